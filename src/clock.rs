@@ -1,0 +1,251 @@
+//! Time: where the engine reads it, and why it never runs backwards.
+//!
+//! 1. Engine time never decreases, across calls, threads, restarts and steps of the wall clock.
+//! 2. A wall clock that is behind the engine does not stop it: time runs on at the monotonic clock's rate.
+//! 3. A wall clock that jumps forward is believed.
+//!
+//! All three follow from one rule: engine time is the monotonic clock plus the largest distance the wall clock was ever
+//! seen ahead of it. Cost: two clock reads a call, about 50 ns.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+
+use crate::model::Timestamp;
+
+/// A source of time. The engine asks it for everything that has to do with time, so a test that owns the clock owns time.
+///
+/// ```
+/// use std::time::Duration;
+/// use zaqar_sled::{Clock, ManualClock, Timestamp};
+///
+/// let clock = ManualClock::new(Timestamp::from_millis(1_000));
+/// clock.advance(Duration::from_secs(2));
+/// assert_eq!(clock.wall(), Timestamp::from_millis(3_000));
+/// ```
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The wall clock: may step in either direction.
+    fn wall(&self) -> Timestamp;
+
+    /// Time since an arbitrary start: never steps and never runs backwards.
+    fn monotonic(&self) -> Duration;
+
+    /// How long a thread has to sleep for `duration` of this clock to pass; `None` when only a jump can end the sleep.
+    fn real_wait(&self, duration: Duration) -> Option<Duration>;
+
+    /// Registers `wake`, which the clock calls whenever its time is moved by hand. A clock that cannot be moved ignores it.
+    fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>);
+}
+
+/// The machine's clocks.
+///
+/// ```
+/// use zaqar_sled::{Clock, SystemClock, Timestamp};
+///
+/// assert!(SystemClock::new().wall() > Timestamp::from_millis(1_700_000_000_000));
+/// ```
+#[derive(Debug)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose monotonic time starts now.
+    pub fn new() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn wall(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn real_wait(&self, duration: Duration) -> Option<Duration> {
+        Some(duration)
+    }
+
+    fn on_jump(&self, _: Box<dyn Fn() + Send + Sync>) {}
+}
+
+/// A clock that stands still until it is moved: for testing timeouts without sleeping.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use zaqar_sled::{ClaimOptions, ClientId, Config, ManualClock, Metadata, NewMessage, Project, SimulatedDisk, Timestamp};
+///
+/// let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+/// let engine = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).open("store")?;
+/// let jobs = engine.queue(Project::none(), "jobs")?;
+/// jobs.create(Metadata::new())?;
+/// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
+/// let options = ClaimOptions::new().ttl(Duration::from_secs(60));
+/// assert!(jobs.claim(options.clone())?.is_some());
+/// assert!(jobs.claim(options.clone())?.is_none());
+/// clock.advance(Duration::from_secs(60)); // the claim runs out
+/// assert!(jobs.claim(options)?.is_some());
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+pub struct ManualClock {
+    times: Mutex<(u64, Duration)>,
+    wakers: Mutex<Vec<Arc<dyn Fn() + Send + Sync>>>,
+}
+
+impl ManualClock {
+    /// A clock whose wall time is `wall`.
+    pub fn new(wall: Timestamp) -> Self {
+        Self { times: Mutex::new((wall.as_millis(), Duration::ZERO)), wakers: Mutex::default() }
+    }
+
+    /// Lets `by` pass, on the wall clock and on the monotonic one.
+    pub fn advance(&self, by: Duration) {
+        {
+            let mut times = self.times.lock();
+            times.0 = times.0.saturating_add(crate::model::millis(by));
+            times.1 = times.1.saturating_add(by);
+        }
+        self.wake();
+    }
+
+    /// Steps the wall clock alone, in either direction, as an administrator or a time server would.
+    ///
+    /// ```
+    /// use zaqar_sled::{Clock, ManualClock, Timestamp};
+    ///
+    /// let clock = ManualClock::new(Timestamp::from_millis(5_000));
+    /// clock.set_wall(Timestamp::from_millis(1_000));
+    /// assert_eq!(clock.wall().as_millis(), 1_000);
+    /// ```
+    pub fn set_wall(&self, wall: Timestamp) {
+        self.times.lock().0 = wall.as_millis();
+        self.wake();
+    }
+
+    /// Calls the wakers outside the lock: they take locks of their own.
+    fn wake(&self) {
+        let wakers = self.wakers.lock().clone();
+        for wake in wakers {
+            wake();
+        }
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManualClock").field("wall", &self.wall()).finish_non_exhaustive()
+    }
+}
+
+impl Clock for ManualClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(self.times.lock().0)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.times.lock().1
+    }
+
+    fn real_wait(&self, _: Duration) -> Option<Duration> {
+        None
+    }
+
+    fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.wakers.lock().push(Arc::from(wake));
+    }
+}
+
+/// Engine time in milliseconds, by the module's rule.
+#[derive(Debug)]
+pub(crate) struct EngineClock {
+    clock: Arc<dyn Clock>,
+    /// The largest `wall - monotonic` seen, in milliseconds.
+    ahead: AtomicI64,
+}
+
+impl EngineClock {
+    /// A clock that starts no earlier than `floor`, the highest time the store has used.
+    pub(crate) fn new(clock: Arc<dyn Clock>, floor: u64) -> Self {
+        let ahead = signed(floor).saturating_sub(monotonic(&*clock));
+        Self { clock, ahead: AtomicI64::new(ahead) }
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        let monotonic = monotonic(&*self.clock);
+        let seen = signed(self.clock.wall().as_millis()).saturating_sub(monotonic);
+        let mut ahead = self.ahead.load(Ordering::Relaxed);
+        if seen > ahead {
+            ahead = self.ahead.fetch_max(seen, Ordering::Relaxed).max(seen);
+        }
+        let now = u64::try_from(monotonic.saturating_add(ahead)).unwrap_or(0);
+        now.min(Timestamp::MAX.as_millis())
+    }
+
+    /// How far engine time is ahead of the wall clock.
+    pub(crate) fn gap(&self) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(self.clock.wall().as_millis()))
+    }
+
+    pub(crate) fn source(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+}
+
+fn monotonic(clock: &dyn Clock) -> i64 {
+    i64::try_from(clock.monotonic().as_millis()).unwrap_or(i64::MAX)
+}
+
+fn signed(millis: u64) -> i64 {
+    i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock_at(millis: u64) -> (Arc<ManualClock>, EngineClock) {
+        let manual = Arc::new(ManualClock::new(Timestamp::from_millis(millis)));
+        let engine = EngineClock::new(manual.clone(), 0);
+        (manual, engine)
+    }
+
+    #[test]
+    fn time_runs_on_at_the_monotonic_rate_when_the_wall_clock_steps_back() {
+        let (manual, engine) = clock_at(10_000);
+        assert_eq!(engine.now(), 10_000);
+        manual.set_wall(Timestamp::from_millis(4_000));
+        assert_eq!(engine.now(), 10_000);
+        manual.advance(Duration::from_secs(1));
+        assert_eq!(engine.now(), 11_000);
+        assert_eq!(engine.gap(), Duration::from_secs(6));
+    }
+
+    #[test]
+    fn a_forward_jump_is_believed_and_kept() {
+        let (manual, engine) = clock_at(10_000);
+        manual.set_wall(Timestamp::from_millis(50_000));
+        assert_eq!(engine.now(), 50_000);
+        manual.set_wall(Timestamp::from_millis(10_000));
+        assert_eq!(engine.now(), 50_000);
+    }
+
+    #[test]
+    fn time_starts_no_earlier_than_the_floor() {
+        let manual = Arc::new(ManualClock::new(Timestamp::from_millis(1_000)));
+        let engine = EngineClock::new(manual, 9_000);
+        assert_eq!(engine.now(), 9_000);
+    }
+}

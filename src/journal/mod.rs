@@ -1,0 +1,377 @@
+//! The journal: the file that makes a call durable.
+//!
+//! 1. One frame is one atomic change; frames bear consecutive LSNs from 1.
+//! 2. A frame is in the kernel's hands before [`Journal::append`] returns: it survives the death of the process.
+//! 3. [`Journal::settle`] returns once everything up to an LSN is on the device: it survives power loss.
+//! 4. A segment is synced before a frame of the next one is acknowledged as synced.
+//! 5. A failed write or sync poisons the journal: nothing is appended or acknowledged afterwards.
+//! 6. Lack of space is no failure: it is told before anything is written, and one prepared segment is held back for
+//!    changes that free space.
+//!
+//! The lock order ends here: `tail`, then `commit`; neither is held over a sync.
+
+pub(crate) mod commit;
+pub(crate) mod frame;
+pub(crate) mod scan;
+pub(crate) mod segment;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use commit::{Commit, Turn};
+use frame::{HEADER_BYTES, Stamp};
+use segment::{SEGMENT_HEADER_BYTES, Segment, SegmentId};
+
+/// What stays the same for every segment of a store's run.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) directory: PathBuf,
+    pub(crate) store: [u8; 16],
+    pub(crate) incarnation: u32,
+    pub(crate) segment_bytes: u64,
+}
+
+impl Place {
+    pub(crate) fn id(&self, number: u64) -> SegmentId {
+        SegmentId { store: self.store, number }
+    }
+
+    pub(crate) fn path(&self, number: u64) -> PathBuf {
+        self.directory.join(segment::file_name(number))
+    }
+}
+
+/// Whether an operation adds to what the store holds; only those are refused while space is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Growth {
+    Grows,
+    Frees,
+}
+
+#[derive(Debug)]
+pub(crate) struct Journal {
+    place: Place,
+    tail: Mutex<Tail>,
+    commit: Commit,
+    /// Highest LSN appended; written under `tail`, read without it.
+    appended: AtomicU64,
+    /// Set while there is something no sync has been asked for.
+    unsynced: AtomicBool,
+    /// Set while a spare segment is wanted.
+    wants_spare: AtomicBool,
+}
+
+/// Where the next frame goes.
+#[derive(Debug)]
+struct Tail {
+    active: Arc<Segment>,
+    offset: u64,
+    /// The next segment, prepared; also what is held back when space is short.
+    spare: Option<Arc<Segment>>,
+    next_number: u64,
+    /// Full segments that no sync has covered yet, oldest first.
+    unsynced: Vec<Arc<Segment>>,
+    /// A segment was made whose directory entry is not yet durable.
+    directory_unsynced: bool,
+    /// Every segment on disk, oldest first, with its first LSN and size.
+    kept: VecDeque<Kept>,
+    appended_bytes: u64,
+    failed: Option<Arc<str>>,
+}
+
+/// A segment file a later recovery would read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) number: u64,
+    pub(crate) first_lsn: u64,
+    pub(crate) bytes: u64,
+}
+
+/// A segment written by recovery, ready to take more frames.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) active: Segment,
+    pub(crate) offset: u64,
+    pub(crate) next_lsn: u64,
+    pub(crate) kept: Vec<Kept>,
+}
+
+impl Journal {
+    /// A journal that goes on where recovery left it. Everything before `start.next_lsn` is synced.
+    pub(crate) fn new(place: Place, start: Start) -> Self {
+        let last = start.next_lsn.saturating_sub(1);
+        let next_number = start.active.number().saturating_add(1);
+        let tail = Tail {
+            active: Arc::new(start.active),
+            offset: start.offset,
+            spare: None,
+            next_number,
+            unsynced: Vec::new(),
+            directory_unsynced: false,
+            kept: start.kept.into(),
+            appended_bytes: 0,
+            failed: None,
+        };
+        Self {
+            place,
+            tail: Mutex::new(tail),
+            commit: Commit::new(last),
+            appended: AtomicU64::new(last),
+            unsynced: AtomicBool::new(false),
+            wants_spare: AtomicBool::new(true),
+        }
+    }
+
+    /// Writes a frame and returns its LSN. `frame` is [`frame::begin`] followed by the body.
+    ///
+    /// # Errors
+    /// `StorageFull` and nothing written when there is no room; `Poisoned` after a failure.
+    pub(crate) fn append(&self, mut frame: Vec<u8>, growth: Growth) -> Result<(u64, Vec<u8>)> {
+        let checksum = frame::body_checksum(&frame)?;
+        let bytes = frame.len() as u64;
+        let mut tail = self.tail.lock();
+        if let Some(cause) = &tail.failed {
+            return Err(Error::Poisoned { cause: cause.clone() });
+        }
+        if growth == Growth::Grows {
+            self.keep_reserve(&mut tail)?;
+        }
+        if tail.offset.saturating_add(bytes) > tail.active.capacity() {
+            self.rotate(&mut tail, bytes)?;
+        }
+        let lsn = self.appended.load(Ordering::Relaxed).saturating_add(1);
+        let stamp = Stamp { lsn, incarnation: self.place.incarnation, synced: self.commit.synced() };
+        frame::seal(&mut frame, tail.active.id(), stamp, checksum);
+        self.write(&mut tail, &frame)?;
+        tail.offset = tail.offset.saturating_add(bytes);
+        tail.appended_bytes = tail.appended_bytes.saturating_add(bytes);
+        self.appended.store(lsn, Ordering::Release);
+        Ok((lsn, frame))
+    }
+
+    fn write(&self, tail: &mut Tail, frame: &[u8]) -> Result<()> {
+        let Err(cause) = tail.active.write(frame, tail.offset) else { return Ok(()) };
+        match Error::io("writing the journal", cause) {
+            // Nothing complete was written and the place is used again, so nothing changed.
+            full @ Error::StorageFull { .. } => Err(full),
+            other => Err(self.fail(tail, &other)),
+        }
+    }
+
+    /// Makes sure that a prepared segment stands behind the active one.
+    fn keep_reserve(&self, tail: &mut Tail) -> Result<()> {
+        if tail.spare.is_none() {
+            let spare = Segment::reserve(&self.place, tail.next_number, self.place.segment_bytes)?;
+            self.adopt_spare(tail, spare);
+            tail.directory_unsynced = true;
+        }
+        Ok(())
+    }
+
+    fn adopt_spare(&self, tail: &mut Tail, spare: Segment) {
+        tail.next_number = spare.number().saturating_add(1);
+        tail.spare = Some(Arc::new(spare));
+        self.wants_spare.store(false, Ordering::Release);
+    }
+
+    /// Goes on to the next segment, large enough for a frame of `bytes`.
+    fn rotate(&self, tail: &mut Tail, bytes: u64) -> Result<()> {
+        let needed = SEGMENT_HEADER_BYTES.saturating_add(bytes);
+        let next = match tail.spare.take_if(|spare| spare.capacity() >= needed) {
+            Some(spare) => spare,
+            None => {
+                let size = needed.max(self.place.segment_bytes);
+                let made = Arc::new(Segment::reserve(&self.place, tail.next_number, size)?);
+                tail.next_number = tail.next_number.saturating_add(1);
+                tail.directory_unsynced = true;
+                made
+            }
+        };
+        let first_lsn = self.appended.load(Ordering::Relaxed).saturating_add(1);
+        let header = next.header(first_lsn, self.place.incarnation, self.commit.synced());
+        if let Err(cause) = next.write(&header, 0) {
+            let cause = Error::io("starting a journal segment", cause);
+            return Err(if cause.is_full() { cause } else { self.fail(tail, &cause) });
+        }
+        tail.kept.push_back(Kept { number: next.number(), first_lsn, bytes: next.capacity() });
+        let full = std::mem::replace(&mut tail.active, next);
+        tail.unsynced.push(full);
+        tail.offset = SEGMENT_HEADER_BYTES;
+        self.wants_spare.store(tail.spare.is_none(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Prepares the next segment with written-out zeros, so that syncing it later changes no file metadata.
+    /// Space that cannot be had now is asked for again by the next change that grows the store.
+    pub(crate) fn prepare_spare(&self) -> Result<()> {
+        if !self.wants_spare() {
+            return Ok(());
+        }
+        let number = {
+            let mut tail = self.tail.lock();
+            let number = tail.next_number;
+            tail.next_number = number.saturating_add(1);
+            number
+        };
+        let prepared = Segment::prepare(&self.place, number, self.place.segment_bytes)?;
+        let mut tail = self.tail.lock();
+        // A caller in a hurry may have made one meanwhile, or gone past this number: then it is not needed.
+        if tail.spare.is_none() && number > tail.active.number() {
+            tail.spare = Some(Arc::new(prepared));
+            self.wants_spare.store(false, Ordering::Release);
+            return Ok(());
+        }
+        drop(tail);
+        self.place.disk.remove_file(&self.place.path(number)).map_err(|e| Error::io("removing a spare segment", e))
+    }
+
+    pub(crate) fn wants_spare(&self) -> bool {
+        self.wants_spare.load(Ordering::Acquire)
+    }
+
+    /// Waits until everything up to `lsn` is synced. Whoever comes first syncs for all who have appended by then.
+    pub(crate) fn settle(&self, lsn: u64) -> Result<()> {
+        let mut turn = self.commit.enter(lsn)?;
+        while let Turn::Lead = turn {
+            let outcome = self.sync();
+            turn = self.commit.finish(lsn, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Syncs what has been appended, oldest segment first, and returns the last LSN that covers.
+    fn sync(&self) -> Result<u64, Arc<str>> {
+        self.unsynced.store(false, Ordering::Release);
+        let (full, active, directory, last) = {
+            let mut tail = self.tail.lock();
+            if let Some(cause) = &tail.failed {
+                return Err(cause.clone());
+            }
+            let directory = std::mem::take(&mut tail.directory_unsynced);
+            (std::mem::take(&mut tail.unsynced), tail.active.clone(), directory, self.appended())
+        };
+        let synced = (|| {
+            if directory {
+                self.place.disk.sync_dir(&self.place.directory)?;
+            }
+            full.iter().try_for_each(|segment| segment.sync())?;
+            active.sync()
+        })();
+        match synced {
+            Ok(()) => Ok(last),
+            Err(cause) => {
+                let cause = Error::io("syncing the journal", cause);
+                Err(self.poison(&cause.to_string()))
+            }
+        }
+    }
+
+    /// Notes that something was appended that its caller does not wait for; true when nothing had been noted before.
+    pub(crate) fn leave_unsynced(&self) -> bool {
+        !self.unsynced.swap(true, Ordering::AcqRel)
+    }
+
+    /// Highest LSN appended.
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended.load(Ordering::Acquire)
+    }
+
+    /// Highest LSN known to be synced.
+    pub(crate) fn synced(&self) -> u64 {
+        self.commit.synced()
+    }
+
+    /// Bytes appended by this process.
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.tail.lock().appended_bytes
+    }
+
+    /// The segments on disk.
+    pub(crate) fn kept(&self) -> Vec<Kept> {
+        self.tail.lock().kept.iter().copied().collect()
+    }
+
+    /// The first segment that a replay from `lsn` on needs.
+    pub(crate) fn first_needed(&self, lsn: u64) -> u64 {
+        let tail = self.tail.lock();
+        let needed = tail.kept.iter().rev().find(|kept| kept.first_lsn <= lsn).or(tail.kept.front());
+        needed.map_or(0, |kept| kept.number)
+    }
+
+    /// Gives up the segments below number `first`: one becomes the spare, its space already written out, the rest go.
+    pub(crate) fn retire_below(&self, first: u64) -> Result<()> {
+        let retired: Vec<Kept> = {
+            let mut tail = self.tail.lock();
+            let keep_from = tail.kept.iter().take_while(|kept| kept.number < first).count();
+            tail.kept.drain(..keep_from).collect()
+        };
+        for kept in retired {
+            let reusable = kept.bytes == self.place.segment_bytes && self.wants_spare();
+            if !reusable || !self.recycle(kept)? {
+                let removed = self.place.disk.remove_file(&self.place.path(kept.number));
+                removed.map_err(|e| Error::io("removing a journal segment", e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames a retired segment to the next number. Its old frames cannot be taken for new ones: their checksums are
+    /// seeded with the old number.
+    fn recycle(&self, kept: Kept) -> Result<bool> {
+        let mut tail = self.tail.lock();
+        if tail.spare.is_some() {
+            return Ok(false);
+        }
+        let spare = Segment::recycle(&self.place, kept.number, tail.next_number)?;
+        self.adopt_spare(&mut tail, spare);
+        tail.directory_unsynced = true;
+        Ok(true)
+    }
+
+    /// Cuts the active segment's unused space off and removes the spare; nothing is appended afterwards.
+    pub(crate) fn finish(&self) -> Result<()> {
+        let mut tail = self.tail.lock();
+        if tail.failed.is_none() {
+            tail.failed = Some("the store is closed".into());
+        }
+        let offset = tail.offset;
+        tail.active.truncate(offset).map_err(|e| Error::io("closing the journal", e))?;
+        if let Some(spare) = tail.spare.take() {
+            let removed = self.place.disk.remove_file(&self.place.path(spare.number()));
+            removed.map_err(|e| Error::io("removing the spare segment", e))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses every later append and wakes everyone who waits; returns the first cause.
+    pub(crate) fn poison(&self, cause: &str) -> Arc<str> {
+        let mut tail = self.tail.lock();
+        self.fail(&mut tail, &cause);
+        tail.failed.clone().unwrap_or_else(|| cause.into())
+    }
+
+    fn fail(&self, tail: &mut Tail, cause: &dyn std::fmt::Display) -> Error {
+        let cause = tail.failed.get_or_insert_with(|| cause.to_string().into()).clone();
+        self.commit.fail(&cause);
+        Error::Poisoned { cause }
+    }
+
+    /// Why the journal was poisoned, if it was.
+    pub(crate) fn poisoned(&self) -> Option<Arc<str>> {
+        self.commit.failed()
+    }
+}
+
+/// A new frame: room for the header, to be followed by the body.
+pub(crate) fn frame_buffer(mut reuse: Vec<u8>) -> Vec<u8> {
+    reuse.clear();
+    reuse.resize(HEADER_BYTES, 0);
+    reuse
+}

@@ -1,0 +1,245 @@
+//! Reading the journal back: which frames follow one another, where that ends, and whether it may end there.
+//!
+//! 1. Frames count while their LSNs are consecutive. A later segment whose first LSN is not above a former one's
+//!    replaces it from there on: recovery copies frames it cannot prove synced into a new segment.
+//! 2. The scan stops at the first frame that does not follow. If anything (a later frame, a segment header, the
+//!    manifest, the base) proves that LSN had been synced, this is damage. Otherwise it is the torn end of an
+//!    unfinished write, and what stands behind it was never acknowledged as synced.
+//! 3. Nothing is written.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+
+use super::Kept;
+use super::frame::{self, Frame, HEADER_BYTES};
+use super::segment::{self, FORMAT, Header, Heading, SEGMENT_HEADER_BYTES, SegmentId};
+
+/// Where and from what to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) disk: &'a dyn Disk,
+    pub(crate) directory: &'a Path,
+    pub(crate) store: [u8; 16],
+    /// Frames up to this LSN are not wanted: a base covers them.
+    pub(crate) after: u64,
+    /// Highest LSN already known to have been synced.
+    pub(crate) proven: u64,
+}
+
+/// What a scan found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// LSN of the last frame that follows; `after` when there is none.
+    pub(crate) last_lsn: u64,
+    /// Highest LSN known to have been synced.
+    pub(crate) proven: u64,
+    /// Highest incarnation met.
+    pub(crate) incarnation: u32,
+    /// Why and where the scan stopped, if before the end of what had been synced.
+    pub(crate) damage: Option<Damage>,
+    /// Undamaged frames behind the stop, which are dropped.
+    pub(crate) dropped: u64,
+    /// The segments the frames came from, oldest first.
+    pub(crate) kept: Vec<Kept>,
+    /// Files that hold nothing that counts: spares, and segments that were replaced or lie behind the stop.
+    pub(crate) unused: Vec<u64>,
+    /// Highest segment number in the directory.
+    pub(crate) highest_number: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Damage {
+    pub(crate) file: PathBuf,
+    pub(crate) offset: u64,
+    pub(crate) reason: String,
+}
+
+impl From<Damage> for Error {
+    fn from(damage: Damage) -> Self {
+        Self::Corrupt { file: damage.file, offset: damage.offset, reason: damage.reason }
+    }
+}
+
+struct Found {
+    number: u64,
+    header: Header,
+    bytes: u64,
+}
+
+/// Visits every frame above `source.after` in order.
+///
+/// # Errors
+/// Those of `visit`, reading, and a segment of a newer format. Damage is not an error here: see [`Scan::damage`].
+pub(crate) fn scan(source: &Source<'_>, visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>) -> Result<Scan> {
+    let mut scan = Scan { last_lsn: source.after, proven: source.proven, ..Scan::default() };
+    let started = started_segments(source, &mut scan)?;
+    let stop = follow(source, &started, &mut scan, visit)?;
+    gather_evidence(source, &started, stop.as_ref(), &mut scan)?;
+    judge(source, stop, &mut scan);
+    Ok(scan)
+}
+
+/// The segments in use, oldest first, without those a later one replaces from their first frame on.
+fn started_segments(source: &Source<'_>, scan: &mut Scan) -> Result<Vec<Found>> {
+    let names = source.disk.list(source.directory).map_err(|e| Error::io("listing the journal", e))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::parse_file_name(name)).collect();
+    numbers.sort_unstable();
+    scan.highest_number = numbers.last().copied().unwrap_or(0);
+    let mut started: Vec<Found> = Vec::new();
+    for number in numbers {
+        let Some(found) = read_heading(source, number)? else {
+            scan.unused.push(number);
+            continue;
+        };
+        scan.proven = scan.proven.max(found.header.synced);
+        scan.incarnation = scan.incarnation.max(found.header.incarnation);
+        while let Some(replaced) = started.pop_if(|last| last.header.first_lsn >= found.header.first_lsn) {
+            scan.unused.push(replaced.number);
+        }
+        started.push(found);
+    }
+    Ok(started)
+}
+
+fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
+    let path = source.directory.join(segment::file_name(number));
+    let read = || {
+        let file = source.disk.open_read(&path)?;
+        let mut bytes = vec![0; 64];
+        let read = read_full(&*file, &mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok((bytes, file.len()?))
+    };
+    let (bytes, len) = read().map_err(|e| Error::io("reading a journal segment", e))?;
+    match segment::parse_header(&bytes, SegmentId { store: source.store, number }) {
+        Heading::Started(header) => Ok(Some(Found { number, header, bytes: len })),
+        Heading::NotStarted => Ok(None),
+        Heading::Newer(found) => Err(Error::UnsupportedFormat { file: path, found, supported: FORMAT }),
+    }
+}
+
+fn read_full(file: &dyn crate::disk::DiskFile, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset.saturating_add(done as u64))? {
+            0 => break,
+            bytes => done += bytes,
+        }
+    }
+    Ok(done)
+}
+
+fn read_segment(source: &Source<'_>, found: &Found) -> Result<Vec<u8>> {
+    let path = source.directory.join(segment::file_name(found.number));
+    let read = || {
+        let file = source.disk.open_read(&path)?;
+        let mut bytes = vec![0; usize::try_from(found.bytes).unwrap_or(0)];
+        let read = read_full(&*file, &mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    };
+    read().map_err(|e| Error::io("reading a journal segment", e))
+}
+
+/// Where following the frames ended.
+struct Stop {
+    /// Index of the segment among the started ones; past the last when a segment is missing.
+    index: usize,
+    offset: usize,
+    reason: &'static str,
+}
+
+/// Walks the chain; `None` when there is no segment at all.
+fn follow(
+    source: &Source<'_>,
+    started: &[Found],
+    scan: &mut Scan,
+    visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<Option<Stop>> {
+    let mut expected = match started.first() {
+        None => return Ok(None),
+        Some(first) => first.header.first_lsn.min(source.after.saturating_add(1)),
+    };
+    for (index, found) in started.iter().enumerate() {
+        if found.header.first_lsn > expected {
+            return Ok(Some(Stop { index, offset: 0, reason: "a segment before this one is missing or cut short" }));
+        }
+        let next = started.get(index.saturating_add(1));
+        let limit = next.map_or(u64::MAX, |next| next.header.first_lsn);
+        scan.kept.push(Kept { number: found.number, first_lsn: found.header.first_lsn, bytes: found.bytes });
+        if limit <= source.after.saturating_add(1) {
+            expected = limit;
+            continue;
+        }
+        let bytes = read_segment(source, found)?;
+        let id = SegmentId { store: source.store, number: found.number };
+        let mut offset = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
+        let mut lsn = found.header.first_lsn;
+        while lsn < limit {
+            let Some(frame) = following(&bytes, offset, id, lsn) else { break };
+            note(scan, &frame);
+            if lsn > source.after {
+                visit(lsn, frame.body)?;
+                scan.last_lsn = lsn;
+            }
+            offset = offset.saturating_add(frame.bytes());
+            lsn = lsn.saturating_add(1);
+        }
+        expected = lsn;
+        if lsn < limit {
+            return Ok(Some(Stop { index, offset, reason: "no frame that follows the one before" }));
+        }
+    }
+    Ok(Some(Stop { index: started.len(), offset: 0, reason: "the journal ends" }))
+}
+
+fn following(bytes: &[u8], offset: usize, id: SegmentId, lsn: u64) -> Option<Frame<'_>> {
+    frame::parse(bytes.get(offset..)?, id).filter(|frame| frame.stamp.lsn == lsn)
+}
+
+fn note(scan: &mut Scan, frame: &Frame<'_>) {
+    scan.proven = scan.proven.max(frame.stamp.synced);
+    scan.incarnation = scan.incarnation.max(frame.stamp.incarnation);
+}
+
+/// Looks behind the stop for frames that prove how far the journal had been synced.
+fn gather_evidence(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
+    let Some(stop) = stop else { return Ok(()) };
+    for (index, found) in started.iter().enumerate().skip(stop.index) {
+        let id = SegmentId { store: source.store, number: found.number };
+        let bytes = read_segment(source, found)?;
+        let mut at = if index == stop.index { stop.offset } else { 0 };
+        at = at.max(usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64));
+        while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > HEADER_BYTES) {
+            let plausible = frame::peek_lsn(rest).is_some_and(|lsn| lsn > scan.last_lsn);
+            match if plausible { frame::parse(rest, id) } else { None } {
+                Some(frame) => {
+                    note(scan, &frame);
+                    scan.dropped = scan.dropped.saturating_add(1);
+                    at = at.saturating_add(frame.bytes());
+                }
+                None => at = at.saturating_add(1),
+            }
+        }
+        if index > stop.index || stop.offset == 0 {
+            scan.unused.push(found.number);
+        }
+    }
+    Ok(())
+}
+
+fn judge(source: &Source<'_>, stop: Option<Stop>, scan: &mut Scan) {
+    if scan.last_lsn >= scan.proven {
+        return;
+    }
+    let number = stop.as_ref().and_then(|stop| {
+        let kept = scan.kept.last().map(|kept| kept.number);
+        if stop.offset == 0 { scan.unused.last().copied().or(kept) } else { kept }
+    });
+    let file = number.map_or_else(|| source.directory.into(), |n| source.directory.join(segment::file_name(n)));
+    let (offset, reason) = stop.map_or((0, "the journal is missing"), |stop| (stop.offset as u64, stop.reason));
+    let reason = format!("{reason}: LSN {} had been synced, {} is the last found", scan.proven, scan.last_lsn);
+    scan.damage = Some(Damage { file, offset, reason });
+}

@@ -1,0 +1,240 @@
+//! A segment: one file of the journal.
+//!
+//! A header of 64 bytes, then frames. The header is written when the segment is taken into use; a file without a valid
+//! one has never been used under its number, whatever else it holds.
+//!
+//! ```text
+//! offset  bytes  little-endian
+//!      0      8  "zaqarlog"
+//!      8      4  format, 1
+//!     12     16  store id
+//!     28      8  segment number
+//!     36      8  LSN of the first frame
+//!     44      4  incarnation
+//!     48      8  highest LSN known to be synced when this was written
+//!     56      4  zero
+//!     60      4  CRC-32 of bytes 0..60
+//! ```
+
+use std::io;
+use std::sync::Arc;
+
+use crate::codec::{array_at, crc32};
+use crate::disk::DiskFile;
+use crate::error::{Error, Result};
+
+use super::Place;
+
+pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
+pub(crate) const FORMAT: u32 = 1;
+const MAGIC: &[u8; 8] = b"zaqarlog";
+const ZEROS: usize = 1 << 20;
+
+/// What a segment's frames are bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SegmentId {
+    pub(crate) store: [u8; 16],
+    pub(crate) number: u64,
+}
+
+impl SegmentId {
+    /// The seed of the frames' checksums.
+    pub(crate) fn seed(self) -> u32 {
+        let mut bytes = [0; 24];
+        let fields = self.store.into_iter().chain(self.number.to_le_bytes());
+        bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        crc32(&bytes)
+    }
+}
+
+/// A segment's header, read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) first_lsn: u64,
+    pub(crate) incarnation: u32,
+    pub(crate) synced: u64,
+}
+
+/// An open segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    id: SegmentId,
+    file: Arc<dyn DiskFile>,
+    capacity: u64,
+}
+
+impl Segment {
+    /// A new segment whose space is reserved but not written out: quick, for a caller who waits.
+    pub(crate) fn reserve(place: &Place, number: u64, capacity: u64) -> Result<Self> {
+        let path = place.path(number);
+        let made = place.disk.create(&path).and_then(|file| {
+            file.allocate(capacity)?;
+            Ok(Self { id: place.id(number), file, capacity })
+        });
+        made.map_err(|cause| {
+            // The half-made file only takes space; a later open removes it as well.
+            let _ = place.disk.remove_file(&path);
+            Error::io("reserving a journal segment", cause)
+        })
+    }
+
+    /// A new segment written out with zeros, synced, its directory entry too.
+    pub(crate) fn prepare(place: &Place, number: u64, capacity: u64) -> Result<Self> {
+        let segment = Self::reserve(place, number, capacity)?;
+        let zeros = vec![0; ZEROS];
+        let write = || {
+            let mut at = 0;
+            while at < capacity {
+                let bytes = usize::try_from(capacity - at).unwrap_or(ZEROS).min(ZEROS);
+                segment.file.write_all_at(zeros.get(..bytes).unwrap_or_default(), at)?;
+                at += bytes as u64;
+            }
+            segment.file.sync_data()?;
+            place.disk.sync_dir(&place.directory)
+        };
+        match write() {
+            Ok(()) => Ok(segment),
+            Err(cause) => {
+                let _ = place.disk.remove_file(&place.path(number));
+                Err(Error::io("preparing a journal segment", cause))
+            }
+        }
+    }
+
+    /// The file of segment `from` under a new number, its space already written out.
+    pub(crate) fn recycle(place: &Place, from: u64, number: u64) -> Result<Self> {
+        let path = place.path(number);
+        let renamed = place.disk.rename(&place.path(from), &path);
+        let file = renamed.and_then(|()| place.disk.open(&path));
+        let file = file.map_err(|e| Error::io("recycling a journal segment", e))?;
+        Ok(Self { id: place.id(number), file, capacity: place.segment_bytes })
+    }
+
+    pub(crate) fn id(&self) -> SegmentId {
+        self.id
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.id.number
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    pub(crate) fn truncate(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)?;
+        self.file.sync_data()
+    }
+
+    /// The bytes of this segment's header.
+    pub(crate) fn header(&self, first_lsn: u64, incarnation: u32, synced: u64) -> Vec<u8> {
+        encode_header(self.id, Header { first_lsn, incarnation, synced })
+    }
+}
+
+pub(crate) fn file_name(number: u64) -> String {
+    format!("{number:016x}.journal")
+}
+
+pub(crate) fn parse_file_name(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".journal").filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+fn encode_header(id: SegmentId, header: Header) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&FORMAT.to_le_bytes());
+    bytes.extend_from_slice(&id.store);
+    bytes.extend_from_slice(&id.number.to_le_bytes());
+    bytes.extend_from_slice(&header.first_lsn.to_le_bytes());
+    bytes.extend_from_slice(&header.incarnation.to_le_bytes());
+    bytes.extend_from_slice(&header.synced.to_le_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&crc32(&bytes).to_le_bytes());
+    bytes
+}
+
+/// What a file's first bytes say about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heading {
+    Started(Header),
+    /// Never taken into use under this number.
+    NotStarted,
+    /// Written by a version that knows more than this one.
+    Newer(u32),
+}
+
+pub(crate) fn parse_header(bytes: &[u8], id: SegmentId) -> Heading {
+    read_header(bytes, id).unwrap_or(Heading::NotStarted)
+}
+
+fn read_header(bytes: &[u8], id: SegmentId) -> Option<Heading> {
+    let covered: [u8; 60] = array_at(bytes, 0)?;
+    let valid = crc32(&covered) == u32::from_le_bytes(array_at(bytes, 60)?);
+    let ours = array_at(&covered, 0)? == *MAGIC
+        && array_at(&covered, 12)? == id.store
+        && u64::from_le_bytes(array_at(&covered, 28)?) == id.number;
+    if !valid || !ours {
+        return None;
+    }
+    let format = u32::from_le_bytes(array_at(&covered, 8)?);
+    if format > FORMAT {
+        return Some(Heading::Newer(format));
+    }
+    Some(Heading::Started(Header {
+        first_lsn: u64::from_le_bytes(array_at(&covered, 36)?),
+        incarnation: u32::from_le_bytes(array_at(&covered, 44)?),
+        synced: u64::from_le_bytes(array_at(&covered, 48)?),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: SegmentId = SegmentId { store: [7; 16], number: 3 };
+    const HEADER: Header = Header { first_lsn: 9, incarnation: 2, synced: 5 };
+
+    #[test]
+    fn golden_bytes_of_the_header() {
+        let hex: String = encode_header(ID, HEADER).iter().map(|byte| format!("{byte:02x}")).collect();
+        let expected = format!(
+            "{}01000000{}0300000000000000090000000000000002000000050000000000000000000000{}",
+            "7a617161726c6f67",
+            "07".repeat(16),
+            "00000000"
+        );
+        assert_eq!(hex[..120], expected[..120]);
+        assert_eq!(parse_header(&encode_header(ID, HEADER), ID), Heading::Started(HEADER));
+    }
+
+    #[test]
+    fn a_damaged_or_foreign_header_does_not_count() {
+        let good = encode_header(ID, HEADER);
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(parse_header(&bad, ID), Heading::NotStarted, "bit {bit}");
+        }
+        assert_eq!(parse_header(&good, SegmentId { number: 4, ..ID }), Heading::NotStarted);
+        assert_eq!(parse_header(&[], ID), Heading::NotStarted);
+    }
+
+    #[test]
+    fn file_names_sort_by_number_and_come_back() {
+        assert_eq!(file_name(255), "00000000000000ff.journal");
+        assert_eq!(parse_file_name("00000000000000ff.journal"), Some(255));
+        assert_eq!(parse_file_name("ff.journal"), None);
+        assert_eq!(parse_file_name("MANIFEST"), None);
+    }
+}

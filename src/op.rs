@@ -1,0 +1,229 @@
+//! Every change there is. An operation is what the journal holds and what the state applies, live and in recovery alike.
+//!
+//! 1. An operation carries its time and every random choice: applying it depends on it and on the queue it names alone.
+//! 2. Expiry is no operation: it follows from time and state. [`Op::Time`] records how far time had come when something
+//!    was seen to be gone.
+//! 3. The variants' order is the format on disk: new ones go at the end.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+/// An operation and the engine time at which it was decided, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry<'a> {
+    pub(crate) time: u64,
+    #[serde(borrow)]
+    pub(crate) op: Op<'a>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Op<'a> {
+    /// Time had come this far.
+    Time,
+    #[serde(borrow)]
+    CreateQueue(NewQueue<'a>),
+    SetMetadata {
+        queue: u64,
+        metadata: Cow<'a, str>,
+    },
+    DeleteQueue {
+        queue: u64,
+    },
+    /// All messages and claims go; the record stays.
+    Purge {
+        queue: u64,
+    },
+    /// Messages for consecutive sequences from `first`.
+    Post {
+        queue: u64,
+        first: u64,
+        client: [u8; 16],
+        messages: Vec<Posted<'a>>,
+    },
+    Claim(NewClaim<'a>),
+    RenewClaim {
+        queue: u64,
+        claim: [u8; 16],
+        ttl: u64,
+        grace: u64,
+    },
+    ReleaseClaim {
+        queue: u64,
+        claim: [u8; 16],
+    },
+    /// Deleted or popped.
+    Delete {
+        queue: u64,
+        messages: Sequences,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NewQueue<'a> {
+    pub(crate) number: u64,
+    pub(crate) project: Option<Cow<'a, str>>,
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) metadata: Cow<'a, str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Posted<'a> {
+    pub(crate) ttl: u64,
+    pub(crate) delay: u64,
+    pub(crate) checksum: Option<[u8; 16]>,
+    #[serde(borrow, with = "serde_bytes")]
+    pub(crate) body: Cow<'a, [u8]>,
+}
+
+/// A claim over `taken`; `moved` leave the queue for the dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NewClaim<'a> {
+    pub(crate) queue: u64,
+    pub(crate) claim: [u8; 16],
+    pub(crate) ttl: u64,
+    pub(crate) grace: u64,
+    pub(crate) taken: Sequences,
+    pub(crate) moved: Sequences,
+    #[serde(borrow)]
+    pub(crate) dead: Option<DeadLetters<'a>>,
+}
+
+/// The moved messages, whole, at consecutive sequences from `first` of the queue `target`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeadLetters<'a> {
+    pub(crate) target: u64,
+    /// Set when the dead-letter queue had to be made.
+    #[serde(borrow)]
+    pub(crate) create: Option<NewQueue<'a>>,
+    pub(crate) first: u64,
+    pub(crate) messages: Vec<DeadLetter<'a>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeadLetter<'a> {
+    pub(crate) created: u64,
+    pub(crate) expires: u64,
+    pub(crate) ttl: u64,
+    pub(crate) claim_count: u32,
+    pub(crate) client: [u8; 16],
+    pub(crate) checksum: Option<[u8; 16]>,
+    #[serde(borrow, with = "serde_bytes")]
+    pub(crate) body: Cow<'a, [u8]>,
+}
+
+/// Ascending sequences as runs of neighbours: a claim over ten messages in a row is one run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sequences(Vec<(u64, u32)>);
+
+impl Sequences {
+    /// Adds a sequence above all that are there.
+    pub(crate) fn push(&mut self, sequence: u64) {
+        match self.0.last_mut() {
+            Some((start, count)) if start.checked_add(u64::from(*count)) == Some(sequence) && *count < u32::MAX => {
+                *count += 1;
+            }
+            _ => self.0.push((sequence, 1)),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().flat_map(|&(start, count)| (0..u64::from(count)).map(move |i| start.saturating_add(i)))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|&(_, count)| count as usize).sum()
+    }
+
+    /// Gives the memory back; for a claim with no messages left.
+    pub(crate) fn clear(&mut self) {
+        self.0 = Vec::new();
+    }
+}
+
+impl FromIterator<u64> for Sequences {
+    fn from_iter<I: IntoIterator<Item = u64>>(sequences: I) -> Self {
+        let mut all = Self::default();
+        sequences.into_iter().for_each(|sequence| all.push(sequence));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+
+    /// The bytes of an operation, as hex. A change here is a change of the format on disk.
+    fn golden(op: Op<'_>) -> String {
+        let entry = Entry { time: 1_000, op };
+        let mut bytes = Vec::new();
+        codec::encode_into(&entry, &mut bytes).unwrap();
+        assert_eq!(codec::decode::<Entry<'_>>(&bytes).as_ref(), Ok(&entry));
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn new_queue() -> NewQueue<'static> {
+        NewQueue { number: 5, project: Some("p".into()), name: "q".into(), metadata: "{}".into() }
+    }
+
+    #[test]
+    fn golden_bytes_of_every_operation() {
+        let taken: Sequences = [1, 2, 3, 9].into_iter().collect();
+        assert_eq!(golden(Op::Time), "fbe80300");
+        assert_eq!(golden(Op::CreateQueue(new_queue())), "fbe80301050101700171027b7d");
+        assert_eq!(golden(Op::SetMetadata { queue: 5, metadata: "{}".into() }), "fbe8030205027b7d");
+        assert_eq!(golden(Op::DeleteQueue { queue: 5 }), "fbe8030305");
+        assert_eq!(golden(Op::Purge { queue: 5 }), "fbe8030405");
+        let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
+        assert_eq!(
+            golden(Op::Post { queue: 5, first: 7, client: [1; 16], messages: vec![posted] }),
+            format!("fbe803050507{}013c0000026162", "01".repeat(16))
+        );
+        let letter = DeadLetter {
+            created: 1,
+            expires: 2,
+            ttl: 3,
+            claim_count: 4,
+            client: [2; 16],
+            checksum: Some([3; 16]),
+            body: b"z".as_slice().into(),
+        };
+        let dead = DeadLetters { target: 6, create: Some(new_queue()), first: 8, messages: vec![letter] };
+        let claim = NewClaim {
+            queue: 5,
+            claim: [9; 16],
+            ttl: 60,
+            grace: 30,
+            taken: taken.clone(),
+            moved: [4].into_iter().collect(),
+            dead: Some(dead),
+        };
+        let expected = format!(
+            "fbe8030605{}3c1e020103090101040101060105{}0801010203{}{}01{}017a",
+            "09".repeat(16),
+            "0101700171027b7d",
+            "04",
+            "02".repeat(16),
+            "03".repeat(16)
+        );
+        assert_eq!(golden(Op::Claim(claim)), expected);
+        assert_eq!(
+            golden(Op::RenewClaim { queue: 5, claim: [9; 16], ttl: 60, grace: 30 }),
+            format!("fbe8030705{}3c1e", "09".repeat(16))
+        );
+        assert_eq!(golden(Op::ReleaseClaim { queue: 5, claim: [9; 16] }), format!("fbe8030805{}", "09".repeat(16)));
+        assert_eq!(golden(Op::Delete { queue: 5, messages: taken }), "fbe803090502010309 01".replace(' ', ""));
+    }
+
+    #[test]
+    fn sequences_keep_their_order_and_count() {
+        let all: Sequences = [1, 2, 3, 7, 8, 20].into_iter().collect();
+        assert_eq!(all.iter().collect::<Vec<_>>(), [1, 2, 3, 7, 8, 20]);
+        assert_eq!((all.len(), all.0.len()), (6, 3));
+    }
+}

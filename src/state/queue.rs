@@ -1,0 +1,551 @@
+//! A queue in memory: what the journal's operations add up to.
+//!
+//! 1. Pages are keyed by their first sequence and do not overlap; none is empty.
+//! 2. `ready` names exactly the pages with a message a claim may take.
+//! 3. `deadlines` holds every live claim's end and every page's `due`.
+//! 4. `total`, `claimed`, `delayed` and `weight` are the sums over the pages.
+//! 5. After [`Queue::advance`]`(now)` nothing that expired by `now` is left: what is there is alive.
+//! 6. [`Queue::apply`] depends on the operation and this queue alone, and cannot fail.
+//!
+//! Cost: O(log pages) to find a message or the next to claim, however many are claimed, delayed or deleted before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::model::{Metadata, Project, QueueName, QueueSettings};
+use crate::op::{DeadLetters, NewClaim, Op, Posted, Sequences};
+
+use super::claims::{Claim, Claims};
+use super::page::{Arrival, Lease, Page, bits};
+
+/// Bits of a sequence or queue number below the incarnation.
+const COUNTER_BITS: u32 = 40;
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    number: u64,
+    project: Project,
+    name: QueueName,
+    description: Arc<Description>,
+    /// LSN of the last operation applied.
+    lsn: u64,
+    /// The next sequence, unless the incarnation has moved past it.
+    next: u64,
+    deleted: bool,
+    pages: BTreeMap<u64, Arc<Page>>,
+    ready: BTreeSet<u64>,
+    claims: Claims,
+    deadlines: BTreeSet<(u64, Due)>,
+    totals: Totals,
+    changes: Changes,
+}
+
+/// A queue's metadata and what the reserved keys in it mean.
+#[derive(Debug, Default)]
+pub(crate) struct Description {
+    pub(crate) metadata: Metadata,
+    pub(crate) settings: QueueSettings,
+}
+
+/// What falls due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    Claim(u64),
+    Page(u64),
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) total: u64,
+    pub(crate) claimed: u64,
+    pub(crate) delayed: u64,
+    pub(crate) weight: u64,
+}
+
+/// What the last checkpoint does not have yet. Entries may name what is gone by now.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) record: bool,
+    pub(crate) pages: Vec<u64>,
+    pub(crate) claims: Vec<u64>,
+    /// First sequence and body bytes of pages that left but are still in the trees.
+    pub(crate) gone_pages: Vec<(u64, usize)>,
+    pub(crate) gone_claims: Vec<u64>,
+}
+
+/// How much time took away.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Freed {
+    pub(crate) messages: u64,
+    pub(crate) claims: u64,
+}
+
+/// What a page adds to the queue's indexes and totals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Share {
+    due: u64,
+    ready: bool,
+    totals: Totals,
+}
+
+impl Share {
+    fn of(page: &Page) -> Self {
+        let totals = Totals {
+            total: u64::from(page.live().count_ones()),
+            claimed: u64::from(page.claimed().count_ones()),
+            delayed: u64::from(page.delayed().count_ones()),
+            weight: page.weight(),
+        };
+        Self { due: page.due(), ready: page.ready() != 0, totals }
+    }
+}
+
+impl Queue {
+    pub(crate) fn new(number: u64, project: Project, name: QueueName, description: Description, lsn: u64) -> Self {
+        Self {
+            number,
+            project,
+            name,
+            description: Arc::new(description),
+            lsn,
+            next: 0,
+            deleted: false,
+            pages: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            claims: Claims::default(),
+            deadlines: BTreeSet::new(),
+            totals: Totals::default(),
+            changes: Changes { record: true, ..Changes::default() },
+        }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn project(&self) -> &Project {
+        &self.project
+    }
+
+    pub(crate) fn name(&self) -> &QueueName {
+        &self.name
+    }
+
+    pub(crate) fn description(&self) -> &Arc<Description> {
+        &self.description
+    }
+
+    pub(crate) fn lsn(&self) -> u64 {
+        self.lsn
+    }
+
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.deleted
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    pub(crate) fn pages(&self) -> &BTreeMap<u64, Arc<Page>> {
+        &self.pages
+    }
+
+    pub(crate) fn ready(&self) -> &BTreeSet<u64> {
+        &self.ready
+    }
+
+    pub(crate) fn deadlines(&self) -> &BTreeSet<(u64, Due)> {
+        &self.deadlines
+    }
+
+    /// When something next falls due.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.deadlines.first().map(|(when, _)| *when)
+    }
+
+    /// The sequences for `count` new messages; `None` when this incarnation's are used up.
+    pub(crate) fn allot(&self, incarnation: u32, count: usize) -> Option<u64> {
+        let first = self.next.max(first_of(incarnation));
+        let end = first.checked_add(count as u64)?;
+        (end <= first_of(incarnation.checked_add(1)?)).then_some(first)
+    }
+
+    /// The sequence below which every one has been given out.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Lets everything due by `now` expire, end or become free.
+    pub(crate) fn advance(&mut self, now: u64) -> Freed {
+        let mut freed = Freed::default();
+        while let Some(&(when, due)) = self.deadlines.first() {
+            if when > now {
+                break;
+            }
+            match due {
+                Due::Claim(number) => {
+                    self.end_claim(number);
+                    freed.claims = freed.claims.saturating_add(1);
+                }
+                Due::Page(first) => {
+                    let expired = self.expire(first, now);
+                    freed.messages = freed.messages.saturating_add(expired);
+                }
+            }
+        }
+        freed
+    }
+
+    fn expire(&mut self, first: u64, now: u64) -> u64 {
+        let mut lost = Vec::new();
+        let expired = self.change(first, |page| {
+            let fallen = page.fall_due(now);
+            lost.extend(bits(fallen.expired_claimed).filter_map(|index| Some(page.slot(index)?.hold)));
+            fallen.expired.count_ones()
+        });
+        lost.into_iter().for_each(|number| self.claims.lose_one(number));
+        u64::from(expired.unwrap_or(0))
+    }
+
+    /// Applies `op`, decided at `time` and journaled at `lsn`, as far as it concerns this queue.
+    pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) {
+        self.advance(time);
+        match op {
+            Op::Time | Op::CreateQueue(_) => {}
+            Op::SetMetadata { metadata, .. } => self.describe(metadata),
+            Op::DeleteQueue { .. } => self.deleted = true,
+            Op::Purge { .. } => self.purge(),
+            Op::Post { first, client, messages, .. } => self.post(time, *first, *client, messages),
+            Op::Claim(claim) if claim.queue == self.number => self.claim(lsn, time, claim),
+            Op::Claim(claim) => claim.dead.iter().for_each(|dead| self.deliver(time, dead)),
+            Op::RenewClaim { claim, ttl, grace, .. } => self.renew(time, claim, *ttl, *grace),
+            Op::ReleaseClaim { claim, .. } => {
+                if let Some(number) = self.claims.number(claim) {
+                    self.end_claim(number);
+                }
+            }
+            Op::Delete { messages, .. } => self.remove(messages),
+        }
+        self.lsn = lsn;
+        self.changes.record = true;
+        self.advance(time);
+    }
+
+    fn describe(&mut self, metadata: &str) {
+        // The operation was made from metadata that parsed; an older engine reading a newer one's keeps the text's meaning.
+        if let Ok(description) = Description::parse(metadata) {
+            self.description = Arc::new(description);
+        }
+    }
+
+    fn purge(&mut self) {
+        for page in std::mem::take(&mut self.pages).into_values() {
+            self.changes.lose_page(&page);
+        }
+        let numbers: Vec<u64> = self.claims.iter().map(|(number, _)| number).collect();
+        numbers.into_iter().for_each(|number| self.end_claim(number));
+        self.ready.clear();
+        self.deadlines.clear();
+        self.totals = Totals::default();
+    }
+
+    fn post(&mut self, time: u64, first: u64, client: [u8; 16], messages: &[Posted<'_>]) {
+        let arrivals = messages.iter().map(|message| Arrival {
+            created: time,
+            expires: time.saturating_add(message.ttl),
+            ttl: message.ttl,
+            ready_at: time.saturating_add(message.delay),
+            claim_count: 0,
+            client,
+            checksum: message.checksum,
+            body: &message.body,
+        });
+        self.append(first, arrivals);
+    }
+
+    /// Takes the dead letters of another queue in.
+    fn deliver(&mut self, time: u64, dead: &DeadLetters<'_>) {
+        let arrivals = dead.messages.iter().map(|letter| Arrival {
+            created: letter.created,
+            expires: letter.expires,
+            ttl: letter.ttl,
+            ready_at: 0,
+            claim_count: letter.claim_count,
+            client: letter.client,
+            checksum: letter.checksum,
+            body: &letter.body,
+        });
+        self.append(dead.first, arrivals);
+        debug_assert!(dead.messages.iter().all(|letter| letter.created <= time), "letters come from the past");
+    }
+
+    fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {
+        let mut arrivals = arrivals.zip(first..).peekable();
+        while let Some((next, sequence)) = arrivals.peek() {
+            let tail = self.pages.last_key_value().filter(|(_, page)| page.has_room(*sequence, next.body.len()));
+            let page = match tail {
+                Some((first, _)) => *first,
+                None => {
+                    self.pages.insert(*sequence, Arc::new(Page::new(*sequence)));
+                    *sequence
+                }
+            };
+            self.change(page, |page| {
+                let fits = |(next, at): &(Arrival<'_>, u64)| page_has_room(page, *at, next);
+                let mut next = arrivals.next_if(fits);
+                while let Some((arrival, sequence)) = next {
+                    page.push(sequence, &arrival);
+                    self.next = self.next.max(sequence.saturating_add(1));
+                    next = arrivals.next_if(|(next, at)| page_has_room(page, *at, next));
+                }
+            });
+        }
+    }
+
+    fn claim(&mut self, lsn: u64, time: u64, op: &NewClaim<'_>) {
+        self.remove(&op.moved);
+        if op.taken.is_empty() {
+            return;
+        }
+        let expires = time.saturating_add(op.ttl);
+        let lease = Lease { now: time, expires, grace: op.grace };
+        let mut left = 0_u32;
+        self.change_each(&op.taken, |page, index| {
+            page.claim(index, lsn, lease);
+            left = left.saturating_add(1);
+        });
+        let claim = Claim { id: op.claim, ttl: op.ttl, expires, sequences: op.taken.clone(), left, stored: false };
+        self.claims.insert(lsn, claim);
+        self.deadlines.insert((expires, Due::Claim(lsn)));
+        self.changes.claims.push(lsn);
+    }
+
+    fn renew(&mut self, time: u64, id: &[u8; 16], ttl: u64, grace: u64) {
+        let Some(number) = self.claims.number(id) else { return };
+        let Some(claim) = self.claims.get_mut(number) else { return };
+        let expires = time.saturating_add(ttl);
+        self.deadlines.remove(&(claim.expires, Due::Claim(number)));
+        self.deadlines.insert((expires, Due::Claim(number)));
+        (claim.ttl, claim.expires) = (ttl, expires);
+        let sequences = claim.sequences.clone();
+        let lease = Lease { now: time, expires, grace };
+        self.change_each(&sequences, |page, index| {
+            if page.held_by(index, number) {
+                page.renew(index, lease);
+            }
+        });
+        self.changes.claims.push(number);
+    }
+
+    fn end_claim(&mut self, number: u64) {
+        let Some(claim) = self.claims.remove(number) else { return };
+        self.deadlines.remove(&(claim.expires, Due::Claim(number)));
+        if claim.stored {
+            self.changes.gone_claims.push(number);
+        }
+        self.change_each(&claim.sequences, |page, index| {
+            if page.held_by(index, number) {
+                page.release(index);
+            }
+        });
+    }
+
+    fn remove(&mut self, sequences: &Sequences) {
+        let mut lost = Vec::new();
+        self.change_each(sequences, |page, index| lost.extend(page.remove(index)));
+        lost.into_iter().for_each(|number| self.claims.lose_one(number));
+    }
+
+    /// Changes every live message among `sequences`, a page at a time.
+    fn change_each(&mut self, sequences: &Sequences, mut each: impl FnMut(&mut Page, usize)) {
+        let mut rest = sequences.iter().peekable();
+        while let Some(&sequence) = rest.peek() {
+            let Some(first) = self.page_of(sequence) else {
+                rest.next();
+                continue;
+            };
+            let beyond = self.pages.range((Bound::Excluded(first), Bound::Unbounded)).next();
+            let end = beyond.map_or(u64::MAX, |(next, _)| *next);
+            self.change(first, |page| {
+                while let Some(sequence) = rest.next_if(|sequence| *sequence < end) {
+                    if let Some(index) = page.find(sequence) {
+                        each(page, index);
+                    }
+                }
+            });
+        }
+    }
+
+    /// The page in whose range `sequence` lies.
+    pub(crate) fn page_of(&self, sequence: u64) -> Option<u64> {
+        self.pages.range(..=sequence).next_back().map(|(first, _)| *first)
+    }
+
+    /// Changes a page and brings indexes, totals and the list of changes after it.
+    fn change<R>(&mut self, first: u64, change: impl FnOnce(&mut Page) -> R) -> Option<R> {
+        let page = Arc::make_mut(self.pages.get_mut(&first)?);
+        let before = Share::of(page);
+        let result = change(page);
+        if !page.dirty {
+            page.dirty = true;
+            self.changes.pages.push(first);
+        }
+        if page.is_sparse() {
+            *page = page.compacted();
+        }
+        let after = Share::of(page);
+        if after.totals.total == 0 {
+            self.changes.lose_page(page);
+            self.pages.remove(&first);
+        }
+        self.reindex(first, before, after);
+        Some(result)
+    }
+
+    fn reindex(&mut self, first: u64, before: Share, after: Share) {
+        let alive = after.totals.total > 0;
+        if before.due != after.due || !alive {
+            self.deadlines.remove(&(before.due, Due::Page(first)));
+            if alive {
+                self.deadlines.insert((after.due, Due::Page(first)));
+            }
+        }
+        if before.ready != after.ready {
+            let _ = if after.ready { self.ready.insert(first) } else { self.ready.remove(&first) };
+        }
+        self.totals = self.totals.moved(before.totals, after.totals);
+    }
+
+    /// Puts a page read back in; [`Self::settle`] ends the loading.
+    pub(crate) fn load_page(&mut self, page: Page) {
+        let (first, share) = (page.first(), Share::of(&page));
+        let nothing = Share { due: u64::MAX, ready: false, totals: Totals::default() };
+        self.pages.insert(first, Arc::new(page));
+        self.reindex(first, nothing, share);
+    }
+
+    pub(crate) fn load_claim(&mut self, number: u64, claim: Claim) {
+        self.deadlines.insert((claim.expires, Due::Claim(number)));
+        self.claims.insert(number, claim);
+    }
+
+    /// Ends loading: counts each claim's messages. The error says what does not fit together.
+    pub(crate) fn settle(&mut self, next: u64) -> Result<(), &'static str> {
+        self.next = next;
+        let above = self.pages.last_key_value().and_then(|(_, page)| Some(page.sequence(bits(page.live()).last()?)));
+        if above.is_some_and(|last| last >= next) {
+            return Err("a message above the queue's last sequence");
+        }
+        for page in self.pages.values() {
+            for slot in bits(page.claimed()).filter_map(|index| page.slot(index)) {
+                let claim = self.claims.get_mut(slot.hold).ok_or("a message under a claim that is not there")?;
+                claim.left = claim.left.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the changes since the last checkpoint over.
+    pub(crate) fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Marks the page `first` as written with what it holds now, and returns it and whether its bodies have to be
+    /// written; `None` when it is gone.
+    pub(crate) fn store_page(&mut self, first: u64) -> Option<(Arc<Page>, bool)> {
+        let page = self.pages.get_mut(&first)?;
+        let bodies = !page.bodies_stored;
+        let stored = Arc::make_mut(page);
+        (stored.dirty, stored.bodies_stored, stored.stored) = (false, true, true);
+        Some((page.clone(), bodies))
+    }
+
+    /// Marks the claim `number` as written, and returns it.
+    pub(crate) fn store_claim(&mut self, number: u64) -> Option<Claim> {
+        let claim = self.claims.get_mut(number)?;
+        claim.stored = true;
+        Some(claim.clone())
+    }
+
+    /// Forgets that anything is in the trees: the next checkpoint writes everything.
+    pub(crate) fn forget_stored(&mut self) {
+        let mut changes = Changes { record: true, ..Changes::default() };
+        for (first, page) in &mut self.pages {
+            let page = Arc::make_mut(page);
+            (page.dirty, page.bodies_stored, page.stored) = (true, false, false);
+            changes.pages.push(*first);
+        }
+        for (number, claim) in self.claims.iter_mut() {
+            claim.stored = false;
+            changes.claims.push(number);
+        }
+        self.changes = changes;
+    }
+
+    /// Notes that what was loaded is what the trees hold.
+    pub(crate) fn mark_stored(&mut self) {
+        self.changes = Changes::default();
+        for page in self.pages.values_mut() {
+            let page = Arc::make_mut(page);
+            (page.dirty, page.bodies_stored, page.stored) = (false, true, true);
+        }
+        self.claims.iter_mut().for_each(|(_, claim)| claim.stored = true);
+    }
+}
+
+fn page_has_room(page: &Page, sequence: u64, arrival: &Arrival<'_>) -> bool {
+    page.has_room(sequence, arrival.body.len())
+}
+
+/// The first sequence, or queue number, of an incarnation.
+pub(crate) fn first_of(incarnation: u32) -> u64 {
+    (u64::from(incarnation) << COUNTER_BITS).saturating_add(1)
+}
+
+/// The incarnation a sequence or queue number was given out in.
+pub(crate) fn incarnation_of(number: u64) -> u32 {
+    u32::try_from(number >> COUNTER_BITS).unwrap_or(u32::MAX)
+}
+
+impl Totals {
+    fn moved(self, before: Self, after: Self) -> Self {
+        let step = |sum: u64, before: u64, after: u64| sum.saturating_sub(before).saturating_add(after);
+        Self {
+            total: step(self.total, before.total, after.total),
+            claimed: step(self.claimed, before.claimed, after.claimed),
+            delayed: step(self.delayed, before.delayed, after.delayed),
+            weight: step(self.weight, before.weight, after.weight),
+        }
+    }
+}
+
+impl Changes {
+    fn lose_page(&mut self, page: &Page) {
+        if page.stored {
+            self.gone_pages.push((page.first(), page.bodies().len()));
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.record
+            && self.pages.is_empty()
+            && self.claims.is_empty()
+            && self.gone_pages.is_empty()
+            && self.gone_claims.is_empty()
+    }
+}
+
+impl Description {
+    /// Reads metadata from its text.
+    pub(crate) fn parse(text: &str) -> crate::error::Result<Self> {
+        let metadata = Metadata::from_json(text)?;
+        let settings = QueueSettings::parse(&metadata)?;
+        Ok(Self { metadata, settings })
+    }
+}
