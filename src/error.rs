@@ -1,0 +1,318 @@
+//! The one error type of the crate.
+//!
+//! Every failure a caller can meet is a variant of [`Error`]; code that only needs to know what to
+//! do next asks a predicate (`is_not_found`, `is_busy`, ...) and stays right when variants are added.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::model::{ClaimId, MessageId, Project, QueueName};
+
+/// What a fallible call of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed. A call that fails has changed nothing, unless
+/// [`is_outcome_unknown`](Error::is_outcome_unknown) says otherwise.
+///
+/// ```
+/// use zaqar_sled::QueueName;
+///
+/// let error = QueueName::new("").unwrap_err();
+/// assert!(error.is_invalid());
+/// assert!(!error.is_not_found());
+/// ```
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The queue is not there.
+    #[error("queue {queue:?} does not exist{}", within(.project))]
+    QueueDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked for.
+        queue: QueueName,
+    },
+    /// The first message was asked of a queue that has none, or that is not there.
+    #[error("queue {queue:?} is empty{}", within(.project))]
+    QueueIsEmpty {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked for.
+        queue: QueueName,
+    },
+    /// The message was never there, has expired, or was deleted.
+    #[error("message {id} does not exist in queue {queue:?}{}", within(.project))]
+    MessageDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked in.
+        queue: QueueName,
+        /// The message asked for.
+        id: MessageId,
+    },
+    /// The claim was never there, has expired, or was released.
+    #[error("claim {id} does not exist in queue {queue:?}{}", within(.project))]
+    ClaimDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked in.
+        queue: QueueName,
+        /// The claim asked for.
+        id: ClaimId,
+    },
+    /// A bulk delete met a message under a live claim that was not among those given.
+    #[error("message {id} of queue {queue:?}{} is under a claim that was not given", within(.project))]
+    ClaimDoesNotMatch {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked in.
+        queue: QueueName,
+        /// The first message that did not match.
+        id: MessageId,
+    },
+    /// The message is under a live claim and no claim was given.
+    #[error("message {id} is claimed")]
+    MessageIsClaimed {
+        /// The message.
+        id: MessageId,
+    },
+    /// A claim was given, but the message is under none: the claim ran out or was released.
+    #[error("message {id} is not claimed")]
+    MessageNotClaimed {
+        /// The message.
+        id: MessageId,
+    },
+    /// The message is under another live claim than the one given.
+    #[error("message {id} is not claimed by {claim}")]
+    MessageNotClaimedBy {
+        /// The message.
+        id: MessageId,
+        /// The claim given.
+        claim: ClaimId,
+    },
+    /// An argument is malformed or out of range.
+    #[error("invalid {name}: {reason}")]
+    InvalidArgument {
+        /// The argument, or the metadata key, that is at fault.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An argument is larger than a limit allows.
+    #[error("{what} of {size} is over the limit of {limit}")]
+    TooLarge {
+        /// What was measured, with its unit.
+        what: &'static str,
+        /// Its size.
+        size: u64,
+        /// The largest size allowed.
+        limit: u64,
+    },
+    /// There is no space for what was to be stored. Deletes and claims still work.
+    #[error("storage is full: {reason}")]
+    StorageFull {
+        /// What could not be stored.
+        reason: String,
+    },
+    /// The store cannot answer now, but will: try again.
+    #[error("temporarily unavailable: {reason}")]
+    Unavailable {
+        /// What is being waited for.
+        reason: String,
+    },
+    /// The engine has been closed.
+    #[error("the engine is closed")]
+    Closed,
+    /// An earlier failure stopped all writes; reads go on. Open the store again to recover.
+    #[error("writes have stopped after a failure: {cause}")]
+    Poisoned {
+        /// The first failure.
+        cause: Arc<str>,
+    },
+    /// The change was made, but whether it reached the disk cannot be known.
+    #[error("the outcome is unknown: {cause}")]
+    OutcomeUnknown {
+        /// The failure that hid the outcome.
+        cause: Arc<str>,
+    },
+    /// A file does not hold what was written to it.
+    #[error("{} is corrupt at byte {offset}: {reason}", .file.display())]
+    Corrupt {
+        /// The damaged file.
+        file: PathBuf,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A file was written by a version of this crate that this one cannot read.
+    #[error("{} has format {found}; this version reads up to {supported}", .file.display())]
+    UnsupportedFormat {
+        /// The file.
+        file: PathBuf,
+        /// The format it is in.
+        found: u32,
+        /// The newest format this version reads.
+        supported: u32,
+    },
+    /// This process has the store open already.
+    #[error("{} is already open in this process", .path.display())]
+    AlreadyOpen {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// Another process has the store open.
+    #[error("{} is locked by another process", .path.display())]
+    Locked {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// The operating system refused a file operation.
+    #[error("{context}: {source}")]
+    Io {
+        /// What was being done.
+        context: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The ordered trees failed.
+    #[error("the trees failed: {reason}")]
+    Trees {
+        /// What they reported.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// A queue, message or claim that was named is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::QueueDoesNotExist { .. }
+                | Self::MessageDoesNotExist { .. }
+                | Self::ClaimDoesNotExist { .. }
+        )
+    }
+
+    /// The call conflicts with what is stored: the claims given do not match the messages named.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::ClaimDoesNotMatch { .. })
+    }
+
+    /// The message's claim forbids the call.
+    pub fn is_not_permitted(&self) -> bool {
+        matches!(
+            self,
+            Self::MessageIsClaimed { .. }
+                | Self::MessageNotClaimed { .. }
+                | Self::MessageNotClaimedBy { .. }
+        )
+    }
+
+    /// An argument is malformed or out of range; the same call can never succeed.
+    pub fn is_invalid(&self) -> bool {
+        matches!(self, Self::InvalidArgument { .. })
+    }
+
+    /// An argument is over a size limit.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLarge { .. })
+    }
+
+    /// There is no space left to store anything more.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::StorageFull { .. })
+    }
+
+    /// The store is in use or catching up; the same call may succeed later.
+    pub fn is_busy(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::AlreadyOpen { .. } | Self::Locked { .. }
+        )
+    }
+
+    /// The engine has been closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+
+    /// Writes have stopped until the store is opened again.
+    pub fn is_poisoned(&self) -> bool {
+        matches!(self, Self::Poisoned { .. })
+    }
+
+    /// Stored bytes are damaged.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt { .. })
+    }
+
+    /// The change may or may not survive: look before trying again.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown { .. })
+    }
+
+    pub(crate) fn invalid(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::InvalidArgument {
+            name: name.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// No space is not a failure of the disk, so it is told apart here, once.
+    pub(crate) fn io(context: impl Into<String>, source: io::Error) -> Self {
+        let context = context.into();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull {
+                reason: format!("{context}: {source}"),
+            },
+            _ => Self::Io { context, source },
+        }
+    }
+}
+
+fn within(project: &Project) -> String {
+    project
+        .name()
+        .map_or_else(String::new, |name| format!(" in project {name:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_cheap_to_return() {
+        assert!(size_of::<Error>() <= 128);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_a_failed_one() {
+        let full = Error::io("write", io::Error::from(io::ErrorKind::StorageFull));
+        let quota = Error::io("write", io::Error::from(io::ErrorKind::QuotaExceeded));
+        let other = Error::io("write", io::Error::other("broken"));
+        assert!(full.is_full() && quota.is_full());
+        assert!(!other.is_full());
+        assert_eq!(other.to_string(), "write: broken");
+        assert!(std::error::Error::source(&other).is_some());
+    }
+
+    #[test]
+    fn texts_name_the_project_only_when_there_is_one() -> Result<()> {
+        let queue = QueueName::new("orders")?;
+        let error = |project| Error::QueueDoesNotExist {
+            project,
+            queue: queue.clone(),
+        };
+        assert_eq!(
+            error(Project::none()).to_string(),
+            "queue \"orders\" does not exist"
+        );
+        assert_eq!(
+            error(Project::named("shop")?).to_string(),
+            "queue \"orders\" does not exist in project \"shop\""
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! What a storage driver can promise.
+
+use std::fmt;
+
+/// One promise of a driver, with Zaqar's number for it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Capability {
+    /// Messages come in the order they were posted.
+    Fifo = 1,
+    /// Messages can be claimed.
+    Claims = 2,
+    /// What was acknowledged survives a crash.
+    Durability = 3,
+    /// At-least-once delivery.
+    Aod = 4,
+    /// Many messages a second.
+    HighThroughput = 5,
+}
+
+impl Capability {
+    /// All five, by number.
+    pub const ALL: [Self; 5] = [
+        Self::Fifo,
+        Self::Claims,
+        Self::Durability,
+        Self::Aod,
+        Self::HighThroughput,
+    ];
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// A set of capabilities. Two sets are equal whatever order they were made in.
+///
+/// ```
+/// use zaqar_sled::{Capabilities, Capability};
+///
+/// let in_memory = Capabilities::all().without(Capability::Durability);
+/// assert!(in_memory.contains(Capability::Fifo));
+/// assert_eq!(in_memory.iter().count(), 4);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Capabilities(u8);
+
+impl Capabilities {
+    /// All five.
+    pub fn all() -> Self {
+        Capability::ALL.into_iter().collect()
+    }
+
+    /// The set with one left out.
+    pub const fn without(self, capability: Capability) -> Self {
+        Self(self.0 & !capability.bit())
+    }
+
+    /// Whether the capability is in the set.
+    pub const fn contains(self, capability: Capability) -> bool {
+        self.0 & capability.bit() != 0
+    }
+
+    /// Those in the set, by number.
+    pub fn iter(self) -> impl Iterator<Item = Capability> {
+        Capability::ALL
+            .into_iter()
+            .filter(move |capability| self.contains(*capability))
+    }
+}
+
+impl FromIterator<Capability> for Capabilities {
+    fn from_iter<I: IntoIterator<Item = Capability>>(capabilities: I) -> Self {
+        Self(
+            capabilities
+                .into_iter()
+                .fold(0, |bits, capability| bits | capability.bit()),
+        )
+    }
+}
+
+impl fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_compare_without_order() {
+        let one = Capabilities::from_iter([Capability::Aod, Capability::Fifo]);
+        let other = Capabilities::from_iter([Capability::Fifo, Capability::Aod, Capability::Aod]);
+        assert_eq!(one, other);
+        assert_eq!(format!("{one:?}"), "{Fifo, Aod}");
+        assert_eq!(Capabilities::default().iter().count(), 0);
+        assert_eq!(Capabilities::all().iter().count(), 5);
+    }
+}

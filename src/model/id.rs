@@ -1,0 +1,309 @@
+//! Ids of messages, claims and clients. All are small and `Copy`.
+//!
+//! 1. An id's text parses back to the same id.
+//! 2. Text that is no id names nothing: [`MessageId::lossy`] and [`ClaimId::lossy`] turn it into the
+//!    nil id, which is never given out, so a malformed id is simply a missing one.
+//! 3. In self-describing formats such as JSON an id is its text; in others it is its 16 bytes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// Names one message of one queue, forever: no id is given out twice.
+///
+/// Its text is 32 lower-case hexadecimal digits. Ids of one queue order by post.
+///
+/// ```
+/// use zaqar_sled::MessageId;
+///
+/// let text = "00000000000000070000000000000001";
+/// let id: MessageId = text.parse()?;
+/// assert_eq!(id.to_string(), text);
+/// assert!("7-1".parse::<MessageId>().is_err());
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId {
+    pub(crate) queue: u64,
+    pub(crate) sequence: u64,
+}
+
+impl MessageId {
+    pub(crate) const fn new(queue: u64, sequence: u64) -> Self {
+        Self { queue, sequence }
+    }
+
+    /// The id with that text, or the nil id, which names nothing, if it is the text of none.
+    ///
+    /// Calls given the result treat it as they treat any missing message.
+    pub fn lossy(text: &str) -> Self {
+        text.parse().unwrap_or(Self::new(0, 0))
+    }
+
+    pub(crate) const fn is_nil(&self) -> bool {
+        self.queue == 0 && self.sequence == 0
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, self.queue, self.sequence)
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageId({self})")
+    }
+}
+
+impl FromStr for MessageId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        parse_hex(text)
+            .map(|(queue, sequence)| Self::new(queue, sequence))
+            .ok_or_else(|| Error::invalid("message id", NOT_HEX))
+    }
+}
+
+impl Serialize for MessageId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            (self.queue, self.sequence).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            text.parse().map_err(D::Error::custom)
+        } else {
+            let (queue, sequence) = Deserialize::deserialize(deserializer)?;
+            Ok(Self::new(queue, sequence))
+        }
+    }
+}
+
+/// Names one claim: a UUID, shown with hyphens.
+///
+/// ```
+/// use zaqar_sled::ClaimId;
+///
+/// let text = "51db7067-821f-4a7e-b3b5-94a9dd6b45b3";
+/// let id: ClaimId = text.parse()?;
+/// assert_eq!(id.to_string(), text);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct ClaimId(Uuid);
+
+impl ClaimId {
+    /// The claim id with those bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// A version 4 UUID of the random bytes given; never nil.
+    pub(crate) const fn from_random_bytes(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+
+    /// The id's 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The id with that text, or the nil id, which names nothing, if it is the text of none.
+    pub fn lossy(text: &str) -> Self {
+        text.parse().unwrap_or(Self(Uuid::nil()))
+    }
+
+    pub(crate) const fn is_nil(&self) -> bool {
+        self.0.is_nil()
+    }
+}
+
+impl fmt::Display for ClaimId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for ClaimId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClaimId({self})")
+    }
+}
+
+impl FromStr for ClaimId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        parse_uuid("claim id", text).map(Self)
+    }
+}
+
+/// Who posts and lists, so that a listing can leave out one's own messages.
+///
+/// ```
+/// use zaqar_sled::ClientId;
+///
+/// let me: ClientId = "3381af92-2b9e-11e3-b191-71861300734c".parse()?;
+/// assert_ne!(me, ClientId::random());
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct ClientId(Uuid);
+
+impl ClientId {
+    /// A client id nobody else has: a random version 4 UUID.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The client id with those bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The id's 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientId({self})")
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        parse_uuid("client id", text).map(Self)
+    }
+}
+
+pub(super) fn write_hex(f: &mut fmt::Formatter<'_>, queue: u64, sequence: u64) -> fmt::Result {
+    write!(f, "{queue:016x}{sequence:016x}")
+}
+
+/// Strict: one text for each pair, so that comparing texts is comparing ids.
+pub(super) fn parse_hex(text: &str) -> Option<(u64, u64)> {
+    let is_lower_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if text.len() != 32 || !text.bytes().all(is_lower_hex) {
+        return None;
+    }
+    let (queue, sequence) = text.split_at_checked(16)?;
+    Some((
+        u64::from_str_radix(queue, 16).ok()?,
+        u64::from_str_radix(sequence, 16).ok()?,
+    ))
+}
+
+fn parse_uuid(name: &str, text: &str) -> Result<Uuid> {
+    Uuid::try_parse(text).map_err(|error| Error::invalid(name, error.to_string()))
+}
+
+pub(super) const NOT_HEX: &str = "must be 32 lower-case hexadecimal digits";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_ids_round_trip_through_text() -> Result<()> {
+        for id in [
+            MessageId::new(0, 1),
+            MessageId::new(7, 1 << 40),
+            MessageId::new(u64::MAX, u64::MAX),
+        ] {
+            assert_eq!(id.to_string().len(), 32);
+            assert_eq!(id.to_string().parse::<MessageId>()?, id);
+            assert_eq!(MessageId::lossy(&id.to_string()), id);
+        }
+        assert_eq!(
+            MessageId::new(1, 0xab).to_string(),
+            "000000000000000100000000000000ab"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn text_that_is_no_message_id_is_refused_or_names_nothing() {
+        let long = "0".repeat(33);
+        for text in [
+            "",
+            "1",
+            "+0000000000000010000000000000001",
+            "0000000000000001+000000000000001",
+            "000000000000000100000000000000AB",
+            "00000000-0000-0000-0000-000000000001",
+            "ööööööööööööoooo",
+            &long,
+        ] {
+            assert!(text.parse::<MessageId>().unwrap_err().is_invalid());
+            assert!(MessageId::lossy(text).is_nil(), "{text}");
+        }
+        assert!(!MessageId::new(0, 1).is_nil());
+    }
+
+    #[test]
+    fn message_ids_order_by_queue_then_post() {
+        assert!(MessageId::new(1, 9) < MessageId::new(2, 0));
+        assert!(MessageId::new(1, 1) < MessageId::new(1, 2));
+    }
+
+    #[test]
+    fn claim_ids_round_trip_and_are_lossy() -> Result<()> {
+        let id = ClaimId::from_random_bytes([0; 16]);
+        assert!(!id.is_nil());
+        assert_eq!(id.to_string().parse::<ClaimId>()?, id);
+        assert_eq!(ClaimId::from_bytes(*id.as_bytes()), id);
+        assert!(ClaimId::lossy("none").is_nil());
+        assert!("none".parse::<ClaimId>().unwrap_err().is_invalid());
+        assert!("none".parse::<ClientId>().unwrap_err().is_invalid());
+        Ok(())
+    }
+
+    #[test]
+    fn ids_are_text_in_json_and_bytes_in_binary() {
+        let id = MessageId::new(1, 2);
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, format!("\"{id}\""));
+        assert_eq!(serde_json::from_str::<MessageId>(&json).unwrap(), id);
+        assert!(serde_json::from_str::<MessageId>("\"x\"").is_err());
+        let bytes = bincode::serialize(&id).unwrap();
+        assert_eq!(bytes.len(), 16);
+        assert_eq!(bincode::deserialize::<MessageId>(&bytes).unwrap(), id);
+
+        let id = ClientId::random();
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, format!("\"{id}\""));
+        assert_eq!(serde_json::from_str::<ClientId>(&json).unwrap(), id);
+    }
+}

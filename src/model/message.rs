@@ -1,0 +1,270 @@
+//! Messages: to be posted, as stored, and how to list them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::time::{whole_seconds_down, whole_seconds_up};
+use super::{Body, Checksum, ClaimId, ClientId, MessageId, MessageMarker, Timestamp};
+use crate::error::{Error, Result};
+
+/// A message to post: a body, and how long it is to live and to stay hidden.
+///
+/// Times are kept to the millisecond, rounded up. A ttl of zero is accepted and already expired.
+///
+/// ```
+/// use std::time::Duration;
+/// use zaqar_sled::NewMessage;
+///
+/// let bytes = NewMessage::new(b"42").ttl(Duration::from_secs(3600));
+/// let json = NewMessage::json(&["order", "7"])?.delay(Duration::from_secs(5));
+/// assert_eq!(bytes.ttl, Some(Duration::from_secs(3600)));
+/// assert_eq!(json.body().as_bytes(), br#"["order", "7"]"#);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewMessage {
+    body: Body,
+    is_json: bool,
+    /// How long it lives from the post on. `None`: the handle fills in the queue's
+    /// `_default_message_ttl` or an hour; the [`Messages`](crate::Messages) contract refuses it.
+    pub ttl: Option<Duration>,
+    /// How long it is hidden from claims and plain listings, its ttl running. `None`: the handle
+    /// fills in the queue's `_default_message_delay`; otherwise not at all.
+    pub delay: Option<Duration>,
+}
+
+impl NewMessage {
+    /// A message with those bytes.
+    pub fn new(body: impl Into<Body>) -> Self {
+        Self {
+            body: body.into(),
+            is_json: false,
+            ttl: None,
+            delay: None,
+        }
+    }
+
+    /// A message with a value as JSON; see [`Body::json`].
+    ///
+    /// # Errors
+    /// `is_invalid` if the value cannot be JSON.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
+        Ok(Self {
+            is_json: true,
+            ..Self::new(Body::json(value)?)
+        })
+    }
+
+    /// Sets how long the message lives.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets how long the message is hidden at first.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// Over the stored bytes, which for JSON are the text Zaqar takes it over; JSON null has none.
+    pub(crate) fn checksum(&self) -> Option<Checksum> {
+        let is_null = self.is_json && self.body.as_bytes() == b"null";
+        (!is_null).then(|| Checksum::of(&self.body))
+    }
+}
+
+/// A stored message as it was when it was read.
+///
+/// ```ignore
+/// # use zaqar_sled::{ClientId, Config, NewMessage, Project, SimulatedDisk, Sort};
+/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// let orders = engine.queue(Project::none(), "orders")?;
+/// orders.create(zaqar_sled::Metadata::new())?;
+/// orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
+/// let message = orders.first(Sort::Oldest)?;
+/// assert_eq!(&**message.body(), b"42");
+/// assert_eq!((message.claim_id(), message.claim_count()), (None, 0));
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    pub(crate) id: MessageId,
+    pub(crate) created: Timestamp,
+    pub(crate) read_at: Timestamp,
+    /// In milliseconds.
+    pub(crate) ttl: u64,
+    pub(crate) body: Body,
+    pub(crate) claim: Option<ClaimId>,
+    pub(crate) claim_count: u32,
+    pub(crate) checksum: Option<Checksum>,
+}
+
+impl Message {
+    /// Its id.
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// The time since the post, in whole seconds, rounded down. It may pass the ttl as shown, since
+    /// a claim extends a message's life but not its youth.
+    pub fn age(&self) -> Duration {
+        whole_seconds_down(
+            self.read_at
+                .as_millis()
+                .saturating_sub(self.created.as_millis()),
+        )
+    }
+
+    /// The ttl as posted, or as a claim extended it, in whole seconds, rounded up.
+    pub fn ttl(&self) -> Duration {
+        whole_seconds_up(self.ttl)
+    }
+
+    /// When it was posted.
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// Its body.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The live claim it is under.
+    pub fn claim_id(&self) -> Option<ClaimId> {
+        self.claim
+    }
+
+    /// How often it has been claimed, this claim included.
+    pub fn claim_count(&self) -> u32 {
+        self.claim_count
+    }
+
+    /// The body's checksum, if the store makes them and the body is not JSON null.
+    pub fn checksum(&self) -> Option<Checksum> {
+        self.checksum
+    }
+
+    /// The position just after it, to list on from.
+    pub fn marker(&self) -> MessageMarker {
+        self.id.into()
+    }
+}
+
+/// Which messages to list, and how many.
+///
+/// ```
+/// use zaqar_sled::{ClientId, MessageListOptions};
+///
+/// let options = MessageListOptions::new().limit(100).client(ClientId::random()).include_claimed(true);
+/// assert_eq!(options.limit, 100);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MessageListOptions {
+    /// Where to go on from; `None` is the head of the queue.
+    pub marker: Option<MessageMarker>,
+    /// At most so many messages; 0 is no limit. 10 unless set.
+    pub limit: usize,
+    /// Whether to show the client's own messages.
+    pub echo: bool,
+    /// Whose messages are left out unless `echo`; `None` leaves out nobody's.
+    pub client: Option<ClientId>,
+    /// Whether to show messages under a live claim.
+    pub include_claimed: bool,
+    /// Whether to show messages whose delay has not passed.
+    pub include_delayed: bool,
+}
+
+impl MessageListOptions {
+    /// The first 10 messages that are neither claimed nor delayed.
+    pub fn new() -> Self {
+        Self {
+            marker: None,
+            limit: 10,
+            echo: false,
+            client: None,
+            include_claimed: false,
+            include_delayed: false,
+        }
+    }
+
+    /// Goes on from a marker; `None` starts at the head.
+    pub fn marker(mut self, marker: impl Into<Option<MessageMarker>>) -> Self {
+        self.marker = marker.into();
+        self
+    }
+
+    /// At most so many messages; 0 is no limit.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Shows the client's own messages too.
+    pub fn echo(mut self, echo: bool) -> Self {
+        self.echo = echo;
+        self
+    }
+
+    /// Says who lists: their own messages are left out unless [`echo`](Self::echo).
+    pub fn client(mut self, client: ClientId) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Shows claimed messages too.
+    pub fn include_claimed(mut self, include: bool) -> Self {
+        self.include_claimed = include;
+        self
+    }
+
+    /// Shows delayed messages too.
+    pub fn include_delayed(mut self, include: bool) -> Self {
+        self.include_delayed = include;
+        self
+    }
+}
+
+impl Default for MessageListOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// From which end of a queue to look.
+///
+/// ```
+/// use zaqar_sled::Sort;
+///
+/// assert_eq!(Sort::try_from(-1)?, Sort::Newest);
+/// assert!(Sort::try_from(0).is_err());
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Sort {
+    /// The oldest first: Zaqar's 1.
+    #[default]
+    Oldest,
+    /// The newest first: Zaqar's -1.
+    Newest,
+}
+
+impl TryFrom<i32> for Sort {
+    type Error = Error;
+
+    fn try_from(sort: i32) -> Result<Self> {
+        match sort {
+            1 => Ok(Self::Oldest),
+            -1 => Ok(Self::Newest),
+            _ => Err(Error::invalid("sort", "must be 1 or -1")),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Queue metadata: a JSON object with its keys in the order they were given.
+//!
+//! 1. What is read back equals what was stored: integers and floats, `null` and absence kept apart.
+//! 2. Its text parses again: values nested deeper than a parser takes are refused on the way in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
+use serde::ser::Serializer;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// A queue's metadata: a JSON object. Keys that begin with `_` are the storage's own.
+///
+/// Equality does not look at the order of keys, but the order is kept.
+///
+/// ```
+/// use zaqar_sled::Metadata;
+///
+/// let metadata = Metadata::new().with("owner", "ann")?.with("_default_message_ttl", 600)?;
+/// assert_eq!(metadata.get::<u32>("_default_message_ttl")?, Some(600));
+/// assert_eq!(metadata.to_json(), r#"{"owner":"ann","_default_message_ttl":600}"#);
+/// assert_eq!(metadata, Metadata::from_json(r#"{"_default_message_ttl":600, "owner":"ann"}"#)?);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Metadata(Map<String, Value>);
+
+impl Metadata {
+    /// An empty object.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    /// `is_invalid` if the text is not a JSON object, is nested more than 127 deep, or has a whole
+    /// number beyond 64 bits, which could not be given back as it was.
+    pub fn from_json(text: &str) -> Result<Self> {
+        if let Some(number) = first_unkept_integer(text) {
+            return Err(invalid(format!("{number} does not fit in 64 bits")));
+        }
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|error| invalid(error.to_string()))
+    }
+
+    /// The object as compact JSON, keys in order.
+    pub fn to_json(&self) -> String {
+        self.to_string()
+    }
+
+    /// The same with a key set; see [`insert`](Self::insert).
+    pub fn with(mut self, key: impl Into<String>, value: impl Serialize) -> Result<Self> {
+        self.insert(key, value)?;
+        Ok(self)
+    }
+
+    /// Sets a key. A key that was there keeps its place. Floats that are not finite become `null`.
+    ///
+    /// # Errors
+    /// `is_invalid` if the value cannot be JSON, is nested more than 126 deep, or has a whole number
+    /// beyond 64 bits.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Serialize) -> Result<()> {
+        let key = key.into();
+        let value = serde_json::to_value(value)
+            .map_err(|error| Error::invalid(key.as_str(), error.to_string()))?;
+        if depth(&value) >= MAX_DEPTH {
+            return Err(Error::invalid(key, TOO_DEEP));
+        }
+        self.0.insert(key, value);
+        Ok(())
+    }
+
+    /// The value under a key; `None` if the key is absent.
+    ///
+    /// # Errors
+    /// `is_invalid` if the value is not a `T`.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        self.0
+            .get(key)
+            .map(|value| T::deserialize(value))
+            .transpose()
+            .map_err(|error| Error::invalid(key, error.to_string()))
+    }
+
+    /// Whether the key is there, be it with `null`.
+    pub fn contains(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes a key out; the others stay in order. Says whether it was there.
+    pub fn remove(&mut self, key: &str) -> bool {
+        self.0.shift_remove(key).is_some()
+    }
+
+    /// Whether every key of `filter` is here with an equal value.
+    pub(crate) fn matches(&self, filter: &Self) -> bool {
+        filter
+            .0
+            .iter()
+            .all(|(key, value)| self.0.get(key) == Some(value))
+    }
+
+    /// `null` is as good as absent for a reserved key.
+    pub(super) fn set_value(&self, key: &str) -> Option<&Value> {
+        self.0.get(key).filter(|value| !value.is_null())
+    }
+}
+
+impl FromStr for Metadata {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::from_json(text)
+    }
+}
+
+impl fmt::Display for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(&self.0).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Metadata({self})")
+    }
+}
+
+/// An object in self-describing formats, its JSON text in others, which could not read it back.
+impl Serialize for Metadata {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            self.0.serialize(serializer)
+        } else {
+            serializer.collect_str(self)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            let text = String::deserialize(deserializer)?;
+            return text.parse().map_err(D::Error::custom);
+        }
+        let map = Map::deserialize(deserializer)?;
+        if map.values().any(|value| depth(value) >= MAX_DEPTH) {
+            return Err(D::Error::custom(TOO_DEEP));
+        }
+        Ok(Self(map))
+    }
+}
+
+fn invalid(reason: impl Into<String>) -> Error {
+    Error::invalid("metadata", reason)
+}
+
+/// How many lists and objects are around the innermost value.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// The parser would turn such an integer into the nearest float without a word.
+fn first_unkept_integer(json: &str) -> Option<&str> {
+    outside_strings(json)
+        .flat_map(|text| {
+            text.split(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'))
+        })
+        .find(|token| {
+            let digits = token.strip_prefix('-').unwrap_or(token);
+            !digits.is_empty()
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+                && token.parse::<i64>().is_err()
+                && token.parse::<u64>().is_err()
+        })
+}
+
+/// The stretches of JSON text that are not inside a string.
+fn outside_strings(json: &str) -> impl Iterator<Item = &str> {
+    let (mut inside, mut escaped) = (false, false);
+    json.split(move |c| {
+        let quote = c == '"' && !escaped;
+        escaped = inside && c == '\\' && !escaped;
+        inside ^= quote;
+        inside || quote
+    })
+}
+
+/// How deep a JSON text may be nested before the parser refuses it.
+const MAX_DEPTH: usize = 127;
+const TOO_DEEP: &str = "is nested too deep";
