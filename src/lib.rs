@@ -2,10 +2,19 @@
 #![forbid(unsafe_code)]
 #![allow(dead_code)] // until the engine lands
 
+mod clock;
+mod codec;
 mod contract;
+pub mod disk;
 mod error;
+mod journal;
 mod model;
+mod op;
+mod random;
+mod state;
+mod trees;
 
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use contract::{Claims, DataDriver, Messages, Queues};
 pub use error::{Error, Result};
 pub use model::{

@@ -59,6 +59,24 @@ pub(crate) enum Op<'a> {
     },
 }
 
+impl Op<'_> {
+    /// The number of the queue this is about.
+    pub(crate) fn queue(&self) -> Option<u64> {
+        match self {
+            Self::Time => None,
+            Self::CreateQueue(new) => Some(new.number),
+            Self::Claim(claim) => Some(claim.queue),
+            Self::SetMetadata { queue, .. }
+            | Self::DeleteQueue { queue }
+            | Self::Purge { queue }
+            | Self::Post { queue, .. }
+            | Self::RenewClaim { queue, .. }
+            | Self::ReleaseClaim { queue, .. }
+            | Self::Delete { queue, .. } => Some(*queue),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NewQueue<'a> {
     pub(crate) number: u64,

@@ -247,6 +247,11 @@ impl Page {
         self.weight
     }
 
+    /// What [`Self::weight`] has to be.
+    pub(crate) fn recount_weight(&self) -> u64 {
+        bits(self.live).filter_map(|index| self.slots.get(index)).map(weight).sum()
+    }
+
     /// Puts a free message under the claim `number`; by the extension rule (contract 7.1) one that would expire before
     /// the claim does lives on for its grace.
     pub(crate) fn claim(&mut self, index: usize, number: u64, lease: Lease) {

@@ -13,8 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::error::Result;
 use crate::model::{Metadata, Project, QueueName, QueueSettings};
-use crate::op::{DeadLetters, NewClaim, Op, Posted, Sequences};
+use crate::op::{DeadLetters, NewClaim, NewQueue, Op, Posted, Sequences};
 
 use super::claims::{Claim, Claims};
 use super::page::{Arrival, Lease, Page, bits};
@@ -120,6 +121,18 @@ impl Queue {
         }
     }
 
+    /// The queue an operation makes.
+    pub(crate) fn from_new(new: &NewQueue<'_>, lsn: u64) -> Result<Self> {
+        let project = new.project.as_ref().map_or_else(|| Ok(Project::none()), Project::named)?;
+        let name = QueueName::new(&new.name)?;
+        Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?, lsn))
+    }
+
+    /// Goes on giving sequences out from `next`.
+    pub(crate) fn resume_at(&mut self, next: u64) {
+        self.next = next;
+    }
+
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -184,10 +197,7 @@ impl Queue {
     /// Lets everything due by `now` expire, end or become free.
     pub(crate) fn advance(&mut self, now: u64) -> Freed {
         let mut freed = Freed::default();
-        while let Some(&(when, due)) = self.deadlines.first() {
-            if when > now {
-                break;
-            }
+        while let Some(due) = self.pop_due(now) {
             match due {
                 Due::Claim(number) => {
                     self.end_claim(number);
@@ -200,6 +210,11 @@ impl Queue {
             }
         }
         freed
+    }
+
+    fn pop_due(&mut self, now: u64) -> Option<Due> {
+        let (when, _) = self.deadlines.first()?;
+        if *when <= now { self.deadlines.pop_first().map(|(_, due)| due) } else { None }
     }
 
     fn expire(&mut self, first: u64, now: u64) -> u64 {
@@ -436,8 +451,8 @@ impl Queue {
     }
 
     /// Ends loading: counts each claim's messages. The error says what does not fit together.
-    pub(crate) fn settle(&mut self, next: u64) -> Result<(), &'static str> {
-        self.next = next;
+    pub(crate) fn settle(&mut self) -> Result<(), &'static str> {
+        let next = self.next;
         let above = self.pages.last_key_value().and_then(|(_, page)| Some(page.sequence(bits(page.live()).last()?)));
         if above.is_some_and(|last| last >= next) {
             return Err("a message above the queue's last sequence");
@@ -543,7 +558,7 @@ impl Changes {
 
 impl Description {
     /// Reads metadata from its text.
-    pub(crate) fn parse(text: &str) -> crate::error::Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let metadata = Metadata::from_json(text)?;
         let settings = QueueSettings::parse(&metadata)?;
         Ok(Self { metadata, settings })

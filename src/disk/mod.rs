@@ -1,0 +1,154 @@
+//! The file layer: where a store's files live.
+//!
+//! Everything the engine does to a disk goes through [`Disk`] and [`DiskFile`], so that the same code runs on
+//! [`RealDisk`] and on [`SimulatedDisk`], which forgets at a power cut what a real disk may forget.
+//!
+//! What holds on every disk, and no more than this:
+//!
+//! 1. A file's contents survive a power cut up to the last [`DiskFile::sync_data`].
+//! 2. A file's name survives up to the last [`Disk::sync_dir`] of the directory that holds it. Syncing the file
+//!    does not keep its name, syncing the directory does not keep its contents.
+//! 3. A rename is atomic: after a power cut the file has its old name or its new one.
+//! 4. All that was written survives the death of the process alone.
+//! 5. Paths are full paths, without `..`.
+
+mod real;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use real::RealDisk;
+
+pub use crate::trees::{Tree, Trees, Visit};
+
+/// Where a store's files live.
+///
+/// ```
+/// use std::path::Path;
+/// use zaqar_sled::disk::{Disk, RealDisk, SimulatedDisk};
+///
+/// /// Replaces a file so that a power cut leaves the old contents or the new.
+/// fn replace(disk: &dyn Disk, dir: &Path, contents: &[u8]) -> std::io::Result<()> {
+///     let file = disk.create(&dir.join("new"))?;
+///     file.write_all_at(contents, 0)?;
+///     file.sync_data()?;
+///     disk.rename(&dir.join("new"), &dir.join("current"))?;
+///     disk.sync_dir(dir)
+/// }
+///
+/// let folder = tempfile::tempdir()?;
+/// let disks: [(&dyn Disk, _); 2] = [
+///     (&RealDisk, folder.path().join("store")),
+///     (&SimulatedDisk::new(), "/store".into()),
+/// ];
+/// for (disk, dir) in disks {
+///     disk.create_dir_all(&dir)?;
+///     replace(disk, &dir, b"one")?;
+///     replace(disk, &dir, b"two")?;
+///     assert_eq!(disk.list(&dir)?, ["current"]);
+///     assert_eq!(disk.size(&dir)?, 3);
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait Disk: fmt::Debug + Send + Sync + 'static {
+    /// Creates the directory and every missing ancestor, each with a durable entry in its parent.
+    ///
+    /// The entry of the deepest directory that was there already is synced too: a process may have been killed
+    /// between making it and syncing it.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+
+    /// Opens an existing file to read and write.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens an existing file to read only; whatever would change it fails.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens a file to read and write, made new or cut to nothing.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Gives a file or directory another name, atomically, in place of a file that had it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file. Whoever has it open keeps it until then.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory and everything under it, not as one step; a missing one is no error.
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+
+    /// The names in a directory, sorted. A missing directory is `NotFound`.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
+    /// Whether there is a file or directory of that name.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// Makes the entries of a directory durable: what was created, renamed or removed in it.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes an exclusive lock on a file, creating it; `None` if another holds it, in this process or another.
+    ///
+    /// Dropping the guard releases it, and so does the death of the process. The file stays.
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>>;
+
+    /// Opens the ordered trees in a directory, creating both.
+    fn trees(&self, path: &Path) -> Result<Box<dyn Trees>, crate::Error>;
+
+    /// Makes trees durable: syncs every file and directory under `path`, and the directory it is in.
+    ///
+    /// Flush them before, and let nothing write them meanwhile.
+    fn sync_trees(&self, path: &Path) -> io::Result<()>;
+
+    /// The bytes used by everything under `path`, as the sum of all file lengths; 0 if it is missing.
+    fn size(&self, path: &Path) -> io::Result<u64>;
+
+    /// Whether anything outlives the process at all: false for a disk in memory.
+    fn is_durable(&self) -> bool;
+}
+
+/// An open file of a [`Disk`]. Every method may be called from any thread.
+///
+/// ```
+/// use std::path::Path;
+/// use zaqar_sled::disk::{Disk, SimulatedDisk};
+///
+/// let disk = SimulatedDisk::new();
+/// let file = disk.create(Path::new("/log"))?;
+/// file.allocate(4096)?;
+/// file.write_all_at(b"frame", 0)?;
+/// file.sync_data()?;
+///
+/// let mut buffer = [1; 8];
+/// assert_eq!(file.read_at(&mut buffer, 0)?, 8);
+/// assert_eq!(&buffer, b"frame\0\0\0");
+/// assert_eq!(file.read_at(&mut buffer, 4092)?, 4); // The file ends there.
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait DiskFile: fmt::Debug + Send + Sync {
+    /// The length, in bytes.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the length is 0.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Reads into `buf` and returns the number of bytes read: less than asked only where the file ends.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all of `buf`; the space between the file's end and `offset` reads as zeros.
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Takes the space of the first `len` bytes, so that no later write below can lack it.
+    ///
+    /// A shorter file becomes `len` long and reads as zeros there; a longer one keeps its length.
+    fn allocate(&self, len: u64) -> io::Result<()>;
+
+    /// Makes contents and length durable.
+    ///
+    /// After an error nothing is known of what was written since the last success, whatever a later call says.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Cuts the file, or lengthens it with zeros that have no space yet.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+}

@@ -1,0 +1,249 @@
+//! The values of the trees, and of a base, which holds the same records.
+//!
+//! A value is a version byte (1), the CRC-32 of tree, key and body, little-endian, and the body: bincode (see `codec`),
+//! or plain bytes for a piece of a page's bodies. The key is part of the checksum, so that a value found under another
+//! key does not count.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::keys::{self, Part};
+use super::{Tree, Trees};
+use crate::codec::{self, array_at, crc32, crc32_from};
+use crate::error::Result;
+use crate::state::{Claim, Page, Snapshot};
+
+/// Bytes of a page's bodies in one record. With sled's 2 MiB segments every record stays below the size from which
+/// sled would put it into a file of its own, which it never syncs.
+pub(crate) const PIECE_BYTES: usize = 24 << 10;
+const VERSION: u8 = 1;
+const ENVELOPE_BYTES: usize = 5;
+
+/// One tree, a key and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) tree: Tree,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+}
+
+/// A queue, under its project and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueueRecord<'a> {
+    pub(crate) number: u64,
+    pub(crate) next: u64,
+    /// The last operation that is in this record and the queue's pages and claims.
+    pub(crate) lsn: u64,
+    pub(crate) metadata: Cow<'a, str>,
+}
+
+/// What the trees as a whole stand for; written last before a clean close.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoreRecord {
+    pub(crate) store: [u8; 16],
+    pub(crate) generation: u64,
+    pub(crate) lsn: u64,
+    pub(crate) time: u64,
+    pub(crate) next_queue: u64,
+}
+
+/// A sum over records that does not depend on their order: what it covers can change one record at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Digest {
+    pub(crate) records: u64,
+    sum: u64,
+}
+
+impl Digest {
+    pub(crate) fn add(&mut self, tree: Tree, key: &[u8], value: &[u8]) {
+        self.records = self.records.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(fingerprint(tree, key, value));
+    }
+
+    pub(crate) fn take(&mut self, tree: Tree, key: &[u8], value: &[u8]) {
+        self.records = self.records.wrapping_sub(1);
+        self.sum = self.sum.wrapping_sub(fingerprint(tree, key, value));
+    }
+}
+
+fn fingerprint(tree: Tree, key: &[u8], value: &[u8]) -> u64 {
+    let place = key_checksum(tree, key);
+    (u64::from(place) << 32) | u64::from(crc32_from(place, value))
+}
+
+fn key_checksum(tree: Tree, key: &[u8]) -> u32 {
+    crc32_from(crc32(&[tree.tag()]), key)
+}
+
+/// The record of `body` under `key`.
+pub(crate) fn seal<T: Serialize>(tree: Tree, key: Vec<u8>, body: &T) -> Result<Record> {
+    let mut value = vec![0; ENVELOPE_BYTES];
+    codec::encode_into(body, &mut value)?;
+    Ok(close(tree, key, value))
+}
+
+fn seal_bytes(tree: Tree, key: Vec<u8>, body: &[u8]) -> Record {
+    let mut value = Vec::with_capacity(ENVELOPE_BYTES.saturating_add(body.len()));
+    value.resize(ENVELOPE_BYTES, 0);
+    value.extend_from_slice(body);
+    close(tree, key, value)
+}
+
+fn close(tree: Tree, key: Vec<u8>, mut value: Vec<u8>) -> Record {
+    let checksum = crc32_from(key_checksum(tree, &key), value.get(ENVELOPE_BYTES..).unwrap_or_default());
+    let envelope = [VERSION].into_iter().chain(checksum.to_le_bytes());
+    value.iter_mut().zip(envelope).for_each(|(to, from)| *to = from);
+    Record { tree, key, value }
+}
+
+/// The body of a value, if it is whole; the error says what is not.
+pub(crate) fn open<'a>(tree: Tree, key: &[u8], value: &'a [u8]) -> Result<&'a [u8], &'static str> {
+    let (Some(version), Some(checksum)) = (value.first(), array_at(value, 1)) else {
+        return Err("a record is too short");
+    };
+    let body = value.get(ENVELOPE_BYTES..).unwrap_or_default();
+    if *version != VERSION {
+        return Err("a record of an unknown version");
+    }
+    if crc32_from(key_checksum(tree, key), body) != u32::from_le_bytes(checksum) {
+        return Err("a record's checksum does not match");
+    }
+    Ok(body)
+}
+
+/// The queue's own record.
+pub(crate) fn queue(snapshot: &Snapshot) -> Result<Record> {
+    let record = QueueRecord {
+        number: snapshot.number,
+        next: snapshot.next,
+        lsn: snapshot.lsn,
+        metadata: snapshot.description.metadata.to_json().into(),
+    };
+    seal(Tree::Queues, keys::queue(&snapshot.project, &snapshot.name), &record)
+}
+
+pub(crate) fn page_bodies(queue: u64, page: &Page) -> impl Iterator<Item = Record> + '_ {
+    let pieces = page.bodies().chunks(PIECE_BYTES).zip(0_u32..);
+    pieces.map(move |(bytes, piece)| {
+        seal_bytes(Tree::Messages, keys::page(queue, page.first(), Part::Bodies { piece }), bytes)
+    })
+}
+
+pub(crate) fn page_states(queue: u64, page: &Page) -> Result<Record> {
+    seal(Tree::Messages, keys::page(queue, page.first(), Part::States), &page.record())
+}
+
+/// The keys of a page with `body_bytes` of bodies.
+pub(crate) fn page_keys(queue: u64, first: u64, body_bytes: usize) -> impl Iterator<Item = Vec<u8>> {
+    let pieces = u32::try_from(body_bytes.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX);
+    let bodies = (0..pieces).map(move |piece| keys::page(queue, first, Part::Bodies { piece }));
+    bodies.chain([keys::page(queue, first, Part::States)])
+}
+
+pub(crate) fn claim(queue: u64, number: u64, claim: &Claim) -> Result<Record> {
+    seal(Tree::Claims, keys::claim(queue, number), claim)
+}
+
+/// Every record of a queue: its own first, each page's bodies before its states, then the claims.
+pub(crate) fn all(snapshot: &Snapshot, visit: &mut dyn FnMut(Record) -> Result<()>) -> Result<()> {
+    visit(queue(snapshot)?)?;
+    for page in &snapshot.pages {
+        page_bodies(snapshot.number, page).try_for_each(&mut *visit)?;
+        visit(page_states(snapshot.number, page)?)?;
+    }
+    snapshot.claims.iter().try_for_each(|(number, one)| visit(claim(snapshot.number, *number, one)?))
+}
+
+/// Trees that keep the digest of what is written to them.
+#[derive(Debug)]
+pub(crate) struct Digested {
+    pub(crate) trees: Box<dyn Trees>,
+    pub(crate) digest: Digest,
+}
+
+impl Digested {
+    pub(crate) fn insert(&mut self, record: &Record) -> Result<()> {
+        let Record { tree, key, value } = record;
+        let old = self.trees.insert(*tree, key, value)?;
+        if let Some(old) = old {
+            self.digest.take(*tree, key, &old);
+        }
+        self.digest.add(*tree, key, value);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, tree: Tree, key: &[u8]) -> Result<()> {
+        if let Some(old) = self.trees.remove(tree, key)? {
+            self.digest.take(tree, key, &old);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Arrival, Hold, PageRecord};
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn page() -> Page {
+        let mut page = Page::new(7);
+        let arrival = Arrival {
+            created: 1,
+            expires: 2,
+            ttl: 3,
+            ready_at: 0,
+            claim_count: 4,
+            client: [5; 16],
+            checksum: None,
+            body: b"ab",
+        };
+        page.push(7, &arrival);
+        page
+    }
+
+    #[test]
+    fn golden_bytes_of_every_record() {
+        let queue = QueueRecord { number: 5, next: 6, lsn: 7, metadata: "{}".into() };
+        let sealed = seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
+        assert_eq!(hex(&sealed.value[5..]), "050607027b7d");
+        assert_eq!(hex(&page_states(5, &page()).unwrap().value[5..]), format!("0201{}0101020300000002040000 00", "05".repeat(16)).replace(' ', ""));
+        let bodies: Vec<_> = page_bodies(5, &page()).collect();
+        assert_eq!((bodies.len(), hex(&bodies[0].value[5..])), (1, "6162".into()));
+        let one = Claim { id: [9; 16], ttl: 1, expires: 2, sequences: [7].into_iter().collect(), left: 1, stored: true };
+        assert_eq!(hex(&claim(5, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));
+        let store = StoreRecord { store: [1; 16], generation: 2, lsn: 3, time: 4, next_queue: 5 };
+        let sealed = seal(Tree::Meta, keys::STORE.to_vec(), &store).unwrap();
+        assert_eq!(hex(&sealed.value[5..]), format!("{}02030405", "01".repeat(16)));
+    }
+
+    #[test]
+    fn a_record_counts_only_whole_and_under_its_own_key() {
+        let record = page_states(5, &page()).unwrap();
+        let body = open(record.tree, &record.key, &record.value).unwrap();
+        let back: PageRecord = codec::decode(body).unwrap();
+        assert_eq!(back.slots[0].1, Hold::Free);
+        assert!(open(record.tree, b"other", &record.value).is_err());
+        assert!(open(Tree::Claims, &record.key, &record.value).is_err());
+        for bit in 0..record.value.len() * 8 {
+            let mut bad = record.value.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(open(record.tree, &record.key, &bad).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_digest_forgets_what_is_taken_back() {
+        let mut digest = Digest::default();
+        digest.add(Tree::Claims, b"a", b"1");
+        let one = digest;
+        digest.add(Tree::Queues, b"b", b"2");
+        assert_ne!(digest, one);
+        digest.take(Tree::Queues, b"b", b"2");
+        assert_eq!(digest, one);
+    }
+}
