@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 
 use crate::model::Timestamp;
+use crate::model::time::millis;
 
 /// A source of time. The engine asks it for everything that has to do with time, so a test that owns the clock owns time.
 ///
@@ -115,7 +116,7 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         {
             let mut times = self.times.lock();
-            times.0 = times.0.saturating_add(crate::model::millis(by));
+            times.0 = times.0.saturating_add(millis(by));
             times.1 = times.1.saturating_add(by);
         }
         self.wake();

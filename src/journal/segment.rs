@@ -178,6 +178,13 @@ pub(crate) fn parse_header(bytes: &[u8], id: SegmentId) -> Heading {
     read_header(bytes, id).unwrap_or(Heading::NotStarted)
 }
 
+/// The store a segment belongs to, whatever its number; for a store that has lost its manifest.
+pub(crate) fn store_of(bytes: &[u8]) -> Option<[u8; 16]> {
+    let covered: [u8; 60] = array_at(bytes, 0)?;
+    let valid = covered.starts_with(MAGIC) && crc32(&covered) == u32::from_le_bytes(array_at(bytes, 60)?);
+    if valid { array_at(&covered, 12) } else { None }
+}
+
 fn read_header(bytes: &[u8], id: SegmentId) -> Option<Heading> {
     let covered: [u8; 60] = array_at(bytes, 0)?;
     let valid = crc32(&covered) == u32::from_le_bytes(array_at(bytes, 60)?);

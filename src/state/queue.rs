@@ -14,7 +14,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::model::{Metadata, Project, QueueName, QueueSettings};
+use crate::model::settings::QueueSettings;
+use crate::model::{Metadata, Project, QueueName};
 use crate::op::{DeadLetters, NewClaim, NewQueue, Op, Posted, Sequences};
 
 use super::claims::{Claim, Claims};
@@ -311,15 +312,15 @@ impl Queue {
                     *sequence
                 }
             };
-            self.change(page, |page| {
-                let fits = |(next, at): &(Arrival<'_>, u64)| page_has_room(page, *at, next);
-                let mut next = arrivals.next_if(fits);
-                while let Some((arrival, sequence)) = next {
+            let next = self.change(page, |page| {
+                let mut next = page.first();
+                while let Some((arrival, sequence)) = arrivals.next_if(|(one, at)| page.has_room(*at, one.body.len())) {
                     page.push(sequence, &arrival);
-                    self.next = self.next.max(sequence.saturating_add(1));
-                    next = arrivals.next_if(|(next, at)| page_has_room(page, *at, next));
+                    next = sequence.saturating_add(1);
                 }
+                next
             });
+            self.next = self.next.max(next.unwrap_or_default());
         }
     }
 
@@ -512,10 +513,6 @@ impl Queue {
         }
         self.claims.iter_mut().for_each(|(_, claim)| claim.stored = true);
     }
-}
-
-fn page_has_room(page: &Page, sequence: u64, arrival: &Arrival<'_>) -> bool {
-    page.has_room(sequence, arrival.body.len())
 }
 
 /// The first sequence, or queue number, of an incarnation.

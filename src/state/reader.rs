@@ -99,7 +99,7 @@ impl<'a> Reading<'a> {
             body: shared,
             claim: claim.map(|claim| ClaimId::from_bytes(claim.id)),
             claim_count: slot.claim_count,
-            checksum: page.checksum(slot).map(Checksum::from_bytes),
+            checksum: page.checksum(slot).map(Checksum),
         });
     }
 

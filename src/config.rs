@@ -1,0 +1,171 @@
+//! How a store is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::disk::{Disk, RealDisk};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::model::Limits;
+
+/// What an acknowledged call survives.
+///
+/// | | the process dies | the power fails |
+/// |---|---|---|
+/// | [`Sync`](Self::Sync) | kept | kept |
+/// | [`Buffered`](Self::Buffered) | kept | kept but for at most the last [`sync_interval`](Config::sync_interval) |
+///
+/// Whatever is lost is lost from the end, whole calls at a time, and reported.
+///
+/// ```
+/// use zaqar_sled::{Config, Durability};
+/// # let disk = std::sync::Arc::new(zaqar_sled::SimulatedDisk::new());
+/// # let config = Config::new().disk(disk);
+/// let engine = config.durability(Durability::Buffered).open("store")?;
+/// let careful = engine.with_durability(Durability::Sync); // the same store, another default
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Durability {
+    /// A call returns once the device has it: one `fdatasync`, shared with everyone who calls meanwhile.
+    #[default]
+    Sync,
+    /// A call returns once the kernel has it: one `write`.
+    Buffered,
+}
+
+/// The settings of a store, and how it is opened.
+///
+/// ```
+/// use std::time::Duration;
+/// use zaqar_sled::{Config, Durability, Limits};
+/// # let disk = std::sync::Arc::new(zaqar_sled::SimulatedDisk::new());
+/// let engine = Config::new()
+///     .durability(Durability::Buffered)
+///     .sync_interval(Duration::from_millis(100))
+///     .limits(Limits::zaqar())
+/// #   .disk(disk)
+///     .open("store")?;
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) durability: Durability,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) limits: Limits,
+    pub(crate) sync_interval: Duration,
+    pub(crate) segment_bytes: u64,
+    pub(crate) seed: Option<u64>,
+    pub(crate) checksums: bool,
+    pub(crate) shared: bool,
+    pub(crate) salvage: bool,
+    pub(crate) background: bool,
+}
+
+impl Config {
+    /// The defaults: [`Durability::Sync`], the machine's clock and file system, hard limits only.
+    pub fn new() -> Self {
+        Self {
+            durability: Durability::Sync,
+            clock: Arc::new(SystemClock::new()),
+            disk: Arc::new(RealDisk::new()),
+            limits: Limits::default(),
+            sync_interval: Duration::from_millis(500),
+            segment_bytes: 16 << 20,
+            seed: None,
+            checksums: false,
+            shared: false,
+            salvage: false,
+            background: true,
+        }
+    }
+
+    /// What calls survive unless [`Engine::with_durability`] says otherwise. Default: [`Durability::Sync`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Where the engine gets time from. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where the files are. Default: [`RealDisk`]; a [`SimulatedDisk`](crate::SimulatedDisk) keeps them in memory.
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    /// What callers may ask for. Default: only the hard caps; [`Limits::zaqar`] are those of Zaqar's transport.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long a change made at [`Durability::Buffered`] waits for its sync at most. Default: 500 ms; at least 1 ms.
+    pub fn sync_interval(mut self, interval: Duration) -> Self {
+        self.sync_interval = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// The size of a journal segment in bytes, from 4 KiB to 1 GiB. Default: 16 MiB.
+    pub fn segment_size(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes.clamp(4 << 10, 1 << 30);
+        self
+    }
+
+    /// Makes ids repeat from run to run, for simulation. Never in production: ids have to differ. Default: random ids.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Whether posts get a checksum of their body (Zaqar's `enable_checksum`). Default: no. Cost: one MD5 a message.
+    pub fn checksums(mut self, checksums: bool) -> Self {
+        self.checksums = checksums;
+        self
+    }
+
+    /// Whether opening a store that this process has open gives the same engine instead of `AlreadyOpen`. Default: no.
+    pub fn shared(mut self, shared: bool) -> Self {
+        self.shared = shared;
+        self
+    }
+
+    /// Whether a store that is damaged is opened with what can be read of it, the damaged files moved aside and the
+    /// loss reported by [`Engine::recovery`]. Default: no, opening gives `Corrupt`.
+    pub fn salvage(mut self, salvage: bool) -> Self {
+        self.salvage = salvage;
+        self
+    }
+
+    /// Whether housekeeping runs in threads of the engine's own. Default: yes. Without them it is run by
+    /// [`Engine::step`], which makes a simulation repeatable.
+    pub fn background(mut self, background: bool) -> Self {
+        self.background = background;
+        self
+    }
+
+    /// Opens the store in the directory `path`, making it if there is none.
+    ///
+    /// # Errors
+    /// `AlreadyOpen` and `Locked` if it is in use ([`is_busy`](crate::Error::is_busy)), `Corrupt`, `UnsupportedFormat`,
+    /// `Io`, `StorageFull`. A store that could not be opened is as it was.
+    ///
+    /// Cost: after a clean close the trees are read, after anything else base and journal, at more than 500 000
+    /// messages a second.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Engine> {
+        Engine::open_with(self, path.as_ref())
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
