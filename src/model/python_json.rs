@@ -3,7 +3,9 @@
 //! Zaqar's body checksum is taken over that text, so the same value must give the same bytes here:
 //! `", "` and `": "` between things, only ASCII, and numbers as Python's `repr` shows them.
 
+use std::fmt::{Debug, Display, LowerExp};
 use std::io::{self, Write};
+use std::str::FromStr;
 
 use serde::Serialize;
 use serde_json::ser::Formatter;
@@ -33,11 +35,11 @@ impl Formatter for PythonJson {
     }
 
     fn write_f32<W: ?Sized + Write>(&mut self, to: &mut W, value: f32) -> io::Result<()> {
-        write_float(to, &format!("{value:?}"))
+        write_float(to, &shortest_even(value))
     }
 
     fn write_f64<W: ?Sized + Write>(&mut self, to: &mut W, value: f64) -> io::Result<()> {
-        write_float(to, &format!("{value:?}"))
+        write_float(to, &shortest_even(value))
     }
 
     /// Only what JSON itself wants escaped arrives elsewhere; Python escapes all but printable ASCII.
@@ -64,7 +66,28 @@ fn separate<W: ?Sized + Write>(to: &mut W, first: bool) -> io::Result<()> {
     to.write_all(if first { b"" } else { b", " })
 }
 
-/// Rust and Python agree on the digits, and on when to use an exponent, but not on how it looks:
+/// The fewest digits that read back as the value. Where two such texts are equally near to it, Rust
+/// takes the upper and Python the even one, which is what rounding to that many digits gives.
+fn shortest_even<T>(value: T) -> String
+where
+    T: Copy + Debug + Display + LowerExp + FromStr + PartialEq,
+{
+    let shortest = format!("{value:?}");
+    let digits = shortest.split('e').next().unwrap_or_default();
+    let decimals = digits.split_once('.').map_or(0, |(_, tail)| tail.len());
+    let rounded = if shortest.contains('e') {
+        format!("{value:.decimals$e}")
+    } else {
+        format!("{value:.decimals$}")
+    };
+    // Just above a power of two the nearest text may read back as the value below.
+    match rounded.parse::<T>() {
+        Ok(back) if back == value => rounded,
+        _ => shortest,
+    }
+}
+
+/// Rust and Python agree on the digits by now, and on when to use an exponent, but not on how it looks:
 /// `1e16` is `1e+16` there, and `1e-5` is `1e-05`.
 fn write_float<W: ?Sized + Write>(to: &mut W, text: &str) -> io::Result<()> {
     let Some((digits, exponent)) = text.split_once('e') else {
@@ -136,6 +159,10 @@ mod tests {
             "0.6666666666666666",
             "0.30000000000000004",
             "3.141592653589793",
+            // Ties between two shortest texts, and a nearest one that reads back as another value.
+            "1076205582847608.2",
+            "-21916213143418.562",
+            "5.684341886080802e-14",
         ] {
             let value: f64 = expected.parse().unwrap();
             assert_eq!(text(&value), expected);
