@@ -3,18 +3,61 @@
 use crate::error::Result;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName};
 
-/// Makes, renews and releases claims.
+/// Makes, renews and releases claims. While a claim lives, no other claim or pop gets its messages.
+/// What holds for every method is told at [`DataDriver`](crate::DataDriver).
+///
+/// ```ignore
+/// # use zaqar_sled::{ClientId, ClaimOptions, Config, DataDriver, Metadata, NewMessage, Project, QueueName, SimulatedDisk};
+/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # let (project, orders) = (Project::none(), QueueName::new("orders")?);
+/// # let handle = engine.queue(project.clone(), "orders")?;
+/// # handle.create(Metadata::new())?;
+/// # handle.post(ClientId::random(), &[NewMessage::new(b"42")])?;
+/// if let Some(claim) = engine.claims().create(&project, &orders, &ClaimOptions::new())? {
+///     for message in claim.messages() {
+///         engine.messages().delete(&project, &orders, &message.id(), Some(&claim.id()))?;
+///     }
+///     engine.claims().delete(&project, &orders, &claim.id())?;
+/// }
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[doc(alias = "ClaimController")]
 pub trait Claims: Send + Sync {
-    /// Claims.
+    /// Takes the oldest messages that are live, not delayed and under no live claim, at most
+    /// `limit`. `None`, and no claim, if there are none, or no queue: MongoDB's driver.
+    ///
+    /// A message that would expire before the claim gets the claim's ttl plus the grace, from now;
+    /// others keep theirs. Each taken message's count goes up by one (ours: others count only with a
+    /// dead-letter queue). If the queue has `_max_claim_count` and `_dead_letter_queue`, a message
+    /// already handed out that often goes to the end of that queue instead, which is made if need be:
+    /// claim cleared, count kept, expiring `_dead_letter_queue_messages_ttl` from now if that is set.
+    /// It takes up a place of `limit`; if all go, `None`.
+    ///
+    /// Errors: `is_invalid` for a limit of 0 or a time past the year 9999. Cost:
+    /// O(limit + log messages), however many claimed or delayed ones stand in front. A change; waits
+    /// for nothing if there was nothing to take.
     fn create(
         &self,
         project: &Project,
         queue: &QueueName,
         options: &ClaimOptions,
     ) -> Result<Option<ClaimRecord>>;
-    /// Reads.
+
+    /// The claim and those of its messages that are still live, in queue order. A claim whose
+    /// messages are all gone stays until it ends (Redis's driver).
+    ///
+    /// Errors: `is_not_found` for a claim that is missing, expired or released, and for the queue:
+    /// all as [`ClaimDoesNotExist`](crate::Error::ClaimDoesNotExist). Cost: O(its messages × log
+    /// messages). A read.
     fn get(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<ClaimRecord>;
-    /// Renews.
+
+    /// Restarts the claim from now with a new ttl; its messages are lengthened by the rule of
+    /// [`create`](Self::create), their counts kept (ours: MongoDB's driver forgets them). The
+    /// options' limit is not looked at. An expired claim cannot be revived.
+    ///
+    /// Errors: as [`get`](Self::get), told before `is_invalid` for the times. Cost: O(its messages ×
+    /// log messages). A change.
+    #[doc(alias = "renew")]
     fn update(
         &self,
         project: &Project,
@@ -22,6 +65,10 @@ pub trait Claims: Send + Sync {
         id: &ClaimId,
         options: &ClaimOptions,
     ) -> Result<()>;
-    /// Releases.
+
+    /// Ends the claim: its messages can be claimed at once, their ttls as extended and their counts
+    /// kept (ours, as above). No claim or queue is fine. Cost: O(its messages × log messages). A
+    /// change, durable even if nothing was there.
+    #[doc(alias = "release")]
     fn delete(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<()>;
 }

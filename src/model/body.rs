@@ -120,6 +120,18 @@ impl AsRef<[u8]> for Body {
 ///
 /// It lets a receiver see that a body is the one that was posted; it is no protection against
 /// anyone who means harm. Made at post if the store is opened with checksums on.
+///
+/// ```ignore
+/// # use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk, Sort};
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// let engine = Config::new().disk(disk).checksums(true).open("store")?;
+/// # let orders = engine.queue(Project::none(), "orders")?;
+/// # orders.create(Metadata::new())?;
+/// orders.post(ClientId::random(), &[NewMessage::new("abc")])?;
+/// let checksum = orders.first(Sort::Oldest)?.checksum().map(|checksum| checksum.to_string());
+/// assert_eq!(checksum.as_deref(), Some("MD5:900150983cd24fb0d6963f7d28e17f72"));
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Checksum(pub(crate) [u8; 16]);
 
@@ -138,5 +150,50 @@ impl fmt::Display for Checksum {
 impl fmt::Debug for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Checksum({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_given_back_byte_for_byte() {
+        let bytes = [0_u8, 255, 10, 34];
+        for body in [
+            Body::from(bytes.to_vec()),
+            Body::from(bytes.as_slice()),
+            Body::from(&bytes),
+            Body::from_bytes(Bytes::copy_from_slice(&bytes)),
+        ] {
+            assert_eq!((&*body, body.len()), (bytes.as_slice(), 4));
+            assert_eq!(body.bytes().as_ref(), body.as_ref());
+        }
+        assert_eq!(Body::from(String::from("ü")), Body::from("ü"));
+        assert!(Body::default().is_empty());
+    }
+
+    #[test]
+    fn a_clone_shares_the_bytes() {
+        let body = Body::from("42");
+        assert_eq!(body.clone().as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_both_ways() {
+        let lists_as_keys = std::collections::BTreeMap::from([(vec![1], 2)]);
+        assert!(Body::json(&lists_as_keys).unwrap_err().is_invalid());
+        assert!(Body::from("{").to_json::<u32>().unwrap_err().is_invalid());
+        assert!(Body::from("\"1\"").to_json::<u32>().is_err());
+        assert!(Body::json("unsized").is_ok());
+    }
+
+    #[test]
+    fn checksums_are_md5_in_zaqars_form() {
+        let shown = |bytes| Checksum::of(bytes).to_string();
+        assert_eq!(shown(b""), "MD5:d41d8cd98f00b204e9800998ecf8427e");
+        assert_eq!(shown(b"abc"), "MD5:900150983cd24fb0d6963f7d28e17f72");
+        // A leading zero is a digit like others.
+        assert_eq!(shown(b"168"), "MD5:006f52e9102a8d3be2fe5614f42ba989");
     }
 }

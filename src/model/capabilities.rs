@@ -3,6 +3,10 @@
 use std::fmt;
 
 /// One promise of a driver, with Zaqar's number for it.
+///
+/// ```
+/// assert_eq!(zaqar_sled::Capability::Durability as u8, 3);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum Capability {

@@ -7,6 +7,9 @@ use super::{ClaimId, Message};
 
 /// How long to hold messages, by how much to lengthen their lives, and how many to take.
 ///
+/// A message that would expire before the claim does gets a new ttl, counted from now: the claim's
+/// plus the grace, so that a worker who is in time finds it still there. Others are left alone.
+///
 /// ```
 /// use std::time::Duration;
 /// use zaqar_sled::ClaimOptions;
@@ -19,7 +22,8 @@ use super::{ClaimId, Message};
 pub struct ClaimOptions {
     /// How long the claim lives. 300 s unless set.
     pub ttl: Duration,
-    /// What a message that would expire before the claim gets on top of its own ttl. 60 s unless set.
+    /// How far past the claim's end a message that would expire before it then lives. 60 s unless
+    /// set.
     pub grace: Duration,
     /// At most so many messages, at least 1. 10 unless set.
     pub limit: usize,
@@ -29,8 +33,8 @@ impl ClaimOptions {
     /// 10 messages for 300 s, with 60 s of grace.
     pub fn new() -> Self {
         Self {
-            ttl: Duration::from_secs(300),
-            grace: Duration::from_secs(60),
+            ttl: Duration::from_mins(5),
+            grace: Duration::from_mins(1),
             limit: 10,
         }
     }
@@ -41,7 +45,7 @@ impl ClaimOptions {
         self
     }
 
-    /// Sets what short-lived messages get on top.
+    /// Sets how far past the claim's end short-lived messages then live.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

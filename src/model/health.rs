@@ -3,6 +3,16 @@
 use std::time::Duration;
 
 /// The outcome of a health check, which really posts, claims and deletes in a queue of its own.
+///
+/// ```ignore
+/// # use zaqar_sled::{Config, DataDriver, SimulatedDisk};
+/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// let health = engine.health()?;
+/// assert!(health.storage_reachable());
+/// assert!(health.operations().iter().all(|operation| operation.succeeded()));
+/// assert_eq!(health.volume().total, 0);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Health {
     pub(crate) storage_reachable: bool,
@@ -70,6 +80,13 @@ pub struct MessageVolume {
 }
 
 /// What a garbage collection gave back. Nothing it frees was visible any more.
+///
+/// ```ignore
+/// # use zaqar_sled::{Config, DataDriver, GcReport, SimulatedDisk};
+/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// assert_eq!(engine.gc()?, GcReport::default());
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct GcReport {
     pub(crate) messages: u64,

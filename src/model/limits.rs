@@ -63,10 +63,10 @@ impl Limits {
             body_max: 256 << 10,
             post_max: 256 << 10,
             post_count: 1..=usize::MAX,
-            message_ttl: Duration::from_secs(60)..=Duration::from_secs(1_209_600),
-            delay: Duration::ZERO..=Duration::from_secs(900),
-            claim_ttl: Duration::from_secs(60)..=Duration::from_secs(43_200),
-            claim_grace: Duration::from_secs(60)..=Duration::from_secs(43_200),
+            message_ttl: Duration::from_mins(1)..=Duration::from_hours(14 * 24),
+            delay: Duration::ZERO..=Duration::from_mins(15),
+            claim_ttl: Duration::from_mins(1)..=Duration::from_hours(12),
+            claim_grace: Duration::from_mins(1)..=Duration::from_hours(12),
             claim_limit: 1..=20,
             page_limit: 1..=20,
             bulk_ids: 1..=20,
@@ -223,4 +223,205 @@ fn check_time(name: &str, time: Duration, range: &RangeInclusive<Duration>) -> R
     let (least, most) = (range.start().as_secs(), range.end().as_secs());
     let reason = format!("{time:?} is not from {least} to {most} seconds");
     Err(Error::invalid(name, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Metadata;
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const TICK: Duration = Duration::from_millis(1);
+
+    fn name(text: &str) -> QueueName {
+        QueueName::new(text).unwrap()
+    }
+
+    fn message(ttl: Duration) -> NewMessage {
+        NewMessage::new(b"42").ttl(ttl)
+    }
+
+    fn sized(bytes: usize) -> NewMessage {
+        NewMessage::new(vec![b'x'; bytes]).ttl(Duration::from_mins(1))
+    }
+
+    fn settings(json: &str) -> QueueSettings {
+        QueueSettings::parse(&Metadata::from_json(json).unwrap()).unwrap()
+    }
+
+    /// The bounds themselves are in; what lies next to them is out, as an invalid argument.
+    fn assert_range<T: Copy>(check: impl Fn(T) -> Result<()>, inside: [T; 2], outside: &[T]) {
+        assert!(inside.into_iter().all(|value| check(value).is_ok()));
+        for value in outside {
+            assert!(check(*value).unwrap_err().is_invalid());
+        }
+    }
+
+    #[test]
+    fn zaqar_names_are_64_word_characters() {
+        let limits = Limits::zaqar();
+        let check = |text: &str| limits.check_queue_name(&name(text));
+        assert!(check("aZ09_-.").is_ok());
+        assert!(check(&"x".repeat(64)).is_ok());
+        assert!(check(&"x".repeat(65)).unwrap_err().is_too_large());
+        for bad in ["a b", "a/b", "ä", "a\0", "a,"] {
+            assert!(check(bad).unwrap_err().is_invalid());
+            assert!(Limits::default().check_queue_name(&name(bad)).is_ok());
+        }
+        assert!(
+            Limits::default()
+                .check_queue_name(&name(&"x".repeat(512)))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn zaqar_projects_are_256_characters() {
+        let limits = Limits::zaqar();
+        let check = |text: String| limits.check_project(&Project::named(text).unwrap());
+        assert!(check("ä".repeat(256)).is_ok());
+        assert!(check("x".repeat(257)).unwrap_err().is_too_large());
+        assert!(limits.check_project(&Project::none()).is_ok());
+        let long = Project::named("x".repeat(512)).unwrap();
+        assert!(Limits::default().check_project(&long).is_ok());
+    }
+
+    #[test]
+    fn metadata_has_a_size() {
+        for (limits, most) in [(Limits::zaqar(), 65_536), (Limits::default(), 1 << 20)] {
+            assert!(limits.check_metadata(most).is_ok());
+            assert!(limits.check_metadata(most + 1).unwrap_err().is_too_large());
+        }
+    }
+
+    #[test]
+    fn a_post_needs_a_message_only_by_zaqars_limits() {
+        assert!(Limits::default().check_post(&[], None).is_ok());
+        assert!(
+            Limits::zaqar()
+                .check_post(&[], None)
+                .unwrap_err()
+                .is_invalid()
+        );
+    }
+
+    #[test]
+    fn a_message_must_have_a_ttl_by_now() {
+        let error = Limits::default()
+            .check_post(&[message(SECOND), NewMessage::new("")], None)
+            .unwrap_err();
+        assert!(matches!(error, Error::InvalidArgument { name, .. } if name == "ttl"));
+    }
+
+    #[test]
+    fn a_post_has_a_size_the_queue_may_lower_but_not_raise() {
+        let limits = Limits::zaqar();
+        let half = 131_072;
+        assert!(limits.check_post(&[sized(half), sized(half)], None).is_ok());
+        let over = [sized(half), sized(half), sized(1)];
+        for most in [None, Some(u64::MAX)] {
+            assert!(limits.check_post(&over, most).unwrap_err().is_too_large());
+        }
+        assert!(limits.check_post(&[sized(5), sized(5)], Some(10)).is_ok());
+        let error = limits.check_post(&[sized(5), sized(6)], Some(10));
+        assert!(matches!(
+            error,
+            Err(Error::TooLarge {
+                size: 11,
+                limit: 10,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn bodies_and_calls_have_hard_caps() {
+        const MIB: usize = 1 << 20;
+        let limits = Limits::default();
+        let check = |messages: &[NewMessage]| limits.check_post(messages, None);
+        let largest = sized(64 * MIB);
+        assert!(check(&[largest.clone(), largest.clone()]).is_ok());
+        let over = check(&[largest.clone(), largest, sized(1)]);
+        assert!(over.unwrap_err().is_too_large());
+        assert!(check(&[sized(64 * MIB + 1)]).unwrap_err().is_too_large());
+    }
+
+    #[test]
+    fn zaqars_times_have_bounds() {
+        let limits = Limits::zaqar();
+        let (minute, fortnight) = (Duration::from_mins(1), Duration::from_hours(336));
+        let just_less = Duration::from_millis(59_999);
+        let ttl = |ttl| limits.check_post(&[message(ttl)], None);
+        let outside = [Duration::ZERO, just_less, fortnight + TICK];
+        assert_range(ttl, [minute, fortnight], &outside);
+
+        let delay = |delay| limits.check_post(&[message(minute).delay(delay)], None);
+        let most = Duration::from_mins(15);
+        assert_range(delay, [Duration::ZERO, most], &[most + TICK]);
+
+        let most = Duration::from_hours(12);
+        let outside = [just_less, most + TICK];
+        let ttl = |ttl| limits.check_claim(&ClaimOptions::new().ttl(ttl));
+        assert_range(ttl, [minute, most], &outside);
+        let grace = |grace| limits.check_claim(&ClaimOptions::new().grace(grace));
+        assert_range(grace, [minute, most], &outside);
+    }
+
+    #[test]
+    fn zaqars_counts_go_from_1_to_20() {
+        let limits = Limits::zaqar();
+        let claim = |limit| limits.check_claim(&ClaimOptions::new().limit(limit));
+        assert_range(claim, [1, 20], &[0, 21]);
+        assert_range(|limit| limits.check_pop(limit), [1, 20], &[0, 21]);
+        assert_range(|limit| limits.check_page_limit(limit), [1, 20], &[0, 21]);
+        assert_range(|count| limits.check_ids(count), [1, 20], &[0, 21]);
+    }
+
+    #[test]
+    fn without_zaqars_limits_only_an_empty_claim_or_pop_is_refused() {
+        let limits = Limits::default();
+        let claim = |limit| limits.check_claim(&ClaimOptions::new().limit(limit));
+        assert_range(claim, [1, usize::MAX], &[0]);
+        assert_range(|limit| limits.check_pop(limit), [1, usize::MAX], &[0]);
+        assert_range(|n| limits.check_page_limit(n), [0, usize::MAX], &[]);
+        assert_range(|n| limits.check_ids(n), [0, usize::MAX], &[]);
+        let any = ClaimOptions::new().ttl(Duration::ZERO).grace(Duration::MAX);
+        assert!(limits.check_claim(&any).is_ok());
+        assert!(limits.check_post(&[message(Duration::ZERO)], None).is_ok());
+    }
+
+    #[test]
+    fn what_a_queue_sets_must_be_what_messages_may_have() {
+        let limits = Limits::zaqar();
+        for (key, inside, outside) in [
+            (DEFAULT_TTL, [60, 1_209_600], [59, 1_209_601]),
+            (DEAD_LETTER_TTL, [60, 1_209_600], [59, 1_209_601]),
+            (DEFAULT_DELAY, [0, 900], [901, 902]),
+            (MAX_POST_SIZE, [1, 262_144], [262_145, 262_146]),
+        ] {
+            let parsed = |value: i32| settings(&format!(r#"{{"{key}": {value}}}"#));
+            assert!(
+                inside
+                    .iter()
+                    .all(|v| limits.check_settings(&parsed(*v)).is_ok())
+            );
+            for value in outside {
+                let error = limits.check_settings(&parsed(value)).unwrap_err();
+                assert!(matches!(error, Error::InvalidArgument { name, .. } if name == key));
+                assert!(Limits::default().check_settings(&parsed(value)).is_ok());
+            }
+        }
+        let unset = settings(r#"{"_dead_letter_queue_messages_ttl": 0}"#);
+        assert!(limits.check_settings(&unset).is_ok());
+    }
+
+    #[test]
+    fn times_must_end_by_the_year_9999() {
+        let now = Timestamp::from_millis(Timestamp::MAX.as_millis() - 2000);
+        assert!(check_times(now, "ttl", &[SECOND, SECOND]).is_ok());
+        let error = check_times(now, "ttl", &[SECOND, SECOND, TICK]).unwrap_err();
+        assert!(error.is_invalid());
+        assert!(check_times(now, "ttl", &[Duration::MAX, Duration::MAX]).is_err());
+        assert!(check_times(now, "ttl", &[]).is_ok());
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::time::{whole_seconds_down, whole_seconds_up};
+use super::time::{age, whole_seconds_up};
 use super::{Body, Checksum, ClaimId, ClientId, MessageId, MessageMarker, Timestamp};
 use crate::error::{Error, Result};
 
@@ -115,11 +115,7 @@ impl Message {
     /// The time since the post, in whole seconds, rounded down. It may pass the ttl as shown, since
     /// a claim extends a message's life but not its youth.
     pub fn age(&self) -> Duration {
-        whole_seconds_down(
-            self.read_at
-                .as_millis()
-                .saturating_sub(self.created.as_millis()),
-        )
+        age(self.created, self.read_at)
     }
 
     /// The ttl as posted, or as a claim extended it, in whole seconds, rounded up.
@@ -265,6 +261,45 @@ impl TryFrom<i32> for Sort {
             1 => Ok(Self::Oldest),
             -1 => Ok(Self::Newest),
             _ => Err(Error::invalid("sort", "must be 1 or -1")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_null_has_no_checksum_but_the_same_bytes_have() -> Result<()> {
+        assert_eq!(NewMessage::json(&())?.checksum(), None);
+        assert!(NewMessage::new("null").checksum().is_some());
+        assert!(NewMessage::json(&0)?.checksum().is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn ages_are_rounded_down_and_ttls_up() {
+        let message = Message {
+            id: MessageId::new(1, 2),
+            created: Timestamp::from_millis(1000),
+            read_at: Timestamp::from_millis(3999),
+            ttl: 2001,
+            body: Body::default(),
+            claim: None,
+            claim_count: 0,
+            checksum: None,
+        };
+        assert_eq!(message.age(), Duration::from_secs(2));
+        assert_eq!(message.ttl(), Duration::from_secs(3));
+        assert_eq!(message.marker(), MessageId::new(1, 2).into());
+    }
+
+    #[test]
+    fn sorts_are_1_and_minus_1() {
+        assert!(matches!(Sort::try_from(1), Ok(Sort::Oldest)));
+        assert!(matches!(Sort::try_from(-1), Ok(Sort::Newest)));
+        for sort in [0, 2, i32::MIN] {
+            assert!(Sort::try_from(sort).unwrap_err().is_invalid());
         }
     }
 }

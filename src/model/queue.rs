@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::time::whole_seconds_down;
+use super::time::age;
 use super::{MessageId, Metadata, QueueMarker, QueueName, Timestamp};
 
 /// Which queues to list, and what to tell of each.
@@ -78,6 +78,18 @@ impl Default for QueueListOptions {
 }
 
 /// One queue of a listing.
+///
+/// ```ignore
+/// # use zaqar_sled::{Config, DataDriver, Metadata, Project, QueueListOptions, SimulatedDisk};
+/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// engine.queue(Project::none(), "orders")?.create(Metadata::new().with("owner", "ann")?)?;
+/// let page = engine.queues().list(&Project::none(), &QueueListOptions::new().detailed(true))?;
+/// for entry in page {
+///     assert_eq!(entry.name().as_str(), "orders");
+///     assert!(entry.metadata().is_some_and(|metadata| metadata.contains("owner")));
+/// }
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueueEntry {
     pub(crate) name: QueueName,
@@ -143,7 +155,17 @@ impl QueueStats {
     }
 }
 
-/// What stats tell of a message.
+/// What [`QueueStats`] tell of a message.
+///
+/// ```ignore
+/// # use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
+/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # let orders = engine.queue(Project::none(), "orders")?;
+/// # orders.create(Metadata::new())?;
+/// let ids = orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
+/// assert_eq!(orders.stats()?.oldest().map(|message| message.id()), ids.first().copied());
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MessageStat {
     pub(crate) id: MessageId,
@@ -159,11 +181,7 @@ impl MessageStat {
 
     /// The time since the post, in whole seconds, rounded down.
     pub fn age(&self) -> Duration {
-        whole_seconds_down(
-            self.read_at
-                .as_millis()
-                .saturating_sub(self.created.as_millis()),
-        )
+        age(self.created, self.read_at)
     }
 
     /// When it was posted.
@@ -173,6 +191,10 @@ impl MessageStat {
 }
 
 /// What to clear out of a queue. The queue itself and its metadata stay.
+///
+/// ```
+/// assert_eq!(zaqar_sled::Purge::default(), zaqar_sled::Purge::All);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Purge {
     /// All messages, claimed and delayed ones too, and all claims.

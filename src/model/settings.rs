@@ -92,3 +92,132 @@ const DEAD_LETTER_QUEUE: &str = "_dead_letter_queue";
 const FLAVOR: &str = "_flavor";
 const ENCRYPT: &str = "_enable_encrypt_messages";
 const RETRY_POLICY: &str = "_retry_policy";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<QueueSettings> {
+        QueueSettings::parse(&Metadata::from_json(json)?)
+    }
+
+    #[test]
+    fn every_setting_is_read() -> Result<()> {
+        let settings = parse(
+            r#"{"_default_message_ttl": 600, "_default_message_delay": 5,
+                "_max_messages_post_size": 1024, "_max_claim_count": 2, "_dead_letter_queue": "dead",
+                "_dead_letter_queue_messages_ttl": 7, "_flavor": "gold", "owner": "ann",
+                "_enable_encrypt_messages": true, "_retry_policy": {"retries": 3}, "_else": [1]}"#,
+        )?;
+        let expected = QueueSettings {
+            default_ttl: Some(600_000),
+            default_delay: Some(5000),
+            max_post_size: Some(1024),
+            max_claim_count: Some(2),
+            dead_letter_queue: Some(QueueName::new("dead")?),
+            dead_letter_ttl: Some(7000),
+        };
+        assert_eq!(settings, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn null_and_absent_keys_are_unset() -> Result<()> {
+        assert_eq!(parse("{}")?, QueueSettings::default());
+        for key in EVERY_KEY {
+            assert_eq!(
+                parse(&format!(r#"{{"{key}": null}}"#))?,
+                QueueSettings::default()
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_names_its_key() {
+        for key in EVERY_KEY {
+            // No reserved key takes any of these.
+            for value in ["1.5", "-1", "[]", "1e3"] {
+                assert_refused(key, value);
+            }
+        }
+        for key in NUMBERS {
+            for value in ["true", "{}", r#""60""#, "60.0"] {
+                assert_refused(key, value);
+            }
+        }
+        for value in ["1", r#""true""#, "{}"] {
+            assert_refused(ENCRYPT, value);
+        }
+        for value in ["1", r#""x""#, "true"] {
+            assert_refused(RETRY_POLICY, value);
+        }
+        for key in [FLAVOR, DEAD_LETTER_QUEUE] {
+            for value in ["1", "{}", "true"] {
+                assert_refused(key, value);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_taken_at_their_bounds_and_refused_past_them() -> Result<()> {
+        let last = Timestamp::MAX.as_secs();
+        for key in [DEFAULT_TTL, DEFAULT_DELAY, DEAD_LETTER_TTL] {
+            assert!(parse(&format!(r#"{{"{key}": 0}}"#)).is_ok());
+            assert!(parse(&format!(r#"{{"{key}": {last}}}"#)).is_ok());
+            assert_refused(key, &(last + 1).to_string());
+        }
+        assert_eq!(
+            parse(r#"{"_max_claim_count": 0}"#)?.max_claim_count,
+            Some(0)
+        );
+        assert!(parse(r#"{"_max_claim_count": 4294967295}"#).is_ok());
+        assert_refused(MAX_CLAIM_COUNT, "4294967296");
+        assert!(parse(r#"{"_max_messages_post_size": 1}"#).is_ok());
+        assert!(parse(r#"{"_max_messages_post_size": 18446744073709551615}"#).is_ok());
+        assert_refused(MAX_POST_SIZE, "0");
+        Ok(())
+    }
+
+    #[test]
+    fn a_dead_letter_ttl_of_zero_is_unset_but_a_default_ttl_of_zero_is_not() -> Result<()> {
+        let settings =
+            parse(r#"{"_dead_letter_queue_messages_ttl": 0, "_default_message_ttl": 0}"#)?;
+        assert_eq!(settings.dead_letter_ttl, None);
+        assert_eq!(settings.default_ttl, Some(0));
+        Ok(())
+    }
+
+    #[test]
+    fn a_dead_letter_queue_must_be_a_name() {
+        assert_refused(DEAD_LETTER_QUEUE, r#""""#);
+        assert_refused(DEAD_LETTER_QUEUE, &format!("\"{}\"", "x".repeat(513)));
+    }
+
+    fn assert_refused(key: &str, value: &str) {
+        match parse(&format!(r#"{{"{key}": {value}}}"#)) {
+            Err(Error::InvalidArgument { name, .. }) => assert_eq!(name, key),
+            other => panic!("{key} = {value}: {other:?}"),
+        }
+    }
+
+    const NUMBERS: [&str; 5] = [
+        DEFAULT_TTL,
+        DEFAULT_DELAY,
+        MAX_POST_SIZE,
+        MAX_CLAIM_COUNT,
+        DEAD_LETTER_TTL,
+    ];
+
+    const EVERY_KEY: [&str; 9] = [
+        DEFAULT_TTL,
+        DEFAULT_DELAY,
+        MAX_POST_SIZE,
+        MAX_CLAIM_COUNT,
+        DEAD_LETTER_TTL,
+        DEAD_LETTER_QUEUE,
+        FLAVOR,
+        ENCRYPT,
+        RETRY_POLICY,
+    ];
+}

@@ -87,6 +87,11 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
+/// The age, as shown, of what was created then.
+pub(super) const fn age(created: Timestamp, now: Timestamp) -> Duration {
+    whole_seconds_down(now.0.saturating_sub(created.0))
+}
+
 /// How ages are shown.
 pub(crate) const fn whole_seconds_down(millis: u64) -> Duration {
     Duration::from_secs(millis / 1000)
