@@ -8,7 +8,7 @@ mod memory;
 
 use std::fmt;
 
-pub(crate) use memory::MemoryTrees;
+pub(crate) use memory::{MemoryTrees, size};
 
 use crate::Result;
 
