@@ -13,6 +13,7 @@
 //! 5. Paths are full paths, without `..`.
 
 mod real;
+mod simulated;
 
 use std::fmt;
 use std::io;
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use real::RealDisk;
+pub use simulated::{FaultKind, Keep, SimulatedDisk};
 
 pub use crate::trees::{Tree, Trees, Visit};
 

@@ -9,7 +9,7 @@ use std::ops::Bound;
 use super::Tree;
 
 /// A key and its value.
-pub(crate) type Entry = (Vec<u8>, Vec<u8>);
+type Entry = (Vec<u8>, Vec<u8>);
 
 /// The contents of all trees.
 #[derive(Clone, Default, Debug)]
