@@ -26,10 +26,7 @@ pub(super) enum Effect {
 impl Contents {
     /// Contents that count as synced.
     pub(super) fn durable(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            unsynced: Vec::new(),
-        }
+        Self { bytes, unsynced: Vec::new() }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -41,53 +38,32 @@ impl Contents {
     }
 
     pub(super) fn read_at(&self, buf: &mut [u8], offset: u64) -> usize {
-        let rest = usize::try_from(offset)
-            .ok()
-            .and_then(|at| self.bytes.get(at..))
-            .unwrap_or_default();
+        let rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
         copy(buf, rest)
     }
 
     /// By how many bytes `effect` would lengthen the file.
     pub(super) fn growth(&self, effect: &Effect) -> u64 {
-        effect
-            .len_after(self.bytes.len())
-            .saturating_sub(self.bytes.len()) as u64
+        effect.len_after(self.bytes.len()).saturating_sub(self.bytes.len()) as u64
     }
 
     /// Changes the file until it is synced.
     pub(super) fn change(&mut self, effect: Effect) -> io::Result<()> {
         let len = self.bytes.len();
         let Range { start, end } = effect.range();
-        let before = self
-            .bytes
-            .get(start.min(len)..end.min(len))
-            .unwrap_or_default()
-            .to_vec();
-        self.bytes
-            .try_reserve(effect.len_after(len).saturating_sub(len))
-            .map_err(|_| ErrorKind::StorageFull)?;
+        let before = self.bytes.get(start.min(len)..end.min(len)).unwrap_or_default().to_vec();
+        self.bytes.try_reserve(effect.len_after(len).saturating_sub(len)).map_err(|_| ErrorKind::StorageFull)?;
         effect.apply(&mut self.bytes);
-        self.unsynced.push(Change {
-            effect,
-            before,
-            len_before: len,
-            is_dropped: false,
-        });
+        self.unsynced.push(Change { effect, before, len_before: len, is_dropped: false });
         Ok(())
     }
 
     /// Makes every change durable but those an earlier failed sync dropped.
     pub(super) fn sync(&mut self) {
-        let written: Vec<_> = self
-            .unsynced
-            .iter()
-            .filter(|change| !change.is_dropped)
-            .map(|change| change.effect.range())
-            .collect();
+        let written: Vec<_> =
+            self.unsynced.iter().filter(|change| !change.is_dropped).map(|change| change.effect.range()).collect();
         let len = self.bytes.len();
-        self.unsynced
-            .retain_mut(|change| change.stays_dropped(&written, len));
+        self.unsynced.retain_mut(|change| change.stays_dropped(&written, len));
     }
 
     /// After a failed sync the system takes the pages it could not write for clean: they can still be read, but no
@@ -120,10 +96,7 @@ impl Effect {
     pub(super) fn write(bytes: &[u8], offset: u64) -> io::Result<Self> {
         let at = position(offset)?;
         position((at as u64).saturating_add(bytes.len() as u64))?;
-        Ok(Self::Write {
-            at,
-            bytes: bytes.to_vec(),
-        })
+        Ok(Self::Write { at, bytes: bytes.to_vec() })
     }
 
     pub(super) fn set_len(len: u64) -> io::Result<Self> {
@@ -173,11 +146,7 @@ impl Effect {
             let room = SECTOR - start % SECTOR;
             let (piece, left) = rest.split_at(room.min(rest.len()));
             if random.coin() {
-                Self::Write {
-                    at: start,
-                    bytes: piece.to_vec(),
-                }
-                .apply(file);
+                Self::Write { at: start, bytes: piece.to_vec() }.apply(file);
             }
             start += piece.len();
             rest = left;
@@ -203,9 +172,7 @@ impl Change {
     /// it to the disk along with its own. The length, `len`, is durable in any case.
     fn stays_dropped(&mut self, written: &[Range<usize>], len: usize) -> bool {
         let range = self.effect.range();
-        let is_rewritten = written
-            .iter()
-            .any(|other| other.start < range.end && range.start < other.end);
+        let is_rewritten = written.iter().any(|other| other.start < range.end && range.start < other.end);
         self.len_before = len;
         self.before.resize(range.len().min(len), 0);
         self.is_dropped && !is_rewritten
@@ -242,9 +209,7 @@ mod tests {
     use super::*;
 
     fn write(contents: &mut Contents, bytes: &[u8], offset: u64) {
-        contents
-            .change(Effect::write(bytes, offset).unwrap())
-            .unwrap();
+        contents.change(Effect::write(bytes, offset).unwrap()).unwrap();
     }
 
     fn contents(bytes: &[u8]) -> Contents {
@@ -309,11 +274,7 @@ mod tests {
         assert_eq!(left.len(), 8);
         for bytes in left {
             for piece in [300..512, 512..1024, 1024..1324] {
-                assert!(
-                    bytes[piece.clone()]
-                        .iter()
-                        .all(|&byte| byte == bytes[piece.start])
-                );
+                assert!(bytes[piece.clone()].iter().all(|&byte| byte == bytes[piece.start]));
             }
         }
     }
@@ -347,9 +308,7 @@ mod tests {
         assert!(Effect::write(b"x", u64::MAX).is_err());
         assert!(Effect::allocate(1 << 63).is_err());
         let mut contents = contents(b"");
-        let error = contents
-            .change(Effect::set_len((1 << 63) - 1).unwrap())
-            .unwrap_err();
+        let error = contents.change(Effect::set_len((1 << 63) - 1).unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull);
         assert_eq!(contents.len(), 0);
     }

@@ -95,10 +95,7 @@ impl Disk for SimulatedDisk {
         if !state.locks.insert(path.to_path_buf()) {
             return Ok(None);
         }
-        Ok(Some(Box::new(Lock {
-            disk: self.clone(),
-            path: path.to_path_buf(),
-        })))
+        Ok(Some(Box::new(Lock { disk: self.clone(), path: path.to_path_buf() })))
     }
 
     fn trees(&self, path: &Path) -> Result<Box<dyn Trees>, Error> {
@@ -129,16 +126,15 @@ impl Disk for SimulatedDisk {
         if state.names.look(path)?.is_none() {
             return Ok(0);
         }
-        Ok(state
-            .names
-            .under(path)?
-            .iter()
-            .map(|(_, node)| node.size())
-            .sum())
+        Ok(state.names.under(path)?.iter().map(|(_, node)| node.size()).sum())
     }
 
     fn is_durable(&self) -> bool {
         !self.0.lock().is_volatile()
+    }
+
+    fn identity(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 }
 

@@ -18,11 +18,7 @@ pub(super) struct SimulatedFile {
 
 impl SimulatedFile {
     pub(super) fn new(disk: SimulatedDisk, file: File, is_writable: bool) -> Self {
-        Self {
-            disk,
-            file,
-            is_writable,
-        }
+        Self { disk, file, is_writable }
     }
 
     fn change(&self, effect: io::Result<Effect>) -> io::Result<()> {
@@ -72,8 +68,6 @@ impl DiskFile for SimulatedFile {
 
 impl fmt::Debug for SimulatedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimulatedFile")
-            .field("is_writable", &self.is_writable)
-            .finish_non_exhaustive()
+        f.debug_struct("SimulatedFile").field("is_writable", &self.is_writable).finish_non_exhaustive()
     }
 }

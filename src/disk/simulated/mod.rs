@@ -199,9 +199,7 @@ impl SimulatedDisk {
         let mut state = self.present()?;
         match state.names.look(path)? {
             Some(_) => *state.names.file(path)?.lock() = contents,
-            None => state
-                .names
-                .insert(path, Node::File(Arc::new(Mutex::new(contents))))?,
+            None => state.names.insert(path, Node::File(Arc::new(Mutex::new(contents))))?,
         }
         let dir = state.names.parent(path)?;
         state.names.sync(&dir);
@@ -219,9 +217,7 @@ impl SimulatedDisk {
     /// ```
     pub fn corrupt(&self, path: impl AsRef<Path>, offset: u64, xor: u8) -> io::Result<()> {
         self.damage(path.as_ref(), |bytes| {
-            let byte = usize::try_from(offset)
-                .ok()
-                .and_then(|at| bytes.get_mut(at));
+            let byte = usize::try_from(offset).ok().and_then(|at| bytes.get_mut(at));
             *byte.ok_or(ErrorKind::InvalidInput)? ^= xor;
             Ok(())
         })
@@ -238,9 +234,7 @@ impl SimulatedDisk {
     /// The paths of all files, in order; none once the disk lives on as its image.
     pub fn list_all(&self) -> Vec<PathBuf> {
         let found = self.0.lock().names.all();
-        let files = found
-            .into_iter()
-            .filter(|(_, node)| matches!(node, Node::File(_)));
+        let files = found.into_iter().filter(|(_, node)| matches!(node, Node::File(_)));
         files.map(|(path, _)| path).collect()
     }
 
@@ -248,11 +242,7 @@ impl SimulatedDisk {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    fn damage(
-        &self,
-        path: &Path,
-        change: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
         let file = self.present()?.names.file(path)?;
         let mut file = file.lock();
         let mut bytes = file.bytes().to_vec();
@@ -277,8 +267,6 @@ impl SimulatedDisk {
 
 impl fmt::Debug for SimulatedDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimulatedDisk")
-            .field("operations", &self.operations())
-            .finish_non_exhaustive()
+        f.debug_struct("SimulatedDisk").field("operations", &self.operations()).finish_non_exhaustive()
     }
 }

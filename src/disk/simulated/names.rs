@@ -93,11 +93,7 @@ impl Names {
     /// Everything there is, in the same order.
     pub(super) fn all(&self) -> Vec<(PathBuf, Node)> {
         let mut found = Vec::new();
-        collect(
-            PathBuf::from("/"),
-            Node::Dir(Arc::clone(&self.root)),
-            &mut found,
-        );
+        collect(PathBuf::from("/"), Node::Dir(Arc::clone(&self.root)), &mut found);
         found
     }
 
@@ -141,9 +137,7 @@ impl Names {
         let mut needed = BTreeSet::new();
         let mut left = Vec::new();
         for edits in mem::take(&mut self.unsynced).into_iter().rev() {
-            let is_durable = edits
-                .iter()
-                .any(|edit| Arc::ptr_eq(&edit.dir, dir) || needed.contains(&edit.place()));
+            let is_durable = edits.iter().any(|edit| Arc::ptr_eq(&edit.dir, dir) || needed.contains(&edit.place()));
             if is_durable {
                 needed.extend(edits.iter().map(Edit::place));
             } else {
@@ -181,12 +175,7 @@ impl Names {
         let name = *parts(path)?.last().ok_or(ErrorKind::InvalidInput)?;
         let dir = self.parent(path)?;
         let before = dir.lock().entries.get(name).cloned();
-        Ok(Edit {
-            dir,
-            name: name.to_owned(),
-            before,
-            after,
-        })
+        Ok(Edit { dir, name: name.to_owned(), before, after })
     }
 
     fn change(&mut self, edits: Vec<Edit>) {
@@ -259,10 +248,7 @@ fn collect(path: PathBuf, node: Node, found: &mut Vec<(PathBuf, Node)>) {
         Node::Dir(dir) => dir.lock().entries.clone(),
         Node::File(_) => BTreeMap::new(),
     };
-    let children: Vec<_> = entries
-        .into_iter()
-        .map(|(name, child)| (path.join(name), child))
-        .collect();
+    let children: Vec<_> = entries.into_iter().map(|(name, child)| (path.join(name), child)).collect();
     found.push((path, node));
     for (path, child) in children {
         collect(path, child, found);
@@ -272,12 +258,7 @@ fn collect(path: PathBuf, node: Node, found: &mut Vec<(PathBuf, Node)>) {
 /// The names `path` leads through from the root.
 fn parts(path: &Path) -> io::Result<Vec<&str>> {
     path.components()
-        .filter(|part| {
-            !matches!(
-                part,
-                Component::RootDir | Component::CurDir | Component::Prefix(_)
-            )
-        })
+        .filter(|part| !matches!(part, Component::RootDir | Component::CurDir | Component::Prefix(_)))
         .map(|part| match part {
             Component::Normal(name) => name.to_str().ok_or_else(|| ErrorKind::InvalidInput.into()),
             _ => Err(ErrorKind::InvalidInput.into()),

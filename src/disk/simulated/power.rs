@@ -46,10 +46,7 @@ enum Power {
 
 impl State {
     pub(super) fn volatile() -> Self {
-        Self {
-            is_volatile: true,
-            ..Self::default()
-        }
+        Self { is_volatile: true, ..Self::default() }
     }
 
     /// Whether nothing outlives the disk, so that nothing needs to be kept to be lost.
@@ -152,14 +149,8 @@ impl State {
         match self.capacity {
             Some(capacity) if growth > 0 => {
                 let used: u64 = self.names.all().iter().map(|(_, node)| node.size()).sum();
-                let fits = used
-                    .checked_add(growth)
-                    .is_some_and(|needed| needed <= capacity);
-                if fits {
-                    Ok(())
-                } else {
-                    Err(ErrorKind::StorageFull.into())
-                }
+                let fits = used.checked_add(growth).is_some_and(|needed| needed <= capacity);
+                if fits { Ok(()) } else { Err(ErrorKind::StorageFull.into()) }
             }
             _ => Ok(()),
         }
@@ -167,21 +158,13 @@ impl State {
 
     /// Takes the disk away and returns it as a process started after finds it.
     pub(super) fn restart(&mut self) -> Self {
-        let gone = Self {
-            power: Power::Gone,
-            is_volatile: self.is_volatile,
-            ..Self::default()
-        };
+        let gone = Self { power: Power::Gone, is_volatile: self.is_volatile, ..Self::default() };
         let image = mem::replace(self, gone);
         Self {
             names: image.names,
             capacity: image.capacity,
             is_volatile: image.is_volatile,
-            power: if image.power == Power::Gone {
-                Power::Gone
-            } else {
-                Power::On
-            },
+            power: if image.power == Power::Gone { Power::Gone } else { Power::On },
             ..Self::default()
         }
     }

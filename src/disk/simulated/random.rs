@@ -50,13 +50,6 @@ mod tests {
     fn the_sequence_is_that_of_splitmix64() {
         let mut random = Random::new(0);
         let drawn = [random.next(), random.next(), random.next()];
-        assert_eq!(
-            drawn,
-            [
-                0xe220_a839_7b1d_cdaf,
-                0x6e78_9e6a_a1b9_65f4,
-                0x06c4_5d18_8009_454f
-            ]
-        );
+        assert_eq!(drawn, [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f]);
     }
 }

@@ -31,15 +31,13 @@ impl TreeContents {
     pub(super) fn lose_power(&mut self, random: Option<&mut Random>) {
         let unsynced = mem::take(&mut self.unsynced);
         for change in unsynced.iter().rev() {
-            self.visible
-                .set(change.tree, &change.key, change.before.as_deref());
+            self.visible.set(change.tree, &change.key, change.before.as_deref());
         }
         let Some(random) = random else { return };
         let odds = random.odds();
         for change in unsynced {
             if odds.keep(random) {
-                self.visible
-                    .set(change.tree, &change.key, change.after.as_deref());
+                self.visible.set(change.tree, &change.key, change.after.as_deref());
             }
         }
     }
@@ -47,9 +45,7 @@ impl TreeContents {
     /// By how many bytes a change of one key makes the trees larger.
     fn growth(&self, tree: Tree, key: &[u8], value: Option<&[u8]>) -> u64 {
         let old = self.visible.get(tree, key);
-        value.map_or(0, |new| {
-            size(key, new).saturating_sub(old.map_or(0, |old| size(key, old)))
-        })
+        value.map_or(0, |new| size(key, new).saturating_sub(old.map_or(0, |old| size(key, old))))
     }
 
     fn set(&mut self, tree: Tree, key: &[u8], value: Option<&[u8]>) -> Option<Vec<u8>> {
@@ -91,13 +87,7 @@ impl SimulatedTrees {
 impl Trees for SimulatedTrees {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let _state = self.disk.begin(FaultKind::Read).map_err(failed)?;
-        Ok(self
-            .dir
-            .lock()
-            .trees
-            .visible
-            .get(tree, key)
-            .map(<[u8]>::to_vec))
+        Ok(self.dir.lock().trees.visible.get(tree, key).map(<[u8]>::to_vec))
     }
 
     fn insert(&self, tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -112,12 +102,7 @@ impl Trees for SimulatedTrees {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let state = self.disk.begin(FaultKind::Read).map_err(failed)?;
-            let page = self
-                .dir
-                .lock()
-                .trees
-                .visible
-                .page(tree, after.as_deref(), PAGE);
+            let page = self.dir.lock().trees.visible.page(tree, after.as_deref(), PAGE);
             drop(state);
             for (key, value) in &page {
                 visit(key, value)?;

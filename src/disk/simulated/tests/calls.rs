@@ -62,10 +62,7 @@ fn directories_are_renamed_but_not_into_themselves_or_over_full_ones() {
     let (dir, other) = (Path::new("/dir"), Path::new("/other"));
     let inside = disk.rename(dir, Path::new("/dir/sub/x"));
     assert_eq!(kind(inside), Some(ErrorKind::InvalidInput));
-    assert_eq!(
-        kind(disk.rename(other, dir)),
-        Some(ErrorKind::DirectoryNotEmpty)
-    );
+    assert_eq!(kind(disk.rename(other, dir)), Some(ErrorKind::DirectoryNotEmpty));
     disk.rename(dir, dir).unwrap();
     rename(&disk, "/dir", "/other");
     assert_eq!(disk.list(Path::new("/")).unwrap(), ["file", "other"]);

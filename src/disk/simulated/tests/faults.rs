@@ -12,25 +12,13 @@ fn a_full_disk_refuses_growth_and_heals_with_space() {
     disk.set_capacity(Some(12));
     assert_eq!(disk.size(Path::new("/")).unwrap(), 11);
 
-    assert_eq!(
-        kind(file.write_all_at(b"67", 5)),
-        Some(ErrorKind::StorageFull)
-    );
+    assert_eq!(kind(file.write_all_at(b"67", 5)), Some(ErrorKind::StorageFull));
     assert_eq!(kind(file.allocate(7)), Some(ErrorKind::StorageFull));
-    assert!(matches!(
-        trees.insert(Tree::Meta, b"k", b"longer!"),
-        Err(Error::StorageFull { .. })
-    ));
+    assert!(matches!(trees.insert(Tree::Meta, b"k", b"longer!"), Err(Error::StorageFull { .. })));
     assert_eq!(file.len().unwrap(), 5);
     file.write_all_at(b"6", 5).unwrap();
-    assert_eq!(
-        kind(disk.create(Path::new("/new"))),
-        Some(ErrorKind::StorageFull)
-    );
-    assert_eq!(
-        kind(disk.create_dir_all(Path::new("/dir"))),
-        Some(ErrorKind::StorageFull)
-    );
+    assert_eq!(kind(disk.create(Path::new("/new"))), Some(ErrorKind::StorageFull));
+    assert_eq!(kind(disk.create_dir_all(Path::new("/dir"))), Some(ErrorKind::StorageFull));
 
     file.write_all_at(b"654321", 0).unwrap();
     trees.insert(Tree::Meta, b"k", b"VALUE").unwrap();
@@ -49,10 +37,7 @@ fn the_power_goes_after_the_operations_given() {
     file.write_all_at(b"2", 0).unwrap();
     file.read_at(&mut [0], 0).unwrap();
     sync(&disk, "/");
-    assert_eq!(
-        file.read_at(&mut [0], 0).unwrap_err().to_string(),
-        "power is off"
-    );
+    assert_eq!(file.read_at(&mut [0], 0).unwrap_err().to_string(), "power is off");
     file.sync_data().unwrap_err();
     disk.open(Path::new("/file")).unwrap_err();
     disk.trees(Path::new("/trees")).unwrap_err();
@@ -78,9 +63,7 @@ fn a_disk_that_lives_on_as_its_image_is_dead() {
     disk.list(Path::new("/")).unwrap_err();
     disk.read("/file").unwrap_err();
     assert!(disk.list_all().is_empty());
-    disk.power_loss(Keep::Nothing)
-        .list(Path::new("/"))
-        .unwrap_err();
+    disk.power_loss(Keep::Nothing).list(Path::new("/")).unwrap_err();
     assert_eq!(files(&image), ["/file=1"]);
 }
 
@@ -117,10 +100,7 @@ fn damage_counts_as_done_and_synced() {
     let disk = SimulatedDisk::new();
     disk.write("/file", "abc").unwrap();
     disk.corrupt("/file", 1, 0x20).unwrap();
-    assert_eq!(
-        kind(disk.corrupt("/file", 3, 1)),
-        Some(ErrorKind::InvalidInput)
-    );
+    assert_eq!(kind(disk.corrupt("/file", 3, 1)), Some(ErrorKind::InvalidInput));
     put(&disk, "/cut", b"123456");
     disk.truncate("/cut", 4).unwrap();
     disk.truncate("/cut", 9).unwrap();

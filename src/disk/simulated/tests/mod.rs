@@ -30,15 +30,7 @@ fn rename(disk: &SimulatedDisk, from: &str, to: &str) {
 /// Every file and its contents, as text.
 fn files(disk: &SimulatedDisk) -> Vec<String> {
     let files = disk.list_all().into_iter();
-    files
-        .map(|path| {
-            format!(
-                "{}={}",
-                path.display(),
-                String::from_utf8_lossy(&disk.read(&path).unwrap())
-            )
-        })
-        .collect()
+    files.map(|path| format!("{}={}", path.display(), String::from_utf8_lossy(&disk.read(&path).unwrap()))).collect()
 }
 
 /// What is there after a power cut that keeps nothing.

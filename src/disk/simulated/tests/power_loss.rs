@@ -59,10 +59,7 @@ fn a_rename_rests_on_the_create_before_it() {
         put(disk, "/next", b"new").sync_data().unwrap();
         rename(disk, "/next", "/current");
     });
-    assert_eq!(
-        left,
-        set(&["/current=old", "/current=old /next=new", "/current=new"])
-    );
+    assert_eq!(left, set(&["/current=old", "/current=old /next=new", "/current=new"]));
 }
 
 #[test]
@@ -136,11 +133,7 @@ fn a_directory_made_before_a_kill_is_durable_once_it_is_made_again() {
         let _ = disk.create_dir_all(Path::new("/a/b"));
         let disk = disk.kill();
         disk.create_dir_all(Path::new("/a/b")).unwrap();
-        assert!(
-            disk.power_loss(Keep::Nothing)
-                .exists(Path::new("/a/b"))
-                .unwrap()
-        );
+        assert!(disk.power_loss(Keep::Nothing).exists(Path::new("/a/b")).unwrap());
     }
 }
 
@@ -163,10 +156,7 @@ fn memory_is_not_durable_and_remembers_nothing_unsynced() {
     assert!(!disk.is_durable());
     assert!(SimulatedDisk::new().is_durable());
     put(&disk, "/file", b"1");
-    disk.trees(Path::new("/trees"))
-        .unwrap()
-        .insert(Tree::Meta, b"k", b"v")
-        .unwrap();
+    disk.trees(Path::new("/trees")).unwrap().insert(Tree::Meta, b"k", b"v").unwrap();
     let disk = disk.kill();
     assert_eq!(files(&disk), ["/file=1"]);
     let disk = disk.power_loss(Keep::Nothing);

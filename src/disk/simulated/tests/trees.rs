@@ -47,21 +47,13 @@ fn trees_survive_a_kill_and_go_with_their_directory() {
     trees.insert(Tree::Messages, b"a", b"1").unwrap();
     let disk = disk.kill();
     let trees = disk.trees(Path::new("/store/trees")).unwrap();
-    assert_eq!(
-        trees.get(Tree::Messages, b"a").unwrap(),
-        Some(b"1".to_vec())
-    );
+    assert_eq!(trees.get(Tree::Messages, b"a").unwrap(), Some(b"1".to_vec()));
     assert_eq!(disk.size(Path::new("/store")).unwrap(), 2);
     disk.remove_dir_all(Path::new("/store")).unwrap();
     let trees = disk.trees(Path::new("/store/trees")).unwrap();
     assert_eq!(trees.get(Tree::Messages, b"a").unwrap(), None);
     drop(trees);
-    assert!(
-        !disk
-            .power_loss(Keep::Nothing)
-            .exists(Path::new("/store"))
-            .unwrap()
-    );
+    assert!(!disk.power_loss(Keep::Nothing).exists(Path::new("/store")).unwrap());
 }
 
 #[test]
@@ -81,9 +73,5 @@ fn a_scan_sees_every_key_and_may_use_the_trees_meanwhile() {
     assert_eq!(next, 1000);
     trees.insert(Tree::Queues, b"k", b"").unwrap();
     let reason = || "stop".to_owned();
-    trees
-        .scan(Tree::Queues, &mut |_, _| {
-            Err(Error::Trees { reason: reason() })
-        })
-        .unwrap_err();
+    trees.scan(Tree::Queues, &mut |_, _| Err(Error::Trees { reason: reason() })).unwrap_err();
 }
