@@ -11,6 +11,7 @@ mod journal;
 mod model;
 mod op;
 mod random;
+mod reference;
 mod state;
 mod trees;
 
@@ -23,3 +24,4 @@ pub use model::{
     MessageVolume, Metadata, NewMessage, OperationStatus, Page, Project, Purge, QueueEntry,
     QueueListOptions, QueueMarker, QueueName, QueueStats, Sort, Timestamp,
 };
+pub use reference::ReferenceModel;
