@@ -71,7 +71,7 @@ impl Config {
         Self {
             durability: Durability::Sync,
             clock: Arc::new(SystemClock::new()),
-            disk: Arc::new(RealDisk::new()),
+            disk: Arc::new(RealDisk),
             limits: Limits::default(),
             sync_interval: Duration::from_millis(500),
             segment_bytes: 16 << 20,

@@ -189,9 +189,7 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         matches!(
             self,
-            Self::QueueDoesNotExist { .. }
-                | Self::MessageDoesNotExist { .. }
-                | Self::ClaimDoesNotExist { .. }
+            Self::QueueDoesNotExist { .. } | Self::MessageDoesNotExist { .. } | Self::ClaimDoesNotExist { .. }
         )
     }
 
@@ -204,9 +202,7 @@ impl Error {
     pub fn is_not_permitted(&self) -> bool {
         matches!(
             self,
-            Self::MessageIsClaimed { .. }
-                | Self::MessageNotClaimed { .. }
-                | Self::MessageNotClaimedBy { .. }
+            Self::MessageIsClaimed { .. } | Self::MessageNotClaimed { .. } | Self::MessageNotClaimedBy { .. }
         )
     }
 
@@ -227,10 +223,7 @@ impl Error {
 
     /// The store is in use or catching up; the same call may succeed later.
     pub fn is_busy(&self) -> bool {
-        matches!(
-            self,
-            Self::Unavailable { .. } | Self::AlreadyOpen { .. } | Self::Locked { .. }
-        )
+        matches!(self, Self::Unavailable { .. } | Self::AlreadyOpen { .. } | Self::Locked { .. })
     }
 
     /// The engine has been closed.
@@ -254,28 +247,23 @@ impl Error {
     }
 
     pub(crate) fn invalid(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::InvalidArgument {
-            name: name.into(),
-            reason: reason.into(),
-        }
+        Self::InvalidArgument { name: name.into(), reason: reason.into() }
     }
 
     /// No space is not a failure of the disk, so it is told apart here, once.
     pub(crate) fn io(context: impl Into<String>, source: io::Error) -> Self {
         let context = context.into();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull {
-                reason: format!("{context}: {source}"),
-            },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::StorageFull { reason: format!("{context}: {source}") }
+            }
             _ => Self::Io { context, source },
         }
     }
 }
 
 fn within(project: &Project) -> String {
-    project
-        .name()
-        .map_or_else(String::new, |name| format!(" in project {name:?}"))
+    project.name().map_or_else(String::new, |name| format!(" in project {name:?}"))
 }
 
 #[cfg(test)]
@@ -301,18 +289,9 @@ mod tests {
     #[test]
     fn texts_name_the_project_only_when_there_is_one() -> Result<()> {
         let queue = QueueName::new("orders")?;
-        let error = |project| Error::QueueDoesNotExist {
-            project,
-            queue: queue.clone(),
-        };
-        assert_eq!(
-            error(Project::none()).to_string(),
-            "queue \"orders\" does not exist"
-        );
-        assert_eq!(
-            error(Project::named("shop")?).to_string(),
-            "queue \"orders\" does not exist in project \"shop\""
-        );
+        let error = |project| Error::QueueDoesNotExist { project, queue: queue.clone() };
+        assert_eq!(error(Project::none()).to_string(), "queue \"orders\" does not exist");
+        assert_eq!(error(Project::named("shop")?).to_string(), "queue \"orders\" does not exist in project \"shop\"");
         Ok(())
     }
 }

@@ -85,6 +85,17 @@ pub(crate) struct NewQueue<'a> {
     pub(crate) metadata: Cow<'a, str>,
 }
 
+impl NewQueue<'_> {
+    pub(crate) fn into_owned(self) -> NewQueue<'static> {
+        NewQueue {
+            number: self.number,
+            project: self.project.map(|project| project.into_owned().into()),
+            name: self.name.into_owned().into(),
+            metadata: self.metadata.into_owned().into(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Posted<'a> {
     pub(crate) ttl: u64,

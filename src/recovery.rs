@@ -193,7 +193,8 @@ fn refuse_orphans(disk: &dyn Disk, root: &Path) -> Result<()> {
     let kept = names.iter().any(|name| base::parse_file_name(name).is_some() || parse_trees_name(name).is_some());
     let journal = disk.list(&root.join(JOURNAL)).unwrap_or_default();
     // Creation starts one segment, and writes no frame before the manifest is there.
-    let used = journal.iter().filter_map(|name| crate::journal::segment::parse_file_name(name)).any(|number| number > 1);
+    let used =
+        journal.iter().filter_map(|name| crate::journal::segment::parse_file_name(name)).any(|number| number > 1);
     if kept || used {
         let reason = "the manifest is missing, but not the store".into();
         return Err(Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason });
@@ -218,7 +219,8 @@ fn first_store_id(disk: &dyn Disk, root: &Path) -> Result<Option<[u8; 16]>> {
     let journal = root.join(JOURNAL);
     let names = disk.list(&journal).map_err(|e| Error::io("listing the journal", e))?;
     for name in names.iter().filter(|name| crate::journal::segment::parse_file_name(name).is_some()) {
-        let bytes = crate::disk::read_all(disk, &journal.join(name)).map_err(|e| Error::io("reading the journal", e))?;
+        let bytes =
+            crate::disk::read_all(disk, &journal.join(name)).map_err(|e| Error::io("reading the journal", e))?;
         if let Some(store) = crate::journal::segment::store_of(&bytes) {
             return Ok(Some(store));
         }
@@ -361,11 +363,14 @@ impl Recovery<'_> {
 
     /// Writes the manifest this run starts with.
     fn raise_incarnation(&mut self, contents: &Contents, scan: &Scan, base: Option<BaseMark>) -> Result<()> {
-        let given = contents.queues.iter().map(|(number, queue)| incarnation_of(*number).max(incarnation_of(queue.next())));
+        let given =
+            contents.queues.iter().map(|(number, queue)| incarnation_of(*number).max(incarnation_of(queue.next())));
         let highest = given.max().unwrap_or(0).max(scan.incarnation).max(self.manifest.incarnation);
         let incarnation = highest.max(incarnation_of(contents.next_queue)).saturating_add(1);
         if incarnation >= 1 << 24 {
-            return Err(Error::Unavailable { reason: "the store has been opened 2^24 times: restore it to go on".into() });
+            return Err(Error::Unavailable {
+                reason: "the store has been opened 2^24 times: restore it to go on".into(),
+            });
         }
         self.manifest.incarnation = incarnation;
         self.manifest.base = base;
@@ -424,8 +429,7 @@ impl Recovery<'_> {
         self.raise_incarnation(&contents, &incarnation_scan, Some(BaseMark { number, from: last, to: last }))?;
         report.moved_aside = self.move_aside(old, scan)?;
         report.last_lsn = last;
-        let fresh =
-            Scan { last_lsn: last, proven: last, highest_number: scan.highest_number, ..Scan::default() };
+        let fresh = Scan { last_lsn: last, proven: last, highest_number: scan.highest_number, ..Scan::default() };
         self.finish(contents, &fresh, trees, report)
     }
 
@@ -534,7 +538,12 @@ fn start(place: &Place, highest_number: u64, proven: u64, carried: &[Vec<u8>], m
         let mut one = frame_buffer(Vec::new());
         one.extend_from_slice(body);
         let checksum = frame::body_checksum(&one)?;
-        frame::seal(&mut one, active.id(), frame::Stamp { lsn, incarnation: place.incarnation, synced: proven }, checksum);
+        frame::seal(
+            &mut one,
+            active.id(),
+            frame::Stamp { lsn, incarnation: place.incarnation, synced: proven },
+            checksum,
+        );
         bytes.extend_from_slice(&one);
     }
     let first_lsn = proven.saturating_add(1);

@@ -6,7 +6,7 @@ use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName};
 /// Makes, renews and releases claims. While a claim lives, no other claim or pop gets its messages.
 /// What holds for every method is told at [`DataDriver`](crate::DataDriver).
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{ClientId, ClaimOptions, Config, DataDriver, Metadata, NewMessage, Project, QueueName, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
 /// # let (project, orders) = (Project::none(), QueueName::new("orders")?);
@@ -36,12 +36,7 @@ pub trait Claims: Send + Sync {
     /// Errors: `is_invalid` for a limit of 0 or a time past the year 9999. Cost:
     /// O(limit + log messages), however many claimed or delayed ones stand in front. A change; waits
     /// for nothing if there was nothing to take.
-    fn create(
-        &self,
-        project: &Project,
-        queue: &QueueName,
-        options: &ClaimOptions,
-    ) -> Result<Option<ClaimRecord>>;
+    fn create(&self, project: &Project, queue: &QueueName, options: &ClaimOptions) -> Result<Option<ClaimRecord>>;
 
     /// The claim and those of its messages that are still live, in queue order. A claim whose
     /// messages are all gone stays until it ends (Redis's driver).
@@ -58,13 +53,7 @@ pub trait Claims: Send + Sync {
     /// Errors: as [`get`](Self::get), told before `is_invalid` for the times. Cost: O(its messages ×
     /// log messages). A change.
     #[doc(alias = "renew")]
-    fn update(
-        &self,
-        project: &Project,
-        queue: &QueueName,
-        id: &ClaimId,
-        options: &ClaimOptions,
-    ) -> Result<()>;
+    fn update(&self, project: &Project, queue: &QueueName, id: &ClaimId, options: &ClaimOptions) -> Result<()>;
 
     /// Ends the claim: its messages can be claimed at once, their ttls as extended and their counts
     /// kept (ours, as above). No claim or queue is fine. Cost: O(its messages × log messages). A

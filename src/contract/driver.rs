@@ -24,7 +24,7 @@ use crate::model::{Capabilities, GcReport, Health};
 /// Costs are counted in memory, for queues whose messages are hot; work never grows with past
 /// deletions or with other queues.
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{Capability, Config, DataDriver, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
 /// let driver: &dyn DataDriver = &engine;

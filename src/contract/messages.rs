@@ -2,14 +2,14 @@
 
 use crate::error::Result;
 use crate::model::{
-    ClaimId, ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page,
-    Project, QueueName, Sort,
+    ClaimId, ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project, QueueName,
+    Sort,
 };
 
 /// Posts, reads and removes messages. What holds for every method is told at
 /// [`DataDriver`](crate::DataDriver).
 ///
-/// ```ignore
+/// ```
 /// # use std::time::Duration;
 /// # use zaqar_sled::{ClientId, Config, DataDriver, Metadata, NewMessage, Project, QueueName, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
@@ -67,12 +67,7 @@ pub trait Messages: Send + Sync {
 
     /// Those of the messages that are there, in the order asked, repeats repeated (Redis's driver).
     /// A missing queue has none. Cost: O(ids × log messages). A read.
-    fn bulk_get(
-        &self,
-        project: &Project,
-        queue: &QueueName,
-        ids: &[MessageId],
-    ) -> Result<Vec<Message>>;
+    fn bulk_get(&self, project: &Project, queue: &QueueName, ids: &[MessageId]) -> Result<Vec<Message>>;
 
     /// Removes a message; one that is not there, or no queue, is fine, whatever the claim.
     ///
@@ -82,13 +77,7 @@ pub trait Messages: Send + Sync {
     /// `ClaimDoesNotExist` if the one given is gone, else `MessageNotClaimedBy`. The rules are those
     /// of Redis's driver and the documented ones. Cost: O(log messages). A change, durable even if
     /// nothing was there.
-    fn delete(
-        &self,
-        project: &Project,
-        queue: &QueueName,
-        id: &MessageId,
-        claim: Option<&ClaimId>,
-    ) -> Result<()>;
+    fn delete(&self, project: &Project, queue: &QueueName, id: &MessageId, claim: Option<&ClaimId>) -> Result<()>;
 
     /// Removes those of the messages that are there, all or none. Without claims, claimed ones too.
     ///
@@ -96,13 +85,7 @@ pub trait Messages: Send + Sync {
     /// (`ClaimDoesNotMatch`, which `is_conflict`); the first that fails, in the order given, decides:
     /// Redis's driver's check, made all or nothing. A missing queue is fine. Cost:
     /// O(ids × log messages). A change, durable even if nothing was there.
-    fn bulk_delete(
-        &self,
-        project: &Project,
-        queue: &QueueName,
-        ids: &[MessageId],
-        claims: &[ClaimId],
-    ) -> Result<()>;
+    fn bulk_delete(&self, project: &Project, queue: &QueueName, ids: &[MessageId], claims: &[ClaimId]) -> Result<()>;
 
     /// Removes and gives the oldest messages a claim would take, at most `limit`, in one step. Their
     /// records show no claim; nothing is counted, extended or dead-lettered on the way (ours: other

@@ -1,15 +1,12 @@
 //! The queue controller.
 
 use crate::error::Result;
-use crate::model::{
-    Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName,
-    QueueStats,
-};
+use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats};
 
 /// Makes, describes and removes queues. What holds for every method is told at
 /// [`DataDriver`](crate::DataDriver).
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{Config, DataDriver, Metadata, Project, QueueName, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
 /// let (shop, orders) = (Project::named("shop")?, QueueName::new("orders")?);
@@ -61,11 +58,7 @@ pub trait Queues: Send + Sync {
     /// literal (MongoDB's driver takes a regular expression, Redis's ignores both filters). The
     /// marker is exclusive and need not name a queue. Cost: O(log queues + page), plus what the
     /// filters skip. A read.
-    fn list(
-        &self,
-        project: &Project,
-        options: &QueueListOptions,
-    ) -> Result<Page<QueueEntry, QueueMarker>>;
+    fn list(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>>;
 
     /// How many messages are claimed and free, and the oldest and newest, at this instant. Delayed
     /// messages are free; expired ones are not counted (ours: Zaqar's drivers do until swept).

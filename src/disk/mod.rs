@@ -13,6 +13,7 @@
 //! 5. Paths are full paths, without `..`.
 
 mod real;
+mod simulated;
 
 use std::fmt;
 use std::io;
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use real::RealDisk;
+pub use simulated::{FaultKind, Keep, SimulatedDisk};
 
 pub use crate::trees::{Tree, Trees, Visit};
 
@@ -104,6 +106,9 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
 
     /// Whether anything outlives the process at all: false for a disk in memory.
     fn is_durable(&self) -> bool;
+
+    /// Tells disks apart: handles on the same files give the same number, others another.
+    fn identity(&self) -> usize;
 }
 
 /// An open file of a [`Disk`]. Every method may be called from any thread.
@@ -151,4 +156,20 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
 
     /// Cuts the file, or lengthens it with zeros that have no space yet.
     fn set_len(&self, len: u64) -> io::Result<()>;
+}
+
+/// The whole of a file.
+pub(crate) fn read_all(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open_read(path)?;
+    let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(0)];
+    let read = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// A new file with `bytes` in it, synced; its directory entry is not.
+pub(crate) fn write_new(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = disk.create(path)?;
+    file.write_all_at(bytes, 0)?;
+    file.sync_data()
 }

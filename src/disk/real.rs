@@ -56,10 +56,7 @@ impl Disk for RealDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        handle(
-            options.read(true).write(true).create(true).truncate(true),
-            path,
-        )
+        handle(options.read(true).write(true).create(true).truncate(true), path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -92,12 +89,7 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
         let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -106,14 +98,16 @@ impl Disk for RealDisk {
     }
 
     fn trees(&self, path: &Path) -> Result<Box<dyn Trees>, Error> {
-        Err(Error::Trees {
-            reason: format!("{}: no trees on a real disk yet", path.display()),
-        })
+        Ok(Box::new(crate::trees::sled::SledTrees::open(path)?))
     }
 
     fn sync_trees(&self, path: &Path) -> io::Result<()> {
         sync_under(path)?;
         parent(path).map_or(Ok(()), |parent| self.sync_dir(parent))
+    }
+
+    fn identity(&self) -> usize {
+        0
     }
 
     fn size(&self, path: &Path) -> io::Result<u64> {
@@ -181,11 +175,7 @@ fn handle(options: &OpenOptions, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
 /// The directory `path` is in; none for a root.
 fn parent(path: &Path) -> Option<&Path> {
     let parent = path.parent()?;
-    Some(if parent.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        parent
-    })
+    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// Makes one directory, or finds that someone else just did.
@@ -212,10 +202,7 @@ fn sync_under(path: &Path) -> io::Result<()> {
         if kind.is_dir() {
             unless_missing((), sync_under(&entry.path()))?;
         } else if kind.is_file() {
-            unless_missing(
-                (),
-                File::open(entry.path()).and_then(|file| file.sync_all()),
-            )?;
+            unless_missing((), File::open(entry.path()).and_then(|file| file.sync_all()))?;
         }
     }
     RealDisk.sync_dir(path)
@@ -226,9 +213,7 @@ fn size_under(path: &Path) -> io::Result<u64> {
     if !metadata.is_dir() {
         return Ok(metadata.len());
     }
-    fs::read_dir(path)?
-        .map(|entry| unless_missing(0, size_under(&entry?.path())))
-        .sum()
+    fs::read_dir(path)?.map(|entry| unless_missing(0, size_under(&entry?.path()))).sum()
 }
 
 fn unless_missing<T>(missing: T, result: io::Result<T>) -> io::Result<T> {
@@ -320,11 +305,7 @@ mod tests {
         RealDisk.create_dir_all(&dir).unwrap();
         RealDisk.create_dir_all(&dir).unwrap();
         for name in ["z", "y"] {
-            RealDisk
-                .create(&dir.join(name))
-                .unwrap()
-                .write_all_at(b"12", 0)
-                .unwrap();
+            RealDisk.create(&dir.join(name)).unwrap().write_all_at(b"12", 0).unwrap();
         }
         RealDisk.rename(&dir.join("z"), &dir.join("x")).unwrap();
         RealDisk.sync_dir(&dir).unwrap();

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let hex: String = sealed().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "04000000d76d3c0a090000000000000002000000050000000000000062 6f6479".replace(' ', ""));
+        assert_eq!(hex, "04000000438b13d8090000000000000002000000050000000000000062 6f6479".replace(' ', ""));
     }
 
     #[test]

@@ -83,6 +83,7 @@ struct Tail {
     /// Every segment on disk, oldest first, with its first LSN and size.
     kept: VecDeque<Kept>,
     appended_bytes: u64,
+    sealed: bool,
     failed: Option<Arc<str>>,
 }
 
@@ -117,6 +118,7 @@ impl Journal {
             directory_unsynced: false,
             kept: start.kept.into(),
             appended_bytes: 0,
+            sealed: false,
             failed: None,
         };
         Self {
@@ -139,6 +141,9 @@ impl Journal {
         let mut tail = self.tail.lock();
         if let Some(cause) = &tail.failed {
             return Err(Error::Poisoned { cause: cause.clone() });
+        }
+        if tail.sealed {
+            return Err(Error::Closed);
         }
         if growth == Growth::Grows {
             self.keep_reserve(&mut tail)?;
@@ -278,6 +283,11 @@ impl Journal {
         !self.unsynced.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether something waits for a sync that no caller waits for.
+    pub(crate) fn has_unsynced(&self) -> bool {
+        self.unsynced.load(Ordering::Acquire)
+    }
+
     /// Highest LSN appended.
     pub(crate) fn appended(&self) -> u64 {
         self.appended.load(Ordering::Acquire)
@@ -335,12 +345,14 @@ impl Journal {
         Ok(true)
     }
 
-    /// Cuts the active segment's unused space off and removes the spare; nothing is appended afterwards.
+    /// Refuses every later append.
+    pub(crate) fn seal(&self) {
+        self.tail.lock().sealed = true;
+    }
+
+    /// Cuts a sealed journal's unused space off.
     pub(crate) fn finish(&self) -> Result<()> {
         let mut tail = self.tail.lock();
-        if tail.failed.is_none() {
-            tail.failed = Some("the store is closed".into());
-        }
         let offset = tail.offset;
         tail.active.truncate(offset).map_err(|e| Error::io("closing the journal", e))?;
         if let Some(spare) = tail.spare.take() {

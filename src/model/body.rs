@@ -35,9 +35,7 @@ impl Body {
     /// # Errors
     /// `is_invalid` if the value cannot be JSON, such as a map whose keys are lists.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        python_json::to_vec(&value)
-            .map(Self::from)
-            .map_err(|error| Error::invalid("body", error.to_string()))
+        python_json::to_vec(&value).map(Self::from).map_err(|error| Error::invalid("body", error.to_string()))
     }
 
     /// Reads the body as JSON.
@@ -121,7 +119,7 @@ impl AsRef<[u8]> for Body {
 /// It lets a receiver see that a body is the one that was posted; it is no protection against
 /// anyone who means harm. Made at post if the store is opened with checksums on.
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk, Sort};
 /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
 /// let engine = Config::new().disk(disk).checksums(true).open("store")?;

@@ -24,13 +24,7 @@ pub enum Capability {
 
 impl Capability {
     /// All five, by number.
-    pub const ALL: [Self; 5] = [
-        Self::Fifo,
-        Self::Claims,
-        Self::Durability,
-        Self::Aod,
-        Self::HighThroughput,
-    ];
+    pub const ALL: [Self; 5] = [Self::Fifo, Self::Claims, Self::Durability, Self::Aod, Self::HighThroughput];
 
     const fn bit(self) -> u8 {
         1 << self as u8
@@ -67,19 +61,13 @@ impl Capabilities {
 
     /// Those in the set, by number.
     pub fn iter(self) -> impl Iterator<Item = Capability> {
-        Capability::ALL
-            .into_iter()
-            .filter(move |capability| self.contains(*capability))
+        Capability::ALL.into_iter().filter(move |capability| self.contains(*capability))
     }
 }
 
 impl FromIterator<Capability> for Capabilities {
     fn from_iter<I: IntoIterator<Item = Capability>>(capabilities: I) -> Self {
-        Self(
-            capabilities
-                .into_iter()
-                .fold(0, |bits, capability| bits | capability.bit()),
-        )
+        Self(capabilities.into_iter().fold(0, |bits, capability| bits | capability.bit()))
     }
 }
 

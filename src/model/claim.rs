@@ -32,11 +32,7 @@ pub struct ClaimOptions {
 impl ClaimOptions {
     /// 10 messages for 300 s, with 60 s of grace.
     pub fn new() -> Self {
-        Self {
-            ttl: Duration::from_mins(5),
-            grace: Duration::from_mins(1),
-            limit: 10,
-        }
+        Self { ttl: Duration::from_mins(5), grace: Duration::from_mins(1), limit: 10 }
     }
 
     /// Sets how long the claim lives.
@@ -66,7 +62,7 @@ impl Default for ClaimOptions {
 
 /// A claim as it was when it was made or read: a plain record, unlike the `Claim` handle.
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{Claims, ClaimOptions, Config, DataDriver, Metadata, NewMessage, Project, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
 /// # let (project, name) = (Project::none(), "orders".parse()?);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The outcome of a health check, which really posts, claims and deletes in a queue of its own.
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{Config, DataDriver, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
 /// let health = engine.health()?;
@@ -81,7 +81,7 @@ pub struct MessageVolume {
 
 /// What a garbage collection gave back. Nothing it frees was visible any more.
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{Config, DataDriver, GcReport, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
 /// assert_eq!(engine.gc()?, GcReport::default());

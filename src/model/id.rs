@@ -104,9 +104,7 @@ impl<'de> Deserialize<'de> for MessageId {
 /// assert_eq!(id.to_string(), text);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct ClaimId(Uuid);
 
@@ -165,9 +163,7 @@ impl FromStr for ClaimId {
 /// assert_ne!(me, ClientId::random());
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct ClientId(Uuid);
 
@@ -219,10 +215,7 @@ pub(super) fn parse_hex(text: &str) -> Option<(u64, u64)> {
         return None;
     }
     let (queue, sequence) = text.split_at_checked(16)?;
-    Some((
-        u64::from_str_radix(queue, 16).ok()?,
-        u64::from_str_radix(sequence, 16).ok()?,
-    ))
+    Some((u64::from_str_radix(queue, 16).ok()?, u64::from_str_radix(sequence, 16).ok()?))
 }
 
 fn parse_uuid(name: &str, text: &str) -> Result<Uuid> {
@@ -237,19 +230,12 @@ mod tests {
 
     #[test]
     fn message_ids_round_trip_through_text() -> Result<()> {
-        for id in [
-            MessageId::new(0, 1),
-            MessageId::new(7, 1 << 40),
-            MessageId::new(u64::MAX, u64::MAX),
-        ] {
+        for id in [MessageId::new(0, 1), MessageId::new(7, 1 << 40), MessageId::new(u64::MAX, u64::MAX)] {
             assert_eq!(id.to_string().len(), 32);
             assert_eq!(id.to_string().parse::<MessageId>()?, id);
             assert_eq!(MessageId::lossy(&id.to_string()), id);
         }
-        assert_eq!(
-            MessageId::new(1, 0xab).to_string(),
-            "000000000000000100000000000000ab"
-        );
+        assert_eq!(MessageId::new(1, 0xab).to_string(), "000000000000000100000000000000ab");
         Ok(())
     }
 

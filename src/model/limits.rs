@@ -106,11 +106,7 @@ impl Limits {
 
     pub(crate) fn check_project(&self, project: &Project) -> Result<()> {
         let name = project.name().unwrap_or_default();
-        let len = if self.zaqar_names {
-            name.chars().count()
-        } else {
-            name.len()
-        };
+        let len = if self.zaqar_names { name.chars().count() } else { name.len() };
         check_size("project length", len as u64, self.project_max as u64)
     }
 
@@ -133,32 +129,23 @@ impl Limits {
         }
         match settings.max_post_size {
             // The hard cap holds anyway; only Zaqar refuses to be told of a larger one.
-            Some(size) if self.zaqar_names && size > self.post_max => Err(Error::invalid(
-                MAX_POST_SIZE,
-                format!("must be at most {}", self.post_max),
-            )),
+            Some(size) if self.zaqar_names && size > self.post_max => {
+                Err(Error::invalid(MAX_POST_SIZE, format!("must be at most {}", self.post_max)))
+            }
             _ => Ok(()),
         }
     }
 
     /// Every message must have a ttl by now. `max_post_size` is the queue's own, in bytes.
-    pub(crate) fn check_post(
-        &self,
-        messages: &[NewMessage],
-        max_post_size: Option<u64>,
-    ) -> Result<()> {
+    pub(crate) fn check_post(&self, messages: &[NewMessage], max_post_size: Option<u64>) -> Result<()> {
         check_count("messages", messages.len(), &self.post_count)?;
         for message in messages {
-            let ttl = message
-                .ttl
-                .ok_or_else(|| Error::invalid("ttl", "is missing"))?;
+            let ttl = message.ttl.ok_or_else(|| Error::invalid("ttl", "is missing"))?;
             check_time("ttl", ttl, &self.message_ttl)?;
             check_time("delay", message.delay.unwrap_or_default(), &self.delay)?;
             check_size("body bytes", message.body().len() as u64, self.body_max)?;
         }
-        let size = messages
-            .iter()
-            .fold(0_u64, |sum, m| sum.saturating_add(m.body().len() as u64));
+        let size = messages.iter().fold(0_u64, |sum, m| sum.saturating_add(m.body().len() as u64));
         let limit = max_post_size.map_or(self.post_max, |limit| limit.min(self.post_max));
         check_size("post bytes", size, limit)
     }
@@ -268,11 +255,7 @@ mod tests {
             assert!(check(bad).unwrap_err().is_invalid());
             assert!(Limits::default().check_queue_name(&name(bad)).is_ok());
         }
-        assert!(
-            Limits::default()
-                .check_queue_name(&name(&"x".repeat(512)))
-                .is_ok()
-        );
+        assert!(Limits::default().check_queue_name(&name(&"x".repeat(512))).is_ok());
     }
 
     #[test]
@@ -297,19 +280,12 @@ mod tests {
     #[test]
     fn a_post_needs_a_message_only_by_zaqars_limits() {
         assert!(Limits::default().check_post(&[], None).is_ok());
-        assert!(
-            Limits::zaqar()
-                .check_post(&[], None)
-                .unwrap_err()
-                .is_invalid()
-        );
+        assert!(Limits::zaqar().check_post(&[], None).unwrap_err().is_invalid());
     }
 
     #[test]
     fn a_message_must_have_a_ttl_by_now() {
-        let error = Limits::default()
-            .check_post(&[message(SECOND), NewMessage::new("")], None)
-            .unwrap_err();
+        let error = Limits::default().check_post(&[message(SECOND), NewMessage::new("")], None).unwrap_err();
         assert!(matches!(error, Error::InvalidArgument { name, .. } if name == "ttl"));
     }
 
@@ -324,14 +300,7 @@ mod tests {
         }
         assert!(limits.check_post(&[sized(5), sized(5)], Some(10)).is_ok());
         let error = limits.check_post(&[sized(5), sized(6)], Some(10));
-        assert!(matches!(
-            error,
-            Err(Error::TooLarge {
-                size: 11,
-                limit: 10,
-                ..
-            })
-        ));
+        assert!(matches!(error, Err(Error::TooLarge { size: 11, limit: 10, .. })));
     }
 
     #[test]
@@ -400,11 +369,7 @@ mod tests {
             (MAX_POST_SIZE, [1, 262_144], [262_145, 262_146]),
         ] {
             let parsed = |value: i32| settings(&format!(r#"{{"{key}": {value}}}"#));
-            assert!(
-                inside
-                    .iter()
-                    .all(|v| limits.check_settings(&parsed(*v)).is_ok())
-            );
+            assert!(inside.iter().all(|v| limits.check_settings(&parsed(*v)).is_ok()));
             for value in outside {
                 let error = limits.check_settings(&parsed(value)).unwrap_err();
                 assert!(matches!(error, Error::InvalidArgument { name, .. } if name == key));

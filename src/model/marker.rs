@@ -29,19 +29,13 @@ pub struct MessageMarker {
 impl MessageMarker {
     /// The marker with that text, or, if it is the text of none, one after which every page is empty.
     pub fn lossy(text: &str) -> Self {
-        text.parse().unwrap_or(Self {
-            queue: u64::MAX,
-            sequence: u64::MAX,
-        })
+        text.parse().unwrap_or(Self { queue: u64::MAX, sequence: u64::MAX })
     }
 }
 
 impl From<MessageId> for MessageMarker {
     fn from(id: MessageId) -> Self {
-        Self {
-            queue: id.queue,
-            sequence: id.sequence,
-        }
+        Self { queue: id.queue, sequence: id.sequence }
     }
 }
 

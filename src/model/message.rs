@@ -37,12 +37,7 @@ pub struct NewMessage {
 impl NewMessage {
     /// A message with those bytes.
     pub fn new(body: impl Into<Body>) -> Self {
-        Self {
-            body: body.into(),
-            is_json: false,
-            ttl: None,
-            delay: None,
-        }
+        Self { body: body.into(), is_json: false, ttl: None, delay: None }
     }
 
     /// A message with a value as JSON; see [`Body::json`].
@@ -50,10 +45,7 @@ impl NewMessage {
     /// # Errors
     /// `is_invalid` if the value cannot be JSON.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        Ok(Self {
-            is_json: true,
-            ..Self::new(Body::json(value)?)
-        })
+        Ok(Self { is_json: true, ..Self::new(Body::json(value)?) })
     }
 
     /// Sets how long the message lives.
@@ -82,7 +74,7 @@ impl NewMessage {
 
 /// A stored message as it was when it was read.
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{ClientId, Config, NewMessage, Project, SimulatedDisk, Sort};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
 /// let orders = engine.queue(Project::none(), "orders")?;
@@ -182,14 +174,7 @@ pub struct MessageListOptions {
 impl MessageListOptions {
     /// The first 10 messages that are neither claimed nor delayed.
     pub fn new() -> Self {
-        Self {
-            marker: None,
-            limit: 10,
-            echo: false,
-            client: None,
-            include_claimed: false,
-            include_delayed: false,
-        }
+        Self { marker: None, limit: 10, echo: false, client: None, include_claimed: false, include_delayed: false }
     }
 
     /// Goes on from a marker; `None` starts at the head.

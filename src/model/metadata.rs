@@ -44,9 +44,7 @@ impl Metadata {
         if let Some(number) = first_unkept_integer(text) {
             return Err(invalid(format!("{number} does not fit in 64 bits")));
         }
-        serde_json::from_str(text)
-            .map(Self)
-            .map_err(|error| invalid(error.to_string()))
+        serde_json::from_str(text).map(Self).map_err(|error| invalid(error.to_string()))
     }
 
     /// The object as compact JSON, keys in order.
@@ -67,8 +65,7 @@ impl Metadata {
     /// beyond 64 bits.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Serialize) -> Result<()> {
         let key = key.into();
-        let value = serde_json::to_value(value)
-            .map_err(|error| Error::invalid(key.as_str(), error.to_string()))?;
+        let value = serde_json::to_value(value).map_err(|error| Error::invalid(key.as_str(), error.to_string()))?;
         if depth(&value) >= MAX_DEPTH {
             return Err(Error::invalid(key, TOO_DEEP));
         }
@@ -115,10 +112,7 @@ impl Metadata {
 
     /// Whether every key of `filter` is here with an equal value.
     pub(crate) fn matches(&self, filter: &Self) -> bool {
-        filter
-            .0
-            .iter()
-            .all(|(key, value)| self.0.get(key) == Some(value))
+        filter.0.iter().all(|(key, value)| self.0.get(key) == Some(value))
     }
 
     /// `null` is as good as absent for a reserved key.
@@ -150,11 +144,7 @@ impl fmt::Debug for Metadata {
 /// An object in self-describing formats, its JSON text in others, which could not read it back.
 impl Serialize for Metadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            self.0.serialize(serializer)
-        } else {
-            serializer.collect_str(self)
-        }
+        if serializer.is_human_readable() { self.0.serialize(serializer) } else { serializer.collect_str(self) }
     }
 }
 
@@ -188,9 +178,7 @@ fn depth(value: &Value) -> usize {
 /// The parser would turn such an integer into the nearest float without a word.
 fn first_unkept_integer(json: &str) -> Option<&str> {
     outside_strings(json)
-        .flat_map(|text| {
-            text.split(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'))
-        })
+        .flat_map(|text| text.split(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')))
         .find(|token| {
             let digits = token.strip_prefix('-').unwrap_or(token);
             !digits.is_empty()
@@ -233,13 +221,10 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "needs serde_json's float_roundtrip feature: its default float parser may miss by one bit"]
     fn floats_come_back_to_the_last_bit() -> Result<()> {
         let mut bits = 1_u64;
         for _ in 0..20_000 {
-            bits = bits
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let value = f64::from_bits(bits);
             if value.is_finite() {
                 let text = Metadata::new().with("x", value)?.to_json();
@@ -269,10 +254,7 @@ mod tests {
     #[test]
     fn integers_that_would_not_come_back_are_refused() {
         for number in ["18446744073709551616", "-9223372036854775809"] {
-            for text in [
-                format!(r#"{{"a":{number}}}"#),
-                format!(r#"{{"\"\\":[0, {number} ]}}"#),
-            ] {
+            for text in [format!(r#"{{"a":{number}}}"#), format!(r#"{{"\"\\":[0, {number} ]}}"#)] {
                 assert!(Metadata::from_json(&text).unwrap_err().is_invalid());
             }
         }
@@ -316,12 +298,9 @@ mod tests {
     #[test]
     fn a_filter_matches_when_all_its_keys_are_equal() -> Result<()> {
         let metadata = Metadata::from_json(r#"{"a":1,"b":{"x":[1]}}"#)?;
-        for (filter, expected) in [
-            ("{}", true),
-            (r#"{"b":{"x":[1]}}"#, true),
-            (r#"{"a":1,"c":null}"#, false),
-            (r#"{"a":2}"#, false),
-        ] {
+        for (filter, expected) in
+            [("{}", true), (r#"{"b":{"x":[1]}}"#, true), (r#"{"a":1,"c":null}"#, false), (r#"{"a":2}"#, false)]
+        {
             assert_eq!(metadata.matches(&Metadata::from_json(filter)?), expected);
         }
         Ok(())

@@ -124,11 +124,7 @@ impl fmt::Debug for QueueName {
 
 fn check_len(what: &'static str, name: &str) -> Result<()> {
     if name.len() > MAX_NAME_LEN {
-        return Err(Error::TooLarge {
-            what,
-            size: name.len() as u64,
-            limit: MAX_NAME_LEN as u64,
-        });
+        return Err(Error::TooLarge { what, size: name.len() as u64, limit: MAX_NAME_LEN as u64 });
     }
     Ok(())
 }

@@ -13,9 +13,7 @@ use serde_json::ser::Formatter;
 /// The text of a value. Cost: one pass. Not-a-number and infinities, which JSON lacks, become `null`.
 pub(super) fn to_vec(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut text = Vec::new();
-    value.serialize(&mut serde_json::Serializer::with_formatter(
-        &mut text, PythonJson,
-    ))?;
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, PythonJson))?;
     Ok(text)
 }
 
@@ -43,11 +41,7 @@ impl Formatter for PythonJson {
     }
 
     /// Only what JSON itself wants escaped arrives elsewhere; Python escapes all but printable ASCII.
-    fn write_string_fragment<W: ?Sized + Write>(
-        &mut self,
-        to: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, to: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
         while let Some(at) = rest.find(|c| !matches!(c, ' '..='~')) {
             let (plain, tail) = rest.split_at(at);
@@ -75,11 +69,7 @@ where
     let shortest = format!("{value:?}");
     let digits = shortest.split('e').next().unwrap_or_default();
     let decimals = digits.split_once('.').map_or(0, |(_, tail)| tail.len());
-    let rounded = if shortest.contains('e') {
-        format!("{value:.decimals$e}")
-    } else {
-        format!("{value:.decimals$}")
-    };
+    let rounded = if shortest.contains('e') { format!("{value:.decimals$e}") } else { format!("{value:.decimals$}") };
     // Just above a power of two the nearest text may read back as the value below.
     match rounded.parse::<T>() {
         Ok(back) if back == value => rounded,
@@ -210,10 +200,7 @@ mod tests {
         );
         let value: Value = serde_json::from_str(expected).unwrap();
         assert_eq!(text(&value), expected);
-        assert_eq!(
-            text(&BTreeMap::from([(1, 2), (3, 4)])),
-            r#"{"1": 2, "3": 4}"#
-        );
+        assert_eq!(text(&BTreeMap::from([(1, 2), (3, 4)])), r#"{"1": 2, "3": 4}"#);
         assert_eq!(text(&("a", [0_u8; 0])), r#"["a", []]"#);
     }
 }

@@ -31,13 +31,7 @@ pub struct QueueListOptions {
 impl QueueListOptions {
     /// The first 10 queues, names only.
     pub fn new() -> Self {
-        Self {
-            marker: None,
-            limit: 10,
-            detailed: false,
-            name_contains: None,
-            metadata_filter: None,
-        }
+        Self { marker: None, limit: 10, detailed: false, name_contains: None, metadata_filter: None }
     }
 
     /// Goes on from a marker; `None` starts at the first name.
@@ -79,7 +73,7 @@ impl Default for QueueListOptions {
 
 /// One queue of a listing.
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{Config, DataDriver, Metadata, Project, QueueListOptions, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
 /// engine.queue(Project::none(), "orders")?.create(Metadata::new().with("owner", "ann")?)?;
@@ -110,7 +104,7 @@ impl QueueEntry {
 
 /// How many messages a queue held at the instant of the call. Expired ones do not count.
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
 /// # let orders = engine.queue(Project::none(), "orders")?;
@@ -157,7 +151,7 @@ impl QueueStats {
 
 /// What [`QueueStats`] tell of a message.
 ///
-/// ```ignore
+/// ```
 /// # use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
 /// # let orders = engine.queue(Project::none(), "orders")?;

@@ -32,9 +32,7 @@ impl QueueSettings {
             default_ttl: keys.millis(DEFAULT_TTL)?,
             default_delay: keys.millis(DEFAULT_DELAY)?,
             max_post_size: keys.integer(MAX_POST_SIZE, 1, u64::MAX)?,
-            max_claim_count: keys
-                .integer(MAX_CLAIM_COUNT, 0, u32::MAX.into())?
-                .and_then(|count| count.try_into().ok()),
+            max_claim_count: keys.integer(MAX_CLAIM_COUNT, 0, u32::MAX.into())?.and_then(|count| count.try_into().ok()),
             dead_letter_queue: keys.queue_name(DEAD_LETTER_QUEUE)?,
             dead_letter_ttl: keys.millis(DEAD_LETTER_TTL)?.filter(|ttl| *ttl > 0),
         })
@@ -59,12 +57,7 @@ impl Keys<'_> {
             .as_u64()
             .filter(|number| (least..=most).contains(number))
             .map(Some)
-            .ok_or_else(|| {
-                Error::invalid(
-                    key,
-                    format!("must be a whole number from {least} to {most}"),
-                )
-            })
+            .ok_or_else(|| Error::invalid(key, format!("must be a whole number from {least} to {most}")))
     }
 
     fn millis(&self, key: &str) -> Result<Option<u64>> {
@@ -125,10 +118,7 @@ mod tests {
     fn null_and_absent_keys_are_unset() -> Result<()> {
         assert_eq!(parse("{}")?, QueueSettings::default());
         for key in EVERY_KEY {
-            assert_eq!(
-                parse(&format!(r#"{{"{key}": null}}"#))?,
-                QueueSettings::default()
-            );
+            assert_eq!(parse(&format!(r#"{{"{key}": null}}"#))?, QueueSettings::default());
         }
         Ok(())
     }
@@ -167,10 +157,7 @@ mod tests {
             assert!(parse(&format!(r#"{{"{key}": {last}}}"#)).is_ok());
             assert_refused(key, &(last + 1).to_string());
         }
-        assert_eq!(
-            parse(r#"{"_max_claim_count": 0}"#)?.max_claim_count,
-            Some(0)
-        );
+        assert_eq!(parse(r#"{"_max_claim_count": 0}"#)?.max_claim_count, Some(0));
         assert!(parse(r#"{"_max_claim_count": 4294967295}"#).is_ok());
         assert_refused(MAX_CLAIM_COUNT, "4294967296");
         assert!(parse(r#"{"_max_messages_post_size": 1}"#).is_ok());
@@ -181,8 +168,7 @@ mod tests {
 
     #[test]
     fn a_dead_letter_ttl_of_zero_is_unset_but_a_default_ttl_of_zero_is_not() -> Result<()> {
-        let settings =
-            parse(r#"{"_dead_letter_queue_messages_ttl": 0, "_default_message_ttl": 0}"#)?;
+        let settings = parse(r#"{"_dead_letter_queue_messages_ttl": 0, "_default_message_ttl": 0}"#)?;
         assert_eq!(settings.dead_letter_ttl, None);
         assert_eq!(settings.default_ttl, Some(0));
         Ok(())
@@ -201,13 +187,7 @@ mod tests {
         }
     }
 
-    const NUMBERS: [&str; 5] = [
-        DEFAULT_TTL,
-        DEFAULT_DELAY,
-        MAX_POST_SIZE,
-        MAX_CLAIM_COUNT,
-        DEAD_LETTER_TTL,
-    ];
+    const NUMBERS: [&str; 5] = [DEFAULT_TTL, DEFAULT_DELAY, MAX_POST_SIZE, MAX_CLAIM_COUNT, DEAD_LETTER_TTL];
 
     const EVERY_KEY: [&str; 9] = [
         DEFAULT_TTL,

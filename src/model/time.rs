@@ -28,11 +28,7 @@ impl Timestamp {
 
     /// The instant that many milliseconds after 1970 began; past [`MAX`](Self::MAX) it is `MAX`.
     pub const fn from_millis(millis: u64) -> Self {
-        if millis > Self::MAX.0 {
-            Self::MAX
-        } else {
-            Self(millis)
-        }
+        if millis > Self::MAX.0 { Self::MAX } else { Self(millis) }
     }
 
     /// Milliseconds since 1970 began.
@@ -68,9 +64,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let instant = UNIX_EPOCH
-            .checked_add(Duration::from_millis(self.0))
-            .ok_or(fmt::Error)?;
+        let instant = UNIX_EPOCH.checked_add(Duration::from_millis(self.0)).ok_or(fmt::Error)?;
         fmt::Display::fmt(&humantime::format_rfc3339_seconds(instant), f)
     }
 }
@@ -120,10 +114,7 @@ mod tests {
         assert_eq!(Timestamp::from_millis(u64::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::MAX.saturating_add(Duration::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::MAX.checked_add(Duration::from_nanos(1)), None);
-        assert_eq!(
-            Timestamp::MAX.checked_add(Duration::ZERO),
-            Some(Timestamp::MAX)
-        );
+        assert_eq!(Timestamp::MAX.checked_add(Duration::ZERO), Some(Timestamp::MAX));
         assert_eq!(Timestamp::default().checked_add(Duration::MAX), None);
     }
 

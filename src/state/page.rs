@@ -328,7 +328,8 @@ impl Page {
     /// The same page without its dead messages.
     pub(crate) fn compacted(&self) -> Self {
         let mut page = Self { stored: self.stored, dirty: self.dirty, weight: self.weight, ..Self::new(self.first) };
-        let mut bodies = Vec::with_capacity(bits(self.live).filter_map(|i| self.slots.get(i)).map(|s| s.len as usize).sum());
+        let mut bodies =
+            Vec::with_capacity(bits(self.live).filter_map(|i| self.slots.get(i)).map(|s| s.len as usize).sum());
         for (to, from) in bits(self.live).enumerate() {
             let Some(slot) = self.slots.get(from) else { continue };
             let start = narrow(bodies.len() as u64);
@@ -474,7 +475,9 @@ mod tests {
     fn compacting_keeps_what_is_alive_and_only_that() {
         let mut page = page_of(40);
         page.claim(5, 77, Lease { now: 100, expires: 150, grace: 10 });
-        (0..40).filter(|i| i % 8 != 5).for_each(|i| drop(page.remove(i)));
+        (0..40).filter(|i| i % 8 != 5).for_each(|i| {
+            page.remove(i);
+        });
         assert!(page.is_sparse());
         let small = page.compacted();
         assert_eq!(bits(small.live()).count(), 5);

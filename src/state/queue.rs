@@ -197,8 +197,14 @@ impl Queue {
 
     /// Lets everything due by `now` expire, end or become free.
     pub(crate) fn advance(&mut self, now: u64) -> Freed {
+        self.advance_some(now, usize::MAX)
+    }
+
+    /// As [`Self::advance`], up to `most` claims and pages.
+    pub(crate) fn advance_some(&mut self, now: u64, most: usize) -> Freed {
         let mut freed = Freed::default();
-        while let Some(due) = self.pop_due(now) {
+        for _ in 0..most {
+            let Some(due) = self.pop_due(now) else { break };
             match due {
                 Due::Claim(number) => {
                     self.end_claim(number);
@@ -465,6 +471,19 @@ impl Queue {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// Hands a deleted queue's contents over, so that freeing them can wait.
+    pub(crate) fn take_remains(&mut self) -> Self {
+        let description = Description::default();
+        let mut empty = Self::new(self.number, self.project.clone(), self.name.clone(), description, self.lsn);
+        empty.deleted = true;
+        empty.changes.record = false;
+        std::mem::replace(self, empty)
     }
 
     /// Hands the changes since the last checkpoint over.

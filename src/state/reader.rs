@@ -82,8 +82,15 @@ impl<'a> Reading<'a> {
         Self { queue, now, messages: Vec::new(), small: Vec::new(), places: Vec::new() }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.messages.len()
+    /// What statistics tell of a message: its id, when it was posted, and now.
+    pub(crate) fn identify(
+        queue: &Queue,
+        page: &Page,
+        index: usize,
+        now: u64,
+    ) -> Option<(MessageId, Timestamp, Timestamp)> {
+        let created = Timestamp::from_millis(page.slot(index)?.created);
+        Some((MessageId::new(queue.number(), page.sequence(index)), created, Timestamp::from_millis(now)))
     }
 
     pub(crate) fn push(&mut self, page: &Page, index: usize) {

@@ -168,7 +168,9 @@ mod tests {
 
     #[test]
     fn keys_that_are_none_are_refused() {
-        for key in [&b""[..], b"\x02q\0\x01", b"\0q", b"\0q\0", b"\0q\0\x02", b"\0\0\x01", b"\0q\0\x01x", b"\0\xff\0\x01"] {
+        for key in
+            [&b""[..], b"\x02q\0\x01", b"\0q", b"\0q\0", b"\0q\0\x02", b"\0\0\x01", b"\0q\0\x01x", b"\0\xff\0\x01"]
+        {
             assert_eq!(parse_queue(key), None, "{key:?}");
         }
         assert_eq!(parse_page(&[0; 17]), None);

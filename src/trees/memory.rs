@@ -9,7 +9,7 @@ use std::ops::Bound;
 use super::Tree;
 
 /// A key and its value.
-pub(crate) type Entry = (Vec<u8>, Vec<u8>);
+type Entry = (Vec<u8>, Vec<u8>);
 
 /// The contents of all trees.
 #[derive(Clone, Default, Debug)]
@@ -67,10 +67,7 @@ mod tests {
         let mut trees = MemoryTrees::default();
         assert_eq!(trees.set(Tree::Meta, b"k", Some(b"one")), None);
         assert_eq!(trees.bytes(), 4);
-        assert_eq!(
-            trees.set(Tree::Meta, b"k", Some(b"2")),
-            Some(b"one".to_vec())
-        );
+        assert_eq!(trees.set(Tree::Meta, b"k", Some(b"2")), Some(b"one".to_vec()));
         assert_eq!(trees.bytes(), 2);
         assert_eq!(trees.get(Tree::Meta, b"k"), Some(&b"2"[..]));
         assert_eq!(trees.get(Tree::Claims, b"k"), None);

@@ -11,7 +11,7 @@ pub(crate) mod sled;
 
 use std::fmt;
 
-pub(crate) use memory::MemoryTrees;
+pub(crate) use memory::{MemoryTrees, size};
 
 use crate::Result;
 

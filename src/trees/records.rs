@@ -184,7 +184,7 @@ impl Digested {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::{Arrival, Hold, PageRecord};
+    use crate::state::page::{Arrival, Hold, PageRecord};
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -211,10 +211,14 @@ mod tests {
         let queue = QueueRecord { number: 5, next: 6, lsn: 7, metadata: "{}".into() };
         let sealed = seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
         assert_eq!(hex(&sealed.value[5..]), "050607027b7d");
-        assert_eq!(hex(&page_states(5, &page()).unwrap().value[5..]), format!("0201{}0101020300000002040000 00", "05".repeat(16)).replace(' ', ""));
+        assert_eq!(
+            hex(&page_states(5, &page()).unwrap().value[5..]),
+            format!("0201{}0101020300000002040000 00", "05".repeat(16)).replace(' ', "")
+        );
         let bodies: Vec<_> = page_bodies(5, &page()).collect();
         assert_eq!((bodies.len(), hex(&bodies[0].value[5..])), (1, "6162".into()));
-        let one = Claim { id: [9; 16], ttl: 1, expires: 2, sequences: [7].into_iter().collect(), left: 1, stored: true };
+        let one =
+            Claim { id: [9; 16], ttl: 1, expires: 2, sequences: [7].into_iter().collect(), left: 1, stored: true };
         assert_eq!(hex(&claim(5, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));
         let store = StoreRecord { store: [1; 16], generation: 2, lsn: 3, time: 4, next_queue: 5 };
         let sealed = seal(Tree::Meta, keys::STORE.to_vec(), &store).unwrap();

@@ -27,7 +27,7 @@ macro_rules! contract {
 
             #[test]
             fn model() {
-                scene(&crate::support::Harness::model());
+                crate::support::Harness::model().play(scene);
             }
 
             engines!();
@@ -37,7 +37,22 @@ macro_rules! contract {
 
 /// The engine's three ways to run a scene.
 macro_rules! engines {
-    () => {};
+    () => {
+        #[test]
+        fn live() {
+            crate::support::Harness::live().play(scene);
+        }
+
+        #[test]
+        fn reopened() {
+            crate::support::Harness::reopened().play(scene);
+        }
+
+        #[test]
+        fn recovered() {
+            crate::support::Harness::recovered().play(scene);
+        }
+    };
 }
 
 mod bugs;

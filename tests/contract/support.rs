@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use zaqar_sled::{
-    ClaimId, ClaimOptions, ClaimRecord, ClientId, DataDriver, Error, Limits, ManualClock, Message, MessageId,
-    MessageListOptions, MessageMarker, Metadata, NewMessage, Page, Project, Purge, QueueListOptions, QueueName,
-    QueueStats, ReferenceModel, Result, Sort, Timestamp,
+    ClaimId, ClaimOptions, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, Limits, ManualClock, Message,
+    MessageId, MessageListOptions, MessageMarker, Metadata, NewMessage, Page, Project, Purge, QueueListOptions,
+    QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort, Timestamp,
 };
 
 /// Two clients that are not each other.
@@ -16,43 +17,119 @@ pub(crate) const BOB: ClientId = ClientId::from_bytes([0xb0; 16]);
 /// 2026-01-01T00:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
-/// A store and the clock it lives by.
+/// A store of some kind and the clock it lives by.
 pub(crate) struct Harness {
+    kind: Kind,
+    setup: Setup,
     clock: Arc<ManualClock>,
-    driver: Arc<dyn DataDriver>,
+    open: Mutex<Open>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Model,
+    Live,
+    Reopened,
+    Recovered,
+}
+
+#[derive(Clone, Default)]
+struct Setup {
+    limits: Limits,
+    checksums: bool,
+}
+
+enum Open {
+    Model(Arc<ReferenceModel>),
+    Engine(Arc<Engine>, SimulatedDisk),
+}
+
+impl Setup {
+    fn model(&self, clock: &Arc<ManualClock>) -> Open {
+        let model = ReferenceModel::new(clock.clone()).limits(self.limits.clone()).checksums(self.checksums);
+        Open::Model(Arc::new(model))
+    }
+
+    /// Small segments, so that a scene of some size has several.
+    fn engine(&self, clock: &Arc<ManualClock>, disk: SimulatedDisk) -> Open {
+        let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
+        let config = config.limits(self.limits.clone()).checksums(self.checksums).segment_size(32 << 10);
+        Open::Engine(Arc::new(config.open("/store").expect("the store opens")), disk)
+    }
 }
 
 impl Harness {
     pub(crate) fn model() -> Self {
-        Self::model_with(Limits::default(), false)
+        Self::new(Kind::Model, Setup::default())
     }
 
-    fn model_with(limits: Limits, checksums: bool) -> Self {
+    pub(crate) fn live() -> Self {
+        Self::new(Kind::Live, Setup::default())
+    }
+
+    pub(crate) fn reopened() -> Self {
+        Self::new(Kind::Reopened, Setup::default())
+    }
+
+    pub(crate) fn recovered() -> Self {
+        Self::new(Kind::Recovered, Setup::default())
+    }
+
+    fn new(kind: Kind, setup: Setup) -> Self {
         let clock = Arc::new(ManualClock::new(START));
-        let model = ReferenceModel::new(clock.clone()).limits(limits).checksums(checksums);
-        Self { clock, driver: Arc::new(model) }
+        let open = match kind {
+            Kind::Model => setup.model(&clock),
+            _ => setup.engine(&clock, SimulatedDisk::new()),
+        };
+        Self { kind, setup, clock, open: Mutex::new(open) }
+    }
+
+    /// Plays the scene, and has the engine check itself after it.
+    pub(crate) fn play(self, scene: fn(&Self)) {
+        scene(&self);
+        if let Open::Engine(engine, _) = &*self.open.lock()
+            && engine.is_alive()
+        {
+            let verification = engine.verify().expect("the store can be verified");
+            assert!(verification.is_sound(), "{:?}", verification.findings());
+        }
     }
 
     /// A store of the same kind with those limits.
     pub(crate) fn with_limits(&self, limits: Limits) -> Self {
-        Self::model_with(limits, false)
+        Self::new(self.kind, Setup { limits, ..Setup::default() })
     }
 
     /// A store of the same kind that makes checksums.
     pub(crate) fn with_checksums(&self) -> Self {
-        Self::model_with(Limits::default(), true)
+        Self::new(self.kind, Setup { checksums: true, ..Setup::default() })
     }
 
     pub(crate) fn is_durable(&self) -> bool {
-        false
+        self.kind != Kind::Model
     }
 
     /// What was arranged is now to be looked at: the engine may be opened again in between.
-    pub(crate) fn turn(&self) {}
+    pub(crate) fn turn(&self) {
+        let mut open = self.open.lock();
+        let Open::Engine(engine, disk) = &*open else { return };
+        let disk = match self.kind {
+            Kind::Model | Kind::Live => return,
+            Kind::Reopened => {
+                engine.close().expect("the store closes");
+                disk.clone()
+            }
+            Kind::Recovered => disk.kill(),
+        };
+        *open = self.setup.engine(&self.clock, disk);
+    }
 
     /// What is open at the moment.
     pub(crate) fn driver(&self) -> Arc<dyn DataDriver> {
-        self.driver.clone()
+        match &*self.open.lock() {
+            Open::Model(model) => model.clone(),
+            Open::Engine(engine, _) => engine.clone(),
+        }
     }
 
     /// Lets so many seconds pass.

@@ -1,0 +1,157 @@
+//! The engine's own threads: each waits for a signal or an instant and then makes a step that could as well be made by
+//! hand.
+//!
+//! | Thread | Waits for | Does |
+//! |---|---|---|
+//! | journal | a change nobody waits for, a wanted spare segment | syncs within the interval, prepares segments |
+//! | gc | the next deadline, a deleted queue | [`Store::collect`] |
+//! | keeper | enough journal | checkpoint and base |
+//!
+//! An idle engine wakes nobody before its next deadline.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use crate::error::{Error, Result};
+use crate::store::Store;
+
+/// The way to reach the threads; a signal nobody listens to is dropped.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    journal: Sender<()>,
+    gc: Sender<()>,
+    keeper: Sender<()>,
+}
+
+/// The other ends.
+#[derive(Debug)]
+pub(crate) struct Receivers {
+    journal: Receiver<()>,
+    gc: Receiver<()>,
+    keeper: Receiver<()>,
+}
+
+impl Signals {
+    pub(crate) fn new() -> (Self, Receivers) {
+        // One waiting signal says as much as many.
+        let ((journal, on_journal), (gc, on_gc), (keeper, on_keeper)) = (bounded(1), bounded(1), bounded(1));
+        let receivers = Receivers { journal: on_journal, gc: on_gc, keeper: on_keeper };
+        (Self { journal, gc, keeper }, receivers)
+    }
+
+    pub(crate) fn journal(&self) {
+        let _ = self.journal.try_send(());
+    }
+
+    pub(crate) fn gc(&self) {
+        let _ = self.gc.try_send(());
+    }
+
+    pub(crate) fn keeper(&self) {
+        let _ = self.keeper.try_send(());
+    }
+
+    fn all(&self) {
+        self.journal();
+        self.gc();
+        self.keeper();
+    }
+}
+
+/// The running threads of a store.
+#[derive(Debug)]
+pub(crate) struct Threads(Vec<JoinHandle<()>>);
+
+impl Threads {
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) fn start(store: &Arc<Store>, receivers: Receivers, sync_interval: Duration) -> Result<Self> {
+        let Receivers { journal, gc, keeper } = receivers;
+        let threads = [
+            spawn("zaqar-journal", store, move |store| tend_journal(store, &journal, sync_interval))?,
+            spawn("zaqar-gc", store, move |store| collect(store, &gc))?,
+            spawn("zaqar-keeper", store, move |store| keep(store, &keeper))?,
+        ];
+        Ok(Self(threads.into()))
+    }
+
+    /// Ends the threads of a store that has been marked closed. Never called by one of them: they hold the store, not
+    /// an engine.
+    pub(crate) fn stop(&mut self, store: &Store) {
+        for thread in self.0.drain(..) {
+            while !thread.is_finished() {
+                store.signals.all();
+                thread::sleep(Duration::from_micros(50));
+            }
+            // A panic in there has poisoned the store and is reported by what comes next.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A thread of the store's; a panic in it poisons the store.
+fn spawn(name: &str, store: &Arc<Store>, work: impl FnOnce(&Store) + Send + 'static) -> Result<JoinHandle<()>> {
+    let store = store.clone();
+    let name = name.to_owned();
+    let spawned = thread::Builder::new().name(name.clone()).spawn(move || {
+        if catch_unwind(AssertUnwindSafe(|| work(&store))).is_err() {
+            store.journal.poison(&format!("a panic in the thread {name}"));
+        }
+    });
+    spawned.map_err(|e| Error::io("starting a thread", e))
+}
+
+fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
+    let mut sync_at: Option<Instant> = None;
+    while !store.is_closed() {
+        if !wait(signals, sync_at) {
+            return;
+        }
+        if store.is_closed() {
+            return;
+        }
+        // Space that is short is told to the callers whose changes need it.
+        let _ = store.journal.prepare_spare();
+        let now = Instant::now();
+        if sync_at.is_some_and(|at| at <= now) {
+            sync_at = None;
+            // A failed sync has poisoned the journal; there is nobody here to tell.
+            let _ = store.journal.settle(store.journal.appended());
+        } else if sync_at.is_none() && store.journal.has_unsynced() {
+            sync_at = now.checked_add(interval);
+        }
+    }
+}
+
+fn collect(store: &Store, signals: &Receiver<()>) {
+    while !store.is_closed() {
+        let due = store.timer.next().map(|when| Duration::from_millis(when.saturating_sub(store.now())));
+        let patience = due.and_then(|due| store.clock.source().real_wait(due));
+        if due != Some(Duration::ZERO) && !wait(signals, patience.and_then(|p| Instant::now().checked_add(p))) {
+            return;
+        }
+        let _ = store.collect();
+    }
+}
+
+fn keep(store: &Store, signals: &Receiver<()>) {
+    while !store.is_closed() && wait(signals, None) && !store.is_closed() {
+        // What fails here is tried again when there is more journal; the journal keeps everything meanwhile.
+        let _ = store.housekeep();
+    }
+}
+
+/// Waits for a signal or until `until`; false when nobody can signal any more.
+fn wait(signals: &Receiver<()>, until: Option<Instant>) -> bool {
+    let waited = match until {
+        Some(until) => signals.recv_deadline(until),
+        None => signals.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    };
+    waited != Err(RecvTimeoutError::Disconnected)
+}

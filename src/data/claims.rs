@@ -1,0 +1,280 @@
+//! The claim controller (contract 7).
+
+use std::sync::Arc;
+
+use crate::contract::Claims;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::journal::Growth;
+use crate::model::limits::check_times;
+use crate::model::time::millis;
+use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, Project, QueueName, Timestamp};
+use crate::op::{DeadLetter, DeadLetters, NewClaim, NewQueue, Op, Sequences};
+use crate::state::{self, Reading};
+use crate::store::{Directory, Locked, Store};
+use crate::trees::keys;
+
+impl Claims for Engine {
+    fn create(&self, project: &Project, queue: &QueueName, options: &ClaimOptions) -> Result<Option<ClaimRecord>> {
+        self.create_claim(project, queue, options).map(|(claim, _)| claim)
+    }
+
+    fn get(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<ClaimRecord> {
+        let found = self.store().with_queue(project, queue, |queue| {
+            let number = queue.claims().number(id.as_bytes());
+            let Some((number, claim)) = number.and_then(|n| Some((n, queue.claims().get(n)?))) else { return Ok(None) };
+            let mut reading = Reading::new(&queue, queue.now());
+            for (page, index) in claim.sequences.iter().filter_map(|sequence| queue.locate(sequence)) {
+                if page.held_by(index, number) {
+                    reading.push(page, index);
+                }
+            }
+            let age = queue.now().saturating_sub(claim.expires.saturating_sub(claim.ttl));
+            Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() }))
+        })?;
+        found.flatten().ok_or_else(|| missing(project, queue, *id))
+    }
+
+    fn update(&self, project: &Project, queue: &QueueName, id: &ClaimId, options: &ClaimOptions) -> Result<()> {
+        let store = self.store();
+        store.limits.check_claim(options)?;
+        let lsn = store.with_queue(project, queue, |mut queue| {
+            check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
+            if queue.claims().number(id.as_bytes()).is_none() {
+                return Ok(None);
+            }
+            let (ttl, grace) = (millis(options.ttl), millis(options.grace));
+            let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace };
+            queue.record(Growth::Frees, &op).map(Some)
+        })?;
+        let lsn = lsn.flatten().ok_or_else(|| missing(project, queue, *id))?;
+        store.waiters.wake(&keys::queue(project, queue), usize::MAX);
+        store.settle(lsn, self.durability())
+    }
+
+    fn delete(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<()> {
+        let store = self.store();
+        let lsn = store.with_queue(project, queue, |mut queue| {
+            if queue.claims().number(id.as_bytes()).is_none() {
+                return Ok(None);
+            }
+            let op = Op::ReleaseClaim { queue: queue.number(), claim: *id.as_bytes() };
+            queue.record(Growth::Frees, &op).map(Some)
+        })?;
+        if lsn.flatten().is_some() {
+            store.waiters.wake(&keys::queue(project, queue), usize::MAX);
+        }
+        self.settle_change(lsn.flatten())
+    }
+}
+
+fn missing(project: &Project, queue: &QueueName, id: ClaimId) -> Error {
+    Error::ClaimDoesNotExist { project: project.clone(), queue: queue.clone(), id }
+}
+
+/// What a claim would take, and what the dead-letter rule moves instead.
+struct Decision {
+    taken: Sequences,
+    moved: Sequences,
+}
+
+impl Engine {
+    /// Makes a claim; beside it, when something in the queue next falls due.
+    pub(crate) fn create_claim(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        options: &ClaimOptions,
+    ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+        let store = self.store();
+        store.limits.check_claim(options)?;
+        let claimed = store.with_queue(project, queue, |mut queue| {
+            check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
+            let decision = decide(&queue, options.limit);
+            if !decision.moved.is_empty() {
+                return Ok(Outcome::NeedsDeadLetterQueue);
+            }
+            if decision.taken.is_empty() {
+                return Ok(Outcome::Nothing(queue.next_due()));
+            }
+            let op = self.new_claim(&queue, options, decision);
+            let lsn = queue.record(Growth::Frees, &Op::Claim(op.clone()))?;
+            Ok(Outcome::Claimed(record_of(&queue, &op), lsn))
+        })?;
+        match claimed {
+            None => Ok((None, None)),
+            Some(Outcome::Nothing(due)) => Ok((None, due)),
+            Some(Outcome::Claimed(claim, lsn)) => store.settle(lsn, self.durability()).map(|()| (Some(claim), None)),
+            Some(Outcome::NeedsDeadLetterQueue) => self.claim_and_move(project, queue, options),
+        }
+    }
+
+    fn new_claim(&self, queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> NewClaim<'static> {
+        NewClaim {
+            queue: queue.number(),
+            claim: self.store().random.uuid().into_bytes(),
+            ttl: millis(options.ttl),
+            grace: millis(options.grace),
+            taken: decision.taken,
+            moved: decision.moved,
+            dead: None,
+        }
+    }
+
+    /// Makes a claim that moves messages to the dead-letter queue: rare, so it may hold the directory.
+    fn claim_and_move(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        options: &ClaimOptions,
+    ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+        let store = self.store();
+        store.check_open()?;
+        let mut directory = store.directory.write();
+        let Some(source) = directory.names.get(&keys::queue(project, name)).cloned() else { return Ok((None, None)) };
+        let target_name = source.peek().description().settings.dead_letter_queue.clone();
+        let target_key = target_name.as_ref().map(|target| keys::queue(project, target));
+        let target = target_key.as_ref().and_then(|key| directory.names.get(key).cloned());
+        let (queue, target) = lock_both(store, &source, target.as_ref());
+        let Some(mut queue) = queue else { return Ok((None, None)) };
+        let now = target.as_ref().map_or(queue.now(), Locked::now).max(queue.now());
+        queue.advance_to(now);
+        let decision = decide(&queue, options.limit);
+        if decision.taken.is_empty() && decision.moved.is_empty() {
+            return Ok((None, queue.next_due()));
+        }
+        let mut op = self.new_claim(&queue, options, decision);
+        let lsn = match target_name.filter(|_| !op.moved.is_empty()) {
+            Some(target_name) => {
+                let create = match &target {
+                    Some(_) => None,
+                    None => Some(directory.new_queue(store, project, &target_name, "{}")?),
+                };
+                let letters = dead_letters(store, &queue, &op.moved, target.as_ref(), create, now)?;
+                op.dead = Some(letters);
+                move_letters(store, &mut directory, &mut queue, target, &op, now)?
+            }
+            None => store.record(Growth::Frees, now, &Op::Claim(op.clone()), &mut [&mut queue])?,
+        };
+        let claim = (!op.taken.is_empty()).then(|| record_of(&queue, &op));
+        drop(queue);
+        drop(directory);
+        if let Some(key) = target_key.filter(|_| !op.moved.is_empty()) {
+            store.waiters.wake(&key, op.moved.len());
+        }
+        store.settle(lsn, self.durability())?;
+        Ok((claim, None))
+    }
+}
+
+enum Outcome {
+    Claimed(ClaimRecord, u64),
+    /// With when something next falls due.
+    Nothing(Option<u64>),
+    NeedsDeadLetterQueue,
+}
+
+/// Splits the oldest claimable messages by the dead-letter rule; a moved one uses up a place.
+fn decide(queue: &state::Queue, limit: usize) -> Decision {
+    let settings = &queue.description().settings;
+    let most = settings.max_claim_count.filter(|_| settings.dead_letter_queue.is_some()).unwrap_or(u32::MAX);
+    let mut decision = Decision { taken: Sequences::default(), moved: Sequences::default() };
+    for (page, index) in queue.claimable().take(limit) {
+        let worn_out = page.slot(index).is_some_and(|slot| slot.claim_count >= most);
+        let to = if worn_out { &mut decision.moved } else { &mut decision.taken };
+        to.push(page.sequence(index));
+    }
+    decision
+}
+
+/// Locks the queue and its dead-letter queue, the lower number first.
+fn lock_both<'a>(
+    store: &'a Store,
+    queue: &'a Arc<crate::store::Cell>,
+    target: Option<&'a Arc<crate::store::Cell>>,
+) -> (Option<Locked<'a>>, Option<Locked<'a>>) {
+    match target {
+        Some(target) if target.number < queue.number => {
+            let target = store.lock(target);
+            (store.lock(queue), target)
+        }
+        target => {
+            let queue = store.lock(queue);
+            (queue, target.and_then(|target| store.lock(target)))
+        }
+    }
+}
+
+/// The messages at `moved`, as they arrive at the dead-letter queue.
+fn dead_letters<'a>(
+    store: &Store,
+    queue: &state::Queue,
+    moved: &Sequences,
+    target: Option<&Locked<'_>>,
+    create: Option<NewQueue<'a>>,
+    now: u64,
+) -> Result<DeadLetters<'static>> {
+    let new_ttl = queue.description().settings.dead_letter_ttl.filter(|ttl| *ttl > 0);
+    let latest = Timestamp::MAX.as_millis();
+    let letter = |(page, index): (&state::Page, usize)| {
+        let slot = page.slot(index)?;
+        Some(DeadLetter {
+            created: slot.created,
+            expires: new_ttl.map_or(slot.expires, |ttl| now.saturating_add(ttl).min(latest)),
+            ttl: new_ttl.unwrap_or(slot.ttl),
+            claim_count: slot.claim_count,
+            client: page.client(slot),
+            checksum: page.checksum(slot),
+            body: page.body(slot).to_vec().into(),
+        })
+    };
+    let messages: Vec<_> = moved.iter().filter_map(|sequence| letter(queue.locate(sequence)?)).collect();
+    let incarnation = store.place.incarnation;
+    let first = match target {
+        Some(target) => target.allot(incarnation, messages.len()),
+        None => Some(state::first_of(incarnation)),
+    };
+    let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
+    let number = target.map(|target| target.number()).or(create.as_ref().map(|new| new.number)).unwrap_or_default();
+    let create = create.map(NewQueue::into_owned);
+    Ok(DeadLetters { target: number, create, first: first.ok_or_else(exhausted)?, messages })
+}
+
+/// Records the claim and brings both queues after it, making the dead-letter queue if there is none.
+fn move_letters(
+    store: &Store,
+    directory: &mut Directory,
+    queue: &mut Locked<'_>,
+    target: Option<Locked<'_>>,
+    op: &NewClaim<'_>,
+    now: u64,
+) -> Result<u64> {
+    let whole = Op::Claim(op.clone());
+    if let Some(mut target) = target {
+        return store.record(Growth::Frees, now, &whole, &mut [queue, &mut target]);
+    }
+    let new = op.dead.as_ref().and_then(|dead| dead.create.as_ref());
+    let made = new.map(|new| state::Queue::from_new(new, 0)).transpose()?;
+    let mut made = made.ok_or(Error::Closed)?;
+    let lsn = store.record(Growth::Frees, now, &whole, &mut [queue, &mut made])?;
+    let totals = made.totals();
+    let cell = directory.insert(made);
+    store.adopt(&cell, totals);
+    Ok(lsn)
+}
+
+fn record_of(queue: &Locked<'_>, op: &NewClaim<'_>) -> ClaimRecord {
+    let mut reading = Reading::new(queue, queue.now());
+    for (page, index) in op.taken.iter().filter_map(|sequence| queue.locate(sequence)) {
+        reading.push(page, index);
+    }
+    let id = ClaimId::from_bytes(op.claim);
+    let messages: Vec<Message> = reading.finish().into_iter().map(|message| claimed_by(message, id)).collect();
+    ClaimRecord { id, ttl: op.ttl, age: 0, messages }
+}
+
+/// A claim of ttl 0 is over when it is made; its result shows it all the same.
+fn claimed_by(mut message: Message, id: ClaimId) -> Message {
+    message.claim = Some(id);
+    message
+}

@@ -1,0 +1,271 @@
+//! The message controller (contract 6).
+
+use std::time::Duration;
+
+use crate::contract::Messages;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::journal::Growth;
+use crate::model::limits::check_times;
+use crate::model::time::millis;
+use crate::model::{
+    ClaimId, ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project, QueueName,
+    Sort, Timestamp,
+};
+use crate::op::{Op, Posted, Sequences};
+use crate::state::{self, Hold, Reading};
+use crate::store::Locked;
+use crate::trees::keys;
+
+use super::queues::missing;
+
+impl Messages for Engine {
+    fn post(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        client: ClientId,
+        messages: &[NewMessage],
+    ) -> Result<Vec<MessageId>> {
+        let store = self.store();
+        store.limits.check_post(messages, None)?;
+        let posted = store.with_queue(project, queue, |queue| self.post_locked(queue, client, messages))?;
+        let (ids, lsn) = posted.ok_or_else(|| missing(project, queue))?;
+        if let Some(lsn) = lsn {
+            store.waiters.wake(&keys::queue(project, queue), ids.len());
+            store.settle(lsn, self.durability())?;
+        }
+        Ok(ids)
+    }
+
+    fn list(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        options: &MessageListOptions,
+    ) -> Result<Page<Message, MessageMarker>> {
+        self.store().limits.check_page_limit(options.limit)?;
+        let items = self.store().with_queue(project, queue, |queue| Ok(list(&queue, options)))?;
+        let items = items.ok_or_else(|| missing(project, queue))?;
+        let next = items.last().map(Message::marker);
+        Ok(Page { items, next })
+    }
+
+    fn first(&self, project: &Project, queue: &QueueName, sort: Sort) -> Result<Message> {
+        let first = self.store().with_queue(project, queue, |queue| {
+            let place = if sort == Sort::Oldest { queue.oldest() } else { queue.newest() };
+            Ok(place.and_then(|(page, index)| one(&queue, page, index)))
+        })?;
+        first.flatten().ok_or_else(|| Error::QueueIsEmpty { project: project.clone(), queue: queue.clone() })
+    }
+
+    fn get(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Message> {
+        let found = self.store().with_queue(project, queue, |queue| {
+            Ok(locate(&queue, *id).and_then(|(page, index)| one(&queue, page, index)))
+        })?;
+        let gone = || Error::MessageDoesNotExist { project: project.clone(), queue: queue.clone(), id: *id };
+        found.ok_or_else(|| missing(project, queue))?.ok_or_else(gone)
+    }
+
+    fn bulk_get(&self, project: &Project, queue: &QueueName, ids: &[MessageId]) -> Result<Vec<Message>> {
+        self.store().limits.check_ids(ids.len())?;
+        let found = self.store().with_queue(project, queue, |queue| {
+            let mut reading = Reading::new(&queue, queue.now());
+            ids.iter().filter_map(|id| locate(&queue, *id)).for_each(|(page, index)| reading.push(page, index));
+            Ok(reading.finish())
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    fn delete(&self, project: &Project, queue: &QueueName, id: &MessageId, claim: Option<&ClaimId>) -> Result<()> {
+        let store = self.store();
+        let name = queue;
+        let lsn = store.with_queue(project, queue, |mut queue| {
+            let Some((page, index)) = locate(&queue, *id) else { return Ok(None) };
+            check_claim(&queue, page, index, claim).map_err(|refusal| refusal.error(project, name, *id))?;
+            let op = Op::Delete { queue: queue.number(), messages: [id.sequence].into_iter().collect() };
+            queue.record(Growth::Frees, &op).map(Some)
+        })?;
+        self.settle_change(lsn.flatten())
+    }
+
+    fn bulk_delete(&self, project: &Project, queue: &QueueName, ids: &[MessageId], claims: &[ClaimId]) -> Result<()> {
+        let store = self.store();
+        store.limits.check_ids(ids.len())?;
+        let name = queue;
+        let lsn = store.with_queue(project, queue, |mut queue| {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                let Some((page, index)) = locate(&queue, *id) else { continue };
+                if !claims.is_empty() {
+                    check_claims(&queue, page, index, claims).map_err(|refusal| refusal.error(project, name, *id))?;
+                }
+                found.push(id.sequence);
+            }
+            if found.is_empty() {
+                return Ok(None);
+            }
+            found.sort_unstable();
+            found.dedup();
+            let op = Op::Delete { queue: queue.number(), messages: found.into_iter().collect() };
+            queue.record(Growth::Frees, &op).map(Some)
+        })?;
+        self.settle_change(lsn.flatten())
+    }
+
+    fn pop(&self, project: &Project, queue: &QueueName, limit: usize) -> Result<Vec<Message>> {
+        let store = self.store();
+        store.limits.check_pop(limit)?;
+        let popped = store.with_queue(project, queue, |mut queue| {
+            let mut reading = Reading::new(&queue, queue.now());
+            let mut messages = Sequences::default();
+            for (page, index) in queue.claimable().take(limit) {
+                reading.push(page, index);
+                messages.push(page.sequence(index));
+            }
+            let popped = reading.finish();
+            if popped.is_empty() {
+                return Ok(None);
+            }
+            let op = Op::Delete { queue: queue.number(), messages };
+            let lsn = queue.record(Growth::Frees, &op)?;
+            Ok(Some((popped, lsn)))
+        })?;
+        match popped.flatten() {
+            Some((popped, lsn)) => store.settle(lsn, self.durability()).map(|()| popped),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Engine {
+    fn post_locked(
+        &self,
+        mut queue: Locked<'_>,
+        client: ClientId,
+        messages: &[NewMessage],
+    ) -> Result<(Vec<MessageId>, Option<u64>)> {
+        let store = self.store();
+        if let Some(most) = queue.description().settings.max_post_size {
+            store.limits.check_post(messages, Some(most))?;
+        }
+        let now = Timestamp::from_millis(queue.now());
+        let posted: Vec<Posted<'_>> =
+            messages.iter().map(|message| self.posted(message, now)).collect::<Result<_>>()?;
+        if posted.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+        let Some(first) = queue.allot(store.place.incarnation, posted.len()) else {
+            return Err(Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() });
+        };
+        let op = Op::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted };
+        let lsn = queue.record(Growth::Grows, &op)?;
+        let ids = (first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence));
+        Ok((ids.collect(), Some(lsn)))
+    }
+
+    fn posted<'a>(&self, message: &'a NewMessage, now: Timestamp) -> Result<Posted<'a>> {
+        let ttl = message.ttl.unwrap_or_default();
+        let delay = message.delay.unwrap_or(Duration::ZERO);
+        check_times(now, "ttl", &[ttl])?;
+        check_times(now, "delay", &[delay])?;
+        let checksum = if self.store().checksums { message.checksum().map(|checksum| checksum.0) } else { None };
+        Ok(Posted { ttl: millis(ttl), delay: millis(delay), checksum, body: message.body().as_bytes().into() })
+    }
+
+    /// Waits for a change, or, where there was none to make, for what the call has seen.
+    pub(super) fn settle_change(&self, lsn: Option<u64>) -> Result<()> {
+        match lsn {
+            Some(lsn) => self.store().settle(lsn, self.durability()),
+            None => self.store().settle_seen(self.durability()),
+        }
+    }
+}
+
+/// The live message of that id, if it is this queue's.
+pub(super) fn locate<'a>(queue: &'a Locked<'_>, id: MessageId) -> Option<(&'a state::Page, usize)> {
+    if id.queue == queue.number() { queue.locate(id.sequence) } else { None }
+}
+
+fn one(queue: &Locked<'_>, page: &state::Page, index: usize) -> Option<Message> {
+    let mut reading = Reading::new(queue, queue.now());
+    reading.push(page, index);
+    reading.finish().pop()
+}
+
+fn list(queue: &Locked<'_>, options: &MessageListOptions) -> Vec<Message> {
+    let after = match options.marker {
+        Some(marker) if marker.queue > queue.number() => return Vec::new(),
+        Some(marker) if marker.queue == queue.number() => Some(marker.sequence),
+        _ => None,
+    };
+    let limit = if options.limit == 0 { usize::MAX } else { options.limit };
+    let hidden = if options.echo { None } else { options.client.map(|client| *client.as_bytes()) };
+    let shown = |(page, index): &(&state::Page, usize)| {
+        hidden.is_none() || page.slot(*index).map(|slot| page.client(slot)) != hidden
+    };
+    let mut reading = Reading::new(queue, queue.now());
+    if options.include_claimed || options.include_delayed {
+        let (claimed, delayed) = (options.include_claimed, options.include_delayed);
+        let chosen = move |page: &state::Page| {
+            let without = |include: bool, set: u128| if include { u128::MAX } else { !set };
+            page.live() & without(claimed, page.claimed()) & without(delayed, page.delayed())
+        };
+        let places = queue.alive_after(after, chosen).filter(shown).take(limit);
+        places.for_each(|(page, index)| reading.push(page, index));
+    } else {
+        let places = queue.claimable_after(after).filter(shown).take(limit);
+        places.for_each(|(page, index)| reading.push(page, index));
+    }
+    reading.finish()
+}
+
+/// Why a message may not be deleted.
+enum Refusal {
+    Claimed,
+    NotClaimed,
+    ClaimedByOther(ClaimId),
+    NoSuchClaim(ClaimId),
+    OtherClaims,
+}
+
+impl Refusal {
+    fn error(self, project: &Project, queue: &QueueName, id: MessageId) -> Error {
+        let (project, queue) = (project.clone(), queue.clone());
+        match self {
+            Self::Claimed => Error::MessageIsClaimed { id },
+            Self::NotClaimed => Error::MessageNotClaimed { id },
+            Self::ClaimedByOther(claim) => Error::MessageNotClaimedBy { id, claim },
+            Self::NoSuchClaim(id) => Error::ClaimDoesNotExist { project, queue, id },
+            Self::OtherClaims => Error::ClaimDoesNotMatch { project, queue, id },
+        }
+    }
+}
+
+/// Whether the message may be deleted by `claim`, or without one (contract 6.6, in its order).
+fn check_claim(queue: &Locked<'_>, page: &state::Page, index: usize, claim: Option<&ClaimId>) -> Result<(), Refusal> {
+    let claimed = page.hold(index) == Hold::Claimed;
+    let Some(claim) = claim else {
+        return if claimed { Err(Refusal::Claimed) } else { Ok(()) };
+    };
+    if claim.is_nil() {
+        return Err(Refusal::NoSuchClaim(*claim));
+    }
+    if !claimed {
+        return Err(Refusal::NotClaimed);
+    }
+    match queue.claims().number(claim.as_bytes()) {
+        Some(number) if page.held_by(index, number) => Ok(()),
+        Some(_) => Err(Refusal::ClaimedByOther(*claim)),
+        None => Err(Refusal::NoSuchClaim(*claim)),
+    }
+}
+
+/// Whether the message is under one of `claims` (contract 6.7).
+fn check_claims(queue: &Locked<'_>, page: &state::Page, index: usize, claims: &[ClaimId]) -> Result<(), Refusal> {
+    if page.hold(index) != Hold::Claimed {
+        return Err(Refusal::NotClaimed);
+    }
+    let mut numbers = claims.iter().filter_map(|claim| queue.claims().number(claim.as_bytes()));
+    if numbers.any(|number| page.held_by(index, number)) { Ok(()) } else { Err(Refusal::OtherClaims) }
+}

@@ -1,0 +1,323 @@
+//! The engine: a store that is open, behind a handle that is cheap to clone.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Weak};
+
+use parking_lot::Mutex;
+
+use crate::background::{Signals, Threads};
+use crate::config::{Config, Durability};
+use crate::contract::{Claims, Messages, Queues};
+use crate::error::{Error, Result};
+use crate::handle::Queue;
+use crate::inspect::Inspection;
+use crate::model::{Project, QueueName};
+use crate::random::Random;
+use crate::recovery::{self, RecoveryReport};
+use crate::status::Status;
+use crate::store::Store;
+use crate::verify::Verification;
+
+/// An open store. Clones are the same store; the last one closes it when dropped, and [`close`](crate::DataDriver::close)
+/// does so at once and tells of errors.
+///
+/// The contract's methods are reached through [`queues`](crate::DataDriver::queues),
+/// [`messages`](crate::DataDriver::messages) and [`claims`](crate::DataDriver::claims), or, for one queue, through
+/// [`Engine::queue`].
+///
+/// ```
+/// use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
+///
+/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// let jobs = engine.queue(Project::none(), "jobs")?;
+/// jobs.create(Metadata::new())?;
+/// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
+/// assert_eq!(jobs.stats()?.total(), 1);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Engine {
+    opened: Arc<Opened>,
+    durability: Durability,
+}
+
+/// What the last handle closes. The background threads hold the store, never this, so closing can wait for them.
+#[derive(Debug)]
+struct Opened {
+    store: Arc<Store>,
+    threads: Mutex<Threads>,
+    /// The store's lock file; `None` once closed.
+    lock: Mutex<Option<FileLock>>,
+    place: Place,
+}
+
+struct FileLock(#[expect(dead_code, reason = "held for its drop")] Box<dyn Send + Sync>);
+
+impl std::fmt::Debug for FileLock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FileLock")
+    }
+}
+
+/// Which disk, and where on it.
+type Place = (usize, PathBuf);
+
+/// The stores this process has open.
+static OPEN: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> = LazyLock::new(Mutex::default);
+
+/// Held while a store is opened, so that two threads opening one store end up with one.
+static OPENING: Mutex<()> = Mutex::new(());
+
+impl Engine {
+    /// Opens the store in the directory `path` with the default [`Config`], making it if there is none.
+    ///
+    /// # Errors
+    /// As [`Config::open`].
+    ///
+    /// ```
+    /// let directory = tempfile::tempdir()?;
+    /// let engine = zaqar_sled::Engine::open(directory.path().join("store"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Config::new().open(path)
+    }
+
+    pub(crate) fn open_with(config: Config, path: &Path) -> Result<Self> {
+        let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
+        config.disk.create_dir_all(&root).map_err(|e| Error::io("creating the store's directory", e))?;
+        let _one = OPENING.lock();
+        let place = (config.disk.identity(), std::fs::canonicalize(&root).unwrap_or_else(|_| root.clone()));
+        // Bound first: should this be the last handle by now, dropping it takes the lock on `OPEN`.
+        let opened = OPEN.lock().get(&place).and_then(Weak::upgrade);
+        match opened.filter(|opened| !opened.store.is_closed()) {
+            Some(opened) if config.shared => return Ok(Self { opened, durability: config.durability }),
+            Some(_) => return Err(Error::AlreadyOpen { path: root }),
+            None => {}
+        }
+        let lock = config.disk.lock(&root.join(LOCK)).map_err(|e| Error::io("locking the store", e))?;
+        let lock = lock.ok_or_else(|| Error::Locked { path: root.clone() })?;
+        let random = config.seed.map_or(Random::System, Random::seeded);
+        let recovered = recovery::recover(&config, &root, &random)?;
+        let (signals, receivers) = Signals::new();
+        let store = Arc::new(Store::new(&config, root, recovered, random, signals));
+        store.wake_on_jumps();
+        let threads = match config.background {
+            true => Threads::start(&store, receivers, config.sync_interval)?,
+            false => Threads::none(),
+        };
+        let lock = Mutex::new(Some(FileLock(lock)));
+        let opened = Arc::new(Opened { store, threads: Mutex::new(threads), lock, place: place.clone() });
+        OPEN.lock().insert(place, Arc::downgrade(&opened));
+        Ok(Self { opened, durability: config.durability })
+    }
+
+    /// A handle on the queue of that name, which need not be there. It means the name: when the queue is deleted and made
+    /// again, the handle is on the new one.
+    ///
+    /// # Errors
+    /// [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) for a name that is none.
+    ///
+    /// ```
+    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+    /// let orders = engine.queue(zaqar_sled::Project::named("shop")?, "orders")?;
+    /// assert!(!orders.exists()?);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn queue(&self, project: Project, name: impl AsRef<str>) -> Result<Queue> {
+        let name = QueueName::new(name)?;
+        self.store().limits.check_project(&project)?;
+        self.store().limits.check_queue_name(&name)?;
+        Ok(Queue::new(self.clone(), project, name))
+    }
+
+    /// The same store with another default for what calls survive. Cost: a reference.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, DataDriver, Durability, Metadata, Project, QueueName, SimulatedDisk};
+    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// let quick = engine.with_durability(Durability::Buffered);
+    /// quick.queues().create(&Project::none(), &QueueName::new("metrics")?, &Metadata::new())?;
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn with_durability(&self, durability: Durability) -> Self {
+        Self { opened: self.opened.clone(), durability }
+    }
+
+    /// What opening the store found and did.
+    ///
+    /// ```
+    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+    /// println!("{}", engine.recovery());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.store().report
+    }
+
+    /// Sizes, lag and health, as they are now. Works on a poisoned and on a closed store. Cost: O(journal segments).
+    ///
+    /// ```
+    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+    /// assert_eq!(engine.status().queues(), 0);
+    /// assert_eq!(engine.status().poisoned(), None);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn status(&self) -> Status {
+        Status::of(self.store())
+    }
+
+    /// Derives every counter, index, deadline and claim hold again and compares them with the state, and the state with
+    /// what a checkpoint left in the trees.
+    ///
+    /// # Errors
+    /// [`is_closed`](Error::is_closed), and those of reading the trees. What does not agree is in the result.
+    /// Cost: reads everything; each queue is locked while it is recounted.
+    ///
+    /// ```
+    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+    /// assert!(engine.verify()?.is_sound());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn verify(&self) -> Result<Verification> {
+        Verification::of(self.store())
+    }
+
+    /// Writes what changed since the last checkpoint into the trees, now instead of when the engine would.
+    ///
+    /// # Errors
+    /// [`is_closed`](Error::is_closed), `Trees`, `Io`, `StorageFull`. Nothing is lost by a failure.
+    ///
+    /// ```
+    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+    /// engine.checkpoint()?;
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn checkpoint(&self) -> Result<()> {
+        self.store().check_open()?;
+        let mut keeper = self.store().keeper.lock();
+        self.store().checkpoint(&mut keeper)
+    }
+
+    /// Writes a base, the whole state in one file, and lets go of the journal before it, now instead of when the engine
+    /// would.
+    ///
+    /// # Errors
+    /// [`is_closed`](Error::is_closed), [`is_poisoned`](Error::is_poisoned), `Io`, `StorageFull`. The former base stays.
+    ///
+    /// ```
+    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+    /// engine.base()?;
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn base(&self) -> Result<()> {
+        self.store().check_open()?;
+        let mut keeper = self.store().keeper.lock();
+        self.store().write_base(&mut keeper)
+    }
+
+    /// One step of everything the background threads do: sync, prepare the next segment, collect, checkpoint and base if
+    /// due. For engines opened with [`Config::background`]`(false)`.
+    ///
+    /// # Errors
+    /// Those of the steps; what one could not do is tried again by the next.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).background(false).open("store")?;
+    /// engine.step()?;
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn step(&self) -> Result<()> {
+        let store = self.store();
+        store.check_open()?;
+        store.journal.settle(store.journal.appended())?;
+        store.collect()?;
+        store.journal.prepare_spare()?;
+        store.housekeep()
+    }
+
+    /// Reads a store without opening it: base and journal into memory. Writes nothing and does not touch the trees.
+    ///
+    /// Meant for a store that nobody has open: what a running engine is writing may be seen half way.
+    ///
+    /// # Errors
+    /// `Corrupt`, `UnsupportedFormat`, `Io`; [`is_invalid`](Error::is_invalid) when there is no store.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path();
+    /// drop(zaqar_sled::Engine::open(path)?);
+    /// assert!(zaqar_sled::Engine::inspect(path)?.queues().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection> {
+        Inspection::of(&crate::disk::RealDisk, path.as_ref())
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.opened.store
+    }
+
+    pub(crate) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    pub(crate) fn shut_down(&self) -> Result<()> {
+        self.opened.close()
+    }
+
+    pub(crate) fn as_queues(&self) -> &dyn Queues {
+        self
+    }
+
+    pub(crate) fn as_messages(&self) -> &dyn Messages {
+        self
+    }
+
+    pub(crate) fn as_claims(&self) -> &dyn Claims {
+        self
+    }
+}
+
+impl Opened {
+    /// Closes the store; later calls wait for the first one and find nothing to do.
+    fn close(&self) -> Result<()> {
+        let mut threads = self.threads.lock();
+        if !self.store.start_closing() {
+            return Ok(());
+        }
+        self.store.waiters.wake_all();
+        threads.stop(&self.store);
+        let closed = self.store.close_cleanly();
+        *self.lock.lock() = None;
+        closed
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // Nobody is left to tell; what could not be brought into the trees is in the journal.
+        let _ = self.close();
+        let mut open = OPEN.lock();
+        if open.get(&self.place).is_some_and(|opened| opened.strong_count() == 0) {
+            open.remove(&self.place);
+        }
+    }
+}
+
+impl Store {
+    /// A clock moved by hand may make something claimable or due.
+    fn wake_on_jumps(self: &Arc<Self>) {
+        let store = Arc::downgrade(self);
+        self.clock.source().on_jump(Box::new(move || {
+            if let Some(store) = store.upgrade() {
+                store.waiters.wake_all();
+                store.signals.gc();
+            }
+        }));
+    }
+}
+
+const LOCK: &str = "LOCK";

@@ -1,0 +1,324 @@
+//! Handles: one queue, one claim. Sugar over the contract's traits, with the defaults a caller expects.
+
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::model::time::millis;
+use crate::model::{
+    ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageListOptions, MessageMarker, Metadata,
+    NewMessage, Page, Project, Purge, QueueName, QueueStats, Sort,
+};
+use crate::trees::keys;
+
+/// Zaqar's default for a message without a ttl, on a queue without one.
+const DEFAULT_TTL: Duration = Duration::from_secs(3600);
+/// Messages a page of [`Queue::iter`].
+const ITER_PAGE: usize = 100;
+/// The same where limits forbid that: within Zaqar's.
+const SMALL_ITER_PAGE: usize = 10;
+
+/// A handle on a queue: a project and a name. Errors, costs and durability are those of the contract's method of the same
+/// name ([`Queues`](crate::Queues), [`Messages`](crate::Messages), [`Claims`](crate::Claims)).
+///
+/// ```
+/// use std::time::Duration;
+/// use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
+///
+/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// let orders = engine.queue(Project::named("shop")?, "orders")?;
+/// orders.create(Metadata::new())?;
+/// orders.post(ClientId::random(), &[NewMessage::new(b"42").ttl(Duration::from_secs(3600))])?;
+/// while let Some(claim) = orders.claim(ClaimOptions::new().limit(10))? {
+///     for message in claim.messages() {
+///         println!("{:?}", message.body());
+///         claim.delete(message)?;
+///     }
+/// }
+/// assert_eq!(orders.stats()?.total(), 0);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Queue {
+    engine: Engine,
+    project: Project,
+    name: QueueName,
+}
+
+impl Queue {
+    pub(crate) fn new(engine: Engine, project: Project, name: QueueName) -> Self {
+        Self { engine, project, name }
+    }
+
+    /// The queue's project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The queue's name.
+    pub fn name(&self) -> &QueueName {
+        &self.name
+    }
+
+    /// Makes the queue; `false` if it was there, which leaves its metadata alone.
+    pub fn create(&self, metadata: Metadata) -> Result<bool> {
+        self.engine.as_queues().create(&self.project, &self.name, &metadata)
+    }
+
+    /// Whether the queue is there.
+    pub fn exists(&self) -> Result<bool> {
+        self.engine.as_queues().exists(&self.project, &self.name)
+    }
+
+    /// Removes the queue, its messages and its claims.
+    pub fn delete(&self) -> Result<()> {
+        self.engine.as_queues().delete(&self.project, &self.name)
+    }
+
+    /// The queue's metadata; `is_not_found` without the queue.
+    pub fn metadata(&self) -> Result<Metadata> {
+        self.engine.as_queues().get_metadata(&self.project, &self.name)
+    }
+
+    /// Replaces the queue's metadata.
+    pub fn set_metadata(&self, metadata: &Metadata) -> Result<()> {
+        self.engine.as_queues().set_metadata(&self.project, &self.name, metadata)
+    }
+
+    /// Counts, and the oldest and newest message.
+    pub fn stats(&self) -> Result<QueueStats> {
+        self.engine.as_queues().stats(&self.project, &self.name)
+    }
+
+    /// Removes messages and claims at once; returns how many messages went.
+    pub fn purge(&self) -> Result<u64> {
+        self.engine.as_queues().purge(&self.project, &self.name, Purge::All)
+    }
+
+    /// Posts messages. One without a ttl gets the queue's `_default_message_ttl`, else an hour; one without a delay the
+    /// queue's `_default_message_delay`, else none.
+    pub fn post(&self, client: ClientId, messages: &[NewMessage]) -> Result<Vec<MessageId>> {
+        if messages.iter().all(|message| message.ttl.is_some() && message.delay.is_some()) {
+            return self.engine.as_messages().post(&self.project, &self.name, client, messages);
+        }
+        let (ttl, delay) = self.defaults()?;
+        let filled: Vec<NewMessage> = messages.iter().map(|message| fill(message, ttl, delay)).collect();
+        self.engine.as_messages().post(&self.project, &self.name, client, &filled)
+    }
+
+    fn defaults(&self) -> Result<(Duration, Duration)> {
+        let defaults = self.engine.store().with_queue(&self.project, &self.name, |queue| {
+            let settings = &queue.description().settings;
+            Ok((settings.default_ttl, settings.default_delay))
+        })?;
+        let (ttl, delay) = defaults.unwrap_or_default();
+        Ok((ttl.map_or(DEFAULT_TTL, Duration::from_millis), delay.map_or(Duration::ZERO, Duration::from_millis)))
+    }
+
+    /// One page of messages.
+    pub fn list(&self, options: &MessageListOptions) -> Result<Page<Message, MessageMarker>> {
+        self.engine.as_messages().list(&self.project, &self.name, options)
+    }
+
+    /// All messages that `options` let through, page by page, from their marker on; their limit is not used.
+    ///
+    /// ```
+    /// # use zaqar_sled::{ClientId, Config, MessageListOptions, Metadata, NewMessage, Project, SimulatedDisk};
+    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// # let jobs = engine.queue(Project::none(), "jobs")?;
+    /// # jobs.create(Metadata::new())?;
+    /// jobs.post(ClientId::random(), &vec![NewMessage::new("work"); 250])?;
+    /// assert_eq!(jobs.iter(MessageListOptions::new()).filter(Result::is_ok).count(), 250);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn iter(&self, options: MessageListOptions) -> impl Iterator<Item = Result<Message>> + '_ {
+        let allowed = self.engine.store().limits.check_page_limit(ITER_PAGE).is_ok();
+        let options = options.limit(if allowed { ITER_PAGE } else { SMALL_ITER_PAGE });
+        Pages { queue: self, options, page: Vec::new().into_iter(), done: false }
+    }
+
+    /// The oldest or newest message.
+    pub fn first(&self, sort: Sort) -> Result<Message> {
+        self.engine.as_messages().first(&self.project, &self.name, sort)
+    }
+
+    /// One message.
+    pub fn get(&self, id: &MessageId) -> Result<Message> {
+        self.engine.as_messages().get(&self.project, &self.name, id)
+    }
+
+    /// The messages that are there, in the order asked for.
+    pub fn bulk_get(&self, ids: &[MessageId]) -> Result<Vec<Message>> {
+        self.engine.as_messages().bulk_get(&self.project, &self.name, ids)
+    }
+
+    /// Deletes an unclaimed message; nothing there is fine.
+    pub fn delete_message(&self, id: &MessageId) -> Result<()> {
+        self.engine.as_messages().delete(&self.project, &self.name, id, None)
+    }
+
+    /// Deletes messages, claimed ones too.
+    pub fn bulk_delete(&self, ids: &[MessageId]) -> Result<()> {
+        self.engine.as_messages().bulk_delete(&self.project, &self.name, ids, &[])
+    }
+
+    /// Removes and returns up to `limit` messages that a claim could have taken.
+    pub fn pop(&self, limit: usize) -> Result<Vec<Message>> {
+        self.engine.as_messages().pop(&self.project, &self.name, limit)
+    }
+
+    /// Claims messages; `None` when there are none to claim.
+    pub fn claim(&self, options: ClaimOptions) -> Result<Option<Claim>> {
+        let claim = self.engine.as_claims().create(&self.project, &self.name, &options)?;
+        Ok(claim.map(|record| Claim { queue: self.clone(), record }))
+    }
+
+    /// Claims messages, waiting up to `timeout` (by the engine's clock) for some to be there. A queue that is not there yet
+    /// counts as empty.
+    ///
+    /// The wait ends by a post, a release, the end of a claim or delay, or `close`, which gives `is_closed`. It does not
+    /// poll. Waiters of one queue are woken in the order in which they came.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
+    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// let jobs = engine.queue(Project::none(), "jobs")?;
+    /// jobs.create(Metadata::new())?;
+    /// let worker = std::thread::spawn({
+    ///     let jobs = jobs.clone();
+    ///     move || jobs.claim_wait(ClaimOptions::new(), Duration::from_secs(60))
+    /// });
+    /// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
+    /// assert!(worker.join().unwrap()?.is_some());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn claim_wait(&self, options: ClaimOptions, timeout: Duration) -> Result<Option<Claim>> {
+        let store = self.engine.store();
+        let clock = store.clock.source();
+        let deadline = clock.monotonic().saturating_add(timeout);
+        let waiting = store.waiters.register(keys::queue(&self.project, &self.name));
+        loop {
+            let (claim, due) = self.engine.create_claim(&self.project, &self.name, &options)?;
+            if let Some(record) = claim {
+                return Ok(Some(Claim { queue: self.clone(), record }));
+            }
+            let left = deadline.saturating_sub(clock.monotonic());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let until_due = due.map(|due| Duration::from_millis(due.saturating_sub(store.now()).max(1)));
+            waiting.sleep(clock.real_wait(until_due.map_or(left, |due| due.min(left))));
+        }
+    }
+}
+
+fn fill(message: &NewMessage, ttl: Duration, delay: Duration) -> NewMessage {
+    let mut filled = message.clone();
+    filled.ttl.get_or_insert(ttl);
+    filled.delay.get_or_insert(delay);
+    filled
+}
+
+struct Pages<'a> {
+    queue: &'a Queue,
+    options: MessageListOptions,
+    page: std::vec::IntoIter<Message>,
+    done: bool,
+}
+
+impl Iterator for Pages<'_> {
+    type Item = Result<Message>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(message) = self.page.next() {
+            return Some(Ok(message));
+        }
+        if self.done {
+            return None;
+        }
+        match self.queue.list(&self.options) {
+            Ok(page) => {
+                self.done = page.next.is_none();
+                self.options.marker = page.next;
+                self.page = page.items.into_iter();
+                self.page.next().map(Ok)
+            }
+            Err(error) => {
+                self.done = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+/// A claim on messages: a lease that ends by itself. Dropping it does nothing, so that a worker that dies keeps its
+/// messages from others until the lease ends.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
+/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # let jobs = engine.queue(Project::none(), "jobs")?;
+/// # jobs.create(Metadata::new())?;
+/// # jobs.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
+/// let mut claim = jobs.claim(ClaimOptions::new().ttl(Duration::from_secs(60)))?.expect("two messages wait");
+/// claim.delete(&claim.messages()[0])?; // done with this one
+/// claim.renew(Duration::from_secs(300), Duration::from_secs(60))?; // the other takes longer
+/// claim.release()?; // somebody else may have it
+/// assert_eq!(jobs.stats()?.free(), 1);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Claim {
+    queue: Queue,
+    record: ClaimRecord,
+}
+
+impl Claim {
+    /// The claim's id.
+    pub fn id(&self) -> ClaimId {
+        self.record.id()
+    }
+
+    /// The messages as they were when claimed.
+    pub fn messages(&self) -> &[Message] {
+        self.record.messages()
+    }
+
+    /// How long the claim lasts from when it was made or last renewed, in whole seconds, rounded up.
+    pub fn ttl(&self) -> Duration {
+        self.record.ttl()
+    }
+
+    /// Deletes a message of this claim. Fails ([`is_not_permitted`](crate::Error::is_not_permitted) or
+    /// [`is_not_found`](crate::Error::is_not_found)) while the message exists and the claim no longer holds it; does
+    /// nothing once it is gone.
+    pub fn delete(&self, message: &Message) -> Result<()> {
+        let Queue { engine, project, name } = &self.queue;
+        engine.as_messages().delete(project, name, &message.id(), Some(&self.id()))
+    }
+
+    /// Deletes all messages of this claim that are still there, all or none, by the rule of [`delete`](Self::delete).
+    pub fn delete_all(&self) -> Result<()> {
+        let Queue { engine, project, name } = &self.queue;
+        let ids: Vec<MessageId> = self.messages().iter().map(Message::id).collect();
+        engine.as_messages().bulk_delete(project, name, &ids, &[self.id()])
+    }
+
+    /// Starts the lease again from now: `ttl`, and `grace` for messages that would expire before.
+    /// [`is_not_found`](crate::Error::is_not_found) once it has ended.
+    pub fn renew(&mut self, ttl: Duration, grace: Duration) -> Result<()> {
+        let Queue { engine, project, name } = &self.queue;
+        let options = ClaimOptions::new().ttl(ttl).grace(grace);
+        engine.as_claims().update(project, name, &self.id(), &options)?;
+        (self.record.ttl, self.record.age) = (millis(ttl), 0);
+        Ok(())
+    }
+
+    /// Ends the claim: its messages can be claimed again at once. Nothing happens if it has ended.
+    pub fn release(self) -> Result<()> {
+        let Queue { engine, project, name } = &self.queue;
+        engine.as_claims().delete(project, name, &self.record.id())
+    }
+}

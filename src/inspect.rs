@@ -1,0 +1,114 @@
+//! Looking into a store without opening it.
+
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::journal::scan::{self, Source};
+use crate::manifest::{self, BaseMark, Manifest};
+use crate::model::{Project, QueueName};
+use crate::recovery::{JOURNAL, read_base};
+use crate::state::Contents;
+
+/// What base and journal of a store hold; see [`Engine::inspect`](crate::Engine::inspect).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    queues: Vec<InspectedQueue>,
+    last_lsn: u64,
+    clean: bool,
+}
+
+/// A queue as [`Inspection`] found it, at the time of the store's last change.
+///
+/// ```
+/// # use zaqar_sled::{Engine, Metadata, Project};
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path();
+/// let engine = Engine::open(path)?;
+/// engine.queue(Project::none(), "jobs")?.create(Metadata::new())?;
+/// drop(engine);
+/// let inspection = Engine::inspect(path)?;
+/// assert_eq!(inspection.queues()[0].name().as_str(), "jobs");
+/// assert_eq!((inspection.queues()[0].messages(), inspection.was_closed()), (0, true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InspectedQueue {
+    project: Project,
+    name: QueueName,
+    messages: u64,
+    claimed: u64,
+    bytes: u64,
+}
+
+impl Inspection {
+    pub(crate) fn of(disk: &dyn Disk, path: &Path) -> Result<Self> {
+        let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
+        let manifest = Manifest::load(disk, &root)?;
+        let manifest = manifest.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))?;
+        let mut contents = Contents::default();
+        if let Some(mark) = manifest.base {
+            read_base(disk, &root, manifest.store, mark, &mut contents)?;
+        }
+        let base = manifest.base.unwrap_or(BaseMark { number: 0, from: 0, to: 0 });
+        let (journal, clean) = (root.join(JOURNAL), manifest.clean.map_or(0, |clean| clean.lsn));
+        let proven = manifest.synced.max(base.to).max(clean);
+        let source = Source { disk, directory: &journal, store: manifest.store, after: base.from, proven };
+        let corrupt = |reason| Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason };
+        let scan = scan::scan(&source, &mut |lsn, body| contents.replay(lsn, body).map_err(corrupt))?;
+        if let Some(damage) = scan.damage {
+            return Err(damage.into());
+        }
+        contents.finish().map_err(corrupt)?;
+        let queues = contents.queues.values().map(|queue| InspectedQueue {
+            project: queue.project().clone(),
+            name: queue.name().clone(),
+            messages: queue.totals().total,
+            claimed: queue.totals().claimed,
+            bytes: queue.totals().weight,
+        });
+        Ok(Self { queues: queues.collect(), last_lsn: scan.last_lsn, clean: manifest.clean.is_some() })
+    }
+
+    /// The queues, in the order in which they were made.
+    pub fn queues(&self) -> &[InspectedQueue] {
+        &self.queues
+    }
+
+    /// The number of the store's last change.
+    pub fn last_lsn(&self) -> u64 {
+        self.last_lsn
+    }
+
+    /// Whether the store was closed cleanly.
+    pub fn was_closed(&self) -> bool {
+        self.clean
+    }
+}
+
+impl InspectedQueue {
+    /// The queue's project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The queue's name.
+    pub fn name(&self) -> &QueueName {
+        &self.name
+    }
+
+    /// Its live messages.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// How many of them are claimed.
+    pub fn claimed(&self) -> u64 {
+        self.claimed
+    }
+
+    /// What they weigh: their bodies and 64 bytes each.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}

@@ -1,0 +1,123 @@
+//! What an operator asks first.
+
+use std::time::Duration;
+
+use crate::store::Store;
+
+/// Sizes, lag and health of a store at one instant.
+///
+/// ```
+/// # use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
+/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// let jobs = engine.queue(Project::none(), "jobs")?;
+/// jobs.create(Metadata::new())?;
+/// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
+/// let status = engine.status();
+/// assert_eq!((status.queues(), status.messages(), status.live_bytes()), (1, 1, 4 + 64));
+/// assert_eq!(status.unsynced(), 0); // the default is Durability::Sync
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    queues: u64,
+    messages: u64,
+    live_bytes: u64,
+    journal_bytes: u64,
+    journal_segments: usize,
+    appended_lsn: u64,
+    synced_lsn: u64,
+    checkpoint_lsn: u64,
+    base_lsn: u64,
+    waiting: usize,
+    clock_gap: Duration,
+    poisoned: Option<String>,
+    trees_fault: Option<String>,
+}
+
+impl Status {
+    pub(crate) fn of(store: &Store) -> Self {
+        // Housekeeping may hold its lock for seconds: its figures are then those of before.
+        let keeper = store.keeper.try_lock();
+        let kept = store.journal.kept();
+        Self {
+            queues: store.directory.read().names.len() as u64,
+            messages: store.messages(),
+            live_bytes: store.weight(),
+            journal_bytes: kept.iter().map(|kept| kept.bytes).sum(),
+            journal_segments: kept.len(),
+            appended_lsn: store.journal.appended(),
+            synced_lsn: store.journal.synced(),
+            checkpoint_lsn: keeper.as_ref().map_or(0, |keeper| keeper.checkpoint_lsn),
+            base_lsn: keeper.as_ref().and_then(|keeper| keeper.manifest.base).map_or(0, |base| base.from),
+            waiting: store.waiters.len(),
+            clock_gap: store.clock.gap(),
+            poisoned: store.journal.poisoned().map(|cause| cause.to_string()),
+            trees_fault: keeper.and_then(|keeper| keeper.trees_fault.clone()),
+        }
+    }
+
+    /// Queues in all projects.
+    pub fn queues(&self) -> u64 {
+        self.queues
+    }
+
+    /// Messages in all queues, those that have expired and were not yet collected included.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// What those messages weigh: their bodies and 64 bytes each.
+    pub fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
+    /// Bytes of the journal's segments on disk.
+    pub fn journal_bytes(&self) -> u64 {
+        self.journal_bytes
+    }
+
+    /// How many segments those are.
+    pub fn journal_segments(&self) -> usize {
+        self.journal_segments
+    }
+
+    /// The number of the last change.
+    pub fn appended_lsn(&self) -> u64 {
+        self.appended_lsn
+    }
+
+    /// Changes that a power cut could still take.
+    pub fn unsynced(&self) -> u64 {
+        self.appended_lsn.saturating_sub(self.synced_lsn)
+    }
+
+    /// The last change that the trees have for certain; 0 before the first checkpoint and while one runs.
+    pub fn checkpoint_lsn(&self) -> u64 {
+        self.checkpoint_lsn
+    }
+
+    /// From where a rebuild would replay the journal; 0 without a base and while one is written.
+    pub fn base_lsn(&self) -> u64 {
+        self.base_lsn
+    }
+
+    /// Calls of `claim_wait` that wait now.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// How far the engine's time is ahead of the wall clock, which is so after the wall clock was set back.
+    pub fn clock_gap(&self) -> Duration {
+        self.clock_gap
+    }
+
+    /// Why writes are refused, if they are.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
+    /// Why the last trees were given up, until a checkpoint has filled new ones.
+    pub fn trees_fault(&self) -> Option<&str> {
+        self.trees_fault.as_deref()
+    }
+}

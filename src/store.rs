@@ -1,0 +1,397 @@
+//! An open store: what every call goes through.
+//!
+//! A change is decided under its queue's lock, appended to the journal, applied, and then, with no lock held, waited for.
+//!
+//! Lock order: `directory`, then queues by ascending number, then the journal's. `timer`, `waiters`, `changed` and
+//! `deleted` are leaves: nothing is locked under them. `keeper` serialises housekeeping; it is held over disk writes, so
+//! no caller of the contract ever takes it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
+
+use crate::background::Signals;
+use crate::checkpoint::Keeper;
+use crate::clock::EngineClock;
+use crate::codec;
+use crate::config::{Config, Durability};
+use crate::error::{Error, Result};
+use crate::gc::Timer;
+use crate::journal::{Growth, Journal, Place, frame_buffer};
+use crate::model::{Limits, Project, QueueName};
+use crate::op::Op;
+use crate::random::Random;
+use crate::recovery::{Recovered, RecoveryReport};
+use crate::state::{Contents, Freed, Queue, Totals, first_of};
+use crate::trees::keys;
+use crate::wait::Waiters;
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) root: PathBuf,
+    pub(crate) place: Place,
+    pub(crate) clock: EngineClock,
+    pub(crate) random: Random,
+    pub(crate) limits: Limits,
+    pub(crate) checksums: bool,
+    pub(crate) journal: Journal,
+    pub(crate) directory: RwLock<Directory>,
+    pub(crate) timer: Timer,
+    pub(crate) waiters: Waiters,
+    pub(crate) keeper: Mutex<Keeper>,
+    pub(crate) signals: Signals,
+    pub(crate) report: RecoveryReport,
+    /// Queues the next checkpoint has something to write of.
+    changed: Mutex<Vec<Arc<Cell>>>,
+    /// What deleted queues held, to be freed in the background.
+    deleted: Mutex<Vec<Queue>>,
+    /// The highest time in the journal.
+    journaled_time: AtomicU64,
+    /// Live messages and what they weigh, over all queues.
+    messages: AtomicU64,
+    weight: AtomicU64,
+    closed: AtomicBool,
+}
+
+/// Which queues there are.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    /// By the key of project and name, so that a project's queues lie together in order.
+    pub(crate) names: BTreeMap<Vec<u8>, Arc<Cell>>,
+    pub(crate) next_number: u64,
+}
+
+/// A queue behind its lock.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) number: u64,
+    pub(crate) key: Vec<u8>,
+    state: Mutex<Queue>,
+    /// Whether it stands in `changed`.
+    changed: AtomicBool,
+    /// For when the timer is set; `u64::MAX` when it is not.
+    pub(crate) armed: AtomicU64,
+}
+
+impl Cell {
+    pub(crate) fn new(queue: Queue) -> Arc<Self> {
+        Arc::new(Self {
+            number: queue.number(),
+            key: keys::queue(queue.project(), queue.name()),
+            state: Mutex::new(queue),
+            changed: AtomicBool::new(false),
+            armed: AtomicU64::new(u64::MAX),
+        })
+    }
+
+    /// The queue as it is, not advanced: for housekeeping and for what time does not change.
+    pub(crate) fn peek(&self) -> MutexGuard<'_, Queue> {
+        self.state.lock()
+    }
+}
+
+impl Store {
+    pub(crate) fn new(config: &Config, root: PathBuf, recovered: Recovered, random: Random, signals: Signals) -> Self {
+        let Recovered { contents, manifest, place, start, trees, report } = recovered;
+        let Contents { queues, next_queue, time, .. } = contents;
+        let loaded = trees.is_some();
+        let names = queues.into_values().map(Cell::new).map(|cell| (cell.key.clone(), cell)).collect();
+        let next_number = next_queue.max(first_of(manifest.incarnation));
+        let store = Self {
+            root,
+            clock: EngineClock::new(config.clock.clone(), time),
+            random,
+            limits: config.limits.clone(),
+            checksums: config.checksums,
+            journal: Journal::new(place.clone(), start),
+            directory: RwLock::new(Directory { names, next_number }),
+            timer: Timer::default(),
+            waiters: Waiters::default(),
+            keeper: Mutex::new(Keeper::new(manifest, trees)),
+            signals,
+            report,
+            changed: Mutex::default(),
+            deleted: Mutex::default(),
+            journaled_time: AtomicU64::new(time),
+            messages: AtomicU64::new(0),
+            weight: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            place,
+        };
+        store.adopt_all(loaded);
+        store
+    }
+
+    /// Sets timers and totals for what recovery brought, and notes it as changed unless it came from the trees.
+    fn adopt_all(&self, loaded: bool) {
+        for cell in self.directory.read().names.values() {
+            let queue = cell.state.lock();
+            self.count(Totals::default(), queue.totals());
+            self.timer.arm(cell, queue.next_due());
+            drop(queue);
+            if !loaded {
+                self.note_changed(cell);
+            }
+        }
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.is_closed() { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Refuses calls from now on; true for the first to ask.
+    pub(crate) fn start_closing(&self) -> bool {
+        !self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn find(&self, project: &Project, name: &QueueName) -> Option<Arc<Cell>> {
+        self.directory.read().names.get(&keys::queue(project, name)).cloned()
+    }
+
+    /// Locks the queue of that name as it is now; `None` when there is none.
+    pub(crate) fn with_queue<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        call: impl FnOnce(Locked<'_>) -> Result<R>,
+    ) -> Result<Option<R>> {
+        self.check_open()?;
+        while let Some(cell) = self.find(project, name) {
+            // A queue deleted between finding and locking may have been made anew: look again.
+            if let Some(locked) = self.lock(&cell) {
+                return call(locked).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Locks a queue and advances it to now; `None` when it has been deleted.
+    pub(crate) fn lock<'a>(&'a self, cell: &'a Arc<Cell>) -> Option<Locked<'a>> {
+        let queue = cell.state.lock();
+        if queue.is_deleted() {
+            return None;
+        }
+        let (now, before) = (self.now(), queue.totals());
+        let mut locked = Locked { store: self, cell, queue, now, before };
+        let freed = locked.queue.advance(now);
+        self.record_freed(freed, now);
+        Some(locked)
+    }
+
+    /// Journals how far time had come when something was seen to be gone, so that it is gone after a restart too,
+    /// whatever the wall clock says then. A store that cannot write goes on reading.
+    pub(crate) fn record_freed(&self, freed: Freed, now: u64) {
+        if freed != Freed::default() && self.journaled_time.load(Ordering::Relaxed) < now {
+            let _ = self.record(Growth::Frees, now, &Op::Time, &mut []);
+        }
+    }
+
+    /// Appends `op` and applies it to `queues`; returns its LSN.
+    pub(crate) fn record(&self, growth: Growth, now: u64, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
+        let lsn = self.append(growth, now, op)?;
+        let bomb = PoisonOnPanic(self);
+        queues.iter_mut().for_each(|queue| queue.apply(lsn, now, op));
+        drop(bomb);
+        Ok(lsn)
+    }
+
+    /// Appends `op` and leaves applying it to the caller, who holds the locks.
+    pub(crate) fn append(&self, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
+        let mut frame = frame_buffer(BUFFER.take());
+        codec::encode_into(&EntryRef { time: now, op }, &mut frame)?;
+        let (lsn, frame) = self.journal.append(frame, growth)?;
+        if frame.capacity() <= KEPT_BUFFER_BYTES {
+            BUFFER.set(frame);
+        }
+        self.journaled_time.fetch_max(now, Ordering::Relaxed);
+        if self.journal.wants_spare() {
+            self.signals.journal();
+        }
+        Ok(lsn)
+    }
+
+    /// Waits until the change `lsn` is as durable as asked.
+    pub(crate) fn settle(&self, lsn: u64, durability: Durability) -> Result<()> {
+        match durability {
+            Durability::Sync => self.journal.settle(lsn),
+            Durability::Buffered => {
+                if self.journal.leave_unsynced() {
+                    self.signals.journal();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until everything a caller may have seen is as durable as asked: for calls that found nothing to do.
+    pub(crate) fn settle_seen(&self, durability: Durability) -> Result<()> {
+        match durability {
+            Durability::Sync => self.journal.settle(self.journal.appended()),
+            Durability::Buffered => Ok(()),
+        }
+    }
+
+    pub(crate) fn note_changed(&self, cell: &Arc<Cell>) {
+        if !cell.changed.swap(true, Ordering::AcqRel) {
+            self.changed.lock().push(cell.clone());
+        }
+    }
+
+    /// The queues changed since the last time this was asked.
+    pub(crate) fn take_changed(&self) -> Vec<Arc<Cell>> {
+        let cells = std::mem::take(&mut *self.changed.lock());
+        cells.iter().for_each(|cell| cell.changed.store(false, Ordering::Release));
+        cells
+    }
+
+    /// Leaves what a deleted queue held to the background.
+    pub(crate) fn bury(&self, remains: Queue) {
+        self.deleted.lock().push(remains);
+        self.signals.gc();
+    }
+
+    pub(crate) fn take_deleted(&self) -> Vec<Queue> {
+        std::mem::take(&mut *self.deleted.lock())
+    }
+
+    /// Advances a queue by a bounded number of steps; with whether more is due. `None` when it has been deleted.
+    pub(crate) fn collect_some(&self, cell: &Arc<Cell>, now: u64) -> Option<(Freed, bool)> {
+        let queue = cell.state.lock();
+        if queue.is_deleted() {
+            return None;
+        }
+        // Whatever happens, the queue is armed anew when it is unlocked.
+        cell.armed.store(u64::MAX, Ordering::Relaxed);
+        let before = queue.totals();
+        let mut locked = Locked { store: self, cell, queue, now, before };
+        let freed = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
+        let more = locked.queue.next_due().is_some_and(|due| due <= now);
+        Some((freed, more))
+    }
+
+    /// Takes a queue that was made with messages in it into the account.
+    pub(crate) fn adopt(&self, cell: &Arc<Cell>, totals: Totals) {
+        self.count(Totals::default(), totals);
+        self.timer.arm(cell, cell.peek().next_due());
+        self.note_changed(cell);
+    }
+
+    fn count(&self, before: Totals, after: Totals) {
+        // Wrapping: the difference is right whichever is larger.
+        self.messages.fetch_add(after.total.wrapping_sub(before.total), Ordering::Relaxed);
+        self.weight.fetch_add(after.weight.wrapping_sub(before.weight), Ordering::Relaxed);
+    }
+
+    /// Live messages, as far as their queues have been advanced.
+    pub(crate) fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// What the live messages weigh: their bodies and 64 B each.
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    /// Every queue, in the order in which they were made.
+    pub(crate) fn cells(&self) -> Vec<Arc<Cell>> {
+        let mut cells: Vec<_> = self.directory.read().names.values().cloned().collect();
+        cells.sort_unstable_by_key(|cell| cell.number);
+        cells
+    }
+}
+
+/// An [`Entry`] that borrows its operation.
+#[derive(serde::Serialize)]
+struct EntryRef<'a, 'b> {
+    time: u64,
+    op: &'a Op<'b>,
+}
+
+/// A queue under its lock, advanced to `now`.
+pub(crate) struct Locked<'a> {
+    store: &'a Store,
+    cell: &'a Arc<Cell>,
+    queue: MutexGuard<'a, Queue>,
+    now: u64,
+    before: Totals,
+}
+
+impl Locked<'_> {
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Goes on to a later now, which another queue locked with this one has.
+    pub(crate) fn advance_to(&mut self, now: u64) {
+        self.queue.advance(now);
+        self.now = now;
+    }
+
+    /// Journals `op` and applies it to this queue.
+    pub(crate) fn record(&mut self, growth: Growth, op: &Op<'_>) -> Result<u64> {
+        self.store.record(growth, self.now, op, &mut [&mut self.queue])
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Queue;
+
+    fn deref(&self) -> &Queue {
+        &self.queue
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let after = self.queue.totals();
+        if after != self.before {
+            self.store.count(self.before, after);
+        }
+        if self.queue.has_changes() {
+            self.store.note_changed(self.cell);
+        }
+        if self.store.timer.arm(self.cell, self.queue.next_due()) {
+            self.store.signals.gc();
+        }
+    }
+}
+
+/// A panic between append and the end of apply leaves journal and memory apart: nothing may be written any more.
+struct PoisonOnPanic<'a>(&'a Store);
+
+impl Drop for PoisonOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.journal.poison("a panic while a change was applied");
+        }
+    }
+}
+
+thread_local! {
+    /// The last frame's memory, for the next one.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+const KEPT_BUFFER_BYTES: usize = 1 << 20;
+/// Pages and claims collected while a queue is locked: some tens of microseconds.
+const COLLECTED_AT_ONCE: usize = 64;

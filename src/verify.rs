@@ -1,0 +1,133 @@
+//! Checking a running store against itself.
+
+use std::sync::Arc;
+
+use crate::checkpoint::Keeper;
+use crate::error::{Error, Result};
+use crate::state::{Page, Queue};
+use crate::store::Store;
+use crate::trees::records::{self, Digest, Record};
+use crate::trees::{Tree, Trees};
+
+/// What [`Engine::verify`](crate::Engine::verify) counted and found.
+///
+/// ```
+/// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+/// let verification = engine.verify()?;
+/// assert!(verification.is_sound());
+/// assert_eq!((verification.queues(), verification.messages()), (0, 0));
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verification {
+    queues: u64,
+    messages: u64,
+    records: u64,
+    findings: Vec<String>,
+}
+
+impl Verification {
+    pub(crate) fn of(store: &Store) -> Result<Self> {
+        store.check_open()?;
+        // No checkpoint meanwhile: what is not dirty in memory has to be in the trees as it is.
+        let keeper = store.keeper.lock();
+        let mut verification = Self::default();
+        for cell in store.cells() {
+            let stored = {
+                let Some(queue) = store.lock(&cell) else { continue };
+                verification.recount(&queue);
+                unchanged(&queue)
+            };
+            if let Some(trees) = &keeper.trees {
+                verification.compare(&*trees.trees, cell.number, &stored)?;
+            }
+        }
+        verification.check_digest(&keeper)?;
+        verification.check_totals(store);
+        Ok(verification)
+    }
+
+    fn recount(&mut self, queue: &Queue) {
+        self.queues = self.queues.saturating_add(1);
+        self.messages = self.messages.saturating_add(queue.totals().total);
+        for violation in queue.audit() {
+            let number = queue.number();
+            self.findings.push(format!("queue {number:#x}, invariant {}: {}", violation.invariant, violation.what));
+        }
+    }
+
+    fn compare(&mut self, trees: &dyn Trees, queue: u64, pages: &[Arc<Page>]) -> Result<()> {
+        for page in pages {
+            let records = records::page_bodies(queue, page).map(Ok).chain([records::page_states(queue, page)]);
+            for record in records {
+                let Record { tree, key, value } = record?;
+                self.records = self.records.saturating_add(1);
+                if trees.get(tree, &key)?.as_deref() != Some(&value) {
+                    let first = page.first();
+                    self.findings.push(format!("queue {queue:#x}: the trees differ from page {first:#x}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_digest(&mut self, keeper: &Keeper) -> Result<()> {
+        let Some(trees) = &keeper.trees else { return Ok(()) };
+        let mut digest = Digest::default();
+        for tree in Tree::ALL {
+            trees.trees.scan(tree, &mut |key, value| {
+                digest.add(tree, key, value);
+                records::open(tree, key, value).map(drop).map_err(|reason| Error::Trees { reason: reason.into() })
+            })?;
+        }
+        if digest != trees.digest {
+            self.findings.push("the trees differ from what was written to them".into());
+        }
+        Ok(())
+    }
+
+    /// The store's own sums can only be compared when nobody writes meanwhile.
+    fn check_totals(&mut self, store: &Store) {
+        let before = store.journal.appended();
+        let (mut messages, mut weight) = (0_u64, 0_u64);
+        for cell in store.cells() {
+            let totals = cell.peek().totals();
+            messages = messages.saturating_add(totals.total);
+            weight = weight.saturating_add(totals.weight);
+        }
+        let told = (store.messages(), store.weight());
+        if store.journal.appended() == before && told != (messages, weight) {
+            self.findings.push(format!("the store's totals are {told:?}, its queues' {:?}", (messages, weight)));
+        }
+    }
+
+    /// Whether everything agrees.
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// What does not agree, in words that name the invariant.
+    pub fn findings(&self) -> &[String] {
+        &self.findings
+    }
+
+    /// Queues recounted.
+    pub fn queues(&self) -> u64 {
+        self.queues
+    }
+
+    /// Live messages counted.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Records compared with the trees.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+}
+
+/// The pages that the trees must hold as they are.
+fn unchanged(queue: &Queue) -> Vec<Arc<Page>> {
+    queue.pages().values().filter(|page| page.stored && !page.dirty).cloned().collect()
+}

@@ -1,0 +1,138 @@
+//! Waiting for messages, without polling.
+//!
+//! 1. A waiter registers before it looks, so nothing that comes after its look is missed.
+//! 2. Whoever makes messages claimable wakes the waiters of that queue; what time makes claimable, a waiter sleeps for
+//!    itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    /// So that a post with nobody waiting costs one load.
+    count: AtomicUsize,
+    by_queue: Mutex<HashMap<Vec<u8>, Vec<Arc<Waiter>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiter {
+    woken: Mutex<bool>,
+    wake: Condvar,
+}
+
+/// A place among a queue's waiters; left when dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a> {
+    waiters: &'a Waiters,
+    key: Vec<u8>,
+    waiter: Arc<Waiter>,
+}
+
+impl Waiters {
+    pub(crate) fn register(&self, key: Vec<u8>) -> Waiting<'_> {
+        let waiter = Arc::new(Waiter::default());
+        self.by_queue.lock().entry(key.clone()).or_default().push(waiter.clone());
+        self.count.fetch_add(1, Ordering::SeqCst);
+        Waiting { waiters: self, key, waiter }
+    }
+
+    /// Wakes up to `most` of the queue's waiters that are not yet woken, those who came first first.
+    pub(crate) fn wake(&self, key: &[u8], most: usize) {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        if let Some(waiters) = self.by_queue.lock().get(key) {
+            waiters.iter().filter(|waiter| waiter.wake()).take(most).for_each(drop);
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.by_queue.lock().values().flatten().for_each(|waiter| {
+            waiter.wake();
+        });
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+}
+
+impl Waiter {
+    /// True if it was asleep.
+    fn wake(&self) -> bool {
+        let slept = !std::mem::replace(&mut *self.woken.lock(), true);
+        self.wake.notify_one();
+        slept
+    }
+}
+
+impl Waiting<'_> {
+    /// Sleeps until woken or `patience` is over; without patience, until woken.
+    pub(crate) fn sleep(&self, patience: Option<Duration>) {
+        let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+        let mut woken = self.waiter.woken.lock();
+        while !*woken {
+            match deadline {
+                None => self.waiter.wake.wait(&mut woken),
+                Some(deadline) => {
+                    if self.waiter.wake.wait_until(&mut woken, deadline).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        *woken = false;
+    }
+
+    /// Passes a wake-up on that this waiter can no longer use.
+    fn hand_on(&self) {
+        if *self.waiter.woken.lock() {
+            self.waiters.wake(&self.key, 1);
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        {
+            let mut by_queue = self.waiters.by_queue.lock();
+            if let Some(waiters) = by_queue.get_mut(&self.key) {
+                waiters.retain(|waiter| !Arc::ptr_eq(waiter, &self.waiter));
+                if waiters.is_empty() {
+                    by_queue.remove(&self.key);
+                }
+            }
+        }
+        self.waiters.count.fetch_sub(1, Ordering::SeqCst);
+        self.hand_on();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_up_before_the_sleep_is_not_lost() {
+        let waiters = Waiters::default();
+        let waiting = waiters.register(b"q".to_vec());
+        waiters.wake(b"q", 1);
+        waiting.sleep(None);
+    }
+
+    #[test]
+    fn one_wake_up_wakes_one_and_is_handed_on_by_a_waiter_that_leaves() {
+        let waiters = Waiters::default();
+        let (first, second) = (waiters.register(b"q".to_vec()), waiters.register(b"q".to_vec()));
+        waiters.wake(b"q", 1);
+        assert!(!*second.waiter.woken.lock());
+        drop(first);
+        second.sleep(None);
+        drop(second);
+        assert_eq!((waiters.len(), waiters.by_queue.lock().len()), (0, 0));
+    }
+}
