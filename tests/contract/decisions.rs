@@ -451,6 +451,7 @@ contract! {
         h.turn();
         assert_eq!(orders.get(id).unwrap().age(), secs(60));
         h.pass(39);
+        orders.say("a change, so that a killed engine knows how far time had come");
         h.turn();
         assert_eq!(orders.get(id).unwrap().age(), secs(99));
         h.pass(1);
