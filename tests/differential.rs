@@ -49,8 +49,8 @@ fn the_engine_answers_as_the_model_does() {
     match result {
         Ok(()) => println!("{} calls in {:?}, seed {seed}", done.get(), started.elapsed()),
         Err(TestError::Fail(reason, case)) => panic!(
-            "{reason}\n{case:#?}\nto run the same cases again: \
-             ZAQAR_SEED={seed} ZAQAR_OPS={total} cargo test --test differential"
+            "{reason}\n{}to run the same cases again: ZAQAR_SEED={seed} ZAQAR_OPS={total} cargo test --test differential",
+            case.text()
         ),
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     }
@@ -81,6 +81,14 @@ struct Case {
     checksums: bool,
     segment_bytes: u64,
     ops: Vec<Op>,
+}
+
+impl Case {
+    /// A call a line.
+    fn text(&self) -> String {
+        let head = format!("checksums: {}, segment_bytes: {}\n", self.checksums, self.segment_bytes);
+        self.ops.iter().enumerate().fold(head, |text, (number, op)| format!("{text}{number:4} {op:?}\n"))
+    }
 }
 
 /// A project and a name, by number.
