@@ -336,7 +336,7 @@ impl Queue {
             return;
         }
         let expires = time.saturating_add(op.ttl);
-        let lease = Lease { now: time, expires, grace: op.grace };
+        let lease = Lease { now: time, ttl: op.ttl, grace: op.grace };
         let mut left = 0_u32;
         self.change_each(&op.taken, |page, index| {
             page.claim(index, lsn, lease);
@@ -356,7 +356,7 @@ impl Queue {
         self.deadlines.insert((expires, Due::Claim(number)));
         (claim.ttl, claim.expires) = (ttl, expires);
         let sequences = claim.sequences.clone();
-        let lease = Lease { now: time, expires, grace };
+        let lease = Lease { now: time, ttl, grace };
         self.change_each(&sequences, |page, index| {
             if page.held_by(index, number) {
                 page.renew(index, lease);
