@@ -191,8 +191,7 @@ const METADATA: [&str; 9] = [
 const TOO_LONG: u64 = 300_000_000_000_000;
 
 fn case() -> impl Strategy<Value = Case> {
-    let len = CASE_OPS as usize;
-    let ops = prop::collection::vec(op(), len - 60..=len + 60);
+    let ops = prop::collection::vec(op(), 0..=2 * CASE_OPS as usize);
     (any::<bool>(), select(vec![4 << 10, 16 << 10, 256 << 10]), ops).prop_map(|(checksums, segment_bytes, ops)| Case {
         checksums,
         segment_bytes,
@@ -664,6 +663,7 @@ impl<'c> Pair<'c> {
         match op {
             Op::Advance(millis) => self.clock.advance(Duration::from_millis(*millis)),
             Op::Step(by) => {
+                self.pin_time()?;
                 let wall = self.clock.wall().as_millis().saturating_add_signed(*by);
                 self.clock.set_wall(Timestamp::from_millis(wall));
                 self.ahead = self.ahead.max(i128::from(wall) - self.monotonic());
@@ -680,12 +680,12 @@ impl<'c> Pair<'c> {
             }
             Op::Reopen => return self.reopen(),
             Op::Kill => {
-                self.pin_time()?;
+                self.pin_time_if_behind()?;
                 self.disk = self.disk.kill();
                 self.engine = open(self.case, &self.clock, &self.disk);
             }
             Op::PowerLoss(seed) => {
-                self.pin_time()?;
+                self.pin_time_if_behind()?;
                 self.disk = self.disk.power_loss(Keep::Random(*seed));
                 self.engine = open(self.case, &self.clock, &self.disk);
             }
@@ -719,16 +719,21 @@ impl<'c> Pair<'c> {
         i128::try_from(self.clock.monotonic().as_millis()).unwrap()
     }
 
-    /// A killed engine knows how far time had come from the wall clock or from its last change, whichever is later.
-    /// With the wall clock behind, it needs a change; the model, which is never killed, has none of that.
+    fn is_behind(&self) -> bool {
+        i128::from(self.clock.wall().as_millis()) < self.monotonic() + self.ahead
+    }
+
+    fn pin_time_if_behind(&self) -> Check {
+        if self.is_behind() { self.pin_time() } else { Ok(()) }
+    }
+
+    /// Has the engine write something down at the present time. The model looks at the clock in every call and is never
+    /// killed; the engine looks when it has to, and a killed one knows how far time had come from the wall clock or from
+    /// its last change, whichever is later.
     fn pin_time(&self) -> Check {
-        if i128::from(self.clock.wall().as_millis()) < self.monotonic() + self.ahead {
-            let (project, name) = (Project::named("elsewhere").unwrap(), QueueName::new("time").unwrap());
-            let pinned = self.engine.queues().create(&project, &name, &Metadata::new());
-            let pinned = pinned.and_then(|_| self.engine.queues().set_metadata(&project, &name, &Metadata::new()));
-            pinned.and_then(|()| self.engine.queues().delete(&project, &name)).map_err(|error| error.to_string())?;
-        }
-        Ok(())
+        let (project, name) = (Project::named("elsewhere").unwrap(), QueueName::new("time").unwrap());
+        let pinned = self.engine.queues().create(&project, &name, &Metadata::new());
+        pinned.and_then(|_| self.engine.queues().delete(&project, &name)).map_err(|error| error.to_string())
     }
 
     fn verify(&self) -> Check {
@@ -779,6 +784,7 @@ impl<'c> Pair<'c> {
                 then(self, engine, model).map_err(|difference| format!("{difference}\n{shown}"))
             }
             (Err(engine), Err(model)) => self.errors(&engine, &model),
+            (Ok(_), Err(model)) if late(&model) => Ok(()),
             (engine, model) => Err(format!("engine: {engine:?}\nmodel: {model:?}")),
         }
     }
@@ -788,6 +794,9 @@ impl<'c> Pair<'c> {
         let mut text = engine.to_string();
         for (engine, model) in &self.named {
             text = text.replace(engine, model);
+        }
+        if late(model) {
+            return Ok(());
         }
         equal((text, predicates(engine)), (model.to_string(), predicates(model)))
     }
@@ -911,4 +920,8 @@ fn same<T: PartialEq + Debug>(_: &mut Pair<'_>, engine: T, model: T) -> Check {
 #[allow(clippy::needless_pass_by_value, reason = "as the calls give them")]
 fn equal<T: PartialEq + Debug>(engine: T, model: T) -> Check {
     if engine == model { Ok(()) } else { Err(format!("engine {engine:?}, model {model:?}")) }
+}
+
+fn late(model: &Error) -> bool {
+    model.to_string().contains("after the year 9999")
 }
