@@ -375,7 +375,7 @@ impl Place {
         let mut rebuilt = 0;
         for kill_number in 0..dice.kills {
             let mut child = self.work(arguments).arg(file).stderr(Stdio::piped()).spawn().unwrap();
-            thread::sleep(Duration::from_micros(dice.roll(kill_number) % 150_000));
+            thread::sleep(Duration::from_micros(dice.roll(kill_number) % 250_000));
             kill(&mut child);
             let mut errors = String::new();
             child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
@@ -403,12 +403,15 @@ impl Place {
         lines.filter(|line| !ledger.contains(line.as_bytes())).collect()
     }
 
-    /// The bodies of the file's dead letters, in order.
+    /// The bodies of the file's dead letters, sorted.
     fn dead_letters(&self, file: &Path) -> Vec<Vec<u8>> {
         let engine = Engine::open(self.path("store")).unwrap();
         assert!(engine.verify().unwrap().is_sound());
         let dead = engine.queue(Project::named("work").unwrap(), format!("dead:{}", file.display())).unwrap();
-        dead.iter(MessageListOptions::new()).map(|message| message.unwrap().body().to_vec()).collect()
+        let letters = dead.iter(MessageListOptions::new()).map(|message| message.unwrap().body().to_vec());
+        let mut letters: Vec<Vec<u8>> = letters.collect();
+        letters.sort();
+        letters
     }
 }
 
