@@ -149,6 +149,13 @@ impl Store {
         if self.is_closed() { Err(Error::Closed) } else { Ok(()) }
     }
 
+    /// Checks what every call of the contract has to pass.
+    pub(crate) fn check_call(&self, project: &Project, name: &QueueName) -> Result<()> {
+        self.check_open()?;
+        self.limits.check_project(project)?;
+        self.limits.check_queue_name(name)
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -169,7 +176,7 @@ impl Store {
         name: &QueueName,
         call: impl FnOnce(Locked<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
-        self.check_open()?;
+        self.check_call(project, name)?;
         while let Some(cell) = self.find(project, name) {
             // A queue deleted between finding and locking may have been made anew: look again.
             if let Some(locked) = self.lock(&cell) {

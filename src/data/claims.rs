@@ -37,12 +37,13 @@ impl Claims for Engine {
 
     fn update(&self, project: &Project, queue: &QueueName, id: &ClaimId, options: &ClaimOptions) -> Result<()> {
         let store = self.store();
-        store.limits.check_claim(options)?;
+        // A claim that is not there is told before times that are wrong (contract 7.3).
         let lsn = store.with_queue(project, queue, |mut queue| {
-            check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             if queue.claims().number(id.as_bytes()).is_none() {
                 return Ok(None);
             }
+            store.limits.check_claim(&options.clone().limit(1))?;
+            check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             let (ttl, grace) = (millis(options.ttl), millis(options.grace));
             let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace };
             queue.record(Growth::Frees, &op).map(Some)

@@ -28,7 +28,9 @@ use super::Place;
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
 pub(crate) const FORMAT: u32 = 1;
 const MAGIC: &[u8; 8] = b"zaqarlog";
-const ZEROS: usize = 1 << 20;
+/// Zeros written at a time. A larger write makes the page cache keep the file in larger units, and ext4 walks all of a
+/// unit's blocks at every small write into it: at 1 MiB an append took 6 µs instead of 1 µs.
+const ZEROS: usize = 4 << 10;
 
 /// What a segment's frames are bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

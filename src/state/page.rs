@@ -405,14 +405,14 @@ impl Page {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lease {
     pub(crate) now: u64,
-    pub(crate) expires: u64,
+    pub(crate) ttl: u64,
     pub(crate) grace: u64,
 }
 
 impl Lease {
     fn extend(self, slot: &mut Slot) {
-        if slot.expires < self.expires {
-            slot.ttl = slot.ttl.saturating_add(self.grace);
+        if slot.expires < self.now.saturating_add(self.ttl) {
+            slot.ttl = self.ttl.saturating_add(self.grace);
             let latest = crate::model::Timestamp::MAX.as_millis();
             slot.expires = self.now.saturating_add(slot.ttl).min(latest);
         }
@@ -474,7 +474,7 @@ mod tests {
     #[test]
     fn compacting_keeps_what_is_alive_and_only_that() {
         let mut page = page_of(40);
-        page.claim(5, 77, Lease { now: 100, expires: 150, grace: 10 });
+        page.claim(5, 77, Lease { now: 100, ttl: 50, grace: 10 });
         (0..40).filter(|i| i % 8 != 5).for_each(|i| {
             page.remove(i);
         });
@@ -494,7 +494,7 @@ mod tests {
     fn a_record_brings_the_live_messages_back() {
         let mut page = page_of(10);
         page.push(70, &Arrival { ready_at: 150, checksum: Some([9; 16]), ..arrival(b"late") });
-        page.claim(2, 77, Lease { now: 100, expires: 150, grace: 10 });
+        page.claim(2, 77, Lease { now: 100, ttl: 50, grace: 10 });
         page.remove(0);
         let back = Page::from_record(50, page.record(), page.bodies().to_vec()).unwrap();
         assert_eq!(back.record(), page.record());

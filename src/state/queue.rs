@@ -336,7 +336,7 @@ impl Queue {
             return;
         }
         let expires = time.saturating_add(op.ttl);
-        let lease = Lease { now: time, expires, grace: op.grace };
+        let lease = Lease { now: time, ttl: op.ttl, grace: op.grace };
         let mut left = 0_u32;
         self.change_each(&op.taken, |page, index| {
             page.claim(index, lsn, lease);
@@ -356,7 +356,7 @@ impl Queue {
         self.deadlines.insert((expires, Due::Claim(number)));
         (claim.ttl, claim.expires) = (ttl, expires);
         let sequences = claim.sequences.clone();
-        let lease = Lease { now: time, expires, grace };
+        let lease = Lease { now: time, ttl, grace };
         self.change_each(&sequences, |page, index| {
             if page.held_by(index, number) {
                 page.renew(index, lease);
@@ -484,6 +484,22 @@ impl Queue {
         empty.deleted = true;
         empty.changes.record = false;
         std::mem::replace(self, empty)
+    }
+
+    /// As [`Self::settle`], for what could be read of a damaged base.
+    pub(crate) fn mend(&mut self) {
+        let firsts: Vec<u64> = self.pages.keys().copied().collect();
+        for first in firsts {
+            let claims = &self.claims;
+            let Some(page) = self.pages.get(&first) else { continue };
+            let orphan = |index: &usize| page.slot(*index).is_some_and(|slot| claims.get(slot.hold).is_none());
+            let orphans: Vec<usize> = bits(page.claimed()).filter(orphan).collect();
+            let last = bits(page.live()).last().map_or(first, |index| page.sequence(index));
+            self.next = self.next.max(last.saturating_add(1));
+            self.change(first, |page| orphans.into_iter().for_each(|index| page.release(index)));
+        }
+        // Cannot fail any more: no message is above `next` or under a claim that is not there.
+        let _ = self.settle();
     }
 
     /// Hands the changes since the last checkpoint over.
