@@ -109,6 +109,7 @@ fn spawn(name: &str, store: &Arc<Store>, work: impl FnOnce(&Store) + Send + 'sta
 
 fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
     let mut sync_at: Option<Instant> = None;
+    let mut prepare_from = Instant::now();
     while !store.is_closed() {
         if !wait(signals, sync_at) {
             return;
@@ -116,9 +117,14 @@ fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
         if store.is_closed() {
             return;
         }
-        // Space that is short is told to the callers whose changes need it.
-        let _ = store.journal.prepare_spare();
         let now = Instant::now();
+        if store.journal.wants_spare() && prepare_from <= now {
+            // Space that is short is told to the callers whose changes need it; here it is only not asked for all the time.
+            if store.journal.prepare_spare().is_err() {
+                prepare_from = now.checked_add(interval).unwrap_or(now);
+            }
+            store.signals.keeper();
+        }
         if sync_at.is_some_and(|at| at <= now) {
             sync_at = None;
             // A failed sync has poisoned the journal; there is nobody here to tell.

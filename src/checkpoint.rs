@@ -230,7 +230,14 @@ impl Store {
     }
 
     /// Brings everything into the trees and marks the store clean. Calls have been refused and threads stopped before.
-    pub(crate) fn close_cleanly(&self) -> Result<()> {
+    /// Whatever happens, the trees are closed.
+    pub(crate) fn close(&self) -> Result<()> {
+        let closed = self.close_cleanly();
+        self.keeper.lock().trees = None;
+        closed
+    }
+
+    fn close_cleanly(&self) -> Result<()> {
         let time = self.now();
         let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);
         self.journal.seal();

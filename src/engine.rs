@@ -290,7 +290,7 @@ impl Opened {
         }
         self.store.waiters.wake_all();
         threads.stop(&self.store);
-        let closed = self.store.close_cleanly();
+        let closed = self.store.close();
         *self.lock.lock() = None;
         closed
     }

@@ -1,4 +1,46 @@
-//! zaqar-sled: an embedded storage engine for message queues.
+//! A storage engine for message queues, embedded in your process: queues, messages with a time to live and a delay, and
+//! claims, which lease messages to a worker, on one directory that survives `kill -9` and power loss. It implements the
+//! storage-driver contract of OpenStack Zaqar.
+//!
+//! ```
+//! use std::time::Duration;
+//! use zaqar_sled::{ClaimOptions, ClientId, Engine, Metadata, NewMessage, Project};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("data");
+//! let engine = Engine::open(path)?;
+//! let orders = engine.queue(Project::named("shop")?, "orders")?;
+//! orders.create(Metadata::new())?;
+//! orders.post(ClientId::random(), &[NewMessage::new("42"), NewMessage::new("43").delay(Duration::from_secs(60))])?;
+//! while let Some(claim) = orders.claim(ClaimOptions::new().ttl(Duration::from_secs(30)).limit(10))? {
+//!     for message in claim.messages() {
+//!         println!("working on {:?}", message.body());
+//!         claim.delete(message)?;
+//!     }
+//! }
+//! assert_eq!(orders.stats()?.total(), 1); // the delayed one
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`Engine`] opens a store; [`Config`] says how, [`Durability`] what an acknowledged call survives.
+//! - [`Queue`] and [`Claim`] are handles, for callers who work with one queue at a time.
+//! - [`Queues`], [`Messages`], [`Claims`] are the contract, method by method, as object-safe traits;
+//!   [`DataDriver`] gathers them. [`ReferenceModel`] implements them too, in memory and as simply as possible.
+//! - [`Error`] is the one error type; ask it with its predicates.
+//! - [`ManualClock`] and [`SimulatedDisk`] let you test your own timeouts and crashes without sleeping or a disk.
+//! - [`docs::design`] tells how it works inside, [`docs::format`] what it writes.
+//!
+//! # What is promised
+//!
+//! An acknowledged call is kept; every call lands whole or not at all; a message has at most one holder; order is that of the
+//! posts; what is gone stays gone; expiry and statistics are exact. The promises are numbered in [`docs::design`].
+//!
+//! # Threads
+//!
+//! Everything is `Send + Sync`; handles are cheap to clone. Calls on different queues go on side by side up to the journal;
+//! calls at [`Durability::Sync`] share their syncs, so more callers wait no longer.
 #![forbid(unsafe_code)]
 
 mod background;
@@ -10,6 +52,7 @@ mod config;
 mod contract;
 mod data;
 pub mod disk;
+pub mod docs;
 mod engine;
 mod error;
 mod gc;
@@ -35,7 +78,7 @@ pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use handle::{Claim, Queue};
-pub use inspect::Inspection;
+pub use inspect::{InspectedQueue, Inspection};
 pub use model::{
     Body, Capabilities, Capability, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId, GcReport, Health, Limits,
     Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, NewMessage,

@@ -23,7 +23,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::journal::scan::{self, Damage, Scan, Source};
 use crate::journal::segment::{SEGMENT_HEADER_BYTES, Segment};
-use crate::journal::{Kept, Place, Start, frame, frame_buffer};
+use crate::journal::{Kept, Place, Start, frame, frame_buffer, segment};
 use crate::manifest::{self, BaseMark, Manifest};
 use crate::random::Random;
 use crate::state::{Contents, Snapshot, incarnation_of};
@@ -151,16 +151,19 @@ fn parse_trees_name(name: &str) -> Option<u64> {
 pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<Recovered> {
     let started = Instant::now();
     let disk = &*config.disk;
-    let mut recovered = match Manifest::load(disk, root) {
-        Ok(Some(manifest)) => Recovery { config, root, manifest }.run()?,
-        Ok(None) => create(config, root, random)?,
+    let opened = match Manifest::load(disk, root) {
+        Ok(Some(manifest)) => Recovery { config, root, manifest }.run(),
+        Ok(None) => create(config, root, random),
+        Err(error) => Err(error),
+    };
+    let mut recovered = match opened {
         Err(error) if error.is_corrupt() && config.salvage => {
             let manifest = guess_manifest(disk, root, &error)?;
             let mut recovered = Recovery { config, root, manifest }.run()?;
             recovered.report.notes.push(format!("the manifest was made anew: {error}"));
             recovered
         }
-        Err(error) => return Err(error),
+        opened => opened?,
     };
     recovered.report.took = started.elapsed();
     Ok(recovered)
@@ -192,9 +195,14 @@ fn refuse_orphans(disk: &dyn Disk, root: &Path) -> Result<()> {
     let names = disk.list(root).map_err(|e| Error::io("listing the store", e))?;
     let kept = names.iter().any(|name| base::parse_file_name(name).is_some() || parse_trees_name(name).is_some());
     let journal = disk.list(&root.join(JOURNAL)).unwrap_or_default();
+    let segments = journal.iter().filter_map(|name| segment::parse_file_name(name));
     // Creation starts one segment, and writes no frame before the manifest is there.
-    let used =
-        journal.iter().filter_map(|name| crate::journal::segment::parse_file_name(name)).any(|number| number > 1);
+    let mut used = false;
+    for number in segments {
+        let path = root.join(JOURNAL).join(segment::file_name(number));
+        let bytes = crate::disk::read_all(disk, &path).map_err(|e| Error::io("reading the journal", e))?;
+        used |= number > 1 || scan::holds_frames(&bytes, number);
+    }
     if kept || used {
         let reason = "the manifest is missing, but not the store".into();
         return Err(Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason });
@@ -218,14 +226,22 @@ fn guess_manifest(disk: &dyn Disk, root: &Path, error: &Error) -> Result<Manifes
 fn first_store_id(disk: &dyn Disk, root: &Path) -> Result<Option<[u8; 16]>> {
     let journal = root.join(JOURNAL);
     let names = disk.list(&journal).map_err(|e| Error::io("listing the journal", e))?;
-    for name in names.iter().filter(|name| crate::journal::segment::parse_file_name(name).is_some()) {
+    for name in names.iter().filter(|name| segment::parse_file_name(name).is_some()) {
         let bytes =
             crate::disk::read_all(disk, &journal.join(name)).map_err(|e| Error::io("reading the journal", e))?;
-        if let Some(store) = crate::journal::segment::store_of(&bytes) {
+        if let Some(store) = segment::store_of(&bytes) {
             return Ok(Some(store));
         }
     }
     Ok(None)
+}
+
+/// What base and journal are read for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Load,
+    /// Only to know that they could be loaded.
+    Check,
 }
 
 struct Recovery<'a> {
@@ -286,7 +302,7 @@ impl Recovery<'_> {
     /// Goes on from the trees; base and journal are read only to know that they could be.
     fn trust_trees(mut self, contents: Contents, trees: Digested, mut notes: Vec<String>) -> Result<Recovered> {
         let lsn = self.manifest.clean.map_or(0, |clean| clean.lsn);
-        let mut rebuilt = self.read_base_and_journal()?;
+        let mut rebuilt = self.read_base_and_journal(Use::Check)?;
         if rebuilt.scan.last_lsn != lsn && rebuilt.damage.is_none() {
             let (file, reason) = (self.root.join(JOURNAL), "the journal ends elsewhere than the trees".into());
             rebuilt.damage = Some(Damage { file, offset: 0, reason });
@@ -303,7 +319,7 @@ impl Recovery<'_> {
     }
 
     fn rebuild(mut self, mut notes: Vec<String>) -> Result<Recovered> {
-        let mut rebuilt = self.read_base_and_journal()?;
+        let mut rebuilt = self.read_base_and_journal(Use::Load)?;
         let mut report = RecoveryReport {
             last_lsn: rebuilt.scan.last_lsn,
             replayed: rebuilt.replayed,
@@ -327,20 +343,25 @@ impl Recovery<'_> {
         self.rebase(rebuilt.contents, &rebuilt.scan, rebuilt.scan.last_lsn, None, report)
     }
 
-    /// Loads the base and replays the journal over it. Damage is in the result; only failures are errors.
-    fn read_base_and_journal(&self) -> Result<Rebuilt> {
+    /// Reads the base and the journal behind it. Damage is in the result; only failures are errors.
+    fn read_base_and_journal(&self, purpose: Use) -> Result<Rebuilt> {
         let mut contents = Contents::default();
         let mut damage = None;
         if let Some(mark) = self.manifest.base {
-            match read_base(self.disk(), self.root, self.manifest.store, mark, &mut contents) {
+            let read = match purpose {
+                Use::Load => read_base(self.disk(), self.root, self.manifest.store, mark, &mut contents),
+                Use::Check => check_base(self.disk(), self.root, self.manifest.store, mark),
+            };
+            match read {
                 Ok(()) => {}
                 Err(base::Fault::Failed(error)) => return Err(error),
                 Err(base::Fault::Damaged(found)) => {
-                    contents = Contents::default();
+                    contents.mend();
                     damage = Some(found);
                 }
             }
         }
+        let replaying = purpose == Use::Load && (damage.is_none() || self.config.salvage);
         let base = self.manifest.base.unwrap_or(BaseMark { number: 0, from: 0, to: 0 });
         let clean = self.manifest.clean.map_or(0, |clean| clean.lsn);
         let (journal, store) = (self.root.join(JOURNAL), self.manifest.store);
@@ -348,14 +369,14 @@ impl Recovery<'_> {
         let source = Source { disk: self.disk(), directory: &journal, store, after: base.from, proven };
         let (mut replayed, mut broken) = (0_u64, None);
         let scan = scan::scan(&source, &mut |lsn, body| {
-            if broken.is_none() && damage.is_none() {
+            if broken.is_none() && replaying {
                 broken = contents.replay(lsn, body).err().map(|reason| (lsn, reason));
                 replayed = replayed.saturating_add(1);
             }
             Ok(())
         })?;
         let broken = broken.map(|(lsn, reason)| format!("LSN {lsn}: {reason}"));
-        let unfinished = if damage.is_none() && broken.is_none() { contents.finish().err() } else { None };
+        let unfinished = contents.finish().err();
         let wrong = broken.or(unfinished).map(|reason| Damage { file: journal.clone(), offset: 0, reason });
         let damage = damage.or_else(|| scan.damage.clone()).or(wrong);
         Ok(Rebuilt { contents, scan, replayed, damage })
@@ -436,7 +457,7 @@ impl Recovery<'_> {
     fn move_aside(&self, base: Option<BaseMark>, scan: &Scan) -> Result<Vec<PathBuf>> {
         let aside = self.root.join(format!("damaged-{:06x}", self.manifest.incarnation));
         let numbers = scan.kept.iter().map(|kept| kept.number).chain(scan.unused.iter().copied());
-        let segments = numbers.map(|number| self.root.join(JOURNAL).join(crate::journal::segment::file_name(number)));
+        let segments = numbers.map(|number| self.root.join(JOURNAL).join(segment::file_name(number)));
         let files = base.map(|mark| base::path(self.root, mark.number)).into_iter().chain(segments);
         let mut moved = Vec::new();
         let disk = self.disk();
@@ -493,6 +514,11 @@ pub(crate) fn read_base(
     contents.time = contents.time.max(tail.time);
     contents.next_queue = contents.next_queue.max(tail.next_queue);
     contents.settle().map_err(damaged)
+}
+
+fn check_base(disk: &dyn Disk, root: &Path, store: [u8; 16], mark: BaseMark) -> Result<(), base::Fault> {
+    let path = base::path(root, mark.number);
+    base::read(disk, &path, store, mark.number, &mut |_, _, _| Ok(())).map(drop)
 }
 
 /// Loads every record of `trees`; returns the digest over them.

@@ -146,7 +146,7 @@ impl Journal {
             return Err(Error::Closed);
         }
         if growth == Growth::Grows {
-            self.keep_reserve(&mut tail)?;
+            self.keep_reserve(&mut tail, bytes)?;
         }
         if tail.offset.saturating_add(bytes) > tail.active.capacity() {
             self.rotate(&mut tail, bytes)?;
@@ -170,9 +170,11 @@ impl Journal {
         }
     }
 
-    /// Makes sure that a prepared segment stands behind the active one.
-    fn keep_reserve(&self, tail: &mut Tail) -> Result<()> {
-        if tail.spare.is_none() {
+    /// Makes sure that a segment stands ready behind the active one once that is half full: until then the background has
+    /// time to write one out, and half a segment is held back for changes that free space.
+    fn keep_reserve(&self, tail: &mut Tail, bytes: u64) -> Result<()> {
+        let filled = tail.offset.saturating_add(bytes);
+        if tail.spare.is_none() && filled > tail.active.capacity() / 2 {
             let spare = Segment::reserve(&self.place, tail.next_number, self.place.segment_bytes)?;
             self.adopt_spare(tail, spare);
             tail.directory_unsynced = true;
@@ -189,9 +191,14 @@ impl Journal {
     /// Goes on to the next segment, large enough for a frame of `bytes`.
     fn rotate(&self, tail: &mut Tail, bytes: u64) -> Result<()> {
         let needed = SEGMENT_HEADER_BYTES.saturating_add(bytes);
-        let next = match tail.spare.take_if(|spare| spare.capacity() >= needed) {
-            Some(spare) => spare,
-            None => {
+        let next = match tail.spare.take() {
+            Some(spare) if spare.capacity() >= needed => spare,
+            small => {
+                // Segments are used in the order of their numbers, so a spare that is too small cannot be kept for later.
+                if let Some(small) = small {
+                    let removed = self.place.disk.remove_file(&self.place.path(small.number()));
+                    removed.map_err(|e| Error::io("removing a spare segment", e))?;
+                }
                 let size = needed.max(self.place.segment_bytes);
                 let made = Arc::new(Segment::reserve(&self.place, tail.next_number, size)?);
                 tail.next_number = tail.next_number.saturating_add(1);

@@ -204,16 +204,27 @@ fn note(scan: &mut Scan, frame: &Frame<'_>) {
     scan.incarnation = scan.incarnation.max(frame.stamp.incarnation);
 }
 
+/// Whether a segment's bytes begin with a header of number `number` and a frame, whatever the store.
+pub(crate) fn holds_frames(bytes: &[u8], number: u64) -> bool {
+    let Some(store) = segment::store_of(bytes) else { return false };
+    let frames = bytes.get(usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64)..).unwrap_or_default();
+    frame::parse(frames, SegmentId { store, number }).is_some()
+}
+
 /// Looks behind the stop for frames that prove how far the journal had been synced.
 fn gather_evidence(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
     let Some(stop) = stop else { return Ok(()) };
+    // No more frames can follow than fit, which tells most stray bytes from a frame without a checksum over what they
+    // would claim as its body.
+    let bytes: u64 = started.iter().skip(stop.index).map(|found| found.bytes).sum();
+    let highest = scan.last_lsn.saturating_add(bytes / HEADER_BYTES as u64).saturating_add(1);
     for (index, found) in started.iter().enumerate().skip(stop.index) {
         let id = SegmentId { store: source.store, number: found.number };
         let bytes = read_segment(source, found)?;
         let mut at = if index == stop.index { stop.offset } else { 0 };
         at = at.max(usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64));
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > HEADER_BYTES) {
-            let plausible = frame::peek_lsn(rest).is_some_and(|lsn| lsn > scan.last_lsn);
+            let plausible = frame::peek_lsn(rest).is_some_and(|lsn| lsn > scan.last_lsn && lsn <= highest);
             match if plausible { frame::parse(rest, id) } else { None } {
                 Some(frame) => {
                     note(scan, &frame);

@@ -141,6 +141,11 @@ impl Contents {
         Ok(self.queues.values_mut().try_for_each(Queue::settle)?)
     }
 
+    /// Makes sense of what could be read of a damaged base: messages without their claim are free.
+    pub(crate) fn mend(&mut self) {
+        self.queues.values_mut().for_each(Queue::mend);
+    }
+
     /// Applies a journaled operation where it is not yet contained.
     pub(crate) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<(), String> {
         let entry: Entry<'_> = codec::decode(body)?;

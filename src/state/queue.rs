@@ -486,6 +486,22 @@ impl Queue {
         std::mem::replace(self, empty)
     }
 
+    /// As [`Self::settle`], for what could be read of a damaged base.
+    pub(crate) fn mend(&mut self) {
+        let firsts: Vec<u64> = self.pages.keys().copied().collect();
+        for first in firsts {
+            let claims = &self.claims;
+            let Some(page) = self.pages.get(&first) else { continue };
+            let orphan = |index: &usize| page.slot(*index).is_some_and(|slot| claims.get(slot.hold).is_none());
+            let orphans: Vec<usize> = bits(page.claimed()).filter(orphan).collect();
+            let last = bits(page.live()).last().map_or(first, |index| page.sequence(index));
+            self.next = self.next.max(last.saturating_add(1));
+            self.change(first, |page| orphans.into_iter().for_each(|index| page.release(index)));
+        }
+        // Cannot fail any more: no message is above `next` or under a claim that is not there.
+        let _ = self.settle();
+    }
+
     /// Hands the changes since the last checkpoint over.
     pub(crate) fn take_changes(&mut self) -> Changes {
         std::mem::take(&mut self.changes)
