@@ -1,4 +1,4 @@
-//! Post 10, claim 10, delete those 10, over a queue in which others wait.
+//! Post 10, claim 10, delete those 10, over a queue in which 100 000 others wait.
 
 use std::sync::Barrier;
 use std::thread;
@@ -31,7 +31,7 @@ fn buffered(rounds: Rounds, table: &mut Table) -> Result<()> {
         |time| rate(time, 10, || frames(10).into_iter().try_for_each(|bytes| bare.write(bytes))),
     )?;
     table.add(Row {
-        name: "cycle of 10 over 100k, Buffered",
+        name: "cycle, Buffered",
         unit: Unit::MessagesASecond,
         beside: "three pwrites",
         pairs,
@@ -40,43 +40,41 @@ fn buffered(rounds: Rounds, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
+/// All thread counts take turns in every round, so that the last row compares neighbours.
 fn synced(rounds: Rounds, table: &mut Table) -> Result<()> {
     let store = Store::new(Durability::Sync)?;
     let queue = store.queue("cycles", WAITING)?;
     let mut bare = Bare::written_out(store.folder.path())?;
-    let mut of_one = Vec::new();
-    let (unit, shared) = (Unit::MessagesASecond, "its frames in one pwrite, three times with fdatasync");
-    for (name, threads, beside) in [
-        ("cycle of 10 over 100k, Sync, 1 thread", 1, "three pwrites, each with fdatasync"),
-        ("cycle of 10 over 100k, Sync, 8 threads", 8, shared),
-        ("cycle of 10 over 100k, Sync, 32 threads", 32, shared),
-    ] {
-        let measured = |time| {
-            let reached = together(threads, time, &queue, store.client)?;
+    let mut of = THREADS.map(|_| Pairs::default());
+    for _ in 0..rounds.count {
+        for (threads, pairs) in THREADS.into_iter().zip(&mut of) {
+            pairs.measured.push(together(threads, rounds.measured, &queue, store.client)?);
             store.rest()?;
-            Ok(reached)
-        };
-        // What perfect sharing would reach: one sync for what every thread has just written.
-        let reference = |time| {
-            rate(time, 10 * threads, || {
-                frames(10).into_iter().try_for_each(|bytes| {
-                    bare.write(bytes * usize::try_from(threads)?)?;
-                    bare.sync()
-                })
-            })
-        };
-        let pairs = rounds.alternate(measured, reference)?;
-        let many = pairs.measured.clone();
-        table.add(Row { name, unit, beside, pairs, target: None });
-        if threads == 1 {
-            of_one = many;
-        } else if threads == 32 {
-            let pairs = Pairs { measured: many, reference: std::mem::take(&mut of_one) };
-            let (name, beside) = ("32 threads, Sync, over one", "1 thread, Sync");
-            table.add(Row { name, unit, beside, pairs, target: Some(Target::Ratio(6.0)) });
+            pairs.reference.push(shared(&mut bare, threads, rounds.reference)?);
         }
     }
+    let [one, _, many] = &of;
+    let scaling = Pairs { measured: many.measured.clone(), reference: one.measured.clone() };
+    let unit = Unit::MessagesASecond;
+    let beside = "the frames of as many threads in one pwrite, with fdatasync, three times";
+    let names = ["cycle, Sync, 1 thread", "cycle, Sync, 8 threads", "cycle, Sync, 32 threads"];
+    for (name, pairs) in names.into_iter().zip(of) {
+        table.add(Row { name, unit, beside, pairs, target: None });
+    }
+    let (name, beside, target) = ("cycle, Sync, 32 threads", "1 thread", Some(Target::Ratio(6.0)));
+    table.add(Row { name, unit, beside, pairs: scaling, target });
     Ok(())
+}
+
+/// What perfect sharing would reach: one sync for what every thread has just written.
+fn shared(bare: &mut Bare, threads: u32, time: Duration) -> Result<f64> {
+    let frames = frames(10);
+    rate(time, 10 * threads, || {
+        frames.into_iter().try_for_each(|bytes| {
+            bare.write(bytes * usize::try_from(threads)?)?;
+            bare.sync()
+        })
+    })
 }
 
 /// Messages a second through so many threads.
@@ -122,3 +120,4 @@ fn frames(messages: usize) -> [usize; 3] {
 }
 
 const WAITING: u64 = 100_000;
+const THREADS: [u32; 3] = [1, 8, 32];
