@@ -64,6 +64,7 @@ mod model;
 mod op;
 mod random;
 mod recovery;
+mod reference;
 mod state;
 mod status;
 mod store;
@@ -86,5 +87,6 @@ pub use model::{
     Timestamp,
 };
 pub use recovery::{RecoveryReport, RecoverySource};
+pub use reference::ReferenceModel;
 pub use status::Status;
 pub use verify::Verification;

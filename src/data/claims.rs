@@ -49,7 +49,7 @@ impl Claims for Engine {
             queue.record(Growth::Frees, &op).map(Some)
         })?;
         let lsn = lsn.flatten().ok_or_else(|| missing(project, queue, *id))?;
-        store.waiters.wake(&keys::queue(project, queue), usize::MAX);
+        store.wake(project, queue, usize::MAX);
         store.settle(lsn, self.durability())
     }
 
@@ -63,7 +63,7 @@ impl Claims for Engine {
             queue.record(Growth::Frees, &op).map(Some)
         })?;
         if lsn.flatten().is_some() {
-            store.waiters.wake(&keys::queue(project, queue), usize::MAX);
+            store.wake(project, queue, usize::MAX);
         }
         self.settle_change(lsn.flatten())
     }
@@ -89,6 +89,7 @@ impl Engine {
     ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
         let store = self.store();
         store.limits.check_claim(options)?;
+        check_times(Timestamp::from_millis(store.now()), "ttl", &[options.ttl, options.grace])?;
         let claimed = store.with_queue(project, queue, |mut queue| {
             check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             let decision = decide(&queue, options.limit);
@@ -207,12 +208,12 @@ fn lock_both<'a>(
 }
 
 /// The messages at `moved`, as they arrive at the dead-letter queue.
-fn dead_letters<'a>(
+fn dead_letters(
     store: &Store,
     queue: &state::Queue,
     moved: &Sequences,
     target: Option<&Locked<'_>>,
-    create: Option<NewQueue<'a>>,
+    create: Option<NewQueue<'_>>,
     now: u64,
 ) -> Result<DeadLetters<'static>> {
     let new_ttl = queue.description().settings.dead_letter_ttl.filter(|ttl| *ttl > 0);

@@ -95,6 +95,7 @@ pub(crate) enum Hold {
 pub(crate) struct Fallen {
     pub(crate) expired: u128,
     pub(crate) expired_claimed: u128,
+    pub(crate) delays_ended: u128,
 }
 
 impl Page {
@@ -113,6 +114,16 @@ impl Page {
             bodies_stored: false,
             stored: false,
         }
+    }
+
+    /// A page to follow `full`, with room for as much.
+    pub(crate) fn following(full: &Self, first: u64) -> Self {
+        let mut page = Self::new(first);
+        if full.slots.len() > 1 {
+            page.slots.reserve_exact(full.slots.len());
+            page.bodies = Arc::new(Vec::with_capacity(full.bodies.len()));
+        }
+        page
     }
 
     pub(crate) fn first(&self) -> u64 {
@@ -142,7 +153,7 @@ impl Page {
 
     /// Whether a message of `body_bytes` at `sequence` still fits.
     pub(crate) fn has_room(&self, sequence: u64, body_bytes: usize) -> bool {
-        let near = sequence.checked_sub(self.first).is_some_and(|distance| distance <= u64::from(u32::MAX));
+        let near = sequence.checked_sub(self.first).is_some_and(|distance| u32::try_from(distance).is_ok());
         let small = self.slots.is_empty() || self.bodies.len().saturating_add(body_bytes) <= PAGE_BYTES;
         near && small && self.slots.len() < PAGE_MESSAGES
     }
@@ -308,6 +319,7 @@ impl Page {
                 if slot.hold <= now {
                     slot.hold = 0;
                     self.delayed &= !bit(index);
+                    fallen.delays_ended |= bit(index);
                 } else {
                     due = due.min(slot.hold);
                 }
@@ -433,7 +445,7 @@ fn bit(index: usize) -> u128 {
 }
 
 fn narrow(value: u64) -> u32 {
-    debug_assert!(value <= u64::from(u32::MAX), "checked by has_room and the limits");
+    debug_assert!(u32::try_from(value).is_ok(), "checked by has_room and the limits");
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
@@ -522,7 +534,7 @@ mod tests {
         page.push(2, &Arrival { expires: 300, ready_at: 200, ..arrival(b"b") });
         assert_eq!((page.due(), page.ready()), (200, 0b01));
         let fallen = page.fall_due(200);
-        assert_eq!(fallen, Fallen { expired: 0b01, expired_claimed: 0 });
+        assert_eq!(fallen, Fallen { expired: 0b01, expired_claimed: 0, delays_ended: 0b10 });
         assert_eq!((page.due(), page.ready()), (300, 0b10));
     }
 }

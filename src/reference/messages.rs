@@ -1,0 +1,156 @@
+//! The message controller of the model: contract 6.
+
+use super::ReferenceModel;
+use super::queue::{MessageModel, QueueModel, sequences};
+use super::queues::no_queue;
+use crate::contract::Messages;
+use crate::error::{Error, Result};
+use crate::model::limits::check_times;
+use crate::model::{
+    ClaimId, ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project, QueueName,
+    Sort, Timestamp,
+};
+
+impl Messages for ReferenceModel {
+    fn post(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        client: ClientId,
+        messages: &[NewMessage],
+    ) -> Result<Vec<MessageId>> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        self.limits.check_post(messages, None)?;
+        for message in messages {
+            check_times(now, "ttl", &[message.ttl.unwrap_or_default()])?;
+            check_times(now, "delay", &[message.delay.unwrap_or_default()])?;
+        }
+        let target = store.queue_mut(project, queue).ok_or_else(|| no_queue(project, queue))?;
+        self.limits.check_post(messages, target.settings.max_post_size)?;
+        let post = |message| target.push(MessageModel::posted(message, client, self.checksums, now));
+        Ok(messages.iter().map(post).collect())
+    }
+
+    fn list(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        options: &MessageListOptions,
+    ) -> Result<Page<Message, MessageMarker>> {
+        let (store, now) = self.enter_queue(project, queue)?;
+        self.limits.check_page_limit(options.limit)?;
+        let queue = store.queue(project, queue).ok_or_else(|| no_queue(project, queue))?;
+        let items: Vec<_> = queue
+            .live(now)
+            .filter(|message| is_behind(queue, message, options.marker))
+            .filter(|message| is_shown(queue, message, options, now))
+            .take(if options.limit == 0 { usize::MAX } else { options.limit })
+            .map(|message| queue.record(message, now))
+            .collect();
+        let next = items.last().map(Message::marker);
+        Ok(Page { items, next })
+    }
+
+    fn first(&self, project: &Project, queue: &QueueName, sort: Sort) -> Result<Message> {
+        let (store, now) = self.enter_queue(project, queue)?;
+        let end = |queue: &QueueModel| {
+            let message = match sort {
+                Sort::Oldest => queue.live(now).next(),
+                Sort::Newest => queue.live(now).next_back(),
+            };
+            message.map(|message| queue.record(message, now))
+        };
+        let empty = || Error::QueueIsEmpty { project: project.clone(), queue: queue.clone() };
+        store.queue(project, queue).and_then(end).ok_or_else(empty)
+    }
+
+    fn get(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Message> {
+        let (store, now) = self.enter_queue(project, queue)?;
+        let source = store.queue(project, queue).ok_or_else(|| no_queue(project, queue))?;
+        let missing = || Error::MessageDoesNotExist { project: project.clone(), queue: queue.clone(), id: *id };
+        let message = source.find(id, now).ok_or_else(missing)?;
+        Ok(source.record(message, now))
+    }
+
+    fn bulk_get(&self, project: &Project, queue: &QueueName, ids: &[MessageId]) -> Result<Vec<Message>> {
+        let (store, now) = self.enter_queue(project, queue)?;
+        self.limits.check_ids(ids.len())?;
+        let Some(queue) = store.queue(project, queue) else {
+            return Ok(Vec::new());
+        };
+        let found = ids.iter().filter_map(|id| queue.find(id, now));
+        Ok(found.map(|message| queue.record(message, now)).collect())
+    }
+
+    fn delete(&self, project: &Project, queue: &QueueName, id: &MessageId, claim: Option<&ClaimId>) -> Result<()> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        let Some(source) = store.queue_mut(project, queue) else {
+            return Ok(());
+        };
+        let Some(message) = source.find(id, now) else {
+            return Ok(());
+        };
+        let no_claim = |id| Error::ClaimDoesNotExist { project: project.clone(), queue: queue.clone(), id };
+        match (claim, source.claim_of(message, now)) {
+            (Some(given), _) if given.is_nil() => return Err(no_claim(*given)),
+            (None, None) => {}
+            (None, Some(_)) => return Err(Error::MessageIsClaimed { id: *id }),
+            (Some(_), None) => return Err(Error::MessageNotClaimed { id: *id }),
+            (Some(given), Some(holder)) if *given == holder => {}
+            (Some(given), Some(_)) if source.live_claim(*given, now).is_none() => return Err(no_claim(*given)),
+            (Some(given), Some(_)) => return Err(Error::MessageNotClaimedBy { id: *id, claim: *given }),
+        }
+        source.remove(&[id.sequence]);
+        Ok(())
+    }
+
+    fn bulk_delete(&self, project: &Project, queue: &QueueName, ids: &[MessageId], claims: &[ClaimId]) -> Result<()> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        self.limits.check_ids(ids.len())?;
+        let Some(source) = store.queue_mut(project, queue) else {
+            return Ok(());
+        };
+        let mut found = Vec::new();
+        for id in ids {
+            let Some(message) = source.find(id, now) else {
+                continue;
+            };
+            match source.claim_of(message, now) {
+                _ if claims.is_empty() => {}
+                None => return Err(Error::MessageNotClaimed { id: *id }),
+                Some(holder) if claims.contains(&holder) => {}
+                Some(_) => {
+                    let (project, queue) = (project.clone(), queue.clone());
+                    return Err(Error::ClaimDoesNotMatch { project, queue, id: *id });
+                }
+            }
+            found.push(message.sequence);
+        }
+        source.remove(&found);
+        Ok(())
+    }
+
+    fn pop(&self, project: &Project, queue: &QueueName, limit: usize) -> Result<Vec<Message>> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        self.limits.check_pop(limit)?;
+        let Some(queue) = store.queue_mut(project, queue) else {
+            return Ok(Vec::new());
+        };
+        let popped = queue.claimable(limit, now);
+        queue.remove(&sequences(&popped));
+        Ok(popped.iter().map(|message| queue.record(message, now)).collect())
+    }
+}
+
+/// An older queue's marker stands before this one's first message, a malformed one behind its last.
+fn is_behind(queue: &QueueModel, message: &MessageModel, marker: Option<MessageMarker>) -> bool {
+    let place = (queue.number, message.sequence);
+    marker.is_none_or(|marker| (marker.queue, marker.sequence) < place)
+}
+
+fn is_shown(queue: &QueueModel, message: &MessageModel, options: &MessageListOptions, now: Timestamp) -> bool {
+    let own = !options.echo && options.client == Some(message.client);
+    let claimed = !options.include_claimed && queue.claim_of(message, now).is_some();
+    let delayed = !options.include_delayed && message.is_delayed(now);
+    !own && !claimed && !delayed
+}

@@ -1,0 +1,228 @@
+//! The contract in memory: small, slow and obviously right.
+//!
+//! 1. One lock over one map of queues; a queue is its messages in order and its claims by id.
+//! 2. Nothing is indexed and nothing is remembered twice: every question is answered by looking at every message.
+//! 3. What has expired stays where it is and is looked past; only `gc` takes it away.
+//!
+//! Cost: O(everything the queue was ever posted since the last `gc`) a call.
+
+mod claims;
+mod messages;
+mod queue;
+mod queues;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::clock::{Clock, EngineClock};
+use crate::contract::{Claims, DataDriver, Messages, Queues};
+use crate::error::{Error, Result};
+use crate::model::{
+    Capabilities, Capability, ClaimId, GcReport, Health, Limits, MessageVolume, OperationStatus, Project, QueueName,
+    Timestamp,
+};
+use queue::QueueModel;
+
+/// The storage contract without a disk: what the engine is tested against, and what code written against the traits
+/// can be tested with. Everything is gone when it is dropped, and every call looks at every message.
+///
+/// ```
+/// use std::sync::Arc;
+/// use zaqar_sled::{ClientId, DataDriver, Metadata, NewMessage, Project, QueueName, ReferenceModel, SystemClock};
+///
+/// let store = ReferenceModel::new(Arc::new(SystemClock::new()));
+/// let (shop, orders) = (Project::named("shop")?, QueueName::new("orders")?);
+/// store.queues().create(&shop, &orders, &Metadata::new())?;
+/// let message = NewMessage::new(b"42").ttl(std::time::Duration::from_secs(60));
+/// store.messages().post(&shop, &orders, ClientId::random(), &[message])?;
+/// assert_eq!(store.messages().pop(&shop, &orders, 10)?.len(), 1);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+pub struct ReferenceModel {
+    clock: EngineClock,
+    limits: Limits,
+    checksums: bool,
+    store: Mutex<Store>,
+}
+
+#[derive(Default)]
+struct Store {
+    queues: BTreeMap<(Project, QueueName), QueueModel>,
+    /// Numbers given to queues so far, and to claims.
+    queues_made: u64,
+    claims_made: u128,
+    closed: bool,
+}
+
+impl ReferenceModel {
+    /// An empty store in that clock's time, without limits but the hard caps, and without checksums.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use zaqar_sled::{DataDriver, ManualClock, ReferenceModel, Timestamp};
+    ///
+    /// let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000)));
+    /// assert!(ReferenceModel::new(clock).is_alive());
+    /// ```
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock: EngineClock::new(clock, 0),
+            limits: Limits::default(),
+            checksums: false,
+            store: Mutex::default(),
+        }
+    }
+
+    /// The same with those limits.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use zaqar_sled::{DataDriver, Limits, Project, QueueName, ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(Arc::new(SystemClock::new())).limits(Limits::zaqar());
+    /// let spaced = QueueName::new("a b")?;
+    /// assert!(store.queues().exists(&Project::none(), &spaced).is_err_and(|error| error.is_invalid()));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same, with or without a checksum for each message posted.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use zaqar_sled::{DataDriver, ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(Arc::new(SystemClock::new())).checksums(true);
+    /// assert!(store.is_alive());
+    /// ```
+    pub fn checksums(mut self, checksums: bool) -> Self {
+        self.checksums = checksums;
+        self
+    }
+
+    /// What every call begins with: the store if it is open, and the one instant the call happens at.
+    fn enter(&self) -> Result<(MutexGuard<'_, Store>, Timestamp)> {
+        let store = self.store.lock();
+        if store.closed {
+            return Err(Error::Closed);
+        }
+        Ok((store, Timestamp::from_millis(self.clock.now())))
+    }
+
+    /// The same for a call that names a queue.
+    fn enter_queue(&self, project: &Project, name: &QueueName) -> Result<(MutexGuard<'_, Store>, Timestamp)> {
+        let entered = self.enter()?;
+        self.limits.check_project(project)?;
+        self.limits.check_queue_name(name)?;
+        Ok(entered)
+    }
+}
+
+impl Store {
+    fn queue(&self, project: &Project, name: &QueueName) -> Option<&QueueModel> {
+        self.queues.get(&(project.clone(), name.clone()))
+    }
+
+    fn queue_mut(&mut self, project: &Project, name: &QueueName) -> Option<&mut QueueModel> {
+        self.queues.get_mut(&(project.clone(), name.clone()))
+    }
+
+    /// The queue, made without metadata if it is missing.
+    fn queue_or_new(&mut self, project: &Project, name: &QueueName) -> &mut QueueModel {
+        let made = &mut self.queues_made;
+        self.queues.entry((project.clone(), name.clone())).or_insert_with(|| {
+            *made = made.saturating_add(1);
+            QueueModel::new(*made)
+        })
+    }
+
+    /// An id no claim has had. It looks random to nobody, which is fine in a test.
+    fn new_claim_id(&mut self) -> ClaimId {
+        self.claims_made = self.claims_made.saturating_add(1);
+        ClaimId::from_random_bytes(self.claims_made.to_be_bytes())
+    }
+
+    fn volume(&self, now: Timestamp) -> MessageVolume {
+        self.queues.values().fold(MessageVolume::default(), |sum, queue| {
+            let stats = queue.stats(now);
+            MessageVolume {
+                free: sum.free.saturating_add(stats.free()),
+                claimed: sum.claimed.saturating_add(stats.claimed()),
+                total: sum.total.saturating_add(stats.total()),
+            }
+        })
+    }
+}
+
+impl DataDriver for ReferenceModel {
+    fn queues(&self) -> &dyn Queues {
+        self
+    }
+
+    fn messages(&self) -> &dyn Messages {
+        self
+    }
+
+    fn claims(&self) -> &dyn Claims {
+        self
+    }
+
+    fn is_alive(&self) -> bool {
+        !self.store.lock().closed
+    }
+
+    /// There is nothing that could fail, so nothing is tried.
+    fn health(&self) -> Result<Health> {
+        let (store, now) = self.enter()?;
+        let fine = |name| OperationStatus { name, succeeded: true, elapsed: Duration::ZERO, reference: None };
+        Ok(Health {
+            storage_reachable: true,
+            operations: OPERATIONS.into_iter().map(fine).collect(),
+            volume: store.volume(now),
+        })
+    }
+
+    fn gc(&self) -> Result<GcReport> {
+        let (mut store, now) = self.enter()?;
+        let mut report = GcReport::default();
+        for queue in store.queues.values_mut() {
+            let (messages, claims) = queue.drop_expired(now);
+            report.messages = report.messages.saturating_add(messages as u64);
+            report.claims = report.claims.saturating_add(claims as u64);
+        }
+        Ok(report)
+    }
+
+    fn close(&self) -> Result<()> {
+        self.store.lock().closed = true;
+        Ok(())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all().without(Capability::Durability)
+    }
+}
+
+impl fmt::Debug for ReferenceModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReferenceModel").field("alive", &self.is_alive()).finish_non_exhaustive()
+    }
+}
+
+const OPERATIONS: [&str; 8] = [
+    "create_queue",
+    "post_messages",
+    "claim_messages",
+    "list_messages",
+    "delete_messages",
+    "delete_claim",
+    "bulk_delete_messages",
+    "delete_queue",
+];

@@ -1,0 +1,237 @@
+//! One queue of the model.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::settings::QueueSettings;
+use crate::model::time::millis;
+use crate::model::{
+    Body, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageStat, Metadata,
+    NewMessage, QueueStats, Timestamp,
+};
+
+pub(super) struct QueueModel {
+    pub(super) number: u64,
+    pub(super) metadata: Metadata,
+    pub(super) settings: QueueSettings,
+    /// In the order of their posts. Expired ones stay until a `gc`.
+    pub(super) messages: Vec<MessageModel>,
+    pub(super) claims: BTreeMap<ClaimId, ClaimModel>,
+    posted: u64,
+}
+
+#[derive(Clone)]
+pub(super) struct MessageModel {
+    pub(super) sequence: u64,
+    pub(super) created: Timestamp,
+    pub(super) expires: Timestamp,
+    /// Hidden from claims and plain lists until then.
+    pub(super) ready: Timestamp,
+    /// In milliseconds, as shown.
+    pub(super) ttl: u64,
+    pub(super) client: ClientId,
+    pub(super) body: Body,
+    pub(super) checksum: Option<Checksum>,
+    /// The last claim it was under, which may be over.
+    pub(super) claim: Option<ClaimId>,
+    pub(super) claim_count: u32,
+}
+
+pub(super) struct ClaimModel {
+    /// In milliseconds.
+    ttl: u64,
+    expires: Timestamp,
+}
+
+impl MessageModel {
+    pub(super) fn posted(message: &NewMessage, client: ClientId, checksums: bool, now: Timestamp) -> Self {
+        let ttl = message.ttl.unwrap_or_default();
+        Self {
+            sequence: 0, // given by the queue it is added to
+            created: now,
+            expires: now.saturating_add(ttl),
+            ready: now.saturating_add(message.delay.unwrap_or_default()),
+            ttl: millis(ttl),
+            client,
+            body: message.body().clone(),
+            checksum: checksums.then(|| message.checksum()).flatten(),
+            claim: None,
+            claim_count: 0,
+        }
+    }
+
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+
+    pub(super) fn is_delayed(&self, now: Timestamp) -> bool {
+        now < self.ready
+    }
+
+    /// The extension rule of contract 7.1: only what would be gone before the claim is.
+    fn extend(&mut self, options: &ClaimOptions, now: Timestamp) {
+        let claim_ends = now.saturating_add(options.ttl);
+        if self.expires < claim_ends {
+            self.ttl = millis(options.ttl).saturating_add(millis(options.grace));
+            self.expires = claim_ends.saturating_add(options.grace);
+        }
+    }
+
+    /// What becomes of it in the dead-letter queue.
+    fn dead(mut self, ttl: Option<u64>, now: Timestamp) -> Self {
+        if let Some(ttl) = ttl {
+            self.ttl = ttl;
+            self.expires = now.saturating_add(Duration::from_millis(ttl));
+        }
+        self.claim = None;
+        self
+    }
+}
+
+impl QueueModel {
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            number,
+            metadata: Metadata::new(),
+            settings: QueueSettings::default(),
+            messages: Vec::new(),
+            claims: BTreeMap::new(),
+            posted: 0,
+        }
+    }
+
+    /// Adds a message to the end.
+    pub(super) fn push(&mut self, message: MessageModel) -> MessageId {
+        self.posted = self.posted.saturating_add(1);
+        self.messages.push(MessageModel { sequence: self.posted, ..message });
+        MessageId::new(self.number, self.posted)
+    }
+
+    pub(super) fn live(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = &MessageModel> {
+        self.messages.iter().filter(move |message| message.is_live(now))
+    }
+
+    pub(super) fn find(&self, id: &MessageId, now: Timestamp) -> Option<&MessageModel> {
+        let found = self.live(now).find(|message| message.sequence == id.sequence);
+        found.filter(|_| id.queue == self.number)
+    }
+
+    pub(super) fn live_claim(&self, id: ClaimId, now: Timestamp) -> Option<&ClaimModel> {
+        self.claims.get(&id).filter(|claim| now < claim.expires)
+    }
+
+    /// The live claim the message is under.
+    pub(super) fn claim_of(&self, message: &MessageModel, now: Timestamp) -> Option<ClaimId> {
+        message.claim.filter(|claim| self.live_claim(*claim, now).is_some())
+    }
+
+    /// What a claim or a pop would take now.
+    pub(super) fn claimable(&self, limit: usize, now: Timestamp) -> Vec<MessageModel> {
+        let free = |message: &&MessageModel| !message.is_delayed(now) && self.claim_of(message, now).is_none();
+        self.live(now).filter(free).take(limit).cloned().collect()
+    }
+
+    pub(super) fn remove(&mut self, sequences: &[u64]) {
+        self.messages.retain(|message| !sequences.contains(&message.sequence));
+    }
+
+    /// Claims what there is to claim under the id; gives those that have to go to the dead-letter queue instead.
+    pub(super) fn claim(&mut self, id: ClaimId, options: &ClaimOptions, now: Timestamp) -> Vec<MessageModel> {
+        let most = self.settings.max_claim_count.filter(|_| self.settings.dead_letter_queue.is_some());
+        let taken = self.claimable(options.limit, now);
+        let (dead, taken): (Vec<_>, Vec<_>) =
+            taken.into_iter().partition(|message| most.is_some_and(|most| message.claim_count >= most));
+        self.remove(&sequences(&dead));
+        if !taken.is_empty() {
+            self.hold(&sequences(&taken), id, now);
+            self.renew(id, options, now);
+        }
+        let ttl = self.settings.dead_letter_ttl;
+        dead.into_iter().map(|message| message.dead(ttl, now)).collect()
+    }
+
+    fn hold(&mut self, sequences: &[u64], id: ClaimId, now: Timestamp) {
+        self.claims.insert(id, ClaimModel { ttl: 0, expires: now });
+        for message in self.messages.iter_mut().filter(|message| sequences.contains(&message.sequence)) {
+            message.claim = Some(id);
+            message.claim_count = message.claim_count.saturating_add(1);
+        }
+    }
+
+    /// Starts the claim's time from now, and lengthens its messages' lives if need be.
+    pub(super) fn renew(&mut self, id: ClaimId, options: &ClaimOptions, now: Timestamp) {
+        let (ttl, expires) = (millis(options.ttl), now.saturating_add(options.ttl));
+        self.claims.insert(id, ClaimModel { ttl, expires });
+        let held = self.messages.iter_mut().filter(|message| message.claim == Some(id) && message.is_live(now));
+        held.for_each(|message| message.extend(options, now));
+    }
+
+    /// Ends the claim.
+    pub(super) fn release(&mut self, id: ClaimId) {
+        self.claims.remove(&id);
+    }
+
+    /// The claim with its messages. One that was over the moment it was made is still shown to its maker.
+    pub(super) fn claim_record(&self, id: ClaimId, now: Timestamp) -> Option<ClaimRecord> {
+        let claim = self.claims.get(&id)?;
+        let started = claim.expires.as_millis().saturating_sub(claim.ttl);
+        let held = self.live(now).filter(|message| message.claim == Some(id));
+        let show = |message: &MessageModel| Message { claim: Some(id), ..self.record(message, now) };
+        Some(ClaimRecord {
+            id,
+            ttl: claim.ttl,
+            age: now.as_millis().saturating_sub(started),
+            messages: held.map(show).collect(),
+        })
+    }
+
+    /// The message as a caller sees it.
+    pub(super) fn record(&self, message: &MessageModel, now: Timestamp) -> Message {
+        Message {
+            id: MessageId::new(self.number, message.sequence),
+            created: message.created,
+            read_at: now,
+            ttl: message.ttl,
+            body: message.body.clone(),
+            claim: self.claim_of(message, now),
+            claim_count: message.claim_count,
+            checksum: message.checksum,
+        }
+    }
+
+    pub(super) fn stats(&self, now: Timestamp) -> QueueStats {
+        let total = self.live(now).count() as u64;
+        let claimed = self.live(now).filter(|message| self.claim_of(message, now).is_some()).count() as u64;
+        let stat = |message: &MessageModel| MessageStat {
+            id: MessageId::new(self.number, message.sequence),
+            created: message.created,
+            read_at: now,
+        };
+        QueueStats {
+            claimed,
+            free: total.saturating_sub(claimed),
+            oldest: self.live(now).next().map(stat),
+            newest: self.live(now).next_back().map(stat),
+        }
+    }
+
+    /// Drops all messages and claims and says how many messages there were.
+    pub(super) fn clear(&mut self, now: Timestamp) -> u64 {
+        let count = self.live(now).count() as u64;
+        self.messages.clear();
+        self.claims.clear();
+        count
+    }
+
+    /// Drops what nobody can see and says how many messages and claims that were.
+    pub(super) fn drop_expired(&mut self, now: Timestamp) -> (usize, usize) {
+        let before = (self.messages.len(), self.claims.len());
+        self.messages.retain(|message| message.is_live(now));
+        self.claims.retain(|_, claim| now < claim.expires);
+        (before.0.saturating_sub(self.messages.len()), before.1.saturating_sub(self.claims.len()))
+    }
+}
+
+pub(super) fn sequences(messages: &[MessageModel]) -> Vec<u64> {
+    messages.iter().map(|message| message.sequence).collect()
+}

@@ -1,0 +1,114 @@
+//! The queue controller of the model: contract 5.
+
+use super::ReferenceModel;
+use crate::contract::Queues;
+use crate::error::{Error, Result};
+use crate::model::settings::QueueSettings;
+use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats};
+
+impl ReferenceModel {
+    fn settings(&self, name: &QueueName, metadata: &Metadata) -> Result<QueueSettings> {
+        self.limits.check_metadata(metadata.to_json().len())?;
+        let settings = QueueSettings::parse(metadata)?;
+        self.limits.check_settings(&settings)?;
+        if settings.dead_letter_queue.as_ref() == Some(name) {
+            return Err(Error::invalid("_dead_letter_queue", "a queue cannot be its own dead-letter queue"));
+        }
+        Ok(settings)
+    }
+}
+
+impl Queues for ReferenceModel {
+    fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
+        let (mut store, _) = self.enter_queue(project, name)?;
+        let settings = self.settings(name, metadata)?;
+        if store.queue(project, name).is_some() {
+            return Ok(false);
+        }
+        let queue = store.queue_or_new(project, name);
+        queue.metadata = metadata.clone();
+        queue.settings = settings;
+        Ok(true)
+    }
+
+    fn get(&self, project: &Project, name: &QueueName) -> Result<Metadata> {
+        match self.get_metadata(project, name) {
+            Err(Error::QueueDoesNotExist { .. }) => Ok(Metadata::new()),
+            result => result,
+        }
+    }
+
+    fn get_metadata(&self, project: &Project, name: &QueueName) -> Result<Metadata> {
+        let (store, _) = self.enter_queue(project, name)?;
+        let queue = store.queue(project, name).ok_or_else(|| no_queue(project, name))?;
+        Ok(queue.metadata.clone())
+    }
+
+    fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()> {
+        let (mut store, _) = self.enter_queue(project, name)?;
+        let settings = self.settings(name, metadata)?;
+        let queue = store.queue_mut(project, name).ok_or_else(|| no_queue(project, name))?;
+        queue.metadata = metadata.clone();
+        queue.settings = settings;
+        Ok(())
+    }
+
+    fn exists(&self, project: &Project, name: &QueueName) -> Result<bool> {
+        let (store, _) = self.enter_queue(project, name)?;
+        Ok(store.queue(project, name).is_some())
+    }
+
+    fn delete(&self, project: &Project, name: &QueueName) -> Result<()> {
+        let (mut store, _) = self.enter_queue(project, name)?;
+        store.queues.remove(&(project.clone(), name.clone()));
+        Ok(())
+    }
+
+    fn list(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>> {
+        let (store, _) = self.enter()?;
+        self.limits.check_project(project)?;
+        self.limits.check_page_limit(options.limit)?;
+        let behind = |name: &QueueName| options.marker.as_ref().is_none_or(|marker| name > marker.name());
+        let contains =
+            |name: &QueueName| options.name_contains.as_ref().is_none_or(|text| name.as_str().contains(text.as_str()));
+        let matches =
+            |metadata: &Metadata| options.metadata_filter.as_ref().is_none_or(|filter| metadata.matches(filter));
+        let items: Vec<_> = store
+            .queues
+            .iter()
+            .filter(|((of, name), _)| of == project && behind(name) && contains(name))
+            .filter(|(_, queue)| matches(&queue.metadata))
+            .take(if options.limit == 0 { usize::MAX } else { options.limit })
+            .map(|((_, name), queue)| QueueEntry {
+                name: name.clone(),
+                metadata: options.detailed.then(|| queue.metadata.clone()),
+            })
+            .collect();
+        let next = items.last().map(|entry| entry.name.clone().into());
+        Ok(Page { items, next })
+    }
+
+    fn stats(&self, project: &Project, name: &QueueName) -> Result<QueueStats> {
+        let (store, now) = self.enter_queue(project, name)?;
+        let queue = store.queue(project, name).ok_or_else(|| no_queue(project, name))?;
+        Ok(queue.stats(now))
+    }
+
+    fn count(&self, project: &Project) -> Result<u64> {
+        let (store, _) = self.enter()?;
+        self.limits.check_project(project)?;
+        Ok(store.queues.keys().filter(|(of, _)| of == project).count() as u64)
+    }
+
+    fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
+        let (mut store, now) = self.enter_queue(project, name)?;
+        match (what, store.queue_mut(project, name)) {
+            (Purge::Messages | Purge::All, Some(queue)) => Ok(queue.clear(now)),
+            (Purge::Subscriptions, _) | (_, None) => Ok(0),
+        }
+    }
+}
+
+pub(super) fn no_queue(project: &Project, queue: &QueueName) -> Error {
+    Error::QueueDoesNotExist { project: project.clone(), queue: queue.clone() }
+}

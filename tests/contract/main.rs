@@ -1,0 +1,72 @@
+//! The storage contract as tests: one for every rule, each run against every implementation of the traits.
+//!
+//! A test is written once, against a [`Harness`](support::Harness), and registered by `contract!` as
+//!
+//! - `model`: the reference model;
+//! - `live`: the engine, left running;
+//! - `reopened`: the engine, closed and opened again at every [`turn`](support::Harness::turn) of the test;
+//! - `recovered`: the engine, killed and opened again at every turn;
+//! - `rebuilt`: the engine, at every turn made to write a checkpoint and a base, killed, opened from the base, closed,
+//!   and opened from the trees.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the way to say what is wrong"
+)]
+
+/// Registers each scene once for every implementation.
+macro_rules! contract {
+    ($($(#[$attribute:meta])* fn $name:ident($h:ident) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[$attribute])*
+            fn scene($h: &crate::support::Harness) $body
+
+            #[test]
+            fn model() {
+                crate::support::Harness::model().play(scene);
+            }
+
+            engines!();
+        }
+    )*};
+}
+
+/// The engine's four ways to run a scene.
+macro_rules! engines {
+    () => {
+        #[test]
+        fn live() {
+            crate::support::Harness::live().play(scene);
+        }
+
+        #[test]
+        fn reopened() {
+            crate::support::Harness::reopened().play(scene);
+        }
+
+        #[test]
+        fn recovered() {
+            crate::support::Harness::recovered().play(scene);
+        }
+
+        #[test]
+        fn rebuilt() {
+            crate::support::Harness::rebuilt().play(scene);
+        }
+    };
+}
+
+mod bugs;
+mod claims;
+mod decisions;
+mod driver;
+mod features;
+mod messages;
+mod queues;
+mod support;

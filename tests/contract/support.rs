@@ -1,0 +1,404 @@
+//! What the scenes are played on: a store of some kind, a clock that is moved by hand, and short words for both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use zaqar_sled::{
+    ClaimId, ClaimOptions, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, Limits, ManualClock, Message,
+    MessageId, MessageListOptions, MessageMarker, Metadata, NewMessage, Page, Project, Purge, QueueListOptions,
+    QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort, Timestamp,
+};
+
+/// Two clients that are not each other.
+pub(crate) const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
+pub(crate) const BOB: ClientId = ClientId::from_bytes([0xb0; 16]);
+
+/// 2026-01-01T00:00:00Z.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+/// A store of some kind and the clock it lives by.
+pub(crate) struct Harness {
+    kind: Kind,
+    setup: Setup,
+    clock: Arc<ManualClock>,
+    open: Mutex<Open>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Model,
+    Live,
+    Reopened,
+    Recovered,
+    Rebuilt,
+}
+
+#[derive(Clone, Default)]
+struct Setup {
+    limits: Limits,
+    checksums: bool,
+}
+
+enum Open {
+    Model(Arc<ReferenceModel>),
+    Engine(Arc<Engine>, SimulatedDisk),
+}
+
+impl Setup {
+    fn model(&self, clock: &Arc<ManualClock>) -> Open {
+        let model = ReferenceModel::new(clock.clone()).limits(self.limits.clone()).checksums(self.checksums);
+        Open::Model(Arc::new(model))
+    }
+
+    /// Small segments, so that a scene of some size has several.
+    fn engine(&self, clock: &Arc<ManualClock>, disk: SimulatedDisk) -> Open {
+        let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
+        let config = config.limits(self.limits.clone()).checksums(self.checksums).segment_size(32 << 10);
+        Open::Engine(Arc::new(config.open("/store").expect("the store opens")), disk)
+    }
+}
+
+impl Harness {
+    pub(crate) fn model() -> Self {
+        Self::new(Kind::Model, Setup::default())
+    }
+
+    pub(crate) fn live() -> Self {
+        Self::new(Kind::Live, Setup::default())
+    }
+
+    pub(crate) fn reopened() -> Self {
+        Self::new(Kind::Reopened, Setup::default())
+    }
+
+    pub(crate) fn recovered() -> Self {
+        Self::new(Kind::Recovered, Setup::default())
+    }
+
+    pub(crate) fn rebuilt() -> Self {
+        Self::new(Kind::Rebuilt, Setup::default())
+    }
+
+    fn new(kind: Kind, setup: Setup) -> Self {
+        let clock = Arc::new(ManualClock::new(START));
+        let open = match kind {
+            Kind::Model => setup.model(&clock),
+            _ => setup.engine(&clock, SimulatedDisk::new()),
+        };
+        Self { kind, setup, clock, open: Mutex::new(open) }
+    }
+
+    /// Plays the scene, and has the engine check itself after it.
+    pub(crate) fn play(self, scene: fn(&Self)) {
+        scene(&self);
+        if let Open::Engine(engine, _) = &*self.open.lock()
+            && engine.is_alive()
+        {
+            let verification = engine.verify().expect("the store can be verified");
+            assert!(verification.is_sound(), "{:?}", verification.findings());
+        }
+    }
+
+    /// A store of the same kind with those limits.
+    pub(crate) fn with_limits(&self, limits: Limits) -> Self {
+        Self::new(self.kind, Setup { limits, ..Setup::default() })
+    }
+
+    /// A store of the same kind that makes checksums.
+    pub(crate) fn with_checksums(&self) -> Self {
+        Self::new(self.kind, Setup { checksums: true, ..Setup::default() })
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        self.kind != Kind::Model
+    }
+
+    /// What was arranged is now to be looked at: the engine may be opened again in between.
+    pub(crate) fn turn(&self) {
+        let mut open = self.open.lock();
+        let Open::Engine(engine, disk) = &*open else { return };
+        let disk = match self.kind {
+            Kind::Model | Kind::Live => return,
+            Kind::Reopened => {
+                engine.close().expect("the store closes");
+                disk.clone()
+            }
+            Kind::Recovered => disk.kill(),
+            Kind::Rebuilt => {
+                engine.checkpoint().expect("a checkpoint is written");
+                engine.base().expect("a base is written");
+                let disk = disk.kill();
+                if let Open::Engine(engine, _) = self.setup.engine(&self.clock, disk.clone()) {
+                    engine.close().expect("the store closes");
+                }
+                disk
+            }
+        };
+        *open = self.setup.engine(&self.clock, disk);
+    }
+
+    /// What is open at the moment.
+    pub(crate) fn driver(&self) -> Arc<dyn DataDriver> {
+        match &*self.open.lock() {
+            Open::Model(model) => model.clone(),
+            Open::Engine(engine, _) => engine.clone(),
+        }
+    }
+
+    /// Lets so many seconds pass.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.clock.advance(secs(seconds));
+    }
+
+    pub(crate) fn pass_millis(&self, millis: u64) {
+        self.clock.advance(Duration::from_millis(millis));
+    }
+
+    pub(crate) fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// The name, in the project of most scenes; no queue need be there.
+    pub(crate) fn queue(&self, name: &str) -> Queue<'_> {
+        self.queue_in(&shop(), name)
+    }
+
+    pub(crate) fn queue_in(&self, project: &Project, name: &str) -> Queue<'_> {
+        Queue { harness: self, project: project.clone(), name: name_of(name) }
+    }
+
+    /// A new queue without metadata.
+    pub(crate) fn create(&self, name: &str) -> Queue<'_> {
+        self.create_with(name, "{}")
+    }
+
+    pub(crate) fn create_with(&self, name: &str, metadata: &str) -> Queue<'_> {
+        let queue = self.queue(name);
+        assert!(queue.create(metadata).unwrap(), "{name} is there already");
+        queue
+    }
+
+    /// The names on a page of the project's queues.
+    pub(crate) fn names(&self, options: &QueueListOptions) -> Vec<String> {
+        let page = self.driver().queues().list(&shop(), options).unwrap();
+        page.into_iter().map(|entry| entry.name().to_string()).collect()
+    }
+}
+
+/// A queue's name, and everything one can do with it in the store that is open at the moment.
+pub(crate) struct Queue<'h> {
+    harness: &'h Harness,
+    pub(crate) project: Project,
+    pub(crate) name: QueueName,
+}
+
+impl Queue<'_> {
+    fn driver(&self) -> Arc<dyn DataDriver> {
+        self.harness.driver()
+    }
+
+    pub(crate) fn create(&self, metadata: &str) -> Result<bool> {
+        self.driver().queues().create(&self.project, &self.name, &json(metadata))
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.driver().queues().exists(&self.project, &self.name).unwrap()
+    }
+
+    pub(crate) fn remove(&self) -> Result<()> {
+        self.driver().queues().delete(&self.project, &self.name)
+    }
+
+    pub(crate) fn metadata(&self) -> Result<Metadata> {
+        self.driver().queues().get_metadata(&self.project, &self.name)
+    }
+
+    pub(crate) fn set_metadata(&self, metadata: &str) -> Result<()> {
+        self.driver().queues().set_metadata(&self.project, &self.name, &json(metadata))
+    }
+
+    pub(crate) fn stats(&self) -> Result<QueueStats> {
+        self.driver().queues().stats(&self.project, &self.name)
+    }
+
+    /// Claimed, free and total.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let stats = self.stats().unwrap();
+        (stats.claimed(), stats.free(), stats.total())
+    }
+
+    pub(crate) fn purge(&self, what: Purge) -> Result<u64> {
+        self.driver().queues().purge(&self.project, &self.name, what)
+    }
+
+    /// Posts messages with the bodies 0, 1, .. that live an hour.
+    pub(crate) fn post(&self, count: usize) -> Vec<MessageId> {
+        self.post_lasting(count, 3600)
+    }
+
+    pub(crate) fn post_lasting(&self, count: usize, seconds: u64) -> Vec<MessageId> {
+        let messages: Vec<_> = (0..count).map(|i| lasting(&i.to_string(), seconds)).collect();
+        self.send(&messages).unwrap()
+    }
+
+    /// Posts one message that lives an hour.
+    pub(crate) fn say(&self, body: &str) -> MessageId {
+        self.send(&[lasting(body, 3600)]).unwrap()[0]
+    }
+
+    pub(crate) fn send(&self, messages: &[NewMessage]) -> Result<Vec<MessageId>> {
+        self.send_as(ALICE, messages)
+    }
+
+    pub(crate) fn send_as(&self, client: ClientId, messages: &[NewMessage]) -> Result<Vec<MessageId>> {
+        self.driver().messages().post(&self.project, &self.name, client, messages)
+    }
+
+    pub(crate) fn list(&self, options: &MessageListOptions) -> Result<Page<Message, MessageMarker>> {
+        self.driver().messages().list(&self.project, &self.name, options)
+    }
+
+    /// The bodies on that page.
+    pub(crate) fn bodies(&self, options: &MessageListOptions) -> Vec<String> {
+        texts(&self.list(options).unwrap().items)
+    }
+
+    /// The bodies a plain list without a limit shows.
+    pub(crate) fn shown(&self) -> Vec<String> {
+        self.bodies(&MessageListOptions::new().limit(0))
+    }
+
+    /// All bodies, be they claimed or delayed.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.bodies(&everything())
+    }
+
+    pub(crate) fn first(&self, sort: Sort) -> Result<Message> {
+        self.driver().messages().first(&self.project, &self.name, sort)
+    }
+
+    pub(crate) fn get(&self, id: MessageId) -> Result<Message> {
+        self.driver().messages().get(&self.project, &self.name, &id)
+    }
+
+    pub(crate) fn bulk_get(&self, ids: &[MessageId]) -> Vec<Message> {
+        self.driver().messages().bulk_get(&self.project, &self.name, ids).unwrap()
+    }
+
+    pub(crate) fn delete(&self, id: MessageId, claim: Option<ClaimId>) -> Result<()> {
+        self.driver().messages().delete(&self.project, &self.name, &id, claim.as_ref())
+    }
+
+    pub(crate) fn bulk_delete(&self, ids: &[MessageId], claims: &[ClaimId]) -> Result<()> {
+        self.driver().messages().bulk_delete(&self.project, &self.name, ids, claims)
+    }
+
+    pub(crate) fn pop(&self, limit: usize) -> Result<Vec<Message>> {
+        self.driver().messages().pop(&self.project, &self.name, limit)
+    }
+
+    pub(crate) fn try_claim(&self, ttl: u64, grace: u64, limit: usize) -> Result<Option<ClaimRecord>> {
+        self.driver().claims().create(&self.project, &self.name, &terms(ttl, grace, limit))
+    }
+
+    /// A claim that must get something.
+    pub(crate) fn claim(&self, ttl: u64, grace: u64, limit: usize) -> ClaimRecord {
+        self.try_claim(ttl, grace, limit).unwrap().expect("there is something to claim")
+    }
+
+    /// A claim for a minute with a minute's grace.
+    pub(crate) fn take(&self, limit: usize) -> ClaimRecord {
+        self.claim(60, 60, limit)
+    }
+
+    /// The bodies a claim for a minute gets; none if there is nothing to claim.
+    pub(crate) fn taken(&self, limit: usize) -> Vec<String> {
+        self.try_claim(60, 60, limit).unwrap().map_or_else(Vec::new, |claim| texts(claim.messages()))
+    }
+
+    pub(crate) fn look_up(&self, claim: ClaimId) -> Result<ClaimRecord> {
+        self.driver().claims().get(&self.project, &self.name, &claim)
+    }
+
+    pub(crate) fn renew(&self, claim: ClaimId, ttl: u64, grace: u64) -> Result<()> {
+        self.driver().claims().update(&self.project, &self.name, &claim, &terms(ttl, grace, 1))
+    }
+
+    pub(crate) fn release(&self, claim: ClaimId) -> Result<()> {
+        self.driver().claims().delete(&self.project, &self.name, &claim)
+    }
+}
+
+pub(crate) fn shop() -> Project {
+    Project::named("shop").unwrap()
+}
+
+pub(crate) fn name_of(name: &str) -> QueueName {
+    QueueName::new(name).unwrap()
+}
+
+pub(crate) fn json(text: &str) -> Metadata {
+    Metadata::from_json(text).unwrap()
+}
+
+pub(crate) const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) fn lasting(body: &str, seconds: u64) -> NewMessage {
+    NewMessage::new(body).ttl(secs(seconds))
+}
+
+/// One that is hidden for so many seconds and lives an hour.
+pub(crate) fn delayed(body: &str, seconds: u64) -> NewMessage {
+    lasting(body, 3600).delay(secs(seconds))
+}
+
+pub(crate) fn terms(ttl: u64, grace: u64, limit: usize) -> ClaimOptions {
+    ClaimOptions::new().ttl(secs(ttl)).grace(secs(grace)).limit(limit)
+}
+
+/// A list that leaves nothing out.
+pub(crate) fn everything() -> MessageListOptions {
+    MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true)
+}
+
+pub(crate) fn texts(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(|message| String::from_utf8(message.body().as_bytes().to_vec()).unwrap()).collect()
+}
+
+pub(crate) fn ids(messages: &[Message]) -> Vec<MessageId> {
+    messages.iter().map(Message::id).collect()
+}
+
+/// An id that names nothing: of a queue number no store has given out.
+pub(crate) fn no_message() -> MessageId {
+    "00000000000000ff00000000000000ff".parse().unwrap()
+}
+
+/// A claim nobody made.
+pub(crate) fn no_claim() -> ClaimId {
+    "01234567-89ab-4def-8123-456789abcdef".parse().unwrap()
+}
+
+/// The argument or metadata key that was refused.
+pub(crate) fn refused<T>(result: Result<T>) -> String {
+    match result {
+        Err(Error::InvalidArgument { name, .. }) => name,
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("accepted"),
+    }
+}
+
+/// Asserts that a result is an error of that shape.
+macro_rules! assert_fails {
+    ($result:expr, $pattern:pat $(if $guard:expr)?) => {
+        match $result {
+            Err($pattern) $(if $guard)? => {}
+            Err(other) => panic!("another error: {other:?}"),
+            Ok(_) => panic!("it did not fail"),
+        }
+    };
+}
+pub(crate) use assert_fails;
