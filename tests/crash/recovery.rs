@@ -450,7 +450,7 @@ fn stale_frames_of_a_recycled_segment_do_not_come_back() {
         assert!(messages_of(&again, &none, &jobs).unwrap().is_empty(), "round {round}");
         assert_eq!(again.recovery().dropped(), 0, "round {round}");
     }
-    assert!(recycled > 10, "only {recycled} were recycled");
+    assert!(recycled > 5, "only {recycled} were recycled");
 }
 
 #[test]
@@ -758,9 +758,9 @@ fn a_torn_message_made_to_look_like_frames_does_not_hold_up_the_next_open() {
     jobs.create(Metadata::new()).unwrap();
     // Headers of large frames that follow, one in every 28 bytes, as someone would post who knows the format.
     let mut header = [0_u8; 28];
-    header[..4].copy_from_slice(&(4_u32 << 20).to_le_bytes());
+    header[..4].copy_from_slice(&(1_u32 << 20).to_le_bytes());
     header[8..16].copy_from_slice(&3_u64.to_le_bytes());
-    jobs.post(CLIENT, &[NewMessage::new(header.repeat(300_000))]).unwrap();
+    jobs.post(CLIENT, &[NewMessage::new(header.repeat(60_000))]).unwrap();
     let disk = disk.kill();
     let path = used_segments(&disk).pop().unwrap();
     let end = *frames(&disk.read(&path).unwrap()).last().unwrap() as u64;
