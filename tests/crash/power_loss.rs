@@ -14,9 +14,7 @@ use zaqar_sled::{
     QueueName, Result,
 };
 
-use super::support::{
-    CLIENT, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, queues_of,
-};
+use super::support::{CLIENT, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, queues_of};
 
 const CALLS: usize = 300;
 
@@ -92,7 +90,8 @@ impl World {
             2 | 3 => engine.queues().set_metadata(&project, &queue, &metadata(&mut random)).map(|()| true)?,
             4 => engine.queues().purge(&project, &queue, Purge::All).map(|_| true)?,
             5..=17 => {
-                let batch: Vec<_> = (0..=random.below(5)).map(|n| self.letter(&format!("{i}-{n}"), &mut random)).collect();
+                let batch: Vec<_> =
+                    (0..=random.below(5)).map(|n| self.letter(&format!("{i}-{n}"), &mut random)).collect();
                 let ids = engine.messages().post(&project, &queue, CLIENT, &batch)?;
                 for id in ids {
                     assert!(self.shown.insert(id), "{id} was given out twice");
