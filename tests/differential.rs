@@ -21,6 +21,7 @@
 use std::collections::HashMap;
 use std::env;
 use std::fmt::Debug;
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -102,10 +103,13 @@ struct Place(usize, usize);
 
 const BUSIEST: Place = Place(0, 0);
 
-/// One of the ids seen so far, counted from the newest back, or none of them.
+/// A message or a claim.
 #[derive(Clone, Copy, Debug)]
 enum Pick {
+    /// One of those seen so far, counted from the newest back.
     Seen(usize),
+    /// One of the live messages of the queue, or of the claims they are under.
+    Live(usize),
     /// In the same queue as a seen one, but never given out.
     Beyond(usize),
     Unknown,
@@ -280,7 +284,8 @@ fn place() -> impl Strategy<Value = Place> {
 
 fn pick() -> impl Strategy<Value = Pick> {
     prop_oneof![
-        12 => (0_usize..6).prop_map(Pick::Seen),
+        12 => (0_usize..8).prop_map(Pick::Live),
+        4 => (0_usize..6).prop_map(Pick::Seen),
         6 => (0_usize..400).prop_map(Pick::Seen),
         1 => (0_usize..50).prop_map(Pick::Beyond),
         1 => Just(Pick::Unknown),
@@ -290,7 +295,7 @@ fn pick() -> impl Strategy<Value = Pick> {
 
 /// Claims end soon: mostly one of the last.
 fn claim_pick() -> impl Strategy<Value = Pick> {
-    prop_oneof![5 => (0_usize..3).prop_map(Pick::Seen), 1 => pick()]
+    prop_oneof![6 => (0_usize..8).prop_map(Pick::Live), 5 => (0_usize..3).prop_map(Pick::Seen), 1 => pick()]
 }
 
 fn picks() -> impl Strategy<Value = Vec<Pick>> {
@@ -404,6 +409,11 @@ impl<T: Copy + Eq + std::hash::Hash + Debug> Pairs<T> {
         }
     }
 
+    /// `None` for what has not been shown by the engine yet, as a dead letter nobody has looked at.
+    fn pair_of(&self, model: T) -> Option<(T, T)> {
+        self.of_model.get(&model).map(|engine| (*engine, model))
+    }
+
     /// From the newest back, over and over.
     fn pick(&self, back: usize) -> Option<(T, T)> {
         let len = self.seen.len();
@@ -444,6 +454,7 @@ impl<'c> Pair<'c> {
     }
 
     fn call(&mut self, op: &Op) -> Check {
+        self.place = op.place().unwrap_or(BUSIEST);
         match op {
             Op::Create(..)
             | Op::SetMetadata(..)
@@ -515,7 +526,7 @@ impl<'c> Pair<'c> {
         let (project, name) = (place.project(), place.name());
         self.both(
             |driver| driver.queues().stats(&project, &name),
-            |pair, engine: QueueStats, model: QueueStats| {
+            |pair, engine: &QueueStats, model: &QueueStats| {
                 for (engine, model) in [(engine.oldest(), model.oldest()), (engine.newest(), model.newest())] {
                     if let (Some(engine), Some(model)) = (engine, model) {
                         pair.messages.meet(pair.place, engine.id(), model.id())?;
@@ -526,7 +537,7 @@ impl<'c> Pair<'c> {
                     let counts = (stats.claimed(), stats.free(), stats.total());
                     (counts, stat(stats.oldest()), stat(stats.newest()))
                 };
-                equal(told(&engine), told(&model))
+                equal(told(engine), told(model))
             },
         )
     }
@@ -536,7 +547,6 @@ impl<'c> Pair<'c> {
             Op::Post(place, client, posts) => self.post(*place, *client, posts),
             Op::List(place, listing) => self.list(*place, listing),
             Op::First(place, sort) => {
-                self.place = *place;
                 let (project, name) = (place.project(), place.name());
                 self.both(|driver| driver.messages().first(&project, &name, *sort), Self::one)
             }
@@ -555,7 +565,7 @@ impl<'c> Pair<'c> {
                 self.each(
                     |engine| engine.messages().bulk_get(&project, &name, &ids.0),
                     |model| model.messages().bulk_get(&project, &name, &ids.1),
-                    Self::many,
+                    |pair, engine, model| pair.many(engine, model),
                 )
             }
             Op::Delete(place, id, claim) => {
@@ -583,21 +593,22 @@ impl<'c> Pair<'c> {
                 )
             }
             Op::Pop(place, limit) => {
-                self.place = *place;
                 let (project, name) = (place.project(), place.name());
-                self.both(|driver| driver.messages().pop(&project, &name, *limit), Self::many)
+                self.both(
+                    |driver| driver.messages().pop(&project, &name, *limit),
+                    |pair, engine, model| pair.many(engine, model),
+                )
             }
             _ => unreachable!("another controller's"),
         }
     }
 
     fn post(&mut self, place: Place, client: u8, posts: &[Post]) -> Check {
-        self.place = place;
         let (project, name) = (place.project(), place.name());
         let messages: Vec<_> = posts.iter().map(|post| self.new_message(post)).collect();
         self.both(
             |driver| driver.messages().post(&project, &name, client_of(client), &messages),
-            |pair, engine: Vec<MessageId>, model: Vec<MessageId>| {
+            |pair, engine: &Vec<MessageId>, model: &Vec<MessageId>| {
                 equal(engine.len(), model.len())?;
                 if !engine.is_sorted() {
                     return Err(format!("ids out of order: {engine:?}"));
@@ -605,7 +616,7 @@ impl<'c> Pair<'c> {
                 engine
                     .into_iter()
                     .zip(model)
-                    .try_for_each(|(engine, model)| pair.messages.meet(pair.place, engine, model))
+                    .try_for_each(|(engine, model)| pair.messages.meet(pair.place, *engine, *model))
             },
         )
     }
@@ -643,7 +654,7 @@ impl<'c> Pair<'c> {
                 let is_last = |items: &[Message], next| equal(items.last().map(Message::marker), next);
                 is_last(&engine.items, engine.next)?;
                 is_last(&model.items, model.next)?;
-                pair.many(engine.items, model.items)
+                pair.many(&engine.items, &model.items)
             },
         )
     }
@@ -661,11 +672,10 @@ impl<'c> Pair<'c> {
     fn call_claims(&mut self, op: &Op) -> Check {
         match op {
             Op::Claim(place, terms) => {
-                self.place = *place;
                 let (project, name, options) = (place.project(), place.name(), terms.options());
                 self.both(
                     |driver| driver.claims().create(&project, &name, &options),
-                    |pair, engine: Option<ClaimRecord>, model: Option<ClaimRecord>| match (engine, model) {
+                    |pair, engine: &Option<ClaimRecord>, model: &Option<ClaimRecord>| match (engine, model) {
                         (Some(engine), Some(model)) => pair.record(engine, model),
                         (engine, model) => equal(engine, model),
                     },
@@ -753,7 +763,7 @@ impl<'c> Pair<'c> {
             |driver| driver.gc(),
             |_, engine, model| {
                 let nothing = GcReport::default();
-                equal((engine, model), (nothing, nothing))
+                equal((*engine, *model), (nothing, nothing))
             },
         )
     }
@@ -805,11 +815,11 @@ impl<'c> Pair<'c> {
                 self.stats(place)?;
                 self.list(place, &whole)?;
                 self.list(place, &plain)?;
-                for claim in self.claims.seen.clone() {
-                    self.named = vec![(claim.0.to_string(), claim.1.to_string())];
-                    self.get_claim(place, claim)?;
-                }
             }
+        }
+        for (claim, place) in self.claims.seen.clone().into_iter().zip(self.claims.homes.clone()) {
+            self.named = vec![(claim.0.to_string(), claim.1.to_string())];
+            self.get_claim(place, claim)?;
         }
         Ok(())
     }
@@ -819,7 +829,7 @@ impl<'c> Pair<'c> {
     fn both<T: Debug>(
         &mut self,
         call: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
-        then: impl FnOnce(&mut Self, T, T) -> Check,
+        then: impl FnOnce(&mut Self, &T, &T) -> Check,
     ) -> Check {
         self.each(&call, &call, then)
     }
@@ -828,13 +838,11 @@ impl<'c> Pair<'c> {
         &mut self,
         engine: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
         model: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
-        then: impl FnOnce(&mut Self, T, T) -> Check,
+        then: impl FnOnce(&mut Self, &T, &T) -> Check,
     ) -> Check {
         match (engine(&self.engine), model(&self.model)) {
-            (Ok(engine), Ok(model)) => {
-                let shown = format!("engine: {engine:?}\nmodel: {model:?}");
-                then(self, engine, model).map_err(|difference| format!("{difference}\n{shown}"))
-            }
+            (Ok(engine), Ok(model)) => then(self, &engine, &model)
+                .map_err(|difference| format!("{difference}\nengine: {engine:?}\nmodel: {model:?}")),
             (Err(engine), Err(model)) => self.errors(&engine, &model),
             (engine, model) => Err(format!("engine: {engine:?}\nmodel: {model:?}")),
         }
@@ -849,14 +857,13 @@ impl<'c> Pair<'c> {
         equal((text, predicates(engine)), (model.to_string(), predicates(model)))
     }
 
-    fn one(&mut self, engine: Message, model: Message) -> Check {
-        self.many(vec![engine], vec![model])
+    fn one(&mut self, engine: &Message, model: &Message) -> Check {
+        self.many(slice::from_ref(engine), slice::from_ref(model))
     }
 
-    #[allow(clippy::needless_pass_by_value, reason = "as the calls give them")]
-    fn many(&mut self, engine: Vec<Message>, model: Vec<Message>) -> Check {
+    fn many(&mut self, engine: &[Message], model: &[Message]) -> Check {
         equal(engine.len(), model.len())?;
-        for (engine, model) in engine.iter().zip(&model) {
+        for (engine, model) in engine.iter().zip(model) {
             self.messages.meet(self.place, engine.id(), model.id())?;
             let holder = engine.claim_id().map(|claim| self.claims.of_engine.get(&claim));
             equal(holder, model.claim_id().as_ref().map(Some))?;
@@ -865,19 +872,28 @@ impl<'c> Pair<'c> {
         Ok(())
     }
 
-    fn record(&mut self, engine: ClaimRecord, model: ClaimRecord) -> Check {
+    fn record(&mut self, engine: &ClaimRecord, model: &ClaimRecord) -> Check {
         self.claims.meet(self.place, engine.id(), model.id())?;
         equal((engine.ttl(), engine.age()), (model.ttl(), model.age()))?;
-        self.many(engine.into_messages(), model.into_messages())
+        self.many(engine.messages(), model.messages())
     }
 
     // ---- Picking ids ----
+
+    /// One of the live messages at the place the present call names.
+    fn live(&self, number: usize) -> Option<Message> {
+        let options = MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true);
+        let listed = self.model.messages().list(&self.place.project(), &self.place.name(), &options);
+        let mut messages = listed.ok()?.items;
+        (!messages.is_empty()).then(|| messages.swap_remove(number % messages.len()))
+    }
 
     fn message(&mut self, pick: Pick) -> (MessageId, MessageId) {
         let unknown: MessageId = "fffffffffffffff0fffffffffffffff0".parse().unwrap();
         let beyond = |id: MessageId| format!("{}fffffffffffffff0", &id.to_string()[..16]).parse().unwrap();
         let pair = match pick {
             Pick::Seen(back) => self.messages.pick(back),
+            Pick::Live(number) => self.live(number).and_then(|message| self.messages.pair_of(message.id())),
             Pick::Beyond(back) => self.messages.pick(back).map(|(engine, model)| (beyond(engine), beyond(model))),
             Pick::Unknown => None,
             Pick::Malformed => Some((MessageId::lossy("?"), MessageId::lossy("?"))),
@@ -895,12 +911,42 @@ impl<'c> Pair<'c> {
         let unknown: ClaimId = "ffffffff-ffff-4fff-8fff-ffffffffffff".parse().unwrap();
         let pair = match pick {
             Pick::Seen(back) | Pick::Beyond(back) => self.claims.pick(back),
+            Pick::Live(number) => {
+                self.live(number).and_then(|message| message.claim_id()).and_then(|claim| self.claims.pair_of(claim))
+            }
             Pick::Unknown => None,
             Pick::Malformed => Some((ClaimId::lossy("?"), ClaimId::lossy("?"))),
         };
         let (engine, model) = pair.unwrap_or((unknown, unknown));
         self.named.push((engine.to_string(), model.to_string()));
         (engine, model)
+    }
+}
+
+impl Op {
+    fn place(&self) -> Option<Place> {
+        match self {
+            Op::Create(place, _)
+            | Op::SetMetadata(place, _)
+            | Op::Describe(place)
+            | Op::DeleteQueue(place)
+            | Op::Stats(place)
+            | Op::Purge(place, _)
+            | Op::Post(place, ..)
+            | Op::List(place, _)
+            | Op::First(place, _)
+            | Op::Get(place, _)
+            | Op::BulkGet(place, _)
+            | Op::Delete(place, ..)
+            | Op::Finish(place, _)
+            | Op::BulkDelete(place, ..)
+            | Op::Pop(place, _)
+            | Op::Claim(place, _)
+            | Op::GetClaim(place, _)
+            | Op::UpdateClaim(place, ..)
+            | Op::ReleaseClaim(place, _) => Some(*place),
+            _ => None,
+        }
     }
 }
 
@@ -965,8 +1011,7 @@ fn predicates(error: &Error) -> [bool; 11] {
     ]
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "as the calls give them")]
-fn same<T: PartialEq + Debug>(_: &mut Pair<'_>, engine: T, model: T) -> Check {
+fn same<T: PartialEq + Debug>(_: &mut Pair<'_>, engine: &T, model: &T) -> Check {
     equal(engine, model)
 }
 
