@@ -3,13 +3,16 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::time::Duration;
-use zaqar_sled::{ClaimOptions, ClientId, Metadata, Project, Purge, QueueName, Sort};
+use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Project, Purge, QueueName, Sort};
 
 /// Calls in a case, on average: long enough for stale ids, several segments and claims that end.
 pub(crate) const CASE_OPS: u32 = 220;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
+    /// A power cut takes what was not synced, so it is played as a kill.
+    pub(crate) buffered: bool,
+    pub(crate) zaqar_limits: bool,
     pub(crate) checksums: bool,
     pub(crate) segment_bytes: u64,
     /// Of the busiest queue, which is there from the start.
@@ -18,12 +21,13 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    pub(crate) fn limits(&self) -> Limits {
+        if self.zaqar_limits { Limits::zaqar() } else { Limits::default() }
+    }
+
     /// A call a line.
     pub(crate) fn text(&self) -> String {
-        let head = format!(
-            "checksums: {}, segment_bytes: {}, metadata: {}\n",
-            self.checksums, self.segment_bytes, self.metadata
-        );
+        let head = format!("{:?}\n", Self { ops: Vec::new(), ..self.clone() });
         self.ops.iter().enumerate().fold(head, |text, (number, op)| format!("{text}{number:4} {op:?}\n"))
     }
 }
@@ -134,8 +138,17 @@ pub(crate) const TOO_LONG: u64 = 300_000_000_000_000;
 
 pub(crate) fn case() -> impl Strategy<Value = Case> {
     let ops = prop::collection::vec(op(), 0..=2 * CASE_OPS as usize);
-    (any::<bool>(), select(vec![4 << 10, 16 << 10, 256 << 10]), select(METADATA[..5].to_vec()), ops)
-        .prop_map(|(checksums, segment_bytes, metadata, ops)| Case { checksums, segment_bytes, metadata, ops })
+    let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
+    (flags, select(vec![4 << 10, 16 << 10, 256 << 10]), select(METADATA[..5].to_vec()), ops).prop_map(
+        |((buffered, zaqar_limits, checksums), segment_bytes, metadata, ops)| Case {
+            buffered,
+            zaqar_limits,
+            checksums,
+            segment_bytes,
+            metadata,
+            ops,
+        },
+    )
 }
 
 pub(crate) fn op() -> impl Strategy<Value = Op> {

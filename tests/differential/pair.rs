@@ -5,8 +5,8 @@ use std::slice;
 use std::sync::Arc;
 
 use zaqar_sled::{
-    ClaimId, ClaimRecord, Clock, Config, DataDriver, Engine, Error, ManualClock, Message, MessageId, ReferenceModel,
-    SimulatedDisk, Timestamp,
+    ClaimId, ClaimRecord, Clock, Config, DataDriver, Durability, Engine, Error, ManualClock, Message, MessageId,
+    ReferenceModel, SimulatedDisk, Timestamp,
 };
 
 use crate::calls::{BUSIEST, Case, Listing, NAMES, Op, PROJECTS, Place, QueueListing, project_of};
@@ -50,7 +50,7 @@ impl<'c> Pair<'c> {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_767_225_600_123)));
         let disk = SimulatedDisk::new();
         let engine = open(case, &clock, &disk);
-        let model = ReferenceModel::new(clock.clone()).checksums(case.checksums);
+        let model = ReferenceModel::new(clock.clone()).checksums(case.checksums).limits(case.limits());
         let wall = i128::from(clock.wall().as_millis());
         Self {
             case,
@@ -94,10 +94,11 @@ impl<'c> Pair<'c> {
 
     /// Everything there is to be seen.
     pub(crate) fn compare_all(&mut self) -> Check {
-        let whole = Listing { marker: None, limit: 0, echo: true, client: None, claimed: true, delayed: true };
+        let limit = if self.case.zaqar_limits { 20 } else { 0 };
+        let whole = Listing { marker: None, limit, echo: true, client: None, claimed: true, delayed: true };
         let plain = Listing { claimed: false, delayed: false, ..whole.clone() };
         for project in 0..PROJECTS.len() {
-            let queues = QueueListing { marker: None, limit: 0, detailed: true, contains: None, filter: None };
+            let queues = QueueListing { marker: None, limit, detailed: true, contains: None, filter: None };
             self.list_queues(&project_of(project), &queues)?;
             for name in 0..NAMES.len() {
                 let place = Place(project, name);
@@ -173,7 +174,9 @@ impl<'c> Pair<'c> {
 
 pub(crate) fn open(case: &Case, clock: &Arc<ManualClock>, disk: &SimulatedDisk) -> Engine {
     let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
-    config.checksums(case.checksums).segment_size(case.segment_bytes).open("/store").expect("the store opens")
+    let config = config.durability(if case.buffered { Durability::Buffered } else { Durability::Sync });
+    let config = config.limits(case.limits()).checksums(case.checksums).segment_size(case.segment_bytes);
+    config.open("/store").expect("the store opens")
 }
 
 /// What a message shows beside its ids.

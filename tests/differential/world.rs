@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use zaqar_sled::disk::Keep;
-use zaqar_sled::{Clock, DataDriver, GcReport, Metadata, OperationStatus, Project, QueueName, Timestamp};
+use zaqar_sled::{
+    Clock, DataDriver, GcReport, Metadata, OperationStatus, Project, QueueName, SimulatedDisk, Timestamp,
+};
 
 use crate::calls::Op;
 use crate::pair::{Check, Pair, equal, open};
@@ -29,16 +31,9 @@ impl Pair<'_> {
                 );
             }
             Op::Reopen => return self.reopen(),
-            Op::Kill => {
-                self.pin_time_if_behind()?;
-                self.disk = self.disk.kill();
-                self.engine = open(self.case, &self.clock, &self.disk);
-            }
-            Op::PowerLoss(seed) => {
-                self.pin_time_if_behind()?;
-                self.disk = self.disk.power_loss(Keep::Random(*seed));
-                self.engine = open(self.case, &self.clock, &self.disk);
-            }
+            Op::Kill => return self.restart(SimulatedDisk::kill),
+            Op::PowerLoss(_) if self.case.buffered => return self.restart(SimulatedDisk::kill),
+            Op::PowerLoss(seed) => return self.restart(|disk| disk.power_loss(Keep::Random(*seed))),
             Op::Checkpoint => return self.engine.checkpoint().map_err(|error| error.to_string()),
             Op::Base => return self.engine.base().map_err(|error| error.to_string()),
             Op::Housekeep => return self.engine.step().map_err(|error| error.to_string()),
@@ -57,6 +52,13 @@ impl Pair<'_> {
                 equal((*engine, *model), (nothing, nothing))
             },
         )
+    }
+
+    fn restart(&mut self, end: impl FnOnce(&SimulatedDisk) -> SimulatedDisk) -> Check {
+        self.pin_time_if_behind()?;
+        self.disk = end(&self.disk);
+        self.engine = open(self.case, &self.clock, &self.disk);
+        Ok(())
     }
 
     pub(crate) fn reopen(&mut self) -> Check {
