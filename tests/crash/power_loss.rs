@@ -324,6 +324,11 @@ fn go_on(engine: Engine, disk: &SimulatedDisk, clock: &Arc<ManualClock>, shown: 
         assert!(newest.is_none_or(|newest| newest < id), "{context}: {id} comes before {newest:?}");
     }
     let before = dump(&engine, &[]).unwrap();
+    // What recovery found in the system's memory alone has to be on the disk by now.
+    let disk = &disk.power_loss(Keep::Nothing);
+    drop(engine);
+    let engine = config(disk, clock, 80).open(ROOT).unwrap_or_else(|error| panic!("{context}, then a cut: {error}"));
+    assert_eq!(dump(&engine, &[]).unwrap(), before, "{context}, then a cut");
     engine.close().unwrap_or_else(|error| panic!("{context}: {error}"));
     drop(engine);
     let engine = config(disk, clock, 79).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
