@@ -629,7 +629,9 @@ fn start(place: &Place, highest_number: u64, proven: u64, carried: &[Vec<u8>], m
             active.write(&bytes, SEGMENT_HEADER_BYTES)?;
             active.sync()?;
         }
-        active.write(&active.header(first_lsn, place.incarnation, lsn), 0)?;
+        // It claims no more than was proven before: a kill may leave it in the system's memory alone, and the next open
+        // would take the frames it leads to for durable.
+        active.write(&active.header(first_lsn, place.incarnation, proven), 0)?;
         active.sync()
     };
     write().map_err(|e| Error::io("starting the journal", e))?;

@@ -1,1 +1,505 @@
+//! A disk that is full, fails, or is not there to be written: typed errors, nothing half done, nothing acknowledged lost.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use zaqar_sled::disk::{Disk, FaultKind, Keep, SimulatedDisk};
+use zaqar_sled::{
+    ClaimOptions, Config, DataDriver, Durability, Engine, Error, ManualClock, MessageId, Metadata, Project, Queue,
+};
+
+use super::support::{CLIENT, ROOT, Random, assert_sound, clock, config, dump, everything, files, message};
+
+const KIB: u64 = 1 << 10;
+
+fn jobs(engine: &Engine) -> Queue {
+    engine.queue(Project::none(), "jobs").unwrap()
+}
+
+fn used(disk: &SimulatedDisk) -> u64 {
+    disk.size(Path::new("/")).unwrap()
+}
+
+/// Posts until that is refused for lack of space; the ids of what was taken.
+fn fill(engine: &Engine, bytes: usize) -> Vec<MessageId> {
+    let mut ids = Vec::new();
+    for n in 0..100_000 {
+        let before = if n < 300 { Some(dump(engine, &[]).unwrap()) } else { None };
+        match jobs(engine).post(CLIENT, &[message(&n.to_string(), bytes)]) {
+            Ok(new) => ids.extend(new),
+            Err(error) => {
+                assert!(error.is_full(), "{error}");
+                assert!(before.is_none_or(|before| dump(engine, &[]).unwrap() == before), "refused, but changed");
+                return ids;
+            }
+        }
+    }
+    panic!("the disk never was full");
+}
+
+#[test]
+fn a_full_disk_refuses_posts_and_new_queues_and_goes_on_with_what_frees_space() {
+    for spare in (0..40).map(|n| n * 1_000) {
+        for stepped in [false, true] {
+            let (disk, clock) = (SimulatedDisk::new(), clock());
+            let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
+            jobs(&engine).create(Metadata::new()).unwrap();
+            jobs(&engine).post(CLIENT, &[message("first", 100)]).unwrap();
+            if stepped {
+                engine.step().unwrap();
+            }
+            disk.set_capacity(Some(used(&disk) + spare));
+            let ids = fill(&engine, 300);
+            let context = format!("{spare} bytes left, {} posts, {stepped}", ids.len());
+            let before = dump(&engine, &[]).unwrap();
+            assert!(jobs(&engine).post(CLIENT, &[message("more", 300)]).unwrap_err().is_full(), "{context}");
+            assert_eq!(dump(&engine, &[]).unwrap(), before, "{context}");
+            assert_eq!(engine.status().poisoned(), None, "{context}");
+
+            let claim = jobs(&engine).claim(ClaimOptions::new().limit(1)).unwrap_or_else(|e| panic!("{context}: {e}"));
+            let mut claim = claim.unwrap();
+            claim.renew(Duration::from_secs(60), Duration::ZERO).unwrap_or_else(|e| panic!("{context}: {e}"));
+            claim.delete(&claim.messages()[0]).unwrap_or_else(|e| panic!("{context}: {e}"));
+            claim.release().unwrap_or_else(|e| panic!("{context}: {e}"));
+            if ids.len() > 2 {
+                jobs(&engine).pop(1).unwrap_or_else(|e| panic!("{context}: {e}"));
+                jobs(&engine).delete_message(&ids[ids.len() - 1]).unwrap_or_else(|e| panic!("{context}: {e}"));
+            }
+            let left = dump(&engine, &[]).unwrap();
+            assert_sound(&engine, &context);
+
+            // A kill or power cut while the disk is full loses nothing, once there is room to open the store.
+            let image = super::support::disk_of(&files(&disk));
+            let again = config(&image, &clock, 2).open(ROOT).unwrap_or_else(|e| panic!("{context}: {e}"));
+            assert_eq!(dump(&again, &[]).unwrap(), left, "{context}");
+            drop(again);
+
+            disk.set_capacity(None);
+            jobs(&engine).post(CLIENT, &[message("healed", 300)]).unwrap_or_else(|e| panic!("{context}: {e}"));
+            jobs(&engine).delete().unwrap();
+            engine.close().unwrap();
+        }
+    }
+}
+
+#[test]
+fn deleting_the_queue_works_on_a_full_disk() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    disk.set_capacity(Some(used(&disk) + 30 * KIB));
+    fill(&engine, 500);
+    let other = engine.queue(Project::none(), "other").unwrap().create(Metadata::new().with("a", "b".repeat(300)).unwrap());
+    assert!(other.unwrap_err().is_full());
+    jobs(&engine).delete().unwrap();
+    assert!(!jobs(&engine).exists().unwrap());
+}
+
+#[test]
+#[ignore = "engine bug 9"]
+fn a_store_that_filled_its_disk_and_was_emptied_takes_posts_again() {
+    for background in [false, true] {
+        let (disk, clock) = (SimulatedDisk::new(), clock());
+        let open = || config(&disk, &clock, 1).background(background).sync_interval(Duration::from_millis(5)).open(ROOT);
+        let engine = open().unwrap();
+        jobs(&engine).create(Metadata::new()).unwrap();
+        // Far below the journal that makes the engine write a base by itself.
+        disk.set_capacity(Some(used(&disk) + 400 * KIB));
+        fill(&engine, 500);
+        jobs(&engine).purge().unwrap();
+        assert_eq!(jobs(&engine).stats().unwrap().total(), 0);
+        let mut healed = false;
+        for _ in 0..100 {
+            let _ = engine.step();
+            healed |= jobs(&engine).post(CLIENT, &[message("again", 500)]).is_ok();
+            std::thread::sleep(Duration::from_millis(if background { 5 } else { 0 }));
+        }
+        assert!(healed, "background {background}: nothing is in it, and nothing can be put in");
+    }
+}
+
+#[test]
+#[ignore = "engine bug 10"]
+fn a_full_disk_can_be_emptied_by_small_steps() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, 1).segment_size(64 * KIB).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    disk.set_capacity(Some(used(&disk) + 2_000 * KIB));
+    let ids = fill(&engine, 100);
+    for (n, id) in ids.iter().enumerate() {
+        jobs(&engine).delete_message(id).unwrap_or_else(|error| panic!("{n} of {}: {error}", ids.len()));
+        if n % 100 == 0 {
+            let _ = engine.step();
+        }
+    }
+}
+
+#[test]
+#[ignore = "engine bug 11"]
+fn a_store_that_filled_its_disk_can_be_opened_and_emptied() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, 1).segment_size(64 * KIB).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    engine.step().unwrap();
+    let capacity = used(&disk) + 500 * KIB;
+    disk.set_capacity(Some(capacity));
+    fill(&engine, 500);
+    let before = dump(&engine, &[]).unwrap();
+    let disk = disk.kill();
+    disk.set_capacity(Some(capacity));
+    let engine = config(&disk, &clock, 2).segment_size(64 * KIB).open(ROOT).unwrap();
+    assert_eq!(dump(&engine, &[]).unwrap(), before);
+    jobs(&engine).pop(3).unwrap();
+}
+
+#[test]
+fn opening_on_a_full_disk_fails_typed_and_leaves_the_store_as_it_was() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    jobs(&engine).post(CLIENT, &[message("kept", 900), message("too", 900)]).unwrap();
+    let before = dump(&engine, &[]).unwrap();
+    let disk = disk.kill();
+    let mut capacity = used(&disk);
+    let mut refused = 0;
+    loop {
+        disk.set_capacity(Some(capacity));
+        match config(&disk, &clock, 2).open(ROOT) {
+            Ok(engine) => {
+                assert_eq!(dump(&engine, &[]).unwrap(), before);
+                break;
+            }
+            Err(error) => assert!(error.is_full(), "{error}"),
+        }
+        refused += 1;
+        capacity += 100;
+        assert!(refused < 1_000);
+    }
+}
+
+/// A store at work on a disk that fails once.
+fn at_work(seed: u64, kind: FaultKind, nth: u64, durability: Durability, goes_on: bool) {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, seed).durability(durability).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    disk.fail_nth(kind, nth);
+    let mut random = Random::new(seed);
+    let context = format!("seed {seed}, {kind:?} {nth}, {durability:?}");
+    let mut acknowledged = dump(&engine, &[]).unwrap();
+    let mut unknown = None;
+    for n in 0..60 {
+        let outcome = match random.below(12) {
+            0 => engine.base(),
+            1 => engine.checkpoint(),
+            2 => engine.step(),
+            3..=6 => jobs(&engine).post(CLIENT, &[message(&format!("{n}"), 400)]).map(drop),
+            7 | 8 => jobs(&engine).claim(ClaimOptions::new().limit(2)).map(drop),
+            9 => jobs(&engine).set_metadata(&Metadata::new().with("n", n).unwrap()),
+            _ => jobs(&engine).pop(1).map(drop),
+        };
+        match outcome {
+            Ok(()) => acknowledged = dump(&engine, &[]).unwrap(),
+            Err(error) if error.is_outcome_unknown() => {
+                unknown.get_or_insert_with(|| dump(&engine, &[]).unwrap());
+            }
+            Err(error) if error.is_poisoned() => {}
+            Err(_) => assert_eq!(dump(&engine, &[]).unwrap(), acknowledged, "{context}: failed, but changed"),
+        }
+        if engine.status().poisoned().is_some() {
+            let refused = jobs(&engine).post(CLIENT, &[message("late", 9)]).unwrap_err();
+            assert!(refused.is_poisoned(), "{context}: {refused}");
+            assert!(refused.to_string().contains(engine.status().poisoned().unwrap()), "{context}: {refused}");
+            assert!(!engine.is_alive(), "{context}");
+            jobs(&engine).list(&everything()).unwrap_or_else(|error| panic!("{context}: reads stop: {error}"));
+            break;
+        }
+    }
+    let poisoned = engine.status().poisoned().map(str::to_owned);
+    if poisoned.is_some() {
+        let closed = engine.close();
+        assert!(closed.is_err(), "{context}: closed as if nothing had been");
+    }
+    if goes_on {
+        disk.fail_nth(kind, u64::MAX);
+        return assert_goes_on(&engine, &disk, &clock, seed, &context);
+    }
+    for keep in [None, Some(Keep::Nothing)] {
+        // Without a clean close: as after the failure.
+        let disk = if let Some(keep) = keep { disk.power_loss(keep) } else { copy(&disk) };
+        let engine = config(&disk, &clock, seed + 1).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+        let now = dump(&engine, &[]).unwrap();
+        let buffered = durability == Durability::Buffered && keep.is_some();
+        let allowed = now == acknowledged || unknown.as_ref() == Some(&now) || buffered;
+        assert!(allowed, "{context} {keep:?} {poisoned:?}\n{now}\nacknowledged\n{acknowledged}\nunknown\n{unknown:?}");
+        assert_sound(&engine, &context);
+        jobs(&engine).create(Metadata::new()).unwrap();
+        jobs(&engine).post(CLIENT, &[message("goes on", 9)]).unwrap();
+        engine.close().unwrap();
+    }
+}
+
+/// What is there after the failure may be in the system's memory alone: once the store was opened on it again, and
+/// something was acknowledged, it has to be on the disk.
+fn assert_goes_on(failed: &Engine, disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64, context: &str) {
+    let _ = failed.close();
+    let engine = config(disk, clock, seed + 2).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+    jobs(&engine).create(Metadata::new()).unwrap();
+    jobs(&engine).post(CLIENT, &[message("goes on", 9)]).unwrap();
+    let before = dump(&engine, &[]).unwrap();
+    let disk = disk.power_loss(Keep::Nothing);
+    let engine = config(&disk, clock, seed + 3).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!(dump(&engine, &[]).unwrap(), before, "{context}");
+}
+
+/// The disk as a killed process leaves it, without taking it away; its trees are not copied.
+fn copy(disk: &SimulatedDisk) -> SimulatedDisk {
+    super::support::disk_of(&files(disk))
+}
+
+#[test]
+fn a_failed_write_or_sync_stops_writes_keeps_reads_and_loses_nothing_acknowledged() {
+    for seed in 0..4 {
+        for nth in 1..50 {
+            for kind in [FaultKind::Write, FaultKind::Sync] {
+                for durability in [Durability::Sync, Durability::Buffered] {
+                    at_work(seed * 10, kind, nth, durability, false);
+                    at_work(seed * 10, kind, nth, durability, true);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_leaves_the_outcome_unknown_for_its_caller_and_poisons_the_store() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    jobs(&engine).post(CLIENT, &[message("kept", 9)]).unwrap();
+    disk.fail_nth(FaultKind::Sync, 1);
+    let error = jobs(&engine).post(CLIENT, &[message("unknown", 9)]).unwrap_err();
+    assert!(error.is_outcome_unknown(), "{error}");
+    let later = jobs(&engine).pop(1).unwrap_err();
+    assert!(later.is_poisoned(), "{later}");
+    // What found nothing to do has still to be durable, which it cannot be.
+    let nothing = jobs(&engine).delete_message(&MessageId::lossy("none")).unwrap_err();
+    assert!(nothing.is_outcome_unknown(), "{nothing}");
+    assert_eq!(jobs(&engine).stats().unwrap().total(), 2);
+    assert!(!engine.is_alive());
+    let disk = disk.power_loss(Keep::Nothing);
+    let engine = config(&disk, &clock, 2).open(ROOT).unwrap();
+    assert_eq!(jobs(&engine).stats().unwrap().total(), 1);
+}
+
+#[test]
+#[ignore = "engine bug 8"]
+fn a_base_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing() {
+    for kind in [FaultKind::Write, FaultKind::Sync] {
+        for nth in 1..8 {
+            for k in 0..30 {
+                let (disk, clock) = (SimulatedDisk::new(), clock());
+                let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
+                jobs(&engine).create(Metadata::new()).unwrap();
+                for n in 0..20 {
+                    jobs(&engine).post(CLIENT, &[message(&n.to_string(), 500)]).unwrap();
+                }
+                disk.fail_nth(kind, nth);
+                let failed = engine.base().is_err();
+                if engine.status().poisoned().is_some() {
+                    continue;
+                }
+                jobs(&engine).post(CLIENT, &[message("later", 500)]).unwrap();
+                let before = dump(&engine, &[]).unwrap();
+                disk.fail_after(k);
+                let cut = engine.base().is_err();
+                let context = format!("{kind:?} {nth}, cut after {k}: {failed} {cut}");
+                for image in [copy_of_dead(&disk), disk.power_loss(Keep::Nothing)] {
+                    let engine = config(&image, &clock, 2).open(ROOT).unwrap_or_else(|e| panic!("{context}: {e}"));
+                    assert_eq!(dump(&engine, &[]).unwrap(), before, "{context}");
+                }
+            }
+        }
+    }
+}
+
+/// As [`copy`], of a disk whose power is off.
+fn copy_of_dead(disk: &SimulatedDisk) -> SimulatedDisk {
+    copy(disk)
+}
+
+/// What another process sees of a store.
+#[test]
+fn opener() {
+    let Ok(root) = std::env::var("ZAQAR_OPENER") else { return };
+    match Config::new().open(root) {
+        Ok(_) => println!("outcome: opened"),
+        Err(Error::Locked { .. }) => println!("outcome: locked"),
+        Err(error) => println!("outcome: {error}"),
+    }
+}
+
+fn open_elsewhere(root: &Path) -> String {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "full::opener", "--nocapture", "--test-threads", "1"]).env("ZAQAR_OPENER", root);
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let outcome = text.lines().find_map(|line| line.split_once("outcome: ")).map(|(_, outcome)| outcome);
+    outcome.unwrap_or_else(|| panic!("{text}")).to_owned()
+}
+
+#[test]
+fn a_store_is_opened_once_in_a_process_and_by_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("deep/store");
+    let engine = Engine::open(&root).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    let again = Engine::open(&root).unwrap_err();
+    assert!(matches!(again, Error::AlreadyOpen { .. }) && again.is_busy(), "{again}");
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&root, &link).unwrap();
+    assert!(matches!(Engine::open(&link).unwrap_err(), Error::AlreadyOpen { .. }));
+    assert!(matches!(Engine::open(root.join("../store")).unwrap_err(), Error::AlreadyOpen { .. }));
+
+    let shared = Config::new().shared(true).open(&link).unwrap();
+    assert!(jobs(&shared).exists().unwrap());
+    assert_eq!(open_elsewhere(&root), "locked");
+
+    drop(engine);
+    assert_eq!(open_elsewhere(&root), "locked", "the shared handle still holds it");
+    shared.close().unwrap();
+    assert_eq!(open_elsewhere(&root), "opened");
+    // A closed engine whose handle is still about does not stand in the way.
+    let engine = Engine::open(&root).unwrap();
+    assert!(jobs(&engine).exists().unwrap());
+    assert!(matches!(jobs(&shared).exists(), Err(Error::Closed)));
+}
+
+#[test]
+fn a_path_that_is_a_file_or_below_one_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, b"mine").unwrap();
+    for path in [file.clone(), file.join("store")] {
+        let error = Engine::open(&path).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// A small file system in memory; `None` where mounting is not allowed.
+struct Mount(tempfile::TempDir);
+
+impl Mount {
+    fn new(options: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = mount(&["-t", "tmpfs", "-o", options, "tmpfs"], folder.path());
+        if mounted { Some(Self(folder)) } else { None }
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).stderr(Stdio::null()).status();
+    }
+}
+
+fn mount(arguments: &[&str], at: &Path) -> bool {
+    let status = Command::new("mount").args(arguments).arg(at).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn on_a_real_full_file_system_posts_are_refused_and_nothing_is_lost() {
+    let Some(mount) = Mount::new("size=4m") else {
+        println!("skipped: mounting is not allowed here");
+        return;
+    };
+    let root = mount.path().join("store");
+    let open = || Config::new().segment_size(256 * KIB).sync_interval(Duration::from_millis(5)).open(&root);
+    let engine = open().unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    let mut posted = Vec::new();
+    let refused = loop {
+        match jobs(&engine).post(CLIENT, &[message(&posted.len().to_string(), 2_000)]) {
+            Ok(ids) => posted.extend(ids),
+            Err(error) => break error,
+        }
+    };
+    assert!(refused.is_full(), "{refused}");
+    println!("{} posts of 2000 bytes went onto 4 MiB", posted.len());
+    for id in &posted[..10] {
+        jobs(&engine).delete_message(id).unwrap();
+    }
+    assert_eq!(jobs(&engine).pop(10).unwrap().len(), 10);
+    assert_eq!(engine.status().poisoned(), None);
+    assert_eq!(jobs(&engine).stats().unwrap().total(), posted.len() as u64 - 20);
+    let inspected = Engine::inspect(&root).unwrap();
+    assert_eq!(inspected.queues()[0].messages(), posted.len() as u64 - 20);
+    jobs(&engine).purge().unwrap();
+    engine.base().unwrap();
+    jobs(&engine).post(CLIENT, &[message("again", 2_000)]).unwrap();
+}
+
+#[test]
+fn a_read_only_file_system_gives_a_typed_error_and_can_be_inspected() {
+    let Some(mounted) = Mount::new("size=8m") else {
+        println!("skipped: mounting is not allowed here");
+        return;
+    };
+    let root = mounted.path().join("store");
+    let engine = Config::new().segment_size(64 * KIB).open(&root).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    jobs(&engine).post(CLIENT, &[message("kept", 9)]).unwrap();
+    engine.close().unwrap();
+    drop(engine);
+    if !mount(&["-o", "remount,ro"], mounted.path()) {
+        println!("skipped: remounting is not allowed here");
+        return;
+    }
+    let error = Engine::open(&root).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    assert_eq!(Engine::inspect(&root).unwrap().queues()[0].messages(), 1);
+    assert!(mount(&["-o", "remount,rw"], mounted.path()));
+    let engine = Engine::open(&root).unwrap();
+    assert_eq!(jobs(&engine).stats().unwrap().total(), 1);
+}
+
+#[test]
+fn claim_waiters_end_when_a_sync_fails() {
+    let (disk, clock): (SimulatedDisk, Arc<ManualClock>) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    let callers: Vec<_> = (0..8)
+        .map(|n| {
+            let engine = engine.clone();
+            std::thread::spawn(move || {
+                let mut answered = 0;
+                loop {
+                    match jobs(&engine).post(CLIENT, &[message(&n.to_string(), 9)]) {
+                        Ok(_) => answered += 1,
+                        Err(error) => break (answered, error),
+                    }
+                }
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(5));
+    disk.fail_nth(FaultKind::Sync, 3);
+    let mut total = 0;
+    for caller in callers {
+        let (answered, error) = caller.join().unwrap();
+        assert!(error.is_outcome_unknown() || error.is_poisoned(), "{error}");
+        total += answered;
+    }
+    let disk = disk.power_loss(Keep::Nothing);
+    let engine = config(&disk, &clock, 2).open(ROOT).unwrap();
+    let there = jobs(&engine).stats().unwrap().total();
+    assert!(there >= total && there <= total + 8, "{there} of {total}");
+}

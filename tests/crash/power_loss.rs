@@ -89,6 +89,9 @@ impl World {
             1 => engine.queues().delete(&project, &queue).map(|()| true)?,
             2 | 3 => engine.queues().set_metadata(&project, &queue, &metadata(&mut random)).map(|()| true)?,
             4 => engine.queues().purge(&project, &queue, Purge::All).map(|_| true)?,
+            5..=17 if !engine.queues().exists(&project, &queue)? => {
+                engine.queues().create(&project, &queue, &metadata(&mut random))?
+            }
             5..=17 => {
                 let batch: Vec<_> =
                     (0..=random.below(5)).map(|n| self.letter(&format!("{i}-{n}"), &mut random)).collect();
@@ -179,7 +182,7 @@ impl World {
             _ => 10 + random.below(200) as usize,
         };
         let delay = if random.one_in(5) { seconds(1 + random.below(15)) } else { Duration::ZERO };
-        message(name, bytes).ttl(seconds(1 + random.below(200))).delay(delay)
+        message(name, bytes).ttl(seconds(if random.one_in(3) { 1 + random.below(60) } else { 3_600 })).delay(delay)
     }
 
     fn pick_claim(&self, random: &mut Random) -> Option<Told> {
@@ -320,6 +323,11 @@ fn go_on(engine: Engine, disk: &SimulatedDisk, clock: &Arc<ManualClock>, shown: 
         assert!(newest.is_none_or(|newest| newest < id), "{context}: {id} comes before {newest:?}");
     }
     let before = dump(&engine, &[]).unwrap();
+    // What recovery found in the system's memory alone has to be on the disk by now.
+    let disk = &disk.power_loss(Keep::Nothing);
+    drop(engine);
+    let engine = config(disk, clock, 80).open(ROOT).unwrap_or_else(|error| panic!("{context}, then a cut: {error}"));
+    assert_eq!(dump(&engine, &[]).unwrap(), before, "{context}, then a cut");
     engine.close().unwrap_or_else(|error| panic!("{context}: {error}"));
     drop(engine);
     let engine = config(disk, clock, 79).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -376,9 +384,8 @@ fn the_calls_come_to_the_same_on_every_disk() {
         let engine = world.engine.unwrap();
         assert_eq!(oracle.find(&engine, 0..=CALLS, now), Some(CALLS), "seed {seed}");
         let queues = queues_of(&engine).unwrap();
-        let dead = queues.iter().any(|(_, queue)| queue.as_str() == "dead");
         println!("seed {seed}: {} claims, {} ids, {queues:?}", world.claims.len(), world.shown.len());
-        assert!(dead && world.claims.len() > 5 && world.shown.len() > 50, "seed {seed} does too little");
+        assert!(world.claims.len() > 10 && world.shown.len() > 70, "seed {seed} does too little");
     }
 }
 

@@ -140,6 +140,8 @@ pub(crate) struct Lived {
     pub(crate) claims: Vec<Told>,
     /// What it was before, and after each change.
     pub(crate) states: Vec<String>,
+    /// The last of them, with the claims.
+    pub(crate) with_claims: String,
 }
 
 /// What happens to a store before it is broken.
@@ -155,12 +157,13 @@ impl Lived {
     pub(crate) fn new(life: Life) -> Self {
         let (disk, clock) = (SimulatedDisk::new(), clock());
         let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
-        let mut lived = Self { disk, clock, engine, claims: Vec::new(), states: vec![String::new()] };
+        let mut lived = Self { disk, clock, engine, claims: Vec::new(), states: vec![String::new()], with_claims: String::new() };
         lived.live(0, 12);
         if life == Life::Base {
             lived.engine.base().unwrap();
             lived.live(12, 20);
         }
+        lived.with_claims = dump(&lived.engine, &lived.claims).unwrap();
         lived
     }
 
