@@ -165,7 +165,8 @@ impl Engine {
             store.waiters.wake(&key, op.moved.len());
         }
         store.settle(lsn, self.durability())?;
-        Ok((claim, None))
+        // What was moved used up places: behind it there may be more to claim at once.
+        Ok((claim, Some(now)))
     }
 }
 

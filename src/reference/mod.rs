@@ -69,12 +69,7 @@ impl ReferenceModel {
     /// assert!(ReferenceModel::new(clock).is_alive());
     /// ```
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock: EngineClock::new(clock, 0),
-            limits: Limits::default(),
-            checksums: false,
-            store: Mutex::default(),
-        }
+        Self { clock: EngineClock::new(clock, 0), limits: Limits::default(), checksums: false, store: Mutex::default() }
     }
 
     /// The same with those limits.

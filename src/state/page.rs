@@ -337,9 +337,9 @@ impl Page {
         self.slots.len() >= 16 && live.saturating_mul(2) <= self.slots.len()
     }
 
-    /// The same page without its dead messages.
+    /// The same page without its dead messages, of which the trees hold nothing.
     pub(crate) fn compacted(&self) -> Self {
-        let mut page = Self { stored: self.stored, dirty: self.dirty, weight: self.weight, ..Self::new(self.first) };
+        let mut page = Self { dirty: self.dirty, weight: self.weight, ..Self::new(self.first) };
         let mut bodies =
             Vec::with_capacity(bits(self.live).filter_map(|i| self.slots.get(i)).map(|s| s.len as usize).sum());
         for (to, from) in bits(self.live).enumerate() {

@@ -421,6 +421,8 @@ impl Queue {
             self.changes.pages.push(first);
         }
         if page.is_sparse() {
+            // What is in the trees has other pieces: it goes as a whole, and is written anew.
+            self.changes.lose_page(page);
             *page = page.compacted();
         }
         let after = Share::of(page);

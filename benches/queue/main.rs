@@ -1,0 +1,66 @@
+//! What the engine costs beside a bare loop of the same system calls, in one run, on one disk.
+//!
+//! ```text
+//! cargo bench --bench queue -- [FILTER] [--quick] [--check]
+//! ```
+//!
+//! `FILTER` is a part of a row's group (`post`, `cycle`, `claim`, `stats`, `open`), `--quick` makes rounds a tenth as long,
+//! `--check` exits with 1 when a target is missed.
+//!
+//! Every row is the median of rounds that alternate with rounds of its reference, so that what else the machine does
+//! falls on both; the ratio is the median of the ratios of neighbouring rounds. Background threads run as they do for
+//! everybody, inside the timed rounds; between rounds the engine is let come to rest. Absolute figures are this
+//! machine's, this hour's: read the ratios.
+
+mod bare;
+mod claims;
+mod cycles;
+mod machine;
+mod opening;
+mod posts;
+mod rounds;
+mod scratch;
+mod stats;
+mod table;
+
+use std::process::ExitCode;
+
+use crate::rounds::Rounds;
+use crate::table::Table;
+
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+fn main() -> Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [.., flag, path] = arguments.as_slice()
+        && flag == opening::FILL
+    {
+        opening::fill_until_killed(path)?;
+    }
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    // `cargo test --benches` runs this too: then there is nothing to do.
+    if !has("--bench") {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let filter = arguments.iter().find(|argument| !argument.starts_with('-')).map_or("", String::as_str);
+    let rounds = if has("--quick") { Rounds::quick() } else { Rounds::full() };
+    println!("{}\n", machine::describe()?);
+    let mut table = Table::default();
+    for (group, run) in GROUPS {
+        if group.contains(filter) {
+            run(rounds, &mut table)?;
+        }
+    }
+    println!("\n{table}\n{}", machine::load());
+    Ok(if has("--check") && table.missed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+type Group = fn(Rounds, &mut Table) -> Result<()>;
+
+const GROUPS: [(&str, Group); 5] = [
+    ("post", posts::run),
+    ("cycle", cycles::run),
+    ("claim", claims::run),
+    ("stats", stats::run),
+    ("open", opening::run),
+];

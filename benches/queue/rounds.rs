@@ -1,0 +1,80 @@
+//! Timing: rounds of the measured work and of its reference, in turns.
+
+use std::time::{Duration, Instant};
+
+use crate::Result;
+
+/// How many rounds, and how long one is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rounds {
+    pub(crate) count: usize,
+    pub(crate) measured: Duration,
+    pub(crate) reference: Duration,
+    /// By what the fixed amounts of work are divided.
+    pub(crate) divisor: u64,
+}
+
+/// Measured and reference, round by round.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs {
+    pub(crate) measured: Vec<f64>,
+    pub(crate) reference: Vec<f64>,
+}
+
+impl Rounds {
+    pub(crate) fn full() -> Self {
+        let (measured, reference) = (Duration::from_millis(600), Duration::from_millis(300));
+        Self { count: 5, measured, reference, divisor: 1 }
+    }
+
+    pub(crate) fn quick() -> Self {
+        let (measured, reference) = (Duration::from_millis(60), Duration::from_millis(30));
+        Self { count: 5, measured, reference, divisor: 10 }
+    }
+
+    /// Alternates rounds of `measured` and `reference`, each given how long to go on and returning what it reached.
+    pub(crate) fn alternate(
+        self,
+        mut measured: impl FnMut(Duration) -> Result<f64>,
+        mut reference: impl FnMut(Duration) -> Result<f64>,
+    ) -> Result<Pairs> {
+        let mut pairs = Pairs::default();
+        for _ in 0..self.count {
+            pairs.measured.push(measured(self.measured)?);
+            pairs.reference.push(reference(self.reference)?);
+        }
+        Ok(pairs)
+    }
+}
+
+impl Pairs {
+    pub(crate) fn ratio(&self) -> f64 {
+        let ratios = self.measured.iter().zip(&self.reference).map(|(measured, reference)| measured / reference);
+        median(&ratios.collect::<Vec<_>>())
+    }
+}
+
+/// Repeats `call` for about `time`; `units` a second, each call counting for so many.
+pub(crate) fn rate(time: Duration, units: u32, mut call: impl FnMut() -> Result<()>) -> Result<f64> {
+    let started = Instant::now();
+    let mut calls = 0_u32;
+    loop {
+        // The clock is read seldom enough not to count, often enough for calls of a millisecond.
+        for _ in 0..CALLS_A_LOOK {
+            call()?;
+        }
+        calls += CALLS_A_LOOK;
+        let took = started.elapsed();
+        if took >= time {
+            return Ok(f64::from(calls) * f64::from(units) / took.as_secs_f64());
+        }
+    }
+}
+
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+const CALLS_A_LOOK: u32 = 16;

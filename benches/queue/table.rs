@@ -1,0 +1,120 @@
+//! The table of results and its targets.
+
+use std::fmt;
+
+use crate::rounds::{Pairs, median};
+
+#[derive(Debug, Default)]
+pub(crate) struct Table(Vec<Row>);
+
+/// One line: what was measured, beside what.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) unit: Unit,
+    pub(crate) beside: &'static str,
+    pub(crate) pairs: Pairs,
+    pub(crate) target: Option<Target>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    MessagesASecond,
+    CallsASecond,
+    Seconds,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Target {
+    /// At least so much of the reference.
+    Ratio(f64),
+    /// At least so many a second.
+    Rate(f64),
+    /// In less than so many seconds.
+    Within(f64),
+}
+
+impl Table {
+    /// Adds a row and prints it, for those who watch.
+    pub(crate) fn add(&mut self, row: Row) {
+        if self.0.is_empty() {
+            println!("{HEAD}\n{RULE}");
+        }
+        println!("{row}");
+        self.0.push(row);
+    }
+
+    pub(crate) fn missed(&self) -> bool {
+        self.0.iter().any(|row| row.met() == Some(false))
+    }
+}
+
+impl Row {
+    fn met(&self) -> Option<bool> {
+        let value = median(&self.pairs.measured);
+        self.target.map(|target| match target {
+            Target::Ratio(least) => self.pairs.ratio() >= least,
+            Target::Rate(least) => value >= least,
+            Target::Within(most) => value < most,
+        })
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let missed: Vec<_> = self.0.iter().filter(|row| row.met() == Some(false)).map(|row| row.name).collect();
+        match missed.as_slice() {
+            [] => write!(f, "every target is met"),
+            missed => write!(f, "missed: {}", missed.join("; ")),
+        }
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pairs { measured, reference } = &self.pairs;
+        let value = |value: f64| self.unit.show(value);
+        let low = measured.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = measured.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let spread = format!("{}-{}", value(low), value(high));
+        let (beside, ratio) = if reference.is_empty() {
+            (String::new(), String::new())
+        } else {
+            (value(median(reference)), format!("{:.2}", self.pairs.ratio()))
+        };
+        let target = self.target.map(|target| target.to_string()).unwrap_or_default();
+        let verdict = self.met().map_or("", |met| if met { "met" } else { "MISSED" });
+        let (median, name, against) = (value(median(measured)), self.name, self.beside);
+        write!(
+            f,
+            "| {name:<44} | {median:>10} | {spread:>19} | {beside:>10} | {ratio:>6} | {target:<9} | {verdict:<6} | {against} |"
+        )
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ratio(least) => write!(f, ">= {least}"),
+            Self::Rate(least) => write!(f, ">= {}", Unit::CallsASecond.show(*least)),
+            Self::Within(most) => write!(f, "< {most} s"),
+        }
+    }
+}
+
+impl Unit {
+    fn show(self, value: f64) -> String {
+        let suffix = if self == Self::MessagesASecond { " m/s" } else { "/s" };
+        match (self, value) {
+            (Self::Seconds, ..0.001) => format!("{:.0} us", value * 1e6),
+            (Self::Seconds, ..1.0) => format!("{:.0} ms", value * 1e3),
+            (Self::Seconds, _) => format!("{value:.2} s"),
+            (_, ..1e3) => format!("{value:.0}{suffix}"),
+            (_, ..1e6) => format!("{:.1}k{suffix}", value / 1e3),
+            _ => format!("{:.2}M{suffix}", value / 1e6),
+        }
+    }
+}
+
+const HEAD: &str = "| row                                          |     median |        lowest-highest |  reference |  ratio | target    |        | reference is |";
+const RULE: &str = "|---|---:|---:|---:|---:|---|---|---|";
