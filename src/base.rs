@@ -77,7 +77,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn create(disk: &dyn Disk, path: &Path, store: [u8; 16], number: u64, from: u64) -> Result<Self> {
         let file = disk.create(path).map_err(|e| Error::io("creating a base", e))?;
-        let id = SegmentId { store, number: number | BASE };
+        let id = SegmentId::new(store, number | BASE);
         let digest = Digest::default();
         let mut writer = Self { file, id, from, frames: 0, digest, buffer: Vec::new(), written: 0 };
         writer.push(&Part::Head { format: FORMAT, from })?;
@@ -134,13 +134,16 @@ impl From<Fault> for Error {
     }
 }
 
+/// What is done with each record; its error says what is wrong with one.
+pub(crate) type Visit<'a> = dyn FnMut(Tree, &[u8], &[u8]) -> Result<(), String> + 'a;
+
 /// Reads a base through, visiting every record, and checks it against its tail.
 pub(crate) fn read(
     disk: &dyn Disk,
     path: &Path,
     store: [u8; 16],
     number: u64,
-    visit: &mut dyn FnMut(Tree, &[u8], &[u8]) -> Result<(), String>,
+    visit: &mut Visit<'_>,
 ) -> Result<Tail, Fault> {
     let file = match disk.open_read(path) {
         Ok(file) => file,
@@ -149,7 +152,7 @@ pub(crate) fn read(
         }
         Err(cause) => return Err(Fault::Failed(Error::io("opening a base", cause))),
     };
-    let id = SegmentId { store, number: number | BASE };
+    let id = SegmentId::new(store, number | BASE);
     let mut frames = Frames { file: &*file, path, id, window: Vec::new(), at: 0, offset: 0, lsn: 0 };
     let mut from = None;
     let mut digest = Digest::default();
@@ -195,16 +198,12 @@ impl Frames<'_> {
         self.lsn = self.lsn.saturating_add(1);
         let start = self.at;
         let frame = self.window.get(start..).and_then(|bytes| frame::parse(bytes, self.id));
-        match frame.filter(|frame| frame.stamp.lsn == self.lsn) {
-            Some(frame) => {
-                self.at = self.at.saturating_add(frame.bytes());
-                Ok((offset, frame.body))
-            }
-            None => {
-                let reason = "no frame that follows the one before".into();
-                Err(Fault::Damaged(Damage { file: self.path.into(), offset, reason }))
-            }
-        }
+        let Some(frame) = frame.filter(|frame| frame.stamp.lsn == self.lsn) else {
+            let reason = "no frame that follows the one before".into();
+            return Err(Fault::Damaged(Damage { file: self.path.into(), offset, reason }));
+        };
+        self.at = self.at.saturating_add(frame.bytes());
+        Ok((offset, frame.body))
     }
 
     /// Sees to it that `bytes` from the next frame on are in the window, as far as the file goes.

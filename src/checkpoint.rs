@@ -75,6 +75,35 @@ fn remove_pages(trees: &mut Digested, queue: u64, pages: &[(u64, usize)]) -> Res
     Ok(())
 }
 
+/// Writes what changed of a queue since the last checkpoint.
+fn write_queue(trees: &mut Digested, cell: &Cell) -> Result<()> {
+    let (number, record, changes, pages, claims) = {
+        let mut queue = cell.peek();
+        if queue.is_deleted() {
+            return Ok(());
+        }
+        let changes = queue.take_changes();
+        let pages: Vec<_> = changes.pages.iter().filter_map(|first| queue.store_page(*first)).collect();
+        let stored = |number: &u64| Some((*number, queue.store_claim(*number)?));
+        let claims: Vec<_> = changes.claims.iter().filter_map(stored).collect();
+        (queue.number(), Snapshot::record_of(&queue), changes, pages, claims)
+    };
+    remove_pages(trees, number, &changes.gone_pages)?;
+    for claim in &changes.gone_claims {
+        trees.remove(Tree::Claims, &keys::claim(number, *claim))?;
+    }
+    for (page, with_bodies) in &pages {
+        if *with_bodies {
+            records::page_bodies(number, page).try_for_each(|record| trees.insert(&record))?;
+        }
+        trees.insert(&records::page_states(number, page)?)?;
+    }
+    for (claim_number, claim) in &claims {
+        trees.insert(&records::claim(number, *claim_number, claim)?)?;
+    }
+    if changes.record { trees.insert(&records::queue(&record)?) } else { Ok(()) }
+}
+
 impl Keeper {
     pub(crate) fn new(manifest: Manifest, trees: Option<Digested>) -> Self {
         Self { manifest, trees, gone: Vec::new(), checkpointed: 0, checkpoint_lsn: 0, trees_fault: None }
@@ -123,7 +152,7 @@ impl Store {
             None => trees.insert(self.open_trees(manifest.generation)?),
         };
         gone.iter().try_for_each(|gone| gone.remove_from(trees))?;
-        changed.iter().try_for_each(|cell| self.write_queue(trees, cell))?;
+        changed.iter().try_for_each(|cell| write_queue(trees, cell))?;
         trees.trees.flush()?;
         keeper.gone.clear();
         keeper.checkpoint_lsn = lsn;
@@ -137,34 +166,6 @@ impl Store {
         let disk = &self.place.disk;
         disk.remove_dir_all(&path).map_err(|e| Error::io("clearing old trees", e))?;
         Ok(Digested { trees: disk.trees(&path)?, digest: Digest::default() })
-    }
-
-    fn write_queue(&self, trees: &mut Digested, cell: &Cell) -> Result<()> {
-        let (number, record, changes, pages, claims) = {
-            let mut queue = cell.peek();
-            if queue.is_deleted() {
-                return Ok(());
-            }
-            let changes = queue.take_changes();
-            let pages: Vec<_> = changes.pages.iter().filter_map(|first| queue.store_page(*first)).collect();
-            let stored = |number: &u64| Some((*number, queue.store_claim(*number)?));
-            let claims: Vec<_> = changes.claims.iter().filter_map(stored).collect();
-            (queue.number(), Snapshot::record_of(&queue), changes, pages, claims)
-        };
-        remove_pages(trees, number, &changes.gone_pages)?;
-        for claim in &changes.gone_claims {
-            trees.remove(Tree::Claims, &keys::claim(number, *claim))?;
-        }
-        for (page, with_bodies) in &pages {
-            if *with_bodies {
-                records::page_bodies(number, page).try_for_each(|record| trees.insert(&record))?;
-            }
-            trees.insert(&records::page_states(number, page)?)?;
-        }
-        for (claim_number, claim) in &claims {
-            trees.insert(&records::claim(number, *claim_number, claim)?)?;
-        }
-        if changes.record { trees.insert(&records::queue(&record)?) } else { Ok(()) }
     }
 
     /// Leaves the trees that failed behind; the next checkpoint writes everything into new ones.
@@ -253,6 +254,18 @@ impl Store {
         keeper.manifest.save(&*self.place.disk, &self.root)
     }
 
+    /// How many records the trees hold when they have everything. Counted from the state, so that a checkpoint that
+    /// overlooked something is found before its trees are believed.
+    fn expected_records(&self) -> u64 {
+        let mut records = 1;
+        for cell in self.cells() {
+            let queue = cell.peek();
+            let pages = queue.pages().values().map(|page| records::page_keys(0, 0, page.bodies().len()).count());
+            records += 1 + pages.sum::<usize>() as u64 + queue.claims().len() as u64;
+        }
+        records
+    }
+
     /// Writes the trees' own record, closes them and syncs all their files.
     fn finish_trees(&self, keeper: &mut Keeper, lsn: u64, time: u64) -> Result<Digest> {
         let generation = keeper.manifest.generation;
@@ -263,6 +276,11 @@ impl Store {
         trees.insert(&record)?;
         trees.trees.flush()?;
         let digest = trees.digest;
+        let expected = self.expected_records();
+        if digest.records != expected {
+            let reason = format!("the trees hold {} records, the state has {expected}", digest.records);
+            return Err(Error::Trees { reason });
+        }
         drop(trees);
         let synced = self.place.disk.sync_trees(&trees_path(&self.root, generation));
         synced.map_err(|e| Error::io("syncing the trees", e))?;

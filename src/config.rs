@@ -51,6 +51,7 @@ pub enum Durability {
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Config {
     pub(crate) durability: Durability,
     pub(crate) clock: Arc<dyn Clock>,

@@ -103,10 +103,8 @@ impl Engine {
         let (signals, receivers) = Signals::new();
         let store = Arc::new(Store::new(&config, root, recovered, random, signals));
         store.wake_on_jumps();
-        let threads = match config.background {
-            true => Threads::start(&store, receivers, config.sync_interval)?,
-            false => Threads::none(),
-        };
+        let threads =
+            if config.background { Threads::start(&store, receivers, config.sync_interval)? } else { Threads::none() };
         let lock = Mutex::new(Some(FileLock(lock)));
         let opened = Arc::new(Opened { store, threads: Mutex::new(threads), lock, place: place.clone() });
         OPEN.lock().insert(place, Arc::downgrade(&opened));

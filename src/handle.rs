@@ -12,7 +12,7 @@ use crate::model::{
 use crate::trees::keys;
 
 /// Zaqar's default for a message without a ttl, on a queue without one.
-const DEFAULT_TTL: Duration = Duration::from_secs(3600);
+const DEFAULT_TTL: Duration = Duration::from_hours(1);
 /// Messages a page of [`Queue::iter`].
 const ITER_PAGE: usize = 100;
 /// The same where limits forbid that: within Zaqar's.

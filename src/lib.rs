@@ -90,3 +90,8 @@ pub use recovery::{RecoveryReport, RecoverySource};
 pub use reference::ReferenceModel;
 pub use status::Status;
 pub use verify::Verification;
+
+/// The README's program runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

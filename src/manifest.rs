@@ -128,7 +128,7 @@ mod tests {
     fn golden_bytes() {
         let bytes = manifest().bytes().unwrap();
         assert_eq!(bytes[..12], *b"zaqarman\x01\0\0\0");
-        let body: String = bytes[16..].iter().map(|byte| format!("{byte:02x}")).collect();
+        let body = codec::hex(&bytes[16..]);
         assert_eq!(body, format!("{}03010102040501060800 0009", "07".repeat(16)).replace(' ', ""));
     }
 

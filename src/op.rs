@@ -193,7 +193,7 @@ mod tests {
         let mut bytes = Vec::new();
         codec::encode_into(&entry, &mut bytes).unwrap();
         assert_eq!(codec::decode::<Entry<'_>>(&bytes).as_ref(), Ok(&entry));
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        codec::hex(&bytes)
     }
 
     fn new_queue() -> NewQueue<'static> {

@@ -294,8 +294,9 @@ impl Recovery<'_> {
         }
         contents.settle()?;
         contents.time = contents.time.max(clean.time);
-        contents.finish()?;
+        // Before time moves on: what expires from here on is still in the trees.
         contents.queues.values_mut().for_each(crate::state::Queue::mark_stored);
+        contents.finish()?;
         Ok(Some((contents, Digested { trees, digest })))
     }
 

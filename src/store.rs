@@ -131,11 +131,16 @@ impl Store {
     /// Sets timers and totals for what recovery brought, and notes it as changed unless it came from the trees.
     fn adopt_all(&self, loaded: bool) {
         for cell in self.directory.read().names.values() {
-            let queue = cell.state.lock();
+            let mut queue = cell.state.lock();
             self.count(Totals::default(), queue.totals());
             self.timer.arm(cell, queue.next_due());
-            drop(queue);
             if !loaded {
+                // Whatever came from a base is not in the new trees yet, changed since or not.
+                queue.forget_stored();
+            }
+            let changed = queue.has_changes();
+            drop(queue);
+            if changed {
                 self.note_changed(cell);
             }
         }
@@ -147,6 +152,13 @@ impl Store {
 
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.is_closed() { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Checks what every call of the contract has to pass.
+    pub(crate) fn check_call(&self, project: &Project, name: &QueueName) -> Result<()> {
+        self.check_open()?;
+        self.limits.check_project(project)?;
+        self.limits.check_queue_name(name)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -169,7 +181,7 @@ impl Store {
         name: &QueueName,
         call: impl FnOnce(Locked<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
-        self.check_open()?;
+        self.check_call(project, name)?;
         while let Some(cell) = self.find(project, name) {
             // A queue deleted between finding and locking may have been made anew: look again.
             if let Some(locked) = self.lock(&cell) {
@@ -192,7 +204,7 @@ impl Store {
         Some(locked)
     }
 
-    /// Journals how far time had come when something was seen to be gone, so that it is gone after a restart too,
+    /// Journals how far time had come when something was seen to have ended, so that it is over after a restart too,
     /// whatever the wall clock says then. A store that cannot write goes on reading.
     pub(crate) fn record_freed(&self, freed: Freed, now: u64) {
         if freed != Freed::default() && self.journaled_time.load(Ordering::Relaxed) < now {
@@ -242,6 +254,13 @@ impl Store {
         match durability {
             Durability::Sync => self.journal.settle(self.journal.appended()),
             Durability::Buffered => Ok(()),
+        }
+    }
+
+    /// Wakes up to `most` of those who wait for messages of that queue.
+    pub(crate) fn wake(&self, project: &Project, name: &QueueName, most: usize) {
+        if !self.waiters.is_empty() {
+            self.waiters.wake(&keys::queue(project, name), most);
         }
     }
 

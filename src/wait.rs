@@ -40,9 +40,14 @@ impl Waiters {
         Waiting { waiters: self, key, waiter }
     }
 
+    /// Whether nobody waits, on any queue.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::SeqCst) == 0
+    }
+
     /// Wakes up to `most` of the queue's waiters that are not yet woken, those who came first first.
     pub(crate) fn wake(&self, key: &[u8], most: usize) {
-        if self.count.load(Ordering::SeqCst) == 0 {
+        if self.is_empty() {
             return;
         }
         if let Some(waiters) = self.by_queue.lock().get(key) {

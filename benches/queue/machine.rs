@@ -14,14 +14,14 @@ pub(crate) fn describe() -> Result<String> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let system = file_system().unwrap_or_else(|| "an unknown file system".into());
     let (model, kernel, place) = (model.unwrap_or("unknown processor"), kernel.trim(), scratch::root().display());
-    Ok(format!("{cores} cores ({model}), Linux {kernel}, {system} at {place}; 256 B bodies\n{}", load()?))
+    Ok(format!("{cores} cores ({model}), Linux {kernel}, {system} at {place}; 256 B bodies\n{}", load()))
 }
 
 /// What else the machine does.
-pub(crate) fn load() -> Result<String> {
+pub(crate) fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let averages: Vec<&str> = load.split(' ').take(3).collect();
-    Ok(format!("load {}", averages.join(" ")))
+    format!("load {}", averages.join(" "))
 }
 
 /// The type of the file system that holds the scratch directory.

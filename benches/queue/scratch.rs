@@ -79,4 +79,4 @@ fn body(seed: u64) -> Vec<u8> {
     body
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);

@@ -77,9 +77,10 @@ impl fmt::Display for Row {
         let low = measured.iter().copied().fold(f64::INFINITY, f64::min);
         let high = measured.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let spread = format!("{}-{}", value(low), value(high));
-        let (beside, ratio) = match reference.is_empty() {
-            true => (String::new(), String::new()),
-            false => (value(median(reference)), format!("{:.2}", self.pairs.ratio())),
+        let (beside, ratio) = if reference.is_empty() {
+            (String::new(), String::new())
+        } else {
+            (value(median(reference)), format!("{:.2}", self.pairs.ratio()))
         };
         let target = self.target.map(|target| target.to_string()).unwrap_or_default();
         let verdict = self.met().map_or("", |met| if met { "met" } else { "MISSED" });

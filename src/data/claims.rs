@@ -37,18 +37,19 @@ impl Claims for Engine {
 
     fn update(&self, project: &Project, queue: &QueueName, id: &ClaimId, options: &ClaimOptions) -> Result<()> {
         let store = self.store();
-        store.limits.check_claim(options)?;
+        // A claim that is not there is told before times that are wrong (contract 7.3).
         let lsn = store.with_queue(project, queue, |mut queue| {
-            check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             if queue.claims().number(id.as_bytes()).is_none() {
                 return Ok(None);
             }
+            store.limits.check_claim(&options.clone().limit(1))?;
+            check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             let (ttl, grace) = (millis(options.ttl), millis(options.grace));
             let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace };
             queue.record(Growth::Frees, &op).map(Some)
         })?;
         let lsn = lsn.flatten().ok_or_else(|| missing(project, queue, *id))?;
-        store.waiters.wake(&keys::queue(project, queue), usize::MAX);
+        store.wake(project, queue, usize::MAX);
         store.settle(lsn, self.durability())
     }
 
@@ -62,7 +63,7 @@ impl Claims for Engine {
             queue.record(Growth::Frees, &op).map(Some)
         })?;
         if lsn.flatten().is_some() {
-            store.waiters.wake(&keys::queue(project, queue), usize::MAX);
+            store.wake(project, queue, usize::MAX);
         }
         self.settle_change(lsn.flatten())
     }
@@ -88,6 +89,7 @@ impl Engine {
     ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
         let store = self.store();
         store.limits.check_claim(options)?;
+        check_times(Timestamp::from_millis(store.now()), "ttl", &[options.ttl, options.grace])?;
         let claimed = store.with_queue(project, queue, |mut queue| {
             check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             let decision = decide(&queue, options.limit);
@@ -163,7 +165,8 @@ impl Engine {
             store.waiters.wake(&key, op.moved.len());
         }
         store.settle(lsn, self.durability())?;
-        Ok((claim, None))
+        // What was moved used up places: behind it there may be more to claim at once.
+        Ok((claim, Some(now)))
     }
 }
 
@@ -206,12 +209,12 @@ fn lock_both<'a>(
 }
 
 /// The messages at `moved`, as they arrive at the dead-letter queue.
-fn dead_letters<'a>(
+fn dead_letters(
     store: &Store,
     queue: &state::Queue,
     moved: &Sequences,
     target: Option<&Locked<'_>>,
-    create: Option<NewQueue<'a>>,
+    create: Option<NewQueue<'_>>,
     now: u64,
 ) -> Result<DeadLetters<'static>> {
     let new_ttl = queue.description().settings.dead_letter_ttl.filter(|ttl| *ttl > 0);

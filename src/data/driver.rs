@@ -77,10 +77,10 @@ impl Checkup<'_> {
     fn run(mut self) -> Vec<OperationStatus> {
         let (engine, project, name) = (self.engine, self.project, self.name);
         self.time("create_queue", || engine.queues().create(project, name, &Metadata::new()));
-        let posts = vec![NewMessage::new("{}").ttl(Duration::from_secs(600)); POSTS];
+        let posts = vec![NewMessage::new("{}").ttl(Duration::from_mins(10)); POSTS];
         let client = ClientId::from_bytes(engine.store().random.uuid().into_bytes());
         let ids = self.time("post_messages", || engine.messages().post(project, name, client, &posts));
-        let options = ClaimOptions::new().ttl(Duration::from_secs(60)).grace(Duration::from_secs(300)).limit(CLAIMED);
+        let options = ClaimOptions::new().ttl(Duration::from_mins(1)).grace(Duration::from_mins(5)).limit(CLAIMED);
         let claim = self.time("claim_messages", || engine.claims().create(project, name, &options)).flatten();
         let listing = MessageListOptions::new().echo(true).include_claimed(true);
         self.time("list_messages", || engine.messages().list(project, name, &listing));

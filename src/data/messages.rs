@@ -1,7 +1,5 @@
 //! The message controller (contract 6).
 
-use std::time::Duration;
-
 use crate::contract::Messages;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -15,7 +13,6 @@ use crate::model::{
 use crate::op::{Op, Posted, Sequences};
 use crate::state::{self, Hold, Reading};
 use crate::store::Locked;
-use crate::trees::keys;
 
 use super::queues::missing;
 
@@ -29,10 +26,11 @@ impl Messages for Engine {
     ) -> Result<Vec<MessageId>> {
         let store = self.store();
         store.limits.check_post(messages, None)?;
+        check_message_times(Timestamp::from_millis(store.now()), messages)?;
         let posted = store.with_queue(project, queue, |queue| self.post_locked(queue, client, messages))?;
         let (ids, lsn) = posted.ok_or_else(|| missing(project, queue))?;
         if let Some(lsn) = lsn {
-            store.waiters.wake(&keys::queue(project, queue), ids.len());
+            store.wake(project, queue, ids.len());
             store.settle(lsn, self.durability())?;
         }
         Ok(ids)
@@ -150,8 +148,8 @@ impl Engine {
             store.limits.check_post(messages, Some(most))?;
         }
         let now = Timestamp::from_millis(queue.now());
-        let posted: Vec<Posted<'_>> =
-            messages.iter().map(|message| self.posted(message, now)).collect::<Result<_>>()?;
+        check_message_times(now, messages)?;
+        let posted: Vec<Posted<'_>> = messages.iter().map(|message| self.posted(message)).collect();
         if posted.is_empty() {
             return Ok((Vec::new(), None));
         }
@@ -164,13 +162,14 @@ impl Engine {
         Ok((ids.collect(), Some(lsn)))
     }
 
-    fn posted<'a>(&self, message: &'a NewMessage, now: Timestamp) -> Result<Posted<'a>> {
-        let ttl = message.ttl.unwrap_or_default();
-        let delay = message.delay.unwrap_or(Duration::ZERO);
-        check_times(now, "ttl", &[ttl])?;
-        check_times(now, "delay", &[delay])?;
+    fn posted<'a>(&self, message: &'a NewMessage) -> Posted<'a> {
         let checksum = if self.store().checksums { message.checksum().map(|checksum| checksum.0) } else { None };
-        Ok(Posted { ttl: millis(ttl), delay: millis(delay), checksum, body: message.body().as_bytes().into() })
+        Posted {
+            ttl: millis(message.ttl.unwrap_or_default()),
+            delay: millis(message.delay.unwrap_or_default()),
+            checksum,
+            body: message.body().as_bytes().into(),
+        }
     }
 
     /// Waits for a change, or, where there was none to make, for what the call has seen.
@@ -180,6 +179,14 @@ impl Engine {
             None => self.store().settle_seen(self.durability()),
         }
     }
+}
+
+fn check_message_times(now: Timestamp, messages: &[NewMessage]) -> Result<()> {
+    for message in messages {
+        check_times(now, "ttl", &[message.ttl.unwrap_or_default()])?;
+        check_times(now, "delay", &[message.delay.unwrap_or_default()])?;
+    }
+    Ok(())
 }
 
 /// The live message of that id, if it is this queue's.

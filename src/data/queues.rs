@@ -19,8 +19,8 @@ use crate::trees::keys;
 impl Queues for Engine {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
         let store = self.store();
-        store.check_open()?;
-        let (text, settings) = check(store, project, name, metadata)?;
+        store.check_call(project, name)?;
+        let (text, settings) = check(store, name, metadata)?;
         let mut directory = store.directory.write();
         if directory.names.contains_key(&keys::queue(project, name)) {
             drop(directory);
@@ -50,8 +50,8 @@ impl Queues for Engine {
 
     fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()> {
         let store = self.store();
-        store.check_open()?;
-        let (text, _) = check(store, project, name, metadata)?;
+        store.check_call(project, name)?;
+        let (text, _) = check(store, name, metadata)?;
         let lsn = store.with_queue(project, name, |mut queue| {
             let op = Op::SetMetadata { queue: queue.number(), metadata: text.as_str().into() };
             queue.record(Growth::Grows, &op)
@@ -60,13 +60,13 @@ impl Queues for Engine {
     }
 
     fn exists(&self, project: &Project, name: &QueueName) -> Result<bool> {
-        self.store().check_open()?;
+        self.store().check_call(project, name)?;
         Ok(self.store().find(project, name).is_some())
     }
 
     fn delete(&self, project: &Project, name: &QueueName) -> Result<()> {
         let store = self.store();
-        store.check_open()?;
+        store.check_call(project, name)?;
         let key = keys::queue(project, name);
         let mut directory = store.directory.write();
         let Some(cell) = directory.names.get(&key).cloned() else {
@@ -89,6 +89,7 @@ impl Queues for Engine {
     fn list(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>> {
         let store = self.store();
         store.check_open()?;
+        store.limits.check_project(project)?;
         store.limits.check_page_limit(options.limit)?;
         let prefix = keys::project(project);
         let start = options.marker.as_ref().and_then(|marker| QueueName::new(marker.name()).ok());
@@ -109,6 +110,7 @@ impl Queues for Engine {
 
     fn count(&self, project: &Project) -> Result<u64> {
         self.store().check_open()?;
+        self.store().limits.check_project(project)?;
         let prefix = keys::project(project);
         let directory = self.store().directory.read();
         let queues = directory.names.range(prefix.clone()..);
@@ -133,10 +135,8 @@ impl Queues for Engine {
     }
 }
 
-/// Checks a queue's names and metadata; returns the metadata's text and what it means.
-fn check(store: &Store, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<(String, QueueSettings)> {
-    store.limits.check_project(project)?;
-    store.limits.check_queue_name(name)?;
+/// Checks a queue's metadata; returns the metadata's text and what it means.
+fn check(store: &Store, name: &QueueName, metadata: &Metadata) -> Result<(String, QueueSettings)> {
     let text = metadata.to_json();
     store.limits.check_metadata(text.len())?;
     let settings = QueueSettings::parse(metadata)?;

@@ -110,42 +110,44 @@ fn header_checksum(id: SegmentId, length: [u8; 4], stamped: [u8; 20], body_check
 mod tests {
     use super::*;
 
-    const ID: SegmentId = SegmentId { store: [7; 16], number: 3 };
+    fn id() -> SegmentId {
+        SegmentId::new([7; 16], 3)
+    }
 
     fn sealed() -> Vec<u8> {
         let mut frame = super::super::frame_buffer(Vec::new());
         frame.extend_from_slice(b"body");
         let checksum = body_checksum(&frame).unwrap();
-        seal(&mut frame, ID, Stamp { lsn: 9, incarnation: 2, synced: 5 }, checksum);
+        seal(&mut frame, id(), Stamp { lsn: 9, incarnation: 2, synced: 5 }, checksum);
         frame
     }
 
     #[test]
     fn golden_bytes() {
-        let hex: String = sealed().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = crate::codec::hex(&sealed());
         assert_eq!(hex, "04000000438b13d8090000000000000002000000050000000000000062 6f6479".replace(' ', ""));
     }
 
     #[test]
     fn a_frame_comes_back_and_no_flipped_bit_does() {
         let good = sealed();
-        let frame = parse(&good, ID).unwrap();
+        let frame = parse(&good, id()).unwrap();
         assert_eq!(frame, Frame { stamp: Stamp { lsn: 9, incarnation: 2, synced: 5 }, body: b"body" });
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(parse(&bad, ID), None, "bit {bit}");
+            assert_eq!(parse(&bad, id()), None, "bit {bit}");
         }
         for cut in 0..good.len() {
-            assert_eq!(parse(&good[..cut], ID), None);
+            assert_eq!(parse(&good[..cut], id()), None);
         }
     }
 
     #[test]
     fn a_frame_of_another_segment_or_store_does_not_fit() {
         let good = sealed();
-        assert_eq!(parse(&good, SegmentId { number: 4, ..ID }), None);
-        assert_eq!(parse(&good, SegmentId { store: [8; 16], ..ID }), None);
+        assert_eq!(parse(&good, SegmentId::new([7; 16], 4)), None);
+        assert_eq!(parse(&good, SegmentId::new([8; 16], 3)), None);
     }
 
     #[test]

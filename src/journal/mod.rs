@@ -40,7 +40,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn id(&self, number: u64) -> SegmentId {
-        SegmentId { store: self.store, number }
+        SegmentId::new(self.store, number)
     }
 
     pub(crate) fn path(&self, number: u64) -> PathBuf {

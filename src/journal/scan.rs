@@ -113,7 +113,7 @@ fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
         Ok((bytes, file.len()?))
     };
     let (bytes, len) = read().map_err(|e| Error::io("reading a journal segment", e))?;
-    match segment::parse_header(&bytes, SegmentId { store: source.store, number }) {
+    match segment::parse_header(&bytes, SegmentId::new(source.store, number)) {
         Heading::Started(header) => Ok(Some(Found { number, header, bytes: len })),
         Heading::NotStarted => Ok(None),
         Heading::Newer(found) => Err(Error::UnsupportedFormat { file: path, found, supported: FORMAT }),
@@ -174,7 +174,7 @@ fn follow(
             continue;
         }
         let bytes = read_segment(source, found)?;
-        let id = SegmentId { store: source.store, number: found.number };
+        let id = SegmentId::new(source.store, found.number);
         let mut offset = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
         let mut lsn = found.header.first_lsn;
         while lsn < limit {
@@ -208,7 +208,7 @@ fn note(scan: &mut Scan, frame: &Frame<'_>) {
 pub(crate) fn holds_frames(bytes: &[u8], number: u64) -> bool {
     let Some(store) = segment::store_of(bytes) else { return false };
     let frames = bytes.get(usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64)..).unwrap_or_default();
-    frame::parse(frames, SegmentId { store, number }).is_some()
+    frame::parse(frames, SegmentId::new(store, number)).is_some()
 }
 
 /// Looks behind the stop for frames that prove how far the journal had been synced.
@@ -219,7 +219,7 @@ fn gather_evidence(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, 
     let bytes: u64 = started.iter().skip(stop.index).map(|found| found.bytes).sum();
     let highest = scan.last_lsn.saturating_add(bytes / HEADER_BYTES as u64).saturating_add(1);
     for (index, found) in started.iter().enumerate().skip(stop.index) {
-        let id = SegmentId { store: source.store, number: found.number };
+        let id = SegmentId::new(source.store, found.number);
         let bytes = read_segment(source, found)?;
         let mut at = if index == stop.index { stop.offset } else { 0 };
         at = at.max(usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64));

@@ -28,22 +28,29 @@ use super::Place;
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
 pub(crate) const FORMAT: u32 = 1;
 const MAGIC: &[u8; 8] = b"zaqarlog";
-const ZEROS: usize = 1 << 20;
+/// Zeros written at a time. A larger write makes the page cache keep the file in larger units, and ext4 walks all of a
+/// unit's blocks at every small write into it: at 1 MiB an append took 6 µs instead of 1 µs.
+const ZEROS: usize = 4 << 10;
 
 /// What a segment's frames are bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentId {
     pub(crate) store: [u8; 16],
     pub(crate) number: u64,
+    seed: u32,
 }
 
 impl SegmentId {
+    pub(crate) fn new(store: [u8; 16], number: u64) -> Self {
+        let mut bytes = [0; 24];
+        let fields = store.into_iter().chain(number.to_le_bytes());
+        bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        Self { store, number, seed: crc32(&bytes) }
+    }
+
     /// The seed of the frames' checksums.
     pub(crate) fn seed(self) -> u32 {
-        let mut bytes = [0; 24];
-        let fields = self.store.into_iter().chain(self.number.to_le_bytes());
-        bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-        crc32(&bytes)
+        self.seed
     }
 }
 
@@ -209,12 +216,14 @@ fn read_header(bytes: &[u8], id: SegmentId) -> Option<Heading> {
 mod tests {
     use super::*;
 
-    const ID: SegmentId = SegmentId { store: [7; 16], number: 3 };
+    fn id() -> SegmentId {
+        SegmentId::new([7; 16], 3)
+    }
     const HEADER: Header = Header { first_lsn: 9, incarnation: 2, synced: 5 };
 
     #[test]
     fn golden_bytes_of_the_header() {
-        let hex: String = encode_header(ID, HEADER).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = crate::codec::hex(&encode_header(id(), HEADER));
         let expected = format!(
             "{}01000000{}0300000000000000090000000000000002000000050000000000000000000000{}",
             "7a617161726c6f67",
@@ -222,19 +231,19 @@ mod tests {
             "00000000"
         );
         assert_eq!(hex[..120], expected[..120]);
-        assert_eq!(parse_header(&encode_header(ID, HEADER), ID), Heading::Started(HEADER));
+        assert_eq!(parse_header(&encode_header(id(), HEADER), id()), Heading::Started(HEADER));
     }
 
     #[test]
     fn a_damaged_or_foreign_header_does_not_count() {
-        let good = encode_header(ID, HEADER);
+        let good = encode_header(id(), HEADER);
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(parse_header(&bad, ID), Heading::NotStarted, "bit {bit}");
+            assert_eq!(parse_header(&bad, id()), Heading::NotStarted, "bit {bit}");
         }
-        assert_eq!(parse_header(&good, SegmentId { number: 4, ..ID }), Heading::NotStarted);
-        assert_eq!(parse_header(&[], ID), Heading::NotStarted);
+        assert_eq!(parse_header(&good, SegmentId::new([7; 16], 4)), Heading::NotStarted);
+        assert_eq!(parse_header(&[], id()), Heading::NotStarted);
     }
 
     #[test]

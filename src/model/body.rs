@@ -64,10 +64,6 @@ impl Body {
     pub(crate) const fn from_bytes(bytes: Bytes) -> Self {
         Self(bytes)
     }
-
-    pub(crate) const fn bytes(&self) -> &Bytes {
-        &self.0
-    }
 }
 
 impl From<Vec<u8>> for Body {
@@ -165,7 +161,7 @@ mod tests {
             Body::from_bytes(Bytes::copy_from_slice(&bytes)),
         ] {
             assert_eq!((&*body, body.len()), (bytes.as_slice(), 4));
-            assert_eq!(body.bytes().as_ref(), body.as_ref());
+            assert_eq!(body.as_bytes(), body.as_ref());
         }
         assert_eq!(Body::from(String::from("ü")), Body::from("ü"));
         assert!(Body::default().is_empty());

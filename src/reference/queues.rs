@@ -12,7 +12,7 @@ impl ReferenceModel {
         let settings = QueueSettings::parse(metadata)?;
         self.limits.check_settings(&settings)?;
         if settings.dead_letter_queue.as_ref() == Some(name) {
-            return Err(Error::invalid("_dead_letter_queue", "must not be the queue itself"));
+            return Err(Error::invalid("_dead_letter_queue", "a queue cannot be its own dead-letter queue"));
         }
         Ok(settings)
     }

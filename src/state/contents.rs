@@ -4,12 +4,13 @@
 //! 2. An operation on a queue that is not there belongs to one that was deleted before the base reached it: its deletion
 //!    must follow, or something is missing.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::codec;
 use crate::model::{Project, QueueName};
-use crate::op::{Entry, NewQueue, Op};
+use crate::op::{self, NewQueue, Op};
 use crate::trees::Tree;
 use crate::trees::keys::{self, Part};
 use crate::trees::records::{self, QueueRecord, StoreRecord};
@@ -148,7 +149,7 @@ impl Contents {
 
     /// Applies a journaled operation where it is not yet contained.
     pub(crate) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<(), String> {
-        let entry: Entry<'_> = codec::decode(body)?;
+        let entry: op::Entry<'_> = codec::decode(body)?;
         let time = entry.time;
         self.time = self.time.max(time);
         match &entry.op {
@@ -181,9 +182,8 @@ impl Contents {
 
     fn create(&mut self, lsn: u64, new: &NewQueue<'_>) -> Result<(), String> {
         self.next_queue = self.next_queue.max(new.number.saturating_add(1));
-        if !self.queues.contains_key(&new.number) {
-            let queue = Queue::from_new(new, lsn).map_err(|error| error.to_string())?;
-            self.queues.insert(new.number, queue);
+        if let Entry::Vacant(place) = self.queues.entry(new.number) {
+            place.insert(Queue::from_new(new, lsn).map_err(|error| error.to_string())?);
         }
         Ok(())
     }

@@ -95,6 +95,7 @@ pub(crate) enum Hold {
 pub(crate) struct Fallen {
     pub(crate) expired: u128,
     pub(crate) expired_claimed: u128,
+    pub(crate) delays_ended: u128,
 }
 
 impl Page {
@@ -113,6 +114,16 @@ impl Page {
             bodies_stored: false,
             stored: false,
         }
+    }
+
+    /// A page to follow `full`, with room for as much.
+    pub(crate) fn following(full: &Self, first: u64) -> Self {
+        let mut page = Self::new(first);
+        if full.slots.len() > 1 {
+            page.slots.reserve_exact(full.slots.len());
+            page.bodies = Arc::new(Vec::with_capacity(full.bodies.len()));
+        }
+        page
     }
 
     pub(crate) fn first(&self) -> u64 {
@@ -142,7 +153,7 @@ impl Page {
 
     /// Whether a message of `body_bytes` at `sequence` still fits.
     pub(crate) fn has_room(&self, sequence: u64, body_bytes: usize) -> bool {
-        let near = sequence.checked_sub(self.first).is_some_and(|distance| distance <= u64::from(u32::MAX));
+        let near = sequence.checked_sub(self.first).is_some_and(|distance| u32::try_from(distance).is_ok());
         let small = self.slots.is_empty() || self.bodies.len().saturating_add(body_bytes) <= PAGE_BYTES;
         near && small && self.slots.len() < PAGE_MESSAGES
     }
@@ -308,6 +319,7 @@ impl Page {
                 if slot.hold <= now {
                     slot.hold = 0;
                     self.delayed &= !bit(index);
+                    fallen.delays_ended |= bit(index);
                 } else {
                     due = due.min(slot.hold);
                 }
@@ -325,9 +337,9 @@ impl Page {
         self.slots.len() >= 16 && live.saturating_mul(2) <= self.slots.len()
     }
 
-    /// The same page without its dead messages.
+    /// The same page without its dead messages, of which the trees hold nothing.
     pub(crate) fn compacted(&self) -> Self {
-        let mut page = Self { stored: self.stored, dirty: self.dirty, weight: self.weight, ..Self::new(self.first) };
+        let mut page = Self { dirty: self.dirty, weight: self.weight, ..Self::new(self.first) };
         let mut bodies =
             Vec::with_capacity(bits(self.live).filter_map(|i| self.slots.get(i)).map(|s| s.len as usize).sum());
         for (to, from) in bits(self.live).enumerate() {
@@ -405,14 +417,14 @@ impl Page {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lease {
     pub(crate) now: u64,
-    pub(crate) expires: u64,
+    pub(crate) ttl: u64,
     pub(crate) grace: u64,
 }
 
 impl Lease {
     fn extend(self, slot: &mut Slot) {
-        if slot.expires < self.expires {
-            slot.ttl = slot.ttl.saturating_add(self.grace);
+        if slot.expires < self.now.saturating_add(self.ttl) {
+            slot.ttl = self.ttl.saturating_add(self.grace);
             let latest = crate::model::Timestamp::MAX.as_millis();
             slot.expires = self.now.saturating_add(slot.ttl).min(latest);
         }
@@ -433,7 +445,7 @@ fn bit(index: usize) -> u128 {
 }
 
 fn narrow(value: u64) -> u32 {
-    debug_assert!(value <= u64::from(u32::MAX), "checked by has_room and the limits");
+    debug_assert!(u32::try_from(value).is_ok(), "checked by has_room and the limits");
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
@@ -474,7 +486,7 @@ mod tests {
     #[test]
     fn compacting_keeps_what_is_alive_and_only_that() {
         let mut page = page_of(40);
-        page.claim(5, 77, Lease { now: 100, expires: 150, grace: 10 });
+        page.claim(5, 77, Lease { now: 100, ttl: 50, grace: 10 });
         (0..40).filter(|i| i % 8 != 5).for_each(|i| {
             page.remove(i);
         });
@@ -494,7 +506,7 @@ mod tests {
     fn a_record_brings_the_live_messages_back() {
         let mut page = page_of(10);
         page.push(70, &Arrival { ready_at: 150, checksum: Some([9; 16]), ..arrival(b"late") });
-        page.claim(2, 77, Lease { now: 100, expires: 150, grace: 10 });
+        page.claim(2, 77, Lease { now: 100, ttl: 50, grace: 10 });
         page.remove(0);
         let back = Page::from_record(50, page.record(), page.bodies().to_vec()).unwrap();
         assert_eq!(back.record(), page.record());
@@ -522,7 +534,7 @@ mod tests {
         page.push(2, &Arrival { expires: 300, ready_at: 200, ..arrival(b"b") });
         assert_eq!((page.due(), page.ready()), (200, 0b01));
         let fallen = page.fall_due(200);
-        assert_eq!(fallen, Fallen { expired: 0b01, expired_claimed: 0 });
+        assert_eq!(fallen, Fallen { expired: 0b01, expired_claimed: 0, delays_ended: 0b10 });
         assert_eq!((page.due(), page.ready()), (300, 0b10));
     }
 }

@@ -76,11 +76,12 @@ pub(crate) struct Changes {
     pub(crate) gone_claims: Vec<u64>,
 }
 
-/// How much time took away.
+/// What time did: messages that expired, claims that ended, delays that ended.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Freed {
     pub(crate) messages: u64,
     pub(crate) claims: u64,
+    pub(crate) delays: u64,
 }
 
 /// What a page adds to the queue's indexes and totals.
@@ -211,8 +212,9 @@ impl Queue {
                     freed.claims = freed.claims.saturating_add(1);
                 }
                 Due::Page(first) => {
-                    let expired = self.expire(first, now);
+                    let (expired, delays) = self.expire(first, now);
                     freed.messages = freed.messages.saturating_add(expired);
+                    freed.delays = freed.delays.saturating_add(delays);
                 }
             }
         }
@@ -224,15 +226,15 @@ impl Queue {
         if *when <= now { self.deadlines.pop_first().map(|(_, due)| due) } else { None }
     }
 
-    fn expire(&mut self, first: u64, now: u64) -> u64 {
+    fn expire(&mut self, first: u64, now: u64) -> (u64, u64) {
         let mut lost = Vec::new();
         let expired = self.change(first, |page| {
             let fallen = page.fall_due(now);
             lost.extend(bits(fallen.expired_claimed).filter_map(|index| Some(page.slot(index)?.hold)));
-            fallen.expired.count_ones()
+            (u64::from(fallen.expired.count_ones()), u64::from(fallen.delays_ended.count_ones()))
         });
         lost.into_iter().for_each(|number| self.claims.lose_one(number));
-        u64::from(expired.unwrap_or(0))
+        expired.unwrap_or_default()
     }
 
     /// Applies `op`, decided at `time` and journaled at `lsn`, as far as it concerns this queue.
@@ -310,11 +312,11 @@ impl Queue {
     fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {
         let mut arrivals = arrivals.zip(first..).peekable();
         while let Some((next, sequence)) = arrivals.peek() {
-            let tail = self.pages.last_key_value().filter(|(_, page)| page.has_room(*sequence, next.body.len()));
-            let page = match tail {
-                Some((first, _)) => *first,
-                None => {
-                    self.pages.insert(*sequence, Arc::new(Page::new(*sequence)));
+            let page = match self.pages.last_key_value() {
+                Some((first, tail)) if tail.has_room(*sequence, next.body.len()) => *first,
+                tail => {
+                    let page = tail.map_or_else(|| Page::new(*sequence), |(_, full)| Page::following(full, *sequence));
+                    self.pages.insert(*sequence, Arc::new(page));
                     *sequence
                 }
             };
@@ -336,7 +338,7 @@ impl Queue {
             return;
         }
         let expires = time.saturating_add(op.ttl);
-        let lease = Lease { now: time, expires, grace: op.grace };
+        let lease = Lease { now: time, ttl: op.ttl, grace: op.grace };
         let mut left = 0_u32;
         self.change_each(&op.taken, |page, index| {
             page.claim(index, lsn, lease);
@@ -356,7 +358,7 @@ impl Queue {
         self.deadlines.insert((expires, Due::Claim(number)));
         (claim.ttl, claim.expires) = (ttl, expires);
         let sequences = claim.sequences.clone();
-        let lease = Lease { now: time, expires, grace };
+        let lease = Lease { now: time, ttl, grace };
         self.change_each(&sequences, |page, index| {
             if page.held_by(index, number) {
                 page.renew(index, lease);
@@ -419,6 +421,8 @@ impl Queue {
             self.changes.pages.push(first);
         }
         if page.is_sparse() {
+            // What is in the trees has other pieces: it goes as a whole, and is written anew.
+            self.changes.lose_page(page);
             *page = page.compacted();
         }
         let after = Share::of(page);

@@ -184,11 +184,8 @@ impl Digested {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::hex;
     use crate::state::page::{Arrival, Hold, PageRecord};
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 
     fn page() -> Page {
         let mut page = Page::new(7);

@@ -451,6 +451,7 @@ contract! {
         h.turn();
         assert_eq!(orders.get(id).unwrap().age(), secs(60));
         h.pass(39);
+        orders.say("a change, so that a killed engine knows how far time had come");
         h.turn();
         assert_eq!(orders.get(id).unwrap().age(), secs(99));
         h.pass(1);
@@ -464,6 +465,38 @@ contract! {
         h.turn();
         assert_eq!(orders.all(), ["long"]);
         assert_eq!(orders.stats().unwrap().oldest().unwrap().age(), secs(86_400));
+    }
+
+    fn a_time_past_the_year_9999_is_told_before_a_missing_queue(h) {
+        let orders = h.queue("orders");
+        assert_eq!(refused(orders.send(&[lasting("42", 300_000_000_000)])), "ttl");
+        assert_eq!(refused(orders.send(&[delayed("42", 300_000_000_000)])), "delay");
+        assert_eq!(refused(orders.try_claim(300_000_000_000, 60, 1)), "ttl");
+    }
+
+    fn what_was_seen_to_be_gone_stays_gone_whatever_the_clock_says(h) {
+        let orders = h.create("orders");
+        let id = orders.send(&[lasting("42", 10)]).unwrap()[0];
+        let held = orders.say("held");
+        let claim = orders.claim(5, 0, 2);
+        h.pass(10);
+        assert!(orders.get(id).is_err());
+        assert_eq!(orders.get(held).unwrap().claim_id(), None);
+        h.clock().set_wall(START);
+        h.turn();
+        assert!(orders.get(id).is_err());
+        assert_eq!(orders.all(), ["held"]);
+        assert_fails!(orders.look_up(claim.id()), Error::ClaimDoesNotExist { .. });
+    }
+
+    fn a_delay_that_was_seen_to_be_over_stays_over_whatever_the_clock_says(h) {
+        let orders = h.create("orders");
+        orders.send(&[delayed("42", 10)]).unwrap();
+        h.pass(10);
+        assert_eq!(orders.shown(), ["42"]);
+        h.clock().set_wall(START);
+        h.turn();
+        assert_eq!(orders.shown(), ["42"]);
     }
 
     fn a_life_may_last_until_the_end_of_time_but_not_longer(h) {

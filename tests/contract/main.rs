@@ -5,7 +5,9 @@
 //! - `model`: the reference model;
 //! - `live`: the engine, left running;
 //! - `reopened`: the engine, closed and opened again at every [`turn`](support::Harness::turn) of the test;
-//! - `recovered`: the engine, killed and opened again at every turn.
+//! - `recovered`: the engine, killed and opened again at every turn;
+//! - `rebuilt`: the engine, at every turn made to write a checkpoint and a base, killed, opened from the base, closed,
+//!   and opened from the trees.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,7 +37,7 @@ macro_rules! contract {
     )*};
 }
 
-/// The engine's three ways to run a scene.
+/// The engine's four ways to run a scene.
 macro_rules! engines {
     () => {
         #[test]
@@ -51,6 +53,11 @@ macro_rules! engines {
         #[test]
         fn recovered() {
             crate::support::Harness::recovered().play(scene);
+        }
+
+        #[test]
+        fn rebuilt() {
+            crate::support::Harness::rebuilt().play(scene);
         }
     };
 }

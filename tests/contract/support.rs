@@ -31,6 +31,7 @@ enum Kind {
     Live,
     Reopened,
     Recovered,
+    Rebuilt,
 }
 
 #[derive(Clone, Default)]
@@ -73,6 +74,10 @@ impl Harness {
 
     pub(crate) fn recovered() -> Self {
         Self::new(Kind::Recovered, Setup::default())
+    }
+
+    pub(crate) fn rebuilt() -> Self {
+        Self::new(Kind::Rebuilt, Setup::default())
     }
 
     fn new(kind: Kind, setup: Setup) -> Self {
@@ -120,6 +125,15 @@ impl Harness {
                 disk.clone()
             }
             Kind::Recovered => disk.kill(),
+            Kind::Rebuilt => {
+                engine.checkpoint().expect("a checkpoint is written");
+                engine.base().expect("a base is written");
+                let disk = disk.kill();
+                if let Open::Engine(engine, _) = self.setup.engine(&self.clock, disk.clone()) {
+                    engine.close().expect("the store closes");
+                }
+                disk
+            }
         };
         *open = self.setup.engine(&self.clock, disk);
     }

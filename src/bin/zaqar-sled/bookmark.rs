@@ -1,0 +1,43 @@
+//! How far a source has been posted. Every post ends with a bookmark, so it is always the queue's newest message.
+//!
+//! 1. A bookmark is delayed for as long as it lives: no claim ever takes it.
+//! 2. It names the bookmark before it, which is deleted after the post; a run that died in between left only that one.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use zaqar_sled::{MessageId, NewMessage, Queue, Sort};
+
+use crate::failure::Failure;
+use crate::source::Source;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Bookmark {
+    /// Bytes of the source that are posted.
+    pub(crate) offset: u64,
+    /// Lines that are.
+    pub(crate) lines: u64,
+    /// The checksum of those bytes.
+    pub(crate) crc32: u32,
+    /// The bookmark before this one.
+    pub(crate) previous: Option<MessageId>,
+}
+
+impl Bookmark {
+    /// The bookmark of the source's queue; `None` when nothing was posted yet.
+    pub(crate) fn read(source: &Source, queue: &Queue) -> Result<Option<(MessageId, Self)>, Failure> {
+        let newest = match queue.first(Sort::Newest) {
+            Err(zaqar_sled::Error::QueueIsEmpty { .. }) => return Ok(None),
+            newest => newest?,
+        };
+        let bookmark = newest.body().to_json().map_err(|_| Failure::foreign(source, queue))?;
+        Ok(Some((newest.id(), bookmark)))
+    }
+
+    pub(crate) fn message(&self) -> Result<NewMessage, Failure> {
+        Ok(NewMessage::json(self)?.ttl(FOREVER).delay(FOREVER))
+    }
+}
+
+/// A thousand years: lines are to wait until they are processed.
+pub(crate) const FOREVER: Duration = Duration::from_hours(1000 * 365 * 24);

@@ -1,0 +1,49 @@
+//! Why not every line was processed.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+use zaqar_sled::Queue;
+
+use crate::source::Source;
+
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    #[error("{name}: {source}")]
+    Read { name: String, source: io::Error },
+    #[error("{name}: is a directory")]
+    Directory { name: String },
+    #[error("{name}: line {line} is over {limit} bytes", limit = crate::lines::LONGEST)]
+    LongLine { name: String, line: u64 },
+    #[error(
+        "{name}: its first {offset} bytes are not those an earlier run has posted; \
+         what has changed needs another --store"
+    )]
+    Changed { name: String, offset: u64 },
+    #[error("{name}: the store's queue {queue:?} was not made from it; use another --store")]
+    Foreign { name: String, queue: String },
+    #[error("the store {} is in use by another process", .path.display())]
+    InUse { path: PathBuf },
+    #[error("the store {}: {source}", .path.display())]
+    Open { path: PathBuf, source: zaqar_sled::Error },
+    #[error("the store: {0}")]
+    Store(#[from] zaqar_sled::Error),
+    #[error("starting a thread: {0}")]
+    Thread(io::Error),
+    #[error("writing the report: {0}")]
+    Report(io::Error),
+    #[error("{0} lines are still waiting")]
+    Unfinished(u64),
+}
+
+impl Failure {
+    pub(crate) fn foreign(source: &Source, queue: &Queue) -> Self {
+        Self::Foreign { name: source.name().into(), queue: queue.name().to_string() }
+    }
+
+    /// Whether other files can be gone on with.
+    pub(crate) fn is_of_one_file(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::LongLine { .. } | Self::Changed { .. })
+    }
+}

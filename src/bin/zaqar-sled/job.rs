@@ -1,0 +1,162 @@
+//! One source's work: its queue of lines, its dead letters, and how far it has come.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use zaqar_sled::{ClaimId, DataDriver, Engine, MessageId, MessageListOptions, Metadata, Project, Queue, QueueStats};
+
+use crate::bookmark::Bookmark;
+use crate::failure::Failure;
+use crate::source::Source;
+
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) source: Source,
+    pub(crate) lines: Queue,
+    dead: Queue,
+    bookmark: Mutex<Option<(MessageId, Bookmark)>>,
+    before: Counts,
+    is_posted: AtomicBool,
+    is_done: AtomicBool,
+    redelivered: AtomicU64,
+}
+
+/// Lines of a source. What is processed is what is neither waiting nor dead: no count of it can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    pub(crate) posted: u64,
+    pub(crate) waiting: u64,
+    pub(crate) dead: u64,
+}
+
+impl Counts {
+    pub(crate) fn processed(&self) -> u64 {
+        self.posted.saturating_sub(self.waiting).saturating_sub(self.dead)
+    }
+}
+
+impl Job {
+    /// Opens the source's queue or makes it, and tidies up after a run that died.
+    pub(crate) fn open(engine: &Engine, source: Source, max_claims: Option<u32>) -> Result<Self, Failure> {
+        let project = Project::named(PROJECT)?;
+        let name = source.short_identity();
+        let lines = engine.queue(project.clone(), format!("lines:{name}"))?;
+        let dead = engine.queue(project, format!("dead:{name}"))?;
+        prepare(&lines, &dead, &source, max_claims)?;
+        let bookmark = Bookmark::read(&source, &lines)?;
+        if let Some(leftover) = bookmark.as_ref().and_then(|(_, bookmark)| bookmark.previous) {
+            lines.delete_message(&leftover)?;
+        }
+        let mut job = Self {
+            source,
+            lines,
+            dead,
+            bookmark: Mutex::new(bookmark),
+            before: Counts::default(),
+            is_posted: AtomicBool::new(false),
+            is_done: AtomicBool::new(false),
+            redelivered: AtomicU64::new(0),
+        };
+        job.before = job.counts()?;
+        Ok(job)
+    }
+
+    /// How far the source is posted, and the message that says so.
+    pub(crate) fn bookmark(&self) -> Option<(MessageId, Bookmark)> {
+        *self.bookmark.lock()
+    }
+
+    pub(crate) fn set_bookmark(&self, id: MessageId, bookmark: Bookmark) {
+        *self.bookmark.lock() = Some((id, bookmark));
+    }
+
+    /// Everything of the source is posted that will be.
+    pub(crate) fn set_posted(&self) {
+        self.is_posted.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn add_redelivered(&self, lines: u64) {
+        self.redelivered.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    pub(crate) fn redelivered(&self) -> u64 {
+        self.redelivered.load(Ordering::Relaxed)
+    }
+
+    /// Whether no line is left, as of the last [`check_done`](Self::check_done).
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_done.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether any line is left to process.
+    pub(crate) fn check_done(&self) -> Result<(), Failure> {
+        if self.is_posted.load(Ordering::Acquire) && self.counts()?.waiting == 0 {
+            self.is_done.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// As of now; while lines are posted, off by the bookmark that is being replaced.
+    pub(crate) fn counts(&self) -> Result<Counts, Failure> {
+        let bookmark = self.bookmark();
+        let waiting = self.lines.stats()?.total().saturating_sub(u64::from(bookmark.is_some()));
+        let dead = match self.dead.stats() {
+            Err(error) if error.is_not_found() => 0,
+            stats => stats?.total(),
+        };
+        Ok(Counts { posted: bookmark.map_or(0, |(_, bookmark)| bookmark.lines), waiting, dead })
+    }
+
+    /// As of when this run began.
+    pub(crate) fn before(&self) -> Counts {
+        self.before
+    }
+
+    pub(crate) fn stats(&self) -> Result<QueueStats, Failure> {
+        Ok(self.lines.stats()?)
+    }
+
+    /// Ends the claims of a run that died: the store is ours alone, so nobody works under them. Cost: a look at each
+    /// message up to the last one claimed.
+    pub(crate) fn release_all(&self, engine: &Engine) -> Result<(), Failure> {
+        let mut claimed = self.stats()?.claimed();
+        let mut claims: BTreeSet<ClaimId> = BTreeSet::new();
+        let mut messages = self.lines.iter(MessageListOptions::new().include_claimed(true));
+        while claimed > 0
+            && let Some(message) = messages.next().transpose()?
+        {
+            claimed -= u64::from(message.claim_id().is_some());
+            claims.extend(message.claim_id());
+        }
+        for claim in claims {
+            engine.claims().delete(self.lines.project(), self.lines.name(), &claim)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the queue unless it is there, and sets what this run wants of it.
+fn prepare(lines: &Queue, dead: &Queue, source: &Source, max_claims: Option<u32>) -> Result<(), Failure> {
+    let path = source.identity();
+    let mut metadata = Metadata::new().with(PATH, &path)?;
+    if let Some(most) = max_claims {
+        metadata = metadata.with("_max_claim_count", most)?.with("_dead_letter_queue", dead.name().as_str())?;
+    }
+    if lines.create(metadata.clone())? {
+        return Ok(());
+    }
+    let found = lines.metadata()?;
+    if found.get::<String>(PATH).ok().flatten().as_ref() != Some(&path) {
+        return Err(Failure::foreign(source, lines));
+    }
+    if found != metadata {
+        lines.set_metadata(&metadata)?;
+    }
+    Ok(())
+}
+
+const PROJECT: &str = "work";
+
+/// The key of a queue's metadata that says which source it is of.
+const PATH: &str = "path";

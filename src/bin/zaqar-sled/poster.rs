@@ -1,0 +1,72 @@
+//! Posts sources, batch by batch.
+
+use zaqar_sled::{ClientId, Durability, NewMessage, Queue};
+
+use crate::bookmark::{Bookmark, FOREVER};
+use crate::failure::Failure;
+use crate::job::Job;
+use crate::lines::Lines;
+use crate::run::Run;
+
+/// Takes jobs nobody else has taken and posts them to their end.
+pub(crate) fn post_jobs(run: &Run) {
+    while let Some(job) = run.next_job() {
+        if let Err(failure) = post(run, job) {
+            run.fail(failure);
+        }
+        job.set_posted();
+    }
+}
+
+fn post(run: &Run, job: &Job) -> Result<(), Failure> {
+    let bookmark = job.bookmark().map(|(_, bookmark)| bookmark).unwrap_or_default();
+    let mut lines = Lines::open(&job.source, &bookmark)?;
+    let client = ClientId::random();
+    // What a power cut may undo here is tidied up by the next run.
+    let tidying = run.engine.with_durability(Durability::Buffered);
+    let old = tidying.queue(job.lines.project().clone(), job.lines.name())?;
+    while !run.is_stopped() {
+        let batch = lines.next_batch(run.batch)?;
+        if batch.is_empty() {
+            break;
+        }
+        post_batch(job, client, batch, lines.bookmark(), &old)?;
+        wait_for_room(run, job, &lines.bookmark())?;
+    }
+    Ok(())
+}
+
+/// Posts the lines together with the bookmark of their end, and deletes the bookmark before it.
+fn post_batch(job: &Job, client: ClientId, batch: Vec<Vec<u8>>, end: Bookmark, old: &Queue) -> Result<(), Failure> {
+    let previous = job.bookmark().map(|(id, _)| id);
+    let bookmark = Bookmark { previous, ..end };
+    let mut messages: Vec<NewMessage> = batch.into_iter().map(line).collect();
+    messages.push(bookmark.message()?);
+    let ids = job.lines.post(client, &messages)?;
+    if let Some(id) = ids.last() {
+        job.set_bookmark(*id, bookmark);
+    }
+    if let Some(id) = previous {
+        old.delete_message(&id)?;
+    }
+    Ok(())
+}
+
+fn line(bytes: Vec<u8>) -> NewMessage {
+    NewMessage::new(bytes).ttl(FOREVER).delay(std::time::Duration::ZERO)
+}
+
+/// Waits while the lines that wait weigh too much, going by the source's average: they are all in memory.
+fn wait_for_room(run: &Run, job: &Job, bookmark: &Bookmark) -> Result<(), Failure> {
+    let average = bookmark.offset / bookmark.lines.max(1) + MESSAGE_BYTES;
+    while job.stats()?.total().saturating_mul(average) > BACKLOG_BYTES && !run.is_stopped() {
+        run.wait_for_progress();
+    }
+    Ok(())
+}
+
+/// What waits of a source, at most and roughly, before its poster waits.
+const BACKLOG_BYTES: u64 = 64 << 20;
+
+/// What a message weighs beside its body.
+const MESSAGE_BYTES: u64 = 64;

@@ -1,0 +1,487 @@
+//! The program `zaqar-sled work`, run as a user runs it: on files and streams, with failing commands, killed and started
+//! again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the helpers of tests fail by panicking"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use zaqar_sled::{Engine, MessageListOptions, Project};
+
+#[test]
+fn every_line_of_every_file_is_processed() {
+    let place = Place::new();
+    let files = [
+        place.numbers(2000),
+        place.file("unended", b"one\n\nthree"),
+        place.file("bytes", b"\xff\xfe two\r\n\0\n"),
+        place.file("empty", b""),
+    ];
+    let report = Report::of(place.work(&["--workers", "4"]).args(&files).output().unwrap());
+    report.assert_success();
+    for (file, lines) in files.iter().zip([2000, 3, 2, 0]) {
+        let row = report.row(file);
+        assert_eq!((row["posted"], row["processed"], row["waiting"]), (lines, lines, 0));
+    }
+    assert!(report.output.ends_with("2005 words counted by this run\n"), "{report:?}");
+}
+
+#[test]
+fn the_command_gets_each_line_with_a_newline() {
+    let place = Place::new();
+    let file = place.file("lines", b"one\n\n\xff\x00two\r\nlast");
+    let report = place.run(&["--run", "cat >> ledger"], &file);
+    report.assert_success();
+    let mut lines = place.ledger();
+    lines.sort();
+    assert_eq!(lines, [b"".to_vec(), b"last".to_vec(), b"one".to_vec(), b"\xff\x00two\r".to_vec()]);
+}
+
+#[test]
+fn lines_the_command_fails_on_are_redelivered_and_then_dead_lettered() {
+    let place = Place::new();
+    let file = place.numbers(30);
+    let script = "read line; test $((line % 10)) -ne 0";
+    let report = place.run(&["--run", script, "--max-claims", "3"], &file);
+    report.assert_success();
+    let row = report.row(&file);
+    assert_eq!((row["posted"], row["processed"], row["dead-lettered"], row["waiting"]), (30, 27, 3, 0));
+    // Lines that succeed are done before those beside them are released, so only the failing ones come again: twice each.
+    assert_eq!(row["redelivered"], 6);
+    assert_eq!(place.dead_letters(&file), [b"10".to_vec(), b"20".to_vec(), b"30".to_vec()]);
+}
+
+#[test]
+fn a_line_the_command_fails_on_once_is_processed_by_the_next_try() {
+    let place = Place::new();
+    let file = place.numbers(5);
+    let report = place.run(&["--run", "read line; mkdir tried-$line 2>/dev/null && exit 1; exit 0"], &file);
+    report.assert_success();
+    let row = report.row(&file);
+    assert_eq!((row["processed"], row["redelivered"], row["dead-lettered"]), (5, 5, 0));
+}
+
+#[test]
+fn a_command_need_not_read_its_line() {
+    let place = Place::new();
+    let file = place.file("long", &vec![b'x'; 300_000]);
+    let report = place.run(&["--run", "true"], &file);
+    report.assert_success();
+    assert_eq!(report.row(&file)["processed"], 1);
+}
+
+#[test]
+fn a_claim_is_renewed_while_its_command_runs_on() {
+    let place = Place::new();
+    let file = place.numbers(1);
+    let report = place.run(&["--run", "sleep 3", "--ttl", "1", "--workers", "2"], &file);
+    report.assert_success();
+    assert_eq!((report.row(&file)["processed"], report.row(&file)["redelivered"]), (1, 0));
+}
+
+#[test]
+fn lines_of_many_mebibytes_are_fine() {
+    let place = Place::new();
+    let mut bytes = vec![b'x'; 20 << 20];
+    bytes.push(b'\n');
+    bytes.extend(vec![b'y'; 3 << 20]);
+    let file = place.file("long", &bytes);
+    let report = place.run(&["--run", "wc -c >> ledger"], &file);
+    report.assert_success();
+    let mut sizes = place.ledger();
+    sizes.sort();
+    assert_eq!(sizes, [b"20971521".to_vec(), b"3145729".to_vec()]);
+}
+
+#[test]
+fn a_line_over_the_limit_is_named_and_the_lines_before_it_are_processed() {
+    let place = Place::new();
+    let mut bytes = b"short\n".to_vec();
+    bytes.extend(vec![b'x'; (64 << 20) + 1]);
+    let file = place.file("too-long", &bytes);
+    let report = place.run(&["--batch", "1"], &file);
+    assert_eq!(report.code, Some(1), "{report:?}");
+    assert!(report.errors.contains("line 2 is over 67108864 bytes"), "{report:?}");
+    assert_eq!(report.row(&file)["processed"], 1);
+}
+
+#[test]
+fn a_second_run_finds_nothing_left_to_do() {
+    let place = Place::new();
+    let file = place.numbers(250);
+    place.run(&[], &file).assert_success();
+    let report = place.run(&[], &file);
+    report.assert_success();
+    let row = report.row(&file);
+    assert_eq!((row["posted"], row["processed"], row["waiting"]), (250, 250, 0));
+    assert_eq!(report.this_run(&file), (0, 0));
+    assert!(report.errors.contains("opened after a clean close"), "{report:?}");
+}
+
+#[test]
+fn of_a_file_that_has_grown_only_the_new_lines_are_posted() {
+    let place = Place::new();
+    let file = place.file("log", b"one\ntwo\n");
+    place.run(&["--run", "cat >> ledger"], &file).assert_success();
+    fs::write(&file, b"one\ntwo\nthree\n").unwrap();
+    let report = place.run(&["--run", "cat >> ledger"], &file);
+    report.assert_success();
+    assert_eq!(report.this_run(&file), (1, 1));
+    assert_eq!(report.row(&file)["posted"], 3);
+    assert_eq!(place.ledger().len(), 3);
+}
+
+#[test]
+fn a_file_that_has_changed_is_refused_and_others_are_gone_on_with() {
+    let place = Place::new();
+    let (changed, cut, other) = (place.file("changed", b"one\n"), place.file("cut", b"1\n2\n"), place.numbers(3));
+    Report::of(place.work(&[]).args([&changed, &cut]).output().unwrap()).assert_success();
+    fs::write(&changed, b"ONE\ntwo\n").unwrap();
+    fs::write(&cut, b"1\n").unwrap();
+    let report = Report::of(place.work(&[]).args([&changed, &cut, &other]).output().unwrap());
+    assert_eq!(report.code, Some(1), "{report:?}");
+    for (file, bytes) in [(&changed, 4), (&cut, 4)] {
+        let cause = format!("{}: its first {bytes} bytes are not those", file.display());
+        assert!(report.errors.contains(&cause), "{report:?}");
+    }
+    assert_eq!(report.row(&other)["processed"], 3);
+    assert_eq!(report.row(&changed)["posted"], 1);
+}
+
+#[test]
+fn a_file_named_twice_is_posted_once() {
+    let place = Place::new();
+    let file = place.numbers(10);
+    let report = Report::of(place.work(&[]).arg(&file).arg("./numbers").output().unwrap());
+    report.assert_success();
+    assert_eq!(report.row(&file)["posted"], 10);
+    assert_eq!(report.output.lines().count(), 3, "{report:?}");
+}
+
+#[test]
+fn standard_input_is_a_source_too() {
+    for arguments in [[].as_slice(), &["-"]] {
+        let place = Place::new();
+        let mut child = place.work(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"one\ntwo\nthree").unwrap();
+        let report = Report::of(child.wait_with_output().unwrap());
+        report.assert_success();
+        assert_eq!(report.row("-")["processed"], 3);
+    }
+}
+
+#[test]
+fn lines_of_a_stream_are_processed_before_it_ends() {
+    let place = Place::new();
+    let (child, mut stdin) = place.stream(&["--run", "cat >> ledger"]);
+    stdin.write_all(b"one\ntwo\nthr").unwrap();
+    place.wait_for_ledger(2);
+    stdin.write_all(b"ee\n").unwrap();
+    place.wait_for_ledger(3);
+    drop(stdin);
+    Report::of(child.wait_with_output().unwrap()).assert_success();
+}
+
+#[test]
+fn a_stream_that_begins_anew_after_a_kill_is_gone_on_with_where_it_was() {
+    let place = Place::new();
+    let lines = numbers(1000);
+    let (first, second) = lines.split_at(lines.find("501\n").unwrap());
+    let (mut child, mut stdin) = place.stream(RUN_LEDGER);
+    stdin.write_all(first.as_bytes()).unwrap();
+    place.wait_for_ledger(500);
+    kill(&mut child);
+
+    let (child, mut stdin) = place.stream(RUN_LEDGER);
+    stdin.write_all(first.as_bytes()).unwrap();
+    stdin.write_all(second.as_bytes()).unwrap();
+    drop(stdin);
+    let report = Report::of(child.wait_with_output().unwrap());
+    report.assert_success();
+    assert_eq!((report.row("-")["posted"], report.row("-")["processed"]), (1000, 1000));
+    assert_eq!(report.this_run("-").0, 500);
+    assert_eq!(place.missing_from_ledger(lines.lines()), [""; 0]);
+}
+
+#[test]
+fn a_stream_that_is_another_one_is_refused() {
+    let place = Place::new();
+    for (stream, code) in [("one\ntwo\n", 0), ("one\nTWO\nthree\n", 1), ("one\n", 1)] {
+        let (child, mut stdin) = place.stream(&[]);
+        stdin.write_all(stream.as_bytes()).unwrap();
+        drop(stdin);
+        let report = Report::of(child.wait_with_output().unwrap());
+        assert_eq!(report.code, Some(code), "{report:?}");
+        assert_eq!(report.row("-")["posted"], 2);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_before_anything_is_done() {
+    let place = Place::new();
+    let there = place.numbers(1);
+    for (name, cause) in [("nowhere", "nowhere: No such file"), (".", ".: is a directory")] {
+        let report = Report::of(place.work(&[]).arg(&there).arg(name).output().unwrap());
+        assert_eq!(report.code, Some(1), "{report:?}");
+        assert!(report.errors.contains(cause), "{report:?}");
+        assert!(!place.path("store").exists());
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_made_is_told() {
+    let place = Place::new();
+    let file = place.file("store", b"not a directory\n");
+    let report = place.run(&[], &file);
+    assert_eq!(report.code, Some(1), "{report:?}");
+    assert!(report.errors.contains("the store store: "), "{report:?}");
+}
+
+#[test]
+fn a_second_program_on_the_same_store_is_refused_and_the_first_goes_on() {
+    let place = Place::new();
+    let file = place.numbers(1);
+    let (mut child, stdin) = place.stream(&[]);
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut opened = String::new();
+    errors.read_line(&mut opened).unwrap();
+    assert!(opened.contains("made a new store"), "{opened}");
+
+    let report = place.run(&[], &file);
+    assert_eq!(report.code, Some(1), "{report:?}");
+    assert!(report.errors.contains("the store store is in use by another process"), "{report:?}");
+
+    drop(stdin);
+    errors.read_to_string(&mut opened).unwrap();
+    Report::of(child.wait_with_output().unwrap()).assert_success();
+}
+
+#[test]
+fn arguments_out_of_range_are_refused() {
+    let place = Place::new();
+    for argument in ["--workers", "--batch", "--claim", "--ttl", "--max-claims"] {
+        let report = Report::of(place.work(&[argument, "0"]).output().unwrap());
+        assert_eq!(report.code, Some(2), "{report:?}");
+    }
+}
+
+#[test]
+fn killed_anywhere_it_ends_with_every_line_processed() {
+    let dice = Dice::new();
+    let place = Place::new();
+    let file = place.numbers(600);
+    place.kill_often(&dice, RUN_LEDGER, &file);
+    let report = place.run(RUN_LEDGER, &file);
+    report.assert_success();
+    let row = report.row(&file);
+    assert_eq!((row["posted"], row["processed"], row["waiting"]), (600, 600, 0));
+    let numbers = fs::read_to_string(&file).unwrap();
+    assert_eq!(place.missing_from_ledger(numbers.lines()), [""; 0]);
+}
+
+#[test]
+fn killed_anywhere_it_posts_no_line_twice_and_leaves_none_out() {
+    let dice = Dice::new();
+    for durability in ["buffered", "sync"] {
+        let place = Place::new();
+        let file = place.numbers(600);
+        // Every line ends as a dead letter, and those can be counted: whatever was posted twice is there twice.
+        let arguments =
+            ["--run", "false", "--max-claims", "1", "--ttl", "1", "--batch", "7", "--durability", durability];
+        place.kill_often(&dice, &arguments, &file);
+        let report = place.run(&arguments, &file);
+        report.assert_success();
+        assert_eq!((report.row(&file)["posted"], report.row(&file)["dead-lettered"]), (600, 600));
+        let mut letters: Vec<u32> =
+            place.dead_letters(&file).iter().map(|line| String::from_utf8_lossy(line).parse().unwrap()).collect();
+        letters.sort_unstable();
+        assert_eq!(letters, (1..=600).collect::<Vec<u32>>());
+    }
+}
+
+#[test]
+fn killed_while_it_counts_words_it_goes_on_at_once() {
+    let dice = Dice::new();
+    let place = Place::new();
+    let file = place.numbers(60_000);
+    // An hour: the test would not end if claims of killed runs were waited for.
+    let arguments = ["--ttl", "3600", "--durability", "buffered"];
+    place.kill_often(&dice, &arguments, &file);
+    let report = place.run(&arguments, &file);
+    report.assert_success();
+    let row = report.row(&file);
+    assert_eq!((row["posted"], row["processed"], row["waiting"]), (60_000, 60_000, 0));
+}
+
+/// Appends each line to the file `ledger`; claims of killed runs end soon, and no line is given up for them.
+const RUN_LEDGER: &[&str] = &["--run", "cat >> ledger", "--ttl", "1", "--max-claims", "1000000", "--batch", "7"];
+
+/// A directory the program runs in, with its store in `store`.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().canonicalize().unwrap().join(name)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// A file with the numbers from 1 to `last`, one a line.
+    fn numbers(&self, last: u32) -> PathBuf {
+        self.file("numbers", numbers(last).as_bytes())
+    }
+
+    fn work(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zaqar-sled"));
+        command.current_dir(self.0.path()).args(["work", "--store", "store"]).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, arguments: &[&str], file: &Path) -> Report {
+        Report::of(self.work(arguments).arg(file).output().unwrap())
+    }
+
+    /// Starts the program on standard input, which it waits for.
+    fn stream(&self, arguments: &[&str]) -> (Child, ChildStdin) {
+        let mut child = self.work(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        (child, stdin)
+    }
+
+    /// Starts the program again and again and kills it at random moments.
+    fn kill_often(&self, dice: &Dice, arguments: &[&str], file: &Path) {
+        let mut rebuilt = 0;
+        for kill_number in 0..dice.kills {
+            let mut child = self.work(arguments).arg(file).stderr(Stdio::piped()).spawn().unwrap();
+            thread::sleep(Duration::from_micros(dice.roll(kill_number) % 250_000));
+            kill(&mut child);
+            let mut errors = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+            rebuilt += u32::from(errors.contains("rebuilt from base and journal"));
+        }
+        println!("{} kills, {rebuilt} of them found a killed run's store", dice.kills);
+    }
+
+    fn ledger(&self) -> Vec<Vec<u8>> {
+        let bytes = fs::read(self.path("ledger")).unwrap_or_default();
+        let ended = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        if bytes.is_empty() { Vec::new() } else { ended.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect() }
+    }
+
+    fn wait_for_ledger(&self, lines: usize) {
+        let start = Instant::now();
+        while self.ledger().len() < lines {
+            assert!(start.elapsed() < Duration::from_mins(2), "{} of {lines} lines", self.ledger().len());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn missing_from_ledger<'a>(&self, lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+        let ledger: std::collections::BTreeSet<Vec<u8>> = self.ledger().into_iter().collect();
+        lines.filter(|line| !ledger.contains(line.as_bytes())).collect()
+    }
+
+    /// The bodies of the file's dead letters, sorted.
+    fn dead_letters(&self, file: &Path) -> Vec<Vec<u8>> {
+        let engine = Engine::open(self.path("store")).unwrap();
+        assert!(engine.verify().unwrap().is_sound());
+        let dead = engine.queue(Project::named("work").unwrap(), format!("dead:{}", file.display())).unwrap();
+        let letters = dead.iter(MessageListOptions::new()).map(|message| message.unwrap().body().to_vec());
+        let mut letters: Vec<Vec<u8>> = letters.collect();
+        letters.sort();
+        letters
+    }
+}
+
+fn numbers(last: u32) -> String {
+    let lines: Vec<String> = (1..=last).map(|number| number.to_string()).collect();
+    lines.join("\n") + "\n"
+}
+
+fn kill(child: &mut Child) {
+    child.kill().unwrap(); // SIGKILL
+    child.wait().unwrap();
+}
+
+/// What a run has printed.
+#[derive(Debug)]
+struct Report {
+    code: Option<i32>,
+    output: String,
+    errors: String,
+}
+
+impl Report {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), output: text(output.stdout), errors: text(output.stderr) }
+    }
+
+    #[track_caller]
+    fn assert_success(&self) {
+        assert_eq!(self.code, Some(0), "{self:?}");
+    }
+
+    /// The cells of a file's row, in order.
+    fn cells(&self, file: impl AsRef<Path>) -> Vec<u64> {
+        let name = file.as_ref().display().to_string();
+        let row = self.output.lines().find_map(|line| line.strip_prefix(&name).filter(|rest| rest.starts_with(' ')));
+        let row = row.unwrap_or_else(|| panic!("no row of {name}: {self:?}"));
+        row.split_whitespace().map(|cell| cell.trim_start_matches('+').parse().unwrap()).collect()
+    }
+
+    /// The cells of a file's row by the names of their columns.
+    fn row(&self, file: impl AsRef<Path>) -> BTreeMap<&str, u64> {
+        let names = self.output.lines().next().unwrap().split_whitespace().skip(1);
+        names.zip(self.cells(file)).collect()
+    }
+
+    /// How many lines this run has posted and processed.
+    fn this_run(&self, file: impl AsRef<Path>) -> (u64, u64) {
+        let cells = self.cells(file);
+        (cells[1], cells[3])
+    }
+}
+
+/// Moments to kill at. `ZAQAR_SEED` repeats those of another run, `ZAQAR_KILLS` asks for more of them.
+struct Dice {
+    seed: u64,
+    kills: u64,
+}
+
+impl Dice {
+    fn new() -> Self {
+        let variable = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
+        let seed = variable("ZAQAR_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
+        println!("ZAQAR_SEED={seed}");
+        Self { seed, kills: variable("ZAQAR_KILLS").unwrap_or(12) }
+    }
+
+    /// A number that differs from roll to roll: splitmix64.
+    fn roll(&self, number: u64) -> u64 {
+        let mut mixed = self.seed.wrapping_add((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
