@@ -26,15 +26,15 @@ fuzz_target!(|input: Input<'_>| {
             forged |= damage.is_forged();
         }
     }
-    if let Some(engine) = opened(&disk, false).or_else(|| opened(&disk, true)) {
+    if let Some(engine) = opened(&disk, false, 10).or_else(|| opened(&disk, true, 11)) {
         go_on(disk, engine, !forged);
     }
 });
 
 /// Opens the store; one that does not open is as it was.
-fn opened(disk: &SimulatedDisk, salvage: bool) -> Option<Engine> {
+fn opened(disk: &SimulatedDisk, salvage: bool, seed: u64) -> Option<Engine> {
     let before = files(disk);
-    match image::config(disk, &image::clock()).salvage(salvage).open(STORE) {
+    match image::config(disk, &image::clock(), seed).salvage(salvage).open(STORE) {
         Ok(engine) => Some(engine),
         Err(error) => {
             let known = error.is_corrupt() || matches!(error, zaqar_sled::Error::UnsupportedFormat { .. });
@@ -55,14 +55,14 @@ fn go_on(disk: SimulatedDisk, engine: Engine, is_ours: bool) {
     let left = survey::read_all(&engine, is_ours);
     engine.close().expect("no limit");
 
-    let engine = opened(&disk, false).expect("it was closed");
+    let engine = opened(&disk, false, 12).expect("it was closed");
     assert_eq!(survey::read_all(&engine, is_ours), left, "after a close");
     survey::work(&engine);
     let left = survey::read_all(&engine, is_ours);
 
     let disk = disk.kill();
     drop(engine);
-    let engine = opened(&disk, false).expect("it was killed");
+    let engine = opened(&disk, false, 13).expect("it was killed");
     assert_eq!(survey::read_all(&engine, is_ours), left, "after a kill");
 }
 

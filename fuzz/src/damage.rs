@@ -12,34 +12,96 @@ use crate::image::{Image, STORE};
 /// One piece of damage. Files and offsets are taken modulo what there is.
 #[derive(Debug, Arbitrary)]
 pub enum Damage<'a> {
-    Flip { file: u8, at: u16, xor: u8 },
-    Overwrite { file: u8, at: u16, bytes: &'a [u8] },
-    Zero { file: u8, at: u16, count: u8 },
-    Cut { file: u8, len: u16 },
-    Append { file: u8, bytes: &'a [u8] },
-    Remove { file: u8 },
+    Flip {
+        file: u8,
+        at: u16,
+        xor: u8,
+    },
+    Overwrite {
+        file: u8,
+        at: u16,
+        bytes: &'a [u8],
+    },
+    Zero {
+        file: u8,
+        at: u16,
+        count: u8,
+    },
+    Cut {
+        file: u8,
+        len: u16,
+    },
+    Append {
+        file: u8,
+        bytes: &'a [u8],
+    },
+    Remove {
+        file: u8,
+    },
     /// One file's contents in place of another's.
-    Copy { from: u8, to: u8 },
+    Copy {
+        from: u8,
+        to: u8,
+    },
     /// One file under another number.
-    Renumber { file: u8, number: u8 },
-    TreeFlip { record: u8, at: u8, xor: u8 },
-    TreeRemove { record: u8 },
+    Renumber {
+        file: u8,
+        number: u8,
+    },
+    TreeFlip {
+        record: u8,
+        at: u8,
+        xor: u8,
+    },
+    TreeRemove {
+        record: u8,
+    },
     /// From here on checksums are made to fit.
-    Frame { file: u8, nth: u8, lsn: i8, incarnation: Option<u32>, synced: Option<u64>, body: Body<'a> },
-    Header { file: u8, first_lsn: u8, incarnation: u32, synced: u64 },
-    Manifest { at: u8, xor: u8 },
-    BaseRecord { nth: u8, at: u16, xor: u8 },
-    TreeRecord { record: u8, at: u16, xor: u8 },
+    Frame {
+        file: u8,
+        nth: u8,
+        lsn: i8,
+        incarnation: Option<u32>,
+        synced: Option<u64>,
+        body: Body<'a>,
+    },
+    Header {
+        file: u8,
+        first_lsn: u8,
+        incarnation: u32,
+        synced: u64,
+    },
+    Manifest {
+        at: u8,
+        xor: u8,
+    },
+    BaseRecord {
+        nth: u8,
+        at: u16,
+        xor: u8,
+    },
+    TreeRecord {
+        record: u8,
+        at: u16,
+        xor: u8,
+    },
 }
 
 /// What becomes of a frame's body.
 #[derive(Debug, Arbitrary)]
 pub enum Body<'a> {
     Same,
-    Flip { at: u8, xor: u8 },
-    Instead { bytes: &'a [u8] },
+    Flip {
+        at: u8,
+        xor: u8,
+    },
+    Instead {
+        bytes: &'a [u8],
+    },
     /// The body of another frame of the file.
-    Of { nth: u8 },
+    Of {
+        nth: u8,
+    },
     /// Nothing: the frame goes.
     Gone,
 }
@@ -128,7 +190,8 @@ impl Damage<'_> {
                 Some(())
             }),
             Self::Manifest { at, xor } => change(PathBuf::from(STORE).join("MANIFEST"), &|bytes| {
-                let at = forge::MANIFEST_BODY + usize::from(*at) % bytes.len().checked_sub(forge::MANIFEST_BODY)?.max(1);
+                let at =
+                    forge::MANIFEST_BODY + usize::from(*at) % bytes.len().checked_sub(forge::MANIFEST_BODY)?.max(1);
                 *bytes.get_mut(at)? ^= xor;
                 forge::manifest(bytes);
                 Some(())

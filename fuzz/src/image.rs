@@ -90,16 +90,17 @@ pub fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_millis(1_700_000_000_000)))
 }
 
-/// How every store here is opened; segments are small, so that there are several.
-pub fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Config {
+/// How every store here is opened: with small segments, so that there are several, and with a seed of the opening's own,
+/// or it would give ids out again.
+pub fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
     let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone());
-    config.background(false).segment_size(4096).seed(7)
+    config.background(false).segment_size(4096).seed(seed)
 }
 
 fn built(kind: Kind) -> SimulatedDisk {
     let (disk, clock) = (SimulatedDisk::new(), clock());
-    let open = |disk: &SimulatedDisk| config(disk, &clock).open(STORE).expect("a valid store");
-    let engine = open(&disk);
+    let open = |disk: &SimulatedDisk, seed| config(disk, &clock, seed).open(STORE).expect("a valid store");
+    let engine = open(&disk, 1);
     work(&engine, &clock);
     match kind {
         Kind::Journal => disk.kill(),
@@ -116,14 +117,14 @@ fn built(kind: Kind) -> SimulatedDisk {
         }
         Kind::Reopened => {
             let disk = disk.kill();
-            let engine = open(&disk);
+            let engine = open(&disk, 2);
             work(&engine, &clock);
             engine.checkpoint().expect("no limit");
             engine.base().expect("no limit");
             let disk = disk.kill();
-            work(&open(&disk), &clock);
-            // Dropped, and so closed, on a disk that is still there.
-            let engine = open(&disk);
+            // Dropped, and so closed.
+            work(&open(&disk, 3), &clock);
+            let engine = open(&disk, 4);
             work(&engine, &clock);
             disk.kill()
         }

@@ -6,30 +6,104 @@ use arbitrary::Arbitrary;
 
 #[derive(Debug, Clone, Arbitrary)]
 pub enum Operation {
-    Create { queue: Name, metadata: Settings },
-    SetMetadata { queue: Name, metadata: Settings },
-    Get { queue: Name },
-    Exists { queue: Name },
-    Delete { queue: Name },
-    ListQueues { project: bool, limit: u8, detailed: bool },
-    Stats { queue: Name },
-    Count { project: bool },
-    Purge { queue: Name },
-    Post { queue: Name, client: bool, messages: Vec<Letter> },
-    List { queue: Name, marker: Option<Known>, limit: u8, echo: bool, claimed: bool, delayed: bool },
-    First { queue: Name, newest: bool },
-    GetMessage { queue: Name, id: Known },
-    BulkGet { queue: Name, ids: Vec<Known> },
-    DeleteMessage { queue: Name, id: Known, claim: Option<Known> },
-    BulkDelete { queue: Name, ids: Vec<Known>, claims: Vec<Known> },
-    Pop { queue: Name, limit: u8 },
-    Claim { queue: Name, ttl: Time, grace: Time, limit: u8 },
-    GetClaim { queue: Name, claim: Known },
-    Renew { queue: Name, claim: Known, ttl: Time, grace: Time },
-    Release { queue: Name, claim: Known },
-    Advance { by: Time },
+    Create {
+        queue: Name,
+        metadata: Settings,
+    },
+    SetMetadata {
+        queue: Name,
+        metadata: Settings,
+    },
+    Get {
+        queue: Name,
+    },
+    Exists {
+        queue: Name,
+    },
+    Delete {
+        queue: Name,
+    },
+    ListQueues {
+        project: bool,
+        limit: u8,
+        detailed: bool,
+    },
+    Stats {
+        queue: Name,
+    },
+    Count {
+        project: bool,
+    },
+    Purge {
+        queue: Name,
+    },
+    Post {
+        queue: Name,
+        client: bool,
+        messages: Vec<Letter>,
+    },
+    List {
+        queue: Name,
+        marker: Option<Known>,
+        limit: u8,
+        echo: bool,
+        claimed: bool,
+        delayed: bool,
+    },
+    First {
+        queue: Name,
+        newest: bool,
+    },
+    GetMessage {
+        queue: Name,
+        id: Known,
+    },
+    BulkGet {
+        queue: Name,
+        ids: Vec<Known>,
+    },
+    DeleteMessage {
+        queue: Name,
+        id: Known,
+        claim: Option<Known>,
+    },
+    BulkDelete {
+        queue: Name,
+        ids: Vec<Known>,
+        claims: Vec<Known>,
+    },
+    Pop {
+        queue: Name,
+        limit: u8,
+    },
+    Claim {
+        queue: Name,
+        ttl: Time,
+        grace: Time,
+        limit: u8,
+    },
+    GetClaim {
+        queue: Name,
+        claim: Known,
+    },
+    Renew {
+        queue: Name,
+        claim: Known,
+        ttl: Time,
+        grace: Time,
+    },
+    Release {
+        queue: Name,
+        claim: Known,
+    },
+    Advance {
+        by: Time,
+    },
     /// The wall clock steps, forward or back.
-    Step { by: Time, back: bool },
+    Step {
+        by: Time,
+        back: bool,
+    },
     Gc,
     Housekeep,
     Checkpoint,
@@ -37,7 +111,9 @@ pub enum Operation {
     Verify,
     Reopen,
     Kill,
-    PowerLoss { seed: u64 },
+    PowerLoss {
+        seed: u64,
+    },
 }
 
 /// One of three names in one of two projects.
@@ -94,7 +170,11 @@ pub struct Letter {
 pub enum Settings {
     None,
     /// Worn-out messages go to a queue of the same project.
-    DeadLetters { after: u8, to: u8, ttl: Option<u8> },
+    DeadLetters {
+        after: u8,
+        to: u8,
+        ttl: Option<u8>,
+    },
     Largest(u16),
     Invalid,
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use zaqar_sled::disk::Keep;
 use zaqar_sled::{
-    ClaimId, ClaimOptions, ClaimRecord, ClientId, Clock, DataDriver, Durability, Engine, ManualClock, Message, MessageId,
-    MessageListOptions, MessageMarker, MessageStat, Metadata, NewMessage, Project, Purge, QueueListOptions, QueueName,
-    ReferenceModel, Result, SimulatedDisk, Sort,
+    ClaimId, ClaimOptions, ClaimRecord, ClientId, Clock, DataDriver, Durability, Engine, ManualClock, Message,
+    MessageId, MessageListOptions, MessageMarker, MessageStat, Metadata, NewMessage, Project, Purge, QueueListOptions,
+    QueueName, ReferenceModel, Result, SimulatedDisk, Sort,
 };
 
 use crate::image::{self, STORE};
@@ -21,6 +21,8 @@ pub struct World {
     clock: Arc<ManualClock>,
     engine: Engine,
     model: ReferenceModel,
+    /// How often the store was opened.
+    opened: u64,
     /// How far the wall clock was ever ahead of the monotonic one, in ms.
     ahead: u64,
     /// Ids of the same message, and of the same claim: the engine's and the model's.
@@ -38,10 +40,10 @@ pub enum Next {
 impl World {
     pub fn new(durability: Durability) -> Self {
         let (disk, clock) = (SimulatedDisk::new(), image::clock());
-        let engine = image::config(&disk, &clock).durability(durability).open(STORE).expect("a new store");
+        let engine = image::config(&disk, &clock, 1).durability(durability).open(STORE).expect("a new store");
         let model = ReferenceModel::new(clock.clone());
         let (messages, claims) = (Vec::new(), Vec::new());
-        let mut world = Self { durability, disk, clock, engine, model, ahead: 0, messages, claims };
+        let mut world = Self { durability, disk, clock, engine, model, opened: 1, ahead: 0, messages, claims };
         world.note_time();
         world
     }
@@ -49,9 +51,18 @@ impl World {
     pub fn act(&mut self, operation: &Operation) -> Next {
         use Operation as Op;
         match operation {
-            Op::Create { .. } | Op::SetMetadata { .. } | Op::Get { .. } | Op::Exists { .. } | Op::Delete { .. }
-            | Op::ListQueues { .. } | Op::Stats { .. } | Op::Count { .. } | Op::Purge { .. } => self.act_on_queues(operation),
-            Op::Claim { .. } | Op::GetClaim { .. } | Op::Renew { .. } | Op::Release { .. } => self.act_on_claims(operation),
+            Op::Create { .. }
+            | Op::SetMetadata { .. }
+            | Op::Get { .. }
+            | Op::Exists { .. }
+            | Op::Delete { .. }
+            | Op::ListQueues { .. }
+            | Op::Stats { .. }
+            | Op::Count { .. }
+            | Op::Purge { .. } => self.act_on_queues(operation),
+            Op::Claim { .. } | Op::GetClaim { .. } | Op::Renew { .. } | Op::Release { .. } => {
+                self.act_on_claims(operation)
+            }
             Op::Advance { by } => self.clock.advance(bounded(Duration::from(*by))),
             Op::Step { by, back } => self.step_wall(bounded(Duration::from(*by)), *back),
             Op::Gc => drop((self.engine.gc().expect("no limit"), self.model.gc().expect("a model"))),
@@ -89,13 +100,21 @@ impl World {
         self.verify();
         for name in (0..6).map(Name) {
             self.act(&Operation::Stats { queue: name });
-            self.act(&Operation::List { queue: name, marker: None, limit: 0, echo: true, claimed: true, delayed: true });
+            self.act(&Operation::List {
+                queue: name,
+                marker: None,
+                limit: 0,
+                echo: true,
+                claimed: true,
+                delayed: true,
+            });
             self.act(&Operation::Get { queue: name });
         }
     }
 
     fn open(&mut self) {
-        let config = image::config(&self.disk, &self.clock).durability(self.durability);
+        self.opened += 1;
+        let config = image::config(&self.disk, &self.clock, self.opened).durability(self.durability);
         self.engine = config.open(STORE).expect("nothing was damaged");
         assert!(self.engine.recovery().notes().is_empty(), "{}", self.engine.recovery());
         self.verify();
@@ -191,7 +210,8 @@ impl World {
             Op::Post { queue, client, messages } => {
                 let (project, name) = queue.parts();
                 let messages: Vec<_> = messages.iter().take(200).map(Letter::message).collect();
-                let post = |driver: &dyn zaqar_sled::Messages| driver.post(&project, &name, client_of(*client), &messages);
+                let post =
+                    |driver: &dyn zaqar_sled::Messages| driver.post(&project, &name, client_of(*client), &messages);
                 if let Some((ours, model)) = both(post(ours), post(model)) {
                     assert_eq!(ours.len(), model.len());
                     self.messages.extend(ours.into_iter().zip(model));
@@ -200,7 +220,8 @@ impl World {
             Op::List { queue, marker, limit, echo, claimed, delayed } => {
                 let (project, name) = queue.parts();
                 let marker = marker.map(|marker| self.message(marker));
-                let options = MessageListOptions::new().limit(usize::from(*limit % 16)).echo(*echo).client(client_of(true));
+                let options =
+                    MessageListOptions::new().limit(usize::from(*limit % 16)).echo(*echo).client(client_of(true));
                 let options = options.include_claimed(*claimed).include_delayed(*delayed);
                 let after = |id: Option<MessageId>| options.clone().marker(id.map(MessageMarker::from));
                 let ours = ours.list(&project, &name, &after(marker.map(|(id, _)| id)));
@@ -214,12 +235,18 @@ impl World {
                 let (project, name) = queue.parts();
                 let sort = if *newest { Sort::Newest } else { Sort::Oldest };
                 let pair = both(ours.first(&project, &name, sort), model.first(&project, &name, sort));
-                self.same_messages(pair.as_ref().map(|pair| &pair.0).as_slice(), pair.as_ref().map(|pair| &pair.1).as_slice());
+                self.same_messages(
+                    pair.as_ref().map(|pair| &pair.0).as_slice(),
+                    pair.as_ref().map(|pair| &pair.1).as_slice(),
+                );
             }
             Op::GetMessage { queue, id } => {
                 let ((project, name), id) = (queue.parts(), self.message(*id));
                 let pair = both(ours.get(&project, &name, &id.0), model.get(&project, &name, &id.1));
-                self.same_messages(pair.as_ref().map(|pair| &pair.0).as_slice(), pair.as_ref().map(|pair| &pair.1).as_slice());
+                self.same_messages(
+                    pair.as_ref().map(|pair| &pair.0).as_slice(),
+                    pair.as_ref().map(|pair| &pair.1).as_slice(),
+                );
             }
             Op::BulkGet { queue, ids } => {
                 let ((project, name), (left, right)) = (queue.parts(), self.messages(ids));
@@ -258,7 +285,8 @@ impl World {
         match operation {
             Op::Claim { queue, ttl, grace, limit } => {
                 let (project, name) = queue.parts();
-                let options = ClaimOptions::new().ttl((*ttl).into()).grace((*grace).into()).limit(usize::from(*limit % 16));
+                let options =
+                    ClaimOptions::new().ttl((*ttl).into()).grace((*grace).into()).limit(usize::from(*limit % 16));
                 match both(ours.create(&project, &name, &options), model.create(&project, &name, &options)) {
                     None | Some((None, None)) => {}
                     Some((Some(ours), Some(model))) => {
