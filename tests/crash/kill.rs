@@ -1,0 +1,496 @@
+//! `kill -9`, again and again: a child of this very test opens the store that the last one left, works on it from several
+//! threads while checkpoints and bases are written, and dies at a random moment; what it was told is compared with what
+//! is there.
+//!
+//! A child writes a line to its diary before each call and one after it. `ZAQAR_KILLS` sets the rounds, `ZAQAR_SEED`
+//! what happens in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use zaqar_sled::{
+    ClaimOptions, Config, DataDriver, Durability, Engine, Error, Message, MessageId, Metadata, NewMessage, Project,
+    Queue,
+};
+
+use super::support::{CLIENT, Random, assert_sound, everything};
+
+const CHILD: &str = "ZAQAR_CHILD";
+const WORKERS: u64 = 3;
+const QUEUES: [&str; 2] = ["a", "b"];
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn open(root: &Path) -> zaqar_sled::Result<Engine> {
+    Config::new().segment_size(16 << 10).sync_interval(Duration::from_millis(5)).open(root)
+}
+
+/// Where a child tells what it is about to do and what it was told: one `write` a line, so that no line is torn by a kill.
+#[derive(Clone)]
+struct Diary(std::sync::Arc<File>);
+
+impl Diary {
+    fn open(path: &Path) -> Self {
+        Self(std::sync::Arc::new(OpenOptions::new().append(true).create(true).open(path).unwrap()))
+    }
+
+    fn note(&self, line: &str) {
+        (&*self.0).write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+}
+
+fn join<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// The child: not a test of its own, but the way back into this program.
+#[test]
+fn child() {
+    let Ok(told) = std::env::var(CHILD) else { return };
+    let mut told = told.split('|');
+    let root = PathBuf::from(told.next().unwrap());
+    let diary = Diary::open(Path::new(told.next().unwrap()));
+    let seed: u64 = told.next().unwrap().parse().unwrap();
+    let engine = open(&root).unwrap();
+    for name in QUEUES {
+        engine.queue(Project::none(), name).unwrap().create(Metadata::new()).unwrap();
+    }
+    println!("ready");
+    std::io::stdout().flush().unwrap();
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|worker| {
+            let (engine, diary) = (engine.clone(), diary.clone());
+            thread::spawn(move || work(&engine, &diary, seed, worker))
+        })
+        .collect();
+    let mut random = Random::new(seed);
+    let until = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < until {
+        thread::sleep(Duration::from_micros(random.below(8_000)));
+        match random.below(3) {
+            0 => engine.checkpoint().unwrap(),
+            1 => engine.base().unwrap(),
+            _ => drop(engine.gc().unwrap()),
+        }
+    }
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
+}
+
+/// A worker's calls. Lines: `<call> ? ...` before it, `<call> ! ...` after.
+fn work(engine: &Engine, diary: &Diary, seed: u64, worker: u64) {
+    let mut random = Random::new(seed * 31 + worker);
+    let until = Instant::now() + Duration::from_secs(15);
+    let mut claims: Vec<(usize, zaqar_sled::Claim)> = Vec::new();
+    for call in 0.. {
+        if Instant::now() > until {
+            return;
+        }
+        let name = format!("{seed}.{worker}.{call}");
+        let sync = random.one_in(4);
+        let engine = engine.with_durability(if sync { Durability::Sync } else { Durability::Buffered });
+        let which = random.below(2) as usize;
+        let queue = engine.queue(Project::none(), QUEUES[which]).unwrap();
+        match random.below(10) {
+            0..=3 => {
+                let count = 1 + random.below(6);
+                let short = random.one_in(6);
+                let batch: Vec<_> = (0..count).map(|i| letter(&format!("{name}.{i}"), short, &mut random)).collect();
+                diary.note(&format!("{name} ? post {which} {count} {}", if short { "short" } else { "long" }));
+                let ids = queue.post(CLIENT, &batch).unwrap();
+                diary.note(&format!("{name} ! post {which} {}", join(ids)));
+            }
+            4 | 5 => {
+                let options = ClaimOptions::new().ttl(Duration::from_secs(3600)).limit(1 + random.below(5) as usize);
+                diary.note(&format!("{name} ? claim {which}"));
+                if let Some(claim) = queue.claim(options).unwrap() {
+                    let ids = join(claim.messages().iter().map(Message::id));
+                    diary.note(&format!("{name} ! claim {which} {} {ids}", claim.id()));
+                    claims.push((which, claim));
+                }
+            }
+            6 => {
+                let limit = 1 + random.below(3) as usize;
+                diary.note(&format!("{name} ? pop {which} {limit}"));
+                let popped = queue.pop(limit).unwrap();
+                if !popped.is_empty() {
+                    diary.note(&format!("{name} ! gone {which} {}", join(popped.iter().map(Message::id))));
+                }
+            }
+            7 | 8 => {
+                let Some((which, claim)) = pick(&mut claims, &mut random) else { continue };
+                let ids = join(claim.messages().iter().map(Message::id));
+                diary.note(&format!("{name} ? delete {which} {ids}"));
+                match claim.delete_all() {
+                    Ok(()) => diary.note(&format!("{name} ! gone {which} {ids}")),
+                    Err(error) => panic!("{name}: {error}"),
+                }
+            }
+            _ => {
+                let Some((which, claim)) = pick(&mut claims, &mut random) else { continue };
+                diary.note(&format!("{name} ? release {which} {}", claim.id()));
+                let id = claim.id();
+                claim.release().unwrap();
+                diary.note(&format!("{name} ! release {which} {id}"));
+            }
+        }
+    }
+}
+
+fn pick(claims: &mut Vec<(usize, zaqar_sled::Claim)>, random: &mut Random) -> Option<(usize, zaqar_sled::Claim)> {
+    if claims.is_empty() { None } else { Some(claims.swap_remove(random.below(claims.len() as u64) as usize)) }
+}
+
+/// A short-lived message is there to be collected: the ledger lets it go whenever it likes.
+fn letter(name: &str, short: bool, random: &mut Random) -> NewMessage {
+    let mut body = format!("{name} {}", if short { "short" } else { "long" }).into_bytes();
+    body.resize(body.len() + random.below(400) as usize, b' ');
+    NewMessage::new(body).ttl(if short { Duration::from_millis(random.below(30)) } else { Duration::from_secs(36_000) })
+}
+
+/// What the diaries say so far.
+#[derive(Default)]
+struct Ledger {
+    /// Acknowledged posts: queue, ids in order. By name.
+    posts: BTreeMap<String, (usize, Vec<MessageId>, bool)>,
+    /// Posts whose answer never came: queue, count.
+    open_posts: BTreeMap<String, (usize, u64, bool)>,
+    gone: BTreeSet<MessageId>,
+    /// Ids a delete, or the whole queue a pop, was under way for when the child died.
+    maybe_gone: BTreeSet<MessageId>,
+    open_pops: BTreeMap<String, (usize, u64)>,
+    open_deletes: BTreeMap<String, Vec<MessageId>>,
+    /// Acknowledged claims that were not released, with what they took.
+    claims: BTreeMap<String, (usize, Vec<MessageId>)>,
+    open_claims: BTreeMap<String, usize>,
+    open_releases: BTreeMap<String, String>,
+    shown: BTreeSet<MessageId>,
+    calls: u64,
+}
+
+impl Ledger {
+    fn read(&mut self, diary: &Path) {
+        for line in BufReader::new(File::open(diary).unwrap()).lines() {
+            let line = line.unwrap();
+            let words: Vec<&str> = line.split(' ').collect();
+            let [name, mark, what, queue, rest @ ..] = words.as_slice() else { panic!("{line}") };
+            let queue: usize = queue.parse().unwrap();
+            self.line(name, *mark == "!", what, queue, rest);
+        }
+    }
+
+    fn line(&mut self, name: &str, answered: bool, what: &str, queue: usize, rest: &[&str]) {
+        let ids = |text: &str| -> Vec<MessageId> { text.split(',').map(|id| id.parse().unwrap()).collect() };
+        let name = name.to_owned();
+        self.calls += u64::from(answered);
+        match (answered, what) {
+            (false, "post") => {
+                self.open_posts.insert(name, (queue, rest[0].parse().unwrap(), rest[1] == "short"));
+            }
+            (true, "post") => {
+                let (_, count, short) = self.open_posts.remove(&name).unwrap();
+                let ids = ids(rest[0]);
+                assert_eq!(ids.len() as u64, count);
+                for id in &ids {
+                    assert!(self.shown.insert(*id), "{name}: {id} was given out twice");
+                }
+                self.posts.insert(name, (queue, ids, short));
+            }
+            (false, "claim") => drop(self.open_claims.insert(name, queue)),
+            (true, "claim") => {
+                self.open_claims.remove(&name);
+                let ids = ids(rest[1]);
+                for id in &ids {
+                    assert!(!self.gone.contains(id), "{name}: {id} was claimed after it was gone");
+                }
+                for (other, (_, held)) in &self.claims {
+                    let ends = self.open_releases.values().any(|claim| claim == other);
+                    assert!(ends || held.iter().all(|id| !ids.contains(id)), "{name}: {other} holds that already");
+                }
+                self.claims.insert(rest[0].to_owned(), (queue, ids));
+            }
+            (false, "pop") => drop(self.open_pops.insert(name, (queue, rest[0].parse().unwrap()))),
+            (false, "delete") => drop(self.open_deletes.insert(name, ids(rest[0]))),
+            (true, "gone") => {
+                self.open_pops.remove(&name);
+                let deleted = self.open_deletes.remove(&name).is_some();
+                for id in ids(rest[0]) {
+                    assert!(self.gone.insert(id) || deleted, "{name}: {id} was popped twice");
+                }
+            }
+            (false, "release") => drop(self.open_releases.insert(name, rest[0].to_owned())),
+            (true, "release") => {
+                self.open_releases.remove(&name);
+                self.claims.remove(rest[0]);
+            }
+            _ => panic!("{name} {what}"),
+        }
+    }
+
+    /// Compares with what is there, and settles what was open by it.
+    fn check(&mut self, engine: &Engine) {
+        assert_sound(engine, "after a kill");
+        // Calls that found nothing have no second line: what is open is the last line of each worker, at most.
+        let queues: Vec<Queue> = QUEUES.iter().map(|name| engine.queue(Project::none(), name).unwrap()).collect();
+        let listed: Vec<Vec<Message>> = queues.iter().map(|queue| queue.list(&everything()).unwrap().items).collect();
+        for (queue, messages) in queues.iter().zip(&listed) {
+            let stats = queue.stats().unwrap();
+            let claimed = messages.iter().filter(|message| message.claim_id().is_some()).count() as u64;
+            // Short-lived ones may have gone in between.
+            assert!(stats.total() <= messages.len() as u64 && stats.claimed() <= claimed);
+            assert!(messages.is_sorted_by_key(Message::id));
+        }
+        let mut there: BTreeMap<MessageId, &Message> = BTreeMap::new();
+        let mut names: BTreeMap<String, Vec<(u64, MessageId)>> = BTreeMap::new();
+        for message in listed.iter().flatten() {
+            assert!(there.insert(message.id(), message).is_none());
+            let body = String::from_utf8(message.body().to_vec()).unwrap();
+            let (name, i) = body.split(' ').next().unwrap().rsplit_once('.').unwrap();
+            names.entry(name.to_owned()).or_default().push((i.parse().unwrap(), message.id()));
+        }
+        self.settle_posts(&there, &names);
+        self.check_gone(&there);
+        self.check_claims(engine, &there);
+    }
+
+    fn settle_posts(
+        &mut self,
+        there: &BTreeMap<MessageId, &Message>,
+        names: &BTreeMap<String, Vec<(u64, MessageId)>>,
+    ) {
+        let gone_or_maybe = |id: &MessageId, ledger: &Self| ledger.gone.contains(id) || ledger.maybe_gone.contains(id);
+        for id in self.open_deletes.values().flatten() {
+            self.maybe_gone.insert(*id);
+        }
+        for (name, (queue, count, short)) in std::mem::take(&mut self.open_posts) {
+            let Some((i, id)) = names.get(&name).and_then(|found| found.first()) else { continue };
+            // It has happened, and so all of it: others may have taken some since.
+            let ids: Vec<MessageId> = (0..count).map(|n| offset(*id, i128::from(n) - i128::from(*i))).collect();
+            for id in &ids {
+                assert!(self.shown.insert(*id), "{name}: {id} was given out before");
+            }
+            self.posts.insert(name, (queue, ids, short));
+        }
+        // A pop under way may have taken up to its limit of any that were there.
+        let mut allowance: u64 = self.open_pops.values().map(|(_, limit)| *limit).sum();
+        for (name, (_, ids, short)) in &self.posts {
+            if *short {
+                continue;
+            }
+            for id in ids {
+                if !there.contains_key(id) && !gone_or_maybe(id, self) {
+                    assert!(allowance > 0, "{name}: {id} is lost");
+                    allowance -= 1;
+                    self.maybe_gone.insert(*id);
+                }
+            }
+        }
+        for (name, found) in names.clone() {
+            let Some((_, ids, _)) = self.posts.get(&name) else { panic!("{name}: nobody posted that") };
+            for (i, id) in found {
+                assert_eq!(ids.get(i as usize), Some(&id), "{name}: out of place");
+            }
+        }
+        for ids in std::mem::take(&mut self.open_deletes).into_values() {
+            // A deletion is whole: all that were there before are gone, or none is.
+            let left = ids.iter().filter(|id| there.contains_key(id)).count();
+            let before = ids.iter().filter(|id| !self.gone.contains(id)).count();
+            assert!(left == 0 || left == before || before > ids.len(), "half a deletion: {left} of {before}");
+            if left == 0 {
+                self.gone.extend(ids);
+            } else {
+                ids.iter().for_each(|id| drop(self.maybe_gone.remove(id)));
+            }
+        }
+        for id in std::mem::take(&mut self.maybe_gone) {
+            if !there.contains_key(&id) {
+                self.gone.insert(id);
+            }
+        }
+        self.open_pops.clear();
+    }
+
+    fn check_gone(&self, there: &BTreeMap<MessageId, &Message>) {
+        for id in there.keys() {
+            assert!(!self.gone.contains(id), "{id} has come back");
+        }
+    }
+
+    fn check_claims(&mut self, engine: &Engine, there: &BTreeMap<MessageId, &Message>) {
+        let unsure: BTreeSet<String> = std::mem::take(&mut self.open_releases).into_values().collect();
+        for (claim, (queue, ids)) in &self.claims {
+            let held: Vec<_> = ids.iter().filter_map(|id| there.get(id)).collect();
+            let holds = |message: &&&&Message| message.claim_id().is_some_and(|id| id.to_string() == *claim);
+            let still = held.iter().filter(holds).count();
+            if unsure.contains(claim) {
+                assert!(still == 0 || still == held.len(), "claim {claim}: half a release");
+            } else {
+                assert_eq!(still, held.len(), "claim {claim} has lost messages");
+                let id = claim.parse().unwrap();
+                let queue = zaqar_sled::QueueName::new(QUEUES[*queue]).unwrap();
+                let record = engine.claims().get(&Project::none(), &queue, &id).unwrap();
+                assert_eq!(record.messages().len(), held.len(), "claim {claim}");
+            }
+        }
+        // A message under a claim nobody was told of: one that was under way.
+        let open = self.open_claims.len();
+        let told: BTreeSet<&String> = self.claims.keys().collect();
+        let held = there.values().filter_map(|message| message.claim_id()).map(|id| id.to_string());
+        let strange: BTreeSet<String> = held.filter(|id| !told.contains(id)).collect();
+        assert!(strange.len() <= open, "claims nobody made: {strange:?}");
+        self.open_claims.clear();
+    }
+
+    /// Starts the next round: every claim is released, so that its messages can be claimed again.
+    fn release_all(&mut self, engine: &Engine) {
+        for name in QUEUES {
+            let queue = engine.queue(Project::none(), name).unwrap();
+            let claimed = queue.list(&everything()).unwrap().items;
+            let claims: BTreeSet<_> = claimed.iter().filter_map(Message::claim_id).collect();
+            for id in claims {
+                engine.claims().delete(queue.project(), queue.name(), &id).unwrap();
+            }
+        }
+        self.claims.clear();
+    }
+}
+
+/// Takes out the lines of calls that were answered by finding nothing: only a worker's last line can be open.
+fn close_idle_calls(diary: &Path) -> PathBuf {
+    let text = std::fs::read_to_string(diary).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let worker = |line: &str| line.split(' ').next().unwrap().rsplit_once('.').unwrap().0.to_owned();
+    let name = |line: &str| line.split(' ').next().unwrap().to_owned();
+    let mut last: BTreeMap<String, String> = BTreeMap::new();
+    let mut answered = BTreeSet::new();
+    for line in &lines {
+        last.insert(worker(line), name(line));
+        if line.contains(" ! ") {
+            answered.insert(name(line));
+        }
+    }
+    let stays = |line: &&&str| {
+        let idle = line.contains(" ? claim ") || line.contains(" ? pop ");
+        !idle || answered.contains(&name(line)) || last.get(&worker(line)) == Some(&name(line))
+    };
+    let kept: Vec<&str> = lines.iter().filter(stays).copied().collect();
+    let cleaned = diary.with_extension("cleaned");
+    std::fs::write(&cleaned, kept.join("\n") + if kept.is_empty() { "" } else { "\n" }).unwrap();
+    cleaned
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run_and_kill(root: &Path, diary: &Path, seed: u64, random: &mut Random) {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kill::child", "--nocapture", "--test-threads", "1"])
+        .env(CHILD, format!("{}|{}|{seed}", root.display(), diary.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn();
+    let mut child = Killed(child.unwrap());
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let opening = random.one_in(8);
+    if !opening {
+        let ready = lines.any(|line| line.is_ok_and(|line| line.contains("ready")));
+        assert!(ready, "the child died by itself");
+        thread::sleep(Duration::from_micros(2_000 + random.below(58_000)));
+    } else {
+        // While it opens what the last kill left.
+        thread::sleep(Duration::from_micros(random.below(12_000)));
+    }
+    let by_itself = child.0.try_wait().unwrap();
+    assert!(by_itself.is_none(), "the child ended by itself: {by_itself:?}");
+}
+
+#[test]
+fn what_a_killed_process_was_told_is_so() {
+    if std::env::var(CHILD).is_ok() {
+        return;
+    }
+    let rounds = number("ZAQAR_KILLS").unwrap_or(200);
+    let seed = number("ZAQAR_SEED").unwrap_or(1);
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("store");
+    let mut random = Random::new(seed);
+    let mut ledger = Ledger::default();
+    let mut kills = 0;
+    let started = Instant::now();
+    for round in 0..rounds {
+        let diary = folder.path().join(format!("{round}.diary"));
+        drop(Diary::open(&diary));
+        eprintln_on_panic(seed, round, || {
+            run_and_kill(&root, &diary, seed * 100_000 + round, &mut random);
+            ledger.read(&close_idle_calls(&diary));
+            if random.one_in(3) {
+                // A child that finds what a kill left, and is killed as well, before anyone looks.
+                let diary = diary.with_extension("second");
+                drop(Diary::open(&diary));
+                run_and_kill(&root, &diary, seed * 100_000 + 50_000 + round, &mut random);
+                ledger.read(&close_idle_calls(&diary));
+                kills += 1;
+            }
+            kills += 1;
+            let engine = match open(&root) {
+                Ok(engine) => engine,
+                Err(error) => panic!("{error}"),
+            };
+            for name in QUEUES {
+                engine.queue(Project::none(), name).unwrap().create(Metadata::new()).unwrap();
+            }
+            ledger.check(&engine);
+            ledger.release_all(&engine);
+            if round % 5 == 4 {
+                for name in QUEUES {
+                    empty(&engine.queue(Project::none(), name).unwrap(), &mut ledger);
+                }
+            }
+            if round % 3 == 0 {
+                engine.close().unwrap();
+            }
+        });
+    }
+    println!("seed {seed}: {rounds} rounds, {kills} kills, {} answers, {} ids in {:?}", ledger.calls, ledger.shown.len(), started.elapsed());
+}
+
+/// Keeps the store small: half of what is there goes.
+fn empty(queue: &Queue, ledger: &mut Ledger) {
+    let count = queue.stats().unwrap().total() as usize / 2;
+    if count > 0 {
+        let popped: Result<Vec<Message>, Error> = queue.pop(count);
+        ledger.gone.extend(popped.unwrap().iter().map(Message::id));
+    }
+}
+
+/// The id so many places behind another.
+fn offset(id: MessageId, by: i128) -> MessageId {
+    let number = u128::from_str_radix(&id.to_string(), 16).unwrap();
+    format!("{:032x}", number.wrapping_add_signed(by)).parse().unwrap()
+}
+
+fn eprintln_on_panic(seed: u64, round: u64, run: impl FnOnce()) {
+    struct Note(u64, u64);
+    impl Drop for Note {
+        fn drop(&mut self) {
+            if thread::panicking() {
+                eprintln!("ZAQAR_SEED={} failed in round {}", self.0, self.1);
+            }
+        }
+    }
+    let note = Note(seed, round);
+    run();
+    drop(note);
+}

@@ -1,0 +1,223 @@
+//! A store to break, and a complete account of what is in one.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zaqar_sled::disk::{Disk, SimulatedDisk};
+use zaqar_sled::{
+    ClaimId, ClaimOptions, ClientId, Config, DataDriver, Engine, ManualClock, Message, MessageListOptions, Metadata,
+    NewMessage, Project, QueueListOptions, QueueName, Result, Timestamp,
+};
+
+pub(crate) const ROOT: &str = "/store";
+pub(crate) const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
+
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)))
+}
+
+/// How these tests open a store: nothing happens by itself, and segments are as small as they can be.
+pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
+    let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).seed(seed);
+    config.background(false).segment_size(4096)
+}
+
+pub(crate) fn projects() -> [Project; 3] {
+    [Project::none(), Project::named("").unwrap(), Project::named("p").unwrap()]
+}
+
+/// Numbers from a seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+pub(crate) fn everything() -> MessageListOptions {
+    MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true)
+}
+
+pub(crate) fn queues_of(engine: &Engine) -> Result<Vec<(Project, QueueName)>> {
+    let mut all = Vec::new();
+    for project in projects() {
+        let page = engine.queues().list(&project, &QueueListOptions::new().limit(0))?;
+        all.extend(page.items.iter().map(|entry| (project.clone(), entry.name().clone())));
+    }
+    Ok(all)
+}
+
+pub(crate) fn messages_of(engine: &Engine, project: &Project, queue: &QueueName) -> Result<Vec<Message>> {
+    Ok(engine.messages().list(project, queue, &everything())?.items)
+}
+
+/// A claim someone was told of.
+pub(crate) type Told = (Project, QueueName, ClaimId);
+
+/// Everything a caller can see, as text; what has to agree with itself is compared on the way.
+pub(crate) fn dump(engine: &Engine, claims: &[Told]) -> Result<String> {
+    let mut text = String::new();
+    for (project, queue) in queues_of(engine)? {
+        let metadata = engine.queues().get_metadata(&project, &queue)?.to_json();
+        writeln!(text, "queue {project:?} {queue} {metadata}").unwrap();
+        let all = messages_of(engine, &project, &queue)?;
+        let now = engine.messages().list(&project, &queue, &everything().include_delayed(false))?.items;
+        let free = engine.messages().list(&project, &queue, &everything().include_claimed(false))?.items;
+        for message in &all {
+            let delayed = !now.contains(message);
+            assert_eq!(free.contains(message), message.claim_id().is_none(), "{message:?}");
+            let (id, age, ttl) = (message.id(), message.age(), message.ttl());
+            let (created, claim, count) = (message.created().as_millis(), message.claim_id(), message.claim_count());
+            let body = &message.body()[..message.body().len().min(24)];
+            let (body, bytes) = (String::from_utf8_lossy(body), message.body().len());
+            writeln!(text, "  {id} {body} {bytes} {created} {age:?} {ttl:?} {claim:?} {count} {delayed}").unwrap();
+        }
+        let stats = engine.queues().stats(&project, &queue)?;
+        let claimed = all.iter().filter(|message| message.claim_id().is_some()).count() as u64;
+        assert_eq!((stats.claimed(), stats.total()), (claimed, all.len() as u64), "{project:?} {queue}\n{text}");
+        assert_eq!(stats.oldest().map(zaqar_sled::MessageStat::id), all.first().map(Message::id));
+        assert_eq!(stats.newest().map(zaqar_sled::MessageStat::id), all.last().map(Message::id));
+        assert!(all.is_sorted_by_key(Message::id), "{text}");
+    }
+    for (project, queue, id) in claims {
+        match engine.claims().get(project, queue, id) {
+            Ok(claim) => {
+                let ids: Vec<String> = claim.messages().iter().map(|message| message.id().to_string()).collect();
+                writeln!(text, "claim {id} {:?} {:?} {ids:?}", claim.ttl(), claim.age()).unwrap();
+            }
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(text)
+}
+
+pub(crate) fn assert_sound(engine: &Engine, context: &str) {
+    let verification = engine.verify().unwrap();
+    assert!(verification.is_sound(), "{context}: {:?}", verification.findings());
+}
+
+/// The files of a disk, but for the lock.
+pub(crate) fn files(disk: &SimulatedDisk) -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = disk.list_all().into_iter().filter(|path| !path.ends_with("LOCK"));
+    paths.map(|path| (path.clone(), disk.read(&path).unwrap())).collect()
+}
+
+/// A disk with these files; trees are not among files, so it is a disk without trees.
+pub(crate) fn disk_of(files: &[(PathBuf, Vec<u8>)]) -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    for (path, bytes) in files {
+        disk.create_dir_all(path.parent().unwrap()).unwrap();
+        disk.write(path, bytes.clone()).unwrap();
+    }
+    disk
+}
+
+/// A store with some life in it, and what it was after each of its changes.
+pub(crate) struct Lived {
+    pub(crate) disk: SimulatedDisk,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) engine: Engine,
+    pub(crate) claims: Vec<Told>,
+    /// What it was before, and after each change.
+    pub(crate) states: Vec<String>,
+}
+
+/// What happens to a store before it is broken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Life {
+    /// All of it is in the journal.
+    Journal,
+    /// A base in the middle, two segments behind it.
+    Base,
+}
+
+impl Lived {
+    pub(crate) fn new(life: Life) -> Self {
+        let (disk, clock) = (SimulatedDisk::new(), clock());
+        let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
+        let mut lived = Self { disk, clock, engine, claims: Vec::new(), states: vec![String::new()] };
+        lived.live(0, 12);
+        if life == Life::Base {
+            lived.engine.base().unwrap();
+            lived.live(12, 20);
+        }
+        lived
+    }
+
+    /// The last state.
+    pub(crate) fn last(&self) -> &str {
+        self.states.last().unwrap()
+    }
+
+    pub(crate) fn killed(life: Life) -> (SimulatedDisk, Self) {
+        let lived = Self::new(life);
+        (lived.disk.kill(), lived)
+    }
+
+    pub(crate) fn closed(life: Life) -> (SimulatedDisk, Self) {
+        let lived = Self::new(life);
+        lived.engine.close().unwrap();
+        (lived.disk.kill(), lived)
+    }
+
+    fn live(&mut self, from: u64, to: u64) {
+        let engine = self.engine.clone();
+        let none = Project::none();
+        for round in from..to {
+            let name = QueueName::new(["a", "b", "c"][(round % 3) as usize]).unwrap();
+            if round < 3 {
+                let metadata = Metadata::new().with("round", round).unwrap();
+                engine.queues().create(&none, &name, &metadata).unwrap();
+                self.note();
+            }
+            let batch: Vec<_> = (0..4).map(|i| message(&format!("{round}-{i}"), 150)).collect();
+            let ids = engine.messages().post(&none, &name, CLIENT, &batch).unwrap();
+            self.note();
+            if round % 2 == 0 {
+                let claim = engine.claims().create(&none, &name, &ClaimOptions::new().limit(2)).unwrap().unwrap();
+                self.claims.push((none.clone(), name.clone(), claim.id()));
+                self.note();
+                engine.messages().delete(&none, &name, &claim.messages()[0].id(), Some(&claim.id())).unwrap();
+                self.note();
+            }
+            engine.messages().bulk_delete(&none, &name, &ids[3..], &[]).unwrap();
+            self.note();
+        }
+    }
+
+    fn note(&mut self) {
+        let state = dump(&self.engine, &[]).unwrap();
+        self.states.push(state);
+    }
+}
+
+/// A message that begins with a name and is as long as asked.
+pub(crate) fn message(name: &str, bytes: usize) -> NewMessage {
+    let mut body = name.as_bytes().to_vec();
+    body.resize(bytes.max(body.len()), b'.');
+    NewMessage::new(body).ttl(MINUTE * 60).delay(std::time::Duration::ZERO)
+}
+
+pub(crate) fn journal() -> &'static Path {
+    Path::new("/store/journal")
+}
