@@ -140,6 +140,8 @@ impl World {
     }
 
     fn step_wall(&mut self, by: Duration, back: bool) {
+        // Neither keeps a time it has not looked at; the engine looks only when it has to.
+        self.act(&Operation::Gc);
         let wall = self.clock.wall();
         let by = u64::try_from(by.as_millis()).expect("it is bounded");
         let to = if back { wall.as_millis().saturating_sub(by) } else { wall.as_millis() + by };
