@@ -12,7 +12,8 @@ use crate::image::{BODY, NAMES};
 /// Reads everything there is and compares it with itself; returns how many messages there are.
 pub fn read_all(engine: &Engine, is_ours: bool) -> u64 {
     let verification = engine.verify().expect("a store that opened can be verified");
-    assert!(verification.is_sound(), "{:?}", verification.findings());
+    // Contents that were forged with every checksum may contradict themselves; they must not do more than that.
+    assert!(!is_ours || verification.is_sound(), "{:?}", verification.findings());
     let mut total = 0;
     for project in [Project::none(), Project::named("").expect("a valid name")] {
         let queues = engine.queues().list(&project, &QueueListOptions::new().limit(0).detailed(true)).expect("a read");
