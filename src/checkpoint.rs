@@ -21,6 +21,8 @@ use crate::trees::{Tree, keys};
 const CHECKPOINT_AFTER: u64 = 64 << 20;
 /// Journal bytes, on disk, from which a base is written, unless the live messages weigh more.
 const BASE_AFTER: u64 = 64 << 20;
+const RESERVE: &str = "RESERVE";
+const RESERVE_BYTES: u64 = 1 << 20;
 
 /// What housekeeping works on; see the lock order in `store`.
 #[derive(Debug)]
@@ -31,6 +33,11 @@ pub(crate) struct Keeper {
     /// The journal's appended bytes when the last checkpoint began.
     checkpointed: u64,
     pub(crate) checkpoint_lsn: u64,
+    /// The number of the last base begun: none is written twice, since after a failed save nobody knows which one the
+    /// manifest on disk names.
+    base_number: u64,
+    /// What the live messages weighed when a base last failed for lack of space.
+    too_heavy: Option<u64>,
     /// Why the last trees were given up, until new ones are filled.
     pub(crate) trees_fault: Option<String>,
 }
@@ -106,7 +113,17 @@ fn write_queue(trees: &mut Digested, cell: &Cell) -> Result<()> {
 
 impl Keeper {
     pub(crate) fn new(manifest: Manifest, trees: Option<Digested>) -> Self {
-        Self { manifest, trees, gone: Vec::new(), checkpointed: 0, checkpoint_lsn: 0, trees_fault: None }
+        let base_number = manifest.base.map_or(0, |mark| mark.number);
+        Self {
+            manifest,
+            trees,
+            gone: Vec::new(),
+            checkpointed: 0,
+            checkpoint_lsn: 0,
+            base_number,
+            too_heavy: None,
+            trees_fault: None,
+        }
     }
 }
 
@@ -114,12 +131,42 @@ impl Store {
     /// Does what is due: a checkpoint, a base.
     pub(crate) fn housekeep(&self) -> Result<()> {
         let mut keeper = self.keeper.lock();
+        if self.journal.is_short() {
+            return self.make_room(&mut keeper);
+        }
+        self.hold_reserve();
         self.name_newest_segment(&mut keeper)?;
         if self.journal.appended_bytes().saturating_sub(keeper.checkpointed) >= CHECKPOINT_AFTER {
             self.checkpoint(&mut keeper)?;
         }
         let journal: u64 = self.journal.kept().iter().map(|kept| kept.bytes).sum();
         if journal > BASE_AFTER.max(self.weight()) { self.write_base(&mut keeper) } else { Ok(()) }
+    }
+
+    /// Writes a base because the disk is full, if the journal holds more than a base would. One that did not fit is tried
+    /// again when half as much is left.
+    fn make_room(&self, keeper: &mut Keeper) -> Result<()> {
+        let weight = self.weight();
+        let journal: u64 = self.journal.kept().iter().map(|kept| kept.bytes).sum();
+        if journal <= weight || keeper.too_heavy.is_some_and(|last| weight > last / 2) {
+            return Ok(());
+        }
+        // It may not be there; what matters is the space.
+        let _ = self.place.disk.remove_file(&self.root.join(RESERVE));
+        let written = self.write_base(keeper);
+        self.hold_reserve();
+        keeper.too_heavy = written.as_ref().err().filter(|error| error.is_full()).map(|_| weight);
+        written
+    }
+
+    /// Holds some space back, in a file that goes when the disk is full: room for the base that gives the journal's space
+    /// back. Where there is no room for it now, the next time will do.
+    pub(crate) fn hold_reserve(&self) {
+        let (disk, path) = (&*self.place.disk, self.root.join(RESERVE));
+        let bytes = RESERVE_BYTES.min(self.place.segment_bytes);
+        if !disk.exists(&path).unwrap_or(true) && disk.create(&path).and_then(|file| file.allocate(bytes)).is_err() {
+            let _ = disk.remove_file(&path);
+        }
     }
 
     /// Lets the manifest name the newest segment, so that losing it whole is noticed.
@@ -198,7 +245,8 @@ impl Store {
     /// Writes a base and lets go of the journal before it.
     pub(crate) fn write_base(&self, keeper: &mut Keeper) -> Result<()> {
         let old = keeper.manifest.base;
-        let number = old.map_or(0, |mark| mark.number).saturating_add(1);
+        let number = keeper.base_number.saturating_add(1);
+        keeper.base_number = number;
         let disk = &*self.place.disk;
         let mark = self.write_base_file(number).inspect_err(|_| {
             // Only takes space until the next open.

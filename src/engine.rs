@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -96,13 +97,13 @@ impl Engine {
             Some(_) => return Err(Error::AlreadyOpen { path: root }),
             None => {}
         }
-        let lock = config.disk.lock(&root.join(LOCK)).map_err(|e| Error::io("locking the store", e))?;
-        let lock = lock.ok_or_else(|| Error::Locked { path: root.clone() })?;
+        let lock = lock(&config, &root)?;
         let random = config.seed.map_or(Random::System, Random::seeded);
         let recovered = recovery::recover(&config, &root, &random)?;
         let (signals, receivers) = Signals::new();
         let store = Arc::new(Store::new(&config, root, recovered, random, signals));
         store.wake_on_jumps();
+        store.hold_reserve();
         let threads =
             if config.background { Threads::start(&store, receivers, config.sync_interval)? } else { Threads::none() };
         let lock = Mutex::new(Some(FileLock(lock)));
@@ -232,8 +233,10 @@ impl Engine {
         store.check_open()?;
         store.journal.settle(store.journal.appended())?;
         store.collect()?;
-        store.journal.prepare_spare()?;
-        store.housekeep()
+        // Where space is short, housekeeping is what makes room.
+        let prepared = store.journal.prepare_spare();
+        store.housekeep()?;
+        prepared
     }
 
     /// Reads a store without opening it: base and journal into memory. Writes nothing and does not touch the trees.
@@ -318,4 +321,19 @@ impl Store {
     }
 }
 
+/// Takes the store's lock. A process that is just being started from this one shares the file for an instant, so a lock
+/// that is held is asked for a few times.
+fn lock(config: &Config, root: &Path) -> Result<Box<dyn Send + Sync>> {
+    for _ in 0..LOCK_TRIES {
+        let lock = config.disk.lock(&root.join(LOCK)).map_err(|e| Error::io("locking the store", e))?;
+        if let Some(lock) = lock {
+            return Ok(lock);
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    Err(Error::Locked { path: root.into() })
+}
+
 const LOCK: &str = "LOCK";
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);

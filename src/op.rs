@@ -160,6 +160,12 @@ impl Sequences {
         self.0.iter().flat_map(|&(start, count)| (0..u64::from(count)).map(move |i| start.saturating_add(i)))
     }
 
+    pub(crate) fn contains(&self, sequence: u64) -> bool {
+        let behind = self.0.partition_point(|(start, _)| *start <= sequence);
+        let run = behind.checked_sub(1).and_then(|index| self.0.get(index));
+        run.is_some_and(|(start, count)| sequence.saturating_sub(*start) < u64::from(*count))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -254,5 +260,7 @@ mod tests {
         let all: Sequences = [1, 2, 3, 7, 8, 20].into_iter().collect();
         assert_eq!(all.iter().collect::<Vec<_>>(), [1, 2, 3, 7, 8, 20]);
         assert_eq!((all.len(), all.0.len()), (6, 3));
+        assert!(all.iter().all(|sequence| all.contains(sequence)));
+        assert!([0, 4, 6, 9, 21].iter().all(|sequence| !all.contains(*sequence)));
     }
 }

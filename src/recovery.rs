@@ -436,6 +436,8 @@ impl Recovery<'_> {
             })?;
         }
         let proven = scan.last_lsn.saturating_sub(carried.len() as u64);
+        // Before anything asks for space.
+        remove_segments(&place, &scan.spares)?;
         let start = start(&place, scan.highest_number, proven, &carried, scan.kept.clone())?;
         self.manifest.segment = start.active.number();
         self.manifest.save(self.disk(), self.root)?;
@@ -444,9 +446,7 @@ impl Recovery<'_> {
         if let Some(generation) = self.distrusted {
             report.moved_aside.extend(self.move_aside([trees_path(self.root, generation)])?);
         }
-        for number in &scan.unused {
-            place.disk.remove_file(&place.path(*number)).map_err(|e| Error::io("removing an unused segment", e))?;
-        }
+        remove_segments(&place, &scan.unused)?;
         self.tidy()?;
         Ok(Recovered { contents, manifest: self.manifest, place, start, trees, report })
     }
@@ -462,6 +462,8 @@ impl Recovery<'_> {
     ) -> Result<Recovered> {
         // Above every frame there is: nothing of the old journal is ever replayed over the new base.
         let last = lsn.max(scan.highest_lsn).max(scan.proven);
+        let incarnation_scan = Scan { proven: last, incarnation: scan.incarnation, ..Scan::default() };
+        self.raise_incarnation(&contents, &incarnation_scan)?;
         let others = self.base_numbers()?;
         let number = others.iter().copied().max().unwrap_or(0).saturating_add(1);
         let path = base::path(self.root, number);
@@ -471,9 +473,7 @@ impl Recovery<'_> {
         }
         writer.finish(last, contents.time, contents.next_queue)?;
         self.disk().sync_dir(self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
-        let incarnation_scan = Scan { proven: last, incarnation: scan.incarnation, ..Scan::default() };
         self.manifest.base = Some(BaseMark { number, from: last, to: last });
-        self.raise_incarnation(&contents, &incarnation_scan)?;
         let segments = self.segments(scan.kept.iter().map(|kept| kept.number).chain(scan.unused.iter().copied()));
         let bases = others.iter().map(|number| base::path(self.root, *number));
         let aside = bases.chain(segments).collect();
@@ -483,6 +483,7 @@ impl Recovery<'_> {
             proven: last,
             highest_number: scan.highest_number,
             beheaded: scan.beheaded.clone(),
+            spares: scan.spares.clone(),
             ..Scan::default()
         };
         self.finish(contents, &fresh, trees, aside, report)
@@ -538,6 +539,11 @@ impl Recovery<'_> {
         };
         tidy().map_err(|e| Error::io("tidying the store", e))
     }
+}
+
+fn remove_segments(place: &Place, numbers: &[u64]) -> Result<()> {
+    let mut removed = numbers.iter().map(|number| place.disk.remove_file(&place.path(*number)));
+    removed.try_for_each(|removed| removed.map_err(|e| Error::io("removing an unused segment", e)))
 }
 
 /// Removes a directory, or a file that stands where one should.
@@ -605,9 +611,13 @@ fn place(config: &Config, root: &Path, manifest: &Manifest) -> Place {
 fn start(place: &Place, highest_number: u64, proven: u64, carried: &[Vec<u8>], mut kept: Vec<Kept>) -> Result<Start> {
     let number = highest_number.saturating_add(1);
     let carried_bytes: usize = carried.iter().map(|body| body.len().saturating_add(frame::HEADER_BYTES)).sum();
-    let room = FIRST_SEGMENT_BYTES.min(place.segment_bytes);
-    let capacity = SEGMENT_HEADER_BYTES.saturating_add(carried_bytes as u64).saturating_add(room);
-    let active = Segment::prepare(place, number, capacity)?;
+    let needed = SEGMENT_HEADER_BYTES.saturating_add(carried_bytes as u64);
+    let prepare = |room: u64| Segment::prepare(place, number, needed.saturating_add(room.min(place.segment_bytes)));
+    let active = match prepare(FIRST_SEGMENT_BYTES) {
+        Err(error) if error.is_full() => prepare(SCANTY_SEGMENT_BYTES)?,
+        prepared => prepared?,
+    };
+    let capacity = active.capacity();
     let mut bytes = Vec::with_capacity(carried_bytes);
     let mut lsn = proven;
     for body in carried {
@@ -641,3 +651,5 @@ fn start(place: &Place, highest_number: u64, proven: u64, carried: &[Vec<u8>], m
 }
 
 const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
+/// The same where the disk is full: enough to delete, and to write a base.
+const SCANTY_SEGMENT_BYTES: u64 = 16 << 10;

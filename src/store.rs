@@ -225,7 +225,12 @@ impl Store {
     pub(crate) fn append(&self, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
         let mut frame = frame_buffer(BUFFER.take());
         codec::encode_into(&EntryRef { time: now, op }, &mut frame)?;
-        let (lsn, frame) = self.journal.append(frame, growth)?;
+        let appended = self.journal.append(frame, growth);
+        if self.journal.is_short() {
+            // A base may make room.
+            self.signals.keeper();
+        }
+        let (lsn, frame) = appended?;
         if frame.capacity() <= KEPT_BUFFER_BYTES {
             BUFFER.set(frame);
         }

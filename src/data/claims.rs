@@ -267,7 +267,7 @@ fn move_letters(
 }
 
 fn record_of(queue: &Locked<'_>, op: &NewClaim<'_>) -> ClaimRecord {
-    let mut reading = Reading::new(queue, queue.now());
+    let mut reading = Reading::with_room(queue, queue.now(), op.taken.len());
     for (page, index) in op.taken.iter().filter_map(|sequence| queue.locate(sequence)) {
         reading.push(page, index);
     }

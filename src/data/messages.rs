@@ -93,10 +93,11 @@ impl Messages for Engine {
         let name = queue;
         let lsn = store.with_queue(project, queue, |mut queue| {
             let mut found = Vec::with_capacity(ids.len());
+            let holders: Vec<u64> = claims.iter().filter_map(|claim| queue.claims().number(claim.as_bytes())).collect();
             for id in ids {
                 let Some((page, index)) = locate(&queue, *id) else { continue };
                 if !claims.is_empty() {
-                    check_claims(&queue, page, index, claims).map_err(|refusal| refusal.error(project, name, *id))?;
+                    check_claims(page, index, &holders).map_err(|refusal| refusal.error(project, name, *id))?;
                 }
                 found.push(id.sequence);
             }
@@ -268,11 +269,10 @@ fn check_claim(queue: &Locked<'_>, page: &state::Page, index: usize, claim: Opti
     }
 }
 
-/// Whether the message is under one of `claims` (contract 6.7).
-fn check_claims(queue: &Locked<'_>, page: &state::Page, index: usize, claims: &[ClaimId]) -> Result<(), Refusal> {
+/// Whether the message is under one of the claims numbered `holders` (contract 6.7).
+fn check_claims(page: &state::Page, index: usize, holders: &[u64]) -> Result<(), Refusal> {
     if page.hold(index) != Hold::Claimed {
         return Err(Refusal::NotClaimed);
     }
-    let mut numbers = claims.iter().filter_map(|claim| queue.claims().number(claim.as_bytes()));
-    if numbers.any(|number| page.held_by(index, number)) { Ok(()) } else { Err(Refusal::OtherClaims) }
+    if holders.iter().any(|number| page.held_by(index, *number)) { Ok(()) } else { Err(Refusal::OtherClaims) }
 }

@@ -59,13 +59,26 @@ pub(crate) fn body_checksum(frame: &[u8]) -> Result<u32> {
 pub(crate) fn seal(frame: &mut [u8], id: SegmentId, stamp: Stamp, body_checksum: u32) {
     let body_bytes = frame.len().saturating_sub(HEADER_BYTES);
     let length = u32::try_from(body_bytes).unwrap_or(u32::MAX).to_le_bytes();
-    let mut rest = [0; 24];
-    let fields = stamp.lsn.to_le_bytes().into_iter().chain(stamp.incarnation.to_le_bytes());
-    let fields = fields.chain(stamp.synced.to_le_bytes()).chain(body_checksum.to_le_bytes());
-    rest.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-    let checksum = header_checksum(id, length, rest).to_le_bytes();
-    let header = length.iter().chain(&checksum).chain(&rest);
-    frame.iter_mut().zip(header).for_each(|(to, from)| *to = *from);
+    let mut header = [0; HEADER_BYTES];
+    let fields: [(usize, &[u8]); 5] = [
+        (0, &length),
+        (8, &stamp.lsn.to_le_bytes()),
+        (16, &stamp.incarnation.to_le_bytes()),
+        (20, &stamp.synced.to_le_bytes()),
+        (28, &body_checksum.to_le_bytes()),
+    ];
+    for (at, bytes) in fields {
+        put(&mut header, at, bytes);
+    }
+    let checksum = header_checksum(id, &header);
+    put(&mut header, 4, &checksum.to_le_bytes());
+    put(frame, 0, &header);
+}
+
+fn put(to: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = to.get_mut(at..at.saturating_add(bytes.len())) {
+        place.copy_from_slice(bytes);
+    }
 }
 
 /// A header read back and checked; its body need not be there.
@@ -84,16 +97,16 @@ impl Header {
         if body_bytes == 0 || body_bytes > MAX_BODY_BYTES {
             return None;
         }
-        let rest: [u8; 24] = array_at(bytes, 8)?;
-        if header_checksum(id, length, rest) != u32::from_le_bytes(array_at(bytes, 4)?) {
+        let header: [u8; HEADER_BYTES] = array_at(bytes, 0)?;
+        if header_checksum(id, &header) != u32::from_le_bytes(array_at(&header, 4)?) {
             return None;
         }
         let stamp = Stamp {
-            lsn: u64::from_le_bytes(array_at(&rest, 0)?),
-            incarnation: u32::from_le_bytes(array_at(&rest, 8)?),
-            synced: u64::from_le_bytes(array_at(&rest, 12)?),
+            lsn: u64::from_le_bytes(array_at(&header, 8)?),
+            incarnation: u32::from_le_bytes(array_at(&header, 16)?),
+            synced: u64::from_le_bytes(array_at(&header, 20)?),
         };
-        Some(Self { stamp, body_bytes, body_checksum: u32::from_le_bytes(array_at(&rest, 20)?) })
+        Some(Self { stamp, body_bytes, body_checksum: u32::from_le_bytes(array_at(&header, 28)?) })
     }
 
     /// The frame this heads, at the start of `bytes`, if its body is whole.
@@ -108,10 +121,10 @@ pub(crate) fn parse(bytes: &[u8], id: SegmentId) -> Option<Frame<'_>> {
     Header::parse(bytes, id)?.frame(bytes)
 }
 
-fn header_checksum(id: SegmentId, length: [u8; 4], rest: [u8; 24]) -> u32 {
-    let mut covered = [0; 28];
-    covered.iter_mut().zip(length.into_iter().chain(rest)).for_each(|(to, from)| *to = from);
-    crc32_from(id.seed(), &covered)
+/// Over the length and everything behind the checksum's own place.
+fn header_checksum(id: SegmentId, header: &[u8; HEADER_BYTES]) -> u32 {
+    let length = crc32_from(id.seed(), header.get(..4).unwrap_or_default());
+    crc32_from(length, header.get(8..).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub(crate) struct Journal {
     unsynced: AtomicBool,
     /// Set while a spare segment is wanted.
     wants_spare: AtomicBool,
+    /// Set while there is no space for one.
+    short: AtomicBool,
 }
 
 /// Where the next frame goes.
@@ -128,6 +130,7 @@ impl Journal {
             appended: AtomicU64::new(last),
             unsynced: AtomicBool::new(false),
             wants_spare: AtomicBool::new(true),
+            short: AtomicBool::new(false),
         }
     }
 
@@ -175,7 +178,8 @@ impl Journal {
     fn keep_reserve(&self, tail: &mut Tail, bytes: u64) -> Result<()> {
         let filled = tail.offset.saturating_add(bytes);
         if tail.spare.is_none() && filled > tail.active.capacity() / 2 {
-            let spare = Segment::reserve(&self.place, tail.next_number, self.place.segment_bytes)?;
+            let spare = Segment::reserve(&self.place, tail.next_number, self.place.segment_bytes);
+            let spare = spare.inspect_err(|error| self.note_shortage(error))?;
             self.adopt_spare(tail, spare);
             tail.directory_unsynced = true;
         }
@@ -186,6 +190,18 @@ impl Journal {
         tail.next_number = spare.number().saturating_add(1);
         tail.spare = Some(Arc::new(spare));
         self.wants_spare.store(false, Ordering::Release);
+        self.short.store(false, Ordering::Release);
+    }
+
+    fn note_shortage(&self, error: &Error) {
+        if error.is_full() {
+            self.short.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether the next segment lacks space.
+    pub(crate) fn is_short(&self) -> bool {
+        self.short.load(Ordering::Acquire)
     }
 
     /// Goes on to the next segment, large enough for a frame of `bytes`.
@@ -232,12 +248,14 @@ impl Journal {
             tail.next_number = number.saturating_add(1);
             number
         };
-        let prepared = Segment::prepare(&self.place, number, self.place.segment_bytes)?;
+        let prepared = Segment::prepare(&self.place, number, self.place.segment_bytes);
+        let prepared = prepared.inspect_err(|error| self.note_shortage(error))?;
         let mut tail = self.tail.lock();
         // A caller in a hurry may have made one meanwhile, or gone past this number: then it is not needed.
         if tail.spare.is_none() && number > tail.active.number() {
             tail.spare = Some(Arc::new(prepared));
             self.wants_spare.store(false, Ordering::Release);
+            self.short.store(false, Ordering::Release);
             return Ok(());
         }
         drop(tail);

@@ -49,7 +49,9 @@ pub(crate) struct Scan {
     pub(crate) dropped: u64,
     /// The segments the frames came from, oldest first.
     pub(crate) kept: Vec<Kept>,
-    /// Files that hold nothing that counts: spares, and segments that were replaced or lie behind the stop.
+    /// Files that were never used.
+    pub(crate) spares: Vec<u64>,
+    /// Segments that were replaced or lie behind the stop.
     pub(crate) unused: Vec<u64>,
     /// Files with frames behind the stop whose own header does not count: they have lost it.
     pub(crate) beheaded: Vec<u64>,
@@ -223,7 +225,7 @@ fn gather_evidence(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, 
     }
     for number in std::mem::take(&mut scan.not_started) {
         let beheaded = search(source, number, 0, scan)?;
-        if beheaded { scan.beheaded.push(number) } else { scan.unused.push(number) }
+        if beheaded { scan.beheaded.push(number) } else { scan.spares.push(number) }
     }
     Ok(())
 }

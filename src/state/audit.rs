@@ -60,12 +60,16 @@ impl Queue {
     fn claims_count_right(&self) -> bool {
         let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
         for page in self.pages().values() {
-            for slot in bits(page.claimed()).filter_map(|index| page.slot(index)) {
+            for index in bits(page.claimed()) {
+                let Some(slot) = page.slot(index) else { continue };
+                let claim = self.claims().get(slot.hold);
+                if !claim.is_some_and(|claim| claim.sequences.contains(page.sequence(index))) {
+                    return false;
+                }
                 *counts.entry(slot.hold).or_default() += 1;
             }
         }
-        let known = counts.keys().all(|number| self.claims().get(*number).is_some());
-        known && self.claims().iter().all(|(number, claim)| claim.left == counts.get(&number).copied().unwrap_or(0))
+        self.claims().iter().all(|(number, claim)| claim.left == counts.get(&number).copied().unwrap_or(0))
     }
 }
 

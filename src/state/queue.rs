@@ -247,7 +247,7 @@ impl Queue {
             Op::Purge { .. } => self.purge(),
             Op::Post { first, client, messages, .. } => self.post(time, *first, *client, messages),
             Op::Claim(claim) if claim.queue == self.number => self.claim(lsn, time, claim),
-            Op::Claim(claim) => claim.dead.iter().for_each(|dead| self.deliver(time, dead)),
+            Op::Claim(claim) => claim.dead.iter().for_each(|dead| self.deliver(dead)),
             Op::RenewClaim { claim, ttl, grace, .. } => self.renew(time, claim, *ttl, *grace),
             Op::ReleaseClaim { claim, .. } => {
                 if let Some(number) = self.claims.number(claim) {
@@ -294,7 +294,7 @@ impl Queue {
     }
 
     /// Takes the dead letters of another queue in.
-    fn deliver(&mut self, time: u64, dead: &DeadLetters<'_>) {
+    fn deliver(&mut self, dead: &DeadLetters<'_>) {
         let arrivals = dead.messages.iter().map(|letter| Arrival {
             created: letter.created,
             expires: letter.expires,
@@ -306,7 +306,6 @@ impl Queue {
             body: &letter.body,
         });
         self.append(dead.first, arrivals);
-        debug_assert!(dead.messages.iter().all(|letter| letter.created <= time), "letters come from the past");
     }
 
     fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {
@@ -469,8 +468,12 @@ impl Queue {
             return Err("a message above the queue's last sequence");
         }
         for page in self.pages.values() {
-            for slot in bits(page.claimed()).filter_map(|index| page.slot(index)) {
+            for index in bits(page.claimed()) {
+                let Some(slot) = page.slot(index) else { continue };
                 let claim = self.claims.get_mut(slot.hold).ok_or("a message under a claim that is not there")?;
+                if !claim.sequences.contains(page.sequence(index)) {
+                    return Err("a message under a claim that does not list it");
+                }
                 claim.left = claim.left.saturating_add(1);
             }
         }
@@ -496,7 +499,10 @@ impl Queue {
         for first in firsts {
             let claims = &self.claims;
             let Some(page) = self.pages.get(&first) else { continue };
-            let orphan = |index: &usize| page.slot(*index).is_some_and(|slot| claims.get(slot.hold).is_none());
+            let listed = |hold: u64, index: usize| {
+                claims.get(hold).is_some_and(|claim| claim.sequences.contains(page.sequence(index)))
+            };
+            let orphan = |index: &usize| page.slot(*index).is_some_and(|slot| !listed(slot.hold, *index));
             let orphans: Vec<usize> = bits(page.claimed()).filter(orphan).collect();
             let last = bits(page.live()).last().map_or(first, |index| page.sequence(index));
             self.next = self.next.max(last.saturating_add(1));

@@ -13,7 +13,7 @@ use super::queue::Queue;
 impl Queue {
     /// The live message at `sequence`.
     pub(crate) fn locate(&self, sequence: u64) -> Option<(&Page, usize)> {
-        let page = self.pages().get(&self.page_of(sequence)?)?;
+        let (_, page) = self.pages().range(..=sequence).next_back()?;
         Some((page, page.find(sequence)?))
     }
 
@@ -78,8 +78,21 @@ pub(crate) struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     pub(crate) fn new(queue: &'a Queue, now: u64) -> Self {
+        Self::with_room(queue, now, 0)
+    }
+
+    /// With room for `messages` like the last one of the queue.
+    pub(crate) fn with_room(queue: &'a Queue, now: u64, messages: usize) -> Self {
         let now = Timestamp::from_millis(now);
-        Self { queue, now, messages: Vec::new(), small: Vec::new(), places: Vec::new() }
+        let body = queue.newest().and_then(|(page, index)| page.slot(index).map(|slot| page.body(slot).len()));
+        let bytes = body.unwrap_or(0).min(PAGE_BYTES).saturating_mul(messages).min(PAGE_BYTES);
+        Self {
+            queue,
+            now,
+            messages: Vec::with_capacity(messages),
+            small: Vec::with_capacity(bytes),
+            places: Vec::with_capacity(messages),
+        }
     }
 
     /// What statistics tell of a message: its id, when it was posted, and now.
