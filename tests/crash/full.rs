@@ -91,7 +91,8 @@ fn deleting_the_queue_works_on_a_full_disk() {
     jobs(&engine).create(Metadata::new()).unwrap();
     disk.set_capacity(Some(used(&disk) + 30 * KIB));
     fill(&engine, 500);
-    let other = engine.queue(Project::none(), "other").unwrap().create(Metadata::new().with("a", "b".repeat(300)).unwrap());
+    let other =
+        engine.queue(Project::none(), "other").unwrap().create(Metadata::new().with("a", "b".repeat(300)).unwrap());
     assert!(other.unwrap_err().is_full());
     jobs(&engine).delete().unwrap();
     assert!(!jobs(&engine).exists().unwrap());
@@ -102,7 +103,8 @@ fn deleting_the_queue_works_on_a_full_disk() {
 fn a_store_that_filled_its_disk_and_was_emptied_takes_posts_again() {
     for background in [false, true] {
         let (disk, clock) = (SimulatedDisk::new(), clock());
-        let open = || config(&disk, &clock, 1).background(background).sync_interval(Duration::from_millis(5)).open(ROOT);
+        let open =
+            || config(&disk, &clock, 1).background(background).sync_interval(Duration::from_millis(5)).open(ROOT);
         let engine = open().unwrap();
         jobs(&engine).create(Metadata::new()).unwrap();
         // Far below the journal that makes the engine write a base by itself.

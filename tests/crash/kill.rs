@@ -259,11 +259,7 @@ impl Ledger {
         self.check_claims(engine, &there);
     }
 
-    fn settle_posts(
-        &mut self,
-        there: &BTreeMap<MessageId, &Message>,
-        names: &BTreeMap<String, Vec<(u64, MessageId)>>,
-    ) {
+    fn settle_posts(&mut self, there: &BTreeMap<MessageId, &Message>, names: &BTreeMap<String, Vec<(u64, MessageId)>>) {
         let gone_or_maybe = |id: &MessageId, ledger: &Self| ledger.gone.contains(id) || ledger.maybe_gone.contains(id);
         for id in self.open_deletes.values().flatten() {
             self.maybe_gone.insert(*id);
@@ -463,7 +459,12 @@ fn what_a_killed_process_was_told_is_so() {
             }
         });
     }
-    println!("seed {seed}: {rounds} rounds, {kills} kills, {} answers, {} ids in {:?}", ledger.calls, ledger.shown.len(), started.elapsed());
+    println!(
+        "seed {seed}: {rounds} rounds, {kills} kills, {} answers, {} ids in {:?}",
+        ledger.calls,
+        ledger.shown.len(),
+        started.elapsed()
+    );
 }
 
 /// Keeps the store small: half of what is there goes.

@@ -14,9 +14,7 @@ use zaqar_sled::{
     QueueName, Result,
 };
 
-use super::support::{
-    CLIENT, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, queues_of,
-};
+use super::support::{CLIENT, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, queues_of};
 
 const CALLS: usize = 300;
 
@@ -95,7 +93,8 @@ impl World {
                 engine.queues().create(&project, &queue, &metadata(&mut random))?
             }
             5..=17 => {
-                let batch: Vec<_> = (0..=random.below(5)).map(|n| self.letter(&format!("{i}-{n}"), &mut random)).collect();
+                let batch: Vec<_> =
+                    (0..=random.below(5)).map(|n| self.letter(&format!("{i}-{n}"), &mut random)).collect();
                 let ids = engine.messages().post(&project, &queue, CLIENT, &batch)?;
                 for id in ids {
                     assert!(self.shown.insert(id), "{id} was given out twice");
@@ -452,7 +451,8 @@ fn a_power_cut_under_several_threads_and_a_base_loses_nothing_acknowledged() {
     let mut random = Random::new(seed);
     for round in 0..rounds {
         let (disk, clock) = (SimulatedDisk::new(), clock());
-        let engine = config(&disk, &clock, seed).background(true).sync_interval(Duration::from_millis(1)).open(ROOT).unwrap();
+        let engine =
+            config(&disk, &clock, seed).background(true).sync_interval(Duration::from_millis(1)).open(ROOT).unwrap();
         engine.queue(Project::none(), "jobs").unwrap().create(Metadata::new()).unwrap();
         disk.fail_after(50 + random.below(2_000));
         let workers: Vec<_> = (0..3)
@@ -487,8 +487,7 @@ fn check(engine: &Engine, told: &[Toil], context: &str) {
     let popping = told.iter().filter(|told| told.popping).count();
     assert!(lost <= 2 * popping, "{context}: {lost} lost, {popping} pops were under way");
     // Whatever else is there comes from a batch under way; its messages lie next to each other.
-    let others: Vec<&zaqar_sled::Message> =
-        listed.iter().filter(|message| !posted.contains(&message.id())).collect();
+    let others: Vec<&zaqar_sled::Message> = listed.iter().filter(|message| !posted.contains(&message.id())).collect();
     for message in &others {
         let body = String::from_utf8_lossy(message.body());
         let ours = |told: &Toil| told.posting.as_ref().is_some_and(|name| body.starts_with(&format!("{name}.")));

@@ -528,7 +528,11 @@ fn an_open_cut_at_any_operation_any_number_of_times_loses_nothing() {
                 // A look at a copy, so that the store itself is only ever cut.
                 let image = disk_of(&files(&disk));
                 let engine = open(&image, &lived).unwrap_or_else(|e| panic!("{life:?} {closed} {round} {done}: {e}"));
-                assert_eq!(dump(&engine, &lived.claims).unwrap(), lived.with_claims, "{life:?} {closed} {round} {done}");
+                assert_eq!(
+                    dump(&engine, &lived.claims).unwrap(),
+                    lived.with_claims,
+                    "{life:?} {closed} {round} {done}"
+                );
             }
             let engine = open(&disk, &lived).unwrap();
             assert_usable(engine, &disk, &lived, "after many cuts");

@@ -157,7 +157,8 @@ impl Lived {
     pub(crate) fn new(life: Life) -> Self {
         let (disk, clock) = (SimulatedDisk::new(), clock());
         let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
-        let mut lived = Self { disk, clock, engine, claims: Vec::new(), states: vec![String::new()], with_claims: String::new() };
+        let mut lived =
+            Self { disk, clock, engine, claims: Vec::new(), states: vec![String::new()], with_claims: String::new() };
         lived.live(0, 12);
         if life == Life::Base {
             lived.engine.base().unwrap();
