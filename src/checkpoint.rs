@@ -114,11 +114,22 @@ impl Store {
     /// Does what is due: a checkpoint, a base.
     pub(crate) fn housekeep(&self) -> Result<()> {
         let mut keeper = self.keeper.lock();
+        self.name_newest_segment(&mut keeper)?;
         if self.journal.appended_bytes().saturating_sub(keeper.checkpointed) >= CHECKPOINT_AFTER {
             self.checkpoint(&mut keeper)?;
         }
         let journal: u64 = self.journal.kept().iter().map(|kept| kept.bytes).sum();
         if journal > BASE_AFTER.max(self.weight()) { self.write_base(&mut keeper) } else { Ok(()) }
+    }
+
+    /// Lets the manifest name the newest segment, so that losing it whole is noticed.
+    fn name_newest_segment(&self, keeper: &mut Keeper) -> Result<()> {
+        let Some(newest) = self.journal.newest_synced().filter(|newest| *newest > keeper.manifest.segment) else {
+            return Ok(());
+        };
+        keeper.manifest.segment = newest;
+        keeper.manifest.synced = self.journal.synced();
+        keeper.manifest.save(&*self.place.disk, &self.root)
     }
 
     /// Frees the memory of deleted queues; returns how many.
@@ -193,14 +204,17 @@ impl Store {
             // Only takes space until the next open.
             let _ = disk.remove_file(&base::path(&self.root, number));
         })?;
-        let mut manifest = Manifest { base: Some(mark), synced: self.journal.synced(), ..keeper.manifest.clone() };
+        // The one with the last frame the base covers: synced by now, as is its header.
+        let segment = self.journal.first_needed(mark.from);
+        let (synced, newest) = (self.journal.synced(), segment.max(keeper.manifest.segment));
+        let mut manifest = Manifest { base: Some(mark), synced, segment: newest, ..keeper.manifest.clone() };
         manifest.save(disk, &self.root)?;
         std::mem::swap(&mut keeper.manifest, &mut manifest);
         if let Some(old) = old {
             let removed = disk.remove_file(&base::path(&self.root, old.number));
             removed.map_err(|e| Error::io("removing the former base", e))?;
         }
-        self.journal.retire_below(self.journal.first_needed(mark.from.saturating_add(1)))
+        self.journal.retire_below(segment)
     }
 
     fn write_base_file(&self, number: u64) -> Result<BaseMark> {
@@ -243,15 +257,29 @@ impl Store {
         let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);
         self.journal.seal();
         recorded?;
+        self.await_callers();
         let lsn = self.journal.appended();
         self.journal.settle(lsn)?;
         let mut keeper = self.keeper.lock();
         self.checkpoint(&mut keeper)?;
         let digest = self.finish_trees(&mut keeper, lsn, time)?;
-        self.journal.finish()?;
         keeper.manifest.clean = Some(CleanMark { lsn, time, digest });
         keeper.manifest.synced = lsn;
-        keeper.manifest.save(&*self.place.disk, &self.root)
+        keeper.manifest.save(&*self.place.disk, &self.root)?;
+        // Last: a segment that is shorter than it was is damage in a store without a clean mark.
+        self.journal.finish()
+    }
+
+    /// Waits until every call that got into the journal before it was sealed has left its locks, and notes what it
+    /// changed.
+    fn await_callers(&self) {
+        drop(self.directory.write());
+        for cell in self.cells() {
+            let changed = cell.peek().has_changes();
+            if changed {
+                self.note_changed(&cell);
+            }
+        }
     }
 
     /// How many records the trees hold when they have everything. Counted from the state, so that a checkpoint that

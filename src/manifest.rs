@@ -37,6 +37,8 @@ pub(crate) struct Manifest {
     pub(crate) clean: Option<CleanMark>,
     /// An LSN known to be synced when this was written.
     pub(crate) synced: u64,
+    /// A journal segment that had been started, synced, when this was written; recovery misses it if it is gone.
+    pub(crate) segment: u64,
 }
 
 /// The base recovery starts from.
@@ -121,6 +123,7 @@ mod tests {
             generation: 5,
             clean: Some(CleanMark { lsn: 6, time: 8, digest: Digest::default() }),
             synced: 9,
+            segment: 10,
         }
     }
 
@@ -129,7 +132,7 @@ mod tests {
         let bytes = manifest().bytes().unwrap();
         assert_eq!(bytes[..12], *b"zaqarman\x01\0\0\0");
         let body = codec::hex(&bytes[16..]);
-        assert_eq!(body, format!("{}03010102040501060800 0009", "07".repeat(16)).replace(' ', ""));
+        assert_eq!(body, format!("{}03010102040501060800 00090a", "07".repeat(16)).replace(' ', ""));
     }
 
     #[test]

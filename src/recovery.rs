@@ -8,7 +8,8 @@
 //! | not clean, damaged or missing | damaged | `Corrupt`, and nothing is changed; with [`Config::salvage`](crate::Config::salvage) what precedes the damage is kept |
 //!
 //! 1. Trees count as clean only if the manifest's clean mark, their own record and a digest over every record agree.
-//! 2. The incarnation is raised, durably, before anything else is written.
+//! 2. The incarnation is raised, durably, before the first call is taken; the manifest names the segment this run starts,
+//!    so that losing it is noticed.
 //! 3. No segment an earlier process wrote is written again: frames not proven synced are copied into a new one, which
 //!    counts only once they are all in it and synced.
 //! 4. What could not be read is moved aside, never deleted.
@@ -152,14 +153,14 @@ pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<R
     let started = Instant::now();
     let disk = &*config.disk;
     let opened = match Manifest::load(disk, root) {
-        Ok(Some(manifest)) => Recovery { config, root, manifest }.run(),
+        Ok(Some(manifest)) => Recovery { config, root, manifest, distrusted: None }.run(),
         Ok(None) => create(config, root, random),
         Err(error) => Err(error),
     };
     let mut recovered = match opened {
         Err(error) if error.is_corrupt() && config.salvage => {
             let manifest = guess_manifest(disk, root, &error)?;
-            let mut recovered = Recovery { config, root, manifest }.run()?;
+            let mut recovered = Recovery { config, root, manifest, distrusted: None }.run()?;
             recovered.report.notes.push(format!("the manifest was made anew: {error}"));
             recovered
         }
@@ -173,18 +174,20 @@ pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<R
 fn create(config: &Config, root: &Path, random: &Random) -> Result<Recovered> {
     let disk = &*config.disk;
     refuse_orphans(disk, root)?;
-    let manifest = Manifest {
+    let mut manifest = Manifest {
         store: random.uuid().into_bytes(),
         incarnation: 1,
         base: None,
         generation: 1,
         clean: None,
         synced: 0,
+        segment: 0,
     };
     let journal = root.join(JOURNAL);
     disk.create_dir_all(&journal).map_err(|e| Error::io("creating the journal's directory", e))?;
     let place = place(config, root, &manifest);
     let start = start(&place, 0, 0, &[], Vec::new())?;
+    manifest.segment = start.active.number();
     manifest.save(disk, root)?;
     let report = RecoveryReport::new(RecoverySource::New);
     Ok(Recovered { contents: Contents::default(), manifest, place, start, trees: None, report })
@@ -220,7 +223,7 @@ fn guess_manifest(disk: &dyn Disk, root: &Path, error: &Error) -> Result<Manifes
     let newest = numbers.filter_map(|number| Some((number, sound(&number)?))).max_by_key(|(number, _)| *number);
     let base = newest.map(|(number, tail)| BaseMark { number, from: tail.from, to: tail.to });
     let generation = names.iter().filter_map(|name| parse_trees_name(name)).max().unwrap_or(0).saturating_add(1);
-    Ok(Manifest { store, incarnation: 0, base, generation, clean: None, synced: 0 })
+    Ok(Manifest { store, incarnation: 0, base, generation, clean: None, synced: 0, segment: 0 })
 }
 
 fn first_store_id(disk: &dyn Disk, root: &Path) -> Result<Option<[u8; 16]>> {
@@ -248,6 +251,8 @@ struct Recovery<'a> {
     config: &'a Config,
     root: &'a Path,
     manifest: Manifest,
+    /// The generation of trees that were closed cleanly and yet cannot be used.
+    distrusted: Option<u64>,
 }
 
 /// What base and journal gave.
@@ -259,13 +264,14 @@ struct Rebuilt {
 }
 
 impl Recovery<'_> {
-    fn run(self) -> Result<Recovered> {
+    fn run(mut self) -> Result<Recovered> {
         let mut notes = Vec::new();
         match self.load_trees() {
             Ok(Some((contents, trees))) => self.trust_trees(contents, trees, notes),
             Ok(None) => self.rebuild(notes),
             Err(reason) => {
                 notes.push(format!("the trees are not usable: {reason}"));
+                self.distrusted = Some(self.manifest.generation);
                 self.rebuild(notes)
             }
         }
@@ -310,9 +316,9 @@ impl Recovery<'_> {
         }
         let mut report = RecoveryReport { last_lsn: lsn, ..RecoveryReport::new(RecoverySource::Trees) };
         let Some(damage) = rebuilt.damage.take() else {
-            self.raise_incarnation(&contents, &rebuilt.scan, self.manifest.base)?;
+            self.raise_incarnation(&contents, &rebuilt.scan)?;
             report.notes = notes;
-            return self.finish(contents, &rebuilt.scan, Some(trees), report);
+            return self.finish(contents, &rebuilt.scan, Some(trees), Vec::new(), report);
         };
         notes.push(format!("base or journal is damaged, a new base was written: {}", Error::from(damage)));
         report.notes = notes;
@@ -330,9 +336,9 @@ impl Recovery<'_> {
         let Some(damage) = rebuilt.damage.take() else {
             // What is in the trees is superseded; a new generation is filled from the state.
             self.manifest.generation = self.manifest.generation.saturating_add(1);
-            self.raise_incarnation(&rebuilt.contents, &rebuilt.scan, self.manifest.base)?;
+            self.raise_incarnation(&rebuilt.contents, &rebuilt.scan)?;
             report.notes = notes;
-            return self.finish(rebuilt.contents, &rebuilt.scan, None, report);
+            return self.finish(rebuilt.contents, &rebuilt.scan, None, Vec::new(), report);
         };
         let error = Error::from(damage);
         if !self.config.salvage {
@@ -379,12 +385,19 @@ impl Recovery<'_> {
         let broken = broken.map(|(lsn, reason)| format!("LSN {lsn}: {reason}"));
         let unfinished = contents.finish().err();
         let wrong = broken.or(unfinished).map(|reason| Damage { file: journal.clone(), offset: 0, reason });
-        let damage = damage.or_else(|| scan.damage.clone()).or(wrong);
+        let lost = (self.manifest.segment > 0 && !scan.started.contains(&self.manifest.segment)).then(|| Damage {
+            file: journal.join(segment::file_name(self.manifest.segment)),
+            offset: 0,
+            reason: "a segment that had been started is missing or has lost its header".into(),
+        });
+        // A clean close cuts the last segment itself.
+        let lost = lost.or_else(|| scan.cut_short.clone().filter(|_| self.manifest.clean.is_none()));
+        let damage = damage.or_else(|| scan.damage.clone()).or(wrong).or(lost);
         Ok(Rebuilt { contents, scan, replayed, damage })
     }
 
-    /// Writes the manifest this run starts with.
-    fn raise_incarnation(&mut self, contents: &Contents, scan: &Scan, base: Option<BaseMark>) -> Result<()> {
+    /// The manifest this run starts with; [`Self::finish`] saves it.
+    fn raise_incarnation(&mut self, contents: &Contents, scan: &Scan) -> Result<()> {
         let given =
             contents.queues.iter().map(|(number, queue)| incarnation_of(*number).max(incarnation_of(queue.next())));
         let highest = given.max().unwrap_or(0).max(scan.incarnation).max(self.manifest.incarnation);
@@ -395,21 +408,24 @@ impl Recovery<'_> {
             });
         }
         self.manifest.incarnation = incarnation;
-        self.manifest.base = base;
         self.manifest.clean = None;
         self.manifest.synced = self.manifest.synced.max(scan.proven);
-        self.manifest.save(self.disk(), self.root)
+        Ok(())
     }
 
-    /// Starts the journal behind the scanned one and clears what is not needed.
+    /// Starts the journal behind the scanned one, saves the manifest, moves `aside` what could not be read, and clears
+    /// what is not needed.
     fn finish(
-        self,
+        mut self,
         contents: Contents,
         scan: &Scan,
         trees: Option<Digested>,
-        report: RecoveryReport,
+        aside: Vec<PathBuf>,
+        mut report: RecoveryReport,
     ) -> Result<Recovered> {
         let place = place(self.config, self.root, &self.manifest);
+        // Missing only if somebody removed it.
+        self.disk().create_dir_all(&place.directory).map_err(|e| Error::io("creating the journal's directory", e))?;
         let mut carried = Vec::new();
         if scan.last_lsn > scan.proven {
             let (store, after) = (self.manifest.store, scan.proven);
@@ -421,6 +437,13 @@ impl Recovery<'_> {
         }
         let proven = scan.last_lsn.saturating_sub(carried.len() as u64);
         let start = start(&place, scan.highest_number, proven, &carried, scan.kept.clone())?;
+        self.manifest.segment = start.active.number();
+        self.manifest.save(self.disk(), self.root)?;
+        report.moved_aside.extend(self.move_aside(aside)?);
+        report.moved_aside.extend(self.move_aside(self.segments(scan.beheaded.iter().copied()))?);
+        if let Some(generation) = self.distrusted {
+            report.moved_aside.extend(self.move_aside([trees_path(self.root, generation)])?);
+        }
         for number in &scan.unused {
             place.disk.remove_file(&place.path(*number)).map_err(|e| Error::io("removing an unused segment", e))?;
         }
@@ -437,8 +460,10 @@ impl Recovery<'_> {
         trees: Option<Digested>,
         mut report: RecoveryReport,
     ) -> Result<Recovered> {
-        let last = lsn.max(scan.last_lsn).max(scan.proven);
-        let number = self.manifest.base.map_or(0, |mark| mark.number).saturating_add(1);
+        // Above every frame there is: nothing of the old journal is ever replayed over the new base.
+        let last = lsn.max(scan.highest_lsn).max(scan.proven);
+        let others = self.base_numbers()?;
+        let number = others.iter().copied().max().unwrap_or(0).saturating_add(1);
         let path = base::path(self.root, number);
         let mut writer = base::Writer::create(self.disk(), &path, self.manifest.store, number, last)?;
         for queue in contents.queues.values() {
@@ -446,21 +471,26 @@ impl Recovery<'_> {
         }
         writer.finish(last, contents.time, contents.next_queue)?;
         self.disk().sync_dir(self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
-        let old = self.manifest.base;
         let incarnation_scan = Scan { proven: last, incarnation: scan.incarnation, ..Scan::default() };
-        self.raise_incarnation(&contents, &incarnation_scan, Some(BaseMark { number, from: last, to: last }))?;
-        report.moved_aside = self.move_aside(old, scan)?;
+        self.manifest.base = Some(BaseMark { number, from: last, to: last });
+        self.raise_incarnation(&contents, &incarnation_scan)?;
+        let segments = self.segments(scan.kept.iter().map(|kept| kept.number).chain(scan.unused.iter().copied()));
+        let bases = others.iter().map(|number| base::path(self.root, *number));
+        let aside = bases.chain(segments).collect();
         report.last_lsn = last;
-        let fresh = Scan { last_lsn: last, proven: last, highest_number: scan.highest_number, ..Scan::default() };
-        self.finish(contents, &fresh, trees, report)
+        let fresh = Scan {
+            last_lsn: last,
+            proven: last,
+            highest_number: scan.highest_number,
+            beheaded: scan.beheaded.clone(),
+            ..Scan::default()
+        };
+        self.finish(contents, &fresh, trees, aside, report)
     }
 
-    fn move_aside(&self, base: Option<BaseMark>, scan: &Scan) -> Result<Vec<PathBuf>> {
+    /// Moves what could not be read, where it is there, into a folder of its own.
+    fn move_aside(&self, files: impl IntoIterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {
         let aside = self.root.join(format!("damaged-{:06x}", self.manifest.incarnation));
-        let numbers = scan.kept.iter().map(|kept| kept.number).chain(scan.unused.iter().copied());
-        let segments = numbers.map(|number| self.root.join(JOURNAL).join(segment::file_name(number)));
-        let files = base.map(|mark| base::path(self.root, mark.number)).into_iter().chain(segments);
-        let mut moved = Vec::new();
         let disk = self.disk();
         let go = |from: &Path, to: &Path| -> std::io::Result<bool> {
             let there = disk.exists(from)?;
@@ -470,6 +500,7 @@ impl Recovery<'_> {
             }
             Ok(there)
         };
+        let mut moved = Vec::new();
         for from in files {
             let Some(to) = from.file_name().map(|name| aside.join(name)) else { continue };
             if go(&from, &to).map_err(|e| Error::io("moving a damaged file aside", e))? {
@@ -477,6 +508,17 @@ impl Recovery<'_> {
             }
         }
         Ok(moved)
+    }
+
+    fn segments(&self, numbers: impl IntoIterator<Item = u64>) -> impl Iterator<Item = PathBuf> {
+        let journal = self.root.join(JOURNAL);
+        numbers.into_iter().map(move |number| journal.join(segment::file_name(number)))
+    }
+
+    /// The numbers of all bases in the directory, whether or not the manifest names them.
+    fn base_numbers(&self) -> Result<Vec<u64>> {
+        let names = self.disk().list(self.root).map_err(|e| Error::io("listing the store", e))?;
+        Ok(names.iter().filter_map(|name| base::parse_file_name(name)).collect())
     }
 
     /// Removes what no manifest names any more: older bases, other generations of trees, half-written files.
@@ -489,12 +531,20 @@ impl Recovery<'_> {
                 if stale_base || name == "MANIFEST.new" {
                     self.disk().remove_file(&path)?;
                 } else if parse_trees_name(&name).is_some_and(|generation| generation != self.manifest.generation) {
-                    self.disk().remove_dir_all(&path)?;
+                    remove_any(self.disk(), &path)?;
                 }
             }
             Ok(())
         };
         tidy().map_err(|e| Error::io("tidying the store", e))
+    }
+}
+
+/// Removes a directory, or a file that stands where one should.
+fn remove_any(disk: &dyn Disk, path: &Path) -> std::io::Result<()> {
+    match disk.remove_dir_all(path) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotADirectory => disk.remove_file(path),
+        removed => removed,
     }
 }
 

@@ -314,14 +314,14 @@ fn killed_anywhere_it_posts_no_line_twice_and_leaves_none_out() {
 fn killed_while_it_counts_words_it_goes_on_at_once() {
     let dice = Dice::new();
     let place = Place::new();
-    let file = place.numbers(60_000);
+    let file = place.numbers(200_000);
     // An hour: the test would not end if claims of killed runs were waited for.
     let arguments = ["--ttl", "3600", "--durability", "buffered"];
     place.kill_often(&dice, &arguments, &file);
     let report = place.run(&arguments, &file);
     report.assert_success();
     let row = report.row(&file);
-    assert_eq!((row["posted"], row["processed"], row["waiting"]), (60_000, 60_000, 0));
+    assert_eq!((row["posted"], row["processed"], row["waiting"]), (200_000, 200_000, 0));
 }
 
 /// Appends each line to the file `ledger`; claims of killed runs end soon, and no line is given up for them.
@@ -368,18 +368,24 @@ impl Place {
         (child, stdin)
     }
 
-    /// Starts the program again and again and kills it at random moments.
+    /// Starts the program again and again and kills it at random moments: half of them from its start on, half from when
+    /// its store is open.
     fn kill_often(&self, dice: &Dice, arguments: &[&str], file: &Path) {
-        let mut rebuilt = 0;
+        let (mut at_work, mut rebuilt) = (0, 0);
         for kill_number in 0..dice.kills {
-            let mut child = self.work(arguments).arg(file).stderr(Stdio::piped()).spawn().unwrap();
-            thread::sleep(Duration::from_micros(dice.roll(kill_number) % 250_000));
+            let mut child = self.work(arguments).arg(file).spawn().unwrap();
+            let mut errors = BufReader::new(child.stderr.take().unwrap());
+            let mut said = String::new();
+            if kill_number % 2 == 1 {
+                errors.read_line(&mut said).unwrap();
+            }
+            thread::sleep(Duration::from_micros(dice.roll(kill_number) % 150_000));
+            at_work += u32::from(child.try_wait().unwrap().is_none());
             kill(&mut child);
-            let mut errors = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-            rebuilt += u32::from(errors.contains("rebuilt from base and journal"));
+            errors.read_to_string(&mut said).unwrap();
+            rebuilt += u32::from(said.contains("rebuilt from base and journal"));
         }
-        println!("{} kills, {rebuilt} of them found a killed run's store", dice.kills);
+        println!("{} runs, {at_work} killed at work; {rebuilt} found what a killed one had left", dice.kills);
     }
 
     fn ledger(&self) -> Vec<Vec<u8>> {

@@ -53,8 +53,9 @@ fn opened(path: &Path, source: RecoverySource, then: impl FnOnce(&Engine, f64) -
     let claim = engine.queue(Project::none(), "0")?.claim(ClaimOptions::new())?;
     let took = started.elapsed().as_secs_f64();
     claim.ok_or("nothing to claim")?.release()?;
-    if engine.recovery().source() != source || engine.status().messages() != MESSAGES {
-        return Err(format!("not the store that was left: {}", engine.recovery()).into());
+    let (found, messages) = (engine.recovery(), engine.status().messages());
+    if found.source() != source || messages != MESSAGES {
+        return Err(format!("not the store that was left: {messages} messages, {found}").into());
     }
     then(&engine, took)
 }

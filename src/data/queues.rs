@@ -81,8 +81,9 @@ impl Queues for Engine {
         let remains = queue.take_remains();
         drop(queue);
         directory.names.remove(&key);
-        drop(directory);
+        // Before a queue of that name can be made: the trees lose the old one first.
         store.bury(remains);
+        drop(directory);
         store.settle(lsn, self.durability())
     }
 

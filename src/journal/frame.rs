@@ -3,22 +3,24 @@
 //! ```text
 //! offset  bytes  little-endian
 //!      0      4  length of the body, at least 1
-//!      4      4  CRC-32 of bytes 0..4, 8..28 and the body's CRC-32, seeded with store id and segment number
+//!      4      4  CRC-32 of bytes 0..4 and 8..32, seeded with store id and segment number
 //!      8      8  LSN
 //!     16      4  incarnation
 //!     20      8  highest LSN known to be synced when this was written
-//!     28      n  body
+//!     28      4  CRC-32 of the body
+//!     32      n  body
 //! ```
 //!
-//! The seed is why a stale frame of a recycled segment, or of another store, never fits. The body's checksum is taken
-//! before the journal's lock is, the header's under it.
+//! The seed is why a stale frame of a recycled segment, or of another store, never fits. The header has a checksum of its
+//! own so that searching damaged bytes for frames reads no bodies. The body's is taken before the journal's lock is, the
+//! header's under it.
 
 use crate::codec::{array_at, crc32, crc32_from};
 use crate::error::{Error, Result};
 
 use super::segment::SegmentId;
 
-pub(crate) const HEADER_BYTES: usize = 28;
+pub(crate) const HEADER_BYTES: usize = 32;
 
 /// Above the largest call (128 MiB) with what surrounds it; a larger length is damage.
 pub(crate) const MAX_BODY_BYTES: usize = 256 << 20;
@@ -57,52 +59,58 @@ pub(crate) fn body_checksum(frame: &[u8]) -> Result<u32> {
 pub(crate) fn seal(frame: &mut [u8], id: SegmentId, stamp: Stamp, body_checksum: u32) {
     let body_bytes = frame.len().saturating_sub(HEADER_BYTES);
     let length = u32::try_from(body_bytes).unwrap_or(u32::MAX).to_le_bytes();
-    let stamped = stamp_bytes(stamp);
-    let checksum = header_checksum(id, length, stamped, body_checksum).to_le_bytes();
-    let header = length.iter().chain(&checksum).chain(&stamped);
+    let mut rest = [0; 24];
+    let fields = stamp.lsn.to_le_bytes().into_iter().chain(stamp.incarnation.to_le_bytes());
+    let fields = fields.chain(stamp.synced.to_le_bytes()).chain(body_checksum.to_le_bytes());
+    rest.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+    let checksum = header_checksum(id, length, rest).to_le_bytes();
+    let header = length.iter().chain(&checksum).chain(&rest);
     frame.iter_mut().zip(header).for_each(|(to, from)| *to = *from);
+}
+
+/// A header read back and checked; its body need not be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) stamp: Stamp,
+    body_bytes: usize,
+    body_checksum: u32,
+}
+
+impl Header {
+    /// The header at the start of `bytes`, if there is an undamaged one.
+    pub(crate) fn parse(bytes: &[u8], id: SegmentId) -> Option<Self> {
+        let length: [u8; 4] = array_at(bytes, 0)?;
+        let body_bytes = u32::from_le_bytes(length) as usize;
+        if body_bytes == 0 || body_bytes > MAX_BODY_BYTES {
+            return None;
+        }
+        let rest: [u8; 24] = array_at(bytes, 8)?;
+        if header_checksum(id, length, rest) != u32::from_le_bytes(array_at(bytes, 4)?) {
+            return None;
+        }
+        let stamp = Stamp {
+            lsn: u64::from_le_bytes(array_at(&rest, 0)?),
+            incarnation: u32::from_le_bytes(array_at(&rest, 8)?),
+            synced: u64::from_le_bytes(array_at(&rest, 12)?),
+        };
+        Some(Self { stamp, body_bytes, body_checksum: u32::from_le_bytes(array_at(&rest, 20)?) })
+    }
+
+    /// The frame this heads, at the start of `bytes`, if its body is whole.
+    pub(crate) fn frame(self, bytes: &[u8]) -> Option<Frame<'_>> {
+        let body = bytes.get(HEADER_BYTES..HEADER_BYTES.checked_add(self.body_bytes)?)?;
+        (crc32(body) == self.body_checksum).then_some(Frame { stamp: self.stamp, body })
+    }
 }
 
 /// The frame at the start of `bytes`, if there is a whole and undamaged one.
 pub(crate) fn parse(bytes: &[u8], id: SegmentId) -> Option<Frame<'_>> {
-    let length: [u8; 4] = array_at(bytes, 0)?;
-    let body_bytes = u32::from_le_bytes(length) as usize;
-    if body_bytes == 0 || body_bytes > MAX_BODY_BYTES {
-        return None;
-    }
-    let stamped: [u8; 20] = array_at(bytes, 8)?;
-    let body = bytes.get(HEADER_BYTES..HEADER_BYTES.checked_add(body_bytes)?)?;
-    let checksum = u32::from_le_bytes(array_at(bytes, 4)?);
-    if header_checksum(id, length, stamped, crc32(body)) != checksum {
-        return None;
-    }
-    let stamp = Stamp {
-        lsn: u64::from_le_bytes(array_at(&stamped, 0)?),
-        incarnation: u32::from_le_bytes(array_at(&stamped, 8)?),
-        synced: u64::from_le_bytes(array_at(&stamped, 12)?),
-    };
-    Some(Frame { stamp, body })
+    Header::parse(bytes, id)?.frame(bytes)
 }
 
-/// The LSN a frame at the start of `bytes` would have, without checking it.
-pub(crate) fn peek_lsn(bytes: &[u8]) -> Option<u64> {
-    let body_bytes = u32::from_le_bytes(array_at(bytes, 0)?) as usize;
-    let fits = body_bytes > 0 && HEADER_BYTES.checked_add(body_bytes)? <= bytes.len();
-    if fits { array_at(bytes, 8).map(u64::from_le_bytes) } else { None }
-}
-
-fn stamp_bytes(stamp: Stamp) -> [u8; 20] {
-    let mut bytes = [0; 20];
-    let fields = stamp.lsn.to_le_bytes().into_iter();
-    let fields = fields.chain(stamp.incarnation.to_le_bytes()).chain(stamp.synced.to_le_bytes());
-    bytes.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
-    bytes
-}
-
-fn header_checksum(id: SegmentId, length: [u8; 4], stamped: [u8; 20], body_checksum: u32) -> u32 {
+fn header_checksum(id: SegmentId, length: [u8; 4], rest: [u8; 24]) -> u32 {
     let mut covered = [0; 28];
-    let fields = length.into_iter().chain(stamped).chain(body_checksum.to_le_bytes());
-    covered.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+    covered.iter_mut().zip(length.into_iter().chain(rest)).for_each(|(to, from)| *to = from);
     crc32_from(id.seed(), &covered)
 }
 
@@ -125,7 +133,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let hex = crate::codec::hex(&sealed());
-        assert_eq!(hex, "04000000438b13d8090000000000000002000000050000000000000062 6f6479".replace(' ', ""));
+        assert_eq!(hex, "04000000438b13d80900000000000000020000000500000000000000b20ba8db626f6479");
     }
 
     #[test]

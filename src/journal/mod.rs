@@ -315,6 +315,12 @@ impl Journal {
         self.tail.lock().kept.iter().copied().collect()
     }
 
+    /// The newest segment whose header and first frame are synced.
+    pub(crate) fn newest_synced(&self) -> Option<u64> {
+        let synced = self.synced();
+        self.tail.lock().kept.iter().rev().find(|kept| kept.first_lsn <= synced).map(|kept| kept.number)
+    }
+
     /// The first segment that a replay from `lsn` on needs.
     pub(crate) fn first_needed(&self, lsn: u64) -> u64 {
         let tail = self.tail.lock();

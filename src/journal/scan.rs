@@ -9,11 +9,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, read_all};
 use crate::error::{Error, Result};
 
 use super::Kept;
-use super::frame::{self, Frame, HEADER_BYTES};
+use super::frame::{self, Frame, HEADER_BYTES, Stamp};
 use super::segment::{self, FORMAT, Header, Heading, SEGMENT_HEADER_BYTES, SegmentId};
 
 /// Where and from what to read.
@@ -35,16 +35,25 @@ pub(crate) struct Scan {
     pub(crate) last_lsn: u64,
     /// Highest LSN known to have been synced.
     pub(crate) proven: u64,
+    /// Highest LSN of any frame met, whether or not it follows.
+    pub(crate) highest_lsn: u64,
     /// Highest incarnation met.
     pub(crate) incarnation: u32,
     /// Why and where the scan stopped, if before the end of what had been synced.
     pub(crate) damage: Option<Damage>,
+    /// That the last segment's file is shorter than it was: damage, unless the store was closed.
+    pub(crate) cut_short: Option<Damage>,
+    /// Every segment that had been started, replaced or not.
+    pub(crate) started: Vec<u64>,
     /// Undamaged frames behind the stop, which are dropped.
     pub(crate) dropped: u64,
     /// The segments the frames came from, oldest first.
     pub(crate) kept: Vec<Kept>,
     /// Files that hold nothing that counts: spares, and segments that were replaced or lie behind the stop.
     pub(crate) unused: Vec<u64>,
+    /// Files with frames behind the stop whose own header does not count: they have lost it.
+    pub(crate) beheaded: Vec<u64>,
+    pub(crate) not_started: Vec<u64>,
     /// Highest segment number in the directory.
     pub(crate) highest_number: u64,
 }
@@ -76,6 +85,7 @@ pub(crate) fn scan(source: &Source<'_>, visit: &mut dyn FnMut(u64, &[u8]) -> Res
     let mut scan = Scan { last_lsn: source.after, proven: source.proven, ..Scan::default() };
     let started = started_segments(source, &mut scan)?;
     let stop = follow(source, &started, &mut scan, visit)?;
+    scan.cut_short = started.last().and_then(|last| cut_short(source, last));
     gather_evidence(source, &started, stop.as_ref(), &mut scan)?;
     judge(source, stop, &mut scan);
     Ok(scan)
@@ -83,18 +93,22 @@ pub(crate) fn scan(source: &Source<'_>, visit: &mut dyn FnMut(u64, &[u8]) -> Res
 
 /// The segments in use, oldest first, without those a later one replaces from their first frame on.
 fn started_segments(source: &Source<'_>, scan: &mut Scan) -> Result<Vec<Found>> {
-    let names = source.disk.list(source.directory).map_err(|e| Error::io("listing the journal", e))?;
+    let names = match source.disk.list(source.directory) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        names => names.map_err(|e| Error::io("listing the journal", e))?,
+    };
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::parse_file_name(name)).collect();
     numbers.sort_unstable();
     scan.highest_number = numbers.last().copied().unwrap_or(0);
     let mut started: Vec<Found> = Vec::new();
     for number in numbers {
         let Some(found) = read_heading(source, number)? else {
-            scan.unused.push(number);
+            scan.not_started.push(number);
             continue;
         };
         scan.proven = scan.proven.max(found.header.synced);
         scan.incarnation = scan.incarnation.max(found.header.incarnation);
+        scan.started.push(number);
         while let Some(replaced) = started.pop_if(|last| last.header.first_lsn >= found.header.first_lsn) {
             scan.unused.push(replaced.number);
         }
@@ -108,7 +122,7 @@ fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
     let read = || {
         let file = source.disk.open_read(&path)?;
         let mut bytes = vec![0; 64];
-        let read = read_full(&*file, &mut bytes, 0)?;
+        let read = file.read_at(&mut bytes, 0)?;
         bytes.truncate(read);
         Ok((bytes, file.len()?))
     };
@@ -120,27 +134,10 @@ fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
     }
 }
 
-fn read_full(file: &dyn crate::disk::DiskFile, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
-    let mut done = 0;
-    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset.saturating_add(done as u64))? {
-            0 => break,
-            bytes => done += bytes,
-        }
-    }
-    Ok(done)
-}
-
-fn read_segment(source: &Source<'_>, found: &Found) -> Result<Vec<u8>> {
-    let path = source.directory.join(segment::file_name(found.number));
-    let read = || {
-        let file = source.disk.open_read(&path)?;
-        let mut bytes = vec![0; usize::try_from(found.bytes).unwrap_or(0)];
-        let read = read_full(&*file, &mut bytes, 0)?;
-        bytes.truncate(read);
-        Ok(bytes)
-    };
-    read().map_err(|e| Error::io("reading a journal segment", e))
+fn cut_short(source: &Source<'_>, last: &Found) -> Option<Damage> {
+    let file = source.directory.join(segment::file_name(last.number));
+    let reason = "the journal's last segment has been cut short".into();
+    (last.bytes < u64::from(last.header.durable_bytes)).then_some(Damage { file, offset: last.bytes, reason })
 }
 
 /// Where following the frames ended.
@@ -173,13 +170,14 @@ fn follow(
             expected = limit;
             continue;
         }
-        let bytes = read_segment(source, found)?;
+        let path = source.directory.join(segment::file_name(found.number));
+        let bytes = read_all(source.disk, &path).map_err(|e| Error::io("reading a journal segment", e))?;
         let id = SegmentId::new(source.store, found.number);
         let mut offset = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
         let mut lsn = found.header.first_lsn;
         while lsn < limit {
             let Some(frame) = following(&bytes, offset, id, lsn) else { break };
-            note(scan, &frame);
+            note(scan, frame.stamp);
             if lsn > source.after {
                 visit(lsn, frame.body)?;
                 scan.last_lsn = lsn;
@@ -199,9 +197,10 @@ fn following(bytes: &[u8], offset: usize, id: SegmentId, lsn: u64) -> Option<Fra
     frame::parse(bytes.get(offset..)?, id).filter(|frame| frame.stamp.lsn == lsn)
 }
 
-fn note(scan: &mut Scan, frame: &Frame<'_>) {
-    scan.proven = scan.proven.max(frame.stamp.synced);
-    scan.incarnation = scan.incarnation.max(frame.stamp.incarnation);
+fn note(scan: &mut Scan, stamp: Stamp) {
+    scan.proven = scan.proven.max(stamp.synced);
+    scan.highest_lsn = scan.highest_lsn.max(stamp.lsn);
+    scan.incarnation = scan.incarnation.max(stamp.incarnation);
 }
 
 /// Whether a segment's bytes begin with a header of number `number` and a frame, whatever the store.
@@ -211,44 +210,54 @@ pub(crate) fn holds_frames(bytes: &[u8], number: u64) -> bool {
     frame::parse(frames, SegmentId::new(store, number)).is_some()
 }
 
-/// Looks behind the stop for frames that prove how far the journal had been synced.
+/// Looks behind the stop for frames that prove how far the journal had been synced: in the rest of that segment, in the
+/// segments behind it, and in files without a header that counts, which may have lost it.
 fn gather_evidence(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
-    let Some(stop) = stop else { return Ok(()) };
-    // No more frames can follow than fit, which tells most stray bytes from a frame without a checksum over what they
-    // would claim as its body.
-    let bytes: u64 = started.iter().skip(stop.index).map(|found| found.bytes).sum();
-    let highest = scan.last_lsn.saturating_add(bytes / HEADER_BYTES as u64).saturating_add(1);
-    for (index, found) in started.iter().enumerate().skip(stop.index) {
-        let id = SegmentId::new(source.store, found.number);
-        let bytes = read_segment(source, found)?;
-        let mut at = if index == stop.index { stop.offset } else { 0 };
-        at = at.max(usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64));
-        while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > HEADER_BYTES) {
-            let plausible = frame::peek_lsn(rest).is_some_and(|lsn| lsn > scan.last_lsn && lsn <= highest);
-            match if plausible { frame::parse(rest, id) } else { None } {
-                Some(frame) => {
-                    note(scan, &frame);
-                    scan.dropped = scan.dropped.saturating_add(1);
-                    at = at.saturating_add(frame.bytes());
-                }
-                None => at = at.saturating_add(1),
-            }
-        }
-        if index > stop.index || stop.offset == 0 {
+    let stopped = stop.map_or((0, 0), |stop| (stop.index, stop.offset));
+    for (index, found) in started.iter().enumerate().skip(stopped.0) {
+        let from = if index == stopped.0 { stopped.1 } else { 0 };
+        search(source, found.number, from, scan)?;
+        if index > stopped.0 || from == 0 {
             scan.unused.push(found.number);
         }
     }
+    for number in std::mem::take(&mut scan.not_started) {
+        let beheaded = search(source, number, 0, scan)?;
+        if beheaded { scan.beheaded.push(number) } else { scan.unused.push(number) }
+    }
     Ok(())
+}
+
+/// Notes every frame, and counts those above the last one that followed; true if there are any.
+fn search(source: &Source<'_>, number: u64, from: usize, scan: &mut Scan) -> Result<bool> {
+    let path = source.directory.join(segment::file_name(number));
+    let bytes = read_all(source.disk, &path).map_err(|e| Error::io("reading a journal segment", e))?;
+    let id = SegmentId::new(source.store, number);
+    let mut at = from.max(usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64));
+    let mut found = false;
+    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > HEADER_BYTES) {
+        let Some(header) = frame::Header::parse(rest, id) else {
+            at = at.saturating_add(1);
+            continue;
+        };
+        found = true;
+        note(scan, header.stamp);
+        let frame = header.frame(rest);
+        if frame.is_some() && header.stamp.lsn > scan.last_lsn {
+            scan.dropped = scan.dropped.saturating_add(1);
+        }
+        at = at.saturating_add(frame.map_or(HEADER_BYTES, |frame| frame.bytes()));
+    }
+    Ok(found)
 }
 
 fn judge(source: &Source<'_>, stop: Option<Stop>, scan: &mut Scan) {
     if scan.last_lsn >= scan.proven {
         return;
     }
-    let number = stop.as_ref().and_then(|stop| {
-        let kept = scan.kept.last().map(|kept| kept.number);
-        if stop.offset == 0 { scan.unused.last().copied().or(kept) } else { kept }
-    });
+    let kept = scan.kept.last().map(|kept| kept.number);
+    let beyond = scan.beheaded.first().copied().or(kept);
+    let number = if stop.as_ref().is_some_and(|stop| stop.offset > 0) { kept } else { beyond };
     let file = number.map_or_else(|| source.directory.into(), |n| source.directory.join(segment::file_name(n)));
     let (offset, reason) = stop.map_or((0, "the journal is missing"), |stop| (stop.offset as u64, stop.reason));
     let reason = format!("{reason}: LSN {} had been synced, {} is the last found", scan.proven, scan.last_lsn);

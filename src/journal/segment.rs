@@ -12,7 +12,7 @@
 //!     36      8  LSN of the first frame
 //!     44      4  incarnation
 //!     48      8  highest LSN known to be synced when this was written
-//!     56      4  zero
+//!     56      4  length of the file if it was durable before the segment was used, else 0
 //!     60      4  CRC-32 of bytes 0..60
 //! ```
 
@@ -60,6 +60,8 @@ pub(crate) struct Header {
     pub(crate) first_lsn: u64,
     pub(crate) incarnation: u32,
     pub(crate) synced: u64,
+    /// How long the file has to be; 0 when that is not known.
+    pub(crate) durable_bytes: u32,
 }
 
 /// An open segment.
@@ -68,6 +70,8 @@ pub(crate) struct Segment {
     id: SegmentId,
     file: Arc<dyn DiskFile>,
     capacity: u64,
+    /// Whether the file's length is on the device, so that a shorter file is damage.
+    length_is_durable: bool,
 }
 
 impl Segment {
@@ -76,7 +80,7 @@ impl Segment {
         let path = place.path(number);
         let made = place.disk.create(&path).and_then(|file| {
             file.allocate(capacity)?;
-            Ok(Self { id: place.id(number), file, capacity })
+            Ok(Self { id: place.id(number), file, capacity, length_is_durable: false })
         });
         made.map_err(|cause| {
             // The half-made file only takes space; a later open removes it as well.
@@ -87,7 +91,7 @@ impl Segment {
 
     /// A new segment written out with zeros, synced, its directory entry too.
     pub(crate) fn prepare(place: &Place, number: u64, capacity: u64) -> Result<Self> {
-        let segment = Self::reserve(place, number, capacity)?;
+        let mut segment = Self::reserve(place, number, capacity)?;
         let zeros = vec![0; ZEROS];
         let write = || {
             let mut at = 0;
@@ -100,7 +104,10 @@ impl Segment {
             place.disk.sync_dir(&place.directory)
         };
         match write() {
-            Ok(()) => Ok(segment),
+            Ok(()) => {
+                segment.length_is_durable = true;
+                Ok(segment)
+            }
             Err(cause) => {
                 let _ = place.disk.remove_file(&place.path(number));
                 Err(Error::io("preparing a journal segment", cause))
@@ -114,7 +121,7 @@ impl Segment {
         let renamed = place.disk.rename(&place.path(from), &path);
         let file = renamed.and_then(|()| place.disk.open(&path));
         let file = file.map_err(|e| Error::io("recycling a journal segment", e))?;
-        Ok(Self { id: place.id(number), file, capacity: place.segment_bytes })
+        Ok(Self { id: place.id(number), file, capacity: place.segment_bytes, length_is_durable: true })
     }
 
     pub(crate) fn id(&self) -> SegmentId {
@@ -144,7 +151,9 @@ impl Segment {
 
     /// The bytes of this segment's header.
     pub(crate) fn header(&self, first_lsn: u64, incarnation: u32, synced: u64) -> Vec<u8> {
-        encode_header(self.id, Header { first_lsn, incarnation, synced })
+        let durable = if self.length_is_durable { self.capacity } else { 0 };
+        let durable_bytes = u32::try_from(durable).unwrap_or(0);
+        encode_header(self.id, Header { first_lsn, incarnation, synced, durable_bytes })
     }
 }
 
@@ -166,7 +175,7 @@ fn encode_header(id: SegmentId, header: Header) -> Vec<u8> {
     bytes.extend_from_slice(&header.first_lsn.to_le_bytes());
     bytes.extend_from_slice(&header.incarnation.to_le_bytes());
     bytes.extend_from_slice(&header.synced.to_le_bytes());
-    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&header.durable_bytes.to_le_bytes());
     bytes.extend_from_slice(&crc32(&bytes).to_le_bytes());
     bytes
 }
@@ -209,6 +218,7 @@ fn read_header(bytes: &[u8], id: SegmentId) -> Option<Heading> {
         first_lsn: u64::from_le_bytes(array_at(&covered, 36)?),
         incarnation: u32::from_le_bytes(array_at(&covered, 44)?),
         synced: u64::from_le_bytes(array_at(&covered, 48)?),
+        durable_bytes: u32::from_le_bytes(array_at(&covered, 56)?),
     }))
 }
 
@@ -219,18 +229,16 @@ mod tests {
     fn id() -> SegmentId {
         SegmentId::new([7; 16], 3)
     }
-    const HEADER: Header = Header { first_lsn: 9, incarnation: 2, synced: 5 };
+    const HEADER: Header = Header { first_lsn: 9, incarnation: 2, synced: 5, durable_bytes: 6 };
 
     #[test]
     fn golden_bytes_of_the_header() {
         let hex = crate::codec::hex(&encode_header(id(), HEADER));
         let expected = format!(
-            "{}01000000{}0300000000000000090000000000000002000000050000000000000000000000{}",
-            "7a617161726c6f67",
-            "07".repeat(16),
-            "00000000"
+            "7a617161726c6f6701000000{}0300000000000000090000000000000002000000050000000000000006000000efdf270f",
+            "07".repeat(16)
         );
-        assert_eq!(hex[..120], expected[..120]);
+        assert_eq!(hex, expected);
         assert_eq!(parse_header(&encode_header(id(), HEADER), id()), Heading::Started(HEADER));
     }
 

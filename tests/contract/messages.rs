@@ -1,7 +1,7 @@
 //! Contract 6: the message controller.
 
 use crate::support::*;
-use zaqar_sled::{Body, ClaimId, Error, MessageId, MessageListOptions, MessageMarker, NewMessage, Project, Sort};
+use zaqar_sled::{Body, ClaimId, Error, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Project, Sort};
 
 fn page(limit: usize) -> MessageListOptions {
     MessageListOptions::new().limit(limit)
@@ -184,7 +184,7 @@ contract! {
             if page.items.is_empty() {
                 break;
             }
-            assert_eq!(page.next, page.items.last().map(|message| message.marker()));
+            assert_eq!(page.next, page.items.last().map(Message::marker));
             seen.extend(texts(&page.items));
         }
         assert_eq!(seen, ["0", "1", "2", "3", "4", "5", "6"]);

@@ -1,7 +1,7 @@
 //! Contract 5: the queue controller.
 
 use crate::support::*;
-use zaqar_sled::{Error, Metadata, Project, QueueListOptions, QueueMarker};
+use zaqar_sled::{Error, Metadata, Project, QueueEntry, QueueListOptions, QueueMarker};
 
 fn page(limit: usize) -> QueueListOptions {
     QueueListOptions::new().limit(limit)
@@ -173,12 +173,12 @@ contract! {
         h.turn();
         let (mut seen, mut marker) = (Vec::new(), None);
         loop {
-            let page = h.driver().queues().list(&shop(), &page(3).marker(marker)).unwrap();
-            marker = page.next.clone();
+            let page = h.driver().queues().list(&shop(), &page(3).marker(marker.clone())).unwrap();
+            marker.clone_from(&page.next);
             if page.items.is_empty() {
                 break;
             }
-            assert_eq!(page.next.as_ref().map(QueueMarker::name), page.items.last().map(|entry| entry.name()));
+            assert_eq!(page.next.as_ref().map(QueueMarker::name), page.items.last().map(QueueEntry::name));
             seen.extend(page.into_iter().map(|entry| entry.name().to_string()));
             h.turn();
         }

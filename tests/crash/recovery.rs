@@ -50,7 +50,7 @@ fn frames(bytes: &[u8]) -> Vec<usize> {
     let mut starts = vec![64];
     while let Some(length) = bytes.get(*starts.last().unwrap()..).and_then(|rest| rest.first_chunk::<4>()) {
         let length = u32::from_le_bytes(*length) as usize;
-        let end = starts.last().unwrap() + 28 + length;
+        let end = starts.last().unwrap() + 32 + length;
         if length == 0 || end > bytes.len() {
             break;
         }
@@ -236,10 +236,16 @@ fn break_everything(life: Life, step: usize, which: impl Fn(&SimulatedDisk) -> V
     let (disk, lived) = Lived::killed(life);
     let original = files(&disk);
     let mut counts = [0; 3];
+    let newest = used_segments(&disk).pop();
     for path in which(&disk) {
         let bytes = disk.read(&path).unwrap();
         let used = if path.starts_with(journal()) { *frames(&bytes).last().unwrap() } else { bytes.len() };
         for how in harms(used as u64, step) {
+            // The newest segment cut or gone looks as it does where power failed before it came to be, unless it was
+            // prepared in the background or housekeeping has named it in the manifest.
+            if Some(&path) == newest.as_ref() && matches!(how, Harm::Cut(_) | Harm::Remove) {
+                continue;
+            }
             let disk = disk_of(&original);
             harm(&disk, &path, how);
             let context = format!("{life:?} {} {how:?}", path.display());
@@ -407,18 +413,17 @@ fn a_torn_end_is_dropped_and_reported_whatever_stands_behind_it() {
     let starts = frames(&disk.read(&path).unwrap());
     assert_eq!(starts.len(), 22, "a queue, twenty posts and the end");
     for (i, start) in starts[1..21].iter().enumerate() {
-        for cut in [false, true] {
+        // A file that is shorter than it was before its first frame is not torn but damaged.
+        let short = disk_of(&original);
+        short.truncate(&path, *start as u64 + 40).unwrap();
+        assert!(config(&short, &clock, 2).open(ROOT).unwrap_err().is_corrupt());
+        for torn in [1, 40] {
             let disk = disk_of(&original);
-            if cut {
-                disk.truncate(&path, *start as u64 + 40).unwrap();
-            } else {
-                disk.corrupt(&path, *start as u64 + 40, 1).unwrap();
-            }
+            disk.corrupt(&path, *start as u64 + torn, 1).unwrap();
             let engine = config(&disk, &clock, 2).open(ROOT).unwrap();
             let left = messages_of(&engine, &none, &jobs).unwrap();
             assert_eq!(left.len(), 2 * i, "whole batches");
-            let behind = if cut { 0 } else { 19 - i as u64 };
-            assert_eq!(engine.recovery().dropped(), behind);
+            assert_eq!(engine.recovery().dropped(), 19 - i as u64);
             let id = engine.messages().post(&none, &jobs, CLIENT, &[message("new", 9)]).unwrap()[0];
             assert!(left.iter().all(|message| message.id() < id));
             // What was dropped does not come back once the journal has grown past its place.
@@ -746,8 +751,8 @@ fn a_torn_message_made_to_look_like_frames_does_not_hold_up_the_next_open() {
     let engine = config(&disk, &clock, 1).segment_size(32 << 20).durability(Durability::Buffered).open(ROOT).unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
     jobs.create(Metadata::new()).unwrap();
-    // Headers of large frames that follow, one in every 28 bytes, as someone would post who knows the format.
-    let mut header = [0_u8; 28];
+    // Headers of large frames that follow, one in every 32 bytes, as someone would post who knows the format.
+    let mut header = [0_u8; 32];
     header[..4].copy_from_slice(&(1_u32 << 20).to_le_bytes());
     header[8..16].copy_from_slice(&3_u64.to_le_bytes());
     jobs.post(CLIENT, &[NewMessage::new(header.repeat(60_000))]).unwrap();

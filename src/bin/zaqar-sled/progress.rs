@@ -40,7 +40,7 @@ impl Progress {
 }
 
 fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} lines processed, {msg} [{elapsed}]");
+    let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} lines processed, {msg} [{elapsed}]");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

@@ -1,0 +1,166 @@
+//! Small valid stores, made once and put on a fresh disk for every input.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use arbitrary::Arbitrary;
+use zaqar_sled::disk::{Disk, Tree};
+use zaqar_sled::{
+    ClaimOptions, ClientId, Config, DataDriver, Engine, ManualClock, Metadata, NewMessage, Project, Queue,
+    SimulatedDisk, Timestamp,
+};
+
+pub const STORE: &str = "/store";
+/// Bodies of the images, and of nothing else.
+pub const BODY: &[u8] = b"one of ours ";
+pub const NAMES: [&str; 4] = ["a", "b", "dead", "gone"];
+
+/// How the store that is to be damaged came about.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub enum Kind {
+    /// Killed before there was a base.
+    Journal,
+    /// Killed some time after a base.
+    Base,
+    /// Closed: the trees count.
+    Closed,
+    /// Killed, opened, killed and opened again, with bases in between.
+    Reopened,
+}
+
+/// Everything on a disk.
+#[derive(Debug)]
+pub struct Image {
+    pub files: Vec<(PathBuf, Vec<u8>)>,
+    /// The directory of the trees, and what is in them.
+    pub trees: Option<(PathBuf, Vec<Entry>)>,
+}
+
+type Entry = (Tree, Vec<u8>, Vec<u8>);
+
+impl Image {
+    pub fn of(kind: Kind) -> &'static Self {
+        static IMAGES: LazyLock<[Image; 4]> = LazyLock::new(|| {
+            [Kind::Journal, Kind::Base, Kind::Closed, Kind::Reopened].map(|kind| Image::taken(&built(kind)))
+        });
+        &IMAGES[kind as usize]
+    }
+
+    /// The image of what is on `disk` now.
+    pub fn taken(disk: &SimulatedDisk) -> Self {
+        let paths = disk.list_all().into_iter().filter(|path| !path.ends_with("LOCK"));
+        let files = paths.map(|path| (path.clone(), disk.read(&path).expect("it was listed"))).collect();
+        let names = disk.list(Path::new(STORE)).expect("the store is there");
+        let trees = names.iter().find(|name| name.starts_with("trees-")).map(|name| {
+            let path = Path::new(STORE).join(name);
+            let trees = disk.trees(&path).expect("the trees are there");
+            let mut entries = Vec::new();
+            for tree in Tree::ALL {
+                let entry = &mut |key: &[u8], value: &[u8]| {
+                    entries.push((tree, key.to_vec(), value.to_vec()));
+                    Ok(())
+                };
+                trees.scan(tree, entry).expect("a disk in memory");
+            }
+            (path, entries)
+        });
+        Self { files, trees }
+    }
+
+    /// Puts it on a disk of its own.
+    pub fn restored(&self) -> SimulatedDisk {
+        let disk = SimulatedDisk::new();
+        for (path, bytes) in &self.files {
+            disk.create_dir_all(path.parent().expect("a file is in a directory")).expect("no limit");
+            disk.write(path, bytes.as_slice()).expect("no limit");
+        }
+        if let Some((path, entries)) = &self.trees {
+            let trees = disk.trees(path).expect("no limit");
+            for (tree, key, value) in entries {
+                trees.insert(*tree, key, value).expect("no limit");
+            }
+            disk.sync_trees(path).expect("no limit");
+        }
+        disk
+    }
+}
+
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_millis(1_700_000_000_000)))
+}
+
+/// How every store here is opened: with small segments, so that there are several, and with a seed of the opening's own,
+/// or it would give ids out again.
+pub fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
+    let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone());
+    config.background(false).segment_size(4096).seed(seed)
+}
+
+fn built(kind: Kind) -> SimulatedDisk {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let open = |disk: &SimulatedDisk, seed| config(disk, &clock, seed).open(STORE).expect("a valid store");
+    let engine = open(&disk, 1);
+    work(&engine, &clock);
+    match kind {
+        Kind::Journal => disk.kill(),
+        Kind::Base => {
+            engine.base().expect("no limit");
+            work(&engine, &clock);
+            disk.kill()
+        }
+        Kind::Closed => {
+            engine.base().expect("no limit");
+            work(&engine, &clock);
+            engine.close().expect("no limit");
+            disk
+        }
+        Kind::Reopened => {
+            let disk = disk.kill();
+            let engine = open(&disk, 2);
+            work(&engine, &clock);
+            engine.checkpoint().expect("no limit");
+            engine.base().expect("no limit");
+            let disk = disk.kill();
+            // Dropped, and so closed.
+            work(&open(&disk, 3), &clock);
+            let engine = open(&disk, 4);
+            work(&engine, &clock);
+            disk.kill()
+        }
+    }
+}
+
+/// A little of everything.
+fn work(engine: &Engine, clock: &ManualClock) {
+    let queue = |name| engine.queue(Project::none(), name).expect("a valid name");
+    let [a, b, gone] = ["a", "b", "gone"].map(queue);
+    let worn = Metadata::new().with("_max_claim_count", 1).and_then(|m| m.with("_dead_letter_queue", "dead"));
+    a.create(Metadata::new()).expect("no limit");
+    b.create(worn.expect("valid metadata")).expect("no limit");
+    gone.create(Metadata::new()).expect("no limit");
+    post(&a, 20, 3_600);
+    post(&b, 3, 3_600);
+    post(&a, 2, 1);
+    let claim = a.claim(ClaimOptions::new().limit(4)).expect("no limit").expect("messages wait");
+    claim.delete(&claim.messages()[0]).expect("it is claimed");
+    let short = ClaimOptions::new().limit(2).ttl(Duration::from_secs(5));
+    b.claim(short.clone()).expect("no limit");
+    clock.advance(Duration::from_secs(10));
+    // The same two, which are worn out now.
+    b.claim(short).expect("no limit");
+    a.pop(2).expect("no limit");
+    post(&gone, 1, 3_600);
+    gone.delete().expect("no limit");
+    engine.step().expect("no limit");
+}
+
+fn post(queue: &Queue, count: usize, ttl: u64) {
+    let message = |i: usize| {
+        let mut body = BODY.to_vec();
+        body.resize(BODY.len() + 7 * i, b'.');
+        NewMessage::new(body).ttl(Duration::from_secs(ttl)).delay(Duration::from_secs((i % 3) as u64 / 2))
+    };
+    let messages: Vec<_> = (0..count).map(message).collect();
+    queue.post(ClientId::from_bytes([count as u8; 16]), &messages).expect("no limit");
+}

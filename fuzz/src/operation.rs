@@ -1,0 +1,180 @@
+//! What a caller, the clock and the world can do. Names, times and ids are small numbers, so that they meet again.
+
+use std::time::Duration;
+
+use arbitrary::Arbitrary;
+
+#[derive(Debug, Clone, Arbitrary)]
+pub enum Operation {
+    Create {
+        queue: Name,
+        metadata: Settings,
+    },
+    SetMetadata {
+        queue: Name,
+        metadata: Settings,
+    },
+    Get {
+        queue: Name,
+    },
+    Exists {
+        queue: Name,
+    },
+    Delete {
+        queue: Name,
+    },
+    ListQueues {
+        project: bool,
+        limit: u8,
+        detailed: bool,
+    },
+    Stats {
+        queue: Name,
+    },
+    Count {
+        project: bool,
+    },
+    Purge {
+        queue: Name,
+    },
+    Post {
+        queue: Name,
+        client: bool,
+        messages: Vec<Letter>,
+    },
+    List {
+        queue: Name,
+        marker: Option<Known>,
+        limit: u8,
+        echo: bool,
+        claimed: bool,
+        delayed: bool,
+    },
+    First {
+        queue: Name,
+        newest: bool,
+    },
+    GetMessage {
+        queue: Name,
+        id: Known,
+    },
+    BulkGet {
+        queue: Name,
+        ids: Vec<Known>,
+    },
+    DeleteMessage {
+        queue: Name,
+        id: Known,
+        claim: Option<Known>,
+    },
+    BulkDelete {
+        queue: Name,
+        ids: Vec<Known>,
+        claims: Vec<Known>,
+    },
+    Pop {
+        queue: Name,
+        limit: u8,
+    },
+    Claim {
+        queue: Name,
+        ttl: Time,
+        grace: Time,
+        limit: u8,
+    },
+    GetClaim {
+        queue: Name,
+        claim: Known,
+    },
+    Renew {
+        queue: Name,
+        claim: Known,
+        ttl: Time,
+        grace: Time,
+    },
+    Release {
+        queue: Name,
+        claim: Known,
+    },
+    Advance {
+        by: Time,
+    },
+    /// The wall clock steps, forward or back.
+    Step {
+        by: Time,
+        back: bool,
+    },
+    Gc,
+    Housekeep,
+    Checkpoint,
+    Base,
+    Verify,
+    Reopen,
+    Kill,
+    PowerLoss {
+        seed: u64,
+    },
+}
+
+/// One of three names in one of two projects.
+#[derive(Debug, Clone, Copy)]
+pub struct Name(pub u8);
+
+impl Arbitrary<'_> for Name {
+    fn arbitrary(input: &mut arbitrary::Unstructured<'_>) -> arbitrary::Result<Self> {
+        Ok(Self(input.arbitrary::<u8>()? % 6))
+    }
+}
+
+/// An id seen before, counted back from the latest; one beyond the first is that of nothing.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub struct Known(pub u8);
+
+/// Lengths of time that meet and miss one another.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub enum Time {
+    Zero,
+    Millisecond,
+    Moment,
+    Second,
+    Minute,
+    Hour,
+    Exactly(u16),
+    /// Past the end of time.
+    Ages,
+}
+
+impl From<Time> for Duration {
+    fn from(time: Time) -> Self {
+        match time {
+            Time::Zero => Self::ZERO,
+            Time::Millisecond => Self::from_millis(1),
+            Time::Moment => Self::from_millis(500),
+            Time::Second => Self::from_secs(1),
+            Time::Minute => Self::from_secs(60),
+            Time::Hour => Self::from_secs(3600),
+            Time::Exactly(millis) => Self::from_millis(millis.into()),
+            Time::Ages => Self::from_secs(1 << 38),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub struct Letter {
+    pub ttl: Time,
+    pub delay: Option<Time>,
+    pub bytes: u16,
+}
+
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub enum Settings {
+    None,
+    /// Worn-out messages go to a queue of the same project.
+    DeadLetters {
+        after: u8,
+        to: u8,
+        ttl: Option<u8>,
+    },
+    Largest(u16),
+    Invalid,
+}

@@ -1,0 +1,71 @@
+//! What has to hold of any store that opens, whatever was done to it.
+
+use std::time::Duration;
+
+use zaqar_sled::{
+    ClaimOptions, ClientId, DataDriver, Engine, MessageListOptions, Metadata, NewMessage, Project, Purge,
+    QueueListOptions, QueueName, Sort,
+};
+
+use crate::image::{BODY, NAMES};
+
+/// Reads everything there is and compares it with itself; returns how many messages there are.
+pub fn read_all(engine: &Engine, is_ours: bool) -> u64 {
+    let verification = engine.verify().expect("a store that opened can be verified");
+    // Contents that were forged with every checksum may contradict themselves; they must not do more than that.
+    assert!(!is_ours || verification.is_sound(), "{:?}", verification.findings());
+    let mut total = 0;
+    for project in [Project::none(), Project::named("").expect("a valid name")] {
+        let queues = engine.queues().list(&project, &QueueListOptions::new().limit(0).detailed(true)).expect("a read");
+        for entry in queues.items {
+            assert!(!is_ours || NAMES.contains(&entry.name().as_str()), "a queue nobody made: {:?}", entry.name());
+            total += read_queue(engine, &project, entry.name(), is_ours);
+        }
+    }
+    total
+}
+
+fn read_queue(engine: &Engine, project: &Project, name: &QueueName, is_ours: bool) -> u64 {
+    let stats = engine.queues().stats(project, name).expect("a read");
+    let options = MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true);
+    let messages = engine.messages().list(project, name, &options).expect("a read").items;
+    assert_eq!(messages.len() as u64, stats.total());
+    assert!(messages.is_sorted_by_key(|message| message.id()));
+    let claimed = messages.iter().filter(|message| message.claim_id().is_some());
+    assert_eq!(claimed.count() as u64, stats.claimed());
+    for message in &messages {
+        assert!(!is_ours || message.body().starts_with(BODY), "a body nobody posted: {message:?}");
+        assert_eq!(&engine.messages().get(project, name, &message.id()).expect("it is listed"), message);
+        if let Some(claim) = message.claim_id() {
+            let claim = engine.claims().get(project, name, &claim).expect("it holds a message");
+            // A forged claim may hold messages it does not name.
+            assert!(!is_ours || claim.messages().iter().any(|held| held.id() == message.id()));
+        }
+    }
+    let oldest = engine.messages().first(project, name, Sort::Oldest);
+    assert_eq!(oldest.ok().map(|message| message.id()), messages.first().map(|message| message.id()));
+    stats.total()
+}
+
+/// Makes changes of every kind; leaves nothing behind.
+pub fn work(engine: &Engine) {
+    let (project, fresh) = (Project::none(), QueueName::new("fresh").expect("a valid name"));
+    assert!(engine.queues().create(&project, &fresh, &Metadata::new()).expect("no limit"));
+    let message = NewMessage::new(BODY).ttl(Duration::from_secs(60));
+    let ids = engine.messages().post(&project, &fresh, ClientId::random(), &[message.clone(), message]);
+    let ids = ids.expect("no limit");
+    let claim = engine.claims().create(&project, &fresh, &ClaimOptions::new().limit(1));
+    let claim = claim.expect("no limit").expect("two messages wait");
+    assert_eq!(claim.messages()[0].id(), ids[0]);
+    engine.messages().delete(&project, &fresh, &ids[0], Some(&claim.id())).expect("it is claimed");
+    assert_eq!(engine.messages().pop(&project, &fresh, 10).expect("no limit").len(), 1);
+    engine.queues().purge(&project, &fresh, Purge::All).expect("no limit");
+    engine.queues().delete(&project, &fresh).expect("no limit");
+    // What there was before can still be claimed, read and deleted.
+    for name in NAMES.map(|name| QueueName::new(name).expect("a valid name")) {
+        let claimed = engine.claims().create(&project, &name, &ClaimOptions::new().limit(1)).expect("no limit");
+        if let Some(claim) = claimed {
+            engine.claims().delete(&project, &name, &claim.id()).expect("no limit");
+        }
+    }
+}

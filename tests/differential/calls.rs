@@ -1,0 +1,351 @@
+//! What is called: the operations of a case, and how they are chosen.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::time::Duration;
+use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Project, Purge, QueueName, Sort};
+
+/// Calls in a case, on average: long enough for stale ids, several segments and claims that end.
+pub(crate) const CASE_OPS: u32 = 220;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    /// A power cut takes what was not synced, so it is played as a kill.
+    pub(crate) buffered: bool,
+    pub(crate) zaqar_limits: bool,
+    pub(crate) checksums: bool,
+    pub(crate) segment_bytes: u64,
+    /// Of the busiest queue, which is there from the start.
+    pub(crate) metadata: &'static str,
+    pub(crate) ops: Vec<Op>,
+}
+
+impl Case {
+    pub(crate) fn limits(&self) -> Limits {
+        if self.zaqar_limits { Limits::zaqar() } else { Limits::default() }
+    }
+
+    /// A call a line.
+    pub(crate) fn text(&self) -> String {
+        let head = format!("{:?}\n", Self { ops: Vec::new(), ..self.clone() });
+        self.ops.iter().enumerate().fold(head, |text, (number, op)| format!("{text}{number:4} {op:?}\n"))
+    }
+}
+
+/// A project and a name, by number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place(pub(crate) usize, pub(crate) usize);
+
+pub(crate) const BUSIEST: Place = Place(0, 0);
+
+/// A message or a claim.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pick {
+    /// One of those seen so far, counted from the newest back.
+    Seen(usize),
+    /// One of the live messages of the queue, or of the claims they are under.
+    Live(usize),
+    /// In the same queue as a seen one, but never given out.
+    Beyond(usize),
+    Unknown,
+    Malformed,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Post {
+    pub(crate) bytes: usize,
+    pub(crate) ttl: Option<u64>,
+    pub(crate) delay: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) ttl: u64,
+    pub(crate) grace: u64,
+    pub(crate) limit: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Listing {
+    pub(crate) marker: Option<Pick>,
+    pub(crate) limit: usize,
+    pub(crate) echo: bool,
+    pub(crate) client: Option<u8>,
+    pub(crate) claimed: bool,
+    pub(crate) delayed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct QueueListing {
+    pub(crate) marker: Option<usize>,
+    pub(crate) limit: usize,
+    pub(crate) detailed: bool,
+    pub(crate) contains: Option<&'static str>,
+    pub(crate) filter: Option<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Create(Place, &'static str),
+    SetMetadata(Place, &'static str),
+    Describe(Place),
+    DeleteQueue(Place),
+    ListQueues(usize, QueueListing),
+    Stats(Place),
+    Purge(Place, Purge),
+    Post(Place, u8, Vec<Post>),
+    List(Place, Listing),
+    First(Place, Sort),
+    Get(Place, Pick),
+    BulkGet(Place, Vec<Pick>),
+    Delete(Place, Pick, Option<Pick>),
+    /// By the claim the message is under, which is what workers do.
+    Finish(Place, Pick),
+    BulkDelete(Place, Vec<Pick>, Vec<Pick>),
+    Pop(Place, usize),
+    Claim(Place, Terms),
+    GetClaim(Place, Pick),
+    UpdateClaim(Place, Pick, Terms),
+    ReleaseClaim(Place, Pick),
+    Advance(u64),
+    /// The wall clock alone, in milliseconds.
+    Step(i64),
+    Gc,
+    Health,
+    Reopen,
+    Kill,
+    PowerLoss(u64),
+    Checkpoint,
+    Base,
+    Housekeep,
+}
+
+pub(crate) const PROJECTS: [Option<&str>; 2] = [None, Some("shop")];
+pub(crate) const NAMES: [&str; 4] = ["orders", "dead", "a", "a.b"];
+pub(crate) const METADATA: [&str; 9] = [
+    "{}",
+    r#"{"owner": "ann"}"#,
+    r#"{"_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
+    r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 7}"#,
+    r#"{"_max_claim_count": 0, "_dead_letter_queue": "a", "owner": "ann"}"#,
+    r#"{"_max_claim_count": 1, "_dead_letter_queue": "orders", "_dead_letter_queue_messages_ttl": 900}"#,
+    r#"{"_max_claim_count": 3}"#,
+    r#"{"_max_messages_post_size": 60}"#,
+    r#"{"_default_message_ttl": "soon"}"#,
+];
+/// More than is left until the year 9999.
+pub(crate) const TOO_LONG: u64 = 300_000_000_000_000;
+
+pub(crate) fn case() -> impl Strategy<Value = Case> {
+    let ops = prop::collection::vec(op(), 0..=2 * CASE_OPS as usize);
+    let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
+    (flags, select(vec![4 << 10, 16 << 10, 256 << 10]), select(METADATA[..5].to_vec()), ops).prop_map(
+        |((buffered, zaqar_limits, checksums), segment_bytes, metadata, ops)| Case {
+            buffered,
+            zaqar_limits,
+            checksums,
+            segment_bytes,
+            metadata,
+            ops,
+        },
+    )
+}
+
+pub(crate) fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        5 => queue_op(),
+        15 => message_op(),
+        9 => claim_op(),
+        4 => world_op(),
+    ]
+}
+
+pub(crate) fn queue_op() -> impl Strategy<Value = Op> {
+    let purge = select(vec![Purge::Messages, Purge::Subscriptions, Purge::All]);
+    prop_oneof![
+        14 => (place(), select(METADATA.to_vec())).prop_map(|(place, text)| Op::Create(place, text)),
+        4 => (place(), select(METADATA.to_vec())).prop_map(|(place, text)| Op::SetMetadata(place, text)),
+        3 => place().prop_map(Op::Describe),
+        1 => place().prop_map(Op::DeleteQueue),
+        3 => (0..PROJECTS.len(), queue_listing()).prop_map(|(project, listing)| Op::ListQueues(project, listing)),
+        6 => place().prop_map(Op::Stats),
+        1 => (place(), purge).prop_map(|(place, what)| Op::Purge(place, what)),
+    ]
+}
+
+pub(crate) fn message_op() -> impl Strategy<Value = Op> {
+    let posts = prop_oneof![12 => prop::collection::vec(post(), 0..9), 1 => prop::collection::vec(post(), 100..200)];
+    let client = 0_u8..3;
+    prop_oneof![
+        8 => (place(), client, posts).prop_map(|(place, client, posts)| Op::Post(place, client, posts)),
+        4 => (place(), listing()).prop_map(|(place, listing)| Op::List(place, listing)),
+        1 => (place(), select(vec![Sort::Oldest, Sort::Newest])).prop_map(|(place, sort)| Op::First(place, sort)),
+        2 => (place(), pick()).prop_map(|(place, id)| Op::Get(place, id)),
+        1 => (place(), picks()).prop_map(|(place, ids)| Op::BulkGet(place, ids)),
+        2 => (place(), pick(), prop::option::of(claim_pick())).prop_map(|(place, id, claim)| Op::Delete(place, id, claim)),
+        3 => (place(), pick()).prop_map(|(place, id)| Op::Finish(place, id)),
+        2 => (place(), picks(), prop_oneof![Just(Vec::new()), prop::collection::vec(claim_pick(), 0..6)])
+            .prop_map(|(place, ids, claims)| Op::BulkDelete(place, ids, claims)),
+        1 => (place(), 0_usize..5).prop_map(|(place, limit)| Op::Pop(place, limit)),
+    ]
+}
+
+pub(crate) fn claim_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => (place(), terms()).prop_map(|(place, terms)| Op::Claim(place, terms)),
+        2 => (place(), claim_pick()).prop_map(|(place, claim)| Op::GetClaim(place, claim)),
+        2 => (place(), claim_pick(), terms()).prop_map(|(place, claim, terms)| Op::UpdateClaim(place, claim, terms)),
+        3 => (place(), claim_pick()).prop_map(|(place, claim)| Op::ReleaseClaim(place, claim)),
+    ]
+}
+
+pub(crate) fn world_op() -> impl Strategy<Value = Op> {
+    let passing = prop_oneof![
+        12 => select(vec![1, 499, 999, 1_000, 1_001, 5_000, 7_000, 10_000]),
+        3 => select(vec![30_000, 60_000]),
+        1 => select(vec![600_000, 4_000_000]),
+    ];
+    let steps = select(vec![-100_000_000, -60_000, -5_000, -1, 1, 500, 5_000, 60_000, 100_000_000]);
+    prop_oneof![
+        14 => passing.prop_map(Op::Advance),
+        2 => steps.prop_map(Op::Step),
+        2 => Just(Op::Gc),
+        1 => Just(Op::Health),
+        2 => Just(Op::Reopen),
+        2 => Just(Op::Kill),
+        2 => any::<u64>().prop_map(Op::PowerLoss),
+        2 => Just(Op::Checkpoint),
+        2 => Just(Op::Base),
+        1 => Just(Op::Housekeep),
+    ]
+}
+
+pub(crate) fn place() -> impl Strategy<Value = Place> {
+    let project = prop_oneof![5 => Just(0_usize), 1 => Just(1)];
+    let name = prop_oneof![6 => Just(0_usize), 2 => Just(1), 1 => Just(2), 1 => Just(3)];
+    (project, name).prop_map(|(project, name)| Place(project, name))
+}
+
+pub(crate) fn pick() -> impl Strategy<Value = Pick> {
+    prop_oneof![
+        12 => (0_usize..8).prop_map(Pick::Live),
+        4 => (0_usize..6).prop_map(Pick::Seen),
+        6 => (0_usize..400).prop_map(Pick::Seen),
+        1 => (0_usize..50).prop_map(Pick::Beyond),
+        1 => Just(Pick::Unknown),
+        1 => Just(Pick::Malformed),
+    ]
+}
+
+/// Claims end soon: mostly one of the last.
+pub(crate) fn claim_pick() -> impl Strategy<Value = Pick> {
+    prop_oneof![6 => (0_usize..8).prop_map(Pick::Live), 5 => (0_usize..3).prop_map(Pick::Seen), 1 => pick()]
+}
+
+pub(crate) fn picks() -> impl Strategy<Value = Vec<Pick>> {
+    prop::collection::vec(pick(), 0..8)
+}
+
+pub(crate) fn post() -> impl Strategy<Value = Post> {
+    let bytes = prop_oneof![20 => 0_usize..40, 2 => 500_usize..3_000, 1 => 10_000_usize..40_000];
+    let ttl = prop_oneof![
+        30 => select(vec![1_000, 5_000, 5_500, 30_000, 60_000]).prop_map(Some),
+        40 => select(vec![100_000, 600_000, 3_600_000, 50_000_000]).prop_map(Some),
+        4 => select(vec![0, 1, 999]).prop_map(Some),
+        1 => prop_oneof![8 => Just(Some(70_000)), 1 => Just(None), 1 => Just(Some(TOO_LONG))],
+    ];
+    let delay = prop_oneof![
+        24 => Just(None),
+        8 => select(vec![0, 1, 999, 5_000, 5_500, 30_000, 70_000]).prop_map(Some),
+        1 => select(vec![200_000_000, 50_000_000]).prop_map(Some),
+    ];
+    (bytes, ttl, delay).prop_map(|(bytes, ttl, delay)| Post { bytes, ttl, delay })
+}
+
+pub(crate) fn terms() -> impl Strategy<Value = Terms> {
+    let ttl = prop_oneof![
+        20 => select(vec![1_000, 1_500, 7_000, 30_000, 60_000, 100_000, 3_600_000]),
+        2 => select(vec![0, 1]),
+        1 => Just(TOO_LONG),
+    ];
+    let grace = prop_oneof![20 => select(vec![0, 1, 500, 1_000, 60_000]), 1 => Just(TOO_LONG)];
+    let limit = prop_oneof![32 => 1_usize..6, 2 => Just(150), 1 => Just(0)];
+    (ttl, grace, limit).prop_map(|(ttl, grace, limit)| Terms { ttl, grace, limit })
+}
+
+pub(crate) fn listing() -> impl Strategy<Value = Listing> {
+    let marker = prop::option::weighted(0.4, pick());
+    let limit = prop_oneof![Just(0_usize), 1_usize..5, Just(50)];
+    (marker, limit, any::<bool>(), prop::option::of(0_u8..3), any::<bool>(), any::<bool>()).prop_map(
+        |(marker, limit, echo, client, claimed, delayed)| Listing { marker, limit, echo, client, claimed, delayed },
+    )
+}
+
+pub(crate) fn queue_listing() -> impl Strategy<Value = QueueListing> {
+    let contains = prop::option::weighted(0.2, select(vec!["a", ".", "e"]));
+    let filter = prop::option::weighted(0.2, Just(r#"{"owner": "ann"}"#));
+    (prop::option::of(0..NAMES.len()), 0_usize..4, any::<bool>(), contains, filter).prop_map(
+        |(marker, limit, detailed, contains, filter)| QueueListing { marker, limit, detailed, contains, filter },
+    )
+}
+
+impl Op {
+    pub(crate) fn place(&self) -> Option<Place> {
+        match self {
+            Op::Create(place, _)
+            | Op::SetMetadata(place, _)
+            | Op::Describe(place)
+            | Op::DeleteQueue(place)
+            | Op::Stats(place)
+            | Op::Purge(place, _)
+            | Op::Post(place, ..)
+            | Op::List(place, _)
+            | Op::First(place, _)
+            | Op::Get(place, _)
+            | Op::BulkGet(place, _)
+            | Op::Delete(place, ..)
+            | Op::Finish(place, _)
+            | Op::BulkDelete(place, ..)
+            | Op::Pop(place, _)
+            | Op::Claim(place, _)
+            | Op::GetClaim(place, _)
+            | Op::UpdateClaim(place, ..)
+            | Op::ReleaseClaim(place, _) => Some(*place),
+            _ => None,
+        }
+    }
+}
+
+impl Place {
+    pub(crate) fn project(self) -> Project {
+        project_of(self.0)
+    }
+
+    pub(crate) fn name(self) -> QueueName {
+        QueueName::new(NAMES[self.1]).unwrap()
+    }
+}
+
+impl Terms {
+    pub(crate) fn options(self) -> ClaimOptions {
+        let (ttl, grace) = (Duration::from_millis(self.ttl), Duration::from_millis(self.grace));
+        ClaimOptions::new().ttl(ttl).grace(grace).limit(self.limit)
+    }
+}
+
+/// What the call is about, if it is about anything.
+pub(crate) fn first(picks: &[Pick]) -> Pick {
+    picks.first().copied().unwrap_or(Pick::Unknown)
+}
+
+pub(crate) fn project_of(project: usize) -> Project {
+    PROJECTS[project].map_or_else(Project::none, |name| Project::named(name).unwrap())
+}
+
+pub(crate) fn client_of(client: u8) -> ClientId {
+    ClientId::from_bytes([client + 1; 16])
+}
+
+pub(crate) fn json(text: &str) -> Metadata {
+    Metadata::from_json(text).unwrap()
+}

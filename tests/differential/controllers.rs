@@ -1,0 +1,255 @@
+//! The calls of the three controllers, made to both.
+
+use std::time::Duration;
+
+use zaqar_sled::{
+    ClaimId, ClaimRecord, DataDriver, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, NewMessage,
+    Project, QueueListOptions, QueueName, QueueStats,
+};
+
+use crate::calls::{Listing, NAMES, Op, Pick, Place, Post, QueueListing, client_of, first, json, project_of};
+use crate::pair::{Check, Pair, equal, same};
+
+impl Pair<'_> {
+    pub(crate) fn call_queues(&mut self, op: &Op) -> Check {
+        match op {
+            Op::Create(place, text) => {
+                let (project, name, metadata) = (place.project(), place.name(), json(text));
+                self.both(|driver| driver.queues().create(&project, &name, &metadata), same)
+            }
+            Op::SetMetadata(place, text) => {
+                let (project, name, metadata) = (place.project(), place.name(), json(text));
+                self.both(|driver| driver.queues().set_metadata(&project, &name, &metadata), same)
+            }
+            Op::Describe(place) => {
+                let (project, name) = (place.project(), place.name());
+                self.both(|driver| driver.queues().exists(&project, &name), same)?;
+                self.both(|driver| driver.queues().get(&project, &name), same)?;
+                self.both(|driver| driver.queues().get_metadata(&project, &name), same)
+            }
+            Op::DeleteQueue(place) => {
+                let (project, name) = (place.project(), place.name());
+                self.both(|driver| driver.queues().delete(&project, &name), same)
+            }
+            Op::ListQueues(project, listing) => self.list_queues(&project_of(*project), listing),
+            Op::Stats(place) => self.stats(*place),
+            Op::Purge(place, what) => {
+                let (project, name) = (place.project(), place.name());
+                self.both(|driver| driver.queues().purge(&project, &name, *what), same)
+            }
+            _ => unreachable!("another controller's"),
+        }
+    }
+
+    pub(crate) fn list_queues(&mut self, project: &Project, listing: &QueueListing) -> Check {
+        let marker = listing.marker.map(|name| QueueName::new(NAMES[name]).unwrap().into());
+        let mut options = QueueListOptions::new().marker(marker).limit(listing.limit).detailed(listing.detailed);
+        if let Some(text) = listing.contains {
+            options = options.name_contains(text);
+        }
+        if let Some(filter) = listing.filter {
+            options = options.metadata_filter(json(filter));
+        }
+        self.both(|driver| driver.queues().list(project, &options), same)?;
+        self.both(|driver| driver.queues().count(project), same)
+    }
+
+    pub(crate) fn stats(&mut self, place: Place) -> Check {
+        self.place = place;
+        let (project, name) = (place.project(), place.name());
+        self.both(
+            |driver| driver.queues().stats(&project, &name),
+            |pair, engine: &QueueStats, model: &QueueStats| {
+                for (engine, model) in [(engine.oldest(), model.oldest()), (engine.newest(), model.newest())] {
+                    if let (Some(engine), Some(model)) = (engine, model) {
+                        pair.messages.meet(pair.place, engine.id(), model.id())?;
+                    }
+                }
+                let told = |stats: &QueueStats| {
+                    let stat = |stat: Option<&MessageStat>| stat.map(|stat| (stat.age(), stat.created()));
+                    let counts = (stats.claimed(), stats.free(), stats.total());
+                    (counts, stat(stats.oldest()), stat(stats.newest()))
+                };
+                equal(told(engine), told(model))
+            },
+        )
+    }
+
+    pub(crate) fn call_messages(&mut self, op: &Op) -> Check {
+        match op {
+            Op::Post(place, client, posts) => self.post(*place, *client, posts),
+            Op::List(place, listing) => self.list(*place, listing),
+            Op::First(place, sort) => {
+                let (project, name) = (place.project(), place.name());
+                self.both(|driver| driver.messages().first(&project, &name, *sort), Self::one)
+            }
+            Op::Get(place, id) => {
+                let place = self.messages.home(*place, *id);
+                let (project, name, id) = (place.project(), place.name(), self.message(*id));
+                self.each(
+                    |engine| engine.messages().get(&project, &name, &id.0),
+                    |model| model.messages().get(&project, &name, &id.1),
+                    Self::one,
+                )
+            }
+            Op::BulkGet(place, ids) => {
+                let place = self.messages.home(*place, first(ids));
+                let (project, name, ids) = (place.project(), place.name(), self.messages(ids));
+                self.each(
+                    |engine| engine.messages().bulk_get(&project, &name, &ids.0),
+                    |model| model.messages().bulk_get(&project, &name, &ids.1),
+                    |pair, engine, model| pair.many(engine, model),
+                )
+            }
+            Op::Delete(place, id, claim) => {
+                let place = self.messages.home(*place, *id);
+                let (id, claim) = (self.message(*id), claim.map(|claim| self.claim(claim)));
+                self.delete(place, id, claim)
+            }
+            Op::Finish(place, id) => {
+                let place = self.messages.home(*place, *id);
+                let id = self.message(*id);
+                let held = self.engine.messages().get(&place.project(), &place.name(), &id.0);
+                let held = held.ok().and_then(|message| message.claim_id());
+                let claim = held.map(|claim| (claim, self.claims.of_engine[&claim]));
+                self.named.extend(claim.map(|(engine, model)| (engine.to_string(), model.to_string())));
+                self.delete(place, id, claim)
+            }
+            Op::BulkDelete(place, ids, claims) => {
+                let place = self.messages.home(*place, first(ids));
+                let (project, name, ids) = (place.project(), place.name(), self.messages(ids));
+                let claims: (Vec<_>, Vec<_>) = claims.iter().map(|claim| self.claim(*claim)).unzip();
+                self.each(
+                    |engine| engine.messages().bulk_delete(&project, &name, &ids.0, &claims.0),
+                    |model| model.messages().bulk_delete(&project, &name, &ids.1, &claims.1),
+                    same,
+                )
+            }
+            Op::Pop(place, limit) => {
+                let (project, name) = (place.project(), place.name());
+                self.both(
+                    |driver| driver.messages().pop(&project, &name, *limit),
+                    |pair, engine, model| pair.many(engine, model),
+                )
+            }
+            _ => unreachable!("another controller's"),
+        }
+    }
+
+    pub(crate) fn post(&mut self, place: Place, client: u8, posts: &[Post]) -> Check {
+        let (project, name) = (place.project(), place.name());
+        let messages: Vec<_> = posts.iter().map(|post| self.new_message(post)).collect();
+        self.both(
+            |driver| driver.messages().post(&project, &name, client_of(client), &messages),
+            |pair, engine: &Vec<MessageId>, model: &Vec<MessageId>| {
+                equal(engine.len(), model.len())?;
+                if !engine.is_sorted() {
+                    return Err(format!("ids out of order: {engine:?}"));
+                }
+                engine.iter().zip(model).try_for_each(|(engine, model)| pair.messages.meet(pair.place, *engine, *model))
+            },
+        )
+    }
+
+    pub(crate) fn new_message(&mut self, post: &Post) -> NewMessage {
+        self.posted += 1;
+        let mut body = self.posted.to_string().into_bytes();
+        body.resize(post.bytes, b'.');
+        let mut message = NewMessage::new(body);
+        message.ttl = post.ttl.map(Duration::from_millis);
+        message.delay = post.delay.map(Duration::from_millis);
+        message
+    }
+
+    pub(crate) fn list(&mut self, place: Place, listing: &Listing) -> Check {
+        self.place = place;
+        let (project, name) = (place.project(), place.name());
+        let marker = listing.marker.map(|pick| match pick {
+            Pick::Malformed => (MessageMarker::lossy("?"), MessageMarker::lossy("?")),
+            pick => {
+                let (engine, model) = self.message(pick);
+                (engine.into(), model.into())
+            }
+        });
+        let options = |marker| {
+            let options = MessageListOptions::new().marker(marker).limit(listing.limit).echo(listing.echo);
+            let options = options.include_claimed(listing.claimed).include_delayed(listing.delayed);
+            listing.client.map_or(options.clone(), |client| options.client(client_of(client)))
+        };
+        let (engines, models) = (options(marker.map(|marker| marker.0)), options(marker.map(|marker| marker.1)));
+        self.each(
+            |engine| engine.messages().list(&project, &name, &engines),
+            |model| model.messages().list(&project, &name, &models),
+            |pair, engine, model| {
+                let is_last = |items: &[Message], next| equal(items.last().map(Message::marker), next);
+                is_last(&engine.items, engine.next)?;
+                is_last(&model.items, model.next)?;
+                pair.many(&engine.items, &model.items)
+            },
+        )
+    }
+
+    pub(crate) fn delete(
+        &mut self,
+        place: Place,
+        id: (MessageId, MessageId),
+        claim: Option<(ClaimId, ClaimId)>,
+    ) -> Check {
+        let (project, name) = (place.project(), place.name());
+        let (engines, models) = (claim.map(|claim| claim.0), claim.map(|claim| claim.1));
+        self.each(
+            |engine| engine.messages().delete(&project, &name, &id.0, engines.as_ref()),
+            |model| model.messages().delete(&project, &name, &id.1, models.as_ref()),
+            same,
+        )
+    }
+
+    pub(crate) fn call_claims(&mut self, op: &Op) -> Check {
+        match op {
+            Op::Claim(place, terms) => {
+                let (project, name, options) = (place.project(), place.name(), terms.options());
+                self.both(
+                    |driver| driver.claims().create(&project, &name, &options),
+                    |pair, engine: &Option<ClaimRecord>, model: &Option<ClaimRecord>| match (engine, model) {
+                        (Some(engine), Some(model)) => pair.record(engine, model),
+                        (engine, model) => equal(engine, model),
+                    },
+                )
+            }
+            Op::GetClaim(place, claim) => {
+                let place = self.claims.home(*place, *claim);
+                let claim = self.claim(*claim);
+                self.get_claim(place, claim)
+            }
+            Op::UpdateClaim(place, claim, terms) => {
+                let place = self.claims.home(*place, *claim);
+                let (project, name, options) = (place.project(), place.name(), terms.options());
+                let claim = self.claim(*claim);
+                self.each(
+                    |engine| engine.claims().update(&project, &name, &claim.0, &options),
+                    |model| model.claims().update(&project, &name, &claim.1, &options),
+                    same,
+                )
+            }
+            Op::ReleaseClaim(place, claim) => {
+                let place = self.claims.home(*place, *claim);
+                let (project, name, claim) = (place.project(), place.name(), self.claim(*claim));
+                self.each(
+                    |engine| engine.claims().delete(&project, &name, &claim.0),
+                    |model| model.claims().delete(&project, &name, &claim.1),
+                    same,
+                )
+            }
+            _ => unreachable!("another controller's"),
+        }
+    }
+
+    pub(crate) fn get_claim(&mut self, place: Place, claim: (ClaimId, ClaimId)) -> Check {
+        let (project, name) = (place.project(), place.name());
+        self.each(
+            |engine| engine.claims().get(&project, &name, &claim.0),
+            |model| model.claims().get(&project, &name, &claim.1),
+            Self::record,
+        )
+    }
+}

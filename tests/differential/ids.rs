@@ -1,0 +1,105 @@
+//! The ids of the two, beside one another, and how one is picked.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use zaqar_sled::{ClaimId, DataDriver, Message, MessageId, MessageListOptions};
+
+use crate::calls::{BUSIEST, Pick, Place};
+use crate::pair::{Check, Pair};
+
+/// The engine's and the model's id of the same thing, in the order of appearance.
+pub(crate) struct Pairs<T> {
+    pub(crate) seen: Vec<(T, T)>,
+    /// Where each was first seen.
+    pub(crate) homes: Vec<Place>,
+    pub(crate) of_engine: HashMap<T, T>,
+    pub(crate) of_model: HashMap<T, T>,
+}
+
+impl<T: Copy + Eq + Hash + Debug> Pairs<T> {
+    pub(crate) fn new() -> Self {
+        Self { seen: Vec::new(), homes: Vec::new(), of_engine: HashMap::new(), of_model: HashMap::new() }
+    }
+
+    /// Notes that the two appeared beside one another; an error if either has appeared beside another.
+    pub(crate) fn meet(&mut self, place: Place, engine: T, model: T) -> Check {
+        match (self.of_engine.get(&engine), self.of_model.get(&model)) {
+            (None, None) => {
+                self.seen.push((engine, model));
+                self.homes.push(place);
+                self.of_engine.insert(engine, model);
+                self.of_model.insert(model, engine);
+                Ok(())
+            }
+            (Some(known), Some(_)) if *known == model => Ok(()),
+            known => Err(format!("engine {engine:?} beside model {model:?}, which were {known:?}")),
+        }
+    }
+
+    /// `None` for what has not been shown by the engine yet, as a dead letter nobody has looked at.
+    pub(crate) fn pair_of(&self, model: T) -> Option<(T, T)> {
+        self.of_model.get(&model).map(|engine| (*engine, model))
+    }
+
+    /// From the newest back, over and over.
+    pub(crate) fn pick(&self, back: usize) -> Option<(T, T)> {
+        let len = self.seen.len();
+        (len > 0).then(|| self.seen[len - 1 - back % len])
+    }
+
+    /// In the busiest queue's stead, where the picked one was seen first: most calls name things where they are.
+    pub(crate) fn home(&self, place: Place, pick: Pick) -> Place {
+        match (place, pick) {
+            (BUSIEST, Pick::Seen(back)) if !self.homes.is_empty() => {
+                self.homes[self.homes.len() - 1 - back % self.homes.len()]
+            }
+            _ => place,
+        }
+    }
+}
+
+impl Pair<'_> {
+    /// One of the live messages at the place the present call names.
+    pub(crate) fn live(&self, number: usize) -> Option<Message> {
+        let options = MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true);
+        let listed = self.model.messages().list(&self.place.project(), &self.place.name(), &options);
+        let mut messages = listed.ok()?.items;
+        (!messages.is_empty()).then(|| messages.swap_remove(number % messages.len()))
+    }
+
+    pub(crate) fn message(&mut self, pick: Pick) -> (MessageId, MessageId) {
+        let unknown: MessageId = "fffffffffffffff0fffffffffffffff0".parse().unwrap();
+        let beyond = |id: MessageId| format!("{}fffffffffffffff0", &id.to_string()[..16]).parse().unwrap();
+        let pair = match pick {
+            Pick::Seen(back) => self.messages.pick(back),
+            Pick::Live(number) => self.live(number).and_then(|message| self.messages.pair_of(message.id())),
+            Pick::Beyond(back) => self.messages.pick(back).map(|(engine, model)| (beyond(engine), beyond(model))),
+            Pick::Unknown => None,
+            Pick::Malformed => Some((MessageId::lossy("?"), MessageId::lossy("?"))),
+        };
+        let (engine, model) = pair.unwrap_or((unknown, unknown));
+        self.named.push((engine.to_string(), model.to_string()));
+        (engine, model)
+    }
+
+    pub(crate) fn messages(&mut self, picks: &[Pick]) -> (Vec<MessageId>, Vec<MessageId>) {
+        picks.iter().map(|pick| self.message(*pick)).unzip()
+    }
+
+    pub(crate) fn claim(&mut self, pick: Pick) -> (ClaimId, ClaimId) {
+        let unknown: ClaimId = "ffffffff-ffff-4fff-8fff-ffffffffffff".parse().unwrap();
+        let pair = match pick {
+            Pick::Seen(back) | Pick::Beyond(back) => self.claims.pick(back),
+            Pick::Live(number) => {
+                self.live(number).and_then(|message| message.claim_id()).and_then(|claim| self.claims.pair_of(claim))
+            }
+            Pick::Unknown => None,
+            Pick::Malformed => Some((ClaimId::lossy("?"), ClaimId::lossy("?"))),
+        };
+        let (engine, model) = pair.unwrap_or((unknown, unknown));
+        self.named.push((engine.to_string(), model.to_string()));
+        (engine, model)
+    }
+}

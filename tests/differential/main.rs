@@ -1,0 +1,70 @@
+//! The engine against the reference model: the same random calls to both have to give the same answers.
+//!
+//! A case is a sequence of calls to a few queues in two projects, with ids, claims and markers picked among all seen
+//! so far, live, stale or of another queue; between them time passes, the wall clock steps, and the engine is closed,
+//! killed or cut off from power and opened again, makes checkpoints and bases, and collects garbage. After each case
+//! everything is compared once more, before and after another opening, and the engine verifies itself.
+//!
+//! Ids differ between the two, so each of the engine's is paired with the model's it first appeared beside.
+//!
+//! - `ZAQAR_OPS=10000000 cargo test --release --test differential` runs a campaign of that many calls;
+//! - `ZAQAR_SEED=...`, which a failure prints, runs the same cases again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the way to say what is wrong"
+)]
+mod calls;
+mod controllers;
+mod ids;
+mod pair;
+mod world;
+
+use std::cell::Cell;
+use std::env;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use proptest::test_runner::{Config as RunnerConfig, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use calls::{CASE_OPS, case};
+use pair::play;
+
+#[test]
+fn the_engine_answers_as_the_model_does() {
+    let total: u32 = variable("ZAQAR_OPS").unwrap_or(120_000);
+    let seed = variable("ZAQAR_SEED").unwrap_or_else(arbitrary_seed);
+    let cases = total.div_ceil(CASE_OPS);
+    let config = RunnerConfig { cases, max_shrink_iters: 8_000, failure_persistence: None, ..RunnerConfig::default() };
+    let mut runner = TestRunner::new_with_rng(config, rng(seed));
+    let (started, done) = (Instant::now(), Cell::new(0_usize));
+    let result = runner.run(&case(), |case| {
+        done.set(done.get() + case.ops.len());
+        play(&case).map_err(TestCaseError::fail)
+    });
+    match result {
+        Ok(()) => println!("{} calls in {:?}, seed {seed}", done.get(), started.elapsed()),
+        Err(TestError::Fail(reason, case)) => panic!(
+            "{reason}\n{}to run the same cases again: ZAQAR_SEED={seed} ZAQAR_OPS={total} cargo test --test differential",
+            case.text()
+        ),
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+    }
+}
+
+fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let text = env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+}
+
+fn arbitrary_seed() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() & u128::from(u64::MAX)).unwrap()
+}
+
+fn rng(seed: u64) -> TestRng {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}

@@ -1,0 +1,211 @@
+//! The two that are compared, and when they are the same.
+
+use std::fmt::Debug;
+use std::slice;
+use std::sync::Arc;
+
+use zaqar_sled::{
+    ClaimId, ClaimRecord, Clock, Config, DataDriver, Durability, Engine, Error, ManualClock, Message, MessageId,
+    ReferenceModel, SimulatedDisk, Timestamp,
+};
+
+use crate::calls::{BUSIEST, Case, Listing, NAMES, Op, PROJECTS, Place, QueueListing, project_of};
+use crate::ids::Pairs;
+
+pub(crate) type Check = Result<(), String>;
+
+/// Plays a case on both and says where they first differ.
+pub(crate) fn play(case: &Case) -> Check {
+    let mut pair = Pair::new(case);
+    pair.call(&Op::Create(BUSIEST, case.metadata))?;
+    for (number, op) in case.ops.iter().enumerate() {
+        pair.named.clear();
+        pair.call(op).map_err(|difference| format!("call {number}, {op:?}: {difference}"))?;
+    }
+    pair.compare_all().map_err(|difference| format!("at the end: {difference}"))?;
+    pair.verify()?;
+    pair.reopen().and_then(|()| pair.compare_all()).map_err(|difference| format!("opened again: {difference}"))?;
+    pair.verify()
+}
+
+pub(crate) struct Pair<'c> {
+    pub(crate) case: &'c Case,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) disk: SimulatedDisk,
+    pub(crate) engine: Engine,
+    pub(crate) model: ReferenceModel,
+    pub(crate) messages: Pairs<MessageId>,
+    pub(crate) claims: Pairs<ClaimId>,
+    /// Texts of ids the present call names: an error may repeat them.
+    pub(crate) named: Vec<(String, String)>,
+    pub(crate) posted: u64,
+    /// Of the present call.
+    pub(crate) place: Place,
+    /// How far the wall clock was ever ahead of the monotonic one, in milliseconds.
+    pub(crate) ahead: i128,
+}
+
+impl<'c> Pair<'c> {
+    pub(crate) fn new(case: &'c Case) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_767_225_600_123)));
+        let disk = SimulatedDisk::new();
+        let engine = open(case, &clock, &disk);
+        let model = ReferenceModel::new(clock.clone()).checksums(case.checksums).limits(case.limits());
+        let wall = i128::from(clock.wall().as_millis());
+        Self {
+            case,
+            clock,
+            disk,
+            engine,
+            model,
+            messages: Pairs::new(),
+            claims: Pairs::new(),
+            named: Vec::new(),
+            posted: 0,
+            place: BUSIEST,
+            ahead: wall,
+        }
+    }
+
+    pub(crate) fn call(&mut self, op: &Op) -> Check {
+        self.place = op.place().unwrap_or(BUSIEST);
+        match op {
+            Op::Create(..)
+            | Op::SetMetadata(..)
+            | Op::Describe(..)
+            | Op::DeleteQueue(..)
+            | Op::ListQueues(..)
+            | Op::Stats(..)
+            | Op::Purge(..) => self.call_queues(op),
+            Op::Claim(..) | Op::GetClaim(..) | Op::UpdateClaim(..) | Op::ReleaseClaim(..) => self.call_claims(op),
+            Op::Advance(..)
+            | Op::Step(..)
+            | Op::Gc
+            | Op::Health
+            | Op::Reopen
+            | Op::Kill
+            | Op::PowerLoss(..)
+            | Op::Checkpoint
+            | Op::Base
+            | Op::Housekeep => self.change_world(op),
+            _ => self.call_messages(op),
+        }
+    }
+
+    /// Everything there is to be seen.
+    pub(crate) fn compare_all(&mut self) -> Check {
+        let limit = if self.case.zaqar_limits { 20 } else { 0 };
+        let whole = Listing { marker: None, limit, echo: true, client: None, claimed: true, delayed: true };
+        let plain = Listing { claimed: false, delayed: false, ..whole.clone() };
+        for project in 0..PROJECTS.len() {
+            let queues = QueueListing { marker: None, limit, detailed: true, contains: None, filter: None };
+            self.list_queues(&project_of(project), &queues)?;
+            for name in 0..NAMES.len() {
+                let place = Place(project, name);
+                self.stats(place)?;
+                self.list(place, &whole)?;
+                self.list(place, &plain)?;
+            }
+        }
+        for (claim, place) in self.claims.seen.clone().into_iter().zip(self.claims.homes.clone()) {
+            self.named = vec![(claim.0.to_string(), claim.1.to_string())];
+            self.get_claim(place, claim)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn verify(&self) -> Check {
+        let verification = self.engine.verify().map_err(|error| error.to_string())?;
+        if verification.is_sound() { Ok(()) } else { Err(format!("verify: {:?}", verification.findings())) }
+    }
+
+    pub(crate) fn both<T: Debug>(
+        &mut self,
+        call: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
+        then: impl FnOnce(&mut Self, &T, &T) -> Check,
+    ) -> Check {
+        self.each(&call, &call, then)
+    }
+
+    pub(crate) fn each<T: Debug>(
+        &mut self,
+        engine: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
+        model: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
+        then: impl FnOnce(&mut Self, &T, &T) -> Check,
+    ) -> Check {
+        match (engine(&self.engine), model(&self.model)) {
+            (Ok(engine), Ok(model)) => then(self, &engine, &model)
+                .map_err(|difference| format!("{difference}\nengine: {engine:?}\nmodel: {model:?}")),
+            (Err(engine), Err(model)) => self.errors(&engine, &model),
+            (engine, model) => Err(format!("engine: {engine:?}\nmodel: {model:?}")),
+        }
+    }
+
+    /// Errors are the same if their texts are, once the engine's ids are put as the model's, and their predicates.
+    pub(crate) fn errors(&self, engine: &Error, model: &Error) -> Check {
+        let mut text = engine.to_string();
+        for (engine, model) in &self.named {
+            text = text.replace(engine, model);
+        }
+        equal((text, predicates(engine)), (model.to_string(), predicates(model)))
+    }
+
+    pub(crate) fn one(&mut self, engine: &Message, model: &Message) -> Check {
+        self.many(slice::from_ref(engine), slice::from_ref(model))
+    }
+
+    pub(crate) fn many(&mut self, engine: &[Message], model: &[Message]) -> Check {
+        equal(engine.len(), model.len())?;
+        for (engine, model) in engine.iter().zip(model) {
+            self.messages.meet(self.place, engine.id(), model.id())?;
+            let holder = engine.claim_id().map(|claim| self.claims.of_engine.get(&claim));
+            equal(holder, model.claim_id().as_ref().map(Some))?;
+            equal(told(engine), told(model))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn record(&mut self, engine: &ClaimRecord, model: &ClaimRecord) -> Check {
+        self.claims.meet(self.place, engine.id(), model.id())?;
+        equal((engine.ttl(), engine.age()), (model.ttl(), model.age()))?;
+        self.many(engine.messages(), model.messages())
+    }
+}
+
+pub(crate) fn open(case: &Case, clock: &Arc<ManualClock>, disk: &SimulatedDisk) -> Engine {
+    let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
+    let config = config.durability(if case.buffered { Durability::Buffered } else { Durability::Sync });
+    let config = config.limits(case.limits()).checksums(case.checksums).segment_size(case.segment_bytes);
+    config.open("/store").expect("the store opens")
+}
+
+/// What a message shows beside its ids.
+pub(crate) fn told(message: &Message) -> impl PartialEq + Debug + '_ {
+    let times = (message.age(), message.ttl(), message.created());
+    (message.body(), times, message.claim_count(), message.checksum())
+}
+
+pub(crate) fn predicates(error: &Error) -> [bool; 11] {
+    [
+        error.is_not_found(),
+        error.is_conflict(),
+        error.is_not_permitted(),
+        error.is_invalid(),
+        error.is_too_large(),
+        error.is_full(),
+        error.is_busy(),
+        error.is_closed(),
+        error.is_poisoned(),
+        error.is_corrupt(),
+        error.is_outcome_unknown(),
+    ]
+}
+
+pub(crate) fn same<T: PartialEq + Debug>(_: &mut Pair<'_>, engine: &T, model: &T) -> Check {
+    equal(engine, model)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "as the calls give them")]
+pub(crate) fn equal<T: PartialEq + Debug>(engine: T, model: T) -> Check {
+    if engine == model { Ok(()) } else { Err(format!("engine {engine:?}, model {model:?}")) }
+}

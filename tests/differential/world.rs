@@ -1,0 +1,93 @@
+//! What happens between calls: time, housekeeping, and the ends of processes.
+
+use std::time::Duration;
+
+use zaqar_sled::disk::Keep;
+use zaqar_sled::{
+    Clock, DataDriver, GcReport, Metadata, OperationStatus, Project, QueueName, SimulatedDisk, Timestamp,
+};
+
+use crate::calls::Op;
+use crate::pair::{Check, Pair, equal, open};
+
+impl Pair<'_> {
+    pub(crate) fn change_world(&mut self, op: &Op) -> Check {
+        match op {
+            Op::Advance(millis) => self.clock.advance(Duration::from_millis(*millis)),
+            Op::Step(by) => {
+                self.pin_time()?;
+                let wall = self.clock.wall().as_millis().saturating_add_signed(*by);
+                self.clock.set_wall(Timestamp::from_millis(wall));
+                self.ahead = self.ahead.max(i128::from(wall) - self.monotonic());
+            }
+            Op::Gc => return self.gc(),
+            Op::Health => {
+                return self.both(
+                    |driver| driver.health(),
+                    |_, engine, model| {
+                        let fine = engine.operations().iter().all(OperationStatus::succeeded);
+                        equal((fine, engine.volume()), (true, model.volume()))
+                    },
+                );
+            }
+            Op::Reopen => return self.reopen(),
+            Op::Kill => return self.restart(SimulatedDisk::kill),
+            Op::PowerLoss(_) if self.case.buffered => return self.restart(SimulatedDisk::kill),
+            Op::PowerLoss(seed) => return self.restart(|disk| disk.power_loss(Keep::Random(*seed))),
+            Op::Checkpoint => return self.engine.checkpoint().map_err(|error| error.to_string()),
+            Op::Base => return self.engine.base().map_err(|error| error.to_string()),
+            Op::Housekeep => return self.engine.step().map_err(|error| error.to_string()),
+            _ => unreachable!("a controller's"),
+        }
+        Ok(())
+    }
+
+    /// Counts differ, since the engine also frees on the way; but nothing is left for a second time.
+    pub(crate) fn gc(&mut self) -> Check {
+        self.both(|driver| driver.gc(), |_, _, _| Ok(()))?;
+        self.both(
+            |driver| driver.gc(),
+            |_, engine, model| {
+                let nothing = GcReport::default();
+                equal((*engine, *model), (nothing, nothing))
+            },
+        )
+    }
+
+    fn restart(&mut self, end: impl FnOnce(&SimulatedDisk) -> SimulatedDisk) -> Check {
+        self.pin_time_if_behind()?;
+        self.disk = end(&self.disk);
+        self.engine = open(self.case, &self.clock, &self.disk);
+        Ok(())
+    }
+
+    pub(crate) fn reopen(&mut self) -> Check {
+        self.engine.close().map_err(|error| error.to_string())?;
+        self.engine = open(self.case, &self.clock, &self.disk);
+        Ok(())
+    }
+
+    pub(crate) fn monotonic(&self) -> i128 {
+        i128::try_from(self.clock.monotonic().as_millis()).unwrap()
+    }
+
+    pub(crate) fn is_behind(&self) -> bool {
+        i128::from(self.clock.wall().as_millis()) < self.monotonic() + self.ahead
+    }
+
+    pub(crate) fn pin_time_if_behind(&self) -> Check {
+        if self.is_behind() { self.pin_time() } else { Ok(()) }
+    }
+
+    /// Has both look at the clock, and the engine write down what it says: the model looks in every call and is never
+    /// killed; the engine looks when it has to, and once killed knows how far time had come from the wall clock or from
+    /// its last change, whichever is later.
+    pub(crate) fn pin_time(&self) -> Check {
+        let (project, name) = (Project::named("elsewhere").unwrap(), QueueName::new("time").unwrap());
+        let pin = |driver: &dyn DataDriver| {
+            driver.queues().create(&project, &name, &Metadata::new())?;
+            driver.queues().delete(&project, &name)
+        };
+        pin(&self.model).and_then(|()| pin(&self.engine)).map_err(|error| error.to_string())
+    }
+}
