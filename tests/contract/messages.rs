@@ -1,7 +1,9 @@
 //! Contract 6: the message controller.
 
 use crate::support::*;
-use zaqar_sled::{Body, ClaimId, Error, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Project, Sort};
+use zaqar_sled::{
+    Body, ClaimId, Error, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Project, Sort,
+};
 
 fn page(limit: usize) -> MessageListOptions {
     MessageListOptions::new().limit(limit)

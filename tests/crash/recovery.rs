@@ -180,7 +180,6 @@ fn with_clean_trees_a_damaged_base_or_journal_loses_nothing() {
 }
 
 #[test]
-#[ignore = "engine bug 5"]
 fn with_clean_trees_a_journal_that_is_gone_altogether_loses_nothing() {
     let (disk, lived) = Lived::closed(Life::Base);
     disk.remove_dir_all(journal()).unwrap();
@@ -256,7 +255,6 @@ fn break_everything(life: Life, step: usize, which: impl Fn(&SimulatedDisk) -> V
 }
 
 #[test]
-#[ignore = "engine bug 3"]
 fn a_damaged_segment_of_a_store_that_was_not_closed_is_refused_and_salvaged() {
     for life in LIVES {
         let [whole, last_lost, corrupt] = break_everything(life, 61, used_segments);
@@ -266,7 +264,6 @@ fn a_damaged_segment_of_a_store_that_was_not_closed_is_refused_and_salvaged() {
 }
 
 #[test]
-#[ignore = "engine bug 3"]
 fn a_damaged_header_of_the_last_segment_is_refused() {
     for life in LIVES {
         let (disk, lived) = Lived::killed(life);
@@ -281,7 +278,6 @@ fn a_damaged_header_of_the_last_segment_is_refused() {
 }
 
 #[test]
-#[ignore = "engine bug 3"]
 fn a_damaged_header_of_the_only_segment_is_refused() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
     let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
@@ -326,7 +322,6 @@ fn a_lost_manifest_loses_nothing_when_salvaged() {
 }
 
 #[test]
-#[ignore = "engine bug 4"]
 fn salvage_deletes_neither_a_damaged_base_nor_anything_else_when_the_manifest_is_damaged_too() {
     let (disk, lived) = Lived::killed(Life::Base);
     let base = bases(&disk).remove(0);
@@ -646,7 +641,6 @@ fn sleds_directory_missing_cut_or_scribbled_over_is_rebuilt_from_base_and_journa
 }
 
 #[test]
-#[ignore = "engine bug 7"]
 fn a_file_in_the_place_of_sleds_directory_is_rebuilt_from_base_and_journal() {
     assert_rebuilt(("a file", |trees| {
         std::fs::remove_dir_all(trees).unwrap();
@@ -745,7 +739,6 @@ fn a_large_torn_message_of_random_bytes_does_not_hold_up_the_next_open() {
 }
 
 #[test]
-#[ignore = "engine bug 6"]
 fn a_torn_message_made_to_look_like_frames_does_not_hold_up_the_next_open() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
     let engine = config(&disk, &clock, 1).segment_size(32 << 20).durability(Durability::Buffered).open(ROOT).unwrap();
@@ -767,7 +760,6 @@ fn a_torn_message_made_to_look_like_frames_does_not_hold_up_the_next_open() {
 }
 
 #[test]
-#[ignore = "engine bug 2"]
 fn what_is_acknowledged_while_another_thread_closes_the_store_is_in_it() {
     for round in 0..400 {
         let (disk, clock) = (SimulatedDisk::new(), clock());
