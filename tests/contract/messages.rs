@@ -1,9 +1,7 @@
 //! Contract 6: the message controller.
 
 use crate::support::*;
-use zaqar_sled::{
-    Body, ClaimId, Error, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Project, Sort,
-};
+use zaqar_sled::{Body, ClaimId, Error, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Project, Sort};
 
 fn page(limit: usize) -> MessageListOptions {
     MessageListOptions::new().limit(limit)
