@@ -32,7 +32,8 @@ fn open(root: &Path) -> zaqar_sled::Result<Engine> {
     Config::new().segment_size(16 << 10).sync_interval(Duration::from_millis(5)).open(root)
 }
 
-/// Where a child tells what it is about to do and what it was told: one `write` a line, so that no line is torn by a kill.
+/// Where a child tells what it is about to do and what it was told. A kill may tear a line where a page of the file ends:
+/// a line counts with its end mark alone, and begins after a line feed of its own.
 #[derive(Clone)]
 struct Diary(std::sync::Arc<File>);
 
@@ -42,7 +43,7 @@ impl Diary {
     }
 
     fn note(&self, line: &str) {
-        (&*self.0).write_all(format!("{line}\n").as_bytes()).unwrap();
+        (&*self.0).write_all(format!("\n{line} .\n").as_bytes()).unwrap();
     }
 }
 
@@ -360,7 +361,7 @@ impl Ledger {
 /// Takes out the lines of calls that were answered by finding nothing: only a worker's last line can be open.
 fn close_idle_calls(diary: &Path) -> PathBuf {
     let text = std::fs::read_to_string(diary).unwrap();
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text.lines().filter_map(|line| line.strip_suffix(" .")).collect();
     let worker = |line: &str| line.split(' ').next().unwrap().rsplit_once('.').unwrap().0.to_owned();
     let name = |line: &str| line.split(' ').next().unwrap().to_owned();
     let mut last: BTreeMap<String, String> = BTreeMap::new();

@@ -1,6 +1,15 @@
 //! What a store is after it was killed, lost power, was damaged or ran out of space: the promises of durability,
 //! atomicity, single holders, order and no return, held against the disk's worst.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the way to say what is wrong"
+)]
+#![allow(clippy::cast_possible_truncation, reason = "the numbers come from a generator and are small")]
+
 mod full;
 mod kill;
 mod power_loss;

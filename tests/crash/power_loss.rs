@@ -403,3 +403,100 @@ fn a_power_cut_that_keeps_some_of_the_unsynced_leaves_whole_calls_and_all_that_w
 fn a_kill_leaves_whole_calls_and_all_that_was_acknowledged() {
     cut_everywhere(|_| End::Kill, 3);
 }
+
+/// What a worker was told, and what it was doing when the power went.
+#[derive(Default)]
+struct Toil {
+    posted: Vec<MessageId>,
+    popped: Vec<MessageId>,
+    /// The name of the batch under way.
+    posting: Option<String>,
+    popping: bool,
+}
+
+fn toil(engine: &Engine, worker: usize, seed: u64) -> Toil {
+    let mut told = Toil::default();
+    let mut random = Random::new(seed * 17 + worker as u64);
+    let jobs = engine.queue(Project::none(), "jobs").unwrap();
+    for n in 0.. {
+        if random.one_in(2) {
+            let name = format!("{worker}.{n}");
+            let batch: Vec<_> = (0..BATCH).map(|i| message(&format!("{name}.{i}."), 60)).collect();
+            match jobs.post(CLIENT, &batch) {
+                Ok(ids) => told.posted.extend(ids),
+                Err(_) => {
+                    told.posting = Some(name);
+                    return told;
+                }
+            }
+        } else {
+            match jobs.pop(2) {
+                Ok(popped) => told.popped.extend(popped.iter().map(zaqar_sled::Message::id)),
+                Err(_) => {
+                    told.popping = true;
+                    return told;
+                }
+            }
+        }
+    }
+    told
+}
+
+const BATCH: usize = 3;
+
+#[test]
+fn a_power_cut_under_several_threads_and_a_base_loses_nothing_acknowledged() {
+    let rounds = number("ZAQAR_ROUNDS").unwrap_or(80);
+    let seed = number("ZAQAR_SEED").unwrap_or(1);
+    let mut random = Random::new(seed);
+    for round in 0..rounds {
+        let (disk, clock) = (SimulatedDisk::new(), clock());
+        let engine =
+            config(&disk, &clock, seed).background(true).sync_interval(Duration::from_millis(1)).open(ROOT).unwrap();
+        engine.queue(Project::none(), "jobs").unwrap().create(Metadata::new()).unwrap();
+        disk.fail_after(50 + random.below(2_000));
+        let workers: Vec<_> = (0..3)
+            .map(|worker| {
+                let engine = engine.clone();
+                std::thread::spawn(move || toil(&engine, worker, seed * 1_000 + round))
+            })
+            .collect();
+        while (if random.one_in(2) { engine.base() } else { engine.checkpoint() }).is_ok() {}
+        // Trees and bases may fail before the journal does.
+        let told: Vec<Toil> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
+        let keep = if random.one_in(2) { Keep::Nothing } else { Keep::Random(round) };
+        let disk = disk.power_loss(keep);
+        drop(engine);
+        let context = format!("ZAQAR_SEED={seed}, round {round}, {keep:?}");
+        let engine = config(&disk, &clock, 2).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+        assert_sound(&engine, &context);
+        check(&engine, &told, &context);
+    }
+}
+
+fn check(engine: &Engine, told: &[Toil], context: &str) {
+    let queue = QueueName::new("jobs").unwrap();
+    let listed = messages_of(engine, &Project::none(), &queue).unwrap();
+    let there: BTreeSet<MessageId> = listed.iter().map(zaqar_sled::Message::id).collect();
+    let popped: Vec<MessageId> = told.iter().flat_map(|told| told.popped.iter().copied()).collect();
+    let gone: BTreeSet<MessageId> = popped.iter().copied().collect();
+    assert_eq!(gone.len(), popped.len(), "{context}: popped twice");
+    assert!(gone.is_disjoint(&there), "{context}: something popped came back");
+    let posted: BTreeSet<MessageId> = told.iter().flat_map(|told| told.posted.iter().copied()).collect();
+    let lost = posted.iter().filter(|id| !there.contains(id) && !gone.contains(id)).count();
+    let popping = told.iter().filter(|told| told.popping).count();
+    assert!(lost <= 2 * popping, "{context}: {lost} lost, {popping} pops were under way");
+    // Whatever else is there comes from a batch under way; its messages lie next to each other.
+    let others: Vec<&zaqar_sled::Message> = listed.iter().filter(|message| !posted.contains(&message.id())).collect();
+    for message in &others {
+        let body = String::from_utf8_lossy(message.body());
+        let ours = |told: &Toil| told.posting.as_ref().is_some_and(|name| body.starts_with(&format!("{name}.")));
+        assert!(told.iter().any(ours), "{context}: {body} was never posted");
+    }
+    let batches = told.iter().filter(|told| told.posting.is_some()).count();
+    assert!(others.len() <= BATCH * batches, "{context}: more than was under way");
+    if popping == 0 {
+        let taken = gone.difference(&posted).count();
+        assert!((others.len() + taken).is_multiple_of(BATCH), "{context}: half a batch");
+    }
+}
