@@ -108,7 +108,7 @@ fn work(engine: &Engine, diary: &Diary, seed: u64, worker: u64) {
                 diary.note(&format!("{name} ! post {which} {}", join(ids)));
             }
             4 | 5 => {
-                let options = ClaimOptions::new().ttl(Duration::from_secs(3600)).limit(1 + random.below(5) as usize);
+                let options = ClaimOptions::new().ttl(Duration::from_hours(1)).limit(1 + random.below(5) as usize);
                 diary.note(&format!("{name} ? claim {which}"));
                 if let Some(claim) = queue.claim(options).unwrap() {
                     let ids = join(claim.messages().iter().map(Message::id));
@@ -152,7 +152,7 @@ fn pick(claims: &mut Vec<(usize, zaqar_sled::Claim)>, random: &mut Random) -> Op
 fn letter(name: &str, short: bool, random: &mut Random) -> NewMessage {
     let mut body = format!("{name} {}", if short { "short" } else { "long" }).into_bytes();
     body.resize(body.len() + random.below(400) as usize, b' ');
-    NewMessage::new(body).ttl(if short { Duration::from_millis(random.below(30)) } else { Duration::from_secs(36_000) })
+    NewMessage::new(body).ttl(if short { Duration::from_millis(random.below(30)) } else { Duration::from_hours(10) })
 }
 
 /// What the diaries say so far.
@@ -302,7 +302,9 @@ impl Ledger {
             if left == 0 {
                 self.gone.extend(ids);
             } else {
-                ids.iter().for_each(|id| drop(self.maybe_gone.remove(id)));
+                ids.iter().for_each(|id| {
+                    self.maybe_gone.remove(id);
+                });
             }
         }
         for id in std::mem::take(&mut self.maybe_gone) {
@@ -401,13 +403,13 @@ fn run_and_kill(root: &Path, diary: &Path, seed: u64, random: &mut Random) {
     let mut child = Killed(child.unwrap());
     let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let opening = random.one_in(8);
-    if !opening {
+    if opening {
+        // While it opens what the last kill left.
+        thread::sleep(Duration::from_micros(random.below(12_000)));
+    } else {
         let ready = lines.any(|line| line.is_ok_and(|line| line.contains("ready")));
         assert!(ready, "the child died by itself");
         thread::sleep(Duration::from_micros(2_000 + random.below(58_000)));
-    } else {
-        // While it opens what the last kill left.
-        thread::sleep(Duration::from_micros(random.below(12_000)));
     }
     let by_itself = child.0.try_wait().unwrap();
     assert!(by_itself.is_none(), "the child ended by itself: {by_itself:?}");

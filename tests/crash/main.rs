@@ -9,6 +9,8 @@
     reason = "in a test a panic is the way to say what is wrong"
 )]
 #![allow(clippy::cast_possible_truncation, reason = "the numbers come from a generator and are small")]
+#![allow(clippy::format_collect, reason = "a dump is a few lines")]
+#![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
 mod full;
 mod kill;

@@ -94,7 +94,7 @@ impl World {
             }
             5..=17 => {
                 let batch: Vec<_> =
-                    (0..=random.below(5)).map(|n| self.letter(&format!("{i}-{n}"), &mut random)).collect();
+                    (0..=random.below(5)).map(|n| Self::letter(&format!("{i}-{n}"), &mut random)).collect();
                 let ids = engine.messages().post(&project, &queue, CLIENT, &batch)?;
                 for id in ids {
                     assert!(self.shown.insert(id), "{id} was given out twice");
@@ -175,7 +175,7 @@ impl World {
         Ok(sync)
     }
 
-    fn letter(&self, name: &str, random: &mut Random) -> NewMessage {
+    fn letter(name: &str, random: &mut Random) -> NewMessage {
         let bytes = match random.below(40) {
             0 => 9_000,
             1 | 2 => 3_000,
@@ -422,21 +422,17 @@ fn toil(engine: &Engine, worker: usize, seed: u64) -> Toil {
         if random.one_in(2) {
             let name = format!("{worker}.{n}");
             let batch: Vec<_> = (0..BATCH).map(|i| message(&format!("{name}.{i}."), 60)).collect();
-            match jobs.post(CLIENT, &batch) {
-                Ok(ids) => told.posted.extend(ids),
-                Err(_) => {
-                    told.posting = Some(name);
-                    return told;
-                }
+            if let Ok(ids) = jobs.post(CLIENT, &batch) {
+                told.posted.extend(ids);
+            } else {
+                told.posting = Some(name);
+                return told;
             }
+        } else if let Ok(popped) = jobs.pop(2) {
+            told.popped.extend(popped.iter().map(zaqar_sled::Message::id));
         } else {
-            match jobs.pop(2) {
-                Ok(popped) => told.popped.extend(popped.iter().map(zaqar_sled::Message::id)),
-                Err(_) => {
-                    told.popping = true;
-                    return told;
-                }
-            }
+            told.popping = true;
+            return told;
         }
     }
     told

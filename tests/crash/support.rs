@@ -11,7 +11,7 @@ use zaqar_sled::{
 };
 
 pub(crate) const ROOT: &str = "/store";
-pub(crate) const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
 pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 
 pub(crate) fn clock() -> Arc<ManualClock> {
