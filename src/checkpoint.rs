@@ -17,8 +17,9 @@ use crate::store::{Cell, Store};
 use crate::trees::records::{self, Digest, Digested, StoreRecord};
 use crate::trees::{Tree, keys};
 
-/// Journal bytes after which the changed pages are written to the trees.
-const CHECKPOINT_AFTER: u64 = 64 << 20;
+/// Journal bytes after which the changed pages are written to the trees. Messages that come and go in between never reach
+/// them; the price of waiting is a longer close.
+const CHECKPOINT_AFTER: u64 = 256 << 20;
 /// Journal bytes, on disk, from which a base is written, unless the live messages weigh more.
 const BASE_AFTER: u64 = 64 << 20;
 const RESERVE: &str = "RESERVE";

@@ -99,14 +99,14 @@ impl Engine {
             if decision.taken.is_empty() {
                 return Ok(Outcome::Nothing(queue.next_due()));
             }
-            let op = self.new_claim(&queue, options, decision);
-            let lsn = queue.record(Growth::Frees, &Op::Claim(op.clone()))?;
+            let op = Op::Claim(self.new_claim(&queue, options, decision));
+            let lsn = queue.record(Growth::Frees, &op)?;
             Ok(Outcome::Claimed(record_of(&queue, &op), lsn))
         })?;
         match claimed {
             None => Ok((None, None)),
             Some(Outcome::Nothing(due)) => Ok((None, due)),
-            Some(Outcome::Claimed(claim, lsn)) => store.settle(lsn, self.durability()).map(|()| (Some(claim), None)),
+            Some(Outcome::Claimed(claim, lsn)) => store.settle(lsn, self.durability()).map(|()| (claim, None)),
             Some(Outcome::NeedsDeadLetterQueue) => self.claim_and_move(project, queue, options),
         }
     }
@@ -145,24 +145,22 @@ impl Engine {
         if decision.taken.is_empty() && decision.moved.is_empty() {
             return Ok((None, queue.next_due()));
         }
-        let mut op = self.new_claim(&queue, options, decision);
-        let lsn = match target_name.filter(|_| !op.moved.is_empty()) {
-            Some(target_name) => {
-                let create = match &target {
-                    Some(_) => None,
-                    None => Some(directory.new_queue(store, project, &target_name, "{}")?),
-                };
-                let letters = dead_letters(store, &queue, &op.moved, target.as_ref(), create, now)?;
-                op.dead = Some(letters);
-                move_letters(store, &mut directory, &mut queue, target, &op, now)?
-            }
-            None => store.record(Growth::Frees, now, &Op::Claim(op.clone()), &mut [&mut queue])?,
-        };
-        let claim = (!op.taken.is_empty()).then(|| record_of(&queue, &op));
+        let mut claim = self.new_claim(&queue, options, decision);
+        let moved = claim.moved.len();
+        if let Some(target_name) = target_name.filter(|_| moved > 0) {
+            let create = match &target {
+                Some(_) => None,
+                None => Some(directory.new_queue(store, project, &target_name, "{}")?),
+            };
+            claim.dead = Some(dead_letters(store, &queue, &claim.moved, target.as_ref(), create, now)?);
+        }
+        let op = Op::Claim(claim);
+        let lsn = record_both(store, &mut directory, &mut queue, target, &op, now)?;
+        let claim = record_of(&queue, &op);
         drop(queue);
         drop(directory);
-        if let Some(key) = target_key.filter(|_| !op.moved.is_empty()) {
-            store.waiters.wake(&key, op.moved.len());
+        if let Some(key) = target_key.filter(|_| moved > 0) {
+            store.waiters.wake(&key, moved);
         }
         store.settle(lsn, self.durability())?;
         // What was moved used up places: behind it there may be more to claim at once.
@@ -171,7 +169,7 @@ impl Engine {
 }
 
 enum Outcome {
-    Claimed(ClaimRecord, u64),
+    Claimed(Option<ClaimRecord>, u64),
     /// With when something next falls due.
     Nothing(Option<u64>),
     NeedsDeadLetterQueue,
@@ -243,37 +241,39 @@ fn dead_letters(
     Ok(DeadLetters { target: number, create, first: first.ok_or_else(exhausted)?, messages })
 }
 
-/// Records the claim and brings both queues after it, making the dead-letter queue if there is none.
-fn move_letters(
+/// Records the claim and brings both queues after it, making the dead-letter queue where the operation does.
+fn record_both(
     store: &Store,
     directory: &mut Directory,
     queue: &mut Locked<'_>,
     target: Option<Locked<'_>>,
-    op: &NewClaim<'_>,
+    op: &Op<'_>,
     now: u64,
 ) -> Result<u64> {
-    let whole = Op::Claim(op.clone());
-    if let Some(mut target) = target {
-        return store.record(Growth::Frees, now, &whole, &mut [queue, &mut target]);
+    let dead = if let Op::Claim(claim) = op { claim.dead.as_ref() } else { None };
+    if let Some(mut target) = target.filter(|_| dead.is_some()) {
+        return store.record(Growth::Frees, now, op, &mut [queue, &mut target]);
     }
-    let new = op.dead.as_ref().and_then(|dead| dead.create.as_ref());
-    let made = new.map(|new| state::Queue::from_new(new, 0)).transpose()?;
-    let mut made = made.ok_or(Error::Closed)?;
-    let lsn = store.record(Growth::Frees, now, &whole, &mut [queue, &mut made])?;
+    let new = dead.and_then(|dead| dead.create.as_ref());
+    let Some(mut made) = new.map(|new| state::Queue::from_new(new, 0)).transpose()? else {
+        return store.record(Growth::Frees, now, op, &mut [queue]);
+    };
+    let lsn = store.record(Growth::Frees, now, op, &mut [queue, &mut made])?;
     let totals = made.totals();
     let cell = directory.insert(made);
     store.adopt(&cell, totals);
     Ok(lsn)
 }
 
-fn record_of(queue: &Locked<'_>, op: &NewClaim<'_>) -> ClaimRecord {
+fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Option<ClaimRecord> {
+    let Op::Claim(op) = op else { return None };
     let mut reading = Reading::with_room(queue, queue.now(), op.taken.len());
     for (page, index) in op.taken.iter().filter_map(|sequence| queue.locate(sequence)) {
         reading.push(page, index);
     }
     let id = ClaimId::from_bytes(op.claim);
     let messages: Vec<Message> = reading.finish().into_iter().map(|message| claimed_by(message, id)).collect();
-    ClaimRecord { id, ttl: op.ttl, age: 0, messages }
+    (!op.taken.is_empty()).then_some(ClaimRecord { id, ttl: op.ttl, age: 0, messages })
 }
 
 /// A claim of ttl 0 is over when it is made; its result shows it all the same.
