@@ -14,117 +14,26 @@
 //!    counts only once they are all in it and synced.
 //! 4. What could not be read is moved aside, never deleted.
 
-use std::fmt;
+mod creation;
+mod report;
+mod start;
+
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::base;
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::journal::scan::{self, Damage, Scan, Source};
-use crate::journal::segment::{SEGMENT_HEADER_BYTES, Segment};
-use crate::journal::{Kept, Place, Start, frame, frame_buffer, segment};
-use crate::manifest::{self, BaseMark, Manifest};
+use crate::journal::{Place, Start, segment};
+use crate::manifest::{BaseMark, Manifest};
 use crate::random::Random;
 use crate::state::{Contents, Snapshot, incarnation_of};
 use crate::trees::records::{self, Digest, Digested};
 use crate::trees::{Tree, Trees};
 
-/// Where the state came from at open.
-///
-/// ```
-/// use zaqar_sled::{Config, RecoverySource, SimulatedDisk};
-///
-/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
-/// assert_eq!(engine.recovery().source(), RecoverySource::New);
-/// # Ok::<(), zaqar_sled::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RecoverySource {
-    /// There was no store: it was made.
-    New,
-    /// The trees, after a clean close.
-    Trees,
-    /// Base and journal, after anything else.
-    Journal,
-}
-
-/// What opening a store found and did.
-///
-/// ```
-/// use zaqar_sled::{Config, SimulatedDisk};
-///
-/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
-/// assert_eq!(engine.recovery().dropped(), 0);
-/// assert!(engine.recovery().notes().is_empty());
-/// # Ok::<(), zaqar_sled::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecoveryReport {
-    pub(crate) source: RecoverySource,
-    pub(crate) last_lsn: u64,
-    pub(crate) replayed: u64,
-    pub(crate) dropped: u64,
-    pub(crate) notes: Vec<String>,
-    pub(crate) moved_aside: Vec<PathBuf>,
-    pub(crate) took: Duration,
-}
-
-impl RecoveryReport {
-    fn new(source: RecoverySource) -> Self {
-        let (notes, moved_aside) = (Vec::new(), Vec::new());
-        Self { source, last_lsn: 0, replayed: 0, dropped: 0, notes, moved_aside, took: Duration::ZERO }
-    }
-
-    /// Where the state came from.
-    pub fn source(&self) -> RecoverySource {
-        self.source
-    }
-
-    /// The number of the last change in the journal; 0 for a new store.
-    pub fn last_lsn(&self) -> u64 {
-        self.last_lsn
-    }
-
-    /// Changes replayed from the journal.
-    pub fn replayed(&self) -> u64 {
-        self.replayed
-    }
-
-    /// Whole changes behind the journal's end, none of which had been acknowledged as synced, that were dropped.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    /// What was unusual, in words; empty when nothing was.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
-    /// Where damaged files were moved to.
-    pub fn moved_aside(&self) -> &[PathBuf] {
-        &self.moved_aside
-    }
-
-    /// How long opening took.
-    pub fn took(&self) -> Duration {
-        self.took
-    }
-}
-
-impl fmt::Display for RecoveryReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = match self.source {
-            RecoverySource::New => "made a new store",
-            RecoverySource::Trees => "opened after a clean close",
-            RecoverySource::Journal => "rebuilt from base and journal",
-        };
-        write!(f, "{source} in {:?}: {} changes replayed, {} dropped", self.took, self.replayed, self.dropped)?;
-        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
-    }
-}
+pub use report::{RecoveryReport, RecoverySource};
 
 /// A store ready to be used.
 #[derive(Debug)]
@@ -154,12 +63,12 @@ pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<R
     let disk = &*config.disk;
     let opened = match Manifest::load(disk, root) {
         Ok(Some(manifest)) => Recovery { config, root, manifest, distrusted: None }.run(),
-        Ok(None) => create(config, root, random),
+        Ok(None) => creation::create(config, root, random),
         Err(error) => Err(error),
     };
     let mut recovered = match opened {
         Err(error) if error.is_corrupt() && config.salvage => {
-            let manifest = guess_manifest(disk, root, &error)?;
+            let manifest = creation::guess_manifest(disk, root, &error)?;
             let mut recovered = Recovery { config, root, manifest, distrusted: None }.run()?;
             recovered.report.notes.push(format!("the manifest was made anew: {error}"));
             recovered
@@ -168,75 +77,6 @@ pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<R
     };
     recovered.report.took = started.elapsed();
     Ok(recovered)
-}
-
-/// Makes a store. The manifest comes last: until it is there, the directory holds no store and is made again.
-fn create(config: &Config, root: &Path, random: &Random) -> Result<Recovered> {
-    let disk = &*config.disk;
-    refuse_orphans(disk, root)?;
-    let mut manifest = Manifest {
-        store: random.uuid().into_bytes(),
-        incarnation: 1,
-        base: None,
-        generation: 1,
-        clean: None,
-        synced: 0,
-        segment: 0,
-    };
-    let journal = root.join(JOURNAL);
-    disk.create_dir_all(&journal).map_err(|e| Error::io("creating the journal's directory", e))?;
-    let place = place(config, root, &manifest);
-    let start = start(&place, 0, 0, &[], Vec::new())?;
-    manifest.segment = start.active.number();
-    manifest.save(disk, root)?;
-    let report = RecoveryReport::new(RecoverySource::New);
-    Ok(Recovered { contents: Contents::default(), manifest, place, start, trees: None, report })
-}
-
-/// A directory without a manifest in which something was written after creation has lost it.
-fn refuse_orphans(disk: &dyn Disk, root: &Path) -> Result<()> {
-    let names = disk.list(root).map_err(|e| Error::io("listing the store", e))?;
-    let kept = names.iter().any(|name| base::parse_file_name(name).is_some() || parse_trees_name(name).is_some());
-    let journal = disk.list(&root.join(JOURNAL)).unwrap_or_default();
-    let segments = journal.iter().filter_map(|name| segment::parse_file_name(name));
-    // Creation starts one segment, and writes no frame before the manifest is there.
-    let mut used = false;
-    for number in segments {
-        let path = root.join(JOURNAL).join(segment::file_name(number));
-        let bytes = crate::disk::read_all(disk, &path).map_err(|e| Error::io("reading the journal", e))?;
-        used |= number > 1 || scan::holds_frames(&bytes, number);
-    }
-    if kept || used {
-        let reason = "the manifest is missing, but not the store".into();
-        return Err(Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason });
-    }
-    Ok(())
-}
-
-/// A manifest for a store that has lost its own: the newest base, all of the journal, no trees.
-fn guess_manifest(disk: &dyn Disk, root: &Path, error: &Error) -> Result<Manifest> {
-    let lost = || Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason: error.to_string() };
-    let store = first_store_id(disk, root)?.ok_or_else(lost)?;
-    let names = disk.list(root).map_err(|e| Error::io("listing the store", e))?;
-    let numbers = names.iter().filter_map(|name| base::parse_file_name(name));
-    let sound = |number: &u64| base::read(disk, &base::path(root, *number), store, *number, &mut |_, _, _| Ok(())).ok();
-    let newest = numbers.filter_map(|number| Some((number, sound(&number)?))).max_by_key(|(number, _)| *number);
-    let base = newest.map(|(number, tail)| BaseMark { number, from: tail.from, to: tail.to });
-    let generation = names.iter().filter_map(|name| parse_trees_name(name)).max().unwrap_or(0).saturating_add(1);
-    Ok(Manifest { store, incarnation: 0, base, generation, clean: None, synced: 0, segment: 0 })
-}
-
-fn first_store_id(disk: &dyn Disk, root: &Path) -> Result<Option<[u8; 16]>> {
-    let journal = root.join(JOURNAL);
-    let names = disk.list(&journal).map_err(|e| Error::io("listing the journal", e))?;
-    for name in names.iter().filter(|name| segment::parse_file_name(name).is_some()) {
-        let bytes =
-            crate::disk::read_all(disk, &journal.join(name)).map_err(|e| Error::io("reading the journal", e))?;
-        if let Some(store) = segment::store_of(&bytes) {
-            return Ok(Some(store));
-        }
-    }
-    Ok(None)
 }
 
 /// What base and journal are read for.
@@ -438,7 +278,7 @@ impl Recovery<'_> {
         let proven = scan.last_lsn.saturating_sub(carried.len() as u64);
         // Before anything asks for space.
         remove_segments(&place, &scan.spares)?;
-        let start = start(&place, scan.highest_number, proven, &carried, scan.kept.clone())?;
+        let start = start::start(&place, scan.highest_number, proven, &carried, scan.kept.clone())?;
         self.manifest.segment = start.active.number();
         self.manifest.save(self.disk(), self.root)?;
         report.moved_aside.extend(self.move_aside(aside)?);
@@ -605,51 +445,3 @@ fn place(config: &Config, root: &Path, manifest: &Manifest) -> Place {
         segment_bytes: config.segment_bytes,
     }
 }
-
-/// The first segment of a run: small, since it is written out while the caller waits, and holding the frames `carried`
-/// over, which follow `proven`. Its header is written last: until then it does not count.
-fn start(place: &Place, highest_number: u64, proven: u64, carried: &[Vec<u8>], mut kept: Vec<Kept>) -> Result<Start> {
-    let number = highest_number.saturating_add(1);
-    let carried_bytes: usize = carried.iter().map(|body| body.len().saturating_add(frame::HEADER_BYTES)).sum();
-    let needed = SEGMENT_HEADER_BYTES.saturating_add(carried_bytes as u64);
-    let prepare = |room: u64| Segment::prepare(place, number, needed.saturating_add(room.min(place.segment_bytes)));
-    let active = match prepare(FIRST_SEGMENT_BYTES) {
-        Err(error) if error.is_full() => prepare(SCANTY_SEGMENT_BYTES)?,
-        prepared => prepared?,
-    };
-    let capacity = active.capacity();
-    let mut bytes = Vec::with_capacity(carried_bytes);
-    let mut lsn = proven;
-    for body in carried {
-        lsn = lsn.saturating_add(1);
-        let mut one = frame_buffer(Vec::new());
-        one.extend_from_slice(body);
-        let checksum = frame::body_checksum(&one)?;
-        frame::seal(
-            &mut one,
-            active.id(),
-            frame::Stamp { lsn, incarnation: place.incarnation, synced: proven },
-            checksum,
-        );
-        bytes.extend_from_slice(&one);
-    }
-    let first_lsn = proven.saturating_add(1);
-    let write = || {
-        if !bytes.is_empty() {
-            active.write(&bytes, SEGMENT_HEADER_BYTES)?;
-            active.sync()?;
-        }
-        // It claims no more than was proven before: a kill may leave it in the system's memory alone, and the next open
-        // would take the frames it leads to for durable.
-        active.write(&active.header(first_lsn, place.incarnation, proven), 0)?;
-        active.sync()
-    };
-    write().map_err(|e| Error::io("starting the journal", e))?;
-    kept.push(Kept { number, first_lsn, bytes: capacity });
-    let offset = SEGMENT_HEADER_BYTES.saturating_add(bytes.len() as u64);
-    Ok(Start { active, offset, next_lsn: lsn.saturating_add(1), kept })
-}
-
-const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
-/// The same where the disk is full: enough to delete, and to write a base.
-const SCANTY_SEGMENT_BYTES: u64 = 16 << 10;
