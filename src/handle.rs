@@ -207,8 +207,10 @@ impl Queue {
             if left.is_zero() {
                 return Ok(None);
             }
-            let until_due = due.map(|due| Duration::from_millis(due.saturating_sub(store.now()).max(1)));
-            waiting.sleep(clock.real_wait(until_due.map_or(left, |due| due.min(left))));
+            let until_due = due.map(|due| Duration::from_millis(due.saturating_sub(store.now())));
+            if until_due != Some(Duration::ZERO) {
+                waiting.sleep(clock.real_wait(until_due.map_or(left, |due| due.min(left))));
+            }
         }
     }
 }

@@ -1,0 +1,186 @@
+//! Waiting for messages: what ends the wait, and that nothing is missed. Time is a clock moved by hand, so a waiter that
+//! polled, or slept on real time, would hang or answer too early.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the way to say what is wrong")]
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use zaqar_sled::{
+    Claim, ClaimOptions, ClientId, Config, DataDriver, Engine, Error, ManualClock, Metadata, NewMessage, Project,
+    Queue, SimulatedDisk, Timestamp,
+};
+
+const LONG: Duration = Duration::from_secs(1_000_000);
+
+fn engine() -> (Engine, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).background(false);
+    (config.open("/store").unwrap(), clock)
+}
+
+fn jobs(engine: &Engine) -> Queue {
+    let jobs = engine.queue(Project::none(), "jobs").unwrap();
+    jobs.create(Metadata::new()).unwrap();
+    jobs
+}
+
+fn post(queue: &Queue, body: &str) {
+    queue.post(ClientId::random(), &[NewMessage::new(body)]).unwrap();
+}
+
+fn options() -> ClaimOptions {
+    ClaimOptions::new().ttl(Duration::from_secs(60)).limit(1)
+}
+
+/// A waiter that is asleep by the time this returns.
+fn waiter(engine: &Engine, queue: &Queue, timeout: Duration) -> JoinHandle<Result<Option<Claim>, Error>> {
+    let before = engine.status().waiting();
+    let queue = queue.clone();
+    let waiter = thread::spawn(move || queue.claim_wait(options(), timeout));
+    while engine.status().waiting() == before {
+        thread::yield_now();
+    }
+    waiter
+}
+
+fn body_of(claimed: Result<Option<Claim>, Error>) -> Vec<u8> {
+    claimed.unwrap().unwrap().messages()[0].body().to_vec()
+}
+
+#[test]
+fn a_post_wakes_a_waiter() {
+    let (engine, _) = engine();
+    let jobs = jobs(&engine);
+    let waiter = waiter(&engine, &jobs, LONG);
+    post(&jobs, "work");
+    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+}
+
+#[test]
+fn every_message_of_a_post_wakes_a_waiter() {
+    let (engine, _) = engine();
+    let jobs = jobs(&engine);
+    let waiters: Vec<_> = (0..8).map(|_| waiter(&engine, &jobs, LONG)).collect();
+    jobs.post(ClientId::random(), &vec![NewMessage::new("work"); 8]).unwrap();
+    for waiter in waiters {
+        assert_eq!(body_of(waiter.join().unwrap()), b"work");
+    }
+    assert_eq!(engine.status().waiting(), 0);
+}
+
+#[test]
+fn a_queue_that_is_not_there_yet_is_waited_for() {
+    let (engine, _) = engine();
+    let later = engine.queue(Project::none(), "later").unwrap();
+    let waiter = waiter(&engine, &later, LONG);
+    later.create(Metadata::new()).unwrap();
+    post(&later, "work");
+    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+}
+
+#[test]
+fn a_release_wakes_a_waiter() {
+    let (engine, _) = engine();
+    let jobs = jobs(&engine);
+    post(&jobs, "work");
+    let held = jobs.claim(options()).unwrap().unwrap();
+    let waiter = waiter(&engine, &jobs, LONG);
+    held.release().unwrap();
+    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+}
+
+#[test]
+fn the_end_of_a_claim_wakes_a_waiter() {
+    let (engine, clock) = engine();
+    let jobs = jobs(&engine);
+    post(&jobs, "work");
+    jobs.claim(options()).unwrap().unwrap();
+    let waiter = waiter(&engine, &jobs, LONG);
+    clock.advance(Duration::from_secs(59));
+    assert!(!waiter.is_finished());
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+}
+
+#[test]
+fn the_end_of_a_delay_wakes_a_waiter() {
+    let (engine, clock) = engine();
+    let jobs = jobs(&engine);
+    let waiter = waiter(&engine, &jobs, LONG);
+    jobs.post(ClientId::random(), &[NewMessage::new("work").delay(Duration::from_secs(30))]).unwrap();
+    clock.advance(Duration::from_secs(29));
+    assert!(!waiter.is_finished());
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+}
+
+#[test]
+fn a_wait_ends_when_its_time_is_over() {
+    let (engine, clock) = engine();
+    let jobs = jobs(&engine);
+    assert!(jobs.claim_wait(options(), Duration::ZERO).unwrap().is_none());
+    let waiter = waiter(&engine, &jobs, Duration::from_secs(10));
+    clock.advance(Duration::from_secs(9));
+    assert!(!waiter.is_finished());
+    clock.advance(Duration::from_secs(1));
+    assert!(waiter.join().unwrap().unwrap().is_none());
+}
+
+#[test]
+fn close_ends_every_wait() {
+    let (engine, _) = engine();
+    let jobs = jobs(&engine);
+    let waiters: Vec<_> = (0..3).map(|_| waiter(&engine, &jobs, LONG)).collect();
+    engine.close().unwrap();
+    for waiter in waiters {
+        assert!(waiter.join().unwrap().unwrap_err().is_closed());
+    }
+}
+
+#[test]
+fn a_claim_that_only_moved_dead_letters_is_tried_again_at_once() {
+    let (engine, _) = engine();
+    let jobs = engine.queue(Project::none(), "jobs").unwrap();
+    let metadata = Metadata::new().with("_max_claim_count", 1).unwrap().with("_dead_letter_queue", "dead").unwrap();
+    jobs.create(metadata).unwrap();
+    post(&jobs, "worn");
+    post(&jobs, "fresh");
+    jobs.claim(options()).unwrap().unwrap().release().unwrap();
+    // The first try takes the worn one out of the way, which uses up the limit of one.
+    assert_eq!(body_of(jobs.claim_wait(options(), LONG)), b"fresh");
+    assert_eq!(engine.queue(Project::none(), "dead").unwrap().stats().unwrap().total(), 1);
+}
+
+#[test]
+fn waiters_and_posters_side_by_side_leave_nothing_behind() {
+    let (engine, _) = engine();
+    let jobs = jobs(&engine);
+    let workers: Vec<_> = (0..4)
+        .map(|_| {
+            let jobs = jobs.clone();
+            thread::spawn(move || {
+                let mut done = 0;
+                while let Some(claim) = jobs.claim_wait(options(), LONG).unwrap() {
+                    claim.delete_all().unwrap();
+                    if &**claim.messages()[0].body() == b"stop" {
+                        return done;
+                    }
+                    done += 1;
+                }
+                done
+            })
+        })
+        .collect();
+    let posters: Vec<_> = (0..2)
+        .map(|_| {
+            let jobs = jobs.clone();
+            thread::spawn(move || (0..500).for_each(|_| post(&jobs, "work")))
+        })
+        .collect();
+    posters.into_iter().for_each(|poster| poster.join().unwrap());
+    (0..4).for_each(|_| post(&jobs, "stop"));
+    assert_eq!(workers.into_iter().map(|worker| worker.join().unwrap()).sum::<u32>(), 1_000);
+    assert_eq!(jobs.stats().unwrap().total(), 0);
+}

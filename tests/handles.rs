@@ -1,0 +1,103 @@
+//! Handles: the defaults they fill in, what they name, and that they lead to the contract's calls.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the way to say what is wrong")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use zaqar_sled::{
+    ClaimOptions, ClientId, Config, DataDriver, Engine, Limits, ManualClock, MessageListOptions, Metadata, NewMessage,
+    Project, SimulatedDisk, Sort, Timestamp,
+};
+
+fn config(disk: &SimulatedDisk) -> Config {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    Config::new().disk(Arc::new(disk.clone())).clock(clock).background(false)
+}
+
+fn engine() -> Engine {
+    config(&SimulatedDisk::new()).open("/store").unwrap()
+}
+
+#[test]
+fn a_message_without_times_gets_the_queues_or_an_hour_and_no_delay() {
+    let engine = engine();
+    let plain = engine.queue(Project::none(), "plain").unwrap();
+    plain.create(Metadata::new()).unwrap();
+    plain.post(ClientId::random(), &[NewMessage::new("a")]).unwrap();
+    assert_eq!(plain.pop(1).unwrap()[0].ttl(), Duration::from_hours(1));
+
+    let set = engine.queue(Project::none(), "set").unwrap();
+    let metadata = Metadata::new().with("_default_message_ttl", 90).unwrap();
+    set.create(metadata.with("_default_message_delay", 5).unwrap()).unwrap();
+    let given = NewMessage::new("given").ttl(Duration::from_secs(70)).delay(Duration::ZERO);
+    set.post(ClientId::random(), &[NewMessage::new("a"), given]).unwrap();
+    let popped = set.pop(5).unwrap();
+    assert_eq!((popped.len(), popped[0].ttl()), (1, Duration::from_secs(70)), "the other one is delayed");
+    assert_eq!(set.first(Sort::Oldest).unwrap().ttl(), Duration::from_secs(90));
+}
+
+#[test]
+fn a_handle_follows_its_name_to_a_queue_made_anew() {
+    let jobs = engine().queue(Project::none(), "jobs").unwrap();
+    jobs.create(Metadata::new()).unwrap();
+    let old = jobs.post(ClientId::random(), &[NewMessage::new("old")]).unwrap();
+    jobs.delete().unwrap();
+    assert!(jobs.metadata().unwrap_err().is_not_found());
+    assert!(jobs.create(Metadata::new()).unwrap());
+    assert_eq!(jobs.stats().unwrap().total(), 0);
+    assert!(jobs.get(&old[0]).unwrap_err().is_not_found());
+    assert!(jobs.post(ClientId::random(), &[NewMessage::new("new")]).unwrap()[0] > old[0]);
+}
+
+#[test]
+fn iter_walks_all_pages_under_any_limits() {
+    for limits in [Limits::default(), Limits::zaqar()] {
+        let engine = config(&SimulatedDisk::new()).limits(limits).open("/store").unwrap();
+        let jobs = engine.queue(Project::none(), "jobs").unwrap();
+        jobs.create(Metadata::new()).unwrap();
+        let ids = jobs.post(ClientId::random(), &vec![NewMessage::new("work"); 205]).unwrap();
+        let seen: Result<Vec<_>, _> = jobs.iter(MessageListOptions::new()).map(|m| m.map(|m| m.id())).collect();
+        assert_eq!(seen.unwrap(), ids);
+    }
+}
+
+#[test]
+fn a_claim_deletes_renews_and_releases() {
+    let jobs = engine().queue(Project::none(), "jobs").unwrap();
+    jobs.create(Metadata::new()).unwrap();
+    jobs.post(ClientId::random(), &vec![NewMessage::new("work"); 3]).unwrap();
+    let mut claim = jobs.claim(ClaimOptions::new().limit(2)).unwrap().unwrap();
+    claim.delete(&claim.messages()[0]).unwrap();
+    claim.delete(&claim.messages()[0]).unwrap(); // Gone already.
+    claim.renew(Duration::from_secs(500), Duration::ZERO).unwrap();
+    assert_eq!(claim.ttl(), Duration::from_secs(500));
+    let late = claim.clone();
+    claim.release().unwrap();
+    assert!(late.delete(&late.messages()[1]).unwrap_err().is_not_permitted());
+    assert!(late.delete_all().unwrap_err().is_not_permitted());
+    let both = jobs.claim(ClaimOptions::new()).unwrap().unwrap();
+    both.delete_all().unwrap();
+    assert_eq!(jobs.stats().unwrap().total(), 0);
+}
+
+/// A page whose messages had nearly all gone was rewritten without them, and forgot the pieces the trees held of it.
+#[test]
+fn a_page_that_shrank_leaves_nothing_behind_in_the_trees() {
+    for left in [0, 1, 5] {
+        let disk = SimulatedDisk::new();
+        let engine = config(&disk).open("/store").unwrap();
+        let jobs = engine.queue(Project::none(), "jobs").unwrap();
+        jobs.create(Metadata::new()).unwrap();
+        let mut messages = vec![NewMessage::new("work"); 35];
+        messages.extend(vec![NewMessage::new(""); 5]); // What is left may have no bodies at all.
+        let ids = jobs.post(ClientId::random(), &messages).unwrap();
+        engine.checkpoint().unwrap();
+        jobs.bulk_delete(&ids[..40 - left]).unwrap();
+        engine.close().unwrap();
+        let engine = config(&disk).open("/store").unwrap();
+        assert_eq!(engine.recovery().notes(), [""; 0]);
+        assert!(engine.verify().unwrap().is_sound());
+        assert_eq!(engine.queue(Project::none(), "jobs").unwrap().stats().unwrap().total(), left as u64);
+    }
+}
