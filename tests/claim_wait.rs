@@ -1,7 +1,8 @@
 //! Waiting for messages: what ends the wait, and that nothing is missed. Time is a clock moved by hand, so a waiter that
 //! polled, or slept on real time, would hang or answer too early.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the way to say what is wrong")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the way to say what is wrong")]
+#![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};

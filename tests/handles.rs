@@ -1,6 +1,7 @@
 //! Handles: the defaults they fill in, what they name, and that they lead to the contract's calls.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the way to say what is wrong")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the way to say what is wrong")]
+#![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
 use std::sync::Arc;
 use std::time::Duration;
