@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::{ClaimId, MessageId, Project, QueueName};
+use crate::model::{ClaimId, FlavorName, MessageId, PoolGroup, PoolName, Project, QueueName, SubscriptionId};
 
 /// What a fallible call of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -90,6 +90,98 @@ pub enum Error {
         id: MessageId,
         /// The claim given.
         claim: ClaimId,
+    },
+    /// The subscription was never there, has expired, was deleted, or is another queue's.
+    #[error("subscription {id} does not exist in queue {queue:?}{}", within(.project))]
+    SubscriptionDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked in.
+        queue: QueueName,
+        /// The subscription asked for.
+        id: SubscriptionId,
+    },
+    /// Another live subscription of the queue has the subscriber.
+    #[error("queue {queue:?}{} has a subscription of that subscriber already", within(.project))]
+    SubscriptionAlreadyExists {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked in.
+        queue: QueueName,
+    },
+    /// No pool is registered under that name.
+    #[error("pool {pool:?} does not exist")]
+    PoolDoesNotExist {
+        /// The pool asked for.
+        pool: PoolName,
+    },
+    /// Another pool has the store.
+    #[error("pool {other:?} has the store that pool {pool:?} was to have")]
+    PoolAlreadyExists {
+        /// The pool that was to be registered or changed.
+        pool: PoolName,
+        /// The pool that has the store.
+        other: PoolName,
+    },
+    /// The pool promises something else than the pools of the group it was to be in.
+    #[error("the capabilities of pool {pool:?} differ from those of its group")]
+    PoolCapabilitiesMismatch {
+        /// The pool that was to be registered or changed.
+        pool: PoolName,
+    },
+    /// The pool is the last of a group that flavors stand for.
+    #[error("pool {pool:?} is the last one for {flavor}")]
+    PoolInUseByFlavor {
+        /// The pool that was to be deleted.
+        pool: PoolName,
+        /// The flavors' names, joined by a comma and a space.
+        flavor: String,
+    },
+    /// No pool is in that group.
+    #[error("pool group {group:?} does not exist")]
+    PoolGroupDoesNotExist {
+        /// The group asked for.
+        group: PoolGroup,
+    },
+    /// The project has no flavor of that name.
+    #[error("flavor {flavor:?} does not exist{}", within(.project))]
+    FlavorDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The flavor asked for.
+        flavor: FlavorName,
+    },
+    /// The catalogue has no entry for the queue.
+    #[error("queue {queue:?}{} is not mapped to a pool", within(.project))]
+    QueueNotMapped {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked for.
+        queue: QueueName,
+    },
+    /// There is no pool to put the queue in: none is registered, or none with a weight above 0.
+    #[error("no pool found for queue {queue:?}{}", within(.project))]
+    NoPoolFound {
+        /// The queue's project.
+        project: Project,
+        /// The queue that was to be made.
+        queue: QueueName,
+    },
+    /// The store of the queue's pool cannot be reached now.
+    #[error("pool {pool:?} cannot be reached: {source}")]
+    PoolUnavailable {
+        /// The pool.
+        pool: PoolName,
+        /// What its store answered.
+        source: Arc<Error>,
+    },
+    /// The queue is on its way to another pool and takes no changes until it is there: try again.
+    #[error("queue {queue:?}{} is being moved to another pool", within(.project))]
+    Moving {
+        /// The queue's project.
+        project: Project,
+        /// The queue.
+        queue: QueueName,
     },
     /// An argument is malformed or out of range.
     #[error("invalid {name}: {reason}")]
@@ -185,24 +277,41 @@ pub enum Error {
 }
 
 impl Error {
-    /// A queue, message or claim that was named is not there.
+    /// Something that was named is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(
             self,
-            Self::QueueDoesNotExist { .. } | Self::MessageDoesNotExist { .. } | Self::ClaimDoesNotExist { .. }
+            Self::QueueDoesNotExist { .. }
+                | Self::MessageDoesNotExist { .. }
+                | Self::ClaimDoesNotExist { .. }
+                | Self::SubscriptionDoesNotExist { .. }
+                | Self::PoolDoesNotExist { .. }
+                | Self::PoolGroupDoesNotExist { .. }
+                | Self::FlavorDoesNotExist { .. }
+                | Self::QueueNotMapped { .. }
         )
     }
 
-    /// The call conflicts with what is stored: the claims given do not match the messages named.
+    /// The call conflicts with what is stored: the claims given do not match the messages named, the subscriber has a
+    /// subscription, the pool's store is another's, or its capabilities are not its group's.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::ClaimDoesNotMatch { .. })
+        matches!(
+            self,
+            Self::ClaimDoesNotMatch { .. }
+                | Self::SubscriptionAlreadyExists { .. }
+                | Self::PoolAlreadyExists { .. }
+                | Self::PoolCapabilitiesMismatch { .. }
+        )
     }
 
-    /// The message's claim forbids the call.
+    /// The message's claim forbids the call, or a flavor needs the pool.
     pub fn is_not_permitted(&self) -> bool {
         matches!(
             self,
-            Self::MessageIsClaimed { .. } | Self::MessageNotClaimed { .. } | Self::MessageNotClaimedBy { .. }
+            Self::MessageIsClaimed { .. }
+                | Self::MessageNotClaimed { .. }
+                | Self::MessageNotClaimedBy { .. }
+                | Self::PoolInUseByFlavor { .. }
         )
     }
 
@@ -221,9 +330,17 @@ impl Error {
         matches!(self, Self::StorageFull { .. })
     }
 
-    /// The store is in use or catching up; the same call may succeed later.
+    /// The store is in use or catching up, its pool out of reach, or the queue on the move; the same call may succeed
+    /// later.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::AlreadyOpen { .. } | Self::Locked { .. })
+        matches!(
+            self,
+            Self::Unavailable { .. }
+                | Self::AlreadyOpen { .. }
+                | Self::Locked { .. }
+                | Self::PoolUnavailable { .. }
+                | Self::Moving { .. }
+        )
     }
 
     /// The engine has been closed.

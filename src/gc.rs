@@ -87,7 +87,7 @@ impl Store {
     /// Collects everything due by now and frees what deleted queues held.
     pub(crate) fn collect(&self) -> Result<GcReport> {
         self.check_open()?;
-        let mut report = GcReport { messages: 0, claims: 0, queues: self.clear_deleted() };
+        let mut report = GcReport { messages: 0, claims: 0, subscriptions: 0, queues: self.clear_deleted() };
         let now = self.now();
         while let Some(cell) = self.timer.take_due(now) {
             self.collect_queue(&cell, now, &mut report);

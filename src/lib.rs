@@ -74,17 +74,19 @@ mod wait;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{Config, Durability};
-pub use contract::{Claims, DataDriver, Messages, Queues};
+pub use contract::{Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Subscriptions};
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use handle::{Claim, Queue};
 pub use inspect::{InspectedQueue, Inspection};
 pub use model::{
-    Body, Capabilities, Capability, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId, GcReport, Health, Limits,
-    Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, NewMessage,
-    OperationStatus, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats, Sort,
-    Timestamp,
+    Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId,
+    ControlHealth, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Health, Limits, ListOptions, Message,
+    MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, NewFlavor, NewMessage, NewPool,
+    OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project, Purge,
+    QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats, Sort, Subscriber, Subscription, SubscriptionId,
+    SubscriptionMarker, SubscriptionUpdate, Timestamp,
 };
 pub use recovery::{RecoveryReport, RecoverySource};
 pub use reference::ReferenceModel;

@@ -1,6 +1,6 @@
 //! The data driver.
 
-use super::{Claims, Messages, Queues};
+use super::{Claims, Messages, Queues, Subscriptions};
 use crate::error::Result;
 use crate::model::{Capabilities, GcReport, Health};
 
@@ -46,6 +46,10 @@ pub trait DataDriver: Send + Sync {
     #[doc(alias = "claim_controller")]
     fn claims(&self) -> &dyn Claims;
 
+    /// The subscription controller. Cost: none.
+    #[doc(alias = "subscription_controller")]
+    fn subscriptions(&self) -> &dyn Subscriptions;
+
     /// Whether the store takes changes: neither closed nor stopped by a failure. Never fails. Cost:
     /// O(1). Zaqar's.
     fn is_alive(&self) -> bool;
@@ -83,6 +87,11 @@ mod tests {
         shared::<dyn Queues>();
         shared::<dyn Messages>();
         shared::<dyn Claims>();
+        shared::<dyn Subscriptions>();
         shared::<dyn DataDriver>();
+        shared::<dyn super::super::Pools>();
+        shared::<dyn super::super::Flavors>();
+        shared::<dyn super::super::Catalogue>();
+        shared::<dyn super::super::ControlDriver>();
     }
 }

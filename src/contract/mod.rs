@@ -1,11 +1,21 @@
 //! The storage contract: what any driver does, method by method.
 
+mod catalogue;
 mod claims;
+mod control;
 mod driver;
+mod flavors;
 mod messages;
+mod pools;
 mod queues;
+mod subscriptions;
 
+pub use catalogue::Catalogue;
 pub use claims::Claims;
+pub use control::ControlDriver;
 pub use driver::DataDriver;
+pub use flavors::Flavors;
 pub use messages::Messages;
+pub use pools::Pools;
 pub use queues::Queues;
+pub use subscriptions::Subscriptions;

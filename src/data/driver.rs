@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::contract::{Claims, DataDriver, Messages, Queues};
+use crate::contract::{Claims, DataDriver, Messages, Queues, Subscriptions};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::{
@@ -23,6 +23,10 @@ impl DataDriver for Engine {
         self
     }
 
+    fn subscriptions(&self) -> &dyn Subscriptions {
+        unimplemented!()
+    }
+
     fn is_alive(&self) -> bool {
         !self.store().is_closed() && self.store().journal.poisoned().is_none()
     }
@@ -34,7 +38,7 @@ impl DataDriver for Engine {
         let name = QueueName::new(format!("health-{}", store.random.uuid()))?;
         let project = Project::named(format!("health-{}", store.random.uuid()))?;
         let operations = Checkup { engine: self, project: &project, name: &name, done: Vec::new() }.run();
-        Ok(Health { storage_reachable: self.is_alive(), operations, volume })
+        Ok(Health { storage_reachable: self.is_alive(), operations, volume, pools: Vec::new() })
     }
 
     fn gc(&self) -> Result<GcReport> {

@@ -150,6 +150,76 @@ impl FromStr for ClaimId {
     }
 }
 
+/// Names one subscription: a version 8 UUID that begins with a number given out in the order of creation, so that ids of
+/// one queue's subscriptions order by creation.
+///
+/// ```
+/// use zaqar_sled::SubscriptionId;
+///
+/// let text = "00000100-0000-8000-9a94-3f1c5e0d7b62";
+/// let id: SubscriptionId = text.parse()?;
+/// assert_eq!(id.to_string(), text);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct SubscriptionId(Uuid);
+
+impl SubscriptionId {
+    /// Behind every id there is.
+    pub(crate) const MAX: Self = Self(Uuid::max());
+
+    /// The subscription id with those bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The id of the subscription of that creation number; what is left of the bytes is taken from `random`.
+    pub(crate) const fn numbered(number: u64, random: u64) -> Self {
+        // 48 bits of the number, 4 of the version, 12 of the number; 2 of the variant, 4 of the number, 58 random ones.
+        let (number, random) = (number as u128, random as u128);
+        let high = ((number >> 16) << 80) | (((number >> 4) & 0xfff) << 64);
+        let low = ((number & 0xf) << 58) | (random & ((1 << 58) - 1));
+        Self(uuid::Builder::from_custom_bytes((high | low).to_be_bytes()).into_uuid())
+    }
+
+    /// The creation number.
+    pub(crate) const fn number(&self) -> u64 {
+        let bits = self.0.as_u128();
+        (((bits >> 80) << 16) | (((bits >> 64) & 0xfff) << 4) | ((bits >> 58) & 0xf)) as u64
+    }
+
+    /// The id's 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The id with that text, or the nil id, which names nothing, if it is the text of none.
+    pub fn lossy(text: &str) -> Self {
+        text.parse().unwrap_or(Self(Uuid::nil()))
+    }
+}
+
+impl fmt::Display for SubscriptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for SubscriptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SubscriptionId({self})")
+    }
+}
+
+impl FromStr for SubscriptionId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        parse_uuid("subscription id", text).map(Self)
+    }
+}
+
 /// Who posts and lists, so that a listing can leave out one's own messages.
 ///
 /// ```
@@ -269,6 +339,16 @@ mod tests {
         assert!("none".parse::<ClaimId>().unwrap_err().is_invalid());
         assert!("none".parse::<ClientId>().unwrap_err().is_invalid());
         Ok(())
+    }
+
+    #[test]
+    fn subscription_ids_order_by_their_number_and_give_it_back() {
+        let numbers = [0, 1, 15, 16, 0xffff, 0x1_0000, (1 << 40) + 1, (1 << 40) + 2, (7 << 40) + 3, u64::MAX];
+        let ids = numbers.map(|number| SubscriptionId::numbered(number, u64::MAX - number));
+        assert!(ids.is_sorted_by(|a, b| a < b && a.to_string() < b.to_string()));
+        assert_eq!(ids.map(|id| id.number()), numbers);
+        assert!(ids.iter().all(|id| id.0.get_version_num() == 8 && *id < SubscriptionId::MAX));
+        assert_eq!(SubscriptionId::lossy("?").number(), 0);
     }
 
     #[test]

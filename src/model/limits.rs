@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::names::MAX_NAME_LEN;
 use super::settings::{DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, MAX_POST_SIZE, QueueSettings};
-use super::{ClaimOptions, NewMessage, Project, QueueName, Timestamp};
+use super::{ClaimOptions, Metadata, NewMessage, Project, QueueName, Subscriber, Timestamp};
 use crate::error::{Error, Result};
 
 /// What a store accepts.
@@ -25,6 +25,9 @@ use crate::error::{Error, Result};
 /// | claim ttl, grace | any | 60 s–12 h |
 /// | claim, pop | 1 or more | 1–20 |
 /// | page, ids in bulk | any, 0 is no limit | 1–20 |
+/// | subscription ttl | any | 60 s or more |
+/// | subscriber | any text | `http`, `https`, `mailto`, `trust+http`, `trust+https` |
+/// | options, capabilities | 1 MiB of JSON | 64 KiB |
 ///
 /// A queue's `_max_messages_post_size` may lower the size of a post further.
 ///
@@ -50,6 +53,7 @@ pub struct Limits {
     claim_limit: RangeInclusive<usize>,
     page_limit: RangeInclusive<usize>,
     bulk_ids: RangeInclusive<usize>,
+    subscription_ttl: RangeInclusive<Duration>,
 }
 
 impl Limits {
@@ -70,6 +74,7 @@ impl Limits {
             claim_limit: 1..=20,
             page_limit: 1..=20,
             bulk_ids: 1..=20,
+            subscription_ttl: Duration::from_mins(1)..=Duration::MAX,
         }
     }
 
@@ -90,6 +95,7 @@ impl Limits {
             claim_limit: 1..=usize::MAX,
             page_limit: 0..=usize::MAX,
             bulk_ids: 0..=usize::MAX,
+            subscription_ttl: ANY,
         }
     }
 
@@ -156,6 +162,21 @@ impl Limits {
         check_count("limit", options.limit, &self.claim_limit)
     }
 
+    /// What a subscription is made or changed with, as far as it is given.
+    pub(crate) fn check_subscription(
+        &self,
+        subscriber: Option<&Subscriber>,
+        ttl: Option<Duration>,
+        options: Option<&Metadata>,
+    ) -> Result<()> {
+        let known = |subscriber: &Subscriber| subscriber.scheme().is_some_and(|scheme| SCHEMES.contains(&scheme));
+        if self.zaqar_names && !subscriber.is_none_or(known) {
+            return Err(Error::invalid("subscriber", format!("its scheme must be one of {}", SCHEMES.join(", "))));
+        }
+        ttl.map_or(Ok(()), |ttl| check_time("ttl", ttl, &self.subscription_ttl))?;
+        options.map_or(Ok(()), |options| self.check_metadata(options.to_json().len()))
+    }
+
     pub(crate) fn check_pop(&self, limit: usize) -> Result<()> {
         check_count("limit", limit, &self.claim_limit)
     }
@@ -168,6 +189,8 @@ impl Limits {
         check_count("ids", count, &self.bulk_ids)
     }
 }
+
+const SCHEMES: [&str; 5] = ["http", "https", "mailto", "trust+http", "trust+https"];
 
 impl Default for Limits {
     fn default() -> Self {
@@ -214,7 +237,6 @@ fn check_time(name: &str, time: Duration, range: &RangeInclusive<Duration>) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::super::Metadata;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -378,6 +400,23 @@ mod tests {
         }
         let unset = settings(r#"{"_dead_letter_queue_messages_ttl": 0}"#);
         assert!(limits.check_settings(&unset).is_ok());
+    }
+
+    #[test]
+    fn zaqars_subscriptions_live_a_minute_and_have_a_known_scheme() {
+        let limits = Limits::zaqar();
+        let ttl = |ttl| limits.check_subscription(None, Some(ttl), None);
+        assert_range(ttl, [Duration::from_mins(1), Duration::MAX], &[Duration::ZERO, Duration::from_millis(59_999)]);
+        let check = |limits: &Limits, uri| limits.check_subscription(Some(&Subscriber::new(uri).unwrap()), None, None);
+        for uri in ["http://a", "https://a", "mailto:a@b", "trust+http://a", "trust+https://a"] {
+            assert!(check(&limits, uri).is_ok());
+        }
+        for uri in ["ftp://a", "a", "HTTP:a", ":"] {
+            assert!(check(&limits, uri).unwrap_err().is_invalid());
+            assert!(check(&Limits::default(), uri).is_ok());
+        }
+        let large = Metadata::new().with("x", "y".repeat(65_536)).unwrap();
+        assert!(limits.check_subscription(None, None, Some(&large)).unwrap_err().is_too_large());
     }
 
     #[test]

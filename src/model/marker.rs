@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::id::{NOT_HEX, parse_hex, write_hex};
-use super::{MessageId, QueueName};
+use super::{FlavorName, MessageId, PoolName, QueueName, SubscriptionId};
 use crate::error::{Error, Result};
 
 /// A position in a queue's messages, just after the message it was taken from.
@@ -61,43 +61,119 @@ impl FromStr for MessageMarker {
     }
 }
 
-/// A position in a project's queues, just after a name; no queue need have that name.
+/// A position in a queue's subscriptions, just after the one it was taken from.
 ///
 /// ```
-/// use zaqar_sled::{QueueMarker, QueueName};
+/// use zaqar_sled::{SubscriptionId, SubscriptionMarker};
 ///
-/// let marker: QueueMarker = "orders".parse()?;
-/// assert_eq!(marker, QueueMarker::from(QueueName::new("orders")?));
+/// let id: SubscriptionId = "00000000-0000-8000-9000-000000000000".parse()?;
+/// let marker = SubscriptionMarker::from(id);
+/// assert_eq!(marker.to_string().parse::<SubscriptionMarker>()?, marker);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct QueueMarker(QueueName);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SubscriptionMarker(pub(crate) SubscriptionId);
 
-impl QueueMarker {
-    /// The name the next page begins after.
-    pub fn name(&self) -> &QueueName {
-        &self.0
+impl SubscriptionMarker {
+    /// The marker with that text, or, if it is the text of none, one after which every page is empty.
+    pub fn lossy(text: &str) -> Self {
+        text.parse().unwrap_or(Self(SubscriptionId::MAX))
     }
 }
 
-impl From<QueueName> for QueueMarker {
-    fn from(name: QueueName) -> Self {
-        Self(name)
+impl From<SubscriptionId> for SubscriptionMarker {
+    fn from(id: SubscriptionId) -> Self {
+        Self(id)
     }
 }
 
-impl fmt::Display for QueueMarker {
+impl fmt::Display for SubscriptionMarker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
 }
 
-impl FromStr for QueueMarker {
+impl FromStr for SubscriptionMarker {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        QueueName::new(text).map(Self)
+        text.parse().map(Self)
     }
+}
+
+/// A marker of a listing by name.
+macro_rules! name_marker {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $type($name);
+
+        impl $type {
+            /// The name the next page begins after.
+            pub fn name(&self) -> &$name {
+                &self.0
+            }
+        }
+
+        impl From<$name> for $type {
+            fn from(name: $name) -> Self {
+                Self(name)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                $name::new(text).map(Self)
+            }
+        }
+    };
+}
+
+name_marker! {
+    /// A position in a project's queues, just after a name; no queue need have that name.
+    ///
+    /// ```
+    /// use zaqar_sled::{QueueMarker, QueueName};
+    ///
+    /// let marker: QueueMarker = "orders".parse()?;
+    /// assert_eq!(marker, QueueMarker::from(QueueName::new("orders")?));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    QueueMarker, QueueName
+}
+
+name_marker! {
+    /// A position among the pools, just after a name; no pool need have that name.
+    ///
+    /// ```
+    /// use zaqar_sled::{PoolMarker, PoolName};
+    ///
+    /// let marker: PoolMarker = "fast".parse()?;
+    /// assert_eq!(marker.name(), &PoolName::new("fast")?);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    PoolMarker, PoolName
+}
+
+name_marker! {
+    /// A position among a project's flavors, just after a name; no flavor need have that name.
+    ///
+    /// ```
+    /// use zaqar_sled::{FlavorMarker, FlavorName};
+    ///
+    /// let marker: FlavorMarker = "gold".parse()?;
+    /// assert_eq!(marker.name(), &FlavorName::new("gold")?);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    FlavorMarker, FlavorName
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Queue metadata: a JSON object with its keys in the order they were given.
+//! JSON objects with their keys in the order they were given: metadata, options, capabilities.
 //!
 //! 1. What is read back equals what was stored: integers and floats, `null` and absence kept apart.
 //! 2. Its text parses again: values nested deeper than a parser takes are refused on the way in.
@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-/// A queue's metadata: a JSON object. Keys that begin with `_` are the storage's own.
+/// A JSON object: a queue's metadata, where keys that begin with `_` are the storage's own; the options of a subscription
+/// or a pool; a flavor's capabilities.
 ///
 /// Equality does not look at the order of keys, but the order is kept.
 ///

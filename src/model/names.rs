@@ -1,6 +1,6 @@
-//! Projects and queue names: the two parts of a queue's address.
+//! Projects, and the names of queues, pools, groups of pools and flavors.
 //!
-//! Both are cheap to clone (one shared allocation) and order by their bytes, which is the order of
+//! All are cheap to clone (one shared allocation) and order by their bytes, which is the order of
 //! listings. What characters a name may have is a matter of [`Limits`](crate::Limits).
 
 use std::fmt;
@@ -46,79 +46,126 @@ impl Project {
     }
 }
 
-/// A queue's name: 1 to 512 bytes of any text.
-///
-/// ```
-/// use zaqar_sled::QueueName;
-///
-/// let name: QueueName = "orders.new".parse()?;
-/// assert_eq!(name.as_str(), "orders.new");
-/// assert!(QueueName::new("").is_err());
-/// # Ok::<(), zaqar_sled::Error>(())
-/// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QueueName(Arc<str>);
+/// A type for names of one kind: 1 to 512 bytes of any text.
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(Arc<str>);
+
+        impl $type {
+            /// Takes a name of 1 to 512 bytes.
+            ///
+            /// # Errors
+            /// `is_invalid` when empty, `is_too_large` over 512 bytes.
+            pub fn new(name: impl AsRef<str>) -> Result<Self> {
+                let name = name.as_ref();
+                if name.is_empty() {
+                    return Err(Error::invalid($what, "must not be empty"));
+                }
+                check_len(concat!($what, " bytes"), name)?;
+                Ok(Self(name.into()))
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = Error;
+
+            fn from_str(name: &str) -> Result<Self> {
+                Self::new(name)
+            }
+        }
+
+        impl TryFrom<&str> for $type {
+            type Error = Error;
+
+            fn try_from(name: &str) -> Result<Self> {
+                Self::new(name)
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = Error;
+
+            fn try_from(name: String) -> Result<Self> {
+                Self::new(name)
+            }
+        }
+
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        /// As quoted text: that is how error messages show a name.
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+    };
+}
+
+name! {
+    /// A queue's name: 1 to 512 bytes of any text.
+    ///
+    /// ```
+    /// use zaqar_sled::QueueName;
+    ///
+    /// let name: QueueName = "orders.new".parse()?;
+    /// assert_eq!(name.as_str(), "orders.new");
+    /// assert!(QueueName::new("").is_err());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    QueueName, "queue name"
+}
+
+name! {
+    /// A pool's name: 1 to 512 bytes of any text.
+    ///
+    /// ```
+    /// assert_eq!(zaqar_sled::PoolName::new("fast")?.as_str(), "fast");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    PoolName, "pool name"
+}
+
+name! {
+    /// The name of a group of pools: 1 to 512 bytes of any text.
+    ///
+    /// ```
+    /// assert_eq!(zaqar_sled::PoolGroup::new("ssd")?.as_str(), "ssd");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    PoolGroup, "pool group"
+}
+
+name! {
+    /// A flavor's name: 1 to 512 bytes of any text.
+    ///
+    /// ```
+    /// assert_eq!(zaqar_sled::FlavorName::new("gold")?.as_str(), "gold");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    FlavorName, "flavor name"
+}
 
 impl QueueName {
-    /// Takes a name of 1 to 512 bytes.
-    ///
-    /// # Errors
-    /// `is_invalid` when empty, `is_too_large` over 512 bytes.
-    pub fn new(name: impl AsRef<str>) -> Result<Self> {
-        let name = name.as_ref();
-        if name.is_empty() {
-            return Err(Error::invalid("queue name", "must not be empty"));
-        }
-        check_len("queue name bytes", name)?;
-        Ok(Self(name.into()))
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for QueueName {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::new(name)
-    }
-}
-
-impl TryFrom<&str> for QueueName {
-    type Error = Error;
-
-    fn try_from(name: &str) -> Result<Self> {
-        Self::new(name)
-    }
-}
-
-impl TryFrom<String> for QueueName {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self> {
-        Self::new(name)
-    }
-}
-
-impl AsRef<str> for QueueName {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl fmt::Display for QueueName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// As quoted text: that is how error messages show a name.
-impl fmt::Debug for QueueName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
+    /// The empty name, which no caller can ask for: the store's own queue of messages on their way to other stores.
+    pub(crate) fn outbox() -> Self {
+        Self("".into())
     }
 }
 

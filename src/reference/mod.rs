@@ -169,6 +169,10 @@ impl DataDriver for ReferenceModel {
         self
     }
 
+    fn subscriptions(&self) -> &dyn crate::contract::Subscriptions {
+        unimplemented!()
+    }
+
     fn is_alive(&self) -> bool {
         !self.store.lock().closed
     }
@@ -181,6 +185,7 @@ impl DataDriver for ReferenceModel {
             storage_reachable: true,
             operations: OPERATIONS.into_iter().map(fine).collect(),
             volume: store.volume(now),
+            pools: Vec::new(),
         })
     }
 
