@@ -1,15 +1,21 @@
 //! The contract in memory: small, slow and obviously right.
 //!
-//! 1. One lock over one map of queues; a queue is its messages in order and its claims by id.
+//! 1. One lock over one map of queues; a queue is its messages in order and its claims by id. Beside it a list of all
+//!    subscriptions in the order of creation, and a map each of pools, flavors and catalogue entries.
 //! 2. Nothing is indexed and nothing is remembered twice: every question is answered by looking at every message.
 //! 3. What has expired stays where it is and is looked past; only `gc` takes it away.
 //!
 //! Cost: O(everything the queue was ever posted since the last `gc`) a call.
 
+mod catalogue;
 mod claims;
+mod control;
+mod flavors;
 mod messages;
+mod pools;
 mod queue;
 mod queues;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,16 +25,20 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::{Clock, EngineClock};
-use crate::contract::{Claims, DataDriver, Messages, Queues};
+use crate::contract::{Claims, DataDriver, Messages, Queues, Subscriptions};
 use crate::error::{Error, Result};
 use crate::model::{
-    Capabilities, Capability, ClaimId, GcReport, Health, Limits, MessageVolume, OperationStatus, Project, QueueName,
-    Timestamp,
+    Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits, MessageVolume, NewPool, OperationStatus,
+    PoolName, Project, QueueName, Timestamp,
 };
+use flavors::FlavorModel;
 use queue::QueueModel;
+use subscriptions::SubscriptionModel;
 
 /// The storage contract without a disk: what the engine is tested against, and what code written against the traits
 /// can be tested with. Everything is gone when it is dropped, and every call looks at every message.
+///
+/// It is a [`DataDriver`] and a [`ControlDriver`](crate::ControlDriver); what both have, it has as methods of its own.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -42,6 +52,16 @@ use queue::QueueModel;
 /// assert_eq!(store.messages().pop(&shop, &orders, 10)?.len(), 1);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
+///
+/// ```
+/// use std::sync::Arc;
+/// use zaqar_sled::{ControlDriver, NewPool, PoolName, ReferenceModel, SystemClock};
+///
+/// let store = ReferenceModel::new(Arc::new(SystemClock::new()));
+/// store.pools().create(&PoolName::new("fast")?, &NewPool::new("memory:fast".parse()?))?;
+/// assert!(store.pools().exists(&PoolName::new("fast")?)?);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
 pub struct ReferenceModel {
     clock: EngineClock,
     limits: Limits,
@@ -52,9 +72,15 @@ pub struct ReferenceModel {
 #[derive(Default)]
 struct Store {
     queues: BTreeMap<(Project, QueueName), QueueModel>,
-    /// Numbers given to queues so far, and to claims.
+    /// Of all queues, in the order of creation. Expired ones stay until a `gc`.
+    subscriptions: Vec<SubscriptionModel>,
+    pools: BTreeMap<PoolName, NewPool>,
+    flavors: BTreeMap<(Project, FlavorName), FlavorModel>,
+    catalogue: BTreeMap<(Project, QueueName), PoolName>,
+    /// Numbers given to queues so far, to claims, and to subscriptions.
     queues_made: u64,
     claims_made: u128,
+    subscriptions_made: u64,
     closed: bool,
 }
 
@@ -76,7 +102,7 @@ impl ReferenceModel {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use zaqar_sled::{DataDriver, Limits, Project, QueueName, ReferenceModel, SystemClock};
+    /// use zaqar_sled::{Limits, Project, QueueName, ReferenceModel, SystemClock};
     ///
     /// let store = ReferenceModel::new(Arc::new(SystemClock::new())).limits(Limits::zaqar());
     /// let spaced = QueueName::new("a b")?;
@@ -100,6 +126,53 @@ impl ReferenceModel {
     pub fn checksums(mut self, checksums: bool) -> Self {
         self.checksums = checksums;
         self
+    }
+
+    /// The queue controller, the same in both drivers.
+    ///
+    /// ```
+    /// use zaqar_sled::{Metadata, Project, QueueName, ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(std::sync::Arc::new(SystemClock::new()));
+    /// assert!(store.queues().create(&Project::none(), &QueueName::new("orders")?, &Metadata::new())?);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn queues(&self) -> &dyn Queues {
+        self
+    }
+
+    /// The data driver's health. There is nothing that could fail, so nothing is tried.
+    ///
+    /// ```
+    /// use zaqar_sled::{ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(std::sync::Arc::new(SystemClock::new()));
+    /// assert!(store.health()?.storage_reachable());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn health(&self) -> Result<Health> {
+        let (store, now) = self.enter()?;
+        Ok(Health {
+            storage_reachable: true,
+            operations: fine(OPERATIONS),
+            volume: store.volume(now),
+            pools: Vec::new(),
+        })
+    }
+
+    /// Closes both drivers, for good.
+    ///
+    /// ```
+    /// use zaqar_sled::{DataDriver, ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(std::sync::Arc::new(SystemClock::new()));
+    /// store.close()?;
+    /// assert!(!store.is_alive());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn close(&self) -> Result<()> {
+        self.store.lock().closed = true;
+        Ok(())
     }
 
     /// What every call begins with: the store if it is open, and the one instant the call happens at.
@@ -169,29 +242,21 @@ impl DataDriver for ReferenceModel {
         self
     }
 
-    fn subscriptions(&self) -> &dyn crate::contract::Subscriptions {
-        unimplemented!()
+    fn subscriptions(&self) -> &dyn Subscriptions {
+        self
     }
 
     fn is_alive(&self) -> bool {
         !self.store.lock().closed
     }
 
-    /// There is nothing that could fail, so nothing is tried.
     fn health(&self) -> Result<Health> {
-        let (store, now) = self.enter()?;
-        let fine = |name| OperationStatus { name, succeeded: true, elapsed: Duration::ZERO, reference: None };
-        Ok(Health {
-            storage_reachable: true,
-            operations: OPERATIONS.into_iter().map(fine).collect(),
-            volume: store.volume(now),
-            pools: Vec::new(),
-        })
+        self.health()
     }
 
     fn gc(&self) -> Result<GcReport> {
         let (mut store, now) = self.enter()?;
-        let mut report = GcReport::default();
+        let mut report = GcReport { subscriptions: store.drop_expired_subscriptions(now), ..GcReport::default() };
         for queue in store.queues.values_mut() {
             let (messages, claims) = queue.drop_expired(now);
             report.messages = report.messages.saturating_add(messages as u64);
@@ -201,8 +266,7 @@ impl DataDriver for ReferenceModel {
     }
 
     fn close(&self) -> Result<()> {
-        self.store.lock().closed = true;
-        Ok(())
+        self.close()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -214,6 +278,12 @@ impl fmt::Debug for ReferenceModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReferenceModel").field("alive", &self.is_alive()).finish_non_exhaustive()
     }
+}
+
+/// What a health check says of operations that cannot fail.
+fn fine<const N: usize>(operations: [&'static str; N]) -> Vec<OperationStatus> {
+    let fine = |name| OperationStatus { name, succeeded: true, elapsed: Duration::ZERO, reference: None };
+    operations.into_iter().map(fine).collect()
 }
 
 const OPERATIONS: [&str; 8] = [

@@ -102,10 +102,15 @@ impl Queues for ReferenceModel {
 
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
         let (mut store, now) = self.enter_queue(project, name)?;
-        match (what, store.queue_mut(project, name)) {
-            (Purge::Messages | Purge::All, Some(queue)) => Ok(queue.clear(now)),
-            (Purge::Subscriptions, _) | (_, None) => Ok(0),
-        }
+        let (messages, subscriptions) = match what {
+            Purge::Messages => (true, false),
+            Purge::Subscriptions => (false, true),
+            Purge::All => (true, true),
+        };
+        let queue = store.queue_mut(project, name).filter(|_| messages);
+        let messages = queue.map_or(0, |queue| queue.clear(now));
+        let subscriptions = if subscriptions { store.clear_subscriptions(project, name, now) } else { 0 };
+        Ok(messages.saturating_add(subscriptions))
     }
 }
 

@@ -1,0 +1,64 @@
+//! The catalogue controller of the model: contract 11.
+
+use super::ReferenceModel;
+use crate::contract::Catalogue;
+use crate::error::{Error, Result};
+use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
+
+impl Catalogue for ReferenceModel {
+    fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {
+        let (mut store, _) = self.enter_queue(project, queue)?;
+        store.catalogue.insert((project.clone(), queue.clone()), pool.clone());
+        Ok(())
+    }
+
+    fn get(&self, project: &Project, queue: &QueueName) -> Result<CatalogueEntry> {
+        let (store, _) = self.enter_queue(project, queue)?;
+        let pool = store.catalogue.get(&(project.clone(), queue.clone()));
+        let pool = pool.ok_or_else(|| not_mapped(project, queue))?.clone();
+        Ok(CatalogueEntry { project: project.clone(), queue: queue.clone(), pool })
+    }
+
+    fn exists(&self, project: &Project, queue: &QueueName) -> Result<bool> {
+        let (store, _) = self.enter_queue(project, queue)?;
+        Ok(store.catalogue.contains_key(&(project.clone(), queue.clone())))
+    }
+
+    fn list(&self, project: &Project) -> Result<Vec<CatalogueEntry>> {
+        let (store, _) = self.enter()?;
+        self.limits.check_project(project)?;
+        let entries = store.catalogue.iter().filter(|((of, _), _)| of == project);
+        let entry = |((project, queue), pool): (&(Project, QueueName), &PoolName)| CatalogueEntry {
+            project: project.clone(),
+            queue: queue.clone(),
+            pool: pool.clone(),
+        };
+        Ok(entries.map(entry).collect())
+    }
+
+    fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
+        let (mut store, _) = self.enter_queue(project, queue)?;
+        let entry = store.catalogue.get_mut(&(project.clone(), queue.clone()));
+        let entry = entry.ok_or_else(|| not_mapped(project, queue))?;
+        if let Some(pool) = pool {
+            *entry = pool.clone();
+        }
+        Ok(())
+    }
+
+    fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
+        let (mut store, _) = self.enter_queue(project, queue)?;
+        store.catalogue.remove(&(project.clone(), queue.clone()));
+        Ok(())
+    }
+
+    fn drop_all(&self) -> Result<()> {
+        let (mut store, _) = self.enter()?;
+        store.catalogue.clear();
+        Ok(())
+    }
+}
+
+fn not_mapped(project: &Project, queue: &QueueName) -> Error {
+    Error::QueueNotMapped { project: project.clone(), queue: queue.clone() }
+}

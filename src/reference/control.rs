@@ -1,0 +1,40 @@
+//! The control driver of the model: contract 4.
+
+use super::{ReferenceModel, fine};
+use crate::contract::{Catalogue, ControlDriver, Flavors, Pools, Queues};
+use crate::error::Result;
+use crate::model::ControlHealth;
+
+impl ControlDriver for ReferenceModel {
+    fn catalogue(&self) -> &dyn Catalogue {
+        self
+    }
+
+    fn pools(&self) -> &dyn Pools {
+        self
+    }
+
+    fn flavors(&self) -> &dyn Flavors {
+        self
+    }
+
+    fn queues(&self) -> &dyn Queues {
+        self
+    }
+
+    /// There is nothing that could fail, so nothing is tried.
+    fn health(&self) -> Result<ControlHealth> {
+        let (store, _) = self.enter()?;
+        Ok(ControlHealth {
+            operations: fine(["insert_entry", "get_entry", "delete_entry"]),
+            queues: store.queues.len() as u64,
+            pools: store.pools.len() as u64,
+            flavors: store.flavors.len() as u64,
+            mapped: store.catalogue.len() as u64,
+        })
+    }
+
+    fn close(&self) -> Result<()> {
+        self.close()
+    }
+}

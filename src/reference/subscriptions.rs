@@ -1,0 +1,221 @@
+//! The subscription controller of the model: contract 8.
+
+use std::time::Duration;
+
+use super::{ReferenceModel, Store};
+use crate::contract::Subscriptions;
+use crate::error::{Error, Result};
+use crate::model::limits::check_times;
+use crate::model::time::millis;
+use crate::model::{
+    ListOptions, Metadata, Page, Project, QueueName, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
+    SubscriptionUpdate, Timestamp,
+};
+
+pub(super) struct SubscriptionModel {
+    project: Project,
+    queue: QueueName,
+    id: SubscriptionId,
+    subscriber: Subscriber,
+    /// In milliseconds, as shown.
+    ttl: u64,
+    created: Timestamp,
+    expires: Timestamp,
+    options: Metadata,
+    confirmed: bool,
+}
+
+impl SubscriptionModel {
+    fn is_of(&self, project: &Project, queue: &QueueName) -> bool {
+        self.project == *project && self.queue == *queue
+    }
+
+    fn renew(&mut self, ttl: Duration, now: Timestamp) {
+        self.ttl = millis(ttl);
+        self.expires = now.saturating_add(ttl);
+    }
+
+    fn change(&mut self, update: &SubscriptionUpdate, now: Timestamp) {
+        if let Some(subscriber) = &update.subscriber {
+            self.subscriber = subscriber.clone();
+        }
+        if let Some(ttl) = update.ttl {
+            self.renew(ttl, now);
+        }
+        if let Some(options) = &update.options {
+            self.options = options.clone();
+        }
+    }
+
+    /// The subscription as a caller sees it.
+    fn record(&self, now: Timestamp) -> Subscription {
+        Subscription {
+            id: self.id,
+            source: self.queue.clone(),
+            subscriber: self.subscriber.clone(),
+            ttl: self.ttl,
+            created: self.created,
+            read_at: now,
+            options: self.options.clone(),
+            confirmed: self.confirmed,
+        }
+    }
+}
+
+impl Store {
+    /// The live subscriptions of the queue, in the order of creation.
+    fn subscribed(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &SubscriptionModel> {
+        self.subscriptions.iter().filter(move |one| one.is_of(project, queue) && now < one.expires)
+    }
+
+    fn with_subscriber(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        subscriber: &Subscriber,
+        now: Timestamp,
+    ) -> Option<&SubscriptionModel> {
+        self.subscribed(project, queue, now).find(|one| one.subscriber == *subscriber)
+    }
+
+    fn subscription_mut(
+        &mut self,
+        project: &Project,
+        queue: &QueueName,
+        id: &SubscriptionId,
+        now: Timestamp,
+    ) -> Result<&mut SubscriptionModel> {
+        let mut all = self.subscriptions.iter_mut();
+        let found = all.find(|one| one.is_of(project, queue) && one.id == *id && now < one.expires);
+        found.ok_or_else(|| no_subscription(project, queue, *id))
+    }
+
+    /// Drops the queue's subscriptions and says how many could be seen.
+    pub(super) fn clear_subscriptions(&mut self, project: &Project, queue: &QueueName, now: Timestamp) -> u64 {
+        let count = self.subscribed(project, queue, now).count() as u64;
+        self.subscriptions.retain(|one| !one.is_of(project, queue));
+        count
+    }
+
+    /// Drops the subscriptions nobody can see and says how many that were.
+    pub(super) fn drop_expired_subscriptions(&mut self, now: Timestamp) -> u64 {
+        let before = self.subscriptions.len();
+        self.subscriptions.retain(|one| now < one.expires);
+        before.saturating_sub(self.subscriptions.len()) as u64
+    }
+}
+
+impl Subscriptions for ReferenceModel {
+    fn create(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        subscriber: &Subscriber,
+        ttl: Duration,
+        options: &Metadata,
+    ) -> Result<Option<SubscriptionId>> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        self.limits.check_subscription(Some(subscriber), Some(ttl), Some(options))?;
+        check_times(now, "ttl", &[ttl])?;
+        if store.with_subscriber(project, queue, subscriber, now).is_some() {
+            return Ok(None);
+        }
+        store.subscriptions_made = store.subscriptions_made.saturating_add(1);
+        let id = SubscriptionId::numbered(store.subscriptions_made, 0);
+        let (project, queue, subscriber) = (project.clone(), queue.clone(), subscriber.clone());
+        let (created, options) = (now, options.clone());
+        let mut new = SubscriptionModel {
+            project,
+            queue,
+            id,
+            subscriber,
+            ttl: 0,
+            created,
+            expires: now,
+            options,
+            confirmed: false,
+        };
+        new.renew(ttl, now);
+        store.subscriptions.push(new);
+        Ok(Some(id))
+    }
+
+    fn get(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<Subscription> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        Ok(store.subscription_mut(project, queue, id, now)?.record(now))
+    }
+
+    fn exists(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<bool> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        Ok(store.subscription_mut(project, queue, id, now).is_ok())
+    }
+
+    fn list(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        options: &ListOptions<SubscriptionMarker>,
+    ) -> Result<Page<Subscription, SubscriptionMarker>> {
+        let (store, now) = self.enter_queue(project, queue)?;
+        self.limits.check_page_limit(options.limit)?;
+        let items: Vec<_> = store
+            .subscribed(project, queue, now)
+            .filter(|one| options.marker.is_none_or(|marker| marker < one.id.into()))
+            .take(options.most())
+            .map(|one| one.record(now))
+            .collect();
+        let next = items.last().map(Subscription::marker);
+        Ok(Page { items, next })
+    }
+
+    fn update(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        id: &SubscriptionId,
+        update: &SubscriptionUpdate,
+    ) -> Result<()> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        update.check_not_empty()?;
+        self.limits.check_subscription(update.subscriber.as_ref(), update.ttl, update.options.as_ref())?;
+        store.subscription_mut(project, queue, id, now)?;
+        check_times(now, "ttl", &[update.ttl.unwrap_or_default()])?;
+        let twin = update.subscriber.as_ref().and_then(|new| store.with_subscriber(project, queue, new, now));
+        if twin.is_some_and(|twin| twin.id != *id) {
+            return Err(Error::SubscriptionAlreadyExists { project: project.clone(), queue: queue.clone() });
+        }
+        store.subscription_mut(project, queue, id, now)?.change(update, now);
+        Ok(())
+    }
+
+    fn delete(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<()> {
+        let (mut store, _) = self.enter_queue(project, queue)?;
+        store.subscriptions.retain(|one| !one.is_of(project, queue) || one.id != *id);
+        Ok(())
+    }
+
+    fn confirm(&self, project: &Project, queue: &QueueName, id: &SubscriptionId, confirmed: bool) -> Result<()> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        store.subscription_mut(project, queue, id, now)?.confirmed = confirmed;
+        Ok(())
+    }
+
+    fn get_with_subscriber(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        subscriber: &Subscriber,
+    ) -> Result<Option<Subscription>> {
+        let (store, now) = self.enter_queue(project, queue)?;
+        Ok(store.with_subscriber(project, queue, subscriber, now).map(|one| one.record(now)))
+    }
+}
+
+fn no_subscription(project: &Project, queue: &QueueName, id: SubscriptionId) -> Error {
+    Error::SubscriptionDoesNotExist { project: project.clone(), queue: queue.clone(), id }
+}
