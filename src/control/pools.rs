@@ -113,7 +113,7 @@ impl Pools for Engine {
             }
         };
         let first = in_named_group(&registry, group).next();
-        first.map_or_else(|| Ok(Capabilities::default()), |(_, row)| self.promised(&PoolUri::new(&row.uri)?))
+        first.map_or_else(|| Ok(Capabilities::default()), |(_, row)| Ok(self.promised(&PoolUri::new(&row.uri)?)))
     }
 
     fn drop_all(&self) -> Result<()> {
@@ -139,8 +139,8 @@ impl Engine {
     }
 
     /// What a store at `uri` promises.
-    fn promised(&self, uri: &PoolUri) -> Result<Capabilities> {
-        Ok(uri.capabilities().unwrap_or_else(|| DataDriver::capabilities(self)))
+    fn promised(&self, uri: &PoolUri) -> Capabilities {
+        uri.capabilities().unwrap_or_else(|| DataDriver::capabilities(self))
     }
 
     /// Whether the pool promises what its group does and has a store of its own. Reads directories, so no caller of the
@@ -153,7 +153,7 @@ impl Engine {
         };
         let group = group.map(PoolGroup::as_str);
         if let Some((_, mate)) = others.iter().find(|(_, row)| row.group.as_deref() == group)
-            && self.promised(&PoolUri::new(&mate.uri)?)? != self.promised(uri)?
+            && self.promised(&PoolUri::new(&mate.uri)?) != self.promised(uri)
         {
             return Err(Error::PoolCapabilitiesMismatch { pool: name.clone() });
         }

@@ -120,7 +120,7 @@ impl<S: Site> Subscriptions for S {
             Ok(Done::changed((), registry.record(Growth::Grows, &Op::Registry(change), &mut [])?))
         })?;
         // A queue without a pool has none, and Zaqar says nothing of it (contract 12).
-        Ok(updated.unwrap_or_default())
+        updated.map_or_else(|| self.settle_missing(), Ok)
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<()> {
@@ -147,7 +147,7 @@ impl<S: Site> Subscriptions for S {
             let change = Change::ConfirmSubscription { address, id: *id.as_bytes(), confirmed };
             Ok(Done::changed((), registry.record(Growth::Frees, &Op::Registry(change), &mut [])?))
         })?;
-        Ok(done.unwrap_or_default())
+        done.map_or_else(|| self.settle_missing(), Ok)
     }
 
     fn get_with_subscriber(

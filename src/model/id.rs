@@ -184,9 +184,9 @@ impl SubscriptionId {
     }
 
     /// The creation number.
-    pub(crate) const fn number(&self) -> u64 {
-        let bits = self.0.as_u128();
-        (((bits >> 80) << 16) | (((bits >> 64) & 0xfff) << 4) | ((bits >> 58) & 0xf)) as u64
+    pub(crate) fn number(self) -> u64 {
+        let (high, low) = self.0.as_u64_pair();
+        ((high >> 16) << 16) | ((high & 0xfff) << 4) | ((low >> 58) & 0xf)
     }
 
     /// The id's 16 bytes.

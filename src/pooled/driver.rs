@@ -37,6 +37,8 @@ impl DataDriver for PooledDriver {
             .into_iter()
             .map(|(name, pool)| self.pool_health(&name, pool))
             .collect::<Result<_>>()?;
+        // The queues that were tried on are gone; what their pools had of them goes too.
+        let _ = self.shared().resume();
         let volume = pools.iter().fold(self.control().volume(), |sum, pool| add(sum, pool.volume));
         let reachable = control.catalogue_reachable() && pools.iter().all(PoolHealth::is_reachable);
         Ok(Health { storage_reachable: reachable, operations: control.operations, volume, pools })

@@ -56,7 +56,7 @@ impl Addressee {
 struct Envelope {
     source: Source,
     to: Addressee,
-    /// The pool it may have been stored in; empty for none.
+    /// The pool it may have been stored in; empty for the control store or none.
     assigned: String,
 }
 
@@ -64,7 +64,7 @@ struct Envelope {
 struct Letter {
     sequence: u64,
     envelope: Envelope,
-    letter: DeadLetter<'static>,
+    message: DeadLetter<'static>,
 }
 
 /// Puts a letter into its envelope.
@@ -123,8 +123,11 @@ impl Shared {
     /// same.
     pub(super) fn deliver_all(&self) -> Result<()> {
         let engines = self.engines();
-        let outcome = engines.iter().fold(Ok(()), |outcome, engine| outcome.and(self.deliver_from(engine)));
-        outcome.and(self.forget_delivered(&engines))
+        let mut outcome = Ok(());
+        for engine in &engines {
+            outcome = outcome.and(self.deliver_from(engine));
+        }
+        outcome.and(forget_delivered(&engines))
     }
 
     fn deliver_from(&self, source: &Engine) -> Result<()> {
@@ -156,7 +159,7 @@ impl Shared {
             return assign(source.store(), &letters, &pool.name);
         }
         let Side::There(cell) = self.made_side(&pool, &route)? else { return Ok(()) };
-        let Some(description) = self.description(&route) else { return Ok(()) };
+        let Some(description) = route.description() else { return Ok(()) };
         let Some(mut target) = self.lock_side(&pool, &route, &cell, description) else { return Ok(()) };
         if route.is_moving() {
             return Err(super::routes::moving(&project, &queue));
@@ -173,10 +176,12 @@ impl Shared {
     fn not_yet_stored<'a>(&self, source: &Engine, letters: &'a [Letter]) -> Result<Vec<&'a Letter>> {
         let assigned = letters.first().map_or("", |letter| letter.envelope.assigned.as_str());
         let registered = self.control.store().registry.read().pools.contains(assigned.as_bytes());
-        if !registered {
-            return Ok(letters.iter().collect());
-        }
-        let former = self.pool(assigned)?;
+        let former = match assigned {
+            "" => self.home.clone(),
+            // What a pool that is not registered any more has is nobody's.
+            _ if !registered => return Ok(letters.iter().collect()),
+            assigned => self.pool(assigned)?,
+        };
         let (stored, missing): (Vec<_>, Vec<_>) = {
             let registry = former.store().registry.read();
             letters.iter().partition(|letter| registry.has_received(letter.envelope.source))
@@ -188,30 +193,30 @@ impl Shared {
         }
         Ok(missing)
     }
+}
 
-    /// Lets targets forget letters whose source, which is open, does not have them any more: what a run that ended between
-    /// the last two steps has left.
-    fn forget_delivered(&self, engines: &[Engine]) -> Result<()> {
-        for target in engines {
-            let noted: Vec<(Source, [u8; 16])> = {
-                let registry = target.store().registry.read();
-                let rows = registry.received.iter();
-                rows.filter_map(|(key, from)| Some((keys::parse_received(key)?, *from))).collect()
-            };
-            for source in engines {
-                let from = source.store().place.store;
-                let waiting: BTreeSet<Source> =
-                    if noted.is_empty() { BTreeSet::new() } else { all(source.store()).collect() };
-                let done = noted.iter().filter(|(id, store)| *store == from && !waiting.contains(id));
-                let done: Vec<Source> = done.map(|(id, _)| *id).collect();
-                if !done.is_empty() {
-                    source.store().settle(source.store().journal.appended(), Durability::Sync)?;
-                    forget(target.store(), done)?;
-                }
+/// Lets targets forget letters whose source, which is open, does not have them any more: what a run that ended between
+/// the last two steps has left.
+fn forget_delivered(engines: &[Engine]) -> Result<()> {
+    for target in engines {
+        let noted: Vec<(Source, [u8; 16])> = {
+            let registry = target.store().registry.read();
+            let rows = registry.received.iter();
+            rows.filter_map(|(key, from)| Some((keys::parse_received(key)?, *from))).collect()
+        };
+        for source in engines {
+            let from = source.store().place.store;
+            let waiting: BTreeSet<Source> =
+                if noted.is_empty() { BTreeSet::new() } else { all(source.store()).collect() };
+            let done = noted.iter().filter(|(id, store)| *store == from && !waiting.contains(id));
+            let done: Vec<Source> = done.map(|(id, _)| *id).collect();
+            if !done.is_empty() {
+                source.store().settle(source.store().journal.appended(), Durability::Sync)?;
+                forget(target.store(), done)?;
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// The next letters of a store's outbox, from the first after `after`.
@@ -222,7 +227,7 @@ fn batch(store: &Store, after: Option<u64>) -> Vec<Letter> {
         let slot = page.slot(index)?;
         let body = page.body(slot);
         let (envelope, start) = open(body)?;
-        let letter = DeadLetter {
+        let message = DeadLetter {
             created: slot.created,
             expires: slot.expires,
             ttl: slot.ttl,
@@ -231,7 +236,7 @@ fn batch(store: &Store, after: Option<u64>) -> Vec<Letter> {
             checksum: page.checksum(slot),
             body: body.get(start..)?.to_vec().into(),
         };
-        Some(Letter { sequence: page.sequence(index), envelope, letter })
+        Some(Letter { sequence: page.sequence(index), envelope, message })
     };
     queue.claimable_after(after).filter_map(letter).take(BATCH).collect()
 }
@@ -260,7 +265,7 @@ fn receive(target: &mut Locked<'_>, from: [u8; 16], letters: &[Letter]) -> Resul
         first: target.allot(target.epoch(), new.len()).ok_or_else(exhausted)?,
         from,
         sources: new.iter().map(|letter| letter.envelope.source).collect(),
-        letters: new.iter().map(|letter| letter.letter.clone()).collect(),
+        letters: new.iter().map(|letter| letter.message.clone()).collect(),
     };
     registry.record(Growth::Grows, &Op::Receive(received), &mut [target.state()])?;
     Ok(new.len())
@@ -292,7 +297,7 @@ fn assign(source: &Store, letters: &[&Letter], pool: &str) -> Result<()> {
     let there = letters.iter().filter(|letter| queue.locate(letter.sequence).is_some());
     let (mut moved, mut messages) = (Sequences::default(), Vec::new());
     for letter in there {
-        let mut again = letter.letter.clone();
+        let mut again = letter.message.clone();
         seal(letter.envelope.source, &letter.envelope.to, pool, &mut again)?;
         moved.push(letter.sequence);
         messages.push(again);

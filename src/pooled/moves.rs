@@ -35,7 +35,8 @@ impl PooledDriver {
     /// queue that is in that pool already is left alone. One move goes on at a time.
     ///
     /// # Errors
-    /// [`is_not_found`](Error::is_not_found) for the queue, its mapping or the pool; [`is_busy`](Error::is_busy) if one of
+    /// [`is_not_found`](Error::is_not_found) for the queue, its mapping or the pool; [`is_invalid`](Error::is_invalid) if the
+    /// pool has something of the queue, left there when it was mapped elsewhere; [`is_busy`](Error::is_busy) if one of
     /// the stores cannot be reached, the queue is mapped anew meanwhile, or an earlier move has not been cleaned up yet;
     /// those of a change. The queue is then where it was, unless [`is_outcome_unknown`](Error::is_outcome_unknown).
     ///
@@ -107,8 +108,11 @@ impl Shared {
         }
         let journey = Journey { shared: self, project, queue, route, from, to };
         let moved = journey.run(&mapping);
-        // The copy of a move that failed goes, or else what the source has.
-        moved.and_then(|()| self.remove_leftovers().or(Ok(())))
+        // What the source has goes, or the copy of a move that failed. If not now, then later.
+        if self.remove_leftovers().is_err() {
+            self.call_courier();
+        }
+        moved
     }
 }
 
@@ -125,6 +129,7 @@ impl Journey<'_> {
     }
 
     fn begin(&self, mapping: &Arc<Mapping>) -> Result<Pause> {
+        self.check_target()?;
         let control = self.shared.control.store();
         let mut registry = control.lock_registry();
         if mapping.is_stale() || self.from.is_retired() || self.to.is_retired() {
@@ -146,6 +151,26 @@ impl Journey<'_> {
         }
         mapping.set_moving(true);
         Ok(Pause(mapping.clone()))
+    }
+
+    /// The target must have nothing of the queue: a move that fails could not tell it from its copy.
+    fn check_target(&self) -> Result<()> {
+        if self.from.engine().is_same(self.to.engine()) {
+            return Ok(());
+        }
+        let store = self.to.store();
+        let messages = match self.shared.side(&self.to, &self.route)? {
+            Side::There(cell) => {
+                store.lock(&cell).is_some_and(|queue| queue.totals().total > 0 || queue.claims().len() > 0)
+            }
+            Side::Empty(_) | Side::Changed => false,
+        };
+        let (registry, _) = store.read_registry();
+        if messages || !registry.subscriptions.page(&self.route.key, None, 1).is_empty() {
+            let reason = "it has messages or subscriptions of the queue from when the queue was mapped to it before";
+            return Err(Error::invalid("pool", reason));
+        }
+        Ok(())
     }
 
     /// Brings everything the source has into the target.
@@ -233,7 +258,7 @@ impl Journey<'_> {
         let control = self.shared.control.store();
         let mut registry = control.lock_registry();
         // It may have been unmapped with all others, or its pool become another.
-        if !self.shared.is_current_in(&registry, &self.route) || self.to.is_retired() {
+        if !self.route.is_current_in(&registry) || self.to.is_retired() {
             return Err(moving(self.project, self.queue));
         }
         let floor = next_epoch(control, &registry)?;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::codec::crc32;
 use crate::config::{Config, Durability};
 use crate::contract::DataDriver;
 use crate::control::next_epoch;
@@ -127,6 +128,8 @@ impl Shared {
         let (durability, memory) = uri.settings(&Metadata::from_json(&row.options)?)?;
         let mut config = Config { control: Some(self.control.store().place.store), ..self.config.clone() };
         config = config.shared(false).memory(memory.unwrap_or(self.config.memory));
+        // Stores that repeat their ids must not repeat each other's.
+        config.seed = config.seed.map(|seed| seed.wrapping_add(1 + (u64::from(crc32(name.as_bytes())) << 8)));
         let engine = match uri.location() {
             Location::Default(_) => self.control.clone(),
             Location::Directory(path) => config.open(path)?,

@@ -155,7 +155,7 @@ impl Shared {
         let mut registry = store.lock_registry();
         if let Some(mapping) = registry.catalogue.get(&key) {
             check_not_moving(mapping, project, name)?;
-            self.group_of(&registry, project, metadata)?;
+            group_of(&registry, project, metadata)?;
             return Ok(None);
         }
         let Some(pool) = self.choose(&registry, project, name, metadata)? else { return Ok(None) };
@@ -163,15 +163,6 @@ impl Shared {
         let floor = next_epoch(store, &registry)?;
         let change = Change::Map { address: Address::of(project, name), pool: pool.into(), floor };
         registry.record(Growth::Grows, &Op::Registry(change), &mut []).map(Some)
-    }
-
-    /// The group of pools that the metadata asks for by a flavor.
-    fn group_of(&self, registry: &Registry, project: &Project, metadata: &Metadata) -> Result<Option<String>> {
-        let flavor: Option<String> = metadata.get::<Option<String>>("_flavor")?.flatten();
-        let Some(flavor) = flavor else { return Ok(None) };
-        let name = FlavorName::new(&flavor).map_err(|error| Error::invalid("_flavor", error.to_string()))?;
-        let row = registry.flavors.get(&keys::named(project.name(), &flavor));
-        row.map(|row| Some(row.pool_group.clone())).ok_or_else(|| missing_flavor(project, &name))
     }
 
     /// A pool for a new queue, by weight; `None` for the virtual one.
@@ -182,7 +173,7 @@ impl Shared {
         name: &QueueName,
         metadata: &Metadata,
     ) -> Result<Option<String>> {
-        let group = self.group_of(registry, project, metadata)?;
+        let group = group_of(registry, project, metadata)?;
         let eligible: Vec<(&[u8], u64)> = registry
             .pools
             .iter()
@@ -237,6 +228,15 @@ impl Shared {
         })?;
         Ok(Some(lsn))
     }
+}
+
+/// The group of pools that the metadata asks for by a flavor.
+fn group_of(registry: &Registry, project: &Project, metadata: &Metadata) -> Result<Option<String>> {
+    let flavor: Option<String> = metadata.get::<Option<String>>("_flavor")?.flatten();
+    let Some(flavor) = flavor else { return Ok(None) };
+    let name = FlavorName::new(&flavor).map_err(|error| Error::invalid("_flavor", error.to_string()))?;
+    let row = registry.flavors.get(&keys::named(project.name(), &flavor));
+    row.map(|row| Some(row.pool_group.clone())).ok_or_else(|| missing_flavor(project, &name))
 }
 
 /// Whether a pool is the control store itself, where record and messages go together.

@@ -26,7 +26,11 @@ impl Shared {
         }
         // A queue whose deletion a power cut takes back must still have its messages.
         store.settle(store.journal.appended(), Durability::Sync)?;
-        removals.iter().fold(Ok(()), |outcome, removal| outcome.and(self.remove_leftover(removal)))
+        let mut outcome = Ok(());
+        for removal in &removals {
+            outcome = outcome.and(self.remove_leftover(removal));
+        }
+        outcome
     }
 
     fn remove_leftover(&self, removal: &Removal) -> Result<()> {

@@ -28,6 +28,17 @@ impl Route {
         self.mapping.as_ref().map_or(0, |mapping| mapping.floor)
     }
 
+    /// Whether it still holds, for whoever has the registry locked.
+    pub(super) fn is_current_in(&self, registry: &Registry) -> bool {
+        self.mapping.as_ref().map_or_else(|| !registry.catalogue.contains(&self.key), |mapping| !mapping.is_stale())
+    }
+
+    /// What the queue's record says; `None` when it has been deleted.
+    pub(super) fn description(&self) -> Option<Arc<Description>> {
+        let record = self.record.peek();
+        (!record.is_deleted()).then(|| record.description().clone())
+    }
+
     pub(super) fn is_moving(&self) -> bool {
         self.mapping.as_ref().is_some_and(|mapping| mapping.is_moving())
     }
@@ -65,17 +76,6 @@ impl Shared {
     /// The pool of a route, its store open.
     pub(super) fn pool_of(&self, route: &Route) -> Result<Arc<Pool>> {
         route.mapping.as_ref().map_or_else(|| Ok(self.home.clone()), |mapping| self.pool(&mapping.pool))
-    }
-
-    /// The same for whoever has the registry locked.
-    pub(super) fn is_current_in(&self, registry: &Registry, route: &Route) -> bool {
-        route.mapping.as_ref().map_or_else(|| !registry.catalogue.contains(&route.key), |mapping| !mapping.is_stale())
-    }
-
-    /// What the queue's record says; `None` when it has been deleted.
-    pub(super) fn description(&self, route: &Route) -> Option<Arc<Description>> {
-        let record = route.record.peek();
-        (!record.is_deleted()).then(|| record.description().clone())
     }
 
     /// The pool's side of the queue, as it is.

@@ -38,7 +38,7 @@ impl Site for PooledDriver {
         self.home().check_call(project, name)?;
         loop {
             let Some(Found { route, pool, cell, .. }) = self.find(project, name, access)? else { return Ok(None) };
-            let Some(description) = self.shared().description(&route) else { continue };
+            let Some(description) = route.description() else { continue };
             let Some(mut queue) = self.shared().lock_side(&pool, &route, &cell, description) else { continue };
             if access != Access::Read && route.is_moving() {
                 return Err(moving(project, name));
@@ -88,7 +88,7 @@ impl Site for PooledDriver {
     ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
         loop {
             let Some(found) = self.find(project, name, Access::Change)? else { return Ok((None, None)) };
-            let Some(description) = self.shared().description(&found.route) else { continue };
+            let Some(description) = found.route.description() else { continue };
             let Some(target) = description.settings.dead_letter_queue.clone() else { return Ok((None, None)) };
             let addressee = Addressee::of(project, &target);
             let pool = self.shared().dead_letter_pool(project, &target);

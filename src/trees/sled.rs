@@ -28,7 +28,8 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) struct SledTrees {
     database: sled::Db,
-    trees: [sled::Tree; Tree::ALL.len()],
+    /// In the order of [`Tree::ALL`].
+    trees: Vec<sled::Tree>,
     unflushed: AtomicU32,
 }
 
@@ -54,8 +55,7 @@ impl SledTrees {
             .segment_size(SEGMENT_BYTES)
             .open()?;
         let open = |tree: Tree| database.open_tree(tree.name());
-        let [a, b, c, d, e, f, g, h] = Tree::ALL;
-        let trees = [open(a)?, open(b)?, open(c)?, open(d)?, open(e)?, open(f)?, open(g)?, open(h)?];
+        let trees = Tree::ALL.into_iter().map(open).collect::<Result<_, _>>()?;
         Ok(Self { database, trees, unflushed: AtomicU32::new(0) })
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::{Condvar, Mutex};
-use zaqar_sled::{Config, DataDriver, Engine};
+use zaqar_sled::{Config, Engine};
 
 use crate::arguments::{self, Work};
 use crate::command::Command;

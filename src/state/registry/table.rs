@@ -110,10 +110,6 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         rows.map(|(key, row)| records::seal(self.tree, key.clone(), row)).collect()
     }
 
-    pub(crate) fn has_changes(&self) -> bool {
-        !self.changed.is_empty()
-    }
-
     /// Forgets that anything is in the trees.
     pub(crate) fn forget_stored(&mut self) {
         self.changed = self.rows.keys().cloned().collect();
@@ -153,7 +149,7 @@ mod tests {
     fn changes_are_handed_over_once_and_removals_with_them() {
         let mut table = table();
         assert_eq!(table.take_changes().unwrap().len(), 3);
-        assert!(!table.has_changes() && table.unchanged().unwrap().len() == 3);
+        assert!(table.changed.is_empty() && table.unchanged().unwrap().len() == 3);
         table.remove(b"a1");
         assert_eq!(table.remove(b"a1"), None);
         table.update(b"a2", |row| *row = 9);
