@@ -63,10 +63,18 @@ macro_rules! engines {
 }
 
 mod bugs;
+mod catalogue;
 mod claims;
+mod control;
 mod decisions;
 mod driver;
 mod features;
+mod flavors;
 mod messages;
+mod pool_updates;
+mod pools;
 mod queues;
+mod races;
+mod subscription_updates;
+mod subscriptions;
 mod support;

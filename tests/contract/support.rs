@@ -1,5 +1,8 @@
 //! What the scenes are played on: a store of some kind, a clock that is moved by hand, and short words for both.
 
+mod control;
+mod subscriptions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +12,9 @@ use zaqar_sled::{
     MessageId, MessageListOptions, MessageMarker, Metadata, NewMessage, Page, Project, Purge, QueueListOptions,
     QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort, Timestamp,
 };
+
+pub(crate) use control::*;
+pub(crate) use subscriptions::*;
 
 /// Two clients that are not each other.
 pub(crate) const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
