@@ -14,7 +14,7 @@ impl Harness {
     pub(crate) fn control(&self) -> Arc<dyn ControlDriver> {
         match &*self.open.lock() {
             Open::Model(model) => model.clone(),
-            Open::Engine(..) => panic!("the engine has no control plane yet"),
+            Open::Engine(engine, _) => engine.clone(),
         }
     }
 
