@@ -24,7 +24,7 @@ impl FlavorModel {
 }
 
 impl Store {
-    fn flavor(&self, project: &Project, name: &FlavorName) -> Option<&FlavorModel> {
+    pub(super) fn flavor(&self, project: &Project, name: &FlavorName) -> Option<&FlavorModel> {
         self.flavors.get(&(project.clone(), name.clone()))
     }
 

@@ -44,6 +44,7 @@ enum Kind {
 struct Setup {
     limits: Limits,
     checksums: bool,
+    pooled: bool,
 }
 
 enum Open {
@@ -54,7 +55,7 @@ enum Open {
 impl Setup {
     fn model(&self, clock: &Arc<ManualClock>) -> Open {
         let model = ReferenceModel::new(clock.clone()).limits(self.limits.clone()).checksums(self.checksums);
-        Open::Model(Arc::new(model))
+        Open::Model(Arc::new(if self.pooled { model.pooled() } else { model }))
     }
 
     /// Small segments, so that a scene of some size has several.
@@ -68,6 +69,10 @@ impl Setup {
 impl Harness {
     pub(crate) fn model() -> Self {
         Self::new(Kind::Model, Setup::default())
+    }
+
+    pub(crate) fn pooled_model() -> Self {
+        Self::new(Kind::Model, Setup { pooled: true, ..Setup::default() })
     }
 
     pub(crate) fn live() -> Self {
@@ -108,12 +113,12 @@ impl Harness {
 
     /// A store of the same kind with those limits.
     pub(crate) fn with_limits(&self, limits: Limits) -> Self {
-        Self::new(self.kind, Setup { limits, ..Setup::default() })
+        Self::new(self.kind, Setup { limits, ..self.setup.clone() })
     }
 
     /// A store of the same kind that makes checksums.
     pub(crate) fn with_checksums(&self) -> Self {
-        Self::new(self.kind, Setup { checksums: true, ..Setup::default() })
+        Self::new(self.kind, Setup { checksums: true, ..self.setup.clone() })
     }
 
     pub(crate) fn is_durable(&self) -> bool {
