@@ -231,7 +231,7 @@ impl Store {
         let path = trees_path(&self.root, generation);
         let disk = &self.place.disk;
         disk.remove_dir_all(&path).map_err(|e| Error::io("clearing old trees", e))?;
-        Ok(Digested { trees: disk.trees(&path)?, digest: Digest::default() })
+        Ok(Digested { trees: disk.trees_with(&path, self.place.cache_bytes)?, digest: Digest::default() })
     }
 
     /// Leaves the trees that failed behind; the next checkpoint writes everything into new ones.

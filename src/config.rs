@@ -9,6 +9,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::Limits;
+use crate::pooled::PooledDriver;
 
 /// What an acknowledged call survives.
 ///
@@ -59,6 +60,10 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) sync_interval: Duration,
     pub(crate) segment_bytes: u64,
+    pub(crate) memory: u64,
+    /// The control store that the store is opened as a pool of.
+    pub(crate) control: Option<[u8; 16]>,
+    pub(crate) virtual_pool: bool,
     pub(crate) seed: Option<u64>,
     pub(crate) checksums: bool,
     pub(crate) shared: bool,
@@ -76,6 +81,9 @@ impl Config {
             limits: Limits::default(),
             sync_interval: Duration::from_millis(500),
             segment_bytes: 16 << 20,
+            memory: 256 << 20,
+            control: None,
+            virtual_pool: false,
             seed: None,
             checksums: false,
             shared: false,
@@ -117,6 +125,24 @@ impl Config {
     /// The size of a journal segment in bytes, from 4 KiB to 1 GiB. Default: 16 MiB.
     pub fn segment_size(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes.clamp(4 << 10, 1 << 30);
+        self
+    }
+
+    /// How much memory the store is to do with, in bytes. Default: 256 MiB. In this version it sets the cache of the trees,
+    /// a sixteenth of it; live messages are held in memory beside that.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    pub(crate) fn cache_bytes(&self) -> u64 {
+        self.memory / 16
+    }
+
+    /// Whether a queue for which there is no pool is kept in the control store itself, unmapped (Zaqar's
+    /// `enable_virtual_pool`). Only for [`open_pooled`](Self::open_pooled). Default: no.
+    pub fn virtual_pool(mut self, virtual_pool: bool) -> Self {
+        self.virtual_pool = virtual_pool;
         self
     }
 
@@ -162,6 +188,15 @@ impl Config {
     /// messages a second.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Engine> {
         Engine::open_with(self, path.as_ref())
+    }
+
+    /// Opens the store in the directory `path` as the control store of a [`PooledDriver`], making it if there is none. The
+    /// stores of its pools are opened with the same settings, each when it is first needed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open). A pool that cannot be opened is no error here: its queues answer with one.
+    pub fn open_pooled(self, path: impl AsRef<Path>) -> Result<PooledDriver> {
+        PooledDriver::open_with(self, path.as_ref())
     }
 }
 

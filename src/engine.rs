@@ -9,12 +9,14 @@ use parking_lot::Mutex;
 
 use crate::background::{Signals, Threads};
 use crate::config::{Config, Durability};
-use crate::contract::{Claims, DataDriver, Messages, Queues};
+use crate::contract::{DataDriver, Queues};
 use crate::data::site::{Access, Done, Site};
 use crate::error::{Error, Result};
 use crate::handle::Queue;
 use crate::inspect::Inspection;
+use crate::journal::Growth;
 use crate::model::{ClaimOptions, ClaimRecord, Health, Project, QueueName};
+use crate::op::{Change, Op};
 use crate::random::Random;
 use crate::recovery::{self, RecoveryReport};
 use crate::status::Status;
@@ -103,6 +105,7 @@ impl Engine {
         let recovered = recovery::recover(&config, &root, &random)?;
         let (signals, receivers) = Signals::new();
         let store = Arc::new(Store::new(&config, root, recovered, random, signals));
+        store.admit(config.control)?;
         store.wake_on_jumps();
         store.hold_reserve();
         let threads =
@@ -294,6 +297,11 @@ impl Engine {
         Inspection::of(&crate::disk::RealDisk, path.as_ref())
     }
 
+    /// Whether both are one open store.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.opened, &other.opened)
+    }
+
     pub(crate) fn store(&self) -> &Arc<Store> {
         &self.opened.store
     }
@@ -304,18 +312,6 @@ impl Engine {
 
     pub(crate) fn shut_down(&self) -> Result<()> {
         self.opened.close()
-    }
-
-    pub(crate) fn as_queues(&self) -> &dyn Queues {
-        self
-    }
-
-    pub(crate) fn as_messages(&self) -> &dyn Messages {
-        self
-    }
-
-    pub(crate) fn as_claims(&self) -> &dyn Claims {
-        self
     }
 }
 
@@ -340,7 +336,8 @@ impl Site for Engine {
         call: impl FnOnce(&mut Locked<'_>) -> Result<Done<R>>,
     ) -> Result<Option<R>> {
         let done = self.store().with_queue(project, name, call)?;
-        done.map(|done| done.settle(self.store(), self.durability, project, name)).transpose()
+        let wake = |most| self.store().wake(project, name, most);
+        done.map(|done| done.settle(self.store(), self.durability, wake)).transpose()
     }
 
     fn with_subscriptions<R>(
@@ -351,7 +348,7 @@ impl Site for Engine {
         call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
     ) -> Result<Option<R>> {
         self.store().check_call(project, name)?;
-        call(self.store(), 0)?.settle(self.store(), self.durability, project, name).map(Some)
+        call(self.store(), 0)?.settle(self.store(), self.durability, |_| {}).map(Some)
     }
 
     fn claim_and_move(
@@ -391,6 +388,27 @@ impl Drop for Opened {
 }
 
 impl Store {
+    /// A store that is a pool is opened by its control store alone, which gives out its ids; an empty one joins the first
+    /// that asks.
+    fn admit(&self, control: Option<[u8; 16]>) -> Result<()> {
+        let refused = |reason: &str| Err(Error::invalid("path", reason));
+        let joined = self.registry.read().control();
+        match (joined, control) {
+            (None, None) => Ok(()),
+            (Some(joined), Some(control)) if joined == control => Ok(()),
+            (Some(_), None) => refused("the store is a pool: it is opened by the driver it is a pool of"),
+            (Some(_), Some(_)) => refused("the store is a pool of another driver"),
+            (None, Some(_)) if self.count_queues() > 0 || self.registry.read().records() > 1 => {
+                refused("the store holds something already: it cannot become a pool")
+            }
+            (None, Some(control)) => {
+                let op = Op::Registry(Change::Join { control });
+                let lsn = self.lock_registry().record(Growth::Grows, &op, &mut [])?;
+                self.settle(lsn, Durability::Sync)
+            }
+        }
+    }
+
     /// A clock moved by hand may make something claimable or due.
     fn wake_on_jumps(self: &Arc<Self>) {
         let store = Arc::downgrade(self);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::contract::DataDriver;
 use crate::data::claims::create_claim;
+use crate::data::site::Site;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::time::millis;
@@ -10,6 +12,8 @@ use crate::model::{
     ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageListOptions, MessageMarker, Metadata,
     NewMessage, Page, Project, Purge, QueueName, QueueStats, Sort,
 };
+use crate::pooled::PooledDriver;
+use crate::store::Store;
 use crate::trees::keys;
 
 /// Zaqar's default for a message without a ttl, on a queue without one.
@@ -41,14 +45,40 @@ const SMALL_ITER_PAGE: usize = 10;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Queue {
-    engine: Engine,
+    driver: Driver,
     project: Project,
     name: QueueName,
 }
 
+/// What a handle is a handle of.
+#[derive(Debug, Clone)]
+enum Driver {
+    Engine(Engine),
+    Pooled(PooledDriver),
+}
+
 impl Queue {
     pub(crate) fn new(engine: Engine, project: Project, name: QueueName) -> Self {
-        Self { engine, project, name }
+        Self { driver: Driver::Engine(engine), project, name }
+    }
+
+    pub(crate) fn of_pooled(driver: PooledDriver, project: Project, name: QueueName) -> Self {
+        Self { driver: Driver::Pooled(driver), project, name }
+    }
+
+    fn driver(&self) -> &dyn DataDriver {
+        match &self.driver {
+            Driver::Engine(engine) => engine,
+            Driver::Pooled(driver) => driver,
+        }
+    }
+
+    /// The store whose limits and clock hold.
+    fn home(&self) -> &Store {
+        match &self.driver {
+            Driver::Engine(engine) => engine.home(),
+            Driver::Pooled(driver) => driver.home(),
+        }
     }
 
     /// The queue's project.
@@ -63,62 +93,64 @@ impl Queue {
 
     /// Makes the queue; `false` if it was there, which leaves its metadata alone.
     pub fn create(&self, metadata: Metadata) -> Result<bool> {
-        self.engine.as_queues().create(&self.project, &self.name, &metadata)
+        self.driver().queues().create(&self.project, &self.name, &metadata)
     }
 
     /// Whether the queue is there.
     pub fn exists(&self) -> Result<bool> {
-        self.engine.as_queues().exists(&self.project, &self.name)
+        self.driver().queues().exists(&self.project, &self.name)
     }
 
     /// Removes the queue, its messages and its claims.
     pub fn delete(&self) -> Result<()> {
-        self.engine.as_queues().delete(&self.project, &self.name)
+        self.driver().queues().delete(&self.project, &self.name)
     }
 
     /// The queue's metadata; `is_not_found` without the queue.
     pub fn metadata(&self) -> Result<Metadata> {
-        self.engine.as_queues().get_metadata(&self.project, &self.name)
+        self.driver().queues().get_metadata(&self.project, &self.name)
     }
 
     /// Replaces the queue's metadata.
     pub fn set_metadata(&self, metadata: &Metadata) -> Result<()> {
-        self.engine.as_queues().set_metadata(&self.project, &self.name, metadata)
+        self.driver().queues().set_metadata(&self.project, &self.name, metadata)
     }
 
     /// Counts, and the oldest and newest message.
     pub fn stats(&self) -> Result<QueueStats> {
-        self.engine.as_queues().stats(&self.project, &self.name)
+        self.driver().queues().stats(&self.project, &self.name)
     }
 
     /// Removes messages and claims at once; returns how many messages went.
     pub fn purge(&self) -> Result<u64> {
-        self.engine.as_queues().purge(&self.project, &self.name, Purge::All)
+        self.driver().queues().purge(&self.project, &self.name, Purge::All)
     }
 
     /// Posts messages. One without a ttl gets the queue's `_default_message_ttl`, else an hour; one without a delay the
     /// queue's `_default_message_delay`, else none.
     pub fn post(&self, client: ClientId, messages: &[NewMessage]) -> Result<Vec<MessageId>> {
         if messages.iter().all(|message| message.ttl.is_some() && message.delay.is_some()) {
-            return self.engine.as_messages().post(&self.project, &self.name, client, messages);
+            return self.driver().messages().post(&self.project, &self.name, client, messages);
         }
         let (ttl, delay) = self.defaults()?;
         let filled: Vec<NewMessage> = messages.iter().map(|message| fill(message, ttl, delay)).collect();
-        self.engine.as_messages().post(&self.project, &self.name, client, &filled)
+        self.driver().messages().post(&self.project, &self.name, client, &filled)
     }
 
     fn defaults(&self) -> Result<(Duration, Duration)> {
-        let defaults = self.engine.store().with_queue(&self.project, &self.name, |queue| {
-            let settings = &queue.description().settings;
-            Ok((settings.default_ttl, settings.default_delay))
-        })?;
+        self.home().check_open()?;
+        // The record is here, wherever the messages are.
+        let defaults = self.home().find(&self.project, &self.name).map(|record| {
+            let description = record.peek().description().clone();
+            (description.settings.default_ttl, description.settings.default_delay)
+        });
         let (ttl, delay) = defaults.unwrap_or_default();
         Ok((ttl.map_or(DEFAULT_TTL, Duration::from_millis), delay.map_or(Duration::ZERO, Duration::from_millis)))
     }
 
     /// One page of messages.
     pub fn list(&self, options: &MessageListOptions) -> Result<Page<Message, MessageMarker>> {
-        self.engine.as_messages().list(&self.project, &self.name, options)
+        self.driver().messages().list(&self.project, &self.name, options)
     }
 
     /// All messages that `options` let through, page by page, from their marker on; their limit is not used.
@@ -133,44 +165,44 @@ impl Queue {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn iter(&self, options: MessageListOptions) -> impl Iterator<Item = Result<Message>> + '_ {
-        let allowed = self.engine.store().limits.check_page_limit(ITER_PAGE).is_ok();
+        let allowed = self.home().limits.check_page_limit(ITER_PAGE).is_ok();
         let options = options.limit(if allowed { ITER_PAGE } else { SMALL_ITER_PAGE });
         Pages { queue: self, options, page: Vec::new().into_iter(), done: false }
     }
 
     /// The oldest or newest message.
     pub fn first(&self, sort: Sort) -> Result<Message> {
-        self.engine.as_messages().first(&self.project, &self.name, sort)
+        self.driver().messages().first(&self.project, &self.name, sort)
     }
 
     /// One message.
     pub fn get(&self, id: &MessageId) -> Result<Message> {
-        self.engine.as_messages().get(&self.project, &self.name, id)
+        self.driver().messages().get(&self.project, &self.name, id)
     }
 
     /// The messages that are there, in the order asked for.
     pub fn bulk_get(&self, ids: &[MessageId]) -> Result<Vec<Message>> {
-        self.engine.as_messages().bulk_get(&self.project, &self.name, ids)
+        self.driver().messages().bulk_get(&self.project, &self.name, ids)
     }
 
     /// Deletes an unclaimed message; nothing there is fine.
     pub fn delete_message(&self, id: &MessageId) -> Result<()> {
-        self.engine.as_messages().delete(&self.project, &self.name, id, None)
+        self.driver().messages().delete(&self.project, &self.name, id, None)
     }
 
     /// Deletes messages, claimed ones too.
     pub fn bulk_delete(&self, ids: &[MessageId]) -> Result<()> {
-        self.engine.as_messages().bulk_delete(&self.project, &self.name, ids, &[])
+        self.driver().messages().bulk_delete(&self.project, &self.name, ids, &[])
     }
 
     /// Removes and returns up to `limit` messages that a claim could have taken.
     pub fn pop(&self, limit: usize) -> Result<Vec<Message>> {
-        self.engine.as_messages().pop(&self.project, &self.name, limit)
+        self.driver().messages().pop(&self.project, &self.name, limit)
     }
 
     /// Claims messages; `None` when there are none to claim.
     pub fn claim(&self, options: ClaimOptions) -> Result<Option<Claim>> {
-        let claim = self.engine.as_claims().create(&self.project, &self.name, &options)?;
+        let claim = self.driver().claims().create(&self.project, &self.name, &options)?;
         Ok(claim.map(|record| Claim { queue: self.clone(), record }))
     }
 
@@ -195,12 +227,15 @@ impl Queue {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn claim_wait(&self, options: ClaimOptions, timeout: Duration) -> Result<Option<Claim>> {
-        let store = self.engine.store();
+        let store = self.home();
         let clock = store.clock.source();
         let deadline = clock.monotonic().saturating_add(timeout);
         let waiting = store.waiters.register(keys::queue(&self.project, &self.name));
         loop {
-            let (claim, due) = create_claim(&self.engine, &self.project, &self.name, &options)?;
+            let (claim, due) = match &self.driver {
+                Driver::Engine(engine) => create_claim(engine, &self.project, &self.name, &options)?,
+                Driver::Pooled(driver) => create_claim(driver, &self.project, &self.name, &options)?,
+            };
             if let Some(record) = claim {
                 return Ok(Some(Claim { queue: self.clone(), record }));
             }
@@ -298,30 +333,30 @@ impl Claim {
     /// [`is_not_found`](crate::Error::is_not_found)) while the message exists and the claim no longer holds it; does
     /// nothing once it is gone.
     pub fn delete(&self, message: &Message) -> Result<()> {
-        let Queue { engine, project, name } = &self.queue;
-        engine.as_messages().delete(project, name, &message.id(), Some(&self.id()))
+        let Queue { project, name, .. } = &self.queue;
+        self.queue.driver().messages().delete(project, name, &message.id(), Some(&self.id()))
     }
 
     /// Deletes all messages of this claim that are still there, all or none, by the rule of [`delete`](Self::delete).
     pub fn delete_all(&self) -> Result<()> {
-        let Queue { engine, project, name } = &self.queue;
+        let Queue { project, name, .. } = &self.queue;
         let ids: Vec<MessageId> = self.messages().iter().map(Message::id).collect();
-        engine.as_messages().bulk_delete(project, name, &ids, &[self.id()])
+        self.queue.driver().messages().bulk_delete(project, name, &ids, &[self.id()])
     }
 
     /// Starts the lease again from now: `ttl`, and `grace` for messages that would expire before.
     /// [`is_not_found`](crate::Error::is_not_found) once it has ended.
     pub fn renew(&mut self, ttl: Duration, grace: Duration) -> Result<()> {
-        let Queue { engine, project, name } = &self.queue;
+        let Queue { project, name, .. } = &self.queue;
         let options = ClaimOptions::new().ttl(ttl).grace(grace);
-        engine.as_claims().update(project, name, &self.id(), &options)?;
+        self.queue.driver().claims().update(project, name, &self.id(), &options)?;
         (self.record.ttl, self.record.age) = (millis(ttl), 0);
         Ok(())
     }
 
     /// Ends the claim: its messages can be claimed again at once. Nothing happens if it has ended.
     pub fn release(self) -> Result<()> {
-        let Queue { engine, project, name } = &self.queue;
-        engine.as_claims().delete(project, name, &self.record.id())
+        let Queue { project, name, .. } = &self.queue;
+        self.queue.driver().claims().delete(project, name, &self.record.id())
     }
 }

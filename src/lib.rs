@@ -63,6 +63,7 @@ mod journal;
 mod manifest;
 mod model;
 mod op;
+mod pooled;
 mod random;
 mod recovery;
 mod reference;
@@ -89,6 +90,7 @@ pub use model::{
     QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats, Sort, Subscriber, Subscription, SubscriptionId,
     SubscriptionMarker, SubscriptionUpdate, Timestamp,
 };
+pub use pooled::{PooledDriver, PooledStatus};
 pub use recovery::{RecoveryReport, RecoverySource};
 pub use reference::ReferenceModel;
 pub use status::Status;

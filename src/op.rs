@@ -185,7 +185,8 @@ pub(crate) struct DeadLetter<'a> {
 pub(crate) struct Received<'a> {
     pub(crate) queue: u64,
     pub(crate) first: u64,
-    /// The ids the letters had where they came from.
+    /// The store they come from, and the ids they had there.
+    pub(crate) from: [u8; 16],
     pub(crate) sources: Vec<Source>,
     #[serde(borrow)]
     pub(crate) letters: Vec<DeadLetter<'a>>,

@@ -18,6 +18,20 @@ impl Random {
         Self::Seeded(AtomicU64::new(seed))
     }
 
+    /// A number below `end`, every one as likely; `None` if there is none.
+    pub(crate) fn below(&self, end: u64) -> Option<u64> {
+        // What does not fill a whole round of `end` would favour the low numbers.
+        let rounds = u64::MAX.checked_div(end)?;
+        loop {
+            // Where a UUID says its version and variant in one half, the other half is random.
+            let (high, low) = self.uuid().as_u64_pair();
+            let number = high.rotate_left(32) ^ low;
+            if number / end < rounds {
+                return Some(number % end);
+            }
+        }
+    }
+
     /// A version-4 UUID.
     pub(crate) fn uuid(&self) -> Uuid {
         match self {
@@ -41,6 +55,18 @@ fn next(state: &AtomicU64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_below_a_bound_are_even_and_there_is_none_below_zero() {
+        let random = Random::seeded(7);
+        let mut counts = [0_u32; 6];
+        for _ in 0..60_000 {
+            counts[usize::try_from(random.below(6).unwrap()).unwrap()] += 1;
+        }
+        assert!(counts.iter().all(|count| (9_600..10_400).contains(count)), "{counts:?}");
+        assert_eq!((random.below(1), random.below(0)), (Some(0), None));
+        assert!(random.below(u64::MAX).is_some());
+    }
 
     #[test]
     fn a_seed_repeats_and_ids_differ() {

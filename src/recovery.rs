@@ -128,7 +128,7 @@ impl Recovery<'_> {
         if !self.disk().exists(&path).map_err(|error| error.to_string())? {
             return Err("their directory is missing".into());
         }
-        let trees = self.disk().trees(&path).map_err(|error| error.to_string())?;
+        let trees = self.disk().trees_with(&path, self.config.cache_bytes()).map_err(|error| error.to_string())?;
         let mut contents = Contents::default();
         let digest = load_all(&*trees, &mut contents)?;
         let store = contents.store.as_ref().ok_or("their own record is missing")?;
@@ -446,5 +446,6 @@ fn place(config: &Config, root: &Path, manifest: &Manifest) -> Place {
         store: manifest.store,
         incarnation: manifest.incarnation,
         segment_bytes: config.segment_bytes,
+        cache_bytes: config.cache_bytes(),
     }
 }

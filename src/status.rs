@@ -29,6 +29,8 @@ pub struct Status {
     checkpoint_lsn: u64,
     base_lsn: u64,
     waiting: usize,
+    in_transit: u64,
+    subscriptions: u64,
     clock_gap: Duration,
     poisoned: Option<String>,
     trees_fault: Option<String>,
@@ -50,6 +52,8 @@ impl Status {
             checkpoint_lsn: keeper.as_ref().map_or(0, |keeper| keeper.checkpoint_lsn),
             base_lsn: keeper.as_ref().and_then(|keeper| keeper.manifest.base).map_or(0, |base| base.from),
             waiting: store.waiters.len(),
+            in_transit: store.in_transit(),
+            subscriptions: store.registry.read().subscriptions.len() as u64,
             clock_gap: store.clock.gap(),
             poisoned: store.journal.poisoned().map(|cause| cause.to_string()),
             trees_fault: keeper.and_then(|keeper| keeper.trees_fault.clone()),
@@ -104,6 +108,16 @@ impl Status {
     /// Calls of `claim_wait` that wait now.
     pub fn waiting(&self) -> usize {
         self.waiting
+    }
+
+    /// Dead letters on their way to the stores of other pools; they count among the messages here.
+    pub fn in_transit(&self) -> u64 {
+        self.in_transit
+    }
+
+    /// Subscriptions of all queues, those that have expired and were not yet collected included.
+    pub fn subscriptions(&self) -> u64 {
+        self.subscriptions
     }
 
     /// How far the engine's time is ahead of the wall clock, which is so after the wall clock was set back.

@@ -248,7 +248,7 @@ impl Store {
             return None;
         }
         let (now, before) = (self.now(), queue.totals());
-        let mut locked = Locked { store: self, cell, queue, now, before, described: None };
+        let mut locked = Locked { store: self, cell, queue, now, before, described: None, floor: 0 };
         let freed = locked.queue.advance(now);
         self.record_freed(freed, now);
         Some(locked)
@@ -357,7 +357,7 @@ impl Store {
         // Whatever happens, the queue is armed anew when it is unlocked.
         cell.armed.store(u64::MAX, Ordering::Relaxed);
         let before = queue.totals();
-        let mut locked = Locked { store: self, cell, queue, now, before, described: None };
+        let mut locked = Locked { store: self, cell, queue, now, before, described: None, floor: 0 };
         let freed = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
         let more = locked.queue.next_due().is_some_and(|due| due <= now);
         Some((freed, more))
@@ -417,6 +417,8 @@ pub(crate) struct Locked<'a> {
     before: Totals,
     /// What is said of the queue elsewhere, where its record is.
     described: Option<Arc<Description>>,
+    /// The incarnation below which it gives no sequences out, whatever the store's is.
+    floor: u32,
 }
 
 impl<'a> Locked<'a> {
@@ -433,8 +435,15 @@ impl<'a> Locked<'a> {
         self.described.as_ref().unwrap_or_else(|| self.queue.description())
     }
 
-    pub(crate) fn describe(&mut self, description: Arc<Description>) {
+    /// Goes by the queue's record, which is in another store.
+    pub(crate) fn describe(&mut self, description: Arc<Description>, floor: u32) {
         self.described = Some(description);
+        self.floor = floor;
+    }
+
+    /// The incarnation that new sequences are given out in.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.store.epoch().max(self.floor)
     }
 
     pub(crate) fn state(&mut self) -> &mut Queue {

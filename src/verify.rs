@@ -48,6 +48,14 @@ impl Verification {
         Ok(verification)
     }
 
+    /// Takes in what was found in the store of a pool.
+    pub(crate) fn add(&mut self, pool: &str, other: Self) {
+        self.queues = self.queues.saturating_add(other.queues);
+        self.messages = self.messages.saturating_add(other.messages);
+        self.records = self.records.saturating_add(other.records);
+        self.findings.extend(other.findings.into_iter().map(|finding| format!("pool {pool}: {finding}")));
+    }
+
     fn recount(&mut self, queue: &Queue) {
         self.queues = self.queues.saturating_add(1);
         self.messages = self.messages.saturating_add(queue.totals().total);

@@ -72,7 +72,7 @@ impl Engine {
     fn map(&self, project: &Project, queue: &QueueName, pool: &PoolName, update: bool) -> Result<()> {
         let store = self.store();
         let key = keys::queue(project, queue);
-        let made = store.find(project, queue).is_some();
+        let record = store.find(project, queue);
         let mut registry = store.lock_registry();
         let mapping = registry.catalogue.get(&key);
         if let Some(mapping) = mapping {
@@ -86,8 +86,13 @@ impl Engine {
             }
             _ => {}
         }
+        let leftover = |number| registry.removals.contains(&keys::removal(pool.as_str(), number));
+        if record.as_ref().is_some_and(|record| leftover(record.number)) {
+            // What that pool still has of the queue, of a move, goes first.
+            return Err(Error::Moving { project: project.clone(), queue: queue.clone() });
+        }
         // A queue that was never made has no ids that could be given out twice.
-        let floor = if made || mapping.is_some() { next_epoch(store, &registry)? } else { 0 };
+        let floor = if record.is_some() || mapping.is_some() { next_epoch(store, &registry)? } else { 0 };
         let change = Change::Map { address: Address::of(project, queue), pool: pool.as_str().into(), floor };
         let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
         drop(registry);
@@ -96,7 +101,7 @@ impl Engine {
 }
 
 /// An incarnation above all that this store and its pools have given ids out in.
-pub(super) fn next_epoch(store: &Store, registry: &Registry) -> Result<u32> {
+pub(crate) fn next_epoch(store: &Store, registry: &Registry) -> Result<u32> {
     let epoch = registry.epoch().max(store.epoch()).max(store.place.incarnation).saturating_add(1);
     if epoch >= 1 << 24 {
         return Err(Error::Unavailable { reason: "queues have been mapped, and pools opened, 2^24 times".into() });
@@ -104,7 +109,7 @@ pub(super) fn next_epoch(store: &Store, registry: &Registry) -> Result<u32> {
     Ok(epoch)
 }
 
-pub(super) fn check_not_moving(mapping: &Mapping, project: &Project, queue: &QueueName) -> Result<()> {
+pub(crate) fn check_not_moving(mapping: &Mapping, project: &Project, queue: &QueueName) -> Result<()> {
     if mapping.is_moving() {
         return Err(Error::Moving { project: project.clone(), queue: queue.clone() });
     }

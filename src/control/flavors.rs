@@ -106,7 +106,7 @@ fn put<'a>(project: &'a Project, name: &'a FlavorName, flavor: FlavorRow) -> Op<
     Op::Registry(Change::PutFlavor { project: project.name().map(Into::into), name: name.as_str().into(), flavor })
 }
 
-pub(super) fn missing(project: &Project, name: &FlavorName) -> Error {
+pub(crate) fn missing(project: &Project, name: &FlavorName) -> Error {
     Error::FlavorDoesNotExist { project: project.clone(), flavor: name.clone() }
 }
 

@@ -4,3 +4,6 @@ mod catalogue;
 mod driver;
 mod flavors;
 mod pools;
+
+pub(crate) use catalogue::{check_not_moving, next_epoch};
+pub(crate) use flavors::missing as missing_flavor;

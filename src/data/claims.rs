@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::Durability;
 use crate::contract::Claims;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -9,9 +10,9 @@ use crate::journal::Growth;
 use crate::model::limits::check_times;
 use crate::model::time::millis;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, Project, QueueName, Timestamp};
-use crate::op::{DeadLetter, DeadLetters, NewClaim, NewQueue, Op, Sequences};
+use crate::op::{DeadLetter, DeadLetters, NewClaim, NewQueue, Op, Sequences, Source};
 use crate::state::{self, Reading};
-use crate::store::{Directory, Locked, Store};
+use crate::store::{Cell, Directory, Locked, Store};
 use crate::trees::keys;
 
 use super::site::{Access, Done, Site};
@@ -72,9 +73,9 @@ fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Option<ClaimRecord> {
 }
 
 /// What a claim would take, and what the dead-letter rule moves instead.
-pub(crate) struct Decision {
-    pub(crate) taken: Sequences,
-    pub(crate) moved: Sequences,
+struct Decision {
+    taken: Sequences,
+    moved: Sequences,
 }
 
 enum Outcome {
@@ -115,7 +116,7 @@ pub(crate) fn create_claim<S: Site>(
     }
 }
 
-pub(crate) fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> NewClaim<'static> {
+fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> NewClaim<'static> {
     NewClaim {
         queue: queue.number(),
         claim: queue.store().random.uuid().into_bytes(),
@@ -128,7 +129,7 @@ pub(crate) fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: De
 }
 
 impl Engine {
-    /// Makes a claim that moves messages to the dead-letter queue: rare, so it may hold the directory.
+    /// Makes a claim that moves messages to the dead-letter queue in the same store.
     pub(crate) fn move_within(
         &self,
         project: &Project,
@@ -137,45 +138,86 @@ impl Engine {
     ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
         let store = self.store();
         store.check_open()?;
-        let mut directory = store.directory.write();
-        let Some(source) = directory.names.get(&keys::queue(project, name)).cloned() else { return Ok((None, None)) };
-        let target_name = source.peek().description().settings.dead_letter_queue.clone();
-        let target_key = target_name.as_ref().map(|target| keys::queue(project, target));
-        let target = target_key.as_ref().and_then(|key| directory.names.get(key).cloned());
-        let (queue, target) = lock_both(store, &source, target.as_ref());
-        let Some(mut queue) = queue else { return Ok((None, None)) };
-        let now = target.as_ref().map_or(queue.now(), Locked::now).max(queue.now());
-        queue.advance_to(now);
-        let decision = decide(&queue, options.limit);
-        if decision.taken.is_empty() && decision.moved.is_empty() {
-            return Ok((None, queue.next_due()));
+        let Some(source) = store.find(project, name) else { return Ok((None, None)) };
+        let target = source.peek().description().settings.dead_letter_queue.clone();
+        let Some(target) = target else { return Ok((None, None)) };
+        let destination = Destination {
+            key: keys::queue(project, &target),
+            make: &|directory| directory.new_queue(store, project, &target, "{}").map(NewQueue::into_owned),
+            wrap: &|_, _| Ok(()),
+        };
+        let Some(moving) = claim_moving(store, &source, &|_| true, &destination, options)? else {
+            return Ok((None, None));
+        };
+        if moving.moved > 0 {
+            store.waiters.wake(&destination.key, moving.moved);
         }
-        let mut claim = new_claim(&queue, options, decision);
-        let moved = claim.moved.len();
-        if let Some(target_name) = target_name.filter(|_| moved > 0) {
-            let create = match &target {
-                Some(_) => None,
-                None => Some(directory.new_queue(store, project, &target_name, "{}")?),
-            };
-            let letters = dead_letters(&queue, &claim.moved, now);
-            claim.dead = Some(deliver_to(store, target.as_ref(), create, letters)?);
-        }
-        let op = Op::Claim(claim);
-        let lsn = record_both(store, &mut directory, &mut queue, target, &op, now)?;
-        let claim = record_of(&queue, &op);
-        drop(queue);
-        drop(directory);
-        if let Some(key) = target_key.filter(|_| moved > 0) {
-            store.waiters.wake(&key, moved);
-        }
-        store.settle(lsn, self.durability())?;
-        // What was moved used up places: behind it there may be more to claim at once.
-        Ok((claim, Some(now)))
+        moving.settle(store, self.durability())
     }
 }
 
+/// Where messages that were handed out too often go: a queue in the same store, made if it is not there.
+pub(crate) struct Destination<'a> {
+    pub(crate) key: Vec<u8>,
+    pub(crate) make: &'a dyn Fn(&Directory) -> Result<NewQueue<'static>>,
+    /// What happens to each on the way.
+    pub(crate) wrap: &'a dyn Fn(Source, &mut DeadLetter<'static>) -> Result<()>,
+}
+
+/// A claim that moved messages.
+pub(crate) struct Moving {
+    claim: Option<ClaimRecord>,
+    lsn: Option<u64>,
+    pub(crate) moved: usize,
+    /// When to look again.
+    again: Option<u64>,
+}
+
+impl Moving {
+    /// The end of the claim, with no lock held.
+    pub(crate) fn settle(self, store: &Store, durability: Durability) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+        self.lsn.map_or(Ok(()), |lsn| store.settle(lsn, durability))?;
+        Ok((self.claim, self.again))
+    }
+}
+
+/// Makes a claim that moves messages: rare, so it may hold the directory. `None` if the queue is gone, or is not what it
+/// was taken for, which `prepare` says once it is locked.
+pub(crate) fn claim_moving(
+    store: &Store,
+    source: &Arc<Cell>,
+    prepare: &dyn Fn(&mut Locked<'_>) -> bool,
+    destination: &Destination<'_>,
+    options: &ClaimOptions,
+) -> Result<Option<Moving>> {
+    let mut directory = store.directory.write();
+    let target = directory.names.get(&destination.key).cloned();
+    let (queue, target) = lock_both(store, source, target.as_ref());
+    let Some(mut queue) = queue else { return Ok(None) };
+    if !prepare(&mut queue) {
+        return Ok(None);
+    }
+    let now = target.as_ref().map_or(queue.now(), Locked::now).max(queue.now());
+    queue.advance_to(now);
+    let decision = decide(&queue, options.limit);
+    if decision.taken.is_empty() && decision.moved.is_empty() {
+        return Ok(Some(Moving { claim: None, lsn: None, moved: 0, again: queue.next_due() }));
+    }
+    let mut claim = new_claim(&queue, options, decision);
+    let moved = claim.moved.len();
+    if moved > 0 {
+        let create = if target.is_some() { None } else { Some((destination.make)(&directory)?) };
+        let letters = dead_letters(&queue, &claim.moved, now, destination.wrap)?;
+        claim.dead = Some(deliver_to(&queue, target.as_ref(), create, letters)?);
+    }
+    let op = Op::Claim(claim);
+    let lsn = record_both(store, &mut directory, &mut queue, target, &op, now)?;
+    // What was moved used up places: behind it there may be more to claim at once.
+    Ok(Some(Moving { claim: record_of(&queue, &op), lsn: Some(lsn), moved, again: Some(now) }))
+}
+
 /// Splits the oldest claimable messages by the dead-letter rule; a moved one uses up a place.
-pub(crate) fn decide(queue: &Locked<'_>, limit: usize) -> Decision {
+fn decide(queue: &Locked<'_>, limit: usize) -> Decision {
     let settings = &queue.description().settings;
     let most = settings.max_claim_count.filter(|_| settings.dead_letter_queue.is_some()).unwrap_or(u32::MAX);
     let mut decision = Decision { taken: Sequences::default(), moved: Sequences::default() };
@@ -188,10 +230,10 @@ pub(crate) fn decide(queue: &Locked<'_>, limit: usize) -> Decision {
 }
 
 /// Locks the queue and its dead-letter queue, the lower number first.
-pub(crate) fn lock_both<'a>(
+fn lock_both<'a>(
     store: &'a Store,
-    queue: &'a Arc<crate::store::Cell>,
-    target: Option<&'a Arc<crate::store::Cell>>,
+    queue: &'a Arc<Cell>,
+    target: Option<&'a Arc<Cell>>,
 ) -> (Option<Locked<'a>>, Option<Locked<'a>>) {
     match target {
         Some(target) if target.number < queue.number => {
@@ -206,7 +248,12 @@ pub(crate) fn lock_both<'a>(
 }
 
 /// The messages at `moved`, as they arrive at the dead-letter queue.
-pub(crate) fn dead_letters(queue: &Locked<'_>, moved: &Sequences, now: u64) -> Vec<DeadLetter<'static>> {
+fn dead_letters(
+    queue: &Locked<'_>,
+    moved: &Sequences,
+    now: u64,
+    wrap: &dyn Fn(Source, &mut DeadLetter<'static>) -> Result<()>,
+) -> Result<Vec<DeadLetter<'static>>> {
     let new_ttl = queue.description().settings.dead_letter_ttl.filter(|ttl| *ttl > 0);
     let latest = Timestamp::MAX.as_millis();
     let letter = |(page, index): (&state::Page, usize)| {
@@ -221,19 +268,24 @@ pub(crate) fn dead_letters(queue: &Locked<'_>, moved: &Sequences, now: u64) -> V
             body: page.body(slot).to_vec().into(),
         })
     };
-    moved.iter().filter_map(|sequence| letter(queue.locate(sequence)?)).collect()
+    let letters = moved.iter().filter_map(|sequence| Some((sequence, letter(queue.locate(sequence)?)?)));
+    let wrapped = letters.map(|(sequence, mut letter)| {
+        wrap((queue.number(), sequence), &mut letter)?;
+        Ok(letter)
+    });
+    wrapped.collect()
 }
 
 /// Letters for the queue `target`, or for the one that `create` makes.
-pub(crate) fn deliver_to(
-    store: &Store,
+fn deliver_to(
+    queue: &Locked<'_>,
     target: Option<&Locked<'_>>,
     create: Option<NewQueue<'_>>,
     messages: Vec<DeadLetter<'static>>,
 ) -> Result<DeadLetters<'static>> {
     let first = match target {
-        Some(target) => target.allot(store.epoch(), messages.len()),
-        None => Some(state::first_of(store.epoch())),
+        Some(target) => target.allot(target.epoch(), messages.len()),
+        None => Some(state::first_of(queue.store().epoch())),
     };
     let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
     let number = target.map(|target| target.number()).or(create.as_ref().map(|new| new.number)).unwrap_or_default();
@@ -242,7 +294,7 @@ pub(crate) fn deliver_to(
 }
 
 /// Records the claim and brings both queues after it, making the dead-letter queue where the operation does.
-pub(crate) fn record_both(
+fn record_both(
     store: &Store,
     directory: &mut Directory,
     queue: &mut Locked<'_>,
@@ -265,7 +317,7 @@ pub(crate) fn record_both(
     Ok(lsn)
 }
 
-pub(crate) fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Option<ClaimRecord> {
+fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Option<ClaimRecord> {
     let Op::Claim(op) = op else { return None };
     let mut reading = Reading::with_room(queue, queue.now(), op.taken.len());
     for (page, index) in op.taken.iter().filter_map(|sequence| queue.locate(sequence)) {

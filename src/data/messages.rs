@@ -147,7 +147,7 @@ fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]
     if posted.is_empty() {
         return Ok(Done::at_once(Vec::new()));
     }
-    let Some(first) = queue.allot(store.epoch(), posted.len()) else {
+    let Some(first) = queue.allot(queue.epoch(), posted.len()) else {
         return Err(Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() });
     };
     let op = Op::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted };

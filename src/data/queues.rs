@@ -74,16 +74,7 @@ impl Queues for Engine {
             drop(directory);
             return store.settle_seen(self.durability());
         };
-        let Some(mut queue) = store.lock(&cell) else {
-            return Err(Error::Unavailable { reason: "a deleted queue is still listed".into() });
-        };
-        let op = Op::DeleteQueue { queue: queue.number() };
-        let lsn = queue.record(Growth::Frees, &op)?;
-        let remains = queue.take_remains();
-        drop(queue);
-        directory.names.remove(&key);
-        // Before a queue of that name can be made: the trees lose the old one first.
-        store.bury(remains);
+        let lsn = store.remove_queue(&mut directory, &cell)?;
         drop(directory);
         store.settle(lsn, self.durability())
     }
@@ -129,6 +120,35 @@ impl Engine {
     /// What the queue's record says.
     pub(crate) fn described(&self, project: &Project, name: &QueueName) -> Result<Option<Arc<Description>>> {
         self.store().with_queue(project, name, |queue| Ok(queue.description().clone()))
+    }
+}
+
+impl Store {
+    /// Deletes a queue that is listed.
+    pub(crate) fn remove_queue(&self, directory: &mut Directory, cell: &Arc<Cell>) -> Result<u64> {
+        self.remove_queue_by(directory, cell, |queue| {
+            let op = Op::DeleteQueue { queue: queue.number() };
+            queue.record(Growth::Frees, &op)
+        })
+    }
+
+    /// Deletes a queue that is listed by an operation that `record` records.
+    pub(crate) fn remove_queue_by(
+        &self,
+        directory: &mut Directory,
+        cell: &Arc<Cell>,
+        record: impl FnOnce(&mut Locked<'_>) -> Result<u64>,
+    ) -> Result<u64> {
+        let Some(mut queue) = self.lock(cell) else {
+            return Err(Error::Unavailable { reason: "a deleted queue is still listed".into() });
+        };
+        let lsn = record(&mut queue)?;
+        let remains = queue.take_remains();
+        drop(queue);
+        directory.names.remove(&cell.key);
+        // Before a queue of that name can be made: the trees lose the old one first.
+        self.bury(remains);
+        Ok(lsn)
     }
 }
 

@@ -56,16 +56,10 @@ impl<R> Done<R> {
         Self { wake: most, ..self }
     }
 
-    /// The end of a call on that queue of `store`, with no lock held.
-    pub(crate) fn settle(
-        self,
-        store: &Store,
-        durability: Durability,
-        project: &Project,
-        name: &QueueName,
-    ) -> Result<R> {
+    /// The end of a call on a queue of `store`, with no lock held.
+    pub(crate) fn settle(self, store: &Store, durability: Durability, wake: impl FnOnce(usize)) -> Result<R> {
         if self.wake > 0 {
-            store.wake(project, name, self.wake);
+            wake(self.wake);
         }
         match self.wait {
             Wait::No => {}

@@ -96,6 +96,12 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Opens the ordered trees in a directory, creating both.
     fn trees(&self, path: &Path) -> Result<Box<dyn Trees>, crate::Error>;
 
+    /// The same with a cache of about that size, on a disk whose trees have one.
+    fn trees_with(&self, path: &Path, cache_bytes: u64) -> Result<Box<dyn Trees>, crate::Error> {
+        let _ = cache_bytes;
+        self.trees(path)
+    }
+
     /// Makes trees durable: syncs every file and directory under `path`, and the directory it is in.
     ///
     /// Flush them before, and let nothing write them meanwhile.

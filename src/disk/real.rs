@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::{Disk, DiskFile, Trees};
 use crate::Error;
+use crate::trees::sled::{CACHE_BYTES, SledTrees};
 
 /// The disk of the operating system.
 ///
@@ -98,7 +99,11 @@ impl Disk for RealDisk {
     }
 
     fn trees(&self, path: &Path) -> Result<Box<dyn Trees>, Error> {
-        Ok(Box::new(crate::trees::sled::SledTrees::open(path)?))
+        self.trees_with(path, CACHE_BYTES)
+    }
+
+    fn trees_with(&self, path: &Path, cache_bytes: u64) -> Result<Box<dyn Trees>, Error> {
+        Ok(Box::new(SledTrees::open(path, cache_bytes)?))
     }
 
     fn sync_trees(&self, path: &Path) -> io::Result<()> {

@@ -36,6 +36,8 @@ pub(crate) struct Place {
     pub(crate) store: [u8; 16],
     pub(crate) incarnation: u32,
     pub(crate) segment_bytes: u64,
+    /// For the trees.
+    pub(crate) cache_bytes: u64,
 }
 
 impl Place {

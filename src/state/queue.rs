@@ -252,7 +252,13 @@ impl Queue {
             Op::DeleteQueue { .. } | Op::Unregister { .. } => self.deleted = true,
             Op::Purge { .. } | Op::Clear { .. } => self.purge(),
             Op::Post { first, client, messages, .. } => self.post(time, *first, *client, messages),
-            Op::Claim(claim) if claim.queue == self.number => self.claim(lsn, time, claim),
+            Op::Claim(claim) if claim.queue == self.number => {
+                self.claim(lsn, time, claim);
+                // The outbox sends letters on to itself when their destination changes.
+                if let Some(dead) = claim.dead.as_ref().filter(|dead| dead.target == self.number) {
+                    self.deliver(dead.first, &dead.messages);
+                }
+            }
             Op::Claim(claim) => claim.dead.iter().for_each(|dead| self.deliver(dead.first, &dead.messages)),
             Op::Receive(received) => self.deliver(received.first, &received.letters),
             Op::Import(import) => self.import(import),

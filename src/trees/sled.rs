@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 use super::{Tree, Trees, Visit};
 use crate::error::{Error, Result};
 
-const CACHE_BYTES: u64 = 16 << 20;
+/// The cache where nobody says how large it is to be, and the least that sled runs well with.
+pub(crate) const CACHE_BYTES: u64 = 16 << 20;
+const LEAST_CACHE_BYTES: u64 = 1 << 20;
 const SEGMENT_BYTES: usize = 2 << 20;
 const FLUSHER_MILLIS: u64 = 200;
 const WRITES_A_FLUSH: u32 = 256;
@@ -32,10 +34,10 @@ pub(crate) struct SledTrees {
 
 impl SledTrees {
     /// Opens the trees in `directory`, making them if they are not there.
-    pub(crate) fn open(directory: &Path) -> Result<Self> {
+    pub(crate) fn open(directory: &Path, cache_bytes: u64) -> Result<Self> {
         let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
-            match guarded(|| Self::try_open(directory)) {
+            match guarded(|| Self::try_open(directory, cache_bytes)) {
                 Err(error) if is_locked(&error) && Instant::now() < deadline => {
                     thread::sleep(Duration::from_millis(20));
                 }
@@ -44,10 +46,10 @@ impl SledTrees {
         }
     }
 
-    fn try_open(directory: &Path) -> Result<Self, sled::Error> {
+    fn try_open(directory: &Path, cache_bytes: u64) -> Result<Self, sled::Error> {
         let database = sled::Config::new()
             .path(directory)
-            .cache_capacity(CACHE_BYTES)
+            .cache_capacity(cache_bytes.max(LEAST_CACHE_BYTES))
             .flush_every_ms(Some(FLUSHER_MILLIS))
             .segment_size(SEGMENT_BYTES)
             .open()?;
@@ -135,7 +137,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("trees");
         {
-            let trees = SledTrees::open(&path).unwrap();
+            let trees = SledTrees::open(&path, CACHE_BYTES).unwrap();
             for key in [b"b1", b"a1", b"a2"] {
                 assert_eq!(trees.insert(Tree::Claims, key, b"old").unwrap(), None);
                 assert_eq!(trees.insert(Tree::Claims, key, b"new").unwrap().as_deref(), Some(&b"old"[..]));
@@ -143,7 +145,7 @@ mod tests {
             assert!(trees.remove(Tree::Claims, b"a2").unwrap().is_some());
             trees.flush().unwrap();
         }
-        let trees = SledTrees::open(&path).unwrap();
+        let trees = SledTrees::open(&path, CACHE_BYTES).unwrap();
         let mut seen = Vec::new();
         trees
             .scan(Tree::Claims, &mut |key, value| {
@@ -158,7 +160,7 @@ mod tests {
     #[test]
     fn the_largest_records_leave_the_blobs_folder_empty() {
         let directory = tempfile::tempdir().unwrap();
-        let trees = SledTrees::open(directory.path()).unwrap();
+        let trees = SledTrees::open(directory.path(), CACHE_BYTES).unwrap();
         let value = vec![7; super::super::records::PIECE_BYTES + 100];
         for i in 0..600_u32 {
             trees.insert(Tree::Messages, &i.to_be_bytes(), &value).unwrap();
@@ -173,7 +175,7 @@ mod tests {
     fn damaged_files_give_errors_or_other_records_but_no_panic() {
         for cut in [0, 100, 70_000, 200_000] {
             let directory = tempfile::tempdir().unwrap();
-            let trees = SledTrees::open(directory.path()).unwrap();
+            let trees = SledTrees::open(directory.path(), CACHE_BYTES).unwrap();
             for i in 0..200_u32 {
                 trees.insert(Tree::Messages, &i.to_be_bytes(), &[7; 2_000]).unwrap();
             }
@@ -184,7 +186,7 @@ mod tests {
             bytes.truncate(cut);
             std::fs::write(&file, bytes).unwrap();
             let mut left = 0;
-            let scanned = SledTrees::open(directory.path()).and_then(|trees| {
+            let scanned = SledTrees::open(directory.path(), CACHE_BYTES).and_then(|trees| {
                 trees.scan(Tree::Messages, &mut |_, _| {
                     left += 1;
                     Ok(())

@@ -32,8 +32,8 @@ pub(crate) struct Registry {
     pub(crate) flavors: Table<FlavorRow>,
     pub(crate) catalogue: Table<Arc<Mapping>>,
     pub(crate) removals: Table<Removal>,
-    /// Dead letters of other stores that were taken in and may be sent again.
-    pub(crate) received: Table<()>,
+    /// Dead letters that were taken in and may be sent again, and the stores they came from.
+    pub(crate) received: Table<[u8; 16]>,
     head: Head,
     head_changed: bool,
 }
@@ -141,7 +141,7 @@ impl Registry {
             }
             Op::Receive(received) => {
                 for source in &received.sources {
-                    self.received.insert(keys::received(*source), ());
+                    self.received.insert(keys::received(*source), received.from);
                 }
             }
             Op::Import(import) => {

@@ -1,0 +1,127 @@
+//! The control plane of a pooled driver: that of its control store, with the open stores brought after every change.
+
+use crate::contract::{Catalogue, Flavors, Pools};
+use crate::error::Result;
+use crate::model::{
+    Capabilities, CatalogueEntry, Flavor, FlavorMarker, FlavorName, FlavorUpdate, ListOptions, NewFlavor, NewPool,
+    Page, Pool, PoolGroup, PoolMarker, PoolName, PoolUpdate, Project, QueueName,
+};
+
+use super::PooledDriver;
+
+impl Pools for PooledDriver {
+    fn create(&self, name: &PoolName, pool: &NewPool) -> Result<()> {
+        Pools::create(&self.control(), name, pool)?;
+        self.shared().refresh_pools();
+        Ok(())
+    }
+
+    fn get(&self, name: &PoolName, detailed: bool) -> Result<Pool> {
+        Pools::get(&self.control(), name, detailed)
+    }
+
+    fn exists(&self, name: &PoolName) -> Result<bool> {
+        Pools::exists(&self.control(), name)
+    }
+
+    fn list(&self, options: &ListOptions<PoolMarker>) -> Result<Page<Pool, PoolMarker>> {
+        Pools::list(&self.control(), options)
+    }
+
+    fn get_pools_by_group(&self, group: Option<&PoolGroup>, detailed: bool) -> Result<Vec<Pool>> {
+        self.control().get_pools_by_group(group, detailed)
+    }
+
+    fn update(&self, name: &PoolName, update: &PoolUpdate) -> Result<()> {
+        Pools::update(&self.control(), name, update)?;
+        self.shared().refresh_pools();
+        Ok(())
+    }
+
+    fn delete(&self, name: &PoolName) -> Result<()> {
+        Pools::delete(&self.control(), name)?;
+        self.shared().refresh_pools();
+        Ok(())
+    }
+
+    fn capabilities(&self, group: Option<&PoolGroup>, name: Option<&PoolName>) -> Result<Capabilities> {
+        Pools::capabilities(&self.control(), group, name)
+    }
+
+    fn drop_all(&self) -> Result<()> {
+        Pools::drop_all(&self.control())?;
+        self.shared().refresh_pools();
+        Ok(())
+    }
+}
+
+impl Flavors for PooledDriver {
+    fn create(&self, project: &Project, name: &FlavorName, flavor: &NewFlavor) -> Result<()> {
+        Flavors::create(&self.control(), project, name, flavor)
+    }
+
+    fn get(&self, project: &Project, name: &FlavorName, detailed: bool) -> Result<Flavor> {
+        Flavors::get(&self.control(), project, name, detailed)
+    }
+
+    fn exists(&self, project: &Project, name: &FlavorName) -> Result<bool> {
+        Flavors::exists(&self.control(), project, name)
+    }
+
+    fn list(&self, project: &Project, options: &ListOptions<FlavorMarker>) -> Result<Page<Flavor, FlavorMarker>> {
+        Flavors::list(&self.control(), project, options)
+    }
+
+    fn update(&self, project: &Project, name: &FlavorName, update: &FlavorUpdate) -> Result<()> {
+        Flavors::update(&self.control(), project, name, update)
+    }
+
+    fn delete(&self, project: &Project, name: &FlavorName) -> Result<()> {
+        Flavors::delete(&self.control(), project, name)
+    }
+
+    fn drop_all(&self) -> Result<()> {
+        Flavors::drop_all(&self.control())
+    }
+}
+
+impl Catalogue for PooledDriver {
+    fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {
+        Catalogue::insert(&self.control(), project, queue, pool)?;
+        self.rerouted(project, queue)
+    }
+
+    fn get(&self, project: &Project, queue: &QueueName) -> Result<CatalogueEntry> {
+        Catalogue::get(&self.control(), project, queue)
+    }
+
+    fn exists(&self, project: &Project, queue: &QueueName) -> Result<bool> {
+        Catalogue::exists(&self.control(), project, queue)
+    }
+
+    fn list(&self, project: &Project) -> Result<Vec<CatalogueEntry>> {
+        Catalogue::list(&self.control(), project)
+    }
+
+    fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
+        Catalogue::update(&self.control(), project, queue, pool)?;
+        self.rerouted(project, queue)
+    }
+
+    fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
+        Catalogue::delete(&self.control(), project, queue)
+    }
+
+    fn drop_all(&self) -> Result<()> {
+        Catalogue::drop_all(&self.control())
+    }
+}
+
+impl PooledDriver {
+    /// Whoever waits for messages of the queue looks where it is now.
+    #[expect(clippy::unnecessary_wraps, reason = "the end of a change")]
+    fn rerouted(&self, project: &Project, queue: &QueueName) -> Result<()> {
+        self.shared().control.store().wake(project, queue, usize::MAX);
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! The courier: what goes on between the stores, in a thread that makes steps which could as well be made by hand.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use crate::error::{Error, Result};
+
+use super::Shared;
+
+#[derive(Debug)]
+pub(super) struct Courier(JoinHandle<()>);
+
+impl Courier {
+    pub(super) fn start(shared: &Arc<Shared>, signals: Receiver<()>) -> Result<Self> {
+        let shared = shared.clone();
+        let spawned = thread::Builder::new().name("zaqar-courier".into()).spawn(move || {
+            // A panic ends deliveries, not the stores: what is on its way stays there.
+            let _ = catch_unwind(AssertUnwindSafe(|| run(&shared, &signals)));
+        });
+        spawned.map(Self).map_err(|e| Error::io("starting a thread", e))
+    }
+
+    /// Ends the thread of a driver that has been marked closed.
+    pub(super) fn stop(self, shared: &Shared) {
+        while !self.0.is_finished() {
+            shared.call_courier();
+            thread::sleep(Duration::from_micros(50));
+        }
+        let _ = self.0.join();
+    }
+}
+
+fn run(shared: &Shared, signals: &Receiver<()>) {
+    while !shared.closed.load(Ordering::Acquire) {
+        let waited = if shared.resume().is_ok() && !shared.has_work() {
+            signals.recv().is_ok()
+        } else {
+            // Something could not be done: its pool may be back by then.
+            let again = signals.recv_timeout(RETRY_AFTER);
+            again != Err(crossbeam_channel::RecvTimeoutError::Disconnected)
+        };
+        if !waited {
+            return;
+        }
+    }
+}
+
+impl Shared {
+    /// Does what is left to be done between the stores, as far as they can be reached.
+    pub(super) fn resume(&self) -> Result<()> {
+        let _turn = self.turn.lock();
+        self.check_open()?;
+        if !self.has_work() {
+            return Ok(());
+        }
+        // A pool whose store is not open may have letters to send.
+        self.pools.forget_failures();
+        drop(self.all_pools());
+        let removed = self.remove_leftovers();
+        removed.and(self.deliver_all())
+    }
+
+    /// Whether there is something to open, remove, deliver or forget.
+    fn has_work(&self) -> bool {
+        let (leftovers, registered) = {
+            let registry = self.control.store().registry.read();
+            (registry.removals.len() > 0, registry.pools.len())
+        };
+        leftovers
+            || self.pools.open().len() < registered
+            || self.engines().iter().any(|engine| {
+                let store = engine.store();
+                store.in_transit() > 0 || store.registry.read().received.len() > 0
+            })
+    }
+}
+
+/// How long the courier waits for a store that cannot be reached.
+const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,0 +1,128 @@
+//! The data and the control driver over all pools.
+
+use crate::contract::{Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Subscriptions};
+use crate::data::Checkup;
+use crate::error::{Error, Result};
+use crate::model::{Capabilities, ControlHealth, GcReport, Health, MessageVolume, Metadata, PoolHealth, PoolName};
+
+use super::PooledDriver;
+
+impl DataDriver for PooledDriver {
+    fn queues(&self) -> &dyn Queues {
+        self
+    }
+
+    fn messages(&self) -> &dyn Messages {
+        self
+    }
+
+    fn claims(&self) -> &dyn Claims {
+        self
+    }
+
+    fn subscriptions(&self) -> &dyn Subscriptions {
+        self
+    }
+
+    fn is_alive(&self) -> bool {
+        self.shared().check_open().is_ok() && self.shared().all_alive()
+    }
+
+    fn health(&self) -> Result<Health> {
+        self.shared().check_open()?;
+        let control = ControlDriver::health(self)?;
+        let pools: Vec<PoolHealth> = self
+            .shared()
+            .all_pools()
+            .into_iter()
+            .map(|(name, pool)| self.pool_health(&name, pool))
+            .collect::<Result<_>>()?;
+        let volume = pools.iter().fold(self.control().volume(), |sum, pool| add(sum, pool.volume));
+        let reachable = control.catalogue_reachable() && pools.iter().all(PoolHealth::is_reachable);
+        Ok(Health { storage_reachable: reachable, operations: control.operations, volume, pools })
+    }
+
+    fn gc(&self) -> Result<GcReport> {
+        self.shared().check_open()?;
+        let mut sum = GcReport::default();
+        for engine in self.shared().engines() {
+            let GcReport { messages, claims, subscriptions, queues } = engine.gc()?;
+            sum.messages = sum.messages.saturating_add(messages);
+            sum.claims = sum.claims.saturating_add(claims);
+            sum.subscriptions = sum.subscriptions.saturating_add(subscriptions);
+            sum.queues = sum.queues.saturating_add(queues);
+        }
+        Ok(sum)
+    }
+
+    fn close(&self) -> Result<()> {
+        self.opened.close()
+    }
+
+    /// All five: which a queue has depends on its pool (contract 4).
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all()
+    }
+}
+
+impl ControlDriver for PooledDriver {
+    fn catalogue(&self) -> &dyn Catalogue {
+        self
+    }
+
+    fn pools(&self) -> &dyn Pools {
+        self
+    }
+
+    fn flavors(&self) -> &dyn Flavors {
+        self
+    }
+
+    fn queues(&self) -> &dyn Queues {
+        self
+    }
+
+    fn health(&self) -> Result<ControlHealth> {
+        ControlDriver::health(&self.control())
+    }
+
+    fn close(&self) -> Result<()> {
+        self.opened.close()
+    }
+}
+
+impl PooledDriver {
+    fn pool_health(&self, name: &str, pool: Result<std::sync::Arc<super::pool::Pool>>) -> Result<PoolHealth> {
+        let of = |error, operations, volume| Ok(PoolHealth { name: PoolName::new(name)?, error, operations, volume });
+        let pool = match pool {
+            Ok(pool) => pool,
+            Err(error) => return of(Some(cause(&error)), Vec::new(), MessageVolume::default()),
+        };
+        let random = &self.shared().control.store().random;
+        let operations = Checkup::new(self, random).run(|project, queue| {
+            let registered = self.shared().register_in(project, queue, &Metadata::new(), Some(name))?;
+            Ok(registered.made)
+        })?;
+        let error = (!pool.engine().is_alive()).then(|| "its store takes no changes".to_owned());
+        // Messages of the control store are counted once.
+        let home = pool.engine().is_same(&self.shared().control);
+        let volume = if home { MessageVolume::default() } else { pool.engine().volume() };
+        of(error, operations, volume)
+    }
+}
+
+/// What a pool's store answered, without the pool's name.
+fn cause(error: &Error) -> String {
+    match error {
+        Error::PoolUnavailable { source, .. } => source.to_string(),
+        error => error.to_string(),
+    }
+}
+
+fn add(a: MessageVolume, b: MessageVolume) -> MessageVolume {
+    MessageVolume {
+        free: a.free.saturating_add(b.free),
+        claimed: a.claimed.saturating_add(b.claimed),
+        total: a.total.saturating_add(b.total),
+    }
+}

@@ -1,0 +1,318 @@
+//! Dead letters between stores.
+//!
+//! A message that goes to a dead-letter queue in another store is first moved, in the claim's own operation, to the
+//! *outbox*: a queue of the source's store that no caller can name. The courier stores it in the target, and then deletes
+//! it from the outbox.
+//!
+//! 1. A letter says which pool it is *assigned* to and is only ever stored there. It is assigned to another only when the
+//!    former pool is known not to have it.
+//! 2. The target notes the letter's source id with it, and takes no letter in twice; the note goes after the letter has
+//!    left the outbox for good.
+//! 3. Target and source are synced before the next step.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+use crate::config::Durability;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::journal::Growth;
+use crate::model::{Metadata, Project, QueueName};
+use crate::op::{Change, DeadLetter, DeadLetters, NewClaim, NewQueue, Op, Received, Sequences, Source};
+use crate::state::{OUTBOX, Page};
+use crate::store::{Cell, Locked, Store};
+use crate::trees::keys;
+
+use super::Shared;
+use super::pool::Pool;
+use super::routes::{Route, Side};
+
+/// Letters taken from an outbox at a time.
+const BATCH: usize = 64;
+
+/// Where a letter goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Addressee {
+    project: Option<String>,
+    queue: String,
+}
+
+impl Addressee {
+    pub(super) fn of(project: &Project, queue: &QueueName) -> Self {
+        Self { project: project.name().map(str::to_owned), queue: queue.to_string() }
+    }
+
+    fn name(&self) -> Result<(Project, QueueName)> {
+        let project = self.project.as_ref().map_or_else(|| Ok(Project::none()), Project::named)?;
+        Ok((project, QueueName::new(&self.queue)?))
+    }
+}
+
+/// What stands before a letter's body in the outbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Envelope {
+    source: Source,
+    to: Addressee,
+    /// The pool it may have been stored in; empty for none.
+    assigned: String,
+}
+
+/// A letter as it lies in the outbox.
+struct Letter {
+    sequence: u64,
+    envelope: Envelope,
+    letter: DeadLetter<'static>,
+}
+
+/// Puts a letter into its envelope.
+pub(super) fn seal(source: Source, to: &Addressee, assigned: &str, letter: &mut DeadLetter<'static>) -> Result<()> {
+    let envelope = Envelope { source, to: to.clone(), assigned: assigned.to_owned() };
+    let mut head = Vec::new();
+    codec::encode_into(&envelope, &mut head)?;
+    let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
+    let body = [&length.to_le_bytes(), head.as_slice(), &letter.body].concat();
+    letter.body = body.into();
+    Ok(())
+}
+
+/// The envelope, and where the body begins behind it.
+fn open(body: &[u8]) -> Option<(Envelope, usize)> {
+    let length = u32::from_le_bytes(codec::array_at(body, 0)?) as usize;
+    let end = length.checked_add(4)?;
+    Some((codec::decode(body.get(4..end)?).ok()?, end))
+}
+
+pub(super) fn outbox_key() -> Vec<u8> {
+    keys::queue(&Project::none(), &QueueName::outbox())
+}
+
+/// The outbox as a queue to be made.
+pub(super) fn outbox() -> NewQueue<'static> {
+    NewQueue { number: OUTBOX, project: None, name: "".into(), metadata: "{}".into() }
+}
+
+impl Store {
+    fn outbox(&self) -> Option<Arc<Cell>> {
+        self.directory.read().names.get(&outbox_key()).cloned()
+    }
+
+    /// Letters on their way to other stores.
+    pub(crate) fn in_transit(&self) -> u64 {
+        self.outbox().map_or(0, |outbox| outbox.peek().totals().total)
+    }
+}
+
+impl Shared {
+    /// Where a dead-letter queue is, made if it is not there.
+    pub(super) fn dead_letter_pool(&self, project: &Project, queue: &QueueName) -> Result<(Route, Arc<Pool>)> {
+        loop {
+            if let Some(route) = self.route(keys::queue(project, queue)) {
+                let pool = self.pool_of(&route)?;
+                return Ok((route, pool));
+            }
+            let metadata = self.control.described(project, queue)?;
+            let metadata = metadata.map_or_else(Metadata::new, |description| description.metadata.clone());
+            self.register(project, queue, &metadata)?;
+        }
+    }
+
+    /// Delivers what can be delivered from every open store; the first failure is told, the others' turn comes all the
+    /// same.
+    pub(super) fn deliver_all(&self) -> Result<()> {
+        let engines = self.engines();
+        let outcome = engines.iter().fold(Ok(()), |outcome, engine| outcome.and(self.deliver_from(engine)));
+        outcome.and(self.forget_delivered(&engines))
+    }
+
+    fn deliver_from(&self, source: &Engine) -> Result<()> {
+        let mut outcome = Ok(());
+        let mut after = None;
+        loop {
+            let letters = batch(source.store(), after);
+            let Some(last) = letters.last() else { return outcome };
+            after = Some(last.sequence);
+            let mut rest = letters.as_slice();
+            while let Some(first) = rest.first() {
+                let alike = |letter: &&Letter| {
+                    (&letter.envelope.to, &letter.envelope.assigned) == (&first.envelope.to, &first.envelope.assigned)
+                };
+                let (group, others) = rest.split_at(rest.iter().take_while(alike).count());
+                rest = others;
+                outcome = outcome.and(self.deliver(source, group));
+            }
+        }
+    }
+
+    /// Delivers letters that go the same way.
+    fn deliver(&self, source: &Engine, letters: &[Letter]) -> Result<()> {
+        let Some(first) = letters.first() else { return Ok(()) };
+        let (project, queue) = first.envelope.to.name()?;
+        let (route, pool) = self.dead_letter_pool(&project, &queue)?;
+        if first.envelope.assigned != pool.name {
+            let letters = self.not_yet_stored(source, letters)?;
+            return assign(source.store(), &letters, &pool.name);
+        }
+        let Side::There(cell) = self.made_side(&pool, &route)? else { return Ok(()) };
+        let Some(description) = self.description(&route) else { return Ok(()) };
+        let Some(mut target) = self.lock_side(&pool, &route, &cell, description) else { return Ok(()) };
+        if route.is_moving() {
+            return Err(super::routes::moving(&project, &queue));
+        }
+        let taken = receive(&mut target, source.store().place.store, letters)?;
+        drop(target);
+        pool.store().settle(pool.store().journal.appended(), Durability::Sync)?;
+        self.control.store().wake(&project, &queue, taken);
+        confirm(source.store(), letters)?;
+        forget(pool.store(), letters.iter().map(|letter| letter.envelope.source).collect())
+    }
+
+    /// Those letters that the pool they are assigned to does not have; the others are done with.
+    fn not_yet_stored<'a>(&self, source: &Engine, letters: &'a [Letter]) -> Result<Vec<&'a Letter>> {
+        let assigned = letters.first().map_or("", |letter| letter.envelope.assigned.as_str());
+        let registered = self.control.store().registry.read().pools.contains(assigned.as_bytes());
+        if !registered {
+            return Ok(letters.iter().collect());
+        }
+        let former = self.pool(assigned)?;
+        let (stored, missing): (Vec<_>, Vec<_>) = {
+            let registry = former.store().registry.read();
+            letters.iter().partition(|letter| registry.has_received(letter.envelope.source))
+        };
+        if !stored.is_empty() {
+            former.store().settle(former.store().journal.appended(), Durability::Sync)?;
+            delete(source.store(), stored.iter().map(|letter| letter.sequence))?;
+            forget(former.store(), stored.iter().map(|letter| letter.envelope.source).collect())?;
+        }
+        Ok(missing)
+    }
+
+    /// Lets targets forget letters whose source, which is open, does not have them any more: what a run that ended between
+    /// the last two steps has left.
+    fn forget_delivered(&self, engines: &[Engine]) -> Result<()> {
+        for target in engines {
+            let noted: Vec<(Source, [u8; 16])> = {
+                let registry = target.store().registry.read();
+                let rows = registry.received.iter();
+                rows.filter_map(|(key, from)| Some((keys::parse_received(key)?, *from))).collect()
+            };
+            for source in engines {
+                let from = source.store().place.store;
+                let waiting: BTreeSet<Source> =
+                    if noted.is_empty() { BTreeSet::new() } else { all(source.store()).collect() };
+                let done = noted.iter().filter(|(id, store)| *store == from && !waiting.contains(id));
+                let done: Vec<Source> = done.map(|(id, _)| *id).collect();
+                if !done.is_empty() {
+                    source.store().settle(source.store().journal.appended(), Durability::Sync)?;
+                    forget(target.store(), done)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next letters of a store's outbox, from the first after `after`.
+fn batch(store: &Store, after: Option<u64>) -> Vec<Letter> {
+    let Some(outbox) = store.outbox() else { return Vec::new() };
+    let Some(queue) = store.lock(&outbox) else { return Vec::new() };
+    let letter = |(page, index): (&Page, usize)| {
+        let slot = page.slot(index)?;
+        let body = page.body(slot);
+        let (envelope, start) = open(body)?;
+        let letter = DeadLetter {
+            created: slot.created,
+            expires: slot.expires,
+            ttl: slot.ttl,
+            claim_count: slot.claim_count,
+            client: page.client(slot),
+            checksum: page.checksum(slot),
+            body: body.get(start..)?.to_vec().into(),
+        };
+        Some(Letter { sequence: page.sequence(index), envelope, letter })
+    };
+    queue.claimable_after(after).filter_map(letter).take(BATCH).collect()
+}
+
+/// The source ids of everything in a store's outbox.
+fn all(store: &Store) -> impl Iterator<Item = Source> {
+    let mut after = None;
+    let portions = std::iter::from_fn(move || {
+        let letters = batch(store, after);
+        after = Some(letters.last()?.sequence);
+        Some(letters)
+    });
+    portions.flatten().map(|letter| letter.envelope.source)
+}
+
+/// Stores letters in their queue, but for those it has; returns how many.
+fn receive(target: &mut Locked<'_>, from: [u8; 16], letters: &[Letter]) -> Result<usize> {
+    let mut registry = target.store().lock_registry();
+    let new: Vec<&Letter> = letters.iter().filter(|letter| !registry.has_received(letter.envelope.source)).collect();
+    if new.is_empty() {
+        return Ok(0);
+    }
+    let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
+    let received = Received {
+        queue: target.number(),
+        first: target.allot(target.epoch(), new.len()).ok_or_else(exhausted)?,
+        from,
+        sources: new.iter().map(|letter| letter.envelope.source).collect(),
+        letters: new.iter().map(|letter| letter.letter.clone()).collect(),
+    };
+    registry.record(Growth::Grows, &Op::Receive(received), &mut [target.state()])?;
+    Ok(new.len())
+}
+
+/// Takes delivered letters out of the outbox, durably.
+fn confirm(source: &Store, letters: &[Letter]) -> Result<()> {
+    delete(source, letters.iter().map(|letter| letter.sequence))
+}
+
+fn delete(source: &Store, letters: impl Iterator<Item = u64>) -> Result<()> {
+    let Some(outbox) = source.outbox() else { return Ok(()) };
+    let Some(mut queue) = source.lock(&outbox) else { return Ok(()) };
+    let lsn = queue.record(Growth::Frees, &Op::Delete { queue: OUTBOX, messages: letters.collect() })?;
+    drop(queue);
+    source.settle(lsn, Durability::Sync)
+}
+
+fn forget(target: &Store, sources: Vec<Source>) -> Result<()> {
+    let op = Op::Registry(Change::Forget { sources });
+    target.lock_registry().record(Growth::Frees, &op, &mut []).map(drop)
+}
+
+/// Assigns letters to another pool: they leave the outbox and come to its end in one operation.
+fn assign(source: &Store, letters: &[&Letter], pool: &str) -> Result<()> {
+    let Some(outbox) = source.outbox() else { return Ok(()) };
+    let Some(mut queue) = source.lock(&outbox) else { return Ok(()) };
+    // Some may have expired meanwhile.
+    let there = letters.iter().filter(|letter| queue.locate(letter.sequence).is_some());
+    let (mut moved, mut messages) = (Sequences::default(), Vec::new());
+    for letter in there {
+        let mut again = letter.letter.clone();
+        seal(letter.envelope.source, &letter.envelope.to, pool, &mut again)?;
+        moved.push(letter.sequence);
+        messages.push(again);
+    }
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
+    let first = queue.allot(queue.epoch(), messages.len()).ok_or_else(exhausted)?;
+    let dead = DeadLetters { target: OUTBOX, create: None, first, messages };
+    let claim = NewClaim {
+        queue: OUTBOX,
+        claim: [0; 16],
+        ttl: 0,
+        grace: 0,
+        taken: Sequences::default(),
+        moved,
+        dead: Some(dead),
+    };
+    let lsn = queue.record(Growth::Frees, &Op::Claim(claim))?;
+    drop(queue);
+    source.settle(lsn, Durability::Sync)
+}

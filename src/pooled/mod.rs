@@ -1,0 +1,308 @@
+//! The pooled driver: the data driver's contract over several stores (contract 12).
+//!
+//! The control store has the queues' records, the pools, the flavors and the catalogue; a queue's messages, claims and
+//! subscriptions are in the store of the pool that the catalogue maps it to.
+//!
+//! 1. The control store gives out queue numbers, and to each pool as it is opened, and to each mapping that takes the place
+//!    of another, an incarnation of its own: no two stores ever give out one id.
+//! 2. A pool makes its side of a queue when something is first put in it, from a record that is durable by then.
+//! 3. What has to follow in another store is journaled before: what to remove from which pool, which letters are on their
+//!    way. Opening resumes it.
+//! 4. A call looks its queue up, locks it in the pool's store, and then checks that the mapping it went by still holds.
+//!
+//! Lock order: the control store's locks, then those of one pool's store; `turn` before both. Nothing of another store is
+//! locked under a pool's lock.
+
+mod control;
+mod courier;
+mod driver;
+mod letters;
+mod moves;
+mod pool;
+mod queues;
+mod removals;
+mod routes;
+mod site;
+mod status;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::config::{Config, Durability};
+use crate::contract::{DataDriver, Queues};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::handle::Queue;
+use crate::model::{Health, Project, QueueName};
+use crate::recovery::RecoveryReport;
+
+use courier::Courier;
+use pool::{Pool, Pools};
+
+pub use status::PooledStatus;
+
+/// Queues spread over several stores, on disks of their own or in memory, behind the same contract as one
+/// [`Engine`](crate::Engine). Clones are the same driver; the last one closes all stores when dropped.
+///
+/// ```
+/// use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, NewPool, PoolName, Project};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let (here, there) = (directory.path().join("one"), directory.path().join("two"));
+/// # let (one, two) = (format!("sled:{}", here.display()), format!("sled:{}", there.display()));
+/// // Two disks: each new queue goes to one of them, twice as often to the second.
+/// let driver = Config::new().open_pooled(directory.path().join("control"))?;
+/// driver.pools().create(&PoolName::new("first")?, &NewPool::new(one.parse()?).weight(1))?;
+/// driver.pools().create(&PoolName::new("second")?, &NewPool::new(two.parse()?).weight(2))?;
+///
+/// let orders = driver.queue(Project::named("shop")?, "orders")?;
+/// orders.create(Metadata::new())?;
+/// orders.post(ClientId::random(), &[NewMessage::new("coffee")])?;
+/// let claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
+/// claim.delete(&claim.messages()[0])?;
+///
+/// // A disk is to be replaced: no new queues for it, and those it has go elsewhere.
+/// # use zaqar_sled::{Catalogue, ControlDriver, Pools, PoolUpdate};
+/// driver.pools().update(&PoolName::new("first")?, &PoolUpdate::new().weight(0))?;
+/// driver.move_queue(orders.project(), orders.name(), &PoolName::new("second")?)?;
+/// driver.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct PooledDriver {
+    opened: Arc<Opened>,
+    /// Set by `with_durability`: instead of what the pools are set to.
+    durability: Option<Durability>,
+}
+
+/// What the last handle closes. The courier's thread holds the shared part, never this.
+#[derive(Debug)]
+struct Opened {
+    shared: Arc<Shared>,
+    courier: Mutex<Option<Courier>>,
+}
+
+/// The stores, and who works on all of them.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    control: Engine,
+    config: Config,
+    pools: Pools,
+    /// The control store as the pool of queues that have none.
+    home: Arc<Pool>,
+    /// Held by whoever delivers, removes or moves.
+    turn: Mutex<()>,
+    /// Held for reading by calls that check whether a queue is being moved before they lock anything.
+    moves: RwLock<()>,
+    signal: crossbeam_channel::Sender<()>,
+    closed: AtomicBool,
+}
+
+impl PooledDriver {
+    /// Opens the control store in the directory `path` with the default [`Config`], making it if there is none.
+    ///
+    /// # Errors
+    /// As [`Config::open_pooled`].
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// let driver = zaqar_sled::PooledDriver::open(directory.path().join("control"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Config::new().open_pooled(path)
+    }
+
+    pub(crate) fn open_with(config: Config, path: &Path) -> Result<Self> {
+        let control = config.clone().open(path)?;
+        let (signal, signals) = crossbeam_channel::bounded(1);
+        let background = config.background;
+        let shared = Arc::new(Shared {
+            home: Arc::new(Pool::home(control.clone())),
+            control,
+            config,
+            pools: Pools::default(),
+            turn: Mutex::default(),
+            moves: RwLock::default(),
+            signal,
+            closed: AtomicBool::new(false),
+        });
+        shared.allot_epoch(&shared.control)?;
+        // What an earlier run left to be done. What cannot be done yet is tried again.
+        let _ = shared.resume();
+        let courier = if background { Some(Courier::start(&shared, signals)?) } else { None };
+        Ok(Self { opened: Arc::new(Opened { shared, courier: Mutex::new(courier) }), durability: None })
+    }
+
+    /// A handle on the queue of that name, as [`Engine::queue`](crate::Engine::queue) gives one.
+    ///
+    /// # Errors
+    /// [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) for a name that is none.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, Project, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// assert!(!driver.queue(Project::none(), "orders")?.exists()?);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn queue(&self, project: Project, name: impl AsRef<str>) -> Result<Queue> {
+        let name = QueueName::new(name)?;
+        let limits = &self.shared().control.store().limits;
+        limits.check_project(&project)?;
+        limits.check_queue_name(&name)?;
+        Ok(Queue::of_pooled(self.clone(), project, name))
+    }
+
+    /// The same driver with another default for what calls survive, whatever the pools are set to. Cost: a reference.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, Durability, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// let quick = driver.with_durability(Durability::Buffered);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn with_durability(&self, durability: Durability) -> Self {
+        Self { opened: self.opened.clone(), durability: Some(durability) }
+    }
+
+    /// What opening the control store found and did. The pools' stores tell of theirs in [`status`](Self::status).
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// println!("{}", driver.recovery());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn recovery(&self) -> &RecoveryReport {
+        self.shared().control.recovery()
+    }
+
+    /// One step of everything background threads do, in every store that is open, and of what goes on between them:
+    /// letters, removals. For drivers opened with [`Config::background`]`(false)`.
+    ///
+    /// # Errors
+    /// Those of the steps; what one could not do is tried again by the next.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let driver = Config::new().disk(disk).background(false).open_pooled("control")?;
+    /// driver.step()?;
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn step(&self) -> Result<()> {
+        self.shared().check_open()?;
+        let mut outcome = self.shared().resume();
+        for engine in self.shared().engines() {
+            outcome = outcome.and(engine.step());
+        }
+        outcome
+    }
+
+    /// The queue controller, which both drivers share.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, Project, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// assert_eq!(driver.queues().count(&Project::none())?, 0);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn queues(&self) -> &dyn Queues {
+        self
+    }
+
+    /// The pool controller, as [`ControlDriver::pools`](crate::ControlDriver::pools).
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, ListOptions, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// assert!(driver.pools().list(&ListOptions::new())?.items.is_empty());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn pools(&self) -> &dyn crate::contract::Pools {
+        self
+    }
+
+    /// As [`DataDriver::health`].
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// assert!(driver.health()?.storage_reachable());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn health(&self) -> Result<Health> {
+        DataDriver::health(self)
+    }
+
+    /// Closes all stores; as [`DataDriver::close`].
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// driver.close()?;
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn close(&self) -> Result<()> {
+        self.opened.close()
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.opened.shared
+    }
+
+    /// The control store with the durability that this driver's changes of it have.
+    fn control(&self) -> Engine {
+        let control = &self.shared().control;
+        self.durability.map_or_else(|| control.clone(), |durability| control.with_durability(durability))
+    }
+}
+
+impl Shared {
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Has the courier look for work.
+    fn call_courier(&self) {
+        let _ = self.signal.try_send(());
+    }
+
+    /// Every store that is open, the control store first.
+    fn engines(&self) -> Vec<Engine> {
+        let pools = self.pools.open();
+        let stores = pools.iter().map(|pool| pool.engine()).filter(|engine| !engine.is_same(&self.control));
+        std::iter::once(&self.control).chain(stores).cloned().collect()
+    }
+}
+
+impl Opened {
+    /// Closes all stores; later calls wait for the first one and find nothing to do.
+    fn close(&self) -> Result<()> {
+        let mut courier = self.courier.lock();
+        let first = !self.shared.closed.swap(true, Ordering::AcqRel);
+        if let Some(courier) = courier.take() {
+            courier.stop(&self.shared);
+        }
+        if !first {
+            return Ok(());
+        }
+        // Nobody delivers or moves any more; the control store last, since the others' accounts are in it.
+        let _turn = self.shared.turn.lock();
+        let mut outcome = Ok(());
+        for engine in self.shared.engines().iter().rev() {
+            outcome = outcome.and(engine.close());
+        }
+        outcome
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // Nobody is left to tell.
+        let _ = self.close();
+    }
+}

@@ -1,0 +1,268 @@
+//! Moving a queue, with all it holds, from one pool to another.
+//!
+//! | Step | If the process ends after it |
+//! |---|---|
+//! | the control store notes the move; the queue takes no changes from here on | what the target has is removed |
+//! | the target takes in messages, claims and subscriptions, and is synced | the same |
+//! | the control store maps the queue to the target, and notes what the source is to remove | the move has happened |
+//! | the source removes its side | – |
+//!
+//! Ids, claims and markers stay good: queue number and sequences go along, and the target's go on above them.
+
+use std::sync::Arc;
+
+use crate::config::Durability;
+use crate::control::next_epoch;
+use crate::error::{Error, Result};
+use crate::journal::Growth;
+use crate::model::{PoolName, Project, QueueName};
+use crate::op::{Address, Change, Import, ImportedPage, Op};
+use crate::state::page::PageRecord;
+use crate::state::{Claim, Hold, Mapping, Page, Snapshot, SubscriptionRow};
+use crate::store::Cell;
+
+use super::pool::Pool;
+use super::routes::{Route, Side, moving};
+use super::{PooledDriver, Shared};
+
+/// Bytes of bodies in one operation of a copy, about; and subscriptions.
+const PORTION_BYTES: usize = 1 << 20;
+const PORTION_SUBSCRIPTIONS: usize = 256;
+
+impl PooledDriver {
+    /// Moves a queue with its messages, claims and subscriptions to another pool. Until it is there, reads go on and
+    /// changes get [`Moving`](Error::Moving), which is [`is_busy`](Error::is_busy). Ids, claims and markers stay good. A
+    /// queue that is in that pool already is left alone. One move goes on at a time.
+    ///
+    /// # Errors
+    /// [`is_not_found`](Error::is_not_found) for the queue, its mapping or the pool; [`is_busy`](Error::is_busy) if one of
+    /// the stores cannot be reached, the queue is mapped anew meanwhile, or an earlier move has not been cleaned up yet;
+    /// those of a change. The queue is then where it was, unless [`is_outcome_unknown`](Error::is_outcome_unknown).
+    ///
+    /// Cost: O(what the queue holds), written once and synced. Durable whatever the driver's durability.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Catalogue, ClientId, Config, Metadata, NewMessage, NewPool, PoolName, Project, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// let (one, two) = (PoolName::new("one")?, PoolName::new("two")?);
+    /// driver.pools().create(&one, &NewPool::new("sled:/mnt/one".parse()?))?;
+    /// driver.pools().create(&two, &NewPool::new("sled:/mnt/two".parse()?).weight(0))?;
+    /// let orders = driver.queue(Project::none(), "orders")?;
+    /// orders.create(Metadata::new())?;
+    /// let ids = orders.post(ClientId::random(), &[NewMessage::new("coffee")])?;
+    /// driver.move_queue(orders.project(), orders.name(), &two)?;
+    /// assert_eq!(orders.get(&ids[0])?.body().as_bytes(), b"coffee");
+    /// assert_eq!(Catalogue::get(&driver, orders.project(), orders.name())?.pool(), &two);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
+        self.shared().control.store().check_call(project, queue)?;
+        let moved = self.shared().move_queue(project, queue, to);
+        // Whoever waits looks the queue up again.
+        self.shared().control.store().wake(project, queue, usize::MAX);
+        moved
+    }
+}
+
+/// A queue on its way.
+struct Journey<'a> {
+    shared: &'a Shared,
+    project: &'a Project,
+    queue: &'a QueueName,
+    route: Route,
+    from: Arc<Pool>,
+    to: Arc<Pool>,
+}
+
+/// Lets the queue take changes again, wherever it is by then.
+struct Pause(Arc<Mapping>);
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        self.0.set_moving(false);
+    }
+}
+
+impl Shared {
+    fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
+        let _turn = self.turn.lock();
+        self.check_open()?;
+        let key = crate::trees::keys::queue(project, queue);
+        let Some(route) = self.route(key) else {
+            let missing = self.control.store().find(project, queue).is_none();
+            let (project, queue) = (project.clone(), queue.clone());
+            let unmapped = Error::QueueNotMapped { project: project.clone(), queue: queue.clone() };
+            return Err(if missing { Error::QueueDoesNotExist { project, queue } } else { unmapped });
+        };
+        let Some(mapping) = route.mapping.clone() else {
+            return Err(Error::QueueNotMapped { project: project.clone(), queue: queue.clone() });
+        };
+        let to = self.pool(to.as_str())?;
+        if mapping.pool == to.name {
+            return Ok(());
+        }
+        let from = self.pool_of(&route)?;
+        if self.has_leftover(&to.name, route.record.number) {
+            self.remove_leftovers()?;
+        }
+        let journey = Journey { shared: self, project, queue, route, from, to };
+        let moved = journey.run(&mapping);
+        // The copy of a move that failed goes, or else what the source has.
+        moved.and_then(|()| self.remove_leftovers().or(Ok(())))
+    }
+}
+
+impl Journey<'_> {
+    fn run(&self, mapping: &Arc<Mapping>) -> Result<()> {
+        let _pause = self.begin(mapping)?;
+        // Calls that had looked before the pause began have ended after this.
+        drop(self.shared.moves.write());
+        if !self.from.engine().is_same(self.to.engine()) {
+            self.copy()?;
+            self.to.store().settle(self.to.store().journal.appended(), Durability::Sync)?;
+        }
+        self.finish()
+    }
+
+    fn begin(&self, mapping: &Arc<Mapping>) -> Result<Pause> {
+        let control = self.shared.control.store();
+        let mut registry = control.lock_registry();
+        if mapping.is_stale() || self.from.is_retired() || self.to.is_retired() {
+            return Err(moving(self.project, self.queue));
+        }
+        // Between pools of one store there is no copy to remove.
+        if !self.from.engine().is_same(self.to.engine()) {
+            let change = Change::BeginMove {
+                address: Address::of(self.project, self.queue),
+                queue: self.route.record.number,
+                to: self.to.name.as_str().into(),
+            };
+            let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
+            mapping.set_moving(true);
+            let pause = Pause(mapping.clone());
+            drop(registry);
+            control.settle(lsn, Durability::Sync)?;
+            return Ok(pause);
+        }
+        mapping.set_moving(true);
+        Ok(Pause(mapping.clone()))
+    }
+
+    /// Brings everything the source has into the target.
+    fn copy(&self) -> Result<()> {
+        let source = match self.shared.side(&self.from, &self.route)? {
+            Side::There(cell) => Some(cell),
+            Side::Empty(_) => None,
+            Side::Changed => return Err(moving(self.project, self.queue)),
+        };
+        let snapshot = source.as_ref().and_then(|cell| {
+            let queue = self.from.store().lock(cell)?;
+            Some(Snapshot::of(&queue, queue.lsn()))
+        });
+        let Side::There(target) = self.shared.made_side(&self.to, &self.route)? else {
+            return Err(moving(self.project, self.queue));
+        };
+        if let Some(snapshot) = snapshot {
+            self.copy_messages(&target, &snapshot)?;
+        }
+        self.copy_subscriptions(&target)
+    }
+
+    fn copy_messages(&self, target: &Arc<Cell>, snapshot: &Snapshot) -> Result<()> {
+        // Numbers that no claim the target will make can have.
+        let first = u64::MAX.saturating_sub(snapshot.claims.len() as u64);
+        let numbers: Vec<u64> = snapshot.claims.iter().map(|(number, _)| *number).collect();
+        let renumbered = |number: u64| {
+            let index = numbers.binary_search(&number).ok()?;
+            Some(first.saturating_add(index as u64))
+        };
+        let claims: Vec<(u64, Claim)> =
+            snapshot.claims.iter().filter_map(|(number, claim)| Some((renumbered(*number)?, claim.clone()))).collect();
+        let mut claims = claims.chunks(PORTION_SUBSCRIPTIONS);
+        claims.try_for_each(|claims| self.import(target, snapshot.next, claims.to_vec(), Vec::new(), Vec::new()))?;
+        let mut pages = snapshot.pages.as_slice();
+        while !pages.is_empty() {
+            let mut bytes = 0_usize;
+            let fits = |page: &&Arc<Page>| {
+                let begun = bytes > 0;
+                bytes = bytes.saturating_add(page.bodies().len());
+                !begun || bytes <= PORTION_BYTES
+            };
+            let (portion, rest) = pages.split_at(pages.iter().take_while(fits).count().max(1));
+            pages = rest;
+            let portion = portion.iter().map(|page| exported(page, &renumbered)).collect();
+            self.import(target, snapshot.next, Vec::new(), portion, Vec::new())?;
+        }
+        // Also where there is nothing else to bring: ids go on above those that were given out.
+        self.import(target, snapshot.next, Vec::new(), Vec::new(), Vec::new())
+    }
+
+    fn copy_subscriptions(&self, target: &Arc<Cell>) -> Result<()> {
+        let (registry, _) = self.from.store().read_registry();
+        let rows = registry.subscriptions.page(&self.route.key, None, usize::MAX);
+        let rows: Vec<([u8; 16], SubscriptionRow)> = rows.into_iter().map(|(id, row)| (id, row.clone())).collect();
+        drop(registry);
+        let mut portions = rows.chunks(PORTION_SUBSCRIPTIONS);
+        portions.try_for_each(|rows| self.import(target, 0, Vec::new(), Vec::new(), rows.to_vec()))
+    }
+
+    fn import(
+        &self,
+        target: &Arc<Cell>,
+        next: u64,
+        claims: Vec<(u64, Claim)>,
+        pages: Vec<ImportedPage<'_>>,
+        subscriptions: Vec<([u8; 16], SubscriptionRow)>,
+    ) -> Result<()> {
+        let store = self.to.store();
+        let Some(mut queue) = store.lock(target) else { return Err(moving(self.project, self.queue)) };
+        let import = Import {
+            queue: queue.number(),
+            next,
+            claims,
+            pages,
+            address: Address::of(self.project, self.queue),
+            subscriptions,
+        };
+        let mut registry = store.lock_registry();
+        registry.record(Growth::Grows, &Op::Import(import), &mut [queue.state()]).map(drop)
+    }
+
+    /// Maps the queue to the target.
+    fn finish(&self) -> Result<()> {
+        let control = self.shared.control.store();
+        let mut registry = control.lock_registry();
+        // It may have been unmapped with all others, or its pool become another.
+        if !self.shared.is_current_in(&registry, &self.route) || self.to.is_retired() {
+            return Err(moving(self.project, self.queue));
+        }
+        let floor = next_epoch(control, &registry)?;
+        let address = Address::of(self.project, self.queue);
+        let (from, to) = (self.from.name.as_str().into(), self.to.name.as_str().into());
+        let change = if self.from.engine().is_same(self.to.engine()) {
+            Change::Map { address, pool: to, floor }
+        } else {
+            Change::FinishMove { address, queue: self.route.record.number, from, to, floor }
+        };
+        let lsn = registry.record(Growth::Frees, &Op::Registry(change), &mut [])?;
+        drop(registry);
+        control.settle(lsn, Durability::Sync)
+    }
+}
+
+/// A page as the target takes it in.
+fn exported<'a>(page: &'a Page, renumbered: &impl Fn(u64) -> Option<u64>) -> ImportedPage<'a> {
+    let PageRecord { bodies_bytes, clients, slots } = page.record();
+    let slots = slots.into_iter().map(|(mut slot, hold)| match hold {
+        Hold::Claimed => match renumbered(slot.hold) {
+            Some(number) => {
+                slot.hold = number;
+                (slot, hold)
+            }
+            None => (slot, Hold::Free),
+        },
+        Hold::Free | Hold::Delayed => (slot, hold),
+    });
+    let record = PageRecord { bodies_bytes, clients, slots: slots.collect() };
+    ImportedPage { first: page.first(), record, bodies: page.bodies().as_slice().into() }
+}

@@ -1,0 +1,201 @@
+//! The pools whose stores are open.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::config::{Config, Durability};
+use crate::contract::DataDriver;
+use crate::control::next_epoch;
+use crate::disk::SimulatedDisk;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::journal::Growth;
+use crate::model::{Location, Metadata, PoolName, PoolUri};
+use crate::op::{Change, Op};
+use crate::state::PoolRow;
+use crate::store::Store;
+
+use super::Shared;
+
+/// The open stores by the names of their pools, and why others could not be opened.
+#[derive(Debug, Default)]
+pub(super) struct Pools {
+    open: RwLock<HashMap<String, Arc<Pool>>>,
+    failed: Mutex<HashMap<String, (Instant, Arc<Error>)>>,
+    /// Held while a store is opened.
+    opening: Mutex<()>,
+}
+
+/// A pool whose store is open.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(super) name: String,
+    engine: Engine,
+    location: Location,
+    /// What the pool is set to, if it is.
+    durability: Option<Durability>,
+    /// Set when the pool has become another, or none.
+    retired: AtomicBool,
+}
+
+impl Pool {
+    /// The control store as a pool without a name.
+    pub(super) fn home(engine: Engine) -> Self {
+        let (name, location) = (String::new(), Location::Default(String::new()));
+        Self { name, engine, location, durability: None, retired: AtomicBool::new(false) }
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.engine.store()
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
+    }
+
+    /// What a call survives that does not say so itself.
+    pub(super) fn durability(&self, asked: Option<Durability>, default: Durability) -> Durability {
+        asked.or(self.durability).unwrap_or(default)
+    }
+}
+
+impl Pools {
+    pub(super) fn open(&self) -> Vec<Arc<Pool>> {
+        let mut pools: Vec<_> = self.open.read().values().cloned().collect();
+        pools.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        pools
+    }
+
+    /// Has every store that could not be opened tried again.
+    pub(super) fn forget_failures(&self) {
+        self.failed.lock().clear();
+    }
+
+    /// A failure that is too fresh to try again.
+    fn failure(&self, name: &str) -> Option<Arc<Error>> {
+        let failed = self.failed.lock();
+        failed.get(name).filter(|(when, _)| when.elapsed() < RETRY_AFTER).map(|(_, error)| error.clone())
+    }
+}
+
+impl Shared {
+    /// The pool of that name, its store open.
+    pub(super) fn pool(&self, name: &str) -> Result<Arc<Pool>> {
+        if let Some(pool) = self.pools.open.read().get(name) {
+            return Ok(pool.clone());
+        }
+        let unavailable = |source: Arc<Error>| match PoolName::new(name) {
+            Ok(pool) => Error::PoolUnavailable { pool, source },
+            Err(error) => error,
+        };
+        let _one = self.pools.opening.lock();
+        self.check_open()?;
+        if let Some(pool) = self.pools.open.read().get(name) {
+            return Ok(pool.clone());
+        }
+        let row = self.control.store().registry.read().pools.get(name.as_bytes()).cloned();
+        let Some(row) = row else { return Err(Error::PoolDoesNotExist { pool: PoolName::new(name)? }) };
+        if let Some(error) = self.pools.failure(name) {
+            return Err(unavailable(error));
+        }
+        match self.open_pool(name, &row) {
+            Ok(pool) => {
+                self.pools.failed.lock().remove(name);
+                let pool = Arc::new(pool);
+                self.pools.open.write().insert(name.to_owned(), pool.clone());
+                Ok(pool)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                self.pools.failed.lock().insert(name.to_owned(), (Instant::now(), error.clone()));
+                Err(unavailable(error))
+            }
+        }
+    }
+
+    fn open_pool(&self, name: &str, row: &PoolRow) -> Result<Pool> {
+        let uri = PoolUri::new(&row.uri)?;
+        let (durability, memory) = uri.settings(&Metadata::from_json(&row.options)?)?;
+        let mut config = Config { control: Some(self.control.store().place.store), ..self.config.clone() };
+        config = config.shared(false).memory(memory.unwrap_or(self.config.memory));
+        let engine = match uri.location() {
+            Location::Default(_) => self.control.clone(),
+            Location::Directory(path) => config.open(path)?,
+            Location::Memory(_) => config.disk(Arc::new(SimulatedDisk::memory())).open(Path::new("/memory"))?,
+        };
+        if !engine.is_same(&self.control) {
+            self.allot_epoch(&engine)?;
+        }
+        let location = uri.location().clone();
+        Ok(Pool { name: name.to_owned(), engine, location, durability, retired: AtomicBool::new(false) })
+    }
+
+    /// Gives a store an incarnation for its sequences that no other store has had.
+    pub(super) fn allot_epoch(&self, engine: &Engine) -> Result<()> {
+        let control = self.control.store();
+        let (lsn, epoch) = {
+            let mut registry = control.lock_registry();
+            let epoch = next_epoch(control, &registry)?.max(engine.store().place.incarnation.saturating_add(1));
+            let op = Op::Registry(Change::Allot { epoch });
+            (registry.record(Growth::Frees, &op, &mut [])?, epoch)
+        };
+        control.settle(lsn, Durability::Sync)?;
+        engine.store().set_epoch(epoch);
+        Ok(())
+    }
+
+    /// Brings the open stores after a change of the pools: those that have moved, or are gone, are let go.
+    pub(super) fn refresh_pools(&self) {
+        // Closing a store takes time: its last handle goes when nothing is locked any more.
+        let mut gone = Vec::new();
+        let _one = self.pools.opening.lock();
+        self.pools.forget_failures();
+        let mut open = self.pools.open.write();
+        let names: Vec<String> = open.keys().cloned().collect();
+        for name in names {
+            let Some(pool) = open.get(&name) else { continue };
+            let row = self.control.store().registry.read().pools.get(name.as_bytes()).cloned();
+            let uri = row.as_ref().and_then(|row| PoolUri::new(&row.uri).ok());
+            if uri.as_ref().is_none_or(|uri| *uri.location() != pool.location) {
+                pool.retired.store(true, Ordering::SeqCst);
+                gone.extend(open.remove(&name));
+                continue;
+            }
+            let options = row.and_then(|row| Metadata::from_json(&row.options).ok()).unwrap_or_default();
+            let durability = uri.and_then(|uri| uri.settings(&options).ok()).and_then(|(durability, _)| durability);
+            if durability != pool.durability {
+                // Calls that hold the old one go on in the same store.
+                let (engine, location) = (pool.engine.clone(), pool.location.clone());
+                let again = Pool { name: name.clone(), engine, location, durability, retired: AtomicBool::new(false) };
+                open.insert(name, Arc::new(again));
+            }
+        }
+    }
+
+    /// The pools that are registered, by name, each with its open store or why there is none.
+    pub(super) fn all_pools(&self) -> Vec<(String, Result<Arc<Pool>>)> {
+        let names: Vec<String> = {
+            let registry = self.control.store().registry.read();
+            registry.pools.iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect()
+        };
+        names.into_iter().map(|name| (name.clone(), self.pool(&name))).collect()
+    }
+
+    /// Whether every pool's store is open and takes changes.
+    pub(super) fn all_alive(&self) -> bool {
+        let alive = |pool: Result<Arc<Pool>>| pool.is_ok_and(|pool| pool.engine().is_alive());
+        self.control.is_alive() && self.all_pools().into_iter().all(|(_, pool)| alive(pool))
+    }
+}
+
+/// How long a store that could not be opened is left alone.
+const RETRY_AFTER: Duration = Duration::from_millis(250);

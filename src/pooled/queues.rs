@@ -1,0 +1,246 @@
+//! The pooled driver's queue controller: records are in the control store, and each new queue is given a pool.
+
+use crate::contract::Queues;
+use crate::control::{check_not_moving, missing_flavor, next_epoch};
+use crate::data::queues::{check, purge, stats};
+use crate::error::{Error, Result};
+use crate::journal::Growth;
+use crate::model::{
+    FlavorName, Location, Metadata, Page, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker,
+    QueueName, QueueStats,
+};
+use crate::op::{Address, Change, NewQueue, Op};
+use crate::state::{Description, Queue, Registry};
+use crate::trees::keys;
+
+use super::{PooledDriver, Shared};
+
+impl Queues for PooledDriver {
+    fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
+        self.shared().check_open()?;
+        let created = self.shared().register(project, name, metadata)?;
+        let control = self.control();
+        match created.lsn {
+            Some(lsn) => control.store().settle(lsn, control.durability())?,
+            None => control.store().settle_seen(control.durability())?,
+        }
+        // A queue that was not there may be waited for.
+        control.store().wake(project, name, usize::MAX);
+        Ok(created.made)
+    }
+
+    fn get(&self, project: &Project, name: &QueueName) -> Result<Metadata> {
+        Queues::get(&self.control(), project, name)
+    }
+
+    fn get_metadata(&self, project: &Project, name: &QueueName) -> Result<Metadata> {
+        self.control().get_metadata(project, name)
+    }
+
+    fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()> {
+        self.shared().check_open()?;
+        let control = self.control();
+        control.store().check_call(project, name)?;
+        check(control.store(), name, metadata)?;
+        if Queues::exists(&control, project, name)? {
+            // Checked before anything changes; a queue that has lost its pool is given one again.
+            self.shared().remap(project, name, metadata)?;
+        }
+        control.set_metadata(project, name, metadata)
+    }
+
+    fn exists(&self, project: &Project, name: &QueueName) -> Result<bool> {
+        Queues::exists(&self.control(), project, name)
+    }
+
+    fn delete(&self, project: &Project, name: &QueueName) -> Result<()> {
+        self.shared().check_open()?;
+        let control = self.control();
+        let lsn = self.shared().unregister(project, name)?;
+        self.shared().call_courier();
+        match lsn {
+            Some(lsn) => control.store().settle(lsn, control.durability()),
+            None => control.store().settle_seen(control.durability()),
+        }
+    }
+
+    fn list(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>> {
+        Queues::list(&self.control(), project, options)
+    }
+
+    fn stats(&self, project: &Project, name: &QueueName) -> Result<QueueStats> {
+        stats(self, project, name)
+    }
+
+    fn count(&self, project: &Project) -> Result<u64> {
+        self.control().count(project)
+    }
+
+    fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
+        purge(self, project, name, what)
+    }
+}
+
+/// What became of a queue that was to be made.
+pub(super) struct Registered {
+    pub(super) made: bool,
+    /// `None` if nothing had to be done.
+    pub(super) lsn: Option<u64>,
+}
+
+impl Shared {
+    /// Makes a queue and gives it a pool; one that is there is left alone, but for a pool if it has none.
+    pub(super) fn register(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<Registered> {
+        self.register_in(project, name, metadata, None)
+    }
+
+    /// The same in a certain pool.
+    pub(super) fn register_in(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        metadata: &Metadata,
+        pool: Option<&str>,
+    ) -> Result<Registered> {
+        let store = self.control.store();
+        store.check_call(project, name)?;
+        let (text, settings) = check(store, name, metadata)?;
+        let key = keys::queue(project, name);
+        let mut directory = store.directory.write();
+        if directory.names.contains_key(&key) {
+            drop(directory);
+            let lsn = self.remap(project, name, metadata)?;
+            return Ok(Registered { made: false, lsn });
+        }
+        let new = directory.new_queue(store, project, name, &text)?;
+        let mut registry = store.lock_registry();
+        let description = Description { metadata: metadata.clone(), settings };
+        let mut queue = Queue::new(new.number, project.clone(), name.clone(), description, 0);
+        let op = self.registration(&registry, &key, project, name, metadata, pool, new)?;
+        let lsn = registry.record(Growth::Grows, &op, &mut [&mut queue])?;
+        drop(registry);
+        store.note_changed(&directory.insert(queue));
+        Ok(Registered { made: true, lsn: Some(lsn) })
+    }
+
+    /// What makes a queue: with a mapping, unless it has one or is to have none.
+    #[expect(clippy::too_many_arguments, reason = "everything a registration is made of")]
+    fn registration<'a>(
+        &self,
+        registry: &Registry,
+        key: &[u8],
+        project: &Project,
+        name: &QueueName,
+        metadata: &Metadata,
+        pool: Option<&str>,
+        new: NewQueue<'a>,
+    ) -> Result<Op<'a>> {
+        if registry.catalogue.contains(key) {
+            return Ok(Op::CreateQueue(new));
+        }
+        let pool = match pool {
+            Some(pool) => Some(pool.to_owned()),
+            None => self.choose(registry, project, name, metadata)?,
+        };
+        Ok(match pool {
+            Some(pool) => Op::Register { new, pool: pool.into(), floor: 0 },
+            None => Op::CreateQueue(new),
+        })
+    }
+
+    /// Gives a queue without a pool one; the LSN if it did.
+    fn remap(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<Option<u64>> {
+        let store = self.control.store();
+        let key = keys::queue(project, name);
+        let mut registry = store.lock_registry();
+        if let Some(mapping) = registry.catalogue.get(&key) {
+            check_not_moving(mapping, project, name)?;
+            self.group_of(&registry, project, metadata)?;
+            return Ok(None);
+        }
+        let Some(pool) = self.choose(&registry, project, name, metadata)? else { return Ok(None) };
+        // It may have been in another pool, or in this one, before.
+        let floor = next_epoch(store, &registry)?;
+        let change = Change::Map { address: Address::of(project, name), pool: pool.into(), floor };
+        registry.record(Growth::Grows, &Op::Registry(change), &mut []).map(Some)
+    }
+
+    /// The group of pools that the metadata asks for by a flavor.
+    fn group_of(&self, registry: &Registry, project: &Project, metadata: &Metadata) -> Result<Option<String>> {
+        let flavor: Option<String> = metadata.get::<Option<String>>("_flavor")?.flatten();
+        let Some(flavor) = flavor else { return Ok(None) };
+        let name = FlavorName::new(&flavor).map_err(|error| Error::invalid("_flavor", error.to_string()))?;
+        let row = registry.flavors.get(&keys::named(project.name(), &flavor));
+        row.map(|row| Some(row.pool_group.clone())).ok_or_else(|| missing_flavor(project, &name))
+    }
+
+    /// A pool for a new queue, by weight; `None` for the virtual one.
+    fn choose(
+        &self,
+        registry: &Registry,
+        project: &Project,
+        name: &QueueName,
+        metadata: &Metadata,
+    ) -> Result<Option<String>> {
+        let group = self.group_of(registry, project, metadata)?;
+        let eligible: Vec<(&[u8], u64)> = registry
+            .pools
+            .iter()
+            .filter(|(_, row)| row.group == group)
+            .filter_map(|(key, row)| Some((key, u64::try_from(row.weight).ok().filter(|weight| *weight > 0)?)))
+            .collect();
+        let sum = eligible.iter().fold(0_u64, |sum, (_, weight)| sum.saturating_add(*weight));
+        let Some(mut left) = self.control.store().random.below(sum) else {
+            if group.is_none() && self.config.virtual_pool {
+                return Ok(None);
+            }
+            return Err(Error::NoPoolFound { project: project.clone(), queue: name.clone() });
+        };
+        for (key, weight) in &eligible {
+            if left < *weight {
+                return Ok(Some(String::from_utf8_lossy(key).into_owned()));
+            }
+            left = left.saturating_sub(*weight);
+        }
+        Err(Error::NoPoolFound { project: project.clone(), queue: name.clone() })
+    }
+
+    /// Deletes a queue's record and mapping at once and notes what its pool has to remove; `None` if there is no such
+    /// queue.
+    fn unregister(&self, project: &Project, name: &QueueName) -> Result<Option<u64>> {
+        let store = self.control.store();
+        store.check_call(project, name)?;
+        let key = keys::queue(project, name);
+        let mut directory = store.directory.write();
+        let Some(cell) = directory.names.get(&key).cloned() else {
+            // There may be a mapping without a queue: it would lead the next one astray.
+            let mut registry = store.lock_registry();
+            if !registry.catalogue.contains(&key) {
+                return Ok(None);
+            }
+            let op = Op::Registry(Change::Unmap { address: Address::of(project, name) });
+            return registry.record(Growth::Frees, &op, &mut []).map(Some);
+        };
+        let lsn = store.remove_queue_by(&mut directory, &cell, |queue| {
+            let mut registry = store.lock_registry();
+            let mapping = registry.catalogue.get(&key).cloned();
+            if let Some(mapping) = &mapping {
+                check_not_moving(mapping, project, name)?;
+            }
+            let elsewhere = mapping.filter(|mapping| !is_home(&registry, &mapping.pool));
+            let op = Op::Unregister {
+                address: Address::of(project, name),
+                queue: queue.number(),
+                pool: elsewhere.as_ref().map(|mapping| mapping.pool.as_str().into()),
+            };
+            registry.record(Growth::Frees, &op, &mut [queue.state()])
+        })?;
+        Ok(Some(lsn))
+    }
+}
+
+/// Whether a pool is the control store itself, where record and messages go together.
+pub(super) fn is_home(registry: &Registry, pool: &str) -> bool {
+    let uri = registry.pools.get(pool.as_bytes()).and_then(|row| PoolUri::new(&row.uri).ok());
+    uri.is_some_and(|uri| matches!(uri.location(), Location::Default(_)))
+}

@@ -1,0 +1,76 @@
+//! Removing from pools what is left of queues that were deleted or moved.
+
+use std::sync::Arc;
+
+use crate::config::Durability;
+use crate::error::Result;
+use crate::journal::Growth;
+use crate::op::{Address, Change, Op};
+use crate::state::Removal;
+use crate::store::{Cell, Store};
+use crate::trees::keys;
+
+use super::Shared;
+use super::pool::Pool;
+
+impl Shared {
+    /// Removes what can be removed; the first failure is told, the others' turn comes all the same.
+    pub(super) fn remove_leftovers(&self) -> Result<()> {
+        let store = self.control.store();
+        let removals: Vec<Removal> = {
+            let registry = store.registry.read();
+            registry.removals.iter().map(|(_, removal)| removal.clone()).collect()
+        };
+        if removals.is_empty() {
+            return Ok(());
+        }
+        // A queue whose deletion a power cut takes back must still have its messages.
+        store.settle(store.journal.appended(), Durability::Sync)?;
+        removals.iter().fold(Ok(()), |outcome, removal| outcome.and(self.remove_leftover(removal)))
+    }
+
+    fn remove_leftover(&self, removal: &Removal) -> Result<()> {
+        let store = self.control.store();
+        let registered = store.registry.read().pools.contains(removal.pool.as_bytes());
+        // What a pool that is not registered any more has is nobody's.
+        if registered {
+            let pool = self.pool(&removal.pool)?;
+            self.remove_side(&pool, removal)?;
+        }
+        let change = Change::Removed { pool: removal.pool.as_str().into(), queue: removal.queue };
+        store.lock_registry().record(Growth::Frees, &Op::Registry(change), &mut []).map(drop)
+    }
+
+    fn remove_side(&self, pool: &Pool, removal: &Removal) -> Result<()> {
+        let store = pool.store();
+        let Some((project, name)) = keys::parse_queue(&removal.key) else { return Ok(()) };
+        if removal.subscriptions {
+            let mut registry = store.lock_registry();
+            let op = Op::Clear { address: Address::of(&project, &name), queue: None };
+            registry.record(Growth::Frees, &op, &mut [])?;
+        }
+        let mut directory = store.directory.write();
+        let cell = directory.names.get(&removal.key).filter(|cell| cell.number == removal.queue).cloned();
+        if let Some(cell) = cell {
+            if pool.engine().is_same(&self.control) {
+                // The record is the side: it stays, and what it held goes.
+                empty(store, &cell)?;
+            } else {
+                store.remove_queue(&mut directory, &cell)?;
+            }
+        }
+        drop(directory);
+        store.settle(store.journal.appended(), Durability::Sync)
+    }
+
+    /// Whether something of the queue is still to be removed from that pool.
+    pub(super) fn has_leftover(&self, pool: &str, queue: u64) -> bool {
+        self.control.store().registry.read().removals.contains(&keys::removal(pool, queue))
+    }
+}
+
+fn empty(store: &Store, cell: &Arc<Cell>) -> Result<()> {
+    let Some(mut queue) = store.lock(cell) else { return Ok(()) };
+    let op = Op::Purge { queue: queue.number() };
+    queue.record(Growth::Frees, &op).map(drop)
+}

@@ -1,0 +1,166 @@
+//! The pooled driver as the controllers see it.
+
+use std::sync::Arc;
+
+use crate::config::Durability;
+use crate::data::claims::{Destination, claim_moving};
+use crate::data::site::{Access, Done, Site};
+use crate::error::{Error, Result};
+use crate::model::{ClaimOptions, ClaimRecord, Project, QueueName};
+use crate::store::{Cell, Locked, Store};
+use crate::trees::keys;
+
+use super::PooledDriver;
+use super::letters::{Addressee, seal};
+use super::pool::Pool;
+use super::routes::{Route, Side, moving};
+
+impl Site for PooledDriver {
+    fn home(&self) -> &Store {
+        self.shared().control.store()
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability.unwrap_or(self.shared().config.durability)
+    }
+
+    fn is_pooled(&self) -> bool {
+        true
+    }
+
+    fn with_queue<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        access: Access,
+        call: impl FnOnce(&mut Locked<'_>) -> Result<Done<R>>,
+    ) -> Result<Option<R>> {
+        self.home().check_call(project, name)?;
+        loop {
+            let Some(Found { route, pool, cell, .. }) = self.find(project, name, access)? else { return Ok(None) };
+            let Some(description) = self.shared().description(&route) else { continue };
+            let Some(mut queue) = self.shared().lock_side(&pool, &route, &cell, description) else { continue };
+            if access != Access::Read && route.is_moving() {
+                return Err(moving(project, name));
+            }
+            let done = call(&mut queue)?;
+            drop(queue);
+            return done
+                .settle(pool.store(), self.durability_in(&pool), |most| self.home().wake(project, name, most))
+                .map(Some);
+        }
+    }
+
+    fn with_subscriptions<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        access: Access,
+        call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
+    ) -> Result<Option<R>> {
+        self.home().check_call(project, name)?;
+        let key = keys::queue(project, name);
+        let moves = self.shared().moves.read();
+        let mapping = self.home().registry.read().catalogue.get(&key).cloned();
+        let Some(mapping) = mapping else {
+            let shared = self.shared();
+            if !shared.config.virtual_pool {
+                return Ok(None);
+            }
+            let done = call(self.home(), 0)?;
+            drop(moves);
+            return done.settle(self.home(), self.durability(), |_| {}).map(Some);
+        };
+        if access != Access::Read && mapping.is_moving() {
+            return Err(moving(project, name));
+        }
+        let pool = self.shared().pool(&mapping.pool)?;
+        let done = call(pool.store(), mapping.floor)?;
+        drop(moves);
+        done.settle(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
+    }
+
+    fn claim_and_move(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        options: &ClaimOptions,
+    ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+        loop {
+            let Some(found) = self.find(project, name, Access::Change)? else { return Ok((None, None)) };
+            let Some(description) = self.shared().description(&found.route) else { continue };
+            let Some(target) = description.settings.dead_letter_queue.clone() else { return Ok((None, None)) };
+            let addressee = Addressee::of(project, &target);
+            let pool = self.shared().dead_letter_pool(project, &target);
+            let store = found.pool.store();
+            let here = match &pool {
+                Ok((route, pool)) if pool.engine().is_same(found.pool.engine()) => {
+                    matches!(self.shared().made_side(pool, route)?, Side::There(_))
+                }
+                _ => false,
+            };
+            let prepare = |queue: &mut Locked<'_>| {
+                let current = self.shared().is_current(&found.route) && !found.pool.is_retired();
+                queue.describe(description.clone(), found.route.floor());
+                current && !found.route.is_moving()
+            };
+            let moved = if here {
+                let key = keys::queue(project, &target);
+                // It was there a moment ago; if it is not any more, everything is looked up again.
+                let gone = || Error::Unavailable { reason: "the dead-letter queue was deleted meanwhile".into() };
+                let destination = Destination { key, make: &|_| Err(gone()), wrap: &|_, _| Ok(()) };
+                claim_moving(store, &found.cell, &prepare, &destination, options)?
+            } else {
+                let assigned = pool.map_or_else(|_| String::new(), |(_, pool)| pool.name.clone());
+                let wrap = |source, letter: &mut _| seal(source, &addressee, &assigned, letter);
+                let make = |_: &_| Ok(super::letters::outbox());
+                let destination = Destination { key: super::letters::outbox_key(), make: &make, wrap: &wrap };
+                claim_moving(store, &found.cell, &prepare, &destination, options)?
+            };
+            match moved {
+                None if found.route.is_moving() => return Err(moving(project, name)),
+                None => {}
+                Some(moved) => {
+                    if moved.moved > 0 && here {
+                        self.home().wake(project, &target, moved.moved);
+                    } else if moved.moved > 0 {
+                        self.shared().call_courier();
+                    }
+                    return moved.settle(store, self.durability_in(&found.pool));
+                }
+            }
+        }
+    }
+}
+
+/// A queue's side and how it was found.
+pub(super) struct Found {
+    pub(super) route: Route,
+    pub(super) pool: Arc<Pool>,
+    pub(super) cell: Arc<Cell>,
+}
+
+impl PooledDriver {
+    /// The queue's side in its pool; `None` for a queue that is not there or not mapped.
+    fn find(&self, project: &Project, name: &QueueName, access: Access) -> Result<Option<Found>> {
+        let shared = self.shared();
+        shared.check_open()?;
+        loop {
+            let Some(route) = shared.route(keys::queue(project, name)) else { return Ok(None) };
+            if access != Access::Read && route.is_moving() {
+                return Err(moving(project, name));
+            }
+            let pool = shared.pool_of(&route)?;
+            let side =
+                if access == Access::Fill { shared.made_side(&pool, &route) } else { shared.side(&pool, &route) };
+            match side? {
+                Side::There(cell) | Side::Empty(cell) => return Ok(Some(Found { route, pool, cell })),
+                Side::Changed => {}
+            }
+        }
+    }
+
+    fn durability_in(&self, pool: &Pool) -> Durability {
+        pool.durability(self.durability, self.shared().config.durability)
+    }
+}

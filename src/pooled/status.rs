@@ -1,0 +1,97 @@
+//! What an operator asks a pooled driver first.
+
+use crate::error::Result;
+use crate::model::PoolName;
+use crate::status::Status;
+use crate::verify::Verification;
+
+use super::PooledDriver;
+
+/// Sizes, lag and health of all stores of a pooled driver.
+///
+/// ```
+/// # use zaqar_sled::{Config, NewPool, PoolName, SimulatedDisk};
+/// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+/// driver.pools().create(&PoolName::new("one")?, &NewPool::new("sled:/mnt/one".parse()?))?;
+/// let status = driver.status();
+/// assert_eq!((status.control().queues(), status.pools().len()), (0, 1));
+/// assert_eq!((status.in_transit(), status.leftovers()), (0, 0));
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PooledStatus {
+    control: Status,
+    pools: Vec<(PoolName, Result<Status, String>)>,
+    in_transit: u64,
+    leftovers: u64,
+}
+
+impl PooledStatus {
+    /// The control store.
+    pub fn control(&self) -> &Status {
+        &self.control
+    }
+
+    /// The pools by name, each with its store's status or why the store is not open.
+    pub fn pools(&self) -> &[(PoolName, Result<Status, String>)] {
+        &self.pools
+    }
+
+    /// Dead letters on their way from one store to another. Those of a store that is not open are not known.
+    pub fn in_transit(&self) -> u64 {
+        self.in_transit
+    }
+
+    /// Queues that were deleted or moved and whose pool still has what they held.
+    pub fn leftovers(&self) -> u64 {
+        self.leftovers
+    }
+}
+
+impl PooledDriver {
+    /// Sizes, lag and health of all stores, as they are now. Opens those that are not open yet. Works on a closed driver.
+    /// Cost: O(pools + journal segments).
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// assert_eq!(driver.status().in_transit(), 0);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn status(&self) -> PooledStatus {
+        let shared = self.shared();
+        let status = |(name, pool): (String, Result<std::sync::Arc<super::pool::Pool>>)| {
+            let status = pool.map(|pool| Status::of(pool.store())).map_err(|error| error.to_string());
+            Some((PoolName::new(name).ok()?, status))
+        };
+        PooledStatus {
+            control: Status::of(shared.control.store()),
+            pools: shared.all_pools().into_iter().filter_map(status).collect(),
+            in_transit: shared.engines().iter().map(|engine| engine.store().in_transit()).sum(),
+            leftovers: shared.control.store().registry.read().removals.len() as u64,
+        }
+    }
+
+    /// Verifies every store that can be opened, as [`Engine::verify`](crate::Engine::verify) does; findings name the pool.
+    ///
+    /// # Errors
+    /// As [`Engine::verify`](crate::Engine::verify).
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// assert!(driver.verify()?.is_sound());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn verify(&self) -> Result<Verification> {
+        let shared = self.shared();
+        let mut sum = shared.control.verify()?;
+        for (name, pool) in shared.all_pools() {
+            let Ok(pool) = pool else { continue };
+            if !pool.engine().is_same(&shared.control) {
+                sum.add(&name, pool.engine().verify()?);
+            }
+        }
+        Ok(sum)
+    }
+}
