@@ -18,29 +18,26 @@ impl Claims for ReferenceModel {
         let (mut store, now) = self.enter_queue(project, queue)?;
         self.check_claim(options, now)?;
         let id = store.new_claim_id();
-        let Some(source) = store.queue_mut(project, queue) else {
+        let Some(source) = store.contents(project, queue)? else {
             return Ok(None);
         };
         let dead = source.claim(id, options, now);
         let record = source.claim_record(id, now);
         if let Some(name) = source.settings.dead_letter_queue.clone().filter(|_| !dead.is_empty()) {
-            let target = store.queue_or_new(project, &name);
-            for message in dead {
-                target.push(message);
-            }
+            store.send(project, &name, dead, now);
         }
         Ok(record)
     }
 
     fn get(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<ClaimRecord> {
-        let (store, now) = self.enter_queue(project, queue)?;
-        let source = store.queue(project, queue).filter(|queue| queue.live_claim(*id, now).is_some());
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        let source = store.contents(project, queue)?.filter(|queue| queue.live_claim(*id, now).is_some());
         source.and_then(|queue| queue.claim_record(*id, now)).ok_or_else(|| no_claim(project, queue, *id))
     }
 
     fn update(&self, project: &Project, queue: &QueueName, id: &ClaimId, options: &ClaimOptions) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let source = store.queue_mut(project, queue).filter(|queue| queue.live_claim(*id, now).is_some());
+        let source = store.contents(project, queue)?.filter(|queue| queue.live_claim(*id, now).is_some());
         let source = source.ok_or_else(|| no_claim(project, queue, *id))?;
         self.check_claim(&options.clone().limit(1), now)?;
         source.renew(*id, options, now);
@@ -49,7 +46,7 @@ impl Claims for ReferenceModel {
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<()> {
         let (mut store, _) = self.enter_queue(project, queue)?;
-        if let Some(queue) = store.queue_mut(project, queue) {
+        if let Some(queue) = store.contents(project, queue)? {
             queue.release(*id);
         }
         Ok(())

@@ -24,7 +24,7 @@ impl FlavorModel {
 }
 
 impl Store {
-    fn flavor(&self, project: &Project, name: &FlavorName) -> Option<&FlavorModel> {
+    pub(super) fn flavor(&self, project: &Project, name: &FlavorName) -> Option<&FlavorModel> {
         self.flavors.get(&(project.clone(), name.clone()))
     }
 
@@ -81,8 +81,8 @@ impl Flavors for ReferenceModel {
         let (mut store, _) = self.enter()?;
         self.limits.check_project(project)?;
         update.check_not_empty()?;
-        store.flavor(project, name).ok_or_else(|| no_flavor(project, name))?;
         update.capabilities.as_ref().map_or(Ok(()), |given| self.limits.check_metadata(given.to_json().len()))?;
+        store.flavor(project, name).ok_or_else(|| no_flavor(project, name))?;
         store.check_group(update.pool_group.as_ref())?;
         let flavor = store.flavors.get_mut(&(project.clone(), name.clone()));
         let flavor = flavor.ok_or_else(|| no_flavor(project, name))?;

@@ -25,7 +25,7 @@ impl Messages for ReferenceModel {
             check_times(now, "ttl", &[message.ttl.unwrap_or_default()])?;
             check_times(now, "delay", &[message.delay.unwrap_or_default()])?;
         }
-        let target = store.queue_mut(project, queue).ok_or_else(|| no_queue(project, queue))?;
+        let target = store.contents(project, queue)?.ok_or_else(|| no_queue(project, queue))?;
         self.limits.check_post(messages, target.settings.max_post_size)?;
         let post = |message| target.push(MessageModel::posted(message, client, self.checksums, now));
         Ok(messages.iter().map(post).collect())
@@ -37,9 +37,14 @@ impl Messages for ReferenceModel {
         queue: &QueueName,
         options: &MessageListOptions,
     ) -> Result<Page<Message, MessageMarker>> {
-        let (store, now) = self.enter_queue(project, queue)?;
+        let (mut store, now) = self.enter_queue(project, queue)?;
         self.limits.check_page_limit(options.limit)?;
-        let queue = store.queue(project, queue).ok_or_else(|| no_queue(project, queue))?;
+        let pooled = store.pooled;
+        let queue = match store.contents(project, queue)? {
+            Some(queue) => queue,
+            None if pooled => return Ok(Page { items: Vec::new(), next: None }),
+            None => return Err(no_queue(project, queue)),
+        };
         let items: Vec<_> = queue
             .live(now)
             .filter(|message| is_behind(queue, message, options.marker))
@@ -52,30 +57,29 @@ impl Messages for ReferenceModel {
     }
 
     fn first(&self, project: &Project, queue: &QueueName, sort: Sort) -> Result<Message> {
-        let (store, now) = self.enter_queue(project, queue)?;
-        let end = |queue: &QueueModel| {
-            let message = match sort {
-                Sort::Oldest => queue.live(now).next(),
-                Sort::Newest => queue.live(now).next_back(),
-            };
-            message.map(|message| queue.record(message, now))
-        };
+        let (mut store, now) = self.enter_queue(project, queue)?;
         let empty = || Error::QueueIsEmpty { project: project.clone(), queue: queue.clone() };
-        store.queue(project, queue).and_then(end).ok_or_else(empty)
+        let missing = if store.pooled { no_queue(project, queue) } else { empty() };
+        let source = store.contents(project, queue)?.ok_or(missing)?;
+        let message = match sort {
+            Sort::Oldest => source.live(now).next(),
+            Sort::Newest => source.live(now).next_back(),
+        };
+        Ok(source.record(message.ok_or_else(empty)?, now))
     }
 
     fn get(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Message> {
-        let (store, now) = self.enter_queue(project, queue)?;
-        let source = store.queue(project, queue).ok_or_else(|| no_queue(project, queue))?;
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        let source = store.contents(project, queue)?.ok_or_else(|| no_queue(project, queue))?;
         let missing = || Error::MessageDoesNotExist { project: project.clone(), queue: queue.clone(), id: *id };
         let message = source.find(id, now).ok_or_else(missing)?;
         Ok(source.record(message, now))
     }
 
     fn bulk_get(&self, project: &Project, queue: &QueueName, ids: &[MessageId]) -> Result<Vec<Message>> {
-        let (store, now) = self.enter_queue(project, queue)?;
+        let (mut store, now) = self.enter_queue(project, queue)?;
         self.limits.check_ids(ids.len())?;
-        let Some(queue) = store.queue(project, queue) else {
+        let Some(queue) = store.contents(project, queue)? else {
             return Ok(Vec::new());
         };
         let found = ids.iter().filter_map(|id| queue.find(id, now));
@@ -84,7 +88,7 @@ impl Messages for ReferenceModel {
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &MessageId, claim: Option<&ClaimId>) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let Some(source) = store.queue_mut(project, queue) else {
+        let Some(source) = store.contents(project, queue)? else {
             return Ok(());
         };
         let Some(message) = source.find(id, now) else {
@@ -107,7 +111,7 @@ impl Messages for ReferenceModel {
     fn bulk_delete(&self, project: &Project, queue: &QueueName, ids: &[MessageId], claims: &[ClaimId]) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         self.limits.check_ids(ids.len())?;
-        let Some(source) = store.queue_mut(project, queue) else {
+        let Some(source) = store.contents(project, queue)? else {
             return Ok(());
         };
         let mut found = Vec::new();
@@ -133,7 +137,7 @@ impl Messages for ReferenceModel {
     fn pop(&self, project: &Project, queue: &QueueName, limit: usize) -> Result<Vec<Message>> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         self.limits.check_pop(limit)?;
-        let Some(queue) = store.queue_mut(project, queue) else {
+        let Some(queue) = store.contents(project, queue)? else {
             return Ok(Vec::new());
         };
         let popped = queue.claimable(limit, now);

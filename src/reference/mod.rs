@@ -4,6 +4,7 @@
 //!    subscriptions in the order of creation, and a map each of pools, flavors and catalogue entries.
 //! 2. Nothing is indexed and nothing is remembered twice: every question is answered by looking at every message.
 //! 3. What has expired stays where it is and is looked past; only `gc` takes it away.
+//! 4. A pooled one keeps everything in the same maps and lists; `pooling` says what a call sees of it.
 //!
 //! Cost: O(everything the queue was ever posted since the last `gc`) a call.
 
@@ -12,6 +13,7 @@ mod claims;
 mod control;
 mod flavors;
 mod messages;
+mod pooling;
 mod pools;
 mod queue;
 mod queues;
@@ -29,9 +31,10 @@ use crate::contract::{Claims, DataDriver, Messages, Queues, Subscriptions};
 use crate::error::{Error, Result};
 use crate::model::{
     Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits, MessageVolume, NewPool, OperationStatus,
-    PoolName, Project, QueueName, Timestamp,
+    PoolHealth, PoolName, Project, QueueName, Timestamp,
 };
 use flavors::FlavorModel;
+use pooling::{Place, Transit};
 use queue::QueueModel;
 use subscriptions::SubscriptionModel;
 
@@ -81,6 +84,9 @@ struct Store {
     queues_made: u64,
     claims_made: u128,
     subscriptions_made: u64,
+    /// Whether queues are in pools (contract 12), and what is on its way to one.
+    pooled: bool,
+    transit: Vec<Transit>,
     closed: bool,
 }
 
@@ -151,13 +157,15 @@ impl ReferenceModel {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn health(&self) -> Result<Health> {
-        let (store, now) = self.enter()?;
-        Ok(Health {
-            storage_reachable: true,
-            operations: fine(OPERATIONS),
-            volume: store.volume(now),
-            pools: Vec::new(),
-        })
+        let (mut store, now) = self.enter()?;
+        let mut health = Health { storage_reachable: true, operations: fine(OPERATIONS), ..Health::default() };
+        for (pool, place) in store.places() {
+            let volume = store.volume(&place, now);
+            health.volume = sum(health.volume, volume);
+            let of = |name| PoolHealth { name, error: None, operations: fine(OPERATIONS), volume };
+            health.pools.extend(pool.map(of));
+        }
+        Ok(health)
     }
 
     /// Closes both drivers, for good.
@@ -177,11 +185,13 @@ impl ReferenceModel {
 
     /// What every call begins with: the store if it is open, and the one instant the call happens at.
     fn enter(&self) -> Result<(MutexGuard<'_, Store>, Timestamp)> {
-        let store = self.store.lock();
+        let mut store = self.store.lock();
         if store.closed {
             return Err(Error::Closed);
         }
-        Ok((store, Timestamp::from_millis(self.clock.now())))
+        let now = Timestamp::from_millis(self.clock.now());
+        store.deliver(now);
+        Ok((store, now))
     }
 
     /// The same for a call that names a queue.
@@ -217,14 +227,12 @@ impl Store {
         ClaimId::from_random_bytes(self.claims_made.to_be_bytes())
     }
 
-    fn volume(&self, now: Timestamp) -> MessageVolume {
-        self.queues.values().fold(MessageVolume::default(), |sum, queue| {
-            let stats = queue.stats(now);
-            MessageVolume {
-                free: sum.free.saturating_add(stats.free()),
-                claimed: sum.claimed.saturating_add(stats.claimed()),
-                total: sum.total.saturating_add(stats.total()),
-            }
+    /// How many messages all queues hold there.
+    fn volume(&mut self, place: &Place, now: Timestamp) -> MessageVolume {
+        self.queues.values_mut().fold(MessageVolume::default(), |volume, queue| {
+            let stats = queue.at(place.clone()).stats(now);
+            let (free, claimed, total) = (stats.free(), stats.claimed(), stats.total());
+            sum(volume, MessageVolume { free, claimed, total })
         })
     }
 }
@@ -256,11 +264,14 @@ impl DataDriver for ReferenceModel {
 
     fn gc(&self) -> Result<GcReport> {
         let (mut store, now) = self.enter()?;
-        let mut report = GcReport { subscriptions: store.drop_expired_subscriptions(now), ..GcReport::default() };
-        for queue in store.queues.values_mut() {
-            let (messages, claims) = queue.drop_expired(now);
-            report.messages = report.messages.saturating_add(messages as u64);
-            report.claims = report.claims.saturating_add(claims as u64);
+        let mut report = GcReport::default();
+        for (_, place) in store.places() {
+            report.subscriptions = report.subscriptions.saturating_add(store.drop_expired_subscriptions(&place, now));
+            for queue in store.queues.values_mut() {
+                let (messages, claims) = queue.at(place.clone()).drop_expired(now);
+                report.messages = report.messages.saturating_add(messages as u64);
+                report.claims = report.claims.saturating_add(claims as u64);
+            }
         }
         Ok(report)
     }
@@ -269,14 +280,28 @@ impl DataDriver for ReferenceModel {
         self.close()
     }
 
+    /// A pooled one promises everything: it does not know its pools.
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Capability::Durability)
+        if self.store.lock().pooled { Capabilities::all() } else { in_memory() }
     }
 }
 
 impl fmt::Debug for ReferenceModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReferenceModel").field("alive", &self.is_alive()).finish_non_exhaustive()
+    }
+}
+
+/// What can be promised without a disk.
+fn in_memory() -> Capabilities {
+    Capabilities::all().without(Capability::Durability)
+}
+
+fn sum(one: MessageVolume, other: MessageVolume) -> MessageVolume {
+    MessageVolume {
+        free: one.free.saturating_add(other.free),
+        claimed: one.claimed.saturating_add(other.claimed),
+        total: one.total.saturating_add(other.total),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The pool controller of the model: contract 9.
 
-use super::{ReferenceModel, Store};
-use crate::contract::{DataDriver, Pools};
+use super::{ReferenceModel, Store, in_memory};
+use crate::contract::Pools;
 use crate::error::{Error, Result};
 use crate::model::{
     Capabilities, ListOptions, NewPool, Page, Pool, PoolGroup, PoolMarker, PoolName, PoolUpdate, PoolUri,
@@ -20,20 +20,15 @@ impl Store {
     }
 }
 
-impl ReferenceModel {
-    /// What a pool there promises.
-    fn promised(&self, uri: &PoolUri) -> Capabilities {
-        uri.capabilities().unwrap_or_else(|| DataDriver::capabilities(self))
-    }
-
+impl Store {
     /// Whether the pool may be in its group and have its store, as far as the other pools are concerned.
-    fn check_beside_others(&self, store: &Store, name: &PoolName, pool: &NewPool) -> Result<()> {
-        let promised = self.promised(&pool.uri);
-        let mut beside = store.pools_of(pool.group.as_ref()).filter(|(other, _)| *other != name);
-        if beside.any(|(_, other)| self.promised(&other.uri) != promised) {
+    fn check_beside_others(&self, name: &PoolName, pool: &NewPool) -> Result<()> {
+        let own = promised(&pool.uri);
+        let mut beside = self.pools_of(pool.group.as_ref()).filter(|(other, _)| *other != name);
+        if beside.any(|(_, other)| promised(&other.uri) != own) {
             return Err(Error::PoolCapabilitiesMismatch { pool: name.clone() });
         }
-        let mut others = store.pools.iter().filter(|(other, _)| *other != name);
+        let mut others = self.pools.iter().filter(|(other, _)| *other != name);
         match others.find(|(_, other)| other.uri.location() == pool.uri.location()) {
             Some((other, _)) => Err(Error::PoolAlreadyExists { pool: name.clone(), other: other.clone() }),
             None => Ok(()),
@@ -46,7 +41,7 @@ impl Pools for ReferenceModel {
         let (mut store, _) = self.enter()?;
         self.limits.check_metadata(pool.options.to_json().len())?;
         pool.uri.settings(&pool.options)?;
-        self.check_beside_others(&store, name, pool)?;
+        store.check_beside_others(name, pool)?;
         store.pools.insert(name.clone(), pool.clone());
         Ok(())
     }
@@ -90,7 +85,7 @@ impl Pools for ReferenceModel {
         };
         pool.uri.settings(&pool.options)?;
         if update.uri.is_some() || update.group.is_some() {
-            self.check_beside_others(&store, name, &pool)?;
+            store.check_beside_others(name, &pool)?;
         }
         store.pools.insert(name.clone(), pool);
         Ok(())
@@ -115,7 +110,7 @@ impl Pools for ReferenceModel {
             Some(name) => Some(store.pools.get(name).ok_or_else(|| no_pool(name))?),
             None => store.pools_of(group).next().map(|(_, pool)| pool),
         };
-        Ok(pool.map(|pool| self.promised(&pool.uri)).unwrap_or_default())
+        Ok(pool.map(|pool| promised(&pool.uri)).unwrap_or_default())
     }
 
     fn drop_all(&self) -> Result<()> {
@@ -123,6 +118,11 @@ impl Pools for ReferenceModel {
         store.pools.clear();
         Ok(())
     }
+}
+
+/// What a pool there promises; the model itself keeps nothing.
+fn promised(uri: &PoolUri) -> Capabilities {
+    uri.capabilities().unwrap_or_else(in_memory)
 }
 
 /// The pool as a caller sees it.

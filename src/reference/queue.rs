@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::pooling::Place;
 use crate::model::settings::QueueSettings;
 use crate::model::time::millis;
 use crate::model::{
@@ -18,11 +19,14 @@ pub(super) struct QueueModel {
     pub(super) messages: Vec<MessageModel>,
     pub(super) claims: BTreeMap<ClaimId, ClaimModel>,
     posted: u64,
+    /// Where the call at hand looks for messages and claims.
+    place: Place,
 }
 
 #[derive(Clone)]
 pub(super) struct MessageModel {
     pub(super) sequence: u64,
+    place: Place,
     pub(super) created: Timestamp,
     pub(super) expires: Timestamp,
     /// Hidden from claims and plain lists until then.
@@ -38,6 +42,7 @@ pub(super) struct MessageModel {
 }
 
 pub(super) struct ClaimModel {
+    place: Place,
     /// In milliseconds.
     ttl: u64,
     expires: Timestamp,
@@ -47,7 +52,8 @@ impl MessageModel {
     pub(super) fn posted(message: &NewMessage, client: ClientId, checksums: bool, now: Timestamp) -> Self {
         let ttl = message.ttl.unwrap_or_default();
         Self {
-            sequence: 0, // given by the queue it is added to
+            sequence: 0, // this and the place are given by the queue it is added to
+            place: None,
             created: now,
             expires: now.saturating_add(ttl),
             ready: now.saturating_add(message.delay.unwrap_or_default()),
@@ -97,18 +103,25 @@ impl QueueModel {
             messages: Vec::new(),
             claims: BTreeMap::new(),
             posted: 0,
+            place: None,
         }
+    }
+
+    /// The queue as it is there.
+    pub(super) fn at(&mut self, place: Place) -> &mut Self {
+        self.place = place;
+        self
     }
 
     /// Adds a message to the end.
     pub(super) fn push(&mut self, message: MessageModel) -> MessageId {
         self.posted = self.posted.saturating_add(1);
-        self.messages.push(MessageModel { sequence: self.posted, ..message });
+        self.messages.push(MessageModel { sequence: self.posted, place: self.place.clone(), ..message });
         MessageId::new(self.number, self.posted)
     }
 
     pub(super) fn live(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = &MessageModel> {
-        self.messages.iter().filter(move |message| message.is_live(now))
+        self.messages.iter().filter(move |message| message.place == self.place && message.is_live(now))
     }
 
     pub(super) fn find(&self, id: &MessageId, now: Timestamp) -> Option<&MessageModel> {
@@ -117,7 +130,7 @@ impl QueueModel {
     }
 
     pub(super) fn live_claim(&self, id: ClaimId, now: Timestamp) -> Option<&ClaimModel> {
-        self.claims.get(&id).filter(|claim| now < claim.expires)
+        self.claims.get(&id).filter(|claim| claim.place == self.place && now < claim.expires)
     }
 
     /// The live claim the message is under.
@@ -151,7 +164,7 @@ impl QueueModel {
     }
 
     fn hold(&mut self, sequences: &[u64], id: ClaimId, now: Timestamp) {
-        self.claims.insert(id, ClaimModel { ttl: 0, expires: now });
+        self.claims.insert(id, ClaimModel { place: self.place.clone(), ttl: 0, expires: now });
         for message in self.messages.iter_mut().filter(|message| sequences.contains(&message.sequence)) {
             message.claim = Some(id);
             message.claim_count = message.claim_count.saturating_add(1);
@@ -161,14 +174,14 @@ impl QueueModel {
     /// Starts the claim's time from now, and lengthens its messages' lives if need be.
     pub(super) fn renew(&mut self, id: ClaimId, options: &ClaimOptions, now: Timestamp) {
         let (ttl, expires) = (millis(options.ttl), now.saturating_add(options.ttl));
-        self.claims.insert(id, ClaimModel { ttl, expires });
+        self.claims.insert(id, ClaimModel { place: self.place.clone(), ttl, expires });
         let held = self.messages.iter_mut().filter(|message| message.claim == Some(id) && message.is_live(now));
         held.for_each(|message| message.extend(options, now));
     }
 
     /// Ends the claim.
     pub(super) fn release(&mut self, id: ClaimId) {
-        self.claims.remove(&id);
+        self.claims.retain(|other, claim| *other != id || claim.place != self.place);
     }
 
     /// The claim with its messages. One that was over the moment it was made is still shown to its maker.
@@ -218,16 +231,16 @@ impl QueueModel {
     /// Drops all messages and claims and says how many messages there were.
     pub(super) fn clear(&mut self, now: Timestamp) -> u64 {
         let count = self.live(now).count() as u64;
-        self.messages.clear();
-        self.claims.clear();
+        self.messages.retain(|message| message.place != self.place);
+        self.claims.retain(|_, claim| claim.place != self.place);
         count
     }
 
     /// Drops what nobody can see and says how many messages and claims that were.
     pub(super) fn drop_expired(&mut self, now: Timestamp) -> (usize, usize) {
         let before = (self.messages.len(), self.claims.len());
-        self.messages.retain(|message| message.is_live(now));
-        self.claims.retain(|_, claim| now < claim.expires);
+        self.messages.retain(|message| message.place != self.place || message.is_live(now));
+        self.claims.retain(|_, claim| claim.place != self.place || now < claim.expires);
         (before.0.saturating_sub(self.messages.len()), before.1.saturating_sub(self.claims.len()))
     }
 }

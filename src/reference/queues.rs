@@ -1,6 +1,7 @@
 //! The queue controller of the model: contract 5.
 
 use super::ReferenceModel;
+use super::subscriptions::Home;
 use crate::contract::Queues;
 use crate::error::{Error, Result};
 use crate::model::settings::QueueSettings;
@@ -22,9 +23,13 @@ impl Queues for ReferenceModel {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
         let (mut store, _) = self.enter_queue(project, name)?;
         let settings = self.settings(name, metadata)?;
-        if store.queue(project, name).is_some() {
+        store.group_asked_for(project, metadata)?;
+        if let Some(queue) = store.queue(project, name) {
+            let metadata = queue.metadata.clone();
+            store.register(project, name, &metadata)?;
             return Ok(false);
         }
+        store.register(project, name, metadata)?;
         let queue = store.queue_or_new(project, name);
         queue.metadata = metadata.clone();
         queue.settings = settings;
@@ -47,6 +52,8 @@ impl Queues for ReferenceModel {
     fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()> {
         let (mut store, _) = self.enter_queue(project, name)?;
         let settings = self.settings(name, metadata)?;
+        store.queue(project, name).ok_or_else(|| no_queue(project, name))?;
+        store.register(project, name, metadata)?;
         let queue = store.queue_mut(project, name).ok_or_else(|| no_queue(project, name))?;
         queue.metadata = metadata.clone();
         queue.settings = settings;
@@ -60,6 +67,9 @@ impl Queues for ReferenceModel {
 
     fn delete(&self, project: &Project, name: &QueueName) -> Result<()> {
         let (mut store, _) = self.enter_queue(project, name)?;
+        if store.pooled {
+            store.catalogue.remove(&(project.clone(), name.clone()));
+        }
         store.queues.remove(&(project.clone(), name.clone()));
         Ok(())
     }
@@ -89,8 +99,8 @@ impl Queues for ReferenceModel {
     }
 
     fn stats(&self, project: &Project, name: &QueueName) -> Result<QueueStats> {
-        let (store, now) = self.enter_queue(project, name)?;
-        let queue = store.queue(project, name).ok_or_else(|| no_queue(project, name))?;
+        let (mut store, now) = self.enter_queue(project, name)?;
+        let queue = store.contents(project, name)?.ok_or_else(|| no_queue(project, name))?;
         Ok(queue.stats(now))
     }
 
@@ -107,9 +117,13 @@ impl Queues for ReferenceModel {
             Purge::Subscriptions => (false, true),
             Purge::All => (true, true),
         };
+        let Some(place) = store.place(project, name)? else {
+            return Ok(0);
+        };
         let queue = store.queue_mut(project, name).filter(|_| messages);
-        let messages = queue.map_or(0, |queue| queue.clear(now));
-        let subscriptions = if subscriptions { store.clear_subscriptions(project, name, now) } else { 0 };
+        let messages = queue.map_or(0, |queue| queue.at(place.clone()).clear(now));
+        let home = Home { project, queue: name, place: &place };
+        let subscriptions = if subscriptions { store.clear_subscriptions(home, now) } else { 0 };
         Ok(messages.saturating_add(subscriptions))
     }
 }

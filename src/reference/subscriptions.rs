@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::pooling::Place;
 use super::{ReferenceModel, Store};
 use crate::contract::Subscriptions;
 use crate::error::{Error, Result};
@@ -12,7 +13,16 @@ use crate::model::{
     SubscriptionUpdate, Timestamp,
 };
 
+/// Whose subscriptions are meant.
+#[derive(Clone, Copy)]
+pub(super) struct Home<'a> {
+    pub(super) project: &'a Project,
+    pub(super) queue: &'a QueueName,
+    pub(super) place: &'a Place,
+}
+
 pub(super) struct SubscriptionModel {
+    place: Place,
     project: Project,
     queue: QueueName,
     id: SubscriptionId,
@@ -26,8 +36,8 @@ pub(super) struct SubscriptionModel {
 }
 
 impl SubscriptionModel {
-    fn is_of(&self, project: &Project, queue: &QueueName) -> bool {
-        self.project == *project && self.queue == *queue
+    fn is_of(&self, home: Home<'_>) -> bool {
+        self.project == *home.project && self.queue == *home.queue && self.place == *home.place
     }
 
     fn renew(&mut self, ttl: Duration, now: Timestamp) {
@@ -64,48 +74,36 @@ impl SubscriptionModel {
 
 impl Store {
     /// The live subscriptions of the queue, in the order of creation.
-    fn subscribed(
-        &self,
-        project: &Project,
-        queue: &QueueName,
-        now: Timestamp,
-    ) -> impl Iterator<Item = &SubscriptionModel> {
-        self.subscriptions.iter().filter(move |one| one.is_of(project, queue) && now < one.expires)
+    fn subscribed(&self, home: Home<'_>, now: Timestamp) -> impl Iterator<Item = &SubscriptionModel> {
+        self.subscriptions.iter().filter(move |one| one.is_of(home) && now < one.expires)
     }
 
-    fn with_subscriber(
-        &self,
-        project: &Project,
-        queue: &QueueName,
-        subscriber: &Subscriber,
-        now: Timestamp,
-    ) -> Option<&SubscriptionModel> {
-        self.subscribed(project, queue, now).find(|one| one.subscriber == *subscriber)
+    fn with_subscriber(&self, home: Home<'_>, subscriber: &Subscriber, now: Timestamp) -> Option<&SubscriptionModel> {
+        self.subscribed(home, now).find(|one| one.subscriber == *subscriber)
     }
 
     fn subscription_mut(
         &mut self,
-        project: &Project,
-        queue: &QueueName,
+        home: Home<'_>,
         id: &SubscriptionId,
         now: Timestamp,
     ) -> Result<&mut SubscriptionModel> {
         let mut all = self.subscriptions.iter_mut();
-        let found = all.find(|one| one.is_of(project, queue) && one.id == *id && now < one.expires);
-        found.ok_or_else(|| no_subscription(project, queue, *id))
+        let found = all.find(|one| one.is_of(home) && one.id == *id && now < one.expires);
+        found.ok_or_else(|| no_subscription(home.project, home.queue, *id))
     }
 
     /// Drops the queue's subscriptions and says how many could be seen.
-    pub(super) fn clear_subscriptions(&mut self, project: &Project, queue: &QueueName, now: Timestamp) -> u64 {
-        let count = self.subscribed(project, queue, now).count() as u64;
-        self.subscriptions.retain(|one| !one.is_of(project, queue));
+    pub(super) fn clear_subscriptions(&mut self, home: Home<'_>, now: Timestamp) -> u64 {
+        let count = self.subscribed(home, now).count() as u64;
+        self.subscriptions.retain(|one| !one.is_of(home));
         count
     }
 
-    /// Drops the subscriptions nobody can see and says how many that were.
-    pub(super) fn drop_expired_subscriptions(&mut self, now: Timestamp) -> u64 {
+    /// Drops the subscriptions there that nobody can see and says how many that were.
+    pub(super) fn drop_expired_subscriptions(&mut self, place: &Place, now: Timestamp) -> u64 {
         let before = self.subscriptions.len();
-        self.subscriptions.retain(|one| now < one.expires);
+        self.subscriptions.retain(|one| one.place != *place || now < one.expires);
         before.saturating_sub(self.subscriptions.len()) as u64
     }
 }
@@ -122,22 +120,24 @@ impl Subscriptions for ReferenceModel {
         let (mut store, now) = self.enter_queue(project, queue)?;
         self.limits.check_subscription(Some(subscriber), Some(ttl), Some(options))?;
         check_times(now, "ttl", &[ttl])?;
-        if store.with_subscriber(project, queue, subscriber, now).is_some() {
+        let Some(place) = store.place(project, queue)? else {
+            return Ok(None);
+        };
+        if store.with_subscriber(Home { project, queue, place: &place }, subscriber, now).is_some() {
             return Ok(None);
         }
         store.subscriptions_made = store.subscriptions_made.saturating_add(1);
         let id = SubscriptionId::numbered(store.subscriptions_made, 0);
-        let (project, queue, subscriber) = (project.clone(), queue.clone(), subscriber.clone());
-        let (created, options) = (now, options.clone());
         let mut new = SubscriptionModel {
-            project,
-            queue,
+            place,
+            project: project.clone(),
+            queue: queue.clone(),
             id,
-            subscriber,
+            subscriber: subscriber.clone(),
             ttl: 0,
-            created,
+            created: now,
             expires: now,
-            options,
+            options: options.clone(),
             confirmed: false,
         };
         new.renew(ttl, now);
@@ -147,12 +147,16 @@ impl Subscriptions for ReferenceModel {
 
     fn get(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<Subscription> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        Ok(store.subscription_mut(project, queue, id, now)?.record(now))
+        let place = store.place(project, queue)?.ok_or_else(|| no_subscription(project, queue, *id))?;
+        Ok(store.subscription_mut(Home { project, queue, place: &place }, id, now)?.record(now))
     }
 
     fn exists(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<bool> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        Ok(store.subscription_mut(project, queue, id, now).is_ok())
+        let Some(place) = store.place(project, queue)? else {
+            return Ok(false);
+        };
+        Ok(store.subscription_mut(Home { project, queue, place: &place }, id, now).is_ok())
     }
 
     fn list(
@@ -163,8 +167,11 @@ impl Subscriptions for ReferenceModel {
     ) -> Result<Page<Subscription, SubscriptionMarker>> {
         let (store, now) = self.enter_queue(project, queue)?;
         self.limits.check_page_limit(options.limit)?;
+        let Some(place) = store.place(project, queue)? else {
+            return Ok(Page { items: Vec::new(), next: None });
+        };
         let items: Vec<_> = store
-            .subscribed(project, queue, now)
+            .subscribed(Home { project, queue, place: &place }, now)
             .filter(|one| options.marker.is_none_or(|marker| marker < one.id.into()))
             .take(options.most())
             .map(|one| one.record(now))
@@ -183,25 +190,34 @@ impl Subscriptions for ReferenceModel {
         let (mut store, now) = self.enter_queue(project, queue)?;
         update.check_not_empty()?;
         self.limits.check_subscription(update.subscriber.as_ref(), update.ttl, update.options.as_ref())?;
-        store.subscription_mut(project, queue, id, now)?;
+        let Some(place) = store.place(project, queue)? else {
+            return Ok(());
+        };
+        let home = Home { project, queue, place: &place };
+        store.subscription_mut(home, id, now)?;
         check_times(now, "ttl", &[update.ttl.unwrap_or_default()])?;
-        let twin = update.subscriber.as_ref().and_then(|new| store.with_subscriber(project, queue, new, now));
+        let twin = update.subscriber.as_ref().and_then(|new| store.with_subscriber(home, new, now));
         if twin.is_some_and(|twin| twin.id != *id) {
             return Err(Error::SubscriptionAlreadyExists { project: project.clone(), queue: queue.clone() });
         }
-        store.subscription_mut(project, queue, id, now)?.change(update, now);
+        store.subscription_mut(home, id, now)?.change(update, now);
         Ok(())
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<()> {
         let (mut store, _) = self.enter_queue(project, queue)?;
-        store.subscriptions.retain(|one| !one.is_of(project, queue) || one.id != *id);
+        if let Some(place) = store.place(project, queue)? {
+            let home = Home { project, queue, place: &place };
+            store.subscriptions.retain(|one| !one.is_of(home) || one.id != *id);
+        }
         Ok(())
     }
 
     fn confirm(&self, project: &Project, queue: &QueueName, id: &SubscriptionId, confirmed: bool) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        store.subscription_mut(project, queue, id, now)?.confirmed = confirmed;
+        if let Some(place) = store.place(project, queue)? {
+            store.subscription_mut(Home { project, queue, place: &place }, id, now)?.confirmed = confirmed;
+        }
         Ok(())
     }
 
@@ -212,7 +228,11 @@ impl Subscriptions for ReferenceModel {
         subscriber: &Subscriber,
     ) -> Result<Option<Subscription>> {
         let (store, now) = self.enter_queue(project, queue)?;
-        Ok(store.with_subscriber(project, queue, subscriber, now).map(|one| one.record(now)))
+        let Some(place) = store.place(project, queue)? else {
+            return Ok(None);
+        };
+        let found = store.with_subscriber(Home { project, queue, place: &place }, subscriber, now);
+        Ok(found.map(|one| one.record(now)))
     }
 }
 

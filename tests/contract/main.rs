@@ -37,6 +37,24 @@ macro_rules! contract {
     )*};
 }
 
+/// Registers each scene once for every pooled driver.
+macro_rules! pooled {
+    ($($(#[$attribute:meta])* fn $name:ident($h:ident) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[$attribute])*
+            fn scene($h: &crate::support::Harness) $body
+
+            #[test]
+            fn model() {
+                crate::support::Harness::pooled_model().play(scene);
+            }
+        }
+    )*};
+}
+
 /// The engine's four ways to run a scene.
 macro_rules! engines {
     () => {
@@ -63,10 +81,19 @@ macro_rules! engines {
 }
 
 mod bugs;
+mod catalogue;
 mod claims;
+mod control;
 mod decisions;
 mod driver;
 mod features;
+mod flavors;
 mod messages;
+mod pool_updates;
+mod pooling;
+mod pools;
 mod queues;
+mod races;
+mod subscription_updates;
+mod subscriptions;
 mod support;

@@ -1,5 +1,8 @@
 //! What the scenes are played on: a store of some kind, a clock that is moved by hand, and short words for both.
 
+mod control;
+mod subscriptions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +12,9 @@ use zaqar_sled::{
     MessageId, MessageListOptions, MessageMarker, Metadata, NewMessage, Page, Project, Purge, QueueListOptions,
     QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort, Timestamp,
 };
+
+pub(crate) use control::*;
+pub(crate) use subscriptions::*;
 
 /// Two clients that are not each other.
 pub(crate) const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
@@ -38,6 +44,7 @@ enum Kind {
 struct Setup {
     limits: Limits,
     checksums: bool,
+    pooled: bool,
 }
 
 enum Open {
@@ -48,7 +55,7 @@ enum Open {
 impl Setup {
     fn model(&self, clock: &Arc<ManualClock>) -> Open {
         let model = ReferenceModel::new(clock.clone()).limits(self.limits.clone()).checksums(self.checksums);
-        Open::Model(Arc::new(model))
+        Open::Model(Arc::new(if self.pooled { model.pooled() } else { model }))
     }
 
     /// Small segments, so that a scene of some size has several.
@@ -62,6 +69,10 @@ impl Setup {
 impl Harness {
     pub(crate) fn model() -> Self {
         Self::new(Kind::Model, Setup::default())
+    }
+
+    pub(crate) fn pooled_model() -> Self {
+        Self::new(Kind::Model, Setup { pooled: true, ..Setup::default() })
     }
 
     pub(crate) fn live() -> Self {
@@ -102,12 +113,12 @@ impl Harness {
 
     /// A store of the same kind with those limits.
     pub(crate) fn with_limits(&self, limits: Limits) -> Self {
-        Self::new(self.kind, Setup { limits, ..Setup::default() })
+        Self::new(self.kind, Setup { limits, ..self.setup.clone() })
     }
 
     /// A store of the same kind that makes checksums.
     pub(crate) fn with_checksums(&self) -> Self {
-        Self::new(self.kind, Setup { checksums: true, ..Setup::default() })
+        Self::new(self.kind, Setup { checksums: true, ..self.setup.clone() })
     }
 
     pub(crate) fn is_durable(&self) -> bool {

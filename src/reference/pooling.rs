@@ -1,0 +1,130 @@
+//! Contract 12: where a queue's contents are, and which pool a new queue gets.
+//!
+//! A queue's record is kept once; its messages, claims and subscriptions are each marked with the place they are at, and
+//! a call sees those at the place its queue is mapped to. So mapping a queue elsewhere moves nothing, and mapping it back
+//! shows again what was left behind.
+
+use super::flavors::no_flavor;
+use super::pools::no_pool;
+use super::queue::{MessageModel, QueueModel};
+use super::{ReferenceModel, Store};
+use crate::error::{Error, Result};
+use crate::model::{FlavorName, Location, Metadata, PoolGroup, PoolName, Project, QueueName, Timestamp};
+
+/// The store of a pool; `None` is the model itself, which is not pooled.
+pub(super) type Place = Option<Location>;
+
+/// A message on its way to a dead-letter queue that no pool has been found for.
+pub(super) struct Transit {
+    project: Project,
+    queue: QueueName,
+    message: MessageModel,
+}
+
+impl ReferenceModel {
+    /// The same as a pooled driver (contract 12): a queue is mapped to a pool when it is made, and what it holds is in
+    /// that pool. Of several pools to choose from it takes the first by name, whatever their weights above 0.
+    ///
+    /// ```
+    /// use zaqar_sled::{ControlDriver, Metadata, NewPool, PoolName, Project, QueueName, ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(std::sync::Arc::new(SystemClock::new())).pooled();
+    /// let (project, orders, one) = (Project::none(), QueueName::new("orders")?, PoolName::new("one")?);
+    /// assert!(store.queues().create(&project, &orders, &Metadata::new()).is_err());
+    /// store.pools().create(&one, &NewPool::new("memory:one".parse()?))?;
+    /// store.queues().create(&project, &orders, &Metadata::new())?;
+    /// assert_eq!(store.catalogue().get(&project, &orders)?.pool(), &one);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn pooled(mut self) -> Self {
+        self.store.get_mut().pooled = true;
+        self
+    }
+}
+
+impl Store {
+    /// Where the queue's contents are, be there such a queue or not; `None` if it is not mapped.
+    pub(super) fn place(&self, project: &Project, queue: &QueueName) -> Result<Option<Place>> {
+        if !self.pooled {
+            return Ok(Some(None));
+        }
+        let Some(name) = self.catalogue.get(&(project.clone(), queue.clone())) else {
+            return Ok(None);
+        };
+        let pool = self.pools.get(name).ok_or_else(|| no_pool(name))?;
+        Ok(Some(Some(pool.uri.location().clone())))
+    }
+
+    /// All places there are, each with its pool.
+    pub(super) fn places(&self) -> Vec<(Option<PoolName>, Place)> {
+        if !self.pooled {
+            return vec![(None, None)];
+        }
+        let pools = self.pools.iter();
+        pools.map(|(name, pool)| (Some(name.clone()), Some(pool.uri.location().clone()))).collect()
+    }
+
+    /// The queue with its contents at hand; `None` if it is missing or not mapped.
+    pub(super) fn contents(&mut self, project: &Project, name: &QueueName) -> Result<Option<&mut QueueModel>> {
+        let Some(place) = self.place(project, name)? else {
+            return Ok(None);
+        };
+        let queue = self.queue_mut(project, name);
+        Ok(queue.map(|queue| queue.at(place)))
+    }
+
+    /// Maps a queue that is not mapped to a pool of the group its metadata asks for. Without pools there is nothing to do.
+    pub(super) fn register(&mut self, project: &Project, queue: &QueueName, metadata: &Metadata) -> Result<()> {
+        if !self.pooled {
+            return Ok(());
+        }
+        let group = self.group_asked_for(project, metadata)?;
+        let key = (project.clone(), queue.clone());
+        if self.catalogue.contains_key(&key) {
+            return Ok(());
+        }
+        let pool = self.pools_of(group.as_ref()).find(|(_, pool)| pool.weight > 0).map(|(name, _)| name.clone());
+        let pool = pool.ok_or_else(|| Error::NoPoolFound { project: project.clone(), queue: queue.clone() })?;
+        self.catalogue.insert(key, pool);
+        Ok(())
+    }
+
+    /// The group of the flavor the metadata names; pools of no group for none.
+    pub(super) fn group_asked_for(&self, project: &Project, metadata: &Metadata) -> Result<Option<PoolGroup>> {
+        let Some(name) = metadata.get::<Option<String>>(FLAVOR)?.flatten().filter(|_| self.pooled) else {
+            return Ok(None);
+        };
+        let name = FlavorName::new(name).map_err(|error| Error::invalid(FLAVOR, error.to_string()))?;
+        let flavor = self.flavor(project, &name).ok_or_else(|| no_flavor(project, &name))?;
+        Ok(Some(flavor.pool_group.clone()))
+    }
+
+    /// Sends messages to a dead-letter queue, which need not be there.
+    pub(super) fn send(&mut self, project: &Project, queue: &QueueName, messages: Vec<MessageModel>, now: Timestamp) {
+        let send = |message| Transit { project: project.clone(), queue: queue.clone(), message };
+        self.transit.extend(messages.into_iter().map(send));
+        self.deliver(now);
+    }
+
+    /// Posts what is on its way to queues that have a pool, or get one now.
+    pub(super) fn deliver(&mut self, now: Timestamp) {
+        for one in std::mem::take(&mut self.transit) {
+            if one.message.is_live(now) && !self.post_dead(&one) {
+                self.transit.push(one);
+            }
+        }
+    }
+
+    fn post_dead(&mut self, one: &Transit) -> bool {
+        let (project, name) = (&one.project, &one.queue);
+        let metadata = self.queue(project, name).map(|queue| queue.metadata.clone()).unwrap_or_default();
+        let place = self.register(project, name, &metadata).and_then(|()| self.place(project, name));
+        let Ok(Some(place)) = place else {
+            return false;
+        };
+        self.queue_or_new(project, name).at(place).push(one.message.clone());
+        true
+    }
+}
+
+const FLAVOR: &str = "_flavor";
