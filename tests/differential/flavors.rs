@@ -44,7 +44,7 @@ pub(crate) fn flavor_op() -> impl Strategy<Value = FlavorOp> {
         2 => list.prop_map(|(project, marker, limit, detailed)| FlavorOp::List { project, marker, limit, detailed }),
         5 => (flavored(), group(), prop::option::of(capabilities()))
             .prop_map(|(flavor, group, capabilities)| FlavorOp::Update(flavor, group, capabilities)),
-        4 => flavored().prop_map(FlavorOp::Delete),
+        2 => flavored().prop_map(FlavorOp::Delete),
         1 => prop_oneof![3 => flavored().prop_map(FlavorOp::Delete), 1 => Just(FlavorOp::DropAll)],
     ]
 }

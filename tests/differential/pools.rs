@@ -42,7 +42,7 @@ pub(crate) struct Change {
     pub(crate) options: Option<&'static str>,
 }
 
-pub(crate) const POOLS: [&str; 5] = ["a", "b", "c", "d", "é"];
+pub(crate) const POOLS: [&str; 4] = ["a", "b", "c", "é"];
 /// One has the name of a flavor.
 pub(crate) const GROUPS: [&str; 2] = ["gold", "ssd"];
 /// Of few stores, some written in several ways; of those on a disk nothing is opened.
@@ -62,7 +62,10 @@ const URIS: [&str; 13] = [
     "/zaqar-sled-differential/1",
 ];
 /// Two mean nothing.
-const OPTIONS: [&str; 8] = [
+const OPTIONS: [&str; 11] = [
+    "{}",
+    "{}",
+    "{}",
     "{}",
     "{}",
     r#"{"rack": 3}"#,
@@ -77,12 +80,12 @@ pub(crate) fn pool_op() -> impl Strategy<Value = PoolOp> {
     let (name, group) = (|| 0..POOLS.len(), || prop::option::of(0..GROUPS.len()));
     let list = (prop::option::of(name()), 0_usize..4, any::<bool>());
     prop_oneof![
-        10 => (name(), place()).prop_map(|(name, place)| PoolOp::Create(name, place)),
+        14 => (name(), place()).prop_map(|(name, place)| PoolOp::Create(name, place)),
         2 => (name(), any::<bool>()).prop_map(|(name, detailed)| PoolOp::Get(name, detailed)),
         2 => list.prop_map(|(marker, limit, detailed)| PoolOp::List { marker, limit, detailed }),
         2 => (group(), any::<bool>()).prop_map(|(group, detailed)| PoolOp::OfGroup(group, detailed)),
-        7 => (name(), change()).prop_map(|(name, change)| PoolOp::Update(name, change)),
-        6 => name().prop_map(PoolOp::Delete),
+        10 => (name(), change()).prop_map(|(name, change)| PoolOp::Update(name, change)),
+        4 => name().prop_map(PoolOp::Delete),
         2 => (group(), prop::option::of(name())).prop_map(|(group, name)| PoolOp::Capabilities(group, name)),
         1 => prop_oneof![3 => Just(PoolOp::Capabilities(None, None)), 1 => Just(PoolOp::DropAll)],
     ]

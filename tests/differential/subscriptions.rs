@@ -49,7 +49,7 @@ pub(crate) fn subscription_op() -> impl Strategy<Value = SubscriptionOp> {
         2 => subscription_pick().prop_map(SubscriptionOp::Get),
         3 => (marker, 0_usize..4).prop_map(|(marker, limit)| SubscriptionOp::List(marker, limit)),
         5 => (subscription_pick(), change()).prop_map(|(pick, change)| SubscriptionOp::Update(pick, change)),
-        2 => subscription_pick().prop_map(SubscriptionOp::Delete),
+        1 => subscription_pick().prop_map(SubscriptionOp::Delete),
         2 => (subscription_pick(), any::<bool>()).prop_map(|(pick, is)| SubscriptionOp::Confirm(pick, is)),
         2 => subscriber().prop_map(SubscriptionOp::GetWithSubscriber),
     ]
@@ -72,9 +72,9 @@ fn subscriber() -> impl Strategy<Value = usize> {
 
 fn ttl() -> impl Strategy<Value = u64> {
     prop_oneof![
-        6 => select(vec![1_000, 5_000, 5_500, 7_000, 60_000, 60_001]),
-        6 => select(vec![100_000, 3_600_000, 50_000_000]),
-        2 => select(vec![0, 1, 999]),
+        4 => select(vec![1_000, 5_000, 5_500, 7_000, 60_000, 60_001]),
+        10 => select(vec![100_000, 3_600_000, 50_000_000]),
+        1 => select(vec![0, 1, 999]),
         1 => Just(TOO_LONG),
     ]
 }
