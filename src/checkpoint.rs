@@ -12,7 +12,7 @@ use crate::journal::Growth;
 use crate::manifest::{BaseMark, CleanMark, Manifest};
 use crate::op::Op;
 use crate::recovery::trees_path;
-use crate::state::{Queue, Snapshot};
+use crate::state::{PARTS, Queue, Snapshot};
 use crate::store::{Cell, Store};
 use crate::trees::records::{self, Digest, Digested, StoreRecord};
 use crate::trees::{Tree, keys};
@@ -22,6 +22,8 @@ use crate::trees::{Tree, keys};
 const CHECKPOINT_AFTER: u64 = 256 << 20;
 /// Journal bytes, on disk, from which a base is written, unless the live messages weigh more.
 const BASE_AFTER: u64 = 64 << 20;
+/// Rows of the registry encoded while it is locked.
+const ROWS_AT_ONCE: usize = 1024;
 const RESERVE: &str = "RESERVE";
 const RESERVE_BYTES: u64 = 1 << 20;
 
@@ -212,6 +214,11 @@ impl Store {
         };
         gone.iter().try_for_each(|gone| gone.remove_from(trees))?;
         changed.iter().try_for_each(|cell| write_queue(trees, cell))?;
+        let rows = self.registry.write().take_changes()?;
+        rows.into_iter().try_for_each(|(tree, key, record)| match record {
+            Some(record) => trees.insert(&record),
+            None => trees.remove(tree, &key),
+        })?;
         trees.trees.flush()?;
         keeper.gone.clear();
         keeper.checkpoint_lsn = lsn;
@@ -238,6 +245,7 @@ impl Store {
             cell.peek().forget_stored();
             self.note_changed(&cell);
         }
+        self.registry.write().forget_stored();
         // Neither has to work: the manifest has no clean mark, so that no trees are believed, and an open tidies up.
         let _ = keeper.manifest.save(&*self.place.disk, &self.root);
         let _ = self.place.disk.remove_dir_all(&trees_path(&self.root, failed));
@@ -284,6 +292,8 @@ impl Store {
             to = to.max(snapshot.lsn);
             records::all(&snapshot, &mut |record| writer.record(&record))?;
         }
+        self.write_registry(&mut writer, from)?;
+        to = to.max(self.journal.appended());
         let next_queue = self.directory.read().next_number;
         writer.finish(to, self.now(), next_queue)?;
         disk.sync_dir(&self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
@@ -291,6 +301,21 @@ impl Store {
         self.journal.settle(to)?;
         base::read(disk, &path, store, number, &mut |_, _, _| Ok(()))?;
         Ok(BaseMark { number, from, to })
+    }
+
+    /// Writes the registry as it is while it goes on changing: a replay from `from` makes one instant of it.
+    fn write_registry(&self, writer: &mut base::Writer, from: u64) -> Result<()> {
+        writer.record(&self.registry.read().head_record(from)?)?;
+        for part in PARTS {
+            let mut after: Option<Vec<u8>> = None;
+            loop {
+                let records = self.registry.read().part(part, after.as_deref(), ROWS_AT_ONCE)?;
+                let Some(last) = records.last() else { break };
+                after = Some(last.key.clone());
+                records.iter().try_for_each(|record| writer.record(record))?;
+            }
+        }
+        Ok(())
     }
 
     /// Brings everything into the trees and marks the store clean. Calls have been refused and threads stopped before.
@@ -323,6 +348,7 @@ impl Store {
     /// changed.
     fn await_callers(&self) {
         drop(self.directory.write());
+        drop(self.registry.write());
         for cell in self.cells() {
             let changed = cell.peek().has_changes();
             if changed {
@@ -334,7 +360,7 @@ impl Store {
     /// How many records the trees hold when they have everything. Counted from the state, so that a checkpoint that
     /// overlooked something is found before its trees are believed.
     fn expected_records(&self) -> u64 {
-        let mut records = 1;
+        let mut records = 1 + self.registry.read().records();
         for cell in self.cells() {
             let queue = cell.peek();
             let pages = queue.pages().values().map(|page| records::page_keys(0, 0, page.bodies().len()).count());

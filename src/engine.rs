@@ -9,18 +9,19 @@ use parking_lot::Mutex;
 
 use crate::background::{Signals, Threads};
 use crate::config::{Config, Durability};
-use crate::contract::{Claims, Messages, Queues};
+use crate::contract::{Claims, DataDriver, Messages, Queues};
+use crate::data::site::{Access, Done, Site};
 use crate::error::{Error, Result};
 use crate::handle::Queue;
 use crate::inspect::Inspection;
-use crate::model::{Project, QueueName};
+use crate::model::{ClaimOptions, ClaimRecord, Health, Project, QueueName};
 use crate::random::Random;
 use crate::recovery::{self, RecoveryReport};
 use crate::status::Status;
-use crate::store::Store;
+use crate::store::{Locked, Store};
 use crate::verify::Verification;
 
-/// An open store. Clones are the same store; the last one closes it when dropped, and [`close`](crate::DataDriver::close)
+/// An open store. Clones are the same store; the last one closes it when dropped, and [`close`](Self::close)
 /// does so at once and tells of errors.
 ///
 /// The contract's methods are reached through [`queues`](crate::DataDriver::queues),
@@ -110,6 +111,42 @@ impl Engine {
         let opened = Arc::new(Opened { store, threads: Mutex::new(threads), lock, place: place.clone() });
         OPEN.lock().insert(place, Arc::downgrade(&opened));
         Ok(Self { opened, durability: config.durability })
+    }
+
+    /// The queue controller, which [`DataDriver`] and [`ControlDriver`](crate::ControlDriver) share.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, Project, SimulatedDisk};
+    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// assert_eq!(engine.queues().count(&Project::none())?, 0);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn queues(&self) -> &dyn Queues {
+        self
+    }
+
+    /// As [`DataDriver::health`].
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// assert!(engine.health()?.storage_reachable());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn health(&self) -> Result<Health> {
+        DataDriver::health(self)
+    }
+
+    /// As [`DataDriver::close`].
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// engine.close()?;
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn close(&self) -> Result<()> {
+        self.shut_down()
     }
 
     /// A handle on the queue of that name, which need not be there. It means the name: when the queue is deleted and made
@@ -279,6 +316,51 @@ impl Engine {
 
     pub(crate) fn as_claims(&self) -> &dyn Claims {
         self
+    }
+}
+
+impl Site for Engine {
+    fn home(&self) -> &Store {
+        self.store()
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn is_pooled(&self) -> bool {
+        false
+    }
+
+    fn with_queue<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        _: Access,
+        call: impl FnOnce(&mut Locked<'_>) -> Result<Done<R>>,
+    ) -> Result<Option<R>> {
+        let done = self.store().with_queue(project, name, call)?;
+        done.map(|done| done.settle(self.store(), self.durability, project, name)).transpose()
+    }
+
+    fn with_subscriptions<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        _: Access,
+        call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
+    ) -> Result<Option<R>> {
+        self.store().check_call(project, name)?;
+        call(self.store(), 0)?.settle(self.store(), self.durability, project, name).map(Some)
+    }
+
+    fn claim_and_move(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        options: &ClaimOptions,
+    ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+        self.move_within(project, name, options)
     }
 }
 

@@ -87,12 +87,24 @@ impl Store {
     /// Collects everything due by now and frees what deleted queues held.
     pub(crate) fn collect(&self) -> Result<GcReport> {
         self.check_open()?;
-        let mut report = GcReport { messages: 0, claims: 0, subscriptions: 0, queues: self.clear_deleted() };
+        let subscriptions = if self.has_due_subscriptions() { self.lock_registry().expired() } else { 0 };
+        let mut report = GcReport { messages: 0, claims: 0, subscriptions, queues: self.clear_deleted() };
         let now = self.now();
         while let Some(cell) = self.timer.take_due(now) {
             self.collect_queue(&cell, now, &mut report);
         }
         Ok(report)
+    }
+
+    fn has_due_subscriptions(&self) -> bool {
+        let now = self.now();
+        self.registry.read().next_due().is_some_and(|due| due <= now)
+    }
+
+    /// When something next falls due.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        let subscription = self.registry.read().next_due();
+        self.timer.next().into_iter().chain(subscription).min()
     }
 
     fn collect_queue(&self, cell: &Arc<Cell>, now: u64, report: &mut GcReport) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::data::claims::create_claim;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::time::millis;
@@ -199,7 +200,7 @@ impl Queue {
         let deadline = clock.monotonic().saturating_add(timeout);
         let waiting = store.waiters.register(keys::queue(&self.project, &self.name));
         loop {
-            let (claim, due) = self.engine.create_claim(&self.project, &self.name, &options)?;
+            let (claim, due) = create_claim(&self.engine, &self.project, &self.name, &options)?;
             if let Some(record) = claim {
                 return Ok(Some(Claim { queue: self.clone(), record }));
             }

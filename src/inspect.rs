@@ -8,7 +8,7 @@ use crate::journal::scan::{self, Source};
 use crate::manifest::{self, BaseMark, Manifest};
 use crate::model::{Project, QueueName};
 use crate::recovery::{JOURNAL, read_base};
-use crate::state::Contents;
+use crate::state::{Contents, OUTBOX};
 
 /// What base and journal of a store hold; see [`Engine::inspect`](crate::Engine::inspect).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,8 @@ impl Inspection {
             return Err(damage.into());
         }
         contents.finish().map_err(corrupt)?;
-        let queues = contents.queues.values().map(|queue| InspectedQueue {
+        let named = contents.queues.values().filter(|queue| queue.number() != OUTBOX);
+        let queues = named.map(|queue| InspectedQueue {
             project: queue.project().clone(),
             name: queue.name().clone(),
             messages: queue.totals().total,

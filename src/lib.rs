@@ -50,6 +50,7 @@ mod clock;
 mod codec;
 mod config;
 mod contract;
+mod control;
 mod data;
 pub mod disk;
 pub mod docs;

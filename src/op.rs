@@ -5,9 +5,15 @@
 //!    was seen to be gone.
 //! 3. The variants' order is the format on disk: new ones go at the end.
 
+mod change;
+
 use std::borrow::Cow;
 
+pub(crate) use change::{Address, Change};
 use serde::{Deserialize, Serialize};
+
+use crate::state::page::PageRecord;
+use crate::state::{Claim, SubscriptionRow};
 
 /// An operation and the engine time at which it was decided, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,17 +63,50 @@ pub(crate) enum Op<'a> {
         queue: u64,
         messages: Sequences,
     },
+    /// Concerns no queue's messages.
+    #[serde(borrow)]
+    Registry(Change<'a>),
+    /// All subscriptions go, and all messages and claims of `queue` if it is set.
+    Clear {
+        #[serde(borrow)]
+        address: Address<'a>,
+        queue: Option<u64>,
+    },
+    /// A queue is made and mapped to a pool at once.
+    Register {
+        #[serde(borrow)]
+        new: NewQueue<'a>,
+        pool: Cow<'a, str>,
+        floor: u32,
+    },
+    /// A queue's record and its mapping go at once; what `pool` holds of it is to be removed.
+    Unregister {
+        #[serde(borrow)]
+        address: Address<'a>,
+        queue: u64,
+        pool: Option<Cow<'a, str>>,
+    },
+    /// Dead letters from other stores.
+    #[serde(borrow)]
+    Receive(Received<'a>),
+    /// A part of a queue that is moved here from another store.
+    #[serde(borrow)]
+    Import(Import<'a>),
 }
 
 impl Op<'_> {
     /// The number of the queue this is about.
     pub(crate) fn queue(&self) -> Option<u64> {
         match self {
-            Self::Time => None,
-            Self::CreateQueue(new) => Some(new.number),
+            Self::Time | Self::Registry(_) => None,
+            Self::Clear { queue, .. } => *queue,
+            Self::CreateQueue(new) | Self::Register { new, .. } => Some(new.number),
             Self::Claim(claim) => Some(claim.queue),
+            Self::Receive(received) => Some(received.queue),
+            Self::Import(import) => Some(import.queue),
             Self::SetMetadata { queue, .. }
             | Self::DeleteQueue { queue }
+            | Self::Unregister { queue, .. }
             | Self::Purge { queue }
             | Self::Post { queue, .. }
             | Self::RenewClaim { queue, .. }
@@ -139,6 +178,42 @@ pub(crate) struct DeadLetter<'a> {
     pub(crate) checksum: Option<[u8; 16]>,
     #[serde(borrow, with = "serde_bytes")]
     pub(crate) body: Cow<'a, [u8]>,
+}
+
+/// Dead letters of other stores, at consecutive sequences from `first`; each is taken in once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Received<'a> {
+    pub(crate) queue: u64,
+    pub(crate) first: u64,
+    /// The ids the letters had where they came from.
+    pub(crate) sources: Vec<Source>,
+    #[serde(borrow)]
+    pub(crate) letters: Vec<DeadLetter<'a>>,
+}
+
+/// Queue number and sequence of a message in the store it came from.
+pub(crate) type Source = (u64, u64);
+
+/// Pages and claims as the trees have them, and subscriptions; claims come before the pages that name them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Import<'a> {
+    pub(crate) queue: u64,
+    /// The next sequence.
+    pub(crate) next: u64,
+    pub(crate) claims: Vec<(u64, Claim)>,
+    #[serde(borrow)]
+    pub(crate) pages: Vec<ImportedPage<'a>>,
+    #[serde(borrow)]
+    pub(crate) address: Address<'a>,
+    pub(crate) subscriptions: Vec<([u8; 16], SubscriptionRow)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ImportedPage<'a> {
+    pub(crate) first: u64,
+    pub(crate) record: PageRecord,
+    #[serde(borrow, with = "serde_bytes")]
+    pub(crate) bodies: Cow<'a, [u8]>,
 }
 
 /// Ascending sequences as runs of neighbours: a claim over ten messages in a row is one run.

@@ -142,6 +142,7 @@ impl Recovery<'_> {
         contents.time = contents.time.max(clean.time);
         // Before time moves on: what expires from here on is still in the trees.
         contents.queues.values_mut().for_each(crate::state::Queue::mark_stored);
+        contents.registry.mark_stored();
         contents.finish()?;
         Ok(Some((contents, Digested { trees, digest })))
     }
@@ -241,7 +242,8 @@ impl Recovery<'_> {
         let given =
             contents.queues.iter().map(|(number, queue)| incarnation_of(*number).max(incarnation_of(queue.next())));
         let highest = given.max().unwrap_or(0).max(scan.incarnation).max(self.manifest.incarnation);
-        let incarnation = highest.max(incarnation_of(contents.next_queue)).saturating_add(1);
+        let registry = contents.registry.epoch().max(incarnation_of(contents.registry.next_subscription()));
+        let incarnation = highest.max(registry).max(incarnation_of(contents.next_queue)).saturating_add(1);
         if incarnation >= 1 << 24 {
             return Err(Error::Unavailable {
                 reason: "the store has been opened 2^24 times: restore it to go on".into(),
@@ -311,6 +313,7 @@ impl Recovery<'_> {
         for queue in contents.queues.values() {
             records::all(&Snapshot::of(queue, last), &mut |record| writer.record(&record))?;
         }
+        contents.registry.all(last, &mut |record| writer.record(&record))?;
         writer.finish(last, contents.time, contents.next_queue)?;
         self.disk().sync_dir(self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
         self.manifest.base = Some(BaseMark { number, from: last, to: last });

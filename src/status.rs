@@ -40,7 +40,7 @@ impl Status {
         let keeper = store.keeper.try_lock();
         let kept = store.journal.kept();
         Self {
-            queues: store.directory.read().names.len() as u64,
+            queues: store.count_queues(),
             messages: store.messages(),
             live_bytes: store.weight(),
             journal_bytes: kept.iter().map(|kept| kept.bytes).sum(),

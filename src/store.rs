@@ -2,7 +2,7 @@
 //!
 //! A change is decided under its queue's lock, appended to the journal, applied, and then, with no lock held, waited for.
 //!
-//! Lock order: `directory`, then queues by ascending number, then the journal's. `timer`, `waiters`, `changed` and
+//! Lock order: `directory`, then queues by ascending number, then `registry`, then the journal's. `timer`, `waiters`, `changed` and
 //! `deleted` are leaves: nothing is locked under them. `keeper` serialises housekeeping; it is held over disk writes, so
 //! no caller of the contract ever takes it.
 
@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::background::Signals;
 use crate::checkpoint::Keeper;
@@ -28,7 +28,7 @@ use crate::model::{Limits, Project, QueueName};
 use crate::op::Op;
 use crate::random::Random;
 use crate::recovery::{Recovered, RecoveryReport};
-use crate::state::{Contents, Freed, Queue, Totals, first_of};
+use crate::state::{Contents, Description, Freed, Queue, Registry, Totals, first_of};
 use crate::trees::keys;
 use crate::wait::Waiters;
 
@@ -42,6 +42,11 @@ pub(crate) struct Store {
     pub(crate) checksums: bool,
     pub(crate) journal: Journal,
     pub(crate) directory: RwLock<Directory>,
+    pub(crate) registry: RwLock<Registry>,
+    /// Held while a pool is compared with the others and registered.
+    pub(crate) registering: Mutex<()>,
+    /// The incarnation of new sequences and subscriptions: this run's, or one that the control store has given.
+    epoch: AtomicU32,
     pub(crate) timer: Timer,
     pub(crate) waiters: Waiters,
     pub(crate) keeper: Mutex<Keeper>,
@@ -99,7 +104,7 @@ impl Cell {
 impl Store {
     pub(crate) fn new(config: &Config, root: PathBuf, recovered: Recovered, random: Random, signals: Signals) -> Self {
         let Recovered { contents, manifest, place, start, trees, report } = recovered;
-        let Contents { queues, next_queue, time, .. } = contents;
+        let Contents { queues, next_queue, time, registry, .. } = contents;
         let loaded = trees.is_some();
         let names = queues.into_values().map(Cell::new).map(|cell| (cell.key.clone(), cell)).collect();
         let next_number = next_queue.max(first_of(manifest.incarnation));
@@ -111,6 +116,9 @@ impl Store {
             checksums: config.checksums,
             journal: Journal::new(place.clone(), start),
             directory: RwLock::new(Directory { names, next_number }),
+            registry: RwLock::new(registry),
+            registering: Mutex::default(),
+            epoch: AtomicU32::new(manifest.incarnation),
             timer: Timer::default(),
             waiters: Waiters::default(),
             keeper: Mutex::new(Keeper::new(manifest, trees)),
@@ -130,6 +138,9 @@ impl Store {
 
     /// Sets timers and totals for what recovery brought, and notes it as changed unless it came from the trees.
     fn adopt_all(&self, loaded: bool) {
+        if !loaded {
+            self.registry.write().forget_stored();
+        }
         for cell in self.directory.read().names.values() {
             let mut queue = cell.state.lock();
             self.count(Totals::default(), queue.totals());
@@ -150,15 +161,54 @@ impl Store {
         self.clock.now()
     }
 
+    /// The incarnation that new sequences and subscriptions are given out in.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Gives sequences and subscriptions out in that incarnation from now on, which is above all there were.
+    pub(crate) fn set_epoch(&self, epoch: u32) {
+        self.epoch.fetch_max(epoch, Ordering::Relaxed);
+    }
+
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.is_closed() { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// Checks what every call of the contract has to pass.
     pub(crate) fn check_call(&self, project: &Project, name: &QueueName) -> Result<()> {
-        self.check_open()?;
-        self.limits.check_project(project)?;
+        self.check_project_call(project)?;
         self.limits.check_queue_name(name)
+    }
+
+    /// The same for a call that names no queue.
+    pub(crate) fn check_project_call(&self, project: &Project) -> Result<()> {
+        self.check_open()?;
+        self.limits.check_project(project)
+    }
+
+    /// The registry to read from, in which nothing that has expired by now is left.
+    pub(crate) fn read_registry(&self) -> (RwLockReadGuard<'_, Registry>, u64) {
+        loop {
+            let (registry, now) = (self.registry.read(), self.now());
+            if registry.next_due().is_none_or(|due| due > now) {
+                return (registry, now);
+            }
+            drop(registry);
+            drop(self.lock_registry());
+        }
+    }
+
+    /// The registry to change, in which nothing that has expired by now is left.
+    pub(crate) fn lock_registry(&self) -> LockedRegistry<'_> {
+        let registry = self.registry.write();
+        let (now, due) = (self.now(), registry.next_due());
+        let mut locked = LockedRegistry { store: self, registry, now, due, expired: 0 };
+        locked.expired = locked.registry.advance(now);
+        if locked.expired > 0 {
+            self.record_time(now);
+        }
+        locked
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -179,13 +229,13 @@ impl Store {
         &self,
         project: &Project,
         name: &QueueName,
-        call: impl FnOnce(Locked<'_>) -> Result<R>,
+        call: impl FnOnce(&mut Locked<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
         self.check_call(project, name)?;
         while let Some(cell) = self.find(project, name) {
             // A queue deleted between finding and locking may have been made anew: look again.
-            if let Some(locked) = self.lock(&cell) {
-                return call(locked).map(Some);
+            if let Some(mut locked) = self.lock(&cell) {
+                return call(&mut locked).map(Some);
             }
         }
         Ok(None)
@@ -198,7 +248,7 @@ impl Store {
             return None;
         }
         let (now, before) = (self.now(), queue.totals());
-        let mut locked = Locked { store: self, cell, queue, now, before };
+        let mut locked = Locked { store: self, cell, queue, now, before, described: None };
         let freed = locked.queue.advance(now);
         self.record_freed(freed, now);
         Some(locked)
@@ -207,7 +257,13 @@ impl Store {
     /// Journals how far time had come when something was seen to have ended, so that it is over after a restart too,
     /// whatever the wall clock says then. A store that cannot write goes on reading.
     pub(crate) fn record_freed(&self, freed: Freed, now: u64) {
-        if freed != Freed::default() && self.journaled_time.load(Ordering::Relaxed) < now {
+        if freed != Freed::default() {
+            self.record_time(now);
+        }
+    }
+
+    fn record_time(&self, now: u64) {
+        if self.journaled_time.load(Ordering::Relaxed) < now {
             let _ = self.record(Growth::Frees, now, &Op::Time, &mut []);
         }
     }
@@ -301,7 +357,7 @@ impl Store {
         // Whatever happens, the queue is armed anew when it is unlocked.
         cell.armed.store(u64::MAX, Ordering::Relaxed);
         let before = queue.totals();
-        let mut locked = Locked { store: self, cell, queue, now, before };
+        let mut locked = Locked { store: self, cell, queue, now, before, described: None };
         let freed = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
         let more = locked.queue.next_due().is_some_and(|due| due <= now);
         Some((freed, more))
@@ -330,6 +386,13 @@ impl Store {
         self.weight.load(Ordering::Relaxed)
     }
 
+    /// How many queues callers have made.
+    pub(crate) fn count_queues(&self) -> u64 {
+        let directory = self.directory.read();
+        let outbox = directory.names.contains_key(&keys::queue(&Project::none(), &QueueName::outbox()));
+        (directory.names.len() as u64).saturating_sub(u64::from(outbox))
+    }
+
     /// Every queue, in the order in which they were made.
     pub(crate) fn cells(&self) -> Vec<Arc<Cell>> {
         let mut cells: Vec<_> = self.directory.read().names.values().cloned().collect();
@@ -352,11 +415,30 @@ pub(crate) struct Locked<'a> {
     queue: MutexGuard<'a, Queue>,
     now: u64,
     before: Totals,
+    /// What is said of the queue elsewhere, where its record is.
+    described: Option<Arc<Description>>,
 }
 
-impl Locked<'_> {
+impl<'a> Locked<'a> {
     pub(crate) fn now(&self) -> u64 {
         self.now
+    }
+
+    pub(crate) fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    /// What the queue's metadata says, for callers who came by its record.
+    pub(crate) fn description(&self) -> &Arc<Description> {
+        self.described.as_ref().unwrap_or_else(|| self.queue.description())
+    }
+
+    pub(crate) fn describe(&mut self, description: Arc<Description>) {
+        self.described = Some(description);
+    }
+
+    pub(crate) fn state(&mut self) -> &mut Queue {
+        &mut self.queue
     }
 
     /// Goes on to a later now, which another queue locked with this one has.
@@ -395,6 +477,54 @@ impl Drop for Locked<'_> {
             self.store.note_changed(self.cell);
         }
         if self.store.timer.arm(self.cell, self.queue.next_due()) {
+            self.store.signals.gc();
+        }
+    }
+}
+
+/// The registry under its lock, advanced to `now`.
+pub(crate) struct LockedRegistry<'a> {
+    store: &'a Store,
+    registry: RwLockWriteGuard<'a, Registry>,
+    now: u64,
+    /// When something fell due next before.
+    due: Option<u64>,
+    /// Subscriptions that were over when it was locked.
+    expired: u64,
+}
+
+impl LockedRegistry<'_> {
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
+    pub(crate) fn expired(&self) -> u64 {
+        self.expired
+    }
+
+    /// Journals `op` and applies it to the registry and to `queues`, which are locked.
+    pub(crate) fn record(&mut self, growth: Growth, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
+        let lsn = self.store.append(growth, self.now, op)?;
+        let bomb = PoisonOnPanic(self.store);
+        queues.iter_mut().for_each(|queue| queue.apply(lsn, self.now, op));
+        self.registry.apply(lsn, self.now, op);
+        drop(bomb);
+        Ok(lsn)
+    }
+}
+
+impl Deref for LockedRegistry<'_> {
+    type Target = Registry;
+
+    fn deref(&self) -> &Registry {
+        &self.registry
+    }
+}
+
+impl Drop for LockedRegistry<'_> {
+    fn drop(&mut self) {
+        let due = self.registry.next_due();
+        if due.is_some_and(|due| self.due.is_none_or(|before| due < before)) {
             self.store.signals.gc();
         }
     }

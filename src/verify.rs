@@ -42,6 +42,7 @@ impl Verification {
                 verification.compare(&*trees.trees, cell.number, &stored)?;
             }
         }
+        verification.check_registry(store, &keeper)?;
         verification.check_digest(&keeper)?;
         verification.check_totals(store);
         Ok(verification)
@@ -66,6 +67,22 @@ impl Verification {
                     let first = page.first();
                     self.findings.push(format!("queue {queue:#x}: the trees differ from page {first:#x}"));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_registry(&mut self, store: &Store, keeper: &Keeper) -> Result<()> {
+        let (wrong, unchanged) = {
+            let registry = store.registry.read();
+            (registry.audit(), registry.unchanged()?)
+        };
+        self.findings.extend(wrong.map(|what| format!("registry: {what}")));
+        let Some(trees) = &keeper.trees else { return Ok(()) };
+        for Record { tree, key, value } in unchanged {
+            self.records = self.records.saturating_add(1);
+            if trees.trees.get(tree, &key)?.as_deref() != Some(&value) {
+                self.findings.push(format!("registry: the trees differ in {}", tree.name()));
             }
         }
         Ok(())

@@ -14,58 +14,43 @@ use crate::state::{self, Reading};
 use crate::store::{Directory, Locked, Store};
 use crate::trees::keys;
 
-impl Claims for Engine {
+use super::site::{Access, Done, Site};
+
+impl<S: Site> Claims for S {
     fn create(&self, project: &Project, queue: &QueueName, options: &ClaimOptions) -> Result<Option<ClaimRecord>> {
-        self.create_claim(project, queue, options).map(|(claim, _)| claim)
+        create_claim(self, project, queue, options).map(|(claim, _)| claim)
     }
 
     fn get(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<ClaimRecord> {
-        let found = self.store().with_queue(project, queue, |queue| {
-            let number = queue.claims().number(id.as_bytes());
-            let Some((number, claim)) = number.and_then(|n| Some((n, queue.claims().get(n)?))) else { return Ok(None) };
-            let mut reading = Reading::new(&queue, queue.now());
-            for (page, index) in claim.sequences.iter().filter_map(|sequence| queue.locate(sequence)) {
-                if page.held_by(index, number) {
-                    reading.push(page, index);
-                }
-            }
-            let age = queue.now().saturating_sub(claim.expires.saturating_sub(claim.ttl));
-            Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() }))
-        })?;
+        let found = self.with_queue(project, queue, Access::Read, |queue| Ok(Done::at_once(look_up(queue, id))))?;
         found.flatten().ok_or_else(|| missing(project, queue, *id))
     }
 
     fn update(&self, project: &Project, queue: &QueueName, id: &ClaimId, options: &ClaimOptions) -> Result<()> {
-        let store = self.store();
+        let limits = &self.home().limits;
         // A claim that is not there is told before times that are wrong (contract 7.3).
-        let lsn = store.with_queue(project, queue, |mut queue| {
+        let renewed = self.with_queue(project, queue, Access::Change, |queue| {
             if queue.claims().number(id.as_bytes()).is_none() {
-                return Ok(None);
+                return Ok(Done::at_once(None));
             }
-            store.limits.check_claim(&options.clone().limit(1))?;
+            limits.check_claim(&options.clone().limit(1))?;
             check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             let (ttl, grace) = (millis(options.ttl), millis(options.grace));
             let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace };
-            queue.record(Growth::Frees, &op).map(Some)
+            Ok(Done::changed(Some(()), queue.record(Growth::Frees, &op)?).waking(usize::MAX))
         })?;
-        let lsn = lsn.flatten().ok_or_else(|| missing(project, queue, *id))?;
-        store.wake(project, queue, usize::MAX);
-        store.settle(lsn, self.durability())
+        renewed.flatten().ok_or_else(|| missing(project, queue, *id))
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<()> {
-        let store = self.store();
-        let lsn = store.with_queue(project, queue, |mut queue| {
+        let released = self.with_queue(project, queue, Access::Change, |queue| {
             if queue.claims().number(id.as_bytes()).is_none() {
-                return Ok(None);
+                return Ok(Done::seen(()));
             }
             let op = Op::ReleaseClaim { queue: queue.number(), claim: *id.as_bytes() };
-            queue.record(Growth::Frees, &op).map(Some)
+            Ok(Done::changed((), queue.record(Growth::Frees, &op)?).waking(usize::MAX))
         })?;
-        if lsn.flatten().is_some() {
-            store.wake(project, queue, usize::MAX);
-        }
-        self.settle_change(lsn.flatten())
+        released.map_or_else(|| self.settle_missing(), Ok)
     }
 }
 
@@ -73,58 +58,78 @@ fn missing(project: &Project, queue: &QueueName, id: ClaimId) -> Error {
     Error::ClaimDoesNotExist { project: project.clone(), queue: queue.clone(), id }
 }
 
+fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Option<ClaimRecord> {
+    let number = queue.claims().number(id.as_bytes())?;
+    let claim = queue.claims().get(number)?;
+    let mut reading = Reading::new(queue, queue.now());
+    for (page, index) in claim.sequences.iter().filter_map(|sequence| queue.locate(sequence)) {
+        if page.held_by(index, number) {
+            reading.push(page, index);
+        }
+    }
+    let age = queue.now().saturating_sub(claim.expires.saturating_sub(claim.ttl));
+    Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() })
+}
+
 /// What a claim would take, and what the dead-letter rule moves instead.
-struct Decision {
-    taken: Sequences,
-    moved: Sequences,
+pub(crate) struct Decision {
+    pub(crate) taken: Sequences,
+    pub(crate) moved: Sequences,
+}
+
+enum Outcome {
+    Claimed(Option<ClaimRecord>),
+    /// With when something next falls due.
+    Nothing(Option<u64>),
+    NeedsDeadLetterQueue,
+}
+
+/// Makes a claim; beside it, when something in the queue next falls due.
+pub(crate) fn create_claim<S: Site>(
+    site: &S,
+    project: &Project,
+    queue: &QueueName,
+    options: &ClaimOptions,
+) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+    let home = site.home();
+    home.limits.check_claim(options)?;
+    check_times(Timestamp::from_millis(home.now()), "ttl", &[options.ttl, options.grace])?;
+    let claimed = site.with_queue(project, queue, Access::Change, |queue| {
+        check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
+        let decision = decide(queue, options.limit);
+        if !decision.moved.is_empty() {
+            return Ok(Done::at_once(Outcome::NeedsDeadLetterQueue));
+        }
+        if decision.taken.is_empty() {
+            return Ok(Done::at_once(Outcome::Nothing(queue.next_due())));
+        }
+        let op = Op::Claim(new_claim(queue, options, decision));
+        let lsn = queue.record(Growth::Frees, &op)?;
+        Ok(Done::changed(Outcome::Claimed(record_of(queue, &op)), lsn))
+    })?;
+    match claimed {
+        None => Ok((None, None)),
+        Some(Outcome::Nothing(due)) => Ok((None, due)),
+        Some(Outcome::Claimed(claim)) => Ok((claim, None)),
+        Some(Outcome::NeedsDeadLetterQueue) => site.claim_and_move(project, queue, options),
+    }
+}
+
+pub(crate) fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> NewClaim<'static> {
+    NewClaim {
+        queue: queue.number(),
+        claim: queue.store().random.uuid().into_bytes(),
+        ttl: millis(options.ttl),
+        grace: millis(options.grace),
+        taken: decision.taken,
+        moved: decision.moved,
+        dead: None,
+    }
 }
 
 impl Engine {
-    /// Makes a claim; beside it, when something in the queue next falls due.
-    pub(crate) fn create_claim(
-        &self,
-        project: &Project,
-        queue: &QueueName,
-        options: &ClaimOptions,
-    ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
-        let store = self.store();
-        store.limits.check_claim(options)?;
-        check_times(Timestamp::from_millis(store.now()), "ttl", &[options.ttl, options.grace])?;
-        let claimed = store.with_queue(project, queue, |mut queue| {
-            check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
-            let decision = decide(&queue, options.limit);
-            if !decision.moved.is_empty() {
-                return Ok(Outcome::NeedsDeadLetterQueue);
-            }
-            if decision.taken.is_empty() {
-                return Ok(Outcome::Nothing(queue.next_due()));
-            }
-            let op = Op::Claim(self.new_claim(&queue, options, decision));
-            let lsn = queue.record(Growth::Frees, &op)?;
-            Ok(Outcome::Claimed(record_of(&queue, &op), lsn))
-        })?;
-        match claimed {
-            None => Ok((None, None)),
-            Some(Outcome::Nothing(due)) => Ok((None, due)),
-            Some(Outcome::Claimed(claim, lsn)) => store.settle(lsn, self.durability()).map(|()| (claim, None)),
-            Some(Outcome::NeedsDeadLetterQueue) => self.claim_and_move(project, queue, options),
-        }
-    }
-
-    fn new_claim(&self, queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> NewClaim<'static> {
-        NewClaim {
-            queue: queue.number(),
-            claim: self.store().random.uuid().into_bytes(),
-            ttl: millis(options.ttl),
-            grace: millis(options.grace),
-            taken: decision.taken,
-            moved: decision.moved,
-            dead: None,
-        }
-    }
-
     /// Makes a claim that moves messages to the dead-letter queue: rare, so it may hold the directory.
-    fn claim_and_move(
+    pub(crate) fn move_within(
         &self,
         project: &Project,
         name: &QueueName,
@@ -145,14 +150,15 @@ impl Engine {
         if decision.taken.is_empty() && decision.moved.is_empty() {
             return Ok((None, queue.next_due()));
         }
-        let mut claim = self.new_claim(&queue, options, decision);
+        let mut claim = new_claim(&queue, options, decision);
         let moved = claim.moved.len();
         if let Some(target_name) = target_name.filter(|_| moved > 0) {
             let create = match &target {
                 Some(_) => None,
                 None => Some(directory.new_queue(store, project, &target_name, "{}")?),
             };
-            claim.dead = Some(dead_letters(store, &queue, &claim.moved, target.as_ref(), create, now)?);
+            let letters = dead_letters(&queue, &claim.moved, now);
+            claim.dead = Some(deliver_to(store, target.as_ref(), create, letters)?);
         }
         let op = Op::Claim(claim);
         let lsn = record_both(store, &mut directory, &mut queue, target, &op, now)?;
@@ -168,15 +174,8 @@ impl Engine {
     }
 }
 
-enum Outcome {
-    Claimed(Option<ClaimRecord>, u64),
-    /// With when something next falls due.
-    Nothing(Option<u64>),
-    NeedsDeadLetterQueue,
-}
-
 /// Splits the oldest claimable messages by the dead-letter rule; a moved one uses up a place.
-fn decide(queue: &state::Queue, limit: usize) -> Decision {
+pub(crate) fn decide(queue: &Locked<'_>, limit: usize) -> Decision {
     let settings = &queue.description().settings;
     let most = settings.max_claim_count.filter(|_| settings.dead_letter_queue.is_some()).unwrap_or(u32::MAX);
     let mut decision = Decision { taken: Sequences::default(), moved: Sequences::default() };
@@ -189,7 +188,7 @@ fn decide(queue: &state::Queue, limit: usize) -> Decision {
 }
 
 /// Locks the queue and its dead-letter queue, the lower number first.
-fn lock_both<'a>(
+pub(crate) fn lock_both<'a>(
     store: &'a Store,
     queue: &'a Arc<crate::store::Cell>,
     target: Option<&'a Arc<crate::store::Cell>>,
@@ -207,14 +206,7 @@ fn lock_both<'a>(
 }
 
 /// The messages at `moved`, as they arrive at the dead-letter queue.
-fn dead_letters(
-    store: &Store,
-    queue: &state::Queue,
-    moved: &Sequences,
-    target: Option<&Locked<'_>>,
-    create: Option<NewQueue<'_>>,
-    now: u64,
-) -> Result<DeadLetters<'static>> {
+pub(crate) fn dead_letters(queue: &Locked<'_>, moved: &Sequences, now: u64) -> Vec<DeadLetter<'static>> {
     let new_ttl = queue.description().settings.dead_letter_ttl.filter(|ttl| *ttl > 0);
     let latest = Timestamp::MAX.as_millis();
     let letter = |(page, index): (&state::Page, usize)| {
@@ -229,11 +221,19 @@ fn dead_letters(
             body: page.body(slot).to_vec().into(),
         })
     };
-    let messages: Vec<_> = moved.iter().filter_map(|sequence| letter(queue.locate(sequence)?)).collect();
-    let incarnation = store.place.incarnation;
+    moved.iter().filter_map(|sequence| letter(queue.locate(sequence)?)).collect()
+}
+
+/// Letters for the queue `target`, or for the one that `create` makes.
+pub(crate) fn deliver_to(
+    store: &Store,
+    target: Option<&Locked<'_>>,
+    create: Option<NewQueue<'_>>,
+    messages: Vec<DeadLetter<'static>>,
+) -> Result<DeadLetters<'static>> {
     let first = match target {
-        Some(target) => target.allot(incarnation, messages.len()),
-        None => Some(state::first_of(incarnation)),
+        Some(target) => target.allot(store.epoch(), messages.len()),
+        None => Some(state::first_of(store.epoch())),
     };
     let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
     let number = target.map(|target| target.number()).or(create.as_ref().map(|new| new.number)).unwrap_or_default();
@@ -242,7 +242,7 @@ fn dead_letters(
 }
 
 /// Records the claim and brings both queues after it, making the dead-letter queue where the operation does.
-fn record_both(
+pub(crate) fn record_both(
     store: &Store,
     directory: &mut Directory,
     queue: &mut Locked<'_>,
@@ -265,7 +265,7 @@ fn record_both(
     Ok(lsn)
 }
 
-fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Option<ClaimRecord> {
+pub(crate) fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Option<ClaimRecord> {
     let Op::Claim(op) = op else { return None };
     let mut reading = Reading::with_room(queue, queue.now(), op.taken.len());
     for (page, index) in op.taken.iter().filter_map(|sequence| queue.locate(sequence)) {

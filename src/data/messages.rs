@@ -1,7 +1,6 @@
 //! The message controller (contract 6).
 
 use crate::contract::Messages;
-use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::journal::Growth;
 use crate::model::limits::check_times;
@@ -15,8 +14,9 @@ use crate::state::{self, Hold, Reading};
 use crate::store::Locked;
 
 use super::queues::missing;
+use super::site::{Access, Done, Site};
 
-impl Messages for Engine {
+impl<S: Site> Messages for S {
     fn post(
         &self,
         project: &Project,
@@ -24,16 +24,12 @@ impl Messages for Engine {
         client: ClientId,
         messages: &[NewMessage],
     ) -> Result<Vec<MessageId>> {
-        let store = self.store();
-        store.limits.check_post(messages, None)?;
-        check_message_times(Timestamp::from_millis(store.now()), messages)?;
-        let posted = store.with_queue(project, queue, |queue| self.post_locked(queue, client, messages))?;
-        let (ids, lsn) = posted.ok_or_else(|| missing(project, queue))?;
-        if let Some(lsn) = lsn {
-            store.wake(project, queue, ids.len());
-            store.settle(lsn, self.durability())?;
-        }
-        Ok(ids)
+        let home = self.home();
+        home.limits.check_post(messages, None)?;
+        check_message_times(Timestamp::from_millis(home.now()), messages)?;
+        let access = if messages.is_empty() { Access::Read } else { Access::Fill };
+        let posted = self.with_queue(project, queue, access, |queue| post_locked(queue, client, messages))?;
+        posted.ok_or_else(|| missing(project, queue))
     }
 
     fn list(
@@ -42,81 +38,86 @@ impl Messages for Engine {
         queue: &QueueName,
         options: &MessageListOptions,
     ) -> Result<Page<Message, MessageMarker>> {
-        self.store().limits.check_page_limit(options.limit)?;
-        let items = self.store().with_queue(project, queue, |queue| Ok(list(&queue, options)))?;
-        let items = items.ok_or_else(|| missing(project, queue))?;
+        self.home().limits.check_page_limit(options.limit)?;
+        let listed = self.with_queue(project, queue, Access::Read, |queue| Ok(Done::at_once(list(queue, options))))?;
+        let items = match listed {
+            Some(items) => items,
+            None if self.is_pooled() => Vec::new(),
+            None => return Err(missing(project, queue)),
+        };
         let next = items.last().map(Message::marker);
         Ok(Page { items, next })
     }
 
     fn first(&self, project: &Project, queue: &QueueName, sort: Sort) -> Result<Message> {
-        let first = self.store().with_queue(project, queue, |queue| {
+        let first = self.with_queue(project, queue, Access::Read, |queue| {
             let place = if sort == Sort::Oldest { queue.oldest() } else { queue.newest() };
-            Ok(place.and_then(|(page, index)| one(&queue, page, index)))
+            Ok(Done::at_once(place.and_then(|(page, index)| one(queue, page, index))))
         })?;
-        first.flatten().ok_or_else(|| Error::QueueIsEmpty { project: project.clone(), queue: queue.clone() })
+        let empty = || Error::QueueIsEmpty { project: project.clone(), queue: queue.clone() };
+        match first {
+            None if self.is_pooled() => Err(missing(project, queue)),
+            first => first.flatten().ok_or_else(empty),
+        }
     }
 
     fn get(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Message> {
-        let found = self.store().with_queue(project, queue, |queue| {
-            Ok(locate(&queue, *id).and_then(|(page, index)| one(&queue, page, index)))
+        let found = self.with_queue(project, queue, Access::Read, |queue| {
+            Ok(Done::at_once(locate(queue, *id).and_then(|(page, index)| one(queue, page, index))))
         })?;
         let gone = || Error::MessageDoesNotExist { project: project.clone(), queue: queue.clone(), id: *id };
         found.ok_or_else(|| missing(project, queue))?.ok_or_else(gone)
     }
 
     fn bulk_get(&self, project: &Project, queue: &QueueName, ids: &[MessageId]) -> Result<Vec<Message>> {
-        self.store().limits.check_ids(ids.len())?;
-        let found = self.store().with_queue(project, queue, |queue| {
-            let mut reading = Reading::new(&queue, queue.now());
-            ids.iter().filter_map(|id| locate(&queue, *id)).for_each(|(page, index)| reading.push(page, index));
-            Ok(reading.finish())
+        self.home().limits.check_ids(ids.len())?;
+        let found = self.with_queue(project, queue, Access::Read, |queue| {
+            let mut reading = Reading::new(queue, queue.now());
+            ids.iter().filter_map(|id| locate(queue, *id)).for_each(|(page, index)| reading.push(page, index));
+            Ok(Done::at_once(reading.finish()))
         })?;
         Ok(found.unwrap_or_default())
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &MessageId, claim: Option<&ClaimId>) -> Result<()> {
-        let store = self.store();
         let name = queue;
-        let lsn = store.with_queue(project, queue, |mut queue| {
-            let Some((page, index)) = locate(&queue, *id) else { return Ok(None) };
-            check_claim(&queue, page, index, claim).map_err(|refusal| refusal.error(project, name, *id))?;
+        let deleted = self.with_queue(project, queue, Access::Change, |queue| {
+            let Some((page, index)) = locate(queue, *id) else { return Ok(Done::seen(())) };
+            check_claim(queue, page, index, claim).map_err(|refusal| refusal.error(project, name, *id))?;
             let op = Op::Delete { queue: queue.number(), messages: [id.sequence].into_iter().collect() };
-            queue.record(Growth::Frees, &op).map(Some)
+            Ok(Done::changed((), queue.record(Growth::Frees, &op)?))
         })?;
-        self.settle_change(lsn.flatten())
+        deleted.map_or_else(|| self.settle_missing(), Ok)
     }
 
     fn bulk_delete(&self, project: &Project, queue: &QueueName, ids: &[MessageId], claims: &[ClaimId]) -> Result<()> {
-        let store = self.store();
-        store.limits.check_ids(ids.len())?;
+        self.home().limits.check_ids(ids.len())?;
         let name = queue;
-        let lsn = store.with_queue(project, queue, |mut queue| {
+        let deleted = self.with_queue(project, queue, Access::Change, |queue| {
             let mut found = Vec::with_capacity(ids.len());
             let holders: Vec<u64> = claims.iter().filter_map(|claim| queue.claims().number(claim.as_bytes())).collect();
             for id in ids {
-                let Some((page, index)) = locate(&queue, *id) else { continue };
+                let Some((page, index)) = locate(queue, *id) else { continue };
                 if !claims.is_empty() {
                     check_claims(page, index, &holders).map_err(|refusal| refusal.error(project, name, *id))?;
                 }
                 found.push(id.sequence);
             }
             if found.is_empty() {
-                return Ok(None);
+                return Ok(Done::seen(()));
             }
             found.sort_unstable();
             found.dedup();
             let op = Op::Delete { queue: queue.number(), messages: found.into_iter().collect() };
-            queue.record(Growth::Frees, &op).map(Some)
+            Ok(Done::changed((), queue.record(Growth::Frees, &op)?))
         })?;
-        self.settle_change(lsn.flatten())
+        deleted.map_or_else(|| self.settle_missing(), Ok)
     }
 
     fn pop(&self, project: &Project, queue: &QueueName, limit: usize) -> Result<Vec<Message>> {
-        let store = self.store();
-        store.limits.check_pop(limit)?;
-        let popped = store.with_queue(project, queue, |mut queue| {
-            let mut reading = Reading::new(&queue, queue.now());
+        self.home().limits.check_pop(limit)?;
+        let popped = self.with_queue(project, queue, Access::Change, |queue| {
+            let mut reading = Reading::new(queue, queue.now());
             let mut messages = Sequences::default();
             for (page, index) in queue.claimable().take(limit) {
                 reading.push(page, index);
@@ -124,61 +125,43 @@ impl Messages for Engine {
             }
             let popped = reading.finish();
             if popped.is_empty() {
-                return Ok(None);
+                return Ok(Done::at_once(popped));
             }
             let op = Op::Delete { queue: queue.number(), messages };
             let lsn = queue.record(Growth::Frees, &op)?;
-            Ok(Some((popped, lsn)))
+            Ok(Done::changed(popped, lsn))
         })?;
-        match popped.flatten() {
-            Some((popped, lsn)) => store.settle(lsn, self.durability()).map(|()| popped),
-            None => Ok(Vec::new()),
-        }
+        Ok(popped.unwrap_or_default())
     }
 }
 
-impl Engine {
-    fn post_locked(
-        &self,
-        mut queue: Locked<'_>,
-        client: ClientId,
-        messages: &[NewMessage],
-    ) -> Result<(Vec<MessageId>, Option<u64>)> {
-        let store = self.store();
-        if let Some(most) = queue.description().settings.max_post_size {
-            store.limits.check_post(messages, Some(most))?;
-        }
-        let now = Timestamp::from_millis(queue.now());
-        check_message_times(now, messages)?;
-        let posted: Vec<Posted<'_>> = messages.iter().map(|message| self.posted(message)).collect();
-        if posted.is_empty() {
-            return Ok((Vec::new(), None));
-        }
-        let Some(first) = queue.allot(store.place.incarnation, posted.len()) else {
-            return Err(Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() });
-        };
-        let op = Op::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted };
-        let lsn = queue.record(Growth::Grows, &op)?;
-        let ids = (first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence));
-        Ok((ids.collect(), Some(lsn)))
+fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]) -> Result<Done<Vec<MessageId>>> {
+    let store = queue.store();
+    if let Some(most) = queue.description().settings.max_post_size {
+        store.limits.check_post(messages, Some(most))?;
     }
-
-    fn posted<'a>(&self, message: &'a NewMessage) -> Posted<'a> {
-        let checksum = if self.store().checksums { message.checksum().map(|checksum| checksum.0) } else { None };
-        Posted {
-            ttl: millis(message.ttl.unwrap_or_default()),
-            delay: millis(message.delay.unwrap_or_default()),
-            checksum,
-            body: message.body().as_bytes().into(),
-        }
+    let now = Timestamp::from_millis(queue.now());
+    check_message_times(now, messages)?;
+    let checksums = store.checksums;
+    let posted: Vec<Posted<'_>> = messages.iter().map(|message| posted(message, checksums)).collect();
+    if posted.is_empty() {
+        return Ok(Done::at_once(Vec::new()));
     }
+    let Some(first) = queue.allot(store.epoch(), posted.len()) else {
+        return Err(Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() });
+    };
+    let op = Op::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted };
+    let lsn = queue.record(Growth::Grows, &op)?;
+    let ids = (first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence));
+    Ok(Done::changed(ids.collect(), lsn).waking(messages.len()))
+}
 
-    /// Waits for a change, or, where there was none to make, for what the call has seen.
-    pub(super) fn settle_change(&self, lsn: Option<u64>) -> Result<()> {
-        match lsn {
-            Some(lsn) => self.store().settle(lsn, self.durability()),
-            None => self.store().settle_seen(self.durability()),
-        }
+fn posted(message: &NewMessage, checksums: bool) -> Posted<'_> {
+    Posted {
+        ttl: millis(message.ttl.unwrap_or_default()),
+        delay: millis(message.delay.unwrap_or_default()),
+        checksum: if checksums { message.checksum().map(|checksum| checksum.0) } else { None },
+        body: message.body().as_bytes().into(),
     }
 }
 

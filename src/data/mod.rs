@@ -1,6 +1,11 @@
 //! The data plane's controllers: each call validates, decides under the queue's lock, records an operation and answers.
 
-mod claims;
+mod checkup;
+pub(crate) mod claims;
 mod driver;
 mod messages;
-mod queues;
+pub(crate) mod queues;
+pub(crate) mod site;
+mod subscriptions;
+
+pub(crate) use checkup::Checkup;

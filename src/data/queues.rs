@@ -11,10 +11,12 @@ use crate::model::settings::QueueSettings;
 use crate::model::{
     MessageStat, Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats,
 };
-use crate::op::{NewQueue, Op};
-use crate::state::{self, Description, Reading, first_of};
-use crate::store::{Cell, Directory, Locked, Store};
+use crate::op::{Address, NewQueue, Op};
+use crate::state::{self, Description, OUTBOX, Reading, first_of};
+use crate::store::{Cell, Directory, Locked, LockedRegistry, Store};
 use crate::trees::keys;
+
+use super::site::{Access, Done, Site};
 
 impl Queues for Engine {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
@@ -39,20 +41,19 @@ impl Queues for Engine {
     }
 
     fn get(&self, project: &Project, name: &QueueName) -> Result<Metadata> {
-        let metadata = self.store().with_queue(project, name, |queue| Ok(queue.description().metadata.clone()))?;
-        Ok(metadata.unwrap_or_default())
+        Ok(self.described(project, name)?.map(|description| description.metadata.clone()).unwrap_or_default())
     }
 
     fn get_metadata(&self, project: &Project, name: &QueueName) -> Result<Metadata> {
-        let metadata = self.store().with_queue(project, name, |queue| Ok(queue.description().metadata.clone()))?;
-        metadata.ok_or_else(|| missing(project, name))
+        let description = self.described(project, name)?.ok_or_else(|| missing(project, name))?;
+        Ok(description.metadata.clone())
     }
 
     fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()> {
         let store = self.store();
         store.check_call(project, name)?;
         let (text, _) = check(store, name, metadata)?;
-        let lsn = store.with_queue(project, name, |mut queue| {
+        let lsn = store.with_queue(project, name, |queue| {
             let op = Op::SetMetadata { queue: queue.number(), metadata: text.as_str().into() };
             queue.record(Growth::Grows, &op)
         })?;
@@ -94,7 +95,8 @@ impl Queues for Engine {
         store.limits.check_page_limit(options.limit)?;
         let prefix = keys::project(project);
         let start = options.marker.as_ref().and_then(|marker| QueueName::new(marker.name()).ok());
-        let start = start.map_or(Bound::Included(prefix.clone()), |name| Bound::Excluded(keys::queue(project, &name)));
+        // The outbox is no queue of anybody's.
+        let start = Bound::Excluded(keys::queue(project, &start.unwrap_or_else(QueueName::outbox)));
         let directory = store.directory.read();
         let queues = directory.names.range::<Vec<u8>, _>((start, Bound::Unbounded));
         let ours = queues.take_while(|(key, _)| key.starts_with(&prefix)).filter_map(|(_, cell)| entry(cell, options));
@@ -105,8 +107,7 @@ impl Queues for Engine {
     }
 
     fn stats(&self, project: &Project, name: &QueueName) -> Result<QueueStats> {
-        let stats = self.store().with_queue(project, name, |queue| Ok(stats(&queue)))?;
-        stats.ok_or_else(|| missing(project, name))
+        stats(self, project, name)
     }
 
     fn count(&self, project: &Project) -> Result<u64> {
@@ -115,29 +116,83 @@ impl Queues for Engine {
         let prefix = keys::project(project);
         let directory = self.store().directory.read();
         let queues = directory.names.range(prefix.clone()..);
-        Ok(queues.take_while(|(key, _)| key.starts_with(&prefix)).count() as u64)
+        let ours = queues.take_while(|(key, _)| key.starts_with(&prefix));
+        Ok(ours.filter(|(_, cell)| cell.number != OUTBOX).count() as u64)
     }
 
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
-        let store = self.store();
-        let purged = store.with_queue(project, name, |mut queue| {
-            let count = queue.totals().total;
-            let idle = count == 0 && queue.claims().len() == 0;
-            if idle || what == Purge::Subscriptions {
-                return Ok((0, None));
-            }
+        purge(self, project, name, what)
+    }
+}
+
+impl Engine {
+    /// What the queue's record says.
+    pub(crate) fn described(&self, project: &Project, name: &QueueName) -> Result<Option<Arc<Description>>> {
+        self.store().with_queue(project, name, |queue| Ok(queue.description().clone()))
+    }
+}
+
+pub(crate) fn stats(site: &impl Site, project: &Project, name: &QueueName) -> Result<QueueStats> {
+    let stats = site.with_queue(project, name, Access::Read, |queue| Ok(Done::at_once(count(queue))))?;
+    stats.ok_or_else(|| missing(project, name))
+}
+
+/// Clears a queue: in one operation, whatever goes.
+pub(crate) fn purge(site: &impl Site, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
+    let purged = match what {
+        Purge::Messages => site.with_queue(project, name, Access::Change, |queue| {
+            purge_locked(queue, &Address::of(project, name), None)
+        })?,
+        Purge::Subscriptions => None,
+        Purge::All => site.with_queue(project, name, Access::Change, |queue| {
+            let store = queue.store();
+            purge_locked(queue, &Address::of(project, name), Some(store.lock_registry()))
+        })?,
+    };
+    if purged.is_some() || what == Purge::Messages {
+        return purged.map_or_else(|| site.settle_missing().map(|()| 0), Ok);
+    }
+    let cleared = site.with_subscriptions(project, name, Access::Change, |store, _| {
+        clear_subscriptions(store.lock_registry(), Address::of(project, name))
+    })?;
+    cleared.map_or_else(|| site.settle_missing().map(|()| 0), Ok)
+}
+
+fn purge_locked(
+    queue: &mut Locked<'_>,
+    address: &Address<'_>,
+    registry: Option<LockedRegistry<'_>>,
+) -> Result<Done<u64>> {
+    let count = queue.totals().total;
+    let idle = count == 0 && queue.claims().len() == 0;
+    let subscriptions =
+        registry.as_ref().map_or(0, |registry| registry.subscriptions.page(&address.key(), None, usize::MAX).len());
+    match registry {
+        Some(registry) if idle => clear_subscriptions(registry, address.clone()),
+        Some(mut registry) if subscriptions > 0 => {
+            let op = Op::Clear { address: address.clone(), queue: Some(queue.number()) };
+            let lsn = registry.record(Growth::Frees, &op, &mut [queue.state()])?;
+            Ok(Done::changed(count.saturating_add(subscriptions as u64), lsn))
+        }
+        _ if idle => Ok(Done::seen(0)),
+        _ => {
             let op = Op::Purge { queue: queue.number() };
-            Ok((count, Some(queue.record(Growth::Frees, &op)?)))
-        })?;
-        match purged {
-            Some((count, Some(lsn))) => store.settle(lsn, self.durability()).map(|()| count),
-            _ => store.settle_seen(self.durability()).map(|()| 0),
+            Ok(Done::changed(count, queue.record(Growth::Frees, &op)?))
         }
     }
 }
 
+fn clear_subscriptions(mut registry: LockedRegistry<'_>, address: Address<'_>) -> Result<Done<u64>> {
+    let count = registry.subscriptions.page(&address.key(), None, usize::MAX).len() as u64;
+    if count == 0 {
+        return Ok(Done::seen(0));
+    }
+    let lsn = registry.record(Growth::Frees, &Op::Clear { address, queue: None }, &mut [])?;
+    Ok(Done::changed(count, lsn))
+}
+
 /// Checks a queue's metadata; returns the metadata's text and what it means.
-fn check(store: &Store, name: &QueueName, metadata: &Metadata) -> Result<(String, QueueSettings)> {
+pub(crate) fn check(store: &Store, name: &QueueName, metadata: &Metadata) -> Result<(String, QueueSettings)> {
     let text = metadata.to_json();
     store.limits.check_metadata(text.len())?;
     let settings = QueueSettings::parse(metadata)?;
@@ -148,7 +203,7 @@ fn check(store: &Store, name: &QueueName, metadata: &Metadata) -> Result<(String
     Ok((text, settings))
 }
 
-pub(super) fn missing(project: &Project, name: &QueueName) -> Error {
+pub(crate) fn missing(project: &Project, name: &QueueName) -> Error {
     Error::QueueDoesNotExist { project: project.clone(), queue: name.clone() }
 }
 
@@ -162,7 +217,7 @@ fn entry(cell: &Cell, options: &QueueListOptions) -> Option<QueueEntry> {
     (named && matches).then(|| QueueEntry { name: queue.name().clone(), metadata })
 }
 
-fn stats(queue: &Locked<'_>) -> QueueStats {
+fn count(queue: &Locked<'_>) -> QueueStats {
     let totals = queue.totals();
     let stat = |place: Option<(&state::Page, usize)>| {
         let (page, index) = place?;

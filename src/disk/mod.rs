@@ -17,7 +17,7 @@ mod simulated;
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use real::RealDisk;
@@ -106,6 +106,12 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
 
     /// Whether anything outlives the process at all: false for a disk in memory.
     fn is_durable(&self) -> bool;
+
+    /// The one way to write `path`, which is absolute and may not be there: two paths that lead to one directory give the
+    /// same. Unless a disk knows better, every path is its own.
+    fn canonical(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
 
     /// Tells disks apart: handles on the same files give the same number, others another.
     fn identity(&self) -> usize;

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::FallocateFlags;
@@ -117,6 +117,17 @@ impl Disk for RealDisk {
 
     fn is_durable(&self) -> bool {
         true
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        // The part that is there leads somewhere; what is still to be made follows.
+        let found = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));
+        let rest = found.as_ref().and_then(|(there, _)| path.strip_prefix(there).ok());
+        match (&found, rest) {
+            (Some((_, canonical)), Some(rest)) if rest.as_os_str().is_empty() => canonical.clone(),
+            (Some((_, canonical)), Some(rest)) => canonical.join(rest),
+            _ => path.to_owned(),
+        }
     }
 }
 

@@ -44,3 +44,5 @@ pub use queue::{MessageStat, Purge, QueueEntry, QueueListOptions, QueueStats};
 pub use subscription::{Subscriber, Subscription, SubscriptionUpdate};
 pub use time::Timestamp;
 pub use uri::PoolUri;
+
+pub(crate) use uri::Location;

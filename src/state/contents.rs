@@ -18,12 +18,14 @@ use crate::trees::records::{self, QueueRecord, StoreRecord};
 use super::claims::Claim;
 use super::page::{Page, PageRecord};
 use super::queue::{Description, Queue};
+use super::registry::Registry;
 
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) queues: BTreeMap<u64, Queue>,
     /// The number the next queue gets, unless the incarnation has moved past it.
     pub(crate) next_queue: u64,
+    pub(crate) registry: Registry,
     /// The highest time met.
     pub(crate) time: u64,
     /// What the trees said of themselves, if trees were loaded.
@@ -86,13 +88,16 @@ impl Contents {
     pub(crate) fn load(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<(), String> {
         let body = records::open(tree, key, value)?;
         match tree {
-            Tree::Meta => self.store = Some(codec::decode(body)?),
+            Tree::Meta if key == keys::STORE => self.store = Some(codec::decode(body)?),
             Tree::Queues => self.load_queue(key, body)?,
             Tree::Messages => self.load_page(key, body)?,
             Tree::Claims => {
                 let (number, claim) = keys::parse_claim(key).ok_or("not a claim's key")?;
                 let queue = self.queues.get_mut(&number).ok_or("a claim without its queue")?;
                 queue.load_claim(claim, codec::decode::<Claim>(body)?);
+            }
+            Tree::Meta | Tree::Subscriptions | Tree::Catalogue | Tree::Pools | Tree::Flavors => {
+                self.registry.load(tree, key, body)?;
             }
         }
         Ok(())
@@ -139,12 +144,15 @@ impl Contents {
             self.next_queue = self.next_queue.max(store.next_queue);
             self.time = self.time.max(store.time);
         }
+        self.registry.settle()?;
         Ok(self.queues.values_mut().try_for_each(Queue::settle)?)
     }
 
     /// Makes sense of what could be read of a damaged base: messages without their claim are free.
     pub(crate) fn mend(&mut self) {
         self.queues.values_mut().for_each(Queue::mend);
+        // What is under a key that is none is of no use to anybody.
+        let _ = self.registry.settle();
     }
 
     /// Applies a journaled operation where it is not yet contained.
@@ -152,10 +160,13 @@ impl Contents {
         let entry: op::Entry<'_> = codec::decode(body)?;
         let time = entry.time;
         self.time = self.time.max(time);
+        if self.registry.lsn() < lsn {
+            self.registry.apply(lsn, time, &entry.op);
+        }
         match &entry.op {
-            Op::Time => {}
-            Op::CreateQueue(new) => self.create(lsn, new)?,
-            Op::DeleteQueue { queue } => {
+            Op::Time | Op::Registry(_) => {}
+            Op::CreateQueue(new) | Op::Register { new, .. } => self.create(lsn, new)?,
+            Op::DeleteQueue { queue } | Op::Unregister { queue, .. } => {
                 self.queues.remove(queue);
                 self.unknown.remove(queue);
             }
@@ -197,6 +208,7 @@ impl Contents {
         self.queues.values_mut().for_each(|queue| {
             queue.advance(time);
         });
+        self.registry.advance(time);
         let mut names = BTreeSet::new();
         let unique = self.queues.values().all(|queue| names.insert(keys::queue(queue.project(), queue.name())));
         if unique { Ok(()) } else { Err("two queues of one name".into()) }

@@ -6,9 +6,11 @@ mod contents;
 pub(crate) mod page;
 mod queue;
 mod reader;
+mod registry;
 
 pub(crate) use claims::Claim;
 pub(crate) use contents::{Contents, Snapshot};
 pub(crate) use page::{Hold, Page};
-pub(crate) use queue::{Description, Freed, Queue, Totals, first_of, incarnation_of};
+pub(crate) use queue::{Description, Freed, OUTBOX, Queue, Totals, first_of, incarnation_of};
 pub(crate) use reader::Reading;
+pub(crate) use registry::{FlavorRow, Mapping, PARTS, PoolRow, Registry, Removal, SubscriptionRow};

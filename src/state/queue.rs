@@ -18,13 +18,17 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::model::settings::QueueSettings;
 use crate::model::{Metadata, Project, QueueName};
-use crate::op::{DeadLetters, NewClaim, NewQueue, Op, Posted, Sequences};
+use crate::op::{DeadLetter, NewClaim, NewQueue, Op, Posted, Sequences};
 
 use super::claims::{Claim, Claims};
 use super::page::{Arrival, Lease, Page, bits};
 
 /// Bits of a sequence or queue number below the incarnation.
 const COUNTER_BITS: u32 = 40;
+
+/// The number of the store's own queue, which holds what is on its way to other stores: of no incarnation, so that no
+/// other queue has it.
+pub(crate) const OUTBOX: u64 = 1;
 
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -128,7 +132,7 @@ impl Queue {
     /// The queue an operation makes.
     pub(crate) fn from_new(new: &NewQueue<'_>, lsn: u64) -> Result<Self> {
         let project = new.project.as_ref().map_or_else(|| Ok(Project::none()), Project::named)?;
-        let name = QueueName::new(&new.name)?;
+        let name = if new.number == OUTBOX { QueueName::outbox() } else { QueueName::new(&new.name)? };
         Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?, lsn))
     }
 
@@ -186,11 +190,11 @@ impl Queue {
         self.deadlines.first().map(|(when, _)| *when)
     }
 
-    /// The sequences for `count` new messages; `None` when this incarnation's are used up.
+    /// The sequences for `count` new messages; `None` when their incarnation's are used up.
     pub(crate) fn allot(&self, incarnation: u32, count: usize) -> Option<u64> {
         let first = self.next.max(first_of(incarnation));
         let end = first.checked_add(count as u64)?;
-        (end <= first_of(incarnation.checked_add(1)?)).then_some(first)
+        (end <= first_of(incarnation_of(first).checked_add(1)?)).then_some(first)
     }
 
     /// The sequence below which every one has been given out.
@@ -243,13 +247,15 @@ impl Queue {
     pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) {
         self.advance(time);
         match op {
-            Op::Time | Op::CreateQueue(_) => {}
+            Op::Time | Op::CreateQueue(_) | Op::Register { .. } | Op::Registry(_) => {}
             Op::SetMetadata { metadata, .. } => self.describe(metadata),
-            Op::DeleteQueue { .. } => self.deleted = true,
-            Op::Purge { .. } => self.purge(),
+            Op::DeleteQueue { .. } | Op::Unregister { .. } => self.deleted = true,
+            Op::Purge { .. } | Op::Clear { .. } => self.purge(),
             Op::Post { first, client, messages, .. } => self.post(time, *first, *client, messages),
             Op::Claim(claim) if claim.queue == self.number => self.claim(lsn, time, claim),
-            Op::Claim(claim) => claim.dead.iter().for_each(|dead| self.deliver(dead)),
+            Op::Claim(claim) => claim.dead.iter().for_each(|dead| self.deliver(dead.first, &dead.messages)),
+            Op::Receive(received) => self.deliver(received.first, &received.letters),
+            Op::Import(import) => self.import(import),
             Op::RenewClaim { claim, ttl, grace, .. } => self.renew(time, claim, *ttl, *grace),
             Op::ReleaseClaim { claim, .. } => {
                 if let Some(number) = self.claims.number(claim) {
@@ -296,8 +302,8 @@ impl Queue {
     }
 
     /// Takes the dead letters of another queue in.
-    fn deliver(&mut self, dead: &DeadLetters<'_>) {
-        let arrivals = dead.messages.iter().map(|letter| Arrival {
+    fn deliver(&mut self, first: u64, letters: &[DeadLetter<'_>]) {
+        let arrivals = letters.iter().map(|letter| Arrival {
             created: letter.created,
             expires: letter.expires,
             ttl: letter.ttl,
@@ -307,7 +313,7 @@ impl Queue {
             checksum: letter.checksum,
             body: &letter.body,
         });
-        self.append(dead.first, arrivals);
+        self.append(first, arrivals);
     }
 
     fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {

@@ -20,7 +20,8 @@ use crate::Result;
 /// ```
 /// use zaqar_sled::disk::Tree;
 ///
-/// assert_eq!(Tree::ALL.map(Tree::name), ["meta", "queues", "messages", "claims"]);
+/// assert_eq!(Tree::ALL.map(Tree::name)[..4], ["meta", "queues", "messages", "claims"]);
+/// assert_eq!(Tree::ALL.map(Tree::name)[4..], ["subscriptions", "catalogue", "pools", "flavors"]);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Tree {
@@ -32,11 +33,28 @@ pub enum Tree {
     Messages,
     /// Live claims.
     Claims,
+    /// Subscriptions of queues.
+    Subscriptions,
+    /// Which pool holds which queue.
+    Catalogue,
+    /// Stores that hold queues.
+    Pools,
+    /// Names for groups of pools.
+    Flavors,
 }
 
 impl Tree {
     /// Every tree, in the order of the type.
-    pub const ALL: [Self; 4] = [Self::Meta, Self::Queues, Self::Messages, Self::Claims];
+    pub const ALL: [Self; 8] = [
+        Self::Meta,
+        Self::Queues,
+        Self::Messages,
+        Self::Claims,
+        Self::Subscriptions,
+        Self::Catalogue,
+        Self::Pools,
+        Self::Flavors,
+    ];
 
     /// The name the tree is stored under.
     pub const fn name(self) -> &'static str {
@@ -45,6 +63,10 @@ impl Tree {
             Self::Queues => "queues",
             Self::Messages => "messages",
             Self::Claims => "claims",
+            Self::Subscriptions => "subscriptions",
+            Self::Catalogue => "catalogue",
+            Self::Pools => "pools",
+            Self::Flavors => "flavors",
         }
     }
 }
@@ -57,6 +79,10 @@ impl Tree {
             Self::Queues => 1,
             Self::Messages => 2,
             Self::Claims => 3,
+            Self::Subscriptions => 4,
+            Self::Catalogue => 5,
+            Self::Pools => 6,
+            Self::Flavors => 7,
         }
     }
 

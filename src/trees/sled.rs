@@ -52,8 +52,8 @@ impl SledTrees {
             .segment_size(SEGMENT_BYTES)
             .open()?;
         let open = |tree: Tree| database.open_tree(tree.name());
-        let [a, b, c, d] = Tree::ALL;
-        let trees = [open(a)?, open(b)?, open(c)?, open(d)?];
+        let [a, b, c, d, e, f, g, h] = Tree::ALL;
+        let trees = [open(a)?, open(b)?, open(c)?, open(d)?, open(e)?, open(f)?, open(g)?, open(h)?];
         Ok(Self { database, trees, unflushed: AtomicU32::new(0) })
     }
 

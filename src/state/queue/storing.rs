@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Changes, Claim, Description, Due, Page, Queue, Share, Totals, bits};
+use crate::op::Import;
 
 impl Queue {
     /// Puts a page read back in; [`Self::settle`] ends the loading.
@@ -16,6 +17,28 @@ impl Queue {
     pub(crate) fn load_claim(&mut self, number: u64, claim: Claim) {
         self.deadlines.insert((claim.expires, Due::Claim(number)));
         self.claims.insert(number, claim);
+    }
+
+    /// Takes in what another store had of this queue. A page that does not fit together would not have been exported.
+    pub(super) fn import(&mut self, import: &Import<'_>) {
+        for (number, claim) in &import.claims {
+            self.load_claim(*number, claim.clone());
+            self.changes.claims.push(*number);
+        }
+        for page in &import.pages {
+            let Ok(mut page) = Page::from_record(page.first, page.record.clone(), page.bodies.to_vec()) else {
+                continue;
+            };
+            for slot in bits(page.claimed()).filter_map(|index| page.slot(index)) {
+                if let Some(claim) = self.claims.get_mut(slot.hold) {
+                    claim.left = claim.left.saturating_add(1);
+                }
+            }
+            page.dirty = true;
+            self.changes.pages.push(page.first());
+            self.load_page(page);
+        }
+        self.next = self.next.max(import.next);
     }
 
     /// Ends loading: counts each claim's messages. The error says what does not fit together.

@@ -1,0 +1,120 @@
+//! The catalogue controller (contract 11).
+
+use crate::contract::Catalogue;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::journal::Growth;
+use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
+use crate::op::{Address, Change, Op};
+use crate::state::{Mapping, Registry};
+use crate::store::Store;
+use crate::trees::keys;
+
+impl Catalogue for Engine {
+    fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {
+        self.store().check_call(project, queue)?;
+        self.map(project, queue, pool, false)
+    }
+
+    fn get(&self, project: &Project, queue: &QueueName) -> Result<CatalogueEntry> {
+        self.store().check_call(project, queue)?;
+        let registry = self.store().registry.read();
+        let mapping = registry.catalogue.get(&keys::queue(project, queue));
+        record(project, queue.clone(), mapping.ok_or_else(|| unmapped(project, queue))?)
+    }
+
+    fn exists(&self, project: &Project, queue: &QueueName) -> Result<bool> {
+        self.store().check_call(project, queue)?;
+        Ok(self.store().registry.read().catalogue.contains(&keys::queue(project, queue)))
+    }
+
+    fn list(&self, project: &Project) -> Result<Vec<CatalogueEntry>> {
+        self.store().check_project_call(project)?;
+        let prefix = keys::project(project);
+        let registry = self.store().registry.read();
+        let rows = registry.catalogue.range(&prefix, None);
+        rows.filter_map(|(key, mapping)| Some(record(project, keys::parse_queue(key)?.1, mapping))).collect()
+    }
+
+    fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
+        let store = self.store();
+        store.check_call(project, queue)?;
+        if let Some(pool) = pool {
+            return self.map(project, queue, pool, true);
+        }
+        let mapped = store.registry.read().catalogue.contains(&keys::queue(project, queue));
+        if mapped { store.settle_seen(self.durability()) } else { Err(unmapped(project, queue)) }
+    }
+
+    fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
+        let store = self.store();
+        store.check_call(project, queue)?;
+        let mut registry = store.lock_registry();
+        let Some(mapping) = registry.catalogue.get(&keys::queue(project, queue)) else {
+            drop(registry);
+            return store.settle_seen(self.durability());
+        };
+        check_not_moving(mapping, project, queue)?;
+        let op = Op::Registry(Change::Unmap { address: Address::of(project, queue) });
+        let lsn = registry.record(Growth::Frees, &op, &mut [])?;
+        drop(registry);
+        store.settle(lsn, self.durability())
+    }
+
+    fn drop_all(&self) -> Result<()> {
+        self.store().check_open()?;
+        self.record_change(Growth::Frees, Change::DropCatalogue)
+    }
+}
+
+impl Engine {
+    /// Maps a queue to a pool, only if it is mapped where `update` says so.
+    fn map(&self, project: &Project, queue: &QueueName, pool: &PoolName, update: bool) -> Result<()> {
+        let store = self.store();
+        let key = keys::queue(project, queue);
+        let made = store.find(project, queue).is_some();
+        let mut registry = store.lock_registry();
+        let mapping = registry.catalogue.get(&key);
+        if let Some(mapping) = mapping {
+            check_not_moving(mapping, project, queue)?;
+        }
+        match mapping {
+            None if update => return Err(unmapped(project, queue)),
+            Some(mapping) if mapping.pool == pool.as_str() => {
+                drop(registry);
+                return store.settle_seen(self.durability());
+            }
+            _ => {}
+        }
+        // A queue that was never made has no ids that could be given out twice.
+        let floor = if made || mapping.is_some() { next_epoch(store, &registry)? } else { 0 };
+        let change = Change::Map { address: Address::of(project, queue), pool: pool.as_str().into(), floor };
+        let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
+        drop(registry);
+        store.settle(lsn, self.durability())
+    }
+}
+
+/// An incarnation above all that this store and its pools have given ids out in.
+pub(super) fn next_epoch(store: &Store, registry: &Registry) -> Result<u32> {
+    let epoch = registry.epoch().max(store.epoch()).max(store.place.incarnation).saturating_add(1);
+    if epoch >= 1 << 24 {
+        return Err(Error::Unavailable { reason: "queues have been mapped, and pools opened, 2^24 times".into() });
+    }
+    Ok(epoch)
+}
+
+pub(super) fn check_not_moving(mapping: &Mapping, project: &Project, queue: &QueueName) -> Result<()> {
+    if mapping.is_moving() {
+        return Err(Error::Moving { project: project.clone(), queue: queue.clone() });
+    }
+    Ok(())
+}
+
+fn unmapped(project: &Project, queue: &QueueName) -> Error {
+    Error::QueueNotMapped { project: project.clone(), queue: queue.clone() }
+}
+
+fn record(project: &Project, queue: QueueName, mapping: &Mapping) -> Result<CatalogueEntry> {
+    Ok(CatalogueEntry { project: project.clone(), queue, pool: PoolName::new(&mapping.pool)? })
+}

@@ -1,0 +1,44 @@
+//! The control driver (contract 4).
+
+use crate::contract::{Catalogue, ControlDriver, Flavors, Pools, Queues};
+use crate::data::Checkup;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::model::ControlHealth;
+
+impl ControlDriver for Engine {
+    fn catalogue(&self) -> &dyn Catalogue {
+        self
+    }
+
+    fn pools(&self) -> &dyn Pools {
+        self
+    }
+
+    fn flavors(&self) -> &dyn Flavors {
+        self
+    }
+
+    fn queues(&self) -> &dyn Queues {
+        self
+    }
+
+    fn health(&self) -> Result<ControlHealth> {
+        let store = self.store();
+        store.check_open()?;
+        let operations = Checkup::new(self, &store.random).run_control(self)?;
+        let queues = store.count_queues();
+        let registry = store.registry.read();
+        Ok(ControlHealth {
+            operations,
+            queues,
+            pools: registry.pools.len() as u64,
+            flavors: registry.flavors.len() as u64,
+            mapped: registry.catalogue.len() as u64,
+        })
+    }
+
+    fn close(&self) -> Result<()> {
+        self.shut_down()
+    }
+}

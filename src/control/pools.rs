@@ -1,0 +1,221 @@
+//! The pool controller (contract 9).
+
+use std::path::PathBuf;
+
+use crate::contract::{DataDriver, Pools};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::journal::Growth;
+use crate::model::{
+    Capabilities, FlavorName, ListOptions, Location, Metadata, NewPool, Page, Pool, PoolGroup, PoolMarker, PoolName,
+    PoolUpdate, PoolUri,
+};
+use crate::op::{Change, Op};
+use crate::state::{PoolRow, Registry};
+use crate::trees::keys;
+
+impl Pools for Engine {
+    fn create(&self, name: &PoolName, pool: &NewPool) -> Result<()> {
+        let store = self.store();
+        store.check_open()?;
+        let NewPool { uri, weight, group, options } = pool;
+        self.check_options(uri, options)?;
+        let _one = store.registering.lock();
+        self.check_fits(name, uri, group.as_ref())?;
+        let row = PoolRow {
+            uri: uri.as_str().to_owned(),
+            weight: *weight,
+            group: group.as_ref().map(ToString::to_string),
+            options: options.to_json(),
+        };
+        self.put(name, row)
+    }
+
+    fn get(&self, name: &PoolName, detailed: bool) -> Result<Pool> {
+        self.store().check_open()?;
+        let registry = self.store().registry.read();
+        let row = registry.pools.get(name.as_str().as_bytes()).ok_or_else(|| missing(name))?;
+        record(name.clone(), row, detailed)
+    }
+
+    fn exists(&self, name: &PoolName) -> Result<bool> {
+        self.store().check_open()?;
+        Ok(self.store().registry.read().pools.contains(name.as_str().as_bytes()))
+    }
+
+    fn list(&self, options: &ListOptions<PoolMarker>) -> Result<Page<Pool, PoolMarker>> {
+        self.store().check_open()?;
+        self.store().limits.check_page_limit(options.limit)?;
+        let registry = self.store().registry.read();
+        let after = options.marker.as_ref().map(|marker| marker.name().as_str().as_bytes());
+        let rows = registry.pools.range(b"", after).take(options.most());
+        let items: Vec<Pool> = rows.map(|(key, row)| named(key, row, options.detailed)).collect::<Result<_>>()?;
+        let next = items.last().map(Pool::marker);
+        Ok(Page { items, next })
+    }
+
+    fn get_pools_by_group(&self, group: Option<&PoolGroup>, detailed: bool) -> Result<Vec<Pool>> {
+        self.store().check_open()?;
+        let registry = self.store().registry.read();
+        in_group(&registry, group).map(|(key, row)| named(key, row, detailed)).collect()
+    }
+
+    fn update(&self, name: &PoolName, update: &PoolUpdate) -> Result<()> {
+        let store = self.store();
+        store.check_open()?;
+        update.check_not_empty()?;
+        let _one = store.registering.lock();
+        let row = store.registry.read().pools.get(name.as_str().as_bytes()).cloned();
+        let old = record(name.clone(), &row.ok_or_else(|| missing(name))?, true)?;
+        let uri = update.uri.as_ref().unwrap_or(&old.uri);
+        let group = update.group.as_ref().unwrap_or(&old.group);
+        let options = update.options.as_ref().or(old.options.as_ref()).cloned().unwrap_or_default();
+        self.check_options(uri, &options)?;
+        if update.uri.is_some() || update.group.is_some() {
+            self.check_fits(name, uri, group.as_ref())?;
+        }
+        let row = PoolRow {
+            uri: uri.as_str().to_owned(),
+            weight: update.weight.unwrap_or(old.weight),
+            group: group.as_ref().map(ToString::to_string),
+            options: options.to_json(),
+        };
+        self.put(name, row)
+    }
+
+    fn delete(&self, name: &PoolName) -> Result<()> {
+        let store = self.store();
+        store.check_open()?;
+        let mut registry = store.lock_registry();
+        let Some(row) = registry.pools.get(name.as_str().as_bytes()) else {
+            drop(registry);
+            return store.settle_seen(self.durability());
+        };
+        let flavors = flavors_of(&registry, row.group.as_deref())?;
+        let others = in_named_group(&registry, row.group.as_deref()).count() > 1;
+        if !others && !flavors.is_empty() {
+            return Err(Error::PoolInUseByFlavor { pool: name.clone(), flavor: flavors.join(", ") });
+        }
+        let op = Op::Registry(Change::DeletePool { name: name.as_str().into() });
+        let lsn = registry.record(Growth::Frees, &op, &mut [])?;
+        drop(registry);
+        store.settle(lsn, self.durability())
+    }
+
+    fn capabilities(&self, group: Option<&PoolGroup>, name: Option<&PoolName>) -> Result<Capabilities> {
+        self.store().check_open()?;
+        let registry = self.store().registry.read();
+        let group = match name {
+            None => group.map(PoolGroup::as_str),
+            Some(name) => {
+                let row = registry.pools.get(name.as_str().as_bytes()).ok_or_else(|| missing(name))?;
+                row.group.as_deref()
+            }
+        };
+        let first = in_named_group(&registry, group).next();
+        first.map_or_else(|| Ok(Capabilities::default()), |(_, row)| self.promised(&PoolUri::new(&row.uri)?))
+    }
+
+    fn drop_all(&self) -> Result<()> {
+        self.store().check_open()?;
+        self.record_change(Growth::Frees, Change::DropPools)
+    }
+}
+
+impl Engine {
+    /// Records a change of the registry that needs nothing but its turn.
+    pub(super) fn record_change(&self, growth: Growth, change: Change<'_>) -> Result<()> {
+        let lsn = self.store().lock_registry().record(growth, &Op::Registry(change), &mut [])?;
+        self.store().settle(lsn, self.durability())
+    }
+
+    fn put(&self, name: &PoolName, pool: PoolRow) -> Result<()> {
+        self.record_change(Growth::Grows, Change::PutPool { name: name.as_str().into(), pool })
+    }
+
+    fn check_options(&self, uri: &PoolUri, options: &Metadata) -> Result<()> {
+        self.store().limits.check_metadata(options.to_json().len())?;
+        uri.settings(options).map(drop)
+    }
+
+    /// What a store at `uri` promises.
+    fn promised(&self, uri: &PoolUri) -> Result<Capabilities> {
+        Ok(uri.capabilities().unwrap_or_else(|| DataDriver::capabilities(self)))
+    }
+
+    /// Whether the pool promises what its group does and has a store of its own. Reads directories, so no caller of the
+    /// data plane may wait for it: `registering` is held, not the registry.
+    fn check_fits(&self, name: &PoolName, uri: &PoolUri, group: Option<&PoolGroup>) -> Result<()> {
+        let others: Vec<(PoolName, PoolRow)> = {
+            let registry = self.store().registry.read();
+            let others = registry.pools.iter().filter(|(key, _)| *key != name.as_str().as_bytes());
+            others.map(|(key, row)| Ok((name_of(key)?, row.clone()))).collect::<Result<_>>()?
+        };
+        let group = group.map(PoolGroup::as_str);
+        if let Some((_, mate)) = others.iter().find(|(_, row)| row.group.as_deref() == group)
+            && self.promised(&PoolUri::new(&mate.uri)?)? != self.promised(uri)?
+        {
+            return Err(Error::PoolCapabilitiesMismatch { pool: name.clone() });
+        }
+        let place = self.place_of(uri);
+        for (other, row) in others {
+            if self.place_of(&PoolUri::new(&row.uri)?) == place {
+                return Err(Error::PoolAlreadyExists { pool: name.clone(), other });
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the URI leads, the same for every way to write it.
+    fn place_of(&self, uri: &PoolUri) -> Location {
+        match uri.location() {
+            Location::Directory(path) => {
+                let canonical: PathBuf = self.store().place.disk.canonical(path);
+                Location::Directory(canonical)
+            }
+            elsewhere => elsewhere.clone(),
+        }
+    }
+}
+
+pub(super) fn missing(name: &PoolName) -> Error {
+    Error::PoolDoesNotExist { pool: name.clone() }
+}
+
+fn record(name: PoolName, row: &PoolRow, detailed: bool) -> Result<Pool> {
+    Ok(Pool {
+        name,
+        uri: PoolUri::new(&row.uri)?,
+        weight: row.weight,
+        group: row.group.as_ref().map(PoolGroup::new).transpose()?,
+        options: detailed.then(|| Metadata::from_json(&row.options)).transpose()?,
+    })
+}
+
+pub(super) fn named(key: &[u8], row: &PoolRow, detailed: bool) -> Result<Pool> {
+    record(name_of(key)?, row, detailed)
+}
+
+fn name_of(key: &[u8]) -> Result<PoolName> {
+    PoolName::new(String::from_utf8_lossy(key))
+}
+
+fn in_group<'a>(registry: &'a Registry, group: Option<&PoolGroup>) -> impl Iterator<Item = (&'a [u8], &'a PoolRow)> {
+    in_named_group(registry, group.map(PoolGroup::as_str))
+}
+
+/// The pools of a group, by name; those of none for `None`.
+pub(super) fn in_named_group<'a>(
+    registry: &'a Registry,
+    group: Option<&str>,
+) -> impl Iterator<Item = (&'a [u8], &'a PoolRow)> {
+    registry.pools.iter().filter(move |(_, row)| row.group.as_deref() == group)
+}
+
+/// The names of the flavors that stand for a group.
+fn flavors_of(registry: &Registry, group: Option<&str>) -> Result<Vec<String>> {
+    let Some(group) = group else { return Ok(Vec::new()) };
+    let flavors = registry.flavors.iter().filter(|(_, row)| row.pool_group == group);
+    let name = |key: &[u8]| keys::parse_named(key).ok_or_else(|| Error::invalid("flavor", "is stored under no name"));
+    flavors.map(|(key, _)| FlavorName::new(name(key)?.1).map(|name| name.to_string())).collect()
+}

@@ -1,0 +1,83 @@
+//! Trying every kind of operation, as a health check does.
+
+use std::time::{Duration, Instant};
+
+use crate::contract::{Catalogue, DataDriver};
+use crate::error::Result;
+use crate::model::{
+    ClaimOptions, ClientId, MessageId, MessageListOptions, NewMessage, OperationStatus, PoolName, Project, QueueName,
+};
+use crate::random::Random;
+
+/// A run through the operations on a queue of random name, which it takes away again.
+pub(crate) struct Checkup<'a> {
+    driver: &'a dyn DataDriver,
+    random: &'a Random,
+    done: Vec<OperationStatus>,
+}
+
+impl<'a> Checkup<'a> {
+    pub(crate) fn new(driver: &'a dyn DataDriver, random: &'a Random) -> Self {
+        Self { driver, random, done: Vec::new() }
+    }
+
+    /// Makes the queue with `create` and tries everything on it.
+    pub(crate) fn run(
+        mut self,
+        create: impl FnOnce(&Project, &QueueName) -> Result<bool>,
+    ) -> Result<Vec<OperationStatus>> {
+        let engine = self.driver;
+        let (project, name) = &self.names()?;
+        self.time("create_queue", || create(project, name));
+        let posts = vec![NewMessage::new("{}").ttl(Duration::from_mins(10)); POSTS];
+        let client = ClientId::from_bytes(self.random.uuid().into_bytes());
+        let ids = self.time("post_messages", || engine.messages().post(project, name, client, &posts));
+        let options = ClaimOptions::new().ttl(Duration::from_mins(1)).grace(Duration::from_mins(5)).limit(CLAIMED);
+        let claim = self.time("claim_messages", || engine.claims().create(project, name, &options)).flatten();
+        let listing = MessageListOptions::new().echo(true).include_claimed(true);
+        self.time("list_messages", || engine.messages().list(project, name, &listing));
+        self.time("delete_messages", || {
+            let claim = claim.as_ref();
+            let messages = claim.into_iter().flat_map(|claim| claim.messages().iter().map(|m| (m.id(), claim.id())));
+            messages.into_iter().try_for_each(|(id, claim)| engine.messages().delete(project, name, &id, Some(&claim)))
+        });
+        self.time("delete_claim", || {
+            claim.as_ref().map_or(Ok(()), |claim| engine.claims().delete(project, name, &claim.id()))
+        });
+        let rest: Vec<MessageId> = ids.unwrap_or_default();
+        self.time("bulk_delete_messages", || {
+            rest.chunks(CHUNK).try_for_each(|ids| engine.messages().bulk_delete(project, name, ids, &[]))
+        });
+        self.time("delete_queue", || engine.queues().delete(project, name));
+        Ok(self.done)
+    }
+
+    fn names(&self) -> Result<(Project, QueueName)> {
+        let project = Project::named(format!("health-{}", self.random.uuid()))?;
+        Ok((project, QueueName::new(format!("health-{}", self.random.uuid()))?))
+    }
+
+    /// What a control driver is tried with: an entry of random name in the catalogue.
+    pub(crate) fn run_control(mut self, catalogue: &dyn Catalogue) -> Result<Vec<OperationStatus>> {
+        let (project, name) = &self.names()?;
+        let pool = &PoolName::new("health")?;
+        self.time("insert_entry", || catalogue.insert(project, name, pool));
+        self.time("get_entry", || catalogue.get(project, name));
+        self.time("delete_entry", || catalogue.delete(project, name));
+        Ok(self.done)
+    }
+
+    fn time<T>(&mut self, name: &'static str, operation: impl FnOnce() -> Result<T>) -> Option<T> {
+        let started = Instant::now();
+        let outcome = operation();
+        let reference = outcome.as_ref().err().map(|_| self.random.uuid().to_string());
+        let status = OperationStatus { name, succeeded: outcome.is_ok(), elapsed: started.elapsed(), reference };
+        self.done.push(status);
+        outcome.ok()
+    }
+}
+
+const POSTS: usize = 100;
+const CLAIMED: usize = 10;
+/// Zaqar's own limit on the ids of one call, which a configured one may enforce.
+const CHUNK: usize = 20;

@@ -1,0 +1,119 @@
+//! Where a call finds the queue it names, and what it waits for at the end.
+//!
+//! The controllers say what is to be done under a queue's lock; the site finds the queue, locks it, and when it is unlocked
+//! again wakes who waits for it and waits for the disk. An engine finds a queue in its store; a pooled driver in whichever
+//! store its pool is.
+
+use crate::config::Durability;
+use crate::error::Result;
+use crate::model::{ClaimOptions, ClaimRecord, Project, QueueName};
+use crate::store::{Locked, Store};
+
+/// What a call does to what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    /// May change what is there.
+    Change,
+    /// May put something where nothing is.
+    Fill,
+}
+
+/// What a call came to, and what has to happen before it may answer.
+#[derive(Debug)]
+pub(crate) struct Done<R> {
+    value: R,
+    wait: Wait,
+    wake: usize,
+}
+
+#[derive(Debug)]
+enum Wait {
+    No,
+    /// For everything the call may have seen.
+    Seen,
+    For(u64),
+}
+
+impl<R> Done<R> {
+    /// Answers at once.
+    pub(crate) fn at_once(value: R) -> Self {
+        Self { value, wait: Wait::No, wake: 0 }
+    }
+
+    /// There was nothing to change: answers when what was seen is durable.
+    pub(crate) fn seen(value: R) -> Self {
+        Self { value, wait: Wait::Seen, wake: 0 }
+    }
+
+    /// Answers when the change `lsn` is durable.
+    pub(crate) fn changed(value: R, lsn: u64) -> Self {
+        Self { value, wait: Wait::For(lsn), wake: 0 }
+    }
+
+    /// And wakes up to `most` who wait for messages.
+    pub(crate) fn waking(self, most: usize) -> Self {
+        Self { wake: most, ..self }
+    }
+
+    /// The end of a call on that queue of `store`, with no lock held.
+    pub(crate) fn settle(
+        self,
+        store: &Store,
+        durability: Durability,
+        project: &Project,
+        name: &QueueName,
+    ) -> Result<R> {
+        if self.wake > 0 {
+            store.wake(project, name, self.wake);
+        }
+        match self.wait {
+            Wait::No => {}
+            Wait::Seen => store.settle_seen(durability)?,
+            Wait::For(lsn) => store.settle(lsn, durability)?,
+        }
+        Ok(self.value)
+    }
+}
+
+pub(crate) trait Site: Send + Sync {
+    /// The store whose limits and clock hold for every call.
+    fn home(&self) -> &Store;
+
+    fn durability(&self) -> Durability;
+
+    /// Whether queues have to be mapped to a pool to be found (contract 12).
+    fn is_pooled(&self) -> bool;
+
+    /// Makes a call on the queue of that name; `None` where there is none.
+    fn with_queue<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        access: Access,
+        call: impl FnOnce(&mut Locked<'_>) -> Result<Done<R>>,
+    ) -> Result<Option<R>>;
+
+    /// Makes a call on the store that has the queue's subscriptions, whether or not there is such a queue; with the
+    /// incarnation below which new ones may not start. `None` where no store has them.
+    fn with_subscriptions<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        access: Access,
+        call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
+    ) -> Result<Option<R>>;
+
+    /// Makes a claim that moves messages to the queue's dead-letter queue; beside it, when to look again.
+    fn claim_and_move(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        options: &ClaimOptions,
+    ) -> Result<(Option<ClaimRecord>, Option<u64>)>;
+
+    /// The end of a change that found no queue.
+    fn settle_missing(&self) -> Result<()> {
+        self.home().settle_seen(self.durability())
+    }
+}

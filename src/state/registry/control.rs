@@ -1,0 +1,69 @@
+//! What is kept of pools, flavors, and where queues are.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+/// A pool, under its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PoolRow {
+    pub(crate) uri: String,
+    pub(crate) weight: i64,
+    pub(crate) group: Option<String>,
+    pub(crate) options: String,
+}
+
+/// A flavor, under its project and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FlavorRow {
+    pub(crate) pool_group: String,
+    pub(crate) capabilities: String,
+}
+
+/// Which pool holds a queue, under its project and name. A queue that is mapped anew gets another one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Mapping {
+    pub(crate) pool: String,
+    /// The incarnation below which the queue's sequences in this pool do not start: above all it ever had elsewhere.
+    pub(crate) floor: u32,
+    #[serde(skip)]
+    stale: AtomicBool,
+    #[serde(skip)]
+    moving: AtomicBool,
+}
+
+impl Mapping {
+    pub(crate) fn new(pool: &str, floor: u32) -> Self {
+        Self { pool: pool.to_owned(), floor, stale: AtomicBool::new(false), moving: AtomicBool::new(false) }
+    }
+
+    /// Whether the queue has been mapped elsewhere, or deleted, since this was looked up.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn retire(&self) {
+        self.stale.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the queue is being moved, and takes no changes.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.moving.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_moving(&self, moving: bool) {
+        self.moving.store(moving, Ordering::SeqCst);
+    }
+}
+
+/// What a pool still has of a queue that is gone from it, under the pool's name and the queue's number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Removal {
+    pub(crate) pool: String,
+    pub(crate) queue: u64,
+    /// The key of the queue's project and name.
+    #[serde(with = "serde_bytes")]
+    pub(crate) key: Vec<u8>,
+    /// A queue that is moved leaves its subscriptions behind too; one that is deleted keeps them.
+    pub(crate) subscriptions: bool,
+}

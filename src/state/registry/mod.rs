@@ -1,0 +1,368 @@
+//! What is not in queues: subscriptions, pools, flavors, the catalogue, and what a pooled driver has to remember.
+//!
+//! 1. It is what applying the operations in order adds up to; applying some of them again changes nothing more. So a base
+//!    may be written while it changes, and a replay begins at the LSN at which the writing began.
+//! 2. After [`Registry::advance`]`(now)` no subscription that expired by `now` is left.
+//!
+//! Cost: O(log rows) a change.
+
+mod control;
+mod subscriptions;
+mod table;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+use crate::error::Result;
+use crate::op::{Address, Change, Op, Source};
+use crate::trees::Tree;
+use crate::trees::keys;
+use crate::trees::records::{self, Record};
+
+pub(crate) use control::{FlavorRow, Mapping, PoolRow, Removal};
+pub(crate) use subscriptions::{SubscriptionRow, Subscriptions};
+pub(crate) use table::{Changed, Table};
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) pools: Table<PoolRow>,
+    pub(crate) flavors: Table<FlavorRow>,
+    pub(crate) catalogue: Table<Arc<Mapping>>,
+    pub(crate) removals: Table<Removal>,
+    /// Dead letters of other stores that were taken in and may be sent again.
+    pub(crate) received: Table<()>,
+    head: Head,
+    head_changed: bool,
+}
+
+/// What there is one of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    /// The last operation that is in the tables.
+    lsn: u64,
+    /// The number the next subscription gets, unless the incarnation has moved past it.
+    next_subscription: u64,
+    /// The highest incarnation given to a pool or a mapping.
+    epoch: u32,
+    /// The control store this store is a pool of.
+    control: Option<[u8; 16]>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            subscriptions: Subscriptions::default(),
+            pools: Table::new(Tree::Pools),
+            flavors: Table::new(Tree::Flavors),
+            catalogue: Table::new(Tree::Catalogue),
+            removals: Table::new(Tree::Meta),
+            received: Table::new(Tree::Meta),
+            head: Head::default(),
+            head_changed: true,
+        }
+    }
+}
+
+/// Calls a method of every table, one after the other.
+macro_rules! each_table {
+    ($registry:expr, |$table:ident| $call:expr) => {{
+        let registry = $registry;
+        {
+            let $table = &mut registry.subscriptions.rows;
+            $call;
+        }
+        {
+            let $table = &mut registry.pools;
+            $call;
+        }
+        {
+            let $table = &mut registry.flavors;
+            $call;
+        }
+        {
+            let $table = &mut registry.catalogue;
+            $call;
+        }
+        {
+            let $table = &mut registry.removals;
+            $call;
+        }
+        {
+            let $table = &mut registry.received;
+            $call;
+        }
+    }};
+}
+
+impl Registry {
+    pub(crate) fn lsn(&self) -> u64 {
+        self.head.lsn
+    }
+
+    pub(crate) fn next_subscription(&self) -> u64 {
+        self.head.next_subscription
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.head.epoch
+    }
+
+    pub(crate) fn control(&self) -> Option<[u8; 16]> {
+        self.head.control
+    }
+
+    /// When something next falls due.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.subscriptions.next_due()
+    }
+
+    /// Lets every subscription due by `now` expire; returns how many.
+    pub(crate) fn advance(&mut self, now: u64) -> u64 {
+        self.subscriptions.advance(now)
+    }
+
+    /// Applies `op`, decided at `time` and journaled at `lsn`, as far as it concerns the registry.
+    pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) {
+        self.advance(time);
+        match op {
+            Op::Registry(change) => self.change(time, change),
+            Op::Clear { address, .. } => self.subscriptions.clear(&address.key()),
+            Op::Register { new, pool, floor } => {
+                self.map(keys::named(new.project.as_deref(), &new.name), pool, *floor);
+            }
+            Op::Unregister { address, queue, pool } => {
+                self.unmap(&address.key());
+                if let Some(pool) = pool {
+                    self.note_removal(address, *queue, pool, false);
+                }
+            }
+            Op::Receive(received) => {
+                for source in &received.sources {
+                    self.received.insert(keys::received(*source), ());
+                }
+            }
+            Op::Import(import) => {
+                let queue = import.address.key();
+                for (id, row) in &import.subscriptions {
+                    self.subscriptions.put(&queue, *id, row.clone());
+                    self.count_subscription(id);
+                }
+            }
+            _ => return,
+        }
+        self.head.lsn = lsn;
+        self.head_changed = true;
+        self.advance(time);
+    }
+
+    fn change(&mut self, time: u64, change: &Change<'_>) {
+        match change {
+            Change::Subscribe { .. }
+            | Change::UpdateSubscription { .. }
+            | Change::ConfirmSubscription { .. }
+            | Change::Unsubscribe { .. } => self.change_subscription(time, change),
+            Change::PutPool { name, pool } => drop(self.pools.insert(name.as_bytes().to_vec(), pool.clone())),
+            Change::DeletePool { name } => drop(self.pools.remove(name.as_bytes())),
+            Change::DropPools => drop(self.pools.drain()),
+            Change::PutFlavor { project, name, flavor } => {
+                self.flavors.insert(keys::named(project.as_deref(), name), flavor.clone());
+            }
+            Change::DeleteFlavor { project, name } => drop(self.flavors.remove(&keys::named(project.as_deref(), name))),
+            Change::DropFlavors => drop(self.flavors.drain()),
+            Change::Map { address, pool, floor } => self.map(address.key(), pool, *floor),
+            Change::Unmap { address } => self.unmap(&address.key()),
+            Change::DropCatalogue => self.catalogue.drain().into_values().for_each(|mapping| mapping.retire()),
+            Change::Join { control } => self.head.control = Some(*control),
+            Change::Allot { epoch } => self.head.epoch = self.head.epoch.max(*epoch),
+            Change::BeginMove { address, queue, to } => self.note_removal(address, *queue, to, true),
+            Change::FinishMove { address, queue, from, to, floor } => {
+                self.map(address.key(), to, *floor);
+                self.removals.remove(&keys::removal(to, *queue));
+                self.note_removal(address, *queue, from, true);
+            }
+            Change::Removed { pool, queue } => drop(self.removals.remove(&keys::removal(pool, *queue))),
+            Change::Forget { sources } => {
+                for source in sources {
+                    self.received.remove(&keys::received(*source));
+                }
+            }
+        }
+    }
+
+    fn change_subscription(&mut self, time: u64, change: &Change<'_>) {
+        match change {
+            Change::Subscribe { address, id, subscriber, ttl, options } => {
+                let row = SubscriptionRow {
+                    subscriber: subscriber.to_string(),
+                    ttl: *ttl,
+                    created: time,
+                    expires: time.saturating_add(*ttl),
+                    options: options.to_string(),
+                    confirmed: false,
+                };
+                self.subscriptions.put(&address.key(), *id, row);
+                self.count_subscription(id);
+            }
+            Change::UpdateSubscription { address, id, subscriber, ttl, options } => {
+                let queue = address.key();
+                let Some(mut row) = self.subscriptions.get(&queue, id).cloned() else { return };
+                if let Some(subscriber) = subscriber {
+                    row.subscriber = subscriber.to_string();
+                }
+                if let Some(ttl) = ttl {
+                    (row.ttl, row.expires) = (*ttl, time.saturating_add(*ttl));
+                }
+                if let Some(options) = options {
+                    row.options = options.to_string();
+                }
+                self.subscriptions.put(&queue, *id, row);
+            }
+            Change::ConfirmSubscription { address, id, confirmed } => {
+                self.subscriptions
+                    .rows
+                    .update(&keys::subscription(&address.key(), id), |row| row.confirmed = *confirmed);
+            }
+            Change::Unsubscribe { address, id } => self.subscriptions.remove(&address.key(), id),
+            _ => {}
+        }
+    }
+
+    fn count_subscription(&mut self, id: &[u8; 16]) {
+        let number = crate::model::SubscriptionId::from_bytes(*id).number();
+        self.head.next_subscription = self.head.next_subscription.max(number.saturating_add(1));
+    }
+
+    fn map(&mut self, key: Vec<u8>, pool: &str, floor: u32) {
+        self.head.epoch = self.head.epoch.max(floor);
+        if let Some(old) = self.catalogue.insert(key, Arc::new(Mapping::new(pool, floor))) {
+            old.retire();
+        }
+    }
+
+    fn unmap(&mut self, key: &[u8]) {
+        if let Some(old) = self.catalogue.remove(key) {
+            old.retire();
+        }
+    }
+
+    fn note_removal(&mut self, address: &Address<'_>, queue: u64, pool: &str, subscriptions: bool) {
+        let removal = Removal { pool: pool.to_owned(), queue, key: address.key(), subscriptions };
+        self.removals.insert(keys::removal(pool, queue), removal);
+    }
+
+    /// Whether a dead letter was taken in already.
+    pub(crate) fn has_received(&self, source: Source) -> bool {
+        self.received.contains(&keys::received(source))
+    }
+
+    /// Puts a record read back in; the error says what is wrong with it.
+    pub(crate) fn load(&mut self, tree: Tree, key: &[u8], body: &[u8]) -> Result<(), String> {
+        match tree {
+            Tree::Subscriptions => self.subscriptions.rows.load(key, body),
+            Tree::Pools => self.pools.load(key, body),
+            Tree::Flavors => self.flavors.load(key, body),
+            Tree::Catalogue => self.catalogue.load(key, body),
+            Tree::Meta if key == keys::REGISTRY => {
+                self.head = codec::decode(body)?;
+                Ok(())
+            }
+            Tree::Meta if keys::is_removal(key) => self.removals.load(key, body),
+            Tree::Meta if keys::is_received(key) => self.received.load(key, body),
+            _ => Err("a record of an unknown kind".into()),
+        }
+    }
+
+    /// Ends loading.
+    pub(crate) fn settle(&mut self) -> Result<(), &'static str> {
+        self.subscriptions.settle()
+    }
+
+    /// How many records the trees hold when they have everything.
+    pub(crate) fn records(&self) -> u64 {
+        let tables = [self.subscriptions.len(), self.pools.len(), self.flavors.len(), self.catalogue.len()];
+        let accounts = [self.removals.len(), self.received.len()];
+        1 + tables.iter().chain(&accounts).sum::<usize>() as u64
+    }
+
+    /// Its own record, standing at `lsn`.
+    pub(crate) fn head_record(&self, lsn: u64) -> Result<Record> {
+        records::seal(Tree::Meta, keys::REGISTRY.to_vec(), &Head { lsn, ..self.head.clone() })
+    }
+
+    /// Up to `most` records of one of the [`PARTS`], from the first key after `after`.
+    pub(crate) fn part(&self, part: Part, after: Option<&[u8]>, most: usize) -> Result<Vec<Record>> {
+        match part {
+            Part::Subscriptions => self.subscriptions.rows.records(after, most),
+            Part::Pools => self.pools.records(after, most),
+            Part::Flavors => self.flavors.records(after, most),
+            Part::Catalogue => self.catalogue.records(after, most),
+            Part::Removals => self.removals.records(after, most),
+            Part::Received => self.received.records(after, most),
+        }
+    }
+
+    /// Every record, standing at `lsn`.
+    pub(crate) fn all(&self, lsn: u64, visit: &mut dyn FnMut(Record) -> Result<()>) -> Result<()> {
+        visit(self.head_record(lsn)?)?;
+        for part in PARTS {
+            self.part(part, None, usize::MAX)?.into_iter().try_for_each(&mut *visit)?;
+        }
+        Ok(())
+    }
+
+    /// Hands over what the trees do not have yet.
+    pub(crate) fn take_changes(&mut self) -> Result<Vec<Changed>> {
+        let mut changes = Vec::new();
+        each_table!(&mut *self, |table| changes.extend(table.take_changes()?));
+        if std::mem::take(&mut self.head_changed) {
+            let record = self.head_record(self.head.lsn)?;
+            changes.push((record.tree, record.key.clone(), Some(record)));
+        }
+        Ok(changes)
+    }
+
+    /// The records that the trees must have as they are.
+    pub(crate) fn unchanged(&self) -> Result<Vec<Record>> {
+        let mut records = self.subscriptions.rows.unchanged()?;
+        records.extend(self.pools.unchanged()?);
+        records.extend(self.flavors.unchanged()?);
+        records.extend(self.catalogue.unchanged()?);
+        records.extend(self.removals.unchanged()?);
+        records.extend(self.received.unchanged()?);
+        Ok(records)
+    }
+
+    /// Forgets that anything is in the trees: the next checkpoint writes everything.
+    pub(crate) fn forget_stored(&mut self) {
+        each_table!(&mut *self, |table| table.forget_stored());
+        self.head_changed = true;
+    }
+
+    /// Notes that what was loaded is what the trees hold.
+    pub(crate) fn mark_stored(&mut self) {
+        each_table!(&mut *self, |table| table.mark_stored());
+        self.head_changed = false;
+    }
+
+    /// What does not hold of the invariants.
+    pub(crate) fn audit(&self) -> Option<&'static str> {
+        self.subscriptions.audit()
+    }
+}
+
+/// The tables, as a base has them one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    Subscriptions,
+    Pools,
+    Flavors,
+    Catalogue,
+    Removals,
+    Received,
+}
+
+pub(crate) const PARTS: [Part; 6] =
+    [Part::Subscriptions, Part::Pools, Part::Flavors, Part::Catalogue, Part::Removals, Part::Received];

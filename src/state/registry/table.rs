@@ -1,0 +1,172 @@
+//! Rows under keys: what one tree, or a part of one, holds of the registry.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+use crate::error::Result;
+use crate::trees::Tree;
+use crate::trees::records::{self, Record};
+
+/// A map in memory that knows what the trees do not have yet.
+///
+/// Putting and removing rows again gives the same rows, so a replay may start before what was loaded.
+#[derive(Debug)]
+pub(crate) struct Table<V> {
+    tree: Tree,
+    rows: BTreeMap<Vec<u8>, V>,
+    /// Keys whose row in the trees is not as it is here.
+    changed: BTreeSet<Vec<u8>>,
+}
+
+/// A row as the trees are to have it; `None` when it is to go.
+pub(crate) type Changed = (Tree, Vec<u8>, Option<Record>);
+
+impl<V: Serialize + DeserializeOwned> Table<V> {
+    pub(crate) fn new(tree: Tree) -> Self {
+        Self { tree, rows: BTreeMap::new(), changed: BTreeSet::new() }
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&V> {
+        self.rows.get(key)
+    }
+
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        self.rows.contains_key(key)
+    }
+
+    pub(crate) fn insert(&mut self, key: Vec<u8>, row: V) -> Option<V> {
+        self.changed.insert(key.clone());
+        self.rows.insert(key, row)
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<V> {
+        let row = self.rows.remove(key)?;
+        self.changed.insert(key.to_vec());
+        Some(row)
+    }
+
+    /// Changes a row in place, if it is there.
+    pub(crate) fn update<R>(&mut self, key: &[u8], change: impl FnOnce(&mut V) -> R) -> Option<R> {
+        let row = self.rows.get_mut(key)?;
+        self.changed.insert(key.to_vec());
+        Some(change(row))
+    }
+
+    /// Removes all rows and hands them over.
+    pub(crate) fn drain(&mut self) -> BTreeMap<Vec<u8>, V> {
+        self.changed.extend(self.rows.keys().cloned());
+        std::mem::take(&mut self.rows)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &V)> {
+        self.rows.iter().map(|(key, row)| (key.as_slice(), row))
+    }
+
+    /// The rows whose keys begin with `prefix`, those up to `after` left out.
+    pub(crate) fn range<'a, 'k>(
+        &'a self,
+        prefix: &'k [u8],
+        after: Option<&'k [u8]>,
+    ) -> impl Iterator<Item = (&'a [u8], &'a V)> + use<'a, 'k, V> {
+        let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let rows = self.rows.range::<[u8], _>((start, Bound::Unbounded));
+        rows.map(|(key, row)| (key.as_slice(), row)).take_while(move |(key, _)| key.starts_with(prefix))
+    }
+
+    /// Puts a row read back in.
+    pub(crate) fn load(&mut self, key: &[u8], body: &[u8]) -> Result<(), String> {
+        self.rows.insert(key.to_vec(), codec::decode(body)?);
+        Ok(())
+    }
+
+    /// Up to `most` records from the first key after `after`.
+    pub(crate) fn records(&self, after: Option<&[u8]>, most: usize) -> Result<Vec<Record>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.rows.range::<[u8], _>((start, Bound::Unbounded)).take(most);
+        rows.map(|(key, row)| records::seal(self.tree, key.clone(), row)).collect()
+    }
+
+    /// Hands over what the trees do not have yet.
+    pub(crate) fn take_changes(&mut self) -> Result<Vec<Changed>> {
+        let changed = std::mem::take(&mut self.changed);
+        let record = |key: Vec<u8>| {
+            let row = self.rows.get(&key).map(|row| records::seal(self.tree, key.clone(), row)).transpose()?;
+            Ok((self.tree, key, row))
+        };
+        changed.into_iter().map(record).collect()
+    }
+
+    /// The records that the trees must have as they are.
+    pub(crate) fn unchanged(&self) -> Result<Vec<Record>> {
+        let rows = self.rows.iter().filter(|(key, _)| !self.changed.contains(*key));
+        rows.map(|(key, row)| records::seal(self.tree, key.clone(), row)).collect()
+    }
+
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Forgets that anything is in the trees.
+    pub(crate) fn forget_stored(&mut self) {
+        self.changed = self.rows.keys().cloned().collect();
+    }
+
+    /// Notes that what was loaded is what the trees hold.
+    pub(crate) fn mark_stored(&mut self) {
+        self.changed.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table<u8> {
+        let mut table = Table::new(Tree::Pools);
+        for (key, row) in [(b"a1".as_slice(), 1), (b"a2", 2), (b"b1", 3)] {
+            table.insert(key.to_vec(), row);
+        }
+        table
+    }
+
+    #[test]
+    fn ranges_stay_within_their_prefix_and_begin_after_their_marker() {
+        let table = table();
+        let rows = |prefix: &[u8], after: Option<&[u8]>| -> Vec<u8> {
+            table.range(prefix, after).map(|(_, row)| *row).collect()
+        };
+        assert_eq!(rows(b"a", None), [1, 2]);
+        assert_eq!(rows(b"a", Some(b"a1")), [2]);
+        assert_eq!(rows(b"", None), [1, 2, 3]);
+        assert_eq!(rows(b"c", None), [0_u8; 0]);
+    }
+
+    #[test]
+    fn changes_are_handed_over_once_and_removals_with_them() {
+        let mut table = table();
+        assert_eq!(table.take_changes().unwrap().len(), 3);
+        assert!(!table.has_changes() && table.unchanged().unwrap().len() == 3);
+        table.remove(b"a1");
+        assert_eq!(table.remove(b"a1"), None);
+        table.update(b"a2", |row| *row = 9);
+        let changes = table.take_changes().unwrap();
+        let keys: Vec<_> = changes.iter().map(|(_, key, record)| (key.as_slice(), record.is_some())).collect();
+        assert_eq!(keys, [(b"a1".as_slice(), false), (b"a2", true)]);
+    }
+
+    #[test]
+    fn records_come_in_portions() {
+        let table = table();
+        let first = table.records(None, 2).unwrap();
+        let rest = table.records(first.last().map(|record| record.key.as_slice()), 2).unwrap();
+        assert_eq!((first.len(), rest.len(), rest[0].key.as_slice()), (2, 1, b"b1".as_slice()));
+    }
+}
