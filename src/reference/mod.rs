@@ -65,6 +65,7 @@ use subscriptions::SubscriptionModel;
 pub struct ReferenceModel {
     clock: EngineClock,
     limits: Limits,
+    is_durable: bool,
     checksums: bool,
     store: Mutex<Store>,
 }
@@ -95,7 +96,13 @@ impl ReferenceModel {
     /// assert!(ReferenceModel::new(clock).is_alive());
     /// ```
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock: EngineClock::new(clock, 0), limits: Limits::default(), checksums: false, store: Mutex::default() }
+        Self {
+            clock: EngineClock::new(clock, 0),
+            limits: Limits::default(),
+            is_durable: false,
+            checksums: false,
+            store: Mutex::default(),
+        }
     }
 
     /// The same with those limits.
@@ -111,6 +118,20 @@ impl ReferenceModel {
     /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same, but promising durability, to stand beside a store on a disk. It does not keep the promise.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use zaqar_sled::{Capability, DataDriver, ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(Arc::new(SystemClock::new())).durable();
+    /// assert!(store.capabilities().contains(Capability::Durability));
+    /// ```
+    pub fn durable(mut self) -> Self {
+        self.is_durable = true;
         self
     }
 
@@ -270,7 +291,8 @@ impl DataDriver for ReferenceModel {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all().without(Capability::Durability)
+        let all = Capabilities::all();
+        if self.is_durable { all } else { all.without(Capability::Durability) }
     }
 }
 

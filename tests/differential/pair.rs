@@ -51,7 +51,7 @@ impl<'c> Pair<'c> {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_767_225_600_123)));
         let disk = SimulatedDisk::new();
         let engine = open(case, &clock, &disk);
-        let model = ReferenceModel::new(clock.clone()).checksums(case.checksums).limits(case.limits());
+        let model = ReferenceModel::new(clock.clone()).durable().checksums(case.checksums).limits(case.limits());
         let wall = i128::from(clock.wall().as_millis());
         Self {
             case,
