@@ -68,6 +68,7 @@ use subscriptions::SubscriptionModel;
 pub struct ReferenceModel {
     clock: EngineClock,
     limits: Limits,
+    is_durable: bool,
     checksums: bool,
     store: Mutex<Store>,
 }
@@ -101,7 +102,13 @@ impl ReferenceModel {
     /// assert!(ReferenceModel::new(clock).is_alive());
     /// ```
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock: EngineClock::new(clock, 0), limits: Limits::default(), checksums: false, store: Mutex::default() }
+        Self {
+            clock: EngineClock::new(clock, 0),
+            limits: Limits::default(),
+            is_durable: false,
+            checksums: false,
+            store: Mutex::default(),
+        }
     }
 
     /// The same with those limits.
@@ -117,6 +124,20 @@ impl ReferenceModel {
     /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same, but promising durability, to stand beside a store on a disk. It does not keep the promise.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use zaqar_sled::{Capability, DataDriver, ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(Arc::new(SystemClock::new())).durable();
+    /// assert!(store.capabilities().contains(Capability::Durability));
+    /// ```
+    pub fn durable(mut self) -> Self {
+        self.is_durable = true;
         self
     }
 
@@ -181,6 +202,12 @@ impl ReferenceModel {
     pub fn close(&self) -> Result<()> {
         self.store.lock().closed = true;
         Ok(())
+    }
+
+    /// What is promised of what it keeps itself.
+    fn own_capabilities(&self) -> Capabilities {
+        let all = Capabilities::all();
+        if self.is_durable { all } else { all.without(Capability::Durability) }
     }
 
     /// What every call begins with: the store if it is open, and the one instant the call happens at.
@@ -282,7 +309,7 @@ impl DataDriver for ReferenceModel {
 
     /// A pooled one promises everything: it does not know its pools.
     fn capabilities(&self) -> Capabilities {
-        if self.store.lock().pooled { Capabilities::all() } else { in_memory() }
+        if self.store.lock().pooled { Capabilities::all() } else { self.own_capabilities() }
     }
 }
 
@@ -290,11 +317,6 @@ impl fmt::Debug for ReferenceModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReferenceModel").field("alive", &self.is_alive()).finish_non_exhaustive()
     }
-}
-
-/// What can be promised without a disk.
-fn in_memory() -> Capabilities {
-    Capabilities::all().without(Capability::Durability)
 }
 
 fn sum(one: MessageVolume, other: MessageVolume) -> MessageVolume {

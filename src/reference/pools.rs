@@ -1,6 +1,6 @@
 //! The pool controller of the model: contract 9.
 
-use super::{ReferenceModel, Store, in_memory};
+use super::{ReferenceModel, Store};
 use crate::contract::Pools;
 use crate::error::{Error, Result};
 use crate::model::{
@@ -22,10 +22,10 @@ impl Store {
 
 impl Store {
     /// Whether the pool may be in its group and have its store, as far as the other pools are concerned.
-    fn check_beside_others(&self, name: &PoolName, pool: &NewPool) -> Result<()> {
-        let own = promised(&pool.uri);
+    fn check_beside_others(&self, model: &ReferenceModel, name: &PoolName, pool: &NewPool) -> Result<()> {
+        let own = model.promised(&pool.uri);
         let mut beside = self.pools_of(pool.group.as_ref()).filter(|(other, _)| *other != name);
-        if beside.any(|(_, other)| promised(&other.uri) != own) {
+        if beside.any(|(_, other)| model.promised(&other.uri) != own) {
             return Err(Error::PoolCapabilitiesMismatch { pool: name.clone() });
         }
         let mut others = self.pools.iter().filter(|(other, _)| *other != name);
@@ -41,7 +41,7 @@ impl Pools for ReferenceModel {
         let (mut store, _) = self.enter()?;
         self.limits.check_metadata(pool.options.to_json().len())?;
         pool.uri.settings(&pool.options)?;
-        store.check_beside_others(name, pool)?;
+        store.check_beside_others(self, name, pool)?;
         store.pools.insert(name.clone(), pool.clone());
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Pools for ReferenceModel {
         };
         pool.uri.settings(&pool.options)?;
         if update.uri.is_some() || update.group.is_some() {
-            store.check_beside_others(name, &pool)?;
+            store.check_beside_others(self, name, &pool)?;
         }
         store.pools.insert(name.clone(), pool);
         Ok(())
@@ -110,7 +110,7 @@ impl Pools for ReferenceModel {
             Some(name) => Some(store.pools.get(name).ok_or_else(|| no_pool(name))?),
             None => store.pools_of(group).next().map(|(_, pool)| pool),
         };
-        Ok(pool.map(|pool| promised(&pool.uri)).unwrap_or_default())
+        Ok(pool.map(|pool| self.promised(&pool.uri)).unwrap_or_default())
     }
 
     fn drop_all(&self) -> Result<()> {
@@ -120,9 +120,11 @@ impl Pools for ReferenceModel {
     }
 }
 
-/// What a pool there promises; the model itself keeps nothing.
-fn promised(uri: &PoolUri) -> Capabilities {
-    uri.capabilities().unwrap_or_else(in_memory)
+impl ReferenceModel {
+    /// What a pool there promises.
+    fn promised(&self, uri: &PoolUri) -> Capabilities {
+        uri.capabilities().unwrap_or_else(|| self.own_capabilities())
+    }
 }
 
 /// The pool as a caller sees it.
