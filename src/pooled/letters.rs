@@ -109,7 +109,7 @@ impl Shared {
     /// Where a dead-letter queue is, made if it is not there.
     pub(super) fn dead_letter_pool(&self, project: &Project, queue: &QueueName) -> Result<(Route, Arc<Pool>)> {
         loop {
-            if let Some(route) = self.route(keys::queue(project, queue)) {
+            if let Some(route) = self.route(&keys::queue(project, queue)) {
                 let pool = self.pool_of(&route)?;
                 return Ok((route, pool));
             }
