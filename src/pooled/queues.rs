@@ -136,7 +136,8 @@ impl Shared {
         new: NewQueue<'a>,
     ) -> Result<Op<'a>> {
         if registry.catalogue.contains(key) {
-            return Ok(Op::CreateQueue(new));
+            // A flavor that is not there is told all the same.
+            return group_of(registry, project, metadata).map(|_| Op::CreateQueue(new));
         }
         let pool = match pool {
             Some(pool) => Some(pool.to_owned()),
