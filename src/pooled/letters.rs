@@ -101,7 +101,7 @@ impl Store {
 
     /// Letters on their way to other stores.
     pub(crate) fn in_transit(&self) -> u64 {
-        self.outbox().map_or(0, |outbox| outbox.peek().totals().total)
+        self.outbox().and_then(|outbox| Some(self.lock(&outbox)?.totals().total)).unwrap_or(0)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::trees::keys;
 use super::PooledDriver;
 use super::letters::{Addressee, seal};
 use super::pool::Pool;
-use super::routes::{Found, Side, moving};
+use super::routes::{Found, Route, Side, moving};
 
 impl Site for PooledDriver {
     fn home(&self) -> &Store {
@@ -103,16 +103,23 @@ impl Site for PooledDriver {
             let addressee = Addressee::of(project, &target);
             let pool = self.shared().dead_letter_pool(project, &target);
             let store = found.pool.store();
+            // A queue that is being moved gets its letters afterwards.
             let here = match &pool {
-                Ok((route, pool)) if pool.engine().is_same(found.pool.engine()) => {
+                Ok((route, pool)) if pool.engine().is_same(found.pool.engine()) && !route.is_moving() => {
                     matches!(self.shared().made_side(pool, route)?, Side::There(_))
                 }
                 _ => false,
             };
-            let prepare = |queue: &mut Locked<'_>| {
-                let current = self.shared().is_current(&found.route) && !found.pool.is_retired();
+            let prepare = |queue: &mut Locked<'_>, target: Option<&mut Locked<'_>>| {
                 queue.describe(description.clone(), found.route.floor());
-                current && !found.route.is_moving()
+                let target_holds = match (&pool, target) {
+                    (Ok((route, pool)), Some(target)) if here => {
+                        target.set_floor(route.floor());
+                        self.holds(route, pool)
+                    }
+                    _ => !here,
+                };
+                target_holds && self.holds(&found.route, &found.pool)
             };
             let moved = if here {
                 let key = keys::queue(project, &target);
@@ -121,7 +128,7 @@ impl Site for PooledDriver {
                 let destination = Destination { key, make: &|_| Err(gone()), wrap: &|_, _| Ok(()) };
                 claim_moving(store, &found.cell, &prepare, &destination, options)?
             } else {
-                let assigned = pool.map_or_else(|_| String::new(), |(_, pool)| pool.name.clone());
+                let assigned = pool.as_ref().map_or_else(|_| String::new(), |(_, pool)| pool.name.clone());
                 let wrap = |source, letter: &mut _| seal(source, &addressee, &assigned, letter);
                 let make = |_: &_| Ok(super::letters::outbox());
                 let destination = Destination { key: super::letters::outbox_key(), make: &make, wrap: &wrap };
@@ -175,6 +182,11 @@ impl PooledDriver {
     /// What is in a pool is only found by the record and the mapping it was put there by: they are durable first.
     fn settle_route(&self, pool: &Pool, waits: bool) -> Result<()> {
         if waits { self.home().settle_seen(self.durability_in(pool)) } else { Ok(()) }
+    }
+
+    /// Whether a queue that was looked up is still where it was, and takes changes.
+    fn holds(&self, route: &Route, pool: &Pool) -> bool {
+        self.shared().is_current(route) && !pool.is_retired() && !route.is_moving()
     }
 
     fn durability_in(&self, pool: &Pool) -> Durability {
