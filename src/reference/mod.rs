@@ -31,7 +31,7 @@ use crate::contract::{Claims, DataDriver, Messages, Queues, Subscriptions};
 use crate::error::{Error, Result};
 use crate::model::{
     Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits, MessageVolume, NewPool, OperationStatus,
-    PoolHealth, PoolName, Project, QueueName, Timestamp,
+    PoolName, Project, QueueName, Timestamp,
 };
 use flavors::FlavorModel;
 use pooling::{Place, Transit};
@@ -68,6 +68,7 @@ use subscriptions::SubscriptionModel;
 pub struct ReferenceModel {
     clock: EngineClock,
     limits: Limits,
+    is_durable: bool,
     checksums: bool,
     store: Mutex<Store>,
 }
@@ -101,7 +102,13 @@ impl ReferenceModel {
     /// assert!(ReferenceModel::new(clock).is_alive());
     /// ```
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock: EngineClock::new(clock, 0), limits: Limits::default(), checksums: false, store: Mutex::default() }
+        Self {
+            clock: EngineClock::new(clock, 0),
+            limits: Limits::default(),
+            is_durable: false,
+            checksums: false,
+            store: Mutex::default(),
+        }
     }
 
     /// The same with those limits.
@@ -117,6 +124,20 @@ impl ReferenceModel {
     /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same, but promising durability, to stand beside a store on a disk. It does not keep the promise.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use zaqar_sled::{Capability, DataDriver, ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(Arc::new(SystemClock::new())).durable();
+    /// assert!(store.capabilities().contains(Capability::Durability));
+    /// ```
+    pub fn durable(mut self) -> Self {
+        self.is_durable = true;
         self
     }
 
@@ -147,7 +168,8 @@ impl ReferenceModel {
         self
     }
 
-    /// The data driver's health. There is nothing that could fail, so nothing is tried.
+    /// The data driver's health. There is nothing that could fail, so nothing is tried. A pooled one tells of the catalogue
+    /// and of every pool.
     ///
     /// ```
     /// use zaqar_sled::{ReferenceModel, SystemClock};
@@ -158,14 +180,10 @@ impl ReferenceModel {
     /// ```
     pub fn health(&self) -> Result<Health> {
         let (mut store, now) = self.enter()?;
-        let mut health = Health { storage_reachable: true, operations: fine(OPERATIONS), ..Health::default() };
-        for (pool, place) in store.places() {
-            let volume = store.volume(&place, now);
-            health.volume = sum(health.volume, volume);
-            let of = |name| PoolHealth { name, error: None, operations: fine(OPERATIONS), volume };
-            health.pools.extend(pool.map(of));
-        }
-        Ok(health)
+        let volume =
+            store.places().iter().fold(MessageVolume::default(), |all, place| sum(all, store.volume(place, now)));
+        let operations = if store.pooled { fine(CONTROL_OPERATIONS) } else { fine(OPERATIONS) };
+        Ok(Health { storage_reachable: true, operations, volume, pools: store.pool_healths(now) })
     }
 
     /// Closes both drivers, for good.
@@ -181,6 +199,12 @@ impl ReferenceModel {
     pub fn close(&self) -> Result<()> {
         self.store.lock().closed = true;
         Ok(())
+    }
+
+    /// What a store promises that is not pooled.
+    fn own_capabilities(&self) -> Capabilities {
+        let all = Capabilities::all();
+        if self.is_durable { all } else { all.without(Capability::Durability) }
     }
 
     /// What every call begins with: the store if it is open, and the one instant the call happens at.
@@ -264,8 +288,8 @@ impl DataDriver for ReferenceModel {
 
     fn gc(&self) -> Result<GcReport> {
         let (mut store, now) = self.enter()?;
-        let mut report = GcReport::default();
-        for (_, place) in store.places() {
+        let mut report = GcReport { messages: store.drop_expired_transit(now), ..GcReport::default() };
+        for place in store.places() {
             report.subscriptions = report.subscriptions.saturating_add(store.drop_expired_subscriptions(&place, now));
             for queue in store.queues.values_mut() {
                 let (messages, claims) = queue.at(place.clone()).drop_expired(now);
@@ -282,7 +306,7 @@ impl DataDriver for ReferenceModel {
 
     /// A pooled one promises everything: it does not know its pools.
     fn capabilities(&self) -> Capabilities {
-        if self.store.lock().pooled { Capabilities::all() } else { in_memory() }
+        if self.store.lock().pooled { Capabilities::all() } else { self.own_capabilities() }
     }
 }
 
@@ -290,11 +314,6 @@ impl fmt::Debug for ReferenceModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReferenceModel").field("alive", &self.is_alive()).finish_non_exhaustive()
     }
-}
-
-/// What can be promised without a disk.
-fn in_memory() -> Capabilities {
-    Capabilities::all().without(Capability::Durability)
 }
 
 fn sum(one: MessageVolume, other: MessageVolume) -> MessageVolume {
@@ -310,6 +329,8 @@ fn fine<const N: usize>(operations: [&'static str; N]) -> Vec<OperationStatus> {
     let fine = |name| OperationStatus { name, succeeded: true, elapsed: Duration::ZERO, reference: None };
     operations.into_iter().map(fine).collect()
 }
+
+const CONTROL_OPERATIONS: [&str; 3] = ["insert_entry", "get_entry", "delete_entry"];
 
 const OPERATIONS: [&str; 8] = [
     "create_queue",

@@ -1,6 +1,6 @@
 //! The pool controller of the model: contract 9.
 
-use super::{ReferenceModel, Store, in_memory};
+use super::{ReferenceModel, Store};
 use crate::contract::Pools;
 use crate::error::{Error, Result};
 use crate::model::{
@@ -20,15 +20,20 @@ impl Store {
     }
 }
 
-impl Store {
+impl ReferenceModel {
+    /// What a pool there promises.
+    fn promised(&self, uri: &PoolUri) -> Capabilities {
+        uri.capabilities().unwrap_or_else(|| self.own_capabilities())
+    }
+
     /// Whether the pool may be in its group and have its store, as far as the other pools are concerned.
-    fn check_beside_others(&self, name: &PoolName, pool: &NewPool) -> Result<()> {
-        let own = promised(&pool.uri);
-        let mut beside = self.pools_of(pool.group.as_ref()).filter(|(other, _)| *other != name);
-        if beside.any(|(_, other)| promised(&other.uri) != own) {
+    fn check_beside_others(&self, store: &Store, name: &PoolName, pool: &NewPool) -> Result<()> {
+        let own = self.promised(&pool.uri);
+        let mut beside = store.pools_of(pool.group.as_ref()).filter(|(other, _)| *other != name);
+        if beside.any(|(_, other)| self.promised(&other.uri) != own) {
             return Err(Error::PoolCapabilitiesMismatch { pool: name.clone() });
         }
-        let mut others = self.pools.iter().filter(|(other, _)| *other != name);
+        let mut others = store.pools.iter().filter(|(other, _)| *other != name);
         match others.find(|(_, other)| other.uri.location() == pool.uri.location()) {
             Some((other, _)) => Err(Error::PoolAlreadyExists { pool: name.clone(), other: other.clone() }),
             None => Ok(()),
@@ -41,8 +46,9 @@ impl Pools for ReferenceModel {
         let (mut store, _) = self.enter()?;
         self.limits.check_metadata(pool.options.to_json().len())?;
         pool.uri.settings(&pool.options)?;
-        store.check_beside_others(name, pool)?;
+        self.check_beside_others(&store, name, pool)?;
         store.pools.insert(name.clone(), pool.clone());
+        store.forget_memory();
         Ok(())
     }
 
@@ -85,9 +91,10 @@ impl Pools for ReferenceModel {
         };
         pool.uri.settings(&pool.options)?;
         if update.uri.is_some() || update.group.is_some() {
-            store.check_beside_others(name, &pool)?;
+            self.check_beside_others(&store, name, &pool)?;
         }
         store.pools.insert(name.clone(), pool);
+        store.forget_memory();
         Ok(())
     }
 
@@ -101,6 +108,7 @@ impl Pools for ReferenceModel {
             }
         }
         store.pools.remove(name);
+        store.forget_memory();
         Ok(())
     }
 
@@ -110,19 +118,15 @@ impl Pools for ReferenceModel {
             Some(name) => Some(store.pools.get(name).ok_or_else(|| no_pool(name))?),
             None => store.pools_of(group).next().map(|(_, pool)| pool),
         };
-        Ok(pool.map(|pool| promised(&pool.uri)).unwrap_or_default())
+        Ok(pool.map(|pool| self.promised(&pool.uri)).unwrap_or_default())
     }
 
     fn drop_all(&self) -> Result<()> {
         let (mut store, _) = self.enter()?;
         store.pools.clear();
+        store.forget_memory();
         Ok(())
     }
-}
-
-/// What a pool there promises; the model itself keeps nothing.
-fn promised(uri: &PoolUri) -> Capabilities {
-    uri.capabilities().unwrap_or_else(in_memory)
 }
 
 /// The pool as a caller sees it.

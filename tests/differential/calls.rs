@@ -5,6 +5,11 @@ use proptest::sample::select;
 use std::time::Duration;
 use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Project, Purge, QueueName, Sort};
 
+use crate::catalogue::{CatalogueOp, catalogue_op};
+use crate::flavors::{FlavorOp, flavor_op};
+use crate::pools::{PoolOp, pool_op};
+use crate::subscriptions::{SubscriptionOp, subscription_op};
+
 /// Calls in a case, on average: long enough for stale ids, several segments and claims that end.
 pub(crate) const CASE_OPS: u32 = 220;
 
@@ -38,12 +43,12 @@ pub(crate) struct Place(pub(crate) usize, pub(crate) usize);
 
 pub(crate) const BUSIEST: Place = Place(0, 0);
 
-/// A message or a claim.
+/// A message, a claim or a subscription.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pick {
     /// One of those seen so far, counted from the newest back.
     Seen(usize),
-    /// One of the live messages of the queue, or of the claims they are under.
+    /// One of the live messages of the queue, of the claims they are under, or of its live subscriptions.
     Live(usize),
     /// In the same queue as a seen one, but never given out.
     Beyond(usize),
@@ -107,10 +112,16 @@ pub(crate) enum Op {
     GetClaim(Place, Pick),
     UpdateClaim(Place, Pick, Terms),
     ReleaseClaim(Place, Pick),
+    Subscriptions(Place, SubscriptionOp),
+    Pools(PoolOp),
+    Flavors(FlavorOp),
+    Catalogue(CatalogueOp),
     Advance(u64),
     /// The wall clock alone, in milliseconds.
     Step(i64),
     Gc,
+    /// Once more when so many milliseconds have passed and nothing else has happened.
+    GcAgain(u64),
     Health,
     Reopen,
     Kill,
@@ -156,7 +167,11 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         5 => queue_op(),
         15 => message_op(),
         9 => claim_op(),
-        4 => world_op(),
+        6 => (place(), subscription_op()).prop_map(|(place, op)| Op::Subscriptions(place, op)),
+        2 => pool_op().prop_map(Op::Pools),
+        2 => flavor_op().prop_map(Op::Flavors),
+        1 => catalogue_op().prop_map(Op::Catalogue),
+        5 => world_op(),
     ]
 }
 
@@ -210,6 +225,7 @@ pub(crate) fn world_op() -> impl Strategy<Value = Op> {
         14 => passing.prop_map(Op::Advance),
         2 => steps.prop_map(Op::Step),
         2 => Just(Op::Gc),
+        1 => select(vec![1_000, 7_000, 60_000, 600_000]).prop_map(Op::GcAgain),
         1 => Just(Op::Health),
         2 => Just(Op::Reopen),
         2 => Just(Op::Kill),
@@ -310,7 +326,8 @@ impl Op {
             | Op::Claim(place, _)
             | Op::GetClaim(place, _)
             | Op::UpdateClaim(place, ..)
-            | Op::ReleaseClaim(place, _) => Some(*place),
+            | Op::ReleaseClaim(place, _)
+            | Op::Subscriptions(place, _) => Some(*place),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use zaqar_sled::{ClaimId, DataDriver, Message, MessageId, MessageListOptions};
+use zaqar_sled::{ClaimId, DataDriver, ListOptions, Message, MessageId, MessageListOptions, SubscriptionId};
 
 use crate::calls::{BUSIEST, Pick, Place};
 use crate::pair::{Check, Pair};
@@ -102,4 +102,35 @@ impl Pair<'_> {
         self.named.push((engine.to_string(), model.to_string()));
         (engine, model)
     }
+
+    /// One of the live subscriptions at the place the present call names.
+    fn live_subscription(&self, number: usize) -> Option<SubscriptionId> {
+        let limit = if self.case.zaqar_limits { 20 } else { 0 };
+        let (project, name) = (self.place.project(), self.place.name());
+        let listed = self.model.subscriptions().list(&project, &name, &ListOptions::new().limit(limit));
+        let subscriptions = listed.ok()?.items;
+        (!subscriptions.is_empty()).then(|| subscriptions[number % subscriptions.len()].id())
+    }
+
+    pub(crate) fn subscription(&mut self, pick: Pick) -> (SubscriptionId, SubscriptionId) {
+        let unknown: SubscriptionId = "ffffffff-ffff-8fff-bfff-ffffffffffff".parse().unwrap();
+        let pair = match pick {
+            Pick::Seen(back) => self.subscriptions.pick(back),
+            Pick::Live(number) => self.live_subscription(number).and_then(|id| self.subscriptions.pair_of(id)),
+            Pick::Beyond(back) => self.subscriptions.pick(back).map(|(engine, model)| (twin(engine), twin(model))),
+            Pick::Unknown => None,
+            Pick::Malformed => Some((SubscriptionId::lossy("?"), SubscriptionId::lossy("?"))),
+        };
+        let (engine, model) = pair.unwrap_or((unknown, unknown));
+        self.named.push((engine.to_string(), model.to_string()));
+        (engine, model)
+    }
+}
+
+/// The last id of the same creation number, which is that of nothing: what is random in it are all ones.
+fn twin(id: SubscriptionId) -> SubscriptionId {
+    let mut bytes = *id.as_bytes();
+    bytes[8] |= 0x03;
+    bytes[9..].fill(0xff);
+    SubscriptionId::from_bytes(bytes)
 }

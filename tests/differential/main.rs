@@ -18,9 +18,13 @@
     reason = "in a test a panic is the way to say what is wrong"
 )]
 mod calls;
+mod catalogue;
 mod controllers;
+mod flavors;
 mod ids;
 mod pair;
+mod pools;
+mod subscriptions;
 mod world;
 
 use std::cell::Cell;

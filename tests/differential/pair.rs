@@ -5,8 +5,8 @@ use std::slice;
 use std::sync::Arc;
 
 use zaqar_sled::{
-    ClaimId, ClaimRecord, Clock, Config, DataDriver, Durability, Engine, Error, ManualClock, Message, MessageId,
-    ReferenceModel, SimulatedDisk, Timestamp,
+    ClaimId, ClaimRecord, Clock, Config, ControlDriver, DataDriver, Durability, Engine, Error, ManualClock, Message,
+    MessageId, ReferenceModel, SimulatedDisk, SubscriptionId, Timestamp,
 };
 
 use crate::calls::{BUSIEST, Case, Listing, NAMES, Op, PROJECTS, Place, QueueListing, project_of};
@@ -36,6 +36,7 @@ pub(crate) struct Pair<'c> {
     pub(crate) model: ReferenceModel,
     pub(crate) messages: Pairs<MessageId>,
     pub(crate) claims: Pairs<ClaimId>,
+    pub(crate) subscriptions: Pairs<SubscriptionId>,
     /// Texts of ids the present call names: an error may repeat them.
     pub(crate) named: Vec<(String, String)>,
     pub(crate) posted: u64,
@@ -50,7 +51,7 @@ impl<'c> Pair<'c> {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_767_225_600_123)));
         let disk = SimulatedDisk::new();
         let engine = open(case, &clock, &disk);
-        let model = ReferenceModel::new(clock.clone()).checksums(case.checksums).limits(case.limits());
+        let model = ReferenceModel::new(clock.clone()).durable().checksums(case.checksums).limits(case.limits());
         let wall = i128::from(clock.wall().as_millis());
         Self {
             case,
@@ -60,6 +61,7 @@ impl<'c> Pair<'c> {
             model,
             messages: Pairs::new(),
             claims: Pairs::new(),
+            subscriptions: Pairs::new(),
             named: Vec::new(),
             posted: 0,
             place: BUSIEST,
@@ -78,9 +80,14 @@ impl<'c> Pair<'c> {
             | Op::Stats(..)
             | Op::Purge(..) => self.call_queues(op),
             Op::Claim(..) | Op::GetClaim(..) | Op::UpdateClaim(..) | Op::ReleaseClaim(..) => self.call_claims(op),
+            Op::Subscriptions(place, op) => self.call_subscriptions(*place, op),
+            Op::Pools(op) => self.call_pools(op),
+            Op::Flavors(op) => self.call_flavors(op),
+            Op::Catalogue(op) => self.call_catalogue(op),
             Op::Advance(..)
             | Op::Step(..)
             | Op::Gc
+            | Op::GcAgain(..)
             | Op::Health
             | Op::Reopen
             | Op::Kill
@@ -111,7 +118,11 @@ impl<'c> Pair<'c> {
             self.named = vec![(claim.0.to_string(), claim.1.to_string())];
             self.get_claim(place, claim)?;
         }
-        Ok(())
+        let places = (0..PROJECTS.len()).flat_map(|project| (0..NAMES.len()).map(move |name| Place(project, name)));
+        self.compare_subscriptions(places, limit)?;
+        self.compare_pools(limit)?;
+        self.compare_flavors(limit)?;
+        self.compare_catalogue()
     }
 
     pub(crate) fn verify(&self) -> Check {
@@ -133,7 +144,27 @@ impl<'c> Pair<'c> {
         model: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
         then: impl FnOnce(&mut Self, &T, &T) -> Check,
     ) -> Check {
-        match (engine(&self.engine), model(&self.model)) {
+        let answers = (engine(&self.engine), model(&self.model));
+        self.compare(answers.0, answers.1, then)
+    }
+
+    /// A call to both control drivers.
+    pub(crate) fn both_controls<T: Debug>(
+        &mut self,
+        call: impl Fn(&dyn ControlDriver) -> zaqar_sled::Result<T>,
+        then: impl FnOnce(&mut Self, &T, &T) -> Check,
+    ) -> Check {
+        let answers = (call(&self.engine), call(&self.model));
+        self.compare(answers.0, answers.1, then)
+    }
+
+    fn compare<T: Debug>(
+        &mut self,
+        engine: zaqar_sled::Result<T>,
+        model: zaqar_sled::Result<T>,
+        then: impl FnOnce(&mut Self, &T, &T) -> Check,
+    ) -> Check {
+        match (engine, model) {
             (Ok(engine), Ok(model)) => then(self, &engine, &model)
                 .map_err(|difference| format!("{difference}\nengine: {engine:?}\nmodel: {model:?}")),
             (Err(engine), Err(model)) => self.errors(&engine, &model),

@@ -8,7 +8,7 @@ use zaqar_sled::{
 };
 
 use crate::calls::Op;
-use crate::pair::{Check, Pair, equal, open};
+use crate::pair::{Check, Pair, equal, open, same};
 
 impl Pair<'_> {
     pub(crate) fn change_world(&mut self, op: &Op) -> Check {
@@ -21,6 +21,7 @@ impl Pair<'_> {
                 self.ahead = self.ahead.max(i128::from(wall) - self.monotonic());
             }
             Op::Gc => return self.gc(),
+            Op::GcAgain(millis) => return self.gc_again(*millis),
             Op::Health => {
                 return self.both(
                     |driver| driver.health(),
@@ -52,6 +53,13 @@ impl Pair<'_> {
                 equal((*engine, *model), (nothing, nothing))
             },
         )
+    }
+
+    /// What falls due while nothing is called is freed by nothing else: then the counts are the same.
+    fn gc_again(&mut self, millis: u64) -> Check {
+        self.gc()?;
+        self.clock.advance(Duration::from_millis(millis));
+        self.both(|driver| driver.gc(), same)
     }
 
     fn restart(&mut self, end: impl FnOnce(&SimulatedDisk) -> SimulatedDisk) -> Check {

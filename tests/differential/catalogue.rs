@@ -1,0 +1,89 @@
+//! The catalogue and the control driver's own calls: what is called, how it is chosen, and the calls made to both.
+
+use proptest::prelude::*;
+use zaqar_sled::{ControlHealth, OperationStatus};
+
+use crate::calls::{NAMES, PROJECTS, Place, place, project_of};
+use crate::pair::{Check, Pair, equal, same};
+use crate::pools::{POOLS, pool_name};
+
+/// Pools and projects are numbers here; no pool need be registered.
+#[derive(Clone, Debug)]
+pub(crate) enum CatalogueOp {
+    Insert(Place, usize),
+    /// And whether it exists.
+    Get(Place),
+    List(usize),
+    Update(Place, Option<usize>),
+    Delete(Place),
+    DropAll,
+    /// The control driver's.
+    Health,
+}
+
+pub(crate) fn catalogue_op() -> impl Strategy<Value = CatalogueOp> {
+    let pool = || 0..POOLS.len();
+    let update = (place(), prop::option::weighted(0.8, pool()));
+    prop_oneof![
+        8 => (place(), pool()).prop_map(|(place, pool)| CatalogueOp::Insert(place, pool)),
+        3 => place().prop_map(CatalogueOp::Get),
+        2 => (0..PROJECTS.len()).prop_map(CatalogueOp::List),
+        5 => update.prop_map(|(place, pool)| CatalogueOp::Update(place, pool)),
+        6 => place().prop_map(CatalogueOp::Delete),
+        1 => prop_oneof![3 => Just(CatalogueOp::Health), 1 => Just(CatalogueOp::DropAll)],
+    ]
+}
+
+impl Pair<'_> {
+    pub(crate) fn call_catalogue(&mut self, op: &CatalogueOp) -> Check {
+        match op {
+            CatalogueOp::Insert(place, pool) => {
+                let (project, name, pool) = (place.project(), place.name(), pool_name(*pool));
+                self.both_controls(|driver| driver.catalogue().insert(&project, &name, &pool), same)
+            }
+            CatalogueOp::Get(place) => {
+                let (project, name) = (place.project(), place.name());
+                self.both_controls(|driver| driver.catalogue().exists(&project, &name), same)?;
+                self.both_controls(|driver| driver.catalogue().get(&project, &name), same)
+            }
+            CatalogueOp::List(project) => {
+                self.both_controls(|driver| driver.catalogue().list(&project_of(*project)), same)
+            }
+            CatalogueOp::Update(place, pool) => {
+                let (project, name, pool) = (place.project(), place.name(), pool.map(pool_name));
+                self.both_controls(|driver| driver.catalogue().update(&project, &name, pool.as_ref()), same)
+            }
+            CatalogueOp::Delete(place) => {
+                let (project, name) = (place.project(), place.name());
+                self.both_controls(|driver| driver.catalogue().delete(&project, &name), same)
+            }
+            CatalogueOp::DropAll => self.both_controls(|driver| driver.catalogue().drop_all(), same),
+            CatalogueOp::Health => self.control_health(),
+        }
+    }
+
+    fn control_health(&mut self) -> Check {
+        self.both_controls(
+            |driver| driver.health(),
+            |_, engine, model| {
+                let told = |health: &ControlHealth| {
+                    let operations = health.operations().iter().map(|one| (one.name().to_owned(), one.succeeded()));
+                    let counts = (health.queues(), health.pools(), health.flavors(), health.mapped());
+                    (operations.collect::<Vec<_>>(), counts)
+                };
+                equal(engine.operations().iter().all(OperationStatus::succeeded), true)?;
+                equal(told(engine), told(model))
+            },
+        )
+    }
+
+    pub(crate) fn compare_catalogue(&mut self) -> Check {
+        for project in 0..PROJECTS.len() {
+            self.call_catalogue(&CatalogueOp::List(project))?;
+            for name in 0..NAMES.len() {
+                self.call_catalogue(&CatalogueOp::Get(Place(project, name)))?;
+            }
+        }
+        self.control_health()
+    }
+}
