@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use zaqar_sled::{DataDriver, Engine, SimulatedDisk};
+use zaqar_sled::{Engine, SimulatedDisk};
 use zaqar_sled_fuzz::damage::Damage;
 use zaqar_sled_fuzz::image::{self, Image, Kind, STORE};
 use zaqar_sled_fuzz::survey;
@@ -48,7 +48,7 @@ fn opened(disk: &SimulatedDisk, salvage: bool, seed: u64) -> Option<Engine> {
 
 fn go_on(disk: SimulatedDisk, engine: Engine, is_ours: bool) {
     survey::read_all(&engine, is_ours);
-    survey::work(&engine);
+    survey::work(&engine, is_ours);
     engine.step().expect("no limit");
     engine.checkpoint().expect("no limit");
     engine.base().expect("no limit");
@@ -57,7 +57,7 @@ fn go_on(disk: SimulatedDisk, engine: Engine, is_ours: bool) {
 
     let engine = opened(&disk, false, 12).expect("it was closed");
     assert_eq!(survey::read_all(&engine, is_ours), left, "after a close");
-    survey::work(&engine);
+    survey::work(&engine, is_ours);
     let left = survey::read_all(&engine, is_ours);
 
     let disk = disk.kill();

@@ -7,14 +7,18 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use zaqar_sled::disk::{Disk, Tree};
 use zaqar_sled::{
-    ClaimOptions, ClientId, Config, DataDriver, Engine, ManualClock, Metadata, NewMessage, Project, Queue,
-    SimulatedDisk, Timestamp,
+    ClaimOptions, ClientId, Config, ControlDriver, DataDriver, Engine, FlavorName, ManualClock, Metadata, NewFlavor,
+    NewMessage, NewPool, PoolGroup, PoolName, Project, Queue, QueueName, SimulatedDisk, Subscriber, SubscriptionUpdate,
+    Timestamp,
 };
 
 pub const STORE: &str = "/store";
 /// Bodies of the images, and of nothing else.
 pub const BODY: &[u8] = b"one of ours ";
 pub const NAMES: [&str; 4] = ["a", "b", "dead", "gone"];
+pub const SUBSCRIBERS: [&str; 2] = ["https://kept.example", "https://soon.example"];
+pub const POOLS: [&str; 2] = ["one", "two"];
+pub const FLAVOR: &str = "gold";
 
 /// How the store that is to be damaged came about.
 #[derive(Debug, Clone, Copy, Arbitrary)]
@@ -152,7 +156,47 @@ fn work(engine: &Engine, clock: &ManualClock) {
     a.pop(2).expect("no limit");
     post(&gone, 1, 3_600);
     gone.delete().expect("no limit");
+    subscribe(engine);
+    register(engine);
     engine.step().expect("no limit");
+}
+
+fn subscribe(engine: &Engine) {
+    let subscriptions = engine.subscriptions();
+    let (project, a, options) = (Project::none(), name("a"), Metadata::new().with("retries", 3).expect("plain values"));
+    let create = |subscriber: &str, ttl| {
+        let subscriber = Subscriber::new(subscriber).expect("not empty");
+        subscriptions.create(&project, &a, &subscriber, Duration::from_secs(ttl), &options).expect("no limit")
+    };
+    if let Some(kept) = create(SUBSCRIBERS[0], 3_600) {
+        subscriptions.confirm(&project, &a, &kept, true).expect("it is live");
+        let update = SubscriptionUpdate::new().ttl(Duration::from_secs(7_200));
+        subscriptions.update(&project, &a, &kept, &update).expect("it is live");
+    }
+    create(SUBSCRIBERS[1], 1);
+    if let Some(gone) = create("mailto:gone@example.com", 3_600) {
+        subscriptions.delete(&project, &a, &gone).expect("no limit");
+    }
+}
+
+fn register(engine: &Engine) {
+    let (pools, flavors, catalogue) = (engine.pools(), engine.flavors(), engine.catalogue());
+    let (group, gold) = (PoolGroup::new("ssd").expect("valid"), FlavorName::new(FLAVOR).expect("valid"));
+    let [first, second, gone] = [POOLS[0], POOLS[1], "gone"].map(|name| PoolName::new(name).expect("a valid name"));
+    let pool = |uri: &str| NewPool::new(uri.parse().expect("a valid URI"));
+    pools.create(&first, &pool("sled:/one").group(group.clone()).weight(7)).expect("no limit");
+    pools.create(&second, &pool("memory:two")).expect("no limit");
+    pools.create(&gone, &pool("memory:three")).expect("no limit");
+    pools.delete(&gone).expect("no flavor stands for it");
+    flavors.create(&Project::none(), &gold, &NewFlavor::of(group)).expect("the group has a pool");
+    catalogue.insert(&Project::none(), &name("a"), &first).expect("no limit");
+    catalogue.update(&Project::none(), &name("a"), Some(&second)).expect("it is mapped");
+    catalogue.insert(&Project::none(), &name("gone"), &gone).expect("no limit");
+    catalogue.delete(&Project::none(), &name("gone")).expect("no limit");
+}
+
+fn name(name: &str) -> QueueName {
+    QueueName::new(name).expect("a valid name")
 }
 
 fn post(queue: &Queue, count: usize, ttl: u64) {

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
+use zaqar_sled::Purge;
+
+use crate::registration::{Flavoring, Mapping, Pooling, Subscribing};
 
 #[derive(Debug, Clone, Arbitrary)]
 pub enum Operation {
@@ -36,6 +39,7 @@ pub enum Operation {
     },
     Purge {
         queue: Name,
+        what: What,
     },
     Post {
         queue: Name,
@@ -96,6 +100,13 @@ pub enum Operation {
         queue: Name,
         claim: Known,
     },
+    Subscriptions {
+        queue: Name,
+        call: Subscribing,
+    },
+    Pools(Pooling),
+    Flavors(Flavoring),
+    Catalogue(Mapping),
     Advance {
         by: Time,
     },
@@ -129,6 +140,24 @@ impl Arbitrary<'_> for Name {
 /// An id seen before, counted back from the latest; one beyond the first is that of nothing.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub struct Known(pub u8);
+
+/// What is purged.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub enum What {
+    Messages,
+    Subscriptions,
+    All,
+}
+
+impl From<What> for Purge {
+    fn from(what: What) -> Self {
+        match what {
+            What::Messages => Self::Messages,
+            What::Subscriptions => Self::Subscriptions,
+            What::All => Self::All,
+        }
+    }
+}
 
 /// Lengths of time that meet and miss one another.
 #[derive(Debug, Clone, Copy, Arbitrary)]

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimOptions, ClientId, DataDriver, Engine, MessageListOptions, Metadata, NewMessage, Project, Purge,
-    QueueListOptions, QueueName, Sort,
+    ClaimOptions, ClientId, ControlDriver, DataDriver, Engine, ListOptions, MessageListOptions, Metadata, NewMessage,
+    NewPool, PoolName, Project, Purge, QueueListOptions, QueueName, Result, Sort, Subscriber,
 };
 
-use crate::image::{BODY, NAMES};
+use crate::image::{BODY, FLAVOR, NAMES, POOLS, SUBSCRIBERS};
 
-/// Reads everything there is and compares it with itself; returns how many messages there are.
+/// Reads everything there is and compares it with itself; returns how much there is.
 pub fn read_all(engine: &Engine, is_ours: bool) -> u64 {
     let verification = engine.verify().expect("a store that opened can be verified");
     // Contents that were forged with every checksum may contradict themselves; they must not do more than that.
@@ -22,7 +22,38 @@ pub fn read_all(engine: &Engine, is_ours: bool) -> u64 {
             total += read_queue(engine, &project, entry.name(), is_ours);
         }
     }
-    total
+    total + read(read_registry(engine, is_ours), is_ours)
+}
+
+/// What was read; of a forged row an error will do.
+fn read(rows: Result<u64>, is_ours: bool) -> u64 {
+    assert!(!is_ours || rows.is_ok(), "{rows:?}");
+    rows.unwrap_or_default()
+}
+
+fn read_registry(engine: &Engine, is_ours: bool) -> Result<u64> {
+    let (project, mut total) = (Project::none(), 0);
+    for name in NAMES.map(|name| QueueName::new(name).expect("a valid name")) {
+        let listed = engine.subscriptions().list(&project, &name, &ListOptions::new().limit(0))?;
+        for one in &listed.items {
+            assert!(!is_ours || SUBSCRIBERS.contains(&one.subscriber().as_str()), "nobody's subscriber: {one:?}");
+            assert_eq!(&engine.subscriptions().get(&project, &name, &one.id())?, one);
+            let same = engine.subscriptions().get_with_subscriber(&project, &name, one.subscriber())?;
+            assert!(!is_ours || same.as_ref() == Some(one), "{same:?} in place of {one:?}");
+        }
+        total += listed.items.len();
+    }
+    let pools = engine.pools().list(&ListOptions::new().limit(0).detailed(true))?.items;
+    for pool in &pools {
+        assert!(!is_ours || POOLS.contains(&pool.name().as_str()), "a pool nobody made: {pool:?}");
+        assert_eq!(&engine.pools().get(pool.name(), true)?, pool);
+    }
+    let flavors = engine.flavors().list(&project, &ListOptions::new().limit(0))?.items;
+    assert!(!is_ours || flavors.iter().all(|flavor| flavor.name().as_str() == FLAVOR), "{flavors:?}");
+    let entries = engine.catalogue().list(&project)?;
+    let is_known = |name: &QueueName| NAMES.contains(&name.as_str());
+    assert!(!is_ours || entries.iter().all(|entry| is_known(entry.queue())), "{entries:?}");
+    Ok((total + pools.len() + flavors.len() + entries.len()) as u64)
 }
 
 fn read_queue(engine: &Engine, project: &Project, name: &QueueName, is_ours: bool) -> u64 {
@@ -48,7 +79,25 @@ fn read_queue(engine: &Engine, project: &Project, name: &QueueName, is_ours: boo
 }
 
 /// Makes changes of every kind; leaves nothing behind.
-pub fn work(engine: &Engine) {
+pub fn work(engine: &Engine, is_ours: bool) {
+    work_on_queues(engine);
+    read(work_on_registry(engine), is_ours);
+}
+
+fn work_on_registry(engine: &Engine) -> Result<u64> {
+    let (project, fresh) = (Project::none(), QueueName::new("fresh")?);
+    let (subscriber, hour) = (Subscriber::new("https://fresh.example")?, Duration::from_secs(3_600));
+    let id = engine.subscriptions().create(&project, &fresh, &subscriber, hour, &Metadata::new())?;
+    engine.subscriptions().delete(&project, &fresh, &id.expect("it is the only one"))?;
+    let pool = PoolName::new("fresh")?;
+    engine.pools().create(&pool, &NewPool::new("memory:fresh".parse()?))?;
+    engine.catalogue().insert(&project, &fresh, &pool)?;
+    engine.catalogue().delete(&project, &fresh)?;
+    engine.pools().delete(&pool)?;
+    Ok(0)
+}
+
+fn work_on_queues(engine: &Engine) {
     let (project, fresh) = (Project::none(), QueueName::new("fresh").expect("a valid name"));
     assert!(engine.queues().create(&project, &fresh, &Metadata::new()).expect("no limit"));
     let message = NewMessage::new(BODY).ttl(Duration::from_secs(60));

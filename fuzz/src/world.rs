@@ -8,8 +8,8 @@ use std::time::Duration;
 use zaqar_sled::disk::Keep;
 use zaqar_sled::{
     ClaimId, ClaimOptions, ClaimRecord, ClientId, Clock, DataDriver, Durability, Engine, ManualClock, Message,
-    MessageId, MessageListOptions, MessageMarker, MessageStat, Metadata, NewMessage, Project, Purge, QueueListOptions,
-    QueueName, ReferenceModel, Result, SimulatedDisk, Sort,
+    MessageId, MessageListOptions, MessageMarker, MessageStat, Metadata, NewMessage, Project, QueueListOptions,
+    QueueName, ReferenceModel, Result, SimulatedDisk, Sort, SubscriptionId,
 };
 
 use crate::image::{self, STORE};
@@ -19,15 +19,16 @@ pub struct World {
     durability: Durability,
     disk: SimulatedDisk,
     clock: Arc<ManualClock>,
-    engine: Engine,
-    model: ReferenceModel,
+    pub(crate) engine: Engine,
+    pub(crate) model: ReferenceModel,
     /// How often the store was opened.
     opened: u64,
     /// How far the wall clock was ever ahead of the monotonic one, in ms.
     ahead: u64,
-    /// Ids of the same message, and of the same claim: the engine's and the model's.
+    /// Ids of the same message, claim and subscription: the engine's and the model's.
     messages: Vec<(MessageId, MessageId)>,
     claims: Vec<(ClaimId, ClaimId)>,
+    pub(crate) subscriptions: Vec<(SubscriptionId, SubscriptionId)>,
 }
 
 /// Whether the two can still be compared.
@@ -41,9 +42,19 @@ impl World {
     pub fn new(durability: Durability) -> Self {
         let (disk, clock) = (SimulatedDisk::new(), image::clock());
         let engine = image::config(&disk, &clock, 1).durability(durability).open(STORE).expect("a new store");
-        let model = ReferenceModel::new(clock.clone());
-        let (messages, claims) = (Vec::new(), Vec::new());
-        let mut world = Self { durability, disk, clock, engine, model, opened: 1, ahead: 0, messages, claims };
+        let model = ReferenceModel::new(clock.clone()).durable();
+        let mut world = Self {
+            durability,
+            disk,
+            clock,
+            engine,
+            model,
+            opened: 1,
+            ahead: 0,
+            messages: Vec::new(),
+            claims: Vec::new(),
+            subscriptions: Vec::new(),
+        };
         world.note_time();
         world
     }
@@ -63,6 +74,10 @@ impl World {
             Op::Claim { .. } | Op::GetClaim { .. } | Op::Renew { .. } | Op::Release { .. } => {
                 self.act_on_claims(operation)
             }
+            Op::Subscriptions { queue, call } => self.act_on_subscriptions(*queue, call),
+            Op::Pools(call) => self.act_on_pools(call),
+            Op::Flavors(call) => self.act_on_flavors(call),
+            Op::Catalogue(call) => self.act_on_catalogue(call),
             Op::Advance { by } => self.clock.advance(bounded(Duration::from(*by))),
             Op::Step { by, back } => self.step_wall(bounded(Duration::from(*by)), *back),
             Op::Gc => drop((self.engine.gc().expect("no limit"), self.model.gc().expect("a model"))),
@@ -110,6 +125,7 @@ impl World {
             });
             self.act(&Operation::Get { queue: name });
         }
+        self.finish_registry();
     }
 
     fn open(&mut self) {
@@ -186,9 +202,10 @@ impl World {
                 let project = project_of(*project);
                 same(ours.count(&project), model.count(&project));
             }
-            Op::Purge { queue } => {
+            Op::Purge { queue, what } => {
                 let (project, name) = queue.parts();
-                same(ours.purge(&project, &name, Purge::All), model.purge(&project, &name, Purge::All));
+                let what = (*what).into();
+                same(ours.purge(&project, &name, what), model.purge(&project, &name, what));
             }
             Op::Stats { queue } => {
                 let (project, name) = queue.parts();
@@ -375,7 +392,7 @@ impl World {
 }
 
 impl Name {
-    fn parts(self) -> (Project, QueueName) {
+    pub(crate) fn parts(self) -> (Project, QueueName) {
         let name = ["a", "b", "c"][usize::from(self.0 % 3)];
         (project_of(self.0 >= 3), QueueName::new(name).expect("a valid name"))
     }
@@ -407,7 +424,7 @@ impl Settings {
     }
 }
 
-fn project_of(named: bool) -> Project {
+pub(crate) fn project_of(named: bool) -> Project {
     if named { Project::named("p").expect("a valid name") } else { Project::none() }
 }
 
@@ -421,14 +438,14 @@ fn bounded(by: Duration) -> Duration {
 }
 
 /// Compares answers that can be compared as they are.
-fn same<T: PartialEq + Debug>(ours: Result<T>, model: Result<T>) {
+pub(crate) fn same<T: PartialEq + Debug>(ours: Result<T>, model: Result<T>) {
     if let Some((ours, model)) = both(ours, model) {
         assert_eq!(ours, model);
     }
 }
 
 /// Both answers, or neither, if they are errors of one kind.
-fn both<T: Debug>(ours: Result<T>, model: Result<T>) -> Option<(T, T)> {
+pub(crate) fn both<T: Debug>(ours: Result<T>, model: Result<T>) -> Option<(T, T)> {
     match (ours, model) {
         (Ok(ours), Ok(model)) => Some((ours, model)),
         (Err(ours), Err(model)) => {

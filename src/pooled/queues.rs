@@ -218,7 +218,7 @@ impl Shared {
             if let Some(mapping) = &mapping {
                 check_not_moving(mapping, project, name)?;
             }
-            let elsewhere = mapping.filter(|mapping| !is_home(&registry, &mapping.pool));
+            let elsewhere = mapping.filter(|mapping| !is_home(&registry, mapping.pool.as_str()));
             let op = Op::Unregister {
                 address: Address::of(project, name),
                 queue: queue.number(),
