@@ -7,7 +7,7 @@ use crate::journal::Growth;
 use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 use crate::op::{Address, Change, Op};
 use crate::state::{Mapping, Registry};
-use crate::store::Store;
+use crate::store::{LockedRegistry, Store};
 use crate::trees::keys;
 
 impl Catalogue for Engine {
@@ -47,6 +47,17 @@ impl Catalogue for Engine {
     }
 
     fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
+        self.unmap(project, queue, false)
+    }
+
+    fn drop_all(&self) -> Result<()> {
+        self.unmap_all(false)
+    }
+}
+
+impl Engine {
+    /// Unmaps a queue. Where it will be found in this store then, its sequences go on above all others.
+    pub(crate) fn unmap(&self, project: &Project, queue: &QueueName, comes_home: bool) -> Result<()> {
         let store = self.store();
         store.check_call(project, queue)?;
         let mut registry = store.lock_registry();
@@ -55,19 +66,28 @@ impl Catalogue for Engine {
             return store.settle_seen(self.durability());
         };
         check_not_moving(mapping, project, queue)?;
+        if comes_home {
+            raise_epoch(store, &mut registry)?;
+        }
         let op = Op::Registry(Change::Unmap { address: Address::of(project, queue) });
         let lsn = registry.record(Growth::Frees, &op, &mut [])?;
         drop(registry);
         store.settle(lsn, self.durability())
     }
 
-    fn drop_all(&self) -> Result<()> {
-        self.store().check_open()?;
-        self.record_change(Growth::Frees, Change::DropCatalogue)
+    /// The same for all queues.
+    pub(crate) fn unmap_all(&self, come_home: bool) -> Result<()> {
+        let store = self.store();
+        store.check_open()?;
+        let mut registry = store.lock_registry();
+        if come_home {
+            raise_epoch(store, &mut registry)?;
+        }
+        let lsn = registry.record(Growth::Frees, &Op::Registry(Change::DropCatalogue), &mut [])?;
+        drop(registry);
+        store.settle(lsn, self.durability())
     }
-}
 
-impl Engine {
     /// Maps a queue to a pool, only if it is mapped where `update` says so.
     fn map(&self, project: &Project, queue: &QueueName, pool: &PoolName, update: bool) -> Result<()> {
         let store = self.store();
@@ -98,6 +118,14 @@ impl Engine {
         drop(registry);
         store.settle(lsn, self.durability())
     }
+}
+
+/// Gives this store's own sequences an incarnation above all.
+fn raise_epoch(store: &Store, registry: &mut LockedRegistry<'_>) -> Result<()> {
+    let epoch = next_epoch(store, registry)?;
+    registry.record(Growth::Frees, &Op::Registry(Change::Allot { epoch }), &mut [])?;
+    store.set_epoch(epoch);
+    Ok(())
 }
 
 /// An incarnation above all that this store and its pools have given ids out in.

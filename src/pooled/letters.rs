@@ -137,6 +137,8 @@ impl Shared {
             let letters = batch(source.store(), after);
             let Some(last) = letters.last() else { return outcome };
             after = Some(last.sequence);
+            // A claim that a power cut takes back must not have been delivered.
+            source.store().settle(source.store().journal.appended(), Durability::Sync)?;
             let mut rest = letters.as_slice();
             while let Some(first) = rest.first() {
                 let alike = |letter: &&Letter| {

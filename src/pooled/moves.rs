@@ -123,6 +123,8 @@ impl Journey<'_> {
         drop(self.shared.moves.write());
         if !self.from.engine().is_same(self.to.engine()) {
             self.copy()?;
+            // What the copy does not have, a claim has taken away: for good, before the copy counts.
+            self.from.store().settle(self.from.store().journal.appended(), Durability::Sync)?;
             self.to.store().settle(self.to.store().journal.appended(), Durability::Sync)?;
         }
         self.finish()

@@ -135,9 +135,8 @@ impl Shared {
             Location::Directory(path) => config.open(path)?,
             Location::Memory(_) => config.disk(Arc::new(SimulatedDisk::memory())).open(Path::new("/memory"))?,
         };
-        if !engine.is_same(&self.control) {
-            self.allot_epoch(&engine)?;
-        }
+        // The control store too: its sequences have to go on above those of wherever the pool led before.
+        self.allot_epoch(&engine)?;
         let location = uri.location().clone();
         Ok(Pool { name: name.to_owned(), engine, location, durability, retired: AtomicBool::new(false) })
     }

@@ -45,6 +45,7 @@ impl Site for PooledDriver {
             }
             let done = call(&mut queue)?;
             drop(queue);
+            self.settle_route(&pool, done.waits())?;
             return done
                 .settle(pool.store(), self.durability_in(&pool), |most| self.home().wake(project, name, most))
                 .map(Some);
@@ -77,6 +78,7 @@ impl Site for PooledDriver {
         let pool = self.shared().pool(&mapping.pool)?;
         let done = call(pool.store(), mapping.floor)?;
         drop(moves);
+        self.settle_route(&pool, done.waits())?;
         done.settle(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
     }
 
@@ -126,6 +128,7 @@ impl Site for PooledDriver {
                     } else if moved.moved > 0 {
                         self.shared().call_courier();
                     }
+                    self.settle_route(&found.pool, true)?;
                     return moved.settle(store, self.durability_in(&found.pool));
                 }
             }
@@ -158,6 +161,11 @@ impl PooledDriver {
                 Side::Changed => {}
             }
         }
+    }
+
+    /// What is in a pool is only found by the record and the mapping it was put there by: they are durable first.
+    fn settle_route(&self, pool: &Pool, waits: bool) -> Result<()> {
+        if waits { self.home().settle_seen(self.durability_in(pool)) } else { Ok(()) }
     }
 
     fn durability_in(&self, pool: &Pool) -> Durability {
