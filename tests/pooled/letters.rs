@@ -331,6 +331,7 @@ pooled! {
 
     fn letters_on_their_way_wait_for_a_pool_that_fails_meanwhile(h) {
         let (orders, dead) = apart(h, ONCE);
+        h.step();
         worn(&orders, &["a", "b"]);
         bury(&orders);
         h.break_pool("/two");

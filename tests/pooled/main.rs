@@ -45,13 +45,19 @@ macro_rules! pooled {
 }
 
 mod choice;
+mod closing;
 mod driver;
+mod durability;
+mod ledgers;
+mod leftovers;
 mod letters;
 mod memory;
 mod moves;
+mod operation;
 mod recreation;
 mod routing;
 mod subscriptions;
 mod support;
+mod threads;
 mod unmapped;
 mod unreachable;

@@ -22,9 +22,7 @@ pub(crate) fn subscribed(h: &Harness, queue: &Queue<'_>) -> Vec<Subscription> {
 }
 
 pub(crate) fn names(h: &Harness, queue: &Queue<'_>) -> Vec<String> {
-    let named = |subscription: Subscription| {
-        subscription.subscriber().as_str().rsplit('/').next().unwrap().to_owned()
-    };
+    let named = |subscription: Subscription| subscription.subscriber().as_str().rsplit('/').next().unwrap().to_owned();
     subscribed(h, queue).into_iter().map(named).collect()
 }
 

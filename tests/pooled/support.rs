@@ -221,25 +221,25 @@ impl Harness {
         (status.leftovers(), status.in_transit())
     }
 
-    /// The files of the manifests of the store at `path`.
-    fn manifests(&self, path: &str) -> Vec<std::path::PathBuf> {
-        let is_manifest = |file: &std::path::PathBuf| {
-            file.starts_with(path) && file.file_name().is_some_and(|name| name.to_string_lossy().contains("MANIFEST"))
-        };
-        self.disk().list_all().into_iter().filter(is_manifest).collect()
+    /// Sets the wall clock back by so many seconds.
+    pub(crate) fn set_back(&self, seconds: u64) {
+        let wall = zaqar_sled::Clock::wall(&*self.clock).as_millis();
+        self.clock.set_wall(Timestamp::from_millis(wall - seconds * 1000));
     }
 
     /// Flips bits of the manifest of the store at `path`; a second time mends it.
     pub(crate) fn flip_manifest(&self, path: &str) {
-        flip_manifest_on(&self.disk(), &self.manifests(path));
+        flip_manifest_on(&self.disk(), path);
     }
 
     /// Opens the driver again with the store at `path` damaged.
     pub(crate) fn break_pool(&self, path: &str) {
         // A store that nobody has used has no files yet.
-        self.step();
+        if manifest(&self.disk(), path).is_none() {
+            self.step();
+        }
         self.reopen_on(|disk| {
-            flip_manifest_on(disk, &self.manifests(path));
+            flip_manifest_on(disk, path);
             disk.clone()
         });
     }
@@ -251,13 +251,21 @@ impl Harness {
     }
 }
 
-fn flip_manifest_on(disk: &SimulatedDisk, files: &[std::path::PathBuf]) {
-    assert!(!files.is_empty(), "there is no manifest");
-    for file in files {
-        for offset in 0..disk.read(file).unwrap().len() as u64 {
-            disk.corrupt(file, offset, 0x55).unwrap();
-        }
-    }
+/// The manifest of the store at `path`, which says that the store is whole.
+fn manifest(disk: &SimulatedDisk, path: &str) -> Option<(String, Vec<u8>)> {
+    let file = format!("{path}/MANIFEST");
+    disk.read(&file).ok().map(|bytes| (file, bytes))
+}
+
+/// Damages a store so that it does not open, or mends it again.
+pub(crate) fn flip_manifest_on(disk: &SimulatedDisk, path: &str) {
+    let (file, bytes) = manifest(disk, path).expect("there is a manifest");
+    let flipped: Vec<u8> = bytes.iter().map(|byte| byte ^ 0x55).collect();
+    disk.write(file, flipped).unwrap();
+}
+
+pub(crate) fn is_damaged(disk: &SimulatedDisk, path: &str) -> bool {
+    manifest(disk, path).is_some_and(|(_, bytes)| !bytes.starts_with(b"zaqar"))
 }
 
 fn config(clock: &Arc<ManualClock>, disk: &SimulatedDisk, settings: fn(Config) -> Config) -> Config {

@@ -273,7 +273,8 @@ fn stores_are_opened_with_the_settings_of_their_pool() {
     for (uri, options) in [("sled:/x?durability=maybe", "{}"), ("sled:/x?memory=much", "{}"), ("sled:/x?x=1", "{}")] {
         assert!(uri.parse::<zaqar_sled::PoolUri>().unwrap_err().is_invalid(), "{uri} {options}");
     }
-    for options in [r#"{"durability": "maybe"}"#, r#"{"durability": 1}"#, r#"{"memory": "much"}"#, r#"{"memory": -1}"#] {
+    for options in [r#"{"durability": "maybe"}"#, r#"{"durability": 1}"#, r#"{"memory": "much"}"#, r#"{"memory": -1}"#]
+    {
         let pool = NewPool::new("sled:/x".parse().unwrap()).options(json(options));
         assert!(pools.create(&pool_of("x"), &pool).unwrap_err().is_invalid(), "{options}");
     }
