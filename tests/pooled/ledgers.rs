@@ -330,3 +330,63 @@ fn no_letter_is_lost_while_both_queues_move() {
         thread::yield_now();
     });
 }
+
+#[test]
+fn everything_at_once_comes_to_an_end() {
+    let h = running();
+    h.pool_at("home", "localhost", 0);
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        h.create_with(name, r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#);
+    }
+    let fine = |error: Error| {
+        assert!(error.is_busy() || error.is_not_found() || error.is_invalid(), "{error:?}");
+    };
+    let unrest = |round: usize| {
+        let queue = h.queue(names[round % 4]);
+        let pool = ["one", "two", "home"][round % 3];
+        match round % 7 {
+            0 => drop(h.driver().health().unwrap()),
+            1 => drop(zaqar_sled::DataDriver::gc(&h.driver()).unwrap()),
+            2 => drop(h.driver().step()),
+            3 => assert!(h.driver().verify().unwrap().is_sound()),
+            4 => drop(queue.move_to(pool).map_err(fine)),
+            5 => drop(handle(&h, names[round % 4]).delete().map_err(fine)),
+            _ => {
+                let catalogue: &dyn zaqar_sled::Catalogue = &h.driver();
+                drop(catalogue.insert(&shop(), &queue.name, &pool_of(pool)).map_err(fine));
+            }
+        }
+    };
+    let ((), rounds) = during(unrest, || {
+        thread::scope(|scope| {
+            for name in names {
+                let (h, fine) = (&h, &fine);
+                scope.spawn(move || {
+                    let queue = handle(h, name);
+                    for number in 0..150 {
+                        drop(queue.create(Metadata::new()).map_err(fine));
+                        drop(queue.post(ALICE, &[NewMessage::new(number.to_string())]).map_err(fine));
+                        match queue.claim(ClaimOptions::new()) {
+                            Ok(Some(claim)) if number % 2 == 0 => drop(claim.release().map_err(fine)),
+                            Ok(Some(claim)) => drop(claim.delete(&claim.messages()[0]).map_err(fine)),
+                            Ok(None) => {}
+                            Err(error) => fine(error),
+                        }
+                        let hook = zaqar_sled::Subscriber::new(format!("https://example.com/{number}")).unwrap();
+                        let subscriptions: &dyn zaqar_sled::Subscriptions = &h.driver();
+                        let name = crate::support::name_of(name);
+                        let made = subscriptions.create(&shop(), &name, &hook, secs(60), &Metadata::new());
+                        drop(made.map_err(fine));
+                    }
+                });
+            }
+        });
+    });
+    assert!(rounds > 6, "{rounds}");
+    for name in names.iter().chain(&["dead"]) {
+        patiently(|| handle(&h, name).delete());
+    }
+    wait_until_settled(&h);
+    h.check();
+}
