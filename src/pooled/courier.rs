@@ -69,7 +69,8 @@ impl Shared {
     fn has_work(&self) -> bool {
         let (leftovers, registered) = {
             let registry = self.control.store().registry.read();
-            (registry.removals.len() > 0, registry.pools.len())
+            let mut removals = registry.removals.iter();
+            (removals.any(|(_, left)| registry.pools.contains(left.pool.as_bytes())), registry.pools.len())
         };
         leftovers
             || self.pools.open().len() < registered

@@ -126,7 +126,9 @@ impl Shared {
     fn open_pool(&self, name: &str, row: &PoolRow) -> Result<Pool> {
         let uri = PoolUri::new(&row.uri)?;
         let (durability, memory) = uri.settings(&Metadata::from_json(&row.options)?)?;
-        let mut config = Config { control: Some(self.control.store().place.store), ..self.config.clone() };
+        let control = self.control.store();
+        let (control, time) = (Some(control.place.store), Some(control.clock.clone()));
+        let mut config = Config { control, time, ..self.config.clone() };
         config = config.shared(false).memory(memory.unwrap_or(self.config.memory));
         // Stores that repeat their ids must not repeat each other's.
         config.seed = config.seed.map(|seed| seed.wrapping_add(1 + (u64::from(crc32(name.as_bytes())) << 8)));

@@ -80,6 +80,10 @@ impl Site for PooledDriver {
         if access != Access::Read && mapping.is_moving() {
             return Err(moving(project, name));
         }
+        if self.shared().has_leftover_subscriptions(mapping.pool.as_str(), &key) {
+            // Those of a queue of that name that was moved away go first: they could not be told apart.
+            return Err(moving(project, name));
+        }
         let pool = self.shared().pool(mapping.pool.as_str())?;
         let done = call(pool.store(), mapping.floor)?;
         drop(moves);
