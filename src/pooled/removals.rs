@@ -67,6 +67,13 @@ impl Shared {
         store.settle(store.journal.appended(), Durability::Sync)
     }
 
+    /// How many removals there are to do. One from a pool that is not registered waits until it is again.
+    pub(super) fn count_leftovers(&self) -> u64 {
+        let registry = self.control.store().registry.read();
+        let removals = registry.removals.iter();
+        removals.filter(|(_, left)| registry.pools.contains(left.pool.as_bytes())).count() as u64
+    }
+
     /// Whether subscriptions under that key are still to be removed from that pool.
     pub(super) fn has_leftover_subscriptions(&self, pool: &str, key: &[u8]) -> bool {
         let registry = self.control.store().registry.read();
