@@ -1,8 +1,9 @@
 //! Queues that are moved, mapped anew and deleted while others use them: the books are balanced at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use zaqar_sled::{ClaimOptions, Error, MessageListOptions, MessageMarker, Metadata, NewMessage, Queue, Result};
@@ -31,23 +32,39 @@ fn patiently<T>(mut call: impl FnMut() -> Result<T>) -> T {
     }
 }
 
-/// Runs `work` while `unrest` goes on over and over; returns how often it did.
-fn during<T: Send>(unrest: impl Fn(usize) + Sync, work: impl FnOnce() -> T + Send) -> (T, usize) {
-    let done = AtomicBool::new(false);
+/// How often something has gone on.
+#[derive(Default)]
+struct Rounds(AtomicUsize);
+
+impl Rounds {
+    /// Waits until there were so many, so that work does not run ahead of what disturbs it.
+    fn reach(&self, rounds: usize) {
+        while self.0.load(Ordering::Relaxed) < rounds {
+            thread::yield_now();
+        }
+    }
+}
+
+/// Runs `work` while `unrest` goes on over and over.
+fn during<T: Send>(unrest: impl Fn(usize) + Sync, work: impl FnOnce(&Rounds) -> T + Send) -> T {
+    let (rounds, done) = (Rounds::default(), AtomicBool::new(false));
     thread::scope(|scope| {
-        let (unrest, done) = (&unrest, &done);
+        let (unrest, rounds, done) = (&unrest, &rounds, &done);
         let restless = scope.spawn(move || {
-            let mut rounds = 0;
             while !done.load(Ordering::Relaxed) {
-                unrest(rounds);
-                rounds += 1;
+                let outcome = catch_unwind(AssertUnwindSafe(|| unrest(rounds.0.load(Ordering::Relaxed))));
+                rounds.0.fetch_add(1, Ordering::Relaxed);
+                if let Err(panic) = outcome {
+                    // Nobody is to wait for what does not go on.
+                    rounds.0.store(usize::MAX, Ordering::Relaxed);
+                    resume_unwind(panic);
+                }
             }
-            rounds
         });
-        let outcome = scope.spawn(work).join();
+        let outcome = scope.spawn(|| work(rounds)).join();
         done.store(true, Ordering::Relaxed);
-        let rounds = restless.join().unwrap();
-        (outcome.unwrap(), rounds)
+        restless.join().unwrap();
+        outcome.unwrap()
     })
 }
 
@@ -72,11 +89,12 @@ fn workers_lose_and_repeat_nothing_while_their_queue_moves() {
     let h = running();
     h.create("orders");
     let taken = Mutex::new(BTreeMap::new());
-    let (posted, rounds) = during(moving(&h, "orders"), || {
+    let posted = during(moving(&h, "orders"), |rounds| {
         thread::scope(|scope| {
             let poster = scope.spawn(|| {
                 let queue = handle(&h, "orders");
                 let post = |number: usize| {
+                    rounds.reach(number / 10);
                     let batch: Vec<NewMessage> = (0..3).map(|i| NewMessage::new(format!("{number}.{i}"))).collect();
                     patiently(|| queue.post(ALICE, &batch))
                 };
@@ -102,7 +120,6 @@ fn workers_lose_and_repeat_nothing_while_their_queue_moves() {
             poster.join().unwrap()
         })
     });
-    assert!(rounds > 1, "it moved {rounds} times");
     let taken = taken.into_inner().unwrap();
     let queue = h.queue("orders");
     let left: BTreeSet<_> = queue.messages().iter().map(zaqar_sled::Message::id).collect();
@@ -116,11 +133,12 @@ fn workers_lose_and_repeat_nothing_while_their_queue_moves() {
 fn a_reader_sees_every_message_once_and_in_order_while_the_queue_moves() {
     let h = running();
     h.create("orders");
-    let (seen, rounds) = during(moving(&h, "orders"), || {
+    let seen = during(moving(&h, "orders"), |rounds| {
         thread::scope(|scope| {
             scope.spawn(|| {
                 let queue = handle(&h, "orders");
                 for number in 0..400 {
+                    rounds.reach(number / 20);
                     patiently(|| queue.post(ALICE, &[NewMessage::new(number.to_string())]));
                 }
             });
@@ -135,7 +153,6 @@ fn a_reader_sees_every_message_once_and_in_order_while_the_queue_moves() {
             seen
         })
     });
-    assert!(rounds > 1, "it moved {rounds} times");
     assert_eq!(seen, (0..400).map(|number| number.to_string()).collect::<Vec<_>>());
     wait_until_settled(&h);
     h.check();
@@ -145,7 +162,7 @@ fn a_reader_sees_every_message_once_and_in_order_while_the_queue_moves() {
 fn waiting_claims_do_not_fail_while_their_queue_moves() {
     let h = running();
     h.create("orders");
-    let (outcome, _) = during(moving(&h, "orders"), || {
+    let outcome = during(moving(&h, "orders"), |rounds| {
         thread::scope(|scope| {
             let worker = scope.spawn(|| {
                 let queue = handle(&h, "orders");
@@ -158,6 +175,7 @@ fn waiting_claims_do_not_fail_while_their_queue_moves() {
             });
             let queue = handle(&h, "orders");
             for number in 0..100 {
+                rounds.reach(number / 5);
                 patiently(|| queue.post(ALICE, &[NewMessage::new(number.to_string())]));
             }
             worker.join().unwrap()
@@ -178,10 +196,11 @@ fn acknowledged_posts_are_in_one_pool_however_the_queue_is_mapped_meanwhile() {
             _ => h.queue("orders").unmap(),
         };
     };
-    let (posted, rounds) = during(reroute, || {
+    let posted = during(reroute, |rounds| {
         let queue = handle(&h, "orders");
         let mut posted = Vec::new();
         while posted.len() < 300 {
+            rounds.reach(posted.len() / 10);
             match queue.post(ALICE, &[NewMessage::new(posted.len().to_string())]) {
                 Ok(ids) => posted.extend(ids),
                 Err(error) => assert!(error.is_not_found() || error.is_busy(), "{error:?}"),
@@ -189,7 +208,6 @@ fn acknowledged_posts_are_in_one_pool_however_the_queue_is_mapped_meanwhile() {
         }
         posted
     });
-    assert!(rounds > 4);
     let mut found = Vec::new();
     for pool in ["one", "two"] {
         orders.route(pool);
@@ -216,10 +234,11 @@ fn acknowledged_posts_stay_while_the_pools_come_and_go() {
         }
         thread::yield_now();
     };
-    let (posted, _) = during(unrest, || {
+    let posted = during(unrest, |rounds| {
         let queue = handle(&h, "orders");
         let mut posted = Vec::new();
         while posted.len() < 100 {
+            rounds.reach(posted.len() / 5);
             match queue.post(ALICE, &[NewMessage::new(posted.len().to_string())]) {
                 Ok(ids) => posted.extend(ids),
                 Err(error) => assert!(error.is_not_found() || error.is_busy(), "{error:?}"),
@@ -249,13 +268,14 @@ fn queues_deleted_and_made_again_under_load_leave_nothing() {
         patiently(|| queue.delete());
         patiently(|| queue.create(Metadata::new()));
     };
-    let ((), rounds) = during(unrest, || {
+    during(unrest, |rounds| {
         thread::scope(|scope| {
             for worker in 0..2 {
                 let h = &h;
                 scope.spawn(move || {
                     let queue = handle(h, "orders");
                     for number in 0..200 {
+                        rounds.reach(number / 10);
                         match queue.post(ALICE, &[NewMessage::new(format!("{worker}.{number}"))]) {
                             Ok(ids) => {
                                 // It may be gone, but it is not another.
@@ -270,7 +290,6 @@ fn queues_deleted_and_made_again_under_load_leave_nothing() {
             }
         });
     });
-    assert!(rounds > 1);
     handle(&h, "orders").delete().unwrap();
     wait_until_settled(&h);
     assert_eq!(h.driver().health().unwrap().volume().total, 0);
@@ -283,12 +302,13 @@ fn letters_during(unrest: impl Fn(&Harness, usize) + Sync) {
     let h = running();
     h.create_with("orders", r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#);
     h.create("dead");
-    let (refused, _) = during(
+    let refused = during(
         |round| unrest(&h, round),
-        || {
+        |rounds| {
             let queue = handle(&h, "orders");
             let mut refused = Vec::new();
             for number in 0..150 {
+                rounds.reach(number / 5);
                 patiently(|| queue.post(ALICE, &[NewMessage::new(format!("{number:03}"))]));
                 let claim = patiently(|| queue.claim(ClaimOptions::new())).expect("it was posted");
                 patiently(|| claim.clone().release());
@@ -329,4 +349,64 @@ fn no_letter_is_lost_while_both_queues_move() {
         moving(h, if round % 3 == 0 { "orders" } else { "dead" })(round);
         thread::yield_now();
     });
+}
+
+#[test]
+fn everything_at_once_comes_to_an_end() {
+    let h = running();
+    h.pool_at("home", "localhost", 0);
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        h.create_with(name, r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#);
+    }
+    let fine = |error: Error| {
+        assert!(error.is_busy() || error.is_not_found() || error.is_invalid(), "{error:?}");
+    };
+    let unrest = |round: usize| {
+        let queue = h.queue(names[round % 4]);
+        let pool = ["one", "two", "home"][round % 3];
+        match round % 7 {
+            0 => drop(h.driver().health().unwrap()),
+            1 => drop(zaqar_sled::DataDriver::gc(&h.driver()).unwrap()),
+            2 => drop(h.driver().step()),
+            3 => assert!(h.driver().verify().unwrap().is_sound()),
+            4 => drop(queue.move_to(pool).map_err(fine)),
+            5 => drop(handle(&h, names[round % 4]).delete().map_err(fine)),
+            _ => {
+                let catalogue: &dyn zaqar_sled::Catalogue = &h.driver();
+                drop(catalogue.insert(&shop(), &queue.name, &pool_of(pool)).map_err(fine));
+            }
+        }
+    };
+    during(unrest, |rounds| {
+        thread::scope(|scope| {
+            for name in names {
+                let (h, fine) = (&h, &fine);
+                scope.spawn(move || {
+                    let queue = handle(h, name);
+                    for number in 0..150 {
+                        rounds.reach(number / 5);
+                        drop(queue.create(Metadata::new()).map_err(fine));
+                        drop(queue.post(ALICE, &[NewMessage::new(number.to_string())]).map_err(fine));
+                        match queue.claim(ClaimOptions::new()) {
+                            Ok(Some(claim)) if number % 2 == 0 => drop(claim.release().map_err(fine)),
+                            Ok(Some(claim)) => drop(claim.delete(&claim.messages()[0]).map_err(fine)),
+                            Ok(None) => {}
+                            Err(error) => fine(error),
+                        }
+                        let hook = zaqar_sled::Subscriber::new(format!("https://example.com/{number}")).unwrap();
+                        let subscriptions: &dyn zaqar_sled::Subscriptions = &h.driver();
+                        let name = crate::support::name_of(name);
+                        let made = subscriptions.create(&shop(), &name, &hook, secs(60), &Metadata::new());
+                        drop(made.map_err(fine));
+                    }
+                });
+            }
+        });
+    });
+    for name in names.iter().chain(&["dead"]) {
+        patiently(|| handle(&h, name).delete());
+    }
+    wait_until_settled(&h);
+    h.check();
 }

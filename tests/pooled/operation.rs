@@ -169,3 +169,20 @@ fn what_a_buffered_driver_did_survives_its_process() {
     assert_eq!(dead.all(), (0..10).map(|round| round.to_string()).collect::<Vec<_>>());
     h.check();
 }
+
+#[test]
+fn a_shared_driver_is_opened_twice_and_works_twice() {
+    let h = Harness::live().with(|config| config.shared(true));
+    h.two_pools();
+    let orders = h.create("orders");
+    orders.say("coffee");
+    let other = h.config().open_pooled("/control").unwrap();
+    let same = other.queue(shop(), "orders").unwrap();
+    assert_eq!(same.stats().unwrap().total(), 1);
+    same.post(crate::support::ALICE, &[lasting("tea", 60)]).unwrap();
+    assert_eq!(orders.all(), ["coffee", "tea"]);
+    drop((same, other));
+    assert_eq!(orders.all(), ["coffee", "tea"]);
+    orders.say("cocoa");
+    h.check();
+}
