@@ -210,20 +210,19 @@ pub(crate) fn run_and_cut<S: Scene>(seed: u64, k: u64, end: End) -> Left<S> {
     }
 }
 
-/// Cuts a recovery after `k` operations.
-pub(crate) fn cut_recovery<S: Scene>(disk: SimulatedDisk, clock: &Arc<ManualClock>, k: u64, end: End) -> SimulatedDisk {
-    disk.fail_after(k);
-    let recovered = S::recover(&disk, clock, 77);
-    let left = end.of(&disk);
-    drop(recovered);
-    left
+/// Cuts the recovery of what is left after `k` operations; whether it had ended by then.
+pub(crate) fn cut_recovery<S: Scene>(left: &mut Left<S>, k: u64, end: End) -> bool {
+    left.disk.fail_after(k);
+    let recovered = S::recover(&left.disk, &left.clock, 77);
+    left.disk = end.of(&left.disk);
+    recovered.is_ok()
 }
 
 /// Cuts the calls after `k` operations, every other time the recovery too, and checks what is left.
 fn cut<S: Scene>(oracle: &mut Oracle<S>, k: u64, end: End) {
     let mut left = run_and_cut::<S>(oracle.seed, k, end);
     if k % 2 == 1 {
-        left.disk = cut_recovery::<S>(left.disk, &left.clock, k / 2 % S::RECOVERY, end);
+        cut_recovery(&mut left, k / 2 % S::RECOVERY, end);
     }
     let context = format!("seed {}, operation {k}, {end:?}, {:?}", oracle.seed, left.reached);
     check(oracle, &left, end, &context);
