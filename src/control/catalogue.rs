@@ -7,7 +7,7 @@ use crate::journal::Growth;
 use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 use crate::op::{Address, Change, Op};
 use crate::state::{Mapping, Registry};
-use crate::store::Store;
+use crate::store::{LockedRegistry, Store};
 use crate::trees::keys;
 
 impl Catalogue for Engine {
@@ -20,7 +20,7 @@ impl Catalogue for Engine {
         self.store().check_call(project, queue)?;
         let registry = self.store().registry.read();
         let mapping = registry.catalogue.get(&keys::queue(project, queue));
-        record(project, queue.clone(), mapping.ok_or_else(|| unmapped(project, queue))?)
+        Ok(record(project, queue.clone(), mapping.ok_or_else(|| unmapped(project, queue))?))
     }
 
     fn exists(&self, project: &Project, queue: &QueueName) -> Result<bool> {
@@ -33,7 +33,7 @@ impl Catalogue for Engine {
         let prefix = keys::project(project);
         let registry = self.store().registry.read();
         let rows = registry.catalogue.range(&prefix, None);
-        rows.filter_map(|(key, mapping)| Some(record(project, keys::parse_queue(key)?.1, mapping))).collect()
+        Ok(rows.filter_map(|(key, mapping)| Some(record(project, keys::parse_queue(key)?.1, mapping))).collect())
     }
 
     fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
@@ -47,6 +47,17 @@ impl Catalogue for Engine {
     }
 
     fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
+        self.unmap(project, queue, false)
+    }
+
+    fn drop_all(&self) -> Result<()> {
+        self.unmap_all(false)
+    }
+}
+
+impl Engine {
+    /// Unmaps a queue. Where it will be found in this store then, its sequences go on above all others.
+    pub(crate) fn unmap(&self, project: &Project, queue: &QueueName, comes_home: bool) -> Result<()> {
         let store = self.store();
         store.check_call(project, queue)?;
         let mut registry = store.lock_registry();
@@ -55,19 +66,28 @@ impl Catalogue for Engine {
             return store.settle_seen(self.durability());
         };
         check_not_moving(mapping, project, queue)?;
+        if comes_home {
+            raise_epoch(store, &mut registry)?;
+        }
         let op = Op::Registry(Change::Unmap { address: Address::of(project, queue) });
         let lsn = registry.record(Growth::Frees, &op, &mut [])?;
         drop(registry);
         store.settle(lsn, self.durability())
     }
 
-    fn drop_all(&self) -> Result<()> {
-        self.store().check_open()?;
-        self.record_change(Growth::Frees, Change::DropCatalogue)
+    /// The same for all queues.
+    pub(crate) fn unmap_all(&self, come_home: bool) -> Result<()> {
+        let store = self.store();
+        store.check_open()?;
+        let mut registry = store.lock_registry();
+        if come_home {
+            raise_epoch(store, &mut registry)?;
+        }
+        let lsn = registry.record(Growth::Frees, &Op::Registry(Change::DropCatalogue), &mut [])?;
+        drop(registry);
+        store.settle(lsn, self.durability())
     }
-}
 
-impl Engine {
     /// Maps a queue to a pool, only if it is mapped where `update` says so.
     fn map(&self, project: &Project, queue: &QueueName, pool: &PoolName, update: bool) -> Result<()> {
         let store = self.store();
@@ -80,7 +100,7 @@ impl Engine {
         }
         match mapping {
             None if update => return Err(unmapped(project, queue)),
-            Some(mapping) if mapping.pool == pool.as_str() => {
+            Some(mapping) if mapping.pool == *pool => {
                 drop(registry);
                 return store.settle_seen(self.durability());
             }
@@ -98,6 +118,14 @@ impl Engine {
         drop(registry);
         store.settle(lsn, self.durability())
     }
+}
+
+/// Gives this store's own sequences an incarnation above all.
+fn raise_epoch(store: &Store, registry: &mut LockedRegistry<'_>) -> Result<()> {
+    let epoch = next_epoch(store, registry)?;
+    registry.record(Growth::Frees, &Op::Registry(Change::Allot { epoch }), &mut [])?;
+    store.set_epoch(epoch);
+    Ok(())
 }
 
 /// An incarnation above all that this store and its pools have given ids out in.
@@ -120,6 +148,6 @@ fn unmapped(project: &Project, queue: &QueueName) -> Error {
     Error::QueueNotMapped { project: project.clone(), queue: queue.clone() }
 }
 
-fn record(project: &Project, queue: QueueName, mapping: &Mapping) -> Result<CatalogueEntry> {
-    Ok(CatalogueEntry { project: project.clone(), queue, pool: PoolName::new(&mapping.pool)? })
+fn record(project: &Project, queue: QueueName, mapping: &Mapping) -> CatalogueEntry {
+    CatalogueEntry { project: project.clone(), queue, pool: mapping.pool.clone() }
 }

@@ -56,6 +56,11 @@ impl<R> Done<R> {
         Self { wake: most, ..self }
     }
 
+    /// Whether the answer has to wait for the disk.
+    pub(crate) fn waits(&self) -> bool {
+        !matches!(self.wait, Wait::No)
+    }
+
     /// The end of a call on a queue of `store`, with no lock held.
     pub(crate) fn settle(self, store: &Store, durability: Durability, wake: impl FnOnce(usize)) -> Result<R> {
         if self.wake > 0 {

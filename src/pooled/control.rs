@@ -109,11 +109,11 @@ impl Catalogue for PooledDriver {
     }
 
     fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
-        Catalogue::delete(&self.control(), project, queue)
+        self.control().unmap(project, queue, self.shared().config.virtual_pool)
     }
 
     fn drop_all(&self) -> Result<()> {
-        Catalogue::drop_all(&self.control())
+        self.control().unmap_all(self.shared().config.virtual_pool)
     }
 }
 

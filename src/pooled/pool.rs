@@ -135,9 +135,8 @@ impl Shared {
             Location::Directory(path) => config.open(path)?,
             Location::Memory(_) => config.disk(Arc::new(SimulatedDisk::memory())).open(Path::new("/memory"))?,
         };
-        if !engine.is_same(&self.control) {
-            self.allot_epoch(&engine)?;
-        }
+        // The control store too: its sequences have to go on above those of wherever the pool led before.
+        self.allot_epoch(&engine)?;
         let location = uri.location().clone();
         Ok(Pool { name: name.to_owned(), engine, location, durability, retired: AtomicBool::new(false) })
     }
@@ -179,9 +178,12 @@ impl Shared {
                 // Calls that hold the old one go on in the same store.
                 let (engine, location) = (pool.engine.clone(), pool.location.clone());
                 let again = Pool { name: name.clone(), engine, location, durability, retired: AtomicBool::new(false) };
-                open.insert(name, Arc::new(again));
+                pool.retired.store(true, Ordering::SeqCst);
+                gone.extend(open.insert(name, Arc::new(again)));
             }
         }
+        drop(open);
+        self.found.clear();
     }
 
     /// The pools that are registered, by name, each with its open store or why there is none.
