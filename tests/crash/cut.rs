@@ -5,7 +5,7 @@
 //! the process died. Every other recovery is cut as well. `ZAQAR_POWER=all` cuts after every operation; `ZAQAR_SEED` takes
 //! other calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -238,13 +238,26 @@ pub(crate) fn check<S: Scene>(oracle: &mut Oracle<S>, left: &Left<S>, end: End, 
     let found = oracle.find(&store, first..=last, now);
     if found.is_none() {
         let anywhere = oracle.find(&store, 0..=last, now);
-        let (told, expected) = oracle.state(last, now);
-        let is = S::dump(&store, told);
-        panic!("{context}: not the state after {first} to {last} calls, but {anywhere:?}\n{is}\nexpected\n{expected}");
+        println!("{context}: not the state after {first} to {last} calls, but {anywhere:?}");
+        for calls in BTreeSet::from([first, last]) {
+            let (told, expected) = oracle.state(calls, now);
+            print_difference(&S::dump(&store, told), expected, calls);
+        }
+        panic!("{context}: not the state after {first} to {last} calls");
     }
     S::assert_sound(&store, context);
     S::add(&store, told, context);
     go_on::<S>(store, disk, clock, context);
+}
+
+fn print_difference(is: &str, expected: &str, calls: usize) {
+    let only = |mark: char, these: &str, others: &str| {
+        let others: BTreeSet<&str> = others.lines().collect();
+        these.lines().filter(|line| !others.contains(line)).for_each(|line| println!("{mark} {line}"));
+    };
+    println!("Compared with {calls} calls:");
+    only('-', expected, is);
+    only('+', is, expected);
 }
 
 /// A power cut, a clean close and a clean open change nothing.

@@ -12,7 +12,7 @@ use zaqar_sled::{
 };
 
 use super::super::support::{messages_of, queues_of};
-use super::scene::{POOLS, is_dead};
+use super::scene::POOLS;
 use super::view::name_of;
 
 #[derive(Debug, Clone, Default)]
@@ -106,7 +106,7 @@ impl Ledger {
     /// The call under way may remove all of a queue.
     pub(super) fn empties(&mut self, project: &Project, queue: &QueueName) {
         // Letters from anywhere may be in it.
-        let letters = is_dead(queue) || queue.as_str() == "b";
+        let letters = takes_letters(queue);
         let in_it = |entry: &&mut Entry| entry.project == *project && (letters || entry.queue == *queue);
         let claims = self.claims.values_mut().map(|held| &mut held.entry);
         let entries = self.messages.values_mut().chain(self.subscriptions.values_mut()).chain(claims);
@@ -173,7 +173,7 @@ impl Ledger {
 }
 
 fn takes_letters(queue: &QueueName) -> bool {
-    is_dead(queue) || queue.as_str() == "b"
+    queue.as_str() != "a"
 }
 
 /// Where a message is.
@@ -181,7 +181,7 @@ fn takes_letters(queue: &QueueName) -> bool {
 struct Place {
     project: Project,
     queue: QueueName,
-    pool: String,
+    _pool: String,
     /// Whether the queue is mapped to that pool.
     routed: bool,
 }
@@ -196,7 +196,7 @@ fn see(driver: &PooledDriver, context: &str) -> BTreeMap<String, Place> {
             let routed = mapped.as_ref().is_some_and(|entry| entry.pool().as_str() == pool);
             for message in messages_of(driver, &project, &queue).unwrap() {
                 let (project, queue) = (project.clone(), queue.clone());
-                let place = Place { project, queue, pool: pool.to_owned(), routed };
+                let place = Place { project, queue, _pool: pool.to_owned(), routed };
                 let name = name_of(&message);
                 let other = seen.insert(name.clone(), place);
                 assert!(other.is_none(), "{context}: {name} is in {other:?} and in {:?}", seen[&name]);

@@ -52,7 +52,7 @@ impl<const MIXED: bool> Scene for Pooled<MIXED> {
     type Store = PooledDriver;
     type Told = Known;
 
-    const CALLS: usize = 160;
+    const CALLS: usize = 220;
     const RECOVERY: u64 = 160;
 
     /// One that promises what the pools on it do.
@@ -77,26 +77,26 @@ impl<const MIXED: bool> Scene for Pooled<MIXED> {
         let now = super::super::cut::wall(&world.clock);
         world.told.ledger.begin(i, sync, now);
         let mut call = Call { driver, told: &mut world.told, random, i };
-        if i < POOLS.len() + 1 {
+        if i < SET_UP {
             return call.set_up().map(|()| sync);
         }
         let changed = match call.random.below(100) {
-            0..=21 => call.post(),
-            22..=39 => call.claim(),
-            40..=43 => call.delete(),
-            44..=46 => call.bulk_delete(),
-            47..=49 => call.pop(),
-            50..=55 => call.end_claim(),
-            56..=63 => call.subscription(),
-            64..=72 => call.move_queue(),
-            73..=75 => call.map(),
-            76..=80 => call.queue(),
-            81..=82 => call.pool(),
-            83..=89 => {
-                world.clock.advance(seconds(call.random.below(8)));
+            0..=19 => call.post(),
+            20..=43 => call.claim(),
+            44..=46 => call.delete(),
+            47 | 48 => call.bulk_delete(),
+            49 | 50 => call.pop(),
+            51..=56 => call.end_claim(),
+            57..=63 => call.subscription(),
+            64..=73 => call.move_queue(),
+            74 | 75 => call.map(),
+            76..=79 => call.queue(),
+            80 => call.pool(),
+            81..=90 => {
+                world.clock.advance(seconds(1 + call.random.below(4)));
                 Ok(false)
             }
-            90..=95 => call.driver.step().map(|()| true),
+            91..=95 => call.driver.step().map(|()| true),
             96 | 97 => call.driver.gc().map(|_| false),
             _ => {
                 drop(call);
@@ -156,16 +156,20 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn set_up(&mut self) -> Result<()> {
-        let flavor = FlavorName::new("gold")?;
-        let Some(name) = POOLS.get(self.i) else {
-            return self.driver.flavors().create(&Project::none(), &flavor, &NewFlavor::new());
-        };
-        self.driver.pools().create(&name.parse()?, &NewPool::new(URIS[self.i].parse()?).weight(2))
+        if let Some(name) = POOLS.get(self.i) {
+            return self.driver.pools().create(&name.parse()?, &NewPool::new(URIS[self.i].parse()?).weight(2));
+        }
+        if self.i + 1 == SET_UP {
+            return self.driver.flavors().create(&Project::none(), &FlavorName::new("gold")?, &NewFlavor::new());
+        }
+        let (project, queue) = places()[self.i - POOLS.len()].clone();
+        self.driver.queues().create(&project, &queue, &metadata(&mut self.random)).map(drop)
     }
 
     fn post(&mut self) -> Result<bool> {
         let (project, queue) = self.place();
-        if !self.driver.queues().exists(&project, &queue)? {
+        let mapped = Catalogue::exists(&self.driver, &project, &queue)?;
+        if !mapped || !self.driver.queues().exists(&project, &queue)? {
             return self.driver.queues().create(&project, &queue, &metadata(&mut self.random)).map(|_| true);
         }
         let names: Vec<String> = (0..=self.random.below(5)).map(|n| format!("{}-{n}", self.i)).collect();
@@ -197,7 +201,7 @@ impl Call<'_> {
 
     fn claim(&mut self) -> Result<bool> {
         let (project, queue) = self.place();
-        let ttl = if self.random.one_in(4) { 60 } else { 1 + self.random.below(6) };
+        let ttl = if self.random.one_in(4) { 60 } else { 1 + self.random.below(3) };
         let options = ClaimOptions::new().ttl(seconds(ttl)).grace(seconds(self.random.below(30)));
         let transit = self.driver.status().in_transit();
         let claim = self.driver.claims().create(&project, &queue, &options.limit(1 + self.random.below(4) as usize))?;
@@ -340,7 +344,7 @@ impl Call<'_> {
             3 => drop(queues.create(&project, &queue, &metadata(&mut self.random))?),
             4 => {
                 self.told.ledger.empties(&project, &queue);
-                drop(queues.purge(&project, &queue, Purge::All)?);
+                queues.purge(&project, &queue, Purge::All)?;
             }
             _ => {
                 self.told.ledger.empties(&project, &queue);
@@ -379,6 +383,9 @@ fn none_if_missing(error: Error) -> Result<Vec<Message>> {
     if error.is_not_found() { Ok(Vec::new()) } else { Err(error) }
 }
 
+/// Calls that make pools, the first queues and a flavor.
+const SET_UP: usize = POOLS.len() + PLACES_MADE + 1;
+const PLACES_MADE: usize = 3;
 /// A life that no run is as long as.
 const LONG: u64 = 36_000;
 
@@ -389,18 +396,19 @@ pub(super) fn places() -> Vec<(Project, QueueName)> {
     vec![global("a"), global("b"), named("p", "a"), global("dead"), global("dead2"), named("p", "dead")]
 }
 
-/// Whether it is one of those that dead letters go to.
-pub(super) fn is_dead(queue: &QueueName) -> bool {
-    queue.as_str().starts_with("dead")
+/// Whether a claim may make it for its dead letters.
+pub(super) fn is_dead(project: &Project, queue: &QueueName) -> bool {
+    let places = places();
+    !places[..PLACES_MADE].iter().any(|place| place.0 == *project && place.1 == *queue)
 }
 
 fn metadata(random: &mut Random) -> Metadata {
     let metadata = Metadata::new().with("n", random.below(1000)).unwrap();
-    if random.one_in(5) {
+    if random.one_in(6) {
         return metadata;
     }
     let queue = ["dead", "dead", "dead2", "b"][random.below(4) as usize];
-    let metadata = metadata.with("_max_claim_count", 1 + random.below(2)).unwrap();
+    let metadata = metadata.with("_max_claim_count", if random.one_in(4) { 2 } else { 1 }).unwrap();
     let metadata = metadata.with("_dead_letter_queue", queue).unwrap();
     if random.one_in(2) { metadata.with("_dead_letter_queue_messages_ttl", LONG).unwrap() } else { metadata }
 }

@@ -43,7 +43,9 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
     text += &dump_subscriptions(driver, &places())?;
     for line in dump_control(driver)?.lines() {
         // A claim may have made a dead-letter queue and then have had nothing to put in.
-        if !line.contains(" dead") {
+        if !queues.iter().any(|(project, queue)| {
+            is_dead(project, queue) && line.starts_with(&format!("{project:?} {queue} in "))
+        }) {
             writeln!(text, "{line}").unwrap();
         }
     }
@@ -62,7 +64,7 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
 
 /// A dead-letter queue that has not been used, if it is there.
 fn is_unused(driver: &PooledDriver, project: &Project, queue: &QueueName) -> Result<bool> {
-    Ok(is_dead(queue) && messages_of(driver, project, queue)?.is_empty())
+    Ok(is_dead(project, queue) && messages_of(driver, project, queue)?.is_empty())
 }
 
 /// Shows `see` the queue in each pool that it is not mapped to.
@@ -100,7 +102,7 @@ fn dump_queue(
         return Ok(());
     };
     // A dead-letter queue that a claim has made for itself may have been put elsewhere the second time.
-    let pool = if told.is_empty() || !is_dead(queue) { entry.pool().as_str() } else { "somewhere" };
+    let pool = if told.is_empty() || !is_dead(project, queue) { entry.pool().as_str() } else { "somewhere" };
     writeln!(text, "queue {project:?} {queue} {metadata} in {pool}").unwrap();
     let all = messages_of(driver, project, queue)?;
     let now = driver.messages().list(project, queue, &everything().include_delayed(false))?.items;
