@@ -50,9 +50,9 @@ impl Site for PooledDriver {
             }
             let done = call(&mut queue)?;
             drop(queue);
-            self.settle_route(&pool, done.waits())?;
+            self.settle_route(pool, done.waits())?;
             return done
-                .settle(pool.store(), self.durability_in(&pool), |most| self.home().wake(project, name, most))
+                .settle(pool.store(), self.durability_in(pool), |most| self.home().wake(project, name, most))
                 .map(Some);
         }
     }

@@ -5,6 +5,8 @@
 //! killed or cut off from power and opened again, makes checkpoints and bases, and collects garbage. After each case
 //! everything is compared once more, before and after another opening, and the engine verifies itself.
 //!
+//! Subscriptions, pools, flavors and the catalogue are in it too; pools are only registered, no store of theirs is opened.
+//!
 //! Ids differ between the two, so each of the engine's is paired with the model's it first appeared beside.
 //!
 //! - `ZAQAR_OPS=10000000 cargo test --release --test differential` runs a campaign of that many calls;

@@ -34,7 +34,9 @@ pub(crate) struct Place {
     pub(crate) options: &'static str,
 }
 
+/// As in a `PoolUpdate`.
 #[derive(Clone, Debug)]
+#[expect(clippy::option_option, reason = "to have no group is a change too")]
 pub(crate) struct Change {
     pub(crate) uri: Option<&'static str>,
     pub(crate) weight: Option<i64>,
