@@ -43,9 +43,10 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
     text += &dump_subscriptions(driver, &places())?;
     for line in dump_control(driver)?.lines() {
         // A claim may have made a dead-letter queue and then have had nothing to put in.
-        if !queues.iter().any(|(project, queue)| {
-            is_dead(project, queue) && line.starts_with(&format!("{project:?} {queue} in "))
-        }) {
+        if !queues
+            .iter()
+            .any(|(project, queue)| is_dead(project, queue) && line.starts_with(&format!("{project:?} {queue} in ")))
+        {
             writeln!(text, "{line}").unwrap();
         }
     }
