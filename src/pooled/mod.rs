@@ -81,7 +81,10 @@ pub struct PooledDriver {
 }
 
 /// The pooled drivers this process has open, by disk and directory of their control stores.
-static DRIVERS: LazyLock<Mutex<BTreeMap<(usize, PathBuf), Weak<Opened>>>> = LazyLock::new(Mutex::default);
+static DRIVERS: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> = LazyLock::new(Mutex::default);
+
+/// Which disk, and where on it.
+type Place = (usize, PathBuf);
 
 /// What the last handle closes. The courier's thread holds the shared part, never this.
 #[derive(Debug)]
