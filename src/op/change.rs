@@ -198,6 +198,9 @@ mod tests {
         assert_eq!(bytes(Op::Register { new, pool: "n".into(), floor: 2 }), "010c05000171027b7d016e02");
         let unregister = Op::Unregister { address: address(), queue: 5, pool: None };
         assert_eq!(bytes(unregister), "010d01017001710500");
+        let (metadata, pool) = ("{}".into(), "n".into());
+        let remap = Op::Remap { address: address(), queue: 5, metadata, pool, floor: 2 };
+        assert_eq!(bytes(remap), "01100101700171 05027b7d016e02".replace(' ', ""));
         let received = Received { queue: 5, first: 7, from: [8; 16], sources: vec![(1, 2)], letters: Vec::new() };
         assert_eq!(bytes(Op::Receive(received)), format!("010e0507{}01010200", "08".repeat(16)));
         let record = PageRecord { bodies_bytes: 1, clients: Vec::new(), slots: Vec::new() };

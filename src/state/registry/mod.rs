@@ -141,6 +141,7 @@ impl Registry {
             Op::Register { new, pool, floor } => {
                 self.map(keys::named(new.project.as_deref(), &new.name), pool, *floor, Some(new.number));
             }
+            Op::Remap { address, queue, pool, floor, .. } => self.map(address.key(), pool, *floor, Some(*queue)),
             Op::Unregister { address, queue, pool } => {
                 // All it has anywhere goes, where it is last of all.
                 if let Some(old) = self.catalogue.remove(&address.key()) {
