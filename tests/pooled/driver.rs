@@ -80,7 +80,13 @@ pooled! {
         assert_eq!(orders.pop(100).unwrap().len(), 100);
         assert_eq!(orders.first(Sort::Newest).unwrap().body().as_bytes(), b"x");
         assert_eq!(orders.stats().unwrap().total(), 100);
-        assert_eq!(orders.purge().unwrap(), 100);
+        let hook = hook("a");
+        let id = orders.subscribe(&hook, secs(60), &Metadata::new()).unwrap().unwrap();
+        assert_eq!(orders.subscribe(&hook, secs(60), &Metadata::new()).unwrap(), None);
+        assert_eq!(orders.subscriptions().unwrap()[0].id(), id);
+        orders.unsubscribe(&id).unwrap();
+        orders.subscribe(&hook, secs(60), &Metadata::new()).unwrap().unwrap();
+        assert_eq!(orders.purge().unwrap(), 101);
         orders.delete().unwrap();
         assert!(orders.list(&MessageListOptions::new()).unwrap().items.is_empty());
         assert_fails!(orders.metadata(), Error::QueueDoesNotExist { .. });

@@ -145,6 +145,23 @@ fn what_a_cut_move_left_goes_even_if_its_pool_is_dropped() {
     });
 }
 
+#[test]
+fn what_a_cut_move_left_goes_even_if_its_pool_has_another_store_meanwhile() {
+    with_every_cut(|h, cut| {
+        let orders = h.queue("orders");
+        let pool = out_of_reach(cut);
+        let lead = |uri: String| h.change_pool(pool, &zaqar_sled::PoolUpdate::new().uri(uri.parse().unwrap()));
+        lead("sled:/spare".into()).unwrap();
+        h.step();
+        h.flip_manifest(&format!("/{pool}"));
+        lead(format!("sled:/{pool}")).unwrap();
+        h.step();
+        assert_eq!(orders.counts(), (0, 20, 20));
+        orders.route(pool);
+        assert_eq!(orders.counts().2, 0, "{cut:?}");
+    });
+}
+
 pooled! {
     fn what_a_deleted_queue_left_in_other_pools_is_not_counted(h) {
         h.two_pools();

@@ -51,6 +51,7 @@ mod durability;
 mod ledgers;
 mod leftovers;
 mod letters;
+mod likeness;
 mod memory;
 mod moves;
 mod operation;
