@@ -77,7 +77,11 @@ impl Shared {
     /// Whether subscriptions under that key are still to be removed from that pool.
     pub(super) fn has_leftover_subscriptions(&self, pool: &str, key: &[u8]) -> bool {
         let registry = self.control.store().registry.read();
-        registry.removals.iter().any(|(_, left)| left.subscriptions && left.pool == pool && left.key == key)
+        if registry.removals.len() == 0 {
+            return false;
+        }
+        let removals = keys::removals_of(pool);
+        registry.removals.range(&removals, None).any(|(_, left)| left.subscriptions && left.key == key)
     }
 
     /// Whether something of the queue is still to be removed from that pool.

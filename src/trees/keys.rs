@@ -107,9 +107,15 @@ pub(crate) fn parse_subscription(key: &[u8]) -> Option<(&[u8], [u8; 16])> {
 
 /// The key of what a pool is to remove of a queue.
 pub(crate) fn removal(pool: &str, queue: u64) -> Vec<u8> {
+    let mut key = removals_of(pool);
+    key.extend_from_slice(&queue.to_be_bytes());
+    key
+}
+
+/// What the keys of all that a pool is to remove begin with.
+pub(crate) fn removals_of(pool: &str) -> Vec<u8> {
     let mut key = REMOVAL.to_vec();
     push_text(&mut key, pool);
-    key.extend_from_slice(&queue.to_be_bytes());
     key
 }
 
