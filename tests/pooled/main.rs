@@ -46,6 +46,7 @@ macro_rules! pooled {
 
 mod choice;
 mod closing;
+mod damage;
 mod driver;
 mod durability;
 mod ledgers;

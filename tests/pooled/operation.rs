@@ -152,8 +152,8 @@ fn a_full_disk_refuses_what_grows_and_lets_everything_else_go_on() {
     };
     fill(&orders);
     fill(&bills);
-    let full = (0..1000).map(|number| h.queue(&format!("q{number}")).create("{}")).find_map(Result::err);
-    assert!(full.expect("it fills up").is_full());
+    let refused = (0..1000).map(|number| h.queue(&format!("q{number}")).create("{}")).find_map(Result::err);
+    assert!(refused.expect("it fills up").is_full());
     let free = orders.counts().1;
     // Worn-out messages leave their queue, wherever they can go to.
     while orders.try_claim(60, 60, 10).unwrap().is_some() {}
