@@ -6,10 +6,9 @@
 //! what happens in them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use zaqar_sled::{
     Queue,
 };
 
+use super::process::{Diary, eprintln_on_panic, run_and_kill, tell_ready};
 use super::support::{CLIENT, Random, assert_sound, everything};
 
 const CHILD: &str = "ZAQAR_CHILD";
@@ -30,21 +30,6 @@ fn number(name: &str) -> Option<u64> {
 
 fn open(root: &Path) -> zaqar_sled::Result<Engine> {
     Config::new().segment_size(16 << 10).sync_interval(Duration::from_millis(5)).open(root)
-}
-
-/// Where a child tells what it is about to do and what it was told. A kill may tear a line where a page of the file ends:
-/// a line counts with its end mark alone, and begins after a line feed of its own.
-#[derive(Clone)]
-struct Diary(std::sync::Arc<File>);
-
-impl Diary {
-    fn open(path: &Path) -> Self {
-        Self(std::sync::Arc::new(OpenOptions::new().append(true).create(true).open(path).unwrap()))
-    }
-
-    fn note(&self, line: &str) {
-        (&*self.0).write_all(format!("\n{line} .\n").as_bytes()).unwrap();
-    }
 }
 
 fn join<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
@@ -63,8 +48,7 @@ fn child() {
     for name in QUEUES {
         engine.queue(Project::none(), name).unwrap().create(Metadata::new()).unwrap();
     }
-    println!("ready");
-    std::io::stdout().flush().unwrap();
+    tell_ready();
     let workers: Vec<_> = (0..WORKERS)
         .map(|worker| {
             let (engine, diary) = (engine.clone(), diary.clone());
@@ -362,8 +346,8 @@ impl Ledger {
 
 /// Takes out the lines of calls that were answered by finding nothing: only a worker's last line can be open.
 fn close_idle_calls(diary: &Path) -> PathBuf {
-    let text = std::fs::read_to_string(diary).unwrap();
-    let lines: Vec<&str> = text.lines().filter_map(|line| line.strip_suffix(" .")).collect();
+    let text = Diary::lines(diary);
+    let lines: Vec<&str> = text.iter().map(String::as_str).collect();
     let worker = |line: &str| line.split(' ').next().unwrap().rsplit_once('.').unwrap().0.to_owned();
     let name = |line: &str| line.split(' ').next().unwrap().to_owned();
     let mut last: BTreeMap<String, String> = BTreeMap::new();
@@ -384,35 +368,8 @@ fn close_idle_calls(diary: &Path) -> PathBuf {
     cleaned
 }
 
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn run_and_kill(root: &Path, diary: &Path, seed: u64, random: &mut Random) {
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "kill::child", "--nocapture", "--test-threads", "1"])
-        .env(CHILD, format!("{}|{}|{seed}", root.display(), diary.display()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn();
-    let mut child = Killed(child.unwrap());
-    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
-    let opening = random.one_in(8);
-    if opening {
-        // While it opens what the last kill left.
-        thread::sleep(Duration::from_micros(random.below(12_000)));
-    } else {
-        let ready = lines.any(|line| line.is_ok_and(|line| line.contains("ready")));
-        assert!(ready, "the child died by itself");
-        thread::sleep(Duration::from_micros(2_000 + random.below(58_000)));
-    }
-    let by_itself = child.0.try_wait().unwrap();
-    assert!(by_itself.is_none(), "the child ended by itself: {by_itself:?}");
+fn kill_child(root: &Path, diary: &Path, seed: u64, random: &mut Random) {
+    run_and_kill("kill::child", CHILD, &format!("{}|{}|{seed}", root.display(), diary.display()), random);
 }
 
 #[test]
@@ -432,13 +389,13 @@ fn what_a_killed_process_was_told_is_so() {
         let diary = folder.path().join(format!("{round}.diary"));
         drop(Diary::open(&diary));
         eprintln_on_panic(seed, round, || {
-            run_and_kill(&root, &diary, seed * 100_000 + round, &mut random);
+            kill_child(&root, &diary, seed * 100_000 + round, &mut random);
             ledger.read(&close_idle_calls(&diary));
             if random.one_in(3) {
                 // A child that finds what a kill left, and is killed as well, before anyone looks.
                 let diary = diary.with_extension("second");
                 drop(Diary::open(&diary));
-                run_and_kill(&root, &diary, seed * 100_000 + 50_000 + round, &mut random);
+                kill_child(&root, &diary, seed * 100_000 + 50_000 + round, &mut random);
                 ledger.read(&close_idle_calls(&diary));
                 kills += 1;
             }
@@ -483,18 +440,4 @@ fn empty(queue: &Queue, ledger: &mut Ledger) {
 fn offset(id: MessageId, by: i128) -> MessageId {
     let number = u128::from_str_radix(&id.to_string(), 16).unwrap();
     format!("{:032x}", number.wrapping_add_signed(by)).parse().unwrap()
-}
-
-fn eprintln_on_panic(seed: u64, round: u64, run: impl FnOnce()) {
-    struct Note(u64, u64);
-    impl Drop for Note {
-        fn drop(&mut self) {
-            if thread::panicking() {
-                eprintln!("ZAQAR_SEED={} failed in round {}", self.0, self.1);
-            }
-        }
-    }
-    let note = Note(seed, round);
-    run();
-    drop(note);
 }

@@ -17,6 +17,7 @@ mod full;
 mod kill;
 mod pooled;
 mod power_loss;
+mod process;
 mod recovery;
 mod registry;
 mod support;

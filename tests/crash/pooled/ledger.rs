@@ -6,14 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use zaqar_sled::{
-    Catalogue, ClaimId, ClaimRecord, ControlDriver, DataDriver, Message, PooledDriver, Project, QueueName,
-    SubscriptionId,
-};
+use zaqar_sled::{ClaimId, ClaimRecord, DataDriver, Message, PooledDriver, Project, QueueName, SubscriptionId};
 
 use super::super::support::{messages_of, queues_of};
-use super::scene::POOLS;
-use super::view::name_of;
+use super::view::{in_each_pool, name_of};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ledger {
@@ -190,22 +186,16 @@ struct Place {
 fn see(driver: &PooledDriver, context: &str) -> BTreeMap<String, Place> {
     let mut seen = BTreeMap::new();
     for (project, queue) in queues_of(driver).unwrap() {
-        let mapped = Catalogue::get(driver, &project, &queue).ok();
-        for pool in POOLS {
-            driver.catalogue().insert(&project, &queue, &pool.parse().unwrap()).unwrap();
-            let routed = mapped.as_ref().is_some_and(|entry| entry.pool().as_str() == pool);
-            for message in messages_of(driver, &project, &queue).unwrap() {
-                let (project, queue) = (project.clone(), queue.clone());
-                let place = Place { project, queue, _pool: pool.to_owned(), routed };
+        let see = |pool: &str, routed| {
+            for message in messages_of(driver, &project, &queue)? {
+                let place = Place { project: project.clone(), queue: queue.clone(), _pool: pool.to_owned(), routed };
                 let name = name_of(&message);
                 let other = seen.insert(name.clone(), place);
                 assert!(other.is_none(), "{context}: {name} is in {other:?} and in {:?}", seen[&name]);
             }
-        }
-        match mapped {
-            Some(entry) => driver.catalogue().insert(&project, &queue, entry.pool()).unwrap(),
-            None => driver.catalogue().delete(&project, &queue).unwrap(),
-        }
+            Ok(())
+        };
+        in_each_pool(driver, &project, &queue, see).unwrap();
     }
     seen
 }

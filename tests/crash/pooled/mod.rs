@@ -1,7 +1,11 @@
 //! A power cut, or a kill, after each operation of a pooled driver's stores; see [`cut`](super::cut).
 
+mod accounts;
+mod kills;
+mod labour;
 mod ledger;
 mod scene;
+mod threads;
 mod view;
 
 use std::collections::BTreeMap;

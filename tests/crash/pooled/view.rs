@@ -26,7 +26,7 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
     let mut text = String::new();
     let queues = queues_of(driver)?;
     for (project, queue) in &queues {
-        if !is_unused(driver, project, queue)? {
+        if !is_dead(project, queue) {
             dump_queue(driver, told, project, queue, &mut text)?;
         }
     }
@@ -42,20 +42,20 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
     }
     text += &dump_subscriptions(driver, &places())?;
     for line in dump_control(driver)?.lines() {
-        // A claim may have made a dead-letter queue and then have had nothing to put in.
-        if !queues
-            .iter()
-            .any(|(project, queue)| is_dead(project, queue) && line.starts_with(&format!("{project:?} {queue} in ")))
-        {
+        // A claim may have made or mapped a dead-letter queue and then have had nothing to put in.
+        let of_dead = |(project, queue): &(Project, QueueName)| {
+            is_dead(project, queue) && line.starts_with(&format!("{project:?} {queue} in "))
+        };
+        if !queues.iter().any(of_dead) {
             writeln!(text, "{line}").unwrap();
         }
     }
     for (project, queue) in &queues {
-        left_behind(driver, project, queue, |pool| {
+        in_each_pool(driver, project, queue, |pool, routed| {
             let mut there = String::new();
             dump_queue(driver, told, project, queue, &mut there)?;
-            if there.lines().count() > 1 {
-                writeln!(text, "left in {pool}: {there}").unwrap();
+            if (is_dead(project, queue) || !routed) && there.lines().count() > 1 {
+                writeln!(text, "there in {pool}: {there}").unwrap();
             }
             Ok(())
         })?;
@@ -63,26 +63,22 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
     Ok(text)
 }
 
-/// A dead-letter queue that has not been used, if it is there.
-fn is_unused(driver: &PooledDriver, project: &Project, queue: &QueueName) -> Result<bool> {
-    Ok(is_dead(project, queue) && messages_of(driver, project, queue)?.is_empty())
-}
-
-/// Shows `see` the queue in each pool that it is not mapped to.
-pub(super) fn left_behind(
+/// Shows `see` the queue in each pool, and whether it is mapped to that.
+pub(super) fn in_each_pool(
     driver: &PooledDriver,
     project: &Project,
     queue: &QueueName,
-    mut see: impl FnMut(&str) -> Result<()>,
+    mut see: impl FnMut(&str, bool) -> Result<()>,
 ) -> Result<()> {
-    let Ok(entry) = Catalogue::get(driver, project, queue) else { return Ok(()) };
+    let mapped = Catalogue::get(driver, project, queue).ok();
     for pool in POOLS {
-        if pool != entry.pool().as_str() {
-            driver.catalogue().update(project, queue, Some(&pool.parse()?))?;
-            see(pool)?;
-        }
+        driver.catalogue().insert(project, queue, &pool.parse()?)?;
+        see(pool, mapped.as_ref().is_some_and(|entry| entry.pool().as_str() == pool))?;
     }
-    driver.catalogue().update(project, queue, Some(entry.pool()))
+    match mapped {
+        Some(entry) => driver.catalogue().insert(project, queue, entry.pool()),
+        None => driver.catalogue().delete(project, queue),
+    }
 }
 
 pub(super) fn name_of(message: &Message) -> String {
@@ -102,9 +98,7 @@ fn dump_queue(
         writeln!(text, "queue {project:?} {queue} {metadata} nowhere").unwrap();
         return Ok(());
     };
-    // A dead-letter queue that a claim has made for itself may have been put elsewhere the second time.
-    let pool = if told.is_empty() || !is_dead(project, queue) { entry.pool().as_str() } else { "somewhere" };
-    writeln!(text, "queue {project:?} {queue} {metadata} in {pool}").unwrap();
+    writeln!(text, "queue {project:?} {queue} {metadata} in {}", entry.pool()).unwrap();
     let all = messages_of(driver, project, queue)?;
     let now = driver.messages().list(project, queue, &everything().include_delayed(false))?.items;
     let free = driver.messages().list(project, queue, &everything().include_claimed(false))?.items;
