@@ -9,8 +9,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::time::millis;
 use crate::model::{
-    ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageListOptions, MessageMarker, Metadata,
-    NewMessage, Page, Project, Purge, QueueName, QueueStats, Sort,
+    ClaimId, ClaimOptions, ClaimRecord, ClientId, ListOptions, Message, MessageId, MessageListOptions, MessageMarker,
+    Metadata, NewMessage, Page, Project, Purge, QueueName, QueueStats, Sort, Subscriber, Subscription, SubscriptionId,
 };
 use crate::pooled::PooledDriver;
 use crate::store::Store;
@@ -121,9 +121,52 @@ impl Queue {
         self.driver().queues().stats(&self.project, &self.name)
     }
 
-    /// Removes messages and claims at once; returns how many messages went.
+    /// Removes messages, claims and subscriptions at once; returns how many messages and subscriptions went.
     pub fn purge(&self) -> Result<u64> {
         self.driver().queues().purge(&self.project, &self.name, Purge::All)
+    }
+
+    /// Has `subscriber` told of the queue's messages for `ttl`, by whoever does the telling; `None` if it is subscribed
+    /// already. The queue need not exist. Listing, updating and confirming are at
+    /// [`Subscriptions`](crate::Subscriptions).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use zaqar_sled::{Config, Metadata, Project, SimulatedDisk, Subscriber};
+    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// let orders = engine.queue(Project::none(), "orders")?;
+    /// let hook = Subscriber::new("https://example.com/hook")?;
+    /// let id = orders.subscribe(&hook, Duration::from_secs(3600), &Metadata::new())?.expect("it is the first");
+    /// assert!(orders.subscribe(&hook, Duration::from_secs(3600), &Metadata::new())?.is_none());
+    /// assert_eq!(orders.subscriptions()?.len(), 1);
+    /// orders.unsubscribe(&id)?;
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn subscribe(
+        &self,
+        subscriber: &Subscriber,
+        ttl: Duration,
+        options: &Metadata,
+    ) -> Result<Option<SubscriptionId>> {
+        self.driver().subscriptions().create(&self.project, &self.name, subscriber, ttl, options)
+    }
+
+    /// The queue's subscriptions, in the order in which they were made.
+    pub fn subscriptions(&self) -> Result<Vec<Subscription>> {
+        let allowed = self.home().limits.check_page_limit(ITER_PAGE).is_ok();
+        let mut options = ListOptions::new().limit(if allowed { ITER_PAGE } else { SMALL_ITER_PAGE });
+        let mut all = Vec::new();
+        loop {
+            let page = self.driver().subscriptions().list(&self.project, &self.name, &options)?;
+            let Some(next) = page.next else { return Ok(all) };
+            all.extend(page.items);
+            options = options.marker(next);
+        }
+    }
+
+    /// Ends a subscription; nothing there is fine.
+    pub fn unsubscribe(&self, id: &SubscriptionId) -> Result<()> {
+        self.driver().subscriptions().delete(&self.project, &self.name, id)
     }
 
     /// Posts messages. One without a ttl gets the queue's `_default_message_ttl`, else an hour; one without a delay the

@@ -26,8 +26,11 @@
 //!
 //! - [`Engine`] opens a store; [`Config`] says how, [`Durability`] what an acknowledged call survives.
 //! - [`Queue`] and [`Claim`] are handles, for callers who work with one queue at a time.
-//! - [`Queues`], [`Messages`], [`Claims`] are the contract, method by method, as object-safe traits;
-//!   [`DataDriver`] gathers them. [`ReferenceModel`] implements them too, in memory and as simply as possible.
+//! - [`Queues`], [`Messages`], [`Claims`], [`Subscriptions`] are the contract's data plane, method by method, as object-safe
+//!   traits; [`DataDriver`] gathers them. [`Pools`], [`Flavors`], [`Catalogue`] are its control plane, gathered by
+//!   [`ControlDriver`]. [`docs::contract`] is the table of Zaqar's methods and these.
+//! - [`PooledDriver`] spreads queues over several stores: see [`docs::pools`].
+//! - [`ReferenceModel`] implements the same traits in memory and as simply as possible.
 //! - [`Error`] is the one error type; ask it with its predicates.
 //! - [`ManualClock`] and [`SimulatedDisk`] let you test your own timeouts and crashes without sleeping or a disk.
 //! - [`docs::design`] tells how it works inside, [`docs::format`] what it writes.

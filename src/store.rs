@@ -441,6 +441,10 @@ impl<'a> Locked<'a> {
         self.floor = floor;
     }
 
+    pub(crate) fn set_floor(&mut self, floor: u32) {
+        self.floor = floor;
+    }
+
     /// The incarnation that new sequences are given out in.
     pub(crate) fn epoch(&self) -> u32 {
         self.store.epoch().max(self.floor)

@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use zaqar_sled::{
-    Claim, ClaimOptions, ClientId, Config, DataDriver, Engine, Error, ManualClock, Metadata, NewMessage, Project,
-    Queue, SimulatedDisk, Timestamp,
+    Claim, ClaimOptions, ClientId, Config, Engine, Error, ManualClock, Metadata, NewMessage, Project, Queue,
+    SimulatedDisk, Timestamp,
 };
 
 const LONG: Duration = Duration::from_secs(1_000_000);

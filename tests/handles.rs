@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimOptions, ClientId, Config, DataDriver, Engine, Limits, ManualClock, MessageListOptions, Metadata, NewMessage,
-    Project, SimulatedDisk, Sort, Timestamp,
+    ClaimOptions, ClientId, Config, Engine, Limits, ManualClock, MessageListOptions, Metadata, NewMessage, Project,
+    SimulatedDisk, Sort, Timestamp,
 };
 
 fn config(disk: &SimulatedDisk) -> Config {

@@ -4,7 +4,7 @@
 //! cargo bench --bench queue -- [FILTER] [--quick] [--check]
 //! ```
 //!
-//! `FILTER` is a part of a row's group (`post`, `cycle`, `claim`, `stats`, `open`), `--quick` makes rounds a tenth as long,
+//! `FILTER` is a part of a row's group (`post`, `cycle`, `claim`, `stats`, `control`, `open`), `--quick` makes rounds a tenth as long,
 //! `--check` exits with 1 when a target is missed.
 //!
 //! Every row is the median of rounds that alternate with rounds of its reference, so that what else the machine does
@@ -14,6 +14,7 @@
 
 mod bare;
 mod claims;
+mod control;
 mod cycles;
 mod machine;
 mod opening;
@@ -57,10 +58,11 @@ fn main() -> Result<ExitCode> {
 
 type Group = fn(Rounds, &mut Table) -> Result<()>;
 
-const GROUPS: [(&str, Group); 5] = [
+const GROUPS: [(&str, Group); 6] = [
     ("post", posts::run),
     ("cycle", cycles::run),
     ("claim", claims::run),
     ("stats", stats::run),
+    ("control", control::run),
     ("open", opening::run),
 ];

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use zaqar_sled::{ClaimOptions, ClientId, DataDriver, Durability, Engine, Metadata, Project, RecoverySource};
+use zaqar_sled::{ClaimOptions, ClientId, Durability, Engine, Metadata, Project, RecoverySource};
 
 use crate::Result;
 use crate::rounds::{Pairs, Rounds};

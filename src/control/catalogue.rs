@@ -20,7 +20,7 @@ impl Catalogue for Engine {
         self.store().check_call(project, queue)?;
         let registry = self.store().registry.read();
         let mapping = registry.catalogue.get(&keys::queue(project, queue));
-        record(project, queue.clone(), mapping.ok_or_else(|| unmapped(project, queue))?)
+        Ok(record(project, queue.clone(), mapping.ok_or_else(|| unmapped(project, queue))?))
     }
 
     fn exists(&self, project: &Project, queue: &QueueName) -> Result<bool> {
@@ -33,7 +33,7 @@ impl Catalogue for Engine {
         let prefix = keys::project(project);
         let registry = self.store().registry.read();
         let rows = registry.catalogue.range(&prefix, None);
-        rows.filter_map(|(key, mapping)| Some(record(project, keys::parse_queue(key)?.1, mapping))).collect()
+        Ok(rows.filter_map(|(key, mapping)| Some(record(project, keys::parse_queue(key)?.1, mapping))).collect())
     }
 
     fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
@@ -100,7 +100,7 @@ impl Engine {
         }
         match mapping {
             None if update => return Err(unmapped(project, queue)),
-            Some(mapping) if mapping.pool == pool.as_str() => {
+            Some(mapping) if mapping.pool == *pool => {
                 drop(registry);
                 return store.settle_seen(self.durability());
             }
@@ -148,6 +148,6 @@ fn unmapped(project: &Project, queue: &QueueName) -> Error {
     Error::QueueNotMapped { project: project.clone(), queue: queue.clone() }
 }
 
-fn record(project: &Project, queue: QueueName, mapping: &Mapping) -> Result<CatalogueEntry> {
-    Ok(CatalogueEntry { project: project.clone(), queue, pool: PoolName::new(&mapping.pool)? })
+fn record(project: &Project, queue: QueueName, mapping: &Mapping) -> CatalogueEntry {
+    CatalogueEntry { project: project.clone(), queue, pool: mapping.pool.clone() }
 }

@@ -146,7 +146,7 @@ impl Engine {
             make: &|directory| directory.new_queue(store, project, &target, "{}").map(NewQueue::into_owned),
             wrap: &|_, _| Ok(()),
         };
-        let Some(moving) = claim_moving(store, &source, &|_| true, &destination, options)? else {
+        let Some(moving) = claim_moving(store, &source, &|_, _| true, &destination, options)? else {
             return Ok((None, None));
         };
         if moving.moved > 0 {
@@ -181,20 +181,20 @@ impl Moving {
     }
 }
 
-/// Makes a claim that moves messages: rare, so it may hold the directory. `None` if the queue is gone, or is not what it
-/// was taken for, which `prepare` says once it is locked.
+/// Makes a claim that moves messages: rare, so it may hold the directory. `None` if the queue is gone, or one of the two is
+/// not what it was taken for, which `prepare` says once both are locked.
 pub(crate) fn claim_moving(
     store: &Store,
     source: &Arc<Cell>,
-    prepare: &dyn Fn(&mut Locked<'_>) -> bool,
+    prepare: &dyn Fn(&mut Locked<'_>, Option<&mut Locked<'_>>) -> bool,
     destination: &Destination<'_>,
     options: &ClaimOptions,
 ) -> Result<Option<Moving>> {
     let mut directory = store.directory.write();
     let target = directory.names.get(&destination.key).cloned();
-    let (queue, target) = lock_both(store, source, target.as_ref());
+    let (queue, mut target) = lock_both(store, source, target.as_ref());
     let Some(mut queue) = queue else { return Ok(None) };
-    if !prepare(&mut queue) {
+    if !prepare(&mut queue, target.as_mut()) {
         return Ok(None);
     }
     let now = target.as_ref().map_or(queue.now(), Locked::now).max(queue.now());

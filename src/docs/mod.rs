@@ -1,7 +1,15 @@
-//! The longer pages: how the engine works inside, and what it writes.
+//! The longer pages: the contract as a table, how the engine works inside, how pools work together, and what is written.
+
+pub mod contract {
+    #![doc = include_str!("contract.md")]
+}
 
 pub mod design {
     #![doc = include_str!("design.md")]
+}
+
+pub mod pools {
+    #![doc = include_str!("pools.md")]
 }
 
 pub mod format {

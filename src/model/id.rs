@@ -346,7 +346,7 @@ mod tests {
         let numbers = [0, 1, 15, 16, 0xffff, 0x1_0000, (1 << 40) + 1, (1 << 40) + 2, (7 << 40) + 3, u64::MAX];
         let ids = numbers.map(|number| SubscriptionId::numbered(number, u64::MAX - number));
         assert!(ids.is_sorted_by(|a, b| a < b && a.to_string() < b.to_string()));
-        assert_eq!(ids.map(|id| id.number()), numbers);
+        assert_eq!(ids.map(SubscriptionId::number), numbers);
         assert!(ids.iter().all(|id| id.0.get_version_num() == 8 && *id < SubscriptionId::MAX));
         assert_eq!(SubscriptionId::lossy("?").number(), 0);
     }

@@ -101,7 +101,7 @@ impl Store {
 
     /// Letters on their way to other stores.
     pub(crate) fn in_transit(&self) -> u64 {
-        self.outbox().map_or(0, |outbox| outbox.peek().totals().total)
+        self.outbox().and_then(|outbox| Some(self.lock(&outbox)?.totals().total)).unwrap_or(0)
     }
 }
 
@@ -109,7 +109,7 @@ impl Shared {
     /// Where a dead-letter queue is, made if it is not there.
     pub(super) fn dead_letter_pool(&self, project: &Project, queue: &QueueName) -> Result<(Route, Arc<Pool>)> {
         loop {
-            if let Some(route) = self.route(keys::queue(project, queue)) {
+            if let Some(route) = self.route(&keys::queue(project, queue)) {
                 let pool = self.pool_of(&route)?;
                 return Ok((route, pool));
             }

@@ -41,6 +41,7 @@ use crate::recovery::RecoveryReport;
 
 use courier::Courier;
 use pool::{Pool, Pools};
+use routes::FoundSides;
 
 pub use status::PooledStatus;
 
@@ -91,6 +92,7 @@ pub(crate) struct Shared {
     control: Engine,
     config: Config,
     pools: Pools,
+    found: FoundSides,
     /// The control store as the pool of queues that have none.
     home: Arc<Pool>,
     /// Held by whoever delivers, removes or moves.
@@ -125,6 +127,7 @@ impl PooledDriver {
             control,
             config,
             pools: Pools::default(),
+            found: FoundSides::default(),
             turn: Mutex::default(),
             moves: RwLock::default(),
             signal,
@@ -292,6 +295,7 @@ impl Opened {
         }
         // Nobody delivers or moves any more; the control store last, since the others' accounts are in it.
         let _turn = self.shared.turn.lock();
+        self.shared.found.clear();
         let mut outcome = Ok(());
         for engine in self.shared.engines().iter().rev() {
             outcome = outcome.and(engine.close());

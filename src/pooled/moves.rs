@@ -89,7 +89,7 @@ impl Shared {
         let _turn = self.turn.lock();
         self.check_open()?;
         let key = crate::trees::keys::queue(project, queue);
-        let Some(route) = self.route(key) else {
+        let Some(route) = self.route(&key) else {
             let missing = self.control.store().find(project, queue).is_none();
             let (project, queue) = (project.clone(), queue.clone());
             let unmapped = Error::QueueNotMapped { project: project.clone(), queue: queue.clone() };
@@ -99,7 +99,7 @@ impl Shared {
             return Err(Error::QueueNotMapped { project: project.clone(), queue: queue.clone() });
         };
         let to = self.pool(to.as_str())?;
-        if mapping.pool == to.name {
+        if mapping.pool.as_str() == to.name {
             return Ok(());
         }
         let from = self.pool_of(&route)?;

@@ -178,9 +178,12 @@ impl Shared {
                 // Calls that hold the old one go on in the same store.
                 let (engine, location) = (pool.engine.clone(), pool.location.clone());
                 let again = Pool { name: name.clone(), engine, location, durability, retired: AtomicBool::new(false) };
-                open.insert(name, Arc::new(again));
+                pool.retired.store(true, Ordering::SeqCst);
+                gone.extend(open.insert(name, Arc::new(again)));
             }
         }
+        drop(open);
+        self.found.clear();
     }
 
     /// The pools that are registered, by name, each with its open store or why there is none.

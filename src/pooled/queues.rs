@@ -136,7 +136,8 @@ impl Shared {
         new: NewQueue<'a>,
     ) -> Result<Op<'a>> {
         if registry.catalogue.contains(key) {
-            return Ok(Op::CreateQueue(new));
+            // A flavor that is not there is told all the same.
+            return group_of(registry, project, metadata).map(|_| Op::CreateQueue(new));
         }
         let pool = match pool {
             Some(pool) => Some(pool.to_owned()),
@@ -218,7 +219,7 @@ impl Shared {
             if let Some(mapping) = &mapping {
                 check_not_moving(mapping, project, name)?;
             }
-            let elsewhere = mapping.filter(|mapping| !is_home(&registry, &mapping.pool));
+            let elsewhere = mapping.filter(|mapping| !is_home(&registry, mapping.pool.as_str()));
             let op = Op::Unregister {
                 address: Address::of(project, name),
                 queue: queue.number(),

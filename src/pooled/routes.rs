@@ -1,6 +1,9 @@
 //! From a queue's name to its side in a pool.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use crate::config::Durability;
 use crate::error::{Error, Result};
@@ -17,7 +20,7 @@ use super::pool::Pool;
 /// Where a queue is, as far as its record and the catalogue say.
 #[derive(Debug, Clone)]
 pub(super) struct Route {
-    pub(super) key: Vec<u8>,
+    pub(super) key: Arc<[u8]>,
     /// `None`: in the control store, as the virtual pool's queues are.
     pub(super) mapping: Option<Arc<Mapping>>,
     pub(super) record: Arc<Cell>,
@@ -44,6 +47,53 @@ impl Route {
     }
 }
 
+/// A queue's side and how it was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) route: Route,
+    pub(super) pool: Arc<Pool>,
+    pub(super) cell: Arc<Cell>,
+}
+
+/// The sides that were looked up lately. What is mapped anew, deleted or in a pool that is another by now does not count,
+/// so nobody is ever led astray.
+#[derive(Debug, Default)]
+pub(super) struct FoundSides(RwLock<HashMap<Arc<[u8]>, Arc<Found>>>);
+
+impl FoundSides {
+    pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Found>> {
+        let found = self.0.read().get(key).cloned()?;
+        let mapped = found.route.mapping.as_ref().is_some_and(|mapping| !mapping.is_stale());
+        (mapped && !found.pool.is_retired()).then_some(found)
+    }
+
+    /// Notes a side; one that is not mapped is looked up every time.
+    pub(super) fn put(&self, found: Found) -> Arc<Found> {
+        let found = Arc::new(found);
+        if found.route.mapping.is_some() {
+            let mut all = self.0.write();
+            if all.len() >= MOST_FOUND {
+                all.clear();
+            }
+            all.insert(found.route.key.clone(), found.clone());
+        }
+        found
+    }
+
+    pub(super) fn forget(&self, key: &[u8]) {
+        self.0.write().remove(key);
+    }
+
+    pub(super) fn clear(&self) {
+        let all = std::mem::take(&mut *self.0.write());
+        // A store may be closed with it, which takes time.
+        drop(all);
+    }
+}
+
+/// About 200 B each.
+const MOST_FOUND: usize = 16_384;
+
 /// A pool's side of a queue.
 pub(super) enum Side {
     There(Arc<Cell>),
@@ -55,14 +105,14 @@ pub(super) enum Side {
 
 impl Shared {
     /// The queue's route; `None` for a queue that is not there or not mapped.
-    pub(super) fn route(&self, key: Vec<u8>) -> Option<Route> {
+    pub(super) fn route(&self, key: &[u8]) -> Option<Route> {
         let control = self.control.store();
-        let mapping = control.registry.read().catalogue.get(&key).cloned();
+        let mapping = control.registry.read().catalogue.get(key).cloned();
         if mapping.is_none() && !self.config.virtual_pool {
             return None;
         }
-        let record = control.directory.read().names.get(&key).cloned()?;
-        Some(Route { key, mapping, record })
+        let record = control.directory.read().names.get(key).cloned()?;
+        Some(Route { key: key.into(), mapping, record })
     }
 
     /// Whether what was looked up still holds.
@@ -75,7 +125,7 @@ impl Shared {
 
     /// The pool of a route, its store open.
     pub(super) fn pool_of(&self, route: &Route) -> Result<Arc<Pool>> {
-        route.mapping.as_ref().map_or_else(|| Ok(self.home.clone()), |mapping| self.pool(&mapping.pool))
+        route.mapping.as_ref().map_or_else(|| Ok(self.home.clone()), |mapping| self.pool(mapping.pool.as_str()))
     }
 
     /// The pool's side of the queue, as it is.
@@ -83,7 +133,7 @@ impl Shared {
         if pool.engine().is_same(&self.control) {
             return Ok(Side::There(route.record.clone()));
         }
-        let found = pool.store().directory.read().names.get(&route.key).cloned();
+        let found = pool.store().directory.read().names.get(&*route.key).cloned();
         match found {
             Some(cell) if cell.number == route.record.number => Ok(Side::There(cell)),
             Some(cell) if cell.number > route.record.number => self.newer_than_its_record(pool, route),
@@ -121,7 +171,7 @@ impl Shared {
         let store = pool.store();
         store.check_open()?;
         let mut directory = store.directory.write();
-        if let Some(old) = directory.names.get(&route.key).cloned() {
+        if let Some(old) = directory.names.get(&*route.key).cloned() {
             if old.number >= route.record.number {
                 drop(directory);
                 return self.side(pool, route);

@@ -7,13 +7,13 @@ use crate::data::claims::{Destination, claim_moving};
 use crate::data::site::{Access, Done, Site};
 use crate::error::{Error, Result};
 use crate::model::{ClaimOptions, ClaimRecord, Project, QueueName};
-use crate::store::{Cell, Locked, Store};
+use crate::store::{Locked, Store};
 use crate::trees::keys;
 
 use super::PooledDriver;
 use super::letters::{Addressee, seal};
 use super::pool::Pool;
-use super::routes::{Route, Side, moving};
+use super::routes::{Found, Route, Side, moving};
 
 impl Site for PooledDriver {
     fn home(&self) -> &Store {
@@ -37,17 +37,22 @@ impl Site for PooledDriver {
     ) -> Result<Option<R>> {
         self.home().check_call(project, name)?;
         loop {
-            let Some(Found { route, pool, cell, .. }) = self.find(project, name, access)? else { return Ok(None) };
-            let Some(description) = route.description() else { continue };
-            let Some(mut queue) = self.shared().lock_side(&pool, &route, &cell, description) else { continue };
+            let Some(found) = self.find(project, name, access)? else { return Ok(None) };
+            let Found { route, pool, cell } = &*found;
+            let description = route.description();
+            let locked = description.and_then(|description| self.shared().lock_side(pool, route, cell, description));
+            let Some(mut queue) = locked else {
+                self.shared().found.forget(&route.key);
+                continue;
+            };
             if access != Access::Read && route.is_moving() {
                 return Err(moving(project, name));
             }
             let done = call(&mut queue)?;
             drop(queue);
-            self.settle_route(&pool, done.waits())?;
+            self.settle_route(pool, done.waits())?;
             return done
-                .settle(pool.store(), self.durability_in(&pool), |most| self.home().wake(project, name, most))
+                .settle(pool.store(), self.durability_in(pool), |most| self.home().wake(project, name, most))
                 .map(Some);
         }
     }
@@ -75,7 +80,7 @@ impl Site for PooledDriver {
         if access != Access::Read && mapping.is_moving() {
             return Err(moving(project, name));
         }
-        let pool = self.shared().pool(&mapping.pool)?;
+        let pool = self.shared().pool(mapping.pool.as_str())?;
         let done = call(pool.store(), mapping.floor)?;
         drop(moves);
         self.settle_route(&pool, done.waits())?;
@@ -90,21 +95,31 @@ impl Site for PooledDriver {
     ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
         loop {
             let Some(found) = self.find(project, name, Access::Change)? else { return Ok((None, None)) };
-            let Some(description) = found.route.description() else { continue };
+            let Some(description) = found.route.description() else {
+                self.shared().found.forget(&found.route.key);
+                continue;
+            };
             let Some(target) = description.settings.dead_letter_queue.clone() else { return Ok((None, None)) };
             let addressee = Addressee::of(project, &target);
             let pool = self.shared().dead_letter_pool(project, &target);
             let store = found.pool.store();
+            // A queue that is being moved gets its letters afterwards.
             let here = match &pool {
-                Ok((route, pool)) if pool.engine().is_same(found.pool.engine()) => {
+                Ok((route, pool)) if pool.engine().is_same(found.pool.engine()) && !route.is_moving() => {
                     matches!(self.shared().made_side(pool, route)?, Side::There(_))
                 }
                 _ => false,
             };
-            let prepare = |queue: &mut Locked<'_>| {
-                let current = self.shared().is_current(&found.route) && !found.pool.is_retired();
+            let prepare = |queue: &mut Locked<'_>, target: Option<&mut Locked<'_>>| {
                 queue.describe(description.clone(), found.route.floor());
-                current && !found.route.is_moving()
+                let target_holds = match (&pool, target) {
+                    (Ok((route, pool)), Some(target)) if here => {
+                        target.set_floor(route.floor());
+                        self.holds(route, pool)
+                    }
+                    _ => !here,
+                };
+                target_holds && self.holds(&found.route, &found.pool)
             };
             let moved = if here {
                 let key = keys::queue(project, &target);
@@ -113,7 +128,7 @@ impl Site for PooledDriver {
                 let destination = Destination { key, make: &|_| Err(gone()), wrap: &|_, _| Ok(()) };
                 claim_moving(store, &found.cell, &prepare, &destination, options)?
             } else {
-                let assigned = pool.map_or_else(|_| String::new(), |(_, pool)| pool.name.clone());
+                let assigned = pool.as_ref().map_or_else(|_| String::new(), |(_, pool)| pool.name.clone());
                 let wrap = |source, letter: &mut _| seal(source, &addressee, &assigned, letter);
                 let make = |_: &_| Ok(super::letters::outbox());
                 let destination = Destination { key: super::letters::outbox_key(), make: &make, wrap: &wrap };
@@ -121,7 +136,7 @@ impl Site for PooledDriver {
             };
             match moved {
                 None if found.route.is_moving() => return Err(moving(project, name)),
-                None => {}
+                None => self.shared().found.forget(&found.route.key),
                 Some(moved) => {
                     if moved.moved > 0 && here {
                         self.home().wake(project, &target, moved.moved);
@@ -136,28 +151,29 @@ impl Site for PooledDriver {
     }
 }
 
-/// A queue's side and how it was found.
-pub(super) struct Found {
-    pub(super) route: Route,
-    pub(super) pool: Arc<Pool>,
-    pub(super) cell: Arc<Cell>,
-}
-
 impl PooledDriver {
     /// The queue's side in its pool; `None` for a queue that is not there or not mapped.
-    fn find(&self, project: &Project, name: &QueueName, access: Access) -> Result<Option<Found>> {
+    fn find(&self, project: &Project, name: &QueueName, access: Access) -> Result<Option<Arc<Found>>> {
         let shared = self.shared();
         shared.check_open()?;
+        let key = keys::queue(project, name);
         loop {
-            let Some(route) = shared.route(keys::queue(project, name)) else { return Ok(None) };
+            let known = shared.found.get(&key);
+            let Some(route) = known.as_ref().map(|found| found.route.clone()).or_else(|| shared.route(&key)) else {
+                return Ok(None);
+            };
             if access != Access::Read && route.is_moving() {
                 return Err(moving(project, name));
+            }
+            if known.is_some() {
+                return Ok(known);
             }
             let pool = shared.pool_of(&route)?;
             let side =
                 if access == Access::Fill { shared.made_side(&pool, &route) } else { shared.side(&pool, &route) };
             match side? {
-                Side::There(cell) | Side::Empty(cell) => return Ok(Some(Found { route, pool, cell })),
+                Side::There(cell) => return Ok(Some(shared.found.put(Found { route, pool, cell }))),
+                Side::Empty(cell) => return Ok(Some(Arc::new(Found { route, pool, cell }))),
                 Side::Changed => {}
             }
         }
@@ -166,6 +182,11 @@ impl PooledDriver {
     /// What is in a pool is only found by the record and the mapping it was put there by: they are durable first.
     fn settle_route(&self, pool: &Pool, waits: bool) -> Result<()> {
         if waits { self.home().settle_seen(self.durability_in(pool)) } else { Ok(()) }
+    }
+
+    /// Whether a queue that was looked up is still where it was, and takes changes.
+    fn holds(&self, route: &Route, pool: &Pool) -> bool {
+        self.shared().is_current(route) && !pool.is_retired() && !route.is_moving()
     }
 
     fn durability_in(&self, pool: &Pool) -> Durability {

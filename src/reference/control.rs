@@ -1,6 +1,6 @@
 //! The control driver of the model: contract 4.
 
-use super::{ReferenceModel, fine};
+use super::{CONTROL_OPERATIONS, ReferenceModel, fine};
 use crate::contract::{Catalogue, ControlDriver, Flavors, Pools, Queues};
 use crate::error::Result;
 use crate::model::ControlHealth;
@@ -26,7 +26,7 @@ impl ControlDriver for ReferenceModel {
     fn health(&self) -> Result<ControlHealth> {
         let (store, _) = self.enter()?;
         Ok(ControlHealth {
-            operations: fine(["insert_entry", "get_entry", "delete_entry"]),
+            operations: fine(CONTROL_OPERATIONS),
             queues: store.queues.len() as u64,
             pools: store.pools.len() as u64,
             flavors: store.flavors.len() as u64,

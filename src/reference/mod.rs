@@ -31,7 +31,7 @@ use crate::contract::{Claims, DataDriver, Messages, Queues, Subscriptions};
 use crate::error::{Error, Result};
 use crate::model::{
     Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits, MessageVolume, NewPool, OperationStatus,
-    PoolHealth, PoolName, Project, QueueName, Timestamp,
+    PoolName, Project, QueueName, Timestamp,
 };
 use flavors::FlavorModel;
 use pooling::{Place, Transit};
@@ -168,7 +168,8 @@ impl ReferenceModel {
         self
     }
 
-    /// The data driver's health. There is nothing that could fail, so nothing is tried.
+    /// The data driver's health. There is nothing that could fail, so nothing is tried. A pooled one tells of the catalogue
+    /// and of every pool.
     ///
     /// ```
     /// use zaqar_sled::{ReferenceModel, SystemClock};
@@ -179,14 +180,10 @@ impl ReferenceModel {
     /// ```
     pub fn health(&self) -> Result<Health> {
         let (mut store, now) = self.enter()?;
-        let mut health = Health { storage_reachable: true, operations: fine(OPERATIONS), ..Health::default() };
-        for (pool, place) in store.places() {
-            let volume = store.volume(&place, now);
-            health.volume = sum(health.volume, volume);
-            let of = |name| PoolHealth { name, error: None, operations: fine(OPERATIONS), volume };
-            health.pools.extend(pool.map(of));
-        }
-        Ok(health)
+        let volume =
+            store.places().iter().fold(MessageVolume::default(), |all, place| sum(all, store.volume(place, now)));
+        let operations = if store.pooled { fine(CONTROL_OPERATIONS) } else { fine(OPERATIONS) };
+        Ok(Health { storage_reachable: true, operations, volume, pools: store.pool_healths(now) })
     }
 
     /// Closes both drivers, for good.
@@ -204,7 +201,7 @@ impl ReferenceModel {
         Ok(())
     }
 
-    /// What is promised of what it keeps itself.
+    /// What a store promises that is not pooled.
     fn own_capabilities(&self) -> Capabilities {
         let all = Capabilities::all();
         if self.is_durable { all } else { all.without(Capability::Durability) }
@@ -291,8 +288,8 @@ impl DataDriver for ReferenceModel {
 
     fn gc(&self) -> Result<GcReport> {
         let (mut store, now) = self.enter()?;
-        let mut report = GcReport::default();
-        for (_, place) in store.places() {
+        let mut report = GcReport { messages: store.drop_expired_transit(now), ..GcReport::default() };
+        for place in store.places() {
             report.subscriptions = report.subscriptions.saturating_add(store.drop_expired_subscriptions(&place, now));
             for queue in store.queues.values_mut() {
                 let (messages, claims) = queue.at(place.clone()).drop_expired(now);
@@ -332,6 +329,8 @@ fn fine<const N: usize>(operations: [&'static str; N]) -> Vec<OperationStatus> {
     let fine = |name| OperationStatus { name, succeeded: true, elapsed: Duration::ZERO, reference: None };
     operations.into_iter().map(fine).collect()
 }
+
+const CONTROL_OPERATIONS: [&str; 3] = ["insert_entry", "get_entry", "delete_entry"];
 
 const OPERATIONS: [&str; 8] = [
     "create_queue",

@@ -4,14 +4,19 @@
 //! a call sees those at the place its queue is mapped to. So mapping a queue elsewhere moves nothing, and mapping it back
 //! shows again what was left behind.
 
+use std::iter;
+
 use super::flavors::no_flavor;
 use super::pools::no_pool;
 use super::queue::{MessageModel, QueueModel};
-use super::{ReferenceModel, Store};
+use super::{OPERATIONS, ReferenceModel, Store, fine};
 use crate::error::{Error, Result};
-use crate::model::{FlavorName, Location, Metadata, PoolGroup, PoolName, Project, QueueName, Timestamp};
+use crate::model::{
+    FlavorName, Location, MessageVolume, Metadata, NewPool, PoolGroup, PoolHealth, PoolName, Project, QueueName,
+    Timestamp,
+};
 
-/// The store of a pool; `None` is the model itself, which is not pooled.
+/// Where a pool's store is; `None` is the store itself, which pools without a scheme share, and all that is not pooled.
 pub(super) type Place = Option<Location>;
 
 /// A message on its way to a dead-letter queue that no pool has been found for.
@@ -52,20 +57,39 @@ impl Store {
             return Ok(None);
         };
         let pool = self.pools.get(name).ok_or_else(|| no_pool(name))?;
-        Ok(Some(Some(pool.uri.location().clone())))
+        Ok(Some(place_of(pool)))
     }
 
-    /// All places there are, each with its pool.
-    pub(super) fn places(&self) -> Vec<(Option<PoolName>, Place)> {
-        if !self.pooled {
-            return vec![(None, None)];
-        }
-        let pools = self.pools.iter();
-        pools.map(|(name, pool)| (Some(name.clone()), Some(pool.uri.location().clone()))).collect()
+    /// All places there are: the store itself, and those of the pools that are elsewhere.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let elsewhere = self.pools.values().filter(|_| self.pooled).filter_map(place_of);
+        iter::once(None).chain(elsewhere.map(Some)).collect()
+    }
+
+    /// How each pool is. Messages in the store itself are nobody's in particular.
+    pub(super) fn pool_healths(&mut self, now: Timestamp) -> Vec<PoolHealth> {
+        let pools = self.pools.iter().filter(|_| self.pooled);
+        let pools: Vec<_> = pools.map(|(name, pool)| (name.clone(), place_of(pool))).collect();
+        let health = |(name, place): (PoolName, Place)| {
+            let volume = if place.is_some() { self.volume(&place, now) } else { MessageVolume::default() };
+            PoolHealth { name, error: None, operations: fine(OPERATIONS), volume }
+        };
+        pools.into_iter().map(health).collect()
+    }
+
+    /// Drops what was in memory only, in pools that are no more.
+    pub(super) fn forget_memory(&mut self) {
+        let places = self.places();
+        let is_gone = |place: &Place| matches!(place, Some(Location::Memory(_))) && !places.contains(place);
+        self.queues.values_mut().for_each(|queue| queue.forget(is_gone));
+        self.subscriptions.retain(|one| !is_gone(&one.place));
     }
 
     /// The queue with its contents at hand; `None` if it is missing or not mapped.
     pub(super) fn contents(&mut self, project: &Project, name: &QueueName) -> Result<Option<&mut QueueModel>> {
+        if self.queue(project, name).is_none() {
+            return Ok(None);
+        }
         let Some(place) = self.place(project, name)? else {
             return Ok(None);
         };
@@ -73,7 +97,7 @@ impl Store {
         Ok(queue.map(|queue| queue.at(place)))
     }
 
-    /// Maps a queue that is not mapped to a pool of the group its metadata asks for. Without pools there is nothing to do.
+    /// Maps a queue to a pool of the group the metadata ask for, unless it is mapped. Nothing to do without pools.
     pub(super) fn register(&mut self, project: &Project, queue: &QueueName, metadata: &Metadata) -> Result<()> {
         if !self.pooled {
             return Ok(());
@@ -89,9 +113,9 @@ impl Store {
         Ok(())
     }
 
-    /// The group of the flavor the metadata names; pools of no group for none.
-    pub(super) fn group_asked_for(&self, project: &Project, metadata: &Metadata) -> Result<Option<PoolGroup>> {
-        let Some(name) = metadata.get::<Option<String>>(FLAVOR)?.flatten().filter(|_| self.pooled) else {
+    /// The group of the flavor the metadata name; `None`, the pools of no group, for none.
+    fn group_asked_for(&self, project: &Project, metadata: &Metadata) -> Result<Option<PoolGroup>> {
+        let Some(name) = metadata.get::<Option<String>>(FLAVOR)?.flatten() else {
             return Ok(None);
         };
         let name = FlavorName::new(name).map_err(|error| Error::invalid(FLAVOR, error.to_string()))?;
@@ -109,21 +133,38 @@ impl Store {
     /// Posts what is on its way to queues that have a pool, or get one now.
     pub(super) fn deliver(&mut self, now: Timestamp) {
         for one in std::mem::take(&mut self.transit) {
-            if one.message.is_live(now) && !self.post_dead(&one) {
+            if !one.message.is_live(now) || self.post_dead(&one).is_err() {
                 self.transit.push(one);
             }
         }
     }
 
-    fn post_dead(&mut self, one: &Transit) -> bool {
+    fn post_dead(&mut self, one: &Transit) -> Result<()> {
         let (project, name) = (&one.project, &one.queue);
-        let metadata = self.queue(project, name).map(|queue| queue.metadata.clone()).unwrap_or_default();
-        let place = self.register(project, name, &metadata).and_then(|()| self.place(project, name));
-        let Ok(Some(place)) = place else {
-            return false;
-        };
-        self.queue_or_new(project, name).at(place).push(one.message.clone());
-        true
+        let key = (project.clone(), name.clone());
+        if !self.queues.contains_key(&key) || !self.catalogue.contains_key(&key) {
+            let metadata = self.queue(project, name).map(|queue| queue.metadata.clone()).unwrap_or_default();
+            self.register(project, name, &metadata)?;
+            self.queue_or_new(project, name);
+        }
+        if let Some(queue) = self.contents(project, name)? {
+            queue.push(one.message.clone());
+        }
+        Ok(())
+    }
+
+    /// Drops what expired on its way and says how many messages that were.
+    pub(super) fn drop_expired_transit(&mut self, now: Timestamp) -> u64 {
+        let before = self.transit.len();
+        self.transit.retain(|one| one.message.is_live(now));
+        before.saturating_sub(self.transit.len()) as u64
+    }
+}
+
+fn place_of(pool: &NewPool) -> Place {
+    match pool.uri.location() {
+        Location::Default(_) => None,
+        elsewhere => Some(elsewhere.clone()),
     }
 }
 

@@ -20,15 +20,20 @@ impl Store {
     }
 }
 
-impl Store {
+impl ReferenceModel {
+    /// What a pool there promises.
+    fn promised(&self, uri: &PoolUri) -> Capabilities {
+        uri.capabilities().unwrap_or_else(|| self.own_capabilities())
+    }
+
     /// Whether the pool may be in its group and have its store, as far as the other pools are concerned.
-    fn check_beside_others(&self, model: &ReferenceModel, name: &PoolName, pool: &NewPool) -> Result<()> {
-        let own = model.promised(&pool.uri);
-        let mut beside = self.pools_of(pool.group.as_ref()).filter(|(other, _)| *other != name);
-        if beside.any(|(_, other)| model.promised(&other.uri) != own) {
+    fn check_beside_others(&self, store: &Store, name: &PoolName, pool: &NewPool) -> Result<()> {
+        let own = self.promised(&pool.uri);
+        let mut beside = store.pools_of(pool.group.as_ref()).filter(|(other, _)| *other != name);
+        if beside.any(|(_, other)| self.promised(&other.uri) != own) {
             return Err(Error::PoolCapabilitiesMismatch { pool: name.clone() });
         }
-        let mut others = self.pools.iter().filter(|(other, _)| *other != name);
+        let mut others = store.pools.iter().filter(|(other, _)| *other != name);
         match others.find(|(_, other)| other.uri.location() == pool.uri.location()) {
             Some((other, _)) => Err(Error::PoolAlreadyExists { pool: name.clone(), other: other.clone() }),
             None => Ok(()),
@@ -41,8 +46,9 @@ impl Pools for ReferenceModel {
         let (mut store, _) = self.enter()?;
         self.limits.check_metadata(pool.options.to_json().len())?;
         pool.uri.settings(&pool.options)?;
-        store.check_beside_others(self, name, pool)?;
+        self.check_beside_others(&store, name, pool)?;
         store.pools.insert(name.clone(), pool.clone());
+        store.forget_memory();
         Ok(())
     }
 
@@ -85,9 +91,10 @@ impl Pools for ReferenceModel {
         };
         pool.uri.settings(&pool.options)?;
         if update.uri.is_some() || update.group.is_some() {
-            store.check_beside_others(self, name, &pool)?;
+            self.check_beside_others(&store, name, &pool)?;
         }
         store.pools.insert(name.clone(), pool);
+        store.forget_memory();
         Ok(())
     }
 
@@ -101,6 +108,7 @@ impl Pools for ReferenceModel {
             }
         }
         store.pools.remove(name);
+        store.forget_memory();
         Ok(())
     }
 
@@ -116,14 +124,8 @@ impl Pools for ReferenceModel {
     fn drop_all(&self) -> Result<()> {
         let (mut store, _) = self.enter()?;
         store.pools.clear();
+        store.forget_memory();
         Ok(())
-    }
-}
-
-impl ReferenceModel {
-    /// What a pool there promises.
-    fn promised(&self, uri: &PoolUri) -> Capabilities {
-        uri.capabilities().unwrap_or_else(|| self.own_capabilities())
     }
 }
 

@@ -113,6 +113,12 @@ impl QueueModel {
         self
     }
 
+    /// Drops all that is at a place that is gone.
+    pub(super) fn forget(&mut self, is_gone: impl Fn(&Place) -> bool) {
+        self.messages.retain(|message| !is_gone(&message.place));
+        self.claims.retain(|_, claim| !is_gone(&claim.place));
+    }
+
     /// Adds a message to the end.
     pub(super) fn push(&mut self, message: MessageModel) -> MessageId {
         self.posted = self.posted.saturating_add(1);

@@ -23,13 +23,10 @@ impl Queues for ReferenceModel {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
         let (mut store, _) = self.enter_queue(project, name)?;
         let settings = self.settings(name, metadata)?;
-        store.group_asked_for(project, metadata)?;
-        if let Some(queue) = store.queue(project, name) {
-            let metadata = queue.metadata.clone();
-            store.register(project, name, &metadata)?;
+        store.register(project, name, metadata)?;
+        if store.queue(project, name).is_some() {
             return Ok(false);
         }
-        store.register(project, name, metadata)?;
         let queue = store.queue_or_new(project, name);
         queue.metadata = metadata.clone();
         queue.settings = settings;

@@ -22,7 +22,7 @@ pub(super) struct Home<'a> {
 }
 
 pub(super) struct SubscriptionModel {
-    place: Place,
+    pub(super) place: Place,
     project: Project,
     queue: QueueName,
     id: SubscriptionId,

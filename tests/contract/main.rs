@@ -37,7 +37,7 @@ macro_rules! contract {
     )*};
 }
 
-/// Registers each scene once for every pooled driver.
+/// Registers each scene once for every pooled driver. Each turn lets what goes on between its stores go on.
 macro_rules! pooled {
     ($($(#[$attribute:meta])* fn $name:ident($h:ident) $body:block)*) => {$(
         mod $name {
@@ -49,7 +49,22 @@ macro_rules! pooled {
 
             #[test]
             fn model() {
-                crate::support::Harness::pooled_model().play(scene);
+                crate::support::Harness::model().pooled().play(scene);
+            }
+
+            #[test]
+            fn live() {
+                crate::support::Harness::live().pooled().play(scene);
+            }
+
+            #[test]
+            fn reopened() {
+                crate::support::Harness::reopened().pooled().play(scene);
+            }
+
+            #[test]
+            fn recovered() {
+                crate::support::Harness::recovered().pooled().play(scene);
             }
         }
     )*};

@@ -8,8 +8,8 @@ use zaqar_sled::{
 
 /// Two pools; new queues get the one.
 fn one_and_two(h: &Harness) {
-    h.register("one", at("memory:one"));
-    h.register("two", at("memory:two").weight(0));
+    h.register("one", at("sled:/pools/one"));
+    h.register("two", at("sled:/pools/two").weight(0));
 }
 
 /// Asserts what a queue without a pool, or a missing one, answers.
@@ -64,9 +64,9 @@ pooled! {
     }
 
     fn without_a_pool_no_queue_can_be_made(h) {
-        h.register("grouped", at_in("memory:a", "ram"));
-        h.register("idle", at("memory:b").weight(0));
-        h.register("shunned", at("memory:c").weight(-5));
+        h.register("grouped", at_in("sled:/pools/a", "ssd"));
+        h.register("idle", at("sled:/pools/b").weight(0));
+        h.register("shunned", at("sled:/pools/c").weight(-5));
         h.turn();
         assert_fails!(h.queue("orders").create("{}"), Error::NoPoolFound { project, queue }
             if (&project, &queue) == (&shop(), &name_of("orders")));
@@ -76,8 +76,8 @@ pooled! {
 
     fn a_flavored_queue_gets_a_pool_of_the_flavors_group(h) {
         one_and_two(h);
-        h.register("fast", at_in("memory:fast", "ram"));
-        h.offer(&shop(), "gold", of("ram"));
+        h.register("fast", at_in("sled:/pools/fast", "ssd"));
+        h.offer(&shop(), "gold", of("ssd"));
         h.turn();
         let orders = h.create_with("orders", r#"{"_flavor": "gold"}"#);
         let plain = h.create_with("plain", r#"{"_flavor": null}"#);
@@ -113,8 +113,8 @@ pooled! {
 
     fn a_queue_that_is_mapped_stays_where_it_is(h) {
         one_and_two(h);
-        h.register("fast", at_in("memory:fast", "ram"));
-        h.offer(&shop(), "gold", of("ram"));
+        h.register("fast", at_in("sled:/pools/fast", "ssd"));
+        h.offer(&shop(), "gold", of("ssd"));
         h.queue("orders").map_to("two");
         let orders = h.create("orders");
         h.turn();
@@ -320,8 +320,8 @@ pooled! {
     }
 
     fn a_dead_letter_that_finds_no_pool_waits_for_one(h) {
-        h.register("fast", at_in("memory:fast", "ram"));
-        h.offer(&shop(), "gold", of("ram"));
+        h.register("fast", at_in("sled:/pools/fast", "ssd"));
+        h.offer(&shop(), "gold", of("ssd"));
         let metadata = r#"{"_flavor": "gold", "_max_claim_count": 1, "_dead_letter_queue": "dead"}"#;
         let (orders, dead) = (h.create_with("orders", metadata), h.queue("dead"));
         worn_out(&orders);
@@ -329,7 +329,7 @@ pooled! {
         h.turn();
         assert_eq!(orders.counts().2, 0);
         assert!(!dead.exists() && !dead.is_mapped());
-        h.register("one", at("memory:one"));
+        h.register("one", at("sled:/pools/one"));
         h.turn();
         assert_eq!((dead.all(), dead.pool()), (vec!["42".into()], "one".into()));
     }
@@ -341,8 +341,8 @@ pooled! {
         worn_out(&orders);
         assert!(orders.taken(1).is_empty());
         h.turn();
-        assert!(!h.queue("dead").exists());
-        h.register("late", at("memory:late"));
+        assert_fails!(h.queue("dead").list(&everything()), Error::PoolDoesNotExist { .. });
+        h.register("late", at("sled:/pools/late"));
         h.turn();
         assert_eq!((h.queue("dead").all(), h.queue("dead").pool()), (vec!["42".into()], "late".into()));
     }
@@ -357,8 +357,8 @@ pooled! {
         orders.remap(Some("two")).unwrap();
         orders.post(1);
         orders.post_lasting(1, 10);
-        h.pass(10);
         h.turn();
+        h.pass(10);
         let report = h.driver().gc().unwrap();
         assert_eq!((report.messages(), report.claims(), report.subscriptions()), (3, 0, 1));
         let health = h.driver().health().unwrap();
@@ -366,6 +366,55 @@ pooled! {
         assert_eq!(health.volume(), MessageVolume { free: 3, claimed: 1, total: 4 });
         let pools: Vec<_> = health.pools().iter().map(|pool| (pool.name().as_str(), pool.volume().total)).collect();
         assert_eq!(pools, [("one", 3), ("two", 1)]);
+    }
+
+    fn pools_without_a_scheme_share_the_store_itself(h) {
+        h.register("one", at("localhost:1"));
+        h.register("two", at("localhost:2").weight(0));
+        let orders = h.create("orders");
+        orders.post(2);
+        orders.subscribe("a");
+        orders.remap(Some("two")).unwrap();
+        h.turn();
+        assert_eq!((orders.all(), orders.told()), (vec!["0".into(), "1".into()], vec!["a".into()]));
+        let health = h.driver().health().unwrap();
+        assert_eq!(health.volume(), MessageVolume { free: 2, claimed: 0, total: 2 });
+        assert!(health.pools().iter().all(|pool| pool.volume().total == 0));
+        orders.remove().unwrap();
+        h.turn();
+        assert_eq!((orders.exists(), h.driver().health().unwrap().volume().total), (false, 0));
+    }
+
+    fn what_was_in_memory_goes_with_its_pool(h) {
+        h.register("one", at("memory:a"));
+        let orders = h.create("orders");
+        orders.post(2);
+        orders.subscribe("a");
+        h.change_pool("one", &moved_to("memory:b")).unwrap();
+        assert!(orders.all().is_empty() && orders.told().is_empty());
+        orders.post(1);
+        h.change_pool("one", &moved_to("memory:a")).unwrap();
+        assert!(orders.all().is_empty() && orders.told().is_empty());
+        h.turn();
+        orders.post(1);
+        h.remove_pool("one").unwrap();
+        h.register("one", at("memory:a"));
+        assert!(orders.all().is_empty());
+        orders.post(3);
+        assert_eq!(orders.counts(), (0, 3, 3));
+    }
+
+    fn what_was_on_a_disk_is_there_for_the_next_pool(h) {
+        h.register("one", at("sled:/pools/one"));
+        let orders = h.create("orders");
+        orders.post(2);
+        h.remove_pool("one").unwrap();
+        h.turn();
+        assert_fails!(orders.stats(), Error::PoolDoesNotExist { .. });
+        h.register("again", at("sled:/pools/one"));
+        orders.remap(Some("again")).unwrap();
+        h.turn();
+        assert_eq!(orders.all(), ["0", "1"]);
     }
 
     fn a_pooled_driver_promises_everything_as_it_cannot_know(h) {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use zaqar_sled::{
     ClaimId, ClaimOptions, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, Limits, ManualClock, Message,
-    MessageId, MessageListOptions, MessageMarker, Metadata, NewMessage, Page, Project, Purge, QueueListOptions,
-    QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort, Timestamp,
+    MessageId, MessageListOptions, MessageMarker, Metadata, NewMessage, Page, PooledDriver, Project, Purge,
+    QueueListOptions, QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort, Timestamp,
 };
 
 pub(crate) use control::*;
@@ -50,6 +50,7 @@ struct Setup {
 enum Open {
     Model(Arc<ReferenceModel>),
     Engine(Arc<Engine>, SimulatedDisk),
+    Pooled(Arc<PooledDriver>, SimulatedDisk),
 }
 
 impl Setup {
@@ -62,6 +63,9 @@ impl Setup {
     fn engine(&self, clock: &Arc<ManualClock>, disk: SimulatedDisk) -> Open {
         let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
         let config = config.limits(self.limits.clone()).checksums(self.checksums).segment_size(32 << 10);
+        if self.pooled {
+            return Open::Pooled(Arc::new(config.open_pooled("/store").expect("the stores open")), disk);
+        }
         Open::Engine(Arc::new(config.open("/store").expect("the store opens")), disk)
     }
 }
@@ -69,10 +73,6 @@ impl Setup {
 impl Harness {
     pub(crate) fn model() -> Self {
         Self::new(Kind::Model, Setup::default())
-    }
-
-    pub(crate) fn pooled_model() -> Self {
-        Self::new(Kind::Model, Setup { pooled: true, ..Setup::default() })
     }
 
     pub(crate) fn live() -> Self {
@@ -91,6 +91,11 @@ impl Harness {
         Self::new(Kind::Rebuilt, Setup::default())
     }
 
+    /// The same with queues in pools, of which there are none yet.
+    pub(crate) fn pooled(self) -> Self {
+        Self::new(self.kind, Setup { pooled: true, ..self.setup })
+    }
+
     fn new(kind: Kind, setup: Setup) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let open = match kind {
@@ -103,12 +108,13 @@ impl Harness {
     /// Plays the scene, and has the engine check itself after it.
     pub(crate) fn play(self, scene: fn(&Self)) {
         scene(&self);
-        if let Open::Engine(engine, _) = &*self.open.lock()
-            && engine.is_alive()
-        {
-            let verification = engine.verify().expect("the store can be verified");
-            assert!(verification.is_sound(), "{:?}", verification.findings());
-        }
+        let verification = match &*self.open.lock() {
+            Open::Engine(engine, _) if engine.is_alive() => engine.verify(),
+            Open::Pooled(driver, _) if driver.is_alive() => driver.verify(),
+            _ => return,
+        };
+        let verification = verification.expect("the store can be verified");
+        assert!(verification.is_sound(), "{:?}", verification.findings());
     }
 
     /// A store of the same kind with those limits.
@@ -128,25 +134,35 @@ impl Harness {
     /// What was arranged is now to be looked at: the engine may be opened again in between.
     pub(crate) fn turn(&self) {
         let mut open = self.open.lock();
-        let Open::Engine(engine, disk) = &*open else { return };
-        let disk = match self.kind {
-            Kind::Model | Kind::Live => return,
-            Kind::Reopened => {
-                engine.close().expect("the store closes");
-                disk.clone()
-            }
-            Kind::Recovered => disk.kill(),
-            Kind::Rebuilt => {
-                engine.checkpoint().expect("a checkpoint is written");
-                engine.base().expect("a base is written");
-                let disk = disk.kill();
-                if let Open::Engine(engine, _) = self.setup.engine(&self.clock, disk.clone()) {
-                    engine.close().expect("the store closes");
+        let disk = match &*open {
+            Open::Model(_) => return,
+            Open::Engine(engine, disk) => match self.kind {
+                Kind::Model | Kind::Live => return,
+                Kind::Reopened => closed(&**engine, disk),
+                Kind::Recovered => disk.kill(),
+                Kind::Rebuilt => self.rebuilt_disk(engine, disk),
+            },
+            Open::Pooled(driver, disk) => {
+                // A dead letter may find no pool yet.
+                let _ = driver.step();
+                match self.kind {
+                    Kind::Reopened => closed(&**driver, disk),
+                    Kind::Recovered => disk.kill(),
+                    Kind::Model | Kind::Live | Kind::Rebuilt => return,
                 }
-                disk
             }
         };
         *open = self.setup.engine(&self.clock, disk);
+    }
+
+    fn rebuilt_disk(&self, engine: &Engine, disk: &SimulatedDisk) -> SimulatedDisk {
+        engine.checkpoint().expect("a checkpoint is written");
+        engine.base().expect("a base is written");
+        let disk = disk.kill();
+        if let Open::Engine(engine, _) = self.setup.engine(&self.clock, disk.clone()) {
+            engine.close().expect("the store closes");
+        }
+        disk
     }
 
     /// What is open at the moment.
@@ -154,6 +170,7 @@ impl Harness {
         match &*self.open.lock() {
             Open::Model(model) => model.clone(),
             Open::Engine(engine, _) => engine.clone(),
+            Open::Pooled(driver, _) => driver.clone(),
         }
     }
 
@@ -339,6 +356,11 @@ impl Queue<'_> {
     pub(crate) fn release(&self, claim: ClaimId) -> Result<()> {
         self.driver().claims().delete(&self.project, &self.name, &claim)
     }
+}
+
+fn closed(driver: &dyn DataDriver, disk: &SimulatedDisk) -> SimulatedDisk {
+    driver.close().expect("the store closes");
+    disk.clone()
 }
 
 pub(crate) fn shop() -> Project {

@@ -22,7 +22,8 @@ impl Queue {
     /// Takes in what another store had of this queue. A page that does not fit together would not have been exported.
     pub(super) fn import(&mut self, import: &Import<'_>) {
         for (number, claim) in &import.claims {
-            self.load_claim(*number, claim.clone());
+            // Its messages are counted as their pages come.
+            self.load_claim(*number, Claim { left: 0, stored: false, ..claim.clone() });
             self.changes.claims.push(*number);
         }
         for page in &import.pages {

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::PoolName;
+
 /// A pool, under its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PoolRow {
@@ -23,7 +25,8 @@ pub(crate) struct FlavorRow {
 /// Which pool holds a queue, under its project and name. A queue that is mapped anew gets another one.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Mapping {
-    pub(crate) pool: String,
+    #[serde(with = "as_text")]
+    pub(crate) pool: PoolName,
     /// The incarnation below which the queue's sequences in this pool do not start: above all it ever had elsewhere.
     pub(crate) floor: u32,
     #[serde(skip)]
@@ -33,8 +36,8 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    pub(crate) fn new(pool: &str, floor: u32) -> Self {
-        Self { pool: pool.to_owned(), floor, stale: AtomicBool::new(false), moving: AtomicBool::new(false) }
+    pub(crate) fn new(pool: PoolName, floor: u32) -> Self {
+        Self { pool, floor, stale: AtomicBool::new(false), moving: AtomicBool::new(false) }
     }
 
     /// Whether the queue has been mapped elsewhere, or deleted, since this was looked up.
@@ -53,6 +56,21 @@ impl Mapping {
 
     pub(crate) fn set_moving(&self, moving: bool) {
         self.moving.store(moving, Ordering::SeqCst);
+    }
+}
+
+/// A pool's name as its text.
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::model::PoolName;
+
+    pub(super) fn serialize<S: Serializer>(name: &PoolName, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(name.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PoolName, D::Error> {
+        PoolName::new(String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

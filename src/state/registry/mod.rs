@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec;
 use crate::error::Result;
+use crate::model::{PoolName, SubscriptionId};
 use crate::op::{Address, Change, Op, Source};
 use crate::trees::Tree;
 use crate::trees::keys;
@@ -231,12 +232,14 @@ impl Registry {
     }
 
     fn count_subscription(&mut self, id: &[u8; 16]) {
-        let number = crate::model::SubscriptionId::from_bytes(*id).number();
+        let number = SubscriptionId::from_bytes(*id).number();
         self.head.next_subscription = self.head.next_subscription.max(number.saturating_add(1));
     }
 
     fn map(&mut self, key: Vec<u8>, pool: &str, floor: u32) {
         self.head.epoch = self.head.epoch.max(floor);
+        // The operation was made from a name.
+        let Ok(pool) = PoolName::new(pool) else { return };
         if let Some(old) = self.catalogue.insert(key, Arc::new(Mapping::new(pool, floor))) {
             old.retire();
         }

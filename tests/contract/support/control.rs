@@ -15,6 +15,7 @@ impl Harness {
         match &*self.open.lock() {
             Open::Model(model) => model.clone(),
             Open::Engine(engine, _) => engine.clone(),
+            Open::Pooled(driver, _) => driver.clone(),
         }
     }
 
