@@ -99,7 +99,12 @@ fn work_on_registry(engine: &Engine) -> Result<u64> {
 
 fn work_on_queues(engine: &Engine, is_ours: bool) {
     let (project, fresh) = (Project::none(), QueueName::new("fresh").expect("a valid name"));
-    assert!(engine.queues().create(&project, &fresh, &Metadata::new()).expect("no limit"));
+    let created = engine.queues().create(&project, &fresh, &Metadata::new());
+    // The incarnation may have been forged to be the last there is.
+    if !is_ours && created.as_ref().is_err_and(Error::is_busy) {
+        return;
+    }
+    assert!(created.expect("no limit"));
     let message = NewMessage::new(BODY).ttl(Duration::from_secs(60));
     let ids = engine.messages().post(&project, &fresh, ClientId::random(), &[message.clone(), message]);
     // The time may have been forged to be the last there is.
