@@ -184,6 +184,12 @@ impl EngineClock {
         Self { clock, ahead: AtomicI64::new(ahead) }
     }
 
+    /// Goes on from no earlier than `floor`, which another store has used.
+    pub(crate) fn raise(&self, floor: u64) {
+        let ahead = signed(floor).saturating_sub(monotonic(&*self.clock));
+        self.ahead.fetch_max(ahead, Ordering::Relaxed);
+    }
+
     pub(crate) fn now(&self) -> u64 {
         let monotonic = monotonic(&*self.clock);
         let seen = signed(self.clock.wall().as_millis()).saturating_sub(monotonic);
@@ -241,6 +247,14 @@ mod tests {
         assert_eq!(engine.now(), 50_000);
         manual.set_wall(Timestamp::from_millis(10_000));
         assert_eq!(engine.now(), 50_000);
+    }
+
+    #[test]
+    fn a_floor_found_later_raises_time_and_never_lowers_it() {
+        let (_, engine) = clock_at(10_000);
+        engine.raise(12_000);
+        engine.raise(11_000);
+        assert_eq!(engine.now(), 12_000);
     }
 
     #[test]

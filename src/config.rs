@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, EngineClock, SystemClock};
 use crate::disk::{Disk, RealDisk};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -61,8 +61,9 @@ pub struct Config {
     pub(crate) sync_interval: Duration,
     pub(crate) segment_bytes: u64,
     pub(crate) memory: u64,
-    /// The control store that the store is opened as a pool of.
+    /// The control store that the store is opened as a pool of, and the time they share.
     pub(crate) control: Option<[u8; 16]>,
+    pub(crate) time: Option<Arc<EngineClock>>,
     pub(crate) virtual_pool: bool,
     pub(crate) seed: Option<u64>,
     pub(crate) checksums: bool,
@@ -83,6 +84,7 @@ impl Config {
             segment_bytes: 16 << 20,
             memory: 256 << 20,
             control: None,
+            time: None,
             virtual_pool: false,
             seed: None,
             checksums: false,

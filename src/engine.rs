@@ -56,6 +56,19 @@ struct Opened {
     place: Place,
 }
 
+/// An engine that does not keep its store open.
+#[derive(Debug)]
+pub(crate) struct WeakEngine {
+    opened: Weak<Opened>,
+    durability: Durability,
+}
+
+impl WeakEngine {
+    pub(crate) fn upgrade(&self) -> Option<Engine> {
+        Some(Engine { opened: self.opened.upgrade()?, durability: self.durability })
+    }
+}
+
 struct FileLock(#[expect(dead_code, reason = "held for its drop")] Box<dyn Send + Sync>);
 
 impl std::fmt::Debug for FileLock {
@@ -295,6 +308,11 @@ impl Engine {
     /// ```
     pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection> {
         Inspection::of(&crate::disk::RealDisk, path.as_ref())
+    }
+
+    /// A way back to the store while somebody else has it open.
+    pub(crate) fn downgrade(&self) -> WeakEngine {
+        WeakEngine { opened: Arc::downgrade(&self.opened), durability: self.durability }
     }
 
     /// Whether both are one open store.

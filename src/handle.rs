@@ -6,7 +6,7 @@ use crate::contract::DataDriver;
 use crate::data::claims::create_claim;
 use crate::data::site::Site;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::time::millis;
 use crate::model::{
     ClaimId, ClaimOptions, ClaimRecord, ClientId, ListOptions, Message, MessageId, MessageListOptions, MessageMarker,
@@ -275,10 +275,12 @@ impl Queue {
         let deadline = clock.monotonic().saturating_add(timeout);
         let waiting = store.waiters.register(keys::queue(&self.project, &self.name));
         loop {
-            let (claim, due) = match &self.driver {
-                Driver::Engine(engine) => create_claim(engine, &self.project, &self.name, &options)?,
-                Driver::Pooled(driver) => create_claim(driver, &self.project, &self.name, &options)?,
+            let claimed = match &self.driver {
+                Driver::Engine(engine) => create_claim(engine, &self.project, &self.name, &options),
+                Driver::Pooled(driver) => create_claim(driver, &self.project, &self.name, &options),
             };
+            // The end of a move wakes everybody.
+            let (claim, due) = if matches!(claimed, Err(Error::Moving { .. })) { (None, None) } else { claimed? };
             if let Some(record) = claim {
                 return Ok(Some(Claim { queue: self.clone(), record }));
             }

@@ -36,7 +36,7 @@ use crate::wait::Waiters;
 pub(crate) struct Store {
     pub(crate) root: PathBuf,
     pub(crate) place: Place,
-    pub(crate) clock: EngineClock,
+    pub(crate) clock: Arc<EngineClock>,
     pub(crate) random: Random,
     pub(crate) limits: Limits,
     pub(crate) checksums: bool,
@@ -110,7 +110,7 @@ impl Store {
         let next_number = next_queue.max(first_of(manifest.incarnation));
         let store = Self {
             root,
-            clock: EngineClock::new(config.clock.clone(), time),
+            clock: config.time.clone().unwrap_or_else(|| Arc::new(EngineClock::new(config.clock.clone(), time))),
             random,
             limits: config.limits.clone(),
             checksums: config.checksums,
@@ -132,6 +132,7 @@ impl Store {
             closed: AtomicBool::new(false),
             place,
         };
+        store.clock.raise(time);
         store.adopt_all(loaded);
         store
     }

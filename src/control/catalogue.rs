@@ -113,7 +113,8 @@ impl Engine {
         }
         // A queue that was never made has no ids that could be given out twice.
         let floor = if record.is_some() || mapping.is_some() { next_epoch(store, &registry)? } else { 0 };
-        let change = Change::Map { address: Address::of(project, queue), pool: pool.as_str().into(), floor };
+        let (address, number) = (Address::of(project, queue), record.map(|record| record.number));
+        let change = Change::Map { address, pool: pool.as_str().into(), floor, queue: number };
         let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
         drop(registry);
         store.settle(lsn, self.durability())

@@ -65,6 +65,8 @@ pub(crate) enum Change<'a> {
         address: Address<'a>,
         pool: Cow<'a, str>,
         floor: u32,
+        /// The queue's number, if it has been made.
+        queue: Option<u64>,
     },
     Unmap {
         #[serde(borrow)]
@@ -172,7 +174,10 @@ mod tests {
         assert_eq!(golden(Change::PutFlavor { project: None, name: "f".into(), flavor }), "070001660167027b7d");
         assert_eq!(golden(Change::DeleteFlavor { project: None, name: "f".into() }), "08000166");
         assert_eq!(golden(Change::DropFlavors), "09");
-        assert_eq!(golden(Change::Map { address: address(), pool: "n".into(), floor: 3 }), "0a0101700171016e03");
+        assert_eq!(
+            golden(Change::Map { address: address(), pool: "n".into(), floor: 3, queue: Some(5) }),
+            "0a0101700171016e030105"
+        );
         assert_eq!(golden(Change::Unmap { address: address() }), "0b0101700171");
         assert_eq!(golden(Change::DropCatalogue), "0c");
         assert_eq!(golden(Change::Join { control: [7; 16] }), format!("0d{}", "07".repeat(16)));

@@ -67,11 +67,8 @@ impl Shared {
 
     /// Whether there is something to open, remove, deliver or forget.
     fn has_work(&self) -> bool {
-        let (leftovers, registered) = {
-            let registry = self.control.store().registry.read();
-            (registry.removals.len() > 0, registry.pools.len())
-        };
-        leftovers
+        let registered = self.control.store().registry.read().pools.len();
+        self.count_leftovers() > 0
             || self.pools.open().len() < registered
             || self.engines().iter().any(|engine| {
                 let store = engine.store();

@@ -34,7 +34,7 @@ use super::routes::{Route, Side};
 const BATCH: usize = 64;
 
 /// Where a letter goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Addressee {
     project: Option<String>,
     queue: String,
@@ -65,6 +65,14 @@ struct Letter {
     sequence: u64,
     envelope: Envelope,
     message: DeadLetter<'static>,
+}
+
+/// A walk through an outbox.
+struct Pass {
+    /// The sequence behind the last letter that lay there when it began.
+    end: u64,
+    /// Who has had letters assigned to another pool since.
+    assigned_anew: BTreeSet<Addressee>,
 }
 
 /// Puts a letter into its envelope.
@@ -132,6 +140,7 @@ impl Shared {
 
     fn deliver_from(&self, source: &Engine) -> Result<()> {
         let mut outcome = Ok(());
+        let mut pass = Pass { end: end_of(source.store()), assigned_anew: BTreeSet::new() };
         let mut after = None;
         loop {
             let letters = batch(source.store(), after);
@@ -146,18 +155,21 @@ impl Shared {
                 };
                 let (group, others) = rest.split_at(rest.iter().take_while(alike).count());
                 rest = others;
-                outcome = outcome.and(self.deliver(source, group));
+                outcome = outcome.and(self.deliver(source, group, &mut pass));
             }
         }
     }
 
     /// Delivers letters that go the same way.
-    fn deliver(&self, source: &Engine, letters: &[Letter]) -> Result<()> {
+    fn deliver(&self, source: &Engine, letters: &[Letter], pass: &mut Pass) -> Result<()> {
         let Some(first) = letters.first() else { return Ok(()) };
         let (project, queue) = first.envelope.to.name()?;
         let (route, pool) = self.dead_letter_pool(&project, &queue)?;
-        if first.envelope.assigned != pool.name {
+        // Those that follow letters assigned anew go behind them, to arrive in the order in which they left.
+        let follows = first.sequence < pass.end && pass.assigned_anew.contains(&first.envelope.to);
+        if follows || first.envelope.assigned != pool.name {
             let letters = self.not_yet_stored(source, letters)?;
+            pass.assigned_anew.insert(first.envelope.to.clone());
             return assign(source.store(), &letters, &pool.name);
         }
         let Side::There(cell) = self.made_side(&pool, &route)? else { return Ok(()) };
@@ -219,6 +231,11 @@ fn forget_delivered(engines: &[Engine]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The sequence behind the last letter of a store's outbox.
+fn end_of(store: &Store) -> u64 {
+    store.outbox().map_or(0, |outbox| outbox.peek().next())
 }
 
 /// The next letters of a store's outbox, from the first after `after`.

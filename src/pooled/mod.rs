@@ -25,9 +25,10 @@ mod routes;
 mod site;
 mod status;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Weak};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -79,6 +80,12 @@ pub struct PooledDriver {
     durability: Option<Durability>,
 }
 
+/// The pooled drivers this process has open, by disk and directory of their control stores.
+static DRIVERS: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> = LazyLock::new(Mutex::default);
+
+/// Which disk, and where on it.
+type Place = (usize, PathBuf);
+
 /// What the last handle closes. The courier's thread holds the shared part, never this.
 #[derive(Debug)]
 struct Opened {
@@ -119,6 +126,23 @@ impl PooledDriver {
     }
 
     pub(crate) fn open_with(config: Config, path: &Path) -> Result<Self> {
+        let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
+        let place = (config.disk.identity(), config.disk.canonical(&root));
+        let mut drivers = DRIVERS.lock();
+        drivers.retain(|_, driver| driver.strong_count() > 0);
+        // Bound outside of the condition: should this be the last handle by now, it is not to go under the lock.
+        let opened = drivers.get(&place).and_then(Weak::upgrade);
+        if let Some(opened) = opened.as_ref().filter(|opened| config.shared && opened.shared.check_open().is_ok()) {
+            return Ok(Self { opened: opened.clone(), durability: None });
+        }
+        let driver = Self::open_anew(config.shared(false), &root)?;
+        drivers.insert(place, Arc::downgrade(&driver.opened));
+        drop(drivers);
+        drop(opened);
+        Ok(driver)
+    }
+
+    fn open_anew(config: Config, path: &Path) -> Result<Self> {
         let control = config.clone().open(path)?;
         let (signal, signals) = crossbeam_channel::bounded(1);
         let background = config.background;

@@ -267,7 +267,7 @@ impl Journey<'_> {
         let address = Address::of(self.project, self.queue);
         let (from, to) = (self.from.name.as_str().into(), self.to.name.as_str().into());
         let change = if self.from.engine().is_same(self.to.engine()) {
-            Change::Map { address, pool: to, floor }
+            Change::Map { address, pool: to, floor, queue: Some(self.route.record.number) }
         } else {
             Change::FinishMove { address, queue: self.route.record.number, from, to, floor }
         };

@@ -1,7 +1,7 @@
 //! The pools whose stores are open.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::config::{Config, Durability};
 use crate::contract::DataDriver;
 use crate::control::next_epoch;
 use crate::disk::SimulatedDisk;
-use crate::engine::Engine;
+use crate::engine::{Engine, WeakEngine};
 use crate::error::{Error, Result};
 use crate::journal::Growth;
 use crate::model::{Location, Metadata, PoolName, PoolUri};
@@ -30,6 +30,8 @@ pub(super) struct Pools {
     failed: Mutex<HashMap<String, (Instant, Arc<Error>)>>,
     /// Held while a store is opened.
     opening: Mutex<()>,
+    /// Directories that a pool was in and is not any more: calls in flight may still have the store open.
+    former: Mutex<HashMap<PathBuf, WeakEngine>>,
 }
 
 /// A pool whose store is open.
@@ -126,19 +128,39 @@ impl Shared {
     fn open_pool(&self, name: &str, row: &PoolRow) -> Result<Pool> {
         let uri = PoolUri::new(&row.uri)?;
         let (durability, memory) = uri.settings(&Metadata::from_json(&row.options)?)?;
-        let mut config = Config { control: Some(self.control.store().place.store), ..self.config.clone() };
+        let control = self.control.store();
+        let (control, time) = (Some(control.place.store), Some(control.clock.clone()));
+        let mut config = Config { control, time, ..self.config.clone() };
         config = config.shared(false).memory(memory.unwrap_or(self.config.memory));
         // Stores that repeat their ids must not repeat each other's.
         config.seed = config.seed.map(|seed| seed.wrapping_add(1 + (u64::from(crc32(name.as_bytes())) << 8)));
         let engine = match uri.location() {
             Location::Default(_) => self.control.clone(),
-            Location::Directory(path) => config.open(path)?,
+            Location::Directory(path) => self.open_directory(config, path)?,
             Location::Memory(_) => config.disk(Arc::new(SimulatedDisk::memory())).open(Path::new("/memory"))?,
         };
         // The control store too: its sequences have to go on above those of wherever the pool led before.
         self.allot_epoch(&engine)?;
         let location = uri.location().clone();
         Ok(Pool { name: name.to_owned(), engine, location, durability, retired: AtomicBool::new(false) })
+    }
+
+    /// Opens the store in a directory. If another pool was in it just now, it goes on with that one's, or waits for its
+    /// end.
+    fn open_directory(&self, config: Config, path: &Path) -> Result<Engine> {
+        let former = self.pools.former.lock().remove(path);
+        if let Some(engine) = former.as_ref().and_then(WeakEngine::upgrade) {
+            return Ok(engine);
+        }
+        let deadline = former.and(Instant::now().checked_add(CLOSING));
+        loop {
+            match config.clone().open(path) {
+                Err(error) if error.is_busy() && deadline.is_some_and(|deadline| Instant::now() < deadline) => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// Gives a store an incarnation for its sequences that no other store has had.
@@ -169,6 +191,9 @@ impl Shared {
             let uri = row.as_ref().and_then(|row| PoolUri::new(&row.uri).ok());
             if uri.as_ref().is_none_or(|uri| *uri.location() != pool.location) {
                 pool.retired.store(true, Ordering::SeqCst);
+                if let Location::Directory(path) = &pool.location {
+                    self.pools.former.lock().insert(path.clone(), pool.engine.downgrade());
+                }
                 gone.extend(open.remove(&name));
                 continue;
             }
@@ -202,5 +227,7 @@ impl Shared {
     }
 }
 
+/// How long a store may take to close.
+const CLOSING: Duration = Duration::from_secs(2);
 /// How long a store that could not be opened is left alone.
 const RETRY_AFTER: Duration = Duration::from_millis(250);

@@ -135,9 +135,11 @@ impl Shared {
         pool: Option<&str>,
         new: NewQueue<'a>,
     ) -> Result<Op<'a>> {
-        if registry.catalogue.contains(key) {
+        if let Some(mapping) = registry.catalogue.get(key) {
             // A flavor that is not there is told all the same.
-            return group_of(registry, project, metadata).map(|_| Op::CreateQueue(new));
+            group_of(registry, project, metadata)?;
+            let pool = mapping.pool.to_string().into();
+            return Ok(Op::Register { new, pool, floor: mapping.floor });
         }
         let pool = match pool {
             Some(pool) => Some(pool.to_owned()),
@@ -153,6 +155,7 @@ impl Shared {
     fn remap(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<Option<u64>> {
         let store = self.control.store();
         let key = keys::queue(project, name);
+        let number = store.find(project, name).map(|record| record.number);
         let mut registry = store.lock_registry();
         if let Some(mapping) = registry.catalogue.get(&key) {
             check_not_moving(mapping, project, name)?;
@@ -162,7 +165,7 @@ impl Shared {
         let Some(pool) = self.choose(&registry, project, name, metadata)? else { return Ok(None) };
         // It may have been in another pool, or in this one, before.
         let floor = next_epoch(store, &registry)?;
-        let change = Change::Map { address: Address::of(project, name), pool: pool.into(), floor };
+        let change = Change::Map { address: Address::of(project, name), pool: pool.into(), floor, queue: number };
         registry.record(Growth::Grows, &Op::Registry(change), &mut []).map(Some)
     }
 

@@ -35,12 +35,12 @@ impl Shared {
 
     fn remove_leftover(&self, removal: &Removal) -> Result<()> {
         let store = self.control.store();
-        let registered = store.registry.read().pools.contains(removal.pool.as_bytes());
-        // What a pool that is not registered any more has is nobody's.
-        if registered {
-            let pool = self.pool(&removal.pool)?;
-            self.remove_side(&pool, removal)?;
+        // A pool that is not registered any more may be again.
+        if !store.registry.read().pools.contains(removal.pool.as_bytes()) {
+            return Ok(());
         }
+        let pool = self.pool(&removal.pool)?;
+        self.remove_side(&pool, removal)?;
         let change = Change::Removed { pool: removal.pool.as_str().into(), queue: removal.queue };
         store.lock_registry().record(Growth::Frees, &Op::Registry(change), &mut []).map(drop)
     }
@@ -65,6 +65,23 @@ impl Shared {
         }
         drop(directory);
         store.settle(store.journal.appended(), Durability::Sync)
+    }
+
+    /// How many removals there are to do. One from a pool that is not registered waits until it is again.
+    pub(super) fn count_leftovers(&self) -> u64 {
+        let registry = self.control.store().registry.read();
+        let removals = registry.removals.iter();
+        removals.filter(|(_, left)| registry.pools.contains(left.pool.as_bytes())).count() as u64
+    }
+
+    /// Whether subscriptions under that key are still to be removed from that pool.
+    pub(super) fn has_leftover_subscriptions(&self, pool: &str, key: &[u8]) -> bool {
+        let registry = self.control.store().registry.read();
+        if registry.removals.len() == 0 {
+            return false;
+        }
+        let removals = keys::removals_of(pool);
+        registry.removals.range(&removals, None).any(|(_, left)| left.subscriptions && left.key == key)
     }
 
     /// Whether something of the queue is still to be removed from that pool.

@@ -66,6 +66,7 @@ impl Site for PooledDriver {
     ) -> Result<Option<R>> {
         self.home().check_call(project, name)?;
         let key = keys::queue(project, name);
+        self.remove_leftover_subscriptions(&key);
         let moves = self.shared().moves.read();
         let mapping = self.home().registry.read().catalogue.get(&key).cloned();
         let Some(mapping) = mapping else {
@@ -78,6 +79,10 @@ impl Site for PooledDriver {
             return done.settle(self.home(), self.durability(), |_| {}).map(Some);
         };
         if access != Access::Read && mapping.is_moving() {
+            return Err(moving(project, name));
+        }
+        if self.shared().has_leftover_subscriptions(mapping.pool.as_str(), &key) {
+            // Those of a queue of that name that was moved away go first: they could not be told apart.
             return Err(moving(project, name));
         }
         let pool = self.shared().pool(mapping.pool.as_str())?;
@@ -176,6 +181,16 @@ impl PooledDriver {
                 Side::Empty(cell) => return Ok(Some(Arc::new(Found { route, pool, cell }))),
                 Side::Changed => {}
             }
+        }
+    }
+
+    /// Has subscriptions of a queue of that name that was moved away removed before there are others.
+    fn remove_leftover_subscriptions(&self, key: &[u8]) {
+        let shared = self.shared();
+        let mapping = self.home().registry.read().catalogue.get(key).cloned();
+        if mapping.is_some_and(|mapping| shared.has_leftover_subscriptions(mapping.pool.as_str(), key)) {
+            // If it cannot be done now, the call says so.
+            let _ = shared.resume();
         }
     }
 

@@ -42,7 +42,7 @@ impl PooledStatus {
         self.in_transit
     }
 
-    /// Queues that were deleted or moved and whose pool still has what they held.
+    /// Queues that were deleted or moved and whose pool, which is registered, still has what they held.
     pub fn leftovers(&self) -> u64 {
         self.leftovers
     }
@@ -68,7 +68,7 @@ impl PooledDriver {
             control: Status::of(shared.control.store()),
             pools: shared.all_pools().into_iter().filter_map(status).collect(),
             in_transit: shared.engines().iter().map(|engine| engine.store().in_transit()).sum(),
-            leftovers: shared.control.store().registry.read().removals.len() as u64,
+            leftovers: shared.count_leftovers(),
         }
     }
 

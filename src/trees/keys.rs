@@ -2,7 +2,7 @@
 //!
 //! | Tree | Key |
 //! |---|---|
-//! | `meta` | a name: `store`, `registry`; or `removal`, a pool's name and a queue's number; or `received` and a message's id |
+//! | `meta` | a name: `store`, `registry`; or `removal`, a pool's name and a queue's number; or `left`, a queue's number and a pool's name; or `received` and a message's id |
 //! | `queues`, `catalogue` | project, then queue name |
 //! | `messages` | queue number, first sequence of the page, then `0` and a piece's number (bodies) or `1` (states) |
 //! | `claims` | queue number, claim number |
@@ -22,6 +22,7 @@ pub(crate) const STORE: &[u8] = b"store";
 /// The key of the registry's own record.
 pub(crate) const REGISTRY: &[u8] = b"registry";
 const REMOVAL: &[u8] = b"removal\0";
+const LEFT_BEHIND: &[u8] = b"left\0";
 const RECEIVED: &[u8] = b"received\0";
 
 const NO_PROJECT: u8 = 0;
@@ -106,14 +107,36 @@ pub(crate) fn parse_subscription(key: &[u8]) -> Option<(&[u8], [u8; 16])> {
 
 /// The key of what a pool is to remove of a queue.
 pub(crate) fn removal(pool: &str, queue: u64) -> Vec<u8> {
+    let mut key = removals_of(pool);
+    key.extend_from_slice(&queue.to_be_bytes());
+    key
+}
+
+/// What the keys of all that a pool is to remove begin with.
+pub(crate) fn removals_of(pool: &str) -> Vec<u8> {
     let mut key = REMOVAL.to_vec();
     push_text(&mut key, pool);
-    key.extend_from_slice(&queue.to_be_bytes());
     key
 }
 
 pub(crate) fn is_removal(key: &[u8]) -> bool {
     key.starts_with(REMOVAL)
+}
+
+/// The key of what a queue left behind in a pool.
+pub(crate) fn left_behind(pool: &str, queue: u64) -> Vec<u8> {
+    let mut key = left_behind_of(queue);
+    push_text(&mut key, pool);
+    key
+}
+
+/// What the keys of all that a queue left behind begin with.
+pub(crate) fn left_behind_of(queue: u64) -> Vec<u8> {
+    [LEFT_BEHIND, &queue.to_be_bytes()].concat()
+}
+
+pub(crate) fn is_left_behind(key: &[u8]) -> bool {
+    key.starts_with(LEFT_BEHIND)
 }
 
 /// The key of a dead letter that came from another store.
@@ -212,6 +235,7 @@ mod tests {
         assert_eq!(page(1, 2, Part::States), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1]);
         assert_eq!(subscription(&[0, b'q', 0, 1], &[7; 16]), [[0, b'q', 0, 1].as_slice(), &[7; 16]].concat());
         assert_eq!(removal("a", 2), *b"removal\0a\0\x01\0\0\0\0\0\0\0\x02");
+        assert_eq!(left_behind("a", 2), *b"left\0\0\0\0\0\0\0\0\x02a\0\x01");
         assert_eq!(received((1, 2)), *b"received\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02");
         let piece = page(1, 2, Part::Bodies { piece: 3 });
         assert_eq!(piece, [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3]);

@@ -12,8 +12,11 @@
 #![allow(clippy::format_collect, reason = "a dump is a few lines")]
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
+mod cut;
 mod full;
 mod kill;
+mod pooled;
 mod power_loss;
 mod recovery;
+mod registry;
 mod support;

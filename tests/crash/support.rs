@@ -1,13 +1,14 @@
 //! A store to break, and a complete account of what is in one.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zaqar_sled::disk::{Disk, SimulatedDisk};
 use zaqar_sled::{
-    ClaimId, ClaimOptions, ClientId, Config, DataDriver, Engine, ManualClock, Message, MessageListOptions, Metadata,
-    NewMessage, Project, QueueListOptions, QueueName, Result, Timestamp,
+    ClaimId, ClaimOptions, ClientId, Config, ControlDriver, DataDriver, Engine, ListOptions, ManualClock, Message,
+    MessageListOptions, Metadata, NewMessage, Project, QueueListOptions, QueueName, Result, Subscription, Timestamp,
 };
 
 pub(crate) const ROOT: &str = "/store";
@@ -57,31 +58,31 @@ pub(crate) fn everything() -> MessageListOptions {
     MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true)
 }
 
-pub(crate) fn queues_of(engine: &Engine) -> Result<Vec<(Project, QueueName)>> {
+pub(crate) fn queues_of(driver: &dyn DataDriver) -> Result<Vec<(Project, QueueName)>> {
     let mut all = Vec::new();
     for project in projects() {
-        let page = engine.queues().list(&project, &QueueListOptions::new().limit(0))?;
+        let page = driver.queues().list(&project, &QueueListOptions::new().limit(0))?;
         all.extend(page.items.iter().map(|entry| (project.clone(), entry.name().clone())));
     }
     Ok(all)
 }
 
-pub(crate) fn messages_of(engine: &Engine, project: &Project, queue: &QueueName) -> Result<Vec<Message>> {
-    Ok(engine.messages().list(project, queue, &everything())?.items)
+pub(crate) fn messages_of(driver: &dyn DataDriver, project: &Project, queue: &QueueName) -> Result<Vec<Message>> {
+    Ok(driver.messages().list(project, queue, &everything())?.items)
 }
 
 /// A claim someone was told of.
 pub(crate) type Told = (Project, QueueName, ClaimId);
 
 /// Everything a caller can see, as text; what has to agree with itself is compared on the way.
-pub(crate) fn dump(engine: &Engine, claims: &[Told]) -> Result<String> {
+pub(crate) fn dump(driver: &dyn DataDriver, claims: &[Told]) -> Result<String> {
     let mut text = String::new();
-    for (project, queue) in queues_of(engine)? {
-        let metadata = engine.queues().get_metadata(&project, &queue)?.to_json();
+    for (project, queue) in queues_of(driver)? {
+        let metadata = driver.queues().get_metadata(&project, &queue)?.to_json();
         writeln!(text, "queue {project:?} {queue} {metadata}").unwrap();
-        let all = messages_of(engine, &project, &queue)?;
-        let now = engine.messages().list(&project, &queue, &everything().include_delayed(false))?.items;
-        let free = engine.messages().list(&project, &queue, &everything().include_claimed(false))?.items;
+        let all = messages_of(driver, &project, &queue)?;
+        let now = driver.messages().list(&project, &queue, &everything().include_delayed(false))?.items;
+        let free = driver.messages().list(&project, &queue, &everything().include_claimed(false))?.items;
         for message in &all {
             let delayed = !now.contains(message);
             assert_eq!(free.contains(message), message.claim_id().is_none(), "{message:?}");
@@ -91,7 +92,7 @@ pub(crate) fn dump(engine: &Engine, claims: &[Told]) -> Result<String> {
             let (body, bytes) = (String::from_utf8_lossy(body), message.body().len());
             writeln!(text, "  {id} {body} {bytes} {created} {age:?} {ttl:?} {claim:?} {count} {delayed}").unwrap();
         }
-        let stats = engine.queues().stats(&project, &queue)?;
+        let stats = driver.queues().stats(&project, &queue)?;
         let claimed = all.iter().filter(|message| message.claim_id().is_some()).count() as u64;
         assert_eq!((stats.claimed(), stats.total()), (claimed, all.len() as u64), "{project:?} {queue}\n{text}");
         assert_eq!(stats.oldest().map(zaqar_sled::MessageStat::id), all.first().map(Message::id));
@@ -99,13 +100,51 @@ pub(crate) fn dump(engine: &Engine, claims: &[Told]) -> Result<String> {
         assert!(all.is_sorted_by_key(Message::id), "{text}");
     }
     for (project, queue, id) in claims {
-        match engine.claims().get(project, queue, id) {
+        match driver.claims().get(project, queue, id) {
             Ok(claim) => {
                 let ids: Vec<String> = claim.messages().iter().map(|message| message.id().to_string()).collect();
                 writeln!(text, "claim {id} {:?} {:?} {ids:?}", claim.ttl(), claim.age()).unwrap();
             }
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
+        }
+    }
+    Ok(text)
+}
+
+/// Every subscription of these queues and of those there are, as text.
+pub(crate) fn dump_subscriptions(driver: &dyn DataDriver, places: &[(Project, QueueName)]) -> Result<String> {
+    let mut all: BTreeSet<(Project, QueueName)> = queues_of(driver)?.into_iter().collect();
+    all.extend(places.iter().cloned());
+    let mut text = String::new();
+    for (project, queue) in &all {
+        let listed = driver.subscriptions().list(project, queue, &ListOptions::new().limit(0))?.items;
+        assert!(listed.is_sorted_by_key(Subscription::id), "{listed:?}");
+        for subscription in listed {
+            let (id, subscriber) = (subscription.id(), subscription.subscriber());
+            let (ttl, age, confirmed) = (subscription.ttl(), subscription.age(), subscription.confirmed());
+            let options = subscription.options().to_json();
+            writeln!(text, "{project:?} {queue} {id} {subscriber} {ttl:?} {age:?} {options} {confirmed}").unwrap();
+            assert_eq!(driver.subscriptions().get(project, queue, &id)?, subscription);
+            let found = driver.subscriptions().get_with_subscriber(project, queue, subscriber)?;
+            assert_eq!(found.as_ref(), Some(&subscription));
+        }
+    }
+    Ok(text)
+}
+
+/// The control plane, as text.
+pub(crate) fn dump_control(driver: &dyn ControlDriver) -> Result<String> {
+    let mut text = String::new();
+    for pool in driver.pools().list(&ListOptions::new().limit(0).detailed(true))?.items {
+        writeln!(text, "{pool:?}").unwrap();
+    }
+    for project in projects() {
+        for flavor in driver.flavors().list(&project, &ListOptions::new().limit(0).detailed(true))?.items {
+            writeln!(text, "{project:?} {flavor:?}").unwrap();
+        }
+        for entry in driver.catalogue().list(&project)? {
+            writeln!(text, "{project:?} {} in {}", entry.queue(), entry.pool()).unwrap();
         }
     }
     Ok(text)

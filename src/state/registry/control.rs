@@ -29,6 +29,8 @@ pub(crate) struct Mapping {
     pub(crate) pool: PoolName,
     /// The incarnation below which the queue's sequences in this pool do not start: above all it ever had elsewhere.
     pub(crate) floor: u32,
+    /// The queue's number; none for a queue that was mapped before it was made.
+    pub(crate) queue: Option<u64>,
     #[serde(skip)]
     stale: AtomicBool,
     #[serde(skip)]
@@ -36,8 +38,8 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    pub(crate) fn new(pool: PoolName, floor: u32) -> Self {
-        Self { pool, floor, stale: AtomicBool::new(false), moving: AtomicBool::new(false) }
+    pub(crate) fn new(pool: PoolName, floor: u32, queue: Option<u64>) -> Self {
+        Self { pool, floor, queue, stale: AtomicBool::new(false), moving: AtomicBool::new(false) }
     }
 
     /// Whether the queue has been mapped elsewhere, or deleted, since this was looked up.
@@ -74,7 +76,8 @@ mod as_text {
     }
 }
 
-/// What a pool still has of a queue that is gone from it, under the pool's name and the queue's number.
+/// What a pool has of a queue that is not mapped to it, under the pool's name and the queue's number: to be removed, or left
+/// behind until the queue is deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Removal {
     pub(crate) pool: String,

@@ -33,6 +33,8 @@ pub(crate) struct Registry {
     pub(crate) flavors: Table<FlavorRow>,
     pub(crate) catalogue: Table<Arc<Mapping>>,
     pub(crate) removals: Table<Removal>,
+    /// What queues have left behind in pools they were mapped to.
+    pub(crate) left_behind: Table<Removal>,
     /// Dead letters that were taken in and may be sent again, and the stores they came from.
     pub(crate) received: Table<[u8; 16]>,
     head: Head,
@@ -60,6 +62,7 @@ impl Default for Registry {
             flavors: Table::new(Tree::Flavors),
             catalogue: Table::new(Tree::Catalogue),
             removals: Table::new(Tree::Meta),
+            left_behind: Table::new(Tree::Meta),
             received: Table::new(Tree::Meta),
             head: Head::default(),
             head_changed: true,
@@ -89,6 +92,10 @@ macro_rules! each_table {
         }
         {
             let $table = &mut registry.removals;
+            $call;
+        }
+        {
+            let $table = &mut registry.left_behind;
             $call;
         }
         {
@@ -132,10 +139,18 @@ impl Registry {
             Op::Registry(change) => self.change(time, change),
             Op::Clear { address, .. } => self.subscriptions.clear(&address.key()),
             Op::Register { new, pool, floor } => {
-                self.map(keys::named(new.project.as_deref(), &new.name), pool, *floor);
+                self.map(keys::named(new.project.as_deref(), &new.name), pool, *floor, Some(new.number));
             }
             Op::Unregister { address, queue, pool } => {
-                self.unmap(&address.key());
+                // All it has anywhere goes, where it is last of all.
+                if let Some(old) = self.catalogue.remove(&address.key()) {
+                    old.retire();
+                }
+                let left: Vec<Vec<u8>> =
+                    self.left_behind.range(&keys::left_behind_of(*queue), None).map(|(key, _)| key.to_vec()).collect();
+                for left in left.iter().filter_map(|key| self.left_behind.remove(key)) {
+                    self.removals.insert(keys::removal(&left.pool, left.queue), left);
+                }
                 if let Some(pool) = pool {
                     self.note_removal(address, *queue, pool, false);
                 }
@@ -173,14 +188,19 @@ impl Registry {
             }
             Change::DeleteFlavor { project, name } => drop(self.flavors.remove(&keys::named(project.as_deref(), name))),
             Change::DropFlavors => drop(self.flavors.drain()),
-            Change::Map { address, pool, floor } => self.map(address.key(), pool, *floor),
+            Change::Map { address, pool, floor, queue } => self.map(address.key(), pool, *floor, *queue),
             Change::Unmap { address } => self.unmap(&address.key()),
-            Change::DropCatalogue => self.catalogue.drain().into_values().for_each(|mapping| mapping.retire()),
+            Change::DropCatalogue => {
+                for (key, mapping) in self.catalogue.drain() {
+                    self.leave_behind(key, &mapping);
+                }
+            }
             Change::Join { control } => self.head.control = Some(*control),
             Change::Allot { epoch } => self.head.epoch = self.head.epoch.max(*epoch),
             Change::BeginMove { address, queue, to } => self.note_removal(address, *queue, to, true),
             Change::FinishMove { address, queue, from, to, floor } => {
-                self.map(address.key(), to, *floor);
+                self.map(address.key(), to, *floor, Some(*queue));
+                self.left_behind.remove(&keys::left_behind(from, *queue));
                 self.removals.remove(&keys::removal(to, *queue));
                 self.note_removal(address, *queue, from, true);
             }
@@ -236,19 +256,31 @@ impl Registry {
         self.head.next_subscription = self.head.next_subscription.max(number.saturating_add(1));
     }
 
-    fn map(&mut self, key: Vec<u8>, pool: &str, floor: u32) {
+    fn map(&mut self, key: Vec<u8>, pool: &str, floor: u32, queue: Option<u64>) {
         self.head.epoch = self.head.epoch.max(floor);
         // The operation was made from a name.
         let Ok(pool) = PoolName::new(pool) else { return };
-        if let Some(old) = self.catalogue.insert(key, Arc::new(Mapping::new(pool, floor))) {
-            old.retire();
+        if let Some(queue) = queue {
+            self.left_behind.remove(&keys::left_behind(pool.as_str(), queue));
+        }
+        let mapping = Arc::new(Mapping::new(pool.clone(), floor, queue));
+        if let Some(old) = self.catalogue.insert(key.clone(), mapping) {
+            if old.pool == pool { old.retire() } else { self.leave_behind(key, &old) }
         }
     }
 
     fn unmap(&mut self, key: &[u8]) {
         if let Some(old) = self.catalogue.remove(key) {
-            old.retire();
+            self.leave_behind(key.to_vec(), &old);
         }
+    }
+
+    /// Notes what a queue that is mapped to another pool from now on, or to none, leaves in this one.
+    fn leave_behind(&mut self, key: Vec<u8>, old: &Mapping) {
+        old.retire();
+        let Some(queue) = old.queue else { return };
+        let left = Removal { pool: old.pool.to_string(), queue, key, subscriptions: false };
+        self.left_behind.insert(keys::left_behind(old.pool.as_str(), queue), left);
     }
 
     fn note_removal(&mut self, address: &Address<'_>, queue: u64, pool: &str, subscriptions: bool) {
@@ -273,6 +305,7 @@ impl Registry {
                 Ok(())
             }
             Tree::Meta if keys::is_removal(key) => self.removals.load(key, body),
+            Tree::Meta if keys::is_left_behind(key) => self.left_behind.load(key, body),
             Tree::Meta if keys::is_received(key) => self.received.load(key, body),
             _ => Err("a record of an unknown kind".into()),
         }
@@ -286,7 +319,7 @@ impl Registry {
     /// How many records the trees hold when they have everything.
     pub(crate) fn records(&self) -> u64 {
         let tables = [self.subscriptions.len(), self.pools.len(), self.flavors.len(), self.catalogue.len()];
-        let accounts = [self.removals.len(), self.received.len()];
+        let accounts = [self.removals.len(), self.left_behind.len(), self.received.len()];
         1 + tables.iter().chain(&accounts).sum::<usize>() as u64
     }
 
@@ -303,6 +336,7 @@ impl Registry {
             Part::Flavors => self.flavors.records(after, most),
             Part::Catalogue => self.catalogue.records(after, most),
             Part::Removals => self.removals.records(after, most),
+            Part::LeftBehind => self.left_behind.records(after, most),
             Part::Received => self.received.records(after, most),
         }
     }
@@ -334,6 +368,7 @@ impl Registry {
         records.extend(self.flavors.unchanged()?);
         records.extend(self.catalogue.unchanged()?);
         records.extend(self.removals.unchanged()?);
+        records.extend(self.left_behind.unchanged()?);
         records.extend(self.received.unchanged()?);
         Ok(records)
     }
@@ -364,8 +399,16 @@ pub(crate) enum Part {
     Flavors,
     Catalogue,
     Removals,
+    LeftBehind,
     Received,
 }
 
-pub(crate) const PARTS: [Part; 6] =
-    [Part::Subscriptions, Part::Pools, Part::Flavors, Part::Catalogue, Part::Removals, Part::Received];
+pub(crate) const PARTS: [Part; 7] = [
+    Part::Subscriptions,
+    Part::Pools,
+    Part::Flavors,
+    Part::Catalogue,
+    Part::Removals,
+    Part::LeftBehind,
+    Part::Received,
+];

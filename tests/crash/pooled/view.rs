@@ -1,0 +1,134 @@
+//! All there is in a pooled driver's stores, as text.
+
+use std::fmt::Write as _;
+
+use zaqar_sled::{
+    Catalogue, ControlDriver, DataDriver, ListOptions, Message, PooledDriver, Project, QueueName, Result,
+};
+
+use super::super::support::{dump_control, dump_subscriptions, everything, messages_of, queues_of};
+use super::scene::{Known, POOLS, is_dead, places};
+
+/// Steps until nothing is on its way and nothing is left to be removed.
+pub(super) fn settle(driver: &PooledDriver) -> Result<()> {
+    for _ in 0..4 {
+        driver.step()?;
+    }
+    let status = driver.status();
+    assert_eq!((status.in_transit(), status.leftovers()), (0, 0), "all pools can be reached");
+    Ok(())
+}
+
+/// Everything a caller can see once letters have arrived, and then what earlier mappings left in other pools. Ids that
+/// nobody was told are left out: a letter that was on its way gets one of the run that delivers it.
+pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
+    settle(driver)?;
+    let mut text = String::new();
+    let queues = queues_of(driver)?;
+    for (project, queue) in &queues {
+        if !is_unused(driver, project, queue)? {
+            dump_queue(driver, told, project, queue, &mut text)?;
+        }
+    }
+    for (project, queue, id) in &told.claims {
+        match driver.claims().get(project, queue, id) {
+            Ok(claim) => {
+                let names: Vec<String> = claim.messages().iter().map(name_of).collect();
+                writeln!(text, "claim {id} {:?} {:?} {names:?}", claim.ttl(), claim.age()).unwrap();
+            }
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    text += &dump_subscriptions(driver, &places())?;
+    for line in dump_control(driver)?.lines() {
+        // A claim may have made a dead-letter queue and then have had nothing to put in.
+        if !queues
+            .iter()
+            .any(|(project, queue)| is_dead(project, queue) && line.starts_with(&format!("{project:?} {queue} in ")))
+        {
+            writeln!(text, "{line}").unwrap();
+        }
+    }
+    for (project, queue) in &queues {
+        left_behind(driver, project, queue, |pool| {
+            let mut there = String::new();
+            dump_queue(driver, told, project, queue, &mut there)?;
+            if there.lines().count() > 1 {
+                writeln!(text, "left in {pool}: {there}").unwrap();
+            }
+            Ok(())
+        })?;
+    }
+    Ok(text)
+}
+
+/// A dead-letter queue that has not been used, if it is there.
+fn is_unused(driver: &PooledDriver, project: &Project, queue: &QueueName) -> Result<bool> {
+    Ok(is_dead(project, queue) && messages_of(driver, project, queue)?.is_empty())
+}
+
+/// Shows `see` the queue in each pool that it is not mapped to.
+pub(super) fn left_behind(
+    driver: &PooledDriver,
+    project: &Project,
+    queue: &QueueName,
+    mut see: impl FnMut(&str) -> Result<()>,
+) -> Result<()> {
+    let Ok(entry) = Catalogue::get(driver, project, queue) else { return Ok(()) };
+    for pool in POOLS {
+        if pool != entry.pool().as_str() {
+            driver.catalogue().update(project, queue, Some(&pool.parse()?))?;
+            see(pool)?;
+        }
+    }
+    driver.catalogue().update(project, queue, Some(entry.pool()))
+}
+
+pub(super) fn name_of(message: &Message) -> String {
+    let body = String::from_utf8_lossy(message.body());
+    body.split('.').next().unwrap().to_owned()
+}
+
+fn dump_queue(
+    driver: &PooledDriver,
+    told: &Known,
+    project: &Project,
+    queue: &QueueName,
+    text: &mut String,
+) -> Result<()> {
+    let metadata = driver.queues().get_metadata(project, queue)?.to_json();
+    let Ok(entry) = Catalogue::get(driver, project, queue) else {
+        writeln!(text, "queue {project:?} {queue} {metadata} nowhere").unwrap();
+        return Ok(());
+    };
+    // A dead-letter queue that a claim has made for itself may have been put elsewhere the second time.
+    let pool = if told.is_empty() || !is_dead(project, queue) { entry.pool().as_str() } else { "somewhere" };
+    writeln!(text, "queue {project:?} {queue} {metadata} in {pool}").unwrap();
+    let all = messages_of(driver, project, queue)?;
+    let now = driver.messages().list(project, queue, &everything().include_delayed(false))?.items;
+    let free = driver.messages().list(project, queue, &everything().include_claimed(false))?.items;
+    for message in &all {
+        let delayed = !now.contains(message);
+        assert_eq!(free.contains(message), message.claim_id().is_none(), "{message:?}");
+        assert_eq!(driver.messages().get(project, queue, &message.id())?, *message);
+        let id = message.id();
+        let id = if told.is_empty() || told.shown.contains(&id) { id.to_string() } else { "letter".into() };
+        let (name, bytes, age, ttl) = (name_of(message), message.body().len(), message.age(), message.ttl());
+        let (created, claim, count) = (message.created().as_millis(), message.claim_id(), message.claim_count());
+        writeln!(text, "  {id} {name} {bytes} {created} {age:?} {ttl:?} {claim:?} {count} {delayed}").unwrap();
+    }
+    if let Some(middle) = all.get(all.len() / 2) {
+        let rest = driver.messages().list(project, queue, &everything().marker(middle.marker()))?.items;
+        assert_eq!(rest, all[all.len() / 2 + 1..], "behind a marker");
+    }
+    let stats = driver.queues().stats(project, queue)?;
+    let claimed = all.iter().filter(|message| message.claim_id().is_some()).count() as u64;
+    assert_eq!((stats.claimed(), stats.total()), (claimed, all.len() as u64), "{project:?} {queue}\n{text}");
+    assert!(all.is_sorted_by_key(Message::id), "{text}");
+    let subscriptions = driver.subscriptions().list(project, queue, &ListOptions::new().limit(0))?.items;
+    for subscription in subscriptions {
+        writeln!(text, "  {subscription:?}").unwrap();
+    }
+    Ok(())
+}

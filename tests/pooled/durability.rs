@@ -1,0 +1,69 @@
+//! What is kept of which pool when the power fails.
+
+use zaqar_sled::disk::Keep;
+use zaqar_sled::{Durability, Messages, NewPool, PoolUpdate};
+
+use crate::support::{ALICE, Harness, json, lasting};
+
+/// What the bodies are after the power failed right behind a post, in a pool with those settings.
+fn after_a_power_cut(uri: &str, options: &str, durability: Option<Durability>) -> Vec<String> {
+    let h = Harness::live();
+    let pool = NewPool::new(uri.parse().unwrap()).options(json(options));
+    h.try_pool("one", &pool).unwrap();
+    let orders = h.create("orders");
+    orders.say("synced by the step");
+    h.step();
+    let driver = durability.map_or_else(|| h.driver(), |durability| h.driver().with_durability(durability));
+    Messages::post(&driver, &orders.project, &orders.name, ALICE, &[lasting("last", 3600)]).unwrap();
+    let disk = h.disk().power_loss(Keep::Nothing);
+    h.open_on(disk);
+    let bodies = orders.all();
+    assert_eq!(orders.pool().as_deref(), Some("one"));
+    orders.say("after");
+    h.check();
+    bodies
+}
+
+#[test]
+fn a_pools_durability_is_that_of_its_options_its_uri_or_the_driver() {
+    let (kept, lost) = (["synced by the step", "last"].as_slice(), ["synced by the step"].as_slice());
+    assert_eq!(after_a_power_cut("sled:/one", "{}", None), kept);
+    assert_eq!(after_a_power_cut("sled:/one?durability=buffered", "{}", None), lost);
+    assert_eq!(after_a_power_cut("sled:/one", r#"{"durability": "buffered"}"#, None), lost);
+    assert_eq!(after_a_power_cut("sled:/one?durability=buffered", r#"{"durability": "sync"}"#, None), kept);
+    assert_eq!(after_a_power_cut("sled:/one?durability=buffered", "{}", Some(Durability::Sync)), kept);
+    assert_eq!(after_a_power_cut("sled:/one", "{}", Some(Durability::Buffered)), lost);
+}
+
+#[test]
+fn a_pools_durability_changes_with_its_options_at_once() {
+    let h = Harness::live();
+    h.pool("one", 1);
+    let orders = h.create("orders");
+    h.change_pool("one", &PoolUpdate::new().options(json(r#"{"durability": "buffered"}"#))).unwrap();
+    orders.say("lost");
+    let disk = h.disk().power_loss(Keep::Nothing);
+    h.open_on(disk);
+    assert!(orders.all().is_empty());
+    h.change_pool("one", &PoolUpdate::new().options(json(r#"{"durability": "sync"}"#))).unwrap();
+    orders.say("kept");
+    let disk = h.disk().power_loss(Keep::Nothing);
+    h.open_on(disk);
+    assert_eq!(orders.all(), ["kept"]);
+    h.check();
+}
+
+#[test]
+fn a_lost_pool_creation_loses_no_more_than_that() {
+    let h = Harness::live().with(|config| config.durability(Durability::Buffered));
+    h.pool("one", 1);
+    let orders = h.create("orders");
+    orders.say("coffee");
+    let disk = h.disk().power_loss(Keep::Nothing);
+    h.open_on(disk);
+    // The first message made everything before it durable; itself it may be lost.
+    assert!(orders.exists());
+    assert_eq!(orders.pool().as_deref(), Some("one"));
+    assert!(orders.all().is_empty());
+    h.check();
+}

@@ -1,0 +1,221 @@
+//! What moves and deletions leave to be done, when they are cut or a pool is out of reach meanwhile.
+
+use zaqar_sled::{DataDriver, Error};
+
+use crate::subscriptions::{names, subscribe};
+use crate::support::{Harness, assert_fails, json, secs};
+
+/// How far a move had come when it was cut.
+#[derive(PartialEq, Eq, Debug, Clone, Copy)]
+enum Cut {
+    /// Pool `two` may have a copy, which goes.
+    BeforeTheSwitch,
+    /// Pool `one` may still have what it had, which goes.
+    AfterTheSwitch,
+}
+
+/// Cuts moves of `orders` from `one` to `two` after every operation of the disk, kills the process, damages the pool that
+/// has something to be removed, opens the driver, and plays the scene where there is something left to be done.
+fn with_every_cut(scene: fn(&Harness, Cut)) -> [usize; 2] {
+    let mut played = [0, 0];
+    for operations in 0.. {
+        let Some(found) = cut_after(operations) else { break };
+        let h = Harness::live();
+        h.open_on(found);
+        let cut =
+            if h.queue("orders").pool().as_deref() == Some("one") { Cut::BeforeTheSwitch } else { Cut::AfterTheSwitch };
+        // That opening has cleaned up. Now the same again with the pool in question out of reach.
+        let image = cut_after(operations).expect("it is cut again");
+        let path = format!("/{}", out_of_reach(cut));
+        crate::support::flip_manifest_on(&image, &path);
+        h.open_on(image);
+        if h.pending().0 == 0 {
+            continue;
+        }
+        scene(&h, cut);
+        if crate::support::is_damaged(&h.disk(), &path) {
+            h.mend_pool(&path);
+        }
+        h.settle();
+        h.check();
+        played[usize::from(cut == Cut::AfterTheSwitch)] += 1;
+    }
+    played
+}
+
+/// The disk after a move that was cut after so many operations; `None` if it takes no more of them.
+fn cut_after(operations: u64) -> Option<zaqar_sled::SimulatedDisk> {
+    let h = Harness::live();
+    h.two_pools();
+    let orders = h.create("orders");
+    orders.post(20);
+    subscribe(&h, &orders, "old", 3600).unwrap();
+    h.step();
+    h.disk().fail_after(operations);
+    let moved = orders.move_to("two").and_then(|()| h.driver().step());
+    moved.is_err().then(|| h.disk().kill())
+}
+
+/// The pool that is out of reach.
+fn out_of_reach(cut: Cut) -> &'static str {
+    if cut == Cut::BeforeTheSwitch { "two" } else { "one" }
+}
+
+#[test]
+fn a_cut_move_leaves_the_queue_whole_in_one_pool() {
+    let played = with_every_cut(|h, cut| {
+        let orders = h.queue("orders");
+        assert_eq!(orders.counts(), (0, 20, 20));
+        assert_eq!(names(h, &orders), ["old"]);
+        h.mend_pool(&format!("/{}", out_of_reach(cut)));
+        assert_eq!(h.pending(), (0, 0));
+        assert_eq!(orders.counts(), (0, 20, 20));
+        assert_eq!(names(h, &orders), ["old"]);
+        let there = orders.pool().unwrap();
+        orders.route(out_of_reach(cut));
+        assert_eq!(orders.counts(), (0, 0, 0));
+        assert!(names(h, &orders).is_empty());
+        orders.route(&there);
+        assert_eq!(h.driver().health().unwrap().volume().total, 20);
+    });
+    assert!(played.iter().all(|cuts| *cuts > 0), "{played:?}");
+}
+
+#[test]
+fn what_a_cut_move_left_keeps_a_queue_from_being_mapped_onto_it() {
+    with_every_cut(|h, cut| {
+        let orders = h.queue("orders");
+        let (project, name) = (&orders.project, &orders.name);
+        let pool = crate::support::pool_of(out_of_reach(cut));
+        let refused = zaqar_sled::Catalogue::insert(&h.driver(), project, name, &pool);
+        assert_fails!(refused, Error::Moving { .. });
+        assert!(orders.move_to(pool.as_str()).unwrap_err().is_busy());
+        assert_eq!(orders.counts(), (0, 20, 20));
+        h.mend_pool(&format!("/{pool}"));
+        orders.move_to(pool.as_str()).unwrap();
+        assert_eq!(orders.counts(), (0, 20, 20));
+        assert_eq!(names(h, &orders), ["old"]);
+    });
+}
+
+#[test]
+fn what_a_cut_move_left_is_removed_without_what_a_new_queue_has() {
+    with_every_cut(|h, cut| {
+        let orders = h.queue("orders");
+        orders.remove().unwrap();
+        h.prefer(out_of_reach(cut));
+        assert!(orders.create("{}").unwrap());
+        // The pool can be reached again, but what is to be removed from it is still there.
+        h.flip_manifest(&format!("/{}", out_of_reach(cut)));
+        orders.say("new");
+        let hook = crate::subscriptions::hook("new");
+        let subscribed =
+            || h.driver().subscriptions().create(&orders.project, &orders.name, &hook, secs(3600), &json("{}"));
+        // It is taken and kept, or refused until the old ones have gone.
+        match subscribed() {
+            Ok(id) => assert!(id.is_some()),
+            Err(error) => {
+                assert!(error.is_busy(), "{error:?}");
+                h.step();
+                assert!(subscribed().unwrap().is_some());
+            }
+        }
+        h.settle();
+        assert_eq!(orders.all(), ["new"]);
+        assert!(names(h, &orders).contains(&"new".to_owned()), "a subscription that was acknowledged is gone");
+    });
+}
+
+#[test]
+fn what_a_cut_move_left_goes_even_if_its_pool_is_dropped() {
+    with_every_cut(|h, cut| {
+        let orders = h.queue("orders");
+        let pool = out_of_reach(cut);
+        h.drop_pool(pool).unwrap();
+        h.step();
+        h.flip_manifest(&format!("/{pool}"));
+        h.pool(pool, 0);
+        let back =
+            zaqar_sled::Catalogue::insert(&h.driver(), &orders.project, &orders.name, &crate::support::pool_of(pool));
+        assert!(back.as_ref().err().is_none_or(Error::is_busy), "{back:?}");
+        h.settle();
+        orders.route(pool);
+        // Nothing of a copy that was cut, or of what has gone elsewhere, shows again.
+        assert_eq!(orders.counts().2, 0, "{cut:?}");
+    });
+}
+
+pooled! {
+    fn what_a_deleted_queue_left_in_other_pools_is_not_counted(h) {
+        h.two_pools();
+        let orders = h.create("orders");
+        orders.post(5);
+        orders.route("two");
+        orders.post(3);
+        orders.remove().unwrap();
+        h.turn();
+        h.settle();
+        h.driver().gc().unwrap();
+        // No queue has them, and none will.
+        assert_eq!(h.driver().health().unwrap().volume().total, 0);
+    }
+
+    fn what_a_queue_deleted_without_its_pool_left_is_not_counted(h) {
+        h.two_pools();
+        let orders = h.create("orders");
+        orders.post(5);
+        h.drop_pool("one").unwrap();
+        orders.remove().unwrap();
+        h.step();
+        h.turn();
+        h.pool("one", 1);
+        h.settle();
+        h.driver().gc().unwrap();
+        assert_eq!(h.driver().health().unwrap().volume().total, 0);
+    }
+
+    fn a_thousand_deleted_queues_leave_nothing(h) {
+        h.two_pools();
+        for number in 0..500 {
+            h.create(&format!("a{number}")).say("x");
+        }
+        h.prefer("two");
+        for number in 0..500 {
+            h.create(&format!("b{number}")).say("x");
+        }
+        for number in 0..500 {
+            h.queue(&format!("a{number}")).remove().unwrap();
+            h.queue(&format!("b{number}")).remove().unwrap();
+        }
+        assert_eq!(h.pending().0, 1000);
+        h.turn();
+        h.step();
+        assert_eq!(h.pending(), (0, 0));
+        assert_eq!(h.driver().health().unwrap().volume().total, 0);
+    }
+
+    fn pools_whose_names_begin_alike_are_told_apart(h) {
+        let long = "x".repeat(512);
+        let pools = ["a", "aa", "a\u{0}", "ä", "a/b", &long];
+        for (number, pool) in pools.iter().enumerate() {
+            h.pool_at(pool, &format!("sled:/store-{number}"), 0);
+            let queue = h.queue(&format!("q{number}"));
+            queue.route(pool);
+            queue.create("{}").unwrap();
+            queue.post(number + 1);
+        }
+        for number in [0, 2, 4] {
+            h.queue(&format!("q{number}")).remove().unwrap();
+        }
+        assert_eq!(h.pending().0, 3);
+        h.turn();
+        h.settle();
+        for number in [1, 3, 5] {
+            let queue = h.queue(&format!("q{number}"));
+            assert_eq!(queue.counts().2, number as u64 + 1);
+            queue.move_to("a").unwrap();
+            assert_eq!(queue.counts().2, number as u64 + 1);
+        }
+        h.settle();
+    }
+}

@@ -1,0 +1,514 @@
+//! What the scenes are played on: a pooled driver over one simulated disk, a clock that is moved by hand, and short words
+//! for both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use zaqar_sled::{
+    Catalogue, ClaimId, ClaimOptions, ClaimRecord, ClientId, Config, DataDriver, Error, FlavorName, Flavors,
+    ManualClock, Message, MessageId, MessageListOptions, MessageMarker, Metadata, NewMessage, NewPool, Page, PoolGroup,
+    PoolName, PoolUpdate, PooledDriver, Pools, Project, Purge, QueueName, QueueStats, Result, SimulatedDisk, Sort,
+    Timestamp,
+};
+
+/// Two clients that are not each other.
+pub(crate) const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
+pub(crate) const BOB: ClientId = ClientId::from_bytes([0xb0; 16]);
+
+/// 2026-01-01T00:00:00Z.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+/// A pooled driver, its disk, and the clock it lives by.
+pub(crate) struct Harness {
+    kind: Kind,
+    settings: fn(Config) -> Config,
+    clock: Arc<ManualClock>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Live,
+    Reopened,
+    Killed,
+}
+
+struct Open {
+    driver: PooledDriver,
+    disk: SimulatedDisk,
+}
+
+impl Harness {
+    pub(crate) fn live() -> Self {
+        Self::new(Kind::Live, |config| config)
+    }
+
+    pub(crate) fn reopened() -> Self {
+        Self::new(Kind::Reopened, |config| config)
+    }
+
+    pub(crate) fn killed() -> Self {
+        Self::new(Kind::Killed, |config| config)
+    }
+
+    fn new(kind: Kind, settings: fn(Config) -> Config) -> Self {
+        let clock = Arc::new(ManualClock::new(START));
+        let disk = SimulatedDisk::new();
+        let driver = open(&clock, &disk, settings).expect("the driver opens");
+        Self { kind, settings, clock, open: Mutex::new(Open { driver, disk }) }
+    }
+
+    /// A driver of the same kind with other settings, on a disk of its own.
+    pub(crate) fn with(&self, settings: fn(Config) -> Config) -> Self {
+        Self::new(self.kind, settings)
+    }
+
+    /// Plays the scene, has the driver do what is left to do, and has it check itself.
+    pub(crate) fn play(self, scene: fn(&Self)) {
+        scene(&self);
+        self.check();
+    }
+
+    pub(crate) fn check(&self) {
+        let driver = self.driver();
+        if driver.is_alive() {
+            driver.step().expect("a step is made");
+        }
+        match driver.verify() {
+            Ok(verification) => assert!(verification.is_sound(), "{:?}", verification.findings()),
+            Err(error) => assert!(error.is_closed(), "the stores cannot be verified: {error}"),
+        }
+    }
+
+    /// What was arranged is now to be looked at: the driver may be opened again in between.
+    pub(crate) fn turn(&self) {
+        match self.kind {
+            Kind::Live => {}
+            Kind::Reopened => self.reopen(),
+            Kind::Killed => self.kill(),
+        }
+    }
+
+    /// Closes the driver and opens it again, whatever the kind.
+    pub(crate) fn reopen(&self) {
+        self.reopen_on(SimulatedDisk::clone);
+    }
+
+    /// The same with a change of the disk in between.
+    pub(crate) fn reopen_on(&self, between: impl FnOnce(&SimulatedDisk) -> SimulatedDisk) {
+        self.driver().close().expect("the driver closes");
+        let disk = between(&self.disk());
+        self.open_on(disk);
+    }
+
+    /// Kills the process, so to say, and opens the driver again, whatever the kind.
+    pub(crate) fn kill(&self) {
+        let disk = self.disk().kill();
+        self.open_on(disk);
+    }
+
+    pub(crate) fn open_on(&self, disk: SimulatedDisk) {
+        let driver = open(&self.clock, &disk, self.settings).expect("the driver opens");
+        *self.open.lock() = Open { driver, disk };
+    }
+
+    /// What is open at the moment.
+    pub(crate) fn driver(&self) -> PooledDriver {
+        self.open.lock().driver.clone()
+    }
+
+    pub(crate) fn disk(&self) -> SimulatedDisk {
+        self.open.lock().disk.clone()
+    }
+
+    /// The settings a store on the harness's disk is opened with.
+    pub(crate) fn config(&self) -> Config {
+        config(&self.clock, &self.disk(), self.settings)
+    }
+
+    /// Lets so many seconds pass.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.clock.advance(secs(seconds));
+    }
+
+    pub(crate) fn step(&self) {
+        self.driver().step().expect("a step is made");
+    }
+
+    /// Makes steps until nothing is on its way or left over, and asserts that it comes to that.
+    pub(crate) fn settle(&self) {
+        self.step();
+        self.step();
+        let status = self.driver().status();
+        assert_eq!((status.leftovers(), status.in_transit()), (0, 0), "something stays to be done");
+    }
+
+    /// The same where a pool cannot be reached: what it is to be cleaned of stays.
+    pub(crate) fn settle_but_for_broken_pools(&self) {
+        let _ = self.driver().step();
+        let _ = self.driver().step();
+        assert_eq!(self.driver().status().in_transit(), 0, "a letter stays on its way");
+    }
+
+    /// Registers the pool `name` at `sled:/name` with that weight.
+    pub(crate) fn pool(&self, name: &str, weight: i64) {
+        self.pool_at(name, &format!("sled:/{name}"), weight);
+    }
+
+    pub(crate) fn pool_at(&self, name: &str, uri: &str, weight: i64) {
+        self.try_pool(name, &NewPool::new(uri.parse().unwrap()).weight(weight)).unwrap();
+    }
+
+    pub(crate) fn pool_in(&self, group: &str, name: &str, weight: i64) {
+        let uri = format!("sled:/{name}").parse().unwrap();
+        self.try_pool(name, &NewPool::new(uri).weight(weight).group(group_of(group))).unwrap();
+    }
+
+    pub(crate) fn try_pool(&self, name: &str, pool: &NewPool) -> Result<()> {
+        Pools::create(&self.driver(), &pool_of(name), pool)
+    }
+
+    pub(crate) fn change_pool(&self, name: &str, update: &PoolUpdate) -> Result<()> {
+        Pools::update(&self.driver(), &pool_of(name), update)
+    }
+
+    pub(crate) fn drop_pool(&self, name: &str) -> Result<()> {
+        Pools::delete(&self.driver(), &pool_of(name))
+    }
+
+    /// Pools `one` and `two`, of which the first gets the new queues.
+    pub(crate) fn two_pools(&self) {
+        self.pool("one", 1);
+        self.pool("two", 0);
+    }
+
+    /// Which of the pools gets new queues from now on.
+    pub(crate) fn prefer(&self, name: &str) {
+        for pool in ["one", "two"] {
+            self.change_pool(pool, &PoolUpdate::new().weight(i64::from(pool == name))).unwrap();
+        }
+    }
+
+    pub(crate) fn flavor(&self, name: &str, group: Option<&str>) {
+        let flavor = group.map_or_else(zaqar_sled::NewFlavor::new, |group| zaqar_sled::NewFlavor::of(group_of(group)));
+        Flavors::create(&self.driver(), &shop(), &FlavorName::new(name).unwrap(), &flavor).unwrap();
+    }
+
+    /// The name, in the project of most scenes; no queue need be there.
+    pub(crate) fn queue(&self, name: &str) -> Queue<'_> {
+        self.queue_in(&shop(), name)
+    }
+
+    pub(crate) fn queue_in(&self, project: &Project, name: &str) -> Queue<'_> {
+        Queue { harness: self, project: project.clone(), name: name_of(name) }
+    }
+
+    /// A new queue without metadata.
+    pub(crate) fn create(&self, name: &str) -> Queue<'_> {
+        self.create_with(name, "{}")
+    }
+
+    pub(crate) fn create_with(&self, name: &str, metadata: &str) -> Queue<'_> {
+        let queue = self.queue(name);
+        assert!(queue.create(metadata).unwrap(), "{name} is there already");
+        queue
+    }
+
+    /// Queues still to be removed from pools, and letters between pools.
+    pub(crate) fn pending(&self) -> (u64, u64) {
+        let status = self.driver().status();
+        (status.leftovers(), status.in_transit())
+    }
+
+    /// Sets the wall clock back by so many seconds.
+    pub(crate) fn set_back(&self, seconds: u64) {
+        let wall = zaqar_sled::Clock::wall(&*self.clock).as_millis();
+        self.clock.set_wall(Timestamp::from_millis(wall - seconds * 1000));
+    }
+
+    /// Flips bits of the manifest of the store at `path`; a second time mends it.
+    pub(crate) fn flip_manifest(&self, path: &str) {
+        flip_manifest_on(&self.disk(), path);
+    }
+
+    /// Opens the driver again with the store at `path` damaged.
+    pub(crate) fn break_pool(&self, path: &str) {
+        // A store that nobody has used has no files yet.
+        if manifest(&self.disk(), path).is_none() {
+            self.step();
+        }
+        self.reopen_on(|disk| {
+            flip_manifest_on(disk, path);
+            disk.clone()
+        });
+    }
+
+    /// Mends what [`break_pool`](Self::break_pool) broke and lets the driver notice.
+    pub(crate) fn mend_pool(&self, path: &str) {
+        self.flip_manifest(path);
+        self.step();
+    }
+}
+
+/// The manifest of the store at `path`, which says that the store is whole.
+fn manifest(disk: &SimulatedDisk, path: &str) -> Option<(String, Vec<u8>)> {
+    let file = format!("{path}/MANIFEST");
+    disk.read(&file).ok().map(|bytes| (file, bytes))
+}
+
+/// Damages a store so that it does not open, or mends it again.
+pub(crate) fn flip_manifest_on(disk: &SimulatedDisk, path: &str) {
+    let (file, bytes) = manifest(disk, path).expect("there is a manifest");
+    let flipped: Vec<u8> = bytes.iter().map(|byte| byte ^ 0x55).collect();
+    disk.write(file, flipped).unwrap();
+}
+
+pub(crate) fn is_damaged(disk: &SimulatedDisk, path: &str) -> bool {
+    manifest(disk, path).is_some_and(|(_, bytes)| !bytes.starts_with(b"zaqar"))
+}
+
+fn config(clock: &Arc<ManualClock>, disk: &SimulatedDisk, settings: fn(Config) -> Config) -> Config {
+    let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
+    // Small segments, so that a scene of some size has several.
+    settings(config.segment_size(32 << 10))
+}
+
+fn open(clock: &Arc<ManualClock>, disk: &SimulatedDisk, settings: fn(Config) -> Config) -> Result<PooledDriver> {
+    config(clock, disk, settings).open_pooled("/control")
+}
+
+/// A queue's name, and everything one can do with it in the driver that is open at the moment.
+pub(crate) struct Queue<'h> {
+    harness: &'h Harness,
+    pub(crate) project: Project,
+    pub(crate) name: QueueName,
+}
+
+impl Queue<'_> {
+    fn driver(&self) -> PooledDriver {
+        self.harness.driver()
+    }
+
+    pub(crate) fn create(&self, metadata: &str) -> Result<bool> {
+        DataDriver::queues(&self.driver()).create(&self.project, &self.name, &json(metadata))
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        DataDriver::queues(&self.driver()).exists(&self.project, &self.name).unwrap()
+    }
+
+    pub(crate) fn remove(&self) -> Result<()> {
+        DataDriver::queues(&self.driver()).delete(&self.project, &self.name)
+    }
+
+    pub(crate) fn metadata(&self) -> Result<Metadata> {
+        DataDriver::queues(&self.driver()).get_metadata(&self.project, &self.name)
+    }
+
+    pub(crate) fn set_metadata(&self, metadata: &str) -> Result<()> {
+        DataDriver::queues(&self.driver()).set_metadata(&self.project, &self.name, &json(metadata))
+    }
+
+    pub(crate) fn stats(&self) -> Result<QueueStats> {
+        DataDriver::queues(&self.driver()).stats(&self.project, &self.name)
+    }
+
+    /// Claimed, free and total.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        let stats = self.stats().unwrap();
+        (stats.claimed(), stats.free(), stats.total())
+    }
+
+    pub(crate) fn purge(&self, what: Purge) -> Result<u64> {
+        DataDriver::queues(&self.driver()).purge(&self.project, &self.name, what)
+    }
+
+    /// The pool the catalogue has for it.
+    pub(crate) fn pool(&self) -> Option<String> {
+        match Catalogue::get(&self.driver(), &self.project, &self.name) {
+            Ok(entry) => Some(entry.pool().to_string()),
+            Err(Error::QueueNotMapped { .. }) => None,
+            Err(other) => panic!("the catalogue fails: {other}"),
+        }
+    }
+
+    /// Has the catalogue route it to another pool.
+    pub(crate) fn route(&self, pool: &str) {
+        Catalogue::insert(&self.driver(), &self.project, &self.name, &pool_of(pool)).unwrap();
+    }
+
+    pub(crate) fn unmap(&self) {
+        Catalogue::delete(&self.driver(), &self.project, &self.name).unwrap();
+    }
+
+    pub(crate) fn move_to(&self, pool: &str) -> Result<()> {
+        self.driver().move_queue(&self.project, &self.name, &pool_of(pool))
+    }
+
+    /// Posts messages with the bodies 0, 1, .. that live an hour.
+    pub(crate) fn post(&self, count: usize) -> Vec<MessageId> {
+        let messages: Vec<_> = (0..count).map(|i| lasting(&i.to_string(), 3600)).collect();
+        self.send(&messages).unwrap()
+    }
+
+    /// Posts one message that lives an hour.
+    pub(crate) fn say(&self, body: &str) -> MessageId {
+        self.try_say(body).unwrap()
+    }
+
+    pub(crate) fn try_say(&self, body: &str) -> Result<MessageId> {
+        self.send(&[lasting(body, 3600)]).map(|ids| ids[0])
+    }
+
+    pub(crate) fn send(&self, messages: &[NewMessage]) -> Result<Vec<MessageId>> {
+        DataDriver::messages(&self.driver()).post(&self.project, &self.name, ALICE, messages)
+    }
+
+    pub(crate) fn list(&self, options: &MessageListOptions) -> Result<Page<Message, MessageMarker>> {
+        DataDriver::messages(&self.driver()).list(&self.project, &self.name, options)
+    }
+
+    /// All messages, be they claimed or delayed.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.list(&everything()).unwrap().items
+    }
+
+    /// All bodies, be they claimed or delayed.
+    pub(crate) fn all(&self) -> Vec<String> {
+        texts(&self.messages())
+    }
+
+    /// All bodies behind a marker.
+    pub(crate) fn after(&self, marker: impl Into<MessageMarker>) -> Vec<String> {
+        texts(&self.list(&everything().marker(marker.into())).unwrap().items)
+    }
+
+    pub(crate) fn first(&self, sort: Sort) -> Result<Message> {
+        DataDriver::messages(&self.driver()).first(&self.project, &self.name, sort)
+    }
+
+    pub(crate) fn get(&self, id: MessageId) -> Result<Message> {
+        DataDriver::messages(&self.driver()).get(&self.project, &self.name, &id)
+    }
+
+    pub(crate) fn bulk_get(&self, ids: &[MessageId]) -> Result<Vec<Message>> {
+        DataDriver::messages(&self.driver()).bulk_get(&self.project, &self.name, ids)
+    }
+
+    pub(crate) fn delete(&self, id: MessageId, claim: Option<ClaimId>) -> Result<()> {
+        DataDriver::messages(&self.driver()).delete(&self.project, &self.name, &id, claim.as_ref())
+    }
+
+    pub(crate) fn bulk_delete(&self, ids: &[MessageId], claims: &[ClaimId]) -> Result<()> {
+        DataDriver::messages(&self.driver()).bulk_delete(&self.project, &self.name, ids, claims)
+    }
+
+    pub(crate) fn pop(&self, limit: usize) -> Result<Vec<Message>> {
+        DataDriver::messages(&self.driver()).pop(&self.project, &self.name, limit)
+    }
+
+    pub(crate) fn try_claim(&self, ttl: u64, grace: u64, limit: usize) -> Result<Option<ClaimRecord>> {
+        DataDriver::claims(&self.driver()).create(&self.project, &self.name, &terms(ttl, grace, limit))
+    }
+
+    /// A claim for a minute with a minute's grace that must get something.
+    pub(crate) fn take(&self, limit: usize) -> ClaimRecord {
+        self.try_claim(60, 60, limit).unwrap().expect("there is something to claim")
+    }
+
+    /// The bodies a claim for a minute gets; none if there is nothing to claim.
+    pub(crate) fn taken(&self, limit: usize) -> Vec<String> {
+        self.try_claim(60, 60, limit).unwrap().map_or_else(Vec::new, |claim| texts(claim.messages()))
+    }
+
+    pub(crate) fn look_up(&self, claim: ClaimId) -> Result<ClaimRecord> {
+        DataDriver::claims(&self.driver()).get(&self.project, &self.name, &claim)
+    }
+
+    pub(crate) fn renew(&self, claim: ClaimId, ttl: u64, grace: u64) -> Result<()> {
+        DataDriver::claims(&self.driver()).update(&self.project, &self.name, &claim, &terms(ttl, grace, 1))
+    }
+
+    pub(crate) fn release(&self, claim: ClaimId) -> Result<()> {
+        DataDriver::claims(&self.driver()).delete(&self.project, &self.name, &claim)
+    }
+
+    /// Claims everything and lets go of it again, so that each message has been handed out once more.
+    pub(crate) fn wear(&self) {
+        let claim = self.take(1000);
+        self.release(claim.id()).unwrap();
+    }
+}
+
+pub(crate) fn shop() -> Project {
+    Project::named("shop").unwrap()
+}
+
+pub(crate) fn name_of(name: &str) -> QueueName {
+    QueueName::new(name).unwrap()
+}
+
+pub(crate) fn pool_of(name: &str) -> PoolName {
+    PoolName::new(name).unwrap()
+}
+
+pub(crate) fn group_of(name: &str) -> PoolGroup {
+    PoolGroup::new(name).unwrap()
+}
+
+pub(crate) fn json(text: &str) -> Metadata {
+    Metadata::from_json(text).unwrap()
+}
+
+pub(crate) const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) fn lasting(body: &str, seconds: u64) -> NewMessage {
+    NewMessage::new(body).ttl(secs(seconds))
+}
+
+/// One that is hidden for so many seconds and lives an hour.
+pub(crate) fn delayed(body: &str, seconds: u64) -> NewMessage {
+    lasting(body, 3600).delay(secs(seconds))
+}
+
+pub(crate) fn terms(ttl: u64, grace: u64, limit: usize) -> ClaimOptions {
+    ClaimOptions::new().ttl(secs(ttl)).grace(secs(grace)).limit(limit)
+}
+
+/// A list that leaves nothing out.
+pub(crate) fn everything() -> MessageListOptions {
+    MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true)
+}
+
+pub(crate) fn texts(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(|message| String::from_utf8(message.body().as_bytes().to_vec()).unwrap()).collect()
+}
+
+pub(crate) fn ids(messages: &[Message]) -> Vec<MessageId> {
+    messages.iter().map(Message::id).collect()
+}
+
+/// An id that names nothing: of a queue number no store has given out.
+pub(crate) fn no_message() -> MessageId {
+    "00000000000000ff00000000000000ff".parse().unwrap()
+}
+
+/// A claim nobody made.
+pub(crate) fn no_claim() -> ClaimId {
+    "01234567-89ab-4def-8123-456789abcdef".parse().unwrap()
+}
+
+/// Asserts that a result is an error of that shape.
+macro_rules! assert_fails {
+    ($result:expr, $pattern:pat $(if $guard:expr)?) => {
+        match $result {
+            Err($pattern) $(if $guard)? => {}
+            Err(other) => panic!("another error: {other:?}"),
+            Ok(_) => panic!("it did not fail"),
+        }
+    };
+}
+pub(crate) use assert_fails;

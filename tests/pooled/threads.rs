@@ -1,0 +1,215 @@
+//! Many threads at once, the driver's own among them.
+
+use std::collections::BTreeSet;
+use std::sync::Barrier;
+use std::thread;
+
+use zaqar_sled::{ClaimOptions, Error, Metadata, NewMessage, NewPool, PoolUpdate, Pools, Subscriber, Subscriptions};
+
+use crate::subscriptions::names;
+use crate::support::{ALICE, Harness, delayed, json, name_of, no_message, pool_of, secs, shop, texts};
+
+/// A driver with threads of its own, and pools `one` and `two`.
+fn running() -> Harness {
+    let h = Harness::live().with(|config| config.background(true));
+    h.two_pools();
+    h
+}
+
+/// What so many threads come to that do the same at the same time.
+fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(threads);
+    thread::scope(|scope| {
+        let started: Vec<_> = (0..threads)
+            .map(|number| {
+                let (barrier, work) = (&barrier, &work);
+                scope.spawn(move || {
+                    barrier.wait();
+                    work(number)
+                })
+            })
+            .collect();
+        started.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn one_of_those_who_make_a_queue_at_once_makes_it() {
+    let h = running();
+    let driver = h.driver();
+    for round in 0..40 {
+        let queue = driver.queue(shop(), format!("q{round}")).unwrap();
+        let made = at_once(4, |_| queue.create(Metadata::new()).unwrap());
+        assert_eq!(made.iter().filter(|made| **made).count(), 1);
+        assert_eq!(h.queue(&format!("q{round}")).pool().as_deref(), Some("one"));
+        let posted = at_once(4, |number| queue.post(ALICE, &[NewMessage::new(number.to_string())]).unwrap()[0]);
+        assert_eq!(posted.iter().collect::<BTreeSet<_>>().len(), 4);
+        assert_eq!(queue.stats().unwrap().total(), 4);
+    }
+    h.check();
+}
+
+#[test]
+fn one_of_those_who_register_a_store_at_once_gets_it() {
+    let h = running();
+    let driver = h.driver();
+    for round in 0..20 {
+        let outcomes = at_once(4, |number| {
+            // Four ways to write it.
+            let path = ["", "/x/..", "/.", "//"][number];
+            let pool = NewPool::new(format!("sled:/store-{round}{path}").parse().unwrap()).weight(0);
+            Pools::create(&driver, &pool_of(&format!("p{round}-{number}")), &pool)
+        });
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| outcome.as_ref().err().is_none_or(Error::is_conflict)));
+    }
+    h.check();
+}
+
+#[test]
+fn one_of_those_who_subscribe_at_once_does() {
+    let h = running();
+    let driver = h.driver();
+    h.create("orders");
+    for round in 0..20 {
+        let hook = Subscriber::new(format!("https://example.com/{round}")).unwrap();
+        let made = at_once(4, |_| {
+            Subscriptions::create(&driver, &shop(), &name_of("orders"), &hook, secs(3600), &json("{}")).unwrap()
+        });
+        assert_eq!(made.iter().flatten().count(), 1);
+    }
+    assert_eq!(names(&h, &h.queue("orders")).len(), 20);
+    h.check();
+}
+
+#[test]
+fn a_claim_waits_through_a_move_and_a_new_route() {
+    let h = running();
+    let orders = h.create("orders");
+    let driver = h.driver();
+    for round in 0..10 {
+        let handle = driver.queue(shop(), "orders").unwrap();
+        let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), secs(60)));
+        while driver.status().control().waiting() == 0 {
+            thread::yield_now();
+        }
+        let pool = ["two", "one"][round % 2];
+        if round % 4 < 2 {
+            orders.move_to(pool).unwrap();
+        } else {
+            orders.route(pool);
+        }
+        orders.say(&round.to_string());
+        let claim = worker.join().unwrap().unwrap().expect("the wait ends with the post");
+        assert_eq!(texts(claim.messages()), [round.to_string()]);
+        claim.delete_all().unwrap();
+        claim.release().unwrap();
+    }
+    h.check();
+}
+
+#[test]
+fn a_claim_waits_for_a_queue_and_for_a_mapping() {
+    let h = running();
+    let driver = h.driver();
+    let handle = driver.queue(shop(), "orders").unwrap();
+    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), secs(60)));
+    while driver.status().control().waiting() == 0 {
+        thread::yield_now();
+    }
+    let orders = h.create("orders");
+    orders.unmap();
+    orders.route("two");
+    orders.say("coffee");
+    assert_eq!(texts(worker.join().unwrap().unwrap().unwrap().messages()), ["coffee"]);
+    let handle = driver.queue(shop(), "orders").unwrap();
+    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), secs(600)));
+    while driver.status().control().waiting() == 0 {
+        thread::yield_now();
+    }
+    driver.close().unwrap();
+    assert!(worker.join().unwrap().unwrap_err().is_closed());
+}
+
+#[test]
+fn a_claim_that_waits_is_woken_by_time_in_a_pool() {
+    let h = running();
+    let orders = h.create("orders");
+    orders.send(&[delayed("late", 30)]).unwrap();
+    let driver = h.driver();
+    let handle = driver.queue(shop(), "orders").unwrap();
+    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new().ttl(secs(60)), secs(600)));
+    while driver.status().control().waiting() == 0 {
+        thread::yield_now();
+    }
+    h.pass(30);
+    let claim = worker.join().unwrap().unwrap().unwrap();
+    assert_eq!(texts(claim.messages()), ["late"]);
+    let handle = driver.queue(shop(), "orders").unwrap();
+    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), secs(600)));
+    while driver.status().control().waiting() == 0 {
+        thread::yield_now();
+    }
+    // A claim ends by being released in the pool.
+    claim.release().unwrap();
+    assert_eq!(texts(worker.join().unwrap().unwrap().unwrap().messages()), ["late"]);
+}
+
+#[test]
+fn the_threads_deliver_and_remove_by_themselves() {
+    let h = running();
+    let orders = h.create_with("orders", r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#);
+    h.prefer("two");
+    let dead = h.create("dead");
+    let driver = h.driver();
+    let handle = driver.queue(shop(), "dead").unwrap();
+    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), secs(60)));
+    while driver.status().control().waiting() == 0 {
+        thread::yield_now();
+    }
+    orders.say("a");
+    orders.wear();
+    assert!(orders.try_claim(60, 60, 1).unwrap().is_none());
+    assert_eq!(texts(worker.join().unwrap().unwrap().unwrap().messages()), ["a"]);
+    orders.remove().unwrap();
+    dead.remove().unwrap();
+    while h.pending() != (0, 0) {
+        thread::yield_now();
+    }
+    h.check();
+}
+
+#[test]
+fn pools_come_and_go_under_load() {
+    let h = running();
+    let orders = h.create("orders");
+    for round in 0..50 {
+        let uri = ["sled:/elsewhere", "sled:/one"][round % 2];
+        h.change_pool("one", &PoolUpdate::new().uri(uri.parse().unwrap())).unwrap();
+        orders.say(&round.to_string());
+        h.drop_pool("two").unwrap();
+        h.pool("two", 0);
+        let bills = h.queue("bills");
+        bills.route("two");
+        bills.create("{}").unwrap();
+        bills.say("x");
+        bills.remove().unwrap();
+    }
+    assert_eq!(orders.counts().2, 25);
+    h.check();
+}
+
+#[test]
+fn a_driver_is_closed_by_its_last_handle() {
+    let h = running();
+    let orders = h.create("orders");
+    orders.say("coffee");
+    let config = h.config();
+    drop(orders);
+    drop(h);
+    let driver = config.open_pooled("/control").unwrap();
+    assert_eq!(driver.queue(shop(), "orders").unwrap().stats().unwrap().total(), 1);
+    let clone = driver.clone();
+    drop(driver);
+    assert!(clone.queue(shop(), "orders").unwrap().get(&no_message()).unwrap_err().is_not_found());
+}
