@@ -92,6 +92,15 @@ pub(crate) enum Op<'a> {
     /// A part of a queue that is moved here from another store.
     #[serde(borrow)]
     Import(Import<'a>),
+    /// A queue that had no pool gets metadata and a pool at once.
+    Remap {
+        #[serde(borrow)]
+        address: Address<'a>,
+        queue: u64,
+        metadata: Cow<'a, str>,
+        pool: Cow<'a, str>,
+        floor: u32,
+    },
 }
 
 impl Op<'_> {
@@ -107,6 +116,7 @@ impl Op<'_> {
             Self::SetMetadata { queue, .. }
             | Self::DeleteQueue { queue }
             | Self::Unregister { queue, .. }
+            | Self::Remap { queue, .. }
             | Self::Purge { queue }
             | Self::Post { queue, .. }
             | Self::RenewClaim { queue, .. }

@@ -48,6 +48,8 @@ pub(crate) struct Recovered {
 }
 
 pub(crate) const JOURNAL: &str = "journal";
+/// No store gets there: what is given out in an incarnation ends where the next begins.
+pub(crate) const LAST_INCARNATION: u32 = (1 << 24) - 1;
 
 pub(crate) fn trees_path(root: &Path, generation: u64) -> PathBuf {
     root.join(format!("trees-{generation:016x}"))
@@ -244,7 +246,7 @@ impl Recovery<'_> {
         let highest = given.max().unwrap_or(0).max(scan.incarnation).max(self.manifest.incarnation);
         let registry = contents.registry.epoch().max(incarnation_of(contents.registry.next_subscription()));
         let incarnation = highest.max(registry).max(incarnation_of(contents.next_queue)).saturating_add(1);
-        if incarnation >= 1 << 24 {
+        if incarnation >= LAST_INCARNATION {
             return Err(Error::Unavailable {
                 reason: "the store has been opened 2^24 times: restore it to go on".into(),
             });

@@ -16,8 +16,10 @@ pub const STORE: &str = "/store";
 /// Bodies of the images, and of nothing else.
 pub const BODY: &[u8] = b"one of ours ";
 pub const NAMES: [&str; 4] = ["a", "b", "dead", "gone"];
-pub const SUBSCRIBERS: [&str; 2] = ["https://kept.example", "https://soon.example"];
-pub const POOLS: [&str; 2] = ["one", "two"];
+/// The last is gone in the end, but may be back where the end of the journal is damaged.
+pub const SUBSCRIBERS: [&str; 3] = ["https://kept.example", "https://soon.example", "https://gone.example"];
+/// Likewise.
+pub const POOLS: [&str; 3] = ["one", "two", "gone"];
 pub const FLAVOR: &str = "gold";
 
 /// How the store that is to be damaged came about.
@@ -174,7 +176,7 @@ fn subscribe(engine: &Engine) {
         subscriptions.update(&project, &a, &kept, &update).expect("it is live");
     }
     create(SUBSCRIBERS[1], 1);
-    if let Some(gone) = create("mailto:gone@example.com", 3_600) {
+    if let Some(gone) = create(SUBSCRIBERS[2], 3_600) {
         subscriptions.delete(&project, &a, &gone).expect("no limit");
     }
 }
@@ -182,7 +184,7 @@ fn subscribe(engine: &Engine) {
 fn register(engine: &Engine) {
     let (pools, flavors, catalogue) = (engine.pools(), engine.flavors(), engine.catalogue());
     let (group, gold) = (PoolGroup::new("ssd").expect("valid"), FlavorName::new(FLAVOR).expect("valid"));
-    let [first, second, gone] = [POOLS[0], POOLS[1], "gone"].map(|name| PoolName::new(name).expect("a valid name"));
+    let [first, second, gone] = POOLS.map(|name| PoolName::new(name).expect("a valid name"));
     let pool = |uri: &str| NewPool::new(uri.parse().expect("a valid URI"));
     pools.create(&first, &pool("sled:/one").group(group.clone()).weight(7)).expect("no limit");
     pools.create(&second, &pool("memory:two")).expect("no limit");

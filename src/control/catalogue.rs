@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::journal::Growth;
 use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 use crate::op::{Address, Change, Op};
+use crate::recovery::LAST_INCARNATION;
 use crate::state::{Mapping, Registry};
 use crate::store::{LockedRegistry, Store};
 use crate::trees::keys;
@@ -132,7 +133,7 @@ fn raise_epoch(store: &Store, registry: &mut LockedRegistry<'_>) -> Result<()> {
 /// An incarnation above all that this store and its pools have given ids out in.
 pub(crate) fn next_epoch(store: &Store, registry: &Registry) -> Result<u32> {
     let epoch = registry.epoch().max(store.epoch()).max(store.place.incarnation).saturating_add(1);
-    if epoch >= 1 << 24 {
+    if epoch >= LAST_INCARNATION {
         return Err(Error::Unavailable { reason: "queues have been mapped, and pools opened, 2^24 times".into() });
     }
     Ok(epoch)

@@ -4,13 +4,13 @@
 //! *outbox*: a queue of the source's store that no caller can name. The courier stores it in the target, and then deletes
 //! it from the outbox.
 //!
-//! 1. A letter says which pool it is *assigned* to and is only ever stored there. It is assigned to another only when the
-//!    former pool is known not to have it.
+//! 1. A letter says which store it is *assigned* to and is only ever stored there. It is assigned to another only when the
+//!    former one is known not to have it.
 //! 2. The target notes the letter's source id with it, and takes no letter in twice; the note goes after the letter has
 //!    left the outbox for good.
 //! 3. Target and source are synced before the next step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ use super::routes::{Route, Side};
 
 /// Letters taken from an outbox at a time.
 const BATCH: usize = 64;
+/// What one operation assigns anew, about; the rest has its turn in the next pass.
+const MOST_ASSIGNED_BYTES: usize = 64 << 20;
 
 /// Where a letter goes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,8 +58,8 @@ impl Addressee {
 struct Envelope {
     source: Source,
     to: Addressee,
-    /// The pool it may have been stored in; empty for the control store or none.
-    assigned: String,
+    /// The store it may be in already; none if it was sent to nobody yet.
+    assigned: Option<[u8; 16]>,
 }
 
 /// A letter as it lies in the outbox.
@@ -76,8 +78,13 @@ struct Pass {
 }
 
 /// Puts a letter into its envelope.
-pub(super) fn seal(source: Source, to: &Addressee, assigned: &str, letter: &mut DeadLetter<'static>) -> Result<()> {
-    let envelope = Envelope { source, to: to.clone(), assigned: assigned.to_owned() };
+pub(super) fn seal(
+    source: Source,
+    to: &Addressee,
+    assigned: Option<[u8; 16]>,
+    letter: &mut DeadLetter<'static>,
+) -> Result<()> {
+    let envelope = Envelope { source, to: to.clone(), assigned };
     let mut head = Vec::new();
     codec::encode_into(&envelope, &mut head)?;
     let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
@@ -151,7 +158,7 @@ impl Shared {
             let mut rest = letters.as_slice();
             while let Some(first) = rest.first() {
                 let alike = |letter: &&Letter| {
-                    (&letter.envelope.to, &letter.envelope.assigned) == (&first.envelope.to, &first.envelope.assigned)
+                    (&letter.envelope.to, letter.envelope.assigned) == (&first.envelope.to, first.envelope.assigned)
                 };
                 let (group, others) = rest.split_at(rest.iter().take_while(alike).count());
                 rest = others;
@@ -165,12 +172,16 @@ impl Shared {
         let Some(first) = letters.first() else { return Ok(()) };
         let (project, queue) = first.envelope.to.name()?;
         let (route, pool) = self.dead_letter_pool(&project, &queue)?;
-        // Those that follow letters assigned anew go behind them, to arrive in the order in which they left.
-        let follows = first.sequence < pass.end && pass.assigned_anew.contains(&first.envelope.to);
-        if follows || first.envelope.assigned != pool.name {
-            let letters = self.not_yet_stored(source, letters)?;
+        if first.sequence < pass.end && pass.assigned_anew.contains(&first.envelope.to) {
+            // They lie behind the end by now.
+            return Ok(());
+        }
+        let assigned = Some(pool.store().place.store);
+        if first.envelope.assigned != assigned {
+            // All that go there, so that they arrive in the order in which they left.
+            self.delete_stored(source, &first.envelope.to)?;
             pass.assigned_anew.insert(first.envelope.to.clone());
-            return assign(source.store(), &letters, &pool.name);
+            return assign(source.store(), &first.envelope.to, assigned);
         }
         let Side::There(cell) = self.made_side(&pool, &route)? else { return Ok(()) };
         let Some(description) = route.description() else { return Ok(()) };
@@ -186,26 +197,45 @@ impl Shared {
         forget(pool.store(), letters.iter().map(|letter| letter.envelope.source).collect())
     }
 
-    /// Those letters that the pool they are assigned to does not have; the others are done with.
-    fn not_yet_stored<'a>(&self, source: &Engine, letters: &'a [Letter]) -> Result<Vec<&'a Letter>> {
-        let assigned = letters.first().map_or("", |letter| letter.envelope.assigned.as_str());
-        let registered = self.control.store().registry.read().pools.contains(assigned.as_bytes());
-        let former = match assigned {
-            "" => self.home.clone(),
-            // What a pool that is not registered any more has is nobody's.
-            _ if !registered => return Ok(letters.iter().collect()),
-            assigned => self.pool(assigned)?,
-        };
-        let (stored, missing): (Vec<_>, Vec<_>) = {
-            let registry = former.store().registry.read();
-            letters.iter().partition(|letter| registry.has_received(letter.envelope.source))
-        };
-        if !stored.is_empty() {
-            former.store().settle(former.store().journal.appended(), Durability::Sync)?;
-            delete(source.store(), stored.iter().map(|letter| letter.sequence))?;
-            forget(former.store(), stored.iter().map(|letter| letter.envelope.source).collect())?;
+    /// Deletes the letters to an addressee that the stores they are assigned to have. Fails if one of those cannot be asked.
+    fn delete_stored(&self, source: &Engine, to: &Addressee) -> Result<()> {
+        let mut by_store: BTreeMap<[u8; 16], Vec<(u64, Source)>> = BTreeMap::new();
+        for (sequence, envelope) in envelopes(source.store()).filter(|(_, envelope)| envelope.to == *to) {
+            if let Some(assigned) = envelope.assigned {
+                by_store.entry(assigned).or_default().push((sequence, envelope.source));
+            }
         }
-        Ok(missing)
+        for (store, letters) in by_store {
+            // What a store has that is no pool's any more is nobody's.
+            let Some(target) = self.engine_of(store)? else { continue };
+            let stored: Vec<(u64, Source)> = {
+                let registry = target.store().registry.read();
+                letters.into_iter().filter(|(_, id)| registry.has_received(*id)).collect()
+            };
+            if !stored.is_empty() {
+                target.store().settle(target.store().journal.appended(), Durability::Sync)?;
+                delete(source.store(), stored.iter().map(|(sequence, _)| *sequence))?;
+                forget(target.store(), stored.iter().map(|(_, id)| *id).collect())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The open store of that id; `None` if no pool has it, an error if that cannot be known.
+    fn engine_of(&self, store: [u8; 16]) -> Result<Option<Engine>> {
+        let is_it = |engine: &Engine| engine.store().place.store == store;
+        if is_it(&self.control) {
+            return Ok(Some(self.control.clone()));
+        }
+        let mut unknown = Ok(None);
+        for (_, pool) in self.all_pools() {
+            match pool {
+                Ok(pool) if is_it(pool.engine()) => return Ok(Some(pool.engine().clone())),
+                Ok(_) => {}
+                Err(error) => unknown = Err(error),
+            }
+        }
+        unknown
     }
 }
 
@@ -220,8 +250,7 @@ fn forget_delivered(engines: &[Engine]) -> Result<()> {
         };
         for source in engines {
             let from = source.store().place.store;
-            let waiting: BTreeSet<Source> =
-                if noted.is_empty() { BTreeSet::new() } else { all(source.store()).collect() };
+            let waiting: BTreeSet<Source> = if noted.is_empty() { BTreeSet::new() } else { ids(source.store()) };
             let done = noted.iter().filter(|(id, store)| *store == from && !waiting.contains(id));
             let done: Vec<Source> = done.map(|(id, _)| *id).collect();
             if !done.is_empty() {
@@ -242,33 +271,43 @@ fn end_of(store: &Store) -> u64 {
 fn batch(store: &Store, after: Option<u64>) -> Vec<Letter> {
     let Some(outbox) = store.outbox() else { return Vec::new() };
     let Some(queue) = store.lock(&outbox) else { return Vec::new() };
-    let letter = |(page, index): (&Page, usize)| {
-        let slot = page.slot(index)?;
-        let body = page.body(slot);
-        let (envelope, start) = open(body)?;
-        let message = DeadLetter {
-            created: slot.created,
-            expires: slot.expires,
-            ttl: slot.ttl,
-            claim_count: slot.claim_count,
-            client: page.client(slot),
-            checksum: page.checksum(slot),
-            body: body.get(start..)?.to_vec().into(),
-        };
-        Some(Letter { sequence: page.sequence(index), envelope, message })
+    queue.claimable_after(after).filter_map(|(page, index)| letter(page, index)).take(BATCH).collect()
+}
+
+fn letter(page: &Page, index: usize) -> Option<Letter> {
+    let slot = page.slot(index)?;
+    let body = page.body(slot);
+    let (envelope, start) = open(body)?;
+    let message = DeadLetter {
+        created: slot.created,
+        expires: slot.expires,
+        ttl: slot.ttl,
+        claim_count: slot.claim_count,
+        client: page.client(slot),
+        checksum: page.checksum(slot),
+        body: body.get(start..)?.to_vec().into(),
     };
-    queue.claimable_after(after).filter_map(letter).take(BATCH).collect()
+    Some(Letter { sequence: page.sequence(index), envelope, message })
+}
+
+/// What lies in a store's outbox, without the bodies.
+fn envelopes(store: &Store) -> impl Iterator<Item = (u64, Envelope)> {
+    let mut after = None;
+    let portions = std::iter::from_fn(move || {
+        let outbox = store.outbox()?;
+        let queue = store.lock(&outbox)?;
+        let envelope =
+            |(page, index): (&Page, usize)| Some((page.sequence(index), open(page.body(page.slot(index)?))?.0));
+        let portion: Vec<_> = queue.claimable_after(after).filter_map(envelope).take(BATCH).collect();
+        after = Some(portion.last()?.0);
+        Some(portion)
+    });
+    portions.flatten()
 }
 
 /// The source ids of everything in a store's outbox.
-fn all(store: &Store) -> impl Iterator<Item = Source> {
-    let mut after = None;
-    let portions = std::iter::from_fn(move || {
-        let letters = batch(store, after);
-        after = Some(letters.last()?.sequence);
-        Some(letters)
-    });
-    portions.flatten().map(|letter| letter.envelope.source)
+fn ids(store: &Store) -> BTreeSet<Source> {
+    envelopes(store).map(|(_, envelope)| envelope.source).collect()
 }
 
 /// Stores letters in their queue, but for those it has; returns how many.
@@ -308,18 +347,21 @@ fn forget(target: &Store, sources: Vec<Source>) -> Result<()> {
     target.lock_registry().record(Growth::Frees, &op, &mut []).map(drop)
 }
 
-/// Assigns letters to another pool: they leave the outbox and come to its end in one operation.
-fn assign(source: &Store, letters: &[&Letter], pool: &str) -> Result<()> {
+/// Assigns the letters to an addressee to another store: they leave the outbox and come to its end in one operation.
+fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<()> {
     let Some(outbox) = source.outbox() else { return Ok(()) };
     let Some(mut queue) = source.lock(&outbox) else { return Ok(()) };
-    // Some may have expired meanwhile.
-    let there = letters.iter().filter(|letter| queue.locate(letter.sequence).is_some());
-    let (mut moved, mut messages) = (Sequences::default(), Vec::new());
-    for letter in there {
-        let mut again = letter.message.clone();
-        seal(letter.envelope.source, &letter.envelope.to, pool, &mut again)?;
-        moved.push(letter.sequence);
+    let (mut moved, mut messages, mut bytes) = (Sequences::default(), Vec::new(), 0_usize);
+    for (page, index) in queue.claimable_after(None) {
+        let Some(one) = letter(page, index).filter(|one| one.envelope.to == *to) else { continue };
+        let mut again = one.message;
+        seal(one.envelope.source, to, assigned, &mut again)?;
+        bytes = bytes.saturating_add(again.body.len());
+        moved.push(one.sequence);
         messages.push(again);
+        if bytes >= MOST_ASSIGNED_BYTES {
+            break;
+        }
     }
     if messages.is_empty() {
         return Ok(());

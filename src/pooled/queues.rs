@@ -2,7 +2,7 @@
 
 use crate::contract::Queues;
 use crate::control::{check_not_moving, missing_flavor, next_epoch};
-use crate::data::queues::{check, purge, stats};
+use crate::data::queues::{check, missing, purge, stats};
 use crate::error::{Error, Result};
 use crate::journal::Growth;
 use crate::model::{
@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::op::{Address, Change, NewQueue, Op};
 use crate::state::{Description, Queue, Registry};
+use crate::store::Locked;
 use crate::trees::keys;
 
 use super::{PooledDriver, Shared};
@@ -41,12 +42,11 @@ impl Queues for PooledDriver {
         self.shared().check_open()?;
         let control = self.control();
         control.store().check_call(project, name)?;
-        check(control.store(), name, metadata)?;
-        if Queues::exists(&control, project, name)? {
-            // Checked before anything changes; a queue that has lost its pool is given one again.
-            self.shared().remap(project, name, metadata)?;
-        }
-        control.set_metadata(project, name, metadata)
+        let (text, _) = check(control.store(), name, metadata)?;
+        let lsn = control.store().with_queue(project, name, |queue| {
+            self.shared().redescribe(queue, Address::of(project, name), project, name, metadata, &text)
+        })?;
+        control.store().settle(lsn.ok_or_else(|| missing(project, name))?, control.durability())
     }
 
     fn exists(&self, project: &Project, name: &QueueName) -> Result<bool> {
@@ -149,6 +149,37 @@ impl Shared {
             Some(pool) => Op::Register { new, pool: pool.into(), floor: 0 },
             None => Op::CreateQueue(new),
         })
+    }
+
+    /// Replaces a queue's metadata; one that has lost its pool is given one again.
+    fn redescribe(
+        &self,
+        queue: &mut Locked<'_>,
+        address: Address<'_>,
+        project: &Project,
+        name: &QueueName,
+        metadata: &Metadata,
+        text: &str,
+    ) -> Result<u64> {
+        let store = self.control.store();
+        let mut registry = store.lock_registry();
+        let mapping = registry.catalogue.get(&address.key()).cloned();
+        let number = queue.number();
+        let pool = match mapping {
+            Some(mapping) => {
+                check_not_moving(&mapping, project, name)?;
+                group_of(&registry, project, metadata)?;
+                None
+            }
+            None => self.choose(&registry, project, name, metadata)?,
+        };
+        let Some(pool) = pool else {
+            drop(registry);
+            return queue.record(Growth::Grows, &Op::SetMetadata { queue: number, metadata: text.into() });
+        };
+        let floor = next_epoch(store, &registry)?;
+        let op = Op::Remap { address, queue: number, metadata: text.into(), pool: pool.into(), floor };
+        registry.record(Growth::Grows, &op, &mut [queue.state()])
     }
 
     /// Gives a queue without a pool one; the LSN if it did.

@@ -133,8 +133,8 @@ impl Site for PooledDriver {
                 let destination = Destination { key, make: &|_| Err(gone()), wrap: &|_, _| Ok(()) };
                 claim_moving(store, &found.cell, &prepare, &destination, options)?
             } else {
-                let assigned = pool.as_ref().map_or_else(|_| String::new(), |(_, pool)| pool.name.clone());
-                let wrap = |source, letter: &mut _| seal(source, &addressee, &assigned, letter);
+                let assigned = pool.as_ref().ok().map(|(_, pool)| pool.store().place.store);
+                let wrap = |source, letter: &mut _| seal(source, &addressee, assigned, letter);
                 let make = |_: &_| Ok(super::letters::outbox());
                 let destination = Destination { key: super::letters::outbox_key(), make: &make, wrap: &wrap };
                 claim_moving(store, &found.cell, &prepare, &destination, options)?

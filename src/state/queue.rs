@@ -248,7 +248,7 @@ impl Queue {
         self.advance(time);
         match op {
             Op::Time | Op::CreateQueue(_) | Op::Register { .. } | Op::Registry(_) => {}
-            Op::SetMetadata { metadata, .. } => self.describe(metadata),
+            Op::SetMetadata { metadata, .. } | Op::Remap { metadata, .. } => self.describe(metadata),
             Op::DeleteQueue { .. } | Op::Unregister { .. } => self.deleted = true,
             Op::Purge { .. } | Op::Clear { .. } => self.purge(),
             Op::Post { first, client, messages, .. } => self.post(time, *first, *client, messages),

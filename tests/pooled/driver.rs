@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zaqar_sled::{
     Capabilities, Catalogue, ClaimOptions, ControlDriver, DataDriver, Error, FlavorName, ListOptions,
-    MessageListOptions, Metadata, NewFlavor, NewMessage, QueueListOptions, Queues, Result, Sort,
+    MessageListOptions, Metadata, NewFlavor, NewMessage, OperationStatus, QueueListOptions, Queues, Result, Sort,
 };
 
 use crate::subscriptions::{hook, names, subscribe};
@@ -74,13 +74,19 @@ pooled! {
         claim.release().unwrap();
         orders.set_metadata(&Metadata::new()).unwrap();
         orders.post(ALICE, &vec![NewMessage::new("x"); 250]).unwrap();
-        assert_eq!(orders.iter(MessageListOptions::new()).filter(Result::is_ok).count(), 250);
+        assert_eq!(orders.iter(MessageListOptions::new()).map(Result::unwrap).count(), 250);
         let claim = orders.claim(ClaimOptions::new().limit(50)).unwrap().unwrap();
         claim.delete_all().unwrap();
         assert_eq!(orders.pop(100).unwrap().len(), 100);
         assert_eq!(orders.first(Sort::Newest).unwrap().body().as_bytes(), b"x");
         assert_eq!(orders.stats().unwrap().total(), 100);
-        assert_eq!(orders.purge().unwrap(), 100);
+        let hook = hook("a");
+        let id = orders.subscribe(&hook, secs(60), &Metadata::new()).unwrap().unwrap();
+        assert_eq!(orders.subscribe(&hook, secs(60), &Metadata::new()).unwrap(), None);
+        assert_eq!(orders.subscriptions().unwrap()[0].id(), id);
+        orders.unsubscribe(&id).unwrap();
+        orders.subscribe(&hook, secs(60), &Metadata::new()).unwrap().unwrap();
+        assert_eq!(orders.purge().unwrap(), 101);
         orders.delete().unwrap();
         assert!(orders.list(&MessageListOptions::new()).unwrap().items.is_empty());
         assert_fails!(orders.metadata(), Error::QueueDoesNotExist { .. });
@@ -126,10 +132,10 @@ pooled! {
             let named: Vec<&str> = health.pools().iter().map(|pool| pool.name().as_str()).collect();
             assert_eq!(named, ["home", "one", "three", "two"]);
             for pool in health.pools() {
-                assert!(pool.is_reachable() && pool.operations().iter().all(|operation| operation.succeeded()));
+                assert!(pool.is_reachable() && pool.operations().iter().all(OperationStatus::succeeded));
                 assert_eq!(pool.operations().len(), 8);
             }
-            let operations: Vec<&str> = health.operations().iter().map(|operation| operation.name()).collect();
+            let operations: Vec<&str> = health.operations().iter().map(OperationStatus::name).collect();
             assert_eq!(operations, ["insert_entry", "get_entry", "delete_entry"]);
         }
         h.settle();

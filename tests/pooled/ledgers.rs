@@ -105,7 +105,7 @@ fn workers_lose_and_repeat_nothing_while_their_queue_moves() {
                     let queue = handle(&h, "orders");
                     while taken.lock().unwrap().len() < 300 {
                         let claim = patiently(|| queue.claim(ClaimOptions::new().limit(4)));
-                        for message in claim.iter().flat_map(|claim| claim.messages()) {
+                        for message in claim.iter().flat_map(zaqar_sled::Claim::messages) {
                             let body = texts(std::slice::from_ref(message)).remove(0);
                             let before = taken.lock().unwrap().insert(message.id(), body);
                             assert_eq!(before, None, "it was handed out twice");
@@ -189,12 +189,10 @@ fn waiting_claims_do_not_fail_while_their_queue_moves() {
 fn acknowledged_posts_are_in_one_pool_however_the_queue_is_mapped_meanwhile() {
     let h = running();
     let orders = h.create("orders");
-    let reroute = |round: usize| {
-        match round % 5 {
-            0 | 2 => h.queue("orders").route("two"),
-            1 | 3 => h.queue("orders").route("one"),
-            _ => h.queue("orders").unmap(),
-        };
+    let reroute = |round: usize| match round % 5 {
+        0 | 2 => h.queue("orders").route("two"),
+        1 | 3 => h.queue("orders").route("one"),
+        _ => h.queue("orders").unmap(),
     };
     let posted = during(reroute, |rounds| {
         let queue = handle(&h, "orders");
@@ -225,7 +223,7 @@ fn acknowledged_posts_stay_while_the_pools_come_and_go() {
     let h = running();
     let orders = h.create("orders");
     let unrest = |round: usize| {
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             h.drop_pool("one").unwrap();
             h.pool("one", 1);
         } else {
@@ -370,11 +368,11 @@ fn everything_at_once_comes_to_an_end() {
             1 => drop(zaqar_sled::DataDriver::gc(&h.driver()).unwrap()),
             2 => drop(h.driver().step()),
             3 => assert!(h.driver().verify().unwrap().is_sound()),
-            4 => drop(queue.move_to(pool).map_err(fine)),
-            5 => drop(handle(&h, names[round % 4]).delete().map_err(fine)),
+            4 => queue.move_to(pool).unwrap_or_else(fine),
+            5 => handle(&h, names[round % 4]).delete().unwrap_or_else(fine),
             _ => {
                 let catalogue: &dyn zaqar_sled::Catalogue = &h.driver();
-                drop(catalogue.insert(&shop(), &queue.name, &pool_of(pool)).map_err(fine));
+                catalogue.insert(&shop(), &queue.name, &pool_of(pool)).unwrap_or_else(fine);
             }
         }
     };
@@ -386,11 +384,11 @@ fn everything_at_once_comes_to_an_end() {
                     let queue = handle(h, name);
                     for number in 0..150 {
                         rounds.reach(number / 5);
-                        drop(queue.create(Metadata::new()).map_err(fine));
-                        drop(queue.post(ALICE, &[NewMessage::new(number.to_string())]).map_err(fine));
+                        queue.create(Metadata::new()).map_or_else(fine, drop);
+                        queue.post(ALICE, &[NewMessage::new(number.to_string())]).map_or_else(fine, drop);
                         match queue.claim(ClaimOptions::new()) {
-                            Ok(Some(claim)) if number % 2 == 0 => drop(claim.release().map_err(fine)),
-                            Ok(Some(claim)) => drop(claim.delete(&claim.messages()[0]).map_err(fine)),
+                            Ok(Some(claim)) if number % 2 == 0 => claim.release().unwrap_or_else(fine),
+                            Ok(Some(claim)) => claim.delete(&claim.messages()[0]).unwrap_or_else(fine),
                             Ok(None) => {}
                             Err(error) => fine(error),
                         }
@@ -398,7 +396,7 @@ fn everything_at_once_comes_to_an_end() {
                         let subscriptions: &dyn zaqar_sled::Subscriptions = &h.driver();
                         let name = crate::support::name_of(name);
                         let made = subscriptions.create(&shop(), &name, &hook, secs(60), &Metadata::new());
-                        drop(made.map_err(fine));
+                        made.map_or_else(fine, drop);
                     }
                 });
             }

@@ -27,13 +27,13 @@ fn with_every_cut(scene: fn(&Harness, Cut)) -> [usize; 2] {
         // That opening has cleaned up. Now the same again with the pool in question out of reach.
         let image = cut_after(operations).expect("it is cut again");
         let path = format!("/{}", out_of_reach(cut));
-        crate::support::flip_manifest_on(&image, &path);
+        crate::damage::flip_manifest_on(&image, &path);
         h.open_on(image);
         if h.pending().0 == 0 {
             continue;
         }
         scene(&h, cut);
-        if crate::support::is_damaged(&h.disk(), &path) {
+        if crate::damage::is_damaged(&h.disk(), &path) {
             h.mend_pool(&path);
         }
         h.settle();
@@ -145,6 +145,23 @@ fn what_a_cut_move_left_goes_even_if_its_pool_is_dropped() {
     });
 }
 
+#[test]
+fn what_a_cut_move_left_goes_even_if_its_pool_has_another_store_meanwhile() {
+    with_every_cut(|h, cut| {
+        let orders = h.queue("orders");
+        let pool = out_of_reach(cut);
+        let lead = |uri: String| h.change_pool(pool, &zaqar_sled::PoolUpdate::new().uri(uri.parse().unwrap()));
+        lead("sled:/spare".into()).unwrap();
+        h.step();
+        h.flip_manifest(&format!("/{pool}"));
+        lead(format!("sled:/{pool}")).unwrap();
+        h.step();
+        assert_eq!(orders.counts(), (0, 20, 20));
+        orders.route(pool);
+        assert_eq!(orders.counts().2, 0, "{cut:?}");
+    });
+}
+
 pooled! {
     fn what_a_deleted_queue_left_in_other_pools_is_not_counted(h) {
         h.two_pools();
@@ -210,11 +227,11 @@ pooled! {
         assert_eq!(h.pending().0, 3);
         h.turn();
         h.settle();
-        for number in [1, 3, 5] {
+        for number in [1_u64, 3, 5] {
             let queue = h.queue(&format!("q{number}"));
-            assert_eq!(queue.counts().2, number as u64 + 1);
+            assert_eq!(queue.counts().2, number + 1);
             queue.move_to("a").unwrap();
-            assert_eq!(queue.counts().2, number as u64 + 1);
+            assert_eq!(queue.counts().2, number + 1);
         }
         h.settle();
     }

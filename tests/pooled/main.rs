@@ -46,11 +46,13 @@ macro_rules! pooled {
 
 mod choice;
 mod closing;
+mod damage;
 mod driver;
 mod durability;
 mod ledgers;
 mod leftovers;
 mod letters;
+mod likeness;
 mod memory;
 mod moves;
 mod operation;

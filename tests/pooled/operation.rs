@@ -132,6 +132,48 @@ pooled! {
 }
 
 #[test]
+fn a_full_disk_refuses_what_grows_and_lets_everything_else_go_on() {
+    let h = Harness::live();
+    h.two_pools();
+    let orders = h.create_with("orders", r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#);
+    h.prefer("two");
+    let (dead, bills) = (h.create("dead"), h.create("bills"));
+    orders.post(10);
+    bills.post(10);
+    h.prefer("one");
+    orders.wear();
+    h.step();
+    let disk = h.disk();
+    let used: usize = disk.list_all().iter().map(|file| disk.read(file).unwrap().len()).sum();
+    disk.set_capacity(Some(used as u64));
+    let fill = |queue: &crate::support::Queue<'_>| {
+        let filled = (0..100).map(|_| queue.try_say(&"x".repeat(2000))).find_map(Result::err);
+        assert!(filled.expect("it fills up").is_full());
+    };
+    fill(&orders);
+    fill(&bills);
+    let refused = (0..1000).map(|number| h.queue(&format!("q{number}")).create("{}")).find_map(Result::err);
+    assert!(refused.expect("it fills up").is_full());
+    let free = orders.counts().1;
+    // Worn-out messages leave their queue, wherever they can go to.
+    while orders.try_claim(60, 60, 10).unwrap().is_some() {}
+    assert!(orders.counts().1 < free);
+    let claim = bills.take(2);
+    bills.delete(claim.messages()[0].id(), Some(claim.id())).unwrap();
+    bills.release(claim.id()).unwrap();
+    assert_eq!(bills.pop(3).unwrap().len(), 3);
+    h.queue("q0").remove().unwrap();
+    let _ = h.driver().step();
+    disk.set_capacity(None);
+    h.kill();
+    h.settle();
+    assert_eq!(dead.counts().2, 10);
+    assert!(bills.try_say("again").is_ok() && orders.try_say("again").is_ok());
+    assert!(h.driver().is_alive());
+    h.check();
+}
+
+#[test]
 fn a_driver_that_is_open_is_not_opened_again() {
     let h = Harness::live();
     h.two_pools();

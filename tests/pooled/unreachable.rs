@@ -1,6 +1,8 @@
 //! Pools whose stores cannot be opened: their queues say so, and all others work.
 
-use zaqar_sled::{Config, DataDriver, Error, ListOptions, NewPool, PoolUpdate, PooledDriver, Purge, Sort};
+use zaqar_sled::{
+    Config, DataDriver, Error, ListOptions, NewPool, OperationStatus, PoolUpdate, PooledDriver, Purge, Sort,
+};
 
 use crate::subscriptions::{hook, names, subscribe};
 use crate::support::{
@@ -81,7 +83,7 @@ pooled! {
             health.pools().iter().map(|pool| (pool.name().as_str(), pool.is_reachable())).collect();
         assert_eq!(reachable, [("one", false), ("two", true)]);
         assert!(health.pools()[0].error().is_some() && health.pools()[0].operations().is_empty());
-        assert!(health.pools()[1].operations().iter().all(|operation| operation.succeeded()));
+        assert!(health.pools()[1].operations().iter().all(OperationStatus::succeeded));
         let status = h.driver().status();
         let open: Vec<(&str, bool)> =
             status.pools().iter().map(|(name, pool)| (name.as_str(), pool.is_ok())).collect();
@@ -89,7 +91,7 @@ pooled! {
         h.mend_pool("/one");
         let health = h.driver().health().unwrap();
         assert!(health.storage_reachable());
-        assert!(health.pools().iter().all(|pool| pool.operations().iter().all(|operation| operation.succeeded())));
+        assert!(health.pools().iter().all(|pool| pool.operations().iter().all(OperationStatus::succeeded)));
         h.settle();
     }
 
