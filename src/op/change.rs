@@ -87,6 +87,8 @@ pub(crate) enum Change<'a> {
         address: Address<'a>,
         queue: u64,
         to: Cow<'a, str>,
+        /// The id of the store that `to` has; none for one that is not there again after an opening.
+        store: Option<[u8; 16]>,
     },
     /// The copy counts; what the pool `from` has is to be removed.
     FinishMove {
@@ -96,6 +98,8 @@ pub(crate) enum Change<'a> {
         from: Cow<'a, str>,
         to: Cow<'a, str>,
         floor: u32,
+        /// The id of the store that `from` has.
+        store: Option<[u8; 16]>,
     },
     /// What was to be removed from the pool is gone.
     Removed {
@@ -182,11 +186,11 @@ mod tests {
         assert_eq!(golden(Change::DropCatalogue), "0c");
         assert_eq!(golden(Change::Join { control: [7; 16] }), format!("0d{}", "07".repeat(16)));
         assert_eq!(golden(Change::Allot { epoch: 4 }), "0e04");
-        let begin = Change::BeginMove { address: address(), queue: 5, to: "t".into() };
-        assert_eq!(golden(begin), "0f0101700171050174");
+        let begin = Change::BeginMove { address: address(), queue: 5, to: "t".into(), store: Some([7; 16]) };
+        assert_eq!(golden(begin), format!("0f010170017105017401{}", "07".repeat(16)));
         let (from, to) = ("f".into(), "t".into());
-        let finish = Change::FinishMove { address: address(), queue: 5, from, to, floor: 6 };
-        assert_eq!(golden(finish), "10010170017105016601 7406".replace(' ', ""));
+        let finish = Change::FinishMove { address: address(), queue: 5, from, to, floor: 6, store: None };
+        assert_eq!(golden(finish), "10010170017105016601 740600".replace(' ', ""));
         assert_eq!(golden(Change::Removed { pool: "n".into(), queue: 5 }), "11016e05");
         assert_eq!(golden(Change::Forget { sources: vec![(1, 2)] }), "12010102");
     }

@@ -143,6 +143,7 @@ impl Journey<'_> {
                 address: Address::of(self.project, self.queue),
                 queue: self.route.record.number,
                 to: self.to.name.as_str().into(),
+                store: self.to.lasting_store(),
             };
             let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
             mapping.set_moving(true);
@@ -269,7 +270,8 @@ impl Journey<'_> {
         let change = if self.from.engine().is_same(self.to.engine()) {
             Change::Map { address, pool: to, floor, queue: Some(self.route.record.number) }
         } else {
-            Change::FinishMove { address, queue: self.route.record.number, from, to, floor }
+            let store = self.from.lasting_store();
+            Change::FinishMove { address, queue: self.route.record.number, from, to, floor, store }
         };
         let lsn = registry.record(Growth::Frees, &Op::Registry(change), &mut [])?;
         drop(registry);

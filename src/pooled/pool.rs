@@ -61,6 +61,12 @@ impl Pool {
         self.engine.store()
     }
 
+    /// The id of its store, if that is the same after an opening.
+    pub(super) fn lasting_store(&self) -> Option<[u8; 16]> {
+        let lasts = !matches!(self.location, Location::Memory(_));
+        lasts.then_some(self.store().place.store)
+    }
+
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::SeqCst)
     }

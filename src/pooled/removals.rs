@@ -40,6 +40,10 @@ impl Shared {
             return Ok(());
         }
         let pool = self.pool(&removal.pool)?;
+        // A pool that has another store may have the former one again.
+        if removal.store.is_some_and(|store| store != pool.store().place.store) {
+            return Ok(());
+        }
         self.remove_side(&pool, removal)?;
         let change = Change::Removed { pool: removal.pool.as_str().into(), queue: removal.queue };
         store.lock_registry().record(Growth::Frees, &Op::Registry(change), &mut []).map(drop)

@@ -256,6 +256,8 @@ fn print_difference(is: &str, expected: &str, calls: usize) {
         these.lines().filter(|line| !others.contains(line)).for_each(|line| println!("{mark} {line}"));
     };
     println!("Compared with {calls} calls:");
+    let first = is.lines().zip(expected.lines()).find(|(is, expected)| is != expected);
+    println!("{first:?}");
     only('-', expected, is);
     only('+', is, expected);
 }

@@ -142,7 +142,7 @@ fn pools(engine: &Engine, random: &mut Random) -> Result<()> {
     let name = PoolName::new(format!("pool{}", random.below(4)))?;
     let uri = format!("sled:/pools/{}", random.below(5)).parse()?;
     let group = if random.one_in(3) { None } else { Some(group(random.below(2))) };
-    let weight = random.below(100) as i64;
+    let weight = random.below(100).cast_signed();
     match random.below(16) {
         0..=7 => pools.create(&name, &NewPool::new(uri).weight(weight).group(group).options(metadata(random))),
         8..=9 => pools.update(&name, &PoolUpdate::new().weight(weight)),

@@ -87,4 +87,6 @@ pub(crate) struct Removal {
     pub(crate) key: Vec<u8>,
     /// A queue that is moved leaves its subscriptions behind too; one that is deleted keeps them.
     pub(crate) subscriptions: bool,
+    /// The id of the store that has it, if that is known: the pool may have another by then.
+    pub(crate) store: Option<[u8; 16]>,
 }

@@ -153,7 +153,7 @@ impl Registry {
                     self.removals.insert(keys::removal(&left.pool, left.queue), left);
                 }
                 if let Some(pool) = pool {
-                    self.note_removal(address, *queue, pool, false);
+                    self.note_removal(address, *queue, pool, false, None);
                 }
             }
             Op::Receive(received) => {
@@ -198,12 +198,12 @@ impl Registry {
             }
             Change::Join { control } => self.head.control = Some(*control),
             Change::Allot { epoch } => self.head.epoch = self.head.epoch.max(*epoch),
-            Change::BeginMove { address, queue, to } => self.note_removal(address, *queue, to, true),
-            Change::FinishMove { address, queue, from, to, floor } => {
+            Change::BeginMove { address, queue, to, store } => self.note_removal(address, *queue, to, true, *store),
+            Change::FinishMove { address, queue, from, to, floor, store } => {
                 self.map(address.key(), to, *floor, Some(*queue));
                 self.left_behind.remove(&keys::left_behind(from, *queue));
                 self.removals.remove(&keys::removal(to, *queue));
-                self.note_removal(address, *queue, from, true);
+                self.note_removal(address, *queue, from, true, *store);
             }
             Change::Removed { pool, queue } => drop(self.removals.remove(&keys::removal(pool, *queue))),
             Change::Forget { sources } => {
@@ -280,12 +280,19 @@ impl Registry {
     fn leave_behind(&mut self, key: Vec<u8>, old: &Mapping) {
         old.retire();
         let Some(queue) = old.queue else { return };
-        let left = Removal { pool: old.pool.to_string(), queue, key, subscriptions: false };
+        let left = Removal { pool: old.pool.to_string(), queue, key, subscriptions: false, store: None };
         self.left_behind.insert(keys::left_behind(old.pool.as_str(), queue), left);
     }
 
-    fn note_removal(&mut self, address: &Address<'_>, queue: u64, pool: &str, subscriptions: bool) {
-        let removal = Removal { pool: pool.to_owned(), queue, key: address.key(), subscriptions };
+    fn note_removal(
+        &mut self,
+        address: &Address<'_>,
+        queue: u64,
+        pool: &str,
+        subscriptions: bool,
+        store: Option<[u8; 16]>,
+    ) {
+        let removal = Removal { pool: pool.to_owned(), queue, key: address.key(), subscriptions, store };
         self.removals.insert(keys::removal(pool, queue), removal);
     }
 

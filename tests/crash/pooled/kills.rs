@@ -61,7 +61,7 @@ fn what_a_killed_process_was_told_is_so() {
     for round in 0..rounds {
         eprintln_on_panic(seed, round, || {
             // Every third time a child finds what a kill left, and is killed as well, before anyone looks.
-            for life in 0..1 + u64::from(random.one_in(3)) {
+            for life in 0..=u64::from(random.one_in(3)) {
                 let diary = folder.path().join(format!("{round}.{life}"));
                 drop(Diary::open(&diary));
                 let value = format!("{}|{}|{}", root.display(), diary.display(), seed * 100_000 + round * 2 + life);

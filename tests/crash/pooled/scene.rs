@@ -357,7 +357,7 @@ impl Call<'_> {
 
     fn pool(&mut self) -> Result<bool> {
         let name = self.pool_name()?;
-        self.driver.pools().update(&name, &PoolUpdate::new().weight(1 + self.random.below(5) as i64))?;
+        self.driver.pools().update(&name, &PoolUpdate::new().weight(1 + self.random.below(5).cast_signed()))?;
         Ok(true)
     }
 
