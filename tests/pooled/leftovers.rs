@@ -183,9 +183,11 @@ pooled! {
         orders.post(5);
         h.drop_pool("one").unwrap();
         orders.remove().unwrap();
-        h.step();
+        // Nothing can be done about it now.
+        h.settle();
         h.turn();
         h.pool("one", 1);
+        assert_eq!(h.pending(), (1, 0));
         h.settle();
         h.driver().gc().unwrap();
         assert_eq!(h.driver().health().unwrap().volume().total, 0);

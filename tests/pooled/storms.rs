@@ -15,7 +15,7 @@ fn posted_until(h: &Harness, end: impl FnOnce() + Send) -> Vec<MessageId> {
     h.create("a");
     h.create("b");
     let posted = Mutex::new(Vec::new());
-    let over = |error: &Error| !error.is_busy();
+    let over = |error: &Error| !matches!(error, Error::Moving { .. });
     let post = |name: &str| {
         let queue = handle(h, name);
         loop {

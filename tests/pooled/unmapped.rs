@@ -170,7 +170,7 @@ pooled! {
         assert!(!orders.exists());
         assert_eq!(orders.pool(), None);
         h.turn();
-        h.step();
+        h.settle();
         assert!(orders.create("{}").unwrap());
         assert!(orders.all().is_empty());
         // The pool may be registered yet, with what it has of the queue.
