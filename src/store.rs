@@ -6,15 +6,16 @@
 //! `deleted` are leaves: nothing is locked under them. `keeper` serialises housekeeping; it is held over disk writes, so
 //! no caller of the contract ever takes it.
 
+mod locked;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
-use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::background::Signals;
 use crate::checkpoint::Keeper;
@@ -28,9 +29,11 @@ use crate::model::{Limits, Project, QueueName};
 use crate::op::Op;
 use crate::random::Random;
 use crate::recovery::{Recovered, RecoveryReport};
-use crate::state::{Contents, Description, Freed, Queue, Registry, Totals, first_of};
+use crate::state::{Contents, Freed, Queue, Registry, Totals, first_of};
 use crate::trees::keys;
 use crate::wait::Waiters;
+
+pub(crate) use locked::{Locked, LockedRegistry};
 
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -407,141 +410,6 @@ impl Store {
 struct EntryRef<'a, 'b> {
     time: u64,
     op: &'a Op<'b>,
-}
-
-/// A queue under its lock, advanced to `now`.
-pub(crate) struct Locked<'a> {
-    store: &'a Store,
-    cell: &'a Arc<Cell>,
-    queue: MutexGuard<'a, Queue>,
-    now: u64,
-    before: Totals,
-    /// What is said of the queue elsewhere, where its record is.
-    described: Option<Arc<Description>>,
-    /// The incarnation below which it gives no sequences out, whatever the store's is.
-    floor: u32,
-}
-
-impl<'a> Locked<'a> {
-    pub(crate) fn now(&self) -> u64 {
-        self.now
-    }
-
-    pub(crate) fn store(&self) -> &'a Store {
-        self.store
-    }
-
-    /// What the queue's metadata says, for callers who came by its record.
-    pub(crate) fn description(&self) -> &Arc<Description> {
-        self.described.as_ref().unwrap_or_else(|| self.queue.description())
-    }
-
-    /// Goes by the queue's record, which is in another store.
-    pub(crate) fn describe(&mut self, description: Arc<Description>, floor: u32) {
-        self.described = Some(description);
-        self.floor = floor;
-    }
-
-    pub(crate) fn set_floor(&mut self, floor: u32) {
-        self.floor = floor;
-    }
-
-    /// The incarnation that new sequences are given out in.
-    pub(crate) fn epoch(&self) -> u32 {
-        self.store.epoch().max(self.floor)
-    }
-
-    pub(crate) fn state(&mut self) -> &mut Queue {
-        &mut self.queue
-    }
-
-    /// Goes on to a later now, which another queue locked with this one has.
-    pub(crate) fn advance_to(&mut self, now: u64) {
-        self.queue.advance(now);
-        self.now = now;
-    }
-
-    /// Journals `op` and applies it to this queue.
-    pub(crate) fn record(&mut self, growth: Growth, op: &Op<'_>) -> Result<u64> {
-        self.store.record(growth, self.now, op, &mut [&mut self.queue])
-    }
-}
-
-impl Deref for Locked<'_> {
-    type Target = Queue;
-
-    fn deref(&self) -> &Queue {
-        &self.queue
-    }
-}
-
-impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut Queue {
-        &mut self.queue
-    }
-}
-
-impl Drop for Locked<'_> {
-    fn drop(&mut self) {
-        let after = self.queue.totals();
-        if after != self.before {
-            self.store.count(self.before, after);
-        }
-        if self.queue.has_changes() {
-            self.store.note_changed(self.cell);
-        }
-        if self.store.timer.arm(self.cell, self.queue.next_due()) {
-            self.store.signals.gc();
-        }
-    }
-}
-
-/// The registry under its lock, advanced to `now`.
-pub(crate) struct LockedRegistry<'a> {
-    store: &'a Store,
-    registry: RwLockWriteGuard<'a, Registry>,
-    now: u64,
-    /// When something fell due next before.
-    due: Option<u64>,
-    /// Subscriptions that were over when it was locked.
-    expired: u64,
-}
-
-impl LockedRegistry<'_> {
-    pub(crate) fn now(&self) -> u64 {
-        self.now
-    }
-
-    pub(crate) fn expired(&self) -> u64 {
-        self.expired
-    }
-
-    /// Journals `op` and applies it to the registry and to `queues`, which are locked.
-    pub(crate) fn record(&mut self, growth: Growth, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
-        let lsn = self.store.append(growth, self.now, op)?;
-        let bomb = PoisonOnPanic(self.store);
-        queues.iter_mut().for_each(|queue| queue.apply(lsn, self.now, op));
-        self.registry.apply(lsn, self.now, op);
-        drop(bomb);
-        Ok(lsn)
-    }
-}
-
-impl Deref for LockedRegistry<'_> {
-    type Target = Registry;
-
-    fn deref(&self) -> &Registry {
-        &self.registry
-    }
-}
-
-impl Drop for LockedRegistry<'_> {
-    fn drop(&mut self) {
-        let due = self.registry.next_due();
-        if due.is_some_and(|due| self.due.is_none_or(|before| due < before)) {
-            self.store.signals.gc();
-        }
-    }
 }
 
 /// A panic between append and the end of apply leaves journal and memory apart: nothing may be written any more.

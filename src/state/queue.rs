@@ -10,6 +10,7 @@
 //! Cost: O(log pages) to find a message or the next to claim, however many are claimed, delayed or deleted before it.
 
 mod storing;
+mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -22,6 +23,8 @@ use crate::op::{DeadLetter, NewClaim, NewQueue, Op, Posted, Sequences};
 
 use super::claims::{Claim, Claims};
 use super::page::{Arrival, Lease, Page, bits};
+
+pub(crate) use totals::Totals;
 
 /// Bits of a sequence or queue number below the incarnation.
 const COUNTER_BITS: u32 = 40;
@@ -61,14 +64,6 @@ pub(crate) struct Description {
 pub(crate) enum Due {
     Claim(u64),
     Page(u64),
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) total: u64,
-    pub(crate) claimed: u64,
-    pub(crate) delayed: u64,
-    pub(crate) weight: u64,
 }
 
 /// What the last checkpoint does not have yet. Entries may name what is gone by now.
@@ -470,18 +465,6 @@ pub(crate) fn first_of(incarnation: u32) -> u64 {
 /// The incarnation a sequence or queue number was given out in.
 pub(crate) fn incarnation_of(number: u64) -> u32 {
     u32::try_from(number >> COUNTER_BITS).unwrap_or(u32::MAX)
-}
-
-impl Totals {
-    fn moved(self, before: Self, after: Self) -> Self {
-        let step = |sum: u64, before: u64, after: u64| sum.saturating_sub(before).saturating_add(after);
-        Self {
-            total: step(self.total, before.total, after.total),
-            claimed: step(self.claimed, before.claimed, after.claimed),
-            delayed: step(self.delayed, before.delayed, after.delayed),
-            weight: step(self.weight, before.weight, after.weight),
-        }
-    }
 }
 
 impl Changes {

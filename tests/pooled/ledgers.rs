@@ -11,18 +11,18 @@ use zaqar_sled::{ClaimOptions, Error, MessageListOptions, MessageMarker, Metadat
 use crate::support::{ALICE, Harness, pool_of, secs, shop, texts};
 
 /// A driver with threads of its own, and pools `one` and `two`.
-fn running() -> Harness {
+pub(crate) fn running() -> Harness {
     let h = Harness::live().with(|config| config.background(true));
     h.two_pools();
     h
 }
 
-fn handle(h: &Harness, name: &str) -> Queue {
+pub(crate) fn handle(h: &Harness, name: &str) -> Queue {
     h.driver().queue(shop(), name).unwrap()
 }
 
 /// Tries again while the answer is that it may work later.
-fn patiently<T>(mut call: impl FnMut() -> Result<T>) -> T {
+pub(crate) fn patiently<T>(mut call: impl FnMut() -> Result<T>) -> T {
     loop {
         match call() {
             Ok(done) => return done,
@@ -34,11 +34,11 @@ fn patiently<T>(mut call: impl FnMut() -> Result<T>) -> T {
 
 /// How often something has gone on.
 #[derive(Default)]
-struct Rounds(AtomicUsize);
+pub(crate) struct Rounds(AtomicUsize);
 
 impl Rounds {
     /// Waits until there were so many, so that work does not run ahead of what disturbs it.
-    fn reach(&self, rounds: usize) {
+    pub(crate) fn reach(&self, rounds: usize) {
         while self.0.load(Ordering::Relaxed) < rounds {
             thread::yield_now();
         }
@@ -46,7 +46,7 @@ impl Rounds {
 }
 
 /// Runs `work` while `unrest` goes on over and over.
-fn during<T: Send>(unrest: impl Fn(usize) + Sync, work: impl FnOnce(&Rounds) -> T + Send) -> T {
+pub(crate) fn during<T: Send>(unrest: impl Fn(usize) + Sync, work: impl FnOnce(&Rounds) -> T + Send) -> T {
     let (rounds, done) = (Rounds::default(), AtomicBool::new(false));
     thread::scope(|scope| {
         let (unrest, rounds, done) = (&unrest, &rounds, &done);
@@ -69,7 +69,7 @@ fn during<T: Send>(unrest: impl Fn(usize) + Sync, work: impl FnOnce(&Rounds) -> 
 }
 
 /// Moves a queue to and fro.
-fn moving<'h>(h: &'h Harness, name: &'h str) -> impl Fn(usize) + Sync + 'h {
+pub(crate) fn moving<'h>(h: &'h Harness, name: &'h str) -> impl Fn(usize) + Sync + 'h {
     move |round| {
         let moved = h.driver().move_queue(&shop(), &crate::support::name_of(name), &pool_of(["two", "one"][round % 2]));
         if let Err(error) = moved {
@@ -78,7 +78,7 @@ fn moving<'h>(h: &'h Harness, name: &'h str) -> impl Fn(usize) + Sync + 'h {
     }
 }
 
-fn wait_until_settled(h: &Harness) {
+pub(crate) fn wait_until_settled(h: &Harness) {
     while h.pending() != (0, 0) {
         thread::yield_now();
     }
@@ -347,64 +347,4 @@ fn no_letter_is_lost_while_both_queues_move() {
         moving(h, if round % 3 == 0 { "orders" } else { "dead" })(round);
         thread::yield_now();
     });
-}
-
-#[test]
-fn everything_at_once_comes_to_an_end() {
-    let h = running();
-    h.pool_at("home", "localhost", 0);
-    let names = ["a", "b", "c", "d"];
-    for name in names {
-        h.create_with(name, r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#);
-    }
-    let fine = |error: Error| {
-        assert!(error.is_busy() || error.is_not_found() || error.is_invalid(), "{error:?}");
-    };
-    let unrest = |round: usize| {
-        let queue = h.queue(names[round % 4]);
-        let pool = ["one", "two", "home"][round % 3];
-        match round % 7 {
-            0 => drop(h.driver().health().unwrap()),
-            1 => drop(zaqar_sled::DataDriver::gc(&h.driver()).unwrap()),
-            2 => drop(h.driver().step()),
-            3 => assert!(h.driver().verify().unwrap().is_sound()),
-            4 => queue.move_to(pool).unwrap_or_else(fine),
-            5 => handle(&h, names[round % 4]).delete().unwrap_or_else(fine),
-            _ => {
-                let catalogue: &dyn zaqar_sled::Catalogue = &h.driver();
-                catalogue.insert(&shop(), &queue.name, &pool_of(pool)).unwrap_or_else(fine);
-            }
-        }
-    };
-    during(unrest, |rounds| {
-        thread::scope(|scope| {
-            for name in names {
-                let (h, fine) = (&h, &fine);
-                scope.spawn(move || {
-                    let queue = handle(h, name);
-                    for number in 0..150 {
-                        rounds.reach(number / 5);
-                        queue.create(Metadata::new()).map_or_else(fine, drop);
-                        queue.post(ALICE, &[NewMessage::new(number.to_string())]).map_or_else(fine, drop);
-                        match queue.claim(ClaimOptions::new()) {
-                            Ok(Some(claim)) if number % 2 == 0 => claim.release().unwrap_or_else(fine),
-                            Ok(Some(claim)) => claim.delete(&claim.messages()[0]).unwrap_or_else(fine),
-                            Ok(None) => {}
-                            Err(error) => fine(error),
-                        }
-                        let hook = zaqar_sled::Subscriber::new(format!("https://example.com/{number}")).unwrap();
-                        let subscriptions: &dyn zaqar_sled::Subscriptions = &h.driver();
-                        let name = crate::support::name_of(name);
-                        let made = subscriptions.create(&shop(), &name, &hook, secs(60), &Metadata::new());
-                        made.map_or_else(fine, drop);
-                    }
-                });
-            }
-        });
-    });
-    for name in names.iter().chain(&["dead"]) {
-        patiently(|| handle(&h, name).delete());
-    }
-    wait_until_settled(&h);
-    h.check();
 }
