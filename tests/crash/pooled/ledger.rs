@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use zaqar_sled::{ClaimId, ClaimRecord, DataDriver, Message, PooledDriver, Project, QueueName, SubscriptionId};
 
 use super::super::support::{messages_of, queues_of};
+use super::scene::is_dead;
 use super::view::{in_each_pool, name_of};
 
 #[derive(Debug, Clone, Default)]
@@ -102,7 +103,7 @@ impl Ledger {
     /// The call under way may remove all of a queue.
     pub(super) fn empties(&mut self, project: &Project, queue: &QueueName) {
         // Letters from anywhere may be in it.
-        let letters = takes_letters(queue);
+        let letters = is_dead(queue);
         let in_it = |entry: &&mut Entry| entry.project == *project && (letters || entry.queue == *queue);
         let claims = self.claims.values_mut().map(|held| &mut held.entry);
         let entries = self.messages.values_mut().chain(self.subscriptions.values_mut()).chain(claims);
@@ -128,7 +129,7 @@ impl Ledger {
                 continue;
             }
             let Some(seen) = seen else { panic!("{context}: {name} is lost: {entry:?}") };
-            let here = seen.project == entry.project && (seen.queue == entry.queue || takes_letters(&seen.queue));
+            let here = seen.project == entry.project && (seen.queue == entry.queue || is_dead(&seen.queue));
             assert!(here, "{context}: {name} is in {seen:?}: {entry:?}");
             assert!(seen.routed || self.is_rerouted(entry), "{context}: {name} cannot be reached: {seen:?}, {entry:?}");
         }
@@ -166,10 +167,6 @@ impl Ledger {
             assert!(there || entry.doubtful || !entry.sync, "{context}: {id} is lost: {entry:?}");
         }
     }
-}
-
-fn takes_letters(queue: &QueueName) -> bool {
-    queue.as_str() != "a"
 }
 
 /// Where a message is.

@@ -26,7 +26,7 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
     let mut text = String::new();
     let queues = queues_of(driver)?;
     for (project, queue) in &queues {
-        if !is_dead(project, queue) {
+        if !is_dead(queue) {
             dump_queue(driver, told, project, queue, &mut text)?;
         }
     }
@@ -40,25 +40,31 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
             Err(error) => return Err(error),
         }
     }
-    text += &dump_subscriptions(driver, &places())?;
+    // For what it asserts: they are told of with their queues.
+    dump_subscriptions(driver, &places())?;
     for line in dump_control(driver)?.lines() {
-        // A claim may have made or mapped a dead-letter queue and then have had nothing to put in.
+        // A claim may have made or mapped a dead-letter queue and then have been cut off.
         let of_dead = |(project, queue): &(Project, QueueName)| {
-            is_dead(project, queue) && line.starts_with(&format!("{project:?} {queue} in "))
+            is_dead(queue) && line.starts_with(&format!("{project:?} {queue} in "))
         };
         if !queues.iter().any(of_dead) {
             writeln!(text, "{line}").unwrap();
         }
     }
     for (project, queue) in &queues {
+        let mut others = Vec::new();
         in_each_pool(driver, project, queue, |pool, routed| {
             let mut there = String::new();
             dump_queue(driver, told, project, queue, &mut there)?;
-            if (is_dead(project, queue) || !routed) && there.lines().count() > 1 {
-                writeln!(text, "there in {pool}: {there}").unwrap();
+            // Where a letter's arrival has mapped its queue to is a matter of chance.
+            let there = if is_dead(queue) { there.replace(&format!(" in {pool}\n"), "\n") } else { there };
+            if (is_dead(queue) || !routed) && there.lines().count() > 1 {
+                others.push(there);
             }
             Ok(())
         })?;
+        others.sort();
+        others.iter().for_each(|there| writeln!(text, "in a pool: {there}").unwrap());
     }
     Ok(text)
 }
