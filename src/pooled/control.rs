@@ -88,7 +88,8 @@ impl Flavors for PooledDriver {
 impl Catalogue for PooledDriver {
     fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {
         Catalogue::insert(&self.control(), project, queue, pool)?;
-        self.rerouted(project, queue)
+        self.rerouted(project, queue);
+        Ok(())
     }
 
     fn get(&self, project: &Project, queue: &QueueName) -> Result<CatalogueEntry> {
@@ -105,7 +106,8 @@ impl Catalogue for PooledDriver {
 
     fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
         Catalogue::update(&self.control(), project, queue, pool)?;
-        self.rerouted(project, queue)
+        self.rerouted(project, queue);
+        Ok(())
     }
 
     fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
@@ -119,9 +121,7 @@ impl Catalogue for PooledDriver {
 
 impl PooledDriver {
     /// Whoever waits for messages of the queue looks where it is now.
-    #[expect(clippy::unnecessary_wraps, reason = "the end of a change")]
-    fn rerouted(&self, project: &Project, queue: &QueueName) -> Result<()> {
+    fn rerouted(&self, project: &Project, queue: &QueueName) {
         self.shared().control.store().wake(project, queue, usize::MAX);
-        Ok(())
     }
 }
