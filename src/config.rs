@@ -61,6 +61,8 @@ pub struct Config {
     pub(crate) sync_interval: Duration,
     pub(crate) segment_bytes: u64,
     pub(crate) memory: u64,
+    pub(crate) journal_max: u64,
+    pub(crate) busy_timeout: Duration,
     /// The control store that the store is opened as a pool of, and the time they share.
     pub(crate) control: Option<[u8; 16]>,
     pub(crate) time: Option<Arc<EngineClock>>,
@@ -83,6 +85,8 @@ impl Config {
             sync_interval: Duration::from_millis(500),
             segment_bytes: 16 << 20,
             memory: 256 << 20,
+            journal_max: 256 << 20,
+            busy_timeout: Duration::from_secs(10),
             control: None,
             time: None,
             virtual_pool: false,
@@ -130,10 +134,26 @@ impl Config {
         self
     }
 
-    /// How much memory the store is to do with, in bytes. Default: 256 MiB. In this version it sets the cache of the trees,
-    /// a sixteenth of it; live messages are held in memory beside that.
+    /// The bytes of messages kept in memory. Default: 256 MiB. What is beyond it is read from disk when it is needed; a post
+    /// that would go beyond it waits, up to [`busy_timeout`](Self::busy_timeout), until older messages have been written
+    /// out.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
+        self
+    }
+
+    /// The bytes of journal on disk from which posts wait, up to [`busy_timeout`](Self::busy_timeout), for a base to free
+    /// some; where the live messages weigh more than half of it, twice what they weigh. Default: 256 MiB; at least four
+    /// [segments](Self::segment_size).
+    pub fn journal_max(mut self, bytes: u64) -> Self {
+        self.journal_max = bytes;
+        self
+    }
+
+    /// How long a post waits while memory or journal are full before it is refused with `Unavailable`
+    /// ([`is_busy`](crate::Error::is_busy)), unchanged. Default: 10 s. Other calls never wait for that.
+    pub fn busy_timeout(mut self, patience: Duration) -> Self {
+        self.busy_timeout = patience;
         self
     }
 

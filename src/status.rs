@@ -22,6 +22,10 @@ pub struct Status {
     queues: u64,
     messages: u64,
     live_bytes: u64,
+    memory_bytes: u64,
+    pages: u64,
+    cold_pages: u64,
+    heap_bytes: u64,
     journal_bytes: u64,
     journal_segments: usize,
     appended_lsn: u64,
@@ -45,6 +49,10 @@ impl Status {
             queues: store.count_queues(),
             messages: store.messages(),
             live_bytes: store.weight(),
+            memory_bytes: 0,
+            pages: 0,
+            cold_pages: 0,
+            heap_bytes: 0,
             journal_bytes: kept.iter().map(|kept| kept.bytes).sum(),
             journal_segments: kept.len(),
             appended_lsn: store.journal.appended(),
@@ -73,6 +81,26 @@ impl Status {
     /// What those messages weigh: their bodies and 64 bytes each.
     pub fn live_bytes(&self) -> u64 {
         self.live_bytes
+    }
+
+    /// Bytes of messages in memory: bodies, 56 bytes each, and what their pages take beside.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
+    /// Pages of messages, in memory or not: up to 128 messages or 16 KiB of bodies each.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// Those whose messages are on disk alone.
+    pub fn cold_pages(&self) -> u64 {
+        self.cold_pages
+    }
+
+    /// Bytes of the files that pages are written to.
+    pub fn heap_bytes(&self) -> u64 {
+        self.heap_bytes
     }
 
     /// Bytes of the journal's segments on disk.
