@@ -207,7 +207,7 @@ pub(crate) fn open(case: &Case, clock: &Arc<ManualClock>, disk: &SimulatedDisk) 
     let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
     let config = config.durability(if case.buffered { Durability::Buffered } else { Durability::Sync });
     let config = config.limits(case.limits()).checksums(case.checksums).segment_size(case.segment_bytes);
-    config.open("/store").expect("the store opens")
+    config.memory(case.memory).open("/store").expect("the store opens")
 }
 
 /// What a message shows beside its ids.
