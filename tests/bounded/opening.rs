@@ -1,0 +1,136 @@
+//! Opening a store that is mostly cold, and leaving it alone.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use zaqar_sled::disk::SimulatedDisk;
+use zaqar_sled::{Config, Durability, Engine, RecoverySource};
+
+use super::shelf::Shelf;
+use super::support::{KIB, ROOT, clock, config, seconds};
+use super::watched::WatchedDisk;
+
+const IDLER: &str = "ZAQAR_IDLER";
+
+#[test]
+fn after_a_clean_close_no_page_is_read_until_somebody_needs_it() {
+    let (disk, clock) = (WatchedDisk::new(SimulatedDisk::new()), clock());
+    let open = |seed| config(&disk.disk, &clock, 0).disk(Arc::new(disk.clone())).seed(seed).open(ROOT).unwrap();
+    let engine = open(1);
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(500, 900);
+    engine.close().unwrap();
+    drop(engine);
+    let before = disk.bytes_read("heap");
+    let engine = open(2);
+    assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
+    let shelf = shelf.on(&engine);
+    assert_eq!(shelf.queue.stats().unwrap().total(), 500);
+    let read = disk.bytes_read("heap") - before;
+    assert!(read <= 40 * KIB, "{read} bytes were read: the oldest and the newest page are enough");
+    shelf.assert_genuine(&shelf.queue.get(&shelf.ids()[250]).unwrap());
+    let read = disk.bytes_read("heap") - before;
+    assert!(read > 0 && read <= 60 * KIB, "{read} bytes were read for one message");
+    shelf.assert_whole();
+    assert!(disk.bytes_read("heap") - before >= 450_000);
+}
+
+#[test]
+fn a_base_of_a_cold_store_does_not_read_what_it_has_written() {
+    let disk = WatchedDisk::new(SimulatedDisk::new());
+    let engine = config(&disk.disk, &clock(), 0).disk(Arc::new(disk.clone())).open(ROOT).unwrap();
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(500, 900);
+    engine.step().unwrap();
+    engine.base().unwrap();
+    let before = disk.bytes_read("heap");
+    for _ in 0..3 {
+        shelf.fill(10, 900);
+        engine.base().unwrap();
+    }
+    let read = disk.bytes_read("heap") - before;
+    assert!(read <= 200 * KIB, "{read} bytes were read to write out thirty messages");
+    shelf.assert_whole();
+}
+
+#[test]
+fn a_clean_close_of_a_cold_store_is_what_the_next_opening_finds() {
+    let clock = clock();
+    let disk = SimulatedDisk::new();
+    let mut shelf: Option<Shelf> = None;
+    for round in 0..6 {
+        let engine = config(&disk, &clock, 4 * KIB).seed(round + 1).open(ROOT).unwrap();
+        let mut now = match shelf.take() {
+            Some(shelf) => {
+                assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
+                assert!(engine.recovery().notes().is_empty(), "{}", engine.recovery());
+                shelf.on(&engine)
+            }
+            None => Shelf::new(&engine, "jobs"),
+        };
+        now.assert_whole();
+        now.fill(60, 800);
+        let gone: Vec<_> = now.ids().into_iter().step_by(4).collect();
+        now.queue.bulk_delete(&gone).unwrap();
+        now.forget(&gone);
+        if round % 2 == 0 {
+            engine.base().unwrap();
+        }
+        engine.close().unwrap();
+        shelf = Some(now);
+    }
+}
+
+/// A store of its own process, full of cold messages, with its threads; prints how often they woke in a second.
+#[test]
+fn idler() {
+    let Ok(root) = std::env::var(IDLER) else { return };
+    let config = Config::new().segment_size(64 * KIB).memory(64 * KIB).durability(Durability::Buffered);
+    let engine = config.open(root).unwrap();
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(600, 900);
+    engine.base().unwrap();
+    engine.checkpoint().unwrap();
+    shelf.queue.get(&shelf.ids()[3]).unwrap();
+    assert!(engine.status().cold_pages() > 10, "{:?}", engine.status());
+    std::thread::sleep(Duration::from_millis(1_500));
+    let before = wakes();
+    std::thread::sleep(seconds(1));
+    let after = wakes();
+    assert!(after.0 > 1, "the engine's threads were not found");
+    println!("woke: {}", after.1 - before.1);
+}
+
+/// How many threads of the engine, and of sled, there are beside this one and the tests' own, and how often they went to
+/// sleep so far.
+fn wakes() -> (usize, u64) {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let own = |task: &Path| {
+        let name = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
+        name.starts_with("zaqar-") || name.starts_with("sled")
+    };
+    let sleeps = |task: &Path| {
+        let status = std::fs::read_to_string(task.join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.map_or(0, |count| count.trim().parse::<u64>().unwrap())
+    };
+    let tasks: Vec<_> = tasks.filter(|task| own(task)).collect();
+    (tasks.len(), tasks.iter().map(|task| sleeps(task)).sum())
+}
+
+#[test]
+fn an_idle_engine_wakes_nobody() {
+    if std::env::var(IDLER).is_ok() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "opening::idler", "--nocapture", "--test-threads", "1"]).env(IDLER, folder.path());
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let woke: u64 = text.lines().find_map(|line| line.strip_prefix("woke: ")).expect(&text).parse().unwrap();
+    assert_eq!(woke, 0);
+    drop(Engine::open(folder.path()).unwrap());
+}
