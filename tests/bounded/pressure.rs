@@ -101,7 +101,7 @@ impl Poster {
     }
 
     /// Waits until it posts no more because it has to wait.
-    fn await_stall(&self) {
+    fn await_stall(&self, scene: &Scene) {
         let (mut last, mut since) = (u64::MAX, Instant::now());
         until("posts wait", || {
             if self.posted() != last {
@@ -110,6 +110,7 @@ impl Poster {
             last > 10 && since.elapsed() > Duration::from_millis(60)
         });
         assert!(!self.thread.is_finished());
+        scene.assert_bounded();
     }
 
     fn stop(self) -> Result<()> {
@@ -129,8 +130,7 @@ fn a_post_waits_for_room_and_is_let_in_when_it_comes() {
         let scene = Scene::new(full, PATIENT);
         scene.hold();
         let poster = Poster::start(&scene, &queue(&scene.engine, "jobs"));
-        poster.await_stall();
-        scene.assert_bounded();
+        poster.await_stall(&scene);
         let before = poster.posted();
         scene.set(Rule::Pass);
         until("posts go on", || poster.posted() > before + 500);
@@ -187,7 +187,7 @@ fn while_posts_wait_everything_else_goes_on() {
         let jobs = queue(&scene.engine, "jobs");
         scene.hold();
         let poster = Poster::start(&scene, &jobs);
-        poster.await_stall();
+        poster.await_stall(&scene);
         let engine = scene.engine.clone();
         promptly("what is no post", move || everything_but_posts(&engine, old));
         assert!(!poster.thread.is_finished());
@@ -225,7 +225,7 @@ fn room_made_by_deleting_lets_posts_in_although_nothing_can_be_written_out() {
     scene.hold();
     let jobs = queue(&scene.engine, "jobs");
     let poster = Poster::start(&scene, &jobs);
-    poster.await_stall();
+    poster.await_stall(&scene);
     let before = poster.posted();
     let drained = jobs.clone();
     promptly("a purge", move || drained.purge().unwrap());
@@ -242,8 +242,7 @@ fn many_posters_share_what_room_there_is_and_none_is_forgotten() {
         scene.hold();
         let posters: Vec<Poster> = queues.iter().map(|queue| Poster::start(&scene, queue)).collect();
         until("posts wait", || scene.disk.held() > 0);
-        posters[0].await_stall();
-        scene.assert_bounded();
+        posters[0].await_stall(&scene);
         scene.set(Rule::Pass);
         let before: Vec<u64> = posters.iter().map(Poster::posted).collect();
         for (poster, before) in posters.iter().zip(before) {
@@ -269,7 +268,7 @@ fn closing_ends_the_wait() {
         let scene = Scene::new(full, PATIENT);
         scene.hold();
         let poster = Poster::start(&scene, &queue(&scene.engine, "jobs"));
-        poster.await_stall();
+        poster.await_stall(&scene);
         let engine = scene.engine.clone();
         let closing = thread::spawn(move || engine.close());
         until("the post ends", || poster.thread.is_finished());
