@@ -13,9 +13,11 @@
 //! machine's, this hour's: read the ratios.
 
 mod bare;
+mod child;
 mod claims;
 mod control;
 mod cycles;
+mod footprint;
 mod machine;
 mod opening;
 mod posts;
@@ -33,10 +35,8 @@ type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [.., flag, path] = arguments.as_slice()
-        && flag == opening::FILL
-    {
-        opening::fill_until_killed(path)?;
+    if let Some(done) = child::serve(&arguments, &JOBS) {
+        return done.map(|()| ExitCode::SUCCESS);
     }
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     // `cargo test --benches` runs this too: then there is nothing to do.
@@ -66,3 +66,6 @@ const GROUPS: [(&str, Group); 6] = [
     ("control", control::run),
     ("open", opening::run),
 ];
+
+/// What this program does when it is started as a child of its own.
+const JOBS: [(&str, child::Job); 1] = [(opening::FILL, opening::fill_until_killed)];

@@ -1,5 +1,6 @@
 //! The table of results and its targets.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::rounds::{Pairs, median};
@@ -10,7 +11,7 @@ pub(crate) struct Table(Vec<Row>);
 /// One line: what was measured, beside what.
 #[derive(Debug)]
 pub(crate) struct Row {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) unit: Unit,
     pub(crate) beside: &'static str,
     pub(crate) pairs: Pairs,
@@ -22,6 +23,8 @@ pub(crate) enum Unit {
     MessagesASecond,
     CallsASecond,
     Seconds,
+    Bytes,
+    BytesAQueue,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,8 +33,16 @@ pub(crate) enum Target {
     Ratio(f64),
     /// At least so many a second.
     Rate(f64),
+    /// At least so many a second in every round, not only in the median one.
+    Sustained(f64),
     /// In less than so many seconds.
     Within(f64),
+    /// At most so many times the reference.
+    Times(f64),
+    /// At most so many bytes.
+    Bytes(f64),
+    /// Not farther from the reference than this part of it.
+    Near(f64),
 }
 
 impl Table {
@@ -55,14 +66,18 @@ impl Row {
         self.target.map(|target| match target {
             Target::Ratio(least) => self.pairs.ratio() >= least,
             Target::Rate(least) => value >= least,
+            Target::Sustained(least) => self.pairs.measured.iter().all(|value| *value >= least),
             Target::Within(most) => value < most,
+            Target::Times(most) => self.pairs.ratio() <= most,
+            Target::Bytes(most) => value <= most,
+            Target::Near(part) => (self.pairs.ratio() - 1.0).abs() <= part,
         })
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let missed: Vec<_> = self.0.iter().filter(|row| row.met() == Some(false)).map(|row| row.name).collect();
+        let missed: Vec<_> = self.0.iter().filter(|row| row.met() == Some(false)).map(|row| &*row.name).collect();
         match missed.as_slice() {
             [] => write!(f, "every target is met"),
             missed => write!(f, "missed: {}", missed.join("; ")),
@@ -84,10 +99,10 @@ impl fmt::Display for Row {
         };
         let target = self.target.map(|target| target.to_string()).unwrap_or_default();
         let verdict = self.met().map_or("", |met| if met { "met" } else { "MISSED" });
-        let (median, name, against) = (value(median(measured)), self.name, self.beside);
+        let (median, name, against) = (value(median(measured)), &self.name, self.beside);
         write!(
             f,
-            "| {name:<44} | {median:>10} | {spread:>19} | {beside:>10} | {ratio:>6} | {target:<9} | {verdict:<6} | {against} |"
+            "| {name:<44} | {median:>11} | {spread:>21} | {beside:>11} | {ratio:>6} | {target:<14} | {verdict:<6} | {against} |"
         )
     }
 }
@@ -97,7 +112,11 @@ impl fmt::Display for Target {
         match self {
             Self::Ratio(least) => write!(f, ">= {least}"),
             Self::Rate(least) => write!(f, ">= {}", Unit::CallsASecond.show(*least)),
-            Self::Within(most) => write!(f, "< {most} s"),
+            Self::Sustained(least) => write!(f, "each >= {}", Unit::CallsASecond.show(*least)),
+            Self::Within(most) => write!(f, "< {}", Unit::Seconds.show(*most)),
+            Self::Times(most) => write!(f, "<= {most} x"),
+            Self::Bytes(most) => write!(f, "<= {}", Unit::Bytes.show(*most)),
+            Self::Near(part) => write!(f, "within {:.0}%", part * 100.0),
         }
     }
 }
@@ -109,6 +128,9 @@ impl Unit {
             (Self::Seconds, ..0.001) => format!("{:.0} us", value * 1e6),
             (Self::Seconds, ..1.0) => format!("{:.0} ms", value * 1e3),
             (Self::Seconds, _) => format!("{value:.2} s"),
+            (Self::BytesAQueue, _) => format!("{value:.0} B/queue"),
+            (Self::Bytes, ..1e6) => format!("{:.0} KiB", value / 1024.0),
+            (Self::Bytes, _) => format!("{:.0} MiB", value / 1_048_576.0),
             (_, ..1e3) => format!("{value:.0}{suffix}"),
             (_, ..1e6) => format!("{:.1}k{suffix}", value / 1e3),
             _ => format!("{:.2}M{suffix}", value / 1e6),
@@ -116,5 +138,5 @@ impl Unit {
     }
 }
 
-const HEAD: &str = "| row                                          |     median |        lowest-highest |  reference |  ratio | target    |        | reference is |";
+const HEAD: &str = "| row                                          |      median |        lowest-highest |   reference |  ratio | target         |        | reference is |";
 const RULE: &str = "|---|---:|---:|---:|---:|---|---|---|";
