@@ -54,26 +54,32 @@ impl Watch {
 
 /// Waits until housekeeping has come to rest: nothing changes on disk and no thread works. Returns the seconds until then.
 ///
-/// Gives up after a minute, with that minute.
+/// Gives up after a minute.
 pub(crate) fn rest(engine: &Engine, path: &Path) -> Result<f64> {
     let started = Instant::now();
-    let mut since = started;
-    let mut seen = (disk(path)?, engine.status(), ticks()?);
+    let (mut since, mut seen, mut worked) = (started, state(engine, path)?, ticks()?);
     while since.elapsed() < QUIET && started.elapsed() < PATIENCE {
         thread::sleep(LOOK);
-        let now = (disk(path)?, engine.status(), ticks()?);
-        let worked = now.2 > seen.2 + FEW_TICKS;
-        if worked || now.0.total_cmp(&seen.0).is_ne() || now.1 != seen.1 {
-            (since, seen) = (Instant::now(), now);
+        let now = state(engine, path)?;
+        if now != seen || ticks()? > worked + FEW_TICKS {
+            (since, seen, worked) = (Instant::now(), now, ticks()?);
         }
     }
-    Ok((since - started).as_secs_f64().min(started.elapsed().as_secs_f64()))
+    Ok((since - started).as_secs_f64())
 }
 
 /// A count as a float; exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^53")]
 pub(crate) fn to_f64(count: u64) -> f64 {
     count as f64
+}
+
+/// What housekeeping changes.
+fn state(engine: &Engine, path: &Path) -> Result<impl PartialEq + use<>> {
+    let status = engine.status();
+    let written = (status.appended_lsn(), status.checkpoint_lsn(), status.base_lsn());
+    let pages = (status.memory_bytes(), status.cold_pages(), status.heap_bytes());
+    Ok((disk(path)?, status.journal_bytes(), written, pages))
 }
 
 /// Calls `see` with every file under `path` that is there when its turn comes.

@@ -12,11 +12,13 @@
 //! everybody, inside the timed rounds; between rounds the engine is let come to rest. Absolute figures are this
 //! machine's, this hour's: read the ratios.
 
+mod backlog;
 mod bare;
 mod child;
 mod claims;
 mod control;
 mod cycles;
+mod deep;
 mod footprint;
 mod machine;
 mod opening;
@@ -48,7 +50,8 @@ fn main() -> Result<ExitCode> {
     println!("{}\n", machine::describe()?);
     let mut table = Table::default();
     for (group, run) in GROUPS {
-        if group.contains(filter) {
+        let asked = !filter.is_empty() || !AT_REQUEST.contains(&group);
+        if asked && group.contains(filter) {
             run(rounds, &mut table)?;
         }
     }
@@ -58,14 +61,24 @@ fn main() -> Result<ExitCode> {
 
 type Group = fn(Rounds, &mut Table) -> Result<()>;
 
-const GROUPS: [(&str, Group); 6] = [
+const GROUPS: [(&str, Group); 8] = [
     ("post", posts::run),
     ("cycle", cycles::run),
     ("claim", claims::run),
     ("stats", stats::run),
     ("control", control::run),
     ("open", opening::run),
+    ("backlog", backlog::run),
+    ("deep", deep::run),
 ];
 
+/// Groups that take so long that they run only when a filter names them.
+const AT_REQUEST: [&str; 1] = ["deep"];
+
 /// What this program does when it is started as a child of its own.
-const JOBS: [(&str, child::Job); 1] = [(opening::FILL, opening::fill_until_killed)];
+const JOBS: [(&str, child::Job); 4] = [
+    (opening::FILL, opening::fill_until_killed),
+    (backlog::POST, backlog::post),
+    (backlog::DRAIN, backlog::drain),
+    (deep::REOPEN, deep::reopen),
+];

@@ -61,6 +61,23 @@ impl Table {
 }
 
 impl Row {
+    /// A row without a reference.
+    pub(crate) fn of(
+        name: impl Into<Cow<'static, str>>,
+        unit: Unit,
+        measured: Vec<f64>,
+        target: impl Into<Option<Target>>,
+    ) -> Self {
+        let pairs = Pairs { measured, reference: Vec::new() };
+        Self { name: name.into(), unit, beside: "none", pairs, target: target.into() }
+    }
+
+    /// Puts a reference beside what was measured.
+    pub(crate) fn beside(mut self, what: &'static str, reference: Vec<f64>) -> Self {
+        (self.beside, self.pairs.reference) = (what, reference);
+        self
+    }
+
     fn met(&self) -> Option<bool> {
         let value = median(&self.pairs.measured);
         self.target.map(|target| match target {
