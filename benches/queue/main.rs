@@ -20,9 +20,12 @@ mod control;
 mod cycles;
 mod deep;
 mod footprint;
+mod hidden;
 mod machine;
+mod many;
 mod opening;
 mod posts;
+mod quiet;
 mod rounds;
 mod scratch;
 mod stats;
@@ -61,13 +64,16 @@ fn main() -> Result<ExitCode> {
 
 type Group = fn(Rounds, &mut Table) -> Result<()>;
 
-const GROUPS: [(&str, Group); 8] = [
+const GROUPS: [(&str, Group); 11] = [
     ("post", posts::run),
     ("cycle", cycles::run),
     ("claim", claims::run),
     ("stats", stats::run),
     ("control", control::run),
     ("open", opening::run),
+    ("hidden", hidden::run),
+    ("queues", many::run),
+    ("quiet", quiet::run),
     ("backlog", backlog::run),
     ("deep", deep::run),
 ];
@@ -76,9 +82,11 @@ const GROUPS: [(&str, Group); 8] = [
 const AT_REQUEST: [&str; 1] = ["deep"];
 
 /// What this program does when it is started as a child of its own.
-const JOBS: [(&str, child::Job); 4] = [
+const JOBS: [(&str, child::Job); 6] = [
     (opening::FILL, opening::fill_until_killed),
     (backlog::POST, backlog::post),
     (backlog::DRAIN, backlog::drain),
     (deep::REOPEN, deep::reopen),
+    (many::MAKE, many::make),
+    (many::USE, many::use_each),
 ];

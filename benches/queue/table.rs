@@ -142,6 +142,7 @@ impl Unit {
     fn show(self, value: f64) -> String {
         let suffix = if self == Self::MessagesASecond { " m/s" } else { "/s" };
         match (self, value) {
+            (Self::Seconds, ..1e-5) => format!("{:.1} us", value * 1e6),
             (Self::Seconds, ..0.001) => format!("{:.0} us", value * 1e6),
             (Self::Seconds, ..1.0) => format!("{:.0} ms", value * 1e3),
             (Self::Seconds, _) => format!("{value:.2} s"),
