@@ -4,8 +4,20 @@
 //! cargo bench --bench queue -- [FILTER] [--quick] [--check]
 //! ```
 //!
-//! `FILTER` is a part of a row's group (`post`, `cycle`, `claim`, `stats`, `control`, `open`), `--quick` makes rounds a tenth as long,
-//! `--check` exits with 1 when a target is missed.
+//! `FILTER` is a part of a group's name, `--quick` makes rounds a tenth as long and stores smaller, `--check` exits with 1
+//! when a target is missed.
+//!
+//! | Group | What |
+//! |---|---|
+//! | `post`, `cycle`, `claim`, `stats` | calls, and in a cycle |
+//! | `control` | subscriptions, the catalogue, pools |
+//! | `open` | a store of a million messages, after a kill and after a close |
+//! | `hidden` | a claim behind what is delayed or claimed |
+//! | `queues` | a million queues, and one of a million messages |
+//! | `quiet` | latency while checkpoints and bases are written |
+//! | `plan` | the planning formula for memory and disk |
+//! | `backlog` | many more messages than the memory budget has room for |
+//! | `deep` | a great many more; only when `FILTER` names it, for it takes minutes and 20 GB |
 //!
 //! Every row is the median of rounds that alternate with rounds of its reference, so that what else the machine does
 //! falls on both; the ratio is the median of the ratios of neighbouring rounds. Background threads run as they do for
@@ -20,10 +32,12 @@ mod control;
 mod cycles;
 mod deep;
 mod footprint;
+mod formula;
 mod hidden;
 mod machine;
 mod many;
 mod opening;
+mod plan;
 mod posts;
 mod quiet;
 mod rounds;
@@ -64,7 +78,7 @@ fn main() -> Result<ExitCode> {
 
 type Group = fn(Rounds, &mut Table) -> Result<()>;
 
-const GROUPS: [(&str, Group); 11] = [
+const GROUPS: [(&str, Group); 12] = [
     ("post", posts::run),
     ("cycle", cycles::run),
     ("claim", claims::run),
@@ -74,6 +88,7 @@ const GROUPS: [(&str, Group); 11] = [
     ("hidden", hidden::run),
     ("queues", many::run),
     ("quiet", quiet::run),
+    ("plan", plan::run),
     ("backlog", backlog::run),
     ("deep", deep::run),
 ];
@@ -82,11 +97,12 @@ const GROUPS: [(&str, Group); 11] = [
 const AT_REQUEST: [&str; 1] = ["deep"];
 
 /// What this program does when it is started as a child of its own.
-const JOBS: [(&str, child::Job); 6] = [
+const JOBS: [(&str, child::Job); 7] = [
     (opening::FILL, opening::fill_until_killed),
     (backlog::POST, backlog::post),
     (backlog::DRAIN, backlog::drain),
     (deep::REOPEN, deep::reopen),
     (many::MAKE, many::make),
     (many::USE, many::use_each),
+    (plan::FORM, plan::form),
 ];
