@@ -42,7 +42,7 @@ pub(crate) fn post(arguments: &Arguments) -> Result<()> {
     let watch = Watch::start(path);
     say("posted", &posting(&queue, messages, arguments.value(2)?)?);
     say("disk", &[watch.end()?.max(footprint::disk(path)?)]);
-    say("disk-bound", &[disk_bound(messages)]);
+    say("disk-bound", &[disk_bound(messages, 4.0)]);
     say("memory", &[footprint::peak_memory()?]);
     if arguments.value(4)? { work_off(&engine, path, messages) } else { child::until_killed() }
 }
@@ -81,6 +81,8 @@ pub(crate) fn add_drained(table: &mut Table, name: &str, report: &Report, memory
     let name = |what: &str| format!("{name}: {what}");
     table.add(Row::of(name("drain, each second"), Unit::MessagesASecond, report.all("drained")?, rate));
     table.add(Row::of(name("memory, then"), Unit::Bytes, report.all("memory-drained")?, most));
+    let disk = Row::of(name("disk, meanwhile"), Unit::Bytes, report.all("disk-draining")?, Target::Times(1.0));
+    table.add(disk.beside("5 x what was live before + 64 MiB", report.all("disk-draining-bound")?));
     table.add(Row::of(name("until at rest"), Unit::Seconds, report.all("rest")?, None));
     table.add(Row::of(name("disk at rest"), Unit::Bytes, report.all("disk-drained")?, Target::Bytes(64.0 * MIB)));
     Ok(())
@@ -103,6 +105,7 @@ fn posting(queue: &Queue, count: u64, batch: u64) -> Result<Vec<f64>> {
 }
 
 fn work_off(engine: &Engine, path: &Path, messages: u64) -> Result<()> {
+    let watch = Watch::start(path);
     let (rates, done) = draining(&engine.queue(Project::none(), QUEUE)?)?;
     if done != messages || engine.status().messages() != 0 {
         return Err(format!("{done} of {messages} messages were claimed").into());
@@ -110,6 +113,8 @@ fn work_off(engine: &Engine, path: &Path, messages: u64) -> Result<()> {
     say("drained", &rates);
     say("memory-drained", &[footprint::peak_memory()?]);
     say("rest", &[footprint::rest(engine, path)?]);
+    say("disk-draining", &[watch.end()?]);
+    say("disk-draining-bound", &[disk_bound(messages, 5.0)]);
     say("disk-drained", &[footprint::disk(path)?]);
     Ok(engine.close()?)
 }
@@ -132,8 +137,8 @@ pub(crate) fn memory_bound(memory: u64) -> f64 {
     memory + memory.max(128.0 * MIB)
 }
 
-fn disk_bound(messages: u64) -> f64 {
-    to_f64(messages * (BODY_BYTES as u64 + 64)) * 4.0 + 64.0 * MIB
+fn disk_bound(messages: u64, times_live: f64) -> f64 {
+    to_f64(messages * (BODY_BYTES as u64 + 64)) * times_live + 64.0 * MIB
 }
 
 const QUEUE: &str = "backlog";

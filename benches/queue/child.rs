@@ -84,7 +84,7 @@ impl Report {
 
 fn start(job: &str, arguments: &[&dyn Display]) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args([FLAG, job]).args(arguments.iter().map(|argument| argument.to_string()));
+    command.args([FLAG, job]).args(arguments.iter().map(ToString::to_string));
     Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
 }
 

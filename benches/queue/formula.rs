@@ -64,9 +64,9 @@ impl Shape {
 }
 
 /// Code, threads, buffers, and what the allocator keeps for itself.
-const BASE: f64 = 24.0 * MIB;
+const BASE: f64 = 16.0 * MIB;
 /// A message in memory beside its body.
-const MESSAGE: f64 = 64.0;
+const MESSAGE: f64 = 60.0;
 /// A page, in memory or not.
 const PAGE: f64 = 80.0;
 const QUEUE: f64 = 220.0;

@@ -68,8 +68,11 @@ fn main() -> Result<ExitCode> {
     let mut table = Table::default();
     for (group, run) in GROUPS {
         let asked = !filter.is_empty() || !AT_REQUEST.contains(&group);
-        if asked && group.contains(filter) {
-            run(rounds, &mut table)?;
+        if asked
+            && group.contains(filter)
+            && let Err(error) = run(rounds, &mut table)
+        {
+            table.fail(group, &*error);
         }
     }
     println!("\n{table}\n{}", machine::load());

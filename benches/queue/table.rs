@@ -6,7 +6,10 @@ use std::fmt;
 use crate::rounds::{Pairs, median};
 
 #[derive(Debug, Default)]
-pub(crate) struct Table(Vec<Row>);
+pub(crate) struct Table {
+    rows: Vec<Row>,
+    failed: Vec<String>,
+}
 
 /// One line: what was measured, beside what.
 #[derive(Debug)]
@@ -48,15 +51,22 @@ pub(crate) enum Target {
 impl Table {
     /// Adds a row and prints it, for those who watch.
     pub(crate) fn add(&mut self, row: Row) {
-        if self.0.is_empty() {
+        if self.rows.is_empty() {
             println!("{HEAD}\n{RULE}");
         }
         println!("{row}");
-        self.0.push(row);
+        self.rows.push(row);
     }
 
     pub(crate) fn missed(&self) -> bool {
-        self.0.iter().any(|row| row.met() == Some(false))
+        !self.failed.is_empty() || self.rows.iter().any(|row| row.met() == Some(false))
+    }
+
+    /// Notes that a group ended before its time; the others are measured all the same.
+    pub(crate) fn fail(&mut self, group: &str, error: &dyn std::error::Error) {
+        let failed = format!("{group} ({error})");
+        println!("failed: {failed}");
+        self.failed.push(failed);
     }
 }
 
@@ -94,7 +104,8 @@ impl Row {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let missed: Vec<_> = self.0.iter().filter(|row| row.met() == Some(false)).map(|row| &*row.name).collect();
+        let missed = self.rows.iter().filter(|row| row.met() == Some(false)).map(|row| &*row.name);
+        let missed: Vec<_> = self.failed.iter().map(String::as_str).chain(missed).collect();
         match missed.as_slice() {
             [] => write!(f, "every target is met"),
             missed => write!(f, "missed: {}", missed.join("; ")),
