@@ -130,8 +130,8 @@ fn ticks() -> Result<u64> {
 }
 
 const LOOK: Duration = Duration::from_millis(50);
-/// Without a change for so long is at rest: four times the longest that the engine waits by itself.
-const QUIET: Duration = Duration::from_secs(2);
+/// Without a change for so long is at rest: three times the longest that the engine waits by itself.
+const QUIET: Duration = Duration::from_millis(1_500);
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Looking takes a little time itself.
 const FEW_TICKS: u64 = 10;

@@ -31,7 +31,7 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
         let queues = (0..QUEUES).map(|number| store.queue(&number.to_string(), MESSAGES / QUEUES));
         let caller = Caller { queues: queues.collect::<Result<_>>()?, client: store.client, pace };
         store.rest()?;
-        let time = if rounds.hurried() { Duration::from_secs(2) } else { Duration::from_secs(5) };
+        let time = if rounds.hurried() { Duration::from_secs(2) } else { Duration::from_secs(4) };
         let [mut middle, mut tail] = [(); 2].map(|()| Pairs::default());
         for _ in 0..if rounds.hurried() { 2 } else { 3 } {
             let quiet = caller.work(time)?;

@@ -138,7 +138,7 @@ impl fmt::Display for Row {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ratio(least) => write!(f, ">= {least}"),
+            Self::Ratio(least) => write!(f, ">= {least:.2}"),
             Self::Rate(least) => write!(f, ">= {}", Unit::CallsASecond.show(*least)),
             Self::Sustained(least) => write!(f, "each >= {}", Unit::CallsASecond.show(*least)),
             Self::Within(most) => write!(f, "< {}", Unit::Seconds.show(*most)),
@@ -155,6 +155,7 @@ impl Unit {
         match (self, value) {
             (Self::Seconds, ..1e-5) => format!("{:.1} us", value * 1e6),
             (Self::Seconds, ..0.001) => format!("{:.0} us", value * 1e6),
+            (Self::Seconds, ..0.01) => format!("{:.1} ms", value * 1e3),
             (Self::Seconds, ..1.0) => format!("{:.0} ms", value * 1e3),
             (Self::Seconds, _) => format!("{value:.2} s"),
             (Self::BytesAQueue, _) => format!("{value:.0} B/queue"),
