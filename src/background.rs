@@ -5,7 +5,8 @@
 //! |---|---|---|
 //! | journal | a change nobody waits for, a wanted spare segment | syncs within the interval, prepares segments |
 //! | gc | the next deadline, a deleted queue | [`Store::collect`] |
-//! | keeper | enough journal | checkpoint and base |
+//! | keeper | enough journal; after that, a moment without calls | checkpoint and base |
+//! | evictor | memory nearly full | lets pages go to the heap |
 //!
 //! An idle engine wakes nobody before its next deadline.
 
@@ -25,6 +26,7 @@ pub(crate) struct Signals {
     journal: Sender<()>,
     gc: Sender<()>,
     keeper: Sender<()>,
+    evictor: Sender<()>,
 }
 
 /// The other ends.
@@ -33,14 +35,16 @@ pub(crate) struct Receivers {
     journal: Receiver<()>,
     gc: Receiver<()>,
     keeper: Receiver<()>,
+    evictor: Receiver<()>,
 }
 
 impl Signals {
     pub(crate) fn new() -> (Self, Receivers) {
         // One waiting signal says as much as many.
-        let ((journal, on_journal), (gc, on_gc), (keeper, on_keeper)) = (bounded(1), bounded(1), bounded(1));
-        let receivers = Receivers { journal: on_journal, gc: on_gc, keeper: on_keeper };
-        (Self { journal, gc, keeper }, receivers)
+        let ((journal, on_journal), (gc, on_gc)) = (bounded(1), bounded(1));
+        let ((keeper, on_keeper), (evictor, on_evictor)) = (bounded(1), bounded(1));
+        let receivers = Receivers { journal: on_journal, gc: on_gc, keeper: on_keeper, evictor: on_evictor };
+        (Self { journal, gc, keeper, evictor }, receivers)
     }
 
     pub(crate) fn journal(&self) {
@@ -55,10 +59,15 @@ impl Signals {
         let _ = self.keeper.try_send(());
     }
 
+    pub(crate) fn evictor(&self) {
+        let _ = self.evictor.try_send(());
+    }
+
     fn all(&self) {
         self.journal();
         self.gc();
         self.keeper();
+        self.evictor();
     }
 }
 
@@ -72,11 +81,12 @@ impl Threads {
     }
 
     pub(crate) fn start(store: &Arc<Store>, receivers: Receivers, sync_interval: Duration) -> Result<Self> {
-        let Receivers { journal, gc, keeper } = receivers;
+        let Receivers { journal, gc, keeper, evictor } = receivers;
         let threads = [
             spawn("zaqar-journal", store, move |store| tend_journal(store, &journal, sync_interval))?,
             spawn("zaqar-gc", store, move |store| collect(store, &gc))?,
             spawn("zaqar-keeper", store, move |store| keep(store, &keeper))?,
+            spawn("zaqar-evictor", store, move |store| evict(store, &evictor))?,
         ];
         Ok(Self(threads.into()))
     }
@@ -147,9 +157,22 @@ fn collect(store: &Store, signals: &Receiver<()>) {
 }
 
 fn keep(store: &Store, signals: &Receiver<()>) {
-    while !store.is_closed() && wait(signals, None) && !store.is_closed() {
+    let mut quiet_at: Option<(Instant, u64)> = None;
+    while !store.is_closed() && wait(signals, quiet_at.map(|(at, _)| at)) && !store.is_closed() {
+        let appended = store.journal.appended();
+        let is_quiet = quiet_at.is_some_and(|(at, then)| at <= Instant::now() && then == appended);
         // What fails here is tried again when there is more journal; the journal keeps everything meanwhile.
-        let _ = store.housekeep();
+        let kept = if is_quiet { store.shrink() } else { store.housekeep() };
+        store.room.tell(&kept);
+        let more = !is_quiet && store.could_shrink();
+        quiet_at = if more { Instant::now().checked_add(QUIET).map(|at| (at, appended)) } else { None };
+    }
+}
+
+fn evict(store: &Store, signals: &Receiver<()>) {
+    while !store.is_closed() && wait(signals, None) && !store.is_closed() {
+        let evicted = store.evict();
+        store.room.tell(&evicted);
     }
 }
 
@@ -161,3 +184,6 @@ fn wait(signals: &Receiver<()>, until: Option<Instant>) -> bool {
     };
     waited != Err(RecvTimeoutError::Disconnected)
 }
+
+/// After so long without a call the space that could be freed is freed, however little it is.
+const QUIET: Duration = Duration::from_secs(1);

@@ -22,7 +22,7 @@ use crate::journal::segment::SegmentId;
 use crate::trees::Tree;
 use crate::trees::records::{Digest, Record};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const BUFFER_BYTES: usize = 1 << 20;
 /// Sets a base's frames apart from those of the segment of the same number.
 const BASE: u64 = 1 << 63;
@@ -160,9 +160,9 @@ pub(crate) fn read(
         let (offset, body) = frames.next()?;
         let damaged = |reason: String| Fault::Damaged(Damage { file: path.into(), offset, reason });
         match codec::decode::<Part<'_>>(body).map_err(damaged)? {
-            Part::Head { format, .. } if format > FORMAT => {
-                let newer = Error::UnsupportedFormat { file: path.into(), found: format, supported: FORMAT };
-                return Err(Fault::Failed(newer));
+            Part::Head { format, .. } if format != FORMAT => {
+                let other = Error::UnsupportedFormat { file: path.into(), found: format, supported: FORMAT };
+                return Err(Fault::Failed(other));
             }
             Part::Head { from: head, .. } => from = Some(head),
             Part::Record { tree, key, value } => {

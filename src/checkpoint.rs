@@ -1,10 +1,15 @@
 //! Housekeeping: checkpoint, base, and the clean close.
 //!
-//! 1. A checkpoint writes what changed since the last one into the trees. It frees no journal: after a power cut the
-//!    trees are not believed.
-//! 2. A base writes everything into one file; only then do the journal before it and the former base go.
+//! 1. A checkpoint writes what changed since the last one: pages to the heap, everything else into the trees. It frees no
+//!    journal: after a power cut the trees are not believed.
+//! 2. A base writes the directory of everything into one file, when every page is in the heap and synced; only then do the
+//!    journal before it, the former base, and the heap segments that nothing refers to any more go.
 //! 3. What fails here changes nothing a caller can see: the journal has it all. Trees that fail are given up, and the
-//!    next checkpoint fills a new directory.
+//!    next checkpoint fills a new directory, as it does when the old one has grown much larger than what is in it.
+//! 4. The trees are open only while they are written or compared.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::base;
 use crate::error::{Error, Result};
@@ -12,16 +17,21 @@ use crate::journal::Growth;
 use crate::manifest::{BaseMark, CleanMark, Manifest};
 use crate::op::Op;
 use crate::recovery::trees_path;
-use crate::state::{PARTS, Queue, Snapshot};
+use crate::state::{PARTS, PageSnapshot, Purpose, Queue, Snapshot};
 use crate::store::{Cell, Store};
-use crate::trees::records::{self, Digest, Digested, StoreRecord};
+use crate::trees::records::{self, Digest, Digested, Record, StoreRecord};
 use crate::trees::{Tree, keys};
 
-/// Journal bytes after which the changed pages are written to the trees. Messages that come and go in between never reach
+/// Journal, in segments, after which what changed is written to the trees. What comes and goes in between never reaches
 /// them; the price of waiting is a longer close.
-const CHECKPOINT_AFTER: u64 = 256 << 20;
-/// Journal bytes, on disk, from which a base is written, unless the live messages weigh more.
-const BASE_AFTER: u64 = 64 << 20;
+const CHECKPOINT_AFTER: u64 = 16;
+/// Bytes that a base would free, in segments, from which one is written, unless the live messages weigh more.
+const BASE_AFTER: u64 = 4;
+/// Journal that is too much to be read when a clean store is opened, in segments.
+const LONG_JOURNAL: u64 = 1;
+/// The directory of the trees may be as many times as large as what is in it, and this much more.
+const TREES_GROWTH: u64 = 3;
+const TREES_BYTES: u64 = 16 << 20;
 /// Rows of the registry encoded while it is locked.
 const ROWS_AT_ONCE: usize = 1024;
 const RESERVE: &str = "RESERVE";
@@ -31,7 +41,10 @@ const RESERVE_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Keeper {
     pub(crate) manifest: Manifest,
-    pub(crate) trees: Option<Digested>,
+    /// What is in the trees of the manifest's generation; `None` when there are none to go on with.
+    pub(crate) filled: Option<Digest>,
+    /// The heap segments that the manifest's base names.
+    pub(crate) base_segments: BTreeSet<u64>,
     gone: Vec<Gone>,
     /// The journal's appended bytes when the last checkpoint began.
     checkpointed: u64,
@@ -50,7 +63,7 @@ pub(crate) struct Keeper {
 struct Gone {
     key: Vec<u8>,
     number: u64,
-    pages: Vec<(u64, usize)>,
+    pages: Vec<u64>,
     claims: Vec<u64>,
 }
 
@@ -59,7 +72,7 @@ impl Gone {
     fn of(mut queue: Queue) -> Self {
         let changes = queue.take_changes();
         let stored = queue.pages().values().filter(|page| page.stored);
-        let pages = stored.map(|page| (page.first(), page.bodies().len())).chain(changes.gone_pages);
+        let pages = stored.map(|page| page.first()).chain(changes.gone_pages);
         let claims = queue.claims().iter().filter(|(_, claim)| claim.stored).map(|(number, _)| number);
         Self {
             key: keys::queue(queue.project(), queue.name()),
@@ -76,50 +89,17 @@ impl Gone {
     }
 }
 
-fn remove_pages(trees: &mut Digested, queue: u64, pages: &[(u64, usize)]) -> Result<()> {
-    for (first, body_bytes) in pages {
-        for key in records::page_keys(queue, *first, *body_bytes) {
-            trees.remove(Tree::Messages, &key)?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes what changed of a queue since the last checkpoint.
-fn write_queue(trees: &mut Digested, cell: &Cell) -> Result<()> {
-    let (number, record, changes, pages, claims) = {
-        let mut queue = cell.peek();
-        if queue.is_deleted() {
-            return Ok(());
-        }
-        let changes = queue.take_changes();
-        let pages: Vec<_> = changes.pages.iter().filter_map(|first| queue.store_page(*first)).collect();
-        let stored = |number: &u64| Some((*number, queue.store_claim(*number)?));
-        let claims: Vec<_> = changes.claims.iter().filter_map(stored).collect();
-        (queue.number(), Snapshot::record_of(&queue), changes, pages, claims)
-    };
-    remove_pages(trees, number, &changes.gone_pages)?;
-    for claim in &changes.gone_claims {
-        trees.remove(Tree::Claims, &keys::claim(number, *claim))?;
-    }
-    for (page, with_bodies) in &pages {
-        if *with_bodies {
-            records::page_bodies(number, page).try_for_each(|record| trees.insert(&record))?;
-        }
-        trees.insert(&records::page_states(number, page)?)?;
-    }
-    for (claim_number, claim) in &claims {
-        trees.insert(&records::claim(number, *claim_number, claim)?)?;
-    }
-    if changes.record { trees.insert(&records::queue(&record)?) } else { Ok(()) }
+fn remove_pages(trees: &mut Digested, queue: u64, pages: &[u64]) -> Result<()> {
+    pages.iter().try_for_each(|first| trees.remove(Tree::Messages, &keys::page(queue, *first)))
 }
 
 impl Keeper {
-    pub(crate) fn new(manifest: Manifest, trees: Option<Digested>) -> Self {
+    pub(crate) fn new(manifest: Manifest, filled: Option<Digest>, base_segments: BTreeSet<u64>) -> Self {
         let base_number = manifest.base.map_or(0, |mark| mark.number);
         Self {
             manifest,
-            trees,
+            filled,
+            base_segments,
             gone: Vec::new(),
             checkpointed: 0,
             checkpoint_lsn: 0,
@@ -139,19 +119,36 @@ impl Store {
         }
         self.hold_reserve();
         self.name_newest_segment(&mut keeper)?;
-        if self.journal.appended_bytes().saturating_sub(keeper.checkpointed) >= CHECKPOINT_AFTER {
+        let segments = |count: u64| count.saturating_mul(self.place.segment_bytes);
+        if self.journal.appended_bytes().saturating_sub(keeper.checkpointed) >= segments(CHECKPOINT_AFTER) {
             self.checkpoint(&mut keeper)?;
         }
-        let journal: u64 = self.journal.kept().iter().map(|kept| kept.bytes).sum();
-        if journal > BASE_AFTER.max(self.weight()) { self.write_base(&mut keeper) } else { Ok(()) }
+        if self.garbage() > segments(BASE_AFTER).max(self.weight()) { self.write_base(&mut keeper) } else { Ok(()) }
+    }
+
+    /// Whether a base would give back space that is worth it when there is nothing else to do.
+    pub(crate) fn could_shrink(&self) -> bool {
+        self.journal.kept().len() > 1 && self.garbage() > self.place.segment_bytes
+    }
+
+    /// Writes a base to give space back.
+    pub(crate) fn shrink(&self) -> Result<()> {
+        let mut keeper = self.keeper.lock();
+        if self.could_shrink() { self.write_base(&mut keeper) } else { Ok(()) }
+    }
+
+    /// Bytes on disk that a base would free, about.
+    pub(crate) fn garbage(&self) -> u64 {
+        let (heap, live) = self.heap.bytes();
+        self.journal.kept_bytes().saturating_add(heap.saturating_sub(live))
     }
 
     /// Writes a base because the disk is full, if the journal holds more than a base would. One that did not fit is tried
     /// again when half as much is left.
     fn make_room(&self, keeper: &mut Keeper) -> Result<()> {
-        let weight = self.weight();
-        let journal: u64 = self.journal.kept().iter().map(|kept| kept.bytes).sum();
-        if journal <= weight || keeper.too_heavy.is_some_and(|last| weight > last / 2) {
+        // What is not in the heap yet is in memory.
+        let weight = self.weight().min(self.budget.used());
+        if self.journal.kept_bytes() <= weight || keeper.too_heavy.is_some_and(|last| weight > last / 2) {
             return Ok(());
         }
         // It may not be there; what matters is the space.
@@ -192,13 +189,24 @@ impl Store {
         count
     }
 
-    /// Writes what changed since the last checkpoint into the trees.
+    /// Writes what changed since the last checkpoint into the trees, or everything into new ones.
     pub(crate) fn checkpoint(&self, keeper: &mut Keeper) -> Result<()> {
+        if self.trees_are_bloated(keeper) {
+            self.leave_trees(keeper);
+        }
         let written = self.write_changes(keeper);
         if let Err(error) = &written {
-            self.give_up_trees(keeper, error);
+            keeper.trees_fault = Some(error.to_string());
+            self.leave_trees(keeper);
         }
         written
+    }
+
+    /// Whether the trees take much more space than what is in them. They never give any back.
+    fn trees_are_bloated(&self, keeper: &Keeper) -> bool {
+        let Some(digest) = keeper.filled else { return false };
+        let size = self.place.disk.size(&trees_path(&self.root, keeper.manifest.generation)).unwrap_or(0);
+        size > digest.bytes.saturating_mul(TREES_GROWTH).saturating_add(TREES_BYTES)
     }
 
     fn write_changes(&self, keeper: &mut Keeper) -> Result<()> {
@@ -207,40 +215,95 @@ impl Store {
         // In this order: a queue made under the name of a deleted one is changed only after the old one was buried.
         let changed = self.take_changed();
         keeper.gone.extend(self.take_deleted().into_iter().map(Gone::of));
-        let Keeper { manifest, trees, gone, .. } = keeper;
-        let trees = match trees {
-            Some(trees) => trees,
-            None => trees.insert(self.open_trees(manifest.generation)?),
-        };
-        gone.iter().try_for_each(|gone| gone.remove_from(trees))?;
-        changed.iter().try_for_each(|cell| write_queue(trees, cell))?;
+        let mut trees = self.open_trees(keeper)?;
+        keeper.gone.iter().try_for_each(|gone| gone.remove_from(&mut trees))?;
+        changed.iter().try_for_each(|cell| self.write_queue(&mut trees, cell))?;
         let rows = self.registry.write().take_changes()?;
         rows.into_iter().try_for_each(|(tree, key, record)| match record {
             Some(record) => trees.insert(&record),
             None => trees.remove(tree, &key),
         })?;
         trees.trees.flush()?;
+        keeper.filled = Some(trees.digest);
         keeper.gone.clear();
         keeper.checkpoint_lsn = lsn;
         keeper.trees_fault = None;
         Ok(())
     }
 
-    /// Opens the directory of a generation that starts empty.
-    fn open_trees(&self, generation: u64) -> Result<Digested> {
-        let path = trees_path(&self.root, generation);
-        let disk = &self.place.disk;
-        disk.remove_dir_all(&path).map_err(|e| Error::io("clearing old trees", e))?;
-        Ok(Digested { trees: disk.trees_with(&path, self.place.cache_bytes)?, digest: Digest::default() })
+    /// Writes what changed of a queue since the last checkpoint.
+    fn write_queue(&self, trees: &mut Digested, cell: &Arc<Cell>) -> Result<()> {
+        let (record, changes, pages, claims) = {
+            let mut queue = cell.peek();
+            if queue.is_deleted() {
+                return Ok(());
+            }
+            let changes = queue.take_changes();
+            let pages: Vec<_> = changes.pages.iter().filter_map(|first| queue.store_page(*first)).collect();
+            let stored = |number: &u64| Some((*number, queue.store_claim(*number)?));
+            let claims: Vec<_> = changes.claims.iter().filter_map(stored).collect();
+            (Snapshot::record_of(&queue), changes, pages, claims)
+        };
+        let number = record.number;
+        remove_pages(trees, number, &changes.gone_pages)?;
+        for claim in &changes.gone_claims {
+            trees.remove(Tree::Claims, &keys::claim(number, *claim))?;
+        }
+        let none = BTreeSet::new();
+        self.write_pages(cell, pages, &none, Purpose::Checkpoint, &mut |_, page| trees.insert(&page))?;
+        for (claim_number, claim) in &claims {
+            trees.insert(&records::claim(number, *claim_number, claim)?)?;
+        }
+        if changes.record { trees.insert(&records::queue(&record)?) } else { Ok(()) }
     }
 
-    /// Leaves the trees that failed behind; the next checkpoint writes everything into new ones.
-    fn give_up_trees(&self, keeper: &mut Keeper, error: &Error) {
-        keeper.trees = None;
-        keeper.trees_fault = Some(error.to_string());
+    /// Writes pages of a queue to the heap, those that are not there or are in a segment that is to be left, and visits the
+    /// record of every page with the segment it is in.
+    fn write_pages(
+        &self,
+        cell: &Arc<Cell>,
+        pages: Vec<PageSnapshot>,
+        leaving: &BTreeSet<u64>,
+        purpose: Purpose,
+        visit: &mut dyn FnMut(u64, Record) -> Result<()>,
+    ) -> Result<()> {
+        let mut written = Vec::new();
+        for page in pages {
+            let (image, fresh) = page.write(&self.heap, leaving, &self.budget, cell.number)?;
+            visit(image.place().segment, records::page(cell.number, page.first, &page.entry(&image))?)?;
+            if fresh {
+                written.push((page, image));
+            }
+            if written.len() >= PAGES_AT_ONCE {
+                self.set_images(cell, &mut written, purpose);
+            }
+        }
+        self.set_images(cell, &mut written, purpose);
+        Ok(())
+    }
+
+    /// The trees of the present generation; a generation that starts anew starts empty.
+    fn open_trees(&self, keeper: &Keeper) -> Result<Digested> {
+        let path = trees_path(&self.root, keeper.manifest.generation);
+        let disk = &self.place.disk;
+        if keeper.filled.is_none() {
+            disk.remove_dir_all(&path).map_err(|e| Error::io("clearing old trees", e))?;
+        }
+        let trees = disk.trees_with(&path, self.place.cache_bytes)?;
+        Ok(Digested { trees, digest: keeper.filled.unwrap_or_default() })
+    }
+
+    /// The trees, to be compared with the state; `None` if there are none.
+    pub(crate) fn read_trees(&self, keeper: &Keeper) -> Result<Option<Digested>> {
+        keeper.filled.map(|_| self.open_trees(keeper)).transpose()
+    }
+
+    /// Leaves the trees behind; the next checkpoint writes everything into new ones.
+    fn leave_trees(&self, keeper: &mut Keeper) {
+        keeper.filled = None;
         keeper.gone.clear();
-        let failed = keeper.manifest.generation;
-        keeper.manifest.generation = failed.saturating_add(1);
+        let left = keeper.manifest.generation;
+        keeper.manifest.generation = left.saturating_add(1);
         for cell in self.cells() {
             cell.peek().forget_stored();
             self.note_changed(&cell);
@@ -248,7 +311,7 @@ impl Store {
         self.registry.write().forget_stored();
         // Neither has to work: the manifest has no clean mark, so that no trees are believed, and an open tidies up.
         let _ = keeper.manifest.save(&*self.place.disk, &self.root);
-        let _ = self.place.disk.remove_dir_all(&trees_path(&self.root, failed));
+        let _ = self.place.disk.remove_dir_all(&trees_path(&self.root, left));
     }
 
     /// Writes a base and lets go of the journal before it.
@@ -257,7 +320,7 @@ impl Store {
         let number = keeper.base_number.saturating_add(1);
         keeper.base_number = number;
         let disk = &*self.place.disk;
-        let mark = self.write_base_file(number).inspect_err(|_| {
+        let (mark, segments) = self.write_base_file(number).inspect_err(|_| {
             // Only takes space until the next open.
             let _ = disk.remove_file(&base::path(&self.root, number));
         })?;
@@ -267,20 +330,23 @@ impl Store {
         let mut manifest = Manifest { base: Some(mark), synced, segment: newest, ..keeper.manifest.clone() };
         manifest.save(disk, &self.root)?;
         std::mem::swap(&mut keeper.manifest, &mut manifest);
+        keeper.base_segments = segments;
         if let Some(old) = old {
             let removed = disk.remove_file(&base::path(&self.root, old.number));
             removed.map_err(|e| Error::io("removing the former base", e))?;
         }
-        self.journal.retire_below(segment)
+        self.journal.retire_below(segment)?;
+        self.heap.sweep(&keeper.base_segments)
     }
 
-    fn write_base_file(&self, number: u64) -> Result<BaseMark> {
+    /// Writes a base; returns what the manifest is to say of it, and the heap segments it names.
+    fn write_base_file(&self, number: u64) -> Result<(BaseMark, BTreeSet<u64>)> {
         let (disk, store) = (&*self.place.disk, self.place.store);
         let path = base::path(&self.root, number);
         // Every operation up to here is applied before its queue's lock is next free, so no snapshot stands lower.
         let from = self.journal.appended();
         let mut writer = base::Writer::create(disk, &path, store, number, from)?;
-        let mut to = from;
+        let (mut to, leaving, mut segments) = (from, self.heap.outworn(), BTreeSet::new());
         for cell in self.cells() {
             let snapshot = {
                 let queue = cell.peek();
@@ -290,17 +356,25 @@ impl Store {
                 Snapshot::of(&queue, self.journal.appended())
             };
             to = to.max(snapshot.lsn);
-            records::all(&snapshot, &mut |record| writer.record(&record))?;
+            writer.record(&records::queue(&snapshot)?)?;
+            let Snapshot { pages, claims, .. } = snapshot;
+            self.write_pages(&cell, pages, &leaving, Purpose::Base, &mut |segment, page| {
+                segments.insert(segment);
+                writer.record(&page)
+            })?;
+            claims.iter().try_for_each(|(one, claim)| writer.record(&records::claim(cell.number, *one, claim)?))?;
         }
         self.write_registry(&mut writer, from)?;
         to = to.max(self.journal.appended());
         let next_queue = self.directory.read().next_number;
+        // Before the base can count: what it names has to be there.
+        self.heap.sync()?;
         writer.finish(to, self.now(), next_queue)?;
         disk.sync_dir(&self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
         // What the base holds must not be ahead of what a replay can reach.
         self.journal.settle(to)?;
         base::read(disk, &path, store, number, &mut |_, _, _| Ok(()))?;
-        Ok(BaseMark { number, from, to })
+        Ok((BaseMark { number, from, to }, segments))
     }
 
     /// Writes the registry as it is while it goes on changing: a replay from `from` makes one instant of it.
@@ -319,14 +393,7 @@ impl Store {
     }
 
     /// Brings everything into the trees and marks the store clean. Calls have been refused and threads stopped before.
-    /// Whatever happens, the trees are closed.
     pub(crate) fn close(&self) -> Result<()> {
-        let closed = self.close_cleanly();
-        self.keeper.lock().trees = None;
-        closed
-    }
-
-    fn close_cleanly(&self) -> Result<()> {
         let time = self.now();
         let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);
         self.journal.seal();
@@ -336,6 +403,16 @@ impl Store {
         self.journal.settle(lsn)?;
         let mut keeper = self.keeper.lock();
         self.checkpoint(&mut keeper)?;
+        // So that opening has little to read.
+        if self.garbage() > LONG_JOURNAL.saturating_mul(self.place.segment_bytes).saturating_mul(2) {
+            // If it cannot be written, for lack of space say, opening takes longer.
+            let _ = self.write_base(&mut keeper);
+            self.checkpoint(&mut keeper)?;
+        }
+        self.heap.sync()?;
+        if self.heap.is_doubtful() {
+            return Err(Error::Trees { reason: "pages lie where a sync has failed".into() });
+        }
         let digest = self.finish_trees(&mut keeper, lsn, time)?;
         keeper.manifest.clean = Some(CleanMark { lsn, time, digest });
         keeper.manifest.synced = lsn;
@@ -363,8 +440,7 @@ impl Store {
         let mut records = 1 + self.registry.read().records();
         for cell in self.cells() {
             let queue = cell.peek();
-            let pages = queue.pages().values().map(|page| records::page_keys(0, 0, page.bodies().len()).count());
-            records += 1 + pages.sum::<usize>() as u64 + queue.claims().len() as u64;
+            records += 1 + queue.pages().len() as u64 + queue.claims().len() as u64;
         }
         records
     }
@@ -375,7 +451,7 @@ impl Store {
         let next_queue = self.directory.read().next_number;
         let record = StoreRecord { store: self.place.store, generation, lsn, time, next_queue };
         let record = records::seal(Tree::Meta, keys::STORE.to_vec(), &record)?;
-        let mut trees = keeper.trees.take().ok_or(Error::Closed)?;
+        let mut trees = self.open_trees(keeper)?;
         trees.insert(&record)?;
         trees.trees.flush()?;
         let digest = trees.digest;
@@ -390,3 +466,6 @@ impl Store {
         Ok(digest)
     }
 }
+
+/// Images a queue takes note of while it is locked.
+const PAGES_AT_ONCE: usize = 64;

@@ -269,8 +269,8 @@ impl Engine {
         self.store().write_base(&mut keeper)
     }
 
-    /// One step of everything the background threads do: sync, prepare the next segment, collect, checkpoint and base if
-    /// due. For engines opened with [`Config::background`]`(false)`.
+    /// One step of everything the background threads do: sync, prepare the next segment, collect, evict, checkpoint and base
+    /// if due. For engines opened with [`Config::background`]`(false)`.
     ///
     /// # Errors
     /// Those of the steps; what one could not do is tried again by the next.
@@ -286,6 +286,7 @@ impl Engine {
         store.check_open()?;
         store.journal.settle(store.journal.appended())?;
         store.collect()?;
+        store.evict()?;
         // Where space is short, housekeeping is what makes room.
         let prepared = store.journal.prepare_spare();
         store.housekeep()?;
@@ -307,7 +308,8 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection> {
-        Inspection::of(&crate::disk::RealDisk, path.as_ref())
+        let disk: Arc<dyn crate::disk::Disk> = Arc::new(crate::disk::RealDisk);
+        Inspection::of(&disk, path.as_ref())
     }
 
     /// A way back to the store while somebody else has it open.
@@ -350,9 +352,12 @@ impl Site for Engine {
         &self,
         project: &Project,
         name: &QueueName,
-        _: Access,
+        access: Access,
         call: impl FnOnce(&mut Locked<'_>) -> Result<Done<R>>,
     ) -> Result<Option<R>> {
+        if access == Access::Fill {
+            self.store().await_room()?;
+        }
         let done = self.store().with_queue(project, name, call)?;
         let wake = |most| self.store().wake(project, name, most);
         done.map(|done| done.settle(self.store(), self.durability, wake)).transpose()
@@ -387,6 +392,7 @@ impl Opened {
             return Ok(());
         }
         self.store.waiters.wake_all();
+        self.store.room.wake_all();
         threads.stop(&self.store);
         let closed = self.store.close();
         *self.lock.lock() = None;

@@ -93,6 +93,10 @@ impl Store {
         while let Some(cell) = self.timer.take_due(now) {
             self.collect_queue(&cell, now, &mut report);
         }
+        if report.messages > 0 || report.queues > 0 {
+            // There may be space to give back.
+            self.signals.keeper();
+        }
         Ok(report)
     }
 

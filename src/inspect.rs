@@ -1,9 +1,12 @@
 //! Looking into a store without opening it.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::heap::Heap;
 use crate::journal::scan::{self, Source};
 use crate::manifest::{self, BaseMark, Manifest};
 use crate::model::{Project, QueueName};
@@ -42,18 +45,21 @@ pub struct InspectedQueue {
 }
 
 impl Inspection {
-    pub(crate) fn of(disk: &dyn Disk, path: &Path) -> Result<Self> {
+    pub(crate) fn of(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self> {
         let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
-        let manifest = Manifest::load(disk, &root)?;
+        let files = &**disk;
+        let manifest = Manifest::load(files, &root)?;
         let manifest = manifest.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))?;
-        let mut contents = Contents::default();
+        // Nothing is to be written: what the journal brings stays in memory.
+        let heap = Heap::open(disk, &root, manifest.store, 0)?;
+        let mut contents = Contents::new(Arc::new(heap), Budget::unlimited());
         if let Some(mark) = manifest.base {
-            read_base(disk, &root, manifest.store, mark, &mut contents)?;
+            read_base(files, &root, manifest.store, mark, &mut contents)?;
         }
         let base = manifest.base.unwrap_or(BaseMark { number: 0, from: 0, to: 0 });
         let (journal, clean) = (root.join(JOURNAL), manifest.clean.map_or(0, |clean| clean.lsn));
         let proven = manifest.synced.max(base.to).max(clean);
-        let source = Source { disk, directory: &journal, store: manifest.store, after: base.from, proven };
+        let source = Source { disk: files, directory: &journal, store: manifest.store, after: base.from, proven };
         let corrupt = |reason| Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason };
         let scan = scan::scan(&source, &mut |lsn, body| contents.replay(lsn, body).map_err(corrupt))?;
         if let Some(damage) = scan.damage {

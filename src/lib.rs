@@ -48,6 +48,7 @@
 
 mod background;
 mod base;
+mod budget;
 mod checkpoint;
 mod clock;
 mod codec;
@@ -61,6 +62,7 @@ mod engine;
 mod error;
 mod gc;
 mod handle;
+mod heap;
 mod inspect;
 mod journal;
 mod manifest;

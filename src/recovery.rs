@@ -13,24 +13,31 @@
 //! 3. No segment an earlier process wrote is written again: frames not proven synced are copied into a new one, which
 //!    counts only once they are all in it and synced.
 //! 4. What could not be read is moved aside, never deleted.
+//! 5. Pages stay in the heap until they are needed. A heap segment that is missing or too short is damage like any other; a
+//!    page that has been damaged within one is found when it is read, or here when salvaging.
 
 mod creation;
 mod report;
 mod start;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::base;
+use crate::budget::Budget;
+use crate::codec;
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::heap::Heap;
 use crate::journal::scan::{self, Damage, Scan, Source};
 use crate::journal::{Place, Start, segment};
 use crate::manifest::{BaseMark, Manifest};
 use crate::random::Random;
-use crate::state::{Contents, Snapshot, incarnation_of};
-use crate::trees::records::{self, Digest, Digested};
+use crate::state::{Contents, PageEntry, Purpose, Queue, Snapshot, incarnation_of};
+use crate::trees::records::{self, Digest};
 use crate::trees::{Tree, Trees};
 
 pub use report::{RecoveryReport, RecoverySource};
@@ -42,8 +49,10 @@ pub(crate) struct Recovered {
     pub(crate) manifest: Manifest,
     pub(crate) place: Place,
     pub(crate) start: Start,
-    /// The trees that were loaded and stay in use.
-    pub(crate) trees: Option<Digested>,
+    /// What is in the trees, if they were loaded and stay in use.
+    pub(crate) filled: Option<Digest>,
+    /// The heap segments that the manifest's base names.
+    pub(crate) base_segments: BTreeSet<u64>,
     pub(crate) report: RecoveryReport,
 }
 
@@ -64,14 +73,14 @@ pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<R
     let started = Instant::now();
     let disk = &*config.disk;
     let opened = match Manifest::load(disk, root) {
-        Ok(Some(manifest)) => Recovery { config, root, manifest, distrusted: None }.run(),
+        Ok(Some(manifest)) => Recovery::new(config, root, manifest).and_then(Recovery::run),
         Ok(None) => creation::create(config, root, random),
         Err(error) => Err(error),
     };
     let mut recovered = match opened {
         Err(error) if error.is_corrupt() && config.salvage => {
             let manifest = creation::guess_manifest(disk, root, &error)?;
-            let mut recovered = Recovery { config, root, manifest, distrusted: None }.run()?;
+            let mut recovered = Recovery::new(config, root, manifest)?.run()?;
             recovered.report.notes.push(format!("the manifest was made anew: {error}"));
             recovered
         }
@@ -95,6 +104,8 @@ struct Recovery<'a> {
     manifest: Manifest,
     /// The generation of trees that were closed cleanly and yet cannot be used.
     distrusted: Option<u64>,
+    heap: Arc<Heap>,
+    budget: Arc<Budget>,
 }
 
 /// What base and journal gave.
@@ -103,13 +114,39 @@ struct Rebuilt {
     scan: Scan,
     replayed: u64,
     damage: Option<Damage>,
+    /// The heap segments that the base names.
+    segments: BTreeSet<u64>,
 }
 
-impl Recovery<'_> {
-    fn run(mut self) -> Result<Recovered> {
+/// The store's heap, none of it read.
+fn open_heap(config: &Config, root: &Path, store: [u8; 16]) -> Result<Arc<Heap>> {
+    let segment_bytes = config.segment_bytes.saturating_mul(HEAP_SEGMENT);
+    Heap::open(&config.disk, root, store, segment_bytes).map(Arc::new)
+}
+
+/// The size of a heap segment, in segments of the journal.
+const HEAP_SEGMENT: u64 = 2;
+
+impl<'a> Recovery<'a> {
+    fn new(config: &'a Config, root: &'a Path, manifest: Manifest) -> Result<Self> {
+        let (heap, budget) = (open_heap(config, root, manifest.store)?, Budget::new(config.memory));
+        Ok(Self { config, root, manifest, distrusted: None, heap, budget })
+    }
+
+    /// What is begun with.
+    fn nothing(&self) -> Contents {
+        Contents::new(self.heap.clone(), self.budget.clone())
+    }
+
+    fn run(self) -> Result<Recovered> {
+        let heap = self.heap.clone();
+        self.recover().inspect_err(|_| heap.abandon())
+    }
+
+    fn recover(mut self) -> Result<Recovered> {
         let mut notes = Vec::new();
         match self.load_trees() {
-            Ok(Some((contents, trees))) => self.trust_trees(contents, trees, notes),
+            Ok(Some((contents, digest))) => self.trust_trees(contents, digest, notes),
             Ok(None) => self.rebuild(notes),
             Err(reason) => {
                 notes.push(format!("the trees are not usable: {reason}"));
@@ -124,14 +161,14 @@ impl Recovery<'_> {
     }
 
     /// The trees' contents if they were closed cleanly and are whole.
-    fn load_trees(&self) -> Result<Option<(Contents, Digested)>, String> {
+    fn load_trees(&self) -> Result<Option<(Contents, Digest)>, String> {
         let Some(clean) = self.manifest.clean else { return Ok(None) };
         let path = trees_path(self.root, self.manifest.generation);
         if !self.disk().exists(&path).map_err(|error| error.to_string())? {
             return Err("their directory is missing".into());
         }
         let trees = self.disk().trees_with(&path, self.config.cache_bytes()).map_err(|error| error.to_string())?;
-        let mut contents = Contents::default();
+        let mut contents = self.nothing();
         let digest = load_all(&*trees, &mut contents)?;
         let store = contents.store.as_ref().ok_or("their own record is missing")?;
         if digest != clean.digest {
@@ -140,32 +177,38 @@ impl Recovery<'_> {
         if (store.store, store.generation, store.lsn) != (self.manifest.store, self.manifest.generation, clean.lsn) {
             return Err("they are of another close than the manifest".into());
         }
+        if let Some(damage) = contents.lost.take() {
+            return Err(Error::from(damage).to_string());
+        }
         contents.settle()?;
         contents.time = contents.time.max(clean.time);
         // Before time moves on: what expires from here on is still in the trees.
         contents.queues.values_mut().for_each(crate::state::Queue::mark_stored);
         contents.registry.mark_stored();
         contents.finish()?;
-        Ok(Some((contents, Digested { trees, digest })))
+        Ok(Some((contents, digest)))
     }
 
     /// Goes on from the trees; base and journal are read only to know that they could be.
-    fn trust_trees(mut self, contents: Contents, trees: Digested, mut notes: Vec<String>) -> Result<Recovered> {
+    fn trust_trees(mut self, mut contents: Contents, digest: Digest, mut notes: Vec<String>) -> Result<Recovered> {
         let lsn = self.manifest.clean.map_or(0, |clean| clean.lsn);
         let mut rebuilt = self.read_base_and_journal(Use::Check)?;
         if rebuilt.scan.last_lsn != lsn && rebuilt.damage.is_none() {
             let (file, reason) = (self.root.join(JOURNAL), "the journal ends elsewhere than the trees".into());
             rebuilt.damage = Some(Damage { file, offset: 0, reason });
         }
+        if let Some(lost) = self.drop_unreadable(&mut contents)? {
+            rebuilt.damage = Some(lost);
+        }
         let mut report = RecoveryReport { last_lsn: lsn, ..RecoveryReport::new(RecoverySource::Trees) };
         let Some(damage) = rebuilt.damage.take() else {
             self.raise_incarnation(&contents, &rebuilt.scan)?;
             report.notes = notes;
-            return self.finish(contents, &rebuilt.scan, Some(trees), Vec::new(), report);
+            return self.finish(contents, &rebuilt.scan, Some(digest), rebuilt.segments, Vec::new(), report);
         };
         notes.push(format!("base or journal is damaged, a new base was written: {}", Error::from(damage)));
         report.notes = notes;
-        self.rebase(contents, &rebuilt.scan, lsn, Some(trees), report)
+        self.rebase(contents, &rebuilt.scan, lsn, Some(digest), report)
     }
 
     fn rebuild(mut self, mut notes: Vec<String>) -> Result<Recovered> {
@@ -181,7 +224,7 @@ impl Recovery<'_> {
             self.manifest.generation = self.manifest.generation.saturating_add(1);
             self.raise_incarnation(&rebuilt.contents, &rebuilt.scan)?;
             report.notes = notes;
-            return self.finish(rebuilt.contents, &rebuilt.scan, None, Vec::new(), report);
+            return self.finish(rebuilt.contents, &rebuilt.scan, None, rebuilt.segments, Vec::new(), report);
         };
         let error = Error::from(damage);
         if !self.config.salvage {
@@ -195,12 +238,12 @@ impl Recovery<'_> {
 
     /// Reads the base and the journal behind it. Damage is in the result; only failures are errors.
     fn read_base_and_journal(&self, purpose: Use) -> Result<Rebuilt> {
-        let mut contents = Contents::default();
+        let mut contents = self.nothing();
         let mut damage = None;
         if let Some(mark) = self.manifest.base {
             let read = match purpose {
                 Use::Load => read_base(self.disk(), self.root, self.manifest.store, mark, &mut contents),
-                Use::Check => check_base(self.disk(), self.root, self.manifest.store, mark),
+                Use::Check => check_base(self.disk(), self.root, self.manifest.store, mark, &mut contents.segments),
             };
             match read {
                 Ok(()) => {}
@@ -210,7 +253,10 @@ impl Recovery<'_> {
                     damage = Some(found);
                 }
             }
+            let lost = self.drop_unreadable(&mut contents)?;
+            damage = damage.or(contents.lost.take()).or(lost);
         }
+        let segments = std::mem::take(&mut contents.segments);
         let replaying = purpose == Use::Load && (damage.is_none() || self.config.salvage);
         let base = self.manifest.base.unwrap_or(BaseMark { number: 0, from: 0, to: 0 });
         let clean = self.manifest.clean.map_or(0, |clean| clean.lsn);
@@ -236,7 +282,23 @@ impl Recovery<'_> {
         // A clean close cuts the last segment itself.
         let lost = lost.or_else(|| scan.cut_short.clone().filter(|_| self.manifest.clean.is_none()));
         let damage = damage.or_else(|| scan.damage.clone()).or(wrong).or(lost);
-        Ok(Rebuilt { contents, scan, replayed, damage })
+        Ok(Rebuilt { contents, scan, replayed, damage, segments })
+    }
+
+    /// When salvaging, lets go of the pages that cannot be read; the first of them is returned.
+    fn drop_unreadable(&self, contents: &mut Contents) -> Result<Option<Damage>> {
+        if !self.config.salvage {
+            return Ok(None);
+        }
+        let mut found = None;
+        for error in contents.drop_unreadable() {
+            let Error::Corrupt { file, offset, reason } = error else { return Err(error) };
+            found.get_or_insert(Damage { file, offset, reason });
+        }
+        if found.is_some() || contents.lost.is_some() {
+            contents.mend();
+        }
+        Ok(found)
     }
 
     /// The manifest this run starts with; [`Self::finish`] saves it.
@@ -263,13 +325,15 @@ impl Recovery<'_> {
         mut self,
         contents: Contents,
         scan: &Scan,
-        trees: Option<Digested>,
+        filled: Option<Digest>,
+        base_segments: BTreeSet<u64>,
         aside: Vec<PathBuf>,
         mut report: RecoveryReport,
     ) -> Result<Recovered> {
         let place = place(self.config, self.root, &self.manifest);
         // Missing only if somebody removed it.
         self.disk().create_dir_all(&place.directory).map_err(|e| Error::io("creating the journal's directory", e))?;
+        self.heap.prepare()?;
         let mut carried = Vec::new();
         if scan.last_lsn > scan.proven {
             let (store, after) = (self.manifest.store, scan.proven);
@@ -292,16 +356,17 @@ impl Recovery<'_> {
         }
         remove_segments(&place, &scan.unused)?;
         self.tidy()?;
-        Ok(Recovered { contents, manifest: self.manifest, place, start, trees, report })
+        self.heap.tidy(&base_segments)?;
+        Ok(Recovered { contents, manifest: self.manifest, place, start, filled, base_segments, report })
     }
 
     /// Writes a new base from `contents`, which stand at `lsn`, and moves the old one and its journal aside.
     fn rebase(
         mut self,
-        contents: Contents,
+        mut contents: Contents,
         scan: &Scan,
         lsn: u64,
-        trees: Option<Digested>,
+        filled: Option<Digest>,
         mut report: RecoveryReport,
     ) -> Result<Recovered> {
         // Above every frame there is: nothing of the old journal is ever replayed over the new base.
@@ -311,11 +376,14 @@ impl Recovery<'_> {
         let others = self.base_numbers()?;
         let number = others.iter().copied().max().unwrap_or(0).saturating_add(1);
         let path = base::path(self.root, number);
+        self.heap.prepare()?;
         let mut writer = base::Writer::create(self.disk(), &path, self.manifest.store, number, last)?;
-        for queue in contents.queues.values() {
-            records::all(&Snapshot::of(queue, last), &mut |record| writer.record(&record))?;
+        let mut named = BTreeSet::new();
+        for queue in contents.queues.values_mut() {
+            self.write_queue(queue, last, &mut writer, &mut named)?;
         }
         contents.registry.all(last, &mut |record| writer.record(&record))?;
+        self.heap.sync()?;
         writer.finish(last, contents.time, contents.next_queue)?;
         self.disk().sync_dir(self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
         self.manifest.base = Some(BaseMark { number, from: last, to: last });
@@ -331,7 +399,26 @@ impl Recovery<'_> {
             spares: scan.spares.clone(),
             ..Scan::default()
         };
-        self.finish(contents, &fresh, trees, aside, report)
+        self.finish(contents, &fresh, filled, named, aside, report)
+    }
+
+    /// Writes a queue, standing at `last`, to a base, its pages to the heap; notes the heap segments they are in.
+    fn write_queue(
+        &self,
+        queue: &mut Queue,
+        last: u64,
+        writer: &mut base::Writer,
+        named: &mut BTreeSet<u64>,
+    ) -> Result<()> {
+        let (snapshot, number) = (Snapshot::of(queue, last), queue.number());
+        writer.record(&records::queue(&snapshot)?)?;
+        for page in &snapshot.pages {
+            let (image, _) = page.write(&self.heap, &BTreeSet::new(), &self.budget, number)?;
+            named.insert(image.place().segment);
+            writer.record(&records::page(number, page.first, &page.entry(&image))?)?;
+            queue.set_image(page, &image, Purpose::Base);
+        }
+        snapshot.claims.iter().try_for_each(|(one, claim)| writer.record(&records::claim(number, *one, claim)?))
     }
 
     /// Moves what could not be read, where it is there, into a folder of its own.
@@ -418,9 +505,23 @@ pub(crate) fn read_base(
     contents.settle().map_err(damaged)
 }
 
-fn check_base(disk: &dyn Disk, root: &Path, store: [u8; 16], mark: BaseMark) -> Result<(), base::Fault> {
+/// Reads a base through, and notes the heap segments it names.
+fn check_base(
+    disk: &dyn Disk,
+    root: &Path,
+    store: [u8; 16],
+    mark: BaseMark,
+    segments: &mut BTreeSet<u64>,
+) -> Result<(), base::Fault> {
     let path = base::path(root, mark.number);
-    base::read(disk, &path, store, mark.number, &mut |_, _, _| Ok(())).map(drop)
+    let mut note = |tree: Tree, key: &[u8], value: &[u8]| {
+        let body = records::open(tree, key, value)?;
+        if tree == Tree::Messages {
+            segments.insert(codec::decode::<PageEntry>(body)?.place.segment);
+        }
+        Ok(())
+    };
+    base::read(disk, &path, store, mark.number, &mut note).map(drop)
 }
 
 /// Loads every record of `trees`; returns the digest over them.

@@ -45,14 +45,15 @@ impl Status {
         // Housekeeping may hold its lock for seconds: its figures are then those of before.
         let keeper = store.keeper.try_lock();
         let kept = store.journal.kept();
+        let (pages, cold_pages) = store.count_pages();
         Self {
             queues: store.count_queues(),
             messages: store.messages(),
             live_bytes: store.weight(),
-            memory_bytes: 0,
-            pages: 0,
-            cold_pages: 0,
-            heap_bytes: 0,
+            memory_bytes: store.budget.used(),
+            pages,
+            cold_pages,
+            heap_bytes: store.heap.bytes().0,
             journal_bytes: kept.iter().map(|kept| kept.bytes).sum(),
             journal_segments: kept.len(),
             appended_lsn: store.journal.appended(),

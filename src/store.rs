@@ -2,14 +2,18 @@
 //!
 //! A change is decided under its queue's lock, appended to the journal, applied, and then, with no lock held, waited for.
 //!
-//! Lock order: `directory`, then queues by ascending number, then `registry`, then the journal's. `timer`, `waiters`, `changed` and
-//! `deleted` are leaves: nothing is locked under them. `keeper` serialises housekeeping; it is held over disk writes, so
-//! no caller of the contract ever takes it.
+//! Lock order: `directory`, then queues by ascending number, then `registry`, then the journal's and the heap's. `timer`,
+//! `waiters`, `changed`, `deleted` and those of `room` are leaves: nothing is locked under them. `keeper` serialises
+//! housekeeping; it is held over disk writes, so no caller of the contract ever takes it.
+//!
+//! A page that is not in memory is read under its queue's lock: whoever else wants that queue most likely wants the page.
 
 mod locked;
+mod room;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -18,22 +22,25 @@ use std::thread;
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 use crate::background::Signals;
+use crate::budget::Budget;
 use crate::checkpoint::Keeper;
 use crate::clock::EngineClock;
 use crate::codec;
 use crate::config::{Config, Durability};
 use crate::error::{Error, Result};
 use crate::gc::Timer;
+use crate::heap::{Heap, Image};
 use crate::journal::{Growth, Journal, Place, frame_buffer};
 use crate::model::{Limits, Project, QueueName};
 use crate::op::Op;
 use crate::random::Random;
 use crate::recovery::{Recovered, RecoveryReport};
-use crate::state::{Contents, Freed, Queue, Registry, Totals, first_of};
+use crate::state::{Contents, Freed, PageSnapshot, Purpose, Queue, Registry, Totals, first_of};
 use crate::trees::keys;
 use crate::wait::Waiters;
 
 pub(crate) use locked::{Locked, LockedRegistry};
+use room::Room;
 
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -44,6 +51,9 @@ pub(crate) struct Store {
     pub(crate) limits: Limits,
     pub(crate) checksums: bool,
     pub(crate) journal: Journal,
+    pub(crate) heap: Arc<Heap>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) room: Room,
     pub(crate) directory: RwLock<Directory>,
     pub(crate) registry: RwLock<Registry>,
     /// Held while a pool is compared with the others and registered.
@@ -83,6 +93,8 @@ pub(crate) struct Cell {
     state: Mutex<Queue>,
     /// Whether it stands in `changed`.
     changed: AtomicBool,
+    /// Whether it stands among those that have pages in memory.
+    pub(crate) hot: AtomicBool,
     /// For when the timer is set; `u64::MAX` when it is not.
     pub(crate) armed: AtomicU64,
 }
@@ -94,6 +106,7 @@ impl Cell {
             key: keys::queue(queue.project(), queue.name()),
             state: Mutex::new(queue),
             changed: AtomicBool::new(false),
+            hot: AtomicBool::new(false),
             armed: AtomicU64::new(u64::MAX),
         })
     }
@@ -106,9 +119,9 @@ impl Cell {
 
 impl Store {
     pub(crate) fn new(config: &Config, root: PathBuf, recovered: Recovered, random: Random, signals: Signals) -> Self {
-        let Recovered { contents, manifest, place, start, trees, report } = recovered;
-        let Contents { queues, next_queue, time, registry, .. } = contents;
-        let loaded = trees.is_some();
+        let Recovered { contents, manifest, place, start, filled, base_segments, report } = recovered;
+        let Contents { queues, next_queue, time, registry, heap, budget, .. } = contents;
+        let loaded = filled.is_some();
         let names = queues.into_values().map(Cell::new).map(|cell| (cell.key.clone(), cell)).collect();
         let next_number = next_queue.max(first_of(manifest.incarnation));
         let store = Self {
@@ -118,13 +131,16 @@ impl Store {
             limits: config.limits.clone(),
             checksums: config.checksums,
             journal: Journal::new(place.clone(), start),
+            heap,
+            budget,
+            room: Room::new(config),
             directory: RwLock::new(Directory { names, next_number }),
             registry: RwLock::new(registry),
             registering: Mutex::default(),
             epoch: AtomicU32::new(manifest.incarnation),
             timer: Timer::default(),
             waiters: Waiters::default(),
-            keeper: Mutex::new(Keeper::new(manifest, trees)),
+            keeper: Mutex::new(Keeper::new(manifest, filled, base_segments)),
             signals,
             report,
             changed: Mutex::default(),
@@ -154,6 +170,7 @@ impl Store {
                 queue.forget_stored();
             }
             let changed = queue.has_changes();
+            self.room.note_hot(cell, &queue);
             drop(queue);
             if changed {
                 self.note_changed(cell);
@@ -238,7 +255,7 @@ impl Store {
         self.check_call(project, name)?;
         while let Some(cell) = self.find(project, name) {
             // A queue deleted between finding and locking may have been made anew: look again.
-            if let Some(mut locked) = self.lock(&cell) {
+            if let Some(mut locked) = self.lock(&cell)? {
                 return call(&mut locked).map(Some);
             }
         }
@@ -246,16 +263,26 @@ impl Store {
     }
 
     /// Locks a queue and advances it to now; `None` when it has been deleted.
-    pub(crate) fn lock<'a>(&'a self, cell: &'a Arc<Cell>) -> Option<Locked<'a>> {
-        let queue = cell.state.lock();
+    ///
+    /// # Errors
+    /// Those of reading a page in which something is due.
+    pub(crate) fn lock<'a>(&'a self, cell: &'a Arc<Cell>) -> Result<Option<Locked<'a>>> {
+        let Some(mut locked) = self.lock_as_is(cell) else { return Ok(None) };
+        let now = locked.now;
+        let (freed, outcome) = locked.queue.advance(now);
+        self.record_freed(freed, now);
+        outcome.map(|()| Some(locked))
+    }
+
+    /// The same without advancing it, for what does not depend on time.
+    pub(crate) fn lock_as_is<'a>(&'a self, cell: &'a Arc<Cell>) -> Option<Locked<'a>> {
+        let mut queue = cell.state.lock();
         if queue.is_deleted() {
             return None;
         }
+        queue.touched = true;
         let (now, before) = (self.now(), queue.totals());
-        let mut locked = Locked { store: self, cell, queue, now, before, described: None, floor: 0 };
-        let freed = locked.queue.advance(now);
-        self.record_freed(freed, now);
-        Some(locked)
+        Some(Locked { store: self, cell, queue, now, before, described: None, floor: 0, quiet: false })
     }
 
     /// Journals how far time had come when something was seen to have ended, so that it is over after a restart too,
@@ -274,11 +301,20 @@ impl Store {
 
     /// Appends `op` and applies it to `queues`; returns its LSN.
     pub(crate) fn record(&self, growth: Growth, now: u64, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
+        queues.iter().try_for_each(|queue| queue.prepare(op))?;
         let lsn = self.append(growth, now, op)?;
+        self.apply(lsn, now, op, queues);
+        Ok(lsn)
+    }
+
+    /// Applies what was appended, and everything it needs brought into memory before.
+    fn apply(&self, lsn: u64, now: u64, op: &Op<'_>, queues: &mut [&mut Queue]) {
         let bomb = PoisonOnPanic(self);
         queues.iter_mut().for_each(|queue| queue.apply(lsn, now, op));
         drop(bomb);
-        Ok(lsn)
+        if queues.iter().any(|queue| queue.is_broken()) {
+            self.journal.poison("a change could not be applied whole");
+        }
     }
 
     /// Appends `op` and leaves applying it to the caller, who holds the locks.
@@ -352,7 +388,8 @@ impl Store {
         std::mem::take(&mut *self.deleted.lock())
     }
 
-    /// Advances a queue by a bounded number of steps; with whether more is due. `None` when it has been deleted.
+    /// Advances a queue by a bounded number of steps; with whether more is due. `None` when it has been deleted, or one of
+    /// its pages cannot be read: whoever wants it next is told why.
     pub(crate) fn collect_some(&self, cell: &Arc<Cell>, now: u64) -> Option<(Freed, bool)> {
         let queue = cell.state.lock();
         if queue.is_deleted() {
@@ -361,16 +398,40 @@ impl Store {
         // Whatever happens, the queue is armed anew when it is unlocked.
         cell.armed.store(u64::MAX, Ordering::Relaxed);
         let before = queue.totals();
-        let mut locked = Locked { store: self, cell, queue, now, before, described: None, floor: 0 };
-        let freed = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
+        let mut locked = Locked { store: self, cell, queue, now, before, described: None, floor: 0, quiet: false };
+        let (freed, outcome) = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
         let more = locked.queue.next_due().is_some_and(|due| due <= now);
+        if outcome.is_err() {
+            // But not to be tried at once again.
+            locked.quiet = true;
+            self.record_freed(freed, now);
+            return None;
+        }
         Some((freed, more))
+    }
+
+    /// Takes note of where pages were written.
+    pub(crate) fn set_images(&self, cell: &Arc<Cell>, written: &mut Vec<(PageSnapshot, Image)>, purpose: Purpose) {
+        if written.is_empty() {
+            return;
+        }
+        let changed = {
+            let mut queue = cell.peek();
+            written.drain(..).for_each(|(page, image)| queue.set_image(&page, &image, purpose));
+            queue.has_changes() && !queue.is_deleted()
+        };
+        if changed {
+            self.note_changed(cell);
+        }
     }
 
     /// Takes a queue that was made with messages in it into the account.
     pub(crate) fn adopt(&self, cell: &Arc<Cell>, totals: Totals) {
         self.count(Totals::default(), totals);
-        self.timer.arm(cell, cell.peek().next_due());
+        let queue = cell.peek();
+        self.timer.arm(cell, queue.next_due());
+        self.room.note_hot(cell, &queue);
+        drop(queue);
         self.note_changed(cell);
     }
 
@@ -397,11 +458,25 @@ impl Store {
         (directory.names.len() as u64).saturating_sub(u64::from(outbox))
     }
 
-    /// Every queue, in the order in which they were made.
-    pub(crate) fn cells(&self) -> Vec<Arc<Cell>> {
-        let mut cells: Vec<_> = self.directory.read().names.values().cloned().collect();
-        cells.sort_unstable_by_key(|cell| cell.number);
-        cells
+    /// How many pages there are, and how many of them are not in memory.
+    pub(crate) fn count_pages(&self) -> (u64, u64) {
+        self.cells().map(|cell| cell.peek().count_pages()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// Every queue, by project and name. The directory is locked for some of them at a time: what is made meanwhile may or
+    /// may not be among them.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = Arc<Cell>> + '_ {
+        let mut after: Option<Arc<Cell>> = None;
+        let portions = std::iter::from_fn(move || {
+            let directory = self.directory.read();
+            let from = after.as_ref().map_or(Bound::Unbounded, |last| Bound::Excluded(&last.key));
+            let names = directory.names.range::<Vec<u8>, _>((from, Bound::Unbounded));
+            let portion: Vec<_> = names.take(CELLS_AT_ONCE).map(|(_, cell)| cell.clone()).collect();
+            drop(directory);
+            after = Some(portion.last()?.clone());
+            Some(portion)
+        });
+        portions.flatten()
     }
 }
 
@@ -428,6 +503,8 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Queues listed while the directory is locked.
+const CELLS_AT_ONCE: usize = 1024;
 const KEPT_BUFFER_BYTES: usize = 1 << 20;
 /// Pages and claims collected while a queue is locked: some tens of microseconds.
 const COLLECTED_AT_ONCE: usize = 64;

@@ -1,12 +1,9 @@
 //! Checking a running store against itself.
 
-use std::sync::Arc;
-
-use crate::checkpoint::Keeper;
 use crate::error::{Error, Result};
-use crate::state::{Page, Queue};
+use crate::state::{PageEntry, Queue};
 use crate::store::Store;
-use crate::trees::records::{self, Digest, Record};
+use crate::trees::records::{self, Digest, Digested, Record};
 use crate::trees::{Tree, Trees};
 
 /// What [`Engine::verify`](crate::Engine::verify) counted and found.
@@ -32,18 +29,19 @@ impl Verification {
         // No checkpoint meanwhile: what is not dirty in memory has to be in the trees as it is.
         let keeper = store.keeper.lock();
         let mut verification = Self::default();
+        let trees = store.read_trees(&keeper)?;
         for cell in store.cells() {
             let stored = {
-                let Some(queue) = store.lock(&cell) else { continue };
+                let Some(queue) = store.lock(&cell)? else { continue };
                 verification.recount(&queue);
                 unchanged(&queue)
             };
-            if let Some(trees) = &keeper.trees {
+            if let Some(trees) = &trees {
                 verification.compare(&*trees.trees, cell.number, &stored)?;
             }
         }
-        verification.check_registry(store, &keeper)?;
-        verification.check_digest(&keeper)?;
+        verification.check_registry(store, trees.as_ref())?;
+        verification.check_digest(trees.as_ref())?;
         verification.check_totals(store);
         Ok(verification)
     }
@@ -65,28 +63,24 @@ impl Verification {
         }
     }
 
-    fn compare(&mut self, trees: &dyn Trees, queue: u64, pages: &[Arc<Page>]) -> Result<()> {
-        for page in pages {
-            let records = records::page_bodies(queue, page).map(Ok).chain([records::page_states(queue, page)]);
-            for record in records {
-                let Record { tree, key, value } = record?;
-                self.records = self.records.saturating_add(1);
-                if trees.get(tree, &key)?.as_deref() != Some(&value) {
-                    let first = page.first();
-                    self.findings.push(format!("queue {queue:#x}: the trees differ from page {first:#x}"));
-                }
+    fn compare(&mut self, trees: &dyn Trees, queue: u64, pages: &[(u64, PageEntry)]) -> Result<()> {
+        for (first, entry) in pages {
+            let Record { tree, key, value } = records::page(queue, *first, entry)?;
+            self.records = self.records.saturating_add(1);
+            if trees.get(tree, &key)?.as_deref() != Some(&value) {
+                self.findings.push(format!("queue {queue:#x}: the trees differ from page {first:#x}"));
             }
         }
         Ok(())
     }
 
-    fn check_registry(&mut self, store: &Store, keeper: &Keeper) -> Result<()> {
+    fn check_registry(&mut self, store: &Store, trees: Option<&Digested>) -> Result<()> {
         let (wrong, unchanged) = {
             let registry = store.registry.read();
             (registry.audit(), registry.unchanged()?)
         };
         self.findings.extend(wrong.map(|what| format!("registry: {what}")));
-        let Some(trees) = &keeper.trees else { return Ok(()) };
+        let Some(trees) = trees else { return Ok(()) };
         for Record { tree, key, value } in unchanged {
             self.records = self.records.saturating_add(1);
             if trees.trees.get(tree, &key)?.as_deref() != Some(&value) {
@@ -96,8 +90,8 @@ impl Verification {
         Ok(())
     }
 
-    fn check_digest(&mut self, keeper: &Keeper) -> Result<()> {
-        let Some(trees) = &keeper.trees else { return Ok(()) };
+    fn check_digest(&mut self, trees: Option<&Digested>) -> Result<()> {
+        let Some(trees) = trees else { return Ok(()) };
         let mut digest = Digest::default();
         for tree in Tree::ALL {
             trees.trees.scan(tree, &mut |key, value| {
@@ -153,6 +147,7 @@ impl Verification {
 }
 
 /// The pages that the trees must hold as they are.
-fn unchanged(queue: &Queue) -> Vec<Arc<Page>> {
-    queue.pages().values().filter(|page| page.stored && !page.dirty).cloned().collect()
+fn unchanged(queue: &Queue) -> Vec<(u64, PageEntry)> {
+    let stored = queue.pages().values().filter(|page| page.stored && !page.dirty);
+    stored.filter_map(|page| Some((page.first(), page.snapshot().entry(page.image()?)))).collect()
 }

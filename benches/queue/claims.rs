@@ -31,9 +31,9 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
     }
     let (unit, target) = (Unit::MessagesASecond, None);
     let beside = "pwrite, written-out space";
-    table.add(Row { name: "claim 10, Buffered", unit, beside, pairs: claims, target });
-    table.add(Row { name: "delete 10 with their claim, Buffered", unit, beside, pairs: deletions, target });
-    table.add(Row { name: "delete 1 with its claim, Buffered", unit, beside, pairs: single, target });
+    table.add(Row { name: "claim 10, Buffered".into(), unit, beside, pairs: claims, target });
+    table.add(Row { name: "delete 10 with their claim, Buffered".into(), unit, beside, pairs: deletions, target });
+    table.add(Row { name: "delete 1 with its claim, Buffered".into(), unit, beside, pairs: single, target });
     Ok(())
 }
 

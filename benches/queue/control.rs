@@ -37,7 +37,7 @@ fn catalogue(rounds: Rounds, table: &mut Table) -> Result<()> {
         })?);
     }
     let (name, target) = ("catalogue lookup, 10k queues", Some(Target::Rate(2e6)));
-    table.add(Row { name, unit: Unit::CallsASecond, beside: "none", pairs, target });
+    table.add(Row { name: name.into(), unit: Unit::CallsASecond, beside: "none", pairs, target });
     Ok(())
 }
 
@@ -56,7 +56,7 @@ fn subscriptions(rounds: Rounds, table: &mut Table) -> Result<()> {
         })?);
     }
     let unit = Unit::CallsASecond;
-    table.add(Row { name: "subscription create, Buffered", unit, beside: "none", pairs, target: None });
+    table.add(Row { name: "subscription create, Buffered".into(), unit, beside: "none", pairs, target: None });
 
     let mut pairs = Pairs::default();
     let page = ListOptions::new().limit(20);
@@ -66,7 +66,7 @@ fn subscriptions(rounds: Rounds, table: &mut Table) -> Result<()> {
             if listed.items.len() == 20 { Ok(()) } else { Err("a short page".into()) }
         })?);
     }
-    table.add(Row { name: "subscription list, page of 20", unit, beside: "none", pairs, target: None });
+    table.add(Row { name: "subscription list, page of 20".into(), unit, beside: "none", pairs, target: None });
     Ok(())
 }
 
@@ -94,7 +94,13 @@ fn pooled_posts(rounds: Rounds, table: &mut Table) -> Result<()> {
         };
         let pairs = rounds.alternate(|time| post(&queue, time), |time| post(&own, time + time))?;
         let target = Some(Target::Ratio(1.0 / 1.15));
-        table.add(Row { name, unit: Unit::MessagesASecond, beside: "the same posts to an engine", pairs, target });
+        table.add(Row {
+            name: name.into(),
+            unit: Unit::MessagesASecond,
+            beside: "the same posts to an engine",
+            pairs,
+            target,
+        });
         driver.close()?;
     }
     Ok(())

@@ -31,7 +31,7 @@ fn buffered(rounds: Rounds, table: &mut Table) -> Result<()> {
         |time| rate(time, 10, || frames(10).into_iter().try_for_each(|bytes| bare.write(bytes))),
     )?;
     table.add(Row {
-        name: "cycle, Buffered",
+        name: "cycle, Buffered".into(),
         unit: Unit::MessagesASecond,
         beside: "three pwrites",
         pairs,
@@ -59,10 +59,10 @@ fn synced(rounds: Rounds, table: &mut Table) -> Result<()> {
     let beside = "the frames of as many threads in one pwrite, with fdatasync, three times";
     let names = ["cycle, Sync, 1 thread", "cycle, Sync, 8 threads", "cycle, Sync, 32 threads"];
     for (name, pairs) in names.into_iter().zip(of) {
-        table.add(Row { name, unit, beside, pairs, target: None });
+        table.add(Row { name: name.into(), unit, beside, pairs, target: None });
     }
     let (name, beside, target) = ("cycle, Sync, 32 threads", "1 thread", Some(Target::Ratio(6.0)));
-    table.add(Row { name, unit, beside, pairs: scaling, target });
+    table.add(Row { name: name.into(), unit, beside, pairs: scaling, target });
     Ok(())
 }
 

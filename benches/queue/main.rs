@@ -4,21 +4,42 @@
 //! cargo bench --bench queue -- [FILTER] [--quick] [--check]
 //! ```
 //!
-//! `FILTER` is a part of a row's group (`post`, `cycle`, `claim`, `stats`, `control`, `open`), `--quick` makes rounds a tenth as long,
-//! `--check` exits with 1 when a target is missed.
+//! `FILTER` is a part of a group's name, `--quick` makes rounds a tenth as long and stores smaller, `--check` exits with 1
+//! when a target is missed.
+//!
+//! | Group | What |
+//! |---|---|
+//! | `post`, `cycle`, `claim`, `stats` | calls, and in a cycle |
+//! | `control` | subscriptions, the catalogue, pools |
+//! | `open` | a store of a million messages, after a kill and after a close |
+//! | `hidden` | a claim behind what is delayed or claimed |
+//! | `queues` | a million queues, and one of a million messages |
+//! | `quiet` | latency while checkpoints and bases are written |
+//! | `plan` | the planning formula for memory and disk |
+//! | `backlog` | many more messages than the memory budget has room for |
+//! | `deep` | a great many more; only when `FILTER` names it, for it takes minutes and 20 GB |
 //!
 //! Every row is the median of rounds that alternate with rounds of its reference, so that what else the machine does
 //! falls on both; the ratio is the median of the ratios of neighbouring rounds. Background threads run as they do for
 //! everybody, inside the timed rounds; between rounds the engine is let come to rest. Absolute figures are this
 //! machine's, this hour's: read the ratios.
 
+mod backlog;
 mod bare;
+mod child;
 mod claims;
 mod control;
 mod cycles;
+mod deep;
+mod footprint;
+mod formula;
+mod hidden;
 mod machine;
+mod many;
 mod opening;
+mod plan;
 mod posts;
+mod quiet;
 mod rounds;
 mod scratch;
 mod stats;
@@ -33,10 +54,8 @@ type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [.., flag, path] = arguments.as_slice()
-        && flag == opening::FILL
-    {
-        opening::fill_until_killed(path)?;
+    if let Some(done) = child::serve(&arguments, &JOBS) {
+        return done.map(|()| ExitCode::SUCCESS);
     }
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     // `cargo test --benches` runs this too: then there is nothing to do.
@@ -48,8 +67,12 @@ fn main() -> Result<ExitCode> {
     println!("{}\n", machine::describe()?);
     let mut table = Table::default();
     for (group, run) in GROUPS {
-        if group.contains(filter) {
-            run(rounds, &mut table)?;
+        let asked = !filter.is_empty() || !AT_REQUEST.contains(&group);
+        if asked
+            && group.contains(filter)
+            && let Err(error) = run(rounds, &mut table)
+        {
+            table.fail(group, &*error);
         }
     }
     println!("\n{table}\n{}", machine::load());
@@ -58,11 +81,31 @@ fn main() -> Result<ExitCode> {
 
 type Group = fn(Rounds, &mut Table) -> Result<()>;
 
-const GROUPS: [(&str, Group); 6] = [
+const GROUPS: [(&str, Group); 12] = [
     ("post", posts::run),
     ("cycle", cycles::run),
     ("claim", claims::run),
     ("stats", stats::run),
     ("control", control::run),
     ("open", opening::run),
+    ("hidden", hidden::run),
+    ("queues", many::run),
+    ("quiet", quiet::run),
+    ("plan", plan::run),
+    ("backlog", backlog::run),
+    ("deep", deep::run),
+];
+
+/// Groups that take so long that they run only when a filter names them.
+const AT_REQUEST: [&str; 1] = ["deep"];
+
+/// What this program does when it is started as a child of its own.
+const JOBS: [(&str, child::Job); 7] = [
+    (opening::FILL, opening::fill_until_killed),
+    (backlog::POST, backlog::post),
+    (backlog::DRAIN, backlog::drain),
+    (deep::REOPEN, deep::reopen),
+    (many::MAKE, many::make),
+    (many::USE, many::use_each),
+    (plan::FORM, plan::form),
 ];

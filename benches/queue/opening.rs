@@ -1,25 +1,24 @@
 //! Opening a store of a million messages, after a kill and after a clean close.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use zaqar_sled::{ClaimOptions, ClientId, Durability, Engine, Metadata, Project, RecoverySource};
 
 use crate::Result;
+use crate::child::{self, Arguments};
 use crate::rounds::{Pairs, Rounds};
 use crate::scratch::{self, fill};
 use crate::table::{Row, Table, Target, Unit};
 
-/// The argument that makes this process the one that is killed.
-pub(crate) const FILL: &str = "--fill-until-killed";
+/// The job of the process that is killed.
+pub(crate) const FILL: &str = "fill-until-killed";
 
 pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
     let (folder, unit) = (scratch::folder()?, Unit::Seconds);
     let killed = folder.path().join("killed");
-    kill_a_filled_store(&killed)?;
+    child::run_and_kill(FILL, &[&killed.display()])?;
     let [mut rebuild, mut close, mut clean] = [(); 3].map(|()| Pairs::default());
     for _ in 0..ROUNDS.min(rounds.count) {
         let copy = folder.path().join("copy");
@@ -38,11 +37,12 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
     }
     let target = Some(Target::Within(3.0));
     let (name, beside) = ("open 1M in 10 queues after a kill, first claim", "reading its files");
-    table.add(Row { name, unit, beside, pairs: rebuild, target });
+    table.add(Row { name: name.into(), unit, beside, pairs: rebuild, target });
     let (name, beside) = ("close it: everything into the trees", "writing and syncing as many bytes");
-    table.add(Row { name, unit, beside, pairs: close, target: None });
+    table.add(Row { name: name.into(), unit, beside, pairs: close, target: None });
     let (name, beside) = ("open it after the close, first claim", "reading its files");
-    table.add(Row { name, unit, beside, pairs: clean, target: None });
+    let target = Some(Target::Within(0.1));
+    table.add(Row { name: name.into(), unit, beside, pairs: clean, target });
     Ok(())
 }
 
@@ -60,23 +60,9 @@ fn opened(path: &Path, source: RecoverySource, then: impl FnOnce(&Engine, f64) -
     then(&engine, took)
 }
 
-/// Has another process fill a store and kills it with the engine open.
-fn kill_a_filled_store(path: &Path) -> Result<()> {
-    let path = path.to_str().ok_or("a path that is no text")?;
-    let mut command = Command::new(std::env::current_exe()?);
-    let mut child = command.args([FILL, path]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let mut line = String::new();
-    if let Some(output) = child.stdout.take() {
-        BufReader::new(output).read_line(&mut line)?;
-    }
-    child.kill()?;
-    child.wait()?;
-    if line.trim() == READY { Ok(()) } else { Err("the store could not be filled".into()) }
-}
-
-/// What the other process does; ends with it.
-pub(crate) fn fill_until_killed(path: &str) -> Result<()> {
-    let engine = scratch::open(Path::new(path), Durability::Buffered)?;
+/// What the process that is killed does before: it fills a store.
+pub(crate) fn fill_until_killed(arguments: &Arguments) -> Result<()> {
+    let engine = scratch::open(Path::new(arguments.text(0)?), Durability::Buffered)?;
     let client = ClientId::random();
     let queues = (0..QUEUES).map(|number| engine.queue(Project::none(), number.to_string()));
     let queues = queues.collect::<zaqar_sled::Result<Vec<_>>>()?;
@@ -84,10 +70,7 @@ pub(crate) fn fill_until_killed(path: &str) -> Result<()> {
     for _ in 0..MESSAGES / QUEUES / TURN {
         queues.iter().try_for_each(|queue| fill(queue, client, TURN))?;
     }
-    println!("{READY}");
-    // Until killed, or until nobody is there to do so.
-    std::io::stdin().read_line(&mut String::new())?;
-    Ok(())
+    child::until_killed()
 }
 
 fn copy_all(from: &Path, to: &Path) -> Result<()> {
@@ -150,4 +133,3 @@ const QUEUES: u64 = 10;
 /// Messages one queue gets before it is the next one's turn.
 const TURN: u64 = 1_000;
 const ROUNDS: usize = 3;
-const READY: &str = "ready";

@@ -18,18 +18,18 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
     let mut bare = Bare::written_out(store.folder.path())?;
     let pairs = posting(&store, rounds, 1, |time| rate(time, 1, || bare.write(bytes)))?;
     let target = Some(Target::Ratio(0.45));
-    table.add(Row { name: "post 1, Buffered", unit, beside: "pwrite, written-out space", pairs, target });
+    table.add(Row { name: "post 1, Buffered".into(), unit, beside: "pwrite, written-out space", pairs, target });
 
     let mut bare = Bare::growing(store.folder.path())?;
     let pairs = posting(&store, rounds, 1, |time| {
         bare.restart()?;
         rate(time, 1, || bare.write(bytes))
     })?;
-    table.add(Row { name: "post 1, Buffered", unit, beside: "pwrite, growing file", pairs, target: None });
+    table.add(Row { name: "post 1, Buffered".into(), unit, beside: "pwrite, growing file", pairs, target: None });
 
     let mut bare = Bare::written_out(store.folder.path())?;
     let pairs = posting(&store, rounds, 10, |time| rate(time, 10, || bare.write(post_bytes(10))))?;
-    table.add(Row { name: "post 10, Buffered", unit, beside: "pwrite, written-out space", pairs, target: None });
+    table.add(Row { name: "post 10, Buffered".into(), unit, beside: "pwrite, written-out space", pairs, target: None });
 
     let store = Store::new(Durability::Sync)?;
     let mut bare = Bare::written_out(store.folder.path())?;
@@ -40,7 +40,13 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
         })
     })?;
     let target = Some(Target::Ratio(0.7));
-    table.add(Row { name: "post 1, Sync", unit, beside: "pwrite + fdatasync, written-out space", pairs, target });
+    table.add(Row {
+        name: "post 1, Sync".into(),
+        unit,
+        beside: "pwrite + fdatasync, written-out space",
+        pairs,
+        target,
+    });
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::footprint::to_f64;
 
 /// How many rounds, and how long one is.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,11 @@ impl Rounds {
     pub(crate) fn quick() -> Self {
         let (measured, reference) = (Duration::from_millis(60), Duration::from_millis(30));
         Self { count: 5, measured, reference, divisor: 10 }
+    }
+
+    /// Whether it is to be quick rather than exact.
+    pub(crate) fn hurried(self) -> bool {
+        self.divisor > 1
     }
 
     /// Alternates rounds of `measured` and `reference`, each given how long to go on and returning what it reached.
@@ -68,6 +74,40 @@ pub(crate) fn rate(time: Duration, units: u32, mut call: impl FnMut() -> Result<
         if took >= time {
             return Ok(f64::from(calls) * f64::from(units) / took.as_secs_f64());
         }
+    }
+}
+
+/// Counts what is done in every second of a longer work.
+pub(crate) struct Seconds {
+    begun: Instant,
+    count: u64,
+    rates: Vec<f64>,
+}
+
+impl Seconds {
+    pub(crate) fn start() -> Self {
+        Self { begun: Instant::now(), count: 0, rates: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, count: usize) {
+        self.count += count as u64;
+        if self.begun.elapsed() >= Duration::from_secs(1) {
+            self.turn();
+        }
+    }
+
+    /// The rate of every second. The last, broken one counts if it is half a second long, or all there is.
+    pub(crate) fn rates(mut self) -> Vec<f64> {
+        if self.rates.is_empty() || self.begun.elapsed() >= Duration::from_millis(500) {
+            self.turn();
+        }
+        self.rates
+    }
+
+    /// A call that took longer than a second makes its second as long.
+    fn turn(&mut self) {
+        self.rates.push(to_f64(self.count) / self.begun.elapsed().as_secs_f64());
+        (self.begun, self.count) = (Instant::now(), 0);
     }
 }
 

@@ -43,6 +43,11 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Engine> {
     Ok(Config::new().durability(durability).open(path)?)
 }
 
+/// A store at `Buffered` with so many bytes for messages in memory.
+pub(crate) fn open_within(path: &Path, memory: u64) -> Result<Engine> {
+    Ok(Config::new().durability(Durability::Buffered).memory(memory).open(path)?)
+}
+
 pub(crate) fn folder() -> Result<TempDir> {
     Ok(TempDir::with_prefix_in("queue-bench-", root())?)
 }
@@ -62,13 +67,18 @@ pub(crate) fn fill(queue: &Queue, client: ClientId, count: u64) -> Result<()> {
 
 /// Messages that differ, half random and half not: about 2:1 compressible.
 pub(crate) fn messages(count: u64) -> Vec<NewMessage> {
-    (0..count).map(|seed| NewMessage::new(body(seed)).ttl(HOUR).delay(Duration::ZERO)).collect()
+    messages_of(count, BODY_BYTES)
 }
 
-fn body(seed: u64) -> Vec<u8> {
+/// As [`messages`], with bodies of so many bytes, a multiple of 16.
+pub(crate) fn messages_of(count: u64, bytes: usize) -> Vec<NewMessage> {
+    (0..count).map(|seed| NewMessage::new(body(seed, bytes)).ttl(HOUR).delay(Duration::ZERO)).collect()
+}
+
+fn body(seed: u64, bytes: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut body = Vec::with_capacity(BODY_BYTES);
-    while body.len() < BODY_BYTES {
+    let mut body = Vec::with_capacity(bytes);
+    while body.len() < bytes {
         // xorshift64
         state ^= state << 13;
         state ^= state >> 7;

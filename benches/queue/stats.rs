@@ -22,6 +22,6 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
         })?);
     }
     let (name, unit, target) = ("stats of 100k, half claimed", Unit::CallsASecond, Some(Target::Rate(1e6)));
-    table.add(Row { name, unit, beside: "none", pairs, target });
+    table.add(Row { name: name.into(), unit, beside: "none", pairs, target });
     Ok(())
 }

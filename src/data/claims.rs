@@ -23,7 +23,7 @@ impl<S: Site> Claims for S {
     }
 
     fn get(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<ClaimRecord> {
-        let found = self.with_queue(project, queue, Access::Read, |queue| Ok(Done::at_once(look_up(queue, id))))?;
+        let found = self.with_queue(project, queue, Access::Read, |queue| look_up(queue, id).map(Done::at_once))?;
         found.flatten().ok_or_else(|| missing(project, queue, *id))
     }
 
@@ -59,17 +59,16 @@ fn missing(project: &Project, queue: &QueueName, id: ClaimId) -> Error {
     Error::ClaimDoesNotExist { project: project.clone(), queue: queue.clone(), id }
 }
 
-fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Option<ClaimRecord> {
-    let number = queue.claims().number(id.as_bytes())?;
-    let claim = queue.claims().get(number)?;
+fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Result<Option<ClaimRecord>> {
+    let Some(number) = queue.claims().number(id.as_bytes()) else { return Ok(None) };
+    let Some(claim) = queue.claims().get(number) else { return Ok(None) };
     let mut reading = Reading::new(queue, queue.now());
-    for (page, index) in claim.sequences.iter().filter_map(|sequence| queue.locate(sequence)) {
-        if page.held_by(index, number) {
-            reading.push(page, index);
-        }
+    for sequence in claim.sequences.iter() {
+        let place = queue.locate(sequence)?.filter(|(page, index)| page.held_by(*index, number));
+        place.into_iter().for_each(|(page, index)| reading.push(page, index));
     }
     let age = queue.now().saturating_sub(claim.expires.saturating_sub(claim.ttl));
-    Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() })
+    Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() }))
 }
 
 /// What a claim would take, and what the dead-letter rule moves instead.
@@ -97,7 +96,7 @@ pub(crate) fn create_claim<S: Site>(
     check_times(Timestamp::from_millis(home.now()), "ttl", &[options.ttl, options.grace])?;
     let claimed = site.with_queue(project, queue, Access::Change, |queue| {
         check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
-        let decision = decide(queue, options.limit);
+        let decision = decide(queue, options.limit)?;
         if !decision.moved.is_empty() {
             return Ok(Done::at_once(Outcome::NeedsDeadLetterQueue));
         }
@@ -106,7 +105,7 @@ pub(crate) fn create_claim<S: Site>(
         }
         let op = Op::Claim(new_claim(queue, options, decision));
         let lsn = queue.record(Growth::Frees, &op)?;
-        Ok(Done::changed(Outcome::Claimed(record_of(queue, &op)), lsn))
+        Ok(Done::changed(Outcome::Claimed(record_of(queue, &op)?), lsn))
     })?;
     match claimed {
         None => Ok((None, None)),
@@ -192,14 +191,14 @@ pub(crate) fn claim_moving(
 ) -> Result<Option<Moving>> {
     let mut directory = store.directory.write();
     let target = directory.names.get(&destination.key).cloned();
-    let (queue, mut target) = lock_both(store, source, target.as_ref());
+    let (queue, mut target) = lock_both(store, source, target.as_ref())?;
     let Some(mut queue) = queue else { return Ok(None) };
     if !prepare(&mut queue, target.as_mut()) {
         return Ok(None);
     }
     let now = target.as_ref().map_or(queue.now(), Locked::now).max(queue.now());
-    queue.advance_to(now);
-    let decision = decide(&queue, options.limit);
+    queue.advance_to(now)?;
+    let decision = decide(&queue, options.limit)?;
     if decision.taken.is_empty() && decision.moved.is_empty() {
         return Ok(Some(Moving { claim: None, lsn: None, moved: 0, again: queue.next_due() }));
     }
@@ -213,20 +212,21 @@ pub(crate) fn claim_moving(
     let op = Op::Claim(claim);
     let lsn = record_both(store, &mut directory, &mut queue, target, &op, now)?;
     // What was moved used up places: behind it there may be more to claim at once.
-    Ok(Some(Moving { claim: record_of(&queue, &op), lsn: Some(lsn), moved, again: Some(now) }))
+    Ok(Some(Moving { claim: record_of(&queue, &op)?, lsn: Some(lsn), moved, again: Some(now) }))
 }
 
 /// Splits the oldest claimable messages by the dead-letter rule; a moved one uses up a place.
-fn decide(queue: &Locked<'_>, limit: usize) -> Decision {
+fn decide(queue: &Locked<'_>, limit: usize) -> Result<Decision> {
     let settings = &queue.description().settings;
     let most = settings.max_claim_count.filter(|_| settings.dead_letter_queue.is_some()).unwrap_or(u32::MAX);
     let mut decision = Decision { taken: Sequences::default(), moved: Sequences::default() };
-    for (page, index) in queue.claimable().take(limit) {
+    for place in queue.claimable().take(limit) {
+        let (page, index) = place?;
         let worn_out = page.slot(index).is_some_and(|slot| slot.claim_count >= most);
         let to = if worn_out { &mut decision.moved } else { &mut decision.taken };
         to.push(page.sequence(index));
     }
-    decision
+    Ok(decision)
 }
 
 /// Locks the queue and its dead-letter queue, the lower number first.
@@ -234,15 +234,15 @@ fn lock_both<'a>(
     store: &'a Store,
     queue: &'a Arc<Cell>,
     target: Option<&'a Arc<Cell>>,
-) -> (Option<Locked<'a>>, Option<Locked<'a>>) {
+) -> Result<(Option<Locked<'a>>, Option<Locked<'a>>)> {
     match target {
         Some(target) if target.number < queue.number => {
-            let target = store.lock(target);
-            (store.lock(queue), target)
+            let target = store.lock(target)?;
+            Ok((store.lock(queue)?, target))
         }
         target => {
-            let queue = store.lock(queue);
-            (queue, target.and_then(|target| store.lock(target)))
+            let queue = store.lock(queue)?;
+            Ok((queue, target.map_or(Ok(None), |target| store.lock(target))?))
         }
     }
 }
@@ -268,12 +268,14 @@ fn dead_letters(
             body: page.body(slot).to_vec().into(),
         })
     };
-    let letters = moved.iter().filter_map(|sequence| Some((sequence, letter(queue.locate(sequence)?)?)));
-    let wrapped = letters.map(|(sequence, mut letter)| {
-        wrap((queue.number(), sequence), &mut letter)?;
-        Ok(letter)
-    });
-    wrapped.collect()
+    let mut letters = Vec::with_capacity(moved.len());
+    for sequence in moved.iter() {
+        if let Some(mut letter) = queue.locate(sequence)?.and_then(letter) {
+            wrap((queue.number(), sequence), &mut letter)?;
+            letters.push(letter);
+        }
+    }
+    Ok(letters)
 }
 
 /// Letters for the queue `target`, or for the one that `create` makes.
@@ -307,7 +309,7 @@ fn record_both(
         return store.record(Growth::Frees, now, op, &mut [queue, &mut target]);
     }
     let new = dead.and_then(|dead| dead.create.as_ref());
-    let Some(mut made) = new.map(|new| state::Queue::from_new(new, 0)).transpose()? else {
+    let Some(mut made) = new.map(|new| state::Queue::from_new(new, 0, &store.budget)).transpose()? else {
         return store.record(Growth::Frees, now, op, &mut [queue]);
     };
     let lsn = store.record(Growth::Frees, now, op, &mut [queue, &mut made])?;
@@ -317,15 +319,16 @@ fn record_both(
     Ok(lsn)
 }
 
-fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Option<ClaimRecord> {
-    let Op::Claim(op) = op else { return None };
+fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {
+    let Op::Claim(op) = op else { return Ok(None) };
     let mut reading = Reading::with_room(queue, queue.now(), op.taken.len());
-    for (page, index) in op.taken.iter().filter_map(|sequence| queue.locate(sequence)) {
-        reading.push(page, index);
+    for sequence in op.taken.iter() {
+        // In memory since the claim was decided.
+        queue.locate(sequence)?.into_iter().for_each(|(page, index)| reading.push(page, index));
     }
     let id = ClaimId::from_bytes(op.claim);
     let messages: Vec<Message> = reading.finish().into_iter().map(|message| claimed_by(message, id)).collect();
-    (!op.taken.is_empty()).then_some(ClaimRecord { id, ttl: op.ttl, age: 0, messages })
+    Ok((!op.taken.is_empty()).then_some(ClaimRecord { id, ttl: op.ttl, age: 0, messages }))
 }
 
 /// A claim of ttl 0 is over when it is made; its result shows it all the same.

@@ -55,11 +55,11 @@ impl DataDriver for Engine {
 impl Engine {
     pub(crate) fn volume(&self) -> MessageVolume {
         let store = self.store();
-        let mut cells = store.cells();
-        cells.retain(|cell| cell.number != OUTBOX);
-        let totals = cells.iter().filter_map(|cell| store.lock(cell)).map(|queue| queue.totals());
         let (mut claimed, mut total) = (0_u64, 0_u64);
-        for totals in totals {
+        for cell in store.cells().filter(|cell| cell.number != OUTBOX) {
+            // A queue of which a page cannot be read counts as it was when it last could.
+            let locked = store.lock(&cell).map(|locked| locked.map(|queue| queue.totals()));
+            let totals = locked.unwrap_or_else(|_| Some(cell.peek().totals())).unwrap_or_default();
             claimed = claimed.saturating_add(totals.claimed);
             total = total.saturating_add(totals.total);
         }

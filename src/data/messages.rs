@@ -39,7 +39,7 @@ impl<S: Site> Messages for S {
         options: &MessageListOptions,
     ) -> Result<Page<Message, MessageMarker>> {
         self.home().limits.check_page_limit(options.limit)?;
-        let listed = self.with_queue(project, queue, Access::Read, |queue| Ok(Done::at_once(list(queue, options))))?;
+        let listed = self.with_queue(project, queue, Access::Read, |queue| list(queue, options).map(Done::at_once))?;
         let items = match listed {
             Some(items) => items,
             None if self.is_pooled() => Vec::new(),
@@ -51,7 +51,7 @@ impl<S: Site> Messages for S {
 
     fn first(&self, project: &Project, queue: &QueueName, sort: Sort) -> Result<Message> {
         let first = self.with_queue(project, queue, Access::Read, |queue| {
-            let place = if sort == Sort::Oldest { queue.oldest() } else { queue.newest() };
+            let place = if sort == Sort::Oldest { queue.oldest()? } else { queue.newest()? };
             Ok(Done::at_once(place.and_then(|(page, index)| one(queue, page, index))))
         })?;
         let empty = || Error::QueueIsEmpty { project: project.clone(), queue: queue.clone() };
@@ -63,7 +63,7 @@ impl<S: Site> Messages for S {
 
     fn get(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Message> {
         let found = self.with_queue(project, queue, Access::Read, |queue| {
-            Ok(Done::at_once(locate(queue, *id).and_then(|(page, index)| one(queue, page, index))))
+            Ok(Done::at_once(locate(queue, *id)?.and_then(|(page, index)| one(queue, page, index))))
         })?;
         let gone = || Error::MessageDoesNotExist { project: project.clone(), queue: queue.clone(), id: *id };
         found.ok_or_else(|| missing(project, queue))?.ok_or_else(gone)
@@ -73,7 +73,9 @@ impl<S: Site> Messages for S {
         self.home().limits.check_ids(ids.len())?;
         let found = self.with_queue(project, queue, Access::Read, |queue| {
             let mut reading = Reading::new(queue, queue.now());
-            ids.iter().filter_map(|id| locate(queue, *id)).for_each(|(page, index)| reading.push(page, index));
+            for id in ids {
+                locate(queue, *id)?.into_iter().for_each(|(page, index)| reading.push(page, index));
+            }
             Ok(Done::at_once(reading.finish()))
         })?;
         Ok(found.unwrap_or_default())
@@ -82,7 +84,7 @@ impl<S: Site> Messages for S {
     fn delete(&self, project: &Project, queue: &QueueName, id: &MessageId, claim: Option<&ClaimId>) -> Result<()> {
         let name = queue;
         let deleted = self.with_queue(project, queue, Access::Change, |queue| {
-            let Some((page, index)) = locate(queue, *id) else { return Ok(Done::seen(())) };
+            let Some((page, index)) = locate(queue, *id)? else { return Ok(Done::seen(())) };
             check_claim(queue, page, index, claim).map_err(|refusal| refusal.error(project, name, *id))?;
             let op = Op::Delete { queue: queue.number(), messages: [id.sequence].into_iter().collect() };
             Ok(Done::changed((), queue.record(Growth::Frees, &op)?))
@@ -97,7 +99,7 @@ impl<S: Site> Messages for S {
             let mut found = Vec::with_capacity(ids.len());
             let holders: Vec<u64> = claims.iter().filter_map(|claim| queue.claims().number(claim.as_bytes())).collect();
             for id in ids {
-                let Some((page, index)) = locate(queue, *id) else { continue };
+                let Some((page, index)) = locate(queue, *id)? else { continue };
                 if !claims.is_empty() {
                     check_claims(page, index, &holders).map_err(|refusal| refusal.error(project, name, *id))?;
                 }
@@ -119,7 +121,8 @@ impl<S: Site> Messages for S {
         let popped = self.with_queue(project, queue, Access::Change, |queue| {
             let mut reading = Reading::new(queue, queue.now());
             let mut messages = Sequences::default();
-            for (page, index) in queue.claimable().take(limit) {
+            for place in queue.claimable().take(limit) {
+                let (page, index) = place?;
                 reading.push(page, index);
                 messages.push(page.sequence(index));
             }
@@ -174,8 +177,8 @@ fn check_message_times(now: Timestamp, messages: &[NewMessage]) -> Result<()> {
 }
 
 /// The live message of that id, if it is this queue's.
-pub(super) fn locate<'a>(queue: &'a Locked<'_>, id: MessageId) -> Option<(&'a state::Page, usize)> {
-    if id.queue == queue.number() { queue.locate(id.sequence) } else { None }
+pub(super) fn locate<'a>(queue: &'a Locked<'_>, id: MessageId) -> Result<Option<(&'a state::Page, usize)>> {
+    if id.queue == queue.number() { queue.locate(id.sequence) } else { Ok(None) }
 }
 
 fn one(queue: &Locked<'_>, page: &state::Page, index: usize) -> Option<Message> {
@@ -184,32 +187,41 @@ fn one(queue: &Locked<'_>, page: &state::Page, index: usize) -> Option<Message> 
     reading.finish().pop()
 }
 
-fn list(queue: &Locked<'_>, options: &MessageListOptions) -> Vec<Message> {
+fn list(queue: &Locked<'_>, options: &MessageListOptions) -> Result<Vec<Message>> {
     let after = match options.marker {
-        Some(marker) if marker.queue > queue.number() => return Vec::new(),
+        Some(marker) if marker.queue > queue.number() => return Ok(Vec::new()),
         Some(marker) if marker.queue == queue.number() => Some(marker.sequence),
         _ => None,
     };
     let limit = if options.limit == 0 { usize::MAX } else { options.limit };
     let hidden = if options.echo { None } else { options.client.map(|client| *client.as_bytes()) };
-    let shown = |(page, index): &(&state::Page, usize)| {
-        hidden.is_none() || page.slot(*index).map(|slot| page.client(slot)) != hidden
+    let shown = |page: &state::Page, index: usize| {
+        hidden.is_none() || page.slot(index).map(|slot| page.client(slot)) != hidden
     };
+    let (claimed, delayed) = (options.include_claimed, options.include_delayed);
+    let chosen = move |page: &state::Page| {
+        let without = |include: bool, set: u128| if include { u128::MAX } else { !set };
+        page.live() & without(claimed, page.claimed()) & without(delayed, page.delayed())
+    };
+    // Only the second skips what is hidden by its index.
+    let places: Places<'_> =
+        if claimed || delayed { Box::new(queue.alive_after(after, chosen)) } else { Box::new(queue.claimable_after(after)) };
     let mut reading = Reading::new(queue, queue.now());
-    if options.include_claimed || options.include_delayed {
-        let (claimed, delayed) = (options.include_claimed, options.include_delayed);
-        let chosen = move |page: &state::Page| {
-            let without = |include: bool, set: u128| if include { u128::MAX } else { !set };
-            page.live() & without(claimed, page.claimed()) & without(delayed, page.delayed())
-        };
-        let places = queue.alive_after(after, chosen).filter(shown).take(limit);
-        places.for_each(|(page, index)| reading.push(page, index));
-    } else {
-        let places = queue.claimable_after(after).filter(shown).take(limit);
-        places.for_each(|(page, index)| reading.push(page, index));
+    let mut left = limit;
+    for place in places {
+        let (page, index) = place?;
+        if shown(page, index) {
+            reading.push(page, index);
+            left = left.saturating_sub(1);
+        }
+        if left == 0 {
+            break;
+        }
     }
-    reading.finish()
+    Ok(reading.finish())
 }
+
+type Places<'a> = Box<dyn Iterator<Item = Result<(&'a state::Page, usize)>> + 'a>;
 
 /// Why a message may not be deleted.
 enum Refusal {

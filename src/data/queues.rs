@@ -33,7 +33,7 @@ impl Queues for Engine {
         let new = directory.new_queue(store, project, name, &text)?;
         let description = Description { metadata: metadata.clone(), settings };
         let lsn = store.append(Growth::Grows, now, &Op::CreateQueue(new.clone()))?;
-        let queue = state::Queue::new(new.number, project.clone(), name.clone(), description, lsn);
+        let queue = state::Queue::new(new.number, project.clone(), name.clone(), description, lsn, &store.budget);
         store.note_changed(&directory.insert(queue));
         drop(directory);
         store.settle(lsn, self.durability())?;
@@ -139,7 +139,8 @@ impl Store {
         cell: &Arc<Cell>,
         record: impl FnOnce(&mut Locked<'_>) -> Result<u64>,
     ) -> Result<u64> {
-        let Some(mut queue) = self.lock(cell) else {
+        // As it is: a page that cannot be read does not keep the queue from being deleted.
+        let Some(mut queue) = self.lock_as_is(cell) else {
             return Err(Error::Unavailable { reason: "a deleted queue is still listed".into() });
         };
         let lsn = record(&mut queue)?;
@@ -153,7 +154,7 @@ impl Store {
 }
 
 pub(crate) fn stats(site: &impl Site, project: &Project, name: &QueueName) -> Result<QueueStats> {
-    let stats = site.with_queue(project, name, Access::Read, |queue| Ok(Done::at_once(count(queue))))?;
+    let stats = site.with_queue(project, name, Access::Read, |queue| count(queue).map(Done::at_once))?;
     stats.ok_or_else(|| missing(project, name))
 }
 
@@ -237,19 +238,19 @@ fn entry(cell: &Cell, options: &QueueListOptions) -> Option<QueueEntry> {
     (named && matches).then(|| QueueEntry { name: queue.name().clone(), metadata })
 }
 
-fn count(queue: &Locked<'_>) -> QueueStats {
+fn count(queue: &Locked<'_>) -> Result<QueueStats> {
     let totals = queue.totals();
     let stat = |place: Option<(&state::Page, usize)>| {
         let (page, index) = place?;
         let (id, created, read_at) = Reading::identify(queue, page, index, queue.now())?;
         Some(MessageStat { id, created, read_at })
     };
-    QueueStats {
+    Ok(QueueStats {
         claimed: totals.claimed,
         free: totals.total.saturating_sub(totals.claimed),
-        oldest: stat(queue.oldest()),
-        newest: stat(queue.newest()),
-    }
+        oldest: stat(queue.oldest()?),
+        newest: stat(queue.newest()?),
+    })
 }
 
 impl Directory {

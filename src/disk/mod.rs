@@ -166,6 +166,11 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// After an error nothing is known of what was written since the last success, whatever a later call says.
     fn sync_data(&self) -> io::Result<()>;
 
+    /// Tells that these bytes will be read soon. A hint: it neither waits nor fails.
+    fn will_need(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
+
     /// Cuts the file, or lengthens it with zeros that have no space yet.
     fn set_len(&self, len: u64) -> io::Result<()>;
 }

@@ -70,6 +70,8 @@ pub(crate) struct Journal {
     wants_spare: AtomicBool,
     /// Set while there is no space for one.
     short: AtomicBool,
+    /// Bytes of the segments on disk; written under `tail`, read without it.
+    kept_bytes: AtomicU64,
 }
 
 /// Where the next frame goes.
@@ -112,6 +114,7 @@ impl Journal {
     /// A journal that goes on where recovery left it. Everything before `start.next_lsn` is synced.
     pub(crate) fn new(place: Place, start: Start) -> Self {
         let last = start.next_lsn.saturating_sub(1);
+        let kept_bytes = start.kept.iter().map(|kept| kept.bytes).sum();
         let next_number = start.active.number().saturating_add(1);
         let tail = Tail {
             active: Arc::new(start.active),
@@ -133,6 +136,7 @@ impl Journal {
             unsynced: AtomicBool::new(false),
             wants_spare: AtomicBool::new(true),
             short: AtomicBool::new(false),
+            kept_bytes: AtomicU64::new(kept_bytes),
         }
     }
 
@@ -231,6 +235,7 @@ impl Journal {
             return Err(if cause.is_full() { cause } else { self.fail(tail, &cause) });
         }
         tail.kept.push_back(Kept { number: next.number(), first_lsn, bytes: next.capacity() });
+        self.kept_bytes.fetch_add(next.capacity(), Ordering::Relaxed);
         let full = std::mem::replace(&mut tail.active, next);
         tail.unsynced.push(full);
         tail.offset = SEGMENT_HEADER_BYTES;
@@ -335,6 +340,11 @@ impl Journal {
         self.tail.lock().kept.iter().copied().collect()
     }
 
+    /// Bytes of the segments on disk, the spare one not among them.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        self.kept_bytes.load(Ordering::Relaxed)
+    }
+
     /// The newest segment whose header and first frame are synced.
     pub(crate) fn newest_synced(&self) -> Option<u64> {
         let synced = self.synced();
@@ -355,6 +365,7 @@ impl Journal {
             let keep_from = tail.kept.iter().take_while(|kept| kept.number < first).count();
             tail.kept.drain(..keep_from).collect()
         };
+        self.kept_bytes.fetch_sub(retired.iter().map(|kept| kept.bytes).sum(), Ordering::Relaxed);
         for kept in retired {
             let reusable = kept.bytes == self.place.segment_bytes && self.wants_spare();
             if !reusable || !self.recycle(kept)? {

@@ -116,7 +116,9 @@ impl Store {
 
     /// Letters on their way to other stores.
     pub(crate) fn in_transit(&self) -> u64 {
-        self.outbox().and_then(|outbox| Some(self.lock(&outbox)?.totals().total)).unwrap_or(0)
+        // As far as it can be told.
+        let count = |outbox: Arc<Cell>| Some(self.lock(&outbox).ok()??.totals().total);
+        self.outbox().and_then(count).unwrap_or(0)
     }
 }
 
@@ -150,7 +152,7 @@ impl Shared {
         let mut pass = Pass { end: end_of(source.store()), assigned_anew: BTreeSet::new() };
         let mut after = None;
         loop {
-            let letters = batch(source.store(), after);
+            let letters = batch(source.store(), after)?;
             let Some(last) = letters.last() else { return outcome };
             after = Some(last.sequence);
             // A claim that a power cut takes back must not have been delivered.
@@ -185,7 +187,7 @@ impl Shared {
         }
         let Side::There(cell) = self.made_side(&pool, &route)? else { return Ok(()) };
         let Some(description) = route.description() else { return Ok(()) };
-        let Some(mut target) = self.lock_side(&pool, &route, &cell, description) else { return Ok(()) };
+        let Some(mut target) = self.lock_side(&pool, &route, &cell, description)? else { return Ok(()) };
         if route.is_moving() {
             return Err(super::routes::moving(&project, &queue));
         }
@@ -200,8 +202,9 @@ impl Shared {
     /// Deletes the letters to an addressee that the stores they are assigned to have. Fails if one of those cannot be asked.
     fn delete_stored(&self, source: &Engine, to: &Addressee) -> Result<()> {
         let mut by_store: BTreeMap<[u8; 16], Vec<(u64, Source)>> = BTreeMap::new();
-        for (sequence, envelope) in envelopes(source.store()).filter(|(_, envelope)| envelope.to == *to) {
-            if let Some(assigned) = envelope.assigned {
+        for envelope in envelopes(source.store()) {
+            let (sequence, envelope) = envelope?;
+            if let Some(assigned) = envelope.assigned.filter(|_| envelope.to == *to) {
                 by_store.entry(assigned).or_default().push((sequence, envelope.source));
             }
         }
@@ -250,7 +253,7 @@ fn forget_delivered(engines: &[Engine]) -> Result<()> {
         };
         for source in engines {
             let from = source.store().place.store;
-            let waiting: BTreeSet<Source> = if noted.is_empty() { BTreeSet::new() } else { ids(source.store()) };
+            let waiting: BTreeSet<Source> = if noted.is_empty() { BTreeSet::new() } else { ids(source.store())? };
             let done = noted.iter().filter(|(id, store)| *store == from && !waiting.contains(id));
             let done: Vec<Source> = done.map(|(id, _)| *id).collect();
             if !done.is_empty() {
@@ -268,10 +271,11 @@ fn end_of(store: &Store) -> u64 {
 }
 
 /// The next letters of a store's outbox, from the first after `after`.
-fn batch(store: &Store, after: Option<u64>) -> Vec<Letter> {
-    let Some(outbox) = store.outbox() else { return Vec::new() };
-    let Some(queue) = store.lock(&outbox) else { return Vec::new() };
-    queue.claimable_after(after).filter_map(|(page, index)| letter(page, index)).take(BATCH).collect()
+fn batch(store: &Store, after: Option<u64>) -> Result<Vec<Letter>> {
+    let Some(outbox) = store.outbox() else { return Ok(Vec::new()) };
+    let Some(queue) = store.lock(&outbox)? else { return Ok(Vec::new()) };
+    let letters = queue.claimable_after(after);
+    letters.filter_map(|place| place.map(|(page, index)| letter(page, index)).transpose()).take(BATCH).collect()
 }
 
 fn letter(page: &Page, index: usize) -> Option<Letter> {
@@ -290,24 +294,29 @@ fn letter(page: &Page, index: usize) -> Option<Letter> {
     Some(Letter { sequence: page.sequence(index), envelope, message })
 }
 
-/// What lies in a store's outbox, without the bodies.
-fn envelopes(store: &Store) -> impl Iterator<Item = (u64, Envelope)> {
-    let mut after = None;
+/// What lies in a store's outbox, without the bodies. What cannot be read is an error, and the end.
+fn envelopes(store: &Store) -> impl Iterator<Item = Result<(u64, Envelope)>> {
+    // Behind what to go on; none at the end.
+    let mut after: Option<Option<u64>> = Some(None);
     let portions = std::iter::from_fn(move || {
-        let outbox = store.outbox()?;
-        let queue = store.lock(&outbox)?;
-        let envelope =
-            |(page, index): (&Page, usize)| Some((page.sequence(index), open(page.body(page.slot(index)?))?.0));
-        let portion: Vec<_> = queue.claimable_after(after).filter_map(envelope).take(BATCH).collect();
-        after = Some(portion.last()?.0);
-        Some(portion)
+        let portion = envelopes_after(store, after.take()?).unwrap_or_else(|error| vec![Err(error)]);
+        after = portion.last().and_then(|last| last.as_ref().ok()).map(|(sequence, _)| Some(*sequence));
+        (!portion.is_empty()).then_some(portion)
     });
     portions.flatten()
 }
 
+fn envelopes_after(store: &Store, after: Option<u64>) -> Result<Vec<Result<(u64, Envelope)>>> {
+    let Some(outbox) = store.outbox() else { return Ok(Vec::new()) };
+    let Some(queue) = store.lock(&outbox)? else { return Ok(Vec::new()) };
+    let envelope = |(page, index): (&Page, usize)| Some((page.sequence(index), open(page.body(page.slot(index)?))?.0));
+    let places = queue.claimable_after(after);
+    Ok(places.filter_map(|place| place.map(envelope).transpose()).take(BATCH).collect())
+}
+
 /// The source ids of everything in a store's outbox.
-fn ids(store: &Store) -> BTreeSet<Source> {
-    envelopes(store).map(|(_, envelope)| envelope.source).collect()
+fn ids(store: &Store) -> Result<BTreeSet<Source>> {
+    envelopes(store).map(|envelope| Ok(envelope?.1.source)).collect()
 }
 
 /// Stores letters in their queue, but for those it has; returns how many.
@@ -336,7 +345,7 @@ fn confirm(source: &Store, letters: &[Letter]) -> Result<()> {
 
 fn delete(source: &Store, letters: impl Iterator<Item = u64>) -> Result<()> {
     let Some(outbox) = source.outbox() else { return Ok(()) };
-    let Some(mut queue) = source.lock(&outbox) else { return Ok(()) };
+    let Some(mut queue) = source.lock(&outbox)? else { return Ok(()) };
     let lsn = queue.record(Growth::Frees, &Op::Delete { queue: OUTBOX, messages: letters.collect() })?;
     drop(queue);
     source.settle(lsn, Durability::Sync)
@@ -350,9 +359,10 @@ fn forget(target: &Store, sources: Vec<Source>) -> Result<()> {
 /// Assigns the letters to an addressee to another store: they leave the outbox and come to its end in one operation.
 fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<()> {
     let Some(outbox) = source.outbox() else { return Ok(()) };
-    let Some(mut queue) = source.lock(&outbox) else { return Ok(()) };
+    let Some(mut queue) = source.lock(&outbox)? else { return Ok(()) };
     let (mut moved, mut messages, mut bytes) = (Sequences::default(), Vec::new(), 0_usize);
-    for (page, index) in queue.claimable_after(None) {
+    for place in queue.claimable_after(None) {
+        let (page, index) = place?;
         let Some(one) = letter(page, index).filter(|one| one.envelope.to == *to) else { continue };
         let mut again = one.message;
         seal(one.envelope.source, to, assigned, &mut again)?;

@@ -18,7 +18,7 @@ use crate::journal::Growth;
 use crate::model::{PoolName, Project, QueueName};
 use crate::op::{Address, Change, Import, ImportedPage, Op};
 use crate::state::page::PageRecord;
-use crate::state::{Claim, Hold, Mapping, Page, Snapshot, SubscriptionRow};
+use crate::state::{Claim, Hold, Mapping, PageSnapshot, Snapshot, SubscriptionRow};
 use crate::store::Cell;
 
 use super::pool::Pool;
@@ -164,7 +164,7 @@ impl Journey<'_> {
         let store = self.to.store();
         let messages = match self.shared.side(&self.to, &self.route)? {
             Side::There(cell) => {
-                store.lock(&cell).is_some_and(|queue| queue.totals().total > 0 || queue.claims().len() > 0)
+                store.lock(&cell)?.is_some_and(|queue| queue.totals().total > 0 || queue.claims().len() > 0)
             }
             Side::Empty(_) | Side::Changed => false,
         };
@@ -183,10 +183,8 @@ impl Journey<'_> {
             Side::Empty(_) => None,
             Side::Changed => return Err(moving(self.project, self.queue)),
         };
-        let snapshot = source.as_ref().and_then(|cell| {
-            let queue = self.from.store().lock(cell)?;
-            Some(Snapshot::of(&queue, queue.lsn()))
-        });
+        let locked = source.as_ref().map_or(Ok(None), |cell| self.from.store().lock(cell))?;
+        let snapshot = locked.map(|queue| Snapshot::of(&queue, queue.lsn()));
         let Side::There(target) = self.shared.made_side(&self.to, &self.route)? else {
             return Err(moving(self.project, self.queue));
         };
@@ -211,18 +209,43 @@ impl Journey<'_> {
         let mut pages = snapshot.pages.as_slice();
         while !pages.is_empty() {
             let mut bytes = 0_usize;
-            let fits = |page: &&Arc<Page>| {
+            let fits = |page: &&PageSnapshot| {
                 let begun = bytes > 0;
-                bytes = bytes.saturating_add(page.bodies().len());
+                bytes = bytes.saturating_add(page.body_bytes());
                 !begun || bytes <= PORTION_BYTES
             };
             let (portion, rest) = pages.split_at(pages.iter().take_while(fits).count().max(1));
             pages = rest;
-            let portion = portion.iter().map(|page| exported(page, &renumbered)).collect();
+            let portion = portion.iter().map(|page| self.export(page, target.number, &renumbered));
+            let portion = portion.collect::<Result<Vec<_>>>()?;
+            self.to.store().await_room()?;
             self.import(target, snapshot.next, Vec::new(), portion, Vec::new())?;
         }
         // Also where there is nothing else to bring: ids go on above those that were given out.
         self.import(target, snapshot.next, Vec::new(), Vec::new(), Vec::new())
+    }
+
+    /// A page as the target takes it in.
+    fn export(
+        &self,
+        page: &PageSnapshot,
+        queue: u64,
+        renumbered: &impl Fn(u64) -> Option<u64>,
+    ) -> Result<ImportedPage<'static>> {
+        let content = page.read(&self.from.store().budget, queue)?;
+        let PageRecord { bodies_bytes, clients, slots } = page.record(&content);
+        let slots = slots.into_iter().map(|(mut slot, hold)| match hold {
+            Hold::Claimed => match renumbered(slot.hold) {
+                Some(number) => {
+                    slot.hold = number;
+                    (slot, hold)
+                }
+                None => (slot, Hold::Free),
+            },
+            Hold::Free | Hold::Delayed => (slot, hold),
+        });
+        let record = PageRecord { bodies_bytes, clients, slots: slots.collect() };
+        Ok(ImportedPage { first: page.first, record, bodies: content.bodies().to_vec().into() })
     }
 
     fn copy_subscriptions(&self, target: &Arc<Cell>) -> Result<()> {
@@ -243,7 +266,7 @@ impl Journey<'_> {
         subscriptions: Vec<([u8; 16], SubscriptionRow)>,
     ) -> Result<()> {
         let store = self.to.store();
-        let Some(mut queue) = store.lock(target) else { return Err(moving(self.project, self.queue)) };
+        let Some(mut queue) = store.lock(target)? else { return Err(moving(self.project, self.queue)) };
         let import = Import {
             queue: queue.number(),
             next,
@@ -279,19 +302,3 @@ impl Journey<'_> {
     }
 }
 
-/// A page as the target takes it in.
-fn exported<'a>(page: &'a Page, renumbered: &impl Fn(u64) -> Option<u64>) -> ImportedPage<'a> {
-    let PageRecord { bodies_bytes, clients, slots } = page.record();
-    let slots = slots.into_iter().map(|(mut slot, hold)| match hold {
-        Hold::Claimed => match renumbered(slot.hold) {
-            Some(number) => {
-                slot.hold = number;
-                (slot, hold)
-            }
-            None => (slot, Hold::Free),
-        },
-        Hold::Free | Hold::Delayed => (slot, hold),
-    });
-    let record = PageRecord { bodies_bytes, clients, slots: slots.collect() };
-    ImportedPage { first: page.first(), record, bodies: page.bodies().as_slice().into() }
-}

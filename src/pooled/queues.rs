@@ -115,7 +115,7 @@ impl Shared {
         let new = directory.new_queue(store, project, name, &text)?;
         let mut registry = store.lock_registry();
         let description = Description { metadata: metadata.clone(), settings };
-        let mut queue = Queue::new(new.number, project.clone(), name.clone(), description, 0);
+        let mut queue = Queue::new(new.number, project.clone(), name.clone(), description, 0, &store.budget);
         let op = self.registration(&registry, &key, project, name, metadata, pool, new)?;
         let lsn = registry.record(Growth::Grows, &op, &mut [&mut queue])?;
         drop(registry);

@@ -95,7 +95,7 @@ impl Shared {
 }
 
 fn empty(store: &Store, cell: &Arc<Cell>) -> Result<()> {
-    let Some(mut queue) = store.lock(cell) else { return Ok(()) };
+    let Some(mut queue) = store.lock_as_is(cell) else { return Ok(()) };
     let op = Op::Purge { queue: queue.number() };
     queue.record(Growth::Frees, &op).map(drop)
 }

@@ -141,7 +141,7 @@ impl Shared {
             _ => {
                 let (project, name) =
                     keys::parse_queue(&route.key).ok_or_else(|| Error::invalid("queue", "no name"))?;
-                let mut queue = Queue::new(route.record.number, project, name, Description::default(), 0);
+                let mut queue = Queue::new(route.record.number, project, name, Description::default(), 0, &pool.store().budget);
                 drop(queue.take_changes());
                 Ok(Side::Empty(Cell::new(queue)))
             }
@@ -190,7 +190,7 @@ impl Shared {
             metadata: "{}".into(),
         };
         let lsn = store.append(Growth::Grows, store.now(), &Op::CreateQueue(new))?;
-        let cell = directory.insert(Queue::new(route.record.number, project, name, Description::default(), lsn));
+        let cell = directory.insert(Queue::new(route.record.number, project, name, Description::default(), lsn, &store.budget));
         store.note_changed(&cell);
         Ok(Side::There(cell))
     }
@@ -202,13 +202,13 @@ impl Shared {
         route: &Route,
         cell: &'a Arc<Cell>,
         description: Arc<Description>,
-    ) -> Option<Locked<'a>> {
-        let mut locked = pool.store().lock(cell)?;
+    ) -> Result<Option<Locked<'a>>> {
+        let Some(mut locked) = pool.store().lock(cell)? else { return Ok(None) };
         if !self.is_current(route) || pool.is_retired() {
-            return None;
+            return Ok(None);
         }
         locked.describe(description, route.floor());
-        Some(locked)
+        Ok(Some(locked))
     }
 }
 

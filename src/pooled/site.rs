@@ -39,8 +39,13 @@ impl Site for PooledDriver {
         loop {
             let Some(found) = self.find(project, name, access)? else { return Ok(None) };
             let Found { route, pool, cell } = &*found;
-            let description = route.description();
-            let locked = description.and_then(|description| self.shared().lock_side(pool, route, cell, description));
+            if access == Access::Fill {
+                pool.store().await_room()?;
+            }
+            let locked = match route.description() {
+                Some(description) => self.shared().lock_side(pool, route, cell, description)?,
+                None => None,
+            };
             let Some(mut queue) = locked else {
                 self.shared().found.forget(&route.key);
                 continue;

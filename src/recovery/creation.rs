@@ -1,12 +1,15 @@
 //! Stores without a manifest: making one, telling a half-made one from one that lost it, and a manifest made anew.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{JOURNAL, Recovered, RecoveryReport, RecoverySource, parse_trees_name, start};
 use crate::base;
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::heap::HEAP;
 use crate::journal::{scan, segment};
 use crate::manifest::{self, BaseMark, Manifest};
 use crate::random::Random;
@@ -28,17 +31,21 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
     let journal = root.join(JOURNAL);
     disk.create_dir_all(&journal).map_err(|e| Error::io("creating the journal's directory", e))?;
     let place = super::place(config, root, &manifest);
+    let heap = super::open_heap(config, root, manifest.store)?;
+    heap.prepare()?;
     let start = start::start(&place, 0, 0, &[], Vec::new())?;
     manifest.segment = start.active.number();
     manifest.save(disk, root)?;
     let report = RecoveryReport::new(RecoverySource::New);
-    Ok(Recovered { contents: Contents::default(), manifest, place, start, trees: None, report })
+    let contents = Contents::new(heap, Budget::new(config.memory));
+    Ok(Recovered { contents, manifest, place, start, filled: None, base_segments: BTreeSet::new(), report })
 }
 
 /// A directory without a manifest in which something was written after creation has lost it.
 fn refuse_orphans(disk: &dyn Disk, root: &Path) -> Result<()> {
     let names = disk.list(root).map_err(|e| Error::io("listing the store", e))?;
     let kept = names.iter().any(|name| base::parse_file_name(name).is_some() || parse_trees_name(name).is_some());
+    let pages = !disk.list(&root.join(HEAP)).unwrap_or_default().is_empty();
     let journal = disk.list(&root.join(JOURNAL)).unwrap_or_default();
     let segments = journal.iter().filter_map(|name| segment::parse_file_name(name));
     // Creation starts one segment, and writes no frame before the manifest is there.
@@ -48,7 +55,7 @@ fn refuse_orphans(disk: &dyn Disk, root: &Path) -> Result<()> {
         let bytes = crate::disk::read_all(disk, &path).map_err(|e| Error::io("reading the journal", e))?;
         used |= number > 1 || scan::holds_frames(&bytes, number);
     }
-    if kept || used {
+    if kept || pages || used {
         let reason = "the manifest is missing, but not the store".into();
         return Err(Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason });
     }

@@ -1,9 +1,12 @@
 //! Recounting: every figure and index of a queue, derived again from its pages and claims.
 //!
-//! The numbers are those of the invariants in `queue`; 10 and up are those of `page`, 20 and up those of `claims`.
+//! The numbers are those of the invariants in `queue`; 10 and up are those of `page`, 20 and up those of `claims`. Pages that
+//! are not in memory are read, one after the other, and not kept there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use super::content::Content;
 use super::page::{Page, bits};
 use super::queue::{Due, Queue, Totals};
 
@@ -23,7 +26,7 @@ impl Queue {
                 found.push(Violation { invariant, what: what.to_owned() });
             }
         };
-        check(1, self.pages_in_order(), "pages are empty, overlap or lie above the last sequence");
+        check(1, self.pages_in_order(), "pages are empty or in the wrong place");
         let ready: BTreeSet<u64> =
             self.pages().iter().filter(|(_, page)| page.ready() != 0).map(|(first, _)| *first).collect();
         check(2, *self.ready() == ready, "the index of claimable pages differs from the pages");
@@ -32,18 +35,38 @@ impl Queue {
         let due: BTreeSet<_> = pages.chain(claims).collect();
         check(3, *self.deadlines() == due, "the deadlines differ from the pages' and claims'");
         check(4, self.totals() == self.recount(), "the totals differ from a recount");
-        check(10, self.pages().values().all(|page| page_is_sound(page)), "a page contradicts itself");
-        check(20, self.claims_count_right(), "a claim's messages differ from its count");
+        let hot: BTreeSet<u64> =
+            self.pages().iter().filter(|(_, page)| page.content().is_some()).map(|(first, _)| *first).collect();
+        check(7, self.hot() == hot, "the index of pages in memory differs from the pages");
+        let mut beyond = 0;
+        let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
+        for page in self.pages().values() {
+            let content = match self.read(page) {
+                Ok(content) => content,
+                Err(error) => {
+                    check(15, false, &error.to_string());
+                    continue;
+                }
+            };
+            let sequences = || live(page, &content).map(|(_, sequence)| sequence);
+            check(1, sequences().all(|one| one >= beyond && one < self.next()), "messages overlap or lie too high");
+            beyond = sequences().last().unwrap_or(beyond).saturating_add(1);
+            check(10, page_is_sound(page, &content), "a page contradicts itself");
+            for (index, sequence) in live(page, &content).filter(|(index, _)| page.claimed() & (1 << index) != 0) {
+                let hold = content.slot(index).map_or(0, |slot| slot.hold);
+                let listed = self.claims().get(hold).is_some_and(|claim| claim.sequences.contains(sequence));
+                check(20, listed, "a message under a claim that does not list it");
+                *counts.entry(hold).or_default() += 1;
+            }
+        }
+        let counted = |number: u64| counts.get(&number).copied().unwrap_or(0);
+        let right = self.claims().iter().all(|(number, claim)| claim.left == counted(number));
+        check(20, right, "a claim's messages differ from its count");
         found
     }
 
     fn pages_in_order(&self) -> bool {
-        let mut beyond = 0;
-        self.pages().iter().all(|(first, page)| {
-            let in_place = *first == page.first() && *first >= beyond && page.live() != 0;
-            beyond = bits(page.live()).last().map_or(*first, |index| page.sequence(index)).saturating_add(1);
-            in_place && beyond <= self.next()
-        })
+        self.pages().iter().all(|(first, page)| *first == page.first() && page.live() != 0)
     }
 
     fn recount(&self) -> Totals {
@@ -52,33 +75,26 @@ impl Queue {
             totals.total += u64::from(page.live().count_ones());
             totals.claimed += u64::from(page.claimed().count_ones());
             totals.delayed += u64::from(page.delayed().count_ones());
-            totals.weight += page.recount_weight();
+            totals.weight += page.weight();
         }
         totals
     }
-
-    fn claims_count_right(&self) -> bool {
-        let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
-        for page in self.pages().values() {
-            for index in bits(page.claimed()) {
-                let Some(slot) = page.slot(index) else { continue };
-                let claim = self.claims().get(slot.hold);
-                if !claim.is_some_and(|claim| claim.sequences.contains(page.sequence(index))) {
-                    return false;
-                }
-                *counts.entry(slot.hold).or_default() += 1;
-            }
-        }
-        self.claims().iter().all(|(number, claim)| claim.left == counts.get(&number).copied().unwrap_or(0))
-    }
 }
 
-fn page_is_sound(page: &Page) -> bool {
+/// The live messages: where in the page, and their sequences.
+fn live(page: &Page, content: &Arc<Content>) -> impl Iterator<Item = (usize, u64)> {
+    let sequence = |index: usize| content.slot(index).map(|slot| (index, page.first() + slot.distance()));
+    bits(page.live()).filter_map(sequence).collect::<Vec<_>>().into_iter()
+}
+
+fn page_is_sound(page: &Page, content: &Content) -> bool {
+    let slots = |set: u128| bits(set).filter_map(|index| content.slot(index));
     let parts = page.claimed() & !page.live() == 0 && page.delayed() & !page.live() == 0;
     let apart = page.claimed() & page.delayed() == 0;
-    let weighed = page.weight() == page.recount_weight();
-    let due = bits(page.live()).filter_map(|index| page.slot(index)).all(|slot| page.due() <= slot.expires);
-    let ends = bits(page.delayed()).filter_map(|index| page.slot(index)).all(|slot| page.due() <= slot.hold);
-    let ascending = bits(page.live()).map(|index| page.sequence(index)).is_sorted_by(|a, b| a < b);
-    parts && apart && weighed && due && ends && ascending
+    let there = slots(page.live()).count() == page.live().count_ones() as usize;
+    let weighed = page.weight() == slots(page.live()).map(super::content::Slot::weight).sum::<u64>();
+    let due = slots(page.live()).all(|slot| page.due() <= slot.expires && slot.expires <= page.latest());
+    let ends = slots(page.delayed()).all(|slot| page.due() <= slot.hold);
+    let dense = !page.is_dense() || content.slots().iter().zip(0..).all(|(slot, index)| slot.distance() == index);
+    parts && apart && there && weighed && due && ends && dense
 }

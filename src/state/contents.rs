@@ -1,26 +1,31 @@
 //! A whole store's queues on their way into memory: records are loaded, then operations replayed over them.
 //!
 //! 1. A queue's record says up to which LSN its pages and claims go; operations up to there are skipped for it.
-//! 2. An operation on a queue that is not there belongs to one that was deleted before the base reached it: its deletion
+//! 2. Pages are in the heap; what the replay brings or changes is in memory, and goes to the heap when memory is short.
+//! 3. An operation on a queue that is not there belongs to one that was deleted before the base reached it: its deletion
 //!    must follow, or something is missing.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::codec;
+use crate::error::Error;
+use crate::heap::Heap;
+use crate::journal::scan::Damage;
 use crate::model::{Project, QueueName};
 use crate::op::{self, NewQueue, Op};
 use crate::trees::Tree;
-use crate::trees::keys::{self, Part};
+use crate::trees::keys;
 use crate::trees::records::{self, QueueRecord, StoreRecord};
 
 use super::claims::Claim;
-use super::page::{Page, PageRecord};
-use super::queue::{Description, Queue};
+use super::page::{Page, PageEntry, PageSnapshot};
+use super::queue::{Description, Purpose, Queue};
 use super::registry::Registry;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Contents {
     pub(crate) queues: BTreeMap<u64, Queue>,
     /// The number the next queue gets, unless the incarnation has moved past it.
@@ -30,21 +35,17 @@ pub(crate) struct Contents {
     pub(crate) time: u64,
     /// What the trees said of themselves, if trees were loaded.
     pub(crate) store: Option<StoreRecord>,
-    /// Bodies whose states have not come yet.
-    pending: Option<PendingBodies>,
+    pub(crate) heap: Arc<Heap>,
+    pub(crate) budget: Arc<Budget>,
+    /// The heap segments that the records name.
+    pub(crate) segments: BTreeSet<u64>,
+    /// The first page that is not where its record says.
+    pub(crate) lost: Option<Damage>,
     /// Queues that operations named and that are not there.
     unknown: BTreeSet<u64>,
 }
 
-#[derive(Debug)]
-struct PendingBodies {
-    queue: u64,
-    first: u64,
-    pieces: u32,
-    bytes: Vec<u8>,
-}
-
-/// A queue at one instant; taking it costs a reference a page.
+/// A queue at one instant; taking it costs its entry and a reference a page.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) number: u64,
@@ -53,7 +54,7 @@ pub(crate) struct Snapshot {
     pub(crate) description: Arc<Description>,
     pub(crate) next: u64,
     pub(crate) lsn: u64,
-    pub(crate) pages: Vec<Arc<Page>>,
+    pub(crate) pages: Vec<PageSnapshot>,
     pub(crate) claims: Vec<(u64, Claim)>,
 }
 
@@ -76,7 +77,7 @@ impl Snapshot {
     pub(crate) fn of(queue: &Queue, lsn: u64) -> Self {
         Self {
             lsn,
-            pages: queue.pages().values().cloned().collect(),
+            pages: queue.pages().values().map(|page| page.snapshot()).collect(),
             claims: queue.claims().iter().map(|(number, claim)| (number, claim.clone())).collect(),
             ..Self::record_of(queue)
         }
@@ -84,6 +85,21 @@ impl Snapshot {
 }
 
 impl Contents {
+    pub(crate) fn new(heap: Arc<Heap>, budget: Arc<Budget>) -> Self {
+        Self {
+            queues: BTreeMap::new(),
+            next_queue: 0,
+            registry: Registry::default(),
+            time: 0,
+            store: None,
+            heap,
+            budget,
+            segments: BTreeSet::new(),
+            lost: None,
+            unknown: BTreeSet::new(),
+        }
+    }
+
     /// Takes one record in; the error says what is wrong with it.
     pub(crate) fn load(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<(), String> {
         let body = records::open(tree, key, value)?;
@@ -107,7 +123,7 @@ impl Contents {
         let (project, name) = keys::parse_queue(key).ok_or("not a queue's key")?;
         let record: QueueRecord<'_> = codec::decode(body)?;
         let description = Description::parse(&record.metadata).map_err(|error| error.to_string())?;
-        let mut queue = Queue::new(record.number, project, name, description, record.lsn);
+        let mut queue = Queue::new(record.number, project, name, description, record.lsn, &self.budget);
         queue.resume_at(record.next);
         self.next_queue = self.next_queue.max(record.number.saturating_add(1));
         let twice = self.queues.insert(record.number, queue).is_some();
@@ -115,25 +131,13 @@ impl Contents {
     }
 
     fn load_page(&mut self, key: &[u8], body: &[u8]) -> Result<(), String> {
-        let (queue, first, part) = keys::parse_page(key).ok_or("not a page's key")?;
-        let pending = self.pending.take_if(|pending| (pending.queue, pending.first) == (queue, first));
-        match part {
-            Part::Bodies { piece } => {
-                let mut pending = pending.unwrap_or(PendingBodies { queue, first, pieces: 0, bytes: Vec::new() });
-                if pending.pieces != piece {
-                    return Err("a piece of a page's bodies is missing".into());
-                }
-                pending.pieces = piece.saturating_add(1);
-                pending.bytes.extend_from_slice(body);
-                self.pending = Some(pending);
-            }
-            Part::States => {
-                let record: PageRecord = codec::decode(body)?;
-                let bodies = pending.map(|pending| pending.bytes).unwrap_or_default();
-                let page = Page::from_record(first, record, bodies)?;
-                let queue = self.queues.get_mut(&queue).ok_or("a page without its queue")?;
-                queue.load_page(page);
-            }
+        let (queue, first) = keys::parse_page(key).ok_or("not a page's key")?;
+        let queue = self.queues.get_mut(&queue).ok_or("a page without its queue")?;
+        let entry: PageEntry = codec::decode(body)?;
+        self.segments.insert(entry.place.segment);
+        match self.heap.image(entry.place) {
+            Ok(image) => queue.load_page(Page::from_entry(first, &entry, image)?),
+            Err(damage) => drop(self.lost.get_or_insert(damage)),
         }
         Ok(())
     }
@@ -145,7 +149,12 @@ impl Contents {
             self.time = self.time.max(store.time);
         }
         self.registry.settle()?;
-        Ok(self.queues.values_mut().try_for_each(Queue::settle)?)
+        self.queues.values_mut().try_for_each(Queue::settle)
+    }
+
+    /// Lets go of every page that cannot be read; says why of each.
+    pub(crate) fn drop_unreadable(&mut self) -> Vec<Error> {
+        self.queues.values_mut().flat_map(Queue::drop_unreadable).collect()
     }
 
     /// Makes sense of what could be read of a damaged base: messages without their claim are free.
@@ -171,30 +180,54 @@ impl Contents {
                 self.unknown.remove(queue);
             }
             Op::Claim(claim) => {
-                self.apply(claim.queue, lsn, time, &entry.op);
+                self.apply(claim.queue, lsn, time, &entry.op)?;
                 if let Some(dead) = &claim.dead {
                     // Made one LSN earlier, so that the letters of this operation count as not yet in it.
                     dead.create.iter().try_for_each(|new| self.create(lsn.saturating_sub(1), new))?;
-                    self.apply(dead.target, lsn, time, &entry.op);
+                    self.apply(dead.target, lsn, time, &entry.op)?;
                 }
             }
-            op => op.queue().into_iter().for_each(|queue| self.apply(queue, lsn, time, op)),
+            op => op.queue().into_iter().try_for_each(|queue| self.apply(queue, lsn, time, op))?,
+        }
+        if self.budget.is_high() { self.make_room() } else { Ok(()) }
+    }
+
+    fn apply(&mut self, number: u64, lsn: u64, time: u64, op: &Op<'_>) -> Result<(), String> {
+        match self.queues.get_mut(&number) {
+            Some(queue) if queue.lsn() < lsn => {
+                let text = |error: Error| error.to_string();
+                queue.advance(time).1.map_err(text)?;
+                queue.prepare(op).map_err(text)?;
+                queue.apply(lsn, time, op);
+                if queue.is_broken() {
+                    return Err("a change could not be applied whole".into());
+                }
+            }
+            Some(_) => {}
+            None => drop(self.unknown.insert(number)),
         }
         Ok(())
     }
 
-    fn apply(&mut self, number: u64, lsn: u64, time: u64, op: &Op<'_>) {
-        match self.queues.get_mut(&number) {
-            Some(queue) if queue.lsn() < lsn => queue.apply(lsn, time, op),
-            Some(_) => {}
-            None => drop(self.unknown.insert(number)),
+    /// Lets pages go to the heap until there is room in memory again.
+    fn make_room(&mut self) -> Result<(), String> {
+        let (heap, budget) = (&self.heap, &self.budget);
+        for queue in self.queues.values_mut() {
+            while budget.used() > budget.target() && queue.has_hot_pages() {
+                for page in queue.evict(false, EVICTED_AT_ONCE) {
+                    let written = page.write(heap, &BTreeSet::new(), budget, queue.number());
+                    let (image, _) = written.map_err(|error| error.to_string())?;
+                    queue.set_image(&page, &image, Purpose::Eviction);
+                }
+            }
         }
+        Ok(())
     }
 
     fn create(&mut self, lsn: u64, new: &NewQueue<'_>) -> Result<(), String> {
         self.next_queue = self.next_queue.max(new.number.saturating_add(1));
         if let Entry::Vacant(place) = self.queues.entry(new.number) {
-            place.insert(Queue::from_new(new, lsn).map_err(|error| error.to_string())?);
+            place.insert(Queue::from_new(new, lsn, &self.budget).map_err(|error| error.to_string())?);
         }
         Ok(())
     }
@@ -205,12 +238,14 @@ impl Contents {
             return Err(format!("operations on queue {number:#x}, which is not there and was not deleted"));
         }
         let time = self.time;
-        self.queues.values_mut().for_each(|queue| {
-            queue.advance(time);
-        });
+        // What cannot be read is told to who asks for it.
+        self.queues.values_mut().for_each(|queue| drop(queue.advance(time)));
         self.registry.advance(time);
         let mut names = BTreeSet::new();
         let unique = self.queues.values().all(|queue| names.insert(keys::queue(queue.project(), queue.name())));
         if unique { Ok(()) } else { Err("two queues of one name".into()) }
     }
 }
+
+/// Pages evicted from a queue before the next is looked at.
+const EVICTED_AT_ONCE: usize = 64;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod claims;
+pub(crate) mod content;
 mod contents;
 pub(crate) mod page;
 mod queue;
@@ -10,7 +11,7 @@ mod registry;
 
 pub(crate) use claims::Claim;
 pub(crate) use contents::{Contents, Snapshot};
-pub(crate) use page::{Hold, Page};
-pub(crate) use queue::{Description, Freed, OUTBOX, Queue, Totals, first_of, incarnation_of};
+pub(crate) use page::{Hold, Page, PageEntry, PageSnapshot};
+pub(crate) use queue::{Description, Freed, OUTBOX, Purpose, Queue, Totals, first_of, incarnation_of};
 pub(crate) use reader::Reading;
 pub(crate) use registry::{FlavorRow, Mapping, PARTS, PoolRow, Registry, Removal, SubscriptionRow};

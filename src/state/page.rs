@@ -1,79 +1,71 @@
-//! A page: up to 128 neighbouring messages of a queue.
+//! A page: up to 128 neighbouring messages of a queue, as the directory of pages has it.
 //!
-//! Bodies are written once and shared; what changes about a message is in its slot and in three bit sets.
+//! What can change about a message without its own doing is here, in three bit sets; the messages themselves are in the
+//! page's [`Content`], which is in memory or in an image in the heap.
 //!
-//! 1. Slots ascend by sequence; a slot's body lies at `start..start + len` of the page's bodies.
-//! 2. `claimed` and `delayed` are parts of `live` and have nothing in common.
-//! 3. `due` is no later than the earliest expiry of a live message and the earliest end of a delay.
+//! 1. `claimed` and `delayed` are parts of `live` and have nothing in common.
+//! 2. `due` is no later than the earliest expiry of a live message and the earliest end of a delay.
+//! 3. `latest` is no earlier than the last expiry of a live message.
 //! 4. `weight` is the sum over the live messages.
-//! 5. A slot's `hold` is the number of its claim while it is claimed, the end of its delay while it is delayed.
+//! 5. The content is in memory, or there is an image; where both are, they are the same.
+//! 6. In a `dense` page a message's index is its distance from the first.
 //!
-//! Memory: 56 B a message and its body, and about 200 B a page.
+//! Memory: about 250 B a page, with its places in the queue's indexes.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Most messages in a page: one bit each in a `u128`.
-pub(crate) const PAGE_MESSAGES: usize = 128;
-/// Most body bytes in a page of more than one message.
-pub(crate) const PAGE_BYTES: usize = 16 << 10;
-/// Marks a body with its 16-byte checksum in front.
-const CHECKSUMMED: u8 = 1;
-const CHECKSUM_BYTES: usize = 16;
+use super::content::{Arrival, Content, PAGE_BYTES, PAGE_MESSAGES, Slot, narrow};
+use crate::budget::Budget;
+use crate::error::{Error, Result};
+use crate::heap::{Heap, Image, Place};
 
-/// One message. Times are engine milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Slot {
-    pub(crate) created: u64,
-    pub(crate) expires: u64,
-    pub(crate) ttl: u64,
-    pub(crate) hold: u64,
-    /// Distance from the page's first sequence.
-    distance: u32,
-    start: u32,
-    len: u32,
-    pub(crate) claim_count: u32,
-    /// Index of the poster among the page's clients.
-    client: u8,
-    flags: u8,
-}
-
-/// A message on its way into a page.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival<'a> {
-    pub(crate) created: u64,
-    pub(crate) expires: u64,
-    pub(crate) ttl: u64,
-    /// When its delay ends; not after `created` when it has none.
-    pub(crate) ready_at: u64,
-    pub(crate) claim_count: u32,
-    pub(crate) client: [u8; 16],
-    pub(crate) checksum: Option<[u8; 16]>,
-    pub(crate) body: &'a [u8],
-}
-
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Page {
     first: u64,
-    slots: Vec<Slot>,
-    bodies: Arc<Vec<u8>>,
-    clients: Vec<[u8; 16]>,
     live: u128,
     claimed: u128,
     delayed: u128,
     due: u64,
+    latest: u64,
     /// What the live messages weigh: their bodies and 64 B each.
     weight: u64,
-    /// Changed since it was last written to the trees.
+    content: OnceCell<Arc<Content>>,
+    image: Option<Image>,
+    body_bytes: u32,
+    slots: u8,
+    dense: bool,
+    /// Changed since its entry was last written to the trees.
     pub(crate) dirty: bool,
-    /// The bodies in the trees are these.
-    pub(crate) bodies_stored: bool,
-    /// The trees hold something under this page's keys.
+    /// The trees hold an entry of this page.
     pub(crate) stored: bool,
 }
 
-/// What is written of a page beside its bodies.
+/// A page's entry in the directory, as it is written to the trees and to a base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PageEntry {
+    live: u128,
+    claimed: u128,
+    delayed: u128,
+    due: u64,
+    latest: u64,
+    weight: u64,
+    body_bytes: u32,
+    slots: u8,
+    dense: bool,
+    pub(crate) place: Place,
+}
+
+impl PageEntry {
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+}
+
+/// What is handed to another store of a page beside its bodies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PageRecord {
     pub(crate) bodies_bytes: u32,
@@ -98,32 +90,35 @@ pub(crate) struct Fallen {
     pub(crate) delays_ended: u128,
 }
 
+/// A page at one instant, to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct PageSnapshot {
+    pub(crate) first: u64,
+    /// Its place means nothing while there is no image.
+    entry: PageEntry,
+    pub(crate) image: Option<Image>,
+    /// Set if it is in memory.
+    pub(crate) content: Option<Arc<Content>>,
+}
+
 impl Page {
-    pub(crate) fn new(first: u64) -> Self {
+    pub(crate) fn new(first: u64, content: Content) -> Self {
         Self {
             first,
-            slots: Vec::new(),
-            bodies: Arc::default(),
-            clients: Vec::new(),
             live: 0,
             claimed: 0,
             delayed: 0,
             due: u64::MAX,
+            latest: 0,
             weight: 0,
+            content: OnceCell::from(Arc::new(content)),
+            image: None,
+            body_bytes: 0,
+            slots: 0,
+            dense: true,
             dirty: false,
-            bodies_stored: false,
             stored: false,
         }
-    }
-
-    /// A page to follow `full`, with room for as much.
-    pub(crate) fn following(full: &Self, first: u64) -> Self {
-        let mut page = Self::new(first);
-        if full.slots.len() > 1 {
-            page.slots.reserve_exact(full.slots.len());
-            page.bodies = Arc::new(Vec::with_capacity(full.bodies.len()));
-        }
-        page
     }
 
     pub(crate) fn first(&self) -> u64 {
@@ -132,6 +127,10 @@ impl Page {
 
     pub(crate) fn due(&self) -> u64 {
         self.due
+    }
+
+    pub(crate) fn latest(&self) -> u64 {
+        self.latest
     }
 
     pub(crate) fn live(&self) -> u128 {
@@ -146,6 +145,10 @@ impl Page {
         self.delayed
     }
 
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight
+    }
+
     /// The messages a claim may take.
     pub(crate) fn ready(&self) -> u128 {
         self.live & !self.claimed & !self.delayed
@@ -154,154 +157,173 @@ impl Page {
     /// Whether a message of `body_bytes` at `sequence` still fits.
     pub(crate) fn has_room(&self, sequence: u64, body_bytes: usize) -> bool {
         let near = sequence.checked_sub(self.first).is_some_and(|distance| u32::try_from(distance).is_ok());
-        let small = self.slots.is_empty() || self.bodies.len().saturating_add(body_bytes) <= PAGE_BYTES;
-        near && small && self.slots.len() < PAGE_MESSAGES
+        let small = self.slots == 0 || (self.body_bytes as usize).saturating_add(body_bytes) <= PAGE_BYTES;
+        near && small && usize::from(self.slots) < PAGE_MESSAGES
+    }
+
+    /// The content, if it is in memory.
+    pub(crate) fn content(&self) -> Option<&Arc<Content>> {
+        self.content.get()
+    }
+
+    pub(crate) fn image(&self) -> Option<&Image> {
+        self.image.as_ref()
+    }
+
+    /// The content, from wherever it is; the page stays as it is.
+    pub(crate) fn read(&self, budget: &Arc<Budget>, queue: u64) -> Result<Arc<Content>> {
+        match self.content.get() {
+            Some(content) => Ok(content.clone()),
+            None => read(self.image.as_ref(), budget, queue, self.first, &self.entry()),
+        }
+    }
+
+    /// Keeps what was read in memory.
+    pub(crate) fn keep(&self, content: Arc<Content>) {
+        // Where it is in memory already, it is the same.
+        let _ = self.content.set(content);
+    }
+
+    /// Forgets the content if there is an image.
+    pub(crate) fn evict(&mut self) -> bool {
+        self.image.is_some() && self.content.take().is_some()
+    }
+
+    /// Takes note of where the page is written, unless it has changed since `snapshot`; whether it has not.
+    pub(crate) fn set_image(&mut self, snapshot: &PageSnapshot, image: &Image) -> bool {
+        let same = match (&snapshot.content, &snapshot.image) {
+            (Some(content), _) => self.content.get().is_some_and(|current| Arc::ptr_eq(current, content)),
+            (None, Some(old)) => self.image.as_ref().is_some_and(|current| current.place() == old.place()),
+            (None, None) => false,
+        };
+        if same {
+            self.image = Some(image.clone());
+        }
+        same
+    }
+
+    /// The content, to be changed: what is in the heap is not it any more. It has been loaded before.
+    fn content_mut(&mut self) -> Option<&mut Content> {
+        let content = self.content.get_mut()?;
+        self.image = None;
+        Some(Arc::make_mut(content))
+    }
+
+    /// Accounts for the memory of what was pushed.
+    pub(crate) fn settle_charge(&mut self) {
+        if let Some(content) = self.content.get_mut().and_then(Arc::get_mut) {
+            content.settle_charge();
+        }
     }
 
     /// Appends a message; [`Self::has_room`] has said that it fits.
     pub(crate) fn push(&mut self, sequence: u64, message: &Arrival<'_>) {
-        let index = self.slots.len();
-        let bodies = Arc::make_mut(&mut self.bodies);
-        let start = bodies.len();
-        let flags = message.checksum.map_or(0, |checksum| {
-            bodies.extend_from_slice(&checksum);
-            CHECKSUMMED
-        });
-        bodies.extend_from_slice(message.body);
-        let len = bodies.len().saturating_sub(start);
-        let delayed = message.ready_at > message.created;
-        let slot = Slot {
-            created: message.created,
-            expires: message.expires,
-            ttl: message.ttl,
-            hold: if delayed { message.ready_at } else { 0 },
-            distance: narrow(sequence.saturating_sub(self.first)),
-            start: narrow(start as u64),
-            len: narrow(len as u64),
-            claim_count: message.claim_count,
-            client: self.intern(message.client),
-            flags,
-        };
-        self.weight = self.weight.saturating_add(weight(&slot));
-        self.slots.push(slot);
+        let (index, distance) = (usize::from(self.slots), narrow(sequence.saturating_sub(self.first)));
+        let Some(content) = self.content_mut() else { return };
+        content.push(distance, message);
+        let (weight, bodies) = (content.slot(index).map_or(0, Slot::weight), content.bodies().len());
+        self.body_bytes = narrow(bodies as u64);
+        self.slots = self.slots.saturating_add(1);
+        self.dense &= distance as usize == index;
+        self.weight = self.weight.saturating_add(weight);
         self.live |= bit(index);
-        if delayed {
+        if message.is_delayed() {
             self.delayed |= bit(index);
             self.due = self.due.min(message.ready_at);
         }
         self.due = self.due.min(message.expires);
-        self.bodies_stored = false;
+        self.latest = self.latest.max(message.expires);
     }
 
-    fn intern(&mut self, client: [u8; 16]) -> u8 {
-        // Most pages have one poster, and the last one is the likeliest.
-        let known = self.clients.iter().rposition(|known| *known == client);
-        let index = known.unwrap_or_else(|| {
-            self.clients.push(client);
-            self.clients.len().saturating_sub(1)
-        });
-        u8::try_from(index).unwrap_or(u8::MAX)
+    /// The index of the message at `sequence`, alive or not; `None` for a page that is not dense and not in memory.
+    pub(crate) fn position(&self, sequence: u64) -> Option<usize> {
+        let distance = u32::try_from(sequence.checked_sub(self.first)?).ok()?;
+        match self.content.get() {
+            Some(content) => content.position(distance),
+            None => (self.dense && distance < u32::from(self.slots)).then_some(distance as usize),
+        }
+    }
+
+    /// Whether [`Self::position`] needs the content.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.dense
     }
 
     /// The index of the live message at `sequence`.
     pub(crate) fn find(&self, sequence: u64) -> Option<usize> {
-        let distance = u32::try_from(sequence.checked_sub(self.first)?).ok()?;
-        let guess = distance as usize;
-        let index = match self.slots.get(guess) {
-            Some(slot) if slot.distance == distance => guess,
-            _ => self.slots.binary_search_by_key(&distance, |slot| slot.distance).ok()?,
-        };
-        (self.live & bit(index) != 0).then_some(index)
+        self.position(sequence).filter(|index| self.live & bit(*index) != 0)
     }
 
     pub(crate) fn slot(&self, index: usize) -> Option<&Slot> {
-        self.slots.get(index)
+        self.content.get()?.slot(index)
     }
 
     pub(crate) fn sequence(&self, index: usize) -> u64 {
-        let distance = self.slots.get(index).map_or(0, |slot| slot.distance);
-        self.first.saturating_add(u64::from(distance))
+        let distance = match self.slot(index) {
+            Some(slot) => u64::from(slot.distance),
+            None => index as u64,
+        };
+        self.first.saturating_add(distance)
     }
 
     pub(crate) fn client(&self, slot: &Slot) -> [u8; 16] {
-        self.clients.get(usize::from(slot.client)).copied().unwrap_or_default()
+        self.content.get().map(|content| content.client(slot)).unwrap_or_default()
     }
 
     pub(crate) fn checksum(&self, slot: &Slot) -> Option<[u8; 16]> {
-        if slot.flags & CHECKSUMMED == 0 {
-            return None;
-        }
-        self.stored_bytes(slot).first_chunk().copied()
+        self.content.get()?.checksum(slot)
     }
 
     pub(crate) fn body(&self, slot: &Slot) -> &[u8] {
-        let skip = if slot.flags & CHECKSUMMED == 0 { 0 } else { CHECKSUM_BYTES };
-        self.stored_bytes(slot).get(skip..).unwrap_or_default()
-    }
-
-    fn stored_bytes(&self, slot: &Slot) -> &[u8] {
-        let start = slot.start as usize;
-        self.bodies.get(start..start.saturating_add(slot.len as usize)).unwrap_or_default()
-    }
-
-    /// The bodies as one allocation, and where in it the body of `slot` lies: for sharing a large one.
-    pub(crate) fn shared_body(&self, slot: &Slot) -> (Arc<Vec<u8>>, std::ops::Range<usize>) {
-        let end = (slot.start as usize).saturating_add(slot.len as usize).min(self.bodies.len());
-        (self.bodies.clone(), end.saturating_sub(self.body(slot).len())..end)
-    }
-
-    pub(crate) fn bodies(&self) -> &Arc<Vec<u8>> {
-        &self.bodies
-    }
-
-    pub(crate) fn weight(&self) -> u64 {
-        self.weight
-    }
-
-    /// What [`Self::weight`] has to be.
-    pub(crate) fn recount_weight(&self) -> u64 {
-        bits(self.live).filter_map(|index| self.slots.get(index)).map(weight).sum()
+        self.content.get().map(|content| content.body(slot)).unwrap_or_default()
     }
 
     /// Puts a free message under the claim `number`; by the extension rule (contract 7.1) one that would expire before
     /// the claim does lives on for its grace.
     pub(crate) fn claim(&mut self, index: usize, number: u64, lease: Lease) {
         self.claimed |= bit(index);
-        if let Some(slot) = self.slots.get_mut(index) {
+        self.hold_on(index, lease, |slot| {
             slot.hold = number;
             slot.claim_count = slot.claim_count.saturating_add(1);
-            lease.extend(slot);
-        }
+        });
     }
 
     /// Runs the extension rule again for a claimed message.
     pub(crate) fn renew(&mut self, index: usize, lease: Lease) {
-        if let Some(slot) = self.slots.get_mut(index) {
-            lease.extend(slot);
-        }
+        self.hold_on(index, lease, |_| {});
+    }
+
+    fn hold_on(&mut self, index: usize, lease: Lease, change: impl FnOnce(&mut Slot)) {
+        let Some(slot) = self.content_mut().and_then(|content| content.slot_mut(index)) else { return };
+        change(slot);
+        lease.extend(slot);
+        let expires = slot.expires;
+        self.latest = self.latest.max(expires);
     }
 
     /// Frees a claimed message.
     pub(crate) fn release(&mut self, index: usize) {
         self.claimed &= !bit(index);
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.hold = 0;
-        }
     }
 
     /// Takes a live message out; returns the number of its claim.
     pub(crate) fn remove(&mut self, index: usize) -> Option<u64> {
         let claimed = self.claimed & bit(index) != 0;
         self.forget(bit(index));
-        self.slots.get(index).filter(|_| claimed).map(|slot| slot.hold)
+        self.slot(index).filter(|_| claimed).map(|slot| slot.hold)
     }
 
     fn forget(&mut self, gone: u128) {
-        let weight: u64 = bits(gone).filter_map(|index| self.slots.get(index)).map(weight).sum();
+        let weight: u64 = bits(gone).filter_map(|index| self.slot(index)).map(Slot::weight).sum();
         self.weight = self.weight.saturating_sub(weight);
         self.live &= !gone;
         self.claimed &= !gone;
         self.delayed &= !gone;
+    }
+
+    /// Whether all of it has expired by `now`, which its entry alone tells.
+    pub(crate) fn goes_whole(&self, now: u64) -> bool {
+        self.latest <= now && self.claimed == 0
     }
 
     /// Lets what is due by `now` expire or become free. The slots of what expired stay readable until the next change.
@@ -309,7 +331,7 @@ impl Page {
         let mut fallen = Fallen::default();
         let mut due = u64::MAX;
         for index in bits(self.live) {
-            let Some(slot) = self.slots.get_mut(index) else { continue };
+            let Some(slot) = self.slot(index) else { continue };
             if slot.expires <= now {
                 fallen.expired |= bit(index);
                 continue;
@@ -317,14 +339,13 @@ impl Page {
             due = due.min(slot.expires);
             if self.delayed & bit(index) != 0 {
                 if slot.hold <= now {
-                    slot.hold = 0;
-                    self.delayed &= !bit(index);
                     fallen.delays_ended |= bit(index);
                 } else {
                     due = due.min(slot.hold);
                 }
             }
         }
+        self.delayed &= !fallen.delays_ended;
         fallen.expired_claimed = fallen.expired & self.claimed;
         self.forget(fallen.expired);
         self.due = due;
@@ -334,71 +355,109 @@ impl Page {
     /// Whether dropping the dead messages would halve the page.
     pub(crate) fn is_sparse(&self) -> bool {
         let live = self.live.count_ones() as usize;
-        self.slots.len() >= 16 && live.saturating_mul(2) <= self.slots.len()
+        let slots = usize::from(self.slots);
+        slots >= 16 && live.saturating_mul(2) <= slots
     }
 
-    /// The same page without its dead messages, of which the trees hold nothing.
-    pub(crate) fn compacted(&self) -> Self {
-        let mut page = Self { dirty: self.dirty, weight: self.weight, ..Self::new(self.first) };
-        let mut bodies =
-            Vec::with_capacity(bits(self.live).filter_map(|i| self.slots.get(i)).map(|s| s.len as usize).sum());
-        for (to, from) in bits(self.live).enumerate() {
-            let Some(slot) = self.slots.get(from) else { continue };
-            let start = narrow(bodies.len() as u64);
-            bodies.extend_from_slice(self.stored_bytes(slot));
-            let client = page.intern(self.client(slot));
-            page.slots.push(Slot { start, client, ..*slot });
-            page.live |= bit(to);
-            page.claimed |= if self.claimed & bit(from) == 0 { 0 } else { bit(to) };
-            page.delayed |= if self.delayed & bit(from) == 0 { 0 } else { bit(to) };
-        }
-        page.bodies = Arc::new(bodies);
-        page.due = self.due;
-        page
+    /// Drops the dead messages, if the content is in memory.
+    pub(crate) fn compact(&mut self) {
+        let Some(content) = self.content.get() else { return };
+        let mut content = content.only(bits(self.live));
+        let among_the_living = |set: u128| {
+            let places = bits(self.live).enumerate().filter(|(_, from)| set & bit(*from) != 0);
+            places.fold(0, |set, (to, _)| set | bit(to))
+        };
+        let (claimed, delayed) = (among_the_living(self.claimed), among_the_living(self.delayed));
+        let count = content.slots().len();
+        content.settle_charge();
+        (self.claimed, self.delayed) = (claimed, delayed);
+        self.live = if count >= PAGE_MESSAGES { u128::MAX } else { bit(count).wrapping_sub(1) };
+        self.slots = u8::try_from(count).unwrap_or(u8::MAX);
+        self.body_bytes = narrow(content.bodies().len() as u64);
+        self.dense = content.slots().iter().enumerate().all(|(index, slot)| slot.distance as usize == index);
+        self.content = OnceCell::from(Arc::new(content));
+        self.image = None;
     }
 
     /// Whether the message is under the claim `number`.
     pub(crate) fn held_by(&self, index: usize, number: u64) -> bool {
-        self.claimed & bit(index) != 0 && self.slots.get(index).is_some_and(|slot| slot.hold == number)
+        self.claimed & bit(index) != 0 && self.slot(index).is_some_and(|slot| slot.hold == number)
     }
 
     pub(crate) fn hold(&self, index: usize) -> Hold {
-        match bit(index) {
-            bit if self.claimed & bit != 0 => Hold::Claimed,
-            bit if self.delayed & bit != 0 => Hold::Delayed,
-            _ => Hold::Free,
+        hold(self.claimed, self.delayed, index)
+    }
+
+    pub(crate) fn snapshot(&self) -> PageSnapshot {
+        let (image, content) = (self.image.clone(), self.content.get().cloned());
+        PageSnapshot { first: self.first, entry: self.entry(), image, content }
+    }
+
+    /// The entry; its place means nothing while there is no image.
+    pub(crate) fn entry(&self) -> PageEntry {
+        PageEntry {
+            live: self.live,
+            claimed: self.claimed,
+            delayed: self.delayed,
+            due: self.due,
+            latest: self.latest,
+            weight: self.weight,
+            body_bytes: self.body_bytes,
+            slots: self.slots,
+            dense: self.dense,
+            place: self.image.as_ref().map_or(Place::NONE, Image::place),
         }
     }
 
-    pub(crate) fn record(&self) -> PageRecord {
-        let slots = bits(self.live).filter_map(|index| Some((*self.slots.get(index)?, self.hold(index)))).collect();
-        PageRecord { bodies_bytes: narrow(self.bodies.len() as u64), clients: self.clients.clone(), slots }
+    /// A page whose entry was read back; the error says what does not fit.
+    pub(crate) fn from_entry(first: u64, entry: &PageEntry, image: Image) -> Result<Self, &'static str> {
+        let slots = usize::from(entry.slots);
+        let places = if slots >= PAGE_MESSAGES { u128::MAX } else { bit(slots).wrapping_sub(1) };
+        if slots > PAGE_MESSAGES || entry.live & !places != 0 || entry.live == 0 {
+            return Err("a page of messages that it does not have");
+        }
+        if (entry.claimed | entry.delayed) & !entry.live != 0 || entry.claimed & entry.delayed != 0 {
+            return Err("a page that contradicts itself");
+        }
+        Ok(Self {
+            first,
+            live: entry.live,
+            claimed: entry.claimed,
+            delayed: entry.delayed,
+            due: entry.due,
+            latest: entry.latest,
+            weight: entry.weight,
+            content: OnceCell::new(),
+            image: Some(image),
+            body_bytes: entry.body_bytes,
+            slots: entry.slots,
+            dense: entry.dense,
+            dirty: false,
+            stored: false,
+        })
     }
 
-    /// A page read back; the error says what does not fit.
-    pub(crate) fn from_record(first: u64, record: PageRecord, bodies: Vec<u8>) -> Result<Self, &'static str> {
+    /// A page from another store; the error says what does not fit.
+    pub(crate) fn from_record(
+        first: u64,
+        record: &PageRecord,
+        bodies: Vec<u8>,
+        budget: &Arc<Budget>,
+    ) -> Result<Self, &'static str> {
         if record.bodies_bytes as usize != bodies.len() {
             return Err("bodies of another length");
         }
-        if record.slots.len() > PAGE_MESSAGES || record.clients.len() > PAGE_MESSAGES {
-            return Err("more messages than a page holds");
-        }
-        let mut page = Self { bodies: Arc::new(bodies), clients: record.clients, ..Self::new(first) };
-        for (index, (slot, hold)) in record.slots.into_iter().enumerate() {
-            if page.slots.last().is_some_and(|last| last.distance >= slot.distance) {
-                return Err("messages out of order");
-            }
-            let checksum_bytes = if slot.flags & CHECKSUMMED == 0 { 0 } else { CHECKSUM_BYTES };
-            let end = (slot.start as usize).saturating_add(slot.len as usize);
-            if end > page.bodies.len() || (slot.len as usize) < checksum_bytes {
-                return Err("a body outside the bodies");
-            }
-            if usize::from(slot.client) >= page.clients.len() {
-                return Err("an unknown client");
-            }
+        let slots: Vec<Slot> = record.slots.iter().map(|(slot, _)| *slot).collect();
+        let content = Content::checked(budget, record.clients.clone(), slots, bodies)?;
+        let mut page = Self::new(first, Content::new(budget));
+        page.body_bytes = record.bodies_bytes;
+        page.slots = u8::try_from(record.slots.len()).unwrap_or(u8::MAX);
+        for (index, (slot, hold)) in record.slots.iter().enumerate() {
             page.live |= bit(index);
-            page.weight = page.weight.saturating_add(weight(&slot));
+            page.dense &= slot.distance as usize == index;
+            page.weight = page.weight.saturating_add(slot.weight());
             page.due = page.due.min(slot.expires);
+            page.latest = page.latest.max(slot.expires);
             match hold {
                 Hold::Free => {}
                 Hold::Claimed => page.claimed |= bit(index),
@@ -407,9 +466,81 @@ impl Page {
                     page.due = page.due.min(slot.hold);
                 }
             }
-            page.slots.push(slot);
         }
+        page.content = OnceCell::from(Arc::new(content));
         Ok(page)
+    }
+}
+
+impl PageSnapshot {
+    /// The entry, with the place of `image`.
+    pub(crate) fn entry(&self, image: &Image) -> PageEntry {
+        self.entry.at(image.place())
+    }
+
+    /// The content, from wherever it is.
+    pub(crate) fn read(&self, budget: &Arc<Budget>, queue: u64) -> Result<Arc<Content>> {
+        match &self.content {
+            Some(content) => Ok(content.clone()),
+            None => read(self.image.as_ref(), budget, queue, self.first, &self.entry),
+        }
+    }
+
+    pub(crate) fn body_bytes(&self) -> usize {
+        self.entry.body_bytes as usize
+    }
+
+    /// Writes the page to the heap, unless it is there, and not in one of the segments that are to be left.
+    pub(crate) fn write(
+        &self,
+        heap: &Heap,
+        leaving: &BTreeSet<u64>,
+        budget: &Arc<Budget>,
+        queue: u64,
+    ) -> Result<(Image, bool)> {
+        if let Some(image) = self.image.as_ref().filter(|image| !leaving.contains(&image.place().segment)) {
+            return Ok((image.clone(), false));
+        }
+        let content = self.read(budget, queue)?;
+        let image = heap.write(|buffer| content.write_image(queue, self.first, buffer))?;
+        Ok((image, true))
+    }
+
+    /// What another store takes in, of `content`, which is this page's.
+    pub(crate) fn record(&self, content: &Content) -> PageRecord {
+        let PageEntry { live, claimed, delayed, .. } = self.entry;
+        let slot = |index: usize| Some((*content.slot(index)?, hold(claimed, delayed, index)));
+        let slots = bits(live).filter_map(slot).collect();
+        PageRecord { bodies_bytes: self.entry.body_bytes, clients: content.clients().to_vec(), slots }
+    }
+}
+
+/// Reads the content of a page from its image, and checks that it is what the entry says.
+fn read(
+    image: Option<&Image>,
+    budget: &Arc<Budget>,
+    queue: u64,
+    first: u64,
+    entry: &PageEntry,
+) -> Result<Arc<Content>> {
+    let lost = || Error::Unavailable { reason: "a page is neither in memory nor on disk".into() };
+    let image = image.ok_or_else(lost)?;
+    let content = Content::read_image(budget, queue, first, &image.read()?);
+    let content = content.map_err(|reason| image.damage(&reason))?;
+    let last = content.slots().last().map_or(0, |slot| slot.distance as usize);
+    let dense = last.saturating_add(1) == content.slots().len();
+    let sizes = (content.slots().len(), content.bodies().len());
+    if sizes != (usize::from(entry.slots), entry.body_bytes as usize) || (entry.dense && !dense) {
+        return Err(image.damage("a page of another size than its entry says").into());
+    }
+    Ok(Arc::new(content))
+}
+
+fn hold(claimed: u128, delayed: u128, index: usize) -> Hold {
+    match bit(index) {
+        bit if claimed & bit != 0 => Hold::Claimed,
+        bit if delayed & bit != 0 => Hold::Delayed,
+        _ => Hold::Free,
     }
 }
 
@@ -432,7 +563,7 @@ impl Lease {
 }
 
 /// The indexes of the set bits, ascending.
-pub(crate) fn bits(mut set: u128) -> impl Iterator<Item = usize> {
+pub(crate) fn bits(mut set: u128) -> impl Iterator<Item = usize> + Clone {
     std::iter::from_fn(move || {
         let index = set.trailing_zeros();
         set &= set.wrapping_sub(1);
@@ -444,43 +575,30 @@ fn bit(index: usize) -> u128 {
     u32::try_from(index).ok().and_then(|index| 1_u128.checked_shl(index)).unwrap_or(0)
 }
 
-fn narrow(value: u64) -> u32 {
-    debug_assert!(u32::try_from(value).is_ok(), "checked by has_room and the limits");
-    u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-fn weight(slot: &Slot) -> u64 {
-    u64::from(slot.len).saturating_add(64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn arrival(body: &[u8]) -> Arrival<'_> {
-        Arrival {
-            created: 100,
-            expires: 200,
-            ttl: 100,
-            ready_at: 0,
-            claim_count: 0,
-            client: [1; 16],
-            checksum: None,
-            body,
-        }
+        let (created, expires, ttl) = (100, 200, 100);
+        Arrival { created, expires, ttl, ready_at: 0, claim_count: 0, client: [1; 16], checksum: None, body }
+    }
+
+    fn new_page(first: u64) -> Page {
+        Page::new(first, Content::new(&Budget::unlimited()))
     }
 
     fn page_of(count: u64) -> Page {
-        let mut page = Page::new(50);
+        let mut page = new_page(50);
         for i in 0..count {
             page.push(50 + i, &arrival(format!("body {i}").as_bytes()));
         }
         page
     }
 
-    #[test]
-    fn a_slot_takes_56_bytes() {
-        assert!(size_of::<Slot>() <= 56);
+    fn body(page: &Page, sequence: u64) -> Vec<u8> {
+        let index = page.find(sequence).unwrap();
+        page.body(page.slot(index).unwrap()).to_vec()
     }
 
     #[test]
@@ -491,15 +609,12 @@ mod tests {
             page.remove(i);
         });
         assert!(page.is_sparse());
-        let small = page.compacted();
-        assert_eq!(bits(small.live()).count(), 5);
-        for i in [5, 13, 21, 29, 37] {
-            let (old, new) = (page.find(50 + i).unwrap(), small.find(50 + i).unwrap());
-            assert_eq!(page.body(page.slot(old).unwrap()), small.body(small.slot(new).unwrap()));
-            assert_eq!(page.hold(old), small.hold(new));
-        }
-        assert_eq!(small.find(50), None);
-        assert_eq!(small.weight(), page.weight());
+        let (weight, bodies) = (page.weight(), [5, 13, 21, 29, 37].map(|i| body(&page, 50 + i)));
+        page.compact();
+        assert_eq!(bits(page.live()).count(), 5);
+        assert_eq!([5, 13, 21, 29, 37].map(|i| body(&page, 50 + i)), bodies);
+        assert_eq!(bits(page.live()).map(|index| page.hold(index)).collect::<Vec<_>>()[..2], [Hold::Claimed, Hold::Free]);
+        assert_eq!((page.find(50), page.weight(), page.is_dense()), (None, weight, false));
     }
 
     #[test]
@@ -508,9 +623,11 @@ mod tests {
         page.push(70, &Arrival { ready_at: 150, checksum: Some([9; 16]), ..arrival(b"late") });
         page.claim(2, 77, Lease { now: 100, ttl: 50, grace: 10 });
         page.remove(0);
-        let back = Page::from_record(50, page.record(), page.bodies().to_vec()).unwrap();
-        assert_eq!(back.record(), page.record());
-        assert_eq!(back.due(), 150);
+        let content = page.content().unwrap().clone();
+        let (record, budget) = (page.snapshot().record(&content), Budget::unlimited());
+        let back = Page::from_record(50, &record, content.bodies().to_vec(), &budget).unwrap();
+        assert_eq!(back.snapshot().record(back.content().unwrap()), record);
+        assert_eq!((back.due(), back.latest()), (150, 200));
         let late = back.slot(back.find(70).unwrap()).unwrap();
         assert_eq!((back.body(late), back.checksum(late)), (b"late".as_slice(), Some([9; 16])));
     }
@@ -518,21 +635,23 @@ mod tests {
     #[test]
     fn a_record_that_does_not_fit_its_bodies_is_refused() {
         let page = page_of(3);
-        assert!(Page::from_record(50, page.record(), Vec::new()).is_err());
-        let mut twice = page.record();
+        let (content, budget) = (page.content().unwrap(), Budget::unlimited());
+        let (record, bodies) = (page.snapshot().record(content), content.bodies().to_vec());
+        assert!(Page::from_record(50, &record, Vec::new(), &budget).is_err());
+        let mut twice = record.clone();
         twice.slots.push(twice.slots[0]);
-        assert!(Page::from_record(50, twice, page.bodies().to_vec()).is_err());
-        let mut beyond = page.record();
+        assert!(Page::from_record(50, &twice, bodies.clone(), &budget).is_err());
+        let mut beyond = record;
         beyond.slots[0].0.start = 1_000;
-        assert!(Page::from_record(50, beyond, page.bodies().to_vec()).is_err());
+        assert!(Page::from_record(50, &beyond, bodies, &budget).is_err());
     }
 
     #[test]
     fn what_is_due_expires_and_delays_end() {
-        let mut page = Page::new(1);
+        let mut page = new_page(1);
         page.push(1, &arrival(b"a"));
         page.push(2, &Arrival { expires: 300, ready_at: 200, ..arrival(b"b") });
-        assert_eq!((page.due(), page.ready()), (200, 0b01));
+        assert_eq!((page.due(), page.latest(), page.ready()), (200, 300, 0b01));
         let fallen = page.fall_due(200);
         assert_eq!(fallen, Fallen { expired: 0b01, expired_claimed: 0, delays_ended: 0b10 });
         assert_eq!((page.due(), page.ready()), (300, 0b10));

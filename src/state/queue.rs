@@ -4,26 +4,34 @@
 //! 2. `ready` names exactly the pages with a message a claim may take.
 //! 3. `deadlines` holds every live claim's end and every page's `due`.
 //! 4. `total`, `claimed`, `delayed` and `weight` are the sums over the pages.
-//! 5. After [`Queue::advance`]`(now)` nothing that expired by `now` is left: what is there is alive.
-//! 6. [`Queue::apply`] depends on the operation and this queue alone, and cannot fail.
+//! 5. After [`Queue::advance`]`(now)` has succeeded nothing that expired by `now` is left: what is there is alive.
+//! 6. [`Queue::apply`] depends on the operation and this queue alone, and cannot fail once [`Queue::prepare`] has not.
+//! 7. `hot` names exactly the pages whose content is in memory.
 //!
-//! Cost: O(log pages) to find a message or the next to claim, however many are claimed, delayed or deleted before it.
+//! Cost: O(log pages) to find a message or the next to claim, however many are claimed, delayed or deleted before it; and
+//! one read for each page that is not in memory.
 
+mod eviction;
+mod loading;
 mod storing;
 mod totals;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::budget::Budget;
+use crate::error::{Error, Result};
 use crate::model::settings::QueueSettings;
 use crate::model::{Metadata, Project, QueueName};
 use crate::op::{DeadLetter, NewClaim, NewQueue, Op, Posted, Sequences};
 
 use super::claims::{Claim, Claims};
-use super::page::{Arrival, Lease, Page, bits};
+use super::content::{Arrival, Content};
+use super::page::{Lease, Page, bits};
 
+pub(crate) use eviction::Purpose;
 pub(crate) use totals::Totals;
 
 /// Bits of a sequence or queue number below the incarnation.
@@ -44,12 +52,18 @@ pub(crate) struct Queue {
     /// The next sequence, unless the incarnation has moved past it.
     next: u64,
     deleted: bool,
-    pages: BTreeMap<u64, Arc<Page>>,
+    budget: Arc<Budget>,
+    pages: BTreeMap<u64, Box<Page>>,
+    hot: RefCell<BTreeSet<u64>>,
     ready: BTreeSet<u64>,
     claims: Claims,
     deadlines: BTreeSet<(u64, Due)>,
     totals: Totals,
     changes: Changes,
+    /// Whether it was used since the last time pages were to be evicted.
+    pub(crate) touched: bool,
+    /// A change that was applied could not be applied whole.
+    broken: bool,
 }
 
 /// A queue's metadata and what the reserved keys in it mean.
@@ -72,8 +86,8 @@ pub(crate) struct Changes {
     pub(crate) record: bool,
     pub(crate) pages: Vec<u64>,
     pub(crate) claims: Vec<u64>,
-    /// First sequence and body bytes of pages that left but are still in the trees.
-    pub(crate) gone_pages: Vec<(u64, usize)>,
+    /// Pages that left but are still in the trees.
+    pub(crate) gone_pages: Vec<u64>,
     pub(crate) gone_claims: Vec<u64>,
 }
 
@@ -94,6 +108,12 @@ struct Share {
 }
 
 impl Share {
+    const NOTHING: Self = Self {
+        due: u64::MAX,
+        ready: false,
+        totals: Totals { total: 0, claimed: 0, delayed: 0, weight: 0 },
+    };
+
     fn of(page: &Page) -> Self {
         let totals = Totals {
             total: u64::from(page.live().count_ones()),
@@ -106,7 +126,14 @@ impl Share {
 }
 
 impl Queue {
-    pub(crate) fn new(number: u64, project: Project, name: QueueName, description: Description, lsn: u64) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        project: Project,
+        name: QueueName,
+        description: Description,
+        lsn: u64,
+        budget: &Arc<Budget>,
+    ) -> Self {
         Self {
             number,
             project,
@@ -115,20 +142,24 @@ impl Queue {
             lsn,
             next: 0,
             deleted: false,
+            budget: budget.clone(),
             pages: BTreeMap::new(),
+            hot: RefCell::default(),
             ready: BTreeSet::new(),
             claims: Claims::default(),
             deadlines: BTreeSet::new(),
             totals: Totals::default(),
             changes: Changes { record: true, ..Changes::default() },
+            touched: false,
+            broken: false,
         }
     }
 
     /// The queue an operation makes.
-    pub(crate) fn from_new(new: &NewQueue<'_>, lsn: u64) -> Result<Self> {
+    pub(crate) fn from_new(new: &NewQueue<'_>, lsn: u64, budget: &Arc<Budget>) -> Result<Self> {
         let project = new.project.as_ref().map_or_else(|| Ok(Project::none()), Project::named)?;
         let name = if new.number == OUTBOX { QueueName::outbox() } else { QueueName::new(&new.name)? };
-        Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?, lsn))
+        Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?, lsn, budget))
     }
 
     /// Goes on giving sequences out from `next`.
@@ -168,7 +199,7 @@ impl Queue {
         &self.claims
     }
 
-    pub(crate) fn pages(&self) -> &BTreeMap<u64, Arc<Page>> {
+    pub(crate) fn pages(&self) -> &BTreeMap<u64, Box<Page>> {
         &self.pages
     }
 
@@ -197,16 +228,26 @@ impl Queue {
         self.next
     }
 
-    /// Lets everything due by `now` expire, end or become free.
-    pub(crate) fn advance(&mut self, now: u64) -> Freed {
+    /// Whether a change could not be applied whole, since something it needed was not in memory: a defect.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Lets everything due by `now` expire, end or become free. Where a page cannot be read, what is due from there on is
+    /// left, and that is an error beside what was done.
+    pub(crate) fn advance(&mut self, now: u64) -> (Freed, Result<()>) {
         self.advance_some(now, usize::MAX)
     }
 
     /// As [`Self::advance`], up to `most` claims and pages.
-    pub(crate) fn advance_some(&mut self, now: u64, most: usize) -> Freed {
+    pub(crate) fn advance_some(&mut self, now: u64, most: usize) -> (Freed, Result<()>) {
         let mut freed = Freed::default();
         for _ in 0..most {
-            let Some(due) = self.pop_due(now) else { break };
+            let Some((when, due)) = self.deadlines.first().copied().filter(|(when, _)| *when <= now) else { break };
+            if let Err(error) = self.load_due(due, now) {
+                return (freed, Err(error));
+            }
+            self.deadlines.remove(&(when, due));
             match due {
                 Due::Claim(number) => {
                     self.end_claim(number);
@@ -219,15 +260,13 @@ impl Queue {
                 }
             }
         }
-        freed
-    }
-
-    fn pop_due(&mut self, now: u64) -> Option<Due> {
-        let (when, _) = self.deadlines.first()?;
-        if *when <= now { self.deadlines.pop_first().map(|(_, due)| due) } else { None }
+        (freed, Ok(()))
     }
 
     fn expire(&mut self, first: u64, now: u64) -> (u64, u64) {
+        if self.pages.get(&first).is_some_and(|page| page.goes_whole(now)) {
+            return (self.drop_page(first), 0);
+        }
         let mut lost = Vec::new();
         let expired = self.change(first, |page| {
             let fallen = page.fall_due(now);
@@ -238,9 +277,20 @@ impl Queue {
         expired.unwrap_or_default()
     }
 
+    /// Lets go of a page none of whose messages is claimed; returns how many they were.
+    fn drop_page(&mut self, first: u64) -> u64 {
+        let Some(page) = self.pages.remove(&first) else { return 0 };
+        let before = Share::of(&page);
+        self.changes.lose_page(&page);
+        self.hot.get_mut().remove(&first);
+        self.reindex(first, before, Share::NOTHING);
+        before.totals.total
+    }
+
     /// Applies `op`, decided at `time` and journaled at `lsn`, as far as it concerns this queue.
     pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) {
-        self.advance(time);
+        // What could not be read is left to be due, and whoever comes next is told.
+        let _ = self.advance(time);
         match op {
             Op::Time | Op::CreateQueue(_) | Op::Register { .. } | Op::Registry(_) => {}
             Op::SetMetadata { metadata, .. } | Op::Remap { metadata, .. } => self.describe(metadata),
@@ -267,7 +317,7 @@ impl Queue {
         }
         self.lsn = lsn;
         self.changes.record = true;
-        self.advance(time);
+        let _ = self.advance(time);
     }
 
     fn describe(&mut self, metadata: &str) {
@@ -281,6 +331,7 @@ impl Queue {
         for page in std::mem::take(&mut self.pages).into_values() {
             self.changes.lose_page(&page);
         }
+        self.hot.get_mut().clear();
         let numbers: Vec<u64> = self.claims.iter().map(|(number, _)| number).collect();
         numbers.into_iter().for_each(|number| self.end_claim(number));
         self.ready.clear();
@@ -323,8 +374,10 @@ impl Queue {
             let page = match self.pages.last_key_value() {
                 Some((first, tail)) if tail.has_room(*sequence, next.body.len()) => *first,
                 tail => {
-                    let page = tail.map_or_else(|| Page::new(*sequence), |(_, full)| Page::following(full, *sequence));
-                    self.pages.insert(*sequence, Arc::new(page));
+                    let like = tail.and_then(|(_, full)| full.content());
+                    let content = like.map_or_else(|| Content::new(&self.budget), |full| Content::like(full));
+                    self.pages.insert(*sequence, Box::new(Page::new(*sequence, content)));
+                    self.hot.get_mut().insert(*sequence);
                     *sequence
                 }
             };
@@ -334,6 +387,7 @@ impl Queue {
                     page.push(sequence, &arrival);
                     next = sequence.saturating_add(1);
                 }
+                page.settle_charge();
                 next
             });
             self.next = self.next.max(next.unwrap_or_default());
@@ -421,7 +475,11 @@ impl Queue {
 
     /// Changes a page and brings indexes, totals and the list of changes after it.
     fn change<R>(&mut self, first: u64, change: impl FnOnce(&mut Page) -> R) -> Option<R> {
-        let page = Arc::make_mut(self.pages.get_mut(&first)?);
+        if self.pages.get(&first).is_some_and(|page| self.load(page).is_err()) {
+            self.broken = true;
+            return None;
+        }
+        let page = self.pages.get_mut(&first)?;
         let before = Share::of(page);
         let result = change(page);
         if !page.dirty {
@@ -429,14 +487,13 @@ impl Queue {
             self.changes.pages.push(first);
         }
         if page.is_sparse() {
-            // What is in the trees has other pieces: it goes as a whole, and is written anew.
-            self.changes.lose_page(page);
-            *page = page.compacted();
+            page.compact();
         }
         let after = Share::of(page);
         if after.totals.total == 0 {
             self.changes.lose_page(page);
             self.pages.remove(&first);
+            self.hot.get_mut().remove(&first);
         }
         self.reindex(first, before, after);
         Some(result)
@@ -470,7 +527,7 @@ pub(crate) fn incarnation_of(number: u64) -> u32 {
 impl Changes {
     fn lose_page(&mut self, page: &Page) {
         if page.stored {
-            self.gone_pages.push((page.first(), page.bodies().len()));
+            self.gone_pages.push(page.first());
         }
     }
 

@@ -5,29 +5,34 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::error::Result;
 use crate::model::{Body, Checksum, ClaimId, Message, MessageId, Timestamp};
 
-use super::page::{PAGE_BYTES, Page, bits};
+use super::content::PAGE_BYTES;
+use super::page::{Page, bits};
 use super::queue::Queue;
 
 impl Queue {
     /// The live message at `sequence`.
-    pub(crate) fn locate(&self, sequence: u64) -> Option<(&Page, usize)> {
-        let (_, page) = self.pages().range(..=sequence).next_back()?;
-        Some((page, page.find(sequence)?))
+    pub(crate) fn locate(&self, sequence: u64) -> Result<Option<(&Page, usize)>> {
+        let Some((_, page)) = self.pages().range(..=sequence).next_back() else { return Ok(None) };
+        if page.is_dense() && page.find(sequence).is_none() {
+            return Ok(None);
+        }
+        self.load(page)?;
+        Ok(page.find(sequence).map(|index| (&**page, index)))
     }
 
     /// The messages a claim may take, oldest first.
-    pub(crate) fn claimable(&self) -> impl Iterator<Item = (&Page, usize)> {
-        let pages = self.ready().iter().filter_map(|first| self.pages().get(first));
-        pages.flat_map(|page| bits(page.ready()).map(move |index| (&**page, index)))
+    pub(crate) fn claimable(&self) -> impl Iterator<Item = Result<(&Page, usize)>> {
+        self.claimable_after(None)
     }
 
     /// The messages a claim may take that stand behind `after`, oldest first.
-    pub(crate) fn claimable_after(&self, after: Option<u64>) -> impl Iterator<Item = (&Page, usize)> {
+    pub(crate) fn claimable_after(&self, after: Option<u64>) -> impl Iterator<Item = Result<(&Page, usize)>> {
         let start = after.map_or(0, |after| self.page_of(after).unwrap_or(after));
         let pages = self.ready().range(start..).filter_map(|first| self.pages().get(first));
-        behind(pages, after, Page::ready)
+        self.behind(pages, after, Page::ready)
     }
 
     /// The messages behind `after` that `choose` picks from each page, oldest first.
@@ -35,34 +40,46 @@ impl Queue {
         &self,
         after: Option<u64>,
         choose: impl Fn(&Page) -> u128,
-    ) -> impl Iterator<Item = (&Page, usize)> {
+    ) -> impl Iterator<Item = Result<(&Page, usize)>> {
         let start = after.and_then(|after| self.page_of(after)).map_or(Bound::Unbounded, Bound::Included);
-        behind(self.pages().range((start, Bound::Unbounded)).map(|(_, page)| page), after, choose)
+        self.behind(self.pages().range((start, Bound::Unbounded)).map(|(_, page)| page), after, choose)
+    }
+
+    /// A page that cannot be read is an error in place of its messages.
+    fn behind<'a>(
+        &'a self,
+        pages: impl Iterator<Item = &'a Box<Page>>,
+        after: Option<u64>,
+        choose: impl Fn(&Page) -> u128,
+    ) -> impl Iterator<Item = Result<(&'a Page, usize)>> {
+        pages.flat_map(move |page| {
+            let chosen = choose(page);
+            let fault = if chosen == 0 { None } else { self.load(page).err() };
+            let chosen = if fault.is_some() { 0 } else { chosen };
+            let places = bits(chosen).map(move |index| (&**page, index));
+            let behind = places.filter(move |(page, index)| after.is_none_or(|after| page.sequence(*index) > after));
+            fault.map(Err).into_iter().chain(behind.map(Ok))
+        })
     }
 
     /// The oldest live message.
-    pub(crate) fn oldest(&self) -> Option<(&Page, usize)> {
-        let page = self.pages().first_key_value()?.1;
-        Some((page, bits(page.live()).next()?))
+    pub(crate) fn oldest(&self) -> Result<Option<(&Page, usize)>> {
+        let Some((_, page)) = self.pages().first_key_value() else { return Ok(None) };
+        self.load(page)?;
+        Ok(bits(page.live()).next().map(|index| (&**page, index)))
     }
 
     /// The newest live message.
-    pub(crate) fn newest(&self) -> Option<(&Page, usize)> {
-        let page = self.pages().last_key_value()?.1;
-        let index = u128::BITS.checked_sub(page.live().leading_zeros())?.checked_sub(1)?;
-        Some((page, index as usize))
+    pub(crate) fn newest(&self) -> Result<Option<(&Page, usize)>> {
+        let Some((_, page)) = self.pages().last_key_value() else { return Ok(None) };
+        self.load(page)?;
+        Ok(newest_in(page))
     }
 }
 
-fn behind<'a>(
-    pages: impl Iterator<Item = &'a Arc<Page>>,
-    after: Option<u64>,
-    choose: impl Fn(&Page) -> u128,
-) -> impl Iterator<Item = (&'a Page, usize)> {
-    pages.flat_map(move |page| {
-        let chosen = bits(choose(page)).map(move |index| (&**page, index));
-        chosen.filter(move |(page, index)| after.is_none_or(|after| page.sequence(*index) > after))
-    })
+fn newest_in(page: &Page) -> Option<(&Page, usize)> {
+    let index = u128::BITS.checked_sub(page.live().leading_zeros())?.checked_sub(1)?;
+    Some((page, index as usize))
 }
 
 /// Collects messages for a caller; the small bodies share one allocation.
@@ -84,7 +101,8 @@ impl<'a> Reading<'a> {
     /// With room for `messages` like the last one of the queue.
     pub(crate) fn with_room(queue: &'a Queue, now: u64, messages: usize) -> Self {
         let now = Timestamp::from_millis(now);
-        let body = queue.newest().and_then(|(page, index)| page.slot(index).map(|slot| page.body(slot).len()));
+        let tail = queue.pages().last_key_value().and_then(|(_, page)| newest_in(page));
+        let body = tail.and_then(|(page, index)| page.slot(index).map(|slot| page.body(slot).len()));
         let bytes = body.unwrap_or(0).min(PAGE_BYTES).saturating_mul(messages).min(PAGE_BYTES);
         Self {
             queue,
@@ -150,6 +168,8 @@ fn share(page: &Page, index: usize) -> Body {
         }
     }
     let Some(slot) = page.slot(index) else { return Body::from_bytes(Bytes::new()) };
-    let (bodies, range) = page.shared_body(slot);
+    let Some((bodies, range)) = page.content().map(|content| content.shared_body(slot)) else {
+        return Body::from_bytes(Bytes::new());
+    };
     Body::from_bytes(Bytes::from_owner(Owner(bodies)).slice(range))
 }

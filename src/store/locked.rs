@@ -22,6 +22,8 @@ pub(crate) struct Locked<'a> {
     pub(super) described: Option<Arc<Description>>,
     /// The incarnation below which it gives no sequences out, whatever the store's is.
     pub(super) floor: u32,
+    /// What is due now is left to the next who locks it.
+    pub(super) quiet: bool,
 }
 
 impl<'a> Locked<'a> {
@@ -58,9 +60,9 @@ impl<'a> Locked<'a> {
     }
 
     /// Goes on to a later now, which another queue locked with this one has.
-    pub(crate) fn advance_to(&mut self, now: u64) {
-        self.queue.advance(now);
+    pub(crate) fn advance_to(&mut self, now: u64) -> Result<()> {
         self.now = now;
+        self.queue.advance(now).1
     }
 
     /// Journals `op` and applies it to this queue.
@@ -92,8 +94,12 @@ impl Drop for Locked<'_> {
         if self.queue.has_changes() {
             self.store.note_changed(self.cell);
         }
-        if self.store.timer.arm(self.cell, self.queue.next_due()) {
+        if !self.quiet && self.store.timer.arm(self.cell, self.queue.next_due()) {
             self.store.signals.gc();
+        }
+        self.store.room.note_hot(self.cell, &self.queue);
+        if self.store.budget.is_high() {
+            self.store.signals.evictor();
         }
     }
 }
@@ -120,11 +126,12 @@ impl LockedRegistry<'_> {
 
     /// Journals `op` and applies it to the registry and to `queues`, which are locked.
     pub(crate) fn record(&mut self, growth: Growth, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
+        queues.iter().try_for_each(|queue| queue.prepare(op))?;
         let lsn = self.store.append(growth, self.now, op)?;
         let bomb = PoisonOnPanic(self.store);
-        queues.iter_mut().for_each(|queue| queue.apply(lsn, self.now, op));
         self.registry.apply(lsn, self.now, op);
         drop(bomb);
+        self.store.apply(lsn, self.now, op, queues);
         Ok(lsn)
     }
 }

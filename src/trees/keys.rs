@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `meta` | a name: `store`, `registry`; or `removal`, a pool's name and a queue's number; or `left`, a queue's number and a pool's name; or `received` and a message's id |
 //! | `queues`, `catalogue` | project, then queue name |
-//! | `messages` | queue number, first sequence of the page, then `0` and a piece's number (bodies) or `1` (states) |
+//! | `messages` | queue number, first sequence of the page |
 //! | `claims` | queue number, claim number |
 //! | `subscriptions` | project, queue name, then the subscription's id |
 //! | `pools` | name |
@@ -29,13 +29,6 @@ const NO_PROJECT: u8 = 0;
 const PROJECT: u8 = 1;
 const END: [u8; 2] = [0, 1];
 const ESCAPED_ZERO: [u8; 2] = [0, 0xff];
-
-/// What lies under a key of `messages`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Part {
-    Bodies { piece: u32 },
-    States,
-}
 
 pub(crate) fn queue(project: &Project, name: &QueueName) -> Vec<u8> {
     named(project.name(), name.as_str())
@@ -153,34 +146,27 @@ pub(crate) fn parse_received(key: &[u8]) -> Option<Source> {
     Some((u64::from_be_bytes(array_at(rest, 0)?), u64::from_be_bytes(array_at(rest, 8)?)))
 }
 
-pub(crate) fn page(queue: u64, first: u64, part: Part) -> Vec<u8> {
-    let mut key = Vec::with_capacity(21);
-    key.extend_from_slice(&queue.to_be_bytes());
-    key.extend_from_slice(&first.to_be_bytes());
-    match part {
-        Part::Bodies { piece } => {
-            key.push(0);
-            key.extend_from_slice(&piece.to_be_bytes());
-        }
-        Part::States => key.push(1),
-    }
-    key
+pub(crate) fn page(queue: u64, first: u64) -> Vec<u8> {
+    pair(queue, first)
 }
 
-pub(crate) fn parse_page(key: &[u8]) -> Option<(u64, u64, Part)> {
-    let part = match (key.get(16)?, key.len()) {
-        (0, 21) => Part::Bodies { piece: u32::from_be_bytes(array_at(key, 17)?) },
-        (1, 17) => Part::States,
-        _ => return None,
-    };
-    Some((u64::from_be_bytes(array_at(key, 0)?), u64::from_be_bytes(array_at(key, 8)?), part))
+pub(crate) fn parse_page(key: &[u8]) -> Option<(u64, u64)> {
+    parse_pair(key)
 }
 
 pub(crate) fn claim(queue: u64, number: u64) -> Vec<u8> {
-    [queue.to_be_bytes(), number.to_be_bytes()].concat()
+    pair(queue, number)
 }
 
 pub(crate) fn parse_claim(key: &[u8]) -> Option<(u64, u64)> {
+    parse_pair(key)
+}
+
+fn pair(queue: u64, number: u64) -> Vec<u8> {
+    [queue.to_be_bytes(), number.to_be_bytes()].concat()
+}
+
+fn parse_pair(key: &[u8]) -> Option<(u64, u64)> {
     let whole = key.len() == 16;
     let numbers = (u64::from_be_bytes(array_at(key, 0)?), u64::from_be_bytes(array_at(key, 8)?));
     whole.then_some(numbers)
@@ -232,13 +218,11 @@ mod tests {
         assert_eq!(queue(&Project::none(), &name("q")), [0, b'q', 0, 1]);
         assert_eq!(queue(&in_project(""), &name("q")), [1, 0, 1, b'q', 0, 1]);
         assert_eq!(queue(&in_project("a\0"), &name("q")), [1, b'a', 0, 0xff, 0, 1, b'q', 0, 1]);
-        assert_eq!(page(1, 2, Part::States), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1]);
+        assert_eq!(page(1, 2), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
         assert_eq!(subscription(&[0, b'q', 0, 1], &[7; 16]), [[0, b'q', 0, 1].as_slice(), &[7; 16]].concat());
         assert_eq!(removal("a", 2), *b"removal\0a\0\x01\0\0\0\0\0\0\0\x02");
         assert_eq!(left_behind("a", 2), *b"left\0\0\0\0\0\0\0\0\x02a\0\x01");
         assert_eq!(received((1, 2)), *b"received\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02");
-        let piece = page(1, 2, Part::Bodies { piece: 3 });
-        assert_eq!(piece, [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3]);
         assert_eq!(claim(1, 2), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
     }
 
@@ -249,9 +233,7 @@ mod tests {
         {
             assert_eq!(parse_queue(&queue(&project, &name)), Some((project, name)));
         }
-        for part in [Part::States, Part::Bodies { piece: 9 }] {
-            assert_eq!(parse_page(&page(7, 8, part)), Some((7, 8, part)));
-        }
+        assert_eq!(parse_page(&page(7, 8)), Some((7, 8)));
         assert_eq!(parse_claim(&claim(7, 8)), Some((7, 8)));
         assert_eq!(parse_received(&received((7, 8))), Some((7, 8)));
         let queue = queue(&in_project("a"), &name("b"));

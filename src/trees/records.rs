@@ -1,22 +1,18 @@
 //! The values of the trees, and of a base, which holds the same records.
 //!
-//! A value is a version byte (1), the CRC-32 of tree, key and body, little-endian, and the body: bincode (see `codec`),
-//! or plain bytes for a piece of a page's bodies. The key is part of the checksum, so that a value found under another
-//! key does not count.
+//! A value is a version byte (1), the CRC-32 of tree, key and body, little-endian, and the body: bincode (see `codec`).
+//! The key is part of the checksum, so that a value found under another key does not count.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::{self, Part};
-use super::{Tree, Trees};
+use super::keys;
+use super::{Tree, Trees, size};
 use crate::codec::{self, array_at, crc32, crc32_from};
 use crate::error::Result;
-use crate::state::{Claim, Page, Snapshot};
+use crate::state::{Claim, PageEntry, Snapshot};
 
-/// Bytes of a page's bodies in one record. With sled's 2 MiB segments every record stays below the size from which
-/// sled would put it into a file of its own, which it never syncs.
-pub(crate) const PIECE_BYTES: usize = 24 << 10;
 const VERSION: u8 = 1;
 const ENVELOPE_BYTES: usize = 5;
 
@@ -52,17 +48,21 @@ pub(crate) struct StoreRecord {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Digest {
     pub(crate) records: u64,
+    /// Of all keys and values.
+    pub(crate) bytes: u64,
     sum: u64,
 }
 
 impl Digest {
     pub(crate) fn add(&mut self, tree: Tree, key: &[u8], value: &[u8]) {
         self.records = self.records.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(size(key, value));
         self.sum = self.sum.wrapping_add(fingerprint(tree, key, value));
     }
 
     pub(crate) fn take(&mut self, tree: Tree, key: &[u8], value: &[u8]) {
         self.records = self.records.wrapping_sub(1);
+        self.bytes = self.bytes.wrapping_sub(size(key, value));
         self.sum = self.sum.wrapping_sub(fingerprint(tree, key, value));
     }
 }
@@ -81,13 +81,6 @@ pub(crate) fn seal<T: Serialize>(tree: Tree, key: Vec<u8>, body: &T) -> Result<R
     let mut value = vec![0; ENVELOPE_BYTES];
     codec::encode_into(body, &mut value)?;
     Ok(close(tree, key, value))
-}
-
-fn seal_bytes(tree: Tree, key: Vec<u8>, body: &[u8]) -> Record {
-    let mut value = Vec::with_capacity(ENVELOPE_BYTES.saturating_add(body.len()));
-    value.resize(ENVELOPE_BYTES, 0);
-    value.extend_from_slice(body);
-    close(tree, key, value)
 }
 
 fn close(tree: Tree, key: Vec<u8>, mut value: Vec<u8>) -> Record {
@@ -123,36 +116,13 @@ pub(crate) fn queue(snapshot: &Snapshot) -> Result<Record> {
     seal(Tree::Queues, keys::queue(&snapshot.project, &snapshot.name), &record)
 }
 
-pub(crate) fn page_bodies(queue: u64, page: &Page) -> impl Iterator<Item = Record> + '_ {
-    let pieces = page.bodies().chunks(PIECE_BYTES).zip(0_u32..);
-    pieces.map(move |(bytes, piece)| {
-        seal_bytes(Tree::Messages, keys::page(queue, page.first(), Part::Bodies { piece }), bytes)
-    })
-}
-
-pub(crate) fn page_states(queue: u64, page: &Page) -> Result<Record> {
-    seal(Tree::Messages, keys::page(queue, page.first(), Part::States), &page.record())
-}
-
-/// The keys of a page with `body_bytes` of bodies.
-pub(crate) fn page_keys(queue: u64, first: u64, body_bytes: usize) -> impl Iterator<Item = Vec<u8>> {
-    let pieces = u32::try_from(body_bytes.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX);
-    let bodies = (0..pieces).map(move |piece| keys::page(queue, first, Part::Bodies { piece }));
-    bodies.chain([keys::page(queue, first, Part::States)])
+/// A page's entry in the directory.
+pub(crate) fn page(queue: u64, first: u64, entry: &PageEntry) -> Result<Record> {
+    seal(Tree::Messages, keys::page(queue, first), entry)
 }
 
 pub(crate) fn claim(queue: u64, number: u64, claim: &Claim) -> Result<Record> {
     seal(Tree::Claims, keys::claim(queue, number), claim)
-}
-
-/// Every record of a queue: its own first, each page's bodies before its states, then the claims.
-pub(crate) fn all(snapshot: &Snapshot, visit: &mut dyn FnMut(Record) -> Result<()>) -> Result<()> {
-    visit(queue(snapshot)?)?;
-    for page in &snapshot.pages {
-        page_bodies(snapshot.number, page).try_for_each(&mut *visit)?;
-        visit(page_states(snapshot.number, page)?)?;
-    }
-    snapshot.claims.iter().try_for_each(|(number, one)| visit(claim(snapshot.number, *number, one)?))
 }
 
 /// Trees that keep the digest of what is written to them.
@@ -185,22 +155,19 @@ impl Digested {
 mod tests {
     use super::*;
     use crate::codec::hex;
-    use crate::state::page::{Arrival, Hold, PageRecord};
+    use crate::budget::Budget;
+    use crate::heap::Place;
+    use crate::state::Page;
+    use crate::state::content::{Arrival, Content};
 
-    fn page() -> Page {
-        let mut page = Page::new(7);
-        let arrival = Arrival {
-            created: 1,
-            expires: 2,
-            ttl: 3,
-            ready_at: 0,
-            claim_count: 4,
-            client: [5; 16],
-            checksum: None,
-            body: b"ab",
-        };
+    fn entry() -> PageEntry {
+        let place = Place { segment: 1, offset: 2, bytes: 3, checksum: 4 };
+        let mut page = Page::new(7, Content::new(&Budget::unlimited()));
+        let (client, checksum) = ([5; 16], None);
+        let arrival =
+            Arrival { created: 1, expires: 2, ttl: 3, ready_at: 0, claim_count: 4, client, checksum, body: b"ab" };
         page.push(7, &arrival);
-        page
+        page.entry().at(place)
     }
 
     #[test]
@@ -209,11 +176,9 @@ mod tests {
         let sealed = seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
         assert_eq!(hex(&sealed.value[5..]), "050607027b7d");
         assert_eq!(
-            hex(&page_states(5, &page()).unwrap().value[5..]),
-            format!("0201{}0101020300000002040000 00", "05".repeat(16)).replace(' ', "")
+            hex(&page(5, 7, &entry()).unwrap().value[5..]),
+            "010000020242020101 01020304".replace(' ', "")
         );
-        let bodies: Vec<_> = page_bodies(5, &page()).collect();
-        assert_eq!((bodies.len(), hex(&bodies[0].value[5..])), (1, "6162".into()));
         let one =
             Claim { id: [9; 16], ttl: 1, expires: 2, sequences: [7].into_iter().collect(), left: 1, stored: true };
         assert_eq!(hex(&claim(5, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));
@@ -224,10 +189,9 @@ mod tests {
 
     #[test]
     fn a_record_counts_only_whole_and_under_its_own_key() {
-        let record = page_states(5, &page()).unwrap();
+        let record = page(5, 7, &entry()).unwrap();
         let body = open(record.tree, &record.key, &record.value).unwrap();
-        let back: PageRecord = codec::decode(body).unwrap();
-        assert_eq!(back.slots[0].1, Hold::Free);
+        assert_eq!(codec::decode::<PageEntry>(body), Ok(entry()));
         assert!(open(record.tree, b"other", &record.value).is_err());
         assert!(open(Tree::Claims, &record.key, &record.value).is_err());
         for bit in 0..record.value.len() * 8 {

@@ -1,17 +1,18 @@
-//! A queue and the trees: loading what was read back, and handing over what has to be written.
+//! A queue and what is on disk: loading what was read back, and handing over what has to be written.
 
-use std::sync::Arc;
-
-use super::{Changes, Claim, Description, Due, Page, Queue, Share, Totals, bits};
+use super::{Changes, Claim, Description, Due, Page, Queue, Share, bits};
 use crate::op::Import;
+use crate::state::page::PageSnapshot;
 
 impl Queue {
     /// Puts a page read back in; [`Self::settle`] ends the loading.
     pub(crate) fn load_page(&mut self, page: Page) {
         let (first, share) = (page.first(), Share::of(&page));
-        let nothing = Share { due: u64::MAX, ready: false, totals: Totals::default() };
-        self.pages.insert(first, Arc::new(page));
-        self.reindex(first, nothing, share);
+        if page.content().is_some() {
+            self.hot.get_mut().insert(first);
+        }
+        self.pages.insert(first, Box::new(page));
+        self.reindex(first, Share::NOTHING, share);
     }
 
     pub(crate) fn load_claim(&mut self, number: u64, claim: Claim) {
@@ -27,7 +28,7 @@ impl Queue {
             self.changes.claims.push(*number);
         }
         for page in &import.pages {
-            let Ok(mut page) = Page::from_record(page.first, page.record.clone(), page.bodies.to_vec()) else {
+            let Ok(mut page) = Page::from_record(page.first, &page.record, page.bodies.to_vec(), &self.budget) else {
                 continue;
             };
             for slot in bits(page.claimed()).filter_map(|index| page.slot(index)) {
@@ -43,23 +44,37 @@ impl Queue {
     }
 
     /// Ends loading: counts each claim's messages. The error says what does not fit together.
-    pub(crate) fn settle(&mut self) -> Result<(), &'static str> {
-        let next = self.next;
-        let above = self.pages.last_key_value().and_then(|(_, page)| Some(page.sequence(bits(page.live()).last()?)));
-        if above.is_some_and(|last| last >= next) {
-            return Err("a message above the queue's last sequence");
-        }
-        for page in self.pages.values() {
-            for index in bits(page.claimed()) {
-                let Some(slot) = page.slot(index) else { continue };
-                let claim = self.claims.get_mut(slot.hold).ok_or("a message under a claim that is not there")?;
-                if !claim.sequences.contains(page.sequence(index)) {
-                    return Err("a message under a claim that does not list it");
-                }
-                claim.left = claim.left.saturating_add(1);
+    ///
+    /// A claimed message that a live claim lists is under that claim: no other can have taken it meanwhile.
+    pub(crate) fn settle(&mut self) -> Result<(), String> {
+        let last = self.pages.last_key_value().map(|(_, page)| page);
+        if let Some(page) = last.filter(|page| page.content().is_some() || page.is_dense()) {
+            let last = bits(page.live()).last().map(|index| page.sequence(index));
+            if last.is_some_and(|last| last >= self.next) {
+                return Err("a message above the queue's last sequence".into());
             }
         }
-        Ok(())
+        let mut counts = Vec::with_capacity(self.claims.len());
+        let mut found = 0_u64;
+        for (number, claim) in self.claims.iter() {
+            let mut left = 0_u32;
+            for sequence in claim.sequences.iter() {
+                let Some(page) = self.page_of(sequence).and_then(|first| self.pages.get(&first)) else { continue };
+                if page.claimed() != 0 && !page.is_dense() {
+                    self.load(page).map_err(|error| error.to_string())?;
+                }
+                let claimed = page.find(sequence).is_some_and(|index| page.claimed() & (1 << index) != 0);
+                left = left.saturating_add(u32::from(claimed));
+            }
+            counts.push((number, left));
+            found = found.saturating_add(u64::from(left));
+        }
+        for (number, left) in counts {
+            if let Some(claim) = self.claims.get_mut(number) {
+                claim.left = left;
+            }
+        }
+        if found == self.totals.claimed { Ok(()) } else { Err("a message under a claim that does not list it".into()) }
     }
 
     pub(crate) fn has_changes(&self) -> bool {
@@ -68,17 +83,21 @@ impl Queue {
 
     /// Hands a deleted queue's contents over, so that freeing them can wait.
     pub(crate) fn take_remains(&mut self) -> Self {
-        let description = Description::default();
-        let mut empty = Self::new(self.number, self.project.clone(), self.name.clone(), description, self.lsn);
+        let (description, budget) = (Description::default(), self.budget.clone());
+        let mut empty = Self::new(self.number, self.project.clone(), self.name.clone(), description, self.lsn, &budget);
         empty.deleted = true;
         empty.changes.record = false;
         std::mem::replace(self, empty)
     }
 
-    /// As [`Self::settle`], for what could be read of a damaged base.
+    /// As [`Self::settle`], for what could be read of a damaged base: messages whose claim is not there are free.
     pub(crate) fn mend(&mut self) {
         let firsts: Vec<u64> = self.pages.keys().copied().collect();
         for first in firsts {
+            if self.pages.get(&first).is_some_and(|page| self.load(page).is_err()) {
+                self.drop_page(first);
+                continue;
+            }
             let claims = &self.claims;
             let Some(page) = self.pages.get(&first) else { continue };
             let listed = |hold: u64, index: usize| {
@@ -89,6 +108,10 @@ impl Queue {
             let last = bits(page.live()).last().map_or(first, |index| page.sequence(index));
             self.next = self.next.max(last.saturating_add(1));
             self.change(first, |page| orphans.into_iter().for_each(|index| page.release(index)));
+            if let Some(page) = self.pages.get_mut(&first).filter(|page| page.image().is_some()) {
+                page.evict();
+                self.hot.get_mut().remove(&first);
+            }
         }
         // Cannot fail any more: no message is above `next` or under a claim that is not there.
         let _ = self.settle();
@@ -99,14 +122,11 @@ impl Queue {
         std::mem::take(&mut self.changes)
     }
 
-    /// Marks the page `first` as written with what it holds now, and returns it and whether its bodies have to be
-    /// written; `None` when it is gone.
-    pub(crate) fn store_page(&mut self, first: u64) -> Option<(Arc<Page>, bool)> {
+    /// Marks the page `first` as written with what it is now, and returns that; `None` when it is gone.
+    pub(crate) fn store_page(&mut self, first: u64) -> Option<PageSnapshot> {
         let page = self.pages.get_mut(&first)?;
-        let bodies = !page.bodies_stored;
-        let stored = Arc::make_mut(page);
-        (stored.dirty, stored.bodies_stored, stored.stored) = (false, true, true);
-        Some((page.clone(), bodies))
+        (page.dirty, page.stored) = (false, true);
+        Some(page.snapshot())
     }
 
     /// Marks the claim `number` as written, and returns it.
@@ -120,8 +140,7 @@ impl Queue {
     pub(crate) fn forget_stored(&mut self) {
         let mut changes = Changes { record: true, ..Changes::default() };
         for (first, page) in &mut self.pages {
-            let page = Arc::make_mut(page);
-            (page.dirty, page.bodies_stored, page.stored) = (true, false, false);
+            (page.dirty, page.stored) = (true, false);
             changes.pages.push(*first);
         }
         for (number, claim) in self.claims.iter_mut() {
@@ -135,9 +154,14 @@ impl Queue {
     pub(crate) fn mark_stored(&mut self) {
         self.changes = Changes::default();
         for page in self.pages.values_mut() {
-            let page = Arc::make_mut(page);
-            (page.dirty, page.bodies_stored, page.stored) = (false, true, true);
+            (page.dirty, page.stored) = (false, true);
         }
         self.claims.iter_mut().for_each(|(_, claim)| claim.stored = true);
+    }
+
+    /// What the pages, in memory and not, come to: how many there are, and how many are not in memory.
+    pub(crate) fn count_pages(&self) -> (u64, u64) {
+        let (all, hot) = (self.pages.len() as u64, self.hot.borrow().len() as u64);
+        (all, all.saturating_sub(hot))
     }
 }

@@ -1,0 +1,211 @@
+//! The heap: files of page images, for pages that are not in memory.
+//!
+//! A page's image is its content, written once, in one frame (see `journal::frame`) seeded with the heap segment's number.
+//! Images are appended and never changed; a page that changes gets a new one, and the old one is garbage.
+//!
+//! 1. An image is only believed if its checksum is the one that the page's entry in the directory names.
+//! 2. What is appended is not synced until [`Heap::sync`]: before that the journal holds it all.
+//! 3. A segment's `live` is what the images in use take of it. A segment goes when it has none, nobody reads it, and no
+//!    base refers to it.
+//!
+//! Cost: one write an image, of what the page holds; one read to get it back.
+
+mod image;
+mod segment;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::journal::scan::Damage;
+use crate::journal::{frame, frame_buffer};
+
+pub(crate) use image::{Image, Place};
+use segment::Segment;
+
+/// The folder of a store the segments are in.
+pub(crate) const HEAP: &str = "heap";
+
+#[derive(Debug)]
+pub(crate) struct Heap {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    store: [u8; 16],
+    /// A segment that has grown to this size takes no more.
+    segment_bytes: u64,
+    segments: Mutex<Segments>,
+}
+
+#[derive(Debug, Default)]
+struct Segments {
+    all: BTreeMap<u64, Arc<Segment>>,
+    /// The one that is appended to.
+    active: Option<Arc<Segment>>,
+    next_number: u64,
+    /// A file was made or removed whose directory entry is not yet durable.
+    directory_unsynced: bool,
+}
+
+impl Heap {
+    /// The heap of the store in `root`, whose segments are looked at when something refers to them. Nothing is written.
+    pub(crate) fn open(disk: &Arc<dyn Disk>, root: &Path, store: [u8; 16], segment_bytes: u64) -> Result<Self> {
+        let directory = root.join(HEAP);
+        let names = match disk.list(&directory) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            names => names.map_err(|e| Error::io("listing the heap", e))?,
+        };
+        let highest = names.iter().filter_map(|name| segment::parse_file_name(name)).max().unwrap_or(0);
+        let segments = Segments { next_number: highest.saturating_add(1), ..Segments::default() };
+        Ok(Self { disk: disk.clone(), directory, store, segment_bytes, segments: Mutex::new(segments) })
+    }
+
+    /// Makes the folder, for a store that is going to be written.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        self.disk.create_dir_all(&self.directory).map_err(|e| Error::io("creating the heap's directory", e))
+    }
+
+    /// The image that an entry of the directory names; the error says what is wrong with the file it is in.
+    pub(crate) fn image(&self, place: Place) -> Result<Image, Damage> {
+        let mut segments = self.segments.lock();
+        let segment = match segments.all.get(&place.segment) {
+            Some(segment) => segment.clone(),
+            None => {
+                let path = segment::path(&self.directory, place.segment);
+                let found = Segment::open(&*self.disk, path, place.segment)?;
+                segments.all.entry(place.segment).or_insert(Arc::new(found)).clone()
+            }
+        };
+        drop(segments);
+        if place.end() > segment.written() {
+            let reason = "the file ends before a page it is to hold".into();
+            return Err(Damage { file: segment.path.clone(), offset: segment.written(), reason });
+        }
+        Ok(Image::new(segment, place))
+    }
+
+    /// Writes an image: `fill` appends it to a buffer.
+    pub(crate) fn write(&self, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Image> {
+        let mut bytes = frame_buffer(Vec::new());
+        fill(&mut bytes)?;
+        let checksum = frame::body_checksum(&bytes)?;
+        // Held while it is written: images of a segment lie in the order in which they were written.
+        let mut segments = self.segments.lock();
+        let segment = self.room(&mut segments)?;
+        let offset = segment.written();
+        let place = Place {
+            segment: segment.number,
+            offset: u32::try_from(offset).unwrap_or(u32::MAX),
+            bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            checksum,
+        };
+        frame::seal(&mut bytes, segment::id(self.store, segment.number), segment::stamp(place.offset), checksum);
+        segment.append(&bytes)?;
+        Ok(Image::new(segment, place))
+    }
+
+    /// The segment to append to, a new one if the last is full.
+    fn room(&self, segments: &mut Segments) -> Result<Arc<Segment>> {
+        if let Some(active) = segments.active.as_ref().filter(|active| active.written() < self.segment_bytes) {
+            return Ok(active.clone());
+        }
+        let number = segments.next_number;
+        let made = Arc::new(Segment::create(&*self.disk, segment::path(&self.directory, number), number)?);
+        segments.next_number = number.saturating_add(1);
+        segments.directory_unsynced = true;
+        segments.all.insert(number, made.clone());
+        segments.active = Some(made.clone());
+        Ok(made)
+    }
+
+    /// Makes everything appended so far durable.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let (unsynced, directory) = {
+            let mut segments = self.segments.lock();
+            let unsynced = segments.all.values().filter(|one| one.unsynced.swap(false, Ordering::AcqRel)).cloned();
+            (unsynced.collect::<Vec<_>>(), std::mem::take(&mut segments.directory_unsynced))
+        };
+        let mut synced = unsynced.iter().try_for_each(|segment| segment.file.sync_data());
+        if directory {
+            synced = synced.and_then(|()| self.disk.sync_dir(&self.directory));
+        }
+        synced.map_err(|cause| {
+            unsynced.iter().for_each(|segment| segment.failed.store(true, Ordering::Release));
+            let mut segments = self.segments.lock();
+            segments.directory_unsynced |= directory;
+            segments.active = None;
+            Error::io("syncing the heap", cause)
+        })
+    }
+
+    /// Whether images in use lie where a sync has failed.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        let doubtful = |segment: &Arc<Segment>| {
+            segment.failed.load(Ordering::Acquire) && segment.live.load(Ordering::Relaxed) > 0
+        };
+        self.segments.lock().all.values().any(doubtful)
+    }
+
+    /// Segments whose images are to be written anew: those of which less than half is in use, and those of which a sync has
+    /// failed. The one that is appended to is left behind if it is such a one.
+    pub(crate) fn outworn(&self) -> BTreeSet<u64> {
+        let mut segments = self.segments.lock();
+        let outworn = |segment: &Arc<Segment>| {
+            let live = segment.live.load(Ordering::Relaxed);
+            segment.failed.load(Ordering::Acquire) || live.saturating_mul(2) < segment.written()
+        };
+        segments.active = segments.active.take().filter(|active| !outworn(active));
+        segments.all.values().filter(|segment| outworn(segment)).map(|segment| segment.number).collect()
+    }
+
+    /// Removes the segments that nothing in memory refers to and that are not among `kept`.
+    pub(crate) fn sweep(&self, kept: &BTreeSet<u64>) -> Result<()> {
+        let swept: Vec<Arc<Segment>> = {
+            let mut segments = self.segments.lock();
+            let active = segments.active.as_ref().map(|active| active.number);
+            // Only the list itself refers to it: no image, hence no reader either.
+            let unused = |segment: &Arc<Segment>| {
+                Some(segment.number) != active && !kept.contains(&segment.number) && Arc::strong_count(segment) == 1
+            };
+            let numbers: Vec<u64> =
+                segments.all.values().filter(|one| unused(one)).map(|segment| segment.number).collect();
+            segments.directory_unsynced |= !numbers.is_empty();
+            numbers.iter().filter_map(|number| segments.all.remove(number)).collect()
+        };
+        let mut removed = swept.iter().map(|segment| self.disk.remove_file(&segment.path));
+        removed.try_for_each(|removed| removed.map_err(|e| Error::io("removing a heap segment", e)))
+    }
+
+    /// Removes every file that neither an image in memory nor `kept` names: what a former run wrote after its last base.
+    pub(crate) fn tidy(&self, kept: &BTreeSet<u64>) -> Result<()> {
+        let names = self.disk.list(&self.directory).map_err(|e| Error::io("listing the heap", e))?;
+        for number in names.iter().filter_map(|name| segment::parse_file_name(name)) {
+            if !kept.contains(&number) && !self.segments.lock().all.contains_key(&number) {
+                let removed = self.disk.remove_file(&segment::path(&self.directory, number));
+                removed.map_err(|e| Error::io("removing a heap segment", e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what was written, by an opening that has failed.
+    pub(crate) fn abandon(&self) {
+        let mut segments = self.segments.lock();
+        segments.active = None;
+        for (_, segment) in segments.all.extract_if(.., |_, segment| segment.is_new) {
+            // Only takes space until the next open.
+            let _ = self.disk.remove_file(&segment.path);
+        }
+    }
+
+    /// Bytes of all segments, and how many of them are in use.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        let segments = self.segments.lock();
+        let live = |segment: &Arc<Segment>| segment.live.load(Ordering::Relaxed).min(segment.written());
+        (segments.all.values().map(|one| one.written()).sum(), segments.all.values().map(live).sum())
+    }
+}

@@ -1,0 +1,324 @@
+//! What a page holds: its messages. It is in memory while it is needed, and in an image in the heap.
+//!
+//! 1. Slots ascend by distance; a slot's body lies at `start..start + len` of the bodies.
+//! 2. A slot's `hold` means something only while its page says that the message is claimed or delayed: then it is the
+//!    number of its claim, or the end of its delay.
+//!
+//! Memory: 56 B a message and its body, and about 200 B beside.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::budget::{Budget, Charge};
+use crate::codec::{self, array_at};
+use crate::error::Result;
+
+/// Most messages in a page: one bit each in a `u128`.
+pub(crate) const PAGE_MESSAGES: usize = 128;
+/// Most body bytes in a page of more than one message.
+pub(crate) const PAGE_BYTES: usize = 16 << 10;
+/// Marks a body with its 16-byte checksum in front.
+const CHECKSUMMED: u8 = 1;
+const CHECKSUM_BYTES: usize = 16;
+/// What a page in memory takes beside its messages, about.
+const OVERHEAD_BYTES: usize = 200;
+
+/// One message. Times are engine milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Slot {
+    pub(crate) created: u64,
+    pub(crate) expires: u64,
+    pub(crate) ttl: u64,
+    pub(crate) hold: u64,
+    /// Distance from the page's first sequence.
+    pub(super) distance: u32,
+    pub(super) start: u32,
+    pub(super) len: u32,
+    pub(crate) claim_count: u32,
+    /// Index of the poster among the page's clients.
+    pub(super) client: u8,
+    flags: u8,
+}
+
+impl Slot {
+    pub(crate) fn weight(&self) -> u64 {
+        u64::from(self.len).saturating_add(64)
+    }
+
+    pub(super) fn distance(&self) -> u64 {
+        u64::from(self.distance)
+    }
+
+    fn has_checksum(&self) -> bool {
+        self.flags & CHECKSUMMED != 0
+    }
+}
+
+/// A message on its way into a page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) created: u64,
+    pub(crate) expires: u64,
+    pub(crate) ttl: u64,
+    /// When its delay ends; not after `created` when it has none.
+    pub(crate) ready_at: u64,
+    pub(crate) claim_count: u32,
+    pub(crate) client: [u8; 16],
+    pub(crate) checksum: Option<[u8; 16]>,
+    pub(crate) body: &'a [u8],
+}
+
+impl Arrival<'_> {
+    pub(crate) fn is_delayed(&self) -> bool {
+        self.ready_at > self.created
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
+    slots: Vec<Slot>,
+    bodies: Arc<Vec<u8>>,
+    clients: Vec<[u8; 16]>,
+    charge: Charge,
+}
+
+/// What an image says before the bodies.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    queue: u64,
+    first: u64,
+    clients: Vec<[u8; 16]>,
+    slots: Vec<Slot>,
+}
+
+impl Content {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
+        Self { slots: Vec::new(), bodies: Arc::default(), clients: Vec::new(), charge: Charge::new(budget, 0) }
+    }
+
+    /// With room for as much as `full` has.
+    pub(crate) fn like(full: &Self) -> Self {
+        let mut content = Self::new(full.charge.budget());
+        if full.slots.len() > 1 {
+            content.slots.reserve_exact(full.slots.len());
+            content.bodies = Arc::new(Vec::with_capacity(full.bodies.len()));
+        }
+        content
+    }
+
+    /// What was exported from another store, or read back; the error says what does not fit.
+    pub(crate) fn checked(
+        budget: &Arc<Budget>,
+        clients: Vec<[u8; 16]>,
+        slots: Vec<Slot>,
+        bodies: Vec<u8>,
+    ) -> Result<Self, &'static str> {
+        if slots.len() > PAGE_MESSAGES || clients.len() > PAGE_MESSAGES {
+            return Err("more messages than a page holds");
+        }
+        if !slots.is_sorted_by(|a, b| a.distance < b.distance) {
+            return Err("messages out of order");
+        }
+        for slot in &slots {
+            let checksum_bytes = if slot.has_checksum() { CHECKSUM_BYTES } else { 0 };
+            let end = (slot.start as usize).saturating_add(slot.len as usize);
+            if end > bodies.len() || (slot.len as usize) < checksum_bytes {
+                return Err("a body outside the bodies");
+            }
+            if usize::from(slot.client) >= clients.len() {
+                return Err("an unknown client");
+            }
+        }
+        let mut content = Self { slots, bodies: Arc::new(bodies), clients, charge: Charge::new(budget, 0) };
+        content.settle_charge();
+        Ok(content)
+    }
+
+    /// Accounts for the memory it takes by now.
+    pub(crate) fn settle_charge(&mut self) {
+        let (slots, clients) = (size_of::<Slot>() * self.slots.capacity(), 16 * self.clients.capacity());
+        self.charge.set(slots + clients + self.bodies.capacity() + OVERHEAD_BYTES);
+    }
+
+    /// Appends a message that lies `distance` behind the page's first.
+    pub(crate) fn push(&mut self, distance: u32, message: &Arrival<'_>) {
+        let bodies = Arc::make_mut(&mut self.bodies);
+        let start = bodies.len();
+        let flags = message.checksum.map_or(0, |checksum| {
+            bodies.extend_from_slice(&checksum);
+            CHECKSUMMED
+        });
+        bodies.extend_from_slice(message.body);
+        let len = bodies.len().saturating_sub(start);
+        let slot = Slot {
+            created: message.created,
+            expires: message.expires,
+            ttl: message.ttl,
+            hold: if message.is_delayed() { message.ready_at } else { 0 },
+            distance,
+            start: narrow(start as u64),
+            len: narrow(len as u64),
+            claim_count: message.claim_count,
+            client: self.intern(message.client),
+            flags,
+        };
+        self.slots.push(slot);
+    }
+
+    fn intern(&mut self, client: [u8; 16]) -> u8 {
+        // Most pages have one poster, and the last one is the likeliest.
+        let known = self.clients.iter().rposition(|known| *known == client);
+        let index = known.unwrap_or_else(|| {
+            self.clients.push(client);
+            self.clients.len().saturating_sub(1)
+        });
+        u8::try_from(index).unwrap_or(u8::MAX)
+    }
+
+    /// The index of the message at `distance`, alive or not.
+    pub(crate) fn position(&self, distance: u32) -> Option<usize> {
+        let guess = distance as usize;
+        match self.slots.get(guess) {
+            Some(slot) if slot.distance == distance => Some(guess),
+            _ => self.slots.binary_search_by_key(&distance, |slot| slot.distance).ok(),
+        }
+    }
+
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub(crate) fn slot(&self, index: usize) -> Option<&Slot> {
+        self.slots.get(index)
+    }
+
+    pub(crate) fn slot_mut(&mut self, index: usize) -> Option<&mut Slot> {
+        self.slots.get_mut(index)
+    }
+
+    pub(crate) fn client(&self, slot: &Slot) -> [u8; 16] {
+        self.clients.get(usize::from(slot.client)).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn clients(&self) -> &[[u8; 16]] {
+        &self.clients
+    }
+
+    pub(crate) fn checksum(&self, slot: &Slot) -> Option<[u8; 16]> {
+        if slot.has_checksum() { self.stored_bytes(slot).first_chunk().copied() } else { None }
+    }
+
+    pub(crate) fn body(&self, slot: &Slot) -> &[u8] {
+        let skip = if slot.has_checksum() { CHECKSUM_BYTES } else { 0 };
+        self.stored_bytes(slot).get(skip..).unwrap_or_default()
+    }
+
+    fn stored_bytes(&self, slot: &Slot) -> &[u8] {
+        let start = slot.start as usize;
+        self.bodies.get(start..start.saturating_add(slot.len as usize)).unwrap_or_default()
+    }
+
+    /// The bodies as one allocation, and where in it the body of `slot` lies: for sharing a large one.
+    pub(crate) fn shared_body(&self, slot: &Slot) -> (Arc<Vec<u8>>, Range<usize>) {
+        let end = (slot.start as usize).saturating_add(slot.len as usize).min(self.bodies.len());
+        (self.bodies.clone(), end.saturating_sub(self.body(slot).len())..end)
+    }
+
+    pub(crate) fn bodies(&self) -> &Arc<Vec<u8>> {
+        &self.bodies
+    }
+
+    /// The messages at `indexes` alone.
+    pub(crate) fn only(&self, indexes: impl Iterator<Item = usize> + Clone) -> Self {
+        let chosen = || indexes.clone().filter_map(|index| self.slots.get(index));
+        let mut bodies = Vec::with_capacity(chosen().map(|slot| slot.len as usize).sum());
+        let mut content = Self::new(self.charge.budget());
+        for slot in chosen() {
+            let start = narrow(bodies.len() as u64);
+            bodies.extend_from_slice(self.stored_bytes(slot));
+            let client = content.intern(self.client(slot));
+            content.slots.push(Slot { start, client, ..*slot });
+        }
+        content.bodies = Arc::new(bodies);
+        content
+    }
+
+    /// Appends the image of a page with this content to `buffer`: the head's length, the head, the bodies.
+    pub(crate) fn write_image(&self, queue: u64, first: u64, buffer: &mut Vec<u8>) -> Result<()> {
+        let start = buffer.len();
+        buffer.extend_from_slice(&[0; 4]);
+        let head = HeadRef { queue, first, clients: &self.clients, slots: &self.slots };
+        codec::encode_into(&head, buffer)?;
+        let length = narrow(buffer.len().saturating_sub(start).saturating_sub(4) as u64).to_le_bytes();
+        buffer.iter_mut().skip(start).zip(length).for_each(|(to, from)| *to = from);
+        buffer.extend_from_slice(&self.bodies);
+        Ok(())
+    }
+
+    /// The content of the page `first` of `queue`, from its image; the error says what does not fit.
+    pub(crate) fn read_image(budget: &Arc<Budget>, queue: u64, first: u64, image: &[u8]) -> Result<Self, String> {
+        let length = u32::from_le_bytes(array_at(image, 0).ok_or("an image is too short")?) as usize;
+        let end = length.checked_add(4).ok_or("an image is too short")?;
+        let head: Head = codec::decode(image.get(4..end).ok_or("an image is too short")?)?;
+        if (head.queue, head.first) != (queue, first) {
+            return Err("the image of another page".into());
+        }
+        let bodies = image.get(end..).unwrap_or_default().to_vec();
+        Ok(Self::checked(budget, head.clients, head.slots, bodies)?)
+    }
+}
+
+/// A [`Head`] that borrows.
+#[derive(Serialize)]
+struct HeadRef<'a> {
+    queue: u64,
+    first: u64,
+    clients: &'a [[u8; 16]],
+    slots: &'a [Slot],
+}
+
+pub(super) fn narrow(value: u64) -> u32 {
+    debug_assert!(u32::try_from(value).is_ok(), "checked by has_room and the limits");
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_takes_56_bytes() {
+        assert!(size_of::<Slot>() <= 56);
+    }
+
+    #[test]
+    fn golden_bytes_of_an_image_and_it_comes_back() {
+        let budget = Budget::unlimited();
+        let mut content = Content::new(&budget);
+        let (client, checksum) = ([5; 16], None);
+        let arrival =
+            Arrival { created: 1, expires: 2, ttl: 3, ready_at: 0, claim_count: 4, client, checksum, body: b"ab" };
+        content.push(0, &arrival);
+        let mut image = Vec::new();
+        content.write_image(9, 7, &mut image).unwrap();
+        let expected = format!("1e000000{}{}{}6162", "090701", "05".repeat(16), "0101020300000002040000");
+        assert_eq!(crate::codec::hex(&image), expected);
+        let back = Content::read_image(&budget, 9, 7, &image).unwrap();
+        assert_eq!((back.slots(), back.bodies()), (content.slots(), content.bodies()));
+        assert!(Content::read_image(&budget, 9, 8, &image).is_err());
+        for cut in 0..image.len() {
+            assert!(Content::read_image(&budget, 9, 7, &image[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_memory_of_a_content_is_charged_until_it_is_dropped() {
+        let budget = Budget::unlimited();
+        let content = Content::checked(&budget, vec![[0; 16]], Vec::new(), vec![0; 1_000]).unwrap();
+        assert_eq!(budget.used(), 1_000 + 16 + OVERHEAD_BYTES as u64);
+        drop(content);
+        assert_eq!(budget.used(), 0);
+    }
+}

@@ -1,0 +1,65 @@
+//! Pages that are to leave memory.
+
+use super::Queue;
+use crate::heap::Image;
+use crate::state::page::PageSnapshot;
+
+/// What a page is written to the heap for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Eviction,
+    Checkpoint,
+    Base,
+}
+
+/// Pages at a queue's head that are spared while it is in use: those are claimed next.
+const HEAD_PAGES: usize = 4;
+
+impl Queue {
+    pub(crate) fn has_hot_pages(&self) -> bool {
+        !self.hot.borrow().is_empty()
+    }
+
+    /// Lets pages go whose image is in the heap, the newest first, and returns those that have to be written before,
+    /// up to `most` together. A queue in use keeps what is claimed next and what is posted to.
+    pub(crate) fn evict(&mut self, in_use: bool, most: usize) -> Vec<PageSnapshot> {
+        let spared = if in_use { HEAD_PAGES } else { 0 };
+        let tail = self.pages.last_key_value().map(|(first, _)| *first).filter(|_| in_use);
+        let hot: Vec<u64> = self.hot.get_mut().iter().skip(spared).rev().take(most.saturating_add(1)).copied().collect();
+        let mut unwritten = Vec::new();
+        for first in hot.into_iter().filter(|first| Some(*first) != tail).take(most) {
+            let Some(page) = self.pages.get_mut(&first) else { continue };
+            if page.evict() {
+                self.hot.get_mut().remove(&first);
+            } else {
+                unwritten.push(page.snapshot());
+            }
+        }
+        unwritten
+    }
+
+    /// Takes note of where `page` was written, unless it has changed since.
+    pub(crate) fn set_image(&mut self, snapshot: &PageSnapshot, image: &Image, purpose: Purpose) {
+        let first = snapshot.first;
+        let Some(page) = self.pages.get_mut(&first) else { return };
+        if !page.set_image(snapshot, image) {
+            return;
+        }
+        if purpose == Purpose::Eviction && page.evict() {
+            self.hot.get_mut().remove(&first);
+        }
+        // What a checkpoint writes is the entry with this image.
+        if purpose != Purpose::Checkpoint {
+            self.note_entry(first);
+        }
+    }
+
+    /// The page's entry is not the one in the trees any more.
+    fn note_entry(&mut self, first: u64) {
+        let Some(page) = self.pages.get_mut(&first) else { return };
+        if !page.dirty {
+            page.dirty = true;
+            self.changes.pages.push(first);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Room in memory and in the journal: who has to make it, and who has to wait for it.
+//!
+//! 1. Every queue with pages in memory stands in `hot`.
+//! 2. Posts wait while the budget is exceeded or the journal is too long; nothing else does.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{Cell, Store};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::state::{Purpose, Queue};
+
+#[derive(Debug)]
+pub(crate) struct Room {
+    hot: Mutex<VecDeque<Arc<Cell>>>,
+    /// One eviction at a time.
+    evicting: Mutex<()>,
+    state: Mutex<State>,
+    made: Condvar,
+    /// Least length of the journal from which posts wait, in bytes.
+    journal_max: u64,
+    patience: Duration,
+    /// Whether a thread makes room; otherwise whoever needs it does.
+    background: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Why the last attempt to make room failed, and whether for lack of space on the disk.
+    fault: Option<(String, bool)>,
+}
+
+impl Room {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            hot: Mutex::default(),
+            evicting: Mutex::default(),
+            state: Mutex::default(),
+            made: Condvar::new(),
+            journal_max: config.journal_max.max(config.segment_bytes.saturating_mul(LEAST_JOURNAL)),
+            patience: config.busy_timeout,
+            background: config.background,
+        }
+    }
+
+    /// Sees to it that a queue with pages in memory is found when room is wanted. The queue is locked.
+    pub(crate) fn note_hot(&self, cell: &Arc<Cell>, queue: &Queue) {
+        if queue.has_hot_pages() && !cell.hot.swap(true, Ordering::AcqRel) {
+            self.hot.lock().push_back(cell.clone());
+        }
+    }
+
+    /// Lets those who wait look again.
+    pub(crate) fn tell(&self, outcome: &Result<()>) {
+        self.state.lock().fault = outcome.as_ref().err().map(|error| (error.to_string(), error.is_full()));
+        self.made.notify_all();
+    }
+
+    /// Ends every wait: the store is being closed.
+    pub(crate) fn wake_all(&self) {
+        let _state = self.state.lock();
+        self.made.notify_all();
+    }
+}
+
+impl Store {
+    /// Waits until there is room for a post.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is still none after the store's `busy_timeout`, `StorageFull` when there is none since the
+    /// disk is full.
+    pub(crate) fn await_room(&self) -> Result<()> {
+        if self.has_room() {
+            return Ok(());
+        }
+        if !self.room.background {
+            self.make_room_now();
+        }
+        let deadline = Instant::now().checked_add(self.room.patience);
+        let mut state = self.room.state.lock();
+        loop {
+            self.check_open()?;
+            if self.has_room() {
+                return Ok(());
+            }
+            self.signals.evictor();
+            self.signals.keeper();
+            if let Some((_, true)) = &state.fault {
+                let context = "making room in memory or in the journal".to_owned();
+                return Err(Error::io(context, std::io::ErrorKind::StorageFull.into()));
+            }
+            let late = match deadline {
+                _ if !self.room.background => true,
+                Some(deadline) => self.room.made.wait_until(&mut state, deadline).timed_out(),
+                None => {
+                    self.room.made.wait(&mut state);
+                    false
+                }
+            };
+            if late && !self.has_room() {
+                let why = state.fault.as_ref().map_or("they are being written out", |(fault, _)| fault);
+                return Err(Error::Unavailable { reason: format!("memory or journal are full: {why}") });
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        !self.budget.is_exceeded() && !self.journal_is_long()
+    }
+
+    /// Whether posts wait for a base.
+    pub(crate) fn journal_is_long(&self) -> bool {
+        self.journal.kept_bytes() > self.room.journal_max.max(self.weight().saturating_mul(2))
+    }
+
+    fn make_room_now(&self) {
+        let outcome = self.evict();
+        let outcome = outcome.and_then(|()| if self.journal_is_long() { self.housekeep() } else { Ok(()) });
+        self.room.tell(&outcome);
+    }
+
+    /// Lets pages go to the heap until memory is well below its bound.
+    pub(crate) fn evict(&self) -> Result<()> {
+        let _turn = self.room.evicting.lock();
+        let mut visits = 0_usize;
+        while self.budget.used() > self.budget.target() && !self.is_closed() {
+            let (cell, all) = {
+                let mut hot = self.room.hot.lock();
+                (hot.pop_front(), hot.len())
+            };
+            let Some(cell) = cell else { break };
+            // The first time round, queues in use are spared.
+            let hard = visits > all.saturating_mul(2);
+            visits = visits.saturating_add(1);
+            let evicted = self.evict_from(&cell, hard);
+            self.room.made.notify_all();
+            evicted?;
+        }
+        Ok(())
+    }
+
+    /// Evicts some pages of a queue, which stands in the list no more; puts it back if it has others.
+    fn evict_from(&self, cell: &Arc<Cell>, hard: bool) -> Result<()> {
+        let pages = {
+            let mut queue = cell.peek();
+            let in_use = std::mem::take(&mut queue.touched) && !hard;
+            let pages = queue.evict(in_use, PAGES_AT_ONCE);
+            cell.hot.store(false, Ordering::Release);
+            self.room.note_hot(cell, &queue);
+            pages
+        };
+        let mut written = Vec::with_capacity(pages.len());
+        for page in pages {
+            let (image, _) = page.write(&self.heap, &BTreeSet::new(), &self.budget, cell.number)?;
+            written.push((page, image));
+        }
+        self.set_images(cell, &mut written, Purpose::Eviction);
+        Ok(())
+    }
+}
+
+/// Pages evicted from a queue before the next one has its turn.
+const PAGES_AT_ONCE: usize = 64;
+/// The shortest bound on the journal, in segments: a base is written at half of it.
+const LEAST_JOURNAL: u64 = 8;
