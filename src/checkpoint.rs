@@ -126,21 +126,26 @@ impl Store {
         if self.garbage() > segments(BASE_AFTER).max(self.weight()) { self.write_base(&mut keeper) } else { Ok(()) }
     }
 
-    /// Whether a base would give back space that is worth it when there is nothing else to do.
+    /// Whether it is worth giving space back when there is nothing else to do.
     pub(crate) fn could_shrink(&self) -> bool {
-        self.journal.kept().len() > 1 && self.garbage() > self.place.segment_bytes
+        self.garbage() > self.place.segment_bytes
     }
 
-    /// Writes a base to give space back.
+    /// Gives back what space can be given back, and leaves little for a close to write.
     pub(crate) fn shrink(&self) -> Result<()> {
         let mut keeper = self.keeper.lock();
-        if self.could_shrink() { self.write_base(&mut keeper) } else { Ok(()) }
+        if !self.could_shrink() {
+            return Ok(());
+        }
+        self.write_base(&mut keeper)?;
+        self.checkpoint(&mut keeper)?;
+        if self.trees_are_bloated(&keeper) { self.checkpoint(&mut keeper) } else { Ok(()) }
     }
 
     /// Bytes on disk that a base would free, about.
-    pub(crate) fn garbage(&self) -> u64 {
+    fn garbage(&self) -> u64 {
         let (heap, live) = self.heap.bytes();
-        self.journal.kept_bytes().saturating_add(heap.saturating_sub(live))
+        self.journal.full_bytes().saturating_add(heap.saturating_sub(live))
     }
 
     /// Writes a base because the disk is full, if the journal holds more than a base would. One that did not fit is tried
@@ -404,7 +409,7 @@ impl Store {
         let mut keeper = self.keeper.lock();
         self.checkpoint(&mut keeper)?;
         // So that opening has little to read.
-        if self.garbage() > LONG_JOURNAL.saturating_mul(self.place.segment_bytes).saturating_mul(2) {
+        if self.garbage() > LONG_JOURNAL.saturating_mul(self.place.segment_bytes) {
             // If it cannot be written, for lack of space say, opening takes longer.
             let _ = self.write_base(&mut keeper);
             self.checkpoint(&mut keeper)?;

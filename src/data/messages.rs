@@ -195,17 +195,19 @@ fn list(queue: &Locked<'_>, options: &MessageListOptions) -> Result<Vec<Message>
     };
     let limit = if options.limit == 0 { usize::MAX } else { options.limit };
     let hidden = if options.echo { None } else { options.client.map(|client| *client.as_bytes()) };
-    let shown = |page: &state::Page, index: usize| {
-        hidden.is_none() || page.slot(index).map(|slot| page.client(slot)) != hidden
-    };
+    let shown =
+        |page: &state::Page, index: usize| hidden.is_none() || page.slot(index).map(|slot| page.client(slot)) != hidden;
     let (claimed, delayed) = (options.include_claimed, options.include_delayed);
     let chosen = move |page: &state::Page| {
         let without = |include: bool, set: u128| if include { u128::MAX } else { !set };
         page.live() & without(claimed, page.claimed()) & without(delayed, page.delayed())
     };
     // Only the second skips what is hidden by its index.
-    let places: Places<'_> =
-        if claimed || delayed { Box::new(queue.alive_after(after, chosen)) } else { Box::new(queue.claimable_after(after)) };
+    let places: Places<'_> = if claimed || delayed {
+        Box::new(queue.alive_after(after, chosen))
+    } else {
+        Box::new(queue.claimable_after(after))
+    };
     let mut reading = Reading::new(queue, queue.now());
     let mut left = limit;
     for place in places {

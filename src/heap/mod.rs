@@ -144,9 +144,8 @@ impl Heap {
 
     /// Whether images in use lie where a sync has failed.
     pub(crate) fn is_doubtful(&self) -> bool {
-        let doubtful = |segment: &Arc<Segment>| {
-            segment.failed.load(Ordering::Acquire) && segment.live.load(Ordering::Relaxed) > 0
-        };
+        let doubtful =
+            |segment: &Arc<Segment>| segment.failed.load(Ordering::Acquire) && segment.live.load(Ordering::Relaxed) > 0;
         self.segments.lock().all.values().any(doubtful)
     }
 

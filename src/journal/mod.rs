@@ -340,6 +340,12 @@ impl Journal {
         self.tail.lock().kept.iter().copied().collect()
     }
 
+    /// Bytes of the segments on disk that nothing is appended to any more.
+    pub(crate) fn full_bytes(&self) -> u64 {
+        let tail = self.tail.lock();
+        tail.kept.iter().rev().skip(1).map(|kept| kept.bytes).sum()
+    }
+
     /// Bytes of the segments on disk, the spare one not among them.
     pub(crate) fn kept_bytes(&self) -> u64 {
         self.kept_bytes.load(Ordering::Relaxed)

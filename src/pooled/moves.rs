@@ -301,4 +301,3 @@ impl Journey<'_> {
         control.settle(lsn, Durability::Sync)
     }
 }
-

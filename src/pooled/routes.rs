@@ -141,7 +141,8 @@ impl Shared {
             _ => {
                 let (project, name) =
                     keys::parse_queue(&route.key).ok_or_else(|| Error::invalid("queue", "no name"))?;
-                let mut queue = Queue::new(route.record.number, project, name, Description::default(), 0, &pool.store().budget);
+                let mut queue =
+                    Queue::new(route.record.number, project, name, Description::default(), 0, &pool.store().budget);
                 drop(queue.take_changes());
                 Ok(Side::Empty(Cell::new(queue)))
             }
@@ -190,7 +191,14 @@ impl Shared {
             metadata: "{}".into(),
         };
         let lsn = store.append(Growth::Grows, store.now(), &Op::CreateQueue(new))?;
-        let cell = directory.insert(Queue::new(route.record.number, project, name, Description::default(), lsn, &store.budget));
+        let cell = directory.insert(Queue::new(
+            route.record.number,
+            project,
+            name,
+            Description::default(),
+            lsn,
+            &store.budget,
+        ));
         store.note_changed(&cell);
         Ok(Side::There(cell))
     }

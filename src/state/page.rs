@@ -613,7 +613,10 @@ mod tests {
         page.compact();
         assert_eq!(bits(page.live()).count(), 5);
         assert_eq!([5, 13, 21, 29, 37].map(|i| body(&page, 50 + i)), bodies);
-        assert_eq!(bits(page.live()).map(|index| page.hold(index)).collect::<Vec<_>>()[..2], [Hold::Claimed, Hold::Free]);
+        assert_eq!(
+            bits(page.live()).map(|index| page.hold(index)).collect::<Vec<_>>()[..2],
+            [Hold::Claimed, Hold::Free]
+        );
         assert_eq!((page.find(50), page.weight(), page.is_dense()), (None, weight, false));
     }
 

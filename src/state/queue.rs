@@ -108,11 +108,8 @@ struct Share {
 }
 
 impl Share {
-    const NOTHING: Self = Self {
-        due: u64::MAX,
-        ready: false,
-        totals: Totals { total: 0, claimed: 0, delayed: 0, weight: 0 },
-    };
+    const NOTHING: Self =
+        Self { due: u64::MAX, ready: false, totals: Totals { total: 0, claimed: 0, delayed: 0, weight: 0 } };
 
     fn of(page: &Page) -> Self {
         let totals = Totals {

@@ -154,8 +154,8 @@ impl Digested {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::hex;
     use crate::budget::Budget;
+    use crate::codec::hex;
     use crate::heap::Place;
     use crate::state::Page;
     use crate::state::content::{Arrival, Content};
@@ -175,10 +175,7 @@ mod tests {
         let queue = QueueRecord { number: 5, next: 6, lsn: 7, metadata: "{}".into() };
         let sealed = seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
         assert_eq!(hex(&sealed.value[5..]), "050607027b7d");
-        assert_eq!(
-            hex(&page(5, 7, &entry()).unwrap().value[5..]),
-            "010000020242020101 01020304".replace(' ', "")
-        );
+        assert_eq!(hex(&page(5, 7, &entry()).unwrap().value[5..]), "010000020242020101 01020304".replace(' ', ""));
         let one =
             Claim { id: [9; 16], ttl: 1, expires: 2, sequences: [7].into_iter().collect(), left: 1, stored: true };
         assert_eq!(hex(&claim(5, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));

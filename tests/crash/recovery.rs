@@ -296,8 +296,8 @@ fn a_damaged_header_of_the_only_segment_is_refused() {
 #[test]
 fn a_damaged_base_of_a_store_that_was_not_closed_is_refused_and_salvaged() {
     for life in [Life::Base, Life::Cold] {
-        let [whole, last_lost, corrupt] = break_everything(life, 61, bases);
-        assert!(whole == 0 && last_lost == 0 && corrupt > 30, "{life:?}: {whole} {last_lost} {corrupt}");
+        let [whole, last_lost, corrupt] = break_everything(life, 17, bases);
+        assert!(whole == 0 && last_lost == 0 && corrupt > 50, "{life:?}: {whole} {last_lost} {corrupt}");
     }
 }
 
@@ -335,7 +335,7 @@ fn salvage_deletes_neither_a_damaged_base_nor_anything_else_when_the_manifest_is
 #[test]
 fn files_of_a_newer_format_are_told_from_damaged_ones_and_left_alone() {
     let newer = |bytes: &mut Vec<u8>, covered: usize, sum_at: usize, rest: usize| {
-        bytes[8] = 2;
+        bytes[8] = 3;
         let mut sum = crc32fast::hash(&bytes[..covered]);
         if rest > 0 {
             let mut hasher = crc32fast::Hasher::new_with_initial(sum);
@@ -356,7 +356,7 @@ fn files_of_a_newer_format_are_told_from_damaged_ones_and_left_alone() {
         let before = files(&disk);
         for engine in [open(&disk, &lived), salvage(&disk, &lived)] {
             let error = engine.unwrap_err();
-            assert!(matches!(error, Error::UnsupportedFormat { found: 2, supported: 1, .. }), "{path:?} {error}");
+            assert!(matches!(error, Error::UnsupportedFormat { found: 3, .. }), "{path:?} {error}");
             assert_eq!(files(&disk), before, "{path:?}");
         }
     }
@@ -633,7 +633,7 @@ fn sleds_directory_missing_cut_or_scribbled_over_is_rebuilt_from_base_and_journa
             std::fs::create_dir(trees).unwrap();
         }),
         ("cut to nothing", |trees| cut(&trees.join("db"), 0)),
-        ("cut short", |trees| cut(&trees.join("db"), 70_000)),
+        ("cut short", |trees| cut(&trees.join("db"), 300)),
         ("random", |trees| scribble(&trees.join("db"), 1, usize::MAX)),
         ("a few bytes changed", |trees| scribble(&trees.join("db"), 7_919, 40)),
         ("no db", |trees| std::fs::remove_file(trees.join("db")).unwrap()),

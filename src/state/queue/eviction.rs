@@ -25,7 +25,8 @@ impl Queue {
     pub(crate) fn evict(&mut self, in_use: bool, most: usize) -> Vec<PageSnapshot> {
         let spared = if in_use { HEAD_PAGES } else { 0 };
         let tail = self.pages.last_key_value().map(|(first, _)| *first).filter(|_| in_use);
-        let hot: Vec<u64> = self.hot.get_mut().iter().skip(spared).rev().take(most.saturating_add(1)).copied().collect();
+        let hot: Vec<u64> =
+            self.hot.get_mut().iter().skip(spared).rev().take(most.saturating_add(1)).copied().collect();
         let mut unwritten = Vec::new();
         for first in hot.into_iter().filter(|first| Some(*first) != tail).take(most) {
             let Some(page) = self.pages.get_mut(&first) else { continue };

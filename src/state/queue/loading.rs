@@ -43,9 +43,7 @@ impl Queue {
     /// Brings everything into memory that applying `op` changes.
     pub(crate) fn prepare(&self, op: &Op<'_>) -> Result<()> {
         match op {
-            Op::Post { messages, .. } => {
-                messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len()))
-            }
+            Op::Post { messages, .. } => messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len())),
             Op::Receive(received) => received.letters.first().map_or(Ok(()), |first| self.load_tail(first.body.len())),
             Op::Claim(claim) => {
                 if claim.queue == self.number() {
