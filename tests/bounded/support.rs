@@ -188,11 +188,11 @@ pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Waits for a condition that another thread brings about, and no longer than a minute.
+/// Waits for a condition that another thread brings about, and no longer than twenty seconds.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(started.elapsed() < Duration::from_mins(1), "it never came to this: {what}");
+        assert!(started.elapsed() < seconds(20), "it never came to this: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
