@@ -134,6 +134,39 @@ fn a_call_that_meets_damage_changes_nothing() {
 }
 
 #[test]
+fn a_damaged_page_does_not_keep_others_from_a_base() {
+    let world = World::new(0);
+    world.engine.close().unwrap();
+    // Files of several pages, of two queues in turn.
+    let engine = world.config().segment_size(64 << 10).open(ROOT).unwrap();
+    let (mut jobs, mut others) = (Shelf::new(&engine, "jobs"), Shelf::new(&engine, "others"));
+    for _ in 0..12 {
+        others.fill(30, 900);
+        jobs.fill(10, 900);
+    }
+    engine.step().unwrap();
+    for (path, at) in places(&world.disk, 500) {
+        world.disk.corrupt(&path, at, 1).unwrap();
+    }
+    // What is left of the files is worth writing together, and cannot be read.
+    others.queue.purge().unwrap();
+    others.forget_all();
+    for round in 0..10 {
+        let ids = others.fill(60, 900);
+        let written = engine.base();
+        assert!(written.is_ok(), "round {round}: {written:?}");
+        others.queue.bulk_delete(&ids).unwrap();
+        others.forget(&ids);
+    }
+    engine.base().unwrap();
+    let status = engine.status();
+    assert!(status.journal_bytes() <= 3 * (64 << 10), "{status:?}");
+    others.fill(20, 900);
+    others.assert_whole();
+    assert_eq!(lost(&jobs).len() as u64, jobs.len());
+}
+
+#[test]
 fn damage_does_not_stop_posts_purges_and_the_end_of_the_queue() {
     for purge in [false, true] {
         let (world, mut jobs, others) = frozen();
@@ -151,10 +184,11 @@ fn damage_does_not_stop_posts_purges_and_the_end_of_the_queue() {
         }
         jobs.forget_all();
         jobs.fill(100, 900);
-        world.freeze();
         jobs.assert_whole();
         assert_eq!(lost(&others).len() as u64, others.len());
         others.queue.delete().unwrap();
+        world.freeze();
+        jobs.assert_whole();
         world.engine.base().unwrap();
         let world = world.killed();
         jobs.on(&world.engine).assert_whole();

@@ -39,6 +39,7 @@ fn play(seed: u64, memory: u64) {
         mix.call();
     }
     mix.twins().assert_alike();
+    mix.twins().tight.chill();
     let status = mix.twins().tight.engine.status();
     assert!(mix.messages.len() > 300 && mix.claims.len() > 5, "seed {seed} does too little: {status:?}");
     assert!(status.cold_pages() > 0 || status.messages() < 100, "seed {seed}: {status:?}");

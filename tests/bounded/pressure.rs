@@ -115,7 +115,7 @@ impl Poster {
             if self.posted() != last {
                 (last, since) = (self.posted(), Instant::now());
             }
-            last > 10 && since.elapsed() > Duration::from_millis(60)
+            scene.disk.held() > 0 && since.elapsed() > Duration::from_millis(60)
         });
         assert!(!self.thread.is_finished());
         scene.assert_bounded();
