@@ -156,10 +156,7 @@ impl Store {
         if self.journal.kept_bytes() <= weight || keeper.too_heavy.is_some_and(|last| weight > last / 2) {
             return Ok(());
         }
-        // It may not be there; what matters is the space.
-        let _ = self.place.disk.remove_file(&self.root.join(RESERVE));
         let written = self.write_base(keeper);
-        self.hold_reserve();
         keeper.too_heavy = written.as_ref().err().filter(|error| error.is_full()).map(|_| weight);
         written
     }
@@ -319,8 +316,21 @@ impl Store {
         let _ = self.place.disk.remove_dir_all(&trees_path(&self.root, left));
     }
 
-    /// Writes a base and lets go of the journal before it.
+    /// Writes a base and lets go of the journal before it; on a full disk, with the space that is held back.
     pub(crate) fn write_base(&self, keeper: &mut Keeper) -> Result<()> {
+        self.heap.sweep(&keeper.base_segments)?;
+        let written = self.write_next_base(keeper);
+        if !written.as_ref().is_err_and(Error::is_full) {
+            return written;
+        }
+        // It may not be there; what matters is the space.
+        let _ = self.place.disk.remove_file(&self.root.join(RESERVE));
+        let written = self.write_next_base(keeper);
+        self.hold_reserve();
+        written
+    }
+
+    fn write_next_base(&self, keeper: &mut Keeper) -> Result<()> {
         let old = keeper.manifest.base;
         let number = keeper.base_number.saturating_add(1);
         keeper.base_number = number;

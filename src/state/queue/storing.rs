@@ -83,7 +83,7 @@ impl Queue {
 
     /// Hands a deleted queue's contents over, so that freeing them can wait.
     pub(crate) fn take_remains(&mut self) -> Self {
-        let (description, budget) = (Description::default(), self.budget.clone());
+        let (description, budget) = (Description::default().shared(), self.budget.clone());
         let mut empty = Self::new(self.number, self.project.clone(), self.name.clone(), description, self.lsn, &budget);
         empty.deleted = true;
         empty.changes.record = false;
