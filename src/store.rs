@@ -137,6 +137,13 @@ impl Cell {
         }
     }
 
+    fn unwritten(&self) -> u64 {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.unwritten(),
+            Resting::Asleep { .. } => 1,
+        }
+    }
+
     fn count_pages(&self) -> (u64, u64) {
         match &*self.state.lock() {
             Resting::Awake(queue) => queue.count_pages(),
@@ -406,6 +413,11 @@ impl Store {
         if !cell.changed.swap(true, Ordering::AcqRel) {
             self.changed.lock().push(cell.clone());
         }
+    }
+
+    /// How many records of queues the trees lack, about.
+    pub(crate) fn unwritten(&self) -> u64 {
+        self.changed.lock().iter().map(|cell| cell.unwritten()).sum()
     }
 
     /// The queues changed since the last time this was asked.
