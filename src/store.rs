@@ -417,7 +417,8 @@ impl Store {
 
     /// How many records of queues the trees lack, about.
     pub(crate) fn unwritten(&self) -> u64 {
-        self.changed.lock().iter().map(|cell| cell.unwritten()).sum()
+        let changed = self.changed.lock().clone();
+        changed.iter().map(|cell| cell.unwritten()).sum()
     }
 
     /// The queues changed since the last time this was asked.
