@@ -32,6 +32,8 @@ const LONG_JOURNAL: u64 = 1;
 /// The directory of the trees may be as many times as large as what is in it, and this much more.
 const TREES_GROWTH: u64 = 3;
 const TREES_BYTES: u64 = 16 << 20;
+/// Records that sled is given while somebody waits for the store to close: a few seconds.
+const MOST_AT_CLOSE: u64 = 200_000;
 /// Rows of the registry encoded while it is locked.
 const ROWS_AT_ONCE: usize = 1024;
 const RESERVE: &str = "RESERVE";
@@ -119,11 +121,17 @@ impl Store {
         }
         self.hold_reserve();
         self.name_newest_segment(&mut keeper)?;
-        let segments = |count: u64| count.saturating_mul(self.place.segment_bytes);
-        if self.journal.appended_bytes().saturating_sub(keeper.checkpointed) >= segments(CHECKPOINT_AFTER) {
-            self.checkpoint(&mut keeper)?;
+        let enough = self.place.segment_bytes.saturating_mul(CHECKPOINT_AFTER);
+        if self.journal.appended_bytes().saturating_sub(keeper.checkpointed) >= enough {
+            // Sled is slow; a base must not wait for it.
+            self.checkpoint_while(&mut keeper, &|| !self.wants_base())?;
         }
-        if self.garbage() > segments(BASE_AFTER).max(self.weight()) { self.write_base(&mut keeper) } else { Ok(()) }
+        if self.wants_base() { self.write_base(&mut keeper) } else { Ok(()) }
+    }
+
+    fn wants_base(&self) -> bool {
+        let enough = self.place.segment_bytes.saturating_mul(BASE_AFTER);
+        self.garbage() > enough.max(self.weight())
     }
 
     /// Whether it is worth giving space back when there is nothing else to do.
@@ -156,10 +164,7 @@ impl Store {
         if self.journal.kept_bytes() <= weight || keeper.too_heavy.is_some_and(|last| weight > last / 2) {
             return Ok(());
         }
-        // It may not be there; what matters is the space.
-        let _ = self.place.disk.remove_file(&self.root.join(RESERVE));
         let written = self.write_base(keeper);
-        self.hold_reserve();
         keeper.too_heavy = written.as_ref().err().filter(|error| error.is_full()).map(|_| weight);
         written
     }
@@ -196,10 +201,15 @@ impl Store {
 
     /// Writes what changed since the last checkpoint into the trees, or everything into new ones.
     pub(crate) fn checkpoint(&self, keeper: &mut Keeper) -> Result<()> {
+        self.checkpoint_while(keeper, &|| true)
+    }
+
+    /// The same until `patient` says otherwise; the rest is left to the next one.
+    fn checkpoint_while(&self, keeper: &mut Keeper, patient: &dyn Fn() -> bool) -> Result<()> {
         if self.trees_are_bloated(keeper) {
             self.leave_trees(keeper);
         }
-        let written = self.write_changes(keeper);
+        let written = self.write_changes(keeper, patient);
         if let Err(error) = &written {
             keeper.trees_fault = Some(error.to_string());
             self.leave_trees(keeper);
@@ -214,15 +224,20 @@ impl Store {
         size > digest.bytes.saturating_mul(TREES_GROWTH).saturating_add(TREES_BYTES)
     }
 
-    fn write_changes(&self, keeper: &mut Keeper) -> Result<()> {
-        keeper.checkpointed = self.journal.appended_bytes();
-        let lsn = self.journal.appended();
+    fn write_changes(&self, keeper: &mut Keeper, patient: &dyn Fn() -> bool) -> Result<()> {
+        let (bytes, lsn) = (self.journal.appended_bytes(), self.journal.appended());
         // In this order: a queue made under the name of a deleted one is changed only after the old one was buried.
         let changed = self.take_changed();
         keeper.gone.extend(self.take_deleted().into_iter().map(Gone::of));
         let mut trees = self.open_trees(keeper)?;
         keeper.gone.iter().try_for_each(|gone| gone.remove_from(&mut trees))?;
-        changed.iter().try_for_each(|cell| self.write_queue(&mut trees, cell))?;
+        let mut changed = changed.into_iter();
+        while patient() {
+            let Some(cell) = changed.next() else { break };
+            self.write_queue(&mut trees, &cell)?;
+        }
+        let rest = changed.len();
+        changed.for_each(|cell| self.note_changed(&cell));
         let rows = self.registry.write().take_changes()?;
         rows.into_iter().try_for_each(|(tree, key, record)| match record {
             Some(record) => trees.insert(&record),
@@ -231,8 +246,10 @@ impl Store {
         trees.trees.flush()?;
         keeper.filled = Some(trees.digest);
         keeper.gone.clear();
-        keeper.checkpoint_lsn = lsn;
         keeper.trees_fault = None;
+        if rest == 0 {
+            (keeper.checkpointed, keeper.checkpoint_lsn) = (bytes, lsn);
+        }
         Ok(())
     }
 
@@ -319,8 +336,21 @@ impl Store {
         let _ = self.place.disk.remove_dir_all(&trees_path(&self.root, left));
     }
 
-    /// Writes a base and lets go of the journal before it.
+    /// Writes a base and lets go of the journal before it; on a full disk, with the space that is held back.
     pub(crate) fn write_base(&self, keeper: &mut Keeper) -> Result<()> {
+        self.heap.sweep(&keeper.base_segments)?;
+        let written = self.write_next_base(keeper);
+        if !written.as_ref().is_err_and(Error::is_full) {
+            return written;
+        }
+        // It may not be there; what matters is the space.
+        let _ = self.place.disk.remove_file(&self.root.join(RESERVE));
+        let written = self.write_next_base(keeper);
+        self.hold_reserve();
+        written
+    }
+
+    fn write_next_base(&self, keeper: &mut Keeper) -> Result<()> {
         let old = keeper.manifest.base;
         let number = keeper.base_number.saturating_add(1);
         keeper.base_number = number;
@@ -397,7 +427,8 @@ impl Store {
         Ok(())
     }
 
-    /// Brings everything into the trees and marks the store clean. Calls have been refused and threads stopped before.
+    /// Brings everything into the trees and marks the store clean, or, where that would take long, writes a base. Calls have
+    /// been refused and threads stopped before.
     pub(crate) fn close(&self) -> Result<()> {
         let time = self.now();
         let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);
@@ -407,6 +438,10 @@ impl Store {
         let lsn = self.journal.appended();
         self.journal.settle(lsn)?;
         let mut keeper = self.keeper.lock();
+        if self.unwritten() > MOST_AT_CLOSE && self.write_base(&mut keeper).is_ok() {
+            // The trees, which would take long, are left behind: the base is opened from.
+            return Ok(());
+        }
         self.checkpoint(&mut keeper)?;
         // So that opening has little to read.
         if self.garbage() > LONG_JOURNAL.saturating_mul(self.place.segment_bytes) {

@@ -135,8 +135,8 @@ impl Config {
     }
 
     /// The bytes of messages kept in memory. Default: 256 MiB. What is beyond it is read from disk when it is needed; a post
-    /// that would go beyond it waits, up to [`busy_timeout`](Self::busy_timeout), until older messages have been written
-    /// out.
+    /// that comes while there is more waits, up to [`busy_timeout`](Self::busy_timeout), until older messages have been
+    /// written out. [`docs::bounds`](crate::docs::bounds) tells what is needed beside it.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
         self

@@ -183,10 +183,10 @@ impl Queue {
     fn defaults(&self) -> Result<(Duration, Duration)> {
         self.home().check_open()?;
         // The record is here, wherever the messages are.
-        let defaults = self.home().find(&self.project, &self.name).map(|record| {
-            let description = record.peek().description().clone();
-            (description.settings.default_ttl, description.settings.default_delay)
-        });
+        let record = self.home().find(&self.project, &self.name);
+        let defaults = record
+            .and_then(|record| record.description())
+            .map(|description| (description.settings.default_ttl, description.settings.default_delay));
         let (ttl, delay) = defaults.unwrap_or_default();
         Ok((ttl.map_or(DEFAULT_TTL, Duration::from_millis), delay.map_or(Duration::ZERO, Duration::from_millis)))
     }

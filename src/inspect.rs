@@ -11,7 +11,7 @@ use crate::journal::scan::{self, Source};
 use crate::manifest::{self, BaseMark, Manifest};
 use crate::model::{Project, QueueName};
 use crate::recovery::{JOURNAL, read_base};
-use crate::state::{Contents, OUTBOX};
+use crate::state::{Contents, OUTBOX, Queue};
 
 /// What base and journal of a store hold; see [`Engine::inspect`](crate::Engine::inspect).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,14 +66,8 @@ impl Inspection {
             return Err(damage.into());
         }
         contents.finish().map_err(corrupt)?;
-        let named = contents.queues.values().filter(|queue| queue.number() != OUTBOX);
-        let queues = named.map(|queue| InspectedQueue {
-            project: queue.project().clone(),
-            name: queue.name().clone(),
-            messages: queue.totals().total,
-            claimed: queue.totals().claimed,
-            bytes: queue.totals().weight,
-        });
+        let named = contents.queues.into_values().filter(|queue| queue.number != OUTBOX);
+        let queues = named.map(|mut queue| queue.with(|queue| InspectedQueue::of(queue)));
         Ok(Self { queues: queues.collect(), last_lsn: scan.last_lsn, clean: manifest.clean.is_some() })
     }
 
@@ -94,6 +88,16 @@ impl Inspection {
 }
 
 impl InspectedQueue {
+    fn of(queue: &Queue) -> Self {
+        Self {
+            project: queue.project().clone(),
+            name: queue.name().clone(),
+            messages: queue.totals().total,
+            claimed: queue.totals().claimed,
+            bytes: queue.totals().weight,
+        }
+    }
+
     /// The queue's project.
     pub fn project(&self) -> &Project {
         &self.project

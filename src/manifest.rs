@@ -132,7 +132,7 @@ mod tests {
         let bytes = manifest().bytes().unwrap();
         assert_eq!(bytes[..12], *b"zaqarman\x02\0\0\0");
         let body = codec::hex(&bytes[16..]);
-        assert_eq!(body, format!("{}03010102040501060800 00090a", "07".repeat(16)).replace(' ', ""));
+        assert_eq!(body, format!("{}03010102040501060800 0000090a", "07".repeat(16)).replace(' ', ""));
     }
 
     #[test]

@@ -183,7 +183,7 @@ impl<'a> Recovery<'a> {
         contents.settle()?;
         contents.time = contents.time.max(clean.time);
         // Before time moves on: what expires from here on is still in the trees.
-        contents.queues.values_mut().for_each(crate::state::Queue::mark_stored);
+        contents.queues.values_mut().for_each(|queue| queue.with(Queue::mark_stored));
         contents.registry.mark_stored();
         contents.finish()?;
         Ok(Some((contents, digest)))
@@ -303,8 +303,10 @@ impl<'a> Recovery<'a> {
 
     /// The manifest this run starts with; [`Self::finish`] saves it.
     fn raise_incarnation(&mut self, contents: &Contents, scan: &Scan) -> Result<()> {
-        let given =
-            contents.queues.iter().map(|(number, queue)| incarnation_of(*number).max(incarnation_of(queue.next())));
+        let given = contents
+            .queues
+            .iter()
+            .map(|(number, queue)| incarnation_of(*number).max(incarnation_of(queue.state.position().1)));
         let highest = given.max().unwrap_or(0).max(scan.incarnation).max(self.manifest.incarnation);
         let registry = contents.registry.epoch().max(incarnation_of(contents.registry.next_subscription()));
         let incarnation = highest.max(registry).max(incarnation_of(contents.next_queue)).saturating_add(1);
@@ -380,7 +382,7 @@ impl<'a> Recovery<'a> {
         let mut writer = base::Writer::create(self.disk(), &path, self.manifest.store, number, last)?;
         let mut named = BTreeSet::new();
         for queue in contents.queues.values_mut() {
-            self.write_queue(queue, last, &mut writer, &mut named)?;
+            queue.with(|queue| self.write_queue(queue, last, &mut writer, &mut named))?;
         }
         contents.registry.all(last, &mut |record| writer.record(&record))?;
         self.heap.sync()?;

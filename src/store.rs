@@ -9,17 +9,17 @@
 //! A page that is not in memory is read under its queue's lock: whoever else wants that queue most likely wants the page.
 
 mod locked;
+mod names;
 mod room;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
-use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::background::Signals;
 use crate::budget::Budget;
@@ -35,11 +35,14 @@ use crate::model::{Limits, Project, QueueName};
 use crate::op::Op;
 use crate::random::Random;
 use crate::recovery::{Recovered, RecoveryReport};
-use crate::state::{Contents, Freed, PageSnapshot, Purpose, Queue, Registry, Totals, first_of};
+use crate::state::{
+    Contents, Description, Freed, PageSnapshot, Purpose, Queue, Registry, Resident, Resting, Totals, first_of,
+};
 use crate::trees::keys;
 use crate::wait::Waiters;
 
-pub(crate) use locked::{Locked, LockedRegistry};
+pub(crate) use locked::{Awake, Locked, LockedRegistry};
+pub(crate) use names::Names;
 use room::Room;
 
 #[derive(Debug)]
@@ -80,8 +83,7 @@ pub(crate) struct Store {
 /// Which queues there are.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    /// By the key of project and name, so that a project's queues lie together in order.
-    pub(crate) names: BTreeMap<Vec<u8>, Arc<Cell>>,
+    pub(crate) names: Names,
     pub(crate) next_number: u64,
 }
 
@@ -89,8 +91,10 @@ pub(crate) struct Directory {
 #[derive(Debug)]
 pub(crate) struct Cell {
     pub(crate) number: u64,
-    pub(crate) key: Vec<u8>,
-    state: Mutex<Queue>,
+    /// Of its project and name: a project's queues lie together in order.
+    pub(crate) key: Box<[u8]>,
+    budget: Arc<Budget>,
+    state: Mutex<Resting>,
     /// Whether it stands in `changed`.
     changed: AtomicBool,
     /// Whether it stands among those that have pages in memory.
@@ -100,11 +104,17 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    pub(crate) fn new(queue: Queue) -> Arc<Self> {
+    pub(crate) fn new(queue: Queue, budget: &Arc<Budget>) -> Arc<Self> {
+        Self::of(Resident::new(queue, budget))
+    }
+
+    fn of(queue: Resident) -> Arc<Self> {
+        let Resident { number, key, budget, state } = queue;
         Arc::new(Self {
-            number: queue.number(),
-            key: keys::queue(queue.project(), queue.name()),
-            state: Mutex::new(queue),
+            number,
+            key,
+            budget,
+            state: Mutex::new(state),
             changed: AtomicBool::new(false),
             hot: AtomicBool::new(false),
             armed: AtomicU64::new(u64::MAX),
@@ -112,8 +122,41 @@ impl Cell {
     }
 
     /// The queue as it is, not advanced: for housekeeping and for what time does not change.
-    pub(crate) fn peek(&self) -> MutexGuard<'_, Queue> {
-        self.state.lock()
+    pub(crate) fn peek(&self) -> Awake<'_> {
+        let mut state = self.state.lock();
+        state.wake(self.number, &self.key, &self.budget);
+        Awake::new(state)
+    }
+
+    /// What is said of the queue; `None` if it has been deleted. It is not woken for that.
+    pub(crate) fn description(&self) -> Option<Arc<Description>> {
+        match &*self.state.lock() {
+            Resting::Awake(queue) if queue.is_deleted() => None,
+            Resting::Awake(queue) => Some(queue.description().clone()),
+            Resting::Asleep { description, .. } => Some(description.clone()),
+        }
+    }
+
+    fn unwritten(&self) -> u64 {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.unwritten(),
+            Resting::Asleep { .. } => 1,
+        }
+    }
+
+    fn count_pages(&self) -> (u64, u64) {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.count_pages(),
+            Resting::Asleep { .. } => (0, 0),
+        }
+    }
+
+    /// Its totals, and when something in it falls due, without waking it.
+    fn outlook(&self) -> (Totals, Option<u64>) {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => (queue.totals(), queue.next_due()),
+            Resting::Asleep { .. } => (Totals::default(), None),
+        }
     }
 }
 
@@ -122,7 +165,7 @@ impl Store {
         let Recovered { contents, manifest, place, start, filled, base_segments, report } = recovered;
         let Contents { queues, next_queue, time, registry, heap, budget, .. } = contents;
         let loaded = filled.is_some();
-        let names = queues.into_values().map(Cell::new).map(|cell| (cell.key.clone(), cell)).collect();
+        let names = queues.into_values().map(Cell::of).collect();
         let next_number = next_queue.max(first_of(manifest.incarnation));
         let store = Self {
             root,
@@ -161,10 +204,11 @@ impl Store {
         if !loaded {
             self.registry.write().forget_stored();
         }
-        for cell in self.directory.read().names.values() {
-            let mut queue = cell.state.lock();
-            self.count(Totals::default(), queue.totals());
-            self.timer.arm(cell, queue.next_due());
+        for cell in self.directory.read().names.from(Bound::Unbounded) {
+            let (totals, due) = cell.outlook();
+            self.count(Totals::default(), totals);
+            self.timer.arm(cell, due);
+            let mut queue = cell.peek();
             if !loaded {
                 // Whatever came from a base is not in the new trees yet, changed since or not.
                 queue.forget_stored();
@@ -276,7 +320,7 @@ impl Store {
 
     /// The same without advancing it, for what does not depend on time.
     pub(crate) fn lock_as_is<'a>(&'a self, cell: &'a Arc<Cell>) -> Option<Locked<'a>> {
-        let mut queue = cell.state.lock();
+        let mut queue = cell.peek();
         if queue.is_deleted() {
             return None;
         }
@@ -371,6 +415,12 @@ impl Store {
         }
     }
 
+    /// How many records of queues the trees lack, about.
+    pub(crate) fn unwritten(&self) -> u64 {
+        let changed = self.changed.lock().clone();
+        changed.iter().map(|cell| cell.unwritten()).sum()
+    }
+
     /// The queues changed since the last time this was asked.
     pub(crate) fn take_changed(&self) -> Vec<Arc<Cell>> {
         let cells = std::mem::take(&mut *self.changed.lock());
@@ -391,7 +441,7 @@ impl Store {
     /// Advances a queue by a bounded number of steps; with whether more is due. `None` when it has been deleted, or one of
     /// its pages cannot be read: whoever wants it next is told why.
     pub(crate) fn collect_some(&self, cell: &Arc<Cell>, now: u64) -> Option<(Freed, bool)> {
-        let queue = cell.state.lock();
+        let queue = cell.peek();
         if queue.is_deleted() {
             return None;
         }
@@ -454,13 +504,13 @@ impl Store {
     /// How many queues callers have made.
     pub(crate) fn count_queues(&self) -> u64 {
         let directory = self.directory.read();
-        let outbox = directory.names.contains_key(&keys::queue(&Project::none(), &QueueName::outbox()));
+        let outbox = directory.names.contains(&keys::queue(&Project::none(), &QueueName::outbox()));
         (directory.names.len() as u64).saturating_sub(u64::from(outbox))
     }
 
     /// How many pages there are, and how many of them are not in memory.
     pub(crate) fn count_pages(&self) -> (u64, u64) {
-        self.cells().map(|cell| cell.peek().count_pages()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        self.cells().map(|cell| cell.count_pages()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// Every queue, by project and name. The directory is locked for some of them at a time: what is made meanwhile may or
@@ -469,9 +519,8 @@ impl Store {
         let mut after: Option<Arc<Cell>> = None;
         let portions = std::iter::from_fn(move || {
             let directory = self.directory.read();
-            let from = after.as_ref().map_or(Bound::Unbounded, |last| Bound::Excluded(&last.key));
-            let names = directory.names.range::<Vec<u8>, _>((from, Bound::Unbounded));
-            let portion: Vec<_> = names.take(CELLS_AT_ONCE).map(|(_, cell)| cell.clone()).collect();
+            let from = after.as_ref().map_or(Bound::Unbounded, |last| Bound::Excluded(&*last.key));
+            let portion: Vec<_> = directory.names.from(from).take(CELLS_AT_ONCE).cloned().collect();
             drop(directory);
             after = Some(portion.last()?.clone());
             Some(portion)

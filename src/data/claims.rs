@@ -138,7 +138,7 @@ impl Engine {
         let store = self.store();
         store.check_open()?;
         let Some(source) = store.find(project, name) else { return Ok((None, None)) };
-        let target = source.peek().description().settings.dead_letter_queue.clone();
+        let target = source.description().and_then(|description| description.settings.dead_letter_queue.clone());
         let Some(target) = target else { return Ok((None, None)) };
         let destination = Destination {
             key: keys::queue(project, &target),
@@ -314,7 +314,7 @@ fn record_both(
     };
     let lsn = store.record(Growth::Frees, now, op, &mut [queue, &mut made])?;
     let totals = made.totals();
-    let cell = directory.insert(made);
+    let cell = directory.insert(made, &store.budget);
     store.adopt(&cell, totals);
     Ok(lsn)
 }

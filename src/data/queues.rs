@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::contract::Queues;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -24,17 +25,17 @@ impl Queues for Engine {
         store.check_call(project, name)?;
         let (text, settings) = check(store, name, metadata)?;
         let mut directory = store.directory.write();
-        if directory.names.contains_key(&keys::queue(project, name)) {
+        if directory.names.contains(&keys::queue(project, name)) {
             drop(directory);
             store.settle_seen(self.durability())?;
             return Ok(false);
         }
         let now = store.now();
         let new = directory.new_queue(store, project, name, &text)?;
-        let description = Description { metadata: metadata.clone(), settings };
+        let description = Description { metadata: metadata.clone(), settings }.shared();
         let lsn = store.append(Growth::Grows, now, &Op::CreateQueue(new.clone()))?;
         let queue = state::Queue::new(new.number, project.clone(), name.clone(), description, lsn, &store.budget);
-        store.note_changed(&directory.insert(queue));
+        store.note_changed(&directory.insert(queue, &store.budget));
         drop(directory);
         store.settle(lsn, self.durability())?;
         Ok(true)
@@ -87,10 +88,10 @@ impl Queues for Engine {
         let prefix = keys::project(project);
         let start = options.marker.as_ref().and_then(|marker| QueueName::new(marker.name()).ok());
         // The outbox is no queue of anybody's.
-        let start = Bound::Excluded(keys::queue(project, &start.unwrap_or_else(QueueName::outbox)));
+        let start = keys::queue(project, &start.unwrap_or_else(QueueName::outbox));
         let directory = store.directory.read();
-        let queues = directory.names.range::<Vec<u8>, _>((start, Bound::Unbounded));
-        let ours = queues.take_while(|(key, _)| key.starts_with(&prefix)).filter_map(|(_, cell)| entry(cell, options));
+        let queues = directory.names.from(Bound::Excluded(&start));
+        let ours = queues.take_while(|cell| cell.key.starts_with(&prefix)).filter_map(|cell| entry(cell, options));
         let limit = if options.limit == 0 { usize::MAX } else { options.limit };
         let items: Vec<QueueEntry> = ours.take(limit).collect();
         let next = items.last().map(|last| QueueMarker::from(last.name().clone()));
@@ -106,9 +107,9 @@ impl Queues for Engine {
         self.store().limits.check_project(project)?;
         let prefix = keys::project(project);
         let directory = self.store().directory.read();
-        let queues = directory.names.range(prefix.clone()..);
-        let ours = queues.take_while(|(key, _)| key.starts_with(&prefix));
-        Ok(ours.filter(|(_, cell)| cell.number != OUTBOX).count() as u64)
+        let queues = directory.names.from(Bound::Included(&prefix));
+        let ours = queues.take_while(|cell| cell.key.starts_with(&prefix));
+        Ok(ours.filter(|cell| cell.number != OUTBOX).count() as u64)
     }
 
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
@@ -230,12 +231,12 @@ pub(crate) fn missing(project: &Project, name: &QueueName) -> Error {
 
 /// The listing's entry for a queue, if the filters let it through.
 fn entry(cell: &Cell, options: &QueueListOptions) -> Option<QueueEntry> {
-    let queue = cell.peek();
-    let metadata = &queue.description().metadata;
-    let named = options.name_contains.as_ref().is_none_or(|text| queue.name().as_str().contains(text.as_str()));
-    let matches = options.metadata_filter.as_ref().is_none_or(|filter| metadata.matches(filter));
-    let metadata = options.detailed.then(|| metadata.clone());
-    (named && matches).then(|| QueueEntry { name: queue.name().clone(), metadata })
+    let description = cell.description()?;
+    let (_, name) = keys::parse_queue(&cell.key)?;
+    let named = options.name_contains.as_ref().is_none_or(|text| name.as_str().contains(text.as_str()));
+    let matches = options.metadata_filter.as_ref().is_none_or(|filter| description.metadata.matches(filter));
+    let metadata = options.detailed.then(|| description.metadata.clone());
+    (named && matches).then_some(QueueEntry { name, metadata })
 }
 
 fn count(queue: &Locked<'_>) -> Result<QueueStats> {
@@ -274,10 +275,10 @@ impl Directory {
         })
     }
 
-    pub(crate) fn insert(&mut self, queue: state::Queue) -> Arc<Cell> {
+    pub(crate) fn insert(&mut self, queue: state::Queue, budget: &Arc<Budget>) -> Arc<Cell> {
         self.next_number = self.next_number.max(queue.number().saturating_add(1));
-        let cell = Cell::new(queue);
-        self.names.insert(cell.key.clone(), cell.clone());
+        let cell = Cell::new(queue, budget);
+        self.names.insert(cell.clone());
         cell
     }
 }

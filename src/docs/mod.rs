@@ -1,4 +1,9 @@
-//! The longer pages: the contract as a table, how the engine works inside, how pools work together, and what is written.
+//! The longer pages: the contract as a table, how the engine works inside, what it needs at most, how pools work together,
+//! and what is written.
+
+pub mod bounds {
+    #![doc = include_str!("bounds.md")]
+}
 
 pub mod contract {
     #![doc = include_str!("contract.md")]

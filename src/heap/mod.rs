@@ -51,6 +51,9 @@ struct Segments {
     directory_unsynced: bool,
 }
 
+/// Each run leaves one that it did not fill.
+const MOST_SMALL: usize = 8;
+
 impl Heap {
     /// The heap of the store in `root`, whose segments are looked at when something refers to them. Nothing is written.
     pub(crate) fn open(disk: &Arc<dyn Disk>, root: &Path, store: [u8; 16], segment_bytes: u64) -> Result<Self> {
@@ -149,8 +152,8 @@ impl Heap {
         self.segments.lock().all.values().any(doubtful)
     }
 
-    /// Segments whose images are to be written anew: those of which less than half is in use, and those of which a sync has
-    /// failed. The one that is appended to is left behind if it is such a one.
+    /// Segments whose images are to be written anew: those of which less than half is in use, those of which a sync has
+    /// failed, and small ones when there are many. The one that is appended to is left behind if it is such a one.
     pub(crate) fn outworn(&self) -> BTreeSet<u64> {
         let mut segments = self.segments.lock();
         let outworn = |segment: &Arc<Segment>| {
@@ -158,7 +161,12 @@ impl Heap {
             segment.failed.load(Ordering::Acquire) || live.saturating_mul(2) < segment.written()
         };
         segments.active = segments.active.take().filter(|active| !outworn(active));
-        segments.all.values().filter(|segment| outworn(segment)).map(|segment| segment.number).collect()
+        let active = segments.active.as_ref().map(|active| active.number);
+        let is_small =
+            |segment: &&Arc<Segment>| segment.written() < self.segment_bytes / 4 && Some(segment.number) != active;
+        let merging = segments.all.values().filter(is_small).count() > MOST_SMALL;
+        let leaving = segments.all.values().filter(|segment| outworn(segment) || (merging && is_small(segment)));
+        leaving.map(|segment| segment.number).collect()
     }
 
     /// Removes the segments that nothing in memory refers to and that are not among `kept`.
@@ -206,5 +214,125 @@ impl Heap {
         let segments = self.segments.lock();
         let live = |segment: &Arc<Segment>| segment.live.load(Ordering::Relaxed).min(segment.written());
         (segments.all.values().map(|one| one.written()).sum(), segments.all.values().map(live).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::hex;
+    use crate::disk::{FaultKind, SimulatedDisk};
+
+    fn heap(disk: &SimulatedDisk) -> Heap {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let heap = Heap::open(&disk, Path::new("/store"), [7; 16], 100).unwrap();
+        heap.prepare().unwrap();
+        heap
+    }
+
+    fn write(heap: &Heap, bytes: &[u8]) -> Image {
+        let fill = |buffer: &mut Vec<u8>| {
+            buffer.extend_from_slice(bytes);
+            Ok(())
+        };
+        heap.write(fill).unwrap()
+    }
+
+    fn files(disk: &SimulatedDisk) -> Vec<String> {
+        disk.list(Path::new("/store/heap")).unwrap()
+    }
+
+    #[test]
+    fn golden_bytes_of_an_image_in_its_file() {
+        let disk = SimulatedDisk::new();
+        let heap = heap(&disk);
+        write(&heap, b"first");
+        let image = write(&heap, b"body");
+        assert_eq!(image.place(), Place { segment: 1, offset: 37, bytes: 36, checksum: 0xdba8_0bb2 });
+        let file = disk.read("/store/heap/0000000000000001.heap").unwrap();
+        assert_eq!(
+            hex(&file[37..]),
+            "040000003d61b2dd25000000000000000000000000000000000000 00b20ba8db626f6479".replace(' ', "")
+        );
+    }
+
+    #[test]
+    fn an_image_comes_back_in_this_run_and_the_next_and_no_flipped_bit_does() {
+        let disk = SimulatedDisk::new();
+        let place = {
+            let heap = heap(&disk);
+            let image = write(&heap, b"body");
+            assert_eq!(image.read().unwrap(), b"body");
+            image.place()
+        };
+        let image = heap(&disk).image(place).unwrap();
+        assert_eq!(image.read().unwrap(), b"body");
+        for bit in 0..32 {
+            let at = u64::from(place.offset) + frame::HEADER_BYTES as u64 + bit / 8;
+            disk.corrupt("/store/heap/0000000000000001.heap", at, 1 << (bit % 8)).unwrap();
+            assert!(image.read().unwrap_err().is_corrupt(), "bit {bit}");
+            disk.corrupt("/store/heap/0000000000000001.heap", at, 1 << (bit % 8)).unwrap();
+        }
+        assert_eq!(image.read().unwrap(), b"body");
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_too_short_is_told_at_once() {
+        let disk = SimulatedDisk::new();
+        let place = write(&heap(&disk), b"body").place();
+        disk.truncate("/store/heap/0000000000000001.heap", 35).unwrap();
+        assert_eq!(heap(&disk).image(place).unwrap_err().offset, 35);
+        disk.remove_file(Path::new("/store/heap/0000000000000001.heap")).unwrap();
+        assert!(heap(&disk).image(place).is_err());
+    }
+
+    #[test]
+    fn a_file_goes_when_no_image_of_it_is_in_use_and_no_base_names_it() {
+        let disk = SimulatedDisk::new();
+        let heap = heap(&disk);
+        let images: Vec<Image> = (0..6).map(|_| write(&heap, &[7; 60])).collect();
+        assert_eq!(files(&disk).len(), 3);
+        let (first, rest) = images.split_at(2);
+        let (first, rest) = (first.to_vec(), rest.to_vec());
+        drop(images);
+        heap.sweep(&BTreeSet::new()).unwrap();
+        assert_eq!(files(&disk).len(), 3, "everything is in use");
+        drop(first);
+        heap.sweep(&BTreeSet::from([1])).unwrap();
+        assert_eq!(files(&disk).len(), 3, "a base names it");
+        heap.sweep(&BTreeSet::new()).unwrap();
+        assert_eq!(files(&disk).len(), 2);
+        assert_eq!(heap.outworn(), BTreeSet::new());
+        drop(rest);
+        assert_eq!(heap.bytes().1, 0);
+    }
+
+    #[test]
+    fn a_file_of_which_a_sync_failed_is_left_behind_for_good() {
+        let disk = SimulatedDisk::new();
+        let heap = heap(&disk);
+        let image = write(&heap, b"body");
+        disk.fail_nth(FaultKind::Sync, 1);
+        assert!(heap.sync().is_err());
+        heap.sync().unwrap();
+        assert!(heap.is_doubtful(), "a later sync proves nothing");
+        assert_eq!(heap.outworn(), BTreeSet::from([1]));
+        let again = write(&heap, &image.read().unwrap());
+        assert_eq!(again.place().segment, 2);
+        drop(image);
+        heap.sync().unwrap();
+        assert!(!heap.is_doubtful());
+    }
+
+    #[test]
+    fn what_an_opening_that_failed_has_written_is_removed() {
+        let disk = SimulatedDisk::new();
+        let kept = write(&heap(&disk), b"body").place();
+        let heap = heap(&disk);
+        let image = heap.image(kept).unwrap();
+        write(&heap, b"more");
+        heap.abandon();
+        assert_eq!(files(&disk), ["0000000000000001.heap"]);
+        assert_eq!(image.read().unwrap(), b"body");
     }
 }

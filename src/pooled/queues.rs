@@ -107,19 +107,19 @@ impl Shared {
         let (text, settings) = check(store, name, metadata)?;
         let key = keys::queue(project, name);
         let mut directory = store.directory.write();
-        if directory.names.contains_key(&key) {
+        if directory.names.contains(&key) {
             drop(directory);
             let lsn = self.remap(project, name, metadata)?;
             return Ok(Registered { made: false, lsn });
         }
         let new = directory.new_queue(store, project, name, &text)?;
         let mut registry = store.lock_registry();
-        let description = Description { metadata: metadata.clone(), settings };
+        let description = Description { metadata: metadata.clone(), settings }.shared();
         let mut queue = Queue::new(new.number, project.clone(), name.clone(), description, 0, &store.budget);
         let op = self.registration(&registry, &key, project, name, metadata, pool, new)?;
         let lsn = registry.record(Growth::Grows, &op, &mut [&mut queue])?;
         drop(registry);
-        store.note_changed(&directory.insert(queue));
+        store.note_changed(&directory.insert(queue, &store.budget));
         Ok(Registered { made: true, lsn: Some(lsn) })
     }
 

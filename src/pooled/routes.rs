@@ -38,8 +38,7 @@ impl Route {
 
     /// What the queue's record says; `None` when it has been deleted.
     pub(super) fn description(&self) -> Option<Arc<Description>> {
-        let record = self.record.peek();
-        (!record.is_deleted()).then(|| record.description().clone())
+        self.record.description()
     }
 
     pub(super) fn is_moving(&self) -> bool {
@@ -141,10 +140,16 @@ impl Shared {
             _ => {
                 let (project, name) =
                     keys::parse_queue(&route.key).ok_or_else(|| Error::invalid("queue", "no name"))?;
-                let mut queue =
-                    Queue::new(route.record.number, project, name, Description::default(), 0, &pool.store().budget);
+                let mut queue = Queue::new(
+                    route.record.number,
+                    project,
+                    name,
+                    Description::default().shared(),
+                    0,
+                    &pool.store().budget,
+                );
                 drop(queue.take_changes());
-                Ok(Side::Empty(Cell::new(queue)))
+                Ok(Side::Empty(Cell::new(queue, &pool.store().budget)))
             }
         }
     }
@@ -191,14 +196,9 @@ impl Shared {
             metadata: "{}".into(),
         };
         let lsn = store.append(Growth::Grows, store.now(), &Op::CreateQueue(new))?;
-        let cell = directory.insert(Queue::new(
-            route.record.number,
-            project,
-            name,
-            Description::default(),
-            lsn,
-            &store.budget,
-        ));
+        let (number, description) = (route.record.number, Description::default().shared());
+        let side = Queue::new(number, project, name, description, lsn, &store.budget);
+        let cell = directory.insert(side, &store.budget);
         store.note_changed(&cell);
         Ok(Side::There(cell))
     }

@@ -24,10 +24,11 @@ use super::claims::Claim;
 use super::page::{Page, PageEntry, PageSnapshot};
 use super::queue::{Description, Purpose, Queue};
 use super::registry::Registry;
+use super::rest::{Resident, Resting};
 
 #[derive(Debug)]
 pub(crate) struct Contents {
-    pub(crate) queues: BTreeMap<u64, Queue>,
+    pub(crate) queues: BTreeMap<u64, Resident>,
     /// The number the next queue gets, unless the incarnation has moved past it.
     pub(crate) next_queue: u64,
     pub(crate) registry: Registry,
@@ -110,7 +111,8 @@ impl Contents {
             Tree::Claims => {
                 let (number, claim) = keys::parse_claim(key).ok_or("not a claim's key")?;
                 let queue = self.queues.get_mut(&number).ok_or("a claim without its queue")?;
-                queue.load_claim(claim, codec::decode::<Claim>(body)?);
+                let record = codec::decode::<Claim>(body)?;
+                queue.with(|queue| queue.load_claim(claim, record));
             }
             Tree::Meta | Tree::Subscriptions | Tree::Catalogue | Tree::Pools | Tree::Flavors => {
                 self.registry.load(tree, key, body)?;
@@ -123,8 +125,9 @@ impl Contents {
         let (project, name) = keys::parse_queue(key).ok_or("not a queue's key")?;
         let record: QueueRecord<'_> = codec::decode(body)?;
         let description = Description::parse(&record.metadata).map_err(|error| error.to_string())?;
-        let mut queue = Queue::new(record.number, project, name, description, record.lsn, &self.budget);
-        queue.resume_at(record.next);
+        let mut queue = Queue::new(record.number, project, name, description.shared(), record.lsn, &self.budget);
+        queue.resume(record.next, true);
+        let queue = Resident::new(queue, &self.budget);
         self.next_queue = self.next_queue.max(record.number.saturating_add(1));
         let twice = self.queues.insert(record.number, queue).is_some();
         if twice { Err("two queues of one number".into()) } else { Ok(()) }
@@ -136,7 +139,10 @@ impl Contents {
         let entry: PageEntry = codec::decode(body)?;
         self.segments.insert(entry.place.segment);
         match self.heap.image(entry.place) {
-            Ok(image) => queue.load_page(Page::from_entry(first, &entry, image)?),
+            Ok(image) => {
+                let page = Page::from_entry(first, &entry, image)?;
+                queue.with(|queue| queue.load_page(page));
+            }
             Err(damage) => drop(self.lost.get_or_insert(damage)),
         }
         Ok(())
@@ -149,17 +155,22 @@ impl Contents {
             self.time = self.time.max(store.time);
         }
         self.registry.settle()?;
-        self.queues.values_mut().try_for_each(Queue::settle)
+        self.awake().try_for_each(|queue| queue.with(Queue::settle))
+    }
+
+    /// The queues that hold something.
+    fn awake(&mut self) -> impl Iterator<Item = &mut Resident> {
+        self.queues.values_mut().filter(|queue| matches!(queue.state, Resting::Awake(_)))
     }
 
     /// Lets go of every page that cannot be read; says why of each.
     pub(crate) fn drop_unreadable(&mut self) -> Vec<Error> {
-        self.queues.values_mut().flat_map(Queue::drop_unreadable).collect()
+        self.awake().flat_map(|queue| queue.with(Queue::drop_unreadable)).collect()
     }
 
     /// Makes sense of what could be read of a damaged base: messages without their claim are free.
     pub(crate) fn mend(&mut self) {
-        self.queues.values_mut().for_each(Queue::mend);
+        self.awake().for_each(|queue| queue.with(Queue::mend));
         // What is under a key that is none is of no use to anybody.
         let _ = self.registry.settle();
     }
@@ -194,15 +205,14 @@ impl Contents {
 
     fn apply(&mut self, number: u64, lsn: u64, time: u64, op: &Op<'_>) -> Result<(), String> {
         match self.queues.get_mut(&number) {
-            Some(queue) if queue.lsn() < lsn => {
+            Some(queue) if queue.state.position().0 < lsn => queue.with(|queue| {
                 let text = |error: Error| error.to_string();
                 queue.advance(time).1.map_err(text)?;
                 queue.prepare(op).map_err(text)?;
                 queue.apply(lsn, time, op);
-                if queue.is_broken() {
-                    return Err("a change could not be applied whole".into());
-                }
-            }
+                if queue.is_broken() { Err("a change could not be applied whole") } else { Ok(()) }?;
+                Ok::<(), String>(())
+            })?,
             Some(_) => {}
             None => drop(self.unknown.insert(number)),
         }
@@ -212,7 +222,11 @@ impl Contents {
     /// Lets pages go to the heap until there is room in memory again.
     fn make_room(&mut self) -> Result<(), String> {
         let (heap, budget) = (&self.heap, &self.budget);
-        for queue in self.queues.values_mut() {
+        let awake = self.queues.values_mut().filter_map(|queue| match &mut queue.state {
+            Resting::Awake(queue) => Some(queue),
+            Resting::Asleep { .. } => None,
+        });
+        for queue in awake {
             while budget.used() > budget.target() && queue.has_hot_pages() {
                 for page in queue.evict(false, EVICTED_AT_ONCE) {
                     let written = page.write(heap, &BTreeSet::new(), budget, queue.number());
@@ -227,7 +241,8 @@ impl Contents {
     fn create(&mut self, lsn: u64, new: &NewQueue<'_>) -> Result<(), String> {
         self.next_queue = self.next_queue.max(new.number.saturating_add(1));
         if let Entry::Vacant(place) = self.queues.entry(new.number) {
-            place.insert(Queue::from_new(new, lsn, &self.budget).map_err(|error| error.to_string())?);
+            let queue = Queue::from_new(new, lsn, &self.budget).map_err(|error| error.to_string())?;
+            place.insert(Resident::new(queue, &self.budget));
         }
         Ok(())
     }
@@ -239,10 +254,10 @@ impl Contents {
         }
         let time = self.time;
         // What cannot be read is told to who asks for it.
-        self.queues.values_mut().for_each(|queue| drop(queue.advance(time)));
+        self.awake().for_each(|queue| drop(queue.with(|queue| queue.advance(time))));
         self.registry.advance(time);
         let mut names = BTreeSet::new();
-        let unique = self.queues.values().all(|queue| names.insert(keys::queue(queue.project(), queue.name())));
+        let unique = self.queues.values().all(|queue| names.insert(&queue.key));
         if unique { Ok(()) } else { Err("two queues of one name".into()) }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod page;
 mod queue;
 mod reader;
 mod registry;
+mod rest;
 
 pub(crate) use claims::Claim;
 pub(crate) use contents::{Contents, Snapshot};
@@ -15,3 +16,4 @@ pub(crate) use page::{Hold, Page, PageEntry, PageSnapshot};
 pub(crate) use queue::{Description, Freed, OUTBOX, Purpose, Queue, Totals, first_of, incarnation_of};
 pub(crate) use reader::Reading;
 pub(crate) use registry::{FlavorRow, Mapping, PARTS, PoolRow, Registry, Removal, SubscriptionRow};
+pub(crate) use rest::{Resident, Resting};

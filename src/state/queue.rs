@@ -19,7 +19,7 @@ mod totals;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::budget::Budget;
 use crate::error::{Error, Result};
@@ -127,7 +127,7 @@ impl Queue {
         number: u64,
         project: Project,
         name: QueueName,
-        description: Description,
+        description: Arc<Description>,
         lsn: u64,
         budget: &Arc<Budget>,
     ) -> Self {
@@ -135,7 +135,7 @@ impl Queue {
             number,
             project,
             name,
-            description: Arc::new(description),
+            description,
             lsn,
             next: 0,
             deleted: false,
@@ -156,12 +156,20 @@ impl Queue {
     pub(crate) fn from_new(new: &NewQueue<'_>, lsn: u64, budget: &Arc<Budget>) -> Result<Self> {
         let project = new.project.as_ref().map_or_else(|| Ok(Project::none()), Project::named)?;
         let name = if new.number == OUTBOX { QueueName::outbox() } else { QueueName::new(&new.name)? };
-        Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?, lsn, budget))
+        Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?.shared(), lsn, budget))
     }
 
-    /// Goes on giving sequences out from `next`.
-    pub(crate) fn resume_at(&mut self, next: u64) {
+    /// Goes on giving sequences out from `next`; with whether the trees lack its record.
+    pub(crate) fn resume(&mut self, next: u64, changed: bool) {
         self.next = next;
+        self.changes.record = changed;
+    }
+
+    /// Whether all there is of it is its record.
+    pub(crate) fn is_idle(&self) -> bool {
+        // Changes of pages and claims that are gone say nothing.
+        let in_trees = !self.changes.gone_pages.is_empty() || !self.changes.gone_claims.is_empty();
+        self.pages.is_empty() && self.claims.len() == 0 && !in_trees && !self.deleted && !self.broken
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -320,7 +328,7 @@ impl Queue {
     fn describe(&mut self, metadata: &str) {
         // The operation was made from metadata that parsed; an older engine reading a newer one's keeps the text's meaning.
         if let Ok(description) = Description::parse(metadata) {
-            self.description = Arc::new(description);
+            self.description = description.shared();
         }
     }
 
@@ -538,6 +546,12 @@ impl Changes {
 }
 
 impl Description {
+    /// To be shared; that of a queue without metadata by all of those.
+    pub(crate) fn shared(self) -> Arc<Self> {
+        static PLAIN: LazyLock<Arc<Description>> = LazyLock::new(Arc::default);
+        if self.metadata == PLAIN.metadata { PLAIN.clone() } else { Arc::new(self) }
+    }
+
     /// Reads metadata from its text.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let metadata = Metadata::from_json(text)?;

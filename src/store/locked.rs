@@ -9,13 +9,43 @@ use super::{Cell, PoisonOnPanic, Store};
 use crate::error::Result;
 use crate::journal::Growth;
 use crate::op::Op;
-use crate::state::{Description, Queue, Registry, Totals};
+use crate::state::{Description, Queue, Registry, Resting, Totals};
+
+/// A queue under its lock, awake; it rests again afterwards, if it can.
+pub(crate) struct Awake<'a>(MutexGuard<'a, Resting>);
+
+impl<'a> Awake<'a> {
+    /// `state` has been woken.
+    pub(super) fn new(state: MutexGuard<'a, Resting>) -> Self {
+        Self(state)
+    }
+}
+
+impl Deref for Awake<'_> {
+    type Target = Queue;
+
+    fn deref(&self) -> &Queue {
+        self.0.awake()
+    }
+}
+
+impl DerefMut for Awake<'_> {
+    fn deref_mut(&mut self) -> &mut Queue {
+        self.0.awake_mut()
+    }
+}
+
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        self.0.rest();
+    }
+}
 
 /// A queue under its lock, advanced to `now`.
 pub(crate) struct Locked<'a> {
     pub(super) store: &'a Store,
     pub(super) cell: &'a Arc<Cell>,
-    pub(super) queue: MutexGuard<'a, Queue>,
+    pub(super) queue: Awake<'a>,
     pub(super) now: u64,
     pub(super) before: Totals,
     /// What is said of the queue elsewhere, where its record is.

@@ -81,9 +81,15 @@ impl Queue {
         !self.changes.is_empty()
     }
 
+    /// How many records the trees lack, about.
+    pub(crate) fn unwritten(&self) -> u64 {
+        let Changes { record: _, pages, claims, gone_pages, gone_claims } = &self.changes;
+        1 + [pages.len(), claims.len(), gone_pages.len(), gone_claims.len()].iter().sum::<usize>() as u64
+    }
+
     /// Hands a deleted queue's contents over, so that freeing them can wait.
     pub(crate) fn take_remains(&mut self) -> Self {
-        let (description, budget) = (Description::default(), self.budget.clone());
+        let (description, budget) = (Description::default().shared(), self.budget.clone());
         let mut empty = Self::new(self.number, self.project.clone(), self.name.clone(), description, self.lsn, &budget);
         empty.deleted = true;
         empty.changes.record = false;
