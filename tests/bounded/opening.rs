@@ -1,16 +1,17 @@
 //! Opening a store that is mostly cold, and leaving it alone.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use zaqar_sled::disk::SimulatedDisk;
-use zaqar_sled::{Config, Durability, Engine, RecoverySource};
+use zaqar_sled::disk::{Disk, FaultKind, SimulatedDisk};
+use zaqar_sled::{Config, Durability, Engine, Error, RecoverySource};
 
 use super::shelf::Shelf;
-use super::support::{KIB, ROOT, clock, config, seconds};
-use super::watched::WatchedDisk;
+use super::support::{KIB, ROOMY, ROOT, clock, config, heap_of, seconds};
+use super::watched::{Rule, WatchedDisk};
 
 const IDLER: &str = "ZAQAR_IDLER";
 
@@ -81,6 +82,78 @@ fn a_clean_close_of_a_cold_store_is_what_the_next_opening_finds() {
         engine.close().unwrap();
         shelf = Some(now);
     }
+}
+
+/// A store that was killed with five times as much in its journal as may be in memory.
+fn killed() -> (SimulatedDisk, Shelf) {
+    let disk = SimulatedDisk::new();
+    let engine = config(&disk, &clock(), ROOMY).open(ROOT).unwrap();
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(40, 900);
+    engine.base().unwrap();
+    shelf.fill(100, 900);
+    let gone: Vec<_> = shelf.ids().into_iter().step_by(7).collect();
+    shelf.queue.bulk_delete(&gone).unwrap();
+    shelf.forget(&gone);
+    (disk.kill(), shelf)
+}
+
+#[test]
+fn a_store_that_cannot_write_its_pages_out_while_it_opens_says_so_and_loses_nothing() {
+    for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
+        for salvage in [false, true] {
+            let (disk, shelf) = killed();
+            let disk = WatchedDisk::new(disk);
+            let open =
+                || config(&disk.disk, &clock(), 20 * KIB).disk(Arc::new(disk.clone())).salvage(salvage).open(ROOT);
+            disk.set("heap", Rule::Fail(kind));
+            // To go beyond its memory for the moment is as good.
+            if let Err(error) = open() {
+                let told =
+                    if kind == ErrorKind::StorageFull { error.is_full() } else { matches!(error, Error::Io { .. }) };
+                assert!(told, "{kind:?}, salvage {salvage}: {error}");
+            }
+            disk.set("heap", Rule::Pass);
+            let engine = open().unwrap_or_else(|error| panic!("{kind:?}, salvage {salvage}: {error}"));
+            assert!(engine.recovery().notes().is_empty(), "{kind:?}, salvage {salvage}: {}", engine.recovery());
+            shelf.on(&engine).assert_whole();
+        }
+    }
+}
+
+#[test]
+fn a_read_that_fails_while_a_store_opens_is_told_as_such_and_nothing_is_lost() {
+    for salvage in [false, true] {
+        let mut failed = 0;
+        for nth in 1..60 {
+            let (disk, shelf) = killed();
+            let open = |disk: &SimulatedDisk| config(disk, &clock(), 0).salvage(salvage).open(ROOT);
+            disk.fail_nth(FaultKind::Read, nth);
+            if let Err(error) = open(&disk) {
+                assert!(matches!(error, Error::Io { .. }), "read {nth}, salvage {salvage}: {error}");
+                failed += 1;
+            }
+            let disk = disk.kill();
+            let engine = open(&disk).unwrap_or_else(|error| panic!("read {nth}, salvage {salvage}: {error}"));
+            assert!(engine.recovery().notes().is_empty(), "read {nth}, salvage {salvage}: {}", engine.recovery());
+            shelf.on(&engine).assert_whole();
+        }
+        assert!(failed > 10, "{failed} of 60 failed");
+    }
+}
+
+#[test]
+fn a_store_with_nothing_in_its_heap_opens_without_the_folder() {
+    let disk = SimulatedDisk::new();
+    let engine = config(&disk, &clock(), ROOMY).open(ROOT).unwrap();
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(100, 900);
+    let disk = disk.kill();
+    assert!(heap_of(&disk).is_empty());
+    // As a copy of the files alone has it.
+    disk.remove_dir_all(Path::new("/store/heap")).unwrap();
+    let engine = config(&disk, &clock(), 0).open(ROOT).unwrap();
+    shelf.on(&engine).assert_whole();
 }
 
 /// A store of its own process, full of cold messages, with its threads; prints which woke in each second until none did.
