@@ -7,7 +7,7 @@ use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Project, Purge, Queue
 
 use crate::catalogue::{CatalogueOp, catalogue_op};
 use crate::flavors::{FlavorOp, flavor_op};
-use crate::pools::{PoolOp, pool_op};
+use crate::pools::{POOLS, PoolOp, home_op, pool_op};
 use crate::subscriptions::{SubscriptionOp, subscription_op};
 
 /// Calls in a case, on average: long enough for stale ids, several segments and claims that end.
@@ -15,6 +15,8 @@ pub(crate) const CASE_OPS: u32 = 220;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
+    /// A driver over several stores, not an engine.
+    pub(crate) pooled: bool,
     /// A power cut takes what was not synced, so it is played as a kill.
     pub(crate) buffered: bool,
     pub(crate) zaqar_limits: bool,
@@ -116,6 +118,8 @@ pub(crate) enum Op {
     Pools(PoolOp),
     Flavors(FlavorOp),
     Catalogue(CatalogueOp),
+    /// To the pool of that number.
+    Move(Place, usize),
     Advance(u64),
     /// The wall clock alone, in milliseconds.
     Step(i64),
@@ -133,7 +137,7 @@ pub(crate) enum Op {
 
 pub(crate) const PROJECTS: [Option<&str>; 2] = [None, Some("shop")];
 pub(crate) const NAMES: [&str; 4] = ["orders", "dead", "a", "a.b"];
-pub(crate) const METADATA: [&str; 9] = [
+pub(crate) const METADATA: [&str; 11] = [
     "{}",
     r#"{"owner": "ann"}"#,
     r#"{"_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
@@ -143,15 +147,19 @@ pub(crate) const METADATA: [&str; 9] = [
     r#"{"_max_claim_count": 3}"#,
     r#"{"_max_messages_post_size": 60}"#,
     r#"{"_default_message_ttl": "soon"}"#,
+    r#"{"_flavor": "gold"}"#,
+    r#"{"_flavor": "plain", "_max_claim_count": 1, "_dead_letter_queue": "dead"}"#,
 ];
 /// More than is left until the year 9999.
 pub(crate) const TOO_LONG: u64 = 300_000_000_000_000;
 
-pub(crate) fn case() -> impl Strategy<Value = Case> {
-    let ops = prop::collection::vec(op(), 0..=2 * CASE_OPS as usize);
+pub(crate) fn case(pooled: bool) -> impl Strategy<Value = Case> {
+    let op = if pooled { pooled_op().boxed() } else { op().boxed() };
+    let ops = prop::collection::vec(op, 0..=2 * CASE_OPS as usize);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
     (flags, select(vec![4 << 10, 16 << 10, 256 << 10]), select(METADATA[..5].to_vec()), ops).prop_map(
-        |((buffered, zaqar_limits, checksums), segment_bytes, metadata, ops)| Case {
+        move |((buffered, zaqar_limits, checksums), segment_bytes, metadata, ops)| Case {
+            pooled,
             buffered,
             zaqar_limits,
             checksums,
@@ -172,6 +180,22 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         2 => flavor_op().prop_map(Op::Flavors),
         1 => catalogue_op().prop_map(Op::Catalogue),
         5 => world_op(),
+    ]
+}
+
+/// More of what queues can be seen by, and less of what takes their pools away.
+fn pooled_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        36 => queue_op(),
+        90 => message_op(),
+        70 => claim_op(),
+        36 => (place(), subscription_op()).prop_map(|(place, op)| Op::Subscriptions(place, op)),
+        16 => home_op().prop_map(Op::Pools),
+        6 => pool_op().prop_map(Op::Pools),
+        6 => flavor_op().prop_map(Op::Flavors),
+        8 => catalogue_op().prop_map(Op::Catalogue),
+        14 => (place(), 0..POOLS.len()).prop_map(|(place, to)| Op::Move(place, to)),
+        30 => world_op(),
     ]
 }
 
@@ -327,7 +351,8 @@ impl Op {
             | Op::GetClaim(place, _)
             | Op::UpdateClaim(place, ..)
             | Op::ReleaseClaim(place, _)
-            | Op::Subscriptions(place, _) => Some(*place),
+            | Op::Subscriptions(place, _)
+            | Op::Move(place, _) => Some(*place),
             _ => None,
         }
     }
@@ -348,6 +373,12 @@ impl Terms {
         let (ttl, grace) = (Duration::from_millis(self.ttl), Duration::from_millis(self.grace));
         ClaimOptions::new().ttl(ttl).grace(grace).limit(self.limit)
     }
+}
+
+/// Everything a queue is ever made at.
+pub(crate) fn places() -> impl Iterator<Item = (Project, QueueName)> {
+    let all = (0..PROJECTS.len()).flat_map(|project| (0..NAMES.len()).map(move |name| Place(project, name)));
+    all.map(|place| (place.project(), place.name()))
 }
 
 /// What the call is about, if it is about anything.

@@ -24,8 +24,10 @@ mod catalogue;
 mod controllers;
 mod flavors;
 mod ids;
+mod moves;
 mod pair;
 mod pools;
+mod subject;
 mod subscriptions;
 mod world;
 
@@ -40,20 +42,31 @@ use pair::play;
 
 #[test]
 fn the_engine_answers_as_the_model_does() {
-    let total: u32 = variable("ZAQAR_OPS").unwrap_or(120_000);
+    run("the_engine", false, 120_000);
+}
+
+#[test]
+fn the_pooled_driver_answers_as_the_model_does() {
+    run("the_pooled_driver", true, 60_000);
+}
+
+/// Plays cases of so many calls together, if no other number is asked for.
+fn run(name: &str, pooled: bool, calls: u32) {
+    let total: u32 = variable("ZAQAR_OPS").unwrap_or(calls);
     let seed = variable("ZAQAR_SEED").unwrap_or_else(arbitrary_seed);
     let cases = total.div_ceil(CASE_OPS);
     let config = RunnerConfig { cases, max_shrink_iters: 8_000, failure_persistence: None, ..RunnerConfig::default() };
     let mut runner = TestRunner::new_with_rng(config, rng(seed));
     let (started, done) = (Instant::now(), Cell::new(0_usize));
-    let result = runner.run(&case(), |case| {
+    let result = runner.run(&case(pooled), |case| {
         done.set(done.get() + case.ops.len());
         play(&case).map_err(TestCaseError::fail)
     });
     match result {
         Ok(()) => println!("{} calls in {:?}, seed {seed}", done.get(), started.elapsed()),
         Err(TestError::Fail(reason, case)) => panic!(
-            "{reason}\n{}to run the same cases again: ZAQAR_SEED={seed} ZAQAR_OPS={total} cargo test --test differential",
+            "{reason}\n{}to run the same cases again: \
+             ZAQAR_SEED={seed} ZAQAR_OPS={total} cargo test --test differential {name}",
             case.text()
         ),
         Err(TestError::Abort(reason)) => panic!("{reason}"),

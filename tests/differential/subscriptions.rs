@@ -133,8 +133,8 @@ impl Pair<'_> {
             |driver| driver.subscriptions().create(&project, &name, &subscriber, ttl, &options),
             |pair, engine, model| match (engine, model) {
                 (Some(engine), Some(model)) => {
-                    let last = pair.subscriptions.of_engine.keys().max();
-                    if last.is_some_and(|last| last >= engine) {
+                    let last = pair.last_before(pair.place);
+                    if last.is_some_and(|last| last >= *engine) {
                         return Err(format!("{engine} is not after {last:?}, which was made before"));
                     }
                     pair.subscriptions.meet(pair.place, *engine, *model)
@@ -218,6 +218,12 @@ impl Pair<'_> {
             self.get_subscription(place, id)?;
         }
         Ok(())
+    }
+
+    /// The highest id of the queue's, and where all are in one store the highest of all.
+    fn last_before(&self, place: Place) -> Option<SubscriptionId> {
+        let made = self.subscriptions.seen.iter().zip(&self.subscriptions.homes);
+        made.filter(|(_, home)| !self.case.pooled || **home == place).map(|((engine, _), _)| *engine).max()
     }
 
     fn subscribed(&mut self, engine: &Subscription, model: &Subscription) -> Check {
