@@ -376,9 +376,8 @@ impl Terms {
 }
 
 /// Everything a queue is ever made at.
-pub(crate) fn places() -> impl Iterator<Item = (Project, QueueName)> {
-    let all = (0..PROJECTS.len()).flat_map(|project| (0..NAMES.len()).map(move |name| Place(project, name)));
-    all.map(|place| (place.project(), place.name()))
+pub(crate) fn places() -> impl Iterator<Item = Place> {
+    (0..PROJECTS.len()).flat_map(|project| (0..NAMES.len()).map(move |name| Place(project, name)))
 }
 
 /// What the call is about, if it is about anything.

@@ -65,10 +65,14 @@ impl Subject {
         }
     }
 
+    /// May fail only while a letter waits for a pool.
     pub(crate) fn step(&self) -> Result<()> {
         match self {
             Self::Engine(engine) => engine.step(),
-            Self::Pooled(driver) => driver.step(),
+            Self::Pooled(driver) => match driver.step() {
+                Err(_) if driver.status().in_transit() > 0 => Ok(()),
+                outcome => outcome,
+            },
         }
     }
 

@@ -37,8 +37,13 @@ impl Pair<'_> {
         Ok(())
     }
 
+    /// What deleted and moved queues have left in pools is gone at once in the model.
+    fn clean_up(&self) -> Check {
+        if self.case.pooled { self.subject.step().map_err(|error| error.to_string()) } else { Ok(()) }
+    }
+
     fn health(&mut self) -> Check {
-        self.clean_up();
+        self.clean_up()?;
         self.both(
             |driver| driver.health(),
             |_, engine, model| {
@@ -65,7 +70,7 @@ impl Pair<'_> {
 
     /// What falls due while nothing is called is freed by nothing else: then the counts are the same.
     fn gc_again(&mut self, millis: u64) -> Check {
-        self.clean_up();
+        self.clean_up()?;
         self.gc()?;
         self.clock.advance(Duration::from_millis(millis));
         self.both(|driver| driver.gc(), same)
@@ -88,7 +93,7 @@ impl Pair<'_> {
         self.has_been_loose = false;
         self.forget_memory().map_err(|error| error.to_string())?;
         self.note_loose_pools().map_err(|error| error.to_string())?;
-        self.arrive();
+        self.arrive()?;
         self.mapped_alike()
     }
 
