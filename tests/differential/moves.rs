@@ -6,17 +6,43 @@
 //!   model: after each call the driver makes steps until nothing is on its way but what no pool can be found for;
 //! - what pools are chosen by chance: the model takes the one that the driver took, if it finds that it may.
 
+use std::iter::Sum;
+
 use zaqar_sled::{Catalogue, ControlDriver, ListOptions, Pool, PoolUpdate, PoolUri, Project};
 
 use crate::calls::{Place, places};
 use crate::pair::{Check, Pair, equal};
 use crate::pools::{POOLS, home_of, pool_name};
 
+/// How much of that there was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) moves: u64,
+    /// Dead letters that went to another store.
+    pub(crate) letters: u64,
+    /// Calls after which letters waited for a pool.
+    pub(crate) waits: u64,
+    /// Letters that wait now.
+    waiting: u64,
+}
+
+impl Sum for Traffic {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            moves: sum.moves + one.moves,
+            letters: sum.letters + one.letters,
+            waits: sum.waits + one.waits,
+            waiting: 0,
+        })
+    }
+}
+
 impl Pair<'_> {
     pub(crate) fn move_queue(&mut self, place: Place, to: usize) -> Check {
         let Some(driver) = self.subject.pooled().cloned() else { return Ok(()) };
         let (project, name, to) = (place.project(), place.name(), pool_name(to));
         let driver = driver.move_queue(&project, &name, &to);
+        self.traffic.moves += u64::from(driver.is_ok());
         self.arrive()?;
         let model = self.model.move_queue(&project, &name, &to);
         self.compare(driver, model, crate::pair::same)
@@ -55,9 +81,11 @@ impl Pair<'_> {
     }
 
     /// Brings the driver to where the model is at once: letters arrive, and the model hears who was given which pool.
-    pub(crate) fn arrive(&self) -> Check {
+    pub(crate) fn arrive(&mut self) -> Check {
         let Some(driver) = self.subject.pooled() else { return Ok(()) };
+        let traffic = &mut self.traffic;
         let mut waiting = driver.status().in_transit();
+        traffic.letters += waiting.saturating_sub(traffic.waiting);
         while waiting > 0 {
             self.subject.step().map_err(|error| error.to_string())?;
             let left = driver.status().in_transit();
@@ -66,6 +94,8 @@ impl Pair<'_> {
             }
             waiting = left;
         }
+        traffic.waiting = waiting;
+        traffic.waits += u64::from(waiting > 0);
         for (project, name) in places().map(|place| (place.project(), place.name())) {
             if let Ok(entry) = Catalogue::get(driver, &project, &name) {
                 self.model.prefer(&project, &name, entry.pool());

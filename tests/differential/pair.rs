@@ -11,12 +11,13 @@ use zaqar_sled::{
 
 use crate::calls::{BUSIEST, Case, Listing, NAMES, Op, PROJECTS, Place, QueueListing, project_of};
 use crate::ids::Pairs;
+use crate::moves::Traffic;
 use crate::subject::Subject;
 
 pub(crate) type Check = Result<(), String>;
 
 /// Plays a case on both and says where they first differ.
-pub(crate) fn play(case: &Case) -> Check {
+pub(crate) fn play(case: &Case) -> Result<Traffic, String> {
     let mut pair = Pair::new(case);
     pair.register()?;
     pair.call(&Op::Create(BUSIEST, case.metadata))?;
@@ -27,7 +28,8 @@ pub(crate) fn play(case: &Case) -> Check {
     pair.compare_all().map_err(|difference| format!("at the end: {difference}"))?;
     pair.verify()?;
     pair.reopen().and_then(|()| pair.compare_all()).map_err(|difference| format!("opened again: {difference}"))?;
-    pair.verify()
+    pair.verify()?;
+    Ok(pair.traffic)
 }
 
 pub(crate) struct Pair<'c> {
@@ -46,6 +48,7 @@ pub(crate) struct Pair<'c> {
     pub(crate) posted: u64,
     /// Of the present call.
     pub(crate) place: Place,
+    pub(crate) traffic: Traffic,
     /// How often it was opened.
     pub(crate) openings: u64,
     /// Whether a pool that a power cut may take something from has been open since the last opening.
@@ -75,6 +78,7 @@ impl<'c> Pair<'c> {
             named: Vec::new(),
             posted: 0,
             place: BUSIEST,
+            traffic: Traffic::default(),
             openings: 1,
             has_been_loose: false,
             ahead: wall,
