@@ -7,28 +7,35 @@
 //! - what pools are chosen by chance: the model takes the one that the driver took, if it finds that it may.
 
 use zaqar_sled::{
-    Catalogue, ControlDriver, FlavorName, ListOptions, NewFlavor, NewPool, Pool, PoolUpdate, PoolUri, Project,
-    QueueName, ReferenceModel,
+    Catalogue, ControlDriver, ListOptions, Pool, PoolUpdate, PoolUri, Project, QueueName, ReferenceModel,
 };
 
 use crate::compare::same;
-use crate::operation::Name;
-use crate::registration::Few;
+use crate::operation::{Known, Letter, Name, Operation, Settings, Time};
+use crate::registration::{Few, Flavoring, Mapping, Options, Pooling};
 use crate::world::World;
 
 impl World {
-    /// The pools that the queues of every run begin with: three that are alike, and one in memory for a flavor.
-    pub(crate) fn register(&self) {
-        let (driver, model) = (self.subject.control(), ControlDriver::pools(&self.model));
-        for (number, uri) in HOMES.into_iter().enumerate() {
-            let pool = NewPool::new(PoolUri::new(uri).expect("a valid URI"));
-            let pool = pool.group((number == 3).then(|| Few::<2>(0).group()));
-            let name = Few::<4>(number).pool();
-            same(driver.pools().create(&name, &pool), model.create(&name, &pool));
+    /// What every run begins with: three pools that are alike, one in memory for a flavor, and a queue in the first whose
+    /// messages, the next time they are claimed, go to one in the second.
+    pub(crate) fn begin(&mut self) {
+        for (name, uri) in HOMES.into_iter().enumerate() {
+            let (name, uri, group) = (Few(name), Few(uri), (name == 3).then_some(Few(0)));
+            self.act(&Operation::Pools(Pooling::Create { name, uri, weight: 1, group, options: Options::None }));
         }
-        let (name, flavor) = (FlavorName::new("g").expect("a valid name"), NewFlavor::new());
-        let model = ControlDriver::flavors(&self.model);
-        same(driver.flavors().create(&Project::none(), &name, &flavor), model.create(&Project::none(), &name, &flavor));
+        let flavor = Flavoring::Create { named: false, name: Few(0), group: None, capabilities: Options::None };
+        self.act(&Operation::Flavors(flavor));
+        let worn = Settings::DeadLetters { after: 1, to: 1, ttl: None };
+        for (number, metadata) in [worn, Settings::None].into_iter().enumerate() {
+            let queue = Name(number as u8);
+            self.act(&Operation::Catalogue(Mapping::Insert { queue, pool: Few(number) }));
+            self.act(&Operation::Create { queue, metadata });
+        }
+        let queue = Name(0);
+        let letter = Letter { ttl: Time::Hour, delay: None, bytes: 10 };
+        self.act(&Operation::Post { queue, client: false, messages: vec![letter; 3] });
+        self.act(&Operation::Claim { queue, ttl: Time::Minute, grace: Time::Zero, limit: 3 });
+        self.act(&Operation::Release { queue, claim: Known(0) });
     }
 
     pub(crate) fn move_queue(&self, queue: Name, to: Few<4>) {
@@ -99,4 +106,5 @@ fn places() -> impl Iterator<Item = (Project, QueueName)> {
     (0..6).map(|number| Name(number).parts())
 }
 
-const HOMES: [&str; 4] = ["sled:/fuzz/1", "sled:/fuzz/2", "localhost", "memory:1"];
+/// Two directories, the control store and memory, among the URIs there are.
+const HOMES: [usize; 4] = [0, 1, 8, 5];

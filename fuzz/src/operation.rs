@@ -236,7 +236,7 @@ impl Settings {
             Self::None => Ok(Metadata::new()),
             Self::DeadLetters { after, to, ttl } => {
                 let to = ["a", "b", "c"][usize::from(to % 3)];
-                let metadata = Metadata::new().with("_max_claim_count", 1 + after % 3);
+                let metadata = Metadata::new().with("_max_claim_count", after % 3);
                 let metadata = metadata.and_then(|metadata| metadata.with("_dead_letter_queue", to));
                 let ttl = ttl.map(|seconds| u32::from(seconds) + 60);
                 metadata.and_then(|metadata| metadata.with("_dead_letter_queue_messages_ttl", ttl))

@@ -58,7 +58,7 @@ impl World {
             subscriptions: Vec::new(),
         };
         if kind == Kind::Pooled {
-            world.register();
+            world.begin();
         }
         world.note_time();
         world

@@ -134,7 +134,7 @@ impl QueueModel {
     pub(super) fn carry(&mut self, here: &Place, there: &Place) {
         let messages = self.messages.iter_mut().map(|message| &mut message.place);
         let claims = self.claims.values_mut().map(|claim| &mut claim.place);
-        messages.chain(claims).filter(|place| *place == here).for_each(|place| *place = there.clone());
+        messages.chain(claims).filter(|place| *place == here).for_each(|place| place.clone_from(there));
     }
 
     /// Adds a message to the end.

@@ -100,7 +100,7 @@ impl Store {
     /// Brings the queue's subscriptions to another place.
     pub(super) fn carry_subscriptions(&mut self, home: Home<'_>, there: &Place) {
         let all = self.subscriptions.iter_mut().filter(|one| one.is_of(home));
-        all.for_each(|one| one.place = there.clone());
+        all.for_each(|one| one.place.clone_from(there));
     }
 
     /// Drops the queue's subscriptions and says how many could be seen.
