@@ -8,6 +8,7 @@ use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Project, Purge, Queue
 use crate::catalogue::{CatalogueOp, catalogue_op};
 use crate::flavors::{FlavorOp, flavor_op};
 use crate::pools::{POOLS, PoolOp, home_op, pool_op};
+use crate::subject::Kind;
 use crate::subscriptions::{SubscriptionOp, subscription_op};
 
 /// Calls in a case, on average: long enough for stale ids, several segments and claims that end.
@@ -15,8 +16,7 @@ pub(crate) const CASE_OPS: u32 = 220;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    /// A driver over several stores, not an engine.
-    pub(crate) pooled: bool,
+    pub(crate) kind: Kind,
     /// A power cut takes what was not synced, so it is played as a kill.
     pub(crate) buffered: bool,
     pub(crate) zaqar_limits: bool,
@@ -28,6 +28,10 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.kind == Kind::Pooled
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         if self.zaqar_limits { Limits::zaqar() } else { Limits::default() }
     }
@@ -153,13 +157,16 @@ pub(crate) const METADATA: [&str; 11] = [
 /// More than is left until the year 9999.
 pub(crate) const TOO_LONG: u64 = 300_000_000_000_000;
 
-pub(crate) fn case(pooled: bool) -> impl Strategy<Value = Case> {
-    let op = if pooled { pooled_op().boxed() } else { op().boxed() };
+pub(crate) fn case(kind: Kind) -> impl Strategy<Value = Case> {
+    let op = match kind {
+        Kind::Engine => op().boxed(),
+        Kind::Pooled => pooled_op().boxed(),
+    };
     let ops = prop::collection::vec(op, 0..=2 * CASE_OPS as usize);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
     (flags, select(vec![4 << 10, 16 << 10, 256 << 10]), select(METADATA[..5].to_vec()), ops).prop_map(
         move |((buffered, zaqar_limits, checksums), segment_bytes, metadata, ops)| Case {
-            pooled,
+            kind,
             buffered,
             zaqar_limits,
             checksums,

@@ -50,7 +50,7 @@ impl Pair<'_> {
 
     /// The pools that the queues of every case begin with.
     pub(crate) fn register(&mut self) -> Check {
-        let pools = if self.case.pooled { POOLS.len() } else { 0 };
+        let pools = if self.case.is_pooled() { POOLS.len() } else { 0 };
         (0..pools).try_for_each(|name| self.call_pools(&home_of(name, 1)))
     }
 
@@ -77,7 +77,7 @@ impl Pair<'_> {
     fn pooled_pools(&self) -> zaqar_sled::Result<Vec<Pool>> {
         let options = ListOptions::new().limit(POOLS.len());
         let pools = ControlDriver::pools(&self.model).list(&options)?.items;
-        Ok(if self.case.pooled { pools } else { Vec::new() })
+        Ok(if self.case.is_pooled() { pools } else { Vec::new() })
     }
 
     /// Brings the driver to where the model is at once: letters arrive, and the model hears who was given which pool.

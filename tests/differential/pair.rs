@@ -63,7 +63,7 @@ impl<'c> Pair<'c> {
         let disk = SimulatedDisk::new();
         let subject = Subject::open(case, &clock, &disk, 1);
         let model = ReferenceModel::new(clock.clone()).durable().checksums(case.checksums).limits(case.limits());
-        let model = if case.pooled { model.pooled() } else { model };
+        let model = if case.is_pooled() { model.pooled() } else { model };
         let wall = i128::from(clock.wall().as_millis());
         Self {
             case,

@@ -9,6 +9,12 @@ use zaqar_sled::{
 
 use crate::calls::Case;
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Engine,
+    Pooled,
+}
+
 pub(crate) enum Subject {
     Engine(Engine),
     Pooled(PooledDriver),
@@ -20,12 +26,11 @@ impl Subject {
         let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
         let config = config.durability(if case.buffered { Durability::Buffered } else { Durability::Sync });
         let config = config.limits(case.limits()).checksums(case.checksums).segment_size(case.segment_bytes);
-        if case.pooled {
+        match case.kind {
+            Kind::Engine => Self::Engine(config.open("/store").expect("the store opens")),
             // Which pools are chosen has to repeat where a failing case is made smaller; ids may not, so every opening has
             // its own.
-            Self::Pooled(config.seed(opening).open_pooled("/store").expect("the stores open"))
-        } else {
-            Self::Engine(config.open("/store").expect("the store opens"))
+            Kind::Pooled => Self::Pooled(config.seed(opening).open_pooled("/store").expect("the stores open")),
         }
     }
 

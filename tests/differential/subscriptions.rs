@@ -230,7 +230,7 @@ impl Pair<'_> {
     fn comparable(&self, place: Place) -> impl Iterator<Item = &(SubscriptionId, SubscriptionId)> {
         let begun = self.beginnings[place.0][place.1];
         let made = self.subscriptions.seen.iter().zip(&self.subscriptions.homes).enumerate();
-        let is_comparable = move |index, home| !self.case.pooled || index >= begun && home == place;
+        let is_comparable = move |index, home| !self.case.is_pooled() || index >= begun && home == place;
         made.filter(move |(index, (_, home))| is_comparable(*index, **home)).map(|(_, (pair, _))| pair)
     }
 
