@@ -7,7 +7,8 @@ use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Project, Purge, Queue
 
 use crate::catalogue::{CatalogueOp, catalogue_op};
 use crate::flavors::{FlavorOp, flavor_op};
-use crate::pools::{POOLS, PoolOp, home_op, pool_op};
+use crate::moves::pooled_op;
+use crate::pools::{PoolOp, pool_op};
 use crate::subject::Kind;
 use crate::subscriptions::{SubscriptionOp, subscription_op};
 
@@ -187,22 +188,6 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         2 => flavor_op().prop_map(Op::Flavors),
         1 => catalogue_op().prop_map(Op::Catalogue),
         5 => world_op(),
-    ]
-}
-
-/// More of what queues can be seen by, and less of what takes their pools away.
-fn pooled_op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        36 => queue_op(),
-        90 => message_op(),
-        70 => claim_op(),
-        36 => (place(), subscription_op()).prop_map(|(place, op)| Op::Subscriptions(place, op)),
-        16 => home_op().prop_map(Op::Pools),
-        6 => pool_op().prop_map(Op::Pools),
-        6 => flavor_op().prop_map(Op::Flavors),
-        8 => catalogue_op().prop_map(Op::Catalogue),
-        14 => (place(), 0..POOLS.len()).prop_map(|(place, to)| Op::Move(place, to)),
-        30 => world_op(),
     ]
 }
 

@@ -8,11 +8,15 @@
 
 use std::iter::Sum;
 
+use proptest::prelude::*;
 use zaqar_sled::{Catalogue, ControlDriver, ListOptions, Pool, PoolUpdate, PoolUri, Project};
 
-use crate::calls::{Place, places};
+use crate::calls::{Op, Place, claim_op, message_op, place, places, queue_op, world_op};
+use crate::catalogue::catalogue_op;
+use crate::flavors::flavor_op;
 use crate::pair::{Check, Pair, equal};
-use crate::pools::{POOLS, home_of, pool_name};
+use crate::pools::{POOLS, home_of, home_op, pool_name, pool_op};
+use crate::subscriptions::subscription_op;
 
 /// How much of that there was.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +39,22 @@ impl Sum for Traffic {
             waiting: 0,
         })
     }
+}
+
+/// More of what queues can be seen by, and less of what takes their pools away.
+pub(crate) fn pooled_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        36 => queue_op(),
+        90 => message_op(),
+        70 => claim_op(),
+        36 => (place(), subscription_op()).prop_map(|(place, op)| Op::Subscriptions(place, op)),
+        16 => home_op().prop_map(Op::Pools),
+        6 => pool_op().prop_map(Op::Pools),
+        6 => flavor_op().prop_map(Op::Flavors),
+        8 => catalogue_op().prop_map(Op::Catalogue),
+        14 => (place(), 0..POOLS.len()).prop_map(|(place, to)| Op::Move(place, to)),
+        30 => world_op(),
+    ]
 }
 
 impl Pair<'_> {

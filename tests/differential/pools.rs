@@ -47,7 +47,7 @@ pub(crate) struct Change {
 pub(crate) const POOLS: [&str; 4] = ["a", "b", "c", "é"];
 /// One has the name of a flavor.
 pub(crate) const GROUPS: [&str; 2] = ["gold", "ssd"];
-/// Of few stores, some written in several ways; of those on a disk nothing is opened.
+/// Of few stores, some written in several ways; an engine opens none of them.
 const URIS: [&str; 13] = [
     "sled:/zaqar-sled-differential/1",
     "sled:/zaqar-sled-differential/2",
