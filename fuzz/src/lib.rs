@@ -1,10 +1,14 @@
 //! What the fuzz targets are made of.
 
+mod compare;
+mod controllers;
 pub mod damage;
 pub mod forge;
 pub mod image;
+mod moves;
 pub mod operation;
 pub mod registration;
 pub mod registry;
+pub mod subject;
 pub mod survey;
 pub mod world;

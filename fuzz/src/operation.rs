@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use zaqar_sled::Purge;
+use zaqar_sled::{ClientId, Metadata, NewMessage, Project, Purge, QueueName};
 
-use crate::registration::{Flavoring, Mapping, Pooling, Subscribing};
+use crate::registration::{Few, Flavoring, Mapping, Pooling, Subscribing};
 
 #[derive(Debug, Clone, Arbitrary)]
 pub enum Operation {
@@ -107,6 +107,11 @@ pub enum Operation {
     Pools(Pooling),
     Flavors(Flavoring),
     Catalogue(Mapping),
+    /// Only where there are several stores.
+    Move {
+        queue: Name,
+        to: Few<4>,
+    },
     Advance {
         by: Time,
     },
@@ -205,5 +210,49 @@ pub enum Settings {
         ttl: Option<u8>,
     },
     Largest(u16),
+    /// One of the pools of a flavor.
+    Flavor(Few<3>),
     Invalid,
+}
+
+impl Name {
+    pub(crate) fn parts(self) -> (Project, QueueName) {
+        let name = ["a", "b", "c"][usize::from(self.0 % 3)];
+        (project_of(self.0 >= 3), QueueName::new(name).expect("a valid name"))
+    }
+}
+
+impl Letter {
+    pub(crate) fn message(&self) -> NewMessage {
+        let body = vec![self.bytes as u8; usize::from(self.bytes % 3000)];
+        let message = NewMessage::new(body).ttl(self.ttl.into());
+        self.delay.map_or(message.clone(), |delay| message.delay(delay.into()))
+    }
+}
+
+impl Settings {
+    pub(crate) fn metadata(self) -> Metadata {
+        let made = match self {
+            Self::None => Ok(Metadata::new()),
+            Self::DeadLetters { after, to, ttl } => {
+                let to = ["a", "b", "c"][usize::from(to % 3)];
+                let metadata = Metadata::new().with("_max_claim_count", after % 3);
+                let metadata = metadata.and_then(|metadata| metadata.with("_dead_letter_queue", to));
+                let ttl = ttl.map(|seconds| u32::from(seconds) + 60);
+                metadata.and_then(|metadata| metadata.with("_dead_letter_queue_messages_ttl", ttl))
+            }
+            Self::Flavor(flavor) => Metadata::new().with("_flavor", flavor.flavor().as_str()),
+            Self::Largest(bytes) => Metadata::new().with("_max_messages_post_size", bytes),
+            Self::Invalid => Metadata::new().with("_max_claim_count", "many"),
+        };
+        made.expect("plain values")
+    }
+}
+
+pub(crate) fn project_of(named: bool) -> Project {
+    if named { Project::named("p").expect("a valid name") } else { Project::none() }
+}
+
+pub(crate) fn client_of(one: bool) -> ClientId {
+    ClientId::from_bytes([u8::from(one); 16])
 }

@@ -147,7 +147,7 @@ impl Few<2> {
 }
 
 impl Few<12> {
-    /// Of few stores, some written in several ways. Nothing of them is opened.
+    /// Of few stores, some written in several ways. An engine opens none of them.
     fn uri(self) -> PoolUri {
         let uris = [
             "sled:/fuzz/1",

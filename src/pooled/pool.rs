@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -32,6 +32,8 @@ pub(super) struct Pools {
     opening: Mutex<()>,
     /// Directories that a pool was in and is not any more: calls in flight may still have the store open.
     former: Mutex<HashMap<PathBuf, WeakEngine>>,
+    /// How many stores have been opened.
+    openings: AtomicU64,
 }
 
 /// A pool whose store is open.
@@ -138,8 +140,10 @@ impl Shared {
         let (control, time) = (Some(control.place.store), Some(control.clock.clone()));
         let mut config = Config { control, time, ..self.config.clone() };
         config = config.shared(false).memory(memory.unwrap_or(self.config.memory));
-        // Stores that repeat their ids must not repeat each other's.
-        config.seed = config.seed.map(|seed| seed.wrapping_add(1 + (u64::from(crc32(name.as_bytes())) << 8)));
+        // Stores that repeat their ids from run to run must not repeat each other's, nor those of an earlier opening.
+        let opening = self.pools.openings.fetch_add(1, Ordering::Relaxed) << 40;
+        let own = opening.wrapping_add(1 + (u64::from(crc32(name.as_bytes())) << 8));
+        config.seed = config.seed.map(|seed| seed.wrapping_add(own));
         let engine = match uri.location() {
             Location::Default(_) => self.control.clone(),
             Location::Directory(path) => self.open_directory(config, path)?,

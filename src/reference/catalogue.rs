@@ -59,6 +59,6 @@ impl Catalogue for ReferenceModel {
     }
 }
 
-fn not_mapped(project: &Project, queue: &QueueName) -> Error {
+pub(super) fn not_mapped(project: &Project, queue: &QueueName) -> Error {
     Error::QueueNotMapped { project: project.clone(), queue: queue.clone() }
 }

@@ -85,8 +85,11 @@ struct Store {
     queues_made: u64,
     claims_made: u128,
     subscriptions_made: u64,
-    /// Whether queues are in pools (contract 12), and what is on its way to one.
+    /// Whether queues are in pools (contract 12).
     pooled: bool,
+    /// Which pool a queue gets if it may.
+    preferred: BTreeMap<(Project, QueueName), PoolName>,
+    /// Dead letters that could not be delivered yet.
     transit: Vec<Transit>,
     closed: bool,
 }

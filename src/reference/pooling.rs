@@ -6,9 +6,12 @@
 
 use std::iter;
 
+use super::catalogue::not_mapped;
 use super::flavors::no_flavor;
 use super::pools::no_pool;
 use super::queue::{MessageModel, QueueModel};
+use super::queues::no_queue;
+use super::subscriptions::Home;
 use super::{OPERATIONS, ReferenceModel, Store, fine};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -21,6 +24,8 @@ pub(super) type Place = Option<Location>;
 
 /// A message on its way to a dead-letter queue that no pool has been found for.
 pub(super) struct Transit {
+    /// Where it waits: with the queue it was claimed from.
+    from: Place,
     project: Project,
     queue: QueueName,
     message: MessageModel,
@@ -44,6 +49,44 @@ impl ReferenceModel {
     pub fn pooled(mut self) -> Self {
         self.store.get_mut().pooled = true;
         self
+    }
+
+    /// Has a queue that is to be given a pool get this one, if it may have it, and not the first: to follow a driver that
+    /// chooses by weight.
+    ///
+    /// ```
+    /// use zaqar_sled::{ControlDriver, Metadata, NewPool, PoolName, Project, QueueName, ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(std::sync::Arc::new(SystemClock::new())).pooled();
+    /// let (project, orders, two) = (Project::none(), QueueName::new("orders")?, PoolName::new("two")?);
+    /// store.pools().create(&PoolName::new("one")?, &NewPool::new("memory:one".parse()?))?;
+    /// store.pools().create(&two, &NewPool::new("memory:two".parse()?))?;
+    /// store.prefer(&project, &orders, &two);
+    /// store.queues().create(&project, &orders, &Metadata::new())?;
+    /// assert_eq!(store.catalogue().get(&project, &orders)?.pool(), &two);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn prefer(&self, project: &Project, queue: &QueueName, pool: &PoolName) {
+        self.store.lock().preferred.insert((project.clone(), queue.clone()), pool.clone());
+    }
+
+    /// Moves a queue with its messages, claims and subscriptions to another pool, as
+    /// [`PooledDriver::move_queue`](crate::PooledDriver::move_queue) does.
+    ///
+    /// # Errors
+    /// As there, but for those of stores.
+    ///
+    /// ```
+    /// use zaqar_sled::{PoolName, Project, QueueName, ReferenceModel, SystemClock};
+    ///
+    /// let store = ReferenceModel::new(std::sync::Arc::new(SystemClock::new())).pooled();
+    /// let moved = store.move_queue(&Project::none(), &QueueName::new("orders")?, &PoolName::new("one")?);
+    /// assert!(moved.unwrap_err().is_not_found());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        store.move_queue(project, queue, to, now)
     }
 }
 
@@ -83,6 +126,7 @@ impl Store {
         let is_gone = |place: &Place| matches!(place, Some(Location::Memory(_))) && !places.contains(place);
         self.queues.values_mut().for_each(|queue| queue.forget(is_gone));
         self.subscriptions.retain(|one| !is_gone(&one.place));
+        self.transit.retain(|one| !is_gone(&one.from));
     }
 
     /// The queue with its contents at hand; `None` if it is missing or not mapped.
@@ -107,10 +151,45 @@ impl Store {
         if self.catalogue.contains_key(&key) {
             return Ok(());
         }
-        let pool = self.pools_of(group.as_ref()).find(|(_, pool)| pool.weight > 0).map(|(name, _)| name.clone());
+        let eligible = || self.pools_of(group.as_ref()).filter(|(_, pool)| pool.weight > 0).map(|(name, _)| name);
+        let preferred = eligible().find(|name| self.preferred.get(&key) == Some(name));
+        let pool = preferred.or_else(|| eligible().next()).cloned();
         let pool = pool.ok_or_else(|| Error::NoPoolFound { project: project.clone(), queue: queue.clone() })?;
         self.catalogue.insert(key, pool);
         Ok(())
+    }
+
+    fn move_queue(&mut self, project: &Project, queue: &QueueName, to: &PoolName, now: Timestamp) -> Result<()> {
+        let key = (project.clone(), queue.clone());
+        self.queue(project, queue).ok_or_else(|| no_queue(project, queue))?;
+        let mapped = self.catalogue.get(&key).ok_or_else(|| not_mapped(project, queue))?.clone();
+        let there = place_of(self.pools.get(to).ok_or_else(|| no_pool(to))?);
+        if mapped == *to {
+            return Ok(());
+        }
+        let here = place_of(self.pools.get(&mapped).ok_or_else(|| no_pool(&mapped))?);
+        if here != there {
+            self.check_nothing_at(project, queue, &there, now)?;
+            self.carry(project, queue, &here, &there);
+        }
+        self.catalogue.insert(key, to.clone());
+        Ok(())
+    }
+
+    /// A pool that has something of the queue cannot take it in.
+    fn check_nothing_at(&mut self, project: &Project, name: &QueueName, place: &Place, now: Timestamp) -> Result<()> {
+        let in_use = self.queue_mut(project, name).is_some_and(|queue| queue.at(place.clone()).is_in_use(now));
+        if in_use || self.is_subscribed(Home { project, queue: name, place }, now) {
+            return Err(Error::invalid("pool", LEFT_BEHIND));
+        }
+        Ok(())
+    }
+
+    fn carry(&mut self, project: &Project, name: &QueueName, here: &Place, there: &Place) {
+        if let Some(queue) = self.queue_mut(project, name) {
+            queue.carry(here, there);
+        }
+        self.carry_subscriptions(Home { project, queue: name, place: here }, there);
     }
 
     /// The group of the flavor the metadata name; `None`, the pools of no group, for none.
@@ -123,17 +202,27 @@ impl Store {
         Ok(Some(flavor.pool_group.clone()))
     }
 
-    /// Sends messages to a dead-letter queue, which need not be there.
+    /// Sends messages that were where they say to a dead-letter queue, which need not be there.
     pub(super) fn send(&mut self, project: &Project, queue: &QueueName, messages: Vec<MessageModel>, now: Timestamp) {
-        let send = |message| Transit { project: project.clone(), queue: queue.clone(), message };
+        let send = |message: MessageModel| Transit {
+            from: message.place(),
+            project: project.clone(),
+            queue: queue.clone(),
+            message,
+        };
         self.transit.extend(messages.into_iter().map(send));
         self.deliver(now);
     }
 
-    /// Posts what is on its way to queues that have a pool, or get one now.
+    /// Posts what is on its way to queues that have a pool, or get one now; what is where no pool is has to wait. It comes
+    /// place by place, and from one place in the order in which it left.
     pub(super) fn deliver(&mut self, now: Timestamp) {
-        for one in std::mem::take(&mut self.transit) {
-            if !one.message.is_live(now) || self.post_dead(&one).is_err() {
+        let places = self.places();
+        let turn = |one: &Transit| places.iter().position(|place| *place == one.from);
+        let mut waiting = std::mem::take(&mut self.transit);
+        waiting.sort_by_key(turn);
+        for one in waiting {
+            if turn(&one).is_none() || !one.message.is_live(now) || self.post_dead(&one).is_err() {
                 self.transit.push(one);
             }
         }
@@ -168,4 +257,5 @@ fn place_of(pool: &NewPool) -> Place {
     }
 }
 
+const LEFT_BEHIND: &str = "it has messages or subscriptions of the queue from when the queue was mapped to it before";
 const FLAVOR: &str = "_flavor";

@@ -66,6 +66,11 @@ impl MessageModel {
         }
     }
 
+    /// Where it is.
+    pub(super) fn place(&self) -> Place {
+        self.place.clone()
+    }
+
     pub(super) fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires
     }
@@ -117,6 +122,19 @@ impl QueueModel {
     pub(super) fn forget(&mut self, is_gone: impl Fn(&Place) -> bool) {
         self.messages.retain(|message| !is_gone(&message.place));
         self.claims.retain(|_, claim| !is_gone(&claim.place));
+    }
+
+    /// Whether there are messages or claims.
+    pub(super) fn is_in_use(&self, now: Timestamp) -> bool {
+        let is_live = |claim: &ClaimModel| claim.place == self.place && now < claim.expires;
+        self.live(now).next().is_some() || self.claims.values().any(is_live)
+    }
+
+    /// Brings all that is at one place to another.
+    pub(super) fn carry(&mut self, here: &Place, there: &Place) {
+        let messages = self.messages.iter_mut().map(|message| &mut message.place);
+        let claims = self.claims.values_mut().map(|claim| &mut claim.place);
+        messages.chain(claims).filter(|place| *place == here).for_each(|place| place.clone_from(there));
     }
 
     /// Adds a message to the end.

@@ -114,13 +114,12 @@ impl Queues for ReferenceModel {
             Purge::Subscriptions => (false, true),
             Purge::All => (true, true),
         };
-        let Some(place) = store.place(project, name)? else {
-            return Ok(0);
-        };
-        let queue = store.queue_mut(project, name).filter(|_| messages);
-        let messages = queue.map_or(0, |queue| queue.at(place.clone()).clear(now));
-        let home = Home { project, queue: name, place: &place };
-        let subscriptions = if subscriptions { store.clear_subscriptions(home, now) } else { 0 };
+        // A queue that is not there has no messages, wherever it is mapped to; subscriptions it may have.
+        let queue = if messages { store.contents(project, name)? } else { None };
+        let messages = queue.map_or(0, |queue| queue.clear(now));
+        let place = if subscriptions { store.place(project, name)? } else { None };
+        let subscriptions =
+            place.map_or(0, |place| store.clear_subscriptions(Home { project, queue: name, place: &place }, now));
         Ok(messages.saturating_add(subscriptions))
     }
 }

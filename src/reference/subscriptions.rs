@@ -93,6 +93,16 @@ impl Store {
         found.ok_or_else(|| no_subscription(home.project, home.queue, *id))
     }
 
+    pub(super) fn is_subscribed(&self, home: Home<'_>, now: Timestamp) -> bool {
+        self.subscribed(home, now).next().is_some()
+    }
+
+    /// Brings the queue's subscriptions to another place.
+    pub(super) fn carry_subscriptions(&mut self, home: Home<'_>, there: &Place) {
+        let all = self.subscriptions.iter_mut().filter(|one| one.is_of(home));
+        all.for_each(|one| one.place.clone_from(there));
+    }
+
     /// Drops the queue's subscriptions and says how many could be seen.
     pub(super) fn clear_subscriptions(&mut self, home: Home<'_>, now: Timestamp) -> u64 {
         let count = self.subscribed(home, now).count() as u64;

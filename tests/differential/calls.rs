@@ -7,7 +7,9 @@ use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Project, Purge, Queue
 
 use crate::catalogue::{CatalogueOp, catalogue_op};
 use crate::flavors::{FlavorOp, flavor_op};
+use crate::moves::pooled_op;
 use crate::pools::{PoolOp, pool_op};
+use crate::subject::Kind;
 use crate::subscriptions::{SubscriptionOp, subscription_op};
 
 /// Calls in a case, on average: long enough for stale ids, several segments and claims that end.
@@ -15,6 +17,7 @@ pub(crate) const CASE_OPS: u32 = 220;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
+    pub(crate) kind: Kind,
     /// A power cut takes what was not synced, so it is played as a kill.
     pub(crate) buffered: bool,
     pub(crate) zaqar_limits: bool,
@@ -28,6 +31,10 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.kind == Kind::Pooled
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         if self.zaqar_limits { Limits::zaqar() } else { Limits::default() }
     }
@@ -118,6 +125,8 @@ pub(crate) enum Op {
     Pools(PoolOp),
     Flavors(FlavorOp),
     Catalogue(CatalogueOp),
+    /// To the pool of that number.
+    Move(Place, usize),
     Advance(u64),
     /// The wall clock alone, in milliseconds.
     Step(i64),
@@ -135,7 +144,7 @@ pub(crate) enum Op {
 
 pub(crate) const PROJECTS: [Option<&str>; 2] = [None, Some("shop")];
 pub(crate) const NAMES: [&str; 4] = ["orders", "dead", "a", "a.b"];
-pub(crate) const METADATA: [&str; 9] = [
+pub(crate) const METADATA: [&str; 11] = [
     "{}",
     r#"{"owner": "ann"}"#,
     r#"{"_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
@@ -145,16 +154,23 @@ pub(crate) const METADATA: [&str; 9] = [
     r#"{"_max_claim_count": 3}"#,
     r#"{"_max_messages_post_size": 60}"#,
     r#"{"_default_message_ttl": "soon"}"#,
+    r#"{"_flavor": "gold"}"#,
+    r#"{"_flavor": "plain", "_max_claim_count": 1, "_dead_letter_queue": "dead"}"#,
 ];
 /// More than is left until the year 9999.
 pub(crate) const TOO_LONG: u64 = 300_000_000_000_000;
 
-pub(crate) fn case() -> impl Strategy<Value = Case> {
-    let ops = prop::collection::vec(op(), 0..=2 * CASE_OPS as usize);
+pub(crate) fn case(kind: Kind) -> impl Strategy<Value = Case> {
+    let op = match kind {
+        Kind::Engine => op().boxed(),
+        Kind::Pooled => pooled_op().boxed(),
+    };
+    let ops = prop::collection::vec(op, 0..=2 * CASE_OPS as usize);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
     let sizes = (select(vec![4 << 10, 16 << 10, 256 << 10]), select(vec![0, 2 << 10, 64 << 10, 256 << 20]));
     (flags, sizes, select(METADATA[..5].to_vec()), ops).prop_map(
-        |((buffered, zaqar_limits, checksums), (segment_bytes, memory), metadata, ops)| Case {
+        move |((buffered, zaqar_limits, checksums), (segment_bytes, memory), metadata, ops)| Case {
+            kind,
             buffered,
             zaqar_limits,
             checksums,
@@ -331,7 +347,8 @@ impl Op {
             | Op::GetClaim(place, _)
             | Op::UpdateClaim(place, ..)
             | Op::ReleaseClaim(place, _)
-            | Op::Subscriptions(place, _) => Some(*place),
+            | Op::Subscriptions(place, _)
+            | Op::Move(place, _) => Some(*place),
             _ => None,
         }
     }
@@ -352,6 +369,11 @@ impl Terms {
         let (ttl, grace) = (Duration::from_millis(self.ttl), Duration::from_millis(self.grace));
         ClaimOptions::new().ttl(ttl).grace(grace).limit(self.limit)
     }
+}
+
+/// Everything a queue is ever made at.
+pub(crate) fn places() -> impl Iterator<Item = Place> {
+    (0..PROJECTS.len()).flat_map(|project| (0..NAMES.len()).map(move |name| Place(project, name)))
 }
 
 /// What the call is about, if it is about anything.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimId, ClaimRecord, DataDriver, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, NewMessage,
-    Project, QueueListOptions, QueueName, QueueStats,
+    ClaimId, ClaimRecord, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, NewMessage, Project,
+    QueueListOptions, QueueName, QueueStats,
 };
 
 use crate::calls::{Listing, NAMES, Op, Pick, Place, Post, QueueListing, client_of, first, json, project_of};
@@ -109,7 +109,7 @@ impl Pair<'_> {
             Op::Finish(place, id) => {
                 let place = self.messages.home(*place, *id);
                 let id = self.message(*id);
-                let held = self.engine.messages().get(&place.project(), &place.name(), &id.0);
+                let held = self.subject.data().messages().get(&place.project(), &place.name(), &id.0);
                 let held = held.ok().and_then(|message| message.claim_id());
                 let claim = held.map(|claim| (claim, self.claims.of_engine[&claim]));
                 self.named.extend(claim.map(|(engine, model)| (engine.to_string(), model.to_string())));

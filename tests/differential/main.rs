@@ -1,4 +1,5 @@
-//! The engine against the reference model: the same random calls to both have to give the same answers.
+//! The engine, and the pooled driver, against the reference model: the same random calls to both have to give the same
+//! answers.
 //!
 //! A case is a sequence of calls to a few queues in two projects, with ids, claims and markers picked among all seen
 //! so far, live, stale or of another queue; between them time passes, the wall clock steps, and the engine is closed,
@@ -6,7 +7,8 @@
 //! keep little or nothing in memory. After each case
 //! everything is compared once more, before and after another opening, and the engine verifies itself.
 //!
-//! Subscriptions, pools, flavors and the catalogue are in it too; pools are only registered, no store of theirs is opened.
+//! Subscriptions, pools, flavors and the catalogue are in it too. The engine only registers pools; the pooled driver opens
+//! their stores, chooses among them, moves queues from one to another and sends dead letters between them.
 //!
 //! Ids differ between the two, so each of the engine's is paired with the model's it first appeared beside.
 //!
@@ -25,8 +27,10 @@ mod catalogue;
 mod controllers;
 mod flavors;
 mod ids;
+mod moves;
 mod pair;
 mod pools;
+mod subject;
 mod subscriptions;
 mod world;
 
@@ -37,28 +41,52 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use proptest::test_runner::{Config as RunnerConfig, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use calls::{CASE_OPS, case};
+use moves::Traffic;
 use pair::play;
+use subject::Kind;
 
 #[test]
 fn the_engine_answers_as_the_model_does() {
-    let total: u32 = variable("ZAQAR_OPS").unwrap_or(120_000);
+    run("the_engine", Kind::Engine, 120_000);
+}
+
+#[test]
+fn the_pooled_driver_answers_as_the_model_does() {
+    let traffic = run("the_pooled_driver", Kind::Pooled, DEFAULT_POOLED);
+    println!("{traffic:?}");
+    // Few calls may be without.
+    let enough = traffic.moves > 0 && traffic.letters > 0 && traffic.waits > 0;
+    assert!(enough || variable("ZAQAR_OPS").is_some_and(|calls: u32| calls < DEFAULT_POOLED), "{traffic:?}");
+}
+
+/// Calls the pooled driver is tested by, if no other number is asked for.
+const DEFAULT_POOLED: u32 = 60_000;
+
+/// Plays cases of so many calls together, if no other number is asked for.
+fn run(name: &str, kind: Kind, calls: u32) -> Traffic {
+    let total: u32 = variable("ZAQAR_OPS").unwrap_or(calls);
     let seed = variable("ZAQAR_SEED").unwrap_or_else(arbitrary_seed);
     let cases = total.div_ceil(CASE_OPS);
     let config = RunnerConfig { cases, max_shrink_iters: 8_000, failure_persistence: None, ..RunnerConfig::default() };
     let mut runner = TestRunner::new_with_rng(config, rng(seed));
     let (started, done) = (Instant::now(), Cell::new(0_usize));
-    let result = runner.run(&case(), |case| {
+    let traffic = Cell::new(Traffic::default());
+    let result = runner.run(&case(kind), |case| {
         done.set(done.get() + case.ops.len());
-        play(&case).map_err(TestCaseError::fail)
+        let of_case = play(&case).map_err(TestCaseError::fail)?;
+        traffic.set([traffic.get(), of_case].into_iter().sum());
+        Ok(())
     });
     match result {
         Ok(()) => println!("{} calls in {:?}, seed {seed}", done.get(), started.elapsed()),
         Err(TestError::Fail(reason, case)) => panic!(
-            "{reason}\n{}to run the same cases again: ZAQAR_SEED={seed} ZAQAR_OPS={total} cargo test --test differential",
+            "{reason}\n{}to run the same cases again: \
+             ZAQAR_SEED={seed} ZAQAR_OPS={total} cargo test --test differential {name}",
             case.text()
         ),
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     }
+    traffic.get()
 }
 
 fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {

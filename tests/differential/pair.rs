@@ -5,18 +5,21 @@ use std::slice;
 use std::sync::Arc;
 
 use zaqar_sled::{
-    ClaimId, ClaimRecord, Clock, Config, ControlDriver, DataDriver, Durability, Engine, Error, ManualClock, Message,
-    MessageId, ReferenceModel, SimulatedDisk, SubscriptionId, Timestamp,
+    ClaimId, ClaimRecord, Clock, ControlDriver, DataDriver, Error, ManualClock, Message, MessageId, ReferenceModel,
+    SimulatedDisk, SubscriptionId, Timestamp,
 };
 
 use crate::calls::{BUSIEST, Case, Listing, NAMES, Op, PROJECTS, Place, QueueListing, project_of};
 use crate::ids::Pairs;
+use crate::moves::Traffic;
+use crate::subject::Subject;
 
 pub(crate) type Check = Result<(), String>;
 
 /// Plays a case on both and says where they first differ.
-pub(crate) fn play(case: &Case) -> Check {
+pub(crate) fn play(case: &Case) -> Result<Traffic, String> {
     let mut pair = Pair::new(case);
+    pair.register()?;
     pair.call(&Op::Create(BUSIEST, case.metadata))?;
     for (number, op) in case.ops.iter().enumerate() {
         pair.named.clear();
@@ -25,23 +28,31 @@ pub(crate) fn play(case: &Case) -> Check {
     pair.compare_all().map_err(|difference| format!("at the end: {difference}"))?;
     pair.verify()?;
     pair.reopen().and_then(|()| pair.compare_all()).map_err(|difference| format!("opened again: {difference}"))?;
-    pair.verify()
+    pair.verify()?;
+    Ok(pair.traffic)
 }
 
 pub(crate) struct Pair<'c> {
     pub(crate) case: &'c Case,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) disk: SimulatedDisk,
-    pub(crate) engine: Engine,
+    pub(crate) subject: Subject,
     pub(crate) model: ReferenceModel,
     pub(crate) messages: Pairs<MessageId>,
     pub(crate) claims: Pairs<ClaimId>,
     pub(crate) subscriptions: Pairs<SubscriptionId>,
+    /// For each place, how many subscriptions had been seen when there was last neither a queue nor a mapping.
+    pub(crate) beginnings: [[usize; NAMES.len()]; PROJECTS.len()],
     /// Texts of ids the present call names: an error may repeat them.
     pub(crate) named: Vec<(String, String)>,
     pub(crate) posted: u64,
     /// Of the present call.
     pub(crate) place: Place,
+    pub(crate) traffic: Traffic,
+    /// How often it was opened.
+    pub(crate) openings: u64,
+    /// Whether a pool that a power cut may take something from has been open since the last opening.
+    pub(crate) has_been_loose: bool,
     /// How far the wall clock was ever ahead of the monotonic one, in milliseconds.
     pub(crate) ahead: i128,
 }
@@ -50,21 +61,26 @@ impl<'c> Pair<'c> {
     pub(crate) fn new(case: &'c Case) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_767_225_600_123)));
         let disk = SimulatedDisk::new();
-        let engine = open(case, &clock, &disk);
+        let subject = Subject::open(case, &clock, &disk, 1);
         let model = ReferenceModel::new(clock.clone()).durable().checksums(case.checksums).limits(case.limits());
+        let model = if case.is_pooled() { model.pooled() } else { model };
         let wall = i128::from(clock.wall().as_millis());
         Self {
             case,
             clock,
             disk,
-            engine,
+            subject,
             model,
             messages: Pairs::new(),
             claims: Pairs::new(),
             subscriptions: Pairs::new(),
+            beginnings: Default::default(),
             named: Vec::new(),
             posted: 0,
             place: BUSIEST,
+            traffic: Traffic::default(),
+            openings: 1,
+            has_been_loose: false,
             ahead: wall,
         }
     }
@@ -81,9 +97,13 @@ impl<'c> Pair<'c> {
             | Op::Purge(..) => self.call_queues(op),
             Op::Claim(..) | Op::GetClaim(..) | Op::UpdateClaim(..) | Op::ReleaseClaim(..) => self.call_claims(op),
             Op::Subscriptions(place, op) => self.call_subscriptions(*place, op),
-            Op::Pools(op) => self.call_pools(op),
+            Op::Pools(op) => {
+                self.call_pools(op)?;
+                self.note_loose_pools().map_err(|error| error.to_string())
+            }
             Op::Flavors(op) => self.call_flavors(op),
             Op::Catalogue(op) => self.call_catalogue(op),
+            Op::Move(place, to) => self.move_queue(*place, *to),
             Op::Advance(..)
             | Op::Step(..)
             | Op::Gc
@@ -118,15 +138,14 @@ impl<'c> Pair<'c> {
             self.named = vec![(claim.0.to_string(), claim.1.to_string())];
             self.get_claim(place, claim)?;
         }
-        let places = (0..PROJECTS.len()).flat_map(|project| (0..NAMES.len()).map(move |name| Place(project, name)));
-        self.compare_subscriptions(places, limit)?;
+        self.compare_subscriptions(limit)?;
         self.compare_pools(limit)?;
         self.compare_flavors(limit)?;
         self.compare_catalogue()
     }
 
     pub(crate) fn verify(&self) -> Check {
-        let verification = self.engine.verify().map_err(|error| error.to_string())?;
+        let verification = self.subject.verify().map_err(|error| error.to_string())?;
         if verification.is_sound() { Ok(()) } else { Err(format!("verify: {:?}", verification.findings())) }
     }
 
@@ -144,8 +163,10 @@ impl<'c> Pair<'c> {
         model: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
         then: impl FnOnce(&mut Self, &T, &T) -> Check,
     ) -> Check {
-        let answers = (engine(&self.engine), model(&self.model));
-        self.compare(answers.0, answers.1, then)
+        let engine = engine(self.subject.data());
+        self.arrive()?;
+        let model = model(&self.model);
+        self.compare(engine, model, then)
     }
 
     /// A call to both control drivers.
@@ -154,11 +175,13 @@ impl<'c> Pair<'c> {
         call: impl Fn(&dyn ControlDriver) -> zaqar_sled::Result<T>,
         then: impl FnOnce(&mut Self, &T, &T) -> Check,
     ) -> Check {
-        let answers = (call(&self.engine), call(&self.model));
-        self.compare(answers.0, answers.1, then)
+        let engine = call(self.subject.control());
+        self.arrive()?;
+        let model = call(&self.model);
+        self.compare(engine, model, then)
     }
 
-    fn compare<T: Debug>(
+    pub(crate) fn compare<T: Debug>(
         &mut self,
         engine: zaqar_sled::Result<T>,
         model: zaqar_sled::Result<T>,
@@ -169,7 +192,8 @@ impl<'c> Pair<'c> {
                 .map_err(|difference| format!("{difference}\nengine: {engine:?}\nmodel: {model:?}")),
             (Err(engine), Err(model)) => self.errors(&engine, &model),
             (engine, model) => Err(format!("engine: {engine:?}\nmodel: {model:?}")),
-        }
+        }?;
+        self.mapped_alike()
     }
 
     /// Errors are the same if their texts are, once the engine's ids are put as the model's, and their predicates.
@@ -201,13 +225,6 @@ impl<'c> Pair<'c> {
         equal((engine.ttl(), engine.age()), (model.ttl(), model.age()))?;
         self.many(engine.messages(), model.messages())
     }
-}
-
-pub(crate) fn open(case: &Case, clock: &Arc<ManualClock>, disk: &SimulatedDisk) -> Engine {
-    let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
-    let config = config.durability(if case.buffered { Durability::Buffered } else { Durability::Sync });
-    let config = config.limits(case.limits()).checksums(case.checksums).segment_size(case.segment_bytes);
-    config.memory(case.memory).open("/store").expect("the store opens")
 }
 
 /// What a message shows beside its ids.

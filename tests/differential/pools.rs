@@ -47,7 +47,7 @@ pub(crate) struct Change {
 pub(crate) const POOLS: [&str; 4] = ["a", "b", "c", "é"];
 /// One has the name of a flavor.
 pub(crate) const GROUPS: [&str; 2] = ["gold", "ssd"];
-/// Of few stores, some written in several ways; of those on a disk nothing is opened.
+/// Of few stores, some written in several ways; an engine opens none of them.
 const URIS: [&str; 13] = [
     "sled:/zaqar-sled-differential/1",
     "sled:/zaqar-sled-differential/2",
@@ -63,6 +63,9 @@ const URIS: [&str; 13] = [
     "plain",
     "/zaqar-sled-differential/1",
 ];
+/// Where the pools of a pooled driver mostly are.
+const HOMES: [&str; 4] =
+    ["sled:/zaqar-sled-differential/1", "sled:/zaqar-sled-differential/2", "localhost", "memory:1"];
 /// Two mean nothing.
 const OPTIONS: [&str; 11] = [
     "{}",
@@ -91,6 +94,17 @@ pub(crate) fn pool_op() -> impl Strategy<Value = PoolOp> {
         2 => (group(), prop::option::of(name())).prop_map(|(group, name)| PoolOp::Capabilities(group, name)),
         1 => prop_oneof![3 => Just(PoolOp::Capabilities(None, None)), 1 => Just(PoolOp::DropAll)],
     ]
+}
+
+/// Puts a pool where queues find it.
+pub(crate) fn home_op() -> impl Strategy<Value = PoolOp> {
+    (0..POOLS.len(), select(vec![1, 1, 5, 0])).prop_map(|(name, weight)| home_of(name, weight))
+}
+
+/// The pool at a store of its own: three that are alike, and one in memory for a flavor.
+pub(crate) fn home_of(name: usize, weight: i64) -> PoolOp {
+    let group = (name == 3).then_some(0);
+    PoolOp::Create(name, Place { uri: HOMES[name], weight, group, options: "{}" })
 }
 
 fn place() -> impl Strategy<Value = Place> {

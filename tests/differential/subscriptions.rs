@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use zaqar_sled::{ListOptions, Metadata, Subscriber, Subscription, SubscriptionId, SubscriptionMarker};
 
-use crate::calls::{Pick, Place, TOO_LONG, json};
+use crate::calls::{Pick, Place, TOO_LONG, json, places};
 use crate::pair::{Check, Pair, equal, same};
 
 #[derive(Clone, Debug)]
@@ -133,8 +133,8 @@ impl Pair<'_> {
             |driver| driver.subscriptions().create(&project, &name, &subscriber, ttl, &options),
             |pair, engine, model| match (engine, model) {
                 (Some(engine), Some(model)) => {
-                    let last = pair.subscriptions.of_engine.keys().max();
-                    if last.is_some_and(|last| last >= engine) {
+                    let last = pair.last_before(pair.place);
+                    if last.is_some_and(|last| last >= *engine) {
                         return Err(format!("{engine} is not after {last:?}, which was made before"));
                     }
                     pair.subscriptions.meet(pair.place, *engine, *model)
@@ -208,8 +208,8 @@ impl Pair<'_> {
     }
 
     /// All there is to be seen of subscriptions: those in each place, and each by its id, be it dead or alive.
-    pub(crate) fn compare_subscriptions(&mut self, places: impl Iterator<Item = Place>, limit: usize) -> Check {
-        for place in places {
+    pub(crate) fn compare_subscriptions(&mut self, limit: usize) -> Check {
+        for place in places() {
             self.list_subscriptions(place, None, limit)?;
         }
         let homes = self.subscriptions.homes.clone();
@@ -218,6 +218,20 @@ impl Pair<'_> {
             self.get_subscription(place, id)?;
         }
         Ok(())
+    }
+
+    /// The highest of the ids that one made there now has to be above.
+    fn last_before(&self, place: Place) -> Option<SubscriptionId> {
+        self.comparable(place).map(|(engine, _)| *engine).max()
+    }
+
+    /// The subscriptions whose ids order by creation with those of the place. Each store counts its own: with several,
+    /// they are those of the queue, since it was last made.
+    fn comparable(&self, place: Place) -> impl Iterator<Item = &(SubscriptionId, SubscriptionId)> {
+        let begun = self.beginnings[place.0][place.1];
+        let made = self.subscriptions.seen.iter().zip(&self.subscriptions.homes).enumerate();
+        let is_comparable = move |index, home| !self.case.is_pooled() || index >= begun && home == place;
+        made.filter(move |(index, (_, home))| is_comparable(*index, **home)).map(|(_, (pair, _))| pair)
     }
 
     fn subscribed(&mut self, engine: &Subscription, model: &Subscription) -> Check {
@@ -229,7 +243,9 @@ impl Pair<'_> {
         if let Pick::Malformed = pick {
             return (SubscriptionMarker::lossy("?"), SubscriptionMarker::lossy("?"));
         }
-        let (engine, model) = self.subscription(pick);
+        let pair = self.subscription(pick);
+        let is_known = matches!(pick, Pick::Live(_)) || self.comparable(self.place).any(|one| *one == pair);
+        let (engine, model) = if is_known { pair } else { self.subscription(Pick::Unknown) };
         (engine.into(), model.into())
     }
 }

@@ -59,6 +59,7 @@ mod operation;
 mod real;
 mod recreation;
 mod routing;
+mod seeds;
 mod storms;
 mod subscriptions;
 mod support;

@@ -1,0 +1,100 @@
+//! What stands beside the model: an engine, or a pooled driver with several stores on one disk.
+
+use zaqar_sled::{
+    Config, ControlDriver, DataDriver, Engine, PooledDriver, RecoveryReport, ReferenceModel, Result, Verification,
+};
+
+use arbitrary::Arbitrary;
+
+use crate::image::STORE;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]
+pub enum Kind {
+    Engine,
+    Pooled,
+}
+
+pub(crate) enum Subject {
+    Engine(Engine),
+    Pooled(PooledDriver),
+}
+
+impl Kind {
+    pub(crate) fn open(self, config: Config) -> Result<Subject> {
+        match self {
+            Self::Engine => config.open(STORE).map(Subject::Engine),
+            Self::Pooled => config.open_pooled(STORE).map(Subject::Pooled),
+        }
+    }
+
+    /// The model of it.
+    pub(crate) fn of(self, model: ReferenceModel) -> ReferenceModel {
+        match self {
+            Self::Engine => model,
+            Self::Pooled => model.pooled(),
+        }
+    }
+}
+
+impl Subject {
+    pub(crate) fn data(&self) -> &dyn DataDriver {
+        match self {
+            Self::Engine(engine) => engine,
+            Self::Pooled(driver) => driver,
+        }
+    }
+
+    pub(crate) fn control(&self) -> &dyn ControlDriver {
+        match self {
+            Self::Engine(engine) => engine,
+            Self::Pooled(driver) => driver,
+        }
+    }
+
+    pub(crate) fn pooled(&self) -> Option<&PooledDriver> {
+        match self {
+            Self::Engine(_) => None,
+            Self::Pooled(driver) => Some(driver),
+        }
+    }
+
+    /// May fail only while a letter waits for a pool.
+    pub(crate) fn step(&self) -> Result<()> {
+        match self {
+            Self::Engine(engine) => engine.step(),
+            Self::Pooled(driver) => match driver.step() {
+                Err(_) if driver.status().in_transit() > 0 => Ok(()),
+                outcome => outcome,
+            },
+        }
+    }
+
+    /// Of several stores only a step can be asked for.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        match self {
+            Self::Engine(engine) => engine.checkpoint(),
+            Self::Pooled(_) => self.step(),
+        }
+    }
+
+    pub(crate) fn base(&self) -> Result<()> {
+        match self {
+            Self::Engine(engine) => engine.base(),
+            Self::Pooled(_) => self.step(),
+        }
+    }
+
+    pub(crate) fn verify(&self) -> Result<Verification> {
+        match self {
+            Self::Engine(engine) => engine.verify(),
+            Self::Pooled(driver) => driver.verify(),
+        }
+    }
+
+    pub(crate) fn recovery(&self) -> &RecoveryReport {
+        match self {
+            Self::Engine(engine) => engine.recovery(),
+            Self::Pooled(driver) => driver.recovery(),
+        }
+    }
+}
