@@ -250,10 +250,7 @@ mod tests {
         let image = write(&heap, b"body");
         assert_eq!(image.place(), Place { segment: 1, offset: 37, bytes: 36, checksum: 0xdba8_0bb2 });
         let file = disk.read("/store/heap/0000000000000001.heap").unwrap();
-        assert_eq!(
-            hex(&file[37..]),
-            "040000003d61b2dd25000000000000000000000000000000000000 00b20ba8db626f6479".replace(' ', "")
-        );
+        assert_eq!(hex(&file[37..]), "040000001714ec052500000000000000000000000000000000000000b20ba8db626f6479");
     }
 
     #[test]
