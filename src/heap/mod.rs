@@ -75,13 +75,13 @@ impl Heap {
     /// The image that an entry of the directory names; the error says what is wrong with the file it is in.
     pub(crate) fn image(&self, place: Place) -> Result<Image, Damage> {
         let mut segments = self.segments.lock();
-        let segment = match segments.all.get(&place.segment) {
-            Some(segment) => segment.clone(),
-            None => {
-                let path = segment::path(&self.directory, place.segment);
-                let found = Segment::open(&*self.disk, path, place.segment)?;
-                segments.all.entry(place.segment).or_insert(Arc::new(found)).clone()
-            }
+        let segment = if let Some(segment) = segments.all.get(&place.segment) {
+            segment.clone()
+        } else {
+            let path = segment::path(&self.directory, place.segment);
+            let found = Arc::new(Segment::open(&*self.disk, path, place.segment)?);
+            segments.all.insert(place.segment, found.clone());
+            found
         };
         drop(segments);
         if place.end() > segment.written() {

@@ -4,6 +4,7 @@
 //!
 //! - `model`: the reference model;
 //! - `live`: the engine, left running;
+//! - `cold`: the engine, left running, that may keep no message in memory;
 //! - `reopened`: the engine, closed and opened again at every [`turn`](support::Harness::turn) of the test;
 //! - `recovered`: the engine, killed and opened again at every turn;
 //! - `rebuilt`: the engine, at every turn made to write a checkpoint and a base, killed, opened from the base, closed,
@@ -58,6 +59,11 @@ macro_rules! pooled {
             }
 
             #[test]
+            fn cold() {
+                crate::support::Harness::cold().pooled().play(scene);
+            }
+
+            #[test]
             fn reopened() {
                 crate::support::Harness::reopened().pooled().play(scene);
             }
@@ -70,12 +76,17 @@ macro_rules! pooled {
     )*};
 }
 
-/// The engine's four ways to run a scene.
+/// The engine's five ways to run a scene.
 macro_rules! engines {
     () => {
         #[test]
         fn live() {
             crate::support::Harness::live().play(scene);
+        }
+
+        #[test]
+        fn cold() {
+            crate::support::Harness::cold().play(scene);
         }
 
         #[test]

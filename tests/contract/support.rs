@@ -35,6 +35,7 @@ pub(crate) struct Harness {
 enum Kind {
     Model,
     Live,
+    Cold,
     Reopened,
     Recovered,
     Rebuilt,
@@ -45,6 +46,8 @@ struct Setup {
     limits: Limits,
     checksums: bool,
     pooled: bool,
+    /// No message may stay in memory.
+    cold: bool,
 }
 
 enum Open {
@@ -63,6 +66,7 @@ impl Setup {
     fn engine(&self, clock: &Arc<ManualClock>, disk: SimulatedDisk) -> Open {
         let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
         let config = config.limits(self.limits.clone()).checksums(self.checksums).segment_size(32 << 10);
+        let config = if self.cold { config.memory(0) } else { config };
         if self.pooled {
             return Open::Pooled(Arc::new(config.open_pooled("/store").expect("the stores open")), disk);
         }
@@ -77,6 +81,10 @@ impl Harness {
 
     pub(crate) fn live() -> Self {
         Self::new(Kind::Live, Setup::default())
+    }
+
+    pub(crate) fn cold() -> Self {
+        Self::new(Kind::Cold, Setup { cold: true, ..Setup::default() })
     }
 
     pub(crate) fn reopened() -> Self {
@@ -138,6 +146,7 @@ impl Harness {
             Open::Model(_) => return,
             Open::Engine(engine, disk) => match self.kind {
                 Kind::Model | Kind::Live => return,
+                Kind::Cold => return engine.step().expect("what is due is done"),
                 Kind::Reopened => closed(&**engine, disk),
                 Kind::Recovered => disk.kill(),
                 Kind::Rebuilt => self.rebuilt_disk(engine, disk),
@@ -148,7 +157,7 @@ impl Harness {
                 match self.kind {
                     Kind::Reopened => closed(&**driver, disk),
                     Kind::Recovered => disk.kill(),
-                    Kind::Model | Kind::Live | Kind::Rebuilt => return,
+                    Kind::Model | Kind::Live | Kind::Cold | Kind::Rebuilt => return,
                 }
             }
         };

@@ -10,7 +10,7 @@ use zaqar_sled::{
     ClaimOptions, Config, DataDriver, Durability, Engine, Error, ManualClock, MessageId, Metadata, Project, Queue,
 };
 
-use super::support::{CLIENT, ROOT, Random, assert_sound, clock, config, dump, everything, files, message};
+use super::support::{CLIENT, ROOMY, ROOT, Random, assert_sound, clock, config, dump, everything, files, message};
 
 const KIB: u64 = 1 << 10;
 
@@ -42,9 +42,9 @@ fn fill(engine: &Engine, bytes: usize) -> Vec<MessageId> {
 #[test]
 fn a_full_disk_refuses_posts_and_new_queues_and_goes_on_with_what_frees_space() {
     for spare in (0..40).map(|n| n * 1_000) {
-        for stepped in [false, true] {
+        for (stepped, memory) in [(false, ROOMY), (true, ROOMY), (false, 0), (true, 1_000)] {
             let (disk, clock) = (SimulatedDisk::new(), clock());
-            let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
+            let engine = config(&disk, &clock, 1).memory(memory).open(ROOT).unwrap();
             jobs(&engine).create(Metadata::new()).unwrap();
             jobs(&engine).post(CLIENT, &[message("first", 100)]).unwrap();
             if stepped {
@@ -52,7 +52,7 @@ fn a_full_disk_refuses_posts_and_new_queues_and_goes_on_with_what_frees_space() 
             }
             disk.set_capacity(Some(used(&disk) + spare));
             let ids = fill(&engine, 300);
-            let context = format!("{spare} bytes left, {} posts, {stepped}", ids.len());
+            let context = format!("{spare} bytes left, {memory} of memory, {} posts, {stepped}", ids.len());
             let before = dump(&engine, &[]).unwrap();
             assert!(jobs(&engine).post(CLIENT, &[message("more", 300)]).unwrap_err().is_full(), "{context}");
             assert_eq!(dump(&engine, &[]).unwrap(), before, "{context}");
@@ -72,7 +72,8 @@ fn a_full_disk_refuses_posts_and_new_queues_and_goes_on_with_what_frees_space() 
 
             // A kill or power cut while the disk is full loses nothing, once there is room to open the store.
             let image = super::support::disk_of(&files(&disk));
-            let again = config(&image, &clock, 2).open(ROOT).unwrap_or_else(|e| panic!("{context}: {e}"));
+            let again =
+                config(&image, &clock, 2).memory(memory).open(ROOT).unwrap_or_else(|e| panic!("{context}: {e}"));
             assert_eq!(dump(&again, &[]).unwrap(), left, "{context}");
             drop(again);
 
@@ -86,105 +87,122 @@ fn a_full_disk_refuses_posts_and_new_queues_and_goes_on_with_what_frees_space() 
 
 #[test]
 fn deleting_the_queue_works_on_a_full_disk() {
-    let (disk, clock) = (SimulatedDisk::new(), clock());
-    let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
-    jobs(&engine).create(Metadata::new()).unwrap();
-    disk.set_capacity(Some(used(&disk) + 30 * KIB));
-    fill(&engine, 500);
-    let other =
-        engine.queue(Project::none(), "other").unwrap().create(Metadata::new().with("a", "b".repeat(300)).unwrap());
-    assert!(other.unwrap_err().is_full());
-    jobs(&engine).delete().unwrap();
-    assert!(!jobs(&engine).exists().unwrap());
+    for memory in [ROOMY, 0, 4 * KIB] {
+        let (disk, clock) = (SimulatedDisk::new(), clock());
+        let engine = config(&disk, &clock, 1).memory(memory).open(ROOT).unwrap();
+        jobs(&engine).create(Metadata::new()).unwrap();
+        disk.set_capacity(Some(used(&disk) + 30 * KIB));
+        fill(&engine, 500);
+        // A page that cannot be written out needs more than a queue does.
+        let metadata = Metadata::new().with("a", "b".repeat(300)).unwrap();
+        let create = |n| engine.queue(Project::none(), format!("other{n}")).unwrap().create(metadata.clone());
+        let refused = (0..1_000).find_map(|n| create(n).err()).expect("the disk is full");
+        assert!(refused.is_full(), "{refused}");
+        jobs(&engine).delete().unwrap();
+        assert!(!jobs(&engine).exists().unwrap());
+    }
 }
 
 #[test]
 fn a_store_that_filled_its_disk_and_was_emptied_takes_posts_again() {
-    for background in [false, true] {
-        let (disk, clock) = (SimulatedDisk::new(), clock());
-        let open =
-            || config(&disk, &clock, 1).background(background).sync_interval(Duration::from_millis(5)).open(ROOT);
-        let engine = open().unwrap();
-        jobs(&engine).create(Metadata::new()).unwrap();
-        // Far below the journal that makes the engine write a base by itself.
-        disk.set_capacity(Some(used(&disk) + 400 * KIB));
-        fill(&engine, 500);
-        jobs(&engine).purge().unwrap();
-        assert_eq!(jobs(&engine).stats().unwrap().total(), 0);
-        let mut healed = false;
-        for _ in 0..100 {
-            let _ = engine.step();
-            healed |= jobs(&engine).post(CLIENT, &[message("again", 500)]).is_ok();
-            std::thread::sleep(Duration::from_millis(if background { 5 } else { 0 }));
+    for memory in [ROOMY, 0, 50 * KIB] {
+        for background in [false, true] {
+            let (disk, clock) = (SimulatedDisk::new(), clock());
+            let open = || {
+                config(&disk, &clock, 1)
+                    .background(background)
+                    .sync_interval(Duration::from_millis(5))
+                    .memory(memory)
+                    .open(ROOT)
+            };
+            let engine = open().unwrap();
+            jobs(&engine).create(Metadata::new()).unwrap();
+            // Far below the journal that makes the engine write a base by itself.
+            disk.set_capacity(Some(used(&disk) + 400 * KIB));
+            fill(&engine, 500);
+            jobs(&engine).purge().unwrap();
+            assert_eq!(jobs(&engine).stats().unwrap().total(), 0);
+            let mut healed = false;
+            for _ in 0..100 {
+                let _ = engine.step();
+                healed |= jobs(&engine).post(CLIENT, &[message("again", 500)]).is_ok();
+                std::thread::sleep(Duration::from_millis(if background { 5 } else { 0 }));
+            }
+            assert!(healed, "background {background}, {memory} of memory: nothing is in it, and nothing can be put in");
         }
-        assert!(healed, "background {background}: nothing is in it, and nothing can be put in");
     }
 }
 
 #[test]
 fn a_full_disk_can_be_emptied_a_hundred_messages_at_a_time() {
-    let (disk, clock) = (SimulatedDisk::new(), clock());
-    let engine = config(&disk, &clock, 1).segment_size(64 * KIB).open(ROOT).unwrap();
-    jobs(&engine).create(Metadata::new()).unwrap();
-    disk.set_capacity(Some(used(&disk) + 2_000 * KIB));
-    let ids = fill(&engine, 100);
-    for ids in ids.chunks(100) {
-        jobs(&engine).bulk_delete(ids).unwrap();
-        let _ = engine.step();
+    for memory in [ROOMY, 20 * KIB] {
+        let (disk, clock) = (SimulatedDisk::new(), clock());
+        let engine = config(&disk, &clock, 1).segment_size(64 * KIB).memory(memory).open(ROOT).unwrap();
+        jobs(&engine).create(Metadata::new()).unwrap();
+        disk.set_capacity(Some(used(&disk) + 2_000 * KIB));
+        let ids = fill(&engine, 100);
+        for ids in ids.chunks(100) {
+            jobs(&engine).bulk_delete(ids).unwrap();
+            let _ = engine.step();
+        }
+        jobs(&engine).post(CLIENT, &[message("again", 100)]).unwrap();
     }
-    jobs(&engine).post(CLIENT, &[message("again", 100)]).unwrap();
 }
 
 #[test]
 fn a_store_that_filled_its_disk_can_be_opened_and_emptied() {
-    let (disk, clock) = (SimulatedDisk::new(), clock());
-    let engine = config(&disk, &clock, 1).segment_size(64 * KIB).open(ROOT).unwrap();
-    jobs(&engine).create(Metadata::new()).unwrap();
-    engine.step().unwrap();
-    let capacity = used(&disk) + 500 * KIB;
-    disk.set_capacity(Some(capacity));
-    fill(&engine, 500);
-    let before = dump(&engine, &[]).unwrap();
-    let disk = disk.kill();
-    disk.set_capacity(Some(capacity));
-    let engine = config(&disk, &clock, 2).segment_size(64 * KIB).open(ROOT).unwrap();
-    assert_eq!(dump(&engine, &[]).unwrap(), before);
-    jobs(&engine).pop(3).unwrap();
+    for memory in [ROOMY, 20 * KIB] {
+        let (disk, clock) = (SimulatedDisk::new(), clock());
+        let engine = config(&disk, &clock, 1).segment_size(64 * KIB).memory(memory).open(ROOT).unwrap();
+        jobs(&engine).create(Metadata::new()).unwrap();
+        engine.step().unwrap();
+        let capacity = used(&disk) + 500 * KIB;
+        disk.set_capacity(Some(capacity));
+        fill(&engine, 500);
+        let before = dump(&engine, &[]).unwrap();
+        let disk = disk.kill();
+        disk.set_capacity(Some(capacity));
+        let engine = config(&disk, &clock, 2).segment_size(64 * KIB).memory(memory).open(ROOT).unwrap();
+        assert_eq!(dump(&engine, &[]).unwrap(), before);
+        jobs(&engine).pop(3).unwrap();
+    }
 }
 
 #[test]
 fn opening_on_a_full_disk_fails_typed_and_leaves_the_store_as_it_was() {
-    let (disk, clock) = (SimulatedDisk::new(), clock());
-    let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
-    jobs(&engine).create(Metadata::new()).unwrap();
-    jobs(&engine).post(CLIENT, &[message("kept", 900), message("too", 900)]).unwrap();
-    let before = dump(&engine, &[]).unwrap();
-    let disk = disk.kill();
-    let mut capacity = used(&disk);
-    let mut refused = 0;
-    loop {
-        disk.set_capacity(Some(capacity));
-        match config(&disk, &clock, 2).open(ROOT) {
-            Ok(engine) => {
-                assert_eq!(dump(&engine, &[]).unwrap(), before);
-                break;
+    for memory in [ROOMY, 0] {
+        let (disk, clock) = (SimulatedDisk::new(), clock());
+        let engine = config(&disk, &clock, 1).memory(memory).open(ROOT).unwrap();
+        jobs(&engine).create(Metadata::new()).unwrap();
+        jobs(&engine).post(CLIENT, &[message("kept", 900), message("too", 900)]).unwrap();
+        let before = dump(&engine, &[]).unwrap();
+        let disk = disk.kill();
+        let mut capacity = used(&disk);
+        let mut refused = 0;
+        loop {
+            disk.set_capacity(Some(capacity));
+            match config(&disk, &clock, 2).memory(memory).open(ROOT) {
+                Ok(engine) => {
+                    assert_eq!(dump(&engine, &[]).unwrap(), before);
+                    break;
+                }
+                Err(error) => assert!(error.is_full(), "{error}"),
             }
-            Err(error) => assert!(error.is_full(), "{error}"),
+            refused += 1;
+            capacity += 100;
+            assert!(refused < 1_000);
         }
-        refused += 1;
-        capacity += 100;
-        assert!(refused < 1_000);
     }
 }
 
 /// A store at work on a disk that fails once.
-fn at_work(seed: u64, kind: FaultKind, nth: u64, durability: Durability, goes_on: bool) {
+fn at_work(seed: u64, memory: u64, (kind, nth): (FaultKind, u64), durability: Durability, goes_on: bool) {
     let (disk, clock) = (SimulatedDisk::new(), clock());
-    let engine = config(&disk, &clock, seed).durability(durability).open(ROOT).unwrap();
+    let engine = config(&disk, &clock, seed).durability(durability).memory(memory).open(ROOT).unwrap();
     jobs(&engine).create(Metadata::new()).unwrap();
     disk.fail_nth(kind, nth);
     let mut random = Random::new(seed);
-    let context = format!("seed {seed}, {kind:?} {nth}, {durability:?}");
+    let context = format!("seed {seed}, {memory} of memory, {kind:?} {nth}, {durability:?}");
     let mut acknowledged = dump(&engine, &[]).unwrap();
     let mut unknown = None;
     for n in 0..60 {
@@ -221,12 +239,15 @@ fn at_work(seed: u64, kind: FaultKind, nth: u64, durability: Durability, goes_on
     }
     if goes_on {
         disk.fail_nth(kind, u64::MAX);
-        return assert_goes_on(&engine, &disk, &clock, seed, &context);
+        return assert_goes_on(&engine, &disk, &clock, (seed, memory), &context);
     }
     for keep in [None, Some(Keep::Nothing)] {
         // Without a clean close: as after the failure.
         let disk = if let Some(keep) = keep { disk.power_loss(keep) } else { copy(&disk) };
-        let engine = config(&disk, &clock, seed + 1).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+        let engine = config(&disk, &clock, seed + 1)
+            .memory(memory)
+            .open(ROOT)
+            .unwrap_or_else(|error| panic!("{context}: {error}"));
         let now = dump(&engine, &[]).unwrap();
         let buffered = durability == Durability::Buffered && keep.is_some();
         let allowed = now == acknowledged || unknown.as_ref() == Some(&now) || buffered;
@@ -240,14 +261,22 @@ fn at_work(seed: u64, kind: FaultKind, nth: u64, durability: Durability, goes_on
 
 /// What is there after the failure may be in the system's memory alone: once the store was opened on it again, and
 /// something was acknowledged, it has to be on the disk.
-fn assert_goes_on(failed: &Engine, disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64, context: &str) {
+fn assert_goes_on(
+    failed: &Engine,
+    disk: &SimulatedDisk,
+    clock: &Arc<ManualClock>,
+    (seed, memory): (u64, u64),
+    context: &str,
+) {
     let _ = failed.close();
-    let engine = config(disk, clock, seed + 2).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let engine =
+        config(disk, clock, seed + 2).memory(memory).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
     jobs(&engine).create(Metadata::new()).unwrap();
     jobs(&engine).post(CLIENT, &[message("goes on", 9)]).unwrap();
     let before = dump(&engine, &[]).unwrap();
     let disk = disk.power_loss(Keep::Nothing);
-    let engine = config(&disk, clock, seed + 3).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let engine =
+        config(&disk, clock, seed + 3).memory(memory).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
     assert_eq!(dump(&engine, &[]).unwrap(), before, "{context}");
 }
 
@@ -258,12 +287,13 @@ fn copy(disk: &SimulatedDisk) -> SimulatedDisk {
 
 #[test]
 fn a_failed_write_or_sync_stops_writes_keeps_reads_and_loses_nothing_acknowledged() {
-    for seed in 0..4 {
+    for seed in 0..6 {
         for nth in 1..50 {
             for kind in [FaultKind::Write, FaultKind::Sync] {
                 for durability in [Durability::Sync, Durability::Buffered] {
-                    at_work(seed * 10, kind, nth, durability, false);
-                    at_work(seed * 10, kind, nth, durability, true);
+                    let memory = if seed % 2 == 0 { ROOMY } else { 2 * KIB };
+                    at_work(seed * 10, memory, (kind, nth), durability, false);
+                    at_work(seed * 10, memory, (kind, nth), durability, true);
                 }
             }
         }
@@ -293,28 +323,33 @@ fn a_failed_sync_leaves_the_outcome_unknown_for_its_caller_and_poisons_the_store
 
 #[test]
 fn a_base_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing() {
-    for kind in [FaultKind::Write, FaultKind::Sync] {
-        for nth in 1..8 {
-            for k in 0..30 {
-                let (disk, clock) = (SimulatedDisk::new(), clock());
-                let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
-                jobs(&engine).create(Metadata::new()).unwrap();
-                for n in 0..20 {
-                    jobs(&engine).post(CLIENT, &[message(&n.to_string(), 500)]).unwrap();
-                }
-                disk.fail_nth(kind, nth);
-                let failed = engine.base().is_err();
-                if !failed || engine.status().poisoned().is_some() {
-                    continue; // The fault waits for something else, or has met the journal.
-                }
-                jobs(&engine).post(CLIENT, &[message("later", 500)]).unwrap();
-                let before = dump(&engine, &[]).unwrap();
-                disk.fail_after(k);
-                let cut = engine.base().is_err();
-                let context = format!("{kind:?} {nth}, cut after {k}: {failed} {cut}");
-                for image in [copy_of_dead(&disk), disk.power_loss(Keep::Nothing)] {
-                    let engine = config(&image, &clock, 2).open(ROOT).unwrap_or_else(|e| panic!("{context}: {e}"));
-                    assert_eq!(dump(&engine, &[]).unwrap(), before, "{context}");
+    for memory in [ROOMY, 2 * KIB] {
+        for kind in [FaultKind::Write, FaultKind::Sync] {
+            for nth in 1..8 {
+                for k in 0..30 {
+                    let (disk, clock) = (SimulatedDisk::new(), clock());
+                    let engine = config(&disk, &clock, 1).memory(memory).open(ROOT).unwrap();
+                    jobs(&engine).create(Metadata::new()).unwrap();
+                    for n in 0..20 {
+                        jobs(&engine).post(CLIENT, &[message(&n.to_string(), 500)]).unwrap();
+                    }
+                    disk.fail_nth(kind, nth);
+                    let failed = engine.base().is_err();
+                    if !failed || engine.status().poisoned().is_some() {
+                        continue; // The fault waits for something else, or has met the journal.
+                    }
+                    jobs(&engine).post(CLIENT, &[message("later", 500)]).unwrap();
+                    let before = dump(&engine, &[]).unwrap();
+                    disk.fail_after(k);
+                    let cut = engine.base().is_err();
+                    let context = format!("{kind:?} {nth}, cut after {k}: {failed} {cut}");
+                    for image in [copy_of_dead(&disk), disk.power_loss(Keep::Nothing)] {
+                        let engine = config(&image, &clock, 2)
+                            .memory(memory)
+                            .open(ROOT)
+                            .unwrap_or_else(|e| panic!("{context}: {e}"));
+                        assert_eq!(dump(&engine, &[]).unwrap(), before, "{context}");
+                    }
                 }
             }
         }
@@ -324,66 +359,6 @@ fn a_base_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing(
 /// As [`copy`], of a disk whose power is off.
 fn copy_of_dead(disk: &SimulatedDisk) -> SimulatedDisk {
     copy(disk)
-}
-
-/// What another process sees of a store.
-#[test]
-fn opener() {
-    let Ok(root) = std::env::var("ZAQAR_OPENER") else { return };
-    match Config::new().open(root) {
-        Ok(_) => println!("outcome: opened"),
-        Err(Error::Locked { .. }) => println!("outcome: locked"),
-        Err(error) => println!("outcome: {error}"),
-    }
-}
-
-fn open_elsewhere(root: &Path) -> String {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "full::opener", "--nocapture", "--test-threads", "1"]).env("ZAQAR_OPENER", root);
-    let output = command.stderr(Stdio::inherit()).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let outcome = text.lines().find_map(|line| line.split_once("outcome: ")).map(|(_, outcome)| outcome);
-    outcome.unwrap_or_else(|| panic!("{text}")).to_owned()
-}
-
-#[test]
-fn a_store_is_opened_once_in_a_process_and_by_one_process() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("deep/store");
-    let engine = Engine::open(&root).unwrap();
-    jobs(&engine).create(Metadata::new()).unwrap();
-    let again = Engine::open(&root).unwrap_err();
-    assert!(matches!(again, Error::AlreadyOpen { .. }) && again.is_busy(), "{again}");
-    let link = folder.path().join("link");
-    std::os::unix::fs::symlink(&root, &link).unwrap();
-    assert!(matches!(Engine::open(&link).unwrap_err(), Error::AlreadyOpen { .. }));
-    assert!(matches!(Engine::open(root.join("../store")).unwrap_err(), Error::AlreadyOpen { .. }));
-
-    let shared = Config::new().shared(true).open(&link).unwrap();
-    assert!(jobs(&shared).exists().unwrap());
-    assert_eq!(open_elsewhere(&root), "locked");
-
-    drop(engine);
-    assert_eq!(open_elsewhere(&root), "locked", "the shared handle still holds it");
-    shared.close().unwrap();
-    assert_eq!(open_elsewhere(&root), "opened");
-    // A closed engine whose handle is still about does not stand in the way.
-    let engine = Engine::open(&root).unwrap();
-    assert!(jobs(&engine).exists().unwrap());
-    assert!(matches!(jobs(&shared).exists(), Err(Error::Closed)));
-}
-
-#[test]
-fn a_path_that_is_a_file_or_below_one_is_refused_and_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("file");
-    std::fs::write(&file, b"mine").unwrap();
-    for path in [file.clone(), file.join("store")] {
-        let error = Engine::open(&path).unwrap_err();
-        assert!(matches!(error, Error::Io { .. }), "{error}");
-    }
-    assert_eq!(std::fs::read(&file).unwrap(), b"mine");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 /// A small file system in memory; `None` where mounting is not allowed.
@@ -414,32 +389,35 @@ fn mount(arguments: &[&str], at: &Path) -> bool {
 
 #[test]
 fn on_a_real_full_file_system_posts_are_refused_and_nothing_is_lost() {
-    let Some(mount) = Mount::new("size=4m") else {
-        println!("skipped: mounting is not allowed here");
-        return;
-    };
-    let root = mount.path().join("store");
-    let open = || Config::new().segment_size(256 * KIB).sync_interval(Duration::from_millis(5)).open(&root);
-    let engine = open().unwrap();
-    jobs(&engine).create(Metadata::new()).unwrap();
-    let mut posted = Vec::new();
-    let refused = loop {
-        match jobs(&engine).post(CLIENT, &[message(&posted.len().to_string(), 2_000)]) {
-            Ok(ids) => posted.extend(ids),
-            Err(error) => break error,
+    for memory in [ROOMY, 64 * KIB] {
+        let Some(mount) = Mount::new("size=4m") else {
+            println!("skipped: mounting is not allowed here");
+            return;
+        };
+        let root = mount.path().join("store");
+        let open =
+            || Config::new().segment_size(256 * KIB).sync_interval(Duration::from_millis(5)).memory(memory).open(&root);
+        let engine = open().unwrap();
+        jobs(&engine).create(Metadata::new()).unwrap();
+        let mut posted = Vec::new();
+        let refused = loop {
+            match jobs(&engine).post(CLIENT, &[message(&posted.len().to_string(), 2_000)]) {
+                Ok(ids) => posted.extend(ids),
+                Err(error) => break error,
+            }
+        };
+        assert!(refused.is_full(), "{refused}");
+        println!("{} posts of 2000 bytes went onto 4 MiB", posted.len());
+        for id in &posted[..10] {
+            jobs(&engine).delete_message(id).unwrap();
         }
-    };
-    assert!(refused.is_full(), "{refused}");
-    println!("{} posts of 2000 bytes went onto 4 MiB", posted.len());
-    for id in &posted[..10] {
-        jobs(&engine).delete_message(id).unwrap();
+        assert_eq!(jobs(&engine).pop(10).unwrap().len(), 10);
+        assert_eq!(engine.status().poisoned(), None);
+        assert_eq!(jobs(&engine).stats().unwrap().total(), posted.len() as u64 - 20);
+        jobs(&engine).purge().unwrap();
+        engine.base().unwrap();
+        jobs(&engine).post(CLIENT, &[message("again", 2_000)]).unwrap();
     }
-    assert_eq!(jobs(&engine).pop(10).unwrap().len(), 10);
-    assert_eq!(engine.status().poisoned(), None);
-    assert_eq!(jobs(&engine).stats().unwrap().total(), posted.len() as u64 - 20);
-    jobs(&engine).purge().unwrap();
-    engine.base().unwrap();
-    jobs(&engine).post(CLIENT, &[message("again", 2_000)]).unwrap();
 }
 
 #[test]

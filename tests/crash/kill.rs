@@ -18,7 +18,7 @@ use zaqar_sled::{
 };
 
 use super::process::{Diary, eprintln_on_panic, run_and_kill, tell_ready};
-use super::support::{CLIENT, Random, assert_sound, everything};
+use super::support::{CLIENT, ROOMY, Random, assert_sound, everything};
 
 const CHILD: &str = "ZAQAR_CHILD";
 const WORKERS: u64 = 3;
@@ -28,8 +28,10 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-fn open(root: &Path) -> zaqar_sled::Result<Engine> {
-    Config::new().segment_size(16 << 10).sync_interval(Duration::from_millis(5)).open(root)
+/// In two of three rounds next to nothing may be in memory.
+fn open(root: &Path, round: u64) -> zaqar_sled::Result<Engine> {
+    let memory = [ROOMY, 0, 16 << 10][(round % 3) as usize];
+    Config::new().segment_size(16 << 10).sync_interval(Duration::from_millis(5)).memory(memory).open(root)
 }
 
 fn join<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
@@ -44,7 +46,7 @@ fn child() {
     let root = PathBuf::from(told.next().unwrap());
     let diary = Diary::open(Path::new(told.next().unwrap()));
     let seed: u64 = told.next().unwrap().parse().unwrap();
-    let engine = open(&root).unwrap();
+    let engine = open(&root, seed).unwrap();
     for name in QUEUES {
         engine.queue(Project::none(), name).unwrap().create(Metadata::new()).unwrap();
     }
@@ -400,7 +402,7 @@ fn what_a_killed_process_was_told_is_so() {
                 kills += 1;
             }
             kills += 1;
-            let engine = match open(&root) {
+            let engine = match open(&root, random.below(3)) {
                 Ok(engine) => engine,
                 Err(error) => panic!("{error}"),
             };

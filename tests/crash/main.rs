@@ -15,6 +15,7 @@
 mod cut;
 mod full;
 mod kill;
+mod opening;
 mod pooled;
 mod power_loss;
 mod process;

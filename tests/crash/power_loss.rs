@@ -4,17 +4,24 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zaqar_sled::disk::{Keep, SimulatedDisk};
+use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 use zaqar_sled::{
     ClaimOptions, DataDriver, Durability, Engine, ManualClock, MessageId, Metadata, NewMessage, Project, Purge,
     QueueName, Result,
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, number, seeds, uncut};
-use super::support::{CLIENT, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, queues_of};
+use super::support::{
+    CLIENT, ROOMY, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, queues_of,
+};
 
-/// Calls of all kinds on three queues.
-struct Calls;
+/// Calls of all kinds on three queues, with so many bytes of messages in memory at most. On a calm disk there is room for
+/// all: what is on disk alone has to come to the same.
+struct Calls<const MEMORY: u64>;
+
+type Warm = Calls<ROOMY>;
+type Cold = Calls<0>;
+type Tight = Calls<3000>;
 
 /// What its callers know of it.
 #[derive(Debug, Clone, Default)]
@@ -24,15 +31,16 @@ struct Known {
     shown: BTreeSet<MessageId>,
 }
 
-impl Scene for Calls {
+impl<const MEMORY: u64> Scene for Calls<MEMORY> {
     type Store = Engine;
     type Told = Known;
 
     const CALLS: usize = 300;
-    const RECOVERY: u64 = 23;
+    const RECOVERY: u64 = if MEMORY == ROOMY { 23 } else { 60 };
 
     fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Result<Engine> {
-        config(disk, clock, seed).open(ROOT)
+        let memory = if disk.is_durable() { MEMORY } else { ROOMY };
+        config(disk, clock, seed).memory(memory).open(ROOT)
     }
 
     fn call(world: &mut World<Self>, i: usize) -> Result<bool> {
@@ -199,7 +207,7 @@ fn metadata(random: &mut Random) -> Metadata {
 #[test]
 fn the_calls_come_to_the_same_on_every_disk() {
     for seed in seeds() {
-        let world = uncut::<Calls>(seed);
+        let world = uncut::<Cold>(seed);
         let queues = queues_of(world.store().unwrap()).unwrap();
         let (claims, ids) = (world.told.claims.len(), world.told.shown.len());
         println!("seed {seed}: {claims} claims, {ids} ids, {queues:?}");
@@ -209,17 +217,23 @@ fn the_calls_come_to_the_same_on_every_disk() {
 
 #[test]
 fn a_power_cut_that_keeps_nothing_unsynced_leaves_whole_calls_and_all_that_was_synced() {
-    cut_everywhere::<Calls>(|_| End::Power(Keep::Nothing), 3);
+    cut_everywhere::<Warm>(|_| End::Power(Keep::Nothing), 4);
+    cut_everywhere::<Cold>(|_| End::Power(Keep::Nothing), 7);
+    cut_everywhere::<Tight>(|_| End::Power(Keep::Nothing), 13);
 }
 
 #[test]
 fn a_power_cut_that_keeps_some_of_the_unsynced_leaves_whole_calls_and_all_that_was_synced() {
-    cut_everywhere::<Calls>(|k| End::Power(Keep::Random(k)), 3);
+    cut_everywhere::<Warm>(|k| End::Power(Keep::Random(k)), 4);
+    cut_everywhere::<Cold>(|k| End::Power(Keep::Random(k)), 7);
+    cut_everywhere::<Tight>(|k| End::Power(Keep::Random(k)), 13);
 }
 
 #[test]
 fn a_kill_leaves_whole_calls_and_all_that_was_acknowledged() {
-    cut_everywhere::<Calls>(|_| End::Kill, 3);
+    cut_everywhere::<Warm>(|_| End::Kill, 4);
+    cut_everywhere::<Cold>(|_| End::Kill, 7);
+    cut_everywhere::<Tight>(|_| End::Kill, 13);
 }
 
 /// What a worker was told, and what it was doing when the power went.
@@ -265,8 +279,9 @@ fn a_power_cut_under_several_threads_and_a_base_loses_nothing_acknowledged() {
     let mut random = Random::new(seed);
     for round in 0..rounds {
         let (disk, clock) = (SimulatedDisk::new(), clock());
-        let engine =
-            config(&disk, &clock, seed).background(true).sync_interval(Duration::from_millis(1)).open(ROOT).unwrap();
+        let memory = if round % 2 == 0 { ROOMY } else { 2_000 };
+        let config_of = |disk: &SimulatedDisk| config(disk, &clock, seed).memory(memory);
+        let engine = config_of(&disk).background(true).sync_interval(Duration::from_millis(1)).open(ROOT).unwrap();
         engine.queue(Project::none(), "jobs").unwrap().create(Metadata::new()).unwrap();
         disk.fail_after(50 + random.below(2_000));
         let workers: Vec<_> = (0..3)
@@ -281,8 +296,8 @@ fn a_power_cut_under_several_threads_and_a_base_loses_nothing_acknowledged() {
         let keep = if random.one_in(2) { Keep::Nothing } else { Keep::Random(round) };
         let disk = disk.power_loss(keep);
         drop(engine);
-        let context = format!("ZAQAR_SEED={seed}, round {round}, {keep:?}");
-        let engine = config(&disk, &clock, 2).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+        let context = format!("ZAQAR_SEED={seed}, round {round}, {keep:?}, {memory} bytes");
+        let engine = config_of(&disk).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
         assert_sound(&engine, &context);
         check(&engine, &told, &context);
     }

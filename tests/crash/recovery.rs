@@ -12,18 +12,18 @@ use zaqar_sled::{
 };
 
 use super::support::{
-    CLIENT, Life, Lived, ROOT, Random, assert_sound, clock, config, disk_of, dump, everything, files, journal, message,
-    messages_of, queues_of,
+    CLIENT, Life, Lived, ROOMY, ROOT, Random, assert_sound, clock, config, disk_of, dump, everything, files, journal,
+    message, messages_of, queues_of,
 };
 
-const LIVES: [Life; 2] = [Life::Journal, Life::Base];
+const LIVES: [Life; 3] = [Life::Journal, Life::Base, Life::Cold];
 
 fn open(disk: &SimulatedDisk, lived: &Lived) -> zaqar_sled::Result<Engine> {
-    config(disk, &lived.clock, 2).open(ROOT)
+    lived.config(disk, 2).open(ROOT)
 }
 
 fn salvage(disk: &SimulatedDisk, lived: &Lived) -> zaqar_sled::Result<Engine> {
-    config(disk, &lived.clock, 3).salvage(true).open(ROOT)
+    lived.config(disk, 3).salvage(true).open(ROOT)
 }
 
 fn bases(disk: &SimulatedDisk) -> Vec<PathBuf> {
@@ -295,8 +295,10 @@ fn a_damaged_header_of_the_only_segment_is_refused() {
 
 #[test]
 fn a_damaged_base_of_a_store_that_was_not_closed_is_refused_and_salvaged() {
-    let [whole, last_lost, corrupt] = break_everything(Life::Base, 17, bases);
-    assert!(whole == 0 && last_lost == 0 && corrupt > 50, "{whole} {last_lost} {corrupt}");
+    for life in [Life::Base, Life::Cold] {
+        let [whole, last_lost, corrupt] = break_everything(life, 17, bases);
+        assert!(whole == 0 && last_lost == 0 && corrupt > 50, "{life:?}: {whole} {last_lost} {corrupt}");
+    }
 }
 
 #[test]
@@ -365,7 +367,7 @@ fn a_salvage_cut_at_any_operation_can_be_done_again() {
     for life in LIVES {
         let (disk, lived) = Lived::killed(life);
         let used = used_segments(&disk);
-        let broken = if life == Life::Base { bases(&disk) } else { vec![used[0].clone(), used[1].clone()] };
+        let broken = if life == Life::Journal { used[..2].to_vec() } else { bases(&disk) };
         for path in broken {
             disk.corrupt(&path, 300, 1).unwrap();
             let original = files(&disk);
@@ -580,7 +582,7 @@ fn inspecting_a_store_shows_what_opening_it_does() {
             }
             let inspection = Engine::inspect(&root).unwrap();
             assert_eq!(inspection.was_closed(), closed);
-            let engine = Config::new().clock(lived.clock.clone()).background(false).open(&root).unwrap();
+            let engine = Config::new().clock(lived.clock.clone()).background(false).memory(500).open(&root).unwrap();
             assert_eq!(dump(&engine, &[]).unwrap(), lived.last());
             assert_eq!(inspection.last_lsn(), engine.recovery().last_lsn());
             assert_eq!(inspection.queues().len(), queues_of(&engine).unwrap().len());
@@ -593,8 +595,8 @@ fn inspecting_a_store_shows_what_opening_it_does() {
 }
 
 /// A store on the operating system's disk, closed cleanly, with sled's trees; and what is in it.
-fn real_store(root: &Path) -> String {
-    let engine = Config::new().background(false).segment_size(64 << 10).open(root).unwrap();
+fn real_store(root: &Path, memory: u64) -> String {
+    let engine = Config::new().background(false).segment_size(64 << 10).memory(memory).open(root).unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
     jobs.create(Metadata::new().with("kept", true).unwrap()).unwrap();
     for i in 0..200 {
@@ -637,26 +639,33 @@ fn sleds_directory_missing_cut_or_scribbled_over_is_rebuilt_from_base_and_journa
         ("no db", |trees| std::fs::remove_file(trees.join("db")).unwrap()),
         ("conf random", |trees| scribble(&trees.join("conf"), 1, usize::MAX)),
     ];
-    breaks.into_iter().for_each(assert_rebuilt);
+    for (how, damage) in breaks {
+        assert_rebuilt((how, damage), ROOMY);
+        assert_rebuilt((how, damage), 4_000);
+    }
 }
 
 #[test]
 fn a_file_in_the_place_of_sleds_directory_is_rebuilt_from_base_and_journal() {
-    assert_rebuilt(("a file", |trees| {
-        std::fs::remove_dir_all(trees).unwrap();
-        std::fs::write(trees, b"not a directory").unwrap();
-    }));
+    assert_rebuilt(
+        ("a file", |trees| {
+            std::fs::remove_dir_all(trees).unwrap();
+            std::fs::write(trees, b"not a directory").unwrap();
+        }),
+        ROOMY,
+    );
 }
 
 type Break = (&'static str, fn(&Path));
 
-fn assert_rebuilt((how, damage): Break) {
+fn assert_rebuilt((how, damage): Break, memory: u64) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("store");
-    let before = real_store(&root);
+    let before = real_store(&root, memory);
     damage(&trees_of(&root));
     for source in [RecoverySource::Journal, RecoverySource::Trees] {
-        let engine = Config::new().background(false).open(&root).unwrap_or_else(|e| panic!("{how}: {e}"));
+        let opened = Config::new().background(false).memory(memory).open(&root);
+        let engine = opened.unwrap_or_else(|e| panic!("{how}, {memory} bytes: {e}"));
         assert_eq!(bodies(&engine), before, "{how}");
         assert_eq!(engine.recovery().source(), source, "{how}: {}", engine.recovery());
         assert_eq!(engine.recovery().notes().is_empty(), source == RecoverySource::Trees, "{how}");
@@ -680,7 +689,7 @@ fn scribble(path: &Path, step: usize, most: usize) {
 fn one_flipped_bit_in_sleds_file_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let original = folder.path().join("original");
-    let before = real_store(&original);
+    let before = real_store(&original, ROOMY);
     let trees = trees_of(&original);
     let name = trees.file_name().unwrap().to_owned();
     let db = std::fs::read(trees.join("db")).unwrap();

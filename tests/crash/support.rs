@@ -12,6 +12,8 @@ use zaqar_sled::{
 };
 
 pub(crate) const ROOT: &str = "/store";
+/// More memory than any of these stores takes.
+pub(crate) const ROOMY: u64 = 256 << 20;
 pub(crate) const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
 pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 
@@ -173,6 +175,7 @@ pub(crate) fn disk_of(files: &[(PathBuf, Vec<u8>)]) -> SimulatedDisk {
 
 /// A store with some life in it, and what it was after each of its changes.
 pub(crate) struct Lived {
+    life: Life,
     pub(crate) disk: SimulatedDisk,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) engine: Engine,
@@ -190,16 +193,36 @@ pub(crate) enum Life {
     Journal,
     /// A base in the middle, two segments behind it.
     Base,
+    /// The same with next to no message in memory.
+    Cold,
+}
+
+impl Life {
+    fn memory(self) -> u64 {
+        if self == Self::Cold { 500 } else { ROOMY }
+    }
 }
 
 impl Lived {
+    /// How it is opened again.
+    pub(crate) fn config(&self, disk: &SimulatedDisk, seed: u64) -> Config {
+        config(disk, &self.clock, seed).memory(self.life.memory())
+    }
+
     pub(crate) fn new(life: Life) -> Self {
         let (disk, clock) = (SimulatedDisk::new(), clock());
-        let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
-        let mut lived =
-            Self { disk, clock, engine, claims: Vec::new(), states: vec![String::new()], with_claims: String::new() };
+        let engine = config(&disk, &clock, 1).memory(life.memory()).open(ROOT).unwrap();
+        let mut lived = Self {
+            life,
+            disk,
+            clock,
+            engine,
+            claims: Vec::new(),
+            states: vec![String::new()],
+            with_claims: String::new(),
+        };
         lived.live(0, 12);
-        if life == Life::Base {
+        if life != Life::Journal {
             lived.engine.base().unwrap();
             lived.live(12, 20);
         }

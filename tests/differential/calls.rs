@@ -23,6 +23,8 @@ pub(crate) struct Case {
     pub(crate) zaqar_limits: bool,
     pub(crate) checksums: bool,
     pub(crate) segment_bytes: u64,
+    /// Bytes of messages that may be in memory.
+    pub(crate) memory: u64,
     /// Of the busiest queue, which is there from the start.
     pub(crate) metadata: &'static str,
     pub(crate) ops: Vec<Op>,
@@ -165,13 +167,15 @@ pub(crate) fn case(kind: Kind) -> impl Strategy<Value = Case> {
     };
     let ops = prop::collection::vec(op, 0..=2 * CASE_OPS as usize);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
-    (flags, select(vec![4 << 10, 16 << 10, 256 << 10]), select(METADATA[..5].to_vec()), ops).prop_map(
-        move |((buffered, zaqar_limits, checksums), segment_bytes, metadata, ops)| Case {
+    let sizes = (select(vec![4 << 10, 16 << 10, 256 << 10]), select(vec![0, 2 << 10, 64 << 10, 256 << 20]));
+    (flags, sizes, select(METADATA[..5].to_vec()), ops).prop_map(
+        move |((buffered, zaqar_limits, checksums), (segment_bytes, memory), metadata, ops)| Case {
             kind,
             buffered,
             zaqar_limits,
             checksums,
             segment_bytes,
+            memory,
             metadata,
             ops,
         },

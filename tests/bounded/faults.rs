@@ -1,0 +1,190 @@
+//! Disks that fail while pages are written out or read back: typed errors, nothing changed, nothing lost, and all is well
+//! once the disk is.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use zaqar_sled::disk::{FaultKind, SimulatedDisk};
+use zaqar_sled::{ClaimOptions, Engine, Error, MessageId};
+
+use super::shelf::Shelf;
+use super::support::{ROOT, World, clock, config, everything, refused};
+use super::watched::{Rule, WatchedDisk};
+
+/// A cold queue.
+fn frozen() -> (World, Shelf) {
+    let world = World::new(0);
+    let mut shelf = Shelf::new(&world.engine, "jobs");
+    shelf.fill(200, 900);
+    world.freeze();
+    (world, shelf)
+}
+
+fn assert_io<T>(result: zaqar_sled::Result<T>) {
+    let error = refused(result);
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+}
+
+#[test]
+fn a_read_that_fails_is_told_and_the_next_one_is_fine() {
+    let (world, shelf) = frozen();
+    for id in shelf.ids().iter().step_by(13) {
+        world.disk.fail_nth(FaultKind::Read, 1);
+        assert_io(shelf.queue.get(id));
+        shelf.assert_genuine(&shelf.queue.get(id).unwrap());
+        world.chill();
+    }
+    assert_eq!(world.engine.status().poisoned(), None);
+}
+
+#[test]
+fn a_listing_ends_at_the_first_read_that_fails() {
+    let (world, shelf) = frozen();
+    for nth in 1..8 {
+        world.chill();
+        world.disk.fail_nth(FaultKind::Read, nth);
+        assert_io(shelf.queue.list(&everything()));
+        shelf.assert_whole();
+    }
+}
+
+#[test]
+fn a_claim_or_pop_that_could_not_read_takes_nothing() {
+    let (world, shelf) = frozen();
+    for nth in 1..6 {
+        world.chill();
+        world.disk.fail_nth(FaultKind::Read, nth);
+        assert_io(shelf.queue.claim(ClaimOptions::new().limit(150)));
+        world.chill();
+        world.disk.fail_nth(FaultKind::Read, nth);
+        assert_io(shelf.queue.pop(150));
+        let stats = shelf.queue.stats().unwrap();
+        assert_eq!((stats.claimed(), stats.total()), (0, 200));
+        shelf.assert_whole();
+    }
+    world.assert_sound("reads that failed");
+    let world = world.killed();
+    shelf.on(&world.engine).assert_whole();
+}
+
+#[test]
+fn changes_of_cold_messages_happen_whole_or_not_at_all_when_a_read_fails() {
+    let (world, mut shelf) = frozen();
+    let mut failed = 0;
+    for nth in 1..6 {
+        let gone: Vec<MessageId> = shelf.ids().into_iter().step_by(9).collect();
+        world.chill();
+        world.disk.fail_nth(FaultKind::Read, nth);
+        match shelf.queue.bulk_delete(&gone) {
+            // What is deleted need not be read.
+            Ok(()) => shelf.forget(&gone),
+            Err(error) => {
+                assert!(matches!(error, Error::Io { .. }), "{error}");
+                failed += 1;
+            }
+        }
+        world.disk.fail_nth(FaultKind::Read, u64::MAX);
+        shelf.assert_whole();
+    }
+    println!("{failed} of 5 deletions failed");
+    world.assert_sound("reads that failed");
+}
+
+#[test]
+fn a_read_that_fails_while_a_base_is_written_costs_the_base_alone() {
+    let (world, mut shelf) = frozen();
+    for nth in 1..12 {
+        shelf.fill(10, 500);
+        world.disk.fail_nth(FaultKind::Read, nth);
+        let _ = world.engine.base();
+        world.disk.fail_nth(FaultKind::Read, u64::MAX);
+        assert_eq!(world.engine.status().poisoned(), None);
+        shelf.assert_whole();
+    }
+    world.engine.base().unwrap();
+    let world = world.killed();
+    shelf.on(&world.engine).assert_whole();
+}
+
+/// A store whose heap can be made to fail.
+fn watched(memory: u64) -> (WatchedDisk, Engine, Shelf) {
+    let disk = WatchedDisk::new(SimulatedDisk::new());
+    let engine = config(&disk.disk, &clock(), memory).disk(Arc::new(disk.clone())).open(ROOT).unwrap();
+    let shelf = Shelf::new(&engine, "jobs");
+    (disk, engine, shelf)
+}
+
+#[test]
+fn pages_that_cannot_be_written_out_stay_in_memory_and_refuse_posts() {
+    for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
+        let (disk, engine, mut shelf) = watched(20 << 10);
+        shelf.fill(60, 900);
+        disk.set("heap", Rule::Fail(kind));
+        let message = zaqar_sled::NewMessage::new(vec![7; 900]).ttl(super::support::seconds(60));
+        let mut taken = 0;
+        let error = loop {
+            match shelf.queue.post(super::support::CLIENT, std::slice::from_ref(&message)) {
+                Ok(ids) => {
+                    shelf.adopt(&[(ids[0], vec![7; 900])]);
+                    taken += 1;
+                }
+                Err(error) => break error,
+            }
+            assert!(taken < 100, "posts go on for ever");
+        };
+        assert_eq!(error.is_full(), kind == ErrorKind::StorageFull, "{error}");
+        assert_eq!(engine.status().poisoned(), None);
+        shelf.assert_whole();
+        let popped = shelf.queue.pop(1).unwrap();
+        shelf.forget([&popped[0].id()]);
+        shelf.assert_whole();
+
+        disk.set("heap", Rule::Pass);
+        shelf.fill(60, 900);
+        engine.step().unwrap();
+        assert!(engine.status().memory_bytes() <= 20 << 10, "{:?}", engine.status());
+        shelf.assert_whole();
+        let kept = shelf.len();
+        let disk = disk.disk.kill();
+        let engine = config(&disk, &clock(), 0).open(ROOT).unwrap();
+        assert_eq!(engine.status().messages(), kept);
+        shelf.on(&engine).assert_whole();
+    }
+}
+
+#[test]
+fn a_base_that_could_not_write_its_pages_leaves_the_former_one_and_the_journal() {
+    for kind in ["heap", "base"] {
+        let (disk, engine, mut shelf) = watched(1 << 20);
+        shelf.fill(60, 900);
+        engine.base().unwrap();
+        shelf.fill(60, 900);
+        disk.set(kind, Rule::Fail(ErrorKind::Other));
+        assert_io(engine.base());
+        assert_eq!(engine.status().poisoned(), None);
+        shelf.fill(10, 900);
+        shelf.assert_whole();
+        let image = disk.disk.power_loss(zaqar_sled::disk::Keep::Nothing);
+        let engine = config(&image, &clock(), 0).open(ROOT).unwrap();
+        shelf.on(&engine).assert_whole();
+    }
+}
+
+#[test]
+fn after_a_sync_of_the_heap_that_failed_no_base_refers_to_what_was_not_synced() {
+    for nth in 1..6 {
+        let (disk, engine, mut shelf) = watched(0);
+        shelf.fill(100, 900);
+        engine.step().unwrap();
+        disk.disk.fail_nth(FaultKind::Sync, nth);
+        let failed = engine.base().is_err();
+        disk.disk.fail_nth(FaultKind::Sync, u64::MAX);
+        let again = engine.base();
+        let context = format!("sync {nth} failed: {failed}, then {again:?}");
+        assert!(again.is_ok() || engine.status().poisoned().is_some(), "{context}");
+        let image = disk.disk.power_loss(zaqar_sled::disk::Keep::Nothing);
+        let engine = config(&image, &clock(), 0).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+        println!("{context}");
+        shelf.on(&engine).assert_whole();
+    }
+}

@@ -1,0 +1,80 @@
+//! Dead letters out of cold pages into queues that are cold themselves.
+
+use zaqar_sled::{ClaimOptions, Message, MessageId};
+
+use super::shelf::Shelf;
+use super::support::{World, everything, queue_with, seconds};
+
+const LETTERS: &str =
+    r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 900}"#;
+
+/// Claims everything and lets the claims run out.
+fn wear_out(world: &World, shelf: &Shelf) {
+    while let Some(claim) = shelf.queue.claim(ClaimOptions::new().ttl(seconds(5)).limit(20)).unwrap() {
+        claim.messages().iter().for_each(|message| shelf.assert_genuine(message));
+    }
+    world.freeze();
+    world.clock.advance(seconds(5));
+}
+
+/// What has moved, with its body.
+fn moved(listed: &[Message], from: &Shelf) -> Vec<(MessageId, Vec<u8>)> {
+    listed.iter().zip(from.ids()).map(|(message, old)| (message.id(), from.body(&old).to_vec())).collect()
+}
+
+#[test]
+fn worn_out_cold_messages_move_to_the_dead_letter_queue_byte_for_byte() {
+    let world = World::new(0);
+    let mut dead = Shelf::new(&world.engine, "dead");
+    dead.fill(60, 700);
+    let mut jobs = Shelf::of(queue_with(&world.engine, "jobs", LETTERS));
+    for _ in 0..30 {
+        jobs.post(&[1, 900, 5_000]);
+    }
+    world.freeze();
+    wear_out(&world, &jobs);
+    while jobs.queue.stats().unwrap().total() > 0 {
+        // What moves uses up the claim's places.
+        assert!(jobs.queue.claim(ClaimOptions::new().limit(20)).unwrap().is_none());
+        world.chill();
+    }
+    world.freeze();
+    let listed = dead.queue.list(&everything()).unwrap().items;
+    let letters = moved(&listed[60..], &jobs);
+    assert_eq!(letters.len(), 90);
+    assert!(listed[60..].iter().all(|letter| letter.ttl() == seconds(900) && letter.claim_id().is_none()));
+    dead.adopt(&letters);
+    jobs.forget_all();
+    dead.assert_whole();
+    jobs.assert_whole();
+    let world = world.killed();
+    let (dead, jobs) = (dead.on(&world.engine), jobs.on(&world.engine));
+    dead.assert_whole();
+    jobs.assert_whole();
+    world.clock.advance(seconds(900));
+    assert_eq!(dead.queue.stats().unwrap().total(), 60);
+}
+
+#[test]
+fn what_is_worn_out_moves_and_the_rest_is_claimed_in_one_call() {
+    let world = World::new(0);
+    let mut jobs = Shelf::of(queue_with(&world.engine, "jobs", LETTERS));
+    jobs.fill(80, 800);
+    world.freeze();
+    wear_out(&world, &jobs);
+    let fresh = jobs.fill(50, 800);
+    world.freeze();
+    let claim = jobs.queue.claim(ClaimOptions::new().ttl(seconds(60)).limit(100)).unwrap().unwrap();
+    assert_eq!(claim.messages().iter().map(Message::id).collect::<Vec<_>>(), fresh[..20]);
+    claim.messages().iter().for_each(|message| jobs.assert_genuine(message));
+    let dead = world.engine.queue(zaqar_sled::Project::none(), "dead").unwrap();
+    let letters = dead.list(&everything()).unwrap().items;
+    let old: Vec<MessageId> = jobs.ids().into_iter().filter(|id| !fresh.contains(id)).collect();
+    assert_eq!(letters.len(), old.len());
+    for (letter, old) in letters.iter().zip(&old) {
+        assert_eq!(letter.body().as_bytes(), jobs.body(old));
+    }
+    jobs.forget(&old);
+    jobs.assert_whole();
+    world.assert_sound("some moved");
+}

@@ -1,0 +1,36 @@
+//! A store that holds more than may be in memory: every answer is what it would be with all the memory there is, memory,
+//! journal and disk stay within their bounds, and whoever has to wait for room waits no longer than agreed.
+//!
+//! - `ZAQAR_SEED=...`, which a failure prints, plays other mixes of calls;
+//! - `ZAQAR_POWER=all` cuts after every operation;
+//! - `ZAQAR_QUEUES=1000000` makes so many queues;
+//! - `cargo test --release --test bounded -- --ignored` runs what takes longer.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the way to say what is wrong"
+)]
+#![allow(clippy::cast_possible_truncation, reason = "the numbers come from a generator and are small")]
+
+mod claims;
+mod cuts;
+mod damage;
+mod faults;
+mod letters;
+mod lives;
+mod memory;
+mod mixes;
+mod opening;
+mod pressure;
+mod queues;
+mod reading;
+mod removal;
+mod shelf;
+mod space;
+mod support;
+mod threads;
+mod twins;
+mod watched;

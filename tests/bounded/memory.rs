@@ -1,0 +1,189 @@
+//! How much of a store is in memory, and what its status says of it.
+
+use zaqar_sled::{ClaimOptions, DataDriver, Durability};
+
+use super::shelf::Shelf;
+use super::support::{KIB, PAGE, ROOMY, ROOT, Random, World, everything, seconds};
+
+#[test]
+fn with_memory_to_spare_nothing_leaves_it() {
+    let world = World::new(ROOMY);
+    let mut shelf = Shelf::new(&world.engine, "jobs");
+    shelf.fill(300, 800);
+    world.engine.step().unwrap();
+    let status = world.engine.status();
+    assert_eq!((status.cold_pages(), status.messages()), (0, 300));
+    assert!(status.memory_bytes() >= 300 * 856, "{status:?}");
+    // Bodies, 56 bytes each, and what a page takes beside.
+    assert!(status.memory_bytes() <= 300 * 856 + status.pages() * 2 * KIB, "{status:?}");
+    assert!((300 / 128..=40).contains(&status.pages()), "{status:?}");
+}
+
+#[test]
+fn an_empty_store_takes_no_memory_for_messages() {
+    for memory in [0, ROOMY] {
+        let world = World::new(memory);
+        let mut shelf = Shelf::new(&world.engine, "jobs");
+        assert_eq!((world.engine.status().memory_bytes(), world.engine.status().pages()), (0, 0));
+        for _ in 0..5 {
+            shelf.fill(200, 500);
+            world.engine.step().unwrap();
+            shelf.queue.pop(200).unwrap();
+            shelf.forget_all();
+            world.engine.gc().unwrap();
+            let status = world.engine.status();
+            assert_eq!((status.messages(), status.live_bytes()), (0, 0));
+            assert!(status.memory_bytes() <= 2 * PAGE && status.pages() <= 1, "{status:?}");
+        }
+    }
+}
+
+#[test]
+fn memory_stays_within_its_budget_after_every_step_of_whatever_happens() {
+    for memory in [0, 10 * KIB, 100 * KIB] {
+        let world = World::new(memory);
+        let mut shelves: Vec<Shelf> = (0..6).map(|n| Shelf::new(&world.engine, &format!("jobs{n}"))).collect();
+        let mut random = Random::new(memory);
+        for _ in 0..250 {
+            let shelf = &mut shelves[random.below(6) as usize];
+            match random.below(8) {
+                0..=3 => drop(shelf.fill(15, 600)),
+                4 => drop(shelf.queue.claim(ClaimOptions::new().ttl(seconds(20)).limit(40)).unwrap()),
+                5 => drop(shelf.queue.list(&everything()).unwrap()),
+                6 => world.clock.advance(seconds(5)),
+                _ => {
+                    let gone: Vec<_> = shelf.ids().into_iter().step_by(3).collect();
+                    shelf.queue.bulk_delete(&gone).unwrap();
+                    shelf.forget(&gone);
+                }
+            }
+            world.chill();
+        }
+        let status = world.engine.status();
+        assert!(status.cold_pages() > 0 && status.messages() > 200, "{memory}: {status:?}");
+        shelves.iter().for_each(Shelf::assert_whole);
+        world.assert_sound("whatever happens");
+    }
+}
+
+#[test]
+fn without_a_step_posts_make_room_themselves() {
+    for memory in [0, 20 * KIB, 200 * KIB] {
+        for durability in [Durability::Sync, Durability::Buffered] {
+            let world = World::new(memory);
+            let quick = world.engine.with_durability(durability);
+            let mut shelf = Shelf::new(&quick, "jobs");
+            for _ in 0..80 {
+                shelf.fill(10, 900);
+                // The page that was being filled, the one that is now, and the post itself.
+                world.assert_within(2 * PAGE + 10 * KIB);
+            }
+            assert!(world.engine.status().cold_pages() > 10, "{:?}", world.engine.status());
+            shelf.assert_whole();
+        }
+    }
+}
+
+#[test]
+fn a_message_larger_than_the_budget_goes_through() {
+    let world = World::new(100 * KIB);
+    let mut shelf = Shelf::new(&world.engine, "jobs");
+    for _ in 0..5 {
+        shelf.post(&[1 << 20]);
+        shelf.post(&[10]);
+    }
+    world.chill();
+    shelf.assert_whole();
+    world.chill();
+    let claim = shelf.queue.claim(ClaimOptions::new().limit(10)).unwrap().unwrap();
+    assert_eq!(claim.messages().len(), 10);
+    claim.messages().iter().for_each(|message| shelf.assert_genuine(message));
+    claim.delete_all().unwrap();
+    world.chill();
+    assert_eq!(world.engine.status().messages(), 0);
+}
+
+#[test]
+fn reading_a_cold_store_through_takes_no_more_memory_than_it_may() {
+    let world = World::new(200 * KIB);
+    let quick = world.engine.with_durability(Durability::Buffered);
+    let mut shelves: Vec<Shelf> = (0..4).map(|n| Shelf::new(&quick, &format!("jobs{n}"))).collect();
+    shelves.iter_mut().for_each(|shelf| drop(shelf.fill(5_000, 900)));
+    world.chill();
+    world.engine.close().unwrap();
+    drop(quick);
+    for background in [false, true] {
+        // Reads wait for nobody: they do not leave behind what there is no room for.
+        let engine = world.config().background(background).open(ROOT).unwrap();
+        let mut most = 0;
+        for shelf in &shelves {
+            let shelf = shelf.clone().on(&engine);
+            let mut options = everything().limit(10);
+            while let Some(next) = shelf.queue.list(&options).unwrap().next {
+                options = options.marker(next);
+                most = most.max(engine.status().memory_bytes());
+            }
+            for id in shelf.ids().iter().step_by(9) {
+                shelf.assert_genuine(&shelf.queue.get(id).unwrap());
+                most = most.max(engine.status().memory_bytes());
+            }
+        }
+        assert!(most <= 200 * KIB + 4 * PAGE, "background {background}: {most} bytes");
+    }
+}
+
+#[test]
+fn opening_takes_no_more_memory_than_it_may() {
+    for killed in [false, true] {
+        for based in [false, true] {
+            let world = World::new(30 * KIB);
+            let mut shelf = Shelf::new(&world.engine, "jobs");
+            shelf.fill(400, 900);
+            if based {
+                world.engine.base().unwrap();
+            }
+            shelf.fill(50, 900);
+            let world = if killed { world.killed() } else { world.reopened() };
+            world.assert_within(PAGE);
+            let status = world.engine.status();
+            assert!(status.cold_pages() > 10, "{killed} {based}: {status:?}");
+            assert_eq!((status.messages(), status.live_bytes()), (450, 450 * 964));
+            shelf.on(&world.engine).assert_whole();
+        }
+    }
+}
+
+#[test]
+fn a_smaller_budget_at_the_next_opening_is_kept_and_a_larger_one_is_used() {
+    let world = World::new(ROOMY);
+    let mut shelf = Shelf::new(&world.engine, "jobs");
+    shelf.fill(300, 900);
+    let tight = world.with_memory(10 * KIB).reopened();
+    tight.chill();
+    let shelf = shelf.on(&tight.engine);
+    shelf.assert_whole();
+    let roomy = tight.with_memory(ROOMY).killed();
+    let shelf = shelf.on(&roomy.engine);
+    shelf.assert_whole();
+    roomy.assert_sound("a larger one");
+    assert!(roomy.engine.gc().is_ok());
+}
+
+#[test]
+fn the_figures_of_the_heap_follow_what_is_in_it() {
+    let world = World::new(0);
+    let mut shelf = Shelf::new(&world.engine, "jobs");
+    assert_eq!(world.engine.status().heap_bytes(), 0);
+    shelf.fill(300, 900);
+    world.freeze();
+    let status = world.engine.status();
+    assert!(status.heap_bytes() >= 300 * 900, "{status:?}");
+    let on_disk: u64 = world.heap().iter().map(|path| world.disk.read(path).unwrap().len() as u64).sum();
+    assert_eq!(status.heap_bytes(), on_disk);
+    assert_eq!(status.live_bytes(), 300 * 964);
+    shelf.queue.purge().unwrap();
+    world.engine.step().unwrap();
+    world.engine.base().unwrap();
+    assert_eq!(world.engine.status().cold_pages(), 0);
+    assert!(world.engine.status().heap_bytes() <= 8 * KIB + PAGE, "{:?}", world.engine.status());
+}

@@ -1,0 +1,213 @@
+//! Opening a store that is mostly cold, and leaving it alone.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use zaqar_sled::disk::{Disk, FaultKind, SimulatedDisk};
+use zaqar_sled::{Config, Durability, Engine, Error, RecoverySource};
+
+use super::shelf::Shelf;
+use super::support::{KIB, ROOMY, ROOT, clock, config, heap_of, seconds};
+use super::watched::{Rule, WatchedDisk};
+
+const IDLER: &str = "ZAQAR_IDLER";
+
+#[test]
+fn after_a_clean_close_no_page_is_read_until_somebody_needs_it() {
+    let (disk, clock) = (WatchedDisk::new(SimulatedDisk::new()), clock());
+    let open = |seed| config(&disk.disk, &clock, 0).disk(Arc::new(disk.clone())).seed(seed).open(ROOT).unwrap();
+    let engine = open(1);
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(500, 900);
+    engine.close().unwrap();
+    drop(engine);
+    let before = disk.bytes_read("heap");
+    let engine = open(2);
+    assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
+    let shelf = shelf.on(&engine);
+    assert_eq!(shelf.queue.stats().unwrap().total(), 500);
+    let read = disk.bytes_read("heap") - before;
+    assert!(read <= 40 * KIB, "{read} bytes were read: the oldest and the newest page are enough");
+    shelf.assert_genuine(&shelf.queue.get(&shelf.ids()[250]).unwrap());
+    let read = disk.bytes_read("heap") - before;
+    assert!(read > 0 && read <= 60 * KIB, "{read} bytes were read for one message");
+    shelf.assert_whole();
+    assert!(disk.bytes_read("heap") - before >= 450_000);
+}
+
+#[test]
+fn a_base_of_a_cold_store_does_not_read_what_it_has_written() {
+    let disk = WatchedDisk::new(SimulatedDisk::new());
+    let engine = config(&disk.disk, &clock(), 0).disk(Arc::new(disk.clone())).open(ROOT).unwrap();
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(500, 900);
+    engine.step().unwrap();
+    engine.base().unwrap();
+    let before = disk.bytes_read("heap");
+    for _ in 0..3 {
+        shelf.fill(10, 900);
+        engine.base().unwrap();
+    }
+    let read = disk.bytes_read("heap") - before;
+    assert!(read <= 200 * KIB, "{read} bytes were read to write out thirty messages");
+    shelf.assert_whole();
+}
+
+#[test]
+fn a_clean_close_of_a_cold_store_is_what_the_next_opening_finds() {
+    let clock = clock();
+    let disk = SimulatedDisk::new();
+    let mut shelf: Option<Shelf> = None;
+    for round in 0..6 {
+        let engine = config(&disk, &clock, 4 * KIB).seed(round + 1).open(ROOT).unwrap();
+        let mut now = match shelf.take() {
+            Some(shelf) => {
+                assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
+                assert!(engine.recovery().notes().is_empty(), "{}", engine.recovery());
+                shelf.on(&engine)
+            }
+            None => Shelf::new(&engine, "jobs"),
+        };
+        now.assert_whole();
+        now.fill(60, 800);
+        let gone: Vec<_> = now.ids().into_iter().step_by(4).collect();
+        now.queue.bulk_delete(&gone).unwrap();
+        now.forget(&gone);
+        if round % 2 == 0 {
+            engine.base().unwrap();
+        }
+        engine.close().unwrap();
+        shelf = Some(now);
+    }
+}
+
+/// A store that was killed with five times as much in its journal as may be in memory.
+fn killed() -> (SimulatedDisk, Shelf) {
+    let disk = SimulatedDisk::new();
+    let engine = config(&disk, &clock(), ROOMY).open(ROOT).unwrap();
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(40, 900);
+    engine.base().unwrap();
+    shelf.fill(100, 900);
+    let gone: Vec<_> = shelf.ids().into_iter().step_by(7).collect();
+    shelf.queue.bulk_delete(&gone).unwrap();
+    shelf.forget(&gone);
+    (disk.kill(), shelf)
+}
+
+#[test]
+fn a_store_that_cannot_write_its_pages_out_while_it_opens_says_so_and_loses_nothing() {
+    for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
+        for salvage in [false, true] {
+            let (disk, shelf) = killed();
+            let disk = WatchedDisk::new(disk);
+            let open =
+                || config(&disk.disk, &clock(), 20 * KIB).disk(Arc::new(disk.clone())).salvage(salvage).open(ROOT);
+            disk.set("heap", Rule::Fail(kind));
+            // To go beyond its memory for the moment is as good.
+            if let Err(error) = open() {
+                let told =
+                    if kind == ErrorKind::StorageFull { error.is_full() } else { matches!(error, Error::Io { .. }) };
+                assert!(told, "{kind:?}, salvage {salvage}: {error}");
+            }
+            disk.set("heap", Rule::Pass);
+            let engine = open().unwrap_or_else(|error| panic!("{kind:?}, salvage {salvage}: {error}"));
+            assert!(engine.recovery().notes().is_empty(), "{kind:?}, salvage {salvage}: {}", engine.recovery());
+            shelf.on(&engine).assert_whole();
+        }
+    }
+}
+
+#[test]
+fn a_read_that_fails_while_a_store_opens_is_told_as_such_and_nothing_is_lost() {
+    for salvage in [false, true] {
+        let mut failed = 0;
+        for nth in 1..60 {
+            let (disk, shelf) = killed();
+            let open = |disk: &SimulatedDisk| config(disk, &clock(), 0).salvage(salvage).open(ROOT);
+            disk.fail_nth(FaultKind::Read, nth);
+            if let Err(error) = open(&disk) {
+                assert!(matches!(error, Error::Io { .. }), "read {nth}, salvage {salvage}: {error}");
+                failed += 1;
+            }
+            let disk = disk.kill();
+            let engine = open(&disk).unwrap_or_else(|error| panic!("read {nth}, salvage {salvage}: {error}"));
+            assert!(engine.recovery().notes().is_empty(), "read {nth}, salvage {salvage}: {}", engine.recovery());
+            shelf.on(&engine).assert_whole();
+        }
+        assert!(failed > 10, "{failed} of 60 failed");
+    }
+}
+
+#[test]
+fn a_store_with_nothing_in_its_heap_opens_without_the_folder() {
+    let disk = SimulatedDisk::new();
+    let engine = config(&disk, &clock(), ROOMY).open(ROOT).unwrap();
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(100, 900);
+    let disk = disk.kill();
+    assert!(heap_of(&disk).is_empty());
+    // As a copy of the files alone has it.
+    disk.remove_dir_all(Path::new("/store/heap")).unwrap();
+    let engine = config(&disk, &clock(), 0).open(ROOT).unwrap();
+    shelf.on(&engine).assert_whole();
+}
+
+/// A store of its own process, full of cold messages, with its threads; prints which woke in each second until none did.
+#[test]
+fn idler() {
+    let Ok(root) = std::env::var(IDLER) else { return };
+    let config = Config::new().segment_size(64 * KIB).memory(64 * KIB).durability(Durability::Buffered);
+    let engine = config.open(root).unwrap();
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(600, 900);
+    engine.base().unwrap();
+    engine.checkpoint().unwrap();
+    shelf.queue.get(&shelf.ids()[3]).unwrap();
+    assert!(engine.status().cold_pages() > 10, "{:?}", engine.status());
+    // Space is given back in a quiet moment; after that nothing is left to do.
+    let mut before = sleeps();
+    for _ in 0..12 {
+        std::thread::sleep(seconds(1));
+        let after = sleeps();
+        assert!(after.len() > 1, "the engine's threads were not found");
+        let woke: Vec<_> = after.iter().filter(|(thread, count)| before.get(*thread) != Some(count)).collect();
+        println!("woke: {woke:?}");
+        if woke.is_empty() {
+            break;
+        }
+        before = after;
+    }
+}
+
+/// How often each thread of the engine has gone to sleep. Sled keeps a pool of threads for the whole process, which wake
+/// once a second from the first checkpoint on, whether a store is open or not: they are not the engine's to stop.
+fn sleeps() -> BTreeMap<String, u64> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let count = |task: &Path| {
+        let name = std::fs::read_to_string(task.join("comm")).ok()?;
+        let status = std::fs::read_to_string(task.join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        let own = name.starts_with("zaqar-");
+        own.then(|| (format!("{} {}", task.display(), name.trim()), line.trim().parse().unwrap()))
+    };
+    tasks.filter_map(|task| count(&task)).collect()
+}
+
+#[test]
+fn an_idle_engine_wakes_nobody() {
+    if std::env::var(IDLER).is_ok() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "opening::idler", "--nocapture", "--test-threads", "1"]).env(IDLER, folder.path());
+    let output = command.stderr(Stdio::inherit()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let woke: Vec<&str> = text.lines().filter_map(|line| line.split_once("woke: ")).map(|(_, count)| count).collect();
+    assert_eq!(woke.last(), Some(&"[]"), "it never rests: {woke:?}");
+    drop(Engine::open(folder.path()).unwrap());
+}

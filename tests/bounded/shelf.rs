@@ -1,0 +1,112 @@
+//! An account of what a queue ought to hold.
+
+use std::collections::BTreeMap;
+
+use zaqar_sled::{Engine, Message, MessageId, MessageStat, NewMessage, Queue};
+
+use super::support::{CLIENT, body, everything, queue, seconds};
+
+/// A queue, and the bodies that are to be in it.
+#[derive(Clone)]
+pub(crate) struct Shelf {
+    pub(crate) queue: Queue,
+    kept: BTreeMap<MessageId, Vec<u8>>,
+    posted: u64,
+}
+
+impl Shelf {
+    /// A new queue.
+    pub(crate) fn new(engine: &Engine, name: &str) -> Self {
+        Self::of(queue(engine, name))
+    }
+
+    /// A queue that is empty.
+    pub(crate) fn of(queue: Queue) -> Self {
+        let salt = queue.name().as_str().bytes().fold(0_u64, |salt, byte| salt * 31 + u64::from(byte));
+        Self { queue, kept: BTreeMap::new(), posted: salt << 32 }
+    }
+
+    /// The same queue in a store that was opened again.
+    pub(crate) fn on(mut self, engine: &Engine) -> Self {
+        self.queue = engine.queue(self.queue.project().clone(), self.queue.name()).unwrap();
+        self
+    }
+
+    /// Posts messages of these sizes that live for ten hours.
+    pub(crate) fn post(&mut self, sizes: &[usize]) -> Vec<MessageId> {
+        self.post_as(sizes, |message| message)
+    }
+
+    pub(crate) fn post_as(&mut self, sizes: &[usize], shape: impl Fn(NewMessage) -> NewMessage) -> Vec<MessageId> {
+        let bodies: Vec<Vec<u8>> = (self.posted..).zip(sizes).map(|(number, size)| body(number, *size)).collect();
+        self.posted += bodies.len() as u64;
+        let new = |body: &Vec<u8>| shape(NewMessage::new(body.clone()).ttl(seconds(36_000)).delay(seconds(0)));
+        let batch: Vec<NewMessage> = bodies.iter().map(new).collect();
+        let ids = self.queue.post(CLIENT, &batch).unwrap();
+        self.kept.extend(ids.iter().copied().zip(bodies));
+        ids
+    }
+
+    /// Posts so many messages of that size, ten at a time.
+    pub(crate) fn fill(&mut self, count: usize, bytes: usize) -> Vec<MessageId> {
+        self.fill_as(count, bytes, |message| message)
+    }
+
+    pub(crate) fn fill_as(
+        &mut self,
+        count: usize,
+        bytes: usize,
+        shape: impl Fn(NewMessage) -> NewMessage,
+    ) -> Vec<MessageId> {
+        let sizes = vec![bytes; count];
+        sizes.chunks(10).flat_map(|sizes| self.post_as(sizes, &shape)).collect()
+    }
+
+    /// What was deleted or expired.
+    pub(crate) fn forget<'i>(&mut self, ids: impl IntoIterator<Item = &'i MessageId>) {
+        for id in ids {
+            assert!(self.kept.remove(id).is_some(), "{id} was not to be there");
+        }
+    }
+
+    pub(crate) fn forget_all(&mut self) {
+        self.kept.clear();
+    }
+
+    /// Takes over what moved in from another queue, under new ids.
+    pub(crate) fn adopt(&mut self, messages: &[(MessageId, Vec<u8>)]) {
+        self.kept.extend(messages.iter().cloned());
+    }
+
+    pub(crate) fn ids(&self) -> Vec<MessageId> {
+        self.kept.keys().copied().collect()
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.kept.len() as u64
+    }
+
+    pub(crate) fn body(&self, id: &MessageId) -> &[u8] {
+        &self.kept[id]
+    }
+
+    /// Asserts that a message is to be there and says what was posted.
+    pub(crate) fn assert_genuine(&self, message: &Message) {
+        let Some(body) = self.kept.get(&message.id()) else { panic!("{} is not to be there", message.id()) };
+        let there: &[u8] = message.body();
+        assert!(there == body.as_slice(), "{} has another body", message.id());
+    }
+
+    /// Asserts that the queue holds what it is to hold, to the byte, and that its stats say so.
+    pub(crate) fn assert_whole(&self) {
+        let listed = self.queue.list(&everything()).unwrap().items;
+        listed.iter().for_each(|message| self.assert_genuine(message));
+        let ids: Vec<MessageId> = listed.iter().map(Message::id).collect();
+        assert!(ids == self.ids(), "{} messages for {}", ids.len(), self.kept.len());
+        let stats = self.queue.stats().unwrap();
+        let claimed = listed.iter().filter(|message| message.claim_id().is_some()).count() as u64;
+        assert_eq!((stats.total(), stats.claimed()), (self.len(), claimed));
+        assert_eq!(stats.oldest().map(MessageStat::id), ids.first().copied());
+        assert_eq!(stats.newest().map(MessageStat::id), ids.last().copied());
+    }
+}

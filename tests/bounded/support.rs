@@ -1,0 +1,213 @@
+//! A store with little memory, and short words.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use zaqar_sled::disk::{Keep, SimulatedDisk};
+use zaqar_sled::{
+    ClientId, Config, Engine, ManualClock, MessageListOptions, Metadata, Project, Queue, Result, Timestamp,
+};
+
+pub(crate) const ROOT: &str = "/store";
+pub(crate) const KIB: u64 = 1 << 10;
+/// More memory than any of these stores takes.
+pub(crate) const ROOMY: u64 = 1 << 30;
+/// What a page may take at most that holds more than one message: 16 KiB of bodies, 128 messages and what is beside.
+pub(crate) const PAGE: u64 = 24 * KIB;
+pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
+
+/// A store on a simulated disk, and how it is opened.
+pub(crate) struct World {
+    pub(crate) disk: SimulatedDisk,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) memory: u64,
+    pub(crate) engine: Engine,
+    /// How often it was opened: each time it makes other ids.
+    opens: u64,
+}
+
+impl World {
+    /// A new store that may keep so many bytes of messages in memory. Nothing happens by itself, and files are as small as
+    /// they can be.
+    pub(crate) fn new(memory: u64) -> Self {
+        Self::on(SimulatedDisk::new(), clock(), memory)
+    }
+
+    pub(crate) fn on(disk: SimulatedDisk, clock: Arc<ManualClock>, memory: u64) -> Self {
+        Self::opened(disk, clock, memory, 1)
+    }
+
+    fn opened(disk: SimulatedDisk, clock: Arc<ManualClock>, memory: u64, opens: u64) -> Self {
+        let engine = config(&disk, &clock, memory).seed(opens).open(ROOT).unwrap();
+        Self { disk, clock, memory, engine, opens }
+    }
+
+    /// How it would be opened again.
+    pub(crate) fn config(&self) -> Config {
+        config(&self.disk, &self.clock, self.memory).seed(self.opens + 1)
+    }
+
+    /// How much memory it may take when it is opened next.
+    pub(crate) fn with_memory(self, memory: u64) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Closes it and opens it again.
+    pub(crate) fn reopened(self) -> Self {
+        self.engine.close().unwrap();
+        let Self { disk, clock, memory, engine, opens } = self;
+        drop(engine);
+        Self::opened(disk, clock, memory, opens + 1)
+    }
+
+    /// Kills it and opens it again.
+    pub(crate) fn killed(self) -> Self {
+        let disk = self.disk.kill();
+        self.found_as(disk)
+    }
+
+    /// Cuts it off from power, which loses everything unsynced but for what is kept, and opens it again.
+    pub(crate) fn cut(self, keep: Keep) -> Self {
+        let disk = self.disk.power_loss(keep);
+        self.found_as(disk)
+    }
+
+    fn found_as(self, disk: SimulatedDisk) -> Self {
+        Self::opened(disk, self.clock, self.memory, self.opens + 1)
+    }
+
+    /// Puts out of memory what may not be in it, and asserts that it is out.
+    pub(crate) fn chill(&self) {
+        self.engine.step().unwrap();
+        self.assert_within(0);
+    }
+
+    /// The same, where next to nothing may stay in memory: all pages are cold but for those that posts go to.
+    pub(crate) fn freeze(&self) {
+        self.chill();
+        let status = self.engine.status();
+        let warm = status.pages() - status.cold_pages();
+        assert!(self.memory <= PAGE && status.pages() > 0, "a test of its own mistake: {status:?}");
+        assert!(warm <= status.queues() && status.cold_pages() > 0, "{status:?}");
+        assert!(status.heap_bytes() > 0, "{status:?}");
+    }
+
+    /// Asserts that no more is in memory than may be, and so many bytes.
+    pub(crate) fn assert_within(&self, more: u64) {
+        let status = self.engine.status();
+        let most = self.memory + more;
+        assert!(status.memory_bytes() <= most, "{} of {most} bytes: {status:?}", status.memory_bytes());
+    }
+
+    pub(crate) fn assert_sound(&self, context: &str) {
+        assert_sound(&self.engine, context);
+    }
+
+    /// The files pages are written to, in order.
+    pub(crate) fn heap(&self) -> Vec<PathBuf> {
+        heap_of(&self.disk)
+    }
+}
+
+pub(crate) fn assert_sound(engine: &Engine, context: &str) {
+    let verification = engine.verify().unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert!(verification.is_sound(), "{context}: {:?}", verification.findings());
+}
+
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)))
+}
+
+pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, memory: u64) -> Config {
+    let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).seed(1);
+    config.background(false).segment_size(4 * KIB).memory(memory)
+}
+
+pub(crate) fn heap_of(disk: &SimulatedDisk) -> Vec<PathBuf> {
+    disk.list_all().into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "heap")).collect()
+}
+
+/// A new queue.
+pub(crate) fn queue(engine: &Engine, name: &str) -> Queue {
+    queue_with(engine, name, "{}")
+}
+
+pub(crate) fn queue_with(engine: &Engine, name: &str, metadata: &str) -> Queue {
+    let queue = engine.queue(Project::none(), name).unwrap();
+    assert!(queue.create(Metadata::from_json(metadata).unwrap()).unwrap(), "{name} is there already");
+    queue
+}
+
+/// A listing that leaves nothing out.
+pub(crate) fn everything() -> MessageListOptions {
+    MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true)
+}
+
+pub(crate) const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Bytes that no other number has.
+pub(crate) fn body(number: u64, bytes: usize) -> Vec<u8> {
+    let mut random = Random::new(number);
+    let words = (0..bytes.div_ceil(8)).flat_map(|_| random.next().to_le_bytes());
+    words.take(bytes).collect()
+}
+
+/// Numbers from a seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    pub(crate) fn of<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+        items.get(self.below(items.len() as u64) as usize)
+    }
+}
+
+pub(crate) fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Waits for a condition that another thread brings about, and no longer than twenty seconds.
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < seconds(20), "it never came to this: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Makes a call that must not hang in a thread of its own.
+pub(crate) fn promptly<T: Send + 'static>(what: &str, call: impl FnOnce() -> T + Send + 'static) -> T {
+    let thread = std::thread::spawn(call);
+    until(what, || thread.is_finished());
+    thread.join().unwrap()
+}
+
+/// The error of a call that has to fail.
+pub(crate) fn refused<T>(result: Result<T>) -> zaqar_sled::Error {
+    match result {
+        Ok(_) => panic!("it did not fail"),
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,77 @@
+//! Two stores with the same clock, the same random numbers and the same calls: one has all the memory it wants, the other
+//! next to none. Their answers are the same to the byte, ids included.
+
+use std::fmt::Debug;
+
+use zaqar_sled::disk::{Keep, SimulatedDisk};
+use zaqar_sled::{DataDriver, Engine, Message, MessageListOptions, Project, QueueListOptions, QueueName, Result};
+
+use super::support::{ROOMY, World, clock, everything};
+
+pub(crate) struct Twins {
+    pub(crate) roomy: World,
+    pub(crate) tight: World,
+    /// For messages: what is being played.
+    context: String,
+}
+
+impl Twins {
+    pub(crate) fn new(memory: u64, context: String) -> Self {
+        let clock = clock();
+        let roomy = World::on(SimulatedDisk::new(), clock.clone(), ROOMY);
+        let tight = World::on(SimulatedDisk::new(), clock, memory);
+        Self { roomy, tight, context }
+    }
+
+    /// Makes the call to both; what they say, unless both refuse in the same words.
+    pub(crate) fn both<T: PartialEq + Debug>(&self, what: &str, call: impl Fn(&Engine) -> Result<T>) -> Option<T> {
+        let told = |result: Result<T>| result.map_err(|error| error.to_string());
+        let (roomy, tight) = (told(call(&self.roomy.engine)), told(call(&self.tight.engine)));
+        if roomy != tight {
+            let text =
+                |told: &std::result::Result<T, String>| format!("{told:?}").chars().take(2_000).collect::<String>();
+            panic!("{}, {what}\nroomy: {}\ntight: {}", self.context, text(&roomy), text(&tight));
+        }
+        tight.ok()
+    }
+
+    /// Asserts that everything to be seen is the same.
+    pub(crate) fn assert_alike(&self) {
+        let options = QueueListOptions::new().limit(0).detailed(true);
+        let queues = self.both("queues", |engine| engine.queues().list(&Project::none(), &options)).unwrap();
+        for entry in queues.items {
+            self.assert_queue_alike(entry.name());
+        }
+        self.tight.assert_sound(&self.context);
+    }
+
+    fn assert_queue_alike(&self, name: &QueueName) {
+        let none = Project::none();
+        let list = |options: &MessageListOptions| {
+            let listed = self.both(&format!("list {name}"), |engine| engine.messages().list(&none, name, options));
+            listed.unwrap().items
+        };
+        let (all, free) = (list(&everything()), list(&everything().include_claimed(false)));
+        list(&everything().include_delayed(false));
+        let stats = self.both(&format!("stats {name}"), |engine| engine.queues().stats(&none, name)).unwrap();
+        let claimed = (all.len() - free.len()) as u64;
+        assert_eq!((stats.total(), stats.claimed()), (all.len() as u64, claimed), "{}, {name}", self.context);
+        let claims: std::collections::BTreeSet<_> = all.iter().filter_map(Message::claim_id).collect();
+        for claim in claims {
+            self.both(&format!("claim {claim}"), |engine| engine.claims().get(&none, name, &claim)).unwrap();
+        }
+    }
+
+    pub(crate) fn close(self) -> Self {
+        Self { roomy: self.roomy.reopened(), tight: self.tight.reopened(), context: self.context }
+    }
+
+    /// Ends both and opens them again; what they acknowledged was synced.
+    pub(crate) fn end(self, keep: Option<Keep>) -> Self {
+        let end = |world: World| match keep {
+            None => world.killed(),
+            Some(keep) => world.cut(keep),
+        };
+        Self { roomy: end(self.roomy), tight: end(self.tight), context: self.context }
+    }
+}
