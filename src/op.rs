@@ -85,6 +85,8 @@ pub(crate) enum Op<'a> {
         address: Address<'a>,
         queue: u64,
         pool: Option<Cow<'a, str>>,
+        /// The id of the store that the pool has, where that is known.
+        store: Option<[u8; 16]>,
     },
     /// Dead letters from other stores.
     #[serde(borrow)]

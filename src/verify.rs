@@ -107,16 +107,17 @@ impl Verification {
 
     /// The store's own sums can only be compared when nobody writes meanwhile.
     fn check_totals(&mut self, store: &Store) {
-        let before = store.journal.appended();
+        let told = || (store.messages(), store.weight());
+        let before = (store.journal.appended(), told());
         let (mut messages, mut weight) = (0_u64, 0_u64);
         for cell in store.cells() {
             let totals = cell.peek().totals();
             messages = messages.saturating_add(totals.total);
             weight = weight.saturating_add(totals.weight);
         }
-        let told = (store.messages(), store.weight());
-        if store.journal.appended() == before && told != (messages, weight) {
-            self.findings.push(format!("the store's totals are {told:?}, its queues' {:?}", (messages, weight)));
+        let unchanged = (store.journal.appended(), told()) == before;
+        if unchanged && told() != (messages, weight) {
+            self.findings.push(format!("the store's totals are {:?}, its queues' {:?}", told(), (messages, weight)));
         }
     }
 

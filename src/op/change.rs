@@ -200,8 +200,8 @@ mod tests {
         assert_eq!(bytes(Op::Clear { address: address(), queue: Some(5) }), "010b01017001710105");
         let new = NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() };
         assert_eq!(bytes(Op::Register { new, pool: "n".into(), floor: 2 }), "010c05000171027b7d016e02");
-        let unregister = Op::Unregister { address: address(), queue: 5, pool: None };
-        assert_eq!(bytes(unregister), "010d01017001710500");
+        let unregister = Op::Unregister { address: address(), queue: 5, pool: None, store: None };
+        assert_eq!(bytes(unregister), "010d0101700171050000");
         let (metadata, pool) = ("{}".into(), "n".into());
         let remap = Op::Remap { address: address(), queue: 5, metadata, pool, floor: 2 };
         assert_eq!(bytes(remap), "01100101700171 05027b7d016e02".replace(' ', ""));

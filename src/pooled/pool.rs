@@ -99,6 +99,11 @@ impl Pools {
 }
 
 impl Shared {
+    /// The id of the store that a pool has, if it is open and lasts.
+    pub(super) fn store_of(&self, name: &str) -> Option<[u8; 16]> {
+        self.pools.open.read().get(name)?.lasting_store()
+    }
+
     /// The pool of that name, its store open.
     pub(super) fn pool(&self, name: &str) -> Result<Arc<Pool>> {
         if let Some(pool) = self.pools.open.read().get(name) {

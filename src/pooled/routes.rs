@@ -132,7 +132,7 @@ impl Shared {
         if pool.engine().is_same(&self.control) {
             return Ok(Side::There(route.record.clone()));
         }
-        let found = pool.store().directory.read().names.get(&*route.key).cloned();
+        let found = pool.store().directory.read().names.get(&route.key).cloned();
         match found {
             Some(cell) if cell.number == route.record.number => Ok(Side::There(cell)),
             Some(cell) if cell.number > route.record.number => self.newer_than_its_record(pool, route),
@@ -177,7 +177,7 @@ impl Shared {
         let store = pool.store();
         store.check_open()?;
         let mut directory = store.directory.write();
-        if let Some(old) = directory.names.get(&*route.key).cloned() {
+        if let Some(old) = directory.names.get(&route.key).cloned() {
             if old.number >= route.record.number {
                 drop(directory);
                 return self.side(pool, route);

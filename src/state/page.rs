@@ -527,8 +527,8 @@ fn read(
     let image = image.ok_or_else(lost)?;
     let content = Content::read_image(budget, queue, first, &image.read()?);
     let content = content.map_err(|reason| image.damage(&reason))?;
-    let last = content.slots().last().map_or(0, |slot| slot.distance as usize);
-    let dense = last.saturating_add(1) == content.slots().len();
+    let reach = content.slots().last().map_or(0, |slot| slot.distance as usize);
+    let dense = reach.saturating_add(1) == content.slots().len();
     let sizes = (content.slots().len(), content.bodies().len());
     if sizes != (usize::from(entry.slots), entry.body_bytes as usize) || (entry.dense && !dense) {
         return Err(image.damage("a page of another size than its entry says").into());

@@ -25,8 +25,8 @@ impl Subject {
     pub(crate) fn open(case: &Case, clock: &Arc<ManualClock>, disk: &SimulatedDisk, opening: u64) -> Self {
         let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
         let config = config.durability(if case.buffered { Durability::Buffered } else { Durability::Sync });
-        let config =
-            config.limits(case.limits()).checksums(case.checksums).segment_size(case.segment_bytes).memory(case.memory);
+        let config = config.limits(case.limits()).checksums(case.checksums);
+        let config = config.segment_size(case.segment_bytes).memory(case.memory);
         match case.kind {
             Kind::Engine => Self::Engine(config.open("/store").expect("the store opens")),
             // Which pools are chosen has to repeat where a failing case is made smaller; ids may not, so every opening has

@@ -142,7 +142,7 @@ impl Registry {
                 self.map(keys::named(new.project.as_deref(), &new.name), pool, *floor, Some(new.number));
             }
             Op::Remap { address, queue, pool, floor, .. } => self.map(address.key(), pool, *floor, Some(*queue)),
-            Op::Unregister { address, queue, pool } => {
+            Op::Unregister { address, queue, pool, store } => {
                 // All it has anywhere goes, where it is last of all.
                 if let Some(old) = self.catalogue.remove(&address.key()) {
                     old.retire();
@@ -153,7 +153,7 @@ impl Registry {
                     self.removals.insert(keys::removal(&left.pool, left.queue), left);
                 }
                 if let Some(pool) = pool {
-                    self.note_removal(address, *queue, pool, false, None);
+                    self.note_removal(address, *queue, pool, false, *store);
                 }
             }
             Op::Receive(received) => {
