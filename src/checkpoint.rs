@@ -62,7 +62,7 @@ pub(crate) struct Keeper {
 
 /// What a deleted queue left in the trees.
 #[derive(Debug)]
-struct Gone {
+pub(crate) struct Gone {
     key: Vec<u8>,
     number: u64,
     pages: Vec<u64>,
@@ -191,11 +191,11 @@ impl Store {
 
     /// Frees the memory of deleted queues; returns how many.
     pub(crate) fn clear_deleted(&self) -> u64 {
-        // While housekeeping runs it does this itself, or the next pass does.
-        let Some(mut keeper) = self.keeper.try_lock() else { return 0 };
+        // Held meanwhile: a checkpoint finds either the queue or what it left.
+        let mut gone = self.gone.lock();
         let deleted = self.take_deleted();
         let count = deleted.len() as u64;
-        keeper.gone.extend(deleted.into_iter().map(Gone::of));
+        gone.extend(deleted.into_iter().map(Gone::of));
         count
     }
 
@@ -228,7 +228,8 @@ impl Store {
         let (bytes, lsn) = (self.journal.appended_bytes(), self.journal.appended());
         // In this order: a queue made under the name of a deleted one is changed only after the old one was buried.
         let changed = self.take_changed();
-        keeper.gone.extend(self.take_deleted().into_iter().map(Gone::of));
+        self.clear_deleted();
+        keeper.gone.append(&mut self.gone.lock());
         let mut trees = self.open_trees(keeper)?;
         keeper.gone.iter().try_for_each(|gone| gone.remove_from(&mut trees))?;
         let mut changed = changed.into_iter();

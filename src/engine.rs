@@ -358,7 +358,9 @@ impl Site for Engine {
         if access == Access::Fill {
             self.store().await_room()?;
         }
-        let done = self.store().with_queue(project, name, call)?;
+        let done = self.store().with_queue(project, name, call);
+        self.store().keep_within_budget();
+        let done = done?;
         let wake = |most| self.store().wake(project, name, most);
         done.map(|done| done.settle(self.store(), self.durability, wake)).transpose()
     }

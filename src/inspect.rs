@@ -11,7 +11,7 @@ use crate::journal::scan::{self, Source};
 use crate::manifest::{self, BaseMark, Manifest};
 use crate::model::{Project, QueueName};
 use crate::recovery::{JOURNAL, read_base};
-use crate::state::{Contents, OUTBOX, Queue};
+use crate::state::{Contents, OUTBOX, Obstacle, Queue};
 
 /// What base and journal of a store hold; see [`Engine::inspect`](crate::Engine::inspect).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,15 @@ impl Inspection {
         let proven = manifest.synced.max(base.to).max(clean);
         let source = Source { disk: files, directory: &journal, store: manifest.store, after: base.from, proven };
         let corrupt = |reason| Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason };
-        let scan = scan::scan(&source, &mut |lsn, body| contents.replay(lsn, body).map_err(corrupt))?;
+        if let Some(error) = contents.lost.take() {
+            return Err(error);
+        }
+        let scan = scan::scan(&source, &mut |lsn, body| {
+            contents.replay(lsn, body).map_err(|obstacle| match obstacle {
+                Obstacle::Wrong(reason) => corrupt(reason),
+                Obstacle::Failed(error) => error,
+            })
+        })?;
         if let Some(damage) = scan.damage {
             return Err(damage.into());
         }

@@ -36,7 +36,7 @@ use crate::journal::scan::{self, Damage, Scan, Source};
 use crate::journal::{Place, Start, segment};
 use crate::manifest::{BaseMark, Manifest};
 use crate::random::Random;
-use crate::state::{Contents, PageEntry, Purpose, Queue, Snapshot, incarnation_of};
+use crate::state::{Contents, Obstacle, PageEntry, Purpose, Queue, Snapshot, incarnation_of};
 use crate::trees::records::{self, Digest};
 use crate::trees::{Tree, Trees};
 
@@ -177,8 +177,8 @@ impl<'a> Recovery<'a> {
         if (store.store, store.generation, store.lsn) != (self.manifest.store, self.manifest.generation, clean.lsn) {
             return Err("they are of another close than the manifest".into());
         }
-        if let Some(damage) = contents.lost.take() {
-            return Err(Error::from(damage).to_string());
+        if let Some(error) = contents.lost.take() {
+            return Err(error.to_string());
         }
         contents.settle()?;
         contents.time = contents.time.max(clean.time);
@@ -253,8 +253,9 @@ impl<'a> Recovery<'a> {
                     damage = Some(found);
                 }
             }
-            let lost = self.drop_unreadable(&mut contents)?;
-            damage = damage.or(contents.lost.take()).or(lost);
+            let unreadable = self.drop_unreadable(&mut contents)?;
+            let lost = contents.lost.take().map(damage_of).transpose()?;
+            damage = damage.or(lost).or(unreadable);
         }
         let segments = std::mem::take(&mut contents.segments);
         let replaying = purpose == Use::Load && (damage.is_none() || self.config.salvage);
@@ -266,7 +267,11 @@ impl<'a> Recovery<'a> {
         let (mut replayed, mut broken) = (0_u64, None);
         let scan = scan::scan(&source, &mut |lsn, body| {
             if broken.is_none() && replaying {
-                broken = contents.replay(lsn, body).err().map(|reason| (lsn, reason));
+                broken = match contents.replay(lsn, body) {
+                    Ok(()) => None,
+                    Err(Obstacle::Wrong(reason)) => Some((lsn, reason)),
+                    Err(Obstacle::Failed(error)) => return Err(error),
+                };
                 replayed = replayed.saturating_add(1);
             }
             Ok(())
@@ -292,8 +297,7 @@ impl<'a> Recovery<'a> {
         }
         let mut found = None;
         for error in contents.drop_unreadable() {
-            let Error::Corrupt { file, offset, reason } = error else { return Err(error) };
-            found.get_or_insert(Damage { file, offset, reason });
+            found.get_or_insert(damage_of(error)?);
         }
         if found.is_some() || contents.lost.is_some() {
             contents.mend();
@@ -472,6 +476,14 @@ impl<'a> Recovery<'a> {
             Ok(())
         };
         tidy().map_err(|e| Error::io("tidying the store", e))
+    }
+}
+
+/// The damage an error tells of; any other error stays one.
+fn damage_of(error: Error) -> Result<Damage> {
+    match error {
+        Error::Corrupt { file, offset, reason } => Ok(Damage { file, offset, reason }),
+        error => Err(error),
     }
 }
 

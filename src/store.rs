@@ -3,7 +3,8 @@
 //! A change is decided under its queue's lock, appended to the journal, applied, and then, with no lock held, waited for.
 //!
 //! Lock order: `directory`, then queues by ascending number, then `registry`, then the journal's and the heap's. `timer`,
-//! `waiters`, `changed`, `deleted` and those of `room` are leaves: nothing is locked under them. `keeper` serialises
+//! `waiters`, `changed`, `deleted` and those of `room` are leaves: nothing is locked under them. `gone` comes before
+//! `deleted`. `keeper` serialises
 //! housekeeping; it is held over disk writes, so no caller of the contract ever takes it.
 //!
 //! A page that is not in memory is read under its queue's lock: whoever else wants that queue most likely wants the page.
@@ -23,7 +24,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::background::Signals;
 use crate::budget::Budget;
-use crate::checkpoint::Keeper;
+use crate::checkpoint::{Gone, Keeper};
 use crate::clock::EngineClock;
 use crate::codec;
 use crate::config::{Config, Durability};
@@ -72,6 +73,8 @@ pub(crate) struct Store {
     changed: Mutex<Vec<Arc<Cell>>>,
     /// What deleted queues held, to be freed in the background.
     deleted: Mutex<Vec<Queue>>,
+    /// What those that were freed left in the trees.
+    pub(crate) gone: Mutex<Vec<Gone>>,
     /// The highest time in the journal.
     journaled_time: AtomicU64,
     /// Live messages and what they weigh, over all queues.
@@ -188,6 +191,7 @@ impl Store {
             report,
             changed: Mutex::default(),
             deleted: Mutex::default(),
+            gone: Mutex::default(),
             journaled_time: AtomicU64::new(time),
             messages: AtomicU64::new(0),
             weight: AtomicU64::new(0),

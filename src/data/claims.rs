@@ -62,10 +62,10 @@ fn missing(project: &Project, queue: &QueueName, id: ClaimId) -> Error {
 fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Result<Option<ClaimRecord>> {
     let Some(number) = queue.claims().number(id.as_bytes()) else { return Ok(None) };
     let Some(claim) = queue.claims().get(number) else { return Ok(None) };
-    let mut reading = Reading::new(queue, queue.now());
+    let mut reading = Reading::new(queue.now());
     for sequence in claim.sequences.iter() {
         let place = queue.locate(sequence)?.filter(|(page, index)| page.held_by(*index, number));
-        place.into_iter().for_each(|(page, index)| reading.push(page, index));
+        place.into_iter().for_each(|(page, index)| reading.push(queue, page, index));
     }
     let age = queue.now().saturating_sub(claim.expires.saturating_sub(claim.ttl));
     Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() }))
@@ -324,7 +324,7 @@ fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {
     let mut reading = Reading::with_room(queue, queue.now(), op.taken.len());
     for sequence in op.taken.iter() {
         // In memory since the claim was decided.
-        queue.locate(sequence)?.into_iter().for_each(|(page, index)| reading.push(page, index));
+        queue.locate(sequence)?.into_iter().for_each(|(page, index)| reading.push(queue, page, index));
     }
     let id = ClaimId::from_bytes(op.claim);
     let messages: Vec<Message> = reading.finish().into_iter().map(|message| claimed_by(message, id)).collect();

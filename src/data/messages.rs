@@ -72,9 +72,9 @@ impl<S: Site> Messages for S {
     fn bulk_get(&self, project: &Project, queue: &QueueName, ids: &[MessageId]) -> Result<Vec<Message>> {
         self.home().limits.check_ids(ids.len())?;
         let found = self.with_queue(project, queue, Access::Read, |queue| {
-            let mut reading = Reading::new(queue, queue.now());
+            let mut reading = Reading::new(queue.now());
             for id in ids {
-                locate(queue, *id)?.into_iter().for_each(|(page, index)| reading.push(page, index));
+                locate(queue, *id)?.into_iter().for_each(|(page, index)| reading.push(queue, page, index));
             }
             Ok(Done::at_once(reading.finish()))
         })?;
@@ -119,11 +119,11 @@ impl<S: Site> Messages for S {
     fn pop(&self, project: &Project, queue: &QueueName, limit: usize) -> Result<Vec<Message>> {
         self.home().limits.check_pop(limit)?;
         let popped = self.with_queue(project, queue, Access::Change, |queue| {
-            let mut reading = Reading::new(queue, queue.now());
+            let mut reading = Reading::new(queue.now());
             let mut messages = Sequences::default();
             for place in queue.claimable().take(limit) {
                 let (page, index) = place?;
-                reading.push(page, index);
+                reading.push(queue, page, index);
                 messages.push(page.sequence(index));
             }
             let popped = reading.finish();
@@ -182,18 +182,38 @@ pub(super) fn locate<'a>(queue: &'a Locked<'_>, id: MessageId) -> Result<Option<
 }
 
 fn one(queue: &Locked<'_>, page: &state::Page, index: usize) -> Option<Message> {
-    let mut reading = Reading::new(queue, queue.now());
-    reading.push(page, index);
+    let mut reading = Reading::new(queue.now());
+    reading.push(queue, page, index);
     reading.finish().pop()
 }
 
-fn list(queue: &Locked<'_>, options: &MessageListOptions) -> Result<Vec<Message>> {
-    let after = match options.marker {
+fn list(queue: &mut Locked<'_>, options: &MessageListOptions) -> Result<Vec<Message>> {
+    let mut after = match options.marker {
         Some(marker) if marker.queue > queue.number() => return Ok(Vec::new()),
         Some(marker) if marker.queue == queue.number() => Some(marker.sequence),
         _ => None,
     };
+    let mut reading = Reading::new(queue.now());
     let limit = if options.limit == 0 { usize::MAX } else { options.limit };
+    loop {
+        let last = list_portion(queue, options, after, limit, &mut reading)?;
+        if last.is_none() || reading.len() >= limit {
+            return Ok(reading.finish());
+        }
+        after = last;
+        // Whoever reads much does not fill memory with what he has read.
+        queue.state().let_go();
+    }
+}
+
+/// Reads the next messages behind `after`, up to so many that those passed over count too; returns the last of these.
+fn list_portion(
+    queue: &Locked<'_>,
+    options: &MessageListOptions,
+    after: Option<u64>,
+    limit: usize,
+    reading: &mut Reading,
+) -> Result<Option<u64>> {
     let hidden = if options.echo { None } else { options.client.map(|client| *client.as_bytes()) };
     let shown =
         |page: &state::Page, index: usize| hidden.is_none() || page.slot(index).map(|slot| page.client(slot)) != hidden;
@@ -208,22 +228,24 @@ fn list(queue: &Locked<'_>, options: &MessageListOptions) -> Result<Vec<Message>
     } else {
         Box::new(queue.claimable_after(after))
     };
-    let mut reading = Reading::new(queue, queue.now());
-    let mut left = limit;
-    for place in places {
+    let mut last = None;
+    for place in places.take(PORTION) {
         let (page, index) = place?;
+        last = Some(page.sequence(index));
         if shown(page, index) {
-            reading.push(page, index);
-            left = left.saturating_sub(1);
+            reading.push(queue, page, index);
         }
-        if left == 0 {
+        if reading.len() >= limit {
             break;
         }
     }
-    Ok(reading.finish())
+    Ok(last)
 }
 
 type Places<'a> = Box<dyn Iterator<Item = Result<(&'a state::Page, usize)>> + 'a>;
+
+/// Messages of a listing that are looked at before what was read for them may leave memory.
+const PORTION: usize = 1024;
 
 /// Why a message may not be deleted.
 enum Refusal {

@@ -16,7 +16,7 @@ mod segment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -39,6 +39,9 @@ pub(crate) struct Heap {
     /// A segment that has grown to this size takes no more.
     segment_bytes: u64,
     segments: Mutex<Segments>,
+    /// What [`Heap::bytes`] last found.
+    bytes: AtomicU64,
+    live: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -64,7 +67,8 @@ impl Heap {
         };
         let highest = names.iter().filter_map(|name| segment::parse_file_name(name)).max().unwrap_or(0);
         let segments = Segments { next_number: highest.saturating_add(1), ..Segments::default() };
-        Ok(Self { disk: disk.clone(), directory, store, segment_bytes, segments: Mutex::new(segments) })
+        let (bytes, live) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { disk: disk.clone(), directory, store, segment_bytes, segments: Mutex::new(segments), bytes, live })
     }
 
     /// Makes the folder, for a store that is going to be written.
@@ -72,8 +76,11 @@ impl Heap {
         self.disk.create_dir_all(&self.directory).map_err(|e| Error::io("creating the heap's directory", e))
     }
 
-    /// The image that an entry of the directory names; the error says what is wrong with the file it is in.
-    pub(crate) fn image(&self, place: Place) -> Result<Image, Damage> {
+    /// The image that an entry of the directory names.
+    ///
+    /// # Errors
+    /// `Corrupt` if the file it is in is missing or too short, `Io` if that cannot be told.
+    pub(crate) fn image(&self, place: Place) -> Result<Image> {
         let mut segments = self.segments.lock();
         let segment = if let Some(segment) = segments.all.get(&place.segment) {
             segment.clone()
@@ -86,20 +93,17 @@ impl Heap {
         drop(segments);
         if place.end() > segment.written() {
             let reason = "the file ends before a page it is to hold".into();
-            return Err(Damage { file: segment.path.clone(), offset: segment.written(), reason });
+            return Err(Damage { file: segment.path.clone(), offset: segment.written(), reason }.into());
         }
         Ok(Image::new(segment, place))
     }
 
-    /// Writes an image: `fill` appends it to a buffer.
+    /// Writes an image: `fill` appends it to a buffer. Nothing is locked while the disk works.
     pub(crate) fn write(&self, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Image> {
         let mut bytes = frame_buffer(Vec::new());
         fill(&mut bytes)?;
         let checksum = frame::body_checksum(&bytes)?;
-        // Held while it is written: images of a segment lie in the order in which they were written.
-        let mut segments = self.segments.lock();
-        let segment = self.room(&mut segments)?;
-        let offset = segment.written();
+        let (segment, offset) = self.room(bytes.len() as u64)?;
         let place = Place {
             segment: segment.number,
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
@@ -107,22 +111,37 @@ impl Heap {
             checksum,
         };
         frame::seal(&mut bytes, segment::id(self.store, segment.number), segment::stamp(place.offset), checksum);
-        segment.append(&bytes)?;
+        segment.write(&bytes, offset)?;
         Ok(Image::new(segment, place))
     }
 
-    /// The segment to append to, a new one if the last is full.
-    fn room(&self, segments: &mut Segments) -> Result<Arc<Segment>> {
-        if let Some(active) = segments.active.as_ref().filter(|active| active.written() < self.segment_bytes) {
-            return Ok(active.clone());
+    /// Takes room for so many bytes in the segment that is appended to, a new one if that is full.
+    fn room(&self, bytes: u64) -> Result<(Arc<Segment>, u64)> {
+        let mut segments = self.segments.lock();
+        let active = segments.active.as_ref().filter(|active| active.written() < self.segment_bytes);
+        if let Some(active) = active {
+            return Ok((active.clone(), active.take_room(bytes)));
         }
         let number = segments.next_number;
-        let made = Arc::new(Segment::create(&*self.disk, segment::path(&self.directory, number), number)?);
+        let made = Arc::new(self.create(number)?);
         segments.next_number = number.saturating_add(1);
         segments.directory_unsynced = true;
         segments.all.insert(number, made.clone());
         segments.active = Some(made.clone());
-        Ok(made)
+        let offset = made.take_room(bytes);
+        Ok((made, offset))
+    }
+
+    fn create(&self, number: u64) -> Result<Segment> {
+        let create = || Segment::create(&*self.disk, segment::path(&self.directory, number), number);
+        match create() {
+            // Somebody has removed the folder, which is nothing to anybody while there is nothing in it.
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                self.prepare()?;
+                create()
+            }
+            made => made,
+        }
     }
 
     /// Makes everything appended so far durable.
@@ -209,11 +228,15 @@ impl Heap {
         }
     }
 
-    /// Bytes of all segments, and how many of them are in use.
+    /// Bytes of all segments, and how many of them are in use; as they last were, while the disk keeps a segment from being
+    /// made.
     pub(crate) fn bytes(&self) -> (u64, u64) {
-        let segments = self.segments.lock();
-        let live = |segment: &Arc<Segment>| segment.live.load(Ordering::Relaxed).min(segment.written());
-        (segments.all.values().map(|one| one.written()).sum(), segments.all.values().map(live).sum())
+        if let Some(segments) = self.segments.try_lock() {
+            let live = |segment: &Arc<Segment>| segment.live.load(Ordering::Relaxed).min(segment.written());
+            self.bytes.store(segments.all.values().map(|one| one.written()).sum(), Ordering::Relaxed);
+            self.live.store(segments.all.values().map(live).sum(), Ordering::Relaxed);
+        }
+        (self.bytes.load(Ordering::Relaxed), self.live.load(Ordering::Relaxed))
     }
 }
 
@@ -278,9 +301,9 @@ mod tests {
         let disk = SimulatedDisk::new();
         let place = write(&heap(&disk), b"body").place();
         disk.truncate("/store/heap/0000000000000001.heap", 35).unwrap();
-        assert_eq!(heap(&disk).image(place).unwrap_err().offset, 35);
+        assert!(heap(&disk).image(place).unwrap_err().is_corrupt());
         disk.remove_file(Path::new("/store/heap/0000000000000001.heap")).unwrap();
-        assert!(heap(&disk).image(place).is_err());
+        assert!(heap(&disk).image(place).unwrap_err().is_corrupt());
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Segment {
     /// Made by this run.
     pub(super) is_new: bool,
     pub(super) file: Arc<dyn DiskFile>,
-    /// Where the next image goes. Behind it a failed write may have left something.
+    /// Where the next image goes.
     written: AtomicU64,
     /// Bytes of the images in use.
     pub(super) live: AtomicU64,
@@ -36,11 +36,14 @@ impl Segment {
     }
 
     /// A segment that an earlier run has written, to be read only.
-    pub(super) fn open(disk: &dyn Disk, path: PathBuf, number: u64) -> Result<Self, Damage> {
+    pub(super) fn open(disk: &dyn Disk, path: PathBuf, number: u64) -> Result<Self> {
         let opened = disk.open_read(&path).and_then(|file| Ok((file.len()?, file)));
         match opened {
             Ok((len, file)) => Ok(Self::new(path, number, file, len)),
-            Err(cause) => Err(Damage { file: path, offset: 0, reason: format!("a heap segment: {cause}") }),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                Err(Damage { file: path, offset: 0, reason: "a heap segment is missing".into() }.into())
+            }
+            Err(cause) => Err(Error::io("opening a heap segment", cause)),
         }
     }
 
@@ -54,12 +57,19 @@ impl Segment {
         self.written.load(Ordering::Acquire)
     }
 
-    /// Appends; what a failed write leaves behind is written over by the next.
-    pub(super) fn append(&self, bytes: &[u8]) -> Result<()> {
-        let offset = self.written();
-        self.file.write_all_at(bytes, offset).map_err(|e| Error::io("writing a page", e))?;
+    /// Room behind all that was written; returns where it is.
+    pub(super) fn take_room(&self, bytes: u64) -> u64 {
+        self.written.fetch_add(bytes, Ordering::AcqRel)
+    }
+
+    /// Writes into room that was taken. What a failed write leaves behind is garbage, or its room is taken again.
+    pub(super) fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let end = offset.saturating_add(bytes.len() as u64);
+        self.file.write_all_at(bytes, offset).map_err(|cause| {
+            let _ = self.written.compare_exchange(end, offset, Ordering::AcqRel, Ordering::Acquire);
+            Error::io("writing a page", cause)
+        })?;
         self.unsynced.store(true, Ordering::Release);
-        self.written.store(offset.saturating_add(bytes.len() as u64), Ordering::Release);
         Ok(())
     }
 }

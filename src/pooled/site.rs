@@ -53,8 +53,10 @@ impl Site for PooledDriver {
             if access != Access::Read && route.is_moving() {
                 return Err(moving(project, name));
             }
-            let done = call(&mut queue)?;
+            let done = call(&mut queue);
             drop(queue);
+            pool.store().keep_within_budget();
+            let done = done?;
             self.settle_route(pool, done.waits())?;
             return done
                 .settle(pool.store(), self.durability_in(pool), |most| self.home().wake(project, name, most))

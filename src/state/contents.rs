@@ -13,7 +13,6 @@ use crate::budget::Budget;
 use crate::codec;
 use crate::error::Error;
 use crate::heap::Heap;
-use crate::journal::scan::Damage;
 use crate::model::{Project, QueueName};
 use crate::op::{self, NewQueue, Op};
 use crate::trees::Tree;
@@ -40,8 +39,10 @@ pub(crate) struct Contents {
     pub(crate) budget: Arc<Budget>,
     /// The heap segments that the records name.
     pub(crate) segments: BTreeSet<u64>,
-    /// The first page that is not where its record says.
-    pub(crate) lost: Option<Damage>,
+    /// Why the first page could not be found that was not.
+    pub(crate) lost: Option<Error>,
+    /// Whether there is no space to write pages out to; then they stay in memory.
+    is_full: bool,
     /// Queues that operations named and that are not there.
     unknown: BTreeSet<u64>,
 }
@@ -85,6 +86,27 @@ impl Snapshot {
     }
 }
 
+/// Why an operation cannot be replayed.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// It does not fit what is there.
+    Wrong(String),
+    /// What it needs cannot be read or written.
+    Failed(Error),
+}
+
+impl From<String> for Obstacle {
+    fn from(reason: String) -> Self {
+        Self::Wrong(reason)
+    }
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 impl Contents {
     pub(crate) fn new(heap: Arc<Heap>, budget: Arc<Budget>) -> Self {
         Self {
@@ -97,6 +119,7 @@ impl Contents {
             budget,
             segments: BTreeSet::new(),
             lost: None,
+            is_full: false,
             unknown: BTreeSet::new(),
         }
     }
@@ -143,7 +166,7 @@ impl Contents {
                 let page = Page::from_entry(first, &entry, image)?;
                 queue.with(|queue| queue.load_page(page));
             }
-            Err(damage) => drop(self.lost.get_or_insert(damage)),
+            Err(error) => drop(self.lost.get_or_insert(error)),
         }
         Ok(())
     }
@@ -176,7 +199,7 @@ impl Contents {
     }
 
     /// Applies a journaled operation where it is not yet contained.
-    pub(crate) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<(), String> {
+    pub(crate) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<(), Obstacle> {
         let entry: op::Entry<'_> = codec::decode(body)?;
         let time = entry.time;
         self.time = self.time.max(time);
@@ -200,18 +223,20 @@ impl Contents {
             }
             op => op.queue().into_iter().try_for_each(|queue| self.apply(queue, lsn, time, op))?,
         }
-        if self.budget.is_high() { self.make_room() } else { Ok(()) }
+        if self.budget.is_high() && !self.is_full {
+            self.make_room()?
+        }
+        Ok(())
     }
 
-    fn apply(&mut self, number: u64, lsn: u64, time: u64, op: &Op<'_>) -> Result<(), String> {
+    fn apply(&mut self, number: u64, lsn: u64, time: u64, op: &Op<'_>) -> Result<(), Obstacle> {
         match self.queues.get_mut(&number) {
             Some(queue) if queue.state.position().0 < lsn => queue.with(|queue| {
-                let text = |error: Error| error.to_string();
-                queue.advance(time).1.map_err(text)?;
-                queue.prepare(op).map_err(text)?;
+                queue.advance(time).1?;
+                queue.prepare(op)?;
                 queue.apply(lsn, time, op);
-                if queue.is_broken() { Err("a change could not be applied whole") } else { Ok(()) }?;
-                Ok::<(), String>(())
+                let broken = || Obstacle::Wrong("a change could not be applied whole".into());
+                if queue.is_broken() { Err(broken()) } else { Ok(()) }
             })?,
             Some(_) => {}
             None => drop(self.unknown.insert(number)),
@@ -219,8 +244,18 @@ impl Contents {
         Ok(())
     }
 
-    /// Lets pages go to the heap until there is room in memory again.
-    fn make_room(&mut self) -> Result<(), String> {
+    /// Lets pages go to the heap until there is room in memory again. On a full disk they stay: what is opened may be emptied.
+    fn make_room(&mut self) -> Result<(), Error> {
+        match self.evict() {
+            Err(error) if error.is_full() => {
+                self.is_full = true;
+                Ok(())
+            }
+            evicted => evicted,
+        }
+    }
+
+    fn evict(&mut self) -> Result<(), Error> {
         let (heap, budget) = (&self.heap, &self.budget);
         let awake = self.queues.values_mut().filter_map(|queue| match &mut queue.state {
             Resting::Awake(queue) => Some(queue),
@@ -229,8 +264,7 @@ impl Contents {
         for queue in awake {
             while budget.used() > budget.target() && queue.has_hot_pages() {
                 for page in queue.evict(false, EVICTED_AT_ONCE) {
-                    let written = page.write(heap, &BTreeSet::new(), budget, queue.number());
-                    let (image, _) = written.map_err(|error| error.to_string())?;
+                    let (image, _) = page.write(heap, &BTreeSet::new(), budget, queue.number())?;
                     queue.set_image(&page, &image, Purpose::Eviction);
                 }
             }

@@ -11,7 +11,7 @@ mod registry;
 mod rest;
 
 pub(crate) use claims::Claim;
-pub(crate) use contents::{Contents, Snapshot};
+pub(crate) use contents::{Contents, Obstacle, Snapshot};
 pub(crate) use page::{Hold, Page, PageEntry, PageSnapshot};
 pub(crate) use queue::{Description, Freed, OUTBOX, Purpose, Queue, Totals, first_of, incarnation_of};
 pub(crate) use reader::Reading;

@@ -501,7 +501,11 @@ impl PageSnapshot {
         if let Some(image) = self.image.as_ref().filter(|image| !leaving.contains(&image.place().segment)) {
             return Ok((image.clone(), false));
         }
-        let content = self.read(budget, queue)?;
+        let content = match (self.read(budget, queue), &self.image) {
+            // One that is damaged stays where it is: whoever needs it is told, and others are not held up.
+            (Err(error), Some(image)) if error.is_corrupt() => return Ok((image.clone(), false)),
+            (content, _) => content?,
+        };
         let image = heap.write(|buffer| content.write_image(queue, self.first, buffer))?;
         Ok((image, true))
     }

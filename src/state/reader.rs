@@ -84,8 +84,7 @@ fn newest_in(page: &Page) -> Option<(&Page, usize)> {
 
 /// Collects messages for a caller; the small bodies share one allocation.
 #[derive(Debug)]
-pub(crate) struct Reading<'a> {
-    queue: &'a Queue,
+pub(crate) struct Reading {
     now: Timestamp,
     messages: Vec<Message>,
     small: Vec<u8>,
@@ -93,19 +92,23 @@ pub(crate) struct Reading<'a> {
     places: Vec<(usize, Range<usize>)>,
 }
 
-impl<'a> Reading<'a> {
-    pub(crate) fn new(queue: &'a Queue, now: u64) -> Self {
-        Self::with_room(queue, now, 0)
+impl Reading {
+    pub(crate) fn new(now: u64) -> Self {
+        Self { now: Timestamp::from_millis(now), messages: Vec::new(), small: Vec::new(), places: Vec::new() }
+    }
+
+    /// How many messages were collected.
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
     }
 
     /// With room for `messages` like the last one of the queue.
-    pub(crate) fn with_room(queue: &'a Queue, now: u64, messages: usize) -> Self {
+    pub(crate) fn with_room(queue: &Queue, now: u64, messages: usize) -> Self {
         let now = Timestamp::from_millis(now);
         let tail = queue.pages().last_key_value().and_then(|(_, page)| newest_in(page));
         let body = tail.and_then(|(page, index)| page.slot(index).map(|slot| page.body(slot).len()));
         let bytes = body.unwrap_or(0).min(PAGE_BYTES).saturating_mul(messages).min(PAGE_BYTES);
         Self {
-            queue,
             now,
             messages: Vec::with_capacity(messages),
             small: Vec::with_capacity(bytes),
@@ -124,13 +127,14 @@ impl<'a> Reading<'a> {
         Some((MessageId::new(queue.number(), page.sequence(index)), created, Timestamp::from_millis(now)))
     }
 
-    pub(crate) fn push(&mut self, page: &Page, index: usize) {
+    /// Takes in a message of `queue`.
+    pub(crate) fn push(&mut self, queue: &Queue, page: &Page, index: usize) {
         let Some(slot) = page.slot(index) else { return };
-        let claim = if page.claimed() & (1 << index) == 0 { None } else { self.queue.claims().get(slot.hold) };
+        let claim = if page.claimed() & (1 << index) == 0 { None } else { queue.claims().get(slot.hold) };
         let body = page.body(slot);
         let shared = if body.len() > PAGE_BYTES { share(page, index) } else { self.copy(body) };
         self.messages.push(Message {
-            id: MessageId::new(self.queue.number(), page.sequence(index)),
+            id: MessageId::new(queue.number(), page.sequence(index)),
             created: Timestamp::from_millis(slot.created),
             read_at: self.now,
             ttl: slot.ttl,

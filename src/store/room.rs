@@ -109,6 +109,13 @@ impl Store {
         }
     }
 
+    /// The end of a call: where no thread evicts, it does.
+    pub(crate) fn keep_within_budget(&self) {
+        if !self.room.background && self.budget.is_high() {
+            self.room.tell(&self.evict());
+        }
+    }
+
     fn has_room(&self) -> bool {
         !self.budget.is_exceeded() && !self.journal_is_long()
     }
@@ -127,6 +134,9 @@ impl Store {
     /// Lets pages go to the heap until memory is well below its bound.
     pub(crate) fn evict(&self) -> Result<()> {
         let _turn = self.room.evicting.lock();
+        if self.budget.used() > self.budget.target() {
+            self.clear_deleted();
+        }
         let mut visits = 0_usize;
         while self.budget.used() > self.budget.target() && !self.is_closed() {
             let (cell, all) = {

@@ -39,6 +39,14 @@ impl Queue {
         unwritten
     }
 
+    /// Lets the pages go that are in the heap, if memory is short.
+    pub(crate) fn let_go(&mut self) {
+        if self.budget.is_high() {
+            let Self { pages, hot, .. } = self;
+            hot.get_mut().retain(|first| !pages.get_mut(first).is_some_and(|page| page.evict()));
+        }
+    }
+
     /// Takes note of where `page` was written, unless it has changed since.
     pub(crate) fn set_image(&mut self, snapshot: &PageSnapshot, image: &Image, purpose: Purpose) {
         let first = snapshot.first;
