@@ -36,7 +36,8 @@ const TREES_BYTES: u64 = 16 << 20;
 const MOST_AT_CLOSE: u64 = 200_000;
 /// Rows of the registry encoded while it is locked.
 const ROWS_AT_ONCE: usize = 1024;
-const RESERVE: &str = "RESERVE";
+/// The file that holds space back.
+pub(crate) const RESERVE: &str = "RESERVE";
 const RESERVE_BYTES: u64 = 1 << 20;
 
 /// What housekeeping works on; see the lock order in `store`.
@@ -364,7 +365,10 @@ impl Store {
         let segment = self.journal.first_needed(mark.from);
         let (synced, newest) = (self.journal.synced(), segment.max(keeper.manifest.segment));
         let mut manifest = Manifest { base: Some(mark), synced, segment: newest, ..keeper.manifest.clone() };
-        manifest.save(disk, &self.root)?;
+        manifest.save(disk, &self.root).inspect_err(|_| {
+            // Nobody knows which of the two the manifest on disk names.
+            keeper.base_segments.extend(&segments);
+        })?;
         std::mem::swap(&mut keeper.manifest, &mut manifest);
         keeper.base_segments = segments;
         if let Some(old) = old {

@@ -27,6 +27,7 @@ use std::time::Instant;
 
 use crate::base;
 use crate::budget::Budget;
+use crate::checkpoint::RESERVE;
 use crate::codec;
 use crate::config::Config;
 use crate::disk::Disk;
@@ -352,7 +353,15 @@ impl<'a> Recovery<'a> {
         let proven = scan.last_lsn.saturating_sub(carried.len() as u64);
         // Before anything asks for space.
         remove_segments(&place, &scan.spares)?;
-        let start = start::start(&place, scan.highest_number, proven, &carried, scan.kept.clone())?;
+        let begin = || start::start(&place, scan.highest_number, proven, &carried, scan.kept.clone());
+        let start = match begin() {
+            Err(error) if error.is_full() => {
+                // What is held back for this: pages written out meanwhile may have taken the rest.
+                let _ = self.disk().remove_file(&self.root.join(RESERVE));
+                begin()?
+            }
+            started => started?,
+        };
         self.manifest.segment = start.active.number();
         self.manifest.save(self.disk(), self.root)?;
         report.moved_aside.extend(self.move_aside(aside)?);

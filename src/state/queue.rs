@@ -55,6 +55,8 @@ pub(crate) struct Queue {
     budget: Arc<Budget>,
     pages: BTreeMap<u64, Box<Page>>,
     hot: RefCell<BTreeSet<u64>>,
+    /// Pages read since it was locked.
+    read: RefCell<Vec<u64>>,
     ready: BTreeSet<u64>,
     claims: Claims,
     deadlines: BTreeSet<(u64, Due)>,
@@ -142,6 +144,7 @@ impl Queue {
             budget: budget.clone(),
             pages: BTreeMap::new(),
             hot: RefCell::default(),
+            read: RefCell::default(),
             ready: BTreeSet::new(),
             claims: Claims::default(),
             deadlines: BTreeSet::new(),

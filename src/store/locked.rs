@@ -117,6 +117,7 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
+        self.queue.let_go();
         let after = self.queue.totals();
         if after != self.before {
             self.store.count(self.before, after);

@@ -39,11 +39,14 @@ impl Queue {
         unwritten
     }
 
-    /// Lets the pages go that are in the heap, if memory is short.
+    /// Lets the pages that were read since the queue was locked go again, where memory has no room for them: who reads does
+    /// not wait for room, so he leaves none behind.
     pub(crate) fn let_go(&mut self) {
-        if self.budget.is_high() {
-            let Self { pages, hot, .. } = self;
-            hot.get_mut().retain(|first| !pages.get_mut(first).is_some_and(|page| page.evict()));
+        let exceeded = self.budget.is_exceeded();
+        for first in self.read.get_mut().drain(..).filter(|_| exceeded) {
+            if self.pages.get_mut(&first).is_some_and(|page| page.evict()) {
+                self.hot.get_mut().remove(&first);
+            }
         }
     }
 

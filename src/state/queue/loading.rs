@@ -22,6 +22,7 @@ impl Queue {
         let content = self.read(page)?;
         page.keep(content);
         self.hot.borrow_mut().insert(page.first());
+        self.read.borrow_mut().push(page.first());
         // Whoever goes on from page to page comes there soon.
         let ahead = self.pages.range((Bound::Excluded(page.first()), Bound::Unbounded)).nth(AHEAD);
         if let Some(image) = ahead.filter(|(_, page)| page.content().is_none()).and_then(|(_, page)| page.image()) {
