@@ -4,11 +4,11 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use zaqar_sled::disk::{FaultKind, SimulatedDisk};
+use zaqar_sled::disk::{FaultKind, Keep, SimulatedDisk};
 use zaqar_sled::{ClaimOptions, Engine, Error, MessageId};
 
 use super::shelf::Shelf;
-use super::support::{ROOT, World, clock, config, everything, refused};
+use super::support::{ROOT, World, clock, config, disk_of, everything, files, refused};
 use super::watched::{Rule, WatchedDisk};
 
 /// A cold queue.
@@ -164,7 +164,7 @@ fn a_base_that_could_not_write_its_pages_leaves_the_former_one_and_the_journal()
         assert_eq!(engine.status().poisoned(), None);
         shelf.fill(10, 900);
         shelf.assert_whole();
-        let image = disk.disk.power_loss(zaqar_sled::disk::Keep::Nothing);
+        let image = disk.disk.power_loss(Keep::Nothing);
         let engine = config(&image, &clock(), 0).open(ROOT).unwrap();
         shelf.on(&engine).assert_whole();
     }
@@ -182,9 +182,46 @@ fn after_a_sync_of_the_heap_that_failed_no_base_refers_to_what_was_not_synced() 
         let again = engine.base();
         let context = format!("sync {nth} failed: {failed}, then {again:?}");
         assert!(again.is_ok() || engine.status().poisoned().is_some(), "{context}");
-        let image = disk.disk.power_loss(zaqar_sled::disk::Keep::Nothing);
+        let image = disk.disk.power_loss(Keep::Nothing);
         let engine = config(&image, &clock(), 0).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
         println!("{context}");
         shelf.on(&engine).assert_whole();
+    }
+}
+
+#[test]
+fn what_a_manifest_names_that_could_not_be_synced_stays_until_another_one_is() {
+    for nth in 1..10 {
+        for k in 0..12 {
+            let (disk, engine, mut shelf) = watched(0);
+            for name in ["a", "b"] {
+                Shelf::new(&engine, name).fill(20, 900);
+            }
+            shelf.fill(60, 900);
+            engine.step().unwrap();
+            engine.base().unwrap();
+            shelf.fill(20, 900);
+            engine.step().unwrap();
+            disk.disk.fail_nth(FaultKind::Sync, nth);
+            let failed = engine.base().is_err();
+            disk.disk.fail_nth(FaultKind::Sync, u64::MAX);
+            if !failed || engine.status().poisoned().is_some() {
+                continue; // The fault has met nothing, or the journal.
+            }
+            // The images that the new base names are garbage to the engine now.
+            let gone: Vec<MessageId> = shelf.ids().into_iter().skip(2).collect();
+            shelf.queue.bulk_delete(&gone).unwrap();
+            shelf.forget(&gone);
+            shelf.fill(5, 900);
+            disk.disk.fail_after(k);
+            let again = engine.base().is_err();
+            let context = format!("sync {nth} failed, cut {k} operations later: {again}");
+            let written = disk_of(&files(&disk.disk));
+            for image in [written, disk.disk.power_loss(Keep::Nothing)] {
+                let engine =
+                    config(&image, &clock(), 0).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+                shelf.clone().on(&engine).assert_whole();
+            }
+        }
     }
 }
