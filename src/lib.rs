@@ -51,6 +51,7 @@ mod base;
 mod budget;
 mod checkpoint;
 mod clock;
+mod close;
 mod codec;
 mod config;
 mod contract;

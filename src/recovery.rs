@@ -17,6 +17,8 @@
 //!    page that has been damaged within one is found when it is read, or here when salvaging.
 
 mod creation;
+mod reading;
+mod rebase;
 mod report;
 mod start;
 
@@ -28,7 +30,6 @@ use std::time::Instant;
 use crate::base;
 use crate::budget::Budget;
 use crate::checkpoint::RESERVE;
-use crate::codec;
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -37,10 +38,11 @@ use crate::journal::scan::{self, Damage, Scan, Source};
 use crate::journal::{Place, Start, segment};
 use crate::manifest::{BaseMark, Manifest};
 use crate::random::Random;
-use crate::state::{Contents, Obstacle, PageEntry, Purpose, Queue, Snapshot, incarnation_of};
-use crate::trees::records::{self, Digest};
-use crate::trees::{Tree, Trees};
+use crate::state::{Contents, Obstacle, Queue, incarnation_of};
+use crate::trees::records::Digest;
 
+pub(crate) use reading::read_base;
+use reading::{check_base, load_all};
 pub use report::{RecoveryReport, RecoverySource};
 
 /// A store ready to be used.
@@ -375,100 +377,6 @@ impl<'a> Recovery<'a> {
         Ok(Recovered { contents, manifest: self.manifest, place, start, filled, base_segments, report })
     }
 
-    /// Writes a new base from `contents`, which stand at `lsn`, and moves the old one and its journal aside.
-    fn rebase(
-        mut self,
-        mut contents: Contents,
-        scan: &Scan,
-        lsn: u64,
-        filled: Option<Digest>,
-        mut report: RecoveryReport,
-    ) -> Result<Recovered> {
-        // Above every frame there is: nothing of the old journal is ever replayed over the new base.
-        let last = lsn.max(scan.highest_lsn).max(scan.proven);
-        let incarnation_scan = Scan { proven: last, incarnation: scan.incarnation, ..Scan::default() };
-        self.raise_incarnation(&contents, &incarnation_scan)?;
-        let others = self.base_numbers()?;
-        let number = others.iter().copied().max().unwrap_or(0).saturating_add(1);
-        let path = base::path(self.root, number);
-        self.heap.prepare()?;
-        let mut writer = base::Writer::create(self.disk(), &path, self.manifest.store, number, last)?;
-        let mut named = BTreeSet::new();
-        for queue in contents.queues.values_mut() {
-            queue.with(|queue| self.write_queue(queue, last, &mut writer, &mut named))?;
-        }
-        contents.registry.all(last, &mut |record| writer.record(&record))?;
-        self.heap.sync()?;
-        writer.finish(last, contents.time, contents.next_queue)?;
-        self.disk().sync_dir(self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
-        self.manifest.base = Some(BaseMark { number, from: last, to: last });
-        let segments = self.segments(scan.kept.iter().map(|kept| kept.number).chain(scan.unused.iter().copied()));
-        let bases = others.iter().map(|number| base::path(self.root, *number));
-        let aside = bases.chain(segments).collect();
-        report.last_lsn = last;
-        let fresh = Scan {
-            last_lsn: last,
-            proven: last,
-            highest_number: scan.highest_number,
-            beheaded: scan.beheaded.clone(),
-            spares: scan.spares.clone(),
-            ..Scan::default()
-        };
-        self.finish(contents, &fresh, filled, named, aside, report)
-    }
-
-    /// Writes a queue, standing at `last`, to a base, its pages to the heap; notes the heap segments they are in.
-    fn write_queue(
-        &self,
-        queue: &mut Queue,
-        last: u64,
-        writer: &mut base::Writer,
-        named: &mut BTreeSet<u64>,
-    ) -> Result<()> {
-        let (snapshot, number) = (Snapshot::of(queue, last), queue.number());
-        writer.record(&records::queue(&snapshot)?)?;
-        for page in &snapshot.pages {
-            let (image, _) = page.write(&self.heap, &BTreeSet::new(), &self.budget, number)?;
-            named.insert(image.place().segment);
-            writer.record(&records::page(number, page.first, &page.entry(&image))?)?;
-            queue.set_image(page, &image, Purpose::Base);
-        }
-        snapshot.claims.iter().try_for_each(|(one, claim)| writer.record(&records::claim(number, *one, claim)?))
-    }
-
-    /// Moves what could not be read, where it is there, into a folder of its own.
-    fn move_aside(&self, files: impl IntoIterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {
-        let aside = self.root.join(format!("damaged-{:06x}", self.manifest.incarnation));
-        let disk = self.disk();
-        let go = |from: &Path, to: &Path| -> std::io::Result<bool> {
-            let there = disk.exists(from)?;
-            if there {
-                disk.create_dir_all(&aside)?;
-                disk.rename(from, to)?;
-            }
-            Ok(there)
-        };
-        let mut moved = Vec::new();
-        for from in files {
-            let Some(to) = from.file_name().map(|name| aside.join(name)) else { continue };
-            if go(&from, &to).map_err(|e| Error::io("moving a damaged file aside", e))? {
-                moved.push(to);
-            }
-        }
-        Ok(moved)
-    }
-
-    fn segments(&self, numbers: impl IntoIterator<Item = u64>) -> impl Iterator<Item = PathBuf> {
-        let journal = self.root.join(JOURNAL);
-        numbers.into_iter().map(move |number| journal.join(segment::file_name(number)))
-    }
-
-    /// The numbers of all bases in the directory, whether or not the manifest names them.
-    fn base_numbers(&self) -> Result<Vec<u64>> {
-        let names = self.disk().list(self.root).map_err(|e| Error::io("listing the store", e))?;
-        Ok(names.iter().filter_map(|name| base::parse_file_name(name)).collect())
-    }
-
     /// Removes what no manifest names any more: older bases, other generations of trees, half-written files.
     fn tidy(&self) -> Result<()> {
         let tidy = || -> std::io::Result<()> {
@@ -507,62 +415,6 @@ fn remove_any(disk: &dyn Disk, path: &Path) -> std::io::Result<()> {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotADirectory => disk.remove_file(path),
         removed => removed,
     }
-}
-
-/// Reads a base into `contents`.
-pub(crate) fn read_base(
-    disk: &dyn Disk,
-    root: &Path,
-    store: [u8; 16],
-    mark: BaseMark,
-    contents: &mut Contents,
-) -> Result<(), base::Fault> {
-    let path = base::path(root, mark.number);
-    let tail = base::read(disk, &path, store, mark.number, &mut |tree, key, value| contents.load(tree, key, value))?;
-    let damaged = |reason: String| base::Fault::Damaged(Damage { file: path.clone(), offset: 0, reason });
-    if (tail.from, tail.to) != (mark.from, mark.to) {
-        return Err(damaged("the base is not the one the manifest names".into()));
-    }
-    contents.time = contents.time.max(tail.time);
-    contents.next_queue = contents.next_queue.max(tail.next_queue);
-    contents.settle().map_err(damaged)
-}
-
-/// Reads a base through, and notes the heap segments it names.
-fn check_base(
-    disk: &dyn Disk,
-    root: &Path,
-    store: [u8; 16],
-    mark: BaseMark,
-    segments: &mut BTreeSet<u64>,
-) -> Result<(), base::Fault> {
-    let path = base::path(root, mark.number);
-    let mut note = |tree: Tree, key: &[u8], value: &[u8]| {
-        let body = records::open(tree, key, value)?;
-        if tree == Tree::Messages {
-            segments.insert(codec::decode::<PageEntry>(body)?.place.segment);
-        }
-        Ok(())
-    };
-    base::read(disk, &path, store, mark.number, &mut note).map(drop)
-}
-
-/// Loads every record of `trees`; returns the digest over them.
-pub(crate) fn load_all(trees: &dyn Trees, contents: &mut Contents) -> Result<Digest, String> {
-    let mut digest = Digest::default();
-    for tree in Tree::ALL {
-        let mut wrong = None;
-        let scanned = trees.scan(tree, &mut |key, value| {
-            digest.add(tree, key, value);
-            if wrong.is_none() {
-                wrong = contents.load(tree, key, value).err();
-            }
-            Ok(())
-        });
-        scanned.map_err(|error| error.to_string())?;
-        wrong.map_or(Ok(()), Err)?;
-    }
-    Ok(digest)
 }
 
 fn place(config: &Config, root: &Path, manifest: &Manifest) -> Place {

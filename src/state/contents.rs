@@ -224,7 +224,7 @@ impl Contents {
             op => op.queue().into_iter().try_for_each(|queue| self.apply(queue, lsn, time, op))?,
         }
         if self.budget.is_high() && !self.is_full {
-            self.make_room()?
+            self.make_room()?;
         }
         Ok(())
     }

@@ -1,0 +1,97 @@
+//! Closing a store, so that opening it is quick.
+
+use crate::checkpoint::Keeper;
+use crate::error::{Error, Result};
+use crate::journal::Growth;
+use crate::manifest::CleanMark;
+use crate::op::Op;
+use crate::recovery::trees_path;
+use crate::store::Store;
+use crate::trees::records::{self, Digest, StoreRecord};
+use crate::trees::{Tree, keys};
+
+/// Journal that is too much to be read when a clean store is opened, in segments.
+const LONG_JOURNAL: u64 = 1;
+/// Records that sled is given while somebody waits for the store to close: a few seconds.
+const MOST_AT_CLOSE: u64 = 200_000;
+
+impl Store {
+    /// Brings everything into the trees and marks the store clean, or, where that would take long, writes a base. Calls have
+    /// been refused and threads stopped before.
+    pub(crate) fn close(&self) -> Result<()> {
+        let time = self.now();
+        let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);
+        self.journal.seal();
+        recorded?;
+        self.await_callers();
+        let lsn = self.journal.appended();
+        self.journal.settle(lsn)?;
+        let mut keeper = self.keeper.lock();
+        if self.unwritten() > MOST_AT_CLOSE && self.write_base(&mut keeper).is_ok() {
+            // The trees, which would take long, are left behind: the base is opened from.
+            return Ok(());
+        }
+        self.checkpoint(&mut keeper)?;
+        // So that opening has little to read.
+        if self.garbage() > LONG_JOURNAL.saturating_mul(self.place.segment_bytes) {
+            // If it cannot be written, for lack of space say, opening takes longer.
+            let _ = self.write_base(&mut keeper);
+            self.checkpoint(&mut keeper)?;
+        }
+        self.heap.sync()?;
+        if self.heap.is_doubtful() {
+            return Err(Error::Trees { reason: "pages lie where a sync has failed".into() });
+        }
+        let digest = self.finish_trees(&mut keeper, lsn, time)?;
+        keeper.manifest.clean = Some(CleanMark { lsn, time, digest });
+        keeper.manifest.synced = lsn;
+        keeper.manifest.save(&*self.place.disk, &self.root)?;
+        // Last: a segment that is shorter than it was is damage in a store without a clean mark.
+        self.journal.finish()
+    }
+
+    /// Waits until every call that got into the journal before it was sealed has left its locks, and notes what it
+    /// changed.
+    fn await_callers(&self) {
+        drop(self.directory.write());
+        drop(self.registry.write());
+        for cell in self.cells() {
+            let changed = cell.peek().has_changes();
+            if changed {
+                self.note_changed(&cell);
+            }
+        }
+    }
+
+    /// How many records the trees hold when they have everything. Counted from the state, so that a checkpoint that
+    /// overlooked something is found before its trees are believed.
+    fn expected_records(&self) -> u64 {
+        let mut records = 1 + self.registry.read().records();
+        for cell in self.cells() {
+            let queue = cell.peek();
+            records += 1 + queue.pages().len() as u64 + queue.claims().len() as u64;
+        }
+        records
+    }
+
+    /// Writes the trees' own record, closes them and syncs all their files.
+    fn finish_trees(&self, keeper: &mut Keeper, lsn: u64, time: u64) -> Result<Digest> {
+        let generation = keeper.manifest.generation;
+        let next_queue = self.directory.read().next_number;
+        let record = StoreRecord { store: self.place.store, generation, lsn, time, next_queue };
+        let record = records::seal(Tree::Meta, keys::STORE.to_vec(), &record)?;
+        let mut trees = self.open_trees(keeper)?;
+        trees.insert(&record)?;
+        trees.trees.flush()?;
+        let digest = trees.digest;
+        let expected = self.expected_records();
+        if digest.records != expected {
+            let reason = format!("the trees hold {} records, the state has {expected}", digest.records);
+            return Err(Error::Trees { reason });
+        }
+        drop(trees);
+        let synced = self.place.disk.sync_trees(&trees_path(&self.root, generation));
+        synced.map_err(|e| Error::io("syncing the trees", e))?;
+        Ok(digest)
+    }
+}

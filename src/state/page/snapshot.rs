@@ -1,0 +1,207 @@
+//! A page on its way to or from somewhere else: the heap, the directory on disk, another store.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Hold, Page, bit, bits, hold};
+use crate::budget::Budget;
+use crate::error::{Error, Result};
+use crate::heap::{Heap, Image, Place};
+use crate::state::content::{Content, PAGE_MESSAGES, Slot};
+
+/// A page's entry in the directory, as it is written to the trees and to a base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PageEntry {
+    live: u128,
+    claimed: u128,
+    delayed: u128,
+    due: u64,
+    latest: u64,
+    weight: u64,
+    body_bytes: u32,
+    slots: u8,
+    dense: bool,
+    pub(crate) place: Place,
+}
+
+impl PageEntry {
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+}
+
+/// What is handed to another store of a page beside its bodies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PageRecord {
+    pub(crate) bodies_bytes: u32,
+    pub(crate) clients: Vec<[u8; 16]>,
+    /// The live slots and what holds them.
+    pub(crate) slots: Vec<(Slot, Hold)>,
+}
+
+/// A page at one instant, to be written.
+#[derive(Debug, Clone)]
+pub(crate) struct PageSnapshot {
+    pub(crate) first: u64,
+    /// Its place means nothing while there is no image.
+    entry: PageEntry,
+    pub(crate) image: Option<Image>,
+    /// Set if it is in memory.
+    pub(crate) content: Option<Arc<Content>>,
+}
+
+impl Page {
+    pub(crate) fn snapshot(&self) -> PageSnapshot {
+        let (image, content) = (self.image.clone(), self.content.get().cloned());
+        PageSnapshot { first: self.first, entry: self.entry(), image, content }
+    }
+
+    /// The entry; its place means nothing while there is no image.
+    pub(crate) fn entry(&self) -> PageEntry {
+        PageEntry {
+            live: self.live,
+            claimed: self.claimed,
+            delayed: self.delayed,
+            due: self.due,
+            latest: self.latest,
+            weight: self.weight,
+            body_bytes: self.body_bytes,
+            slots: self.slots,
+            dense: self.dense,
+            place: self.image.as_ref().map_or(Place::NONE, Image::place),
+        }
+    }
+
+    /// A page whose entry was read back; the error says what does not fit.
+    pub(crate) fn from_entry(first: u64, entry: &PageEntry, image: Image) -> Result<Self, &'static str> {
+        let slots = usize::from(entry.slots);
+        let places = if slots >= PAGE_MESSAGES { u128::MAX } else { bit(slots).wrapping_sub(1) };
+        if slots > PAGE_MESSAGES || entry.live & !places != 0 || entry.live == 0 {
+            return Err("a page of messages that it does not have");
+        }
+        if (entry.claimed | entry.delayed) & !entry.live != 0 || entry.claimed & entry.delayed != 0 {
+            return Err("a page that contradicts itself");
+        }
+        Ok(Self {
+            first,
+            live: entry.live,
+            claimed: entry.claimed,
+            delayed: entry.delayed,
+            due: entry.due,
+            latest: entry.latest,
+            weight: entry.weight,
+            content: OnceCell::new(),
+            image: Some(image),
+            body_bytes: entry.body_bytes,
+            slots: entry.slots,
+            dense: entry.dense,
+            dirty: false,
+            stored: false,
+        })
+    }
+
+    /// A page from another store; the error says what does not fit.
+    pub(crate) fn from_record(
+        first: u64,
+        record: &PageRecord,
+        bodies: Vec<u8>,
+        budget: &Arc<Budget>,
+    ) -> Result<Self, &'static str> {
+        if record.bodies_bytes as usize != bodies.len() {
+            return Err("bodies of another length");
+        }
+        let slots: Vec<Slot> = record.slots.iter().map(|(slot, _)| *slot).collect();
+        let content = Content::checked(budget, record.clients.clone(), slots, bodies)?;
+        let mut page = Self::new(first, Content::new(budget));
+        page.body_bytes = record.bodies_bytes;
+        page.slots = u8::try_from(record.slots.len()).unwrap_or(u8::MAX);
+        for (index, (slot, hold)) in record.slots.iter().enumerate() {
+            page.live |= bit(index);
+            page.dense &= slot.distance as usize == index;
+            page.weight = page.weight.saturating_add(slot.weight());
+            page.due = page.due.min(slot.expires);
+            page.latest = page.latest.max(slot.expires);
+            match hold {
+                Hold::Free => {}
+                Hold::Claimed => page.claimed |= bit(index),
+                Hold::Delayed => {
+                    page.delayed |= bit(index);
+                    page.due = page.due.min(slot.hold);
+                }
+            }
+        }
+        page.content = OnceCell::from(Arc::new(content));
+        Ok(page)
+    }
+}
+
+impl PageSnapshot {
+    /// The entry, with the place of `image`.
+    pub(crate) fn entry(&self, image: &Image) -> PageEntry {
+        self.entry.at(image.place())
+    }
+
+    /// The content, from wherever it is.
+    pub(crate) fn read(&self, budget: &Arc<Budget>, queue: u64) -> Result<Arc<Content>> {
+        match &self.content {
+            Some(content) => Ok(content.clone()),
+            None => read(self.image.as_ref(), budget, queue, self.first, &self.entry),
+        }
+    }
+
+    pub(crate) fn body_bytes(&self) -> usize {
+        self.entry.body_bytes as usize
+    }
+
+    /// Writes the page to the heap, unless it is there, and not in one of the segments that are to be left.
+    pub(crate) fn write(
+        &self,
+        heap: &Heap,
+        leaving: &BTreeSet<u64>,
+        budget: &Arc<Budget>,
+        queue: u64,
+    ) -> Result<(Image, bool)> {
+        if let Some(image) = self.image.as_ref().filter(|image| !leaving.contains(&image.place().segment)) {
+            return Ok((image.clone(), false));
+        }
+        let content = match (self.read(budget, queue), &self.image) {
+            // One that is damaged stays where it is: whoever needs it is told, and others are not held up.
+            (Err(error), Some(image)) if error.is_corrupt() => return Ok((image.clone(), false)),
+            (content, _) => content?,
+        };
+        let image = heap.write(|buffer| content.write_image(queue, self.first, buffer))?;
+        Ok((image, true))
+    }
+
+    /// What another store takes in, of `content`, which is this page's.
+    pub(crate) fn record(&self, content: &Content) -> PageRecord {
+        let PageEntry { live, claimed, delayed, .. } = self.entry;
+        let slot = |index: usize| Some((*content.slot(index)?, hold(claimed, delayed, index)));
+        let slots = bits(live).filter_map(slot).collect();
+        PageRecord { bodies_bytes: self.entry.body_bytes, clients: content.clients().to_vec(), slots }
+    }
+}
+
+/// Reads the content of a page from its image, and checks that it is what the entry says.
+pub(super) fn read(
+    image: Option<&Image>,
+    budget: &Arc<Budget>,
+    queue: u64,
+    first: u64,
+    entry: &PageEntry,
+) -> Result<Arc<Content>> {
+    let lost = || Error::Unavailable { reason: "a page is neither in memory nor on disk".into() };
+    let image = image.ok_or_else(lost)?;
+    let content = Content::read_image(budget, queue, first, &image.read()?);
+    let content = content.map_err(|reason| image.damage(&reason))?;
+    let reach = content.slots().last().map_or(0, |slot| slot.distance as usize);
+    let dense = reach.saturating_add(1) == content.slots().len();
+    let sizes = (content.slots().len(), content.bodies().len());
+    if sizes != (usize::from(entry.slots), entry.body_bytes as usize) || (entry.dense && !dense) {
+        return Err(image.damage("a page of another size than its entry says").into());
+    }
+    Ok(Arc::new(content))
+}

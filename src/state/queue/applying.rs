@@ -1,0 +1,139 @@
+//! What each operation does to a queue.
+
+use super::{Due, Queue, Totals};
+use crate::op::{DeadLetter, NewClaim, Posted, Sequences};
+use crate::state::claims::Claim;
+use crate::state::content::{Arrival, Content};
+use crate::state::page::{Lease, Page};
+
+use super::Description;
+
+impl Queue {
+    pub(super) fn describe(&mut self, metadata: &str) {
+        // The operation was made from metadata that parsed; an older engine reading a newer one's keeps the text's meaning.
+        if let Ok(description) = Description::parse(metadata) {
+            self.description = description.shared();
+        }
+    }
+
+    pub(super) fn purge(&mut self) {
+        for page in std::mem::take(&mut self.pages).into_values() {
+            self.changes.lose_page(&page);
+        }
+        self.hot.get_mut().clear();
+        let numbers: Vec<u64> = self.claims.iter().map(|(number, _)| number).collect();
+        numbers.into_iter().for_each(|number| self.end_claim(number));
+        self.ready.clear();
+        self.deadlines.clear();
+        self.totals = Totals::default();
+    }
+
+    pub(super) fn post(&mut self, time: u64, first: u64, client: [u8; 16], messages: &[Posted<'_>]) {
+        let arrivals = messages.iter().map(|message| Arrival {
+            created: time,
+            expires: time.saturating_add(message.ttl),
+            ttl: message.ttl,
+            ready_at: time.saturating_add(message.delay),
+            claim_count: 0,
+            client,
+            checksum: message.checksum,
+            body: &message.body,
+        });
+        self.append(first, arrivals);
+    }
+
+    /// Takes the dead letters of another queue in.
+    pub(super) fn deliver(&mut self, first: u64, letters: &[DeadLetter<'_>]) {
+        let arrivals = letters.iter().map(|letter| Arrival {
+            created: letter.created,
+            expires: letter.expires,
+            ttl: letter.ttl,
+            ready_at: 0,
+            claim_count: letter.claim_count,
+            client: letter.client,
+            checksum: letter.checksum,
+            body: &letter.body,
+        });
+        self.append(first, arrivals);
+    }
+
+    fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {
+        let mut arrivals = arrivals.zip(first..).peekable();
+        while let Some((next, sequence)) = arrivals.peek() {
+            let page = match self.pages.last_key_value() {
+                Some((first, tail)) if tail.has_room(*sequence, next.body.len()) => *first,
+                tail => {
+                    let like = tail.and_then(|(_, full)| full.content());
+                    let content = like.map_or_else(|| Content::new(&self.budget), |full| Content::like(full));
+                    self.pages.insert(*sequence, Box::new(Page::new(*sequence, content)));
+                    self.hot.get_mut().insert(*sequence);
+                    *sequence
+                }
+            };
+            let next = self.change(page, |page| {
+                let mut next = page.first();
+                while let Some((arrival, sequence)) = arrivals.next_if(|(one, at)| page.has_room(*at, one.body.len())) {
+                    page.push(sequence, &arrival);
+                    next = sequence.saturating_add(1);
+                }
+                page.settle_charge();
+                next
+            });
+            self.next = self.next.max(next.unwrap_or_default());
+        }
+    }
+
+    pub(super) fn claim(&mut self, lsn: u64, time: u64, op: &NewClaim<'_>) {
+        self.remove(&op.moved);
+        if op.taken.is_empty() {
+            return;
+        }
+        let expires = time.saturating_add(op.ttl);
+        let lease = Lease { now: time, ttl: op.ttl, grace: op.grace };
+        let mut left = 0_u32;
+        self.change_each(&op.taken, |page, index| {
+            page.claim(index, lsn, lease);
+            left = left.saturating_add(1);
+        });
+        let claim = Claim { id: op.claim, ttl: op.ttl, expires, sequences: op.taken.clone(), left, stored: false };
+        self.claims.insert(lsn, claim);
+        self.deadlines.insert((expires, Due::Claim(lsn)));
+        self.changes.claims.push(lsn);
+    }
+
+    pub(super) fn renew(&mut self, time: u64, id: &[u8; 16], ttl: u64, grace: u64) {
+        let Some(number) = self.claims.number(id) else { return };
+        let Some(claim) = self.claims.get_mut(number) else { return };
+        let expires = time.saturating_add(ttl);
+        self.deadlines.remove(&(claim.expires, Due::Claim(number)));
+        self.deadlines.insert((expires, Due::Claim(number)));
+        (claim.ttl, claim.expires) = (ttl, expires);
+        let sequences = claim.sequences.clone();
+        let lease = Lease { now: time, ttl, grace };
+        self.change_each(&sequences, |page, index| {
+            if page.held_by(index, number) {
+                page.renew(index, lease);
+            }
+        });
+        self.changes.claims.push(number);
+    }
+
+    pub(super) fn end_claim(&mut self, number: u64) {
+        let Some(claim) = self.claims.remove(number) else { return };
+        self.deadlines.remove(&(claim.expires, Due::Claim(number)));
+        if claim.stored {
+            self.changes.gone_claims.push(number);
+        }
+        self.change_each(&claim.sequences, |page, index| {
+            if page.held_by(index, number) {
+                page.release(index);
+            }
+        });
+    }
+
+    pub(super) fn remove(&mut self, sequences: &Sequences) {
+        let mut lost = Vec::new();
+        self.change_each(sequences, |page, index| lost.extend(page.remove(index)));
+        lost.into_iter().for_each(|number| self.claims.lose_one(number));
+    }
+}

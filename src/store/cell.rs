@@ -1,0 +1,83 @@
+//! A queue in its place.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use parking_lot::Mutex;
+
+use super::Awake;
+use crate::budget::Budget;
+use crate::state::{Description, Queue, Resident, Resting, Totals};
+
+/// A queue behind its lock.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) number: u64,
+    /// Of its project and name: a project's queues lie together in order.
+    pub(crate) key: Box<[u8]>,
+    budget: Arc<Budget>,
+    state: Mutex<Resting>,
+    /// Whether it stands in `changed`.
+    pub(super) changed: AtomicBool,
+    /// Whether it stands among those that have pages in memory.
+    pub(crate) hot: AtomicBool,
+    /// For when the timer is set; `u64::MAX` when it is not.
+    pub(crate) armed: AtomicU64,
+}
+
+impl Cell {
+    pub(crate) fn new(queue: Queue, budget: &Arc<Budget>) -> Arc<Self> {
+        Self::of(Resident::new(queue, budget))
+    }
+
+    pub(super) fn of(queue: Resident) -> Arc<Self> {
+        let Resident { number, key, budget, state } = queue;
+        Arc::new(Self {
+            number,
+            key,
+            budget,
+            state: Mutex::new(state),
+            changed: AtomicBool::new(false),
+            hot: AtomicBool::new(false),
+            armed: AtomicU64::new(u64::MAX),
+        })
+    }
+
+    /// The queue as it is, not advanced: for housekeeping and for what time does not change.
+    pub(crate) fn peek(&self) -> Awake<'_> {
+        let mut state = self.state.lock();
+        state.wake(self.number, &self.key, &self.budget);
+        Awake::new(state)
+    }
+
+    /// What is said of the queue; `None` if it has been deleted. It is not woken for that.
+    pub(crate) fn description(&self) -> Option<Arc<Description>> {
+        match &*self.state.lock() {
+            Resting::Awake(queue) if queue.is_deleted() => None,
+            Resting::Awake(queue) => Some(queue.description().clone()),
+            Resting::Asleep { description, .. } => Some(description.clone()),
+        }
+    }
+
+    pub(super) fn unwritten(&self) -> u64 {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.unwritten(),
+            Resting::Asleep { .. } => 1,
+        }
+    }
+
+    pub(super) fn count_pages(&self) -> (u64, u64) {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.count_pages(),
+            Resting::Asleep { .. } => (0, 0),
+        }
+    }
+
+    /// Its totals, and when something in it falls due, without waking it.
+    pub(super) fn outlook(&self) -> (Totals, Option<u64>) {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => (queue.totals(), queue.next_due()),
+            Resting::Asleep { .. } => (Totals::default(), None),
+        }
+    }
+}
