@@ -191,6 +191,10 @@ impl Store {
         let deleted = self.take_deleted();
         let count = deleted.len() as u64;
         gone.extend(deleted.into_iter().map(Gone::of));
+        drop(gone);
+        if count > 0 {
+            self.let_in();
+        }
         count
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -22,6 +22,8 @@ pub(crate) struct Room {
     evicting: Mutex<()>,
     state: Mutex<State>,
     made: Condvar,
+    /// How many wait; so that a call with nobody waiting costs one load.
+    waiting: AtomicUsize,
     /// Least length of the journal from which posts wait, in bytes.
     journal_max: u64,
     patience: Duration,
@@ -42,6 +44,7 @@ impl Room {
             evicting: Mutex::default(),
             state: Mutex::default(),
             made: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             journal_max: config.journal_max.max(config.segment_bytes.saturating_mul(LEAST_JOURNAL)),
             patience: config.busy_timeout,
             background: config.background,
@@ -61,7 +64,7 @@ impl Room {
         self.made.notify_all();
     }
 
-    /// Ends every wait: the store is being closed.
+    /// Has everyone who waits look again.
     pub(crate) fn wake_all(&self) {
         let _state = self.state.lock();
         self.made.notify_all();
@@ -81,6 +84,13 @@ impl Store {
         if !self.room.background {
             self.make_room_now();
         }
+        self.room.waiting.fetch_add(1, Ordering::SeqCst);
+        let outcome = self.wait_for_room();
+        self.room.waiting.fetch_sub(1, Ordering::SeqCst);
+        outcome
+    }
+
+    fn wait_for_room(&self) -> Result<()> {
         let deadline = Instant::now().checked_add(self.room.patience);
         let mut state = self.room.state.lock();
         loop {
@@ -109,10 +119,18 @@ impl Store {
         }
     }
 
-    /// The end of a call: where no thread evicts, it does.
+    /// The end of a call: what it freed lets posts in; and where no thread evicts, it does.
     pub(crate) fn keep_within_budget(&self) {
+        self.let_in();
         if !self.room.background && self.budget.is_high() {
             self.room.tell(&self.evict());
+        }
+    }
+
+    /// Wakes who waits for room, if there is some.
+    pub(crate) fn let_in(&self) {
+        if self.room.waiting.load(Ordering::SeqCst) > 0 && self.has_room() {
+            self.room.wake_all();
         }
     }
 
