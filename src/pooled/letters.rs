@@ -70,11 +70,10 @@ struct Letter {
 }
 
 /// A walk through an outbox.
+#[derive(Default)]
 struct Pass {
-    /// The sequence behind the last letter that lay there when it began.
-    end: u64,
-    /// Who has had letters assigned to another pool since.
-    assigned_anew: BTreeSet<Addressee>,
+    /// Who has had letters assigned to another pool since it began, and the sequence behind all that were there before.
+    assigned_anew: BTreeMap<Addressee, u64>,
 }
 
 /// Puts a letter into its envelope.
@@ -149,7 +148,7 @@ impl Shared {
 
     fn deliver_from(&self, source: &Engine) -> Result<()> {
         let mut outcome = Ok(());
-        let mut pass = Pass { end: end_of(source.store()), assigned_anew: BTreeSet::new() };
+        let mut pass = Pass::default();
         let mut after = None;
         loop {
             let letters = batch(source.store(), after)?;
@@ -174,16 +173,17 @@ impl Shared {
         let Some(first) = letters.first() else { return Ok(()) };
         let (project, queue) = first.envelope.to.name()?;
         let (route, pool) = self.dead_letter_pool(&project, &queue)?;
-        if first.sequence < pass.end && pass.assigned_anew.contains(&first.envelope.to) {
-            // They lie behind the end by now.
+        if pass.assigned_anew.get(&first.envelope.to).is_some_and(|end| first.sequence < *end) {
+            // They were taken from the outbox before they were assigned anew: by now they lie at its end.
             return Ok(());
         }
         let assigned = Some(pool.store().place.store);
         if first.envelope.assigned != assigned {
             // All that go there, so that they arrive in the order in which they left.
             self.delete_stored(source, &first.envelope.to)?;
-            pass.assigned_anew.insert(first.envelope.to.clone());
-            return assign(source.store(), &first.envelope.to, assigned);
+            let end = assign(source.store(), &first.envelope.to, assigned)?;
+            pass.assigned_anew.insert(first.envelope.to.clone(), end);
+            return Ok(());
         }
         let Side::There(cell) = self.made_side(&pool, &route)? else { return Ok(()) };
         let Some(description) = route.description() else { return Ok(()) };
@@ -263,11 +263,6 @@ fn forget_delivered(engines: &[Engine]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The sequence behind the last letter of a store's outbox.
-fn end_of(store: &Store) -> u64 {
-    store.outbox().map_or(0, |outbox| outbox.peek().next())
 }
 
 /// The next letters of a store's outbox, from the first after `after`.
@@ -357,9 +352,10 @@ fn forget(target: &Store, sources: Vec<Source>) -> Result<()> {
 }
 
 /// Assigns the letters to an addressee to another store: they leave the outbox and come to its end in one operation.
-fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<()> {
-    let Some(outbox) = source.outbox() else { return Ok(()) };
-    let Some(mut queue) = source.lock(&outbox)? else { return Ok(()) };
+/// Returns a sequence above those they had and not above those they have.
+fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<u64> {
+    let Some(outbox) = source.outbox() else { return Ok(0) };
+    let Some(mut queue) = source.lock(&outbox)? else { return Ok(0) };
     let (mut moved, mut messages, mut bytes) = (Sequences::default(), Vec::new(), 0_usize);
     for place in queue.claimable_after(None) {
         let (page, index) = place?;
@@ -373,8 +369,9 @@ fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<
             break;
         }
     }
+    let end = queue.next();
     if messages.is_empty() {
-        return Ok(());
+        return Ok(end);
     }
     let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
     let first = queue.allot(queue.epoch(), messages.len()).ok_or_else(exhausted)?;
@@ -390,5 +387,6 @@ fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<
     };
     let lsn = queue.record(Growth::Frees, &Op::Claim(claim))?;
     drop(queue);
-    source.settle(lsn, Durability::Sync)
+    source.settle(lsn, Durability::Sync)?;
+    Ok(end)
 }
