@@ -20,6 +20,8 @@ impl Store {
     /// been refused and threads stopped before.
     pub(crate) fn close(&self) -> Result<()> {
         let time = self.now();
+        // If there is no space for it, opening takes longer.
+        let _ = self.journal.turn_over();
         let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);
         self.journal.seal();
         recorded?;

@@ -395,6 +395,16 @@ impl Journal {
         Ok(true)
     }
 
+    /// Goes on to a new segment if the active one is longer than any but the first of a run, which holds what was carried
+    /// over: so that a base can free it.
+    pub(crate) fn turn_over(&self) -> Result<()> {
+        let mut tail = self.tail.lock();
+        if tail.failed.is_some() || tail.offset <= self.place.segment_bytes {
+            return Ok(());
+        }
+        self.rotate(&mut tail, 0)
+    }
+
     /// Refuses every later append.
     pub(crate) fn seal(&self) {
         self.tail.lock().sealed = true;
