@@ -143,7 +143,7 @@ impl Config {
     }
 
     /// The bytes of journal on disk from which posts wait, up to [`busy_timeout`](Self::busy_timeout), for a base to free
-    /// some; where the live messages weigh more than half of it, twice what they weigh. Default: 256 MiB; at least four
+    /// some; where the live messages weigh more than half of it, twice what they weigh. Default: 256 MiB; at least eight
     /// [segments](Self::segment_size).
     pub fn journal_max(mut self, bytes: u64) -> Self {
         self.journal_max = bytes;
