@@ -22,7 +22,7 @@ impl Shelf {
 
     /// A queue that is empty.
     pub(crate) fn of(queue: Queue) -> Self {
-        let salt = queue.name().as_str().bytes().fold(0_u64, |salt, byte| salt * 31 + u64::from(byte));
+        let salt = queue.name().as_str().bytes().fold(0_u64, |salt, byte| salt.wrapping_mul(31) + u64::from(byte));
         Self { queue, kept: BTreeMap::new(), posted: salt << 32 }
     }
 
