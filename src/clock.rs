@@ -12,8 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
-
+use crate::lock::{Mutex, Rank};
 use crate::model::Timestamp;
 use crate::model::time::millis;
 
@@ -109,7 +108,8 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock whose wall time is `wall`.
     pub fn new(wall: Timestamp) -> Self {
-        Self { times: Mutex::new((wall.as_millis(), Duration::ZERO)), wakers: Mutex::default() }
+        let times = (wall.as_millis(), Duration::ZERO);
+        Self { times: Mutex::new(Rank::Clock, times), wakers: Mutex::new(Rank::Wakers, Vec::new()) }
     }
 
     /// Lets `by` pass, on the wall clock and on the monotonic one.

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::background::{Signals, Threads};
 use crate::config::{Config, Durability};
 use crate::contract::{DataDriver, Queues};
@@ -15,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::handle::Queue;
 use crate::inspect::Inspection;
 use crate::journal::Growth;
+use crate::lock::{Mutex, Rank};
 use crate::model::{ClaimOptions, ClaimRecord, Health, Project, QueueName};
 use crate::op::{Change, Op};
 use crate::random::Random;
@@ -81,10 +80,10 @@ impl std::fmt::Debug for FileLock {
 type Place = (usize, PathBuf);
 
 /// The stores this process has open.
-static OPEN: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> = LazyLock::new(Mutex::default);
+static OPEN: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> = LazyLock::new(|| Mutex::new(Rank::Open, BTreeMap::new()));
 
 /// Held while a store is opened, so that two threads opening one store end up with one.
-static OPENING: Mutex<()> = Mutex::new(());
+static OPENING: Mutex<()> = Mutex::new(Rank::Opening, ());
 
 impl Engine {
     /// Opens the store in the directory `path` with the default [`Config`], making it if there is none.
@@ -123,8 +122,9 @@ impl Engine {
         store.hold_reserve();
         let threads =
             if config.background { Threads::start(&store, receivers, config.sync_interval)? } else { Threads::none() };
-        let lock = Mutex::new(Some(FileLock(lock)));
-        let opened = Arc::new(Opened { store, threads: Mutex::new(threads), lock, place: place.clone() });
+        let (lock, threads) = (Some(FileLock(lock)), Mutex::new(Rank::Threads, threads));
+        let lock = Mutex::new(Rank::LockFile, lock);
+        let opened = Arc::new(Opened { store, threads, lock, place: place.clone() });
         OPEN.lock().insert(place, Arc::downgrade(&opened));
         Ok(Self { opened, durability: config.durability })
     }

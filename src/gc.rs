@@ -5,9 +5,8 @@ use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
-
 use crate::error::Result;
+use crate::lock::{Mutex, Rank};
 use crate::model::GcReport;
 use crate::store::{Cell, Store};
 
@@ -16,7 +15,7 @@ use crate::store::{Cell, Store};
 /// 1. Every queue with a deadline is armed for that deadline or an earlier instant.
 /// 2. A queue is armed anew only when its next deadline comes to lie before the one it is armed for; so a queue whose
 ///    deadlines only move away costs nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timer {
     alarms: Mutex<BinaryHeap<Reverse<Alarm>>>,
 }
@@ -26,6 +25,12 @@ struct Alarm {
     when: u64,
     number: u64,
     cell: Weak<Cell>,
+}
+
+impl Default for Timer {
+    fn default() -> Self {
+        Self { alarms: Mutex::new(Rank::Alarms, BinaryHeap::new()) }
+    }
 }
 
 impl Timer {

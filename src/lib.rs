@@ -66,6 +66,7 @@ mod handle;
 mod heap;
 mod inspect;
 mod journal;
+mod lock;
 mod manifest;
 mod model;
 mod op;

@@ -2,10 +2,8 @@
 //!
 //! A change is decided under its queue's lock, appended to the journal, applied, and then, with no lock held, waited for.
 //!
-//! Lock order: `directory`, then queues by ascending number, then `registry`, then the journal's and the heap's. `timer`,
-//! `waiters`, `changed`, `deleted` and those of `room` are leaves: nothing is locked under them. `gone` comes before
-//! `deleted`. `keeper` serialises
-//! housekeeping; it is held over disk writes, so no caller of the contract ever takes it.
+//! The order of the locks is that of [`Rank`]. `keeper` serialises housekeeping; it is held over disk writes, so no caller of
+//! the contract ever takes it.
 //!
 //! A page that is not in memory is read under its queue's lock: whoever else wants that queue most likely wants the page.
 
@@ -21,8 +19,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-
 use crate::background::Signals;
 use crate::budget::Budget;
 use crate::checkpoint::{Gone, Keeper};
@@ -33,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::gc::Timer;
 use crate::heap::{Heap, Image};
 use crate::journal::{Growth, Journal, Place, frame_buffer};
+use crate::lock::{Mutex, Rank, RwLock, RwLockReadGuard, Tier};
 use crate::model::{Limits, Project, QueueName};
 use crate::op::Op;
 use crate::random::Random;
@@ -84,10 +81,11 @@ pub(crate) struct Store {
 }
 
 /// Which queues there are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Directory {
     pub(crate) names: Names,
     pub(crate) next_number: u64,
+    pub(crate) tier: Tier,
 }
 
 impl Store {
@@ -95,7 +93,8 @@ impl Store {
         let Recovered { contents, manifest, place, start, filled, base_segments, report } = recovered;
         let Contents { queues, next_queue, time, registry, heap, budget, .. } = contents;
         let loaded = filled.is_some();
-        let names = queues.into_values().map(Cell::of).collect();
+        let tier = if config.control.is_some() { Tier::Pool } else { Tier::Control };
+        let names = queues.into_values().map(|queue| Cell::of(queue, tier)).collect();
         let next_number = next_queue.max(first_of(manifest.incarnation));
         let store = Self {
             root,
@@ -107,18 +106,18 @@ impl Store {
             heap,
             budget,
             room: Room::new(config),
-            directory: RwLock::new(Directory { names, next_number }),
-            registry: RwLock::new(registry),
-            registering: Mutex::default(),
+            directory: RwLock::new(Rank::Directory(tier), Directory { names, next_number, tier }),
+            registry: RwLock::new(Rank::Registry(tier), registry),
+            registering: Mutex::new(Rank::Registering, ()),
             epoch: AtomicU32::new(manifest.incarnation),
             timer: Timer::default(),
             waiters: Waiters::default(),
-            keeper: Mutex::new(Keeper::new(manifest, filled, base_segments)),
+            keeper: Mutex::new(Rank::Keeper, Keeper::new(manifest, filled, base_segments)),
             signals,
             report,
-            changed: Mutex::default(),
-            deleted: Mutex::default(),
-            gone: Mutex::default(),
+            changed: Mutex::new(Rank::Changed, Vec::new()),
+            deleted: Mutex::new(Rank::Deleted, Vec::new()),
+            gone: Mutex::new(Rank::Gone, Vec::new()),
             journaled_time: AtomicU64::new(time),
             messages: AtomicU64::new(0),
             weight: AtomicU64::new(0),
@@ -135,7 +134,7 @@ impl Store {
         if !loaded {
             self.registry.write().forget_stored();
         }
-        for cell in self.directory.read().names.from(Bound::Unbounded) {
+        for cell in &self.cells().collect::<Vec<_>>() {
             let (totals, due) = cell.outlook();
             self.count(Totals::default(), totals);
             self.timer.arm(cell, due);
@@ -409,10 +408,11 @@ impl Store {
     /// Takes a queue that was made with messages in it into the account.
     pub(crate) fn adopt(&self, cell: &Arc<Cell>, totals: Totals) {
         self.count(Totals::default(), totals);
-        let queue = cell.peek();
-        self.timer.arm(cell, queue.next_due());
-        self.room.note_hot(cell, &queue);
-        drop(queue);
+        // Whoever has found and locked it meanwhile does the same at the end.
+        if let Some(queue) = cell.try_peek() {
+            self.timer.arm(cell, queue.next_due());
+            self.room.note_hot(cell, &queue);
+        }
         self.note_changed(cell);
     }
 

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::lock::{Condvar, Mutex, Rank};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waiters {
     /// So that a post with nobody waiting costs one load.
     count: AtomicUsize,
     by_queue: Mutex<HashMap<Vec<u8>, Vec<Arc<Waiter>>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiter {
     woken: Mutex<bool>,
     wake: Condvar,
@@ -32,9 +32,16 @@ pub(crate) struct Waiting<'a> {
     waiter: Arc<Waiter>,
 }
 
+impl Default for Waiters {
+    fn default() -> Self {
+        Self { count: AtomicUsize::new(0), by_queue: Mutex::new(Rank::Waiters, HashMap::new()) }
+    }
+}
+
 impl Waiters {
     pub(crate) fn register(&self, key: Vec<u8>) -> Waiting<'_> {
-        let waiter = Arc::new(Waiter::default());
+        let waiter = Waiter { woken: Mutex::new(Rank::Waiter, false), wake: Condvar::default() };
+        let waiter = Arc::new(waiter);
         self.by_queue.lock().entry(key.clone()).or_default().push(waiter.clone());
         self.count.fetch_add(1, Ordering::SeqCst);
         Waiting { waiters: self, key, waiter }
@@ -84,7 +91,7 @@ impl Waiting<'_> {
             match deadline {
                 None => self.waiter.wake.wait(&mut woken),
                 Some(deadline) => {
-                    if self.waiter.wake.wait_until(&mut woken, deadline).timed_out() {
+                    if self.waiter.wake.wait_until(&mut woken, deadline) {
                         break;
                     }
                 }

@@ -180,8 +180,8 @@ impl Moving {
     }
 }
 
-/// Makes a claim that moves messages: rare, so it may hold the directory. `None` if the queue is gone, or one of the two is
-/// not what it was taken for, which `prepare` says once both are locked.
+/// Makes a claim that moves messages. `None` if the queue is gone, or one of the two is not what it was taken for, which
+/// `prepare` says once both are locked.
 pub(crate) fn claim_moving(
     store: &Store,
     source: &Arc<Cell>,
@@ -189,10 +189,15 @@ pub(crate) fn claim_moving(
     destination: &Destination<'_>,
     options: &ClaimOptions,
 ) -> Result<Option<Moving>> {
-    let mut directory = store.directory.write();
-    let target = directory.names.get(&destination.key).cloned();
-    let (queue, mut target) = lock_both(store, source, target.as_ref())?;
+    let found = store.directory.read().names.get(&destination.key).cloned();
+    let (queue, mut target) = lock_both(store, source, found.as_ref())?;
     let Some(mut queue) = queue else { return Ok(None) };
+    let mut directory = store.directory.write();
+    if target.is_none() && directory.names.contains(&destination.key) {
+        drop((directory, queue));
+        // It was made meanwhile.
+        return claim_moving(store, source, prepare, destination, options);
+    }
     if !prepare(&mut queue, target.as_mut()) {
         return Ok(None);
     }

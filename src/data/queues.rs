@@ -69,15 +69,13 @@ impl Queues for Engine {
     fn delete(&self, project: &Project, name: &QueueName) -> Result<()> {
         let store = self.store();
         store.check_call(project, name)?;
-        let key = keys::queue(project, name);
-        let mut directory = store.directory.write();
-        let Some(cell) = directory.names.get(&key).cloned() else {
-            drop(directory);
-            return store.settle_seen(self.durability());
-        };
-        let lsn = store.remove_queue(&mut directory, &cell)?;
-        drop(directory);
-        store.settle(lsn, self.durability())
+        while let Some(cell) = store.find(project, name) {
+            // One that was deleted meanwhile may have been made anew: look again.
+            if let Some(lsn) = store.remove_queue(&cell)? {
+                return store.settle(lsn, self.durability());
+            }
+        }
+        store.settle_seen(self.durability())
     }
 
     fn list(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>> {
@@ -89,11 +87,16 @@ impl Queues for Engine {
         let start = options.marker.as_ref().and_then(|marker| QueueName::new(marker.name()).ok());
         // The outbox is no queue of anybody's.
         let start = keys::queue(project, &start.unwrap_or_else(QueueName::outbox));
-        let directory = store.directory.read();
-        let queues = directory.names.from(Bound::Excluded(&start));
-        let ours = queues.take_while(|cell| cell.key.starts_with(&prefix)).filter_map(|cell| entry(cell, options));
         let limit = if options.limit == 0 { usize::MAX } else { options.limit };
-        let items: Vec<QueueEntry> = ours.take(limit).collect();
+        // Which queues there are at one instant; what is said of them is asked when the directory is free again.
+        let taken = if options.metadata_filter.is_some() { usize::MAX } else { limit };
+        let found: Vec<Arc<Cell>> = {
+            let directory = store.directory.read();
+            let queues = directory.names.from(Bound::Excluded(&start));
+            let ours = queues.take_while(|cell| cell.key.starts_with(&prefix)).filter(|cell| is_named(cell, options));
+            ours.take(taken).cloned().collect()
+        };
+        let items: Vec<QueueEntry> = found.iter().filter_map(|cell| entry(cell, options)).take(limit).collect();
         let next = items.last().map(|last| QueueMarker::from(last.name().clone()));
         Ok(Page { items, next })
     }
@@ -125,32 +128,29 @@ impl Engine {
 }
 
 impl Store {
-    /// Deletes a queue that is listed.
-    pub(crate) fn remove_queue(&self, directory: &mut Directory, cell: &Arc<Cell>) -> Result<u64> {
-        self.remove_queue_by(directory, cell, |queue| {
+    /// Deletes a queue; `None` if it has been deleted already.
+    pub(crate) fn remove_queue(&self, cell: &Arc<Cell>) -> Result<Option<u64>> {
+        self.remove_queue_by(cell, |queue| {
             let op = Op::DeleteQueue { queue: queue.number() };
             queue.record(Growth::Frees, &op)
         })
     }
 
-    /// Deletes a queue that is listed by an operation that `record` records.
+    /// The same by an operation that `record` records.
     pub(crate) fn remove_queue_by(
         &self,
-        directory: &mut Directory,
         cell: &Arc<Cell>,
         record: impl FnOnce(&mut Locked<'_>) -> Result<u64>,
-    ) -> Result<u64> {
+    ) -> Result<Option<u64>> {
         // As it is: a page that cannot be read does not keep the queue from being deleted.
-        let Some(mut queue) = self.lock_as_is(cell) else {
-            return Err(Error::Unavailable { reason: "a deleted queue is still listed".into() });
-        };
+        let Some(mut queue) = self.lock_as_is(cell) else { return Ok(None) };
         let lsn = record(&mut queue)?;
         let remains = queue.take_remains();
-        drop(queue);
-        directory.names.remove(&cell.key);
         // Before a queue of that name can be made: the trees lose the old one first.
         self.bury(remains);
-        Ok(lsn)
+        // While the queue is locked: whoever has found it waits for that, and what he finds next is not this one.
+        self.directory.write().names.remove(&cell.key);
+        Ok(Some(lsn))
     }
 }
 
@@ -229,14 +229,23 @@ pub(crate) fn missing(project: &Project, name: &QueueName) -> Error {
     Error::QueueDoesNotExist { project: project.clone(), queue: name.clone() }
 }
 
-/// The listing's entry for a queue, if the filters let it through.
+/// Whether the filter by name lets a queue through.
+fn is_named(cell: &Cell, options: &QueueListOptions) -> bool {
+    let Some(text) = &options.name_contains else { return true };
+    keys::parse_queue(&cell.key).is_some_and(|(_, name)| name.as_str().contains(text.as_str()))
+}
+
+/// The listing's entry for a queue, if the filter by metadata lets it through. A queue is only locked for its metadata, and
+/// one that is deleted meanwhile was there when it was found.
 fn entry(cell: &Cell, options: &QueueListOptions) -> Option<QueueEntry> {
-    let description = cell.description()?;
     let (_, name) = keys::parse_queue(&cell.key)?;
-    let named = options.name_contains.as_ref().is_none_or(|text| name.as_str().contains(text.as_str()));
+    if !options.detailed && options.metadata_filter.is_none() {
+        return Some(QueueEntry { name, metadata: None });
+    }
+    let description = cell.last_description();
     let matches = options.metadata_filter.as_ref().is_none_or(|filter| description.metadata.matches(filter));
     let metadata = options.detailed.then(|| description.metadata.clone());
-    (named && matches).then_some(QueueEntry { name, metadata })
+    matches.then_some(QueueEntry { name, metadata })
 }
 
 fn count(queue: &Locked<'_>) -> Result<QueueStats> {
@@ -277,7 +286,7 @@ impl Directory {
 
     pub(crate) fn insert(&mut self, queue: state::Queue, budget: &Arc<Budget>) -> Arc<Cell> {
         self.next_number = self.next_number.max(queue.number().saturating_add(1));
-        let cell = Cell::new(queue, budget);
+        let cell = Cell::new(queue, budget, self.tier);
         self.names.insert(cell.clone());
         cell
     }

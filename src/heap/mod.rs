@@ -18,12 +18,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::journal::scan::Damage;
 use crate::journal::{frame, frame_buffer};
+use crate::lock::{Mutex, Rank};
 
 pub(crate) use image::{Image, Place};
 use segment::Segment;
@@ -68,7 +67,15 @@ impl Heap {
         let highest = names.iter().filter_map(|name| segment::parse_file_name(name)).max().unwrap_or(0);
         let segments = Segments { next_number: highest.saturating_add(1), ..Segments::default() };
         let (bytes, live) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { disk: disk.clone(), directory, store, segment_bytes, segments: Mutex::new(segments), bytes, live })
+        Ok(Self {
+            disk: disk.clone(),
+            directory,
+            store,
+            segment_bytes,
+            segments: Mutex::new(Rank::Heap, segments),
+            bytes,
+            live,
+        })
     }
 
     /// Makes the folder, for a store that is going to be written.

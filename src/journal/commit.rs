@@ -7,9 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::error::{Error, Result};
+use crate::lock::{Condvar, Mutex, Rank};
 
 #[derive(Debug)]
 pub(crate) struct Commit {
@@ -50,7 +49,7 @@ pub(crate) enum Turn {
 
 impl Commit {
     pub(crate) fn new(synced: u64) -> Self {
-        Self { synced: AtomicU64::new(synced), group: Mutex::default() }
+        Self { synced: AtomicU64::new(synced), group: Mutex::new(Rank::Group, Group::default()) }
     }
 
     pub(crate) fn synced(&self) -> u64 {
@@ -78,7 +77,7 @@ impl Commit {
                 group.led = true;
                 return Ok(Turn::Lead);
             }
-            let place = Arc::new(Place { lsn, outcome: Mutex::new(None), wake: Condvar::new() });
+            let place = Arc::new(Place::new(lsn));
             group.waiting.push(place.clone());
             place
         };
@@ -128,6 +127,10 @@ impl Commit {
 }
 
 impl Place {
+    fn new(lsn: u64) -> Self {
+        Self { lsn, outcome: Mutex::new(Rank::Place, None), wake: Condvar::default() }
+    }
+
     fn sleep(&self) -> Result<Turn> {
         let mut outcome = self.outcome.lock();
         loop {

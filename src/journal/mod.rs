@@ -8,7 +8,7 @@
 //! 6. Lack of space is no failure: it is told before anything is written, and one prepared segment is held back for
 //!    changes that free space.
 //!
-//! The lock order ends here: `tail`, then `commit`; neither is held over a sync.
+//! Neither `tail` nor `commit` is held over a sync.
 
 pub(crate) mod commit;
 pub(crate) mod frame;
@@ -20,10 +20,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::lock::{self, Mutex, Rank};
 use commit::{Commit, Turn};
 use frame::{HEADER_BYTES, Stamp};
 use segment::{SEGMENT_HEADER_BYTES, Segment, SegmentId};
@@ -130,7 +129,7 @@ impl Journal {
         };
         Self {
             place,
-            tail: Mutex::new(tail),
+            tail: Mutex::new(Rank::Tail, tail),
             commit: Commit::new(last),
             appended: AtomicU64::new(last),
             unsynced: AtomicBool::new(false),
@@ -275,6 +274,7 @@ impl Journal {
 
     /// Waits until everything up to `lsn` is synced. Whoever comes first syncs for all who have appended by then.
     pub(crate) fn settle(&self, lsn: u64) -> Result<()> {
+        lock::check_may_wait();
         let mut turn = self.commit.enter(lsn)?;
         while let Turn::Lead = turn {
             let outcome = self.sync();

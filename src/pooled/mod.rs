@@ -10,8 +10,8 @@
 //!    way. Opening resumes it.
 //! 4. A call looks its queue up, locks it in the pool's store, and then checks that the mapping it went by still holds.
 //!
-//! Lock order: the control store's locks, then those of one pool's store; `turn` before both. Nothing of another store is
-//! locked under a pool's lock.
+//! The order of the locks is that of [`Rank`]: the control store's come before those of one pool's store. Nothing of another
+//! store is locked under a pool's lock.
 
 mod control;
 mod courier;
@@ -30,13 +30,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::config::{Config, Durability};
 use crate::contract::{DataDriver, Queues};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::handle::Queue;
+use crate::lock::{Mutex, Rank, RwLock};
 use crate::model::{Health, Project, QueueName};
 use crate::recovery::RecoveryReport;
 
@@ -81,7 +80,8 @@ pub struct PooledDriver {
 }
 
 /// The pooled drivers this process has open, by disk and directory of their control stores.
-static DRIVERS: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> = LazyLock::new(Mutex::default);
+static DRIVERS: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> =
+    LazyLock::new(|| Mutex::new(Rank::Drivers, BTreeMap::new()));
 
 /// Which disk, and where on it.
 type Place = (usize, PathBuf);
@@ -152,8 +152,8 @@ impl PooledDriver {
             config,
             pools: Pools::default(),
             found: FoundSides::default(),
-            turn: Mutex::default(),
-            moves: RwLock::default(),
+            turn: Mutex::new(Rank::Turn, ()),
+            moves: RwLock::new(Rank::Moves, ()),
             signal,
             closed: AtomicBool::new(false),
         });
@@ -161,7 +161,8 @@ impl PooledDriver {
         // What an earlier run left to be done. What cannot be done yet is tried again.
         let _ = shared.resume();
         let courier = if background { Some(Courier::start(&shared, signals)?) } else { None };
-        Ok(Self { opened: Arc::new(Opened { shared, courier: Mutex::new(courier) }), durability: None })
+        let courier = Mutex::new(Rank::Courier, courier);
+        Ok(Self { opened: Arc::new(Opened { shared, courier }), durability: None })
     }
 
     /// A handle on the queue of that name, as [`Engine::queue`](crate::Engine::queue) gives one.

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::codec::crc32;
 use crate::config::{Config, Durability};
 use crate::contract::DataDriver;
@@ -16,6 +14,7 @@ use crate::disk::SimulatedDisk;
 use crate::engine::{Engine, WeakEngine};
 use crate::error::{Error, Result};
 use crate::journal::Growth;
+use crate::lock::{Mutex, Rank, RwLock};
 use crate::model::{Location, Metadata, PoolName, PoolUri};
 use crate::op::{Change, Op};
 use crate::state::PoolRow;
@@ -24,7 +23,7 @@ use crate::store::Store;
 use super::Shared;
 
 /// The open stores by the names of their pools, and why others could not be opened.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pools {
     open: RwLock<HashMap<String, Arc<Pool>>>,
     failed: Mutex<HashMap<String, (Instant, Arc<Error>)>>,
@@ -73,9 +72,27 @@ impl Pool {
         self.retired.load(Ordering::SeqCst)
     }
 
+    /// The same store with another setting.
+    fn again(&self, durability: Option<Durability>) -> Self {
+        let (name, engine, location) = (self.name.clone(), self.engine.clone(), self.location.clone());
+        Self { name, engine, location, durability, retired: AtomicBool::new(false) }
+    }
+
     /// What a call survives that does not say so itself.
     pub(super) fn durability(&self, asked: Option<Durability>, default: Durability) -> Durability {
         asked.or(self.durability).unwrap_or(default)
+    }
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        Self {
+            open: RwLock::new(Rank::Pools, HashMap::new()),
+            failed: Mutex::new(Rank::FailedPools, HashMap::new()),
+            opening: Mutex::new(Rank::PoolOpening, ()),
+            former: Mutex::new(Rank::FormerPools, HashMap::new()),
+            openings: AtomicU64::new(0),
+        }
     }
 }
 
@@ -196,33 +213,31 @@ impl Shared {
     pub(super) fn refresh_pools(&self) {
         // Closing a store takes time: its last handle goes when nothing is locked any more.
         let mut gone = Vec::new();
+        // While it is held nobody else opens a pool or lets one go.
         let _one = self.pools.opening.lock();
         self.pools.forget_failures();
-        let mut open = self.pools.open.write();
-        let names: Vec<String> = open.keys().cloned().collect();
-        for name in names {
-            let Some(pool) = open.get(&name) else { continue };
-            let row = self.control.store().registry.read().pools.get(name.as_bytes()).cloned();
+        for pool in self.pools.open() {
+            let row = self.control.store().registry.read().pools.get(pool.name.as_bytes()).cloned();
             let uri = row.as_ref().and_then(|row| PoolUri::new(&row.uri).ok());
             if uri.as_ref().is_none_or(|uri| *uri.location() != pool.location) {
                 pool.retired.store(true, Ordering::SeqCst);
                 if let Location::Directory(path) = &pool.location {
                     self.pools.former.lock().insert(path.clone(), pool.engine.downgrade());
                 }
-                gone.extend(open.remove(&name));
+                gone.extend(self.pools.open.write().remove(&pool.name));
+                gone.push(pool);
                 continue;
             }
             let options = row.and_then(|row| Metadata::from_json(&row.options).ok()).unwrap_or_default();
             let durability = uri.and_then(|uri| uri.settings(&options).ok()).and_then(|(durability, _)| durability);
             if durability != pool.durability {
                 // Calls that hold the old one go on in the same store.
-                let (engine, location) = (pool.engine.clone(), pool.location.clone());
-                let again = Pool { name: name.clone(), engine, location, durability, retired: AtomicBool::new(false) };
+                let again = pool.again(durability);
                 pool.retired.store(true, Ordering::SeqCst);
-                gone.extend(open.insert(name, Arc::new(again)));
+                gone.extend(self.pools.open.write().insert(pool.name.clone(), Arc::new(again)));
             }
+            gone.push(pool);
         }
-        drop(open);
         self.found.clear();
     }
 

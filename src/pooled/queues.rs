@@ -1,5 +1,7 @@
 //! The pooled driver's queue controller: records are in the control store, and each new queue is given a pool.
 
+use std::sync::Arc;
+
 use crate::contract::Queues;
 use crate::control::{check_not_moving, missing_flavor, next_epoch};
 use crate::data::queues::{check, missing, purge, stats};
@@ -11,7 +13,7 @@ use crate::model::{
 };
 use crate::op::{Address, Change, NewQueue, Op};
 use crate::state::{Description, Queue, Registry};
-use crate::store::Locked;
+use crate::store::{Cell, Locked};
 use crate::trees::keys;
 
 use super::{PooledDriver, Shared};
@@ -106,12 +108,15 @@ impl Shared {
         store.check_call(project, name)?;
         let (text, settings) = check(store, name, metadata)?;
         let key = keys::queue(project, name);
-        let mut directory = store.directory.write();
-        if directory.names.contains(&key) {
+        let mut directory = loop {
+            let directory = store.directory.write();
+            let Some(cell) = directory.names.get(&key).cloned() else { break directory };
             drop(directory);
-            let lsn = self.remap(project, name, metadata)?;
-            return Ok(Registered { made: false, lsn });
-        }
+            // One that is deleted meanwhile may be made after all.
+            if let Some(left_alone) = self.remap(&cell, project, name, metadata)? {
+                return Ok(left_alone);
+            }
+        };
         let new = directory.new_queue(store, project, name, &text)?;
         let mut registry = store.lock_registry();
         let description = Description { metadata: metadata.clone(), settings }.shared();
@@ -182,22 +187,37 @@ impl Shared {
         registry.record(Growth::Grows, &op, &mut [queue.state()])
     }
 
-    /// Gives a queue without a pool one; the LSN if it did.
-    fn remap(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<Option<u64>> {
+    /// Gives a queue without a pool one; `None` if the queue has been deleted.
+    fn remap(
+        &self,
+        record: &Arc<Cell>,
+        project: &Project,
+        name: &QueueName,
+        metadata: &Metadata,
+    ) -> Result<Option<Registered>> {
         let store = self.control.store();
-        let key = keys::queue(project, name);
-        let number = store.find(project, name).map(|record| record.number);
-        let mut registry = store.lock_registry();
-        if let Some(mapping) = registry.catalogue.get(&key) {
+        let found = |lsn| Ok(Some(Registered { made: false, lsn }));
+        let is_mapped = |registry: &Registry| {
+            let Some(mapping) = registry.catalogue.get(&record.key) else { return Ok(false) };
             check_not_moving(mapping, project, name)?;
-            group_of(&registry, project, metadata)?;
-            return Ok(None);
+            group_of(registry, project, metadata)?;
+            Ok::<_, Error>(true)
+        };
+        // Only a queue that lacks a pool is waited for.
+        if is_mapped(&store.registry.read())? {
+            return found(None);
         }
-        let Some(pool) = self.choose(&registry, project, name, metadata)? else { return Ok(None) };
+        let Some(queue) = store.lock_as_is(record) else { return Ok(None) };
+        let mut registry = store.lock_registry();
+        if is_mapped(&registry)? {
+            return found(None);
+        }
+        let Some(pool) = self.choose(&registry, project, name, metadata)? else { return found(None) };
         // It may have been in another pool, or in this one, before.
         let floor = next_epoch(store, &registry)?;
-        let change = Change::Map { address: Address::of(project, name), pool: pool.into(), floor, queue: number };
-        registry.record(Growth::Grows, &Op::Registry(change), &mut []).map(Some)
+        let (address, number) = (Address::of(project, name), Some(queue.number()));
+        let change = Change::Map { address, pool: pool.into(), floor, queue: number };
+        found(Some(registry.record(Growth::Grows, &Op::Registry(change), &mut [])?))
     }
 
     /// A pool for a new queue, by weight; `None` for the virtual one.
@@ -237,8 +257,18 @@ impl Shared {
         let store = self.control.store();
         store.check_call(project, name)?;
         let key = keys::queue(project, name);
-        let mut directory = store.directory.write();
-        let Some(cell) = directory.names.get(&key).cloned() else {
+        loop {
+            if let Some(cell) = store.find(project, name) {
+                if let Some(lsn) = self.unregister_record(&cell, &key, project, name)? {
+                    return Ok(Some(lsn));
+                }
+                continue;
+            }
+            // Held, so that none is made meanwhile.
+            let directory = store.directory.read();
+            if directory.names.contains(&key) {
+                continue;
+            }
             // There may be a mapping without a queue: it would lead the next one astray.
             let mut registry = store.lock_registry();
             if !registry.catalogue.contains(&key) {
@@ -246,10 +276,21 @@ impl Shared {
             }
             let op = Op::Registry(Change::Unmap { address: Address::of(project, name) });
             return registry.record(Growth::Frees, &op, &mut []).map(Some);
-        };
-        let lsn = store.remove_queue_by(&mut directory, &cell, |queue| {
+        }
+    }
+
+    /// Deletes a queue by its record; `None` if it has been deleted already.
+    fn unregister_record(
+        &self,
+        cell: &Arc<Cell>,
+        key: &[u8],
+        project: &Project,
+        name: &QueueName,
+    ) -> Result<Option<u64>> {
+        let store = self.control.store();
+        store.remove_queue_by(cell, |queue| {
             let mut registry = store.lock_registry();
-            let mapping = registry.catalogue.get(&key).cloned();
+            let mapping = registry.catalogue.get(key).cloned();
             if let Some(mapping) = &mapping {
                 check_not_moving(mapping, project, name)?;
             }
@@ -261,8 +302,7 @@ impl Shared {
                 store: elsewhere.as_ref().and_then(|mapping| self.store_of(mapping.pool.as_str())),
             };
             registry.record(Growth::Frees, &op, &mut [queue.state()])
-        })?;
-        Ok(Some(lsn))
+        })
     }
 }
 

@@ -57,17 +57,15 @@ impl Shared {
             let op = Op::Clear { address: Address::of(&project, &name), queue: None };
             registry.record(Growth::Frees, &op, &mut [])?;
         }
-        let mut directory = store.directory.write();
-        let cell = directory.names.get(&removal.key).filter(|cell| cell.number == removal.queue).cloned();
+        let cell = store.directory.read().names.get(&removal.key).filter(|cell| cell.number == removal.queue).cloned();
         if let Some(cell) = cell {
             if pool.engine().is_same(&self.control) {
                 // The record is the side: it stays, and what it held goes.
                 empty(store, &cell)?;
             } else {
-                store.remove_queue(&mut directory, &cell)?;
+                store.remove_queue(&cell)?;
             }
         }
-        drop(directory);
         store.settle(store.journal.appended(), Durability::Sync)
     }
 

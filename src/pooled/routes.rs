@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use crate::config::Durability;
 use crate::error::{Error, Result};
 use crate::journal::Growth;
+use crate::lock::{Rank, RwLock, Tier};
 use crate::model::{PoolName, Project, QueueName};
 use crate::op::{NewQueue, Op};
 use crate::state::{Description, Mapping, Queue, Registry};
@@ -56,8 +55,14 @@ pub(super) struct Found {
 
 /// The sides that were looked up lately. What is mapped anew, deleted or in a pool that is another by now does not count,
 /// so nobody is ever led astray.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FoundSides(RwLock<HashMap<Arc<[u8]>, Arc<Found>>>);
+
+impl Default for FoundSides {
+    fn default() -> Self {
+        Self(RwLock::new(Rank::Found, HashMap::new()))
+    }
+}
 
 impl FoundSides {
     pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Found>> {
@@ -70,17 +75,22 @@ impl FoundSides {
     pub(super) fn put(&self, found: Found) -> Arc<Found> {
         let found = Arc::new(found);
         if found.route.mapping.is_some() {
+            // A store may be closed with what goes: not under the lock.
+            let mut gone = HashMap::new();
             let mut all = self.0.write();
             if all.len() >= MOST_FOUND {
-                all.clear();
+                gone = std::mem::take(&mut *all);
             }
-            all.insert(found.route.key.clone(), found.clone());
+            let before = all.insert(found.route.key.clone(), found.clone());
+            drop(all);
+            drop((gone, before));
         }
         found
     }
 
     pub(super) fn forget(&self, key: &[u8]) {
-        self.0.write().remove(key);
+        let gone = self.0.write().remove(key);
+        drop(gone);
     }
 
     pub(super) fn clear(&self) {
@@ -149,7 +159,7 @@ impl Shared {
                     &pool.store().budget,
                 );
                 drop(queue.take_changes());
-                Ok(Side::Empty(Cell::new(queue, &pool.store().budget)))
+                Ok(Side::Empty(Cell::new(queue, &pool.store().budget, Tier::Pool)))
             }
         }
     }
@@ -176,14 +186,15 @@ impl Shared {
         control.settle(control.journal.appended(), Durability::Sync)?;
         let store = pool.store();
         store.check_open()?;
-        let mut directory = store.directory.write();
-        if let Some(old) = directory.names.get(&route.key).cloned() {
+        let mut directory = loop {
+            let directory = store.directory.write();
+            let Some(old) = directory.names.get(&route.key).cloned() else { break directory };
+            drop(directory);
             if old.number >= route.record.number {
-                drop(directory);
                 return self.side(pool, route);
             }
-            store.remove_queue(&mut directory, &old)?;
-        }
+            store.remove_queue(&old)?;
+        };
         // Whoever deletes or maps the queue anew from here on finds what is made now.
         if !self.is_current(route) || pool.is_retired() {
             return Ok(Side::Changed);

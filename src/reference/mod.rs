@@ -24,11 +24,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use crate::clock::{Clock, EngineClock};
 use crate::contract::{Claims, DataDriver, Messages, Queues, Subscriptions};
 use crate::error::{Error, Result};
+use crate::lock::{Mutex, MutexGuard, Rank};
 use crate::model::{
     Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits, MessageVolume, NewPool, OperationStatus,
     PoolName, Project, QueueName, Timestamp,
@@ -110,7 +109,7 @@ impl ReferenceModel {
             limits: Limits::default(),
             is_durable: false,
             checksums: false,
-            store: Mutex::default(),
+            store: Mutex::new(Rank::Model, Store::default()),
         }
     }
 

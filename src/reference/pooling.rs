@@ -46,8 +46,8 @@ impl ReferenceModel {
     /// assert_eq!(store.catalogue().get(&project, &orders)?.pool(), &one);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn pooled(mut self) -> Self {
-        self.store.get_mut().pooled = true;
+    pub fn pooled(self) -> Self {
+        self.store.lock().pooled = true;
         self
     }
 

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use parking_lot::Mutex;
-
 use super::Awake;
 use crate::budget::Budget;
+use crate::lock::{Mutex, Rank, Tier};
 use crate::state::{Description, Queue, Resident, Resting, Totals};
 
 /// A queue behind its lock.
@@ -26,17 +25,17 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    pub(crate) fn new(queue: Queue, budget: &Arc<Budget>) -> Arc<Self> {
-        Self::of(Resident::new(queue, budget))
+    pub(crate) fn new(queue: Queue, budget: &Arc<Budget>, tier: Tier) -> Arc<Self> {
+        Self::of(Resident::new(queue, budget), tier)
     }
 
-    pub(super) fn of(queue: Resident) -> Arc<Self> {
+    pub(super) fn of(queue: Resident, tier: Tier) -> Arc<Self> {
         let Resident { number, key, budget, state } = queue;
         Arc::new(Self {
             number,
             key,
             budget,
-            state: Mutex::new(state),
+            state: Mutex::new(Rank::Queue(tier, number), state),
             changed: AtomicBool::new(false),
             hot: AtomicBool::new(false),
             armed: AtomicU64::new(u64::MAX),
@@ -50,12 +49,27 @@ impl Cell {
         Awake::new(state)
     }
 
+    /// The same, if nobody has it locked, whatever else is.
+    pub(super) fn try_peek(&self) -> Option<Awake<'_>> {
+        let mut state = self.state.try_lock()?;
+        state.wake(self.number, &self.key, &self.budget);
+        Some(Awake::new(state))
+    }
+
     /// What is said of the queue; `None` if it has been deleted. It is not woken for that.
     pub(crate) fn description(&self) -> Option<Arc<Description>> {
         match &*self.state.lock() {
             Resting::Awake(queue) if queue.is_deleted() => None,
             Resting::Awake(queue) => Some(queue.description().clone()),
             Resting::Asleep { description, .. } => Some(description.clone()),
+        }
+    }
+
+    /// What is or was last said of the queue, deleted or not.
+    pub(crate) fn last_description(&self) -> Arc<Description> {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.description().clone(),
+            Resting::Asleep { description, .. } => description.clone(),
         }
     }
 

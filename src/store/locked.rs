@@ -3,11 +3,10 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use parking_lot::{MutexGuard, RwLockWriteGuard};
-
 use super::{Cell, PoisonOnPanic, Store};
 use crate::error::Result;
 use crate::journal::Growth;
+use crate::lock::{MutexGuard, RwLockWriteGuard};
 use crate::op::Op;
 use crate::state::{Description, Queue, Registry, Resting, Totals};
 

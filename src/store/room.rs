@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::{Cell, Store};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::lock::{Condvar, Mutex, Rank};
 use crate::state::{Purpose, Queue};
 
 #[derive(Debug)]
@@ -40,10 +39,10 @@ struct State {
 impl Room {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            hot: Mutex::default(),
-            evicting: Mutex::default(),
-            state: Mutex::default(),
-            made: Condvar::new(),
+            hot: Mutex::new(Rank::Hot, VecDeque::new()),
+            evicting: Mutex::new(Rank::Evicting, ()),
+            state: Mutex::new(Rank::Room, State::default()),
+            made: Condvar::default(),
             waiting: AtomicUsize::new(0),
             journal_max: config.journal_max.max(config.segment_bytes.saturating_mul(LEAST_JOURNAL)),
             patience: config.busy_timeout,
@@ -106,7 +105,7 @@ impl Store {
             }
             let late = match deadline {
                 _ if !self.room.background => true,
-                Some(deadline) => self.room.made.wait_until(&mut state, deadline).timed_out(),
+                Some(deadline) => self.room.made.wait_until(&mut state, deadline),
                 None => {
                     self.room.made.wait(&mut state);
                     false

@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::contents::Effect;
+use super::contents::{Contents, Effect};
 use super::file::SimulatedFile;
-use super::names::{Dir, File, Node};
+use super::names::{Dir, File, Node, new_dir, new_file};
 use super::power::State;
 use super::trees::SimulatedTrees;
 use super::{FaultKind, SimulatedDisk};
@@ -35,7 +35,7 @@ impl Disk for SimulatedDisk {
             state.change(&file, Effect::set_len(0)?)?;
             file
         } else {
-            let file = File::default();
+            let file = new_file(Contents::default());
             state.insert(path, Node::File(Arc::clone(&file)))?;
             file
         };
@@ -90,7 +90,7 @@ impl Disk for SimulatedDisk {
         let mut state = self.begin(FaultKind::Read)?;
         if state.names.look(path)?.is_none() {
             state.begin(FaultKind::Write)?;
-            state.insert(path, Node::File(File::default()))?;
+            state.insert(path, Node::File(new_file(Contents::default())))?;
         }
         if !state.locks.insert(path.to_path_buf()) {
             return Ok(None);
@@ -182,7 +182,7 @@ fn make_unsynced_dirs(state: &mut State, path: &Path) -> io::Result<Dir> {
 
 fn make_dir(state: &mut State, path: &Path) -> io::Result<Dir> {
     state.begin(FaultKind::Write)?;
-    let dir = Dir::default();
+    let dir = new_dir();
     state.insert(path, Node::Dir(Arc::clone(&dir)))?;
     Ok(dir)
 }

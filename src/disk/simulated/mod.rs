@@ -15,12 +15,11 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use self::contents::Contents;
-use self::names::{Names, Node};
+use self::names::{Names, Node, new_file};
 use self::power::State;
 use self::random::Random;
+use crate::lock::{Mutex, MutexGuard, Rank};
 
 pub use self::power::FaultKind;
 
@@ -76,13 +75,13 @@ pub enum Keep {
 /// }
 /// # Ok::<(), io::Error>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct SimulatedDisk(Arc<Mutex<State>>);
 
 impl SimulatedDisk {
     /// An empty disk without limit.
     pub fn new() -> Self {
-        Self::default()
+        Self::holding(State::default())
     }
 
     /// An empty disk that is only memory: not [durable](crate::disk::Disk::is_durable), empty after a power loss.
@@ -199,7 +198,7 @@ impl SimulatedDisk {
         let mut state = self.present()?;
         match state.names.look(path)? {
             Some(_) => *state.names.file(path)?.lock() = contents,
-            None => state.names.insert(path, Node::File(Arc::new(Mutex::new(contents))))?,
+            None => state.names.insert(path, Node::File(new_file(contents)))?,
         }
         let dir = state.names.parent(path)?;
         state.names.sync(&dir);
@@ -239,7 +238,7 @@ impl SimulatedDisk {
     }
 
     fn holding(state: State) -> Self {
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new(Mutex::new(Rank::Disk, state)))
     }
 
     fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
@@ -262,6 +261,12 @@ impl SimulatedDisk {
         let mut state = self.0.lock();
         state.begin(kind)?;
         Ok(state)
+    }
+}
+
+impl Default for SimulatedDisk {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

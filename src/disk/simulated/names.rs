@@ -12,17 +12,26 @@ use std::mem;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::contents::Contents;
 use super::random::Random;
 use super::trees::TreeContents;
+use crate::lock::{Mutex, Rank};
 
 /// A file, shared by its directory and those who have it open.
 pub(super) type File = Arc<Mutex<Contents>>;
 
 /// A directory.
 pub(super) type Dir = Arc<Mutex<Directory>>;
+
+/// A file with these contents, which has no name yet.
+pub(super) fn new_file(contents: Contents) -> File {
+    Arc::new(Mutex::new(Rank::DiskFile, contents))
+}
+
+/// An empty directory, which has no name yet.
+pub(super) fn new_dir() -> Dir {
+    Arc::new(Mutex::new(Rank::DiskDirectory, Directory::default()))
+}
 
 /// What a directory holds.
 #[derive(Default)]
@@ -39,10 +48,15 @@ pub(super) enum Node {
 }
 
 /// All names.
-#[derive(Default)]
 pub(super) struct Names {
     root: Dir,
     unsynced: Vec<Vec<Edit>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { root: new_dir(), unsynced: Vec::new() }
+    }
 }
 
 impl Names {

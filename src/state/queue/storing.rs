@@ -1,6 +1,6 @@
 //! A queue and what is on disk: loading what was read back, and handing over what has to be written.
 
-use super::{Changes, Claim, Description, Due, Page, Queue, Share, bits};
+use super::{Changes, Claim, Due, Page, Queue, Share, bits};
 use crate::op::Import;
 use crate::state::page::PageSnapshot;
 
@@ -31,16 +31,24 @@ impl Queue {
             let Ok(mut page) = Page::from_record(page.first, &page.record, page.bodies.to_vec(), &self.budget) else {
                 continue;
             };
-            for slot in bits(page.claimed()).filter_map(|index| page.slot(index)) {
-                if let Some(claim) = self.claims.get_mut(slot.hold) {
-                    claim.left = claim.left.saturating_add(1);
-                }
-            }
+            self.hold_again(&mut page);
             page.dirty = true;
             self.changes.pages.push(page.first());
             self.load_page(page);
         }
         self.next = self.next.max(import.next);
+    }
+
+    /// Counts a page's claimed messages to their claims. Time goes on while a queue is brought here: the messages of a claim
+    /// that has ended since are free, as they are where they came from.
+    fn hold_again(&mut self, page: &mut Page) {
+        for index in bits(page.claimed()) {
+            let claim = page.slot(index).and_then(|slot| self.claims.get_mut(slot.hold));
+            match claim {
+                Some(claim) => claim.left = claim.left.saturating_add(1),
+                None => page.release(index),
+            }
+        }
     }
 
     /// Ends loading: counts each claim's messages. The error says what does not fit together.
@@ -89,7 +97,8 @@ impl Queue {
 
     /// Hands a deleted queue's contents over, so that freeing them can wait.
     pub(crate) fn take_remains(&mut self) -> Self {
-        let (description, budget) = (Description::default().shared(), self.budget.clone());
+        // What was said of it last stays: a listing that has found it tells that.
+        let (description, budget) = (self.description.clone(), self.budget.clone());
         let mut empty = Self::new(self.number, self.project.clone(), self.name.clone(), description, self.lsn, &budget);
         empty.deleted = true;
         empty.changes.record = false;

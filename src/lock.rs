@@ -1,0 +1,459 @@
+//! Locks that know their place in the lock order.
+//!
+//! 1. The order is that of the variants of [`Rank`], which is the one place where it is written down: a thread takes a lock
+//!    only if its rank is above those of all locks it holds. So no two threads can wait for each other.
+//! 2. Several queues of one store are locked by ascending number; of two stores of a pooled driver, the control store's
+//!    locks come first. Of any other rank a thread holds one lock at a time.
+//! 3. A thread that waits, for another thread or for a sync, holds no lock from [`Rank::Queue`] on.
+//! 4. An attempt that does not wait (`try_lock`) may be made whatever is held.
+//!
+//! In builds with debug assertions a thread that breaks one of these panics, with the names of both locks. In others the
+//! types are those of `parking_lot`, and nothing is left of the ranks.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::Instant;
+
+/// The lock order, outermost first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// The reference model, whole.
+    Model,
+    /// The pooled drivers this process has open; held while one is opened.
+    Drivers,
+    /// A pooled driver's courier; held while the driver is closed.
+    Courier,
+    /// A pooled driver's turn to deliver, remove or move.
+    Turn,
+    /// A pooled driver's moves: for reading by calls that go by a mapping.
+    Moves,
+    /// One pool is compared with the others and registered.
+    Registering,
+    /// One pool's store is opened.
+    PoolOpening,
+    /// One store of this process is opened.
+    Opening,
+    /// A store's background threads; held while it is closed.
+    Threads,
+    /// A store's lock file.
+    LockFile,
+    /// The stores this process has open.
+    Open,
+    /// A store's housekeeping, held over disk writes.
+    Keeper,
+    /// A store's eviction, held over disk writes.
+    Evicting,
+    /// A queue, after those of lower numbers. From here on nothing is held while a thread waits for another or for a sync.
+    Queue(Tier, u64),
+    /// Which queues a store has: after the queues, so that nobody waits for one of them while he has it.
+    Directory(Tier),
+    /// Subscriptions, pools, flavors and catalogue of a store.
+    Registry(Tier),
+    /// What deleted queues left in the trees.
+    Gone,
+    /// What deleted queues held.
+    Deleted,
+    /// Queues that a checkpoint has something to write of.
+    Changed,
+    /// Queues with pages in memory.
+    Hot,
+    /// Why there was no room.
+    Room,
+    /// When which queue has something due.
+    Alarms,
+    /// Who waits for which queue's messages.
+    Waiters,
+    /// One who waits for messages.
+    Waiter,
+    /// The open pools.
+    Pools,
+    /// Pools that could not be opened.
+    FailedPools,
+    /// Directories that pools have left.
+    FormerPools,
+    /// Queues' sides that were looked up.
+    Found,
+    /// The journal's tail.
+    Tail,
+    /// Who waits for a sync.
+    Group,
+    /// One who waits for a sync.
+    Place,
+    /// The heap's segments.
+    Heap,
+    /// The simulated disk.
+    Disk,
+    /// A directory of the simulated disk.
+    DiskDirectory,
+    /// A file of the simulated disk.
+    DiskFile,
+    /// Whom a clock that is moved by hand tells.
+    Wakers,
+    /// The times of a clock that is moved by hand.
+    Clock,
+}
+
+/// Which of a pooled driver's stores one is; a store of its own counts as a control store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tier {
+    Control,
+    Pool,
+}
+
+impl Rank {
+    /// What ranks are compared by.
+    #[cfg(debug_assertions)]
+    fn order(self) -> (u8, Self) {
+        match self {
+            // Both tiers have all of the three: a pool's queues come after a control store's registry.
+            Self::Directory(tier) | Self::Queue(tier, _) | Self::Registry(tier) => (1 + tier as u8, self),
+            outer if outer < Self::Queue(Tier::Control, 0) => (0, self),
+            _ => (3, self),
+        }
+    }
+}
+
+/// A mutex with a rank.
+pub(crate) struct Mutex<T: ?Sized> {
+    standing: Standing,
+    inner: parking_lot::Mutex<T>,
+}
+
+/// A [`Mutex`] while it is locked.
+pub(crate) struct MutexGuard<'a, T: ?Sized> {
+    // Before `held`: unlocked first, then forgotten.
+    inner: parking_lot::MutexGuard<'a, T>,
+    held: Held,
+}
+
+/// A reader-writer lock with a rank.
+pub(crate) struct RwLock<T: ?Sized> {
+    standing: Standing,
+    inner: parking_lot::RwLock<T>,
+}
+
+/// A [`RwLock`] while it is locked for reading.
+pub(crate) struct RwLockReadGuard<'a, T: ?Sized> {
+    inner: parking_lot::RwLockReadGuard<'a, T>,
+    _held: Held,
+}
+
+/// A [`RwLock`] while it is locked for writing.
+pub(crate) struct RwLockWriteGuard<'a, T: ?Sized> {
+    inner: parking_lot::RwLockWriteGuard<'a, T>,
+    _held: Held,
+}
+
+/// A condition to wait for with a [`Mutex`] unlocked.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(parking_lot::Condvar);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(rank: Rank, value: T) -> Self {
+        Self { standing: Standing::new(rank), inner: parking_lot::Mutex::new(value) }
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        let held = self.standing.take();
+        MutexGuard { inner: self.inner.lock(), held }
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let inner = self.inner.try_lock()?;
+        Some(MutexGuard { inner, held: self.standing.note() })
+    }
+}
+
+impl<T> RwLock<T> {
+    pub(crate) const fn new(rank: Rank, value: T) -> Self {
+        Self { standing: Standing::new(rank), inner: parking_lot::RwLock::new(value) }
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
+        // A second read of one thread waits for a writer that waits for the first: readers are ranked too.
+        let held = self.standing.take();
+        RwLockReadGuard { inner: self.inner.read(), _held: held }
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+        let held = self.standing.take();
+        RwLockWriteGuard { inner: self.inner.write(), _held: held }
+    }
+
+    #[allow(dead_code, reason = "the three kinds of lock are offered alike")]
+    pub(crate) fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        let inner = self.inner.try_write()?;
+        Some(RwLockWriteGuard { inner, _held: self.standing.note() })
+    }
+}
+
+impl Condvar {
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+
+    pub(crate) fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
+        guard.held.check_waiting();
+        self.0.wait(&mut guard.inner);
+    }
+
+    /// True if `deadline` passed before the condition was signalled.
+    pub(crate) fn wait_until<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
+        guard.held.check_waiting();
+        self.0.wait_until(&mut guard.inner, deadline).timed_out()
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+/// Before a thread waits for a sync: it holds nothing that calls of the contract need.
+pub(crate) fn check_may_wait() {
+    #[cfg(debug_assertions)]
+    ranked::check_waiting(None);
+}
+
+#[cfg(debug_assertions)]
+use ranked::{Held, Standing};
+#[cfg(not(debug_assertions))]
+use unranked::{Held, Standing};
+
+#[cfg(debug_assertions)]
+mod ranked {
+    use std::cell::RefCell;
+
+    use super::{Rank, Tier};
+
+    thread_local! {
+        /// What this thread holds, each with the number by which it is let go; in the order in which it was taken.
+        static HELD: RefCell<(u64, Vec<(u64, Rank)>)> = const { RefCell::new((0, Vec::new())) };
+    }
+
+    /// A lock's place in the order.
+    pub(super) struct Standing(Rank);
+
+    /// A lock that this thread holds, or is about to.
+    pub(super) struct Held(u64);
+
+    impl Standing {
+        pub(super) const fn new(rank: Rank) -> Self {
+            Self(rank)
+        }
+
+        /// Notes the lock, which the thread will wait for.
+        pub(super) fn take(&self) -> Held {
+            if std::thread::panicking() {
+                return self.note();
+            }
+            let above = HELD.with_borrow(|(_, held)| {
+                held.iter().map(|(_, rank)| *rank).rfind(|rank| rank.order() >= self.0.order())
+            });
+            if let Some(above) = above {
+                refuse(&format!("lock order: {:?} is wanted by a thread that holds {above:?}", self.0));
+            }
+            self.note()
+        }
+
+        /// Notes the lock, which the thread has.
+        pub(super) fn note(&self) -> Held {
+            HELD.with_borrow_mut(|(next, held)| {
+                *next += 1;
+                held.push((*next, self.0));
+                Held(*next)
+            })
+        }
+    }
+
+    impl Held {
+        /// Before the lock is let go for a while, to wait for a condition.
+        pub(super) fn check_waiting(&self) {
+            check_waiting(Some(self.0));
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            // A thread that ends may have lost the list already.
+            let _ = HELD.try_with(|all| all.borrow_mut().1.retain(|(number, _)| *number != self.0));
+        }
+    }
+
+    pub(super) fn check_waiting(but: Option<u64>) {
+        let inner = Rank::Queue(Tier::Control, 0).order();
+        let held = HELD.with_borrow(|(_, held)| {
+            held.iter().find(|(number, rank)| Some(*number) != but && rank.order() >= inner).map(|(_, rank)| *rank)
+        });
+        if let Some(held) = held.filter(|_| !std::thread::panicking()) {
+            refuse(&format!("lock order: a thread that holds {held:?} waits"));
+        }
+    }
+
+    #[expect(clippy::panic, reason = "a fault of this library, which its tests are to find")]
+    fn refuse(what: &str) -> ! {
+        panic!("{what}")
+    }
+}
+
+#[cfg(not(debug_assertions))]
+mod unranked {
+    use super::Rank;
+
+    #[derive(Clone, Copy)]
+    pub(super) struct Standing;
+
+    pub(super) struct Held;
+
+    impl Standing {
+        pub(super) const fn new(_: Rank) -> Self {
+            Self
+        }
+
+        pub(super) fn take(self) -> Held {
+            Held
+        }
+
+        pub(super) fn note(self) -> Held {
+            Held
+        }
+    }
+
+    impl Held {
+        #[expect(clippy::unused_self, reason = "the same call as where ranks are checked")]
+        pub(super) fn check_waiting(&self) {}
+    }
+}
+
+#[cfg(test)]
+#[cfg(debug_assertions)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    fn refused(call: impl FnOnce()) -> String {
+        let panic = catch_unwind(AssertUnwindSafe(call)).expect_err("it must be refused");
+        panic.downcast_ref::<String>().expect("with the locks' names").clone()
+    }
+
+    #[test]
+    fn a_lock_of_a_lower_rank_is_refused_with_both_names() {
+        let (outer, inner) = (RwLock::new(Rank::Directory(Tier::Control), ()), Mutex::new(Rank::Heap, ()));
+        let first = outer.write();
+        let second = inner.lock();
+        drop((first, second));
+        let _inner = inner.lock();
+        let told = refused(|| drop(outer.read()));
+        assert!(told.contains("Directory(Control)") && told.contains("Heap"), "{told}");
+    }
+
+    #[test]
+    fn queues_are_locked_by_ascending_number_and_once() {
+        let queue = |number| Mutex::new(Rank::Queue(Tier::Control, number), ());
+        let (low, high) = (queue(1), queue(2));
+        {
+            let _low = low.lock();
+            let _high = high.lock();
+            assert!(refused(|| drop(low.lock())).contains("Queue(Control, 2)"));
+        }
+        let _high = high.lock();
+        refused(|| drop(low.lock()));
+        refused(|| drop(high.lock()));
+    }
+
+    #[test]
+    fn the_locks_of_a_control_store_come_before_those_of_a_pool() {
+        let control = RwLock::new(Rank::Registry(Tier::Control), ());
+        let pool = Mutex::new(Rank::Queue(Tier::Pool, 1), ());
+        {
+            let _control = control.read();
+            let _pool = pool.lock();
+        }
+        let _pool = pool.lock();
+        refused(|| drop(control.read()));
+    }
+
+    #[test]
+    fn guards_may_be_dropped_in_any_order_and_a_read_lock_counts() {
+        let (outer, inner) = (RwLock::new(Rank::Moves, ()), Mutex::new(Rank::Tail, ()));
+        let (first, second) = (outer.read(), inner.lock());
+        drop(first);
+        drop(second);
+        let _first = outer.read();
+        refused(|| drop(outer.read()));
+    }
+
+    #[test]
+    fn an_attempt_that_does_not_wait_may_be_made_and_counts_when_it_succeeds() {
+        let (outer, inner) = (Mutex::new(Rank::Keeper, ()), Mutex::new(Rank::Heap, ()));
+        let _inner = inner.lock();
+        let tried = outer.try_lock().expect("nobody has it");
+        assert!(outer.try_lock().is_none());
+        refused(|| drop(outer.lock()));
+        drop(tried);
+    }
+
+    #[test]
+    fn nothing_that_calls_need_is_held_over_a_wait() {
+        let (turn, registry) = (Mutex::new(Rank::Turn, ()), RwLock::new(Rank::Registry(Tier::Pool), ()));
+        let (room, made) = (Mutex::new(Rank::Room, ()), Condvar::default());
+        let _turn = turn.lock();
+        check_may_wait();
+        assert!(made.wait_until(&mut room.lock(), Instant::now()));
+        let _registry = registry.read();
+        assert!(refused(check_may_wait).contains("Registry(Pool)"));
+        refused(|| assert!(made.wait_until(&mut room.lock(), Instant::now())));
+    }
+}

@@ -1,0 +1,145 @@
+//! While one queue is locked for long, by a long listing or a slow page, calls on others go on: nobody waits for it with
+//! the directory in his hands.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use zaqar_sled::{
+    ClaimOptions, ClientId, Config, DataDriver, Metadata, NewMessage, NewPool, PoolName, PooledDriver, Project,
+    QueueListOptions, QueueName, SimulatedDisk, Timestamp,
+};
+
+use crate::clock::TickingClock;
+
+const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
+/// Nobody waits longer than this for a thread that is not stuck.
+const STUCK: Duration = Duration::from_mins(1);
+
+thread_local! {
+    /// After how many readings this thread is set aside; 0 is never.
+    static STOP_AFTER: Cell<u32> = const { Cell::new(0) };
+}
+
+fn name(name: &str) -> QueueName {
+    QueueName::new(name).unwrap()
+}
+
+/// A driver of a kind, with the queues `slow` and `worn`, whose dead letters go to `slow`, and its clock.
+fn scene(pooled: bool) -> (Arc<dyn DataDriver>, Arc<TickingClock>) {
+    let clock = TickingClock::new(Timestamp::from_millis(1_767_225_600_000), Duration::from_millis(1));
+    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).background(false);
+    let driver: Arc<dyn DataDriver> = if pooled {
+        let driver: PooledDriver = config.open_pooled("/control").unwrap();
+        let pool = NewPool::new("sled:/one".parse().unwrap());
+        driver.pools().create(&PoolName::new("one").unwrap(), &pool).unwrap();
+        Arc::new(driver)
+    } else {
+        Arc::new(config.open("/store").unwrap())
+    };
+    let project = Project::none();
+    let worn = Metadata::from_json(r#"{"_max_claim_count": 1, "_dead_letter_queue": "slow"}"#).unwrap();
+    for (queue, metadata) in [("slow", Metadata::new()), ("worn", worn)] {
+        driver.queues().create(&project, &name(queue), &metadata).unwrap();
+        let message = NewMessage::new("x").ttl(Duration::from_hours(1));
+        driver.messages().post(&project, &name(queue), ALICE, &[message]).unwrap();
+    }
+    let options = ClaimOptions::new().ttl(Duration::from_mins(1));
+    let claim = driver.claims().create(&project, &name("worn"), &options).unwrap().expect("a message waits");
+    driver.claims().delete(&project, &name("worn"), &claim.id()).unwrap();
+    (driver, clock)
+}
+
+/// Sets a thread aside with `slow` locked, has `wanting` want that queue, and sees whether others are served meanwhile.
+fn others_are_served_while(pooled: bool, wanting: fn(&dyn DataDriver)) {
+    let (driver, clock) = scene(pooled);
+    let (stopped, on_stop) = mpsc::channel();
+    let (go, on_go) = mpsc::channel::<()>();
+    let on_go = std::sync::Mutex::new(on_go);
+    clock.on_reading(move |_| {
+        let left = STOP_AFTER.get();
+        STOP_AFTER.set(left.saturating_sub(1));
+        if left == 1 {
+            stopped.send(()).unwrap();
+            // Until the test drops the other end.
+            let _ = on_go.lock().unwrap().recv();
+        }
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // The clock is first read when the queue is locked.
+            STOP_AFTER.set(1);
+            // In a pooled driver it may be gone for the caller before its pool's side is.
+            let stats = driver.queues().stats(&Project::none(), &name("slow"));
+            assert!(stats.is_ok() || stats.is_err_and(|error| error.is_not_found()));
+        });
+        on_stop.recv_timeout(STUCK).expect("the queue is locked");
+        let (began, on_begin) = mpsc::channel();
+        let driver = &*driver;
+        let wanted = scope.spawn(move || {
+            began.send(()).unwrap();
+            wanting(driver);
+        });
+        on_begin.recv_timeout(STUCK).unwrap();
+        let (served, on_served) = mpsc::channel();
+        scope.spawn(move || {
+            // Whoever waits for the queue has the time to get there.
+            thread::sleep(Duration::from_millis(20));
+            serve(driver);
+            served.send(()).unwrap();
+        });
+        let outcome = on_served.recv_timeout(Duration::from_secs(20));
+        drop(go);
+        assert!(outcome.is_ok(), "calls on other queues waited for one");
+        wanted.join().unwrap();
+    });
+}
+
+/// Calls that have nothing to do with the queue `slow`.
+fn serve(driver: &dyn DataDriver) {
+    let project = Project::none();
+    driver.queues().create(&project, &name("other"), &Metadata::new()).unwrap();
+    let message = NewMessage::new("x").ttl(Duration::from_hours(1));
+    driver.messages().post(&project, &name("other"), ALICE, &[message]).unwrap();
+    assert_eq!(driver.messages().pop(&project, &name("other"), 1).unwrap().len(), 1);
+    driver.queues().delete(&project, &name("other")).unwrap();
+    let found = driver.queues().list(&project, &QueueListOptions::new()).unwrap();
+    assert!(found.items.iter().any(|entry| entry.name().as_str() == "worn"));
+    assert!(driver.queues().count(&project).unwrap() >= 1);
+}
+
+#[test]
+fn a_queue_that_is_deleted() {
+    for pooled in [false, true] {
+        others_are_served_while(pooled, |driver| driver.queues().delete(&Project::none(), &name("slow")).unwrap());
+    }
+}
+
+#[test]
+fn a_listing_with_metadata() {
+    for pooled in [false, true] {
+        others_are_served_while(pooled, |driver| {
+            let listed = driver.queues().list(&Project::none(), &QueueListOptions::new().detailed(true)).unwrap();
+            assert_eq!(listed.items[0].metadata().map(Metadata::to_json).as_deref(), Some("{}"));
+        });
+    }
+}
+
+#[test]
+fn a_queue_that_is_made_again() {
+    for pooled in [false, true] {
+        others_are_served_while(pooled, |driver| {
+            assert!(!driver.queues().create(&Project::none(), &name("slow"), &Metadata::new()).unwrap());
+        });
+    }
+}
+
+#[test]
+fn a_claim_that_moves_to_it() {
+    others_are_served_while(false, |driver| {
+        let options = ClaimOptions::new().ttl(Duration::from_mins(1));
+        assert!(driver.claims().create(&Project::none(), &name("worn"), &options).unwrap().is_none());
+    });
+}
