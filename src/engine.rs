@@ -8,13 +8,14 @@ use std::time::Duration;
 use crate::background::{Signals, Threads};
 use crate::config::{Config, Durability};
 use crate::contract::{DataDriver, Queues};
+use crate::data::claims::Claimed;
 use crate::data::site::{Access, Done, Site};
 use crate::error::{Error, Result};
 use crate::handle::Queue;
 use crate::inspect::Inspection;
 use crate::journal::Growth;
 use crate::lock::{Mutex, Rank};
-use crate::model::{ClaimOptions, ClaimRecord, Health, Project, QueueName};
+use crate::model::{ClaimOptions, Health, Project, QueueName};
 use crate::op::{Change, Op};
 use crate::random::Random;
 use crate::recovery::{self, RecoveryReport};
@@ -376,12 +377,7 @@ impl Site for Engine {
         call(self.store(), 0)?.settle(self.store(), self.durability, |_| {}).map(Some)
     }
 
-    fn claim_and_move(
-        &self,
-        project: &Project,
-        name: &QueueName,
-        options: &ClaimOptions,
-    ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+    fn claim_and_move(&self, project: &Project, name: &QueueName, options: &ClaimOptions) -> Result<Option<Claimed>> {
         self.move_within(project, name, options)
     }
 }

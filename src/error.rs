@@ -42,7 +42,7 @@ pub enum Error {
         queue: QueueName,
     },
     /// The message was never there, has expired, or was deleted.
-    #[error("message {id} does not exist in queue {queue:?}{}", within(.project))]
+    #[error("message {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
     MessageDoesNotExist {
         /// The project asked in.
         project: Project,
@@ -52,7 +52,7 @@ pub enum Error {
         id: MessageId,
     },
     /// The claim was never there, has expired, or was released.
-    #[error("claim {id} does not exist in queue {queue:?}{}", within(.project))]
+    #[error("claim {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
     ClaimDoesNotExist {
         /// The project asked in.
         project: Project,
@@ -92,7 +92,7 @@ pub enum Error {
         claim: ClaimId,
     },
     /// The subscription was never there, has expired, was deleted, or is another queue's.
-    #[error("subscription {id} does not exist in queue {queue:?}{}", within(.project))]
+    #[error("subscription {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
     SubscriptionDoesNotExist {
         /// The project asked in.
         project: Project,
@@ -379,6 +379,12 @@ impl Error {
     }
 }
 
+/// The nil id, which the text of no id becomes, is not what anybody asked for.
+fn shown(id: &impl ToString) -> String {
+    let text = id.to_string();
+    if text.bytes().all(|byte| matches!(byte, b'0' | b'-')) { "with a malformed id".into() } else { text }
+}
+
 fn within(project: &Project) -> String {
     project.name().map_or_else(String::new, |name| format!(" in project {name:?}"))
 }
@@ -401,6 +407,21 @@ mod tests {
         assert!(!other.is_full());
         assert_eq!(other.to_string(), "write: broken");
         assert!(std::error::Error::source(&other).is_some());
+    }
+
+    #[test]
+    fn a_malformed_id_is_not_shown_as_another() -> Result<()> {
+        let (project, queue) = (Project::none(), QueueName::new("orders")?);
+        let message = |text| {
+            let (project, queue) = (project.clone(), queue.clone());
+            Error::MessageDoesNotExist { project, queue, id: MessageId::lossy(text) }.to_string()
+        };
+        let id = "00000000000000070000000000000001";
+        assert_eq!(message(id), format!("message {id} does not exist in queue \"orders\""));
+        assert_eq!(message("?"), "message with a malformed id does not exist in queue \"orders\"");
+        let error = Error::ClaimDoesNotExist { project, queue, id: ClaimId::lossy("?") };
+        assert_eq!(error.to_string(), "claim with a malformed id does not exist in queue \"orders\"");
+        Ok(())
     }
 
     #[test]

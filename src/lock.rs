@@ -43,6 +43,8 @@ pub(crate) enum Rank {
     Keeper,
     /// A store's eviction, held over disk writes.
     Evicting,
+    /// Metadata that names a dead-letter queue is checked and set.
+    Chains,
     /// A queue, after those of lower numbers. From here on nothing is held while a thread waits for another or for a sync.
     Queue(Tier, u64),
     /// Which queues a store has: after the queues, so that nobody waits for one of them while he has it.

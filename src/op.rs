@@ -53,6 +53,8 @@ pub(crate) enum Op<'a> {
         claim: [u8; 16],
         ttl: u64,
         grace: u64,
+        /// As a new claim's.
+        slack: u8,
     },
     ReleaseClaim {
         queue: u64,
@@ -163,6 +165,9 @@ pub(crate) struct NewClaim<'a> {
     pub(crate) claim: [u8; 16],
     pub(crate) ttl: u64,
     pub(crate) grace: u64,
+    /// Milliseconds the claim lasts longer, so that it is not shorter than asked for where the operation's time was rounded
+    /// down.
+    pub(crate) slack: u8,
     pub(crate) taken: Sequences,
     pub(crate) moved: Sequences,
     #[serde(borrow)]
@@ -322,12 +327,13 @@ mod tests {
             claim: [9; 16],
             ttl: 60,
             grace: 30,
+            slack: 1,
             taken: taken.clone(),
             moved: [4].into_iter().collect(),
             dead: Some(dead),
         };
         let expected = format!(
-            "fbe8030605{}3c1e020103090101040101060105{}0801010203{}{}01{}017a",
+            "fbe8030605{}3c1e01020103090101040101060105{}0801010203{}{}01{}017a",
             "09".repeat(16),
             "0101700171027b7d",
             "04",
@@ -336,8 +342,8 @@ mod tests {
         );
         assert_eq!(golden(Op::Claim(claim)), expected);
         assert_eq!(
-            golden(Op::RenewClaim { queue: 5, claim: [9; 16], ttl: 60, grace: 30 }),
-            format!("fbe8030705{}3c1e", "09".repeat(16))
+            golden(Op::RenewClaim { queue: 5, claim: [9; 16], ttl: 60, grace: 30, slack: 1 }),
+            format!("fbe8030705{}3c1e01", "09".repeat(16))
         );
         assert_eq!(golden(Op::ReleaseClaim { queue: 5, claim: [9; 16] }), format!("fbe8030805{}", "09".repeat(16)));
         assert_eq!(golden(Op::Delete { queue: 5, messages: taken }), "fbe803090502010309 01".replace(' ', ""));

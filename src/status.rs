@@ -36,6 +36,7 @@ pub struct Status {
     in_transit: u64,
     subscriptions: u64,
     clock_gap: Duration,
+    clock_readings_ignored: u64,
     poisoned: Option<String>,
     trees_fault: Option<String>,
 }
@@ -64,6 +65,7 @@ impl Status {
             in_transit: store.in_transit(),
             subscriptions: store.registry.read().subscriptions.len() as u64,
             clock_gap: store.clock.gap(),
+            clock_readings_ignored: store.clock.ignored(),
             poisoned: store.journal.poisoned().map(|cause| cause.to_string()),
             trees_fault: keeper.and_then(|keeper| keeper.trees_fault.clone()),
         }
@@ -152,6 +154,11 @@ impl Status {
     /// How far the engine's time is ahead of the wall clock, which is so after the wall clock was set back.
     pub fn clock_gap(&self) -> Duration {
         self.clock_gap
+    }
+
+    /// How many readings of the wall clock were left out since opening because they were later than the year 9899.
+    pub fn clock_readings_ignored(&self) -> u64 {
+        self.clock_readings_ignored
     }
 
     /// Why writes are refused, if they are.

@@ -22,7 +22,7 @@ use std::thread;
 use crate::background::Signals;
 use crate::budget::Budget;
 use crate::checkpoint::{Gone, Keeper};
-use crate::clock::EngineClock;
+use crate::clock::{EngineClock, Instant};
 use crate::codec;
 use crate::config::{Config, Durability};
 use crate::error::{Error, Result};
@@ -59,6 +59,8 @@ pub(crate) struct Store {
     pub(crate) registry: RwLock<Registry>,
     /// Held while a pool is compared with the others and registered.
     pub(crate) registering: Mutex<()>,
+    /// Held while metadata that names a dead-letter queue is checked and set.
+    pub(crate) chains: Mutex<()>,
     /// The incarnation of new sequences and subscriptions: this run's, or one that the control store has given.
     epoch: AtomicU32,
     pub(crate) timer: Timer,
@@ -109,6 +111,7 @@ impl Store {
             directory: RwLock::new(Rank::Directory(tier), Directory { names, next_number, tier }),
             registry: RwLock::new(Rank::Registry(tier), registry),
             registering: Mutex::new(Rank::Registering, ()),
+            chains: Mutex::new(Rank::Chains, ()),
             epoch: AtomicU32::new(manifest.incarnation),
             timer: Timer::default(),
             waiters: Waiters::default(),
@@ -255,8 +258,8 @@ impl Store {
             return None;
         }
         queue.touched = true;
-        let (now, before) = (self.now(), queue.totals());
-        Some(Locked { store: self, cell, queue, now, before, described: None, floor: 0, quiet: false })
+        let (Instant { millis: now, slack }, before) = (self.clock.instant(), queue.totals());
+        Some(Locked { store: self, cell, queue, now, slack, before, described: None, floor: 0, quiet: false })
     }
 
     /// Journals how far time had come when something was seen to have ended, so that it is over after a restart too,
@@ -378,7 +381,8 @@ impl Store {
         // Whatever happens, the queue is armed anew when it is unlocked.
         cell.armed.store(u64::MAX, Ordering::Relaxed);
         let before = queue.totals();
-        let mut locked = Locked { store: self, cell, queue, now, before, described: None, floor: 0, quiet: false };
+        let mut locked =
+            Locked { store: self, cell, queue, now, slack: 0, before, described: None, floor: 0, quiet: false };
         let (freed, outcome) = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
         let more = locked.queue.next_due().is_some_and(|due| due <= now);
         if outcome.is_err() {

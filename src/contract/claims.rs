@@ -31,7 +31,11 @@ pub trait Claims: Send + Sync {
     /// dead-letter queue). If the queue has `_max_claim_count` and `_dead_letter_queue`, a message
     /// already handed out that often goes to the end of that queue instead, which is made if need be:
     /// claim cleared, count kept, expiring `_dead_letter_queue_messages_ttl` from now if that is set.
-    /// It takes up a place of `limit`; if all go, `None`.
+    /// It takes up a place of `limit`; if all go, `None`. There it is a message of that queue, with an id of that queue's,
+    /// behind all that are there; its old id names nothing from then on, so a worker's late delete by it does nothing and
+    /// says `Ok`, as for any message that is gone, and the dead letter stays.
+    ///
+    /// With a dead-letter queue in another pool, letters arrive a little later.
     ///
     /// Errors: `is_invalid` for a limit of 0 or a time past the year 9999. Cost:
     /// O(limit + log messages), however many claimed or delayed ones stand in front. A change; waits

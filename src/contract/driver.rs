@@ -20,6 +20,13 @@ use crate::model::{Capabilities, GcReport, Health};
 ///    `is_corrupt` or an I/O error where it meets cold messages; a change also with `is_poisoned`
 ///    after an earlier failure, `is_full` if it needs space there is not, and `is_outcome_unknown`
 ///    if the disk fails while it waits. A method's own errors are told at the method.
+/// 7. **A queue that is not there** is answered as the method says, and where a pooled driver does as Zaqar's pooling does,
+///    in two ways, which code behind this trait has to take both:
+///
+/// | Missing queue | [`Engine`](crate::Engine) | [`PooledDriver`](crate::PooledDriver), also for a queue without a pool |
+/// |---|---|---|
+/// | [`Messages::list`] | `QueueDoesNotExist` | an empty page |
+/// | [`Messages::first`] | `QueueIsEmpty` | `QueueDoesNotExist` |
 ///
 /// Costs are counted in memory, for queues whose messages are hot; work never grows with past
 /// deletions or with other queues.

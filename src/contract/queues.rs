@@ -21,7 +21,9 @@ pub trait Queues: Send + Sync {
     /// `false`: so do all of Zaqar's drivers, though its page says the metadata is updated.
     ///
     /// Errors: `is_invalid` naming the reserved key whose value is of the wrong type or range (ours:
-    /// Zaqar checks that in its front end). Cost: O(1). A change, and durable either way: after
+    /// Zaqar checks that in its front end), or by whose dead letters a queue's messages would come back to it
+    /// through at most 32 others; a queue that is there is told before metadata that are wrong. Cost: O(1), and O(log queues)
+    /// for each queue that dead letters go through. A change, and durable either way: after
     /// `false` the queue that was seen does not vanish.
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool>;
 
@@ -37,7 +39,7 @@ pub trait Queues: Send + Sync {
 
     /// Replaces the queue's metadata whole.
     ///
-    /// Errors: `is_not_found` for the queue; `is_invalid` naming a reserved key, as in
+    /// Errors: `is_not_found` for the queue, told first; `is_invalid` naming a reserved key, as in
     /// [`create`](Self::create). Cost: O(metadata). A change. Zaqar's.
     fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()>;
 

@@ -37,7 +37,8 @@ impl<S: Site> Claims for S {
             limits.check_claim(&options.clone().limit(1))?;
             check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             let (ttl, grace) = (millis(options.ttl), millis(options.grace));
-            let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace };
+            let slack = queue.slack_for(ttl);
+            let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace, slack };
             Ok(Done::changed(Some(()), queue.record(Growth::Frees, &op)?).waking(usize::MAX))
         })?;
         renewed.flatten().ok_or_else(|| missing(project, queue, *id))
@@ -71,6 +72,12 @@ fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Result<Option<ClaimRecord>> {
     Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() }))
 }
 
+/// A claim, if there was something to take; beside it, when to look again.
+pub(crate) type Claimed = (Option<ClaimRecord>, Option<u64>);
+
+/// What happens to a message on its way to a dead-letter queue.
+pub(crate) type Wrap<'a> = dyn Fn(Source, &mut DeadLetter<'static>) -> Result<()> + 'a;
+
 /// What a claim would take, and what the dead-letter rule moves instead.
 struct Decision {
     taken: Sequences,
@@ -90,29 +97,39 @@ pub(crate) fn create_claim<S: Site>(
     project: &Project,
     queue: &QueueName,
     options: &ClaimOptions,
-) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+) -> Result<Claimed> {
     let home = site.home();
     home.limits.check_claim(options)?;
     check_times(Timestamp::from_millis(home.now()), "ttl", &[options.ttl, options.grace])?;
-    let claimed = site.with_queue(project, queue, Access::Change, |queue| {
-        check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
-        let decision = decide(queue, options.limit)?;
-        if !decision.moved.is_empty() {
-            return Ok(Done::at_once(Outcome::NeedsDeadLetterQueue));
+    loop {
+        let claimed = site.with_queue(project, queue, Access::Change, |queue| claim_plainly(queue, options))?;
+        match claimed {
+            None => return Ok((None, None)),
+            Some(Outcome::Nothing(due)) => return Ok((None, due)),
+            Some(Outcome::Claimed(claim)) => return Ok((claim, None)),
+            // What was seen may have changed by the time that both queues are locked: then it is looked at anew.
+            Some(Outcome::NeedsDeadLetterQueue) => {
+                if let Some(claimed) = site.claim_and_move(project, queue, options)? {
+                    return Ok(claimed);
+                }
+            }
         }
-        if decision.taken.is_empty() {
-            return Ok(Done::at_once(Outcome::Nothing(queue.next_due())));
-        }
-        let op = Op::Claim(new_claim(queue, options, decision));
-        let lsn = queue.record(Growth::Frees, &op)?;
-        Ok(Done::changed(Outcome::Claimed(record_of(queue, &op)?), lsn))
-    })?;
-    match claimed {
-        None => Ok((None, None)),
-        Some(Outcome::Nothing(due)) => Ok((None, due)),
-        Some(Outcome::Claimed(claim)) => Ok((claim, None)),
-        Some(Outcome::NeedsDeadLetterQueue) => site.claim_and_move(project, queue, options),
     }
+}
+
+/// Makes a claim that moves nothing, or says that something has to be moved.
+fn claim_plainly(queue: &mut Locked<'_>, options: &ClaimOptions) -> Result<Done<Outcome>> {
+    check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
+    let decision = decide(queue, options.limit)?;
+    if !decision.moved.is_empty() {
+        return Ok(Done::at_once(Outcome::NeedsDeadLetterQueue));
+    }
+    if decision.taken.is_empty() {
+        return Ok(Done::at_once(Outcome::Nothing(queue.next_due())));
+    }
+    let op = Op::Claim(new_claim(queue, options, decision));
+    let lsn = queue.record(Growth::Frees, &op)?;
+    Ok(Done::changed(Outcome::Claimed(record_of(queue, &op)?), lsn))
 }
 
 fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> NewClaim<'static> {
@@ -121,6 +138,7 @@ fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> 
         claim: queue.store().random.uuid().into_bytes(),
         ttl: millis(options.ttl),
         grace: millis(options.grace),
+        slack: queue.slack_for(millis(options.ttl)),
         taken: decision.taken,
         moved: decision.moved,
         dead: None,
@@ -128,39 +146,44 @@ fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> 
 }
 
 impl Engine {
-    /// Makes a claim that moves messages to the dead-letter queue in the same store.
+    /// Makes a claim that moves messages to the dead-letter queue in the same store; `None` if what it was to go by has
+    /// changed.
     pub(crate) fn move_within(
         &self,
         project: &Project,
         name: &QueueName,
         options: &ClaimOptions,
-    ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+    ) -> Result<Option<Claimed>> {
         let store = self.store();
         store.check_open()?;
-        let Some(source) = store.find(project, name) else { return Ok((None, None)) };
-        let target = source.description().and_then(|description| description.settings.dead_letter_queue.clone());
-        let Some(target) = target else { return Ok((None, None)) };
-        let destination = Destination {
-            key: keys::queue(project, &target),
-            make: &|directory| directory.new_queue(store, project, &target, "{}").map(NewQueue::into_owned),
-            wrap: &|_, _| Ok(()),
+        let Some(source) = store.find(project, name) else { return Ok(None) };
+        let description = source.description();
+        let Some(target) = description.as_ref().and_then(|one| one.settings.dead_letter_queue.as_ref()) else {
+            return Ok(None);
         };
-        let Some(moving) = claim_moving(store, &source, &|_, _| true, &destination, options)? else {
-            return Ok((None, None));
+        let still = |queue: &mut Locked<'_>, _: Option<&mut Locked<'_>>| {
+            queue.description().settings.dead_letter_queue.as_ref() == Some(target)
         };
+        let key = keys::queue(project, target);
+        let cell = store.find(project, target);
+        let make = |directory: &Directory| directory.new_queue(store, project, target, "{}").map(NewQueue::into_owned);
+        let to = cell.as_ref().map_or(Destination::Missing { key: &key, make: &make }, Destination::There);
+        let Some(moving) = claim_moving(store, &source, to, &still, &|_, _| Ok(()), options)? else { return Ok(None) };
         if moving.moved > 0 {
-            store.waiters.wake(&destination.key, moving.moved);
+            store.waiters.wake(&key, moving.moved);
         }
-        moving.settle(store, self.durability())
+        moving.settle(store, self.durability()).map(Some)
     }
 }
 
-/// Where messages that were handed out too often go: a queue in the same store, made if it is not there.
-pub(crate) struct Destination<'a> {
-    pub(crate) key: Vec<u8>,
-    pub(crate) make: &'a dyn Fn(&Directory) -> Result<NewQueue<'static>>,
-    /// What happens to each on the way.
-    pub(crate) wrap: &'a dyn Fn(Source, &mut DeadLetter<'static>) -> Result<()>,
+/// Where messages that were handed out too often go: a queue in the same store.
+pub(crate) enum Destination<'a> {
+    There(&'a Arc<Cell>),
+    /// It is made with the claim, unless there is one under that key by then.
+    Missing {
+        key: &'a [u8],
+        make: &'a dyn Fn(&Directory) -> Result<NewQueue<'static>>,
+    },
 }
 
 /// A claim that moved messages.
@@ -174,31 +197,27 @@ pub(crate) struct Moving {
 
 impl Moving {
     /// The end of the claim, with no lock held.
-    pub(crate) fn settle(self, store: &Store, durability: Durability) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+    pub(crate) fn settle(self, store: &Store, durability: Durability) -> Result<Claimed> {
         self.lsn.map_or(Ok(()), |lsn| store.settle(lsn, durability))?;
         Ok((self.claim, self.again))
     }
 }
 
-/// Makes a claim that moves messages. `None` if the queue is gone, or one of the two is not what it was taken for, which
-/// `prepare` says once both are locked.
+/// Makes a claim that moves messages, by one decision with both queues locked. `None` if one of the two is not what it was
+/// taken for: it has been deleted or made, or `still`, which is asked once both are locked, says so.
+///
+/// What happens to each message on the way is `wrap`.
 pub(crate) fn claim_moving(
     store: &Store,
     source: &Arc<Cell>,
-    prepare: &dyn Fn(&mut Locked<'_>, Option<&mut Locked<'_>>) -> bool,
-    destination: &Destination<'_>,
+    to: Destination<'_>,
+    still: &dyn Fn(&mut Locked<'_>, Option<&mut Locked<'_>>) -> bool,
+    wrap: &Wrap<'_>,
     options: &ClaimOptions,
 ) -> Result<Option<Moving>> {
-    let found = store.directory.read().names.get(&destination.key).cloned();
-    let (queue, mut target) = lock_both(store, source, found.as_ref())?;
-    let Some(mut queue) = queue else { return Ok(None) };
-    let mut directory = store.directory.write();
-    if target.is_none() && directory.names.contains(&destination.key) {
-        drop((directory, queue));
-        // It was made meanwhile.
-        return claim_moving(store, source, prepare, destination, options);
-    }
-    if !prepare(&mut queue, target.as_mut()) {
+    let there = if let Destination::There(cell) = to { Some(cell) } else { None };
+    let (Some(mut queue), mut target) = lock_both(store, source, there)? else { return Ok(None) };
+    if target.is_some() != there.is_some() || !still(&mut queue, target.as_mut()) {
         return Ok(None);
     }
     let now = target.as_ref().map_or(queue.now(), Locked::now).max(queue.now());
@@ -209,13 +228,28 @@ pub(crate) fn claim_moving(
     }
     let mut claim = new_claim(&queue, options, decision);
     let moved = claim.moved.len();
-    if moved > 0 {
-        let create = if target.is_some() { None } else { Some((destination.make)(&directory)?) };
-        let letters = dead_letters(&queue, &claim.moved, now, destination.wrap)?;
-        claim.dead = Some(deliver_to(&queue, target.as_ref(), create, letters)?);
-    }
-    let op = Op::Claim(claim);
-    let lsn = record_both(store, &mut directory, &mut queue, target, &op, now)?;
+    let letters = dead_letters(&queue, &claim.moved, now, wrap)?;
+    let (op, lsn) = match (target, to) {
+        _ if moved == 0 => {
+            let op = Op::Claim(claim);
+            let lsn = queue.record(Growth::Frees, &op)?;
+            (op, lsn)
+        }
+        (Some(mut target), _) => {
+            let first = target.allot(target.epoch(), moved).ok_or_else(exhausted)?;
+            claim.dead = Some(DeadLetters { target: target.number(), create: None, first, messages: letters });
+            let op = Op::Claim(claim);
+            let lsn = store.record(Growth::Frees, now, &op, &mut [&mut queue, &mut target])?;
+            (op, lsn)
+        }
+        (None, Destination::Missing { key, make }) => {
+            match record_making(store, &mut queue, key, make, claim, letters)? {
+                Some(recorded) => recorded,
+                None => return Ok(None),
+            }
+        }
+        (None, Destination::There(_)) => return Ok(None),
+    };
     // What was moved used up places: behind it there may be more to claim at once.
     Ok(Some(Moving { claim: record_of(&queue, &op)?, lsn: Some(lsn), moved, again: Some(now) }))
 }
@@ -253,12 +287,7 @@ fn lock_both<'a>(
 }
 
 /// The messages at `moved`, as they arrive at the dead-letter queue.
-fn dead_letters(
-    queue: &Locked<'_>,
-    moved: &Sequences,
-    now: u64,
-    wrap: &dyn Fn(Source, &mut DeadLetter<'static>) -> Result<()>,
-) -> Result<Vec<DeadLetter<'static>>> {
+fn dead_letters(queue: &Locked<'_>, moved: &Sequences, now: u64, wrap: &Wrap<'_>) -> Result<Vec<DeadLetter<'static>>> {
     let new_ttl = queue.description().settings.dead_letter_ttl.filter(|ttl| *ttl > 0);
     let latest = Timestamp::MAX.as_millis();
     let letter = |(page, index): (&state::Page, usize)| {
@@ -283,45 +312,35 @@ fn dead_letters(
     Ok(letters)
 }
 
-/// Letters for the queue `target`, or for the one that `create` makes.
-fn deliver_to(
-    queue: &Locked<'_>,
-    target: Option<&Locked<'_>>,
-    create: Option<NewQueue<'_>>,
-    messages: Vec<DeadLetter<'static>>,
-) -> Result<DeadLetters<'static>> {
-    let first = match target {
-        Some(target) => target.allot(target.epoch(), messages.len()),
-        None => Some(state::first_of(queue.store().epoch())),
-    };
-    let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
-    let number = target.map(|target| target.number()).or(create.as_ref().map(|new| new.number)).unwrap_or_default();
-    let create = create.map(NewQueue::into_owned);
-    Ok(DeadLetters { target: number, create, first: first.ok_or_else(exhausted)?, messages })
+/// Records a claim that makes the queue its letters go to. `None` if there is one by now. The directory is taken for the
+/// insertion alone, when everything has been read.
+fn record_making<'a>(
+    store: &Store,
+    queue: &mut Locked<'_>,
+    key: &[u8],
+    make: &dyn Fn(&Directory) -> Result<NewQueue<'static>>,
+    mut claim: NewClaim<'a>,
+    letters: Vec<DeadLetter<'static>>,
+) -> Result<Option<(Op<'a>, u64)>> {
+    let mut directory = store.directory.write();
+    if directory.names.contains(key) {
+        return Ok(None);
+    }
+    let new = make(&directory)?;
+    let mut target = state::Queue::from_new(&new, 0, &store.budget)?;
+    let (number, first) = (new.number, state::first_of(store.epoch()));
+    claim.dead = Some(DeadLetters { target: number, create: Some(new), first, messages: letters });
+    let op = Op::Claim(claim);
+    let lsn = store.record(Growth::Frees, queue.now(), &op, &mut [queue, &mut target])?;
+    let totals = target.totals();
+    let cell = directory.insert(target, &store.budget);
+    drop(directory);
+    store.adopt(&cell, totals);
+    Ok(Some((op, lsn)))
 }
 
-/// Records the claim and brings both queues after it, making the dead-letter queue where the operation does.
-fn record_both(
-    store: &Store,
-    directory: &mut Directory,
-    queue: &mut Locked<'_>,
-    target: Option<Locked<'_>>,
-    op: &Op<'_>,
-    now: u64,
-) -> Result<u64> {
-    let dead = if let Op::Claim(claim) = op { claim.dead.as_ref() } else { None };
-    if let Some(mut target) = target.filter(|_| dead.is_some()) {
-        return store.record(Growth::Frees, now, op, &mut [queue, &mut target]);
-    }
-    let new = dead.and_then(|dead| dead.create.as_ref());
-    let Some(mut made) = new.map(|new| state::Queue::from_new(new, 0, &store.budget)).transpose()? else {
-        return store.record(Growth::Frees, now, op, &mut [queue]);
-    };
-    let lsn = store.record(Growth::Frees, now, op, &mut [queue, &mut made])?;
-    let totals = made.totals();
-    let cell = directory.insert(made, &store.budget);
-    store.adopt(&cell, totals);
-    Ok(lsn)
+fn exhausted() -> Error {
+    Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() }
 }
 
 fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {

@@ -3,12 +3,14 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::lock::MutexGuard;
+
 use crate::budget::Budget;
 use crate::contract::Queues;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::journal::Growth;
-use crate::model::settings::QueueSettings;
+use crate::model::settings::{DEAD_LETTER_QUEUE, QueueSettings};
 use crate::model::{
     MessageStat, Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats,
 };
@@ -23,20 +25,23 @@ impl Queues for Engine {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
         let store = self.store();
         store.check_call(project, name)?;
-        let (text, settings) = check(store, name, metadata)?;
+        let chains = store.chains_for(metadata);
+        // A queue that is there is told before metadata that are wrong (contract 5).
+        let checked = check(store, project, name, metadata);
         let mut directory = store.directory.write();
         if directory.names.contains(&keys::queue(project, name)) {
-            drop(directory);
+            drop((directory, chains));
             store.settle_seen(self.durability())?;
             return Ok(false);
         }
+        let (text, settings) = checked?;
         let now = store.now();
         let new = directory.new_queue(store, project, name, &text)?;
         let description = Description { metadata: metadata.clone(), settings }.shared();
         let lsn = store.append(Growth::Grows, now, &Op::CreateQueue(new.clone()))?;
         let queue = state::Queue::new(new.number, project.clone(), name.clone(), description, lsn, &store.budget);
         store.note_changed(&directory.insert(queue, &store.budget));
-        drop(directory);
+        drop((directory, chains));
         store.settle(lsn, self.durability())?;
         Ok(true)
     }
@@ -53,11 +58,16 @@ impl Queues for Engine {
     fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()> {
         let store = self.store();
         store.check_call(project, name)?;
-        let (text, _) = check(store, name, metadata)?;
+        let chains = store.chains_for(metadata);
+        let checked = check(store, project, name, metadata);
         let lsn = store.with_queue(project, name, |queue| {
+            let (text, _) = checked?;
             let op = Op::SetMetadata { queue: queue.number(), metadata: text.as_str().into() };
-            queue.record(Growth::Grows, &op)
+            let lsn = queue.record(Growth::Grows, &op)?;
+            queue.note_described();
+            Ok(lsn)
         })?;
+        drop(chains);
         store.settle(lsn.ok_or_else(|| missing(project, name))?, self.durability())
     }
 
@@ -213,16 +223,28 @@ fn clear_subscriptions(mut registry: LockedRegistry<'_>, address: Address<'_>) -
     Ok(Done::changed(count, lsn))
 }
 
-/// Checks a queue's metadata; returns the metadata's text and what it means.
-pub(crate) fn check(store: &Store, name: &QueueName, metadata: &Metadata) -> Result<(String, QueueSettings)> {
+/// Checks a queue's metadata, with [`Store::chains_for`] held; returns the metadata's text and what it means.
+pub(crate) fn check(
+    store: &Store,
+    project: &Project,
+    name: &QueueName,
+    metadata: &Metadata,
+) -> Result<(String, QueueSettings)> {
     let text = metadata.to_json();
     store.limits.check_metadata(text.len())?;
     let settings = QueueSettings::parse(metadata)?;
     store.limits.check_settings(&settings)?;
-    if settings.dead_letter_queue.as_ref() == Some(name) {
-        return Err(Error::invalid("_dead_letter_queue", "a queue cannot be its own dead-letter queue"));
-    }
+    let next = |queue: &QueueName| store.find(project, queue)?.description()?.settings.dead_letter_queue.clone();
+    settings.check_chain(name, next)?;
     Ok((text, settings))
+}
+
+impl Store {
+    /// Held from before a queue's metadata is checked until it is set, if it names a dead-letter queue: two that are set at
+    /// once could close a circle that neither check sees.
+    pub(crate) fn chains_for(&self, metadata: &Metadata) -> Option<MutexGuard<'_, ()>> {
+        metadata.contains(DEAD_LETTER_QUEUE).then(|| self.chains.lock())
+    }
 }
 
 pub(crate) fn missing(project: &Project, name: &QueueName) -> Error {

@@ -6,8 +6,10 @@
 
 use crate::config::Durability;
 use crate::error::Result;
-use crate::model::{ClaimOptions, ClaimRecord, Project, QueueName};
+use crate::model::{ClaimOptions, Project, QueueName};
 use crate::store::{Locked, Store};
+
+use super::claims::Claimed;
 
 /// What a call does to what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,13 +105,9 @@ pub(crate) trait Site: Send + Sync {
         call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
     ) -> Result<Option<R>>;
 
-    /// Makes a claim that moves messages to the queue's dead-letter queue; beside it, when to look again.
-    fn claim_and_move(
-        &self,
-        project: &Project,
-        name: &QueueName,
-        options: &ClaimOptions,
-    ) -> Result<(Option<ClaimRecord>, Option<u64>)>;
+    /// Makes a claim that moves messages to the queue's dead-letter queue; `None` if what it was to go by has changed, and
+    /// everything has to be looked at anew.
+    fn claim_and_move(&self, project: &Project, name: &QueueName, options: &ClaimOptions) -> Result<Option<Claimed>>;
 
     /// The end of a change that found no queue.
     fn settle_missing(&self) -> Result<()> {

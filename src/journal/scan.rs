@@ -132,7 +132,7 @@ fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
     match segment::parse_header(&bytes, SegmentId::new(source.store, number)) {
         Heading::Started(header) => Ok(Some(Found { number, header, bytes: len })),
         Heading::NotStarted => Ok(None),
-        Heading::Newer(found) => Err(Error::UnsupportedFormat { file: path, found, supported: FORMAT }),
+        Heading::Other(found) => Err(Error::UnsupportedFormat { file: path, found, supported: FORMAT }),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use super::Place;
 
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 const MAGIC: &[u8; 8] = b"zaqarlog";
 /// Zeros written at a time. A larger write makes the page cache keep the file in larger units, and ext4 walks all of a
 /// unit's blocks at every small write into it: at 1 MiB an append took 6 µs instead of 1 µs.
@@ -186,8 +186,8 @@ pub(crate) enum Heading {
     Started(Header),
     /// Never taken into use under this number.
     NotStarted,
-    /// Written by a version that knows more than this one.
-    Newer(u32),
+    /// Written by another version, in that format.
+    Other(u32),
 }
 
 pub(crate) fn parse_header(bytes: &[u8], id: SegmentId) -> Heading {
@@ -211,8 +211,8 @@ fn read_header(bytes: &[u8], id: SegmentId) -> Option<Heading> {
         return None;
     }
     let format = u32::from_le_bytes(array_at(&covered, 8)?);
-    if format > FORMAT {
-        return Some(Heading::Newer(format));
+    if format != FORMAT {
+        return Some(Heading::Other(format));
     }
     Some(Heading::Started(Header {
         first_lsn: u64::from_le_bytes(array_at(&covered, 36)?),
@@ -235,7 +235,7 @@ mod tests {
     fn golden_bytes_of_the_header() {
         let hex = crate::codec::hex(&encode_header(id(), HEADER));
         let expected = format!(
-            "7a617161726c6f6701000000{}0300000000000000090000000000000002000000050000000000000006000000efdf270f",
+            "7a617161726c6f6702000000{}0300000000000000090000000000000002000000050000000000000006000000f8db72b5",
             "07".repeat(16)
         );
         assert_eq!(hex, expected);

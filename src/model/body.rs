@@ -33,7 +33,8 @@ impl Body {
     /// Zaqar's. Floats that are not finite become `null`.
     ///
     /// # Errors
-    /// `is_invalid` if the value cannot be JSON, such as a map whose keys are lists.
+    /// `is_invalid` if the value cannot be JSON, such as a map whose keys are lists, or is nested more than 127 deep, which
+    /// [`to_json`](Self::to_json) would not read.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
         python_json::to_vec(&value).map(Self::from).map_err(|error| Error::invalid("body", error.to_string()))
     }
@@ -180,6 +181,19 @@ mod tests {
         assert!(Body::from("{").to_json::<u32>().unwrap_err().is_invalid());
         assert!(Body::from("\"1\"").to_json::<u32>().is_err());
         assert!(Body::json("unsized").is_ok());
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_however_deep() {
+        let nested = |depth| (0..depth).fold(serde_json::Value::Null, |inner, _| serde_json::json!({ "a": [inner] }));
+        let deep = serde_json::json!([nested(63)]);
+        assert_eq!(Body::json(&deep).unwrap().to_json::<serde_json::Value>().unwrap(), deep);
+        assert!(Body::json(&nested(64)).unwrap_err().is_invalid());
+        let wide = serde_json::json!([[], [], {}, [[]]]);
+        assert_eq!(
+            Body::json(&vec![&wide; 200]).unwrap().to_json::<Vec<serde_json::Value>>().unwrap(),
+            vec![wide; 200]
+        );
     }
 
     #[test]

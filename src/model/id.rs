@@ -14,9 +14,11 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 
-/// Names one message of one queue, forever: no id is given out twice.
+/// Names one message of one queue, forever: no id is given out twice by a store, or by the stores of one
+/// [`PooledDriver`](crate::PooledDriver).
 ///
-/// Its text is 32 lower-case hexadecimal digits. Ids of one queue order by post.
+/// Its text is 32 lower-case hexadecimal digits. Ids of one queue order by post. Another store counts anew, so its ids may be
+/// the same: whoever has ids of several stores keeps them apart, or a delete meant for one reaches a message of another.
 ///
 /// ```
 /// use zaqar_sled::MessageId;
@@ -40,7 +42,7 @@ impl MessageId {
 
     /// The id with that text, or the nil id, which names nothing, if it is the text of none.
     ///
-    /// Calls given the result treat it as they treat any missing message.
+    /// Calls given the result treat it as they treat any missing message; their errors show no id then, for want of the text.
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self::new(0, 0))
     }

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::names::MAX_NAME_LEN;
-use super::settings::{DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, MAX_POST_SIZE, QueueSettings};
+use super::settings::{DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, MAX_POST_SIZE, QueueSettings};
 use super::{ClaimOptions, Metadata, NewMessage, Project, QueueName, Subscriber, Timestamp};
 use crate::error::{Error, Result};
 
@@ -123,6 +123,10 @@ impl Limits {
 
     /// What a queue sets for its messages must be what they may have.
     pub(crate) fn check_settings(&self, settings: &QueueSettings) -> Result<()> {
+        if let Some(name) = &settings.dead_letter_queue {
+            let named = |error: Error| Error::invalid(DEAD_LETTER_QUEUE, error.to_string());
+            self.check_queue_name(name).map_err(named)?;
+        }
         let times = [
             (DEFAULT_TTL, settings.default_ttl, &self.message_ttl),
             (DEAD_LETTER_TTL, settings.dead_letter_ttl, &self.message_ttl),

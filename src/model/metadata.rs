@@ -1,6 +1,7 @@
 //! JSON objects with their keys in the order they were given: metadata, options, capabilities.
 //!
-//! 1. What is read back equals what was stored: integers and floats, `null` and absence kept apart.
+//! 1. What is read back equals what was stored: integers and floats, `null` and absence kept apart; also integers beyond 64
+//!    bits, and strings with half a surrogate pair, which Rust's own types cannot hold.
 //! 2. Its text parses again: values nested deeper than a parser takes are refused on the way in.
 
 use std::fmt;
@@ -9,8 +10,8 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde::ser::Serializer;
-use serde_json::{Map, Value};
 
+use super::json::{Json, MAX_DEPTH, Object, TOO_DEEP, Text, serialize_object, write_object};
 use crate::error::{Error, Result};
 
 /// A JSON object: a queue's metadata, where keys that begin with `_` are the storage's own; the options of a subscription
@@ -27,8 +28,11 @@ use crate::error::{Error, Result};
 /// assert_eq!(metadata, Metadata::from_json(r#"{"_default_message_ttl":600, "owner":"ann"}"#)?);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Metadata(Map<String, Value>);
+#[derive(Clone, PartialEq, Default)]
+pub struct Metadata(Object);
+
+/// Its floats are finite.
+impl Eq for Metadata {}
 
 impl Metadata {
     /// An empty object.
@@ -36,16 +40,26 @@ impl Metadata {
         Self::default()
     }
 
-    /// Reads a JSON object.
+    /// Reads a JSON object. Any is taken as it is: whole numbers of any size are kept, and so are strings with half a
+    /// surrogate pair (`"\ud800"`), which [`get`](Self::get) cannot give as a `String` but
+    /// [`get_json`](Self::get_json) gives as text.
     ///
     /// # Errors
-    /// `is_invalid` if the text is not a JSON object, is nested more than 127 deep, or has a whole
-    /// number beyond 64 bits, which could not be given back as it was.
+    /// `is_invalid` if the text is not a JSON object, is nested more than 127 deep, or has a float beyond 64 bits.
+    ///
+    /// ```
+    /// use zaqar_sled::Metadata;
+    ///
+    /// let text = r#"{"large":18446744073709551616,"zero":-0,"half":"\ud800"}"#;
+    /// assert_eq!(Metadata::from_json(text)?.to_json(), text);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn from_json(text: &str) -> Result<Self> {
-        if let Some(number) = first_unkept_integer(text) {
-            return Err(invalid(format!("{number} does not fit in 64 bits")));
+        match Json::parse(text) {
+            Ok(Json::Object(object)) => Ok(Self(object)),
+            Ok(_) => Err(invalid("must be an object")),
+            Err(reason) => Err(invalid(reason)),
         }
-        serde_json::from_str(text).map(Self).map_err(|error| invalid(error.to_string()))
     }
 
     /// The object as compact JSON, keys in order.
@@ -62,15 +76,32 @@ impl Metadata {
     /// Sets a key. A key that was there keeps its place. Floats that are not finite become `null`.
     ///
     /// # Errors
-    /// `is_invalid` if the value cannot be JSON, is nested more than 126 deep, or has a whole number
-    /// beyond 64 bits.
+    /// `is_invalid` if the value cannot be JSON, or is nested more than 126 deep.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Serialize) -> Result<()> {
         let key = key.into();
-        let value = serde_json::to_value(value).map_err(|error| Error::invalid(key.as_str(), error.to_string()))?;
-        if depth(&value) >= MAX_DEPTH {
+        let text = serde_json::to_string(&value).map_err(|error| Error::invalid(key.as_str(), error.to_string()))?;
+        self.insert_json(key, &text)
+    }
+
+    /// Sets a key to a value given as JSON text.
+    ///
+    /// # Errors
+    /// `is_invalid` if it is not JSON, or is nested more than 126 deep.
+    ///
+    /// ```
+    /// # use zaqar_sled::Metadata;
+    /// let mut metadata = Metadata::new();
+    /// metadata.insert_json("n", "18446744073709551616")?;
+    /// assert_eq!(metadata.get::<u128>("n")?, Some(1 << 64));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn insert_json(&mut self, key: impl Into<String>, text: &str) -> Result<()> {
+        let key = key.into();
+        let value = Json::parse(text).map_err(|reason| Error::invalid(key.as_str(), reason))?;
+        if value.depth() >= MAX_DEPTH {
             return Err(Error::invalid(key, TOO_DEEP));
         }
-        self.0.insert(key, value);
+        self.0.insert(key.into(), value);
         Ok(())
     }
 
@@ -79,11 +110,21 @@ impl Metadata {
     /// # Errors
     /// `is_invalid` if the value is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        self.0
-            .get(key)
-            .map(|value| T::deserialize(value))
-            .transpose()
-            .map_err(|error| Error::invalid(key, error.to_string()))
+        let value = self.0.get(key).map(|value| serde_json::from_str(&format!("{value:#}")));
+        value.transpose().map_err(|error| Error::invalid(key, error.to_string()))
+    }
+
+    /// The value under a key as compact JSON, whatever it is; `None` if the key is absent.
+    ///
+    /// ```
+    /// # use zaqar_sled::Metadata;
+    /// let metadata = Metadata::from_json(r#"{"half": "\ud800"}"#)?;
+    /// assert!(metadata.get::<String>("half").is_err());
+    /// assert_eq!(metadata.get_json("half").as_deref(), Some(r#""\ud800""#));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn get_json(&self, key: &str) -> Option<String> {
+        self.0.get(key).map(Json::to_string)
     }
 
     /// Whether the key is there, be it with `null`.
@@ -91,9 +132,10 @@ impl Metadata {
         self.0.contains_key(key)
     }
 
-    /// The keys, in order.
+    /// The keys, in order. Half a surrogate pair in one is shown as U+FFFD; such a key is in
+    /// [`to_json`](Self::to_json), but not found by [`get`](Self::get).
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.0.keys().map(Text::shown)
     }
 
     /// How many keys there are.
@@ -117,7 +159,7 @@ impl Metadata {
     }
 
     /// `null` is as good as absent for a reserved key.
-    pub(super) fn set_value(&self, key: &str) -> Option<&Value> {
+    pub(super) fn set_value(&self, key: &str) -> Option<&Json> {
         self.0.get(key).filter(|value| !value.is_null())
     }
 }
@@ -132,7 +174,7 @@ impl FromStr for Metadata {
 
 impl fmt::Display for Metadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&serde_json::to_string(&self.0).map_err(|_| fmt::Error)?)
+        write_object(f, &self.0)
     }
 }
 
@@ -142,24 +184,30 @@ impl fmt::Debug for Metadata {
     }
 }
 
-/// An object in self-describing formats, its JSON text in others, which could not read it back.
+/// An object in self-describing formats, its JSON text in others, which could not read it back. In a self-describing format
+/// a whole number beyond 128 bits, and half a surrogate pair, is an error: use [`to_json`](Metadata::to_json) for those.
 impl Serialize for Metadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { self.0.serialize(serializer) } else { serializer.collect_str(self) }
+        if serializer.is_human_readable() {
+            serialize_object(&self.0, serializer)
+        } else {
+            serializer.collect_str(self)
+        }
     }
 }
 
+/// Numbers and strings are what the format makes of them: `serde_json` makes whole numbers beyond 64 bits into floats, which
+/// [`from_json`](Metadata::from_json) does not.
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !deserializer.is_human_readable() {
             let text = String::deserialize(deserializer)?;
             return text.parse().map_err(D::Error::custom);
         }
-        let map = Map::deserialize(deserializer)?;
-        if map.values().any(|value| depth(value) >= MAX_DEPTH) {
-            return Err(D::Error::custom(TOO_DEEP));
+        match Json::deserialize(deserializer)? {
+            Json::Object(object) => Ok(Self(object)),
+            _ => Err(D::Error::custom("must be an object")),
         }
-        Ok(Self(map))
     }
 }
 
@@ -167,45 +215,10 @@ fn invalid(reason: impl Into<String>) -> Error {
     Error::invalid("metadata", reason)
 }
 
-/// How many lists and objects are around the innermost value.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
-        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
-        _ => 0,
-    }
-}
-
-/// The parser would turn such an integer into the nearest float without a word.
-fn first_unkept_integer(json: &str) -> Option<&str> {
-    outside_strings(json)
-        .flat_map(|text| text.split(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')))
-        .find(|token| {
-            let digits = token.strip_prefix('-').unwrap_or(token);
-            !digits.is_empty()
-                && digits.bytes().all(|byte| byte.is_ascii_digit())
-                && token.parse::<i64>().is_err()
-                && token.parse::<u64>().is_err()
-        })
-}
-
-/// The stretches of JSON text that are not inside a string.
-fn outside_strings(json: &str) -> impl Iterator<Item = &str> {
-    let (mut inside, mut escaped) = (false, false);
-    json.split(move |c| {
-        let quote = c == '"' && !escaped;
-        escaped = inside && c == '\\' && !escaped;
-        inside ^= quote;
-        inside || quote
-    })
-}
-
-/// How deep a JSON text may be nested before the parser refuses it.
-const MAX_DEPTH: usize = 127;
-const TOO_DEEP: &str = "is nested too deep";
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -253,21 +266,24 @@ mod tests {
     }
 
     #[test]
-    fn integers_that_would_not_come_back_are_refused() {
-        for number in ["18446744073709551616", "-9223372036854775809"] {
-            for text in [format!(r#"{{"a":{number}}}"#), format!(r#"{{"\"\\":[0, {number} ]}}"#)] {
-                assert!(Metadata::from_json(&text).unwrap_err().is_invalid());
-            }
-        }
-        for text in [
-            r#"{"a":"18446744073709551616"}"#,
-            r#"{"a\"18446744073709551616":1}"#,
-            r#"{"a":18446744073709551616.0}"#,
-            r#"{"a":1e20}"#,
-        ] {
-            assert!(Metadata::from_json(text).is_ok(), "{text}");
-        }
-        assert!(Metadata::new().with("a", u128::MAX).is_err());
+    fn what_rusts_types_cannot_hold_comes_back_too() -> Result<()> {
+        let text = r#"{"n":18446744073709551616,"m":-9223372036854775809,"z":-0,"f":-0.0,"s":"\ud83d","\udc00":1}"#;
+        let metadata = Metadata::from_json(text)?;
+        assert_eq!(metadata.to_json(), text);
+        assert_eq!(metadata.get::<u128>("n")?, Some(1 << 64));
+        assert_eq!(metadata.get::<i64>("z")?, Some(0));
+        assert_eq!(metadata.get::<f64>("f")?.map(f64::to_bits), Some((-0.0_f64).to_bits()));
+        assert!(metadata.get::<String>("s").unwrap_err().is_invalid());
+        assert_eq!(metadata.get_json("s").as_deref(), Some(r#""\ud83d""#));
+        assert_eq!(metadata.keys().last(), Some("\u{fffd}"));
+        assert!(!metadata.contains("\u{fffd}"));
+        assert_ne!(metadata, Metadata::from_json(&text.replace("616", "617"))?);
+        let bytes = bincode::serialize(&metadata).unwrap();
+        assert_eq!(bincode::deserialize::<Metadata>(&bytes).unwrap().to_json(), text);
+        // What another format's types cannot hold either is refused there.
+        assert!(serde_json::to_string(&metadata).is_err());
+        assert_eq!(Metadata::new().with("a", u128::MAX)?.get("a")?, Some(u128::MAX));
+        Ok(())
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod claim;
 mod flavor;
 mod health;
 mod id;
+mod json;
 pub(crate) mod limits;
 mod marker;
 mod message;

@@ -10,16 +10,53 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use super::json::{MAX_DEPTH, TOO_DEEP};
+
 /// The text of a value. Cost: one pass. Not-a-number and infinities, which JSON lacks, become `null`.
 pub(super) fn to_vec(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut text = Vec::new();
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, PythonJson))?;
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, PythonJson { depth: 0 }))?;
     Ok(text)
 }
 
-struct PythonJson;
+struct PythonJson {
+    /// How many lists and objects have begun and not ended.
+    depth: usize,
+}
+
+impl PythonJson {
+    /// What is deeper than a parser reads is not written.
+    fn enter<W: ?Sized + Write>(&mut self, to: &mut W, bracket: &[u8]) -> io::Result<()> {
+        if self.depth >= MAX_DEPTH {
+            return Err(io::Error::other(TOO_DEEP));
+        }
+        self.depth = self.depth.saturating_add(1);
+        to.write_all(bracket)
+    }
+
+    fn leave<W: ?Sized + Write>(&mut self, to: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth = self.depth.saturating_sub(1);
+        to.write_all(bracket)
+    }
+}
 
 impl Formatter for PythonJson {
+    fn begin_array<W: ?Sized + Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.enter(to, b"[")
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.leave(to, b"]")
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.enter(to, b"{")
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, to: &mut W) -> io::Result<()> {
+        self.leave(to, b"}")
+    }
+
     fn begin_array_value<W: ?Sized + Write>(&mut self, to: &mut W, first: bool) -> io::Result<()> {
         separate(to, first)
     }

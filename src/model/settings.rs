@@ -3,8 +3,7 @@
 //! Parsed once, when metadata is set, so that bad values are refused there and the data path works
 //! with numbers. `null` is as good as absent; unknown keys that begin with `_` are left alone.
 
-use serde_json::Value;
-
+use super::json::Json;
 use super::{Metadata, QueueName, Timestamp};
 use crate::error::{Error, Result};
 
@@ -25,9 +24,9 @@ impl QueueSettings {
     /// Reads the reserved keys; `is_invalid` naming the first key of the wrong type or range.
     pub(crate) fn parse(metadata: &Metadata) -> Result<Self> {
         let keys = Keys(metadata);
-        keys.check(FLAVOR, "must be text", Value::is_string)?;
-        keys.check(ENCRYPT, "must be true or false", Value::is_boolean)?;
-        keys.check(RETRY_POLICY, "must be an object", Value::is_object)?;
+        keys.check(FLAVOR, "must be text", Json::is_text)?;
+        keys.check(ENCRYPT, "must be true or false", Json::is_bool)?;
+        keys.check(RETRY_POLICY, "must be an object", Json::is_object)?;
         Ok(Self {
             default_ttl: keys.millis(DEFAULT_TTL)?,
             default_delay: keys.millis(DEFAULT_DELAY)?,
@@ -39,10 +38,35 @@ impl QueueSettings {
     }
 }
 
+impl QueueSettings {
+    /// Refuses a dead-letter queue from which messages would come back to `queue`. `next` tells where a queue's dead letters
+    /// go. Cost: one look-up for each queue on the way, at most [`MOST_CHAINED`].
+    pub(crate) fn check_chain(&self, queue: &QueueName, next: impl Fn(&QueueName) -> Option<QueueName>) -> Result<()> {
+        let refused = |reason: String| Err(Error::invalid(DEAD_LETTER_QUEUE, reason));
+        let mut at = self.dead_letter_queue.clone();
+        for passed in 0..MOST_CHAINED {
+            match at {
+                None => return Ok(()),
+                Some(name) if name == *queue && passed == 0 => {
+                    return refused("a queue cannot be its own dead-letter queue".into());
+                }
+                Some(name) if name == *queue => {
+                    return refused(format!("dead letters would come back to queue {queue:?}"));
+                }
+                Some(name) => at = next(&name),
+            }
+        }
+        if at.is_none() { Ok(()) } else { refused(format!("more than {MOST_CHAINED} queues pass dead letters on")) }
+    }
+}
+
+/// Queues that dead letters may go through, one after the other.
+const MOST_CHAINED: usize = 32;
+
 struct Keys<'a>(&'a Metadata);
 
 impl Keys<'_> {
-    fn check(&self, key: &str, reason: &str, is_right: fn(&Value) -> bool) -> Result<()> {
+    fn check(&self, key: &str, reason: &str, is_right: fn(&Json) -> bool) -> Result<()> {
         match self.0.set_value(key) {
             Some(value) if !is_right(value) => Err(Error::invalid(key, reason)),
             _ => Ok(()),
@@ -66,13 +90,10 @@ impl Keys<'_> {
     }
 
     fn queue_name(&self, key: &str) -> Result<Option<QueueName>> {
-        self.check(key, "must be text", Value::is_string)?;
-        self.0
-            .set_value(key)
-            .and_then(Value::as_str)
-            .map(QueueName::new)
-            .transpose()
-            .map_err(|error| Error::invalid(key, error.to_string()))
+        self.check(key, "must be text", Json::is_text)?;
+        let Some(value) = self.0.set_value(key) else { return Ok(None) };
+        let name = value.as_str().ok_or_else(|| Error::invalid(key, "has half a surrogate pair"))?;
+        QueueName::new(name).map(Some).map_err(|error| Error::invalid(key, error.to_string()))
     }
 }
 
@@ -81,7 +102,7 @@ pub(super) const DEFAULT_DELAY: &str = "_default_message_delay";
 pub(super) const MAX_POST_SIZE: &str = "_max_messages_post_size";
 pub(super) const DEAD_LETTER_TTL: &str = "_dead_letter_queue_messages_ttl";
 const MAX_CLAIM_COUNT: &str = "_max_claim_count";
-const DEAD_LETTER_QUEUE: &str = "_dead_letter_queue";
+pub(crate) const DEAD_LETTER_QUEUE: &str = "_dead_letter_queue";
 const FLAVOR: &str = "_flavor";
 const ENCRYPT: &str = "_enable_encrypt_messages";
 const RETRY_POLICY: &str = "_retry_policy";

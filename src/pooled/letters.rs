@@ -109,7 +109,7 @@ pub(super) fn outbox() -> NewQueue<'static> {
 }
 
 impl Store {
-    fn outbox(&self) -> Option<Arc<Cell>> {
+    pub(super) fn outbox(&self) -> Option<Arc<Cell>> {
         self.directory.read().names.get(&outbox_key()).cloned()
     }
 
@@ -381,6 +381,7 @@ fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<
         claim: [0; 16],
         ttl: 0,
         grace: 0,
+        slack: 0,
         taken: Sequences::default(),
         moved,
         dead: Some(dead),

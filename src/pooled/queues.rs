@@ -44,10 +44,16 @@ impl Queues for PooledDriver {
         self.shared().check_open()?;
         let control = self.control();
         control.store().check_call(project, name)?;
-        let (text, _) = check(control.store(), name, metadata)?;
+        let chains = control.store().chains_for(metadata);
+        let checked = check(control.store(), project, name, metadata);
         let lsn = control.store().with_queue(project, name, |queue| {
-            self.shared().redescribe(queue, Address::of(project, name), project, name, metadata, &text)
+            // A queue that is not there is told before metadata that are wrong.
+            let (text, _) = checked?;
+            let lsn = self.shared().redescribe(queue, Address::of(project, name), project, name, metadata, &text)?;
+            queue.note_described();
+            Ok(lsn)
         })?;
+        drop(chains);
         control.store().settle(lsn.ok_or_else(|| missing(project, name))?, control.durability())
     }
 
@@ -106,7 +112,8 @@ impl Shared {
     ) -> Result<Registered> {
         let store = self.control.store();
         store.check_call(project, name)?;
-        let (text, settings) = check(store, name, metadata)?;
+        let chains = store.chains_for(metadata);
+        let checked = check(store, project, name, metadata);
         let key = keys::queue(project, name);
         let mut directory = loop {
             let directory = store.directory.write();
@@ -117,6 +124,7 @@ impl Shared {
                 return Ok(left_alone);
             }
         };
+        let (text, settings) = checked?;
         let new = directory.new_queue(store, project, name, &text)?;
         let mut registry = store.lock_registry();
         let description = Description { metadata: metadata.clone(), settings }.shared();
@@ -199,8 +207,8 @@ impl Shared {
         let found = |lsn| Ok(Some(Registered { made: false, lsn }));
         let is_mapped = |registry: &Registry| {
             let Some(mapping) = registry.catalogue.get(&record.key) else { return Ok(false) };
+            // Whatever metadata it was to have: it is there.
             check_not_moving(mapping, project, name)?;
-            group_of(registry, project, metadata)?;
             Ok::<_, Error>(true)
         };
         // Only a queue that lacks a pool is waited for.

@@ -40,6 +40,18 @@ impl Route {
         self.record.description()
     }
 
+    /// The same, and the version of it.
+    pub(super) fn described(&self) -> Option<(Arc<Description>, u32)> {
+        let version = self.record.version();
+        Some((self.description()?, version))
+    }
+
+    /// Whether the queue's record has not been changed since that version was read: until it is, nobody has been told that
+    /// there is another. Takes no lock.
+    pub(super) fn is_described_by(&self, version: u32) -> bool {
+        self.record.version() == version
+    }
+
     pub(super) fn is_moving(&self) -> bool {
         self.mapping.as_ref().is_some_and(|mapping| mapping.is_moving())
     }

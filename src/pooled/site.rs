@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use crate::config::Durability;
-use crate::data::claims::{Destination, claim_moving};
+use crate::data::claims::{Claimed, Destination, claim_moving};
 use crate::data::site::{Access, Done, Site};
-use crate::error::{Error, Result};
-use crate::model::{ClaimOptions, ClaimRecord, Project, QueueName};
+use crate::error::Result;
+use crate::model::{ClaimOptions, Project, QueueName};
 use crate::store::{Locked, Store};
 use crate::trees::keys;
 
 use super::PooledDriver;
-use super::letters::{Addressee, seal};
+use super::letters::{Addressee, outbox, outbox_key, seal};
 use super::pool::Pool;
 use super::routes::{Found, Route, Side, moving};
 
@@ -42,14 +42,19 @@ impl Site for PooledDriver {
             if access == Access::Fill {
                 pool.store().await_room()?;
             }
-            let locked = match route.description() {
-                Some(description) => self.shared().lock_side(pool, route, cell, description)?,
+            let described = route.described();
+            let locked = match &described {
+                Some((description, _)) => self.shared().lock_side(pool, route, cell, description.clone())?,
                 None => None,
             };
             let Some(mut queue) = locked else {
                 self.shared().found.forget(&route.key);
                 continue;
             };
+            if described.is_some_and(|(_, version)| !route.is_described_by(version)) {
+                // Other metadata was set meanwhile, and whoever set it may have been told so.
+                continue;
+            }
             if access != Access::Read && route.is_moving() {
                 return Err(moving(project, name));
             }
@@ -99,67 +104,63 @@ impl Site for PooledDriver {
         done.settle(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
     }
 
-    fn claim_and_move(
-        &self,
-        project: &Project,
-        name: &QueueName,
-        options: &ClaimOptions,
-    ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
-        loop {
-            let Some(found) = self.find(project, name, Access::Change)? else { return Ok((None, None)) };
-            let Some(description) = found.route.description() else {
-                self.shared().found.forget(&found.route.key);
-                continue;
-            };
-            let Some(target) = description.settings.dead_letter_queue.clone() else { return Ok((None, None)) };
-            let addressee = Addressee::of(project, &target);
-            let pool = self.shared().dead_letter_pool(project, &target);
-            let store = found.pool.store();
-            // A queue that is being moved gets its letters afterwards.
-            let here = match &pool {
-                Ok((route, pool)) if pool.engine().is_same(found.pool.engine()) && !route.is_moving() => {
-                    matches!(self.shared().made_side(pool, route)?, Side::There(_))
-                }
-                _ => false,
-            };
-            let prepare = |queue: &mut Locked<'_>, target: Option<&mut Locked<'_>>| {
-                queue.describe(description.clone(), found.route.floor());
-                let target_holds = match (&pool, target) {
-                    (Ok((route, pool)), Some(target)) if here => {
-                        target.set_floor(route.floor());
-                        self.holds(route, pool)
-                    }
-                    _ => !here,
-                };
-                target_holds && self.holds(&found.route, &found.pool)
-            };
-            let moved = if here {
-                let key = keys::queue(project, &target);
-                // It was there a moment ago; if it is not any more, everything is looked up again.
-                let gone = || Error::Unavailable { reason: "the dead-letter queue was deleted meanwhile".into() };
-                let destination = Destination { key, make: &|_| Err(gone()), wrap: &|_, _| Ok(()) };
-                claim_moving(store, &found.cell, &prepare, &destination, options)?
-            } else {
-                let assigned = pool.as_ref().ok().map(|(_, pool)| pool.store().place.store);
-                let wrap = |source, letter: &mut _| seal(source, &addressee, assigned, letter);
-                let make = |_: &_| Ok(super::letters::outbox());
-                let destination = Destination { key: super::letters::outbox_key(), make: &make, wrap: &wrap };
-                claim_moving(store, &found.cell, &prepare, &destination, options)?
-            };
-            match moved {
-                None if found.route.is_moving() => return Err(moving(project, name)),
-                None => self.shared().found.forget(&found.route.key),
-                Some(moved) => {
-                    if moved.moved > 0 && here {
-                        self.home().wake(project, &target, moved.moved);
-                    } else if moved.moved > 0 {
-                        self.shared().call_courier();
-                    }
-                    self.settle_route(&found.pool, true)?;
-                    return moved.settle(store, self.durability_in(&found.pool));
+    fn claim_and_move(&self, project: &Project, name: &QueueName, options: &ClaimOptions) -> Result<Option<Claimed>> {
+        let Some(found) = self.find(project, name, Access::Change)? else { return Ok(None) };
+        let Some((description, version)) = found.route.described() else {
+            self.shared().found.forget(&found.route.key);
+            return Ok(None);
+        };
+        let Some(target) = description.settings.dead_letter_queue.clone() else { return Ok(None) };
+        let pool = self.shared().dead_letter_pool(project, &target);
+        // A queue that is being moved gets its letters afterwards.
+        let here = match &pool {
+            Ok((route, pool)) if pool.engine().is_same(found.pool.engine()) && !route.is_moving() => {
+                if let Side::There(cell) = self.shared().made_side(pool, route)? {
+                    Some((route, pool, cell))
+                } else {
+                    None
                 }
             }
+            _ => None,
+        };
+        // Asked with both queues locked: no later metadata, mapping or pool has been told of by then.
+        let still = |queue: &mut Locked<'_>, target: Option<&mut Locked<'_>>| {
+            queue.describe(description.clone(), found.route.floor());
+            let target_holds = match (&here, target) {
+                (Some((route, pool, _)), Some(target)) => {
+                    target.set_floor(route.floor());
+                    self.holds(route, pool)
+                }
+                (here, _) => here.is_none(),
+            };
+            target_holds && self.holds(&found.route, &found.pool) && found.route.is_described_by(version)
+        };
+        let store = found.pool.store();
+        let moved = if let Some((_, _, cell)) = &here {
+            claim_moving(store, &found.cell, Destination::There(cell), &still, &|_, _| Ok(()), options)?
+        } else {
+            let assigned = pool.as_ref().ok().map(|(_, pool)| pool.store().place.store);
+            let addressee = Addressee::of(project, &target);
+            let wrap = |source, letter: &mut _| seal(source, &addressee, assigned, letter);
+            let (key, there) = (outbox_key(), store.outbox());
+            let missing = Destination::Missing { key: &key, make: &|_| Ok(outbox()) };
+            let to = there.as_ref().map_or(missing, Destination::There);
+            claim_moving(store, &found.cell, to, &still, &wrap, options)?
+        };
+        let Some(moved) = moved else {
+            if found.route.is_moving() {
+                return Err(moving(project, name));
+            }
+            self.shared().found.forget(&found.route.key);
+            return Ok(None);
+        };
+        if moved.moved > 0 && here.is_some() {
+            self.home().wake(project, &target, moved.moved);
+        } else if moved.moved > 0 {
+            self.shared().call_courier();
         }
+        self.settle_route(&found.pool, true)?;
+        moved.settle(store, self.durability_in(&found.pool)).map(Some)
     }
 }
 

@@ -141,6 +141,12 @@ impl Store {
         Ok(queue.map(|queue| queue.at(place)))
     }
 
+    /// Maps a queue that is there, unless it is mapped: then its new metadata are not looked at.
+    pub(super) fn remap(&mut self, project: &Project, queue: &QueueName, metadata: &Metadata) -> Result<()> {
+        let is_mapped = self.catalogue.contains_key(&(project.clone(), queue.clone()));
+        if is_mapped { Ok(()) } else { self.register(project, queue, metadata) }
+    }
+
     /// Maps a queue to a pool of the group the metadata ask for, unless it is mapped. Nothing to do without pools.
     pub(super) fn register(&mut self, project: &Project, queue: &QueueName, metadata: &Metadata) -> Result<()> {
         if !self.pooled {

@@ -1,20 +1,24 @@
 //! The queue controller of the model: contract 5.
 
-use super::ReferenceModel;
 use super::subscriptions::Home;
+use super::{ReferenceModel, Store};
 use crate::contract::Queues;
 use crate::error::{Error, Result};
 use crate::model::settings::QueueSettings;
 use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats};
 
 impl ReferenceModel {
-    fn settings(&self, name: &QueueName, metadata: &Metadata) -> Result<QueueSettings> {
+    fn settings(
+        &self,
+        store: &Store,
+        project: &Project,
+        name: &QueueName,
+        metadata: &Metadata,
+    ) -> Result<QueueSettings> {
         self.limits.check_metadata(metadata.to_json().len())?;
         let settings = QueueSettings::parse(metadata)?;
         self.limits.check_settings(&settings)?;
-        if settings.dead_letter_queue.as_ref() == Some(name) {
-            return Err(Error::invalid("_dead_letter_queue", "a queue cannot be its own dead-letter queue"));
-        }
+        settings.check_chain(name, |queue| store.queue(project, queue)?.settings.dead_letter_queue.clone())?;
         Ok(settings)
     }
 }
@@ -22,11 +26,12 @@ impl ReferenceModel {
 impl Queues for ReferenceModel {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
         let (mut store, _) = self.enter_queue(project, name)?;
-        let settings = self.settings(name, metadata)?;
-        store.register(project, name, metadata)?;
         if store.queue(project, name).is_some() {
+            store.remap(project, name, metadata)?;
             return Ok(false);
         }
+        let settings = self.settings(&store, project, name, metadata)?;
+        store.register(project, name, metadata)?;
         let queue = store.queue_or_new(project, name);
         queue.metadata = metadata.clone();
         queue.settings = settings;
@@ -48,8 +53,8 @@ impl Queues for ReferenceModel {
 
     fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()> {
         let (mut store, _) = self.enter_queue(project, name)?;
-        let settings = self.settings(name, metadata)?;
         store.queue(project, name).ok_or_else(|| no_queue(project, name))?;
+        let settings = self.settings(&store, project, name, metadata)?;
         store.register(project, name, metadata)?;
         let queue = store.queue_mut(project, name).ok_or_else(|| no_queue(project, name))?;
         queue.metadata = metadata.clone();

@@ -316,7 +316,9 @@ impl Queue {
             Op::Claim(claim) => claim.dead.iter().for_each(|dead| self.deliver(dead.first, &dead.messages)),
             Op::Receive(received) => self.deliver(received.first, &received.letters),
             Op::Import(import) => self.import(import),
-            Op::RenewClaim { claim, ttl, grace, .. } => self.renew(time, claim, *ttl, *grace),
+            Op::RenewClaim { claim, ttl, grace, slack, .. } => {
+                self.renew(time.saturating_add((*slack).into()), claim, *ttl, *grace);
+            }
             Op::ReleaseClaim { claim, .. } => {
                 if let Some(number) = self.claims.number(claim) {
                     self.end_claim(number);

@@ -1,7 +1,7 @@
 //! A queue in its place.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::Awake;
 use crate::budget::Budget;
@@ -20,6 +20,8 @@ pub(crate) struct Cell {
     pub(super) changed: AtomicBool,
     /// Whether it stands among those that have pages in memory.
     pub(crate) hot: AtomicBool,
+    /// How often metadata was set.
+    version: AtomicU32,
     /// For when the timer is set; `u64::MAX` when it is not.
     pub(crate) armed: AtomicU64,
 }
@@ -38,6 +40,7 @@ impl Cell {
             state: Mutex::new(Rank::Queue(tier, number), state),
             changed: AtomicBool::new(false),
             hot: AtomicBool::new(false),
+            version: AtomicU32::new(0),
             armed: AtomicU64::new(u64::MAX),
         })
     }
@@ -71,6 +74,16 @@ impl Cell {
             Resting::Awake(queue) => queue.description().clone(),
             Resting::Asleep { description, .. } => description.clone(),
         }
+    }
+
+    /// Changes whenever metadata is set. Read before [`description`](Self::description), it is that description's or older.
+    pub(crate) fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Metadata was set. The queue is locked.
+    pub(super) fn note_described(&self) {
+        self.version.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn unwritten(&self) -> u64 {

@@ -46,6 +46,8 @@ pub(crate) struct Locked<'a> {
     pub(super) cell: &'a Arc<Cell>,
     pub(super) queue: Awake<'a>,
     pub(super) now: u64,
+    /// As [`Instant::slack`](crate::clock::Instant).
+    pub(super) slack: u8,
     pub(super) before: Totals,
     /// What is said of the queue elsewhere, where its record is.
     pub(super) described: Option<Arc<Description>>,
@@ -58,6 +60,12 @@ pub(crate) struct Locked<'a> {
 impl<'a> Locked<'a> {
     pub(crate) fn now(&self) -> u64 {
         self.now
+    }
+
+    /// By how many milliseconds more something has to last that is to last so long from now.
+    pub(crate) fn slack_for(&self, millis: u64) -> u8 {
+        // What is over at once is not held up by the clock.
+        if millis == 0 { 0 } else { self.slack }
     }
 
     pub(crate) fn store(&self) -> &'a Store {
@@ -82,6 +90,11 @@ impl<'a> Locked<'a> {
     /// The incarnation that new sequences are given out in.
     pub(crate) fn epoch(&self) -> u32 {
         self.store.epoch().max(self.floor)
+    }
+
+    /// Metadata was set: whoever goes by the queue's record from elsewhere has to read it again.
+    pub(crate) fn note_described(&self) {
+        self.cell.note_described();
     }
 
     pub(crate) fn state(&mut self) -> &mut Queue {

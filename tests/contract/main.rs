@@ -120,6 +120,7 @@ mod pooling;
 mod pools;
 mod queues;
 mod races;
+mod settings;
 mod subscription_updates;
 mod subscriptions;
 mod support;

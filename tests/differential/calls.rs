@@ -162,7 +162,7 @@ pub(crate) const TOO_LONG: u64 = 300_000_000_000_000;
 
 pub(crate) fn case(kind: Kind) -> impl Strategy<Value = Case> {
     let op = match kind {
-        Kind::Engine => op().boxed(),
+        Kind::Engine | Kind::Ticking => op().boxed(),
         Kind::Pooled => pooled_op().boxed(),
     };
     let ops = prop::collection::vec(op, 0..=2 * CASE_OPS as usize);

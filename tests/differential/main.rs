@@ -10,6 +10,8 @@
 //! Subscriptions, pools, flavors and the catalogue are in it too. The engine only registers pools; the pooled driver opens
 //! their stores, chooses among them, moves queues from one to another and sends dead letters between them.
 //!
+//! In a third of the tests time also passes within the calls, at every reading of the clock.
+//!
 //! Ids differ between the two, so each of the engine's is paired with the model's it first appeared beside.
 //!
 //! - `ZAQAR_OPS=10000000 cargo test --release --test differential` runs a campaign of that many calls;
@@ -24,6 +26,7 @@
 )]
 mod calls;
 mod catalogue;
+mod clocks;
 mod controllers;
 mod flavors;
 mod ids;
@@ -48,6 +51,11 @@ use subject::Kind;
 #[test]
 fn the_engine_answers_as_the_model_does() {
     run("the_engine", Kind::Engine, 120_000);
+}
+
+#[test]
+fn an_engine_whose_clock_ticks_at_every_reading_answers_as_the_model_does() {
+    run("an_engine_whose_clock_ticks", Kind::Ticking, 40_000);
 }
 
 #[test]

@@ -10,9 +10,10 @@ use zaqar_sled::{
 };
 
 use crate::calls::{BUSIEST, Case, Listing, NAMES, Op, PROJECTS, Place, QueueListing, project_of};
+use crate::clocks::{Shown, Ticking};
 use crate::ids::Pairs;
 use crate::moves::Traffic;
-use crate::subject::Subject;
+use crate::subject::{Kind, Subject};
 
 pub(crate) type Check = Result<(), String>;
 
@@ -35,6 +36,10 @@ pub(crate) fn play(case: &Case) -> Result<Traffic, String> {
 pub(crate) struct Pair<'c> {
     pub(crate) case: &'c Case,
     pub(crate) clock: Arc<ManualClock>,
+    /// What the engine is opened with.
+    pub(crate) engines_clock: Arc<dyn Clock>,
+    /// Where time also passes within a call: the engine's clock, and the model's.
+    ticking: Option<(Arc<Ticking>, Arc<Shown>)>,
     pub(crate) disk: SimulatedDisk,
     pub(crate) subject: Subject,
     pub(crate) model: ReferenceModel,
@@ -61,13 +66,20 @@ impl<'c> Pair<'c> {
     pub(crate) fn new(case: &'c Case) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_767_225_600_123)));
         let disk = SimulatedDisk::new();
-        let subject = Subject::open(case, &clock, &disk, 1);
-        let model = ReferenceModel::new(clock.clone()).durable().checksums(case.checksums).limits(case.limits());
+        let ticking = (case.kind == Kind::Ticking).then(|| (Ticking::new(clock.clone()), Shown::new(clock.wall())));
+        let (engines_clock, models_clock): (Arc<dyn Clock>, Arc<dyn Clock>) = match &ticking {
+            Some((engines, models)) => (engines.clone(), models.clone()),
+            None => (clock.clone(), clock.clone()),
+        };
+        let subject = Subject::open(case, &engines_clock, &disk, 1);
+        let model = ReferenceModel::new(models_clock).durable().checksums(case.checksums).limits(case.limits());
         let model = if case.is_pooled() { model.pooled() } else { model };
         let wall = i128::from(clock.wall().as_millis());
         Self {
             case,
             clock,
+            engines_clock,
+            ticking,
             disk,
             subject,
             model,
@@ -164,6 +176,7 @@ impl<'c> Pair<'c> {
         then: impl FnOnce(&mut Self, &T, &T) -> Check,
     ) -> Check {
         let engine = engine(self.subject.data());
+        self.show_time();
         self.arrive()?;
         let model = model(&self.model);
         self.compare(engine, model, then)
@@ -176,9 +189,17 @@ impl<'c> Pair<'c> {
         then: impl FnOnce(&mut Self, &T, &T) -> Check,
     ) -> Check {
         let engine = call(self.subject.control());
+        self.show_time();
         self.arrive()?;
         let model = call(&self.model);
         self.compare(engine, model, then)
+    }
+
+    /// Shows the model the instant of the engine's call, where time passes within calls.
+    pub(crate) fn show_time(&self) {
+        if let Some((engines, models)) = &self.ticking {
+            models.show(engines.take_last());
+        }
     }
 
     pub(crate) fn compare<T: Debug>(

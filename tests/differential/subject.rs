@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use zaqar_sled::{
-    Config, ControlDriver, DataDriver, Durability, Engine, ManualClock, PooledDriver, Result, SimulatedDisk,
-    Verification,
+    Clock, Config, ControlDriver, DataDriver, Durability, Engine, PooledDriver, Result, SimulatedDisk, Verification,
 };
 
 use crate::calls::Case;
@@ -12,6 +11,8 @@ use crate::calls::Case;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Engine,
+    /// An engine whose clock ticks whenever it is read.
+    Ticking,
     Pooled,
 }
 
@@ -22,13 +23,13 @@ pub(crate) enum Subject {
 
 impl Subject {
     /// Opens what the case is about for the `opening`th time.
-    pub(crate) fn open(case: &Case, clock: &Arc<ManualClock>, disk: &SimulatedDisk, opening: u64) -> Self {
+    pub(crate) fn open(case: &Case, clock: &Arc<dyn Clock>, disk: &SimulatedDisk, opening: u64) -> Self {
         let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
         let config = config.durability(if case.buffered { Durability::Buffered } else { Durability::Sync });
         let config = config.limits(case.limits()).checksums(case.checksums);
         let config = config.segment_size(case.segment_bytes).memory(case.memory);
         match case.kind {
-            Kind::Engine => Self::Engine(config.open("/store").expect("the store opens")),
+            Kind::Engine | Kind::Ticking => Self::Engine(config.open("/store").expect("the store opens")),
             // Which pools are chosen has to repeat where a failing case is made smaller; ids may not, so every opening has
             // its own.
             Kind::Pooled => Self::Pooled(config.seed(opening).open_pooled("/store").expect("the stores open")),

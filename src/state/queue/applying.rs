@@ -88,8 +88,9 @@ impl Queue {
         if op.taken.is_empty() {
             return;
         }
-        let expires = time.saturating_add(op.ttl);
-        let lease = Lease { now: time, ttl: op.ttl, grace: op.grace };
+        let start = time.saturating_add(op.slack.into());
+        let expires = start.saturating_add(op.ttl);
+        let lease = Lease { now: start, ttl: op.ttl, grace: op.grace };
         let mut left = 0_u32;
         self.change_each(&op.taken, |page, index| {
             page.claim(index, lsn, lease);

@@ -1,0 +1,146 @@
+//! Engine time beside clocks that misbehave: threads set aside between two readings, and readings that are not of this world.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the way to say what is wrong"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use zaqar_sled::{
+    ClaimOptions, ClientId, Clock, Config, Engine, ManualClock, Metadata, NewMessage, Project, Queue, SimulatedDisk,
+    Sort, Timestamp,
+};
+
+/// A clock whose reader is set aside for two seconds, once: before or after the reading of that number.
+#[derive(Debug)]
+struct Pausing {
+    clock: ManualClock,
+    readings: AtomicU64,
+    /// Even: before the reading of half that number; odd: after it.
+    pause_at: u64,
+}
+
+impl Pausing {
+    fn new(pause_at: u64) -> Arc<Self> {
+        Arc::new(Self { clock: ManualClock::new(START), readings: AtomicU64::new(0), pause_at })
+    }
+
+    fn read<T>(&self, read: impl FnOnce() -> T) -> T {
+        let number = self.readings.fetch_add(1, Ordering::Relaxed);
+        let pause = |at| {
+            if at == self.pause_at {
+                self.clock.advance(PAUSE)
+            }
+        };
+        pause(2 * number);
+        let value = read();
+        pause(2 * number + 1);
+        value
+    }
+}
+
+impl Clock for Pausing {
+    fn wall(&self) -> Timestamp {
+        self.read(|| self.clock.wall())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.read(|| self.clock.monotonic())
+    }
+
+    fn real_wait(&self, duration: Duration) -> Option<Duration> {
+        self.clock.real_wait(duration)
+    }
+
+    fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.clock.on_jump(wake);
+    }
+}
+
+#[test]
+fn no_pause_between_two_readings_is_gained() {
+    for pause_at in 0.. {
+        let clock = Pausing::new(pause_at);
+        let engine = open(clock.clone());
+        let orders = orders(&engine);
+        assert!(posted_at(&orders) <= clock.clock.wall(), "ahead of the wall clock, pause {pause_at}");
+        let readings = clock.readings.load(Ordering::Relaxed);
+        if pause_at >= 2 * readings {
+            assert!(readings > 10, "{readings}");
+            return;
+        }
+        // Whatever was missed by the pause is made good by the next reading.
+        assert_eq!(posted_at(&orders), clock.clock.wall(), "pause {pause_at}");
+        let claim = orders.claim(ClaimOptions::new().ttl(Duration::from_secs(60))).unwrap().unwrap();
+        clock.clock.advance(Duration::from_millis(59_999));
+        assert!(orders.claim(ClaimOptions::new()).unwrap().is_none(), "a claim ended early, pause {pause_at}");
+        clock.clock.advance(Duration::from_millis(1));
+        drop(claim);
+        assert!(orders.claim(ClaimOptions::new()).unwrap().is_some(), "a claim did not end, pause {pause_at}");
+        engine.close().unwrap();
+    }
+}
+
+#[test]
+fn a_claim_is_never_shorter_than_was_asked_for() {
+    for fraction in [0, 1, 500, 999] {
+        let clock = Arc::new(ManualClock::new(START));
+        clock.advance(Duration::from_micros(fraction));
+        let engine = open(clock.clone());
+        let orders = orders(&engine);
+        posted_at(&orders);
+        let ttl = Duration::from_secs(60);
+        let mut claim = orders.claim(ClaimOptions::new().ttl(ttl)).unwrap().unwrap();
+        for _ in 0..2 {
+            clock.advance(ttl - Duration::from_micros(1));
+            assert!(orders.claim(ClaimOptions::new()).unwrap().is_none(), "{fraction} µs behind the millisecond");
+            claim.renew(ttl, ttl).unwrap();
+        }
+        // Nor is it much longer.
+        clock.advance(ttl + Duration::from_millis(2));
+        assert!(orders.claim(ClaimOptions::new()).unwrap().is_some(), "{fraction} µs behind the millisecond");
+    }
+}
+
+#[test]
+fn one_reading_past_all_dates_does_not_stop_the_store() {
+    let clock = Arc::new(ManualClock::new(START));
+    let engine = open(clock.clone());
+    let orders = orders(&engine);
+    clock.set_wall(Timestamp::MAX);
+    assert_eq!(posted_at(&orders), START);
+    assert!(engine.status().clock_readings_ignored() > 0);
+    clock.set_wall(START);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(posted_at(&orders), clock.wall());
+    engine.close().unwrap();
+}
+
+fn open(clock: Arc<dyn Clock>) -> Engine {
+    Config::new().clock(clock).disk(Arc::new(SimulatedDisk::new())).background(false).open("/store").unwrap()
+}
+
+fn orders(engine: &Engine) -> Queue {
+    let orders = engine.queue(Project::none(), "orders").unwrap();
+    orders.create(Metadata::new()).unwrap();
+    orders
+}
+
+/// What time the engine gives a message that is posted now.
+fn posted_at(orders: &Queue) -> Timestamp {
+    orders.post(ClientId::random(), &[NewMessage::new("work").ttl(Duration::from_hours(1))]).unwrap();
+    let newest = orders.first(Sort::Newest).unwrap().created();
+    if orders.stats().unwrap().total() > 1 {
+        orders.pop(1).unwrap();
+    }
+    newest
+}
+
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const PAUSE: Duration = Duration::from_secs(2);

@@ -1,0 +1,86 @@
+//! Linearizability: calls that run at once have to give answers which the same calls, one after the other, could have given,
+//! each at some instant between its beginning and its end (Herlihy and Wing; the search is Wing and Gong's).
+//!
+//! A history is three threads with four calls each to a few queues that are new to it, between calls of one thread before
+//! and after: post, claim with dead letters, pop, delete, release, renew, list, statistics, metadata set and read, queues deleted
+//! and made. What the calls answered is compared with `spec`, the contract in a few lines, by a search for an order that explains it.
+//! The clock and the disk hold threads up at random, while queue and journal are locked too.
+//!
+//! - `ZAQAR_HISTORIES=100000 cargo test --release --test histories -- --nocapture` runs that many of each kind;
+//! - `ZAQAR_SEED=...`, which a failure prints, has the threads make the same calls; how they meet is the scheduler's.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the way to say what is wrong"
+)]
+
+mod calls;
+mod search;
+mod spec;
+#[path = "../support/turbulence.rs"]
+mod turbulence;
+mod world;
+
+use std::env;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use world::{Kind, World};
+
+#[test]
+fn calls_on_one_store_are_linearizable() {
+    run(Kind::Engine);
+}
+
+#[test]
+fn calls_on_a_store_that_keeps_nothing_in_memory_are_linearizable() {
+    run(Kind::Tiny);
+}
+
+#[test]
+fn calls_on_a_driver_with_one_pool_are_linearizable() {
+    run(Kind::OnePool);
+}
+
+#[test]
+fn calls_on_a_driver_whose_dead_letters_go_to_another_pool_are_linearizable() {
+    run(Kind::TwoPools);
+}
+
+fn run(kind: Kind) {
+    let histories = variable("ZAQAR_HISTORIES").unwrap_or(DEFAULT_HISTORIES);
+    let seed = variable("ZAQAR_SEED").unwrap_or_else(arbitrary_seed);
+    let (mut done, mut letters) = (0, 0);
+    while done < histories {
+        // A store of its own for some of them at a time, so that it does not grow, and is opened in all its states.
+        let world = World::open(kind);
+        for number in done..histories.min(done + HISTORIES_A_STORE) {
+            let history = world.play(seed.wrapping_add(number));
+            letters += history.letters();
+            if let Err(why) = search::explain(&history) {
+                panic!("{kind:?}, history {number}: {why}\n{history}ZAQAR_SEED={seed}");
+            }
+        }
+        done = histories.min(done + HISTORIES_A_STORE);
+        world.finish();
+    }
+    println!("{kind:?}: {histories} histories, {letters} dead letters, ZAQAR_SEED={seed}");
+    assert!(
+        letters > 0 || histories < DEFAULT_HISTORIES,
+        "{kind:?}: no dead letters: the calls do not meet what they are to"
+    );
+}
+
+const DEFAULT_HISTORIES: u64 = 250;
+const HISTORIES_A_STORE: u64 = 250;
+
+fn variable(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text:?}")))
+}
+
+fn arbitrary_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos() & u128::from(u32::MAX)).unwrap_or(1)
+}

@@ -1,0 +1,336 @@
+//! The contract, one call after the other, with no time passing: which answers a call may give, and what it leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use zaqar_sled::{ClaimId, MessageId};
+
+/// Which of the queues of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Name {
+    Work,
+    Dead,
+    Other,
+}
+
+/// What a queue's metadata says: after how many claims a message goes where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Rule {
+    pub(crate) most: u32,
+    pub(crate) to: Name,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Call {
+    Post(Name, Vec<u32>),
+    Claim(Name, usize),
+    Pop(Name, usize),
+    Get(Name, MessageId),
+    Delete(Name, MessageId, Option<ClaimId>),
+    BulkDelete(Name, Vec<MessageId>, Vec<ClaimId>),
+    Read(Name, ClaimId),
+    Release(Name, ClaimId),
+    Renew(Name, ClaimId),
+    /// With the claimed ones or without.
+    List(Name, bool),
+    Stats(Name),
+    SetMetadata(Name, Option<Rule>),
+    Metadata(Name),
+    Exists(Name),
+    DeleteQueue(Name),
+    Create(Name, Option<Rule>),
+}
+
+/// A message as an answer shows it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) id: MessageId,
+    pub(crate) body: u32,
+    pub(crate) claim: Option<ClaimId>,
+    pub(crate) count: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    Done,
+    Is(bool),
+    Ids(Vec<MessageId>),
+    Messages(Vec<Seen>),
+    Claimed(Option<(ClaimId, Vec<Seen>)>),
+    Stats { claimed: u64, free: u64, oldest: Option<MessageId>, newest: Option<MessageId> },
+    Metadata(Option<Rule>),
+    NoQueue,
+    NoMessage,
+    NoClaim,
+    IsClaimed,
+    NotClaimed,
+    NotClaimedBy,
+    Conflict,
+}
+
+/// Which message an id means: the queue it is in, and what was posted. A dead letter has an id in each of its two queues.
+pub(crate) type Ids = BTreeMap<MessageId, (Name, u32)>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct State {
+    queues: BTreeMap<Name, Queue>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+struct Queue {
+    rule: Option<Rule>,
+    messages: Vec<Message>,
+    claims: BTreeSet<ClaimId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Message {
+    body: u32,
+    claim: Option<ClaimId>,
+    count: u32,
+}
+
+/// What differs between the drivers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Lists of a queue that is not there are empty, not an error.
+    pub(crate) pooled: bool,
+    /// Dead letters arrive later and in any order; nobody looks before the end.
+    pub(crate) letters_travel: bool,
+}
+
+impl State {
+    /// What the call leaves if it may give that answer now.
+    pub(crate) fn after(&self, call: &Call, answer: &Answer, ids: &Ids, rules: Rules) -> Option<Self> {
+        let mut next = self.clone();
+        next.make(call, answer, ids, rules).then_some(next)
+    }
+
+    fn make(&mut self, call: &Call, answer: &Answer, ids: &Ids, rules: Rules) -> bool {
+        match call {
+            Call::Create(name, rule) => return self.create(*name, *rule, answer),
+            Call::Exists(name) => return *answer == Answer::Is(self.queues.contains_key(name)),
+            Call::DeleteQueue(name) => {
+                self.queues.remove(name);
+                return *answer == Answer::Done;
+            }
+            Call::Claim(name, limit) => return self.claim(*name, *limit, answer),
+            _ => {}
+        }
+        let Some(queue) = self.queues.get_mut(&call.name()) else { return *answer == missing(call, rules) };
+        match call {
+            Call::Post(_, bodies) => queue.post(bodies, answer),
+            Call::Pop(_, limit) => queue.pop(*limit, answer),
+            Call::Get(_, id) => queue.get(*id, ids, answer),
+            Call::Delete(_, id, claim) => queue.delete(*id, *claim, ids, answer),
+            Call::BulkDelete(_, messages, claims) => queue.bulk_delete(messages, claims, ids, answer),
+            Call::Read(_, claim) => queue.read(*claim, answer),
+            Call::Release(_, claim) => {
+                queue.release(*claim);
+                *answer == Answer::Done
+            }
+            Call::Renew(_, claim) => {
+                *answer == if queue.claims.contains(claim) { Answer::Done } else { Answer::NoClaim }
+            }
+            Call::List(name, claimed) => {
+                let in_any_order = rules.letters_travel && *name != Name::Work;
+                queue.list(*claimed, in_any_order, answer)
+            }
+            Call::Stats(name) => queue.stats(*name, ids, answer),
+            Call::SetMetadata(_, rule) => {
+                queue.rule = *rule;
+                *answer == Answer::Done
+            }
+            Call::Metadata(_) => *answer == Answer::Metadata(queue.rule),
+            Call::Create(..) | Call::Exists(_) | Call::DeleteQueue(_) | Call::Claim(..) => false,
+        }
+    }
+
+    fn create(&mut self, name: Name, rule: Option<Rule>, answer: &Answer) -> bool {
+        let is_new = !self.queues.contains_key(&name);
+        if is_new {
+            self.queues.insert(name, Queue { rule, ..Queue::default() });
+        }
+        *answer == Answer::Is(is_new)
+    }
+
+    fn claim(&mut self, name: Name, limit: usize, answer: &Answer) -> bool {
+        let Answer::Claimed(claimed) = answer else { return false };
+        let Some(queue) = self.queues.get_mut(&name) else { return claimed.is_none() };
+        let worn_out = |message: &Message| queue.rule.is_some_and(|rule| message.count >= rule.most);
+        let chosen: Vec<Message> = queue.free().take(limit).copied().collect();
+        let (dead, mut taken): (Vec<Message>, Vec<Message>) = chosen.into_iter().partition(worn_out);
+        queue.messages.retain(|message| !dead.contains(message));
+        if let Some((id, _)) = claimed {
+            taken.iter_mut().for_each(|message| (message.claim, message.count) = (Some(*id), message.count + 1));
+            let is_taken = |message: &&mut Message| taken.iter().any(|one| one.body == message.body);
+            for message in queue.messages.iter_mut().filter(is_taken) {
+                (message.claim, message.count) = (Some(*id), message.count + 1);
+            }
+            queue.claims.insert(*id);
+        }
+        if let Some(rule) = queue.rule.filter(|_| !dead.is_empty()) {
+            let letters = dead.iter().map(|message| Message { claim: None, ..*message });
+            self.queues.entry(rule.to).or_default().messages.extend(letters);
+        }
+        match claimed {
+            None => taken.is_empty(),
+            Some((_, seen)) => !taken.is_empty() && are(seen, &taken),
+        }
+    }
+}
+
+impl Queue {
+    fn free(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter().filter(|message| message.claim.is_none())
+    }
+
+    fn find(&self, id: MessageId, ids: &Ids) -> Option<&Message> {
+        let (_, body) = ids.get(&id)?;
+        self.messages.iter().find(|message| message.body == *body)
+    }
+
+    fn remove(&mut self, bodies: &[u32]) {
+        self.messages.retain(|message| !bodies.contains(&message.body));
+    }
+
+    fn post(&mut self, bodies: &[u32], answer: &Answer) -> bool {
+        self.messages.extend(bodies.iter().map(|&body| Message { body, claim: None, count: 0 }));
+        matches!(answer, Answer::Ids(ids) if ids.len() == bodies.len())
+    }
+
+    fn pop(&mut self, limit: usize, answer: &Answer) -> bool {
+        let popped: Vec<Message> = self.free().take(limit).copied().collect();
+        self.remove(&bodies(&popped));
+        matches!(answer, Answer::Messages(seen) if are(seen, &popped))
+    }
+
+    fn get(&self, id: MessageId, ids: &Ids, answer: &Answer) -> bool {
+        match (self.find(id, ids), answer) {
+            (None, Answer::NoMessage) => true,
+            (Some(message), Answer::Messages(seen)) => are(seen, &[*message]),
+            _ => false,
+        }
+    }
+
+    /// Contract 6.6.
+    fn delete(&mut self, id: MessageId, claim: Option<ClaimId>, ids: &Ids, answer: &Answer) -> bool {
+        let Some(message) = self.find(id, ids).copied() else { return *answer == Answer::Done };
+        let expected = match (claim, message.claim) {
+            (None, Some(_)) => Answer::IsClaimed,
+            (Some(_), None) => Answer::NotClaimed,
+            (Some(given), Some(holder)) if given != holder && self.claims.contains(&given) => Answer::NotClaimedBy,
+            (Some(given), Some(holder)) if given != holder => Answer::NoClaim,
+            _ => {
+                self.remove(&[message.body]);
+                Answer::Done
+            }
+        };
+        *answer == expected
+    }
+
+    /// Contract 6.7.
+    fn bulk_delete(&mut self, messages: &[MessageId], claims: &[ClaimId], ids: &Ids, answer: &Answer) -> bool {
+        let mut found = Vec::new();
+        for message in messages.iter().filter_map(|id| self.find(*id, ids)) {
+            match message.claim {
+                _ if claims.is_empty() => {}
+                None => return *answer == Answer::NotClaimed,
+                Some(holder) if !claims.contains(&holder) => return *answer == Answer::Conflict,
+                Some(_) => {}
+            }
+            found.push(message.body);
+        }
+        self.remove(&found);
+        *answer == Answer::Done
+    }
+
+    fn read(&self, claim: ClaimId, answer: &Answer) -> bool {
+        if !self.claims.contains(&claim) {
+            return *answer == Answer::NoClaim;
+        }
+        let held: Vec<Message> = self.messages.iter().filter(|message| message.claim == Some(claim)).copied().collect();
+        matches!(answer, Answer::Messages(seen) if are(seen, &held))
+    }
+
+    fn release(&mut self, claim: ClaimId) {
+        self.claims.remove(&claim);
+        self.messages
+            .iter_mut()
+            .filter(|message| message.claim == Some(claim))
+            .for_each(|message| message.claim = None);
+    }
+
+    fn list(&self, claimed: bool, in_any_order: bool, answer: &Answer) -> bool {
+        let mut shown: Vec<Message> =
+            self.messages.iter().filter(|message| claimed || message.claim.is_none()).copied().collect();
+        let Answer::Messages(seen) = answer else { return false };
+        let mut seen = seen.clone();
+        if in_any_order {
+            shown.sort_by_key(|message| message.body);
+            seen.sort_by_key(|message| message.body);
+        }
+        are(&seen, &shown)
+    }
+
+    fn stats(&self, name: Name, ids: &Ids, answer: &Answer) -> bool {
+        let Answer::Stats { claimed, free, oldest, newest } = answer else { return false };
+        let held = self.messages.iter().filter(|message| message.claim.is_some()).count() as u64;
+        // A dead letter's id may be seen here and nowhere else.
+        let is = |id: &Option<MessageId>, message: Option<&Message>| match (id, message) {
+            (None, None) => true,
+            (Some(id), Some(message)) => ids.get(id).is_none_or(|known| *known == (name, message.body)),
+            _ => false,
+        };
+        *claimed == held
+            && *free == self.messages.len() as u64 - held
+            && is(oldest, self.messages.first())
+            && is(newest, self.messages.last())
+    }
+}
+
+impl Call {
+    pub(crate) fn name(&self) -> Name {
+        match self {
+            Self::Post(name, _)
+            | Self::Claim(name, _)
+            | Self::Pop(name, _)
+            | Self::Get(name, _)
+            | Self::Delete(name, ..)
+            | Self::BulkDelete(name, ..)
+            | Self::Read(name, _)
+            | Self::Release(name, _)
+            | Self::Renew(name, _)
+            | Self::List(name, _)
+            | Self::Stats(name)
+            | Self::SetMetadata(name, _)
+            | Self::Metadata(name)
+            | Self::Exists(name)
+            | Self::DeleteQueue(name)
+            | Self::Create(name, _) => *name,
+        }
+    }
+}
+
+/// What a call that needs a queue answers without one.
+fn missing(call: &Call, rules: Rules) -> Answer {
+    match call {
+        Call::Delete(..) | Call::BulkDelete(..) | Call::Release(..) => Answer::Done,
+        Call::Pop(..) => Answer::Messages(Vec::new()),
+        Call::List(..) if rules.pooled => Answer::Messages(Vec::new()),
+        Call::Read(..) | Call::Renew(..) => Answer::NoClaim,
+        _ => Answer::NoQueue,
+    }
+}
+
+/// Whether an answer shows just these messages, in that order, which is that of their ids.
+fn are(seen: &[Seen], messages: &[Message]) -> bool {
+    seen.len() == messages.len()
+        && seen
+            .iter()
+            .zip(messages)
+            .all(|(seen, message)| (seen.body, seen.claim, seen.count) == (message.body, message.claim, message.count))
+}
+
+fn bodies(messages: &[Message]) -> Vec<u32> {
+    messages.iter().map(|message| message.body).collect()
+}
