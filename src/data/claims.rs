@@ -135,23 +135,22 @@ impl Engine {
         name: &QueueName,
         options: &ClaimOptions,
     ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
-        let store = self.store();
-        store.check_open()?;
+        let store = self.store().enter()?;
         let Some(source) = store.find(project, name) else { return Ok((None, None)) };
         let target = source.description().and_then(|description| description.settings.dead_letter_queue.clone());
         let Some(target) = target else { return Ok((None, None)) };
         let destination = Destination {
             key: keys::queue(project, &target),
-            make: &|directory| directory.new_queue(store, project, &target, "{}").map(NewQueue::into_owned),
+            make: &|directory| directory.new_queue(&store, project, &target, "{}").map(NewQueue::into_owned),
             wrap: &|_, _| Ok(()),
         };
-        let Some(moving) = claim_moving(store, &source, &|_, _| true, &destination, options)? else {
+        let Some(moving) = claim_moving(&store, &source, &|_, _| true, &destination, options)? else {
             return Ok((None, None));
         };
         if moving.moved > 0 {
             store.waiters.wake(&destination.key, moving.moved);
         }
-        moving.settle(store, self.durability())
+        moving.settle(&store, self.durability())
     }
 }
 
