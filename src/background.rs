@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::error::{Error, Result};
+use crate::spawner::Spawner;
 use crate::store::Store;
 
 /// The way to reach the threads; a signal nobody listens to is dropped.
@@ -71,30 +72,67 @@ impl Signals {
     }
 }
 
-/// The running threads of a store.
+/// The threads of a store. They are made before anything is written, since that may fail, and wait for the store.
 #[derive(Debug)]
-pub(crate) struct Threads(Vec<JoinHandle<()>>);
+pub(crate) struct Threads {
+    running: Vec<JoinHandle<()>>,
+    /// Through which each gets its store; gone once they have it.
+    waiting: Vec<Sender<Arc<Store>>>,
+}
 
 impl Threads {
     pub(crate) fn none() -> Self {
-        Self(Vec::new())
+        Self { running: Vec::new(), waiting: Vec::new() }
     }
 
-    pub(crate) fn start(store: &Arc<Store>, receivers: Receivers, sync_interval: Duration) -> Result<Self> {
+    /// Makes the threads, all or none.
+    pub(crate) fn make(spawner: &dyn Spawner, receivers: Receivers, sync_interval: Duration) -> Result<Self> {
         let Receivers { journal, gc, keeper, evictor } = receivers;
-        let threads = [
-            spawn("zaqar-journal", store, move |store| tend_journal(store, &journal, sync_interval))?,
-            spawn("zaqar-gc", store, move |store| collect(store, &gc))?,
-            spawn("zaqar-keeper", store, move |store| keep(store, &keeper))?,
-            spawn("zaqar-evictor", store, move |store| evict(store, &evictor))?,
-        ];
-        Ok(Self(threads.into()))
+        let mut threads = Self::none();
+        threads.add(spawner, "zaqar-journal", move |store| tend_journal(store, &journal, sync_interval))?;
+        threads.add(spawner, "zaqar-gc", move |store| collect(store, &gc))?;
+        threads.add(spawner, "zaqar-keeper", move |store| keep(store, &keeper))?;
+        threads.add(spawner, "zaqar-evictor", move |store| evict(store, &evictor))?;
+        Ok(threads)
+    }
+
+    /// A thread that works once it has a store; a panic in it poisons that.
+    fn add(
+        &mut self,
+        spawner: &dyn Spawner,
+        name: &'static str,
+        work: impl FnOnce(&Store) + Send + 'static,
+    ) -> Result<()> {
+        let (waiting, start) = bounded::<Arc<Store>>(1);
+        let run = move || {
+            let Ok(store) = start.recv() else { return };
+            if catch_unwind(AssertUnwindSafe(|| work(&store))).is_err() {
+                store.journal.poison(&format!("a panic in the thread {name}"));
+            }
+        };
+        let running = spawner.spawn(name, Box::new(run)).map_err(|e| Error::io("starting a thread", e))?;
+        self.running.push(running);
+        self.waiting.push(waiting);
+        Ok(())
+    }
+
+    /// Sets them to work.
+    pub(crate) fn start(&mut self, store: &Arc<Store>) {
+        for waiting in self.waiting.drain(..) {
+            // It waits for nothing else.
+            let _ = waiting.send(store.clone());
+        }
+    }
+
+    /// Lets go of threads that this process, a fork of theirs, does not have.
+    pub(crate) fn forget(&mut self) {
+        std::mem::take(&mut self.running).into_iter().for_each(std::mem::forget);
     }
 
     /// Ends the threads of a store that has been marked closed. Never called by one of them: they hold the store, not
     /// an engine.
     pub(crate) fn stop(&mut self, store: &Store) {
-        for thread in self.0.drain(..) {
+        for thread in self.running.drain(..) {
             while !thread.is_finished() {
                 store.signals.all();
                 thread::sleep(Duration::from_micros(50));
@@ -105,16 +143,14 @@ impl Threads {
     }
 }
 
-/// A thread of the store's; a panic in it poisons the store.
-fn spawn(name: &str, store: &Arc<Store>, work: impl FnOnce(&Store) + Send + 'static) -> Result<JoinHandle<()>> {
-    let store = store.clone();
-    let name = name.to_owned();
-    let spawned = thread::Builder::new().name(name.clone()).spawn(move || {
-        if catch_unwind(AssertUnwindSafe(|| work(&store))).is_err() {
-            store.journal.poison(&format!("a panic in the thread {name}"));
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Those that never got a store end when nobody can give them one; the others were stopped.
+        if !self.waiting.is_empty() {
+            self.waiting.clear();
+            self.running.drain(..).for_each(|thread| drop(thread.join()));
         }
-    });
-    spawned.map_err(|e| Error::io("starting a thread", e))
+    }
 }
 
 fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
@@ -152,7 +188,7 @@ fn collect(store: &Store, signals: &Receiver<()>) {
         if due != Some(Duration::ZERO) && !wait(signals, patience.and_then(|p| Instant::now().checked_add(p))) {
             return;
         }
-        let _ = store.collect();
+        store.collect();
     }
 }
 

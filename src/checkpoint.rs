@@ -110,6 +110,7 @@ impl Keeper {
 impl Store {
     /// Does what is due: a checkpoint, a base.
     pub(crate) fn housekeep(&self) -> Result<()> {
+        self.check_place()?;
         let mut keeper = self.keeper.lock();
         if self.journal.is_short() {
             return self.make_room(&mut keeper);
@@ -136,6 +137,7 @@ impl Store {
 
     /// Gives back what space can be given back, and leaves little for a close to write.
     pub(crate) fn shrink(&self) -> Result<()> {
+        self.check_place()?;
         let mut keeper = self.keeper.lock();
         if !self.could_shrink() {
             return Ok(());
@@ -243,8 +245,7 @@ impl Store {
             Some(record) => trees.insert(&record),
             None => trees.remove(tree, &key),
         })?;
-        trees.trees.flush()?;
-        keeper.filled = Some(trees.digest);
+        keeper.filled = Some(trees.flush()?);
         keeper.gone.clear();
         keeper.trees_fault = None;
         if rest == 0 {
@@ -312,7 +313,7 @@ impl Store {
             disk.remove_dir_all(&path).map_err(|e| Error::io("clearing old trees", e))?;
         }
         let trees = disk.trees_with(&path, self.place.cache_bytes)?;
-        Ok(Digested { trees, digest: keeper.filled.unwrap_or_default() })
+        Ok(Digested::new(trees, keeper.filled.unwrap_or_default()))
     }
 
     /// The trees, to be compared with the state; `None` if there are none.

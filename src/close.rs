@@ -19,6 +19,7 @@ impl Store {
     /// Brings everything into the trees and marks the store clean, or, where that would take long, writes a base. Calls have
     /// been refused and threads stopped before.
     pub(crate) fn close(&self) -> Result<()> {
+        self.check_place()?;
         let time = self.now();
         // If there is no space for it, opening takes longer.
         let _ = self.journal.turn_over();
@@ -84,8 +85,7 @@ impl Store {
         let record = records::seal(Tree::Meta, keys::STORE.to_vec(), &record)?;
         let mut trees = self.open_trees(keeper)?;
         trees.insert(&record)?;
-        trees.trees.flush()?;
-        let digest = trees.digest;
+        let digest = trees.flush()?;
         let expected = self.expected_records();
         if digest.records != expected {
             let reason = format!("the trees hold {} records, the state has {expected}", digest.records);

@@ -1,7 +1,7 @@
 //! How a store is opened.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::clock::{Clock, EngineClock, SystemClock};
@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::Limits;
 use crate::pooled::PooledDriver;
+use crate::spawner::{PlainSpawner, Spawner};
 
 /// What an acknowledged call survives.
 ///
@@ -72,6 +73,9 @@ pub struct Config {
     pub(crate) shared: bool,
     pub(crate) salvage: bool,
     pub(crate) background: bool,
+    /// Whether a pooled driver opens it as its control store.
+    pub(crate) pooled: bool,
+    pub(crate) spawner: Arc<dyn Spawner>,
 }
 
 impl Config {
@@ -79,7 +83,7 @@ impl Config {
     pub fn new() -> Self {
         Self {
             durability: Durability::Sync,
-            clock: Arc::new(SystemClock::new()),
+            clock: SYSTEM_CLOCK.clone(),
             disk: Arc::new(RealDisk),
             limits: Limits::default(),
             sync_interval: Duration::from_millis(500),
@@ -95,6 +99,8 @@ impl Config {
             shared: false,
             salvage: false,
             background: true,
+            pooled: false,
+            spawner: PLAIN_SPAWNER.clone(),
         }
     }
 
@@ -157,6 +163,12 @@ impl Config {
         self
     }
 
+    /// The same for the control store of a pooled driver.
+    pub(crate) fn pooled(mut self) -> Self {
+        self.pooled = true;
+        self
+    }
+
     pub(crate) fn cache_bytes(&self) -> u64 {
         self.memory / 16
     }
@@ -181,6 +193,22 @@ impl Config {
     }
 
     /// Whether opening a store that this process has open gives the same engine instead of `AlreadyOpen`. Default: no.
+    ///
+    /// Every setting has to be what the store was opened with, or the opening is refused with `SettingsDiffer`, which names
+    /// the setting; a [`clock`](Self::clock) or [`spawner`](Self::spawner) has to be the very same. What may differ:
+    /// [`durability`](Self::durability), which is each handle's own, and what concerns only an opening that has not happened,
+    /// [`salvage`](Self::salvage) and this. A store that a [`PooledDriver`] has open is shared as such alone.
+    ///
+    /// ```
+    /// use zaqar_sled::{Config, Durability, Error, SimulatedDisk};
+    ///
+    /// let config = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).shared(true);
+    /// let engine = config.clone().open("store")?;
+    /// let same = config.clone().durability(Durability::Buffered).open("store")?;
+    /// let error = config.memory(1 << 30).open("store").unwrap_err();
+    /// assert!(matches!(error, Error::SettingsDiffer { setting: "memory", .. }));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn shared(mut self, shared: bool) -> Self {
         self.shared = shared;
         self
@@ -200,10 +228,36 @@ impl Config {
         self
     }
 
+    /// Where the engine's threads come from. Default: the standard library's.
+    pub fn spawner(mut self, spawner: Arc<dyn Spawner>) -> Self {
+        self.spawner = spawner;
+        self
+    }
+
+    /// The first setting in which a store opened with these is not as one opened with `other` would be.
+    pub(crate) fn differs_from(&self, other: &Self) -> Option<&'static str> {
+        let differs = [
+            ("clock", !Arc::ptr_eq(&self.clock, &other.clock)),
+            ("limits", self.limits != other.limits),
+            ("sync_interval", self.sync_interval != other.sync_interval),
+            ("segment_size", self.segment_bytes != other.segment_bytes),
+            ("memory", self.memory != other.memory),
+            ("journal_max", self.journal_max != other.journal_max),
+            ("busy_timeout", self.busy_timeout != other.busy_timeout),
+            ("virtual_pool", self.virtual_pool != other.virtual_pool),
+            ("seed", self.seed != other.seed),
+            ("checksums", self.checksums != other.checksums),
+            ("background", self.background != other.background),
+            ("spawner", !Arc::ptr_eq(&self.spawner, &other.spawner)),
+            ("open_pooled", (self.pooled, self.control) != (other.pooled, other.control)),
+        ];
+        differs.into_iter().find_map(|(setting, differs)| differs.then_some(setting))
+    }
+
     /// Opens the store in the directory `path`, making it if there is none.
     ///
     /// # Errors
-    /// `AlreadyOpen` and `Locked` if it is in use ([`is_busy`](crate::Error::is_busy)), `Corrupt`, `UnsupportedFormat`,
+    /// `AlreadyOpen` and `Locked` if it is in use ([`is_busy`](crate::Error::is_busy)), `SettingsDiffer`, `Corrupt`, `UnsupportedFormat`,
     /// `Io`, `StorageFull`. A store that could not be opened is as it was.
     ///
     /// Cost: after a clean close the trees are read, after anything else base and journal, at more than 500 000
@@ -221,6 +275,10 @@ impl Config {
         PooledDriver::open_with(self, path.as_ref())
     }
 }
+
+/// The clock of everybody who does not bring one.
+static SYSTEM_CLOCK: LazyLock<Arc<SystemClock>> = LazyLock::new(Arc::default);
+static PLAIN_SPAWNER: LazyLock<Arc<PlainSpawner>> = LazyLock::new(Arc::default);
 
 impl Default for Config {
     fn default() -> Self {

@@ -1,24 +1,18 @@
 //! The engine: a store that is open, behind a handle that is cheap to clone.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Weak};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::{Arc, Weak};
 
-use crate::background::{Signals, Threads};
 use crate::config::{Config, Durability};
 use crate::contract::{DataDriver, Queues};
 use crate::data::claims::Claimed;
 use crate::data::site::{Access, Done, Site};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::handle::Queue;
 use crate::inspect::Inspection;
-use crate::journal::Growth;
-use crate::lock::{Mutex, Rank};
 use crate::model::{ClaimOptions, Health, Project, QueueName};
-use crate::op::{Change, Op};
-use crate::random::Random;
-use crate::recovery::{self, RecoveryReport};
+use crate::opening::Opened;
+use crate::recovery::RecoveryReport;
 use crate::status::Status;
 use crate::store::{Locked, Store};
 use crate::verify::Verification;
@@ -46,16 +40,6 @@ pub struct Engine {
     durability: Durability,
 }
 
-/// What the last handle closes. The background threads hold the store, never this, so closing can wait for them.
-#[derive(Debug)]
-struct Opened {
-    store: Arc<Store>,
-    threads: Mutex<Threads>,
-    /// The store's lock file; `None` once closed.
-    lock: Mutex<Option<FileLock>>,
-    place: Place,
-}
-
 /// An engine that does not keep its store open.
 #[derive(Debug)]
 pub(crate) struct WeakEngine {
@@ -68,23 +52,6 @@ impl WeakEngine {
         Some(Engine { opened: self.opened.upgrade()?, durability: self.durability })
     }
 }
-
-struct FileLock(#[expect(dead_code, reason = "held for its drop")] Box<dyn Send + Sync>);
-
-impl std::fmt::Debug for FileLock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("FileLock")
-    }
-}
-
-/// Which disk, and where on it.
-type Place = (usize, PathBuf);
-
-/// The stores this process has open.
-static OPEN: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> = LazyLock::new(|| Mutex::new(Rank::Open, BTreeMap::new()));
-
-/// Held while a store is opened, so that two threads opening one store end up with one.
-static OPENING: Mutex<()> = Mutex::new(Rank::Opening, ());
 
 impl Engine {
     /// Opens the store in the directory `path` with the default [`Config`], making it if there is none.
@@ -102,32 +69,7 @@ impl Engine {
     }
 
     pub(crate) fn open_with(config: Config, path: &Path) -> Result<Self> {
-        let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
-        config.disk.create_dir_all(&root).map_err(|e| Error::io("creating the store's directory", e))?;
-        let _one = OPENING.lock();
-        let place = (config.disk.identity(), std::fs::canonicalize(&root).unwrap_or_else(|_| root.clone()));
-        // Bound first: should this be the last handle by now, dropping it takes the lock on `OPEN`.
-        let opened = OPEN.lock().get(&place).and_then(Weak::upgrade);
-        match opened.filter(|opened| !opened.store.is_closed()) {
-            Some(opened) if config.shared => return Ok(Self { opened, durability: config.durability }),
-            Some(_) => return Err(Error::AlreadyOpen { path: root }),
-            None => {}
-        }
-        let lock = lock(&config, &root)?;
-        let random = config.seed.map_or(Random::System, Random::seeded);
-        let recovered = recovery::recover(&config, &root, &random)?;
-        let (signals, receivers) = Signals::new();
-        let store = Arc::new(Store::new(&config, root, recovered, random, signals));
-        store.admit(config.control)?;
-        store.wake_on_jumps();
-        store.hold_reserve();
-        let threads =
-            if config.background { Threads::start(&store, receivers, config.sync_interval)? } else { Threads::none() };
-        let (lock, threads) = (Some(FileLock(lock)), Mutex::new(Rank::Threads, threads));
-        let lock = Mutex::new(Rank::LockFile, lock);
-        let opened = Arc::new(Opened { store, threads, lock, place: place.clone() });
-        OPEN.lock().insert(place, Arc::downgrade(&opened));
-        Ok(Self { opened, durability: config.durability })
+        Ok(Self { opened: Opened::open(&config, path)?, durability: config.durability })
     }
 
     /// The queue controller, which [`DataDriver`] and [`ControlDriver`](crate::ControlDriver) share.
@@ -170,7 +112,7 @@ impl Engine {
     /// again, the handle is on the new one.
     ///
     /// # Errors
-    /// [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) for a name that is none.
+    /// [`is_invalid`](crate::Error::is_invalid), [`is_too_large`](crate::Error::is_too_large) for a name that is none.
     ///
     /// ```
     /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
@@ -225,7 +167,7 @@ impl Engine {
     /// what a checkpoint left in the trees.
     ///
     /// # Errors
-    /// [`is_closed`](Error::is_closed), and those of reading the trees. What does not agree is in the result.
+    /// [`is_closed`](crate::Error::is_closed), and those of reading the trees. What does not agree is in the result.
     /// Cost: reads everything; each queue is locked while it is recounted.
     ///
     /// ```
@@ -240,7 +182,7 @@ impl Engine {
     /// Writes what changed since the last checkpoint into the trees, now instead of when the engine would.
     ///
     /// # Errors
-    /// [`is_closed`](Error::is_closed), `Trees`, `Io`, `StorageFull`. Nothing is lost by a failure.
+    /// [`is_closed`](crate::Error::is_closed), `Trees`, `Io`, `StorageFull`. Nothing is lost by a failure.
     ///
     /// ```
     /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
@@ -248,16 +190,17 @@ impl Engine {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn checkpoint(&self) -> Result<()> {
-        self.store().check_open()?;
-        let mut keeper = self.store().keeper.lock();
-        self.store().checkpoint(&mut keeper)
+        let store = self.store().enter()?;
+        store.check_place()?;
+        let mut keeper = store.keeper.lock();
+        store.checkpoint(&mut keeper)
     }
 
     /// Writes a base, the whole state in one file, and lets go of the journal before it, now instead of when the engine
     /// would.
     ///
     /// # Errors
-    /// [`is_closed`](Error::is_closed), [`is_poisoned`](Error::is_poisoned), `Io`, `StorageFull`. The former base stays.
+    /// [`is_closed`](crate::Error::is_closed), [`is_poisoned`](crate::Error::is_poisoned), `Io`, `StorageFull`. The former base stays.
     ///
     /// ```
     /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
@@ -265,9 +208,10 @@ impl Engine {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn base(&self) -> Result<()> {
-        self.store().check_open()?;
-        let mut keeper = self.store().keeper.lock();
-        self.store().write_base(&mut keeper)
+        let store = self.store().enter()?;
+        store.check_place()?;
+        let mut keeper = store.keeper.lock();
+        store.write_base(&mut keeper)
     }
 
     /// One step of everything the background threads do: sync, prepare the next segment, collect, evict, checkpoint and base
@@ -283,10 +227,10 @@ impl Engine {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn step(&self) -> Result<()> {
-        let store = self.store();
-        store.check_open()?;
+        let store = self.store().enter()?;
+        store.check_place()?;
         store.journal.settle(store.journal.appended())?;
-        store.collect()?;
+        store.collect();
         store.evict()?;
         // Where space is short, housekeeping is what makes room.
         let prepared = store.journal.prepare_spare();
@@ -299,7 +243,7 @@ impl Engine {
     /// Meant for a store that nobody has open: what a running engine is writing may be seen half way.
     ///
     /// # Errors
-    /// `Corrupt`, `UnsupportedFormat`, `Io`; [`is_invalid`](Error::is_invalid) when there is no store.
+    /// `Corrupt`, `UnsupportedFormat`, `Io`; [`is_invalid`](crate::Error::is_invalid) when there is no store.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -356,14 +300,15 @@ impl Site for Engine {
         access: Access,
         call: impl FnOnce(&mut Locked<'_>) -> Result<Done<R>>,
     ) -> Result<Option<R>> {
+        let store = self.store().enter_queue(project, name)?;
         if access == Access::Fill {
-            self.store().await_room()?;
+            store.await_room()?;
         }
-        let done = self.store().with_queue(project, name, call);
-        self.store().keep_within_budget();
+        let done = store.with_queue(project, name, call);
+        store.keep_within_budget();
         let done = done?;
-        let wake = |most| self.store().wake(project, name, most);
-        done.map(|done| done.settle(self.store(), self.durability, wake)).transpose()
+        let wake = |most| store.wake(project, name, most);
+        done.map(|done| done.settle(&store, self.durability, wake)).transpose()
     }
 
     fn with_subscriptions<R>(
@@ -373,89 +318,11 @@ impl Site for Engine {
         _: Access,
         call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
     ) -> Result<Option<R>> {
-        self.store().check_call(project, name)?;
-        call(self.store(), 0)?.settle(self.store(), self.durability, |_| {}).map(Some)
+        let store = self.store().enter_queue(project, name)?;
+        call(&store, 0)?.settle(&store, self.durability, |_| {}).map(Some)
     }
 
     fn claim_and_move(&self, project: &Project, name: &QueueName, options: &ClaimOptions) -> Result<Option<Claimed>> {
         self.move_within(project, name, options)
     }
 }
-
-impl Opened {
-    /// Closes the store; later calls wait for the first one and find nothing to do.
-    fn close(&self) -> Result<()> {
-        let mut threads = self.threads.lock();
-        if !self.store.start_closing() {
-            return Ok(());
-        }
-        self.store.waiters.wake_all();
-        self.store.room.wake_all();
-        threads.stop(&self.store);
-        let closed = self.store.close();
-        *self.lock.lock() = None;
-        closed
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        // Nobody is left to tell; what could not be brought into the trees is in the journal.
-        let _ = self.close();
-        let mut open = OPEN.lock();
-        if open.get(&self.place).is_some_and(|opened| opened.strong_count() == 0) {
-            open.remove(&self.place);
-        }
-    }
-}
-
-impl Store {
-    /// A store that is a pool is opened by its control store alone, which gives out its ids; an empty one joins the first
-    /// that asks.
-    fn admit(&self, control: Option<[u8; 16]>) -> Result<()> {
-        let refused = |reason: &str| Err(Error::invalid("path", reason));
-        let joined = self.registry.read().control();
-        match (joined, control) {
-            (None, None) => Ok(()),
-            (Some(joined), Some(control)) if joined == control => Ok(()),
-            (Some(_), None) => refused("the store is a pool: it is opened by the driver it is a pool of"),
-            (Some(_), Some(_)) => refused("the store is a pool of another driver"),
-            (None, Some(_)) if self.count_queues() > 0 || self.registry.read().records() > 1 => {
-                refused("the store holds something already: it cannot become a pool")
-            }
-            (None, Some(control)) => {
-                let op = Op::Registry(Change::Join { control });
-                let lsn = self.lock_registry().record(Growth::Grows, &op, &mut [])?;
-                self.settle(lsn, Durability::Sync)
-            }
-        }
-    }
-
-    /// A clock moved by hand may make something claimable or due.
-    fn wake_on_jumps(self: &Arc<Self>) {
-        let store = Arc::downgrade(self);
-        self.clock.source().on_jump(Box::new(move || {
-            if let Some(store) = store.upgrade() {
-                store.waiters.wake_all();
-                store.signals.gc();
-            }
-        }));
-    }
-}
-
-/// Takes the store's lock. A process that is just being started from this one shares the file for an instant, so a lock
-/// that is held is asked for a few times.
-fn lock(config: &Config, root: &Path) -> Result<Box<dyn Send + Sync>> {
-    for _ in 0..LOCK_TRIES {
-        let lock = config.disk.lock(&root.join(LOCK)).map_err(|e| Error::io("locking the store", e))?;
-        if let Some(lock) = lock {
-            return Ok(lock);
-        }
-        std::thread::sleep(LOCK_PAUSE);
-    }
-    Err(Error::Locked { path: root.into() })
-}
-
-const LOCK: &str = "LOCK";
-const LOCK_TRIES: u32 = 10;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);

@@ -23,7 +23,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert!(!error.is_not_found());
 /// ```
 #[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The queue is not there.
     #[error("queue {queue:?} does not exist{}", within(.project))]
@@ -260,13 +260,34 @@ pub enum Error {
         /// The store's directory.
         path: PathBuf,
     },
+    /// This process has the store open with other settings, so it cannot be shared.
+    #[error("{} is open in this process with another {setting}", .path.display())]
+    SettingsDiffer {
+        /// The store's directory.
+        path: PathBuf,
+        /// The first setting that differs, by the name of its method on [`Config`](crate::Config).
+        setting: &'static str,
+    },
+    /// This process is a fork of the one that opened the store, which alone may use it.
+    #[error("the store was opened by process {opened_by}, of which this one is a fork")]
+    Forked {
+        /// The process that has the store open.
+        opened_by: u32,
+    },
+    /// The path that the store was opened at does not lead to it any more: its directory, or one that it is in, was moved,
+    /// removed or replaced. Nothing more is written. Where it was moved to it can be opened again.
+    #[error("{} does not lead any more to the store that was opened there", .path.display())]
+    Displaced {
+        /// The directory it was opened at.
+        path: PathBuf,
+    },
     /// The operating system refused a file operation.
     #[error("{context}: {source}")]
     Io {
         /// What was being done.
         context: String,
         /// The system's error.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The ordered trees failed.
     #[error("the trees failed: {reason}")]
@@ -293,7 +314,8 @@ impl Error {
     }
 
     /// The call conflicts with what is stored: the claims given do not match the messages named, the subscriber has a
-    /// subscription, the pool's store is another's, or its capabilities are not its group's.
+    /// subscription, the pool's store is another's, its capabilities are not its group's, or the store that was to be shared is
+    /// open with other settings.
     pub fn is_conflict(&self) -> bool {
         matches!(
             self,
@@ -301,6 +323,7 @@ impl Error {
                 | Self::SubscriptionAlreadyExists { .. }
                 | Self::PoolAlreadyExists { .. }
                 | Self::PoolCapabilitiesMismatch { .. }
+                | Self::SettingsDiffer { .. }
         )
     }
 
@@ -370,11 +393,14 @@ impl Error {
     /// No space is not a failure of the disk, so it is told apart here, once.
     pub(crate) fn io(context: impl Into<String>, source: io::Error) -> Self {
         let context = context.into();
+        if let Some(Displaced { path }) = source.get_ref().and_then(|cause| cause.downcast_ref()) {
+            return Self::Displaced { path: path.clone() };
+        }
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Self::StorageFull { reason: format!("{context}: {source}") }
             }
-            _ => Self::Io { context, source },
+            _ => Self::Io { context, source: Arc::new(source) },
         }
     }
 }
@@ -383,6 +409,13 @@ impl Error {
 fn shown(id: &impl ToString) -> String {
     let text = id.to_string();
     if text.bytes().all(|byte| matches!(byte, b'0' | b'-')) { "with a malformed id".into() } else { text }
+}
+
+/// How the file layer tells that a store's directory is not where it was; [`Error::io`] makes it an error of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{} was moved, removed or replaced", .path.display())]
+pub(crate) struct Displaced {
+    pub(crate) path: PathBuf,
 }
 
 fn within(project: &Project) -> String {

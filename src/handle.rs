@@ -181,9 +181,9 @@ impl Queue {
     }
 
     fn defaults(&self) -> Result<(Duration, Duration)> {
-        self.home().check_open()?;
+        let home = self.home().enter()?;
         // The record is here, wherever the messages are.
-        let record = self.home().find(&self.project, &self.name);
+        let record = home.find(&self.project, &self.name);
         let defaults = record
             .and_then(|record| record.description())
             .map(|description| (description.settings.default_ttl, description.settings.default_delay));

@@ -33,7 +33,8 @@
 //! - [`ReferenceModel`] implements the same traits in memory and as simply as possible.
 //! - [`Error`] is the one error type; ask it with its predicates.
 //! - [`ManualClock`] and [`SimulatedDisk`] let you test your own timeouts and crashes without sleeping or a disk.
-//! - [`docs::design`] tells how it works inside, [`docs::format`] what it writes.
+//! - [`docs::design`] tells how it works inside, [`docs::processes`] what opening, closing and forking do, [`docs::format`] what
+//!   is written.
 //!
 //! # What is promised
 //!
@@ -49,6 +50,7 @@
 mod background;
 mod base;
 mod budget;
+mod calls;
 mod checkpoint;
 mod clock;
 mod close;
@@ -70,10 +72,14 @@ mod lock;
 mod manifest;
 mod model;
 mod op;
+mod opening;
+mod places;
 mod pooled;
+mod process;
 mod random;
 mod recovery;
 mod reference;
+mod spawner;
 mod state;
 mod status;
 mod store;
@@ -100,6 +106,7 @@ pub use model::{
 pub use pooled::{PooledDriver, PooledStatus};
 pub use recovery::{RecoveryReport, RecoverySource};
 pub use reference::ReferenceModel;
+pub use spawner::Spawner;
 pub use status::Status;
 pub use verify::Verification;
 

@@ -19,8 +19,10 @@ use std::time::Instant;
 pub(crate) enum Rank {
     /// The reference model, whole.
     Model,
-    /// The pooled drivers this process has open; held while one is opened.
+    /// The pooled drivers this process has open.
     Drivers,
+    /// How closing a pooled driver ended; held while it is closed.
+    DriverClosing,
     /// A pooled driver's courier; held while the driver is closed.
     Courier,
     /// A pooled driver's turn to deliver, remove or move.
@@ -31,9 +33,11 @@ pub(crate) enum Rank {
     Registering,
     /// One pool's store is opened.
     PoolOpening,
-    /// One store of this process is opened.
+    /// Where stores are being opened.
     Opening,
-    /// A store's background threads; held while it is closed.
+    /// How closing a store ended; held while it is closed.
+    Closing,
+    /// A store's background threads; held while they are ended.
     Threads,
     /// A store's lock file.
     LockFile,
@@ -83,6 +87,8 @@ pub(crate) enum Rank {
     Place,
     /// The heap's segments.
     Heap,
+    /// The last call to leave a store that is closed.
+    Leaving,
     /// The simulated disk.
     Disk,
     /// A directory of the simulated disk.

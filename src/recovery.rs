@@ -7,7 +7,8 @@
 //! | not clean, damaged or missing | good | the state is rebuilt from base and journal; the next checkpoint fills new trees |
 //! | not clean, damaged or missing | damaged | `Corrupt`, and nothing is changed; with [`Config::salvage`](crate::Config::salvage) what precedes the damage is kept |
 //!
-//! 1. Trees count as clean only if the manifest's clean mark, their own record and a digest over every record agree.
+//! 1. Trees count as clean only if the manifest's clean mark, their own record and a digest over every record agree, and
+//!    the journal has nothing beyond that mark.
 //! 2. The incarnation is raised, durably, before the first call is taken; the manifest names the segment this run starts,
 //!    so that losing it is noticed.
 //! 3. No segment an earlier process wrote is written again: frames not proven synced are copied into a new one, which
@@ -196,6 +197,11 @@ impl<'a> Recovery<'a> {
     fn trust_trees(mut self, mut contents: Contents, digest: Digest, mut notes: Vec<String>) -> Result<Recovered> {
         let lsn = self.manifest.clean.map_or(0, |clean| clean.lsn);
         let mut rebuilt = self.read_base_and_journal(Use::Check)?;
+        if rebuilt.scan.last_lsn.max(rebuilt.scan.highest_lsn) > lsn {
+            // Somebody went on from that close, so these trees are older than the journal.
+            notes.push("the journal goes on behind the clean close that the manifest tells of".into());
+            return self.rebuild(notes);
+        }
         if rebuilt.scan.last_lsn != lsn && rebuilt.damage.is_none() {
             let (file, reason) = (self.root.join(JOURNAL), "the journal ends elsewhere than the trees".into());
             rebuilt.damage = Some(Damage { file, offset: 0, reason });

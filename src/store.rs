@@ -16,22 +16,25 @@ use std::cell::RefCell;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
 use crate::background::Signals;
 use crate::budget::Budget;
+use crate::calls::Calls;
 use crate::checkpoint::{Gone, Keeper};
 use crate::clock::{EngineClock, Instant};
 use crate::codec;
 use crate::config::{Config, Durability};
-use crate::error::{Error, Result};
+use crate::disk::HeldDir;
+use crate::error::Result;
 use crate::gc::Timer;
 use crate::heap::{Heap, Image};
 use crate::journal::{Growth, Journal, Place, frame_buffer};
 use crate::lock::{Mutex, Rank, RwLock, RwLockReadGuard, Tier};
 use crate::model::{Limits, Project, QueueName};
 use crate::op::Op;
+use crate::process;
 use crate::random::Random;
 use crate::recovery::{Recovered, RecoveryReport};
 use crate::state::{Contents, Freed, PageSnapshot, Purpose, Queue, Registry, Totals, first_of};
@@ -46,6 +49,9 @@ use room::Room;
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) root: PathBuf,
+    pub(crate) held: Arc<dyn HeldDir>,
+    /// The process that opened it.
+    pub(crate) process: u32,
     pub(crate) place: Place,
     pub(crate) clock: Arc<EngineClock>,
     pub(crate) random: Random,
@@ -79,7 +85,7 @@ pub(crate) struct Store {
     /// Live messages and what they weigh, over all queues.
     messages: AtomicU64,
     weight: AtomicU64,
-    closed: AtomicBool,
+    pub(crate) calls: Calls,
 }
 
 /// Which queues there are.
@@ -91,7 +97,15 @@ pub(crate) struct Directory {
 }
 
 impl Store {
-    pub(crate) fn new(config: &Config, root: PathBuf, recovered: Recovered, random: Random, signals: Signals) -> Self {
+    /// The store in `root`, which `held` holds.
+    pub(crate) fn new(
+        config: &Config,
+        root: PathBuf,
+        held: Arc<dyn HeldDir>,
+        recovered: Recovered,
+        random: Random,
+        signals: Signals,
+    ) -> Self {
         let Recovered { contents, manifest, place, start, filled, base_segments, report } = recovered;
         let Contents { queues, next_queue, time, registry, heap, budget, .. } = contents;
         let loaded = filled.is_some();
@@ -100,6 +114,8 @@ impl Store {
         let next_number = next_queue.max(first_of(manifest.incarnation));
         let store = Self {
             root,
+            held,
+            process: process::id(),
             clock: config.time.clone().unwrap_or_else(|| Arc::new(EngineClock::new(config.clock.clone(), time))),
             random,
             limits: config.limits.clone(),
@@ -124,7 +140,7 @@ impl Store {
             journaled_time: AtomicU64::new(time),
             messages: AtomicU64::new(0),
             weight: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
+            calls: Calls::default(),
             place,
         };
         store.clock.raise(time);
@@ -169,22 +185,6 @@ impl Store {
         self.epoch.fetch_max(epoch, Ordering::Relaxed);
     }
 
-    pub(crate) fn check_open(&self) -> Result<()> {
-        if self.is_closed() { Err(Error::Closed) } else { Ok(()) }
-    }
-
-    /// Checks what every call of the contract has to pass.
-    pub(crate) fn check_call(&self, project: &Project, name: &QueueName) -> Result<()> {
-        self.check_project_call(project)?;
-        self.limits.check_queue_name(name)
-    }
-
-    /// The same for a call that names no queue.
-    pub(crate) fn check_project_call(&self, project: &Project) -> Result<()> {
-        self.check_open()?;
-        self.limits.check_project(project)
-    }
-
     /// The registry to read from, in which nothing that has expired by now is left.
     pub(crate) fn read_registry(&self) -> (RwLockReadGuard<'_, Registry>, u64) {
         loop {
@@ -209,27 +209,22 @@ impl Store {
         locked
     }
 
+    /// Whether closing has begun.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
-    /// Refuses calls from now on; true for the first to ask.
-    pub(crate) fn start_closing(&self) -> bool {
-        !self.closed.swap(true, Ordering::AcqRel)
+        self.calls.are_refused()
     }
 
     pub(crate) fn find(&self, project: &Project, name: &QueueName) -> Option<Arc<Cell>> {
         self.directory.read().names.get(&keys::queue(project, name)).cloned()
     }
 
-    /// Locks the queue of that name as it is now; `None` when there is none.
+    /// Locks the queue of that name as it is now; `None` when there is none. The caller has begun a call.
     pub(crate) fn with_queue<R>(
         &self,
         project: &Project,
         name: &QueueName,
         call: impl FnOnce(&mut Locked<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
-        self.check_call(project, name)?;
         while let Some(cell) = self.find(project, name) {
             // A queue deleted between finding and locking may have been made anew: look again.
             if let Some(mut locked) = self.lock(&cell)? {
@@ -296,6 +291,7 @@ impl Store {
 
     /// Appends `op` and leaves applying it to the caller, who holds the locks.
     pub(crate) fn append(&self, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
+        self.check_process_id(process::recent_id())?;
         let mut frame = frame_buffer(BUFFER.take());
         codec::encode_into(&EntryRef { time: now, op }, &mut frame)?;
         let appended = self.journal.append(frame, growth);

@@ -25,7 +25,7 @@ pub struct Verification {
 
 impl Verification {
     pub(crate) fn of(store: &Store) -> Result<Self> {
-        store.check_open()?;
+        let store = store.enter()?;
         // No checkpoint meanwhile: what is not dirty in memory has to be in the trees as it is.
         let keeper = store.keeper.lock();
         let mut verification = Self::default();
@@ -40,9 +40,9 @@ impl Verification {
                 verification.compare(&*trees.trees, cell.number, &stored)?;
             }
         }
-        verification.check_registry(store, trees.as_ref())?;
+        verification.check_registry(&store, trees.as_ref())?;
         verification.check_digest(trees.as_ref())?;
-        verification.check_totals(store);
+        verification.check_totals(&store);
         Ok(verification)
     }
 
@@ -99,7 +99,7 @@ impl Verification {
                 records::open(tree, key, value).map(drop).map_err(|reason| Error::Trees { reason: reason.into() })
             })?;
         }
-        if digest != trees.digest {
+        if digest != trees.digest() {
             self.findings.push("the trees differ from what was written to them".into());
         }
         Ok(())

@@ -13,24 +13,24 @@ use crate::trees::keys;
 
 impl Catalogue for Engine {
     fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {
-        self.store().check_call(project, queue)?;
+        let _call = self.store().enter_queue(project, queue)?;
         self.map(project, queue, pool, false)
     }
 
     fn get(&self, project: &Project, queue: &QueueName) -> Result<CatalogueEntry> {
-        self.store().check_call(project, queue)?;
+        let _call = self.store().enter_queue(project, queue)?;
         let registry = self.store().registry.read();
         let mapping = registry.catalogue.get(&keys::queue(project, queue));
         Ok(record(project, queue.clone(), mapping.ok_or_else(|| unmapped(project, queue))?))
     }
 
     fn exists(&self, project: &Project, queue: &QueueName) -> Result<bool> {
-        self.store().check_call(project, queue)?;
+        let _call = self.store().enter_queue(project, queue)?;
         Ok(self.store().registry.read().catalogue.contains(&keys::queue(project, queue)))
     }
 
     fn list(&self, project: &Project) -> Result<Vec<CatalogueEntry>> {
-        self.store().check_project_call(project)?;
+        let _call = self.store().enter_project(project)?;
         let prefix = keys::project(project);
         let registry = self.store().registry.read();
         let rows = registry.catalogue.range(&prefix, None);
@@ -38,8 +38,7 @@ impl Catalogue for Engine {
     }
 
     fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
-        let store = self.store();
-        store.check_call(project, queue)?;
+        let store = self.store().enter_queue(project, queue)?;
         if let Some(pool) = pool {
             return self.map(project, queue, pool, true);
         }
@@ -59,8 +58,7 @@ impl Catalogue for Engine {
 impl Engine {
     /// Unmaps a queue. Where it will be found in this store then, its sequences go on above all others.
     pub(crate) fn unmap(&self, project: &Project, queue: &QueueName, comes_home: bool) -> Result<()> {
-        let store = self.store();
-        store.check_call(project, queue)?;
+        let store = self.store().enter_queue(project, queue)?;
         let mut registry = store.lock_registry();
         let Some(mapping) = registry.catalogue.get(&keys::queue(project, queue)) else {
             drop(registry);
@@ -68,7 +66,7 @@ impl Engine {
         };
         check_not_moving(mapping, project, queue)?;
         if comes_home {
-            raise_epoch(store, &mut registry)?;
+            raise_epoch(&store, &mut registry)?;
         }
         let op = Op::Registry(Change::Unmap { address: Address::of(project, queue) });
         let lsn = registry.record(Growth::Frees, &op, &mut [])?;
@@ -78,11 +76,10 @@ impl Engine {
 
     /// The same for all queues.
     pub(crate) fn unmap_all(&self, come_home: bool) -> Result<()> {
-        let store = self.store();
-        store.check_open()?;
+        let store = self.store().enter()?;
         let mut registry = store.lock_registry();
         if come_home {
-            raise_epoch(store, &mut registry)?;
+            raise_epoch(&store, &mut registry)?;
         }
         let lsn = registry.record(Growth::Frees, &Op::Registry(Change::DropCatalogue), &mut [])?;
         drop(registry);

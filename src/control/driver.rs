@@ -24,8 +24,7 @@ impl ControlDriver for Engine {
     }
 
     fn health(&self) -> Result<ControlHealth> {
-        let store = self.store();
-        store.check_open()?;
+        let store = self.store().enter()?;
         let operations = Checkup::new(self, &store.random).run_control(self)?;
         let queues = store.count_queues();
         let registry = store.registry.read();

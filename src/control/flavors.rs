@@ -15,8 +15,7 @@ use super::pools::in_named_group;
 
 impl Flavors for Engine {
     fn create(&self, project: &Project, name: &FlavorName, flavor: &NewFlavor) -> Result<()> {
-        let store = self.store();
-        store.check_project_call(project)?;
+        let store = self.store().enter_project(project)?;
         store.limits.check_metadata(flavor.capabilities.to_json().len())?;
         let mut registry = store.lock_registry();
         check_group(&registry, flavor.pool_group.as_ref())?;
@@ -30,19 +29,19 @@ impl Flavors for Engine {
     }
 
     fn get(&self, project: &Project, name: &FlavorName, detailed: bool) -> Result<Flavor> {
-        self.store().check_project_call(project)?;
+        let _call = self.store().enter_project(project)?;
         let registry = self.store().registry.read();
         let row = registry.flavors.get(&key(project, name)).ok_or_else(|| missing(project, name))?;
         record(name.clone(), row, detailed)
     }
 
     fn exists(&self, project: &Project, name: &FlavorName) -> Result<bool> {
-        self.store().check_project_call(project)?;
+        let _call = self.store().enter_project(project)?;
         Ok(self.store().registry.read().flavors.contains(&key(project, name)))
     }
 
     fn list(&self, project: &Project, options: &ListOptions<FlavorMarker>) -> Result<Page<Flavor, FlavorMarker>> {
-        self.store().check_project_call(project)?;
+        let _call = self.store().enter_project(project)?;
         self.store().limits.check_page_limit(options.limit)?;
         let registry = self.store().registry.read();
         let prefix = keys::project(project);
@@ -58,8 +57,7 @@ impl Flavors for Engine {
     }
 
     fn update(&self, project: &Project, name: &FlavorName, update: &FlavorUpdate) -> Result<()> {
-        let store = self.store();
-        store.check_project_call(project)?;
+        let store = self.store().enter_project(project)?;
         update.check_not_empty()?;
         let capabilities = update.capabilities.as_ref().map(Metadata::to_json);
         store.limits.check_metadata(capabilities.as_ref().map_or(0, String::len))?;
@@ -79,8 +77,7 @@ impl Flavors for Engine {
     }
 
     fn delete(&self, project: &Project, name: &FlavorName) -> Result<()> {
-        let store = self.store();
-        store.check_project_call(project)?;
+        let store = self.store().enter_project(project)?;
         let mut registry = store.lock_registry();
         if !registry.flavors.contains(&key(project, name)) {
             drop(registry);
@@ -93,7 +90,7 @@ impl Flavors for Engine {
     }
 
     fn drop_all(&self) -> Result<()> {
-        self.store().check_open()?;
+        let _call = self.store().enter()?;
         self.record_change(Growth::Frees, Change::DropFlavors)
     }
 }

@@ -16,8 +16,7 @@ use crate::trees::keys;
 
 impl Pools for Engine {
     fn create(&self, name: &PoolName, pool: &NewPool) -> Result<()> {
-        let store = self.store();
-        store.check_open()?;
+        let store = self.store().enter()?;
         let NewPool { uri, weight, group, options } = pool;
         self.check_options(uri, options)?;
         let _one = store.registering.lock();
@@ -32,19 +31,19 @@ impl Pools for Engine {
     }
 
     fn get(&self, name: &PoolName, detailed: bool) -> Result<Pool> {
-        self.store().check_open()?;
+        let _call = self.store().enter()?;
         let registry = self.store().registry.read();
         let row = registry.pools.get(name.as_str().as_bytes()).ok_or_else(|| missing(name))?;
         record(name.clone(), row, detailed)
     }
 
     fn exists(&self, name: &PoolName) -> Result<bool> {
-        self.store().check_open()?;
+        let _call = self.store().enter()?;
         Ok(self.store().registry.read().pools.contains(name.as_str().as_bytes()))
     }
 
     fn list(&self, options: &ListOptions<PoolMarker>) -> Result<Page<Pool, PoolMarker>> {
-        self.store().check_open()?;
+        let _call = self.store().enter()?;
         self.store().limits.check_page_limit(options.limit)?;
         let registry = self.store().registry.read();
         let after = options.marker.as_ref().map(|marker| marker.name().as_str().as_bytes());
@@ -55,14 +54,13 @@ impl Pools for Engine {
     }
 
     fn get_pools_by_group(&self, group: Option<&PoolGroup>, detailed: bool) -> Result<Vec<Pool>> {
-        self.store().check_open()?;
+        let _call = self.store().enter()?;
         let registry = self.store().registry.read();
         in_group(&registry, group).map(|(key, row)| named(key, row, detailed)).collect()
     }
 
     fn update(&self, name: &PoolName, update: &PoolUpdate) -> Result<()> {
-        let store = self.store();
-        store.check_open()?;
+        let store = self.store().enter()?;
         update.check_not_empty()?;
         let _one = store.registering.lock();
         let row = store.registry.read().pools.get(name.as_str().as_bytes()).cloned();
@@ -84,8 +82,7 @@ impl Pools for Engine {
     }
 
     fn delete(&self, name: &PoolName) -> Result<()> {
-        let store = self.store();
-        store.check_open()?;
+        let store = self.store().enter()?;
         let mut registry = store.lock_registry();
         let Some(row) = registry.pools.get(name.as_str().as_bytes()) else {
             drop(registry);
@@ -103,7 +100,7 @@ impl Pools for Engine {
     }
 
     fn capabilities(&self, group: Option<&PoolGroup>, name: Option<&PoolName>) -> Result<Capabilities> {
-        self.store().check_open()?;
+        let _call = self.store().enter()?;
         let registry = self.store().registry.read();
         let group = match name {
             None => group.map(PoolGroup::as_str),
@@ -117,7 +114,7 @@ impl Pools for Engine {
     }
 
     fn drop_all(&self) -> Result<()> {
-        self.store().check_open()?;
+        let _call = self.store().enter()?;
         self.record_change(Growth::Frees, Change::DropPools)
     }
 }

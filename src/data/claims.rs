@@ -154,8 +154,7 @@ impl Engine {
         name: &QueueName,
         options: &ClaimOptions,
     ) -> Result<Option<Claimed>> {
-        let store = self.store();
-        store.check_open()?;
+        let store = self.store().enter()?;
         let Some(source) = store.find(project, name) else { return Ok(None) };
         let description = source.description();
         let Some(target) = description.as_ref().and_then(|one| one.settings.dead_letter_queue.as_ref()) else {
@@ -166,13 +165,13 @@ impl Engine {
         };
         let key = keys::queue(project, target);
         let cell = store.find(project, target);
-        let make = |directory: &Directory| directory.new_queue(store, project, target, "{}").map(NewQueue::into_owned);
+        let make = |directory: &Directory| directory.new_queue(&store, project, target, "{}").map(NewQueue::into_owned);
         let to = cell.as_ref().map_or(Destination::Missing { key: &key, make: &make }, Destination::There);
-        let Some(moving) = claim_moving(store, &source, to, &still, &|_, _| Ok(()), options)? else { return Ok(None) };
+        let Some(moving) = claim_moving(&store, &source, to, &still, &|_, _| Ok(()), options)? else { return Ok(None) };
         if moving.moved > 0 {
             store.waiters.wake(&key, moving.moved);
         }
-        moving.settle(store, self.durability()).map(Some)
+        moving.settle(&store, self.durability()).map(Some)
     }
 }
 

@@ -30,8 +30,7 @@ impl DataDriver for Engine {
     }
 
     fn health(&self) -> Result<Health> {
-        let store = self.store();
-        store.check_open()?;
+        let store = self.store().enter()?;
         let volume = self.volume();
         let checkup = Checkup::new(self, &store.random);
         let operations = checkup.run(|project, name| Queues::create(self, project, name, &Metadata::new()))?;
@@ -39,7 +38,7 @@ impl DataDriver for Engine {
     }
 
     fn gc(&self) -> Result<GcReport> {
-        self.store().collect()
+        Ok(self.store().enter()?.collect())
     }
 
     fn close(&self) -> Result<()> {

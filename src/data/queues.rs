@@ -23,11 +23,10 @@ use super::site::{Access, Done, Site};
 
 impl Queues for Engine {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
-        let store = self.store();
-        store.check_call(project, name)?;
+        let store = self.store().enter_queue(project, name)?;
         let chains = store.chains_for(metadata);
         // A queue that is there is told before metadata that are wrong (contract 5).
-        let checked = check(store, project, name, metadata);
+        let checked = check(&store, project, name, metadata);
         let mut directory = store.directory.write();
         if directory.names.contains(&keys::queue(project, name)) {
             drop((directory, chains));
@@ -36,7 +35,7 @@ impl Queues for Engine {
         }
         let (text, settings) = checked?;
         let now = store.now();
-        let new = directory.new_queue(store, project, name, &text)?;
+        let new = directory.new_queue(&store, project, name, &text)?;
         let description = Description { metadata: metadata.clone(), settings }.shared();
         let lsn = store.append(Growth::Grows, now, &Op::CreateQueue(new.clone()))?;
         let queue = state::Queue::new(new.number, project.clone(), name.clone(), description, lsn, &store.budget);
@@ -56,10 +55,9 @@ impl Queues for Engine {
     }
 
     fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()> {
-        let store = self.store();
-        store.check_call(project, name)?;
+        let store = self.store().enter_queue(project, name)?;
         let chains = store.chains_for(metadata);
-        let checked = check(store, project, name, metadata);
+        let checked = check(&store, project, name, metadata);
         let lsn = store.with_queue(project, name, |queue| {
             let (text, _) = checked?;
             let op = Op::SetMetadata { queue: queue.number(), metadata: text.as_str().into() };
@@ -72,13 +70,12 @@ impl Queues for Engine {
     }
 
     fn exists(&self, project: &Project, name: &QueueName) -> Result<bool> {
-        self.store().check_call(project, name)?;
+        let _call = self.store().enter_queue(project, name)?;
         Ok(self.store().find(project, name).is_some())
     }
 
     fn delete(&self, project: &Project, name: &QueueName) -> Result<()> {
-        let store = self.store();
-        store.check_call(project, name)?;
+        let store = self.store().enter_queue(project, name)?;
         while let Some(cell) = store.find(project, name) {
             // One that was deleted meanwhile may have been made anew: look again.
             if let Some(lsn) = store.remove_queue(&cell)? {
@@ -89,8 +86,7 @@ impl Queues for Engine {
     }
 
     fn list(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>> {
-        let store = self.store();
-        store.check_open()?;
+        let store = self.store().enter()?;
         store.limits.check_project(project)?;
         store.limits.check_page_limit(options.limit)?;
         let prefix = keys::project(project);
@@ -116,7 +112,7 @@ impl Queues for Engine {
     }
 
     fn count(&self, project: &Project) -> Result<u64> {
-        self.store().check_open()?;
+        let _call = self.store().enter()?;
         self.store().limits.check_project(project)?;
         let prefix = keys::project(project);
         let directory = self.store().directory.read();
@@ -133,7 +129,8 @@ impl Queues for Engine {
 impl Engine {
     /// What the queue's record says.
     pub(crate) fn described(&self, project: &Project, name: &QueueName) -> Result<Option<Arc<Description>>> {
-        self.store().with_queue(project, name, |queue| Ok(queue.description().clone()))
+        let store = self.store().enter_queue(project, name)?;
+        store.with_queue(project, name, |queue| Ok(queue.description().clone()))
     }
 }
 

@@ -111,6 +111,6 @@ pub(crate) trait Site: Send + Sync {
 
     /// The end of a change that found no queue.
     fn settle_missing(&self) -> Result<()> {
-        self.home().settle_seen(self.durability())
+        self.home().enter()?.settle_seen(self.durability())
     }
 }

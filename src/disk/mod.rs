@@ -12,6 +12,8 @@
 //! 4. All that was written survives the death of the process alone.
 //! 5. Paths are full paths, without `..`.
 
+mod anchored;
+mod held;
 mod real;
 mod simulated;
 
@@ -20,10 +22,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use anchored::Anchored;
 pub use real::RealDisk;
 pub use simulated::{FaultKind, Keep, SimulatedDisk};
 
-pub use crate::trees::{Tree, Trees, Visit};
+pub use crate::trees::{Tree, TreeChange, Trees, Visit};
 
 /// Where a store's files live.
 ///
@@ -88,10 +91,19 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Makes the entries of a directory durable: what was created, renamed or removed in it.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes an exclusive lock on a file, creating it; `None` if another holds it, in this process or another.
+    /// Takes an exclusive lock on a file, creating it; `None` if another holds it, in this process or another. Removing the
+    /// file lets nobody else in.
     ///
-    /// Dropping the guard releases it, and so does the death of the process. The file stays.
+    /// Dropping the guard releases it, whatever other processes have inherited, and so does the death of the process. The
+    /// file stays.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>>;
+
+    /// Holds on to a directory that is there, to tell later whether its path still leads to it. A disk that cannot tell says
+    /// that it does, as this does unless it is overridden.
+    fn hold_dir(&self, path: &Path) -> io::Result<Arc<dyn HeldDir>> {
+        let _ = path;
+        Ok(Arc::new(Unmoved))
+    }
 
     /// Opens the ordered trees in a directory, creating both.
     fn trees(&self, path: &Path) -> Result<Box<dyn Trees>, crate::Error>;
@@ -121,6 +133,37 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
 
     /// Tells disks apart: handles on the same files give the same number, others another.
     fn identity(&self) -> usize;
+}
+
+/// A directory that is held on to, from [`Disk::hold_dir`].
+///
+/// ```
+/// use std::path::Path;
+/// use zaqar_sled::disk::{Disk, SimulatedDisk};
+///
+/// let disk = SimulatedDisk::new();
+/// disk.create_dir_all(Path::new("/here"))?;
+/// let held = disk.hold_dir(Path::new("/here"))?;
+/// assert!(held.is_in_place()?);
+/// disk.rename(Path::new("/here"), Path::new("/there"))?;
+/// assert!(!held.is_in_place()?);
+/// disk.create_dir_all(Path::new("/here"))?; // Another one.
+/// assert!(!held.is_in_place()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait HeldDir: fmt::Debug + Send + Sync {
+    /// Whether the path it was held by leads to it now: not if it, or a directory it is in, was moved, removed or replaced.
+    fn is_in_place(&self) -> io::Result<bool>;
+}
+
+/// Of a disk that cannot tell.
+#[derive(Debug)]
+struct Unmoved;
+
+impl HeldDir for Unmoved {
+    fn is_in_place(&self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 /// An open file of a [`Disk`]. Every method may be called from any thread.

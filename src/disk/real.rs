@@ -1,15 +1,16 @@
 //! The disk of the operating system.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 
-use super::{Disk, DiskFile, Trees};
+use super::held::{RealDir, RealLock};
+use super::{Disk, DiskFile, HeldDir, Trees};
 use crate::Error;
 use crate::trees::sled::{CACHE_BYTES, SledTrees};
 
@@ -27,8 +28,51 @@ use crate::trees::sled::{CACHE_BYTES, SledTrees};
 /// assert!(RealDisk.lock(&path)?.is_some());
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct RealDisk;
+///
+/// Files are made for their owner alone, with mode 0600, directories with 0700, less what the process's umask takes away;
+/// [`with_modes`](Self::with_modes) has others. What is there already keeps its mode. The directory a store is in keeps
+/// others from what sled makes in it, whose files have sled's modes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RealDisk {
+    file_mode: u32,
+    directory_mode: u32,
+}
+
+/// The disk with the modes of the default.
+#[expect(non_upper_case_globals, reason = "the value of the type that has all defaults, written as a unit struct's is")]
+pub const RealDisk: RealDisk = RealDisk { file_mode: 0o600, directory_mode: 0o700 };
+
+impl RealDisk {
+    /// The same disk, making files and directories with these modes, less the umask.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use zaqar_sled::{Config, RealDisk};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("store");
+    /// // A group may read backups.
+    /// let engine = Config::new().disk(Arc::new(RealDisk::with_modes(0o640, 0o750))).open(path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn with_modes(file_mode: u32, directory_mode: u32) -> Self {
+        Self { file_mode, directory_mode }
+    }
+
+    /// Makes one directory, or finds that someone else just did.
+    fn make_dir(self, path: &Path) -> io::Result<()> {
+        match DirBuilder::new().mode(self.directory_mode).create(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            done => done,
+        }
+    }
+}
+
+impl Default for RealDisk {
+    fn default() -> Self {
+        RealDisk
+    }
+}
 
 impl Disk for RealDisk {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -38,7 +82,7 @@ impl Disk for RealDisk {
             Err(error) if error.kind() == ErrorKind::NotFound => match parent(path) {
                 Some(parent) => {
                     self.create_dir_all(parent)?;
-                    make_dir(path)?;
+                    self.make_dir(path)?;
                     self.sync_dir(parent)
                 }
                 None => Err(error),
@@ -57,7 +101,7 @@ impl Disk for RealDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        handle(options.read(true).write(true).create(true).truncate(true), path)
+        handle(options.read(true).write(true).create(true).truncate(true).mode(self.file_mode), path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -89,13 +133,11 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        Ok(RealLock::take(path, self.file_mode)?.map(|lock| Box::new(lock) as Box<dyn Send + Sync>))
+    }
+
+    fn hold_dir(&self, path: &Path) -> io::Result<Arc<dyn HeldDir>> {
+        Ok(Arc::new(RealDir::hold(path)?))
     }
 
     fn trees(&self, path: &Path) -> Result<Box<dyn Trees>, Error> {
@@ -103,6 +145,8 @@ impl Disk for RealDisk {
     }
 
     fn trees_with(&self, path: &Path, cache_bytes: u64) -> Result<Box<dyn Trees>, Error> {
+        // Sled would make every directory above as well, which is not its to make.
+        self.make_dir(path).map_err(|e| Error::io("creating the trees' directory", e))?;
         Ok(Box::new(SledTrees::open(path, cache_bytes)?))
     }
 
@@ -195,17 +239,9 @@ fn handle(options: &OpenOptions, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
 }
 
 /// The directory `path` is in; none for a root.
-fn parent(path: &Path) -> Option<&Path> {
+pub(super) fn parent(path: &Path) -> Option<&Path> {
     let parent = path.parent()?;
     Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
-}
-
-/// Makes one directory, or finds that someone else just did.
-fn make_dir(path: &Path) -> io::Result<()> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        done => done,
-    }
 }
 
 /// Syncs a directory above the store, which may be one the user can pass through but not open.
@@ -368,16 +404,5 @@ mod tests {
         not_found(RealDisk.lock(&path).map(|_| ()).unwrap_err());
         assert!(!RealDisk.exists(&path).unwrap());
         assert_eq!(RealDisk.size(&path).unwrap(), 0);
-    }
-
-    #[test]
-    fn a_held_lock_is_refused_until_it_is_dropped() {
-        let folder = folder();
-        let path = folder.path().join("lock");
-        let held = RealDisk.lock(&path).unwrap();
-        assert!(held.is_some());
-        assert!(RealDisk.lock(&path).unwrap().is_none());
-        drop(held);
-        assert!(RealDisk.lock(&path).unwrap().is_some());
     }
 }

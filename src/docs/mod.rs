@@ -1,5 +1,5 @@
 //! The longer pages: the contract as a table, how the engine works inside, what it needs at most, how pools work together,
-//! and what is written.
+//! what opening, closing and other processes do, and what is written.
 
 pub mod bounds {
     #![doc = include_str!("bounds.md")]
@@ -15,6 +15,10 @@ pub mod design {
 
 pub mod pools {
     #![doc = include_str!("pools.md")]
+}
+
+pub mod processes {
+    #![doc = include_str!("processes.md")]
 }
 
 pub mod format {

@@ -16,6 +16,7 @@ pub(crate) mod scan;
 pub(crate) mod segment;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -277,7 +278,9 @@ impl Journal {
         lock::check_may_wait();
         let mut turn = self.commit.enter(lsn)?;
         while let Turn::Lead = turn {
-            let outcome = self.sync();
+            // A panic of the disk's must not leave the others waiting for whoever leads them.
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.sync()));
+            let outcome = outcome.unwrap_or_else(|_| Err(self.poison("a panic while the journal was synced")));
             turn = self.commit.finish(lsn, outcome)?;
         }
         Ok(())

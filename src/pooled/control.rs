@@ -11,6 +11,7 @@ use super::PooledDriver;
 
 impl Pools for PooledDriver {
     fn create(&self, name: &PoolName, pool: &NewPool) -> Result<()> {
+        let _call = self.shared().enter()?;
         Pools::create(&self.control(), name, pool)?;
         self.shared().refresh_pools();
         Ok(())
@@ -33,12 +34,14 @@ impl Pools for PooledDriver {
     }
 
     fn update(&self, name: &PoolName, update: &PoolUpdate) -> Result<()> {
+        let _call = self.shared().enter()?;
         Pools::update(&self.control(), name, update)?;
         self.shared().refresh_pools();
         Ok(())
     }
 
     fn delete(&self, name: &PoolName) -> Result<()> {
+        let _call = self.shared().enter()?;
         Pools::delete(&self.control(), name)?;
         self.shared().refresh_pools();
         Ok(())
@@ -49,6 +52,7 @@ impl Pools for PooledDriver {
     }
 
     fn drop_all(&self) -> Result<()> {
+        let _call = self.shared().enter()?;
         Pools::drop_all(&self.control())?;
         self.shared().refresh_pools();
         Ok(())

@@ -2,13 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
 use crate::error::{Error, Result};
+use crate::spawner::Spawner;
 
 use super::Shared;
 
@@ -16,13 +16,13 @@ use super::Shared;
 pub(super) struct Courier(JoinHandle<()>);
 
 impl Courier {
-    pub(super) fn start(shared: &Arc<Shared>, signals: Receiver<()>) -> Result<Self> {
+    pub(super) fn start(spawner: &dyn Spawner, shared: &Arc<Shared>, signals: Receiver<()>) -> Result<Self> {
         let shared = shared.clone();
-        let spawned = thread::Builder::new().name("zaqar-courier".into()).spawn(move || {
+        let work = move || {
             // A panic ends deliveries, not the stores: what is on its way stays there.
             let _ = catch_unwind(AssertUnwindSafe(|| run(&shared, &signals)));
-        });
-        spawned.map(Self).map_err(|e| Error::io("starting a thread", e))
+        };
+        spawner.spawn("zaqar-courier", Box::new(work)).map(Self).map_err(|e| Error::io("starting a thread", e))
     }
 
     /// Ends the thread of a driver that has been marked closed.
@@ -36,7 +36,7 @@ impl Courier {
 }
 
 fn run(shared: &Shared, signals: &Receiver<()>) {
-    while !shared.closed.load(Ordering::Acquire) {
+    while !shared.calls.are_refused() {
         let waited = if shared.resume().is_ok() && !shared.has_work() {
             signals.recv().is_ok()
         } else {
@@ -54,7 +54,7 @@ impl Shared {
     /// Does what is left to be done between the stores, as far as they can be reached.
     pub(super) fn resume(&self) -> Result<()> {
         let _turn = self.turn.lock();
-        self.check_open()?;
+        let _call = self.enter()?;
         if !self.has_work() {
             return Ok(());
         }

@@ -25,11 +25,11 @@ impl DataDriver for PooledDriver {
     }
 
     fn is_alive(&self) -> bool {
-        self.shared().check_open().is_ok() && self.shared().all_alive()
+        self.shared().enter().is_ok_and(|_call| self.shared().all_alive())
     }
 
     fn health(&self) -> Result<Health> {
-        self.shared().check_open()?;
+        let _call = self.shared().enter()?;
         let control = ControlDriver::health(self)?;
         let pools: Vec<PoolHealth> = self
             .shared()
@@ -45,7 +45,7 @@ impl DataDriver for PooledDriver {
     }
 
     fn gc(&self) -> Result<GcReport> {
-        self.shared().check_open()?;
+        let _call = self.shared().enter()?;
         let mut sum = GcReport::default();
         for engine in self.shared().engines() {
             let GcReport { messages, claims, subscriptions, queues } = engine.gc()?;

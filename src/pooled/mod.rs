@@ -26,10 +26,10 @@ mod site;
 mod status;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Weak};
 
+use crate::calls::{Calls, InFlight};
 use crate::config::{Config, Durability};
 use crate::contract::{DataDriver, Queues};
 use crate::engine::Engine;
@@ -37,6 +37,7 @@ use crate::error::{Error, Result};
 use crate::handle::Queue;
 use crate::lock::{Mutex, Rank, RwLock};
 use crate::model::{Health, Project, QueueName};
+use crate::places::{Place, Places};
 use crate::recovery::RecoveryReport;
 
 use courier::Courier;
@@ -83,14 +84,16 @@ pub struct PooledDriver {
 static DRIVERS: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> =
     LazyLock::new(|| Mutex::new(Rank::Drivers, BTreeMap::new()));
 
-/// Which disk, and where on it.
-type Place = (usize, PathBuf);
+/// Where this process opens pooled drivers now.
+static OPENING: Places = Places::new();
 
 /// What the last handle closes. The courier's thread holds the shared part, never this.
 #[derive(Debug)]
 struct Opened {
     shared: Arc<Shared>,
     courier: Mutex<Option<Courier>>,
+    /// How closing ended.
+    closed: Mutex<Option<Result<()>>>,
 }
 
 /// The stores, and who works on all of them.
@@ -107,7 +110,8 @@ pub(crate) struct Shared {
     /// Held for reading by calls that check whether a queue is being moved before they lock anything.
     moves: RwLock<()>,
     signal: crossbeam_channel::Sender<()>,
-    closed: AtomicBool,
+    /// Calls that may use any of the stores.
+    calls: Calls,
 }
 
 impl PooledDriver {
@@ -128,17 +132,19 @@ impl PooledDriver {
     pub(crate) fn open_with(config: Config, path: &Path) -> Result<Self> {
         let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
         let place = (config.disk.identity(), config.disk.canonical(&root));
+        let _one = OPENING.take(&place);
+        // Bound outside of the condition: should this be the last handle by now, it is not to go under the lock.
+        let opened = DRIVERS.lock().get(&place).and_then(Weak::upgrade);
+        if let Some(opened) = opened.filter(|opened| config.shared && opened.is_open()) {
+            return match opened.shared.config.differs_from(&config.pooled()) {
+                Some(setting) => Err(Error::SettingsDiffer { path: root, setting }),
+                None => Ok(Self { opened, durability: None }),
+            };
+        }
+        let driver = Self::open_anew(config.shared(false).pooled(), &root)?;
         let mut drivers = DRIVERS.lock();
         drivers.retain(|_, driver| driver.strong_count() > 0);
-        // Bound outside of the condition: should this be the last handle by now, it is not to go under the lock.
-        let opened = drivers.get(&place).and_then(Weak::upgrade);
-        if let Some(opened) = opened.as_ref().filter(|opened| config.shared && opened.shared.check_open().is_ok()) {
-            return Ok(Self { opened: opened.clone(), durability: None });
-        }
-        let driver = Self::open_anew(config.shared(false), &root)?;
         drivers.insert(place, Arc::downgrade(&driver.opened));
-        drop(drivers);
-        drop(opened);
         Ok(driver)
     }
 
@@ -155,14 +161,14 @@ impl PooledDriver {
             turn: Mutex::new(Rank::Turn, ()),
             moves: RwLock::new(Rank::Moves, ()),
             signal,
-            closed: AtomicBool::new(false),
+            calls: Calls::default(),
         });
         shared.allot_epoch(&shared.control)?;
         // What an earlier run left to be done. What cannot be done yet is tried again.
         let _ = shared.resume();
-        let courier = if background { Some(Courier::start(&shared, signals)?) } else { None };
-        let courier = Mutex::new(Rank::Courier, courier);
-        Ok(Self { opened: Arc::new(Opened { shared, courier }), durability: None })
+        let courier = if background { Some(Courier::start(&*shared.config.spawner, &shared, signals)?) } else { None };
+        let (courier, closed) = (Mutex::new(Rank::Courier, courier), Mutex::new(Rank::DriverClosing, None));
+        Ok(Self { opened: Arc::new(Opened { shared, courier, closed }), durability: None })
     }
 
     /// A handle on the queue of that name, as [`Engine::queue`](crate::Engine::queue) gives one.
@@ -222,7 +228,7 @@ impl PooledDriver {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn step(&self) -> Result<()> {
-        self.shared().check_open()?;
+        let _call = self.shared().enter()?;
         let mut outcome = self.shared().resume();
         for engine in self.shared().engines() {
             outcome = outcome.and(engine.step());
@@ -290,8 +296,18 @@ impl PooledDriver {
 }
 
 impl Shared {
-    fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    /// Begins a call, which is in flight until the result is dropped: no store is closed before.
+    fn enter(&self) -> Result<InFlight<'_>> {
+        self.calls.enter()
+    }
+
+    /// The same for a call on a queue, whose names have to be within the limits.
+    fn enter_queue(&self, project: &Project, name: &QueueName) -> Result<InFlight<'_>> {
+        let call = self.enter()?;
+        let limits = &self.control.store().limits;
+        limits.check_project(project)?;
+        limits.check_queue_name(name)?;
+        Ok(call)
     }
 
     /// Has the courier look for work.
@@ -308,21 +324,32 @@ impl Shared {
 }
 
 impl Opened {
-    /// Closes all stores; later calls wait for the first one and find nothing to do.
+    /// Whether it is open, and not in the process that this one is a fork of.
+    fn is_open(&self) -> bool {
+        !self.shared.calls.are_refused() && self.shared.control.store().check_process().is_ok()
+    }
+
+    /// Closes all stores; later calls wait for the first one and answer as it did.
     fn close(&self) -> Result<()> {
-        let mut courier = self.courier.lock();
-        let first = !self.shared.closed.swap(true, Ordering::AcqRel);
-        if let Some(courier) = courier.take() {
-            courier.stop(&self.shared);
+        self.shared.control.store().check_process()?;
+        self.closed.lock().get_or_insert_with(|| self.close_stores()).clone()
+    }
+
+    fn close_stores(&self) -> Result<()> {
+        let shared = &self.shared;
+        shared.calls.refuse();
+        // Whoever waits for something is told; nobody is let in who could begin to wait again.
+        shared.control.store().waiters.wake_all();
+        shared.engines().iter().for_each(|engine| engine.store().room.close());
+        if let Some(courier) = self.courier.lock().take() {
+            courier.stop(shared);
         }
-        if !first {
-            return Ok(());
-        }
+        shared.calls.await_last();
         // Nobody delivers or moves any more; the control store last, since the others' accounts are in it.
-        let _turn = self.shared.turn.lock();
-        self.shared.found.clear();
+        let _turn = shared.turn.lock();
+        shared.found.clear();
         let mut outcome = Ok(());
-        for engine in self.shared.engines().iter().rev() {
+        for engine in shared.engines().iter().rev() {
             outcome = outcome.and(engine.close());
         }
         outcome
@@ -331,7 +358,9 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        // Nobody is left to tell.
-        let _ = self.close();
+        // Nobody is left to tell. In a fork there is nothing to close, and no thread to wait for.
+        if self.close().is_err_and(|error| matches!(error, Error::Forked { .. })) {
+            std::mem::forget(self.courier.lock().take());
+        }
     }
 }

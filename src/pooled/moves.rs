@@ -57,7 +57,7 @@ impl PooledDriver {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
-        self.shared().control.store().check_call(project, queue)?;
+        let _call = self.shared().enter_queue(project, queue)?;
         let moved = self.shared().move_queue(project, queue, to);
         // Whoever waits looks the queue up again.
         self.shared().control.store().wake(project, queue, usize::MAX);
@@ -87,7 +87,6 @@ impl Drop for Pause {
 impl Shared {
     fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
         let _turn = self.turn.lock();
-        self.check_open()?;
         let key = crate::trees::keys::queue(project, queue);
         let Some(route) = self.route(&key) else {
             let missing = self.control.store().find(project, queue).is_none();

@@ -20,7 +20,7 @@ use super::{PooledDriver, Shared};
 
 impl Queues for PooledDriver {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
-        self.shared().check_open()?;
+        let _call = self.shared().enter_queue(project, name)?;
         let created = self.shared().register(project, name, metadata)?;
         let control = self.control();
         match created.lsn {
@@ -41,9 +41,8 @@ impl Queues for PooledDriver {
     }
 
     fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()> {
-        self.shared().check_open()?;
+        let _call = self.shared().enter_queue(project, name)?;
         let control = self.control();
-        control.store().check_call(project, name)?;
         let chains = control.store().chains_for(metadata);
         let checked = check(control.store(), project, name, metadata);
         let lsn = control.store().with_queue(project, name, |queue| {
@@ -62,7 +61,7 @@ impl Queues for PooledDriver {
     }
 
     fn delete(&self, project: &Project, name: &QueueName) -> Result<()> {
-        self.shared().check_open()?;
+        let _call = self.shared().enter_queue(project, name)?;
         let control = self.control();
         let lsn = self.shared().unregister(project, name)?;
         self.shared().call_courier();
@@ -111,7 +110,6 @@ impl Shared {
         pool: Option<&str>,
     ) -> Result<Registered> {
         let store = self.control.store();
-        store.check_call(project, name)?;
         let chains = store.chains_for(metadata);
         let checked = check(store, project, name, metadata);
         let key = keys::queue(project, name);
@@ -263,7 +261,6 @@ impl Shared {
     /// queue.
     fn unregister(&self, project: &Project, name: &QueueName) -> Result<Option<u64>> {
         let store = self.control.store();
-        store.check_call(project, name)?;
         let key = keys::queue(project, name);
         loop {
             if let Some(cell) = store.find(project, name) {

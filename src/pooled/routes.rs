@@ -197,7 +197,6 @@ impl Shared {
         let control = self.control.store();
         control.settle(control.journal.appended(), Durability::Sync)?;
         let store = pool.store();
-        store.check_open()?;
         let mut directory = loop {
             let directory = store.directory.write();
             let Some(old) = directory.names.get(&route.key).cloned() else { break directory };

@@ -35,7 +35,7 @@ impl Site for PooledDriver {
         access: Access,
         call: impl FnOnce(&mut Locked<'_>) -> Result<Done<R>>,
     ) -> Result<Option<R>> {
-        self.home().check_call(project, name)?;
+        let _call = self.shared().enter_queue(project, name)?;
         loop {
             let Some(found) = self.find(project, name, access)? else { return Ok(None) };
             let Found { route, pool, cell } = &*found;
@@ -76,7 +76,7 @@ impl Site for PooledDriver {
         access: Access,
         call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
     ) -> Result<Option<R>> {
-        self.home().check_call(project, name)?;
+        let _call = self.shared().enter_queue(project, name)?;
         let key = keys::queue(project, name);
         self.remove_leftover_subscriptions(&key);
         let moves = self.shared().moves.read();
@@ -105,6 +105,7 @@ impl Site for PooledDriver {
     }
 
     fn claim_and_move(&self, project: &Project, name: &QueueName, options: &ClaimOptions) -> Result<Option<Claimed>> {
+        let _call = self.shared().enter()?;
         let Some(found) = self.find(project, name, Access::Change)? else { return Ok(None) };
         let Some((description, version)) = found.route.described() else {
             self.shared().found.forget(&found.route.key);
@@ -168,7 +169,6 @@ impl PooledDriver {
     /// The queue's side in its pool; `None` for a queue that is not there or not mapped.
     fn find(&self, project: &Project, name: &QueueName, access: Access) -> Result<Option<Arc<Found>>> {
         let shared = self.shared();
-        shared.check_open()?;
         let key = keys::queue(project, name);
         loop {
             let known = shared.found.get(&key);

@@ -85,6 +85,7 @@ impl PooledDriver {
     /// ```
     pub fn verify(&self) -> Result<Verification> {
         let shared = self.shared();
+        let _call = shared.enter()?;
         let mut sum = shared.control.verify()?;
         for (name, pool) in shared.all_pools() {
             let Ok(pool) = pool else { continue };

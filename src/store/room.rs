@@ -34,6 +34,8 @@ pub(crate) struct Room {
 struct State {
     /// Why the last attempt to make room failed, and whether for lack of space on the disk.
     fault: Option<(String, bool)>,
+    /// Set when the store is being closed: nobody waits any more.
+    closed: bool,
 }
 
 impl Room {
@@ -63,8 +65,14 @@ impl Room {
         self.made.notify_all();
     }
 
+    /// Ends every wait, now and later, with `Closed`.
+    pub(crate) fn close(&self) {
+        self.state.lock().closed = true;
+        self.made.notify_all();
+    }
+
     /// Has everyone who waits look again.
-    pub(crate) fn wake_all(&self) {
+    fn wake_all(&self) {
         let _state = self.state.lock();
         self.made.notify_all();
     }
@@ -93,7 +101,9 @@ impl Store {
         let deadline = Instant::now().checked_add(self.room.patience);
         let mut state = self.room.state.lock();
         loop {
-            self.check_open()?;
+            if state.closed {
+                return Err(Error::Closed);
+            }
             if self.has_room() {
                 return Ok(());
             }
@@ -152,6 +162,7 @@ impl Store {
     pub(crate) fn evict(&self) -> Result<()> {
         let _turn = self.room.evicting.lock();
         if self.budget.used() > self.budget.target() {
+            self.check_place()?;
             self.clear_deleted();
         }
         let mut visits = 0_usize;

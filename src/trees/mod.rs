@@ -8,6 +8,7 @@ pub(crate) mod keys;
 mod memory;
 pub(crate) mod records;
 pub(crate) mod sled;
+mod worker;
 
 use std::fmt;
 
@@ -94,6 +95,17 @@ impl Tree {
 /// What a scan does with each key and its value.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 
+/// One change of a tree: a key with its new value, or without one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TreeChange {
+    /// The tree.
+    pub tree: Tree,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The new value; `None` takes the key away.
+    pub value: Option<Vec<u8>>,
+}
+
 /// A set of open ordered trees, from [`Disk::trees`](crate::disk::Disk::trees).
 ///
 /// Each call is atomic; no two are atomic together. Errors are `Trees`, `Io` or `StorageFull`.
@@ -125,6 +137,15 @@ pub trait Trees: Send + Sync + fmt::Debug {
 
     /// Takes `key` away and returns its value. Cost: O(log n).
     fn remove(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// Makes changes in their order and returns what each replaced. Not atomic: where one fails, those before it are made.
+    fn change(&self, changes: Vec<TreeChange>) -> Result<Vec<Option<Vec<u8>>>> {
+        let make = |TreeChange { tree, key, value }: TreeChange| match value {
+            Some(value) => self.insert(tree, &key, &value),
+            None => self.remove(tree, &key),
+        };
+        changes.into_iter().map(make).collect()
+    }
 
     /// Visits every key in ascending order; the first error of `visit` ends the scan and is returned.
     ///

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::keys;
-use super::{Tree, Trees, size};
+use super::{Tree, TreeChange, Trees, size};
 use crate::codec::{self, array_at, crc32, crc32_from};
 use crate::error::Result;
 use crate::state::{Claim, PageEntry, Snapshot};
@@ -129,27 +129,61 @@ pub(crate) fn claim(queue: u64, number: u64, claim: &Claim) -> Result<Record> {
 #[derive(Debug)]
 pub(crate) struct Digested {
     pub(crate) trees: Box<dyn Trees>,
-    pub(crate) digest: Digest,
+    digest: Digest,
+    /// What is not in the trees yet.
+    pending: Vec<TreeChange>,
+    pending_bytes: usize,
 }
 
 impl Digested {
+    /// Trees over whose records `digest` is.
+    pub(crate) fn new(trees: Box<dyn Trees>, digest: Digest) -> Self {
+        Self { trees, digest, pending: Vec::new(), pending_bytes: 0 }
+    }
+
     pub(crate) fn insert(&mut self, record: &Record) -> Result<()> {
-        let Record { tree, key, value } = record;
-        let old = self.trees.insert(*tree, key, value)?;
-        if let Some(old) = old {
-            self.digest.take(*tree, key, &old);
-        }
-        self.digest.add(*tree, key, value);
-        Ok(())
+        let Record { tree, key, value } = record.clone();
+        self.push(TreeChange { tree, key, value: Some(value) })
     }
 
     pub(crate) fn remove(&mut self, tree: Tree, key: &[u8]) -> Result<()> {
-        if let Some(old) = self.trees.remove(tree, key)? {
-            self.digest.take(tree, key, &old);
+        self.push(TreeChange { tree, key: key.to_vec(), value: None })
+    }
+
+    /// Brings everything into the trees and flushes them; returns the digest over them.
+    pub(crate) fn flush(&mut self) -> Result<Digest> {
+        self.write_pending()?;
+        self.trees.flush()?;
+        Ok(self.digest)
+    }
+
+    /// The digest over what is in the trees.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn push(&mut self, change: TreeChange) -> Result<()> {
+        self.pending_bytes += change.key.len() + change.value.as_ref().map_or(0, Vec::len);
+        self.pending.push(change);
+        let is_much = self.pending.len() >= MOST_PENDING || self.pending_bytes >= MOST_PENDING_BYTES;
+        if is_much { self.write_pending() } else { Ok(()) }
+    }
+
+    fn write_pending(&mut self) -> Result<()> {
+        let changes = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
+        let replaced = self.trees.change(changes.clone())?;
+        for (TreeChange { tree, key, value }, old) in changes.iter().zip(replaced) {
+            old.into_iter().for_each(|old| self.digest.take(*tree, key, &old));
+            value.iter().for_each(|value| self.digest.add(*tree, key, value));
         }
         Ok(())
     }
 }
+
+/// Changes handed to the trees at once, so that what each hand-over costs does not count.
+const MOST_PENDING: usize = 256;
+const MOST_PENDING_BYTES: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,9 @@
 //! The trees in sled: the only file that names it.
 //!
 //! What sled does that has to be guarded against, and how:
-//! - It panics on damaged files, at open and later: every call is wrapped, a panic becomes an error.
+//! - It panics on damaged files and failing disks, at open, later and in its destructor, and where its threads cannot be
+//!   started it waits for ever: a thread of ours makes every call and drops it; a panic becomes an error, and a call that
+//!   takes longer than [`PATIENCE`] is given up with its thread, and with it these trees (see `worker`).
 //! - Its flush is no fsync: [`crate::Disk::sync_trees`] syncs the files once sled is closed.
 //! - A large record goes to a file of its own that sled never syncs: with 2 MiB segments one of up to 24 KiB does not, and
 //!   nearly all are far smaller; [`crate::Disk::sync_trees`] syncs the files of the others.
@@ -10,13 +12,13 @@
 //! - Its batches and transactions take one lock for the whole process: neither is used.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::Bound;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Tree, Trees, Visit};
+use super::worker::Worker;
+use super::{Tree, TreeChange, Trees, Visit};
 use crate::error::{Error, Result};
 
 /// The cache where nobody says how large it is to be, and the least that sled runs well with.
@@ -26,20 +28,36 @@ const SEGMENT_BYTES: usize = 2 << 20;
 const FLUSHER_MILLIS: u64 = 200;
 const WRITES_A_FLUSH: u32 = 256;
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long opening and closing may take, which read or write much.
+const LONG_PATIENCE: Duration = Duration::from_mins(1);
+/// Records a scan reads at a time.
+const SCANNED_AT_ONCE: usize = 1024;
 
-pub(crate) struct SledTrees {
+pub(crate) struct SledTrees(Worker<Open>);
+
+/// What the thread of the trees owns.
+struct Open {
     database: sled::Db,
     /// In the order of [`Tree::ALL`].
     trees: Vec<sled::Tree>,
-    unflushed: AtomicU32,
+    unflushed: u32,
 }
 
 impl SledTrees {
     /// Opens the trees in `directory`, making them if they are not there.
     pub(crate) fn open(directory: &Path, cache_bytes: u64) -> Result<Self> {
+        let directory = directory.to_owned();
+        Worker::start(PATIENCE, LONG_PATIENCE, move || Open::new(&directory, cache_bytes)).map(Self)
+    }
+}
+
+impl Open {
+    fn new(directory: &Path, cache_bytes: u64) -> Result<Self> {
         let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
-            match guarded(|| Self::try_open(directory, cache_bytes)) {
+            match Self::try_open(directory, cache_bytes).map_err(translated) {
                 Err(error) if is_locked(&error) && Instant::now() < deadline => {
                     thread::sleep(Duration::from_millis(20));
                 }
@@ -57,7 +75,7 @@ impl SledTrees {
             .open()?;
         let open = |tree: Tree| database.open_tree(tree.name());
         let trees = Tree::ALL.into_iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { database, trees, unflushed: AtomicU32::new(0) })
+        Ok(Self { database, trees, unflushed: 0 })
     }
 
     fn tree(&self, tree: Tree) -> Result<&sled::Tree> {
@@ -65,9 +83,30 @@ impl SledTrees {
         self.trees.get(index).ok_or_else(|| Error::Trees { reason: "no such tree".into() })
     }
 
-    fn count_write(&self) -> Result<()> {
-        let before = self.unflushed.fetch_add(1, Ordering::Relaxed);
-        if before.saturating_add(1) >= WRITES_A_FLUSH { self.flush() } else { Ok(()) }
+    fn change(&mut self, change: &TreeChange) -> Result<Option<Vec<u8>>> {
+        let tree = self.tree(change.tree)?;
+        let old = match &change.value {
+            Some(value) => tree.insert(&change.key, value.as_slice()),
+            None => tree.remove(&change.key),
+        };
+        let old = old.map_err(translated)?.map(|old| old.to_vec());
+        self.unflushed = self.unflushed.saturating_add(1);
+        if self.unflushed >= WRITES_A_FLUSH {
+            self.flush()?;
+        }
+        Ok(old)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.unflushed = 0;
+        self.database.flush().map(drop).map_err(translated)
+    }
+
+    /// The next records behind a key.
+    fn portion(&self, tree: Tree, after: Option<Vec<u8>>) -> Result<Vec<(sled::IVec, sled::IVec)>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries = self.tree(tree)?.range::<Vec<u8>, _>((start, Bound::Unbounded));
+        entries.take(SCANNED_AT_ONCE).collect::<Result<_, _>>().map_err(translated)
     }
 }
 
@@ -79,49 +118,47 @@ impl fmt::Debug for SledTrees {
 
 impl Trees for SledTrees {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let tree = self.tree(tree)?;
-        guarded(|| Ok(tree.get(key)?.map(|value| value.to_vec())))
+        let key = key.to_vec();
+        self.0.call(move |open| {
+            let found = open.tree(tree)?.get(key).map_err(translated)?;
+            Ok(found.map(|value| value.to_vec()))
+        })
     }
 
     fn insert(&self, tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>> {
-        let tree = self.tree(tree)?;
-        let old = guarded(|| Ok(tree.insert(key, value)?.map(|old| old.to_vec())))?;
-        self.count_write()?;
-        Ok(old)
+        let change = TreeChange { tree, key: key.to_vec(), value: Some(value.to_vec()) };
+        self.0.call(move |open| open.change(&change))
     }
 
     fn remove(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let tree = self.tree(tree)?;
-        let old = guarded(|| Ok(tree.remove(key)?.map(|old| old.to_vec())))?;
-        self.count_write()?;
-        Ok(old)
+        let change = TreeChange { tree, key: key.to_vec(), value: None };
+        self.0.call(move |open| open.change(&change))
+    }
+
+    fn change(&self, changes: Vec<TreeChange>) -> Result<Vec<Option<Vec<u8>>>> {
+        self.0.call(move |open| changes.iter().map(|change| open.change(change)).collect())
     }
 
     fn scan(&self, tree: Tree, visit: &mut Visit<'_>) -> Result<()> {
-        let mut entries = guarded(|| Ok(self.tree(tree).map(sled::Tree::iter)))??;
-        while let Some((key, value)) = guarded(|| entries.next().transpose())? {
-            visit(&key, &value)?;
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let portion = self.0.call(move |open| open.portion(tree, after))?;
+            portion.iter().try_for_each(|(key, value)| visit(key, value))?;
+            let Some((last, _)) = portion.last() else { return Ok(()) };
+            after = Some(last.to_vec());
         }
-        Ok(())
     }
 
     fn flush(&self) -> Result<()> {
-        self.unflushed.store(0, Ordering::Relaxed);
-        guarded(|| self.database.flush()).map(drop)
+        self.0.call(Open::flush)
     }
 }
 
-/// Runs a call into sled; its errors and panics become ours.
-fn guarded<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Io(cause))) => Err(Error::io("sled", cause)),
-        Ok(Err(cause)) => Err(Error::Trees { reason: cause.to_string() }),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(Error::Trees { reason: format!("sled panicked: {text}") })
-        }
+/// An error of sled's as one of ours.
+fn translated(error: sled::Error) -> Error {
+    match error {
+        sled::Error::Io(cause) => Error::io("sled", cause),
+        cause => Error::Trees { reason: cause.to_string() },
     }
 }
 

@@ -11,7 +11,7 @@ use super::power::State;
 use super::trees::SimulatedTrees;
 use super::{FaultKind, SimulatedDisk};
 use crate::Error;
-use crate::disk::{Disk, DiskFile, Trees};
+use crate::disk::{Disk, DiskFile, HeldDir, Trees};
 
 impl Disk for SimulatedDisk {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -98,6 +98,11 @@ impl Disk for SimulatedDisk {
         Ok(Some(Box::new(Lock { disk: self.clone(), path: path.to_path_buf() })))
     }
 
+    fn hold_dir(&self, path: &Path) -> io::Result<Arc<dyn HeldDir>> {
+        let held = self.present()?.names.dir(path)?;
+        Ok(Arc::new(SimulatedDir { disk: self.clone(), path: path.to_path_buf(), held }))
+    }
+
     fn trees(&self, path: &Path) -> Result<Box<dyn Trees>, Error> {
         let failed = |error| Error::io(format!("opening the trees in {}", path.display()), error);
         let mut state = self.begin(FaultKind::Read).map_err(failed)?;
@@ -141,6 +146,26 @@ impl Disk for SimulatedDisk {
 impl SimulatedDisk {
     fn handle(&self, file: File, is_writable: bool) -> Arc<dyn DiskFile> {
         Arc::new(SimulatedFile::new(self.clone(), file, is_writable))
+    }
+}
+
+/// A directory that is held on to. Looking at it counts as no operation.
+struct SimulatedDir {
+    disk: SimulatedDisk,
+    path: PathBuf,
+    held: Dir,
+}
+
+impl std::fmt::Debug for SimulatedDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimulatedDir").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl HeldDir for SimulatedDir {
+    fn is_in_place(&self) -> io::Result<bool> {
+        let found = self.disk.present()?.names.look(&self.path)?;
+        Ok(found.and_then(|node| node.dir().ok()).is_some_and(|found| Arc::ptr_eq(&found, &self.held)))
     }
 }
 

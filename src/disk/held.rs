@@ -1,0 +1,126 @@
+//! What an open store holds of the operating system's disk: a lock that keeps others out, and its directory.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::HeldDir;
+use super::real::parent;
+use crate::process;
+
+/// A held lock: on the file, and on the directory it is in, which nobody can replace by removing the file.
+#[derive(Debug)]
+pub(super) struct RealLock {
+    file: File,
+    /// `None` where the file system has no locks on directories.
+    directory: Option<File>,
+    process: u32,
+}
+
+impl RealLock {
+    pub(super) fn take(path: &Path, mode: u32) -> io::Result<Option<Self>> {
+        let directory = File::open(parent(path).ok_or(ErrorKind::InvalidInput)?)?;
+        let directory = match directory.try_lock() {
+            Ok(()) => Some(directory),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(_)) => None,
+        };
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(mode).open(path)?;
+        let process = process::id();
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file, directory, process })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for RealLock {
+    fn drop(&mut self) {
+        // A fork has inherited the lock and must not take it from its owner; the owner must not leave it with a fork.
+        if self.process == process::id() {
+            let _ = self.file.unlock();
+            let _ = self.directory.as_ref().map(File::unlock);
+        }
+    }
+}
+
+/// A directory, kept open so that its number is given to no other.
+#[derive(Debug)]
+pub(super) struct RealDir {
+    path: PathBuf,
+    /// Device and inode.
+    id: (u64, u64),
+    _held: File,
+}
+
+impl RealDir {
+    pub(super) fn hold(path: &Path) -> io::Result<Self> {
+        let directory = File::open(path)?;
+        let metadata = directory.metadata()?;
+        Ok(Self { path: path.to_owned(), id: (metadata.dev(), metadata.ino()), _held: directory })
+    }
+}
+
+impl HeldDir for RealDir {
+    fn is_in_place(&self) -> io::Result<bool> {
+        match fs::metadata(&self.path) {
+            Ok(found) => Ok((found.dev(), found.ino()) == self.id),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, RealDisk};
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn a_held_lock_is_refused_until_it_is_dropped() {
+        let folder = folder();
+        let path = folder.path().join("lock");
+        let held = RealDisk.lock(&path).unwrap();
+        assert!(held.is_some());
+        assert!(RealDisk.lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(RealDisk.lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn removing_the_file_of_a_lock_lets_nobody_in() {
+        let folder = folder();
+        let path = folder.path().join("lock");
+        let held = RealDisk.lock(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(RealDisk.lock(&path).unwrap().is_none());
+        drop(held);
+        assert!(RealDisk.lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_directory_is_in_place_until_it_is_moved_or_replaced() {
+        let folder = folder();
+        let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+        fs::create_dir(&here).unwrap();
+        let held = RealDisk.hold_dir(&here).unwrap();
+        assert!(held.is_in_place().unwrap());
+        fs::rename(&here, &there).unwrap();
+        assert!(!held.is_in_place().unwrap());
+        fs::create_dir(&here).unwrap();
+        assert!(!held.is_in_place().unwrap());
+        fs::remove_dir(&here).unwrap();
+        fs::rename(&there, &here).unwrap();
+        assert!(held.is_in_place().unwrap());
+        fs::remove_dir(&here).unwrap();
+        fs::write(&here, "").unwrap();
+        assert!(!held.is_in_place().unwrap());
+    }
+}

@@ -1,0 +1,129 @@
+//! What closing promises, one thing at a time.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use zaqar_sled::disk::{FaultKind, SimulatedDisk};
+use zaqar_sled::{
+    ClaimOptions, ClientId, Config, Durability, Engine, Metadata, NewMessage, NewPool, PoolName, Project, Queue,
+};
+
+const ROOT: &str = "/store";
+
+fn config(disk: &SimulatedDisk) -> Config {
+    Config::new().disk(Arc::new(disk.clone())).background(false)
+}
+
+fn jobs(engine: &Engine) -> Queue {
+    engine.queue(Project::none(), "jobs").unwrap()
+}
+
+fn post(engine: &Engine) {
+    jobs(engine).post(ClientId::from_bytes([7; 16]), &[NewMessage::new("work")]).unwrap();
+}
+
+#[test]
+fn a_second_close_tells_what_the_first_one_failed_of() {
+    let disk = SimulatedDisk::new();
+    let engine = config(&disk).durability(Durability::Buffered).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    post(&engine);
+    disk.fail_nth(FaultKind::Sync, 1);
+    let first = engine.close().unwrap_err().to_string();
+    assert_eq!(engine.close().unwrap_err().to_string(), first);
+    assert_eq!(engine.clone().close().unwrap_err().to_string(), first);
+}
+
+#[test]
+fn a_store_that_was_closed_answers_every_call_with_closed() {
+    let disk = SimulatedDisk::new();
+    let engine = config(&disk).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    engine.close().unwrap();
+    engine.close().unwrap();
+    let outcomes = [
+        engine.base(),
+        engine.checkpoint(),
+        engine.step(),
+        engine.verify().map(drop),
+        engine.health().map(drop),
+        zaqar_sled::DataDriver::gc(&engine).map(drop),
+        jobs(&engine).stats().map(drop),
+        jobs(&engine).claim_wait(ClaimOptions::new(), Duration::from_hours(1)).map(drop),
+    ];
+    for outcome in outcomes {
+        assert!(outcome.unwrap_err().is_closed());
+    }
+}
+
+#[test]
+fn whoever_waits_for_messages_or_for_room_is_told_at_once() {
+    let disk = SimulatedDisk::new();
+    let engine = Config::new().disk(Arc::new(disk.clone())).memory(64 << 10).busy_timeout(Duration::from_hours(1));
+    let engine = engine.open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    // No page can leave memory: who posts waits for room once it is full.
+    disk.set_capacity(Some(0));
+    let waiters: Vec<_> = (0..2)
+        .map(|number| {
+            let engine = engine.clone();
+            thread::spawn(move || {
+                let empty = engine.queue(Project::none(), "empty").unwrap();
+                loop {
+                    let outcome = match number {
+                        0 => empty.claim_wait(ClaimOptions::new(), Duration::from_hours(1)).map(drop),
+                        _ => jobs(&engine)
+                            .post(ClientId::from_bytes([7; 16]), &[NewMessage::new(vec![7; 4 << 10])])
+                            .map(drop),
+                    };
+                    match outcome {
+                        Err(error) if error.is_closed() => return,
+                        Err(error) if !error.is_full() => panic!("{error}"),
+                        _ => thread::yield_now(),
+                    }
+                }
+            })
+        })
+        .collect();
+    while engine.status().waiting() == 0 {
+        thread::yield_now();
+    }
+    let _ = engine.close();
+    waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+}
+
+#[test]
+fn a_pooled_driver_that_is_closed_ends_every_wait() {
+    let disk = SimulatedDisk::new();
+    let driver = Config::new().disk(Arc::new(disk)).open_pooled("/control").unwrap();
+    driver.pools().create(&PoolName::new("one").unwrap(), &NewPool::new("sled:/one".parse().unwrap())).unwrap();
+    let queue = driver.queue(Project::none(), "jobs").unwrap();
+    queue.create(Metadata::new()).unwrap();
+    let waiter = thread::spawn(move || queue.claim_wait(ClaimOptions::new(), Duration::from_hours(1)).unwrap_err());
+    while driver.status().control().waiting() == 0 {
+        thread::yield_now();
+    }
+    driver.close().unwrap();
+    assert!(waiter.join().unwrap().is_closed());
+}
+
+/// A clean mark that an engine wrote whose store had gone on without it, as one did that a call outlived.
+#[test]
+fn a_clean_mark_that_the_journal_goes_beyond_is_not_believed() {
+    let disk = SimulatedDisk::new();
+    let engine = config(&disk).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    post(&engine);
+    engine.close().unwrap();
+    let old = disk.read("/store/MANIFEST").unwrap();
+    let disk = {
+        let engine = config(&disk).open(ROOT).unwrap();
+        post(&engine);
+        disk.kill()
+    };
+    disk.write("/store/MANIFEST", old).unwrap();
+    let engine = config(&disk).open(ROOT).unwrap();
+    assert_eq!(jobs(&engine).stats().unwrap().total(), 2, "{}", engine.recovery());
+    assert!(engine.verify().unwrap().is_sound());
+}

@@ -1,0 +1,23 @@
+//! Opening, closing, dropping and killing a store while everything else goes on: nothing acknowledged is lost, nothing is
+//! written by an engine that is closed, and the store opens afterwards.
+//!
+//! The rounds follow from `ZAQAR_SEED` as far as threads let them; `ZAQAR_ROUNDS` makes the campaigns longer. Both are
+//! printed with `--nocapture`, the seed on failure too.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod closing;
+mod fork;
+mod opening;
+mod placing;
+#[path = "../support/random.rs"]
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+mod random;
+mod storm;
+#[path = "../support/tracked_disk.rs"]
+mod tracked_disk;
+
+/// A number from the environment, or `default`.
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
