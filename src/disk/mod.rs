@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use real::RealDisk;
-pub use simulated::{FaultKind, Keep, SimulatedDisk};
+pub use simulated::{Calls, Fault, FaultError, FaultKind, Gate, Keep, Operation, SimulatedDisk};
 
 pub use crate::trees::{Tree, Trees, Visit};
 
