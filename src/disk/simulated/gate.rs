@@ -25,7 +25,7 @@ use super::fault::{Calls, Operation};
 /// let gate = disk.hold(Operation::Sync);
 /// std::thread::scope(|scope| {
 ///     let syncing = scope.spawn(|| file.sync_data());
-///     assert!(gate.wait_for(1, Duration::from_secs(60)));
+///     assert!(gate.wait_for(1, Duration::from_mins(1)));
 ///     file.write_all_at(b"meanwhile", 0)?;
 ///     assert!(!syncing.is_finished());
 ///     gate.open();

@@ -110,7 +110,7 @@ fn the_same_seed_loses_the_same() {
     let left = |seed| {
         let disk = SimulatedDisk::new();
         disk.set_seed(seed);
-        let file = put(&disk, "/file", &[b'x'; 20_000]);
+        let file = put(&disk, "/file", &vec![b'x'; 20_000]);
         sync(&disk, "/");
         disk.fail_nth(FaultKind::Sync, 1);
         file.sync_data().unwrap_err();
@@ -224,7 +224,7 @@ fn any_call_can_be_the_one_that_fails() {
 
 #[test]
 fn a_held_call_holds_up_no_other_and_does_nothing_until_it_is_let_go() {
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
     let disk = SimulatedDisk::new();
     let (slow, quick) = (put(&disk, "/slow", b"1"), put(&disk, "/quick", b"1"));
     sync(&disk, "/");
