@@ -357,6 +357,11 @@ impl<'a> Recovery<'a> {
                 carried.push(body.to_vec());
                 Ok(())
             })?;
+            // What a failed sync has lost can be read until the system's cache drops it.
+            if carried.len() as u64 != scan.last_lsn.saturating_sub(scan.proven) {
+                let reason = "the journal's end was not the same when it was read again: open the store again".into();
+                return Err(Error::Unavailable { reason });
+            }
         }
         let proven = scan.last_lsn.saturating_sub(carried.len() as u64);
         // Before anything asks for space.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 pub(crate) use anchored::Anchored;
 pub use real::RealDisk;
-pub use simulated::{FaultKind, Keep, SimulatedDisk};
+pub use simulated::{Calls, Fault, FaultError, FaultKind, Gate, Keep, Operation, SimulatedDisk};
 
 pub use crate::trees::{Tree, TreeChange, Trees, Visit};
 

@@ -2,9 +2,10 @@
 //! once the disk is.
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 
-use zaqar_sled::disk::{FaultKind, Keep, SimulatedDisk};
+use zaqar_sled::disk::{Fault, FaultKind, Keep, Operation, SimulatedDisk};
 use zaqar_sled::{ClaimOptions, Engine, Error, MessageId};
 
 use super::shelf::Shelf;
@@ -191,7 +192,13 @@ fn after_a_sync_of_the_heap_that_failed_no_base_refers_to_what_was_not_synced() 
 
 #[test]
 fn what_a_manifest_names_that_could_not_be_synced_stays_until_another_one_is() {
-    for nth in 1..10 {
+    let manifest = Path::new(ROOT).join("MANIFEST.new");
+    for (fault, nth) in [
+        (Fault::on(Operation::Sync).under(manifest), 1),
+        (Fault::on(Operation::SyncDir), 1),
+        (Fault::on(Operation::SyncDir), 2),
+        (Fault::on(Operation::SyncDir), 3),
+    ] {
         for k in 0..12 {
             let (disk, engine, mut shelf) = watched(0);
             for name in ["a", "b"] {
@@ -202,9 +209,9 @@ fn what_a_manifest_names_that_could_not_be_synced_stays_until_another_one_is() {
             engine.base().unwrap();
             shelf.fill(20, 900);
             engine.step().unwrap();
-            disk.disk.fail_nth(FaultKind::Sync, nth);
+            disk.disk.inject(fault.clone().nth(nth));
             let failed = engine.base().is_err();
-            disk.disk.fail_nth(FaultKind::Sync, u64::MAX);
+            disk.disk.heal();
             if !failed || engine.status().poisoned().is_some() {
                 continue; // The fault has met nothing, or the journal.
             }
@@ -215,7 +222,7 @@ fn what_a_manifest_names_that_could_not_be_synced_stays_until_another_one_is() {
             shelf.fill(5, 900);
             disk.disk.fail_after(k);
             let again = engine.base().is_err();
-            let context = format!("sync {nth} failed, cut {k} operations later: {again}");
+            let context = format!("{fault:?} {nth}, cut {k} operations later: {again}");
             let written = disk_of(&files(&disk.disk));
             for image in [written, disk.disk.power_loss(Keep::Nothing)] {
                 let engine =

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use zaqar_sled::disk::{Disk, FaultKind, Keep, SimulatedDisk};
+use zaqar_sled::disk::{Disk, Fault, FaultKind, Keep, Operation, SimulatedDisk};
 use zaqar_sled::{
     ClaimOptions, Config, DataDriver, Durability, Engine, Error, ManualClock, MessageId, Metadata, Project, Queue,
 };
@@ -205,6 +205,9 @@ fn at_work(seed: u64, memory: u64, (kind, nth): (FaultKind, u64), durability: Du
     let context = format!("seed {seed}, {memory} of memory, {kind:?} {nth}, {durability:?}");
     let mut acknowledged = dump(&engine, &[]).unwrap();
     let mut unknown = None;
+    // A failed sync of the heap may have lost pages that only the journal has from then on: until the store is opened
+    // again they cannot be read.
+    let mut unreadable = false;
     for n in 0..60 {
         let outcome = match random.below(12) {
             0 => engine.base(),
@@ -215,13 +218,20 @@ fn at_work(seed: u64, memory: u64, (kind, nth): (FaultKind, u64), durability: Du
             9 => jobs(&engine).set_metadata(&Metadata::new().with("n", n).unwrap()),
             _ => jobs(&engine).pop(1).map(drop),
         };
+        let now = match dump(&engine, &[]) {
+            Err(error) if error.is_corrupt() && kind == FaultKind::Sync => {
+                unreadable = true;
+                break;
+            }
+            now => now.unwrap(),
+        };
         match outcome {
-            Ok(()) => acknowledged = dump(&engine, &[]).unwrap(),
+            Ok(()) => acknowledged = now,
             Err(error) if error.is_outcome_unknown() => {
-                unknown.get_or_insert_with(|| dump(&engine, &[]).unwrap());
+                unknown.get_or_insert(now);
             }
             Err(error) if error.is_poisoned() => {}
-            Err(_) => assert_eq!(dump(&engine, &[]).unwrap(), acknowledged, "{context}: failed, but changed"),
+            Err(_) => assert_eq!(now, acknowledged, "{context}: failed, but changed"),
         }
         if engine.status().poisoned().is_some() {
             let refused = jobs(&engine).post(CLIENT, &[message("late", 9)]).unwrap_err();
@@ -249,8 +259,9 @@ fn at_work(seed: u64, memory: u64, (kind, nth): (FaultKind, u64), durability: Du
             .open(ROOT)
             .unwrap_or_else(|error| panic!("{context}: {error}"));
         let now = dump(&engine, &[]).unwrap();
-        let buffered = durability == Durability::Buffered && keep.is_some();
-        let allowed = now == acknowledged || unknown.as_ref() == Some(&now) || buffered;
+        // A failed sync loses what it covered, as a power cut does.
+        let buffered = durability == Durability::Buffered && (keep.is_some() || kind == FaultKind::Sync);
+        let allowed = now == acknowledged || unknown.as_ref() == Some(&now) || buffered || unreadable;
         assert!(allowed, "{context} {keep:?} {poisoned:?}\n{now}\nacknowledged\n{acknowledged}\nunknown\n{unknown:?}");
         assert_sound(&engine, &context);
         jobs(&engine).create(Metadata::new()).unwrap();
@@ -269,8 +280,10 @@ fn assert_goes_on(
     context: &str,
 ) {
     let _ = failed.close();
-    let engine =
-        config(disk, clock, seed + 2).memory(memory).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let open = || config(disk, clock, seed + 2).memory(memory).open(ROOT);
+    // What the failed sync lost may leave the cache while it is read.
+    let opened = (0..3).map(|_| open()).find(|opened| !opened.as_ref().is_err_and(Error::is_busy));
+    let engine = opened.unwrap_or_else(open).unwrap_or_else(|error| panic!("{context}: {error}"));
     jobs(&engine).create(Metadata::new()).unwrap();
     jobs(&engine).post(CLIENT, &[message("goes on", 9)]).unwrap();
     let before = dump(&engine, &[]).unwrap();
@@ -323,8 +336,15 @@ fn a_failed_sync_leaves_the_outcome_unknown_for_its_caller_and_poisons_the_store
 
 #[test]
 fn a_base_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing() {
+    let manifest = Path::new(ROOT).join("MANIFEST.new");
+    let faults = [
+        Fault::on(FaultKind::Write),
+        Fault::on(Operation::Sync).under(manifest),
+        // That of the store's directory, after the base and after the manifest, or of another.
+        Fault::on(Operation::SyncDir),
+    ];
     for memory in [ROOMY, 2 * KIB] {
-        for kind in [FaultKind::Write, FaultKind::Sync] {
+        for fault in &faults {
             for nth in 1..8 {
                 for k in 0..30 {
                     let (disk, clock) = (SimulatedDisk::new(), clock());
@@ -333,7 +353,7 @@ fn a_base_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing(
                     for n in 0..20 {
                         jobs(&engine).post(CLIENT, &[message(&n.to_string(), 500)]).unwrap();
                     }
-                    disk.fail_nth(kind, nth);
+                    disk.inject(fault.clone().nth(nth));
                     let failed = engine.base().is_err();
                     if !failed || engine.status().poisoned().is_some() {
                         continue; // The fault waits for something else, or has met the journal.
@@ -342,7 +362,7 @@ fn a_base_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing(
                     let before = dump(&engine, &[]).unwrap();
                     disk.fail_after(k);
                     let cut = engine.base().is_err();
-                    let context = format!("{kind:?} {nth}, cut after {k}: {failed} {cut}");
+                    let context = format!("{fault:?} {nth}, cut after {k}: {failed} {cut}");
                     for image in [copy_of_dead(&disk), disk.power_loss(Keep::Nothing)] {
                         let engine = config(&image, &clock, 2)
                             .memory(memory)

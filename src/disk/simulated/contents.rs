@@ -2,11 +2,21 @@
 //!
 //! `bytes` is what a reader sees. Each unsynced change remembers what it overwrote, so the durable contents are
 //! `bytes` with the unsynced changes taken back, last first; a sync only has to forget them.
+//!
+//! A failed sync writes some of the blocks it covers and not the others, and takes all of them for clean, as Linux does.
+//! Of those that were not written the reader sees the new contents or, once the cache has dropped them, the old:
+//!
+//! 1. `lost` has what the disk holds of a block that is not what the reader sees and that no sync will write.
+//! 2. No unsynced write touches a lost block: whoever writes to one writes all of it again, as the cache does.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::ops::Range;
 
+use rustix::io::Errno;
+
+use super::effect::{Effect, SECTOR, copy, put};
 use super::random::Random;
 
 /// A file's contents.
@@ -14,19 +24,16 @@ use super::random::Random;
 pub(super) struct Contents {
     bytes: Vec<u8>,
     unsynced: Vec<Change>,
-}
-
-/// What can be done to a file. Positions are in bytes.
-pub(super) enum Effect {
-    Write { at: usize, bytes: Vec<u8> },
-    SetLen(usize),
-    Allocate(usize),
+    /// By the number of the block.
+    lost: BTreeMap<usize, Vec<u8>>,
+    /// What the device cannot read.
+    unreadable: Vec<Range<u64>>,
 }
 
 impl Contents {
     /// Contents that count as synced.
     pub(super) fn durable(bytes: Vec<u8>) -> Self {
-        Self { bytes, unsynced: Vec::new() }
+        Self { bytes, ..Self::default() }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -37,9 +44,34 @@ impl Contents {
         self.bytes.len() as u64
     }
 
-    pub(super) fn read_at(&self, buf: &mut [u8], offset: u64) -> usize {
+    /// Reads what is there; of what a failed sync lost, by chance, what was there before.
+    pub(super) fn read_at(&mut self, buf: &mut [u8], offset: u64, random: &mut Random) -> io::Result<usize> {
+        let end = offset.saturating_add(buf.len() as u64).min(self.len());
+        if self.unreadable.iter().any(|bad| bad.start < end && offset < bad.end) {
+            return Err(Errno::IO.into());
+        }
+        if !self.lost.is_empty() {
+            self.evict(|block| random.below(4) == 0 && overlaps(&block_range(block), offset, end));
+        }
         let rest = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..)).unwrap_or_default();
-        copy(buf, rest)
+        Ok(copy(buf, rest))
+    }
+
+    /// Makes a range unreadable until it is written to.
+    pub(super) fn make_unreadable(&mut self, range: Range<u64>) {
+        self.unreadable.push(range);
+    }
+
+    /// Drops from the cache what is clean in it: of what was lost the reader sees from now on what the disk has.
+    pub(super) fn evict(&mut self, mut is_dropped: impl FnMut(usize) -> bool) {
+        let bytes = &mut self.bytes;
+        self.lost.retain(|block, old| {
+            let stays = !is_dropped(*block);
+            if !stays {
+                put(bytes, block * SECTOR, old);
+            }
+            stays
+        });
     }
 
     /// By how many bytes `effect` would lengthen the file.
@@ -50,36 +82,114 @@ impl Contents {
     /// Changes the file until it is synced.
     pub(super) fn change(&mut self, effect: Effect) -> io::Result<()> {
         let len = self.bytes.len();
-        let Range { start, end } = effect.range();
-        let before = self.bytes.get(start.min(len)..end.min(len)).unwrap_or_default().to_vec();
-        self.bytes.try_reserve(effect.len_after(len).saturating_sub(len)).map_err(|_| ErrorKind::StorageFull)?;
+        let grown = effect.len_after(len);
+        self.bytes.try_reserve(grown.saturating_sub(len)).map_err(|_| ErrorKind::StorageFull)?;
+        self.mend(&effect);
+        let effect = self.widen(effect);
+        self.rewrite_cut(&effect)?;
+        let range = effect.range();
+        let mut before = self.bytes.get(range.start.min(len)..range.end.min(len)).unwrap_or_default().to_vec();
+        for (block, old) in self.lost.extract_if(blocks(&range), |_, _| true) {
+            put(&mut before, (block * SECTOR).saturating_sub(range.start), &old);
+        }
         effect.apply(&mut self.bytes);
-        self.unsynced.push(Change { effect, before, len_before: len, is_dropped: false });
+        self.unsynced.push(Change { effect, before, len_before: len });
         Ok(())
     }
 
-    /// Makes every change durable but those an earlier failed sync dropped.
-    pub(super) fn sync(&mut self) {
-        let written: Vec<_> =
-            self.unsynced.iter().filter(|change| !change.is_dropped).map(|change| change.effect.range()).collect();
-        let len = self.bytes.len();
-        self.unsynced.retain_mut(|change| change.stays_dropped(&written, len));
+    /// Writes a lost block again that a cut goes through (2).
+    fn rewrite_cut(&mut self, effect: &Effect) -> io::Result<()> {
+        let Effect::SetLen(len) = *effect else { return Ok(()) };
+        let start = len / SECTOR * SECTOR;
+        match self.bytes.get(start..len) {
+            Some(head) if !head.is_empty() && self.lost.contains_key(&(start / SECTOR)) => {
+                let bytes = head.to_vec();
+                self.change(Effect::Write { at: start, bytes })
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// After a failed sync the system takes the pages it could not write for clean: they can still be read, but no
-    /// later sync writes them.
-    pub(super) fn fail_sync(&mut self) {
-        for change in &mut self.unsynced {
-            change.is_dropped |= matches!(change.effect, Effect::Write { .. });
+    /// What is written is readable again.
+    fn mend(&mut self, effect: &Effect) {
+        let Range { start, end } = effect.range();
+        let (start, end) = (start as u64, end as u64);
+        let bad = mem::take(&mut self.unreadable).into_iter();
+        let left = bad.flat_map(|bad| [bad.start..bad.end.min(start), bad.start.max(end)..bad.end]);
+        self.unreadable = left.filter(|left| !left.is_empty()).collect();
+    }
+
+    /// The write that takes whole every lost block it touches (2).
+    fn widen(&self, effect: Effect) -> Effect {
+        let Effect::Write { at, bytes } = effect else { return effect };
+        let (len, end) = (self.bytes.len(), at + bytes.len());
+        if bytes.is_empty() {
+            return Effect::Write { at, bytes };
         }
+        let is_lost = |position: usize| self.lost.contains_key(&(position / SECTOR));
+        let start = if is_lost(at) { at / SECTOR * SECTOR } else { at };
+        let stop = if is_lost(end - 1) { end.next_multiple_of(SECTOR).min(len).max(end) } else { end };
+        // Before a write beyond its end the file is filled up with zeros.
+        let mut whole = self.bytes.get(start.min(len)..at.min(len)).unwrap_or_default().to_vec();
+        whole.resize(at - start, 0);
+        whole.extend_from_slice(&bytes);
+        whole.extend_from_slice(self.bytes.get(end..stop).unwrap_or_default());
+        Effect::Write { at: start, bytes: whole }
+    }
+
+    /// Makes every change durable but those an earlier failed sync lost.
+    pub(super) fn sync(&mut self) {
+        self.unsynced.clear();
+    }
+
+    /// Writes some of the blocks that were changed and takes all of them for clean; the cache drops some of the others.
+    pub(super) fn fail_sync(&mut self, random: &mut Random) {
+        let durable = self.taken_back();
+        let unsynced = mem::take(&mut self.unsynced);
+        let written = unsynced.iter().filter(|change| matches!(change.effect, Effect::Write { .. }));
+        let blocks: BTreeSet<usize> = written.flat_map(|change| blocks(&change.effect.range())).collect();
+        let (odds, len) = (random.odds(), self.bytes.len());
+        for block in blocks.into_iter().filter(|block| block * SECTOR < len) {
+            if odds.keep(random) {
+                continue;
+            }
+            let range = block * SECTOR..(block + 1) * SECTOR;
+            let mut old = vec![0; range.end.min(len) - range.start];
+            copy(&mut old, durable.get(range.start..).unwrap_or_default());
+            self.lost.insert(block, old);
+        }
+        let by_chance = random.below(3);
+        self.evict(|_| random.below(2) < by_chance);
+        self.hold_length(&durable);
+    }
+
+    /// Notes that the length the reader sees is not yet durable.
+    fn hold_length(&mut self, durable: &[u8]) {
+        let len = self.bytes.len();
+        if len != durable.len() {
+            let before = durable.get(len..).unwrap_or_default().to_vec();
+            let effect = if before.is_empty() { Effect::Allocate(len) } else { Effect::SetLen(len) };
+            self.unsynced.push(Change { effect, before, len_before: durable.len() });
+        }
+    }
+
+    /// What the disk has.
+    fn taken_back(&self) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        for change in self.unsynced.iter().rev() {
+            change.undo(&mut bytes);
+        }
+        for (block, old) in &self.lost {
+            put(&mut bytes, block * SECTOR, old);
+        }
+        bytes
     }
 
     /// Leaves what a power cut leaves: the durable contents, and by chance some of the rest.
     pub(super) fn lose_power(&mut self, random: Option<&mut Random>) {
+        self.bytes = self.taken_back();
+        self.lost.clear();
         let unsynced = mem::take(&mut self.unsynced);
-        for change in unsynced.iter().rev() {
-            change.undo(&mut self.bytes);
-        }
         let Some(random) = random else { return };
         let odds = random.odds();
         for change in unsynced {
@@ -91,75 +201,11 @@ impl Contents {
     }
 }
 
-impl Effect {
-    /// A write of `bytes` at `offset`.
-    pub(super) fn write(bytes: &[u8], offset: u64) -> io::Result<Self> {
-        let at = position(offset)?;
-        position((at as u64).saturating_add(bytes.len() as u64))?;
-        Ok(Self::Write { at, bytes: bytes.to_vec() })
-    }
-
-    pub(super) fn set_len(len: u64) -> io::Result<Self> {
-        Ok(Self::SetLen(position(len)?))
-    }
-
-    pub(super) fn allocate(len: u64) -> io::Result<Self> {
-        Ok(Self::Allocate(position(len)?))
-    }
-
-    fn len_after(&self, len: usize) -> usize {
-        match self {
-            Self::Write { bytes, .. } if bytes.is_empty() => len,
-            Self::Write { at, bytes } => len.max(at + bytes.len()),
-            Self::SetLen(len) => *len,
-            Self::Allocate(to) => len.max(*to),
-        }
-    }
-
-    /// The part of the old contents it overwrites or cuts.
-    fn range(&self) -> Range<usize> {
-        match self {
-            Self::Write { at, bytes } => *at..at + bytes.len(),
-            Self::SetLen(len) => *len..usize::MAX,
-            Self::Allocate(_) => 0..0,
-        }
-    }
-
-    fn apply(&self, file: &mut Vec<u8>) {
-        file.resize(self.len_after(file.len()), 0);
-        if let Self::Write { at, bytes } = self {
-            put(file, *at, bytes);
-        }
-    }
-
-    /// Applies it whole, or a write torn: any of the sectors it touches, and the file lengthened or not.
-    fn survive(&self, file: &mut Vec<u8>, tear: Option<&mut Random>) {
-        let (Self::Write { at, bytes }, Some(random)) = (self, tear) else {
-            return self.apply(file);
-        };
-        if random.coin() {
-            file.resize(self.len_after(file.len()), 0);
-        }
-        let mut start = *at;
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let room = SECTOR - start % SECTOR;
-            let (piece, left) = rest.split_at(room.min(rest.len()));
-            if random.coin() {
-                Self::Write { at: start, bytes: piece.to_vec() }.apply(file);
-            }
-            start += piece.len();
-            rest = left;
-        }
-    }
-}
-
 /// One unsynced change, and how to take it back.
 struct Change {
     effect: Effect,
     before: Vec<u8>,
     len_before: usize,
-    is_dropped: bool,
 }
 
 impl Change {
@@ -167,42 +213,22 @@ impl Change {
         file.resize(self.len_before, 0);
         put(file, self.effect.range().start, &self.before);
     }
-
-    /// Whether a sync of the ranges in `written` leaves this change dropped: a later change of the same bytes took
-    /// it to the disk along with its own. The length, `len`, is durable in any case.
-    fn stays_dropped(&mut self, written: &[Range<usize>], len: usize) -> bool {
-        let range = self.effect.range();
-        let is_rewritten = written.iter().any(|other| other.start < range.end && range.start < other.end);
-        self.len_before = len;
-        self.before.resize(range.len().min(len), 0);
-        self.is_dropped && !is_rewritten
-    }
 }
 
-/// Overwrites part of a file that is long enough.
-fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
-    copy(file.get_mut(at..).unwrap_or_default(), bytes);
+/// The blocks that a range of bytes touches.
+fn blocks(range: &Range<usize>) -> Range<usize> {
+    if range.is_empty() { 0..0 } else { range.start / SECTOR..range.end.div_ceil(SECTOR) }
 }
 
-/// Copies as much as both have and returns how much that is.
-fn copy(to: &mut [u8], from: &[u8]) -> usize {
-    let count = to.len().min(from.len());
-    if let (Some(to), Some(from)) = (to.get_mut(..count), from.get(..count)) {
-        to.copy_from_slice(from);
-    }
-    count
+/// The bytes of a block.
+fn block_range(block: usize) -> Range<u64> {
+    let start = block.saturating_mul(SECTOR) as u64;
+    start..start.saturating_add(SECTOR as u64)
 }
 
-/// A position in a file as one in memory.
-fn position(offset: u64) -> io::Result<usize> {
-    usize::try_from(offset)
-        .ok()
-        .filter(|&offset| isize::try_from(offset).is_ok())
-        .ok_or_else(|| ErrorKind::FileTooLarge.into())
+fn overlaps(range: &Range<u64>, start: u64, end: u64) -> bool {
+    range.start < end && start < range.end
 }
-
-/// What a disk writes whole or not at all, in bytes.
-const SECTOR: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -241,14 +267,20 @@ mod tests {
         assert_eq!(contents.bytes(), b"durable");
     }
 
+    fn read(contents: &mut Contents, seed: u64) -> Vec<u8> {
+        let mut buffer = vec![0; contents.bytes.len()];
+        contents.read_at(&mut buffer, 0, &mut Random::new(seed)).unwrap();
+        buffer
+    }
+
     #[test]
     fn reads_end_where_the_file_does() {
-        let contents = contents(b"12345");
+        let (mut contents, mut random) = (contents(b"12345"), Random::new(0));
         let mut buffer = [0; 3];
-        assert_eq!(contents.read_at(&mut buffer, 3), 2);
+        assert_eq!(contents.read_at(&mut buffer, 3, &mut random).unwrap(), 2);
         assert_eq!(&buffer, b"45\0");
-        assert_eq!(contents.read_at(&mut buffer, 5), 0);
-        assert_eq!(contents.read_at(&mut buffer, u64::MAX), 0);
+        assert_eq!(contents.read_at(&mut buffer, 5, &mut random).unwrap(), 0);
+        assert_eq!(contents.read_at(&mut buffer, u64::MAX, &mut random).unwrap(), 0);
     }
 
     #[test]
@@ -287,20 +319,84 @@ mod tests {
         assert!(left.contains(&[1; 512][..]));
     }
 
+    /// Every way a failed sync can leave three blocks: what is read, what is read later, and what is on the disk after
+    /// syncs that succeed.
     #[test]
-    fn what_a_failed_sync_dropped_stays_readable_but_no_later_sync_saves_it() {
-        let mut contents = contents(b"........");
-        write(&mut contents, b"AA", 0);
-        write(&mut contents, b"BB", 2);
-        write(&mut contents, b"CC", 8);
-        contents.fail_sync();
-        write(&mut contents, b"b", 3);
-        write(&mut contents, b"DD", 10);
-        contents.sync();
-        assert_eq!(contents.bytes(), b"AABb....CCDD");
-        write(&mut contents, b"EE", 12);
-        contents.lose_power(None);
-        assert_eq!(contents.bytes(), b"..Bb....\0\0DD");
+    fn a_failed_sync_loses_any_of_its_blocks_and_a_reader_sees_them_or_not() {
+        let (mut seen, mut later, mut durable) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let letters = |bytes: &[u8]| [0, SECTOR, 2 * SECTOR].map(|at| char::from(bytes[at])).iter().collect::<String>();
+        for seed in 0..500 {
+            let mut contents = contents(&[b'.'; 3 * SECTOR]);
+            write(&mut contents, &[b'x'; 3 * SECTOR], 0);
+            contents.fail_sync(&mut Random::new(seed));
+            let first = letters(contents.bytes());
+            contents.sync();
+            let second = letters(&read(&mut contents, seed));
+            contents.evict(|_| true);
+            let third = letters(contents.bytes());
+            contents.lose_power(None);
+            assert_eq!(letters(contents.bytes()), third, "an empty cache shows what the disk has");
+            seen.insert(first.clone());
+            later.insert(format!("{first}{second}"));
+            durable.insert(third);
+        }
+        assert_eq!((seen.len(), durable.len()), (8, 8));
+        assert!(later.contains("xxxx.x") && later.contains("x.xx.x") && later.contains("xxxxxx"), "{later:?}");
+        assert!(!later.contains("x.xxxx"), "what was dropped does not come back");
+    }
+
+    #[test]
+    fn a_block_that_was_lost_is_whole_again_once_it_is_written_to_and_synced() {
+        let mut healed = 0;
+        for seed in 0..100 {
+            let mut contents = contents(b"........");
+            write(&mut contents, b"AAAABBBB", 0);
+            contents.fail_sync(&mut Random::new(seed));
+            let seen = contents.bytes().to_vec();
+            healed += u32::from(!contents.lost.is_empty());
+            write(&mut contents, b"c", 2);
+            contents.sync();
+            contents.lose_power(None);
+            assert_eq!(contents.bytes(), [&seen[..2], b"c", &seen[3..]].concat());
+        }
+        assert!(healed > 0);
+    }
+
+    #[test]
+    fn changes_after_a_failed_sync_are_taken_back_to_what_the_disk_has() {
+        for seed in 0..200 {
+            let mut contents = contents(&[b'.'; SECTOR + 10]);
+            write(&mut contents, &[b'x'; SECTOR], 20);
+            contents.change(Effect::allocate(SECTOR as u64 * 2).unwrap()).unwrap();
+            contents.fail_sync(&mut Random::new(seed));
+            let disk = contents.taken_back();
+            write(&mut contents, b"y", 30);
+            contents.change(Effect::set_len(SECTOR as u64 + 3).unwrap()).unwrap();
+            write(&mut contents, b"z", SECTOR as u64 + 1);
+            write(&mut contents, b"z", SECTOR as u64 * 4);
+            assert_eq!(contents.taken_back(), disk, "seed {seed}");
+            contents.lose_power(None);
+            assert_eq!(contents.bytes(), disk);
+            assert!([SECTOR + 10, SECTOR + 20, SECTOR * 2].contains(&disk.len()), "{}", disk.len());
+        }
+    }
+
+    #[test]
+    fn what_is_unreadable_fails_until_it_is_written_to() {
+        let (mut contents, mut random) = (contents(b"0123456789"), Random::new(0));
+        contents.make_unreadable(3..7);
+        let mut buffer = [0; 3];
+        assert_eq!(contents.read_at(&mut buffer, 0, &mut random).unwrap(), 3);
+        assert_eq!(contents.read_at(&mut buffer, 7, &mut random).unwrap(), 3);
+        for at in 1..7 {
+            let error = contents.read_at(&mut buffer, at, &mut random).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(Errno::IO.raw_os_error()));
+        }
+        write(&mut contents, b"xx", 4);
+        assert_eq!(contents.read_at(&mut [0; 2], 4, &mut random).unwrap(), 2);
+        contents.read_at(&mut buffer, 4, &mut random).unwrap_err();
+        write(&mut contents, b"xxxx", 3);
+        assert_eq!(contents.read_at(&mut [0; 10], 0, &mut random).unwrap(), 10);
     }
 
     #[test]

@@ -2,27 +2,32 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 
 use super::SimulatedDisk;
-use super::contents::Effect;
+use super::effect::Effect;
+use super::fault::Operation;
 use super::names::File;
-use super::power::FaultKind;
 use crate::disk::DiskFile;
 
 /// An open file of the simulated disk. It outlives its name.
 pub(super) struct SimulatedFile {
     disk: SimulatedDisk,
     file: File,
+    /// What it was opened by.
+    path: PathBuf,
     is_writable: bool,
 }
 
 impl SimulatedFile {
-    pub(super) fn new(disk: SimulatedDisk, file: File, is_writable: bool) -> Self {
-        Self { disk, file, is_writable }
+    /// A handle that the disk has counted.
+    pub(super) fn new(disk: SimulatedDisk, file: File, path: PathBuf, is_writable: bool) -> Self {
+        Self { disk, file, path, is_writable }
     }
 
-    fn change(&self, effect: io::Result<Effect>) -> io::Result<()> {
-        let state = self.disk.begin(FaultKind::Write)?;
+    fn change(&self, operation: Operation, effect: io::Result<Effect>) -> io::Result<()> {
+        let mut state = self.disk.pass(operation, &[&self.path]);
+        state.begin(operation, &[&self.path])?;
         if !self.is_writable {
             return Err(ErrorKind::PermissionDenied.into());
         }
@@ -32,42 +37,60 @@ impl SimulatedFile {
 
 impl DiskFile for SimulatedFile {
     fn len(&self) -> io::Result<u64> {
-        let _state = self.disk.begin(FaultKind::Read)?;
+        let _state = self.disk.begin(Operation::Read, &self.path)?;
         Ok(self.file.lock().len())
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let _state = self.disk.begin(FaultKind::Read)?;
-        Ok(self.file.lock().read_at(buf, offset))
+        let mut state = self.disk.begin(Operation::Read, &self.path)?;
+        self.file.lock().read_at(buf, offset, &mut state.random)
     }
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.change(Effect::write(buf, offset))
+        let mut state = self.disk.pass(Operation::Write, &[&self.path]);
+        state.check_power()?;
+        let begun = state.begin(Operation::Write, &[&self.path]);
+        if !self.is_writable {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        let part = match begun {
+            Ok(()) => buf,
+            Err(_) => buf.get(..state.random.below(buf.len())).unwrap_or_default(),
+        };
+        let done = state.change(&self.file, Effect::write(part, offset)?);
+        begun.and(done)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        self.change(Effect::allocate(len))
+        self.change(Operation::Allocate, Effect::allocate(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.disk.0.lock();
+        let mut state = self.disk.pass(Operation::Sync, &[&self.path]);
         state.check_power()?;
-        let done = state.begin(FaultKind::Sync);
+        let done = state.begin(Operation::Sync, &[&self.path]);
         let mut file = self.file.lock();
         match &done {
             Ok(()) => file.sync(),
-            Err(_) => file.fail_sync(),
+            Err(_) => file.fail_sync(&mut state.random),
         }
         done
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.change(Effect::set_len(len))
+        self.change(Operation::Allocate, Effect::set_len(len))
+    }
+}
+
+impl Drop for SimulatedFile {
+    fn drop(&mut self) {
+        self.disk.0.lock().drop_handle();
     }
 }
 
 impl fmt::Debug for SimulatedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimulatedFile").field("is_writable", &self.is_writable).finish_non_exhaustive()
+        let Self { path, is_writable, .. } = self;
+        f.debug_struct("SimulatedFile").field("path", path).field("is_writable", is_writable).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,10 @@
 
 mod contents;
 mod disk;
+mod effect;
+mod fault;
 mod file;
+mod gate;
 mod names;
 mod power;
 mod random;
@@ -12,6 +15,7 @@ mod trees;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +25,8 @@ use self::power::State;
 use self::random::Random;
 use crate::lock::{Mutex, MutexGuard, Rank};
 
-pub use self::power::FaultKind;
+pub use self::fault::{Calls, Fault, FaultError, FaultKind, Operation};
+pub use self::gate::Gate;
 
 /// What a power cut leaves of what was not synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -35,10 +40,23 @@ pub enum Keep {
 
 /// A disk in memory that promises what POSIX does and no more, to test what survives what.
 ///
-/// It can be killed ([`kill`](Self::kill)), lose power ([`power_loss`](Self::power_loss)) after any operation
-/// ([`fail_after`](Self::fail_after)), be full ([`set_capacity`](Self::set_capacity)), fail a single call
-/// ([`fail_nth`](Self::fail_nth)) and be damaged ([`corrupt`](Self::corrupt), [`truncate`](Self::truncate)).
+/// | It can | by |
+/// |---|---|
+/// | be killed, or lose power after any operation | [`kill`](Self::kill), [`power_loss`](Self::power_loss), [`fail_after`](Self::fail_after) |
+/// | fail any call, once or from then on, with any error a disk gives | [`inject`](Self::inject), [`fail_nth`](Self::fail_nth), [`heal`](Self::heal) |
+/// | be slow | [`hold`](Self::hold) |
+/// | be full, or out of descriptors | [`set_capacity`](Self::set_capacity), [`set_descriptors`](Self::set_descriptors) |
+/// | be damaged | [`corrupt`](Self::corrupt), [`truncate`](Self::truncate), [`make_unreadable`](Self::make_unreadable) |
+/// | lose a directory while it is in use | [`vanish`](Self::vanish), [`displace`](Self::displace) |
+///
 /// Whatever it leaves to chance follows from a seed. A clone is the same disk.
+///
+/// **A failed sync of a file** is what it is on Linux. Each block of 512 bytes that was unsynced is written or lost, by
+/// chance, and all of them count as clean: the next sync succeeds and saves none that was lost. Readers see the new
+/// contents of a lost block until the cache drops it, at once or at any later read, and then the old. A block that is
+/// written to after is written whole by the next sync. What [`set_seed`](Self::set_seed) says decides which;
+/// [`drop_caches`](Self::drop_caches) shows what the disk has. A failed sync of trees loses some of their changes in the
+/// same way, but they stay readable; one of a directory changes nothing.
 ///
 /// Trees are kept beside the files of their directory, and are not listed in it. Their `flush` saves nothing from a
 /// power cut, only [`sync_trees`](crate::disk::Disk::sync_trees) does.
@@ -104,10 +122,84 @@ impl SimulatedDisk {
         self.0.lock().fail_after(operations);
     }
 
-    /// Fails the `nth` next call of a kind, 1 being the very next, once, with an I/O error; it changes nothing.
+    /// How many calls there were of every kind, those that only read and failed ones too; counted as operations are.
+    pub fn calls(&self) -> u64 {
+        self.0.lock().calls()
+    }
+
+    /// Sets a fault beside those that are set. When several say that a call fails, the first one's error is reported.
     ///
-    /// A file whose sync failed is as Linux leaves it: what was unsynced can be read, but later syncs that succeed
-    /// do not save it.
+    /// ```
+    /// use std::path::Path;
+    /// use zaqar_sled::disk::{Disk, Fault, FaultError, Operation, SimulatedDisk};
+    ///
+    /// let disk = SimulatedDisk::new();
+    /// let file = disk.create(Path::new("/file"))?;
+    /// disk.inject(Fault::on(Operation::Sync).forever());
+    /// disk.inject(Fault::on(Operation::Open).error(FaultError::ProcessDescriptors));
+    /// assert!(file.sync_data().is_err());
+    /// assert!(file.sync_data().is_err());
+    /// assert!(disk.open(Path::new("/file")).is_err());
+    /// assert!(disk.open(Path::new("/file")).is_ok());
+    /// disk.heal();
+    /// assert!(file.sync_data().is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn inject(&self, fault: Fault) {
+        self.0.lock().inject(fault);
+    }
+
+    /// Takes away every fault that is set. What the failures left stays.
+    pub fn heal(&self) {
+        self.0.lock().heal();
+    }
+
+    /// Holds these calls until the gate is opened or dropped, so that a test can do things while a disk is slow.
+    pub fn hold(&self, calls: impl Into<Calls>) -> Gate {
+        let gate = Gate::new(calls.into());
+        self.0.lock().add_gate(gate.shared());
+        gate
+    }
+
+    /// Decides what is left to chance while the disk runs: what failed syncs lose and failed writes leave.
+    ///
+    /// Unless it is called, every disk has the same seed; an image goes on where the disk was.
+    pub fn set_seed(&self, seed: u64) {
+        self.0.lock().random = Random::new(seed);
+    }
+
+    /// Limits how many handles may be open at once; `None` is no limit.
+    ///
+    /// Open files, trees and held locks each have one, and a call that lists or syncs a directory needs one while it
+    /// runs. What finds none fails with `EMFILE` and changes nothing.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use zaqar_sled::disk::{Disk, SimulatedDisk};
+    ///
+    /// let disk = SimulatedDisk::new();
+    /// disk.set_descriptors(Some(1));
+    /// let file = disk.create(Path::new("/file"))?;
+    /// assert_eq!(disk.open_handles(), 1);
+    /// assert!(disk.create(Path::new("/other")).is_err());
+    /// assert!(disk.sync_dir(Path::new("/")).is_err());
+    /// drop(file);
+    /// disk.sync_dir(Path::new("/"))?;
+    /// assert_eq!(disk.list(Path::new("/"))?, ["file"]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_descriptors(&self, most: Option<u64>) {
+        self.0.lock().set_descriptors(most);
+    }
+
+    /// How many handles are open: of files, trees and locks.
+    pub fn open_handles(&self) -> u64 {
+        self.0.lock().open_handles()
+    }
+
+    /// Fails the `nth` next call of a group, 1 being the very next, once, with `EIO`; see [`Fault`].
+    ///
+    /// One set so before for the same group is replaced.
     ///
     /// ```
     /// use std::path::Path;
@@ -122,7 +214,7 @@ impl SimulatedDisk {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn fail_nth(&self, kind: FaultKind, nth: u64) {
-        self.0.lock().fail_nth(kind, nth);
+        self.0.lock().inject(Fault { group: Some(kind), ..Fault::on(kind).nth(nth) });
     }
 
     /// Limits the space, in bytes; `None` is no limit.
@@ -230,6 +322,96 @@ impl SimulatedDisk {
         })
     }
 
+    /// Makes the device fail with `EIO` where this range of a file is read; what is written to after is readable again.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use zaqar_sled::disk::{Disk, SimulatedDisk};
+    ///
+    /// let disk = SimulatedDisk::new();
+    /// disk.write("/file", vec![7; 4096])?;
+    /// disk.make_unreadable("/file", 512..1024)?;
+    /// let file = disk.open(Path::new("/file"))?;
+    /// assert!(file.read_at(&mut [0; 512], 0).is_ok());
+    /// assert!(file.read_at(&mut [0; 513], 0).is_err());
+    /// file.write_all_at(&[7; 512], 512)?;
+    /// assert!(file.read_at(&mut [0; 4096], 0).is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn make_unreadable(&self, path: impl AsRef<Path>, range: Range<u64>) -> io::Result<()> {
+        self.present()?.names.file(path.as_ref())?.lock().make_unreadable(range);
+        Ok(())
+    }
+
+    /// Drops what the cache holds of every file: of what failed syncs lost, readers see from now on what the disk has.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use zaqar_sled::disk::{Disk, Fault, Keep, Operation, SimulatedDisk};
+    ///
+    /// let mut lost = 0;
+    /// for seed in 0..20 {
+    ///     let disk = SimulatedDisk::new();
+    ///     disk.set_seed(seed);
+    ///     disk.write("/file", "old")?;
+    ///     let file = disk.open(Path::new("/file"))?;
+    ///     file.write_all_at(b"new", 0)?;
+    ///     disk.inject(Fault::on(Operation::Sync));
+    ///     assert!(file.sync_data().is_err());
+    ///     assert!(file.sync_data().is_ok()); // As if nothing had happened.
+    ///     disk.drop_caches();
+    ///     let seen = disk.read("/file")?;
+    ///     assert_eq!(disk.power_loss(Keep::Nothing).read("/file")?, seen);
+    ///     lost += u32::from(seen == b"old");
+    /// }
+    /// assert!((1..20).contains(&lost));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn drop_caches(&self) {
+        for (_, node) in self.0.lock().names.all() {
+            if let Node::File(file) = node {
+                file.lock().evict(|_| true);
+            }
+        }
+    }
+
+    /// Takes a directory or file away behind the back of whoever uses it, durably. It counts as no operation.
+    ///
+    /// Who has a file under it open keeps the file.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use zaqar_sled::disk::{Disk, SimulatedDisk};
+    ///
+    /// let disk = SimulatedDisk::new();
+    /// disk.create_dir_all(Path::new("/store"))?;
+    /// let file = disk.create(Path::new("/store/file"))?;
+    /// disk.displace("/store", "/elsewhere")?;
+    /// file.write_all_at(b"still here", 0)?;
+    /// assert_eq!(disk.read("/elsewhere/file")?, b"still here");
+    /// disk.vanish("/elsewhere")?;
+    /// file.write_all_at(b"and here", 0)?;
+    /// assert!(disk.list(Path::new("/"))?.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn vanish(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let mut state = self.present()?;
+        state.names.find(path.as_ref())?;
+        state.names.remove(path.as_ref())?;
+        let dir = state.names.parent(path.as_ref())?;
+        state.names.sync(&dir);
+        Ok(())
+    }
+
+    /// Gives a directory or file another name behind the back of whoever uses it, durably. It counts as no operation.
+    pub fn displace(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+        let mut state = self.present()?;
+        state.names.rename(from.as_ref(), to.as_ref())?;
+        let dir = state.names.parent(to.as_ref())?;
+        state.names.sync(&dir);
+        Ok(())
+    }
+
     /// The paths of all files, in order; none once the disk lives on as its image.
     pub fn list_all(&self) -> Vec<PathBuf> {
         let found = self.0.lock().names.all();
@@ -257,10 +439,20 @@ impl SimulatedDisk {
     }
 
     /// Counts a call and holds the disk for it; an error if a fault or the power ends it.
-    fn begin(&self, kind: FaultKind) -> io::Result<MutexGuard<'_, State>> {
-        let mut state = self.0.lock();
-        state.begin(kind)?;
+    fn begin(&self, operation: Operation, path: &Path) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.pass(operation, &[path]);
+        state.begin(operation, &[path])?;
         Ok(state)
+    }
+
+    /// Waits while a gate holds such a call, and holds the disk.
+    fn pass(&self, operation: Operation, paths: &[&Path]) -> MutexGuard<'_, State> {
+        loop {
+            let mut state = self.0.lock();
+            let Some(gate) = state.gate(operation, paths) else { return state };
+            drop(state);
+            gate.pass();
+        }
     }
 }
 

@@ -1,26 +1,18 @@
-//! The state of a simulated disk: whether it still works, what is to fail, and how much fits.
+//! The state of a simulated disk: whether it still works, what is to fail or is held, and how much fits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::contents::Effect;
+use super::effect::Effect;
+use super::fault::{Fault, FaultKind, Faults, Operation};
+use super::gate;
 use super::names::{File, Names, Node};
-
-/// Which calls an injected fault counts and fails.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
-pub enum FaultKind {
-    /// What changes the disk without syncing: writes, allocations, lengths, names and directories made, renamed or
-    /// removed, trees changed.
-    Write,
-    /// Syncs of files, directories and trees, and a flush of trees.
-    Sync,
-    /// Everything else.
-    Read,
-}
+use super::random::Random;
 
 /// What a [`SimulatedDisk`](super::SimulatedDisk) shares with its clones and open files.
 #[derive(Default)]
@@ -29,8 +21,15 @@ pub(super) struct State {
     pub(super) locks: BTreeSet<PathBuf>,
     power: Power,
     operations: u64,
-    faults: BTreeMap<FaultKind, u64>,
+    calls: u64,
+    faults: Faults,
+    gates: Vec<Arc<gate::Shared>>,
+    /// Decides what a failed sync or write leaves.
+    pub(super) random: Random,
     capacity: Option<u64>,
+    /// How many handles may be open at once.
+    descriptors: Option<u64>,
+    open_handles: u64,
     is_volatile: bool,
 }
 
@@ -64,8 +63,51 @@ impl State {
         }
     }
 
-    pub(super) fn fail_nth(&mut self, kind: FaultKind, nth: u64) {
-        self.faults.insert(kind, nth);
+    pub(super) fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    pub(super) fn inject(&mut self, fault: Fault) {
+        self.faults.add(fault);
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.faults.clear();
+    }
+
+    pub(super) fn add_gate(&mut self, gate: Arc<gate::Shared>) {
+        self.gates.push(gate);
+    }
+
+    /// The gate that holds such a call, if one does.
+    pub(super) fn gate(&mut self, operation: Operation, paths: &[&Path]) -> Option<Arc<gate::Shared>> {
+        self.gates.retain(|gate| !gate.is_open());
+        self.gates.iter().find(|gate| gate.holds(operation, paths)).cloned()
+    }
+
+    pub(super) fn set_descriptors(&mut self, most: Option<u64>) {
+        self.descriptors = most;
+    }
+
+    pub(super) fn open_handles(&self) -> u64 {
+        self.open_handles
+    }
+
+    /// An error if no handle more may be open.
+    pub(super) fn spare_handle(&self) -> io::Result<()> {
+        match self.descriptors {
+            Some(most) if self.open_handles >= most => Err(Errno::MFILE.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a handle that was opened, after a look for a spare one.
+    pub(super) fn add_handle(&mut self) {
+        self.open_handles += 1;
+    }
+
+    pub(super) fn drop_handle(&mut self) {
+        self.open_handles = self.open_handles.saturating_sub(1);
     }
 
     pub(super) fn set_capacity(&mut self, bytes: Option<u64>) {
@@ -73,10 +115,10 @@ impl State {
     }
 
     /// Counts a call that is about to happen; an error if it must not.
-    pub(super) fn begin(&mut self, kind: FaultKind) -> io::Result<()> {
+    pub(super) fn begin(&mut self, operation: Operation, paths: &[&Path]) -> io::Result<()> {
         self.check_power()?;
-        self.count(kind);
-        self.fault(kind)
+        self.count(operation.kind());
+        Ok(self.faults.check(operation, paths)?)
     }
 
     /// An error if the power is off.
@@ -96,6 +138,7 @@ impl State {
     }
 
     fn count(&mut self, kind: FaultKind) {
+        self.calls += 1;
         if kind == FaultKind::Read {
             return;
         }
@@ -103,18 +146,6 @@ impl State {
         if let Power::Left(left) = &mut self.power {
             *left = left.saturating_sub(1);
         }
-    }
-
-    fn fault(&mut self, kind: FaultKind) -> io::Result<()> {
-        let Some(left) = self.faults.get_mut(&kind) else {
-            return Ok(());
-        };
-        *left = left.saturating_sub(1);
-        if *left > 0 {
-            return Ok(());
-        }
-        self.faults.remove(&kind);
-        Err(Errno::IO.into())
     }
 
     /// Puts a new name.
@@ -163,6 +194,7 @@ impl State {
         Self {
             names: image.names,
             capacity: image.capacity,
+            random: image.random,
             is_volatile: image.is_volatile,
             power: if image.power == Power::Gone { Power::Gone } else { Power::On },
             ..Self::default()

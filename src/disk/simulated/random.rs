@@ -1,6 +1,7 @@
 //! Chance that is the same for the same seed, on every machine.
 
 /// A splitmix64 generator.
+#[derive(Default)]
 pub(super) struct Random(u64);
 
 impl Random {
@@ -18,6 +19,12 @@ impl Random {
     /// True in half of the cases.
     pub(super) fn coin(&mut self) -> bool {
         self.next() & 1 == 1
+    }
+
+    /// A number below `end`, or 0 if that is 0.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        let end = end.max(1) as u64;
+        usize::try_from(self.next() % end).unwrap_or(0)
     }
 
     /// Odds for one group of unsynced changes: of many, all or none would else never be kept.

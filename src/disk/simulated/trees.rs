@@ -1,12 +1,14 @@
 //! The simulated disk's ordered trees, and what a power cut may take from them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::mem;
+use std::path::PathBuf;
 
 use super::SimulatedDisk;
+use super::fault::Operation;
 use super::names::Dir;
-use super::power::FaultKind;
 use super::random::Random;
 use crate::trees::{MemoryTrees, Tree, Trees, Visit, size};
 use crate::{Error, Result};
@@ -23,8 +25,25 @@ impl TreeContents {
         self.visible.bytes()
     }
 
+    /// Makes every change durable but those an earlier failed sync lost and nothing has changed again.
     pub(super) fn sync(&mut self) {
-        self.unsynced.clear();
+        let mut rewritten = BTreeSet::new();
+        let mut lost = Vec::new();
+        for change in mem::take(&mut self.unsynced).into_iter().rev() {
+            if change.is_lost && !rewritten.contains(&(change.tree, change.key.clone())) {
+                lost.push(change);
+            } else {
+                rewritten.insert((change.tree, change.key));
+            }
+        }
+        lost.reverse();
+        self.unsynced = lost;
+    }
+
+    /// Loses by chance some of what changed: it can be read, but no later sync saves it.
+    pub(super) fn fail_sync(&mut self, random: &mut Random) {
+        let odds = random.odds();
+        self.unsynced.iter_mut().for_each(|change| change.is_lost |= !odds.keep(random));
     }
 
     /// Takes back what is unsynced, but by chance some of it.
@@ -36,7 +55,7 @@ impl TreeContents {
         let Some(random) = random else { return };
         let odds = random.odds();
         for change in unsynced {
-            if odds.keep(random) {
+            if odds.keep(random) && !change.is_lost {
                 self.visible.set(change.tree, &change.key, change.after.as_deref());
             }
         }
@@ -55,6 +74,7 @@ impl TreeContents {
             key: key.to_vec(),
             before: before.clone(),
             after: value.map(<[u8]>::to_vec),
+            is_lost: false,
         });
         before
     }
@@ -64,15 +84,17 @@ impl TreeContents {
 pub(super) struct SimulatedTrees {
     disk: SimulatedDisk,
     dir: Dir,
+    path: PathBuf,
 }
 
 impl SimulatedTrees {
-    pub(super) fn new(disk: SimulatedDisk, dir: Dir) -> Self {
-        Self { disk, dir }
+    /// Trees whose handle the disk has counted.
+    pub(super) fn new(disk: SimulatedDisk, dir: Dir, path: PathBuf) -> Self {
+        Self { disk, dir, path }
     }
 
     fn set(&self, tree: Tree, key: &[u8], value: Option<&[u8]>) -> io::Result<Option<Vec<u8>>> {
-        let state = self.disk.begin(FaultKind::Write)?;
+        let state = self.disk.begin(Operation::WriteTrees, &self.path)?;
         let growth = self.dir.lock().trees.growth(tree, key, value);
         state.room(growth)?;
         let mut dir = self.dir.lock();
@@ -86,7 +108,7 @@ impl SimulatedTrees {
 
 impl Trees for SimulatedTrees {
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let _state = self.disk.begin(FaultKind::Read).map_err(failed)?;
+        let _state = self.disk.begin(Operation::ReadTrees, &self.path).map_err(failed)?;
         Ok(self.dir.lock().trees.visible.get(tree, key).map(<[u8]>::to_vec))
     }
 
@@ -101,7 +123,7 @@ impl Trees for SimulatedTrees {
     fn scan(&self, tree: Tree, visit: &mut Visit<'_>) -> Result<()> {
         let mut after: Option<Vec<u8>> = None;
         loop {
-            let state = self.disk.begin(FaultKind::Read).map_err(failed)?;
+            let state = self.disk.begin(Operation::ReadTrees, &self.path).map_err(failed)?;
             let page = self.dir.lock().trees.visible.page(tree, after.as_deref(), PAGE);
             drop(state);
             for (key, value) in &page {
@@ -115,7 +137,18 @@ impl Trees for SimulatedTrees {
     }
 
     fn flush(&self) -> Result<()> {
-        self.disk.begin(FaultKind::Sync).map_err(failed).map(drop)
+        let mut state = self.disk.pass(Operation::SyncTrees, &[&self.path]);
+        state.check_power().map_err(failed)?;
+        state.begin(Operation::SyncTrees, &[&self.path]).map_err(|cause| {
+            self.dir.lock().trees.fail_sync(&mut state.random);
+            failed(cause)
+        })
+    }
+}
+
+impl Drop for SimulatedTrees {
+    fn drop(&mut self) {
+        self.disk.0.lock().drop_handle();
     }
 }
 
@@ -130,6 +163,7 @@ struct Change {
     key: Vec<u8>,
     before: Option<Vec<u8>>,
     after: Option<Vec<u8>>,
+    is_lost: bool,
 }
 
 fn failed(error: io::Error) -> Error {

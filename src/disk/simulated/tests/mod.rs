@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{FaultKind, Keep, SimulatedDisk};
+use super::{Calls, Fault, FaultError, FaultKind, Keep, Operation, SimulatedDisk};
 use crate::disk::{Disk, DiskFile, Tree};
 
 fn put(disk: &SimulatedDisk, path: &str, bytes: &[u8]) -> Arc<dyn DiskFile> {

@@ -1,0 +1,296 @@
+//! Which calls are to fail, and how.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+/// One kind of call of the file layer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Opening a file that is there, to read or to write.
+    Open,
+    /// Creating a file, or cutting it to nothing.
+    Create,
+    /// Reading from a file, or asking for its length.
+    Read,
+    /// Writing to a file.
+    Write,
+    /// Taking space for a file, or setting its length.
+    Allocate,
+    /// Syncing a file.
+    Sync,
+    /// Syncing a directory.
+    SyncDir,
+    /// Renaming a file or directory.
+    Rename,
+    /// Removing a file or directory.
+    Remove,
+    /// Making a directory.
+    MakeDir,
+    /// Listing a directory, asking for a size or whether something is there.
+    Look,
+    /// Taking a lock.
+    Lock,
+    /// Opening trees.
+    OpenTrees,
+    /// Reading a record of trees, or a portion of a scan.
+    ReadTrees,
+    /// Changing a record of trees.
+    WriteTrees,
+    /// Flushing trees, or syncing their files.
+    SyncTrees,
+}
+
+impl Operation {
+    /// Every kind there is.
+    pub const ALL: [Self; 16] = [
+        Self::Open,
+        Self::Create,
+        Self::Read,
+        Self::Write,
+        Self::Allocate,
+        Self::Sync,
+        Self::SyncDir,
+        Self::Rename,
+        Self::Remove,
+        Self::MakeDir,
+        Self::Look,
+        Self::Lock,
+        Self::OpenTrees,
+        Self::ReadTrees,
+        Self::WriteTrees,
+        Self::SyncTrees,
+    ];
+
+    /// Which group it belongs to.
+    pub fn kind(self) -> FaultKind {
+        match self {
+            Self::Open | Self::Read | Self::Look | Self::Lock | Self::OpenTrees | Self::ReadTrees => FaultKind::Read,
+            Self::Sync | Self::SyncDir | Self::SyncTrees => FaultKind::Sync,
+            Self::Create
+            | Self::Write
+            | Self::Allocate
+            | Self::Rename
+            | Self::Remove
+            | Self::MakeDir
+            | Self::WriteTrees => FaultKind::Write,
+        }
+    }
+}
+
+/// The three groups of [`Operation`]s.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum FaultKind {
+    /// What changes the disk without syncing: writes, allocations, lengths, names and directories made, renamed or
+    /// removed, trees changed.
+    Write,
+    /// Syncs of files, directories and trees, and a flush of trees.
+    Sync,
+    /// Everything else.
+    Read,
+}
+
+/// A choice of calls: of some kinds or of all, under a path or anywhere.
+///
+/// ```
+/// use zaqar_sled::disk::{Calls, FaultKind, Operation};
+///
+/// let every_call = Calls::any();
+/// let syncs_of_files = Calls::from(Operation::Sync);
+/// let changes_of_page_files = Calls::from(FaultKind::Write).under("/store/heap");
+/// assert!(every_call != syncs_of_files && syncs_of_files != changes_of_page_files);
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Calls {
+    /// `None` is any.
+    operations: Option<BTreeSet<Operation>>,
+    under: Option<PathBuf>,
+}
+
+impl Calls {
+    /// Every call.
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// Calls of these kinds.
+    pub fn of(operations: impl IntoIterator<Item = Operation>) -> Self {
+        Self { operations: Some(operations.into_iter().collect()), under: None }
+    }
+
+    /// Of those only the calls on this path or on one under it.
+    ///
+    /// An open file has the path it was opened by; a rename has both of its paths, and either will do.
+    #[must_use]
+    pub fn under(self, path: impl Into<PathBuf>) -> Self {
+        Self { under: Some(path.into()), ..self }
+    }
+
+    pub(super) fn has(&self, operation: Operation, paths: &[&Path]) -> bool {
+        self.operations.as_ref().is_none_or(|these| these.contains(&operation))
+            && self.under.as_ref().is_none_or(|under| paths.iter().any(|path| path.starts_with(under)))
+    }
+}
+
+impl From<Operation> for Calls {
+    fn from(operation: Operation) -> Self {
+        Self::of([operation])
+    }
+}
+
+impl From<FaultKind> for Calls {
+    fn from(kind: FaultKind) -> Self {
+        Self::of(Operation::ALL.into_iter().filter(|operation| operation.kind() == kind))
+    }
+}
+
+/// What a failing call reports.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default)]
+#[non_exhaustive]
+pub enum FaultError {
+    /// The device failed: `EIO`.
+    #[default]
+    Device,
+    /// No space: `ENOSPC`.
+    Space,
+    /// The process has no descriptor left: `EMFILE`.
+    ProcessDescriptors,
+    /// The system has no descriptor left: `ENFILE`.
+    SystemDescriptors,
+    /// Not permitted: `EACCES`.
+    Permission,
+    /// Mounted to be read only, as some file systems do after an error: `EROFS`.
+    ReadOnly,
+}
+
+impl FaultError {
+    /// Every one there is.
+    pub const ALL: [Self; 6] = [
+        Self::Device,
+        Self::Space,
+        Self::ProcessDescriptors,
+        Self::SystemDescriptors,
+        Self::Permission,
+        Self::ReadOnly,
+    ];
+}
+
+impl From<FaultError> for io::Error {
+    fn from(error: FaultError) -> Self {
+        let errno = match error {
+            FaultError::Device => Errno::IO,
+            FaultError::Space => Errno::NOSPC,
+            FaultError::ProcessDescriptors => Errno::MFILE,
+            FaultError::SystemDescriptors => Errno::NFILE,
+            FaultError::Permission => Errno::ACCESS,
+            FaultError::ReadOnly => Errno::ROFS,
+        };
+        errno.into()
+    }
+}
+
+/// A failure to inject: the next call of a choice fails, once, with `EIO`, unless said otherwise.
+///
+/// A failing call changes nothing, with two exceptions: a failing write may leave any part of its beginning behind, and
+/// a failing sync of a file or of trees loses by chance some of what it covered; see
+/// [`SimulatedDisk`](super::SimulatedDisk).
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use std::path::Path;
+/// use zaqar_sled::disk::{Disk, Fault, FaultError, Operation, SimulatedDisk};
+///
+/// let disk = SimulatedDisk::new();
+/// disk.inject(Fault::on(Operation::Create).nth(2).forever().error(FaultError::Space).under("/store"));
+/// disk.create_dir_all(Path::new("/store"))?;
+/// disk.create(Path::new("/store/1"))?;
+/// for _ in 0..3 {
+///     disk.create(Path::new("/elsewhere"))?;
+///     let refused = disk.create(Path::new("/store/2")).unwrap_err();
+///     assert_eq!(refused.kind(), ErrorKind::StorageFull);
+/// }
+/// disk.heal();
+/// disk.create(Path::new("/store/2"))?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    pub(super) calls: Calls,
+    /// The call that fails, counted from now; at least 1.
+    pub(super) nth: u64,
+    pub(super) is_lasting: bool,
+    pub(super) error: FaultError,
+    /// Set by group: a later one of the same group replaces it.
+    pub(super) group: Option<FaultKind>,
+}
+
+impl Fault {
+    /// A fault of these calls.
+    pub fn on(calls: impl Into<Calls>) -> Self {
+        Self { calls: calls.into(), nth: 1, is_lasting: false, error: FaultError::default(), group: None }
+    }
+
+    /// A fault of any call.
+    pub fn on_any() -> Self {
+        Self::on(Calls::any())
+    }
+
+    /// Fails the `nth` such call, 1 being the very next.
+    #[must_use]
+    pub fn nth(self, nth: u64) -> Self {
+        Self { nth, ..self }
+    }
+
+    /// Fails every such call from there on.
+    #[must_use]
+    pub fn forever(self) -> Self {
+        Self { is_lasting: true, ..self }
+    }
+
+    /// Fails with this error.
+    #[must_use]
+    pub fn error(self, error: FaultError) -> Self {
+        Self { error, ..self }
+    }
+
+    /// Fails only calls on this path or on one under it.
+    #[must_use]
+    pub fn under(self, path: impl Into<PathBuf>) -> Self {
+        Self { calls: self.calls.under(path), ..self }
+    }
+}
+
+/// The faults that are set.
+#[derive(Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(super) fn add(&mut self, fault: Fault) {
+        self.0.retain(|other| fault.group.is_none() || other.group != fault.group);
+        self.0.push(fault);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Counts a call; the error if it is to fail.
+    pub(super) fn check(&mut self, operation: Operation, paths: &[&Path]) -> Result<(), FaultError> {
+        let mut failed = Ok(());
+        self.0.retain_mut(|fault| {
+            if !fault.calls.has(operation, paths) {
+                return true;
+            }
+            if fault.nth > 1 {
+                fault.nth -= 1;
+                return true;
+            }
+            failed = failed.and(Err(fault.error));
+            fault.is_lasting
+        });
+        failed
+    }
+}

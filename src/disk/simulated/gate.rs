@@ -1,0 +1,114 @@
+//! Calls that are held: a disk that is slow for as long as a test wants.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+// Without a rank: whoever is held here may hold any lock of the engine, as one does who waits for a slow disk.
+use parking_lot::{Condvar, Mutex};
+
+use super::fault::{Calls, Operation};
+
+/// Holds calls of a [`SimulatedDisk`](super::SimulatedDisk) until it is opened or dropped; made by
+/// [`hold`](super::SimulatedDisk::hold).
+///
+/// A call is held before it does or counts anything, and holds up no other call.
+///
+/// ```
+/// use std::path::Path;
+/// use std::time::Duration;
+/// use zaqar_sled::disk::{Disk, Operation, SimulatedDisk};
+///
+/// let disk = SimulatedDisk::new();
+/// let file = disk.create(Path::new("/file"))?;
+/// let gate = disk.hold(Operation::Sync);
+/// std::thread::scope(|scope| {
+///     let syncing = scope.spawn(|| file.sync_data());
+///     assert!(gate.wait_for(1, Duration::from_mins(1)));
+///     file.write_all_at(b"meanwhile", 0)?;
+///     assert!(!syncing.is_finished());
+///     gate.open();
+///     syncing.join().unwrap()
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "dropping it opens it"]
+pub struct Gate(Arc<Shared>);
+
+/// What a gate shares with its disk.
+pub(super) struct Shared {
+    calls: Calls,
+    passage: Mutex<Passage>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Passage {
+    is_open: bool,
+    held: usize,
+}
+
+impl Gate {
+    pub(super) fn new(calls: Calls) -> Self {
+        Self(Arc::new(Shared { calls, passage: Mutex::default(), changed: Condvar::new() }))
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.0.clone()
+    }
+
+    /// How many calls are held now.
+    pub fn held(&self) -> usize {
+        self.0.passage.lock().held
+    }
+
+    /// Waits until so many calls are held, no longer than `timeout`; whether they are.
+    pub fn wait_for(&self, calls: usize, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut passage = self.0.passage.lock();
+        while passage.held < calls {
+            if self.0.changed.wait_until(&mut passage, deadline).timed_out() {
+                return passage.held >= calls;
+            }
+        }
+        true
+    }
+
+    /// Lets every held call go on, and holds no more.
+    pub fn open(self) {}
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.0.passage.lock().is_open = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("calls", &self.0.calls).field("held", &self.held()).finish()
+    }
+}
+
+impl Shared {
+    pub(super) fn is_open(&self) -> bool {
+        self.passage.lock().is_open
+    }
+
+    pub(super) fn holds(&self, operation: Operation, paths: &[&Path]) -> bool {
+        self.calls.has(operation, paths)
+    }
+
+    /// Waits until it is open.
+    pub(super) fn pass(&self) {
+        let mut passage = self.passage.lock();
+        passage.held += 1;
+        self.changed.notify_all();
+        while !passage.is_open {
+            self.changed.wait(&mut passage);
+        }
+        passage.held -= 1;
+    }
+}
