@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use super::Awake;
 use crate::budget::Budget;
 use crate::lock::{Mutex, Rank, Tier};
-use crate::state::{Description, Queue, Resident, Resting, Totals};
+use crate::state::{Description, Queue, Resident, Resting, Sizes, Totals};
 
 /// A queue behind its lock.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub(crate) struct Cell {
     state: Mutex<Resting>,
     /// Whether it stands in `changed`.
     pub(super) changed: AtomicBool,
-    /// Whether it stands among those that have pages in memory.
-    pub(crate) hot: AtomicBool,
+    /// Its ticket among those that have pages in memory; 0 if it is not among them.
+    pub(super) hot: AtomicU64,
     /// For when the timer is set; `u64::MAX` when it is not.
     pub(crate) armed: AtomicU64,
 }
@@ -37,7 +37,7 @@ impl Cell {
             budget,
             state: Mutex::new(Rank::Queue(tier, number), state),
             changed: AtomicBool::new(false),
-            hot: AtomicBool::new(false),
+            hot: AtomicU64::new(0),
             armed: AtomicU64::new(u64::MAX),
         })
     }
@@ -80,10 +80,10 @@ impl Cell {
         }
     }
 
-    pub(super) fn count_pages(&self) -> (u64, u64) {
+    pub(super) fn sizes(&self) -> Sizes {
         match &*self.state.lock() {
-            Resting::Awake(queue) => queue.count_pages(),
-            Resting::Asleep { .. } => (0, 0),
+            Resting::Awake(queue) => queue.sizes(),
+            Resting::Asleep { .. } => Sizes::default(),
         }
     }
 
