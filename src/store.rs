@@ -347,17 +347,6 @@ impl Store {
         }
     }
 
-    /// Lets go of a queue that has been deleted, wherever it is listed beside the directory.
-    pub(crate) fn forget_cell(&self, cell: &Arc<Cell>) {
-        self.timer.disarm(cell);
-        self.room.forget(cell);
-        let mut changed = self.changed.lock();
-        // One that was made anew may have the number by now.
-        if changed.get(&cell.number).is_some_and(|listed| Arc::ptr_eq(listed, cell)) {
-            changed.remove(&cell.number);
-        }
-    }
-
     /// How many records of queues the trees lack, about.
     pub(crate) fn unwritten(&self) -> u64 {
         let changed: Vec<_> = self.changed.lock().values().cloned().collect();
@@ -375,12 +364,6 @@ impl Store {
     pub(crate) fn bury(&self, remains: Queue) {
         self.deleted.lock().push(remains);
         self.signals.gc();
-    }
-
-    /// How many deleted queues something is left of, in memory or in the trees.
-    pub(crate) fn count_deleted(&self) -> u64 {
-        let gone = self.gone.lock().len();
-        self.deleted.lock().len().saturating_add(gone) as u64
     }
 
     pub(crate) fn take_deleted(&self) -> Vec<Queue> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use super::Awake;
+use super::{Awake, Store};
 use crate::budget::Budget;
 use crate::lock::{Mutex, Rank, Tier};
 use crate::state::{Description, Queue, Resident, Resting, Sizes, Totals};
@@ -93,5 +93,24 @@ impl Cell {
             Resting::Awake(queue) => (queue.totals(), queue.next_due()),
             Resting::Asleep { .. } => (Totals::default(), None),
         }
+    }
+}
+
+impl Store {
+    /// Lets go of a queue that has been deleted, wherever it is listed beside the directory.
+    pub(crate) fn forget_cell(&self, cell: &Arc<Cell>) {
+        self.timer.disarm(cell);
+        self.room.forget(cell);
+        let mut changed = self.changed.lock();
+        // One that was made anew may have the number by now.
+        if changed.get(&cell.number).is_some_and(|listed| Arc::ptr_eq(listed, cell)) {
+            changed.remove(&cell.number);
+        }
+    }
+
+    /// How many deleted queues something is left of, in memory or in the trees.
+    pub(crate) fn count_deleted(&self) -> u64 {
+        let gone = self.gone.lock().len();
+        self.deleted.lock().len().saturating_add(gone) as u64
     }
 }
