@@ -1,6 +1,7 @@
 //! The memory that messages take, and its bound.
 //!
 //! 1. `used` is the sum of all charges; whoever holds messages in memory holds a charge, and it ends with them.
+//! 2. Claims without messages have an account of their own, of an eighth of that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Budget {
     used: AtomicU64,
     limit: u64,
+    /// Claims of which every message is gone.
+    spent_claims: AtomicU64,
 }
 
 impl Budget {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { used: AtomicU64::new(0), limit })
+        Arc::new(Self { used: AtomicU64::new(0), limit, spent_claims: AtomicU64::new(0) })
     }
 
     /// For what is never evicted.
@@ -39,6 +42,49 @@ impl Budget {
     /// Where eviction may stop.
     pub(crate) fn target(&self) -> u64 {
         self.limit / 4 * 3
+    }
+
+    /// Whether there are more claims without messages than are kept.
+    pub(crate) fn has_too_many_spent(&self) -> bool {
+        let most = (self.limit / SPENT_SHARE).max(LEAST_SPENT_BYTES) / SPENT_CLAIM_BYTES;
+        self.spent_claims.load(Ordering::Relaxed) > most
+    }
+}
+
+/// A queue's claims without messages, in the store's account of them.
+#[derive(Debug)]
+pub(crate) struct SpentCharge {
+    budget: Arc<Budget>,
+    claims: u64,
+}
+
+impl SpentCharge {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
+        Self { budget: budget.clone(), claims: 0 }
+    }
+
+    pub(crate) fn claims(&self) -> u64 {
+        self.claims
+    }
+
+    pub(crate) fn add_one(&mut self) {
+        self.claims = self.claims.saturating_add(1);
+        self.budget.spent_claims.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn end_one(&mut self) {
+        self.claims = self.claims.saturating_sub(1);
+        self.budget.spent_claims.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+}
+
+impl Drop for SpentCharge {
+    fn drop(&mut self) {
+        self.budget.spent_claims.fetch_sub(self.claims, Ordering::Relaxed);
     }
 }
 
@@ -82,6 +128,12 @@ impl Drop for Charge {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
+
+/// The share of the budget that claims without messages may take beside it, and what they may take of any.
+const SPENT_SHARE: u64 = 8;
+const LEAST_SPENT_BYTES: u64 = 1 << 20;
+/// What one takes.
+const SPENT_CLAIM_BYTES: u64 = 240;
 
 #[cfg(test)]
 mod tests {

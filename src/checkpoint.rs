@@ -65,18 +65,21 @@ pub(crate) struct Gone {
 }
 
 impl Gone {
-    /// Notes what of `queue` is in the trees, and frees the rest.
-    fn of(mut queue: Queue) -> Self {
+    /// Notes what of `queue` is in the trees, and frees the rest; `None` if the trees never had anything of it.
+    fn of(mut queue: Queue) -> Option<Self> {
+        if !queue.is_stored() {
+            return None;
+        }
         let changes = queue.take_changes();
         let stored = queue.pages().values().filter(|page| page.stored);
         let pages = stored.map(|page| page.first()).chain(changes.gone_pages);
         let claims = queue.claims().iter().filter(|(_, claim)| claim.stored).map(|(number, _)| number);
-        Self {
+        Some(Self {
             key: keys::queue(queue.project(), queue.name()),
             number: queue.number(),
             pages: pages.collect(),
             claims: claims.chain(changes.gone_claims).collect(),
-        }
+        })
     }
 
     fn remove_from(&self, trees: &mut Digested) -> Result<()> {
@@ -192,7 +195,7 @@ impl Store {
         let mut gone = self.gone.lock();
         let deleted = self.take_deleted();
         let count = deleted.len() as u64;
-        gone.extend(deleted.into_iter().map(Gone::of));
+        gone.extend(deleted.into_iter().filter_map(Gone::of));
         drop(gone);
         if count > 0 {
             self.let_in();
@@ -262,6 +265,7 @@ impl Store {
                 return Ok(());
             }
             let changes = queue.take_changes();
+            queue.set_stored();
             let pages: Vec<_> = changes.pages.iter().filter_map(|first| queue.store_page(*first)).collect();
             let stored = |number: &u64| Some((*number, queue.store_claim(*number)?));
             let claims: Vec<_> = changes.claims.iter().filter_map(stored).collect();

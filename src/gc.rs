@@ -1,9 +1,8 @@
 //! Garbage collection: giving back the space of what has expired. Nothing a call can see depends on it.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 
 use crate::lock::{Mutex, Rank};
 use crate::model::GcReport;
@@ -14,76 +13,53 @@ use crate::store::{Cell, Store};
 /// 1. Every queue with a deadline is armed for that deadline or an earlier instant.
 /// 2. A queue is armed anew only when its next deadline comes to lie before the one it is armed for; so a queue whose
 ///    deadlines only move away costs nothing.
+/// 3. A queue has at most one alarm, the one its cell says, and a deleted one none.
 #[derive(Debug)]
 pub(crate) struct Timer {
-    alarms: Mutex<BinaryHeap<Reverse<Alarm>>>,
-}
-
-#[derive(Debug)]
-struct Alarm {
-    when: u64,
-    number: u64,
-    cell: Weak<Cell>,
+    /// By instant and queue number.
+    alarms: Mutex<BTreeMap<(u64, u64), Arc<Cell>>>,
 }
 
 impl Default for Timer {
     fn default() -> Self {
-        Self { alarms: Mutex::new(Rank::Alarms, BinaryHeap::new()) }
+        Self { alarms: Mutex::new(Rank::Alarms, BTreeMap::new()) }
     }
 }
 
 impl Timer {
-    /// Sees to it that the queue is looked at when `due`; true if that is now the earliest alarm.
+    /// Sees to it that the queue, which is locked, is looked at when `due`; true if that is now the earliest alarm.
     pub(crate) fn arm(&self, cell: &Arc<Cell>, due: Option<u64>) -> bool {
         let Some(when) = due else { return false };
         if when >= cell.armed.load(Ordering::Relaxed) {
             return false;
         }
-        cell.armed.store(when, Ordering::Relaxed);
         let mut alarms = self.alarms.lock();
-        let earliest = alarms.peek().is_none_or(|Reverse(first)| when < first.when);
-        alarms.push(Reverse(Alarm { when, number: cell.number, cell: Arc::downgrade(cell) }));
+        let before = cell.armed.swap(when, Ordering::Relaxed);
+        alarms.remove(&(before, cell.number));
+        let earliest = alarms.first_key_value().is_none_or(|((first, _), _)| when < *first);
+        alarms.insert((when, cell.number), cell.clone());
         earliest
+    }
+
+    /// Takes the queue's alarm away, if it has one.
+    pub(crate) fn disarm(&self, cell: &Cell) {
+        let mut alarms = self.alarms.lock();
+        let before = cell.armed.swap(u64::MAX, Ordering::Relaxed);
+        alarms.remove(&(before, cell.number));
     }
 
     /// The earliest alarm.
     pub(crate) fn next(&self) -> Option<u64> {
-        self.alarms.lock().peek().map(|Reverse(alarm)| alarm.when)
+        self.alarms.lock().first_key_value().map(|((when, _), _)| *when)
     }
 
-    /// A queue whose alarm has gone off by `now`.
+    /// A queue whose alarm has gone off by `now`; it has none any more.
     fn take_due(&self, now: u64) -> Option<Arc<Cell>> {
         let mut alarms = self.alarms.lock();
-        loop {
-            if alarms.peek()?.0.when > now {
-                return None;
-            }
-            let Reverse(alarm) = alarms.pop()?;
-            // An alarm that was replaced by an earlier one, or whose queue is gone, means nothing.
-            if let Some(cell) = alarm.cell.upgrade().filter(|cell| cell.armed.load(Ordering::Relaxed) == alarm.when) {
-                return Some(cell);
-            }
-        }
-    }
-}
-
-impl PartialEq for Alarm {
-    fn eq(&self, other: &Self) -> bool {
-        (self.when, self.number) == (other.when, other.number)
-    }
-}
-
-impl Eq for Alarm {}
-
-impl PartialOrd for Alarm {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Alarm {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.when, self.number).cmp(&(other.when, other.number))
+        let due = alarms.first_entry().filter(|alarm| alarm.key().0 <= now)?;
+        let cell = due.remove();
+        cell.armed.store(u64::MAX, Ordering::Relaxed);
+        Some(cell)
     }
 }
 
@@ -120,7 +96,6 @@ impl Store {
             report.messages = report.messages.saturating_add(freed.messages);
             report.claims = report.claims.saturating_add(freed.claims);
             self.record_freed(freed, now);
-            self.waiters.wake(&cell.key, usize::MAX);
             if !more {
                 return;
             }

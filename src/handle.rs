@@ -39,6 +39,7 @@ const SMALL_ITER_PAGE: usize = 10;
 ///         println!("{:?}", message.body());
 ///         claim.delete(message)?;
 ///     }
+///     claim.release()?;
 /// }
 /// assert_eq!(orders.stats()?.total(), 0);
 /// # Ok::<(), zaqar_sled::Error>(())
@@ -282,8 +283,10 @@ impl Queue {
             // The end of a move wakes everybody.
             let (claim, due) = if matches!(claimed, Err(Error::Moving { .. })) { (None, None) } else { claimed? };
             if let Some(record) = claim {
+                waiting.found();
                 return Ok(Some(Claim { queue: self.clone(), record }));
             }
+            waiting.found_nothing(due.is_some());
             let left = deadline.saturating_sub(clock.monotonic());
             if left.is_zero() {
                 return Ok(None);

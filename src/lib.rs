@@ -17,6 +17,7 @@
 //!         println!("working on {:?}", message.body());
 //!         claim.delete(message)?;
 //!     }
+//!     claim.release()?;
 //! }
 //! assert_eq!(orders.stats()?.total(), 1); // the delayed one
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -105,6 +105,11 @@ pub(crate) enum Op<'a> {
         pool: Cow<'a, str>,
         floor: u32,
     },
+    /// Claims end that have no messages left, before their time: by their numbers.
+    EndClaims {
+        queue: u64,
+        claims: Vec<u64>,
+    },
 }
 
 impl Op<'_> {
@@ -125,6 +130,7 @@ impl Op<'_> {
             | Self::Post { queue, .. }
             | Self::RenewClaim { queue, .. }
             | Self::ReleaseClaim { queue, .. }
+            | Self::EndClaims { queue, .. }
             | Self::Delete { queue, .. } => Some(*queue),
         }
     }
@@ -347,6 +353,7 @@ mod tests {
         );
         assert_eq!(golden(Op::ReleaseClaim { queue: 5, claim: [9; 16] }), format!("fbe8030805{}", "09".repeat(16)));
         assert_eq!(golden(Op::Delete { queue: 5, messages: taken }), "fbe803090502010309 01".replace(' ', ""));
+        assert_eq!(golden(Op::EndClaims { queue: 5, claims: vec![7, 9] }), "fbe8031105020709");
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct Status {
     memory_bytes: u64,
     pages: u64,
     cold_pages: u64,
+    claims: u64,
+    spent_claims: u64,
+    deleted_queues: u64,
     heap_bytes: u64,
     journal_bytes: u64,
     journal_segments: usize,
@@ -46,14 +49,17 @@ impl Status {
         // Housekeeping may hold its lock for seconds: its figures are then those of before.
         let keeper = store.keeper.try_lock();
         let kept = store.journal.kept();
-        let (pages, cold_pages) = store.count_pages();
+        let sizes = store.sizes();
         Self {
             queues: store.count_queues(),
             messages: store.messages(),
             live_bytes: store.weight(),
             memory_bytes: store.budget.used(),
-            pages,
-            cold_pages,
+            pages: sizes.pages,
+            cold_pages: sizes.cold_pages,
+            claims: sizes.claims,
+            spent_claims: sizes.spent_claims,
+            deleted_queues: store.count_deleted(),
             heap_bytes: store.heap.bytes().0,
             journal_bytes: kept.iter().map(|kept| kept.bytes).sum(),
             journal_segments: kept.len(),
@@ -99,6 +105,24 @@ impl Status {
     /// Those whose messages are on disk alone.
     pub fn cold_pages(&self) -> u64 {
         self.cold_pages
+    }
+
+    /// Claims in all queues, those that have ended and were not yet collected included, and those of which every message is
+    /// gone.
+    pub fn claims(&self) -> u64 {
+        self.claims
+    }
+
+    /// Those of these of which every message is gone. More than an eighth of [`Config::memory`](crate::Config::memory) can
+    /// hold (at least 1 MiB, of 240 B each) are not kept: those that have been without messages for longest end.
+    pub fn spent_claims(&self) -> u64 {
+        self.spent_claims
+    }
+
+    /// Deleted queues of which something is still to be freed in memory, or to be removed from the trees by the next
+    /// checkpoint.
+    pub fn deleted_queues(&self) -> u64 {
+        self.deleted_queues
     }
 
     /// Bytes of the files that pages are written to.

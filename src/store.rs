@@ -13,6 +13,7 @@ mod names;
 mod room;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ use crate::op::Op;
 use crate::process;
 use crate::random::Random;
 use crate::recovery::{Recovered, RecoveryReport};
-use crate::state::{Contents, Freed, PageSnapshot, Purpose, Queue, Registry, Totals, first_of};
+use crate::state::{Contents, Freed, PageSnapshot, Purpose, Queue, Registry, Sizes, Totals, first_of};
 use crate::trees::keys;
 use crate::wait::Waiters;
 
@@ -74,8 +75,8 @@ pub(crate) struct Store {
     pub(crate) keeper: Mutex<Keeper>,
     pub(crate) signals: Signals,
     pub(crate) report: RecoveryReport,
-    /// Queues the next checkpoint has something to write of.
-    changed: Mutex<Vec<Arc<Cell>>>,
+    /// Queues the next checkpoint has something to write of, by number; deleted ones are not among them.
+    changed: Mutex<BTreeMap<u64, Arc<Cell>>>,
     /// What deleted queues held, to be freed in the background.
     deleted: Mutex<Vec<Queue>>,
     /// What those that were freed left in the trees.
@@ -134,7 +135,7 @@ impl Store {
             keeper: Mutex::new(Rank::Keeper, Keeper::new(manifest, filled, base_segments)),
             signals,
             report,
-            changed: Mutex::new(Rank::Changed, Vec::new()),
+            changed: Mutex::new(Rank::Changed, BTreeMap::new()),
             deleted: Mutex::new(Rank::Deleted, Vec::new()),
             gone: Mutex::new(Rank::Gone, Vec::new()),
             journaled_time: AtomicU64::new(time),
@@ -243,6 +244,7 @@ impl Store {
         let now = locked.now;
         let (freed, outcome) = locked.queue.advance(now);
         self.record_freed(freed, now);
+        locked.note_claimable(freed);
         outcome.map(|()| Some(locked))
     }
 
@@ -254,7 +256,18 @@ impl Store {
         }
         queue.touched = true;
         let (Instant { millis: now, slack }, before) = (self.clock.instant(), queue.totals());
-        Some(Locked { store: self, cell, queue, now, slack, before, described: None, floor: 0, quiet: false })
+        Some(Locked {
+            store: self,
+            cell,
+            queue,
+            now,
+            slack,
+            before,
+            described: None,
+            floor: 0,
+            quiet: false,
+            claimable: 0,
+        })
     }
 
     /// Journals how far time had come when something was seen to have ended, so that it is over after a restart too,
@@ -340,19 +353,19 @@ impl Store {
 
     pub(crate) fn note_changed(&self, cell: &Arc<Cell>) {
         if !cell.changed.swap(true, Ordering::AcqRel) {
-            self.changed.lock().push(cell.clone());
+            self.changed.lock().insert(cell.number, cell.clone());
         }
     }
 
     /// How many records of queues the trees lack, about.
     pub(crate) fn unwritten(&self) -> u64 {
-        let changed = self.changed.lock().clone();
+        let changed: Vec<_> = self.changed.lock().values().cloned().collect();
         changed.iter().map(|cell| cell.unwritten()).sum()
     }
 
     /// The queues changed since the last time this was asked.
     pub(crate) fn take_changed(&self) -> Vec<Arc<Cell>> {
-        let cells = std::mem::take(&mut *self.changed.lock());
+        let cells: Vec<_> = std::mem::take(&mut *self.changed.lock()).into_values().collect();
         cells.iter().for_each(|cell| cell.changed.store(false, Ordering::Release));
         cells
     }
@@ -375,11 +388,23 @@ impl Store {
             return None;
         }
         // Whatever happens, the queue is armed anew when it is unlocked.
-        cell.armed.store(u64::MAX, Ordering::Relaxed);
+        self.timer.disarm(cell);
         let before = queue.totals();
         let mut locked =
-            Locked { store: self, cell, queue, now, slack: 0, before, described: None, floor: 0, quiet: false };
+            Locked {
+                store: self,
+                cell,
+                queue,
+                now,
+                slack: 0,
+                before,
+                described: None,
+                floor: 0,
+                quiet: false,
+                claimable: 0,
+            };
         let (freed, outcome) = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
+        locked.note_claimable(freed);
         let more = locked.queue.next_due().is_some_and(|due| due <= now);
         if outcome.is_err() {
             // But not to be tried at once again.
@@ -410,7 +435,9 @@ impl Store {
         self.count(Totals::default(), totals);
         // Whoever has found and locked it meanwhile does the same at the end.
         if let Some(queue) = cell.try_peek() {
-            self.timer.arm(cell, queue.next_due());
+            if self.timer.arm(cell, queue.next_due()) {
+                self.signals.gc();
+            }
             self.room.note_hot(cell, &queue);
         }
         self.note_changed(cell);
@@ -439,9 +466,9 @@ impl Store {
         (directory.names.len() as u64).saturating_sub(u64::from(outbox))
     }
 
-    /// How many pages there are, and how many of them are not in memory.
-    pub(crate) fn count_pages(&self) -> (u64, u64) {
-        self.cells().map(|cell| cell.count_pages()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    /// Sums over all queues.
+    pub(crate) fn sizes(&self) -> Sizes {
+        self.cells().map(|cell| cell.sizes()).fold(Sizes::default(), Sizes::plus)
     }
 
     /// Every queue, by project and name. The directory is locked for some of them at a time: what is made meanwhile may or

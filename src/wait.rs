@@ -1,9 +1,12 @@
 //! Waiting for messages, without polling.
 //!
 //! 1. A waiter registers before it looks, so nothing that comes after its look is missed.
-//! 2. Whoever makes messages claimable wakes the waiters of that queue; what time makes claimable, a waiter sleeps for
+//! 2. Whoever makes messages claimable wakes as many waiters of that queue; what time makes claimable, a waiter sleeps for
 //!    itself.
+//! 3. A waiter that leaves without having looked since it was woken, since its call failed or its time was up, or that knows
+//!    of something that falls due, wakes the next in its place.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +33,10 @@ pub(crate) struct Waiting<'a> {
     waiters: &'a Waiters,
     key: Vec<u8>,
     waiter: Arc<Waiter>,
+    /// It was woken and has not looked since.
+    owes_a_look: Cell<bool>,
+    /// It knows of something that falls due, which the others may not.
+    knows_due: Cell<bool>,
 }
 
 impl Default for Waiters {
@@ -44,7 +51,7 @@ impl Waiters {
         let waiter = Arc::new(waiter);
         self.by_queue.lock().entry(key.clone()).or_default().push(waiter.clone());
         self.count.fetch_add(1, Ordering::SeqCst);
-        Waiting { waiters: self, key, waiter }
+        Waiting { waiters: self, key, waiter, owes_a_look: Cell::new(false), knows_due: Cell::new(false) }
     }
 
     /// Whether nobody waits, on any queue.
@@ -97,12 +104,24 @@ impl Waiting<'_> {
                 }
             }
         }
-        *woken = false;
+        let was_woken = std::mem::replace(&mut *woken, false);
+        self.owes_a_look.set(self.owes_a_look.get() || was_woken);
     }
 
-    /// Passes a wake-up on that this waiter can no longer use.
+    /// It has looked, and found messages.
+    pub(crate) fn found(&self) {
+        self.owes_a_look.set(false);
+    }
+
+    /// It has looked in vain, and knows whether something is to fall due.
+    pub(crate) fn found_nothing(&self, knows_due: bool) {
+        self.owes_a_look.set(false);
+        self.knows_due.set(knows_due);
+    }
+
+    /// Passes on what this waiter can no longer use.
     fn hand_on(&self) {
-        if *self.waiter.woken.lock() {
+        if *self.waiter.woken.lock() || self.owes_a_look.get() || self.knows_due.get() {
             self.waiters.wake(&self.key, 1);
         }
     }
@@ -134,6 +153,31 @@ mod tests {
         let waiting = waiters.register(b"q".to_vec());
         waiters.wake(b"q", 1);
         waiting.sleep(None);
+    }
+
+    #[test]
+    fn a_waiter_that_was_woken_and_failed_wakes_the_next() {
+        let waiters = Waiters::default();
+        let (first, second) = (waiters.register(b"q".to_vec()), waiters.register(b"q".to_vec()));
+        waiters.wake(b"q", 1);
+        first.sleep(None);
+        drop(first);
+        second.sleep(None);
+        // One that has looked since owes nobody anything.
+        second.found_nothing(false);
+        let third = waiters.register(b"q".to_vec());
+        drop(second);
+        assert!(!*third.waiter.woken.lock());
+    }
+
+    #[test]
+    fn a_waiter_that_knows_of_a_deadline_wakes_the_next_when_it_leaves() {
+        let waiters = Waiters::default();
+        let (first, second) = (waiters.register(b"q".to_vec()), waiters.register(b"q".to_vec()));
+        first.found_nothing(true);
+        first.found();
+        drop(first);
+        second.sleep(None);
     }
 
     #[test]

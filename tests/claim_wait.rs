@@ -5,11 +5,12 @@
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zaqar_sled::{
-    Claim, ClaimOptions, ClientId, Config, Engine, Error, ManualClock, Metadata, NewMessage, Project, Queue,
+    Claim, ClaimOptions, ClientId, Clock, Config, Engine, Error, ManualClock, Metadata, NewMessage, Project, Queue,
     SimulatedDisk, Timestamp,
 };
 
@@ -184,4 +185,121 @@ fn waiters_and_posters_side_by_side_leave_nothing_behind() {
     (0..4).for_each(|_| post(&jobs, "stop"));
     assert_eq!(workers.into_iter().map(|worker| worker.join().unwrap()).sum::<u32>(), 1_000);
     assert_eq!(jobs.stats().unwrap().total(), 0);
+}
+
+/// A clock that counts how often it is read: every waiter that looks reads it.
+#[derive(Debug)]
+struct Counting {
+    clock: ManualClock,
+    reads: AtomicUsize,
+}
+
+impl Clock for Counting {
+    fn wall(&self) -> Timestamp {
+        self.clock.wall()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.clock.monotonic()
+    }
+
+    fn real_wait(&self, duration: Duration) -> Option<Duration> {
+        self.clock.real_wait(duration)
+    }
+
+    fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.clock.on_jump(wake);
+    }
+}
+
+#[test]
+fn a_renewal_wakes_nobody_and_a_release_as_many_as_it_frees() {
+    const WAITERS: usize = 40;
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
+    let clock = Arc::new(Counting { clock, reads: AtomicUsize::new(0) });
+    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).background(false);
+    let engine = config.open("/store").unwrap();
+    let jobs = jobs(&engine);
+    post(&jobs, "one");
+    post(&jobs, "two");
+    let mut held = jobs.claim(options().limit(2)).unwrap().unwrap();
+    let waiters: Vec<_> = (0..WAITERS).map(|_| waiter(&engine, &jobs, LONG)).collect();
+    // All of them have looked when nobody reads the clock any more.
+    let settled = || {
+        let mut last = (clock.reads.load(Ordering::SeqCst), Instant::now());
+        while last.1.elapsed() < Duration::from_millis(200) {
+            thread::yield_now();
+            let now = clock.reads.load(Ordering::SeqCst);
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+        }
+        last.0
+    };
+    let before = settled();
+    (0..10).for_each(|_| held.renew(Duration::from_secs(600), Duration::ZERO).unwrap());
+    let renewed = settled();
+    assert!(renewed - before <= 10 * 4, "{} reads for ten renewals", renewed - before);
+    held.release().unwrap();
+    let released = settled();
+    // Two take a message each and wake one each as they leave, who look and sleep on.
+    assert!(released - renewed <= 60, "{} reads for one release", released - renewed);
+    assert_eq!(engine.status().waiting(), WAITERS - 2);
+    engine.close().unwrap();
+    let claimed = waiters.into_iter().map(|waiter| waiter.join().unwrap());
+    assert_eq!(claimed.filter(Result::is_ok).count(), 2);
+}
+
+#[test]
+fn a_claim_that_ends_earlier_than_it_was_to_is_not_missed() {
+    let (engine, clock) = engine();
+    let jobs = jobs(&engine);
+    post(&jobs, "work");
+    let mut held = jobs.claim(options()).unwrap().unwrap();
+    held.renew(Duration::from_secs(5_000), Duration::ZERO).unwrap();
+    let waiter = waiter(&engine, &jobs, LONG);
+    held.renew(Duration::from_secs(10), Duration::ZERO).unwrap();
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+}
+
+/// A clock that runs a hundred times as fast as the machine's.
+#[derive(Debug)]
+struct Fast(Instant);
+
+impl Clock for Fast {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + u64::try_from(self.monotonic().as_millis()).unwrap())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed() * 100
+    }
+
+    fn real_wait(&self, duration: Duration) -> Option<Duration> {
+        Some(duration / 100)
+    }
+
+    fn on_jump(&self, _: Box<dyn Fn() + Send + Sync>) {}
+}
+
+#[test]
+fn letters_in_a_queue_that_a_claim_made_are_collected_when_they_expire() {
+    let clock = Arc::new(Fast(Instant::now()));
+    let engine = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock).open("/store").unwrap();
+    let jobs = engine.queue(Project::none(), "jobs").unwrap();
+    let letters = r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 60}"#;
+    jobs.create(Metadata::from_json(letters).unwrap()).unwrap();
+    let long = Duration::from_secs(1_000_000);
+    jobs.post(ClientId::random(), &[NewMessage::new("worn").ttl(long).delay(Duration::ZERO)]).unwrap();
+    let claim = || jobs.claim(ClaimOptions::new().ttl(long)).unwrap();
+    claim().unwrap().release().unwrap();
+    assert!(claim().is_none());
+    // Nobody calls on that queue any more.
+    let started = Instant::now();
+    while engine.status().messages() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(30), "nobody collected the letter: {:?}", engine.status());
+        thread::yield_now();
+    }
 }

@@ -68,7 +68,8 @@ pub trait DataDriver: Send + Sync {
 
     /// Frees what has expired or was deleted, and says how much. Nothing visible changes, so when to
     /// call it is free, and calling it again does nothing. Cost: O(what is freed). Zaqar's; the
-    /// counts are ours.
+    /// counts are ours. They are of what this call freed itself: what another call met first, or the
+    /// engine's own thread, is not in them.
     fn gc(&self) -> Result<GcReport>;
 
     /// Makes everything durable and lets go of the store; calling it again does nothing. Cost: what

@@ -41,8 +41,8 @@ pub trait Messages: Send + Sync {
 
     /// One page of live messages, in the order of their posts.
     ///
-    /// What the options leave out is skipped before the limit, so only the last page is short, and
-    /// the marker of a message that is gone carries on from its place (MongoDB's driver; Redis's
+    /// What the options leave out is skipped before the limit. A page is short only at the queue's end, or
+    /// where the next message would exceed the options' `max_bytes`; an empty one is the end. The marker of a message that is gone carries on from its place (MongoDB's driver; Redis's
     /// starts over). A malformed marker gives an empty page. Errors: `is_not_found` for the queue
     /// (ours: a mistyped name should show). Cost: O(log messages + page), plus the client's own that
     /// are skipped. A read.
@@ -66,7 +66,8 @@ pub trait Messages: Send + Sync {
     fn get(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Message>;
 
     /// Those of the messages that are there, in the order asked, repeats repeated (Redis's driver).
-    /// A missing queue has none. Cost: O(ids × log messages). A read.
+    /// A missing queue has none. Errors: `is_too_large` where their bodies are more than 128 MiB: none is left out that is
+    /// there. Cost: O(ids × log messages). A read.
     fn bulk_get(&self, project: &Project, queue: &QueueName, ids: &[MessageId]) -> Result<Vec<Message>>;
 
     /// Removes a message; one that is not there, or no queue, is fine, whatever the claim.
@@ -87,7 +88,8 @@ pub trait Messages: Send + Sync {
     /// O(ids × log messages). A change, durable even if nothing was there.
     fn bulk_delete(&self, project: &Project, queue: &QueueName, ids: &[MessageId], claims: &[ClaimId]) -> Result<()>;
 
-    /// Removes and gives the oldest messages a claim would take, at most `limit`, in one step. Their
+    /// Removes and gives the oldest messages a claim would take, at most `limit` and 1 MiB of bodies beyond
+    /// the first, in one step. Their
     /// records show no claim; nothing is counted, extended or dead-lettered on the way (ours: other
     /// drivers claim and delete, or forget about order). None, or no queue: an empty list.
     ///

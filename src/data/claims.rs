@@ -15,6 +15,7 @@ use crate::state::{self, Reading};
 use crate::store::{Cell, Directory, Locked, Store};
 use crate::trees::keys;
 
+use super::allowance::Allowance;
 use super::site::{Access, Done, Site};
 
 impl<S: Site> Claims for S {
@@ -37,20 +38,21 @@ impl<S: Site> Claims for S {
             limits.check_claim(&options.clone().limit(1))?;
             check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             let (ttl, grace) = (millis(options.ttl), millis(options.grace));
+            // Who waits sleeps until the claim's end as it was; one that ends earlier now is to be looked at anew.
+            let hastened = held(queue, id).filter(|(_, expires)| queue.now().saturating_add(ttl) < *expires);
             let slack = queue.slack_for(ttl);
             let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace, slack };
-            Ok(Done::changed(Some(()), queue.record(Growth::Frees, &op)?).waking(usize::MAX))
+            let lsn = queue.record(Growth::Frees, &op)?;
+            Ok(Done::changed(Some(()), lsn).waking(hastened.map_or(0, |(messages, _)| messages)))
         })?;
         renewed.flatten().ok_or_else(|| missing(project, queue, *id))
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<()> {
         let released = self.with_queue(project, queue, Access::Change, |queue| {
-            if queue.claims().number(id.as_bytes()).is_none() {
-                return Ok(Done::seen(()));
-            }
+            let Some((messages, _)) = held(queue, id) else { return Ok(Done::seen(())) };
             let op = Op::ReleaseClaim { queue: queue.number(), claim: *id.as_bytes() };
-            Ok(Done::changed((), queue.record(Growth::Frees, &op)?).waking(usize::MAX))
+            Ok(Done::changed((), queue.record(Growth::Frees, &op)?).waking(messages))
         })?;
         released.map_or_else(|| self.settle_missing(), Ok)
     }
@@ -58,6 +60,13 @@ impl<S: Site> Claims for S {
 
 fn missing(project: &Project, queue: &QueueName, id: ClaimId) -> Error {
     Error::ClaimDoesNotExist { project: project.clone(), queue: queue.clone(), id }
+}
+
+/// How many messages a live claim holds, and when it ends.
+fn held(queue: &Locked<'_>, id: &ClaimId) -> Option<(usize, u64)> {
+    let claims = queue.claims();
+    let claim = claims.number(id.as_bytes()).and_then(|number| claims.get(number))?;
+    Some((usize::try_from(claim.left).unwrap_or(usize::MAX), claim.expires))
 }
 
 fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Result<Option<ClaimRecord>> {
@@ -120,7 +129,7 @@ pub(crate) fn create_claim<S: Site>(
 /// Makes a claim that moves nothing, or says that something has to be moved.
 fn claim_plainly(queue: &mut Locked<'_>, options: &ClaimOptions) -> Result<Done<Outcome>> {
     check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
-    let decision = decide(queue, options.limit)?;
+    let decision = decide(queue, options)?;
     if !decision.moved.is_empty() {
         return Ok(Done::at_once(Outcome::NeedsDeadLetterQueue));
     }
@@ -221,7 +230,7 @@ pub(crate) fn claim_moving(
     }
     let now = target.as_ref().map_or(queue.now(), Locked::now).max(queue.now());
     queue.advance_to(now)?;
-    let decision = decide(&queue, options.limit)?;
+    let decision = decide(&queue, options)?;
     if decision.taken.is_empty() && decision.moved.is_empty() {
         return Ok(Some(Moving { claim: None, lsn: None, moved: 0, again: queue.next_due() }));
     }
@@ -253,14 +262,20 @@ pub(crate) fn claim_moving(
     Ok(Some(Moving { claim: record_of(&queue, &op)?, lsn: Some(lsn), moved, again: Some(now) }))
 }
 
-/// Splits the oldest claimable messages by the dead-letter rule; a moved one uses up a place.
-fn decide(queue: &Locked<'_>, limit: usize) -> Result<Decision> {
+/// Splits the oldest claimable messages by the dead-letter rule; a moved one uses up a place and its bytes. The operation
+/// holds what is moved, so that is bounded whatever the caller allows; the rest goes with the next claim.
+fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
     let settings = &queue.description().settings;
     let most = settings.max_claim_count.filter(|_| settings.dead_letter_queue.is_some()).unwrap_or(u32::MAX);
     let mut decision = Decision { taken: Sequences::default(), moved: Sequences::default() };
-    for place in queue.claimable().take(limit) {
+    let (mut all, mut letters) = (Allowance::new(options.max_bytes), Allowance::new(MOVED_BYTES));
+    for place in queue.claimable().take(options.limit) {
         let (page, index) = place?;
-        let worn_out = page.slot(index).is_some_and(|slot| slot.claim_count >= most);
+        let Some(slot) = page.slot(index) else { continue };
+        let (worn_out, bytes) = (slot.claim_count >= most, page.body(slot).len());
+        if !all.admits(bytes) || (worn_out && !letters.admits(bytes)) {
+            break;
+        }
         let to = if worn_out { &mut decision.moved } else { &mut decision.taken };
         to.push(page.sequence(index));
     }
@@ -359,3 +374,6 @@ fn claimed_by(mut message: Message, id: ClaimId) -> Message {
     message.claim = Some(id);
     message
 }
+
+/// Bytes of dead letters that one claim moves at most beyond the first: with that within half of the largest operation.
+const MOVED_BYTES: u64 = 64 << 20;

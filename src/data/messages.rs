@@ -6,13 +6,14 @@ use crate::journal::Growth;
 use crate::model::limits::check_times;
 use crate::model::time::millis;
 use crate::model::{
-    ClaimId, ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project, QueueName,
-    Sort, Timestamp,
+    ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project,
+    QueueName, Sort, Timestamp,
 };
 use crate::op::{Op, Posted, Sequences};
 use crate::state::{self, Hold, Reading};
 use crate::store::Locked;
 
+use super::allowance::Allowance;
 use super::queues::missing;
 use super::site::{Access, Done, Site};
 
@@ -75,6 +76,8 @@ impl<S: Site> Messages for S {
             let mut reading = Reading::new(queue.now());
             for id in ids {
                 locate(queue, *id)?.into_iter().for_each(|(page, index)| reading.push(queue, page, index));
+                check_size(reading.bytes())?;
+                queue.state().let_go();
             }
             Ok(Done::at_once(reading.finish()))
         })?;
@@ -120,9 +123,12 @@ impl<S: Site> Messages for S {
         self.home().limits.check_pop(limit)?;
         let popped = self.with_queue(project, queue, Access::Change, |queue| {
             let mut reading = Reading::new(queue.now());
-            let mut messages = Sequences::default();
+            let (mut messages, mut allowance) = (Sequences::default(), Allowance::new(MAX_BYTES));
             for place in queue.claimable().take(limit) {
                 let (page, index) = place?;
+                if page.slot(index).is_some_and(|slot| !allowance.admits(page.body(slot).len())) {
+                    break;
+                }
                 reading.push(queue, page, index);
                 messages.push(page.sequence(index));
             }
@@ -187,6 +193,12 @@ fn one(queue: &Locked<'_>, page: &state::Page, index: usize) -> Option<Message> 
     reading.finish().pop()
 }
 
+/// A reader of many messages by their ids is told that they are too many: messages left out would be taken for gone.
+fn check_size(bytes: u64) -> Result<()> {
+    let what = "bytes of the bodies that are read together";
+    if bytes > READ_BYTES { Err(Error::TooLarge { what, size: bytes, limit: READ_BYTES }) } else { Ok(()) }
+}
+
 fn list(queue: &mut Locked<'_>, options: &MessageListOptions) -> Result<Vec<Message>> {
     let mut after = match options.marker {
         Some(marker) if marker.queue > queue.number() => return Ok(Vec::new()),
@@ -194,9 +206,10 @@ fn list(queue: &mut Locked<'_>, options: &MessageListOptions) -> Result<Vec<Mess
         _ => None,
     };
     let mut reading = Reading::new(queue.now());
-    let limit = if options.limit == 0 { usize::MAX } else { options.limit };
+    let (limit, bytes) = if options.limit == 0 { (usize::MAX, u64::MAX) } else { (options.limit, MAX_BYTES) };
+    let mut allowance = Allowance::new(options.max_bytes.unwrap_or(bytes));
     loop {
-        let last = list_portion(queue, options, after, limit, &mut reading)?;
+        let last = list_portion(queue, options, after, limit, &mut allowance, &mut reading)?;
         if last.is_none() || reading.len() >= limit {
             return Ok(reading.finish());
         }
@@ -206,12 +219,14 @@ fn list(queue: &mut Locked<'_>, options: &MessageListOptions) -> Result<Vec<Mess
     }
 }
 
-/// Reads the next messages behind `after`, up to so many that those passed over count too; returns the last of these.
+/// Reads the next messages behind `after`, up to so many that those passed over count too; returns the last of these, or
+/// `None` where the page ends.
 fn list_portion(
     queue: &Locked<'_>,
     options: &MessageListOptions,
     after: Option<u64>,
     limit: usize,
+    allowance: &mut Allowance,
     reading: &mut Reading,
 ) -> Result<Option<u64>> {
     let hidden = if options.echo { None } else { options.client.map(|client| *client.as_bytes()) };
@@ -228,14 +243,19 @@ fn list_portion(
     } else {
         Box::new(queue.claimable_after(after))
     };
-    let mut last = None;
+    let (mut last, mut looked_at) = (None, 0_u64);
     for place in places.take(PORTION) {
         let (page, index) = place?;
-        last = Some(page.sequence(index));
+        let bytes = page.slot(index).map_or(0, |slot| page.body(slot).len());
         if shown(page, index) {
+            if !allowance.admits(bytes) {
+                return Ok(None);
+            }
             reading.push(queue, page, index);
         }
-        if reading.len() >= limit {
+        last = Some(page.sequence(index));
+        looked_at = looked_at.saturating_add(bytes as u64);
+        if reading.len() >= limit || looked_at >= PORTION_BYTES {
             break;
         }
     }
@@ -246,6 +266,9 @@ type Places<'a> = Box<dyn Iterator<Item = Result<(&'a state::Page, usize)>> + 'a
 
 /// Messages of a listing that are looked at before what was read for them may leave memory.
 const PORTION: usize = 1024;
+const PORTION_BYTES: u64 = 1 << 20;
+/// Bytes of bodies that are read by their ids at once, as many as may be posted at once by default.
+const READ_BYTES: u64 = 128 << 20;
 
 /// Why a message may not be deleted.
 enum Refusal {

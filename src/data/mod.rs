@@ -1,5 +1,6 @@
 //! The data plane's controllers: each call validates, decides under the queue's lock, records an operation and answers.
 
+mod allowance;
 mod checkup;
 pub(crate) mod claims;
 mod driver;

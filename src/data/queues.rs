@@ -153,6 +153,7 @@ impl Store {
         let Some(mut queue) = self.lock_as_is(cell) else { return Ok(None) };
         let lsn = record(&mut queue)?;
         let remains = queue.take_remains();
+        self.forget_cell(cell);
         // Before a queue of that name can be made: the trees lose the old one first.
         self.bury(remains);
         // While the queue is locked: whoever has found it waits for that, and what he finds next is not this one.

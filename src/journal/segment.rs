@@ -6,7 +6,7 @@
 //! ```text
 //! offset  bytes  little-endian
 //!      0      8  "zaqarlog"
-//!      8      4  format, 1
+//!      8      4  format, 2
 //!     12     16  store id
 //!     28      8  segment number
 //!     36      8  LSN of the first frame

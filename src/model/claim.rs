@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::time::{whole_seconds_down, whole_seconds_up};
-use super::{ClaimId, Message};
+use super::{ClaimId, MAX_BYTES, Message};
 
 /// How long to hold messages, by how much to lengthen their lives, and how many to take.
 ///
@@ -27,12 +27,15 @@ pub struct ClaimOptions {
     pub grace: Duration,
     /// At most so many messages, at least 1. 10 unless set.
     pub limit: usize,
+    /// At most so many bytes of bodies beyond the first message's; what has no room is left to the next claim. 1 MiB unless
+    /// set, so that a claim on large messages takes no more memory than one of them and that.
+    pub max_bytes: u64,
 }
 
 impl ClaimOptions {
-    /// 10 messages for 300 s, with 60 s of grace.
+    /// 10 messages for 300 s, with 60 s of grace, and 1 MiB beyond the first message.
     pub fn new() -> Self {
-        Self { ttl: Duration::from_mins(5), grace: Duration::from_mins(1), limit: 10 }
+        Self { ttl: Duration::from_mins(5), grace: Duration::from_mins(1), limit: 10, max_bytes: MAX_BYTES }
     }
 
     /// Sets how long the claim lives.
@@ -50,6 +53,28 @@ impl ClaimOptions {
     /// Sets how many messages to take at most.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+}
+
+impl ClaimOptions {
+    /// Sets how many bytes of bodies to take at most beyond the first message's.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
+    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// # let films = engine.queue(Project::none(), "films")?;
+    /// # films.create(Metadata::new())?;
+    /// films.post(ClientId::random(), &vec![NewMessage::new(vec![0; 2 << 20]); 3])?;
+    /// let one = films.claim(ClaimOptions::new())?.expect("three wait");
+    /// assert_eq!(one.messages().len(), 1);
+    /// let two = films.claim(ClaimOptions::new().max_bytes(8 << 20))?.expect("two wait");
+    /// assert_eq!(two.messages().len(), 2);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
         self
     }
 }

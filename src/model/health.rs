@@ -189,6 +189,9 @@ pub struct MessageVolume {
 
 /// What a garbage collection gave back. Nothing it frees was visible any more.
 ///
+/// What the call freed itself is counted, and nothing else: whoever uses a queue frees what has expired in it on the way, and
+/// an engine has a thread that does nothing else. So the counts of all calls do not add up to what has expired.
+///
 /// ```
 /// # use zaqar_sled::{Config, DataDriver, GcReport, SimulatedDisk};
 /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;

@@ -161,6 +161,9 @@ pub struct MessageListOptions {
     pub marker: Option<MessageMarker>,
     /// At most so many messages; 0 is no limit. 10 unless set.
     pub limit: usize,
+    /// At most so many bytes of bodies beyond the first message's: the page is then shorter, and its marker leads on as
+    /// always. Unless set, 1 MiB; and no bound where `limit` is 0, which asks for all there is.
+    pub max_bytes: Option<u64>,
     /// Whether to show the client's own messages.
     pub echo: bool,
     /// Whose messages are left out unless `echo`; `None` leaves out nobody's.
@@ -174,7 +177,15 @@ pub struct MessageListOptions {
 impl MessageListOptions {
     /// The first 10 messages that are neither claimed nor delayed.
     pub fn new() -> Self {
-        Self { marker: None, limit: 10, echo: false, client: None, include_claimed: false, include_delayed: false }
+        Self {
+            marker: None,
+            limit: 10,
+            max_bytes: None,
+            echo: false,
+            client: None,
+            include_claimed: false,
+            include_delayed: false,
+        }
     }
 
     /// Goes on from a marker; `None` starts at the head.
@@ -186,6 +197,12 @@ impl MessageListOptions {
     /// At most so many messages; 0 is no limit.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// At most so many bytes of bodies beyond the first message's.
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
         self
     }
 
@@ -249,6 +266,9 @@ impl TryFrom<i32> for Sort {
         }
     }
 }
+
+/// Bytes of bodies that a call gives at most beyond its first message's, unless its options say otherwise.
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -36,6 +36,7 @@ pub use health::{ControlHealth, GcReport, Health, MessageVolume, OperationStatus
 pub use id::{ClaimId, ClientId, MessageId, SubscriptionId};
 pub use limits::Limits;
 pub use marker::{FlavorMarker, MessageMarker, PoolMarker, QueueMarker, SubscriptionMarker};
+pub(crate) use message::MAX_BYTES;
 pub use message::{Message, MessageListOptions, NewMessage, Sort};
 pub use metadata::Metadata;
 pub use names::{FlavorName, PoolGroup, PoolName, Project, QueueName};

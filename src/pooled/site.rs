@@ -59,7 +59,12 @@ impl Site for PooledDriver {
                 return Err(moving(project, name));
             }
             let done = call(&mut queue);
+            let claimable = queue.claimable_since();
             drop(queue);
+            if claimable > 0 {
+                // Who waits does so here, not in the pool.
+                self.home().wake(project, name, claimable);
+            }
             pool.store().keep_within_budget();
             let done = done?;
             self.settle_route(pool, done.waits())?;

@@ -1,14 +1,14 @@
 //! The message controller of the model: contract 6.
 
 use super::ReferenceModel;
-use super::queue::{MessageModel, QueueModel, sequences};
+use super::queue::{MessageModel, QueueModel, sequences, within};
 use super::queues::no_queue;
 use crate::contract::Messages;
 use crate::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{
-    ClaimId, ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project, QueueName,
-    Sort, Timestamp,
+    ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project,
+    QueueName, Sort, Timestamp,
 };
 
 impl Messages for ReferenceModel {
@@ -45,13 +45,13 @@ impl Messages for ReferenceModel {
             None if pooled => return Ok(Page { items: Vec::new(), next: None }),
             None => return Err(no_queue(project, queue)),
         };
-        let items: Vec<_> = queue
+        let bytes = options.max_bytes.unwrap_or(if options.limit == 0 { u64::MAX } else { MAX_BYTES });
+        let shown = queue
             .live(now)
             .filter(|message| is_behind(queue, message, options.marker))
             .filter(|message| is_shown(queue, message, options, now))
-            .take(if options.limit == 0 { usize::MAX } else { options.limit })
-            .map(|message| queue.record(message, now))
-            .collect();
+            .take(if options.limit == 0 { usize::MAX } else { options.limit });
+        let items: Vec<_> = within(bytes, shown).map(|message| queue.record(message, now)).collect();
         let next = items.last().map(Message::marker);
         Ok(Page { items, next })
     }
@@ -140,7 +140,7 @@ impl Messages for ReferenceModel {
         let Some(queue) = store.contents(project, queue)? else {
             return Ok(Vec::new());
         };
-        let popped = queue.claimable(limit, now);
+        let popped = queue.claimable(limit, MAX_BYTES, now);
         queue.remove(&sequences(&popped));
         Ok(popped.iter().map(|message| queue.record(message, now)).collect())
     }

@@ -163,9 +163,9 @@ impl QueueModel {
     }
 
     /// What a claim or a pop would take now.
-    pub(super) fn claimable(&self, limit: usize, now: Timestamp) -> Vec<MessageModel> {
+    pub(super) fn claimable(&self, limit: usize, bytes: u64, now: Timestamp) -> Vec<MessageModel> {
         let free = |message: &&MessageModel| !message.is_delayed(now) && self.claim_of(message, now).is_none();
-        self.live(now).filter(free).take(limit).cloned().collect()
+        within(bytes, self.live(now).filter(free).take(limit)).cloned().collect()
     }
 
     pub(super) fn remove(&mut self, sequences: &[u64]) {
@@ -175,7 +175,7 @@ impl QueueModel {
     /// Claims what there is to claim under the id; gives those that have to go to the dead-letter queue instead.
     pub(super) fn claim(&mut self, id: ClaimId, options: &ClaimOptions, now: Timestamp) -> Vec<MessageModel> {
         let most = self.settings.max_claim_count.filter(|_| self.settings.dead_letter_queue.is_some());
-        let taken = self.claimable(options.limit, now);
+        let taken = self.claimable(options.limit, options.max_bytes, now);
         let (dead, taken): (Vec<_>, Vec<_>) =
             taken.into_iter().partition(|message| most.is_some_and(|most| message.claim_count >= most));
         self.remove(&sequences(&dead));
@@ -267,6 +267,19 @@ impl QueueModel {
         self.claims.retain(|_, claim| claim.place != self.place || now < claim.expires);
         (before.0.saturating_sub(self.messages.len()), before.1.saturating_sub(self.claims.len()))
     }
+}
+
+/// The messages up to the one whose body, with those before but for the first's, is more than so many bytes.
+pub(super) fn within<'a>(
+    bytes: u64,
+    messages: impl Iterator<Item = &'a MessageModel>,
+) -> impl Iterator<Item = &'a MessageModel> {
+    let mut sum = None;
+    messages.take_while(move |message| {
+        let more = sum.map_or(0, |sum: u64| sum.saturating_add(message.body.len() as u64));
+        sum = Some(more);
+        more <= bytes
+    })
 }
 
 pub(super) fn sequences(messages: &[MessageModel]) -> Vec<u64> {

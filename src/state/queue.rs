@@ -33,7 +33,7 @@ use super::content::Content;
 use super::page::{Page, bits};
 
 pub(crate) use eviction::Purpose;
-pub(crate) use totals::Totals;
+pub(crate) use totals::{Sizes, Totals};
 
 /// Bits of a sequence or queue number below the incarnation.
 const COUNTER_BITS: u32 = 40;
@@ -43,6 +43,7 @@ const COUNTER_BITS: u32 = 40;
 pub(crate) const OUTBOX: u64 = 1;
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on one another")]
 pub(crate) struct Queue {
     number: u64,
     project: Project,
@@ -63,6 +64,8 @@ pub(crate) struct Queue {
     deadlines: BTreeSet<(u64, Due)>,
     totals: Totals,
     changes: Changes,
+    /// The trees hold something of it: its record at least.
+    stored: bool,
     /// Whether it was used since the last time pages were to be evicted.
     pub(crate) touched: bool,
     /// A change that was applied could not be applied whole.
@@ -100,6 +103,8 @@ pub(crate) struct Freed {
     pub(crate) messages: u64,
     pub(crate) claims: u64,
     pub(crate) delays: u64,
+    /// Messages that can be claimed now, at most: those of the claims and delays that ended.
+    pub(crate) claimable: u64,
 }
 
 /// What a page adds to the queue's indexes and totals.
@@ -147,10 +152,11 @@ impl Queue {
             hot: RefCell::default(),
             read: RefCell::default(),
             ready: BTreeSet::new(),
-            claims: Claims::default(),
+            claims: Claims::new(budget),
             deadlines: BTreeSet::new(),
             totals: Totals::default(),
             changes: Changes { record: true, ..Changes::default() },
+            stored: false,
             touched: false,
             broken: false,
         }
@@ -163,10 +169,11 @@ impl Queue {
         Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?.shared(), lsn, budget))
     }
 
-    /// Goes on giving sequences out from `next`; with whether the trees lack its record.
-    pub(crate) fn resume(&mut self, next: u64, changed: bool) {
+    /// Goes on giving sequences out from `next`; with whether the trees lack its record as it is, and whether they have one.
+    pub(crate) fn resume(&mut self, next: u64, changed: bool, stored: bool) {
         self.next = next;
         self.changes.record = changed;
+        self.stored = stored;
     }
 
     /// Whether all there is of it is its record.
@@ -259,14 +266,21 @@ impl Queue {
             self.deadlines.remove(&(when, due));
             match due {
                 Due::Claim(number) => {
+                    let released = self.claims.get(number).map_or(0, |claim| claim.left);
                     self.end_claim(number);
                     freed.claims = freed.claims.saturating_add(1);
+                    freed.claimable = freed.claimable.saturating_add(u64::from(released));
                 }
                 Due::Page(first) => {
                     let (expired, delays) = self.expire(first, now);
                     freed.messages = freed.messages.saturating_add(expired);
                     freed.delays = freed.delays.saturating_add(delays);
+                    freed.claimable = freed.claimable.saturating_add(delays);
                 }
+            }
+            if self.budget.is_exceeded() {
+                // However much is due, what was read for it does not pile up.
+                self.let_go();
             }
         }
         (freed, Ok(()))
@@ -325,6 +339,7 @@ impl Queue {
                 }
             }
             Op::Delete { messages, .. } => self.remove(messages),
+            Op::EndClaims { claims, .. } => claims.iter().for_each(|number| self.end_spent(*number)),
         }
         self.lsn = lsn;
         self.changes.record = true;
@@ -379,6 +394,7 @@ impl Queue {
             self.hot.get_mut().remove(&first);
         }
         self.reindex(first, before, after);
+        self.tidy_changes();
         Some(result)
     }
 

@@ -90,16 +90,23 @@ pub(crate) struct Reading {
     small: Vec<u8>,
     /// Which messages' bodies lie where in `small`.
     places: Vec<(usize, Range<usize>)>,
+    /// Bytes of all bodies.
+    bytes: u64,
 }
 
 impl Reading {
     pub(crate) fn new(now: u64) -> Self {
-        Self { now: Timestamp::from_millis(now), messages: Vec::new(), small: Vec::new(), places: Vec::new() }
+        Self { now: Timestamp::from_millis(now), messages: Vec::new(), small: Vec::new(), places: Vec::new(), bytes: 0 }
     }
 
     /// How many messages were collected.
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
+    }
+
+    /// Bytes of their bodies.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// With room for `messages` like the last one of the queue.
@@ -113,6 +120,7 @@ impl Reading {
             messages: Vec::with_capacity(messages),
             small: Vec::with_capacity(bytes),
             places: Vec::with_capacity(messages),
+            bytes: 0,
         }
     }
 
@@ -132,6 +140,7 @@ impl Reading {
         let Some(slot) = page.slot(index) else { return };
         let claim = if page.claimed() & (1 << index) == 0 { None } else { queue.claims().get(slot.hold) };
         let body = page.body(slot);
+        self.bytes = self.bytes.saturating_add(body.len() as u64);
         let shared = if body.len() > PAGE_BYTES { share(page, index) } else { self.copy(body) };
         self.messages.push(Message {
             id: MessageId::new(queue.number(), page.sequence(index)),

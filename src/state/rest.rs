@@ -19,8 +19,10 @@ pub(crate) enum Resting {
         description: Arc<Description>,
         lsn: u64,
         next: u64,
-        /// Whether the trees lack its record.
+        /// Whether the trees lack its record as it is.
         changed: bool,
+        /// Whether the trees have a record of it.
+        stored: bool,
     },
 }
 
@@ -44,11 +46,11 @@ impl Resting {
 
     /// Sees to it that the queue of that number and key is awake.
     pub(crate) fn wake(&mut self, number: u64, key: &[u8], budget: &Arc<Budget>) {
-        if let Self::Asleep { description, lsn, next, changed } = self {
+        if let Self::Asleep { description, lsn, next, changed, stored } = self {
             // The key was made from these.
             let (project, name) = keys::parse_queue(key).unwrap_or((Project::none(), QueueName::outbox()));
             let mut queue = Queue::new(number, project, name, description.clone(), *lsn, budget);
-            queue.resume(*next, *changed);
+            queue.resume(*next, *changed, *stored);
             *self = Self::Awake(Box::new(queue));
         }
     }
@@ -59,7 +61,8 @@ impl Resting {
             && queue.is_idle()
         {
             let (description, lsn, next) = (queue.description().clone(), queue.lsn(), queue.next());
-            *self = Self::Asleep { description, lsn, next, changed: queue.has_changes() };
+            let (changed, stored) = (queue.has_changes(), queue.is_stored());
+            *self = Self::Asleep { description, lsn, next, changed, stored };
         }
     }
 

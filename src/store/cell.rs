@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::Awake;
+use super::{Awake, Store};
 use crate::budget::Budget;
 use crate::lock::{Mutex, Rank, Tier};
-use crate::state::{Description, Queue, Resident, Resting, Totals};
+use crate::state::{Description, Queue, Resident, Resting, Sizes, Totals};
 
 /// A queue behind its lock.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub(crate) struct Cell {
     state: Mutex<Resting>,
     /// Whether it stands in `changed`.
     pub(super) changed: AtomicBool,
-    /// Whether it stands among those that have pages in memory.
-    pub(crate) hot: AtomicBool,
+    /// Its ticket among those that have pages in memory; 0 if it is not among them.
+    pub(super) hot: AtomicU64,
     /// How often metadata was set.
     version: AtomicU32,
     /// For when the timer is set; `u64::MAX` when it is not.
@@ -39,7 +39,7 @@ impl Cell {
             budget,
             state: Mutex::new(Rank::Queue(tier, number), state),
             changed: AtomicBool::new(false),
-            hot: AtomicBool::new(false),
+            hot: AtomicU64::new(0),
             version: AtomicU32::new(0),
             armed: AtomicU64::new(u64::MAX),
         })
@@ -93,10 +93,10 @@ impl Cell {
         }
     }
 
-    pub(super) fn count_pages(&self) -> (u64, u64) {
+    pub(super) fn sizes(&self) -> Sizes {
         match &*self.state.lock() {
-            Resting::Awake(queue) => queue.count_pages(),
-            Resting::Asleep { .. } => (0, 0),
+            Resting::Awake(queue) => queue.sizes(),
+            Resting::Asleep { .. } => Sizes::default(),
         }
     }
 
@@ -106,5 +106,24 @@ impl Cell {
             Resting::Awake(queue) => (queue.totals(), queue.next_due()),
             Resting::Asleep { .. } => (Totals::default(), None),
         }
+    }
+}
+
+impl Store {
+    /// Lets go of a queue that has been deleted, wherever it is listed beside the directory.
+    pub(crate) fn forget_cell(&self, cell: &Arc<Cell>) {
+        self.timer.disarm(cell);
+        self.room.forget(cell);
+        let mut changed = self.changed.lock();
+        // One that was made anew may have the number by now.
+        if changed.get(&cell.number).is_some_and(|listed| Arc::ptr_eq(listed, cell)) {
+            changed.remove(&cell.number);
+        }
+    }
+
+    /// How many deleted queues something is left of, in memory or in the trees.
+    pub(crate) fn count_deleted(&self) -> u64 {
+        let gone = self.gone.lock().len();
+        self.deleted.lock().len().saturating_add(gone) as u64
     }
 }

@@ -4,11 +4,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::{Cell, PoisonOnPanic, Store};
+use crate::config::Durability;
 use crate::error::Result;
 use crate::journal::Growth;
 use crate::lock::{MutexGuard, RwLockWriteGuard};
 use crate::op::Op;
-use crate::state::{Description, Queue, Registry, Resting, Totals};
+use crate::state::{Description, Freed, Queue, Registry, Resting, Totals};
 
 /// A queue under its lock, awake; it rests again afterwards, if it can.
 pub(crate) struct Awake<'a>(MutexGuard<'a, Resting>);
@@ -55,6 +56,8 @@ pub(crate) struct Locked<'a> {
     pub(super) floor: u32,
     /// What is due now is left to the next who locks it.
     pub(super) quiet: bool,
+    /// Messages that time has made claimable since.
+    pub(super) claimable: usize,
 }
 
 impl<'a> Locked<'a> {
@@ -104,7 +107,23 @@ impl<'a> Locked<'a> {
     /// Goes on to a later now, which another queue locked with this one has.
     pub(crate) fn advance_to(&mut self, now: u64) -> Result<()> {
         self.now = now;
-        self.queue.advance(now).1
+        let (freed, outcome) = self.queue.advance(now);
+        self.note_claimable(freed);
+        outcome
+    }
+
+    /// Wakes as many as time has made messages claimable for, whoever noticed it first.
+    pub(super) fn note_claimable(&mut self, freed: Freed) {
+        let claimable = usize::try_from(freed.claimable).unwrap_or(usize::MAX);
+        self.claimable = self.claimable.saturating_add(claimable);
+        if claimable > 0 {
+            self.store.waiters.wake(&self.cell.key, claimable);
+        }
+    }
+
+    /// How many messages time has made claimable since it was locked, at most: for those who wait elsewhere.
+    pub(crate) fn claimable_since(&self) -> usize {
+        self.claimable
     }
 
     /// Journals `op` and applies it to this queue.
@@ -127,8 +146,30 @@ impl DerefMut for Locked<'_> {
     }
 }
 
+impl Locked<'_> {
+    /// Ends claims without messages that the store has no room for any more. That frees memory and is nothing to fail for:
+    /// where it cannot be journaled they stay.
+    fn end_spent(&mut self) {
+        while self.store.budget.has_too_many_spent() {
+            let claims = self.queue.claims().oldest_spent(ENDED_AT_ONCE);
+            if claims.is_empty() {
+                return;
+            }
+            let op = Op::EndClaims { queue: self.queue.number(), claims };
+            let ended = self.record(Growth::Frees, &op);
+            // Synced within the interval: whoever was told that a claim is over does not see it again.
+            if ended.and_then(|lsn| self.store.settle(lsn, Durability::Buffered)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
+        if self.store.budget.has_too_many_spent() && !self.quiet && !std::thread::panicking() {
+            self.end_spent();
+        }
         self.queue.let_go();
         let after = self.queue.totals();
         if after != self.before {
@@ -195,3 +236,6 @@ impl Drop for LockedRegistry<'_> {
         }
     }
 }
+
+/// Claims without messages that are ended by one operation.
+const ENDED_AT_ONCE: usize = 64;

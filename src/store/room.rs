@@ -3,7 +3,7 @@
 //! 1. Every queue with pages in memory stands in `hot`.
 //! 2. Posts wait while the budget is exceeded or the journal is too long; nothing else does.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::state::{Purpose, Queue};
 
 #[derive(Debug)]
 pub(crate) struct Room {
-    hot: Mutex<VecDeque<Arc<Cell>>>,
+    hot: Mutex<Hot>,
     /// One eviction at a time.
     evicting: Mutex<()>,
     state: Mutex<State>,
@@ -30,6 +30,13 @@ pub(crate) struct Room {
     background: bool,
 }
 
+/// Queues in the order in which they came to be listed; each knows its ticket.
+#[derive(Debug, Default)]
+struct Hot {
+    queues: BTreeMap<u64, Arc<Cell>>,
+    last: u64,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// Why the last attempt to make room failed, and whether for lack of space on the disk.
@@ -41,7 +48,7 @@ struct State {
 impl Room {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            hot: Mutex::new(Rank::Hot, VecDeque::new()),
+            hot: Mutex::new(Rank::Hot, Hot::default()),
             evicting: Mutex::new(Rank::Evicting, ()),
             state: Mutex::new(Rank::Room, State::default()),
             made: Condvar::default(),
@@ -54,9 +61,19 @@ impl Room {
 
     /// Sees to it that a queue with pages in memory is found when room is wanted. The queue is locked.
     pub(crate) fn note_hot(&self, cell: &Arc<Cell>, queue: &Queue) {
-        if queue.has_hot_pages() && !cell.hot.swap(true, Ordering::AcqRel) {
-            self.hot.lock().push_back(cell.clone());
+        if queue.has_hot_pages() && cell.hot.load(Ordering::Acquire) == 0 {
+            let mut hot = self.hot.lock();
+            hot.last = hot.last.saturating_add(1);
+            cell.hot.store(hot.last, Ordering::Release);
+            let ticket = hot.last;
+            hot.queues.insert(ticket, cell.clone());
         }
+    }
+
+    /// Lists a queue no longer, which has been deleted.
+    pub(super) fn forget(&self, cell: &Cell) {
+        let mut hot = self.hot.lock();
+        hot.queues.remove(&cell.hot.swap(0, Ordering::AcqRel));
     }
 
     /// Lets those who wait look again.
@@ -169,7 +186,7 @@ impl Store {
         while self.budget.used() > self.budget.target() && !self.is_closed() {
             let (cell, all) = {
                 let mut hot = self.room.hot.lock();
-                (hot.pop_front(), hot.len())
+                (hot.queues.pop_first().map(|(_, cell)| cell), hot.queues.len())
             };
             let Some(cell) = cell else { break };
             // The first time round, queues in use are spared.
@@ -188,7 +205,7 @@ impl Store {
             let mut queue = cell.peek();
             let in_use = std::mem::take(&mut queue.touched) && !hard;
             let pages = queue.evict(in_use, PAGES_AT_ONCE);
-            cell.hot.store(false, Ordering::Release);
+            cell.hot.store(0, Ordering::Release);
             self.room.note_hot(cell, &queue);
             pages
         };

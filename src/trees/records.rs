@@ -210,8 +210,7 @@ mod tests {
         let sealed = seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
         assert_eq!(hex(&sealed.value[5..]), "050607027b7d");
         assert_eq!(hex(&page(5, 7, &entry()).unwrap().value[5..]), "010000020242020101 01020304".replace(' ', ""));
-        let one =
-            Claim { id: [9; 16], ttl: 1, expires: 2, sequences: [7].into_iter().collect(), left: 1, stored: true };
+        let one = Claim::new([9; 16], 1, 2, [7].into_iter().collect(), 1);
         assert_eq!(hex(&claim(5, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));
         let store = StoreRecord { store: [1; 16], generation: 2, lsn: 3, time: 4, next_queue: 5 };
         let sealed = seal(Tree::Meta, keys::STORE.to_vec(), &store).unwrap();

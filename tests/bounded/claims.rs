@@ -1,6 +1,6 @@
 //! Claims over cold messages: taken, read, renewed, finished, released, run out.
 
-use zaqar_sled::{Claim, ClaimId, ClaimOptions, DataDriver, Message, MessageId};
+use zaqar_sled::{Claim, ClaimId, ClaimOptions, DataDriver, Durability, Message, MessageId};
 
 use super::shelf::Shelf;
 use super::support::{Random, World, everything, seconds};
@@ -182,4 +182,46 @@ fn claims_and_their_ends_in_any_order_leave_what_they_ought() {
     let claimed = shelf.queue.list(&everything()).unwrap().items.iter().filter(|one| one.claim_id().is_some()).count();
     assert_eq!(claimed, claims.iter().map(|claim| claim.messages().len()).sum::<usize>());
     world.assert_sound("any order");
+}
+
+#[test]
+fn claims_without_messages_stay_up_to_a_bound_and_those_that_ended_early_stay_over() {
+    let world = World::new(0);
+    let quick = world.engine.with_durability(Durability::Buffered);
+    let mut shelf = Shelf::new(&quick, "jobs");
+    let emptied: Vec<ClaimId> = (0..6_000)
+        .map(|_| {
+            shelf.post(&[1]);
+            let claim = claim(&shelf, 300, 1);
+            claim.delete_all().unwrap();
+            shelf.forget_all();
+            claim.id()
+        })
+        .collect();
+    let kept = |world: &World| -> Vec<bool> {
+        let (project, name) = (shelf.queue.project(), shelf.queue.name());
+        emptied.iter().map(|id| world.engine.claims().get(project, name, id).is_ok()).collect()
+    };
+    let before = kept(&world);
+    let count = before.iter().filter(|kept| **kept).count();
+    // 1 MiB of 240 bytes each, and as many less as end at once.
+    assert!((4_000..=4_400).contains(&count), "{count} are kept");
+    // The oldest go first.
+    assert!(before.is_sorted());
+    assert_eq!(world.engine.status().spent_claims(), count as u64);
+    // One that is kept can be renewed and released as any other.
+    let (project, name) = (shelf.queue.project(), shelf.queue.name());
+    let last = emptied.last().unwrap();
+    world.engine.claims().update(project, name, last, &ClaimOptions::new().ttl(seconds(900))).unwrap();
+    world.assert_sound("many claims without messages");
+    let world = world.killed();
+    assert_eq!(kept(&world), before);
+    assert_eq!(world.engine.status().spent_claims(), count as u64);
+    let world = world.reopened();
+    assert_eq!(kept(&world), before);
+    world.clock.advance(seconds(300));
+    world.engine.gc().unwrap();
+    assert_eq!((world.engine.status().claims(), world.engine.status().spent_claims()), (1, 1));
+    world.engine.claims().delete(shelf.queue.project(), shelf.queue.name(), last).unwrap();
+    assert_eq!((world.engine.status().claims(), world.engine.status().spent_claims()), (0, 0));
 }

@@ -1,9 +1,9 @@
 //! Dead letters out of cold pages into queues that are cold themselves.
 
-use zaqar_sled::{ClaimOptions, Message, MessageId};
+use zaqar_sled::{ClaimOptions, Durability, Message, MessageId, NewMessage, Project};
 
 use super::shelf::Shelf;
-use super::support::{World, everything, queue_with, seconds};
+use super::support::{CLIENT, World, everything, queue_with, seconds};
 
 const LETTERS: &str =
     r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 900}"#;
@@ -77,4 +77,29 @@ fn what_is_worn_out_moves_and_the_rest_is_claimed_in_one_call() {
     jobs.forget(&old);
     jobs.assert_whole();
     world.assert_sound("some moved");
+}
+
+#[test]
+fn dead_letters_move_within_a_number_of_bytes_and_the_rest_with_the_next_claim() {
+    const LARGE: usize = 4 << 20;
+    let world = World::new(64 << 20);
+    let quick = world.engine.with_durability(Durability::Buffered);
+    let jobs = queue_with(&quick, "jobs", LETTERS);
+    let large = NewMessage::new(vec![7; LARGE]).ttl(seconds(3_600)).delay(seconds(0));
+    (0..40).for_each(|_| drop(jobs.post(CLIENT, std::slice::from_ref(&large)).unwrap()));
+    let all = || ClaimOptions::new().limit(100).max_bytes(u64::MAX);
+    jobs.claim(all()).unwrap().unwrap().release().unwrap();
+    let left = || jobs.stats().unwrap().total();
+    // The first, and 64 MiB beyond.
+    assert!(jobs.claim(all()).unwrap().is_none());
+    assert_eq!(left(), 40 - 17);
+    // By default, as little as a claim takes.
+    assert!(jobs.claim(ClaimOptions::new().limit(100)).unwrap().is_none());
+    assert_eq!(left(), 40 - 18);
+    assert!(jobs.claim(all()).unwrap().is_none());
+    assert!(jobs.claim(all()).unwrap().is_none());
+    assert_eq!(left(), 0);
+    let dead = quick.queue(Project::none(), "dead").unwrap();
+    assert_eq!(dead.stats().unwrap().total(), 40);
+    world.assert_sound("large dead letters");
 }

@@ -96,10 +96,9 @@ impl Queue {
             page.claim(index, lsn, lease);
             left = left.saturating_add(1);
         });
-        let claim = Claim { id: op.claim, ttl: op.ttl, expires, sequences: op.taken.clone(), left, stored: false };
-        self.claims.insert(lsn, claim);
+        self.claims.insert(lsn, Claim::new(op.claim, op.ttl, expires, op.taken.clone(), left));
         self.deadlines.insert((expires, Due::Claim(lsn)));
-        self.changes.claims.push(lsn);
+        self.note_claim(lsn);
     }
 
     pub(super) fn renew(&mut self, time: u64, id: &[u8; 16], ttl: u64, grace: u64) {
@@ -116,7 +115,14 @@ impl Queue {
                 page.renew(index, lease);
             }
         });
-        self.changes.claims.push(number);
+        self.note_claim(number);
+    }
+
+    /// Ends a claim that has no messages.
+    pub(super) fn end_spent(&mut self, number: u64) {
+        if self.claims.get(number).is_some_and(|claim| claim.left == 0) {
+            self.end_claim(number);
+        }
     }
 
     pub(super) fn end_claim(&mut self, number: u64) {

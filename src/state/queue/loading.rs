@@ -65,6 +65,7 @@ impl Queue {
             | Op::SetMetadata { .. }
             | Op::DeleteQueue { .. }
             | Op::Purge { .. }
+            | Op::EndClaims { .. }
             | Op::Registry(_)
             | Op::Clear { .. }
             | Op::Register { .. }

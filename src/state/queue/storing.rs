@@ -1,6 +1,6 @@
 //! A queue and what is on disk: loading what was read back, and handing over what has to be written.
 
-use super::{Changes, Claim, Due, Page, Queue, Share, bits};
+use super::{Changes, Claim, Due, Page, Queue, Share, Sizes, bits};
 use crate::op::Import;
 use crate::state::page::PageSnapshot;
 
@@ -24,8 +24,8 @@ impl Queue {
     pub(super) fn import(&mut self, import: &Import<'_>) {
         for (number, claim) in &import.claims {
             // Its messages are counted as their pages come.
-            self.load_claim(*number, Claim { left: 0, stored: false, ..claim.clone() });
-            self.changes.claims.push(*number);
+            self.load_claim(*number, claim.imported());
+            self.note_claim(*number);
         }
         for page in &import.pages {
             let Ok(mut page) = Page::from_record(page.first, &page.record, page.bodies.to_vec(), &self.budget) else {
@@ -43,9 +43,9 @@ impl Queue {
     /// that has ended since are free, as they are where they came from.
     fn hold_again(&mut self, page: &mut Page) {
         for index in bits(page.claimed()) {
-            let claim = page.slot(index).and_then(|slot| self.claims.get_mut(slot.hold));
+            let claim = page.slot(index).map(|slot| slot.hold).filter(|number| self.claims.get(*number).is_some());
             match claim {
-                Some(claim) => claim.left = claim.left.saturating_add(1),
+                Some(number) => self.claims.gain_one(number),
                 None => page.release(index),
             }
         }
@@ -62,27 +62,32 @@ impl Queue {
                 return Err("a message above the queue's last sequence".into());
             }
         }
-        let mut counts = Vec::with_capacity(self.claims.len());
+        let numbers: Vec<u64> = self.claims.iter().map(|(number, _)| number).collect();
         let mut found = 0_u64;
-        for (number, claim) in self.claims.iter() {
-            let mut left = 0_u32;
-            for sequence in claim.sequences.iter() {
-                let Some(page) = self.page_of(sequence).and_then(|first| self.pages.get(&first)) else { continue };
-                if page.claimed() != 0 && !page.is_dense() {
-                    self.load(page).map_err(|error| error.to_string())?;
-                }
-                let claimed = page.find(sequence).is_some_and(|index| page.claimed() & (1 << index) != 0);
-                left = left.saturating_add(u32::from(claimed));
-            }
-            counts.push((number, left));
+        for number in numbers {
+            let left = self.count_claimed(number)?;
+            self.claims.set_left(number, left);
             found = found.saturating_add(u64::from(left));
-        }
-        for (number, left) in counts {
-            if let Some(claim) = self.claims.get_mut(number) {
-                claim.left = left;
+            if self.budget.is_exceeded() {
+                self.let_go();
             }
         }
         if found == self.totals.claimed { Ok(()) } else { Err("a message under a claim that does not list it".into()) }
+    }
+
+    /// How many messages that the claim lists are claimed.
+    fn count_claimed(&self, number: u64) -> Result<u32, String> {
+        let Some(claim) = self.claims.get(number) else { return Ok(0) };
+        let mut left = 0_u32;
+        for sequence in claim.sequences.iter() {
+            let Some(page) = self.page_of(sequence).and_then(|first| self.pages.get(&first)) else { continue };
+            if page.claimed() != 0 && !page.is_dense() {
+                self.load(page).map_err(|error| error.to_string())?;
+            }
+            let claimed = page.find(sequence).is_some_and(|index| page.claimed() & (1 << index) != 0);
+            left = left.saturating_add(u32::from(claimed));
+        }
+        Ok(left)
     }
 
     pub(crate) fn has_changes(&self) -> bool {
@@ -132,6 +137,39 @@ impl Queue {
         let _ = self.settle();
     }
 
+    /// The claim's record is not the one in the trees any more.
+    pub(super) fn note_claim(&mut self, number: u64) {
+        let Some(claim) = self.claims.get_mut(number) else { return };
+        if !std::mem::replace(&mut claim.dirty, true) {
+            self.changes.claims.push(number);
+            self.tidy_changes();
+        }
+    }
+
+    /// Keeps the lists of what the trees lack from growing by what comes and goes between two checkpoints.
+    pub(super) fn tidy_changes(&mut self) {
+        let Changes { pages, claims, .. } = &mut self.changes;
+        let too_many = |listed: usize, there: usize| listed > there.saturating_mul(2).saturating_add(CHANGES_TO_SPARE);
+        if too_many(pages.len(), self.pages.len()) {
+            pages.retain(|first| self.pages.contains_key(first));
+            pages.shrink_to(self.pages.len().saturating_mul(2));
+        }
+        if too_many(claims.len(), self.claims.len()) {
+            claims.retain(|number| self.claims.get(*number).is_some());
+            claims.shrink_to(self.claims.len().saturating_mul(2));
+        }
+    }
+
+    /// Whether the trees hold something of it.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.stored
+    }
+
+    /// Notes that the trees are about to hold its record.
+    pub(crate) fn set_stored(&mut self) {
+        self.stored = true;
+    }
+
     /// Hands the changes since the last checkpoint over.
     pub(crate) fn take_changes(&mut self) -> Changes {
         std::mem::take(&mut self.changes)
@@ -147,19 +185,20 @@ impl Queue {
     /// Marks the claim `number` as written, and returns it.
     pub(crate) fn store_claim(&mut self, number: u64) -> Option<Claim> {
         let claim = self.claims.get_mut(number)?;
-        claim.stored = true;
+        (claim.dirty, claim.stored) = (false, true);
         Some(claim.clone())
     }
 
     /// Forgets that anything is in the trees: the next checkpoint writes everything.
     pub(crate) fn forget_stored(&mut self) {
+        self.stored = false;
         let mut changes = Changes { record: true, ..Changes::default() };
         for (first, page) in &mut self.pages {
             (page.dirty, page.stored) = (true, false);
             changes.pages.push(*first);
         }
         for (number, claim) in self.claims.iter_mut() {
-            claim.stored = false;
+            (claim.dirty, claim.stored) = (true, false);
             changes.claims.push(number);
         }
         self.changes = changes;
@@ -168,15 +207,20 @@ impl Queue {
     /// Notes that what was loaded is what the trees hold.
     pub(crate) fn mark_stored(&mut self) {
         self.changes = Changes::default();
+        self.stored = true;
         for page in self.pages.values_mut() {
             (page.dirty, page.stored) = (false, true);
         }
-        self.claims.iter_mut().for_each(|(_, claim)| claim.stored = true);
+        self.claims.iter_mut().for_each(|(_, claim)| (claim.dirty, claim.stored) = (false, true));
     }
 
-    /// What the pages, in memory and not, come to: how many there are, and how many are not in memory.
-    pub(crate) fn count_pages(&self) -> (u64, u64) {
-        let (all, hot) = (self.pages.len() as u64, self.hot.borrow().len() as u64);
-        (all, all.saturating_sub(hot))
+    /// How much there is of what takes memory.
+    pub(crate) fn sizes(&self) -> Sizes {
+        let (pages, hot) = (self.pages.len() as u64, self.hot.borrow().len() as u64);
+        let cold_pages = pages.saturating_sub(hot);
+        Sizes { pages, cold_pages, claims: self.claims.len() as u64, spent_claims: self.claims.spent() }
     }
 }
+
+/// Entries of the lists of changes that may name what is gone, beside as many as there are.
+const CHANGES_TO_SPARE: usize = 64;

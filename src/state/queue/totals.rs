@@ -1,4 +1,4 @@
-//! Sums over a queue's messages.
+//! Sums over a queue.
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Totals {
@@ -6,6 +6,28 @@ pub(crate) struct Totals {
     pub(crate) claimed: u64,
     pub(crate) delayed: u64,
     pub(crate) weight: u64,
+}
+
+/// How much there is of what takes memory.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) pages: u64,
+    /// Those that are not in memory.
+    pub(crate) cold_pages: u64,
+    pub(crate) claims: u64,
+    /// Those of which every message is gone.
+    pub(crate) spent_claims: u64,
+}
+
+impl Sizes {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            pages: self.pages.saturating_add(other.pages),
+            cold_pages: self.cold_pages.saturating_add(other.cold_pages),
+            claims: self.claims.saturating_add(other.claims),
+            spent_claims: self.spent_claims.saturating_add(other.spent_claims),
+        }
+    }
 }
 
 impl Totals {

@@ -1,6 +1,6 @@
 //! Rows under keys: what one tree, or a part of one, holds of the registry.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use serde::Serialize;
@@ -18,8 +18,9 @@ use crate::trees::records::{self, Record};
 pub(crate) struct Table<V> {
     tree: Tree,
     rows: BTreeMap<Vec<u8>, V>,
-    /// Keys whose row in the trees is not as it is here.
-    changed: BTreeSet<Vec<u8>>,
+    /// Keys whose row in the trees is not as it is here, with whether the trees have one. What comes and goes between two
+    /// checkpoints leaves nothing here.
+    changed: BTreeMap<Vec<u8>, bool>,
 }
 
 /// A row as the trees are to have it; `None` when it is to go.
@@ -27,7 +28,7 @@ pub(crate) type Changed = (Tree, Vec<u8>, Option<Record>);
 
 impl<V: Serialize + DeserializeOwned> Table<V> {
     pub(crate) fn new(tree: Tree) -> Self {
-        Self { tree, rows: BTreeMap::new(), changed: BTreeSet::new() }
+        Self { tree, rows: BTreeMap::new(), changed: BTreeMap::new() }
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<&V> {
@@ -39,26 +40,39 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
     }
 
     pub(crate) fn insert(&mut self, key: Vec<u8>, row: V) -> Option<V> {
-        self.changed.insert(key.clone());
-        self.rows.insert(key, row)
+        let before = self.rows.insert(key.clone(), row);
+        // A row that is unchanged is in the trees.
+        self.changed.entry(key).or_insert(before.is_some());
+        before
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<V> {
         let row = self.rows.remove(key)?;
-        self.changed.insert(key.to_vec());
+        match self.changed.get(key) {
+            Some(false) => drop(self.changed.remove(key)),
+            Some(true) => {}
+            None => drop(self.changed.insert(key.to_vec(), true)),
+        }
         Some(row)
     }
 
     /// Changes a row in place, if it is there.
     pub(crate) fn update<R>(&mut self, key: &[u8], change: impl FnOnce(&mut V) -> R) -> Option<R> {
         let row = self.rows.get_mut(key)?;
-        self.changed.insert(key.to_vec());
+        if !self.changed.contains_key(key) {
+            self.changed.insert(key.to_vec(), true);
+        }
         Some(change(row))
     }
 
     /// Removes all rows and hands them over.
     pub(crate) fn drain(&mut self) -> BTreeMap<Vec<u8>, V> {
-        self.changed.extend(self.rows.keys().cloned());
+        for key in self.rows.keys() {
+            if !self.changed.contains_key(key) {
+                self.changed.insert(key.clone(), true);
+            }
+        }
+        self.changed.retain(|_, stored| *stored);
         std::mem::take(&mut self.rows)
     }
 
@@ -101,18 +115,18 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
             let row = self.rows.get(&key).map(|row| records::seal(self.tree, key.clone(), row)).transpose()?;
             Ok((self.tree, key, row))
         };
-        changed.into_iter().map(record).collect()
+        changed.into_keys().map(record).collect()
     }
 
     /// The records that the trees must have as they are.
     pub(crate) fn unchanged(&self) -> Result<Vec<Record>> {
-        let rows = self.rows.iter().filter(|(key, _)| !self.changed.contains(*key));
+        let rows = self.rows.iter().filter(|(key, _)| !self.changed.contains_key(*key));
         rows.map(|(key, row)| records::seal(self.tree, key.clone(), row)).collect()
     }
 
     /// Forgets that anything is in the trees.
     pub(crate) fn forget_stored(&mut self) {
-        self.changed = self.rows.keys().cloned().collect();
+        self.changed = self.rows.keys().map(|key| (key.clone(), false)).collect();
     }
 
     /// Notes that what was loaded is what the trees hold.
@@ -156,6 +170,29 @@ mod tests {
         let changes = table.take_changes().unwrap();
         let keys: Vec<_> = changes.iter().map(|(_, key, record)| (key.as_slice(), record.is_some())).collect();
         assert_eq!(keys, [(b"a1".as_slice(), false), (b"a2", true)]);
+    }
+
+    #[test]
+    fn what_comes_and_goes_between_two_checkpoints_leaves_nothing() {
+        let mut table = table();
+        table.remove(b"a1");
+        assert_eq!(table.changed.len(), 2);
+        table.take_changes().unwrap();
+        table.insert(b"c1".to_vec(), 4);
+        table.update(b"c1", |row| *row = 5);
+        table.remove(b"c1");
+        assert!(table.changed.is_empty());
+        // But what the trees have has to go there too, whatever happens in between.
+        table.remove(b"a2");
+        table.insert(b"a2".to_vec(), 6);
+        table.insert(b"c2".to_vec(), 7);
+        assert_eq!(table.drain().len(), 3);
+        let gone = table.take_changes().unwrap();
+        assert_eq!(gone.iter().map(|(_, key, _)| key.as_slice()).collect::<Vec<_>>(), [b"a2", b"b1"]);
+        table.insert(b"d".to_vec(), 1);
+        table.forget_stored();
+        table.remove(b"d");
+        assert!(table.changed.is_empty(), "new trees have nothing");
     }
 
     #[test]

@@ -1,0 +1,40 @@
+//! How many bytes of bodies one call gives out.
+
+/// The first message whatever it weighs, and further ones while those together stay within a number of bytes.
+///
+/// A call so takes no more memory than the largest message and that.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    is_untouched: bool,
+    left: u64,
+}
+
+impl Allowance {
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self { is_untouched: true, left: bytes }
+    }
+
+    /// Whether a body of so many bytes may go along; no later one may once this was refused.
+    pub(crate) fn admits(&mut self, bytes: usize) -> bool {
+        if std::mem::replace(&mut self.is_untouched, false) {
+            return true;
+        }
+        let left = self.left.checked_sub(bytes as u64);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_goes_along_and_the_rest_while_there_is_room() {
+        let mut allowance = Allowance::new(10);
+        let admitted: Vec<bool> = [1_000, 4, 6, 0, 1].into_iter().map(|bytes| allowance.admits(bytes)).collect();
+        assert_eq!(admitted, [true, true, true, true, false]);
+        let mut nothing = Allowance::new(0);
+        assert!(nothing.admits(5) && !nothing.admits(5));
+    }
+}

@@ -1,0 +1,71 @@
+//! Whatever comes and goes leaves nothing behind: the bytes that are allocated, counted by the allocator, stay flat over
+//! rounds of every kind of churn, and within what `docs::bounds` says to plan for what [`Status`] shows.
+//!
+//! - `ZAQAR_ROUNDS=1000000` makes so many rounds of each (10 000 otherwise).
+//!
+//! The allocator is the process's, so one test runs at a time.
+
+#![allow(unsafe_code, reason = "a global allocator is unsafe by its trait; this one counts and forwards")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the way to say what is wrong"
+)]
+
+mod churns;
+mod plan;
+mod world;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The system's allocator, and how many bytes of it are in use.
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes allocated now.
+fn live() -> usize {
+    LIVE.load(Ordering::Relaxed)
+}
+
+/// The most that was allocated while `call` ran beyond what was before.
+fn peak_of<R>(call: impl FnOnce() -> R) -> (R, usize) {
+    let before = live();
+    PEAK.store(before, Ordering::Relaxed);
+    let result = call();
+    (result, PEAK.load(Ordering::Relaxed).saturating_sub(before))
+}
+
+fn grown(bytes: usize) {
+    let now = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(now, Ordering::Relaxed);
+}
+
+// SAFETY: every call is forwarded to the system's allocator as it came; the counters allocate nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grown(layout.size());
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        grown(size);
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;

@@ -1,0 +1,83 @@
+//! A store on real files, and what it may allocate.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use zaqar_sled::{ClientId, Config, Durability, Engine, ManualClock, Metadata, Project, Queue, Timestamp};
+
+use crate::live;
+
+pub(crate) const KIB: u64 = 1 << 10;
+pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
+
+/// A store, opened, and the bytes that were allocated when it was.
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Arc<ManualClock>,
+    opened: usize,
+    _folder: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl World {
+    /// With so much memory for messages. Nothing happens by itself.
+    pub(crate) fn new(memory: u64) -> Self {
+        Self::with(|config| config.memory(memory))
+    }
+
+    pub(crate) fn with(configure: impl FnOnce(Config) -> Config) -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
+        let config = Config::new().clock(clock.clone()).durability(Durability::Buffered).seed(1).background(false);
+        let engine = configure(config).open(folder.path().join("store")).unwrap();
+        Self { opened: live(), engine, clock, _folder: folder, _turn: turn }
+    }
+
+    /// A queue, made if it is not there.
+    pub(crate) fn queue(&self, name: &str) -> Queue {
+        self.queue_with(name, "{}")
+    }
+
+    pub(crate) fn queue_with(&self, name: &str, metadata: &str) -> Queue {
+        let queue = self.engine.queue(Project::none(), name).unwrap();
+        queue.create(Metadata::from_json(metadata).unwrap()).unwrap();
+        queue
+    }
+
+    pub(crate) fn advance(&self, millis: u64) {
+        self.clock.advance(Duration::from_millis(millis));
+    }
+
+    /// Counts from now, as if what is there by the plan had been there already.
+    pub(crate) fn start_over(&mut self) {
+        self.opened = live().saturating_sub(usize::try_from(self.planned() - SLACK).unwrap());
+    }
+
+    /// Bytes allocated since it was opened.
+    pub(crate) fn grown(&self) -> u64 {
+        live().saturating_sub(self.opened) as u64
+    }
+
+    /// What `docs::bounds` says to plan for what is there, and a little for what a call leaves in a buffer.
+    pub(crate) fn planned(&self) -> u64 {
+        let status = self.engine.status();
+        status.memory_bytes()
+            + PAGE * status.pages()
+            + QUEUE_IN_USE * status.queues().min(status.pages() + status.claims())
+            + QUEUE * status.queues()
+            + CLAIM * status.claims()
+            + SUBSCRIPTION * status.subscriptions()
+            + SLACK
+    }
+}
+
+/// The figures of `docs::bounds`.
+const PAGE: u64 = 150;
+const QUEUE_IN_USE: u64 = 1_500;
+const QUEUE: u64 = 200;
+const CLAIM: u64 = 400;
+const SUBSCRIPTION: u64 = 600;
+const SLACK: u64 = 192 * KIB;
