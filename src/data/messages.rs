@@ -188,11 +188,7 @@ fn one(queue: &Locked<'_>, page: &state::Page, index: usize) -> Option<Message> 
 }
 
 fn list(queue: &mut Locked<'_>, options: &MessageListOptions) -> Result<Vec<Message>> {
-    let mut after = match options.marker {
-        Some(marker) if marker.queue > queue.number() => return Ok(Vec::new()),
-        Some(marker) if marker.queue == queue.number() => Some(marker.sequence),
-        _ => None,
-    };
+    let mut after = options.marker.and_then(|marker| marker.position_in(queue.number()));
     let mut reading = Reading::new(queue.now());
     let limit = if options.limit == 0 { usize::MAX } else { options.limit };
     loop {

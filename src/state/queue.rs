@@ -400,6 +400,11 @@ pub(crate) fn first_of(incarnation: u32) -> u64 {
     (u64::from(incarnation) << COUNTER_BITS).saturating_add(1)
 }
 
+/// The last sequence, or queue number, of an incarnation.
+pub(crate) fn last_of(incarnation: u32) -> u64 {
+    (u64::from(incarnation) << COUNTER_BITS) | ((1 << COUNTER_BITS) - 1)
+}
+
 /// The incarnation a sequence or queue number was given out in.
 pub(crate) fn incarnation_of(number: u64) -> u32 {
     u32::try_from(number >> COUNTER_BITS).unwrap_or(u32::MAX)

@@ -13,8 +13,10 @@
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
 mod cut;
+mod earlier;
 mod full;
 mod kill;
+mod markers;
 mod opening;
 mod pooled;
 mod power_loss;

@@ -133,7 +133,14 @@ impl Registry {
     }
 
     /// Applies `op`, decided at `time` and journaled at `lsn`, as far as it concerns the registry.
+    ///
+    /// Only an operation of the registry's own moves its time on. Those are decided under the registry's lock, so their
+    /// times rise with their LSNs; those of other operations need not, since each queue has a lock of its own. A replay
+    /// that went by all of them would let a subscription expire before the renewal that kept it alive.
     pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) {
+        if !concerns(op) {
+            return;
+        }
         self.advance(time);
         match op {
             Op::Registry(change) => self.change(time, change),
@@ -168,7 +175,7 @@ impl Registry {
                     self.count_subscription(id);
                 }
             }
-            _ => return,
+            _ => {}
         }
         self.head.lsn = lsn;
         self.head_changed = true;
@@ -396,6 +403,29 @@ impl Registry {
     /// What does not hold of the invariants.
     pub(crate) fn audit(&self) -> Option<&'static str> {
         self.subscriptions.audit()
+    }
+}
+
+/// Whether applying `op` changes the registry.
+fn concerns(op: &Op<'_>) -> bool {
+    match op {
+        Op::Registry(_)
+        | Op::Clear { .. }
+        | Op::Register { .. }
+        | Op::Unregister { .. }
+        | Op::Remap { .. }
+        | Op::Receive(_)
+        | Op::Import(_) => true,
+        Op::Time
+        | Op::CreateQueue(_)
+        | Op::SetMetadata { .. }
+        | Op::DeleteQueue { .. }
+        | Op::Purge { .. }
+        | Op::Post { .. }
+        | Op::Claim(_)
+        | Op::RenewClaim { .. }
+        | Op::ReleaseClaim { .. }
+        | Op::Delete { .. } => false,
     }
 }
 
