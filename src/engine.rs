@@ -414,25 +414,14 @@ impl Drop for Opened {
 }
 
 impl Store {
-    /// A store that is a pool is opened by its control store alone, which gives out its ids; an empty one joins the first
-    /// that asks.
+    /// An empty store joins the first control store that opens it as a pool.
     fn admit(&self, control: Option<[u8; 16]>) -> Result<()> {
-        let refused = |reason: &str| Err(Error::invalid("path", reason));
         let joined = self.registry.read().control();
-        match (joined, control) {
-            (None, None) => Ok(()),
-            (Some(joined), Some(control)) if joined == control => Ok(()),
-            (Some(_), None) => refused("the store is a pool: it is opened by the driver it is a pool of"),
-            (Some(_), Some(_)) => refused("the store is a pool of another driver"),
-            (None, Some(_)) if self.count_queues() > 0 || self.registry.read().records() > 1 => {
-                refused("the store holds something already: it cannot become a pool")
-            }
-            (None, Some(control)) => {
-                let op = Op::Registry(Change::Join { control });
-                let lsn = self.lock_registry().record(Growth::Grows, &op, &mut [])?;
-                self.settle(lsn, Durability::Sync)
-            }
-        }
+        // Recovery has refused whoever may not open it.
+        let Some(control) = control.filter(|_| joined.is_none()) else { return Ok(()) };
+        let op = Op::Registry(Change::Join { control });
+        let lsn = self.lock_registry().record(Growth::Grows, &op, &mut [])?;
+        self.settle(lsn, Durability::Sync)
     }
 
     /// A clock moved by hand may make something claimable or due.

@@ -14,6 +14,7 @@
 mod applying;
 mod eviction;
 mod loading;
+mod salvaging;
 mod storing;
 mod totals;
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use super::Awake;
 use crate::budget::Budget;
 use crate::lock::{Mutex, Rank, Tier};
+use crate::state::content::Owner;
 use crate::state::{Description, Queue, Resident, Resting, Totals};
 
 /// A queue behind its lock.
@@ -40,6 +41,11 @@ impl Cell {
             hot: AtomicBool::new(false),
             armed: AtomicU64::new(u64::MAX),
         })
+    }
+
+    /// What its pages are written under.
+    pub(crate) fn owner(&self) -> Owner<'_> {
+        Owner { number: self.number, key: &self.key }
     }
 
     /// The queue as it is, not advanced: for housekeeping and for what time does not change.

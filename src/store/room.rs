@@ -94,6 +94,10 @@ impl Store {
         let mut state = self.room.state.lock();
         loop {
             self.check_open()?;
+            if let Some(cause) = self.journal.poisoned() {
+                // No room will ever be made.
+                return Err(Error::Poisoned { cause });
+            }
             if self.has_room() {
                 return Ok(());
             }
@@ -183,7 +187,7 @@ impl Store {
         };
         let mut written = Vec::with_capacity(pages.len());
         for page in pages {
-            let (image, _) = page.write(&self.heap, &BTreeSet::new(), &self.budget, cell.number)?;
+            let (image, _) = page.write(&self.heap, &BTreeSet::new(), &self.budget, cell.owner())?;
             written.push((page, image));
         }
         self.set_images(cell, &mut written, Purpose::Eviction);

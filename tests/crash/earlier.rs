@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use zaqar_sled::{
-    ClaimOptions, Clock, DataDriver, Engine, ListOptions, ManualClock, Metadata, Project,
-    QueueName, Subscriber, SubscriptionUpdate, Timestamp,
+    ClaimOptions, Clock, DataDriver, Engine, ListOptions, ManualClock, Metadata, Project, QueueName, Subscriber,
+    SubscriptionUpdate, Timestamp,
 };
 
 use super::support::{CLIENT, MINUTE, ROOT, assert_sound, clock, config, dump, dump_subscriptions, message};

@@ -63,10 +63,12 @@ fn a_marker_of_another_queue_of_the_same_run_reads_nothing_and_a_malformed_one_n
     }
     let (_, foreign) = listed(&engine, &other, None);
     assert_eq!(listed(&engine, &name, foreign).0, [""; 0]);
+    let mut disk = disk;
     for seed in 2..5 {
         let malformed = Some(MessageMarker::lossy("nothing"));
         assert_eq!(listed(&engine, &name, malformed).0, [""; 0]);
-        engine = config(&disk.kill(), &clock, seed).open(ROOT).unwrap();
+        disk = disk.kill();
+        engine = config(&disk, &clock, seed).open(ROOT).unwrap();
         post(&engine, &name, "more");
     }
 }

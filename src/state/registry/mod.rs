@@ -331,6 +331,17 @@ impl Registry {
         self.subscriptions.settle()
     }
 
+    /// Makes up for a lost record of its own, whose place the rows and the control store that opens it take.
+    pub(crate) fn complete(&mut self, control: Option<[u8; 16]>) {
+        self.head.control = self.head.control.or(control);
+        let ids: Vec<[u8; 16]> =
+            self.subscriptions.rows.iter().filter_map(|(key, _)| Some(keys::parse_subscription(key)?.1)).collect();
+        ids.iter().for_each(|id| self.count_subscription(id));
+        let floor = self.catalogue.iter().map(|(_, mapping)| mapping.floor).max();
+        self.head.epoch = self.head.epoch.max(floor.unwrap_or(0));
+        self.head_changed = true;
+    }
+
     /// How many records the trees hold when they have everything.
     pub(crate) fn records(&self) -> u64 {
         let tables = [self.subscriptions.len(), self.pools.len(), self.flavors.len(), self.catalogue.len()];
