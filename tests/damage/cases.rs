@@ -148,3 +148,35 @@ fn salvage_of_a_store_that_is_whole_changes_nothing_but_what_opening_does() {
         assert!(disk.exists(&Path::new(ROOT).join("MANIFEST")).unwrap());
     }
 }
+
+/// A file that is there and may not be read is no damage: the error names it.
+#[test]
+fn what_cannot_be_read_for_another_reason_is_an_error_that_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("store");
+    let open = |salvage: bool| zaqar_sled::Config::new().background(false).salvage(salvage).open(&root);
+    let engine = open(false).unwrap();
+    engine.queue(zaqar_sled::Project::none(), "jobs").unwrap().create(zaqar_sled::Metadata::new()).unwrap();
+    engine.base().unwrap();
+    engine.close().unwrap();
+    drop(engine);
+    let manifest = root.join("MANIFEST");
+    let aside = folder.path().join("aside");
+    std::fs::rename(&manifest, &aside).unwrap();
+    // A link to itself, and a directory.
+    std::os::unix::fs::symlink(&manifest, &manifest).unwrap();
+    for salvage in [false, true] {
+        let error = open(salvage).unwrap_err();
+        assert!(error.to_string().contains("MANIFEST"), "{error}");
+        assert!(!error.is_corrupt(), "{error}");
+    }
+    std::fs::remove_file(&manifest).unwrap();
+    std::fs::create_dir(&manifest).unwrap();
+    for salvage in [false, true] {
+        let error = open(salvage).unwrap_err();
+        assert!(error.to_string().contains("MANIFEST"), "{error}");
+    }
+    std::fs::remove_dir(&manifest).unwrap();
+    std::fs::rename(&aside, &manifest).unwrap();
+    assert!(open(false).unwrap().recovery().notes().is_empty());
+}

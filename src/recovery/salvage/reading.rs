@@ -130,3 +130,71 @@ pub(super) fn frames(bytes: &[u8], id: SegmentId, mut at: usize) -> impl Iterato
 const CHUNK_BYTES: usize = 1 << 20;
 /// What a device loses at least at a time.
 const SECTOR_BYTES: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// A file on a device that has lost a range of it.
+    #[derive(Debug)]
+    struct Holed {
+        bytes: Vec<u8>,
+        lost: Range<usize>,
+        code: i32,
+    }
+
+    impl DiskFile for Holed {
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.bytes.len() as u64)
+        }
+
+        fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+            let from = usize::try_from(offset).unwrap();
+            let end = self.bytes.len().min(from + buf.len());
+            if from < self.lost.end && end > self.lost.start {
+                return Err(io::Error::from_raw_os_error(self.code));
+            }
+            buf[..end - from].copy_from_slice(&self.bytes[from..end]);
+            Ok(end - from)
+        }
+
+        fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            unreachable!("only read")
+        }
+
+        fn allocate(&self, _: u64) -> io::Result<()> {
+            unreachable!("only read")
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            unreachable!("only read")
+        }
+
+        fn set_len(&self, _: u64) -> io::Result<()> {
+            unreachable!("only read")
+        }
+    }
+
+    #[test]
+    fn what_the_device_cannot_read_is_a_hole_and_the_rest_is_there() {
+        let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+        let file = Holed { bytes: bytes.clone(), lost: 1_500_000..1_500_700, code: 5 };
+        let readable = read_file(&file, 3_000_000).unwrap();
+        let (hole, rest) = readable.holes.split_first().unwrap();
+        assert!(rest.is_empty() && hole.end - hole.start <= 1_536, "{hole:?}");
+        let place = |at: u64| usize::try_from(at).unwrap();
+        assert!(readable.bytes[..place(hole.start)] == bytes[..place(hole.start)]);
+        assert!(readable.bytes[place(hole.end)..] == bytes[place(hole.end)..]);
+        assert!(readable.bytes[place(hole.start)..place(hole.end)].iter().all(|byte| *byte == 0));
+        let damage: Vec<Damage> = readable.damages(Path::new("/file")).collect();
+        assert_eq!((damage.len(), damage[0].offset), (1, hole.start));
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_an_error() {
+        let file = Holed { bytes: vec![1; 100], lost: 0..100, code: 13 };
+        assert_eq!(read_file(&file, 100).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
+}
