@@ -394,7 +394,7 @@ impl<'a> Merge<'a> {
             let gone = self.facts.gone_since.get(&broken.queue).map_or(0, |gone| gone.count_within(&range));
             self.lose(broken.queue, broken.alive.saturating_sub(broken.left).saturating_sub(gone));
             if let Some(queue) = self.contents.queues.get_mut(&broken.queue) {
-                queue.with(Queue::hold_again)?;
+                queue.with(Queue::restore_holds)?;
             }
         }
         Ok(())

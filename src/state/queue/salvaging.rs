@@ -54,7 +54,7 @@ impl Queue {
     ///
     /// # Errors
     /// Those of reading their pages.
-    pub(crate) fn hold_again(&mut self) -> Result<()> {
+    pub(crate) fn restore_holds(&mut self) -> Result<()> {
         let listed =
             self.claims.iter().flat_map(|(number, claim)| claim.sequences.iter().map(move |one| (one, number)));
         let listed: Vec<(u64, u64)> = listed.collect();
