@@ -22,13 +22,13 @@ use crate::journal::segment::SegmentId;
 use crate::trees::Tree;
 use crate::trees::records::{Digest, Record};
 
-const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 const BUFFER_BYTES: usize = 1 << 20;
 /// Sets a base's frames apart from those of the segment of the same number.
 const BASE: u64 = 1 << 63;
 
 #[derive(Debug, Serialize, Deserialize)]
-enum Part<'a> {
+pub(crate) enum Part<'a> {
     Head {
         format: u32,
         from: u64,
@@ -51,6 +51,11 @@ pub(crate) struct Tail {
     pub(crate) time: u64,
     pub(crate) next_queue: u64,
     digest: Digest,
+}
+
+/// What the frames of the base `number` are bound to.
+pub(crate) fn frame_id(store: [u8; 16], number: u64) -> SegmentId {
+    SegmentId::new(store, number | BASE)
 }
 
 pub(crate) fn file_name(number: u64) -> String {
@@ -77,7 +82,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn create(disk: &dyn Disk, path: &Path, store: [u8; 16], number: u64, from: u64) -> Result<Self> {
         let file = disk.create(path).map_err(|e| Error::io("creating a base", e))?;
-        let id = SegmentId::new(store, number | BASE);
+        let id = frame_id(store, number);
         let digest = Digest::default();
         let mut writer = Self { file, id, from, frames: 0, digest, buffer: Vec::new(), written: 0 };
         writer.push(&Part::Head { format: FORMAT, from })?;
@@ -150,9 +155,9 @@ pub(crate) fn read(
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
             return Err(Fault::Damaged(Damage { file: path.into(), offset: 0, reason: "the base is missing".into() }));
         }
-        Err(cause) => return Err(Fault::Failed(Error::io("opening a base", cause))),
+        Err(cause) => return Err(Fault::Failed(Error::file("opening", path, cause))),
     };
-    let id = SegmentId::new(store, number | BASE);
+    let id = frame_id(store, number);
     let mut frames = Frames { file: &*file, path, id, window: Vec::new(), at: 0, offset: 0, lsn: 0 };
     let mut from = None;
     let mut digest = Digest::default();
@@ -212,7 +217,8 @@ impl Frames<'_> {
             self.window.drain(..self.at);
             self.offset = self.offset.saturating_add(self.at as u64);
             self.at = 0;
-            self.fill(bytes.max(BUFFER_BYTES)).map_err(|e| Fault::Failed(Error::io("reading a base", e)))?;
+            let filled = self.fill(bytes.max(BUFFER_BYTES));
+            filled.map_err(|e| Fault::Failed(Error::file_at("reading", self.path, self.offset, e)))?;
         }
         Ok(self.window.get(self.at..).unwrap_or_default())
     }

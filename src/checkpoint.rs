@@ -296,7 +296,7 @@ impl Store {
     ) -> Result<()> {
         let mut written = Vec::new();
         for page in pages {
-            let (image, fresh) = page.write(&self.heap, leaving, &self.budget, cell.number)?;
+            let (image, fresh) = page.write(&self.heap, leaving, &self.budget, cell.owner())?;
             visit(image.place().segment, records::page(cell.number, page.first, &page.entry(&image))?)?;
             if fresh {
                 written.push((page, image));

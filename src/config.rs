@@ -214,8 +214,20 @@ impl Config {
         self
     }
 
-    /// Whether a store that is damaged is opened with what can be read of it, the damaged files moved aside and the
-    /// loss reported by [`Engine::recovery`]. Default: no, opening gives `Corrupt`.
+    /// Whether a store that is damaged is opened with all that is left of it. Default: no.
+    ///
+    /// Without it, opening reads the manifest, the base and the journal, and gives `Corrupt`, changing nothing, where they
+    /// are not what was written. After a clean close everything is in the trees too: then a damaged base or journal is
+    /// replaced and reported. A page in a page file is not read at opening: damage to it is found when somebody needs the
+    /// page, who gets `Corrupt`, or by [`Engine::verify`].
+    ///
+    /// With it, every page is read at opening too. Where anything is damaged, what is whole is put together from all that
+    /// is left; the files with damage are moved into a folder `damaged-…` of the store, and [`Engine::recovery`] names
+    /// [every place](crate::RecoveryReport::damaged) and [what each queue lost](crate::RecoveryReport::lost). A range that
+    /// the device cannot read is damage; a file that may not be read is an error that names it. A pool that a damaged
+    /// control store has forgotten is registered again.
+    ///
+    /// Cost: every file is read whole.
     pub fn salvage(mut self, salvage: bool) -> Self {
         self.salvage = salvage;
         self

@@ -4,9 +4,10 @@
 //! do next asks a predicate (`is_not_found`, `is_busy`, ...) and stays right when variants are added.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::disk::is_unreadable;
 use crate::model::{ClaimId, FlavorName, MessageId, PoolGroup, PoolName, Project, QueueName, SubscriptionId};
 
 /// What a fallible call of this crate returns.
@@ -388,6 +389,25 @@ impl Error {
 
     pub(crate) fn invalid(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::InvalidArgument { name: name.into(), reason: reason.into() }
+    }
+
+    /// As [`Self::io`], naming the file.
+    pub(crate) fn file(action: &str, path: &Path, source: io::Error) -> Self {
+        Self::io(format!("{action} {}", path.display()), source)
+    }
+
+    /// The same, naming where in the file.
+    pub(crate) fn file_at(action: &str, path: &Path, offset: u64, source: io::Error) -> Self {
+        Self::io(format!("{action} {} at byte {offset}", path.display()), source)
+    }
+
+    /// Whether it says that what was written is not there any more, or cannot be read.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Io { source, .. } => is_unreadable(source),
+            _ => false,
+        }
     }
 
     /// No space is not a failure of the disk, so it is told apart here, once.

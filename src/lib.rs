@@ -105,7 +105,7 @@ pub use model::{
     SubscriptionMarker, SubscriptionUpdate, Timestamp,
 };
 pub use pooled::{PooledDriver, PooledStatus};
-pub use recovery::{RecoveryReport, RecoverySource};
+pub use recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 pub use reference::ReferenceModel;
 pub use spawner::Spawner;
 pub use status::Status;

@@ -64,10 +64,10 @@ impl Manifest {
     /// Reads the manifest of the store in `root`; `None` when there is none.
     pub(crate) fn load(disk: &dyn Disk, root: &Path) -> Result<Option<Self>> {
         let file = root.join(FILE);
-        if !disk.exists(&file).map_err(|e| Error::io("looking for the manifest", e))? {
+        if !disk.exists(&file).map_err(|e| Error::file("looking for", &file, e))? {
             return Ok(None);
         }
-        let bytes = read_all(disk, &file).map_err(|e| Error::io("reading the manifest", e))?;
+        let bytes = read_all(disk, &file).map_err(|e| Error::file("reading", &file, e))?;
         Self::parse(&bytes, file).map(Some)
     }
 

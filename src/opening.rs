@@ -155,55 +155,14 @@ impl Store {
         Ok(store)
     }
 
-    /// A store that is a pool is opened by its control store alone, which gives out its ids; an empty one joins the first
-    /// that asks.
+    /// An empty store joins the first control store that opens it as a pool.
     fn admit(&self, control: Option<[u8; 16]>) -> Result<()> {
-        let refused = |reason: &str| Err(Error::invalid("path", reason));
         let joined = self.registry.read().control();
-        match (joined, control) {
-            (None, None) => Ok(()),
-            (Some(joined), Some(control)) if joined == control => Ok(()),
-            (Some(_), None) => refused("the store is a pool: it is opened by the driver it is a pool of"),
-            (Some(_), Some(_)) => refused("the store is a pool of another driver"),
-            (None, Some(_)) if self.count_queues() > 0 || self.registry.read().records() > 1 => {
-                refused("the store holds something already: it cannot become a pool")
-            }
-            (None, Some(control)) => {
-                let op = Op::Registry(Change::Join { control });
-                let lsn = self.lock_registry().record(Growth::Grows, &op, &mut [])?;
-                self.settle(lsn, Durability::Sync)
-            }
-        }
-    }
-
-    /// Checks that this is the process that opened the store.
-    ///
-    /// # Errors
-    /// `Forked`.
-    pub(crate) fn check_process(&self) -> Result<()> {
-        self.check_process_id(process::id())
-    }
-
-    pub(crate) fn check_process_id(&self, id: u32) -> Result<()> {
-        if id == self.process { Ok(()) } else { Err(Error::Forked { opened_by: self.process }) }
-    }
-
-    /// Checks that this is the process that opened the store and that its path still leads to it. If it does not, no change
-    /// is taken any more: another store may be there by now.
-    ///
-    /// # Errors
-    /// `Forked`, `Displaced`.
-    pub(crate) fn check_place(&self) -> Result<()> {
-        self.check_process()?;
-        // Where that cannot be told, whatever is done next tells.
-        if !matches!(self.held.is_in_place(), Ok(false)) {
-            return Ok(());
-        }
-        let displaced = Error::Displaced { path: self.root.clone() };
-        // What was taken is in files that are open, wherever they are now.
-        let _ = self.journal.settle(self.journal.appended());
-        self.journal.poison(&displaced.to_string());
-        Err(displaced)
+        // Recovery has refused whoever may not open it.
+        let Some(control) = control.filter(|_| joined.is_none()) else { return Ok(()) };
+        let op = Op::Registry(Change::Join { control });
+        let lsn = self.lock_registry().record(Growth::Grows, &op, &mut [])?;
+        self.settle(lsn, Durability::Sync)
     }
 
     /// A clock moved by hand may make something claimable or due.

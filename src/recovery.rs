@@ -5,7 +5,7 @@
 //! | clean | good | the trees are loaded |
 //! | clean | damaged | the trees are loaded, a new base is written from them, the damaged files moved aside |
 //! | not clean, damaged or missing | good | the state is rebuilt from base and journal; the next checkpoint fills new trees |
-//! | not clean, damaged or missing | damaged | `Corrupt`, and nothing is changed; with [`Config::salvage`](crate::Config::salvage) what precedes the damage is kept |
+//! | not clean, damaged or missing | damaged | `Corrupt`, and nothing is changed; with [`Config::salvage`](crate::Config::salvage) see [`salvage`] |
 //!
 //! 1. Trees count as clean only if the manifest's clean mark, their own record and a digest over every record agree, and
 //!    the journal has nothing beyond that mark.
@@ -15,12 +15,13 @@
 //!    counts only once they are all in it and synced.
 //! 4. What could not be read is moved aside, never deleted.
 //! 5. Pages stay in the heap until they are needed. A heap segment that is missing or too short is damage like any other; a
-//!    page that has been damaged within one is found when it is read, or here when salvaging.
+//!    page that has been damaged within one is found when it is read, or here where salvage is allowed.
 
 mod creation;
 mod reading;
 mod rebase;
 mod report;
+mod salvage;
 mod start;
 
 use std::collections::BTreeSet;
@@ -32,19 +33,20 @@ use crate::base;
 use crate::budget::Budget;
 use crate::checkpoint::RESERVE;
 use crate::config::Config;
-use crate::disk::Disk;
+use crate::disk::{Disk, REACH, remove_own};
 use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::journal::scan::{self, Damage, Scan, Source};
 use crate::journal::{Place, Start, segment};
-use crate::manifest::{BaseMark, Manifest};
+use crate::manifest::{self, BaseMark, Manifest};
 use crate::random::Random;
-use crate::state::{Contents, Obstacle, Queue, incarnation_of};
+use crate::state::{Contents, OUTBOX, Obstacle, Queue, incarnation_of};
 use crate::trees::records::Digest;
 
 pub(crate) use reading::read_base;
 use reading::{check_base, load_all};
-pub use report::{RecoveryReport, RecoverySource};
+use rebase::Outline;
+pub use report::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 
 /// A store ready to be used.
 #[derive(Debug)]
@@ -82,12 +84,7 @@ pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<R
         Err(error) => Err(error),
     };
     let mut recovered = match opened {
-        Err(error) if error.is_corrupt() && config.salvage => {
-            let manifest = creation::guess_manifest(disk, root, &error)?;
-            let mut recovered = Recovery::new(config, root, manifest)?.run()?;
-            recovered.report.notes.push(format!("the manifest was made anew: {error}"));
-            recovered
-        }
+        Err(error) if error.is_damage() && config.salvage => salvage::salvage(config, root, &error)?,
         opened => opened?,
     };
     recovered.report.took = started.elapsed();
@@ -110,6 +107,10 @@ struct Recovery<'a> {
     distrusted: Option<u64>,
     heap: Arc<Heap>,
     budget: Arc<Budget>,
+    /// Heap segments that hold something damaged: their files go aside, what is left of them is elsewhere by then.
+    leaving: BTreeSet<u64>,
+    /// Whether nothing is tidied away.
+    keeps_all: bool,
 }
 
 /// What base and journal gave.
@@ -134,7 +135,12 @@ const HEAP_SEGMENT: u64 = 2;
 impl<'a> Recovery<'a> {
     fn new(config: &'a Config, root: &'a Path, manifest: Manifest) -> Result<Self> {
         let (heap, budget) = (open_heap(config, root, manifest.store)?, Budget::new(config.memory));
-        Ok(Self { config, root, manifest, distrusted: None, heap, budget })
+        Ok(Self::with(config, root, manifest, heap, budget))
+    }
+
+    fn with(config: &'a Config, root: &'a Path, manifest: Manifest, heap: Arc<Heap>, budget: Arc<Budget>) -> Self {
+        let (leaving, keeps_all) = (BTreeSet::new(), false);
+        Self { config, root, manifest, distrusted: None, heap, budget, leaving, keeps_all }
     }
 
     /// What is begun with.
@@ -206,18 +212,19 @@ impl<'a> Recovery<'a> {
             let (file, reason) = (self.root.join(JOURNAL), "the journal ends elsewhere than the trees".into());
             rebuilt.damage = Some(Damage { file, offset: 0, reason });
         }
-        if let Some(lost) = self.drop_unreadable(&mut contents)? {
-            rebuilt.damage = Some(lost);
-        }
+        self.check_pages(&mut contents)?;
         let mut report = RecoveryReport { last_lsn: lsn, ..RecoveryReport::new(RecoverySource::Trees) };
         let Some(damage) = rebuilt.damage.take() else {
             self.raise_incarnation(&contents, &rebuilt.scan)?;
             report.notes = notes;
             return self.finish(contents, &rebuilt.scan, Some(digest), rebuilt.segments, Vec::new(), report);
         };
+        report.damaged = vec![Damaged::of(&damage)];
         notes.push(format!("base or journal is damaged, a new base was written: {}", Error::from(damage)));
         report.notes = notes;
-        self.rebase(contents, &rebuilt.scan, lsn, Some(digest), report)
+        let aside = self.base_numbers()?.into_iter().map(|number| base::path(self.root, number)).collect();
+        let outline = Outline::superseding(rebuilt.scan, lsn, self.root, aside);
+        self.rebase(contents, outline, Some(digest), report)
     }
 
     fn rebuild(mut self, mut notes: Vec<String>) -> Result<Recovered> {
@@ -228,21 +235,15 @@ impl<'a> Recovery<'a> {
             dropped: rebuilt.scan.dropped,
             ..RecoveryReport::new(RecoverySource::Journal)
         };
-        let Some(damage) = rebuilt.damage.take() else {
-            // What is in the trees is superseded; a new generation is filled from the state.
-            self.manifest.generation = self.manifest.generation.saturating_add(1);
-            self.raise_incarnation(&rebuilt.contents, &rebuilt.scan)?;
-            report.notes = notes;
-            return self.finish(rebuilt.contents, &rebuilt.scan, None, rebuilt.segments, Vec::new(), report);
-        };
-        let error = Error::from(damage);
-        if !self.config.salvage {
-            return Err(error);
+        if let Some(damage) = rebuilt.damage.take() {
+            return Err(damage.into());
         }
-        notes.push(format!("salvaged what precedes the damage: {error}"));
-        report.notes = notes;
+        self.check_pages(&mut rebuilt.contents)?;
+        // What is in the trees is superseded; a new generation is filled from the state.
         self.manifest.generation = self.manifest.generation.saturating_add(1);
-        self.rebase(rebuilt.contents, &rebuilt.scan, rebuilt.scan.last_lsn, None, report)
+        self.raise_incarnation(&rebuilt.contents, &rebuilt.scan)?;
+        report.notes = std::mem::take(&mut notes);
+        self.finish(rebuilt.contents, &rebuilt.scan, None, rebuilt.segments, Vec::new(), report)
     }
 
     /// Reads the base and the journal behind it. Damage is in the result; only failures are errors.
@@ -257,17 +258,13 @@ impl<'a> Recovery<'a> {
             match read {
                 Ok(()) => {}
                 Err(base::Fault::Failed(error)) => return Err(error),
-                Err(base::Fault::Damaged(found)) => {
-                    contents.mend();
-                    damage = Some(found);
-                }
+                Err(base::Fault::Damaged(found)) => damage = Some(found),
             }
-            let unreadable = self.drop_unreadable(&mut contents)?;
             let lost = contents.lost.take().map(damage_of).transpose()?;
-            damage = damage.or(lost).or(unreadable);
+            damage = damage.or(lost);
         }
         let segments = std::mem::take(&mut contents.segments);
-        let replaying = purpose == Use::Load && (damage.is_none() || self.config.salvage);
+        let replaying = purpose == Use::Load && damage.is_none();
         let base = self.manifest.base.unwrap_or(BaseMark { number: 0, from: 0, to: 0 });
         let clean = self.manifest.clean.map_or(0, |clean| clean.lsn);
         let (journal, store) = (self.root.join(JOURNAL), self.manifest.store);
@@ -299,23 +296,15 @@ impl<'a> Recovery<'a> {
         Ok(Rebuilt { contents, scan, replayed, damage, segments })
     }
 
-    /// When salvaging, lets go of the pages that cannot be read; the first of them is returned.
-    fn drop_unreadable(&self, contents: &mut Contents) -> Result<Option<Damage>> {
-        if !self.config.salvage {
-            return Ok(None);
-        }
-        let mut found = None;
-        for error in contents.drop_unreadable() {
-            found.get_or_insert(damage_of(error)?);
-        }
-        if found.is_some() || contents.lost.is_some() {
-            contents.mend();
-        }
-        Ok(found)
+    /// Reads every page where salvage is allowed, so that what is damaged is made good as far as it can be.
+    fn check_pages(&self, contents: &mut Contents) -> Result<()> {
+        if self.config.salvage { contents.first_unreadable().map_or(Ok(()), Err) } else { Ok(()) }
     }
 
     /// The manifest this run starts with; [`Self::finish`] saves it.
     fn raise_incarnation(&mut self, contents: &Contents, scan: &Scan) -> Result<()> {
+        // Before anything is written: an opening that is refused changes nothing.
+        check_admission(contents, self.config.control)?;
         let given = contents
             .queues
             .iter()
@@ -375,35 +364,51 @@ impl<'a> Recovery<'a> {
             }
             started => started?,
         };
+        // What is left of a damaged one goes before it is replaced.
+        let (old, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|file| file.ends_with(manifest::FILE));
+        report.moved_aside.extend(self.move_aside(old)?);
         self.manifest.segment = start.active.number();
         self.manifest.save(self.disk(), self.root)?;
         report.moved_aside.extend(self.move_aside(aside)?);
+        self.heap.forget(&self.leaving);
         report.moved_aside.extend(self.move_aside(self.segments(scan.beheaded.iter().copied()))?);
         if let Some(generation) = self.distrusted {
             report.moved_aside.extend(self.move_aside([trees_path(self.root, generation)])?);
         }
         remove_segments(&place, &scan.unused)?;
-        self.tidy()?;
-        self.heap.tidy(&base_segments)?;
+        if !self.keeps_all {
+            self.tidy()?;
+            self.heap.tidy(&base_segments)?;
+        }
         Ok(Recovered { contents, manifest: self.manifest, place, start, filled, base_segments, report })
     }
 
     /// Removes what no manifest names any more: older bases, other generations of trees, half-written files.
     fn tidy(&self) -> Result<()> {
-        let tidy = || -> std::io::Result<()> {
-            for name in self.disk().list(self.root)? {
-                let path = self.root.join(&name);
-                let stale_base = base::parse_file_name(&name)
-                    .is_some_and(|number| self.manifest.base.is_none_or(|mark| mark.number != number));
-                if stale_base || name == "MANIFEST.new" {
-                    self.disk().remove_file(&path)?;
-                } else if parse_trees_name(&name).is_some_and(|generation| generation != self.manifest.generation) {
-                    remove_any(self.disk(), &path)?;
-                }
+        let (base, trees) = (self.manifest.base.map_or(0, |mark| mark.number), self.manifest.generation);
+        let is_stale = |number: u64, own: u64| number != own && number <= own.saturating_add(REACH);
+        for name in self.disk().list(self.root).map_err(|e| Error::file("listing", self.root, e))? {
+            let path = self.root.join(&name);
+            if base::parse_file_name(&name).is_some_and(|number| is_stale(number, base)) || name == "MANIFEST.new" {
+                remove_own(self.disk(), &path)?;
+            } else if parse_trees_name(&name).is_some_and(|generation| is_stale(generation, trees)) {
+                remove_any(self.disk(), &path).map_err(|e| Error::file("removing", &path, e))?;
             }
-            Ok(())
-        };
-        tidy().map_err(|e| Error::io("tidying the store", e))
+        }
+        Ok(())
+    }
+}
+
+/// Whether a store is opened by whom it may be: one that is a pool by its driver alone, which gives out its ids, and one
+/// that holds something already by nobody as a pool.
+fn check_admission(contents: &Contents, control: Option<[u8; 16]>) -> Result<()> {
+    let refused = |reason: &str| Err(Error::invalid("path", reason));
+    let holds_something = contents.queues.keys().any(|number| *number != OUTBOX) || contents.registry.records() > 1;
+    match (contents.registry.control(), control) {
+        (Some(_), None) => refused("the store is a pool: it is opened by the driver it is a pool of"),
+        (Some(joined), Some(control)) if joined != control => refused("the store is a pool of another driver"),
+        (None, Some(_)) if holds_something => refused("the store holds something already: it cannot become a pool"),
+        _ => Ok(()),
     }
 }
 
@@ -416,8 +421,7 @@ fn damage_of(error: Error) -> Result<Damage> {
 }
 
 fn remove_segments(place: &Place, numbers: &[u64]) -> Result<()> {
-    let mut removed = numbers.iter().map(|number| place.disk.remove_file(&place.path(*number)));
-    removed.try_for_each(|removed| removed.map_err(|e| Error::io("removing an unused segment", e)))
+    numbers.iter().try_for_each(|number| remove_own(&*place.disk, &place.path(*number)))
 }
 
 /// Removes a directory, or a file that stands where one should.

@@ -155,10 +155,14 @@ impl Engine {
             return Err(Error::PoolCapabilitiesMismatch { pool: name.clone() });
         }
         let place = self.place_of(uri);
+        let store = &self.store();
+        check_apart(&place, &Location::Directory(store.place.disk.canonical(&store.root)))?;
         for (other, row) in others {
-            if self.place_of(&PoolUri::new(&row.uri)?) == place {
+            let taken = self.place_of(&PoolUri::new(&row.uri)?);
+            if taken == place {
                 return Err(Error::PoolAlreadyExists { pool: name.clone(), other });
             }
+            check_apart(&place, &taken)?;
         }
         Ok(())
     }
@@ -172,6 +176,16 @@ impl Engine {
             }
             elsewhere => elsewhere.clone(),
         }
+    }
+}
+
+/// Refuses a pool whose directory lies in another store's, or the other way round: a store tidies its own directory.
+fn check_apart(one: &Location, other: &Location) -> Result<()> {
+    match (one, other) {
+        (Location::Directory(one), Location::Directory(other)) if one.starts_with(other) || other.starts_with(one) => {
+            Err(Error::invalid("uri", "a pool's directory cannot lie within another store's, nor contain it"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -200,11 +200,7 @@ fn check_size(bytes: u64) -> Result<()> {
 }
 
 fn list(queue: &mut Locked<'_>, options: &MessageListOptions) -> Result<Vec<Message>> {
-    let mut after = match options.marker {
-        Some(marker) if marker.queue > queue.number() => return Ok(Vec::new()),
-        Some(marker) if marker.queue == queue.number() => Some(marker.sequence),
-        _ => None,
-    };
+    let mut after = options.marker.and_then(|marker| marker.position_in(queue.number()));
     let mut reading = Reading::new(queue.now());
     let (limit, bytes) = if options.limit == 0 { (usize::MAX, u64::MAX) } else { (options.limit, MAX_BYTES) };
     let mut allowance = Allowance::new(options.max_bytes.unwrap_or(bytes));

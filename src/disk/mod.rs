@@ -22,6 +22,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 pub(crate) use anchored::Anchored;
 pub use real::RealDisk;
 pub use simulated::{Calls, Fault, FaultError, FaultKind, Gate, Keep, Operation, SimulatedDisk};
@@ -216,6 +218,24 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
 
     /// Cuts the file, or lengthens it with zeros that have no space yet.
     fn set_len(&self, len: u64) -> io::Result<()>;
+}
+
+/// Whether an error says that the device does not give back what was written, rather than that it may not be asked.
+pub(crate) fn is_unreadable(cause: &io::Error) -> bool {
+    const LOST: [Errno; 6] = [Errno::IO, Errno::BADMSG, Errno::UCLEAN, Errno::NODATA, Errno::ILSEQ, Errno::REMOTEIO];
+    cause.raw_os_error().is_some_and(|code| LOST.iter().any(|lost| lost.raw_os_error() == code))
+}
+
+/// How far above the numbers that are known to be a store's own a file's number may be for the file to be one of its
+/// own too, left by a run that was killed. What is beyond was put there by somebody else, and is left alone.
+pub(crate) const REACH: u64 = 1 << 20;
+
+/// Removes a file that a former run has left; a directory of such a name is not the store's.
+pub(crate) fn remove_own(disk: &dyn Disk, path: &Path) -> crate::Result<()> {
+    match disk.remove_file(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::IsADirectory => Ok(()),
+        removed => removed.map_err(|e| crate::Error::file("removing", path, e)),
+    }
 }
 
 /// The whole of a file.

@@ -58,7 +58,8 @@ impl Image {
         let body = (self.bytes as usize).saturating_sub(HEADER_BYTES);
         let mut bytes = vec![0; body];
         let at = u64::from(self.offset).saturating_add(HEADER_BYTES as u64);
-        let read = self.segment.file.read_at(&mut bytes, at).map_err(|e| Error::io("reading a page", e))?;
+        let read = self.segment.file.read_at(&mut bytes, at);
+        let read = read.map_err(|e| Error::file_at("reading a page of", &self.segment.path, at, e))?;
         if read != body || crc32(&bytes) != self.checksum {
             return Err(self.damage("a page's checksum does not match").into());
         }

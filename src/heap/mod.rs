@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, REACH, remove_own};
 use crate::error::{Error, Result};
 use crate::journal::scan::Damage;
+use crate::journal::segment::SegmentId;
 use crate::journal::{frame, frame_buffer};
 use crate::lock::{Mutex, Rank};
 
@@ -48,9 +49,28 @@ struct Segments {
     all: BTreeMap<u64, Arc<Segment>>,
     /// The one that is appended to.
     active: Option<Arc<Segment>>,
-    next_number: u64,
+    /// Numbers that something in the folder had when the heap was opened, whoever made it.
+    taken: BTreeSet<u64>,
+    /// The last number that this run gave.
+    last_number: u64,
     /// A file was made or removed whose directory entry is not yet durable.
     directory_unsynced: bool,
+}
+
+impl Segments {
+    /// A number above all that are in use, under which there is nothing.
+    fn free_number(&self) -> u64 {
+        let mut number = self.highest().saturating_add(1);
+        while self.taken.contains(&number) {
+            number = number.saturating_add(1);
+        }
+        number
+    }
+
+    /// The highest number that is known to be the store's.
+    fn highest(&self) -> u64 {
+        self.all.keys().next_back().copied().unwrap_or(0).max(self.last_number)
+    }
 }
 
 /// Each run leaves one that it did not fill.
@@ -62,10 +82,10 @@ impl Heap {
         let directory = root.join(HEAP);
         let names = match disk.list(&directory) {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            names => names.map_err(|e| Error::io("listing the heap", e))?,
+            names => names.map_err(|e| Error::file("listing", &directory, e))?,
         };
-        let highest = names.iter().filter_map(|name| segment::parse_file_name(name)).max().unwrap_or(0);
-        let segments = Segments { next_number: highest.saturating_add(1), ..Segments::default() };
+        let taken = names.iter().filter_map(|name| segment::parse_file_name(name)).collect();
+        let segments = Segments { taken, ..Segments::default() };
         let (bytes, live) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self {
             disk: disk.clone(),
@@ -76,6 +96,37 @@ impl Heap {
             bytes,
             live,
         })
+    }
+
+    /// Every file of it, by number, whatever names it.
+    pub(crate) fn files(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let names = match self.disk.list(&self.directory) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            names => names.map_err(|e| Error::file("listing", &self.directory, e))?,
+        };
+        let numbers = names.iter().filter_map(|name| segment::parse_file_name(name));
+        Ok(numbers.map(|number| (number, segment::path(&self.directory, number))).collect())
+    }
+
+    /// The number of the heap segment of that path, if it is one.
+    pub(crate) fn number_of(&self, path: &Path) -> Option<u64> {
+        let number = segment::parse_file_name(path.file_name()?.to_str()?)?;
+        (path.parent() == Some(&self.directory)).then_some(number)
+    }
+
+    /// What the images of a segment are bound to.
+    pub(crate) fn frame_id(&self, number: u64) -> SegmentId {
+        segment::id(self.store, number)
+    }
+
+    /// That something is wrong with the image at `place`.
+    pub(crate) fn damage(&self, place: Place, reason: &str) -> Damage {
+        damage_at(&segment::path(&self.directory, place.segment), u64::from(place.offset), reason)
+    }
+
+    /// Lets go of segments whose files are somewhere else by now.
+    pub(crate) fn forget(&self, numbers: &BTreeSet<u64>) {
+        self.segments.lock().all.retain(|number, _| !numbers.contains(number));
     }
 
     /// Makes the folder, for a store that is going to be written.
@@ -129,9 +180,9 @@ impl Heap {
         if let Some(active) = active {
             return Ok((active.clone(), active.take_room(bytes)));
         }
-        let number = segments.next_number;
+        let number = segments.free_number();
         let made = Arc::new(self.create(number)?);
-        segments.next_number = number.saturating_add(1);
+        segments.last_number = number;
         segments.directory_unsynced = true;
         segments.all.insert(number, made.clone());
         segments.active = Some(made.clone());
@@ -216,10 +267,11 @@ impl Heap {
     /// Removes every file that neither an image in memory nor `kept` names: what a former run wrote after its last base.
     pub(crate) fn tidy(&self, kept: &BTreeSet<u64>) -> Result<()> {
         let names = self.disk.list(&self.directory).map_err(|e| Error::io("listing the heap", e))?;
-        for number in names.iter().filter_map(|name| segment::parse_file_name(name)) {
+        let last_kept = kept.iter().next_back().copied().unwrap_or(0);
+        let reach = self.segments.lock().highest().max(last_kept).saturating_add(REACH);
+        for number in names.iter().filter_map(|name| segment::parse_file_name(name)).filter(|number| *number <= reach) {
             if !kept.contains(&number) && !self.segments.lock().all.contains_key(&number) {
-                let removed = self.disk.remove_file(&segment::path(&self.directory, number));
-                removed.map_err(|e| Error::io("removing a heap segment", e))?;
+                remove_own(&*self.disk, &segment::path(&self.directory, number))?;
             }
         }
         Ok(())
@@ -245,6 +297,11 @@ impl Heap {
         }
         (self.bytes.load(Ordering::Relaxed), self.live.load(Ordering::Relaxed))
     }
+}
+
+/// That something is wrong with a file of the heap.
+pub(crate) fn damage_at(path: &Path, offset: u64, reason: &str) -> Damage {
+    Damage { file: path.into(), offset, reason: reason.into() }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Segment {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
                 Err(Damage { file: path, offset: 0, reason: "a heap segment is missing".into() }.into())
             }
-            Err(cause) => Err(Error::io("opening a heap segment", cause)),
+            Err(cause) => Err(Error::file("opening", &path, cause)),
         }
     }
 

@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, read_all};
+use crate::disk::{Disk, REACH, read_all};
 use crate::error::{Error, Result};
 
 use super::Kept;
@@ -56,7 +56,7 @@ pub(crate) struct Scan {
     /// Files with frames behind the stop whose own header does not count: they have lost it.
     pub(crate) beheaded: Vec<u64>,
     pub(crate) not_started: Vec<u64>,
-    /// Highest segment number in the directory.
+    /// Highest segment number that is taken.
     pub(crate) highest_number: u64,
 }
 
@@ -97,16 +97,24 @@ pub(crate) fn scan(source: &Source<'_>, visit: &mut dyn FnMut(u64, &[u8]) -> Res
 fn started_segments(source: &Source<'_>, scan: &mut Scan) -> Result<Vec<Found>> {
     let names = match source.disk.list(source.directory) {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        names => names.map_err(|e| Error::io("listing the journal", e))?,
+        names => names.map_err(|e| Error::file("listing", source.directory, e))?,
     };
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::parse_file_name(name)).collect();
     numbers.sort_unstable();
-    scan.highest_number = numbers.last().copied().unwrap_or(0);
-    let mut started: Vec<Found> = Vec::new();
+    let (mut started, mut occupied): (Vec<Found>, Vec<u64>) = (Vec::new(), Vec::new());
     for number in numbers {
-        let Some(found) = read_heading(source, number)? else {
-            scan.not_started.push(number);
-            continue;
+        let found = match read_heading(source, number) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                scan.not_started.push(number);
+                continue;
+            }
+            // Not the journal's; what follows goes by other numbers.
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::IsADirectory => {
+                occupied.push(number);
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         scan.proven = scan.proven.max(found.header.synced);
         scan.incarnation = scan.incarnation.max(found.header.incarnation);
@@ -116,6 +124,10 @@ fn started_segments(source: &Source<'_>, scan: &mut Scan) -> Result<Vec<Found>> 
         }
         started.push(found);
     }
+    let reach = scan.started.last().copied().unwrap_or(0).saturating_add(REACH);
+    scan.not_started.retain(|number| *number <= reach);
+    let own = scan.started.iter().chain(&scan.not_started).chain(&occupied).filter(|number| **number <= reach);
+    scan.highest_number = own.max().copied().unwrap_or(0);
     Ok(started)
 }
 
@@ -128,7 +140,7 @@ fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
         bytes.truncate(read);
         Ok((bytes, file.len()?))
     };
-    let (bytes, len) = read().map_err(|e| Error::io("reading a journal segment", e))?;
+    let (bytes, len) = read().map_err(|e| Error::file("reading", &path, e))?;
     match segment::parse_header(&bytes, SegmentId::new(source.store, number)) {
         Heading::Started(header) => Ok(Some(Found { number, header, bytes: len })),
         Heading::NotStarted => Ok(None),
@@ -157,23 +169,26 @@ fn follow(
     scan: &mut Scan,
     visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
 ) -> Result<Option<Stop>> {
-    let mut expected = match started.first() {
+    // Segments before the one with the first frame that is wanted are not: whether they follow one another is nothing to
+    // anybody.
+    let first = started.iter().rposition(|found| found.header.first_lsn <= source.after.saturating_add(1)).unwrap_or(0);
+    let mut expected = match started.get(first) {
         None => return Ok(None),
-        Some(first) => first.header.first_lsn.min(source.after.saturating_add(1)),
+        Some(found) => found.header.first_lsn.min(source.after.saturating_add(1)),
     };
     for (index, found) in started.iter().enumerate() {
+        if index < first {
+            scan.kept.push(kept(found));
+            continue;
+        }
         if found.header.first_lsn > expected {
             return Ok(Some(Stop { index, offset: 0, reason: "a segment before this one is missing or cut short" }));
         }
         let next = started.get(index.saturating_add(1));
         let limit = next.map_or(u64::MAX, |next| next.header.first_lsn);
-        scan.kept.push(Kept { number: found.number, first_lsn: found.header.first_lsn, bytes: found.bytes });
-        if limit <= source.after.saturating_add(1) {
-            expected = limit;
-            continue;
-        }
+        scan.kept.push(kept(found));
         let path = source.directory.join(segment::file_name(found.number));
-        let bytes = read_all(source.disk, &path).map_err(|e| Error::io("reading a journal segment", e))?;
+        let bytes = read_all(source.disk, &path).map_err(|e| Error::file("reading", &path, e))?;
         let id = SegmentId::new(source.store, found.number);
         let mut offset = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
         let mut lsn = found.header.first_lsn;
@@ -193,6 +208,10 @@ fn follow(
         }
     }
     Ok(Some(Stop { index: started.len(), offset: 0, reason: "the journal ends" }))
+}
+
+fn kept(found: &Found) -> Kept {
+    Kept { number: found.number, first_lsn: found.header.first_lsn, bytes: found.bytes }
 }
 
 fn following(bytes: &[u8], offset: usize, id: SegmentId, lsn: u64) -> Option<Frame<'_>> {
@@ -233,7 +252,7 @@ fn gather_evidence(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, 
 /// Notes every frame, and counts those above the last one that followed; true if there are any.
 fn search(source: &Source<'_>, number: u64, from: usize, scan: &mut Scan) -> Result<bool> {
     let path = source.directory.join(segment::file_name(number));
-    let bytes = read_all(source.disk, &path).map_err(|e| Error::io("reading a journal segment", e))?;
+    let bytes = read_all(source.disk, &path).map_err(|e| Error::file("reading", &path, e))?;
     let id = SegmentId::new(source.store, number);
     let mut at = from.max(usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64));
     let mut found = false;

@@ -3,12 +3,14 @@
 //! A marker is an exclusive position, not a reference: it stays good when what it was taken from is
 //! deleted, when the store is opened again, and when the queue is made anew.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use super::id::{NOT_HEX, parse_hex, write_hex};
 use super::{FlavorName, MessageId, PoolName, QueueName, SubscriptionId};
 use crate::error::{Error, Result};
+use crate::state::{incarnation_of, last_of};
 
 /// A position in a queue's messages, just after the message it was taken from.
 ///
@@ -30,6 +32,20 @@ impl MessageMarker {
     /// The marker with that text, or, if it is the text of none, one after which every page is empty.
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self { queue: u64::MAX, sequence: u64::MAX })
+    }
+
+    /// The sequence behind which it stands in the queue of number `queue`; none if it stands before the first message.
+    ///
+    /// A queue made anew has a higher number, and everything in it stands behind the markers of the former one. A marker
+    /// with a number above the queue's own was taken from a queue that a power cut has taken back, or from another queue.
+    /// Either way it stands behind everything that was given out in the incarnation it was taken in, and before everything
+    /// that is given out in later ones.
+    pub(crate) fn position_in(self, queue: u64) -> Option<u64> {
+        match self.queue.cmp(&queue) {
+            Ordering::Less => None,
+            Ordering::Equal => Some(self.sequence),
+            Ordering::Greater => Some(last_of(incarnation_of(self.queue).max(incarnation_of(self.sequence)))),
+        }
     }
 }
 
@@ -179,6 +195,7 @@ name_marker! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::first_of;
 
     #[test]
     fn message_markers_round_trip() -> Result<()> {
@@ -194,6 +211,16 @@ mod tests {
     fn a_malformed_message_marker_stands_after_every_queue() {
         assert_eq!(MessageMarker::lossy("xyz").queue, u64::MAX);
         assert!("xyz".parse::<MessageMarker>().unwrap_err().is_invalid());
+    }
+
+    #[test]
+    fn a_marker_of_a_later_queue_stands_between_incarnations() {
+        let marker = MessageMarker { queue: first_of(2) + 1, sequence: first_of(3) };
+        assert_eq!(marker.position_in(first_of(2) + 2), None);
+        assert_eq!(marker.position_in(first_of(2) + 1), Some(first_of(3)));
+        let position = marker.position_in(first_of(2)).unwrap();
+        assert!(position > first_of(3) && position < first_of(4));
+        assert_eq!(MessageMarker::lossy("xyz").position_in(first_of(2)), Some(u64::MAX));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Stores without a manifest: making one, telling a half-made one from one that lost it, and a manifest made anew.
+//! Stores without a manifest: making one, and telling a half-made one from one that lost it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::heap::HEAP;
 use crate::journal::{scan, segment};
-use crate::manifest::{self, BaseMark, Manifest};
+use crate::manifest::{self, Manifest};
 use crate::random::Random;
 use crate::state::Contents;
 
@@ -43,7 +43,7 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
 
 /// A directory without a manifest in which something was written after creation has lost it.
 fn refuse_orphans(disk: &dyn Disk, root: &Path) -> Result<()> {
-    let names = disk.list(root).map_err(|e| Error::io("listing the store", e))?;
+    let names = disk.list(root).map_err(|e| Error::file("listing", root, e))?;
     let kept = names.iter().any(|name| base::parse_file_name(name).is_some() || parse_trees_name(name).is_some());
     let pages = !disk.list(&root.join(HEAP)).unwrap_or_default().is_empty();
     let journal = disk.list(&root.join(JOURNAL)).unwrap_or_default();
@@ -52,7 +52,7 @@ fn refuse_orphans(disk: &dyn Disk, root: &Path) -> Result<()> {
     let mut used = false;
     for number in segments {
         let path = root.join(JOURNAL).join(segment::file_name(number));
-        let bytes = crate::disk::read_all(disk, &path).map_err(|e| Error::io("reading the journal", e))?;
+        let bytes = crate::disk::read_all(disk, &path).map_err(|e| Error::file("reading", &path, e))?;
         used |= number > 1 || scan::holds_frames(&bytes, number);
     }
     if kept || pages || used {
@@ -60,30 +60,4 @@ fn refuse_orphans(disk: &dyn Disk, root: &Path) -> Result<()> {
         return Err(Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason });
     }
     Ok(())
-}
-
-/// A manifest for a store that has lost its own: the newest base, all of the journal, no trees.
-pub(super) fn guess_manifest(disk: &dyn Disk, root: &Path, error: &Error) -> Result<Manifest> {
-    let lost = || Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason: error.to_string() };
-    let store = first_store_id(disk, root)?.ok_or_else(lost)?;
-    let names = disk.list(root).map_err(|e| Error::io("listing the store", e))?;
-    let numbers = names.iter().filter_map(|name| base::parse_file_name(name));
-    let sound = |number: &u64| base::read(disk, &base::path(root, *number), store, *number, &mut |_, _, _| Ok(())).ok();
-    let newest = numbers.filter_map(|number| Some((number, sound(&number)?))).max_by_key(|(number, _)| *number);
-    let base = newest.map(|(number, tail)| BaseMark { number, from: tail.from, to: tail.to });
-    let generation = names.iter().filter_map(|name| parse_trees_name(name)).max().unwrap_or(0).saturating_add(1);
-    Ok(Manifest { store, incarnation: 0, base, generation, clean: None, synced: 0, segment: 0 })
-}
-
-fn first_store_id(disk: &dyn Disk, root: &Path) -> Result<Option<[u8; 16]>> {
-    let journal = root.join(JOURNAL);
-    let names = disk.list(&journal).map_err(|e| Error::io("listing the journal", e))?;
-    for name in names.iter().filter(|name| segment::parse_file_name(name).is_some()) {
-        let bytes =
-            crate::disk::read_all(disk, &journal.join(name)).map_err(|e| Error::io("reading the journal", e))?;
-        if let Some(store) = segment::store_of(&bytes) {
-            return Ok(Some(store));
-        }
-    }
-    Ok(None)
 }

@@ -1,8 +1,11 @@
 //! What opening a store found and did.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::journal::scan::Damage;
+use crate::model::{Project, QueueName};
 
 /// Where the state came from at open.
 ///
@@ -42,13 +45,26 @@ pub struct RecoveryReport {
     pub(crate) dropped: u64,
     pub(crate) notes: Vec<String>,
     pub(crate) moved_aside: Vec<PathBuf>,
+    pub(crate) damaged: Vec<Damaged>,
+    pub(crate) lost: Vec<LostMessages>,
+    pub(crate) lost_changes: u64,
     pub(crate) took: Duration,
 }
 
 impl RecoveryReport {
     pub(super) fn new(source: RecoverySource) -> Self {
-        let (notes, moved_aside) = (Vec::new(), Vec::new());
-        Self { source, last_lsn: 0, replayed: 0, dropped: 0, notes, moved_aside, took: Duration::ZERO }
+        Self {
+            source,
+            last_lsn: 0,
+            replayed: 0,
+            dropped: 0,
+            notes: Vec::new(),
+            moved_aside: Vec::new(),
+            damaged: Vec::new(),
+            lost: Vec::new(),
+            lost_changes: 0,
+            took: Duration::ZERO,
+        }
     }
 
     /// Where the state came from.
@@ -81,6 +97,22 @@ impl RecoveryReport {
         &self.moved_aside
     }
 
+    /// Every place that was found damaged.
+    pub fn damaged(&self) -> &[Damaged] {
+        &self.damaged
+    }
+
+    /// How many messages each queue has lost, as far as what is left of its records names them. What was posted only to
+    /// parts that are lost altogether is not among them.
+    pub fn lost(&self) -> &[LostMessages] {
+        &self.lost
+    }
+
+    /// Changes that are missing from the journal, or that could not be applied.
+    pub fn lost_changes(&self) -> u64 {
+        self.lost_changes
+    }
+
     /// How long opening took.
     pub fn took(&self) -> Duration {
         self.took
@@ -95,6 +127,93 @@ impl fmt::Display for RecoveryReport {
             RecoverySource::Journal => "rebuilt from base and journal",
         };
         write!(f, "{source} in {:?}: {} changes replayed, {} dropped", self.took, self.replayed, self.dropped)?;
-        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
+        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))?;
+        self.damaged.iter().try_for_each(|place| write!(f, "; {place}"))?;
+        self.lost.iter().try_for_each(|lost| write!(f, "; {lost}"))?;
+        if self.lost_changes > 0 { write!(f, "; {} changes are lost", self.lost_changes) } else { Ok(()) }
+    }
+}
+
+/// A place in a file that does not hold what was written there, or is missing.
+///
+/// ```
+/// use zaqar_sled::{Config, SimulatedDisk};
+///
+/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).salvage(true).open("store")?;
+/// for place in engine.recovery().damaged() {
+///     println!("{} at byte {}: {}", place.file().display(), place.offset(), place.reason());
+/// }
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    file: PathBuf,
+    offset: u64,
+    reason: String,
+}
+
+impl Damaged {
+    pub(super) fn of(damage: &Damage) -> Self {
+        Self { file: damage.file.clone(), offset: damage.offset, reason: damage.reason.clone() }
+    }
+
+    /// The file, or the folder in which one is missing, as it was before it was moved aside.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Where in it, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// What does not fit.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}: {}", self.file.display(), self.offset, self.reason)
+    }
+}
+
+/// How many messages a queue has lost.
+///
+/// ```
+/// use zaqar_sled::{Config, SimulatedDisk};
+///
+/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).salvage(true).open("store")?;
+/// assert_eq!(engine.recovery().lost().iter().map(|queue| queue.messages()).sum::<u64>(), 0);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostMessages {
+    pub(super) project: Project,
+    pub(super) queue: QueueName,
+    pub(super) messages: u64,
+}
+
+impl LostMessages {
+    /// The queue's project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &QueueName {
+        &self.queue
+    }
+
+    /// How many of its messages are lost.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+}
+
+impl fmt::Display for LostMessages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} messages of queue {:?} are lost", self.messages, self.queue)
     }
 }

@@ -146,7 +146,8 @@ impl Messages for ReferenceModel {
     }
 }
 
-/// An older queue's marker stands before this one's first message, a malformed one behind its last.
+/// An older queue's marker stands before this one's first message, a malformed one behind its last. The model's run has no
+/// end, so that there are no later incarnations, before which a later queue's marker would stand.
 fn is_behind(queue: &QueueModel, message: &MessageModel, marker: Option<MessageMarker>) -> bool {
     let place = (queue.number, message.sequence);
     marker.is_none_or(|marker| (marker.queue, marker.sequence) < place)

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{Budget, Charge};
 use crate::codec::{self, array_at};
 use crate::error::Result;
+use crate::op::{DeadLetter, Posted};
 
 /// Most messages in a page: one bit each in a `u128`.
 pub(crate) const PAGE_MESSAGES: usize = 128;
@@ -47,8 +48,14 @@ impl Slot {
         u64::from(self.len).saturating_add(64)
     }
 
-    pub(super) fn distance(&self) -> u64 {
+    pub(crate) fn distance(&self) -> u64 {
         u64::from(self.distance)
+    }
+
+    /// Whether a message that nobody is known to hold is delayed, whatever the time: one that was never claimed holds the
+    /// end of its delay.
+    pub(crate) fn waits(&self) -> bool {
+        self.claim_count == 0 && self.hold > self.created
     }
 
     fn has_checksum(&self) -> bool {
@@ -70,7 +77,35 @@ pub(crate) struct Arrival<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl Arrival<'_> {
+impl<'a> Arrival<'a> {
+    /// A message posted at `time`.
+    pub(crate) fn posted(time: u64, client: [u8; 16], message: &'a Posted<'_>) -> Self {
+        Self {
+            created: time,
+            expires: time.saturating_add(message.ttl),
+            ttl: message.ttl,
+            ready_at: time.saturating_add(message.delay),
+            claim_count: 0,
+            client,
+            checksum: message.checksum,
+            body: &message.body,
+        }
+    }
+
+    /// A message that comes from another queue.
+    pub(crate) fn moved(letter: &'a DeadLetter<'_>) -> Self {
+        Self {
+            created: letter.created,
+            expires: letter.expires,
+            ttl: letter.ttl,
+            ready_at: 0,
+            claim_count: letter.claim_count,
+            client: letter.client,
+            checksum: letter.checksum,
+            body: &letter.body,
+        }
+    }
+
     pub(crate) fn is_delayed(&self) -> bool {
         self.ready_at > self.created
     }
@@ -89,6 +124,9 @@ pub(crate) struct Content {
 struct Head {
     queue: u64,
     first: u64,
+    /// Of the queue's project and name: should the queue's record be lost, they are not.
+    #[serde(with = "serde_bytes")]
+    key: Vec<u8>,
     clients: Vec<[u8; 16]>,
     slots: Vec<Slot>,
 }
@@ -246,10 +284,11 @@ impl Content {
     }
 
     /// Appends the image of a page with this content to `buffer`: the head's length, the head, the bodies.
-    pub(crate) fn write_image(&self, queue: u64, first: u64, buffer: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn write_image(&self, owner: Owner<'_>, first: u64, buffer: &mut Vec<u8>) -> Result<()> {
         let start = buffer.len();
         buffer.extend_from_slice(&[0; 4]);
-        let head = HeadRef { queue, first, clients: &self.clients, slots: &self.slots };
+        let Owner { number: queue, key } = owner;
+        let head = HeadRef { queue, first, key, clients: &self.clients, slots: &self.slots };
         codec::encode_into(&head, buffer)?;
         let length = narrow(buffer.len().saturating_sub(start).saturating_sub(4) as u64).to_le_bytes();
         buffer.iter_mut().skip(start).zip(length).for_each(|(to, from)| *to = from);
@@ -259,9 +298,7 @@ impl Content {
 
     /// The content of the page `first` of `queue`, from its image; the error says what does not fit.
     pub(crate) fn read_image(budget: &Arc<Budget>, queue: u64, first: u64, image: &[u8]) -> Result<Self, String> {
-        let length = u32::from_le_bytes(array_at(image, 0).ok_or("an image is too short")?) as usize;
-        let end = length.checked_add(4).ok_or("an image is too short")?;
-        let head: Head = codec::decode(image.get(4..end).ok_or("an image is too short")?)?;
+        let (head, end) = parse_head(image)?;
         if (head.queue, head.first) != (queue, first) {
             return Err("the image of another page".into());
         }
@@ -270,11 +307,47 @@ impl Content {
     }
 }
 
+/// Whose page an image is, as its head says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Label {
+    pub(crate) queue: u64,
+    /// The page's first sequence.
+    pub(crate) first: u64,
+    /// The last one in it.
+    pub(crate) last: u64,
+    /// Of the queue's project and name.
+    pub(crate) key: Vec<u8>,
+}
+
+/// Reads who an image belongs to; the error says what does not fit.
+pub(crate) fn label_of(image: &[u8]) -> Result<Label, String> {
+    let (head, _) = parse_head(image)?;
+    let last = head.slots.last().map_or(head.first, |slot| head.first.saturating_add(slot.distance()));
+    Ok(Label { queue: head.queue, first: head.first, last, key: head.key })
+}
+
+/// The head of an image, and where the bodies begin.
+fn parse_head(image: &[u8]) -> Result<(Head, usize), String> {
+    let length = u32::from_le_bytes(array_at(image, 0).ok_or("an image is too short")?) as usize;
+    let end = length.checked_add(4).ok_or("an image is too short")?;
+    Ok((codec::decode(image.get(4..end).ok_or("an image is too short")?)?, end))
+}
+
+/// A queue, for whoever writes its pages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner<'a> {
+    pub(crate) number: u64,
+    /// Of its project and name.
+    pub(crate) key: &'a [u8],
+}
+
 /// A [`Head`] that borrows.
 #[derive(Serialize)]
 struct HeadRef<'a> {
     queue: u64,
     first: u64,
+    #[serde(with = "serde_bytes")]
+    key: &'a [u8],
     clients: &'a [[u8; 16]],
     slots: &'a [Slot],
 }
@@ -302,8 +375,9 @@ mod tests {
             Arrival { created: 1, expires: 2, ttl: 3, ready_at: 0, claim_count: 4, client, checksum, body: b"ab" };
         content.push(0, &arrival);
         let mut image = Vec::new();
-        content.write_image(9, 7, &mut image).unwrap();
-        let expected = format!("1e000000{}{}{}6162", "090701", "05".repeat(16), "0101020300000002040000");
+        content.write_image(Owner { number: 9, key: b"k" }, 7, &mut image).unwrap();
+        let expected = format!("20000000{}{}{}6162", "0907016b01", "05".repeat(16), "0101020300000002040000");
+        assert_eq!(label_of(&image), Ok(Label { queue: 9, first: 7, last: 7, key: b"k".to_vec() }));
         assert_eq!(crate::codec::hex(&image), expected);
         let back = Content::read_image(&budget, 9, 7, &image).unwrap();
         assert_eq!((back.slots(), back.bodies()), (content.slots(), content.bodies()));

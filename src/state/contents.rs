@@ -20,6 +20,7 @@ use crate::trees::keys;
 use crate::trees::records::{self, QueueRecord, StoreRecord};
 
 use super::claims::Claim;
+use super::content::Owner;
 use super::page::{Page, PageEntry, PageSnapshot};
 use super::queue::{Description, Purpose, Queue};
 use super::registry::Registry;
@@ -186,9 +187,20 @@ impl Contents {
         self.queues.values_mut().filter(|queue| matches!(queue.state, Resting::Awake(_)))
     }
 
-    /// Lets go of every page that cannot be read; says why of each.
-    pub(crate) fn drop_unreadable(&mut self) -> Vec<Error> {
-        self.awake().flat_map(|queue| queue.with(Queue::drop_unreadable)).collect()
+    /// Why the first page cannot be read that cannot.
+    pub(crate) fn first_unreadable(&mut self) -> Option<Error> {
+        self.awake().find_map(|queue| queue.with(|queue| queue.first_unreadable()))
+    }
+
+    /// The last operation that any queue has.
+    pub(crate) fn highest_lsn(&self) -> u64 {
+        let queues = self.queues.values().map(|queue| queue.state.position().0);
+        queues.max().unwrap_or(0).max(self.registry.lsn())
+    }
+
+    /// Forgets operations on queues that are not there.
+    pub(crate) fn forget_unknown(&mut self) {
+        self.unknown.clear();
     }
 
     /// Makes sense of what could be read of a damaged base: messages without their claim are free.
@@ -200,7 +212,11 @@ impl Contents {
 
     /// Applies a journaled operation where it is not yet contained.
     pub(crate) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<(), Obstacle> {
-        let entry: op::Entry<'_> = codec::decode(body)?;
+        self.replay_entry(lsn, &codec::decode(body)?)
+    }
+
+    /// The same, read already.
+    pub(crate) fn replay_entry(&mut self, lsn: u64, entry: &op::Entry<'_>) -> Result<(), Obstacle> {
         let time = entry.time;
         self.time = self.time.max(time);
         if self.registry.lsn() < lsn {
@@ -223,9 +239,7 @@ impl Contents {
             }
             op => op.queue().into_iter().try_for_each(|queue| self.apply(queue, lsn, time, op))?,
         }
-        if self.budget.is_high() && !self.is_full {
-            self.make_room()?;
-        }
+        self.make_room()?;
         Ok(())
     }
 
@@ -245,7 +259,10 @@ impl Contents {
     }
 
     /// Lets pages go to the heap until there is room in memory again. On a full disk they stay: what is opened may be emptied.
-    fn make_room(&mut self) -> Result<(), Error> {
+    pub(crate) fn make_room(&mut self) -> Result<(), Error> {
+        if !self.budget.is_high() || self.is_full {
+            return Ok(());
+        }
         match self.evict() {
             Err(error) if error.is_full() => {
                 self.is_full = true;
@@ -262,9 +279,11 @@ impl Contents {
             Resting::Asleep { .. } => None,
         });
         for queue in awake {
+            let key = keys::queue(queue.project(), queue.name());
+            let owner = Owner { number: queue.number(), key: &key };
             while budget.used() > budget.target() && queue.has_hot_pages() {
                 for page in queue.evict(false, EVICTED_AT_ONCE) {
-                    let (image, _) = page.write(heap, &BTreeSet::new(), budget, queue.number())?;
+                    let (image, _) = page.write(heap, &BTreeSet::new(), budget, owner)?;
                     queue.set_image(&page, &image, Purpose::Eviction);
                 }
             }

@@ -207,6 +207,16 @@ impl Page {
         }
     }
 
+    /// The last sequence in it, alive or not; `None` for a page that is not dense and not in memory.
+    pub(crate) fn last(&self) -> Option<u64> {
+        let distance = match self.content.get() {
+            Some(content) => content.slots().last()?.distance(),
+            None if self.dense => u64::from(self.slots).checked_sub(1)?,
+            None => return None,
+        };
+        Some(self.first.saturating_add(distance))
+    }
+
     /// Whether [`Self::position`] needs the content.
     pub(crate) fn is_dense(&self) -> bool {
         self.dense
@@ -262,6 +272,16 @@ impl Page {
         lease.extend(slot);
         let expires = slot.expires;
         self.latest = self.latest.max(expires);
+    }
+
+    /// Puts a message under the claim `number` that held it before; whether it could be.
+    pub(crate) fn hold_again(&mut self, index: usize, number: u64) -> bool {
+        let Some(slot) = self.content_mut().and_then(|content| content.slot_mut(index)) else { return false };
+        slot.hold = number;
+        slot.claim_count = slot.claim_count.max(1);
+        self.claimed |= bit(index);
+        self.delayed &= !bit(index);
+        true
     }
 
     /// Frees a claimed message.

@@ -14,6 +14,7 @@
 mod applying;
 mod eviction;
 mod loading;
+mod salvaging;
 mod storing;
 mod totals;
 
@@ -416,6 +417,11 @@ impl Queue {
 /// The first sequence, or queue number, of an incarnation.
 pub(crate) fn first_of(incarnation: u32) -> u64 {
     (u64::from(incarnation) << COUNTER_BITS).saturating_add(1)
+}
+
+/// The last sequence, or queue number, of an incarnation.
+pub(crate) fn last_of(incarnation: u32) -> u64 {
+    (u64::from(incarnation) << COUNTER_BITS) | ((1 << COUNTER_BITS) - 1)
 }
 
 /// The incarnation a sequence or queue number was given out in.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use super::{Awake, Store};
 use crate::budget::Budget;
 use crate::lock::{Mutex, Rank, Tier};
+use crate::state::content::Owner;
 use crate::state::{Description, Queue, Resident, Resting, Sizes, Totals};
 
 /// A queue behind its lock.
@@ -43,6 +44,11 @@ impl Cell {
             version: AtomicU32::new(0),
             armed: AtomicU64::new(u64::MAX),
         })
+    }
+
+    /// What its pages are written under.
+    pub(crate) fn owner(&self) -> Owner<'_> {
+        Owner { number: self.number, key: &self.key }
     }
 
     /// The queue as it is, not advanced: for housekeeping and for what time does not change.

@@ -121,6 +121,10 @@ impl Store {
             if state.closed {
                 return Err(Error::Closed);
             }
+            if let Some(cause) = self.journal.poisoned() {
+                // No room will ever be made.
+                return Err(Error::Poisoned { cause });
+            }
             if self.has_room() {
                 return Ok(());
             }
@@ -211,7 +215,7 @@ impl Store {
         };
         let mut written = Vec::with_capacity(pages.len());
         for page in pages {
-            let (image, _) = page.write(&self.heap, &BTreeSet::new(), &self.budget, cell.number)?;
+            let (image, _) = page.write(&self.heap, &BTreeSet::new(), &self.budget, cell.owner())?;
             written.push((page, image));
         }
         self.set_images(cell, &mut written, Purpose::Eviction);

@@ -12,13 +12,17 @@
 #![allow(clippy::format_collect, reason = "a dump is a few lines")]
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
+mod around;
 mod cut;
+mod earlier;
 mod full;
 mod kill;
+mod markers;
 mod opening;
 mod pooled;
 mod power_loss;
 mod process;
 mod recovery;
 mod registry;
+mod strangers;
 mod support;

@@ -166,10 +166,12 @@ impl Pair<'_> {
         let (project, name) = (place.project(), place.name());
         let marker = listing.marker.map(|pick| match pick {
             Pick::Malformed => (MessageMarker::lossy("?"), MessageMarker::lossy("?")),
-            pick => {
-                let (engine, model) = self.message(pick);
-                (engine.into(), model.into())
-            }
+            pick => match self.message(pick) {
+                (engine, _) if self.is_of_a_later_queue(engine) => {
+                    (MessageMarker::lossy("?"), MessageMarker::lossy("?"))
+                }
+                (engine, model) => (engine.into(), model.into()),
+            },
         });
         let options = |marker| {
             let options = MessageListOptions::new().marker(marker).limit(listing.limit).echo(listing.echo);
@@ -187,6 +189,15 @@ impl Pair<'_> {
                 pair.many(&engine.items, &model.items)
             },
         )
+    }
+
+    /// Whether a message is of a queue that was made after the one at the present place. A marker taken from it stands
+    /// behind all that was posted before the store was opened last, and only that; the model knows nothing of openings.
+    fn is_of_a_later_queue(&self, id: MessageId) -> bool {
+        let number = |id: MessageId| id.to_string()[..16].to_owned();
+        let live = (0..).map_while(|index| self.live(index).filter(|_| index < 64));
+        let known = live.filter_map(|message| self.messages.pair_of(message.id())).next();
+        known.is_none_or(|(engine, _)| number(engine) < number(id))
     }
 
     pub(crate) fn delete(

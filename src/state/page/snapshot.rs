@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hold, Page, bit, bits, hold};
+use super::{Hold, Page, bit, bits, hold, narrow};
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::heap::{Heap, Image, Place};
-use crate::state::content::{Content, PAGE_MESSAGES, Slot};
+use crate::state::content::{Content, Owner, PAGE_MESSAGES, Slot};
 
 /// A page's entry in the directory, as it is written to the trees and to a base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,33 @@ pub(crate) struct PageEntry {
 impl PageEntry {
     pub(crate) fn at(self, place: Place) -> Self {
         Self { place, ..self }
+    }
+
+    /// How many messages are in the page.
+    pub(crate) fn messages(&self) -> u64 {
+        u64::from(self.live.count_ones())
+    }
+
+    /// The distances from the page's first sequence of the messages that are known to be gone.
+    pub(crate) fn gone(&self) -> impl Iterator<Item = u64> {
+        let slots = if self.dense { usize::from(self.slots).min(PAGE_MESSAGES) } else { 0 };
+        let live = self.live;
+        (0..slots).filter(move |index| live & bit(*index) == 0).map(|index| index as u64)
+    }
+
+    /// Whether the page has no gaps: then the index of a message is its distance from the first sequence.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.dense
+    }
+
+    /// Whether `content` is as large as the page.
+    pub(crate) fn is_of(&self, content: &Content) -> bool {
+        (content.slots().len(), content.bodies().len()) == (usize::from(self.slots), self.body_bytes as usize)
+    }
+
+    /// Whether the message at an index of the page is in it.
+    pub(crate) fn holds(&self, index: usize) -> bool {
+        self.live & bit(index) != 0
     }
 }
 
@@ -103,6 +130,36 @@ impl Page {
         })
     }
 
+    /// A page of which nothing but its image is known, and which of its messages are not gone: they are free, or delayed as
+    /// they were posted. `None` if all are gone.
+    pub(crate) fn from_image(
+        first: u64,
+        content: &Content,
+        image: Image,
+        is_gone: impl Fn(u64) -> bool,
+    ) -> Option<Self> {
+        let mut page = Self::new(first, Content::like(content));
+        page.content = OnceCell::new();
+        page.body_bytes = narrow(content.bodies().len() as u64);
+        page.slots = u8::try_from(content.slots().len()).ok()?;
+        for (index, slot) in content.slots().iter().enumerate() {
+            page.dense &= slot.distance as usize == index;
+            if is_gone(first.saturating_add(slot.distance())) {
+                continue;
+            }
+            page.live |= bit(index);
+            page.weight = page.weight.saturating_add(slot.weight());
+            page.due = page.due.min(slot.expires);
+            page.latest = page.latest.max(slot.expires);
+            if slot.waits() {
+                page.delayed |= bit(index);
+                page.due = page.due.min(slot.hold);
+            }
+        }
+        page.image = Some(image);
+        (page.live != 0).then_some(page)
+    }
+
     /// A page from another store; the error says what does not fit.
     pub(crate) fn from_record(
         first: u64,
@@ -162,17 +219,17 @@ impl PageSnapshot {
         heap: &Heap,
         leaving: &BTreeSet<u64>,
         budget: &Arc<Budget>,
-        queue: u64,
+        owner: Owner<'_>,
     ) -> Result<(Image, bool)> {
         if let Some(image) = self.image.as_ref().filter(|image| !leaving.contains(&image.place().segment)) {
             return Ok((image.clone(), false));
         }
-        let content = match (self.read(budget, queue), &self.image) {
+        let content = match (self.read(budget, owner.number), &self.image) {
             // One that is damaged stays where it is: whoever needs it is told, and others are not held up.
             (Err(error), Some(image)) if error.is_corrupt() => return Ok((image.clone(), false)),
             (content, _) => content?,
         };
-        let image = heap.write(|buffer| content.write_image(queue, self.first, buffer))?;
+        let image = heap.write(|buffer| content.write_image(owner, self.first, buffer))?;
         Ok((image, true))
     }
 

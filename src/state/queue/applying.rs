@@ -29,38 +29,22 @@ impl Queue {
     }
 
     pub(super) fn post(&mut self, time: u64, first: u64, client: [u8; 16], messages: &[Posted<'_>]) {
-        let arrivals = messages.iter().map(|message| Arrival {
-            created: time,
-            expires: time.saturating_add(message.ttl),
-            ttl: message.ttl,
-            ready_at: time.saturating_add(message.delay),
-            claim_count: 0,
-            client,
-            checksum: message.checksum,
-            body: &message.body,
-        });
+        let arrivals = messages.iter().map(|message| Arrival::posted(time, client, message));
         self.append(first, arrivals);
     }
 
     /// Takes the dead letters of another queue in.
     pub(super) fn deliver(&mut self, first: u64, letters: &[DeadLetter<'_>]) {
-        let arrivals = letters.iter().map(|letter| Arrival {
-            created: letter.created,
-            expires: letter.expires,
-            ttl: letter.ttl,
-            ready_at: 0,
-            claim_count: letter.claim_count,
-            client: letter.client,
-            checksum: letter.checksum,
-            body: &letter.body,
-        });
+        let arrivals = letters.iter().map(Arrival::moved);
         self.append(first, arrivals);
     }
 
-    fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {
+    /// Appends messages at ascending sequences from `first`, none of which is there; behind all others but for a queue that
+    /// is put together again.
+    pub(super) fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {
         let mut arrivals = arrivals.zip(first..).peekable();
         while let Some((next, sequence)) = arrivals.peek() {
-            let page = match self.pages.last_key_value() {
+            let page = match self.pages.range(..=*sequence).next_back() {
                 Some((first, tail)) if tail.has_room(*sequence, next.body.len()) => *first,
                 tail => {
                     let like = tail.and_then(|(_, full)| full.content());

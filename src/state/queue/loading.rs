@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::{Content, Due, Error, Page, Queue, Result};
+use super::{Content, Due, Page, Queue, Result};
 use crate::op::{Op, Sequences};
 
 /// How many pages ahead of the one that is read the disk is told of.
@@ -109,19 +109,5 @@ impl Queue {
                 page.map_or(Ok(()), |page| self.load(page))
             }
         }
-    }
-
-    /// What is lost of a queue whose pages cannot all be read: those pages go. Returns why, for each.
-    pub(crate) fn drop_unreadable(&mut self) -> Vec<Error> {
-        let read = |page: &Page| page.read(&self.budget, self.number).err();
-        let unreadable: Vec<(u64, Error)> =
-            self.pages.iter().filter_map(|(first, page)| Some((*first, read(page)?))).collect();
-        unreadable
-            .into_iter()
-            .map(|(first, error)| {
-                self.drop_page(first);
-                error
-            })
-            .collect()
     }
 }

@@ -133,7 +133,14 @@ impl Registry {
     }
 
     /// Applies `op`, decided at `time` and journaled at `lsn`, as far as it concerns the registry.
+    ///
+    /// Only an operation of the registry's own moves its time on. Those are decided under the registry's lock, so their
+    /// times rise with their LSNs; those of other operations need not, since each queue has a lock of its own. A replay
+    /// that went by all of them would let a subscription expire before the renewal that kept it alive.
     pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) {
+        if !concerns(op) {
+            return;
+        }
         self.advance(time);
         match op {
             Op::Registry(change) => self.change(time, change),
@@ -168,7 +175,7 @@ impl Registry {
                     self.count_subscription(id);
                 }
             }
-            _ => return,
+            _ => {}
         }
         self.head.lsn = lsn;
         self.head_changed = true;
@@ -324,6 +331,17 @@ impl Registry {
         self.subscriptions.settle()
     }
 
+    /// Makes up for a lost record of its own, whose place the rows and the control store that opens it take.
+    pub(crate) fn complete(&mut self, control: Option<[u8; 16]>) {
+        self.head.control = self.head.control.or(control);
+        let ids: Vec<[u8; 16]> =
+            self.subscriptions.rows.iter().filter_map(|(key, _)| Some(keys::parse_subscription(key)?.1)).collect();
+        ids.iter().for_each(|id| self.count_subscription(id));
+        let floor = self.catalogue.iter().map(|(_, mapping)| mapping.floor).max();
+        self.head.epoch = self.head.epoch.max(floor.unwrap_or(0));
+        self.head_changed = true;
+    }
+
     /// How many records the trees hold when they have everything.
     pub(crate) fn records(&self) -> u64 {
         let tables = [self.subscriptions.len(), self.pools.len(), self.flavors.len(), self.catalogue.len()];
@@ -396,6 +414,29 @@ impl Registry {
     /// What does not hold of the invariants.
     pub(crate) fn audit(&self) -> Option<&'static str> {
         self.subscriptions.audit()
+    }
+}
+
+/// Whether applying `op` changes the registry.
+fn concerns(op: &Op<'_>) -> bool {
+    match op {
+        Op::Registry(_)
+        | Op::Clear { .. }
+        | Op::Register { .. }
+        | Op::Unregister { .. }
+        | Op::Remap { .. }
+        | Op::Receive(_)
+        | Op::Import(_) => true,
+        Op::Time
+        | Op::CreateQueue(_)
+        | Op::SetMetadata { .. }
+        | Op::DeleteQueue { .. }
+        | Op::Purge { .. }
+        | Op::Post { .. }
+        | Op::Claim(_)
+        | Op::RenewClaim { .. }
+        | Op::ReleaseClaim { .. }
+        | Op::Delete { .. } => false,
     }
 }
 

@@ -1,0 +1,176 @@
+//! A power cut, or a kill, after every single operation around what makes files come and go: a snapshot, a manifest, a
+//! segment that is given up and used again, trees that are left. Few calls, and none of the operations left out.
+
+use std::sync::Arc;
+
+use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
+use zaqar_sled::{
+    ClaimOptions, DataDriver, Durability, Engine, ManualClock, MessageId, Metadata, Project, QueueName, Result,
+};
+
+use super::cut::{End, Scene, World, cut_everywhere, operations, seeds};
+use super::support::{CLIENT, ROOMY, ROOT, Told, assert_sound, config, dump, message, messages_of, queues_of};
+
+/// What happens to a store, with so many bytes of messages in memory at most.
+struct Around<const MEMORY: u64>;
+
+#[derive(Debug, Clone, Default)]
+struct Known {
+    claims: Vec<Told>,
+    shown: Vec<MessageId>,
+}
+
+/// In this order, over and over for as long as there are calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Create,
+    /// So many messages, each of a quarter of a segment.
+    Post(usize),
+    Buffered,
+    Claim,
+    DeleteOldest,
+    Delete,
+    Step,
+    Base,
+    Checkpoint,
+    Reopen,
+}
+
+const ACTS: [Act; 19] = [
+    Act::Create,
+    Act::Post(2),
+    Act::Claim,
+    Act::Step,
+    Act::Post(3),
+    Act::Base,
+    Act::DeleteOldest,
+    Act::Buffered,
+    Act::Step,
+    Act::Post(4),
+    Act::Base,
+    Act::Buffered,
+    Act::Checkpoint,
+    Act::Delete,
+    Act::Create,
+    Act::Base,
+    Act::Post(1),
+    Act::Reopen,
+    Act::Buffered,
+];
+
+fn jobs() -> (Project, QueueName) {
+    (Project::none(), QueueName::new("jobs").unwrap())
+}
+
+impl<const MEMORY: u64> Scene for Around<MEMORY> {
+    type Store = Engine;
+    type Told = Known;
+
+    const CALLS: usize = ACTS.len();
+    const RECOVERY: u64 = 40;
+
+    fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Result<Engine> {
+        let memory = if disk.is_durable() { MEMORY } else { ROOMY };
+        config(disk, clock, seed).memory(memory).open(ROOT)
+    }
+
+    fn call(world: &mut World<Self>, i: usize) -> Result<bool> {
+        let engine = world.store()?.clone();
+        let (project, queue) = jobs();
+        let post = |engine: &Engine, count: usize| {
+            let batch: Vec<_> = (0..count).map(|n| message(&format!("{i}-{n}"), 900)).collect();
+            engine.messages().post(&project, &queue, CLIENT, &batch)
+        };
+        match ACTS[i] {
+            Act::Create => engine.queues().create(&project, &queue, &Metadata::new()).map(|_| true),
+            Act::Post(count) => {
+                let ids = post(&engine, count)?;
+                world.told.shown.extend(ids);
+                Ok(true)
+            }
+            Act::Buffered => {
+                let ids = post(&engine.with_durability(Durability::Buffered), 1)?;
+                world.told.shown.extend(ids);
+                Ok(false)
+            }
+            Act::Claim => {
+                let claim = engine.claims().create(&project, &queue, &ClaimOptions::new().limit(1))?;
+                world.told.claims.extend(claim.map(|claim| (project.clone(), queue.clone(), claim.id())));
+                Ok(true)
+            }
+            Act::DeleteOldest => {
+                let ids: Vec<MessageId> = world.told.shown.iter().skip(1).take(2).copied().collect();
+                engine.messages().bulk_delete(&project, &queue, &ids, &[]).map(|()| true)
+            }
+            Act::Delete => {
+                engine.with_durability(Durability::Buffered).queues().delete(&project, &queue).map(|()| false)
+            }
+            Act::Step => engine.step().map(|()| true),
+            Act::Base => engine.base().map(|()| true),
+            Act::Checkpoint => engine.checkpoint().map(|()| false),
+            Act::Reopen => {
+                drop(engine);
+                world.reopen().map(|()| true)
+            }
+        }
+    }
+
+    fn dump(engine: &Engine, told: &Known) -> String {
+        dump(engine, &told.claims).unwrap()
+    }
+
+    fn assert_sound(engine: &Engine, context: &str) {
+        assert_sound(engine, context);
+    }
+
+    fn add(engine: &Engine, told: &Known, context: &str) {
+        for (project, queue) in queues_of(engine).unwrap() {
+            let newest = messages_of(engine, &project, &queue).unwrap().last().map(zaqar_sled::Message::id);
+            let id = engine.messages().post(&project, &queue, CLIENT, &[message("new", 9)]).unwrap()[0];
+            assert!(!told.shown.contains(&id), "{context}: {id} was given out before");
+            assert!(newest.is_none_or(|newest| newest < id), "{context}: {id} comes before {newest:?}");
+        }
+    }
+
+    fn close(engine: &Engine) -> Result<()> {
+        engine.close()
+    }
+
+    fn assert_clean(engine: &Engine, context: &str) {
+        assert!(engine.recovery().notes().is_empty(), "{context}: {}", engine.recovery());
+    }
+}
+
+fn cut_at_each(end: impl Fn(u64) -> End) {
+    cut_everywhere::<Around<ROOMY>>(&end, 1);
+    cut_everywhere::<Around<0>>(&end, 1);
+}
+
+#[test]
+fn the_calls_make_and_give_up_files_of_every_kind() {
+    let disk = SimulatedDisk::new();
+    let mut world = World::<Around<0>>::new(disk.clone(), 1).unwrap();
+    let first = disk.list_all();
+    let (_, failed) = world.run(ACTS.len());
+    assert!(failed.is_none(), "{failed:?}");
+    let last = disk.list_all();
+    assert!(first.iter().any(|path| path.extension().is_some_and(|kind| kind == "journal") && !last.contains(path)));
+    assert!(last.iter().any(|path| path.to_string_lossy().ends_with("0000000000000003.base")), "{last:?}");
+    assert!(seeds().into_iter().all(|seed| operations::<Around<0>>(seed) > 100));
+}
+
+#[test]
+fn a_power_cut_at_every_operation_around_snapshots_keeps_what_was_synced() {
+    cut_at_each(|_| End::Power(Keep::Nothing));
+}
+
+#[test]
+fn a_power_cut_at_every_operation_around_snapshots_that_keeps_some_of_the_rest() {
+    cut_at_each(|k| End::Power(Keep::Random(k)));
+    cut_at_each(|k| End::Power(Keep::Random(k + 1_000)));
+}
+
+#[test]
+fn a_kill_at_every_operation_around_snapshots_keeps_all_that_was_acknowledged() {
+    cut_at_each(|_| End::Kill);
+}

@@ -1,0 +1,182 @@
+//! The cases that a stranger tries first, each by itself.
+
+use std::path::{Path, PathBuf};
+
+use zaqar_sled::disk::{Disk, SimulatedDisk};
+
+use super::harm::{Harm, Kind};
+use super::judge::{Figures, assert_enough, judge, print};
+use super::store::{ENDS, End, Ended, ROOT, files};
+
+fn of_kind(original: &[(PathBuf, Vec<u8>)], kind: Kind) -> Vec<(PathBuf, u64)> {
+    let kind = original.iter().filter(|(path, _)| Kind::of(path) == kind && !is_of_control(original, path));
+    kind.map(|(path, bytes)| (path.clone(), used(bytes))).collect()
+}
+
+/// Whether a file is of a store that others are the pools of. What it knows of them is in no other file.
+pub(crate) fn is_of_control(original: &[(PathBuf, Vec<u8>)], path: &Path) -> bool {
+    path.starts_with(ROOT) && original.iter().any(|(one, _)| !one.starts_with(ROOT))
+}
+
+/// The bytes before the zeros that a file may end with.
+fn used(bytes: &[u8]) -> u64 {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+}
+
+/// Harms every file of a kind, each in turn and at several places.
+fn harm_all(kind: Kind, places: u64, harms: impl Fn(u64) -> Harm) {
+    let mut figures = Figures::new();
+    for end in ENDS {
+        let ended = Ended::new(end, 1);
+        let original = files(&ended.disk);
+        for (path, bytes) in of_kind(&original, kind) {
+            for place in (0..places).filter(|_| bytes > 0) {
+                judge(&ended, &original, &path, harms(bytes * (place * 2 + 1) / (places * 2)), &mut figures);
+            }
+        }
+    }
+    print("every file", &figures);
+    assert!(!figures.is_empty());
+    assert_enough(&figures);
+}
+
+#[test]
+fn one_bit_in_the_snapshot() {
+    harm_all(Kind::Base, 40, Harm::Flip);
+}
+
+#[test]
+fn the_snapshot_removed() {
+    harm_all(Kind::Base, 1, |_| Harm::Remove);
+}
+
+#[test]
+fn the_snapshot_cut_short() {
+    harm_all(Kind::Base, 6, Harm::Cut);
+}
+
+#[test]
+fn one_bit_in_the_journal() {
+    harm_all(Kind::Journal, 10, Harm::Flip);
+}
+
+#[test]
+fn a_block_of_the_journal_lost() {
+    harm_all(Kind::Journal, 6, Harm::Zero);
+}
+
+#[test]
+fn a_file_of_the_journal_removed() {
+    harm_all(Kind::Journal, 1, |_| Harm::Remove);
+}
+
+#[test]
+fn the_manifest_lost_or_damaged() {
+    harm_all(Kind::Manifest, 8, Harm::Flip);
+    harm_all(Kind::Manifest, 1, |_| Harm::Remove);
+}
+
+#[test]
+fn an_older_manifest_beside_a_newer_snapshot_and_journal() {
+    harm_all(Kind::Manifest, 1, |_| Harm::Older);
+}
+
+#[test]
+fn a_file_of_pages_damaged_cut_or_removed() {
+    harm_all(Kind::Heap, 4, Harm::Flip);
+    harm_all(Kind::Heap, 2, Harm::Cut);
+    harm_all(Kind::Heap, 1, |_| Harm::Remove);
+}
+
+/// What salvage says and where it leaves the files.
+#[test]
+fn the_report_names_every_damaged_place_and_counts_what_each_queue_lost() {
+    let ended = Ended::new(End::Cold, 1);
+    let disk = &ended.disk;
+    let original = files(disk);
+    let heap: Vec<(PathBuf, u64)> = of_kind(&original, Kind::Heap);
+    let (first, last) = (heap[0].clone(), heap[heap.len() - 1].clone());
+    for (path, bytes) in [&first, &last] {
+        disk.corrupt(path, bytes / 2, 1).unwrap();
+    }
+    let opened = ended.open(disk, true).unwrap();
+    let super::store::Opened::Engine(engine) = &opened else { panic!("an engine") };
+    let report = engine.recovery().clone();
+    let lost: u64 = report.lost().iter().map(zaqar_sled::LostMessages::messages).sum();
+    assert_eq!(engine.status().messages() + lost, ended.ledger.live.len() as u64, "{report}");
+    assert!(lost > 0 && lost < 257, "{report}");
+    for (path, _) in [&first, &last] {
+        let named = report.damaged().iter().any(|place| place.file() == path);
+        let aside = report.moved_aside().iter().any(|moved| moved.file_name() == path.file_name());
+        // An image that nothing refers to any more is nothing to lose.
+        assert!(named == aside, "{}: {report}", path.display());
+        let kept = files(disk).iter().any(|(_, bytes)| {
+            let harmed = original.iter().find(|(one, _)| one == path).unwrap();
+            bytes.len() == harmed.1.len() && bytes.iter().zip(&harmed.1).filter(|(a, b)| a != b).count() == 1
+        });
+        assert!(kept, "{} is kept", path.display());
+    }
+    assert!(report.damaged().iter().any(|place| Kind::of(place.file()) == Kind::Heap), "{report}");
+    // What was not damaged stays where it was.
+    for (path, bytes) in original.iter().filter(|(path, _)| matches!(Kind::of(path), Kind::Journal | Kind::Base)) {
+        let moved = report.moved_aside().iter().any(|moved| moved.file_name() == path.file_name());
+        assert!(!moved || used(bytes) == 0, "{} is not damaged", path.display());
+    }
+    // And the next snapshots leave what was moved aside alone.
+    let aside = files_aside(disk);
+    engine.base().unwrap();
+    engine.base().unwrap();
+    assert_eq!(files_aside(disk), aside);
+    assert!(!aside.is_empty());
+}
+
+fn files_aside(disk: &SimulatedDisk) -> Vec<PathBuf> {
+    disk.list_all().into_iter().filter(|path| path.to_string_lossy().contains("damaged-")).collect()
+}
+
+#[test]
+fn salvage_of_a_store_that_is_whole_changes_nothing_but_what_opening_does() {
+    for end in ENDS {
+        let ended = Ended::new(end, 1);
+        let disk = &ended.disk;
+        let opened = ended.open(disk, true).unwrap();
+        assert!(files_aside(disk).is_empty(), "{end:?}");
+        if let super::store::Opened::Engine(engine) = &opened {
+            assert!(engine.recovery().damaged().is_empty() && engine.recovery().notes().is_empty());
+            assert_eq!(engine.status().messages(), ended.ledger.live.len() as u64);
+        }
+        assert!(disk.exists(&Path::new(ROOT).join("MANIFEST")).unwrap());
+    }
+}
+
+/// A file that is there and may not be read is no damage: the error names it.
+#[test]
+fn what_cannot_be_read_for_another_reason_is_an_error_that_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("store");
+    let open = |salvage: bool| zaqar_sled::Config::new().background(false).salvage(salvage).open(&root);
+    let engine = open(false).unwrap();
+    engine.queue(zaqar_sled::Project::none(), "jobs").unwrap().create(zaqar_sled::Metadata::new()).unwrap();
+    engine.base().unwrap();
+    engine.close().unwrap();
+    drop(engine);
+    let manifest = root.join("MANIFEST");
+    let aside = folder.path().join("aside");
+    std::fs::rename(&manifest, &aside).unwrap();
+    // A link to itself, and a directory.
+    std::os::unix::fs::symlink(&manifest, &manifest).unwrap();
+    for salvage in [false, true] {
+        let error = open(salvage).unwrap_err();
+        assert!(error.to_string().contains("MANIFEST"), "{error}");
+        assert!(!error.is_corrupt(), "{error}");
+    }
+    std::fs::remove_file(&manifest).unwrap();
+    std::fs::create_dir(&manifest).unwrap();
+    for salvage in [false, true] {
+        let error = open(salvage).unwrap_err();
+        assert!(error.to_string().contains("MANIFEST"), "{error}");
+    }
+    std::fs::remove_dir(&manifest).unwrap();
+    std::fs::rename(&aside, &manifest).unwrap();
+    assert!(open(false).unwrap().recovery().notes().is_empty());
+}

@@ -1,0 +1,126 @@
+//! What can happen to a file, and which messages it touches.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use zaqar_sled::disk::{Disk, SimulatedDisk};
+
+/// One piece of damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Harm {
+    Flip(u64),
+    Zero(u64),
+    Garbage(u64),
+    Cut(u64),
+    Remove,
+    /// An older copy of the file.
+    Older,
+}
+
+/// The kinds, for the figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Manifest,
+    Base,
+    Journal,
+    Heap,
+    Other,
+}
+
+impl Kind {
+    pub(crate) fn of(path: &Path) -> Self {
+        match path.extension().and_then(|kind| kind.to_str()) {
+            Some("base") => Self::Base,
+            Some("journal") => Self::Journal,
+            Some("heap") => Self::Heap,
+            _ if path.ends_with("MANIFEST") => Self::Manifest,
+            _ => Self::Other,
+        }
+    }
+}
+
+const BLOCK: u64 = 512;
+
+impl Harm {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Flip(_) => "bit flipped",
+            Self::Zero(_) => "block of zeros",
+            Self::Garbage(_) => "block of garbage",
+            Self::Cut(_) => "cut short",
+            Self::Remove => "removed",
+            Self::Older => "an older copy",
+        }
+    }
+
+    /// Does it; false if that changes nothing.
+    pub(crate) fn inflict(self, disk: &SimulatedDisk, path: &Path, older: &[(PathBuf, Vec<u8>)]) -> bool {
+        let Ok(bytes) = disk.read(path) else { return false };
+        let mut harmed = bytes.clone();
+        let block = |at: u64| {
+            let start = (at / BLOCK * BLOCK) as usize;
+            start..bytes.len().min(start + BLOCK as usize)
+        };
+        match self {
+            Self::Flip(at) => harmed[at as usize] ^= 1 << (at % 8),
+            Self::Zero(at) => harmed[block(at)].fill(0),
+            Self::Garbage(at) => {
+                let garbage = (at..).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 7) as u8 | 1);
+                harmed[block(at)].iter_mut().zip(garbage).for_each(|(to, from)| *to = from);
+            }
+            Self::Cut(at) => harmed.truncate(at as usize),
+            Self::Remove => {
+                disk.remove_file(path).unwrap();
+                disk.sync_dir(path.parent().unwrap()).unwrap();
+                return true;
+            }
+            Self::Older => match older.iter().find(|(one, _)| one == path) {
+                Some((_, old)) => harmed.clone_from(old),
+                None => return false,
+            },
+        }
+        let changes = harmed != bytes;
+        disk.write(path, harmed).unwrap();
+        changes
+    }
+}
+
+/// The messages whose bodies stand whole in a frame of some file, by number.
+pub(crate) fn bodies_in(files: &[(PathBuf, Vec<u8>)]) -> BTreeSet<u64> {
+    files.iter().flat_map(|(path, bytes)| whole_frames(path, bytes).flat_map(|range| numbers(&bytes[range]))).collect()
+}
+
+/// The frames of a file whose checksum of the body is right, found as they follow one another and, behind damage, by
+/// trying every byte.
+fn whole_frames<'a>(path: &Path, bytes: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
+    let (is_one, mut at) = match Kind::of(path) {
+        Kind::Journal => (true, 64),
+        Kind::Heap => (true, 0),
+        _ => (false, 0),
+    };
+    std::iter::from_fn(move || {
+        while is_one && at + 32 < bytes.len() {
+            let word = |from: usize| u32::from_le_bytes(*bytes[from..].first_chunk::<4>().unwrap());
+            let (length, sum, start) = (word(at) as usize, word(at + 28), at + 32);
+            let fits = length > 0 && length <= bytes.len() - start;
+            if fits && crc32fast::hash(&bytes[start..start + length]) == sum {
+                at = start + length;
+                return Some(start - 32..at);
+            }
+            at += 1;
+        }
+        None
+    })
+}
+
+/// The numbers of the messages of which the body begins in these bytes.
+fn numbers(bytes: &[u8]) -> Vec<u64> {
+    let marked = bytes.windows(10).filter(|window| window[0] == b'<' && window[9] == b'>');
+    marked.filter_map(|window| std::str::from_utf8(&window[1..9]).ok()?.parse().ok()).collect()
+}
+
+/// The number of a message, by its body.
+pub(crate) fn number(body: &[u8]) -> u64 {
+    numbers(&body[..10])[0]
+}

@@ -1,0 +1,261 @@
+//! Stores that lived and ended, and what is to be in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zaqar_sled::disk::{Disk, SimulatedDisk};
+use zaqar_sled::{
+    ClaimOptions, ClientId, Config, DataDriver, Engine, ManualClock, MessageId, Metadata, NewMessage, NewPool,
+    PoolName, PooledDriver, Pools, Project, Purge, QueueName, Result, Timestamp,
+};
+
+pub(crate) const ROOT: &str = "/store";
+const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
+pub(crate) const QUEUES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// How a store came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Closed,
+    Killed,
+    /// Killed with next to no message in memory.
+    Cold,
+    /// Killed as a driver of two pools.
+    Pooled,
+}
+
+pub(crate) const ENDS: [End; 4] = [End::Closed, End::Killed, End::Cold, End::Pooled];
+
+/// What callers know.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Ledger {
+    pub(crate) live: BTreeMap<MessageId, (&'static str, Vec<u8>)>,
+    pub(crate) deleted: BTreeSet<MessageId>,
+    /// Those of them that were deleted before the last snapshot: the journal that said so is gone.
+    pub(crate) long_gone: BTreeSet<MessageId>,
+    posted: u64,
+}
+
+/// A store that has ended.
+pub(crate) struct Ended {
+    pub(crate) end: End,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) ledger: Ledger,
+    /// Its files in the middle of its life.
+    pub(crate) older: Vec<(PathBuf, Vec<u8>)>,
+    pub(crate) disk: SimulatedDisk,
+}
+
+/// Either kind of driver.
+pub(crate) enum Opened {
+    Engine(Engine),
+    Pooled(PooledDriver),
+}
+
+impl Opened {
+    pub(crate) fn driver(&self) -> &dyn DataDriver {
+        match self {
+            Self::Engine(engine) => engine,
+            Self::Pooled(driver) => driver,
+        }
+    }
+
+    fn base(&self) {
+        match self {
+            Self::Engine(engine) => engine.base().unwrap(),
+            // Its stores write them when they are due.
+            Self::Pooled(driver) => driver.step().unwrap(),
+        }
+    }
+
+    fn step(&self) {
+        match self {
+            Self::Engine(engine) => engine.step().unwrap(),
+            Self::Pooled(driver) => driver.step().unwrap(),
+        }
+    }
+
+    pub(crate) fn is_sound(&self) -> Result<bool> {
+        match self {
+            Self::Engine(engine) => engine.verify().map(|verification| verification.is_sound()),
+            Self::Pooled(driver) => driver.verify().map(|verification| verification.is_sound()),
+        }
+    }
+}
+
+impl Ended {
+    pub(crate) fn new(end: End, seed: u64) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
+        let disk = SimulatedDisk::new();
+        let opened = open(end, &disk, &clock, seed, false).unwrap();
+        if let Opened::Pooled(driver) = &opened {
+            for pool in ["one", "two"] {
+                let new = NewPool::new(format!("sled:/{pool}").parse().unwrap()).weight(10);
+                Pools::create(driver, &PoolName::new(pool).unwrap(), &new).unwrap();
+            }
+        }
+        let mut life = Life { opened, ledger: Ledger::default(), disk: disk.clone(), snapshots: Vec::new() };
+        life.first_half();
+        let older = files(&disk);
+        life.second_half();
+        if end == End::Closed {
+            life.opened.driver().close().unwrap();
+            // Which left a snapshot of everything.
+            life.ledger.long_gone = life.ledger.deleted.clone();
+        }
+        Self { end, clock, ledger: life.ledger, older, disk: disk.kill() }
+    }
+
+    pub(crate) fn open(&self, disk: &SimulatedDisk, salvage: bool) -> Result<Opened> {
+        open(self.end, disk, &self.clock, 99, salvage)
+    }
+}
+
+fn open(end: End, disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64, salvage: bool) -> Result<Opened> {
+    let memory = if end == End::Cold { 0 } else { 256 << 20 };
+    let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).seed(seed).salvage(salvage);
+    let config = config.background(false).segment_size(16 << 10).memory(memory);
+    match end {
+        End::Pooled => config.open_pooled(ROOT).map(Opened::Pooled),
+        End::Closed | End::Killed | End::Cold => config.open(ROOT).map(Opened::Engine),
+    }
+}
+
+struct Life {
+    opened: Opened,
+    ledger: Ledger,
+    disk: SimulatedDisk,
+    snapshots: Vec<PathBuf>,
+}
+
+impl Life {
+    /// Queues that are filled, partly emptied, purged, deleted and made again; then a snapshot.
+    fn first_half(&mut self) {
+        for queue in QUEUES {
+            self.create(queue);
+        }
+        for round in 0..6 {
+            for queue in QUEUES {
+                self.post(queue, 10);
+            }
+            self.delete_some(5);
+            if round % 2 == 0 {
+                self.step();
+            }
+        }
+        let none = Project::none();
+        self.opened.driver().queues().purge(&none, &name("b"), Purge::All).unwrap();
+        self.forget("b");
+        self.opened.driver().queues().delete(&none, &name("c")).unwrap();
+        self.forget("c");
+        self.create("c");
+        for _ in 0..12 {
+            for queue in QUEUES {
+                self.post(queue, 10);
+            }
+        }
+        self.delete_some(4);
+        self.step();
+        self.opened.base();
+        self.look_for_snapshots();
+    }
+
+    /// What the journal alone knows.
+    fn second_half(&mut self) {
+        for _ in 0..8 {
+            for queue in QUEUES {
+                self.post(queue, 5);
+            }
+            self.delete_some(9);
+            self.step();
+        }
+        let none = Project::none();
+        let options = ClaimOptions::new().limit(7).ttl(Duration::from_secs(3_600));
+        let claim = self.opened.driver().claims().create(&none, &name("a"), &options).unwrap().unwrap();
+        let taken = &claim.messages()[0];
+        self.opened.driver().messages().delete(&none, &name("a"), &taken.id(), Some(&claim.id())).unwrap();
+        self.delete(taken.id());
+        // Damage to the last changes cannot be told from a torn write, so that they are of no weight.
+        for _ in 0..3 {
+            self.opened.driver().queues().set_metadata(&none, &name("d"), &Metadata::new()).unwrap();
+        }
+    }
+
+    fn step(&mut self) {
+        self.opened.step();
+        self.look_for_snapshots();
+    }
+
+    /// What a snapshot covers, the journal need not tell any more.
+    fn look_for_snapshots(&mut self) {
+        let all = self.disk.list_all().into_iter();
+        let snapshots: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|kind| kind == "base")).collect();
+        if snapshots != self.snapshots {
+            self.ledger.long_gone = self.ledger.deleted.clone();
+            self.snapshots = snapshots;
+        }
+    }
+
+    fn create(&self, queue: &str) {
+        self.opened.driver().queues().create(&Project::none(), &name(queue), &Metadata::new()).unwrap();
+    }
+
+    fn post(&mut self, queue: &'static str, count: usize) {
+        let bodies: Vec<Vec<u8>> = (0..count).map(|_| self.body()).collect();
+        let batch: Vec<NewMessage> =
+            bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(Duration::from_secs(360_000))).collect();
+        let ids = self.opened.driver().messages().post(&Project::none(), &name(queue), CLIENT, &batch).unwrap();
+        self.ledger.live.extend(ids.into_iter().zip(bodies.into_iter().map(|body| (queue, body))));
+    }
+
+    /// Each is told from all others wherever its bytes are met.
+    fn body(&mut self) -> Vec<u8> {
+        self.ledger.posted += 1;
+        let mut body = format!("<{:08}>", self.ledger.posted).into_bytes();
+        body.resize(40 + (self.ledger.posted as usize * 37) % 200, b'.');
+        body
+    }
+
+    fn delete_some(&mut self, nth: usize) {
+        let chosen: Vec<(MessageId, &str)> =
+            self.ledger.live.iter().step_by(nth).map(|(id, (queue, _))| (*id, *queue)).collect();
+        for queue in QUEUES {
+            let ids: Vec<MessageId> = chosen.iter().filter(|(_, at)| *at == queue).map(|(id, _)| *id).collect();
+            self.opened.driver().messages().bulk_delete(&Project::none(), &name(queue), &ids, &[]).unwrap();
+        }
+        chosen.into_iter().for_each(|(id, _)| self.delete(id));
+    }
+
+    fn delete(&mut self, id: MessageId) {
+        self.ledger.live.remove(&id).unwrap();
+        self.ledger.deleted.insert(id);
+    }
+
+    fn forget(&mut self, queue: &str) {
+        let all: Vec<MessageId> =
+            self.ledger.live.iter().filter(|(_, (at, _))| *at == queue).map(|(id, _)| *id).collect();
+        all.into_iter().for_each(|id| self.delete(id));
+    }
+}
+
+pub(crate) fn name(queue: &str) -> QueueName {
+    QueueName::new(queue).unwrap()
+}
+
+/// The files of a disk, but for the locks.
+pub(crate) fn files(disk: &SimulatedDisk) -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = disk.list_all().into_iter().filter(|path| !path.ends_with("LOCK"));
+    paths.map(|path| (path.clone(), disk.read(&path).unwrap())).collect()
+}
+
+/// A disk with these files; trees are not among files, so that it is one without trees.
+pub(crate) fn disk_of(files: &[(PathBuf, Vec<u8>)]) -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    for (path, bytes) in files {
+        disk.create_dir_all(path.parent().unwrap()).unwrap();
+        disk.write(path, bytes.clone()).unwrap();
+    }
+    disk
+}
