@@ -299,7 +299,7 @@ impl Shared {
                 address: Address::of(project, name),
                 queue: queue.number(),
                 pool: elsewhere.as_ref().map(|mapping| mapping.pool.as_str().into()),
-                store: elsewhere.as_ref().and_then(|mapping| self.store_of(mapping.pool.as_str())),
+                store: elsewhere.and_then(|mapping| registry.pools.get(mapping.pool.as_str().as_bytes())?.store),
             };
             registry.record(Growth::Frees, &op, &mut [queue.state()])
         })

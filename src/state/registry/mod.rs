@@ -184,6 +184,10 @@ impl Registry {
             Change::PutPool { name, pool } => drop(self.pools.insert(name.as_bytes().to_vec(), pool.clone())),
             Change::DeletePool { name } => drop(self.pools.remove(name.as_bytes())),
             Change::DropPools => drop(self.pools.drain()),
+            Change::KeepStore { name, store } => {
+                self.pools.update(name.as_bytes(), |row| row.store = Some(*store));
+            }
+            Change::GiveUpStore { name } => self.give_up_store(name),
             Change::PutFlavor { project, name, flavor } => {
                 self.flavors.insert(keys::named(project.as_deref(), name), flavor.clone());
             }
@@ -212,6 +216,15 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// Lets a pool have another store. What the former one was to remove is gone with it.
+    fn give_up_store(&mut self, name: &str) {
+        let Some(former) = self.pools.update(name.as_bytes(), |row| row.store.take()).flatten() else { return };
+        let removals = keys::removals_of(name);
+        let gone = self.removals.range(&removals, None).filter(|(_, removal)| removal.store == Some(former));
+        let gone: Vec<Vec<u8>> = gone.map(|(key, _)| key.to_vec()).collect();
+        gone.iter().for_each(|key| drop(self.removals.remove(key)));
     }
 
     fn change_subscription(&mut self, time: u64, change: &Change<'_>) {

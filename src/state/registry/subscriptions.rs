@@ -23,6 +23,13 @@ pub(crate) struct SubscriptionRow {
     pub(crate) confirmed: bool,
 }
 
+impl SubscriptionRow {
+    /// What its texts weigh.
+    pub(crate) fn bytes(&self) -> usize {
+        self.subscriber.len().saturating_add(self.options.len())
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
     pub(super) rows: Table<SubscriptionRow>,
