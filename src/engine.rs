@@ -370,7 +370,7 @@ impl Site for Engine {
         project: &Project,
         name: &QueueName,
         _: Access,
-        call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
+        call: impl FnOnce(&Store, u64) -> Result<Done<R>>,
     ) -> Result<Option<R>> {
         self.store().check_call(project, name)?;
         call(self.store(), 0)?.settle(self.store(), self.durability, |_| {}).map(Some)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Source;
 use crate::model::{Project, QueueName};
-use crate::state::{FlavorRow, PoolRow};
+use crate::state::{FlavorRow, PoolRow, SubscriptionRow};
 use crate::trees::keys;
 
 /// The variants' order is the format on disk: new ones go at the end.
@@ -119,6 +119,12 @@ pub(crate) enum Change<'a> {
     GiveUpStore {
         name: Cow<'a, str>,
     },
+    /// Subscriptions that the control store had of a queue that is now mapped to this pool.
+    TakeSubscriptions {
+        #[serde(borrow)]
+        address: Address<'a>,
+        subscriptions: Vec<([u8; 16], SubscriptionRow)>,
+    },
 }
 
 /// A queue by its name.
@@ -205,6 +211,11 @@ mod tests {
         let keep = Change::KeepStore { name: "n".into(), store: [7; 16] };
         assert_eq!(golden(keep), format!("13016e{}", "07".repeat(16)));
         assert_eq!(golden(Change::GiveUpStore { name: "n".into() }), "14016e");
+        let (subscriber, options) = ("s".into(), "{}".into());
+        let row = SubscriptionRow { subscriber, ttl: 1, created: 2, expires: 3, options, confirmed: true };
+        let take = Change::TakeSubscriptions { address: address(), subscriptions: vec![([9; 16], row)] };
+        let hex = "09".repeat(16);
+        assert_eq!(golden(take), format!("15010170017101{hex}0173010203027b7d01"));
     }
 
     #[test]

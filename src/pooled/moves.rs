@@ -26,8 +26,8 @@ use super::routes::{Route, Side, moving};
 use super::{PooledDriver, Shared};
 
 /// What one operation of a copy weighs, about, behind the first that is in it; and the most claims or subscriptions.
-const PORTION_BYTES: usize = 1 << 20;
-const PORTION_ROWS: usize = 256;
+pub(super) const PORTION_BYTES: usize = 1 << 20;
+pub(super) const PORTION_ROWS: usize = 256;
 
 impl PooledDriver {
     /// Moves a queue with its messages, claims and subscriptions to another pool. Until it is there, reads go on and
@@ -58,6 +58,7 @@ impl PooledDriver {
     /// ```
     pub fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
         self.shared().control.store().check_call(project, queue)?;
+        let _ = self.shared().take_along(&crate::trees::keys::queue(project, queue));
         let moved = self.shared().move_queue(project, queue, to);
         // Whoever waits looks the queue up again.
         self.shared().control.store().wake(project, queue, usize::MAX);
@@ -245,9 +246,7 @@ impl Journey<'_> {
         loop {
             let rows: Vec<([u8; 16], SubscriptionRow)> = {
                 let (registry, _) = self.from.store().read_registry();
-                let rows = registry.subscriptions.page(&self.route.key, after.as_ref(), PORTION_ROWS);
-                let portion = portions(&rows, |(_, row)| row.bytes()).next().unwrap_or_default();
-                portion.iter().map(|(id, row)| (*id, (*row).clone())).collect()
+                registry.subscriptions.portion(&self.route.key, after.as_ref(), PORTION_ROWS, PORTION_BYTES)
             };
             let Some((last, _)) = rows.last() else { return Ok(()) };
             after = Some(*last);

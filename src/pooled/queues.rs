@@ -27,6 +27,8 @@ impl Queues for PooledDriver {
             Some(lsn) => control.store().settle(lsn, control.durability())?,
             None => control.store().settle_seen(control.durability())?,
         }
+        // If it cannot be done now, calls on subscriptions do it.
+        let _ = self.shared().take_along(&keys::queue(project, name));
         // A queue that was not there may be waited for.
         control.store().wake(project, name, usize::MAX);
         Ok(created.made)
@@ -48,7 +50,9 @@ impl Queues for PooledDriver {
         let lsn = control.store().with_queue(project, name, |queue| {
             self.shared().redescribe(queue, Address::of(project, name), project, name, metadata, &text)
         })?;
-        control.store().settle(lsn.ok_or_else(|| missing(project, name))?, control.durability())
+        control.store().settle(lsn.ok_or_else(|| missing(project, name))?, control.durability())?;
+        let _ = self.shared().take_along(&keys::queue(project, name));
+        Ok(())
     }
 
     fn exists(&self, project: &Project, name: &QueueName) -> Result<bool> {
@@ -79,6 +83,10 @@ impl Queues for PooledDriver {
     }
 
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
+        if what != Purge::Messages {
+            self.shared().check_open()?;
+            self.shared().take_along(&keys::queue(project, name))?;
+        }
         purge(self, project, name, what)
     }
 }

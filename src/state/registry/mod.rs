@@ -162,11 +162,7 @@ impl Registry {
                 }
             }
             Op::Import(import) => {
-                let queue = import.address.key();
-                for (id, row) in &import.subscriptions {
-                    self.subscriptions.put(&queue, *id, row.clone());
-                    self.count_subscription(id);
-                }
+                self.take_subscriptions(&import.address.key(), &import.subscriptions);
             }
             _ => return,
         }
@@ -188,6 +184,9 @@ impl Registry {
                 self.pools.update(name.as_bytes(), |row| row.store = Some(*store));
             }
             Change::GiveUpStore { name } => self.give_up_store(name),
+            Change::TakeSubscriptions { address, subscriptions } => {
+                self.take_subscriptions(&address.key(), subscriptions);
+            }
             Change::PutFlavor { project, name, flavor } => {
                 self.flavors.insert(keys::named(project.as_deref(), name), flavor.clone());
             }
@@ -262,6 +261,17 @@ impl Registry {
             }
             Change::Unsubscribe { address, id } => self.subscriptions.remove(&address.key(), id),
             _ => {}
+        }
+    }
+
+    /// Takes in subscriptions of another store. A subscriber that is there already has the one that comes.
+    fn take_subscriptions(&mut self, queue: &[u8], subscriptions: &[([u8; 16], SubscriptionRow)]) {
+        for (id, row) in subscriptions {
+            if let Some(twin) = self.subscriptions.of(queue, &row.subscriber).filter(|twin| twin != id) {
+                self.subscriptions.remove(queue, &twin);
+            }
+            self.subscriptions.put(queue, *id, row.clone());
+            self.count_subscription(id);
         }
     }
 
