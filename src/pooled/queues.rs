@@ -307,7 +307,7 @@ impl Shared {
                 address: Address::of(project, name),
                 queue: queue.number(),
                 pool: elsewhere.as_ref().map(|mapping| mapping.pool.as_str().into()),
-                store: elsewhere.and_then(|mapping| registry.pools.get(mapping.pool.as_str().as_bytes())?.store),
+                store: elsewhere.as_ref().and_then(|mapping| store_of(&registry, mapping.pool.as_str())),
             };
             registry.record(Growth::Frees, &op, &mut [queue.state()])
         })
@@ -321,6 +321,11 @@ fn group_of(registry: &Registry, project: &Project, metadata: &Metadata) -> Resu
     let name = FlavorName::new(&flavor).map_err(|error| Error::invalid("_flavor", error.to_string()))?;
     let row = registry.flavors.get(&keys::named(project.name(), &flavor));
     row.map(|row| Some(row.pool_group.clone())).ok_or_else(|| missing_flavor(project, &name))
+}
+
+/// The id of a pool's store, if that is known and lasts.
+fn store_of(registry: &Registry, pool: &str) -> Option<[u8; 16]> {
+    registry.pools.get(pool.as_bytes())?.store
 }
 
 /// Whether a pool is the control store itself, where record and messages go together.

@@ -50,7 +50,7 @@ fn all_calls_tell(h: &Harness, with_another: bool) {
 }
 
 /// Queues `orders` in pool `one` with a message, and `bills` in `two`.
-fn scene(h: &Harness) {
+fn arrange(h: &Harness) {
     h.two_pools();
     h.create("orders").say("kept");
     h.prefer("two");
@@ -60,7 +60,7 @@ fn scene(h: &Harness) {
 
 pooled! {
     fn a_missing_directory_is_told_and_left_alone(h) {
-        scene(h);
+        arrange(h);
         h.turn();
         remount(h, "/one", "/unmounted");
         all_calls_tell(h, false);
@@ -71,7 +71,7 @@ pooled! {
     }
 
     fn an_empty_directory_is_told_and_left_alone(h) {
-        scene(h);
+        arrange(h);
         h.turn();
         remount(h, "/one", "/unmounted");
         h.disk().create_dir_all(Path::new("/one")).unwrap();
@@ -85,7 +85,7 @@ pooled! {
     }
 
     fn another_pools_store_is_told_and_left_alone(h) {
-        scene(h);
+        arrange(h);
         h.turn();
         // Two disks mounted in each other's places.
         h.reopen_on(|disk| {
@@ -105,7 +105,7 @@ pooled! {
     }
 
     fn it_is_made_anew_when_that_is_asked_for(h) {
-        scene(h);
+        arrange(h);
         let before = h.queue("orders").messages()[0].id();
         h.turn();
         assert!(h.driver().renew_pool(&pool_of("one")).unwrap_err().is_invalid());
@@ -132,7 +132,7 @@ pooled! {
     }
 
     fn a_deletion_waits_for_the_store_and_not_for_a_renewed_one(h) {
-        scene(h);
+        arrange(h);
         h.turn();
         remount(h, "/one", "/unmounted");
         h.queue("orders").remove().unwrap();
@@ -149,7 +149,7 @@ pooled! {
     }
 
     fn settings_are_changed_without_forgetting_the_store(h) {
-        scene(h);
+        arrange(h);
         h.change_pool("one", &PoolUpdate::new().weight(7).options(json(r#"{"durability": "buffered"}"#))).unwrap();
         let again = NewPool::new("sled:/one".parse().unwrap()).weight(3);
         h.try_pool("one", &again).unwrap();

@@ -1,6 +1,6 @@
 //! What goes from store to store goes in portions of bounded size, however much there is.
 
-use zaqar_sled::{DataDriver, Metadata, NewMessage, Subscriber, Subscriptions};
+use zaqar_sled::{Metadata, NewMessage, Subscriber, Subscriptions};
 
 use crate::letters::{ONCE, apart, bury};
 use crate::support::{Harness, Queue, secs, shop};
