@@ -316,7 +316,7 @@ impl Site for Engine {
         project: &Project,
         name: &QueueName,
         _: Access,
-        call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
+        call: impl FnOnce(&Store, u64) -> Result<Done<R>>,
     ) -> Result<Option<R>> {
         let store = self.store().enter_queue(project, name)?;
         call(&store, 0)?.settle(&store, self.durability, |_| {}).map(Some)

@@ -176,6 +176,15 @@ pub enum Error {
         /// What its store answered.
         source: Arc<Error>,
     },
+    /// A pool's directory does not have the pool's store: its disk is not mounted, say. Nothing is made in its place, unless
+    /// [`PooledDriver::renew_pool`](crate::PooledDriver::renew_pool) asks for it.
+    #[error("{} has {} store, not the pool's", .path.display(), if *.other { "another" } else { "no" })]
+    WrongStore {
+        /// The pool's directory.
+        path: PathBuf,
+        /// Whether there is a store, which is not the pool's.
+        other: bool,
+    },
     /// The queue is on its way to another pool and takes no changes until it is there: try again.
     #[error("queue {queue:?}{} is being moved to another pool", within(.project))]
     Moving {

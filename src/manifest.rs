@@ -3,7 +3,7 @@
 //! ```text
 //! offset  bytes  little-endian
 //!      0      8  "zaqarman"
-//!      8      4  format, 2
+//!      8      4  format, 3
 //!     12      4  CRC-32 of bytes 0..12 and the body
 //!     16      n  body (see `codec`)
 //! ```
@@ -22,7 +22,7 @@ use crate::trees::records::Digest;
 pub(crate) const FILE: &str = "MANIFEST";
 const FRESH: &str = "MANIFEST.new";
 const MAGIC: &[u8; 8] = b"zaqarman";
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const HEADER_BYTES: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let bytes = manifest().bytes().unwrap();
-        assert_eq!(bytes[..12], *b"zaqarman\x02\0\0\0");
+        assert_eq!(bytes[..12], *b"zaqarman\x03\0\0\0");
         let body = codec::hex(&bytes[16..]);
         assert_eq!(body, format!("{}03010102040501060800 0000090a", "07".repeat(16)).replace(' ', ""));
     }
@@ -155,10 +155,10 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_from_damage() {
         let mut newer = manifest().bytes().unwrap();
-        newer[8] = 3;
+        newer[8] = 4;
         let checksum = crc32_from(crc32(&newer[..12]), &newer[16..]);
         newer[12..16].copy_from_slice(&checksum.to_le_bytes());
         let error = Manifest::parse(&newer, FILE.into()).unwrap_err();
-        assert!(matches!(error, Error::UnsupportedFormat { found: 3, supported: 2, .. }), "{error}");
+        assert!(matches!(error, Error::UnsupportedFormat { found: 4, supported: 3, .. }), "{error}");
     }
 }

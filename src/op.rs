@@ -259,6 +259,11 @@ impl Sequences {
         self.0.iter().flat_map(|&(start, count)| (0..u64::from(count)).map(move |i| start.saturating_add(i)))
     }
 
+    /// How many runs of neighbours they are.
+    pub(crate) fn runs(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn contains(&self, sequence: u64) -> bool {
         let behind = self.0.partition_point(|(start, _)| *start <= sequence);
         let run = behind.checked_sub(1).and_then(|index| self.0.get(index));

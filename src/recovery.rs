@@ -74,6 +74,11 @@ fn parse_trees_name(name: &str) -> Option<u64> {
     u64::from_str_radix(name.strip_prefix("trees-")?, 16).ok()
 }
 
+/// Whether what is in `root` is a store without its manifest, and not just no store.
+pub(crate) fn has_lost_manifest(disk: &dyn Disk, root: &Path) -> bool {
+    creation::refuse_orphans(disk, root).is_err_and(|error| error.is_corrupt())
+}
+
 /// Opens or makes the store in `root`, which exists and is locked.
 pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<Recovered> {
     let started = Instant::now();

@@ -26,7 +26,9 @@ pub trait Pools: Send + Sync {
     /// Errors, in this order: `is_invalid` for options that mean nothing;
     /// [`PoolCapabilitiesMismatch`](crate::Error::PoolCapabilitiesMismatch) if other pools of its group promise something
     /// else (pools without a group are a group); `is_conflict` if another pool has that store, however the URI is written
-    /// (MongoDB's driver: two pools on one store would double its weight). Cost: O(pools). A change.
+    /// (MongoDB's driver: two pools on one store would double its weight); `is_not_permitted`
+    /// ([`PoolInUseByFlavor`](crate::Error::PoolInUseByFlavor)) if it takes the last pool out of a group that a flavor
+    /// stands for. Cost: O(pools + flavors). A change.
     fn create(&self, name: &PoolName, pool: &NewPool) -> Result<()>;
 
     /// One pool; with its options if `detailed`.
@@ -52,8 +54,9 @@ pub trait Pools: Send + Sync {
     /// Changes what the update sets.
     ///
     /// Errors, in this order: `is_invalid` for an update that sets nothing, even for a missing pool; `is_not_found`; then
-    /// as [`create`](Self::create), capabilities and store being compared when the URI or the group is set. Cost:
-    /// O(pools). A change. Zaqar's.
+    /// as [`create`](Self::create), capabilities and store being compared when the URI or the group is set; the pool's own
+    /// former capabilities do not count, so a pool alone in its group may change them. Cost: O(pools + flavors). A change.
+    /// Zaqar's.
     fn update(&self, name: &PoolName, update: &PoolUpdate) -> Result<()>;
 
     /// Removes a pool; none there is fine. Its queues' catalogue entries stay, and lead nowhere until there is a pool of

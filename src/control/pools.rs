@@ -26,6 +26,7 @@ impl Pools for Engine {
             weight: *weight,
             group: group.as_ref().map(ToString::to_string),
             options: options.to_json(),
+            store: None,
         };
         self.put(name, row)
     }
@@ -77,6 +78,7 @@ impl Pools for Engine {
             weight: update.weight.unwrap_or(old.weight),
             group: group.as_ref().map(ToString::to_string),
             options: options.to_json(),
+            store: None,
         };
         self.put(name, row)
     }
@@ -88,11 +90,7 @@ impl Pools for Engine {
             drop(registry);
             return store.settle_seen(self.durability());
         };
-        let flavors = flavors_of(&registry, row.group.as_deref())?;
-        let others = in_named_group(&registry, row.group.as_deref()).count() > 1;
-        if !others && !flavors.is_empty() {
-            return Err(Error::PoolInUseByFlavor { pool: name.clone(), flavor: flavors.join(", ") });
-        }
+        check_may_leave(&registry, name, row.group.as_deref())?;
         let op = Op::Registry(Change::DeletePool { name: name.as_str().into() });
         let lsn = registry.record(Growth::Frees, &op, &mut [])?;
         drop(registry);
@@ -126,8 +124,18 @@ impl Engine {
         self.store().settle(lsn, self.durability())
     }
 
-    fn put(&self, name: &PoolName, pool: PoolRow) -> Result<()> {
-        self.record_change(Growth::Grows, Change::PutPool { name: name.as_str().into(), pool })
+    /// Registers a pool. One that stays where it is keeps its store.
+    fn put(&self, name: &PoolName, mut pool: PoolRow) -> Result<()> {
+        let mut registry = self.store().lock_registry();
+        let before = registry.pools.get(name.as_str().as_bytes());
+        if let Some(before) = before.filter(|before| before.group != pool.group) {
+            check_may_leave(&registry, name, before.group.as_deref())?;
+        }
+        pool.store = before.filter(|row| is_same_place(&row.uri, &pool.uri)).and_then(|row| row.store);
+        let change = Change::PutPool { name: name.as_str().into(), pool };
+        let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
+        drop(registry);
+        self.store().settle(lsn, self.durability())
     }
 
     fn check_options(&self, uri: &PoolUri, options: &Metadata) -> Result<()> {
@@ -191,6 +199,20 @@ fn check_apart(one: &Location, other: &Location) -> Result<()> {
 
 pub(super) fn missing(name: &PoolName) -> Error {
     Error::PoolDoesNotExist { pool: name.clone() }
+}
+
+/// The last pool of a group that a flavor stands for stays in it.
+fn check_may_leave(registry: &Registry, pool: &PoolName, group: Option<&str>) -> Result<()> {
+    let flavors = flavors_of(registry, group)?;
+    if flavors.is_empty() || in_named_group(registry, group).count() > 1 {
+        return Ok(());
+    }
+    Err(Error::PoolInUseByFlavor { pool: pool.clone(), flavor: flavors.join(", ") })
+}
+
+fn is_same_place(one: &str, other: &str) -> bool {
+    one == other
+        || PoolUri::new(one).is_ok_and(|one| PoolUri::new(other).is_ok_and(|other| one.location() == other.location()))
 }
 
 fn record(name: PoolName, row: &PoolRow, detailed: bool) -> Result<Pool> {

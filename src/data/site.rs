@@ -96,14 +96,17 @@ pub(crate) trait Site: Send + Sync {
     ) -> Result<Option<R>>;
 
     /// Makes a call on the store that has the queue's subscriptions, whether or not there is such a queue; with the
-    /// incarnation below which new ones may not start. `None` where no store has them.
+    /// number below which no new one may be. `None` where no store has them.
     fn with_subscriptions<R>(
         &self,
         project: &Project,
         name: &QueueName,
         access: Access,
-        call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
+        call: impl FnOnce(&Store, u64) -> Result<Done<R>>,
     ) -> Result<Option<R>>;
+
+    /// Notes the number that a new subscription has got, before anybody sees it.
+    fn note_subscription(&self, _number: u64) {}
 
     /// Makes a claim that moves messages to the queue's dead-letter queue; `None` if what it was to go by has changed, and
     /// everything has to be looked at anew.

@@ -30,13 +30,14 @@ impl<S: Site> Subscriptions for S {
         let home = self.home();
         home.limits.check_subscription(Some(subscriber), Some(ttl), Some(options))?;
         check_times(Timestamp::from_millis(home.now()), "ttl", &[ttl])?;
-        let created = self.with_subscriptions(project, queue, Access::Fill, |store, floor| {
+        let created = self.with_subscriptions(project, queue, Access::Fill, |store, least| {
             let mut registry = store.lock_registry();
             check_times(Timestamp::from_millis(registry.now()), "ttl", &[ttl])?;
             if registry.subscriptions.of(&keys::queue(project, queue), subscriber.as_str()).is_some() {
                 return Ok(Done::seen(None));
             }
-            let id = new_id(store, &registry, floor)?;
+            let id = new_id(store, &registry, least)?;
+            self.note_subscription(id.number());
             let change = Change::Subscribe {
                 address: Address::of(project, queue),
                 id: *id.as_bytes(),
@@ -119,7 +120,6 @@ impl<S: Site> Subscriptions for S {
             };
             Ok(Done::changed((), registry.record(Growth::Grows, &Op::Registry(change), &mut [])?))
         })?;
-        // A queue without a pool has none, and Zaqar says nothing of it (contract 12).
         updated.map_or_else(|| self.settle_missing(), Ok)
     }
 
@@ -186,8 +186,8 @@ fn record(queue: &QueueName, id: SubscriptionId, row: &SubscriptionRow, now: u64
 }
 
 /// An id behind all that were given out for the queue.
-fn new_id(store: &Store, registry: &Registry, floor: u32) -> Result<SubscriptionId> {
-    let number = registry.next_subscription().max(first_of(store.epoch().max(floor)));
+fn new_id(store: &Store, registry: &Registry, least: u64) -> Result<SubscriptionId> {
+    let number = registry.next_subscription().max(first_of(store.epoch())).max(least);
     // One short of the next incarnation's first, which would be another run's.
     if number.saturating_add(1) >= first_of(incarnation_of(number).saturating_add(1)) {
         return Err(Error::Unavailable { reason: "this run's subscription ids are used up: reopen the store".into() });

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Source;
 use crate::model::{Project, QueueName};
-use crate::state::{FlavorRow, PoolRow};
+use crate::state::{FlavorRow, PoolRow, SubscriptionRow};
 use crate::trees::keys;
 
 /// The variants' order is the format on disk: new ones go at the end.
@@ -110,6 +110,21 @@ pub(crate) enum Change<'a> {
     Forget {
         sources: Vec<Source>,
     },
+    /// The pool's store has that id: no other is taken for it.
+    KeepStore {
+        name: Cow<'a, str>,
+        store: [u8; 16],
+    },
+    /// The pool's store is given up: the next that is found or made is the pool's.
+    GiveUpStore {
+        name: Cow<'a, str>,
+    },
+    /// Subscriptions that the control store had of a queue that is now mapped to this pool.
+    TakeSubscriptions {
+        #[serde(borrow)]
+        address: Address<'a>,
+        subscriptions: Vec<([u8; 16], SubscriptionRow)>,
+    },
 }
 
 /// A queue by its name.
@@ -170,8 +185,8 @@ mod tests {
 
     #[test]
     fn golden_bytes_of_every_change_of_the_control_plane() {
-        let pool = PoolRow { uri: "u".into(), weight: -1, group: Some("g".into()), options: "{}".into() };
-        assert_eq!(golden(Change::PutPool { name: "n".into(), pool }), "04016e017501010167027b7d");
+        let pool = PoolRow { uri: "u".into(), weight: -1, group: Some("g".into()), options: "{}".into(), store: None };
+        assert_eq!(golden(Change::PutPool { name: "n".into(), pool }), "04016e017501010167027b7d00");
         assert_eq!(golden(Change::DeletePool { name: "n".into() }), "05016e");
         assert_eq!(golden(Change::DropPools), "06");
         let flavor = FlavorRow { pool_group: "g".into(), capabilities: "{}".into() };
@@ -193,6 +208,14 @@ mod tests {
         assert_eq!(golden(finish), "10010170017105016601 740600".replace(' ', ""));
         assert_eq!(golden(Change::Removed { pool: "n".into(), queue: 5 }), "11016e05");
         assert_eq!(golden(Change::Forget { sources: vec![(1, 2)] }), "12010102");
+        let keep = Change::KeepStore { name: "n".into(), store: [7; 16] };
+        assert_eq!(golden(keep), format!("13016e{}", "07".repeat(16)));
+        assert_eq!(golden(Change::GiveUpStore { name: "n".into() }), "14016e");
+        let (subscriber, options) = ("s".into(), "{}".into());
+        let row = SubscriptionRow { subscriber, ttl: 1, created: 2, expires: 3, options, confirmed: true };
+        let take = Change::TakeSubscriptions { address: address(), subscriptions: vec![([9; 16], row)] };
+        let hex = "09".repeat(16);
+        assert_eq!(golden(take), format!("15010170017101{hex}0173010203027b7d01"));
     }
 
     #[test]

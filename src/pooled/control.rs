@@ -7,6 +7,8 @@ use crate::model::{
     Page, Pool, PoolGroup, PoolMarker, PoolName, PoolUpdate, Project, QueueName,
 };
 
+use crate::trees::keys;
+
 use super::PooledDriver;
 
 impl Pools for PooledDriver {
@@ -91,9 +93,7 @@ impl Flavors for PooledDriver {
 
 impl Catalogue for PooledDriver {
     fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {
-        Catalogue::insert(&self.control(), project, queue, pool)?;
-        self.rerouted(project, queue);
-        Ok(())
+        self.rerouting(project, queue, || Catalogue::insert(&self.control(), project, queue, pool))
     }
 
     fn get(&self, project: &Project, queue: &QueueName) -> Result<CatalogueEntry> {
@@ -109,23 +109,30 @@ impl Catalogue for PooledDriver {
     }
 
     fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
-        Catalogue::update(&self.control(), project, queue, pool)?;
-        self.rerouted(project, queue);
-        Ok(())
+        self.rerouting(project, queue, || Catalogue::update(&self.control(), project, queue, pool))
     }
 
     fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
-        self.control().unmap(project, queue, self.shared().config.virtual_pool)
+        self.rerouting(project, queue, || self.control().unmap(project, queue, self.shared().config.virtual_pool))
     }
 
     fn drop_all(&self) -> Result<()> {
+        let _ = self.shared().take_all_along();
         self.control().unmap_all(self.shared().config.virtual_pool)
     }
 }
 
 impl PooledDriver {
-    /// Whoever waits for messages of the queue looks where it is now.
-    fn rerouted(&self, project: &Project, queue: &QueueName) {
+    /// Maps a queue anew. Subscriptions that it had without a pool are brought to the one that it leaves, if that has not
+    /// been done yet, and to the one that it gets; if that cannot be done now, calls on subscriptions do it.
+    fn rerouting(&self, project: &Project, queue: &QueueName, route: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.shared().check_open()?;
+        let key = keys::queue(project, queue);
+        let _ = self.shared().take_along(&key);
+        route()?;
+        let _ = self.shared().take_along(&key);
+        // Whoever waits for messages of the queue looks where it is now.
         self.shared().control.store().wake(project, queue, usize::MAX);
+        Ok(())
     }
 }

@@ -30,10 +30,9 @@ use super::Shared;
 use super::pool::Pool;
 use super::routes::{Route, Side};
 
-/// Letters taken from an outbox at a time.
+/// Letters taken from an outbox at a time, and what they weigh behind the first.
 const BATCH: usize = 64;
-/// What one operation assigns anew, about; the rest has its turn in the next pass.
-const MOST_ASSIGNED_BYTES: usize = 64 << 20;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Where a letter goes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -147,11 +146,22 @@ impl Shared {
     }
 
     fn deliver_from(&self, source: &Engine) -> Result<()> {
+        // What was assigned anew lies behind what the pass has seen. One that assigns nothing is the last.
+        loop {
+            self.check_open()?;
+            let mut pass = Pass::default();
+            self.walk(source, &mut pass)?;
+            if pass.assigned_anew.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn walk(&self, source: &Engine, pass: &mut Pass) -> Result<()> {
         let mut outcome = Ok(());
-        let mut pass = Pass::default();
         let mut after = None;
         loop {
-            let letters = batch(source.store(), after)?;
+            let letters = gather(source.store(), after, letter)?;
             let Some(last) = letters.last() else { return outcome };
             after = Some(last.sequence);
             // A claim that a power cut takes back must not have been delivered.
@@ -163,7 +173,7 @@ impl Shared {
                 };
                 let (group, others) = rest.split_at(rest.iter().take_while(alike).count());
                 rest = others;
-                outcome = outcome.and(self.deliver(source, group, &mut pass));
+                outcome = outcome.and(self.deliver(source, group, pass));
             }
         }
     }
@@ -265,12 +275,25 @@ fn forget_delivered(engines: &[Engine]) -> Result<()> {
     Ok(())
 }
 
-/// The next letters of a store's outbox, from the first after `after`.
-fn batch(store: &Store, after: Option<u64>) -> Result<Vec<Letter>> {
+/// What `make` makes of the next letters in a store's outbox, from the first after `after`: a batch of them. One that cannot
+/// be read is only told when it is the first.
+fn gather<T>(store: &Store, after: Option<u64>, make: impl Fn(&Page, usize) -> Option<T>) -> Result<Vec<T>> {
     let Some(outbox) = store.outbox() else { return Ok(Vec::new()) };
     let Some(queue) = store.lock(&outbox)? else { return Ok(Vec::new()) };
-    let letters = queue.claimable_after(after);
-    letters.filter_map(|place| place.map(|(page, index)| letter(page, index)).transpose()).take(BATCH).collect()
+    let (mut gathered, mut bytes) = (Vec::new(), 0_usize);
+    for place in queue.claimable_after(after) {
+        let (page, index) = match place {
+            Err(error) if gathered.is_empty() => return Err(error),
+            Err(_) => break,
+            Ok(place) => place,
+        };
+        bytes = bytes.saturating_add(page.slot(index).map_or(0, |slot| page.body(slot).len()));
+        if gathered.len() >= BATCH || (bytes > BATCH_BYTES && !gathered.is_empty()) {
+            break;
+        }
+        gathered.extend(make(page, index));
+    }
+    Ok(gathered)
 }
 
 fn letter(page: &Page, index: usize) -> Option<Letter> {
@@ -294,19 +317,18 @@ fn envelopes(store: &Store) -> impl Iterator<Item = Result<(u64, Envelope)>> {
     // Behind what to go on; none at the end.
     let mut after: Option<Option<u64>> = Some(None);
     let portions = std::iter::from_fn(move || {
-        let portion = envelopes_after(store, after.take()?).unwrap_or_else(|error| vec![Err(error)]);
-        after = portion.last().and_then(|last| last.as_ref().ok()).map(|(sequence, _)| Some(*sequence));
+        let portion = match gather(store, after.take()?, envelope) {
+            Ok(portion) => portion.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        after = portion.last().and_then(|last| last.as_ref().ok()).map(|(sequence, _): &(u64, _)| Some(*sequence));
         (!portion.is_empty()).then_some(portion)
     });
     portions.flatten()
 }
 
-fn envelopes_after(store: &Store, after: Option<u64>) -> Result<Vec<Result<(u64, Envelope)>>> {
-    let Some(outbox) = store.outbox() else { return Ok(Vec::new()) };
-    let Some(queue) = store.lock(&outbox)? else { return Ok(Vec::new()) };
-    let envelope = |(page, index): (&Page, usize)| Some((page.sequence(index), open(page.body(page.slot(index)?))?.0));
-    let places = queue.claimable_after(after);
-    Ok(places.filter_map(|place| place.map(envelope).transpose()).take(BATCH).collect())
+fn envelope(page: &Page, index: usize) -> Option<(u64, Envelope)> {
+    Some((page.sequence(index), open(page.body(page.slot(index)?))?.0))
 }
 
 /// The source ids of everything in a store's outbox.
@@ -365,7 +387,7 @@ fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<
         bytes = bytes.saturating_add(again.body.len());
         moved.push(one.sequence);
         messages.push(again);
-        if bytes >= MOST_ASSIGNED_BYTES {
+        if bytes >= BATCH_BYTES {
             break;
         }
     }

@@ -24,9 +24,11 @@ mod removals;
 mod routes;
 mod site;
 mod status;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock, Weak};
 
 use crate::calls::{Calls, InFlight};
@@ -109,6 +111,9 @@ pub(crate) struct Shared {
     turn: Mutex<()>,
     /// Held for reading by calls that check whether a queue is being moved before they lock anything.
     moves: RwLock<()>,
+    /// Above every number that a subscription got in this run, in whichever store: one that a queue gets in another store
+    /// comes after those it had. Those of earlier runs are below this run's incarnations.
+    subscriptions: AtomicU64,
     signal: crossbeam_channel::Sender<()>,
     /// Calls that may use any of the stores.
     calls: Calls,
@@ -160,6 +165,7 @@ impl PooledDriver {
             found: FoundSides::default(),
             turn: Mutex::new(Rank::Turn, ()),
             moves: RwLock::new(Rank::Moves, ()),
+            subscriptions: AtomicU64::new(0),
             signal,
             calls: Calls::default(),
         });

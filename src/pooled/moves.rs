@@ -25,9 +25,9 @@ use super::pool::Pool;
 use super::routes::{Route, Side, moving};
 use super::{PooledDriver, Shared};
 
-/// Bytes of bodies in one operation of a copy, about; and subscriptions.
-const PORTION_BYTES: usize = 1 << 20;
-const PORTION_SUBSCRIPTIONS: usize = 256;
+/// What one operation of a copy weighs, about, behind the first that is in it; and the most claims or subscriptions.
+pub(super) const PORTION_BYTES: usize = 1 << 20;
+pub(super) const PORTION_ROWS: usize = 256;
 
 impl PooledDriver {
     /// Moves a queue with its messages, claims and subscriptions to another pool. Until it is there, reads go on and
@@ -58,6 +58,7 @@ impl PooledDriver {
     /// ```
     pub fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
         let _call = self.shared().enter_queue(project, queue)?;
+        let _ = self.shared().take_along(&crate::trees::keys::queue(project, queue));
         let moved = self.shared().move_queue(project, queue, to);
         // Whoever waits looks the queue up again.
         self.shared().control.store().wake(project, queue, usize::MAX);
@@ -203,18 +204,10 @@ impl Journey<'_> {
         };
         let claims: Vec<(u64, Claim)> =
             snapshot.claims.iter().filter_map(|(number, claim)| Some((renumbered(*number)?, claim.clone()))).collect();
-        let mut claims = claims.chunks(PORTION_SUBSCRIPTIONS);
-        claims.try_for_each(|claims| self.import(target, snapshot.next, claims.to_vec(), Vec::new(), Vec::new()))?;
-        let mut pages = snapshot.pages.as_slice();
-        while !pages.is_empty() {
-            let mut bytes = 0_usize;
-            let fits = |page: &&PageSnapshot| {
-                let begun = bytes > 0;
-                bytes = bytes.saturating_add(page.body_bytes());
-                !begun || bytes <= PORTION_BYTES
-            };
-            let (portion, rest) = pages.split_at(pages.iter().take_while(fits).count().max(1));
-            pages = rest;
+        for claims in portions(&claims, |(_, claim)| claim.sequences.runs().saturating_mul(size_of::<(u64, u32)>())) {
+            self.import(target, snapshot.next, claims.to_vec(), Vec::new(), Vec::new())?;
+        }
+        for portion in portions(&snapshot.pages, PageSnapshot::body_bytes) {
             let portion = portion.iter().map(|page| self.export(page, target.number, &renumbered));
             let portion = portion.collect::<Result<Vec<_>>>()?;
             self.to.store().await_room()?;
@@ -248,12 +241,16 @@ impl Journey<'_> {
     }
 
     fn copy_subscriptions(&self, target: &Arc<Cell>) -> Result<()> {
-        let (registry, _) = self.from.store().read_registry();
-        let rows = registry.subscriptions.page(&self.route.key, None, usize::MAX);
-        let rows: Vec<([u8; 16], SubscriptionRow)> = rows.into_iter().map(|(id, row)| (id, row.clone())).collect();
-        drop(registry);
-        let mut portions = rows.chunks(PORTION_SUBSCRIPTIONS);
-        portions.try_for_each(|rows| self.import(target, 0, Vec::new(), Vec::new(), rows.to_vec()))
+        let mut after = None;
+        loop {
+            let rows: Vec<([u8; 16], SubscriptionRow)> = {
+                let (registry, _) = self.from.store().read_registry();
+                registry.subscriptions.portion(&self.route.key, after.as_ref(), PORTION_ROWS, PORTION_BYTES)
+            };
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            after = Some(*last);
+            self.import(target, 0, Vec::new(), Vec::new(), rows)?;
+        }
     }
 
     fn import(
@@ -298,5 +295,35 @@ impl Journey<'_> {
         let lsn = registry.record(Growth::Frees, &Op::Registry(change), &mut [])?;
         drop(registry);
         control.settle(lsn, Durability::Sync)
+    }
+}
+
+/// Parts of `rows` in order, each of bounded size, or of one row that is larger.
+fn portions<'a, T>(rows: &'a [T], bytes_of: impl Fn(&T) -> usize + 'a) -> impl Iterator<Item = &'a [T]> {
+    let mut left = rows;
+    std::iter::from_fn(move || {
+        let mut bytes = 0_usize;
+        let fits = |row: &&T| {
+            bytes = bytes.saturating_add(bytes_of(row));
+            bytes <= PORTION_BYTES
+        };
+        let count = left.iter().take(PORTION_ROWS).take_while(fits).count().max(1);
+        let (portion, rest) = left.split_at_checked(count)?;
+        left = rest;
+        Some(portion)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_are_bounded_and_none_is_left_out() {
+        let sizes = |rows: &[usize]| -> Vec<usize> { portions(rows, |bytes| *bytes).map(<[usize]>::len).collect() };
+        assert_eq!(sizes(&[]), [0_usize; 0]);
+        assert_eq!(sizes(&[PORTION_BYTES, 1, PORTION_BYTES - 1, 1]), [1, 2, 1]);
+        assert_eq!(sizes(&[PORTION_BYTES * 9, PORTION_BYTES * 9]), [1, 1]);
+        assert_eq!(sizes(&vec![0; PORTION_ROWS + 1]), [PORTION_ROWS, 1]);
     }
 }

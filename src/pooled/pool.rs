@@ -15,12 +15,14 @@ use crate::engine::{Engine, WeakEngine};
 use crate::error::{Error, Result};
 use crate::journal::Growth;
 use crate::lock::{Mutex, Rank, RwLock};
+use crate::manifest::Manifest;
 use crate::model::{Location, Metadata, PoolName, PoolUri};
 use crate::op::{Change, Op};
+use crate::recovery;
 use crate::state::PoolRow;
 use crate::store::Store;
 
-use super::Shared;
+use super::{PooledDriver, Shared};
 
 /// The open stores by the names of their pools, and why others could not be opened.
 #[derive(Debug)]
@@ -96,6 +98,34 @@ impl Default for Pools {
     }
 }
 
+impl PooledDriver {
+    /// Makes a pool's store anew when its directory is missing or empty, and what it held is lost for good: a disk that
+    /// broke, say. Until then its queues' calls get [`PoolUnavailable`](Error::PoolUnavailable) with
+    /// [`WrongStore`](Error::WrongStore), so that a disk that is only not mounted is never taken for an empty one.
+    ///
+    /// The queues of the pool stay and are empty: their messages, claims and subscriptions are gone, and so are dead letters
+    /// that were on their way out of it. No id is given out again. Should the former store come back, it is another's, and
+    /// refused.
+    ///
+    /// # Errors
+    /// [`is_not_found`](Error::is_not_found) for a pool that is not registered, [`is_invalid`](Error::is_invalid) if its
+    /// store is there, `PoolUnavailable` if it cannot be reached for another reason, as when there is another store: that
+    /// has to be taken away first. Those of a change. Durable whatever the driver's durability.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, Metadata, NewPool, PoolName, Project, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// let one = PoolName::new("one")?;
+    /// driver.pools().create(&one, &NewPool::new("sled:/mnt/one".parse()?))?;
+    /// assert!(driver.health()?.storage_reachable());
+    /// assert!(driver.renew_pool(&one).is_err_and(|error| error.is_invalid())); // it is there
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn renew_pool(&self, name: &PoolName) -> Result<()> {
+        self.shared().renew_pool(name)
+    }
+}
+
 impl Pools {
     pub(super) fn open(&self) -> Vec<Arc<Pool>> {
         let mut pools: Vec<_> = self.open.read().values().cloned().collect();
@@ -116,11 +146,6 @@ impl Pools {
 }
 
 impl Shared {
-    /// The id of the store that a pool has, if it is open and lasts.
-    pub(super) fn store_of(&self, name: &str) -> Option<[u8; 16]> {
-        self.pools.open.read().get(name)?.lasting_store()
-    }
-
     /// The pool of that name, its store open.
     pub(super) fn pool(&self, name: &str) -> Result<Arc<Pool>> {
         if let Some(pool) = self.pools.open.read().get(name) {
@@ -168,13 +193,71 @@ impl Shared {
         config.seed = config.seed.map(|seed| seed.wrapping_add(own));
         let engine = match uri.location() {
             Location::Default(_) => self.control.clone(),
-            Location::Directory(path) => self.open_directory(config, path)?,
+            Location::Directory(path) => {
+                // Looked at first: another store, or an empty directory, is to stay as it is.
+                self.check_store(path, row.store)?;
+                let engine = self.open_directory(config, path)?;
+                self.keep_store(name, row, path, &engine)?;
+                engine
+            }
             Location::Memory(_) => config.disk(Arc::new(SimulatedDisk::memory())).open(Path::new("/memory"))?,
         };
         // The control store too: its sequences have to go on above those of wherever the pool led before.
         self.allot_epoch(&engine)?;
         let location = uri.location().clone();
         Ok(Pool { name: name.to_owned(), engine, location, durability, retired: AtomicBool::new(false) })
+    }
+
+    /// Whether a directory has the store that a pool has had. What cannot be read of it is told when it is opened.
+    fn check_store(&self, path: &Path, kept: Option<[u8; 16]>) -> Result<()> {
+        let Some(kept) = kept else { return Ok(()) };
+        let disk = &*self.config.disk;
+        let wrong = |other| Err(Error::WrongStore { path: path.into(), other });
+        match Manifest::load(disk, path) {
+            Ok(Some(manifest)) if manifest.store != kept => wrong(true),
+            Ok(Some(_)) | Err(_) => Ok(()),
+            // A store that has lost its manifest is damaged, and not missing.
+            Ok(None) if recovery::has_lost_manifest(disk, path) => Ok(()),
+            Ok(None) => wrong(false),
+        }
+    }
+
+    /// Keeps the id of the store that a pool has, durably, before anything is put into it.
+    fn keep_store(&self, name: &str, row: &PoolRow, path: &Path, engine: &Engine) -> Result<()> {
+        let store = engine.store().place.store;
+        if let Some(kept) = row.store {
+            return if kept == store { Ok(()) } else { Err(Error::WrongStore { path: path.into(), other: true }) };
+        }
+        let control = self.control.store();
+        let lsn = {
+            let mut registry = control.lock_registry();
+            if registry.pools.get(name.as_bytes()) != Some(row) {
+                return Err(Error::Unavailable { reason: "the pool has been changed meanwhile".into() });
+            }
+            let change = Change::KeepStore { name: name.into(), store };
+            registry.record(Growth::Frees, &Op::Registry(change), &mut [])?
+        };
+        control.settle(lsn, Durability::Sync)
+    }
+
+    /// Gives up the store that a pool has had, and makes another.
+    fn renew_pool(&self, name: &PoolName) -> Result<()> {
+        self.check_open()?;
+        self.pools.forget_failures();
+        match self.pool(name.as_str()) {
+            Ok(_) => return Err(Error::invalid("pool", "its store is where it should be")),
+            Err(Error::PoolUnavailable { source, .. }) if matches!(*source, Error::WrongStore { other: false, .. }) => {
+            }
+            Err(error) => return Err(error),
+        }
+        let control = self.control.store();
+        let change = Change::GiveUpStore { name: name.as_str().into() };
+        let lsn = control.lock_registry().record(Growth::Frees, &Op::Registry(change), &mut [])?;
+        control.settle(lsn, Durability::Sync)?;
+        self.pools.forget_failures();
+        self.pool(name.as_str())?;
+        self.call_courier();
+        Ok(())
     }
 
     /// Opens the store in a directory. If another pool was in it just now, it goes on with that one's, or waits for its

@@ -27,6 +27,8 @@ impl Queues for PooledDriver {
             Some(lsn) => control.store().settle(lsn, control.durability())?,
             None => control.store().settle_seen(control.durability())?,
         }
+        // If it cannot be done now, calls on subscriptions do it.
+        let _ = self.shared().take_along(&keys::queue(project, name));
         // A queue that was not there may be waited for.
         control.store().wake(project, name, usize::MAX);
         Ok(created.made)
@@ -53,7 +55,9 @@ impl Queues for PooledDriver {
             Ok(lsn)
         })?;
         drop(chains);
-        control.store().settle(lsn.ok_or_else(|| missing(project, name))?, control.durability())
+        control.store().settle(lsn.ok_or_else(|| missing(project, name))?, control.durability())?;
+        let _ = self.shared().take_along(&keys::queue(project, name));
+        Ok(())
     }
 
     fn exists(&self, project: &Project, name: &QueueName) -> Result<bool> {
@@ -84,6 +88,10 @@ impl Queues for PooledDriver {
     }
 
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
+        if what != Purge::Messages {
+            self.shared().check_open()?;
+            self.shared().take_along(&keys::queue(project, name))?;
+        }
         purge(self, project, name, what)
     }
 }
@@ -304,7 +312,7 @@ impl Shared {
                 address: Address::of(project, name),
                 queue: queue.number(),
                 pool: elsewhere.as_ref().map(|mapping| mapping.pool.as_str().into()),
-                store: elsewhere.as_ref().and_then(|mapping| self.store_of(mapping.pool.as_str())),
+                store: elsewhere.as_ref().and_then(|mapping| store_of(&registry, mapping.pool.as_str())),
             };
             registry.record(Growth::Frees, &op, &mut [queue.state()])
         })
@@ -318,6 +326,11 @@ fn group_of(registry: &Registry, project: &Project, metadata: &Metadata) -> Resu
     let name = FlavorName::new(&flavor).map_err(|error| Error::invalid("_flavor", error.to_string()))?;
     let row = registry.flavors.get(&keys::named(project.name(), &flavor));
     row.map(|row| Some(row.pool_group.clone())).ok_or_else(|| missing_flavor(project, &name))
+}
+
+/// The id of a pool's store, if that is known and lasts.
+fn store_of(registry: &Registry, pool: &str) -> Option<[u8; 16]> {
+    registry.pools.get(pool.as_bytes())?.store
 }
 
 /// Whether a pool is the control store itself, where record and messages go together.

@@ -1,12 +1,14 @@
 //! The pooled driver as the controllers see it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::config::Durability;
 use crate::data::claims::{Claimed, Destination, claim_moving};
 use crate::data::site::{Access, Done, Site};
 use crate::error::Result;
 use crate::model::{ClaimOptions, Project, QueueName};
+use crate::state::first_of;
 use crate::store::{Locked, Store};
 use crate::trees::keys;
 
@@ -79,19 +81,18 @@ impl Site for PooledDriver {
         project: &Project,
         name: &QueueName,
         access: Access,
-        call: impl FnOnce(&Store, u32) -> Result<Done<R>>,
+        call: impl FnOnce(&Store, u64) -> Result<Done<R>>,
     ) -> Result<Option<R>> {
         let _call = self.shared().enter_queue(project, name)?;
         let key = keys::queue(project, name);
         self.remove_leftover_subscriptions(&key);
+        self.shared().take_along(&key)?;
         let moves = self.shared().moves.read();
+        let least = self.shared().subscriptions.load(Ordering::SeqCst);
         let mapping = self.home().registry.read().catalogue.get(&key).cloned();
         let Some(mapping) = mapping else {
-            let shared = self.shared();
-            if !shared.config.virtual_pool {
-                return Ok(None);
-            }
-            let done = call(self.home(), 0)?;
+            // Until it is mapped; then they are taken along.
+            let done = call(self.home(), least)?;
             drop(moves);
             return done.settle(self.home(), self.durability(), |_| {}).map(Some);
         };
@@ -103,10 +104,14 @@ impl Site for PooledDriver {
             return Err(moving(project, name));
         }
         let pool = self.shared().pool(mapping.pool.as_str())?;
-        let done = call(pool.store(), mapping.floor)?;
+        let done = call(pool.store(), least.max(first_of(mapping.floor)))?;
         drop(moves);
         self.settle_route(&pool, done.waits())?;
         done.settle(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
+    }
+
+    fn note_subscription(&self, number: u64) {
+        self.shared().subscriptions.fetch_max(number.saturating_add(1), Ordering::SeqCst);
     }
 
     fn claim_and_move(&self, project: &Project, name: &QueueName, options: &ClaimOptions) -> Result<Option<Claimed>> {

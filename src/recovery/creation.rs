@@ -42,7 +42,7 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
 }
 
 /// A directory without a manifest in which something was written after creation has lost it.
-fn refuse_orphans(disk: &dyn Disk, root: &Path) -> Result<()> {
+pub(super) fn refuse_orphans(disk: &dyn Disk, root: &Path) -> Result<()> {
     let names = disk.list(root).map_err(|e| Error::file("listing", root, e))?;
     let kept = names.iter().any(|name| base::parse_file_name(name).is_some() || parse_trees_name(name).is_some());
     let pages = !disk.list(&root.join(HEAP)).unwrap_or_default().is_empty();

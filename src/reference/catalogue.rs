@@ -7,8 +7,10 @@ use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 
 impl Catalogue for ReferenceModel {
     fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {
-        let (mut store, _) = self.enter_queue(project, queue)?;
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        store.take_along(project, queue, now);
         store.catalogue.insert((project.clone(), queue.clone()), pool.clone());
+        store.take_along(project, queue, now);
         Ok(())
     }
 
@@ -37,17 +39,20 @@ impl Catalogue for ReferenceModel {
     }
 
     fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
-        let (mut store, _) = self.enter_queue(project, queue)?;
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        store.take_along(project, queue, now);
         let entry = store.catalogue.get_mut(&(project.clone(), queue.clone()));
         let entry = entry.ok_or_else(|| not_mapped(project, queue))?;
         if let Some(pool) = pool {
             *entry = pool.clone();
         }
+        store.take_along(project, queue, now);
         Ok(())
     }
 
     fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
-        let (mut store, _) = self.enter_queue(project, queue)?;
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        store.take_along(project, queue, now);
         store.catalogue.remove(&(project.clone(), queue.clone()));
         Ok(())
     }

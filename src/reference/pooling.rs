@@ -103,6 +103,25 @@ impl Store {
         Ok(Some(place_of(pool)))
     }
 
+    /// Where the queue's subscriptions are: until it is mapped, in the store itself.
+    pub(super) fn subscriptions_place(
+        &mut self,
+        project: &Project,
+        queue: &QueueName,
+        now: Timestamp,
+    ) -> Result<Place> {
+        let place = self.place(project, queue)?.unwrap_or(None);
+        self.take_along(project, queue, now);
+        Ok(place)
+    }
+
+    /// Brings subscriptions that the queue had while it was not mapped, or in the store itself, to the pool it has now.
+    pub(super) fn take_along(&mut self, project: &Project, queue: &QueueName, now: Timestamp) {
+        if let Ok(Some(there @ Some(_))) = self.place(project, queue) {
+            self.carry_subscriptions(Home { project, queue, place: &None }, &there, now);
+        }
+    }
+
     /// All places there are: the store itself, and those of the pools that are elsewhere.
     pub(super) fn places(&self) -> Vec<Place> {
         let elsewhere = self.pools.values().filter(|_| self.pooled).filter_map(place_of);
@@ -166,6 +185,7 @@ impl Store {
     }
 
     fn move_queue(&mut self, project: &Project, queue: &QueueName, to: &PoolName, now: Timestamp) -> Result<()> {
+        self.take_along(project, queue, now);
         let key = (project.clone(), queue.clone());
         self.queue(project, queue).ok_or_else(|| no_queue(project, queue))?;
         let mapped = self.catalogue.get(&key).ok_or_else(|| not_mapped(project, queue))?.clone();
@@ -176,7 +196,7 @@ impl Store {
         let here = place_of(self.pools.get(&mapped).ok_or_else(|| no_pool(&mapped))?);
         if here != there {
             self.check_nothing_at(project, queue, &there, now)?;
-            self.carry(project, queue, &here, &there);
+            self.carry(project, queue, &here, &there, now);
         }
         self.catalogue.insert(key, to.clone());
         Ok(())
@@ -191,11 +211,11 @@ impl Store {
         Ok(())
     }
 
-    fn carry(&mut self, project: &Project, name: &QueueName, here: &Place, there: &Place) {
+    fn carry(&mut self, project: &Project, name: &QueueName, here: &Place, there: &Place, now: Timestamp) {
         if let Some(queue) = self.queue_mut(project, name) {
             queue.carry(here, there);
         }
-        self.carry_subscriptions(Home { project, queue: name, place: here }, there);
+        self.carry_subscriptions(Home { project, queue: name, place: here }, there, now);
     }
 
     /// The group of the flavor the metadata name; `None`, the pools of no group, for none.

@@ -18,6 +18,17 @@ impl Store {
         let of = self.flavors.iter().filter(|(_, flavor)| flavor.pool_group == *group);
         of.map(|((_, name), _)| name.as_str()).collect()
     }
+
+    /// The last pool of a group that a flavor stands for stays in it.
+    fn check_may_leave(&self, name: &PoolName) -> Result<()> {
+        let group = self.pools.get(name).and_then(|pool| pool.group.as_ref());
+        let Some(group) = group.filter(|group| self.pools_of(Some(group)).count() == 1) else { return Ok(()) };
+        let flavors = self.flavors_of(group);
+        if flavors.is_empty() {
+            return Ok(());
+        }
+        Err(Error::PoolInUseByFlavor { pool: name.clone(), flavor: flavors.join(", ") })
+    }
 }
 
 impl ReferenceModel {
@@ -47,6 +58,9 @@ impl Pools for ReferenceModel {
         self.limits.check_metadata(pool.options.to_json().len())?;
         pool.uri.settings(&pool.options)?;
         self.check_beside_others(&store, name, pool)?;
+        if store.pools.get(name).is_some_and(|former| former.group != pool.group) {
+            store.check_may_leave(name)?;
+        }
         store.pools.insert(name.clone(), pool.clone());
         store.forget_memory();
         Ok(())
@@ -93,6 +107,9 @@ impl Pools for ReferenceModel {
         if update.uri.is_some() || update.group.is_some() {
             self.check_beside_others(&store, name, &pool)?;
         }
+        if store.pools.get(name).is_some_and(|former| former.group != pool.group) {
+            store.check_may_leave(name)?;
+        }
         store.pools.insert(name.clone(), pool);
         store.forget_memory();
         Ok(())
@@ -100,13 +117,7 @@ impl Pools for ReferenceModel {
 
     fn delete(&self, name: &PoolName) -> Result<()> {
         let (mut store, _) = self.enter()?;
-        let group = store.pools.get(name).and_then(|pool| pool.group.clone());
-        if let Some(group) = group.filter(|group| store.pools_of(Some(group)).count() == 1) {
-            let flavors = store.flavors_of(&group);
-            if !flavors.is_empty() {
-                return Err(Error::PoolInUseByFlavor { pool: name.clone(), flavor: flavors.join(", ") });
-            }
-        }
+        store.check_may_leave(name)?;
         store.pools.remove(name);
         store.forget_memory();
         Ok(())

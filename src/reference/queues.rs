@@ -25,13 +25,15 @@ impl ReferenceModel {
 
 impl Queues for ReferenceModel {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
-        let (mut store, _) = self.enter_queue(project, name)?;
+        let (mut store, now) = self.enter_queue(project, name)?;
         if store.queue(project, name).is_some() {
             store.remap(project, name, metadata)?;
+            store.take_along(project, name, now);
             return Ok(false);
         }
         let settings = self.settings(&store, project, name, metadata)?;
         store.register(project, name, metadata)?;
+        store.take_along(project, name, now);
         let queue = store.queue_or_new(project, name);
         queue.metadata = metadata.clone();
         queue.settings = settings;
@@ -52,10 +54,11 @@ impl Queues for ReferenceModel {
     }
 
     fn set_metadata(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<()> {
-        let (mut store, _) = self.enter_queue(project, name)?;
+        let (mut store, now) = self.enter_queue(project, name)?;
         store.queue(project, name).ok_or_else(|| no_queue(project, name))?;
         let settings = self.settings(&store, project, name, metadata)?;
         store.register(project, name, metadata)?;
+        store.take_along(project, name, now);
         let queue = store.queue_mut(project, name).ok_or_else(|| no_queue(project, name))?;
         queue.metadata = metadata.clone();
         queue.settings = settings;
@@ -122,9 +125,12 @@ impl Queues for ReferenceModel {
         // A queue that is not there has no messages, wherever it is mapped to; subscriptions it may have.
         let queue = if messages { store.contents(project, name)? } else { None };
         let messages = queue.map_or(0, |queue| queue.clear(now));
-        let place = if subscriptions { store.place(project, name)? } else { None };
-        let subscriptions =
-            place.map_or(0, |place| store.clear_subscriptions(Home { project, queue: name, place: &place }, now));
+        let subscriptions = if subscriptions {
+            let place = store.subscriptions_place(project, name, now)?;
+            store.clear_subscriptions(Home { project, queue: name, place: &place }, now)
+        } else {
+            0
+        };
         Ok(messages.saturating_add(subscriptions))
     }
 }

@@ -97,8 +97,11 @@ impl Store {
         self.subscribed(home, now).next().is_some()
     }
 
-    /// Brings the queue's subscriptions to another place.
-    pub(super) fn carry_subscriptions(&mut self, home: Home<'_>, there: &Place) {
+    /// Brings the queue's subscriptions to another place, instead of those that their subscribers have there.
+    pub(super) fn carry_subscriptions(&mut self, home: Home<'_>, there: &Place, now: Timestamp) {
+        let carried: Vec<Subscriber> = self.subscribed(home, now).map(|one| one.subscriber.clone()).collect();
+        let target = Home { place: there, ..home };
+        self.subscriptions.retain(|one| !one.is_of(target) || !carried.contains(&one.subscriber));
         let all = self.subscriptions.iter_mut().filter(|one| one.is_of(home));
         all.for_each(|one| one.place.clone_from(there));
     }
@@ -130,9 +133,7 @@ impl Subscriptions for ReferenceModel {
         let (mut store, now) = self.enter_queue(project, queue)?;
         self.limits.check_subscription(Some(subscriber), Some(ttl), Some(options))?;
         check_times(now, "ttl", &[ttl])?;
-        let Some(place) = store.place(project, queue)? else {
-            return Ok(None);
-        };
+        let place = store.subscriptions_place(project, queue, now)?;
         if store.with_subscriber(Home { project, queue, place: &place }, subscriber, now).is_some() {
             return Ok(None);
         }
@@ -157,15 +158,13 @@ impl Subscriptions for ReferenceModel {
 
     fn get(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<Subscription> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let place = store.place(project, queue)?.ok_or_else(|| no_subscription(project, queue, *id))?;
+        let place = store.subscriptions_place(project, queue, now)?;
         Ok(store.subscription_mut(Home { project, queue, place: &place }, id, now)?.record(now))
     }
 
     fn exists(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<bool> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let Some(place) = store.place(project, queue)? else {
-            return Ok(false);
-        };
+        let place = store.subscriptions_place(project, queue, now)?;
         Ok(store.subscription_mut(Home { project, queue, place: &place }, id, now).is_ok())
     }
 
@@ -175,11 +174,9 @@ impl Subscriptions for ReferenceModel {
         queue: &QueueName,
         options: &ListOptions<SubscriptionMarker>,
     ) -> Result<Page<Subscription, SubscriptionMarker>> {
-        let (store, now) = self.enter_queue(project, queue)?;
+        let (mut store, now) = self.enter_queue(project, queue)?;
         self.limits.check_page_limit(options.limit)?;
-        let Some(place) = store.place(project, queue)? else {
-            return Ok(Page { items: Vec::new(), next: None });
-        };
+        let place = store.subscriptions_place(project, queue, now)?;
         let items: Vec<_> = store
             .subscribed(Home { project, queue, place: &place }, now)
             .filter(|one| options.marker.is_none_or(|marker| marker < one.id.into()))
@@ -200,9 +197,7 @@ impl Subscriptions for ReferenceModel {
         let (mut store, now) = self.enter_queue(project, queue)?;
         update.check_not_empty()?;
         self.limits.check_subscription(update.subscriber.as_ref(), update.ttl, update.options.as_ref())?;
-        let Some(place) = store.place(project, queue)? else {
-            return Ok(());
-        };
+        let place = store.subscriptions_place(project, queue, now)?;
         let home = Home { project, queue, place: &place };
         store.subscription_mut(home, id, now)?;
         check_times(now, "ttl", &[update.ttl.unwrap_or_default()])?;
@@ -215,19 +210,17 @@ impl Subscriptions for ReferenceModel {
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<()> {
-        let (mut store, _) = self.enter_queue(project, queue)?;
-        if let Some(place) = store.place(project, queue)? {
-            let home = Home { project, queue, place: &place };
-            store.subscriptions.retain(|one| !one.is_of(home) || one.id != *id);
-        }
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        let place = store.subscriptions_place(project, queue, now)?;
+        let home = Home { project, queue, place: &place };
+        store.subscriptions.retain(|one| !one.is_of(home) || one.id != *id);
         Ok(())
     }
 
     fn confirm(&self, project: &Project, queue: &QueueName, id: &SubscriptionId, confirmed: bool) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        if let Some(place) = store.place(project, queue)? {
-            store.subscription_mut(Home { project, queue, place: &place }, id, now)?.confirmed = confirmed;
-        }
+        let place = store.subscriptions_place(project, queue, now)?;
+        store.subscription_mut(Home { project, queue, place: &place }, id, now)?.confirmed = confirmed;
         Ok(())
     }
 
@@ -237,10 +230,8 @@ impl Subscriptions for ReferenceModel {
         queue: &QueueName,
         subscriber: &Subscriber,
     ) -> Result<Option<Subscription>> {
-        let (store, now) = self.enter_queue(project, queue)?;
-        let Some(place) = store.place(project, queue)? else {
-            return Ok(None);
-        };
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        let place = store.subscriptions_place(project, queue, now)?;
         let found = store.with_subscriber(Home { project, queue, place: &place }, subscriber, now);
         Ok(found.map(|one| one.record(now)))
     }

@@ -1,7 +1,7 @@
 //! Contract 9: updates of pools.
 
 use crate::support::*;
-use zaqar_sled::{Error, Limits, PoolGroup, PoolUpdate};
+use zaqar_sled::{Error, Limits, NewFlavor, PoolGroup, PoolUpdate};
 
 /// An update that puts a pool into the group; into none for `None`.
 fn into_group(group: Option<PoolGroup>) -> PoolUpdate {
@@ -48,6 +48,44 @@ contract! {
         h.turn();
         assert_eq!(h.pool("one").unwrap().group(), None);
         assert_eq!((h.pools_of(""), h.pools_of("ssd")), (vec!["one".to_owned()], vec![]));
+    }
+
+    fn the_last_pool_of_a_flavors_group_is_not_taken_out_of_it(h) {
+        h.register("one", at_in("sled:/p/1", "ssd"));
+        h.register("two", at_in("sled:/p/2", "ssd"));
+        h.offer(&shop(), "fast", NewFlavor::of(group("ssd")));
+        // One of two may go.
+        h.change_pool("one", &into_group(Some(group("hdd")))).unwrap();
+        h.turn();
+        for into in [None, Some(group("hdd"))] {
+            assert_fails!(h.change_pool("two", &into_group(into)), Error::PoolInUseByFlavor { pool, flavor }
+                if pool == pool_name("two") && flavor == "fast");
+        }
+        for another in [at("sled:/p/2"), at_in("sled:/p/2", "hdd"), at_in("sled:/p/3", "hdd")] {
+            assert_fails!(h.try_register("two", another), Error::PoolInUseByFlavor { .. });
+        }
+        h.turn();
+        assert_eq!(facts(h, "two"), ("sled:/p/2".into(), 1, Some("ssd".into())));
+        // Whatever leaves it in its group is fine.
+        h.register("two", at_in("sled:/p/3", "ssd").weight(4));
+        h.change_pool("two", &into_group(Some(group("ssd"))).weight(5)).unwrap();
+        h.remove_flavor(&shop(), "fast").unwrap();
+        h.turn();
+        h.change_pool("two", &into_group(None)).unwrap();
+        assert_eq!(facts(h, "two"), ("sled:/p/3".into(), 5, None));
+    }
+
+    fn a_pool_alone_in_its_group_may_promise_something_else(h) {
+        h.register("one", at_in("sled:/p/1", "ssd"));
+        h.change_pool("one", &moved_to("memory:a")).unwrap();
+        h.turn();
+        h.register("two", at_in("memory:b", "ssd"));
+        assert_fails!(h.change_pool("one", &moved_to("sled:/p/1")), Error::PoolCapabilitiesMismatch { .. });
+        h.register("three", at("memory:c"));
+        assert_fails!(h.try_register("four", at("sled:/p/4")), Error::PoolCapabilitiesMismatch { .. });
+        h.register("three", at("sled:/p/5"));
+        h.turn();
+        assert_eq!(facts(h, "three").0, "sled:/p/5");
     }
 
     fn an_update_that_sets_nothing_is_invalid_even_for_a_missing_pool(h) {

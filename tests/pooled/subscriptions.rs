@@ -86,7 +86,7 @@ pooled! {
         let orders = h.create("orders");
         subscribe(h, &orders, "a", 3600).unwrap();
         orders.remove().unwrap();
-        // No pool is the queue's, so there are none to be seen.
+        // They are in the pool that it had.
         assert!(subscribed(h, &orders).is_empty());
         h.turn();
         h.settle();
@@ -141,5 +141,98 @@ pooled! {
         }
         assert_eq!(seen.len(), 25);
         assert!(seen.is_sorted());
+    }
+
+    fn what_a_queue_has_before_it_is_made_it_has_afterwards(h) {
+        h.two_pools();
+        let orders = h.queue("orders");
+        let a = subscribe(h, &orders, "a", 3600).unwrap();
+        subscribe(h, &orders, "b", 10).unwrap();
+        h.driver().subscriptions().confirm(&orders.project, &orders.name, &a, true).unwrap();
+        h.turn();
+        assert_eq!(names(h, &orders), ["a", "b"]);
+        h.pass(10);
+        assert!(orders.create("{}").unwrap());
+        h.turn();
+        let kept = &subscribed(h, &orders)[0];
+        assert!((kept.id(), kept.confirmed(), kept.age(), kept.ttl()) == (a, true, secs(10), secs(3600)));
+        assert_eq!(subscribe(h, &orders, "a", 60), None);
+        let c = subscribe(h, &orders, "c", 3600).unwrap();
+        assert!(c > a);
+        // The pool has them: where it goes, they go.
+        orders.move_to("two").unwrap();
+        h.turn();
+        assert_eq!(names(h, &orders), ["a", "c"]);
+        h.driver().subscriptions().delete(&orders.project, &orders.name, &a).unwrap();
+        orders.remove().unwrap();
+        h.settle();
+        h.turn();
+        // The control store has none of them left.
+        assert!(subscribed(h, &orders).is_empty());
+        h.create("orders");
+        h.turn();
+        assert!(subscribed(h, &orders).is_empty(), "it is in pool one now");
+    }
+
+    fn a_virtual_pool_keeps_them_and_lets_them_go_along(h) {
+        let h = &h.with(|config| config.virtual_pool(true));
+        let orders = h.create("orders");
+        let a = subscribe(h, &orders, "a", 3600).unwrap();
+        h.turn();
+        assert_eq!(names(h, &orders), ["a"]);
+        h.two_pools();
+        orders.route("one");
+        h.turn();
+        assert_eq!(subscribed(h, &orders)[0].id(), a);
+        subscribe(h, &orders, "b", 3600).unwrap();
+        orders.unmap();
+        // Routing leaves them where they are.
+        assert!(subscribed(h, &orders).is_empty());
+        let again = subscribe(h, &orders, "a", 3600).unwrap();
+        h.turn();
+        orders.route("one");
+        assert_eq!(names(h, &orders), ["b", "a"]);
+        assert_eq!(subscribed(h, &orders)[1].id(), again, "the later of a subscriber's two");
+        h.check();
+    }
+
+    fn an_old_marker_does_not_hide_those_of_a_queue_made_again(h) {
+        h.two_pools();
+        // The second pool's store is opened after the first one's, so its incarnation is higher.
+        h.create("bills").say("x");
+        h.prefer("two");
+        let orders = h.create("orders");
+        subscribe(h, &orders, "a", 3600).unwrap();
+        let marker = subscribed(h, &orders)[0].marker();
+        orders.remove().unwrap();
+        let behind = |marker: SubscriptionMarker| -> Vec<String> {
+            let options = ListOptions::<SubscriptionMarker>::new().limit(0).marker(marker);
+            let page = h.driver().subscriptions().list(&orders.project, &orders.name, &options).unwrap();
+            page.items.iter().map(|one| one.subscriber().as_str().rsplit('/').next().unwrap().to_owned()).collect()
+        };
+        subscribe(h, &orders, "b", 3600).unwrap();
+        assert_eq!(behind(marker), ["b"], "in the control store");
+        let marker = subscribed(h, &orders)[0].marker();
+        h.settle();
+        h.prefer("one");
+        h.create("orders");
+        subscribe(h, &orders, "c", 3600).unwrap();
+        assert_eq!(behind(marker), ["c"], "in a pool that was opened before");
+        h.turn();
+        assert_eq!(behind(marker), ["c"]);
+    }
+
+    fn a_pool_that_cannot_be_reached_is_told_and_gets_them_later(h) {
+        h.two_pools();
+        let orders = h.queue("orders");
+        let a = subscribe(h, &orders, "a", 3600).unwrap();
+        orders.route("gone");
+        h.turn();
+        let subscriptions = |h: &Harness| h.driver().subscriptions().exists(&orders.project, &orders.name, &a);
+        assert_fails!(subscriptions(h), Error::PoolDoesNotExist { .. });
+        assert_fails!(orders.purge(Purge::All), Error::PoolDoesNotExist { .. });
+        h.pool("gone", 0);
+        h.turn();
+        assert!(subscriptions(h).unwrap());
     }
 }

@@ -221,6 +221,13 @@ impl Harness {
         (status.leftovers(), status.in_transit())
     }
 
+    /// The longest segment of a store's journal: no operation in it is longer, and a long one has a segment of its own.
+    pub(crate) fn longest_segment(&self, store: &str) -> usize {
+        let (disk, journal) = (self.disk(), std::path::Path::new(store).join("journal"));
+        let names = zaqar_sled::disk::Disk::list(&disk, &journal).unwrap();
+        names.iter().map(|name| disk.read(journal.join(name)).unwrap().len()).max().unwrap_or_default()
+    }
+
     /// Sets the wall clock back by so many seconds.
     pub(crate) fn set_back(&self, seconds: u64) {
         let wall = zaqar_sled::Clock::wall(&*self.clock).as_millis();

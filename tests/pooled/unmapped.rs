@@ -30,26 +30,34 @@ fn answers_as_unmapped(h: &Harness, queue: &Queue<'_>) {
     for what in [Purge::Messages, Purge::Subscriptions, Purge::All] {
         assert_eq!(queue.purge(what).unwrap(), 0);
     }
-    answers_no_subscriptions(h, queue);
+    keeps_subscriptions(h, queue);
 }
 
-fn answers_no_subscriptions(h: &Harness, queue: &Queue<'_>) {
+/// A subscription of a queue that has no pool is one like any other; it is gone again when this ends.
+fn keeps_subscriptions(h: &Harness, queue: &Queue<'_>) {
     let driver = h.driver();
     let subscriptions = driver.subscriptions();
     let (project, name) = (&queue.project, &queue.name);
     let hook = Subscriber::new("https://example.com/hook").unwrap();
     let id = SubscriptionId::lossy("none");
-    let made = subscriptions.create(project, name, &hook, secs(60), &json("{}")).unwrap();
-    assert_eq!(made, None);
     assert_fails!(subscriptions.get(project, name, &id), Error::SubscriptionDoesNotExist { .. });
     assert!(!subscriptions.exists(project, name, &id).unwrap());
     let page = subscriptions.list(project, name, &ListOptions::<SubscriptionMarker>::new()).unwrap();
     assert!(page.items.is_empty() && page.next.is_none());
-    subscriptions.update(project, name, &id, &SubscriptionUpdate::new().ttl(secs(60))).unwrap();
+    let longer = SubscriptionUpdate::new().ttl(secs(60));
+    assert_fails!(subscriptions.update(project, name, &id, &longer), Error::SubscriptionDoesNotExist { .. });
+    assert_fails!(subscriptions.confirm(project, name, &id, true), Error::SubscriptionDoesNotExist { .. });
     subscriptions.delete(project, name, &id).unwrap();
-    subscriptions.confirm(project, name, &id, true).unwrap();
     assert_eq!(subscriptions.get_with_subscriber(project, name, &hook).unwrap(), None);
     assert!(subscriptions.update(project, name, &id, &SubscriptionUpdate::new()).unwrap_err().is_invalid());
+    let id = subscriptions.create(project, name, &hook, secs(30), &json("{}")).unwrap().expect("nobody has it");
+    assert_eq!(subscriptions.create(project, name, &hook, secs(30), &json("{}")).unwrap(), None);
+    subscriptions.update(project, name, &id, &longer).unwrap();
+    subscriptions.confirm(project, name, &id, true).unwrap();
+    let got = subscriptions.get(project, name, &id).unwrap();
+    assert!(got.confirmed() && got.ttl() == secs(60));
+    assert_eq!(queue.purge(Purge::Subscriptions).unwrap(), 1);
+    assert!(!subscriptions.exists(project, name, &id).unwrap());
 }
 
 /// The same for a queue that is mapped to a pool that is not registered: every call that needs the pool says so.

@@ -13,6 +13,8 @@ pub(crate) struct PoolRow {
     pub(crate) weight: i64,
     pub(crate) group: Option<String>,
     pub(crate) options: String,
+    /// The id of its store, once that has been opened; a store in memory has none that lasts.
+    pub(crate) store: Option<[u8; 16]>,
 }
 
 /// A flavor, under its project and name.

@@ -169,11 +169,7 @@ impl Registry {
                 }
             }
             Op::Import(import) => {
-                let queue = import.address.key();
-                for (id, row) in &import.subscriptions {
-                    self.subscriptions.put(&queue, *id, row.clone());
-                    self.count_subscription(id);
-                }
+                self.take_subscriptions(&import.address.key(), &import.subscriptions);
             }
             _ => {}
         }
@@ -191,6 +187,13 @@ impl Registry {
             Change::PutPool { name, pool } => drop(self.pools.insert(name.as_bytes().to_vec(), pool.clone())),
             Change::DeletePool { name } => drop(self.pools.remove(name.as_bytes())),
             Change::DropPools => drop(self.pools.drain()),
+            Change::KeepStore { name, store } => {
+                self.pools.update(name.as_bytes(), |row| row.store = Some(*store));
+            }
+            Change::GiveUpStore { name } => self.give_up_store(name),
+            Change::TakeSubscriptions { address, subscriptions } => {
+                self.take_subscriptions(&address.key(), subscriptions);
+            }
             Change::PutFlavor { project, name, flavor } => {
                 self.flavors.insert(keys::named(project.as_deref(), name), flavor.clone());
             }
@@ -219,6 +222,15 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// Lets a pool have another store. What the former one was to remove is gone with it.
+    fn give_up_store(&mut self, name: &str) {
+        let Some(former) = self.pools.update(name.as_bytes(), |row| row.store.take()).flatten() else { return };
+        let removals = keys::removals_of(name);
+        let gone = self.removals.range(&removals, None).filter(|(_, removal)| removal.store == Some(former));
+        let gone: Vec<Vec<u8>> = gone.map(|(key, _)| key.to_vec()).collect();
+        gone.iter().for_each(|key| drop(self.removals.remove(key)));
     }
 
     fn change_subscription(&mut self, time: u64, change: &Change<'_>) {
@@ -256,6 +268,17 @@ impl Registry {
             }
             Change::Unsubscribe { address, id } => self.subscriptions.remove(&address.key(), id),
             _ => {}
+        }
+    }
+
+    /// Takes in subscriptions of another store. A subscriber that is there already has the one that comes.
+    fn take_subscriptions(&mut self, queue: &[u8], subscriptions: &[([u8; 16], SubscriptionRow)]) {
+        for (id, row) in subscriptions {
+            if let Some(twin) = self.subscriptions.of(queue, &row.subscriber).filter(|twin| twin != id) {
+                self.subscriptions.remove(queue, &twin);
+            }
+            self.subscriptions.put(queue, *id, row.clone());
+            self.count_subscription(id);
         }
     }
 

@@ -23,6 +23,13 @@ pub(crate) struct SubscriptionRow {
     pub(crate) confirmed: bool,
 }
 
+impl SubscriptionRow {
+    /// What its texts weigh.
+    fn bytes(&self) -> usize {
+        self.subscriber.len().saturating_add(self.options.len())
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
     pub(super) rows: Table<SubscriptionRow>,
@@ -57,6 +64,33 @@ impl Subscriptions {
         let start = after.map(|id| keys::subscription(queue, id));
         let rows = self.rows.range(queue, start.as_deref()).take(most);
         rows.filter_map(|(key, row)| Some((keys::parse_subscription(key)?.1, row))).collect()
+    }
+
+    /// Copies of the queue's subscriptions, from the first after `after`: up to `most` of them and so many `bytes` of texts,
+    /// or one that is larger.
+    pub(crate) fn portion(
+        &self,
+        queue: &[u8],
+        after: Option<&[u8; 16]>,
+        most: usize,
+        bytes: usize,
+    ) -> Vec<([u8; 16], SubscriptionRow)> {
+        let mut sum = 0_usize;
+        let fits = |(_, row): &([u8; 16], &SubscriptionRow)| {
+            let begun = sum > 0;
+            sum = sum.saturating_add(row.bytes());
+            !begun || sum <= bytes
+        };
+        let rows = self.page(queue, after, most).into_iter().take_while(fits);
+        rows.map(|(id, row)| (id, row.clone())).collect()
+    }
+
+    /// The key of the next queue that has subscriptions, after that of `after`.
+    pub(crate) fn next_queue(&self, after: Option<&[u8]>) -> Option<Vec<u8>> {
+        // Behind every id the queue's may have.
+        let last = after.map(|queue| keys::subscription(queue, &[u8::MAX; 16]));
+        let (key, _) = self.rows.range(b"", last.as_deref()).next()?;
+        keys::parse_subscription(key).map(|(queue, _)| queue.to_vec())
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,0 +1,84 @@
+//! Subscriptions of queues that no pool has yet: they are in the control store, and are taken along when the queue is mapped.
+//!
+//! | Step | If the process ends after it |
+//! |---|---|
+//! | the pool's store takes them in, and is synced | they are taken along once more: nothing has been changed since |
+//! | the control store lets them go, and is synced | – |
+//!
+//! Whoever wants a queue's subscriptions first has these steps made, so that nobody sees a part.
+
+use crate::config::Durability;
+use crate::error::Result;
+use crate::journal::Growth;
+use crate::op::{Address, Change, Op};
+use crate::state::{Registry, SubscriptionRow};
+use crate::trees::keys;
+
+use super::Shared;
+use super::moves::{PORTION_BYTES, PORTION_ROWS};
+use super::queues::is_home;
+
+impl Shared {
+    /// Brings what the control store has of a mapped queue's subscriptions to its pool.
+    ///
+    /// # Errors
+    /// Those of reaching the pool, and of a change. What is there stays there, for the next call.
+    pub(super) fn take_along(&self, key: &[u8]) -> Result<()> {
+        if self.pool_to_take_to(key).is_none() {
+            return Ok(());
+        }
+        let _turn = self.turn.lock();
+        // Nobody looks while they are in both.
+        let _moves = self.moves.write();
+        self.check_open()?;
+        self.remove_moved_away(key)?;
+        let Some(pool) = self.pool_to_take_to(key) else { return Ok(()) };
+        let (control, pool) = (self.control.store(), self.pool(&pool)?);
+        let Some((project, name)) = keys::parse_queue(key) else { return Ok(()) };
+        let mut after: Option<[u8; 16]> = None;
+        loop {
+            let subscriptions: Vec<([u8; 16], SubscriptionRow)> = {
+                let (registry, _) = control.read_registry();
+                registry.subscriptions.portion(key, after.as_ref(), PORTION_ROWS, PORTION_BYTES)
+            };
+            let Some((last, _)) = subscriptions.last() else { break };
+            after = Some(*last);
+            let change = Change::TakeSubscriptions { address: Address::of(&project, &name), subscriptions };
+            pool.store().lock_registry().record(Growth::Grows, &Op::Registry(change), &mut [])?;
+        }
+        pool.store().settle(pool.store().journal.appended(), Durability::Sync)?;
+        let clear = Op::Clear { address: Address::of(&project, &name), queue: None };
+        let lsn = control.lock_registry().record(Growth::Frees, &clear, &mut [])?;
+        control.settle(lsn, Durability::Sync)
+    }
+
+    /// The same for every queue.
+    pub(super) fn take_all_along(&self) -> Result<()> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let next = self.control.store().registry.read().subscriptions.next_queue(after.as_deref());
+            let Some(queue) = next else { return Ok(()) };
+            self.take_along(&queue)?;
+            after = Some(queue);
+        }
+    }
+
+    /// The pool that a queue is mapped to, if the control store has subscriptions that go there.
+    fn pool_to_take_to(&self, key: &[u8]) -> Option<String> {
+        let registry = self.control.store().registry.read();
+        let mapping = registry.catalogue.get(key)?;
+        let elsewhere = !is_home(&registry, mapping.pool.as_str());
+        let waiting = elsewhere && registry.subscriptions.page(key, None, 1).first().is_some();
+        waiting.then(|| mapping.pool.to_string())
+    }
+
+    /// What the control store has of a queue that was moved out of it is a copy, and no longer counts.
+    fn remove_moved_away(&self, key: &[u8]) -> Result<()> {
+        let is_left = |registry: &Registry| {
+            let mut removals = registry.removals.iter();
+            removals.any(|(_, left)| left.subscriptions && left.key == key && is_home(registry, &left.pool))
+        };
+        let left = is_left(&self.control.store().registry.read());
+        if left { self.remove_leftovers() } else { Ok(()) }
+    }
+}
