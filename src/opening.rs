@@ -165,6 +165,36 @@ impl Store {
         self.settle(lsn, Durability::Sync)
     }
 
+    /// Checks that this is the process that opened the store.
+    ///
+    /// # Errors
+    /// `Forked`.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        self.check_process_id(process::id())
+    }
+
+    pub(crate) fn check_process_id(&self, id: u32) -> Result<()> {
+        if id == self.process { Ok(()) } else { Err(Error::Forked { opened_by: self.process }) }
+    }
+
+    /// Checks that this is the process that opened the store and that its path still leads to it. If it does not, no change
+    /// is taken any more: another store may be there by now.
+    ///
+    /// # Errors
+    /// `Forked`, `Displaced`.
+    pub(crate) fn check_place(&self) -> Result<()> {
+        self.check_process()?;
+        // Where that cannot be told, whatever is done next tells.
+        if !matches!(self.held.is_in_place(), Ok(false)) {
+            return Ok(());
+        }
+        let displaced = Error::Displaced { path: self.root.clone() };
+        // What was taken is in files that are open, wherever they are now.
+        let _ = self.journal.settle(self.journal.appended());
+        self.journal.poison(&displaced.to_string());
+        Err(displaced)
+    }
+
     /// A clock moved by hand may make something claimable or due.
     fn wake_on_jumps(self: &Arc<Self>) {
         let store = Arc::downgrade(self);

@@ -105,7 +105,7 @@ impl fmt::Display for Json {
                 f.write_char('[')?;
                 for (index, value) in values.iter().enumerate() {
                     separate(f, index)?;
-                    value.fmt(f)?;
+                    fmt::Display::fmt(value, f)?;
                 }
                 f.write_char(']')
             }
@@ -118,9 +118,9 @@ pub(super) fn write_object(f: &mut fmt::Formatter<'_>, object: &Object) -> fmt::
     f.write_char('{')?;
     for (index, (key, value)) in object.iter().enumerate() {
         separate(f, index)?;
-        key.fmt(f)?;
+        fmt::Display::fmt(key, f)?;
         f.write_char(':')?;
-        value.fmt(f)?;
+        fmt::Display::fmt(value, f)?;
     }
     f.write_char('}')
 }

@@ -126,7 +126,7 @@ impl PooledDriver {
     /// Maps a queue anew. Subscriptions that it had without a pool are brought to the one that it leaves, if that has not
     /// been done yet, and to the one that it gets; if that cannot be done now, calls on subscriptions do it.
     fn rerouting(&self, project: &Project, queue: &QueueName, route: impl FnOnce() -> Result<()>) -> Result<()> {
-        self.shared().check_open()?;
+        let _call = self.shared().enter()?;
         let key = keys::queue(project, queue);
         let _ = self.shared().take_along(&key);
         route()?;

@@ -316,6 +316,11 @@ impl Shared {
         Ok(call)
     }
 
+    /// Whether a call that is in flight, or a thread of the driver's, may begin another piece of work.
+    fn check_open(&self) -> Result<()> {
+        if self.calls.are_refused() { Err(Error::Closed) } else { Ok(()) }
+    }
+
     /// Has the courier look for work.
     fn call_courier(&self) {
         let _ = self.signal.try_send(());

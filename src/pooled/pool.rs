@@ -242,7 +242,7 @@ impl Shared {
 
     /// Gives up the store that a pool has had, and makes another.
     fn renew_pool(&self, name: &PoolName) -> Result<()> {
-        self.check_open()?;
+        let _call = self.enter()?;
         self.pools.forget_failures();
         match self.pool(name.as_str()) {
             Ok(_) => return Err(Error::invalid("pool", "its store is where it should be")),

@@ -89,7 +89,7 @@ impl Queues for PooledDriver {
 
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
         if what != Purge::Messages {
-            self.shared().check_open()?;
+            let _call = self.shared().enter()?;
             self.shared().take_along(&keys::queue(project, name))?;
         }
         purge(self, project, name, what)
@@ -139,6 +139,7 @@ impl Shared {
         let lsn = registry.record(Growth::Grows, &op, &mut [&mut queue])?;
         drop(registry);
         store.note_changed(&directory.insert(queue, &store.budget));
+        drop((directory, chains));
         Ok(Registered { made: true, lsn: Some(lsn) })
     }
 

@@ -53,6 +53,7 @@ impl Facts {
             | Op::SetMetadata { .. }
             | Op::RenewClaim { .. }
             | Op::ReleaseClaim { .. }
+            | Op::EndClaims { .. }
             | Op::Registry(_)
             | Op::Remap { .. } => {}
         }

@@ -76,7 +76,7 @@ impl Journal {
             return Ok(());
         };
         let header = match segment::parse_header(&file.bytes, id) {
-            Heading::Newer(found) => return Err(Error::UnsupportedFormat { file: path, found, supported: FORMAT }),
+            Heading::Other(found) => return Err(Error::UnsupportedFormat { file: path, found, supported: FORMAT }),
             Heading::Started(header) => Some(header),
             Heading::NotStarted => None,
         };

@@ -459,6 +459,7 @@ fn concerns(op: &Op<'_>) -> bool {
         | Op::Claim(_)
         | Op::RenewClaim { .. }
         | Op::ReleaseClaim { .. }
+        | Op::EndClaims { .. }
         | Op::Delete { .. } => false,
     }
 }
