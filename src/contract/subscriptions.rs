@@ -29,7 +29,7 @@ use crate::model::{
 /// ```
 #[doc(alias = "SubscriptionController")]
 pub trait Subscriptions: Send + Sync {
-    /// Makes an unconfirmed subscription; `None` if the subscriber has a live one, which is left as it is. An expired one
+    /// Makes an unconfirmed subscription, of a queue that need not be there or have a pool; `None` if the subscriber has a live one, which is left as it is. An expired one
     /// does not stand in the way (ours: Redis's driver crashes there).
     ///
     /// Errors: `is_invalid` for a ttl past the year 9999. Cost: O(log subscriptions). A change.

@@ -16,6 +16,7 @@ use super::PooledDriver;
 use super::letters::{Addressee, outbox, outbox_key, seal};
 use super::pool::Pool;
 use super::routes::{Found, Route, Side, moving};
+use super::subscriptions::is_left_at_home;
 
 impl Site for PooledDriver {
     fn home(&self) -> &Store {
@@ -91,6 +92,9 @@ impl Site for PooledDriver {
         let least = self.shared().subscriptions.load(Ordering::SeqCst);
         let mapping = self.home().registry.read().catalogue.get(&key).cloned();
         let Some(mapping) = mapping else {
+            if is_left_at_home(&self.home().registry.read(), &key) {
+                return Err(moving(project, name));
+            }
             // Until it is mapped; then they are taken along.
             let done = call(self.home(), least)?;
             drop(moves);
@@ -204,11 +208,18 @@ impl PooledDriver {
 
     /// Has subscriptions of a queue of that name that was moved away removed before there are others.
     fn remove_leftover_subscriptions(&self, key: &[u8]) {
-        let shared = self.shared();
-        let mapping = self.home().registry.read().catalogue.get(key).cloned();
-        if mapping.is_some_and(|mapping| shared.has_leftover_subscriptions(mapping.pool.as_str(), key)) {
+        if self.has_leftover_subscriptions(key) {
             // If it cannot be done now, the call says so.
-            let _ = shared.resume();
+            let _ = self.shared().resume();
+        }
+    }
+
+    /// Whether where the queue's subscriptions are there are others, to be removed.
+    fn has_leftover_subscriptions(&self, key: &[u8]) -> bool {
+        let mapping = self.home().registry.read().catalogue.get(key).cloned();
+        match mapping {
+            Some(mapping) => self.shared().has_leftover_subscriptions(mapping.pool.as_str(), key),
+            None => is_left_at_home(&self.home().registry.read(), key),
         }
     }
 

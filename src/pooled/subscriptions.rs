@@ -66,19 +66,22 @@ impl Shared {
     /// The pool that a queue is mapped to, if the control store has subscriptions that go there.
     fn pool_to_take_to(&self, key: &[u8]) -> Option<String> {
         let registry = self.control.store().registry.read();
-        let mapping = registry.catalogue.get(key)?;
-        let elsewhere = !is_home(&registry, mapping.pool.as_str());
-        let waiting = elsewhere && registry.subscriptions.page(key, None, 1).first().is_some();
-        waiting.then(|| mapping.pool.to_string())
+        if registry.subscriptions.page(key, None, 1).is_empty() {
+            return None;
+        }
+        let pool = registry.catalogue.get(key)?.pool.as_str();
+        (!is_home(&registry, pool)).then(|| pool.to_owned())
     }
 
     /// What the control store has of a queue that was moved out of it is a copy, and no longer counts.
     fn remove_moved_away(&self, key: &[u8]) -> Result<()> {
-        let is_left = |registry: &Registry| {
-            let mut removals = registry.removals.iter();
-            removals.any(|(_, left)| left.subscriptions && left.key == key && is_home(registry, &left.pool))
-        };
-        let left = is_left(&self.control.store().registry.read());
+        let left = is_left_at_home(&self.control.store().registry.read(), key);
         if left { self.remove_leftovers() } else { Ok(()) }
     }
+}
+
+/// Whether the control store still has subscriptions of a queue that was moved out of it, or was to be moved into it.
+pub(super) fn is_left_at_home(registry: &Registry, key: &[u8]) -> bool {
+    let mut removals = registry.removals.iter();
+    removals.any(|(_, left)| left.subscriptions && left.key == key && is_home(registry, &left.pool))
 }

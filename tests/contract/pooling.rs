@@ -31,15 +31,14 @@ fn assert_nothing_there(orders: &Queue<'_>) {
     orders.release(no_claim()).unwrap();
 }
 
-/// Asserts what a queue without a pool answers about subscriptions.
+/// Asserts what a queue without a pool answers about subscriptions that it does not have.
 fn assert_nobody_subscribed(orders: &Queue<'_>) {
-    assert_eq!(orders.try_subscribe("a", 60, "{}").unwrap(), None);
     assert_fails!(orders.subscription(no_subscription()), Error::SubscriptionDoesNotExist { .. });
     assert!(!orders.is_subscribed(no_subscription()));
     let page = orders.subscriptions(&ListOptions::new()).unwrap();
     assert!(page.items.is_empty() && page.next.is_none());
-    orders.change(no_subscription(), &to("a")).unwrap();
-    orders.confirm(no_subscription(), true).unwrap();
+    assert_fails!(orders.change(no_subscription(), &to("a")), Error::SubscriptionDoesNotExist { .. });
+    assert_fails!(orders.confirm(no_subscription(), true), Error::SubscriptionDoesNotExist { .. });
     orders.unsubscribe(no_subscription()).unwrap();
     assert_eq!(orders.subscription_of("a"), None);
 }
@@ -190,6 +189,8 @@ pooled! {
             assert_nothing_there(queue);
             assert_nobody_subscribed(queue);
             assert_eq!(queue.purge(Purge::All).unwrap(), 0);
+            queue.subscribe("b");
+            assert_eq!((queue.told(), queue.purge(Purge::All).unwrap()), (vec!["b".into()], 1));
         }
         assert_nothing_there(&h.queue("mapped"));
         orders.map_to("one");
@@ -280,6 +281,35 @@ pooled! {
         h.turn();
         assert_eq!(orders.pool(), "one");
         assert!(orders.all().is_empty() && orders.bulk_get(&ids).is_empty());
+    }
+
+    fn subscriptions_wait_for_a_pool_and_go_along(h) {
+        one_and_two(h);
+        let (orders, others) = (h.queue("orders"), h.create("others"));
+        let first = orders.subscribe("a");
+        orders.confirm(first, true).unwrap();
+        let gone = orders.subscribe("b");
+        orders.unsubscribe(gone).unwrap();
+        h.turn();
+        assert_eq!((orders.told(), others.told()), (vec!["a".to_owned()], vec![]));
+        orders.create("{}").unwrap();
+        h.turn();
+        assert!(orders.subscription(first).unwrap().confirmed());
+        let second = orders.subscribe("b");
+        assert!(second > gone);
+        // One made while the queue has no pool takes the place of its subscriber's in the pool.
+        orders.unmap().unwrap();
+        assert!(orders.told().is_empty());
+        let third = orders.subscribe("a");
+        orders.map_to("one");
+        h.turn();
+        assert!(third > second && !orders.is_subscribed(first));
+        assert_eq!(orders.told(), ["b", "a"]);
+        orders.unmap().unwrap();
+        orders.subscribe("c");
+        orders.map_to("two");
+        h.turn();
+        assert_eq!(orders.told(), ["c"]);
     }
 
     fn each_pool_has_subscriptions_of_its_own(h) {

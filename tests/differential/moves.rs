@@ -134,10 +134,6 @@ impl Pair<'_> {
         };
         for place in places() {
             let (driver, model) = (pool(driver, place), pool(&self.model, place));
-            let is_there = self.model.queues().exists(&place.project(), &place.name());
-            if model.is_none() && is_there.is_ok_and(|is_there| !is_there) {
-                self.beginnings[place.0][place.1] = self.subscriptions.seen.len();
-            }
             equal((place, driver), (place, model))?;
         }
         Ok(())

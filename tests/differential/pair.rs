@@ -46,8 +46,6 @@ pub(crate) struct Pair<'c> {
     pub(crate) messages: Pairs<MessageId>,
     pub(crate) claims: Pairs<ClaimId>,
     pub(crate) subscriptions: Pairs<SubscriptionId>,
-    /// For each place, how many subscriptions had been seen when there was last neither a queue nor a mapping.
-    pub(crate) beginnings: [[usize; NAMES.len()]; PROJECTS.len()],
     /// Texts of ids the present call names: an error may repeat them.
     pub(crate) named: Vec<(String, String)>,
     pub(crate) posted: u64,
@@ -86,7 +84,6 @@ impl<'c> Pair<'c> {
             messages: Pairs::new(),
             claims: Pairs::new(),
             subscriptions: Pairs::new(),
-            beginnings: Default::default(),
             named: Vec::new(),
             posted: 0,
             place: BUSIEST,

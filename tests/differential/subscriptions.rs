@@ -133,7 +133,7 @@ impl Pair<'_> {
             |driver| driver.subscriptions().create(&project, &name, &subscriber, ttl, &options),
             |pair, engine, model| match (engine, model) {
                 (Some(engine), Some(model)) => {
-                    let last = pair.last_before(pair.place);
+                    let last = pair.last_before();
                     if last.is_some_and(|last| last >= *engine) {
                         return Err(format!("{engine} is not after {last:?}, which was made before"));
                     }
@@ -220,18 +220,9 @@ impl Pair<'_> {
         Ok(())
     }
 
-    /// The highest of the ids that one made there now has to be above.
-    fn last_before(&self, place: Place) -> Option<SubscriptionId> {
-        self.comparable(place).map(|(engine, _)| *engine).max()
-    }
-
-    /// The subscriptions whose ids order by creation with those of the place. Each store counts its own: with several,
-    /// they are those of the queue, since it was last made.
-    fn comparable(&self, place: Place) -> impl Iterator<Item = &(SubscriptionId, SubscriptionId)> {
-        let begun = self.beginnings[place.0][place.1];
-        let made = self.subscriptions.seen.iter().zip(&self.subscriptions.homes).enumerate();
-        let is_comparable = move |index, home| !self.case.is_pooled() || index >= begun && home == place;
-        made.filter(move |(index, (_, home))| is_comparable(*index, **home)).map(|(_, (pair, _))| pair)
+    /// The highest of the ids that one made now has to be above, in whichever store those were made.
+    fn last_before(&self) -> Option<SubscriptionId> {
+        self.subscriptions.seen.iter().map(|(engine, _)| *engine).max()
     }
 
     fn subscribed(&mut self, engine: &Subscription, model: &Subscription) -> Check {
@@ -243,9 +234,7 @@ impl Pair<'_> {
         if let Pick::Malformed = pick {
             return (SubscriptionMarker::lossy("?"), SubscriptionMarker::lossy("?"));
         }
-        let pair = self.subscription(pick);
-        let is_known = matches!(pick, Pick::Live(_)) || self.comparable(self.place).any(|one| *one == pair);
-        let (engine, model) = if is_known { pair } else { self.subscription(Pick::Unknown) };
+        let (engine, model) = self.subscription(pick);
         (engine.into(), model.into())
     }
 }

@@ -1,29 +1,34 @@
 //! Calls that take the same locks from two sides, at once. In builds with debug assertions a lock taken out of order is a
 //! panic, so that one round is enough; in others the threads have to meet.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClientId, Config, Error, Metadata, NewMessage, NewPool, PoolName, PoolUpdate, PooledDriver, Pools, Project, Result,
-    SimulatedDisk,
+    ClaimOptions, ClientId, Config, DataDriver, Error, ListOptions, Metadata, NewMessage, NewPool, PoolName,
+    PoolUpdate, PooledDriver, Pools, Project, QueueListOptions, QueueName, Result, SimulatedDisk, Subscriber,
 };
 
 const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
 
-/// Nobody waits longer than this for a thread that is not stuck.
+/// Nobody waits longer than this for a thread that is not stuck, whatever the number of rounds.
 const STUCK: Duration = Duration::from_mins(1);
 
+/// A step of one kind, with the number of the round.
+type Step = fn(&PooledDriver, usize) -> Result<()>;
+
 /// Runs one step of each kind again and again, each kind in a thread of its own, until the first has made so many rounds.
-fn beside(driver: &PooledDriver, rounds: usize, works: Vec<fn(&PooledDriver, usize) -> Result<()>>) {
+fn beside(driver: &PooledDriver, rounds: usize, works: Vec<Step>) {
     let over = Arc::new(AtomicBool::new(false));
+    let steps: Arc<Vec<AtomicUsize>> = Arc::new(works.iter().map(|_| AtomicUsize::new(0)).collect());
     let (done, finished) = mpsc::channel();
-    let threads = works.len();
+    let mut running: BTreeSet<usize> = (0..works.len()).collect();
     for (number, work) in works.into_iter().enumerate() {
-        let (driver, over, done) = (driver.clone(), over.clone(), done.clone());
+        let (driver, over, done, steps) = (driver.clone(), over.clone(), done.clone(), steps.clone());
         thread::spawn(move || {
             let _end = Ends(over.clone());
             let mut round = 0;
@@ -35,15 +40,30 @@ fn beside(driver: &PooledDriver, rounds: usize, works: Vec<fn(&PooledDriver, usi
                     outcome => outcome,
                 };
                 round += 1;
+                steps[number].store(round, Ordering::Relaxed);
             }
             drop(driver);
-            done.send(outcome).unwrap();
+            done.send((number, outcome)).unwrap();
         });
     }
     drop(done);
-    for _ in 0..threads {
-        // A thread that panicked never sends; its end is an error here.
-        finished.recv_timeout(STUCK).expect("no thread is stuck, and none panics").unwrap();
+    let made = || -> Vec<usize> { steps.iter().map(|steps| steps.load(Ordering::Relaxed)).collect() };
+    let mut before = made();
+    while !running.is_empty() {
+        match finished.recv_timeout(STUCK) {
+            Ok((number, outcome)) => {
+                outcome.unwrap();
+                running.remove(&number);
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                let now = made();
+                let stuck: Vec<_> = running.iter().filter(|number| now[**number] == before[**number]).collect();
+                assert!(stuck.is_empty(), "threads {stuck:?} are stuck at steps {now:?}");
+                before = now;
+            }
+            // A thread that panicked never sends.
+            Err(mpsc::RecvTimeoutError::Disconnected) => panic!("threads {running:?} have panicked"),
+        }
     }
 }
 
@@ -69,32 +89,86 @@ fn running() -> PooledDriver {
     driver
 }
 
+/// How often the first of the threads makes its step.
+fn rounds() -> usize {
+    std::env::var("ZAQAR_STORM").map_or(60, |rounds| rounds.parse().expect("ZAQAR_STORM is a number"))
+}
+
+fn change_pools(driver: &PooledDriver, round: usize) -> Result<()> {
+    let durability = ["buffered", "sync"][round % 2];
+    let options = Metadata::new().with("durability", durability)?;
+    Pools::update(driver, &pool_of("one"), &PoolUpdate::new().options(options))?;
+    Pools::delete(driver, &pool_of("two"))?;
+    Pools::create(driver, &pool_of("two"), &NewPool::new("sled:/two".parse()?).weight(1))
+}
+
+fn make_and_delete(driver: &PooledDriver, round: usize) -> Result<()> {
+    let queue = driver.queue(Project::none(), format!("q{}", round % 3))?;
+    queue.create(Metadata::new())?;
+    match queue.post(ALICE, &[NewMessage::new("x")]) {
+        Err(Error::PoolDoesNotExist { .. }) | Ok(_) => {}
+        Err(error) if error.is_busy() || error.is_not_found() => {}
+        Err(error) => return Err(error),
+    }
+    queue.delete()
+}
+
+fn look(driver: &PooledDriver, _: usize) -> Result<()> {
+    driver.status();
+    driver.health()?;
+    driver.queues().list(&Project::none(), &QueueListOptions::new().limit(0).detailed(true))?;
+    driver.queues().count(&Project::none()).map(drop)
+}
+
+fn move_about(driver: &PooledDriver, round: usize) -> Result<()> {
+    let name = QueueName::new(format!("q{}", round % 3))?;
+    match driver.move_queue(&Project::none(), &name, &pool_of(["one", "two"][round % 2])) {
+        // It has something from when the queue was mapped to it before.
+        Err(error) if error.is_invalid() => Ok(()),
+        moved => moved,
+    }
+}
+
+fn work(driver: &PooledDriver, round: usize) -> Result<()> {
+    let queue = driver.queue(Project::none(), format!("q{}", round % 3))?;
+    // Worn out at once, so that the next claim moves them.
+    let dead = Metadata::new().with("_max_claim_count", 1)?.with("_dead_letter_queue", "q0")?;
+    if queue.name().as_str() != "q0" && queue.exists()? {
+        queue.set_metadata(&dead)?;
+    }
+    if let Some(claim) = queue.claim(ClaimOptions::new().limit(3))? {
+        claim.release()?;
+    }
+    queue.pop(1).map(drop)
+}
+
+fn subscribe(driver: &PooledDriver, round: usize) -> Result<()> {
+    let (project, name) = (Project::none(), QueueName::new(format!("q{}", round % 3))?);
+    let hook = Subscriber::new(format!("https://example.com/{}", round % 5))?;
+    let subscriptions = driver.subscriptions();
+    subscriptions.create(&project, &name, &hook, Duration::from_mins(1), &Metadata::new())?;
+    let found = subscriptions.list(&project, &name, &ListOptions::new())?;
+    if let Some(one) = found.items.first().filter(|_| round.is_multiple_of(4)) {
+        subscriptions.delete(&project, &name, &one.id())?;
+    }
+    Ok(())
+}
+
 #[test]
 fn pools_are_changed_while_queues_are_made_and_deleted() {
     let driver = running();
-    let change: fn(&PooledDriver, usize) -> Result<()> = |driver, round| {
-        let durability = ["buffered", "sync"][round % 2];
-        let options = Metadata::new().with("durability", durability)?;
-        Pools::update(driver, &pool_of("one"), &PoolUpdate::new().options(options))?;
-        Pools::delete(driver, &pool_of("two"))?;
-        Pools::create(driver, &pool_of("two"), &NewPool::new("sled:/two".parse()?).weight(1))
-    };
-    let delete: fn(&PooledDriver, usize) -> Result<()> = |driver, round| {
-        let queue = driver.queue(Project::none(), format!("q{}", round % 3))?;
-        queue.create(Metadata::new())?;
-        match queue.post(ALICE, &[NewMessage::new("x")]) {
-            Err(Error::PoolDoesNotExist { .. }) | Ok(_) => {}
-            Err(error) if error.is_busy() || error.is_not_found() => {}
-            Err(error) => return Err(error),
-        }
-        queue.delete()
-    };
-    let look: fn(&PooledDriver, usize) -> Result<()> = |driver, _| {
-        driver.status();
-        driver.health()?;
-        driver.queues().count(&Project::none()).map(drop)
-    };
-    beside(&driver, 60, vec![change, delete, delete, look]);
+    beside(&driver, rounds(), vec![change_pools, make_and_delete, make_and_delete, look]);
     driver.step().unwrap();
     assert!(driver.verify().unwrap().is_sound());
+}
+
+#[test]
+fn everything_goes_on_at_once() {
+    let driver = running();
+    let works = vec![change_pools, make_and_delete, move_about, work, subscribe, look];
+    beside(&driver, rounds(), works);
+    driver.step().unwrap();
+    let verified = driver.verify().unwrap();
+    assert!(verified.is_sound(), "{:?}", verified.findings());
+    println!("{} rounds", rounds());
 }
