@@ -229,7 +229,7 @@ pub(crate) fn claim_moving(
         return Ok(None);
     }
     let now = target.as_ref().map_or(queue.now(), Locked::now).max(queue.now());
-    queue.advance_to(now)?;
+    queue.advance_with(target.as_ref())?;
     let decision = decide(&queue, options)?;
     if decision.taken.is_empty() && decision.moved.is_empty() {
         return Ok(Some(Moving { claim: None, lsn: None, moved: 0, again: queue.next_due() }));

@@ -104,10 +104,11 @@ impl<'a> Locked<'a> {
         &mut self.queue
     }
 
-    /// Goes on to a later now, which another queue locked with this one has.
-    pub(crate) fn advance_to(&mut self, now: u64) -> Result<()> {
-        self.now = now;
-        let (freed, outcome) = self.queue.advance(now);
+    /// Goes on to the now of a queue that is locked with this one, if that is later.
+    pub(crate) fn advance_with(&mut self, other: Option<&Self>) -> Result<()> {
+        let other = other.map_or((0, 0), |other| (other.now, other.slack));
+        (self.now, self.slack) = (self.now.max(other.0), self.slack.max(other.1));
+        let (freed, outcome) = self.queue.advance(self.now);
         self.note_claimable(freed);
         outcome
     }

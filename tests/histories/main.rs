@@ -18,6 +18,8 @@
 )]
 
 mod calls;
+#[path = "../support/clock.rs"]
+mod clock;
 mod search;
 mod spec;
 #[path = "../support/turbulence.rs"]

@@ -6,11 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use zaqar_sled::{
-    Config, ControlDriver, DataDriver, Durability, Engine, ManualClock, NewPool, PoolName, PooledDriver, Project,
-    QueueName, SimulatedDisk, Timestamp,
+    Config, ControlDriver, DataDriver, Durability, Engine, NewPool, PoolName, PooledDriver, Project, QueueName,
+    SimulatedDisk, Timestamp,
 };
 
 use crate::calls::Caller;
+use crate::clock::TickingClock;
 use crate::search::{History, Made};
 use crate::spec::{Call, Name, Rule, Rules};
 use crate::turbulence::{TurbulentClock, TurbulentDisk, pause, random, seed_this_thread};
@@ -48,7 +49,8 @@ pub(crate) enum World {
 
 impl World {
     pub(crate) fn open(kind: Kind) -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
+        // Time passes, but nothing falls due.
+        let clock = TickingClock::new(Timestamp::from_millis(1_800_000_000_000), Duration::from_millis(1));
         let memory = if kind == Kind::Tiny { 0 } else { 1 << 24 };
         let config = Config::new()
             .clock(Arc::new(TurbulentClock(clock)))
