@@ -38,9 +38,10 @@ impl<S: Site> Claims for S {
             limits.check_claim(&options.clone().limit(1))?;
             check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             let (ttl, grace) = (millis(options.ttl), millis(options.grace));
-            // Who waits sleeps until the claim's end as it was; one that ends earlier now is to be looked at anew.
-            let hastened = held(queue, id).filter(|(_, expires)| queue.now().saturating_add(ttl) < *expires);
             let slack = queue.slack_for(ttl);
+            // Who waits sleeps until the claim's end as it was; one that ends earlier now is to be looked at anew.
+            let end = queue.now().saturating_add(ttl).saturating_add(slack.into());
+            let hastened = held(queue, id).filter(|(_, expires)| end < *expires);
             let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace, slack };
             let lsn = queue.record(Growth::Frees, &op)?;
             Ok(Done::changed(Some(()), lsn).waking(hastened.map_or(0, |(messages, _)| messages)))

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use zaqar_sled::disk::{Disk, FaultKind, SimulatedDisk};
-use zaqar_sled::{Config, Durability, Engine, Error, RecoverySource};
+use zaqar_sled::{Config, Durability, Engine, Error, NewMessage, Project, RecoverySource};
 
 use super::shelf::Shelf;
-use super::support::{KIB, ROOMY, ROOT, clock, config, heap_of, seconds};
+use super::support::{CLIENT, KIB, PAGE, ROOMY, ROOT, World, clock, config, heap_of, queue, seconds};
 use super::watched::{Rule, WatchedDisk};
 
 const IDLER: &str = "ZAQAR_IDLER";
@@ -210,4 +210,26 @@ fn an_idle_engine_wakes_nobody() {
     let woke: Vec<&str> = text.lines().filter_map(|line| line.split_once("woke: ")).map(|(_, count)| count).collect();
     assert_eq!(woke.last(), Some(&"[]"), "it never rests: {woke:?}");
     drop(Engine::open(folder.path()).unwrap());
+}
+
+#[test]
+fn opening_a_store_with_much_due_takes_no_more_memory_than_it_may() {
+    let world = World::new(30 * KIB);
+    let jobs = queue(&world.engine, "jobs");
+    let message = |ttl| NewMessage::new(vec![7; 7_000]).ttl(seconds(ttl)).delay(seconds(0));
+    for _ in 0..100 {
+        jobs.post(CLIENT, &[message(5), message(5_000)]).unwrap();
+        world.engine.step().unwrap();
+    }
+    world.engine.base().unwrap();
+    world.clock.advance(seconds(6));
+    // Time has come so far, as the journal says; the queue has not been looked at since.
+    drop(queue(&world.engine, "other"));
+    let world = world.killed();
+    assert_eq!(world.engine.status().messages(), 100, "what was due is gone");
+    world.assert_within(PAGE);
+    let jobs = world.engine.queue(Project::none(), "jobs").unwrap();
+    assert_eq!(jobs.stats().unwrap().total(), 100);
+    world.assert_within(PAGE);
+    world.assert_sound("after opening with much due");
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use zaqar_sled::{ClaimOptions, DataDriver, Message, Metadata, NewMessage, Queue, SimulatedDisk, Subscriber};
+use zaqar_sled::{ClaimOptions, DataDriver, Message, Metadata, NewMessage, Queue, Subscriber};
 
+use crate::full::Full;
 use crate::world::{CLIENT, KIB, World};
 
-/// What a store may have grown by in the last quarter, where nothing more is there: 10 bytes a round.
+/// What a store may have grown by in the last quarter, where nothing more is there: 10 bytes a round, or a part of what is
+/// planned for what there is, whose tables may still double.
 const CREEP: u64 = 24 * KIB;
+const CREEP_SHARE: u64 = 32;
 
 fn rounds() -> u64 {
     std::env::var("ZAQAR_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
@@ -32,8 +35,8 @@ fn churn(what: &str, world: &World, mut round: impl FnMut(&World, u64)) {
             }
         }
     }
-    let grown = world.grown();
-    assert!(grown <= before + CREEP, "{what}: {before} bytes after three quarters, {grown} at the end");
+    let (grown, creep) = (world.grown(), CREEP.max(world.planned() / CREEP_SHARE));
+    assert!(grown <= before + creep, "{what}: {before} bytes after three quarters, {grown} at the end");
 }
 
 const fn seconds(n: u64) -> Duration {
@@ -304,14 +307,12 @@ fn waiters_that_come_and_go() {
 
 #[test]
 fn posts_that_fail_for_lack_of_space() {
-    let disk = SimulatedDisk::new();
-    let shared = Arc::new(disk.clone());
+    let disk = Arc::new(Full::default());
+    let shared = disk.clone();
     let mut world = World::with(|config| config.disk(shared).segment_size(64 * KIB).memory(KIB * KIB));
     let queue = world.queue("jobs");
-    disk.set_capacity(Some(512 * KIB));
+    disk.fill();
     while queue.post(CLIENT, &[message(60)]).is_ok() {}
-    (0..500).for_each(|_| drop(queue.post(CLIENT, &[message(60)])));
-    // The disk is memory too.
     world.start_over();
     churn("failed posts", &world, |_, _| {
         assert!(queue.post(CLIENT, &[message(60)]).unwrap_err().is_full());

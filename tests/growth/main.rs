@@ -15,6 +15,7 @@
 )]
 
 mod churns;
+mod full;
 mod plan;
 mod world;
 
