@@ -116,7 +116,7 @@ impl Config {
         self
     }
 
-    /// Where the files are. Default: [`RealDisk`]; a [`SimulatedDisk`](crate::SimulatedDisk) keeps them in memory.
+    /// Where the files are. Default: [`RealDisk`](struct@RealDisk); a [`SimulatedDisk`](crate::SimulatedDisk) keeps them in memory.
     pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
         self.disk = disk;
         self

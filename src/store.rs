@@ -11,6 +11,7 @@ mod cell;
 mod locked;
 mod names;
 mod room;
+mod totals;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ use crate::op::Op;
 use crate::process;
 use crate::random::Random;
 use crate::recovery::{Recovered, RecoveryReport};
-use crate::state::{Contents, Freed, PageSnapshot, Purpose, Queue, Registry, Sizes, Totals, first_of};
+use crate::state::{Contents, Freed, PageSnapshot, Purpose, Queue, Registry, Totals, first_of};
 use crate::trees::keys;
 use crate::wait::Waiters;
 
@@ -440,34 +441,6 @@ impl Store {
             self.room.note_hot(cell, &queue);
         }
         self.note_changed(cell);
-    }
-
-    fn count(&self, before: Totals, after: Totals) {
-        // Wrapping: the difference is right whichever is larger.
-        self.messages.fetch_add(after.total.wrapping_sub(before.total), Ordering::Relaxed);
-        self.weight.fetch_add(after.weight.wrapping_sub(before.weight), Ordering::Relaxed);
-    }
-
-    /// Live messages, as far as their queues have been advanced.
-    pub(crate) fn messages(&self) -> u64 {
-        self.messages.load(Ordering::Relaxed)
-    }
-
-    /// What the live messages weigh: their bodies and 64 B each.
-    pub(crate) fn weight(&self) -> u64 {
-        self.weight.load(Ordering::Relaxed)
-    }
-
-    /// How many queues callers have made.
-    pub(crate) fn count_queues(&self) -> u64 {
-        let directory = self.directory.read();
-        let outbox = directory.names.contains(&keys::queue(&Project::none(), &QueueName::outbox()));
-        (directory.names.len() as u64).saturating_sub(u64::from(outbox))
-    }
-
-    /// Sums over all queues.
-    pub(crate) fn sizes(&self) -> Sizes {
-        self.cells().map(|cell| cell.sizes()).fold(Sizes::default(), Sizes::plus)
     }
 
     /// Every queue, by project and name. The directory is locked for some of them at a time: what is made meanwhile may or

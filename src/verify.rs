@@ -26,22 +26,14 @@ pub struct Verification {
 impl Verification {
     pub(crate) fn of(store: &Store) -> Result<Self> {
         let store = store.enter()?;
-        // No checkpoint meanwhile: what is not dirty in memory has to be in the trees as it is.
-        let keeper = store.keeper.lock();
         let mut verification = Self::default();
-        let trees = store.read_trees(&keeper)?;
+        // Reads every page. Housekeeping goes on meanwhile.
         for cell in store.cells() {
-            let stored = {
-                let Some(queue) = store.lock(&cell)? else { continue };
+            if let Some(queue) = store.lock(&cell)? {
                 verification.recount(&queue);
-                unchanged(&queue)
-            };
-            if let Some(trees) = &trees {
-                verification.compare(&*trees.trees, cell.number, &stored)?;
             }
         }
-        verification.check_registry(&store, trees.as_ref())?;
-        verification.check_digest(trees.as_ref())?;
+        verification.compare_with_trees(&store)?;
         verification.check_totals(&store);
         Ok(verification)
     }
@@ -60,6 +52,30 @@ impl Verification {
         for violation in queue.audit() {
             let number = queue.number();
             self.findings.push(format!("queue {number:#x}, invariant {}: {}", violation.invariant, violation.what));
+        }
+    }
+
+    /// Compares the state with the trees, so many records at a time: housekeeping, which posts may wait for, has its turn in
+    /// between.
+    fn compare_with_trees(&mut self, store: &Store) -> Result<()> {
+        let mut cells = store.cells();
+        loop {
+            // No checkpoint meanwhile: what is not dirty in memory has to be in the trees as it is.
+            let keeper = store.keeper.lock();
+            let trees = store.read_trees(&keeper)?;
+            let enough = self.records.saturating_add(RECORDS_AT_ONCE);
+            if let Some(trees) = &trees {
+                while self.records < enough
+                    && let Some(cell) = cells.next()
+                {
+                    let stored = store.lock(&cell)?.map(|queue| unchanged(&queue)).unwrap_or_default();
+                    self.compare(&*trees.trees, cell.number, &stored)?;
+                }
+            }
+            if trees.is_none() || self.records < enough {
+                self.check_registry(store, trees.as_ref())?;
+                return self.check_digest(trees.as_ref());
+            }
         }
     }
 
@@ -152,3 +168,6 @@ fn unchanged(queue: &Queue) -> Vec<(u64, PageEntry)> {
     let stored = queue.pages().values().filter(|page| page.stored && !page.dirty);
     stored.filter_map(|page| Some((page.first(), page.snapshot().entry(page.image()?)))).collect()
 }
+
+/// Records compared while housekeeping waits: less than a second.
+const RECORDS_AT_ONCE: u64 = 1 << 16;

@@ -72,8 +72,9 @@ pub trait DataDriver: Send + Sync {
     /// engine's own thread, is not in them.
     fn gc(&self) -> Result<GcReport>;
 
-    /// Makes everything durable and lets go of the store; calling it again does nothing. Cost: what
-    /// has not been written yet. Zaqar's.
+    /// Ends whoever waits, waits for the calls in flight, makes everything durable and lets go of the
+    /// store; a further call waits for the first one and answers as it did. Cost: what has not been
+    /// written yet. Zaqar's.
     ///
     /// Errors: what kept the store from being closed cleanly; it is closed all the same, and no
     /// acknowledged change is lost.

@@ -1,7 +1,7 @@
 //! The file layer: where a store's files live.
 //!
 //! Everything the engine does to a disk goes through [`Disk`] and [`DiskFile`], so that the same code runs on
-//! [`RealDisk`] and on [`SimulatedDisk`], which forgets at a power cut what a real disk may forget.
+//! [`RealDisk`](struct@RealDisk) and on [`SimulatedDisk`], which forgets at a power cut what a real disk may forget.
 //!
 //! What holds on every disk, and no more than this:
 //!

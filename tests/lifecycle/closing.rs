@@ -1,6 +1,7 @@
 //! What closing promises, one thing at a time.
 
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use zaqar_sled::disk::{FaultKind, SimulatedDisk};
 use zaqar_sled::{
     ClaimOptions, ClientId, Config, Durability, Engine, Metadata, NewMessage, NewPool, PoolName, Project, Queue,
 };
+
+use super::tracked_disk::TrackedDisk;
 
 const ROOT: &str = "/store";
 
@@ -91,6 +94,59 @@ fn whoever_waits_for_messages_or_for_room_is_told_at_once() {
     }
     let _ = engine.close();
     waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+}
+
+#[test]
+fn a_disk_that_panics_in_a_sync_leaves_nobody_waiting_for_it() {
+    let disk = SimulatedDisk::new();
+    let tracked = TrackedDisk::new(Arc::new(disk.clone()), 1);
+    let engine = Config::new().disk(Arc::new(tracked.clone())).background(false).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    tracked.panic_in_sync();
+    let posters: Vec<_> = (0..4)
+        .map(|_| {
+            let engine = engine.clone();
+            let message = [NewMessage::new("work")];
+            thread::spawn(move || jobs(&engine).post(ClientId::from_bytes([7; 16]), &message).unwrap_err())
+        })
+        .collect();
+    for poster in posters {
+        let error = poster.join().unwrap();
+        assert!(error.is_outcome_unknown() || error.is_poisoned(), "{error}");
+    }
+    assert!(engine.status().poisoned().is_some_and(|cause| cause.contains("panic")));
+    assert!(engine.close().is_err());
+    drop(engine);
+    config(&disk).open(ROOT).unwrap();
+}
+
+#[test]
+fn housekeeping_does_not_wait_for_pages_that_a_verification_reads() {
+    let tracked = TrackedDisk::new(Arc::new(SimulatedDisk::new()), 1);
+    let engine = Config::new().disk(Arc::new(tracked.clone())).background(false).memory(64 << 10).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    for _ in 0..40 {
+        jobs(&engine).post(ClientId::from_bytes([7; 16]), &[NewMessage::new(vec![7; 8 << 10])]).unwrap();
+    }
+    engine.checkpoint().unwrap();
+    assert!(engine.status().cold_pages() > 0);
+    tracked.hold_reads(true);
+    let verifying = thread::spawn({
+        let engine = engine.clone();
+        move || engine.verify().unwrap()
+    });
+    while !tracked.holds_one() {
+        thread::yield_now();
+    }
+    let (done, is_done) = channel();
+    thread::spawn({
+        let engine = engine.clone();
+        move || done.send(engine.checkpoint())
+    });
+    let outcome = is_done.recv_timeout(Duration::from_secs(20));
+    tracked.hold_reads(false);
+    outcome.expect("housekeeping waits for a page").unwrap();
+    assert!(verifying.join().unwrap().is_sound());
 }
 
 #[test]

@@ -4,7 +4,13 @@
 //! The rounds follow from `ZAQAR_SEED` as far as threads let them; `ZAQAR_ROUNDS` makes the campaigns longer. Both are
 //! printed with `--nocapture`, the seed on failure too.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod closing;
 mod fork;

@@ -18,22 +18,41 @@ pub(crate) struct TrackedDisk {
     owner: Arc<Owner>,
 }
 
+#[derive(Default)]
 struct Owner {
     closed: AtomicBool,
     late: Mutex<Vec<String>>,
+    panics: AtomicBool,
+    /// Reads of page files wait, and whether one does.
+    holds_reads: AtomicBool,
+    reading: AtomicBool,
     /// Decides who is held up, and where.
     state: AtomicU64,
 }
 
 impl TrackedDisk {
     pub(crate) fn new(inner: Arc<dyn Disk>, seed: u64) -> Self {
-        let owner = Owner { closed: AtomicBool::new(false), late: Mutex::default(), state: AtomicU64::new(seed) };
-        Self { inner, owner: Arc::new(owner) }
+        Self { inner, owner: Arc::new(Owner { state: AtomicU64::new(seed), ..Owner::default() }) }
     }
 
     /// From here on whatever the owner changes is too late.
     pub(crate) fn note_closed(&self) {
         self.owner.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Has reads of page files wait, or go on.
+    pub(crate) fn hold_reads(&self, hold: bool) {
+        self.owner.holds_reads.store(hold, Ordering::SeqCst);
+    }
+
+    /// Whether a read waits.
+    pub(crate) fn holds_one(&self) -> bool {
+        self.owner.reading.load(Ordering::SeqCst)
+    }
+
+    /// The next sync of a file panics.
+    pub(crate) fn panic_in_sync(&self) {
+        self.owner.panics.store(true, Ordering::SeqCst);
     }
 
     /// What was changed too late.
@@ -51,6 +70,12 @@ impl TrackedDisk {
 }
 
 impl Owner {
+    fn holds(&self, path: &Path) -> bool {
+        let held = path.extension().is_some_and(|kind| kind == "heap") && self.holds_reads.load(Ordering::SeqCst);
+        self.reading.store(held, Ordering::SeqCst);
+        held
+    }
+
     fn change(&self, what: &str, path: &Path) {
         // Between looking and acting: others get a turn here.
         let drawn = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
@@ -173,6 +198,9 @@ impl DiskFile for TrackedFile {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        while self.owner.holds(&self.path) {
+            thread::yield_now();
+        }
         self.inner.read_at(buf, offset)
     }
 
@@ -187,6 +215,7 @@ impl DiskFile for TrackedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        assert!(!self.owner.panics.swap(false, Ordering::SeqCst), "a sync that panics");
         self.inner.sync_data()
     }
 

@@ -1,0 +1,39 @@
+//! What all queues of a store have in sum.
+
+use std::sync::atomic::Ordering;
+
+use super::Store;
+use crate::model::{Project, QueueName};
+use crate::state::{Sizes, Totals};
+use crate::trees::keys;
+
+impl Store {
+    /// Takes the change of one queue's totals into the sums.
+    pub(super) fn count(&self, before: Totals, after: Totals) {
+        // Wrapping: the difference is right whichever is larger.
+        self.messages.fetch_add(after.total.wrapping_sub(before.total), Ordering::Relaxed);
+        self.weight.fetch_add(after.weight.wrapping_sub(before.weight), Ordering::Relaxed);
+    }
+
+    /// Live messages, as far as their queues have been advanced.
+    pub(crate) fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// What the live messages weigh: their bodies and 64 B each.
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    /// How many queues callers have made.
+    pub(crate) fn count_queues(&self) -> u64 {
+        let directory = self.directory.read();
+        let outbox = directory.names.contains(&keys::queue(&Project::none(), &QueueName::outbox()));
+        (directory.names.len() as u64).saturating_sub(u64::from(outbox))
+    }
+
+    /// Sums over all queues.
+    pub(crate) fn sizes(&self) -> Sizes {
+        self.cells().map(|cell| cell.sizes()).fold(Sizes::default(), Sizes::plus)
+    }
+}
