@@ -390,19 +390,18 @@ impl Store {
         // Whatever happens, the queue is armed anew when it is unlocked.
         self.timer.disarm(cell);
         let before = queue.totals();
-        let mut locked =
-            Locked {
-                store: self,
-                cell,
-                queue,
-                now,
-                slack: 0,
-                before,
-                described: None,
-                floor: 0,
-                quiet: false,
-                claimable: 0,
-            };
+        let mut locked = Locked {
+            store: self,
+            cell,
+            queue,
+            now,
+            slack: 0,
+            before,
+            described: None,
+            floor: 0,
+            quiet: false,
+            claimable: 0,
+        };
         let (freed, outcome) = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
         locked.note_claimable(freed);
         let more = locked.queue.next_due().is_some_and(|due| due <= now);
