@@ -357,9 +357,13 @@ impl Store {
 
     fn write_next_base(&self, keeper: &mut Keeper) -> Result<()> {
         let old = keeper.manifest.base;
-        let number = keeper.base_number.saturating_add(1);
-        keeper.base_number = number;
         let disk = &*self.place.disk;
+        let mut number = keeper.base_number.saturating_add(1);
+        // What has such a name is not the store's.
+        while disk.exists(&base::path(&self.root, number)).unwrap_or(false) {
+            number = number.saturating_add(1);
+        }
+        keeper.base_number = number;
         let (mark, segments) = self.write_base_file(number).inspect_err(|_| {
             // Only takes space until the next open.
             let _ = disk.remove_file(&base::path(&self.root, number));

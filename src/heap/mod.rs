@@ -124,6 +124,12 @@ impl Heap {
         damage_at(&segment::path(&self.directory, place.segment), u64::from(place.offset), reason)
     }
 
+    /// Gives no segment made from now on that number, nor one below: something names it, whether it is there or not.
+    pub(crate) fn pass_over(&self, number: u64) {
+        let mut segments = self.segments.lock();
+        segments.last_number = segments.last_number.max(number);
+    }
+
     /// Lets go of segments whose files are somewhere else by now.
     pub(crate) fn forget(&self, numbers: &BTreeSet<u64>) {
         self.segments.lock().all.retain(|number, _| !numbers.contains(number));

@@ -253,7 +253,9 @@ impl Ended {
         let engine = self.config(3).salvage(true).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
         let missing: BTreeSet<MessageId> =
             self.shelves.iter().flat_map(|shelf| missing(&shelf.clone().on(&engine), context)).collect();
-        assert_eq!(engine.recovery().notes().is_empty(), missing.is_empty(), "{context}: {}", engine.recovery());
+        assert!(missing.is_empty() || !engine.recovery().damaged().is_empty(), "{context}: {}", engine.recovery());
+        let told: u64 = engine.recovery().lost().iter().map(zaqar_sled::LostMessages::messages).sum();
+        assert_eq!(told, missing.len() as u64, "{context}: {}", engine.recovery());
         assert_sound(&engine, context);
         let left = engine.status().messages();
         engine.close().unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -288,8 +290,7 @@ fn a_store_opened_over_a_harmed_heap_says_so_and_salvage_drops_only_what_is_lost
             harm(&ended.disk, &path, how);
             let gone = ended.open(&context);
             let missing = ended.salvage(&context);
-            assert!(gone.is_none_or(|gone| gone == missing), "{context}: {} are missing", missing.len());
-            assert!(!missing.is_empty() || !matches!(how, Harm::Remove), "{context}: nothing is missing");
+            assert!(gone.is_none_or(|gone| missing.is_subset(&gone)), "{context}: {} are missing", missing.len());
             assert!(missing.len() <= 150, "{context}: {} are missing", missing.len());
         }
     }
@@ -303,6 +304,8 @@ fn a_heap_that_is_gone_altogether_costs_what_was_in_it_and_no_more() {
         let context = format!("closed {closed}, no heap");
         ended.open(&context);
         let missing = ended.salvage(&context);
-        assert_eq!(missing.len() as u64, ended.shelves.iter().map(Shelf::len).sum::<u64>(), "{context}");
+        // What was posted last is in the journal too.
+        let all = ended.shelves.iter().map(Shelf::len).sum::<u64>();
+        assert!(missing.len() as u64 > all / 2 && missing.len() as u64 <= all, "{context}: {} of {all}", missing.len());
     }
 }

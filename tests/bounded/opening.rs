@@ -138,7 +138,8 @@ fn a_read_that_fails_while_a_store_opens_is_told_as_such_and_nothing_is_lost() {
             assert!(engine.recovery().notes().is_empty(), "read {nth}, salvage {salvage}: {}", engine.recovery());
             shelf.on(&engine).assert_whole();
         }
-        assert!(failed > 10, "{failed} of 60 failed");
+        // Salvage reads again, and the device gives it then.
+        assert!(salvage || failed > 10, "{failed} of 60 failed");
     }
 }
 

@@ -41,7 +41,8 @@ fn random_damage_to_any_file_is_told_or_harmless_and_salvage_gets_back_what_is_w
             let harm = match random.below(8) {
                 0..3 => Harm::Flip(at),
                 3 => Harm::Zero(at),
-                4 => Harm::Garbage(at),
+                4 if random.below(2) == 0 => Harm::Garbage(at),
+                4 => Harm::Unreadable(at),
                 5 => Harm::Cut(at),
                 6 => Harm::Remove,
                 _ => Harm::Older,

@@ -66,6 +66,14 @@ fn a_block_of_the_journal_lost() {
 }
 
 #[test]
+fn a_block_that_the_device_cannot_read() {
+    harm_all(Kind::Journal, 4, Harm::Unreadable);
+    harm_all(Kind::Base, 4, Harm::Unreadable);
+    harm_all(Kind::Heap, 2, Harm::Unreadable);
+    harm_all(Kind::Manifest, 1, Harm::Unreadable);
+}
+
+#[test]
 fn a_file_of_the_journal_removed() {
     harm_all(Kind::Journal, 1, |_| Harm::Remove);
 }
@@ -102,9 +110,9 @@ fn the_report_names_every_damaged_place_and_counts_what_each_queue_lost() {
     let opened = ended.open(disk, true).unwrap();
     let super::store::Opened::Engine(engine) = &opened else { panic!("an engine") };
     let report = engine.recovery().clone();
-    let lost: u64 = report.lost().iter().map(zaqar_sled::LostMessages::messages).sum();
-    assert_eq!(engine.status().messages() + lost, ended.ledger.live.len() as u64, "{report}");
-    assert!(lost > 0 && lost < 257, "{report}");
+    let missed: u64 = report.lost().iter().map(zaqar_sled::LostMessages::messages).sum();
+    assert_eq!(engine.status().messages() + missed, ended.ledger.live.len() as u64, "{report}");
+    assert!(missed > 0 && missed < 257, "{report}");
     for (path, _) in [&first, &last] {
         let named = report.damaged().iter().any(|place| place.file() == path);
         let aside = report.moved_aside().iter().any(|moved| moved.file_name() == path.file_name());

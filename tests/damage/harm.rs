@@ -1,6 +1,6 @@
 //! What can happen to a file, and which messages it touches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,8 @@ pub(crate) enum Harm {
     Flip(u64),
     Zero(u64),
     Garbage(u64),
+    /// A block that the device cannot read.
+    Unreadable(u64),
     Cut(u64),
     Remove,
     /// An older copy of the file.
@@ -48,9 +50,18 @@ impl Harm {
             Self::Flip(_) => "bit flipped",
             Self::Zero(_) => "block of zeros",
             Self::Garbage(_) => "block of garbage",
+            Self::Unreadable(_) => "block unreadable",
             Self::Cut(_) => "cut short",
             Self::Remove => "removed",
             Self::Older => "an older copy",
+        }
+    }
+
+    /// The bytes that the device cannot read.
+    pub(crate) fn unreadable(self) -> Option<Range<u64>> {
+        match self {
+            Self::Unreadable(at) => Some(at / BLOCK * BLOCK..at / BLOCK * BLOCK + BLOCK),
+            _ => None,
         }
     }
 
@@ -64,7 +75,8 @@ impl Harm {
         };
         match self {
             Self::Flip(at) => harmed[at as usize] ^= 1 << (at % 8),
-            Self::Zero(at) => harmed[block(at)].fill(0),
+            // What is unreadable besides is marked when it is opened.
+            Self::Zero(at) | Self::Unreadable(at) => harmed[block(at)].fill(0),
             Self::Garbage(at) => {
                 let garbage = (at..).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 7) as u8 | 1);
                 harmed[block(at)].iter_mut().zip(garbage).for_each(|(to, from)| *to = from);
@@ -89,6 +101,15 @@ impl Harm {
 /// The messages whose bodies stand whole in a frame of some file, by number.
 pub(crate) fn bodies_in(files: &[(PathBuf, Vec<u8>)]) -> BTreeSet<u64> {
     files.iter().flat_map(|(path, bytes)| whole_frames(path, bytes).flat_map(|range| numbers(&bytes[range]))).collect()
+}
+
+/// How often each message's body stands in a whole frame of a file.
+pub(crate) fn copies(path: &Path, bytes: &[u8]) -> BTreeMap<u64, usize> {
+    let mut copies = BTreeMap::new();
+    for number in whole_frames(path, bytes).flat_map(|range| numbers(&bytes[range])) {
+        *copies.entry(number).or_default() += 1;
+    }
+    copies
 }
 
 /// The frames of a file whose checksum of the body is right, found as they follow one another and, behind damage, by

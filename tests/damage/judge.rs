@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{Error, Message, MessageId, MessageListOptions, Project, QueueListOptions, Result};
 
-use super::harm::{Harm, Kind, bodies_in, number};
+use super::harm::{Harm, Kind, bodies_in, copies, number};
 use super::store::{Ended, Opened, disk_of, files};
 
 /// What salvage got back.
@@ -67,15 +67,12 @@ fn is_honest(error: &Error) -> bool {
 /// Harms one file of a store and judges what becomes of it; `None` if nothing is harmed.
 pub(crate) fn judge(ended: &Ended, original: &[(PathBuf, Vec<u8>)], path: &Path, harm: Harm, figures: &mut Figures) {
     let disk = disk_of(original);
-    if harm.inflict(&disk, path, &ended.older) {
-        judge_disk(ended, &disk, path, harm, figures);
+    if !harm.inflict(&disk, path, &ended.older) {
+        return;
     }
-}
-
-/// The same on a disk that is harmed already.
-pub(crate) fn judge_disk(ended: &Ended, disk: &SimulatedDisk, path: &Path, harm: Harm, figures: &mut Figures) {
     let context = format!("{:?} {} {harm:?}", ended.end, path.display());
-    let judged = catch_unwind(AssertUnwindSafe(|| judge_both(ended, disk, path, &context)));
+    let whole = &original.iter().find(|(one, _)| one == path).unwrap().1;
+    let judged = catch_unwind(AssertUnwindSafe(|| judge_both(ended, &disk, path, harm, whole, &context)));
     let (refused, found) = judged.unwrap_or_else(|panic| panic!("{context}: {panic:?}"));
     let figure = figures.entry((Kind::of(path), harm.name())).or_default();
     figure.cases += 1;
@@ -88,10 +85,28 @@ pub(crate) fn judge_disk(ended: &Ended, disk: &SimulatedDisk, path: &Path, harm:
     }
 }
 
-fn judge_both(ended: &Ended, disk: &SimulatedDisk, path: &Path, context: &str) -> (bool, Figure) {
+fn judge_both(
+    ended: &Ended,
+    disk: &SimulatedDisk,
+    path: &Path,
+    harm: Harm,
+    whole: &[u8],
+    context: &str,
+) -> (bool, Figure) {
     let before = files(disk);
-    let intact = intact(ended, &before);
+    let mut intact = intact(ended, &before);
+    if Kind::of(path) == Kind::Heap {
+        // A file of pages holds former copies of them too, which say nothing of what has been deleted since: of a page that
+        // is hit, they need not be taken.
+        let left = copies(path, &disk.read(path).unwrap_or_default());
+        let hit: BTreeSet<u64> =
+            copies(path, whole).into_iter().filter(|(n, count)| left.get(n) != Some(count)).map(|(n, _)| n).collect();
+        intact.retain(|id| !hit.contains(&number(&ended.ledger.live[id].1)));
+    }
     let (copy, last) = (disk_of(&before), is_last(&before, path));
+    if let Some(range) = harm.unreadable() {
+        [disk, &copy].into_iter().for_each(|disk| disk.make_unreadable(path, range.clone()).unwrap());
+    }
     let refused = match ended.open(&copy, false) {
         Err(error) => {
             assert!(is_honest(&error), "{context}: {error}");
@@ -107,8 +122,8 @@ fn judge_both(ended: &Ended, disk: &SimulatedDisk, path: &Path, context: &str) -
             assert_genuine(ended, &found, context);
             // What an end cut from the journal takes with it was never told to be durable, as far as anybody can tell.
             if !last && !found.is_empty() {
-                let lost = intact.iter().filter(|id| !found.contains_key(*id)).count();
-                assert_eq!(lost, 0, "{context}: {lost} messages are missing without an error");
+                let missing = intact.iter().filter(|id| !found.contains_key(*id)).count();
+                assert_eq!(missing, 0, "{context}: {missing} messages are missing without an error");
                 let returned = found.keys().filter(|id| ended.ledger.deleted.contains(id)).count();
                 assert_eq!(returned, 0, "{context}: {returned} deleted messages are back");
             }

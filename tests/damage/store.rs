@@ -103,7 +103,7 @@ impl Ended {
         if end == End::Closed {
             life.opened.driver().close().unwrap();
             // Which left a snapshot of everything.
-            life.ledger.long_gone = life.ledger.deleted.clone();
+            life.ledger.long_gone.clone_from(&life.ledger.deleted);
         }
         Self { end, clock, ledger: life.ledger, older, disk: disk.kill() }
     }
@@ -172,7 +172,7 @@ impl Life {
             self.step();
         }
         let none = Project::none();
-        let options = ClaimOptions::new().limit(7).ttl(Duration::from_secs(3_600));
+        let options = ClaimOptions::new().limit(7).ttl(Duration::from_hours(1));
         let claim = self.opened.driver().claims().create(&none, &name("a"), &options).unwrap().unwrap();
         let taken = &claim.messages()[0];
         self.opened.driver().messages().delete(&none, &name("a"), &taken.id(), Some(&claim.id())).unwrap();
@@ -193,7 +193,7 @@ impl Life {
         let all = self.disk.list_all().into_iter();
         let snapshots: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|kind| kind == "base")).collect();
         if snapshots != self.snapshots {
-            self.ledger.long_gone = self.ledger.deleted.clone();
+            self.ledger.long_gone.clone_from(&self.ledger.deleted);
             self.snapshots = snapshots;
         }
     }
@@ -205,7 +205,7 @@ impl Life {
     fn post(&mut self, queue: &'static str, count: usize) {
         let bodies: Vec<Vec<u8>> = (0..count).map(|_| self.body()).collect();
         let batch: Vec<NewMessage> =
-            bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(Duration::from_secs(360_000))).collect();
+            bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(Duration::from_hours(100))).collect();
         let ids = self.opened.driver().messages().post(&Project::none(), &name(queue), CLIENT, &batch).unwrap();
         self.ledger.live.extend(ids.into_iter().zip(bodies.into_iter().map(|body| (queue, body))));
     }

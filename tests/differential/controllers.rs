@@ -195,8 +195,8 @@ impl Pair<'_> {
     /// behind all that was posted before the store was opened last, and only that; the model knows nothing of openings.
     fn is_of_a_later_queue(&self, id: MessageId) -> bool {
         let number = |id: MessageId| id.to_string()[..16].to_owned();
-        let live = (0..).map_while(|index| self.live(index).filter(|_| index < 64));
-        let known = live.filter_map(|message| self.messages.pair_of(message.id())).next();
+        let mut live = (0..).map_while(|index| self.live(index).filter(|_| index < 64));
+        let known = live.find_map(|message| self.messages.pair_of(message.id()));
         known.is_none_or(|(engine, _)| number(engine) < number(id))
     }
 

@@ -123,6 +123,7 @@ impl<'a> Merge<'a> {
             return Ok(Err("not a page's record".into()));
         };
         self.ensure(queue);
+        self.heap.pass_over(entry.place.segment);
         let page = if self.images.is_whole(entry.place) {
             let image = self.heap.image(entry.place)?;
             match Page::from_entry(first, &entry, image) {
