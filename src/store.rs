@@ -390,19 +390,18 @@ impl Store {
         // Whatever happens, the queue is armed anew when it is unlocked.
         self.timer.disarm(cell);
         let before = queue.totals();
-        let mut locked =
-            Locked {
-                store: self,
-                cell,
-                queue,
-                now,
-                slack: 0,
-                before,
-                described: None,
-                floor: 0,
-                quiet: false,
-                claimable: 0,
-            };
+        let mut locked = Locked {
+            store: self,
+            cell,
+            queue,
+            now,
+            slack: 0,
+            before,
+            described: None,
+            floor: 0,
+            quiet: false,
+            claimable: 0,
+        };
         let (freed, outcome) = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
         locked.note_claimable(freed);
         let more = locked.queue.next_due().is_some_and(|due| due <= now);
@@ -469,6 +468,11 @@ impl Store {
     /// Sums over all queues.
     pub(crate) fn sizes(&self) -> Sizes {
         self.cells().map(|cell| cell.sizes()).fold(Sizes::default(), Sizes::plus)
+    }
+
+    /// How many pages are known to be damaged, and their messages.
+    pub(crate) fn count_damaged(&self) -> (u64, u64) {
+        self.cells().map(|cell| cell.count_damaged()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// Every queue, by project and name. The directory is locked for some of them at a time: what is made meanwhile may or

@@ -5,7 +5,10 @@
 //!
 //! 1. An image is only believed if its checksum is the one that the page's entry in the directory names.
 //! 2. What is appended is not synced until [`Heap::sync`]: before that the journal holds it all.
-//! 3. A segment's `live` is what the images in use take of it. A segment goes when it has none, nobody reads it, and no
+//! 3. A base, or trees that are to be believed, name no image but those that an earlier base named and those that were
+//!    read back whole after a successful sync of their file in this run. A segment of which a sync has failed, or that
+//!    gave back something else than was written, is never trusted again, whatever later syncs say.
+//! 4. A segment's `live` is what the images in use take of it. A segment goes when it has none, nobody reads it, and no
 //!    base refers to it.
 //!
 //! Cost: one write an image, of what the page holds; one read to get it back.

@@ -9,20 +9,23 @@
 //! 4. `weight` is the sum over the live messages.
 //! 5. The content is in memory, or there is an image; where both are, they are the same.
 //! 6. In a `dense` page a message's index is its distance from the first.
+//! 7. A page whose image cannot be read is *damaged*: none of its messages can be claimed, nothing is appended to it, it
+//!    leaves as a whole when the last of them would have expired, and what changes of it changes by its entry alone. That
+//!    is so in this run only: the entry on disk is the same, and an image that can be read again is as good as before.
 //!
 //! Memory: about 250 B a page, with its places in the queue's indexes.
 
 mod snapshot;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::content::{Arrival, Content, PAGE_BYTES, PAGE_MESSAGES, Slot, narrow};
 use crate::budget::Budget;
-use crate::error::Result;
-use crate::heap::Image;
+use crate::error::{Error, Result};
+use crate::heap::{Image, Place};
 
 use snapshot::read;
 pub(crate) use snapshot::{PageEntry, PageRecord, PageSnapshot};
@@ -42,6 +45,12 @@ pub(crate) struct Page {
     body_bytes: u32,
     slots: u8,
     dense: bool,
+    /// Its image cannot be read.
+    damaged: Cell<bool>,
+    /// Reads that failed in a row, other than by damage.
+    failures: Cell<u8>,
+    /// Whether the queue's indexes have it as damaged.
+    noted: bool,
     /// Changed since its entry was last written to the trees.
     pub(crate) dirty: bool,
     /// The trees hold an entry of this page.
@@ -79,6 +88,9 @@ impl Page {
             body_bytes: 0,
             slots: 0,
             dense: true,
+            damaged: Cell::new(false),
+            failures: Cell::new(0),
+            noted: false,
             dirty: false,
             stored: false,
         }
@@ -88,8 +100,35 @@ impl Page {
         self.first
     }
 
+    /// When something in it falls due: in a damaged page, all of it at once.
     pub(crate) fn due(&self) -> u64 {
-        self.due
+        if self.noted { self.latest } else { self.due }
+    }
+
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.get()
+    }
+
+    /// Whether the queue's indexes have it as damaged.
+    pub(super) fn is_noted(&self) -> bool {
+        self.noted
+    }
+
+    /// Has the queue's indexes go by what is known now.
+    pub(super) fn note(&mut self) {
+        self.noted = self.damaged.get();
+    }
+
+    /// Takes note of how an attempt to read it ended; whether that is news.
+    pub(super) fn note_read(&self, error: Option<&Error>) -> bool {
+        let Some(error) = error else {
+            self.failures.set(0);
+            return self.damaged.replace(false);
+        };
+        let device = matches!(error, Error::Io { source, .. } if is_of_device(source));
+        self.failures.set(if device { self.failures.get().saturating_add(1) } else { 0 });
+        // A device may fail once; one that goes on failing does not have the page.
+        (error.is_corrupt() || self.failures.get() >= FAILURES) && !self.damaged.replace(true)
     }
 
     pub(crate) fn latest(&self) -> u64 {
@@ -114,14 +153,19 @@ impl Page {
 
     /// The messages a claim may take.
     pub(crate) fn ready(&self) -> u128 {
-        self.live & !self.claimed & !self.delayed
+        if self.is_damaged() { 0 } else { self.live & !self.claimed & !self.delayed }
+    }
+
+    /// Whether the queue's index names it among the pages with such messages.
+    pub(super) fn is_indexed_ready(&self) -> bool {
+        !self.noted && self.live & !self.claimed & !self.delayed != 0
     }
 
     /// Whether a message of `body_bytes` at `sequence` still fits.
     pub(crate) fn has_room(&self, sequence: u64, body_bytes: usize) -> bool {
         let near = sequence.checked_sub(self.first).is_some_and(|distance| u32::try_from(distance).is_ok());
         let small = self.slots == 0 || (self.body_bytes as usize).saturating_add(body_bytes) <= PAGE_BYTES;
-        near && small && usize::from(self.slots) < PAGE_MESSAGES
+        near && small && usize::from(self.slots) < PAGE_MESSAGES && !self.is_damaged()
     }
 
     /// The content, if it is in memory.
@@ -150,6 +194,22 @@ impl Page {
     /// Forgets the content if there is an image.
     pub(crate) fn evict(&mut self) -> bool {
         self.image.is_some() && self.content.take().is_some()
+    }
+
+    /// Takes note that the image at `place` is on the disk.
+    pub(crate) fn prove(&mut self, place: Place) {
+        if let Some(image) = self.image.as_mut().filter(|image| image.place() == place) {
+            image.prove();
+        }
+    }
+
+    /// Forgets the image at `place`, which was not what was written, if the content is in memory.
+    pub(crate) fn distrust(&mut self, place: Place) -> bool {
+        let known = self.content.get().is_some() && self.image.as_ref().is_some_and(|image| image.place() == place);
+        if known {
+            self.image = None;
+        }
+        known
     }
 
     /// Takes note of where the page is written, unless it has changed since `snapshot`; whether it has not.
@@ -267,7 +327,12 @@ impl Page {
     }
 
     fn hold_on(&mut self, index: usize, lease: Lease, change: impl FnOnce(&mut Slot)) {
-        let Some(slot) = self.content_mut().and_then(|content| content.slot_mut(index)) else { return };
+        let Some(slot) = self.content_mut().and_then(|content| content.slot_mut(index)) else {
+            // Of a damaged page: it may live on as long as this.
+            let end = lease.now.saturating_add(lease.ttl).saturating_add(lease.grace);
+            self.latest = self.latest.max(end.min(crate::model::Timestamp::MAX.as_millis()));
+            return;
+        };
         change(slot);
         lease.extend(slot);
         let expires = slot.expires;
@@ -297,7 +362,15 @@ impl Page {
     }
 
     fn forget(&mut self, gone: u128) {
-        let weight: u64 = bits(gone).filter_map(|index| self.slot(index)).map(Slot::weight).sum();
+        let weight: u64 = match self.content.get() {
+            Some(content) => bits(gone).filter_map(|index| content.slot(index)).map(Slot::weight).sum(),
+            // Of a damaged page nobody knows: as if all weighed the same.
+            None => {
+                let (gone, live) = ((self.live & gone).count_ones(), self.live.count_ones());
+                let share = u128::from(self.weight) * u128::from(gone) / u128::from(live.max(1));
+                u64::try_from(share).unwrap_or(self.weight)
+            }
+        };
         self.weight = self.weight.saturating_sub(weight);
         self.live &= !gone;
         self.claimed &= !gone;
@@ -306,7 +379,7 @@ impl Page {
 
     /// Whether all of it has expired by `now`, which its entry alone tells.
     pub(crate) fn goes_whole(&self, now: u64) -> bool {
-        self.latest <= now && self.claimed == 0
+        self.latest <= now && (self.claimed == 0 || self.is_damaged())
     }
 
     /// Lets what is due by `now` expire or become free. The slots of what expired stay readable until the next change.
@@ -371,6 +444,15 @@ impl Page {
         hold(self.claimed, self.delayed, index)
     }
 }
+
+/// Whether the device failed, rather than the process lacked something.
+fn is_of_device(error: &std::io::Error) -> bool {
+    let errno = rustix::io::Errno::from_io_error(error);
+    matches!(errno, Some(rustix::io::Errno::IO | rustix::io::Errno::NXIO | rustix::io::Errno::REMOTEIO))
+}
+
+/// Reads that a device fails in a row after which a page counts as damaged.
+const FAILURES: u8 = 2;
 
 fn hold(claimed: u128, delayed: u128, index: usize) -> Hold {
     match bit(index) {
