@@ -125,7 +125,7 @@ impl Page {
             self.failures.set(0);
             return self.damaged.replace(false);
         };
-        let device = matches!(error, Error::Io { source, .. } if is_of_device(source));
+        let device = !error.is_corrupt() && error.is_damage();
         self.failures.set(if device { self.failures.get().saturating_add(1) } else { 0 });
         // A device may fail once; one that goes on failing does not have the page.
         (error.is_corrupt() || self.failures.get() >= FAILURES) && !self.damaged.replace(true)
@@ -443,12 +443,6 @@ impl Page {
     pub(crate) fn hold(&self, index: usize) -> Hold {
         hold(self.claimed, self.delayed, index)
     }
-}
-
-/// Whether the device failed, rather than the process lacked something.
-fn is_of_device(error: &std::io::Error) -> bool {
-    let errno = rustix::io::Errno::from_io_error(error);
-    matches!(errno, Some(rustix::io::Errno::IO | rustix::io::Errno::NXIO | rustix::io::Errno::REMOTEIO))
 }
 
 /// Reads that a device fails in a row after which a page counts as damaged.
