@@ -84,7 +84,7 @@ impl Image {
         let body = (self.bytes as usize).saturating_sub(HEADER_BYTES);
         let mut bytes = vec![0; body];
         let at = u64::from(self.offset).saturating_add(HEADER_BYTES as u64);
-        let read = self.segment.file.read_at(&mut bytes, at);
+        let read = self.segment.file()?.read_at(&mut bytes, at);
         let read = read.map_err(|e| Error::file_at("reading a page of", &self.segment.path, at, e))?;
         if read != body || crc32(&bytes) != self.checksum {
             return Err(self.damage("a page's checksum does not match").into());
@@ -98,7 +98,10 @@ impl Image {
 
     /// Tells the disk that it will be read soon.
     pub(crate) fn will_need(&self) {
-        self.segment.file.will_need(u64::from(self.offset), u64::from(self.bytes));
+        // A hint, and no more.
+        if let Ok(file) = self.segment.file() {
+            file.will_need(u64::from(self.offset), u64::from(self.bytes));
+        }
     }
 }
 

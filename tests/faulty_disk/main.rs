@@ -5,5 +5,6 @@
 //! The short form takes seconds; see README's table of campaigns for the long one.
 
 mod damaged;
+mod descriptors;
 mod proof;
 mod support;
