@@ -7,4 +7,5 @@
 mod damaged;
 mod descriptors;
 mod proof;
+mod script;
 mod support;
