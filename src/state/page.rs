@@ -446,7 +446,7 @@ impl Page {
 }
 
 /// Reads that a device fails in a row after which a page counts as damaged.
-const FAILURES: u8 = 2;
+const FAILURES: u8 = 3;
 
 fn hold(claimed: u128, delayed: u128, index: usize) -> Hold {
     match bit(index) {

@@ -27,6 +27,7 @@ fn page_files_are_opened_as_they_are_needed_and_closed_again() {
     assert_eq!(listed(&jobs).unwrap(), ids);
     engine.base().unwrap();
     engine.close().unwrap();
+    drop((jobs, engine));
     let engine = small(2).open(ROOT).unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
     assert_eq!(listed(&jobs).unwrap(), ids);

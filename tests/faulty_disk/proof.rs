@@ -3,7 +3,7 @@
 use zaqar_sled::Engine;
 use zaqar_sled::disk::{Fault, Keep, Operation, SimulatedDisk};
 
-use super::support::{ROOT, chill, clock, config, fill, listed, page_files, queue, rot};
+use super::support::{ROOT, chill, clock, config, fill, listed, queue, rot};
 
 /// Kills the store, and cuts its power: either way it has to hold `ids`.
 fn assert_holds(disk: &SimulatedDisk, ids: &[zaqar_sled::MessageId], context: &str) {
@@ -48,7 +48,7 @@ fn a_bit_that_rots_before_a_base_or_a_close_keeps_the_journal() {
     for close in [false, true] {
         let disk = SimulatedDisk::new();
         let (engine, ids) = filled(&disk);
-        rot(&disk, &page_files(&disk)[0]);
+        rot(&disk, 3);
         let ended = if close { engine.close() } else { engine.base() };
         assert!(ended.is_err(), "close {close}");
         assert_holds(&disk, &ids, &format!("close {close}"));
@@ -61,7 +61,7 @@ fn a_bit_that_rots_while_the_store_is_closed_keeps_the_journal() {
     let (engine, ids) = filled(&disk);
     engine.close().unwrap();
     let engine = config(&disk, &clock(), 2).open(ROOT).unwrap();
-    rot(&disk, &page_files(&disk)[0]);
+    rot(&disk, 3);
     assert!(engine.base().unwrap_err().is_corrupt());
     assert_holds(&disk, &ids, "closed");
 }

@@ -244,16 +244,16 @@ fn perform(run: &Run) -> u64 {
                 ledger.call(&store, &mut random, number);
             }
         }
+        let calls = disk.calls();
         // Neither closed nor dropped: a process that dies does neither.
         let left = if run.cut { disk.power_loss(Keep::Random(run.seed)) } else { disk.kill() };
-        let calls = disk.calls();
         drop(store);
         reopen(&left, &clock, run, &ledger);
         return calls;
     }
-    disk.heal();
+    let calls = disk.calls();
     reopen(&if run.cut { disk.power_loss(Keep::Random(run.seed)) } else { disk.kill() }, &clock, run, &ledger);
-    disk.calls()
+    calls
 }
 
 fn reopen(disk: &SimulatedDisk, clock: &Arc<ManualClock>, run: &Run, ledger: &Ledger) {

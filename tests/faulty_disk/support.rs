@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zaqar_sled::disk::{Disk, SimulatedDisk};
+use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
     ClientId, Config, Engine, ManualClock, Message, MessageId, MessageListOptions, Metadata, NewMessage, Project,
     Queue, Result, Timestamp,
@@ -38,7 +38,8 @@ pub(crate) fn seconds(count: u64) -> Duration {
 pub(crate) fn fill(queue: &Queue, count: usize) -> Vec<MessageId> {
     let bodies = (0..count).map(|n| NewMessage::new(vec![u8::try_from(n % 251).unwrap(); 700]).ttl(seconds(3_600)));
     let messages: Vec<NewMessage> = bodies.collect();
-    messages.chunks(5).flat_map(|few| queue.post(CLIENT, few).unwrap()).collect()
+    // Many at a time: every page is written once, when it is full.
+    messages.chunks(100).flat_map(|many| queue.post(CLIENT, many).unwrap()).collect()
 }
 
 pub(crate) fn listed(queue: &Queue) -> Result<Vec<MessageId>> {
@@ -57,8 +58,23 @@ pub(crate) fn chill(engine: &Engine) {
     assert!(engine.status().cold_pages() > 0, "{:?}", engine.status());
 }
 
-/// Flips a bit in the middle of a page file's first page.
-pub(crate) fn rot(disk: &SimulatedDisk, path: &std::path::Path) {
-    assert!(disk.size(path).unwrap() > 600);
-    disk.corrupt(path, 500, 0x10).unwrap();
+/// Where in the page files the body of a message lies that was posted as the `n`th of its [`fill`].
+pub(crate) fn places(disk: &SimulatedDisk, n: u8) -> Vec<(PathBuf, u64)> {
+    let body = [n; 650];
+    let mut found = Vec::new();
+    for path in page_files(disk) {
+        let bytes = disk.read(&path).unwrap();
+        let mut at = 0;
+        while let Some(next) = bytes[at..].windows(body.len()).position(|window| window == body) {
+            found.push((path.clone(), (at + next) as u64));
+            at += next + 700;
+        }
+    }
+    assert!(!found.is_empty(), "the message is in no page file");
+    found
+}
+
+/// Flips a bit of that message wherever it lies.
+pub(crate) fn rot(disk: &SimulatedDisk, n: u8) {
+    places(disk, n).iter().for_each(|(path, at)| disk.corrupt(path, at + 300, 0x10).unwrap());
 }
