@@ -270,7 +270,7 @@ fn entry(cell: &Cell, options: &QueueListOptions) -> Option<QueueEntry> {
 
 fn count(queue: &Locked<'_>) -> Result<QueueStats> {
     let totals = queue.totals();
-    let (oldest, newest) = queue.ends()?;
+    let [oldest, newest] = queue.ends()?;
     let stat = |place: Option<(&state::Page, usize)>| {
         let (page, index) = place?;
         let (id, created, read_at) = Reading::identify(queue, page, index, queue.now())?;

@@ -73,11 +73,10 @@ impl Queue {
     }
 
     /// The oldest and the newest live message that can be read.
-    #[expect(clippy::type_complexity, reason = "two places")]
-    pub(crate) fn ends(&self) -> Result<(Option<(&Page, usize)>, Option<(&Page, usize)>)> {
+    pub(crate) fn ends(&self) -> Result<[Option<(&Page, usize)>; 2]> {
         let oldest = self.first_readable(self.pages().values())?;
         let newest = self.first_readable(self.pages().values().rev())?;
-        Ok((oldest.and_then(oldest_in), newest.and_then(newest_in)))
+        Ok([oldest.and_then(oldest_in), newest.and_then(newest_in)])
     }
 
     fn first_readable<'a>(&self, pages: impl Iterator<Item = &'a Box<Page>>) -> Result<Option<&'a Page>> {

@@ -56,10 +56,16 @@ struct Run {
     kind: usize,
     nth: u64,
     lasts: bool,
-    pooled: bool,
+    kind_of_store: Kind,
     background: bool,
     /// The power is cut, rather than the process killed.
     cut: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    One,
+    Pooled,
 }
 
 enum Store {
@@ -72,7 +78,10 @@ impl Store {
         let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).seed(run.seed * 10 + opening);
         let config = config.background(run.background).segment_size(8 << 10).memory(4 << 10).journal_max(128 << 10);
         let config = config.busy_timeout(std::time::Duration::ZERO);
-        if run.pooled { config.open_pooled(ROOT).map(Self::Pooled) } else { config.open(ROOT).map(Self::One) }
+        match run.kind_of_store {
+            Kind::Pooled => config.open_pooled(ROOT).map(Self::Pooled),
+            Kind::One => config.open(ROOT).map(Self::One),
+        }
     }
 
     fn driver(&self) -> &dyn DataDriver {
@@ -269,14 +278,14 @@ fn reopen(disk: &SimulatedDisk, clock: &Arc<ManualClock>, run: &Run, ledger: &Le
 }
 
 /// As many runs as are asked for, or a few; every n of every kind where `ZAQAR_FAULTS` is `all`.
-fn campaign(pooled: bool, background: bool) {
+fn campaign(kind_of_store: Kind, background: bool) {
     let variable =
         |name: &str, default: u64| env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default);
     let (seed, rounds) = (variable("ZAQAR_SEED", 1), variable("ZAQAR_ROUNDS", 60));
     let all = env::var("ZAQAR_FAULTS").is_ok_and(|value| value == "all");
     let mut random = Random(seed * 2 + 77);
     let mut made = 0;
-    let clean = Run { seed, kind: 0, nth: u64::MAX, lasts: false, pooled, background, cut: false };
+    let clean = Run { seed, kind: 0, nth: u64::MAX, lasts: false, kind_of_store, background, cut: false };
     let calls = perform(&clean);
     let mut make = |run: &Run| {
         perform(run);
@@ -303,20 +312,20 @@ fn campaign(pooled: bool, background: bool) {
 
 #[test]
 fn one_store_survives_any_failing_call() {
-    campaign(false, false);
+    campaign(Kind::One, false);
 }
 
 #[test]
 fn a_pooled_driver_survives_any_failing_call() {
-    campaign(true, false);
+    campaign(Kind::Pooled, false);
 }
 
 #[test]
 fn one_store_with_threads_survives_any_failing_call() {
-    campaign(false, true);
+    campaign(Kind::One, true);
 }
 
 #[test]
 fn a_pooled_driver_with_threads_survives_any_failing_call() {
-    campaign(true, true);
+    campaign(Kind::Pooled, true);
 }
