@@ -15,6 +15,7 @@
 //!
 //! Memory: about 250 B a page, with its places in the queue's indexes.
 
+mod damage;
 mod snapshot;
 
 use std::cell::{Cell, OnceCell};
@@ -24,12 +25,13 @@ use serde::{Deserialize, Serialize};
 
 use super::content::{Arrival, Content, PAGE_BYTES, PAGE_MESSAGES, Slot, narrow};
 use crate::budget::Budget;
-use crate::error::{Error, Result};
-use crate::heap::{Image, Place};
+use crate::error::Result;
+use crate::heap::Image;
 
 use snapshot::read;
 pub(crate) use snapshot::{PageEntry, PageRecord, PageSnapshot};
 
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on one another")]
 #[derive(Debug)]
 pub(crate) struct Page {
     first: u64,
@@ -105,32 +107,6 @@ impl Page {
         if self.noted { self.latest } else { self.due }
     }
 
-    pub(crate) fn is_damaged(&self) -> bool {
-        self.damaged.get()
-    }
-
-    /// Whether the queue's indexes have it as damaged.
-    pub(super) fn is_noted(&self) -> bool {
-        self.noted
-    }
-
-    /// Has the queue's indexes go by what is known now.
-    pub(super) fn note(&mut self) {
-        self.noted = self.damaged.get();
-    }
-
-    /// Takes note of how an attempt to read it ended; whether that is news.
-    pub(super) fn note_read(&self, error: Option<&Error>) -> bool {
-        let Some(error) = error else {
-            self.failures.set(0);
-            return self.damaged.replace(false);
-        };
-        let device = !error.is_corrupt() && error.is_damage();
-        self.failures.set(if device { self.failures.get().saturating_add(1) } else { 0 });
-        // A device may fail once; one that goes on failing does not have the page.
-        (error.is_corrupt() || self.failures.get() >= FAILURES) && !self.damaged.replace(true)
-    }
-
     pub(crate) fn latest(&self) -> u64 {
         self.latest
     }
@@ -194,22 +170,6 @@ impl Page {
     /// Forgets the content if there is an image.
     pub(crate) fn evict(&mut self) -> bool {
         self.image.is_some() && self.content.take().is_some()
-    }
-
-    /// Takes note that the image at `place` is on the disk.
-    pub(crate) fn prove(&mut self, place: Place) {
-        if let Some(image) = self.image.as_mut().filter(|image| image.place() == place) {
-            image.prove();
-        }
-    }
-
-    /// Forgets the image at `place`, which was not what was written, if the content is in memory.
-    pub(crate) fn distrust(&mut self, place: Place) -> bool {
-        let known = self.content.get().is_some() && self.image.as_ref().is_some_and(|image| image.place() == place);
-        if known {
-            self.image = None;
-        }
-        known
     }
 
     /// Takes note of where the page is written, unless it has changed since `snapshot`; whether it has not.
@@ -444,9 +404,6 @@ impl Page {
         hold(self.claimed, self.delayed, index)
     }
 }
-
-/// Reads that a device fails in a row after which a page counts as damaged.
-const FAILURES: u8 = 3;
 
 fn hold(claimed: u128, delayed: u128, index: usize) -> Hold {
     match bit(index) {
