@@ -2,17 +2,21 @@
 //!
 //! 1. A checkpoint writes what changed since the last one: pages to the heap, everything else into the trees. It frees no
 //!    journal: after a power cut the trees are not believed.
-//! 2. A base writes the directory of everything into one file, when every page is in the heap and synced; only then do the
+//! 2. A base writes the directory of everything into one file, when every page is in the heap, synced and proven (see
+//!    `checkpoint::proof`); only then do the
 //!    journal before it, the former base, and the heap segments that nothing refers to any more go.
 //! 3. What fails here changes nothing a caller can see: the journal has it all. Trees that fail are given up, and the
 //!    next checkpoint fills a new directory, as it does when the old one has grown much larger than what is in it.
 //! 4. The trees are open only while they are written or compared.
+
+mod proof;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base;
 use crate::error::{Error, Result};
+use crate::heap::Image;
 use crate::manifest::{BaseMark, Manifest};
 use crate::recovery::trees_path;
 use crate::state::{PARTS, PageSnapshot, Purpose, Queue, Snapshot};
@@ -49,6 +53,8 @@ pub(crate) struct Keeper {
     /// The number of the last base begun: none is written twice, since after a failed save nobody knows which one the
     /// manifest on disk names.
     base_number: u64,
+    /// Whether pages came from the trees, so that nobody knows which of their images the base names.
+    unproven: bool,
     /// What the live messages weighed when a base last failed for lack of space.
     too_heavy: Option<u64>,
     /// Why the last trees were given up, until new ones are filled.
@@ -97,6 +103,7 @@ impl Keeper {
     pub(crate) fn new(manifest: Manifest, filled: Option<Digest>, base_segments: BTreeSet<u64>) -> Self {
         let base_number = manifest.base.map_or(0, |mark| mark.number);
         Self {
+            unproven: filled.is_some(),
             manifest,
             filled,
             base_segments,
@@ -277,7 +284,7 @@ impl Store {
             trees.remove(Tree::Claims, &keys::claim(number, *claim))?;
         }
         let none = BTreeSet::new();
-        self.write_pages(cell, pages, &none, Purpose::Checkpoint, &mut |_, page| trees.insert(&page))?;
+        self.write_pages(cell, pages, &none, Purpose::Checkpoint, &mut |_, _, page| trees.insert(&page))?;
         for (claim_number, claim) in &claims {
             trees.insert(&records::claim(number, *claim_number, claim)?)?;
         }
@@ -285,19 +292,19 @@ impl Store {
     }
 
     /// Writes pages of a queue to the heap, those that are not there or are in a segment that is to be left, and visits the
-    /// record of every page with the segment it is in.
+    /// record of every page with its first sequence and its image.
     fn write_pages(
         &self,
         cell: &Arc<Cell>,
         pages: Vec<PageSnapshot>,
         leaving: &BTreeSet<u64>,
         purpose: Purpose,
-        visit: &mut dyn FnMut(u64, Record) -> Result<()>,
+        visit: &mut dyn FnMut(u64, &Image, Record) -> Result<()>,
     ) -> Result<()> {
         let mut written = Vec::new();
         for page in pages {
             let (image, fresh) = page.write(&self.heap, leaving, &self.budget, cell.owner())?;
-            visit(image.place().segment, records::page(cell.number, page.first, &page.entry(&image))?)?;
+            visit(page.first, &image, records::page(cell.number, page.first, &page.entry(&image))?)?;
             if fresh {
                 written.push((page, image));
             }
@@ -356,6 +363,7 @@ impl Store {
     }
 
     fn write_next_base(&self, keeper: &mut Keeper) -> Result<()> {
+        self.prove_named(keeper)?;
         let old = keeper.manifest.base;
         let disk = &*self.place.disk;
         let mut number = keeper.base_number.saturating_add(1);
@@ -394,6 +402,7 @@ impl Store {
         let from = self.journal.appended();
         let mut writer = base::Writer::create(disk, &path, store, number, from)?;
         let (mut to, leaving, mut segments) = (from, self.heap.outworn(), BTreeSet::new());
+        let mut unproven = Vec::new();
         for cell in self.cells() {
             let snapshot = {
                 let queue = cell.peek();
@@ -405,8 +414,11 @@ impl Store {
             to = to.max(snapshot.lsn);
             writer.record(&records::queue(&snapshot)?)?;
             let Snapshot { pages, claims, .. } = snapshot;
-            self.write_pages(&cell, pages, &leaving, Purpose::Base, &mut |segment, page| {
-                segments.insert(segment);
+            self.write_pages(&cell, pages, &leaving, Purpose::Base, &mut |first, image, page| {
+                segments.insert(image.place().segment);
+                if !image.is_proven() {
+                    unproven.push((cell.clone(), first, image.clone()));
+                }
                 writer.record(&page)
             })?;
             claims.iter().try_for_each(|(one, claim)| writer.record(&records::claim(cell.number, *one, claim)?))?;
@@ -416,6 +428,8 @@ impl Store {
         let next_queue = self.directory.read().next_number;
         // Before the base can count: what it names has to be there.
         self.heap.sync()?;
+        self.prove(&unproven)?;
+        drop(unproven);
         writer.finish(to, self.now(), next_queue)?;
         disk.sync_dir(&self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
         // What the base holds must not be ahead of what a replay can reach.

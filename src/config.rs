@@ -63,6 +63,7 @@ pub struct Config {
     pub(crate) segment_bytes: u64,
     pub(crate) memory: u64,
     pub(crate) journal_max: u64,
+    pub(crate) page_files: usize,
     pub(crate) busy_timeout: Duration,
     /// The control store that the store is opened as a pool of, and the time they share.
     pub(crate) control: Option<[u8; 16]>,
@@ -90,6 +91,7 @@ impl Config {
             segment_bytes: 16 << 20,
             memory: 256 << 20,
             journal_max: 256 << 20,
+            page_files: 64,
             busy_timeout: Duration::from_secs(10),
             control: None,
             time: None,
@@ -153,6 +155,15 @@ impl Config {
     /// [segments](Self::segment_size).
     pub fn journal_max(mut self, bytes: u64) -> Self {
         self.journal_max = bytes;
+        self
+    }
+
+    /// How many page files are open at once, at least 4. Default: 64. One that is needed and not open is opened for it, in
+    /// place of the one that was needed least recently.
+    ///
+    /// Beside them a store needs a dozen descriptors, and the trees a few while a checkpoint is written.
+    pub fn page_files(mut self, most: usize) -> Self {
+        self.page_files = most.max(LEAST_PAGE_FILES);
         self
     }
 
@@ -297,3 +308,6 @@ impl Default for Config {
         Self::new()
     }
 }
+
+/// Fewer page files than this are never open at once.
+pub(crate) const LEAST_PAGE_FILES: usize = 4;

@@ -10,10 +10,12 @@ use crate::data::site::{Access, Done, Site};
 use crate::error::Result;
 use crate::handle::Queue;
 use crate::inspect::Inspection;
+use crate::journal::Growth;
 use crate::model::{ClaimOptions, Health, Project, QueueName};
+use crate::op::Op;
 use crate::opening::Opened;
 use crate::recovery::RecoveryReport;
-use crate::status::Status;
+use crate::status::{DroppedMessages, Status};
 use crate::store::{Locked, Store};
 use crate::verify::Verification;
 
@@ -212,6 +214,42 @@ impl Engine {
         store.check_place()?;
         let mut keeper = store.keeper.lock();
         store.write_base(&mut keeper)
+    }
+
+    /// Gives up the messages of every page that is known to be [damaged](crate::Status::damaged_pages): they are deleted, as
+    /// one change a queue. Returns how many they were in which queue.
+    ///
+    /// Where the journal still has them, opening the store again restores them: do that first.
+    ///
+    /// # Errors
+    /// Those of a deletion. Queues done before stay done.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// let verification = engine.verify()?; // Reads every page.
+    /// assert!(verification.is_sound());
+    /// assert_eq!(engine.status().damaged_pages(), 0);
+    /// assert!(engine.drop_damaged()?.is_empty());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn drop_damaged(&self) -> Result<Vec<DroppedMessages>> {
+        let store = self.store().enter()?;
+        let (mut dropped, mut last) = (Vec::new(), None);
+        for cell in store.cells() {
+            let Some(mut queue) = store.lock_as_is(&cell) else { continue };
+            let ranges = queue.state().damaged_ranges();
+            let (_, messages) = queue.count_damaged();
+            if messages == 0 {
+                continue;
+            }
+            let op = Op::DropDamaged { queue: queue.number(), ranges };
+            last = Some(queue.record(Growth::Frees, &op)?);
+            let (project, queue) = (queue.project().clone(), queue.name().clone());
+            dropped.push(DroppedMessages { project, queue, messages });
+        }
+        last.map_or(Ok(()), |lsn| store.settle(lsn, self.durability()))?;
+        Ok(dropped)
     }
 
     /// One step of everything the background threads do: sync, prepare the next segment, collect, evict, checkpoint and base

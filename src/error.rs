@@ -419,11 +419,15 @@ impl Error {
         }
     }
 
-    /// No space is not a failure of the disk, so it is told apart here, once.
+    /// No space and no descriptors are no failures of the disk, so they are told apart here, once.
     pub(crate) fn io(context: impl Into<String>, source: io::Error) -> Self {
         let context = context.into();
         if let Some(Displaced { path }) = source.get_ref().and_then(|cause| cause.downcast_ref()) {
             return Self::Displaced { path: path.clone() };
+        }
+        let errno = rustix::io::Errno::from_io_error(&source);
+        if matches!(errno, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE)) {
+            return Self::Unavailable { reason: format!("no file descriptor is left: {context}: {source}") };
         }
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::budget::Budget;
+use crate::config::LEAST_PAGE_FILES;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::heap::Heap;
@@ -51,7 +52,7 @@ impl Inspection {
         let manifest = Manifest::load(files, &root)?;
         let manifest = manifest.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))?;
         // Nothing is to be written: what the journal brings stays in memory.
-        let heap = Heap::open(disk, &root, manifest.store, 0)?;
+        let heap = Heap::open(disk, &root, manifest.store, 0, LEAST_PAGE_FILES)?;
         let mut contents = Contents::new(Arc::new(heap), Budget::unlimited());
         if let Some(mark) = manifest.base {
             read_base(files, &root, manifest.store, mark, &mut contents)?;

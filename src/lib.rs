@@ -108,7 +108,7 @@ pub use pooled::{PooledDriver, PooledStatus};
 pub use recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 pub use reference::ReferenceModel;
 pub use spawner::Spawner;
-pub use status::Status;
+pub use status::{DroppedMessages, Status};
 pub use verify::Verification;
 
 /// The README's program runs as a test.

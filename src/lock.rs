@@ -87,6 +87,10 @@ pub(crate) enum Rank {
     Place,
     /// The heap's segments.
     Heap,
+    /// The heap's open files.
+    OpenFiles,
+    /// A directory that is kept open.
+    KeptDir,
     /// The last call to leave a store that is closed.
     Leaving,
     /// The simulated disk.

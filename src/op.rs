@@ -110,6 +110,11 @@ pub(crate) enum Op<'a> {
         queue: u64,
         claims: Vec<u64>,
     },
+    /// The messages of damaged pages go: those from each sequence up to, not including, another.
+    DropDamaged {
+        queue: u64,
+        ranges: Vec<(u64, u64)>,
+    },
 }
 
 impl Op<'_> {
@@ -131,7 +136,8 @@ impl Op<'_> {
             | Self::RenewClaim { queue, .. }
             | Self::ReleaseClaim { queue, .. }
             | Self::EndClaims { queue, .. }
-            | Self::Delete { queue, .. } => Some(*queue),
+            | Self::Delete { queue, .. }
+            | Self::DropDamaged { queue, .. } => Some(*queue),
         }
     }
 }
@@ -359,6 +365,7 @@ mod tests {
         assert_eq!(golden(Op::ReleaseClaim { queue: 5, claim: [9; 16] }), format!("fbe8030805{}", "09".repeat(16)));
         assert_eq!(golden(Op::Delete { queue: 5, messages: taken }), "fbe803090502010309 01".replace(' ', ""));
         assert_eq!(golden(Op::EndClaims { queue: 5, claims: vec![7, 9] }), "fbe8031105020709");
+        assert_eq!(golden(Op::DropDamaged { queue: 5, ranges: vec![(7, 9)] }), "fbe803120501 0709".replace(' ', ""));
     }
 
     #[test]

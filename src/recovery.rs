@@ -33,7 +33,7 @@ use crate::base;
 use crate::budget::Budget;
 use crate::checkpoint::RESERVE;
 use crate::config::Config;
-use crate::disk::{Disk, REACH, remove_own};
+use crate::disk::{Disk, KeptDir, REACH, remove_own};
 use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::journal::scan::{self, Damage, Scan, Source};
@@ -131,7 +131,7 @@ struct Rebuilt {
 /// The store's heap, none of it read.
 fn open_heap(config: &Config, root: &Path, store: [u8; 16]) -> Result<Arc<Heap>> {
     let segment_bytes = config.segment_bytes.saturating_mul(HEAP_SEGMENT);
-    Heap::open(&config.disk, root, store, segment_bytes).map(Arc::new)
+    Heap::open(&config.disk, root, store, segment_bytes, config.page_files).map(Arc::new)
 }
 
 /// The size of a heap segment, in segments of the journal.
@@ -342,6 +342,8 @@ impl<'a> Recovery<'a> {
         let place = place(self.config, self.root, &self.manifest);
         // Missing only if somebody removed it.
         self.disk().create_dir_all(&place.directory).map_err(|e| Error::io("creating the journal's directory", e))?;
+        let held = place.kept_directory.hold(self.disk());
+        held.map_err(|e| Error::file("opening", &place.directory, e))?;
         self.heap.prepare()?;
         let mut carried = Vec::new();
         if scan.last_lsn > scan.proven {
@@ -441,6 +443,7 @@ fn place(config: &Config, root: &Path, manifest: &Manifest) -> Place {
     Place {
         disk: config.disk.clone(),
         directory: root.join(JOURNAL),
+        kept_directory: Arc::new(KeptDir::new(root.join(JOURNAL))),
         store: manifest.store,
         incarnation: manifest.incarnation,
         segment_bytes: config.segment_bytes,

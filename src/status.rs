@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::{Project, QueueName};
 use crate::store::Store;
 
 /// Sizes, lag and health of a store at one instant.
@@ -28,6 +29,8 @@ pub struct Status {
     claims: u64,
     spent_claims: u64,
     deleted_queues: u64,
+    damaged_pages: u64,
+    damaged_messages: u64,
     heap_bytes: u64,
     journal_bytes: u64,
     journal_segments: usize,
@@ -50,6 +53,7 @@ impl Status {
         let keeper = store.keeper.try_lock();
         let kept = store.journal.kept();
         let sizes = store.sizes();
+        let (damaged_pages, damaged_messages) = store.count_damaged();
         Self {
             queues: store.count_queues(),
             messages: store.messages(),
@@ -60,6 +64,8 @@ impl Status {
             claims: sizes.claims,
             spent_claims: sizes.spent_claims,
             deleted_queues: store.count_deleted(),
+            damaged_pages,
+            damaged_messages,
             heap_bytes: store.heap.bytes().0,
             journal_bytes: kept.iter().map(|kept| kept.bytes).sum(),
             journal_segments: kept.len(),
@@ -123,6 +129,20 @@ impl Status {
     /// checkpoint.
     pub fn deleted_queues(&self) -> u64 {
         self.deleted_queues
+    }
+
+    /// Pages that were found, in this run, not to be what was written, or that the device cannot read.
+    ///
+    /// Nobody can claim or read their messages; everything else goes on. The journal may still have them, in which case
+    /// opening the store again restores them; [`drop_damaged`](crate::Engine::drop_damaged) gives them up.
+    /// [`verify`](crate::Engine::verify) finds those that nobody has met yet.
+    pub fn damaged_pages(&self) -> u64 {
+        self.damaged_pages
+    }
+
+    /// The messages in those pages; they count in [`messages`](Self::messages) until they expire or are dropped.
+    pub fn damaged_messages(&self) -> u64 {
+        self.damaged_messages
     }
 
     /// Bytes of the files that pages are written to.
@@ -193,5 +213,30 @@ impl Status {
     /// Why the last trees were given up, until a checkpoint has filled new ones.
     pub fn trees_fault(&self) -> Option<&str> {
         self.trees_fault.as_deref()
+    }
+}
+
+/// What [`Engine::drop_damaged`](crate::Engine::drop_damaged) gave up of one queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedMessages {
+    pub(crate) project: Project,
+    pub(crate) queue: QueueName,
+    pub(crate) messages: u64,
+}
+
+impl DroppedMessages {
+    /// The queue's project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &QueueName {
+        &self.queue
+    }
+
+    /// How many messages are gone.
+    pub fn messages(&self) -> u64 {
+        self.messages
     }
 }

@@ -233,8 +233,8 @@ fn list_portion(
         let without = |include: bool, set: u128| if include { u128::MAX } else { !set };
         page.live() & without(claimed, page.claimed()) & without(delayed, page.delayed())
     };
-    // Only the second skips what is hidden by its index.
-    let places: Places<'_> = if claimed || delayed {
+    // Only the second skips what is hidden by its index, and damaged pages with it.
+    let places: Places<'_> = if claimed || delayed || queue.has_damage() {
         Box::new(queue.alive_after(after, chosen))
     } else {
         Box::new(queue.claimable_after(after))

@@ -270,6 +270,7 @@ fn entry(cell: &Cell, options: &QueueListOptions) -> Option<QueueEntry> {
 
 fn count(queue: &Locked<'_>) -> Result<QueueStats> {
     let totals = queue.totals();
+    let [oldest, newest] = queue.ends()?;
     let stat = |place: Option<(&state::Page, usize)>| {
         let (page, index) = place?;
         let (id, created, read_at) = Reading::identify(queue, page, index, queue.now())?;
@@ -278,8 +279,8 @@ fn count(queue: &Locked<'_>) -> Result<QueueStats> {
     Ok(QueueStats {
         claimed: totals.claimed,
         free: totals.total.saturating_sub(totals.claimed),
-        oldest: stat(queue.oldest()?),
-        newest: stat(queue.newest()?),
+        oldest: stat(oldest),
+        newest: stat(newest),
     })
 }
 

@@ -53,14 +53,14 @@ pub(super) struct RealDir {
     path: PathBuf,
     /// Device and inode.
     id: (u64, u64),
-    _held: File,
+    held: File,
 }
 
 impl RealDir {
     pub(super) fn hold(path: &Path) -> io::Result<Self> {
         let directory = File::open(path)?;
         let metadata = directory.metadata()?;
-        Ok(Self { path: path.to_owned(), id: (metadata.dev(), metadata.ino()), _held: directory })
+        Ok(Self { path: path.to_owned(), id: (metadata.dev(), metadata.ino()), held: directory })
     }
 }
 
@@ -71,6 +71,10 @@ impl HeldDir for RealDir {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn sync(&self) -> Option<io::Result<()>> {
+        Some(self.held.sync_all())
     }
 }
 

@@ -24,6 +24,8 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use crate::lock::{Mutex, Rank};
+
 pub(crate) use anchored::Anchored;
 pub use real::RealDisk;
 pub use simulated::{Calls, Fault, FaultError, FaultKind, Gate, Keep, Operation, SimulatedDisk};
@@ -156,6 +158,27 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
 pub trait HeldDir: fmt::Debug + Send + Sync {
     /// Whether the path it was held by leads to it now: not if it, or a directory it is in, was moved, removed or replaced.
     fn is_in_place(&self) -> io::Result<bool>;
+
+    /// As [`Disk::sync_dir`], of this directory wherever it is, without a descriptor more; `None` if it has no way to, which is
+    /// so unless it is overridden.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
+    ///
+    /// let disk = SimulatedDisk::new();
+    /// let held = disk.hold_dir(Path::new("/"))?;
+    /// let _file = disk.create(Path::new("/file"))?;
+    /// disk.set_descriptors(Some(disk.open_handles()));
+    /// assert!(disk.sync_dir(Path::new("/")).is_err()); // No descriptor left.
+    /// held.sync().expect("this disk has a way to")?;
+    /// disk.set_descriptors(None);
+    /// assert_eq!(disk.power_loss(Keep::Nothing).list(Path::new("/"))?, ["file"]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    fn sync(&self) -> Option<io::Result<()>> {
+        None
+    }
 }
 
 /// Of a disk that cannot tell.
@@ -235,6 +258,34 @@ pub(crate) fn remove_own(disk: &dyn Disk, path: &Path) -> crate::Result<()> {
     match disk.remove_file(path) {
         Err(cause) if cause.kind() == io::ErrorKind::IsADirectory => Ok(()),
         removed => removed.map_err(|e| crate::Error::file("removing", path, e)),
+    }
+}
+
+/// A directory that is synced often: it is held on to from when it is first needed.
+#[derive(Debug)]
+pub(crate) struct KeptDir {
+    path: PathBuf,
+    held: Mutex<Option<Arc<dyn HeldDir>>>,
+}
+
+impl KeptDir {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, held: Mutex::new(Rank::KeptDir, None) }
+    }
+
+    /// Holds on to what is there now, while there are descriptors.
+    pub(crate) fn hold(&self, disk: &dyn Disk) -> io::Result<()> {
+        let held = disk.hold_dir(&self.path)?;
+        *self.held.lock() = Some(held);
+        Ok(())
+    }
+
+    pub(crate) fn sync(&self, disk: &dyn Disk) -> io::Result<()> {
+        let held = self.held.lock().clone();
+        match held.and_then(|held| held.sync()) {
+            Some(synced) => synced,
+            None => disk.sync_dir(&self.path),
+        }
     }
 }
 

@@ -38,16 +38,42 @@ pub(crate) struct Image {
     offset: u32,
     bytes: u32,
     checksum: u32,
+    /// A base that counted names it, or it was read back whole after a sync of its file in this run.
+    proven: bool,
 }
 
 impl Image {
     pub(super) fn new(segment: Arc<Segment>, place: Place) -> Self {
         segment.live.fetch_add(u64::from(place.bytes), Ordering::Relaxed);
-        Self { segment, offset: place.offset, bytes: place.bytes, checksum: place.checksum }
+        Self { segment, offset: place.offset, bytes: place.bytes, checksum: place.checksum, proven: false }
     }
 
     pub(crate) fn place(&self) -> Place {
         Place { segment: self.segment.number, offset: self.offset, bytes: self.bytes, checksum: self.checksum }
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// Takes note that what it holds is on the disk.
+    pub(crate) fn prove(&mut self) {
+        self.proven = true;
+    }
+
+    /// Reads it back after its file was synced; what is not whole, its file is trusted no more.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is not what was written or a sync of its file has failed, `Io` if reading fails.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.segment.failed.load(Ordering::Acquire) {
+            return Err(self.damage("a sync of the file has failed").into());
+        }
+        let read = self.read();
+        if read.as_ref().is_err_and(Error::is_corrupt) {
+            self.segment.failed.store(true, Ordering::Release);
+        }
+        read.map(drop)
     }
 
     /// What was written, if it is still there.
@@ -58,7 +84,7 @@ impl Image {
         let body = (self.bytes as usize).saturating_sub(HEADER_BYTES);
         let mut bytes = vec![0; body];
         let at = u64::from(self.offset).saturating_add(HEADER_BYTES as u64);
-        let read = self.segment.file.read_at(&mut bytes, at);
+        let read = self.segment.file()?.read_at(&mut bytes, at);
         let read = read.map_err(|e| Error::file_at("reading a page of", &self.segment.path, at, e))?;
         if read != body || crc32(&bytes) != self.checksum {
             return Err(self.damage("a page's checksum does not match").into());
@@ -72,13 +98,18 @@ impl Image {
 
     /// Tells the disk that it will be read soon.
     pub(crate) fn will_need(&self) {
-        self.segment.file.will_need(u64::from(self.offset), u64::from(self.bytes));
+        // A hint, and no more.
+        if let Ok(file) = self.segment.file() {
+            file.will_need(u64::from(self.offset), u64::from(self.bytes));
+        }
     }
 }
 
 impl Clone for Image {
     fn clone(&self) -> Self {
-        Self::new(self.segment.clone(), self.place())
+        let mut image = Self::new(self.segment.clone(), self.place());
+        image.proven = self.proven;
+        image
     }
 }
 

@@ -5,11 +5,18 @@
 //!
 //! 1. An image is only believed if its checksum is the one that the page's entry in the directory names.
 //! 2. What is appended is not synced until [`Heap::sync`]: before that the journal holds it all.
-//! 3. A segment's `live` is what the images in use take of it. A segment goes when it has none, nobody reads it, and no
+//! 3. A base, or trees that are to be believed, name no image but those that an earlier base named and those that were
+//!    read back whole after a successful sync of their file in this run. A segment of which a sync has failed, or that
+//!    gave back something else than was written, is never trusted again, whatever later syncs say.
+//! 4. A segment's `live` is what the images in use take of it. A segment goes when it has none, nobody reads it, and no
 //!    base refers to it.
 //!
-//! Cost: one write an image, of what the page holds; one read to get it back.
+//! 5. Of the segments a bounded number is open. One with unsynced images stays open: an error of writing it back is told
+//!    for certain only to who had it open by then.
+//!
+//! Cost: one write an image, of what the page holds; one read to get it back, and now and then opening a file.
 
+mod files;
 mod image;
 mod segment;
 
@@ -18,13 +25,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::disk::{Disk, REACH, remove_own};
+use crate::disk::{Disk, KeptDir, REACH, remove_own};
 use crate::error::{Error, Result};
 use crate::journal::scan::Damage;
 use crate::journal::segment::SegmentId;
 use crate::journal::{frame, frame_buffer};
 use crate::lock::{Mutex, Rank};
 
+use files::OpenFiles;
 pub(crate) use image::{Image, Place};
 use segment::Segment;
 
@@ -35,6 +43,8 @@ pub(crate) const HEAP: &str = "heap";
 pub(crate) struct Heap {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
+    kept_directory: KeptDir,
+    files: Arc<OpenFiles>,
     store: [u8; 16],
     /// A segment that has grown to this size takes no more.
     segment_bytes: u64,
@@ -78,7 +88,13 @@ const MOST_SMALL: usize = 8;
 
 impl Heap {
     /// The heap of the store in `root`, whose segments are looked at when something refers to them. Nothing is written.
-    pub(crate) fn open(disk: &Arc<dyn Disk>, root: &Path, store: [u8; 16], segment_bytes: u64) -> Result<Self> {
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        root: &Path,
+        store: [u8; 16],
+        segment_bytes: u64,
+        page_files: usize,
+    ) -> Result<Self> {
         let directory = root.join(HEAP);
         let names = match disk.list(&directory) {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -89,7 +105,9 @@ impl Heap {
         let (bytes, live) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self {
             disk: disk.clone(),
+            kept_directory: KeptDir::new(directory.clone()),
             directory,
+            files: Arc::new(OpenFiles::new(disk.clone(), page_files)),
             store,
             segment_bytes,
             segments: Mutex::new(Rank::Heap, segments),
@@ -137,7 +155,9 @@ impl Heap {
 
     /// Makes the folder, for a store that is going to be written.
     pub(crate) fn prepare(&self) -> Result<()> {
-        self.disk.create_dir_all(&self.directory).map_err(|e| Error::io("creating the heap's directory", e))
+        self.disk.create_dir_all(&self.directory).map_err(|e| Error::io("creating the heap's directory", e))?;
+        // While there are descriptors: what is synced later must not lack one.
+        self.kept_directory.hold(&*self.disk).map_err(|e| Error::file("opening", &self.directory, e))
     }
 
     /// The image that an entry of the directory names.
@@ -150,7 +170,7 @@ impl Heap {
             segment.clone()
         } else {
             let path = segment::path(&self.directory, place.segment);
-            let found = Arc::new(Segment::open(&*self.disk, path, place.segment)?);
+            let found = Segment::open(&self.files, path, place.segment)?;
             segments.all.insert(place.segment, found.clone());
             found
         };
@@ -167,6 +187,10 @@ impl Heap {
         let mut bytes = frame_buffer(Vec::new());
         fill(&mut bytes)?;
         let checksum = frame::body_checksum(&bytes)?;
+        // Before so many files are unsynced, each of which has to stay open, that none could be opened to be read.
+        if self.files.are_held() {
+            self.sync()?;
+        }
         let (segment, offset) = self.room(bytes.len() as u64)?;
         let place = Place {
             segment: segment.number,
@@ -187,7 +211,7 @@ impl Heap {
             return Ok((active.clone(), active.take_room(bytes)));
         }
         let number = segments.free_number();
-        let made = Arc::new(self.create(number)?);
+        let made = self.create(number)?;
         segments.last_number = number;
         segments.directory_unsynced = true;
         segments.all.insert(number, made.clone());
@@ -196,8 +220,8 @@ impl Heap {
         Ok((made, offset))
     }
 
-    fn create(&self, number: u64) -> Result<Segment> {
-        let create = || Segment::create(&*self.disk, segment::path(&self.directory, number), number);
+    fn create(&self, number: u64) -> Result<Arc<Segment>> {
+        let create = || Segment::create(&self.files, segment::path(&self.directory, number), number);
         match create() {
             // Somebody has removed the folder, which is nothing to anybody while there is nothing in it.
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -215,9 +239,9 @@ impl Heap {
             let unsynced = segments.all.values().filter(|one| one.unsynced.swap(false, Ordering::AcqRel)).cloned();
             (unsynced.collect::<Vec<_>>(), std::mem::take(&mut segments.directory_unsynced))
         };
-        let mut synced = unsynced.iter().try_for_each(|segment| segment.file.sync_data());
+        let mut synced = unsynced.iter().try_for_each(|segment| segment.sync());
         if directory {
-            synced = synced.and_then(|()| self.disk.sync_dir(&self.directory));
+            synced = synced.and_then(|()| self.kept_directory.sync(&*self.disk));
         }
         synced.map_err(|cause| {
             unsynced.iter().for_each(|segment| segment.failed.store(true, Ordering::Release));
@@ -266,6 +290,7 @@ impl Heap {
             segments.directory_unsynced |= !numbers.is_empty();
             numbers.iter().filter_map(|number| segments.all.remove(number)).collect()
         };
+        swept.iter().for_each(|segment| self.files.close(segment.number));
         let mut removed = swept.iter().map(|segment| self.disk.remove_file(&segment.path));
         removed.try_for_each(|removed| removed.map_err(|e| Error::io("removing a heap segment", e)))
     }
@@ -318,7 +343,7 @@ mod tests {
 
     fn heap(disk: &SimulatedDisk) -> Heap {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-        let heap = Heap::open(&disk, Path::new("/store"), [7; 16], 100).unwrap();
+        let heap = Heap::open(&disk, Path::new("/store"), [7; 16], 100, 4).unwrap();
         heap.prepare().unwrap();
         heap
     }

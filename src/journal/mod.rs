@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, KeptDir};
 use crate::error::{Error, Result};
 use crate::lock::{self, Mutex, Rank};
 use commit::{Commit, Turn};
@@ -33,6 +33,8 @@ use segment::{SEGMENT_HEADER_BYTES, Segment, SegmentId};
 pub(crate) struct Place {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) directory: PathBuf,
+    /// The same, kept open.
+    pub(crate) kept_directory: Arc<KeptDir>,
     pub(crate) store: [u8; 16],
     pub(crate) incarnation: u32,
     pub(crate) segment_bytes: u64,
@@ -299,7 +301,7 @@ impl Journal {
         };
         let synced = (|| {
             if directory {
-                self.place.disk.sync_dir(&self.place.directory)?;
+                self.place.kept_directory.sync(&*self.place.disk)?;
             }
             full.iter().try_for_each(|segment| segment.sync())?;
             active.sync()

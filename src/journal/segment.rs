@@ -101,7 +101,7 @@ impl Segment {
                 at += bytes as u64;
             }
             segment.file.sync_data()?;
-            place.disk.sync_dir(&place.directory)
+            place.kept_directory.sync(&*place.disk)
         };
         match write() {
             Ok(()) => {

@@ -28,7 +28,9 @@ pub(crate) fn read_base(
     }
     contents.time = contents.time.max(tail.time);
     contents.next_queue = contents.next_queue.max(tail.next_queue);
-    contents.settle().map_err(damaged)
+    contents.settle().map_err(damaged)?;
+    contents.prove_all();
+    Ok(())
 }
 
 /// Reads a base through, and notes the heap segments it names.

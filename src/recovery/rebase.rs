@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{JOURNAL, Recovered, Recovery, RecoveryReport};
 use crate::base;
 use crate::error::{Error, Result};
+use crate::heap::Image;
 use crate::journal::Kept;
 use crate::journal::scan::Scan;
 use crate::journal::segment;
@@ -73,12 +74,16 @@ impl Recovery<'_> {
         let path = base::path(self.root, number);
         self.heap.prepare()?;
         let mut writer = base::Writer::create(self.disk(), &path, self.manifest.store, number, last)?;
-        let mut named = BTreeSet::new();
+        let (mut named, mut written) = (BTreeSet::new(), Vec::new());
         for queue in contents.queues.values_mut() {
-            queue.with(|queue| self.write_queue(queue, last, &outline.leaving, &mut writer, &mut named))?;
+            queue.with(|queue| {
+                self.write_queue(queue, last, &outline.leaving, &mut writer, (&mut named, &mut written))
+            })?;
         }
         contents.registry.all(last, &mut |record| writer.record(&record))?;
         self.heap.sync()?;
+        // The base is to replace the journal these came from.
+        written.iter().try_for_each(Image::check)?;
         writer.finish(last, contents.time, contents.next_queue)?;
         self.disk().sync_dir(self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
         self.manifest.base = Some(BaseMark { number, from: last, to: last });
@@ -97,22 +102,26 @@ impl Recovery<'_> {
         self.finish(contents, &fresh, filled, named, outline.aside, report)
     }
 
-    /// Writes a queue, standing at `last`, to a base, its pages to the heap; notes the heap segments they are in.
+    /// Writes a queue, standing at `last`, to a base, its pages to the heap; notes the heap segments they are in, and which
+    /// were written now.
     fn write_queue(
         &self,
         queue: &mut Queue,
         last: u64,
         leaving: &BTreeSet<u64>,
         writer: &mut base::Writer,
-        named: &mut BTreeSet<u64>,
+        (named, written): (&mut BTreeSet<u64>, &mut Vec<Image>),
     ) -> Result<()> {
         let (snapshot, number) = (Snapshot::of(queue, last), queue.number());
         let key = keys::queue(queue.project(), queue.name());
         let owner = Owner { number, key: &key };
         writer.record(&records::queue(&snapshot)?)?;
         for page in &snapshot.pages {
-            let (image, _) = page.write(&self.heap, leaving, &self.budget, owner)?;
+            let (image, fresh) = page.write(&self.heap, leaving, &self.budget, owner)?;
             named.insert(image.place().segment);
+            if fresh {
+                written.push(image.clone());
+            }
             writer.record(&records::page(number, page.first, &page.entry(&image))?)?;
             queue.set_image(page, &image, Purpose::Base);
         }

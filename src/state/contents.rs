@@ -182,6 +182,11 @@ impl Contents {
         self.awake().try_for_each(|queue| queue.with(Queue::settle))
     }
 
+    /// Takes note that every image loaded so far is named by a base that counted.
+    pub(crate) fn prove_all(&mut self) {
+        self.awake().for_each(|queue| queue.with(Queue::prove_all));
+    }
+
     /// The queues that hold something.
     fn awake(&mut self) -> impl Iterator<Item = &mut Resident> {
         self.queues.values_mut().filter(|queue| matches!(queue.state, Resting::Awake(_)))

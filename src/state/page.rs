@@ -9,12 +9,16 @@
 //! 4. `weight` is the sum over the live messages.
 //! 5. The content is in memory, or there is an image; where both are, they are the same.
 //! 6. In a `dense` page a message's index is its distance from the first.
+//! 7. A page whose image cannot be read is *damaged*: none of its messages can be claimed, nothing is appended to it, it
+//!    leaves as a whole when the last of them would have expired, and what changes of it changes by its entry alone. That
+//!    is so in this run only: the entry on disk is the same, and an image that can be read again is as good as before.
 //!
 //! Memory: about 250 B a page, with its places in the queue's indexes.
 
+mod damage;
 mod snapshot;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +31,7 @@ use crate::heap::Image;
 use snapshot::read;
 pub(crate) use snapshot::{PageEntry, PageRecord, PageSnapshot};
 
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on one another")]
 #[derive(Debug)]
 pub(crate) struct Page {
     first: u64,
@@ -42,6 +47,12 @@ pub(crate) struct Page {
     body_bytes: u32,
     slots: u8,
     dense: bool,
+    /// Its image cannot be read.
+    damaged: Cell<bool>,
+    /// Reads that failed in a row, other than by damage.
+    failures: Cell<u8>,
+    /// Whether the queue's indexes have it as damaged.
+    noted: bool,
     /// Changed since its entry was last written to the trees.
     pub(crate) dirty: bool,
     /// The trees hold an entry of this page.
@@ -79,6 +90,9 @@ impl Page {
             body_bytes: 0,
             slots: 0,
             dense: true,
+            damaged: Cell::new(false),
+            failures: Cell::new(0),
+            noted: false,
             dirty: false,
             stored: false,
         }
@@ -88,8 +102,9 @@ impl Page {
         self.first
     }
 
+    /// When something in it falls due: in a damaged page, all of it at once.
     pub(crate) fn due(&self) -> u64 {
-        self.due
+        if self.noted { self.latest } else { self.due }
     }
 
     pub(crate) fn latest(&self) -> u64 {
@@ -114,14 +129,19 @@ impl Page {
 
     /// The messages a claim may take.
     pub(crate) fn ready(&self) -> u128 {
-        self.live & !self.claimed & !self.delayed
+        if self.is_damaged() { 0 } else { self.live & !self.claimed & !self.delayed }
+    }
+
+    /// Whether the queue's index names it among the pages with such messages.
+    pub(super) fn is_indexed_ready(&self) -> bool {
+        !self.noted && self.live & !self.claimed & !self.delayed != 0
     }
 
     /// Whether a message of `body_bytes` at `sequence` still fits.
     pub(crate) fn has_room(&self, sequence: u64, body_bytes: usize) -> bool {
         let near = sequence.checked_sub(self.first).is_some_and(|distance| u32::try_from(distance).is_ok());
         let small = self.slots == 0 || (self.body_bytes as usize).saturating_add(body_bytes) <= PAGE_BYTES;
-        near && small && usize::from(self.slots) < PAGE_MESSAGES
+        near && small && usize::from(self.slots) < PAGE_MESSAGES && !self.is_damaged()
     }
 
     /// The content, if it is in memory.
@@ -267,7 +287,12 @@ impl Page {
     }
 
     fn hold_on(&mut self, index: usize, lease: Lease, change: impl FnOnce(&mut Slot)) {
-        let Some(slot) = self.content_mut().and_then(|content| content.slot_mut(index)) else { return };
+        let Some(slot) = self.content_mut().and_then(|content| content.slot_mut(index)) else {
+            // Of a damaged page: it may live on as long as this.
+            let end = lease.now.saturating_add(lease.ttl).saturating_add(lease.grace);
+            self.latest = self.latest.max(end.min(crate::model::Timestamp::MAX.as_millis()));
+            return;
+        };
         change(slot);
         lease.extend(slot);
         let expires = slot.expires;
@@ -297,7 +322,15 @@ impl Page {
     }
 
     fn forget(&mut self, gone: u128) {
-        let weight: u64 = bits(gone).filter_map(|index| self.slot(index)).map(Slot::weight).sum();
+        let weight: u64 = match self.content.get() {
+            Some(content) => bits(gone).filter_map(|index| content.slot(index)).map(Slot::weight).sum(),
+            // Of a damaged page nobody knows: as if all weighed the same.
+            None => {
+                let (gone, live) = ((self.live & gone).count_ones(), self.live.count_ones());
+                let share = u128::from(self.weight) * u128::from(gone) / u128::from(live.max(1));
+                u64::try_from(share).unwrap_or(self.weight)
+            }
+        };
         self.weight = self.weight.saturating_sub(weight);
         self.live &= !gone;
         self.claimed &= !gone;
@@ -306,7 +339,7 @@ impl Page {
 
     /// Whether all of it has expired by `now`, which its entry alone tells.
     pub(crate) fn goes_whole(&self, now: u64) -> bool {
-        self.latest <= now && self.claimed == 0
+        self.latest <= now && (self.claimed == 0 || self.is_damaged())
     }
 
     /// Lets what is due by `now` expire or become free. The slots of what expired stay readable until the next change.

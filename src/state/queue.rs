@@ -7,11 +7,14 @@
 //! 5. After [`Queue::advance`]`(now)` has succeeded nothing that expired by `now` is left: what is there is alive.
 //! 6. [`Queue::apply`] depends on the operation and this queue alone, and cannot fail once [`Queue::prepare`] has not.
 //! 7. `hot` names exactly the pages whose content is in memory.
+//! 8. `damaged` names exactly the pages that the indexes have as damaged; what has become known since the queue was locked
+//!    is in `found`, and is brought in before anything else changes.
 //!
 //! Cost: O(log pages) to find a message or the next to claim, however many are claimed, delayed or deleted before it; and
 //! one read for each page that is not in memory.
 
 mod applying;
+mod damage;
 mod eviction;
 mod loading;
 mod salvaging;
@@ -67,6 +70,11 @@ pub(crate) struct Queue {
     changes: Changes,
     /// The trees hold something of it: its record at least.
     stored: bool,
+    damaged: BTreeSet<u64>,
+    /// Pages found to be damaged, or not to be any more.
+    found: RefCell<Vec<u64>>,
+    /// There were damaged pages: what was lost with them may be counted in a claim until it ends.
+    had_damage: bool,
     /// Whether it was used since the last time pages were to be evicted.
     pub(crate) touched: bool,
     /// A change that was applied could not be applied whole.
@@ -127,7 +135,7 @@ impl Share {
             delayed: u64::from(page.delayed().count_ones()),
             weight: page.weight(),
         };
-        Self { due: page.due(), ready: page.ready() != 0, totals }
+        Self { due: page.due(), ready: page.is_indexed_ready(), totals }
     }
 }
 
@@ -158,6 +166,9 @@ impl Queue {
             totals: Totals::default(),
             changes: Changes { record: true, ..Changes::default() },
             stored: false,
+            damaged: BTreeSet::new(),
+            found: RefCell::default(),
+            had_damage: false,
             touched: false,
             broken: false,
         }
@@ -260,11 +271,15 @@ impl Queue {
     pub(crate) fn advance_some(&mut self, now: u64, most: usize) -> (Freed, Result<()>) {
         let mut freed = Freed::default();
         for _ in 0..most {
+            self.settle_damage();
             let Some((when, due)) = self.deadlines.first().copied().filter(|(when, _)| *when <= now) else { break };
             if let Err(error) = self.load_due(due, now) {
                 return (freed, Err(error));
             }
-            self.deadlines.remove(&(when, due));
+            self.settle_damage();
+            if !self.deadlines.remove(&(when, due)) {
+                continue; // A page found to be damaged: it goes later, as a whole.
+            }
             match due {
                 Due::Claim(number) => {
                     let released = self.claims.get(number).map_or(0, |claim| claim.left);
@@ -301,8 +316,9 @@ impl Queue {
         expired.unwrap_or_default()
     }
 
-    /// Lets go of a page none of whose messages is claimed; returns how many they were.
+    /// Lets go of a page none of whose messages is claimed, or that is damaged; returns how many they were.
     fn drop_page(&mut self, first: u64) -> u64 {
+        self.settle_damage();
         let Some(page) = self.pages.remove(&first) else { return 0 };
         let before = Share::of(&page);
         self.changes.lose_page(&page);
@@ -341,6 +357,7 @@ impl Queue {
             }
             Op::Delete { messages, .. } => self.remove(messages),
             Op::EndClaims { claims, .. } => claims.iter().for_each(|number| self.end_spent(*number)),
+            Op::DropDamaged { ranges, .. } => ranges.iter().for_each(|(from, to)| self.drop_range(*from, *to)),
         }
         self.lsn = lsn;
         self.changes.record = true;
@@ -374,10 +391,11 @@ impl Queue {
 
     /// Changes a page and brings indexes, totals and the list of changes after it.
     fn change<R>(&mut self, first: u64, change: impl FnOnce(&mut Page) -> R) -> Option<R> {
-        if self.pages.get(&first).is_some_and(|page| self.load(page).is_err()) {
+        if self.pages.get(&first).is_some_and(|page| self.load_unless_damaged(page).is_err()) {
             self.broken = true;
             return None;
         }
+        self.settle_damage();
         let page = self.pages.get_mut(&first)?;
         let before = Share::of(page);
         let result = change(page);
@@ -401,6 +419,9 @@ impl Queue {
 
     fn reindex(&mut self, first: u64, before: Share, after: Share) {
         let alive = after.totals.total > 0;
+        if !alive && !self.damaged.is_empty() {
+            self.damaged.remove(&first);
+        }
         if before.due != after.due || !alive {
             self.deadlines.remove(&(before.due, Due::Page(first)));
             if alive {

@@ -23,12 +23,14 @@ impl Queue {
         Ok(page.find(sequence).map(|index| (&**page, index)))
     }
 
-    /// The messages a claim may take, oldest first.
+    /// The messages a claim may take, oldest first; those of damaged pages are none.
     pub(crate) fn claimable(&self) -> impl Iterator<Item = Result<(&Page, usize)>> {
-        self.claimable_after(None)
+        let pages = self.ready().iter().filter_map(|first| self.pages().get(first));
+        self.behind(pages.filter(|page| self.load(page).is_ok() || !page.is_damaged()), None, Page::ready)
     }
 
-    /// The messages a claim may take that stand behind `after`, oldest first.
+    /// The messages a claim may take that stand behind `after`, oldest first. Of damaged pages only those that are found
+    /// to be so now are told.
     pub(crate) fn claimable_after(&self, after: Option<u64>) -> impl Iterator<Item = Result<(&Page, usize)>> {
         let start = after.map_or(0, |after| self.page_of(after).unwrap_or(after));
         let pages = self.ready().range(start..).filter_map(|first| self.pages().get(first));
@@ -53,6 +55,7 @@ impl Queue {
         choose: impl Fn(&Page) -> u128,
     ) -> impl Iterator<Item = Result<(&'a Page, usize)>> {
         pages.flat_map(move |page| {
+            // Before the page may be found to be damaged.
             let chosen = choose(page);
             let fault = if chosen == 0 { None } else { self.load(page).err() };
             let chosen = if fault.is_some() { 0 } else { chosen };
@@ -66,7 +69,24 @@ impl Queue {
     pub(crate) fn oldest(&self) -> Result<Option<(&Page, usize)>> {
         let Some((_, page)) = self.pages().first_key_value() else { return Ok(None) };
         self.load(page)?;
-        Ok(bits(page.live()).next().map(|index| (&**page, index)))
+        Ok(oldest_in(page))
+    }
+
+    /// The oldest and the newest live message that can be read.
+    pub(crate) fn ends(&self) -> Result<[Option<(&Page, usize)>; 2]> {
+        let oldest = self.first_readable(self.pages().values())?;
+        let newest = self.first_readable(self.pages().values().rev())?;
+        Ok([oldest.and_then(oldest_in), newest.and_then(newest_in)])
+    }
+
+    fn first_readable<'a>(&self, pages: impl Iterator<Item = &'a Box<Page>>) -> Result<Option<&'a Page>> {
+        for page in pages {
+            match self.load(page) {
+                Err(_) if page.is_damaged() => {}
+                loaded => return loaded.map(|()| Some(&**page)),
+            }
+        }
+        Ok(None)
     }
 
     /// The newest live message.
@@ -75,6 +95,10 @@ impl Queue {
         self.load(page)?;
         Ok(newest_in(page))
     }
+}
+
+fn oldest_in(page: &Page) -> Option<(&Page, usize)> {
+    bits(page.live()).next().map(|index| (page, index))
 }
 
 fn newest_in(page: &Page) -> Option<(&Page, usize)> {

@@ -106,6 +106,14 @@ impl Cell {
         }
     }
 
+    /// Its pages known to be damaged, and their messages.
+    pub(super) fn count_damaged(&self) -> (u64, u64) {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.count_damaged(),
+            Resting::Asleep { .. } => (0, 0),
+        }
+    }
+
     /// Its totals, and when something in it falls due, without waking it.
     pub(super) fn outlook(&self) -> (Totals, Option<u64>) {
         match &*self.state.lock() {

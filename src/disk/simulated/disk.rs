@@ -106,7 +106,10 @@ impl Disk for SimulatedDisk {
     }
 
     fn hold_dir(&self, path: &Path) -> io::Result<Arc<dyn HeldDir>> {
-        let held = self.present()?.names.dir(path)?;
+        let mut state = self.begin(Operation::Open, path)?;
+        state.spare_handle()?;
+        let held = state.names.dir(path)?;
+        state.add_handle();
         Ok(Arc::new(SimulatedDir { disk: self.clone(), path: path.to_path_buf(), held }))
     }
 
@@ -188,6 +191,17 @@ impl HeldDir for SimulatedDir {
     fn is_in_place(&self) -> io::Result<bool> {
         let found = self.disk.present()?.names.look(&self.path)?;
         Ok(found.and_then(|node| node.dir().ok()).is_some_and(|found| Arc::ptr_eq(&found, &self.held)))
+    }
+
+    fn sync(&self) -> Option<io::Result<()>> {
+        let begun = self.disk.begin(Operation::SyncDir, &self.path);
+        Some(begun.map(|mut state| state.names.sync(&self.held)))
+    }
+}
+
+impl Drop for SimulatedDir {
+    fn drop(&mut self) {
+        self.disk.0.lock().drop_handle();
     }
 }
 

@@ -170,7 +170,7 @@ impl SimulatedDisk {
 
     /// Limits how many handles may be open at once; `None` is no limit.
     ///
-    /// Open files, trees and held locks each have one, and a call that lists or syncs a directory needs one while it
+    /// Open files, directories, trees and held locks each have one, and a call that lists or syncs a directory needs one while it
     /// runs. What finds none fails with `EMFILE` and changes nothing.
     ///
     /// ```
@@ -192,7 +192,7 @@ impl SimulatedDisk {
         self.0.lock().set_descriptors(most);
     }
 
-    /// How many handles are open: of files, trees and locks.
+    /// How many handles are open: of files, directories, trees and locks.
     pub fn open_handles(&self) -> u64 {
         self.0.lock().open_handles()
     }

@@ -3,6 +3,7 @@
 //! A message that is gone never comes back, so every frame that says so is believed, whatever is missing around it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::ranges::Ranges;
 use crate::codec;
@@ -43,6 +44,9 @@ impl Facts {
                 self.take(*queue, messages, above);
                 self.name(*queue, messages.iter().last());
             }
+            Op::DropDamaged { queue, ranges } => {
+                ranges.iter().for_each(|(from, to)| self.drop(*queue, *from..*to, above))
+            }
             Op::Receive(received) => self.post(received.queue, received.first, received.letters.len(), above),
             Op::Import(import) => {
                 let first = import.pages.iter().map(|page| page.first).min();
@@ -76,6 +80,13 @@ impl Facts {
         self.gone.entry(queue).or_default().insert_all(messages);
         if above {
             self.gone_since.entry(queue).or_default().insert_all(messages);
+        }
+    }
+
+    fn drop(&mut self, queue: u64, sequences: Range<u64>, above: bool) {
+        self.gone.entry(queue).or_default().insert(sequences.clone());
+        if above {
+            self.gone_since.entry(queue).or_default().insert(sequences);
         }
     }
 

@@ -1,6 +1,6 @@
 //! A page on its way to or from somewhere else: the heap, the directory on disk, another store.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -125,6 +125,9 @@ impl Page {
             body_bytes: entry.body_bytes,
             slots: entry.slots,
             dense: entry.dense,
+            damaged: Cell::new(false),
+            failures: Cell::new(0),
+            noted: false,
             dirty: false,
             stored: false,
         })
@@ -225,8 +228,9 @@ impl PageSnapshot {
             return Ok((image.clone(), false));
         }
         let content = match (self.read(budget, owner.number), &self.image) {
-            // One that is damaged stays where it is: whoever needs it is told, and others are not held up.
-            (Err(error), Some(image)) if error.is_corrupt() => return Ok((image.clone(), false)),
+            // One that an earlier base names is no worse off where it is: nothing else has it. Of another one the journal
+            // has a good copy, which stays until this one can be written or is gone.
+            (Err(error), Some(image)) if error.is_corrupt() && image.is_proven() => return Ok((image.clone(), false)),
             (content, _) => content?,
         };
         let image = heap.write(|buffer| content.write_image(owner, self.first, buffer))?;

@@ -4,7 +4,7 @@ use super::{Due, Queue, Totals};
 use crate::op::{DeadLetter, NewClaim, Posted, Sequences};
 use crate::state::claims::Claim;
 use crate::state::content::{Arrival, Content};
-use crate::state::page::{Lease, Page};
+use crate::state::page::{Hold, Lease, Page};
 
 use super::Description;
 
@@ -21,6 +21,7 @@ impl Queue {
             self.changes.lose_page(&page);
         }
         self.hot.get_mut().clear();
+        self.damaged.clear();
         let numbers: Vec<u64> = self.claims.iter().map(|(number, _)| number).collect();
         numbers.into_iter().for_each(|number| self.end_claim(number));
         self.ready.clear();
@@ -95,7 +96,7 @@ impl Queue {
         let sequences = claim.sequences.clone();
         let lease = Lease { now: time, ttl, grace };
         self.change_each(&sequences, |page, index| {
-            if page.held_by(index, number) {
+            if page.hold(index) == Hold::Claimed {
                 page.renew(index, lease);
             }
         });
@@ -116,7 +117,8 @@ impl Queue {
             self.changes.gone_claims.push(number);
         }
         self.change_each(&claim.sequences, |page, index| {
-            if page.held_by(index, number) {
+            // Under this claim: no other can have taken it meanwhile.
+            if page.hold(index) == Hold::Claimed {
                 page.release(index);
             }
         });

@@ -1,7 +1,7 @@
 //! Pages that are to leave memory.
 
 use super::Queue;
-use crate::heap::Image;
+use crate::heap::{Image, Place};
 use crate::state::page::PageSnapshot;
 
 /// What a page is written to the heap for.
@@ -42,6 +42,7 @@ impl Queue {
     /// Lets the pages that were read since the queue was locked go again, where memory has no room for them: who reads does
     /// not wait for room, so he leaves none behind.
     pub(crate) fn let_go(&mut self) {
+        self.settle_damage();
         let exceeded = self.budget.is_exceeded();
         for first in self.read.get_mut().drain(..).filter(|_| exceeded) {
             if self.pages.get_mut(&first).is_some_and(|page| page.evict()) {
@@ -64,6 +65,35 @@ impl Queue {
         if purpose != Purpose::Checkpoint {
             self.note_entry(first);
         }
+    }
+
+    /// Takes note that the image of the page `first` at `place` is on the disk.
+    pub(crate) fn prove(&mut self, first: u64, place: Place) {
+        if let Some(page) = self.pages.get_mut(&first) {
+            page.prove(place);
+        }
+    }
+
+    /// The same for every page.
+    pub(crate) fn prove_all(&mut self) {
+        for page in self.pages.values_mut() {
+            if let Some(place) = page.image().map(Image::place) {
+                page.prove(place);
+            }
+        }
+    }
+
+    /// The image of the page `first` at `place` was not what was written: if the page is in memory, it is written again.
+    pub(crate) fn distrust(&mut self, first: u64, place: Place) {
+        if self.pages.get_mut(&first).is_some_and(|page| page.distrust(place)) {
+            self.note_entry(first);
+        }
+    }
+
+    /// The images of which nobody knows yet that they are on the disk.
+    pub(crate) fn unproven(&self) -> impl Iterator<Item = (u64, Image)> {
+        let images = self.pages.iter().filter_map(|(first, page)| Some((*first, page.image()?)));
+        images.filter(|(_, image)| !image.is_proven()).map(|(first, image)| (first, image.clone()))
     }
 
     /// The page's entry is not the one in the trees any more.

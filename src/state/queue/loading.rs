@@ -19,7 +19,11 @@ impl Queue {
         if page.content().is_some() {
             return Ok(());
         }
-        let content = self.read(page)?;
+        let content = match self.read(page) {
+            Ok(content) => content,
+            Err(error) => return self.note_read(page, Some(error)),
+        };
+        self.note_read(page, None)?;
         page.keep(content);
         self.hot.borrow_mut().insert(page.first());
         self.read.borrow_mut().push(page.first());
@@ -41,7 +45,7 @@ impl Queue {
         self.hot.borrow().clone()
     }
 
-    /// Brings everything into memory that applying `op` changes.
+    /// Brings everything into memory that applying `op` changes; what is damaged changes by its entry.
     pub(crate) fn prepare(&self, op: &Op<'_>) -> Result<()> {
         match op {
             Op::Post { messages, .. } => messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len())),
@@ -60,6 +64,7 @@ impl Queue {
                 number.map_or(Ok(()), |number| self.load_claimed(number))
             }
             Op::Delete { messages, .. } => self.load_pages(messages),
+            Op::DropDamaged { ranges, .. } => ranges.iter().try_for_each(|(from, to)| self.load_range(*from, *to)),
             Op::Time
             | Op::CreateQueue(_)
             | Op::SetMetadata { .. }
@@ -78,7 +83,7 @@ impl Queue {
     /// The last page, if a message with a body of that size is going to be appended to it.
     fn load_tail(&self, body_bytes: usize) -> Result<()> {
         let tail = self.pages.last_key_value().filter(|(_, tail)| tail.has_room(self.next, body_bytes));
-        tail.map_or(Ok(()), |(_, tail)| self.load(tail))
+        tail.map_or(Ok(()), |(_, tail)| self.load_unless_damaged(tail))
     }
 
     /// The pages of `sequences`.
@@ -91,9 +96,15 @@ impl Queue {
             let Some(first) = self.page_of(sequence) else { continue };
             let next = self.pages.range((Bound::Excluded(first), Bound::Unbounded)).next();
             end = next.map_or(u64::MAX, |(next, _)| *next);
-            self.pages.get(&first).map_or(Ok(()), |page| self.load(page))?;
+            self.pages.get(&first).map_or(Ok(()), |page| self.load_unless_damaged(page))?;
         }
         Ok(())
+    }
+
+    /// The pages from `from` up to `to`.
+    fn load_range(&self, from: u64, to: u64) -> Result<()> {
+        let start = self.page_of(from).unwrap_or(from);
+        self.pages.range(start..to).try_for_each(|(_, page)| self.load_unless_damaged(page))
     }
 
     fn load_claimed(&self, number: u64) -> Result<()> {
@@ -106,7 +117,7 @@ impl Queue {
             Due::Claim(number) => self.load_claimed(number),
             Due::Page(first) => {
                 let page = self.pages.get(&first).filter(|page| !page.goes_whole(now));
-                page.map_or(Ok(()), |page| self.load(page))
+                page.map_or(Ok(()), |page| self.load_unless_damaged(page))
             }
         }
     }

@@ -460,7 +460,8 @@ fn concerns(op: &Op<'_>) -> bool {
         | Op::RenewClaim { .. }
         | Op::ReleaseClaim { .. }
         | Op::EndClaims { .. }
-        | Op::Delete { .. } => false,
+        | Op::Delete { .. }
+        | Op::DropDamaged { .. } => false,
     }
 }
 

@@ -1,0 +1,91 @@
+//! Damaged pages: those whose image cannot be read. Everything that needs none of their messages goes on.
+
+use super::{Bound, Error, Page, Queue, Result, Share, bits};
+
+impl Queue {
+    /// As [`Self::load`], where a page that is damaged will do: what follows goes by its entry.
+    pub(super) fn load_unless_damaged(&self, page: &Page) -> Result<()> {
+        match self.load(page) {
+            Err(_) if page.is_damaged() => Ok(()),
+            loaded => loaded,
+        }
+    }
+
+    /// Takes note of how reading a page ended; a page that is damaged is `Corrupt`, however that was found.
+    pub(super) fn note_read(&self, page: &Page, error: Option<Error>) -> Result<()> {
+        if page.note_read(error.as_ref()) {
+            self.found.borrow_mut().push(page.first());
+        }
+        match error {
+            None => Ok(()),
+            Some(error) if error.is_corrupt() || !page.is_damaged() => Err(error),
+            Some(error) => match page.image() {
+                Some(image) => Err(image.damage(&error.to_string()).into()),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// Has the indexes go by what was found out about pages.
+    pub(super) fn settle_damage(&mut self) {
+        while let Some(first) = self.found.get_mut().pop() {
+            let Some(page) = self.pages.get_mut(&first) else { continue };
+            let before = Share::of(page);
+            page.note();
+            let (after, is_damaged) = (Share::of(page), page.is_noted());
+            if is_damaged {
+                self.damaged.insert(first);
+                self.had_damage = true;
+            } else {
+                self.damaged.remove(&first);
+            }
+            self.reindex(first, before, after);
+        }
+    }
+
+    /// Whether pages are known to be damaged.
+    pub(crate) fn has_damage(&self) -> bool {
+        !self.damaged.is_empty() || !self.found.borrow().is_empty()
+    }
+
+    /// Whether there were any, in this run.
+    pub(crate) fn had_damage(&self) -> bool {
+        self.had_damage || self.has_damage()
+    }
+
+    /// The pages known to be damaged, and their messages.
+    pub(crate) fn count_damaged(&self) -> (u64, u64) {
+        let pages = self.damaged.iter().filter_map(|first| self.pages.get(first));
+        pages.fold((0, 0), |(pages, messages), page| (pages + 1, messages + u64::from(page.live().count_ones())))
+    }
+
+    /// Where the messages of the damaged pages lie: from each sequence up to, not including, another.
+    pub(crate) fn damaged_ranges(&mut self) -> Vec<(u64, u64)> {
+        self.settle_damage();
+        let range = |first: &u64| {
+            let next = self.pages.range((Bound::Excluded(*first), Bound::Unbounded)).next();
+            (*first, next.map_or(self.next.max(first.saturating_add(1)), |(next, _)| *next))
+        };
+        self.damaged.iter().map(range).collect()
+    }
+
+    /// Lets every message from `from` up to `to` go. Live these are whole pages; where they could be read again, they may lie
+    /// in others.
+    pub(super) fn drop_range(&mut self, from: u64, to: u64) {
+        let start = self.page_of(from).unwrap_or(from);
+        let firsts: Vec<u64> = self.pages.range(start..to).map(|(first, _)| *first).collect();
+        for first in firsts {
+            let Some(page) = self.pages.get(&first) else { continue };
+            if self.load_unless_damaged(page).is_ok() && page.is_damaged() {
+                self.drop_page(first);
+                continue;
+            }
+            let mut lost = Vec::new();
+            self.change(first, |page| {
+                let gone = bits(page.live()).filter(|index| (from..to).contains(&page.sequence(*index)));
+                gone.collect::<Vec<_>>().into_iter().for_each(|index| lost.extend(page.remove(index)));
+            });
+            lost.into_iter().for_each(|number| self.claims.lose_one(number));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Disks that fail as Linux lets them fail: failed syncs that lose what they covered and report success afterwards, bits that
+//! rot, sectors that cannot be read, descriptors that run out. What was acknowledged is there after the fault has gone, what
+//! was deleted is not, and one unreadable page costs that page.
+//!
+//! The short form takes seconds; see README's table of campaigns for the long one.
+
+mod damaged;
+mod descriptors;
+mod proof;
+mod script;
+mod support;

@@ -1,0 +1,97 @@
+//! What makes the journal's copy of a page go has read the page back.
+
+use zaqar_sled::Engine;
+use zaqar_sled::disk::{Fault, Keep, Operation, SimulatedDisk};
+
+use super::support::{ROOT, chill, clock, config, fill, listed, queue, rot};
+
+/// Kills the store, and cuts its power: either way it has to hold `ids`.
+fn assert_holds(disk: &SimulatedDisk, ids: &[zaqar_sled::MessageId], context: &str) {
+    // The image of a disk that was cut off is what a killed process leaves, had the cache been dropped.
+    disk.drop_caches();
+    let disk = disk.power_loss(Keep::Nothing);
+    let engine = config(&disk, &clock(), 99).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let jobs = engine.queue(zaqar_sled::Project::none(), "jobs").unwrap();
+    let found = listed(&jobs).unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert!(found == ids, "{context}: {} of {} messages", found.len(), ids.len());
+    assert!(engine.verify().unwrap().is_sound(), "{context}");
+}
+
+fn filled(disk: &SimulatedDisk) -> (Engine, Vec<zaqar_sled::MessageId>) {
+    let engine = config(disk, &clock(), 1).open(ROOT).unwrap();
+    let ids = fill(&queue(&engine, "jobs"), 60);
+    chill(&engine);
+    (engine, ids)
+}
+
+#[test]
+fn after_a_failed_sync_of_the_pages_no_base_counts_that_names_what_it_lost() {
+    let (mut refused, mut counted) = (0, 0);
+    for seed in 0..60 {
+        for close in [false, true] {
+            let disk = SimulatedDisk::new();
+            disk.set_seed(seed);
+            let (engine, ids) = filled(&disk);
+            disk.inject(Fault::on(Operation::Sync).under("/store/heap"));
+            engine.base().unwrap_err();
+            let again = if close { engine.close() } else { engine.base() };
+            refused += u32::from(again.is_err());
+            counted += u32::from(again.is_ok());
+            assert_holds(&disk, &ids, &format!("seed {seed}, close {close}: {again:?}"));
+        }
+    }
+    assert!(refused > 0 && counted > 0, "{refused} refused, {counted} counted");
+}
+
+#[test]
+fn a_bit_that_rots_before_a_base_or_a_close_keeps_the_journal() {
+    for close in [false, true] {
+        let disk = SimulatedDisk::new();
+        let (engine, ids) = filled(&disk);
+        rot(&disk, 3);
+        let ended = if close { engine.close() } else { engine.base() };
+        assert!(ended.is_err(), "close {close}");
+        assert_holds(&disk, &ids, &format!("close {close}"));
+    }
+}
+
+#[test]
+fn a_bit_that_rots_while_the_store_is_closed_keeps_the_journal() {
+    let disk = SimulatedDisk::new();
+    let (engine, ids) = filled(&disk);
+    engine.close().unwrap();
+    let engine = config(&disk, &clock(), 2).open(ROOT).unwrap();
+    rot(&disk, 3);
+    assert!(engine.base().unwrap_err().is_corrupt());
+    assert_holds(&disk, &ids, "closed");
+}
+
+#[test]
+fn pages_in_memory_are_written_elsewhere_when_what_was_written_is_not_there() {
+    let disk = SimulatedDisk::new();
+    let roomy = config(&disk, &clock(), 1).memory(1 << 20);
+    let engine = roomy.open(ROOT).unwrap();
+    let ids = fill(&queue(&engine, "jobs"), 60);
+    for _ in 0..3 {
+        disk.inject(Fault::on(Operation::Sync).under("/store/heap"));
+        engine.base().unwrap_err();
+        engine.base().unwrap();
+        fill(&queue(&engine, "others"), 20);
+    }
+    assert_holds(&disk, &ids, "in memory");
+}
+
+#[test]
+fn what_a_base_has_proven_is_not_read_again() {
+    let disk = SimulatedDisk::new();
+    let (engine, _) = filled(&disk);
+    engine.base().unwrap();
+    disk.inject(Fault::on(Operation::Read).under("/store/heap").forever());
+    fill(&queue(&engine, "others"), 1);
+    // Only what is new is read, and that cannot be.
+    engine.base().unwrap_err();
+    disk.heal();
+    engine.base().unwrap();
+    disk.inject(Fault::on(Operation::Read).under("/store/heap").forever());
+    engine.base().unwrap();
+}

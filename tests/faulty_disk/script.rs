@@ -1,0 +1,331 @@
+//! A script of calls during which the nth call of the disk fails, once or from then on, for every n and with every error a
+//! disk gives; then the process is killed or the power cut, and the store opened without the fault.
+//!
+//! What holds, for one store and for a pooled driver over several, with background threads and without: all that was
+//! acknowledged is there, nothing that was deleted is, and `verify` is sound. A call that failed has changed nothing, unless
+//! its outcome is unknown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::sync::Arc;
+
+use zaqar_sled::disk::{Calls, Fault, FaultError, Keep, Operation, SimulatedDisk};
+use zaqar_sled::{
+    ClaimOptions, Config, DataDriver, Engine, Error, ManualClock, Message, MessageId, MessageListOptions, Metadata,
+    NewMessage, NewPool, PooledDriver, Project, QueueName, Result,
+};
+
+use super::support::{CLIENT, ROOT, clock, seconds};
+
+const CALLS: u64 = 300;
+const QUEUES: [&str; 3] = ["a", "b", "c"];
+
+/// The errors of a disk, and the calls they come from.
+fn kinds() -> [(FaultError, Calls); 5] {
+    let needs_descriptor = [
+        Operation::Open,
+        Operation::Create,
+        Operation::Look,
+        Operation::Lock,
+        Operation::OpenTrees,
+        Operation::SyncDir,
+    ];
+    let needs_space = [
+        Operation::Create,
+        Operation::Write,
+        Operation::Allocate,
+        Operation::Sync,
+        Operation::Rename,
+        Operation::MakeDir,
+        Operation::WriteTrees,
+        Operation::SyncTrees,
+    ];
+    [
+        (FaultError::Device, Calls::any()),
+        (FaultError::Device, Calls::of([Operation::Sync, Operation::SyncDir, Operation::SyncTrees])),
+        (FaultError::Space, Calls::of(needs_space)),
+        (FaultError::ProcessDescriptors, Calls::of(needs_descriptor)),
+        (FaultError::SystemDescriptors, Calls::of(needs_descriptor)),
+    ]
+}
+
+/// One run: what fails and how it ends.
+#[derive(Clone, Debug)]
+struct Run {
+    seed: u64,
+    kind: usize,
+    nth: u64,
+    lasts: bool,
+    kind_of_store: Kind,
+    background: bool,
+    /// The power is cut, rather than the process killed.
+    cut: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    One,
+    Pooled,
+}
+
+enum Store {
+    One(Engine),
+    Pooled(PooledDriver),
+}
+
+impl Store {
+    fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, run: &Run, opening: u64) -> Result<Self> {
+        let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).seed(run.seed * 10 + opening);
+        let config = config.background(run.background).segment_size(8 << 10).memory(4 << 10).journal_max(128 << 10);
+        let config = config.busy_timeout(std::time::Duration::ZERO);
+        match run.kind_of_store {
+            Kind::Pooled => config.open_pooled(ROOT).map(Self::Pooled),
+            Kind::One => config.open(ROOT).map(Self::One),
+        }
+    }
+
+    fn driver(&self) -> &dyn DataDriver {
+        match self {
+            Self::One(engine) => engine,
+            Self::Pooled(driver) => driver,
+        }
+    }
+
+    /// Makes the pools there are, and the queues.
+    fn set_up(&self) -> Result<()> {
+        if let Self::Pooled(driver) = self {
+            for pool in ["one", "two"] {
+                driver.pools().create(&pool.parse()?, &NewPool::new(format!("sled:/pools/{pool}").parse()?))?;
+            }
+        }
+        QUEUES.iter().try_for_each(|queue| {
+            self.driver().queues().create(&Project::none(), &name(queue), &Metadata::new()).map(drop)
+        })
+    }
+
+    fn housekeep(&self, what: u64) -> Result<()> {
+        match (self, what) {
+            (Self::One(engine), 0) => engine.base(),
+            (Self::One(engine), 1) => engine.checkpoint(),
+            (Self::One(engine), _) => engine.step(),
+            (Self::Pooled(driver), _) => driver.step(),
+        }
+    }
+}
+
+fn name(queue: &str) -> QueueName {
+    queue.parse().unwrap()
+}
+
+/// What was told.
+#[derive(Default)]
+struct Ledger {
+    there: BTreeMap<(usize, MessageId), Vec<u8>>,
+    gone: BTreeSet<(usize, MessageId)>,
+    /// Their deletion's outcome is unknown.
+    doubtful: BTreeSet<(usize, MessageId)>,
+    /// Posts of unknown outcome, and pops: how many messages may be there beyond, or not any more.
+    more: usize,
+    fewer: usize,
+    claims: Vec<(usize, zaqar_sled::ClaimRecord)>,
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+fn body(number: u64) -> Vec<u8> {
+    let mut bytes = vec![u8::try_from(number % 251).unwrap(); 200 + usize::try_from(number * 37 % 500).unwrap()];
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
+    bytes
+}
+
+impl Ledger {
+    /// Makes one call and takes down what it was told.
+    fn call(&mut self, store: &Store, random: &mut Random, number: u64) {
+        let (driver, project) = (store.driver(), Project::none());
+        let at = usize::try_from(random.below(3)).unwrap();
+        let queue = name(QUEUES[at]);
+        match random.below(20) {
+            0..=7 => {
+                let bodies: Vec<Vec<u8>> = (0..=random.below(3)).map(|one| body(number * 4 + one)).collect();
+                let messages: Vec<NewMessage> =
+                    bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(seconds(36_000))).collect();
+                match driver.messages().post(&project, &queue, CLIENT, &messages) {
+                    Ok(ids) => self.there.extend(ids.into_iter().map(|id| (at, id)).zip(bodies)),
+                    Err(error) if error.is_outcome_unknown() => self.more += bodies.len(),
+                    Err(_) => {}
+                }
+            }
+            8..=10 => {
+                let options = ClaimOptions::new().limit(3).ttl(seconds(300)).grace(seconds(60));
+                if let Ok(Some(claim)) = driver.claims().create(&project, &queue, &options) {
+                    self.claims.push((at, claim));
+                }
+            }
+            11 | 12 => {
+                let Some((at, claim)) = self.claims.pop() else { return };
+                for message in claim.messages() {
+                    let deleted =
+                        driver.messages().delete(&project, &name(QUEUES[at]), &message.id(), Some(&claim.id()));
+                    self.deleted((at, message.id()), &deleted);
+                }
+            }
+            13 => {
+                let Some((at, claim)) = self.claims.pop() else { return };
+                let _ = driver.claims().delete(&project, &name(QUEUES[at]), &claim.id());
+            }
+            14 | 15 => match driver.messages().pop(&project, &queue, 2) {
+                Ok(popped) => popped.iter().for_each(|message| self.deleted((at, message.id()), &Ok(()))),
+                Err(error) if error.is_outcome_unknown() => self.fewer += 2,
+                Err(_) => {}
+            },
+            16 => {
+                let _ = driver.queues().set_metadata(&project, &queue, &Metadata::new().with("n", number).unwrap());
+            }
+            17 => drop(driver.gc()),
+            _ => drop(store.housekeep(random.below(3))),
+        }
+    }
+
+    fn deleted(&mut self, message: (usize, MessageId), outcome: &Result<()>) {
+        match outcome {
+            Ok(()) => {
+                self.there.remove(&message);
+                self.gone.insert(message);
+            }
+            Err(error) if error.is_outcome_unknown() => drop(self.doubtful.insert(message)),
+            Err(_) => {}
+        }
+    }
+
+    /// Asserts that the store holds what was told.
+    fn check(&self, store: &Store, run: &Run) {
+        let (mut extra, mut missing) = (0, 0);
+        for (at, queue) in QUEUES.iter().enumerate() {
+            let options = MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true);
+            let listed = match store.driver().messages().list(&Project::none(), &name(queue), &options) {
+                Err(error) if error.is_not_found() => Vec::new(),
+                listed => listed.unwrap_or_else(|error| panic!("{run:?}: {error}")).items,
+            };
+            let found: BTreeMap<MessageId, &Message> = listed.iter().map(|message| (message.id(), message)).collect();
+            for (id, message) in &found {
+                assert!(!self.gone.contains(&(at, *id)), "{run:?}: {id} is back in {queue}");
+                match self.there.get(&(at, *id)) {
+                    Some(body) => assert!(message.body()[..] == body[..], "{run:?}: {id} has another body"),
+                    None => extra += 1,
+                }
+            }
+            let ours = self.there.keys().filter(|message| message.0 == at && !self.doubtful.contains(message));
+            missing += ours.filter(|(_, id)| !found.contains_key(id)).count();
+        }
+        assert!(missing <= self.fewer, "{run:?}: {missing} of {} are missing, {} may be", self.there.len(), self.fewer);
+        assert!(extra <= self.more, "{run:?}: {extra} more than were posted, {} may be", self.more);
+        let verification = match store {
+            Store::One(engine) => engine.verify(),
+            Store::Pooled(driver) => driver.verify(),
+        };
+        let verification = verification.unwrap_or_else(|error| panic!("{run:?}: {error}"));
+        assert!(verification.is_sound(), "{run:?}: {:?}", verification.findings());
+    }
+}
+
+/// Makes the script's calls; returns how many calls of the disk there were.
+fn perform(run: &Run) -> u64 {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    disk.set_seed(run.seed);
+    let (error, calls) = kinds()[run.kind].clone();
+    let fault = Fault::on(calls).nth(run.nth).error(error);
+    disk.inject(if run.lasts { fault.forever() } else { fault });
+    let mut ledger = Ledger::default();
+    if let Ok(store) = Store::open(&disk, &clock, run, 1) {
+        let mut random = Random(run.seed * 2 + 1);
+        let set_up = store.set_up();
+        for number in 0..CALLS {
+            if set_up.is_ok() {
+                ledger.call(&store, &mut random, number);
+            }
+        }
+        let calls = disk.calls();
+        // Neither closed nor dropped: a process that dies does neither.
+        let left = if run.cut { disk.power_loss(Keep::Random(run.seed)) } else { disk.kill() };
+        drop(store);
+        reopen(&left, &clock, run, &ledger);
+        return calls;
+    }
+    let calls = disk.calls();
+    reopen(&if run.cut { disk.power_loss(Keep::Random(run.seed)) } else { disk.kill() }, &clock, run, &ledger);
+    calls
+}
+
+fn reopen(disk: &SimulatedDisk, clock: &Arc<ManualClock>, run: &Run, ledger: &Ledger) {
+    // What a failed sync has lost may leave the system's cache while it is read.
+    let open = |opening| Store::open(disk, clock, run, opening);
+    let opened = (2..6).map(open).find(|opened| !opened.as_ref().is_err_and(Error::is_busy));
+    let store = opened.unwrap_or_else(|| open(6)).unwrap_or_else(|error| panic!("{run:?}: {error}"));
+    ledger.check(&store, run);
+    store.driver().close().unwrap_or_else(|error| panic!("{run:?}: {error}"));
+    drop(store);
+    let store = open(7).unwrap_or_else(|error| panic!("{run:?}: {error}"));
+    ledger.check(&store, run);
+}
+
+/// As many runs as are asked for, or a few; every n of every kind where `ZAQAR_FAULTS` is `all`.
+fn campaign(kind_of_store: Kind, background: bool) {
+    let variable =
+        |name: &str, default: u64| env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default);
+    let (seed, rounds) = (variable("ZAQAR_SEED", 1), variable("ZAQAR_ROUNDS", 60));
+    let all = env::var("ZAQAR_FAULTS").is_ok_and(|value| value == "all");
+    let mut random = Random(seed * 2 + 77);
+    let mut made = 0;
+    let clean = Run { seed, kind: 0, nth: u64::MAX, lasts: false, kind_of_store, background, cut: false };
+    let calls = perform(&clean);
+    let mut make = |run: &Run| {
+        perform(run);
+        made += 1;
+    };
+    if all {
+        for nth in 1..=calls {
+            for kind in 0..kinds().len() {
+                for lasts in [false, true] {
+                    make(&Run { kind, nth, lasts, cut: nth % 2 == 0, ..clean });
+                }
+            }
+        }
+    } else {
+        for round in 0..rounds {
+            let kind = usize::try_from(round % 5).unwrap();
+            let share = if kind == 0 { calls } else { calls / 6 };
+            let (nth, lasts) = (1 + random.below(share), random.below(3) == 0);
+            make(&Run { seed: seed + round, kind, nth, lasts, cut: random.below(2) == 0, ..clean });
+        }
+    }
+    println!("{made} runs, {calls} calls of the disk in each, seed {seed}");
+}
+
+#[test]
+fn one_store_survives_any_failing_call() {
+    campaign(Kind::One, false);
+}
+
+#[test]
+fn a_pooled_driver_survives_any_failing_call() {
+    campaign(Kind::Pooled, false);
+}
+
+#[test]
+fn one_store_with_threads_survives_any_failing_call() {
+    campaign(Kind::One, true);
+}
+
+#[test]
+fn a_pooled_driver_with_threads_survives_any_failing_call() {
+    campaign(Kind::Pooled, true);
+}
