@@ -42,7 +42,7 @@ impl Ticking {
 
 impl Clock for Ticking {
     fn wall(&self) -> Timestamp {
-        drop(self.last.lock().unwrap_or_else(PoisonError::into_inner).take());
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.read().0
     }
 
