@@ -1,5 +1,6 @@
 //! The longer pages: the contract as a table, how the engine works inside, what it needs at most, how pools work together,
-//! what opening, closing and other processes do, and what is written.
+//! what opening, closing and other processes do, what is written,
+//! and how it is tested.
 
 pub mod bounds {
     #![doc = include_str!("bounds.md")]
@@ -23,4 +24,8 @@ pub mod processes {
 
 pub mod format {
     #![doc = include_str!("format.md")]
+}
+
+pub mod testing {
+    #![doc = include_str!("testing.md")]
 }
