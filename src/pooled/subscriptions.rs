@@ -69,8 +69,15 @@ impl Shared {
         if registry.subscriptions.page(key, None, 1).is_empty() {
             return None;
         }
-        let pool = registry.catalogue.get(key)?.pool.as_str();
-        (!is_home(&registry, pool)).then(|| pool.to_owned())
+        let mapping = registry.catalogue.get(key)?;
+        if is_home(&registry, mapping.pool.as_str()) {
+            return None;
+        }
+        // What the queue left in the control store as one of its pools stays there, as in any other.
+        let left = keys::left_behind_of(mapping.queue.unwrap_or_default());
+        let mut left = registry.left_behind.range(&left, None);
+        let stays = mapping.queue.is_some() && left.any(|(_, left)| is_home(&registry, &left.pool));
+        (!stays).then(|| mapping.pool.to_string())
     }
 
     /// What the control store has of a queue that was moved out of it is a copy, and no longer counts.

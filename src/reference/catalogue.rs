@@ -9,7 +9,7 @@ impl Catalogue for ReferenceModel {
     fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         store.take_along(project, queue, now);
-        store.catalogue.insert((project.clone(), queue.clone()), pool.clone());
+        store.map_to(project, queue, pool);
         store.take_along(project, queue, now);
         Ok(())
     }
@@ -41,10 +41,11 @@ impl Catalogue for ReferenceModel {
     fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         store.take_along(project, queue, now);
-        let entry = store.catalogue.get_mut(&(project.clone(), queue.clone()));
-        let entry = entry.ok_or_else(|| not_mapped(project, queue))?;
+        if !store.catalogue.contains_key(&(project.clone(), queue.clone())) {
+            return Err(not_mapped(project, queue));
+        }
         if let Some(pool) = pool {
-            *entry = pool.clone();
+            store.map_to(project, queue, pool);
         }
         store.take_along(project, queue, now);
         Ok(())
@@ -53,13 +54,17 @@ impl Catalogue for ReferenceModel {
     fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         store.take_along(project, queue, now);
-        store.catalogue.remove(&(project.clone(), queue.clone()));
+        if let Some(pool) = store.catalogue.remove(&(project.clone(), queue.clone())) {
+            store.leave(project, queue, pool);
+        }
         Ok(())
     }
 
     fn drop_all(&self) -> Result<()> {
         let (mut store, _) = self.enter()?;
-        store.catalogue.clear();
+        for ((project, queue), pool) in std::mem::take(&mut store.catalogue) {
+            store.leave(&project, &queue, pool);
+        }
         Ok(())
     }
 }

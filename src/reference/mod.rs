@@ -19,7 +19,7 @@ mod queue;
 mod queues;
 mod subscriptions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +77,8 @@ struct Store {
     queues: BTreeMap<(Project, QueueName), QueueModel>,
     /// Of all queues, in the order of creation. Expired ones stay until a `gc`.
     subscriptions: Vec<SubscriptionModel>,
+    /// Pools that queues were mapped to before, and left what they hold in.
+    left: BTreeSet<(Project, QueueName, PoolName)>,
     pools: BTreeMap<PoolName, NewPool>,
     flavors: BTreeMap<(Project, FlavorName), FlavorModel>,
     catalogue: BTreeMap<(Project, QueueName), PoolName>,

@@ -115,8 +115,30 @@ impl Store {
         Ok(place)
     }
 
+    /// Maps the queue to a pool.
+    pub(super) fn map_to(&mut self, project: &Project, queue: &QueueName, pool: &PoolName) {
+        self.left.remove(&(project.clone(), queue.clone(), pool.clone()));
+        let before = self.catalogue.insert((project.clone(), queue.clone()), pool.clone());
+        if let Some(before) = before.filter(|before| before != pool) {
+            self.leave(project, queue, before);
+        }
+    }
+
+    /// Notes that a queue that is there is mapped to that pool no more, with what it holds there.
+    pub(super) fn leave(&mut self, project: &Project, queue: &QueueName, pool: PoolName) {
+        if self.queue(project, queue).is_some() {
+            self.left.insert((project.clone(), queue.clone(), pool));
+        }
+    }
+
     /// Brings subscriptions that the queue had while it was not mapped, or in the store itself, to the pool it has now.
     pub(super) fn take_along(&mut self, project: &Project, queue: &QueueName, now: Timestamp) {
+        let is_home = |pool: &PoolName| self.pools.get(pool).is_some_and(|pool| place_of(pool).is_none());
+        let mut left = self.left.iter().filter(|(of, name, _)| of == project && name == queue);
+        if left.any(|(_, _, pool)| is_home(pool)) {
+            // What the queue left in the store itself as one of its pools stays there, as in any other.
+            return;
+        }
         if let Ok(Some(there @ Some(_))) = self.place(project, queue) {
             self.carry_subscriptions(Home { project, queue, place: &None }, &there, now);
         }
@@ -180,7 +202,7 @@ impl Store {
         let preferred = eligible().find(|name| self.preferred.get(&key) == Some(name));
         let pool = preferred.or_else(|| eligible().next()).cloned();
         let pool = pool.ok_or_else(|| Error::NoPoolFound { project: project.clone(), queue: queue.clone() })?;
-        self.catalogue.insert(key, pool);
+        self.map_to(project, queue, &pool);
         Ok(())
     }
 
@@ -198,7 +220,10 @@ impl Store {
             self.check_nothing_at(project, queue, &there, now)?;
             self.carry(project, queue, &here, &there, now);
         }
-        self.catalogue.insert(key, to.clone());
+        self.map_to(project, queue, to);
+        if here != there {
+            self.left.remove(&(project.clone(), queue.clone(), mapped));
+        }
         Ok(())
     }
 

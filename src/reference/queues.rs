@@ -74,6 +74,7 @@ impl Queues for ReferenceModel {
         let (mut store, _) = self.enter_queue(project, name)?;
         if store.pooled {
             store.catalogue.remove(&(project.clone(), name.clone()));
+            store.left.retain(|(of, queue, _)| of != project || queue != name);
         }
         store.queues.remove(&(project.clone(), name.clone()));
         Ok(())

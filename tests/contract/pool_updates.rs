@@ -195,15 +195,6 @@ contract! {
         assert!(h.pool("one").unwrap().options().unwrap().is_empty());
     }
 
-    fn the_last_pool_of_a_flavors_group_may_be_put_into_another(h) {
-        h.register("one", at_in("sled:/p/1", "ssd"));
-        h.offer(&shop(), "fast", of("ssd"));
-        h.change_pool("one", &into_group(None)).unwrap();
-        h.turn();
-        assert!(h.pools_of("ssd").is_empty());
-        h.remove_pool("one").unwrap();
-    }
-
     fn a_missing_pool_is_told_before_options_that_are_too_large(h) {
         let h = &h.with_limits(Limits::zaqar());
         let large = json(&format!(r#"{{"a": "{}"}}"#, "x".repeat(65_536)));
