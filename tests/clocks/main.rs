@@ -35,7 +35,7 @@ impl Pausing {
         let number = self.readings.fetch_add(1, Ordering::Relaxed);
         let pause = |at| {
             if at == self.pause_at {
-                self.clock.advance(PAUSE)
+                self.clock.advance(PAUSE);
             }
         };
         pause(2 * number);
@@ -77,7 +77,7 @@ fn no_pause_between_two_readings_is_gained() {
         }
         // Whatever was missed by the pause is made good by the next reading.
         assert_eq!(posted_at(&orders), clock.clock.wall(), "pause {pause_at}");
-        let claim = orders.claim(ClaimOptions::new().ttl(Duration::from_secs(60))).unwrap().unwrap();
+        let claim = orders.claim(ClaimOptions::new().ttl(Duration::from_mins(1))).unwrap().unwrap();
         clock.clock.advance(Duration::from_millis(59_999));
         assert!(orders.claim(ClaimOptions::new()).unwrap().is_none(), "a claim ended early, pause {pause_at}");
         clock.clock.advance(Duration::from_millis(1));
@@ -95,10 +95,10 @@ fn a_claim_is_never_shorter_than_was_asked_for() {
         let engine = open(clock.clone());
         let orders = orders(&engine);
         posted_at(&orders);
-        let ttl = Duration::from_secs(60);
+        let ttl = Duration::from_mins(1);
         let mut claim = orders.claim(ClaimOptions::new().ttl(ttl)).unwrap().unwrap();
         for _ in 0..2 {
-            clock.advance(ttl - Duration::from_micros(1));
+            clock.advance(ttl.saturating_sub(Duration::from_micros(1)));
             assert!(orders.claim(ClaimOptions::new()).unwrap().is_none(), "{fraction} µs behind the millisecond");
             claim.renew(ttl, ttl).unwrap();
         }
