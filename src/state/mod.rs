@@ -13,9 +13,7 @@ mod rest;
 pub(crate) use claims::Claim;
 pub(crate) use contents::{Contents, Obstacle, Snapshot};
 pub(crate) use page::{Hold, Page, PageEntry, PageSnapshot};
-pub(crate) use queue::{
-    Description, Freed, OUTBOX, Purpose, Queue, Sizes, Totals, first_of, incarnation_of, last_of,
-};
+pub(crate) use queue::{Description, Freed, OUTBOX, Purpose, Queue, Sizes, Totals, first_of, incarnation_of, last_of};
 pub(crate) use reader::Reading;
 pub(crate) use registry::{FlavorRow, Mapping, PARTS, PoolRow, Registry, Removal, SubscriptionRow};
 pub(crate) use rest::{Resident, Resting};
