@@ -360,7 +360,7 @@ mod tests {
             let queue = engine.queue(Project::none(), format!("a queue of some name {n}")).unwrap();
             queue.create(Metadata::new().with("key", "value".repeat(n)).unwrap()).unwrap();
             for bytes in [1, 300, 20_000] {
-                let message = NewMessage::new(vec![7; bytes]).ttl(Duration::from_secs(60)).delay(Duration::ZERO);
+                let message = NewMessage::new(vec![7; bytes]).ttl(Duration::from_mins(1)).delay(Duration::ZERO);
                 queue.post(ClientId::from_bytes([1; 16]), &vec![message; n]).unwrap();
             }
             for limit in 1..4 {

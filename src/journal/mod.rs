@@ -274,26 +274,26 @@ impl Journal {
 
     /// Makes a segment for at least `needed` bytes, for what frees space of what is held back for that; with whether it was.
     fn make_next(&self, tail: &mut Tail, needed: u64, growth: Growth) -> Result<(Arc<Segment>, bool)> {
-        let make = |bytes: u64| Segment::reserve(&self.place, tail.next_number, bytes);
-        let made = make(needed.max(self.place.segment_bytes)).map(|made| (made, false));
-        let made = match made {
+        let reserve = |bytes: u64| Segment::reserve(&self.place, tail.next_number, bytes);
+        let usual = reserve(needed.max(self.place.segment_bytes)).map(|next| (next, false));
+        let next = match usual {
             Err(error) if error.is_full() && growth == Growth::Frees => {
                 let ample = (self.reserve.removal_bytes() / 8).clamp(LEAN_BYTES, MOST_LEAN_BYTES);
                 let ample = if self.reserve.usable(Need::Free) > ample * 2 { ample } else { LEAN_BYTES };
                 let bytes = needed.next_multiple_of(LEAN_BYTES).max(ample);
-                self.reserve.spend(Need::Free, bytes, || make(bytes)).map(|made| (made, true))
+                self.reserve.spend(Need::Free, bytes, || reserve(bytes)).map(|lean| (lean, true))
             }
-            made => made,
+            usual => usual,
         };
         let is_usual = needed <= self.place.segment_bytes;
-        let (made, lean) = made.inspect_err(|error| {
+        let (next, lean) = next.inspect_err(|error| {
             if is_usual {
-                self.note_shortage(error)
+                self.note_shortage(error);
             }
         })?;
         self.short.store(lean, Ordering::Release);
         tail.directory_unsynced = true;
-        Ok((Arc::new(made), lean))
+        Ok((Arc::new(next), lean))
     }
 
     /// Removes files that are not needed any more; those that stay are tried again.

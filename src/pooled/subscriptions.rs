@@ -68,7 +68,7 @@ impl Shared {
         let registry = self.control.store().registry.read();
         let mapping = registry.catalogue.get(key)?;
         let elsewhere = !is_home(&registry, mapping.pool.as_str());
-        let waiting = elsewhere && registry.subscriptions.page(key, None, 1).first().is_some();
+        let waiting = elsewhere && !registry.subscriptions.page(key, None, 1).is_empty();
         waiting.then(|| mapping.pool.to_string())
     }
 

@@ -222,7 +222,12 @@ impl Contents {
 
     /// Applies a journaled operation where it is not yet contained.
     pub(crate) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<(), Obstacle> {
-        self.replay_entry(lsn, &codec::decode(body)?)
+        let rows = self.registry.records();
+        self.replay_entry(lsn, &codec::decode(body)?)?;
+        if self.registry.records() > rows {
+            self.records = self.records.saturating_add(body.len() as u64);
+        }
+        Ok(())
     }
 
     /// The same, read already.
@@ -232,8 +237,8 @@ impl Contents {
         if self.registry.lsn() < lsn {
             let before = self.registry.records();
             self.registry.apply(lsn, time, &entry.op);
-            let more = self.registry.records() > before;
-            self.records = self.records.saturating_add(if more { body.len() as u64 + RECORD_BYTES } else { 0 });
+            let more = self.registry.records().saturating_sub(before);
+            self.records = self.records.saturating_add(more.saturating_mul(RECORD_BYTES));
         }
         match &entry.op {
             Op::Time | Op::Registry(_) => {}
@@ -303,9 +308,9 @@ impl Contents {
             for queue in &mut awake {
                 let key = keys::queue(queue.project(), queue.name());
                 let owner = Owner { number: queue.number(), key: &key };
-                let mut cold = None;
-                while budget.used() > budget.target() && cold != Some(queue.count_pages().1) {
-                    cold = Some(queue.count_pages().1);
+                let mut hot = None;
+                while budget.used() > budget.target() && hot != Some(queue.hot_pages()) {
+                    hot = Some(queue.hot_pages());
                     for page in queue.evict(in_use, EVICTED_AT_ONCE) {
                         let (image, _) = page.write(heap, &BTreeSet::new(), budget, owner)?;
                         queue.set_image(&page, &image, Purpose::Eviction);
@@ -331,8 +336,9 @@ impl Contents {
             let Resting::Awake(queue) = &mut queue.state else { continue };
             let key = keys::queue(queue.project(), queue.name());
             let owner = Owner { number: queue.number(), key: &key };
-            let leaves = |page: &&Box<Page>| page.image().is_some_and(|image| leaving.contains(&image.place().segment));
-            let pages: Vec<_> = queue.pages().values().filter(leaves).map(|page| page.snapshot()).collect();
+            let leaves = |page: &Page| page.image().is_some_and(|image| leaving.contains(&image.place().segment));
+            let pages: Vec<_> =
+                queue.pages().values().filter(|page| leaves(page)).map(|page| page.snapshot()).collect();
             for page in pages {
                 let (image, _) = page.write(heap, &leaving, budget, owner)?;
                 queue.set_image(&page, &image, Purpose::Base);

@@ -15,7 +15,7 @@ use crate::metered::MeteredDisk;
 
 const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 const KIB: u64 = 1 << 10;
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 const ROOT: &str = "/store";
 
 fn config(disk: impl Disk) -> Config {
@@ -118,7 +118,8 @@ struct Bases(BTreeMap<String, u64>);
 
 impl Bases {
     fn look(&mut self, disk: &dyn Disk) {
-        for name in disk.list(Path::new(ROOT)).unwrap().into_iter().filter(|name| name.ends_with(".base")) {
+        for name in disk.list(Path::new(ROOT)).unwrap().into_iter().filter(|name| name.strip_suffix(".base").is_some())
+        {
             let size = disk.size(&Path::new(ROOT).join(&name)).unwrap();
             self.0.insert(name, size);
         }

@@ -14,7 +14,7 @@ use crate::random::Random;
 
 const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 const QUEUES: usize = 3;
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// What a life is made of.
 #[derive(Debug, Clone)]
@@ -47,9 +47,9 @@ impl<P: Place> Life<P> {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
         let context = format!("ZAQAR_SEED={seed} {shape:?}");
         let (random, live) = (Random::new(seed), vec![None; QUEUES]);
-        let mut life = Self { place, shape, random, clock, engine: None, live, claims: Vec::new(), posted: 0, context };
-        life.open("at first");
-        life
+        let mut this = Self { place, shape, random, clock, engine: None, live, claims: Vec::new(), posted: 0, context };
+        this.open("at first");
+        this
     }
 
     fn engine(&self) -> &Engine {
