@@ -154,29 +154,25 @@ impl Drop for Threads {
 }
 
 fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
-    let mut sync_at: Option<Instant> = None;
+    let journal = &store.journal;
     let mut prepare_from = Instant::now();
-    while !store.is_closed() {
-        if !wait(signals, sync_at) {
-            return;
+    // When the oldest change that no caller waits for has to be synced: whatever was synced before, and however long it took.
+    let due = || journal.unsynced_since().and_then(|since| since.checked_add(interval));
+    // A failed sync has poisoned the journal; there is nobody here to tell.
+    let sync_if_due = |within: Duration| {
+        if due().is_some_and(|due| due.saturating_duration_since(Instant::now()) <= within) {
+            let _ = journal.settle_unsynced();
         }
-        if store.is_closed() {
-            return;
-        }
+    };
+    while !store.is_closed() && wait(signals, due()) && !store.is_closed() {
+        sync_if_due(Duration::ZERO);
         let now = Instant::now();
-        if store.journal.wants_spare() && prepare_from <= now {
+        if journal.wants_spare() && prepare_from <= now {
             // Space that is short is told to the callers whose changes need it; here it is only not asked for all the time.
-            if store.journal.prepare_spare().is_err() {
+            if journal.prepare_spare(&mut |took| sync_if_due(took)).is_err() {
                 prepare_from = now.checked_add(interval).unwrap_or(now);
             }
             store.signals.keeper();
-        }
-        if sync_at.is_some_and(|at| at <= now) {
-            sync_at = None;
-            // A failed sync has poisoned the journal; there is nobody here to tell.
-            let _ = store.journal.settle(store.journal.appended());
-        } else if sync_at.is_none() && store.journal.has_unsynced() {
-            sync_at = now.checked_add(interval);
         }
     }
 }

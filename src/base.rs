@@ -19,6 +19,7 @@ use crate::journal::frame::{self, HEADER_BYTES, MAX_BODY_BYTES, Stamp};
 use crate::journal::frame_buffer;
 use crate::journal::scan::Damage;
 use crate::journal::segment::SegmentId;
+use crate::reserve::{Need, Reserve};
 use crate::trees::Tree;
 use crate::trees::records::{Digest, Record};
 
@@ -69,7 +70,7 @@ pub(crate) fn parse_file_name(name: &str) -> Option<u64> {
 
 /// A base being written.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct Writer<'a> {
     file: Arc<dyn DiskFile>,
     id: SegmentId,
     from: u64,
@@ -77,14 +78,23 @@ pub(crate) struct Writer {
     digest: Digest,
     buffer: Vec<u8>,
     written: u64,
+    reserve: &'a Reserve,
 }
 
-impl Writer {
-    pub(crate) fn create(disk: &dyn Disk, path: &Path, store: [u8; 16], number: u64, from: u64) -> Result<Self> {
-        let file = disk.create(path).map_err(|e| Error::io("creating a base", e))?;
+impl<'a> Writer<'a> {
+    /// A base that is written with what `reserve` holds back for one, where the disk has no other room.
+    pub(crate) fn create(
+        (disk, path): (&dyn Disk, &Path),
+        store: [u8; 16],
+        number: u64,
+        from: u64,
+        reserve: &'a Reserve,
+    ) -> Result<Self> {
+        let create = || disk.create(path).map_err(|e| Error::io("creating a base", e));
+        let file = reserve.spend(Need::Snapshot, 0, create)?;
         let id = frame_id(store, number);
         let digest = Digest::default();
-        let mut writer = Self { file, id, from, frames: 0, digest, buffer: Vec::new(), written: 0 };
+        let mut writer = Self { file, id, from, frames: 0, digest, buffer: Vec::new(), written: 0, reserve };
         writer.push(&Part::Head { format: FORMAT, from })?;
         Ok(writer)
     }
@@ -115,8 +125,9 @@ impl Writer {
     }
 
     fn write_out(&mut self) -> Result<()> {
-        let written = self.file.write_all_at(&self.buffer, self.written);
-        written.map_err(|e| Error::io("writing a base", e))?;
+        let bytes = self.buffer.len() as u64;
+        let write = || self.file.write_all_at(&self.buffer, self.written).map_err(|e| Error::io("writing a base", e));
+        self.reserve.spend(Need::Snapshot, bytes, write)?;
         self.written = self.written.saturating_add(self.buffer.len() as u64);
         self.buffer.clear();
         Ok(())
@@ -252,7 +263,9 @@ mod tests {
     use crate::trees::records;
 
     fn written(disk: &SimulatedDisk, path: &Path) -> u64 {
-        let mut writer = Writer::create(disk, path, [7; 16], 3, 10).unwrap();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let reserve = Reserve::open(&shared, Path::new("/"), 4096, &crate::budget::Budget::unlimited());
+        let mut writer = Writer::create((disk, path), [7; 16], 3, 10, &reserve).unwrap();
         for i in 0..200_u64 {
             writer.record(&records::seal(Tree::Claims, i.to_be_bytes().to_vec(), &vec![i; 100]).unwrap()).unwrap();
         }

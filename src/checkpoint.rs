@@ -8,17 +8,21 @@
 //! 3. What fails here changes nothing a caller can see: the journal has it all. Trees that fail are given up, and the
 //!    next checkpoint fills a new directory, as it does when the old one has grown much larger than what is in it.
 //! 4. The trees are open only while they are written or compared.
+//! 5. That posts wait for a base and that one is due is told by one function, [`Store::pressure`]: whoever waits waits for
+//!    one that is due, and what makes it due is what it frees.
 
 mod proof;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base;
 use crate::error::{Error, Result};
 use crate::heap::Image;
 use crate::manifest::{BaseMark, Manifest};
-use crate::recovery::trees_path;
+use crate::recovery::{remove_any, trees_path};
+use crate::reserve::{Need, RECORD_BYTES};
 use crate::state::{PARTS, PageSnapshot, Purpose, Queue, Snapshot};
 use crate::store::{Cell, Store};
 use crate::trees::records::{self, Digest, Digested, Record};
@@ -34,9 +38,10 @@ const TREES_GROWTH: u64 = 3;
 const TREES_BYTES: u64 = 16 << 20;
 /// Rows of the registry encoded while it is locked.
 const ROWS_AT_ONCE: usize = 1024;
-/// The file that holds space back.
-pub(crate) const RESERVE: &str = "RESERVE";
-const RESERVE_BYTES: u64 = 1 << 20;
+/// The journal and the page files may hold as many times what a snapshot of the directory takes before one is written.
+const DIRECTORY_SHARE: u64 = 4;
+/// The room that the manifest takes.
+const MANIFEST_BYTES: u64 = 4 << 10;
 
 /// What housekeeping works on; see the lock order in `store`.
 #[derive(Debug)]
@@ -55,8 +60,10 @@ pub(crate) struct Keeper {
     base_number: u64,
     /// Whether pages came from the trees, so that nobody knows which of their images the base names.
     unproven: bool,
-    /// What the live messages weighed when a base last failed for lack of space.
-    too_heavy: Option<u64>,
+    /// What the live messages weighed, and how much had been appended, when a base last was not enough on a full disk.
+    in_vain: Option<(u64, u64)>,
+    /// What is not needed any more and could not be removed yet.
+    litter: Vec<PathBuf>,
     /// Why the last trees were given up, until new ones are filled.
     pub(crate) trees_fault: Option<String>,
 }
@@ -111,10 +118,20 @@ impl Keeper {
             checkpointed: 0,
             checkpoint_lsn: 0,
             base_number,
-            too_heavy: None,
+            in_vain: None,
+            litter: Vec::new(),
             trees_fault: None,
         }
     }
+}
+
+/// How urgent a base is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pressure {
+    Low,
+    Due,
+    /// Posts wait for it.
+    High,
 }
 
 impl Store {
@@ -122,22 +139,39 @@ impl Store {
     pub(crate) fn housekeep(&self) -> Result<()> {
         self.check_place()?;
         let mut keeper = self.keeper.lock();
-        if self.journal.is_short() {
+        self.clear_litter(&mut keeper);
+        self.reserve.hold();
+        if self.is_short() {
             return self.make_room(&mut keeper);
         }
-        self.hold_reserve();
         self.name_newest_segment(&mut keeper)?;
         let enough = self.place.segment_bytes.saturating_mul(CHECKPOINT_AFTER);
         if self.journal.appended_bytes().saturating_sub(keeper.checkpointed) >= enough {
             // Sled is slow; a base must not wait for it.
-            self.checkpoint_while(&mut keeper, &|| !self.wants_base())?;
+            self.checkpoint_while(&mut keeper, &|| self.pressure() == Pressure::Low)?;
         }
-        if self.wants_base() { self.write_base(&mut keeper) } else { Ok(()) }
+        if self.pressure() == Pressure::Low { Ok(()) } else { self.write_base(&mut keeper) }
     }
 
-    fn wants_base(&self) -> bool {
+    /// Whether a base is due, and whether posts wait for it. What is compared is what a base written now frees: the journal
+    /// but for its active segment, and garbage in the page files.
+    pub(crate) fn pressure(&self) -> Pressure {
         let enough = self.place.segment_bytes.saturating_mul(BASE_AFTER);
-        self.garbage() > enough.max(self.weight())
+        let directory = self.reserve.snapshot_bytes().saturating_mul(DIRECTORY_SHARE);
+        let worth = enough.max(self.weight()).max(directory);
+        let most = self.room.journal_max().max(worth.saturating_mul(2));
+        if self.journal.full_bytes() > most {
+            Pressure::High
+        } else if self.garbage() > worth {
+            Pressure::Due
+        } else {
+            Pressure::Low
+        }
+    }
+
+    /// Whether the disk lacks room for what the store is to go on with.
+    pub(crate) fn is_short(&self) -> bool {
+        self.journal.is_short() || self.reserve.is_short()
     }
 
     /// Whether it is worth giving space back when there is nothing else to do.
@@ -163,27 +197,33 @@ impl Store {
         self.journal.full_bytes().saturating_add(heap.saturating_sub(live))
     }
 
-    /// Writes a base because the disk is full, if the journal holds more than a base would. One that did not fit is tried
-    /// again when half as much is left.
+    /// Writes a base because the disk is full, if it gives back more than it takes. One that was in vain is tried again when
+    /// half as much is left, or when something was taken away and what is held back is enough for it.
     fn make_room(&self, keeper: &mut Keeper) -> Result<()> {
-        // What is not in the heap yet is in memory.
+        // What is not in the page files yet is in memory.
         let weight = self.weight().min(self.budget.used());
-        if self.journal.kept_bytes() <= weight || keeper.too_heavy.is_some_and(|last| weight > last / 2) {
+        let (pages, live) = self.heap.bytes();
+        let gain = self.journal.kept_bytes().saturating_add(pages.saturating_sub(live));
+        let cost = self.reserve.snapshot_bytes().saturating_add(weight);
+        if gain <= cost.saturating_add(MANIFEST_BYTES) {
             return Ok(());
         }
-        let written = self.write_base(keeper);
-        keeper.too_heavy = written.as_ref().err().filter(|error| error.is_full()).map(|_| weight);
-        written
-    }
-
-    /// Holds some space back, in a file that goes when the disk is full: room for the base that gives the journal's space
-    /// back. Where there is no room for it now, the next time will do.
-    pub(crate) fn hold_reserve(&self) {
-        let (disk, path) = (&*self.place.disk, self.root.join(RESERVE));
-        let bytes = RESERVE_BYTES.min(self.place.segment_bytes);
-        if !disk.exists(&path).unwrap_or(true) && disk.create(&path).and_then(|file| file.allocate(bytes)).is_err() {
-            let _ = disk.remove_file(&path);
+        let appended = self.journal.appended_bytes();
+        let fits = cost.saturating_add(MANIFEST_BYTES) <= self.reserve.usable(Need::Snapshot);
+        let changed =
+            |(last, then): (u64, u64)| weight <= last / 2 || (fits && appended.saturating_sub(then) > MANIFEST_BYTES);
+        if !keeper.in_vain.is_none_or(changed) {
+            return Ok(());
         }
+        keeper.in_vain = Some((weight, appended));
+        self.journal.leave_active()?;
+        self.write_base(keeper)?;
+        // So that whoever is refused next finds the room that was made.
+        let prepared = self.journal.prepare_spare(&mut |_| {});
+        if prepared.is_ok() && !self.is_short() {
+            keeper.in_vain = None;
+        }
+        if prepared.as_ref().is_err_and(Error::is_full) { Ok(()) } else { prepared }
     }
 
     /// Lets the manifest name the newest segment, so that losing it whole is noticed.
@@ -193,7 +233,7 @@ impl Store {
         };
         keeper.manifest.segment = newest;
         keeper.manifest.synced = self.journal.synced();
-        keeper.manifest.save(&*self.place.disk, &self.root)
+        self.save(&keeper.manifest)
     }
 
     /// Frees the memory of deleted queues; returns how many.
@@ -303,7 +343,16 @@ impl Store {
     ) -> Result<()> {
         let mut written = Vec::new();
         for page in pages {
-            let (image, fresh) = page.write(&self.heap, leaving, &self.budget, cell.owner())?;
+            let write = || page.write(&self.heap, leaving, &self.budget, cell.owner());
+            let outcome = match purpose {
+                Purpose::Base => self.reserve.spend(Need::Pages, page.bytes(), write),
+                Purpose::Checkpoint | Purpose::Eviction => write(),
+            };
+            let (image, fresh) = match (outcome, &page.image) {
+                // Where it is it takes more room than it has to.
+                (Err(error), Some(image)) if error.is_full() && !self.heap.is_doubtful() => (image.clone(), false),
+                (outcome, _) => outcome?,
+            };
             visit(page.first, &image, records::page(cell.number, page.first, &page.entry(&image))?)?;
             if fresh {
                 written.push((page, image));
@@ -343,23 +392,29 @@ impl Store {
             self.note_changed(&cell);
         }
         self.registry.write().forget_stored();
-        // Neither has to work: the manifest has no clean mark, so that no trees are believed, and an open tidies up.
-        let _ = keeper.manifest.save(&*self.place.disk, &self.root);
-        let _ = self.place.disk.remove_dir_all(&trees_path(&self.root, left));
+        // It need not work: the manifest has no clean mark, so that no trees are believed.
+        let _ = self.save(&keeper.manifest);
+        keeper.litter.push(trees_path(&self.root, left));
+        self.clear_litter(keeper);
     }
 
     /// Writes a base and lets go of the journal before it; on a full disk, with the space that is held back.
     pub(crate) fn write_base(&self, keeper: &mut Keeper) -> Result<()> {
-        self.heap.sweep(&keeper.base_segments)?;
+        self.heap.sweep(&keeper.base_segments);
         let written = self.write_next_base(keeper);
-        if !written.as_ref().is_err_and(Error::is_full) {
-            return written;
-        }
-        // It may not be there; what matters is the space.
-        let _ = self.place.disk.remove_file(&self.root.join(RESERVE));
-        let written = self.write_next_base(keeper);
-        self.hold_reserve();
+        self.reserve.hold();
         written
+    }
+
+    /// Removes what is not needed any more; what stays is tried again, by the next open at the latest.
+    fn clear_litter(&self, keeper: &mut Keeper) {
+        keeper.litter.retain(|path| remove_any(&*self.place.disk, path).is_err());
+    }
+
+    /// Saves a manifest, on a full disk with the space that is held back.
+    fn save(&self, manifest: &Manifest) -> Result<()> {
+        let save = || manifest.save(&*self.place.disk, &self.root);
+        self.reserve.spend(Need::Snapshot, MANIFEST_BYTES, save)
     }
 
     fn write_next_base(&self, keeper: &mut Keeper) -> Result<()> {
@@ -373,25 +428,26 @@ impl Store {
         }
         keeper.base_number = number;
         let (mark, segments) = self.write_base_file(number).inspect_err(|_| {
-            // Only takes space until the next open.
-            let _ = disk.remove_file(&base::path(&self.root, number));
+            keeper.litter.push(base::path(&self.root, number));
+            self.clear_litter(keeper);
         })?;
-        // The one with the last frame the base covers: synced by now, as is its header.
         let segment = self.journal.first_needed(mark.from);
+        self.journal.settle_header()?;
         let (synced, newest) = (self.journal.synced(), segment.max(keeper.manifest.segment));
         let mut manifest = Manifest { base: Some(mark), synced, segment: newest, ..keeper.manifest.clone() };
-        manifest.save(disk, &self.root).inspect_err(|_| {
+        self.save(&manifest).inspect_err(|_| {
             // Nobody knows which of the two the manifest on disk names.
             keeper.base_segments.extend(&segments);
         })?;
         std::mem::swap(&mut keeper.manifest, &mut manifest);
         keeper.base_segments = segments;
         if let Some(old) = old {
-            let removed = disk.remove_file(&base::path(&self.root, old.number));
-            removed.map_err(|e| Error::io("removing the former base", e))?;
+            keeper.litter.push(base::path(&self.root, old.number));
         }
+        self.clear_litter(keeper);
         self.journal.retire_below(segment)?;
-        self.heap.sweep(&keeper.base_segments)
+        self.heap.sweep(&keeper.base_segments);
+        Ok(())
     }
 
     /// Writes a base; returns what the manifest is to say of it, and the heap segments it names.
@@ -400,7 +456,8 @@ impl Store {
         let path = base::path(&self.root, number);
         // Every operation up to here is applied before its queue's lock is next free, so no snapshot stands lower.
         let from = self.journal.appended();
-        let mut writer = base::Writer::create(disk, &path, store, number, from)?;
+        let mut writer = base::Writer::create((disk, &path), store, number, from, &self.reserve)?;
+        let (thought, mut found) = (self.reserve.records(), 0_u64);
         let (mut to, leaving, mut segments) = (from, self.heap.outworn(), BTreeSet::new());
         let mut unproven = Vec::new();
         for cell in self.cells() {
@@ -412,7 +469,9 @@ impl Store {
                 Snapshot::of(&queue, self.journal.appended())
             };
             to = to.max(snapshot.lsn);
-            writer.record(&records::queue(&snapshot)?)?;
+            let record = records::queue(&snapshot)?;
+            found = found.saturating_add(weigh(&record));
+            writer.record(&record)?;
             let Snapshot { pages, claims, .. } = snapshot;
             self.write_pages(&cell, pages, &leaving, Purpose::Base, &mut |first, image, page| {
                 segments.insert(image.place().segment);
@@ -423,7 +482,7 @@ impl Store {
             })?;
             claims.iter().try_for_each(|(one, claim)| writer.record(&records::claim(cell.number, *one, claim)?))?;
         }
-        self.write_registry(&mut writer, from)?;
+        found = found.saturating_add(self.write_registry(&mut writer, from)?);
         to = to.max(self.journal.appended());
         let next_queue = self.directory.read().next_number;
         // Before the base can count: what it names has to be there.
@@ -435,23 +494,32 @@ impl Store {
         // What the base holds must not be ahead of what a replay can reach.
         self.journal.settle(to)?;
         base::read(disk, &path, store, number, &mut |_, _, _| Ok(()))?;
+        self.reserve.change_records(thought, found);
         Ok((BaseMark { number, from, to }, segments))
     }
 
-    /// Writes the registry as it is while it goes on changing: a replay from `from` makes one instant of it.
-    fn write_registry(&self, writer: &mut base::Writer, from: u64) -> Result<()> {
+    /// Writes the registry as it is while it goes on changing: a replay from `from` makes one instant of it. Returns what
+    /// its records weigh.
+    fn write_registry(&self, writer: &mut base::Writer<'_>, from: u64) -> Result<u64> {
         writer.record(&self.registry.read().head_record(from)?)?;
+        let mut found = 0_u64;
         for part in PARTS {
             let mut after: Option<Vec<u8>> = None;
             loop {
                 let records = self.registry.read().part(part, after.as_deref(), ROWS_AT_ONCE)?;
                 let Some(last) = records.last() else { break };
                 after = Some(last.key.clone());
+                found = found.saturating_add(records.iter().map(weigh).sum());
                 records.iter().try_for_each(|record| writer.record(record))?;
             }
         }
-        Ok(())
+        Ok(found)
     }
+}
+
+/// What a record takes, with what surrounds it.
+fn weigh(record: &Record) -> u64 {
+    (record.key.len() as u64).saturating_add(record.value.len() as u64).saturating_add(RECORD_BYTES)
 }
 
 /// Images a queue takes note of while it is locked.

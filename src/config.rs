@@ -17,7 +17,7 @@ use crate::spawner::{PlainSpawner, Spawner};
 /// | | the process dies | the power fails |
 /// |---|---|---|
 /// | [`Sync`](Self::Sync) | kept | kept |
-/// | [`Buffered`](Self::Buffered) | kept | kept but for at most the last [`sync_interval`](Config::sync_interval) |
+/// | [`Buffered`](Self::Buffered) | kept | kept but for at most the last [`sync_interval`](Config::sync_interval) and the sync's own time |
 ///
 /// Whatever is lost is lost from the end, whole calls at a time, and reported.
 ///
@@ -131,6 +131,9 @@ impl Config {
     }
 
     /// How long a change made at [`Durability::Buffered`] waits for its sync at most. Default: 500 ms; at least 1 ms.
+    ///
+    /// What is lost in a power cut was acknowledged no longer before it than this, or a sync if that takes longer, and one
+    /// sync more: one that is under way has to end before the next begins, and then counts when it has ended.
     pub fn sync_interval(mut self, interval: Duration) -> Self {
         self.sync_interval = interval.max(Duration::from_millis(1));
         self

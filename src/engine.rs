@@ -267,11 +267,11 @@ impl Engine {
     pub fn step(&self) -> Result<()> {
         let store = self.store().enter()?;
         store.check_place()?;
-        store.journal.settle(store.journal.appended())?;
+        store.journal.settle_unsynced()?;
         store.collect();
         store.evict()?;
         // Where space is short, housekeeping is what makes room.
-        let prepared = store.journal.prepare_spare();
+        let prepared = store.journal.prepare_spare(&mut |_| {});
         store.housekeep()?;
         prepared
     }

@@ -80,6 +80,7 @@ mod process;
 mod random;
 mod recovery;
 mod reference;
+mod reserve;
 mod spawner;
 mod state;
 mod status;

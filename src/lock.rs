@@ -85,6 +85,8 @@ pub(crate) enum Rank {
     Group,
     /// One who waits for a sync.
     Place,
+    /// The room on the disk that is held back.
+    Reserve,
     /// The heap's segments.
     Heap,
     /// The heap's open files.

@@ -28,7 +28,8 @@ const HEADER_BYTES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) store: [u8; 16],
-    /// Raised at every open, before the first write: nothing given out in a former run is given out again.
+    /// Raised at every open that does not follow a clean close, before the first write: nothing given out in a former run is
+    /// given out again.
     pub(crate) incarnation: u32,
     pub(crate) base: Option<BaseMark>,
     /// Which directory of trees is the current one.

@@ -16,6 +16,7 @@ use crate::disk::{Anchored, HeldDir};
 use crate::error::{Error, Result};
 use crate::journal::Growth;
 use crate::lock::{Mutex, Rank};
+use crate::manifest;
 use crate::op::{Change, Op};
 use crate::places::{Place, Places};
 use crate::process;
@@ -55,7 +56,11 @@ impl Opened {
     /// Opens the store in the directory `path`, or finds it open.
     pub(crate) fn open(config: &Config, path: &Path) -> Result<Arc<Self>> {
         let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
-        config.disk.create_dir_all(&root).map_err(|e| Error::io("creating the store's directory", e))?;
+        // What is made with its manifest was durable before that.
+        let made = config.disk.exists(&root.join(manifest::FILE)).unwrap_or(false);
+        if !made {
+            config.disk.create_dir_all(&root).map_err(|e| Error::io("creating the store's directory", e))?;
+        }
         let place = (config.disk.identity(), config.disk.canonical(&root));
         let _one = OPENING.take(&place);
         // Bound first: should this be the last handle by now, dropping it takes the lock on `OPEN`.
@@ -151,7 +156,7 @@ impl Store {
             return Err(refusal);
         }
         store.wake_on_jumps();
-        store.hold_reserve();
+        store.reserve.hold();
         Ok(store)
     }
 

@@ -9,10 +9,11 @@
 //!
 //! 1. Trees count as clean only if the manifest's clean mark, their own record and a digest over every record agree, and
 //!    the journal has nothing beyond that mark.
-//! 2. The incarnation is raised, durably, before the first call is taken; the manifest names the segment this run starts,
+//! 2. After anything but a clean close the incarnation is raised, durably, before the first call is taken; the manifest
+//!    names the segment this run starts,
 //!    so that losing it is noticed.
-//! 3. No segment an earlier process wrote is written again: frames not proven synced are copied into a new one, which
-//!    counts only once they are all in it and synced.
+//! 3. Nothing is appended to a segment that an earlier process wrote. What follows the last proven frame is made durable
+//!    first: see `tail`.
 //! 4. What could not be read is moved aside, never deleted.
 //! 5. Pages stay in the heap until they are needed. A heap segment that is missing or too short is damage like any other; a
 //!    page that has been damaged within one is found when it is read, or here where salvage is allowed.
@@ -23,6 +24,7 @@ mod rebase;
 mod report;
 mod salvage;
 mod start;
+mod tail;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,7 +33,6 @@ use std::time::Instant;
 
 use crate::base;
 use crate::budget::Budget;
-use crate::checkpoint::RESERVE;
 use crate::config::Config;
 use crate::disk::{Disk, KeptDir, REACH, remove_own};
 use crate::error::{Error, Result};
@@ -40,6 +41,7 @@ use crate::journal::scan::{self, Damage, Scan, Source};
 use crate::journal::{Place, Start, segment};
 use crate::manifest::{self, BaseMark, Manifest};
 use crate::random::Random;
+use crate::reserve::{Need, Reserve};
 use crate::state::{Contents, OUTBOX, Obstacle, Queue, incarnation_of};
 use crate::trees::records::Digest;
 
@@ -47,6 +49,7 @@ pub(crate) use reading::read_base;
 use reading::{check_base, load_all};
 use rebase::Outline;
 pub use report::{Damaged, LostMessages, RecoveryReport, RecoverySource};
+use tail::Tail;
 
 /// A store ready to be used.
 #[derive(Debug)]
@@ -60,6 +63,7 @@ pub(crate) struct Recovered {
     /// The heap segments that the manifest's base names.
     pub(crate) base_segments: BTreeSet<u64>,
     pub(crate) report: RecoveryReport,
+    pub(crate) reserve: Arc<Reserve>,
 }
 
 pub(crate) const JOURNAL: &str = "journal";
@@ -116,6 +120,7 @@ struct Recovery<'a> {
     leaving: BTreeSet<u64>,
     /// Whether nothing is tidied away.
     keeps_all: bool,
+    reserve: Arc<Reserve>,
 }
 
 /// What base and journal gave.
@@ -145,7 +150,8 @@ impl<'a> Recovery<'a> {
 
     fn with(config: &'a Config, root: &'a Path, manifest: Manifest, heap: Arc<Heap>, budget: Arc<Budget>) -> Self {
         let (leaving, keeps_all) = (BTreeSet::new(), false);
-        Self { config, root, manifest, distrusted: None, heap, budget, leaving, keeps_all }
+        let reserve = Arc::new(Reserve::open(&config.disk, root, config.segment_bytes, &budget));
+        Self { config, root, manifest, distrusted: None, heap, budget, leaving, keeps_all, reserve }
     }
 
     /// What is begun with.
@@ -220,7 +226,7 @@ impl<'a> Recovery<'a> {
         self.check_pages(&mut contents)?;
         let mut report = RecoveryReport { last_lsn: lsn, ..RecoveryReport::new(RecoverySource::Trees) };
         let Some(damage) = rebuilt.damage.take() else {
-            self.raise_incarnation(&contents, &rebuilt.scan)?;
+            self.set_incarnation(&contents, &rebuilt.scan, 0)?;
             report.notes = notes;
             return self.finish(contents, &rebuilt.scan, Some(digest), rebuilt.segments, Vec::new(), report);
         };
@@ -246,7 +252,7 @@ impl<'a> Recovery<'a> {
         self.check_pages(&mut rebuilt.contents)?;
         // What is in the trees is superseded; a new generation is filled from the state.
         self.manifest.generation = self.manifest.generation.saturating_add(1);
-        self.raise_incarnation(&rebuilt.contents, &rebuilt.scan)?;
+        self.set_incarnation(&rebuilt.contents, &rebuilt.scan, 1)?;
         report.notes = std::mem::take(&mut notes);
         self.finish(rebuilt.contents, &rebuilt.scan, None, rebuilt.segments, Vec::new(), report)
     }
@@ -268,7 +274,7 @@ impl<'a> Recovery<'a> {
             let lost = contents.lost.take().map(damage_of).transpose()?;
             damage = damage.or(lost);
         }
-        let segments = std::mem::take(&mut contents.segments);
+        let segments = contents.segments.clone();
         let replaying = purpose == Use::Load && damage.is_none();
         let base = self.manifest.base.unwrap_or(BaseMark { number: 0, from: 0, to: 0 });
         let clean = self.manifest.clean.map_or(0, |clean| clean.lsn);
@@ -306,8 +312,9 @@ impl<'a> Recovery<'a> {
         if self.config.salvage { contents.first_unreadable().map_or(Ok(()), Err) } else { Ok(()) }
     }
 
-    /// The manifest this run starts with; [`Self::finish`] saves it.
-    fn raise_incarnation(&mut self, contents: &Contents, scan: &Scan) -> Result<()> {
+    /// The manifest this run starts with; [`Self::finish`] saves it. Its incarnation is the highest there was, raised by
+    /// `more`: by none after a clean close, since then everything that was given out is known.
+    fn set_incarnation(&mut self, contents: &Contents, scan: &Scan, more: u32) -> Result<()> {
         // Before anything is written: an opening that is refused changes nothing.
         check_admission(contents, self.config.control)?;
         let given = contents
@@ -316,7 +323,7 @@ impl<'a> Recovery<'a> {
             .map(|(number, queue)| incarnation_of(*number).max(incarnation_of(queue.state.position().1)));
         let highest = given.max().unwrap_or(0).max(scan.incarnation).max(self.manifest.incarnation);
         let registry = contents.registry.epoch().max(incarnation_of(contents.registry.next_subscription()));
-        let incarnation = highest.max(registry).max(incarnation_of(contents.next_queue)).saturating_add(1);
+        let incarnation = highest.max(registry).max(incarnation_of(contents.next_queue)).saturating_add(more);
         if incarnation >= LAST_INCARNATION {
             return Err(Error::Unavailable {
                 reason: "the store has been opened 2^24 times: restore it to go on".into(),
@@ -340,54 +347,58 @@ impl<'a> Recovery<'a> {
         mut report: RecoveryReport,
     ) -> Result<Recovered> {
         let place = place(self.config, self.root, &self.manifest);
-        // Missing only if somebody removed it.
-        self.disk().create_dir_all(&place.directory).map_err(|e| Error::io("creating the journal's directory", e))?;
+        // Missing only if somebody removed it; durable since the store was made.
+        let directory = &place.directory;
+        let make = || if self.disk().exists(directory)? { Ok(()) } else { self.disk().create_dir_all(directory) };
+        make().map_err(|e| Error::io("creating the journal's directory", e))?;
         let held = place.kept_directory.hold(self.disk());
         held.map_err(|e| Error::file("opening", &place.directory, e))?;
         self.heap.prepare()?;
-        let mut carried = Vec::new();
-        if scan.last_lsn > scan.proven {
-            let (store, after) = (self.manifest.store, scan.proven);
-            let source = Source { disk: self.disk(), directory: &place.directory, store, after, proven: after };
-            scan::scan(&source, &mut |_, body| {
-                carried.push(body.to_vec());
-                Ok(())
-            })?;
-            // What a failed sync has lost can be read until the system's cache drops it.
-            if carried.len() as u64 != scan.last_lsn.saturating_sub(scan.proven) {
-                let reason = "the journal's end was not the same when it was read again: open the store again".into();
-                return Err(Error::Unavailable { reason });
-            }
-        }
-        let proven = scan.last_lsn.saturating_sub(carried.len() as u64);
-        // Before anything asks for space.
+        // Before anything asks for space. What is moved aside below is still where it was.
         remove_segments(&place, &scan.spares)?;
-        let begin = || start::start(&place, scan.highest_number, proven, &carried, scan.kept.clone());
-        let start = match begin() {
-            Err(error) if error.is_full() => {
-                // What is held back for this: pages written out meanwhile may have taken the rest.
-                let _ = self.disk().remove_file(&self.root.join(RESERVE));
-                begin()?
-            }
-            started => started?,
-        };
+        let is_plain = aside.is_empty() && self.distrusted.is_none() && !self.keeps_all;
+        if is_plain {
+            self.tidy()?;
+            self.heap.tidy(&base_segments)?;
+        }
+        let named = self.manifest.segment;
+        let (start, unused) = self.start(&place, scan, named)?;
         // What is left of a damaged one goes before it is replaced.
         let (old, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|file| file.ends_with(manifest::FILE));
         report.moved_aside.extend(self.move_aside(old)?);
         self.manifest.segment = start.active.number();
-        self.manifest.save(self.disk(), self.root)?;
+        let save = || self.manifest.save(self.disk(), self.root);
+        self.reserve.spend(Need::Open, MANIFEST_BYTES, save)?;
         report.moved_aside.extend(self.move_aside(aside)?);
         self.heap.forget(&self.leaving);
         report.moved_aside.extend(self.move_aside(self.segments(scan.beheaded.iter().copied()))?);
         if let Some(generation) = self.distrusted {
             report.moved_aside.extend(self.move_aside([trees_path(self.root, generation)])?);
         }
-        remove_segments(&place, &scan.unused)?;
-        if !self.keeps_all {
+        remove_segments(&place, &unused)?;
+        if !is_plain && !self.keeps_all {
             self.tidy()?;
             self.heap.tidy(&base_segments)?;
         }
-        Ok(Recovered { contents, manifest: self.manifest, place, start, filled, base_segments, report })
+        let Self { manifest, reserve, .. } = self;
+        Ok(Recovered { contents, manifest, place, start, filled, base_segments, report, reserve })
+    }
+
+    /// Starts this run's first segment; returns it with the numbers of those not needed any more. Where the disk is full, what a
+    /// former opening has left behind goes first, then what is held back is used.
+    fn start(&self, place: &Place, scan: &Scan, named: u64) -> Result<(Start, Vec<u64>)> {
+        let (started, mut unused) = match Tail::of(place, scan, false)?.start(place, &self.reserve, false) {
+            Err(error) if error.is_full() => {
+                let base = self.manifest.base.map_or(0, |mark| mark.from);
+                let mut tail = Tail::of(place, scan, true)?;
+                let unused = tail.make_room(place, scan, base, named)?;
+                (tail.start(place, &self.reserve, true)?, unused)
+            }
+            started => (started?, scan.unused.clone()),
+        };
+        let (start, replaced) = started;
+        unused.extend(replaced);
+        Ok((start, unused))
     }
 
     /// Removes what no manifest names any more: older bases, other generations of trees, half-written files.
@@ -419,6 +430,9 @@ fn check_admission(contents: &Contents, control: Option<[u8; 16]>) -> Result<()>
     }
 }
 
+/// The room that the manifest takes.
+const MANIFEST_BYTES: u64 = 4 << 10;
+
 /// The damage an error tells of; any other error stays one.
 fn damage_of(error: Error) -> Result<Damage> {
     match error {
@@ -431,8 +445,8 @@ fn remove_segments(place: &Place, numbers: &[u64]) -> Result<()> {
     numbers.iter().try_for_each(|number| remove_own(&*place.disk, &place.path(*number)))
 }
 
-/// Removes a directory, or a file that stands where one should.
-fn remove_any(disk: &dyn Disk, path: &Path) -> std::io::Result<()> {
+/// Removes a directory, or a file, if it is there.
+pub(crate) fn remove_any(disk: &dyn Disk, path: &Path) -> std::io::Result<()> {
     match disk.remove_dir_all(path) {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotADirectory => disk.remove_file(path),
         removed => removed,

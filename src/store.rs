@@ -39,6 +39,7 @@ use crate::op::Op;
 use crate::process;
 use crate::random::Random;
 use crate::recovery::{Recovered, RecoveryReport};
+use crate::reserve::{Need, Reserve, made_by, price};
 use crate::state::{Contents, Freed, PageSnapshot, Purpose, Queue, Registry, Totals, first_of};
 use crate::trees::keys;
 use crate::wait::Waiters;
@@ -60,6 +61,7 @@ pub(crate) struct Store {
     pub(crate) limits: Limits,
     pub(crate) checksums: bool,
     pub(crate) journal: Journal,
+    pub(crate) reserve: Arc<Reserve>,
     pub(crate) heap: Arc<Heap>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) room: Room,
@@ -108,8 +110,9 @@ impl Store {
         random: Random,
         signals: Signals,
     ) -> Self {
-        let Recovered { contents, manifest, place, start, filled, base_segments, report } = recovered;
-        let Contents { queues, next_queue, time, registry, heap, budget, .. } = contents;
+        let Recovered { contents, manifest, place, start, filled, base_segments, report, reserve } = recovered;
+        let Contents { queues, next_queue, time, registry, heap, budget, records, .. } = contents;
+        reserve.add_records(records);
         let loaded = filled.is_some();
         let tier = if config.control.is_some() { Tier::Pool } else { Tier::Control };
         let names = queues.into_values().map(|queue| Cell::of(queue, tier)).collect();
@@ -122,7 +125,8 @@ impl Store {
             random,
             limits: config.limits.clone(),
             checksums: config.checksums,
-            journal: Journal::new(place.clone(), start),
+            journal: Journal::new(place.clone(), start, reserve.clone()),
+            reserve,
             heap,
             budget,
             room: Room::new(config),
@@ -281,7 +285,11 @@ impl Store {
 
     fn record_time(&self, now: u64) {
         if self.journaled_time.load(Ordering::Relaxed) < now {
-            let _ = self.record(Growth::Frees, now, &Op::Time, &mut []);
+            let recorded = self.record(Growth::Frees, now, &Op::Time, &mut []);
+            if recorded.is_ok() && self.journal.leave_unsynced() {
+                // Nobody waits for it, but what was seen to be gone is not to come back.
+                self.signals.journal();
+            }
         }
     }
 
@@ -296,7 +304,13 @@ impl Store {
     /// Applies what was appended, and everything it needs brought into memory before.
     fn apply(&self, lsn: u64, now: u64, op: &Op<'_>, queues: &mut [&mut Queue]) {
         let bomb = PoisonOnPanic(self);
+        let described = matches!(op, Op::SetMetadata { .. } | Op::Remap { .. });
+        let bytes = |queues: &[&mut Queue]| queues.iter().map(|queue| queue.description().bytes() as u64).sum();
+        let before = if described { bytes(queues) } else { 0 };
         queues.iter_mut().for_each(|queue| queue.apply(lsn, now, op));
+        if described {
+            self.reserve.change_records(before, bytes(queues));
+        }
         drop(bomb);
         if queues.iter().any(|queue| queue.is_broken()) {
             self.journal.poison("a change could not be applied whole");
@@ -308,14 +322,23 @@ impl Store {
         self.check_process_id(process::recent_id())?;
         let mut frame = frame_buffer(BUFFER.take());
         codec::encode_into(&EntryRef { time: now, op }, &mut frame)?;
-        let appended = self.journal.append(frame, growth);
-        if self.journal.is_short() {
+        let bytes = frame.len() as u64;
+        let admitted = match growth {
+            Growth::Frees => Ok(()),
+            Growth::Leases => self.reserve.require(Need::Lease, price(op, bytes)),
+            Growth::Grows => self.reserve.require(Need::Grow, price(op, bytes)),
+        };
+        let appended = admitted.and_then(|()| self.journal.append(frame, growth));
+        if self.is_short() {
             // A base may make room.
             self.signals.keeper();
         }
         let (lsn, frame) = appended?;
         if frame.capacity() <= KEPT_BUFFER_BYTES {
             BUFFER.set(frame);
+        }
+        if growth != Growth::Frees {
+            self.reserve.add_records(made_by(op));
         }
         self.journaled_time.fetch_max(now, Ordering::Relaxed);
         if self.journal.wants_spare() {

@@ -43,7 +43,7 @@ impl<S: Site> Claims for S {
             let end = queue.now().saturating_add(ttl).saturating_add(slack.into());
             let hastened = held(queue, id).filter(|(_, expires)| end < *expires);
             let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace, slack };
-            let lsn = queue.record(Growth::Frees, &op)?;
+            let lsn = queue.record(Growth::Leases, &op)?;
             Ok(Done::changed(Some(()), lsn).waking(hastened.map_or(0, |(messages, _)| messages)))
         })?;
         renewed.flatten().ok_or_else(|| missing(project, queue, *id))
@@ -53,7 +53,7 @@ impl<S: Site> Claims for S {
         let released = self.with_queue(project, queue, Access::Change, |queue| {
             let Some((messages, _)) = held(queue, id) else { return Ok(Done::seen(())) };
             let op = Op::ReleaseClaim { queue: queue.number(), claim: *id.as_bytes() };
-            Ok(Done::changed((), queue.record(Growth::Frees, &op)?).waking(messages))
+            Ok(Done::changed((), queue.record(Growth::Leases, &op)?).waking(messages))
         })?;
         released.map_or_else(|| self.settle_missing(), Ok)
     }
@@ -138,7 +138,7 @@ fn claim_plainly(queue: &mut Locked<'_>, options: &ClaimOptions) -> Result<Done<
         return Ok(Done::at_once(Outcome::Nothing(queue.next_due())));
     }
     let op = Op::Claim(new_claim(queue, options, decision));
-    let lsn = queue.record(Growth::Frees, &op)?;
+    let lsn = queue.record(Growth::Leases, &op)?;
     Ok(Done::changed(Outcome::Claimed(record_of(queue, &op)?), lsn))
 }
 
@@ -241,14 +241,14 @@ pub(crate) fn claim_moving(
     let (op, lsn) = match (target, to) {
         _ if moved == 0 => {
             let op = Op::Claim(claim);
-            let lsn = queue.record(Growth::Frees, &op)?;
+            let lsn = queue.record(Growth::Leases, &op)?;
             (op, lsn)
         }
         (Some(mut target), _) => {
             let first = target.allot(target.epoch(), moved).ok_or_else(exhausted)?;
             claim.dead = Some(DeadLetters { target: target.number(), create: None, first, messages: letters });
             let op = Op::Claim(claim);
-            let lsn = store.record(Growth::Frees, now, &op, &mut [&mut queue, &mut target])?;
+            let lsn = store.record(Growth::Leases, now, &op, &mut [&mut queue, &mut target])?;
             (op, lsn)
         }
         (None, Destination::Missing { key, make }) => {
@@ -346,7 +346,7 @@ fn record_making<'a>(
     let (number, first) = (new.number, state::first_of(store.epoch()));
     claim.dead = Some(DeadLetters { target: number, create: Some(new), first, messages: letters });
     let op = Op::Claim(claim);
-    let lsn = store.record(Growth::Frees, queue.now(), &op, &mut [queue, &mut target])?;
+    let lsn = store.record(Growth::Leases, queue.now(), &op, &mut [queue, &mut target])?;
     let totals = target.totals();
     let cell = directory.insert(target, &store.budget);
     drop(directory);

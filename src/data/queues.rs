@@ -15,6 +15,7 @@ use crate::model::{
     MessageStat, Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats,
 };
 use crate::op::{Address, NewQueue, Op};
+use crate::reserve::queue_bytes;
 use crate::state::{self, Description, OUTBOX, Reading, first_of};
 use crate::store::{Cell, Directory, Locked, LockedRegistry, Store};
 use crate::trees::keys;
@@ -152,6 +153,7 @@ impl Store {
         // As it is: a page that cannot be read does not keep the queue from being deleted.
         let Some(mut queue) = self.lock_as_is(cell) else { return Ok(None) };
         let lsn = record(&mut queue)?;
+        self.reserve.change_records(queue_bytes(cell.key.len(), queue.description().bytes()), 0);
         let remains = queue.take_remains();
         self.forget_cell(cell);
         // Before a queue of that name can be made: the trees lose the old one first.

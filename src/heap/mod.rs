@@ -65,6 +65,8 @@ struct Segments {
     last_number: u64,
     /// A file was made or removed whose directory entry is not yet durable.
     directory_unsynced: bool,
+    /// Files that are not needed any more and could not be removed yet.
+    litter: Vec<PathBuf>,
 }
 
 impl Segments {
@@ -155,7 +157,10 @@ impl Heap {
 
     /// Makes the folder, for a store that is going to be written.
     pub(crate) fn prepare(&self) -> Result<()> {
-        self.disk.create_dir_all(&self.directory).map_err(|e| Error::io("creating the heap's directory", e))?;
+        // One that is there has been durable since the store was made.
+        let make =
+            || if self.disk.exists(&self.directory)? { Ok(()) } else { self.disk.create_dir_all(&self.directory) };
+        make().map_err(|e| Error::io("creating the heap's directory", e))?;
         // While there are descriptors: what is synced later must not lack one.
         self.kept_directory.hold(&*self.disk).map_err(|e| Error::file("opening", &self.directory, e))
     }
@@ -276,9 +281,15 @@ impl Heap {
         leaving.map(|segment| segment.number).collect()
     }
 
-    /// Removes the segments that nothing in memory refers to and that are not among `kept`.
-    pub(crate) fn sweep(&self, kept: &BTreeSet<u64>) -> Result<()> {
-        let swept: Vec<Arc<Segment>> = {
+    /// A segment that has grown to this size takes no more, in bytes.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
+    /// Removes the segments that nothing in memory refers to and that are not among `kept`, and those that could not be
+    /// removed before. One that cannot be removed now is tried again.
+    pub(crate) fn sweep(&self, kept: &BTreeSet<u64>) {
+        let swept: Vec<PathBuf> = {
             let mut segments = self.segments.lock();
             let active = segments.active.as_ref().map(|active| active.number);
             // Only the list itself refers to it: no image, hence no reader either.
@@ -288,11 +299,18 @@ impl Heap {
             let numbers: Vec<u64> =
                 segments.all.values().filter(|one| unused(one)).map(|segment| segment.number).collect();
             segments.directory_unsynced |= !numbers.is_empty();
-            numbers.iter().filter_map(|number| segments.all.remove(number)).collect()
+            let mut swept = std::mem::take(&mut segments.litter);
+            let removed: Vec<_> = numbers.iter().filter_map(|number| segments.all.remove(number)).collect();
+            swept.extend(removed.iter().map(|segment| segment.path.clone()));
+            numbers.iter().for_each(|number| self.files.close(*number));
+            swept
         };
-        swept.iter().for_each(|segment| self.files.close(segment.number));
-        let mut removed = swept.iter().map(|segment| self.disk.remove_file(&segment.path));
-        removed.try_for_each(|removed| removed.map_err(|e| Error::io("removing a heap segment", e)))
+        let left = swept.into_iter().filter(|path| match self.disk.remove_file(path) {
+            Ok(()) => false,
+            Err(cause) => cause.kind() != std::io::ErrorKind::NotFound,
+        });
+        let left: Vec<PathBuf> = left.collect();
+        self.segments.lock().litter.extend(left);
     }
 
     /// Removes every file that neither an image in memory nor `kept` names: what a former run wrote after its last base.
@@ -410,12 +428,12 @@ mod tests {
         let (first, rest) = images.split_at(2);
         let (first, rest) = (first.to_vec(), rest.to_vec());
         drop(images);
-        heap.sweep(&BTreeSet::new()).unwrap();
+        heap.sweep(&BTreeSet::new());
         assert_eq!(files(&disk).len(), 3, "everything is in use");
         drop(first);
-        heap.sweep(&BTreeSet::from([1])).unwrap();
+        heap.sweep(&BTreeSet::from([1]));
         assert_eq!(files(&disk).len(), 3, "a base names it");
-        heap.sweep(&BTreeSet::new()).unwrap();
+        heap.sweep(&BTreeSet::new());
         assert_eq!(files(&disk).len(), 2);
         assert_eq!(heap.outworn(), BTreeSet::new());
         drop(rest);

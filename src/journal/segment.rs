@@ -18,6 +18,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::codec::{array_at, crc32};
 use crate::disk::DiskFile;
@@ -31,6 +32,8 @@ const MAGIC: &[u8; 8] = b"zaqarlog";
 /// Zeros written at a time. A larger write makes the page cache keep the file in larger units, and ext4 walks all of a
 /// unit's blocks at every small write into it: at 1 MiB an append took 6 µs instead of 1 µs.
 const ZEROS: usize = 4 << 10;
+/// Zeros synced at a time; less than twice as much at the end.
+const SLICE: u64 = 1 << 20;
 
 /// What a segment's frames are bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,18 +92,34 @@ impl Segment {
         })
     }
 
-    /// A new segment written out with zeros, synced, its directory entry too.
-    pub(crate) fn prepare(place: &Place, number: u64, capacity: u64) -> Result<Self> {
+    /// A new segment written out with zeros, synced, its directory entry too. Done in slices, each synced; `between` is
+    /// called before each with how long the last one took. `frames` are written behind the header's place before the last.
+    pub(crate) fn prepare(
+        place: &Place,
+        number: u64,
+        capacity: u64,
+        frames: &[u8],
+        between: &mut dyn FnMut(Duration),
+    ) -> Result<Self> {
         let mut segment = Self::reserve(place, number, capacity)?;
         let zeros = vec![0; ZEROS];
-        let write = || {
-            let mut at = 0;
+        let mut write = || {
+            let (mut at, mut took) = (0, Duration::ZERO);
             while at < capacity {
-                let bytes = usize::try_from(capacity - at).unwrap_or(ZEROS).min(ZEROS);
-                segment.file.write_all_at(zeros.get(..bytes).unwrap_or_default(), at)?;
-                at += bytes as u64;
+                between(took);
+                let started = Instant::now();
+                let slice = if capacity - at < 2 * SLICE { capacity } else { at.saturating_add(SLICE) };
+                while at < slice {
+                    let bytes = usize::try_from(slice - at).unwrap_or(ZEROS).min(ZEROS);
+                    segment.file.write_all_at(zeros.get(..bytes).unwrap_or_default(), at)?;
+                    at += bytes as u64;
+                }
+                if at >= capacity {
+                    segment.file.write_all_at(frames, SEGMENT_HEADER_BYTES)?;
+                }
+                segment.file.sync_data()?;
+                took = started.elapsed();
             }
-            segment.file.sync_data()?;
             place.kept_directory.sync(&*place.disk)
         };
         match write() {
@@ -144,9 +163,9 @@ impl Segment {
         self.file.sync_data()
     }
 
+    /// Gives unused room back. That need not be durable.
     pub(crate) fn truncate(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)?;
-        self.file.sync_data()
+        self.file.set_len(len)
     }
 
     /// The bytes of this segment's header.

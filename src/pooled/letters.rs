@@ -408,7 +408,7 @@ fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<
         moved,
         dead: Some(dead),
     };
-    let lsn = queue.record(Growth::Frees, &Op::Claim(claim))?;
+    let lsn = queue.record(Growth::Leases, &Op::Claim(claim))?;
     drop(queue);
     source.settle(lsn, Durability::Sync)?;
     Ok(end)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{JOURNAL, Recovered, RecoveryReport, RecoverySource, parse_trees_name, start};
 use crate::base;
@@ -13,6 +14,7 @@ use crate::heap::HEAP;
 use crate::journal::{scan, segment};
 use crate::manifest::{self, Manifest};
 use crate::random::Random;
+use crate::reserve::Reserve;
 use crate::state::Contents;
 
 /// Makes a store. The manifest comes last: until it is there, the directory holds no store and is made again.
@@ -33,12 +35,14 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
     let place = super::place(config, root, &manifest);
     let heap = super::open_heap(config, root, manifest.store)?;
     heap.prepare()?;
-    let start = start::start(&place, 0, 0, &[], Vec::new())?;
+    let budget = Budget::new(config.memory);
+    let reserve = Arc::new(Reserve::open(&config.disk, root, config.segment_bytes, &budget));
+    let start = start::start(&place, 1, &start::Carried::none(0), false)?;
     manifest.segment = start.active.number();
     manifest.save(disk, root)?;
     let report = RecoveryReport::new(RecoverySource::New);
-    let contents = Contents::new(heap, Budget::new(config.memory));
-    Ok(Recovered { contents, manifest, place, start, filled: None, base_segments: BTreeSet::new(), report })
+    let contents = Contents::new(heap, budget);
+    Ok(Recovered { contents, manifest, place, start, filled: None, base_segments: BTreeSet::new(), report, reserve })
 }
 
 /// A directory without a manifest in which something was written after creation has lost it.

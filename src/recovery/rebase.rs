@@ -65,7 +65,7 @@ impl Recovery<'_> {
     ) -> Result<Recovered> {
         let last = outline.last;
         let incarnation_scan = Scan { proven: last, incarnation: outline.incarnation, ..Scan::default() };
-        self.raise_incarnation(&contents, &incarnation_scan)?;
+        self.set_incarnation(&contents, &incarnation_scan, 1)?;
         let others = self.base_numbers()?;
         let mut number = self.manifest.base.map_or(1, |mark| mark.number.saturating_add(1));
         while others.contains(&number) {
@@ -73,7 +73,8 @@ impl Recovery<'_> {
         }
         let path = base::path(self.root, number);
         self.heap.prepare()?;
-        let mut writer = base::Writer::create(self.disk(), &path, self.manifest.store, number, last)?;
+        let reserve = self.reserve.clone();
+        let mut writer = base::Writer::create((self.disk(), &path), self.manifest.store, number, last, &reserve)?;
         let (mut named, mut written) = (BTreeSet::new(), Vec::new());
         for queue in contents.queues.values_mut() {
             queue.with(|queue| {
@@ -109,7 +110,7 @@ impl Recovery<'_> {
         queue: &mut Queue,
         last: u64,
         leaving: &BTreeSet<u64>,
-        writer: &mut base::Writer,
+        writer: &mut base::Writer<'_>,
         (named, written): (&mut BTreeSet<u64>, &mut Vec<Image>),
     ) -> Result<()> {
         let (snapshot, number) = (Snapshot::of(queue, last), queue.number());

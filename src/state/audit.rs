@@ -80,7 +80,9 @@ impl Queue {
             totals.claimed += u64::from(page.claimed().count_ones());
             totals.delayed += u64::from(page.delayed().count_ones());
             totals.weight += page.weight();
+            totals.pages += 1;
         }
+        totals.claims = self.claims().len() as u64;
         totals
     }
 }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::heap::Heap;
 use crate::model::{Project, QueueName};
 use crate::op::{self, NewQueue, Op};
+use crate::reserve::RECORD_BYTES;
 use crate::trees::Tree;
 use crate::trees::keys;
 use crate::trees::records::{self, QueueRecord, StoreRecord};
@@ -40,10 +41,14 @@ pub(crate) struct Contents {
     pub(crate) budget: Arc<Budget>,
     /// The heap segments that the records name.
     pub(crate) segments: BTreeSet<u64>,
+    /// What the records of queues and of the registry weigh, about.
+    pub(crate) records: u64,
     /// Why the first page could not be found that was not.
     pub(crate) lost: Option<Error>,
     /// Whether there is no space to write pages out to; then they stay in memory.
     is_full: bool,
+    /// Garbage in the page files that could not be given back yet, in bytes.
+    garbage: u64,
     /// Queues that operations named and that are not there.
     unknown: BTreeSet<u64>,
 }
@@ -119,8 +124,10 @@ impl Contents {
             heap,
             budget,
             segments: BTreeSet::new(),
+            records: 0,
             lost: None,
             is_full: false,
+            garbage: 0,
             unknown: BTreeSet::new(),
         }
     }
@@ -128,6 +135,9 @@ impl Contents {
     /// Takes one record in; the error says what is wrong with it.
     pub(crate) fn load(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<(), String> {
         let body = records::open(tree, key, value)?;
+        if !matches!(tree, Tree::Messages | Tree::Claims) {
+            self.records = self.records.saturating_add((key.len() + value.len()) as u64 + RECORD_BYTES);
+        }
         match tree {
             Tree::Meta if key == keys::STORE => self.store = Some(codec::decode(body)?),
             Tree::Queues => self.load_queue(key, body)?,
@@ -217,7 +227,12 @@ impl Contents {
 
     /// Applies a journaled operation where it is not yet contained.
     pub(crate) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<(), Obstacle> {
-        self.replay_entry(lsn, &codec::decode(body)?)
+        let rows = self.registry.records();
+        self.replay_entry(lsn, &codec::decode(body)?)?;
+        if self.registry.records() > rows {
+            self.records = self.records.saturating_add(body.len() as u64);
+        }
+        Ok(())
     }
 
     /// The same, read already.
@@ -225,13 +240,18 @@ impl Contents {
         let time = entry.time;
         self.time = self.time.max(time);
         if self.registry.lsn() < lsn {
+            let before = self.registry.records();
             self.registry.apply(lsn, time, &entry.op);
+            let more = self.registry.records().saturating_sub(before);
+            self.records = self.records.saturating_add(more.saturating_mul(RECORD_BYTES));
         }
         match &entry.op {
             Op::Time | Op::Registry(_) => {}
             Op::CreateQueue(new) | Op::Register { new, .. } => self.create(lsn, new)?,
             Op::DeleteQueue { queue } | Op::Unregister { queue, .. } => {
-                self.queues.remove(queue);
+                if let Some(gone) = self.queues.remove(queue) {
+                    self.records = self.records.saturating_sub(gone.record_bytes());
+                }
                 self.unknown.remove(queue);
             }
             Op::Claim(claim) => {
@@ -251,6 +271,10 @@ impl Contents {
     fn apply(&mut self, number: u64, lsn: u64, time: u64, op: &Op<'_>) -> Result<(), Obstacle> {
         match self.queues.get_mut(&number) {
             Some(queue) if queue.state.position().0 < lsn => queue.with(|queue| {
+                if let Op::SetMetadata { metadata, .. } | Op::Remap { metadata, .. } = op {
+                    let (before, after) = (queue.description().bytes() as u64, metadata.len() as u64);
+                    self.records = self.records.saturating_add(after).saturating_sub(before);
+                }
                 queue.advance(time).1?;
                 queue.prepare(op)?;
                 queue.apply(lsn, time, op);
@@ -268,7 +292,7 @@ impl Contents {
         if !self.budget.is_high() || self.is_full {
             return Ok(());
         }
-        match self.evict() {
+        match self.evict().and_then(|()| self.compact()) {
             Err(error) if error.is_full() => {
                 self.is_full = true;
                 Ok(())
@@ -283,16 +307,50 @@ impl Contents {
             Resting::Awake(queue) => Some(queue),
             Resting::Asleep { .. } => None,
         });
-        for queue in awake {
-            let key = keys::queue(queue.project(), queue.name());
-            let owner = Owner { number: queue.number(), key: &key };
-            while budget.used() > budget.target() && queue.has_hot_pages() {
-                for page in queue.evict(false, EVICTED_AT_ONCE) {
-                    let (image, _) = page.write(heap, &BTreeSet::new(), budget, owner)?;
-                    queue.set_image(&page, &image, Purpose::Eviction);
+        let mut awake: Vec<_> = awake.collect();
+        // The first time round what is likely to change next is spared: every change needs another image.
+        for in_use in [true, false] {
+            for queue in &mut awake {
+                let key = keys::queue(queue.project(), queue.name());
+                let owner = Owner { number: queue.number(), key: &key };
+                let mut hot = None;
+                while budget.used() > budget.target() && hot != Some(queue.hot_pages()) {
+                    hot = Some(queue.hot_pages());
+                    for page in queue.evict(in_use, EVICTED_AT_ONCE) {
+                        let (image, _) = page.write(heap, &BTreeSet::new(), budget, owner)?;
+                        queue.set_image(&page, &image, Purpose::Eviction);
+                    }
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Keeps the page files from growing with every change that is replayed: when they hold more garbage than anything
+    /// else, what is in use moves on and they go. Those that the base names stay until there is another.
+    fn compact(&mut self) -> Result<(), Error> {
+        let garbage = |(bytes, live): (u64, u64)| bytes.saturating_sub(live);
+        let (found, live) = (garbage(self.heap.bytes()), self.heap.bytes().1);
+        if found <= self.garbage.saturating_add(live.max(self.heap.segment_bytes())) {
+            return Ok(());
+        }
+        let mut leaving = self.heap.outworn();
+        leaving.retain(|segment| !self.segments.contains(segment));
+        let (heap, budget) = (&self.heap, &self.budget);
+        for queue in self.queues.values_mut() {
+            let Resting::Awake(queue) = &mut queue.state else { continue };
+            let key = keys::queue(queue.project(), queue.name());
+            let owner = Owner { number: queue.number(), key: &key };
+            let leaves = |page: &Page| page.image().is_some_and(|image| leaving.contains(&image.place().segment));
+            let pages: Vec<_> =
+                queue.pages().values().filter(|page| leaves(page)).map(|page| page.snapshot()).collect();
+            for page in pages {
+                let (image, _) = page.write(heap, &leaving, budget, owner)?;
+                queue.set_image(&page, &image, Purpose::Base);
+            }
+        }
+        self.heap.sweep(&self.segments);
+        self.garbage = garbage(self.heap.bytes());
         Ok(())
     }
 
@@ -300,7 +358,8 @@ impl Contents {
         self.next_queue = self.next_queue.max(new.number.saturating_add(1));
         if let Entry::Vacant(place) = self.queues.entry(new.number) {
             let queue = Queue::from_new(new, lsn, &self.budget).map_err(|error| error.to_string())?;
-            place.insert(Resident::new(queue, &self.budget));
+            let made = place.insert(Resident::new(queue, &self.budget));
+            self.records = self.records.saturating_add(made.record_bytes());
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! 1. Pages are keyed by their first sequence and do not overlap; none is empty.
 //! 2. `ready` names exactly the pages with a message a claim may take.
 //! 3. `deadlines` holds every live claim's end and every page's `due`.
-//! 4. `total`, `claimed`, `delayed` and `weight` are the sums over the pages.
+//! 4. `total`, `claimed`, `delayed`, `weight` and `pages` are the sums over the pages.
 //! 5. After [`Queue::advance`]`(now)` has succeeded nothing that expired by `now` is left: what is there is alive.
 //! 6. [`Queue::apply`] depends on the operation and this queue alone, and cannot fail once [`Queue::prepare`] has not.
 //! 7. `hot` names exactly the pages whose content is in memory.
@@ -125,8 +125,11 @@ struct Share {
 }
 
 impl Share {
-    const NOTHING: Self =
-        Self { due: u64::MAX, ready: false, totals: Totals { total: 0, claimed: 0, delayed: 0, weight: 0 } };
+    const NOTHING: Self = Self {
+        due: u64::MAX,
+        ready: false,
+        totals: Totals { total: 0, claimed: 0, delayed: 0, weight: 0, pages: 0, claims: 0 },
+    };
 
     fn of(page: &Page) -> Self {
         let totals = Totals {
@@ -134,6 +137,8 @@ impl Share {
             claimed: u64::from(page.claimed().count_ones()),
             delayed: u64::from(page.delayed().count_ones()),
             weight: page.weight(),
+            pages: u64::from(page.live() != 0),
+            claims: 0,
         };
         Self { due: page.due(), ready: page.is_indexed_ready(), totals }
     }
@@ -220,7 +225,7 @@ impl Queue {
     }
 
     pub(crate) fn totals(&self) -> Totals {
-        self.totals
+        Totals { claims: self.claims.len() as u64, ..self.totals }
     }
 
     pub(crate) fn claims(&self) -> &Claims {
@@ -467,6 +472,11 @@ impl Changes {
 }
 
 impl Description {
+    /// The length of the metadata's text, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        if self.metadata.is_empty() { 2 } else { self.metadata.to_json().len() }
+    }
+
     /// To be shared; that of a queue without metadata by all of those.
     pub(crate) fn shared(self) -> Arc<Self> {
         static PLAIN: LazyLock<Arc<Description>> = LazyLock::new(Arc::default);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::queue::{Description, Queue};
 use crate::budget::Budget;
 use crate::model::{Project, QueueName};
+use crate::reserve::queue_bytes;
 use crate::trees::keys;
 
 /// A queue's state, awake or at rest.
@@ -88,6 +89,15 @@ impl Resident {
         let mut state = Resting::Awake(Box::new(queue));
         state.rest();
         Self { number, key, budget: budget.clone(), state }
+    }
+
+    /// What its record takes.
+    pub(crate) fn record_bytes(&self) -> u64 {
+        let description = match &self.state {
+            Resting::Awake(queue) => queue.description(),
+            Resting::Asleep { description, .. } => description,
+        };
+        queue_bytes(self.key.len(), description.bytes())
     }
 
     /// Wakes the queue for `call`.

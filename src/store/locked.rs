@@ -212,9 +212,14 @@ impl LockedRegistry<'_> {
     /// Journals `op` and applies it to the registry and to `queues`, which are locked.
     pub(crate) fn record(&mut self, growth: Growth, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
         queues.iter().try_for_each(|queue| queue.prepare(op))?;
+        let from = self.store.journal.appended_bytes();
         let lsn = self.store.append(growth, self.now, op)?;
+        // About: others append too.
+        let frame_bytes = self.store.journal.appended_bytes().saturating_sub(from);
         let bomb = PoisonOnPanic(self.store);
+        let before = self.registry.records();
         self.registry.apply(lsn, self.now, op);
+        self.store.reserve.count_rows(before, self.registry.records(), frame_bytes);
         drop(bomb);
         self.store.apply(lsn, self.now, op, queues);
         Ok(lsn)

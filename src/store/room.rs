@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{Cell, Store};
+use crate::checkpoint::Pressure;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lock::{Condvar, Mutex, Rank};
@@ -74,6 +75,11 @@ impl Room {
     pub(super) fn forget(&self, cell: &Cell) {
         let mut hot = self.hot.lock();
         hot.queues.remove(&cell.hot.swap(0, Ordering::AcqRel));
+    }
+
+    /// The least length of the journal from which posts wait, in bytes.
+    pub(crate) fn journal_max(&self) -> u64 {
+        self.journal_max
     }
 
     /// Lets those who wait look again.
@@ -170,7 +176,8 @@ impl Store {
 
     /// Whether posts wait for a base.
     pub(crate) fn journal_is_long(&self) -> bool {
-        self.journal.kept_bytes() > self.room.journal_max.max(self.weight().saturating_mul(2))
+        // Most of the time a glance is enough.
+        self.journal.full_bytes() > self.room.journal_max && self.pressure() == Pressure::High
     }
 
     fn make_room_now(&self) {

@@ -13,6 +13,7 @@ impl Store {
         // Wrapping: the difference is right whichever is larger.
         self.messages.fetch_add(after.total.wrapping_sub(before.total), Ordering::Relaxed);
         self.weight.fetch_add(after.weight.wrapping_sub(before.weight), Ordering::Relaxed);
+        self.reserve.count(before, after);
     }
 
     /// Live messages, as far as their queues have been advanced.

@@ -16,8 +16,11 @@ mod around;
 mod cut;
 mod earlier;
 mod full;
+mod interval;
 mod kill;
 mod markers;
+#[path = "../support/metered.rs"]
+mod metered;
 mod opening;
 mod pooled;
 mod power_loss;

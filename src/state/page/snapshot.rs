@@ -216,6 +216,11 @@ impl PageSnapshot {
         self.entry.body_bytes as usize
     }
 
+    /// What its image takes, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.entry.body_bytes).saturating_add(u64::from(self.entry.slots).saturating_mul(SLOT_BYTES))
+    }
+
     /// Writes the page to the heap, unless it is there, and not in one of the segments that are to be left.
     pub(crate) fn write(
         &self,
@@ -266,3 +271,6 @@ pub(super) fn read(
     }
     Ok(Arc::new(content))
 }
+
+/// A slot in an image takes less.
+const SLOT_BYTES: u64 = 72;

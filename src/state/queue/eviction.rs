@@ -16,6 +16,11 @@ pub(crate) enum Purpose {
 const HEAD_PAGES: usize = 4;
 
 impl Queue {
+    /// How many pages are in memory.
+    pub(crate) fn hot_pages(&self) -> usize {
+        self.hot.borrow().len()
+    }
+
     pub(crate) fn has_hot_pages(&self) -> bool {
         !self.hot.borrow().is_empty()
     }

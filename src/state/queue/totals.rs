@@ -6,6 +6,9 @@ pub(crate) struct Totals {
     pub(crate) claimed: u64,
     pub(crate) delayed: u64,
     pub(crate) weight: u64,
+    pub(crate) pages: u64,
+    /// Live claims.
+    pub(crate) claims: u64,
 }
 
 /// How much there is of what takes memory.
@@ -39,6 +42,8 @@ impl Totals {
             claimed: step(self.claimed, before.claimed, after.claimed),
             delayed: step(self.delayed, before.delayed, after.delayed),
             weight: step(self.weight, before.weight, after.weight),
+            pages: step(self.pages, before.pages, after.pages),
+            claims: step(self.claims, before.claims, after.claims),
         }
     }
 }

@@ -1,0 +1,105 @@
+//! What is not waited for is synced all the same, within the interval.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use zaqar_sled::disk::{Keep, RealDisk, SimulatedDisk};
+use zaqar_sled::{Config, Durability, Engine, ManualClock, Metadata, Project, Queue, Timestamp};
+
+use super::metered::MeteredDisk;
+use super::support::{CLIENT, ROOT, clock, config, everything, message};
+
+fn jobs(engine: &Engine) -> Queue {
+    engine.queue(Project::none(), "jobs").unwrap()
+}
+
+/// Posts for a while, and cuts the power; returns the age of the oldest post that was lost, and the longest time that
+/// the machine kept the poster from posting.
+fn oldest_lost(interval: Duration, sync: Duration, clock: &Arc<ManualClock>) -> (Duration, Duration) {
+    let disk = SimulatedDisk::new();
+    let slow = MeteredDisk::new(disk.clone());
+    let settings = Config::new().clock(clock.clone()).segment_size(4 << 20).durability(Durability::Buffered);
+    let engine = settings.sync_interval(interval).disk(Arc::new(slow.clone())).open(ROOT).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    slow.meter.slow_down(sync);
+    let (started, mut last, mut held_up) = (Instant::now(), Instant::now(), Duration::ZERO);
+    let mut told = Vec::new();
+    while started.elapsed() < Duration::from_millis(900) {
+        // Enough that a segment has to be prepared meanwhile.
+        told.extend(
+            jobs(&engine).post(CLIENT, &[message("m", 2_000)]).unwrap().into_iter().map(|id| (id, Instant::now())),
+        );
+        held_up = held_up.max(last.elapsed());
+        last = Instant::now();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let disk = disk.power_loss(Keep::Nothing);
+    let cut = Instant::now();
+    drop(engine);
+    let engine = config(&disk, clock, 2).segment_size(4 << 20).open(ROOT).unwrap();
+    let kept: std::collections::BTreeSet<_> = match jobs(&engine).exists().unwrap() {
+        true => jobs(&engine).iter(everything()).map(|message| message.unwrap().id()).collect(),
+        false => std::collections::BTreeSet::new(),
+    };
+    let lost = told.iter().find(|(id, _)| !kept.contains(id));
+    (lost.map_or(Duration::ZERO, |(_, at)| cut.duration_since(*at)), held_up)
+}
+
+#[test]
+fn buffered_loses_no_more_than_the_interval_and_a_sync() {
+    for (interval, sync) in [(60, 40), (200, 50), (30, 8), (20, 60)] {
+        let (interval, sync) = (Duration::from_millis(interval), Duration::from_millis(sync));
+        // The longer of both until a sync begins, then the sync.
+        let bound = interval.max(sync) + sync;
+        // A machine that runs something else is slow beyond its disk: only what it never keeps is a fault.
+        let tries = (0..6).map(|_| oldest_lost(interval, sync, &clock()));
+        let slack = |held_up: Duration| Duration::from_millis(30) + held_up * 2;
+        let over: Vec<_> = tries.take_while(|(lost, held_up)| *lost > bound + slack(*held_up)).collect();
+        assert!(over.len() < 6, "{over:?} lost of {interval:?} and {sync:?}");
+    }
+}
+
+#[test]
+fn what_was_seen_to_have_expired_stays_so_after_a_power_cut_and_a_clock_set_back() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let open = |disk: &SimulatedDisk, clock: &Arc<ManualClock>| {
+        config(disk, clock, 1).background(true).sync_interval(Duration::from_millis(5)).open(ROOT).unwrap()
+    };
+    let engine = open(&disk, &clock);
+    jobs(&engine).create(Metadata::new()).unwrap();
+    jobs(&engine).post(CLIENT, &[message("short", 9).ttl(Duration::from_secs(10))]).unwrap();
+    clock.advance(Duration::from_secs(10));
+    assert!(jobs(&engine).list(&everything()).unwrap().items.is_empty());
+    let patience = Instant::now();
+    while engine.status().unsynced() > 0 {
+        assert!(patience.elapsed() < Duration::from_secs(20), "it is never synced: {:?}", engine.status());
+        std::thread::yield_now();
+    }
+    let disk = disk.power_loss(Keep::Nothing);
+    drop(engine);
+    let before = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
+    let engine = open(&disk, &before);
+    assert!(jobs(&engine).list(&everything()).unwrap().items.is_empty(), "it is back");
+}
+
+#[test]
+fn opening_one_post_and_closing_write_little_and_sync_seldom() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = MeteredDisk::new(RealDisk);
+    let settings = || Config::new().disk(Arc::new(disk.clone()));
+    let first = settings().open(folder.path()).unwrap();
+    jobs(&first).create(Metadata::new()).unwrap();
+    first.close().unwrap();
+    drop(first);
+    for round in 0..5 {
+        let (written, syncs) = (disk.meter.written(), disk.meter.syncs());
+        let engine = settings().open(folder.path()).unwrap();
+        jobs(&engine).post(CLIENT, &[message("m", 100)]).unwrap();
+        engine.close().unwrap();
+        drop(engine);
+        let (written, syncs) = (disk.meter.written() - written, disk.meter.syncs() - syncs);
+        println!("round {round}: {written} bytes written, {syncs} syncs");
+        assert!(written <= 2 << 20, "round {round}: {written} bytes were written");
+        assert!(syncs <= 12, "round {round}: {syncs} syncs");
+    }
+}

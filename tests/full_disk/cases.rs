@@ -1,0 +1,226 @@
+//! Single faults that full disks, or what is done against them, have brought about.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
+use zaqar_sled::{
+    ClaimOptions, ClientId, Config, Durability, Engine, ManualClock, MessageListOptions, Metadata, NewMessage, Project,
+    Queue, Timestamp,
+};
+
+use crate::metered::MeteredDisk;
+
+const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
+const KIB: u64 = 1 << 10;
+const HOUR: Duration = Duration::from_hours(1);
+const ROOT: &str = "/store";
+
+fn config(disk: impl Disk) -> Config {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
+    let config = Config::new().disk(Arc::new(disk)).clock(clock).seed(1).background(false);
+    config.segment_size(64 * KIB).durability(Durability::Buffered)
+}
+
+fn queue(engine: &Engine, name: &str) -> Queue {
+    let queue = engine.queue(Project::none(), name).unwrap();
+    queue.create(Metadata::new()).unwrap();
+    queue
+}
+
+fn message(bytes: usize) -> NewMessage {
+    NewMessage::new(vec![7; bytes]).ttl(HOUR).delay(Duration::ZERO)
+}
+
+fn used(disk: &SimulatedDisk) -> u64 {
+    disk.size(Path::new("/")).unwrap()
+}
+
+fn total(queue: &Queue) -> u64 {
+    queue.stats().unwrap().total()
+}
+
+/// Posts until that is refused.
+fn fill(queue: &Queue, bytes: usize) {
+    let refused = (0..100_000).find_map(|_| queue.post(CLIENT, &[message(bytes)]).err()).unwrap();
+    assert!(refused.is_full(), "{refused}");
+}
+
+#[test]
+fn a_post_too_large_for_the_disk_takes_no_room_from_deletes() {
+    let disk = SimulatedDisk::new();
+    let engine = config(disk.clone()).open(ROOT).unwrap();
+    let jobs = queue(&engine, "jobs");
+    disk.set_capacity(Some(used(&disk) + 600 * KIB));
+    fill(&jobs, 100);
+    for _ in 0..20 {
+        assert!(jobs.post(CLIENT, &[message(2_000_000)]).unwrap_err().is_full());
+    }
+    let all = jobs.iter(MessageListOptions::new().limit(0).echo(true)).map(|message| message.unwrap().id());
+    let all: Vec<_> = all.collect();
+    assert!(all.len() > 2_000, "{}", all.len());
+    for (deleted, id) in all.iter().enumerate() {
+        jobs.delete_message(id).unwrap_or_else(|error| panic!("after {deleted} of {}: {error}", all.len()));
+    }
+}
+
+#[test]
+fn claims_are_refused_before_they_take_room_from_deletes() {
+    let disk = SimulatedDisk::new();
+    let engine = config(disk.clone()).open(ROOT).unwrap();
+    let jobs = queue(&engine, "jobs");
+    disk.set_capacity(Some(used(&disk) + 600 * KIB));
+    fill(&jobs, 100);
+    let before = total(&jobs);
+    let mut claim = jobs.claim(ClaimOptions::new().ttl(HOUR).limit(5)).unwrap().unwrap();
+    let refused = (0..1_000_000).find_map(|_| claim.renew(HOUR, Duration::ZERO).err()).expect("the disk is full");
+    assert!(refused.is_full(), "{refused}");
+    let refused = jobs.claim(ClaimOptions::new().ttl(HOUR).limit(5)).unwrap_err();
+    assert!(refused.is_full(), "{refused}");
+    for message in claim.messages() {
+        claim.delete(message).unwrap();
+    }
+    let mut popped = 5;
+    while !jobs.pop(1).unwrap().is_empty() {
+        popped += 1;
+    }
+    assert_eq!(popped, before);
+}
+
+#[test]
+fn a_store_killed_on_a_full_disk_with_an_unsynced_tail_opens_and_keeps_it() {
+    for spare in [0, 5 * KIB, 100 * KIB] {
+        let disk = SimulatedDisk::new();
+        let engine = config(disk.clone()).open(ROOT).unwrap();
+        let jobs = queue(&engine, "jobs");
+        for _ in 0..300 {
+            jobs.post(CLIENT, &[message(2_000)]).unwrap();
+        }
+        assert!(engine.status().unsynced() > 200, "{:?}", engine.status());
+        let disk = disk.kill();
+        drop(engine);
+        disk.set_capacity(Some(used(&disk) + spare));
+        let engine = config(disk.clone()).open(ROOT).unwrap();
+        assert_eq!(total(&engine.queue(Project::none(), "jobs").unwrap()), 300);
+        // Whatever was built on is on the device by now.
+        let disk = disk.power_loss(Keep::Nothing);
+        drop(engine);
+        let engine = config(disk).open(ROOT).unwrap();
+        assert_eq!(total(&engine.queue(Project::none(), "jobs").unwrap()), 300, "{spare} bytes left");
+    }
+}
+
+/// The bases that a store has had, by number, and the size each had when it was seen.
+#[derive(Default)]
+struct Bases(BTreeMap<String, u64>);
+
+impl Bases {
+    fn look(&mut self, disk: &dyn Disk) {
+        for name in disk.list(Path::new(ROOT)).unwrap().into_iter().filter(|name| name.strip_suffix(".base").is_some())
+        {
+            let size = disk.size(&Path::new(ROOT).join(&name)).unwrap();
+            self.0.insert(name, size);
+        }
+    }
+
+    /// How many were written, seen or not.
+    fn written(&self) -> u64 {
+        self.0.last_key_value().map_or(0, |(name, _)| u64::from_str_radix(&name[..16], 16).unwrap())
+    }
+}
+
+#[test]
+fn posts_wait_for_a_base_only_if_one_is_due_and_a_base_ends_the_wait() {
+    let disk = SimulatedDisk::new();
+    let settings = |disk: &SimulatedDisk| config(disk.clone()).journal_max(0).busy_timeout(Duration::ZERO);
+    let engine = settings(&disk).open(ROOT).unwrap();
+    let jobs = queue(&engine, "jobs");
+    for _ in 0..1_000 {
+        jobs.post(CLIENT, &[message(2_000)]).unwrap();
+        jobs.pop(1).unwrap();
+    }
+    let disk = disk.kill();
+    drop(engine);
+    let engine = settings(&disk).open(ROOT).unwrap();
+    let jobs = engine.queue(Project::none(), "jobs").unwrap();
+    let mut bases = Bases::default();
+    let mut posted = 0;
+    for call in 0..1_000 {
+        // Without a thread a post makes its room itself.
+        posted += 1;
+        jobs.post(CLIENT, &[message(2_000)])
+            .unwrap_or_else(|error| panic!("call {call}: {error}: {:?}", engine.status()));
+        jobs.pop(1).unwrap();
+        engine.step().unwrap();
+        bases.look(&disk);
+    }
+    // One for every four segments of the journal, and a few.
+    let most = posted * 2_200 / (4 * 64 * KIB) + 5;
+    assert!(bases.written() <= most, "{} bases for {posted} posts", bases.written());
+}
+
+#[test]
+fn bases_of_a_large_directory_are_written_in_proportion_to_it() {
+    let disk = SimulatedDisk::new();
+    let engine = config(disk.clone()).segment_size(8 * KIB).open(ROOT).unwrap();
+    let mut bases = Bases::default();
+    for n in 0..4_000 {
+        queue(&engine, &format!("a queue that is idle, number {n}"));
+        if n % 20 == 0 {
+            engine.step().unwrap();
+            bases.look(&disk);
+        }
+    }
+    let written: u64 = bases.0.values().sum();
+    let journal = 4_000 * 100;
+    assert!(written <= journal, "{written} bytes of bases for {journal} of journal");
+}
+
+#[test]
+fn a_file_that_could_not_be_removed_is_removed_later() {
+    let disk = SimulatedDisk::new();
+    let stubborn = MeteredDisk::new(disk.clone());
+    let engine = config(stubborn.clone()).memory(32 * KIB).open(ROOT).unwrap();
+    let jobs = queue(&engine, "jobs");
+    let empty = used(&disk);
+    stubborn.meter.refuse_removals(true);
+    for _ in 0..6 {
+        for _ in 0..100 {
+            jobs.post(CLIENT, &[message(2_000)]).unwrap();
+        }
+        jobs.purge().unwrap();
+        engine.base().unwrap();
+        engine.checkpoint().unwrap();
+    }
+    let left = used(&disk);
+    stubborn.meter.refuse_removals(false);
+    engine.base().unwrap();
+    engine.step().unwrap();
+    let bound = empty + 4 * 64 * KIB;
+    assert!(left > bound && used(&disk) <= bound, "{} bytes, {left} before, of {bound}", used(&disk));
+}
+
+#[test]
+fn opening_with_little_memory_keeps_the_page_files_small() {
+    let disk = SimulatedDisk::new();
+    let engine = config(disk.clone()).journal_max(1 << 30).open(ROOT).unwrap();
+    let queues: Vec<_> = (0..20).map(|n| queue(&engine, &format!("queue{n}"))).collect();
+    // Every queue gets a little at a time, and is claimed from as it grows.
+    for round in 0..150 {
+        for queue in &queues {
+            queue.post(CLIENT, &[message(500), message(500)]).unwrap();
+            if round % 3 == 0 {
+                drop(queue.claim(ClaimOptions::new().ttl(HOUR).limit(4)).unwrap());
+            }
+        }
+    }
+    let disk = disk.kill();
+    drop(engine);
+    let engine = config(disk).memory(64 * KIB).open(ROOT).unwrap();
+    let (live, pages) = (engine.status().live_bytes(), engine.status().heap_bytes());
+    assert!(live > 3_000_000, "{live}");
+    let bound = 2 * live + 4 * 2 * 64 * KIB;
+    assert!(pages <= bound, "{pages} of {bound} bytes of page files for {live} live");
+}

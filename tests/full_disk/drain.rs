@@ -1,0 +1,388 @@
+//! One life of a store on a disk that fills up, and its end: drained to nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zaqar_sled::{
+    ClaimId, ClaimOptions, ClientId, Config, DataDriver, Durability, Engine, Error, ManualClock, MessageId,
+    MessageListOptions, Metadata, NewMessage, Project, Purge, Queue, Timestamp,
+};
+
+use crate::place::Place;
+use crate::random::Random;
+
+const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
+const QUEUES: usize = 3;
+const HOUR: Duration = Duration::from_hours(1);
+
+/// What a life is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    pub(crate) segment: u64,
+    pub(crate) memory: u64,
+    pub(crate) body: usize,
+    pub(crate) calls: u64,
+    pub(crate) background: bool,
+    pub(crate) durability: Durability,
+    /// One kill in so many calls while it is drained.
+    pub(crate) kills: u64,
+}
+
+pub(crate) struct Life<P> {
+    place: P,
+    shape: Shape,
+    random: Random,
+    clock: Arc<ManualClock>,
+    engine: Option<Engine>,
+    /// What is there, by queue: bodies are told by their length and number.
+    live: Vec<Option<BTreeMap<MessageId, u64>>>,
+    claims: Vec<(usize, ClaimId, Vec<MessageId>)>,
+    posted: u64,
+    context: String,
+}
+
+impl<P: Place> Life<P> {
+    pub(crate) fn new(place: P, shape: Shape, seed: u64) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
+        let context = format!("ZAQAR_SEED={seed} {shape:?}");
+        let (random, live) = (Random::new(seed), vec![None; QUEUES]);
+        let mut this = Self { place, shape, random, clock, engine: None, live, claims: Vec::new(), posted: 0, context };
+        this.open("at first");
+        this
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine.as_ref().unwrap()
+    }
+
+    fn queue(&self, number: usize) -> Queue {
+        self.engine().queue(Project::none(), format!("queue{number}")).unwrap()
+    }
+
+    fn open(&mut self, when: &str) {
+        let config = Config::new()
+            .disk(self.place.disk())
+            .clock(self.clock.clone())
+            .background(self.shape.background)
+            .sync_interval(Duration::from_millis(5))
+            .busy_timeout(Duration::from_millis(50))
+            .durability(self.shape.durability)
+            .segment_size(self.shape.segment)
+            .memory(self.shape.memory);
+        let opened = config.open(self.place.root());
+        self.engine = Some(opened.unwrap_or_else(|error| panic!("{}: it does not open {when}: {error}", self.context)));
+        self.assert_kept(when);
+    }
+
+    /// What was acknowledged is there, and nothing else.
+    fn assert_kept(&self, when: &str) {
+        for (number, live) in self.live.iter().enumerate() {
+            let queue = self.queue(number);
+            let there = queue.exists().unwrap();
+            assert_eq!(there, live.is_some(), "{}: queue{number} {when}", self.context);
+            let Some(live) = live else { continue };
+            let options = MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true);
+            let found = queue.iter(options).map(|message| message.unwrap());
+            let found: BTreeMap<_, _> = found.map(|message| (message.id(), message.body().len() as u64)).collect();
+            assert!(found == *live, "{}: queue{number} {when}: {} of {}", self.context, found.len(), live.len());
+        }
+    }
+
+    fn kill(&mut self) {
+        let cut = self.shape.durability == Durability::Sync && self.random.one_in(3) && self.place.cut_power();
+        if !cut {
+            self.place.kill();
+        }
+        self.engine = None;
+        self.open(if cut { "after a power cut" } else { "after a kill" });
+    }
+
+    fn reopen(&mut self) {
+        // It may lack space to close cleanly; then opening takes longer.
+        let closed = self.engine().close();
+        if let Err(error) = closed {
+            assert!(error.is_full() || matches!(error, Error::Trees { .. }), "{}: {error}", self.context);
+        }
+        self.engine = None;
+        self.open("after a close");
+    }
+
+    /// Whether a call was done; lack of space is the only reason why not.
+    fn done<T>(&self, outcome: Result<T, Error>) -> Option<T> {
+        match outcome {
+            Ok(done) => Some(done),
+            Err(error) if error.is_full() || error.is_busy() => None,
+            Err(error) => panic!("{}: {error}", self.context),
+        }
+    }
+
+    fn post(&mut self, number: usize) -> bool {
+        let bytes = match self.random.below(8) {
+            0 => 1,
+            1 => usize::try_from(self.random.below(self.shape.body as u64 * 4)).unwrap(),
+            _ => self.shape.body,
+        };
+        let count = 1 + self.random.below(if bytes > 10_000 { 2 } else { 10 });
+        let new = |n: u64| NewMessage::new(vec![u8::try_from(n % 251).unwrap(); bytes]).ttl(HOUR * 100);
+        let batch: Vec<_> = (0..count).map(|n| new(self.posted + n).delay(Duration::ZERO)).collect();
+        let Some(ids) = self.done(self.queue(number).post(CLIENT, &batch)) else { return false };
+        self.posted += count;
+        let live = self.live[number].as_mut().unwrap();
+        live.extend(ids.into_iter().map(|id| (id, bytes as u64)));
+        true
+    }
+
+    fn create(&mut self, number: usize) -> bool {
+        let created = self.done(self.queue(number).create(Metadata::new().with("n", number).unwrap()));
+        if created == Some(true) {
+            self.live[number] = Some(BTreeMap::new());
+        }
+        created.is_some()
+    }
+
+    /// The call that frees nothing, in one of three ways; whether it was done.
+    fn lease(&mut self, number: usize) -> bool {
+        let ttl = HOUR * 50;
+        if self.claims.is_empty() || self.random.one_in(3) {
+            let limit = 1 + usize::try_from(self.random.below(20)).unwrap();
+            let options = ClaimOptions::new().ttl(ttl).limit(limit);
+            let Some(claim) = self.done(self.queue(number).claim(options)) else { return false };
+            if let Some(claim) = claim {
+                let ids = claim.messages().iter().map(zaqar_sled::Message::id).collect();
+                self.claims.push((number, claim.id(), ids));
+            }
+            return true;
+        }
+        let at = usize::try_from(self.random.below(self.claims.len() as u64)).unwrap();
+        let (number, id, _) = self.claims[at].clone();
+        let queue = self.queue(number);
+        if self.random.one_in(4) {
+            let released = self.engine().claims().delete(&Project::none(), queue.name(), &id);
+            let done = self.done(released).is_some();
+            if done {
+                self.claims.swap_remove(at);
+            }
+            return done;
+        }
+        let options = ClaimOptions::new().ttl(ttl);
+        match self.engine().claims().update(&Project::none(), queue.name(), &id, &options) {
+            Err(error) if error.is_not_found() => {
+                self.claims.swap_remove(at);
+                true
+            }
+            outcome => self.done(outcome).is_some(),
+        }
+    }
+
+    /// Takes some messages away, in one of five ways. `None` if that was refused, else how many they were.
+    fn free(&mut self, number: usize) -> Option<usize> {
+        let queue = self.queue(number);
+        let name = queue.name().clone();
+        let held = self.claims.iter().position(|(of, _, ids)| *of == number && !ids.is_empty());
+        let gone: Vec<MessageId> = match (self.random.below(8), held) {
+            (0..=2, Some(at)) => {
+                let (_, claim, ids) = self.claims[at].clone();
+                let id = ids[0];
+                self.claims[at].2.remove(0);
+                match self.engine().messages().delete(&Project::none(), &name, &id, Some(&claim)) {
+                    // The claim is over, or was released.
+                    Err(error) if error.is_not_permitted() || error.is_not_found() || error.is_conflict() => Vec::new(),
+                    outcome => {
+                        self.done(outcome)?;
+                        vec![id]
+                    }
+                }
+            }
+            (3, _) => {
+                let ids: Vec<_> = self.live[number].iter().flatten().map(|(id, _)| *id).take(30).collect();
+                self.done(queue.bulk_delete(&ids))?;
+                ids
+            }
+            (4 | 5, _) => {
+                let first = self.live[number].iter().flatten().map(|(id, _)| *id).next();
+                let ids = first.into_iter().collect::<Vec<_>>();
+                self.done(queue.bulk_delete(&ids))?;
+                ids
+            }
+            (_, _) => {
+                let limit = 1 + usize::try_from(self.random.below(4)).unwrap();
+                self.done(queue.pop(limit))?.iter().map(zaqar_sled::Message::id).collect()
+            }
+        };
+        let live = self.live[number].as_mut();
+        let removed = live.map_or(0, |live| gone.iter().filter(|id| live.remove(id).is_some()).count());
+        Some(removed)
+    }
+
+    /// The whole queue at once.
+    fn clear(&mut self, number: usize) -> bool {
+        let queue = self.queue(number);
+        let cleared = match self.random.below(3) {
+            0 => {
+                let done = self.done(queue.delete()).is_some();
+                if done {
+                    self.live[number] = None;
+                }
+                done
+            }
+            1 => self.done(queue.purge()).is_some(),
+            _ => self.done(self.engine().queues().purge(&Project::none(), queue.name(), Purge::All)).is_some(),
+        };
+        if cleared {
+            self.live[number].iter_mut().for_each(BTreeMap::clear);
+            self.claims.retain(|(of, _, _)| *of != number);
+        }
+        cleared
+    }
+
+    fn tend(&mut self) {
+        let engine = self.engine();
+        let outcome = match self.random.clone().below(4) {
+            0 => engine.base(),
+            1 => engine.checkpoint(),
+            2 => engine.gc().map(drop),
+            _ => engine.step(),
+        };
+        self.random.next();
+        if let Err(error) = outcome {
+            assert!(error.is_full() || matches!(error, Error::Trees { .. }), "{}: {error}", self.context);
+        }
+    }
+
+    /// Any mix of calls; posts most of all, so that the disk fills up.
+    pub(crate) fn fill(&mut self) {
+        for number in 0..QUEUES {
+            self.create(number);
+        }
+        let mut refused = 0;
+        for call in 0..self.shape.calls {
+            let number = usize::try_from(self.random.below(QUEUES as u64)).unwrap();
+            if self.live[number].is_none() {
+                self.create(number);
+                continue;
+            }
+            match self.random.below(100) {
+                0..60 => refused += u64::from(!self.post(number)),
+                60..85 => drop(self.lease(number)),
+                85..92 => drop(self.free(number)),
+                92..98 => self.tend(),
+                98 if self.random.one_in(4) => self.kill(),
+                99 if self.random.one_in(4) => self.reopen(),
+                _ => {}
+            }
+            if refused > 30 && call > 100 {
+                break;
+            }
+        }
+        // And now everything that frees nothing, until that is refused too, however often the store is opened meanwhile.
+        for round in 0..4 {
+            for _ in 0..200 {
+                let number = usize::try_from(self.random.below(QUEUES as u64)).unwrap();
+                if self.live[number].is_some() && !self.post(number) && !self.lease(number) {
+                    break;
+                }
+            }
+            match (round, self.random.below(3)) {
+                (_, 0) => self.kill(),
+                (_, 1) => self.reopen(),
+                _ => self.tend(),
+            }
+        }
+    }
+
+    /// Everything goes, whatever happens on the way. Returns how many calls that took.
+    pub(crate) fn drain(&mut self) -> u64 {
+        let (mut calls, mut stuck) = (0, 0);
+        let mut whole = self.random.below(40);
+        while let Some(number) = (0..QUEUES).find(|number| self.live[*number].as_ref().is_some_and(|q| !q.is_empty())) {
+            calls += 1;
+            whole = whole.saturating_sub(1);
+            let done = if whole == 0 {
+                whole = 2_000 + self.random.below(4_000);
+                self.clear(number)
+            } else {
+                let free = self.free(number);
+                if free == Some(0) && !self.claims.is_empty() {
+                    // What is left is claimed.
+                    self.clock.advance(HOUR * 50);
+                    self.claims.clear();
+                }
+                free.is_some()
+            };
+            if done {
+                stuck = 0;
+            } else {
+                stuck += 1;
+                assert!(
+                    stuck < 5,
+                    "{}: stuck with {} messages: {:?}",
+                    self.context,
+                    self.left(),
+                    self.engine().status()
+                );
+                let _ = self.engine().step();
+            }
+            if self.random.one_in(self.shape.kills) {
+                self.kill();
+            } else if self.random.one_in(self.shape.kills * 3) {
+                self.reopen();
+            } else if self.random.one_in(50) {
+                self.tend();
+            }
+        }
+        calls
+    }
+
+    fn left(&self) -> usize {
+        self.live.iter().flatten().map(BTreeMap::len).sum()
+    }
+
+    /// What it took comes back, and it works as before.
+    pub(crate) fn assert_returned(&mut self, empty: u64) {
+        for number in 0..QUEUES {
+            if self.live[number].is_some() && !self.random.one_in(3) {
+                let deleted = self.queue(number).delete();
+                deleted.unwrap_or_else(|error| panic!("{}: the last queue: {error}", self.context));
+                self.live[number] = None;
+            }
+        }
+        let deadline = 1_000;
+        for tries in 0..=deadline {
+            let _ = self.engine().gc();
+            let _ = self.engine().step();
+            let based = self.engine().base();
+            let used = self.place.used();
+            let bound = empty + 2 * self.shape.segment + (1 << 20);
+            if based.is_ok() && used <= bound {
+                break;
+            }
+            assert!(tries < deadline, "{}: {used} of {bound} bytes are used: {based:?}", self.context);
+            if tries > 4 {
+                assert!(self.shape.background, "{}: {used} of {bound} are used: {based:?}", self.context);
+                std::thread::yield_now();
+            }
+        }
+        let _ = self.engine().step();
+        assert!(self.create(0), "{}: no queue can be made again", self.context);
+        let posted = (0..10).filter(|_| self.post(0)).count();
+        assert!(posted > 0, "{}: nothing can be posted again: {:?}", self.context, self.engine().status());
+        self.reopen();
+        assert!(self.engine().verify().unwrap().is_sound(), "{}", self.context);
+    }
+
+    pub(crate) fn used(&self) -> u64 {
+        self.place.used()
+    }
+}
+
+/// Fills, drains and fills again.
+pub(crate) fn live(place: impl Place, shape: &Shape, seed: u64, full: impl FnOnce(u64)) -> u64 {
+    let mut life = Life::new(place, shape.clone(), seed);
+    let empty = life.used();
+    full(empty);
+    life.fill();
+    let calls = life.drain();
+    life.assert_returned(empty);
+    calls
+}

@@ -1,0 +1,77 @@
+//! Where a store lies whose disk fills up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
+
+use crate::severed::Severed;
+
+pub(crate) trait Place {
+    /// The disk for an engine to be opened on.
+    fn disk(&self) -> Arc<dyn Disk>;
+
+    fn root(&self) -> PathBuf;
+
+    /// What was written stays, and nothing more gets through.
+    fn kill(&mut self);
+
+    /// The same for the whole machine: what was not synced is gone. False where that cannot be done.
+    fn cut_power(&mut self) -> bool {
+        false
+    }
+
+    /// What the store takes, but for its trees, which never shrink within bounds of their own.
+    fn used(&self) -> u64 {
+        let (disk, root) = (self.disk(), self.root());
+        let names = disk.list(&root).unwrap().into_iter().filter(|name| !name.starts_with("trees-"));
+        names.map(|name| disk.size(&root.join(name)).unwrap()).sum()
+    }
+}
+
+pub(crate) struct Simulated(pub(crate) SimulatedDisk);
+
+impl Place for Simulated {
+    fn disk(&self) -> Arc<dyn Disk> {
+        Arc::new(self.0.clone())
+    }
+
+    fn root(&self) -> PathBuf {
+        "/store".into()
+    }
+
+    fn kill(&mut self) {
+        self.0 = self.0.kill();
+    }
+
+    fn cut_power(&mut self) -> bool {
+        self.0 = self.0.power_loss(Keep::Nothing);
+        true
+    }
+}
+
+/// A folder of a real file system.
+pub(crate) struct Folder {
+    root: PathBuf,
+    disk: Severed,
+}
+
+impl Folder {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: root.into(), disk: Severed::default() }
+    }
+}
+
+impl Place for Folder {
+    fn disk(&self) -> Arc<dyn Disk> {
+        Arc::new(self.disk.clone())
+    }
+
+    fn root(&self) -> PathBuf {
+        self.root.clone()
+    }
+
+    fn kill(&mut self) {
+        std::mem::take(&mut self.disk).cut();
+    }
+}
