@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Body, Checksum, ClaimId, Message, MessageId, Timestamp};
 
 use super::content::PAGE_BYTES;
@@ -26,7 +26,9 @@ impl Queue {
     /// The messages a claim may take, oldest first; those of damaged pages are none.
     pub(crate) fn claimable(&self) -> impl Iterator<Item = Result<(&Page, usize)>> {
         let pages = self.ready().iter().filter_map(|first| self.pages().get(first));
-        self.behind(pages.filter(|page| self.load(page).is_ok() || !page.is_damaged()), None, Page::ready)
+        // A page is corrupt to whoever reads it once it is damaged, and only then.
+        let places = self.behind(pages, None, Page::ready);
+        places.filter(|place| !place.as_ref().is_err_and(Error::is_corrupt))
     }
 
     /// The messages a claim may take that stand behind `after`, oldest first. Of damaged pages only those that are found
