@@ -244,7 +244,7 @@ impl Heap {
             let unsynced = segments.all.values().filter(|one| one.unsynced.swap(false, Ordering::AcqRel)).cloned();
             (unsynced.collect::<Vec<_>>(), std::mem::take(&mut segments.directory_unsynced))
         };
-        let mut synced = unsynced.iter().try_for_each(|segment| segment.sync());
+        let mut synced = unsynced.iter().try_for_each(Segment::sync);
         if directory {
             synced = synced.and_then(|()| self.kept_directory.sync(&*self.disk));
         }

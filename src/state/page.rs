@@ -322,14 +322,13 @@ impl Page {
     }
 
     fn forget(&mut self, gone: u128) {
-        let weight: u64 = match self.content.get() {
-            Some(content) => bits(gone).filter_map(|index| content.slot(index)).map(Slot::weight).sum(),
+        let weight: u64 = if let Some(content) = self.content.get() {
+            bits(gone).filter_map(|index| content.slot(index)).map(Slot::weight).sum()
+        } else {
             // Of a damaged page nobody knows: as if all weighed the same.
-            None => {
-                let (gone, live) = ((self.live & gone).count_ones(), self.live.count_ones());
-                let share = u128::from(self.weight) * u128::from(gone) / u128::from(live.max(1));
-                u64::try_from(share).unwrap_or(self.weight)
-            }
+            let (gone, live) = ((self.live & gone).count_ones(), self.live.count_ones());
+            let share = u128::from(self.weight) * u128::from(gone) / u128::from(live.max(1));
+            u64::try_from(share).unwrap_or(self.weight)
         };
         self.weight = self.weight.saturating_sub(weight);
         self.live &= !gone;

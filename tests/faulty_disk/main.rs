@@ -4,6 +4,14 @@
 //!
 //! The short form takes seconds; see README's table of campaigns for the long one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the way to say what is wrong"
+)]
+
 mod damaged;
 mod descriptors;
 mod proof;

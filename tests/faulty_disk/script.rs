@@ -284,12 +284,12 @@ fn campaign(kind_of_store: Kind, background: bool) {
     let (seed, rounds) = (variable("ZAQAR_SEED", 1), variable("ZAQAR_ROUNDS", 60));
     let all = env::var("ZAQAR_FAULTS").is_ok_and(|value| value == "all");
     let mut random = Random(seed * 2 + 77);
-    let mut made = 0;
+    let mut done = 0;
     let clean = Run { seed, kind: 0, nth: u64::MAX, lasts: false, kind_of_store, background, cut: false };
     let calls = perform(&clean);
     let mut make = |run: &Run| {
         perform(run);
-        made += 1;
+        done += 1;
     };
     if all {
         for nth in 1..=calls {
@@ -307,7 +307,7 @@ fn campaign(kind_of_store: Kind, background: bool) {
             make(&Run { seed: seed + round, kind, nth, lasts, cut: random.below(2) == 0, ..clean });
         }
     }
-    println!("{made} runs, {calls} calls of the disk in each, seed {seed}");
+    println!("{done} runs, {calls} calls of the disk in each, seed {seed}");
 }
 
 #[test]

@@ -94,13 +94,13 @@ impl<'a> Caller<'a> {
             68..71 => self.with_claim(Call::Read),
             71..76 => Call::List(name, random(2) == 0),
             76..80 => Call::Stats(name),
-            80..88 => Call::SetMetadata(Name::Work, self.any_rule()),
+            80..88 => Call::SetMetadata(Name::Work, super::world::any_rule()),
             88..90 => Call::Metadata(name),
             90..91 => Call::Exists(name),
             91..94 => Call::DeleteQueue(self.any_deletable()),
             _ => {
                 let name = self.any_deletable();
-                Call::Create(name, if name == Name::Work { self.any_rule() } else { None })
+                Call::Create(name, if name == Name::Work { super::world::any_rule() } else { None })
             }
         };
         self.call(call);

@@ -174,7 +174,7 @@ impl Caller<'_> {
         for name in [Name::Dead, Name::Other].into_iter().skip(usize::try_from(letters).unwrap_or(2)) {
             self.call(Call::Create(name, None));
         }
-        let rule = self.any_rule();
+        let rule = any_rule();
         self.call(Call::Create(Name::Work, rule));
         for _ in 0..2 + random(3) {
             self.post(Name::Work);
@@ -192,13 +192,13 @@ impl Caller<'_> {
             self.call(Call::Stats(name));
         }
     }
+}
 
-    pub(crate) fn any_rule(&self) -> Option<Rule> {
-        let to = if random(3) == 0 { Name::Other } else { Name::Dead };
-        match random(4) {
-            0 => None,
-            most => Some(Rule { most: u32::try_from(most - 1).unwrap_or(0), to }),
-        }
+pub(crate) fn any_rule() -> Option<Rule> {
+    let to = if random(3) == 0 { Name::Other } else { Name::Dead };
+    match random(4) {
+        0 => None,
+        most => Some(Rule { most: u32::try_from(most - 1).unwrap_or(0), to }),
     }
 }
 

@@ -45,7 +45,7 @@ impl Facts {
                 self.name(*queue, messages.iter().last());
             }
             Op::DropDamaged { queue, ranges } => {
-                ranges.iter().for_each(|(from, to)| self.drop(*queue, *from..*to, above))
+                ranges.iter().for_each(|(from, to)| self.drop(*queue, *from..*to, above));
             }
             Op::Receive(received) => self.post(received.queue, received.first, received.letters.len(), above),
             Op::Import(import) => {
