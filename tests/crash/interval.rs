@@ -1,5 +1,6 @@
 //! What is not waited for is synced all the same, within the interval.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,12 +38,12 @@ fn oldest_lost(interval: Duration, sync: Duration, clock: &Arc<ManualClock>) -> 
     let cut = Instant::now();
     drop(engine);
     let engine = config(&disk, clock, 2).segment_size(4 << 20).open(ROOT).unwrap();
-    let kept: std::collections::BTreeSet<_> = match jobs(&engine).exists().unwrap() {
-        true => jobs(&engine).iter(everything()).map(|message| message.unwrap().id()).collect(),
-        false => std::collections::BTreeSet::new(),
-    };
-    let lost = told.iter().find(|(id, _)| !kept.contains(id));
-    (lost.map_or(Duration::ZERO, |(_, at)| cut.duration_since(*at)), held_up)
+    let there = jobs(&engine).exists().unwrap();
+    let found =
+        there.then(|| jobs(&engine).iter(everything()).map(|message| message.unwrap().id()).collect::<Vec<_>>());
+    let kept: BTreeSet<_> = found.into_iter().flatten().collect();
+    let gone = told.iter().find(|(id, _)| !kept.contains(id));
+    (gone.map_or(Duration::ZERO, |(_, at)| cut.duration_since(*at)), held_up)
 }
 
 #[test]
