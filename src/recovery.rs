@@ -67,6 +67,8 @@ pub(crate) struct Recovered {
 }
 
 pub(crate) const JOURNAL: &str = "journal";
+/// How often an opening begins anew that found the journal's end changed.
+const OPENED_AGAIN: usize = 3;
 /// No store gets there: what is given out in an incarnation ends where the next begins.
 pub(crate) const LAST_INCARNATION: u32 = (1 << 24) - 1;
 
@@ -87,11 +89,17 @@ pub(crate) fn has_lost_manifest(disk: &dyn Disk, root: &Path) -> bool {
 pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<Recovered> {
     let started = Instant::now();
     let disk = &*config.disk;
-    let opened = match Manifest::load(disk, root) {
+    let open = || match Manifest::load(disk, root) {
         Ok(Some(manifest)) => Recovery::new(config, root, manifest).and_then(Recovery::run),
         Ok(None) => creation::create(config, root, random),
         Err(error) => Err(error),
     };
+    let mut opened = open();
+    for _ in 0..OPENED_AGAIN {
+        if opened.as_ref().is_err_and(tail::has_changed) {
+            opened = open();
+        }
+    }
     let mut recovered = match opened {
         Err(error) if error.is_damage() && config.salvage => salvage::salvage(config, root, &error)?,
         opened => opened?,

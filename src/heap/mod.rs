@@ -286,6 +286,11 @@ impl Heap {
         self.segment_bytes
     }
 
+    /// The numbers of the segments that were there when the heap was opened.
+    pub(crate) fn found(&self) -> BTreeSet<u64> {
+        self.segments.lock().taken.clone()
+    }
+
     /// Removes the segments that nothing in memory refers to and that are not among `kept`, and those that could not be
     /// removed before. One that cannot be removed now is tried again.
     pub(crate) fn sweep(&self, kept: &BTreeSet<u64>) {

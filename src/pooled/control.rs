@@ -117,6 +117,7 @@ impl Catalogue for PooledDriver {
     }
 
     fn drop_all(&self) -> Result<()> {
+        let _call = self.shared().enter()?;
         let _ = self.shared().take_all_along();
         self.control().unmap_all(self.shared().config.virtual_pool)
     }

@@ -61,7 +61,9 @@ impl Catalogue for ReferenceModel {
     }
 
     fn drop_all(&self) -> Result<()> {
-        let (mut store, _) = self.enter()?;
+        let (mut store, now) = self.enter()?;
+        let mapped: Vec<(Project, QueueName)> = store.catalogue.keys().cloned().collect();
+        mapped.iter().for_each(|(project, queue)| store.take_along(project, queue, now));
         for ((project, queue), pool) in std::mem::take(&mut store.catalogue) {
             store.leave(&project, &queue, pool);
         }

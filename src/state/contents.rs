@@ -349,7 +349,8 @@ impl Contents {
                 queue.set_image(&page, &image, Purpose::Base);
             }
         }
-        self.heap.sweep(&self.segments);
+        // A file that was there before may be all that a salvage has, should this opening be refused.
+        self.heap.sweep(&(&self.segments | &self.heap.found()));
         self.garbage = garbage(self.heap.bytes());
         Ok(())
     }
