@@ -370,7 +370,9 @@ impl Store {
         let path = trees_path(&self.root, keeper.manifest.generation);
         let disk = &self.place.disk;
         if keeper.filled.is_none() {
-            disk.remove_dir_all(&path).map_err(|e| Error::io("clearing old trees", e))?;
+            // Where there are none, nothing has to be allowed.
+            let clear = || if disk.exists(&path)? { disk.remove_dir_all(&path) } else { Ok(()) };
+            clear().map_err(|e| Error::io("clearing old trees", e))?;
         }
         let trees = disk.trees_with(&path, self.place.cache_bytes)?;
         Ok(Digested::new(trees, keeper.filled.unwrap_or_default()))

@@ -190,10 +190,7 @@ impl Engine {
 /// Refuses a pool whose directory lies in another store's, or the other way round: a store tidies its own directory.
 fn check_apart(one: &Location, other: &Location) -> Result<()> {
     match (one, other) {
-        // The very same is a store that is in use, which whoever opens it is told.
-        (Location::Directory(one), Location::Directory(other))
-            if one != other && (one.starts_with(other) || other.starts_with(one)) =>
-        {
+        (Location::Directory(one), Location::Directory(other)) if one.starts_with(other) || other.starts_with(one) => {
             Err(Error::invalid("uri", "a pool's directory cannot lie within another store's, nor contain it"))
         }
         _ => Ok(()),

@@ -106,7 +106,7 @@ fn a_pool_within_another_stores_directory_is_refused() {
         let pool = NewPool::new(uri.parse().unwrap());
         driver.pools().create(&PoolName::new(name).unwrap(), &pool)
     };
-    for uri in ["sled:/control/heap", "sled:/control/trees-0000000000000007", "sled:/"] {
+    for uri in ["sled:/control", "sled:/control/heap", "sled:/control/trees-0000000000000007", "sled:/"] {
         assert!(create("inside", uri).unwrap_err().is_invalid(), "{uri}");
     }
     create("one", "sled:/pools/one").unwrap();
