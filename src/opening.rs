@@ -19,7 +19,6 @@ use crate::lock::{Mutex, Rank};
 use crate::manifest;
 use crate::op::{Change, Op};
 use crate::places::{Place, Places};
-use crate::process;
 use crate::random::Random;
 use crate::recovery;
 use crate::store::Store;
@@ -175,11 +174,12 @@ impl Store {
     /// # Errors
     /// `Forked`.
     pub(crate) fn check_process(&self) -> Result<()> {
-        self.check_process_id(process::id())
+        if self.process.is_this() { Ok(()) } else { Err(self.forked()) }
     }
 
-    pub(crate) fn check_process_id(&self, id: u32) -> Result<()> {
-        if id == self.process { Ok(()) } else { Err(Error::Forked { opened_by: self.process }) }
+    /// What a fork is told.
+    pub(crate) fn forked(&self) -> Error {
+        Error::Forked { opened_by: self.process.id() }
     }
 
     /// Checks that this is the process that opened the store and that its path still leads to it. If it does not, no change

@@ -3,33 +3,40 @@
 //! A fork has all of the store's memory and none of its threads, and shares its files. What it appended would be overwritten
 //! by the other process, so each change asks here first.
 //!
-//! Cost: asking the system takes a third of a microsecond, too much for every change. A fork takes the system longer than
-//! [`FRESH`], so a thread that has asked less than that ago is still in the process it was told of.
+//! A fork is noticed by a handler that the C library runs in it. One made by the bare system call has not run it, and is
+//! noticed by its id, for which the system has to be asked: closing and housekeeping do.
 
-use std::cell::Cell;
-use std::time::{Duration, Instant};
+use forkguard::atfork::Guard;
 
-/// The process, asked for now.
-pub(crate) fn id() -> u32 {
-    std::process::id()
+/// The process that it was made in.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    id: u32,
+    /// `None` where there was no memory for the handler.
+    forks: Option<Guard>,
 }
 
-/// The process, as this thread was told at most [`FRESH`] ago. Cost: one reading of the clock.
-pub(crate) fn recent_id() -> u32 {
-    let now = Instant::now();
-    match ASKED.get() {
-        Some((asked, id)) if now.duration_since(asked) < FRESH => id,
-        _ => {
-            let id = id();
-            ASKED.set(Some((now, id)));
-            id
+impl Process {
+    /// This one.
+    pub(crate) fn this() -> Self {
+        Self { id: std::process::id(), forks: Guard::try_new().ok() }
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Whether it is this one and not one that this is a fork of. Cost: a system call.
+    pub(crate) fn is_this(&self) -> bool {
+        self.id == std::process::id()
+    }
+
+    /// The same as far as the C library knows of all forks. Cost: a load.
+    pub(crate) fn is_this_as_far_as_known(&self) -> bool {
+        match &self.forks {
+            Some(forks) => !forks.clone().detected_fork(),
+            None => self.is_this(),
         }
     }
 }
-
-thread_local! {
-    static ASKED: Cell<Option<(Instant, u32)>> = const { Cell::new(None) };
-}
-
-/// Copying a process's page tables takes several times as long.
-const FRESH: Duration = Duration::from_micros(25);

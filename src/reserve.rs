@@ -90,13 +90,21 @@ impl Reserve {
     /// Takes a change of what a queue holds into the account.
     pub(crate) fn count(&self, before: Totals, after: Totals) {
         // Wrapping: the difference is right whichever is larger.
-        self.removals.fetch_add(removal_of(after).wrapping_sub(removal_of(before)), Ordering::Relaxed);
-        self.entries.fetch_add(entries_of(after).wrapping_sub(entries_of(before)), Ordering::Relaxed);
+        let removals = removal_of(after).wrapping_sub(removal_of(before));
+        let entries = entries_of(after).wrapping_sub(entries_of(before));
+        for (sum, change) in [(&self.removals, removals), (&self.entries, entries)] {
+            // Most changes leave one of the two as it is, and then nobody waits for its cache line.
+            if change != 0 {
+                sum.fetch_add(change, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Records of so many bytes were stored.
     pub(crate) fn add_records(&self, bytes: u64) {
-        self.records.fetch_add(bytes, Ordering::Relaxed);
+        if bytes > 0 {
+            self.records.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 
     /// What was stored in records of `before` bytes takes `after` now.

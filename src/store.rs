@@ -36,7 +36,7 @@ use crate::journal::{Growth, Journal, Place, frame_buffer};
 use crate::lock::{Mutex, Rank, RwLock, RwLockReadGuard, Tier};
 use crate::model::{Limits, Project, QueueName};
 use crate::op::Op;
-use crate::process;
+use crate::process::Process;
 use crate::random::Random;
 use crate::recovery::{Recovered, RecoveryReport};
 use crate::reserve::{Need, Reserve, made_by, price};
@@ -54,7 +54,7 @@ pub(crate) struct Store {
     pub(crate) root: PathBuf,
     pub(crate) held: Arc<dyn HeldDir>,
     /// The process that opened it.
-    pub(crate) process: u32,
+    pub(crate) process: Process,
     pub(crate) place: Place,
     pub(crate) clock: Arc<EngineClock>,
     pub(crate) random: Random,
@@ -120,7 +120,7 @@ impl Store {
         let store = Self {
             root,
             held,
-            process: process::id(),
+            process: Process::this(),
             clock: config.time.clone().unwrap_or_else(|| Arc::new(EngineClock::new(config.clock.clone(), time))),
             random,
             limits: config.limits.clone(),
@@ -319,7 +319,9 @@ impl Store {
 
     /// Appends `op` and leaves applying it to the caller, who holds the locks.
     pub(crate) fn append(&self, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
-        self.check_process_id(process::recent_id())?;
+        if !self.process.is_this_as_far_as_known() {
+            return Err(self.forked());
+        }
         let mut frame = frame_buffer(BUFFER.take());
         codec::encode_into(&EntryRef { time: now, op }, &mut frame)?;
         let bytes = frame.len() as u64;

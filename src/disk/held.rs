@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::HeldDir;
 use super::real::parent;
-use crate::process;
+use crate::process::Process;
 
 /// A held lock: on the file, and on the directory it is in, which nobody can replace by removing the file.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) struct RealLock {
     file: File,
     /// `None` where the file system has no locks on directories.
     directory: Option<File>,
-    process: u32,
+    process: Process,
 }
 
 impl RealLock {
@@ -28,7 +28,7 @@ impl RealLock {
         };
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(mode).open(path)?;
-        let process = process::id();
+        let process = Process::this();
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { file, directory, process })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -40,7 +40,7 @@ impl RealLock {
 impl Drop for RealLock {
     fn drop(&mut self) {
         // A fork has inherited the lock and must not take it from its owner; the owner must not leave it with a fork.
-        if self.process == process::id() {
+        if self.process.is_this() {
             let _ = self.file.unlock();
             let _ = self.directory.as_ref().map(File::unlock);
         }

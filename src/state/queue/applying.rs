@@ -45,7 +45,9 @@ impl Queue {
     pub(super) fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {
         let mut arrivals = arrivals.zip(first..).peekable();
         while let Some((next, sequence)) = arrivals.peek() {
-            let page = match self.pages.range(..=*sequence).next_back() {
+            // Nearly always the last one.
+            let last = self.pages.last_key_value().filter(|(first, _)| **first <= *sequence);
+            let page = match last.or_else(|| self.pages.range(..=*sequence).next_back()) {
                 Some((first, tail)) if tail.has_room(*sequence, next.body.len()) => *first,
                 tail => {
                     let like = tail.and_then(|(_, full)| full.content());
