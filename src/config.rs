@@ -1,42 +1,14 @@
-//! How a store is opened.
+//! The settings of a store. Nothing here opens one.
 
-use std::path::Path;
+use std::fmt;
+use std::io;
 use std::sync::{Arc, LazyLock};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::clock::{Clock, EngineClock, SystemClock};
 use crate::disk::{Disk, RealDisk};
-use crate::engine::Engine;
-use crate::error::Result;
-use crate::model::Limits;
-use crate::pooled::PooledDriver;
-use crate::spawner::{PlainSpawner, Spawner};
-
-/// What an acknowledged call survives.
-///
-/// | | the process dies | the power fails |
-/// |---|---|---|
-/// | [`Sync`](Self::Sync) | kept | kept |
-/// | [`Buffered`](Self::Buffered) | kept | kept but for at most the last [`sync_interval`](Config::sync_interval) and the sync's own time |
-///
-/// Whatever is lost is lost from the end, whole calls at a time, and reported.
-///
-/// ```
-/// use zaqar_sled::{Config, Durability};
-/// # let disk = std::sync::Arc::new(zaqar_sled::SimulatedDisk::new());
-/// # let config = Config::new().disk(disk);
-/// let engine = config.durability(Durability::Buffered).open("store")?;
-/// let careful = engine.with_durability(Durability::Sync); // the same store, another default
-/// # Ok::<(), zaqar_sled::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Durability {
-    /// A call returns once the device has it: one `fdatasync`, shared with everyone who calls meanwhile.
-    #[default]
-    Sync,
-    /// A call returns once the kernel has it: one `write`.
-    Buffered,
-}
+use crate::model::{Durability, Limits};
 
 /// The settings of a store, and how it is opened.
 ///
@@ -106,7 +78,7 @@ impl Config {
         }
     }
 
-    /// What calls survive unless [`Engine::with_durability`] says otherwise. Default: [`Durability::Sync`].
+    /// What calls survive unless [`Engine::with_durability`](crate::Engine::with_durability) says otherwise. Default: [`Durability::Sync`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
@@ -211,7 +183,7 @@ impl Config {
     /// Every setting has to be what the store was opened with, or the opening is refused with `SettingsDiffer`, which names
     /// the setting; a [`clock`](Self::clock) or [`spawner`](Self::spawner) has to be the very same. What may differ:
     /// [`durability`](Self::durability), which is each handle's own, and what concerns only an opening that has not happened,
-    /// [`salvage`](Self::salvage) and this. A store that a [`PooledDriver`] has open is shared as such alone.
+    /// [`salvage`](Self::salvage) and this. A store that a [`PooledDriver`](crate::PooledDriver) has open is shared as such alone.
     ///
     /// ```
     /// use zaqar_sled::{Config, Durability, Error, SimulatedDisk};
@@ -233,10 +205,10 @@ impl Config {
     /// Without it, opening reads the manifest, the base and the journal, and gives `Corrupt`, changing nothing, where they
     /// are not what was written. After a clean close everything is in the trees too: then a damaged base or journal is
     /// replaced and reported. A page in a page file is not read at opening: damage to it is found when somebody needs the
-    /// page, who gets `Corrupt`, or by [`Engine::verify`].
+    /// page, who gets `Corrupt`, or by [`Engine::verify`](crate::Engine::verify).
     ///
     /// With it, every page is read at opening too. Where anything is damaged, what is whole is put together from all that
-    /// is left; the files with damage are moved into a folder `damaged-…` of the store, and [`Engine::recovery`] names
+    /// is left; the files with damage are moved into a folder `damaged-…` of the store, and [`Engine::recovery`](crate::Engine::recovery) names
     /// [every place](crate::RecoveryReport::damaged) and [what each queue lost](crate::RecoveryReport::lost). A range that
     /// the device cannot read is damage; a file that may not be read is an error that names it. A pool that a damaged
     /// control store has forgotten is registered again.
@@ -248,7 +220,7 @@ impl Config {
     }
 
     /// Whether housekeeping runs in threads of the engine's own. Default: yes. Without them it is run by
-    /// [`Engine::step`], which makes a simulation repeatable.
+    /// [`Engine::step`](crate::Engine::step), which makes a simulation repeatable.
     pub fn background(mut self, background: bool) -> Self {
         self.background = background;
         self
@@ -279,27 +251,6 @@ impl Config {
         ];
         differs.into_iter().find_map(|(setting, differs)| differs.then_some(setting))
     }
-
-    /// Opens the store in the directory `path`, making it if there is none.
-    ///
-    /// # Errors
-    /// `AlreadyOpen` and `Locked` if it is in use ([`is_busy`](crate::Error::is_busy)), `SettingsDiffer`, `Corrupt`, `UnsupportedFormat`,
-    /// `Io`, `StorageFull`. A store that could not be opened is as it was.
-    ///
-    /// Cost: after a clean close the trees are read, after anything else base and journal, at more than 500 000
-    /// messages a second.
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Engine> {
-        Engine::open_with(self, path.as_ref())
-    }
-
-    /// Opens the store in the directory `path` as the control store of a [`PooledDriver`], making it if there is none. The
-    /// stores of its pools are opened with the same settings, each when it is first needed.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open). A pool that cannot be opened is no error here: its queues answer with one.
-    pub fn open_pooled(self, path: impl AsRef<Path>) -> Result<PooledDriver> {
-        PooledDriver::open_with(self, path.as_ref())
-    }
 }
 
 /// The clock of everybody who does not bring one.
@@ -314,3 +265,38 @@ impl Default for Config {
 
 /// Fewer page files than this are never open at once.
 pub(crate) const LEAST_PAGE_FILES: usize = 4;
+/// Starts the threads of an engine, so that an embedder can give them a priority, a place or a limit, and a test can see what
+/// happens when one cannot be started.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::thread::{self, JoinHandle};
+/// use zaqar_sled::{Config, SimulatedDisk, Spawner};
+///
+/// /// Threads with small stacks.
+/// #[derive(Debug)]
+/// struct Small;
+///
+/// impl Spawner for Small {
+///     fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> std::io::Result<JoinHandle<()>> {
+///         thread::Builder::new().name(name.to_owned()).stack_size(1 << 20).spawn(work)
+///     }
+/// }
+///
+/// let engine = Config::new().disk(Arc::new(SimulatedDisk::new())).spawner(Arc::new(Small)).open("store")?;
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+pub trait Spawner: fmt::Debug + Send + Sync {
+    /// Runs `work` in a new thread of that name. Where this fails, opening the store fails and leaves nothing behind.
+    fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>;
+}
+
+/// Threads of the standard library, with its defaults.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PlainSpawner;
+
+impl Spawner for PlainSpawner {
+    fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new().name(name.to_owned()).spawn(work)
+    }
+}

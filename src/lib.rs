@@ -48,14 +48,7 @@
 //! calls at [`Durability::Sync`] share their syncs, so more callers wait no longer.
 #![forbid(unsafe_code)]
 
-mod background;
-mod base;
-mod budget;
-mod calls;
-mod checkpoint;
 mod clock;
-mod close;
-mod codec;
 mod config;
 mod contract;
 mod control;
@@ -63,54 +56,35 @@ mod data;
 pub mod disk;
 pub mod docs;
 mod engine;
-mod error;
-mod gc;
 mod handle;
-mod heap;
-mod inspect;
-mod journal;
 mod lock;
-mod manifest;
 mod model;
-mod op;
-mod opening;
-mod places;
 mod pooled;
-mod process;
-mod random;
-mod recovery;
 mod reference;
-mod reserve;
-mod spawner;
 mod state;
-mod status;
+mod storage;
 mod store;
-mod trees;
-mod verify;
-mod wait;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{Config, Durability};
+pub use config::{Config, Spawner};
 pub use contract::{Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Subscriptions};
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
-pub use error::{Error, Result};
 pub use handle::{Claim, Queue};
-pub use inspect::{InspectedQueue, Inspection};
 pub use model::{
     Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId,
-    ControlHealth, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Health, Limits, ListOptions, Message,
-    MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, NewFlavor, NewMessage, NewPool,
-    OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project, Purge,
-    QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats, Sort, Subscriber, Subscription, SubscriptionId,
-    SubscriptionMarker, SubscriptionUpdate, Timestamp,
+    ControlHealth, Durability, Error, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Health, Limits,
+    ListOptions, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata,
+    NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName,
+    PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats, Result,
+    Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp,
 };
 pub use pooled::{PooledDriver, PooledStatus};
-pub use recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 pub use reference::ReferenceModel;
-pub use spawner::Spawner;
-pub use status::{DroppedMessages, Status};
-pub use verify::Verification;
+pub use store::inspect::{InspectedQueue, Inspection};
+pub use store::recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
+pub use store::status::{DroppedMessages, Status};
+pub use store::verify::Verification;
 
 /// The README's program runs as a test.
 #[cfg(doctest)]

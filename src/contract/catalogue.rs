@@ -1,6 +1,6 @@
 //! The catalogue controller.
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 
 /// Keeps which pool holds which queue. Changing an entry only routes the queue elsewhere: what it holds stays in the pool

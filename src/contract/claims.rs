@@ -1,6 +1,6 @@
 //! The claim controller.
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName};
 
 /// Makes, renews and releases claims. While a claim lives, no other claim or pop gets its messages.

@@ -1,8 +1,8 @@
 //! The control driver.
 
 use super::{Catalogue, Flavors, Pools, Queues};
-use crate::error::Result;
 use crate::model::ControlHealth;
+use crate::model::error::Result;
 
 /// The control plane: which queues there are and which pool holds each, by Zaqar's storage contract.
 ///

@@ -1,7 +1,7 @@
 //! The data driver.
 
 use super::{Claims, Messages, Queues, Subscriptions};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Capabilities, GcReport, Health};
 
 /// The data plane: all controllers of one store, which behave by Zaqar's storage contract.

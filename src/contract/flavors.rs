@@ -1,6 +1,6 @@
 //! The flavor controller.
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Flavor, FlavorMarker, FlavorName, FlavorUpdate, ListOptions, NewFlavor, Page, Project};
 
 /// Registers flavors: a project's names for groups of pools, which its queues ask for by `_flavor`. What holds for every

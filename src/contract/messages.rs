@@ -1,6 +1,6 @@
 //! The message controller.
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{
     ClaimId, ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project, QueueName,
     Sort,

@@ -1,6 +1,6 @@
 //! The pool controller.
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{
     Capabilities, Flavor, ListOptions, NewPool, Page, Pool, PoolGroup, PoolMarker, PoolName, PoolUpdate,
 };

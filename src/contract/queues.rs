@@ -1,6 +1,6 @@
 //! The queue controller.
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats};
 
 /// Makes, describes and removes queues. What holds for every method is told at

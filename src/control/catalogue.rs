@@ -2,14 +2,14 @@
 
 use crate::contract::Catalogue;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::journal::Growth;
+use crate::model::error::{Error, Result};
 use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
-use crate::op::{Address, Change, Op};
-use crate::recovery::LAST_INCARNATION;
+use crate::state::op::{Address, Change, Op};
 use crate::state::{Mapping, Registry};
+use crate::storage::journal::Growth;
+use crate::storage::keys;
+use crate::store::recovery::LAST_INCARNATION;
 use crate::store::{LockedRegistry, Store};
-use crate::trees::keys;
 
 impl Catalogue for Engine {
     fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {

@@ -3,8 +3,8 @@
 use crate::contract::{Catalogue, ControlDriver, Flavors, Pools, Queues};
 use crate::data::Checkup;
 use crate::engine::Engine;
-use crate::error::Result;
 use crate::model::ControlHealth;
+use crate::model::error::Result;
 
 impl ControlDriver for Engine {
     fn catalogue(&self) -> &dyn Catalogue {

@@ -2,14 +2,14 @@
 
 use crate::contract::Flavors;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::journal::Growth;
+use crate::model::error::{Error, Result};
 use crate::model::{
     Flavor, FlavorMarker, FlavorName, FlavorUpdate, ListOptions, Metadata, NewFlavor, Page, PoolGroup, Project,
 };
-use crate::op::{Change, Op};
+use crate::state::op::{Change, Op};
 use crate::state::{FlavorRow, Registry};
-use crate::trees::keys;
+use crate::storage::journal::Growth;
+use crate::storage::keys;
 
 use super::pools::in_named_group;
 

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use crate::contract::{DataDriver, Pools};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::journal::Growth;
+use crate::model::error::{Error, Result};
 use crate::model::{
     Capabilities, FlavorName, ListOptions, Location, Metadata, NewPool, Page, Pool, PoolGroup, PoolMarker, PoolName,
     PoolUpdate, PoolUri,
 };
-use crate::op::{Change, Op};
+use crate::state::op::{Change, Op};
 use crate::state::{PoolRow, Registry};
-use crate::trees::keys;
+use crate::storage::journal::Growth;
+use crate::storage::keys;
 
 impl Pools for Engine {
     fn create(&self, name: &PoolName, pool: &NewPool) -> Result<()> {

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::contract::{Catalogue, DataDriver};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{
     ClaimOptions, ClientId, MessageId, MessageListOptions, NewMessage, OperationStatus, PoolName, Project, QueueName,
 };
-use crate::random::Random;
+use crate::store::random::Random;
 
 /// A run through the operations on a queue of random name, which it takes away again.
 pub(crate) struct Checkup<'a> {

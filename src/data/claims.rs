@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use crate::config::Durability;
 use crate::contract::Claims;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::journal::Growth;
+use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
+use crate::model::numbering::first_of;
 use crate::model::time::millis;
-use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, Project, QueueName, Timestamp};
-use crate::op::{DeadLetter, DeadLetters, NewClaim, NewQueue, Op, Sequences, Source};
+use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Durability, Message, Project, QueueName, Timestamp};
+use crate::state::op::{DeadLetter, DeadLetters, NewClaim, NewQueue, Op, Source};
+use crate::state::sequences::Sequences;
 use crate::state::{self, Reading};
+use crate::storage::journal::Growth;
+use crate::storage::keys;
 use crate::store::{Cell, Directory, Locked, Store};
-use crate::trees::keys;
 
 use super::allowance::Allowance;
-use super::site::{Access, Done, Site};
+use super::site::{Access, Claimed, Done, Site};
 
 impl<S: Site> Claims for S {
     fn create(&self, project: &Project, queue: &QueueName, options: &ClaimOptions) -> Result<Option<ClaimRecord>> {
@@ -81,9 +82,6 @@ fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Result<Option<ClaimRecord>> {
     let age = queue.now().saturating_sub(claim.expires.saturating_sub(claim.ttl));
     Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() }))
 }
-
-/// A claim, if there was something to take; beside it, when to look again.
-pub(crate) type Claimed = (Option<ClaimRecord>, Option<u64>);
 
 /// What happens to a message on its way to a dead-letter queue.
 pub(crate) type Wrap<'a> = dyn Fn(Source, &mut DeadLetter<'static>) -> Result<()> + 'a;
@@ -343,7 +341,7 @@ fn record_making<'a>(
     }
     let new = make(&directory)?;
     let mut target = state::Queue::from_new(&new, 0, &store.budget)?;
-    let (number, first) = (new.number, state::first_of(store.epoch()));
+    let (number, first) = (new.number, first_of(store.epoch()));
     claim.dead = Some(DeadLetters { target: number, create: Some(new), first, messages: letters });
     let op = Op::Claim(claim);
     let lsn = store.record(Growth::Leases, queue.now(), &op, &mut [queue, &mut target])?;

@@ -2,7 +2,7 @@
 
 use crate::contract::{Claims, DataDriver, Messages, Queues, Subscriptions};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{Capabilities, Capability, GcReport, Health, MessageVolume, Metadata};
 use crate::state::OUTBOX;
 

@@ -1,16 +1,17 @@
 //! The message controller (contract 6).
 
 use crate::contract::Messages;
-use crate::error::{Error, Result};
-use crate::journal::Growth;
+use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::time::millis;
 use crate::model::{
     ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project,
     QueueName, Sort, Timestamp,
 };
-use crate::op::{Op, Posted, Sequences};
+use crate::state::op::{Op, Posted};
+use crate::state::sequences::Sequences;
 use crate::state::{self, Hold, Reading};
+use crate::storage::journal::Growth;
 use crate::store::Locked;
 
 use super::allowance::Allowance;

@@ -4,6 +4,7 @@ mod allowance;
 mod checkup;
 pub(crate) mod claims;
 mod driver;
+mod engine;
 mod messages;
 pub(crate) mod queues;
 pub(crate) mod site;

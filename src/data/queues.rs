@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use crate::lock::MutexGuard;
 
-use crate::budget::Budget;
 use crate::contract::Queues;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::journal::Growth;
+use crate::model::error::{Error, Result};
+use crate::model::numbering::first_of;
 use crate::model::settings::{DEAD_LETTER_QUEUE, QueueSettings};
 use crate::model::{
     MessageStat, Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats,
 };
-use crate::op::{Address, NewQueue, Op};
-use crate::reserve::queue_bytes;
-use crate::state::{self, Description, OUTBOX, Reading, first_of};
+use crate::state::costs::queue_bytes;
+use crate::state::op::{Address, NewQueue, Op};
+use crate::state::{self, Description, OUTBOX, Reading};
+use crate::storage::budget::Budget;
+use crate::storage::journal::Growth;
+use crate::storage::keys;
 use crate::store::{Cell, Directory, Locked, LockedRegistry, Store};
-use crate::trees::keys;
 
 use super::site::{Access, Done, Site};
 

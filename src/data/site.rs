@@ -4,12 +4,12 @@
 //! again wakes who waits for it and waits for the disk. An engine finds a queue in its store; a pooled driver in whichever
 //! store its pool is.
 
-use crate::config::Durability;
-use crate::error::Result;
-use crate::model::{ClaimOptions, Project, QueueName};
+use crate::model::error::Result;
+use crate::model::{ClaimOptions, ClaimRecord, Durability, Project, QueueName};
 use crate::store::{Locked, Store};
 
-use super::claims::Claimed;
+/// A claim, if there was something to take; beside it, when to look again.
+pub(crate) type Claimed = (Option<ClaimRecord>, Option<u64>);
 
 /// What a call does to what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use crate::contract::Subscriptions;
-use crate::error::{Error, Result};
-use crate::journal::Growth;
+use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
+use crate::model::numbering::{first_of, incarnation_of};
 use crate::model::time::millis;
 use crate::model::{
     ListOptions, Metadata, Page, Project, QueueName, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
     SubscriptionUpdate, Timestamp,
 };
-use crate::op::{Address, Change, Op};
-use crate::state::{Registry, SubscriptionRow, first_of, incarnation_of};
+use crate::state::op::{Address, Change, Op};
+use crate::state::{Registry, SubscriptionRow};
+use crate::storage::journal::Growth;
+use crate::storage::keys;
 use crate::store::Store;
-use crate::trees::keys;
 
 use super::site::{Access, Done, Site};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Disk, DiskFile, HeldDir, Trees};
-use crate::error::{Displaced, Error, Result};
+use crate::model::error::{Displaced, Error, Result};
 
 #[derive(Debug)]
 pub(crate) struct Anchored {

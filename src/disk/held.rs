@@ -6,8 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::HeldDir;
-use super::real::parent;
-use crate::process::Process;
+use crate::disk::process::Process;
 
 /// A held lock: on the file, and on the directory it is in, which nobody can replace by removing the file.
 #[derive(Debug)]
@@ -76,6 +75,12 @@ impl HeldDir for RealDir {
     fn sync(&self) -> Option<io::Result<()>> {
         Some(self.held.sync_all())
     }
+}
+
+/// The directory `path` is in; none for a root.
+pub(super) fn parent(path: &Path) -> Option<&Path> {
+    let parent = path.parent()?;
+    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 #[cfg(test)]

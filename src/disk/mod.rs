@@ -14,15 +14,15 @@
 
 mod anchored;
 mod held;
+pub(crate) mod process;
 mod real;
 mod simulated;
+pub(crate) mod trees;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use rustix::io::Errno;
 
 use crate::lock::{Mutex, Rank};
 
@@ -30,7 +30,7 @@ pub(crate) use anchored::Anchored;
 pub use real::RealDisk;
 pub use simulated::{Calls, Fault, FaultError, FaultKind, Gate, Keep, Operation, SimulatedDisk};
 
-pub use crate::trees::{Tree, TreeChange, Trees, Visit};
+pub use trees::{Tree, TreeChange, Trees, Visit};
 
 /// Where a store's files live.
 ///
@@ -241,12 +241,6 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
 
     /// Cuts the file, or lengthens it with zeros that have no space yet.
     fn set_len(&self, len: u64) -> io::Result<()>;
-}
-
-/// Whether an error says that the device does not give back what was written, rather than that it may not be asked.
-pub(crate) fn is_unreadable(cause: &io::Error) -> bool {
-    const LOST: [Errno; 6] = [Errno::IO, Errno::BADMSG, Errno::UCLEAN, Errno::NODATA, Errno::ILSEQ, Errno::REMOTEIO];
-    cause.raw_os_error().is_some_and(|code| LOST.iter().any(|lost| lost.raw_os_error() == code))
 }
 
 /// How far above the numbers that are known to be a store's own a file's number may be for the file to be one of its

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::Errno;
 
-use super::held::{RealDir, RealLock};
+use super::held::{RealDir, RealLock, parent};
 use super::{Disk, DiskFile, HeldDir, Trees};
 use crate::Error;
-use crate::trees::sled::{CACHE_BYTES, SledTrees};
+use crate::disk::trees::sled::{CACHE_BYTES, SledTrees};
 
 /// The disk of the operating system.
 ///
@@ -236,12 +236,6 @@ impl DiskFile for RealFile {
 
 fn handle(options: &OpenOptions, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
     Ok(Arc::new(RealFile(options.open(path)?)))
-}
-
-/// The directory `path` is in; none for a root.
-pub(super) fn parent(path: &Path) -> Option<&Path> {
-    let parent = path.parent()?;
-    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 /// Syncs a directory above the store, which may be one the user can pass through but not open.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::python_json;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// What a message carries: any bytes. A clone shares them.
 ///

@@ -1,7 +1,7 @@
 //! Flavors: names a project gives to groups of pools, for its queues to ask for.
 
 use super::{FlavorMarker, FlavorName, Metadata, PoolGroup};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// What to register under a flavor's name.
 ///

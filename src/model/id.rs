@@ -6,13 +6,14 @@
 //! 3. In self-describing formats such as JSON an id is its text; in others it is its 16 bytes.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::error::{Error, Result};
+mod text;
+
+pub(super) use text::{NOT_HEX, parse_hex};
 
 /// Names one message of one queue, forever: no id is given out twice by a store, or by the stores of one
 /// [`PooledDriver`](crate::PooledDriver).
@@ -60,18 +61,8 @@ impl fmt::Debug for MessageId {
     }
 }
 
-impl FromStr for MessageId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        parse_hex(text)
-            .map(|(queue, sequence)| Self::new(queue, sequence))
-            .ok_or_else(|| Error::invalid("message id", NOT_HEX))
-    }
-}
-
 impl Serialize for MessageId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             serializer.collect_str(self)
         } else {
@@ -81,7 +72,7 @@ impl Serialize for MessageId {
 }
 
 impl<'de> Deserialize<'de> for MessageId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             let text = String::deserialize(deserializer)?;
             text.parse().map_err(D::Error::custom)
@@ -141,14 +132,6 @@ impl fmt::Display for ClaimId {
 impl fmt::Debug for ClaimId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ClaimId({self})")
-    }
-}
-
-impl FromStr for ClaimId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        parse_uuid("claim id", text).map(Self)
     }
 }
 
@@ -214,14 +197,6 @@ impl fmt::Debug for SubscriptionId {
     }
 }
 
-impl FromStr for SubscriptionId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        parse_uuid("subscription id", text).map(Self)
-    }
-}
-
 /// Who posts and lists, so that a listing can leave out one's own messages.
 ///
 /// ```
@@ -264,37 +239,14 @@ impl fmt::Debug for ClientId {
     }
 }
 
-impl FromStr for ClientId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        parse_uuid("client id", text).map(Self)
-    }
-}
-
 pub(super) fn write_hex(f: &mut fmt::Formatter<'_>, queue: u64, sequence: u64) -> fmt::Result {
     write!(f, "{queue:016x}{sequence:016x}")
 }
 
-/// Strict: one text for each pair, so that comparing texts is comparing ids.
-pub(super) fn parse_hex(text: &str) -> Option<(u64, u64)> {
-    let is_lower_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if text.len() != 32 || !text.bytes().all(is_lower_hex) {
-        return None;
-    }
-    let (queue, sequence) = text.split_at_checked(16)?;
-    Some((u64::from_str_radix(queue, 16).ok()?, u64::from_str_radix(sequence, 16).ok()?))
-}
-
-fn parse_uuid(name: &str, text: &str) -> Result<Uuid> {
-    Uuid::try_parse(text).map_err(|error| Error::invalid(name, error.to_string()))
-}
-
-pub(super) const NOT_HEX: &str = "must be 32 lower-case hexadecimal digits";
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::error::Result;
 
     #[test]
     fn message_ids_round_trip_through_text() -> Result<()> {

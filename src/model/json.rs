@@ -14,8 +14,6 @@ use indexmap::{Equivalent, IndexMap};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use parser::Parser;
-
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Json {
     Null,
@@ -50,11 +48,6 @@ pub(super) const MAX_DEPTH: usize = 127;
 pub(super) const TOO_DEEP: &str = "is nested too deep";
 
 impl Json {
-    /// Reads one value, with nothing but white space around it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        Parser::new(text).whole()
-    }
-
     /// How many lists and objects are around the innermost value.
     pub(super) fn depth(&self) -> usize {
         match self {

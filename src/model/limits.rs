@@ -6,10 +6,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::names::MAX_NAME_LEN;
+use super::names::valid::MAX_NAME_LEN;
 use super::settings::{DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, MAX_POST_SIZE, QueueSettings};
 use super::{ClaimOptions, Metadata, NewMessage, Project, QueueName, Subscriber, Timestamp};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// What a store accepts.
 ///

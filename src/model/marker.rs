@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use super::id::{NOT_HEX, parse_hex, write_hex};
 use super::{FlavorName, MessageId, PoolName, QueueName, SubscriptionId};
-use crate::error::{Error, Result};
-use crate::state::{incarnation_of, last_of};
+use crate::model::error::{Error, Result};
+use crate::model::numbering::{incarnation_of, last_of};
 
 /// A position in a queue's messages, just after the message it was taken from.
 ///
@@ -195,7 +195,7 @@ name_marker! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::first_of;
+    use crate::model::numbering::first_of;
 
     #[test]
     fn message_markers_round_trip() -> Result<()> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::time::{age, whole_seconds_up};
 use super::{Body, Checksum, ClaimId, ClientId, MessageId, MessageMarker, Timestamp};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// A message to post: a body, and how long it is to live and to stay hidden.
 ///

@@ -12,7 +12,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde::ser::Serializer;
 
 use super::json::{Json, MAX_DEPTH, Object, TOO_DEEP, Text, serialize_object, write_object};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// A JSON object: a queue's metadata, where keys that begin with `_` are the storage's own; the options of a subscription
 /// or a pool; a flavor's capabilities.

@@ -1,7 +1,7 @@
 //! Pools: stores that hold queues, and how a queue's store is chosen.
 
 use super::{Metadata, PoolGroup, PoolMarker, PoolName, PoolUri};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// What to register under a pool's name.
 ///

@@ -5,7 +5,7 @@
 
 use super::json::Json;
 use super::{Metadata, QueueName, Timestamp};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// The settings the storage acts on. Times are in milliseconds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::time::{age, whole_seconds_up};
 use super::{Metadata, QueueName, SubscriptionId, SubscriptionMarker, Timestamp};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// Whom to tell: the text of a URI, 1 to 4096 bytes. Which schemes are taken is a matter of
 /// [`Limits`](crate::Limits); two subscribers are the same if their texts are.

@@ -12,9 +12,9 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
+use super::durability::Durability;
 use super::{Capabilities, Capability, Metadata};
-use crate::config::Durability;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// Where a pool's store is: at most 4096 bytes, of a scheme this crate knows.
 ///

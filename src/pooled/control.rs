@@ -1,13 +1,13 @@
 //! The control plane of a pooled driver: that of its control store, with the open stores brought after every change.
 
 use crate::contract::{Catalogue, Flavors, Pools};
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::model::{
     Capabilities, CatalogueEntry, Flavor, FlavorMarker, FlavorName, FlavorUpdate, ListOptions, NewFlavor, NewPool,
     Page, Pool, PoolGroup, PoolMarker, PoolName, PoolUpdate, Project, QueueName,
 };
 
-use crate::trees::keys;
+use crate::storage::keys;
 
 use super::PooledDriver;
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
-use crate::error::{Error, Result};
-use crate::spawner::Spawner;
+use crate::config::Spawner;
+use crate::model::error::{Error, Result};
 
-use super::Shared;
+use super::shared::Shared;
 
 #[derive(Debug)]
 pub(super) struct Courier(JoinHandle<()>);

@@ -2,7 +2,7 @@
 
 use crate::contract::{Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Subscriptions};
 use crate::data::Checkup;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Capabilities, ControlHealth, GcReport, Health, MessageVolume, Metadata, PoolHealth, PoolName};
 
 use super::PooledDriver;

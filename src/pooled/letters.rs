@@ -15,20 +15,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
-use crate::config::Durability;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::journal::Growth;
-use crate::model::{Metadata, Project, QueueName};
-use crate::op::{Change, DeadLetter, DeadLetters, NewClaim, NewQueue, Op, Received, Sequences, Source};
+use crate::model::error::{Error, Result};
+use crate::model::{Durability, Metadata, Project, QueueName};
+use crate::state::op::{Change, DeadLetter, DeadLetters, NewClaim, NewQueue, Op, Received, Source};
+use crate::state::sequences::Sequences;
 use crate::state::{OUTBOX, Page};
+use crate::storage::codec;
+use crate::storage::journal::Growth;
+use crate::storage::keys;
 use crate::store::{Cell, Locked, Store};
-use crate::trees::keys;
 
-use super::Shared;
 use super::pool::Pool;
-use super::routes::{Route, Side};
+use super::routes::Route;
+use super::routing::Side;
+use super::shared::Shared;
 
 /// Letters taken from an outbox at a time, and what they weigh behind the first.
 const BATCH: usize = 64;

@@ -19,9 +19,12 @@ mod driver;
 mod letters;
 mod moves;
 mod pool;
+mod pool_stores;
 mod queues;
 mod removals;
 mod routes;
+mod routing;
+mod shared;
 mod site;
 mod status;
 mod subscriptions;
@@ -31,20 +34,20 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, LazyLock, Weak};
 
-use crate::calls::{Calls, InFlight};
-use crate::config::{Config, Durability};
+use crate::config::Config;
 use crate::contract::{DataDriver, Queues};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
-use crate::handle::Queue;
+use crate::engine::places::{Place, Places};
 use crate::lock::{Mutex, Rank, RwLock};
-use crate::model::{Health, Project, QueueName};
-use crate::places::{Place, Places};
-use crate::recovery::RecoveryReport;
+use crate::model::error::{Error, Result};
+use crate::model::{Durability, Health};
+use crate::store::calls::Calls;
+use crate::store::recovery::RecoveryReport;
 
 use courier::Courier;
 use pool::{Pool, Pools};
 use routes::FoundSides;
+pub(crate) use shared::Shared;
 
 pub use status::PooledStatus;
 
@@ -98,25 +101,15 @@ struct Opened {
     closed: Mutex<Option<Result<()>>>,
 }
 
-/// The stores, and who works on all of them.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    control: Engine,
-    config: Config,
-    pools: Pools,
-    found: FoundSides,
-    /// The control store as the pool of queues that have none.
-    home: Arc<Pool>,
-    /// Held by whoever delivers, removes or moves.
-    turn: Mutex<()>,
-    /// Held for reading by calls that check whether a queue is being moved before they lock anything.
-    moves: RwLock<()>,
-    /// Above every number that a subscription got in this run, in whichever store: one that a queue gets in another store
-    /// comes after those it had. Those of earlier runs are below this run's incarnations.
-    subscriptions: AtomicU64,
-    signal: crossbeam_channel::Sender<()>,
-    /// Calls that may use any of the stores.
-    calls: Calls,
+impl Config {
+    /// Opens the store in the directory `path` as the control store of a [`PooledDriver`], making it if there is none. The
+    /// stores of its pools are opened with the same settings, each when it is first needed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open). A pool that cannot be opened is no error here: its queues answer with one.
+    pub fn open_pooled(self, path: impl AsRef<Path>) -> Result<PooledDriver> {
+        PooledDriver::open_with(self, path.as_ref())
+    }
 }
 
 impl PooledDriver {
@@ -134,7 +127,7 @@ impl PooledDriver {
         Config::new().open_pooled(path)
     }
 
-    pub(crate) fn open_with(config: Config, path: &Path) -> Result<Self> {
+    fn open_with(config: Config, path: &Path) -> Result<Self> {
         let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
         let place = (config.disk.identity(), config.disk.canonical(&root));
         let _one = OPENING.take(&place);
@@ -175,25 +168,6 @@ impl PooledDriver {
         let courier = if background { Some(Courier::start(&*shared.config.spawner, &shared, signals)?) } else { None };
         let (courier, closed) = (Mutex::new(Rank::Courier, courier), Mutex::new(Rank::DriverClosing, None));
         Ok(Self { opened: Arc::new(Opened { shared, courier, closed }), durability: None })
-    }
-
-    /// A handle on the queue of that name, as [`Engine::queue`](crate::Engine::queue) gives one.
-    ///
-    /// # Errors
-    /// [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) for a name that is none.
-    ///
-    /// ```
-    /// # use zaqar_sled::{Config, Project, SimulatedDisk};
-    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
-    /// assert!(!driver.queue(Project::none(), "orders")?.exists()?);
-    /// # Ok::<(), zaqar_sled::Error>(())
-    /// ```
-    pub fn queue(&self, project: Project, name: impl AsRef<str>) -> Result<Queue> {
-        let name = QueueName::new(name)?;
-        let limits = &self.shared().control.store().limits;
-        limits.check_project(&project)?;
-        limits.check_queue_name(&name)?;
-        Ok(Queue::of_pooled(self.clone(), project, name))
     }
 
     /// The same driver with another default for what calls survive, whatever the pools are set to. Cost: a reference.
@@ -301,39 +275,6 @@ impl PooledDriver {
     }
 }
 
-impl Shared {
-    /// Begins a call, which is in flight until the result is dropped: no store is closed before.
-    fn enter(&self) -> Result<InFlight<'_>> {
-        self.calls.enter()
-    }
-
-    /// The same for a call on a queue, whose names have to be within the limits.
-    fn enter_queue(&self, project: &Project, name: &QueueName) -> Result<InFlight<'_>> {
-        let call = self.enter()?;
-        let limits = &self.control.store().limits;
-        limits.check_project(project)?;
-        limits.check_queue_name(name)?;
-        Ok(call)
-    }
-
-    /// Whether a call that is in flight, or a thread of the driver's, may begin another piece of work.
-    fn check_open(&self) -> Result<()> {
-        if self.calls.are_refused() { Err(Error::Closed) } else { Ok(()) }
-    }
-
-    /// Has the courier look for work.
-    fn call_courier(&self) {
-        let _ = self.signal.try_send(());
-    }
-
-    /// Every store that is open, the control store first.
-    fn engines(&self) -> Vec<Engine> {
-        let pools = self.pools.open();
-        let stores = pools.iter().map(|pool| pool.engine()).filter(|engine| !engine.is_same(&self.control));
-        std::iter::once(&self.control).chain(stores).cloned().collect()
-    }
-}
-
 impl Opened {
     /// Whether it is open, and not in the process that this one is a fork of.
     fn is_open(&self) -> bool {
@@ -351,7 +292,7 @@ impl Opened {
         shared.calls.refuse();
         // Whoever waits for something is told; nobody is let in who could begin to wait again.
         shared.control.store().waiters.wake_all();
-        shared.engines().iter().for_each(|engine| engine.store().room.close());
+        shared.engines().iter().for_each(|engine| engine.store().admission.close());
         if let Some(courier) = self.courier.lock().take() {
             courier.stop(shared);
         }

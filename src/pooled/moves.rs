@@ -11,19 +11,20 @@
 
 use std::sync::Arc;
 
-use crate::config::Durability;
 use crate::control::next_epoch;
-use crate::error::{Error, Result};
-use crate::journal::Growth;
-use crate::model::{PoolName, Project, QueueName};
-use crate::op::{Address, Change, Import, ImportedPage, Op};
+use crate::model::error::{Error, Result};
+use crate::model::{Durability, PoolName, Project, QueueName};
+use crate::state::op::{Address, Change, Import, ImportedPage, Op};
 use crate::state::page::PageRecord;
 use crate::state::{Claim, Hold, Mapping, PageSnapshot, Snapshot, SubscriptionRow};
+use crate::storage::journal::Growth;
 use crate::store::Cell;
 
+use super::PooledDriver;
 use super::pool::Pool;
-use super::routes::{Route, Side, moving};
-use super::{PooledDriver, Shared};
+use super::routes::{Route, moving};
+use super::routing::Side;
+use super::shared::Shared;
 
 /// What one operation of a copy weighs, about, behind the first that is in it; and the most claims or subscriptions.
 pub(super) const PORTION_BYTES: usize = 1 << 20;
@@ -58,7 +59,7 @@ impl PooledDriver {
     /// ```
     pub fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
         let _call = self.shared().enter_queue(project, queue)?;
-        let _ = self.shared().take_along(&crate::trees::keys::queue(project, queue));
+        let _ = self.shared().take_along(&crate::storage::keys::queue(project, queue));
         let moved = self.shared().move_queue(project, queue, to);
         // Whoever waits looks the queue up again.
         self.shared().control.store().wake(project, queue, usize::MAX);
@@ -88,7 +89,7 @@ impl Drop for Pause {
 impl Shared {
     fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
         let _turn = self.turn.lock();
-        let key = crate::trees::keys::queue(project, queue);
+        let key = crate::storage::keys::queue(project, queue);
         let Some(route) = self.route(&key) else {
             let missing = self.control.store().find(project, queue).is_none();
             let (project, queue) = (project.clone(), queue.clone());

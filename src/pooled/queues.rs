@@ -5,18 +5,19 @@ use std::sync::Arc;
 use crate::contract::Queues;
 use crate::control::{check_not_moving, missing_flavor, next_epoch};
 use crate::data::queues::{check, missing, purge, stats};
-use crate::error::{Error, Result};
-use crate::journal::Growth;
+use crate::model::error::{Error, Result};
 use crate::model::{
     FlavorName, Location, Metadata, Page, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker,
     QueueName, QueueStats,
 };
-use crate::op::{Address, Change, NewQueue, Op};
+use crate::state::op::{Address, Change, NewQueue, Op};
 use crate::state::{Description, Queue, Registry};
+use crate::storage::journal::Growth;
+use crate::storage::keys;
 use crate::store::{Cell, Locked};
-use crate::trees::keys;
 
-use super::{PooledDriver, Shared};
+use super::PooledDriver;
+use super::shared::Shared;
 
 impl Queues for PooledDriver {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::config::Durability;
-use crate::error::Result;
-use crate::journal::Growth;
-use crate::op::{Address, Change, Op};
+use crate::model::Durability;
+use crate::model::error::Result;
 use crate::state::Removal;
+use crate::state::op::{Address, Change, Op};
+use crate::storage::journal::Growth;
+use crate::storage::keys;
 use crate::store::{Cell, Store};
-use crate::trees::keys;
 
-use super::Shared;
 use super::pool::Pool;
+use super::shared::Shared;
 
 impl Shared {
     /// Removes what can be removed; the first failure is told, the others' turn comes all the same.

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::config::Durability;
-use crate::data::claims::{Claimed, Destination, claim_moving};
-use crate::data::site::{Access, Done, Site};
-use crate::error::Result;
-use crate::model::{ClaimOptions, Project, QueueName};
-use crate::state::first_of;
+use crate::data::claims::{Destination, claim_moving};
+use crate::data::site::{Access, Claimed, Done, Site};
+use crate::model::error::Result;
+use crate::model::numbering::first_of;
+use crate::model::{ClaimOptions, Durability, Project, QueueName};
+use crate::storage::keys;
 use crate::store::{Locked, Store};
-use crate::trees::keys;
 
 use super::PooledDriver;
 use super::letters::{Addressee, outbox, outbox_key, seal};
 use super::pool::Pool;
-use super::routes::{Found, Route, Side, moving};
+use super::routes::{Found, Route, moving};
+use super::routing::Side;
 use super::subscriptions::is_left_at_home;
 
 impl Site for PooledDriver {

@@ -1,9 +1,9 @@
 //! What an operator asks a pooled driver first.
 
-use crate::error::Result;
 use crate::model::PoolName;
-use crate::status::Status;
-use crate::verify::Verification;
+use crate::model::error::Result;
+use crate::store::status::Status;
+use crate::store::verify::Verification;
 
 use super::PooledDriver;
 

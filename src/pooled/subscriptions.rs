@@ -7,16 +7,16 @@
 //!
 //! Whoever wants a queue's subscriptions first has these steps made, so that nobody sees a part.
 
-use crate::config::Durability;
-use crate::error::Result;
-use crate::journal::Growth;
-use crate::op::{Address, Change, Op};
+use crate::model::Durability;
+use crate::model::error::Result;
+use crate::state::op::{Address, Change, Op};
 use crate::state::{Registry, SubscriptionRow};
-use crate::trees::keys;
+use crate::storage::journal::Growth;
+use crate::storage::keys;
 
-use super::Shared;
 use super::moves::{PORTION_BYTES, PORTION_ROWS};
 use super::queues::is_home;
+use super::shared::Shared;
 
 impl Shared {
     /// Brings what the control store has of a mapped queue's subscriptions to its pool.

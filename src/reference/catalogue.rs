@@ -2,7 +2,7 @@
 
 use super::ReferenceModel;
 use crate::contract::Catalogue;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 
 impl Catalogue for ReferenceModel {

@@ -2,7 +2,7 @@
 
 use super::ReferenceModel;
 use crate::contract::Claims;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName, Timestamp};
 

@@ -2,8 +2,8 @@
 
 use super::{CONTROL_OPERATIONS, ReferenceModel, fine};
 use crate::contract::{Catalogue, ControlDriver, Flavors, Pools, Queues};
-use crate::error::Result;
 use crate::model::ControlHealth;
+use crate::model::error::Result;
 
 impl ControlDriver for ReferenceModel {
     fn catalogue(&self) -> &dyn Catalogue {

@@ -1,27 +1,10 @@
 //! The flavor controller of the model: contract 10.
 
+use super::rows::FlavorModel;
 use super::{ReferenceModel, Store};
 use crate::contract::Flavors;
-use crate::error::{Error, Result};
-use crate::model::{
-    Flavor, FlavorMarker, FlavorName, FlavorUpdate, ListOptions, Metadata, NewFlavor, Page, PoolGroup, Project,
-};
-
-pub(super) struct FlavorModel {
-    pub(super) pool_group: PoolGroup,
-    capabilities: Metadata,
-}
-
-impl FlavorModel {
-    /// The flavor as a caller sees it.
-    fn record(&self, name: &FlavorName, detailed: bool) -> Flavor {
-        Flavor {
-            name: name.clone(),
-            pool_group: self.pool_group.clone(),
-            capabilities: detailed.then(|| self.capabilities.clone()),
-        }
-    }
-}
+use crate::model::error::{Error, Result};
+use crate::model::{Flavor, FlavorMarker, FlavorName, FlavorUpdate, ListOptions, NewFlavor, Page, PoolGroup, Project};
 
 impl Store {
     pub(super) fn flavor(&self, project: &Project, name: &FlavorName) -> Option<&FlavorModel> {

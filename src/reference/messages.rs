@@ -4,7 +4,7 @@ use super::ReferenceModel;
 use super::queue::{MessageModel, QueueModel, sequences, within};
 use super::queues::no_queue;
 use crate::contract::Messages;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{
     ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project,

@@ -13,10 +13,12 @@ mod claims;
 mod control;
 mod flavors;
 mod messages;
+mod place;
 mod pooling;
 mod pools;
 mod queue;
 mod queues;
+mod rows;
 mod subscriptions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,16 +28,15 @@ use std::time::Duration;
 
 use crate::clock::{Clock, EngineClock};
 use crate::contract::{Claims, DataDriver, Messages, Queues, Subscriptions};
-use crate::error::{Error, Result};
 use crate::lock::{Mutex, MutexGuard, Rank};
+use crate::model::error::{Error, Result};
 use crate::model::{
     Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits, MessageVolume, NewPool, OperationStatus,
     PoolName, Project, QueueName, Timestamp,
 };
-use flavors::FlavorModel;
-use pooling::{Place, Transit};
+use place::Place;
 use queue::QueueModel;
-use subscriptions::SubscriptionModel;
+use rows::{FlavorModel, SubscriptionModel, Transit};
 
 /// The storage contract without a disk: what the engine is tested against, and what code written against the traits
 /// can be tested with. Everything is gone when it is dropped, and every call looks at every message.

@@ -8,28 +8,16 @@ use std::iter;
 
 use super::catalogue::not_mapped;
 use super::flavors::no_flavor;
+use super::place::{Place, place_of};
 use super::pools::no_pool;
 use super::queue::{MessageModel, QueueModel};
 use super::queues::no_queue;
-use super::subscriptions::Home;
+use super::rows::{Home, Transit};
 use super::{OPERATIONS, ReferenceModel, Store, fine};
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{
-    FlavorName, Location, MessageVolume, Metadata, NewPool, PoolGroup, PoolHealth, PoolName, Project, QueueName,
-    Timestamp,
+    FlavorName, Location, MessageVolume, Metadata, PoolGroup, PoolHealth, PoolName, Project, QueueName, Timestamp,
 };
-
-/// Where a pool's store is; `None` is the store itself, which pools without a scheme share, and all that is not pooled.
-pub(super) type Place = Option<Location>;
-
-/// A message on its way to a dead-letter queue that no pool has been found for.
-pub(super) struct Transit {
-    /// Where it waits: with the queue it was claimed from.
-    from: Place,
-    project: Project,
-    queue: QueueName,
-    message: MessageModel,
-}
 
 impl ReferenceModel {
     /// The same as a pooled driver (contract 12): a queue is mapped to a pool when it is made, and what it holds is in
@@ -298,13 +286,6 @@ impl Store {
         let before = self.transit.len();
         self.transit.retain(|one| one.message.is_live(now));
         before.saturating_sub(self.transit.len()) as u64
-    }
-}
-
-fn place_of(pool: &NewPool) -> Place {
-    match pool.uri.location() {
-        Location::Default(_) => None,
-        elsewhere => Some(elsewhere.clone()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{ReferenceModel, Store};
 use crate::contract::Pools;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{
     Capabilities, ListOptions, NewPool, Page, Pool, PoolGroup, PoolMarker, PoolName, PoolUpdate, PoolUri,
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::pooling::Place;
+use super::place::Place;
 use crate::model::settings::QueueSettings;
 use crate::model::time::millis;
 use crate::model::{

@@ -1,9 +1,9 @@
 //! The queue controller of the model: contract 5.
 
-use super::subscriptions::Home;
+use super::rows::Home;
 use super::{ReferenceModel, Store};
 use crate::contract::Queues;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::settings::QueueSettings;
 use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats};
 

@@ -2,75 +2,16 @@
 
 use std::time::Duration;
 
-use super::pooling::Place;
+use super::place::Place;
+use super::rows::{Home, SubscriptionModel};
 use super::{ReferenceModel, Store};
 use crate::contract::Subscriptions;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
-use crate::model::time::millis;
 use crate::model::{
     ListOptions, Metadata, Page, Project, QueueName, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
     SubscriptionUpdate, Timestamp,
 };
-
-/// Whose subscriptions are meant.
-#[derive(Clone, Copy)]
-pub(super) struct Home<'a> {
-    pub(super) project: &'a Project,
-    pub(super) queue: &'a QueueName,
-    pub(super) place: &'a Place,
-}
-
-pub(super) struct SubscriptionModel {
-    pub(super) place: Place,
-    project: Project,
-    queue: QueueName,
-    id: SubscriptionId,
-    subscriber: Subscriber,
-    /// In milliseconds, as shown.
-    ttl: u64,
-    created: Timestamp,
-    expires: Timestamp,
-    options: Metadata,
-    confirmed: bool,
-}
-
-impl SubscriptionModel {
-    fn is_of(&self, home: Home<'_>) -> bool {
-        self.project == *home.project && self.queue == *home.queue && self.place == *home.place
-    }
-
-    fn renew(&mut self, ttl: Duration, now: Timestamp) {
-        self.ttl = millis(ttl);
-        self.expires = now.saturating_add(ttl);
-    }
-
-    fn change(&mut self, update: &SubscriptionUpdate, now: Timestamp) {
-        if let Some(subscriber) = &update.subscriber {
-            self.subscriber = subscriber.clone();
-        }
-        if let Some(ttl) = update.ttl {
-            self.renew(ttl, now);
-        }
-        if let Some(options) = &update.options {
-            self.options = options.clone();
-        }
-    }
-
-    /// The subscription as a caller sees it.
-    fn record(&self, now: Timestamp) -> Subscription {
-        Subscription {
-            id: self.id,
-            source: self.queue.clone(),
-            subscriber: self.subscriber.clone(),
-            ttl: self.ttl,
-            created: self.created,
-            read_at: now,
-            options: self.options.clone(),
-            confirmed: self.confirmed,
-        }
-    }
-}
 
 impl Store {
     /// The live subscriptions of the queue, in the order of creation.

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Budget, SpentCharge};
-use crate::op::Sequences;
+use crate::state::sequences::Sequences;
+use crate::storage::budget::{Budget, SpentCharge};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claim {

@@ -11,10 +11,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Budget, Charge};
-use crate::codec::{self, array_at};
-use crate::error::Result;
-use crate::op::{DeadLetter, Posted};
+use crate::model::error::Result;
+use crate::storage::budget::{Budget, Charge};
+use crate::storage::codec::{self, array_at};
 
 /// Most messages in a page: one bit each in a `u128`.
 pub(crate) const PAGE_MESSAGES: usize = 128;
@@ -77,35 +76,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl<'a> Arrival<'a> {
-    /// A message posted at `time`.
-    pub(crate) fn posted(time: u64, client: [u8; 16], message: &'a Posted<'_>) -> Self {
-        Self {
-            created: time,
-            expires: time.saturating_add(message.ttl),
-            ttl: message.ttl,
-            ready_at: time.saturating_add(message.delay),
-            claim_count: 0,
-            client,
-            checksum: message.checksum,
-            body: &message.body,
-        }
-    }
-
-    /// A message that comes from another queue.
-    pub(crate) fn moved(letter: &'a DeadLetter<'_>) -> Self {
-        Self {
-            created: letter.created,
-            expires: letter.expires,
-            ttl: letter.ttl,
-            ready_at: 0,
-            claim_count: letter.claim_count,
-            client: letter.client,
-            checksum: letter.checksum,
-            body: &letter.body,
-        }
-    }
-
+impl Arrival<'_> {
     pub(crate) fn is_delayed(&self) -> bool {
         self.ready_at > self.created
     }
@@ -378,7 +349,7 @@ mod tests {
         content.write_image(Owner { number: 9, key: b"k" }, 7, &mut image).unwrap();
         let expected = format!("20000000{}{}{}6162", "0907016b01", "05".repeat(16), "0101020300000002040000");
         assert_eq!(label_of(&image), Ok(Label { queue: 9, first: 7, last: 7, key: b"k".to_vec() }));
-        assert_eq!(crate::codec::hex(&image), expected);
+        assert_eq!(crate::storage::codec::hex(&image), expected);
         let back = Content::read_image(&budget, 9, 7, &image).unwrap();
         assert_eq!((back.slots(), back.bodies()), (content.slots(), content.bodies()));
         assert!(Content::read_image(&budget, 9, 8, &image).is_err());

@@ -9,20 +9,20 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::budget::Budget;
-use crate::codec;
-use crate::error::Error;
-use crate::heap::Heap;
-use crate::model::{Project, QueueName};
-use crate::op::{self, NewQueue, Op};
-use crate::reserve::RECORD_BYTES;
-use crate::trees::Tree;
-use crate::trees::keys;
-use crate::trees::records::{self, QueueRecord, StoreRecord};
+use crate::disk::trees::Tree;
+use crate::model::error::Error;
+use crate::state::entries::QueueRecord;
+use crate::state::op::{self, NewQueue, Op};
+use crate::storage::budget::Budget;
+use crate::storage::codec;
+use crate::storage::keys;
+use crate::storage::page_files::Heap;
+use crate::storage::records::{self, StoreRecord};
+use crate::storage::reserve::RECORD_BYTES;
 
 use super::claims::Claim;
 use super::content::Owner;
-use super::page::{Page, PageEntry, PageSnapshot};
+use super::page::{Page, PageEntry};
 use super::queue::{Description, Purpose, Queue};
 use super::registry::Registry;
 use super::rest::{Resident, Resting};
@@ -51,45 +51,6 @@ pub(crate) struct Contents {
     garbage: u64,
     /// Queues that operations named and that are not there.
     unknown: BTreeSet<u64>,
-}
-
-/// A queue at one instant; taking it costs its entry and a reference a page.
-#[derive(Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) number: u64,
-    pub(crate) project: Project,
-    pub(crate) name: QueueName,
-    pub(crate) description: Arc<Description>,
-    pub(crate) next: u64,
-    pub(crate) lsn: u64,
-    pub(crate) pages: Vec<PageSnapshot>,
-    pub(crate) claims: Vec<(u64, Claim)>,
-}
-
-impl Snapshot {
-    /// The queue's own record alone.
-    pub(crate) fn record_of(queue: &Queue) -> Self {
-        Self {
-            number: queue.number(),
-            project: queue.project().clone(),
-            name: queue.name().clone(),
-            description: queue.description().clone(),
-            next: queue.next(),
-            lsn: queue.lsn(),
-            pages: Vec::new(),
-            claims: Vec::new(),
-        }
-    }
-
-    /// Everything, standing at `lsn`.
-    pub(crate) fn of(queue: &Queue, lsn: u64) -> Self {
-        Self {
-            lsn,
-            pages: queue.pages().values().map(|page| page.snapshot()).collect(),
-            claims: queue.claims().iter().map(|(number, claim)| (number, claim.clone())).collect(),
-            ..Self::record_of(queue)
-        }
-    }
 }
 
 /// Why an operation cannot be replayed.

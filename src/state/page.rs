@@ -15,21 +15,26 @@
 //!
 //! Memory: about 250 B a page, with its places in the queue's indexes.
 
+mod bits;
+mod converting;
 mod damage;
-mod snapshot;
+mod entry;
+mod lease;
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::content::{Arrival, Content, PAGE_BYTES, PAGE_MESSAGES, Slot, narrow};
-use crate::budget::Budget;
-use crate::error::Result;
-use crate::heap::Image;
+use crate::model::Timestamp;
+use crate::model::error::Result;
+use crate::storage::budget::Budget;
+use crate::storage::page_files::Image;
 
-use snapshot::read;
-pub(crate) use snapshot::{PageEntry, PageRecord, PageSnapshot};
+pub(crate) use bits::{Hold, bits};
+use bits::{bit, hold};
+use entry::read;
+pub(crate) use entry::{PageEntry, PageRecord, PageSnapshot};
+pub(crate) use lease::Lease;
 
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on one another")]
 #[derive(Debug)]
@@ -57,14 +62,6 @@ pub(crate) struct Page {
     pub(crate) dirty: bool,
     /// The trees hold an entry of this page.
     pub(crate) stored: bool,
-}
-
-/// Why a message is not there to be claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Hold {
-    Free,
-    Claimed,
-    Delayed,
 }
 
 /// What fell due in a page.
@@ -290,7 +287,7 @@ impl Page {
         let Some(slot) = self.content_mut().and_then(|content| content.slot_mut(index)) else {
             // Of a damaged page: it may live on as long as this.
             let end = lease.now.saturating_add(lease.ttl).saturating_add(lease.grace);
-            self.latest = self.latest.max(end.min(crate::model::Timestamp::MAX.as_millis()));
+            self.latest = self.latest.max(end.min(Timestamp::MAX.as_millis()));
             return;
         };
         change(slot);
@@ -402,45 +399,6 @@ impl Page {
     pub(crate) fn hold(&self, index: usize) -> Hold {
         hold(self.claimed, self.delayed, index)
     }
-}
-
-fn hold(claimed: u128, delayed: u128, index: usize) -> Hold {
-    match bit(index) {
-        bit if claimed & bit != 0 => Hold::Claimed,
-        bit if delayed & bit != 0 => Hold::Delayed,
-        _ => Hold::Free,
-    }
-}
-
-/// A claim's times, for the extension rule.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Lease {
-    pub(crate) now: u64,
-    pub(crate) ttl: u64,
-    pub(crate) grace: u64,
-}
-
-impl Lease {
-    fn extend(self, slot: &mut Slot) {
-        if slot.expires < self.now.saturating_add(self.ttl) {
-            slot.ttl = self.ttl.saturating_add(self.grace);
-            let latest = crate::model::Timestamp::MAX.as_millis();
-            slot.expires = self.now.saturating_add(slot.ttl).min(latest);
-        }
-    }
-}
-
-/// The indexes of the set bits, ascending.
-pub(crate) fn bits(mut set: u128) -> impl Iterator<Item = usize> + Clone {
-    std::iter::from_fn(move || {
-        let index = set.trailing_zeros();
-        set &= set.wrapping_sub(1);
-        (index < u128::BITS).then_some(index as usize)
-    })
-}
-
-fn bit(index: usize) -> u128 {
-    u32::try_from(index).ok().and_then(|index| 1_u128.checked_shl(index)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -26,11 +26,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, LazyLock};
 
-use crate::budget::Budget;
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
+use crate::model::numbering::{first_of, incarnation_of};
 use crate::model::settings::QueueSettings;
 use crate::model::{Metadata, Project, QueueName};
-use crate::op::{NewQueue, Op, Sequences};
+use crate::state::op::{NewQueue, Op};
+use crate::state::sequences::Sequences;
+use crate::storage::budget::Budget;
 
 use super::claims::{Claim, Claims};
 use super::content::Content;
@@ -38,9 +40,6 @@ use super::page::{Page, bits};
 
 pub(crate) use eviction::Purpose;
 pub(crate) use totals::{Sizes, Totals};
-
-/// Bits of a sequence or queue number below the incarnation.
-const COUNTER_BITS: u32 = 40;
 
 /// The number of the store's own queue, which holds what is on its way to other stores: of no incarnation, so that no
 /// other queue has it.
@@ -438,21 +437,6 @@ impl Queue {
         }
         self.totals = self.totals.moved(before.totals, after.totals);
     }
-}
-
-/// The first sequence, or queue number, of an incarnation.
-pub(crate) fn first_of(incarnation: u32) -> u64 {
-    (u64::from(incarnation) << COUNTER_BITS).saturating_add(1)
-}
-
-/// The last sequence, or queue number, of an incarnation.
-pub(crate) fn last_of(incarnation: u32) -> u64 {
-    (u64::from(incarnation) << COUNTER_BITS) | ((1 << COUNTER_BITS) - 1)
-}
-
-/// The incarnation a sequence or queue number was given out in.
-pub(crate) fn incarnation_of(number: u64) -> u32 {
-    u32::try_from(number >> COUNTER_BITS).unwrap_or(u32::MAX)
 }
 
 impl Changes {

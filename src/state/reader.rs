@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::model::{Body, Checksum, ClaimId, Message, MessageId, Timestamp};
 
 use super::content::PAGE_BYTES;

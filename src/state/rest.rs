@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use super::queue::{Description, Queue};
-use crate::budget::Budget;
 use crate::model::{Project, QueueName};
-use crate::reserve::queue_bytes;
-use crate::trees::keys;
+use crate::state::costs::queue_bytes;
+use crate::storage::budget::Budget;
+use crate::storage::keys;
 
 /// A queue's state, awake or at rest.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Resident {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::{NewQueue, Op, Posted};
+    use crate::state::op::{NewQueue, Op, Posted};
 
     #[test]
     fn an_empty_queue_rests_and_is_the_same_when_it_wakes() {

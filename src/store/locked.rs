@@ -3,41 +3,125 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::{Cell, PoisonOnPanic, Store};
-use crate::config::Durability;
-use crate::error::Result;
-use crate::journal::Growth;
-use crate::lock::{MutexGuard, RwLockWriteGuard};
-use crate::op::Op;
-use crate::state::{Description, Freed, Queue, Registry, Resting, Totals};
+use super::Store;
+use super::slot::{Awake, Cell};
+use super::writing::PoisonOnPanic;
+use crate::clock::Instant;
+use crate::lock::{RwLockReadGuard, RwLockWriteGuard};
+use crate::model::error::Result;
+use crate::model::{Durability, Project, QueueName};
+use crate::state::op::Op;
+use crate::state::{Description, Freed, Queue, Registry, Totals};
+use crate::storage::journal::Growth;
 
-/// A queue under its lock, awake; it rests again afterwards, if it can.
-pub(crate) struct Awake<'a>(MutexGuard<'a, Resting>);
-
-impl<'a> Awake<'a> {
-    /// `state` has been woken.
-    pub(super) fn new(state: MutexGuard<'a, Resting>) -> Self {
-        Self(state)
+impl Store {
+    /// Locks the queue of that name as it is now; `None` when there is none. The caller has begun a call.
+    pub(crate) fn with_queue<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        call: impl FnOnce(&mut Locked<'_>) -> Result<R>,
+    ) -> Result<Option<R>> {
+        while let Some(cell) = self.find(project, name) {
+            // A queue deleted between finding and locking may have been made anew: look again.
+            if let Some(mut locked) = self.lock(&cell)? {
+                return call(&mut locked).map(Some);
+            }
+        }
+        Ok(None)
     }
-}
 
-impl Deref for Awake<'_> {
-    type Target = Queue;
-
-    fn deref(&self) -> &Queue {
-        self.0.awake()
+    /// Locks a queue and advances it to now; `None` when it has been deleted.
+    ///
+    /// # Errors
+    /// Those of reading a page in which something is due.
+    pub(crate) fn lock<'a>(&'a self, cell: &'a Arc<Cell>) -> Result<Option<Locked<'a>>> {
+        let Some(mut locked) = self.lock_as_is(cell) else { return Ok(None) };
+        let now = locked.now;
+        let (freed, outcome) = locked.queue.advance(now);
+        self.record_freed(freed, now);
+        locked.note_claimable(freed);
+        outcome.map(|()| Some(locked))
     }
-}
 
-impl DerefMut for Awake<'_> {
-    fn deref_mut(&mut self) -> &mut Queue {
-        self.0.awake_mut()
+    /// The same without advancing it, for what does not depend on time.
+    pub(crate) fn lock_as_is<'a>(&'a self, cell: &'a Arc<Cell>) -> Option<Locked<'a>> {
+        let mut queue = cell.peek();
+        if queue.is_deleted() {
+            return None;
+        }
+        queue.touched = true;
+        let (Instant { millis: now, slack }, before) = (self.clock.instant(), queue.totals());
+        Some(Locked {
+            store: self,
+            cell,
+            queue,
+            now,
+            slack,
+            before,
+            described: None,
+            floor: 0,
+            quiet: false,
+            claimable: 0,
+        })
     }
-}
 
-impl Drop for Awake<'_> {
-    fn drop(&mut self) {
-        self.0.rest();
+    /// The registry to read from, in which nothing that has expired by now is left.
+    pub(crate) fn read_registry(&self) -> (RwLockReadGuard<'_, Registry>, u64) {
+        loop {
+            let (registry, now) = (self.registry.read(), self.now());
+            if registry.next_due().is_none_or(|due| due > now) {
+                return (registry, now);
+            }
+            drop(registry);
+            drop(self.lock_registry());
+        }
+    }
+
+    /// The registry to change, in which nothing that has expired by now is left.
+    pub(crate) fn lock_registry(&self) -> LockedRegistry<'_> {
+        let registry = self.registry.write();
+        let (now, due) = (self.now(), registry.next_due());
+        let mut locked = LockedRegistry { store: self, registry, now, due, expired: 0 };
+        locked.expired = locked.registry.advance(now);
+        if locked.expired > 0 {
+            self.record_time(now);
+        }
+        locked
+    }
+
+    /// Advances a queue by a bounded number of steps; with whether more is due. `None` when it has been deleted, or one of
+    /// its pages cannot be read: whoever wants it next is told why.
+    pub(crate) fn collect_some(&self, cell: &Arc<Cell>, now: u64) -> Option<(Freed, bool)> {
+        let queue = cell.peek();
+        if queue.is_deleted() {
+            return None;
+        }
+        // Whatever happens, the queue is armed anew when it is unlocked.
+        self.timer.disarm(cell);
+        let before = queue.totals();
+        let mut locked = Locked {
+            store: self,
+            cell,
+            queue,
+            now,
+            slack: 0,
+            before,
+            described: None,
+            floor: 0,
+            quiet: false,
+            claimable: 0,
+        };
+        let (freed, outcome) = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
+        locked.note_claimable(freed);
+        let more = locked.queue.next_due().is_some_and(|due| due <= now);
+        if outcome.is_err() {
+            // But not to be tried at once again.
+            locked.quiet = true;
+            self.record_freed(freed, now);
+            return None;
+        }
+        Some((freed, more))
     }
 }
 
@@ -182,7 +266,7 @@ impl Drop for Locked<'_> {
         if !self.quiet && self.store.timer.arm(self.cell, self.queue.next_due()) {
             self.store.signals.gc();
         }
-        self.store.room.note_hot(self.cell, &self.queue);
+        self.store.residency.note_hot(self.cell, &self.queue);
         if self.store.budget.is_high() {
             self.store.signals.evictor();
         }
@@ -245,3 +329,5 @@ impl Drop for LockedRegistry<'_> {
 
 /// Claims without messages that are ended by one operation.
 const ENDED_AT_ONCE: usize = 64;
+/// Pages and claims collected while a queue is locked: some tens of microseconds.
+const COLLECTED_AT_ONCE: usize = 64;

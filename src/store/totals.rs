@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 
 use super::Store;
 use crate::model::{Project, QueueName};
+use crate::state::costs::share_of;
 use crate::state::{Sizes, Totals};
-use crate::trees::keys;
+use crate::storage::keys;
 
 impl Store {
     /// Takes the change of one queue's totals into the sums.
@@ -13,7 +14,7 @@ impl Store {
         // Wrapping: the difference is right whichever is larger.
         self.messages.fetch_add(after.total.wrapping_sub(before.total), Ordering::Relaxed);
         self.weight.fetch_add(after.weight.wrapping_sub(before.weight), Ordering::Relaxed);
-        self.reserve.count(before, after);
+        self.reserve.count(share_of(before), share_of(after));
     }
 
     /// Live messages, as far as their queues have been advanced.

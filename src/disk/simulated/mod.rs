@@ -11,6 +11,7 @@ mod power;
 mod random;
 #[cfg(test)]
 mod tests;
+mod tree_contents;
 mod trees;
 
 use std::fmt;

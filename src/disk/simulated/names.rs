@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::contents::Contents;
 use super::random::Random;
-use super::trees::TreeContents;
+use super::tree_contents::TreeContents;
 use crate::lock::{Mutex, Rank};
 
 /// A file, shared by its directory and those who have it open.

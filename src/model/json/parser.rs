@@ -259,6 +259,13 @@ impl Building {
     }
 }
 
+impl Json {
+    /// Reads one value, with nothing but white space around it.
+    pub(in crate::model) fn parse(text: &str) -> Result<Self, String> {
+        Parser::new(text).whole()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

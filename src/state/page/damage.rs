@@ -1,8 +1,8 @@
 //! What is known of a page's image: whether it can be read, and whether it is on the disk.
 
 use super::Page;
-use crate::error::Error;
-use crate::heap::Place;
+use crate::model::error::Error;
+use crate::storage::page_files::Place;
 
 impl Page {
     pub(crate) fn is_damaged(&self) -> bool {

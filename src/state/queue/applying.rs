@@ -1,10 +1,11 @@
 //! What each operation does to a queue.
 
 use super::{Due, Queue, Totals};
-use crate::op::{DeadLetter, NewClaim, Posted, Sequences};
 use crate::state::claims::Claim;
 use crate::state::content::{Arrival, Content};
+use crate::state::op::{DeadLetter, NewClaim, Posted};
 use crate::state::page::{Hold, Lease, Page};
+use crate::state::sequences::Sequences;
 
 use super::Description;
 

@@ -1,8 +1,8 @@
 //! Pages that are to leave memory.
 
 use super::Queue;
-use crate::heap::{Image, Place};
 use crate::state::page::PageSnapshot;
+use crate::storage::page_files::{Image, Place};
 
 /// What a page is written to the heap for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::{Content, Due, Page, Queue, Result};
-use crate::op::{Op, Sequences};
+use crate::state::op::Op;
+use crate::state::sequences::Sequences;
 
 /// How many pages ahead of the one that is read the disk is told of.
 const AHEAD: usize = 8;

@@ -1,7 +1,7 @@
 //! A queue and what is on disk: loading what was read back, and handing over what has to be written.
 
 use super::{Changes, Claim, Due, Page, Queue, Share, Sizes, bits};
-use crate::op::Import;
+use crate::state::op::Import;
 use crate::state::page::PageSnapshot;
 
 impl Queue {

@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
-use crate::error::Result;
+use crate::disk::trees::Tree;
+use crate::model::error::Result;
 use crate::model::{PoolName, SubscriptionId};
-use crate::op::{Address, Change, Op, Source};
-use crate::trees::Tree;
-use crate::trees::keys;
-use crate::trees::records::{self, Record};
+use crate::state::op::{Address, Change, Op, Source};
+use crate::storage::codec;
+use crate::storage::keys;
+use crate::storage::records::{self, Record};
 
 pub(crate) use control::{FlavorRow, Mapping, PoolRow, Removal};
 pub(crate) use subscriptions::{SubscriptionRow, Subscriptions};

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Table;
-use crate::trees::Tree;
-use crate::trees::keys;
+use crate::disk::trees::Tree;
+use crate::storage::keys;
 
 /// A subscription, under its queue's key and its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,10 +6,10 @@ use std::ops::Bound;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec;
-use crate::error::Result;
-use crate::trees::Tree;
-use crate::trees::records::{self, Record};
+use crate::disk::trees::Tree;
+use crate::model::error::Result;
+use crate::storage::codec;
+use crate::storage::records::{self, Record};
 
 /// A map in memory that knows what the trees do not have yet.
 ///

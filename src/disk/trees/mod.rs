@@ -1,0 +1,155 @@
+//! The store's ordered trees: what outlives a checkpoint is kept in them.
+//!
+//! 1. Keys of a tree are ordered as byte strings.
+//! 2. Nothing in a tree is believed after a power cut unless [`Disk::sync_trees`](crate::disk::Disk::sync_trees)
+//!    came after the last change; `flush` alone is no promise.
+
+mod memory;
+pub(crate) mod sled;
+mod worker;
+
+use std::fmt;
+
+pub(crate) use memory::{MemoryTrees, size};
+
+use crate::Result;
+
+/// One of the store's ordered trees.
+///
+/// ```
+/// use zaqar_sled::disk::Tree;
+///
+/// assert_eq!(Tree::ALL.map(Tree::name)[..4], ["meta", "queues", "messages", "claims"]);
+/// assert_eq!(Tree::ALL.map(Tree::name)[4..], ["subscriptions", "catalogue", "pools", "flavors"]);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Tree {
+    /// Facts about the trees as a whole: format, generation.
+    Meta,
+    /// Queues, their metadata and counters.
+    Queues,
+    /// Pages of messages.
+    Messages,
+    /// Live claims.
+    Claims,
+    /// Subscriptions of queues.
+    Subscriptions,
+    /// Which pool holds which queue.
+    Catalogue,
+    /// Stores that hold queues.
+    Pools,
+    /// Names for groups of pools.
+    Flavors,
+}
+
+impl Tree {
+    /// Every tree, in the order of the type.
+    pub const ALL: [Self; 8] = [
+        Self::Meta,
+        Self::Queues,
+        Self::Messages,
+        Self::Claims,
+        Self::Subscriptions,
+        Self::Catalogue,
+        Self::Pools,
+        Self::Flavors,
+    ];
+
+    /// The name the tree is stored under.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Queues => "queues",
+            Self::Messages => "messages",
+            Self::Claims => "claims",
+            Self::Subscriptions => "subscriptions",
+            Self::Catalogue => "catalogue",
+            Self::Pools => "pools",
+            Self::Flavors => "flavors",
+        }
+    }
+}
+
+impl Tree {
+    /// The number the tree has on disk.
+    pub(crate) const fn tag(self) -> u8 {
+        match self {
+            Self::Meta => 0,
+            Self::Queues => 1,
+            Self::Messages => 2,
+            Self::Claims => 3,
+            Self::Subscriptions => 4,
+            Self::Catalogue => 5,
+            Self::Pools => 6,
+            Self::Flavors => 7,
+        }
+    }
+
+    pub(crate) fn from_tag(tag: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|tree| tree.tag() == tag)
+    }
+}
+
+/// What a scan does with each key and its value.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
+
+/// One change of a tree: a key with its new value, or without one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TreeChange {
+    /// The tree.
+    pub tree: Tree,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The new value; `None` takes the key away.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A set of open ordered trees, from [`Disk::trees`](crate::disk::Disk::trees).
+///
+/// Each call is atomic; no two are atomic together. Errors are `Trees`, `Io` or `StorageFull`.
+///
+/// ```
+/// use std::path::Path;
+/// use zaqar_sled::disk::{Disk, SimulatedDisk, Tree};
+///
+/// let disk = SimulatedDisk::new();
+/// let trees = disk.trees(Path::new("/store/trees"))?;
+/// trees.insert(Tree::Queues, b"b", b"2")?;
+/// trees.insert(Tree::Queues, b"a", b"1")?;
+/// assert_eq!(trees.insert(Tree::Queues, b"a", b"3")?, Some(b"1".to_vec()));
+///
+/// let mut seen = Vec::new();
+/// trees.scan(Tree::Queues, &mut |key, value| {
+///     seen.push((key.to_vec(), value.to_vec()));
+///     Ok(())
+/// })?;
+/// assert_eq!(seen, [(b"a".to_vec(), b"3".to_vec()), (b"b".to_vec(), b"2".to_vec())]);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+pub trait Trees: Send + Sync + fmt::Debug {
+    /// The value under `key`. Cost: O(log n).
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// Puts `value` under `key` and returns the value it replaces. Cost: O(log n).
+    fn insert(&self, tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// Takes `key` away and returns its value. Cost: O(log n).
+    fn remove(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// Makes changes in their order and returns what each replaced. Not atomic: where one fails, those before it are made.
+    fn change(&self, changes: Vec<TreeChange>) -> Result<Vec<Option<Vec<u8>>>> {
+        let make = |TreeChange { tree, key, value }: TreeChange| match value {
+            Some(value) => self.insert(tree, &key, &value),
+            None => self.remove(tree, &key),
+        };
+        changes.into_iter().map(make).collect()
+    }
+
+    /// Visits every key in ascending order; the first error of `visit` ends the scan and is returned.
+    ///
+    /// Changes made meanwhile may or may not be seen. No lock is held while `visit` runs.
+    fn scan(&self, tree: Tree, visit: &mut Visit<'_>) -> Result<()>;
+
+    /// Hands every change to the operating system, so that it survives the death of the process.
+    fn flush(&self) -> Result<()>;
+}

@@ -1,0 +1,236 @@
+//! The trees in sled: the only file that names it.
+//!
+//! What sled does that has to be guarded against, and how:
+//! - It panics on damaged files and failing disks, at open, later and in its destructor, and where its threads cannot be
+//!   started it waits for ever: a thread of ours makes every call and drops it; a panic becomes an error, and a call that
+//!   takes longer than [`PATIENCE`] is given up with its thread, and with it these trees (see `worker`).
+//! - Its flush is no fsync: [`crate::Disk::sync_trees`] syncs the files once sled is closed.
+//! - A large record goes to a file of its own that sled never syncs: with 2 MiB segments one of up to 24 KiB does not, and
+//!   nearly all are far smaller; [`crate::Disk::sync_trees`] syncs the files of the others.
+//! - Its lock can outlive the last handle: opening tries again for 2 s.
+//! - Unflushed writes pile up without bound: every 256 writes it is flushed.
+//! - Its batches and transactions take one lock for the whole process: neither is used.
+
+use std::fmt;
+use std::ops::Bound;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::worker::Worker;
+use super::{Tree, TreeChange, Trees, Visit};
+use crate::model::error::{Error, Result};
+
+/// The cache where nobody says how large it is to be, and the least that sled runs well with.
+pub(crate) const CACHE_BYTES: u64 = 16 << 20;
+const LEAST_CACHE_BYTES: u64 = 1 << 20;
+const SEGMENT_BYTES: usize = 2 << 20;
+const FLUSHER_MILLIS: u64 = 200;
+const WRITES_A_FLUSH: u32 = 256;
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long opening and closing may take, which read or write much.
+const LONG_PATIENCE: Duration = Duration::from_mins(1);
+/// Records a scan reads at a time.
+const SCANNED_AT_ONCE: usize = 1024;
+
+pub(crate) struct SledTrees(Worker<Open>);
+
+/// What the thread of the trees owns.
+struct Open {
+    database: sled::Db,
+    /// In the order of [`Tree::ALL`].
+    trees: Vec<sled::Tree>,
+    unflushed: u32,
+}
+
+impl SledTrees {
+    /// Opens the trees in `directory`, making them if they are not there.
+    pub(crate) fn open(directory: &Path, cache_bytes: u64) -> Result<Self> {
+        let directory = directory.to_owned();
+        Worker::start(PATIENCE, LONG_PATIENCE, move || Open::new(&directory, cache_bytes)).map(Self)
+    }
+}
+
+impl Open {
+    fn new(directory: &Path, cache_bytes: u64) -> Result<Self> {
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match Self::try_open(directory, cache_bytes).map_err(translated) {
+                Err(error) if is_locked(&error) && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn try_open(directory: &Path, cache_bytes: u64) -> Result<Self, sled::Error> {
+        let database = sled::Config::new()
+            .path(directory)
+            .cache_capacity(cache_bytes.max(LEAST_CACHE_BYTES))
+            .flush_every_ms(Some(FLUSHER_MILLIS))
+            .segment_size(SEGMENT_BYTES)
+            .open()?;
+        let open = |tree: Tree| database.open_tree(tree.name());
+        let trees = Tree::ALL.into_iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Self { database, trees, unflushed: 0 })
+    }
+
+    fn tree(&self, tree: Tree) -> Result<&sled::Tree> {
+        let index = usize::from(tree.tag());
+        self.trees.get(index).ok_or_else(|| Error::Trees { reason: "no such tree".into() })
+    }
+
+    fn change(&mut self, change: &TreeChange) -> Result<Option<Vec<u8>>> {
+        let tree = self.tree(change.tree)?;
+        let old = match &change.value {
+            Some(value) => tree.insert(&change.key, value.as_slice()),
+            None => tree.remove(&change.key),
+        };
+        let old = old.map_err(translated)?.map(|old| old.to_vec());
+        self.unflushed = self.unflushed.saturating_add(1);
+        if self.unflushed >= WRITES_A_FLUSH {
+            self.flush()?;
+        }
+        Ok(old)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.unflushed = 0;
+        self.database.flush().map(drop).map_err(translated)
+    }
+
+    /// The next records behind a key.
+    fn portion(&self, tree: Tree, after: Option<Vec<u8>>) -> Result<Vec<(sled::IVec, sled::IVec)>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries = self.tree(tree)?.range::<Vec<u8>, _>((start, Bound::Unbounded));
+        entries.take(SCANNED_AT_ONCE).collect::<Result<_, _>>().map_err(translated)
+    }
+}
+
+impl fmt::Debug for SledTrees {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledTrees").finish_non_exhaustive()
+    }
+}
+
+impl Trees for SledTrees {
+    fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let key = key.to_vec();
+        self.0.call(move |open| {
+            let found = open.tree(tree)?.get(key).map_err(translated)?;
+            Ok(found.map(|value| value.to_vec()))
+        })
+    }
+
+    fn insert(&self, tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>> {
+        let change = TreeChange { tree, key: key.to_vec(), value: Some(value.to_vec()) };
+        self.0.call(move |open| open.change(&change))
+    }
+
+    fn remove(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let change = TreeChange { tree, key: key.to_vec(), value: None };
+        self.0.call(move |open| open.change(&change))
+    }
+
+    fn change(&self, changes: Vec<TreeChange>) -> Result<Vec<Option<Vec<u8>>>> {
+        self.0.call(move |open| changes.iter().map(|change| open.change(change)).collect())
+    }
+
+    fn scan(&self, tree: Tree, visit: &mut Visit<'_>) -> Result<()> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let portion = self.0.call(move |open| open.portion(tree, after))?;
+            portion.iter().try_for_each(|(key, value)| visit(key, value))?;
+            let Some((last, _)) = portion.last() else { return Ok(()) };
+            after = Some(last.to_vec());
+        }
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.0.call(Open::flush)
+    }
+}
+
+/// An error of sled's as one of ours.
+fn translated(error: sled::Error) -> Error {
+    match error {
+        sled::Error::Io(cause) => Error::io("sled", cause),
+        cause => Error::Trees { reason: cause.to_string() },
+    }
+}
+
+fn is_locked(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.to_string().contains("lock"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_inserted_comes_back_in_order_after_reopening() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("trees");
+        {
+            let trees = SledTrees::open(&path, CACHE_BYTES).unwrap();
+            for key in [b"b1", b"a1", b"a2"] {
+                assert_eq!(trees.insert(Tree::Claims, key, b"old").unwrap(), None);
+                assert_eq!(trees.insert(Tree::Claims, key, b"new").unwrap().as_deref(), Some(&b"old"[..]));
+            }
+            assert!(trees.remove(Tree::Claims, b"a2").unwrap().is_some());
+            trees.flush().unwrap();
+        }
+        let trees = SledTrees::open(&path, CACHE_BYTES).unwrap();
+        let mut seen = Vec::new();
+        trees
+            .scan(Tree::Claims, &mut |key, value| {
+                seen.push((key.to_vec(), value.to_vec()));
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(seen, [(b"a1".to_vec(), b"new".to_vec()), (b"b1".to_vec(), b"new".to_vec())]);
+        assert_eq!(trees.get(Tree::Queues, b"a1").unwrap(), None);
+    }
+
+    #[test]
+    fn records_of_24_kib_leave_the_blobs_folder_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        let trees = SledTrees::open(directory.path(), CACHE_BYTES).unwrap();
+        let value = vec![7; (24 << 10) + 100];
+        for i in 0..600_u32 {
+            trees.insert(Tree::Messages, &i.to_be_bytes(), &value).unwrap();
+        }
+        trees.flush().unwrap();
+        drop(trees);
+        let blobs = directory.path().join("blobs");
+        assert!(!blobs.exists() || std::fs::read_dir(blobs).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn damaged_files_give_errors_or_other_records_but_no_panic() {
+        for cut in [0, 100, 70_000, 200_000] {
+            let directory = tempfile::tempdir().unwrap();
+            let trees = SledTrees::open(directory.path(), CACHE_BYTES).unwrap();
+            for i in 0..200_u32 {
+                trees.insert(Tree::Messages, &i.to_be_bytes(), &[7; 2_000]).unwrap();
+            }
+            trees.flush().unwrap();
+            drop(trees);
+            let file = directory.path().join("db");
+            let mut bytes = std::fs::read(&file).unwrap();
+            bytes.truncate(cut);
+            std::fs::write(&file, bytes).unwrap();
+            let mut left = 0;
+            let scanned = SledTrees::open(directory.path(), CACHE_BYTES).and_then(|trees| {
+                trees.scan(Tree::Messages, &mut |_, _| {
+                    left += 1;
+                    Ok(())
+                })
+            });
+            assert!(scanned.is_err() || left < 200, "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What the handles of an open store share: how it is opened, what keeps others out, and how it is closed.
+//!
+//! 1. One process has a store open, once. Its lock is on the directory itself and on a file in it.
+//! 2. An opening that fails leaves nothing behind that works or that keeps others out.
+//! 3. Nothing works on a store once it is closed: calls are waited for, threads joined, and only then does the lock go.
+//! 4. A fork of the process that opened the store neither writes, closes nor unlocks it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Weak};
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::disk::{Anchored, HeldDir};
+use crate::engine::places::{Place, Places};
+use crate::lock::{Mutex, Rank};
+use crate::model::Durability;
+use crate::model::error::{Error, Result};
+use crate::state::op::{Change, Op};
+use crate::storage::journal::Growth;
+use crate::storage::manifest;
+use crate::store::Store;
+use crate::store::background::Threads;
+use crate::store::random::Random;
+use crate::store::recovery;
+use crate::store::signals::Signals;
+
+/// What the last handle closes. The background threads hold the store, never this, so closing can wait for them.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) store: Arc<Store>,
+    threads: Mutex<Threads>,
+    /// The store's lock; `None` once closed.
+    lock: Mutex<Option<Lock>>,
+    /// How closing ended.
+    closed: Mutex<Option<Result<()>>>,
+    place: Place,
+    /// What it was opened with.
+    config: Config,
+}
+
+struct Lock(#[expect(dead_code, reason = "held for its drop")] Box<dyn Send + Sync>);
+
+impl std::fmt::Debug for Lock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lock")
+    }
+}
+
+/// The stores this process has open.
+static OPEN: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> = LazyLock::new(|| Mutex::new(Rank::Open, BTreeMap::new()));
+
+/// Where this process opens stores now.
+static OPENING: Places = Places::new();
+
+impl Opened {
+    /// Opens the store in the directory `path`, or finds it open.
+    pub(crate) fn open(config: &Config, path: &Path) -> Result<Arc<Self>> {
+        let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
+        // What is made with its manifest was durable before that.
+        let made = config.disk.exists(&root.join(manifest::FILE)).unwrap_or(false);
+        if !made {
+            config.disk.create_dir_all(&root).map_err(|e| Error::io("creating the store's directory", e))?;
+        }
+        let place = (config.disk.identity(), config.disk.canonical(&root));
+        let _one = OPENING.take(&place);
+        // Bound first: should this be the last handle by now, dropping it takes the lock on `OPEN`.
+        let opened = OPEN.lock().get(&place).and_then(Weak::upgrade);
+        if let Some(opened) = opened.filter(|opened| opened.is_ours() && !opened.store.is_closed()) {
+            return if config.shared {
+                opened.shared_with(config, root)
+            } else {
+                Err(Error::AlreadyOpen { path: root })
+            };
+        }
+        let opened = Arc::new(Self::open_anew(config, root, place.clone())?);
+        OPEN.lock().insert(place, Arc::downgrade(&opened));
+        Ok(opened)
+    }
+
+    fn open_anew(config: &Config, root: PathBuf, place: Place) -> Result<Self> {
+        let lock = lock(config, &root)?;
+        let (signals, receivers) = Signals::new();
+        let mut threads = if config.background {
+            Threads::make(&*config.spawner, receivers, config.sync_interval)?
+        } else {
+            Threads::none()
+        };
+        let held = config.disk.hold_dir(&root).map_err(|e| Error::io("opening the store's directory", e))?;
+        let disk = Arc::new(Anchored::new(config.disk.clone(), root.clone(), held.clone()));
+        let anchored = config.clone().disk(disk);
+        let store = Store::open(&anchored, root, held, signals)?;
+        threads.start(&store);
+        let (threads, lock) = (Mutex::new(Rank::Threads, threads), Mutex::new(Rank::LockFile, Some(Lock(lock))));
+        let closed = Mutex::new(Rank::Closing, None);
+        Ok(Self { store, threads, lock, closed, place, config: config.clone() })
+    }
+
+    /// The same store for somebody else, who has to want it as it is.
+    fn shared_with(self: Arc<Self>, config: &Config, path: PathBuf) -> Result<Arc<Self>> {
+        match self.config.differs_from(config) {
+            Some(setting) => Err(Error::SettingsDiffer { path, setting }),
+            None => Ok(self),
+        }
+    }
+
+    /// Whether this process opened it, and not one that this is a fork of.
+    fn is_ours(&self) -> bool {
+        self.store.check_process().is_ok()
+    }
+
+    /// Closes the store; later calls wait for the first one and answer as it did.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.store.check_process()?;
+        self.closed.lock().get_or_insert_with(|| self.close_store()).clone()
+    }
+
+    fn close_store(&self) -> Result<()> {
+        self.store.calls.refuse();
+        // Whoever waits for something is told; the others end by themselves.
+        self.store.waiters.wake_all();
+        self.store.admission.close();
+        self.threads.lock().stop(&self.store);
+        self.store.calls.await_last();
+        let closed = self.store.close();
+        // Nothing of this engine's touches the store any more: it is free for the next one.
+        *self.lock.lock() = None;
+        closed
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            self.threads.lock().forget();
+            return;
+        }
+        // Nobody is left to tell; what could not be brought into the trees is in the journal.
+        let _ = self.close();
+        let mut open = OPEN.lock();
+        if open.get(&self.place).is_some_and(|opened| opened.strong_count() == 0) {
+            open.remove(&self.place);
+        }
+    }
+}
+
+impl Store {
+    /// Recovers the store in `root`, which is locked and held, and admits whoever opens it.
+    fn open(config: &Config, root: PathBuf, held: Arc<dyn HeldDir>, signals: Signals) -> Result<Arc<Self>> {
+        let random = config.seed.map_or(Random::System, Random::seeded);
+        let recovered = recovery::recover(config, &root, &random)?;
+        let store = Arc::new(Self::new(config, root, held, recovered, random, signals));
+        if let Err(refusal) = store.admit(config.control) {
+            // As if it had been opened and closed; should that fail, the next opening finds it as after a kill.
+            store.calls.refuse();
+            let _ = store.close();
+            return Err(refusal);
+        }
+        store.wake_on_jumps();
+        store.reserve.hold();
+        Ok(store)
+    }
+
+    /// An empty store joins the first control store that opens it as a pool.
+    fn admit(&self, control: Option<[u8; 16]>) -> Result<()> {
+        let joined = self.registry.read().control();
+        // Recovery has refused whoever may not open it.
+        let Some(control) = control.filter(|_| joined.is_none()) else { return Ok(()) };
+        let op = Op::Registry(Change::Join { control });
+        let lsn = self.lock_registry().record(Growth::Grows, &op, &mut [])?;
+        self.settle(lsn, Durability::Sync)
+    }
+
+    /// Checks that this is the process that opened the store.
+    ///
+    /// # Errors
+    /// `Forked`.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.process.is_this() { Ok(()) } else { Err(self.forked()) }
+    }
+
+    /// What a fork is told.
+    pub(crate) fn forked(&self) -> Error {
+        Error::Forked { opened_by: self.process.id() }
+    }
+
+    /// Checks that this is the process that opened the store and that its path still leads to it. If it does not, no change
+    /// is taken any more: another store may be there by now.
+    ///
+    /// # Errors
+    /// `Forked`, `Displaced`.
+    pub(crate) fn check_place(&self) -> Result<()> {
+        self.check_process()?;
+        // Where that cannot be told, whatever is done next tells.
+        if !matches!(self.held.is_in_place(), Ok(false)) {
+            return Ok(());
+        }
+        let displaced = Error::Displaced { path: self.root.clone() };
+        // What was taken is in files that are open, wherever they are now.
+        let _ = self.journal.settle(self.journal.appended());
+        self.journal.poison(&displaced.to_string());
+        Err(displaced)
+    }
+
+    /// A clock moved by hand may make something claimable or due.
+    fn wake_on_jumps(self: &Arc<Self>) {
+        let store = Arc::downgrade(self);
+        self.clock.source().on_jump(Box::new(move || {
+            if let Some(store) = store.upgrade() {
+                store.waiters.wake_all();
+                store.signals.gc();
+            }
+        }));
+    }
+}
+
+/// Takes the store's lock. A process that is just being started from one that was killed with the store open shares its
+/// files for an instant, so a lock that is held is asked for a few times.
+fn lock(config: &Config, root: &Path) -> Result<Box<dyn Send + Sync>> {
+    for _ in 0..LOCK_TRIES {
+        let lock = config.disk.lock(&root.join(LOCK)).map_err(|e| Error::io("locking the store", e))?;
+        if let Some(lock) = lock {
+            return Ok(lock);
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    Err(Error::Locked { path: root.into() })
+}
+
+const LOCK: &str = "LOCK";
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);

@@ -1,0 +1,46 @@
+//! What a handle is a handle of.
+
+use crate::contract::DataDriver;
+use crate::data::claims::create_claim;
+use crate::data::site::Site;
+use crate::engine::Engine;
+use crate::model::error::Result;
+use crate::model::{ClaimOptions, ClaimRecord, Project, QueueName};
+use crate::pooled::PooledDriver;
+use crate::store::Store;
+
+#[derive(Debug, Clone)]
+pub(super) enum Driver {
+    Engine(Engine),
+    Pooled(PooledDriver),
+}
+
+impl Driver {
+    pub(super) fn data(&self) -> &dyn DataDriver {
+        match self {
+            Self::Engine(engine) => engine,
+            Self::Pooled(driver) => driver,
+        }
+    }
+
+    /// The store whose limits and clock hold.
+    pub(super) fn home(&self) -> &Store {
+        match self {
+            Self::Engine(engine) => engine.home(),
+            Self::Pooled(driver) => driver.home(),
+        }
+    }
+
+    /// Claims messages; with when something falls due, where there are none.
+    pub(super) fn create_claim(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        options: &ClaimOptions,
+    ) -> Result<(Option<ClaimRecord>, Option<u64>)> {
+        match self {
+            Self::Engine(engine) => create_claim(engine, project, name, options),
+            Self::Pooled(driver) => create_claim(driver, project, name, options),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Handles: one queue, one claim. They add to the contract's traits the defaults that a caller expects.
+
+mod claim;
+mod driver;
+mod queue;
+
+pub use claim::Claim;
+pub use queue::Queue;

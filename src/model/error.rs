@@ -1,0 +1,509 @@
+//! The one error type of the crate.
+//!
+//! Every failure a caller can meet is a variant of [`Error`]; code that only needs to know what to
+//! do next asks a predicate (`is_not_found`, `is_busy`, ...) and stays right when variants are added.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::id::{ClaimId, MessageId, SubscriptionId};
+use super::names::{FlavorName, PoolGroup, PoolName, Project, QueueName};
+
+/// What a fallible call of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed. A call that fails has changed nothing, unless
+/// [`is_outcome_unknown`](Error::is_outcome_unknown) says otherwise.
+///
+/// ```
+/// use zaqar_sled::QueueName;
+///
+/// let error = QueueName::new("").unwrap_err();
+/// assert!(error.is_invalid());
+/// assert!(!error.is_not_found());
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The queue is not there.
+    #[error("queue {queue:?} does not exist{}", within(.project))]
+    QueueDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked for.
+        queue: QueueName,
+    },
+    /// The first message was asked of a queue that has none, or that is not there.
+    #[error("queue {queue:?} is empty{}", within(.project))]
+    QueueIsEmpty {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked for.
+        queue: QueueName,
+    },
+    /// The message was never there, has expired, or was deleted.
+    #[error("message {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
+    MessageDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked in.
+        queue: QueueName,
+        /// The message asked for.
+        id: MessageId,
+    },
+    /// The claim was never there, has expired, or was released.
+    #[error("claim {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
+    ClaimDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked in.
+        queue: QueueName,
+        /// The claim asked for.
+        id: ClaimId,
+    },
+    /// A bulk delete met a message under a live claim that was not among those given.
+    #[error("message {id} of queue {queue:?}{} is under a claim that was not given", within(.project))]
+    ClaimDoesNotMatch {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked in.
+        queue: QueueName,
+        /// The first message that did not match.
+        id: MessageId,
+    },
+    /// The message is under a live claim and no claim was given.
+    #[error("message {id} is claimed")]
+    MessageIsClaimed {
+        /// The message.
+        id: MessageId,
+    },
+    /// A claim was given, but the message is under none: the claim ran out or was released.
+    #[error("message {id} is not claimed")]
+    MessageNotClaimed {
+        /// The message.
+        id: MessageId,
+    },
+    /// The message is under another live claim than the one given.
+    #[error("message {id} is not claimed by {claim}")]
+    MessageNotClaimedBy {
+        /// The message.
+        id: MessageId,
+        /// The claim given.
+        claim: ClaimId,
+    },
+    /// The subscription was never there, has expired, was deleted, or is another queue's.
+    #[error("subscription {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
+    SubscriptionDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked in.
+        queue: QueueName,
+        /// The subscription asked for.
+        id: SubscriptionId,
+    },
+    /// Another live subscription of the queue has the subscriber.
+    #[error("queue {queue:?}{} has a subscription of that subscriber already", within(.project))]
+    SubscriptionAlreadyExists {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked in.
+        queue: QueueName,
+    },
+    /// No pool is registered under that name.
+    #[error("pool {pool:?} does not exist")]
+    PoolDoesNotExist {
+        /// The pool asked for.
+        pool: PoolName,
+    },
+    /// Another pool has the store.
+    #[error("pool {other:?} has the store that pool {pool:?} was to have")]
+    PoolAlreadyExists {
+        /// The pool that was to be registered or changed.
+        pool: PoolName,
+        /// The pool that has the store.
+        other: PoolName,
+    },
+    /// The pool promises something else than the pools of the group it was to be in.
+    #[error("the capabilities of pool {pool:?} differ from those of its group")]
+    PoolCapabilitiesMismatch {
+        /// The pool that was to be registered or changed.
+        pool: PoolName,
+    },
+    /// The pool is the last of a group that flavors stand for.
+    #[error("pool {pool:?} is the last one for {flavor}")]
+    PoolInUseByFlavor {
+        /// The pool that was to be deleted.
+        pool: PoolName,
+        /// The flavors' names, joined by a comma and a space.
+        flavor: String,
+    },
+    /// No pool is in that group.
+    #[error("pool group {group:?} does not exist")]
+    PoolGroupDoesNotExist {
+        /// The group asked for.
+        group: PoolGroup,
+    },
+    /// The project has no flavor of that name.
+    #[error("flavor {flavor:?} does not exist{}", within(.project))]
+    FlavorDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The flavor asked for.
+        flavor: FlavorName,
+    },
+    /// The catalogue has no entry for the queue.
+    #[error("queue {queue:?}{} is not mapped to a pool", within(.project))]
+    QueueNotMapped {
+        /// The project asked in.
+        project: Project,
+        /// The queue asked for.
+        queue: QueueName,
+    },
+    /// There is no pool to put the queue in: none is registered, or none with a weight above 0.
+    #[error("no pool found for queue {queue:?}{}", within(.project))]
+    NoPoolFound {
+        /// The queue's project.
+        project: Project,
+        /// The queue that was to be made.
+        queue: QueueName,
+    },
+    /// The store of the queue's pool cannot be reached now.
+    #[error("pool {pool:?} cannot be reached: {source}")]
+    PoolUnavailable {
+        /// The pool.
+        pool: PoolName,
+        /// What its store answered.
+        source: Arc<Error>,
+    },
+    /// A pool's directory does not have the pool's store: its disk is not mounted, say. Nothing is made in its place, unless
+    /// [`PooledDriver::renew_pool`](crate::PooledDriver::renew_pool) asks for it.
+    #[error("{} has {} store, not the pool's", .path.display(), if *.other { "another" } else { "no" })]
+    WrongStore {
+        /// The pool's directory.
+        path: PathBuf,
+        /// Whether there is a store, which is not the pool's.
+        other: bool,
+    },
+    /// The queue is on its way to another pool and takes no changes until it is there: try again.
+    #[error("queue {queue:?}{} is being moved to another pool", within(.project))]
+    Moving {
+        /// The queue's project.
+        project: Project,
+        /// The queue.
+        queue: QueueName,
+    },
+    /// An argument is malformed or out of range.
+    #[error("invalid {name}: {reason}")]
+    InvalidArgument {
+        /// The argument, or the metadata key, that is at fault.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An argument is larger than a limit allows.
+    #[error("{what} of {size} is over the limit of {limit}")]
+    TooLarge {
+        /// What was measured, with its unit.
+        what: &'static str,
+        /// Its size.
+        size: u64,
+        /// The largest size allowed.
+        limit: u64,
+    },
+    /// There is no space for what was to be stored. Deletes and claims still work.
+    #[error("storage is full: {reason}")]
+    StorageFull {
+        /// What could not be stored.
+        reason: String,
+    },
+    /// The store cannot answer now, but will: try again.
+    #[error("temporarily unavailable: {reason}")]
+    Unavailable {
+        /// What is being waited for.
+        reason: String,
+    },
+    /// The engine has been closed.
+    #[error("the engine is closed")]
+    Closed,
+    /// An earlier failure stopped all writes; reads go on. Open the store again to recover.
+    #[error("writes have stopped after a failure: {cause}")]
+    Poisoned {
+        /// The first failure.
+        cause: Arc<str>,
+    },
+    /// The change was made, but whether it reached the disk cannot be known.
+    #[error("the outcome is unknown: {cause}")]
+    OutcomeUnknown {
+        /// The failure that hid the outcome.
+        cause: Arc<str>,
+    },
+    /// A file does not hold what was written to it.
+    #[error("{} is corrupt at byte {offset}: {reason}", .file.display())]
+    Corrupt {
+        /// The damaged file.
+        file: PathBuf,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A file was written by a version of this crate that this one cannot read.
+    #[error("{} has format {found}; this version reads up to {supported}", .file.display())]
+    UnsupportedFormat {
+        /// The file.
+        file: PathBuf,
+        /// The format it is in.
+        found: u32,
+        /// The newest format this version reads.
+        supported: u32,
+    },
+    /// This process has the store open already.
+    #[error("{} is already open in this process", .path.display())]
+    AlreadyOpen {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// Another process has the store open.
+    #[error("{} is locked by another process", .path.display())]
+    Locked {
+        /// The store's directory.
+        path: PathBuf,
+    },
+    /// This process has the store open with other settings, so it cannot be shared.
+    #[error("{} is open in this process with another {setting}", .path.display())]
+    SettingsDiffer {
+        /// The store's directory.
+        path: PathBuf,
+        /// The first setting that differs, by the name of its method on [`Config`](crate::Config).
+        setting: &'static str,
+    },
+    /// This process is a fork of the one that opened the store, which alone may use it.
+    #[error("the store was opened by process {opened_by}, of which this one is a fork")]
+    Forked {
+        /// The process that has the store open.
+        opened_by: u32,
+    },
+    /// The path that the store was opened at does not lead to it any more: its directory, or one that it is in, was moved,
+    /// removed or replaced. Nothing more is written. Where it was moved to it can be opened again.
+    #[error("{} does not lead any more to the store that was opened there", .path.display())]
+    Displaced {
+        /// The directory it was opened at.
+        path: PathBuf,
+    },
+    /// The operating system refused a file operation.
+    #[error("{context}: {source}")]
+    Io {
+        /// What was being done.
+        context: String,
+        /// The system's error.
+        source: Arc<io::Error>,
+    },
+    /// The ordered trees failed.
+    #[error("the trees failed: {reason}")]
+    Trees {
+        /// What they reported.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Something that was named is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::QueueDoesNotExist { .. }
+                | Self::MessageDoesNotExist { .. }
+                | Self::ClaimDoesNotExist { .. }
+                | Self::SubscriptionDoesNotExist { .. }
+                | Self::PoolDoesNotExist { .. }
+                | Self::PoolGroupDoesNotExist { .. }
+                | Self::FlavorDoesNotExist { .. }
+                | Self::QueueNotMapped { .. }
+        )
+    }
+
+    /// The call conflicts with what is stored: the claims given do not match the messages named, the subscriber has a
+    /// subscription, the pool's store is another's, its capabilities are not its group's, or the store that was to be shared is
+    /// open with other settings.
+    pub fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            Self::ClaimDoesNotMatch { .. }
+                | Self::SubscriptionAlreadyExists { .. }
+                | Self::PoolAlreadyExists { .. }
+                | Self::PoolCapabilitiesMismatch { .. }
+                | Self::SettingsDiffer { .. }
+        )
+    }
+
+    /// The message's claim forbids the call, or a flavor needs the pool.
+    pub fn is_not_permitted(&self) -> bool {
+        matches!(
+            self,
+            Self::MessageIsClaimed { .. }
+                | Self::MessageNotClaimed { .. }
+                | Self::MessageNotClaimedBy { .. }
+                | Self::PoolInUseByFlavor { .. }
+        )
+    }
+
+    /// An argument is malformed or out of range; the same call can never succeed.
+    pub fn is_invalid(&self) -> bool {
+        matches!(self, Self::InvalidArgument { .. })
+    }
+
+    /// An argument is over a size limit.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLarge { .. })
+    }
+
+    /// There is no space left to store anything more.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::StorageFull { .. })
+    }
+
+    /// The store is in use or catching up, its pool out of reach, or the queue on the move; the same call may succeed
+    /// later.
+    pub fn is_busy(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { .. }
+                | Self::AlreadyOpen { .. }
+                | Self::Locked { .. }
+                | Self::PoolUnavailable { .. }
+                | Self::Moving { .. }
+        )
+    }
+
+    /// The engine has been closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+
+    /// Writes have stopped until the store is opened again.
+    pub fn is_poisoned(&self) -> bool {
+        matches!(self, Self::Poisoned { .. })
+    }
+
+    /// Stored bytes are damaged.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt { .. })
+    }
+
+    /// The change may or may not survive: look before trying again.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown { .. })
+    }
+
+    pub(crate) fn invalid(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::InvalidArgument { name: name.into(), reason: reason.into() }
+    }
+
+    /// As [`Self::io`], naming the file.
+    pub(crate) fn file(action: &str, path: &Path, source: io::Error) -> Self {
+        Self::io(format!("{action} {}", path.display()), source)
+    }
+
+    /// The same, naming where in the file.
+    pub(crate) fn file_at(action: &str, path: &Path, offset: u64, source: io::Error) -> Self {
+        Self::io(format!("{action} {} at byte {offset}", path.display()), source)
+    }
+
+    /// Whether it says that what was written is not there any more, or cannot be read.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Io { source, .. } => is_unreadable(source),
+            _ => false,
+        }
+    }
+
+    /// No space and no descriptors are no failures of the disk, so they are told apart here, once.
+    pub(crate) fn io(context: impl Into<String>, source: io::Error) -> Self {
+        let context = context.into();
+        if let Some(Displaced { path }) = source.get_ref().and_then(|cause| cause.downcast_ref()) {
+            return Self::Displaced { path: path.clone() };
+        }
+        let errno = rustix::io::Errno::from_io_error(&source);
+        if matches!(errno, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE)) {
+            return Self::Unavailable { reason: format!("no file descriptor is left: {context}: {source}") };
+        }
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::StorageFull { reason: format!("{context}: {source}") }
+            }
+            _ => Self::Io { context, source: Arc::new(source) },
+        }
+    }
+}
+
+/// The nil id, which the text of no id becomes, is not what anybody asked for.
+fn shown(id: &impl ToString) -> String {
+    let text = id.to_string();
+    if text.bytes().all(|byte| matches!(byte, b'0' | b'-')) { "with a malformed id".into() } else { text }
+}
+
+/// How the file layer tells that a store's directory is not where it was; [`Error::io`] makes it an error of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{} was moved, removed or replaced", .path.display())]
+pub(crate) struct Displaced {
+    pub(crate) path: PathBuf,
+}
+
+fn within(project: &Project) -> String {
+    project.name().map_or_else(String::new, |name| format!(" in project {name:?}"))
+}
+
+/// Whether an error says that the device does not give back what was written, rather than that it may not be asked.
+pub(crate) fn is_unreadable(cause: &io::Error) -> bool {
+    const LOST: [Errno; 6] = [Errno::IO, Errno::BADMSG, Errno::UCLEAN, Errno::NODATA, Errno::ILSEQ, Errno::REMOTEIO];
+    cause.raw_os_error().is_some_and(|code| LOST.iter().any(|lost| lost.raw_os_error() == code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_cheap_to_return() {
+        assert!(size_of::<Error>() <= 128);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_a_failed_one() {
+        let full = Error::io("write", io::Error::from(io::ErrorKind::StorageFull));
+        let quota = Error::io("write", io::Error::from(io::ErrorKind::QuotaExceeded));
+        let other = Error::io("write", io::Error::other("broken"));
+        assert!(full.is_full() && quota.is_full());
+        assert!(!other.is_full());
+        assert_eq!(other.to_string(), "write: broken");
+        assert!(std::error::Error::source(&other).is_some());
+    }
+
+    #[test]
+    fn a_malformed_id_is_not_shown_as_another() -> Result<()> {
+        let (project, queue) = (Project::none(), QueueName::new("orders")?);
+        let message = |text| {
+            let (project, queue) = (project.clone(), queue.clone());
+            Error::MessageDoesNotExist { project, queue, id: MessageId::lossy(text) }.to_string()
+        };
+        let id = "00000000000000070000000000000001";
+        assert_eq!(message(id), format!("message {id} does not exist in queue \"orders\""));
+        assert_eq!(message("?"), "message with a malformed id does not exist in queue \"orders\"");
+        let error = Error::ClaimDoesNotExist { project, queue, id: ClaimId::lossy("?") };
+        assert_eq!(error.to_string(), "claim with a malformed id does not exist in queue \"orders\"");
+        Ok(())
+    }
+
+    #[test]
+    fn texts_name_the_project_only_when_there_is_one() -> Result<()> {
+        let queue = QueueName::new("orders")?;
+        let error = |project| Error::QueueDoesNotExist { project, queue: queue.clone() };
+        assert_eq!(error(Project::none()).to_string(), "queue \"orders\" does not exist");
+        assert_eq!(error(Project::named("shop")?).to_string(), "queue \"orders\" does not exist in project \"shop\"");
+        Ok(())
+    }
+}

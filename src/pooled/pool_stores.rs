@@ -1,0 +1,250 @@
+//! How the stores of pools are opened, kept apart and let go.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::contract::DataDriver;
+use crate::control::next_epoch;
+use crate::disk::SimulatedDisk;
+use crate::engine::{Engine, WeakEngine};
+use crate::model::error::{Error, Result};
+use crate::model::{Durability, Location, Metadata, PoolName, PoolUri};
+use crate::state::PoolRow;
+use crate::state::op::{Change, Op};
+use crate::storage::codec::crc32;
+use crate::storage::journal::Growth;
+use crate::storage::manifest::Manifest;
+use crate::store::recovery;
+
+use super::PooledDriver;
+use super::pool::Pool;
+use super::shared::Shared;
+
+impl Shared {
+    /// The pool of that name, its store open.
+    pub(super) fn pool(&self, name: &str) -> Result<Arc<Pool>> {
+        if let Some(pool) = self.pools.open.read().get(name) {
+            return Ok(pool.clone());
+        }
+        let unavailable = |source: Arc<Error>| match PoolName::new(name) {
+            Ok(pool) => Error::PoolUnavailable { pool, source },
+            Err(error) => error,
+        };
+        let _one = self.pools.opening.lock();
+        let _call = self.enter()?;
+        if let Some(pool) = self.pools.open.read().get(name) {
+            return Ok(pool.clone());
+        }
+        let row = self.control.store().registry.read().pools.get(name.as_bytes()).cloned();
+        let Some(row) = row else { return Err(Error::PoolDoesNotExist { pool: PoolName::new(name)? }) };
+        if let Some(error) = self.pools.failure(name) {
+            return Err(unavailable(error));
+        }
+        match self.open_pool(name, &row) {
+            Ok(pool) => {
+                self.pools.failed.lock().remove(name);
+                let pool = Arc::new(pool);
+                self.pools.open.write().insert(name.to_owned(), pool.clone());
+                Ok(pool)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                self.pools.failed.lock().insert(name.to_owned(), (Instant::now(), error.clone()));
+                Err(unavailable(error))
+            }
+        }
+    }
+
+    fn open_pool(&self, name: &str, row: &PoolRow) -> Result<Pool> {
+        let uri = PoolUri::new(&row.uri)?;
+        let (durability, memory) = uri.settings(&Metadata::from_json(&row.options)?)?;
+        let control = self.control.store();
+        let (control, time) = (Some(control.place.store), Some(control.clock.clone()));
+        let mut config = Config { control, time, pooled: false, ..self.config.clone() };
+        config = config.shared(false).memory(memory.unwrap_or(self.config.memory));
+        // Stores that repeat their ids from run to run must not repeat each other's, nor those of an earlier opening.
+        let opening = self.pools.openings.fetch_add(1, Ordering::Relaxed) << 40;
+        let own = opening.wrapping_add(1 + (u64::from(crc32(name.as_bytes())) << 8));
+        config.seed = config.seed.map(|seed| seed.wrapping_add(own));
+        let engine = match uri.location() {
+            Location::Default(_) => self.control.clone(),
+            Location::Directory(path) => {
+                // Looked at first: another store, or an empty directory, is to stay as it is.
+                self.check_store(path, row.store)?;
+                let engine = self.open_directory(config, path)?;
+                self.keep_store(name, row, path, &engine)?;
+                engine
+            }
+            Location::Memory(_) => config.disk(Arc::new(SimulatedDisk::memory())).open(Path::new("/memory"))?,
+        };
+        // The control store too: its sequences have to go on above those of wherever the pool led before.
+        self.allot_epoch(&engine)?;
+        let location = uri.location().clone();
+        Ok(Pool { name: name.to_owned(), engine, location, durability, retired: AtomicBool::new(false) })
+    }
+
+    /// Whether a directory has the store that a pool has had. What cannot be read of it is told when it is opened.
+    fn check_store(&self, path: &Path, kept: Option<[u8; 16]>) -> Result<()> {
+        let Some(kept) = kept else { return Ok(()) };
+        let disk = &*self.config.disk;
+        let wrong = |other| Err(Error::WrongStore { path: path.into(), other });
+        match Manifest::load(disk, path) {
+            Ok(Some(manifest)) if manifest.store != kept => wrong(true),
+            Ok(Some(_)) | Err(_) => Ok(()),
+            // A store that has lost its manifest is damaged, and not missing.
+            Ok(None) if recovery::has_lost_manifest(disk, path) => Ok(()),
+            Ok(None) => wrong(false),
+        }
+    }
+
+    /// Keeps the id of the store that a pool has, durably, before anything is put into it.
+    fn keep_store(&self, name: &str, row: &PoolRow, path: &Path, engine: &Engine) -> Result<()> {
+        let store = engine.store().place.store;
+        if let Some(kept) = row.store {
+            return if kept == store { Ok(()) } else { Err(Error::WrongStore { path: path.into(), other: true }) };
+        }
+        let control = self.control.store();
+        let lsn = {
+            let mut registry = control.lock_registry();
+            if registry.pools.get(name.as_bytes()) != Some(row) {
+                return Err(Error::Unavailable { reason: "the pool has been changed meanwhile".into() });
+            }
+            let change = Change::KeepStore { name: name.into(), store };
+            registry.record(Growth::Frees, &Op::Registry(change), &mut [])?
+        };
+        control.settle(lsn, Durability::Sync)
+    }
+
+    /// Gives up the store that a pool has had, and makes another.
+    fn renew_pool(&self, name: &PoolName) -> Result<()> {
+        let _call = self.enter()?;
+        self.pools.forget_failures();
+        match self.pool(name.as_str()) {
+            Ok(_) => return Err(Error::invalid("pool", "its store is where it should be")),
+            Err(Error::PoolUnavailable { source, .. }) if matches!(*source, Error::WrongStore { other: false, .. }) => {
+            }
+            Err(error) => return Err(error),
+        }
+        let control = self.control.store();
+        let change = Change::GiveUpStore { name: name.as_str().into() };
+        let lsn = control.lock_registry().record(Growth::Frees, &Op::Registry(change), &mut [])?;
+        control.settle(lsn, Durability::Sync)?;
+        self.pools.forget_failures();
+        self.pool(name.as_str())?;
+        self.call_courier();
+        Ok(())
+    }
+
+    /// Opens the store in a directory. If another pool was in it just now, it goes on with that one's, or waits for its
+    /// end.
+    fn open_directory(&self, config: Config, path: &Path) -> Result<Engine> {
+        let former = self.pools.former.lock().remove(path);
+        if let Some(engine) = former.as_ref().and_then(WeakEngine::upgrade) {
+            return Ok(engine);
+        }
+        let deadline = former.and(Instant::now().checked_add(CLOSING));
+        loop {
+            match config.clone().open(path) {
+                Err(error) if error.is_busy() && deadline.is_some_and(|deadline| Instant::now() < deadline) => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Gives a store an incarnation for its sequences that no other store has had.
+    pub(super) fn allot_epoch(&self, engine: &Engine) -> Result<()> {
+        let control = self.control.store();
+        let (lsn, epoch) = {
+            let mut registry = control.lock_registry();
+            let epoch = next_epoch(control, &registry)?.max(engine.store().place.incarnation.saturating_add(1));
+            let op = Op::Registry(Change::Allot { epoch });
+            (registry.record(Growth::Frees, &op, &mut [])?, epoch)
+        };
+        control.settle(lsn, Durability::Sync)?;
+        engine.store().set_epoch(epoch);
+        Ok(())
+    }
+
+    /// Brings the open stores after a change of the pools: those that have moved, or are gone, are let go.
+    pub(super) fn refresh_pools(&self) {
+        // Closing a store takes time: its last handle goes when nothing is locked any more.
+        let mut gone = Vec::new();
+        // While it is held nobody else opens a pool or lets one go.
+        let _one = self.pools.opening.lock();
+        self.pools.forget_failures();
+        for pool in self.pools.open() {
+            let row = self.control.store().registry.read().pools.get(pool.name.as_bytes()).cloned();
+            let uri = row.as_ref().and_then(|row| PoolUri::new(&row.uri).ok());
+            if uri.as_ref().is_none_or(|uri| *uri.location() != pool.location) {
+                pool.retired.store(true, Ordering::SeqCst);
+                if let Location::Directory(path) = &pool.location {
+                    self.pools.former.lock().insert(path.clone(), pool.engine.downgrade());
+                }
+                gone.extend(self.pools.open.write().remove(&pool.name));
+                gone.push(pool);
+                continue;
+            }
+            let options = row.and_then(|row| Metadata::from_json(&row.options).ok()).unwrap_or_default();
+            let durability = uri.and_then(|uri| uri.settings(&options).ok()).and_then(|(durability, _)| durability);
+            if durability != pool.durability {
+                // Calls that hold the old one go on in the same store.
+                let again = pool.again(durability);
+                pool.retired.store(true, Ordering::SeqCst);
+                gone.extend(self.pools.open.write().insert(pool.name.clone(), Arc::new(again)));
+            }
+            gone.push(pool);
+        }
+        self.found.clear();
+    }
+
+    /// The pools that are registered, by name, each with its open store or why there is none.
+    pub(super) fn all_pools(&self) -> Vec<(String, Result<Arc<Pool>>)> {
+        let names: Vec<String> = {
+            let registry = self.control.store().registry.read();
+            registry.pools.iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect()
+        };
+        names.into_iter().map(|name| (name.clone(), self.pool(&name))).collect()
+    }
+
+    /// Whether every pool's store is open and takes changes.
+    pub(super) fn all_alive(&self) -> bool {
+        let alive = |pool: Result<Arc<Pool>>| pool.is_ok_and(|pool| pool.engine().is_alive());
+        self.control.is_alive() && self.all_pools().into_iter().all(|(_, pool)| alive(pool))
+    }
+}
+
+impl PooledDriver {
+    /// Makes a pool's store anew when its directory is missing or empty, and what it held is lost for good: a disk that
+    /// broke, say. Until then its queues' calls get [`PoolUnavailable`](Error::PoolUnavailable) with
+    /// [`WrongStore`](Error::WrongStore), so that a disk that is only not mounted is never taken for an empty one.
+    ///
+    /// The queues of the pool stay and are empty: their messages, claims and subscriptions are gone, and so are dead letters
+    /// that were on their way out of it. No id is given out again. Should the former store come back, it is another's, and
+    /// refused.
+    ///
+    /// # Errors
+    /// [`is_not_found`](Error::is_not_found) for a pool that is not registered, [`is_invalid`](Error::is_invalid) if its
+    /// store is there, `PoolUnavailable` if it cannot be reached for another reason, as when there is another store: that
+    /// has to be taken away first. Those of a change. Durable whatever the driver's durability.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, Metadata, NewPool, PoolName, Project, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// let one = PoolName::new("one")?;
+    /// driver.pools().create(&one, &NewPool::new("sled:/mnt/one".parse()?))?;
+    /// assert!(driver.health()?.storage_reachable());
+    /// assert!(driver.renew_pool(&one).is_err_and(|error| error.is_invalid())); // it is there
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn renew_pool(&self, name: &PoolName) -> Result<()> {
+        self.shared().renew_pool(name)
+    }
+}
+
+/// How long a store may take to close.
+const CLOSING: Duration = Duration::from_secs(2);

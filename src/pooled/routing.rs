@@ -1,0 +1,143 @@
+//! From a queue's name to its side in a pool: how it is looked up, made and locked.
+
+use std::sync::Arc;
+
+use crate::lock::Tier;
+use crate::model::error::{Error, Result};
+use crate::model::{Durability, PoolName};
+use crate::state::op::{NewQueue, Op};
+use crate::state::{Description, Queue};
+use crate::storage::journal::Growth;
+use crate::storage::keys;
+use crate::store::{Cell, Locked};
+
+use super::pool::Pool;
+use super::routes::Route;
+use super::shared::Shared;
+
+/// A pool's side of a queue.
+pub(super) enum Side {
+    There(Arc<Cell>),
+    /// Nothing was put into the queue yet.
+    Empty(Arc<Cell>),
+    /// The route has changed meanwhile.
+    Changed,
+}
+
+impl Shared {
+    /// The queue's route; `None` for a queue that is not there or not mapped.
+    pub(super) fn route(&self, key: &[u8]) -> Option<Route> {
+        let control = self.control.store();
+        let mapping = control.registry.read().catalogue.get(key).cloned();
+        if mapping.is_none() && !self.config.virtual_pool {
+            return None;
+        }
+        let record = control.directory.read().names.get(key).cloned()?;
+        Some(Route { key: key.into(), mapping, record })
+    }
+
+    /// Whether what was looked up still holds.
+    pub(super) fn is_current(&self, route: &Route) -> bool {
+        match &route.mapping {
+            Some(mapping) => !mapping.is_stale(),
+            None => !self.control.store().registry.read().catalogue.contains(&route.key),
+        }
+    }
+
+    /// The pool of a route, its store open.
+    pub(super) fn pool_of(&self, route: &Route) -> Result<Arc<Pool>> {
+        route.mapping.as_ref().map_or_else(|| Ok(self.home.clone()), |mapping| self.pool(mapping.pool.as_str()))
+    }
+
+    /// The pool's side of the queue, as it is.
+    pub(super) fn side(&self, pool: &Pool, route: &Route) -> Result<Side> {
+        if pool.engine().is_same(&self.control) {
+            return Ok(Side::There(route.record.clone()));
+        }
+        let found = pool.store().directory.read().names.get(&route.key).cloned();
+        match found {
+            Some(cell) if cell.number == route.record.number => Ok(Side::There(cell)),
+            Some(cell) if cell.number > route.record.number => self.newer_than_its_record(pool, route),
+            // An older one is what is left of a queue of that name that has been deleted.
+            _ => {
+                let (project, name) =
+                    keys::parse_queue(&route.key).ok_or_else(|| Error::invalid("queue", "no name"))?;
+                let mut queue = Queue::new(
+                    route.record.number,
+                    project,
+                    name,
+                    Description::default().shared(),
+                    0,
+                    &pool.store().budget,
+                );
+                drop(queue.take_changes());
+                Ok(Side::Empty(Cell::new(queue, &pool.store().budget, Tier::Pool)))
+            }
+        }
+    }
+
+    fn newer_than_its_record(&self, pool: &Pool, route: &Route) -> Result<Side> {
+        if !self.is_current(route) {
+            return Ok(Side::Changed);
+        }
+        let reason = "the pool has a later queue of that name than the control store".into();
+        Err(Error::PoolUnavailable {
+            pool: PoolName::new(&pool.name)?,
+            source: Arc::new(Error::Unavailable { reason }),
+        })
+    }
+
+    /// The pool's side of the queue, made if it is not there.
+    pub(super) fn made_side(&self, pool: &Pool, route: &Route) -> Result<Side> {
+        match self.side(pool, route)? {
+            Side::Empty(_) => {}
+            side => return Ok(side),
+        }
+        // A side of a queue whose record a power cut takes back would never be removed.
+        let control = self.control.store();
+        control.settle(control.journal.appended(), Durability::Sync)?;
+        let store = pool.store();
+        let mut directory = loop {
+            let directory = store.directory.write();
+            let Some(old) = directory.names.get(&route.key).cloned() else { break directory };
+            drop(directory);
+            if old.number >= route.record.number {
+                return self.side(pool, route);
+            }
+            store.remove_queue(&old)?;
+        };
+        // Whoever deletes or maps the queue anew from here on finds what is made now.
+        if !self.is_current(route) || pool.is_retired() {
+            return Ok(Side::Changed);
+        }
+        let (project, name) = keys::parse_queue(&route.key).ok_or_else(|| Error::invalid("queue", "no name"))?;
+        let new = NewQueue {
+            number: route.record.number,
+            project: project.name().map(Into::into),
+            name: name.as_str().into(),
+            metadata: "{}".into(),
+        };
+        let lsn = store.append(Growth::Grows, store.now(), &Op::CreateQueue(new))?;
+        let (number, description) = (route.record.number, Description::default().shared());
+        let side = Queue::new(number, project, name, description, lsn, &store.budget);
+        let cell = directory.insert(side, &store.budget);
+        store.note_changed(&cell);
+        Ok(Side::There(cell))
+    }
+
+    /// Locks a side and describes it by its record; `None` when what was looked up does not hold any more.
+    pub(super) fn lock_side<'a>(
+        &self,
+        pool: &'a Pool,
+        route: &Route,
+        cell: &'a Arc<Cell>,
+        description: Arc<Description>,
+    ) -> Result<Option<Locked<'a>>> {
+        let Some(mut locked) = pool.store().lock(cell)? else { return Ok(None) };
+        if !self.is_current(route) || pool.is_retired() {
+            return Ok(None);
+        }
+        locked.describe(description, route.floor());
+        Ok(Some(locked))
+    }
+}

@@ -1,0 +1,95 @@
+//! What the model remembers beside its queues.
+
+use std::time::Duration;
+
+use super::place::Place;
+use super::queue::MessageModel;
+use crate::model::time::millis;
+use crate::model::{
+    Flavor, FlavorName, Metadata, PoolGroup, Project, QueueName, Subscriber, Subscription, SubscriptionId,
+    SubscriptionUpdate, Timestamp,
+};
+
+pub(super) struct FlavorModel {
+    pub(super) pool_group: PoolGroup,
+    pub(super) capabilities: Metadata,
+}
+
+impl FlavorModel {
+    /// The flavor as a caller sees it.
+    pub(super) fn record(&self, name: &FlavorName, detailed: bool) -> Flavor {
+        Flavor {
+            name: name.clone(),
+            pool_group: self.pool_group.clone(),
+            capabilities: detailed.then(|| self.capabilities.clone()),
+        }
+    }
+}
+
+/// Whose subscriptions are meant.
+#[derive(Clone, Copy)]
+pub(super) struct Home<'a> {
+    pub(super) project: &'a Project,
+    pub(super) queue: &'a QueueName,
+    pub(super) place: &'a Place,
+}
+
+pub(super) struct SubscriptionModel {
+    pub(super) place: Place,
+    pub(super) project: Project,
+    pub(super) queue: QueueName,
+    pub(super) id: SubscriptionId,
+    pub(super) subscriber: Subscriber,
+    /// In milliseconds, as shown.
+    pub(super) ttl: u64,
+    pub(super) created: Timestamp,
+    pub(super) expires: Timestamp,
+    pub(super) options: Metadata,
+    pub(super) confirmed: bool,
+}
+
+impl SubscriptionModel {
+    pub(super) fn is_of(&self, home: Home<'_>) -> bool {
+        self.project == *home.project && self.queue == *home.queue && self.place == *home.place
+    }
+
+    pub(super) fn renew(&mut self, ttl: Duration, now: Timestamp) {
+        self.ttl = millis(ttl);
+        self.expires = now.saturating_add(ttl);
+    }
+
+    pub(super) fn change(&mut self, update: &SubscriptionUpdate, now: Timestamp) {
+        if let Some(subscriber) = &update.subscriber {
+            self.subscriber = subscriber.clone();
+        }
+        if let Some(ttl) = update.ttl {
+            self.renew(ttl, now);
+        }
+        if let Some(options) = &update.options {
+            self.options = options.clone();
+        }
+    }
+
+    /// The subscription as a caller sees it.
+    pub(super) fn record(&self, now: Timestamp) -> Subscription {
+        Subscription {
+            id: self.id,
+            source: self.queue.clone(),
+            subscriber: self.subscriber.clone(),
+            ttl: self.ttl,
+            created: self.created,
+            read_at: now,
+            options: self.options.clone(),
+            confirmed: self.confirmed,
+        }
+    }
+}
+
+/// A message on its way to a dead-letter queue that no pool has been found for.
+pub(super) struct Transit {
+    /// Where it waits: with the queue it was claimed from.
+    pub(super) from: Place,
+    pub(super) project: Project,
+    pub(super) queue: QueueName,
+    pub(super) message: MessageModel,
+}

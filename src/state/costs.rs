@@ -1,0 +1,141 @@
+//! What operations, and the state they lead to, cost in space: what the reserve has to hold for them.
+
+use super::op::Op;
+use super::queue::Totals;
+use crate::storage::reserve::{RECORD_BYTES, Share};
+
+/// What an operation adds to what has to be held.
+pub(crate) fn price(op: &Op<'_>, frame_bytes: u64) -> u64 {
+    let messages = |count: usize| {
+        let pages = 2 + frame_bytes / PAGE_BODIES + count as u64 / PAGE_MESSAGES;
+        (count as u64).saturating_mul(REMOVAL_BYTES).saturating_add(pages.saturating_mul(ENTRY_BYTES))
+    };
+    let claim = |taken: usize| CLAIM_BYTES.saturating_add((taken as u64).saturating_mul(CLAIMED_BYTES));
+    match op {
+        Op::Post { messages: posted, .. } => messages(posted.len()),
+        Op::Receive(received) => messages(received.letters.len()),
+        Op::Import(import) => messages(import.pages.len().saturating_mul(128)),
+        Op::Claim(new) => {
+            let letters = new.dead.as_ref().map_or(0, |dead| messages(dead.messages.len()));
+            claim(new.taken.len()).saturating_add(letters)
+        }
+        Op::RenewClaim { .. } | Op::ReleaseClaim { .. } | Op::Time => 0,
+        _ => frame_bytes.saturating_add(RECORD_BYTES).saturating_mul(2),
+    }
+}
+
+/// The queue that an operation makes, as a record.
+pub(crate) fn made_by(op: &Op<'_>) -> u64 {
+    let made = match op {
+        Op::CreateQueue(new) | Op::Register { new, .. } => Some(new),
+        Op::Claim(claim) => claim.dead.as_ref().and_then(|dead| dead.create.as_ref()),
+        _ => None,
+    };
+    made.map_or(0, |new| {
+        let project = new.project.as_ref().map_or(0, |project| project.len());
+        queue_bytes(project.saturating_add(new.name.len()), new.metadata.len())
+    })
+}
+
+/// A queue's record: its key, about, and its metadata.
+pub(crate) fn queue_bytes(key: usize, metadata: usize) -> u64 {
+    (key as u64).saturating_add(metadata as u64).saturating_add(RECORD_BYTES)
+}
+
+/// What a queue's messages and claims make necessary.
+pub(crate) fn share_of(totals: Totals) -> Share {
+    Share { removals: removal_of(totals), entries: entries_of(totals) }
+}
+
+fn removal_of(totals: Totals) -> u64 {
+    totals.total.saturating_mul(REMOVAL_BYTES).saturating_add(totals.claims.saturating_mul(CLAIM_BYTES / 2))
+}
+
+fn entries_of(totals: Totals) -> u64 {
+    let claims = totals.claims.saturating_mul(CLAIM_BYTES / 2);
+    let claimed = totals.claimed.saturating_mul(CLAIMED_BYTES);
+    totals.pages.saturating_mul(ENTRY_BYTES).saturating_add(claims).saturating_add(claimed)
+}
+
+/// The frame that deletes one message takes 62 B, and a segment's end may stay unused.
+const REMOVAL_BYTES: u64 = 80;
+/// A page's entry in a snapshot.
+const ENTRY_BYTES: u64 = 224;
+/// A claim's entry in a snapshot, and as much for its end.
+const CLAIM_BYTES: u64 = 256;
+/// What a claim's entry takes for each of its messages that does not follow the one before.
+const CLAIMED_BYTES: u64 = 16;
+/// What makes a new page.
+const PAGE_BODIES: u64 = 8 << 10;
+const PAGE_MESSAGES: u64 = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::disk::{Disk, SimulatedDisk};
+    use crate::model::{ClaimOptions, ClientId, Metadata, NewMessage, Project};
+    use crate::state::op::Entry;
+    use crate::storage::codec;
+    use crate::storage::journal::frame::HEADER_BYTES;
+    use crate::storage::reserve::LEAST_SNAPSHOT;
+    use crate::{Config, Engine};
+
+    fn frame_bytes(op: Op<'_>) -> u64 {
+        let mut bytes = Vec::new();
+        codec::encode_into(&Entry { time: 253_402_300_799_999, op }, &mut bytes).unwrap();
+        (bytes.len() + HEADER_BYTES) as u64
+    }
+
+    #[test]
+    fn a_message_has_paid_for_its_own_removal_and_a_claim_for_its_end() {
+        let delete = Op::Delete { queue: u64::MAX, messages: [u64::MAX - 1].into_iter().collect() };
+        assert!(frame_bytes(delete) <= REMOVAL_BYTES * 9 / 10);
+        let release = Op::ReleaseClaim { queue: u64::MAX, claim: [255; 16] };
+        assert!(frame_bytes(release) + frame_bytes(Op::Time) <= CLAIM_BYTES / 2);
+        let op = Op::DeleteQueue { queue: u64::MAX };
+        assert!(frame_bytes(op) <= RECORD_BYTES);
+    }
+
+    fn store(disk: &SimulatedDisk) -> Engine {
+        Config::new().disk(Arc::new(disk.clone())).background(false).segment_size(64 << 10).open("/store").unwrap()
+    }
+
+    #[test]
+    fn a_snapshot_takes_no_more_than_was_thought() {
+        let disk = SimulatedDisk::new();
+        let engine = store(&disk);
+        for n in 0..60 {
+            let queue = engine.queue(Project::none(), format!("a queue of some name {n}")).unwrap();
+            queue.create(Metadata::new().with("key", "value".repeat(n)).unwrap()).unwrap();
+            for bytes in [1, 300, 20_000] {
+                let message = NewMessage::new(vec![7; bytes]).ttl(Duration::from_mins(1)).delay(Duration::ZERO);
+                queue.post(ClientId::from_bytes([1; 16]), &vec![message; n]).unwrap();
+            }
+            for limit in 1..4 {
+                drop(queue.claim(ClaimOptions::new().limit(limit)).unwrap());
+            }
+            if n % 3 == 0 {
+                queue.set_metadata(&Metadata::new().with("other", "value".repeat(2 * n)).unwrap()).unwrap();
+            }
+        }
+        let thought = engine.store().reserve.snapshot_bytes();
+        engine.base().unwrap();
+        let base = disk.list_all().into_iter().find(|path| path.extension().is_some_and(|end| end == "base")).unwrap();
+        let takes = disk.size(&base).unwrap();
+        assert!(takes <= thought + LEAST_SNAPSHOT && thought < 3 * takes, "{takes} bytes, {thought} were thought");
+        let found = engine.store().reserve.snapshot_bytes();
+        assert!(
+            takes <= found + LEAST_SNAPSHOT && found <= thought + LEAST_SNAPSHOT,
+            "{takes} bytes, {found} of {thought} afterwards"
+        );
+        // And the same when it is opened again, however it was left.
+        let disk = disk.kill();
+        drop(engine);
+        let engine = store(&disk);
+        let again = engine.store().reserve.snapshot_bytes();
+        assert!(takes <= again + LEAST_SNAPSHOT && again <= 2 * thought, "{takes} bytes, {again} after a kill");
+    }
+}

@@ -1,0 +1,88 @@
+//! What of the state is kept as records: queues, entries of pages, claims.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::claims::Claim;
+use super::frozen::Snapshot;
+use super::page::PageEntry;
+use crate::disk::trees::Tree;
+use crate::model::error::Result;
+use crate::storage::keys;
+use crate::storage::records::{Record, seal};
+
+/// A queue, under its project and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueueRecord<'a> {
+    pub(crate) number: u64,
+    pub(crate) next: u64,
+    /// The last operation that is in this record and the queue's pages and claims.
+    pub(crate) lsn: u64,
+    pub(crate) metadata: Cow<'a, str>,
+}
+
+/// The queue's own record.
+pub(crate) fn queue(snapshot: &Snapshot) -> Result<Record> {
+    let record = QueueRecord {
+        number: snapshot.number,
+        next: snapshot.next,
+        lsn: snapshot.lsn,
+        metadata: snapshot.description.metadata.to_json().into(),
+    };
+    seal(Tree::Queues, keys::queue(&snapshot.project, &snapshot.name), &record)
+}
+
+/// A page's entry in the directory.
+pub(crate) fn page(queue: u64, first: u64, entry: &PageEntry) -> Result<Record> {
+    seal(Tree::Messages, keys::page(queue, first), entry)
+}
+
+pub(crate) fn claim(queue: u64, number: u64, claim: &Claim) -> Result<Record> {
+    seal(Tree::Claims, keys::claim(queue, number), claim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Page;
+    use crate::state::content::{Arrival, Content};
+    use crate::storage::budget::Budget;
+    use crate::storage::codec::{self, hex};
+    use crate::storage::page_files::Place;
+    use crate::storage::records;
+
+    fn entry() -> PageEntry {
+        let place = Place { segment: 1, offset: 2, bytes: 3, checksum: 4 };
+        let mut page = Page::new(7, Content::new(&Budget::unlimited()));
+        let (client, checksum) = ([5; 16], None);
+        let arrival =
+            Arrival { created: 1, expires: 2, ttl: 3, ready_at: 0, claim_count: 4, client, checksum, body: b"ab" };
+        page.push(7, &arrival);
+        page.entry().at(place)
+    }
+
+    #[test]
+    fn golden_bytes_of_every_record() {
+        let queue = QueueRecord { number: 5, next: 6, lsn: 7, metadata: "{}".into() };
+        let sealed = records::seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
+        assert_eq!(hex(&sealed.value[5..]), "050607027b7d");
+        assert_eq!(hex(&page(5, 7, &entry()).unwrap().value[5..]), "010000020242020101 01020304".replace(' ', ""));
+        let one = Claim::new([9; 16], 1, 2, [7].into_iter().collect(), 1);
+        assert_eq!(hex(&claim(5, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));
+    }
+
+    #[test]
+    fn a_record_counts_only_whole_and_under_its_own_key() {
+        let record = page(5, 7, &entry()).unwrap();
+        let body = records::open(record.tree, &record.key, &record.value).unwrap();
+        assert_eq!(codec::decode::<PageEntry>(body), Ok(entry()));
+        assert!(records::open(record.tree, b"other", &record.value).is_err());
+        assert!(records::open(Tree::Claims, &record.key, &record.value).is_err());
+        for bit in 0..record.value.len() * 8 {
+            let mut bad = record.value.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(records::open(record.tree, &record.key, &bad).is_err(), "bit {bit}");
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Every change there is. An operation is what the journal holds and what the state applies, live and in recovery alike.
+//!
+//! 1. An operation carries its time and every random choice: applying it depends on it and on the queue it names alone.
+//! 2. Expiry is no operation: it follows from time and state. [`Op::Time`] records how far time had come when something
+//!    was seen to be gone.
+//! 3. The variants' order is the format on disk: new ones go at the end.
+
+mod change;
+
+use std::borrow::Cow;
+
+pub(crate) use change::{Address, Change};
+use serde::{Deserialize, Serialize};
+
+use super::claims::Claim;
+use super::content::Arrival;
+use super::page::PageRecord;
+use super::registry::SubscriptionRow;
+use super::sequences::Sequences;
+
+/// An operation and the engine time at which it was decided, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry<'a> {
+    pub(crate) time: u64,
+    #[serde(borrow)]
+    pub(crate) op: Op<'a>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Op<'a> {
+    /// Time had come this far.
+    Time,
+    #[serde(borrow)]
+    CreateQueue(NewQueue<'a>),
+    SetMetadata {
+        queue: u64,
+        metadata: Cow<'a, str>,
+    },
+    DeleteQueue {
+        queue: u64,
+    },
+    /// All messages and claims go; the record stays.
+    Purge {
+        queue: u64,
+    },
+    /// Messages for consecutive sequences from `first`.
+    Post {
+        queue: u64,
+        first: u64,
+        client: [u8; 16],
+        messages: Vec<Posted<'a>>,
+    },
+    Claim(NewClaim<'a>),
+    RenewClaim {
+        queue: u64,
+        claim: [u8; 16],
+        ttl: u64,
+        grace: u64,
+        /// As a new claim's.
+        slack: u8,
+    },
+    ReleaseClaim {
+        queue: u64,
+        claim: [u8; 16],
+    },
+    /// Deleted or popped.
+    Delete {
+        queue: u64,
+        messages: Sequences,
+    },
+    /// Concerns no queue's messages.
+    #[serde(borrow)]
+    Registry(Change<'a>),
+    /// All subscriptions go, and all messages and claims of `queue` if it is set.
+    Clear {
+        #[serde(borrow)]
+        address: Address<'a>,
+        queue: Option<u64>,
+    },
+    /// A queue is made and mapped to a pool at once.
+    Register {
+        #[serde(borrow)]
+        new: NewQueue<'a>,
+        pool: Cow<'a, str>,
+        floor: u32,
+    },
+    /// A queue's record and its mapping go at once; what `pool` holds of it is to be removed.
+    Unregister {
+        #[serde(borrow)]
+        address: Address<'a>,
+        queue: u64,
+        pool: Option<Cow<'a, str>>,
+        /// The id of the store that the pool has, where that is known.
+        store: Option<[u8; 16]>,
+    },
+    /// Dead letters from other stores.
+    #[serde(borrow)]
+    Receive(Received<'a>),
+    /// A part of a queue that is moved here from another store.
+    #[serde(borrow)]
+    Import(Import<'a>),
+    /// A queue that had no pool gets metadata and a pool at once.
+    Remap {
+        #[serde(borrow)]
+        address: Address<'a>,
+        queue: u64,
+        metadata: Cow<'a, str>,
+        pool: Cow<'a, str>,
+        floor: u32,
+    },
+    /// Claims end that have no messages left, before their time: by their numbers.
+    EndClaims {
+        queue: u64,
+        claims: Vec<u64>,
+    },
+    /// The messages of damaged pages go: those from each sequence up to, not including, another.
+    DropDamaged {
+        queue: u64,
+        ranges: Vec<(u64, u64)>,
+    },
+}
+
+impl Op<'_> {
+    /// The number of the queue this is about.
+    pub(crate) fn queue(&self) -> Option<u64> {
+        match self {
+            Self::Time | Self::Registry(_) => None,
+            Self::Clear { queue, .. } => *queue,
+            Self::CreateQueue(new) | Self::Register { new, .. } => Some(new.number),
+            Self::Claim(claim) => Some(claim.queue),
+            Self::Receive(received) => Some(received.queue),
+            Self::Import(import) => Some(import.queue),
+            Self::SetMetadata { queue, .. }
+            | Self::DeleteQueue { queue }
+            | Self::Unregister { queue, .. }
+            | Self::Remap { queue, .. }
+            | Self::Purge { queue }
+            | Self::Post { queue, .. }
+            | Self::RenewClaim { queue, .. }
+            | Self::ReleaseClaim { queue, .. }
+            | Self::EndClaims { queue, .. }
+            | Self::Delete { queue, .. }
+            | Self::DropDamaged { queue, .. } => Some(*queue),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NewQueue<'a> {
+    pub(crate) number: u64,
+    pub(crate) project: Option<Cow<'a, str>>,
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) metadata: Cow<'a, str>,
+}
+
+impl NewQueue<'_> {
+    pub(crate) fn into_owned(self) -> NewQueue<'static> {
+        NewQueue {
+            number: self.number,
+            project: self.project.map(|project| project.into_owned().into()),
+            name: self.name.into_owned().into(),
+            metadata: self.metadata.into_owned().into(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Posted<'a> {
+    pub(crate) ttl: u64,
+    pub(crate) delay: u64,
+    pub(crate) checksum: Option<[u8; 16]>,
+    #[serde(borrow, with = "serde_bytes")]
+    pub(crate) body: Cow<'a, [u8]>,
+}
+
+/// A claim over `taken`; `moved` leave the queue for the dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NewClaim<'a> {
+    pub(crate) queue: u64,
+    pub(crate) claim: [u8; 16],
+    pub(crate) ttl: u64,
+    pub(crate) grace: u64,
+    /// Milliseconds the claim lasts longer, so that it is not shorter than asked for where the operation's time was rounded
+    /// down.
+    pub(crate) slack: u8,
+    pub(crate) taken: Sequences,
+    pub(crate) moved: Sequences,
+    #[serde(borrow)]
+    pub(crate) dead: Option<DeadLetters<'a>>,
+}
+
+/// The moved messages, whole, at consecutive sequences from `first` of the queue `target`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeadLetters<'a> {
+    pub(crate) target: u64,
+    /// Set when the dead-letter queue had to be made.
+    #[serde(borrow)]
+    pub(crate) create: Option<NewQueue<'a>>,
+    pub(crate) first: u64,
+    pub(crate) messages: Vec<DeadLetter<'a>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeadLetter<'a> {
+    pub(crate) created: u64,
+    pub(crate) expires: u64,
+    pub(crate) ttl: u64,
+    pub(crate) claim_count: u32,
+    pub(crate) client: [u8; 16],
+    pub(crate) checksum: Option<[u8; 16]>,
+    #[serde(borrow, with = "serde_bytes")]
+    pub(crate) body: Cow<'a, [u8]>,
+}
+
+/// Dead letters of other stores, at consecutive sequences from `first`; each is taken in once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Received<'a> {
+    pub(crate) queue: u64,
+    pub(crate) first: u64,
+    /// The store they come from, and the ids they had there.
+    pub(crate) from: [u8; 16],
+    pub(crate) sources: Vec<Source>,
+    #[serde(borrow)]
+    pub(crate) letters: Vec<DeadLetter<'a>>,
+}
+
+/// Queue number and sequence of a message in the store it came from.
+pub(crate) type Source = (u64, u64);
+
+/// Pages and claims as the trees have them, and subscriptions; claims come before the pages that name them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Import<'a> {
+    pub(crate) queue: u64,
+    /// The next sequence.
+    pub(crate) next: u64,
+    pub(crate) claims: Vec<(u64, Claim)>,
+    #[serde(borrow)]
+    pub(crate) pages: Vec<ImportedPage<'a>>,
+    #[serde(borrow)]
+    pub(crate) address: Address<'a>,
+    pub(crate) subscriptions: Vec<([u8; 16], SubscriptionRow)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ImportedPage<'a> {
+    pub(crate) first: u64,
+    pub(crate) record: PageRecord,
+    #[serde(borrow, with = "serde_bytes")]
+    pub(crate) bodies: Cow<'a, [u8]>,
+}
+
+impl<'a> Arrival<'a> {
+    /// A message posted at `time`.
+    pub(crate) fn posted(time: u64, client: [u8; 16], message: &'a Posted<'_>) -> Self {
+        Self {
+            created: time,
+            expires: time.saturating_add(message.ttl),
+            ttl: message.ttl,
+            ready_at: time.saturating_add(message.delay),
+            claim_count: 0,
+            client,
+            checksum: message.checksum,
+            body: &message.body,
+        }
+    }
+
+    /// A message that comes from another queue.
+    pub(crate) fn moved(letter: &'a DeadLetter<'_>) -> Self {
+        Self {
+            created: letter.created,
+            expires: letter.expires,
+            ttl: letter.ttl,
+            ready_at: 0,
+            claim_count: letter.claim_count,
+            client: letter.client,
+            checksum: letter.checksum,
+            body: &letter.body,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::codec;
+
+    /// The bytes of an operation, as hex. A change here is a change of the format on disk.
+    fn golden(op: Op<'_>) -> String {
+        let entry = Entry { time: 1_000, op };
+        let mut bytes = Vec::new();
+        codec::encode_into(&entry, &mut bytes).unwrap();
+        assert_eq!(codec::decode::<Entry<'_>>(&bytes).as_ref(), Ok(&entry));
+        codec::hex(&bytes)
+    }
+
+    fn new_queue() -> NewQueue<'static> {
+        NewQueue { number: 5, project: Some("p".into()), name: "q".into(), metadata: "{}".into() }
+    }
+
+    #[test]
+    fn golden_bytes_of_every_operation() {
+        let taken: Sequences = [1, 2, 3, 9].into_iter().collect();
+        assert_eq!(golden(Op::Time), "fbe80300");
+        assert_eq!(golden(Op::CreateQueue(new_queue())), "fbe80301050101700171027b7d");
+        assert_eq!(golden(Op::SetMetadata { queue: 5, metadata: "{}".into() }), "fbe8030205027b7d");
+        assert_eq!(golden(Op::DeleteQueue { queue: 5 }), "fbe8030305");
+        assert_eq!(golden(Op::Purge { queue: 5 }), "fbe8030405");
+        let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
+        assert_eq!(
+            golden(Op::Post { queue: 5, first: 7, client: [1; 16], messages: vec![posted] }),
+            format!("fbe803050507{}013c0000026162", "01".repeat(16))
+        );
+        let letter = DeadLetter {
+            created: 1,
+            expires: 2,
+            ttl: 3,
+            claim_count: 4,
+            client: [2; 16],
+            checksum: Some([3; 16]),
+            body: b"z".as_slice().into(),
+        };
+        let dead = DeadLetters { target: 6, create: Some(new_queue()), first: 8, messages: vec![letter] };
+        let claim = NewClaim {
+            queue: 5,
+            claim: [9; 16],
+            ttl: 60,
+            grace: 30,
+            slack: 1,
+            taken: taken.clone(),
+            moved: [4].into_iter().collect(),
+            dead: Some(dead),
+        };
+        let expected = format!(
+            "fbe8030605{}3c1e01020103090101040101060105{}0801010203{}{}01{}017a",
+            "09".repeat(16),
+            "0101700171027b7d",
+            "04",
+            "02".repeat(16),
+            "03".repeat(16)
+        );
+        assert_eq!(golden(Op::Claim(claim)), expected);
+        assert_eq!(
+            golden(Op::RenewClaim { queue: 5, claim: [9; 16], ttl: 60, grace: 30, slack: 1 }),
+            format!("fbe8030705{}3c1e01", "09".repeat(16))
+        );
+        assert_eq!(golden(Op::ReleaseClaim { queue: 5, claim: [9; 16] }), format!("fbe8030805{}", "09".repeat(16)));
+        assert_eq!(golden(Op::Delete { queue: 5, messages: taken }), "fbe803090502010309 01".replace(' ', ""));
+        assert_eq!(golden(Op::EndClaims { queue: 5, claims: vec![7, 9] }), "fbe8031105020709");
+        assert_eq!(golden(Op::DropDamaged { queue: 5, ranges: vec![(7, 9)] }), "fbe803120501 0709".replace(' ', ""));
+    }
+}

@@ -1,0 +1,245 @@
+//! The changes of what is not in queues: subscriptions, pools, flavors, the catalogue, and the accounts a pooled driver keeps.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::Source;
+use crate::model::{Project, QueueName};
+use crate::state::{FlavorRow, PoolRow, SubscriptionRow};
+use crate::storage::keys;
+
+/// The variants' order is the format on disk: new ones go at the end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Change<'a> {
+    /// A new subscription; its life is counted from the operation's time.
+    Subscribe {
+        #[serde(borrow)]
+        address: Address<'a>,
+        id: [u8; 16],
+        subscriber: Cow<'a, str>,
+        ttl: u64,
+        options: Cow<'a, str>,
+    },
+    /// What is set changes; a ttl counts from the operation's time.
+    UpdateSubscription {
+        #[serde(borrow)]
+        address: Address<'a>,
+        id: [u8; 16],
+        subscriber: Option<Cow<'a, str>>,
+        ttl: Option<u64>,
+        options: Option<Cow<'a, str>>,
+    },
+    ConfirmSubscription {
+        #[serde(borrow)]
+        address: Address<'a>,
+        id: [u8; 16],
+        confirmed: bool,
+    },
+    Unsubscribe {
+        #[serde(borrow)]
+        address: Address<'a>,
+        id: [u8; 16],
+    },
+    PutPool {
+        name: Cow<'a, str>,
+        pool: PoolRow,
+    },
+    DeletePool {
+        name: Cow<'a, str>,
+    },
+    DropPools,
+    PutFlavor {
+        project: Option<Cow<'a, str>>,
+        name: Cow<'a, str>,
+        flavor: FlavorRow,
+    },
+    DeleteFlavor {
+        project: Option<Cow<'a, str>>,
+        name: Cow<'a, str>,
+    },
+    DropFlavors,
+    /// The queue's sequences in that pool start no lower than the incarnation `floor`.
+    Map {
+        #[serde(borrow)]
+        address: Address<'a>,
+        pool: Cow<'a, str>,
+        floor: u32,
+        /// The queue's number, if it has been made.
+        queue: Option<u64>,
+    },
+    Unmap {
+        #[serde(borrow)]
+        address: Address<'a>,
+    },
+    DropCatalogue,
+    /// This store is a pool of that control store from now on.
+    Join {
+        control: [u8; 16],
+    },
+    /// A pool, or a mapping, was given that incarnation for its sequences.
+    Allot {
+        epoch: u32,
+    },
+    /// What the pool `to` has of the queue is a copy, and to be removed if the move does not end.
+    BeginMove {
+        #[serde(borrow)]
+        address: Address<'a>,
+        queue: u64,
+        to: Cow<'a, str>,
+        /// The id of the store that `to` has; none for one that is not there again after an opening.
+        store: Option<[u8; 16]>,
+    },
+    /// The copy counts; what the pool `from` has is to be removed.
+    FinishMove {
+        #[serde(borrow)]
+        address: Address<'a>,
+        queue: u64,
+        from: Cow<'a, str>,
+        to: Cow<'a, str>,
+        floor: u32,
+        /// The id of the store that `from` has.
+        store: Option<[u8; 16]>,
+    },
+    /// What was to be removed from the pool is gone.
+    Removed {
+        pool: Cow<'a, str>,
+        queue: u64,
+    },
+    /// The stores these letters came from do not have them any more.
+    Forget {
+        sources: Vec<Source>,
+    },
+    /// The pool's store has that id: no other is taken for it.
+    KeepStore {
+        name: Cow<'a, str>,
+        store: [u8; 16],
+    },
+    /// The pool's store is given up: the next that is found or made is the pool's.
+    GiveUpStore {
+        name: Cow<'a, str>,
+    },
+    /// Subscriptions that the control store had of a queue that is now mapped to this pool.
+    TakeSubscriptions {
+        #[serde(borrow)]
+        address: Address<'a>,
+        subscriptions: Vec<([u8; 16], SubscriptionRow)>,
+    },
+}
+
+/// A queue by its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Address<'a> {
+    pub(crate) project: Option<Cow<'a, str>>,
+    pub(crate) queue: Cow<'a, str>,
+}
+
+impl<'a> Address<'a> {
+    pub(crate) fn of(project: &'a Project, queue: &'a QueueName) -> Self {
+        Self { project: project.name().map(Into::into), queue: queue.as_str().into() }
+    }
+
+    /// The key of the queue's record.
+    pub(crate) fn key(&self) -> Vec<u8> {
+        keys::named(self.project.as_deref(), &self.queue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::op::{Entry, Import, ImportedPage, NewQueue, Op, Received};
+    use crate::state::page::PageRecord;
+    use crate::storage::codec;
+
+    fn address() -> Address<'static> {
+        Address { project: Some("p".into()), queue: "q".into() }
+    }
+
+    fn bytes(op: Op<'_>) -> String {
+        let entry = Entry { time: 1, op };
+        let mut bytes = Vec::new();
+        codec::encode_into(&entry, &mut bytes).unwrap();
+        assert_eq!(codec::decode::<Entry<'_>>(&bytes).as_ref(), Ok(&entry));
+        codec::hex(&bytes)
+    }
+
+    fn golden(change: Change<'_>) -> String {
+        let bytes = bytes(Op::Registry(change));
+        bytes.strip_prefix("010a").unwrap().to_owned()
+    }
+
+    #[test]
+    fn golden_bytes_of_every_change_of_subscriptions() {
+        let (id, hex) = ([9; 16], "09".repeat(16));
+        let (subscriber, options) = ("s".into(), "{}".into());
+        let subscribe = Change::Subscribe { address: address(), id, subscriber, ttl: 5, options };
+        assert_eq!(golden(subscribe), format!("0001017001 71{hex}017305027b7d").replace(' ', ""));
+        let update =
+            Change::UpdateSubscription { address: address(), id, subscriber: None, ttl: Some(7), options: None };
+        assert_eq!(golden(update), format!("0101017001 71{hex}00010700").replace(' ', ""));
+        let confirm = Change::ConfirmSubscription { address: address(), id, confirmed: true };
+        assert_eq!(golden(confirm), format!("0201017001 71{hex}01").replace(' ', ""));
+        assert_eq!(golden(Change::Unsubscribe { address: address(), id }), format!("030101700171{hex}"));
+    }
+
+    #[test]
+    fn golden_bytes_of_every_change_of_the_control_plane() {
+        let pool = PoolRow { uri: "u".into(), weight: -1, group: Some("g".into()), options: "{}".into(), store: None };
+        assert_eq!(golden(Change::PutPool { name: "n".into(), pool }), "04016e017501010167027b7d00");
+        assert_eq!(golden(Change::DeletePool { name: "n".into() }), "05016e");
+        assert_eq!(golden(Change::DropPools), "06");
+        let flavor = FlavorRow { pool_group: "g".into(), capabilities: "{}".into() };
+        assert_eq!(golden(Change::PutFlavor { project: None, name: "f".into(), flavor }), "070001660167027b7d");
+        assert_eq!(golden(Change::DeleteFlavor { project: None, name: "f".into() }), "08000166");
+        assert_eq!(golden(Change::DropFlavors), "09");
+        assert_eq!(
+            golden(Change::Map { address: address(), pool: "n".into(), floor: 3, queue: Some(5) }),
+            "0a0101700171016e030105"
+        );
+        assert_eq!(golden(Change::Unmap { address: address() }), "0b0101700171");
+        assert_eq!(golden(Change::DropCatalogue), "0c");
+        assert_eq!(golden(Change::Join { control: [7; 16] }), format!("0d{}", "07".repeat(16)));
+        assert_eq!(golden(Change::Allot { epoch: 4 }), "0e04");
+        let begin = Change::BeginMove { address: address(), queue: 5, to: "t".into(), store: Some([7; 16]) };
+        assert_eq!(golden(begin), format!("0f010170017105017401{}", "07".repeat(16)));
+        let (from, to) = ("f".into(), "t".into());
+        let finish = Change::FinishMove { address: address(), queue: 5, from, to, floor: 6, store: None };
+        assert_eq!(golden(finish), "10010170017105016601 740600".replace(' ', ""));
+        assert_eq!(golden(Change::Removed { pool: "n".into(), queue: 5 }), "11016e05");
+        assert_eq!(golden(Change::Forget { sources: vec![(1, 2)] }), "12010102");
+        let keep = Change::KeepStore { name: "n".into(), store: [7; 16] };
+        assert_eq!(golden(keep), format!("13016e{}", "07".repeat(16)));
+        assert_eq!(golden(Change::GiveUpStore { name: "n".into() }), "14016e");
+        let (subscriber, options) = ("s".into(), "{}".into());
+        let row = SubscriptionRow { subscriber, ttl: 1, created: 2, expires: 3, options, confirmed: true };
+        let take = Change::TakeSubscriptions { address: address(), subscriptions: vec![([9; 16], row)] };
+        let hex = "09".repeat(16);
+        assert_eq!(golden(take), format!("15010170017101{hex}0173010203027b7d01"));
+    }
+
+    #[test]
+    fn golden_bytes_of_the_operations_that_go_with_them() {
+        assert_eq!(bytes(Op::Clear { address: address(), queue: Some(5) }), "010b01017001710105");
+        let new = NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() };
+        assert_eq!(bytes(Op::Register { new, pool: "n".into(), floor: 2 }), "010c05000171027b7d016e02");
+        let unregister = Op::Unregister { address: address(), queue: 5, pool: None, store: None };
+        assert_eq!(bytes(unregister), "010d0101700171050000");
+        let (metadata, pool) = ("{}".into(), "n".into());
+        let remap = Op::Remap { address: address(), queue: 5, metadata, pool, floor: 2 };
+        assert_eq!(bytes(remap), "01100101700171 05027b7d016e02".replace(' ', ""));
+        let received = Received { queue: 5, first: 7, from: [8; 16], sources: vec![(1, 2)], letters: Vec::new() };
+        assert_eq!(bytes(Op::Receive(received)), format!("010e0507{}01010200", "08".repeat(16)));
+        let record = PageRecord { bodies_bytes: 1, clients: Vec::new(), slots: Vec::new() };
+        let page = ImportedPage { first: 7, record, bodies: b"b".as_slice().into() };
+        let import = Import {
+            queue: 5,
+            next: 8,
+            claims: Vec::new(),
+            pages: vec![page],
+            address: address(),
+            subscriptions: Vec::new(),
+        };
+        assert_eq!(bytes(Op::Import(import)), "010f05080001070100000162 010170017100".replace(' ', ""));
+    }
+}

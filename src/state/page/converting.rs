@@ -1,0 +1,129 @@
+//! A page on its way to or from somewhere else: the page files, the directory on disk, another store.
+
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+
+use super::Page;
+use super::bits::{Hold, bit};
+use super::entry::{PageEntry, PageRecord, PageSnapshot};
+use crate::state::content::{Content, PAGE_MESSAGES, Slot, narrow};
+use crate::storage::budget::Budget;
+use crate::storage::page_files::{Image, Place};
+
+impl Page {
+    pub(crate) fn snapshot(&self) -> PageSnapshot {
+        let (image, content) = (self.image.clone(), self.content.get().cloned());
+        PageSnapshot { first: self.first, entry: self.entry(), image, content }
+    }
+
+    /// The entry; its place means nothing while there is no image.
+    pub(crate) fn entry(&self) -> PageEntry {
+        PageEntry {
+            live: self.live,
+            claimed: self.claimed,
+            delayed: self.delayed,
+            due: self.due,
+            latest: self.latest,
+            weight: self.weight,
+            body_bytes: self.body_bytes,
+            slots: self.slots,
+            dense: self.dense,
+            place: self.image.as_ref().map_or(Place::NONE, Image::place),
+        }
+    }
+
+    /// A page whose entry was read back; the error says what does not fit.
+    pub(crate) fn from_entry(first: u64, entry: &PageEntry, image: Image) -> Result<Self, &'static str> {
+        let slots = usize::from(entry.slots);
+        let places = if slots >= PAGE_MESSAGES { u128::MAX } else { bit(slots).wrapping_sub(1) };
+        if slots > PAGE_MESSAGES || entry.live & !places != 0 || entry.live == 0 {
+            return Err("a page of messages that it does not have");
+        }
+        if (entry.claimed | entry.delayed) & !entry.live != 0 || entry.claimed & entry.delayed != 0 {
+            return Err("a page that contradicts itself");
+        }
+        Ok(Self {
+            first,
+            live: entry.live,
+            claimed: entry.claimed,
+            delayed: entry.delayed,
+            due: entry.due,
+            latest: entry.latest,
+            weight: entry.weight,
+            content: OnceCell::new(),
+            image: Some(image),
+            body_bytes: entry.body_bytes,
+            slots: entry.slots,
+            dense: entry.dense,
+            damaged: Cell::new(false),
+            failures: Cell::new(0),
+            noted: false,
+            dirty: false,
+            stored: false,
+        })
+    }
+
+    /// A page of which nothing but its image is known, and which of its messages are not gone: they are free, or delayed as
+    /// they were posted. `None` if all are gone.
+    pub(crate) fn from_image(
+        first: u64,
+        content: &Content,
+        image: Image,
+        is_gone: impl Fn(u64) -> bool,
+    ) -> Option<Self> {
+        let mut page = Self::new(first, Content::like(content));
+        page.content = OnceCell::new();
+        page.body_bytes = narrow(content.bodies().len() as u64);
+        page.slots = u8::try_from(content.slots().len()).ok()?;
+        for (index, slot) in content.slots().iter().enumerate() {
+            page.dense &= slot.distance as usize == index;
+            if is_gone(first.saturating_add(slot.distance())) {
+                continue;
+            }
+            page.live |= bit(index);
+            page.weight = page.weight.saturating_add(slot.weight());
+            page.due = page.due.min(slot.expires);
+            page.latest = page.latest.max(slot.expires);
+            if slot.waits() {
+                page.delayed |= bit(index);
+                page.due = page.due.min(slot.hold);
+            }
+        }
+        page.image = Some(image);
+        (page.live != 0).then_some(page)
+    }
+
+    /// A page from another store; the error says what does not fit.
+    pub(crate) fn from_record(
+        first: u64,
+        record: &PageRecord,
+        bodies: Vec<u8>,
+        budget: &Arc<Budget>,
+    ) -> Result<Self, &'static str> {
+        if record.bodies_bytes as usize != bodies.len() {
+            return Err("bodies of another length");
+        }
+        let slots: Vec<Slot> = record.slots.iter().map(|(slot, _)| *slot).collect();
+        let content = Content::checked(budget, record.clients.clone(), slots, bodies)?;
+        let mut page = Self::new(first, Content::new(budget));
+        page.body_bytes = record.bodies_bytes;
+        page.slots = u8::try_from(record.slots.len()).unwrap_or(u8::MAX);
+        for (index, (slot, hold)) in record.slots.iter().enumerate() {
+            page.live |= bit(index);
+            page.dense &= slot.distance as usize == index;
+            page.weight = page.weight.saturating_add(slot.weight());
+            page.due = page.due.min(slot.expires);
+            page.latest = page.latest.max(slot.expires);
+            match hold {
+                Hold::Free => {}
+                Hold::Claimed => page.claimed |= bit(index),
+                Hold::Delayed => {
+                    page.delayed |= bit(index);
+                    page.due = page.due.min(slot.hold);
+                }
+            }
+        }
+        page.content = OnceCell::from(Arc::new(content));
+        Ok(page)
+    }
+}

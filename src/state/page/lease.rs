@@ -1,0 +1,22 @@
+//! How long a claim holds messages, and lets them live on.
+
+use crate::model::Timestamp;
+use crate::state::content::Slot;
+
+/// A claim's times, for the extension rule.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lease {
+    pub(crate) now: u64,
+    pub(crate) ttl: u64,
+    pub(crate) grace: u64,
+}
+
+impl Lease {
+    pub(super) fn extend(self, slot: &mut Slot) {
+        if slot.expires < self.now.saturating_add(self.ttl) {
+            slot.ttl = self.ttl.saturating_add(self.grace);
+            let latest = Timestamp::MAX.as_millis();
+            slot.expires = self.now.saturating_add(slot.ttl).min(latest);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Sequences of messages, as runs of neighbours.
+
+use serde::{Deserialize, Serialize};
+
+/// Ascending sequences as runs of neighbours: a claim over ten messages in a row is one run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sequences(Vec<(u64, u32)>);
+
+impl Sequences {
+    /// Adds a sequence above all that are there.
+    pub(crate) fn push(&mut self, sequence: u64) {
+        match self.0.last_mut() {
+            Some((start, count)) if start.checked_add(u64::from(*count)) == Some(sequence) && *count < u32::MAX => {
+                *count += 1;
+            }
+            _ => self.0.push((sequence, 1)),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().flat_map(|&(start, count)| (0..u64::from(count)).map(move |i| start.saturating_add(i)))
+    }
+
+    /// How many runs of neighbours they are.
+    pub(crate) fn runs(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn contains(&self, sequence: u64) -> bool {
+        let behind = self.0.partition_point(|(start, _)| *start <= sequence);
+        let run = behind.checked_sub(1).and_then(|index| self.0.get(index));
+        run.is_some_and(|(start, count)| sequence.saturating_sub(*start) < u64::from(*count))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(|&(_, count)| count as usize).sum()
+    }
+
+    /// Gives the memory back; for a claim with no messages left.
+    pub(crate) fn clear(&mut self) {
+        self.0 = Vec::new();
+    }
+}
+
+impl FromIterator<u64> for Sequences {
+    fn from_iter<I: IntoIterator<Item = u64>>(sequences: I) -> Self {
+        let mut all = Self::default();
+        sequences.into_iter().for_each(|sequence| all.push(sequence));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_keep_their_order_and_count() {
+        let all: Sequences = [1, 2, 3, 7, 8, 20].into_iter().collect();
+        assert_eq!(all.iter().collect::<Vec<_>>(), [1, 2, 3, 7, 8, 20]);
+        assert_eq!((all.len(), all.0.len()), (6, 3));
+        assert!(all.iter().all(|sequence| all.contains(sequence)));
+        assert!([0, 4, 6, 9, 21].iter().all(|sequence| !all.contains(*sequence)));
+    }
+}

@@ -1,0 +1,189 @@
+//! Group commit: one sync for everyone who has appended by then.
+//!
+//! Whoever comes first leads: it syncs, wakes all whom that covered, and hands the lead to one of those who came
+//! meanwhile. Everyone sleeps on a place of its own, never on a lock the leader wants again; that is what makes the
+//! groups large.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::lock::{Condvar, Mutex, Rank};
+use crate::model::error::{Error, Result};
+
+#[derive(Debug)]
+pub(crate) struct Commit {
+    synced: AtomicU64,
+    group: Mutex<Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    led: bool,
+    waiting: Vec<Arc<Place>>,
+    failed: Option<Arc<str>>,
+}
+
+/// Where one caller sleeps.
+#[derive(Debug)]
+struct Place {
+    lsn: u64,
+    outcome: Mutex<Option<Woken>>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Clone)]
+enum Woken {
+    Synced,
+    Lead,
+    Failed(Arc<str>),
+}
+
+/// What a caller does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// What it waited for is synced.
+    Done,
+    /// It syncs for everyone and reports to [`Commit::finish`].
+    Lead,
+}
+
+impl Commit {
+    pub(crate) fn new(synced: u64) -> Self {
+        Self { synced: AtomicU64::new(synced), group: Mutex::new(Rank::Group, Group::default()) }
+    }
+
+    pub(crate) fn synced(&self) -> u64 {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn failed(&self) -> Option<Arc<str>> {
+        self.group.lock().failed.clone()
+    }
+
+    /// Sleeps until `lsn` is synced or the lead falls to this caller.
+    pub(crate) fn enter(&self, lsn: u64) -> Result<Turn> {
+        if self.synced() >= lsn {
+            return Ok(Turn::Done);
+        }
+        let place = {
+            let mut group = self.group.lock();
+            if self.synced() >= lsn {
+                return Ok(Turn::Done);
+            }
+            if let Some(cause) = &group.failed {
+                return Err(unknown(cause));
+            }
+            if !group.led {
+                group.led = true;
+                return Ok(Turn::Lead);
+            }
+            let place = Arc::new(Place::new(lsn));
+            group.waiting.push(place.clone());
+            place
+        };
+        place.sleep()
+    }
+
+    /// Ends a lead with what the sync reached or why it failed.
+    pub(crate) fn finish(&self, own: u64, outcome: Result<u64, Arc<str>>) -> Result<Turn> {
+        let (woken, heir) = {
+            let mut group = self.group.lock();
+            match &outcome {
+                Ok(synced) => {
+                    self.synced.fetch_max(*synced, Ordering::AcqRel);
+                    let covered = |place: &mut Arc<Place>| place.lsn <= *synced;
+                    let woken: Vec<_> = group.waiting.extract_if(.., covered).collect();
+                    let heir = if group.waiting.is_empty() { None } else { Some(group.waiting.swap_remove(0)) };
+                    group.led = heir.is_some();
+                    (woken, heir)
+                }
+                Err(cause) => {
+                    group.failed.get_or_insert_with(|| cause.clone());
+                    group.led = false;
+                    (std::mem::take(&mut group.waiting), None)
+                }
+            }
+        };
+        // The heir first: it syncs while the others wake up.
+        heir.into_iter().for_each(|place| place.wake(Woken::Lead));
+        let message = outcome.as_ref().map_or_else(|cause| Woken::Failed(cause.clone()), |_| Woken::Synced);
+        woken.into_iter().for_each(|place| place.wake(message.clone()));
+        match outcome {
+            Ok(_) if self.synced() >= own => Ok(Turn::Done),
+            Ok(_) => self.enter(own),
+            Err(cause) => Err(unknown(&cause)),
+        }
+    }
+
+    /// Ends every wait, now and later, with an unknown outcome.
+    pub(crate) fn fail(&self, cause: &Arc<str>) {
+        let woken = {
+            let mut group = self.group.lock();
+            group.failed.get_or_insert_with(|| cause.clone());
+            std::mem::take(&mut group.waiting)
+        };
+        woken.into_iter().for_each(|place| place.wake(Woken::Failed(cause.clone())));
+    }
+}
+
+impl Place {
+    fn new(lsn: u64) -> Self {
+        Self { lsn, outcome: Mutex::new(Rank::Place, None), wake: Condvar::default() }
+    }
+
+    fn sleep(&self) -> Result<Turn> {
+        let mut outcome = self.outcome.lock();
+        loop {
+            match outcome.take() {
+                Some(Woken::Synced) => return Ok(Turn::Done),
+                Some(Woken::Lead) => return Ok(Turn::Lead),
+                Some(Woken::Failed(cause)) => return Err(unknown(&cause)),
+                None => self.wake.wait(&mut outcome),
+            }
+        }
+    }
+
+    fn wake(&self, woken: Woken) {
+        *self.outcome.lock() = Some(woken);
+        self.wake.notify_one();
+    }
+}
+
+fn unknown(cause: &Arc<str>) -> Error {
+    Error::OutcomeUnknown { cause: cause.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_leads_and_those_it_covers_are_done() {
+        let commit = Arc::new(Commit::new(0));
+        assert_eq!(commit.enter(1).unwrap(), Turn::Lead);
+        let follower = std::thread::spawn({
+            let commit = commit.clone();
+            move || commit.enter(2).unwrap()
+        });
+        let late = std::thread::spawn({
+            let commit = commit.clone();
+            move || commit.enter(3).unwrap()
+        });
+        while commit.group.lock().waiting.len() < 2 {
+            std::thread::yield_now();
+        }
+        assert_eq!(commit.finish(1, Ok(2)).unwrap(), Turn::Done);
+        assert_eq!(follower.join().unwrap(), Turn::Done);
+        assert_eq!(late.join().unwrap(), Turn::Lead);
+        assert_eq!(commit.finish(3, Ok(3)).unwrap(), Turn::Done);
+        assert_eq!(commit.enter(3).unwrap(), Turn::Done);
+    }
+
+    #[test]
+    fn a_failed_sync_leaves_every_outcome_unknown() {
+        let commit = Commit::new(0);
+        assert_eq!(commit.enter(1).unwrap(), Turn::Lead);
+        assert!(commit.finish(1, Err("no".into())).unwrap_err().is_outcome_unknown());
+        assert!(commit.enter(1).unwrap_err().is_outcome_unknown());
+    }
+}

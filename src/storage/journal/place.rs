@@ -1,0 +1,31 @@
+//! Where a store's journal is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::naming::{self, SegmentId};
+use crate::disk::{Disk, KeptDir};
+
+/// What stays the same for every segment of a store's run.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) directory: PathBuf,
+    /// The same, kept open.
+    pub(crate) kept_directory: Arc<KeptDir>,
+    pub(crate) store: [u8; 16],
+    pub(crate) incarnation: u32,
+    pub(crate) segment_bytes: u64,
+    /// For the trees.
+    pub(crate) cache_bytes: u64,
+}
+
+impl Place {
+    pub(crate) fn id(&self, number: u64) -> SegmentId {
+        SegmentId::new(self.store, number)
+    }
+
+    pub(crate) fn path(&self, number: u64) -> PathBuf {
+        self.directory.join(naming::file_name(number))
+    }
+}

@@ -1,0 +1,287 @@
+//! Reading the journal back: which frames follow one another, where that ends, and whether it may end there.
+//!
+//! 1. Frames count while their LSNs are consecutive. A later segment whose first LSN is not above a former one's
+//!    replaces it from there on: recovery copies frames it cannot prove synced into a new segment.
+//! 2. The scan stops at the first frame that does not follow. If anything (a later frame, a segment header, the
+//!    manifest, the base) proves that LSN had been synced, this is damage. Otherwise it is the torn end of an
+//!    unfinished write, and what stands behind it was never acknowledged as synced.
+//! 3. Nothing is written.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::{Disk, REACH, read_all};
+use crate::model::error::{Error, Result};
+
+use super::Kept;
+use super::frame::{self, Frame, HEADER_BYTES, Stamp};
+use super::naming::{self, SegmentId};
+use super::segment::{self, FORMAT, Header, Heading, SEGMENT_HEADER_BYTES};
+
+/// Where and from what to read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) disk: &'a dyn Disk,
+    pub(crate) directory: &'a Path,
+    pub(crate) store: [u8; 16],
+    /// Frames up to this LSN are not wanted: a base covers them.
+    pub(crate) after: u64,
+    /// Highest LSN already known to have been synced.
+    pub(crate) proven: u64,
+}
+
+/// What a scan found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// LSN of the last frame that follows; `after` when there is none.
+    pub(crate) last_lsn: u64,
+    /// Highest LSN known to have been synced.
+    pub(crate) proven: u64,
+    /// Highest LSN of any frame met, whether or not it follows.
+    pub(crate) highest_lsn: u64,
+    /// Highest incarnation met.
+    pub(crate) incarnation: u32,
+    /// Why and where the scan stopped, if before the end of what had been synced.
+    pub(crate) damage: Option<Damage>,
+    /// That the last segment's file is shorter than it was: damage, unless the store was closed.
+    pub(crate) cut_short: Option<Damage>,
+    /// Every segment that had been started, replaced or not.
+    pub(crate) started: Vec<u64>,
+    /// Undamaged frames behind the stop, which are dropped.
+    pub(crate) dropped: u64,
+    /// The segments the frames came from, oldest first.
+    pub(crate) kept: Vec<Kept>,
+    /// Files that were never used.
+    pub(crate) spares: Vec<u64>,
+    /// Segments that were replaced or lie behind the stop.
+    pub(crate) unused: Vec<u64>,
+    /// Files with frames behind the stop whose own header does not count: they have lost it.
+    pub(crate) beheaded: Vec<u64>,
+    pub(crate) not_started: Vec<u64>,
+    /// Highest segment number that is taken.
+    pub(crate) highest_number: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Damage {
+    pub(crate) file: PathBuf,
+    pub(crate) offset: u64,
+    pub(crate) reason: String,
+}
+
+impl From<Damage> for Error {
+    fn from(damage: Damage) -> Self {
+        Self::Corrupt { file: damage.file, offset: damage.offset, reason: damage.reason }
+    }
+}
+
+struct Found {
+    number: u64,
+    header: Header,
+    bytes: u64,
+}
+
+/// Visits every frame above `source.after` in order.
+///
+/// # Errors
+/// Those of `visit`, reading, and a segment of a newer format. Damage is not an error here: see [`Scan::damage`].
+pub(crate) fn scan(source: &Source<'_>, visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>) -> Result<Scan> {
+    let mut scan = Scan { last_lsn: source.after, proven: source.proven, ..Scan::default() };
+    let started = started_segments(source, &mut scan)?;
+    let stop = follow(source, &started, &mut scan, visit)?;
+    scan.cut_short = started.last().and_then(|last| cut_short(source, last));
+    gather_evidence(source, &started, stop.as_ref(), &mut scan)?;
+    judge(source, stop, &mut scan);
+    Ok(scan)
+}
+
+/// The segments in use, oldest first, without those a later one replaces from their first frame on.
+fn started_segments(source: &Source<'_>, scan: &mut Scan) -> Result<Vec<Found>> {
+    let names = match source.disk.list(source.directory) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        names => names.map_err(|e| Error::file("listing", source.directory, e))?,
+    };
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| naming::parse_file_name(name)).collect();
+    numbers.sort_unstable();
+    let (mut started, mut occupied): (Vec<Found>, Vec<u64>) = (Vec::new(), Vec::new());
+    for number in numbers {
+        let found = match read_heading(source, number) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                scan.not_started.push(number);
+                continue;
+            }
+            // Not the journal's; what follows goes by other numbers.
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::IsADirectory => {
+                occupied.push(number);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        scan.proven = scan.proven.max(found.header.synced);
+        scan.incarnation = scan.incarnation.max(found.header.incarnation);
+        scan.started.push(number);
+        while let Some(replaced) = started.pop_if(|last| last.header.first_lsn >= found.header.first_lsn) {
+            scan.unused.push(replaced.number);
+        }
+        started.push(found);
+    }
+    let reach = scan.started.last().copied().unwrap_or(0).saturating_add(REACH);
+    scan.not_started.retain(|number| *number <= reach);
+    let own = scan.started.iter().chain(&scan.not_started).chain(&occupied).filter(|number| **number <= reach);
+    scan.highest_number = own.max().copied().unwrap_or(0);
+    Ok(started)
+}
+
+fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
+    let path = source.directory.join(naming::file_name(number));
+    let read = || {
+        let file = source.disk.open_read(&path)?;
+        let mut bytes = vec![0; 64];
+        let read = file.read_at(&mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok((bytes, file.len()?))
+    };
+    let (bytes, len) = read().map_err(|e| Error::file("reading", &path, e))?;
+    match segment::parse_header(&bytes, SegmentId::new(source.store, number)) {
+        Heading::Started(header) => Ok(Some(Found { number, header, bytes: len })),
+        Heading::NotStarted => Ok(None),
+        Heading::Other(found) => Err(Error::UnsupportedFormat { file: path, found, supported: FORMAT }),
+    }
+}
+
+fn cut_short(source: &Source<'_>, last: &Found) -> Option<Damage> {
+    let file = source.directory.join(naming::file_name(last.number));
+    let reason = "the journal's last segment has been cut short".into();
+    (last.bytes < u64::from(last.header.durable_bytes)).then_some(Damage { file, offset: last.bytes, reason })
+}
+
+/// Where following the frames ended.
+struct Stop {
+    /// Index of the segment among the started ones; past the last when a segment is missing.
+    index: usize,
+    offset: usize,
+    reason: &'static str,
+}
+
+/// Walks the chain; `None` when there is no segment at all.
+fn follow(
+    source: &Source<'_>,
+    started: &[Found],
+    scan: &mut Scan,
+    visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<Option<Stop>> {
+    // Segments before the one with the first frame that is wanted are not: whether they follow one another is nothing to
+    // anybody.
+    let first = started.iter().rposition(|found| found.header.first_lsn <= source.after.saturating_add(1)).unwrap_or(0);
+    let mut expected = match started.get(first) {
+        None => return Ok(None),
+        Some(found) => found.header.first_lsn.min(source.after.saturating_add(1)),
+    };
+    for (index, found) in started.iter().enumerate() {
+        if index < first {
+            scan.kept.push(kept(found));
+            continue;
+        }
+        if found.header.first_lsn > expected {
+            return Ok(Some(Stop { index, offset: 0, reason: "a segment before this one is missing or cut short" }));
+        }
+        let next = started.get(index.saturating_add(1));
+        let limit = next.map_or(u64::MAX, |next| next.header.first_lsn);
+        scan.kept.push(kept(found));
+        let path = source.directory.join(naming::file_name(found.number));
+        let bytes = read_all(source.disk, &path).map_err(|e| Error::file("reading", &path, e))?;
+        let id = SegmentId::new(source.store, found.number);
+        let mut offset = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
+        let mut lsn = found.header.first_lsn;
+        while lsn < limit {
+            let Some(frame) = following(&bytes, offset, id, lsn) else { break };
+            note(scan, frame.stamp);
+            if lsn > source.after {
+                visit(lsn, frame.body)?;
+                scan.last_lsn = lsn;
+            }
+            offset = offset.saturating_add(frame.bytes());
+            lsn = lsn.saturating_add(1);
+        }
+        expected = lsn;
+        if lsn < limit {
+            return Ok(Some(Stop { index, offset, reason: "no frame that follows the one before" }));
+        }
+    }
+    Ok(Some(Stop { index: started.len(), offset: 0, reason: "the journal ends" }))
+}
+
+fn kept(found: &Found) -> Kept {
+    Kept { number: found.number, first_lsn: found.header.first_lsn, bytes: found.bytes }
+}
+
+fn following(bytes: &[u8], offset: usize, id: SegmentId, lsn: u64) -> Option<Frame<'_>> {
+    frame::parse(bytes.get(offset..)?, id).filter(|frame| frame.stamp.lsn == lsn)
+}
+
+fn note(scan: &mut Scan, stamp: Stamp) {
+    scan.proven = scan.proven.max(stamp.synced);
+    scan.highest_lsn = scan.highest_lsn.max(stamp.lsn);
+    scan.incarnation = scan.incarnation.max(stamp.incarnation);
+}
+
+/// Whether a segment's bytes begin with a header of number `number` and a frame, whatever the store.
+pub(crate) fn holds_frames(bytes: &[u8], number: u64) -> bool {
+    let Some(store) = segment::store_of(bytes) else { return false };
+    let frames = bytes.get(usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64)..).unwrap_or_default();
+    frame::parse(frames, SegmentId::new(store, number)).is_some()
+}
+
+/// Looks behind the stop for frames that prove how far the journal had been synced: in the rest of that segment, in the
+/// segments behind it, and in files without a header that counts, which may have lost it.
+fn gather_evidence(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
+    let stopped = stop.map_or((0, 0), |stop| (stop.index, stop.offset));
+    for (index, found) in started.iter().enumerate().skip(stopped.0) {
+        let from = if index == stopped.0 { stopped.1 } else { 0 };
+        search(source, found.number, from, scan)?;
+        if index > stopped.0 || from == 0 {
+            scan.unused.push(found.number);
+        }
+    }
+    for number in std::mem::take(&mut scan.not_started) {
+        let beheaded = search(source, number, 0, scan)?;
+        if beheaded { scan.beheaded.push(number) } else { scan.spares.push(number) }
+    }
+    Ok(())
+}
+
+/// Notes every frame, and counts those above the last one that followed; true if there are any.
+fn search(source: &Source<'_>, number: u64, from: usize, scan: &mut Scan) -> Result<bool> {
+    let path = source.directory.join(naming::file_name(number));
+    let bytes = read_all(source.disk, &path).map_err(|e| Error::file("reading", &path, e))?;
+    let id = SegmentId::new(source.store, number);
+    let mut at = from.max(usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64));
+    let mut found = false;
+    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > HEADER_BYTES) {
+        let Some(header) = frame::Header::parse(rest, id) else {
+            at = at.saturating_add(1);
+            continue;
+        };
+        found = true;
+        note(scan, header.stamp);
+        let frame = header.frame(rest);
+        if frame.is_some() && header.stamp.lsn > scan.last_lsn {
+            scan.dropped = scan.dropped.saturating_add(1);
+        }
+        at = at.saturating_add(frame.map_or(HEADER_BYTES, |frame| frame.bytes()));
+    }
+    Ok(found)
+}
+
+fn judge(source: &Source<'_>, stop: Option<Stop>, scan: &mut Scan) {
+    if scan.last_lsn >= scan.proven {
+        return;
+    }
+    let kept = scan.kept.last().map(|kept| kept.number);
+    let beyond = scan.beheaded.first().copied().or(kept);
+    let number = if stop.as_ref().is_some_and(|stop| stop.offset > 0) { kept } else { beyond };
+    let file = number.map_or_else(|| source.directory.into(), |n| source.directory.join(naming::file_name(n)));
+    let (offset, reason) = stop.map_or((0, "the journal is missing"), |stop| (stop.offset as u64, stop.reason));
+    let reason = format!("{reason}: LSN {} had been synced, {} is the last found", scan.proven, scan.last_lsn);
+    scan.damage = Some(Damage { file, offset, reason });
+}

@@ -1,0 +1,254 @@
+//! A segment: one file of the journal.
+//!
+//! A header of 64 bytes, then frames. The header is written when the segment is taken into use; a file without a valid
+//! one has never been used under its number, whatever else it holds.
+//!
+//! ```text
+//! offset  bytes  little-endian
+//!      0      8  "zaqarlog"
+//!      8      4  format, 2
+//!     12     16  store id
+//!     28      8  segment number
+//!     36      8  LSN of the first frame
+//!     44      4  incarnation
+//!     48      8  highest LSN known to be synced when this was written
+//!     56      4  length of the file if it was durable before the segment was used, else 0
+//!     60      4  CRC-32 of bytes 0..60
+//! ```
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::disk::DiskFile;
+use crate::model::error::{Error, Result};
+use crate::storage::codec::{array_at, crc32};
+
+use super::naming::SegmentId;
+use super::place::Place;
+
+pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
+pub(crate) const FORMAT: u32 = 2;
+const MAGIC: &[u8; 8] = b"zaqarlog";
+/// Zeros written at a time. A larger write makes the page cache keep the file in larger units, and ext4 walks all of a
+/// unit's blocks at every small write into it: at 1 MiB an append took 6 µs instead of 1 µs.
+const ZEROS: usize = 4 << 10;
+/// Zeros synced at a time; less than twice as much at the end.
+const SLICE: u64 = 1 << 20;
+
+/// A segment's header, read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) first_lsn: u64,
+    pub(crate) incarnation: u32,
+    pub(crate) synced: u64,
+    /// How long the file has to be; 0 when that is not known.
+    pub(crate) durable_bytes: u32,
+}
+
+/// An open segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    id: SegmentId,
+    file: Arc<dyn DiskFile>,
+    capacity: u64,
+    /// Whether the file's length is on the device, so that a shorter file is damage.
+    length_is_durable: bool,
+}
+
+impl Segment {
+    /// A new segment whose space is reserved but not written out: quick, for a caller who waits.
+    pub(crate) fn reserve(place: &Place, number: u64, capacity: u64) -> Result<Self> {
+        let path = place.path(number);
+        let made = place.disk.create(&path).and_then(|file| {
+            file.allocate(capacity)?;
+            Ok(Self { id: place.id(number), file, capacity, length_is_durable: false })
+        });
+        made.map_err(|cause| {
+            // The half-made file only takes space; a later open removes it as well.
+            let _ = place.disk.remove_file(&path);
+            Error::io("reserving a journal segment", cause)
+        })
+    }
+
+    /// A new segment written out with zeros, synced, its directory entry too. Done in slices, each synced; `between` is
+    /// called before each with how long the last one took. `frames` are written behind the header's place before the last.
+    pub(crate) fn prepare(
+        place: &Place,
+        number: u64,
+        capacity: u64,
+        frames: &[u8],
+        between: &mut dyn FnMut(Duration),
+    ) -> Result<Self> {
+        let mut segment = Self::reserve(place, number, capacity)?;
+        let zeros = vec![0; ZEROS];
+        let mut write = || {
+            let (mut at, mut took) = (0, Duration::ZERO);
+            while at < capacity {
+                between(took);
+                let started = Instant::now();
+                let slice = if capacity - at < 2 * SLICE { capacity } else { at.saturating_add(SLICE) };
+                while at < slice {
+                    let bytes = usize::try_from(slice - at).unwrap_or(ZEROS).min(ZEROS);
+                    segment.file.write_all_at(zeros.get(..bytes).unwrap_or_default(), at)?;
+                    at += bytes as u64;
+                }
+                if at >= capacity {
+                    segment.file.write_all_at(frames, SEGMENT_HEADER_BYTES)?;
+                }
+                segment.file.sync_data()?;
+                took = started.elapsed();
+            }
+            place.kept_directory.sync(&*place.disk)
+        };
+        match write() {
+            Ok(()) => {
+                segment.length_is_durable = true;
+                Ok(segment)
+            }
+            Err(cause) => {
+                let _ = place.disk.remove_file(&place.path(number));
+                Err(Error::io("preparing a journal segment", cause))
+            }
+        }
+    }
+
+    /// The file of segment `from` under a new number, its space already written out.
+    pub(crate) fn recycle(place: &Place, from: u64, number: u64) -> Result<Self> {
+        let path = place.path(number);
+        let renamed = place.disk.rename(&place.path(from), &path);
+        let file = renamed.and_then(|()| place.disk.open(&path));
+        let file = file.map_err(|e| Error::io("recycling a journal segment", e))?;
+        Ok(Self { id: place.id(number), file, capacity: place.segment_bytes, length_is_durable: true })
+    }
+
+    pub(crate) fn id(&self) -> SegmentId {
+        self.id
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.id.number
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Gives unused room back. That need not be durable.
+    pub(crate) fn truncate(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    /// The bytes of this segment's header.
+    pub(crate) fn header(&self, first_lsn: u64, incarnation: u32, synced: u64) -> Vec<u8> {
+        let durable = if self.length_is_durable { self.capacity } else { 0 };
+        let durable_bytes = u32::try_from(durable).unwrap_or(0);
+        encode_header(self.id, Header { first_lsn, incarnation, synced, durable_bytes })
+    }
+}
+
+fn encode_header(id: SegmentId, header: Header) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&FORMAT.to_le_bytes());
+    bytes.extend_from_slice(&id.store);
+    bytes.extend_from_slice(&id.number.to_le_bytes());
+    bytes.extend_from_slice(&header.first_lsn.to_le_bytes());
+    bytes.extend_from_slice(&header.incarnation.to_le_bytes());
+    bytes.extend_from_slice(&header.synced.to_le_bytes());
+    bytes.extend_from_slice(&header.durable_bytes.to_le_bytes());
+    bytes.extend_from_slice(&crc32(&bytes).to_le_bytes());
+    bytes
+}
+
+/// What a file's first bytes say about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heading {
+    Started(Header),
+    /// Never taken into use under this number.
+    NotStarted,
+    /// Written by another version, in that format.
+    Other(u32),
+}
+
+pub(crate) fn parse_header(bytes: &[u8], id: SegmentId) -> Heading {
+    read_header(bytes, id).unwrap_or(Heading::NotStarted)
+}
+
+/// The store a segment belongs to, whatever its number; for a store that has lost its manifest.
+pub(crate) fn store_of(bytes: &[u8]) -> Option<[u8; 16]> {
+    let covered: [u8; 60] = array_at(bytes, 0)?;
+    let valid = covered.starts_with(MAGIC) && crc32(&covered) == u32::from_le_bytes(array_at(bytes, 60)?);
+    if valid { array_at(&covered, 12) } else { None }
+}
+
+fn read_header(bytes: &[u8], id: SegmentId) -> Option<Heading> {
+    let covered: [u8; 60] = array_at(bytes, 0)?;
+    let valid = crc32(&covered) == u32::from_le_bytes(array_at(bytes, 60)?);
+    let ours = array_at(&covered, 0)? == *MAGIC
+        && array_at(&covered, 12)? == id.store
+        && u64::from_le_bytes(array_at(&covered, 28)?) == id.number;
+    if !valid || !ours {
+        return None;
+    }
+    let format = u32::from_le_bytes(array_at(&covered, 8)?);
+    if format != FORMAT {
+        return Some(Heading::Other(format));
+    }
+    Some(Heading::Started(Header {
+        first_lsn: u64::from_le_bytes(array_at(&covered, 36)?),
+        incarnation: u32::from_le_bytes(array_at(&covered, 44)?),
+        synced: u64::from_le_bytes(array_at(&covered, 48)?),
+        durable_bytes: u32::from_le_bytes(array_at(&covered, 56)?),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::naming::{file_name, parse_file_name};
+    use super::*;
+
+    fn id() -> SegmentId {
+        SegmentId::new([7; 16], 3)
+    }
+    const HEADER: Header = Header { first_lsn: 9, incarnation: 2, synced: 5, durable_bytes: 6 };
+
+    #[test]
+    fn golden_bytes_of_the_header() {
+        let hex = crate::storage::codec::hex(&encode_header(id(), HEADER));
+        let expected = format!(
+            "7a617161726c6f6702000000{}0300000000000000090000000000000002000000050000000000000006000000f8db72b5",
+            "07".repeat(16)
+        );
+        assert_eq!(hex, expected);
+        assert_eq!(parse_header(&encode_header(id(), HEADER), id()), Heading::Started(HEADER));
+    }
+
+    #[test]
+    fn a_damaged_or_foreign_header_does_not_count() {
+        let good = encode_header(id(), HEADER);
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(parse_header(&bad, id()), Heading::NotStarted, "bit {bit}");
+        }
+        assert_eq!(parse_header(&good, SegmentId::new([7; 16], 4)), Heading::NotStarted);
+        assert_eq!(parse_header(&[], id()), Heading::NotStarted);
+    }
+
+    #[test]
+    fn file_names_sort_by_number_and_come_back() {
+        assert_eq!(file_name(255), "00000000000000ff.journal");
+        assert_eq!(parse_file_name("00000000000000ff.journal"), Some(255));
+        assert_eq!(parse_file_name("ff.journal"), None);
+        assert_eq!(parse_file_name("MANIFEST"), None);
+    }
+}

@@ -1,0 +1,278 @@
+//! The keys of the trees. Big-endian, order-preserving, and no queue's keys begin with another's.
+//!
+//! | Tree | Key |
+//! |---|---|
+//! | `meta` | a name: `store`, `registry`; or `removal`, a pool's name and a queue's number; or `left`, a queue's number and a pool's name; or `received` and a message's id |
+//! | `queues`, `catalogue` | project, then queue name |
+//! | `messages` | queue number, first sequence of the page |
+//! | `claims` | queue number, claim number |
+//! | `subscriptions` | project, queue name, then the subscription's id |
+//! | `pools` | name |
+//! | `flavors` | project, then name |
+//!
+//! A project is `00` for none, or `01`, its text and an end; a name is its text and an end. Within text `00` is written
+//! `00 ff`, and the end is `00 01`: so the keys sort as (project, name) sorts, whatever bytes the names hold.
+
+use crate::model::{Project, QueueName};
+use crate::storage::codec::array_at;
+
+/// The key of what the trees stand for.
+pub(crate) const STORE: &[u8] = b"store";
+/// The key of the registry's own record.
+pub(crate) const REGISTRY: &[u8] = b"registry";
+const REMOVAL: &[u8] = b"removal\0";
+const LEFT_BEHIND: &[u8] = b"left\0";
+const RECEIVED: &[u8] = b"received\0";
+
+const NO_PROJECT: u8 = 0;
+const PROJECT: u8 = 1;
+const END: [u8; 2] = [0, 1];
+const ESCAPED_ZERO: [u8; 2] = [0, 0xff];
+
+pub(crate) fn queue(project: &Project, name: &QueueName) -> Vec<u8> {
+    named(project.name(), name.as_str())
+}
+
+/// The key of something that a project names.
+pub(crate) fn named(project: Option<&str>, name: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(6 + project.map_or(0, str::len) + name.len());
+    push_project(&mut key, project);
+    push_text(&mut key, name);
+    key
+}
+
+/// What the keys of everything that a project names begin with.
+pub(crate) fn project(project: &Project) -> Vec<u8> {
+    let mut key = Vec::new();
+    push_project(&mut key, project.name());
+    key
+}
+
+fn push_project(key: &mut Vec<u8>, project: Option<&str>) {
+    match project {
+        None => key.push(NO_PROJECT),
+        Some(text) => {
+            key.push(PROJECT);
+            push_text(key, text);
+        }
+    }
+}
+
+/// A queue's project and name; the name may be the [outbox's](QueueName::outbox).
+pub(crate) fn parse_queue(key: &[u8]) -> Option<(Project, QueueName)> {
+    let (project, name) = parse_named(key)?;
+    let name = if name.is_empty() { QueueName::outbox() } else { QueueName::new(name).ok()? };
+    Some((project, name))
+}
+
+/// The project, and the name of what it names.
+pub(crate) fn parse_named(key: &[u8]) -> Option<(Project, String)> {
+    let (project, name, rest) = take_named(key)?;
+    rest.is_empty().then_some((project, name))
+}
+
+fn take_named(key: &[u8]) -> Option<(Project, String, &[u8])> {
+    let (tag, rest) = key.split_first()?;
+    let (project, rest) = match *tag {
+        NO_PROJECT => (Project::none(), rest),
+        PROJECT => {
+            let (text, rest) = take_text(rest)?;
+            (Project::named(text).ok()?, rest)
+        }
+        _ => return None,
+    };
+    let (name, rest) = take_text(rest)?;
+    Some((project, name, rest))
+}
+
+/// The key of a subscription of the queue of key `queue`.
+pub(crate) fn subscription(queue: &[u8], id: &[u8; 16]) -> Vec<u8> {
+    [queue, id.as_slice()].concat()
+}
+
+/// The queue's key and the id.
+pub(crate) fn parse_subscription(key: &[u8]) -> Option<(&[u8], [u8; 16])> {
+    let (queue, id) = key.split_at_checked(key.len().checked_sub(16)?)?;
+    parse_named(queue)?;
+    Some((queue, id.try_into().ok()?))
+}
+
+/// The key of what a pool is to remove of a queue.
+pub(crate) fn removal(pool: &str, queue: u64) -> Vec<u8> {
+    let mut key = removals_of(pool);
+    key.extend_from_slice(&queue.to_be_bytes());
+    key
+}
+
+/// What the keys of all that a pool is to remove begin with.
+pub(crate) fn removals_of(pool: &str) -> Vec<u8> {
+    let mut key = REMOVAL.to_vec();
+    push_text(&mut key, pool);
+    key
+}
+
+pub(crate) fn is_removal(key: &[u8]) -> bool {
+    key.starts_with(REMOVAL)
+}
+
+/// The key of what a queue left behind in a pool.
+pub(crate) fn left_behind(pool: &str, queue: u64) -> Vec<u8> {
+    let mut key = left_behind_of(queue);
+    push_text(&mut key, pool);
+    key
+}
+
+/// What the keys of all that a queue left behind begin with.
+pub(crate) fn left_behind_of(queue: u64) -> Vec<u8> {
+    [LEFT_BEHIND, &queue.to_be_bytes()].concat()
+}
+
+pub(crate) fn is_left_behind(key: &[u8]) -> bool {
+    key.starts_with(LEFT_BEHIND)
+}
+
+/// The key of a dead letter that came from another store.
+pub(crate) fn received((queue, sequence): (u64, u64)) -> Vec<u8> {
+    [RECEIVED, &queue.to_be_bytes(), &sequence.to_be_bytes()].concat()
+}
+
+pub(crate) fn is_received(key: &[u8]) -> bool {
+    key.starts_with(RECEIVED)
+}
+
+pub(crate) fn parse_received(key: &[u8]) -> Option<(u64, u64)> {
+    let rest = key.strip_prefix(RECEIVED).filter(|rest| rest.len() == 16)?;
+    Some((u64::from_be_bytes(array_at(rest, 0)?), u64::from_be_bytes(array_at(rest, 8)?)))
+}
+
+pub(crate) fn page(queue: u64, first: u64) -> Vec<u8> {
+    pair(queue, first)
+}
+
+pub(crate) fn parse_page(key: &[u8]) -> Option<(u64, u64)> {
+    parse_pair(key)
+}
+
+pub(crate) fn claim(queue: u64, number: u64) -> Vec<u8> {
+    pair(queue, number)
+}
+
+pub(crate) fn parse_claim(key: &[u8]) -> Option<(u64, u64)> {
+    parse_pair(key)
+}
+
+fn pair(queue: u64, number: u64) -> Vec<u8> {
+    [queue.to_be_bytes(), number.to_be_bytes()].concat()
+}
+
+fn parse_pair(key: &[u8]) -> Option<(u64, u64)> {
+    let whole = key.len() == 16;
+    let numbers = (u64::from_be_bytes(array_at(key, 0)?), u64::from_be_bytes(array_at(key, 8)?));
+    whole.then_some(numbers)
+}
+
+fn push_text(key: &mut Vec<u8>, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            0 => key.extend_from_slice(&ESCAPED_ZERO),
+            byte => key.push(byte),
+        }
+    }
+    key.extend_from_slice(&END);
+}
+
+fn take_text(key: &[u8]) -> Option<(String, &[u8])> {
+    let mut text = Vec::new();
+    let mut rest = key;
+    loop {
+        match rest {
+            [0, 1, rest @ ..] => return Some((String::from_utf8(text).ok()?, rest)),
+            [0, 0xff, tail @ ..] => {
+                text.push(0);
+                rest = tail;
+            }
+            [0, ..] | [] => return None,
+            [byte, tail @ ..] => {
+                text.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_project(text: &str) -> Project {
+        Project::named(text).unwrap()
+    }
+
+    fn name(text: &str) -> QueueName {
+        QueueName::new(text).unwrap()
+    }
+
+    #[test]
+    fn golden_bytes() {
+        assert_eq!(queue(&Project::none(), &name("q")), [0, b'q', 0, 1]);
+        assert_eq!(queue(&in_project(""), &name("q")), [1, 0, 1, b'q', 0, 1]);
+        assert_eq!(queue(&in_project("a\0"), &name("q")), [1, b'a', 0, 0xff, 0, 1, b'q', 0, 1]);
+        assert_eq!(page(1, 2), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+        assert_eq!(subscription(&[0, b'q', 0, 1], &[7; 16]), [[0, b'q', 0, 1].as_slice(), &[7; 16]].concat());
+        assert_eq!(removal("a", 2), *b"removal\0a\0\x01\0\0\0\0\0\0\0\x02");
+        assert_eq!(left_behind("a", 2), *b"left\0\0\0\0\0\0\0\0\x02a\0\x01");
+        assert_eq!(received((1, 2)), *b"received\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02");
+        assert_eq!(claim(1, 2), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn keys_come_back() {
+        for (project, name) in
+            [(Project::none(), name("q")), (in_project("a\0b"), name("\0")), (in_project(""), name("a.b"))]
+        {
+            assert_eq!(parse_queue(&queue(&project, &name)), Some((project, name)));
+        }
+        assert_eq!(parse_page(&page(7, 8)), Some((7, 8)));
+        assert_eq!(parse_claim(&claim(7, 8)), Some((7, 8)));
+        assert_eq!(parse_received(&received((7, 8))), Some((7, 8)));
+        let queue = queue(&in_project("a"), &name("b"));
+        assert_eq!(parse_subscription(&subscription(&queue, &[9; 16])), Some((queue.as_slice(), [9; 16])));
+        let outbox = keys_of_the_outbox();
+        assert_eq!(parse_queue(&outbox), Some((Project::none(), QueueName::outbox())));
+    }
+
+    #[test]
+    fn keys_sort_as_names_do_and_none_begins_with_another() {
+        let projects = [
+            Project::none(),
+            in_project(""),
+            in_project("a"),
+            in_project("a\0"),
+            in_project("a\0b"),
+            in_project("ab"),
+            in_project("b"),
+        ];
+        let names = ["\0", "a", "a\0", "a\0\u{1}", "a.b", "ab", "b"].map(name);
+        let mut keys = Vec::new();
+        for project in &projects {
+            keys.extend(names.iter().map(|name| queue(project, name)));
+        }
+        assert!(keys.is_sorted());
+        for (i, one) in keys.iter().enumerate() {
+            assert!(keys.iter().enumerate().all(|(j, other)| i == j || !other.starts_with(one)));
+        }
+    }
+
+    fn keys_of_the_outbox() -> Vec<u8> {
+        queue(&Project::none(), &QueueName::outbox())
+    }
+
+    #[test]
+    fn keys_that_are_none_are_refused() {
+        for key in [&b""[..], b"\x02q\0\x01", b"\0q", b"\0q\0", b"\0q\0\x02", b"\0q\0\x01x", b"\0\xff\0\x01"] {
+            assert_eq!(parse_queue(key), None, "{key:?}");
+        }
+        assert_eq!(parse_page(&[0; 17]), None);
+        assert_eq!(parse_claim(&[0; 17]), None);
+    }
+}

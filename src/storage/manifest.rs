@@ -1,0 +1,165 @@
+//! The manifest: the one small file that says what a store consists of. A directory without it is no store yet.
+//!
+//! ```text
+//! offset  bytes  little-endian
+//!      0      8  "zaqarman"
+//!      8      4  format, 3
+//!     12      4  CRC-32 of bytes 0..12 and the body
+//!     16      n  body (see `codec`)
+//! ```
+//!
+//! It is replaced whole: written beside, synced, renamed, the directory synced.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::disk::{Disk, read_all, write_new};
+use crate::model::error::{Error, Result};
+use crate::storage::codec::{self, array_at, crc32, crc32_from};
+use crate::storage::records::Digest;
+
+pub(crate) const FILE: &str = "MANIFEST";
+const FRESH: &str = "MANIFEST.new";
+const MAGIC: &[u8; 8] = b"zaqarman";
+const FORMAT: u32 = 3;
+const HEADER_BYTES: usize = 16;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) store: [u8; 16],
+    /// Raised at every open that does not follow a clean close, before the first write: nothing given out in a former run is
+    /// given out again.
+    pub(crate) incarnation: u32,
+    pub(crate) base: Option<BaseMark>,
+    /// Which directory of trees is the current one.
+    pub(crate) generation: u64,
+    /// Set by a clean close and removed at open: only then are the trees believed.
+    pub(crate) clean: Option<CleanMark>,
+    /// An LSN known to be synced when this was written.
+    pub(crate) synced: u64,
+    /// A journal segment that had been started, synced, when this was written; recovery misses it if it is gone.
+    pub(crate) segment: u64,
+}
+
+/// The base recovery starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BaseMark {
+    pub(crate) number: u64,
+    /// Operations above this one are replayed.
+    pub(crate) from: u64,
+    /// No queue in the base stands above this one.
+    pub(crate) to: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CleanMark {
+    /// The last operation; the trees hold everything up to it.
+    pub(crate) lsn: u64,
+    pub(crate) time: u64,
+    /// Over every record in the trees.
+    pub(crate) digest: Digest,
+}
+
+impl Manifest {
+    /// Reads the manifest of the store in `root`; `None` when there is none.
+    pub(crate) fn load(disk: &dyn Disk, root: &Path) -> Result<Option<Self>> {
+        let file = root.join(FILE);
+        if !disk.exists(&file).map_err(|e| Error::file("looking for", &file, e))? {
+            return Ok(None);
+        }
+        let bytes = read_all(disk, &file).map_err(|e| Error::file("reading", &file, e))?;
+        Self::parse(&bytes, file).map(Some)
+    }
+
+    fn parse(bytes: &[u8], file: PathBuf) -> Result<Self> {
+        let corrupt = |reason: &str| Error::Corrupt { file: file.clone(), offset: 0, reason: reason.to_owned() };
+        let (Some(head), Some(checksum)) = (array_at::<12>(bytes, 0), array_at(bytes, 12)) else {
+            return Err(corrupt("the manifest is cut short"));
+        };
+        let body = bytes.get(HEADER_BYTES..).unwrap_or_default();
+        if !head.starts_with(MAGIC) || crc32_from(crc32(&head), body) != u32::from_le_bytes(checksum) {
+            return Err(corrupt("the manifest's checksum does not match"));
+        }
+        let format = u32::from_le_bytes(array_at(&head, 8).unwrap_or_default());
+        if format != FORMAT {
+            return Err(Error::UnsupportedFormat { file, found: format, supported: FORMAT });
+        }
+        codec::decode(body).map_err(|reason| corrupt(&reason))
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>> {
+        let mut head = MAGIC.to_vec();
+        head.extend_from_slice(&FORMAT.to_le_bytes());
+        let mut body = Vec::new();
+        codec::encode_into(self, &mut body)?;
+        let checksum = crc32_from(crc32(&head), &body);
+        head.extend_from_slice(&checksum.to_le_bytes());
+        head.extend_from_slice(&body);
+        Ok(head)
+    }
+
+    /// Makes this the store's manifest, durably.
+    pub(crate) fn save(&self, disk: &dyn Disk, root: &Path) -> Result<()> {
+        let bytes = self.bytes()?;
+        let save = || {
+            write_new(disk, &root.join(FRESH), &bytes)?;
+            disk.rename(&root.join(FRESH), &root.join(FILE))?;
+            disk.sync_dir(root)
+        };
+        save().map_err(|e| Error::io("writing the manifest", e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::SimulatedDisk;
+
+    fn manifest() -> Manifest {
+        Manifest {
+            store: [7; 16],
+            incarnation: 3,
+            base: Some(BaseMark { number: 1, from: 2, to: 4 }),
+            generation: 5,
+            clean: Some(CleanMark { lsn: 6, time: 8, digest: Digest::default() }),
+            synced: 9,
+            segment: 10,
+        }
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let bytes = manifest().bytes().unwrap();
+        assert_eq!(bytes[..12], *b"zaqarman\x03\0\0\0");
+        let body = codec::hex(&bytes[16..]);
+        assert_eq!(body, format!("{}03010102040501060800 0000090a", "07".repeat(16)).replace(' ', ""));
+    }
+
+    #[test]
+    fn it_comes_back_and_no_flipped_bit_does() {
+        let disk = SimulatedDisk::new();
+        let root = Path::new("/store");
+        disk.create_dir_all(root).unwrap();
+        assert_eq!(Manifest::load(&disk, root).unwrap(), None);
+        manifest().save(&disk, root).unwrap();
+        assert_eq!(Manifest::load(&disk, root).unwrap(), Some(manifest()));
+        let good = manifest().bytes().unwrap();
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(Manifest::parse(&bad, FILE.into()).unwrap_err().is_corrupt(), "bit {bit}");
+        }
+        assert!(Manifest::parse(&good[..10], FILE.into()).unwrap_err().is_corrupt());
+    }
+
+    #[test]
+    fn a_newer_format_is_told_from_damage() {
+        let mut newer = manifest().bytes().unwrap();
+        newer[8] = 4;
+        let checksum = crc32_from(crc32(&newer[..12]), &newer[16..]);
+        newer[12..16].copy_from_slice(&checksum.to_le_bytes());
+        let error = Manifest::parse(&newer, FILE.into()).unwrap_err();
+        assert!(matches!(error, Error::UnsupportedFormat { found: 4, supported: 3, .. }), "{error}");
+    }
+}

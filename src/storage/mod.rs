@@ -1,0 +1,12 @@
+//! What is on disk, and nothing of what it means: the journal, page files, snapshots, records and their keys, the manifest,
+//! and the space that is held back.
+
+pub(crate) mod budget;
+pub(crate) mod codec;
+pub(crate) mod journal;
+pub(crate) mod keys;
+pub(crate) mod manifest;
+pub(crate) mod page_files;
+pub(crate) mod records;
+pub(crate) mod reserve;
+pub(crate) mod snapshot;

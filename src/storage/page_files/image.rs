@@ -1,0 +1,120 @@
+//! Where a page's image lies, and reading it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::segment::Segment;
+use crate::model::error::{Error, Result};
+use crate::storage::codec::crc32;
+use crate::storage::journal::frame::HEADER_BYTES;
+use crate::storage::journal::scan::Damage;
+
+/// A place in the heap, as the directory has it on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) segment: u64,
+    pub(crate) offset: u32,
+    /// With the frame's header.
+    pub(crate) bytes: u32,
+    /// CRC-32 of the image.
+    pub(crate) checksum: u32,
+}
+
+impl Place {
+    /// No place.
+    pub(crate) const NONE: Self = Self { segment: 0, offset: 0, bytes: 0, checksum: 0 };
+
+    pub(super) fn end(self) -> u64 {
+        u64::from(self.offset).saturating_add(u64::from(self.bytes))
+    }
+}
+
+/// An image in use: its segment stays as long as this does.
+#[derive(Debug)]
+pub(crate) struct Image {
+    segment: Arc<Segment>,
+    offset: u32,
+    bytes: u32,
+    checksum: u32,
+    /// A base that counted names it, or it was read back whole after a sync of its file in this run.
+    proven: bool,
+}
+
+impl Image {
+    pub(super) fn new(segment: Arc<Segment>, place: Place) -> Self {
+        segment.live.fetch_add(u64::from(place.bytes), Ordering::Relaxed);
+        Self { segment, offset: place.offset, bytes: place.bytes, checksum: place.checksum, proven: false }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place { segment: self.segment.number, offset: self.offset, bytes: self.bytes, checksum: self.checksum }
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// Takes note that what it holds is on the disk.
+    pub(crate) fn prove(&mut self) {
+        self.proven = true;
+    }
+
+    /// Reads it back after its file was synced; what is not whole, its file is trusted no more.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is not what was written or a sync of its file has failed, `Io` if reading fails.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.segment.failed.load(Ordering::Acquire) {
+            return Err(self.damage("a sync of the file has failed").into());
+        }
+        let read = self.read();
+        if read.as_ref().is_err_and(Error::is_corrupt) {
+            self.segment.failed.store(true, Ordering::Release);
+        }
+        read.map(drop)
+    }
+
+    /// What was written, if it is still there.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is not, `Io` if reading fails.
+    pub(crate) fn read(&self) -> Result<Vec<u8>> {
+        let body = (self.bytes as usize).saturating_sub(HEADER_BYTES);
+        let mut bytes = vec![0; body];
+        let at = u64::from(self.offset).saturating_add(HEADER_BYTES as u64);
+        let read = self.segment.file()?.read_at(&mut bytes, at);
+        let read = read.map_err(|e| Error::file_at("reading a page of", &self.segment.path, at, e))?;
+        if read != body || crc32(&bytes) != self.checksum {
+            return Err(self.damage("a page's checksum does not match").into());
+        }
+        Ok(bytes)
+    }
+
+    pub(crate) fn damage(&self, reason: &str) -> Damage {
+        Damage { file: self.segment.path.clone(), offset: u64::from(self.offset), reason: reason.into() }
+    }
+
+    /// Tells the disk that it will be read soon.
+    pub(crate) fn will_need(&self) {
+        // A hint, and no more.
+        if let Ok(file) = self.segment.file() {
+            file.will_need(u64::from(self.offset), u64::from(self.bytes));
+        }
+    }
+}
+
+impl Clone for Image {
+    fn clone(&self) -> Self {
+        let mut image = Self::new(self.segment.clone(), self.place());
+        image.proven = self.proven;
+        image
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        self.segment.live.fetch_sub(u64::from(self.bytes), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,475 @@
+//! The heap: files of page images, for pages that are not in memory.
+//!
+//! A page's image is its content, written once, in one frame (see `journal::frame`) seeded with the heap segment's number.
+//! Images are appended and never changed; a page that changes gets a new one, and the old one is garbage.
+//!
+//! 1. An image is only believed if its checksum is the one that the page's entry in the directory names.
+//! 2. What is appended is not synced until [`Heap::sync`]: before that the journal holds it all.
+//! 3. A base, or trees that are to be believed, name no image but those that an earlier base named and those that were
+//!    read back whole after a successful sync of their file in this run. A segment of which a sync has failed, or that
+//!    gave back something else than was written, is never trusted again, whatever later syncs say.
+//! 4. A segment's `live` is what the images in use take of it. A segment goes when it has none, nobody reads it, and no
+//!    base refers to it.
+//!
+//! 5. Of the segments a bounded number is open. One with unsynced images stays open: an error of writing it back is told
+//!    for certain only to who had it open by then.
+//!
+//! Cost: one write an image, of what the page holds; one read to get it back, and now and then opening a file.
+
+mod image;
+mod segment;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::disk::{Disk, KeptDir, REACH, remove_own};
+use crate::lock::{Mutex, Rank};
+use crate::model::error::{Error, Result};
+use crate::storage::journal::naming::SegmentId;
+use crate::storage::journal::scan::Damage;
+use crate::storage::journal::{frame, frame_buffer};
+
+pub(crate) use image::{Image, Place};
+use segment::OpenFiles;
+use segment::Segment;
+
+/// The folder of a store the segments are in.
+pub(crate) const HEAP: &str = "heap";
+
+#[derive(Debug)]
+pub(crate) struct Heap {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    kept_directory: KeptDir,
+    files: Arc<OpenFiles>,
+    store: [u8; 16],
+    /// A segment that has grown to this size takes no more.
+    segment_bytes: u64,
+    segments: Mutex<Segments>,
+    /// What [`Heap::bytes`] last found.
+    bytes: AtomicU64,
+    live: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Segments {
+    all: BTreeMap<u64, Arc<Segment>>,
+    /// The one that is appended to.
+    active: Option<Arc<Segment>>,
+    /// Numbers that something in the folder had when the heap was opened, whoever made it.
+    taken: BTreeSet<u64>,
+    /// The last number that this run gave.
+    last_number: u64,
+    /// A file was made or removed whose directory entry is not yet durable.
+    directory_unsynced: bool,
+    /// Files that are not needed any more and could not be removed yet.
+    litter: Vec<PathBuf>,
+}
+
+impl Segments {
+    /// A number above all that are in use, under which there is nothing.
+    fn free_number(&self) -> u64 {
+        let mut number = self.highest().saturating_add(1);
+        while self.taken.contains(&number) {
+            number = number.saturating_add(1);
+        }
+        number
+    }
+
+    /// The highest number that is known to be the store's.
+    fn highest(&self) -> u64 {
+        self.all.keys().next_back().copied().unwrap_or(0).max(self.last_number)
+    }
+}
+
+/// Each run leaves one that it did not fill.
+const MOST_SMALL: usize = 8;
+
+impl Heap {
+    /// The heap of the store in `root`, whose segments are looked at when something refers to them. Nothing is written.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        root: &Path,
+        store: [u8; 16],
+        segment_bytes: u64,
+        page_files: usize,
+    ) -> Result<Self> {
+        let directory = root.join(HEAP);
+        let names = match disk.list(&directory) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            names => names.map_err(|e| Error::file("listing", &directory, e))?,
+        };
+        let taken = names.iter().filter_map(|name| segment::parse_file_name(name)).collect();
+        let segments = Segments { taken, ..Segments::default() };
+        let (bytes, live) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self {
+            disk: disk.clone(),
+            kept_directory: KeptDir::new(directory.clone()),
+            directory,
+            files: Arc::new(OpenFiles::new(disk.clone(), page_files)),
+            store,
+            segment_bytes,
+            segments: Mutex::new(Rank::Heap, segments),
+            bytes,
+            live,
+        })
+    }
+
+    /// Every file of it, by number, whatever names it.
+    pub(crate) fn files(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let names = match self.disk.list(&self.directory) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            names => names.map_err(|e| Error::file("listing", &self.directory, e))?,
+        };
+        let numbers = names.iter().filter_map(|name| segment::parse_file_name(name));
+        Ok(numbers.map(|number| (number, segment::path(&self.directory, number))).collect())
+    }
+
+    /// The number of the heap segment of that path, if it is one.
+    pub(crate) fn number_of(&self, path: &Path) -> Option<u64> {
+        let number = segment::parse_file_name(path.file_name()?.to_str()?)?;
+        (path.parent() == Some(&self.directory)).then_some(number)
+    }
+
+    /// What the images of a segment are bound to.
+    pub(crate) fn frame_id(&self, number: u64) -> SegmentId {
+        segment::id(self.store, number)
+    }
+
+    /// That something is wrong with the image at `place`.
+    pub(crate) fn damage(&self, place: Place, reason: &str) -> Damage {
+        damage_at(&segment::path(&self.directory, place.segment), u64::from(place.offset), reason)
+    }
+
+    /// Gives no segment made from now on that number, nor one below: something names it, whether it is there or not.
+    pub(crate) fn pass_over(&self, number: u64) {
+        let mut segments = self.segments.lock();
+        segments.last_number = segments.last_number.max(number);
+    }
+
+    /// Lets go of segments whose files are somewhere else by now.
+    pub(crate) fn forget(&self, numbers: &BTreeSet<u64>) {
+        self.segments.lock().all.retain(|number, _| !numbers.contains(number));
+    }
+
+    /// Makes the folder, for a store that is going to be written.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        // One that is there has been durable since the store was made.
+        let make =
+            || if self.disk.exists(&self.directory)? { Ok(()) } else { self.disk.create_dir_all(&self.directory) };
+        make().map_err(|e| Error::io("creating the heap's directory", e))?;
+        // While there are descriptors: what is synced later must not lack one.
+        self.kept_directory.hold(&*self.disk).map_err(|e| Error::file("opening", &self.directory, e))
+    }
+
+    /// The image that an entry of the directory names.
+    ///
+    /// # Errors
+    /// `Corrupt` if the file it is in is missing or too short, `Io` if that cannot be told.
+    pub(crate) fn image(&self, place: Place) -> Result<Image> {
+        let mut segments = self.segments.lock();
+        let segment = if let Some(segment) = segments.all.get(&place.segment) {
+            segment.clone()
+        } else {
+            let path = segment::path(&self.directory, place.segment);
+            let found = Segment::open(&self.files, path, place.segment)?;
+            segments.all.insert(place.segment, found.clone());
+            found
+        };
+        drop(segments);
+        if place.end() > segment.written() {
+            let reason = "the file ends before a page it is to hold".into();
+            return Err(Damage { file: segment.path.clone(), offset: segment.written(), reason }.into());
+        }
+        Ok(Image::new(segment, place))
+    }
+
+    /// Writes an image: `fill` appends it to a buffer. Nothing is locked while the disk works.
+    pub(crate) fn write(&self, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Image> {
+        let mut bytes = frame_buffer(Vec::new());
+        fill(&mut bytes)?;
+        let checksum = frame::body_checksum(&bytes)?;
+        // Before so many files are unsynced, each of which has to stay open, that none could be opened to be read.
+        if self.files.are_held() {
+            self.sync()?;
+        }
+        let (segment, offset) = self.room(bytes.len() as u64)?;
+        let place = Place {
+            segment: segment.number,
+            offset: u32::try_from(offset).unwrap_or(u32::MAX),
+            bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            checksum,
+        };
+        frame::seal(&mut bytes, segment::id(self.store, segment.number), segment::stamp(place.offset), checksum);
+        segment.write(&bytes, offset)?;
+        Ok(Image::new(segment, place))
+    }
+
+    /// Takes room for so many bytes in the segment that is appended to, a new one if that is full.
+    fn room(&self, bytes: u64) -> Result<(Arc<Segment>, u64)> {
+        let mut segments = self.segments.lock();
+        let active = segments.active.as_ref().filter(|active| active.written() < self.segment_bytes);
+        if let Some(active) = active {
+            return Ok((active.clone(), active.take_room(bytes)));
+        }
+        let number = segments.free_number();
+        let made = self.create(number)?;
+        segments.last_number = number;
+        segments.directory_unsynced = true;
+        segments.all.insert(number, made.clone());
+        segments.active = Some(made.clone());
+        let offset = made.take_room(bytes);
+        Ok((made, offset))
+    }
+
+    fn create(&self, number: u64) -> Result<Arc<Segment>> {
+        let create = || Segment::create(&self.files, segment::path(&self.directory, number), number);
+        match create() {
+            // Somebody has removed the folder, which is nothing to anybody while there is nothing in it.
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                self.prepare()?;
+                create()
+            }
+            made => made,
+        }
+    }
+
+    /// Makes everything appended so far durable.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let (unsynced, directory) = {
+            let mut segments = self.segments.lock();
+            let unsynced = segments.all.values().filter(|one| one.unsynced.swap(false, Ordering::AcqRel)).cloned();
+            (unsynced.collect::<Vec<_>>(), std::mem::take(&mut segments.directory_unsynced))
+        };
+        let mut synced = unsynced.iter().try_for_each(Segment::sync);
+        if directory {
+            synced = synced.and_then(|()| self.kept_directory.sync(&*self.disk));
+        }
+        synced.map_err(|cause| {
+            unsynced.iter().for_each(|segment| segment.failed.store(true, Ordering::Release));
+            let mut segments = self.segments.lock();
+            segments.directory_unsynced |= directory;
+            segments.active = None;
+            Error::io("syncing the heap", cause)
+        })
+    }
+
+    /// Whether images in use lie where a sync has failed.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        let doubtful =
+            |segment: &Arc<Segment>| segment.failed.load(Ordering::Acquire) && segment.live.load(Ordering::Relaxed) > 0;
+        self.segments.lock().all.values().any(doubtful)
+    }
+
+    /// Segments whose images are to be written anew: those of which less than half is in use, those of which a sync has
+    /// failed, and small ones when there are many. The one that is appended to is left behind if it is such a one.
+    pub(crate) fn outworn(&self) -> BTreeSet<u64> {
+        let mut segments = self.segments.lock();
+        let outworn = |segment: &Arc<Segment>| {
+            let live = segment.live.load(Ordering::Relaxed);
+            segment.failed.load(Ordering::Acquire) || live.saturating_mul(2) < segment.written()
+        };
+        segments.active = segments.active.take().filter(|active| !outworn(active));
+        let active = segments.active.as_ref().map(|active| active.number);
+        let is_small =
+            |segment: &&Arc<Segment>| segment.written() < self.segment_bytes / 4 && Some(segment.number) != active;
+        let merging = segments.all.values().filter(is_small).count() > MOST_SMALL;
+        let leaving = segments.all.values().filter(|segment| outworn(segment) || (merging && is_small(segment)));
+        leaving.map(|segment| segment.number).collect()
+    }
+
+    /// A segment that has grown to this size takes no more, in bytes.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
+    /// The numbers of the segments that were there when the heap was opened.
+    pub(crate) fn found(&self) -> BTreeSet<u64> {
+        self.segments.lock().taken.clone()
+    }
+
+    /// Removes the segments that nothing in memory refers to and that are not among `kept`, and those that could not be
+    /// removed before. One that cannot be removed now is tried again.
+    pub(crate) fn sweep(&self, kept: &BTreeSet<u64>) {
+        let swept: Vec<PathBuf> = {
+            let mut segments = self.segments.lock();
+            let active = segments.active.as_ref().map(|active| active.number);
+            // Only the list itself refers to it: no image, hence no reader either.
+            let unused = |segment: &Arc<Segment>| {
+                Some(segment.number) != active && !kept.contains(&segment.number) && Arc::strong_count(segment) == 1
+            };
+            let numbers: Vec<u64> =
+                segments.all.values().filter(|one| unused(one)).map(|segment| segment.number).collect();
+            segments.directory_unsynced |= !numbers.is_empty();
+            let mut swept = std::mem::take(&mut segments.litter);
+            let removed: Vec<_> = numbers.iter().filter_map(|number| segments.all.remove(number)).collect();
+            swept.extend(removed.iter().map(|segment| segment.path.clone()));
+            numbers.iter().for_each(|number| self.files.close(*number));
+            swept
+        };
+        let left = swept.into_iter().filter(|path| match self.disk.remove_file(path) {
+            Ok(()) => false,
+            Err(cause) => cause.kind() != std::io::ErrorKind::NotFound,
+        });
+        let left: Vec<PathBuf> = left.collect();
+        self.segments.lock().litter.extend(left);
+    }
+
+    /// Removes every file that neither an image in memory nor `kept` names: what a former run wrote after its last base.
+    pub(crate) fn tidy(&self, kept: &BTreeSet<u64>) -> Result<()> {
+        let names = self.disk.list(&self.directory).map_err(|e| Error::io("listing the heap", e))?;
+        let last_kept = kept.iter().next_back().copied().unwrap_or(0);
+        let reach = self.segments.lock().highest().max(last_kept).saturating_add(REACH);
+        for number in names.iter().filter_map(|name| segment::parse_file_name(name)).filter(|number| *number <= reach) {
+            if !kept.contains(&number) && !self.segments.lock().all.contains_key(&number) {
+                remove_own(&*self.disk, &segment::path(&self.directory, number))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what was written, by an opening that has failed.
+    pub(crate) fn abandon(&self) {
+        let mut segments = self.segments.lock();
+        segments.active = None;
+        for (_, segment) in segments.all.extract_if(.., |_, segment| segment.is_new) {
+            // Only takes space until the next open.
+            let _ = self.disk.remove_file(&segment.path);
+        }
+    }
+
+    /// Bytes of all segments, and how many of them are in use; as they last were, while the disk keeps a segment from being
+    /// made.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        if let Some(segments) = self.segments.try_lock() {
+            let live = |segment: &Arc<Segment>| segment.live.load(Ordering::Relaxed).min(segment.written());
+            self.bytes.store(segments.all.values().map(|one| one.written()).sum(), Ordering::Relaxed);
+            self.live.store(segments.all.values().map(live).sum(), Ordering::Relaxed);
+        }
+        (self.bytes.load(Ordering::Relaxed), self.live.load(Ordering::Relaxed))
+    }
+}
+
+/// That something is wrong with a file of the heap.
+pub(crate) fn damage_at(path: &Path, offset: u64, reason: &str) -> Damage {
+    Damage { file: path.into(), offset, reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{FaultKind, SimulatedDisk};
+    use crate::storage::codec::hex;
+
+    fn heap(disk: &SimulatedDisk) -> Heap {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let heap = Heap::open(&disk, Path::new("/store"), [7; 16], 100, 4).unwrap();
+        heap.prepare().unwrap();
+        heap
+    }
+
+    fn write(heap: &Heap, bytes: &[u8]) -> Image {
+        let fill = |buffer: &mut Vec<u8>| {
+            buffer.extend_from_slice(bytes);
+            Ok(())
+        };
+        heap.write(fill).unwrap()
+    }
+
+    fn files(disk: &SimulatedDisk) -> Vec<String> {
+        disk.list(Path::new("/store/heap")).unwrap()
+    }
+
+    #[test]
+    fn golden_bytes_of_an_image_in_its_file() {
+        let disk = SimulatedDisk::new();
+        let heap = heap(&disk);
+        write(&heap, b"first");
+        let image = write(&heap, b"body");
+        assert_eq!(image.place(), Place { segment: 1, offset: 37, bytes: 36, checksum: 0xdba8_0bb2 });
+        let file = disk.read("/store/heap/0000000000000001.heap").unwrap();
+        assert_eq!(hex(&file[37..]), "040000001714ec052500000000000000000000000000000000000000b20ba8db626f6479");
+    }
+
+    #[test]
+    fn an_image_comes_back_in_this_run_and_the_next_and_no_flipped_bit_does() {
+        let disk = SimulatedDisk::new();
+        let place = {
+            let heap = heap(&disk);
+            let image = write(&heap, b"body");
+            assert_eq!(image.read().unwrap(), b"body");
+            image.place()
+        };
+        let image = heap(&disk).image(place).unwrap();
+        assert_eq!(image.read().unwrap(), b"body");
+        for bit in 0..32 {
+            let at = u64::from(place.offset) + frame::HEADER_BYTES as u64 + bit / 8;
+            disk.corrupt("/store/heap/0000000000000001.heap", at, 1 << (bit % 8)).unwrap();
+            assert!(image.read().unwrap_err().is_corrupt(), "bit {bit}");
+            disk.corrupt("/store/heap/0000000000000001.heap", at, 1 << (bit % 8)).unwrap();
+        }
+        assert_eq!(image.read().unwrap(), b"body");
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_too_short_is_told_at_once() {
+        let disk = SimulatedDisk::new();
+        let place = write(&heap(&disk), b"body").place();
+        disk.truncate("/store/heap/0000000000000001.heap", 35).unwrap();
+        assert!(heap(&disk).image(place).unwrap_err().is_corrupt());
+        disk.remove_file(Path::new("/store/heap/0000000000000001.heap")).unwrap();
+        assert!(heap(&disk).image(place).unwrap_err().is_corrupt());
+    }
+
+    #[test]
+    fn a_file_goes_when_no_image_of_it_is_in_use_and_no_base_names_it() {
+        let disk = SimulatedDisk::new();
+        let heap = heap(&disk);
+        let images: Vec<Image> = (0..6).map(|_| write(&heap, &[7; 60])).collect();
+        assert_eq!(files(&disk).len(), 3);
+        let (first, rest) = images.split_at(2);
+        let (first, rest) = (first.to_vec(), rest.to_vec());
+        drop(images);
+        heap.sweep(&BTreeSet::new());
+        assert_eq!(files(&disk).len(), 3, "everything is in use");
+        drop(first);
+        heap.sweep(&BTreeSet::from([1]));
+        assert_eq!(files(&disk).len(), 3, "a base names it");
+        heap.sweep(&BTreeSet::new());
+        assert_eq!(files(&disk).len(), 2);
+        assert_eq!(heap.outworn(), BTreeSet::new());
+        drop(rest);
+        assert_eq!(heap.bytes().1, 0);
+    }
+
+    #[test]
+    fn a_file_of_which_a_sync_failed_is_left_behind_for_good() {
+        let disk = SimulatedDisk::new();
+        let heap = heap(&disk);
+        let image = write(&heap, b"body");
+        disk.fail_nth(FaultKind::Sync, 1);
+        assert!(heap.sync().is_err());
+        heap.sync().unwrap();
+        assert!(heap.is_doubtful(), "a later sync proves nothing");
+        assert_eq!(heap.outworn(), BTreeSet::from([1]));
+        let again = write(&heap, b"body");
+        assert_eq!(again.place().segment, 2);
+        drop(image);
+        heap.sync().unwrap();
+        assert!(!heap.is_doubtful());
+    }
+
+    #[test]
+    fn what_an_opening_that_failed_has_written_is_removed() {
+        let disk = SimulatedDisk::new();
+        let kept = write(&heap(&disk), b"body").place();
+        let heap = heap(&disk);
+        let image = heap.image(kept).unwrap();
+        write(&heap, b"more");
+        heap.abandon();
+        assert_eq!(files(&disk), ["0000000000000001.heap"]);
+        assert_eq!(image.read().unwrap(), b"body");
+    }
+}

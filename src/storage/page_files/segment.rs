@@ -1,0 +1,217 @@
+//! The files of the heap, of which no more than so many are open at a time.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use crate::disk::{Disk, DiskFile};
+use crate::lock::{Mutex, Rank};
+use crate::model::error::{Error, Result};
+use crate::storage::journal::frame::Stamp;
+use crate::storage::journal::naming::SegmentId;
+use crate::storage::journal::scan::Damage;
+
+/// Sets a heap segment's frames apart from those of the journal segment or the base of the same number.
+const HEAP: u64 = 1 << 62;
+
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    /// Made by this run.
+    pub(super) is_new: bool,
+    files: Arc<OpenFiles>,
+    /// Where the next image goes.
+    written: AtomicU64,
+    /// Bytes of the images in use.
+    pub(super) live: AtomicU64,
+    pub(super) unsynced: AtomicBool,
+    /// A sync has failed: nobody knows what of it is durable, whatever a later sync says.
+    pub(super) failed: AtomicBool,
+}
+
+impl Segment {
+    pub(super) fn create(files: &Arc<OpenFiles>, path: PathBuf, number: u64) -> Result<Arc<Self>> {
+        let file = files.disk().create(&path).map_err(|e| Error::io("creating a heap segment", e))?;
+        let made = Arc::new(Self { is_new: true, ..Self::new(files, path, number, 0) });
+        files.keep(&made, file);
+        Ok(made)
+    }
+
+    /// A segment that an earlier run has written, to be read only.
+    pub(super) fn open(files: &Arc<OpenFiles>, path: PathBuf, number: u64) -> Result<Arc<Self>> {
+        let opened = files.disk().open_read(&path).and_then(|file| Ok((file.len()?, file)));
+        match opened {
+            Ok((len, file)) => {
+                let found = Arc::new(Self::new(files, path, number, len));
+                files.keep(&found, file);
+                Ok(found)
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                Err(Damage { file: path, offset: 0, reason: "a heap segment is missing".into() }.into())
+            }
+            Err(cause) => Err(Error::file("opening", &path, cause)),
+        }
+    }
+
+    fn new(files: &Arc<OpenFiles>, path: PathBuf, number: u64, written: u64) -> Self {
+        let (written, live) = (AtomicU64::new(written), AtomicU64::new(0));
+        let (unsynced, failed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { number, path, is_new: false, files: files.clone(), written, live, unsynced, failed }
+    }
+
+    /// The open file.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is gone, `Unavailable` if there is no descriptor for it now, `Io` else.
+    pub(super) fn file(self: &Arc<Self>) -> Result<Arc<dyn DiskFile>> {
+        self.files.get(self).map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => {
+                Damage { file: self.path.clone(), offset: 0, reason: "a heap segment is missing".into() }.into()
+            }
+            _ => Error::io("opening a heap segment", cause),
+        })
+    }
+
+    pub(super) fn sync(self: &Arc<Self>) -> io::Result<()> {
+        self.files.get(self)?.sync_data()
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Room behind all that was written; returns where it is.
+    pub(super) fn take_room(&self, bytes: u64) -> u64 {
+        self.written.fetch_add(bytes, Ordering::AcqRel)
+    }
+
+    /// Writes into room that was taken. What a failed write leaves behind is garbage, or its room is taken again.
+    pub(super) fn write(self: &Arc<Self>, bytes: &[u8], offset: u64) -> Result<()> {
+        let end = offset.saturating_add(bytes.len() as u64);
+        // Before it is written: from here on the file stays open.
+        self.unsynced.store(true, Ordering::Release);
+        let written =
+            self.file().and_then(|file| file.write_all_at(bytes, offset).map_err(|e| Error::io("writing a page", e)));
+        written.inspect_err(|_| {
+            let _ = self.written.compare_exchange(end, offset, Ordering::AcqRel, Ordering::Acquire);
+        })?;
+        // Again: a sync may have come in between.
+        self.unsynced.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Open files by segment. Those with something unsynced stay open.
+#[derive(Debug)]
+pub(super) struct OpenFiles {
+    disk: Arc<dyn Disk>,
+    most: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    files: BTreeMap<u64, OpenFile>,
+    /// Counts uses, to tell which was used last.
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    segment: Weak<Segment>,
+    file: Arc<dyn DiskFile>,
+    used: u64,
+}
+
+impl OpenFiles {
+    pub(super) fn new(disk: Arc<dyn Disk>, most: usize) -> Self {
+        Self { disk, most, open: Mutex::new(Rank::OpenFiles, Open::default()) }
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// The open file of a segment, opened if it is not.
+    pub(super) fn get(&self, segment: &Arc<Segment>) -> io::Result<Arc<dyn DiskFile>> {
+        if let Some(file) = self.open.lock().get(segment.number) {
+            return Ok(file);
+        }
+        let opened = if segment.is_new { self.disk.open(&segment.path) } else { self.disk.open_read(&segment.path) };
+        let file = opened?;
+        self.keep(segment, file.clone());
+        Ok(file)
+    }
+
+    /// Keeps a file open, and closes others where there are too many.
+    pub(super) fn keep(&self, segment: &Arc<Segment>, file: Arc<dyn DiskFile>) {
+        let mut open = self.open.lock();
+        open.uses = open.uses.saturating_add(1);
+        let kept = OpenFile { segment: Arc::downgrade(segment), file, used: open.uses };
+        // Where two have opened it at once, who wrote through the other file has that one until he is done.
+        open.files.entry(segment.number).or_insert(kept);
+        let closed = open.close_beyond(self.most, segment.number);
+        drop(open);
+        // Closing takes its time.
+        drop(closed);
+    }
+
+    /// Whether unsynced files take up half of the places.
+    pub(super) fn are_held(&self) -> bool {
+        let open = self.open.lock();
+        open.files.len() >= self.most && open.files.values().filter(|file| file.is_unsynced()).count() * 2 >= self.most
+    }
+
+    /// Closes the file of a segment that is gone.
+    pub(super) fn close(&self, number: u64) {
+        let closed = self.open.lock().files.remove(&number);
+        drop(closed);
+    }
+}
+
+impl Open {
+    fn get(&mut self, number: u64) -> Option<Arc<dyn DiskFile>> {
+        self.uses = self.uses.saturating_add(1);
+        let found = self.files.get_mut(&number)?;
+        found.used = self.uses;
+        Some(found.file.clone())
+    }
+
+    fn close_beyond(&mut self, most: usize, kept: u64) -> Vec<OpenFile> {
+        let mut closed: Vec<OpenFile> =
+            self.files.extract_if(.., |_, file| file.segment.strong_count() == 0).map(|(_, file)| file).collect();
+        while self.files.len() > most {
+            let idle = self.files.iter().filter(|(number, file)| **number != kept && !file.is_unsynced());
+            let Some(oldest) = idle.min_by_key(|(_, file)| file.used).map(|(number, _)| *number) else { break };
+            closed.extend(self.files.remove(&oldest));
+        }
+        closed
+    }
+}
+
+impl OpenFile {
+    fn is_unsynced(&self) -> bool {
+        self.segment.upgrade().is_some_and(|segment| segment.unsynced.load(Ordering::Acquire))
+    }
+}
+
+pub(super) fn id(store: [u8; 16], number: u64) -> SegmentId {
+    SegmentId::new(store, number | HEAP)
+}
+
+/// An image's frame says where it lies, so that one read from elsewhere does not fit.
+pub(super) fn stamp(offset: u32) -> Stamp {
+    Stamp { lsn: u64::from(offset), incarnation: 0, synced: 0 }
+}
+
+pub(super) fn path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:016x}.heap"))
+}
+
+pub(super) fn parse_file_name(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".heap").filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok()
+}

@@ -1,0 +1,46 @@
+//! Garbage collection: giving back the space of what has expired. Nothing a call can see depends on it.
+
+use std::sync::Arc;
+
+use crate::model::GcReport;
+use crate::store::{Cell, Store};
+
+impl Store {
+    /// Collects everything due by now and frees what deleted queues held.
+    pub(crate) fn collect(&self) -> GcReport {
+        let subscriptions = if self.has_due_subscriptions() { self.lock_registry().expired() } else { 0 };
+        let mut report = GcReport { messages: 0, claims: 0, subscriptions, queues: self.clear_deleted() };
+        let now = self.now();
+        while let Some(cell) = self.timer.take_due(now) {
+            self.collect_queue(&cell, now, &mut report);
+        }
+        if report.messages > 0 || report.queues > 0 {
+            // There may be space to give back.
+            self.signals.keeper();
+        }
+        report
+    }
+
+    fn has_due_subscriptions(&self) -> bool {
+        let now = self.now();
+        self.registry.read().next_due().is_some_and(|due| due <= now)
+    }
+
+    /// When something next falls due.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        let subscription = self.registry.read().next_due();
+        self.timer.next().into_iter().chain(subscription).min()
+    }
+
+    fn collect_queue(&self, cell: &Arc<Cell>, now: u64, report: &mut GcReport) {
+        loop {
+            let Some((freed, more)) = self.collect_some(cell, now) else { return };
+            report.messages = report.messages.saturating_add(freed.messages);
+            report.claims = report.claims.saturating_add(freed.claims);
+            self.record_freed(freed, now);
+            if !more {
+                return;
+            }
+        }
+    }
+}

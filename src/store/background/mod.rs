@@ -1,0 +1,178 @@
+//! The engine's own threads: each waits for a signal or an instant and then makes a step that could as well be made by
+//! hand.
+//!
+//! | Thread | Waits for | Does |
+//! |---|---|---|
+//! | journal | a change nobody waits for, a wanted spare segment | syncs within the interval, prepares segments |
+//! | gc | the next deadline, a deleted queue | [`Store::collect`] |
+//! | keeper | enough journal; after that, a moment without calls | checkpoint and base |
+//! | evictor | memory nearly full | lets pages go to the heap |
+//!
+//! An idle engine wakes nobody before its next deadline.
+
+mod checkpoint;
+mod collect;
+mod evict;
+mod housekeep;
+mod proof;
+mod snapshot;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::signals::Receivers;
+use crate::config::Spawner;
+use crate::model::error::{Error, Result};
+use crate::store::Store;
+
+/// The threads of a store. They are made before anything is written, since that may fail, and wait for the store.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    running: Vec<JoinHandle<()>>,
+    /// Through which each gets its store; gone once they have it.
+    waiting: Vec<Sender<Arc<Store>>>,
+}
+
+impl Threads {
+    pub(crate) fn none() -> Self {
+        Self { running: Vec::new(), waiting: Vec::new() }
+    }
+
+    /// Makes the threads, all or none.
+    pub(crate) fn make(spawner: &dyn Spawner, receivers: Receivers, sync_interval: Duration) -> Result<Self> {
+        let Receivers { journal, gc, keeper, evictor } = receivers;
+        let mut threads = Self::none();
+        threads.add(spawner, "zaqar-journal", move |store| tend_journal(store, &journal, sync_interval))?;
+        threads.add(spawner, "zaqar-gc", move |store| collect(store, &gc))?;
+        threads.add(spawner, "zaqar-keeper", move |store| keep(store, &keeper))?;
+        threads.add(spawner, "zaqar-evictor", move |store| evict(store, &evictor))?;
+        Ok(threads)
+    }
+
+    /// A thread that works once it has a store; a panic in it poisons that.
+    fn add(
+        &mut self,
+        spawner: &dyn Spawner,
+        name: &'static str,
+        work: impl FnOnce(&Store) + Send + 'static,
+    ) -> Result<()> {
+        let (waiting, start) = bounded::<Arc<Store>>(1);
+        let run = move || {
+            let Ok(store) = start.recv() else { return };
+            if catch_unwind(AssertUnwindSafe(|| work(&store))).is_err() {
+                store.journal.poison(&format!("a panic in the thread {name}"));
+            }
+        };
+        let running = spawner.spawn(name, Box::new(run)).map_err(|e| Error::io("starting a thread", e))?;
+        self.running.push(running);
+        self.waiting.push(waiting);
+        Ok(())
+    }
+
+    /// Sets them to work.
+    pub(crate) fn start(&mut self, store: &Arc<Store>) {
+        for waiting in self.waiting.drain(..) {
+            // It waits for nothing else.
+            let _ = waiting.send(store.clone());
+        }
+    }
+
+    /// Lets go of threads that this process, a fork of theirs, does not have.
+    pub(crate) fn forget(&mut self) {
+        std::mem::take(&mut self.running).into_iter().for_each(std::mem::forget);
+    }
+
+    /// Ends the threads of a store that has been marked closed. Never called by one of them: they hold the store, not
+    /// an engine.
+    pub(crate) fn stop(&mut self, store: &Store) {
+        for thread in self.running.drain(..) {
+            while !thread.is_finished() {
+                store.signals.all();
+                thread::sleep(Duration::from_micros(50));
+            }
+            // A panic in there has poisoned the store and is reported by what comes next.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Those that never got a store end when nobody can give them one; the others were stopped.
+        if !self.waiting.is_empty() {
+            self.waiting.clear();
+            self.running.drain(..).for_each(|thread| drop(thread.join()));
+        }
+    }
+}
+
+fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
+    let journal = &store.journal;
+    let mut prepare_from = Instant::now();
+    // When the oldest change that no caller waits for has to be synced: whatever was synced before, and however long it took.
+    let due = || journal.unsynced_since().and_then(|since| since.checked_add(interval));
+    // A failed sync has poisoned the journal; there is nobody here to tell.
+    let sync_if_due = |within: Duration| {
+        if due().is_some_and(|due| due.saturating_duration_since(Instant::now()) <= within) {
+            let _ = journal.settle_unsynced();
+        }
+    };
+    while !store.is_closed() && wait(signals, due()) && !store.is_closed() {
+        sync_if_due(Duration::ZERO);
+        let now = Instant::now();
+        if journal.wants_spare() && prepare_from <= now {
+            // Space that is short is told to the callers whose changes need it; here it is only not asked for all the time.
+            if journal.prepare_spare(&mut |took| sync_if_due(took)).is_err() {
+                prepare_from = now.checked_add(interval).unwrap_or(now);
+            }
+            store.signals.keeper();
+        }
+    }
+}
+
+fn collect(store: &Store, signals: &Receiver<()>) {
+    while !store.is_closed() {
+        let due = store.next_due().map(|when| Duration::from_millis(when.saturating_sub(store.now())));
+        let patience = due.and_then(|due| store.clock.source().real_wait(due));
+        if due != Some(Duration::ZERO) && !wait(signals, patience.and_then(|p| Instant::now().checked_add(p))) {
+            return;
+        }
+        store.collect();
+    }
+}
+
+fn keep(store: &Store, signals: &Receiver<()>) {
+    let mut quiet_at: Option<(Instant, u64)> = None;
+    while !store.is_closed() && wait(signals, quiet_at.map(|(at, _)| at)) && !store.is_closed() {
+        let appended = store.journal.appended();
+        let is_quiet = quiet_at.is_some_and(|(at, then)| at <= Instant::now() && then == appended);
+        // What fails here is tried again when there is more journal; the journal keeps everything meanwhile.
+        let kept = if is_quiet { store.shrink() } else { store.housekeep() };
+        store.admission.tell(&kept);
+        let more = !is_quiet && store.could_shrink();
+        quiet_at = if more { Instant::now().checked_add(QUIET).map(|at| (at, appended)) } else { None };
+    }
+}
+
+fn evict(store: &Store, signals: &Receiver<()>) {
+    while !store.is_closed() && wait(signals, None) && !store.is_closed() {
+        let evicted = store.evict();
+        store.admission.tell(&evicted);
+    }
+}
+
+/// Waits for a signal or until `until`; false when nobody can signal any more.
+fn wait(signals: &Receiver<()>, until: Option<Instant>) -> bool {
+    let waited = match until {
+        Some(until) => signals.recv_deadline(until),
+        None => signals.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    };
+    waited != Err(RecvTimeoutError::Disconnected)
+}
+
+/// After so long without a call the space that could be freed is freed, however little it is.
+const QUIET: Duration = Duration::from_secs(1);

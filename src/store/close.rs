@@ -1,0 +1,98 @@
+//! Closing a store, so that opening it is quick.
+
+use crate::disk::trees::Tree;
+use crate::model::error::{Error, Result};
+use crate::state::op::Op;
+use crate::storage::journal::Growth;
+use crate::storage::keys;
+use crate::storage::manifest::CleanMark;
+use crate::storage::records::{self, Digest, StoreRecord};
+use crate::store::Store;
+use crate::store::housekeeping::Keeper;
+use crate::store::recovery::trees_path;
+
+/// Journal that is too much to be read when a clean store is opened, in segments.
+const LONG_JOURNAL: u64 = 1;
+/// Records that sled is given while somebody waits for the store to close: a few seconds.
+const MOST_AT_CLOSE: u64 = 200_000;
+
+impl Store {
+    /// Brings everything into the trees and marks the store clean, or, where that would take long, writes a base. Calls have
+    /// been refused and threads stopped before.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.check_place()?;
+        let time = self.now();
+        // If there is no space for it, opening takes longer.
+        let _ = self.journal.turn_over();
+        let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);
+        self.journal.seal();
+        recorded?;
+        self.await_callers();
+        let lsn = self.journal.appended();
+        self.journal.settle(lsn)?;
+        let mut keeper = self.keeper.lock();
+        if self.unwritten() > MOST_AT_CLOSE && self.write_base(&mut keeper).is_ok() {
+            // The trees, which would take long, are left behind: the base is opened from.
+            return Ok(());
+        }
+        self.checkpoint(&mut keeper)?;
+        // So that opening has little to read.
+        if self.garbage() > LONG_JOURNAL.saturating_mul(self.place.segment_bytes) {
+            // If it cannot be written, for lack of space say, opening takes longer.
+            let _ = self.write_base(&mut keeper);
+            self.checkpoint(&mut keeper)?;
+        }
+        // Else the trees are not to be believed: the next opening has the journal.
+        self.settle_images(&mut keeper)?;
+        let digest = self.finish_trees(&mut keeper, lsn, time)?;
+        keeper.manifest.clean = Some(CleanMark { lsn, time, digest });
+        keeper.manifest.synced = lsn;
+        keeper.manifest.save(&*self.place.disk, &self.root)?;
+        // Last: a segment that is shorter than it was is damage in a store without a clean mark.
+        self.journal.finish()
+    }
+
+    /// Waits until every call that got into the journal before it was sealed has left its locks, and notes what it
+    /// changed.
+    fn await_callers(&self) {
+        drop(self.directory.write());
+        drop(self.registry.write());
+        for cell in self.cells() {
+            let changed = cell.peek().has_changes();
+            if changed {
+                self.note_changed(&cell);
+            }
+        }
+    }
+
+    /// How many records the trees hold when they have everything. Counted from the state, so that a checkpoint that
+    /// overlooked something is found before its trees are believed.
+    fn expected_records(&self) -> u64 {
+        let mut records = 1 + self.registry.read().records();
+        for cell in self.cells() {
+            let queue = cell.peek();
+            records += 1 + queue.pages().len() as u64 + queue.claims().len() as u64;
+        }
+        records
+    }
+
+    /// Writes the trees' own record, closes them and syncs all their files.
+    fn finish_trees(&self, keeper: &mut Keeper, lsn: u64, time: u64) -> Result<Digest> {
+        let generation = keeper.manifest.generation;
+        let next_queue = self.directory.read().next_number;
+        let record = StoreRecord { store: self.place.store, generation, lsn, time, next_queue };
+        let record = records::seal(Tree::Meta, keys::STORE.to_vec(), &record)?;
+        let mut trees = self.open_trees(keeper)?;
+        trees.insert(&record)?;
+        let digest = trees.flush()?;
+        let expected = self.expected_records();
+        if digest.records != expected {
+            let reason = format!("the trees hold {} records, the state has {expected}", digest.records);
+            return Err(Error::Trees { reason });
+        }
+        drop(trees);
+        let synced = self.place.disk.sync_trees(&trees_path(&self.root, generation));
+        synced.map_err(|e| Error::io("syncing the trees", e))?;
+        Ok(digest)
+    }
+}

@@ -1,0 +1,135 @@
+//! Looking into a store without opening it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::LEAST_PAGE_FILES;
+use crate::disk::Disk;
+use crate::model::error::{Error, Result};
+use crate::model::{Project, QueueName};
+use crate::state::{Contents, OUTBOX, Obstacle, Queue};
+use crate::storage::budget::Budget;
+use crate::storage::journal::naming::JOURNAL;
+use crate::storage::journal::scan::{self, Source};
+use crate::storage::manifest::{self, BaseMark, Manifest};
+use crate::storage::page_files::Heap;
+use crate::store::recovery::read_base;
+
+/// What base and journal of a store hold; see [`Engine::inspect`](crate::Engine::inspect).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    queues: Vec<InspectedQueue>,
+    last_lsn: u64,
+    clean: bool,
+}
+
+/// A queue as [`Inspection`] found it, at the time of the store's last change.
+///
+/// ```
+/// # use zaqar_sled::{Engine, Metadata, Project};
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path();
+/// let engine = Engine::open(path)?;
+/// engine.queue(Project::none(), "jobs")?.create(Metadata::new())?;
+/// drop(engine);
+/// let inspection = Engine::inspect(path)?;
+/// assert_eq!(inspection.queues()[0].name().as_str(), "jobs");
+/// assert_eq!((inspection.queues()[0].messages(), inspection.was_closed()), (0, true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InspectedQueue {
+    project: Project,
+    name: QueueName,
+    messages: u64,
+    claimed: u64,
+    bytes: u64,
+}
+
+impl Inspection {
+    pub(crate) fn of(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self> {
+        let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
+        let files = &**disk;
+        let manifest = Manifest::load(files, &root)?;
+        let manifest = manifest.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))?;
+        // Nothing is to be written: what the journal brings stays in memory.
+        let heap = Heap::open(disk, &root, manifest.store, 0, LEAST_PAGE_FILES)?;
+        let mut contents = Contents::new(Arc::new(heap), Budget::unlimited());
+        if let Some(mark) = manifest.base {
+            read_base(files, &root, manifest.store, mark, &mut contents)?;
+        }
+        let base = manifest.base.unwrap_or(BaseMark { number: 0, from: 0, to: 0 });
+        let (journal, clean) = (root.join(JOURNAL), manifest.clean.map_or(0, |clean| clean.lsn));
+        let proven = manifest.synced.max(base.to).max(clean);
+        let source = Source { disk: files, directory: &journal, store: manifest.store, after: base.from, proven };
+        let corrupt = |reason| Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason };
+        if let Some(error) = contents.lost.take() {
+            return Err(error);
+        }
+        let scan = scan::scan(&source, &mut |lsn, body| {
+            contents.replay(lsn, body).map_err(|obstacle| match obstacle {
+                Obstacle::Wrong(reason) => corrupt(reason),
+                Obstacle::Failed(error) => error,
+            })
+        })?;
+        if let Some(damage) = scan.damage {
+            return Err(damage.into());
+        }
+        contents.finish().map_err(corrupt)?;
+        let named = contents.queues.into_values().filter(|queue| queue.number != OUTBOX);
+        let queues = named.map(|mut queue| queue.with(|queue| InspectedQueue::of(queue)));
+        Ok(Self { queues: queues.collect(), last_lsn: scan.last_lsn, clean: manifest.clean.is_some() })
+    }
+
+    /// The queues, in the order in which they were made.
+    pub fn queues(&self) -> &[InspectedQueue] {
+        &self.queues
+    }
+
+    /// The number of the store's last change.
+    pub fn last_lsn(&self) -> u64 {
+        self.last_lsn
+    }
+
+    /// Whether the store was closed cleanly.
+    pub fn was_closed(&self) -> bool {
+        self.clean
+    }
+}
+
+impl InspectedQueue {
+    fn of(queue: &Queue) -> Self {
+        Self {
+            project: queue.project().clone(),
+            name: queue.name().clone(),
+            messages: queue.totals().total,
+            claimed: queue.totals().claimed,
+            bytes: queue.totals().weight,
+        }
+    }
+
+    /// The queue's project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The queue's name.
+    pub fn name(&self) -> &QueueName {
+        &self.name
+    }
+
+    /// Its live messages.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// How many of them are claimed.
+    pub fn claimed(&self) -> u64 {
+        self.claimed
+    }
+
+    /// What they weigh: their bodies and 64 bytes each.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}

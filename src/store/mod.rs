@@ -1,0 +1,243 @@
+//! An open store: what every call goes through.
+//!
+//! A change is decided under its queue's lock, appended to the journal, applied, and then, with no lock held, waited for.
+//!
+//! The order of the locks is that of [`Rank`]. `keeper` serialises housekeeping; it is held over disk writes, so no caller of
+//! the contract ever takes it.
+//!
+//! A page that is not in memory is read under its queue's lock: whoever else wants that queue most likely wants the page.
+
+mod admission;
+mod admitting;
+pub(crate) mod background;
+mod bookkeeping;
+pub(crate) mod calls;
+mod close;
+mod entering;
+pub(crate) mod housekeeping;
+pub(crate) mod inspect;
+mod locked;
+mod names;
+pub(crate) mod random;
+pub(crate) mod recovery;
+mod residency;
+pub(crate) mod signals;
+mod slot;
+pub(crate) mod status;
+pub(crate) mod timer;
+mod totals;
+pub(crate) mod verify;
+pub(crate) mod waiters;
+mod writing;
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::clock::EngineClock;
+use crate::config::Config;
+use crate::disk::HeldDir;
+use crate::disk::process::Process;
+use crate::lock::{Mutex, Rank, RwLock, Tier};
+use crate::model::numbering::first_of;
+use crate::model::{Limits, Project, QueueName};
+use crate::state::{Contents, Queue, Registry, Totals};
+use crate::storage::budget::Budget;
+use crate::storage::journal::{Journal, Place};
+use crate::storage::keys;
+use crate::storage::page_files::Heap;
+use crate::storage::reserve::Reserve;
+use crate::store::calls::Calls;
+use crate::store::housekeeping::{Gone, Keeper};
+use crate::store::random::Random;
+use crate::store::recovery::{Recovered, RecoveryReport};
+use crate::store::signals::Signals;
+use crate::store::timer::Timer;
+use crate::store::waiters::Waiters;
+
+use admission::Admission;
+pub(crate) use locked::{Locked, LockedRegistry};
+pub(crate) use names::Names;
+use residency::Residency;
+pub(crate) use slot::Cell;
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) root: PathBuf,
+    pub(crate) held: Arc<dyn HeldDir>,
+    /// The process that opened it.
+    pub(crate) process: Process,
+    pub(crate) place: Place,
+    pub(crate) clock: Arc<EngineClock>,
+    pub(crate) random: Random,
+    pub(crate) limits: Limits,
+    pub(crate) checksums: bool,
+    pub(crate) journal: Journal,
+    pub(crate) reserve: Arc<Reserve>,
+    pub(crate) heap: Arc<Heap>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) admission: Admission,
+    pub(crate) residency: Residency,
+    pub(crate) directory: RwLock<Directory>,
+    pub(crate) registry: RwLock<Registry>,
+    /// Held while a pool is compared with the others and registered.
+    pub(crate) registering: Mutex<()>,
+    /// Held while metadata that names a dead-letter queue is checked and set.
+    pub(crate) chains: Mutex<()>,
+    /// The incarnation of new sequences and subscriptions: this run's, or one that the control store has given.
+    epoch: AtomicU32,
+    pub(crate) timer: Timer,
+    pub(crate) waiters: Waiters,
+    pub(crate) keeper: Mutex<Keeper>,
+    pub(crate) signals: Signals,
+    pub(crate) report: RecoveryReport,
+    /// Queues the next checkpoint has something to write of, by number; deleted ones are not among them.
+    changed: Mutex<BTreeMap<u64, Arc<Cell>>>,
+    /// What deleted queues held, to be freed in the background.
+    deleted: Mutex<Vec<Queue>>,
+    /// What those that were freed left in the trees.
+    pub(crate) gone: Mutex<Vec<Gone>>,
+    /// The highest time in the journal.
+    journaled_time: AtomicU64,
+    /// Live messages and what they weigh, over all queues.
+    messages: AtomicU64,
+    weight: AtomicU64,
+    pub(crate) calls: Calls,
+}
+
+/// Which queues there are.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) names: Names,
+    pub(crate) next_number: u64,
+    pub(crate) tier: Tier,
+}
+
+impl Store {
+    /// The store in `root`, which `held` holds.
+    pub(crate) fn new(
+        config: &Config,
+        root: PathBuf,
+        held: Arc<dyn HeldDir>,
+        recovered: Recovered,
+        random: Random,
+        signals: Signals,
+    ) -> Self {
+        let Recovered { contents, manifest, place, start, filled, base_segments, report, reserve } = recovered;
+        let Contents { queues, next_queue, time, registry, heap, budget, records, .. } = contents;
+        reserve.add_records(records);
+        let loaded = filled.is_some();
+        let tier = if config.control.is_some() { Tier::Pool } else { Tier::Control };
+        let names = queues.into_values().map(|queue| Cell::of(queue, tier)).collect();
+        let next_number = next_queue.max(first_of(manifest.incarnation));
+        let store = Self {
+            root,
+            held,
+            process: Process::this(),
+            clock: config.time.clone().unwrap_or_else(|| Arc::new(EngineClock::new(config.clock.clone(), time))),
+            random,
+            limits: config.limits.clone(),
+            checksums: config.checksums,
+            journal: Journal::new(place.clone(), start, reserve.clone()),
+            reserve,
+            heap,
+            budget,
+            admission: Admission::new(config),
+            residency: Residency::default(),
+            directory: RwLock::new(Rank::Directory(tier), Directory { names, next_number, tier }),
+            registry: RwLock::new(Rank::Registry(tier), registry),
+            registering: Mutex::new(Rank::Registering, ()),
+            chains: Mutex::new(Rank::Chains, ()),
+            epoch: AtomicU32::new(manifest.incarnation),
+            timer: Timer::default(),
+            waiters: Waiters::default(),
+            keeper: Mutex::new(Rank::Keeper, Keeper::new(manifest, filled, base_segments)),
+            signals,
+            report,
+            changed: Mutex::new(Rank::Changed, BTreeMap::new()),
+            deleted: Mutex::new(Rank::Deleted, Vec::new()),
+            gone: Mutex::new(Rank::Gone, Vec::new()),
+            journaled_time: AtomicU64::new(time),
+            messages: AtomicU64::new(0),
+            weight: AtomicU64::new(0),
+            calls: Calls::default(),
+            place,
+        };
+        store.clock.raise(time);
+        store.adopt_all(loaded);
+        store
+    }
+
+    /// Sets timers and totals for what recovery brought, and notes it as changed unless it came from the trees.
+    fn adopt_all(&self, loaded: bool) {
+        if !loaded {
+            self.registry.write().forget_stored();
+        }
+        for cell in &self.cells().collect::<Vec<_>>() {
+            let (totals, due) = cell.outlook();
+            self.count(Totals::default(), totals);
+            self.timer.arm(cell, due);
+            let mut queue = cell.peek();
+            if !loaded {
+                // Whatever came from a base is not in the new trees yet, changed since or not.
+                queue.forget_stored();
+            }
+            let changed = queue.has_changes();
+            self.residency.note_hot(cell, &queue);
+            drop(queue);
+            if changed {
+                self.note_changed(cell);
+            }
+        }
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// The incarnation that new sequences and subscriptions are given out in.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Gives sequences and subscriptions out in that incarnation from now on, which is above all there were.
+    pub(crate) fn set_epoch(&self, epoch: u32) {
+        self.epoch.fetch_max(epoch, Ordering::Relaxed);
+    }
+
+    /// Whether closing has begun.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.calls.are_refused()
+    }
+
+    pub(crate) fn find(&self, project: &Project, name: &QueueName) -> Option<Arc<Cell>> {
+        self.directory.read().names.get(&keys::queue(project, name)).cloned()
+    }
+
+    /// Wakes up to `most` of those who wait for messages of that queue.
+    pub(crate) fn wake(&self, project: &Project, name: &QueueName, most: usize) {
+        if !self.waiters.is_empty() {
+            self.waiters.wake(&keys::queue(project, name), most);
+        }
+    }
+
+    /// Every queue, by project and name. The directory is locked for some of them at a time: what is made meanwhile may or
+    /// may not be among them.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = Arc<Cell>> + '_ {
+        let mut after: Option<Arc<Cell>> = None;
+        let portions = std::iter::from_fn(move || {
+            let directory = self.directory.read();
+            let from = after.as_ref().map_or(Bound::Unbounded, |last| Bound::Excluded(&*last.key));
+            let portion: Vec<_> = directory.names.from(from).take(CELLS_AT_ONCE).cloned().collect();
+            drop(directory);
+            after = Some(portion.last()?.clone());
+            Some(portion)
+        });
+        portions.flatten()
+    }
+}
+
+/// Queues listed while the directory is locked.
+const CELLS_AT_ONCE: usize = 1024;

@@ -1,0 +1,72 @@
+//! Reading what a store consists of.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::disk::trees::{Tree, Trees};
+use crate::state::{Contents, PageEntry};
+use crate::storage::codec;
+use crate::storage::journal::scan::Damage;
+use crate::storage::manifest::BaseMark;
+use crate::storage::records::{self, Digest};
+use crate::storage::snapshot;
+
+/// Reads a base into `contents`.
+pub(crate) fn read_base(
+    disk: &dyn Disk,
+    root: &Path,
+    store: [u8; 16],
+    mark: BaseMark,
+    contents: &mut Contents,
+) -> Result<(), snapshot::Fault> {
+    let path = snapshot::path(root, mark.number);
+    let tail =
+        snapshot::read(disk, &path, store, mark.number, &mut |tree, key, value| contents.load(tree, key, value))?;
+    let damaged = |reason: String| snapshot::Fault::Damaged(Damage { file: path.clone(), offset: 0, reason });
+    if (tail.from, tail.to) != (mark.from, mark.to) {
+        return Err(damaged("the base is not the one the manifest names".into()));
+    }
+    contents.time = contents.time.max(tail.time);
+    contents.next_queue = contents.next_queue.max(tail.next_queue);
+    contents.settle().map_err(damaged)?;
+    contents.prove_all();
+    Ok(())
+}
+
+/// Reads a base through, and notes the heap segments it names.
+pub(super) fn check_base(
+    disk: &dyn Disk,
+    root: &Path,
+    store: [u8; 16],
+    mark: BaseMark,
+    segments: &mut BTreeSet<u64>,
+) -> Result<(), snapshot::Fault> {
+    let path = snapshot::path(root, mark.number);
+    let mut note = |tree: Tree, key: &[u8], value: &[u8]| {
+        let body = records::open(tree, key, value)?;
+        if tree == Tree::Messages {
+            segments.insert(codec::decode::<PageEntry>(body)?.place.segment);
+        }
+        Ok(())
+    };
+    snapshot::read(disk, &path, store, mark.number, &mut note).map(drop)
+}
+
+/// Loads every record of `trees`; returns the digest over them.
+pub(crate) fn load_all(trees: &dyn Trees, contents: &mut Contents) -> Result<Digest, String> {
+    let mut digest = Digest::default();
+    for tree in Tree::ALL {
+        let mut wrong = None;
+        let scanned = trees.scan(tree, &mut |key, value| {
+            digest.add(tree, key, value);
+            if wrong.is_none() {
+                wrong = contents.load(tree, key, value).err();
+            }
+            Ok(())
+        });
+        scanned.map_err(|error| error.to_string())?;
+        wrong.map_or(Ok(()), Err)?;
+    }
+    Ok(digest)
+}

@@ -1,0 +1,134 @@
+//! What is left of the bases: each record by its own checksum, and how many are missing between them.
+
+use std::path::{Path, PathBuf};
+
+use super::reading::{self, frames};
+use crate::disk::Disk;
+use crate::disk::trees::Tree;
+use crate::model::error::{Error, Result};
+use crate::storage::codec;
+use crate::storage::journal::scan::Damage;
+use crate::storage::snapshot::{self, Part, Tail};
+
+/// A base as far as it can be read.
+#[derive(Debug)]
+pub(super) struct Base {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    /// Where replay starts, if that is known.
+    pub(super) from: Option<u64>,
+    pub(super) tail: Option<Tail>,
+    records: u64,
+    /// Where something is missing.
+    pub(super) gaps: Vec<Gap>,
+    pub(super) damages: Vec<Damage>,
+}
+
+/// Records that are missing between two that are not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gap {
+    /// How many; none where the base breaks off.
+    pub(super) records: Option<u64>,
+    pub(super) after: Option<Key>,
+    pub(super) before: Option<Key>,
+}
+
+/// A record's tree and key.
+pub(super) type Key = (Tree, Vec<u8>);
+
+/// What is done with each record: where it stands, its tree, key and value.
+pub(super) type Visit<'a> = dyn FnMut(u64, Tree, &[u8], &[u8]) -> Result<()> + 'a;
+
+/// What is done with each part; an error in its place says how many are missing, none where the base breaks off.
+type Step<'a> = dyn FnMut(usize, Result<Part<'_>, Option<u64>>) -> Result<()> + 'a;
+
+impl Base {
+    /// Looks a base through.
+    pub(super) fn look_into(disk: &dyn Disk, root: &Path, store: [u8; 16], number: u64) -> Result<Self> {
+        let path = snapshot::path(root, number);
+        let mut found = Self {
+            number,
+            path: path.clone(),
+            from: None,
+            tail: None,
+            records: 0,
+            gaps: Vec::new(),
+            damages: Vec::new(),
+        };
+        let (mut last, mut open): (Option<Key>, Option<usize>) = (None, None);
+        let walked = walk(disk, &path, store, number, &mut |offset, part| {
+            match part {
+                Ok(Part::Head { from, .. }) => found.from = Some(from),
+                Ok(Part::Tail(tail)) => {
+                    found.from = found.from.or(Some(tail.from));
+                    found.tail = Some(tail);
+                }
+                Ok(Part::Record { tree, key, .. }) => {
+                    found.records = found.records.saturating_add(1);
+                    last = Tree::from_tag(tree).map(|tree| (tree, key.into_owned()));
+                    if let Some(gap) = open.take().and_then(|index| found.gaps.get_mut(index)) {
+                        gap.before.clone_from(&last);
+                    }
+                }
+                Err(records) => {
+                    open = Some(found.gaps.len());
+                    found.gaps.push(Gap { records, after: last.clone(), before: None });
+                    let reason = records.map_or_else(
+                        || "the base breaks off".to_owned(),
+                        |records| format!("{records} records of the base are missing"),
+                    );
+                    found.damages.push(Damage { file: path.clone(), offset: offset as u64, reason });
+                }
+            }
+            Ok(())
+        })?;
+        found.damages.extend(walked);
+        Ok(found)
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.gaps.is_empty() && self.tail.is_some() && self.from.is_some()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// Visits the records that are whole, in order.
+    pub(super) fn visit(&self, disk: &dyn Disk, store: [u8; 16], visit: &mut Visit<'_>) -> Result<()> {
+        walk(disk, &self.path, store, self.number, &mut |offset, part| match part {
+            Ok(Part::Record { tree, key, value }) => {
+                Tree::from_tag(tree).map_or(Ok(()), |tree| visit(offset as u64, tree, &key, &value))
+            }
+            _ => Ok(()),
+        })
+        .map(drop)
+    }
+}
+
+/// Visits the parts of a base; returns what the device could not read.
+fn walk(disk: &dyn Disk, path: &Path, store: [u8; 16], number: u64, visit: &mut Step<'_>) -> Result<Vec<Damage>> {
+    let file = reading::read(disk, path)?.unwrap_or_default();
+    let (mut next, mut end, mut ended) = (1_u64, 0, false);
+    for found in frames(&file.bytes, snapshot::frame_id(store, number), 0) {
+        let missing = found.stamp.lsn.saturating_sub(next);
+        if missing > 0 {
+            visit(end, Err(Some(missing)))?;
+        }
+        (next, end) = (found.stamp.lsn.saturating_add(1), found.end());
+        match codec::decode::<Part<'_>>(found.body) {
+            Ok(Part::Head { format, .. }) if format != snapshot::FORMAT => {
+                return Err(Error::UnsupportedFormat { file: path.into(), found: format, supported: snapshot::FORMAT });
+            }
+            Ok(part) => {
+                ended |= matches!(part, Part::Tail(_));
+                visit(found.offset, Ok(part))?;
+            }
+            Err(_) => visit(found.offset, Err(Some(1)))?,
+        }
+    }
+    if !ended {
+        visit(end, Err(None))?;
+    }
+    Ok(file.damages(path).collect())
+}

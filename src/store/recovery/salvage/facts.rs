@@ -1,0 +1,137 @@
+//! What the journal says beside the changes themselves: which queues were called what, and what is gone.
+//!
+//! A message that is gone never comes back, so every frame that says so is believed, whatever is missing around it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::ranges::Ranges;
+use crate::state::op::{Entry, NewClaim, NewQueue, Op};
+use crate::state::sequences::Sequences;
+use crate::storage::codec;
+
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// Every creation of a queue that is left.
+    pub(super) created: BTreeMap<u64, NewQueue<'static>>,
+    /// Queues that were deleted.
+    pub(super) deleted: BTreeSet<u64>,
+    /// Messages that were deleted, popped, moved or purged, by queue.
+    pub(super) gone: BTreeMap<u64, Ranges>,
+    /// Those of them that the snapshot does not say so of.
+    pub(super) gone_since: BTreeMap<u64, Ranges>,
+    /// The lowest sequence that was given out above the snapshot, by queue.
+    pub(super) first_post: BTreeMap<u64, u64>,
+    /// The sequence above the highest one that anything names, by queue.
+    pub(super) named: BTreeMap<u64, u64>,
+    /// The sequence above the last posted so far, and queues purged since.
+    posted: BTreeMap<u64, u64>,
+    purged: BTreeSet<u64>,
+}
+
+impl Facts {
+    /// Takes a frame in, in order; `above` says whether the snapshot does not have it.
+    pub(super) fn note(&mut self, body: &[u8], above: bool) {
+        let Ok(entry) = codec::decode::<Entry<'_>>(body) else { return };
+        match &entry.op {
+            Op::CreateQueue(new) | Op::Register { new, .. } => self.create(new),
+            Op::DeleteQueue { queue } | Op::Unregister { queue, .. } => {
+                self.deleted.insert(*queue);
+            }
+            Op::Purge { queue } | Op::Clear { queue: Some(queue), .. } => self.purge(*queue, above),
+            Op::Post { queue, first, messages, .. } => self.post(*queue, *first, messages.len(), above),
+            Op::Claim(claim) => self.claim(claim, above),
+            Op::Delete { queue, messages } => {
+                self.take(*queue, messages, above);
+                self.name(*queue, messages.iter().last());
+            }
+            Op::DropDamaged { queue, ranges } => {
+                ranges.iter().for_each(|(from, to)| self.drop(*queue, *from..*to, above));
+            }
+            Op::Receive(received) => self.post(received.queue, received.first, received.letters.len(), above),
+            Op::Import(import) => {
+                let first = import.pages.iter().map(|page| page.first).min();
+                first.into_iter().for_each(|first| self.post(import.queue, first, 0, above));
+            }
+            Op::Clear { queue: None, .. }
+            | Op::Time
+            | Op::SetMetadata { .. }
+            | Op::RenewClaim { .. }
+            | Op::ReleaseClaim { .. }
+            | Op::EndClaims { .. }
+            | Op::Registry(_)
+            | Op::Remap { .. } => {}
+        }
+    }
+
+    fn create(&mut self, new: &NewQueue<'_>) {
+        self.created.insert(new.number, new.clone().into_owned());
+    }
+
+    fn claim(&mut self, claim: &NewClaim<'_>, above: bool) {
+        self.take(claim.queue, &claim.moved, above);
+        self.name(claim.queue, claim.taken.iter().last());
+        if let Some(dead) = &claim.dead {
+            dead.create.iter().for_each(|new| self.create(new));
+            self.post(dead.target, dead.first, dead.messages.len(), above);
+        }
+    }
+
+    fn take(&mut self, queue: u64, messages: &Sequences, above: bool) {
+        self.gone.entry(queue).or_default().insert_all(messages);
+        if above {
+            self.gone_since.entry(queue).or_default().insert_all(messages);
+        }
+    }
+
+    fn drop(&mut self, queue: u64, sequences: Range<u64>, above: bool) {
+        self.gone.entry(queue).or_default().insert(sequences.clone());
+        if above {
+            self.gone_since.entry(queue).or_default().insert(sequences);
+        }
+    }
+
+    fn post(&mut self, queue: u64, first: u64, count: usize, above: bool) {
+        if self.purged.remove(&queue) {
+            self.gone.entry(queue).or_default().insert(0..first);
+        }
+        let end = first.saturating_add(count as u64);
+        let posted = self.posted.entry(queue).or_default();
+        *posted = (*posted).max(end);
+        if above {
+            let lowest = self.first_post.entry(queue).or_insert(first);
+            *lowest = (*lowest).min(first);
+        }
+        self.name(queue, end.checked_sub(1));
+    }
+
+    /// What was posted before is gone; where it ends is known by the next post, if there is one.
+    fn purge(&mut self, queue: u64, above: bool) {
+        let end = self.posted.get(&queue).copied().unwrap_or(0);
+        self.gone.entry(queue).or_default().insert(0..end);
+        if above {
+            // All that the snapshot has.
+            self.gone_since.entry(queue).or_default().insert(0..u64::MAX);
+        }
+        self.purged.insert(queue);
+    }
+
+    fn name(&mut self, queue: u64, last: Option<u64>) {
+        let Some(last) = last else { return };
+        let named = self.named.entry(queue).or_default();
+        *named = (*named).max(last.saturating_add(1));
+    }
+
+    /// Ends the reading: what was purged last, and not posted to since, holds nothing that is older.
+    pub(super) fn settle(&mut self) {
+        for queue in std::mem::take(&mut self.purged) {
+            if !self.posted.contains_key(&queue) {
+                self.gone.entry(queue).or_default().insert(0..u64::MAX);
+            }
+        }
+    }
+
+    pub(super) fn is_gone(&self, queue: u64, sequence: u64) -> bool {
+        self.gone.get(&queue).is_some_and(|gone| gone.contains(sequence))
+    }
+}

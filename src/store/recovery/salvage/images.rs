@@ -1,0 +1,115 @@
+//! What is left of the heap: every page image that is whole, and whose page it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::reading::{self, frames};
+use crate::disk::Disk;
+use crate::model::error::Result;
+use crate::state::content::label_of;
+use crate::storage::codec::crc32;
+use crate::storage::journal::frame::HEADER_BYTES;
+use crate::storage::journal::scan::Damage;
+use crate::storage::page_files::{self, Heap, Place};
+
+/// A page image that is whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) place: Place,
+    pub(super) first: u64,
+    pub(super) last: u64,
+}
+
+/// The images by queue, each queue's by first sequence, the newest last.
+#[derive(Debug, Default)]
+pub(super) struct Images {
+    queues: BTreeMap<u64, Vec<Found>>,
+    keys: BTreeMap<u64, Vec<u8>>,
+    whole: BTreeSet<(u64, u32)>,
+    pub(super) damages: Vec<Damage>,
+    /// Where bytes stand that are no image; only damage where images are missed.
+    pub(super) rubble: Vec<Damage>,
+}
+
+impl Images {
+    /// Looks through every file of the heap.
+    pub(super) fn gather(disk: &dyn Disk, heap: &Heap) -> Result<Self> {
+        let mut images = Self::default();
+        for (number, path) in heap.files()? {
+            images.look_into(disk, heap, number, path)?;
+        }
+        for found in images.queues.values_mut() {
+            found.sort_by_key(|one| (one.first, one.place.segment, one.place.offset));
+        }
+        Ok(images)
+    }
+
+    fn look_into(&mut self, disk: &dyn Disk, heap: &Heap, number: u64, path: PathBuf) -> Result<()> {
+        let Some(file) = reading::read(disk, &path)? else { return Ok(()) };
+        self.damages.extend(file.damages(&path));
+        let mut end = 0;
+        for found in frames(&file.bytes, heap.frame_id(number), 0) {
+            let lies_here = u64::try_from(found.offset) == Ok(found.stamp.lsn);
+            let Some(label) = label_of(found.body).ok().filter(|_| lies_here) else { continue };
+            let bytes = u32::try_from(found.body.len().saturating_add(HEADER_BYTES)).unwrap_or(u32::MAX);
+            let offset = u32::try_from(found.offset).unwrap_or(u32::MAX);
+            let place = Place { segment: number, offset, bytes, checksum: crc32(found.body) };
+            self.whole.insert((number, offset));
+            self.keys.entry(label.queue).or_insert(label.key);
+            let one = Found { place, first: label.first, last: label.last };
+            self.queues.entry(label.queue).or_default().push(one);
+            if found.offset > end {
+                self.rubble.push(page_files::damage_at(&path, end as u64, "bytes that are no page"));
+            }
+            end = found.end();
+        }
+        if file.bytes.get(end..).is_some_and(|rest| rest.iter().any(|byte| *byte != 0)) {
+            self.rubble.push(page_files::damage_at(&path, end as u64, "bytes that are no page"));
+        }
+        Ok(())
+    }
+
+    /// Whether the image at that place is whole.
+    pub(super) fn is_whole(&self, place: Place) -> bool {
+        self.whole.contains(&(place.segment, place.offset))
+    }
+
+    /// The numbers of the queues there are images of.
+    pub(super) fn queues(&self) -> impl Iterator<Item = u64> {
+        self.queues.keys().copied()
+    }
+
+    /// The key of a queue, as its images name it.
+    pub(super) fn key(&self, queue: u64) -> Option<&[u8]> {
+        self.keys.get(&queue).map(Vec::as_slice)
+    }
+
+    /// The images of a queue, by first sequence, the newest last.
+    pub(super) fn of(&self, queue: u64) -> &[Found] {
+        self.queues.get(&queue).map_or(&[], Vec::as_slice)
+    }
+
+    /// The images of a page, the newest first.
+    pub(super) fn of_page(&self, queue: u64, first: u64) -> impl Iterator<Item = &Found> {
+        self.of(queue).iter().rev().filter(move |one| one.first == first)
+    }
+
+    /// The newest image of each page of a queue.
+    pub(super) fn newest(&self, queue: u64) -> Vec<Found> {
+        let newest: BTreeMap<u64, Found> = self.of(queue).iter().map(|one| (one.first, *one)).collect();
+        newest.into_values().collect()
+    }
+
+    /// The highest sequence and queue number in any.
+    pub(super) fn highest(&self) -> u64 {
+        let queue = self.queues.keys().next_back().copied().unwrap_or(0);
+        self.queues.values().flatten().map(|one| one.last).max().unwrap_or(0).max(queue)
+    }
+}
+
+/// Unites what is wrong with the heap and with other files, without saying anything twice.
+pub(super) fn note(damages: &mut Vec<Damage>, damage: Damage) {
+    if !damages.contains(&damage) {
+        damages.push(damage);
+    }
+}

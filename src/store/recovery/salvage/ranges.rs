@@ -1,0 +1,61 @@
+//! Sets of sequences: those of a queue go mostly one after the other, so a set is a few ranges.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::state::sequences::Sequences;
+
+/// Ranges that neither touch nor overlap, by their start.
+#[derive(Debug, Default)]
+pub(super) struct Ranges(BTreeMap<u64, u64>);
+
+impl Ranges {
+    pub(super) fn insert(&mut self, range: Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
+        let (mut start, mut end) = (range.start, range.end);
+        // What begins before the end and reaches the start becomes a part of it.
+        while let Some((&from, &to)) = self.0.range(..=end).next_back().filter(|(_, to)| **to >= start) {
+            (start, end) = (start.min(from), end.max(to));
+            self.0.remove(&from);
+        }
+        self.0.insert(start, end);
+    }
+
+    pub(super) fn insert_all(&mut self, sequences: &Sequences) {
+        sequences.iter().for_each(|sequence| self.insert(sequence..sequence.saturating_add(1)));
+    }
+
+    pub(super) fn contains(&self, sequence: u64) -> bool {
+        self.0.range(..=sequence).next_back().is_some_and(|(_, end)| *end > sequence)
+    }
+
+    /// How many of them lie within `range`.
+    pub(super) fn count_within(&self, range: &Range<u64>) -> u64 {
+        let before = self.0.range(..range.start).next_back();
+        let within = self.0.range(range.start..range.end);
+        let overlap = |(start, end): (&u64, &u64)| (*end).min(range.end).saturating_sub((*start).max(range.start));
+        before.into_iter().chain(within).map(overlap).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_become_one_range_and_are_counted() {
+        let mut ranges = Ranges::default();
+        for sequence in [5, 1, 2, 9, 3, 4] {
+            ranges.insert(sequence..sequence + 1);
+        }
+        assert_eq!(ranges.0.len(), 2);
+        assert!((1..6).all(|sequence| ranges.contains(sequence)) && ranges.contains(9));
+        assert!([0, 6, 8, 10].iter().all(|sequence| !ranges.contains(*sequence)));
+        assert_eq!(ranges.count_within(&(0..20)), 6);
+        assert_eq!(ranges.count_within(&(3..10)), 4);
+        ranges.insert(0..u64::MAX);
+        assert_eq!((ranges.0.len(), ranges.count_within(&(2..4))), (1, 2));
+    }
+}

@@ -1,0 +1,146 @@
+//! The journal's changes over what was loaded, where some of them are missing.
+//!
+//! 1. Messages that a missing change posted are taken from page images, at the place where they are missed; those that
+//!    are nowhere are counted as lost: sequences are given out without gaps.
+//! 2. Messages that are there already, from an image, are not posted again.
+
+use std::ops::Range;
+
+use super::images::{Found, note};
+use super::merge::Merge;
+use crate::model::error::{Error, Result};
+use crate::model::numbering::{first_of, incarnation_of};
+use crate::state::Obstacle;
+use crate::state::op::{Entry, NewQueue, Op};
+use crate::storage::codec;
+use crate::storage::journal::scan::Damage;
+use crate::storage::keys;
+
+impl Merge<'_> {
+    /// Applies a change of the journal as far as that makes sense.
+    pub(super) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<()> {
+        let Ok(mut entry) = codec::decode::<Entry<'_>>(body) else {
+            self.lost_changes = self.lost_changes.saturating_add(1);
+            return Ok(());
+        };
+        self.bridge(lsn, &mut entry.op)?;
+        match self.contents.replay_entry(lsn, &entry) {
+            Ok(()) => {
+                self.replayed = self.replayed.saturating_add(1);
+                Ok(())
+            }
+            Err(Obstacle::Wrong(reason)) => {
+                self.reject(lsn, &reason);
+                Ok(())
+            }
+            Err(Obstacle::Failed(error)) if error.is_damage() => {
+                self.reject(lsn, &error.to_string());
+                Ok(())
+            }
+            Err(Obstacle::Failed(error)) => Err(error),
+        }
+    }
+
+    fn reject(&mut self, lsn: u64, reason: &str) {
+        self.lost_changes = self.lost_changes.saturating_add(1);
+        let (file, reason) = (self.journal.clone(), format!("change {lsn} cannot be applied: {reason}"));
+        note(&mut self.damages, Damage { file, offset: 0, reason });
+    }
+
+    /// Brings the queues to where the change finds them as it did live.
+    fn bridge(&mut self, lsn: u64, op: &mut Op<'_>) -> Result<()> {
+        match op {
+            Op::CreateQueue(new) | Op::Register { new, .. } => self.make_way(new),
+            Op::Post { queue, first, messages, .. } => self.meet(lsn, *queue, first, messages)?,
+            Op::Receive(received) => self.meet(lsn, received.queue, &mut received.first, &mut received.letters)?,
+            Op::Import(import) => drop(self.ensure(import.queue)),
+            Op::SetMetadata { queue, .. } | Op::Remap { queue, .. } => drop(self.ensure(*queue)),
+            Op::Claim(claim) => {
+                if let Some(dead) = &mut claim.dead {
+                    match &dead.create {
+                        Some(new) => self.make_way(new),
+                        None => drop(self.ensure(dead.target)),
+                    }
+                    self.meet(lsn, dead.target, &mut dead.first, &mut dead.messages)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A queue is made under a name: one that still has it was deleted by a change that is missing.
+    fn make_way(&mut self, new: &NewQueue<'_>) {
+        self.take_name(keys::named(new.project.as_deref(), &new.name), new.number);
+    }
+
+    /// Fills what is missing before messages from `first` on, and leaves out those that are there.
+    fn meet<T>(&mut self, lsn: u64, number: u64, first: &mut u64, messages: &mut Vec<T>) -> Result<()> {
+        let is_made_here = self.facts.created.contains_key(&number) && !self.contents.queues.contains_key(&number);
+        if is_made_here || !self.ensure(number) {
+            return Ok(());
+        }
+        let Some((stands, next)) = self.contents.queues.get(&number).map(|queue| queue.state.position()) else {
+            return Ok(());
+        };
+        if stands >= lsn {
+            return Ok(());
+        }
+        if next < *first {
+            return self.fill(number, next..*first);
+        }
+        let there = usize::try_from(next.saturating_sub(*first)).unwrap_or(usize::MAX).min(messages.len());
+        messages.drain(..there);
+        *first = first.saturating_add(there as u64);
+        Ok(())
+    }
+
+    /// Takes the messages of `range` from page images; counts those that are neither there nor known to be gone.
+    fn fill(&mut self, number: u64, range: Range<u64>) -> Result<()> {
+        let images: Vec<Found> = self.images.of(number).iter().filter(|one| overlaps(one, &range)).copied().collect();
+        let taken = self.take_in(number, &images, range.clone())?;
+        // Sequences of an incarnation begin at its first, wherever those of the last one ended.
+        let given = range.start.max(first_of(incarnation_of(range.end)))..range.end;
+        let found = taken.iter().filter(|sequence| given.contains(sequence)).count() as u64;
+        let gone = self.facts.gone.get(&number).map_or(0, |gone| gone.count_within(&given));
+        let all = given.end.saturating_sub(given.start);
+        self.lose(number, all.saturating_sub(found).saturating_sub(gone));
+        Ok(())
+    }
+
+    /// Takes in what was posted last by changes that are missing.
+    pub(super) fn fill_ends(&mut self) -> Result<()> {
+        let numbers: Vec<u64> = self.contents.queues.keys().copied().chain(self.images.queues()).collect();
+        for number in numbers {
+            let there = self.contents.queues.contains_key(&number);
+            // A queue that no record tells of was deleted, unless its creation is among what is missing.
+            let may_be_missed = self.lost_changes > 0 || self.is_partial;
+            if !there && (!may_be_missed || number < self.known_queues || !self.ensure(number)) {
+                continue;
+            }
+            let Some(next) = self.contents.queues.get(&number).map(|queue| queue.state.position().1) else { continue };
+            let images: Vec<Found> = self.images.of(number).iter().filter(|one| one.last >= next).copied().collect();
+            self.take_in(number, &images, next..u64::MAX)?;
+            let next = self.contents.queues.get(&number).map_or(0, |queue| queue.state.position().1);
+            let named = self.facts.named.get(&number).copied().unwrap_or(0);
+            if next < named {
+                self.fill(number, next..named)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the replay.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        self.fill_ends()?;
+        self.contents.forget_unknown();
+        if let Err(reason) = self.contents.finish() {
+            self.reject(0, &reason);
+        }
+        Ok(())
+    }
+}
+
+fn overlaps(found: &Found, range: &Range<u64>) -> bool {
+    found.first < range.end && found.last >= range.start
+}

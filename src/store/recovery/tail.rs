@@ -1,0 +1,225 @@
+//! The end of the journal that an earlier process left: what of it is not proven to be on the device is made durable before
+//! anything is built on it.
+//!
+//! 1. Nothing is appended to a segment that an earlier process wrote.
+//! 2. The last segments, as long as they hold little and there are several or room is short, are copied into the first one of this run, which replaces them: so
+//!    that a store that is opened often, on a full disk too, takes no more room each time than was written.
+//! 3. Unproven frames before those are written once more where they are, byte for byte, and synced. The bytes are the
+//!    same, so a write that is torn changes nothing; and they are written, not only synced, since a sync that failed
+//!    before may have left the system believing that they are on the device.
+//! 4. Only then does the new segment's header say that they had been synced.
+
+use std::sync::Arc;
+
+use super::start::{self, Carried};
+use crate::disk::{self, DiskFile};
+use crate::model::error::{Error, Result};
+use crate::storage::journal::scan::Scan;
+use crate::storage::journal::segment::SEGMENT_HEADER_BYTES;
+use crate::storage::journal::{Kept, Place, Start, frame};
+use crate::storage::reserve::{Need, Reserve};
+
+/// How the journal is gone on with.
+#[derive(Debug)]
+pub(super) struct Tail {
+    number: u64,
+    last: u64,
+    proven: u64,
+    /// The segments that stay as they are, oldest first.
+    kept: Vec<Kept>,
+    /// The frames of those that are replaced, and their numbers.
+    bodies: Vec<Vec<u8>>,
+    replaced: Vec<u64>,
+}
+
+impl Tail {
+    /// With the last segments copied if `sparing` of room, or if there are many or unproven ones.
+    pub(super) fn of(place: &Place, scan: &Scan, sparing: bool) -> Result<Self> {
+        let sparing = sparing || scan.kept.len() >= MANY_SEGMENTS || scan.last_lsn > scan.proven;
+        let (mut kept, mut bodies, mut replaced) = (scan.kept.clone(), Vec::new(), Vec::new());
+        let mut end = scan.last_lsn.saturating_add(1);
+        let mut room = CARRIED_BYTES.min(place.segment_bytes / 2);
+        while let Some(last) = kept.last().copied().filter(|_| sparing) {
+            let Some((carried, bytes)) = carry(place, last, end, room)? else { break };
+            room = room.saturating_sub(bytes);
+            end = end.min(last.first_lsn);
+            bodies.splice(0..0, carried);
+            replaced.push(last.number);
+            kept.pop();
+        }
+        let number = scan.highest_number.saturating_add(1);
+        Ok(Self { number, last: scan.last_lsn, proven: scan.proven, kept, bodies, replaced })
+    }
+
+    /// Makes durable what is not proven to be, and starts the next segment; returns it with the numbers of those it
+    /// replaces. On a full disk, `scanty`, with what is held back for an opening.
+    pub(super) fn start(&self, place: &Place, reserve: &Reserve, scanty: bool) -> Result<(Start, Vec<u64>)> {
+        let first = self.last.saturating_add(1).saturating_sub(self.bodies.len() as u64);
+        self.settle(place, first)?;
+        let proven = self.proven.max(first.saturating_sub(1));
+        let carried = Carried { first, bodies: self.bodies.clone(), proven };
+        let start = || start::start(place, self.number, &carried, scanty);
+        let mut started = if scanty { reserve.spend(Need::Open, SCANTY_BYTES, start)? } else { start()? };
+        let mut kept = self.kept.clone();
+        if let Some(last) = kept.last_mut() {
+            // It is not the last any more: what it has not used is given back.
+            last.bytes = trim(place, *last, first).unwrap_or(last.bytes);
+        }
+        kept.append(&mut started.kept);
+        started.kept = kept;
+        Ok((started, self.replaced.clone()))
+    }
+
+    /// Writes what is not proven again, up to the frame before `end`, and syncs it.
+    fn settle(&self, place: &Place, end: u64) -> Result<()> {
+        let from = self.proven.saturating_add(1);
+        let mut limit = end;
+        let mut written = false;
+        for kept in self.kept.iter().rev() {
+            if limit <= from {
+                break;
+            }
+            if kept.first_lsn < limit {
+                rewrite(place, *kept, from, limit)?;
+                written = true;
+            }
+            limit = limit.min(kept.first_lsn);
+        }
+        if written {
+            place.disk.sync_dir(&place.directory).map_err(|e| Error::io("syncing the journal", e))?;
+        }
+        Ok(())
+    }
+
+    /// Gives back what a former run has left that is not needed: segments that lie before the base, which stands at
+    /// `base`, segments that others replace, once those are on the device, and segments behind the end. Not `named`, which
+    /// the manifest on disk names. Returns those that are to go later.
+    pub(super) fn make_room(&mut self, place: &Place, scan: &Scan, base: u64, named: u64) -> Result<Vec<u64>> {
+        let nexts = scan.kept.iter().skip(1).map(|next| next.first_lsn);
+        let covered = scan.kept.iter().zip(nexts).filter(|(_, next)| *next <= base.saturating_add(1));
+        let covered: Vec<u64> = covered.map(|(kept, _)| kept.number).filter(|number| *number != named).collect();
+        self.kept.retain(|kept| !covered.contains(&kept.number));
+        self.replaced.retain(|number| !covered.contains(number));
+        let (mut unused, left): (Vec<u64>, Vec<u64>) = scan.unused.iter().partition(|number| **number != named);
+        unused.extend(covered);
+        if unused.is_empty() {
+            return Ok(left);
+        }
+        let sync = || {
+            scan.kept.iter().try_for_each(|kept| place.disk.open(&place.path(kept.number))?.sync_data())?;
+            place.disk.sync_dir(&place.directory)?;
+            unused.iter().try_for_each(|number| place.disk.remove_file(&place.path(*number)))
+        };
+        sync().map_err(|e| Error::io("removing an unused segment", e))?;
+        Ok(left)
+    }
+}
+
+/// The frames of a segment below LSN `end`, if all of them take no more than `room`; with what they take.
+fn carry(place: &Place, kept: Kept, end: u64, room: u64) -> Result<Option<(Vec<Vec<u8>>, u64)>> {
+    if kept.first_lsn >= end {
+        return Ok(Some((Vec::new(), 0)));
+    }
+    let read = || {
+        let file = place.disk.open_read(&place.path(kept.number))?;
+        let most = SEGMENT_HEADER_BYTES.saturating_add(room).saturating_add(frame::HEADER_BYTES as u64);
+        let mut bytes = vec![0; usize::try_from(most.min(file.len()?)).unwrap_or(0)];
+        let read = file.read_at(&mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|e| Error::io("reading a journal segment", e))?;
+    let mut bodies = Vec::new();
+    let mut taken = 0;
+    for (_, frame) in Frames::new(place, &bytes, kept, end) {
+        taken += frame.bytes() as u64;
+        bodies.push(frame.body.to_vec());
+    }
+    let whole = kept.first_lsn.saturating_add(bodies.len() as u64) == end && taken <= room;
+    Ok(whole.then_some((bodies, taken)))
+}
+
+/// Whether an opening failed since the journal's end was not the same when it was read again: what is there now stays.
+pub(super) fn has_changed(error: &Error) -> bool {
+    matches!(error, Error::Unavailable { reason } if reason == CHANGED)
+}
+
+/// Writes the frames of a segment from LSN `from` up to `end` again where they are, and its header, and syncs it.
+fn rewrite(place: &Place, kept: Kept, from: u64, end: u64) -> Result<()> {
+    let path = place.path(kept.number);
+    let bytes = disk::read_all(&*place.disk, &path).map_err(|e| Error::io("reading a journal segment", e))?;
+    let (mut start, mut stop, mut next) = (None, 0, kept.first_lsn);
+    for (offset, frame) in Frames::new(place, &bytes, kept, end) {
+        if frame.stamp.lsn >= from {
+            start.get_or_insert(offset);
+        }
+        stop = offset.saturating_add(frame.bytes());
+        next = frame.stamp.lsn.saturating_add(1);
+    }
+    if next != end {
+        // What a failed sync has lost can be read until the system's cache drops it.
+        return Err(Error::Unavailable { reason: CHANGED.into() });
+    }
+    let header = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
+    let write = || {
+        let file = place.disk.open(&path)?;
+        file.write_all_at(bytes.get(..header).unwrap_or_default(), 0)?;
+        let start = start.unwrap_or(stop);
+        file.write_all_at(bytes.get(start..stop).unwrap_or_default(), start as u64)?;
+        file.sync_data()
+    };
+    write().map_err(|e| Error::io("syncing the journal", e))
+}
+
+/// Cuts off what a segment has not used, with nothing but zeros or torn frames in it; returns its length. It may stay.
+fn trim(place: &Place, kept: Kept, end: u64) -> Option<u64> {
+    let path = place.path(kept.number);
+    let bytes = disk::read_all(&*place.disk, &path).ok()?;
+    let (at, frame) = Frames::new(place, &bytes, kept, end).last()?;
+    let last = at.saturating_add(frame.bytes());
+    if frame.stamp.lsn.saturating_add(1) != end || bytes.len().saturating_sub(last) < WORTH_TRIMMING {
+        return None;
+    }
+    let cut: Arc<dyn DiskFile> = place.disk.open(&path).ok()?;
+    cut.set_len(last as u64).ok()?;
+    Some(last as u64)
+}
+
+/// The frames of a segment, with where they begin, as far as they follow one another below an LSN.
+struct Frames<'a> {
+    bytes: &'a [u8],
+    id: crate::storage::journal::naming::SegmentId,
+    offset: usize,
+    lsn: u64,
+    end: u64,
+}
+
+impl<'a> Frames<'a> {
+    fn new(place: &Place, bytes: &'a [u8], kept: Kept, end: u64) -> Self {
+        let offset = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
+        Self { bytes, id: place.id(kept.number), offset, lsn: kept.first_lsn, end }
+    }
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = (usize, frame::Frame<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.bytes.get(self.offset..).filter(|_| self.lsn < self.end)?;
+        let frame = frame::parse(rest, self.id).filter(|frame| frame.stamp.lsn == self.lsn)?;
+        let at = self.offset;
+        self.offset = self.offset.saturating_add(frame.bytes());
+        self.lsn = self.lsn.saturating_add(1);
+        Some((at, frame))
+    }
+}
+
+/// From so many segments on the last ones are copied together.
+const MANY_SEGMENTS: usize = 4;
+/// What is copied of the journal's end at most, unless half a segment is less.
+const CARRIED_BYTES: u64 = 256 << 10;
+/// What is cut off is at least so much.
+const WORTH_TRIMMING: usize = 4 << 10;
+/// The first segment of a run on a full disk takes no more than this and what is carried.
+const SCANTY_BYTES: u64 = 12 << 10;
+const CHANGED: &str = "the journal's end was not the same when it was read again: open the store again";

@@ -1,0 +1,59 @@
+//! Which queues have pages in memory: every one of them stands in the list, in the order in which they came to be there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::slot::Cell;
+use crate::lock::{Mutex, MutexGuard, Rank};
+use crate::state::Queue;
+
+#[derive(Debug)]
+pub(crate) struct Residency {
+    hot: Mutex<Hot>,
+    /// One eviction at a time.
+    evicting: Mutex<()>,
+}
+
+/// Each queue knows its ticket.
+#[derive(Debug, Default)]
+struct Hot {
+    queues: BTreeMap<u64, Arc<Cell>>,
+    last: u64,
+}
+
+impl Default for Residency {
+    fn default() -> Self {
+        Self { hot: Mutex::new(Rank::Hot, Hot::default()), evicting: Mutex::new(Rank::Evicting, ()) }
+    }
+}
+
+impl Residency {
+    /// Sees to it that a queue with pages in memory is found when room is wanted. The queue is locked.
+    pub(crate) fn note_hot(&self, cell: &Arc<Cell>, queue: &Queue) {
+        if queue.has_hot_pages() && cell.hot.load(Ordering::Acquire) == 0 {
+            let mut hot = self.hot.lock();
+            hot.last = hot.last.saturating_add(1);
+            cell.hot.store(hot.last, Ordering::Release);
+            let ticket = hot.last;
+            hot.queues.insert(ticket, cell.clone());
+        }
+    }
+
+    /// Lists a queue no longer, which has been deleted.
+    pub(super) fn forget(&self, cell: &Cell) {
+        let mut hot = self.hot.lock();
+        hot.queues.remove(&cell.hot.swap(0, Ordering::AcqRel));
+    }
+
+    /// Takes the queue that has been listed for longest out of the list; with how many others there are.
+    pub(super) fn take_oldest(&self) -> (Option<Arc<Cell>>, usize) {
+        let mut hot = self.hot.lock();
+        (hot.queues.pop_first().map(|(_, cell)| cell), hot.queues.len())
+    }
+
+    /// Waits for whoever evicts now, and keeps others from it.
+    pub(super) fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.evicting.lock()
+    }
+}

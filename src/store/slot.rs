@@ -1,0 +1,154 @@
+//! A queue in its place.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::lock::{Mutex, MutexGuard, Rank, Tier};
+use crate::state::content::Owner;
+use crate::state::{Description, Queue, Resident, Resting, Sizes, Totals};
+use crate::storage::budget::Budget;
+
+/// A queue behind its lock.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) number: u64,
+    /// Of its project and name: a project's queues lie together in order.
+    pub(crate) key: Box<[u8]>,
+    budget: Arc<Budget>,
+    state: Mutex<Resting>,
+    /// Whether it stands in `changed`.
+    pub(super) changed: AtomicBool,
+    /// Its ticket among those that have pages in memory; 0 if it is not among them.
+    pub(super) hot: AtomicU64,
+    /// How often metadata was set.
+    version: AtomicU32,
+    /// For when the timer is set; `u64::MAX` when it is not.
+    pub(crate) armed: AtomicU64,
+}
+
+impl Cell {
+    pub(crate) fn new(queue: Queue, budget: &Arc<Budget>, tier: Tier) -> Arc<Self> {
+        Self::of(Resident::new(queue, budget), tier)
+    }
+
+    pub(super) fn of(queue: Resident, tier: Tier) -> Arc<Self> {
+        let Resident { number, key, budget, state } = queue;
+        Arc::new(Self {
+            number,
+            key,
+            budget,
+            state: Mutex::new(Rank::Queue(tier, number), state),
+            changed: AtomicBool::new(false),
+            hot: AtomicU64::new(0),
+            version: AtomicU32::new(0),
+            armed: AtomicU64::new(u64::MAX),
+        })
+    }
+
+    /// What its pages are written under.
+    pub(crate) fn owner(&self) -> Owner<'_> {
+        Owner { number: self.number, key: &self.key }
+    }
+
+    /// The queue as it is, not advanced: for housekeeping and for what time does not change.
+    pub(crate) fn peek(&self) -> Awake<'_> {
+        let mut state = self.state.lock();
+        state.wake(self.number, &self.key, &self.budget);
+        Awake::new(state)
+    }
+
+    /// The same, if nobody has it locked, whatever else is.
+    pub(super) fn try_peek(&self) -> Option<Awake<'_>> {
+        let mut state = self.state.try_lock()?;
+        state.wake(self.number, &self.key, &self.budget);
+        Some(Awake::new(state))
+    }
+
+    /// What is said of the queue; `None` if it has been deleted. It is not woken for that.
+    pub(crate) fn description(&self) -> Option<Arc<Description>> {
+        match &*self.state.lock() {
+            Resting::Awake(queue) if queue.is_deleted() => None,
+            Resting::Awake(queue) => Some(queue.description().clone()),
+            Resting::Asleep { description, .. } => Some(description.clone()),
+        }
+    }
+
+    /// What is or was last said of the queue, deleted or not.
+    pub(crate) fn last_description(&self) -> Arc<Description> {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.description().clone(),
+            Resting::Asleep { description, .. } => description.clone(),
+        }
+    }
+
+    /// Changes whenever metadata is set. Read before [`description`](Self::description), it is that description's or older.
+    pub(crate) fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Metadata was set. The queue is locked.
+    pub(super) fn note_described(&self) {
+        self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn unwritten(&self) -> u64 {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.unwritten(),
+            Resting::Asleep { .. } => 1,
+        }
+    }
+
+    pub(super) fn sizes(&self) -> Sizes {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.sizes(),
+            Resting::Asleep { .. } => Sizes::default(),
+        }
+    }
+
+    /// Its pages known to be damaged, and their messages.
+    pub(super) fn count_damaged(&self) -> (u64, u64) {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => queue.count_damaged(),
+            Resting::Asleep { .. } => (0, 0),
+        }
+    }
+
+    /// Its totals, and when something in it falls due, without waking it.
+    pub(super) fn outlook(&self) -> (Totals, Option<u64>) {
+        match &*self.state.lock() {
+            Resting::Awake(queue) => (queue.totals(), queue.next_due()),
+            Resting::Asleep { .. } => (Totals::default(), None),
+        }
+    }
+}
+
+/// A queue under its lock, awake; it rests again afterwards, if it can.
+pub(crate) struct Awake<'a>(MutexGuard<'a, Resting>);
+
+impl<'a> Awake<'a> {
+    /// `state` has been woken.
+    fn new(state: MutexGuard<'a, Resting>) -> Self {
+        Self(state)
+    }
+}
+
+impl Deref for Awake<'_> {
+    type Target = Queue;
+
+    fn deref(&self) -> &Queue {
+        self.0.awake()
+    }
+}
+
+impl DerefMut for Awake<'_> {
+    fn deref_mut(&mut self) -> &mut Queue {
+        self.0.awake_mut()
+    }
+}
+
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        self.0.rest();
+    }
+}

@@ -1,0 +1,174 @@
+//! Checking a running store against itself.
+
+use crate::disk::trees::{Tree, Trees};
+use crate::model::error::{Error, Result};
+use crate::state::entries;
+use crate::state::{PageEntry, Queue};
+use crate::storage::records::{self, Digest, Digested, Record};
+use crate::store::Store;
+
+/// What [`Engine::verify`](crate::Engine::verify) counted and found.
+///
+/// ```
+/// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+/// let verification = engine.verify()?;
+/// assert!(verification.is_sound());
+/// assert_eq!((verification.queues(), verification.messages()), (0, 0));
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verification {
+    queues: u64,
+    messages: u64,
+    records: u64,
+    findings: Vec<String>,
+}
+
+impl Verification {
+    pub(crate) fn of(store: &Store) -> Result<Self> {
+        let store = store.enter()?;
+        let mut verification = Self::default();
+        // Reads every page. Housekeeping goes on meanwhile.
+        for cell in store.cells() {
+            if let Some(queue) = store.lock(&cell)? {
+                verification.recount(&queue);
+            }
+        }
+        verification.compare_with_trees(&store)?;
+        verification.check_totals(&store);
+        Ok(verification)
+    }
+
+    /// Takes in what was found in the store of a pool.
+    pub(crate) fn add(&mut self, pool: &str, other: Self) {
+        self.queues = self.queues.saturating_add(other.queues);
+        self.messages = self.messages.saturating_add(other.messages);
+        self.records = self.records.saturating_add(other.records);
+        self.findings.extend(other.findings.into_iter().map(|finding| format!("pool {pool}: {finding}")));
+    }
+
+    fn recount(&mut self, queue: &Queue) {
+        self.queues = self.queues.saturating_add(1);
+        self.messages = self.messages.saturating_add(queue.totals().total);
+        for violation in queue.audit() {
+            let number = queue.number();
+            self.findings.push(format!("queue {number:#x}, invariant {}: {}", violation.invariant, violation.what));
+        }
+    }
+
+    /// Compares the state with the trees, so many records at a time: housekeeping, which posts may wait for, has its turn in
+    /// between.
+    fn compare_with_trees(&mut self, store: &Store) -> Result<()> {
+        let mut cells = store.cells();
+        loop {
+            // No checkpoint meanwhile: what is not dirty in memory has to be in the trees as it is.
+            let keeper = store.keeper.lock();
+            let trees = store.read_trees(&keeper)?;
+            let enough = self.records.saturating_add(RECORDS_AT_ONCE);
+            if let Some(trees) = &trees {
+                while self.records < enough
+                    && let Some(cell) = cells.next()
+                {
+                    let stored = store.lock(&cell)?.map(|queue| unchanged(&queue)).unwrap_or_default();
+                    self.compare(&*trees.trees, cell.number, &stored)?;
+                }
+            }
+            if trees.is_none() || self.records < enough {
+                self.check_registry(store, trees.as_ref())?;
+                return self.check_digest(trees.as_ref());
+            }
+        }
+    }
+
+    fn compare(&mut self, trees: &dyn Trees, queue: u64, pages: &[(u64, PageEntry)]) -> Result<()> {
+        for (first, entry) in pages {
+            let Record { tree, key, value } = entries::page(queue, *first, entry)?;
+            self.records = self.records.saturating_add(1);
+            if trees.get(tree, &key)?.as_deref() != Some(&value) {
+                self.findings.push(format!("queue {queue:#x}: the trees differ from page {first:#x}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_registry(&mut self, store: &Store, trees: Option<&Digested>) -> Result<()> {
+        let (wrong, unchanged) = {
+            let registry = store.registry.read();
+            (registry.audit(), registry.unchanged()?)
+        };
+        self.findings.extend(wrong.map(|what| format!("registry: {what}")));
+        let Some(trees) = trees else { return Ok(()) };
+        for Record { tree, key, value } in unchanged {
+            self.records = self.records.saturating_add(1);
+            if trees.trees.get(tree, &key)?.as_deref() != Some(&value) {
+                self.findings.push(format!("registry: the trees differ in {}", tree.name()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_digest(&mut self, trees: Option<&Digested>) -> Result<()> {
+        let Some(trees) = trees else { return Ok(()) };
+        let mut digest = Digest::default();
+        for tree in Tree::ALL {
+            trees.trees.scan(tree, &mut |key, value| {
+                digest.add(tree, key, value);
+                records::open(tree, key, value).map(drop).map_err(|reason| Error::Trees { reason: reason.into() })
+            })?;
+        }
+        if digest != trees.digest() {
+            self.findings.push("the trees differ from what was written to them".into());
+        }
+        Ok(())
+    }
+
+    /// The store's own sums can only be compared when nobody writes meanwhile.
+    fn check_totals(&mut self, store: &Store) {
+        let told = || (store.messages(), store.weight());
+        let before = (store.journal.appended(), told());
+        let (mut messages, mut weight) = (0_u64, 0_u64);
+        for cell in store.cells() {
+            let totals = cell.peek().totals();
+            messages = messages.saturating_add(totals.total);
+            weight = weight.saturating_add(totals.weight);
+        }
+        let unchanged = (store.journal.appended(), told()) == before;
+        if unchanged && told() != (messages, weight) {
+            self.findings.push(format!("the store's totals are {:?}, its queues' {:?}", told(), (messages, weight)));
+        }
+    }
+
+    /// Whether everything agrees.
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// What does not agree, in words that name the invariant.
+    pub fn findings(&self) -> &[String] {
+        &self.findings
+    }
+
+    /// Queues recounted.
+    pub fn queues(&self) -> u64 {
+        self.queues
+    }
+
+    /// Live messages counted.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Records compared with the trees.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+}
+
+/// The pages that the trees must hold as they are.
+fn unchanged(queue: &Queue) -> Vec<(u64, PageEntry)> {
+    let stored = queue.pages().values().filter(|page| page.stored && !page.dirty);
+    stored.filter_map(|page| Some((page.first(), page.snapshot().entry(page.image()?)))).collect()
+}
+
+/// Records compared while housekeeping waits: less than a second.
+const RECORDS_AT_ONCE: u64 = 1 << 16;

@@ -1,0 +1,137 @@
+//! How a change gets into the journal and is applied.
+
+use std::cell::RefCell;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use super::Store;
+use crate::model::Durability;
+use crate::model::error::Result;
+use crate::state::costs::{made_by, price};
+use crate::state::op::Op;
+use crate::state::{Freed, Queue};
+use crate::storage::codec;
+use crate::storage::journal::{Growth, frame_buffer};
+use crate::storage::reserve::Need;
+
+impl Store {
+    /// Journals how far time had come when something was seen to have ended, so that it is over after a restart too,
+    /// whatever the wall clock says then. A store that cannot write goes on reading.
+    pub(crate) fn record_freed(&self, freed: Freed, now: u64) {
+        if freed != Freed::default() {
+            self.record_time(now);
+        }
+    }
+
+    pub(super) fn record_time(&self, now: u64) {
+        if self.journaled_time.load(Ordering::Relaxed) < now {
+            let recorded = self.record(Growth::Frees, now, &Op::Time, &mut []);
+            if recorded.is_ok() && self.journal.leave_unsynced() {
+                // Nobody waits for it, but what was seen to be gone is not to come back.
+                self.signals.journal();
+            }
+        }
+    }
+
+    /// Appends `op` and applies it to `queues`; returns its LSN.
+    pub(crate) fn record(&self, growth: Growth, now: u64, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
+        queues.iter().try_for_each(|queue| queue.prepare(op))?;
+        let lsn = self.append(growth, now, op)?;
+        self.apply(lsn, now, op, queues);
+        Ok(lsn)
+    }
+
+    /// Applies what was appended, and everything it needs brought into memory before.
+    pub(super) fn apply(&self, lsn: u64, now: u64, op: &Op<'_>, queues: &mut [&mut Queue]) {
+        let bomb = PoisonOnPanic(self);
+        let described = matches!(op, Op::SetMetadata { .. } | Op::Remap { .. });
+        let bytes = |queues: &[&mut Queue]| queues.iter().map(|queue| queue.description().bytes() as u64).sum();
+        let before = if described { bytes(queues) } else { 0 };
+        queues.iter_mut().for_each(|queue| queue.apply(lsn, now, op));
+        if described {
+            self.reserve.change_records(before, bytes(queues));
+        }
+        drop(bomb);
+        if queues.iter().any(|queue| queue.is_broken()) {
+            self.journal.poison("a change could not be applied whole");
+        }
+    }
+
+    /// Appends `op` and leaves applying it to the caller, who holds the locks.
+    pub(crate) fn append(&self, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
+        if !self.process.is_this_as_far_as_known() {
+            return Err(self.forked());
+        }
+        let mut frame = frame_buffer(BUFFER.take());
+        codec::encode_into(&EntryRef { time: now, op }, &mut frame)?;
+        let bytes = frame.len() as u64;
+        let admitted = match growth {
+            Growth::Frees => Ok(()),
+            Growth::Leases => self.reserve.require(Need::Lease, price(op, bytes)),
+            Growth::Grows => self.reserve.require(Need::Grow, price(op, bytes)),
+        };
+        let appended = admitted.and_then(|()| self.journal.append(frame, growth));
+        if self.is_short() {
+            // A base may make room.
+            self.signals.keeper();
+        }
+        let (lsn, frame) = appended?;
+        if frame.capacity() <= KEPT_BUFFER_BYTES {
+            BUFFER.set(frame);
+        }
+        if growth != Growth::Frees {
+            self.reserve.add_records(made_by(op));
+        }
+        self.journaled_time.fetch_max(now, Ordering::Relaxed);
+        if self.journal.wants_spare() {
+            self.signals.journal();
+        }
+        Ok(lsn)
+    }
+
+    /// Waits until the change `lsn` is as durable as asked.
+    pub(crate) fn settle(&self, lsn: u64, durability: Durability) -> Result<()> {
+        match durability {
+            Durability::Sync => self.journal.settle(lsn),
+            Durability::Buffered => {
+                if self.journal.leave_unsynced() {
+                    self.signals.journal();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until everything a caller may have seen is as durable as asked: for calls that found nothing to do.
+    pub(crate) fn settle_seen(&self, durability: Durability) -> Result<()> {
+        match durability {
+            Durability::Sync => self.journal.settle(self.journal.appended()),
+            Durability::Buffered => Ok(()),
+        }
+    }
+}
+
+/// An [`Entry`] that borrows its operation.
+#[derive(serde::Serialize)]
+struct EntryRef<'a, 'b> {
+    time: u64,
+    op: &'a Op<'b>,
+}
+
+/// A panic between append and the end of apply leaves journal and memory apart: nothing may be written any more.
+pub(super) struct PoisonOnPanic<'a>(pub(super) &'a Store);
+
+impl Drop for PoisonOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.journal.poison("a panic while a change was applied");
+        }
+    }
+}
+
+thread_local! {
+    /// The last frame's memory, for the next one.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+const KEPT_BUFFER_BYTES: usize = 1 << 20;

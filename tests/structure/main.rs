@@ -1,0 +1,85 @@
+//! The order of the rooms in `src`: each uses only those before it, and no two files import each other, however far round.
+//!
+//! What a file imports is read from its `use` lines and from the paths in its code; tests within the files do not count. A
+//! name that a module hands on counts as that of the module it comes from.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod imports;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imports::{Module, Modules};
+
+/// The rooms, each of which may use only those before it. `docs` holds text, and `bin` is a program of its own.
+const ROOMS: [&str; 15] = [
+    "model",
+    "contract",
+    "lock",
+    "clock",
+    "disk",
+    "config",
+    "storage",
+    "state",
+    "store",
+    "engine",
+    "data",
+    "control",
+    "pooled",
+    "handle",
+    "reference",
+];
+
+#[test]
+fn every_room_has_its_place() {
+    let modules = Modules::read();
+    let rooms: BTreeSet<&str> = modules.rooms().filter(|room| *room != "docs").collect();
+    assert_eq!(rooms, BTreeSet::from(ROOMS));
+}
+
+#[test]
+fn no_room_uses_one_that_comes_after_it() {
+    let modules = Modules::read();
+    let place = |module: &Module| ROOMS.iter().position(|room| Some(*room) == module.room());
+    let backward: Vec<String> = modules
+        .imports()
+        .filter(|(from, to)| place(from) < place(to) && place(from).is_some())
+        .map(|(from, to)| format!("{from} uses {to}"))
+        .collect();
+    assert!(backward.is_empty(), "{backward:#?}");
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let modules = Modules::read();
+    let mut imports: BTreeMap<&Module, BTreeSet<&Module>> = BTreeMap::new();
+    for (from, to) in modules.imports() {
+        imports.entry(from).or_default().insert(to);
+        imports.entry(to).or_default();
+    }
+    // Whoever imports nothing that is left is in no circle.
+    loop {
+        let done: Vec<&Module> = imports.iter().filter(|(_, to)| to.is_empty()).map(|(from, _)| *from).collect();
+        if done.is_empty() {
+            break;
+        }
+        done.iter().for_each(|module| drop(imports.remove(module)));
+        imports.values_mut().for_each(|to| to.retain(|module| !done.contains(module)));
+    }
+    let left: Vec<String> = imports.iter().map(|(from, to)| format!("{from} -> {to:?}")).collect();
+    assert!(left.is_empty(), "in or behind a circle: {left:#?}");
+}
+
+#[test]
+fn an_arrow_that_runs_back_and_a_circle_are_seen() {
+    let modules = Modules::of([
+        (&[] as &[&str], "mod a; mod b; pub use b::Two;"),
+        (&["a"], "mod inner; use crate::b::{self, Two as Other}; struct One;"),
+        (&["a", "inner"], "use super::One; fn f() -> crate::Two { crate::Two }"),
+        (&["b"], "pub use deep::Two; mod deep; #[cfg(test)] mod tests { use crate::a::One; }"),
+        (&["b", "deep"], "use crate::a::inner; pub struct Two;"),
+    ]);
+    let seen: BTreeSet<String> = modules.imports().map(|(from, to)| format!("{from} {to}")).collect();
+    let expected = ["a b", "a b/deep", "a/inner a", "a/inner b/deep", "b/deep a/inner"].map(str::to_owned);
+    assert_eq!(seen, BTreeSet::from(expected));
+}
