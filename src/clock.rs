@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::lock::{Mutex, Rank};
 use crate::model::Timestamp;
-use crate::model::time::millis;
+use crate::model::time::{millis, whole_millis};
 
 /// A source of time. The engine asks it for everything that has to do with time, so a test that owns the clock owns time.
 ///
@@ -73,7 +73,7 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn wall(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Timestamp::from_millis(whole_millis(since))
     }
 
     fn monotonic(&self) -> Duration {
@@ -159,7 +159,7 @@ impl fmt::Debug for ManualClock {
 
 impl Clock for ManualClock {
     fn wall(&self) -> Timestamp {
-        Timestamp::from_millis(u64::try_from(self.times.lock().0.as_millis()).unwrap_or(u64::MAX))
+        Timestamp::from_millis(whole_millis(self.times.lock().0))
     }
 
     fn monotonic(&self) -> Duration {
@@ -198,13 +198,13 @@ pub(crate) struct Instant {
 impl EngineClock {
     /// A clock that starts no earlier than `floor`, the highest time the store has used.
     pub(crate) fn new(clock: Arc<dyn Clock>, floor: u64) -> Self {
-        let ahead = signed(floor).saturating_sub(whole_millis(clock.monotonic()));
+        let ahead = signed(floor).saturating_sub(signed(whole_millis(clock.monotonic())));
         Self { clock, ahead: AtomicI64::new(ahead), ignored: AtomicU64::new(0) }
     }
 
     /// Goes on from no earlier than `floor`, which another store has used.
     pub(crate) fn raise(&self, floor: u64) {
-        let ahead = signed(floor).saturating_sub(whole_millis(self.clock.monotonic()));
+        let ahead = signed(floor).saturating_sub(signed(whole_millis(self.clock.monotonic())));
         self.ahead.fetch_max(ahead, Ordering::Relaxed);
     }
 
@@ -216,7 +216,7 @@ impl EngineClock {
         // In this order: what passes in between must not be gained.
         let wall = self.clock.wall();
         let monotonic = self.clock.monotonic();
-        let (down, up) = (whole_millis(monotonic), signed(millis(monotonic)));
+        let (down, up) = (signed(whole_millis(monotonic)), signed(millis(monotonic)));
         let mut ahead = self.ahead.load(Ordering::Relaxed);
         let seen = signed(wall.as_millis()).saturating_sub(up);
         if wall > LATEST_BELIEVED {
@@ -243,11 +243,6 @@ impl EngineClock {
     pub(crate) fn source(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
-}
-
-/// Rounded down.
-fn whole_millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn signed(millis: u64) -> i64 {

@@ -78,8 +78,16 @@ impl fmt::Debug for Timestamp {
 
 /// In milliseconds, rounded up, so that no lifetime ends before the one asked for.
 pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    let part = u64::from(duration.subsec_nanos().div_ceil(NANOS_A_MILLI));
+    duration.as_secs().saturating_mul(1_000).saturating_add(part)
 }
+
+/// The same, rounded down.
+pub(crate) fn whole_millis(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000).saturating_add(u64::from(duration.subsec_millis()))
+}
+
+const NANOS_A_MILLI: u32 = 1_000_000;
 
 /// The age, as shown, of what was created then.
 pub(super) const fn age(created: Timestamp, now: Timestamp) -> Duration {

@@ -42,19 +42,14 @@ pub(crate) fn queue_bytes(key: usize, metadata: usize) -> u64 {
     (key as u64).saturating_add(metadata as u64).saturating_add(RECORD_BYTES)
 }
 
-/// What a queue's messages and claims make necessary.
+/// What a queue's messages and claims make necessary: far less than 2^64.
 pub(crate) fn share_of(totals: Totals) -> Share {
-    Share { removals: removal_of(totals), entries: entries_of(totals) }
-}
-
-fn removal_of(totals: Totals) -> u64 {
-    totals.total.saturating_mul(REMOVAL_BYTES).saturating_add(totals.claims.saturating_mul(CLAIM_BYTES / 2))
-}
-
-fn entries_of(totals: Totals) -> u64 {
-    let claims = totals.claims.saturating_mul(CLAIM_BYTES / 2);
-    let claimed = totals.claimed.saturating_mul(CLAIMED_BYTES);
-    totals.pages.saturating_mul(ENTRY_BYTES).saturating_add(claims).saturating_add(claimed)
+    let claims = totals.claims.wrapping_mul(CLAIM_BYTES / 2);
+    let claimed = totals.claimed.wrapping_mul(CLAIMED_BYTES);
+    Share {
+        removals: totals.total.wrapping_mul(REMOVAL_BYTES).wrapping_add(claims),
+        entries: totals.pages.wrapping_mul(ENTRY_BYTES).wrapping_add(claims).wrapping_add(claimed),
+    }
 }
 
 /// The frame that deletes one message takes 62 B, and a segment's end may stay unused.

@@ -13,6 +13,8 @@
 //! A project is `00` for none, or `01`, its text and an end; a name is its text and an end. Within text `00` is written
 //! `00 ff`, and the end is `00 01`: so the keys sort as (project, name) sorts, whatever bytes the names hold.
 
+use std::cell::Cell;
+
 use crate::model::{Project, QueueName};
 use crate::storage::codec::array_at;
 
@@ -33,12 +35,31 @@ pub(crate) fn queue(project: &Project, name: &QueueName) -> Vec<u8> {
     named(project.name(), name.as_str())
 }
 
+/// Looks something up by a queue's key, which is not kept: without an allocation.
+pub(crate) fn with_queue<R>(project: &Project, name: &QueueName, look: impl FnOnce(&[u8]) -> R) -> R {
+    let mut key = SCRATCH.take();
+    key.clear();
+    push_named(&mut key, project.name(), name.as_str());
+    let found = look(&key);
+    SCRATCH.set(key);
+    found
+}
+
+thread_local! {
+    /// The memory of the last key.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// The key of something that a project names.
 pub(crate) fn named(project: Option<&str>, name: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(6 + project.map_or(0, str::len) + name.len());
-    push_project(&mut key, project);
-    push_text(&mut key, name);
+    push_named(&mut key, project, name);
     key
+}
+
+fn push_named(key: &mut Vec<u8>, project: Option<&str>, name: &str) {
+    push_project(key, project);
+    push_text(key, name);
 }
 
 /// What the keys of everything that a project names begin with.
@@ -172,11 +193,11 @@ fn parse_pair(key: &[u8]) -> Option<(u64, u64)> {
 }
 
 fn push_text(key: &mut Vec<u8>, text: &str) {
-    for byte in text.bytes() {
-        match byte {
-            0 => key.extend_from_slice(&ESCAPED_ZERO),
-            byte => key.push(byte),
+    for (index, part) in text.split('\0').enumerate() {
+        if index > 0 {
+            key.extend_from_slice(&ESCAPED_ZERO);
         }
+        key.extend_from_slice(part.as_bytes());
     }
     key.extend_from_slice(&END);
 }

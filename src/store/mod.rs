@@ -213,7 +213,7 @@ impl Store {
     }
 
     pub(crate) fn find(&self, project: &Project, name: &QueueName) -> Option<Arc<Cell>> {
-        self.directory.read().names.get(&keys::queue(project, name)).cloned()
+        keys::with_queue(project, name, |key| self.directory.read().names.get(key).cloned())
     }
 
     /// Wakes up to `most` of those who wait for messages of that queue.
