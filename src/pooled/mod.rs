@@ -43,6 +43,7 @@ use crate::model::error::{Error, Result};
 use crate::model::{Durability, Health};
 use crate::store::calls::Calls;
 use crate::store::recovery::RecoveryReport;
+use crate::store::status::DroppedMessages;
 
 use courier::Courier;
 use pool::{Pool, Pools};
@@ -214,6 +215,27 @@ impl PooledDriver {
             outcome = outcome.and(engine.step());
         }
         outcome
+    }
+
+    /// As [`Engine::drop_damaged`](crate::Engine::drop_damaged), in every store that is open. Dead letters on their way from
+    /// one pool to another are in a queue with an empty name.
+    ///
+    /// # Errors
+    /// Those of a deletion. Queues done before stay done.
+    ///
+    /// ```
+    /// # use zaqar_sled::{Config, SimulatedDisk};
+    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// assert!(driver.drop_damaged()?.is_empty());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn drop_damaged(&self) -> Result<Vec<DroppedMessages>> {
+        let _call = self.shared().enter()?;
+        let mut dropped = Vec::new();
+        for engine in self.shared().engines() {
+            dropped.extend(engine.drop_damaged()?);
+        }
+        Ok(dropped)
     }
 
     /// The queue controller, which both drivers share.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use zaqar_sled::disk::{Fault, Operation, SimulatedDisk};
-use zaqar_sled::{ClaimOptions, Engine, ManualClock, MessageId, Metadata, NewMessage, Project, Queue, Sort};
+use zaqar_sled::{ClaimOptions, Engine, ManualClock, MessageId, Metadata, NewMessage, NewPool, Project, Queue, Sort};
 
 use super::support::{CLIENT, ROOT, chill, clock, config, fill, listed, places, queue, rot, seconds};
 
@@ -163,4 +163,25 @@ fn a_sector_that_cannot_be_read_is_damage_too_and_one_failure_is_not() {
     assert_eq!(claim(&jobs, 1_000).len(), 23);
     assert_eq!(engine.status().damaged_pages(), 2);
     assert_eq!(engine.drop_damaged().unwrap()[0].messages(), 23 + 14);
+}
+
+#[test]
+fn a_pooled_driver_drops_what_is_damaged_in_any_of_its_stores() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let driver = config(&disk, &clock, 1).open_pooled(ROOT).unwrap();
+    driver.pools().create(&"one".parse().unwrap(), &NewPool::new("sled:/one".parse().unwrap())).unwrap();
+    let jobs = driver.queue(Project::none(), "jobs").unwrap();
+    jobs.create(Metadata::new()).unwrap();
+    let ids = fill(&jobs, 60);
+    driver.step().unwrap();
+    rot(&disk, 3);
+    assert!(jobs.get(&ids[0]).unwrap_err().is_corrupt());
+    let dropped = driver.drop_damaged().unwrap();
+    let dropped: Vec<_> = dropped.iter().map(|one| (one.queue().as_str(), one.messages())).collect();
+    assert_eq!(dropped, [("jobs", 23)]);
+    assert_eq!(driver.drop_damaged().unwrap(), []);
+    assert!(jobs.get(&ids[0]).unwrap_err().is_not_found());
+    assert_eq!(listed(&jobs).unwrap(), ids[23..]);
+    driver.close().unwrap();
+    assert!(driver.drop_damaged().unwrap_err().is_closed());
 }
