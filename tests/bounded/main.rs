@@ -34,3 +34,6 @@ mod support;
 mod threads;
 mod twins;
 mod watched;
+
+#[path = "../support/random.rs"]
+mod random;

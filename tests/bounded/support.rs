@@ -9,6 +9,8 @@ use zaqar_sled::{
     ClientId, Config, Engine, ManualClock, MessageListOptions, Metadata, Project, Queue, Result, Timestamp,
 };
 
+pub(crate) use crate::random::Random;
+
 pub(crate) const ROOT: &str = "/store";
 pub(crate) const KIB: u64 = 1 << 10;
 /// More memory than any of these stores takes.
@@ -169,35 +171,6 @@ pub(crate) fn body(number: u64, bytes: usize) -> Vec<u8> {
     let mut random = Random::new(number);
     let words = (0..bytes.div_ceil(8)).flat_map(|_| random.next().to_le_bytes());
     words.take(bytes).collect()
-}
-
-/// Numbers from a seed.
-#[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
-    }
-
-    pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    pub(crate) fn of<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
-        items.get(self.below(items.len() as u64) as usize)
-    }
 }
 
 pub(crate) fn number(name: &str) -> Option<u64> {

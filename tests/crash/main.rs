@@ -29,3 +29,6 @@ mod recovery;
 mod registry;
 mod strangers;
 mod support;
+
+#[path = "../support/random.rs"]
+mod random;

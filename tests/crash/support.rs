@@ -11,6 +11,8 @@ use zaqar_sled::{
     MessageListOptions, Metadata, NewMessage, Project, QueueListOptions, QueueName, Result, Subscription, Timestamp,
 };
 
+pub(crate) use crate::random::Random;
+
 pub(crate) const ROOT: &str = "/store";
 /// More memory than any of these stores takes.
 pub(crate) const ROOMY: u64 = 256 << 20;
@@ -29,31 +31,6 @@ pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) 
 
 pub(crate) fn projects() -> [Project; 3] {
     [Project::none(), Project::named("").unwrap(), Project::named("p").unwrap()]
-}
-
-/// Numbers from a seed.
-#[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
-    }
-
-    pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
 }
 
 pub(crate) fn everything() -> MessageListOptions {

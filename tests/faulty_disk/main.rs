@@ -17,3 +17,6 @@ mod descriptors;
 mod proof;
 mod script;
 mod support;
+
+#[path = "../support/random.rs"]
+mod random;

@@ -15,6 +15,7 @@ use zaqar_sled::{
     NewMessage, NewPool, PooledDriver, Project, QueueName, Result,
 };
 
+use super::random::Random;
 use super::support::{CLIENT, ROOT, clock, seconds};
 
 const CALLS: u64 = 300;
@@ -130,17 +131,6 @@ struct Ledger {
     claims: Vec<(usize, zaqar_sled::ClaimRecord)>,
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
-
 fn body(number: u64) -> Vec<u8> {
     let mut bytes = vec![u8::try_from(number % 251).unwrap(); 200 + usize::try_from(number * 37 % 500).unwrap()];
     bytes[..8].copy_from_slice(&number.to_le_bytes());
@@ -246,7 +236,7 @@ fn perform(run: &Run) -> u64 {
     disk.inject(if run.lasts { fault.forever() } else { fault });
     let mut ledger = Ledger::default();
     if let Ok(store) = Store::open(&disk, &clock, run, 1) {
-        let mut random = Random(run.seed * 2 + 1);
+        let mut random = Random::new(run.seed * 2 + 1);
         let set_up = store.set_up();
         for number in 0..CALLS {
             if set_up.is_ok() {
@@ -283,7 +273,7 @@ fn campaign(kind_of_store: Kind, background: bool) {
         |name: &str, default: u64| env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default);
     let (seed, rounds) = (variable("ZAQAR_SEED", 1), variable("ZAQAR_ROUNDS", 60));
     let all = env::var("ZAQAR_FAULTS").is_ok_and(|value| value == "all");
-    let mut random = Random(seed * 2 + 77);
+    let mut random = Random::new(seed * 2 + 77);
     let mut done = 0;
     let clean = Run { seed, kind: 0, nth: u64::MAX, lasts: false, kind_of_store, background, cut: false };
     let calls = perform(&clean);

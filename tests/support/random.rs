@@ -2,8 +2,10 @@
 
 /// A stream of numbers that a seed decides (`SplitMix64`).
 #[derive(Debug, Clone)]
+#[allow(dead_code, reason = "each harness uses what it needs")]
 pub(crate) struct Random(u64);
 
+#[allow(dead_code, reason = "each harness uses what it needs")]
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
@@ -23,6 +25,10 @@ impl Random {
 
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
+    }
+
+    pub(crate) fn of<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+        items.get(usize::try_from(self.below(items.len() as u64)).unwrap())
     }
 
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
