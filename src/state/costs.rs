@@ -4,13 +4,14 @@ use super::op::Op;
 use super::queue::Totals;
 use crate::storage::reserve::{RECORD_BYTES, Share};
 
-/// What an operation adds to what has to be held.
-pub(crate) fn price(op: &Op<'_>, frame_bytes: u64) -> u64 {
+/// What an operation adds to what has to be held, on queues whose key takes so many bytes.
+pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
     let messages = |count: usize| {
         let pages = 2 + frame_bytes / PAGE_BODIES + count as u64 / PAGE_MESSAGES;
-        (count as u64).saturating_mul(REMOVAL_BYTES).saturating_add(pages.saturating_mul(ENTRY_BYTES))
+        (count as u64).saturating_mul(REMOVAL_BYTES).saturating_add(pages.saturating_mul(ENTRY_BYTES + key_bytes))
     };
-    let claim = |taken: usize| CLAIM_BYTES.saturating_add((taken as u64).saturating_mul(CLAIMED_BYTES));
+    let claim =
+        |taken: usize| (CLAIM_BYTES + key_bytes).saturating_add((taken as u64).saturating_mul(CLAIMED_BYTES));
     match op {
         Op::Post { messages: posted, .. } => messages(posted.len()),
         Op::Receive(received) => messages(received.letters.len()),
@@ -43,12 +44,19 @@ pub(crate) fn queue_bytes(key: usize, metadata: usize) -> u64 {
 }
 
 /// What a queue's messages and claims make necessary: far less than 2^64.
-pub(crate) fn share_of(totals: Totals) -> Share {
+pub(crate) fn share_of(totals: Totals, key: &[u8]) -> Share {
+    // Every entry of a page or a claim begins with it.
+    let key = key.len() as u64;
     let claims = totals.claims.wrapping_mul(CLAIM_BYTES / 2);
     let claimed = totals.claimed.wrapping_mul(CLAIMED_BYTES);
     Share {
         removals: totals.total.wrapping_mul(REMOVAL_BYTES).wrapping_add(claims),
-        entries: totals.pages.wrapping_mul(ENTRY_BYTES).wrapping_add(claims).wrapping_add(claimed),
+        entries: totals
+            .pages
+            .wrapping_mul(ENTRY_BYTES)
+            .wrapping_add(claims)
+            .wrapping_add(claimed)
+            .wrapping_add(totals.pages.wrapping_add(totals.claims).wrapping_mul(key)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claim;
+use super::content::Owner;
 use super::frozen::Snapshot;
 use super::page::PageEntry;
 use crate::disk::trees::Tree;
@@ -34,12 +35,12 @@ pub(crate) fn queue(snapshot: &Snapshot) -> Result<Record> {
 }
 
 /// A page's entry in the directory.
-pub(crate) fn page(queue: u64, first: u64, entry: &PageEntry) -> Result<Record> {
-    seal(Tree::Messages, keys::page(queue, first), entry)
+pub(crate) fn page(of: Owner<'_>, first: u64, entry: &PageEntry) -> Result<Record> {
+    seal(Tree::Messages, keys::page(of.key, of.number, first), entry)
 }
 
-pub(crate) fn claim(queue: u64, number: u64, claim: &Claim) -> Result<Record> {
-    seal(Tree::Claims, keys::claim(queue, number), claim)
+pub(crate) fn claim(of: Owner<'_>, number: u64, claim: &Claim) -> Result<Record> {
+    seal(Tree::Claims, keys::claim(of.key, of.number, number), claim)
 }
 
 #[cfg(test)]
@@ -51,6 +52,8 @@ mod tests {
     use crate::storage::codec::{self, hex};
     use crate::storage::page_files::Place;
     use crate::storage::records;
+
+    const OWNER: Owner<'_> = Owner { number: 5, key: &[0, b'q', 0, 1] };
 
     fn entry() -> PageEntry {
         let place = Place { segment: 1, offset: 2, bytes: 3, checksum: 4 };
@@ -67,14 +70,14 @@ mod tests {
         let queue = QueueRecord { number: 5, next: 6, lsn: 7, metadata: "{}".into() };
         let sealed = records::seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
         assert_eq!(hex(&sealed.value[5..]), "050607027b7d");
-        assert_eq!(hex(&page(5, 7, &entry()).unwrap().value[5..]), "010000020242020101 01020304".replace(' ', ""));
+        assert_eq!(hex(&page(OWNER, 7, &entry()).unwrap().value[5..]), "010000020242020101 01020304".replace(' ', ""));
         let one = Claim::new([9; 16], 1, 2, [7].into_iter().collect(), 1);
-        assert_eq!(hex(&claim(5, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));
+        assert_eq!(hex(&claim(OWNER, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));
     }
 
     #[test]
     fn a_record_counts_only_whole_and_under_its_own_key() {
-        let record = page(5, 7, &entry()).unwrap();
+        let record = page(OWNER, 7, &entry()).unwrap();
         let body = records::open(record.tree, &record.key, &record.value).unwrap();
         assert_eq!(codec::decode::<PageEntry>(body), Ok(entry()));
         assert!(records::open(record.tree, b"other", &record.value).is_err());

@@ -223,6 +223,12 @@ impl Queue {
         self.deleted
     }
 
+    /// What the key of its project and name takes, about.
+    pub(crate) fn key_bytes(&self) -> u64 {
+        let project = self.project.name().map_or(0, str::len);
+        project.saturating_add(self.name.as_str().len()).saturating_add(6) as u64
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         Totals { claims: self.claims.len() as u64, ..self.totals }
     }

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `meta` | a name: `store`, `registry`; or `removal`, a pool's name and a queue's number; or `left`, a queue's number and a pool's name; or `received` and a message's id |
 //! | `queues`, `catalogue` | project, then queue name |
-//! | `messages` | queue number, first sequence of the page |
-//! | `claims` | queue number, claim number |
+//! | `messages` | project, queue name, queue number, first sequence of the page |
+//! | `claims` | project, queue name, queue number, claim number |
 //! | `subscriptions` | project, queue name, then the subscription's id |
 //! | `pools` | name |
 //! | `flavors` | project, then name |
@@ -166,30 +166,36 @@ pub(crate) fn parse_received(key: &[u8]) -> Option<(u64, u64)> {
     Some((u64::from_be_bytes(array_at(rest, 0)?), u64::from_be_bytes(array_at(rest, 8)?)))
 }
 
-pub(crate) fn page(queue: u64, first: u64) -> Vec<u8> {
-    pair(queue, first)
+/// The key of a page of the queue of key `queue` and of that number: those of one queue lie together, in the order of posts.
+pub(crate) fn page(queue: &[u8], number: u64, first: u64) -> Vec<u8> {
+    of_queue(queue, number, first)
 }
 
+/// The queue's number and the page's first sequence.
 pub(crate) fn parse_page(key: &[u8]) -> Option<(u64, u64)> {
-    parse_pair(key)
+    let (_, number, first) = parse_of_queue(key)?;
+    Some((number, first))
 }
 
-pub(crate) fn claim(queue: u64, number: u64) -> Vec<u8> {
-    pair(queue, number)
+pub(crate) fn claim(queue: &[u8], number: u64, claim: u64) -> Vec<u8> {
+    of_queue(queue, number, claim)
 }
 
+/// The queue's number and the claim's.
 pub(crate) fn parse_claim(key: &[u8]) -> Option<(u64, u64)> {
-    parse_pair(key)
+    let (_, number, claim) = parse_of_queue(key)?;
+    Some((number, claim))
 }
 
-fn pair(queue: u64, number: u64) -> Vec<u8> {
-    [queue.to_be_bytes(), number.to_be_bytes()].concat()
+fn of_queue(queue: &[u8], number: u64, part: u64) -> Vec<u8> {
+    [queue, &number.to_be_bytes(), &part.to_be_bytes()].concat()
 }
 
-fn parse_pair(key: &[u8]) -> Option<(u64, u64)> {
-    let whole = key.len() == 16;
-    let numbers = (u64::from_be_bytes(array_at(key, 0)?), u64::from_be_bytes(array_at(key, 8)?));
-    whole.then_some(numbers)
+/// Of a page's or claim's key: the queue's key and number, and the number of the part.
+pub(crate) fn parse_of_queue(key: &[u8]) -> Option<(&[u8], u64, u64)> {
+    let (queue, numbers) = key.split_at_checked(key.len().checked_sub(16)?)?;
+    parse_named(queue)?;
+    Some((queue, u64::from_be_bytes(array_at(numbers, 0)?), u64::from_be_bytes(array_at(numbers, 8)?)))
 }
 
 fn push_text(key: &mut Vec<u8>, text: &str) {
@@ -238,12 +244,12 @@ mod tests {
         assert_eq!(queue(&Project::none(), &name("q")), [0, b'q', 0, 1]);
         assert_eq!(queue(&in_project(""), &name("q")), [1, 0, 1, b'q', 0, 1]);
         assert_eq!(queue(&in_project("a\0"), &name("q")), [1, b'a', 0, 0xff, 0, 1, b'q', 0, 1]);
-        assert_eq!(page(1, 2), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+        assert_eq!(page(&[0, b'q', 0, 1], 1, 2), *b"\0q\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02");
         assert_eq!(subscription(&[0, b'q', 0, 1], &[7; 16]), [[0, b'q', 0, 1].as_slice(), &[7; 16]].concat());
         assert_eq!(removal("a", 2), *b"removal\0a\0\x01\0\0\0\0\0\0\0\x02");
         assert_eq!(left_behind("a", 2), *b"left\0\0\0\0\0\0\0\0\x02a\0\x01");
         assert_eq!(received((1, 2)), *b"received\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02");
-        assert_eq!(claim(1, 2), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+        assert_eq!(claim(&[0, b'q', 0, 1], 1, 2), page(&[0, b'q', 0, 1], 1, 2));
     }
 
     #[test]
@@ -253,10 +259,10 @@ mod tests {
         {
             assert_eq!(parse_queue(&queue(&project, &name)), Some((project, name)));
         }
-        assert_eq!(parse_page(&page(7, 8)), Some((7, 8)));
-        assert_eq!(parse_claim(&claim(7, 8)), Some((7, 8)));
         assert_eq!(parse_received(&received((7, 8))), Some((7, 8)));
         let queue = queue(&in_project("a"), &name("b"));
+        assert_eq!(parse_page(&page(&queue, 7, 8)), Some((7, 8)));
+        assert_eq!(parse_claim(&claim(&queue, 7, 8)), Some((7, 8)));
         assert_eq!(parse_subscription(&subscription(&queue, &[9; 16])), Some((queue.as_slice(), [9; 16])));
         let outbox = keys_of_the_outbox();
         assert_eq!(parse_queue(&outbox), Some((Project::none(), QueueName::outbox())));

@@ -22,7 +22,7 @@ use crate::storage::records::Digest;
 pub(crate) const FILE: &str = "MANIFEST";
 const FRESH: &str = "MANIFEST.new";
 const MAGIC: &[u8; 8] = b"zaqarman";
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const HEADER_BYTES: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -55,7 +55,7 @@ impl Store {
 
     /// Takes a queue that was made with messages in it into the account.
     pub(crate) fn adopt(&self, cell: &Arc<Cell>, totals: Totals) {
-        self.count(Totals::default(), totals);
+        self.count(&cell.key, Totals::default(), totals);
         // Whoever has found and locked it meanwhile does the same at the end.
         if let Some(queue) = cell.try_peek() {
             if self.timer.arm(cell, queue.next_due()) {

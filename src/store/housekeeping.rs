@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::disk::trees::Tree;
 use crate::model::error::Result;
 use crate::state::Queue;
+use crate::state::content::Owner;
 use crate::storage::keys;
 use crate::storage::manifest::Manifest;
 use crate::storage::records::{Digest, Digested};
@@ -64,13 +65,18 @@ impl Gone {
 
     pub(super) fn remove_from(&self, trees: &mut Digested) -> Result<()> {
         trees.remove(Tree::Queues, &self.key)?;
-        remove_pages(trees, self.number, &self.pages)?;
-        self.claims.iter().try_for_each(|claim| trees.remove(Tree::Claims, &keys::claim(self.number, *claim)))
+        let of = Owner { number: self.number, key: &self.key };
+        remove_pages(trees, of, &self.pages)?;
+        remove_claims(trees, of, &self.claims)
     }
 }
 
-pub(super) fn remove_pages(trees: &mut Digested, queue: u64, pages: &[u64]) -> Result<()> {
-    pages.iter().try_for_each(|first| trees.remove(Tree::Messages, &keys::page(queue, *first)))
+pub(super) fn remove_pages(trees: &mut Digested, of: Owner<'_>, pages: &[u64]) -> Result<()> {
+    pages.iter().try_for_each(|first| trees.remove(Tree::Messages, &keys::page(of.key, of.number, *first)))
+}
+
+pub(super) fn remove_claims(trees: &mut Digested, of: Owner<'_>, claims: &[u64]) -> Result<()> {
+    claims.iter().try_for_each(|claim| trees.remove(Tree::Claims, &keys::claim(of.key, of.number, *claim)))
 }
 
 impl Keeper {

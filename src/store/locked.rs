@@ -258,7 +258,7 @@ impl Drop for Locked<'_> {
         self.queue.let_go();
         let after = self.queue.totals();
         if after != self.before {
-            self.store.count(self.before, after);
+            self.store.count(&self.cell.key, self.before, after);
         }
         if self.queue.has_changes() {
             self.store.note_changed(self.cell);

@@ -177,7 +177,7 @@ impl Store {
         }
         for cell in &self.cells().collect::<Vec<_>>() {
             let (totals, due) = cell.outlook();
-            self.count(Totals::default(), totals);
+            self.count(&cell.key, Totals::default(), totals);
             self.timer.arm(cell, due);
             let mut queue = cell.peek();
             if !loaded {

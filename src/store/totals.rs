@@ -9,12 +9,12 @@ use crate::state::{Sizes, Totals};
 use crate::storage::keys;
 
 impl Store {
-    /// Takes the change of one queue's totals into the sums.
-    pub(super) fn count(&self, before: Totals, after: Totals) {
+    /// Takes the change of the totals of the queue of that key into the sums.
+    pub(super) fn count(&self, key: &[u8], before: Totals, after: Totals) {
         // Wrapping: the difference is right whichever is larger.
         self.messages.fetch_add(after.total.wrapping_sub(before.total), Ordering::Relaxed);
         self.weight.fetch_add(after.weight.wrapping_sub(before.weight), Ordering::Relaxed);
-        self.reserve.count(share_of(before), share_of(after));
+        self.reserve.count(share_of(before, key), share_of(after, key));
     }
 
     /// Live messages, as far as their queues have been advanced.

@@ -2,6 +2,7 @@
 
 use crate::disk::trees::{Tree, Trees};
 use crate::model::error::{Error, Result};
+use crate::state::content::Owner;
 use crate::state::entries;
 use crate::state::{PageEntry, Queue};
 use crate::storage::records::{self, Digest, Digested, Record};
@@ -70,7 +71,7 @@ impl Verification {
                     && let Some(cell) = cells.next()
                 {
                     let stored = store.lock(&cell)?.map(|queue| unchanged(&queue)).unwrap_or_default();
-                    self.compare(&*trees.trees, cell.number, &stored)?;
+                    self.compare(&*trees.trees, cell.owner(), &stored)?;
                 }
             }
             if trees.is_none() || self.records < enough {
@@ -80,11 +81,12 @@ impl Verification {
         }
     }
 
-    fn compare(&mut self, trees: &dyn Trees, queue: u64, pages: &[(u64, PageEntry)]) -> Result<()> {
+    fn compare(&mut self, trees: &dyn Trees, of: Owner<'_>, pages: &[(u64, PageEntry)]) -> Result<()> {
         for (first, entry) in pages {
-            let Record { tree, key, value } = entries::page(queue, *first, entry)?;
+            let Record { tree, key, value } = entries::page(of, *first, entry)?;
             self.records = self.records.saturating_add(1);
             if trees.get(tree, &key)?.as_deref() != Some(&value) {
+                let queue = of.number;
                 self.findings.push(format!("queue {queue:#x}: the trees differ from page {first:#x}"));
             }
         }

@@ -36,7 +36,8 @@ impl Store {
     /// Appends `op` and applies it to `queues`; returns its LSN.
     pub(crate) fn record(&self, growth: Growth, now: u64, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
         queues.iter().try_for_each(|queue| queue.prepare(op))?;
-        let lsn = self.append(growth, now, op)?;
+        let key_bytes = queues.iter().map(|queue| queue.key_bytes()).max().unwrap_or(0);
+        let lsn = self.append_for(key_bytes, growth, now, op)?;
         self.apply(lsn, now, op, queues);
         Ok(lsn)
     }
@@ -59,6 +60,11 @@ impl Store {
 
     /// Appends `op` and leaves applying it to the caller, who holds the locks.
     pub(crate) fn append(&self, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
+        self.append_for(0, growth, now, op)
+    }
+
+    /// The same for an operation on a queue whose key takes so many bytes.
+    fn append_for(&self, key_bytes: u64, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
         if !self.process.is_this_as_far_as_known() {
             return Err(self.forked());
         }
@@ -67,8 +73,8 @@ impl Store {
         let bytes = frame.len() as u64;
         let admitted = match growth {
             Growth::Frees => Ok(()),
-            Growth::Leases => self.reserve.require(Need::Lease, price(op, bytes)),
-            Growth::Grows => self.reserve.require(Need::Grow, price(op, bytes)),
+            Growth::Leases => self.reserve.require(Need::Lease, price(op, bytes, key_bytes)),
+            Growth::Grows => self.reserve.require(Need::Grow, price(op, bytes, key_bytes)),
         };
         let appended = admitted.and_then(|()| self.journal.append(frame, growth));
         if self.is_short() {

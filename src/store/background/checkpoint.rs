@@ -4,11 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::housekeeping::{Keeper, remove_pages};
-use crate::disk::trees::Tree;
+use super::super::housekeeping::{Keeper, remove_claims, remove_pages};
 use crate::model::error::{Error, Result};
 use crate::state::{PageSnapshot, Purpose, Snapshot, entries};
-use crate::storage::keys;
 use crate::storage::page_files::Image;
 use crate::storage::records::{Digested, Record};
 use crate::storage::reserve::Need;
@@ -84,15 +82,12 @@ impl Store {
             let claims: Vec<_> = changes.claims.iter().filter_map(stored).collect();
             (Snapshot::record_of(&queue), changes, pages, claims)
         };
-        let number = record.number;
-        remove_pages(trees, number, &changes.gone_pages)?;
-        for claim in &changes.gone_claims {
-            trees.remove(Tree::Claims, &keys::claim(number, *claim))?;
-        }
+        remove_pages(trees, cell.owner(), &changes.gone_pages)?;
+        remove_claims(trees, cell.owner(), &changes.gone_claims)?;
         let none = BTreeSet::new();
         self.write_pages(cell, pages, &none, Purpose::Checkpoint, &mut |_, _, page| trees.insert(&page))?;
         for (claim_number, claim) in &claims {
-            trees.insert(&entries::claim(number, *claim_number, claim)?)?;
+            trees.insert(&entries::claim(cell.owner(), *claim_number, claim)?)?;
         }
         if changes.record { trees.insert(&entries::queue(&record)?) } else { Ok(()) }
     }
@@ -119,7 +114,7 @@ impl Store {
                 (Err(error), Some(image)) if error.is_full() && !self.heap.is_doubtful() => (image.clone(), false),
                 (outcome, _) => outcome?,
             };
-            visit(page.first, &image, entries::page(cell.number, page.first, &page.entry(&image))?)?;
+            visit(page.first, &image, entries::page(cell.owner(), page.first, &page.entry(&image))?)?;
             if fresh {
                 written.push((page, image));
             }

@@ -85,7 +85,7 @@ impl Store {
                 }
                 writer.record(&page)
             })?;
-            claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(cell.number, *one, claim)?))?;
+            claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(cell.owner(), *one, claim)?))?;
         }
         found = found.saturating_add(self.write_registry(&mut writer, from)?);
         to = to.max(self.journal.appended());

@@ -87,10 +87,10 @@ impl Recovery<'_> {
             if fresh {
                 written.push(image.clone());
             }
-            writer.record(&entries::page(number, page.first, &page.entry(&image))?)?;
+            writer.record(&entries::page(owner, page.first, &page.entry(&image))?)?;
             queue.set_image(page, &image, Purpose::Base);
         }
-        snapshot.claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(number, *one, claim)?))
+        snapshot.claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(owner, *one, claim)?))
     }
 
     /// Moves what could not be read, where it is there, into a folder of its own.

@@ -279,22 +279,23 @@ impl<'a> Merge<'a> {
 
     /// Whether the entry of that page would stand in the gap.
     fn fits(&self, gap: &Gap, queue: u64, found: &Found) -> bool {
-        let Some(place) = self.place(&(Tree::Messages, keys::page(queue, found.first))) else { return true };
+        let resident = self.contents.queues.get(&queue).map(|queue| &*queue.key);
+        let Some(key) = resident.or_else(|| self.images.key(queue)) else { return true };
+        let Some(place) = self.place(&(Tree::Messages, keys::page(key, queue, found.first))) else { return true };
         let above = gap.after.as_ref().and_then(|key| self.place(key)).is_none_or(|after| after < place);
         above && gap.before.as_ref().and_then(|key| self.place(key)).is_none_or(|before| place < before)
     }
 
     /// Where a record stands in a snapshot: by queue, and in a queue its own record, pages, claims; then the rest.
     fn place(&self, (tree, key): &Key) -> Option<(bool, Vec<u8>, u8, u64)> {
-        let (queue, rank, number) = match tree {
+        let rank = match tree {
             Tree::Queues => return Some((false, key.clone(), 0, 0)),
-            Tree::Messages => keys::parse_page(key).map(|(queue, first)| (queue, 1, first))?,
-            Tree::Claims => keys::parse_claim(key).map(|(queue, number)| (queue, 2, number))?,
+            Tree::Messages => 1,
+            Tree::Claims => 2,
             _ => return Some((true, Vec::new(), 0, 0)),
         };
-        let resident = self.contents.queues.get(&queue).map(|queue| queue.key.to_vec());
-        let key = resident.or_else(|| self.images.key(queue).map(<[u8]>::to_vec))?;
-        Some((false, key, rank, number))
+        let (queue, _, number) = keys::parse_of_queue(key)?;
+        Some((false, queue.to_vec(), rank, number))
     }
 
     /// Takes in a page that no entry names: its messages that were there before the journal goes on, and that no other
