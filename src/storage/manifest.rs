@@ -3,7 +3,7 @@
 //! ```text
 //! offset  bytes  little-endian
 //!      0      8  "zaqarman"
-//!      8      4  format, 3
+//!      8      4  format, 4
 //!     12      4  CRC-32 of bytes 0..12 and the body
 //!     16      n  body (see `codec`)
 //! ```
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let bytes = manifest().bytes().unwrap();
-        assert_eq!(bytes[..12], *b"zaqarman\x03\0\0\0");
+        assert_eq!(bytes[..12], *b"zaqarman\x04\0\0\0");
         let body = codec::hex(&bytes[16..]);
         assert_eq!(body, format!("{}03010102040501060800 0000090a", "07".repeat(16)).replace(' ', ""));
     }
