@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the way to say what is wrong")]
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
-use std::sync::Arc;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,18 @@ fn waiter(engine: &Engine, queue: &Queue, timeout: Duration) -> JoinHandle<Resul
     waiter
 }
 
+/// What the thread came to; one that still waits after a while has missed what it waits for.
+fn joined<T>(thread: JoinHandle<T>) -> T {
+    let started = Instant::now();
+    while !thread.is_finished() {
+        assert!(started.elapsed() < STUCK, "it waits for ever");
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread.join().unwrap()
+}
+
+const STUCK: Duration = Duration::from_secs(30);
+
 fn body_of(claimed: Result<Option<Claim>, Error>) -> Vec<u8> {
     claimed.unwrap().unwrap().messages()[0].body().to_vec()
 }
@@ -57,7 +70,7 @@ fn a_post_wakes_a_waiter() {
     let jobs = jobs(&engine);
     let waiter = waiter(&engine, &jobs, LONG);
     post(&jobs, "work");
-    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+    assert_eq!(body_of(joined(waiter)), b"work");
 }
 
 #[test]
@@ -67,7 +80,7 @@ fn every_message_of_a_post_wakes_a_waiter() {
     let waiters: Vec<_> = (0..8).map(|_| waiter(&engine, &jobs, LONG)).collect();
     jobs.post(ClientId::random(), &vec![NewMessage::new("work"); 8]).unwrap();
     for waiter in waiters {
-        assert_eq!(body_of(waiter.join().unwrap()), b"work");
+        assert_eq!(body_of(joined(waiter)), b"work");
     }
     assert_eq!(engine.status().waiting(), 0);
 }
@@ -79,7 +92,7 @@ fn a_queue_that_is_not_there_yet_is_waited_for() {
     let waiter = waiter(&engine, &later, LONG);
     later.create(Metadata::new()).unwrap();
     post(&later, "work");
-    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+    assert_eq!(body_of(joined(waiter)), b"work");
 }
 
 #[test]
@@ -90,7 +103,7 @@ fn a_release_wakes_a_waiter() {
     let held = jobs.claim(options()).unwrap().unwrap();
     let waiter = waiter(&engine, &jobs, LONG);
     held.release().unwrap();
-    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+    assert_eq!(body_of(joined(waiter)), b"work");
 }
 
 #[test]
@@ -103,7 +116,7 @@ fn the_end_of_a_claim_wakes_a_waiter() {
     clock.advance(Duration::from_secs(59));
     assert!(!waiter.is_finished());
     clock.advance(Duration::from_secs(1));
-    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+    assert_eq!(body_of(joined(waiter)), b"work");
 }
 
 #[test]
@@ -115,7 +128,7 @@ fn the_end_of_a_delay_wakes_a_waiter() {
     clock.advance(Duration::from_secs(29));
     assert!(!waiter.is_finished());
     clock.advance(Duration::from_secs(1));
-    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+    assert_eq!(body_of(joined(waiter)), b"work");
 }
 
 #[test]
@@ -127,7 +140,7 @@ fn a_wait_ends_when_its_time_is_over() {
     clock.advance(Duration::from_secs(9));
     assert!(!waiter.is_finished());
     clock.advance(Duration::from_secs(1));
-    assert!(waiter.join().unwrap().unwrap().is_none());
+    assert!(joined(waiter).unwrap().is_none());
 }
 
 #[test]
@@ -137,7 +150,7 @@ fn close_ends_every_wait() {
     let waiters: Vec<_> = (0..3).map(|_| waiter(&engine, &jobs, LONG)).collect();
     engine.close().unwrap();
     for waiter in waiters {
-        assert!(waiter.join().unwrap().unwrap_err().is_closed());
+        assert!(joined(waiter).unwrap_err().is_closed());
     }
 }
 
@@ -183,7 +196,7 @@ fn waiters_and_posters_side_by_side_leave_nothing_behind() {
         .collect();
     posters.into_iter().for_each(|poster| poster.join().unwrap());
     (0..4).for_each(|_| post(&jobs, "stop"));
-    assert_eq!(workers.into_iter().map(|worker| worker.join().unwrap()).sum::<u32>(), 1_000);
+    assert_eq!(workers.into_iter().map(joined).sum::<u32>(), 1_000);
     assert_eq!(jobs.stats().unwrap().total(), 0);
 }
 
@@ -247,7 +260,7 @@ fn a_renewal_wakes_nobody_and_a_release_as_many_as_it_frees() {
     assert!(released - renewed <= 60, "{} reads for one release", released - renewed);
     assert_eq!(engine.status().waiting(), WAITERS - 2);
     engine.close().unwrap();
-    let claimed = waiters.into_iter().map(|waiter| waiter.join().unwrap());
+    let claimed = waiters.into_iter().map(joined);
     assert_eq!(claimed.flatten().count(), 2);
 }
 
@@ -261,7 +274,107 @@ fn a_claim_that_ends_earlier_than_it_was_to_is_not_missed() {
     let waiter = waiter(&engine, &jobs, LONG);
     held.renew(Duration::from_secs(10), Duration::ZERO).unwrap();
     clock.advance(Duration::from_secs(10));
-    assert_eq!(body_of(waiter.join().unwrap()), b"work");
+    assert_eq!(body_of(joined(waiter)), b"work");
+}
+
+/// A clock at one reading of which something else happens.
+struct Interrupted {
+    clock: ManualClock,
+    reads: AtomicUsize,
+    interrupt: Mutex<Box<dyn FnMut() + Send>>,
+}
+
+impl std::fmt::Debug for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.clock.fmt(f)
+    }
+}
+
+thread_local! {
+    /// At which of this thread's readings to come that is; 0 for none.
+    static INTERRUPT_AT: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Interrupted {
+    fn read<T>(&self, read: impl FnOnce(&ManualClock) -> T) -> T {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let left = INTERRUPT_AT.get();
+        INTERRUPT_AT.set(left.saturating_sub(1));
+        if left == 1 {
+            self.interrupt.lock().unwrap()();
+        }
+        read(&self.clock)
+    }
+}
+
+impl Clock for Interrupted {
+    fn wall(&self) -> Timestamp {
+        self.read(Clock::wall)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.read(Clock::monotonic)
+    }
+
+    fn real_wait(&self, duration: Duration) -> Option<Duration> {
+        self.clock.real_wait(duration)
+    }
+
+    fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.clock.on_jump(wake);
+    }
+}
+
+/// Posts when the waiter reads the clock for the `nth` time, or when it is asleep if it never does; whether it did.
+fn posted_at_reading(nth: usize) -> bool {
+    let (due, on_due) = mpsc::channel::<()>();
+    let (made, on_made) = mpsc::channel::<()>();
+    let now = due.clone();
+    // A post that has to wait for what the waiter has locked comes a little later.
+    let interrupt = move || {
+        // Once it has posted, the poster listens no more.
+        let _ = now.send(());
+        let _ = on_made.recv_timeout(Duration::from_millis(30));
+    };
+    let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
+    let clock = Interrupted { clock, reads: AtomicUsize::new(0), interrupt: Mutex::new(Box::new(interrupt)) };
+    let clock = Arc::new(clock);
+    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).background(false);
+    let engine = config.open("/store").unwrap();
+    let jobs = jobs(&engine);
+    let poster = thread::spawn({
+        let jobs = jobs.clone();
+        move || {
+            on_due.recv().unwrap();
+            post(&jobs, "work");
+            let _ = made.send(());
+        }
+    });
+    let waiter = thread::spawn(move || {
+        INTERRUPT_AT.set(nth);
+        (jobs.claim_wait(options(), LONG), INTERRUPT_AT.get() == 0)
+    });
+    // Who does not read the clock any more is asleep, or done.
+    let mut last = (0, Instant::now());
+    while last.1.elapsed() < Duration::from_millis(100) && !waiter.is_finished() {
+        thread::yield_now();
+        let now = clock.reads.load(Ordering::SeqCst);
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+    }
+    // A second post does not happen: the poster has had its signal then.
+    let _ = due.send(());
+    let (claimed, was_read) = joined(waiter);
+    assert_eq!(body_of(claimed), b"work", "posted at reading {nth}");
+    joined(poster);
+    was_read
+}
+
+#[test]
+fn a_post_at_any_instant_between_the_look_and_the_sleep_is_not_missed() {
+    let reached = (1..100).take_while(|nth| posted_at_reading(*nth)).count();
+    assert!((4..99).contains(&reached), "{reached} readings");
 }
 
 /// A clock that runs a hundred times as fast as the machine's.

@@ -36,7 +36,7 @@ enum Act {
     Reopen,
 }
 
-const ACTS: [Act; 19] = [
+const ACTS: [Act; 21] = [
     Act::Create,
     Act::Post(2),
     Act::Claim,
@@ -55,6 +55,9 @@ const ACTS: [Act; 19] = [
     Act::Base,
     Act::Post(1),
     Act::Reopen,
+    Act::Buffered,
+    // What it holds was not synced before.
+    Act::Base,
     Act::Buffered,
 ];
 

@@ -14,22 +14,27 @@ fn jobs(engine: &Engine) -> Queue {
     engine.queue(Project::none(), "jobs").unwrap()
 }
 
-/// Posts for a while, and cuts the power; returns the age of the oldest post that was lost, and the longest time that
-/// the machine kept the poster from posting.
-fn oldest_lost(interval: Duration, sync: Duration, clock: &Arc<ManualClock>) -> (Duration, Duration) {
+/// Posts bodies of that size for a while, and cuts the power. Returns the age of the oldest post that was lost, that of the
+/// oldest that a power cut would have taken at any time before, and the longest time that the machine kept the poster from
+/// posting.
+fn oldest_lost(interval: Duration, sync: Duration, body: usize) -> (Duration, Duration, Duration) {
+    let clock = clock();
     let disk = SimulatedDisk::new();
     let slow = MeteredDisk::new(disk.clone());
     let settings = Config::new().clock(clock.clone()).segment_size(4 << 20).durability(Durability::Buffered);
     let engine = settings.sync_interval(interval).disk(Arc::new(slow.clone())).open(ROOT).unwrap();
     jobs(&engine).create(Metadata::new()).unwrap();
     slow.meter.slow_down(sync);
-    let (started, mut last, mut held_up) = (Instant::now(), Instant::now(), Duration::ZERO);
+    let (started, mut last, mut held_up, mut oldest) = (Instant::now(), Instant::now(), Duration::ZERO, Duration::ZERO);
     let mut told = Vec::new();
     while started.elapsed() < Duration::from_millis(900) {
-        // Enough that a segment has to be prepared meanwhile.
         told.extend(
-            jobs(&engine).post(CLIENT, &[message("m", 2_000)]).unwrap().into_iter().map(|id| (id, Instant::now())),
+            jobs(&engine).post(CLIENT, &[message("m", body)]).unwrap().into_iter().map(|id| (id, Instant::now())),
         );
+        // Each post is one change, and nothing else is changed.
+        let unsynced = usize::try_from(engine.status().unsynced()).unwrap();
+        let first = told.len().checked_sub(unsynced).and_then(|synced| told.get(synced));
+        oldest = oldest.max(first.map_or(Duration::ZERO, |(_, at)| at.elapsed()));
         held_up = held_up.max(last.elapsed());
         last = Instant::now();
         std::thread::sleep(Duration::from_millis(1));
@@ -37,26 +42,45 @@ fn oldest_lost(interval: Duration, sync: Duration, clock: &Arc<ManualClock>) -> 
     let disk = disk.power_loss(Keep::Nothing);
     let cut = Instant::now();
     drop(engine);
-    let engine = config(&disk, clock, 2).segment_size(4 << 20).open(ROOT).unwrap();
+    let engine = config(&disk, &clock, 2).segment_size(4 << 20).open(ROOT).unwrap();
     let there = jobs(&engine).exists().unwrap();
     let found =
         there.then(|| jobs(&engine).iter(everything()).map(|message| message.unwrap().id()).collect::<Vec<_>>());
     let kept: BTreeSet<_> = found.into_iter().flatten().collect();
     let gone = told.iter().find(|(id, _)| !kept.contains(id));
-    (gone.map_or(Duration::ZERO, |(_, at)| cut.duration_since(*at)), held_up)
+    (gone.map_or(Duration::ZERO, |(_, at)| cut.duration_since(*at)), oldest, held_up)
+}
+
+/// That in one of some tries no post was lost that was older than the longer of interval and sync, and a sync.
+fn assert_within(interval: u64, sync: u64, lost: impl Fn(Duration, Duration) -> (Duration, Duration)) {
+    let (interval, sync) = (Duration::from_millis(interval), Duration::from_millis(sync));
+    // The longer of both until a sync begins, then the sync.
+    let bound = interval.max(sync) + sync;
+    // A machine that runs something else is slow beyond its disk: only what it never keeps is a fault.
+    let tries = (0..6).map(|_| lost(interval, sync));
+    let slack = |held_up: Duration| Duration::from_millis(30) + held_up * 2;
+    let over: Vec<_> = tries.take_while(|(lost, held_up)| *lost > bound + slack(*held_up)).collect();
+    assert!(over.len() < 6, "{over:?} lost of {interval:?} and {sync:?}");
 }
 
 #[test]
 fn buffered_loses_no_more_than_the_interval_and_a_sync() {
     for (interval, sync) in [(60, 40), (200, 50), (30, 8), (20, 60)] {
-        let (interval, sync) = (Duration::from_millis(interval), Duration::from_millis(sync));
-        // The longer of both until a sync begins, then the sync.
-        let bound = interval.max(sync) + sync;
-        // A machine that runs something else is slow beyond its disk: only what it never keeps is a fault.
-        let tries = (0..6).map(|_| oldest_lost(interval, sync, &clock()));
-        let slack = |held_up: Duration| Duration::from_millis(30) + held_up * 2;
-        let over: Vec<_> = tries.take_while(|(lost, held_up)| *lost > bound + slack(*held_up)).collect();
-        assert!(over.len() < 6, "{over:?} lost of {interval:?} and {sync:?}");
+        // So large that a segment has to be prepared meanwhile.
+        assert_within(interval, sync, |interval, sync| {
+            let (lost, _, held_up) = oldest_lost(interval, sync, 2_000);
+            (lost, held_up)
+        });
+    }
+}
+
+#[test]
+fn buffered_would_lose_no_more_at_any_instant_between_two_segments() {
+    for (interval, sync) in [(60, 40), (200, 50), (20, 60), (150, 150)] {
+        assert_within(interval, sync, |interval, sync| {
+            let (lost, oldest, held_up) = oldest_lost(interval, sync, 10);
+            (lost.max(oldest), held_up)
+        });
     }
 }
 

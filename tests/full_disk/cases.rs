@@ -162,6 +162,18 @@ fn posts_wait_for_a_base_only_if_one_is_due_and_a_base_ends_the_wait() {
 }
 
 #[test]
+fn posts_do_not_wait_for_a_base_that_would_free_less_than_is_kept() {
+    let disk = SimulatedDisk::new();
+    // Without patience and without a thread, whoever has to wait is refused.
+    let engine = config(disk.clone()).journal_max(0).busy_timeout(Duration::ZERO).open(ROOT).unwrap();
+    let jobs = queue(&engine, "jobs");
+    for call in 0..1_500 {
+        jobs.post(CLIENT, &[message(2_000)])
+            .unwrap_or_else(|error| panic!("call {call}: {error}: {:?}", engine.status()));
+    }
+}
+
+#[test]
 fn bases_of_a_large_directory_are_written_in_proportion_to_it() {
     let disk = SimulatedDisk::new();
     let engine = config(disk.clone()).segment_size(8 * KIB).open(ROOT).unwrap();

@@ -35,6 +35,8 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
     let journal = root.join(JOURNAL);
     disk.create_dir_all(&journal).map_err(|e| Error::io("creating the journal's directory", e))?;
     let place = super::place(config, root, &manifest);
+    // While there are descriptors: what is synced later must not lack one.
+    place.kept_directory.hold(disk).map_err(|e| Error::file("opening", &journal, e))?;
     let heap = super::open_heap(config, root, manifest.store)?;
     heap.prepare()?;
     let budget = Budget::new(config.memory);
