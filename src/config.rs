@@ -3,12 +3,12 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, LazyLock};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::clock::{Clock, EngineClock, SystemClock};
 use crate::disk::{Disk, RealDisk};
 use crate::model::{Durability, Limits};
+use crate::sync::thread::{self, JoinHandle};
 
 /// The settings of a store, and how it is opened.
 ///

@@ -64,6 +64,7 @@ mod reference;
 mod state;
 mod storage;
 mod store;
+mod sync;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{Config, Spawner};

@@ -14,6 +14,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
+use crate::sync::locks;
+
 /// The lock order, outermost first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
@@ -130,41 +132,41 @@ impl Rank {
 /// A mutex with a rank.
 pub(crate) struct Mutex<T: ?Sized> {
     standing: Standing,
-    inner: parking_lot::Mutex<T>,
+    inner: locks::Mutex<T>,
 }
 
 /// A [`Mutex`] while it is locked.
 pub(crate) struct MutexGuard<'a, T: ?Sized> {
     // Before `held`: unlocked first, then forgotten.
-    inner: parking_lot::MutexGuard<'a, T>,
+    inner: locks::MutexGuard<'a, T>,
     held: Held,
 }
 
 /// A reader-writer lock with a rank.
 pub(crate) struct RwLock<T: ?Sized> {
     standing: Standing,
-    inner: parking_lot::RwLock<T>,
+    inner: locks::RwLock<T>,
 }
 
 /// A [`RwLock`] while it is locked for reading.
 pub(crate) struct RwLockReadGuard<'a, T: ?Sized> {
-    inner: parking_lot::RwLockReadGuard<'a, T>,
+    inner: locks::RwLockReadGuard<'a, T>,
     _held: Held,
 }
 
 /// A [`RwLock`] while it is locked for writing.
 pub(crate) struct RwLockWriteGuard<'a, T: ?Sized> {
-    inner: parking_lot::RwLockWriteGuard<'a, T>,
+    inner: locks::RwLockWriteGuard<'a, T>,
     _held: Held,
 }
 
 /// A condition to wait for with a [`Mutex`] unlocked.
 #[derive(Debug, Default)]
-pub(crate) struct Condvar(parking_lot::Condvar);
+pub(crate) struct Condvar(locks::Condvar);
 
 impl<T> Mutex<T> {
     pub(crate) const fn new(rank: Rank, value: T) -> Self {
-        Self { standing: Standing::new(rank), inner: parking_lot::Mutex::new(value) }
+        Self { standing: Standing::new(rank), inner: locks::Mutex::new(value) }
     }
 }
 
@@ -182,7 +184,7 @@ impl<T: ?Sized> Mutex<T> {
 
 impl<T> RwLock<T> {
     pub(crate) const fn new(rank: Rank, value: T) -> Self {
-        Self { standing: Standing::new(rank), inner: parking_lot::RwLock::new(value) }
+        Self { standing: Standing::new(rank), inner: locks::RwLock::new(value) }
     }
 }
 
@@ -214,13 +216,13 @@ impl Condvar {
         self.0.notify_all();
     }
 
-    pub(crate) fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         guard.held.check_waiting();
         self.0.wait(&mut guard.inner);
     }
 
     /// True if `deadline` passed before the condition was signalled.
-    pub(crate) fn wait_until<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
+    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> bool {
         guard.held.check_waiting();
         self.0.wait_until(&mut guard.inner, deadline).timed_out()
     }
@@ -290,6 +292,7 @@ mod ranked {
     use std::cell::RefCell;
 
     use super::{Rank, Tier};
+    use crate::sync::thread_local;
 
     thread_local! {
         /// What this thread holds, each with the number by which it is let go; in the order in which it was taken.
@@ -312,8 +315,8 @@ mod ranked {
             if std::thread::panicking() {
                 return self.note();
             }
-            let above = HELD.with_borrow(|(_, held)| {
-                held.iter().map(|(_, rank)| *rank).rfind(|rank| rank.order() >= self.0.order())
+            let above = HELD.with(|held| {
+                held.borrow().1.iter().map(|(_, rank)| *rank).rfind(|rank| rank.order() >= self.0.order())
             });
             if let Some(above) = above {
                 refuse(&format!("lock order: {:?} is wanted by a thread that holds {above:?}", self.0));
@@ -323,7 +326,8 @@ mod ranked {
 
         /// Notes the lock, which the thread has.
         pub(super) fn note(&self) -> Held {
-            HELD.with_borrow_mut(|(next, held)| {
+            HELD.with(|held| {
+                let (next, held) = &mut *held.borrow_mut();
                 *next += 1;
                 held.push((*next, self.0));
                 Held(*next)
@@ -347,8 +351,9 @@ mod ranked {
 
     pub(super) fn check_waiting(but: Option<u64>) {
         let inner = Rank::Queue(Tier::Control, 0).order();
-        let held = HELD.with_borrow(|(_, held)| {
-            held.iter().find(|(number, rank)| Some(*number) != but && rank.order() >= inner).map(|(_, rank)| *rank)
+        let held = HELD.with(|held| {
+            let held = held.borrow();
+            held.1.iter().find(|(number, rank)| Some(*number) != but && rank.order() >= inner).map(|(_, rank)| *rank)
         });
         if let Some(held) = held.filter(|_| !std::thread::panicking()) {
             refuse(&format!("lock order: a thread that holds {held:?} waits"));

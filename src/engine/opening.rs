@@ -222,7 +222,7 @@ fn lock(config: &Config, root: &Path) -> Result<Box<dyn Send + Sync>> {
         if let Some(lock) = lock {
             return Ok(lock);
         }
-        std::thread::sleep(LOCK_PAUSE);
+        crate::sync::thread::sleep(LOCK_PAUSE);
     }
     Err(Error::Locked { path: root.into() })
 }

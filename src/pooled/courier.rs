@@ -2,13 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
-
-use crossbeam_channel::Receiver;
 
 use crate::config::Spawner;
 use crate::model::error::{Error, Result};
+use crate::sync::channel::{Receiver, RecvTimeoutError};
+use crate::sync::thread::{self, JoinHandle};
 
 use super::shared::Shared;
 
@@ -42,7 +41,7 @@ fn run(shared: &Shared, signals: &Receiver<()>) {
         } else {
             // Something could not be done: its pool may be back by then.
             let again = signals.recv_timeout(RETRY_AFTER);
-            again != Err(crossbeam_channel::RecvTimeoutError::Disconnected)
+            again != Err(RecvTimeoutError::Disconnected)
         };
         if !waited {
             return;

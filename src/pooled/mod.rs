@@ -149,7 +149,7 @@ impl PooledDriver {
 
     fn open_anew(config: Config, path: &Path) -> Result<Self> {
         let control = config.clone().open(path)?;
-        let (signal, signals) = crossbeam_channel::bounded(1);
+        let (signal, signals) = crate::sync::channel::bounded(1);
         let background = config.background;
         let shared = Arc::new(Shared {
             home: Arc::new(Pool::home(control.clone())),

@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     /// Above every number that a subscription got in this run, in whichever store: one that a queue gets in another store
     /// comes after those it had. Those of earlier runs are below this run's incarnations.
     pub(super) subscriptions: AtomicU64,
-    pub(super) signal: crossbeam_channel::Sender<()>,
+    pub(super) signal: crate::sync::channel::Sender<()>,
     /// Calls that may use any of the stores.
     pub(super) calls: Calls,
 }

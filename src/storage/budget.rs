@@ -4,7 +4,8 @@
 //! 2. Claims without messages have an account of their own, of an eighth of that.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Budget {

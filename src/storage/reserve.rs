@@ -21,12 +21,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::disk::{Disk, DiskFile};
 use crate::lock::{Mutex, Rank};
 use crate::model::error::{Error, Result};
 use crate::storage::budget::Budget;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The file that holds room back, in the store's directory.
 pub(crate) const RESERVE: &str = "RESERVE";

@@ -1,12 +1,12 @@
 //! Who waits for room in memory and in the journal. Posts do, while the budget is exceeded or the journal is too long; nothing
 //! else does.
 
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::lock::{Condvar, Mutex, Rank};
 use crate::model::error::Result;
+use crate::sync::atomic::AtomicUsize;
 
 #[derive(Debug)]
 pub(crate) struct Admission {

@@ -37,11 +37,17 @@ impl Store {
                 // No room will ever be made.
                 return Err(Error::Poisoned { cause });
             }
-            if self.has_room() {
+            let (memory_is_full, journal_is_long) = (self.budget.is_exceeded(), self.journal_is_long());
+            if !memory_is_full && !journal_is_long {
                 return Ok(());
             }
-            self.signals.evictor();
-            self.signals.keeper();
+            // Whoever cannot make this room would only say so, and be asked again, for as long as the other takes.
+            if memory_is_full {
+                self.signals.evictor();
+            }
+            if journal_is_long {
+                self.signals.keeper();
+            }
             if let Some((_, true)) = &state.fault {
                 let context = "making room in memory or in the journal".to_owned();
                 return Err(Error::io(context, std::io::ErrorKind::StorageFull.into()));

@@ -6,10 +6,9 @@
 //!
 //! Cost: an atomic addition when a call begins and one when it ends.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::lock::{Condvar, Mutex, Rank};
 use crate::model::error::{Error, Result};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Calls {

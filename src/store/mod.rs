@@ -34,7 +34,6 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::clock::EngineClock;
 use crate::config::Config;
@@ -56,6 +55,7 @@ use crate::store::recovery::{Recovered, RecoveryReport};
 use crate::store::signals::Signals;
 use crate::store::timer::Timer;
 use crate::store::waiters::Waiters;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use admission::Admission;
 pub(crate) use locked::{Locked, LockedRegistry};

@@ -1,6 +1,6 @@
 //! How the background threads are told that there is something to do.
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crate::sync::channel::{Receiver, Sender, bounded};
 
 /// The way to reach the threads; a signal nobody listens to is dropped.
 #[derive(Debug)]

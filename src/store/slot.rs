@@ -2,12 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::lock::{Mutex, MutexGuard, Rank, Tier};
 use crate::state::content::Owner;
 use crate::state::{Description, Queue, Resident, Resting, Sizes, Totals};
 use crate::storage::budget::Budget;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// A queue behind its lock.
 #[derive(Debug)]

@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use imports::{Module, Modules};
 
 /// The rooms, each of which may use only those before it. `docs` holds text, and `bin` is a program of its own.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "model",
     "contract",
+    "sync",
     "lock",
     "clock",
     "disk",

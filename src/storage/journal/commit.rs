@@ -5,10 +5,10 @@
 //! groups large.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::lock::{Condvar, Mutex, Rank};
 use crate::model::error::{Error, Result};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Commit {

@@ -20,12 +20,12 @@ pub(crate) mod segment;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::lock::{self, Mutex, Rank};
 use crate::model::error::{Error, Result};
 use crate::storage::reserve::{Need, Reserve};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use commit::{Commit, Turn};
 use frame::{HEADER_BYTES, Stamp};
 pub(crate) use place::Place;

@@ -19,15 +19,14 @@ mod snapshot;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::signals::Receivers;
 use crate::config::Spawner;
 use crate::model::error::{Error, Result};
 use crate::store::Store;
+use crate::sync::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crate::sync::thread::{self, JoinHandle};
 
 /// The threads of a store. They are made before anything is written, since that may fail, and wait for the store.
 #[derive(Debug)]
