@@ -23,7 +23,7 @@ use crate::storage::journal::scan::Damage;
 use crate::storage::records::{Digest, Record};
 use crate::storage::reserve::{Need, Reserve};
 
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 const BUFFER_BYTES: usize = 1 << 20;
 /// Sets a base's frames apart from those of the segment of the same number.
 const BASE: u64 = 1 << 63;
