@@ -1,5 +1,6 @@
 //! The settings of a store. Nothing here opens one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, LazyLock};
@@ -40,6 +41,9 @@ pub struct Config {
     /// The control store that the store is opened as a pool of, and the time they share.
     pub(crate) control: Option<[u8; 16]>,
     pub(crate) time: Option<Arc<EngineClock>>,
+    /// The queues that the control store has mapped to it, by their numbers, in case their records are lost: filled only
+    /// where salvage is allowed.
+    pub(crate) names: Arc<BTreeMap<u64, Vec<u8>>>,
     pub(crate) virtual_pool: bool,
     pub(crate) seed: Option<u64>,
     pub(crate) checksums: bool,
@@ -67,6 +71,7 @@ impl Config {
             busy_timeout: Duration::from_secs(10),
             control: None,
             time: None,
+            names: Arc::default(),
             virtual_pool: false,
             seed: None,
             checksums: false,

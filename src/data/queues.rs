@@ -203,13 +203,13 @@ fn purge_locked(
     match registry {
         Some(registry) if idle => clear_subscriptions(registry, address.clone()),
         Some(mut registry) if subscriptions > 0 => {
-            let op = Op::Clear { address: address.clone(), queue: Some(queue.number()) };
+            let op = Op::Clear { address: address.clone(), queue: Some((queue.number(), queue.next())) };
             let lsn = registry.record(Growth::Frees, &op, &mut [queue.state()])?;
             Ok(Done::changed(count.saturating_add(subscriptions as u64), lsn))
         }
         _ if idle => Ok(Done::seen(0)),
         _ => {
-            let op = Op::Purge { queue: queue.number() };
+            let op = Op::Purge { queue: queue.number(), next: queue.next() };
             Ok(Done::changed(count, queue.record(Growth::Frees, &op)?))
         }
     }

@@ -225,6 +225,13 @@ pub enum Error {
         /// What is being waited for.
         reason: String,
     },
+    /// While the store was opened its journal's end was not the same when it was read again, as after a sync that failed in an
+    /// earlier run. Nothing was changed: open the store again.
+    #[error("{} was not the same when it was read again: open the store again", .file.display())]
+    JournalChanged {
+        /// The file that the end is in.
+        file: PathBuf,
+    },
     /// The engine has been closed.
     #[error("the engine is closed")]
     Closed,
@@ -371,6 +378,7 @@ impl Error {
         matches!(
             self,
             Self::Unavailable { .. }
+                | Self::JournalChanged { .. }
                 | Self::AlreadyOpen { .. }
                 | Self::Locked { .. }
                 | Self::PoolUnavailable { .. }

@@ -1,5 +1,6 @@
 //! How the stores of pools are opened, kept apart and let go.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,6 +70,9 @@ impl Shared {
         let opening = self.pools.openings.fetch_add(1, Ordering::Relaxed) << 40;
         let own = opening.wrapping_add(1 + (u64::from(crc32(name.as_bytes())) << 8));
         config.seed = config.seed.map(|seed| seed.wrapping_add(own));
+        if config.salvage {
+            config.names = Arc::new(self.queues_of(name));
+        }
         let engine = match uri.location() {
             Location::Default(_) => self.control.clone(),
             Location::Directory(path) => {
@@ -84,6 +88,13 @@ impl Shared {
         self.allot_epoch(&engine)?;
         let location = uri.location().clone();
         Ok(Pool { name: name.to_owned(), engine, location, durability, retired: AtomicBool::new(false) })
+    }
+
+    /// The queues that are mapped to a pool, by their numbers: under which key.
+    fn queues_of(&self, name: &str) -> BTreeMap<u64, Vec<u8>> {
+        let registry = self.control.store().registry.read();
+        let mapped = registry.catalogue.iter().filter(|(_, mapping)| mapping.pool.as_str() == name);
+        mapped.filter_map(|(key, mapping)| Some((mapping.queue?, key.to_vec()))).collect()
     }
 
     /// Whether a directory has the store that a pool has had. What cannot be read of it is told when it is opened.

@@ -94,6 +94,6 @@ impl Shared {
 
 fn empty(store: &Store, cell: &Arc<Cell>) -> Result<()> {
     let Some(mut queue) = store.lock_as_is(cell) else { return Ok(()) };
-    let op = Op::Purge { queue: queue.number() };
+    let op = Op::Purge { queue: queue.number(), next: queue.next() };
     queue.record(Growth::Frees, &op).map(drop)
 }

@@ -76,7 +76,21 @@ pub(crate) struct Arrival<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl Arrival<'_> {
+impl<'a> Arrival<'a> {
+    /// A message that stands in another page's content: free, or delayed as it was posted.
+    pub(crate) fn again(content: &'a Content, slot: &Slot) -> Self {
+        Self {
+            created: slot.created,
+            expires: slot.expires,
+            ttl: slot.ttl,
+            ready_at: if slot.waits() { slot.hold } else { 0 },
+            claim_count: slot.claim_count,
+            client: content.client(slot),
+            checksum: content.checksum(slot),
+            body: content.body(slot),
+        }
+    }
+
     pub(crate) fn is_delayed(&self) -> bool {
         self.ready_at > self.created
     }
@@ -95,6 +109,8 @@ pub(crate) struct Content {
 struct Head {
     queue: u64,
     first: u64,
+    /// The messages that were alive, by their index: should the page's entry be lost, no others are believed to be.
+    live: u128,
     /// Of the queue's project and name: should the queue's record be lost, they are not.
     #[serde(with = "serde_bytes")]
     key: Vec<u8>,
@@ -153,6 +169,20 @@ impl Content {
 
     /// Appends a message that lies `distance` behind the page's first.
     pub(crate) fn push(&mut self, distance: u32, message: &Arrival<'_>) {
+        let slot = self.take_body(distance, message);
+        self.slots.push(slot);
+    }
+
+    /// Puts a message in at its place among the others; returns its index, none if it is there.
+    pub(crate) fn insert(&mut self, distance: u32, message: &Arrival<'_>) -> Option<usize> {
+        let index = self.slots.binary_search_by_key(&distance, |slot| slot.distance).err()?;
+        let slot = self.take_body(distance, message);
+        self.slots.insert(index, slot);
+        Some(index)
+    }
+
+    /// Takes in a message's body; the slot is to be put in its place.
+    fn take_body(&mut self, distance: u32, message: &Arrival<'_>) -> Slot {
         let bodies = Arc::make_mut(&mut self.bodies);
         let start = bodies.len();
         let flags = message.checksum.map_or(0, |checksum| {
@@ -161,7 +191,7 @@ impl Content {
         });
         bodies.extend_from_slice(message.body);
         let len = bodies.len().saturating_sub(start);
-        let slot = Slot {
+        Slot {
             created: message.created,
             expires: message.expires,
             ttl: message.ttl,
@@ -172,8 +202,7 @@ impl Content {
             claim_count: message.claim_count,
             client: self.intern(message.client),
             flags,
-        };
-        self.slots.push(slot);
+        }
     }
 
     fn intern(&mut self, client: [u8; 16]) -> u8 {
@@ -254,12 +283,13 @@ impl Content {
         content
     }
 
-    /// Appends the image of a page with this content to `buffer`: the head's length, the head, the bodies.
-    pub(crate) fn write_image(&self, owner: Owner<'_>, first: u64, buffer: &mut Vec<u8>) -> Result<()> {
+    /// Appends the image of a page with this content, of which the messages `live` are alive, to `buffer`: the head's
+    /// length, the head, the bodies.
+    pub(crate) fn write_image(&self, owner: Owner<'_>, first: u64, live: u128, buffer: &mut Vec<u8>) -> Result<()> {
         let start = buffer.len();
         buffer.extend_from_slice(&[0; 4]);
         let Owner { number: queue, key } = owner;
-        let head = HeadRef { queue, first, key, clients: &self.clients, slots: &self.slots };
+        let head = HeadRef { queue, first, live, key, clients: &self.clients, slots: &self.slots };
         codec::encode_into(&head, buffer)?;
         let length = narrow(buffer.len().saturating_sub(start).saturating_sub(4) as u64).to_le_bytes();
         buffer.iter_mut().skip(start).zip(length).for_each(|(to, from)| *to = from);
@@ -286,6 +316,8 @@ pub(crate) struct Label {
     pub(crate) first: u64,
     /// The last one in it.
     pub(crate) last: u64,
+    /// Which of its messages were alive, by their index.
+    pub(crate) live: u128,
     /// Of the queue's project and name.
     pub(crate) key: Vec<u8>,
 }
@@ -294,7 +326,7 @@ pub(crate) struct Label {
 pub(crate) fn label_of(image: &[u8]) -> Result<Label, String> {
     let (head, _) = parse_head(image)?;
     let last = head.slots.last().map_or(head.first, |slot| head.first.saturating_add(slot.distance()));
-    Ok(Label { queue: head.queue, first: head.first, last, key: head.key })
+    Ok(Label { queue: head.queue, first: head.first, last, live: head.live, key: head.key })
 }
 
 /// The head of an image, and where the bodies begin.
@@ -317,6 +349,7 @@ pub(crate) struct Owner<'a> {
 struct HeadRef<'a> {
     queue: u64,
     first: u64,
+    live: u128,
     #[serde(with = "serde_bytes")]
     key: &'a [u8],
     clients: &'a [[u8; 16]],
@@ -346,9 +379,9 @@ mod tests {
             Arrival { created: 1, expires: 2, ttl: 3, ready_at: 0, claim_count: 4, client, checksum, body: b"ab" };
         content.push(0, &arrival);
         let mut image = Vec::new();
-        content.write_image(Owner { number: 9, key: b"k" }, 7, &mut image).unwrap();
-        let expected = format!("20000000{}{}{}6162", "0907016b01", "05".repeat(16), "0101020300000002040000");
-        assert_eq!(label_of(&image), Ok(Label { queue: 9, first: 7, last: 7, key: b"k".to_vec() }));
+        content.write_image(Owner { number: 9, key: b"k" }, 7, 1, &mut image).unwrap();
+        let expected = format!("21000000{}{}{}6162", "090701016b01", "05".repeat(16), "0101020300000002040000");
+        assert_eq!(label_of(&image), Ok(Label { queue: 9, first: 7, last: 7, live: 1, key: b"k".to_vec() }));
         assert_eq!(crate::storage::codec::hex(&image), expected);
         let back = Content::read_image(&budget, 9, 7, &image).unwrap();
         assert_eq!((back.slots(), back.bodies()), (content.slots(), content.bodies()));

@@ -56,6 +56,7 @@ pub(crate) fn share_of(totals: Totals, key: &[u8]) -> Share {
             .wrapping_mul(ENTRY_BYTES)
             .wrapping_add(claims)
             .wrapping_add(claimed)
+            .wrapping_add(totals.total.wrapping_mul(PLACED_BYTES))
             .wrapping_add(totals.pages.wrapping_add(totals.claims).wrapping_mul(key)),
     }
 }
@@ -63,7 +64,9 @@ pub(crate) fn share_of(totals: Totals, key: &[u8]) -> Share {
 /// The frame that deletes one message takes 62 B, and a segment's end may stay unused.
 const REMOVAL_BYTES: u64 = 80;
 /// A page's entry in a snapshot.
-const ENTRY_BYTES: u64 = 224;
+const ENTRY_BYTES: u64 = 240;
+/// What a page's entry takes for each message, and at most as many that are gone, where there are gaps between them.
+const PLACED_BYTES: u64 = 4;
 /// A claim's entry in a snapshot, and as much for its end.
 const CLAIM_BYTES: u64 = 256;
 /// What a claim's entry takes for each of its messages that does not follow the one before.
@@ -117,6 +120,11 @@ mod tests {
                 let message = NewMessage::new(vec![7; bytes]).ttl(Duration::from_mins(1)).delay(Duration::ZERO);
                 queue.post(ClientId::from_bytes([1; 16]), &vec![message; n]).unwrap();
             }
+            // A page with gaps, whose entry says where they are.
+            let small = NewMessage::new("x").ttl(Duration::from_mins(1));
+            let posted = queue.post(ClientId::from_bytes([1; 16]), &vec![small; 60]).unwrap();
+            let chosen = posted.into_iter().enumerate().filter(|(index, _)| index % 3 > 0);
+            queue.bulk_delete(&chosen.map(|(_, id)| id).collect::<Vec<_>>()).unwrap();
             for limit in 1..4 {
                 drop(queue.claim(ClaimOptions::new().limit(limit)).unwrap());
             }

@@ -70,7 +70,7 @@ mod tests {
         let queue = QueueRecord { number: 5, next: 6, lsn: 7, metadata: "{}".into() };
         let sealed = records::seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
         assert_eq!(hex(&sealed.value[5..]), "050607027b7d");
-        assert_eq!(hex(&page(OWNER, 7, &entry()).unwrap().value[5..]), "010000020242020101 01020304".replace(' ', ""));
+        assert_eq!(hex(&page(OWNER, 7, &entry()).unwrap().value[5..]), "010000020242020100 01020304".replace(' ', ""));
         let one = Claim::new([9; 16], 1, 2, [7].into_iter().collect(), 1);
         assert_eq!(hex(&claim(OWNER, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));
     }

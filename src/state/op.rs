@@ -39,9 +39,11 @@ pub(crate) enum Op<'a> {
     DeleteQueue {
         queue: u64,
     },
-    /// All messages and claims go; the record stays.
+    /// All messages and claims go; the record stays. Said again in sequences, which mean the same whatever is known of the
+    /// changes before: all below `next`.
     Purge {
         queue: u64,
+        next: u64,
     },
     /// Messages for consecutive sequences from `first`.
     Post {
@@ -71,11 +73,12 @@ pub(crate) enum Op<'a> {
     /// Concerns no queue's messages.
     #[serde(borrow)]
     Registry(Change<'a>),
-    /// All subscriptions go, and all messages and claims of `queue` if it is set.
+    /// All subscriptions go, and all messages and claims of the queue if it is set, as in a purge: its number, and its next
+    /// sequence.
     Clear {
         #[serde(borrow)]
         address: Address<'a>,
-        queue: Option<u64>,
+        queue: Option<(u64, u64)>,
     },
     /// A queue is made and mapped to a pool at once.
     Register {
@@ -125,7 +128,7 @@ impl Op<'_> {
     pub(crate) fn queue(&self) -> Option<u64> {
         match self {
             Self::Time | Self::Registry(_) => None,
-            Self::Clear { queue, .. } => *queue,
+            Self::Clear { queue, .. } => queue.map(|(number, _)| number),
             Self::CreateQueue(new) | Self::Register { new, .. } => Some(new.number),
             Self::Claim(claim) => Some(claim.queue),
             Self::Receive(received) => Some(received.queue),
@@ -134,7 +137,7 @@ impl Op<'_> {
             | Self::DeleteQueue { queue }
             | Self::Unregister { queue, .. }
             | Self::Remap { queue, .. }
-            | Self::Purge { queue }
+            | Self::Purge { queue, .. }
             | Self::Post { queue, .. }
             | Self::RenewClaim { queue, .. }
             | Self::ReleaseClaim { queue, .. }
@@ -304,7 +307,7 @@ mod tests {
         assert_eq!(golden(Op::CreateQueue(new_queue())), "fbe80301050101700171027b7d");
         assert_eq!(golden(Op::SetMetadata { queue: 5, metadata: "{}".into() }), "fbe8030205027b7d");
         assert_eq!(golden(Op::DeleteQueue { queue: 5 }), "fbe8030305");
-        assert_eq!(golden(Op::Purge { queue: 5 }), "fbe8030405");
+        assert_eq!(golden(Op::Purge { queue: 5, next: 8 }), "fbe803040508");
         let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
         assert_eq!(
             golden(Op::Post { queue: 5, first: 7, client: [1; 16], messages: vec![posted] }),

@@ -9,17 +9,20 @@
 //! 4. `weight` is the sum over the live messages.
 //! 5. The content is in memory, or there is an image; where both are, they are the same.
 //! 6. In a `dense` page a message's index is its distance from the first.
-//! 7. A page whose image cannot be read is *damaged*: none of its messages can be claimed, nothing is appended to it, it
+//! 7. An entry names every message of its page: by the distances from the first sequence where the page is not dense.
+//! 8. A page whose image cannot be read is *damaged*: none of its messages can be claimed, nothing is appended to it, it
 //!    leaves as a whole when the last of them would have expired, and what changes of it changes by its entry alone. That
 //!    is so in this run only: the entry on disk is the same, and an image that can be read again is as good as before.
 //!
-//! Memory: about 250 B a page, with its places in the queue's indexes.
+//! Memory: about 250 B a page, with its places in the queue's indexes; where it is not dense, and was written as it is, 40 B
+//! and a byte a message more.
 
 mod bits;
 mod converting;
 mod damage;
 mod entry;
 mod lease;
+mod spread;
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
@@ -35,6 +38,7 @@ use bits::{bit, hold};
 use entry::read;
 pub(crate) use entry::{PageEntry, PageRecord, PageSnapshot};
 pub(crate) use lease::Lease;
+use spread::Spread;
 
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on one another")]
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub(crate) struct Page {
     body_bytes: u32,
     slots: u8,
     dense: bool,
+    /// Where its messages stand, if it is not dense, once that was asked for.
+    spread: OnceCell<Box<Spread>>,
     /// Its image cannot be read.
     damaged: Cell<bool>,
     /// Reads that failed in a row, other than by damage.
@@ -87,6 +93,7 @@ impl Page {
             body_bytes: 0,
             slots: 0,
             dense: true,
+            spread: OnceCell::new(),
             damaged: Cell::new(false),
             failures: Cell::new(0),
             noted: false,
@@ -166,7 +173,19 @@ impl Page {
 
     /// Forgets the content if there is an image.
     pub(crate) fn evict(&mut self) -> bool {
-        self.image.is_some() && self.content.take().is_some()
+        if self.image.is_none() || self.content.get().is_none() {
+            return false;
+        }
+        self.spread();
+        self.content.take().is_some()
+    }
+
+    /// Where its messages stand.
+    fn spread(&self) -> Spread {
+        match self.content.get().filter(|_| !self.dense) {
+            Some(content) => (**self.spread.get_or_init(|| Box::new(Spread::of(content.slots())))).clone(),
+            None => self.spread.get().map(|spread| (**spread).clone()).unwrap_or_default(),
+        }
     }
 
     /// Takes note of where the page is written, unless it has changed since `snapshot`; whether it has not.
@@ -186,6 +205,7 @@ impl Page {
     fn content_mut(&mut self) -> Option<&mut Content> {
         let content = self.content.get_mut()?;
         self.image = None;
+        self.spread.take();
         Some(Arc::make_mut(content))
     }
 
@@ -213,6 +233,31 @@ impl Page {
         }
         self.due = self.due.min(message.expires);
         self.latest = self.latest.max(message.expires);
+    }
+
+    /// Puts a message in at its place, which the page has lost and its entry names; whether it was not there.
+    pub(crate) fn put_back(&mut self, sequence: u64, message: &Arrival<'_>) -> bool {
+        let Ok(distance) = u32::try_from(sequence.saturating_sub(self.first)) else { return false };
+        let has_room = usize::from(self.slots) < PAGE_MESSAGES;
+        let Some(content) = self.content_mut().filter(|_| has_room) else { return false };
+        let Some(index) = content.insert(distance, message) else { return false };
+        content.settle_charge();
+        let (weight, bodies) = (content.slot(index).map_or(0, Slot::weight), content.bodies().len());
+        self.dense = Spread::of(content.slots()).is_dense();
+        self.body_bytes = narrow(bodies as u64);
+        self.slots = self.slots.saturating_add(1);
+        self.weight = self.weight.saturating_add(weight);
+        let below = bit(index).wrapping_sub(1);
+        let apart = |set: u128| (set & below) | ((set & !below) << 1);
+        (self.live, self.claimed, self.delayed) = (apart(self.live), apart(self.claimed), apart(self.delayed));
+        self.live |= bit(index);
+        if message.is_delayed() {
+            self.delayed |= bit(index);
+            self.due = self.due.min(message.ready_at);
+        }
+        self.due = self.due.min(message.expires);
+        self.latest = self.latest.max(message.expires);
+        true
     }
 
     /// The index of the message at `sequence`, alive or not; `None` for a page that is not dense and not in memory.
@@ -296,11 +341,15 @@ impl Page {
         self.latest = self.latest.max(expires);
     }
 
-    /// Puts a message under the claim `number` that held it before; whether it could be.
-    pub(crate) fn hold_again(&mut self, index: usize, number: u64) -> bool {
+    /// Puts a message under the claim `number` that held it before, and lasts until `end`; whether it could be.
+    pub(crate) fn hold_again(&mut self, index: usize, number: u64, end: u64) -> bool {
         let Some(slot) = self.content_mut().and_then(|content| content.slot_mut(index)) else { return false };
         slot.hold = number;
         slot.claim_count = slot.claim_count.max(1);
+        // The claim may have made it live longer than what was found of it says.
+        slot.expires = slot.expires.max(end);
+        let expires = slot.expires;
+        self.latest = self.latest.max(expires);
         self.claimed |= bit(index);
         self.delayed &= !bit(index);
         true
@@ -389,6 +438,7 @@ impl Page {
         self.dense = content.slots().iter().enumerate().all(|(index, slot)| slot.distance as usize == index);
         self.content = OnceCell::from(Arc::new(content));
         self.image = None;
+        self.spread.take();
     }
 
     /// Whether the message is under the claim `number`.

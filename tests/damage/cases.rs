@@ -78,6 +78,19 @@ fn a_file_of_the_journal_removed() {
     harm_all(Kind::Journal, 1, |_| Harm::Remove);
 }
 
+/// The only file that told a queue's name: the control store knows it too.
+#[test]
+fn a_pool_whose_journal_lost_its_beginning_has_its_messages_under_their_queues_names() {
+    let ended = Ended::new(End::Pooled, 3);
+    let original = files(&ended.disk);
+    let mut figures = Figures::new();
+    for (path, _) in of_kind(&original, Kind::Journal) {
+        judge(&ended, &original, &path, Harm::Remove, &mut figures);
+    }
+    assert!(!figures.is_empty());
+    assert_enough(&figures);
+}
+
 #[test]
 fn the_manifest_lost_or_damaged() {
     harm_all(Kind::Manifest, 8, Harm::Flip);

@@ -1,6 +1,5 @@
 //! What can happen to a file, and which messages it touches.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -96,52 +95,4 @@ impl Harm {
         disk.write(path, harmed).unwrap();
         changes
     }
-}
-
-/// The messages whose bodies stand whole in a frame of some file, by number.
-pub(crate) fn bodies_in(files: &[(PathBuf, Vec<u8>)]) -> BTreeSet<u64> {
-    files.iter().flat_map(|(path, bytes)| whole_frames(path, bytes).flat_map(|range| numbers(&bytes[range]))).collect()
-}
-
-/// How often each message's body stands in a whole frame of a file.
-pub(crate) fn copies(path: &Path, bytes: &[u8]) -> BTreeMap<u64, usize> {
-    let mut copies = BTreeMap::new();
-    for number in whole_frames(path, bytes).flat_map(|range| numbers(&bytes[range])) {
-        *copies.entry(number).or_default() += 1;
-    }
-    copies
-}
-
-/// The frames of a file whose checksum of the body is right, found as they follow one another and, behind damage, by
-/// trying every byte.
-fn whole_frames<'a>(path: &Path, bytes: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
-    let (is_one, mut at) = match Kind::of(path) {
-        Kind::Journal => (true, 64),
-        Kind::Heap => (true, 0),
-        _ => (false, 0),
-    };
-    std::iter::from_fn(move || {
-        while is_one && at + 32 < bytes.len() {
-            let word = |from: usize| u32::from_le_bytes(*bytes[from..].first_chunk::<4>().unwrap());
-            let (length, sum, start) = (word(at) as usize, word(at + 28), at + 32);
-            let fits = length > 0 && length <= bytes.len() - start;
-            if fits && crc32fast::hash(&bytes[start..start + length]) == sum {
-                at = start + length;
-                return Some(start - 32..at);
-            }
-            at += 1;
-        }
-        None
-    })
-}
-
-/// The numbers of the messages of which the body begins in these bytes.
-fn numbers(bytes: &[u8]) -> Vec<u64> {
-    let marked = bytes.windows(10).filter(|window| window[0] == b'<' && window[9] == b'>');
-    marked.filter_map(|window| std::str::from_utf8(&window[1..9]).ok()?.parse().ok()).collect()
-}
-
-/// The number of a message, by its body.
-pub(crate) fn number(body: &[u8]) -> u64 {
-    numbers(&body[..10])[0]
 }

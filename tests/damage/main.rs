@@ -15,6 +15,7 @@
 
 mod campaign;
 mod cases;
+mod evidence;
 mod harm;
 mod judge;
 mod store;

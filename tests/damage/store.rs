@@ -11,6 +11,8 @@ use zaqar_sled::{
     PoolName, PooledDriver, Pools, Project, Purge, QueueName, Result, Timestamp,
 };
 
+use super::evidence::{Stores, stores};
+
 pub(crate) const ROOT: &str = "/store";
 const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 pub(crate) const QUEUES: [&str; 4] = ["a", "b", "c", "d"];
@@ -45,6 +47,7 @@ pub(crate) struct Ended {
     pub(crate) ledger: Ledger,
     /// Its files in the middle of its life.
     pub(crate) older: Vec<(PathBuf, Vec<u8>)>,
+    pub(crate) stores: Stores,
     pub(crate) disk: SimulatedDisk,
 }
 
@@ -105,7 +108,8 @@ impl Ended {
             // Which left a snapshot of everything.
             life.ledger.long_gone.clone_from(&life.ledger.deleted);
         }
-        Self { end, clock, ledger: life.ledger, older, disk: disk.kill() }
+        let stores = stores(&files(&disk));
+        Self { end, clock, ledger: life.ledger, older, stores, disk: disk.kill() }
     }
 
     pub(crate) fn open(&self, disk: &SimulatedDisk, salvage: bool) -> Result<Opened> {

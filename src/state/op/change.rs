@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn golden_bytes_of_the_operations_that_go_with_them() {
-        assert_eq!(bytes(Op::Clear { address: address(), queue: Some(5) }), "010b01017001710105");
+        assert_eq!(bytes(Op::Clear { address: address(), queue: Some((5, 8)) }), "010b0101700171010508");
         let new = NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() };
         assert_eq!(bytes(Op::Register { new, pool: "n".into(), floor: 2 }), "010c05000171027b7d016e02");
         let unregister = Op::Unregister { address: address(), queue: 5, pool: None, store: None };

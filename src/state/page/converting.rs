@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Page;
 use super::bits::{Hold, bit};
 use super::entry::{PageEntry, PageRecord, PageSnapshot};
+use super::spread::Spread;
 use crate::state::content::{Content, PAGE_MESSAGES, Slot, narrow};
 use crate::storage::budget::Budget;
 use crate::storage::page_files::{Image, Place};
@@ -27,7 +28,7 @@ impl Page {
             weight: self.weight,
             body_bytes: self.body_bytes,
             slots: self.slots,
-            dense: self.dense,
+            spread: self.spread(),
             place: self.image.as_ref().map_or(Place::NONE, Image::place),
         }
     }
@@ -42,6 +43,7 @@ impl Page {
         if (entry.claimed | entry.delayed) & !entry.live != 0 || entry.claimed & entry.delayed != 0 {
             return Err("a page that contradicts itself");
         }
+        entry.spread.distances(slots)?;
         Ok(Self {
             first,
             live: entry.live,
@@ -54,7 +56,8 @@ impl Page {
             image: Some(image),
             body_bytes: entry.body_bytes,
             slots: entry.slots,
-            dense: entry.dense,
+            dense: entry.spread.is_dense(),
+            spread: cell_of(entry.spread.clone()),
             damaged: Cell::new(false),
             failures: Cell::new(0),
             noted: false,
@@ -63,11 +66,11 @@ impl Page {
         })
     }
 
-    /// A page of which nothing but its image is known, and which of its messages are not gone: they are free, or delayed as
-    /// they were posted. `None` if all are gone.
+    /// A page of which nothing but its image is known, which of its messages were `live` then, and which are gone: the others
+    /// are free, or delayed as they were posted. `None` if there are none.
     pub(crate) fn from_image(
         first: u64,
-        content: &Content,
+        (content, live): (&Content, u128),
         image: Image,
         is_gone: impl Fn(u64) -> bool,
     ) -> Option<Self> {
@@ -77,7 +80,7 @@ impl Page {
         page.slots = u8::try_from(content.slots().len()).ok()?;
         for (index, slot) in content.slots().iter().enumerate() {
             page.dense &= slot.distance as usize == index;
-            if is_gone(first.saturating_add(slot.distance())) {
+            if live & bit(index) == 0 || is_gone(first.saturating_add(slot.distance())) {
                 continue;
             }
             page.live |= bit(index);
@@ -89,6 +92,7 @@ impl Page {
                 page.due = page.due.min(slot.hold);
             }
         }
+        page.spread = cell_of(Spread::of(content.slots()));
         page.image = Some(image);
         (page.live != 0).then_some(page)
     }
@@ -126,4 +130,9 @@ impl Page {
         page.content = OnceCell::from(Arc::new(content));
         Ok(page)
     }
+}
+
+/// A page's, which is empty where there are no gaps.
+fn cell_of(spread: Spread) -> OnceCell<Box<Spread>> {
+    if spread.is_dense() { OnceCell::new() } else { OnceCell::from(Box::new(spread)) }
 }

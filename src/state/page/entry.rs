@@ -6,13 +6,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::bits::{Hold, bit, bits, hold};
+use super::spread::Spread;
 use crate::model::error::{Error, Result};
-use crate::state::content::{Content, Owner, PAGE_MESSAGES, Slot};
+use crate::state::content::{Content, Owner, Slot};
 use crate::storage::budget::Budget;
 use crate::storage::page_files::{Heap, Image, Place};
 
 /// A page's entry in the directory, as it is written to the trees and to a base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PageEntry {
     pub(super) live: u128,
     pub(super) claimed: u128,
@@ -22,40 +23,20 @@ pub(crate) struct PageEntry {
     pub(super) weight: u64,
     pub(super) body_bytes: u32,
     pub(super) slots: u8,
-    pub(super) dense: bool,
+    pub(super) spread: Spread,
     pub(crate) place: Place,
 }
 
 impl PageEntry {
-    pub(crate) fn at(self, place: Place) -> Self {
-        Self { place, ..self }
+    pub(crate) fn at(&self, place: Place) -> Self {
+        Self { place, ..self.clone() }
     }
 
-    /// How many messages are in the page.
-    pub(crate) fn messages(&self) -> u64 {
-        u64::from(self.live.count_ones())
-    }
-
-    /// The distances from the page's first sequence of the messages that are known to be gone.
-    pub(crate) fn gone(&self) -> impl Iterator<Item = u64> {
-        let slots = if self.dense { usize::from(self.slots).min(PAGE_MESSAGES) } else { 0 };
-        let live = self.live;
-        (0..slots).filter(move |index| live & bit(*index) == 0).map(|index| index as u64)
-    }
-
-    /// Whether the page has no gaps: then the index of a message is its distance from the first sequence.
-    pub(crate) fn is_dense(&self) -> bool {
-        self.dense
-    }
-
-    /// Whether `content` is as large as the page.
-    pub(crate) fn is_of(&self, content: &Content) -> bool {
-        (content.slots().len(), content.bodies().len()) == (usize::from(self.slots), self.body_bytes as usize)
-    }
-
-    /// Whether the message at an index of the page is in it.
-    pub(crate) fn holds(&self, index: usize) -> bool {
-        self.live & bit(index) != 0
+    /// The messages that its image has: the distance of each from the page's first sequence, and whether it is alive. The
+    /// error says what does not fit.
+    pub(crate) fn states(&self) -> Result<Vec<(u32, bool)>, &'static str> {
+        let distances = self.spread.distances(usize::from(self.slots))?;
+        Ok(distances.into_iter().enumerate().map(|(index, distance)| (distance, self.live & bit(index) != 0)).collect())
     }
 }
 
@@ -119,7 +100,7 @@ impl PageSnapshot {
             (Err(error), Some(image)) if error.is_corrupt() && image.is_proven() => return Ok((image.clone(), false)),
             (content, _) => content?,
         };
-        let image = heap.write(|buffer| content.write_image(owner, self.first, buffer))?;
+        let image = heap.write(|buffer| content.write_image(owner, self.first, self.entry.live, buffer))?;
         Ok((image, true))
     }
 
@@ -144,10 +125,8 @@ pub(super) fn read(
     let image = image.ok_or_else(lost)?;
     let content = Content::read_image(budget, queue, first, &image.read()?);
     let content = content.map_err(|reason| image.damage(&reason))?;
-    let reach = content.slots().last().map_or(0, |slot| slot.distance as usize);
-    let dense = reach.saturating_add(1) == content.slots().len();
     let sizes = (content.slots().len(), content.bodies().len());
-    if sizes != (usize::from(entry.slots), entry.body_bytes as usize) || (entry.dense && !dense) {
+    if sizes != (usize::from(entry.slots), entry.body_bytes as usize) || Spread::of(content.slots()) != entry.spread {
         return Err(image.damage("a page of another size than its entry says").into());
     }
     Ok(Arc::new(content))

@@ -2,7 +2,7 @@
 
 use super::{Error, Page, Queue, Result};
 use crate::state::Hold;
-use crate::state::content::{Arrival, Content, Slot};
+use crate::state::content::{Arrival, Content};
 
 impl Queue {
     /// Takes in a page that was put together from its image, whose last sequence is `last`.
@@ -11,43 +11,30 @@ impl Queue {
         self.load_page(page);
     }
 
-    /// Takes in a message of `content`, which is free, at the place of its sequence.
+    /// Takes in a message behind all others that are there.
     ///
     /// # Errors
     /// Those of reading the page that it comes into.
-    pub(crate) fn take_in(&mut self, sequence: u64, content: &Content, slot: &Slot) -> Result<()> {
-        let arrival = Arrival {
-            created: slot.created,
-            expires: slot.expires,
-            ttl: slot.ttl,
-            ready_at: if slot.waits() { slot.hold } else { 0 },
-            claim_count: slot.claim_count,
-            client: content.client(slot),
-            checksum: content.checksum(slot),
-            body: content.body(slot),
-        };
-        self.put_in(sequence, arrival)
-    }
-
-    fn put_in(&mut self, sequence: u64, arrival: Arrival<'_>) -> Result<()> {
+    pub(crate) fn take_in(&mut self, sequence: u64, arrival: Arrival<'_>) -> Result<()> {
         let page = self.pages.range(..=sequence).next_back().map(|(_, page)| page);
         page.filter(|page| page.has_room(sequence, arrival.body.len())).map_or(Ok(()), |page| self.load(page))?;
         self.append(sequence, std::iter::once(arrival));
         Ok(())
     }
 
-    /// Takes a message in that a page has lost, in order with others; false if it is there, or others stand behind it in its
-    /// page.
+    /// Takes in a message of the page `first`, whose image is lost, at its place in it.
     ///
     /// # Errors
-    /// Those of reading the page that it comes into.
-    pub(crate) fn take_back(&mut self, sequence: u64, arrival: Arrival<'_>) -> Result<bool> {
-        let before = self.pages.range(..=sequence).next_back().map(|(_, page)| page);
-        if before.is_some_and(|page| self.last_of(page).is_none_or(|last| last >= sequence)) {
-            return Ok(false);
+    /// Those of reading the page.
+    pub(crate) fn put_back(&mut self, first: u64, sequence: u64, arrival: &Arrival<'_>) -> Result<()> {
+        if let Some(page) = self.pages.get(&first) {
+            self.load(page)?;
+        } else {
+            self.pages.insert(first, Box::new(Page::new(first, Content::new(&self.budget))));
+            self.hot.get_mut().insert(first);
         }
-        self.put_in(sequence, arrival)?;
-        Ok(true)
+        self.change(first, |page| page.put_back(sequence, arrival));
+        Ok(())
     }
 
     /// Puts messages that were put in free under the live claim that lists them, if one does.
@@ -55,15 +42,17 @@ impl Queue {
     /// # Errors
     /// Those of reading their pages.
     pub(crate) fn restore_holds(&mut self) -> Result<()> {
-        let listed =
-            self.claims.iter().flat_map(|(number, claim)| claim.sequences.iter().map(move |one| (one, number)));
-        let listed: Vec<(u64, u64)> = listed.collect();
-        for (sequence, number) in listed {
+        let listed = self.claims.iter().flat_map(|(number, claim)| {
+            let end = claim.expires;
+            claim.sequences.iter().map(move |sequence| (sequence, number, end))
+        });
+        let listed: Vec<(u64, u64, u64)> = listed.collect();
+        for (sequence, number, end) in listed {
             let Some(first) = self.page_of(sequence) else { continue };
             self.pages.get(&first).map_or(Ok(()), |page| self.load(page))?;
             let held = self.change(first, |page| {
                 let index = page.find(sequence).filter(|index| page.hold(*index) != Hold::Claimed);
-                index.is_some_and(|index| page.hold_again(index, number))
+                index.is_some_and(|index| page.hold_again(index, number, end))
             });
             if let Some(claim) = self.claims.get_mut(number).filter(|_| held == Some(true)) {
                 claim.left = claim.left.saturating_add(1);

@@ -6,7 +6,7 @@
 //! ```text
 //! offset  bytes  little-endian
 //!      0      8  "zaqarlog"
-//!      8      4  format, 2
+//!      8      4  format, 3
 //!     12     16  store id
 //!     28      8  segment number
 //!     36      8  LSN of the first frame
@@ -28,7 +28,7 @@ use super::naming::SegmentId;
 use super::place::Place;
 
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 const MAGIC: &[u8; 8] = b"zaqarlog";
 /// Zeros written at a time. A larger write makes the page cache keep the file in larger units, and ext4 walks all of a
 /// unit's blocks at every small write into it: at 1 MiB an append took 6 µs instead of 1 µs.
@@ -225,7 +225,7 @@ mod tests {
     fn golden_bytes_of_the_header() {
         let hex = crate::storage::codec::hex(&encode_header(id(), HEADER));
         let expected = format!(
-            "7a617161726c6f6702000000{}0300000000000000090000000000000002000000050000000000000006000000f8db72b5",
+            "7a617161726c6f6703000000{}0300000000000000090000000000000002000000050000000000000006000000f527bedc",
             "07".repeat(16)
         );
         assert_eq!(hex, expected);

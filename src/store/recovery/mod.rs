@@ -99,7 +99,7 @@ pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<R
     };
     let mut opened = open();
     for _ in 0..OPENED_AGAIN {
-        if opened.as_ref().is_err_and(tail::has_changed) {
+        if matches!(opened, Err(Error::JournalChanged { .. })) {
             opened = open();
         }
     }

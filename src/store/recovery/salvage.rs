@@ -4,9 +4,10 @@
 //! |---|---|
 //! | trees that were closed cleanly and are whole | everything |
 //! | the manifest's snapshot; where it is damaged, each record that is whole; without it, the newest other one | everything up to it, but for what is missing |
-//! | frames of the journal, each by its own checksum, on both sides of what is damaged | what changed since, and what is gone |
-//! | page images in the heap, each by its own checksum | messages, their queue and its name, where entries or changes are missing |
+//! | frames of the journal, each by its own checksum, on both sides of what is damaged | what changed since, what is gone, and messages of pages whose image is damaged |
+//! | page images in the heap, each by its own checksum | messages and their queue and its name, where entries, changes or other images are missing; the newest of a page, which of them there were |
 //! | trees and snapshots that do not count otherwise | names, and what is gone |
+//! | the catalogue of the control store, for a pool | names |
 //!
 //! 1. Nothing is written before all of it has been read. Then comes a new snapshot, then the manifest that names it; a
 //!    salvage that is cut short can be done again.
@@ -14,7 +15,7 @@
 //! 3. A message that any record says is gone does not come back.
 //! 4. What the device cannot read is damage; any other refusal ends the salvage with an error that names the file.
 //!
-//! Cost: every file is read whole, one after the other; 60 bytes of memory a page.
+//! Cost: every file is read whole, one after the other; 80 bytes of memory an image.
 
 mod bases;
 mod facts;
@@ -126,6 +127,7 @@ impl Salvage<'_> {
         let mut bases = self.bases()?;
         let images = Images::gather(disk, &self.heap)?;
         let mut merge = Merge::new(&images, &self.heap, &self.budget, directory.clone());
+        merge.known_names = self.config.names.clone();
         images.damages.iter().for_each(|damage| note(&mut merge.damages, damage.clone()));
         bases.iter().flat_map(|base| &base.damages).for_each(|damage| note(&mut merge.damages, damage.clone()));
         let snapshot = self.snapshot(&mut bases, &journal)?;
@@ -133,13 +135,11 @@ impl Salvage<'_> {
         merge.floor = after.unwrap_or(0);
         merge.facts = self.facts(&journal, merge.floor)?;
         self.load(&snapshot, &bases, &mut merge)?;
-        let wanted = merge.wanted();
-        if !wanted.is_empty() {
-            journal.visit(disk, self.store, 0, &mut |lsn, body| {
-                if after.is_some_and(|after| lsn <= after) { merge.retake(body, &wanted) } else { Ok(()) }
-            })?;
+        if merge.search_images()? {
+            journal.visit(disk, self.store, 0, &mut |_, body| merge.search_change(body))?;
         }
-        merge.count_broken()?;
+        merge.end_search()?;
+        self.complete(&snapshot, &mut merge)?;
         if !matches!(snapshot, Snapshot::Trees(..)) {
             let proven = self.manifest.as_ref().map_or(0, |manifest| manifest.synced);
             merge.lost_changes = journal.note_gaps(&directory, after, proven);
@@ -221,13 +221,13 @@ impl Salvage<'_> {
             facts.note(body, lsn > after);
             Ok(())
         })?;
-        facts.settle();
         Ok(facts)
     }
 
+    /// Takes in the records of the snapshot.
     fn load(&self, snapshot: &Snapshot, others: &[Base], merge: &mut Merge<'_>) -> Result<()> {
-        let is_whole = match snapshot {
-            Snapshot::New => true,
+        match snapshot {
+            Snapshot::New => {}
             Snapshot::Trees(trees, _) => {
                 Tree::ALL.into_iter().try_for_each(|tree| {
                     trees.scan(tree, &mut |key, value| {
@@ -236,21 +236,29 @@ impl Salvage<'_> {
                     })
                 })?;
                 merge.known_queues = u64::MAX;
-                true
             }
             Snapshot::Base(base) => {
                 if !base.is_whole() {
                     self.hear(others, merge)?;
                 }
                 self.load_base(base, merge)?;
-                if !base.is_whole() {
-                    self.restore_registry(merge);
-                    merge.fill_gaps(&base.gaps)?;
-                }
-                base.is_whole()
+            }
+            Snapshot::Lost => self.hear(others, merge)?,
+        }
+        Ok(())
+    }
+
+    /// Fills what the snapshot has lost, as far as that can be, and ends the loading.
+    fn complete(&self, snapshot: &Snapshot, merge: &mut Merge<'_>) -> Result<()> {
+        let is_whole = match snapshot {
+            Snapshot::New | Snapshot::Trees(..) => true,
+            Snapshot::Base(base) if base.is_whole() => true,
+            Snapshot::Base(base) => {
+                self.restore_registry(merge);
+                merge.fill_gaps(&base.gaps)?;
+                false
             }
             Snapshot::Lost => {
-                self.hear(others, merge)?;
                 self.restore_registry(merge);
                 let (file, reason) = (self.root.to_path_buf(), "the snapshot is missing".into());
                 note(&mut merge.damages, Damage { file, offset: 0, reason });

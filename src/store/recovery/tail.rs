@@ -139,11 +139,6 @@ fn carry(place: &Place, kept: Kept, end: u64, room: u64) -> Result<Option<(Vec<V
     Ok(whole.then_some((bodies, taken)))
 }
 
-/// Whether an opening failed since the journal's end was not the same when it was read again: what is there now stays.
-pub(super) fn has_changed(error: &Error) -> bool {
-    matches!(error, Error::Unavailable { reason } if reason == CHANGED)
-}
-
 /// Writes the frames of a segment from LSN `from` up to `end` again where they are, and its header, and syncs it.
 fn rewrite(place: &Place, kept: Kept, from: u64, end: u64) -> Result<()> {
     let path = place.path(kept.number);
@@ -158,7 +153,7 @@ fn rewrite(place: &Place, kept: Kept, from: u64, end: u64) -> Result<()> {
     }
     if next != end {
         // What a failed sync has lost can be read until the system's cache drops it.
-        return Err(Error::Unavailable { reason: CHANGED.into() });
+        return Err(Error::JournalChanged { file: path });
     }
     let header = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
     let write = || {
@@ -222,4 +217,3 @@ const CARRIED_BYTES: u64 = 256 << 10;
 const WORTH_TRIMMING: usize = 4 << 10;
 /// The first segment of a run on a full disk takes no more than this and what is carried.
 const SCANTY_BYTES: u64 = 12 << 10;
-const CHANGED: &str = "the journal's end was not the same when it was read again: open the store again";

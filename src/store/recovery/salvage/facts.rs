@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use super::ranges::Ranges;
 use crate::state::op::{Entry, NewClaim, NewQueue, Op};
-use crate::state::sequences::Sequences;
 use crate::storage::codec;
 
 #[derive(Debug, Default)]
@@ -18,15 +17,10 @@ pub(super) struct Facts {
     pub(super) deleted: BTreeSet<u64>,
     /// Messages that were deleted, popped, moved or purged, by queue.
     pub(super) gone: BTreeMap<u64, Ranges>,
-    /// Those of them that the snapshot does not say so of.
-    pub(super) gone_since: BTreeMap<u64, Ranges>,
     /// The lowest sequence that was given out above the snapshot, by queue.
     pub(super) first_post: BTreeMap<u64, u64>,
     /// The sequence above the highest one that anything names, by queue.
     pub(super) named: BTreeMap<u64, u64>,
-    /// The sequence above the last posted so far, and queues purged since.
-    posted: BTreeMap<u64, u64>,
-    purged: BTreeSet<u64>,
 }
 
 impl Facts {
@@ -38,15 +32,15 @@ impl Facts {
             Op::DeleteQueue { queue } | Op::Unregister { queue, .. } => {
                 self.deleted.insert(*queue);
             }
-            Op::Purge { queue } | Op::Clear { queue: Some(queue), .. } => self.purge(*queue, above),
+            Op::Purge { queue, next } | Op::Clear { queue: Some((queue, next)), .. } => self.drop(*queue, 0..*next),
             Op::Post { queue, first, messages, .. } => self.post(*queue, *first, messages.len(), above),
             Op::Claim(claim) => self.claim(claim, above),
             Op::Delete { queue, messages } => {
-                self.take(*queue, messages, above);
+                self.gone.entry(*queue).or_default().insert_all(messages);
                 self.name(*queue, messages.iter().last());
             }
             Op::DropDamaged { queue, ranges } => {
-                ranges.iter().for_each(|(from, to)| self.drop(*queue, *from..*to, above));
+                ranges.iter().for_each(|(from, to)| self.drop(*queue, *from..*to));
             }
             Op::Receive(received) => self.post(received.queue, received.first, received.letters.len(), above),
             Op::Import(import) => {
@@ -69,7 +63,7 @@ impl Facts {
     }
 
     fn claim(&mut self, claim: &NewClaim<'_>, above: bool) {
-        self.take(claim.queue, &claim.moved, above);
+        self.gone.entry(claim.queue).or_default().insert_all(&claim.moved);
         self.name(claim.queue, claim.taken.iter().last());
         if let Some(dead) = &claim.dead {
             dead.create.iter().for_each(|new| self.create(new));
@@ -77,27 +71,12 @@ impl Facts {
         }
     }
 
-    fn take(&mut self, queue: u64, messages: &Sequences, above: bool) {
-        self.gone.entry(queue).or_default().insert_all(messages);
-        if above {
-            self.gone_since.entry(queue).or_default().insert_all(messages);
-        }
-    }
-
-    fn drop(&mut self, queue: u64, sequences: Range<u64>, above: bool) {
-        self.gone.entry(queue).or_default().insert(sequences.clone());
-        if above {
-            self.gone_since.entry(queue).or_default().insert(sequences);
-        }
+    fn drop(&mut self, queue: u64, sequences: Range<u64>) {
+        self.gone.entry(queue).or_default().insert(sequences);
     }
 
     fn post(&mut self, queue: u64, first: u64, count: usize, above: bool) {
-        if self.purged.remove(&queue) {
-            self.gone.entry(queue).or_default().insert(0..first);
-        }
         let end = first.saturating_add(count as u64);
-        let posted = self.posted.entry(queue).or_default();
-        *posted = (*posted).max(end);
         if above {
             let lowest = self.first_post.entry(queue).or_insert(first);
             *lowest = (*lowest).min(first);
@@ -105,30 +84,10 @@ impl Facts {
         self.name(queue, end.checked_sub(1));
     }
 
-    /// What was posted before is gone; where it ends is known by the next post, if there is one.
-    fn purge(&mut self, queue: u64, above: bool) {
-        let end = self.posted.get(&queue).copied().unwrap_or(0);
-        self.gone.entry(queue).or_default().insert(0..end);
-        if above {
-            // All that the snapshot has.
-            self.gone_since.entry(queue).or_default().insert(0..u64::MAX);
-        }
-        self.purged.insert(queue);
-    }
-
     fn name(&mut self, queue: u64, last: Option<u64>) {
         let Some(last) = last else { return };
         let named = self.named.entry(queue).or_default();
         *named = (*named).max(last.saturating_add(1));
-    }
-
-    /// Ends the reading: what was purged last, and not posted to since, holds nothing that is older.
-    pub(super) fn settle(&mut self) {
-        for queue in std::mem::take(&mut self.purged) {
-            if !self.posted.contains_key(&queue) {
-                self.gone.entry(queue).or_default().insert(0..u64::MAX);
-            }
-        }
     }
 
     pub(super) fn is_gone(&self, queue: u64, sequence: u64) -> bool {

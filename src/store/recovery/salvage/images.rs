@@ -1,6 +1,7 @@
 //! What is left of the heap: every page image that is whole, and whose page it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::reading::{self, frames};
@@ -18,6 +19,8 @@ pub(super) struct Found {
     pub(super) place: Place,
     pub(super) first: u64,
     pub(super) last: u64,
+    /// Which of its messages were alive when it was written, by their index.
+    pub(super) live: u128,
 }
 
 /// The images by queue, each queue's by first sequence, the newest last.
@@ -56,7 +59,7 @@ impl Images {
             let place = Place { segment: number, offset, bytes, checksum: crc32(found.body) };
             self.whole.insert((number, offset));
             self.keys.entry(label.queue).or_insert(label.key);
-            let one = Found { place, first: label.first, last: label.last };
+            let one = Found { place, first: label.first, last: label.last, live: label.live };
             self.queues.entry(label.queue).or_default().push(one);
             if found.offset > end {
                 self.rubble.push(page_files::damage_at(&path, end as u64, "bytes that are no page"));
@@ -89,9 +92,16 @@ impl Images {
         self.queues.get(&queue).map_or(&[], Vec::as_slice)
     }
 
-    /// The images of a page, the newest first.
-    pub(super) fn of_page(&self, queue: u64, first: u64) -> impl Iterator<Item = &Found> {
-        self.of(queue).iter().rev().filter(move |one| one.first == first)
+    /// The images of the queue's pages that sequences of `range` may stand in, the newest first.
+    pub(super) fn around(&self, queue: u64, range: &Range<u64>) -> Vec<Found> {
+        let (all, place) = (self.of(queue), |sequence: u64| self.of(queue).partition_point(|one| one.first < sequence));
+        // The page before may reach into it.
+        let before =
+            place(range.start).checked_sub(1).and_then(|index| all.get(index)).map_or(range.start, |one| one.first);
+        let near = all.get(place(before)..place(range.end)).unwrap_or_default().iter();
+        let mut near: Vec<Found> = near.filter(|one| one.last >= range.start).copied().collect();
+        near.sort_by_key(|one| std::cmp::Reverse((one.place.segment, one.place.offset)));
+        near
     }
 
     /// The newest image of each page of a queue.

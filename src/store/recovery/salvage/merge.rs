@@ -1,11 +1,12 @@
 //! One state from all that is left: the snapshot's records, page images in place of records that are missing, and the
 //! journal's changes over them.
 //!
-//! 1. A page whose entry was read is as the entry says; where its image is damaged, an older one of the same page stands in.
+//! 1. A page whose entry was read is as the entry says, message for message; where its image is damaged, they come from
+//!    whichever other image or change of the journal has them.
 //! 2. An image that no entry names counts only where entries are missing, at a place where the missing ones stood, and as
-//!    many as are missing.
+//!    many as are missing. Of several of one page the newest says which messages it had.
 //! 3. What any record says is gone stays gone.
-//! 4. A queue whose record is lost goes by the name that its creation or its pages give, with the metadata of its creation.
+//! 4. A queue whose record is lost goes by the name that its creation, its pages or a driver of pools gives, with the metadata of its creation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -15,12 +16,13 @@ use std::sync::Arc;
 use super::bases::{Gap, Key};
 use super::facts::Facts;
 use super::images::{Found, Images, note};
+use super::ranges::Ranges;
 use crate::disk::trees::Tree;
 use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
 use crate::state::content::{Arrival, Content, Slot};
 use crate::state::entries::QueueRecord;
-use crate::state::op::{DeadLetter, Entry, NewQueue, Op};
+use crate::state::op::{DeadLetter, Entry, NewClaim, NewQueue, Op};
 use crate::state::{Contents, Description, Page, PageEntry, Queue, Resident, Resting};
 use crate::storage::budget::Budget;
 use crate::storage::codec;
@@ -28,16 +30,6 @@ use crate::storage::journal::scan::Damage;
 use crate::storage::keys;
 use crate::storage::page_files::Heap;
 use crate::storage::records;
-
-/// A page whose image is damaged.
-#[derive(Debug, Clone, Copy)]
-struct Broken {
-    queue: u64,
-    first: u64,
-    /// How many messages were in it, and how many another image had.
-    alive: u64,
-    left: u64,
-}
 
 /// The state on its way.
 pub(super) struct Merge<'a> {
@@ -65,9 +57,12 @@ pub(super) struct Merge<'a> {
     pub(super) journal: PathBuf,
     /// Whether the registry's own record was read.
     pub(super) has_registry: bool,
-    broken: Vec<Broken>,
+    /// The messages of pages whose images are damaged that have not been found yet, by queue and the page's first sequence.
+    missing: BTreeMap<(u64, u64), Vec<u64>>,
     /// The number of the queue of each name.
     names: BTreeMap<Vec<u8>, u64>,
+    /// The names that the driver of pools gives to the queues here, by their numbers.
+    pub(super) known_names: Arc<BTreeMap<u64, Vec<u8>>>,
     /// What other generations' records say of queues that have lost theirs.
     other_names: BTreeMap<u64, (Vec<u8>, String)>,
 }
@@ -90,8 +85,9 @@ impl<'a> Merge<'a> {
             known_queues: 0,
             journal,
             has_registry: false,
-            broken: Vec::new(),
+            missing: BTreeMap::new(),
             names: BTreeMap::new(),
+            known_names: Arc::default(),
             other_names: BTreeMap::new(),
         }
     }
@@ -126,53 +122,37 @@ impl<'a> Merge<'a> {
         };
         self.ensure(queue);
         self.heap.pass_over(entry.place.segment);
-        let page = if self.images.is_whole(entry.place) {
-            let image = self.heap.image(entry.place)?;
-            match Page::from_entry(first, &entry, image) {
-                Ok(page) => Some(page),
-                Err(reason) => return Ok(Err(reason.into())),
-            }
-        } else {
-            self.replace(queue, first, &entry)?
+        if !self.images.is_whole(entry.place) {
+            return Ok(self.miss(queue, first, &entry).map_err(Into::into));
+        }
+        let image = self.heap.image(entry.place)?;
+        let page = match Page::from_entry(first, &entry, image) {
+            Ok(page) => page,
+            Err(reason) => return Ok(Err(reason.into())),
         };
-        if let (Some(page), Some(queue)) = (page, self.contents.queues.get_mut(&queue)) {
+        if let Some(queue) = self.contents.queues.get_mut(&queue) {
             queue.with(|queue| queue.load_page(page));
         }
         Ok(Ok(()))
     }
 
-    /// What an older or newer image of a page has of it whose own is damaged. What is still missing is asked for of the
-    /// journal, and counted, when all pages are known.
-    fn replace(&mut self, queue: u64, first: u64, entry: &PageEntry) -> Result<Option<Page>> {
+    /// Takes note of what a page had whose image is damaged: it is looked for when all entries are known.
+    fn miss(&mut self, queue: u64, first: u64, entry: &PageEntry) -> Result<(), &'static str> {
         self.leaving.insert(entry.place.segment);
         note(&mut self.damages, self.heap.damage(entry.place, "a page's image is damaged or missing"));
-        let next = self.contents.queues.get(&queue).map_or(0, |queue| queue.state.position().1);
-        let candidates: Vec<Found> = self.images.of_page(queue, first).filter(|one| one.last < next).copied().collect();
-        let mut page = None;
-        for found in candidates {
-            let content = self.read(queue, &found)?;
-            // Of the same size it is the same; otherwise only the entry of a page without gaps says which are alive.
-            let same = entry.is_of(&content);
-            if page.is_none() && (same || entry.is_dense()) {
-                let alive = |sequence: u64| {
-                    let distance = u32::try_from(sequence.saturating_sub(first)).unwrap_or(u32::MAX);
-                    let index = if same { content.position(distance) } else { usize::try_from(distance).ok() };
-                    index.is_some_and(|index| entry.holds(index))
-                };
-                page = self.page_of(queue, &found, alive)?;
-            }
-        }
-        let left = page.as_ref().map_or(0, |page| u64::from(page.live().count_ones()));
-        self.broken.push(Broken { queue, first, alive: entry.messages(), left });
-        Ok(page)
+        let alive = entry.states()?.into_iter().filter(|(_, is_alive)| *is_alive);
+        let alive = alive.map(|(distance, _)| first.saturating_add(distance.into()));
+        let alive = alive.filter(|sequence| !self.facts.is_gone(queue, *sequence)).collect();
+        self.missing.insert((queue, first), alive);
+        Ok(())
     }
 
     /// The page of an image, as far as its messages are not gone.
-    fn page_of(&self, queue: u64, found: &Found, alive: impl Fn(u64) -> bool) -> Result<Option<Page>> {
+    fn page_of(&self, queue: u64, found: &Found) -> Result<Option<Page>> {
         let content = self.read(queue, found)?;
         let image = self.heap.image(found.place)?;
-        let is_gone = |sequence: u64| !alive(sequence) || self.facts.is_gone(queue, sequence);
-        Ok(Page::from_image(found.first, &content, image, is_gone))
+        let is_gone = |sequence: u64| self.facts.is_gone(queue, sequence);
+        Ok(Page::from_image(found.first, (&content, found.live), image, is_gone))
     }
 
     pub(super) fn read(&self, queue: u64, found: &Found) -> Result<Content> {
@@ -216,6 +196,7 @@ impl<'a> Merge<'a> {
         }
         let other = self.other_names.get(&number);
         let key = other.map(|(key, _)| key.as_slice()).or_else(|| self.images.key(number));
+        let key = key.or_else(|| self.known_names.get(&number).map(Vec::as_slice));
         let description = other.and_then(|(_, metadata)| Description::parse(metadata).ok()).unwrap_or_default();
         let (project, name) = key.and_then(keys::parse_queue).unwrap_or_else(|| (Project::none(), nameless(number)));
         Queue::new(number, project, name, description.shared(), self.floor, &self.budget)
@@ -232,11 +213,13 @@ impl<'a> Merge<'a> {
             }
             Tree::Messages => {
                 if let (Some((queue, first)), Ok(entry)) = (keys::parse_page(key), codec::decode::<PageEntry>(body)) {
-                    let gone = self.facts.gone.entry(queue).or_default();
-                    entry.gone().for_each(|at| {
-                        let sequence = first.saturating_add(at);
-                        gone.insert(sequence..sequence.saturating_add(1));
-                    });
+                    let (gone, mut next) = (self.facts.gone.entry(queue).or_default(), first);
+                    for (distance, is_alive) in entry.states().unwrap_or_default() {
+                        let sequence = first.saturating_add(distance.into());
+                        // What stood before it and is not there any more, and itself.
+                        gone.insert(next..sequence.saturating_add(u64::from(!is_alive)));
+                        next = sequence.saturating_add(1);
+                    }
                 }
             }
             _ => {}
@@ -270,7 +253,9 @@ impl<'a> Merge<'a> {
             let known: BTreeSet<u64> = known.unwrap_or_default();
             // What was posted later is in the journal.
             let limit = self.facts.first_post.get(&queue).copied().unwrap_or(u64::MAX);
-            let wanted = move |one: &Found| one.first < limit && !known.contains(&one.first);
+            let missing = &self.missing;
+            let is_known = move |first: u64| known.contains(&first) || missing.contains_key(&(queue, first));
+            let wanted = move |one: &Found| one.first < limit && !is_known(one.first);
             let newest = self.images.newest(queue).into_iter().filter(wanted);
             newest.map(move |one| (queue, one)).collect::<Vec<_>>()
         };
@@ -309,7 +294,7 @@ impl<'a> Merge<'a> {
         let (before, after) = queue.with(|queue| neighbours(queue, found.first));
         let limit = limit.min(after);
         if found.last < limit && before.is_none_or(|before| before < found.first) {
-            let page = self.page_of(number, found, |_| true)?;
+            let page = self.page_of(number, found)?;
             if let (Some(page), Some(queue)) = (page, self.contents.queues.get_mut(&number)) {
                 queue.with(|queue| queue.adopt_page(page, found.last));
             }
@@ -319,24 +304,34 @@ impl<'a> Merge<'a> {
         self.take_in(number, std::slice::from_ref(found), from..limit).map(drop)
     }
 
-    /// Appends messages of `images` that lie within `range` and are not gone, the newest image's first; returns which.
-    pub(super) fn take_in(&mut self, number: u64, images: &[Found], range: Range<u64>) -> Result<Vec<u64>> {
-        let mut messages: BTreeMap<u64, (Arc<Content>, Slot)> = BTreeMap::new();
+    /// Appends messages of `images` that lie within `range` and are not gone; returns what the images decide, and which were
+    /// taken. Of a page the newest image decides which messages there were.
+    pub(super) fn take_in(&mut self, number: u64, images: &[Found], range: Range<u64>) -> Result<Taken> {
+        let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
+        for found in images {
+            let end = ends.entry(found.first).or_default();
+            *end = found.last.saturating_add(1).max(*end);
+        }
         let mut newest_first: Vec<&Found> = images.iter().collect();
         newest_first.sort_by_key(|found| std::cmp::Reverse((found.place.segment, found.place.offset)));
+        let mut taken = Taken::default();
         for found in newest_first {
+            let Some(end) = ends.remove(&found.first) else { continue };
             let content = Arc::new(self.read(number, found)?);
-            for slot in content.slots() {
+            for (index, slot) in content.slots().iter().enumerate() {
                 let sequence = found.first.saturating_add(slot.distance());
-                if range.contains(&sequence) && !self.facts.is_gone(number, sequence) {
-                    messages.entry(sequence).or_insert_with(|| (content.clone(), *slot));
+                let is_alive = found.live >> index & 1 == 1 && !self.facts.is_gone(number, sequence);
+                if is_alive && range.contains(&sequence) && !taken.decided.contains(sequence) {
+                    taken.messages.insert(sequence, (content.clone(), *slot));
                 }
             }
+            taken.decided.insert(found.first..end);
         }
-        let taken: Vec<u64> = messages.keys().copied().collect();
         if let Some(queue) = self.contents.queues.get_mut(&number) {
             queue.with(|queue| {
-                messages.iter().try_for_each(|(sequence, (content, slot))| queue.take_in(*sequence, content, slot))
+                let mut messages = taken.messages.iter();
+                messages
+                    .try_for_each(|(sequence, (content, slot))| queue.take_in(*sequence, Arrival::again(content, slot)))
             })?;
         }
         self.contents.make_room()?;
@@ -351,53 +346,56 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Where messages are missing of pages whose images are damaged.
-    pub(super) fn wanted(&self) -> BTreeMap<u64, Vec<Range<u64>>> {
-        let mut wanted: BTreeMap<u64, Vec<Range<u64>>> = BTreeMap::new();
-        for broken in self.broken.iter().filter(|broken| broken.left < broken.alive) {
-            wanted.entry(broken.queue).or_default().push(self.range_of(broken));
+    /// Looks for the messages of pages whose images are damaged in all other images; whether some were not found.
+    pub(super) fn search_images(&mut self) -> Result<bool> {
+        let pages: Vec<(u64, u64)> = self.missing.keys().copied().collect();
+        let mut is_complete = true;
+        for (number, first) in pages {
+            let Some(&last) = self.missing.get(&(number, first)).and_then(|missing| missing.last()) else { continue };
+            for found in self.images.around(number, &(first..last.saturating_add(1))) {
+                let content = self.read(number, &found)?;
+                for slot in content.slots() {
+                    let sequence = found.first.saturating_add(slot.distance());
+                    self.restore(number, sequence, &Arrival::again(&content, slot))?;
+                }
+                if self.missing.get(&(number, first)).is_none_or(Vec::is_empty) {
+                    break;
+                }
+            }
+            is_complete &= self.missing.get(&(number, first)).is_none_or(Vec::is_empty);
+            self.contents.make_room()?;
         }
-        wanted
+        Ok(!is_complete)
     }
 
-    /// The sequences that a page may hold: up to the next page's first.
-    fn range_of(&self, broken: &Broken) -> Range<u64> {
-        let resident = self.contents.queues.get(&broken.queue);
-        let behind = broken.first.saturating_add(1);
-        let next = resident.and_then(|resident| match &resident.state {
-            Resting::Awake(queue) => queue.pages().range(behind..).next().map(|(first, _)| *first),
-            Resting::Asleep { .. } => None,
-        });
-        let other =
-            self.broken.iter().filter(|one| one.queue == broken.queue && one.first >= behind).map(|one| one.first);
-        let end = resident.map_or(u64::MAX, |resident| resident.state.position().1);
-        broken.first..other.chain(next).min().unwrap_or(end).max(behind)
-    }
-
-    /// Takes messages from a change of the journal that the snapshot has, as far as they are wanted.
-    pub(super) fn retake(&mut self, body: &[u8], wanted: &BTreeMap<u64, Vec<Range<u64>>>) -> Result<()> {
+    /// Looks for them in a change of the journal.
+    pub(super) fn search_change(&mut self, body: &[u8]) -> Result<()> {
         let Ok(entry) = codec::decode::<Entry<'_>>(body) else { return Ok(()) };
-        for (number, sequence, arrival) in arrivals(&entry) {
-            let is_wanted = wanted.get(&number).is_some_and(|all| all.iter().any(|range| range.contains(&sequence)));
-            if !is_wanted || self.facts.is_gone(number, sequence) {
-                continue;
-            }
-            let Some(queue) = self.contents.queues.get_mut(&number) else { continue };
-            let taken = queue.with(|queue| queue.take_back(sequence, arrival))?;
-            if let Some(broken) = self.broken.iter_mut().rfind(|one| one.queue == number && one.first <= sequence) {
-                broken.left = broken.left.saturating_add(u64::from(taken));
-            }
-        }
+        let budget = self.budget.clone();
+        arrivals(&entry, &budget, &mut |number, sequence, arrival| self.restore(number, sequence, arrival))?;
         self.contents.make_room()
     }
 
-    /// Counts what is lost of pages whose images are damaged, and puts what is not under the claims that hold it.
-    pub(super) fn count_broken(&mut self) -> Result<()> {
-        for broken in std::mem::take(&mut self.broken) {
-            let range = self.range_of(&broken);
-            let gone = self.facts.gone_since.get(&broken.queue).map_or(0, |gone| gone.count_within(&range));
-            self.lose(broken.queue, broken.alive.saturating_sub(broken.left).saturating_sub(gone));
-            if let Some(queue) = self.contents.queues.get_mut(&broken.queue) {
+    /// Puts a message back in the page that has lost it, if one has.
+    fn restore(&mut self, number: u64, sequence: u64, arrival: &Arrival<'_>) -> Result<()> {
+        let page = self.missing.range_mut((number, 0)..=(number, sequence)).next_back();
+        let Some(((_, first), missing)) = page else { return Ok(()) };
+        let Ok(index) = missing.binary_search(&sequence) else { return Ok(()) };
+        missing.remove(index);
+        match self.contents.queues.get_mut(&number) {
+            Some(queue) => queue.with(|queue| queue.put_back(*first, sequence, arrival)),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the search: counts what was not found, and puts what was under the claims that hold it.
+    pub(super) fn end_search(&mut self) -> Result<()> {
+        let lost: Vec<(u64, u64)> =
+            self.missing.iter().map(|((queue, _), missing)| (*queue, missing.len() as u64)).collect();
+        lost.iter().for_each(|(queue, messages)| self.lose(*queue, *messages));
+        let queues: BTreeSet<u64> = lost.into_iter().map(|(queue, _)| queue).collect();
+        for queue in queues {
+            if let Some(queue) = self.contents.queues.get_mut(&queue) {
                 queue.with(Queue::restore_holds)?;
             }
         }
@@ -418,23 +416,41 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// The messages that a change brings, by queue and sequence.
-fn arrivals<'e>(entry: &'e Entry<'_>) -> Vec<(u64, u64, Arrival<'e>)> {
+/// What images have of a range of sequences.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// The messages that were not gone.
+    messages: BTreeMap<u64, (Arc<Content>, Slot)>,
+    /// The sequences of which the images say whether there is a message.
+    pub(super) decided: Ranges,
+}
+
+/// What is done with a message: its queue and sequence, and itself.
+type Bring<'a> = dyn FnMut(u64, u64, &Arrival<'_>) -> Result<()> + 'a;
+
+/// Visits the messages that a change brings.
+fn arrivals(entry: &Entry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_>) -> Result<()> {
     match &entry.op {
         Op::Post { queue, first, client, messages } => {
             let arrivals = messages.iter().map(|message| Arrival::posted(entry.time, *client, message));
-            (*first..).zip(arrivals).map(|(sequence, arrival)| (*queue, sequence, arrival)).collect()
+            (*first..).zip(arrivals).try_for_each(|(sequence, arrival)| bring(*queue, sequence, &arrival))
         }
-        Op::Receive(received) => letters(received.queue, received.first, &received.letters),
-        Op::Claim(claim) => {
-            claim.dead.as_ref().map_or_else(Vec::new, |dead| letters(dead.target, dead.first, &dead.messages))
-        }
-        _ => Vec::new(),
+        Op::Receive(received) => letters(received.queue, received.first, &received.letters, bring),
+        Op::Claim(NewClaim { dead: Some(dead), .. }) => letters(dead.target, dead.first, &dead.messages, bring),
+        Op::Import(import) => import.pages.iter().try_for_each(|page| {
+            let slots: Vec<Slot> = page.record.slots.iter().map(|(slot, _)| *slot).collect();
+            let content = Content::checked(budget, page.record.clients.clone(), slots, page.bodies.to_vec());
+            let Ok(content) = content else { return Ok(()) };
+            content.slots().iter().try_for_each(|slot| {
+                bring(import.queue, page.first.saturating_add(slot.distance()), &Arrival::again(&content, slot))
+            })
+        }),
+        _ => Ok(()),
     }
 }
 
-fn letters<'e>(queue: u64, first: u64, letters: &'e [DeadLetter<'_>]) -> Vec<(u64, u64, Arrival<'e>)> {
-    (first..).zip(letters).map(|(sequence, letter)| (queue, sequence, Arrival::moved(letter))).collect()
+fn letters(queue: u64, first: u64, letters: &[DeadLetter<'_>], bring: &mut Bring<'_>) -> Result<()> {
+    (first..).zip(letters).try_for_each(|(sequence, letter)| bring(queue, sequence, &Arrival::moved(letter)))
 }
 
 /// The last sequence of the page before, and the first of the page behind.

@@ -27,16 +27,30 @@ impl Ranges {
         sequences.iter().for_each(|sequence| self.insert(sequence..sequence.saturating_add(1)));
     }
 
+    /// Those of them that lie within `range`.
+    fn within(&self, range: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        let Range { start, end } = *range;
+        let before = self.0.range(..start).next_back();
+        let within = self.0.range(start..end.max(start));
+        before
+            .into_iter()
+            .chain(within)
+            .map(move |(from, to)| start.max(*from)..end.min(*to))
+            .filter(|one| !one.is_empty())
+    }
+
+    /// Takes in those of `other` that lie within `range`.
+    pub(super) fn unite(&mut self, other: &Self, range: &Range<u64>) {
+        other.within(range).for_each(|one| self.insert(one));
+    }
+
     pub(super) fn contains(&self, sequence: u64) -> bool {
         self.0.range(..=sequence).next_back().is_some_and(|(_, end)| *end > sequence)
     }
 
     /// How many of them lie within `range`.
     pub(super) fn count_within(&self, range: &Range<u64>) -> u64 {
-        let before = self.0.range(..range.start).next_back();
-        let within = self.0.range(range.start..range.end);
-        let overlap = |(start, end): (&u64, &u64)| (*end).min(range.end).saturating_sub((*start).max(range.start));
-        before.into_iter().chain(within).map(overlap).sum()
+        self.within(range).map(|one| one.end.saturating_sub(one.start)).sum()
     }
 }
 
@@ -55,6 +69,9 @@ mod tests {
         assert!([0, 6, 8, 10].iter().all(|sequence| !ranges.contains(*sequence)));
         assert_eq!(ranges.count_within(&(0..20)), 6);
         assert_eq!(ranges.count_within(&(3..10)), 4);
+        let mut other = Ranges::default();
+        other.unite(&ranges, &(3..10));
+        assert_eq!((other.count_within(&(0..20)), other.contains(9), other.contains(2)), (4, true, false));
         ranges.insert(0..u64::MAX);
         assert_eq!((ranges.0.len(), ranges.count_within(&(2..4))), (1, 2));
     }

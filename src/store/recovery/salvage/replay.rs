@@ -76,8 +76,7 @@ impl Merge<'_> {
 
     /// Fills what is missing before messages from `first` on, and leaves out those that are there.
     fn meet<T>(&mut self, lsn: u64, number: u64, first: &mut u64, messages: &mut Vec<T>) -> Result<()> {
-        let is_made_here = self.facts.created.contains_key(&number) && !self.contents.queues.contains_key(&number);
-        if is_made_here || !self.ensure(number) {
+        if !self.ensure(number) {
             return Ok(());
         }
         let Some((stands, next)) = self.contents.queues.get(&number).map(|queue| queue.state.position()) else {
@@ -97,14 +96,13 @@ impl Merge<'_> {
 
     /// Takes the messages of `range` from page images; counts those that are neither there nor known to be gone.
     fn fill(&mut self, number: u64, range: Range<u64>) -> Result<()> {
-        let images: Vec<Found> = self.images.of(number).iter().filter(|one| overlaps(one, &range)).copied().collect();
-        let taken = self.take_in(number, &images, range.clone())?;
+        let images = self.images.around(number, &range);
+        let mut known = self.take_in(number, &images, range.clone())?.decided;
         // Sequences of an incarnation begin at its first, wherever those of the last one ended.
         let given = range.start.max(first_of(incarnation_of(range.end)))..range.end;
-        let found = taken.iter().filter(|sequence| given.contains(sequence)).count() as u64;
-        let gone = self.facts.gone.get(&number).map_or(0, |gone| gone.count_within(&given));
+        self.facts.gone.get(&number).into_iter().for_each(|gone| known.unite(gone, &given));
         let all = given.end.saturating_sub(given.start);
-        self.lose(number, all.saturating_sub(found).saturating_sub(gone));
+        self.lose(number, all.saturating_sub(known.count_within(&given)));
         Ok(())
     }
 
@@ -139,8 +137,4 @@ impl Merge<'_> {
         }
         Ok(())
     }
-}
-
-fn overlaps(found: &Found, range: &Range<u64>) -> bool {
-    found.first < range.end && found.last >= range.start
 }

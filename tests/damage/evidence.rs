@@ -1,0 +1,157 @@
+//! What the files of a store still say, read by the description of its formats: which messages are whole somewhere, and
+//! which were deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use zaqar_sled::MessageId;
+
+use super::harm::Kind;
+
+/// The ids of stores, by their directories: frames are bound to them.
+pub(crate) type Stores = BTreeMap<PathBuf, [u8; 16]>;
+
+/// The stores that have their manifests among these files.
+pub(crate) fn stores(files: &[(PathBuf, Vec<u8>)]) -> Stores {
+    let manifests = files.iter().filter(|(path, _)| Kind::of(path) == Kind::Manifest);
+    manifests.map(|(path, bytes)| (path.parent().unwrap().to_owned(), *bytes[16..].first_chunk().unwrap())).collect()
+}
+
+/// What frames that are whole tell.
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    /// The messages whose bodies stand in one, by number.
+    pub(crate) bodies: BTreeSet<u64>,
+    /// Messages that were deleted or purged, by queue number and sequences.
+    gone: BTreeMap<u64, Vec<Range<u64>>>,
+    queues_deleted: BTreeSet<u64>,
+}
+
+impl Evidence {
+    pub(crate) fn of(files: &[(PathBuf, Vec<u8>)], stores: &Stores) -> Self {
+        let mut evidence = Self::default();
+        for (path, bytes) in files {
+            for body in whole_frames(path, bytes, stores) {
+                evidence.bodies.extend(numbers(body));
+                if Kind::of(path) == Kind::Journal {
+                    evidence.hear(body).expect("a change in the format of changes");
+                }
+            }
+        }
+        evidence
+    }
+
+    /// Whether a change that is whole says that the message was deleted.
+    pub(crate) fn tells_of(&self, id: &MessageId) -> bool {
+        let text = id.to_string();
+        let part = |range: Range<usize>| u64::from_str_radix(&text[range], 16).unwrap();
+        let (queue, sequence) = (part(0..16), part(16..32));
+        let is_gone = |gone: &Vec<Range<u64>>| gone.iter().any(|range| range.contains(&sequence));
+        self.queues_deleted.contains(&queue) || self.gone.get(&queue).is_some_and(is_gone)
+    }
+
+    /// Takes in what a change says is gone; none if it is cut short.
+    fn hear(&mut self, mut change: &[u8]) -> Option<()> {
+        let _time = integer(&mut change)?;
+        match integer(&mut change)? {
+            DELETE_QUEUE => {
+                self.queues_deleted.insert(integer(&mut change)?);
+            }
+            UNREGISTER => {
+                if integer(&mut change)? == 1 {
+                    text(&mut change)?;
+                }
+                text(&mut change)?;
+                self.queues_deleted.insert(integer(&mut change)?);
+            }
+            PURGE => {
+                let (queue, next) = (integer(&mut change)?, integer(&mut change)?);
+                self.gone.entry(queue).or_default().push(0..next);
+            }
+            DELETE => {
+                let queue = integer(&mut change)?;
+                for _ in 0..integer(&mut change)? {
+                    let (first, count) = (integer(&mut change)?, integer(&mut change)?);
+                    self.gone.entry(queue).or_default().push(first..first + count);
+                }
+            }
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+const DELETE_QUEUE: u64 = 3;
+const PURGE: u64 = 4;
+const DELETE: u64 = 9;
+const UNREGISTER: u64 = 13;
+
+/// Takes an integer off the front, as the codec writes it.
+fn integer(bytes: &mut &[u8]) -> Option<u64> {
+    let (first, rest) = bytes.split_first()?;
+    let length = match first {
+        251 => 2,
+        252 => 4,
+        253 => 8,
+        small => {
+            *bytes = rest;
+            return Some(u64::from(*small));
+        }
+    };
+    let (number, rest) = rest.split_at_checked(length)?;
+    *bytes = rest;
+    Some(number.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+}
+
+/// Takes a text off the front.
+fn text<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(integer(bytes)?).ok()?;
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(text)
+}
+
+/// The bodies of the frames of a file whose checksums are right under its number, found as they follow one another and,
+/// behind damage, by trying every byte.
+fn whole_frames<'a>(path: &Path, bytes: &'a [u8], stores: &Stores) -> impl Iterator<Item = &'a [u8]> + 'a {
+    let (mut at, flag) = if Kind::of(path) == Kind::Journal { (64, 0) } else { (0, HEAP) };
+    let is_one = matches!(Kind::of(path), Kind::Journal | Kind::Heap);
+    let store = path.parent().and_then(Path::parent).and_then(|root| stores.get(root)).copied().unwrap_or_default();
+    let seed = crc32fast::hash(&[store.as_slice(), &(number_of(path) | flag).to_le_bytes()].concat());
+    std::iter::from_fn(move || {
+        while is_one && at + 32 < bytes.len() {
+            let word = |from: usize| u32::from_le_bytes(*bytes[from..].first_chunk::<4>().unwrap());
+            let (length, start) = (word(at) as usize, at + 32);
+            let mut header = crc32fast::Hasher::new_with_initial(seed);
+            header.update(&bytes[at..at + 4]);
+            header.update(&bytes[at + 8..start]);
+            let fits = header.finalize() == word(at + 4) && length > 0 && length <= bytes.len() - start;
+            if fits && crc32fast::hash(&bytes[start..start + length]) == word(at + 28) {
+                at = start + length;
+                return Some(&bytes[start..at]);
+            }
+            at += 1;
+        }
+        None
+    })
+}
+
+/// The number that a file of a store has by its name; 0 for what has none.
+pub(crate) fn number_of(path: &Path) -> u64 {
+    path.file_stem().and_then(|stem| u64::from_str_radix(stem.to_str()?, 16).ok()).unwrap_or(0)
+}
+
+/// The numbers of the messages of which the body begins in these bytes.
+fn numbers(bytes: &[u8]) -> Vec<u64> {
+    let marked = bytes.windows(10).filter(|window| window[0] == b'<' && window[9] == b'>');
+    marked.filter_map(|window| std::str::from_utf8(&window[1..9]).ok()?.parse().ok()).collect()
+}
+
+/// The number of a message, by its body.
+pub(crate) fn number(body: &[u8]) -> u64 {
+    numbers(&body[..10])[0]
+}
+
+/// Marks the frames of page files.
+const HEAP: u64 = 1 << 62;
