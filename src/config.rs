@@ -110,7 +110,8 @@ impl Config {
     /// How long a change made at [`Durability::Buffered`] waits for its sync at most. Default: 500 ms; at least 1 ms.
     ///
     /// What is lost in a power cut was acknowledged no longer before it than this, or a sync if that takes longer, and one
-    /// sync more: one that is under way has to end before the next begins, and then counts when it has ended.
+    /// sync more: one that is under way has to end before the next begins, and then counts when it has ended. Where a journal
+    /// segment was begun, a sync is of up to three files: the full segment, the new one and their directory.
     pub fn sync_interval(mut self, interval: Duration) -> Self {
         self.sync_interval = interval.max(Duration::from_millis(1));
         self
@@ -130,7 +131,7 @@ impl Config {
         self
     }
 
-    /// The bytes of journal on disk from which posts wait, up to [`busy_timeout`](Self::busy_timeout), for a base to free
+    /// The bytes of journal on disk from which posts wait, up to [`busy_timeout`](Self::busy_timeout), for a snapshot to free
     /// some; where the live messages weigh more than half of it, twice what they weigh. Default: 256 MiB; at least eight
     /// [segments](Self::segment_size).
     pub fn journal_max(mut self, bytes: u64) -> Self {
@@ -207,8 +208,8 @@ impl Config {
 
     /// Whether a store that is damaged is opened with all that is left of it. Default: no.
     ///
-    /// Without it, opening reads the manifest, the base and the journal, and gives `Corrupt`, changing nothing, where they
-    /// are not what was written. After a clean close everything is in the trees too: then a damaged base or journal is
+    /// Without it, opening reads the manifest, the snapshot and the journal, and gives `Corrupt`, changing nothing, where they
+    /// are not what was written. After a clean close everything is in the trees too: then a damaged snapshot or journal is
     /// replaced and reported. A page in a page file is not read at opening: damage to it is found when somebody needs the
     /// page, who gets `Corrupt`, or by [`Engine::verify`](crate::Engine::verify).
     ///

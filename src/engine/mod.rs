@@ -62,7 +62,7 @@ impl Config {
     /// `AlreadyOpen` and `Locked` if it is in use ([`is_busy`](crate::Error::is_busy)), `SettingsDiffer`, `Corrupt`, `UnsupportedFormat`,
     /// `Io`, `StorageFull`. A store that could not be opened is as it was.
     ///
-    /// Cost: after a clean close the trees are read, after anything else base and journal, at more than 500 000
+    /// Cost: after a clean close the trees are read, after anything else snapshot and journal, at more than 500 000
     /// messages a second.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Engine> {
         Ok(Engine { opened: Opened::open(&self, path.as_ref())?, durability: self.durability })
@@ -185,26 +185,26 @@ impl Engine {
     pub fn checkpoint(&self) -> Result<()> {
         let store = self.store().enter()?;
         store.check_place()?;
-        let mut keeper = store.keeper.lock();
-        store.checkpoint(&mut keeper)
+        let mut housekeeping = store.housekeeping.lock();
+        store.checkpoint(&mut housekeeping)
     }
 
-    /// Writes a base, the whole state in one file, and lets go of the journal before it, now instead of when the engine
+    /// Writes a snapshot, the whole state in one file, and lets go of the journal before it, now instead of when the engine
     /// would.
     ///
     /// # Errors
-    /// [`is_closed`](crate::Error::is_closed), [`is_poisoned`](crate::Error::is_poisoned), `Io`, `StorageFull`. The former base stays.
+    /// [`is_closed`](crate::Error::is_closed), [`is_poisoned`](crate::Error::is_poisoned), `Io`, `StorageFull`. The former snapshot stays.
     ///
     /// ```
     /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
-    /// engine.base()?;
+    /// engine.snapshot()?;
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn base(&self) -> Result<()> {
+    pub fn snapshot(&self) -> Result<()> {
         let store = self.store().enter()?;
         store.check_place()?;
-        let mut keeper = store.keeper.lock();
-        store.write_base(&mut keeper)
+        let mut housekeeping = store.housekeeping.lock();
+        store.write_snapshot(&mut housekeeping)
     }
 
     /// Gives up the messages of every page that is known to be [damaged](crate::Status::damaged_pages): they are deleted, as
@@ -227,8 +227,8 @@ impl Engine {
     pub fn drop_damaged(&self) -> Result<Vec<DroppedMessages>> {
         let store = self.store().enter()?;
         let (mut dropped, mut last) = (Vec::new(), None);
-        for cell in store.cells() {
-            let Some(mut queue) = store.lock_as_is(&cell) else { continue };
+        for slot in store.slots() {
+            let Some(mut queue) = store.lock_as_is(&slot) else { continue };
             let ranges = queue.state().damaged_ranges();
             let (_, messages) = queue.count_damaged();
             if messages == 0 {
@@ -239,11 +239,11 @@ impl Engine {
             let (project, queue) = (queue.project().clone(), queue.name().clone());
             dropped.push(DroppedMessages { project, queue, messages });
         }
-        last.map_or(Ok(()), |lsn| store.settle(lsn, self.durability()))?;
+        last.map_or(Ok(()), |lsn| store.wait_durable(lsn, self.durability()))?;
         Ok(dropped)
     }
 
-    /// One step of everything the background threads do: sync, prepare the next segment, collect, evict, checkpoint and base
+    /// One step of everything the background threads do: sync, prepare the next segment, collect, evict, checkpoint and snapshot
     /// if due. For engines opened with [`Config::background`]`(false)`.
     ///
     /// # Errors
@@ -258,7 +258,7 @@ impl Engine {
     pub fn step(&self) -> Result<()> {
         let store = self.store().enter()?;
         store.check_place()?;
-        store.journal.settle_unsynced()?;
+        store.journal.sync_unwaited()?;
         store.collect();
         store.evict()?;
         // Where space is short, housekeeping is what makes room.
@@ -267,7 +267,7 @@ impl Engine {
         prepared
     }
 
-    /// Reads a store without opening it: base and journal into memory. Writes nothing and does not touch the trees.
+    /// Reads a store without opening it: snapshot and journal into memory. Writes nothing and does not touch the trees.
     ///
     /// Meant for a store that nobody has open: what a running engine is writing may be seen half way.
     ///

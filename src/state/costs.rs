@@ -10,8 +10,7 @@ pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
         let pages = 2 + frame_bytes / PAGE_BODIES + count as u64 / PAGE_MESSAGES;
         (count as u64).saturating_mul(REMOVAL_BYTES).saturating_add(pages.saturating_mul(ENTRY_BYTES + key_bytes))
     };
-    let claim =
-        |taken: usize| (CLAIM_BYTES + key_bytes).saturating_add((taken as u64).saturating_mul(CLAIMED_BYTES));
+    let claim = |taken: usize| (CLAIM_BYTES + key_bytes).saturating_add((taken as u64).saturating_mul(CLAIMED_BYTES));
     match op {
         Op::Post { messages: posted, .. } => messages(posted.len()),
         Op::Receive(received) => messages(received.letters.len()),
@@ -133,9 +132,10 @@ mod tests {
             }
         }
         let thought = engine.store().reserve.snapshot_bytes();
-        engine.base().unwrap();
-        let base = disk.list_all().into_iter().find(|path| path.extension().is_some_and(|end| end == "base")).unwrap();
-        let takes = disk.size(&base).unwrap();
+        engine.snapshot().unwrap();
+        let snapshot =
+            disk.list_all().into_iter().find(|path| path.extension().is_some_and(|end| end == "base")).unwrap();
+        let takes = disk.size(&snapshot).unwrap();
         assert!(takes <= thought + LEAST_SNAPSHOT && thought < 3 * takes, "{takes} bytes, {thought} were thought");
         let found = engine.store().reserve.snapshot_bytes();
         assert!(

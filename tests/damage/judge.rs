@@ -177,7 +177,7 @@ fn is_told(ended: &Ended, path: &Path, evidence: &Evidence, id: &MessageId) -> b
     match Kind::of(path) {
         // What the last snapshot and the journal behind it say is all there.
         Kind::Heap | Kind::Manifest | Kind::Other => true,
-        Kind::Base => evidence.tells_of(id),
+        Kind::Snapshot => evidence.tells_of(id),
         // When those of a pool wrote their snapshots is not known.
         Kind::Journal if ended.end == super::store::End::Pooled => evidence.tells_of(id),
         Kind::Journal => evidence.tells_of(id) || ended.ledger.long_gone.contains(id),

@@ -42,7 +42,7 @@ fn housekeeping_of_every_kind_is_over_when_it_is_closed() {
         let (world, tracked) = tracked(false);
         post(&world.jobs, &["a"]).unwrap();
         let works: [fn(&Engine) -> Result<(), Error>; 3] =
-            [Engine::base, Engine::checkpoint, |engine| engine.verify().map(|found| assert!(found.is_sound()))];
+            [Engine::snapshot, Engine::checkpoint, |engine| engine.verify().map(|found| assert!(found.is_sound()))];
         let keepers = works.map(|work| {
             let engine = world.engine.clone();
             spawn(move || told(work(&engine)))

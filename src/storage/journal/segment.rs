@@ -72,7 +72,7 @@ impl Segment {
     }
 
     /// A new segment written out with zeros, synced, its directory entry too. Done in slices, each synced; `between` is
-    /// called before each with how long the last one took. `frames` are written behind the header's place before the last.
+    /// called before each sync with how long the last one took. `frames` are written behind the header's place before the last.
     pub(crate) fn prepare(
         place: &Place,
         number: u64,
@@ -99,6 +99,7 @@ impl Segment {
                 segment.file.sync_data()?;
                 took = started.elapsed();
             }
+            between(took);
             place.kept_directory.sync(&*place.disk)
         };
         match write() {

@@ -23,7 +23,7 @@ pub enum RecoverySource {
     New,
     /// The trees, after a clean close.
     Trees,
-    /// Base and journal, after anything else.
+    /// Snapshot and journal, after anything else.
     Journal,
 }
 
@@ -124,7 +124,7 @@ impl fmt::Display for RecoveryReport {
         let source = match self.source {
             RecoverySource::New => "made a new store",
             RecoverySource::Trees => "opened after a clean close",
-            RecoverySource::Journal => "rebuilt from base and journal",
+            RecoverySource::Journal => "rebuilt from snapshot and journal",
         };
         write!(f, "{source} in {:?}: {} changes replayed, {} dropped", self.took, self.replayed, self.dropped)?;
         self.notes.iter().try_for_each(|note| write!(f, "; {note}"))?;

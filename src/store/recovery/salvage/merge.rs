@@ -13,22 +13,22 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::bases::{Gap, Key};
 use super::facts::Facts;
 use super::images::{Found, Images, note};
 use super::ranges::Ranges;
+use super::snapshots::{Gap, Key};
 use crate::disk::trees::Tree;
 use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
 use crate::state::content::{Arrival, Content, Slot};
 use crate::state::entries::QueueRecord;
 use crate::state::op::{DeadLetter, Entry, NewClaim, NewQueue, Op};
-use crate::state::{Contents, Description, Page, PageEntry, Queue, Resident, Resting};
+use crate::state::{Activity, Contents, Description, Page, PageEntry, Queue, Resident};
 use crate::storage::budget::Budget;
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
 use crate::storage::keys;
-use crate::storage::page_files::Heap;
+use crate::storage::page_files::PageFiles;
 use crate::storage::records;
 
 /// The state on its way.
@@ -36,7 +36,7 @@ pub(super) struct Merge<'a> {
     pub(super) images: &'a Images,
     pub(super) facts: Facts,
     pub(super) contents: Contents,
-    pub(super) heap: Arc<Heap>,
+    pub(super) page_files: Arc<PageFiles>,
     pub(super) budget: Arc<Budget>,
     pub(super) damages: Vec<Damage>,
     /// Messages that are lost, by queue: those that a record names.
@@ -45,7 +45,7 @@ pub(super) struct Merge<'a> {
     pub(super) replayed: u64,
     /// Changes of the journal that are lost.
     pub(super) lost_changes: u64,
-    /// Files of the heap that hold something damaged.
+    /// Files of the page files that hold something damaged.
     pub(super) leaving: BTreeSet<u64>,
     /// The LSN that what has no record stands at.
     pub(super) floor: u64,
@@ -68,12 +68,12 @@ pub(super) struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    pub(super) fn new(images: &'a Images, heap: &Arc<Heap>, budget: &Arc<Budget>, journal: PathBuf) -> Self {
+    pub(super) fn new(images: &'a Images, page_files: &Arc<PageFiles>, budget: &Arc<Budget>, journal: PathBuf) -> Self {
         Self {
             images,
             facts: Facts::default(),
-            contents: Contents::new(heap.clone(), budget.clone()),
-            heap: heap.clone(),
+            contents: Contents::new(page_files.clone(), budget.clone()),
+            page_files: page_files.clone(),
             budget: budget.clone(),
             damages: Vec::new(),
             lost: BTreeMap::new(),
@@ -121,11 +121,11 @@ impl<'a> Merge<'a> {
             return Ok(Err("not a page's record".into()));
         };
         self.ensure(queue);
-        self.heap.pass_over(entry.place.segment);
+        self.page_files.pass_over(entry.place.segment);
         if !self.images.is_whole(entry.place) {
             return Ok(self.miss(queue, first, &entry).map_err(Into::into));
         }
-        let image = self.heap.image(entry.place)?;
+        let image = self.page_files.image(entry.place)?;
         let page = match Page::from_entry(first, &entry, image) {
             Ok(page) => page,
             Err(reason) => return Ok(Err(reason.into())),
@@ -139,7 +139,7 @@ impl<'a> Merge<'a> {
     /// Takes note of what a page had whose image is damaged: it is looked for when all entries are known.
     fn miss(&mut self, queue: u64, first: u64, entry: &PageEntry) -> Result<(), &'static str> {
         self.leaving.insert(entry.place.segment);
-        note(&mut self.damages, self.heap.damage(entry.place, "a page's image is damaged or missing"));
+        note(&mut self.damages, self.page_files.damage(entry.place, "a page's image is damaged or missing"));
         let alive = entry.states()?.into_iter().filter(|(_, is_alive)| *is_alive);
         let alive = alive.map(|(distance, _)| first.saturating_add(distance.into()));
         let alive = alive.filter(|sequence| !self.facts.is_gone(queue, *sequence)).collect();
@@ -150,13 +150,13 @@ impl<'a> Merge<'a> {
     /// The page of an image, as far as its messages are not gone.
     fn page_of(&self, queue: u64, found: &Found) -> Result<Option<Page>> {
         let content = self.read(queue, found)?;
-        let image = self.heap.image(found.place)?;
+        let image = self.page_files.image(found.place)?;
         let is_gone = |sequence: u64| self.facts.is_gone(queue, sequence);
         Ok(Page::from_image(found.first, (&content, found.live), image, is_gone))
     }
 
     pub(super) fn read(&self, queue: u64, found: &Found) -> Result<Content> {
-        let image = self.heap.image(found.place)?;
+        let image = self.page_files.image(found.place)?;
         let content = Content::read_image(&self.budget, queue, found.first, &image.read()?);
         content.map_err(|reason| image.damage(&reason).into())
     }
@@ -247,8 +247,8 @@ impl<'a> Merge<'a> {
     fn orphans(&self) -> Vec<(u64, Found)> {
         let of = |queue: u64| {
             let known = self.contents.queues.get(&queue).map(|one| match &one.state {
-                Resting::Awake(queue) => queue.pages().keys().copied().collect(),
-                Resting::Asleep { .. } => BTreeSet::new(),
+                Activity::Active(queue) => queue.pages().keys().copied().collect(),
+                Activity::Idle { .. } => BTreeSet::new(),
             });
             let known: BTreeSet<u64> = known.unwrap_or_default();
             // What was posted later is in the journal.
@@ -266,13 +266,13 @@ impl<'a> Merge<'a> {
     fn fits(&self, gap: &Gap, queue: u64, found: &Found) -> bool {
         let resident = self.contents.queues.get(&queue).map(|queue| &*queue.key);
         let Some(key) = resident.or_else(|| self.images.key(queue)) else { return true };
-        let Some(place) = self.place(&(Tree::Messages, keys::page(key, queue, found.first))) else { return true };
-        let above = gap.after.as_ref().and_then(|key| self.place(key)).is_none_or(|after| after < place);
-        above && gap.before.as_ref().and_then(|key| self.place(key)).is_none_or(|before| place < before)
+        let Some(place) = Self::place(&(Tree::Messages, keys::page(key, queue, found.first))) else { return true };
+        let above = gap.after.as_ref().and_then(Self::place).is_none_or(|after| after < place);
+        above && gap.before.as_ref().and_then(Self::place).is_none_or(|before| place < before)
     }
 
     /// Where a record stands in a snapshot: by queue, and in a queue its own record, pages, claims; then the rest.
-    fn place(&self, (tree, key): &Key) -> Option<(bool, Vec<u8>, u8, u64)> {
+    fn place((tree, key): &Key) -> Option<(bool, Vec<u8>, u8, u64)> {
         let rank = match tree {
             Tree::Queues => return Some((false, key.clone(), 0, 0)),
             Tree::Messages => 1,
@@ -334,7 +334,7 @@ impl<'a> Merge<'a> {
                     .try_for_each(|(sequence, (content, slot))| queue.take_in(*sequence, Arrival::again(content, slot)))
             })?;
         }
-        self.contents.make_room()?;
+        self.contents.free_disk_space()?;
         Ok(taken)
     }
 
@@ -363,7 +363,7 @@ impl<'a> Merge<'a> {
                 }
             }
             is_complete &= self.missing.get(&(number, first)).is_none_or(Vec::is_empty);
-            self.contents.make_room()?;
+            self.contents.free_disk_space()?;
         }
         Ok(!is_complete)
     }
@@ -373,7 +373,7 @@ impl<'a> Merge<'a> {
         let Ok(entry) = codec::decode::<Entry<'_>>(body) else { return Ok(()) };
         let budget = self.budget.clone();
         arrivals(&entry, &budget, &mut |number, sequence, arrival| self.restore(number, sequence, arrival))?;
-        self.contents.make_room()
+        self.contents.free_disk_space()
     }
 
     /// Puts a message back in the page that has lost it, if one has.
