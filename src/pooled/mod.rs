@@ -64,8 +64,8 @@ pub use status::PooledStatus;
 /// use zaqar_sled::Project;
 ///
 /// # let directory = tempfile::tempdir()?;
-/// # let (here, there) = (directory.path().join("one"), directory.path().join("two"));
-/// # let (one, two) = (format!("sled:{}", here.display()), format!("sled:{}", there.display()));
+/// # let path = |name| format!("sled:{}", directory.path().join(name).display());
+/// # let (one, two) = (path("one"), path("two"));
 /// // Two disks: each new queue goes to one of them, twice as often to the second.
 /// let (first, second) = (PoolName::new("first")?, PoolName::new("second")?);
 /// let driver = Config::new().open_pooled(directory.path().join("control"))?;

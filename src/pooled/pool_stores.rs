@@ -231,7 +231,7 @@ impl PooledDriver {
     /// so are dead letters that were on their way out of the pool. No id is given out again. If the
     /// former store comes back later, the driver refuses it.
     ///
-    /// Cost: O(queues of the pool), plus making a store.
+    /// Cost: that of making a store.
     ///
     /// Durability: durable when the call returns, whatever the driver's durability.
     ///
