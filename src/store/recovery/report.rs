@@ -98,7 +98,7 @@ impl RecoveryReport {
         &self.notes
     }
 
-    /// The folders and files that damaged files were moved to.
+    /// The paths that damaged files were moved to.
     pub fn moved_aside(&self) -> &[PathBuf] {
         &self.moved_aside
     }
