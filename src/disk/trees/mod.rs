@@ -19,8 +19,9 @@ use crate::Result;
 /// ```
 /// use zaqar_sled::disk::Tree;
 ///
-/// assert_eq!(Tree::ALL.map(Tree::name)[..4], ["meta", "queues", "messages", "claims"]);
-/// assert_eq!(Tree::ALL.map(Tree::name)[4..], ["subscriptions", "catalogue", "pools", "flavors"]);
+/// let names = Tree::ALL.map(Tree::name);
+/// assert_eq!(names[..4], ["meta", "queues", "messages", "claims"]);
+/// assert_eq!(names[4..], ["subscriptions", "catalogue", "pools", "flavors"]);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Tree {
