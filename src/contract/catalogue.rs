@@ -1,4 +1,4 @@
-//! The catalogue controller.
+//! The catalogue controller (contract 11): which pool holds which queue.
 
 use crate::model::error::Result;
 use crate::model::{CatalogueEntry, PoolName, Project, QueueName};

@@ -1,4 +1,4 @@
-//! The claim controller.
+//! The claim controller (contract 7): leases on messages.
 
 use crate::model::error::Result;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName};

@@ -1,4 +1,4 @@
-//! The control driver.
+//! The control driver (contract 4): what gathers the controllers of the control plane.
 
 use super::{Catalogue, Flavors, Pools, Queues};
 use crate::model::ControlHealth;

@@ -1,4 +1,4 @@
-//! The data driver.
+//! The data driver (contract 4): what gathers the controllers of the data plane, and what holds for all of them.
 
 use super::{Claims, Messages, Queues, Subscriptions};
 use crate::model::error::Result;
@@ -219,7 +219,7 @@ pub trait DataDriver: Send + Sync {
     /// Cost: O(messages that are not in the page files yet, and changes of the directory since the
     /// last checkpoint).
     ///
-    /// Durability: everything that was acknowledged, at any durability, is on the disk afterwards.
+    /// Durability: after a success, everything acknowledged at any durability is on the disk.
     ///
     /// # Errors
     /// the failure that kept the store from being closed cleanly, usually [`Io`](crate::Error::Io)

@@ -1,4 +1,4 @@
-//! The flavor controller.
+//! The flavor controller (contract 10): names for groups of pools.
 
 use crate::model::error::Result;
 use crate::model::{Flavor, FlavorMarker, FlavorName, FlavorUpdate, ListOptions, NewFlavor, Page, Project};

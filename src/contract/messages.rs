@@ -1,4 +1,4 @@
-//! The message controller.
+//! The message controller (contract 6): posts, reads and removes messages.
 
 use crate::model::error::Result;
 use crate::model::{

@@ -1,4 +1,4 @@
-//! The pool controller.
+//! The pool controller (contract 9): the stores that hold queues.
 
 use crate::model::error::Result;
 use crate::model::{

@@ -1,4 +1,4 @@
-//! The queue controller.
+//! The queue controller (contract 5): the queues of a project and their metadata.
 
 use crate::model::error::Result;
 use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats};

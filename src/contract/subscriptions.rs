@@ -1,4 +1,4 @@
-//! The subscription controller.
+//! The subscription controller (contract 8): who is notified of a queue's messages.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The engine: a store that is open, behind a handle that is cheap to clone.
+//! The engine: an open store behind a handle that is cheap to clone.
 
 pub(crate) mod opening;
 pub(crate) mod places;
@@ -152,7 +152,7 @@ impl Engine {
     /// Cost: O(messages that are not in the page files yet, and changes of the directory since the
     /// last checkpoint).
     ///
-    /// Durability: everything acknowledged, at any durability, is on the disk afterwards.
+    /// Durability: after a success, everything acknowledged at any durability is on the disk.
     ///
     /// # Errors
     /// the failure that kept the store from being closed cleanly. The store is closed all the same,
@@ -289,12 +289,14 @@ impl Engine {
         store.checkpoint(&mut keeper)
     }
 
-    /// Writes a base, which holds the whole state in one file, and frees the journal before it, now
-    /// instead of when the engine would do it.
+    /// Writes a base and frees the journal before it, now instead of when the engine would do it. A
+    /// base is one file with the directory of everything: queues, claims, and the places of all
+    /// pages in the page files. Pages that are not in a page file yet are written first.
     ///
-    /// Cost: O(queues + pages); the bodies stay in the page files.
+    /// Cost: O(queues + pages), plus the messages that are not in page files yet. Other calls go on
+    /// meanwhile.
     ///
-    /// Durability: the base is synced when the call returns.
+    /// Durability: the page files and the base are synced when the call returns.
     ///
     /// # Errors
     /// [`is_closed`](crate::Error::is_closed), [`is_poisoned`](crate::Error::is_poisoned),

@@ -1,4 +1,4 @@
-//! What a storage driver can promise.
+//! The promises of a storage driver.
 
 use std::fmt;
 

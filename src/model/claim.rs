@@ -1,4 +1,4 @@
-//! Claims: how to make one, and what one holds.
+//! Claims: the options of a claim, and the record of one.
 
 use std::time::Duration;
 

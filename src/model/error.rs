@@ -1,7 +1,7 @@
 //! The one error type of the crate.
 //!
-//! Every failure a caller can meet is a variant of [`Error`]; code that only needs to know what to
-//! do next asks a predicate (`is_not_found`, `is_busy`, ...) and stays right when variants are added.
+//! Every failure that a caller can meet is a variant of [`Error`]. Code that only has to decide what to do next asks a
+//! predicate (`is_not_found`, `is_busy`, ...), and stays right when variants are added.
 
 use std::io;
 use std::path::{Path, PathBuf};

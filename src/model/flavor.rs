@@ -1,4 +1,4 @@
-//! Flavors: names a project gives to groups of pools, for its queues to ask for.
+//! Flavors: a project's names for groups of pools, which its queues ask for.
 
 use super::{FlavorMarker, FlavorName, Metadata, PoolGroup};
 use crate::model::error::{Error, Result};

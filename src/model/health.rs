@@ -1,4 +1,4 @@
-//! What a driver tells of its own condition.
+//! The results of health checks and of garbage collection.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Messages: to be posted, as stored, and how to list them.
+//! Messages: a message to post, a stored message, and the options of a listing.
 
 use std::time::Duration;
 

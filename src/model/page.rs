@@ -1,4 +1,4 @@
-//! One page of a listing, and which one.
+//! A page of a listing, and the options that choose it.
 
 /// A page of a listing: the items, and where the next page starts (contract 2).
 ///

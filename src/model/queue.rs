@@ -1,4 +1,4 @@
-//! Queues: how to list them, and what is told about one.
+//! Queues: the options of a listing, its entries, and the statistics of one queue.
 
 use std::time::Duration;
 

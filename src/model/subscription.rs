@@ -1,4 +1,4 @@
-//! Subscriptions: who wants to be told of a queue's messages.
+//! Subscriptions: the subscribers that are to be notified of a queue's messages.
 
 use std::fmt;
 use std::str::FromStr;

@@ -319,7 +319,7 @@ impl PooledDriver {
     ///
     /// Cost: the sum over the stores that are open.
     ///
-    /// Durability: everything acknowledged, at any durability, is on the disk afterwards.
+    /// Durability: after a success, everything acknowledged at any durability is on the disk.
     ///
     /// # Errors
     /// the first failure that kept a store from being closed cleanly. All stores are closed all the

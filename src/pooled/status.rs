@@ -1,4 +1,4 @@
-//! What an operator asks a pooled driver first.
+//! The status of a pooled driver, for an operator.
 
 use crate::model::PoolName;
 use crate::model::error::Result;

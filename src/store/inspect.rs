@@ -1,4 +1,4 @@
-//! Looking into a store without opening it.
+//! Reading a store without opening it.
 
 use std::path::Path;
 use std::sync::Arc;

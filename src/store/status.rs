@@ -1,4 +1,4 @@
-//! What an operator asks first.
+//! The status of an open store: sizes, lag and health, for an operator.
 
 use std::time::Duration;
 
