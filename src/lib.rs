@@ -58,7 +58,8 @@
 //! - [`DataDriver`] gives [`Queues`], [`Messages`], [`Claims`] and [`Subscriptions`]: Zaqar's data
 //!   plane, method by method, as object-safe traits. [`ControlDriver`] gives the control plane:
 //!   [`Pools`], [`Flavors`] and [`Catalogue`]. [`docs::contract`] sets Zaqar's methods beside these.
-//! - [What holds for every method](DataDriver#what-holds-for-every-method) is said once.
+//! - The [rules of every method](DataDriver#rules-of-every-method) and the
+//!   [errors of every call](DataDriver#errors-of-every-call) are stated once.
 //!
 //! # Pools
 //!

@@ -9,8 +9,7 @@ use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 /// pool, and are visible again when the entry points back to that pool. To move them along, use
 /// [`PooledDriver::move_queue`](crate::PooledDriver::move_queue).
 ///
-/// [What holds for every method](crate::DataDriver#what-holds-for-every-method) of a driver holds
-/// here too.
+/// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
 ///
 /// ```
 /// # use zaqar_sled::{Config, ControlDriver, PoolName, Project, QueueName, SimulatedDisk};

@@ -6,8 +6,7 @@ use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName};
 /// The claim controller: makes, renews and releases claims. While a claim lives, no other claim and
 /// no pop gets its messages (contract 7).
 ///
-/// [What holds for every method](crate::DataDriver#what-holds-for-every-method) of a driver holds
-/// here too.
+/// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
 ///
 /// ```
 /// # use zaqar_sled::{ClientId, ClaimOptions, Config, DataDriver, Metadata, NewMessage};

@@ -6,8 +6,8 @@ use crate::model::error::Result;
 
 /// The control plane: which queues there are, and which pool holds each of them (contract 4).
 ///
-/// The rules and common errors of a [`DataDriver`](crate::DataDriver) hold here too: see [what
-/// holds for every method](crate::DataDriver#what-holds-for-every-method).
+/// The [rules of every method](crate::DataDriver#rules-of-every-method) of a data driver and their
+/// [errors](crate::DataDriver#errors-of-every-call) hold here too.
 ///
 /// ```
 /// # use zaqar_sled::{Config, ControlDriver, SimulatedDisk};

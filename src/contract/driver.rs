@@ -6,7 +6,7 @@ use crate::model::{Capabilities, GcReport, Health};
 
 /// The data plane: the controllers of one store, which follow Zaqar's storage contract.
 ///
-/// # What holds for every method
+/// # Rules of every method
 ///
 /// 1. **Scope.** A call touches only the queue of the given project and name. The ids and markers
 ///    of another queue name nothing there.

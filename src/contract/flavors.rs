@@ -6,8 +6,7 @@ use crate::model::{Flavor, FlavorMarker, FlavorName, FlavorUpdate, ListOptions, 
 /// The flavors: a project's names for groups of pools. A queue asks for a flavor by the key
 /// `_flavor` of its metadata (contract 10).
 ///
-/// [What holds for every method](crate::DataDriver#what-holds-for-every-method) of a driver holds
-/// here too.
+/// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
 ///
 /// ```
 /// # use zaqar_sled::{Config, ControlDriver, FlavorName, NewFlavor, NewPool, PoolGroup};

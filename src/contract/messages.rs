@@ -8,8 +8,7 @@ use crate::model::{
 
 /// The message controller: posts, reads and removes messages (contract 6).
 ///
-/// [What holds for every method](crate::DataDriver#what-holds-for-every-method) of a driver holds
-/// here too.
+/// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
 ///
 /// ```
 /// # use std::time::Duration;

@@ -7,8 +7,7 @@ use crate::model::{
 
 /// The pool controller: registers the stores that hold queues (contract 9).
 ///
-/// [What holds for every method](crate::DataDriver#what-holds-for-every-method) of a driver holds
-/// here too.
+/// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
 ///
 /// ```
 /// # use zaqar_sled::{Config, ControlDriver, ListOptions, NewPool, PoolName, SimulatedDisk};

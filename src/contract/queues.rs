@@ -5,8 +5,7 @@ use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions,
 
 /// The queue controller: makes, describes and removes queues (contract 5).
 ///
-/// [What holds for every method](crate::DataDriver#what-holds-for-every-method) of a driver holds
-/// here too.
+/// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
 ///
 /// ```
 /// # use zaqar_sled::{Config, DataDriver, Metadata, Project, QueueName, SimulatedDisk};

@@ -12,8 +12,8 @@ use crate::model::{
 /// (contract 8). Sending the notifications is the caller's work.
 ///
 /// A queue has at most one live subscription of each subscriber. The queue need not exist, and
-/// deleting the queue keeps its subscriptions. [What holds for every
-/// method](crate::DataDriver#what-holds-for-every-method) of a driver holds here too.
+/// deleting the queue keeps its subscriptions. The [rules of every
+/// method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
 ///
 /// ```
 /// # use std::time::Duration;

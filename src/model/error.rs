@@ -190,7 +190,7 @@ pub enum Error {
     PoolUnavailable {
         /// The pool.
         pool: PoolName,
-        /// What its store answered.
+        /// The error that opening the store gave.
         source: Arc<Error>,
     },
     /// A pool's directory does not have the pool's store, for example because its disk is not
@@ -214,31 +214,31 @@ pub enum Error {
     /// An argument is malformed or out of range.
     #[error("invalid {name}: {reason}")]
     InvalidArgument {
-        /// The argument, or the metadata key, that is at fault.
+        /// The argument, or the metadata key, that is wrong.
         name: String,
-        /// What is wrong with it.
+        /// Why it is wrong.
         reason: String,
     },
     /// An argument is larger than a limit allows.
     #[error("{what} of {size} is over the limit of {limit}")]
     TooLarge {
-        /// What was measured, with its unit.
+        /// The quantity that was measured, with its unit.
         what: &'static str,
-        /// Its size.
+        /// The measured size.
         size: u64,
         /// The largest size allowed.
         limit: u64,
     },
-    /// There is no space for what was to be stored. Deletes and claims still work.
+    /// There is no space to store this. Deletes, claims and releases still work.
     #[error("storage is full: {reason}")]
     StorageFull {
-        /// What could not be stored.
+        /// The data that could not be stored.
         reason: String,
     },
     /// The store cannot answer now, but will later. Try again.
     #[error("temporarily unavailable: {reason}")]
     Unavailable {
-        /// What is being waited for.
+        /// The event that the call waits for.
         reason: String,
     },
     /// The engine has been closed.
@@ -261,9 +261,9 @@ pub enum Error {
     Corrupt {
         /// The damaged file.
         file: PathBuf,
-        /// Where in it, in bytes.
+        /// The place in the file, in bytes from its start.
         offset: u64,
-        /// What does not fit.
+        /// How the bytes differ from those expected.
         reason: String,
     },
     /// A file was written by a version of this crate that this one cannot read.
@@ -314,15 +314,15 @@ pub enum Error {
     /// The operating system refused a file operation.
     #[error("{context}: {source}")]
     Io {
-        /// What was being done.
+        /// The operation, and the file if there is one.
         context: String,
-        /// The system's error.
+        /// The error of the operating system.
         source: Arc<io::Error>,
     },
     /// The ordered trees failed.
     #[error("the trees failed: {reason}")]
     Trees {
-        /// What they reported.
+        /// The failure that they reported.
         reason: String,
     },
 }
@@ -473,7 +473,7 @@ impl Error {
     }
 
     /// Whether a failure has stopped all writes until the store is opened again. The first call
-    /// that failed has told the cause.
+    /// that failed has returned the cause.
     ///
     /// ```
     /// # use zaqar_sled::*;

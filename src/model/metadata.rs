@@ -253,8 +253,8 @@ impl Serialize for Metadata {
     }
 }
 
-/// Numbers and strings are what the format makes of them: `serde_json` makes whole numbers beyond 64 bits into floats, which
-/// [`from_json`](Metadata::from_json) does not.
+/// Numbers and strings are read as the format gives them: `serde_json` turns whole numbers beyond
+/// 64 bits into floats, which [`from_json`](Metadata::from_json) does not.
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !deserializer.is_human_readable() {

@@ -57,7 +57,7 @@ pub use status::PooledStatus;
 ///
 /// A queue is given a pool when it is made; its messages, claims and subscriptions are in that
 /// pool's store. The control store keeps the queues' records, the pools, the flavors and the
-/// catalogue. [`docs::pools`](crate::docs::pools) tells more.
+/// catalogue. See [`docs::pools`](crate::docs::pools).
 ///
 /// ```
 /// use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, NewPool, PoolName};

@@ -29,13 +29,13 @@ use crate::lock::{Mutex, MutexGuard, Rank};
 pub use self::fault::{Calls, Fault, FaultError, FaultKind, Operation};
 pub use self::gate::Gate;
 
-/// What a power cut leaves of what was not synced.
+/// Which of the changes that were not synced survive a power cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Keep {
-    /// Nothing: exactly what was synced is there.
+    /// None of them: the disk has exactly the synced changes.
     Nothing,
-    /// Some of it, chosen by this seed: any of a file's writes, torn at sectors of 512 bytes; any of the names
-    /// created, renamed and removed that could have come about; any of the trees' changes.
+    /// Some of them, chosen by this seed: any of a file's writes, torn at sectors of 512 bytes; any
+    /// of the names that were made, changed or removed; any of the trees' changes.
     Random(u64),
 }
 
