@@ -156,7 +156,7 @@ pub trait DataDriver: Send + Sync {
     /// and counts all messages (contract 4). The steps are Zaqar's; the message counts are those of
     /// its MongoDB driver. An operation that fails is part of the answer and not an error.
     ///
-    /// Cost: about that of 200 changes, and O(queues) for the counts.
+    /// Cost: that of 20 changes with 100 messages, and O(queues) for the counts.
     ///
     /// Durability: it makes changes, but leaves nothing behind.
     ///

@@ -128,7 +128,7 @@ impl Engine {
 
     /// Tries every kind of operation, as [`DataDriver::health`] does.
     ///
-    /// Cost: about that of 200 changes, and O(queues).
+    /// Cost: that of 20 changes with 100 messages, and O(queues).
     ///
     /// # Errors
     /// [`is_closed`](crate::Error::is_closed); failures of single operations are in the answer.

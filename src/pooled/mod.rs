@@ -295,7 +295,7 @@ impl PooledDriver {
     /// Tries every kind of operation in every pool, as [`DataDriver::health`] does. A pool that
     /// cannot be reached is part of the answer.
     ///
-    /// Cost: for each pool about that of 200 changes, and O(queues).
+    /// Cost: for each pool that of 20 changes with 100 messages, and O(queues).
     ///
     /// # Errors
     /// [`is_closed`](crate::Error::is_closed); failures of single operations are in the answer.
