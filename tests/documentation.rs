@@ -20,7 +20,7 @@ fn every_method_that_callers_start_from_has_an_example() {
     for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         documented.read(&fs::read_to_string(&path).unwrap());
     }
-    assert!(documented.methods > 200, "only {} methods were found", documented.methods);
+    assert!(documented.methods > 150, "only {} methods were found", documented.methods);
     assert!(documented.without.is_empty(), "no example: {:#?}", documented.without);
     assert!(documented.wide.is_empty(), "over {WIDEST} columns: {:#?}", documented.wide);
 }
