@@ -223,7 +223,7 @@ impl Config {
     }
 
     /// The bytes of journal on disk from which posts wait, up to
-    /// [`busy_timeout`](Self::busy_timeout), until a base frees some of it. If the live messages
+    /// [`busy_timeout`](Self::busy_timeout), until a snapshot frees some of it. If the live messages
     /// weigh more than half of that, posts wait from twice their weight. Default: 256 MiB; at least
     /// eight [segments](Self::segment_size).
     ///
@@ -374,10 +374,10 @@ impl Config {
 
     /// Whether a damaged store is opened with everything that is left of it. Default: no.
     ///
-    /// - **Without it**, opening reads the manifest, the base and the journal. If they are damaged,
+    /// - **Without it**, opening reads the manifest, the snapshot and the journal. If they are damaged,
     ///   it fails with [`Corrupt`](crate::Error::Corrupt)
     ///   ([`is_corrupt`](crate::Error::is_corrupt)) and changes nothing. After a clean close the
-    ///   trees hold everything too: then a damaged base or journal is replaced and reported. Page
+    ///   trees hold everything too: then a damaged snapshot or journal is replaced and reported. Page
     ///   files are not read at opening: the call that needs a damaged page gets
     ///   [`Corrupt`](crate::Error::Corrupt), and [`Engine::verify`](crate::Engine::verify) finds
     ///   it.

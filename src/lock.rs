@@ -23,8 +23,8 @@ pub(crate) enum Rank {
     Drivers,
     /// How closing a pooled driver ended; held while it is closed.
     DriverClosing,
-    /// A pooled driver's courier; held while the driver is closed.
-    Courier,
+    /// A pooled driver's relay; held while the driver is closed.
+    Relay,
     /// A pooled driver's turn to deliver, remove or move.
     Turn,
     /// A pooled driver's moves: for reading by calls that go by a mapping.
@@ -44,7 +44,7 @@ pub(crate) enum Rank {
     /// The stores this process has open.
     Open,
     /// A store's housekeeping, held over disk writes.
-    Keeper,
+    Housekeeping,
     /// A store's eviction, held over disk writes.
     Evicting,
     /// Metadata that names a dead-letter queue is checked and set.
@@ -56,7 +56,7 @@ pub(crate) enum Rank {
     /// Subscriptions, pools, flavors and catalogue of a store.
     Registry(Tier),
     /// What deleted queues left in the trees.
-    Gone,
+    DeletedRecords,
     /// What deleted queues held.
     Deleted,
     /// Queues that a checkpoint has something to write of.
@@ -64,7 +64,7 @@ pub(crate) enum Rank {
     /// Queues with pages in memory.
     Hot,
     /// Why there was no room.
-    Room,
+    Admission,
     /// When which queue has something due.
     Alarms,
     /// Who waits for which queue's messages.
@@ -87,9 +87,9 @@ pub(crate) enum Rank {
     Place,
     /// The room on the disk that is held back.
     Reserve,
-    /// The heap's segments.
-    Heap,
-    /// The heap's open files.
+    /// The page files's segments.
+    PageFiles,
+    /// The page files's open files.
     OpenFiles,
     /// A directory that is kept open.
     KeptDir,
@@ -404,13 +404,13 @@ mod tests {
 
     #[test]
     fn a_lock_of_a_lower_rank_is_refused_with_both_names() {
-        let (outer, inner) = (RwLock::new(Rank::Directory(Tier::Control), ()), Mutex::new(Rank::Heap, ()));
+        let (outer, inner) = (RwLock::new(Rank::Directory(Tier::Control), ()), Mutex::new(Rank::PageFiles, ()));
         let first = outer.write();
         let second = inner.lock();
         drop((first, second));
         let _inner = inner.lock();
         let told = refused(|| drop(outer.read()));
-        assert!(told.contains("Directory(Control)") && told.contains("Heap"), "{told}");
+        assert!(told.contains("Directory(Control)") && told.contains("PageFiles"), "{told}");
     }
 
     #[test]
@@ -451,7 +451,7 @@ mod tests {
 
     #[test]
     fn an_attempt_that_does_not_wait_may_be_made_and_counts_when_it_succeeds() {
-        let (outer, inner) = (Mutex::new(Rank::Keeper, ()), Mutex::new(Rank::Heap, ()));
+        let (outer, inner) = (Mutex::new(Rank::Housekeeping, ()), Mutex::new(Rank::PageFiles, ()));
         let _inner = inner.lock();
         let tried = outer.try_lock().expect("nobody has it");
         assert!(outer.try_lock().is_none());
@@ -462,7 +462,7 @@ mod tests {
     #[test]
     fn nothing_that_calls_need_is_held_over_a_wait() {
         let (turn, registry) = (Mutex::new(Rank::Turn, ()), RwLock::new(Rank::Registry(Tier::Pool), ()));
-        let (room, made) = (Mutex::new(Rank::Room, ()), Condvar::default());
+        let (room, made) = (Mutex::new(Rank::Admission, ()), Condvar::default());
         let _turn = turn.lock();
         check_may_wait();
         assert!(made.wait_until(&mut room.lock(), Instant::now()));

@@ -383,7 +383,7 @@ impl Place {
             at_work += u32::from(child.try_wait().unwrap().is_none());
             kill(&mut child);
             errors.read_to_string(&mut said).unwrap();
-            rebuilt += u32::from(said.contains("rebuilt from base and journal"));
+            rebuilt += u32::from(said.contains("rebuilt from snapshot and journal"));
         }
         println!("{} runs, {at_work} killed at work; {rebuilt} found what a killed one had left", dice.kills);
     }

@@ -77,8 +77,8 @@ pub(crate) fn to_f64(count: u64) -> f64 {
 /// What housekeeping changes.
 fn state(engine: &Engine, path: &Path) -> Result<impl PartialEq + use<>> {
     let status = engine.status();
-    let written = (status.appended_lsn(), status.checkpoint_lsn(), status.base_lsn());
-    let pages = (status.memory_bytes(), status.cold_pages(), status.heap_bytes());
+    let written = (status.appended_lsn(), status.checkpoint_lsn(), status.snapshot_lsn());
+    let pages = (status.memory_bytes(), status.cold_pages(), status.page_file_bytes());
     Ok((disk(path)?, status.journal_bytes(), written, pages))
 }
 

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Both are peaks: what has to be there, not what is there at rest. Memory is within a fifth of it; disk is at most that,
-//! and less where a base happens to have run.
+//! and less where a snapshot happens to have run.
 
 use crate::footprint::{MIB, to_f64};
 

@@ -14,7 +14,7 @@
 //! | `open` | a store of a million messages, after a kill and after a close |
 //! | `hidden` | a claim behind what is delayed or claimed |
 //! | `queues` | a million queues, and one of a million messages |
-//! | `quiet` | latency while checkpoints and bases are written |
+//! | `quiet` | latency while checkpoints and snapshots are written |
 //! | `plan` | the planning formula for memory and disk |
 //! | `backlog` | many more messages than the memory budget has room for |
 //! | `deep` | a great many more; only when `FILTER` names it, for it takes minutes and 20 GB |

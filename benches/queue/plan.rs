@@ -68,7 +68,7 @@ fn add(table: &mut Table, temperature: Temperature, body: u64, queues: u64, mess
     let report = child::run(FORM, &arguments)?;
     for (what, measured, formula, target) in [
         ("memory", report.all("memory")?, shape.memory(), Target::Near(0.2)),
-        // Less where a base happens to have been written.
+        // Less where a snapshot happens to have been written.
         ("disk", report.all("disk")?, shape.disk(), Target::Times(1.0)),
     ] {
         let name = format!("{what}: {}k x {body} B in {queues}, {name}{claimed}", shape.messages() / 1_000);

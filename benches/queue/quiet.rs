@@ -1,4 +1,4 @@
-//! What a caller who works at a steady pace notices of checkpoints and bases.
+//! What a caller who works at a steady pace notices of checkpoints and snapshots.
 //!
 //! A cycle is a post of 10, a claim of 10 and their deletion, over ten queues that hold a million messages. One that is
 //! still under way when the next is due delays it, and that delay counts; waking up late does not.
@@ -42,7 +42,7 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
             }
         }
         let [p50, p99] = names;
-        let beside = "without checkpoints and bases";
+        let beside = "without checkpoints and snapshots";
         table.add(Row::of(p50, Unit::Seconds, middle.measured, None).beside(beside, middle.reference));
         table.add(Row::of(p99, Unit::Seconds, tail.measured, Target::Times(3.0)).beside(beside, tail.reference));
     }
@@ -91,14 +91,14 @@ fn cycle(queue: &Queue, client: ClientId, batch: &[NewMessage]) -> Result<()> {
     Ok(claim.delete_all()?)
 }
 
-/// Does `work` while another thread writes checkpoints and bases without a pause.
+/// Does `work` while another thread writes checkpoints and snapshots without a pause.
 fn beside_housekeeping<T>(engine: &Engine, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let housekeeping = scope.spawn(|| -> zaqar_sled::Result<()> {
             while !stop.load(Ordering::Relaxed) {
                 engine.checkpoint()?;
-                engine.base()?;
+                engine.snapshot()?;
             }
             Ok(())
         });

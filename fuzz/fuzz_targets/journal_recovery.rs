@@ -38,7 +38,7 @@ fn opened(disk: &SimulatedDisk, salvage: bool, seed: u64) -> Option<Engine> {
         Ok(engine) => Some(engine),
         Err(error) => {
             let known = error.is_corrupt() || matches!(error, zaqar_sled::Error::UnsupportedFormat { .. });
-            // A forged incarnation may be the last: told late, when a new base has been written.
+            // A forged incarnation may be the last: told late, when a new snapshot has been written.
             assert!(known || error.is_busy(), "opening gave {error:?}");
             assert!(error.is_busy() || before == files(disk), "opening gave {error:?} and changed the store");
             None
@@ -51,7 +51,7 @@ fn go_on(disk: SimulatedDisk, engine: Engine, is_ours: bool) {
     survey::work(&engine, is_ours);
     engine.step().expect("no limit");
     engine.checkpoint().expect("no limit");
-    engine.base().expect("no limit");
+    engine.snapshot().expect("no limit");
     let left = survey::read_all(&engine, is_ours);
     engine.close().expect("no limit");
 

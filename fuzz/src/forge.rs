@@ -6,7 +6,7 @@ pub const HEADER_BYTES: usize = 28;
 const SEGMENT_HEADER_BYTES: usize = 64;
 const BASE: u64 = 1 << 63;
 
-/// What a frame is bound to: the store, and a segment's or base's number.
+/// What a frame is bound to: the store, and a segment's or snapshot's number.
 #[derive(Debug, Clone, Copy)]
 pub struct Seed(u32);
 
@@ -99,7 +99,7 @@ pub fn manifest(bytes: &mut [u8]) {
     bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// Changes one byte of the `nth` record in a base, and every checksum above it.
+/// Changes one byte of the `nth` record in a snapshot, and every checksum above it.
 pub fn base_record(bytes: &mut Vec<u8>, seed: Seed, nth: usize, at: usize, xor: u8) -> Option<()> {
     let mut all = frames(bytes, 0);
     let records: Vec<usize> = (0..all.len()).filter(|i| all[*i].body.first() == Some(&RECORD)).collect();
@@ -142,7 +142,7 @@ pub fn tree_record(tag: u8, key: &[u8], value: &mut [u8], at: usize, xor: u8) ->
     Some(())
 }
 
-/// Where in a base's record frame the value is, and the checksum of tree and key.
+/// Where in a snapshot's record frame the value is, and the checksum of tree and key.
 struct Placed {
     value: usize,
     checksum: u32,

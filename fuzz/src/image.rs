@@ -25,13 +25,13 @@ pub const FLAVOR: &str = "gold";
 /// How the store that is to be damaged came about.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub enum Kind {
-    /// Killed before there was a base.
+    /// Killed before there was a snapshot.
     Journal,
-    /// Killed some time after a base.
-    Base,
+    /// Killed some time after a snapshot.
+    Snapshot,
     /// Closed: the trees count.
     Closed,
-    /// Killed, opened, killed and opened again, with bases in between.
+    /// Killed, opened, killed and opened again, with snapshots in between.
     Reopened,
 }
 
@@ -48,7 +48,7 @@ type Entry = (Tree, Vec<u8>, Vec<u8>);
 impl Image {
     pub fn of(kind: Kind) -> &'static Self {
         static IMAGES: LazyLock<[Image; 4]> = LazyLock::new(|| {
-            [Kind::Journal, Kind::Base, Kind::Closed, Kind::Reopened].map(|kind| Image::taken(&built(kind)))
+            [Kind::Journal, Kind::Snapshot, Kind::Closed, Kind::Reopened].map(|kind| Image::taken(&built(kind)))
         });
         &IMAGES[kind as usize]
     }
@@ -110,13 +110,13 @@ fn built(kind: Kind) -> SimulatedDisk {
     work(&engine, &clock);
     match kind {
         Kind::Journal => disk.kill(),
-        Kind::Base => {
-            engine.base().expect("no limit");
+        Kind::Snapshot => {
+            engine.snapshot().expect("no limit");
             work(&engine, &clock);
             disk.kill()
         }
         Kind::Closed => {
-            engine.base().expect("no limit");
+            engine.snapshot().expect("no limit");
             work(&engine, &clock);
             engine.close().expect("no limit");
             disk
@@ -126,7 +126,7 @@ fn built(kind: Kind) -> SimulatedDisk {
             let engine = open(&disk, 2);
             work(&engine, &clock);
             engine.checkpoint().expect("no limit");
-            engine.base().expect("no limit");
+            engine.snapshot().expect("no limit");
             let disk = disk.kill();
             // Dropped, and so closed.
             work(&open(&disk, 3), &clock);

@@ -123,7 +123,7 @@ pub enum Operation {
     Gc,
     Housekeep,
     Checkpoint,
-    Base,
+    Snapshot,
     Verify,
     Reopen,
     Kill,

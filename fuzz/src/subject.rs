@@ -77,9 +77,9 @@ impl Subject {
         }
     }
 
-    pub(crate) fn base(&self) -> Result<()> {
+    pub(crate) fn snapshot(&self) -> Result<()> {
         match self {
-            Self::Engine(engine) => engine.base(),
+            Self::Engine(engine) => engine.snapshot(),
             Self::Pooled(_) => self.step(),
         }
     }

@@ -89,7 +89,7 @@ impl World {
             Op::Gc => drop((self.subject.data().gc().expect("no limit"), self.model().gc().expect("a model"))),
             Op::Housekeep => self.subject.step().expect("no limit"),
             Op::Checkpoint => self.subject.checkpoint().expect("no limit"),
-            Op::Base => self.subject.base().expect("no limit"),
+            Op::Snapshot => self.subject.snapshot().expect("no limit"),
             Op::Verify => self.verify(),
             Op::Reopen => {
                 self.subject.data().close().expect("no limit");

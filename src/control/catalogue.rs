@@ -43,7 +43,7 @@ impl Catalogue for Engine {
             return self.map(project, queue, pool, true);
         }
         let mapped = store.registry.read().catalogue.contains(&keys::queue(project, queue));
-        if mapped { store.settle_seen(self.durability()) } else { Err(unmapped(project, queue)) }
+        if mapped { store.wait_seen_durable(self.durability()) } else { Err(unmapped(project, queue)) }
     }
 
     fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
@@ -57,33 +57,33 @@ impl Catalogue for Engine {
 
 impl Engine {
     /// Unmaps a queue. Where it will be found in this store then, its sequences go on above all others.
-    pub(crate) fn unmap(&self, project: &Project, queue: &QueueName, comes_home: bool) -> Result<()> {
+    pub(crate) fn unmap(&self, project: &Project, queue: &QueueName, comes_to_control_store: bool) -> Result<()> {
         let store = self.store().enter_queue(project, queue)?;
         let mut registry = store.lock_registry();
         let Some(mapping) = registry.catalogue.get(&keys::queue(project, queue)) else {
             drop(registry);
-            return store.settle_seen(self.durability());
+            return store.wait_seen_durable(self.durability());
         };
         check_not_moving(mapping, project, queue)?;
-        if comes_home {
+        if comes_to_control_store {
             raise_epoch(&store, &mut registry)?;
         }
         let op = Op::Registry(Change::Unmap { address: Address::of(project, queue) });
         let lsn = registry.record(Growth::Frees, &op, &mut [])?;
         drop(registry);
-        store.settle(lsn, self.durability())
+        store.wait_durable(lsn, self.durability())
     }
 
     /// The same for all queues.
-    pub(crate) fn unmap_all(&self, come_home: bool) -> Result<()> {
+    pub(crate) fn unmap_all(&self, come_to_control_store: bool) -> Result<()> {
         let store = self.store().enter()?;
         let mut registry = store.lock_registry();
-        if come_home {
+        if come_to_control_store {
             raise_epoch(&store, &mut registry)?;
         }
         let lsn = registry.record(Growth::Frees, &Op::Registry(Change::DropCatalogue), &mut [])?;
         drop(registry);
-        store.settle(lsn, self.durability())
+        store.wait_durable(lsn, self.durability())
     }
 
     /// Maps a queue to a pool, only if it is mapped where `update` says so.
@@ -100,7 +100,7 @@ impl Engine {
             None if update => return Err(unmapped(project, queue)),
             Some(mapping) if mapping.pool == *pool => {
                 drop(registry);
-                return store.settle_seen(self.durability());
+                return store.wait_seen_durable(self.durability());
             }
             _ => {}
         }
@@ -115,7 +115,7 @@ impl Engine {
         let change = Change::Map { address, pool: pool.as_str().into(), floor, queue: number };
         let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
         drop(registry);
-        store.settle(lsn, self.durability())
+        store.wait_durable(lsn, self.durability())
     }
 }
 

@@ -25,7 +25,7 @@ impl Flavors for Engine {
         };
         let lsn = registry.record(Growth::Grows, &put(project, name, row), &mut [])?;
         drop(registry);
-        store.settle(lsn, self.durability())
+        store.wait_durable(lsn, self.durability())
     }
 
     fn get(&self, project: &Project, name: &FlavorName, detailed: bool) -> Result<Flavor> {
@@ -73,7 +73,7 @@ impl Flavors for Engine {
         }
         let lsn = registry.record(Growth::Grows, &put(project, name, row), &mut [])?;
         drop(registry);
-        store.settle(lsn, self.durability())
+        store.wait_durable(lsn, self.durability())
     }
 
     fn delete(&self, project: &Project, name: &FlavorName) -> Result<()> {
@@ -81,12 +81,12 @@ impl Flavors for Engine {
         let mut registry = store.lock_registry();
         if !registry.flavors.contains(&key(project, name)) {
             drop(registry);
-            return store.settle_seen(self.durability());
+            return store.wait_seen_durable(self.durability());
         }
         let change = Change::DeleteFlavor { project: project.name().map(Into::into), name: name.as_str().into() };
         let lsn = registry.record(Growth::Frees, &Op::Registry(change), &mut [])?;
         drop(registry);
-        store.settle(lsn, self.durability())
+        store.wait_durable(lsn, self.durability())
     }
 
     fn drop_all(&self) -> Result<()> {

@@ -88,13 +88,13 @@ impl Pools for Engine {
         let mut registry = store.lock_registry();
         let Some(row) = registry.pools.get(name.as_str().as_bytes()) else {
             drop(registry);
-            return store.settle_seen(self.durability());
+            return store.wait_seen_durable(self.durability());
         };
         check_may_leave(&registry, name, row.group.as_deref())?;
         let op = Op::Registry(Change::DeletePool { name: name.as_str().into() });
         let lsn = registry.record(Growth::Frees, &op, &mut [])?;
         drop(registry);
-        store.settle(lsn, self.durability())
+        store.wait_durable(lsn, self.durability())
     }
 
     fn capabilities(&self, group: Option<&PoolGroup>, name: Option<&PoolName>) -> Result<Capabilities> {
@@ -121,7 +121,7 @@ impl Engine {
     /// Records a change of the registry that needs nothing but its turn.
     pub(super) fn record_change(&self, growth: Growth, change: Change<'_>) -> Result<()> {
         let lsn = self.store().lock_registry().record(growth, &Op::Registry(change), &mut [])?;
-        self.store().settle(lsn, self.durability())
+        self.store().wait_durable(lsn, self.durability())
     }
 
     /// Registers a pool. One that stays where it is keeps its store.
@@ -135,7 +135,7 @@ impl Engine {
         let change = Change::PutPool { name: name.as_str().into(), pool };
         let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
         drop(registry);
-        self.store().settle(lsn, self.durability())
+        self.store().wait_durable(lsn, self.durability())
     }
 
     fn check_options(&self, uri: &PoolUri, options: &Metadata) -> Result<()> {

@@ -14,27 +14,27 @@ use crate::state::sequences::Sequences;
 use crate::state::{self, Reading};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::{Cell, Directory, Locked, Store};
+use crate::store::{Directory, Locked, QueueSlot, Store};
 
 use super::allowance::Allowance;
-use super::site::{Access, Claimed, Done, Site};
+use super::backend::{Access, Answer, Backend, Claimed};
 
-impl<S: Site> Claims for S {
+impl<S: Backend> Claims for S {
     fn create(&self, project: &Project, queue: &QueueName, options: &ClaimOptions) -> Result<Option<ClaimRecord>> {
         create_claim(self, project, queue, options).map(|(claim, _)| claim)
     }
 
     fn get(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<ClaimRecord> {
-        let found = self.with_queue(project, queue, Access::Read, |queue| look_up(queue, id).map(Done::at_once))?;
+        let found = self.with_queue(project, queue, Access::Read, |queue| look_up(queue, id).map(Answer::at_once))?;
         found.flatten().ok_or_else(|| missing(project, queue, *id))
     }
 
     fn update(&self, project: &Project, queue: &QueueName, id: &ClaimId, options: &ClaimOptions) -> Result<()> {
-        let limits = &self.home().limits;
+        let limits = &self.control_store().limits;
         // A claim that is not there is told before times that are wrong (contract 7.3).
         let renewed = self.with_queue(project, queue, Access::Change, |queue| {
             if queue.claims().number(id.as_bytes()).is_none() {
-                return Ok(Done::at_once(None));
+                return Ok(Answer::at_once(None));
             }
             limits.check_claim(&options.clone().limit(1))?;
             check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
@@ -45,18 +45,18 @@ impl<S: Site> Claims for S {
             let hastened = held(queue, id).filter(|(_, expires)| end < *expires);
             let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace, slack };
             let lsn = queue.record(Growth::Leases, &op)?;
-            Ok(Done::changed(Some(()), lsn).waking(hastened.map_or(0, |(messages, _)| messages)))
+            Ok(Answer::changed(Some(()), lsn).waking(hastened.map_or(0, |(messages, _)| messages)))
         })?;
         renewed.flatten().ok_or_else(|| missing(project, queue, *id))
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<()> {
         let released = self.with_queue(project, queue, Access::Change, |queue| {
-            let Some((messages, _)) = held(queue, id) else { return Ok(Done::seen(())) };
+            let Some((messages, _)) = held(queue, id) else { return Ok(Answer::seen(())) };
             let op = Op::ReleaseClaim { queue: queue.number(), claim: *id.as_bytes() };
-            Ok(Done::changed((), queue.record(Growth::Leases, &op)?).waking(messages))
+            Ok(Answer::changed((), queue.record(Growth::Leases, &op)?).waking(messages))
         })?;
-        released.map_or_else(|| self.settle_missing(), Ok)
+        released.map_or_else(|| self.wait_missing_durable(), Ok)
     }
 }
 
@@ -100,24 +100,24 @@ enum Outcome {
 }
 
 /// Makes a claim; beside it, when something in the queue next falls due.
-pub(crate) fn create_claim<S: Site>(
-    site: &S,
+pub(crate) fn create_claim<S: Backend>(
+    backend: &S,
     project: &Project,
     queue: &QueueName,
     options: &ClaimOptions,
 ) -> Result<Claimed> {
-    let home = site.home();
-    home.limits.check_claim(options)?;
-    check_times(Timestamp::from_millis(home.now()), "ttl", &[options.ttl, options.grace])?;
+    let control_store = backend.control_store();
+    control_store.limits.check_claim(options)?;
+    check_times(Timestamp::from_millis(control_store.now()), "ttl", &[options.ttl, options.grace])?;
     loop {
-        let claimed = site.with_queue(project, queue, Access::Change, |queue| claim_plainly(queue, options))?;
+        let claimed = backend.with_queue(project, queue, Access::Change, |queue| claim_plainly(queue, options))?;
         match claimed {
             None => return Ok((None, None)),
             Some(Outcome::Nothing(due)) => return Ok((None, due)),
             Some(Outcome::Claimed(claim)) => return Ok((claim, None)),
             // What was seen may have changed by the time that both queues are locked: then it is looked at anew.
             Some(Outcome::NeedsDeadLetterQueue) => {
-                if let Some(claimed) = site.claim_and_move(project, queue, options)? {
+                if let Some(claimed) = backend.claim_and_move(project, queue, options)? {
                     return Ok(claimed);
                 }
             }
@@ -126,18 +126,18 @@ pub(crate) fn create_claim<S: Site>(
 }
 
 /// Makes a claim that moves nothing, or says that something has to be moved.
-fn claim_plainly(queue: &mut Locked<'_>, options: &ClaimOptions) -> Result<Done<Outcome>> {
+fn claim_plainly(queue: &mut Locked<'_>, options: &ClaimOptions) -> Result<Answer<Outcome>> {
     check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
     let decision = decide(queue, options)?;
     if !decision.moved.is_empty() {
-        return Ok(Done::at_once(Outcome::NeedsDeadLetterQueue));
+        return Ok(Answer::at_once(Outcome::NeedsDeadLetterQueue));
     }
     if decision.taken.is_empty() {
-        return Ok(Done::at_once(Outcome::Nothing(queue.next_due())));
+        return Ok(Answer::at_once(Outcome::Nothing(queue.next_due())));
     }
     let op = Op::Claim(new_claim(queue, options, decision));
     let lsn = queue.record(Growth::Leases, &op)?;
-    Ok(Done::changed(Outcome::Claimed(record_of(queue, &op)?), lsn))
+    Ok(Answer::changed(Outcome::Claimed(record_of(queue, &op)?), lsn))
 }
 
 fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> NewClaim<'static> {
@@ -172,20 +172,20 @@ impl Engine {
             queue.description().settings.dead_letter_queue.as_ref() == Some(target)
         };
         let key = keys::queue(project, target);
-        let cell = store.find(project, target);
+        let slot = store.find(project, target);
         let make = |directory: &Directory| directory.new_queue(&store, project, target, "{}").map(NewQueue::into_owned);
-        let to = cell.as_ref().map_or(Destination::Missing { key: &key, make: &make }, Destination::There);
+        let to = slot.as_ref().map_or(Destination::Missing { key: &key, make: &make }, Destination::There);
         let Some(moving) = claim_moving(&store, &source, to, &still, &|_, _| Ok(()), options)? else { return Ok(None) };
         if moving.moved > 0 {
             store.waiters.wake(&key, moving.moved);
         }
-        moving.settle(&store, self.durability()).map(Some)
+        moving.wait_durable(&store, self.durability()).map(Some)
     }
 }
 
 /// Where messages that were handed out too often go: a queue in the same store.
 pub(crate) enum Destination<'a> {
-    There(&'a Arc<Cell>),
+    There(&'a Arc<QueueSlot>),
     /// It is made with the claim, unless there is one under that key by then.
     Missing {
         key: &'a [u8],
@@ -204,8 +204,8 @@ pub(crate) struct Moving {
 
 impl Moving {
     /// The end of the claim, with no lock held.
-    pub(crate) fn settle(self, store: &Store, durability: Durability) -> Result<Claimed> {
-        self.lsn.map_or(Ok(()), |lsn| store.settle(lsn, durability))?;
+    pub(crate) fn wait_durable(self, store: &Store, durability: Durability) -> Result<Claimed> {
+        self.lsn.map_or(Ok(()), |lsn| store.wait_durable(lsn, durability))?;
         Ok((self.claim, self.again))
     }
 }
@@ -216,13 +216,13 @@ impl Moving {
 /// What happens to each message on the way is `wrap`.
 pub(crate) fn claim_moving(
     store: &Store,
-    source: &Arc<Cell>,
+    source: &Arc<QueueSlot>,
     to: Destination<'_>,
     still: &dyn Fn(&mut Locked<'_>, Option<&mut Locked<'_>>) -> bool,
     wrap: &Wrap<'_>,
     options: &ClaimOptions,
 ) -> Result<Option<Moving>> {
-    let there = if let Destination::There(cell) = to { Some(cell) } else { None };
+    let there = if let Destination::There(slot) = to { Some(slot) } else { None };
     let (Some(mut queue), mut target) = lock_both(store, source, there)? else { return Ok(None) };
     if target.is_some() != there.is_some() || !still(&mut queue, target.as_mut()) {
         return Ok(None);
@@ -284,8 +284,8 @@ fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
 /// Locks the queue and its dead-letter queue, the lower number first.
 fn lock_both<'a>(
     store: &'a Store,
-    queue: &'a Arc<Cell>,
-    target: Option<&'a Arc<Cell>>,
+    queue: &'a Arc<QueueSlot>,
+    target: Option<&'a Arc<QueueSlot>>,
 ) -> Result<(Option<Locked<'a>>, Option<Locked<'a>>)> {
     match target {
         Some(target) if target.number < queue.number => {
@@ -346,9 +346,9 @@ fn record_making<'a>(
     let op = Op::Claim(claim);
     let lsn = store.record(Growth::Leases, queue.now(), &op, &mut [queue, &mut target])?;
     let totals = target.totals();
-    let cell = directory.insert(target, &store.budget);
+    let slot = directory.insert(target, &store.budget);
     drop(directory);
-    store.adopt(&cell, totals);
+    store.adopt(&slot, totals);
     Ok(Some((op, lsn)))
 }
 

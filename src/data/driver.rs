@@ -55,10 +55,10 @@ impl Engine {
     pub(crate) fn volume(&self) -> MessageVolume {
         let store = self.store();
         let (mut claimed, mut total) = (0_u64, 0_u64);
-        for cell in store.cells().filter(|cell| cell.number != OUTBOX) {
+        for slot in store.slots().filter(|slot| slot.number != OUTBOX) {
             // A queue of which a page cannot be read counts as it was when it last could.
-            let locked = store.lock(&cell).map(|locked| locked.map(|queue| queue.totals()));
-            let totals = locked.unwrap_or_else(|_| Some(cell.peek().totals())).unwrap_or_default();
+            let locked = store.lock(&slot).map(|locked| locked.map(|queue| queue.totals()));
+            let totals = locked.unwrap_or_else(|_| Some(slot.lock().totals())).unwrap_or_default();
             claimed = claimed.saturating_add(totals.claimed);
             total = total.saturating_add(totals.total);
         }

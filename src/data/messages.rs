@@ -15,10 +15,10 @@ use crate::storage::journal::Growth;
 use crate::store::Locked;
 
 use super::allowance::Allowance;
+use super::backend::{Access, Answer, Backend};
 use super::queues::missing;
-use super::site::{Access, Done, Site};
 
-impl<S: Site> Messages for S {
+impl<S: Backend> Messages for S {
     fn post(
         &self,
         project: &Project,
@@ -26,9 +26,9 @@ impl<S: Site> Messages for S {
         client: ClientId,
         messages: &[NewMessage],
     ) -> Result<Vec<MessageId>> {
-        let home = self.home();
-        home.limits.check_post(messages, None)?;
-        check_message_times(Timestamp::from_millis(home.now()), messages)?;
+        let control_store = self.control_store();
+        control_store.limits.check_post(messages, None)?;
+        check_message_times(Timestamp::from_millis(control_store.now()), messages)?;
         let access = if messages.is_empty() { Access::Read } else { Access::Fill };
         let posted = self.with_queue(project, queue, access, |queue| post_locked(queue, client, messages))?;
         posted.ok_or_else(|| missing(project, queue))
@@ -40,8 +40,9 @@ impl<S: Site> Messages for S {
         queue: &QueueName,
         options: &MessageListOptions,
     ) -> Result<Page<Message, MessageMarker>> {
-        self.home().limits.check_page_limit(options.limit)?;
-        let listed = self.with_queue(project, queue, Access::Read, |queue| list(queue, options).map(Done::at_once))?;
+        self.control_store().limits.check_page_limit(options.limit)?;
+        let listed =
+            self.with_queue(project, queue, Access::Read, |queue| list(queue, options).map(Answer::at_once))?;
         let items = match listed {
             Some(items) => items,
             None if self.is_pooled() => Vec::new(),
@@ -54,7 +55,7 @@ impl<S: Site> Messages for S {
     fn first(&self, project: &Project, queue: &QueueName, sort: Sort) -> Result<Message> {
         let first = self.with_queue(project, queue, Access::Read, |queue| {
             let place = if sort == Sort::Oldest { queue.oldest()? } else { queue.newest()? };
-            Ok(Done::at_once(place.and_then(|(page, index)| one(queue, page, index))))
+            Ok(Answer::at_once(place.and_then(|(page, index)| one(queue, page, index))))
         })?;
         let empty = || Error::QueueIsEmpty { project: project.clone(), queue: queue.clone() };
         match first {
@@ -65,22 +66,22 @@ impl<S: Site> Messages for S {
 
     fn get(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Message> {
         let found = self.with_queue(project, queue, Access::Read, |queue| {
-            Ok(Done::at_once(locate(queue, *id)?.and_then(|(page, index)| one(queue, page, index))))
+            Ok(Answer::at_once(locate(queue, *id)?.and_then(|(page, index)| one(queue, page, index))))
         })?;
         let gone = || Error::MessageDoesNotExist { project: project.clone(), queue: queue.clone(), id: *id };
         found.ok_or_else(|| missing(project, queue))?.ok_or_else(gone)
     }
 
     fn bulk_get(&self, project: &Project, queue: &QueueName, ids: &[MessageId]) -> Result<Vec<Message>> {
-        self.home().limits.check_ids(ids.len())?;
+        self.control_store().limits.check_ids(ids.len())?;
         let found = self.with_queue(project, queue, Access::Read, |queue| {
             let mut reading = Reading::new(queue.now());
             for id in ids {
                 locate(queue, *id)?.into_iter().for_each(|(page, index)| reading.push(queue, page, index));
                 check_size(reading.bytes())?;
-                queue.state().let_go();
+                queue.state().release_read_pages();
             }
-            Ok(Done::at_once(reading.finish()))
+            Ok(Answer::at_once(reading.finish()))
         })?;
         Ok(found.unwrap_or_default())
     }
@@ -88,16 +89,16 @@ impl<S: Site> Messages for S {
     fn delete(&self, project: &Project, queue: &QueueName, id: &MessageId, claim: Option<&ClaimId>) -> Result<()> {
         let name = queue;
         let deleted = self.with_queue(project, queue, Access::Change, |queue| {
-            let Some((page, index)) = locate(queue, *id)? else { return Ok(Done::seen(())) };
+            let Some((page, index)) = locate(queue, *id)? else { return Ok(Answer::seen(())) };
             check_claim(queue, page, index, claim).map_err(|refusal| refusal.error(project, name, *id))?;
             let op = Op::Delete { queue: queue.number(), messages: [id.sequence].into_iter().collect() };
-            Ok(Done::changed((), queue.record(Growth::Frees, &op)?))
+            Ok(Answer::changed((), queue.record(Growth::Frees, &op)?))
         })?;
-        deleted.map_or_else(|| self.settle_missing(), Ok)
+        deleted.map_or_else(|| self.wait_missing_durable(), Ok)
     }
 
     fn bulk_delete(&self, project: &Project, queue: &QueueName, ids: &[MessageId], claims: &[ClaimId]) -> Result<()> {
-        self.home().limits.check_ids(ids.len())?;
+        self.control_store().limits.check_ids(ids.len())?;
         let name = queue;
         let deleted = self.with_queue(project, queue, Access::Change, |queue| {
             let mut found = Vec::with_capacity(ids.len());
@@ -110,18 +111,18 @@ impl<S: Site> Messages for S {
                 found.push(id.sequence);
             }
             if found.is_empty() {
-                return Ok(Done::seen(()));
+                return Ok(Answer::seen(()));
             }
             found.sort_unstable();
             found.dedup();
             let op = Op::Delete { queue: queue.number(), messages: found.into_iter().collect() };
-            Ok(Done::changed((), queue.record(Growth::Frees, &op)?))
+            Ok(Answer::changed((), queue.record(Growth::Frees, &op)?))
         })?;
-        deleted.map_or_else(|| self.settle_missing(), Ok)
+        deleted.map_or_else(|| self.wait_missing_durable(), Ok)
     }
 
     fn pop(&self, project: &Project, queue: &QueueName, limit: usize) -> Result<Vec<Message>> {
-        self.home().limits.check_pop(limit)?;
+        self.control_store().limits.check_pop(limit)?;
         let popped = self.with_queue(project, queue, Access::Change, |queue| {
             let mut reading = Reading::new(queue.now());
             let (mut messages, mut allowance) = (Sequences::default(), Allowance::new(MAX_BYTES));
@@ -135,17 +136,17 @@ impl<S: Site> Messages for S {
             }
             let popped = reading.finish();
             if popped.is_empty() {
-                return Ok(Done::at_once(popped));
+                return Ok(Answer::at_once(popped));
             }
             let op = Op::Delete { queue: queue.number(), messages };
             let lsn = queue.record(Growth::Frees, &op)?;
-            Ok(Done::changed(popped, lsn))
+            Ok(Answer::changed(popped, lsn))
         })?;
         Ok(popped.unwrap_or_default())
     }
 }
 
-fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]) -> Result<Done<Vec<MessageId>>> {
+fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]) -> Result<Answer<Vec<MessageId>>> {
     let store = queue.store();
     if let Some(most) = queue.description().settings.max_post_size {
         store.limits.check_post(messages, Some(most))?;
@@ -155,7 +156,7 @@ fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]
     let checksums = store.checksums;
     let posted: Vec<Posted<'_>> = messages.iter().map(|message| posted(message, checksums)).collect();
     if posted.is_empty() {
-        return Ok(Done::at_once(Vec::new()));
+        return Ok(Answer::at_once(Vec::new()));
     }
     let Some(first) = queue.allot(queue.epoch(), posted.len()) else {
         return Err(Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() });
@@ -163,7 +164,7 @@ fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]
     let op = Op::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted };
     let lsn = queue.record(Growth::Grows, &op)?;
     let ids = (first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence));
-    Ok(Done::changed(ids.collect(), lsn).waking(messages.len()))
+    Ok(Answer::changed(ids.collect(), lsn).waking(messages.len()))
 }
 
 fn posted(message: &NewMessage, checksums: bool) -> Posted<'_> {
@@ -212,7 +213,7 @@ fn list(queue: &mut Locked<'_>, options: &MessageListOptions) -> Result<Vec<Mess
         }
         after = last;
         // Whoever reads much does not fill memory with what he has read.
-        queue.state().let_go();
+        queue.state().release_read_pages();
     }
 }
 

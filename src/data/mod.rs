@@ -1,13 +1,13 @@
 //! The data plane's controllers: each call validates, decides under the queue's lock, records an operation and answers.
 
 mod allowance;
+pub(crate) mod backend;
 mod checkup;
 pub(crate) mod claims;
 mod driver;
 mod engine;
 mod messages;
 pub(crate) mod queues;
-pub(crate) mod site;
 mod subscriptions;
 
 pub(crate) use checkup::Checkup;

@@ -19,9 +19,9 @@ use crate::state::{self, Description, OUTBOX, Reading};
 use crate::storage::budget::Budget;
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::{Cell, Directory, Locked, LockedRegistry, Store};
+use crate::store::{Directory, Locked, LockedRegistry, QueueSlot, Store};
 
-use super::site::{Access, Done, Site};
+use super::backend::{Access, Answer, Backend};
 
 impl Queues for Engine {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
@@ -32,7 +32,7 @@ impl Queues for Engine {
         let mut directory = store.directory.write();
         if directory.names.contains(&keys::queue(project, name)) {
             drop((directory, chains));
-            store.settle_seen(self.durability())?;
+            store.wait_seen_durable(self.durability())?;
             return Ok(false);
         }
         let (text, settings) = checked?;
@@ -43,7 +43,7 @@ impl Queues for Engine {
         let queue = state::Queue::new(new.number, project.clone(), name.clone(), description, lsn, &store.budget);
         store.note_changed(&directory.insert(queue, &store.budget));
         drop((directory, chains));
-        store.settle(lsn, self.durability())?;
+        store.wait_durable(lsn, self.durability())?;
         Ok(true)
     }
 
@@ -68,7 +68,7 @@ impl Queues for Engine {
             Ok(lsn)
         })?;
         drop(chains);
-        store.settle(lsn.ok_or_else(|| missing(project, name))?, self.durability())
+        store.wait_durable(lsn.ok_or_else(|| missing(project, name))?, self.durability())
     }
 
     fn exists(&self, project: &Project, name: &QueueName) -> Result<bool> {
@@ -78,13 +78,13 @@ impl Queues for Engine {
 
     fn delete(&self, project: &Project, name: &QueueName) -> Result<()> {
         let store = self.store().enter_queue(project, name)?;
-        while let Some(cell) = store.find(project, name) {
+        while let Some(slot) = store.find(project, name) {
             // One that was deleted meanwhile may have been made anew: look again.
-            if let Some(lsn) = store.remove_queue(&cell)? {
-                return store.settle(lsn, self.durability());
+            if let Some(lsn) = store.remove_queue(&slot)? {
+                return store.wait_durable(lsn, self.durability());
             }
         }
-        store.settle_seen(self.durability())
+        store.wait_seen_durable(self.durability())
     }
 
     fn list(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>> {
@@ -98,13 +98,13 @@ impl Queues for Engine {
         let limit = if options.limit == 0 { usize::MAX } else { options.limit };
         // Which queues there are at one instant; what is said of them is asked when the directory is free again.
         let taken = if options.metadata_filter.is_some() { usize::MAX } else { limit };
-        let found: Vec<Arc<Cell>> = {
+        let found: Vec<Arc<QueueSlot>> = {
             let directory = store.directory.read();
             let queues = directory.names.from(Bound::Excluded(&start));
-            let ours = queues.take_while(|cell| cell.key.starts_with(&prefix)).filter(|cell| is_named(cell, options));
+            let ours = queues.take_while(|slot| slot.key.starts_with(&prefix)).filter(|slot| is_named(slot, options));
             ours.take(taken).cloned().collect()
         };
-        let items: Vec<QueueEntry> = found.iter().filter_map(|cell| entry(cell, options)).take(limit).collect();
+        let items: Vec<QueueEntry> = found.iter().filter_map(|slot| entry(slot, options)).take(limit).collect();
         let next = items.last().map(|last| QueueMarker::from(last.name().clone()));
         Ok(Page { items, next })
     }
@@ -119,8 +119,8 @@ impl Queues for Engine {
         let prefix = keys::project(project);
         let directory = self.store().directory.read();
         let queues = directory.names.from(Bound::Included(&prefix));
-        let ours = queues.take_while(|cell| cell.key.starts_with(&prefix));
-        Ok(ours.filter(|cell| cell.number != OUTBOX).count() as u64)
+        let ours = queues.take_while(|slot| slot.key.starts_with(&prefix));
+        Ok(ours.filter(|slot| slot.number != OUTBOX).count() as u64)
     }
 
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
@@ -138,8 +138,8 @@ impl Engine {
 
 impl Store {
     /// Deletes a queue; `None` if it has been deleted already.
-    pub(crate) fn remove_queue(&self, cell: &Arc<Cell>) -> Result<Option<u64>> {
-        self.remove_queue_by(cell, |queue| {
+    pub(crate) fn remove_queue(&self, slot: &Arc<QueueSlot>) -> Result<Option<u64>> {
+        self.remove_queue_by(slot, |queue| {
             let op = Op::DeleteQueue { queue: queue.number() };
             queue.record(Growth::Frees, &op)
         })
@@ -148,54 +148,54 @@ impl Store {
     /// The same by an operation that `record` records.
     pub(crate) fn remove_queue_by(
         &self,
-        cell: &Arc<Cell>,
+        slot: &Arc<QueueSlot>,
         record: impl FnOnce(&mut Locked<'_>) -> Result<u64>,
     ) -> Result<Option<u64>> {
         // As it is: a page that cannot be read does not keep the queue from being deleted.
-        let Some(mut queue) = self.lock_as_is(cell) else { return Ok(None) };
+        let Some(mut queue) = self.lock_as_is(slot) else { return Ok(None) };
         let lsn = record(&mut queue)?;
-        self.reserve.change_records(queue_bytes(cell.key.len(), queue.description().bytes()), 0);
+        self.reserve.change_records(queue_bytes(slot.key.len(), queue.description().bytes()), 0);
         let remains = queue.take_remains();
-        self.forget_cell(cell);
+        self.forget_slot(slot);
         // Before a queue of that name can be made: the trees lose the old one first.
-        self.bury(remains);
+        self.free_later(remains);
         // While the queue is locked: whoever has found it waits for that, and what he finds next is not this one.
-        self.directory.write().names.remove(&cell.key);
+        self.directory.write().names.remove(&slot.key);
         Ok(Some(lsn))
     }
 }
 
-pub(crate) fn stats(site: &impl Site, project: &Project, name: &QueueName) -> Result<QueueStats> {
-    let stats = site.with_queue(project, name, Access::Read, |queue| count(queue).map(Done::at_once))?;
+pub(crate) fn stats(backend: &impl Backend, project: &Project, name: &QueueName) -> Result<QueueStats> {
+    let stats = backend.with_queue(project, name, Access::Read, |queue| count(queue).map(Answer::at_once))?;
     stats.ok_or_else(|| missing(project, name))
 }
 
 /// Clears a queue: in one operation, whatever goes.
-pub(crate) fn purge(site: &impl Site, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
+pub(crate) fn purge(backend: &impl Backend, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
     let purged = match what {
-        Purge::Messages => site.with_queue(project, name, Access::Change, |queue| {
+        Purge::Messages => backend.with_queue(project, name, Access::Change, |queue| {
             purge_locked(queue, &Address::of(project, name), None)
         })?,
         Purge::Subscriptions => None,
-        Purge::All => site.with_queue(project, name, Access::Change, |queue| {
+        Purge::All => backend.with_queue(project, name, Access::Change, |queue| {
             let store = queue.store();
             purge_locked(queue, &Address::of(project, name), Some(store.lock_registry()))
         })?,
     };
     if purged.is_some() || what == Purge::Messages {
-        return purged.map_or_else(|| site.settle_missing().map(|()| 0), Ok);
+        return purged.map_or_else(|| backend.wait_missing_durable().map(|()| 0), Ok);
     }
-    let cleared = site.with_subscriptions(project, name, Access::Change, |store, _| {
+    let cleared = backend.with_subscriptions(project, name, Access::Change, |store, _| {
         clear_subscriptions(store.lock_registry(), Address::of(project, name))
     })?;
-    cleared.map_or_else(|| site.settle_missing().map(|()| 0), Ok)
+    cleared.map_or_else(|| backend.wait_missing_durable().map(|()| 0), Ok)
 }
 
 fn purge_locked(
     queue: &mut Locked<'_>,
     address: &Address<'_>,
     registry: Option<LockedRegistry<'_>>,
-) -> Result<Done<u64>> {
+) -> Result<Answer<u64>> {
     let count = queue.totals().total;
     let idle = count == 0 && queue.claims().len() == 0;
     let subscriptions =
@@ -205,23 +205,23 @@ fn purge_locked(
         Some(mut registry) if subscriptions > 0 => {
             let op = Op::Clear { address: address.clone(), queue: Some(queue.number()) };
             let lsn = registry.record(Growth::Frees, &op, &mut [queue.state()])?;
-            Ok(Done::changed(count.saturating_add(subscriptions as u64), lsn))
+            Ok(Answer::changed(count.saturating_add(subscriptions as u64), lsn))
         }
-        _ if idle => Ok(Done::seen(0)),
+        _ if idle => Ok(Answer::seen(0)),
         _ => {
             let op = Op::Purge { queue: queue.number() };
-            Ok(Done::changed(count, queue.record(Growth::Frees, &op)?))
+            Ok(Answer::changed(count, queue.record(Growth::Frees, &op)?))
         }
     }
 }
 
-fn clear_subscriptions(mut registry: LockedRegistry<'_>, address: Address<'_>) -> Result<Done<u64>> {
+fn clear_subscriptions(mut registry: LockedRegistry<'_>, address: Address<'_>) -> Result<Answer<u64>> {
     let count = registry.subscriptions.page(&address.key(), None, usize::MAX).len() as u64;
     if count == 0 {
-        return Ok(Done::seen(0));
+        return Ok(Answer::seen(0));
     }
     let lsn = registry.record(Growth::Frees, &Op::Clear { address, queue: None }, &mut [])?;
-    Ok(Done::changed(count, lsn))
+    Ok(Answer::changed(count, lsn))
 }
 
 /// Checks a queue's metadata, with [`Store::chains_for`] held; returns the metadata's text and what it means.
@@ -253,19 +253,19 @@ pub(crate) fn missing(project: &Project, name: &QueueName) -> Error {
 }
 
 /// Whether the filter by name lets a queue through.
-fn is_named(cell: &Cell, options: &QueueListOptions) -> bool {
+fn is_named(slot: &QueueSlot, options: &QueueListOptions) -> bool {
     let Some(text) = &options.name_contains else { return true };
-    keys::parse_queue(&cell.key).is_some_and(|(_, name)| name.as_str().contains(text.as_str()))
+    keys::parse_queue(&slot.key).is_some_and(|(_, name)| name.as_str().contains(text.as_str()))
 }
 
 /// The listing's entry for a queue, if the filter by metadata lets it through. A queue is only locked for its metadata, and
 /// one that is deleted meanwhile was there when it was found.
-fn entry(cell: &Cell, options: &QueueListOptions) -> Option<QueueEntry> {
-    let (_, name) = keys::parse_queue(&cell.key)?;
+fn entry(slot: &QueueSlot, options: &QueueListOptions) -> Option<QueueEntry> {
+    let (_, name) = keys::parse_queue(&slot.key)?;
     if !options.detailed && options.metadata_filter.is_none() {
         return Some(QueueEntry { name, metadata: None });
     }
-    let description = cell.last_description();
+    let description = slot.last_description();
     let matches = options.metadata_filter.as_ref().is_none_or(|filter| description.metadata.matches(filter));
     let metadata = options.detailed.then(|| description.metadata.clone());
     matches.then_some(QueueEntry { name, metadata })
@@ -308,10 +308,10 @@ impl Directory {
         })
     }
 
-    pub(crate) fn insert(&mut self, queue: state::Queue, budget: &Arc<Budget>) -> Arc<Cell> {
+    pub(crate) fn insert(&mut self, queue: state::Queue, budget: &Arc<Budget>) -> Arc<QueueSlot> {
         self.next_number = self.next_number.max(queue.number().saturating_add(1));
-        let cell = Cell::new(queue, budget, self.tier);
-        self.names.insert(cell.clone());
-        cell
+        let slot = QueueSlot::new(queue, budget, self.tier);
+        self.names.insert(slot.clone());
+        slot
     }
 }

@@ -17,9 +17,9 @@ use crate::storage::journal::Growth;
 use crate::storage::keys;
 use crate::store::Store;
 
-use super::site::{Access, Done, Site};
+use super::backend::{Access, Answer, Backend};
 
-impl<S: Site> Subscriptions for S {
+impl<S: Backend> Subscriptions for S {
     fn create(
         &self,
         project: &Project,
@@ -28,14 +28,14 @@ impl<S: Site> Subscriptions for S {
         ttl: Duration,
         options: &Metadata,
     ) -> Result<Option<SubscriptionId>> {
-        let home = self.home();
-        home.limits.check_subscription(Some(subscriber), Some(ttl), Some(options))?;
-        check_times(Timestamp::from_millis(home.now()), "ttl", &[ttl])?;
+        let control_store = self.control_store();
+        control_store.limits.check_subscription(Some(subscriber), Some(ttl), Some(options))?;
+        check_times(Timestamp::from_millis(control_store.now()), "ttl", &[ttl])?;
         let created = self.with_subscriptions(project, queue, Access::Fill, |store, least| {
             let mut registry = store.lock_registry();
             check_times(Timestamp::from_millis(registry.now()), "ttl", &[ttl])?;
             if registry.subscriptions.of(&keys::queue(project, queue), subscriber.as_str()).is_some() {
-                return Ok(Done::seen(None));
+                return Ok(Answer::seen(None));
             }
             let id = new_id(store, &registry, least)?;
             self.note_subscription(id.number());
@@ -47,7 +47,7 @@ impl<S: Site> Subscriptions for S {
                 options: options.to_json().into(),
             };
             let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
-            Ok(Done::changed(Some(id), lsn))
+            Ok(Answer::changed(Some(id), lsn))
         })?;
         Ok(created.flatten())
     }
@@ -57,7 +57,7 @@ impl<S: Site> Subscriptions for S {
         let found = self.with_subscriptions(project, queue, Access::Read, |store, _| {
             let (registry, now) = store.read_registry();
             let row = registry.subscriptions.get(&key, id.as_bytes());
-            row.map(|row| record(queue, *id, row, now)).transpose().map(Done::at_once)
+            row.map(|row| record(queue, *id, row, now)).transpose().map(Answer::at_once)
         })?;
         found.flatten().ok_or_else(|| missing(project, queue, *id))
     }
@@ -66,7 +66,7 @@ impl<S: Site> Subscriptions for S {
         let key = keys::queue(project, queue);
         let exists = self.with_subscriptions(project, queue, Access::Read, |store, _| {
             let (registry, _) = store.read_registry();
-            Ok(Done::at_once(registry.subscriptions.get(&key, id.as_bytes()).is_some()))
+            Ok(Answer::at_once(registry.subscriptions.get(&key, id.as_bytes()).is_some()))
         })?;
         Ok(exists.unwrap_or(false))
     }
@@ -77,14 +77,14 @@ impl<S: Site> Subscriptions for S {
         queue: &QueueName,
         options: &ListOptions<SubscriptionMarker>,
     ) -> Result<Page<Subscription, SubscriptionMarker>> {
-        self.home().limits.check_page_limit(options.limit)?;
+        self.control_store().limits.check_page_limit(options.limit)?;
         let key = keys::queue(project, queue);
         let listed = self.with_subscriptions(project, queue, Access::Read, |store, _| {
             let (registry, now) = store.read_registry();
             let after = options.marker.as_ref().map(|marker| marker.0.as_bytes());
             let rows = registry.subscriptions.page(&key, after, options.most());
             let items = rows.into_iter().map(|(id, row)| record(queue, SubscriptionId::from_bytes(id), row, now));
-            items.collect::<Result<Vec<_>>>().map(Done::at_once)
+            items.collect::<Result<Vec<_>>>().map(Answer::at_once)
         })?;
         let items = listed.unwrap_or_default();
         let next = items.last().map(Subscription::marker);
@@ -100,7 +100,7 @@ impl<S: Site> Subscriptions for S {
     ) -> Result<()> {
         update.check_not_empty()?;
         let SubscriptionUpdate { subscriber, ttl, options } = update;
-        self.home().limits.check_subscription(subscriber.as_ref(), *ttl, options.as_ref())?;
+        self.control_store().limits.check_subscription(subscriber.as_ref(), *ttl, options.as_ref())?;
         let key = keys::queue(project, queue);
         let updated = self.with_subscriptions(project, queue, Access::Change, |store, _| {
             let mut registry = store.lock_registry();
@@ -119,9 +119,9 @@ impl<S: Site> Subscriptions for S {
                 ttl: ttl.map(millis),
                 options: options.as_ref().map(|options| options.to_json().into()),
             };
-            Ok(Done::changed((), registry.record(Growth::Grows, &Op::Registry(change), &mut [])?))
+            Ok(Answer::changed((), registry.record(Growth::Grows, &Op::Registry(change), &mut [])?))
         })?;
-        updated.map_or_else(|| self.settle_missing(), Ok)
+        updated.map_or_else(|| self.wait_missing_durable(), Ok)
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<()> {
@@ -129,12 +129,12 @@ impl<S: Site> Subscriptions for S {
         let deleted = self.with_subscriptions(project, queue, Access::Change, |store, _| {
             let mut registry = store.lock_registry();
             if registry.subscriptions.get(&key, id.as_bytes()).is_none() {
-                return Ok(Done::seen(()));
+                return Ok(Answer::seen(()));
             }
             let change = Change::Unsubscribe { address: Address::of(project, queue), id: *id.as_bytes() };
-            Ok(Done::changed((), registry.record(Growth::Frees, &Op::Registry(change), &mut [])?))
+            Ok(Answer::changed((), registry.record(Growth::Frees, &Op::Registry(change), &mut [])?))
         })?;
-        deleted.map_or_else(|| self.settle_missing(), Ok)
+        deleted.map_or_else(|| self.wait_missing_durable(), Ok)
     }
 
     fn confirm(&self, project: &Project, queue: &QueueName, id: &SubscriptionId, confirmed: bool) -> Result<()> {
@@ -146,9 +146,9 @@ impl<S: Site> Subscriptions for S {
             }
             let address = Address::of(project, queue);
             let change = Change::ConfirmSubscription { address, id: *id.as_bytes(), confirmed };
-            Ok(Done::changed((), registry.record(Growth::Frees, &Op::Registry(change), &mut [])?))
+            Ok(Answer::changed((), registry.record(Growth::Frees, &Op::Registry(change), &mut [])?))
         })?;
-        done.map_or_else(|| self.settle_missing(), Ok)
+        done.map_or_else(|| self.wait_missing_durable(), Ok)
     }
 
     fn get_with_subscriber(
@@ -163,7 +163,7 @@ impl<S: Site> Subscriptions for S {
             let id = registry.subscriptions.of(&key, subscriber.as_str());
             let found = id.and_then(|id| Some((id, registry.subscriptions.get(&key, &id)?)));
             let record = found.map(|(id, row)| record(queue, SubscriptionId::from_bytes(id), row, now));
-            record.transpose().map(Done::at_once)
+            record.transpose().map(Answer::at_once)
         })?;
         Ok(found.flatten())
     }

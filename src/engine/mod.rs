@@ -60,7 +60,7 @@ impl Config {
     /// Opens the store in the directory `path`, and makes the store if the directory has none.
     ///
     /// Cost: after a clean close O(pages + queues): the trees are read. After anything else the
-    /// base and the journal are read, at more than 500 000 messages a second.
+    /// snapshot and the journal are read, at more than 500 000 messages a second.
     ///
     /// Durability: a new store is on the disk when the call returns.
     ///
@@ -210,7 +210,7 @@ impl Engine {
     /// The sizes, the lag of syncs and checkpoints, and the health of the store at this instant.
     /// Works also on a poisoned store and on a closed one.
     ///
-    /// Cost: O(journal segments), no I/O. The figures of the last checkpoint and base are 0 while
+    /// Cost: O(journal segments), no I/O. The figures of the last checkpoint and snapshot are 0 while
     /// one is written.
     ///
     /// ```
@@ -285,24 +285,24 @@ impl Engine {
     pub fn checkpoint(&self) -> Result<()> {
         let store = self.store().enter()?;
         store.check_place()?;
-        let mut keeper = store.keeper.lock();
-        store.checkpoint(&mut keeper)
+        let mut housekeeping = store.housekeeping.lock();
+        store.checkpoint(&mut housekeeping)
     }
 
-    /// Writes a base and frees the journal before it, now instead of when the engine would do it. A
-    /// base is one file with the directory of everything: queues, claims, and the places of all
+    /// Writes a snapshot and frees the journal before it, now instead of when the engine would do it. A
+    /// snapshot is one file with the directory of everything: queues, claims, and the places of all
     /// pages in the page files. Pages that are not in a page file yet are written first.
     ///
     /// Cost: O(queues + pages), plus the messages that are not in page files yet. Other calls go on
     /// meanwhile.
     ///
-    /// Durability: the page files and the base are synced when the call returns.
+    /// Durability: the page files and the snapshot are synced when the call returns.
     ///
     /// # Errors
     /// [`is_closed`](crate::Error::is_closed), [`is_poisoned`](crate::Error::is_poisoned),
     /// [`is_full`](crate::Error::is_full), [`Io`](crate::Error::Io);
     /// [`Displaced`](crate::Error::Displaced) if the store's directory was moved away. After a
-    /// failure the former base stays in use.
+    /// failure the former snapshot stays in use.
     ///
     /// # Example
     ///
@@ -313,15 +313,15 @@ impl Engine {
     /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
     /// # orders.create(Metadata::new())?;
     /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
-    /// engine.base()?;
-    /// assert!(engine.status().base_lsn() > 0);
+    /// engine.snapshot()?;
+    /// assert!(engine.status().snapshot_lsn() > 0);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn base(&self) -> Result<()> {
+    pub fn snapshot(&self) -> Result<()> {
         let store = self.store().enter()?;
         store.check_place()?;
-        let mut keeper = store.keeper.lock();
-        store.write_base(&mut keeper)
+        let mut housekeeping = store.housekeeping.lock();
+        store.write_snapshot(&mut housekeeping)
     }
 
     /// Deletes the messages of every page that is known to be
@@ -351,8 +351,8 @@ impl Engine {
     pub fn drop_damaged(&self) -> Result<Vec<DroppedMessages>> {
         let store = self.store().enter()?;
         let (mut dropped, mut last) = (Vec::new(), None);
-        for cell in store.cells() {
-            let Some(mut queue) = store.lock_as_is(&cell) else { continue };
+        for slot in store.slots() {
+            let Some(mut queue) = store.lock_as_is(&slot) else { continue };
             let ranges = queue.state().damaged_ranges();
             let (_, messages) = queue.count_damaged();
             if messages == 0 {
@@ -363,12 +363,12 @@ impl Engine {
             let (project, queue) = (queue.project().clone(), queue.name().clone());
             dropped.push(DroppedMessages { project, queue, messages });
         }
-        last.map_or(Ok(()), |lsn| store.settle(lsn, self.durability()))?;
+        last.map_or(Ok(()), |lsn| store.wait_durable(lsn, self.durability()))?;
         Ok(dropped)
     }
 
     /// Runs one step of the work that the background threads do: sync, prepare the next journal
-    /// segment, collect expired messages, write pages out, and write a checkpoint or a base if one
+    /// segment, collect expired messages, write pages out, and write a checkpoint or a snapshot if one
     /// is due. For engines opened with [`Config::background`]`(false)`.
     ///
     /// Cost: that of the work that is due.
@@ -390,7 +390,7 @@ impl Engine {
     pub fn step(&self) -> Result<()> {
         let store = self.store().enter()?;
         store.check_place()?;
-        store.journal.settle_unsynced()?;
+        store.journal.sync_unwaited()?;
         store.collect();
         store.evict()?;
         // Where space is short, housekeeping is what makes room.
@@ -399,13 +399,13 @@ impl Engine {
         prepared
     }
 
-    /// Reads the base and the journal of a store into memory without opening the store. Writes
+    /// Reads the snapshot and the journal of a store into memory without opening the store. Writes
     /// nothing, takes no lock and does not read the trees.
     ///
     /// Use it for a store that nobody has open: of a running store it may see a change half
     /// written.
     ///
-    /// Cost: O(what the base and the journal hold).
+    /// Cost: O(what the snapshot and the journal hold).
     ///
     /// # Errors
     /// [`is_invalid`](crate::Error::is_invalid) if the directory has no store;

@@ -168,7 +168,7 @@ impl Store {
         let Some(control) = control.filter(|_| joined.is_none()) else { return Ok(()) };
         let op = Op::Registry(Change::Join { control });
         let lsn = self.lock_registry().record(Growth::Grows, &op, &mut [])?;
-        self.settle(lsn, Durability::Sync)
+        self.wait_durable(lsn, Durability::Sync)
     }
 
     /// Checks that this is the process that opened the store.
@@ -197,7 +197,7 @@ impl Store {
         }
         let displaced = Error::Displaced { path: self.root.clone() };
         // What was taken is in files that are open, wherever they are now.
-        let _ = self.journal.settle(self.journal.appended());
+        let _ = self.journal.wait_durable(self.journal.appended());
         self.journal.poison(&displaced.to_string());
         Err(displaced)
     }

@@ -1,8 +1,8 @@
 //! The driver that a handle calls: an engine or a pooled driver.
 
 use crate::contract::DataDriver;
+use crate::data::backend::Backend;
 use crate::data::claims::create_claim;
-use crate::data::site::Site;
 use crate::engine::Engine;
 use crate::model::error::Result;
 use crate::model::{ClaimOptions, ClaimRecord, Project, QueueName};
@@ -24,10 +24,10 @@ impl Driver {
     }
 
     /// The store whose limits and clock hold.
-    pub(super) fn home(&self) -> &Store {
+    pub(super) fn control_store(&self) -> &Store {
         match self {
-            Self::Engine(engine) => engine.home(),
-            Self::Pooled(driver) => driver.home(),
+            Self::Engine(engine) => engine.control_store(),
+            Self::Pooled(driver) => driver.control_store(),
         }
     }
 

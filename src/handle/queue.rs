@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::claim::Claim;
 use super::driver::Driver;
 use crate::contract::DataDriver;
-use crate::data::site::Site;
+use crate::data::backend::Backend;
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::{
@@ -107,7 +107,7 @@ impl PooledDriver {
     /// ```
     pub fn queue(&self, project: Project, name: impl AsRef<str>) -> Result<Queue> {
         let name = QueueName::new(name)?;
-        let limits = &self.home().limits;
+        let limits = &self.control_store().limits;
         limits.check_project(&project)?;
         limits.check_queue_name(&name)?;
         Ok(Queue { driver: Driver::Pooled(self.clone()), project, name })
@@ -123,8 +123,8 @@ impl Queue {
         Claim { driver: self.driver.clone(), project: self.project.clone(), name: self.name.clone(), record }
     }
 
-    fn home(&self) -> &Store {
-        self.driver.home()
+    fn control_store(&self) -> &Store {
+        self.driver.control_store()
     }
 
     /// The queue's project.
@@ -421,7 +421,7 @@ impl Queue {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn subscriptions(&self) -> Result<Vec<Subscription>> {
-        let allowed = self.home().limits.check_page_limit(ITER_PAGE).is_ok();
+        let allowed = self.control_store().limits.check_page_limit(ITER_PAGE).is_ok();
         let mut options = ListOptions::new().limit(if allowed { ITER_PAGE } else { SMALL_ITER_PAGE });
         let mut all = Vec::new();
         loop {
@@ -506,9 +506,9 @@ impl Queue {
     }
 
     fn defaults(&self) -> Result<(Duration, Duration)> {
-        let home = self.home().enter()?;
+        let control_store = self.control_store().enter()?;
         // The record is here, wherever the messages are.
-        let record = home.find(&self.project, &self.name);
+        let record = control_store.find(&self.project, &self.name);
         let defaults = record
             .and_then(|record| record.description())
             .map(|description| (description.settings.default_ttl, description.settings.default_delay));
@@ -570,7 +570,7 @@ impl Queue {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn iter(&self, options: MessageListOptions) -> impl Iterator<Item = Result<Message>> + '_ {
-        let allowed = self.home().limits.check_page_limit(ITER_PAGE).is_ok();
+        let allowed = self.control_store().limits.check_page_limit(ITER_PAGE).is_ok();
         let options = options.limit(if allowed { ITER_PAGE } else { SMALL_ITER_PAGE });
         Pages { queue: self, options, page: Vec::new().into_iter(), done: false }
     }
@@ -814,7 +814,7 @@ impl Queue {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn claim_wait(&self, options: ClaimOptions, timeout: Duration) -> Result<Option<Claim>> {
-        let store = self.home();
+        let store = self.control_store();
         let clock = store.clock.source();
         let deadline = clock.monotonic().saturating_add(timeout);
         let waiting = store.waiters.register(keys::queue(&self.project, &self.name));

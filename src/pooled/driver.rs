@@ -107,8 +107,8 @@ impl PooledDriver {
         })?;
         let error = (!pool.engine().is_alive()).then(|| "its store takes no changes".to_owned());
         // Messages of the control store are counted once.
-        let home = pool.engine().is_same(&self.shared().control);
-        let volume = if home { MessageVolume::default() } else { pool.engine().volume() };
+        let is_control = pool.engine().is_same(&self.shared().control);
+        let volume = if is_control { MessageVolume::default() } else { pool.engine().volume() };
         of(error, operations, volume)
     }
 }

@@ -13,19 +13,19 @@
 //! The order of the locks is that of [`Rank`]: the control store's come before those of one pool's store. Nothing of another
 //! store is locked under a pool's lock.
 
+mod backend;
 mod control;
-mod courier;
 mod driver;
-mod letters;
 mod moves;
+mod outbox;
 mod pool;
 mod pool_stores;
 mod queues;
+mod relay;
 mod removals;
 mod routes;
 mod routing;
 mod shared;
-mod site;
 mod status;
 mod subscriptions;
 
@@ -44,8 +44,8 @@ use crate::model::{Durability, Health};
 use crate::store::calls::Calls;
 use crate::store::recovery::RecoveryReport;
 
-use courier::Courier;
 use pool::{Pool, Pools};
+use relay::Relay;
 use routes::FoundSides;
 pub(crate) use shared::Shared;
 
@@ -99,11 +99,11 @@ static DRIVERS: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> =
 /// Where this process opens pooled drivers now.
 static OPENING: Places = Places::new();
 
-/// What the last handle closes. The courier's thread holds the shared part, never this.
+/// What the last handle closes. The relay's thread holds the shared part, never this.
 #[derive(Debug)]
 struct Opened {
     shared: Arc<Shared>,
-    courier: Mutex<Option<Courier>>,
+    relay: Mutex<Option<Relay>>,
     /// How closing ended.
     closed: Mutex<Option<Result<()>>>,
 }
@@ -178,7 +178,7 @@ impl PooledDriver {
         let (signal, signals) = crossbeam_channel::bounded(1);
         let background = config.background;
         let shared = Arc::new(Shared {
-            home: Arc::new(Pool::home(control.clone())),
+            control_pool: Arc::new(Pool::control(control.clone())),
             control,
             config,
             pools: Pools::default(),
@@ -192,9 +192,9 @@ impl PooledDriver {
         shared.allot_epoch(&shared.control)?;
         // What an earlier run left to be done. What cannot be done yet is tried again.
         let _ = shared.resume();
-        let courier = if background { Some(Courier::start(&*shared.config.spawner, &shared, signals)?) } else { None };
-        let (courier, closed) = (Mutex::new(Rank::Courier, courier), Mutex::new(Rank::DriverClosing, None));
-        Ok(Self { opened: Arc::new(Opened { shared, courier, closed }), durability: None })
+        let relay = if background { Some(Relay::start(&*shared.config.spawner, &shared, signals)?) } else { None };
+        let (relay, closed) = (Mutex::new(Rank::Relay, relay), Mutex::new(Rank::DriverClosing, None));
+        Ok(Self { opened: Arc::new(Opened { shared, relay, closed }), durability: None })
     }
 
     /// The same driver, with another durability for the changes made through the returned handle,
@@ -369,8 +369,8 @@ impl Opened {
         // Whoever waits for something is told; nobody is let in who could begin to wait again.
         shared.control.store().waiters.wake_all();
         shared.engines().iter().for_each(|engine| engine.store().admission.close());
-        if let Some(courier) = self.courier.lock().take() {
-            courier.stop(shared);
+        if let Some(relay) = self.relay.lock().take() {
+            relay.stop(shared);
         }
         shared.calls.await_last();
         // Nobody delivers or moves any more; the control store last, since the others' accounts are in it.
@@ -388,7 +388,7 @@ impl Drop for Opened {
     fn drop(&mut self) {
         // Nobody is left to tell. In a fork there is nothing to close, and no thread to wait for.
         if self.close().is_err_and(|error| matches!(error, Error::Forked { .. })) {
-            std::mem::forget(self.courier.lock().take());
+            std::mem::forget(self.relay.lock().take());
         }
     }
 }

@@ -16,9 +16,9 @@ use crate::model::error::{Error, Result};
 use crate::model::{Durability, PoolName, Project, QueueName};
 use crate::state::op::{Address, Change, Import, ImportedPage, Op};
 use crate::state::page::PageRecord;
-use crate::state::{Claim, Hold, Mapping, PageSnapshot, Snapshot, SubscriptionRow};
+use crate::state::{Claim, FrozenPage, FrozenQueue, Hold, Mapping, SubscriptionRow};
 use crate::storage::journal::Growth;
-use crate::store::Cell;
+use crate::store::QueueSlot;
 
 use super::PooledDriver;
 use super::pool::Pool;
@@ -122,7 +122,7 @@ impl Shared {
         let moved = journey.run(&mapping);
         // What the source has goes, or the copy of a move that failed. If not now, then later.
         if self.remove_leftovers().is_err() {
-            self.call_courier();
+            self.signal_relay();
         }
         moved
     }
@@ -136,8 +136,8 @@ impl Journey<'_> {
         if !self.from.engine().is_same(self.to.engine()) {
             self.copy()?;
             // What the copy does not have, a claim has taken away: for good, before the copy counts.
-            self.from.store().settle(self.from.store().journal.appended(), Durability::Sync)?;
-            self.to.store().settle(self.to.store().journal.appended(), Durability::Sync)?;
+            self.from.store().wait_durable(self.from.store().journal.appended(), Durability::Sync)?;
+            self.to.store().wait_durable(self.to.store().journal.appended(), Durability::Sync)?;
         }
         self.finish()
     }
@@ -161,7 +161,7 @@ impl Journey<'_> {
             mapping.set_moving(true);
             let pause = Pause(mapping.clone());
             drop(registry);
-            control.settle(lsn, Durability::Sync)?;
+            control.wait_durable(lsn, Durability::Sync)?;
             return Ok(pause);
         }
         mapping.set_moving(true);
@@ -175,8 +175,8 @@ impl Journey<'_> {
         }
         let store = self.to.store();
         let messages = match self.shared.side(&self.to, &self.route)? {
-            Side::There(cell) => {
-                store.lock(&cell)?.is_some_and(|queue| queue.totals().total > 0 || queue.claims().len() > 0)
+            Side::There(slot) => {
+                store.lock(&slot)?.is_some_and(|queue| queue.totals().total > 0 || queue.claims().len() > 0)
             }
             Side::Empty(_) | Side::Changed => false,
         };
@@ -191,12 +191,12 @@ impl Journey<'_> {
     /// Brings everything the source has into the target.
     fn copy(&self) -> Result<()> {
         let source = match self.shared.side(&self.from, &self.route)? {
-            Side::There(cell) => Some(cell),
+            Side::There(slot) => Some(slot),
             Side::Empty(_) => None,
             Side::Changed => return Err(moving(self.project, self.queue)),
         };
-        let locked = source.as_ref().map_or(Ok(None), |cell| self.from.store().lock(cell))?;
-        let snapshot = locked.map(|queue| Snapshot::of(&queue, queue.lsn()));
+        let locked = source.as_ref().map_or(Ok(None), |slot| self.from.store().lock(slot))?;
+        let snapshot = locked.map(|queue| FrozenQueue::of(&queue, queue.lsn()));
         let Side::There(target) = self.shared.made_side(&self.to, &self.route)? else {
             return Err(moving(self.project, self.queue));
         };
@@ -206,7 +206,7 @@ impl Journey<'_> {
         self.copy_subscriptions(&target)
     }
 
-    fn copy_messages(&self, target: &Arc<Cell>, snapshot: &Snapshot) -> Result<()> {
+    fn copy_messages(&self, target: &Arc<QueueSlot>, snapshot: &FrozenQueue) -> Result<()> {
         // Numbers that no claim the target will make can have.
         let first = u64::MAX.saturating_sub(snapshot.claims.len() as u64);
         let numbers: Vec<u64> = snapshot.claims.iter().map(|(number, _)| *number).collect();
@@ -219,10 +219,10 @@ impl Journey<'_> {
         for claims in portions(&claims, |(_, claim)| claim.sequences.runs().saturating_mul(size_of::<(u64, u32)>())) {
             self.import(target, snapshot.next, claims.to_vec(), Vec::new(), Vec::new())?;
         }
-        for portion in portions(&snapshot.pages, PageSnapshot::body_bytes) {
+        for portion in portions(&snapshot.pages, FrozenPage::body_bytes) {
             let portion = portion.iter().map(|page| self.export(page, target.number, &renumbered));
             let portion = portion.collect::<Result<Vec<_>>>()?;
-            self.to.store().await_room()?;
+            self.to.store().wait_for_admission()?;
             self.import(target, snapshot.next, Vec::new(), portion, Vec::new())?;
         }
         // Also where there is nothing else to bring: ids go on above those that were given out.
@@ -232,7 +232,7 @@ impl Journey<'_> {
     /// A page as the target takes it in.
     fn export(
         &self,
-        page: &PageSnapshot,
+        page: &FrozenPage,
         queue: u64,
         renumbered: &impl Fn(u64) -> Option<u64>,
     ) -> Result<ImportedPage<'static>> {
@@ -252,7 +252,7 @@ impl Journey<'_> {
         Ok(ImportedPage { first: page.first, record, bodies: content.bodies().to_vec().into() })
     }
 
-    fn copy_subscriptions(&self, target: &Arc<Cell>) -> Result<()> {
+    fn copy_subscriptions(&self, target: &Arc<QueueSlot>) -> Result<()> {
         let mut after = None;
         loop {
             let rows: Vec<([u8; 16], SubscriptionRow)> = {
@@ -267,7 +267,7 @@ impl Journey<'_> {
 
     fn import(
         &self,
-        target: &Arc<Cell>,
+        target: &Arc<QueueSlot>,
         next: u64,
         claims: Vec<(u64, Claim)>,
         pages: Vec<ImportedPage<'_>>,
@@ -306,7 +306,7 @@ impl Journey<'_> {
         };
         let lsn = registry.record(Growth::Frees, &Op::Registry(change), &mut [])?;
         drop(registry);
-        control.settle(lsn, Durability::Sync)
+        control.wait_durable(lsn, Durability::Sync)
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// The control store as a pool without a name.
-    pub(super) fn home(engine: Engine) -> Self {
+    pub(super) fn control(engine: Engine) -> Self {
         let (name, location) = (String::new(), Location::Default(String::new()));
         Self { name, engine, location, durability: None, retired: AtomicBool::new(false) }
     }

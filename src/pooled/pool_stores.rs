@@ -115,7 +115,7 @@ impl Shared {
             let change = Change::KeepStore { name: name.into(), store };
             registry.record(Growth::Frees, &Op::Registry(change), &mut [])?
         };
-        control.settle(lsn, Durability::Sync)
+        control.wait_durable(lsn, Durability::Sync)
     }
 
     /// Gives up the store that a pool has had, and makes another.
@@ -131,10 +131,10 @@ impl Shared {
         let control = self.control.store();
         let change = Change::GiveUpStore { name: name.as_str().into() };
         let lsn = control.lock_registry().record(Growth::Frees, &Op::Registry(change), &mut [])?;
-        control.settle(lsn, Durability::Sync)?;
+        control.wait_durable(lsn, Durability::Sync)?;
         self.pools.forget_failures();
         self.pool(name.as_str())?;
-        self.call_courier();
+        self.signal_relay();
         Ok(())
     }
 
@@ -165,7 +165,7 @@ impl Shared {
             let op = Op::Registry(Change::Allot { epoch });
             (registry.record(Growth::Frees, &op, &mut [])?, epoch)
         };
-        control.settle(lsn, Durability::Sync)?;
+        control.wait_durable(lsn, Durability::Sync)?;
         engine.store().set_epoch(epoch);
         Ok(())
     }

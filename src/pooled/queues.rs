@@ -14,7 +14,7 @@ use crate::state::op::{Address, Change, NewQueue, Op};
 use crate::state::{Description, Queue, Registry};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::{Cell, Locked};
+use crate::store::{Locked, QueueSlot};
 
 use super::PooledDriver;
 use super::shared::Shared;
@@ -25,8 +25,8 @@ impl Queues for PooledDriver {
         let created = self.shared().register(project, name, metadata)?;
         let control = self.control();
         match created.lsn {
-            Some(lsn) => control.store().settle(lsn, control.durability())?,
-            None => control.store().settle_seen(control.durability())?,
+            Some(lsn) => control.store().wait_durable(lsn, control.durability())?,
+            None => control.store().wait_seen_durable(control.durability())?,
         }
         // If it cannot be done now, calls on subscriptions do it.
         let _ = self.shared().take_along(&keys::queue(project, name));
@@ -56,7 +56,7 @@ impl Queues for PooledDriver {
             Ok(lsn)
         })?;
         drop(chains);
-        control.store().settle(lsn.ok_or_else(|| missing(project, name))?, control.durability())?;
+        control.store().wait_durable(lsn.ok_or_else(|| missing(project, name))?, control.durability())?;
         let _ = self.shared().take_along(&keys::queue(project, name));
         Ok(())
     }
@@ -69,10 +69,10 @@ impl Queues for PooledDriver {
         let _call = self.shared().enter_queue(project, name)?;
         let control = self.control();
         let lsn = self.shared().unregister(project, name)?;
-        self.shared().call_courier();
+        self.shared().signal_relay();
         match lsn {
-            Some(lsn) => control.store().settle(lsn, control.durability()),
-            None => control.store().settle_seen(control.durability()),
+            Some(lsn) => control.store().wait_durable(lsn, control.durability()),
+            None => control.store().wait_seen_durable(control.durability()),
         }
     }
 
@@ -124,10 +124,10 @@ impl Shared {
         let key = keys::queue(project, name);
         let mut directory = loop {
             let directory = store.directory.write();
-            let Some(cell) = directory.names.get(&key).cloned() else { break directory };
+            let Some(slot) = directory.names.get(&key).cloned() else { break directory };
             drop(directory);
             // One that is deleted meanwhile may be made after all.
-            if let Some(left_alone) = self.remap(&cell, project, name, metadata)? {
+            if let Some(left_alone) = self.remap(&slot, project, name, metadata)? {
                 return Ok(left_alone);
             }
         };
@@ -206,7 +206,7 @@ impl Shared {
     /// Gives a queue without a pool one; `None` if the queue has been deleted.
     fn remap(
         &self,
-        record: &Arc<Cell>,
+        record: &Arc<QueueSlot>,
         project: &Project,
         name: &QueueName,
         metadata: &Metadata,
@@ -273,8 +273,8 @@ impl Shared {
         let store = self.control.store();
         let key = keys::queue(project, name);
         loop {
-            if let Some(cell) = store.find(project, name) {
-                if let Some(lsn) = self.unregister_record(&cell, &key, project, name)? {
+            if let Some(slot) = store.find(project, name) {
+                if let Some(lsn) = self.unregister_record(&slot, &key, project, name)? {
                     return Ok(Some(lsn));
                 }
                 continue;
@@ -297,19 +297,19 @@ impl Shared {
     /// Deletes a queue by its record; `None` if it has been deleted already.
     fn unregister_record(
         &self,
-        cell: &Arc<Cell>,
+        slot: &Arc<QueueSlot>,
         key: &[u8],
         project: &Project,
         name: &QueueName,
     ) -> Result<Option<u64>> {
         let store = self.control.store();
-        store.remove_queue_by(cell, |queue| {
+        store.remove_queue_by(slot, |queue| {
             let mut registry = store.lock_registry();
             let mapping = registry.catalogue.get(key).cloned();
             if let Some(mapping) = &mapping {
                 check_not_moving(mapping, project, name)?;
             }
-            let elsewhere = mapping.filter(|mapping| !is_home(&registry, mapping.pool.as_str()));
+            let elsewhere = mapping.filter(|mapping| !is_in_control_store(&registry, mapping.pool.as_str()));
             let op = Op::Unregister {
                 address: Address::of(project, name),
                 queue: queue.number(),
@@ -336,7 +336,7 @@ fn store_of(registry: &Registry, pool: &str) -> Option<[u8; 16]> {
 }
 
 /// Whether a pool is the control store itself, where record and messages go together.
-pub(super) fn is_home(registry: &Registry, pool: &str) -> bool {
+pub(super) fn is_in_control_store(registry: &Registry, pool: &str) -> bool {
     let uri = registry.pools.get(pool.as_bytes()).and_then(|row| PoolUri::new(&row.uri).ok());
     uri.is_some_and(|uri| matches!(uri.location(), Location::Default(_)))
 }

@@ -8,7 +8,7 @@ use crate::state::Removal;
 use crate::state::op::{Address, Change, Op};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::{Cell, Store};
+use crate::store::{QueueSlot, Store};
 
 use super::pool::Pool;
 use super::shared::Shared;
@@ -25,7 +25,7 @@ impl Shared {
             return Ok(());
         }
         // A queue whose deletion a power cut takes back must still have its messages.
-        store.settle(store.journal.appended(), Durability::Sync)?;
+        store.wait_durable(store.journal.appended(), Durability::Sync)?;
         let mut outcome = Ok(());
         for removal in &removals {
             outcome = outcome.and(self.remove_leftover(removal));
@@ -57,16 +57,16 @@ impl Shared {
             let op = Op::Clear { address: Address::of(&project, &name), queue: None };
             registry.record(Growth::Frees, &op, &mut [])?;
         }
-        let cell = store.directory.read().names.get(&removal.key).filter(|cell| cell.number == removal.queue).cloned();
-        if let Some(cell) = cell {
+        let slot = store.directory.read().names.get(&removal.key).filter(|slot| slot.number == removal.queue).cloned();
+        if let Some(slot) = slot {
             if pool.engine().is_same(&self.control) {
                 // The record is the side: it stays, and what it held goes.
-                empty(store, &cell)?;
+                empty(store, &slot)?;
             } else {
-                store.remove_queue(&cell)?;
+                store.remove_queue(&slot)?;
             }
         }
-        store.settle(store.journal.appended(), Durability::Sync)
+        store.wait_durable(store.journal.appended(), Durability::Sync)
     }
 
     /// How many removals there are to do. One from a pool that is not registered waits until it is again.
@@ -92,8 +92,8 @@ impl Shared {
     }
 }
 
-fn empty(store: &Store, cell: &Arc<Cell>) -> Result<()> {
-    let Some(mut queue) = store.lock_as_is(cell) else { return Ok(()) };
+fn empty(store: &Store, slot: &Arc<QueueSlot>) -> Result<()> {
+    let Some(mut queue) = store.lock_as_is(slot) else { return Ok(()) };
     let op = Op::Purge { queue: queue.number() };
     queue.record(Growth::Frees, &op).map(drop)
 }

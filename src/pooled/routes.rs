@@ -7,7 +7,7 @@ use crate::lock::{Rank, RwLock};
 use crate::model::error::Error;
 use crate::model::{Project, QueueName};
 use crate::state::{Description, Mapping, Registry};
-use crate::store::Cell;
+use crate::store::QueueSlot;
 
 use super::pool::Pool;
 
@@ -17,7 +17,7 @@ pub(super) struct Route {
     pub(super) key: Arc<[u8]>,
     /// `None`: in the control store, as the virtual pool's queues are.
     pub(super) mapping: Option<Arc<Mapping>>,
-    pub(super) record: Arc<Cell>,
+    pub(super) record: Arc<QueueSlot>,
 }
 
 impl Route {
@@ -57,7 +57,7 @@ impl Route {
 pub(super) struct Found {
     pub(super) route: Route,
     pub(super) pool: Arc<Pool>,
-    pub(super) cell: Arc<Cell>,
+    pub(super) slot: Arc<QueueSlot>,
 }
 
 /// The sides that were looked up lately. What is mapped anew, deleted or in a pool that is another by now does not count,

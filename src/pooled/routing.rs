@@ -9,7 +9,7 @@ use crate::state::op::{NewQueue, Op};
 use crate::state::{Description, Queue};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::{Cell, Locked};
+use crate::store::{Locked, QueueSlot};
 
 use super::pool::Pool;
 use super::routes::Route;
@@ -17,9 +17,9 @@ use super::shared::Shared;
 
 /// A pool's side of a queue.
 pub(super) enum Side {
-    There(Arc<Cell>),
+    There(Arc<QueueSlot>),
     /// Nothing was put into the queue yet.
-    Empty(Arc<Cell>),
+    Empty(Arc<QueueSlot>),
     /// The route has changed meanwhile.
     Changed,
 }
@@ -46,7 +46,7 @@ impl Shared {
 
     /// The pool of a route, its store open.
     pub(super) fn pool_of(&self, route: &Route) -> Result<Arc<Pool>> {
-        route.mapping.as_ref().map_or_else(|| Ok(self.home.clone()), |mapping| self.pool(mapping.pool.as_str()))
+        route.mapping.as_ref().map_or_else(|| Ok(self.control_pool.clone()), |mapping| self.pool(mapping.pool.as_str()))
     }
 
     /// The pool's side of the queue, as it is.
@@ -56,8 +56,8 @@ impl Shared {
         }
         let found = pool.store().directory.read().names.get(&route.key).cloned();
         match found {
-            Some(cell) if cell.number == route.record.number => Ok(Side::There(cell)),
-            Some(cell) if cell.number > route.record.number => self.newer_than_its_record(pool, route),
+            Some(slot) if slot.number == route.record.number => Ok(Side::There(slot)),
+            Some(slot) if slot.number > route.record.number => self.newer_than_its_record(pool, route),
             // An older one is what is left of a queue of that name that has been deleted.
             _ => {
                 let (project, name) =
@@ -71,7 +71,7 @@ impl Shared {
                     &pool.store().budget,
                 );
                 drop(queue.take_changes());
-                Ok(Side::Empty(Cell::new(queue, &pool.store().budget, Tier::Pool)))
+                Ok(Side::Empty(QueueSlot::new(queue, &pool.store().budget, Tier::Pool)))
             }
         }
     }
@@ -95,7 +95,7 @@ impl Shared {
         }
         // A side of a queue whose record a power cut takes back would never be removed.
         let control = self.control.store();
-        control.settle(control.journal.appended(), Durability::Sync)?;
+        control.wait_durable(control.journal.appended(), Durability::Sync)?;
         let store = pool.store();
         let mut directory = loop {
             let directory = store.directory.write();
@@ -120,9 +120,9 @@ impl Shared {
         let lsn = store.append(Growth::Grows, store.now(), &Op::CreateQueue(new))?;
         let (number, description) = (route.record.number, Description::default().shared());
         let side = Queue::new(number, project, name, description, lsn, &store.budget);
-        let cell = directory.insert(side, &store.budget);
-        store.note_changed(&cell);
-        Ok(Side::There(cell))
+        let slot = directory.insert(side, &store.budget);
+        store.note_changed(&slot);
+        Ok(Side::There(slot))
     }
 
     /// Locks a side and describes it by its record; `None` when what was looked up does not hold any more.
@@ -130,10 +130,10 @@ impl Shared {
         &self,
         pool: &'a Pool,
         route: &Route,
-        cell: &'a Arc<Cell>,
+        slot: &'a Arc<QueueSlot>,
         description: Arc<Description>,
     ) -> Result<Option<Locked<'a>>> {
-        let Some(mut locked) = pool.store().lock(cell)? else { return Ok(None) };
+        let Some(mut locked) = pool.store().lock(slot)? else { return Ok(None) };
         if !self.is_current(route) || pool.is_retired() {
             return Ok(None);
         }

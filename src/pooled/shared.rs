@@ -1,4 +1,4 @@
-//! What the handles of an open pooled driver and its courier share.
+//! What the handles of an open pooled driver and its relay share.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -20,7 +20,7 @@ pub(crate) struct Shared {
     pub(super) pools: Pools,
     pub(super) found: FoundSides,
     /// The control store as the pool of queues that have none.
-    pub(super) home: Arc<Pool>,
+    pub(super) control_pool: Arc<Pool>,
     /// Held by whoever delivers, removes or moves.
     pub(super) turn: Mutex<()>,
     /// Held for reading by calls that check whether a queue is being moved before they lock anything.
@@ -53,8 +53,8 @@ impl Shared {
         if self.calls.are_refused() { Err(Error::Closed) } else { Ok(()) }
     }
 
-    /// Has the courier look for work.
-    pub(super) fn call_courier(&self) {
+    /// Has the relay look for work.
+    pub(super) fn signal_relay(&self) {
         let _ = self.signal.try_send(());
     }
 

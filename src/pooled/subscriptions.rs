@@ -15,7 +15,7 @@ use crate::storage::journal::Growth;
 use crate::storage::keys;
 
 use super::moves::{PORTION_BYTES, PORTION_ROWS};
-use super::queues::is_home;
+use super::queues::is_in_control_store;
 use super::shared::Shared;
 
 impl Shared {
@@ -46,10 +46,10 @@ impl Shared {
             let change = Change::TakeSubscriptions { address: Address::of(&project, &name), subscriptions };
             pool.store().lock_registry().record(Growth::Grows, &Op::Registry(change), &mut [])?;
         }
-        pool.store().settle(pool.store().journal.appended(), Durability::Sync)?;
+        pool.store().wait_durable(pool.store().journal.appended(), Durability::Sync)?;
         let clear = Op::Clear { address: Address::of(&project, &name), queue: None };
         let lsn = control.lock_registry().record(Growth::Frees, &clear, &mut [])?;
-        control.settle(lsn, Durability::Sync)
+        control.wait_durable(lsn, Durability::Sync)
     }
 
     /// The same for every queue.
@@ -70,25 +70,25 @@ impl Shared {
             return None;
         }
         let mapping = registry.catalogue.get(key)?;
-        if is_home(&registry, mapping.pool.as_str()) {
+        if is_in_control_store(&registry, mapping.pool.as_str()) {
             return None;
         }
         // What the queue left in the control store as one of its pools stays there, as in any other.
         let left = keys::left_behind_of(mapping.queue.unwrap_or_default());
         let mut left = registry.left_behind.range(&left, None);
-        let stays = mapping.queue.is_some() && left.any(|(_, left)| is_home(&registry, &left.pool));
+        let stays = mapping.queue.is_some() && left.any(|(_, left)| is_in_control_store(&registry, &left.pool));
         (!stays).then(|| mapping.pool.to_string())
     }
 
     /// What the control store has of a queue that was moved out of it is a copy, and no longer counts.
     fn remove_moved_away(&self, key: &[u8]) -> Result<()> {
-        let left = is_left_at_home(&self.control.store().registry.read(), key);
+        let left = is_left_in_control_store(&self.control.store().registry.read(), key);
         if left { self.remove_leftovers() } else { Ok(()) }
     }
 }
 
 /// Whether the control store still has subscriptions of a queue that was moved out of it, or was to be moved into it.
-pub(super) fn is_left_at_home(registry: &Registry, key: &[u8]) -> bool {
+pub(super) fn is_left_in_control_store(registry: &Registry, key: &[u8]) -> bool {
     let mut removals = registry.removals.iter();
-    removals.any(|(_, left)| left.subscriptions && left.key == key && is_home(registry, &left.pool))
+    removals.any(|(_, left)| left.subscriptions && left.key == key && is_in_control_store(registry, &left.pool))
 }

@@ -12,7 +12,7 @@ use super::place::{Place, place_of};
 use super::pools::no_pool;
 use super::queue::{MessageModel, QueueModel};
 use super::queues::no_queue;
-use super::rows::{Home, Transit};
+use super::rows::{Owner, Transit};
 use super::{OPERATIONS, ReferenceModel, Store, fine};
 use crate::model::error::{Error, Result};
 use crate::model::{
@@ -133,14 +133,14 @@ impl Store {
 
     /// Brings subscriptions that the queue had while it was not mapped, or in the store itself, to the pool it has now.
     pub(super) fn take_along(&mut self, project: &Project, queue: &QueueName, now: Timestamp) {
-        let is_home = |pool: &PoolName| self.pools.get(pool).is_some_and(|pool| place_of(pool).is_none());
+        let is_in_control_store = |pool: &PoolName| self.pools.get(pool).is_some_and(|pool| place_of(pool).is_none());
         let mut left = self.left.iter().filter(|(of, name, _)| of == project && name == queue);
-        if left.any(|(_, _, pool)| is_home(pool)) {
+        if left.any(|(_, _, pool)| is_in_control_store(pool)) {
             // What the queue left in the store itself as one of its pools stays there, as in any other.
             return;
         }
         if let Ok(Some(there @ Some(_))) = self.place(project, queue) {
-            self.carry_subscriptions(Home { project, queue, place: &None }, &there, now);
+            self.carry_subscriptions(Owner { project, queue, place: &None }, &there, now);
         }
     }
 
@@ -230,7 +230,7 @@ impl Store {
     /// A pool that has something of the queue cannot take it in.
     fn check_nothing_at(&mut self, project: &Project, name: &QueueName, place: &Place, now: Timestamp) -> Result<()> {
         let in_use = self.queue_mut(project, name).is_some_and(|queue| queue.at(place.clone()).is_in_use(now));
-        if in_use || self.is_subscribed(Home { project, queue: name, place }, now) {
+        if in_use || self.is_subscribed(Owner { project, queue: name, place }, now) {
             return Err(Error::invalid("pool", LEFT_BEHIND));
         }
         Ok(())
@@ -240,7 +240,7 @@ impl Store {
         if let Some(queue) = self.queue_mut(project, name) {
             queue.carry(here, there);
         }
-        self.carry_subscriptions(Home { project, queue: name, place: here }, there, now);
+        self.carry_subscriptions(Owner { project, queue: name, place: here }, there, now);
     }
 
     /// The group of the flavor the metadata name; `None`, the pools of no group, for none.

@@ -1,6 +1,6 @@
 //! The queue controller of the model: contract 5.
 
-use super::rows::Home;
+use super::rows::Owner;
 use super::{ReferenceModel, Store};
 use crate::contract::Queues;
 use crate::model::error::{Error, Result};
@@ -128,7 +128,7 @@ impl Queues for ReferenceModel {
         let messages = queue.map_or(0, |queue| queue.clear(now));
         let subscriptions = if subscriptions {
             let place = store.subscriptions_place(project, name, now)?;
-            store.clear_subscriptions(Home { project, queue: name, place: &place }, now)
+            store.clear_subscriptions(Owner { project, queue: name, place: &place }, now)
         } else {
             0
         };

@@ -28,7 +28,7 @@ impl FlavorModel {
 
 /// Whose subscriptions are meant.
 #[derive(Clone, Copy)]
-pub(super) struct Home<'a> {
+pub(super) struct Owner<'a> {
     pub(super) project: &'a Project,
     pub(super) queue: &'a QueueName,
     pub(super) place: &'a Place,
@@ -49,8 +49,8 @@ pub(super) struct SubscriptionModel {
 }
 
 impl SubscriptionModel {
-    pub(super) fn is_of(&self, home: Home<'_>) -> bool {
-        self.project == *home.project && self.queue == *home.queue && self.place == *home.place
+    pub(super) fn is_of(&self, owner: Owner<'_>) -> bool {
+        self.project == *owner.project && self.queue == *owner.queue && self.place == *owner.place
     }
 
     pub(super) fn renew(&mut self, ttl: Duration, now: Timestamp) {

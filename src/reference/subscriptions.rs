@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::place::Place;
-use super::rows::{Home, SubscriptionModel};
+use super::rows::{Owner, SubscriptionModel};
 use super::{ReferenceModel, Store};
 use crate::contract::Subscriptions;
 use crate::model::error::{Error, Result};
@@ -15,42 +15,42 @@ use crate::model::{
 
 impl Store {
     /// The live subscriptions of the queue, in the order of creation.
-    fn subscribed(&self, home: Home<'_>, now: Timestamp) -> impl Iterator<Item = &SubscriptionModel> {
-        self.subscriptions.iter().filter(move |one| one.is_of(home) && now < one.expires)
+    fn subscribed(&self, owner: Owner<'_>, now: Timestamp) -> impl Iterator<Item = &SubscriptionModel> {
+        self.subscriptions.iter().filter(move |one| one.is_of(owner) && now < one.expires)
     }
 
-    fn with_subscriber(&self, home: Home<'_>, subscriber: &Subscriber, now: Timestamp) -> Option<&SubscriptionModel> {
-        self.subscribed(home, now).find(|one| one.subscriber == *subscriber)
+    fn with_subscriber(&self, owner: Owner<'_>, subscriber: &Subscriber, now: Timestamp) -> Option<&SubscriptionModel> {
+        self.subscribed(owner, now).find(|one| one.subscriber == *subscriber)
     }
 
     fn subscription_mut(
         &mut self,
-        home: Home<'_>,
+        owner: Owner<'_>,
         id: &SubscriptionId,
         now: Timestamp,
     ) -> Result<&mut SubscriptionModel> {
         let mut all = self.subscriptions.iter_mut();
-        let found = all.find(|one| one.is_of(home) && one.id == *id && now < one.expires);
-        found.ok_or_else(|| no_subscription(home.project, home.queue, *id))
+        let found = all.find(|one| one.is_of(owner) && one.id == *id && now < one.expires);
+        found.ok_or_else(|| no_subscription(owner.project, owner.queue, *id))
     }
 
-    pub(super) fn is_subscribed(&self, home: Home<'_>, now: Timestamp) -> bool {
-        self.subscribed(home, now).next().is_some()
+    pub(super) fn is_subscribed(&self, owner: Owner<'_>, now: Timestamp) -> bool {
+        self.subscribed(owner, now).next().is_some()
     }
 
     /// Brings the queue's subscriptions to another place, instead of those that their subscribers have there.
-    pub(super) fn carry_subscriptions(&mut self, home: Home<'_>, there: &Place, now: Timestamp) {
-        let carried: Vec<Subscriber> = self.subscribed(home, now).map(|one| one.subscriber.clone()).collect();
-        let target = Home { place: there, ..home };
+    pub(super) fn carry_subscriptions(&mut self, owner: Owner<'_>, there: &Place, now: Timestamp) {
+        let carried: Vec<Subscriber> = self.subscribed(owner, now).map(|one| one.subscriber.clone()).collect();
+        let target = Owner { place: there, ..owner };
         self.subscriptions.retain(|one| !one.is_of(target) || !carried.contains(&one.subscriber));
-        let all = self.subscriptions.iter_mut().filter(|one| one.is_of(home));
+        let all = self.subscriptions.iter_mut().filter(|one| one.is_of(owner));
         all.for_each(|one| one.place.clone_from(there));
     }
 
     /// Drops the queue's subscriptions and says how many could be seen.
-    pub(super) fn clear_subscriptions(&mut self, home: Home<'_>, now: Timestamp) -> u64 {
-        let count = self.subscribed(home, now).count() as u64;
-        self.subscriptions.retain(|one| !one.is_of(home));
+    pub(super) fn clear_subscriptions(&mut self, owner: Owner<'_>, now: Timestamp) -> u64 {
+        let count = self.subscribed(owner, now).count() as u64;
+        self.subscriptions.retain(|one| !one.is_of(owner));
         count
     }
 
@@ -75,7 +75,7 @@ impl Subscriptions for ReferenceModel {
         self.limits.check_subscription(Some(subscriber), Some(ttl), Some(options))?;
         check_times(now, "ttl", &[ttl])?;
         let place = store.subscriptions_place(project, queue, now)?;
-        if store.with_subscriber(Home { project, queue, place: &place }, subscriber, now).is_some() {
+        if store.with_subscriber(Owner { project, queue, place: &place }, subscriber, now).is_some() {
             return Ok(None);
         }
         store.subscriptions_made = store.subscriptions_made.saturating_add(1);
@@ -100,13 +100,13 @@ impl Subscriptions for ReferenceModel {
     fn get(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<Subscription> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         let place = store.subscriptions_place(project, queue, now)?;
-        Ok(store.subscription_mut(Home { project, queue, place: &place }, id, now)?.record(now))
+        Ok(store.subscription_mut(Owner { project, queue, place: &place }, id, now)?.record(now))
     }
 
     fn exists(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<bool> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         let place = store.subscriptions_place(project, queue, now)?;
-        Ok(store.subscription_mut(Home { project, queue, place: &place }, id, now).is_ok())
+        Ok(store.subscription_mut(Owner { project, queue, place: &place }, id, now).is_ok())
     }
 
     fn list(
@@ -119,7 +119,7 @@ impl Subscriptions for ReferenceModel {
         self.limits.check_page_limit(options.limit)?;
         let place = store.subscriptions_place(project, queue, now)?;
         let items: Vec<_> = store
-            .subscribed(Home { project, queue, place: &place }, now)
+            .subscribed(Owner { project, queue, place: &place }, now)
             .filter(|one| options.marker.is_none_or(|marker| marker < one.id.into()))
             .take(options.most())
             .map(|one| one.record(now))
@@ -139,29 +139,29 @@ impl Subscriptions for ReferenceModel {
         update.check_not_empty()?;
         self.limits.check_subscription(update.subscriber.as_ref(), update.ttl, update.options.as_ref())?;
         let place = store.subscriptions_place(project, queue, now)?;
-        let home = Home { project, queue, place: &place };
-        store.subscription_mut(home, id, now)?;
+        let owner = Owner { project, queue, place: &place };
+        store.subscription_mut(owner, id, now)?;
         check_times(now, "ttl", &[update.ttl.unwrap_or_default()])?;
-        let twin = update.subscriber.as_ref().and_then(|new| store.with_subscriber(home, new, now));
+        let twin = update.subscriber.as_ref().and_then(|new| store.with_subscriber(owner, new, now));
         if twin.is_some_and(|twin| twin.id != *id) {
             return Err(Error::SubscriptionAlreadyExists { project: project.clone(), queue: queue.clone() });
         }
-        store.subscription_mut(home, id, now)?.change(update, now);
+        store.subscription_mut(owner, id, now)?.change(update, now);
         Ok(())
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         let place = store.subscriptions_place(project, queue, now)?;
-        let home = Home { project, queue, place: &place };
-        store.subscriptions.retain(|one| !one.is_of(home) || one.id != *id);
+        let owner = Owner { project, queue, place: &place };
+        store.subscriptions.retain(|one| !one.is_of(owner) || one.id != *id);
         Ok(())
     }
 
     fn confirm(&self, project: &Project, queue: &QueueName, id: &SubscriptionId, confirmed: bool) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         let place = store.subscriptions_place(project, queue, now)?;
-        store.subscription_mut(Home { project, queue, place: &place }, id, now)?.confirmed = confirmed;
+        store.subscription_mut(Owner { project, queue, place: &place }, id, now)?.confirmed = confirmed;
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl Subscriptions for ReferenceModel {
     ) -> Result<Option<Subscription>> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         let place = store.subscriptions_place(project, queue, now)?;
-        let found = store.with_subscriber(Home { project, queue, place: &place }, subscriber, now);
+        let found = store.with_subscriber(Owner { project, queue, place: &place }, subscriber, now);
         Ok(found.map(|one| one.record(now)))
     }
 }

@@ -1,4 +1,4 @@
-//! What a page holds: its messages. It is in memory while it is needed, and in an image in the heap.
+//! What a page holds: its messages. It is in memory while it is needed, and in an image in the page files.
 //!
 //! 1. Slots ascend by distance; a slot's body lies at `start..start + len` of the bodies.
 //! 2. A slot's `hold` means something only while its page says that the message is claimed or delayed: then it is the

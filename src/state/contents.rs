@@ -1,8 +1,8 @@
 //! A whole store's queues on their way into memory: records are loaded, then operations replayed over them.
 //!
 //! 1. A queue's record says up to which LSN its pages and claims go; operations up to there are skipped for it.
-//! 2. Pages are in the heap; what the replay brings or changes is in memory, and goes to the heap when memory is short.
-//! 3. An operation on a queue that is not there belongs to one that was deleted before the base reached it: its deletion
+//! 2. Pages are in the page files; what the replay brings or changes is in memory, and goes to the page files when memory is short.
+//! 3. An operation on a queue that is not there belongs to one that was deleted before the snapshot reached it: its deletion
 //!    must follow, or something is missing.
 
 use std::collections::btree_map::Entry;
@@ -16,16 +16,16 @@ use crate::state::op::{self, NewQueue, Op};
 use crate::storage::budget::Budget;
 use crate::storage::codec;
 use crate::storage::keys;
-use crate::storage::page_files::Heap;
+use crate::storage::page_files::PageFiles;
 use crate::storage::records::{self, StoreRecord};
 use crate::storage::reserve::RECORD_BYTES;
 
 use super::claims::Claim;
 use super::content::Owner;
+use super::idle::{Activity, Resident};
 use super::page::{Page, PageEntry};
 use super::queue::{Description, Purpose, Queue};
 use super::registry::Registry;
-use super::rest::{Resident, Resting};
 
 #[derive(Debug)]
 pub(crate) struct Contents {
@@ -37,9 +37,9 @@ pub(crate) struct Contents {
     pub(crate) time: u64,
     /// What the trees said of themselves, if trees were loaded.
     pub(crate) store: Option<StoreRecord>,
-    pub(crate) heap: Arc<Heap>,
+    pub(crate) page_files: Arc<PageFiles>,
     pub(crate) budget: Arc<Budget>,
-    /// The heap segments that the records name.
+    /// The page files that the records name.
     pub(crate) segments: BTreeSet<u64>,
     /// What the records of queues and of the registry weigh, about.
     pub(crate) records: u64,
@@ -75,14 +75,14 @@ impl From<Error> for Obstacle {
 }
 
 impl Contents {
-    pub(crate) fn new(heap: Arc<Heap>, budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(page_files: Arc<PageFiles>, budget: Arc<Budget>) -> Self {
         Self {
             queues: BTreeMap::new(),
             next_queue: 0,
             registry: Registry::default(),
             time: 0,
             store: None,
-            heap,
+            page_files,
             budget,
             segments: BTreeSet::new(),
             records: 0,
@@ -133,7 +133,7 @@ impl Contents {
         let queue = self.queues.get_mut(&queue).ok_or("a page without its queue")?;
         let entry: PageEntry = codec::decode(body)?;
         self.segments.insert(entry.place.segment);
-        match self.heap.image(entry.place) {
+        match self.page_files.image(entry.place) {
             Ok(image) => {
                 let page = Page::from_entry(first, &entry, image)?;
                 queue.with(|queue| queue.load_page(page));
@@ -150,22 +150,22 @@ impl Contents {
             self.time = self.time.max(store.time);
         }
         self.registry.settle()?;
-        self.awake().try_for_each(|queue| queue.with(Queue::settle))
+        self.active().try_for_each(|queue| queue.with(Queue::settle))
     }
 
-    /// Takes note that every image loaded so far is named by a base that counted.
+    /// Takes note that every image loaded so far is named by a snapshot that counted.
     pub(crate) fn prove_all(&mut self) {
-        self.awake().for_each(|queue| queue.with(Queue::prove_all));
+        self.active().for_each(|queue| queue.with(Queue::prove_all));
     }
 
     /// The queues that hold something.
-    fn awake(&mut self) -> impl Iterator<Item = &mut Resident> {
-        self.queues.values_mut().filter(|queue| matches!(queue.state, Resting::Awake(_)))
+    fn active(&mut self) -> impl Iterator<Item = &mut Resident> {
+        self.queues.values_mut().filter(|queue| matches!(queue.state, Activity::Active(_)))
     }
 
     /// Why the first page cannot be read that cannot.
     pub(crate) fn first_unreadable(&mut self) -> Option<Error> {
-        self.awake().find_map(|queue| queue.with(|queue| queue.first_unreadable()))
+        self.active().find_map(|queue| queue.with(|queue| queue.first_unreadable()))
     }
 
     /// The last operation that any queue has.
@@ -179,9 +179,9 @@ impl Contents {
         self.unknown.clear();
     }
 
-    /// Makes sense of what could be read of a damaged base: messages without their claim are free.
+    /// Makes sense of what could be read of a damaged snapshot: messages without their claim are free.
     pub(crate) fn mend(&mut self) {
-        self.awake().for_each(|queue| queue.with(Queue::mend));
+        self.active().for_each(|queue| queue.with(Queue::mend));
         // What is under a key that is none is of no use to anybody.
         let _ = self.registry.settle();
     }
@@ -225,7 +225,7 @@ impl Contents {
             }
             op => op.queue().into_iter().try_for_each(|queue| self.apply(queue, lsn, time, op))?,
         }
-        self.make_room()?;
+        self.free_disk_space()?;
         Ok(())
     }
 
@@ -248,8 +248,8 @@ impl Contents {
         Ok(())
     }
 
-    /// Lets pages go to the heap until there is room in memory again. On a full disk they stay: what is opened may be emptied.
-    pub(crate) fn make_room(&mut self) -> Result<(), Error> {
+    /// Lets pages go to the page files until there is room in memory again. On a full disk they stay: what is opened may be emptied.
+    pub(crate) fn free_disk_space(&mut self) -> Result<(), Error> {
         if !self.budget.is_high() || self.is_full {
             return Ok(());
         }
@@ -263,10 +263,10 @@ impl Contents {
     }
 
     fn evict(&mut self) -> Result<(), Error> {
-        let (heap, budget) = (&self.heap, &self.budget);
+        let (page_files, budget) = (&self.page_files, &self.budget);
         let awake = self.queues.values_mut().filter_map(|queue| match &mut queue.state {
-            Resting::Awake(queue) => Some(queue),
-            Resting::Asleep { .. } => None,
+            Activity::Active(queue) => Some(queue),
+            Activity::Idle { .. } => None,
         });
         let mut awake: Vec<_> = awake.collect();
         // The first time round what is likely to change next is spared: every change needs another image.
@@ -278,7 +278,7 @@ impl Contents {
                 while budget.used() > budget.target() && hot != Some(queue.hot_pages()) {
                     hot = Some(queue.hot_pages());
                     for page in queue.evict(in_use, EVICTED_AT_ONCE) {
-                        let (image, _) = page.write(heap, &BTreeSet::new(), budget, owner)?;
+                        let (image, _) = page.write(page_files, &BTreeSet::new(), budget, owner)?;
                         queue.set_image(&page, &image, Purpose::Eviction);
                     }
                 }
@@ -288,31 +288,30 @@ impl Contents {
     }
 
     /// Keeps the page files from growing with every change that is replayed: when they hold more garbage than anything
-    /// else, what is in use moves on and they go. Those that the base names stay until there is another.
+    /// else, what is in use moves on and they go. Those that the snapshot names stay until there is another.
     fn compact(&mut self) -> Result<(), Error> {
         let garbage = |(bytes, live): (u64, u64)| bytes.saturating_sub(live);
-        let (found, live) = (garbage(self.heap.bytes()), self.heap.bytes().1);
-        if found <= self.garbage.saturating_add(live.max(self.heap.segment_bytes())) {
+        let (found, live) = (garbage(self.page_files.bytes()), self.page_files.bytes().1);
+        if found <= self.garbage.saturating_add(live.max(self.page_files.segment_bytes())) {
             return Ok(());
         }
-        let mut leaving = self.heap.outworn();
+        let mut leaving = self.page_files.outworn();
         leaving.retain(|segment| !self.segments.contains(segment));
-        let (heap, budget) = (&self.heap, &self.budget);
+        let (page_files, budget) = (&self.page_files, &self.budget);
         for queue in self.queues.values_mut() {
-            let Resting::Awake(queue) = &mut queue.state else { continue };
+            let Activity::Active(queue) = &mut queue.state else { continue };
             let key = keys::queue(queue.project(), queue.name());
             let owner = Owner { number: queue.number(), key: &key };
             let leaves = |page: &Page| page.image().is_some_and(|image| leaving.contains(&image.place().segment));
-            let pages: Vec<_> =
-                queue.pages().values().filter(|page| leaves(page)).map(|page| page.snapshot()).collect();
+            let pages: Vec<_> = queue.pages().values().filter(|page| leaves(page)).map(|page| page.freeze()).collect();
             for page in pages {
-                let (image, _) = page.write(heap, &leaving, budget, owner)?;
-                queue.set_image(&page, &image, Purpose::Base);
+                let (image, _) = page.write(page_files, &leaving, budget, owner)?;
+                queue.set_image(&page, &image, Purpose::Snapshot);
             }
         }
         // A file that was there before may be all that a salvage has, should this opening be refused.
-        self.heap.sweep(&(&self.segments | &self.heap.found()));
-        self.garbage = garbage(self.heap.bytes());
+        self.page_files.sweep(&(&self.segments | &self.page_files.found()));
+        self.garbage = garbage(self.page_files.bytes());
         Ok(())
     }
 
@@ -333,7 +332,7 @@ impl Contents {
         }
         let time = self.time;
         // What cannot be read is told to who asks for it.
-        self.awake().for_each(|queue| drop(queue.with(|queue| queue.advance(time))));
+        self.active().for_each(|queue| drop(queue.with(|queue| queue.advance(time))));
         self.registry.advance(time);
         let mut names = BTreeSet::new();
         let unique = self.queues.values().all(|queue| names.insert(&queue.key));

@@ -122,9 +122,10 @@ mod tests {
             }
         }
         let thought = engine.store().reserve.snapshot_bytes();
-        engine.base().unwrap();
-        let base = disk.list_all().into_iter().find(|path| path.extension().is_some_and(|end| end == "base")).unwrap();
-        let takes = disk.size(&base).unwrap();
+        engine.snapshot().unwrap();
+        let snapshot =
+            disk.list_all().into_iter().find(|path| path.extension().is_some_and(|end| end == "base")).unwrap();
+        let takes = disk.size(&snapshot).unwrap();
         assert!(takes <= thought + LEAST_SNAPSHOT && thought < 3 * takes, "{takes} bytes, {thought} were thought");
         let found = engine.store().reserve.snapshot_bytes();
         assert!(

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claim;
-use super::frozen::Snapshot;
+use super::frozen::FrozenQueue;
 use super::page::PageEntry;
 use crate::disk::trees::Tree;
 use crate::model::error::Result;
@@ -23,7 +23,7 @@ pub(crate) struct QueueRecord<'a> {
 }
 
 /// The queue's own record.
-pub(crate) fn queue(snapshot: &Snapshot) -> Result<Record> {
+pub(crate) fn queue(snapshot: &FrozenQueue) -> Result<Record> {
     let record = QueueRecord {
         number: snapshot.number,
         next: snapshot.next,

@@ -1,7 +1,7 @@
 //! A page: up to 128 neighbouring messages of a queue, as the directory of pages has it.
 //!
 //! What can change about a message without its own doing is here, in three bit sets; the messages themselves are in the
-//! page's [`Content`], which is in memory or in an image in the heap.
+//! page's [`Content`], which is in memory or in an image in the page files.
 //!
 //! 1. `claimed` and `delayed` are parts of `live` and have nothing in common.
 //! 2. `due` is no later than the earliest expiry of a live message and the earliest end of a delay.
@@ -33,7 +33,7 @@ use crate::storage::page_files::Image;
 pub(crate) use bits::{Hold, bits};
 use bits::{bit, hold};
 use entry::read;
-pub(crate) use entry::{PageEntry, PageRecord, PageSnapshot};
+pub(crate) use entry::{FrozenPage, PageEntry, PageRecord};
 pub(crate) use lease::Lease;
 
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on one another")]
@@ -170,7 +170,7 @@ impl Page {
     }
 
     /// Takes note of where the page is written, unless it has changed since `snapshot`; whether it has not.
-    pub(crate) fn set_image(&mut self, snapshot: &PageSnapshot, image: &Image) -> bool {
+    pub(crate) fn set_image(&mut self, snapshot: &FrozenPage, image: &Image) -> bool {
         let same = match (&snapshot.content, &snapshot.image) {
             (Some(content), _) => self.content.get().is_some_and(|current| Arc::ptr_eq(current, content)),
             (None, Some(old)) => self.image.as_ref().is_some_and(|current| current.place() == old.place()),
@@ -182,7 +182,7 @@ impl Page {
         same
     }
 
-    /// The content, to be changed: what is in the heap is not it any more. It has been loaded before.
+    /// The content, to be changed: what is in the page files is not it any more. It has been loaded before.
     fn content_mut(&mut self) -> Option<&mut Content> {
         let content = self.content.get_mut()?;
         self.image = None;
@@ -453,9 +453,9 @@ mod tests {
         page.claim(2, 77, Lease { now: 100, ttl: 50, grace: 10 });
         page.remove(0);
         let content = page.content().unwrap().clone();
-        let (record, budget) = (page.snapshot().record(&content), Budget::unlimited());
+        let (record, budget) = (page.freeze().record(&content), Budget::unlimited());
         let back = Page::from_record(50, &record, content.bodies().to_vec(), &budget).unwrap();
-        assert_eq!(back.snapshot().record(back.content().unwrap()), record);
+        assert_eq!(back.freeze().record(back.content().unwrap()), record);
         assert_eq!((back.due(), back.latest()), (150, 200));
         let late = back.slot(back.find(70).unwrap()).unwrap();
         assert_eq!((back.body(late), back.checksum(late)), (b"late".as_slice(), Some([9; 16])));
@@ -465,7 +465,7 @@ mod tests {
     fn a_record_that_does_not_fit_its_bodies_is_refused() {
         let page = page_of(3);
         let (content, budget) = (page.content().unwrap(), Budget::unlimited());
-        let (record, bodies) = (page.snapshot().record(content), content.bodies().to_vec());
+        let (record, bodies) = (page.freeze().record(content), content.bodies().to_vec());
         assert!(Page::from_record(50, &record, Vec::new(), &budget).is_err());
         let mut twice = record.clone();
         twice.slots.push(twice.slots[0]);

@@ -300,7 +300,7 @@ impl Queue {
             }
             if self.budget.is_exceeded() {
                 // However much is due, what was read for it does not pile up.
-                self.let_go();
+                self.release_read_pages();
             }
         }
         (freed, Ok(()))

@@ -63,8 +63,8 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_bytes_is_an_error() {
-        let bomb = [253, 255, 255, 255, 255, 255, 255, 255, 127];
-        assert!(decode::<&[u8]>(&bomb).is_err());
-        assert!(decode::<Vec<u64>>(&bomb).is_err());
+        let poison_on_panic = [253, 255, 255, 255, 255, 255, 255, 255, 127];
+        assert!(decode::<&[u8]>(&poison_on_panic).is_err());
+        assert!(decode::<Vec<u64>>(&poison_on_panic).is_err());
     }
 }

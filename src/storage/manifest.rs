@@ -31,7 +31,7 @@ pub(crate) struct Manifest {
     /// Raised at every open that does not follow a clean close, before the first write: nothing given out in a former run is
     /// given out again.
     pub(crate) incarnation: u32,
-    pub(crate) base: Option<BaseMark>,
+    pub(crate) snapshot: Option<SnapshotMark>,
     /// Which directory of trees is the current one.
     pub(crate) generation: u64,
     /// Set by a clean close and removed at open: only then are the trees believed.
@@ -42,13 +42,13 @@ pub(crate) struct Manifest {
     pub(crate) segment: u64,
 }
 
-/// The base recovery starts from.
+/// The snapshot recovery starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct BaseMark {
+pub(crate) struct SnapshotMark {
     pub(crate) number: u64,
     /// Operations above this one are replayed.
     pub(crate) from: u64,
-    /// No queue in the base stands above this one.
+    /// No queue in the snapshot stands above this one.
     pub(crate) to: u64,
 }
 
@@ -120,7 +120,7 @@ mod tests {
         Manifest {
             store: [7; 16],
             incarnation: 3,
-            base: Some(BaseMark { number: 1, from: 2, to: 4 }),
+            snapshot: Some(SnapshotMark { number: 1, from: 2, to: 4 }),
             generation: 5,
             clean: Some(CleanMark { lsn: 6, time: 8, digest: Digest::default() }),
             synced: 9,

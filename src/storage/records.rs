@@ -1,4 +1,4 @@
-//! The values of the trees, and of a base, which holds the same records.
+//! The values of the trees, and of a snapshot, which holds the same records.
 //!
 //! A value is a version byte (1), the CRC-32 of tree, key and body, little-endian, and the body: bincode (see `codec`).
 //! The key is part of the checksum, so that a value found under another key does not count.

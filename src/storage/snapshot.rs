@@ -1,6 +1,6 @@
-//! The base: the whole state in one file, so that the journal before it can go. It is also the form of a backup.
+//! The snapshot: the whole state in one file, so that the journal before it can go. It is also the form of a backup.
 //!
-//! A base is a sequence of the journal's frames, seeded with the base's own number: a head, every queue's records (those
+//! A snapshot is a sequence of the journal's frames, seeded with the snapshot's own number: a head, every queue's records (those
 //! of the trees), and a tail with their count and digest. Without its tail it does not count.
 //!
 //! 1. Every queue stands at an LSN between the head's `from` and the tail's `to`; replay starts after `from`.
@@ -25,7 +25,7 @@ use crate::storage::reserve::{Need, Reserve};
 
 pub(crate) const FORMAT: u32 = 3;
 const BUFFER_BYTES: usize = 1 << 20;
-/// Sets a base's frames apart from those of the segment of the same number.
+/// Sets a snapshot's frames apart from those of the segment of the same number.
 const BASE: u64 = 1 << 63;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub(crate) enum Part<'a> {
     Tail(Tail),
 }
 
-/// What a whole base ends with.
+/// What a whole snapshot ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tail {
     pub(crate) from: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Tail {
     digest: Digest,
 }
 
-/// What the frames of the base `number` are bound to.
+/// What the frames of the snapshot `number` are bound to.
 pub(crate) fn frame_id(store: [u8; 16], number: u64) -> SegmentId {
     SegmentId::new(store, number | BASE)
 }
@@ -68,7 +68,7 @@ pub(crate) fn parse_file_name(name: &str) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok()
 }
 
-/// A base being written.
+/// A snapshot being written.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
     file: Arc<dyn DiskFile>,
@@ -82,7 +82,7 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// A base that is written with what `reserve` holds back for one, where the disk has no other room.
+    /// A snapshot that is written with what `reserve` holds back for one, where the disk has no other room.
     pub(crate) fn create(
         (disk, path): (&dyn Disk, &Path),
         store: [u8; 16],
@@ -134,7 +134,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What is wrong with a base, or why it could not be read.
+/// What is wrong with a snapshot, or why it could not be read.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Damaged(Damage),
@@ -153,7 +153,7 @@ impl From<Fault> for Error {
 /// What is done with each record; its error says what is wrong with one.
 pub(crate) type Visit<'a> = dyn FnMut(Tree, &[u8], &[u8]) -> Result<(), String> + 'a;
 
-/// Reads a base through, visiting every record, and checks it against its tail.
+/// Reads a snapshot through, visiting every record, and checks it against its tail.
 pub(crate) fn read(
     disk: &dyn Disk,
     path: &Path,
@@ -164,7 +164,11 @@ pub(crate) fn read(
     let file = match disk.open_read(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Fault::Damaged(Damage { file: path.into(), offset: 0, reason: "the base is missing".into() }));
+            return Err(Fault::Damaged(Damage {
+                file: path.into(),
+                offset: 0,
+                reason: "the snapshot is missing".into(),
+            }));
         }
         Err(cause) => return Err(Fault::Failed(Error::file("opening", path, cause))),
     };
@@ -187,7 +191,7 @@ pub(crate) fn read(
                 visit(tree, &key, &value).map_err(damaged)?;
             }
             Part::Tail(tail) if tail.digest == digest && from == Some(tail.from) => return Ok(tail),
-            Part::Tail(_) => return Err(damaged("the base's digest does not match".into())),
+            Part::Tail(_) => return Err(damaged("the snapshot's digest does not match".into())),
         }
     }
 }
@@ -251,7 +255,7 @@ impl Frames<'_> {
     }
 }
 
-/// Where the base `number` of the store in `root` lies.
+/// Where the snapshot `number` of the store in `root` lies.
 pub(crate) fn path(root: &Path, number: u64) -> PathBuf {
     root.join(file_name(number))
 }

@@ -32,7 +32,7 @@ pub(super) struct State {
 impl Admission {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            state: Mutex::new(Rank::Room, State::default()),
+            state: Mutex::new(Rank::Admission, State::default()),
             made: Condvar::default(),
             waiting: AtomicUsize::new(0),
             journal_max: config.journal_max.max(config.segment_bytes.saturating_mul(LEAST_JOURNAL)),
@@ -65,5 +65,5 @@ impl Admission {
     }
 }
 
-/// The shortest bound on the journal, in segments: a base is written at half of it.
+/// The shortest bound on the journal, in segments: a snapshot is written at half of it.
 const LEAST_JOURNAL: u64 = 8;

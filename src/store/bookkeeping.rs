@@ -4,32 +4,32 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Store;
-use super::slot::Cell;
-use crate::state::{PageSnapshot, Purpose, Queue, Totals};
+use super::slot::QueueSlot;
+use crate::state::{FrozenPage, Purpose, Queue, Totals};
 use crate::storage::page_files::Image;
 
 impl Store {
-    pub(crate) fn note_changed(&self, cell: &Arc<Cell>) {
-        if !cell.changed.swap(true, Ordering::AcqRel) {
-            self.changed.lock().insert(cell.number, cell.clone());
+    pub(crate) fn note_changed(&self, slot: &Arc<QueueSlot>) {
+        if !slot.changed.swap(true, Ordering::AcqRel) {
+            self.changed.lock().insert(slot.number, slot.clone());
         }
     }
 
     /// How many records of queues the trees lack, about.
     pub(crate) fn unwritten(&self) -> u64 {
         let changed: Vec<_> = self.changed.lock().values().cloned().collect();
-        changed.iter().map(|cell| cell.unwritten()).sum()
+        changed.iter().map(|slot| slot.unwritten()).sum()
     }
 
     /// The queues changed since the last time this was asked.
-    pub(crate) fn take_changed(&self) -> Vec<Arc<Cell>> {
-        let cells: Vec<_> = std::mem::take(&mut *self.changed.lock()).into_values().collect();
-        cells.iter().for_each(|cell| cell.changed.store(false, Ordering::Release));
-        cells
+    pub(crate) fn take_changed(&self) -> Vec<Arc<QueueSlot>> {
+        let slots: Vec<_> = std::mem::take(&mut *self.changed.lock()).into_values().collect();
+        slots.iter().for_each(|slot| slot.changed.store(false, Ordering::Release));
+        slots
     }
 
     /// Leaves what a deleted queue held to the background.
-    pub(crate) fn bury(&self, remains: Queue) {
+    pub(crate) fn free_later(&self, remains: Queue) {
         self.deleted.lock().push(remains);
         self.signals.gc();
     }
@@ -39,41 +39,41 @@ impl Store {
     }
 
     /// Takes note of where pages were written.
-    pub(crate) fn set_images(&self, cell: &Arc<Cell>, written: &mut Vec<(PageSnapshot, Image)>, purpose: Purpose) {
+    pub(crate) fn set_images(&self, slot: &Arc<QueueSlot>, written: &mut Vec<(FrozenPage, Image)>, purpose: Purpose) {
         if written.is_empty() {
             return;
         }
         let changed = {
-            let mut queue = cell.peek();
+            let mut queue = slot.lock();
             written.drain(..).for_each(|(page, image)| queue.set_image(&page, &image, purpose));
             queue.has_changes() && !queue.is_deleted()
         };
         if changed {
-            self.note_changed(cell);
+            self.note_changed(slot);
         }
     }
 
     /// Takes a queue that was made with messages in it into the account.
-    pub(crate) fn adopt(&self, cell: &Arc<Cell>, totals: Totals) {
+    pub(crate) fn adopt(&self, slot: &Arc<QueueSlot>, totals: Totals) {
         self.count(Totals::default(), totals);
         // Whoever has found and locked it meanwhile does the same at the end.
-        if let Some(queue) = cell.try_peek() {
-            if self.timer.arm(cell, queue.next_due()) {
+        if let Some(queue) = slot.try_lock() {
+            if self.timer.arm(slot, queue.next_due()) {
                 self.signals.gc();
             }
-            self.residency.note_hot(cell, &queue);
+            self.residency.note_hot(slot, &queue);
         }
-        self.note_changed(cell);
+        self.note_changed(slot);
     }
 
     /// Lets go of a queue that has been deleted, wherever it is listed beside the directory.
-    pub(crate) fn forget_cell(&self, cell: &Arc<Cell>) {
-        self.timer.disarm(cell);
-        self.residency.forget(cell);
+    pub(crate) fn forget_slot(&self, slot: &Arc<QueueSlot>) {
+        self.timer.disarm(slot);
+        self.residency.forget(slot);
         let mut changed = self.changed.lock();
         // One that was made anew may have the number by now.
-        if changed.get(&cell.number).is_some_and(|listed| Arc::ptr_eq(listed, cell)) {
-            changed.remove(&cell.number);
+        if changed.get(&slot.number).is_some_and(|listed| Arc::ptr_eq(listed, slot)) {
+            changed.remove(&slot.number);
         }
     }
 

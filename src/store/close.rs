@@ -8,7 +8,7 @@ use crate::storage::keys;
 use crate::storage::manifest::CleanMark;
 use crate::storage::records::{self, Digest, StoreRecord};
 use crate::store::Store;
-use crate::store::housekeeping::Keeper;
+use crate::store::housekeeping::Housekeeping;
 use crate::store::recovery::trees_path;
 
 /// Journal that is too much to be read when a clean store is opened, in segments.
@@ -17,7 +17,7 @@ const LONG_JOURNAL: u64 = 1;
 const MOST_AT_CLOSE: u64 = 200_000;
 
 impl Store {
-    /// Brings everything into the trees and marks the store clean, or, where that would take long, writes a base. Calls have
+    /// Brings everything into the trees and marks the store clean, or, where that would take long, writes a snapshot. Calls have
     /// been refused and threads stopped before.
     pub(crate) fn close(&self) -> Result<()> {
         self.check_place()?;
@@ -29,25 +29,25 @@ impl Store {
         recorded?;
         self.await_callers();
         let lsn = self.journal.appended();
-        self.journal.settle(lsn)?;
-        let mut keeper = self.keeper.lock();
-        if self.unwritten() > MOST_AT_CLOSE && self.write_base(&mut keeper).is_ok() {
-            // The trees, which would take long, are left behind: the base is opened from.
+        self.journal.wait_durable(lsn)?;
+        let mut housekeeping = self.housekeeping.lock();
+        if self.unwritten() > MOST_AT_CLOSE && self.write_snapshot(&mut housekeeping).is_ok() {
+            // The trees, which would take long, are left behind: the snapshot is opened from.
             return Ok(());
         }
-        self.checkpoint(&mut keeper)?;
+        self.checkpoint(&mut housekeeping)?;
         // So that opening has little to read.
         if self.garbage() > LONG_JOURNAL.saturating_mul(self.place.segment_bytes) {
             // If it cannot be written, for lack of space say, opening takes longer.
-            let _ = self.write_base(&mut keeper);
-            self.checkpoint(&mut keeper)?;
+            let _ = self.write_snapshot(&mut housekeeping);
+            self.checkpoint(&mut housekeeping)?;
         }
         // Else the trees are not to be believed: the next opening has the journal.
-        self.settle_images(&mut keeper)?;
-        let digest = self.finish_trees(&mut keeper, lsn, time)?;
-        keeper.manifest.clean = Some(CleanMark { lsn, time, digest });
-        keeper.manifest.synced = lsn;
-        keeper.manifest.save(&*self.place.disk, &self.root)?;
+        self.prove_images(&mut housekeeping)?;
+        let digest = self.finish_trees(&mut housekeeping, lsn, time)?;
+        housekeeping.manifest.clean = Some(CleanMark { lsn, time, digest });
+        housekeeping.manifest.synced = lsn;
+        housekeeping.manifest.save(&*self.place.disk, &self.root)?;
         // Last: a segment that is shorter than it was is damage in a store without a clean mark.
         self.journal.finish()
     }
@@ -57,10 +57,10 @@ impl Store {
     fn await_callers(&self) {
         drop(self.directory.write());
         drop(self.registry.write());
-        for cell in self.cells() {
-            let changed = cell.peek().has_changes();
+        for slot in self.slots() {
+            let changed = slot.lock().has_changes();
             if changed {
-                self.note_changed(&cell);
+                self.note_changed(&slot);
             }
         }
     }
@@ -69,20 +69,20 @@ impl Store {
     /// overlooked something is found before its trees are believed.
     fn expected_records(&self) -> u64 {
         let mut records = 1 + self.registry.read().records();
-        for cell in self.cells() {
-            let queue = cell.peek();
+        for slot in self.slots() {
+            let queue = slot.lock();
             records += 1 + queue.pages().len() as u64 + queue.claims().len() as u64;
         }
         records
     }
 
     /// Writes the trees' own record, closes them and syncs all their files.
-    fn finish_trees(&self, keeper: &mut Keeper, lsn: u64, time: u64) -> Result<Digest> {
-        let generation = keeper.manifest.generation;
+    fn finish_trees(&self, housekeeping: &mut Housekeeping, lsn: u64, time: u64) -> Result<Digest> {
+        let generation = housekeeping.manifest.generation;
         let next_queue = self.directory.read().next_number;
         let record = StoreRecord { store: self.place.store, generation, lsn, time, next_queue };
         let record = records::seal(Tree::Meta, keys::STORE.to_vec(), &record)?;
-        let mut trees = self.open_trees(keeper)?;
+        let mut trees = self.open_trees(housekeeping)?;
         trees.insert(&record)?;
         let digest = trees.flush()?;
         let expected = self.expected_records();

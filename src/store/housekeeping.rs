@@ -12,39 +12,39 @@ use crate::storage::records::{Digest, Digested};
 
 /// What housekeeping works on; see the lock order in `store`.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct Housekeeping {
     pub(crate) manifest: Manifest,
     /// What is in the trees of the manifest's generation; `None` when there are none to go on with.
     pub(crate) filled: Option<Digest>,
-    /// The heap segments that the manifest's base names.
-    pub(crate) base_segments: BTreeSet<u64>,
-    pub(super) gone: Vec<Gone>,
+    /// The page files that the manifest's snapshot names.
+    pub(crate) snapshot_files: BTreeSet<u64>,
+    pub(super) gone: Vec<DeletedRecords>,
     /// The journal's appended bytes when the last checkpoint began.
     pub(super) checkpointed: u64,
     pub(crate) checkpoint_lsn: u64,
-    /// The number of the last base begun: none is written twice, since after a failed save nobody knows which one the
+    /// The number of the last snapshot begun: none is written twice, since after a failed save nobody knows which one the
     /// manifest on disk names.
-    pub(super) base_number: u64,
-    /// Whether pages came from the trees, so that nobody knows which of their images the base names.
+    pub(super) snapshot_number: u64,
+    /// Whether pages came from the trees, so that nobody knows which of their images the snapshot names.
     pub(super) unproven: bool,
-    /// What the live messages weighed, and how much had been appended, when a base last was not enough on a full disk.
+    /// What the live messages weighed, and how much had been appended, when a snapshot last was not enough on a full disk.
     pub(super) in_vain: Option<(u64, u64)>,
     /// What is not needed any more and could not be removed yet.
-    pub(super) litter: Vec<PathBuf>,
+    pub(super) obsolete: Vec<PathBuf>,
     /// Why the last trees were given up, until new ones are filled.
     pub(crate) trees_fault: Option<String>,
 }
 
 /// What a deleted queue left in the trees.
 #[derive(Debug)]
-pub(crate) struct Gone {
+pub(crate) struct DeletedRecords {
     key: Vec<u8>,
     number: u64,
     pages: Vec<u64>,
     claims: Vec<u64>,
 }
 
-impl Gone {
+impl DeletedRecords {
     /// Notes what of `queue` is in the trees, and frees the rest; `None` if the trees never had anything of it.
     pub(super) fn of(mut queue: Queue) -> Option<Self> {
         if !queue.is_stored() {
@@ -73,26 +73,26 @@ pub(super) fn remove_pages(trees: &mut Digested, queue: u64, pages: &[u64]) -> R
     pages.iter().try_for_each(|first| trees.remove(Tree::Messages, &keys::page(queue, *first)))
 }
 
-impl Keeper {
-    pub(crate) fn new(manifest: Manifest, filled: Option<Digest>, base_segments: BTreeSet<u64>) -> Self {
-        let base_number = manifest.base.map_or(0, |mark| mark.number);
+impl Housekeeping {
+    pub(crate) fn new(manifest: Manifest, filled: Option<Digest>, snapshot_files: BTreeSet<u64>) -> Self {
+        let snapshot_number = manifest.snapshot.map_or(0, |mark| mark.number);
         Self {
             unproven: filled.is_some(),
             manifest,
             filled,
-            base_segments,
+            snapshot_files,
             gone: Vec::new(),
             checkpointed: 0,
             checkpoint_lsn: 0,
-            base_number,
+            snapshot_number,
             in_vain: None,
-            litter: Vec::new(),
+            obsolete: Vec::new(),
             trees_fault: None,
         }
     }
 }
 
-/// How urgent a base is.
+/// How urgent a snapshot is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pressure {
     Low,

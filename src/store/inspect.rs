@@ -11,11 +11,11 @@ use crate::state::{Contents, OUTBOX, Obstacle, Queue};
 use crate::storage::budget::Budget;
 use crate::storage::journal::naming::JOURNAL;
 use crate::storage::journal::scan::{self, Source};
-use crate::storage::manifest::{self, BaseMark, Manifest};
-use crate::storage::page_files::Heap;
-use crate::store::recovery::read_base;
+use crate::storage::manifest::{self, Manifest, SnapshotMark};
+use crate::storage::page_files::PageFiles;
+use crate::store::recovery::read_snapshot;
 
-/// What the base and the journal of a store hold: the result of
+/// What the snapshot and the journal of a store hold: the result of
 /// [`Engine::inspect`](crate::Engine::inspect).
 ///
 /// ```
@@ -65,15 +65,15 @@ impl Inspection {
         let manifest = Manifest::load(files, &root)?;
         let manifest = manifest.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))?;
         // Nothing is to be written: what the journal brings stays in memory.
-        let heap = Heap::open(disk, &root, manifest.store, 0, LEAST_PAGE_FILES)?;
-        let mut contents = Contents::new(Arc::new(heap), Budget::unlimited());
-        if let Some(mark) = manifest.base {
-            read_base(files, &root, manifest.store, mark, &mut contents)?;
+        let page_files = PageFiles::open(disk, &root, manifest.store, 0, LEAST_PAGE_FILES)?;
+        let mut contents = Contents::new(Arc::new(page_files), Budget::unlimited());
+        if let Some(mark) = manifest.snapshot {
+            read_snapshot(files, &root, manifest.store, mark, &mut contents)?;
         }
-        let base = manifest.base.unwrap_or(BaseMark { number: 0, from: 0, to: 0 });
+        let snapshot = manifest.snapshot.unwrap_or(SnapshotMark { number: 0, from: 0, to: 0 });
         let (journal, clean) = (root.join(JOURNAL), manifest.clean.map_or(0, |clean| clean.lsn));
-        let proven = manifest.synced.max(base.to).max(clean);
-        let source = Source { disk: files, directory: &journal, store: manifest.store, after: base.from, proven };
+        let proven = manifest.synced.max(snapshot.to).max(clean);
+        let source = Source { disk: files, directory: &journal, store: manifest.store, after: snapshot.from, proven };
         let corrupt = |reason| Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason };
         if let Some(error) = contents.lost.take() {
             return Err(error);

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::Store;
-use super::slot::{Awake, Cell};
+use super::slot::{ActiveQueue, QueueSlot};
 use super::writing::PoisonOnPanic;
 use crate::clock::Instant;
 use crate::lock::{RwLockReadGuard, RwLockWriteGuard};
@@ -22,9 +22,9 @@ impl Store {
         name: &QueueName,
         call: impl FnOnce(&mut Locked<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
-        while let Some(cell) = self.find(project, name) {
+        while let Some(slot) = self.find(project, name) {
             // A queue deleted between finding and locking may have been made anew: look again.
-            if let Some(mut locked) = self.lock(&cell)? {
+            if let Some(mut locked) = self.lock(&slot)? {
                 return call(&mut locked).map(Some);
             }
         }
@@ -35,8 +35,8 @@ impl Store {
     ///
     /// # Errors
     /// Those of reading a page in which something is due.
-    pub(crate) fn lock<'a>(&'a self, cell: &'a Arc<Cell>) -> Result<Option<Locked<'a>>> {
-        let Some(mut locked) = self.lock_as_is(cell) else { return Ok(None) };
+    pub(crate) fn lock<'a>(&'a self, slot: &'a Arc<QueueSlot>) -> Result<Option<Locked<'a>>> {
+        let Some(mut locked) = self.lock_as_is(slot) else { return Ok(None) };
         let now = locked.now;
         let (freed, outcome) = locked.queue.advance(now);
         self.record_freed(freed, now);
@@ -45,8 +45,8 @@ impl Store {
     }
 
     /// The same without advancing it, for what does not depend on time.
-    pub(crate) fn lock_as_is<'a>(&'a self, cell: &'a Arc<Cell>) -> Option<Locked<'a>> {
-        let mut queue = cell.peek();
+    pub(crate) fn lock_as_is<'a>(&'a self, slot: &'a Arc<QueueSlot>) -> Option<Locked<'a>> {
+        let mut queue = slot.lock();
         if queue.is_deleted() {
             return None;
         }
@@ -54,7 +54,7 @@ impl Store {
         let (Instant { millis: now, slack }, before) = (self.clock.instant(), queue.totals());
         Some(Locked {
             store: self,
-            cell,
+            slot,
             queue,
             now,
             slack,
@@ -92,17 +92,17 @@ impl Store {
 
     /// Advances a queue by a bounded number of steps; with whether more is due. `None` when it has been deleted, or one of
     /// its pages cannot be read: whoever wants it next is told why.
-    pub(crate) fn collect_some(&self, cell: &Arc<Cell>, now: u64) -> Option<(Freed, bool)> {
-        let queue = cell.peek();
+    pub(crate) fn collect_some(&self, slot: &Arc<QueueSlot>, now: u64) -> Option<(Freed, bool)> {
+        let queue = slot.lock();
         if queue.is_deleted() {
             return None;
         }
         // Whatever happens, the queue is armed anew when it is unlocked.
-        self.timer.disarm(cell);
+        self.timer.disarm(slot);
         let before = queue.totals();
         let mut locked = Locked {
             store: self,
-            cell,
+            slot,
             queue,
             now,
             slack: 0,
@@ -128,8 +128,8 @@ impl Store {
 /// A queue under its lock, advanced to `now`.
 pub(crate) struct Locked<'a> {
     pub(super) store: &'a Store,
-    pub(super) cell: &'a Arc<Cell>,
-    pub(super) queue: Awake<'a>,
+    pub(super) slot: &'a Arc<QueueSlot>,
+    pub(super) queue: ActiveQueue<'a>,
     pub(super) now: u64,
     /// As [`Instant::slack`](crate::clock::Instant).
     pub(super) slack: u8,
@@ -181,7 +181,7 @@ impl<'a> Locked<'a> {
 
     /// Metadata was set: whoever goes by the queue's record from elsewhere has to read it again.
     pub(crate) fn note_described(&self) {
-        self.cell.note_described();
+        self.slot.note_described();
     }
 
     pub(crate) fn state(&mut self) -> &mut Queue {
@@ -202,7 +202,7 @@ impl<'a> Locked<'a> {
         let claimable = usize::try_from(freed.claimable).unwrap_or(usize::MAX);
         self.claimable = self.claimable.saturating_add(claimable);
         if claimable > 0 {
-            self.store.waiters.wake(&self.cell.key, claimable);
+            self.store.waiters.wake(&self.slot.key, claimable);
         }
     }
 
@@ -243,7 +243,7 @@ impl Locked<'_> {
             let op = Op::EndClaims { queue: self.queue.number(), claims };
             let ended = self.record(Growth::Frees, &op);
             // Synced within the interval: whoever was told that a claim is over does not see it again.
-            if ended.and_then(|lsn| self.store.settle(lsn, Durability::Buffered)).is_err() {
+            if ended.and_then(|lsn| self.store.wait_durable(lsn, Durability::Buffered)).is_err() {
                 return;
             }
         }
@@ -255,18 +255,18 @@ impl Drop for Locked<'_> {
         if self.store.budget.has_too_many_spent() && !self.quiet && !std::thread::panicking() {
             self.end_spent();
         }
-        self.queue.let_go();
+        self.queue.release_read_pages();
         let after = self.queue.totals();
         if after != self.before {
             self.store.count(self.before, after);
         }
         if self.queue.has_changes() {
-            self.store.note_changed(self.cell);
+            self.store.note_changed(self.slot);
         }
-        if !self.quiet && self.store.timer.arm(self.cell, self.queue.next_due()) {
+        if !self.quiet && self.store.timer.arm(self.slot, self.queue.next_due()) {
             self.store.signals.gc();
         }
-        self.store.residency.note_hot(self.cell, &self.queue);
+        self.store.residency.note_hot(self.slot, &self.queue);
         if self.store.budget.is_high() {
             self.store.signals.evictor();
         }
@@ -300,11 +300,11 @@ impl LockedRegistry<'_> {
         let lsn = self.store.append(growth, self.now, op)?;
         // About: others append too.
         let frame_bytes = self.store.journal.appended_bytes().saturating_sub(from);
-        let bomb = PoisonOnPanic(self.store);
+        let poison_on_panic = PoisonOnPanic(self.store);
         let before = self.registry.records();
         self.registry.apply(lsn, self.now, op);
         self.store.reserve.count_rows(before, self.registry.records(), frame_bytes);
-        drop(bomb);
+        drop(poison_on_panic);
         self.store.apply(lsn, self.now, op, queues);
         Ok(lsn)
     }

@@ -2,7 +2,7 @@
 //!
 //! A change is decided under its queue's lock, appended to the journal, applied, and then, with no lock held, waited for.
 //!
-//! The order of the locks is that of [`Rank`]. `keeper` serialises housekeeping; it is held over disk writes, so no caller of
+//! The order of the locks is that of [`Rank`]. `housekeeping` serialises housekeeping; it is held over disk writes, so no caller of
 //! the contract ever takes it.
 //!
 //! A page that is not in memory is read under its queue's lock: whoever else wants that queue most likely wants the page.
@@ -47,10 +47,10 @@ use crate::state::{Contents, Queue, Registry, Totals};
 use crate::storage::budget::Budget;
 use crate::storage::journal::{Journal, Place};
 use crate::storage::keys;
-use crate::storage::page_files::Heap;
+use crate::storage::page_files::PageFiles;
 use crate::storage::reserve::Reserve;
 use crate::store::calls::Calls;
-use crate::store::housekeeping::{Gone, Keeper};
+use crate::store::housekeeping::{DeletedRecords, Housekeeping};
 use crate::store::random::Random;
 use crate::store::recovery::{Recovered, RecoveryReport};
 use crate::store::signals::Signals;
@@ -61,7 +61,7 @@ use admission::Admission;
 pub(crate) use locked::{Locked, LockedRegistry};
 pub(crate) use names::Names;
 use residency::Residency;
-pub(crate) use slot::Cell;
+pub(crate) use slot::QueueSlot;
 
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -76,7 +76,7 @@ pub(crate) struct Store {
     pub(crate) checksums: bool,
     pub(crate) journal: Journal,
     pub(crate) reserve: Arc<Reserve>,
-    pub(crate) heap: Arc<Heap>,
+    pub(crate) page_files: Arc<PageFiles>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) admission: Admission,
     pub(crate) residency: Residency,
@@ -90,15 +90,15 @@ pub(crate) struct Store {
     epoch: AtomicU32,
     pub(crate) timer: Timer,
     pub(crate) waiters: Waiters,
-    pub(crate) keeper: Mutex<Keeper>,
+    pub(crate) housekeeping: Mutex<Housekeeping>,
     pub(crate) signals: Signals,
     pub(crate) report: RecoveryReport,
     /// Queues the next checkpoint has something to write of, by number; deleted ones are not among them.
-    changed: Mutex<BTreeMap<u64, Arc<Cell>>>,
+    changed: Mutex<BTreeMap<u64, Arc<QueueSlot>>>,
     /// What deleted queues held, to be freed in the background.
     deleted: Mutex<Vec<Queue>>,
     /// What those that were freed left in the trees.
-    pub(crate) gone: Mutex<Vec<Gone>>,
+    pub(crate) gone: Mutex<Vec<DeletedRecords>>,
     /// The highest time in the journal.
     journaled_time: AtomicU64,
     /// Live messages and what they weigh, over all queues.
@@ -125,12 +125,12 @@ impl Store {
         random: Random,
         signals: Signals,
     ) -> Self {
-        let Recovered { contents, manifest, place, start, filled, base_segments, report, reserve } = recovered;
-        let Contents { queues, next_queue, time, registry, heap, budget, records, .. } = contents;
+        let Recovered { contents, manifest, place, start, filled, snapshot_files, report, reserve } = recovered;
+        let Contents { queues, next_queue, time, registry, page_files, budget, records, .. } = contents;
         reserve.add_records(records);
         let loaded = filled.is_some();
         let tier = if config.control.is_some() { Tier::Pool } else { Tier::Control };
-        let names = queues.into_values().map(|queue| Cell::of(queue, tier)).collect();
+        let names = queues.into_values().map(|queue| QueueSlot::of(queue, tier)).collect();
         let next_number = next_queue.max(first_of(manifest.incarnation));
         let store = Self {
             root,
@@ -142,7 +142,7 @@ impl Store {
             checksums: config.checksums,
             journal: Journal::new(place.clone(), start, reserve.clone()),
             reserve,
-            heap,
+            page_files,
             budget,
             admission: Admission::new(config),
             residency: Residency::default(),
@@ -153,12 +153,12 @@ impl Store {
             epoch: AtomicU32::new(manifest.incarnation),
             timer: Timer::default(),
             waiters: Waiters::default(),
-            keeper: Mutex::new(Rank::Keeper, Keeper::new(manifest, filled, base_segments)),
+            housekeeping: Mutex::new(Rank::Housekeeping, Housekeeping::new(manifest, filled, snapshot_files)),
             signals,
             report,
             changed: Mutex::new(Rank::Changed, BTreeMap::new()),
             deleted: Mutex::new(Rank::Deleted, Vec::new()),
-            gone: Mutex::new(Rank::Gone, Vec::new()),
+            gone: Mutex::new(Rank::DeletedRecords, Vec::new()),
             journaled_time: AtomicU64::new(time),
             messages: AtomicU64::new(0),
             weight: AtomicU64::new(0),
@@ -175,20 +175,20 @@ impl Store {
         if !loaded {
             self.registry.write().forget_stored();
         }
-        for cell in &self.cells().collect::<Vec<_>>() {
-            let (totals, due) = cell.outlook();
+        for slot in &self.slots().collect::<Vec<_>>() {
+            let (totals, due) = slot.outlook();
             self.count(Totals::default(), totals);
-            self.timer.arm(cell, due);
-            let mut queue = cell.peek();
+            self.timer.arm(slot, due);
+            let mut queue = slot.lock();
             if !loaded {
-                // Whatever came from a base is not in the new trees yet, changed since or not.
+                // Whatever came from a snapshot is not in the new trees yet, changed since or not.
                 queue.forget_stored();
             }
             let changed = queue.has_changes();
-            self.residency.note_hot(cell, &queue);
+            self.residency.note_hot(slot, &queue);
             drop(queue);
             if changed {
-                self.note_changed(cell);
+                self.note_changed(slot);
             }
         }
     }
@@ -212,7 +212,7 @@ impl Store {
         self.calls.are_refused()
     }
 
-    pub(crate) fn find(&self, project: &Project, name: &QueueName) -> Option<Arc<Cell>> {
+    pub(crate) fn find(&self, project: &Project, name: &QueueName) -> Option<Arc<QueueSlot>> {
         self.directory.read().names.get(&keys::queue(project, name)).cloned()
     }
 
@@ -225,12 +225,12 @@ impl Store {
 
     /// Every queue, by project and name. The directory is locked for some of them at a time: what is made meanwhile may or
     /// may not be among them.
-    pub(crate) fn cells(&self) -> impl Iterator<Item = Arc<Cell>> + '_ {
-        let mut after: Option<Arc<Cell>> = None;
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Arc<QueueSlot>> + '_ {
+        let mut after: Option<Arc<QueueSlot>> = None;
         let portions = std::iter::from_fn(move || {
             let directory = self.directory.read();
             let from = after.as_ref().map_or(Bound::Unbounded, |last| Bound::Excluded(&*last.key));
-            let portion: Vec<_> = directory.names.from(from).take(CELLS_AT_ONCE).cloned().collect();
+            let portion: Vec<_> = directory.names.from(from).take(SLOTS_AT_ONCE).cloned().collect();
             drop(directory);
             after = Some(portion.last()?.clone());
             Some(portion)
@@ -240,4 +240,4 @@ impl Store {
 }
 
 /// Queues listed while the directory is locked.
-const CELLS_AT_ONCE: usize = 1024;
+const SLOTS_AT_ONCE: usize = 1024;

@@ -6,18 +6,18 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::Cell;
+use super::QueueSlot;
 
-/// Cells by the key of their project and name. Memory: 12 B a queue; the key is the cell's own.
+/// Cells by the key of their project and name. Memory: 12 B a queue; the key is the slot's own.
 #[derive(Debug, Default)]
 pub(crate) struct Names(BTreeSet<ByKey>);
 
 #[derive(Debug)]
-struct ByKey(Arc<Cell>);
+struct ByKey(Arc<QueueSlot>);
 
 impl Names {
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Arc<Cell>> {
-        self.0.get(key).map(|ByKey(cell)| cell)
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Arc<QueueSlot>> {
+        self.0.get(key).map(|ByKey(slot)| slot)
     }
 
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
@@ -25,8 +25,8 @@ impl Names {
     }
 
     /// Adds a queue, in place of one of that name.
-    pub(crate) fn insert(&mut self, cell: Arc<Cell>) {
-        self.0.replace(ByKey(cell));
+    pub(crate) fn insert(&mut self, slot: Arc<QueueSlot>) {
+        self.0.replace(ByKey(slot));
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) {
@@ -34,8 +34,8 @@ impl Names {
     }
 
     /// The queues from `start` on.
-    pub(crate) fn from(&self, start: Bound<&[u8]>) -> impl Iterator<Item = &Arc<Cell>> {
-        self.0.range::<[u8], _>((start, Bound::Unbounded)).map(|ByKey(cell)| cell)
+    pub(crate) fn from(&self, start: Bound<&[u8]>) -> impl Iterator<Item = &Arc<QueueSlot>> {
+        self.0.range::<[u8], _>((start, Bound::Unbounded)).map(|ByKey(slot)| slot)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -43,9 +43,9 @@ impl Names {
     }
 }
 
-impl FromIterator<Arc<Cell>> for Names {
-    fn from_iter<I: IntoIterator<Item = Arc<Cell>>>(cells: I) -> Self {
-        Self(cells.into_iter().map(ByKey).collect())
+impl FromIterator<Arc<QueueSlot>> for Names {
+    fn from_iter<I: IntoIterator<Item = Arc<QueueSlot>>>(slots: I) -> Self {
+        Self(slots.into_iter().map(ByKey).collect())
     }
 }
 

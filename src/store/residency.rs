@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::slot::Cell;
+use super::slot::QueueSlot;
 use crate::lock::{Mutex, MutexGuard, Rank};
 use crate::state::Queue;
 
@@ -18,7 +18,7 @@ pub(crate) struct Residency {
 /// Each queue knows its ticket.
 #[derive(Debug, Default)]
 struct Hot {
-    queues: BTreeMap<u64, Arc<Cell>>,
+    queues: BTreeMap<u64, Arc<QueueSlot>>,
     last: u64,
 }
 
@@ -30,26 +30,26 @@ impl Default for Residency {
 
 impl Residency {
     /// Sees to it that a queue with pages in memory is found when room is wanted. The queue is locked.
-    pub(crate) fn note_hot(&self, cell: &Arc<Cell>, queue: &Queue) {
-        if queue.has_hot_pages() && cell.hot.load(Ordering::Acquire) == 0 {
+    pub(crate) fn note_hot(&self, slot: &Arc<QueueSlot>, queue: &Queue) {
+        if queue.has_hot_pages() && slot.hot.load(Ordering::Acquire) == 0 {
             let mut hot = self.hot.lock();
             hot.last = hot.last.saturating_add(1);
-            cell.hot.store(hot.last, Ordering::Release);
+            slot.hot.store(hot.last, Ordering::Release);
             let ticket = hot.last;
-            hot.queues.insert(ticket, cell.clone());
+            hot.queues.insert(ticket, slot.clone());
         }
     }
 
     /// Lists a queue no longer, which has been deleted.
-    pub(super) fn forget(&self, cell: &Cell) {
+    pub(super) fn forget(&self, slot: &QueueSlot) {
         let mut hot = self.hot.lock();
-        hot.queues.remove(&cell.hot.swap(0, Ordering::AcqRel));
+        hot.queues.remove(&slot.hot.swap(0, Ordering::AcqRel));
     }
 
     /// Takes the queue that has been listed for longest out of the list; with how many others there are.
-    pub(super) fn take_oldest(&self) -> (Option<Arc<Cell>>, usize) {
+    pub(super) fn take_oldest(&self) -> (Option<Arc<QueueSlot>>, usize) {
         let mut hot = self.hot.lock();
-        (hot.queues.pop_first().map(|(_, cell)| cell), hot.queues.len())
+        (hot.queues.pop_first().map(|(_, slot)| slot), hot.queues.len())
     }
 
     /// Waits for whoever evicts now, and keeps others from it.

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 pub(crate) struct Signals {
     journal: Sender<()>,
     gc: Sender<()>,
-    keeper: Sender<()>,
+    housekeeping: Sender<()>,
     evictor: Sender<()>,
 }
 
@@ -16,7 +16,7 @@ pub(crate) struct Signals {
 pub(crate) struct Receivers {
     pub(super) journal: Receiver<()>,
     pub(super) gc: Receiver<()>,
-    pub(super) keeper: Receiver<()>,
+    pub(super) housekeeping: Receiver<()>,
     pub(super) evictor: Receiver<()>,
 }
 
@@ -24,9 +24,10 @@ impl Signals {
     pub(crate) fn new() -> (Self, Receivers) {
         // One waiting signal says as much as many.
         let ((journal, on_journal), (gc, on_gc)) = (bounded(1), bounded(1));
-        let ((keeper, on_keeper), (evictor, on_evictor)) = (bounded(1), bounded(1));
-        let receivers = Receivers { journal: on_journal, gc: on_gc, keeper: on_keeper, evictor: on_evictor };
-        (Self { journal, gc, keeper, evictor }, receivers)
+        let ((housekeeping, on_housekeeping), (evictor, on_evictor)) = (bounded(1), bounded(1));
+        let receivers =
+            Receivers { journal: on_journal, gc: on_gc, housekeeping: on_housekeeping, evictor: on_evictor };
+        (Self { journal, gc, housekeeping, evictor }, receivers)
     }
 
     pub(crate) fn journal(&self) {
@@ -37,8 +38,8 @@ impl Signals {
         let _ = self.gc.try_send(());
     }
 
-    pub(crate) fn keeper(&self) {
-        let _ = self.keeper.try_send(());
+    pub(crate) fn housekeeping(&self) {
+        let _ = self.housekeeping.try_send(());
     }
 
     pub(crate) fn evictor(&self) {
@@ -48,7 +49,7 @@ impl Signals {
     pub(super) fn all(&self) {
         self.journal();
         self.gc();
-        self.keeper();
+        self.housekeeping();
         self.evictor();
     }
 }

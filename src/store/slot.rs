@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::lock::{Mutex, MutexGuard, Rank, Tier};
 use crate::state::content::Owner;
-use crate::state::{Description, Queue, Resident, Resting, Sizes, Totals};
+use crate::state::{Activity, Description, Queue, Resident, Sizes, Totals};
 use crate::storage::budget::Budget;
 
 /// A queue behind its lock.
 #[derive(Debug)]
-pub(crate) struct Cell {
+pub(crate) struct QueueSlot {
     pub(crate) number: u64,
     /// Of its project and name: a project's queues lie together in order.
     pub(crate) key: Box<[u8]>,
     budget: Arc<Budget>,
-    state: Mutex<Resting>,
+    state: Mutex<Activity>,
     /// Whether it stands in `changed`.
     pub(super) changed: AtomicBool,
     /// Its ticket among those that have pages in memory; 0 if it is not among them.
@@ -27,7 +27,7 @@ pub(crate) struct Cell {
     pub(crate) armed: AtomicU64,
 }
 
-impl Cell {
+impl QueueSlot {
     pub(crate) fn new(queue: Queue, budget: &Arc<Budget>, tier: Tier) -> Arc<Self> {
         Self::of(Resident::new(queue, budget), tier)
     }
@@ -52,33 +52,33 @@ impl Cell {
     }
 
     /// The queue as it is, not advanced: for housekeeping and for what time does not change.
-    pub(crate) fn peek(&self) -> Awake<'_> {
+    pub(crate) fn lock(&self) -> ActiveQueue<'_> {
         let mut state = self.state.lock();
-        state.wake(self.number, &self.key, &self.budget);
-        Awake::new(state)
+        state.activate(self.number, &self.key, &self.budget);
+        ActiveQueue::new(state)
     }
 
     /// The same, if nobody has it locked, whatever else is.
-    pub(super) fn try_peek(&self) -> Option<Awake<'_>> {
+    pub(super) fn try_lock(&self) -> Option<ActiveQueue<'_>> {
         let mut state = self.state.try_lock()?;
-        state.wake(self.number, &self.key, &self.budget);
-        Some(Awake::new(state))
+        state.activate(self.number, &self.key, &self.budget);
+        Some(ActiveQueue::new(state))
     }
 
     /// What is said of the queue; `None` if it has been deleted. It is not woken for that.
     pub(crate) fn description(&self) -> Option<Arc<Description>> {
         match &*self.state.lock() {
-            Resting::Awake(queue) if queue.is_deleted() => None,
-            Resting::Awake(queue) => Some(queue.description().clone()),
-            Resting::Asleep { description, .. } => Some(description.clone()),
+            Activity::Active(queue) if queue.is_deleted() => None,
+            Activity::Active(queue) => Some(queue.description().clone()),
+            Activity::Idle { description, .. } => Some(description.clone()),
         }
     }
 
     /// What is or was last said of the queue, deleted or not.
     pub(crate) fn last_description(&self) -> Arc<Description> {
         match &*self.state.lock() {
-            Resting::Awake(queue) => queue.description().clone(),
-            Resting::Asleep { description, .. } => description.clone(),
+            Activity::Active(queue) => queue.description().clone(),
+            Activity::Idle { description, .. } => description.clone(),
         }
     }
 
@@ -94,61 +94,61 @@ impl Cell {
 
     pub(super) fn unwritten(&self) -> u64 {
         match &*self.state.lock() {
-            Resting::Awake(queue) => queue.unwritten(),
-            Resting::Asleep { .. } => 1,
+            Activity::Active(queue) => queue.unwritten(),
+            Activity::Idle { .. } => 1,
         }
     }
 
     pub(super) fn sizes(&self) -> Sizes {
         match &*self.state.lock() {
-            Resting::Awake(queue) => queue.sizes(),
-            Resting::Asleep { .. } => Sizes::default(),
+            Activity::Active(queue) => queue.sizes(),
+            Activity::Idle { .. } => Sizes::default(),
         }
     }
 
     /// Its pages known to be damaged, and their messages.
     pub(super) fn count_damaged(&self) -> (u64, u64) {
         match &*self.state.lock() {
-            Resting::Awake(queue) => queue.count_damaged(),
-            Resting::Asleep { .. } => (0, 0),
+            Activity::Active(queue) => queue.count_damaged(),
+            Activity::Idle { .. } => (0, 0),
         }
     }
 
     /// Its totals, and when something in it falls due, without waking it.
     pub(super) fn outlook(&self) -> (Totals, Option<u64>) {
         match &*self.state.lock() {
-            Resting::Awake(queue) => (queue.totals(), queue.next_due()),
-            Resting::Asleep { .. } => (Totals::default(), None),
+            Activity::Active(queue) => (queue.totals(), queue.next_due()),
+            Activity::Idle { .. } => (Totals::default(), None),
         }
     }
 }
 
 /// A queue under its lock, awake; it rests again afterwards, if it can.
-pub(crate) struct Awake<'a>(MutexGuard<'a, Resting>);
+pub(crate) struct ActiveQueue<'a>(MutexGuard<'a, Activity>);
 
-impl<'a> Awake<'a> {
+impl<'a> ActiveQueue<'a> {
     /// `state` has been woken.
-    fn new(state: MutexGuard<'a, Resting>) -> Self {
+    fn new(state: MutexGuard<'a, Activity>) -> Self {
         Self(state)
     }
 }
 
-impl Deref for Awake<'_> {
+impl Deref for ActiveQueue<'_> {
     type Target = Queue;
 
     fn deref(&self) -> &Queue {
-        self.0.awake()
+        self.0.active()
     }
 }
 
-impl DerefMut for Awake<'_> {
+impl DerefMut for ActiveQueue<'_> {
     fn deref_mut(&mut self) -> &mut Queue {
-        self.0.awake_mut()
+        self.0.active_mut()
     }
 }
 
-impl Drop for Awake<'_> {
+impl Drop for ActiveQueue<'_> {
     fn drop(&mut self) {
-        self.0.rest();
+        self.0.retire_if_idle();
     }
 }

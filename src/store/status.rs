@@ -33,13 +33,13 @@ pub struct Status {
     deleted_queues: u64,
     damaged_pages: u64,
     damaged_messages: u64,
-    heap_bytes: u64,
+    page_file_bytes: u64,
     journal_bytes: u64,
     journal_segments: usize,
     appended_lsn: u64,
     synced_lsn: u64,
     checkpoint_lsn: u64,
-    base_lsn: u64,
+    snapshot_lsn: u64,
     waiting: usize,
     in_transit: u64,
     subscriptions: u64,
@@ -52,7 +52,7 @@ pub struct Status {
 impl Status {
     pub(crate) fn of(store: &Store) -> Self {
         // Housekeeping may hold its lock for seconds: its figures are then those of before.
-        let keeper = store.keeper.try_lock();
+        let housekeeping = store.housekeeping.try_lock();
         let kept = store.journal.kept();
         let sizes = store.sizes();
         let (damaged_pages, damaged_messages) = store.count_damaged();
@@ -68,20 +68,23 @@ impl Status {
             deleted_queues: store.count_deleted(),
             damaged_pages,
             damaged_messages,
-            heap_bytes: store.heap.bytes().0,
+            page_file_bytes: store.page_files.bytes().0,
             journal_bytes: kept.iter().map(|kept| kept.bytes).sum(),
             journal_segments: kept.len(),
             appended_lsn: store.journal.appended(),
             synced_lsn: store.journal.synced(),
-            checkpoint_lsn: keeper.as_ref().map_or(0, |keeper| keeper.checkpoint_lsn),
-            base_lsn: keeper.as_ref().and_then(|keeper| keeper.manifest.base).map_or(0, |base| base.from),
+            checkpoint_lsn: housekeeping.as_ref().map_or(0, |housekeeping| housekeeping.checkpoint_lsn),
+            snapshot_lsn: housekeeping
+                .as_ref()
+                .and_then(|housekeeping| housekeeping.manifest.snapshot)
+                .map_or(0, |snapshot| snapshot.from),
             waiting: store.waiters.len(),
             in_transit: store.in_transit(),
             subscriptions: store.registry.read().subscriptions.len() as u64,
             clock_gap: store.clock.gap(),
             clock_readings_ignored: store.clock.ignored(),
             poisoned: store.journal.poisoned().map(|cause| cause.to_string()),
-            trees_fault: keeper.and_then(|keeper| keeper.trees_fault.clone()),
+            trees_fault: housekeeping.and_then(|housekeeping| housekeeping.trees_fault.clone()),
         }
     }
 
@@ -154,8 +157,8 @@ impl Status {
     }
 
     /// Bytes of the page files.
-    pub fn heap_bytes(&self) -> u64 {
-        self.heap_bytes
+    pub fn page_file_bytes(&self) -> u64 {
+        self.page_file_bytes
     }
 
     /// Bytes of the journal's segments on disk.
@@ -185,9 +188,9 @@ impl Status {
     }
 
     /// The number of the change from which a rebuild would replay the journal; 0 if there is no
-    /// base and while one is written.
-    pub fn base_lsn(&self) -> u64 {
-        self.base_lsn
+    /// snapshot and while one is written.
+    pub fn snapshot_lsn(&self) -> u64 {
+        self.snapshot_lsn
     }
 
     /// The number of calls of [`claim_wait`](crate::Queue::claim_wait) that wait now.

@@ -36,11 +36,11 @@ impl Store {
 
     /// How many pages are known to be damaged, and their messages.
     pub(crate) fn count_damaged(&self) -> (u64, u64) {
-        self.cells().map(|cell| cell.count_damaged()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        self.slots().map(|slot| slot.count_damaged()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// Sums over all queues.
     pub(crate) fn sizes(&self) -> Sizes {
-        self.cells().map(|cell| cell.sizes()).fold(Sizes::default(), Sizes::plus)
+        self.slots().map(|slot| slot.sizes()).fold(Sizes::default(), Sizes::plus)
     }
 }

@@ -36,8 +36,8 @@ impl Verification {
         let store = store.enter()?;
         let mut verification = Self::default();
         // Reads every page. Housekeeping goes on meanwhile.
-        for cell in store.cells() {
-            if let Some(queue) = store.lock(&cell)? {
+        for slot in store.slots() {
+            if let Some(queue) = store.lock(&slot)? {
                 verification.recount(&queue);
             }
         }
@@ -66,18 +66,18 @@ impl Verification {
     /// Compares the state with the trees, so many records at a time: housekeeping, which posts may wait for, has its turn in
     /// between.
     fn compare_with_trees(&mut self, store: &Store) -> Result<()> {
-        let mut cells = store.cells();
+        let mut slots = store.slots();
         loop {
             // No checkpoint meanwhile: what is not dirty in memory has to be in the trees as it is.
-            let keeper = store.keeper.lock();
-            let trees = store.read_trees(&keeper)?;
+            let housekeeping = store.housekeeping.lock();
+            let trees = store.read_trees(&housekeeping)?;
             let enough = self.records.saturating_add(RECORDS_AT_ONCE);
             if let Some(trees) = &trees {
                 while self.records < enough
-                    && let Some(cell) = cells.next()
+                    && let Some(slot) = slots.next()
                 {
-                    let stored = store.lock(&cell)?.map(|queue| unchanged(&queue)).unwrap_or_default();
-                    self.compare(&*trees.trees, cell.number, &stored)?;
+                    let stored = store.lock(&slot)?.map(|queue| unchanged(&queue)).unwrap_or_default();
+                    self.compare(&*trees.trees, slot.number, &stored)?;
                 }
             }
             if trees.is_none() || self.records < enough {
@@ -134,8 +134,8 @@ impl Verification {
         let told = || (store.messages(), store.weight());
         let before = (store.journal.appended(), told());
         let (mut messages, mut weight) = (0_u64, 0_u64);
-        for cell in store.cells() {
-            let totals = cell.peek().totals();
+        for slot in store.slots() {
+            let totals = slot.lock().totals();
             messages = messages.saturating_add(totals.total);
             weight = weight.saturating_add(totals.weight);
         }
@@ -174,7 +174,7 @@ impl Verification {
 /// The pages that the trees must hold as they are.
 fn unchanged(queue: &Queue) -> Vec<(u64, PageEntry)> {
     let stored = queue.pages().values().filter(|page| page.stored && !page.dirty);
-    stored.filter_map(|page| Some((page.first(), page.snapshot().entry(page.image()?)))).collect()
+    stored.filter_map(|page| Some((page.first(), page.freeze().entry(page.image()?)))).collect()
 }
 
 /// Records compared while housekeeping waits: less than a second.

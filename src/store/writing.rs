@@ -43,7 +43,7 @@ impl Store {
 
     /// Applies what was appended, and everything it needs brought into memory before.
     pub(super) fn apply(&self, lsn: u64, now: u64, op: &Op<'_>, queues: &mut [&mut Queue]) {
-        let bomb = PoisonOnPanic(self);
+        let poison_on_panic = PoisonOnPanic(self);
         let described = matches!(op, Op::SetMetadata { .. } | Op::Remap { .. });
         let bytes = |queues: &[&mut Queue]| queues.iter().map(|queue| queue.description().bytes() as u64).sum();
         let before = if described { bytes(queues) } else { 0 };
@@ -51,7 +51,7 @@ impl Store {
         if described {
             self.reserve.change_records(before, bytes(queues));
         }
-        drop(bomb);
+        drop(poison_on_panic);
         if queues.iter().any(|queue| queue.is_broken()) {
             self.journal.poison("a change could not be applied whole");
         }
@@ -72,8 +72,8 @@ impl Store {
         };
         let appended = admitted.and_then(|()| self.journal.append(frame, growth));
         if self.is_short() {
-            // A base may make room.
-            self.signals.keeper();
+            // A snapshot may make room.
+            self.signals.housekeeping();
         }
         let (lsn, frame) = appended?;
         if frame.capacity() <= KEPT_BUFFER_BYTES {
@@ -90,9 +90,9 @@ impl Store {
     }
 
     /// Waits until the change `lsn` is as durable as asked.
-    pub(crate) fn settle(&self, lsn: u64, durability: Durability) -> Result<()> {
+    pub(crate) fn wait_durable(&self, lsn: u64, durability: Durability) -> Result<()> {
         match durability {
-            Durability::Sync => self.journal.settle(lsn),
+            Durability::Sync => self.journal.wait_durable(lsn),
             Durability::Buffered => {
                 if self.journal.leave_unsynced() {
                     self.signals.journal();
@@ -103,9 +103,9 @@ impl Store {
     }
 
     /// Waits until everything a caller may have seen is as durable as asked: for calls that found nothing to do.
-    pub(crate) fn settle_seen(&self, durability: Durability) -> Result<()> {
+    pub(crate) fn wait_seen_durable(&self, durability: Durability) -> Result<()> {
         match durability {
-            Durability::Sync => self.journal.settle(self.journal.appended()),
+            Durability::Sync => self.journal.wait_durable(self.journal.appended()),
             Durability::Buffered => Ok(()),
         }
     }

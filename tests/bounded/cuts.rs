@@ -1,4 +1,4 @@
-//! A kill or power cut after each operation on the disk, while pages are written out, bases written and the heap is
+//! A kill or power cut after each operation on the disk, while pages are written out, snapshots written and the heap is
 //! compacted: all that was acknowledged is there, and of the call under way all or nothing.
 
 use std::ops::RangeInclusive;
@@ -27,7 +27,7 @@ fn call(world: &World, n: usize) -> Result<()> {
     match n {
         0 | 1 => engine.queues().create(&none(), &name(n), &Metadata::new()).map(drop),
         2..=26 | 50..=56 | 75..=80 => post(engine, n),
-        27 | 40 | 57 | 72 | 85 => engine.base(),
+        27 | 40 | 57 | 72 | 85 => engine.snapshot(),
         28 | 29 | 62 => claim(engine, n),
         30..=35 | 58..=61 => thin_out(engine, n),
         36 | 63 => engine.messages().pop(&none(), &name(n), 30).map(drop),
@@ -132,7 +132,7 @@ fn cut(states: &[State], memory: u64, k: u64, how: End) {
     world.engine = opened.unwrap_or_else(|error| panic!("{context}: {error}"));
     assert_one_of(&world.engine, states, answered..=(answered + 1).min(CALLS), &context);
     world.assert_sound(&context);
-    world.engine.base().unwrap_or_else(|error| panic!("{context}: {error}"));
+    world.engine.snapshot().unwrap_or_else(|error| panic!("{context}: {error}"));
     world.engine.step().unwrap();
     world.assert_within(0);
     let before = state(&world.engine);

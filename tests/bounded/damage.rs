@@ -21,7 +21,7 @@ fn frozen() -> (World, Shelf, Shelf) {
         others.fill(10, 300);
     }
     world.freeze();
-    world.engine.base().unwrap();
+    world.engine.snapshot().unwrap();
     (world, jobs, others)
 }
 
@@ -156,12 +156,12 @@ fn a_damaged_page_does_not_keep_others_from_a_base() {
     others.forget_all();
     for round in 0..10 {
         let ids = others.fill(60, 900);
-        let written = engine.base();
+        let written = engine.snapshot();
         assert!(written.is_ok(), "round {round}: {written:?}");
         others.queue.bulk_delete(&ids).unwrap();
         others.forget(&ids);
     }
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     let status = engine.status();
     assert!(status.journal_bytes() <= 3 * (64 << 10), "{status:?}");
     others.fill(20, 900);
@@ -192,7 +192,7 @@ fn damage_does_not_stop_posts_purges_and_the_end_of_the_queue() {
         others.queue.delete().unwrap();
         world.freeze();
         jobs.assert_whole();
-        world.engine.base().unwrap();
+        world.engine.snapshot().unwrap();
         let world = world.killed();
         jobs.on(&world.engine).assert_whole();
     }

@@ -97,12 +97,12 @@ fn a_read_that_fails_while_a_base_is_written_costs_the_base_alone() {
     for nth in 1..12 {
         shelf.fill(10, 500);
         world.disk.fail_nth(FaultKind::Read, nth);
-        let _ = world.engine.base();
+        let _ = world.engine.snapshot();
         world.disk.fail_nth(FaultKind::Read, u64::MAX);
         assert_eq!(world.engine.status().poisoned(), None);
         shelf.assert_whole();
     }
-    world.engine.base().unwrap();
+    world.engine.snapshot().unwrap();
     let world = world.killed();
     shelf.on(&world.engine).assert_whole();
 }
@@ -158,10 +158,10 @@ fn a_base_that_could_not_write_its_pages_leaves_the_former_one_and_the_journal()
     for kind in ["heap", "base"] {
         let (disk, engine, mut shelf) = watched(1 << 20);
         shelf.fill(60, 900);
-        engine.base().unwrap();
+        engine.snapshot().unwrap();
         shelf.fill(60, 900);
         disk.set(kind, Rule::Fail(ErrorKind::Other));
-        assert_io(engine.base());
+        assert_io(engine.snapshot());
         assert_eq!(engine.status().poisoned(), None);
         shelf.fill(10, 900);
         shelf.assert_whole();
@@ -178,9 +178,9 @@ fn after_a_sync_of_the_heap_that_failed_no_base_refers_to_what_was_not_synced() 
         shelf.fill(100, 900);
         engine.step().unwrap();
         disk.disk.fail_nth(FaultKind::Sync, nth);
-        let failed = engine.base().is_err();
+        let failed = engine.snapshot().is_err();
         disk.disk.fail_nth(FaultKind::Sync, u64::MAX);
-        let again = engine.base();
+        let again = engine.snapshot();
         let context = format!("sync {nth} failed: {failed}, then {again:?}");
         assert!(again.is_ok() || engine.status().poisoned().is_some(), "{context}");
         let image = disk.disk.power_loss(Keep::Nothing);
@@ -206,22 +206,22 @@ fn what_a_manifest_names_that_could_not_be_synced_stays_until_another_one_is() {
             }
             shelf.fill(60, 900);
             engine.step().unwrap();
-            engine.base().unwrap();
+            engine.snapshot().unwrap();
             shelf.fill(20, 900);
             engine.step().unwrap();
             disk.disk.inject(fault.clone().nth(nth));
-            let failed = engine.base().is_err();
+            let failed = engine.snapshot().is_err();
             disk.disk.heal();
             if !failed || engine.status().poisoned().is_some() {
                 continue; // The fault has met nothing, or the journal.
             }
-            // The images that the new base names are garbage to the engine now.
+            // The images that the new snapshot names are garbage to the engine now.
             let gone: Vec<MessageId> = shelf.ids().into_iter().skip(2).collect();
             shelf.queue.bulk_delete(&gone).unwrap();
             shelf.forget(&gone);
             shelf.fill(5, 900);
             disk.disk.fail_after(k);
-            let again = engine.base().is_err();
+            let again = engine.snapshot().is_err();
             let context = format!("{fault:?} {nth}, cut {k} operations later: {again}");
             let written = disk_of(&files(&disk.disk));
             for image in [written, disk.disk.power_loss(Keep::Nothing)] {

@@ -91,7 +91,7 @@ fn what_expired_while_the_store_was_closed_is_gone_from_cold_pages() {
         let short = shelf.fill_as(100, 700, |message| message.ttl(seconds(60)));
         shelf.fill(100, 700);
         world.freeze();
-        world.engine.base().unwrap();
+        world.engine.snapshot().unwrap();
         world.clock.advance(seconds(if kill { 60 } else { 10 }));
         let world = if kill { world.killed() } else { world.reopened() };
         world.clock.advance(seconds(60));

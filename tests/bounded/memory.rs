@@ -140,7 +140,7 @@ fn opening_takes_no_more_memory_than_it_may() {
             let mut shelf = Shelf::new(&world.engine, "jobs");
             shelf.fill(400, 900);
             if based {
-                world.engine.base().unwrap();
+                world.engine.snapshot().unwrap();
             }
             shelf.fill(50, 900);
             let world = if killed { world.killed() } else { world.reopened() };
@@ -173,17 +173,17 @@ fn a_smaller_budget_at_the_next_opening_is_kept_and_a_larger_one_is_used() {
 fn the_figures_of_the_heap_follow_what_is_in_it() {
     let world = World::new(0);
     let mut shelf = Shelf::new(&world.engine, "jobs");
-    assert_eq!(world.engine.status().heap_bytes(), 0);
+    assert_eq!(world.engine.status().page_file_bytes(), 0);
     shelf.fill(300, 900);
     world.freeze();
     let status = world.engine.status();
-    assert!(status.heap_bytes() >= 300 * 900, "{status:?}");
+    assert!(status.page_file_bytes() >= 300 * 900, "{status:?}");
     let on_disk: u64 = world.heap().iter().map(|path| world.disk.read(path).unwrap().len() as u64).sum();
-    assert_eq!(status.heap_bytes(), on_disk);
+    assert_eq!(status.page_file_bytes(), on_disk);
     assert_eq!(status.live_bytes(), 300 * 964);
     shelf.queue.purge().unwrap();
     world.engine.step().unwrap();
-    world.engine.base().unwrap();
+    world.engine.snapshot().unwrap();
     assert_eq!(world.engine.status().cold_pages(), 0);
-    assert!(world.engine.status().heap_bytes() <= 8 * KIB + PAGE, "{:?}", world.engine.status());
+    assert!(world.engine.status().page_file_bytes() <= 8 * KIB + PAGE, "{:?}", world.engine.status());
 }

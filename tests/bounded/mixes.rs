@@ -181,7 +181,7 @@ impl Mix {
         let kind = self.random.below(5);
         self.twins().both("housekeeping", |engine| match kind {
             0 => engine.checkpoint(),
-            1 => engine.base(),
+            1 => engine.snapshot(),
             // What it counts depends on what was freed before.
             2 => engine.gc().map(drop),
             _ => engine.step(),

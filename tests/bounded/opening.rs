@@ -45,11 +45,11 @@ fn a_base_of_a_cold_store_does_not_read_what_it_has_written() {
     let mut shelf = Shelf::new(&engine, "jobs");
     shelf.fill(500, 900);
     engine.step().unwrap();
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     let before = disk.bytes_read("heap");
     for _ in 0..3 {
         shelf.fill(10, 900);
-        engine.base().unwrap();
+        engine.snapshot().unwrap();
     }
     let read = disk.bytes_read("heap") - before;
     assert!(read <= 200 * KIB, "{read} bytes were read to write out thirty messages");
@@ -77,7 +77,7 @@ fn a_clean_close_of_a_cold_store_is_what_the_next_opening_finds() {
         now.queue.bulk_delete(&gone).unwrap();
         now.forget(&gone);
         if round % 2 == 0 {
-            engine.base().unwrap();
+            engine.snapshot().unwrap();
         }
         engine.close().unwrap();
         shelf = Some(now);
@@ -90,7 +90,7 @@ fn killed() -> (SimulatedDisk, Shelf) {
     let engine = config(&disk, &clock(), ROOMY).open(ROOT).unwrap();
     let mut shelf = Shelf::new(&engine, "jobs");
     shelf.fill(40, 900);
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     shelf.fill(100, 900);
     let gone: Vec<_> = shelf.ids().into_iter().step_by(7).collect();
     shelf.queue.bulk_delete(&gone).unwrap();
@@ -165,7 +165,7 @@ fn idler() {
     let engine = config.open(root).unwrap();
     let mut shelf = Shelf::new(&engine, "jobs");
     shelf.fill(600, 900);
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     engine.checkpoint().unwrap();
     shelf.queue.get(&shelf.ids()[3]).unwrap();
     assert!(engine.status().cold_pages() > 10, "{:?}", engine.status());
@@ -222,7 +222,7 @@ fn opening_a_store_with_much_due_takes_no_more_memory_than_it_may() {
         jobs.post(CLIENT, &[message(5), message(5_000)]).unwrap();
         world.engine.step().unwrap();
     }
-    world.engine.base().unwrap();
+    world.engine.snapshot().unwrap();
     world.clock.advance(seconds(6));
     // Time has come so far, as the journal says; the queue has not been looked at since.
     drop(queue(&world.engine, "other"));

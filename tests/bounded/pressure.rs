@@ -330,11 +330,11 @@ fn a_busy_store_neither_hangs_nor_grows_at_full_speed() {
 fn a_base_is_written_as_often_as_the_journal_asks_for_one() {
     let scene = Scene::new(Full::Journal, PATIENT);
     let poster = Poster::start(&scene, &queue(&scene.engine, "jobs"));
-    let mut bases = std::collections::BTreeSet::new();
-    until("ten bases are written", || {
-        bases.insert(scene.engine.status().base_lsn());
+    let mut snapshots = std::collections::BTreeSet::new();
+    until("ten snapshots are written", || {
+        snapshots.insert(scene.engine.status().snapshot_lsn());
         scene.assert_bounded();
-        bases.len() > 10
+        snapshots.len() > 10
     });
     poster.stop().unwrap();
 }

@@ -50,7 +50,7 @@ fn play(count: u64) {
     println!("posted to after {:?}", started.elapsed());
     world.chill();
     assert!(world.engine.status().cold_pages() >= count / 3, "{:?}", world.engine.status());
-    world.engine.base().unwrap();
+    world.engine.snapshot().unwrap();
     drop(engine);
     world.disk = world.disk.kill();
     world.engine = open(&world.disk, &world.clock).unwrap();
@@ -66,11 +66,11 @@ fn play(count: u64) {
     }
     println!("deleted after {:?}", started.elapsed());
     engine.gc().unwrap();
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     let status = engine.status();
     assert_eq!((status.queues(), status.messages(), status.pages()), (0, 0, 0));
     assert_eq!((status.memory_bytes(), names(&engine).len()), (0, 0));
-    assert!(status.heap_bytes() <= 4 * 1024 * KIB, "{status:?}");
+    assert!(status.page_file_bytes() <= 4 * 1024 * KIB, "{status:?}");
 }
 
 fn assert_whole(engine: &Engine, count: u64) {
@@ -119,10 +119,10 @@ fn delete_large(count: u64) {
     large.post(CLIENT, &batch[..10]).unwrap();
     assert_eq!(large.stats().unwrap().total(), 10);
     engine.gc().unwrap();
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     let status = engine.status();
     assert_eq!((status.messages(), status.pages()), (10, 1));
-    assert!(status.heap_bytes() <= 4 * 1024 * KIB, "{status:?}");
+    assert!(status.page_file_bytes() <= 4 * 1024 * KIB, "{status:?}");
 }
 
 #[test]

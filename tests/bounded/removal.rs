@@ -76,7 +76,7 @@ fn a_sparse_queue_stays_as_it_is_through_housekeeping_and_reopening() {
     for round in 0..6 {
         world.chill();
         shelf.assert_whole();
-        world.engine.base().unwrap();
+        world.engine.snapshot().unwrap();
         shelf.assert_whole();
         world = if round % 2 == 0 { world.killed() } else { world.reopened() };
         shelf = shelf.on(&world.engine);

@@ -45,14 +45,14 @@ impl Scene {
         scene
     }
 
-    /// Writes a base and asserts that no more is used than what is live allows.
+    /// Writes a snapshot and asserts that no more is used than what is live allows.
     fn assert_returned(&self) {
         self.engine.gc().unwrap();
-        self.engine.base().unwrap();
+        self.engine.snapshot().unwrap();
         let status = self.engine.status();
         let used = used(self.folder.path());
         assert!(used <= 4 * status.live_bytes() + SLACK, "{used} bytes are used: {status:?} {:?}", self.listing());
-        assert!(status.heap_bytes() + status.journal_bytes() <= used, "{used} bytes are used: {status:?}");
+        assert!(status.page_file_bytes() + status.journal_bytes() <= used, "{used} bytes are used: {status:?}");
     }
 
     fn assert_empty(&self) {
@@ -192,7 +192,7 @@ fn an_emptied_store_of_default_size_takes_at_most_64_mib_open_and_closed() {
         jobs.post(super::support::CLIENT, &vec![message.clone(); 100]).unwrap();
     }
     engine.checkpoint().unwrap();
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     let live = engine.status().live_bytes();
     assert!(live > 80_000_000 && used(folder.path()) <= 4 * live + (64 << 20), "{}", used(folder.path()));
     engine.close().unwrap();
@@ -200,7 +200,7 @@ fn an_emptied_store_of_default_size_takes_at_most_64_mib_open_and_closed() {
     let engine = open().unwrap();
     let jobs = engine.queue(zaqar_sled::Project::none(), "jobs").unwrap();
     assert_eq!(jobs.purge().unwrap(), 10_000);
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     assert!(used(folder.path()) <= 64 << 20, "open: {}", used(folder.path()));
     engine.close().unwrap();
     assert!(used(folder.path()) <= 64 << 20, "closed: {}", used(folder.path()));

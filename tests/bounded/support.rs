@@ -90,7 +90,7 @@ impl World {
         let warm = status.pages() - status.cold_pages();
         assert!(self.memory <= PAGE && status.pages() > 0, "a test of its own mistake: {status:?}");
         assert!(warm <= status.queues() && status.cold_pages() > 0, "{status:?}");
-        assert!(status.heap_bytes() > 0, "{status:?}");
+        assert!(status.page_file_bytes() > 0, "{status:?}");
     }
 
     /// Asserts that no more is in memory than may be, and so many bytes.

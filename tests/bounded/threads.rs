@@ -153,7 +153,7 @@ fn keep_house(scene: &Scene, mut random: Random) -> u64 {
     while scene.goes_on() {
         match random.below(5) {
             0 => scene.engine.checkpoint().unwrap(),
-            1 => scene.engine.base().unwrap(),
+            1 => scene.engine.snapshot().unwrap(),
             2 => drop(scene.engine.gc().unwrap()),
             3 => {
                 let verification = scene.engine.verify().unwrap();

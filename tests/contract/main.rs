@@ -7,7 +7,7 @@
 //! - `cold`: the engine, left running, that may keep no message in memory;
 //! - `reopened`: the engine, closed and opened again at every [`turn`](support::Harness::turn) of the test;
 //! - `recovered`: the engine, killed and opened again at every turn;
-//! - `rebuilt`: the engine, at every turn made to write a checkpoint and a base, killed, opened from the base, closed,
+//! - `rebuilt`: the engine, at every turn made to write a checkpoint and a snapshot, killed, opened from the snapshot, closed,
 //!   and opened from the trees.
 
 #![allow(

@@ -166,7 +166,7 @@ impl Harness {
 
     fn rebuilt_disk(&self, engine: &Engine, disk: &SimulatedDisk) -> SimulatedDisk {
         engine.checkpoint().expect("a checkpoint is written");
-        engine.base().expect("a base is written");
+        engine.snapshot().expect("a snapshot is written");
         let disk = disk.kill();
         if let Open::Engine(engine, _) = self.setup.engine(&self.clock, disk.clone()) {
             engine.close().expect("the store closes");

@@ -31,7 +31,7 @@ enum Act {
     DeleteOldest,
     Delete,
     Step,
-    Base,
+    Snapshot,
     Checkpoint,
     Reopen,
 }
@@ -42,17 +42,17 @@ const ACTS: [Act; 19] = [
     Act::Claim,
     Act::Step,
     Act::Post(3),
-    Act::Base,
+    Act::Snapshot,
     Act::DeleteOldest,
     Act::Buffered,
     Act::Step,
     Act::Post(4),
-    Act::Base,
+    Act::Snapshot,
     Act::Buffered,
     Act::Checkpoint,
     Act::Delete,
     Act::Create,
-    Act::Base,
+    Act::Snapshot,
     Act::Post(1),
     Act::Reopen,
     Act::Buffered,
@@ -106,7 +106,7 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
                 engine.with_durability(Durability::Buffered).queues().delete(&project, &queue).map(|()| false)
             }
             Act::Step => engine.step().map(|()| true),
-            Act::Base => engine.base().map(|()| true),
+            Act::Snapshot => engine.snapshot().map(|()| true),
             Act::Checkpoint => engine.checkpoint().map(|()| false),
             Act::Reopen => {
                 drop(engine);
@@ -155,8 +155,8 @@ fn the_calls_make_and_give_up_files_of_every_kind() {
     assert!(failed.is_none(), "{failed:?}");
     let last = disk.list_all();
     assert!(first.iter().any(|path| path.extension().is_some_and(|kind| kind == "journal") && !last.contains(path)));
-    let bases: Vec<_> = last.iter().filter(|path| path.extension().is_some_and(|kind| kind == "base")).collect();
-    assert!(bases.len() == 1 && !bases[0].ends_with("0000000000000001.base"), "{last:?}");
+    let snapshots: Vec<_> = last.iter().filter(|path| path.extension().is_some_and(|kind| kind == "base")).collect();
+    assert!(snapshots.len() == 1 && !snapshots[0].ends_with("0000000000000001.base"), "{last:?}");
     assert!(seeds().into_iter().all(|seed| operations::<Around<0>>(seed) > 100));
 }
 

@@ -145,7 +145,7 @@ fn a_subscription_renewed_while_another_queue_went_ahead_in_time_is_there_after_
         let subscriber = Subscriber::new("http://a").unwrap();
         let id = subscriptions.create(&none, &name("a"), &subscriber, TTL, &Metadata::new()).unwrap().unwrap();
         if base_between {
-            world.engine.base().unwrap();
+            world.engine.snapshot().unwrap();
         }
         world.late(|| subscriptions.update(&none, &name("a"), &id, &SubscriptionUpdate::new().ttl(TTL * 60)).unwrap());
         assert_eq!(subscriptions.list(&none, &name("a"), &ListOptions::new()).unwrap().items.len(), 1);
@@ -162,7 +162,7 @@ fn a_claim_renewed_while_another_queue_went_ahead_in_time_lives_after_recovery()
         let claims = world.engine.claims();
         let claim = claims.create(&none, &name("a"), &ClaimOptions::new().ttl(TTL)).unwrap().unwrap();
         if base_between {
-            world.engine.base().unwrap();
+            world.engine.snapshot().unwrap();
         }
         let renewal = ClaimOptions::new().ttl(TTL * 60);
         world.late(|| claims.update(&none, &name("a"), &claim.id(), &renewal).unwrap());

@@ -117,7 +117,7 @@ fn a_store_that_filled_its_disk_and_was_emptied_takes_posts_again() {
             };
             let engine = open().unwrap();
             jobs(&engine).create(Metadata::new()).unwrap();
-            // Far below the journal that makes the engine write a base by itself.
+            // Far below the journal that makes the engine write a snapshot by itself.
             disk.set_capacity(Some(used(&disk) + 400 * KIB));
             fill(&engine, 500);
             jobs(&engine).purge().unwrap();
@@ -210,7 +210,7 @@ fn at_work(seed: u64, memory: u64, (kind, nth): (FaultKind, u64), durability: Du
     let mut unreadable = false;
     for n in 0..60 {
         let outcome = match random.below(12) {
-            0 => engine.base(),
+            0 => engine.snapshot(),
             1 => engine.checkpoint(),
             2 => engine.step(),
             3..=6 => jobs(&engine).post(CLIENT, &[message(&format!("{n}"), 400)]).map(drop),
@@ -340,7 +340,7 @@ fn a_base_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing(
     let faults = [
         Fault::on(FaultKind::Write),
         Fault::on(Operation::Sync).under(manifest),
-        // That of the store's directory, after the base and after the manifest, or of another.
+        // That of the store's directory, after the snapshot and after the manifest, or of another.
         Fault::on(Operation::SyncDir),
     ];
     for memory in [ROOMY, 2 * KIB] {
@@ -354,14 +354,14 @@ fn a_base_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing(
                         jobs(&engine).post(CLIENT, &[message(&n.to_string(), 500)]).unwrap();
                     }
                     disk.inject(fault.clone().nth(nth));
-                    let failed = engine.base().is_err();
+                    let failed = engine.snapshot().is_err();
                     if !failed || engine.status().poisoned().is_some() {
                         continue; // The fault waits for something else, or has met the journal.
                     }
                     jobs(&engine).post(CLIENT, &[message("later", 500)]).unwrap();
                     let before = dump(&engine, &[]).unwrap();
                     disk.fail_after(k);
-                    let cut = engine.base().is_err();
+                    let cut = engine.snapshot().is_err();
                     let context = format!("{fault:?} {nth}, cut after {k}: {failed} {cut}");
                     for image in [copy_of_dead(&disk), disk.power_loss(Keep::Nothing)] {
                         let engine = config(&image, &clock, 2)
@@ -435,7 +435,7 @@ fn on_a_real_full_file_system_posts_are_refused_and_nothing_is_lost() {
         assert_eq!(engine.status().poisoned(), None);
         assert_eq!(jobs(&engine).stats().unwrap().total(), posted.len() as u64 - 20);
         jobs(&engine).purge().unwrap();
-        engine.base().unwrap();
+        engine.snapshot().unwrap();
         jobs(&engine).post(CLIENT, &[message("again", 2_000)]).unwrap();
     }
 }

@@ -1,5 +1,5 @@
 //! `kill -9`, again and again: a child of this very test opens the store that the last one left, works on it from several
-//! threads while checkpoints and bases are written, and dies at a random moment; what it was told is compared with what
+//! threads while checkpoints and snapshots are written, and dies at a random moment; what it was told is compared with what
 //! is there.
 //!
 //! A child writes a line to its diary before each call and one after it. `ZAQAR_KILLS` sets the rounds, `ZAQAR_SEED`
@@ -63,7 +63,7 @@ fn child() {
         thread::sleep(Duration::from_micros(random.below(8_000)));
         match random.below(3) {
             0 => engine.checkpoint().unwrap(),
-            1 => engine.base().unwrap(),
+            1 => engine.snapshot().unwrap(),
             _ => drop(engine.gc().unwrap()),
         }
     }

@@ -115,7 +115,7 @@ impl<const MEMORY: u64> Scene for Calls<MEMORY> {
                 return Ok(false);
             }
             44 => {
-                engine.base()?;
+                engine.snapshot()?;
                 return Ok(true);
             }
             45 => {
@@ -290,8 +290,8 @@ fn a_power_cut_under_several_threads_and_a_base_loses_nothing_acknowledged() {
                 std::thread::spawn(move || toil(&engine, worker, seed * 1_000 + round))
             })
             .collect();
-        while (if random.one_in(2) { engine.base() } else { engine.checkpoint() }).is_ok() {}
-        // Trees and bases may fail before the journal does.
+        while (if random.one_in(2) { engine.snapshot() } else { engine.checkpoint() }).is_ok() {}
+        // Trees and snapshots may fail before the journal does.
         let told: Vec<Toil> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
         let keep = if random.one_in(2) { Keep::Nothing } else { Keep::Random(round) };
         let disk = disk.power_loss(keep);

@@ -16,7 +16,7 @@ use super::support::{
     message, messages_of, queues_of,
 };
 
-const LIVES: [Life; 3] = [Life::Journal, Life::Base, Life::Cold];
+const LIVES: [Life; 3] = [Life::Journal, Life::Snapshot, Life::Cold];
 
 fn open(disk: &SimulatedDisk, lived: &Lived) -> zaqar_sled::Result<Engine> {
     lived.config(disk, 2).open(ROOT)
@@ -26,7 +26,7 @@ fn salvage(disk: &SimulatedDisk, lived: &Lived) -> zaqar_sled::Result<Engine> {
     lived.config(disk, 3).salvage(true).open(ROOT)
 }
 
-fn bases(disk: &SimulatedDisk) -> Vec<PathBuf> {
+fn snapshots(disk: &SimulatedDisk) -> Vec<PathBuf> {
     disk.list_all().into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "base")).collect()
 }
 
@@ -156,7 +156,7 @@ fn harms(bytes: u64, step: usize) -> Vec<Harm> {
 fn with_clean_trees_a_damaged_base_or_journal_loses_nothing() {
     for life in LIVES {
         let (disk, _) = Lived::closed(life);
-        let broken: Vec<PathBuf> = bases(&disk).into_iter().chain(segments(&disk)).collect();
+        let broken: Vec<PathBuf> = snapshots(&disk).into_iter().chain(segments(&disk)).collect();
         for path in broken {
             let bytes = disk.read(&path).unwrap().len() as u64;
             for how in harms(bytes, 331) {
@@ -181,7 +181,7 @@ fn with_clean_trees_a_damaged_base_or_journal_loses_nothing() {
 
 #[test]
 fn with_clean_trees_a_journal_that_is_gone_altogether_loses_nothing() {
-    let (disk, lived) = Lived::closed(Life::Base);
+    let (disk, lived) = Lived::closed(Life::Snapshot);
     disk.remove_dir_all(journal()).unwrap();
     let engine = open(&disk, &lived).unwrap();
     assert_eq!(dump(&engine, &[]).unwrap(), lived.last());
@@ -295,8 +295,8 @@ fn a_damaged_header_of_the_only_segment_is_refused() {
 
 #[test]
 fn a_damaged_base_of_a_store_that_was_not_closed_is_refused_and_salvaged() {
-    for life in [Life::Base, Life::Cold] {
-        let [whole, last_lost, corrupt] = break_everything(life, 17, bases);
+    for life in [Life::Snapshot, Life::Cold] {
+        let [whole, last_lost, corrupt] = break_everything(life, 17, snapshots);
         assert!(whole == 0 && last_lost == 0 && corrupt > 50, "{life:?}: {whole} {last_lost} {corrupt}");
     }
 }
@@ -325,9 +325,9 @@ fn a_lost_manifest_loses_nothing_when_salvaged() {
 
 #[test]
 fn salvage_deletes_neither_a_damaged_base_nor_anything_else_when_the_manifest_is_damaged_too() {
-    let (disk, lived) = Lived::killed(Life::Base);
-    let base = bases(&disk).remove(0);
-    disk.corrupt(&base, 200, 1).unwrap();
+    let (disk, lived) = Lived::killed(Life::Snapshot);
+    let snapshot = snapshots(&disk).remove(0);
+    disk.corrupt(&snapshot, 200, 1).unwrap();
     disk.corrupt("/store/MANIFEST", 20, 1).unwrap();
     let _ = judge(&disk, &lived, "manifest and base");
 }
@@ -344,7 +344,7 @@ fn files_of_a_newer_format_are_told_from_damaged_ones_and_left_alone() {
         }
         bytes[sum_at..sum_at + 4].copy_from_slice(&sum.to_le_bytes());
     };
-    let (disk, lived) = Lived::killed(Life::Base);
+    let (disk, lived) = Lived::killed(Life::Snapshot);
     let original = files(&disk);
     let manifest = PathBuf::from("/store/MANIFEST");
     let places = used_segments(&disk).into_iter().map(|path| (path, 60, 60, 0));
@@ -367,7 +367,7 @@ fn a_salvage_cut_at_any_operation_can_be_done_again() {
     for life in LIVES {
         let (disk, lived) = Lived::killed(life);
         let used = used_segments(&disk);
-        let broken = if life == Life::Journal { used[..2].to_vec() } else { bases(&disk) };
+        let broken = if life == Life::Journal { used[..2].to_vec() } else { snapshots(&disk) };
         for path in broken {
             disk.corrupt(&path, 300, 1).unwrap();
             let original = files(&disk);
@@ -448,7 +448,7 @@ fn stale_frames_of_a_recycled_segment_do_not_come_back() {
             let ids = engine.messages().post(&none, &jobs, CLIENT, &[message(&name, 900)]).unwrap();
             engine.messages().delete(&none, &jobs, &ids[0], None).unwrap();
         }
-        engine.base().unwrap();
+        engine.snapshot().unwrap();
         let stale = |path: &PathBuf| disk.read(path).unwrap().starts_with(b"zaqarlog");
         recycled += segments(&disk).iter().filter(|path| stale(path)).count() - used_segments(&disk).len();
         // A kill here finds the spare full of frames of its former life.
@@ -560,7 +560,7 @@ fn every_reopening_gives_out_larger_ids() {
         engine.messages().bulk_delete(&none, &jobs, &ids, &[]).unwrap();
         last = Some(ids[1]);
         match round % 4 {
-            0 => engine.base().unwrap(),
+            0 => engine.snapshot().unwrap(),
             1 => engine.close().unwrap(),
             _ => {}
         }
@@ -603,7 +603,7 @@ fn real_store(root: &Path, memory: u64) -> String {
         jobs.post(CLIENT, &[message(&i.to_string(), 700)]).unwrap();
     }
     jobs.claim(ClaimOptions::new().limit(5)).unwrap();
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     for i in 200..260 {
         jobs.post(CLIENT, &[message(&i.to_string(), 700)]).unwrap();
     }

@@ -53,7 +53,7 @@ impl Scene for Registrations {
                 world.clock.advance(seconds(random.below(8)));
                 return Ok(false);
             }
-            56 => return engine.base().map(|()| true),
+            56 => return engine.snapshot().map(|()| true),
             57 | 58 => return engine.checkpoint().map(|()| false),
             59 => return engine.step().map(|()| true),
             60 | 61 => return engine.gc().map(|_| false),

@@ -55,7 +55,7 @@ fn files_of_the_highest_numbers_are_left_alone_and_lose_nothing() {
             engine = config(&disk, &clock, round + 1).memory(memory).open(ROOT).unwrap();
             assert_eq!(count(&engine), 30 * round as usize, "round {round}: {}", engine.recovery());
             work(&engine, round);
-            engine.base().unwrap();
+            engine.snapshot().unwrap();
             assert_eq!(count(&engine), 30 * (round as usize + 1), "round {round}");
             for path in &strange {
                 assert_eq!(disk.read(path).unwrap(), b"not a store's", "{}", path.display());

@@ -191,8 +191,8 @@ pub(crate) struct Lived {
 pub(crate) enum Life {
     /// All of it is in the journal.
     Journal,
-    /// A base in the middle, two segments behind it.
-    Base,
+    /// A snapshot in the middle, two segments behind it.
+    Snapshot,
     /// The same with next to no message in memory.
     Cold,
 }
@@ -223,7 +223,7 @@ impl Lived {
         };
         lived.live(0, 12);
         if life != Life::Journal {
-            lived.engine.base().unwrap();
+            lived.engine.snapshot().unwrap();
             lived.live(12, 20);
         }
         lived.with_claims = dump(&lived.engine, &lived.claims).unwrap();

@@ -42,17 +42,17 @@ fn harm_all(kind: Kind, places: u64, harms: impl Fn(u64) -> Harm) {
 
 #[test]
 fn one_bit_in_the_snapshot() {
-    harm_all(Kind::Base, 40, Harm::Flip);
+    harm_all(Kind::Snapshot, 40, Harm::Flip);
 }
 
 #[test]
 fn the_snapshot_removed() {
-    harm_all(Kind::Base, 1, |_| Harm::Remove);
+    harm_all(Kind::Snapshot, 1, |_| Harm::Remove);
 }
 
 #[test]
 fn the_snapshot_cut_short() {
-    harm_all(Kind::Base, 6, Harm::Cut);
+    harm_all(Kind::Snapshot, 6, Harm::Cut);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_block_of_the_journal_lost() {
 #[test]
 fn a_block_that_the_device_cannot_read() {
     harm_all(Kind::Journal, 4, Harm::Unreadable);
-    harm_all(Kind::Base, 4, Harm::Unreadable);
+    harm_all(Kind::Snapshot, 4, Harm::Unreadable);
     harm_all(Kind::Heap, 2, Harm::Unreadable);
     harm_all(Kind::Manifest, 1, Harm::Unreadable);
 }
@@ -126,14 +126,14 @@ fn the_report_names_every_damaged_place_and_counts_what_each_queue_lost() {
     }
     assert!(report.damaged().iter().any(|place| Kind::of(place.file()) == Kind::Heap), "{report}");
     // What was not damaged stays where it was.
-    for (path, bytes) in original.iter().filter(|(path, _)| matches!(Kind::of(path), Kind::Journal | Kind::Base)) {
+    for (path, bytes) in original.iter().filter(|(path, _)| matches!(Kind::of(path), Kind::Journal | Kind::Snapshot)) {
         let moved = report.moved_aside().iter().any(|moved| moved.file_name() == path.file_name());
         assert!(!moved || used(bytes) == 0, "{} is not damaged", path.display());
     }
     // And the next snapshots leave what was moved aside alone.
     let aside = files_aside(disk);
-    engine.base().unwrap();
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
+    engine.snapshot().unwrap();
     assert_eq!(files_aside(disk), aside);
     assert!(!aside.is_empty());
 }
@@ -165,7 +165,7 @@ fn what_cannot_be_read_for_another_reason_is_an_error_that_names_the_file() {
     let open = |salvage: bool| zaqar_sled::Config::new().background(false).salvage(salvage).open(&root);
     let engine = open(false).unwrap();
     engine.queue(zaqar_sled::Project::none(), "jobs").unwrap().create(zaqar_sled::Metadata::new()).unwrap();
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     engine.close().unwrap();
     drop(engine);
     let manifest = root.join("MANIFEST");

@@ -24,7 +24,7 @@ pub(crate) enum Harm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Manifest,
-    Base,
+    Snapshot,
     Journal,
     Heap,
     Other,
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn of(path: &Path) -> Self {
         match path.extension().and_then(|kind| kind.to_str()) {
-            Some("base") => Self::Base,
+            Some("base") => Self::Snapshot,
             Some("journal") => Self::Journal,
             Some("heap") => Self::Heap,
             _ if path.ends_with("MANIFEST") => Self::Manifest,

@@ -167,9 +167,9 @@ fn salvaged(ended: &Ended, disk: &SimulatedDisk, path: &Path, intact: &BTreeSet<
         // What the last snapshot and the journal behind it say is all there.
         Kind::Heap | Kind::Manifest | Kind::Other => assert!(returned.is_empty(), "{context}: {returned:?} are back"),
         // When those of a pool wrote their snapshots is not known.
-        Kind::Base | Kind::Journal if ended.end == super::store::End::Pooled => {}
+        Kind::Snapshot | Kind::Journal if ended.end == super::store::End::Pooled => {}
         // What was deleted since is in the journal.
-        Kind::Base => {
+        Kind::Snapshot => {
             let told = returned.iter().filter(|id| !ended.ledger.long_gone.contains(id)).count();
             assert_eq!(told, 0, "{context}: {told} messages are back whose deletion is in the journal");
         }

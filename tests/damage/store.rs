@@ -62,9 +62,9 @@ impl Opened {
         }
     }
 
-    fn base(&self) {
+    fn snapshot(&self) {
         match self {
-            Self::Engine(engine) => engine.base().unwrap(),
+            Self::Engine(engine) => engine.snapshot().unwrap(),
             // Its stores write them when they are due.
             Self::Pooled(driver) => driver.step().unwrap(),
         }
@@ -158,7 +158,7 @@ impl Life {
         }
         self.delete_some(4);
         self.step();
-        self.opened.base();
+        self.opened.snapshot();
         self.look_for_snapshots();
     }
 

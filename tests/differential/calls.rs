@@ -138,7 +138,7 @@ pub(crate) enum Op {
     Kill,
     PowerLoss(u64),
     Checkpoint,
-    Base,
+    Snapshot,
     Housekeep,
 }
 
@@ -251,7 +251,7 @@ pub(crate) fn world_op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Kill),
         2 => any::<u64>().prop_map(Op::PowerLoss),
         2 => Just(Op::Checkpoint),
-        2 => Just(Op::Base),
+        2 => Just(Op::Snapshot),
         1 => Just(Op::Housekeep),
     ]
 }

@@ -3,7 +3,7 @@
 //!
 //! A case is a sequence of calls to a few queues in two projects, with ids, claims and markers picked among all seen
 //! so far, live, stale or of another queue; between them time passes, the wall clock steps, and the engine is closed,
-//! killed or cut off from power and opened again, makes checkpoints and bases, and collects garbage; in most cases it may
+//! killed or cut off from power and opened again, makes checkpoints and snapshots, and collects garbage; in most cases it may
 //! keep little or nothing in memory. After each case
 //! everything is compared once more, before and after another opening, and the engine verifies itself.
 //!

@@ -122,7 +122,7 @@ impl<'c> Pair<'c> {
             | Op::Kill
             | Op::PowerLoss(..)
             | Op::Checkpoint
-            | Op::Base
+            | Op::Snapshot
             | Op::Housekeep => self.change_world(op),
             _ => self.call_messages(op),
         }

@@ -34,7 +34,7 @@ impl Pair<'_> {
             Op::PowerLoss(_) if self.case.buffered || self.has_been_loose => return self.restart(SimulatedDisk::kill),
             Op::PowerLoss(seed) => return self.restart(|disk| disk.power_loss(Keep::Random(*seed))),
             Op::Checkpoint => return self.subject.checkpoint().map_err(|error| error.to_string()),
-            Op::Base => return self.subject.base().map_err(|error| error.to_string()),
+            Op::Snapshot => return self.subject.snapshot().map_err(|error| error.to_string()),
             Op::Housekeep => return self.subject.step().map_err(|error| error.to_string()),
             _ => unreachable!("a controller's"),
         }

@@ -7,7 +7,7 @@ use zaqar_sled::{ClaimOptions, Engine, ManualClock, MessageId, Metadata, NewMess
 
 use super::support::{CLIENT, ROOT, chill, clock, config, fill, listed, places, queue, rot, seconds};
 
-/// A store whose base names its pages, of which one cannot be read: the first, or the last.
+/// A store whose snapshot names its pages, of which one cannot be read: the first, or the last.
 struct World {
     disk: SimulatedDisk,
     clock: Arc<ManualClock>,
@@ -32,7 +32,7 @@ fn world(at: At, prepare: impl Fn(&Queue)) -> World {
     let ids = fill(&jobs, 60);
     prepare(&jobs);
     chill(&engine);
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     damage(&disk, at);
     // Twenty-three messages of 700 bytes fit into a page of 16 KiB.
     World { disk, clock, engine, jobs, ids, lost: if at == At::First { 23 } else { 60 - 46 } }
@@ -72,7 +72,7 @@ fn all_that_needs_no_message_of_a_damaged_page_goes_on() {
         assert!(jobs.pop(10).unwrap().is_empty());
         assert_eq!(engine.status().poisoned(), None);
         engine.checkpoint().unwrap();
-        engine.base().unwrap();
+        engine.snapshot().unwrap();
     }
 }
 
@@ -122,7 +122,7 @@ fn a_damaged_tail_does_not_keep_a_killed_store_from_being_opened() {
         let jobs = queue(&engine, "jobs");
         let ids = fill(&jobs, 60);
         chill(&engine);
-        engine.base().unwrap();
+        engine.snapshot().unwrap();
         // All of this is in the journal alone.
         claim(&jobs, 30);
         let new = post(&jobs);
@@ -141,7 +141,7 @@ fn a_damaged_tail_does_not_keep_a_killed_store_from_being_opened() {
         engine.verify().unwrap();
         engine.drop_damaged().unwrap();
         assert!(engine.verify().unwrap().is_sound(), "{:?}", engine.verify().unwrap().findings());
-        engine.base().unwrap();
+        engine.snapshot().unwrap();
         engine.close().unwrap();
     }
 }

@@ -6,7 +6,7 @@ use zaqar_sled::{ClaimOptions, MessageId, NewMessage, Project};
 use super::support::{CLIENT, ROOT, chill, clock, config, fill, listed, page_files, queue, seconds};
 
 /// What a store has open beside its page files: the lock, the journal's active and spare segment and its directory, the
-/// heap's directory; for a while the manifest, a base, a directory and the trees.
+/// heap's directory; for a while the manifest, a snapshot, a directory and the trees.
 const BESIDE: u64 = 12;
 
 #[test]
@@ -25,7 +25,7 @@ fn page_files_are_opened_as_they_are_needed_and_closed_again() {
     assert!(page_files(&disk).len() > 60, "{} page files", page_files(&disk).len());
     chill(&engine);
     assert_eq!(listed(&jobs).unwrap(), ids);
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     engine.close().unwrap();
     drop((jobs, engine));
     let engine = small(2).open(ROOT).unwrap();
@@ -56,7 +56,7 @@ fn a_moment_without_descriptors_is_an_error_of_its_calls_and_never_poison() {
             let message = NewMessage::new(vec![1; 600]).ttl(seconds(3_600));
             let outcome = match round % 6 {
                 0 | 1 => jobs.post(CLIENT, &[message]).map(|posted| ids.extend(posted)),
-                2 => engine.base(),
+                2 => engine.snapshot(),
                 3 => engine.checkpoint(),
                 4 => jobs.claim(ClaimOptions::new().limit(10).ttl(seconds(60))).map(drop),
                 _ => engine.step(),
@@ -72,7 +72,7 @@ fn a_moment_without_descriptors_is_an_error_of_its_calls_and_never_poison() {
             engine.step().unwrap();
         }
         assert!(refused > 10, "{refused} refused");
-        engine.base().unwrap();
+        engine.snapshot().unwrap();
         assert_eq!(listed(&jobs).unwrap(), ids);
         let disk = disk.power_loss(Keep::Nothing);
         let engine = config(&disk, &clock, 2).open(ROOT).unwrap();

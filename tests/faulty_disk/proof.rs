@@ -33,8 +33,8 @@ fn after_a_failed_sync_of_the_pages_no_base_counts_that_names_what_it_lost() {
             disk.set_seed(seed);
             let (engine, ids) = filled(&disk);
             disk.inject(Fault::on(Operation::Sync).under("/store/heap"));
-            engine.base().unwrap_err();
-            let again = if close { engine.close() } else { engine.base() };
+            engine.snapshot().unwrap_err();
+            let again = if close { engine.close() } else { engine.snapshot() };
             refused += u32::from(again.is_err());
             counted += u32::from(again.is_ok());
             assert_holds(&disk, &ids, &format!("seed {seed}, close {close}: {again:?}"));
@@ -49,7 +49,7 @@ fn a_bit_that_rots_before_a_base_or_a_close_keeps_the_journal() {
         let disk = SimulatedDisk::new();
         let (engine, ids) = filled(&disk);
         rot(&disk, 3);
-        let ended = if close { engine.close() } else { engine.base() };
+        let ended = if close { engine.close() } else { engine.snapshot() };
         assert!(ended.is_err(), "close {close}");
         assert_holds(&disk, &ids, &format!("close {close}"));
     }
@@ -65,9 +65,9 @@ fn a_bit_that_rots_while_the_store_is_closed_keeps_the_journal() {
     chill(&engine);
     engine.close().unwrap();
     let engine = large(2);
-    assert_eq!(engine.status().base_lsn(), 0, "the journal has it all");
+    assert_eq!(engine.status().snapshot_lsn(), 0, "the journal has it all");
     rot(&disk, 3);
-    assert!(engine.base().unwrap_err().is_corrupt());
+    assert!(engine.snapshot().unwrap_err().is_corrupt());
     assert_holds(&disk, &ids, "closed");
 }
 
@@ -79,8 +79,8 @@ fn pages_in_memory_are_written_elsewhere_when_what_was_written_is_not_there() {
     let ids = fill(&queue(&engine, "jobs"), 60);
     for _ in 0..3 {
         disk.inject(Fault::on(Operation::Sync).under("/store/heap"));
-        engine.base().unwrap_err();
-        engine.base().unwrap();
+        engine.snapshot().unwrap_err();
+        engine.snapshot().unwrap();
         fill(&queue(&engine, "others"), 20);
     }
     assert_holds(&disk, &ids, "in memory");
@@ -90,13 +90,13 @@ fn pages_in_memory_are_written_elsewhere_when_what_was_written_is_not_there() {
 fn what_a_base_has_proven_is_not_read_again() {
     let disk = SimulatedDisk::new();
     let (engine, _) = filled(&disk);
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     disk.inject(Fault::on(Operation::Read).under("/store/heap").forever());
     fill(&queue(&engine, "others"), 1);
     // Only what is new is read, and that cannot be.
-    engine.base().unwrap_err();
+    engine.snapshot().unwrap_err();
     disk.heal();
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     disk.inject(Fault::on(Operation::Read).under("/store/heap").forever());
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
 }

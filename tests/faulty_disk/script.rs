@@ -105,7 +105,7 @@ impl Store {
 
     fn housekeep(&self, what: u64) -> Result<()> {
         match (self, what) {
-            (Self::One(engine), 0) => engine.base(),
+            (Self::One(engine), 0) => engine.snapshot(),
             (Self::One(engine), 1) => engine.checkpoint(),
             (Self::One(engine), _) => engine.step(),
             (Self::Pooled(driver), _) => driver.step(),

@@ -112,11 +112,11 @@ fn a_store_killed_on_a_full_disk_with_an_unsynced_tail_opens_and_keeps_it() {
     }
 }
 
-/// The bases that a store has had, by number, and the size each had when it was seen.
+/// The snapshots that a store has had, by number, and the size each had when it was seen.
 #[derive(Default)]
-struct Bases(BTreeMap<String, u64>);
+struct Snapshots(BTreeMap<String, u64>);
 
-impl Bases {
+impl Snapshots {
     fn look(&mut self, disk: &dyn Disk) {
         for name in disk.list(Path::new(ROOT)).unwrap().into_iter().filter(|name| name.strip_suffix(".base").is_some())
         {
@@ -145,7 +145,7 @@ fn posts_wait_for_a_base_only_if_one_is_due_and_a_base_ends_the_wait() {
     drop(engine);
     let engine = settings(&disk).open(ROOT).unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
-    let mut bases = Bases::default();
+    let mut snapshots = Snapshots::default();
     let mut posted = 0;
     for call in 0..1_000 {
         // Without a thread a post makes its room itself.
@@ -154,28 +154,28 @@ fn posts_wait_for_a_base_only_if_one_is_due_and_a_base_ends_the_wait() {
             .unwrap_or_else(|error| panic!("call {call}: {error}: {:?}", engine.status()));
         jobs.pop(1).unwrap();
         engine.step().unwrap();
-        bases.look(&disk);
+        snapshots.look(&disk);
     }
     // One for every four segments of the journal, and a few.
     let most = posted * 2_200 / (4 * 64 * KIB) + 5;
-    assert!(bases.written() <= most, "{} bases for {posted} posts", bases.written());
+    assert!(snapshots.written() <= most, "{} snapshots for {posted} posts", snapshots.written());
 }
 
 #[test]
 fn bases_of_a_large_directory_are_written_in_proportion_to_it() {
     let disk = SimulatedDisk::new();
     let engine = config(disk.clone()).segment_size(8 * KIB).open(ROOT).unwrap();
-    let mut bases = Bases::default();
+    let mut snapshots = Snapshots::default();
     for n in 0..4_000 {
         queue(&engine, &format!("a queue that is idle, number {n}"));
         if n % 20 == 0 {
             engine.step().unwrap();
-            bases.look(&disk);
+            snapshots.look(&disk);
         }
     }
-    let written: u64 = bases.0.values().sum();
+    let written: u64 = snapshots.0.values().sum();
     let journal = 4_000 * 100;
-    assert!(written <= journal, "{written} bytes of bases for {journal} of journal");
+    assert!(written <= journal, "{written} bytes of snapshots for {journal} of journal");
 }
 
 #[test]
@@ -191,12 +191,12 @@ fn a_file_that_could_not_be_removed_is_removed_later() {
             jobs.post(CLIENT, &[message(2_000)]).unwrap();
         }
         jobs.purge().unwrap();
-        engine.base().unwrap();
+        engine.snapshot().unwrap();
         engine.checkpoint().unwrap();
     }
     let left = used(&disk);
     stubborn.meter.refuse_removals(false);
-    engine.base().unwrap();
+    engine.snapshot().unwrap();
     engine.step().unwrap();
     let bound = empty + 4 * 64 * KIB;
     assert!(left > bound && used(&disk) <= bound, "{} bytes, {left} before, of {bound}", used(&disk));
@@ -219,7 +219,7 @@ fn opening_with_little_memory_keeps_the_page_files_small() {
     let disk = disk.kill();
     drop(engine);
     let engine = config(disk).memory(64 * KIB).open(ROOT).unwrap();
-    let (live, pages) = (engine.status().live_bytes(), engine.status().heap_bytes());
+    let (live, pages) = (engine.status().live_bytes(), engine.status().page_file_bytes());
     assert!(live > 3_000_000, "{live}");
     let bound = 2 * live + 4 * 2 * 64 * KIB;
     assert!(pages <= bound, "{pages} of {bound} bytes of page files for {live} live");

@@ -239,7 +239,7 @@ impl<P: Place> Life<P> {
     fn tend(&mut self) {
         let engine = self.engine();
         let outcome = match self.random.clone().below(4) {
-            0 => engine.base(),
+            0 => engine.snapshot(),
             1 => engine.checkpoint(),
             2 => engine.gc().map(drop),
             _ => engine.step(),
@@ -351,7 +351,7 @@ impl<P: Place> Life<P> {
         for tries in 0..=deadline {
             let _ = self.engine().gc();
             let _ = self.engine().step();
-            let based = self.engine().base();
+            let based = self.engine().snapshot();
             let used = self.place.used();
             let bound = empty + 2 * self.shape.segment + (1 << 20);
             if based.is_ok() && used <= bound {

@@ -46,7 +46,7 @@ fn a_store_that_was_closed_answers_every_call_with_closed() {
     engine.close().unwrap();
     engine.close().unwrap();
     let outcomes = [
-        engine.base(),
+        engine.snapshot(),
         engine.checkpoint(),
         engine.step(),
         engine.verify().map(drop),

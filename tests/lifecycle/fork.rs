@@ -62,7 +62,7 @@ fn a_fork_is_refused_every_change_and_neither_closes_nor_unlocks() {
             let refused = is_forked(post(&engine))
                 && is_forked(jobs(&engine).pop(1))
                 && is_forked(jobs(&engine).delete())
-                && is_forked(engine.base())
+                && is_forked(engine.snapshot())
                 && is_forked(engine.checkpoint())
                 && is_forked(engine.step())
                 && is_forked(engine.close());

@@ -190,7 +190,7 @@ fn nobody_but_its_owner_reads_a_store_unless_asked_otherwise() {
         let root = folder.path().join(name);
         let engine = Config::new().disk(Arc::new(disk)).open(&root).unwrap();
         engine.queue(Project::none(), "jobs").unwrap().create(Metadata::new()).unwrap();
-        engine.base().unwrap();
+        engine.snapshot().unwrap();
         engine.checkpoint().unwrap();
         engine.close().unwrap();
         let mut modes = Vec::new();

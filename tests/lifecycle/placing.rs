@@ -38,7 +38,7 @@ fn on_both(attack: impl Fn(&Arc<dyn Disk>, &Path)) {
 fn every_work_on_a_store_that_was_moved_says_so_and_makes_nothing_where_it_was() {
     type Work = fn(&Engine) -> Result<(), Error>;
     let works: [Work; 5] = [
-        Engine::base,
+        Engine::snapshot,
         Engine::checkpoint,
         Engine::step,
         Engine::close,
@@ -80,7 +80,7 @@ fn a_store_in_place_of_one_that_was_moved_is_left_alone() {
             // Journal segments, page files, housekeeping, whatever it takes: refused or kept where the store is.
             let _ = post(&engine, 3000);
         }
-        assert!(engine.step().is_err() && engine.base().is_err() && engine.close().is_err());
+        assert!(engine.step().is_err() && engine.snapshot().is_err() && engine.close().is_err());
         drop(engine);
         let other = config(disk).open(&here).unwrap();
         assert_eq!(count(&other), 20, "{}", other.recovery());
@@ -115,7 +115,7 @@ fn a_directory_above_that_was_moved_counts_too() {
         let engine = config(disk).open(above.join("store")).unwrap();
         post(&engine, 10).unwrap();
         disk.rename(&above, &moved).unwrap();
-        assert!(is_displaced(&engine.base().unwrap_err()));
+        assert!(is_displaced(&engine.snapshot().unwrap_err()));
         disk.rename(&moved, &above).unwrap();
         // Once it was noticed nothing is written any more, wherever the directory is.
         assert!(post(&engine, 10).unwrap_err().is_poisoned());

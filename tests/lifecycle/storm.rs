@@ -130,7 +130,7 @@ impl Storm {
                     ledger.note(ids);
                 }
             }
-            let _ = engine.base();
+            let _ = engine.snapshot();
             let _ = engine.close();
             tracked.note_closed();
             drop(engine);
@@ -202,7 +202,7 @@ impl Caller {
     fn work(&self, random: &mut Random) -> Result<(), Error> {
         let engine = &self.engine;
         match random.below(12) {
-            0..4 => engine.base(),
+            0..4 => engine.snapshot(),
             4 | 5 => engine.checkpoint(),
             6 | 7 => engine.step(),
             8 => engine.gc().map(drop),

@@ -31,7 +31,7 @@ fn post(run: &Run, job: &Job) -> Result<(), Failure> {
             break;
         }
         post_batch(job, client, batch, lines.bookmark(), &old)?;
-        wait_for_room(run, job, &lines.bookmark())?;
+        wait_admitted(run, job, &lines.bookmark())?;
     }
     Ok(())
 }
@@ -57,7 +57,7 @@ fn line(bytes: Vec<u8>) -> NewMessage {
 }
 
 /// Waits while the lines that wait weigh too much, going by the source's average: they are all in memory.
-fn wait_for_room(run: &Run, job: &Job, bookmark: &Bookmark) -> Result<(), Failure> {
+fn wait_admitted(run: &Run, job: &Job, bookmark: &Bookmark) -> Result<(), Failure> {
     let average = bookmark.offset / bookmark.lines.max(1) + MESSAGE_BYTES;
     while job.stats()?.total().saturating_mul(average) > BACKLOG_BYTES && !run.is_stopped() {
         run.wait_for_progress();

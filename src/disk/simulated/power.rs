@@ -40,7 +40,7 @@ enum Power {
     /// It goes off after so many more operations.
     Left(u64),
     /// Killed or cut: the disk lives on as its image.
-    Gone,
+    DeletedRecords,
 }
 
 impl State {
@@ -58,7 +58,7 @@ impl State {
     }
 
     pub(super) fn fail_after(&mut self, operations: u64) {
-        if self.power != Power::Gone {
+        if self.power != Power::DeletedRecords {
             self.power = Power::Left(operations);
         }
     }
@@ -124,7 +124,7 @@ impl State {
     /// An error if the power is off.
     pub(super) fn check_power(&self) -> io::Result<()> {
         match self.power {
-            Power::Left(0) | Power::Gone => Err(io::Error::other("power is off")),
+            Power::Left(0) | Power::DeletedRecords => Err(io::Error::other("power is off")),
             Power::On | Power::Left(_) => Ok(()),
         }
     }
@@ -132,7 +132,7 @@ impl State {
     /// An error if the disk lives on as its image.
     pub(super) fn check_present(&self) -> io::Result<()> {
         match self.power {
-            Power::Gone => Err(io::Error::other("power is off")),
+            Power::DeletedRecords => Err(io::Error::other("power is off")),
             Power::On | Power::Left(_) => Ok(()),
         }
     }
@@ -189,14 +189,14 @@ impl State {
 
     /// Takes the disk away and returns it as a process started after finds it.
     pub(super) fn restart(&mut self) -> Self {
-        let gone = Self { power: Power::Gone, is_volatile: self.is_volatile, ..Self::default() };
+        let gone = Self { power: Power::DeletedRecords, is_volatile: self.is_volatile, ..Self::default() };
         let image = mem::replace(self, gone);
         Self {
             names: image.names,
             capacity: image.capacity,
             random: image.random,
             is_volatile: image.is_volatile,
-            power: if image.power == Power::Gone { Power::Gone } else { Power::On },
+            power: if image.power == Power::DeletedRecords { Power::DeletedRecords } else { Power::On },
             ..Self::default()
         }
     }

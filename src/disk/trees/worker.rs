@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_call_that_does_not_return_is_given_up_with_all_that_follow() {
-        let (let_go, held) = bounded::<()>(0);
+        let (release_read_pages, held) = bounded::<()>(0);
         let worker = Worker::start(SHORT, LONG, || Ok(())).unwrap();
         let stuck = held.clone();
         let error = worker.call(move |()| stuck.recv().map_err(|_| failed("let go"))).unwrap_err();
@@ -163,11 +163,11 @@ mod tests {
         assert!(worker.call(|()| Ok(())).is_err());
         // Nobody waits for it here either.
         drop(worker);
-        drop(let_go);
+        drop(release_read_pages);
         drop(held);
-        let (let_go, held) = bounded::<()>(0);
+        let (release_read_pages, held) = bounded::<()>(0);
         let made = Worker::start(LONG, SHORT, move || held.recv().map_err(|_| failed("let go")));
         assert!(made.unwrap_err().to_string().contains("not returned"));
-        drop(let_go);
+        drop(release_read_pages);
     }
 }

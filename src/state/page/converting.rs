@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use super::Page;
 use super::bits::{Hold, bit};
-use super::entry::{PageEntry, PageRecord, PageSnapshot};
+use super::entry::{FrozenPage, PageEntry, PageRecord};
 use crate::state::content::{Content, PAGE_MESSAGES, Slot, narrow};
 use crate::storage::budget::Budget;
 use crate::storage::page_files::{Image, Place};
 
 impl Page {
-    pub(crate) fn snapshot(&self) -> PageSnapshot {
+    pub(crate) fn freeze(&self) -> FrozenPage {
         let (image, content) = (self.image.clone(), self.content.get().cloned());
-        PageSnapshot { first: self.first, entry: self.entry(), image, content }
+        FrozenPage { first: self.first, entry: self.entry(), image, content }
     }
 
     /// The entry; its place means nothing while there is no image.

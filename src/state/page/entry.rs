@@ -9,9 +9,9 @@ use super::bits::{Hold, bit, bits, hold};
 use crate::model::error::{Error, Result};
 use crate::state::content::{Content, Owner, PAGE_MESSAGES, Slot};
 use crate::storage::budget::Budget;
-use crate::storage::page_files::{Heap, Image, Place};
+use crate::storage::page_files::{Image, PageFiles, Place};
 
-/// A page's entry in the directory, as it is written to the trees and to a base.
+/// A page's entry in the directory, as it is written to the trees and to a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PageEntry {
     pub(super) live: u128,
@@ -70,7 +70,7 @@ pub(crate) struct PageRecord {
 
 /// A page at one instant, to be written.
 #[derive(Debug, Clone)]
-pub(crate) struct PageSnapshot {
+pub(crate) struct FrozenPage {
     pub(crate) first: u64,
     /// Its place means nothing while there is no image.
     pub(super) entry: PageEntry,
@@ -79,7 +79,7 @@ pub(crate) struct PageSnapshot {
     pub(crate) content: Option<Arc<Content>>,
 }
 
-impl PageSnapshot {
+impl FrozenPage {
     /// The entry, with the place of `image`.
     pub(crate) fn entry(&self, image: &Image) -> PageEntry {
         self.entry.at(image.place())
@@ -102,10 +102,10 @@ impl PageSnapshot {
         u64::from(self.entry.body_bytes).saturating_add(u64::from(self.entry.slots).saturating_mul(SLOT_BYTES))
     }
 
-    /// Writes the page to the heap, unless it is there, and not in one of the segments that are to be left.
+    /// Writes the page to the page files, unless it is there, and not in one of the segments that are to be left.
     pub(crate) fn write(
         &self,
-        heap: &Heap,
+        page_files: &PageFiles,
         leaving: &BTreeSet<u64>,
         budget: &Arc<Budget>,
         owner: Owner<'_>,
@@ -114,12 +114,12 @@ impl PageSnapshot {
             return Ok((image.clone(), false));
         }
         let content = match (self.read(budget, owner.number), &self.image) {
-            // One that an earlier base names is no worse off where it is: nothing else has it. Of another one the journal
+            // One that an earlier snapshot names is no worse off where it is: nothing else has it. Of another one the journal
             // has a good copy, which stays until this one can be written or is gone.
             (Err(error), Some(image)) if error.is_corrupt() && image.is_proven() => return Ok((image.clone(), false)),
             (content, _) => content?,
         };
-        let image = heap.write(|buffer| content.write_image(owner, self.first, buffer))?;
+        let image = page_files.write(|buffer| content.write_image(owner, self.first, buffer))?;
         Ok((image, true))
     }
 

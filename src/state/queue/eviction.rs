@@ -1,15 +1,15 @@
 //! Pages that are to leave memory.
 
 use super::Queue;
-use crate::state::page::PageSnapshot;
+use crate::state::page::FrozenPage;
 use crate::storage::page_files::{Image, Place};
 
-/// What a page is written to the heap for.
+/// What a page is written to the page files for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Eviction,
     Checkpoint,
-    Base,
+    Snapshot,
 }
 
 /// Pages at a queue's head that are spared while it is in use: those are claimed next.
@@ -25,9 +25,9 @@ impl Queue {
         !self.hot.borrow().is_empty()
     }
 
-    /// Lets pages go whose image is in the heap, the newest first, and returns those that have to be written before,
+    /// Lets pages go whose image is in the page files, the newest first, and returns those that have to be written before,
     /// up to `most` together. A queue in use keeps what is claimed next and what is posted to.
-    pub(crate) fn evict(&mut self, in_use: bool, most: usize) -> Vec<PageSnapshot> {
+    pub(crate) fn evict(&mut self, in_use: bool, most: usize) -> Vec<FrozenPage> {
         let spared = if in_use { HEAD_PAGES } else { 0 };
         let tail = self.pages.last_key_value().map(|(first, _)| *first).filter(|_| in_use);
         let hot: Vec<u64> =
@@ -38,7 +38,7 @@ impl Queue {
             if page.evict() {
                 self.hot.get_mut().remove(&first);
             } else {
-                unwritten.push(page.snapshot());
+                unwritten.push(page.freeze());
             }
         }
         unwritten
@@ -46,7 +46,7 @@ impl Queue {
 
     /// Lets the pages that were read since the queue was locked go again, where memory has no room for them: who reads does
     /// not wait for room, so he leaves none behind.
-    pub(crate) fn let_go(&mut self) {
+    pub(crate) fn release_read_pages(&mut self) {
         self.settle_damage();
         let exceeded = self.budget.is_exceeded();
         for first in self.read.get_mut().drain(..).filter(|_| exceeded) {
@@ -57,7 +57,7 @@ impl Queue {
     }
 
     /// Takes note of where `page` was written, unless it has changed since.
-    pub(crate) fn set_image(&mut self, snapshot: &PageSnapshot, image: &Image, purpose: Purpose) {
+    pub(crate) fn set_image(&mut self, snapshot: &FrozenPage, image: &Image, purpose: Purpose) {
         let first = snapshot.first;
         let Some(page) = self.pages.get_mut(&first) else { return };
         if !page.set_image(snapshot, image) {

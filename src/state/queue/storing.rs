@@ -2,7 +2,7 @@
 
 use super::{Changes, Claim, Due, Page, Queue, Share, Sizes, bits};
 use crate::state::op::Import;
-use crate::state::page::PageSnapshot;
+use crate::state::page::FrozenPage;
 
 impl Queue {
     /// Puts a page read back in; [`Self::settle`] ends the loading.
@@ -69,7 +69,7 @@ impl Queue {
             self.claims.set_left(number, left);
             found = found.saturating_add(u64::from(left));
             if self.budget.is_exceeded() {
-                self.let_go();
+                self.release_read_pages();
             }
         }
         // Of a damaged page nobody can tell.
@@ -120,7 +120,7 @@ impl Queue {
         std::mem::replace(self, empty)
     }
 
-    /// As [`Self::settle`], for what could be read of a damaged base: messages whose claim is not there are free.
+    /// As [`Self::settle`], for what could be read of a damaged snapshot: messages whose claim is not there are free.
     pub(crate) fn mend(&mut self) {
         let firsts: Vec<u64> = self.pages.keys().copied().collect();
         for first in firsts {
@@ -186,10 +186,10 @@ impl Queue {
     }
 
     /// Marks the page `first` as written with what it is now, and returns that; `None` when it is gone.
-    pub(crate) fn store_page(&mut self, first: u64) -> Option<PageSnapshot> {
+    pub(crate) fn store_page(&mut self, first: u64) -> Option<FrozenPage> {
         let page = self.pages.get_mut(&first)?;
         (page.dirty, page.stored) = (false, true);
-        Some(page.snapshot())
+        Some(page.freeze())
     }
 
     /// Marks the claim `number` as written, and returns it.

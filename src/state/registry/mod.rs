@@ -1,6 +1,6 @@
 //! What is not in queues: subscriptions, pools, flavors, the catalogue, and what a pooled driver has to remember.
 //!
-//! 1. It is what applying the operations in order adds up to; applying some of them again changes nothing more. So a base
+//! 1. It is what applying the operations in order adds up to; applying some of them again changes nothing more. So a snapshot
 //!    may be written while it changes, and a replay begins at the LSN at which the writing began.
 //! 2. After [`Registry::advance`]`(now)` no subscription that expired by `now` is left.
 //!
@@ -465,7 +465,7 @@ fn concerns(op: &Op<'_>) -> bool {
     }
 }
 
-/// The tables, as a base has them one after the other.
+/// The tables, as a snapshot has them one after the other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Part {
     Subscriptions,

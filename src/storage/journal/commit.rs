@@ -42,7 +42,7 @@ enum Woken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// What it waited for is synced.
-    Done,
+    Answer,
     /// It syncs for everyone and reports to [`Commit::finish`].
     Lead,
 }
@@ -63,12 +63,12 @@ impl Commit {
     /// Sleeps until `lsn` is synced or the lead falls to this caller.
     pub(crate) fn enter(&self, lsn: u64) -> Result<Turn> {
         if self.synced() >= lsn {
-            return Ok(Turn::Done);
+            return Ok(Turn::Answer);
         }
         let place = {
             let mut group = self.group.lock();
             if self.synced() >= lsn {
-                return Ok(Turn::Done);
+                return Ok(Turn::Answer);
             }
             if let Some(cause) = &group.failed {
                 return Err(unknown(cause));
@@ -109,7 +109,7 @@ impl Commit {
         let message = outcome.as_ref().map_or_else(|cause| Woken::Failed(cause.clone()), |_| Woken::Synced);
         woken.into_iter().for_each(|place| place.wake(message.clone()));
         match outcome {
-            Ok(_) if self.synced() >= own => Ok(Turn::Done),
+            Ok(_) if self.synced() >= own => Ok(Turn::Answer),
             Ok(_) => self.enter(own),
             Err(cause) => Err(unknown(&cause)),
         }
@@ -135,7 +135,7 @@ impl Place {
         let mut outcome = self.outcome.lock();
         loop {
             match outcome.take() {
-                Some(Woken::Synced) => return Ok(Turn::Done),
+                Some(Woken::Synced) => return Ok(Turn::Answer),
                 Some(Woken::Lead) => return Ok(Turn::Lead),
                 Some(Woken::Failed(cause)) => return Err(unknown(&cause)),
                 None => self.wake.wait(&mut outcome),
@@ -172,11 +172,11 @@ mod tests {
         while commit.group.lock().waiting.len() < 2 {
             std::thread::yield_now();
         }
-        assert_eq!(commit.finish(1, Ok(2)).unwrap(), Turn::Done);
-        assert_eq!(follower.join().unwrap(), Turn::Done);
+        assert_eq!(commit.finish(1, Ok(2)).unwrap(), Turn::Answer);
+        assert_eq!(follower.join().unwrap(), Turn::Answer);
         assert_eq!(late.join().unwrap(), Turn::Lead);
-        assert_eq!(commit.finish(3, Ok(3)).unwrap(), Turn::Done);
-        assert_eq!(commit.enter(3).unwrap(), Turn::Done);
+        assert_eq!(commit.finish(3, Ok(3)).unwrap(), Turn::Answer);
+        assert_eq!(commit.enter(3).unwrap(), Turn::Answer);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A frame: one atomic change in the journal or one record in a base.
+//! A frame: one atomic change in the journal or one record in a snapshot.
 //!
 //! ```text
 //! offset  bytes  little-endian

@@ -2,7 +2,7 @@
 //!
 //! 1. One frame is one atomic change; frames bear consecutive LSNs from 1.
 //! 2. A frame is in the kernel's hands before [`Journal::append`] returns: it survives the death of the process.
-//! 3. [`Journal::settle`] returns once everything up to an LSN is on the device: it survives power loss.
+//! 3. [`Journal::wait_durable`] returns once everything up to an LSN is on the device: it survives power loss.
 //! 4. A segment is synced before a frame of the next one is acknowledged as synced.
 //! 5. A failed write or sync poisons the journal: nothing is appended or acknowledged afterwards.
 //! 6. Lack of space is no failure: it is told before anything is written. Changes that free space go on in segments made
@@ -85,7 +85,7 @@ struct Tail {
     /// Every segment on disk, oldest first, with its first LSN and size.
     kept: VecDeque<Kept>,
     /// Files that are not needed any more and could not be removed yet.
-    litter: Vec<u64>,
+    obsolete: Vec<u64>,
     sealed: bool,
     failed: Option<Arc<str>>,
 }
@@ -123,7 +123,7 @@ impl Journal {
             unsynced: Vec::new(),
             directory_unsynced: false,
             kept: start.kept.into(),
-            litter: Vec::new(),
+            obsolete: Vec::new(),
             sealed: false,
             failed: None,
         };
@@ -244,7 +244,7 @@ impl Journal {
         (tail.offset, tail.lean) = (SEGMENT_HEADER_BYTES, lean);
         // Segments are used in the order of their numbers, so a spare that was too small is of no use any more.
         if let Some(small) = tail.spare.take() {
-            tail.litter.push(small.number());
+            tail.obsolete.push(small.number());
             self.sweep(tail);
         }
         self.wants_spare.store(false, Ordering::Release);
@@ -277,7 +277,7 @@ impl Journal {
 
     /// Removes files that are not needed any more; those that stay are tried again.
     fn sweep(&self, tail: &mut Tail) {
-        tail.litter.retain(|number| match self.place.disk.remove_file(&self.place.path(*number)) {
+        tail.obsolete.retain(|number| match self.place.disk.remove_file(&self.place.path(*number)) {
             Ok(()) => false,
             Err(cause) => cause.kind() != std::io::ErrorKind::NotFound,
         });
@@ -306,7 +306,7 @@ impl Journal {
             self.short.store(false, Ordering::Release);
             return Ok(());
         }
-        tail.litter.push(number);
+        tail.obsolete.push(number);
         self.sweep(&mut tail);
         Ok(())
     }
@@ -316,7 +316,7 @@ impl Journal {
     }
 
     /// Waits until everything up to `lsn` is synced. Whoever comes first syncs for all who have appended by then.
-    pub(crate) fn settle(&self, lsn: u64) -> Result<()> {
+    pub(crate) fn wait_durable(&self, lsn: u64) -> Result<()> {
         lock::check_may_wait();
         let mut turn = self.commit.enter(lsn)?;
         while let Turn::Lead = turn {
@@ -372,10 +372,10 @@ impl Journal {
     }
 
     /// Syncs what no caller waits for.
-    pub(crate) fn settle_unsynced(&self) -> Result<()> {
+    pub(crate) fn sync_unwaited(&self) -> Result<()> {
         // First: what is noted from now on may not be covered.
         self.unsynced.store(false, Ordering::Release);
-        self.settle(self.appended())
+        self.wait_durable(self.appended())
     }
 
     /// Whether something waits for a sync that no caller waits for.
@@ -427,7 +427,7 @@ impl Journal {
     }
 
     /// Makes the header of the active segment durable, if it may not be: before a manifest names it, and those before go.
-    pub(crate) fn settle_header(&self) -> Result<()> {
+    pub(crate) fn sync_header(&self) -> Result<()> {
         let active = {
             let tail = self.tail.lock();
             let newest = tail.kept.back().filter(|kept| kept.first_lsn > self.synced());
@@ -455,7 +455,7 @@ impl Journal {
         for kept in retired {
             let reusable = kept.bytes == self.place.segment_bytes;
             if !reusable || !self.recycle(kept)? {
-                self.tail.lock().litter.push(kept.number);
+                self.tail.lock().obsolete.push(kept.number);
             }
         }
         self.sweep(&mut self.tail.lock());
@@ -476,7 +476,7 @@ impl Journal {
     }
 
     /// Goes on to a new segment if the active one is longer than any but the first of a run, which holds what was carried
-    /// over: so that a base can free it.
+    /// over: so that a snapshot can free it.
     pub(crate) fn turn_over(&self) -> Result<()> {
         let mut tail = self.tail.lock();
         if tail.failed.is_some() || tail.offset <= self.place.segment_bytes {
@@ -485,7 +485,7 @@ impl Journal {
         self.rotate(&mut tail, 0, Growth::Grows)
     }
 
-    /// Goes on to a new segment, made of what is held back if need be, if the active one is what takes room: so that a base
+    /// Goes on to a new segment, made of what is held back if need be, if the active one is what takes room: so that a snapshot
     /// can free it.
     pub(crate) fn leave_active(&self) -> Result<()> {
         let mut tail = self.tail.lock();
@@ -507,7 +507,7 @@ impl Journal {
         let offset = tail.offset;
         tail.active.truncate(offset).map_err(|e| Error::io("closing the journal", e))?;
         if let Some(spare) = tail.spare.take() {
-            tail.litter.push(spare.number());
+            tail.obsolete.push(spare.number());
         }
         // What stays is removed by the next open.
         self.sweep(&mut tail);

@@ -3,7 +3,7 @@
 //! 1. Frames count while their LSNs are consecutive. A later segment whose first LSN is not above a former one's
 //!    replaces it from there on: recovery copies frames it cannot prove synced into a new segment.
 //! 2. The scan stops at the first frame that does not follow. If anything (a later frame, a segment header, the
-//!    manifest, the base) proves that LSN had been synced, this is damage. Otherwise it is the torn end of an
+//!    manifest, the snapshot) proves that LSN had been synced, this is damage. Otherwise it is the torn end of an
 //!    unfinished write, and what stands behind it was never acknowledged as synced.
 //! 3. Nothing is written.
 
@@ -23,7 +23,7 @@ pub(crate) struct Source<'a> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) directory: &'a Path,
     pub(crate) store: [u8; 16],
-    /// Frames up to this LSN are not wanted: a base covers them.
+    /// Frames up to this LSN are not wanted: a snapshot covers them.
     pub(crate) after: u64,
     /// Highest LSN already known to have been synced.
     pub(crate) proven: u64,

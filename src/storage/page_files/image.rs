@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::segment::Segment;
+use super::page_file::PageFile;
 use crate::model::error::{Error, Result};
 use crate::storage::codec::crc32;
 use crate::storage::journal::frame::HEADER_BYTES;
 use crate::storage::journal::scan::Damage;
 
-/// A place in the heap, as the directory has it on disk.
+/// A place in the page files, as the directory has it on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub(crate) segment: u64,
@@ -34,16 +34,16 @@ impl Place {
 /// An image in use: its segment stays as long as this does.
 #[derive(Debug)]
 pub(crate) struct Image {
-    segment: Arc<Segment>,
+    segment: Arc<PageFile>,
     offset: u32,
     bytes: u32,
     checksum: u32,
-    /// A base that counted names it, or it was read back whole after a sync of its file in this run.
+    /// A snapshot that counted names it, or it was read back whole after a sync of its file in this run.
     proven: bool,
 }
 
 impl Image {
-    pub(super) fn new(segment: Arc<Segment>, place: Place) -> Self {
+    pub(super) fn new(segment: Arc<PageFile>, place: Place) -> Self {
         segment.live.fetch_add(u64::from(place.bytes), Ordering::Relaxed);
         Self { segment, offset: place.offset, bytes: place.bytes, checksum: place.checksum, proven: false }
     }

@@ -1,15 +1,15 @@
-//! The heap: files of page images, for pages that are not in memory.
+//! The page files: files of page images, for pages that are not in memory.
 //!
-//! A page's image is its content, written once, in one frame (see `journal::frame`) seeded with the heap segment's number.
+//! A page's image is its content, written once, in one frame (see `journal::frame`) seeded with the page file's number.
 //! Images are appended and never changed; a page that changes gets a new one, and the old one is garbage.
 //!
 //! 1. An image is only believed if its checksum is the one that the page's entry in the directory names.
-//! 2. What is appended is not synced until [`Heap::sync`]: before that the journal holds it all.
-//! 3. A base, or trees that are to be believed, name no image but those that an earlier base named and those that were
+//! 2. What is appended is not synced until [`PageFiles::sync`]: before that the journal holds it all.
+//! 3. A snapshot, or trees that are to be believed, name no image but those that an earlier snapshot named and those that were
 //!    read back whole after a successful sync of their file in this run. A segment of which a sync has failed, or that
 //!    gave back something else than was written, is never trusted again, whatever later syncs say.
 //! 4. A segment's `live` is what the images in use take of it. A segment goes when it has none, nobody reads it, and no
-//!    base refers to it.
+//!    snapshot refers to it.
 //!
 //! 5. Of the segments a bounded number is open. One with unsynced images stays open: an error of writing it back is told
 //!    for certain only to who had it open by then.
@@ -17,7 +17,7 @@
 //! Cost: one write an image, of what the page holds; one read to get it back, and now and then opening a file.
 
 mod image;
-mod segment;
+mod page_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -32,14 +32,14 @@ use crate::storage::journal::scan::Damage;
 use crate::storage::journal::{frame, frame_buffer};
 
 pub(crate) use image::{Image, Place};
-use segment::OpenFiles;
-use segment::Segment;
+use page_file::OpenFiles;
+use page_file::PageFile;
 
 /// The folder of a store the segments are in.
 pub(crate) const HEAP: &str = "heap";
 
 #[derive(Debug)]
-pub(crate) struct Heap {
+pub(crate) struct PageFiles {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
     kept_directory: KeptDir,
@@ -48,24 +48,24 @@ pub(crate) struct Heap {
     /// A segment that has grown to this size takes no more.
     segment_bytes: u64,
     segments: Mutex<Segments>,
-    /// What [`Heap::bytes`] last found.
+    /// What [`PageFiles::bytes`] last found.
     bytes: AtomicU64,
     live: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Segments {
-    all: BTreeMap<u64, Arc<Segment>>,
+    all: BTreeMap<u64, Arc<PageFile>>,
     /// The one that is appended to.
-    active: Option<Arc<Segment>>,
-    /// Numbers that something in the folder had when the heap was opened, whoever made it.
+    active: Option<Arc<PageFile>>,
+    /// Numbers that something in the folder had when the page files was opened, whoever made it.
     taken: BTreeSet<u64>,
     /// The last number that this run gave.
     last_number: u64,
     /// A file was made or removed whose directory entry is not yet durable.
     directory_unsynced: bool,
     /// Files that are not needed any more and could not be removed yet.
-    litter: Vec<PathBuf>,
+    obsolete: Vec<PathBuf>,
 }
 
 impl Segments {
@@ -87,8 +87,8 @@ impl Segments {
 /// Each run leaves one that it did not fill.
 const MOST_SMALL: usize = 8;
 
-impl Heap {
-    /// The heap of the store in `root`, whose segments are looked at when something refers to them. Nothing is written.
+impl PageFiles {
+    /// The page files of the store in `root`, whose segments are looked at when something refers to them. Nothing is written.
     pub(crate) fn open(
         disk: &Arc<dyn Disk>,
         root: &Path,
@@ -101,7 +101,7 @@ impl Heap {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             names => names.map_err(|e| Error::file("listing", &directory, e))?,
         };
-        let taken = names.iter().filter_map(|name| segment::parse_file_name(name)).collect();
+        let taken = names.iter().filter_map(|name| page_file::parse_file_name(name)).collect();
         let segments = Segments { taken, ..Segments::default() };
         let (bytes, live) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self {
@@ -111,7 +111,7 @@ impl Heap {
             files: Arc::new(OpenFiles::new(disk.clone(), page_files)),
             store,
             segment_bytes,
-            segments: Mutex::new(Rank::Heap, segments),
+            segments: Mutex::new(Rank::PageFiles, segments),
             bytes,
             live,
         })
@@ -123,24 +123,24 @@ impl Heap {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             names => names.map_err(|e| Error::file("listing", &self.directory, e))?,
         };
-        let numbers = names.iter().filter_map(|name| segment::parse_file_name(name));
-        Ok(numbers.map(|number| (number, segment::path(&self.directory, number))).collect())
+        let numbers = names.iter().filter_map(|name| page_file::parse_file_name(name));
+        Ok(numbers.map(|number| (number, page_file::path(&self.directory, number))).collect())
     }
 
-    /// The number of the heap segment of that path, if it is one.
+    /// The number of the page file of that path, if it is one.
     pub(crate) fn number_of(&self, path: &Path) -> Option<u64> {
-        let number = segment::parse_file_name(path.file_name()?.to_str()?)?;
+        let number = page_file::parse_file_name(path.file_name()?.to_str()?)?;
         (path.parent() == Some(&self.directory)).then_some(number)
     }
 
     /// What the images of a segment are bound to.
     pub(crate) fn frame_id(&self, number: u64) -> SegmentId {
-        segment::id(self.store, number)
+        page_file::id(self.store, number)
     }
 
     /// That something is wrong with the image at `place`.
     pub(crate) fn damage(&self, place: Place, reason: &str) -> Damage {
-        damage_at(&segment::path(&self.directory, place.segment), u64::from(place.offset), reason)
+        damage_at(&page_file::path(&self.directory, place.segment), u64::from(place.offset), reason)
     }
 
     /// Gives no segment made from now on that number, nor one below: something names it, whether it is there or not.
@@ -159,7 +159,7 @@ impl Heap {
         // One that is there has been durable since the store was made.
         let make =
             || if self.disk.exists(&self.directory)? { Ok(()) } else { self.disk.create_dir_all(&self.directory) };
-        make().map_err(|e| Error::io("creating the heap's directory", e))?;
+        make().map_err(|e| Error::io("creating the page files's directory", e))?;
         // While there are descriptors: what is synced later must not lack one.
         self.kept_directory.hold(&*self.disk).map_err(|e| Error::file("opening", &self.directory, e))
     }
@@ -173,8 +173,8 @@ impl Heap {
         let segment = if let Some(segment) = segments.all.get(&place.segment) {
             segment.clone()
         } else {
-            let path = segment::path(&self.directory, place.segment);
-            let found = Segment::open(&self.files, path, place.segment)?;
+            let path = page_file::path(&self.directory, place.segment);
+            let found = PageFile::open(&self.files, path, place.segment)?;
             segments.all.insert(place.segment, found.clone());
             found
         };
@@ -202,13 +202,13 @@ impl Heap {
             bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
             checksum,
         };
-        frame::seal(&mut bytes, segment::id(self.store, segment.number), segment::stamp(place.offset), checksum);
+        frame::seal(&mut bytes, page_file::id(self.store, segment.number), page_file::stamp(place.offset), checksum);
         segment.write(&bytes, offset)?;
         Ok(Image::new(segment, place))
     }
 
     /// Takes room for so many bytes in the segment that is appended to, a new one if that is full.
-    fn room(&self, bytes: u64) -> Result<(Arc<Segment>, u64)> {
+    fn room(&self, bytes: u64) -> Result<(Arc<PageFile>, u64)> {
         let mut segments = self.segments.lock();
         let active = segments.active.as_ref().filter(|active| active.written() < self.segment_bytes);
         if let Some(active) = active {
@@ -224,8 +224,8 @@ impl Heap {
         Ok((made, offset))
     }
 
-    fn create(&self, number: u64) -> Result<Arc<Segment>> {
-        let create = || Segment::create(&self.files, segment::path(&self.directory, number), number);
+    fn create(&self, number: u64) -> Result<Arc<PageFile>> {
+        let create = || PageFile::create(&self.files, page_file::path(&self.directory, number), number);
         match create() {
             // Somebody has removed the folder, which is nothing to anybody while there is nothing in it.
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -243,7 +243,7 @@ impl Heap {
             let unsynced = segments.all.values().filter(|one| one.unsynced.swap(false, Ordering::AcqRel)).cloned();
             (unsynced.collect::<Vec<_>>(), std::mem::take(&mut segments.directory_unsynced))
         };
-        let mut synced = unsynced.iter().try_for_each(Segment::sync);
+        let mut synced = unsynced.iter().try_for_each(PageFile::sync);
         if directory {
             synced = synced.and_then(|()| self.kept_directory.sync(&*self.disk));
         }
@@ -252,14 +252,15 @@ impl Heap {
             let mut segments = self.segments.lock();
             segments.directory_unsynced |= directory;
             segments.active = None;
-            Error::io("syncing the heap", cause)
+            Error::io("syncing the page files", cause)
         })
     }
 
     /// Whether images in use lie where a sync has failed.
     pub(crate) fn is_doubtful(&self) -> bool {
-        let doubtful =
-            |segment: &Arc<Segment>| segment.failed.load(Ordering::Acquire) && segment.live.load(Ordering::Relaxed) > 0;
+        let doubtful = |segment: &Arc<PageFile>| {
+            segment.failed.load(Ordering::Acquire) && segment.live.load(Ordering::Relaxed) > 0
+        };
         self.segments.lock().all.values().any(doubtful)
     }
 
@@ -267,14 +268,14 @@ impl Heap {
     /// failed, and small ones when there are many. The one that is appended to is left behind if it is such a one.
     pub(crate) fn outworn(&self) -> BTreeSet<u64> {
         let mut segments = self.segments.lock();
-        let outworn = |segment: &Arc<Segment>| {
+        let outworn = |segment: &Arc<PageFile>| {
             let live = segment.live.load(Ordering::Relaxed);
             segment.failed.load(Ordering::Acquire) || live.saturating_mul(2) < segment.written()
         };
         segments.active = segments.active.take().filter(|active| !outworn(active));
         let active = segments.active.as_ref().map(|active| active.number);
         let is_small =
-            |segment: &&Arc<Segment>| segment.written() < self.segment_bytes / 4 && Some(segment.number) != active;
+            |segment: &&Arc<PageFile>| segment.written() < self.segment_bytes / 4 && Some(segment.number) != active;
         let merging = segments.all.values().filter(is_small).count() > MOST_SMALL;
         let leaving = segments.all.values().filter(|segment| outworn(segment) || (merging && is_small(segment)));
         leaving.map(|segment| segment.number).collect()
@@ -285,7 +286,7 @@ impl Heap {
         self.segment_bytes
     }
 
-    /// The numbers of the segments that were there when the heap was opened.
+    /// The numbers of the segments that were there when the page files was opened.
     pub(crate) fn found(&self) -> BTreeSet<u64> {
         self.segments.lock().taken.clone()
     }
@@ -297,13 +298,13 @@ impl Heap {
             let mut segments = self.segments.lock();
             let active = segments.active.as_ref().map(|active| active.number);
             // Only the list itself refers to it: no image, hence no reader either.
-            let unused = |segment: &Arc<Segment>| {
+            let unused = |segment: &Arc<PageFile>| {
                 Some(segment.number) != active && !kept.contains(&segment.number) && Arc::strong_count(segment) == 1
             };
             let numbers: Vec<u64> =
                 segments.all.values().filter(|one| unused(one)).map(|segment| segment.number).collect();
             segments.directory_unsynced |= !numbers.is_empty();
-            let mut swept = std::mem::take(&mut segments.litter);
+            let mut swept = std::mem::take(&mut segments.obsolete);
             let removed: Vec<_> = numbers.iter().filter_map(|number| segments.all.remove(number)).collect();
             swept.extend(removed.iter().map(|segment| segment.path.clone()));
             numbers.iter().for_each(|number| self.files.close(*number));
@@ -314,17 +315,18 @@ impl Heap {
             Err(cause) => cause.kind() != std::io::ErrorKind::NotFound,
         });
         let left: Vec<PathBuf> = left.collect();
-        self.segments.lock().litter.extend(left);
+        self.segments.lock().obsolete.extend(left);
     }
 
-    /// Removes every file that neither an image in memory nor `kept` names: what a former run wrote after its last base.
+    /// Removes every file that neither an image in memory nor `kept` names: what a former run wrote after its last snapshot.
     pub(crate) fn tidy(&self, kept: &BTreeSet<u64>) -> Result<()> {
-        let names = self.disk.list(&self.directory).map_err(|e| Error::io("listing the heap", e))?;
+        let names = self.disk.list(&self.directory).map_err(|e| Error::io("listing the page files", e))?;
         let last_kept = kept.iter().next_back().copied().unwrap_or(0);
         let reach = self.segments.lock().highest().max(last_kept).saturating_add(REACH);
-        for number in names.iter().filter_map(|name| segment::parse_file_name(name)).filter(|number| *number <= reach) {
+        for number in names.iter().filter_map(|name| page_file::parse_file_name(name)).filter(|number| *number <= reach)
+        {
             if !kept.contains(&number) && !self.segments.lock().all.contains_key(&number) {
-                remove_own(&*self.disk, &segment::path(&self.directory, number))?;
+                remove_own(&*self.disk, &page_file::path(&self.directory, number))?;
             }
         }
         Ok(())
@@ -344,7 +346,7 @@ impl Heap {
     /// made.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         if let Some(segments) = self.segments.try_lock() {
-            let live = |segment: &Arc<Segment>| segment.live.load(Ordering::Relaxed).min(segment.written());
+            let live = |segment: &Arc<PageFile>| segment.live.load(Ordering::Relaxed).min(segment.written());
             self.bytes.store(segments.all.values().map(|one| one.written()).sum(), Ordering::Relaxed);
             self.live.store(segments.all.values().map(live).sum(), Ordering::Relaxed);
         }
@@ -352,7 +354,7 @@ impl Heap {
     }
 }
 
-/// That something is wrong with a file of the heap.
+/// That something is wrong with a file of the page files.
 pub(crate) fn damage_at(path: &Path, offset: u64, reason: &str) -> Damage {
     Damage { file: path.into(), offset, reason: reason.into() }
 }
@@ -363,19 +365,19 @@ mod tests {
     use crate::disk::{FaultKind, SimulatedDisk};
     use crate::storage::codec::hex;
 
-    fn heap(disk: &SimulatedDisk) -> Heap {
+    fn page_files(disk: &SimulatedDisk) -> PageFiles {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-        let heap = Heap::open(&disk, Path::new("/store"), [7; 16], 100, 4).unwrap();
-        heap.prepare().unwrap();
-        heap
+        let page_files = PageFiles::open(&disk, Path::new("/store"), [7; 16], 100, 4).unwrap();
+        page_files.prepare().unwrap();
+        page_files
     }
 
-    fn write(heap: &Heap, bytes: &[u8]) -> Image {
+    fn write(page_files: &PageFiles, bytes: &[u8]) -> Image {
         let fill = |buffer: &mut Vec<u8>| {
             buffer.extend_from_slice(bytes);
             Ok(())
         };
-        heap.write(fill).unwrap()
+        page_files.write(fill).unwrap()
     }
 
     fn files(disk: &SimulatedDisk) -> Vec<String> {
@@ -385,9 +387,9 @@ mod tests {
     #[test]
     fn golden_bytes_of_an_image_in_its_file() {
         let disk = SimulatedDisk::new();
-        let heap = heap(&disk);
-        write(&heap, b"first");
-        let image = write(&heap, b"body");
+        let page_files = page_files(&disk);
+        write(&page_files, b"first");
+        let image = write(&page_files, b"body");
         assert_eq!(image.place(), Place { segment: 1, offset: 37, bytes: 36, checksum: 0xdba8_0bb2 });
         let file = disk.read("/store/heap/0000000000000001.heap").unwrap();
         assert_eq!(hex(&file[37..]), "040000001714ec052500000000000000000000000000000000000000b20ba8db626f6479");
@@ -397,12 +399,12 @@ mod tests {
     fn an_image_comes_back_in_this_run_and_the_next_and_no_flipped_bit_does() {
         let disk = SimulatedDisk::new();
         let place = {
-            let heap = heap(&disk);
-            let image = write(&heap, b"body");
+            let page_files = page_files(&disk);
+            let image = write(&page_files, b"body");
             assert_eq!(image.read().unwrap(), b"body");
             image.place()
         };
-        let image = heap(&disk).image(place).unwrap();
+        let image = page_files(&disk).image(place).unwrap();
         assert_eq!(image.read().unwrap(), b"body");
         for bit in 0..32 {
             let at = u64::from(place.offset) + frame::HEADER_BYTES as u64 + bit / 8;
@@ -416,59 +418,59 @@ mod tests {
     #[test]
     fn a_file_that_is_missing_or_too_short_is_told_at_once() {
         let disk = SimulatedDisk::new();
-        let place = write(&heap(&disk), b"body").place();
+        let place = write(&page_files(&disk), b"body").place();
         disk.truncate("/store/heap/0000000000000001.heap", 35).unwrap();
-        assert!(heap(&disk).image(place).unwrap_err().is_corrupt());
+        assert!(page_files(&disk).image(place).unwrap_err().is_corrupt());
         disk.remove_file(Path::new("/store/heap/0000000000000001.heap")).unwrap();
-        assert!(heap(&disk).image(place).unwrap_err().is_corrupt());
+        assert!(page_files(&disk).image(place).unwrap_err().is_corrupt());
     }
 
     #[test]
     fn a_file_goes_when_no_image_of_it_is_in_use_and_no_base_names_it() {
         let disk = SimulatedDisk::new();
-        let heap = heap(&disk);
-        let images: Vec<Image> = (0..6).map(|_| write(&heap, &[7; 60])).collect();
+        let page_files = page_files(&disk);
+        let images: Vec<Image> = (0..6).map(|_| write(&page_files, &[7; 60])).collect();
         assert_eq!(files(&disk).len(), 3);
         let (first, rest) = images.split_at(2);
         let (first, rest) = (first.to_vec(), rest.to_vec());
         drop(images);
-        heap.sweep(&BTreeSet::new());
+        page_files.sweep(&BTreeSet::new());
         assert_eq!(files(&disk).len(), 3, "everything is in use");
         drop(first);
-        heap.sweep(&BTreeSet::from([1]));
-        assert_eq!(files(&disk).len(), 3, "a base names it");
-        heap.sweep(&BTreeSet::new());
+        page_files.sweep(&BTreeSet::from([1]));
+        assert_eq!(files(&disk).len(), 3, "a snapshot names it");
+        page_files.sweep(&BTreeSet::new());
         assert_eq!(files(&disk).len(), 2);
-        assert_eq!(heap.outworn(), BTreeSet::new());
+        assert_eq!(page_files.outworn(), BTreeSet::new());
         drop(rest);
-        assert_eq!(heap.bytes().1, 0);
+        assert_eq!(page_files.bytes().1, 0);
     }
 
     #[test]
     fn a_file_of_which_a_sync_failed_is_left_behind_for_good() {
         let disk = SimulatedDisk::new();
-        let heap = heap(&disk);
-        let image = write(&heap, b"body");
+        let page_files = page_files(&disk);
+        let image = write(&page_files, b"body");
         disk.fail_nth(FaultKind::Sync, 1);
-        assert!(heap.sync().is_err());
-        heap.sync().unwrap();
-        assert!(heap.is_doubtful(), "a later sync proves nothing");
-        assert_eq!(heap.outworn(), BTreeSet::from([1]));
-        let again = write(&heap, b"body");
+        assert!(page_files.sync().is_err());
+        page_files.sync().unwrap();
+        assert!(page_files.is_doubtful(), "a later sync proves nothing");
+        assert_eq!(page_files.outworn(), BTreeSet::from([1]));
+        let again = write(&page_files, b"body");
         assert_eq!(again.place().segment, 2);
         drop(image);
-        heap.sync().unwrap();
-        assert!(!heap.is_doubtful());
+        page_files.sync().unwrap();
+        assert!(!page_files.is_doubtful());
     }
 
     #[test]
     fn what_an_opening_that_failed_has_written_is_removed() {
         let disk = SimulatedDisk::new();
-        let kept = write(&heap(&disk), b"body").place();
-        let heap = heap(&disk);
-        let image = heap.image(kept).unwrap();
-        write(&heap, b"more");
-        heap.abandon();
+        let kept = write(&page_files(&disk), b"body").place();
+        let page_files = page_files(&disk);
+        let image = page_files.image(kept).unwrap();
+        write(&page_files, b"more");
+        page_files.abandon();
         assert_eq!(files(&disk), ["0000000000000001.heap"]);
         assert_eq!(image.read().unwrap(), b"body");
     }

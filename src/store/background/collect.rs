@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::GcReport;
-use crate::store::{Cell, Store};
+use crate::store::{QueueSlot, Store};
 
 impl Store {
     /// Collects everything due by now and frees what deleted queues held.
@@ -11,12 +11,12 @@ impl Store {
         let subscriptions = if self.has_due_subscriptions() { self.lock_registry().expired() } else { 0 };
         let mut report = GcReport { messages: 0, claims: 0, subscriptions, queues: self.clear_deleted() };
         let now = self.now();
-        while let Some(cell) = self.timer.take_due(now) {
-            self.collect_queue(&cell, now, &mut report);
+        while let Some(slot) = self.timer.take_due(now) {
+            self.collect_queue(&slot, now, &mut report);
         }
         if report.messages > 0 || report.queues > 0 {
             // There may be space to give back.
-            self.signals.keeper();
+            self.signals.housekeeping();
         }
         report
     }
@@ -32,9 +32,9 @@ impl Store {
         self.timer.next().into_iter().chain(subscription).min()
     }
 
-    fn collect_queue(&self, cell: &Arc<Cell>, now: u64, report: &mut GcReport) {
+    fn collect_queue(&self, slot: &Arc<QueueSlot>, now: u64, report: &mut GcReport) {
         loop {
-            let Some((freed, more)) = self.collect_some(cell, now) else { return };
+            let Some((freed, more)) = self.collect_some(slot, now) else { return };
             report.messages = report.messages.saturating_add(freed.messages);
             report.claims = report.claims.saturating_add(freed.claims);
             self.record_freed(freed, now);

@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 
 use crate::model::error::Result;
 use crate::state::Purpose;
-use crate::store::{Cell, Store};
+use crate::store::{QueueSlot, Store};
 
 impl Store {
-    /// Lets pages go to the heap until memory is well below its bound.
+    /// Lets pages go to the page files until memory is well below its bound.
     pub(crate) fn evict(&self) -> Result<()> {
         let _turn = self.residency.take_turn();
         if self.budget.used() > self.budget.target() {
@@ -18,12 +18,12 @@ impl Store {
         }
         let mut visits = 0_usize;
         while self.budget.used() > self.budget.target() && !self.is_closed() {
-            let (cell, all) = self.residency.take_oldest();
-            let Some(cell) = cell else { break };
+            let (slot, all) = self.residency.take_oldest();
+            let Some(slot) = slot else { break };
             // The first time round, queues in use are spared.
             let hard = visits > all.saturating_mul(2);
             visits = visits.saturating_add(1);
-            let evicted = self.evict_from(&cell, hard);
+            let evicted = self.evict_from(&slot, hard);
             self.admission.made.notify_all();
             evicted?;
         }
@@ -31,21 +31,21 @@ impl Store {
     }
 
     /// Evicts some pages of a queue, which stands in the list no more; puts it back if it has others.
-    fn evict_from(&self, cell: &Arc<Cell>, hard: bool) -> Result<()> {
+    fn evict_from(&self, slot: &Arc<QueueSlot>, hard: bool) -> Result<()> {
         let pages = {
-            let mut queue = cell.peek();
+            let mut queue = slot.lock();
             let in_use = std::mem::take(&mut queue.touched) && !hard;
             let pages = queue.evict(in_use, PAGES_AT_ONCE);
-            cell.hot.store(0, Ordering::Release);
-            self.residency.note_hot(cell, &queue);
+            slot.hot.store(0, Ordering::Release);
+            self.residency.note_hot(slot, &queue);
             pages
         };
         let mut written = Vec::with_capacity(pages.len());
         for page in pages {
-            let (image, _) = page.write(&self.heap, &BTreeSet::new(), &self.budget, cell.owner())?;
+            let (image, _) = page.write(&self.page_files, &BTreeSet::new(), &self.budget, slot.owner())?;
             written.push((page, image));
         }
-        self.set_images(cell, &mut written, Purpose::Eviction);
+        self.set_images(slot, &mut written, Purpose::Eviction);
         Ok(())
     }
 }

@@ -1,17 +1,17 @@
 //! Housekeeping: what is done when, and when it is due.
 //!
-//! 1. A checkpoint writes what changed since the last one: pages to the heap, everything else into the trees. It frees no
+//! 1. A checkpoint writes what changed since the last one: pages to the page files, everything else into the trees. It frees no
 //!    journal: after a power cut the trees are not believed.
-//! 2. A base writes the directory of everything into one file, when every page is in the heap, synced and proven (see
+//! 2. A snapshot writes the directory of everything into one file, when every page is in the page files, synced and proven (see
 //!    `checkpoint::proof`); only then do the
-//!    journal before it, the former base, and the heap segments that nothing refers to any more go.
+//!    journal before it, the former snapshot, and the page files that nothing refers to any more go.
 //! 3. What fails here changes nothing a caller can see: the journal has it all. Trees that fail are given up, and the
 //!    next checkpoint fills a new directory, as it does when the old one has grown much larger than what is in it.
 //! 4. The trees are open only while they are written or compared.
-//! 5. That posts wait for a base and that one is due is told by one function, [`Store::pressure`]: whoever waits waits for
+//! 5. That posts wait for a snapshot and that one is due is told by one function, [`Store::pressure`]: whoever waits waits for
 //!    one that is due, and what makes it due is what it frees.
 
-use super::super::housekeeping::{Gone, Keeper, Pressure};
+use super::super::housekeeping::{DeletedRecords, Housekeeping, Pressure};
 use crate::model::error::{Error, Result};
 use crate::storage::manifest::Manifest;
 use crate::storage::reserve::Need;
@@ -19,28 +19,28 @@ use crate::store::Store;
 use crate::store::recovery::remove_any;
 
 impl Store {
-    /// Does what is due: a checkpoint, a base.
+    /// Does what is due: a checkpoint, a snapshot.
     pub(crate) fn housekeep(&self) -> Result<()> {
         self.check_place()?;
-        let mut keeper = self.keeper.lock();
-        self.clear_litter(&mut keeper);
+        let mut housekeeping = self.housekeeping.lock();
+        self.remove_obsolete(&mut housekeeping);
         self.reserve.hold();
         if self.is_short() {
-            return self.make_room(&mut keeper);
+            return self.free_disk_space(&mut housekeeping);
         }
-        self.name_newest_segment(&mut keeper)?;
+        self.name_newest_segment(&mut housekeeping)?;
         let enough = self.place.segment_bytes.saturating_mul(CHECKPOINT_AFTER);
-        if self.journal.appended_bytes().saturating_sub(keeper.checkpointed) >= enough {
-            // Sled is slow; a base must not wait for it.
-            self.checkpoint_while(&mut keeper, &|| self.pressure() == Pressure::Low)?;
+        if self.journal.appended_bytes().saturating_sub(housekeeping.checkpointed) >= enough {
+            // Sled is slow; a snapshot must not wait for it.
+            self.checkpoint_while(&mut housekeeping, &|| self.pressure() == Pressure::Low)?;
         }
-        if self.pressure() == Pressure::Low { Ok(()) } else { self.write_base(&mut keeper) }
+        if self.pressure() == Pressure::Low { Ok(()) } else { self.write_snapshot(&mut housekeeping) }
     }
 
-    /// Whether a base is due, and whether posts wait for it. What is compared is what a base written now frees: the journal
+    /// Whether a snapshot is due, and whether posts wait for it. What is compared is what a snapshot written now frees: the journal
     /// but for its active segment, and garbage in the page files.
     pub(crate) fn pressure(&self) -> Pressure {
-        let enough = self.place.segment_bytes.saturating_mul(BASE_AFTER);
+        let enough = self.place.segment_bytes.saturating_mul(SNAPSHOT_AFTER);
         let directory = self.reserve.snapshot_bytes().saturating_mul(DIRECTORY_SHARE);
         let worth = enough.max(self.weight()).max(directory);
         let most = self.admission.journal_max().max(worth.saturating_mul(2));
@@ -66,27 +66,27 @@ impl Store {
     /// Gives back what space can be given back, and leaves little for a close to write.
     pub(crate) fn shrink(&self) -> Result<()> {
         self.check_place()?;
-        let mut keeper = self.keeper.lock();
+        let mut housekeeping = self.housekeeping.lock();
         if !self.could_shrink() {
             return Ok(());
         }
-        self.write_base(&mut keeper)?;
-        self.checkpoint(&mut keeper)?;
-        if self.trees_are_bloated(&keeper) { self.checkpoint(&mut keeper) } else { Ok(()) }
+        self.write_snapshot(&mut housekeeping)?;
+        self.checkpoint(&mut housekeeping)?;
+        if self.trees_are_bloated(&housekeeping) { self.checkpoint(&mut housekeeping) } else { Ok(()) }
     }
 
-    /// Bytes on disk that a base would free, about.
+    /// Bytes on disk that a snapshot would free, about.
     pub(crate) fn garbage(&self) -> u64 {
-        let (heap, live) = self.heap.bytes();
-        self.journal.full_bytes().saturating_add(heap.saturating_sub(live))
+        let (page_files, live) = self.page_files.bytes();
+        self.journal.full_bytes().saturating_add(page_files.saturating_sub(live))
     }
 
-    /// Writes a base because the disk is full, if it gives back more than it takes. One that was in vain is tried again when
+    /// Writes a snapshot because the disk is full, if it gives back more than it takes. One that was in vain is tried again when
     /// half as much is left, or when something was taken away and what is held back is enough for it.
-    fn make_room(&self, keeper: &mut Keeper) -> Result<()> {
+    fn free_disk_space(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         // What is not in the page files yet is in memory.
         let weight = self.weight().min(self.budget.used());
-        let (pages, live) = self.heap.bytes();
+        let (pages, live) = self.page_files.bytes();
         let gain = self.journal.kept_bytes().saturating_add(pages.saturating_sub(live));
         let cost = self.reserve.snapshot_bytes().saturating_add(weight);
         if gain <= cost.saturating_add(MANIFEST_BYTES) {
@@ -96,28 +96,28 @@ impl Store {
         let fits = cost.saturating_add(MANIFEST_BYTES) <= self.reserve.usable(Need::Snapshot);
         let changed =
             |(last, then): (u64, u64)| weight <= last / 2 || (fits && appended.saturating_sub(then) > MANIFEST_BYTES);
-        if !keeper.in_vain.is_none_or(changed) {
+        if !housekeeping.in_vain.is_none_or(changed) {
             return Ok(());
         }
-        keeper.in_vain = Some((weight, appended));
+        housekeeping.in_vain = Some((weight, appended));
         self.journal.leave_active()?;
-        self.write_base(keeper)?;
+        self.write_snapshot(housekeeping)?;
         // So that whoever is refused next finds the room that was made.
         let prepared = self.journal.prepare_spare(&mut |_| {});
         if prepared.is_ok() && !self.is_short() {
-            keeper.in_vain = None;
+            housekeeping.in_vain = None;
         }
         if prepared.as_ref().is_err_and(Error::is_full) { Ok(()) } else { prepared }
     }
 
     /// Lets the manifest name the newest segment, so that losing it whole is noticed.
-    fn name_newest_segment(&self, keeper: &mut Keeper) -> Result<()> {
-        let Some(newest) = self.journal.newest_synced().filter(|newest| *newest > keeper.manifest.segment) else {
+    fn name_newest_segment(&self, housekeeping: &mut Housekeeping) -> Result<()> {
+        let Some(newest) = self.journal.newest_synced().filter(|newest| *newest > housekeeping.manifest.segment) else {
             return Ok(());
         };
-        keeper.manifest.segment = newest;
-        keeper.manifest.synced = self.journal.synced();
-        self.save(&keeper.manifest)
+        housekeeping.manifest.segment = newest;
+        housekeeping.manifest.synced = self.journal.synced();
+        self.save(&housekeeping.manifest)
     }
 
     /// Frees the memory of deleted queues; returns how many.
@@ -126,17 +126,17 @@ impl Store {
         let mut gone = self.gone.lock();
         let deleted = self.take_deleted();
         let count = deleted.len() as u64;
-        gone.extend(deleted.into_iter().filter_map(Gone::of));
+        gone.extend(deleted.into_iter().filter_map(DeletedRecords::of));
         drop(gone);
         if count > 0 {
-            self.let_in();
+            self.admit_waiting();
         }
         count
     }
 
     /// Removes what is not needed any more; what stays is tried again, by the next open at the latest.
-    pub(super) fn clear_litter(&self, keeper: &mut Keeper) {
-        keeper.litter.retain(|path| remove_any(&*self.place.disk, path).is_err());
+    pub(super) fn remove_obsolete(&self, housekeeping: &mut Housekeeping) {
+        housekeeping.obsolete.retain(|path| remove_any(&*self.place.disk, path).is_err());
     }
 
     /// Saves a manifest, on a full disk with the space that is held back.
@@ -149,8 +149,8 @@ impl Store {
 /// Journal, in segments, after which what changed is written to the trees. What comes and goes in between never reaches
 /// them; the price of waiting is a longer close.
 const CHECKPOINT_AFTER: u64 = 16;
-/// Bytes that a base would free, in segments, from which one is written, unless the live messages weigh more.
-const BASE_AFTER: u64 = 4;
+/// Bytes that a snapshot would free, in segments, from which one is written, unless the live messages weigh more.
+const SNAPSHOT_AFTER: u64 = 4;
 /// The journal and the page files may hold as many times what a snapshot of the directory takes before one is written.
 const DIRECTORY_SHARE: u64 = 4;
 /// The room that the manifest takes.

@@ -5,8 +5,8 @@
 //! |---|---|---|
 //! | journal | a change nobody waits for, a wanted spare segment | syncs within the interval, prepares segments |
 //! | gc | the next deadline, a deleted queue | [`Store::collect`] |
-//! | keeper | enough journal; after that, a moment without calls | checkpoint and base |
-//! | evictor | memory nearly full | lets pages go to the heap |
+//! | housekeeping | enough journal; after that, a moment without calls | checkpoint and snapshot |
+//! | evictor | memory nearly full | lets pages go to the page files |
 //!
 //! An idle engine wakes nobody before its next deadline.
 
@@ -44,11 +44,11 @@ impl Threads {
 
     /// Makes the threads, all or none.
     pub(crate) fn make(spawner: &dyn Spawner, receivers: Receivers, sync_interval: Duration) -> Result<Self> {
-        let Receivers { journal, gc, keeper, evictor } = receivers;
+        let Receivers { journal, gc, housekeeping, evictor } = receivers;
         let mut threads = Self::none();
         threads.add(spawner, "zaqar-journal", move |store| tend_journal(store, &journal, sync_interval))?;
         threads.add(spawner, "zaqar-gc", move |store| collect(store, &gc))?;
-        threads.add(spawner, "zaqar-keeper", move |store| keep(store, &keeper))?;
+        threads.add(spawner, "zaqar-housekeep", move |store| housekeep(store, &housekeeping))?;
         threads.add(spawner, "zaqar-evictor", move |store| evict(store, &evictor))?;
         Ok(threads)
     }
@@ -118,7 +118,7 @@ fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
     // A failed sync has poisoned the journal; there is nobody here to tell.
     let sync_if_due = |within: Duration| {
         if due().is_some_and(|due| due.saturating_duration_since(Instant::now()) <= within) {
-            let _ = journal.settle_unsynced();
+            let _ = journal.sync_unwaited();
         }
     };
     while !store.is_closed() && wait(signals, due()) && !store.is_closed() {
@@ -129,7 +129,7 @@ fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
             if journal.prepare_spare(&mut |took| sync_if_due(took)).is_err() {
                 prepare_from = now.checked_add(interval).unwrap_or(now);
             }
-            store.signals.keeper();
+            store.signals.housekeeping();
         }
     }
 }
@@ -145,7 +145,7 @@ fn collect(store: &Store, signals: &Receiver<()>) {
     }
 }
 
-fn keep(store: &Store, signals: &Receiver<()>) {
+fn housekeep(store: &Store, signals: &Receiver<()>) {
     let mut quiet_at: Option<(Instant, u64)> = None;
     while !store.is_closed() && wait(signals, quiet_at.map(|(at, _)| at)) && !store.is_closed() {
         let appended = store.journal.appended();

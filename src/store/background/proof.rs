@@ -1,21 +1,21 @@
 //! Which page images are known to be on the disk.
 //!
-//! What makes the journal's copy of a page go, a base or a clean close, names none but *proven* images:
+//! What makes the journal's copy of a page go, a snapshot or a clean close, names none but *proven* images:
 //!
-//! 1. those that an earlier base named, one that counted: whatever becomes of them, nothing else has them any more;
+//! 1. those that an earlier snapshot named, one that counted: whatever becomes of them, nothing else has them any more;
 //! 2. those that were read back whole in this run, after a sync of their file that succeeded.
 //!
 //! A file of which a sync has failed, or that gave back something else, proves nothing ever after. Its pages are written
 //! elsewhere; one that cannot be read, and is in no memory either, keeps the journal until it is gone or the store is opened
 //! again and rebuilds it.
 //!
-//! Cost: each image is read once, from the system's cache as a rule, by the first base or close after it was written; and
-//! once the records of the base are read that a cleanly closed store was opened beside.
+//! Cost: each image is read once, from the system's cache as a rule, by the first snapshot or close after it was written; and
+//! once the records of the snapshot are read that a cleanly closed store was opened beside.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::housekeeping::Keeper;
+use super::super::housekeeping::Housekeeping;
 use crate::disk::trees::Tree;
 use crate::model::error::{Error, Result};
 use crate::state::PageEntry;
@@ -24,10 +24,10 @@ use crate::storage::keys;
 use crate::storage::page_files::Image;
 use crate::storage::records;
 use crate::storage::snapshot;
-use crate::store::{Cell, Store};
+use crate::store::{QueueSlot, Store};
 
 /// An image, and the page it is of.
-pub(crate) type Unproven = (Arc<Cell>, u64, Image);
+pub(crate) type Unproven = (Arc<QueueSlot>, u64, Image);
 
 impl Store {
     /// Reads images back whose files have just been synced. All of them are looked at, so that everything that has to be
@@ -40,8 +40,8 @@ impl Store {
         for of_queue in images.chunk_by(|(one, ..), (other, ..)| Arc::ptr_eq(one, other)) {
             for portion in of_queue.chunks(AT_ONCE) {
                 let checked: Vec<_> = portion.iter().map(|(_, first, image)| (*first, image, image.check())).collect();
-                let Some((cell, ..)) = portion.first() else { continue };
-                let mut queue = cell.peek();
+                let Some((slot, ..)) = portion.first() else { continue };
+                let mut queue = slot.lock();
                 for (first, image, check) in checked {
                     match &check {
                         Ok(()) => queue.prove(first, image.place()),
@@ -52,63 +52,63 @@ impl Store {
                 let changed = queue.has_changes() && !queue.is_deleted();
                 drop(queue);
                 if changed {
-                    self.note_changed(cell);
+                    self.note_changed(slot);
                 }
             }
         }
         outcome
     }
 
-    /// Proves every image of every queue; the heap has been synced.
+    /// Proves every image of every queue; the page files has been synced.
     pub(crate) fn prove_all(&self) -> Result<()> {
         let mut outcome = Ok(());
-        for cell in self.cells() {
+        for slot in self.slots() {
             let images: Vec<Unproven> =
-                cell.peek().unproven().map(|(first, image)| (cell.clone(), first, image)).collect();
+                slot.lock().unproven().map(|(first, image)| (slot.clone(), first, image)).collect();
             // A failure does not keep the others from being looked at.
             outcome = outcome.and(self.prove(&images));
         }
         outcome
     }
 
-    /// Takes note of the images that the manifest's base names, where pages came from the trees.
-    pub(super) fn prove_named(&self, keeper: &mut Keeper) -> Result<()> {
-        let Some(mark) = keeper.manifest.base.filter(|_| keeper.unproven) else {
-            keeper.unproven = false;
+    /// Takes note of the images that the manifest's snapshot names, where pages came from the trees.
+    pub(super) fn prove_named(&self, housekeeping: &mut Housekeeping) -> Result<()> {
+        let Some(mark) = housekeeping.manifest.snapshot.filter(|_| housekeeping.unproven) else {
+            housekeeping.unproven = false;
             return Ok(());
         };
-        let cells: HashMap<u64, Arc<Cell>> = self.cells().map(|cell| (cell.number, cell)).collect();
+        let slots: HashMap<u64, Arc<QueueSlot>> = self.slots().map(|slot| (slot.number, slot)).collect();
         let path = snapshot::path(&self.root, mark.number);
         let mut note = |tree: Tree, key: &[u8], value: &[u8]| {
             let body = records::open(tree, key, value)?;
             if tree == Tree::Messages
                 && let Some((number, first)) = keys::parse_page(key)
-                && let Some(cell) = cells.get(&number)
+                && let Some(slot) = slots.get(&number)
             {
-                cell.peek().prove(first, codec::decode::<PageEntry>(body)?.place);
+                slot.lock().prove(first, codec::decode::<PageEntry>(body)?.place);
             }
             Ok(())
         };
         match snapshot::read(&*self.place.disk, &path, self.place.store, mark.number, &mut note) {
             Err(snapshot::Fault::Failed(error)) => return Err(error),
-            // What is behind the damage is read back as if no base named it.
+            // What is behind the damage is read back as if no snapshot named it.
             Err(snapshot::Fault::Damaged(_)) | Ok(_) => {}
         }
-        keeper.unproven = false;
+        housekeeping.unproven = false;
         Ok(())
     }
 
     /// Sees to it that every page lies where it can be believed, for trees that are to be opened from.
-    pub(crate) fn settle_images(&self, keeper: &mut Keeper) -> Result<()> {
-        let settle = || self.heap.sync().and_then(|()| self.prove_all());
-        if settle().is_ok() && !self.heap.is_doubtful() {
+    pub(crate) fn prove_images(&self, housekeeping: &mut Housekeeping) -> Result<()> {
+        let proven = || self.page_files.sync().and_then(|()| self.prove_all());
+        if proven().is_ok() && !self.page_files.is_doubtful() {
             return Ok(());
         }
         // Writes elsewhere what lies in files that are not trusted any more.
-        self.write_base(keeper)?;
-        self.checkpoint(keeper)?;
-        settle()?;
-        if self.heap.is_doubtful() {
+        self.write_snapshot(housekeeping)?;
+        self.checkpoint(housekeeping)?;
+        proven()?;
+        if self.page_files.is_doubtful() {
             return Err(Error::Trees { reason: "pages lie where a sync has failed".into() });
         }
         Ok(())

@@ -26,7 +26,7 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
     let mut manifest = Manifest {
         store: random.uuid().into_bytes(),
         incarnation: 1,
-        base: None,
+        snapshot: None,
         generation: 1,
         clean: None,
         synced: 0,
@@ -35,16 +35,16 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
     let journal = root.join(JOURNAL);
     disk.create_dir_all(&journal).map_err(|e| Error::io("creating the journal's directory", e))?;
     let place = super::place(config, root, &manifest);
-    let heap = super::open_heap(config, root, manifest.store)?;
-    heap.prepare()?;
+    let page_files = super::open_page_files(config, root, manifest.store)?;
+    page_files.prepare()?;
     let budget = Budget::new(config.memory);
     let reserve = Arc::new(Reserve::open(&config.disk, root, config.segment_bytes, &budget));
     let start = start::start(&place, 1, &start::Carried::none(0), false)?;
     manifest.segment = start.active.number();
     manifest.save(disk, root)?;
     let report = RecoveryReport::new(RecoverySource::New);
-    let contents = Contents::new(heap, budget);
-    Ok(Recovered { contents, manifest, place, start, filled: None, base_segments: BTreeSet::new(), report, reserve })
+    let contents = Contents::new(page_files, budget);
+    Ok(Recovered { contents, manifest, place, start, filled: None, snapshot_files: BTreeSet::new(), report, reserve })
 }
 
 /// A directory without a manifest in which something was written after creation has lost it.

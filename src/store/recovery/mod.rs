@@ -1,10 +1,10 @@
 //! Opening a store: from what is on disk to the state, by the table below.
 //!
-//! | Trees | Base and journal | Then |
+//! | Trees | Snapshot and journal | Then |
 //! |---|---|---|
 //! | clean | good | the trees are loaded |
-//! | clean | damaged | the trees are loaded, a new base is written from them, the damaged files moved aside |
-//! | not clean, damaged or missing | good | the state is rebuilt from base and journal; the next checkpoint fills new trees |
+//! | clean | damaged | the trees are loaded, a new snapshot is written from them, the damaged files moved aside |
+//! | not clean, damaged or missing | good | the state is rebuilt from snapshot and journal; the next checkpoint fills new trees |
 //! | not clean, damaged or missing | damaged | `Corrupt`, and nothing is changed; with [`Config::salvage`](crate::Config::salvage) see [`salvage`] |
 //!
 //! 1. Trees count as clean only if the manifest's clean mark, their own record and a digest over every record agree, and
@@ -15,7 +15,7 @@
 //! 3. Nothing is appended to a segment that an earlier process wrote. What follows the last proven frame is made durable
 //!    first: see `tail`.
 //! 4. What could not be read is moved aside, never deleted.
-//! 5. Pages stay in the heap until they are needed. A heap segment that is missing or too short is damage like any other; a
+//! 5. Pages stay in the page files until they are needed. A page file that is missing or too short is damage like any other; a
 //!    page that has been damaged within one is found when it is read, or here where salvage is allowed.
 
 mod creation;
@@ -42,16 +42,16 @@ use crate::storage::journal::naming;
 use crate::storage::journal::naming::JOURNAL;
 use crate::storage::journal::scan::{self, Damage, Scan, Source};
 use crate::storage::journal::{Place, Start};
-use crate::storage::manifest::{self, BaseMark, Manifest};
-use crate::storage::page_files::Heap;
+use crate::storage::manifest::{self, Manifest, SnapshotMark};
+use crate::storage::page_files::PageFiles;
 use crate::storage::records::Digest;
 use crate::storage::reserve::{Need, Reserve};
 use crate::storage::snapshot;
 use crate::store::random::Random;
 
 use outline::Outline;
-pub(crate) use reading::read_base;
-use reading::{check_base, load_all};
+pub(crate) use reading::read_snapshot;
+use reading::{check_snapshot, load_all};
 pub use report::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 use tail::Tail;
 
@@ -64,8 +64,8 @@ pub(crate) struct Recovered {
     pub(crate) start: Start,
     /// What is in the trees, if they were loaded and stay in use.
     pub(crate) filled: Option<Digest>,
-    /// The heap segments that the manifest's base names.
-    pub(crate) base_segments: BTreeSet<u64>,
+    /// The page files that the manifest's snapshot names.
+    pub(crate) snapshot_files: BTreeSet<u64>,
     pub(crate) report: RecoveryReport,
     pub(crate) reserve: Arc<Reserve>,
 }
@@ -111,7 +111,7 @@ pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<R
     Ok(recovered)
 }
 
-/// What base and journal are read for.
+/// What snapshot and journal are read for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     Load,
@@ -125,54 +125,60 @@ struct Recovery<'a> {
     manifest: Manifest,
     /// The generation of trees that were closed cleanly and yet cannot be used.
     distrusted: Option<u64>,
-    heap: Arc<Heap>,
+    page_files: Arc<PageFiles>,
     budget: Arc<Budget>,
-    /// Heap segments that hold something damaged: their files go aside, what is left of them is elsewhere by then.
+    /// Page files that hold something damaged: their files go aside, what is left of them is elsewhere by then.
     leaving: BTreeSet<u64>,
     /// Whether nothing is tidied away.
     keeps_all: bool,
     reserve: Arc<Reserve>,
 }
 
-/// What base and journal gave.
+/// What snapshot and journal gave.
 struct Rebuilt {
     contents: Contents,
     scan: Scan,
     replayed: u64,
     damage: Option<Damage>,
-    /// The heap segments that the base names.
+    /// The page files that the snapshot names.
     segments: BTreeSet<u64>,
 }
 
-/// The store's heap, none of it read.
-fn open_heap(config: &Config, root: &Path, store: [u8; 16]) -> Result<Arc<Heap>> {
+/// The store's page files, none of it read.
+fn open_page_files(config: &Config, root: &Path, store: [u8; 16]) -> Result<Arc<PageFiles>> {
     let segment_bytes = config.segment_bytes.saturating_mul(HEAP_SEGMENT);
-    Heap::open(&config.disk, root, store, segment_bytes, config.page_files).map(Arc::new)
+    PageFiles::open(&config.disk, root, store, segment_bytes, config.page_files).map(Arc::new)
 }
 
-/// The size of a heap segment, in segments of the journal.
+/// The size of a page file, in segments of the journal.
 const HEAP_SEGMENT: u64 = 2;
 
 impl<'a> Recovery<'a> {
     fn new(config: &'a Config, root: &'a Path, manifest: Manifest) -> Result<Self> {
-        let (heap, budget) = (open_heap(config, root, manifest.store)?, Budget::new(config.memory));
-        Ok(Self::with(config, root, manifest, heap, budget))
+        let (page_files, budget) = (open_page_files(config, root, manifest.store)?, Budget::new(config.memory));
+        Ok(Self::with(config, root, manifest, page_files, budget))
     }
 
-    fn with(config: &'a Config, root: &'a Path, manifest: Manifest, heap: Arc<Heap>, budget: Arc<Budget>) -> Self {
+    fn with(
+        config: &'a Config,
+        root: &'a Path,
+        manifest: Manifest,
+        page_files: Arc<PageFiles>,
+        budget: Arc<Budget>,
+    ) -> Self {
         let (leaving, keeps_all) = (BTreeSet::new(), false);
         let reserve = Arc::new(Reserve::open(&config.disk, root, config.segment_bytes, &budget));
-        Self { config, root, manifest, distrusted: None, heap, budget, leaving, keeps_all, reserve }
+        Self { config, root, manifest, distrusted: None, page_files, budget, leaving, keeps_all, reserve }
     }
 
     /// What is begun with.
     fn nothing(&self) -> Contents {
-        Contents::new(self.heap.clone(), self.budget.clone())
+        Contents::new(self.page_files.clone(), self.budget.clone())
     }
 
     fn run(self) -> Result<Recovered> {
-        let heap = self.heap.clone();
-        self.recover().inspect_err(|_| heap.abandon())
+        let page_files = self.page_files.clone();
+        self.recover().inspect_err(|_| page_files.abandon())
     }
 
     fn recover(mut self) -> Result<Recovered> {
@@ -221,7 +227,7 @@ impl<'a> Recovery<'a> {
         Ok(Some((contents, digest)))
     }
 
-    /// Goes on from the trees; base and journal are read only to know that they could be.
+    /// Goes on from the trees; snapshot and journal are read only to know that they could be.
     fn trust_trees(mut self, mut contents: Contents, digest: Digest, mut notes: Vec<String>) -> Result<Recovered> {
         let lsn = self.manifest.clean.map_or(0, |clean| clean.lsn);
         let mut rebuilt = self.read_base_and_journal(Use::Check)?;
@@ -242,7 +248,7 @@ impl<'a> Recovery<'a> {
             return self.finish(contents, &rebuilt.scan, Some(digest), rebuilt.segments, Vec::new(), report);
         };
         report.damaged = vec![Damaged::of(&damage)];
-        notes.push(format!("base or journal is damaged, a new base was written: {}", Error::from(damage)));
+        notes.push(format!("base or journal is damaged, a new snapshot was written: {}", Error::from(damage)));
         report.notes = notes;
         let aside = self.base_numbers()?.into_iter().map(|number| snapshot::path(self.root, number)).collect();
         let outline = Outline::superseding(rebuilt.scan, lsn, self.root, aside);
@@ -268,14 +274,14 @@ impl<'a> Recovery<'a> {
         self.finish(rebuilt.contents, &rebuilt.scan, None, rebuilt.segments, Vec::new(), report)
     }
 
-    /// Reads the base and the journal behind it. Damage is in the result; only failures are errors.
+    /// Reads the snapshot and the journal behind it. Damage is in the result; only failures are errors.
     fn read_base_and_journal(&self, purpose: Use) -> Result<Rebuilt> {
         let mut contents = self.nothing();
         let mut damage = None;
-        if let Some(mark) = self.manifest.base {
+        if let Some(mark) = self.manifest.snapshot {
             let read = match purpose {
-                Use::Load => read_base(self.disk(), self.root, self.manifest.store, mark, &mut contents),
-                Use::Check => check_base(self.disk(), self.root, self.manifest.store, mark, &mut contents.segments),
+                Use::Load => read_snapshot(self.disk(), self.root, self.manifest.store, mark, &mut contents),
+                Use::Check => check_snapshot(self.disk(), self.root, self.manifest.store, mark, &mut contents.segments),
             };
             match read {
                 Ok(()) => {}
@@ -287,11 +293,11 @@ impl<'a> Recovery<'a> {
         }
         let segments = contents.segments.clone();
         let replaying = purpose == Use::Load && damage.is_none();
-        let base = self.manifest.base.unwrap_or(BaseMark { number: 0, from: 0, to: 0 });
+        let snapshot = self.manifest.snapshot.unwrap_or(SnapshotMark { number: 0, from: 0, to: 0 });
         let clean = self.manifest.clean.map_or(0, |clean| clean.lsn);
         let (journal, store) = (self.root.join(JOURNAL), self.manifest.store);
-        let proven = self.manifest.synced.max(base.to).max(clean);
-        let source = Source { disk: self.disk(), directory: &journal, store, after: base.from, proven };
+        let proven = self.manifest.synced.max(snapshot.to).max(clean);
+        let source = Source { disk: self.disk(), directory: &journal, store, after: snapshot.from, proven };
         let (mut replayed, mut broken) = (0_u64, None);
         let scan = scan::scan(&source, &mut |lsn, body| {
             if broken.is_none() && replaying {
@@ -353,7 +359,7 @@ impl<'a> Recovery<'a> {
         contents: Contents,
         scan: &Scan,
         filled: Option<Digest>,
-        base_segments: BTreeSet<u64>,
+        snapshot_files: BTreeSet<u64>,
         aside: Vec<PathBuf>,
         mut report: RecoveryReport,
     ) -> Result<Recovered> {
@@ -364,13 +370,13 @@ impl<'a> Recovery<'a> {
         make().map_err(|e| Error::io("creating the journal's directory", e))?;
         let held = place.kept_directory.hold(self.disk());
         held.map_err(|e| Error::file("opening", &place.directory, e))?;
-        self.heap.prepare()?;
+        self.page_files.prepare()?;
         // Before anything asks for space. What is moved aside below is still where it was.
         remove_segments(&place, &scan.spares)?;
         let is_plain = aside.is_empty() && self.distrusted.is_none() && !self.keeps_all;
         if is_plain {
             self.tidy()?;
-            self.heap.tidy(&base_segments)?;
+            self.page_files.tidy(&snapshot_files)?;
         }
         let named = self.manifest.segment;
         let (start, unused) = self.start(&place, scan, named)?;
@@ -381,7 +387,7 @@ impl<'a> Recovery<'a> {
         let save = || self.manifest.save(self.disk(), self.root);
         self.reserve.spend(Need::Open, MANIFEST_BYTES, save)?;
         report.moved_aside.extend(self.move_aside(aside)?);
-        self.heap.forget(&self.leaving);
+        self.page_files.forget(&self.leaving);
         report.moved_aside.extend(self.move_aside(self.segments(scan.beheaded.iter().copied()))?);
         if let Some(generation) = self.distrusted {
             report.moved_aside.extend(self.move_aside([trees_path(self.root, generation)])?);
@@ -389,10 +395,10 @@ impl<'a> Recovery<'a> {
         remove_segments(&place, &unused)?;
         if !is_plain && !self.keeps_all {
             self.tidy()?;
-            self.heap.tidy(&base_segments)?;
+            self.page_files.tidy(&snapshot_files)?;
         }
         let Self { manifest, reserve, .. } = self;
-        Ok(Recovered { contents, manifest, place, start, filled, base_segments, report, reserve })
+        Ok(Recovered { contents, manifest, place, start, filled, snapshot_files, report, reserve })
     }
 
     /// Starts this run's first segment; returns it with the numbers of those not needed any more. Where the disk is full, what a
@@ -400,9 +406,9 @@ impl<'a> Recovery<'a> {
     fn start(&self, place: &Place, scan: &Scan, named: u64) -> Result<(Start, Vec<u64>)> {
         let (started, mut unused) = match Tail::of(place, scan, false)?.start(place, &self.reserve, false) {
             Err(error) if error.is_full() => {
-                let base = self.manifest.base.map_or(0, |mark| mark.from);
+                let snapshot = self.manifest.snapshot.map_or(0, |mark| mark.from);
                 let mut tail = Tail::of(place, scan, true)?;
-                let unused = tail.make_room(place, scan, base, named)?;
+                let unused = tail.free_disk_space(place, scan, snapshot, named)?;
                 (tail.start(place, &self.reserve, true)?, unused)
             }
             started => (started?, scan.unused.clone()),
@@ -412,13 +418,15 @@ impl<'a> Recovery<'a> {
         Ok((start, unused))
     }
 
-    /// Removes what no manifest names any more: older bases, other generations of trees, half-written files.
+    /// Removes what no manifest names any more: older snapshots, other generations of trees, half-written files.
     fn tidy(&self) -> Result<()> {
-        let (base, trees) = (self.manifest.base.map_or(0, |mark| mark.number), self.manifest.generation);
+        let (snapshot, trees) = (self.manifest.snapshot.map_or(0, |mark| mark.number), self.manifest.generation);
         let is_stale = |number: u64, own: u64| number != own && number <= own.saturating_add(REACH);
         for name in self.disk().list(self.root).map_err(|e| Error::file("listing", self.root, e))? {
             let path = self.root.join(&name);
-            if snapshot::parse_file_name(&name).is_some_and(|number| is_stale(number, base)) || name == "MANIFEST.new" {
+            if snapshot::parse_file_name(&name).is_some_and(|number| is_stale(number, snapshot))
+                || name == "MANIFEST.new"
+            {
                 remove_own(self.disk(), &path)?;
             } else if parse_trees_name(&name).is_some_and(|generation| is_stale(generation, trees)) {
                 remove_any(self.disk(), &path).map_err(|e| Error::file("removing", &path, e))?;

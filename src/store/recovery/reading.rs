@@ -8,16 +8,16 @@ use crate::disk::trees::{Tree, Trees};
 use crate::state::{Contents, PageEntry};
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
-use crate::storage::manifest::BaseMark;
+use crate::storage::manifest::SnapshotMark;
 use crate::storage::records::{self, Digest};
 use crate::storage::snapshot;
 
-/// Reads a base into `contents`.
-pub(crate) fn read_base(
+/// Reads a snapshot into `contents`.
+pub(crate) fn read_snapshot(
     disk: &dyn Disk,
     root: &Path,
     store: [u8; 16],
-    mark: BaseMark,
+    mark: SnapshotMark,
     contents: &mut Contents,
 ) -> Result<(), snapshot::Fault> {
     let path = snapshot::path(root, mark.number);
@@ -25,7 +25,7 @@ pub(crate) fn read_base(
         snapshot::read(disk, &path, store, mark.number, &mut |tree, key, value| contents.load(tree, key, value))?;
     let damaged = |reason: String| snapshot::Fault::Damaged(Damage { file: path.clone(), offset: 0, reason });
     if (tail.from, tail.to) != (mark.from, mark.to) {
-        return Err(damaged("the base is not the one the manifest names".into()));
+        return Err(damaged("the snapshot is not the one the manifest names".into()));
     }
     contents.time = contents.time.max(tail.time);
     contents.next_queue = contents.next_queue.max(tail.next_queue);
@@ -34,12 +34,12 @@ pub(crate) fn read_base(
     Ok(())
 }
 
-/// Reads a base through, and notes the heap segments it names.
-pub(super) fn check_base(
+/// Reads a snapshot through, and notes the page files it names.
+pub(super) fn check_snapshot(
     disk: &dyn Disk,
     root: &Path,
     store: [u8; 16],
-    mark: BaseMark,
+    mark: SnapshotMark,
     segments: &mut BTreeSet<u64>,
 ) -> Result<(), snapshot::Fault> {
     let path = snapshot::path(root, mark.number);

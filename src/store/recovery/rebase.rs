@@ -1,4 +1,4 @@
-//! A new base in place of what is damaged, which is moved aside.
+//! A new snapshot in place of what is damaged, which is moved aside.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use super::{Recovered, Recovery, RecoveryReport};
 use crate::model::error::{Error, Result};
 use crate::state::content::Owner;
 use crate::state::entries;
-use crate::state::{Contents, Purpose, Queue, Snapshot};
+use crate::state::{Contents, FrozenQueue, Purpose, Queue};
 use crate::storage::journal::naming;
 use crate::storage::journal::naming::JOURNAL;
 use crate::storage::journal::scan::Scan;
 use crate::storage::keys;
-use crate::storage::manifest::BaseMark;
+use crate::storage::manifest::SnapshotMark;
 use crate::storage::page_files::Image;
 use crate::storage::records::Digest;
 use crate::storage::snapshot;
 
 impl Recovery<'_> {
-    /// Writes a new base from `contents`, and moves aside what was damaged.
+    /// Writes a new snapshot from `contents`, and moves aside what was damaged.
     pub(super) fn rebase(
         mut self,
         mut contents: Contents,
@@ -31,12 +31,12 @@ impl Recovery<'_> {
         let incarnation_scan = Scan { proven: last, incarnation: outline.incarnation, ..Scan::default() };
         self.set_incarnation(&contents, &incarnation_scan, 1)?;
         let others = self.base_numbers()?;
-        let mut number = self.manifest.base.map_or(1, |mark| mark.number.saturating_add(1));
+        let mut number = self.manifest.snapshot.map_or(1, |mark| mark.number.saturating_add(1));
         while others.contains(&number) {
             number = number.saturating_add(1);
         }
         let path = snapshot::path(self.root, number);
-        self.heap.prepare()?;
+        self.page_files.prepare()?;
         let reserve = self.reserve.clone();
         let mut writer = snapshot::Writer::create((self.disk(), &path), self.manifest.store, number, last, &reserve)?;
         let (mut named, mut written) = (BTreeSet::new(), Vec::new());
@@ -46,12 +46,12 @@ impl Recovery<'_> {
             })?;
         }
         contents.registry.all(last, &mut |record| writer.record(&record))?;
-        self.heap.sync()?;
-        // The base is to replace the journal these came from.
+        self.page_files.sync()?;
+        // The snapshot is to replace the journal these came from.
         written.iter().try_for_each(Image::check)?;
         writer.finish(last, contents.time, contents.next_queue)?;
         self.disk().sync_dir(self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
-        self.manifest.base = Some(BaseMark { number, from: last, to: last });
+        self.manifest.snapshot = Some(SnapshotMark { number, from: last, to: last });
         report.last_lsn = last;
         self.leaving = outline.leaving;
         self.keeps_all = outline.keeps_all;
@@ -67,7 +67,7 @@ impl Recovery<'_> {
         self.finish(contents, &fresh, filled, named, outline.aside, report)
     }
 
-    /// Writes a queue, standing at `last`, to a base, its pages to the heap; notes the heap segments they are in, and which
+    /// Writes a queue, standing at `last`, to a snapshot, its pages to the page files; notes the page files they are in, and which
     /// were written now.
     fn write_queue(
         &self,
@@ -77,18 +77,18 @@ impl Recovery<'_> {
         writer: &mut snapshot::Writer<'_>,
         (named, written): (&mut BTreeSet<u64>, &mut Vec<Image>),
     ) -> Result<()> {
-        let (snapshot, number) = (Snapshot::of(queue, last), queue.number());
+        let (snapshot, number) = (FrozenQueue::of(queue, last), queue.number());
         let key = keys::queue(queue.project(), queue.name());
         let owner = Owner { number, key: &key };
         writer.record(&entries::queue(&snapshot)?)?;
         for page in &snapshot.pages {
-            let (image, fresh) = page.write(&self.heap, leaving, &self.budget, owner)?;
+            let (image, fresh) = page.write(&self.page_files, leaving, &self.budget, owner)?;
             named.insert(image.place().segment);
             if fresh {
                 written.push(image.clone());
             }
             writer.record(&entries::page(number, page.first, &page.entry(&image))?)?;
-            queue.set_image(page, &image, Purpose::Base);
+            queue.set_image(page, &image, Purpose::Snapshot);
         }
         snapshot.claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(number, *one, claim)?))
     }
@@ -120,7 +120,7 @@ impl Recovery<'_> {
         numbers.into_iter().map(move |number| journal.join(naming::file_name(number)))
     }
 
-    /// The numbers of all bases in the directory, whether or not the manifest names them.
+    /// The numbers of all snapshots in the directory, whether or not the manifest names them.
     pub(super) fn base_numbers(&self) -> Result<Vec<u64>> {
         let names = self.disk().list(self.root).map_err(|e| Error::file("listing", self.root, e))?;
         Ok(names.iter().filter_map(|name| snapshot::parse_file_name(name)).collect())

@@ -26,7 +26,7 @@ pub enum RecoverySource {
     New,
     /// From the trees, after a clean close.
     Trees,
-    /// From the base and the journal, after anything but a clean close.
+    /// From the snapshot and the journal, after anything but a clean close.
     Journal,
 }
 
@@ -130,7 +130,7 @@ impl fmt::Display for RecoveryReport {
         let source = match self.source {
             RecoverySource::New => "made a new store",
             RecoverySource::Trees => "opened after a clean close",
-            RecoverySource::Journal => "rebuilt from base and journal",
+            RecoverySource::Journal => "rebuilt from snapshot and journal",
         };
         write!(f, "{source} in {:?}: {} changes replayed, {} dropped", self.took, self.replayed, self.dropped)?;
         self.notes.iter().try_for_each(|note| write!(f, "; {note}"))?;

@@ -5,7 +5,7 @@
 //! | trees that were closed cleanly and are whole | everything |
 //! | the manifest's snapshot; where it is damaged, each record that is whole; without it, the newest other one | everything up to it, but for what is missing |
 //! | frames of the journal, each by its own checksum, on both sides of what is damaged | what changed since, and what is gone |
-//! | page images in the heap, each by its own checksum | messages, their queue and its name, where entries or changes are missing |
+//! | page images in the page files, each by its own checksum | messages, their queue and its name, where entries or changes are missing |
 //! | trees and snapshots that do not count otherwise | names, and what is gone |
 //!
 //! 1. Nothing is written before all of it has been read. Then comes a new snapshot, then the manifest that names it; a
@@ -16,7 +16,6 @@
 //!
 //! Cost: every file is read whole, one after the other; 60 bytes of memory a page.
 
-mod bases;
 mod facts;
 mod images;
 mod journal;
@@ -24,19 +23,20 @@ mod merge;
 mod ranges;
 mod reading;
 mod replay;
+mod snapshots;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use self::bases::{Base, Gap};
 use self::facts::Facts;
 use self::images::{Images, note};
 use self::journal::Journal;
 use self::merge::Merge;
+use self::snapshots::{Base, Gap};
 use super::outline::Outline;
 use super::report::{Damaged, LostMessages};
-use super::{Recovered, Recovery, RecoveryReport, RecoverySource, open_heap, parse_trees_name, trees_path};
+use super::{Recovered, Recovery, RecoveryReport, RecoverySource, open_page_files, parse_trees_name, trees_path};
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::disk::trees::{Tree, Trees};
@@ -50,7 +50,7 @@ use crate::storage::journal::scan::Damage;
 use crate::storage::journal::segment;
 use crate::storage::keys;
 use crate::storage::manifest::{self, Manifest};
-use crate::storage::page_files::Heap;
+use crate::storage::page_files::PageFiles;
 use crate::storage::records::Digest;
 use crate::storage::snapshot;
 
@@ -61,9 +61,9 @@ pub(super) fn salvage(config: &Config, root: &Path, cause: &Error) -> Result<Rec
         Some(manifest) => (Some(manifest.clone()), manifest.store),
         None => (None, store_id(disk, root)?.ok_or_else(|| lost(root, cause))?),
     };
-    let (heap, budget) = (open_heap(config, root, store)?, Budget::new(config.memory));
-    let salvage = Salvage { config, root, disk, store, manifest, heap: heap.clone(), budget };
-    salvage.run(cause).inspect_err(|_| heap.abandon())
+    let (page_files, budget) = (open_page_files(config, root, store)?, Budget::new(config.memory));
+    let salvage = Salvage { config, root, disk, store, manifest, page_files: page_files.clone(), budget };
+    salvage.run(cause).inspect_err(|_| page_files.abandon())
 }
 
 fn lost(root: &Path, cause: &Error) -> Error {
@@ -104,12 +104,12 @@ struct Salvage<'a> {
     store: [u8; 16],
     /// If it is whole.
     manifest: Option<Manifest>,
-    heap: Arc<Heap>,
+    page_files: Arc<PageFiles>,
     budget: Arc<Budget>,
 }
 
 /// What the state is begun from.
-enum Snapshot {
+enum FrozenQueue {
     /// Trees that hold everything up to that LSN.
     Trees(Box<dyn Trees>, u64),
     Base(Base),
@@ -123,16 +123,19 @@ impl Salvage<'_> {
     fn run(self, cause: &Error) -> Result<Recovered> {
         let (directory, disk) = (self.root.join(JOURNAL), self.disk);
         let mut journal = Journal::gather(disk, &directory, self.store)?;
-        let mut bases = self.bases()?;
-        let images = Images::gather(disk, &self.heap)?;
-        let mut merge = Merge::new(&images, &self.heap, &self.budget, directory.clone());
+        let mut snapshots = self.snapshots()?;
+        let images = Images::gather(disk, &self.page_files)?;
+        let mut merge = Merge::new(&images, &self.page_files, &self.budget, directory.clone());
         images.damages.iter().for_each(|damage| note(&mut merge.damages, damage.clone()));
-        bases.iter().flat_map(|base| &base.damages).for_each(|damage| note(&mut merge.damages, damage.clone()));
-        let snapshot = self.snapshot(&mut bases, &journal)?;
+        snapshots
+            .iter()
+            .flat_map(|snapshot| &snapshot.damages)
+            .for_each(|damage| note(&mut merge.damages, damage.clone()));
+        let snapshot = self.snapshot(&mut snapshots, &journal)?;
         let after = self.from(&snapshot);
         merge.floor = after.unwrap_or(0);
         merge.facts = self.facts(&journal, merge.floor)?;
-        self.load(&snapshot, &bases, &mut merge)?;
+        self.load(&snapshot, &snapshots, &mut merge)?;
         let wanted = merge.wanted();
         if !wanted.is_empty() {
             journal.visit(disk, self.store, 0, &mut |lsn, body| {
@@ -140,7 +143,7 @@ impl Salvage<'_> {
             })?;
         }
         merge.count_broken()?;
-        if !matches!(snapshot, Snapshot::Trees(..)) {
+        if !matches!(snapshot, FrozenQueue::Trees(..)) {
             let proven = self.manifest.as_ref().map_or(0, |manifest| manifest.synced);
             merge.lost_changes = journal.note_gaps(&directory, after, proven);
             journal.visit(disk, self.store, merge.floor, &mut |lsn, body| merge.replay(lsn, body))?;
@@ -154,26 +157,27 @@ impl Salvage<'_> {
         self.execute(merge, &journal, &snapshot, cause)
     }
 
-    /// Every base of the store's, the newest first.
-    fn bases(&self) -> Result<Vec<Base>> {
+    /// Every snapshot of the store's, the newest first.
+    fn snapshots(&self) -> Result<Vec<Base>> {
         let names = list(self.disk, self.root)?;
         let numbers = names.iter().filter_map(|name| snapshot::parse_file_name(name)).rev();
         numbers.map(|number| Base::look_into(self.disk, self.root, self.store, number)).collect()
     }
 
-    /// What to begin from: trees that count, the manifest's base if it is whole, any whole one, or what is left of one. It
-    /// is taken out of `bases`.
-    fn snapshot(&self, bases: &mut Vec<Base>, journal: &Journal) -> Result<Snapshot> {
+    /// What to begin from: trees that count, the manifest's snapshot if it is whole, any whole one, or what is left of one. It
+    /// is taken out of `snapshots`.
+    fn snapshot(&self, snapshots: &mut Vec<Base>, journal: &Journal) -> Result<FrozenQueue> {
         if let Some((trees, lsn)) = self.clean_trees()? {
-            return Ok(Snapshot::Trees(trees, lsn));
+            return Ok(FrozenQueue::Trees(trees, lsn));
         }
-        let named = self.manifest.as_ref().and_then(|manifest| manifest.base).map(|mark| mark.number);
-        let rank = |base: &Base| (base.is_whole(), Some(base.number) == named, base.number);
-        let usable = (0..bases.len()).filter(|index| bases.get(*index).is_some_and(|base| !base.is_empty()));
-        match usable.max_by_key(|index| bases.get(*index).map(rank)) {
-            Some(best) => Ok(Snapshot::Base(bases.swap_remove(best))),
-            None if named.is_none() && journal.first_lsn() <= 1 => Ok(Snapshot::New),
-            None => Ok(Snapshot::Lost),
+        let named = self.manifest.as_ref().and_then(|manifest| manifest.snapshot).map(|mark| mark.number);
+        let rank = |snapshot: &Base| (snapshot.is_whole(), Some(snapshot.number) == named, snapshot.number);
+        let usable =
+            (0..snapshots.len()).filter(|index| snapshots.get(*index).is_some_and(|snapshot| !snapshot.is_empty()));
+        match usable.max_by_key(|index| snapshots.get(*index).map(rank)) {
+            Some(best) => Ok(FrozenQueue::Base(snapshots.swap_remove(best))),
+            None if named.is_none() && journal.first_lsn() <= 1 => Ok(FrozenQueue::New),
+            None => Ok(FrozenQueue::Lost),
         }
     }
 
@@ -202,14 +206,14 @@ impl Salvage<'_> {
     }
 
     /// The LSN from which the journal goes on, if that is known.
-    fn from(&self, snapshot: &Snapshot) -> Option<u64> {
+    fn from(&self, snapshot: &FrozenQueue) -> Option<u64> {
         match snapshot {
-            Snapshot::Trees(_, lsn) => Some(*lsn),
-            Snapshot::New => Some(0),
-            Snapshot::Lost => None,
-            Snapshot::Base(base) => {
-                let mark = self.manifest.as_ref().and_then(|manifest| manifest.base);
-                base.from.or_else(|| mark.filter(|mark| mark.number == base.number).map(|mark| mark.from))
+            FrozenQueue::Trees(_, lsn) => Some(*lsn),
+            FrozenQueue::New => Some(0),
+            FrozenQueue::Lost => None,
+            FrozenQueue::Base(snapshot) => {
+                let mark = self.manifest.as_ref().and_then(|manifest| manifest.snapshot);
+                snapshot.from.or_else(|| mark.filter(|mark| mark.number == snapshot.number).map(|mark| mark.from))
             }
         }
     }
@@ -225,10 +229,10 @@ impl Salvage<'_> {
         Ok(facts)
     }
 
-    fn load(&self, snapshot: &Snapshot, others: &[Base], merge: &mut Merge<'_>) -> Result<()> {
+    fn load(&self, snapshot: &FrozenQueue, others: &[Base], merge: &mut Merge<'_>) -> Result<()> {
         let is_whole = match snapshot {
-            Snapshot::New => true,
-            Snapshot::Trees(trees, _) => {
+            FrozenQueue::New => true,
+            FrozenQueue::Trees(trees, _) => {
                 Tree::ALL.into_iter().try_for_each(|tree| {
                     trees.scan(tree, &mut |key, value| {
                         // The digest has said that they are what was written.
@@ -238,18 +242,18 @@ impl Salvage<'_> {
                 merge.known_queues = u64::MAX;
                 true
             }
-            Snapshot::Base(base) => {
-                if !base.is_whole() {
+            FrozenQueue::Base(snapshot) => {
+                if !snapshot.is_whole() {
                     self.hear(others, merge)?;
                 }
-                self.load_base(base, merge)?;
-                if !base.is_whole() {
+                self.load_base(snapshot, merge)?;
+                if !snapshot.is_whole() {
                     self.restore_registry(merge);
-                    merge.fill_gaps(&base.gaps)?;
+                    merge.fill_gaps(&snapshot.gaps)?;
                 }
-                base.is_whole()
+                snapshot.is_whole()
             }
-            Snapshot::Lost => {
+            FrozenQueue::Lost => {
                 self.hear(others, merge)?;
                 self.restore_registry(merge);
                 let (file, reason) = (self.root.to_path_buf(), "the snapshot is missing".into());
@@ -262,25 +266,25 @@ impl Salvage<'_> {
         Ok(())
     }
 
-    fn load_base(&self, base: &Base, merge: &mut Merge<'_>) -> Result<()> {
-        base.visit(self.disk, self.store, &mut |offset, tree, key, value| {
+    fn load_base(&self, snapshot: &Base, merge: &mut Merge<'_>) -> Result<()> {
+        snapshot.visit(self.disk, self.store, &mut |offset, tree, key, value| {
             if let Err(reason) = merge.load(tree, key, value)? {
-                note(&mut merge.damages, Damage { file: base.path.clone(), offset, reason });
+                note(&mut merge.damages, Damage { file: snapshot.path.clone(), offset, reason });
             }
             Ok(())
         })?;
-        if let Some(tail) = &base.tail {
+        if let Some(tail) = &snapshot.tail {
             merge.contents.time = merge.contents.time.max(tail.time);
             merge.contents.next_queue = merge.contents.next_queue.max(tail.next_queue);
-            merge.known_queues = if base.is_whole() { tail.next_queue } else { 0 };
+            merge.known_queues = if snapshot.is_whole() { tail.next_queue } else { 0 };
         }
         Ok(())
     }
 
     /// Listens to the generations that do not count.
     fn hear(&self, others: &[Base], merge: &mut Merge<'_>) -> Result<()> {
-        for base in others {
-            base.visit(self.disk, self.store, &mut |_, tree, key, value| {
+        for snapshot in others {
+            snapshot.visit(self.disk, self.store, &mut |_, tree, key, value| {
                 merge.hear(tree, key, value);
                 Ok(())
             })?;
@@ -325,13 +329,19 @@ impl Salvage<'_> {
     }
 
     /// Writes what came of it, and moves aside what was damaged.
-    fn execute(self, mut merge: Merge<'_>, journal: &Journal, snapshot: &Snapshot, cause: &Error) -> Result<Recovered> {
+    fn execute(
+        self,
+        mut merge: Merge<'_>,
+        journal: &Journal,
+        snapshot: &FrozenQueue,
+        cause: &Error,
+    ) -> Result<Recovered> {
         let source =
-            if matches!(snapshot, Snapshot::Trees(..)) { RecoverySource::Trees } else { RecoverySource::Journal };
-        if !matches!(snapshot, Snapshot::Trees(..) | Snapshot::New) && merge.is_partial {
+            if matches!(snapshot, FrozenQueue::Trees(..)) { RecoverySource::Trees } else { RecoverySource::Journal };
+        if !matches!(snapshot, FrozenQueue::Trees(..) | FrozenQueue::New) && merge.is_partial {
             merge.images.rubble.iter().for_each(|damage| note(&mut merge.damages, damage.clone()));
         }
-        merge.leaving.extend(merge.damages.iter().filter_map(|damage| self.heap.number_of(&damage.file)));
+        merge.leaving.extend(merge.damages.iter().filter_map(|damage| self.page_files.number_of(&damage.file)));
         let aside: BTreeSet<PathBuf> = merge
             .damages
             .iter()
@@ -347,7 +357,7 @@ impl Salvage<'_> {
         let fresh = Manifest {
             store: self.store,
             incarnation: 0,
-            base: None,
+            snapshot: None,
             generation: 0,
             clean: None,
             synced: 0,
@@ -357,9 +367,9 @@ impl Salvage<'_> {
         let newest = self.generations()?.into_iter().max().unwrap_or(0).max(manifest.generation);
         manifest.generation = newest.saturating_add(1);
         let (to, lsn) = match snapshot {
-            Snapshot::Base(base) => (base.tail.map_or(0, |tail| tail.to), base.from.unwrap_or(0)),
-            Snapshot::Trees(_, lsn) => (0, *lsn),
-            Snapshot::New | Snapshot::Lost => (0, 0),
+            FrozenQueue::Base(snapshot) => (snapshot.tail.map_or(0, |tail| tail.to), snapshot.from.unwrap_or(0)),
+            FrozenQueue::Trees(_, lsn) => (0, *lsn),
+            FrozenQueue::New | FrozenQueue::Lost => (0, 0),
         };
         let outline = Outline {
             last: journal
@@ -378,8 +388,8 @@ impl Salvage<'_> {
             aside: aside.into_iter().collect(),
             keeps_all: true,
         };
-        let Self { config, root, heap, budget, .. } = self;
-        let recovery = Recovery::with(config, root, manifest, heap, budget);
+        let Self { config, root, page_files, budget, .. } = self;
+        let recovery = Recovery::with(config, root, manifest, page_files, budget);
         recovery.rebase(merge.contents, outline, None, report)
     }
 }

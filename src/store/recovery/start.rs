@@ -60,5 +60,5 @@ fn frames(place: &Place, number: u64, carried: &Carried) -> Result<(Vec<u8>, u64
 }
 
 const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
-/// The same where the disk is full: enough to delete, and to write a base.
+/// The same where the disk is full: enough to delete, and to write a snapshot.
 const SCANTY_SEGMENT_BYTES: u64 = 8 << 10;

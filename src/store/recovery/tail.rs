@@ -91,12 +91,18 @@ impl Tail {
         Ok(())
     }
 
-    /// Gives back what a former run has left that is not needed: segments that lie before the base, which stands at
-    /// `base`, segments that others replace, once those are on the device, and segments behind the end. Not `named`, which
+    /// Gives back what a former run has left that is not needed: segments that lie before the snapshot, which stands at
+    /// `snapshot`, segments that others replace, once those are on the device, and segments behind the end. Not `named`, which
     /// the manifest on disk names. Returns those that are to go later.
-    pub(super) fn make_room(&mut self, place: &Place, scan: &Scan, base: u64, named: u64) -> Result<Vec<u64>> {
+    pub(super) fn free_disk_space(
+        &mut self,
+        place: &Place,
+        scan: &Scan,
+        snapshot: u64,
+        named: u64,
+    ) -> Result<Vec<u64>> {
         let nexts = scan.kept.iter().skip(1).map(|next| next.first_lsn);
-        let covered = scan.kept.iter().zip(nexts).filter(|(_, next)| *next <= base.saturating_add(1));
+        let covered = scan.kept.iter().zip(nexts).filter(|(_, next)| *next <= snapshot.saturating_add(1));
         let covered: Vec<u64> = covered.map(|(kept, _)| kept.number).filter(|number| *number != named).collect();
         self.kept.retain(|kept| !covered.contains(&kept.number));
         self.replaced.retain(|number| !covered.contains(number));

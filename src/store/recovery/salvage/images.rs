@@ -1,4 +1,4 @@
-//! What is left of the heap: every page image that is whole, and whose page it is.
+//! What is left of the page files: every page image that is whole, and whose page it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::state::content::label_of;
 use crate::storage::codec::crc32;
 use crate::storage::journal::frame::HEADER_BYTES;
 use crate::storage::journal::scan::Damage;
-use crate::storage::page_files::{self, Heap, Place};
+use crate::storage::page_files::{self, PageFiles, Place};
 
 /// A page image that is whole.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +32,11 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Looks through every file of the heap.
-    pub(super) fn gather(disk: &dyn Disk, heap: &Heap) -> Result<Self> {
+    /// Looks through every file of the page files.
+    pub(super) fn gather(disk: &dyn Disk, page_files: &PageFiles) -> Result<Self> {
         let mut images = Self::default();
-        for (number, path) in heap.files()? {
-            images.look_into(disk, heap, number, path)?;
+        for (number, path) in page_files.files()? {
+            images.look_into(disk, page_files, number, path)?;
         }
         for found in images.queues.values_mut() {
             found.sort_by_key(|one| (one.first, one.place.segment, one.place.offset));
@@ -44,11 +44,11 @@ impl Images {
         Ok(images)
     }
 
-    fn look_into(&mut self, disk: &dyn Disk, heap: &Heap, number: u64, path: PathBuf) -> Result<()> {
+    fn look_into(&mut self, disk: &dyn Disk, page_files: &PageFiles, number: u64, path: PathBuf) -> Result<()> {
         let Some(file) = reading::read(disk, &path)? else { return Ok(()) };
         self.damages.extend(file.damages(&path));
         let mut end = 0;
-        for found in frames(&file.bytes, heap.frame_id(number), 0) {
+        for found in frames(&file.bytes, page_files.frame_id(number), 0) {
             let lies_here = u64::try_from(found.offset) == Ok(found.stamp.lsn);
             let Some(label) = label_of(found.body).ok().filter(|_| lies_here) else { continue };
             let bytes = u32::try_from(found.body.len().saturating_add(HEADER_BYTES)).unwrap_or(u32::MAX);
@@ -107,7 +107,7 @@ impl Images {
     }
 }
 
-/// Unites what is wrong with the heap and with other files, without saying anything twice.
+/// Unites what is wrong with the page files and with other files, without saying anything twice.
 pub(super) fn note(damages: &mut Vec<Damage>, damage: Damage) {
     if !damages.contains(&damage) {
         damages.push(damage);

@@ -176,7 +176,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The segments that nothing is wrong with, as the next base is to give them up.
+    /// The segments that nothing is wrong with, as the next snapshot is to give them up.
     pub(super) fn sound(&self) -> Vec<Kept> {
         let sound = self.segments.iter().filter(|one| !self.damages.iter().any(|damage| damage.file == one.path));
         sound.map(|one| Kept { number: one.number, first_lsn: one.first_lsn, bytes: one.bytes }).collect()

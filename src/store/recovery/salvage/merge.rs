@@ -12,21 +12,21 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::bases::{Gap, Key};
 use super::facts::Facts;
 use super::images::{Found, Images, note};
+use super::snapshots::{Gap, Key};
 use crate::disk::trees::Tree;
 use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
 use crate::state::content::{Arrival, Content, Slot};
 use crate::state::entries::QueueRecord;
 use crate::state::op::{DeadLetter, Entry, NewQueue, Op};
-use crate::state::{Contents, Description, Page, PageEntry, Queue, Resident, Resting};
+use crate::state::{Activity, Contents, Description, Page, PageEntry, Queue, Resident};
 use crate::storage::budget::Budget;
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
 use crate::storage::keys;
-use crate::storage::page_files::Heap;
+use crate::storage::page_files::PageFiles;
 use crate::storage::records;
 
 /// A page whose image is damaged.
@@ -44,7 +44,7 @@ pub(super) struct Merge<'a> {
     pub(super) images: &'a Images,
     pub(super) facts: Facts,
     pub(super) contents: Contents,
-    pub(super) heap: Arc<Heap>,
+    pub(super) page_files: Arc<PageFiles>,
     pub(super) budget: Arc<Budget>,
     pub(super) damages: Vec<Damage>,
     /// Messages that are lost, by queue: those that a record names.
@@ -53,7 +53,7 @@ pub(super) struct Merge<'a> {
     pub(super) replayed: u64,
     /// Changes of the journal that are lost.
     pub(super) lost_changes: u64,
-    /// Files of the heap that hold something damaged.
+    /// Files of the page files that hold something damaged.
     pub(super) leaving: BTreeSet<u64>,
     /// The LSN that what has no record stands at.
     pub(super) floor: u64,
@@ -73,12 +73,12 @@ pub(super) struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    pub(super) fn new(images: &'a Images, heap: &Arc<Heap>, budget: &Arc<Budget>, journal: PathBuf) -> Self {
+    pub(super) fn new(images: &'a Images, page_files: &Arc<PageFiles>, budget: &Arc<Budget>, journal: PathBuf) -> Self {
         Self {
             images,
             facts: Facts::default(),
-            contents: Contents::new(heap.clone(), budget.clone()),
-            heap: heap.clone(),
+            contents: Contents::new(page_files.clone(), budget.clone()),
+            page_files: page_files.clone(),
             budget: budget.clone(),
             damages: Vec::new(),
             lost: BTreeMap::new(),
@@ -125,9 +125,9 @@ impl<'a> Merge<'a> {
             return Ok(Err("not a page's record".into()));
         };
         self.ensure(queue);
-        self.heap.pass_over(entry.place.segment);
+        self.page_files.pass_over(entry.place.segment);
         let page = if self.images.is_whole(entry.place) {
-            let image = self.heap.image(entry.place)?;
+            let image = self.page_files.image(entry.place)?;
             match Page::from_entry(first, &entry, image) {
                 Ok(page) => Some(page),
                 Err(reason) => return Ok(Err(reason.into())),
@@ -145,7 +145,7 @@ impl<'a> Merge<'a> {
     /// journal, and counted, when all pages are known.
     fn replace(&mut self, queue: u64, first: u64, entry: &PageEntry) -> Result<Option<Page>> {
         self.leaving.insert(entry.place.segment);
-        note(&mut self.damages, self.heap.damage(entry.place, "a page's image is damaged or missing"));
+        note(&mut self.damages, self.page_files.damage(entry.place, "a page's image is damaged or missing"));
         let next = self.contents.queues.get(&queue).map_or(0, |queue| queue.state.position().1);
         let candidates: Vec<Found> = self.images.of_page(queue, first).filter(|one| one.last < next).copied().collect();
         let mut page = None;
@@ -170,13 +170,13 @@ impl<'a> Merge<'a> {
     /// The page of an image, as far as its messages are not gone.
     fn page_of(&self, queue: u64, found: &Found, alive: impl Fn(u64) -> bool) -> Result<Option<Page>> {
         let content = self.read(queue, found)?;
-        let image = self.heap.image(found.place)?;
+        let image = self.page_files.image(found.place)?;
         let is_gone = |sequence: u64| !alive(sequence) || self.facts.is_gone(queue, sequence);
         Ok(Page::from_image(found.first, &content, image, is_gone))
     }
 
     pub(super) fn read(&self, queue: u64, found: &Found) -> Result<Content> {
-        let image = self.heap.image(found.place)?;
+        let image = self.page_files.image(found.place)?;
         let content = Content::read_image(&self.budget, queue, found.first, &image.read()?);
         content.map_err(|reason| image.damage(&reason).into())
     }
@@ -264,8 +264,8 @@ impl<'a> Merge<'a> {
     fn orphans(&self) -> Vec<(u64, Found)> {
         let of = |queue: u64| {
             let known = self.contents.queues.get(&queue).map(|one| match &one.state {
-                Resting::Awake(queue) => queue.pages().keys().copied().collect(),
-                Resting::Asleep { .. } => BTreeSet::new(),
+                Activity::Active(queue) => queue.pages().keys().copied().collect(),
+                Activity::Idle { .. } => BTreeSet::new(),
             });
             let known: BTreeSet<u64> = known.unwrap_or_default();
             // What was posted later is in the journal.
@@ -338,7 +338,7 @@ impl<'a> Merge<'a> {
                 messages.iter().try_for_each(|(sequence, (content, slot))| queue.take_in(*sequence, content, slot))
             })?;
         }
-        self.contents.make_room()?;
+        self.contents.free_disk_space()?;
         Ok(taken)
     }
 
@@ -364,8 +364,8 @@ impl<'a> Merge<'a> {
         let resident = self.contents.queues.get(&broken.queue);
         let behind = broken.first.saturating_add(1);
         let next = resident.and_then(|resident| match &resident.state {
-            Resting::Awake(queue) => queue.pages().range(behind..).next().map(|(first, _)| *first),
-            Resting::Asleep { .. } => None,
+            Activity::Active(queue) => queue.pages().range(behind..).next().map(|(first, _)| *first),
+            Activity::Idle { .. } => None,
         });
         let other =
             self.broken.iter().filter(|one| one.queue == broken.queue && one.first >= behind).map(|one| one.first);
@@ -387,7 +387,7 @@ impl<'a> Merge<'a> {
                 broken.left = broken.left.saturating_add(u64::from(taken));
             }
         }
-        self.contents.make_room()
+        self.contents.free_disk_space()
     }
 
     /// Counts what is lost of pages whose images are damaged, and puts what is not under the claims that hold it.

@@ -1,4 +1,4 @@
-//! The courier: what goes on between the stores, in a thread that makes steps which could as well be made by hand.
+//! The relay: what goes on between the stores, in a thread that makes steps which could as well be made by hand.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use crate::model::error::{Error, Result};
 use super::shared::Shared;
 
 #[derive(Debug)]
-pub(super) struct Courier(JoinHandle<()>);
+pub(super) struct Relay(JoinHandle<()>);
 
-impl Courier {
+impl Relay {
     pub(super) fn start(spawner: &dyn Spawner, shared: &Arc<Shared>, signals: Receiver<()>) -> Result<Self> {
         let shared = shared.clone();
         let work = move || {
             // A panic ends deliveries, not the stores: what is on its way stays there.
             let _ = catch_unwind(AssertUnwindSafe(|| run(&shared, &signals)));
         };
-        spawner.spawn("zaqar-courier", Box::new(work)).map(Self).map_err(|e| Error::io("starting a thread", e))
+        spawner.spawn("zaqar-relay", Box::new(work)).map(Self).map_err(|e| Error::io("starting a thread", e))
     }
 
     /// Ends the thread of a driver that has been marked closed.
     pub(super) fn stop(self, shared: &Shared) {
         while !self.0.is_finished() {
-            shared.call_courier();
+            shared.signal_relay();
             thread::sleep(Duration::from_micros(50));
         }
         let _ = self.0.join();
@@ -77,5 +77,5 @@ impl Shared {
     }
 }
 
-/// How long the courier waits for a store that cannot be reached.
+/// How long the relay waits for a store that cannot be reached.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::data::backend::{Access, Answer, Backend, Claimed};
 use crate::data::claims::{Destination, claim_moving};
-use crate::data::site::{Access, Claimed, Done, Site};
 use crate::model::error::Result;
 use crate::model::numbering::first_of;
 use crate::model::{ClaimOptions, Durability, Project, QueueName};
@@ -12,14 +12,14 @@ use crate::storage::keys;
 use crate::store::{Locked, Store};
 
 use super::PooledDriver;
-use super::letters::{Addressee, outbox, outbox_key, seal};
+use super::outbox::{Addressee, outbox, outbox_key, seal};
 use super::pool::Pool;
 use super::routes::{Found, Route, moving};
 use super::routing::Side;
-use super::subscriptions::is_left_at_home;
+use super::subscriptions::is_left_in_control_store;
 
-impl Site for PooledDriver {
-    fn home(&self) -> &Store {
+impl Backend for PooledDriver {
+    fn control_store(&self) -> &Store {
         self.shared().control.store()
     }
 
@@ -36,18 +36,18 @@ impl Site for PooledDriver {
         project: &Project,
         name: &QueueName,
         access: Access,
-        call: impl FnOnce(&mut Locked<'_>) -> Result<Done<R>>,
+        call: impl FnOnce(&mut Locked<'_>) -> Result<Answer<R>>,
     ) -> Result<Option<R>> {
         let _call = self.shared().enter_queue(project, name)?;
         loop {
             let Some(found) = self.find(project, name, access)? else { return Ok(None) };
-            let Found { route, pool, cell } = &*found;
+            let Found { route, pool, slot } = &*found;
             if access == Access::Fill {
-                pool.store().await_room()?;
+                pool.store().wait_for_admission()?;
             }
             let described = route.described();
             let locked = match &described {
-                Some((description, _)) => self.shared().lock_side(pool, route, cell, description.clone())?,
+                Some((description, _)) => self.shared().lock_side(pool, route, slot, description.clone())?,
                 None => None,
             };
             let Some(mut queue) = locked else {
@@ -66,13 +66,15 @@ impl Site for PooledDriver {
             drop(queue);
             if claimable > 0 {
                 // Who waits does so here, not in the pool.
-                self.home().wake(project, name, claimable);
+                self.control_store().wake(project, name, claimable);
             }
             pool.store().keep_within_budget();
             let done = done?;
-            self.settle_route(pool, done.waits())?;
+            self.wait_route_durable(pool, done.waits())?;
             return done
-                .settle(pool.store(), self.durability_in(pool), |most| self.home().wake(project, name, most))
+                .wait_durable(pool.store(), self.durability_in(pool), |most| {
+                    self.control_store().wake(project, name, most)
+                })
                 .map(Some);
         }
     }
@@ -82,7 +84,7 @@ impl Site for PooledDriver {
         project: &Project,
         name: &QueueName,
         access: Access,
-        call: impl FnOnce(&Store, u64) -> Result<Done<R>>,
+        call: impl FnOnce(&Store, u64) -> Result<Answer<R>>,
     ) -> Result<Option<R>> {
         let _call = self.shared().enter_queue(project, name)?;
         let key = keys::queue(project, name);
@@ -90,15 +92,15 @@ impl Site for PooledDriver {
         self.shared().take_along(&key)?;
         let moves = self.shared().moves.read();
         let least = self.shared().subscriptions.load(Ordering::SeqCst);
-        let mapping = self.home().registry.read().catalogue.get(&key).cloned();
+        let mapping = self.control_store().registry.read().catalogue.get(&key).cloned();
         let Some(mapping) = mapping else {
-            if is_left_at_home(&self.home().registry.read(), &key) {
+            if is_left_in_control_store(&self.control_store().registry.read(), &key) {
                 return Err(moving(project, name));
             }
             // Until it is mapped; then they are taken along.
-            let done = call(self.home(), least)?;
+            let done = call(self.control_store(), least)?;
             drop(moves);
-            return done.settle(self.home(), self.durability(), |_| {}).map(Some);
+            return done.wait_durable(self.control_store(), self.durability(), |_| {}).map(Some);
         };
         if access != Access::Read && mapping.is_moving() {
             return Err(moving(project, name));
@@ -110,8 +112,8 @@ impl Site for PooledDriver {
         let pool = self.shared().pool(mapping.pool.as_str())?;
         let done = call(pool.store(), least.max(first_of(mapping.floor)))?;
         drop(moves);
-        self.settle_route(&pool, done.waits())?;
-        done.settle(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
+        self.wait_route_durable(&pool, done.waits())?;
+        done.wait_durable(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
     }
 
     fn note_subscription(&self, number: u64) {
@@ -130,8 +132,8 @@ impl Site for PooledDriver {
         // A queue that is being moved gets its letters afterwards.
         let here = match &pool {
             Ok((route, pool)) if pool.engine().is_same(found.pool.engine()) && !route.is_moving() => {
-                if let Side::There(cell) = self.shared().made_side(pool, route)? {
-                    Some((route, pool, cell))
+                if let Side::There(slot) = self.shared().made_side(pool, route)? {
+                    Some((route, pool, slot))
                 } else {
                     None
                 }
@@ -151,8 +153,8 @@ impl Site for PooledDriver {
             target_holds && self.holds(&found.route, &found.pool) && found.route.is_described_by(version)
         };
         let store = found.pool.store();
-        let moved = if let Some((_, _, cell)) = &here {
-            claim_moving(store, &found.cell, Destination::There(cell), &still, &|_, _| Ok(()), options)?
+        let moved = if let Some((_, _, slot)) = &here {
+            claim_moving(store, &found.slot, Destination::There(slot), &still, &|_, _| Ok(()), options)?
         } else {
             let assigned = pool.as_ref().ok().map(|(_, pool)| pool.store().place.store);
             let addressee = Addressee::of(project, &target);
@@ -160,7 +162,7 @@ impl Site for PooledDriver {
             let (key, there) = (outbox_key(), store.outbox());
             let missing = Destination::Missing { key: &key, make: &|_| Ok(outbox()) };
             let to = there.as_ref().map_or(missing, Destination::There);
-            claim_moving(store, &found.cell, to, &still, &wrap, options)?
+            claim_moving(store, &found.slot, to, &still, &wrap, options)?
         };
         let Some(moved) = moved else {
             if found.route.is_moving() {
@@ -170,12 +172,12 @@ impl Site for PooledDriver {
             return Ok(None);
         };
         if moved.moved > 0 && here.is_some() {
-            self.home().wake(project, &target, moved.moved);
+            self.control_store().wake(project, &target, moved.moved);
         } else if moved.moved > 0 {
-            self.shared().call_courier();
+            self.shared().signal_relay();
         }
-        self.settle_route(&found.pool, true)?;
-        moved.settle(store, self.durability_in(&found.pool)).map(Some)
+        self.wait_route_durable(&found.pool, true)?;
+        moved.wait_durable(store, self.durability_in(&found.pool)).map(Some)
     }
 }
 
@@ -199,8 +201,8 @@ impl PooledDriver {
             let side =
                 if access == Access::Fill { shared.made_side(&pool, &route) } else { shared.side(&pool, &route) };
             match side? {
-                Side::There(cell) => return Ok(Some(shared.found.put(Found { route, pool, cell }))),
-                Side::Empty(cell) => return Ok(Some(Arc::new(Found { route, pool, cell }))),
+                Side::There(slot) => return Ok(Some(shared.found.put(Found { route, pool, slot }))),
+                Side::Empty(slot) => return Ok(Some(Arc::new(Found { route, pool, slot }))),
                 Side::Changed => {}
             }
         }
@@ -216,16 +218,16 @@ impl PooledDriver {
 
     /// Whether where the queue's subscriptions are there are others, to be removed.
     fn has_leftover_subscriptions(&self, key: &[u8]) -> bool {
-        let mapping = self.home().registry.read().catalogue.get(key).cloned();
+        let mapping = self.control_store().registry.read().catalogue.get(key).cloned();
         match mapping {
             Some(mapping) => self.shared().has_leftover_subscriptions(mapping.pool.as_str(), key),
-            None => is_left_at_home(&self.home().registry.read(), key),
+            None => is_left_in_control_store(&self.control_store().registry.read(), key),
         }
     }
 
     /// What is in a pool is only found by the record and the mapping it was put there by: they are durable first.
-    fn settle_route(&self, pool: &Pool, waits: bool) -> Result<()> {
-        if waits { self.home().settle_seen(self.durability_in(pool)) } else { Ok(()) }
+    fn wait_route_durable(&self, pool: &Pool, waits: bool) -> Result<()> {
+        if waits { self.control_store().wait_seen_durable(self.durability_in(pool)) } else { Ok(()) }
     }
 
     /// Whether a queue that was looked up is still where it was, and takes changes.

@@ -1,4 +1,4 @@
-//! The files of the heap, of which no more than so many are open at a time.
+//! The files of the page files, of which no more than so many are open at a time.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,11 +13,11 @@ use crate::storage::journal::frame::Stamp;
 use crate::storage::journal::naming::SegmentId;
 use crate::storage::journal::scan::Damage;
 
-/// Sets a heap segment's frames apart from those of the journal segment or the base of the same number.
+/// Sets a page file's frames apart from those of the journal segment or the snapshot of the same number.
 const HEAP: u64 = 1 << 62;
 
 #[derive(Debug)]
-pub(crate) struct Segment {
+pub(crate) struct PageFile {
     pub(super) number: u64,
     pub(super) path: PathBuf,
     /// Made by this run.
@@ -32,9 +32,9 @@ pub(crate) struct Segment {
     pub(super) failed: AtomicBool,
 }
 
-impl Segment {
+impl PageFile {
     pub(super) fn create(files: &Arc<OpenFiles>, path: PathBuf, number: u64) -> Result<Arc<Self>> {
-        let file = files.disk().create(&path).map_err(|e| Error::io("creating a heap segment", e))?;
+        let file = files.disk().create(&path).map_err(|e| Error::io("creating a page file", e))?;
         let made = Arc::new(Self { is_new: true, ..Self::new(files, path, number, 0) });
         files.keep(&made, file);
         Ok(made)
@@ -50,7 +50,7 @@ impl Segment {
                 Ok(found)
             }
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                Err(Damage { file: path, offset: 0, reason: "a heap segment is missing".into() }.into())
+                Err(Damage { file: path, offset: 0, reason: "a page file is missing".into() }.into())
             }
             Err(cause) => Err(Error::file("opening", &path, cause)),
         }
@@ -69,9 +69,9 @@ impl Segment {
     pub(super) fn file(self: &Arc<Self>) -> Result<Arc<dyn DiskFile>> {
         self.files.get(self).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => {
-                Damage { file: self.path.clone(), offset: 0, reason: "a heap segment is missing".into() }.into()
+                Damage { file: self.path.clone(), offset: 0, reason: "a page file is missing".into() }.into()
             }
-            _ => Error::io("opening a heap segment", cause),
+            _ => Error::io("opening a page file", cause),
         })
     }
 
@@ -121,7 +121,7 @@ struct Open {
 
 #[derive(Debug)]
 struct OpenFile {
-    segment: Weak<Segment>,
+    segment: Weak<PageFile>,
     file: Arc<dyn DiskFile>,
     used: u64,
 }
@@ -136,7 +136,7 @@ impl OpenFiles {
     }
 
     /// The open file of a segment, opened if it is not.
-    pub(super) fn get(&self, segment: &Arc<Segment>) -> io::Result<Arc<dyn DiskFile>> {
+    pub(super) fn get(&self, segment: &Arc<PageFile>) -> io::Result<Arc<dyn DiskFile>> {
         if let Some(file) = self.open.lock().get(segment.number) {
             return Ok(file);
         }
@@ -147,7 +147,7 @@ impl OpenFiles {
     }
 
     /// Keeps a file open, and closes others where there are too many.
-    pub(super) fn keep(&self, segment: &Arc<Segment>, file: Arc<dyn DiskFile>) {
+    pub(super) fn keep(&self, segment: &Arc<PageFile>, file: Arc<dyn DiskFile>) {
         let mut open = self.open.lock();
         open.uses = open.uses.saturating_add(1);
         let kept = OpenFile { segment: Arc::downgrade(segment), file, used: open.uses };

@@ -14,9 +14,9 @@ use crate::storage::keys;
 
 /// A queue's state, awake or at rest.
 #[derive(Debug)]
-pub(crate) enum Resting {
-    Awake(Box<Queue>),
-    Asleep {
+pub(crate) enum Activity {
+    Active(Box<Queue>),
+    Idle {
         description: Arc<Description>,
         lsn: u64,
         next: u64,
@@ -33,52 +33,52 @@ pub(crate) struct Resident {
     pub(crate) number: u64,
     pub(crate) key: Box<[u8]>,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) state: Resting,
+    pub(crate) state: Activity,
 }
 
-impl Resting {
+impl Activity {
     /// Where the queue stands: the LSN of its last operation, and its next sequence.
     pub(crate) fn position(&self) -> (u64, u64) {
         match self {
-            Self::Awake(queue) => (queue.lsn(), queue.next()),
-            Self::Asleep { lsn, next, .. } => (*lsn, *next),
+            Self::Active(queue) => (queue.lsn(), queue.next()),
+            Self::Idle { lsn, next, .. } => (*lsn, *next),
         }
     }
 
     /// Sees to it that the queue of that number and key is awake.
-    pub(crate) fn wake(&mut self, number: u64, key: &[u8], budget: &Arc<Budget>) {
-        if let Self::Asleep { description, lsn, next, changed, stored } = self {
+    pub(crate) fn activate(&mut self, number: u64, key: &[u8], budget: &Arc<Budget>) {
+        if let Self::Idle { description, lsn, next, changed, stored } = self {
             // The key was made from these.
             let (project, name) = keys::parse_queue(key).unwrap_or((Project::none(), QueueName::outbox()));
             let mut queue = Queue::new(number, project, name, description.clone(), *lsn, budget);
             queue.resume(*next, *changed, *stored);
-            *self = Self::Awake(Box::new(queue));
+            *self = Self::Active(Box::new(queue));
         }
     }
 
     /// Lets the queue rest if it can.
-    pub(crate) fn rest(&mut self) {
-        if let Self::Awake(queue) = self
+    pub(crate) fn retire_if_idle(&mut self) {
+        if let Self::Active(queue) = self
             && queue.is_idle()
         {
             let (description, lsn, next) = (queue.description().clone(), queue.lsn(), queue.next());
             let (changed, stored) = (queue.has_changes(), queue.is_stored());
-            *self = Self::Asleep { description, lsn, next, changed, stored };
+            *self = Self::Idle { description, lsn, next, changed, stored };
         }
     }
 
     /// The queue, which has been woken.
-    pub(crate) fn awake(&self) -> &Queue {
+    pub(crate) fn active(&self) -> &Queue {
         match self {
-            Self::Awake(queue) => queue,
-            Self::Asleep { .. } => unreachable!("only what was woken is asked for"),
+            Self::Active(queue) => queue,
+            Self::Idle { .. } => unreachable!("only what was woken is asked for"),
         }
     }
 
-    pub(crate) fn awake_mut(&mut self) -> &mut Queue {
+    pub(crate) fn active_mut(&mut self) -> &mut Queue {
         match self {
-            Self::Awake(queue) => queue,
-            Self::Asleep { .. } => unreachable!("only what was woken is asked for"),
+            Self::Active(queue) => queue,
+            Self::Idle { .. } => unreachable!("only what was woken is asked for"),
         }
     }
 }
@@ -86,25 +86,25 @@ impl Resting {
 impl Resident {
     pub(crate) fn new(queue: Queue, budget: &Arc<Budget>) -> Self {
         let (number, key) = (queue.number(), keys::queue(queue.project(), queue.name()).into());
-        let mut state = Resting::Awake(Box::new(queue));
-        state.rest();
+        let mut state = Activity::Active(Box::new(queue));
+        state.retire_if_idle();
         Self { number, key, budget: budget.clone(), state }
     }
 
     /// What its record takes.
     pub(crate) fn record_bytes(&self) -> u64 {
         let description = match &self.state {
-            Resting::Awake(queue) => queue.description(),
-            Resting::Asleep { description, .. } => description,
+            Activity::Active(queue) => queue.description(),
+            Activity::Idle { description, .. } => description,
         };
         queue_bytes(self.key.len(), description.bytes())
     }
 
     /// Wakes the queue for `call`.
     pub(crate) fn with<R>(&mut self, call: impl FnOnce(&mut Queue) -> R) -> R {
-        self.state.wake(self.number, &self.key, &self.budget);
-        let result = call(self.state.awake_mut());
-        self.state.rest();
+        self.state.activate(self.number, &self.key, &self.budget);
+        let result = call(self.state.active_mut());
+        self.state.retire_if_idle();
         result
     }
 }
@@ -119,13 +119,13 @@ mod tests {
         let budget = Budget::unlimited();
         let new = NewQueue { number: 5, project: Some("p".into()), name: "q".into(), metadata: r#"{"a":1}"#.into() };
         let mut resident = Resident::new(Queue::from_new(&new, 7, &budget).unwrap(), &budget);
-        assert!(matches!(resident.state, Resting::Asleep { lsn: 7, changed: true, .. }));
+        assert!(matches!(resident.state, Activity::Idle { lsn: 7, changed: true, .. }));
         let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
         let post = Op::Post { queue: 5, first: 9, client: [1; 16], messages: vec![posted] };
         resident.with(|queue| queue.apply(8, 100, &post));
-        assert!(matches!(resident.state, Resting::Awake(_)), "what holds a message is awake");
+        assert!(matches!(resident.state, Activity::Active(_)), "what holds a message is awake");
         resident.with(|queue| queue.apply(9, 200, &Op::Time));
-        assert!(matches!(resident.state, Resting::Asleep { lsn: 9, next: 10, .. }), "{resident:?}");
+        assert!(matches!(resident.state, Activity::Idle { lsn: 9, next: 10, .. }), "{resident:?}");
         resident.with(|queue| {
             assert_eq!((queue.number(), queue.project().name(), queue.name().as_str()), (5, Some("p"), "q"));
             assert_eq!(queue.description().metadata.to_json(), r#"{"a":1}"#);

@@ -1,4 +1,4 @@
-//! What is left of the bases: each record by its own checksum, and how many are missing between them.
+//! What is left of the snapshots: each record by its own checksum, and how many are missing between them.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
 use crate::storage::snapshot::{self, Part, Tail};
 
-/// A base as far as it can be read.
+/// A snapshot as far as it can be read.
 #[derive(Debug)]
 pub(super) struct Base {
     pub(super) number: u64,
@@ -27,7 +27,7 @@ pub(super) struct Base {
 /// Records that are missing between two that are not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Gap {
-    /// How many; none where the base breaks off.
+    /// How many; none where the snapshot breaks off.
     pub(super) records: Option<u64>,
     pub(super) after: Option<Key>,
     pub(super) before: Option<Key>,
@@ -39,11 +39,11 @@ pub(super) type Key = (Tree, Vec<u8>);
 /// What is done with each record: where it stands, its tree, key and value.
 pub(super) type Visit<'a> = dyn FnMut(u64, Tree, &[u8], &[u8]) -> Result<()> + 'a;
 
-/// What is done with each part; an error in its place says how many are missing, none where the base breaks off.
+/// What is done with each part; an error in its place says how many are missing, none where the snapshot breaks off.
 type Step<'a> = dyn FnMut(usize, Result<Part<'_>, Option<u64>>) -> Result<()> + 'a;
 
 impl Base {
-    /// Looks a base through.
+    /// Looks a snapshot through.
     pub(super) fn look_into(disk: &dyn Disk, root: &Path, store: [u8; 16], number: u64) -> Result<Self> {
         let path = snapshot::path(root, number);
         let mut found = Self {
@@ -74,8 +74,8 @@ impl Base {
                     open = Some(found.gaps.len());
                     found.gaps.push(Gap { records, after: last.clone(), before: None });
                     let reason = records.map_or_else(
-                        || "the base breaks off".to_owned(),
-                        |records| format!("{records} records of the base are missing"),
+                        || "the snapshot breaks off".to_owned(),
+                        |records| format!("{records} records of the snapshot are missing"),
                     );
                     found.damages.push(Damage { file: path.clone(), offset: offset as u64, reason });
                 }
@@ -106,7 +106,7 @@ impl Base {
     }
 }
 
-/// Visits the parts of a base; returns what the device could not read.
+/// Visits the parts of a snapshot; returns what the device could not read.
 fn walk(disk: &dyn Disk, path: &Path, store: [u8; 16], number: u64, visit: &mut Step<'_>) -> Result<Vec<Damage>> {
     let file = reading::read(disk, path)?.unwrap_or_default();
     let (mut next, mut end, mut ended) = (1_u64, 0, false);

@@ -23,7 +23,7 @@ pub(crate) enum Access {
 
 /// What a call came to, and what has to happen before it may answer.
 #[derive(Debug)]
-pub(crate) struct Done<R> {
+pub(crate) struct Answer<R> {
     value: R,
     wait: Wait,
     wake: usize,
@@ -37,7 +37,7 @@ enum Wait {
     For(u64),
 }
 
-impl<R> Done<R> {
+impl<R> Answer<R> {
     /// Answers at once.
     pub(crate) fn at_once(value: R) -> Self {
         Self { value, wait: Wait::No, wake: 0 }
@@ -64,22 +64,22 @@ impl<R> Done<R> {
     }
 
     /// The end of a call on a queue of `store`, with no lock held.
-    pub(crate) fn settle(self, store: &Store, durability: Durability, wake: impl FnOnce(usize)) -> Result<R> {
+    pub(crate) fn wait_durable(self, store: &Store, durability: Durability, wake: impl FnOnce(usize)) -> Result<R> {
         if self.wake > 0 {
             wake(self.wake);
         }
         match self.wait {
             Wait::No => {}
-            Wait::Seen => store.settle_seen(durability)?,
-            Wait::For(lsn) => store.settle(lsn, durability)?,
+            Wait::Seen => store.wait_seen_durable(durability)?,
+            Wait::For(lsn) => store.wait_durable(lsn, durability)?,
         }
         Ok(self.value)
     }
 }
 
-pub(crate) trait Site: Send + Sync {
+pub(crate) trait Backend: Send + Sync {
     /// The store whose limits and clock hold for every call.
-    fn home(&self) -> &Store;
+    fn control_store(&self) -> &Store;
 
     fn durability(&self) -> Durability;
 
@@ -92,7 +92,7 @@ pub(crate) trait Site: Send + Sync {
         project: &Project,
         name: &QueueName,
         access: Access,
-        call: impl FnOnce(&mut Locked<'_>) -> Result<Done<R>>,
+        call: impl FnOnce(&mut Locked<'_>) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
 
     /// Makes a call on the store that has the queue's subscriptions, whether or not there is such a queue; with the
@@ -102,7 +102,7 @@ pub(crate) trait Site: Send + Sync {
         project: &Project,
         name: &QueueName,
         access: Access,
-        call: impl FnOnce(&Store, u64) -> Result<Done<R>>,
+        call: impl FnOnce(&Store, u64) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
 
     /// Notes the number that a new subscription has got, before anybody sees it.
@@ -113,7 +113,7 @@ pub(crate) trait Site: Send + Sync {
     fn claim_and_move(&self, project: &Project, name: &QueueName, options: &ClaimOptions) -> Result<Option<Claimed>>;
 
     /// The end of a change that found no queue.
-    fn settle_missing(&self) -> Result<()> {
-        self.home().enter()?.settle_seen(self.durability())
+    fn wait_missing_durable(&self) -> Result<()> {
+        self.control_store().enter()?.wait_seen_durable(self.durability())
     }
 }

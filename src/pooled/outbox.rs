@@ -1,7 +1,7 @@
 //! Dead letters between stores.
 //!
 //! A message that goes to a dead-letter queue in another store is first moved, in the claim's own operation, to the
-//! *outbox*: a queue of the source's store that no caller can name. The courier stores it in the target, and then deletes
+//! *outbox*: a queue of the source's store that no caller can name. The relay stores it in the target, and then deletes
 //! it from the outbox.
 //!
 //! 1. A letter says which store it is *assigned* to and is only ever stored there. It is assigned to another only when the
@@ -24,7 +24,7 @@ use crate::state::{OUTBOX, Page};
 use crate::storage::codec;
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::{Cell, Locked, Store};
+use crate::store::{Locked, QueueSlot, Store};
 
 use super::pool::Pool;
 use super::routes::Route;
@@ -109,14 +109,14 @@ pub(super) fn outbox() -> NewQueue<'static> {
 }
 
 impl Store {
-    pub(super) fn outbox(&self) -> Option<Arc<Cell>> {
+    pub(super) fn outbox(&self) -> Option<Arc<QueueSlot>> {
         self.directory.read().names.get(&outbox_key()).cloned()
     }
 
     /// Letters on their way to other stores.
     pub(crate) fn in_transit(&self) -> u64 {
         // As far as it can be told.
-        let count = |outbox: Arc<Cell>| Some(self.lock(&outbox).ok()??.totals().total);
+        let count = |outbox: Arc<QueueSlot>| Some(self.lock(&outbox).ok()??.totals().total);
         self.outbox().and_then(count).unwrap_or(0)
     }
 }
@@ -166,7 +166,7 @@ impl Shared {
             let Some(last) = letters.last() else { return outcome };
             after = Some(last.sequence);
             // A claim that a power cut takes back must not have been delivered.
-            source.store().settle(source.store().journal.appended(), Durability::Sync)?;
+            source.store().wait_durable(source.store().journal.appended(), Durability::Sync)?;
             let mut rest = letters.as_slice();
             while let Some(first) = rest.first() {
                 let alike = |letter: &&Letter| {
@@ -196,15 +196,15 @@ impl Shared {
             pass.assigned_anew.insert(first.envelope.to.clone(), end);
             return Ok(());
         }
-        let Side::There(cell) = self.made_side(&pool, &route)? else { return Ok(()) };
+        let Side::There(slot) = self.made_side(&pool, &route)? else { return Ok(()) };
         let Some(description) = route.description() else { return Ok(()) };
-        let Some(mut target) = self.lock_side(&pool, &route, &cell, description)? else { return Ok(()) };
+        let Some(mut target) = self.lock_side(&pool, &route, &slot, description)? else { return Ok(()) };
         if route.is_moving() {
             return Err(super::routes::moving(&project, &queue));
         }
         let taken = receive(&mut target, source.store().place.store, letters)?;
         drop(target);
-        pool.store().settle(pool.store().journal.appended(), Durability::Sync)?;
+        pool.store().wait_durable(pool.store().journal.appended(), Durability::Sync)?;
         self.control.store().wake(&project, &queue, taken);
         confirm(source.store(), letters)?;
         forget(pool.store(), letters.iter().map(|letter| letter.envelope.source).collect())
@@ -227,7 +227,7 @@ impl Shared {
                 letters.into_iter().filter(|(_, id)| registry.has_received(*id)).collect()
             };
             if !stored.is_empty() {
-                target.store().settle(target.store().journal.appended(), Durability::Sync)?;
+                target.store().wait_durable(target.store().journal.appended(), Durability::Sync)?;
                 delete(source.store(), stored.iter().map(|(sequence, _)| *sequence))?;
                 forget(target.store(), stored.iter().map(|(_, id)| *id).collect())?;
             }
@@ -268,7 +268,7 @@ fn forget_delivered(engines: &[Engine]) -> Result<()> {
             let done = noted.iter().filter(|(id, store)| *store == from && !waiting.contains(id));
             let done: Vec<Source> = done.map(|(id, _)| *id).collect();
             if !done.is_empty() {
-                source.store().settle(source.store().journal.appended(), Durability::Sync)?;
+                source.store().wait_durable(source.store().journal.appended(), Durability::Sync)?;
                 forget(target.store(), done)?;
             }
         }
@@ -366,7 +366,7 @@ fn delete(source: &Store, letters: impl Iterator<Item = u64>) -> Result<()> {
     let Some(mut queue) = source.lock(&outbox)? else { return Ok(()) };
     let lsn = queue.record(Growth::Frees, &Op::Delete { queue: OUTBOX, messages: letters.collect() })?;
     drop(queue);
-    source.settle(lsn, Durability::Sync)
+    source.wait_durable(lsn, Durability::Sync)
 }
 
 fn forget(target: &Store, sources: Vec<Source>) -> Result<()> {
@@ -411,6 +411,6 @@ fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<
     };
     let lsn = queue.record(Growth::Leases, &Op::Claim(claim))?;
     drop(queue);
-    source.settle(lsn, Durability::Sync)?;
+    source.wait_durable(lsn, Durability::Sync)?;
     Ok(end)
 }
