@@ -21,7 +21,8 @@ use crate::lock::{Mutex, Rank};
 use crate::model::Timestamp;
 use crate::model::time::{millis, whole_millis};
 
-/// A source of time. The engine asks it for everything that has to do with time, so a test that owns the clock owns time.
+/// A source of time. The engine asks the clock for everything that concerns time, so a test that
+/// owns the clock decides when messages expire.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,20 +33,54 @@ use crate::model::time::{millis, whole_millis};
 /// assert_eq!(clock.wall(), Timestamp::from_millis(3_000));
 /// ```
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The wall clock: may step in either direction.
+    /// The wall clock. It may step in either direction.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let clock = ManualClock::new(Timestamp::from_millis(1_000));
+    /// assert_eq!(clock.wall().as_millis(), 1_000);
+    /// ```
     fn wall(&self) -> Timestamp;
 
-    /// Time since an arbitrary start: never steps and never runs backwards.
+    /// The time since an arbitrary start. It never steps and never runs backwards.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let clock = SystemClock::new();
+    /// let earlier = clock.monotonic();
+    /// assert!(clock.monotonic() >= earlier);
+    /// ```
     fn monotonic(&self) -> Duration;
 
-    /// How long a thread has to sleep for `duration` of this clock to pass; `None` when only a jump can end the sleep.
+    /// How long a thread has to sleep until `duration` of this clock has passed; `None` if only a
+    /// call of a test moves the clock.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use zaqar_sled::*;
+    /// let second = Duration::from_secs(1);
+    /// assert_eq!(SystemClock::new().real_wait(second), Some(second));
+    /// assert_eq!(ManualClock::new(Timestamp::default()).real_wait(second), None);
+    /// ```
     fn real_wait(&self, duration: Duration) -> Option<Duration>;
 
-    /// Registers `wake`, which the clock calls whenever its time is moved by hand. A clock that cannot be moved ignores it.
+    /// Registers `wake`. The clock calls it whenever its time is moved by hand. A clock that cannot
+    /// be moved ignores it.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+    /// # use zaqar_sled::*;
+    /// let clock = ManualClock::new(Timestamp::default());
+    /// let woken = Arc::new(AtomicU32::new(0));
+    /// let count = woken.clone();
+    /// clock.on_jump(Box::new(move || drop(count.fetch_add(1, Ordering::Relaxed))));
+    /// clock.advance(std::time::Duration::from_secs(1));
+    /// assert_eq!(woken.load(Ordering::Relaxed), 1);
+    /// ```
     fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>);
 }
 
-/// The machine's clocks.
+/// The clocks of the machine.
 ///
 /// ```
 /// use zaqar_sled::{Clock, SystemClock, Timestamp};
@@ -87,21 +122,21 @@ impl Clock for SystemClock {
     fn on_jump(&self, _: Box<dyn Fn() + Send + Sync>) {}
 }
 
-/// A clock that stands still until it is moved: for testing timeouts without sleeping.
+/// A clock that stands still until a test moves it, to test timeouts without sleeping.
 ///
 /// ```
-/// use std::{sync::Arc, time::Duration};
-/// use zaqar_sled::{ClaimOptions, ClientId, Config, ManualClock, Metadata, NewMessage, Project, SimulatedDisk, Timestamp};
-///
+/// # use std::{sync::Arc, time::Duration};
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
 /// let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
-/// let engine = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).open("store")?;
+/// let engine = Config::new().disk(disk).clock(clock.clone()).open("store")?;
 /// let jobs = engine.queue(Project::none(), "jobs")?;
 /// jobs.create(Metadata::new())?;
 /// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
 /// let options = ClaimOptions::new().ttl(Duration::from_secs(60));
 /// assert!(jobs.claim(options.clone())?.is_some());
 /// assert!(jobs.claim(options.clone())?.is_none());
-/// clock.advance(Duration::from_secs(60)); // the claim runs out
+/// clock.advance(Duration::from_secs(60)); // the claim ends
 /// assert!(jobs.claim(options)?.is_some());
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
@@ -112,13 +147,20 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock whose wall time is `wall`.
+    /// A clock whose wall time is `wall` and whose monotonic time is zero.
     pub fn new(wall: Timestamp) -> Self {
         let times = (Duration::from_millis(wall.as_millis()), Duration::ZERO);
         Self { times: Mutex::new(Rank::Clock, times), wakers: Mutex::new(Rank::Wakers, Vec::new()) }
     }
 
-    /// Lets `by` pass, on the wall clock and on the monotonic one.
+    /// Moves the wall clock and the monotonic one forward by `by`.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let clock = ManualClock::new(Timestamp::from_millis(1_000));
+    /// clock.advance(std::time::Duration::from_millis(500));
+    /// assert_eq!((clock.wall().as_millis(), clock.monotonic().as_millis()), (1_500, 500));
+    /// ```
     pub fn advance(&self, by: Duration) {
         {
             let mut times = self.times.lock();
@@ -128,7 +170,7 @@ impl ManualClock {
         self.wake();
     }
 
-    /// Steps the wall clock alone, in either direction, as an administrator or a time server would.
+    /// Sets the wall clock alone, in either direction, as an administrator or a time server does.
     ///
     /// ```
     /// use zaqar_sled::{Clock, ManualClock, Timestamp};

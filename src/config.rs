@@ -13,6 +13,10 @@ use crate::sync::thread::{self, JoinHandle};
 
 /// The settings of a store, and how it is opened.
 ///
+/// Each method sets one setting and returns the settings; [`open`](Self::open) and
+/// [`open_pooled`](Self::open_pooled) use them. A setting costs nothing until a store is opened.
+/// Settings out of range are brought into range, so that no setting fails.
+///
 /// ```
 /// use std::time::Duration;
 /// use zaqar_sled::{Config, Durability, Limits};
@@ -56,7 +60,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults: [`Durability::Sync`], the machine's clock and file system, hard limits only.
+    /// The default settings: [`Durability::Sync`], the machine's clock and file system, and no
+    /// limits but the hard ones.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).open("store")?;
+    /// assert!(engine.is_alive());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self {
             durability: Durability::Sync,
@@ -83,73 +98,188 @@ impl Config {
         }
     }
 
-    /// What calls survive unless [`Engine::with_durability`](crate::Engine::with_durability) says otherwise. Default: [`Durability::Sync`].
+    /// What acknowledged changes survive, unless
+    /// [`Engine::with_durability`](crate::Engine::with_durability) gives a handle of another
+    /// durability. Default: [`Durability::Sync`].
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).durability(Durability::Buffered).open("store")?;
+    /// engine.queue(Project::none(), "metrics")?.create(Metadata::new())?; // one write, no sync
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Where the engine gets time from. Default: [`SystemClock`].
+    /// The clock that the engine reads. Default: [`SystemClock`]. A
+    /// [`ManualClock`](crate::ManualClock) lets a test decide when a message expires.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # use std::sync::Arc;
+    /// let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    /// let engine = Config::new().disk(disk).clock(clock.clone()).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// clock.advance(std::time::Duration::from_secs(3600)); // the default ttl
+    /// assert_eq!(orders.stats()?.total(), 0);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Where the files are. Default: [`RealDisk`](struct@RealDisk); a [`SimulatedDisk`](crate::SimulatedDisk) keeps them in memory.
+    /// Where the files are. Default: [`RealDisk`](struct@RealDisk), the machine's file system. A
+    /// [`SimulatedDisk`](crate::SimulatedDisk) keeps the files in memory, and can lose power and
+    /// fail.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// Config::new().disk(disk.clone()).open("store")?.close()?;
+    /// let engine = Config::new().disk(disk).open("store")?;
+    /// assert_eq!(engine.recovery().source(), RecoverySource::Trees); // it was closed cleanly
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
         self.disk = disk;
         self
     }
 
-    /// What callers may ask for. Default: only the hard caps; [`Limits::zaqar`] are those of Zaqar's transport.
+    /// The sizes and times that callers may use. Default: the hard limits of the engine.
+    /// [`Limits::zaqar`] gives those of Zaqar's front end (contract 13).
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).limits(Limits::zaqar()).open("store")?;
+    /// let error = engine.queue(Project::none(), "no spaces").unwrap_err();
+    /// assert!(error.is_invalid());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// How long a change made at [`Durability::Buffered`] waits for its sync at most. Default: 500 ms; at least 1 ms.
+    /// How long a change made at [`Durability::Buffered`] waits for its sync at most. Default: 500
+    /// ms; at least 1 ms.
     ///
-    /// What is lost in a power cut was acknowledged no longer before it than this, or a sync if that takes longer, and one
-    /// sync more: one that is under way has to end before the next begins, and then counts when it has ended. Where a journal
-    /// segment was begun, a sync is of up to three files: the full segment, the new one and their directory.
+    /// A power cut loses changes that were acknowledged within this time before it, or within the
+    /// time of one sync if that is longer, and in addition within the time of one more sync: a sync
+    /// that is running has to end before the next one begins, and counts only when it has ended.
+    /// Where a journal segment was begun, a sync is of up to three files: the full segment, the new
+    /// one and their directory.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # use std::time::Duration;
+    /// let config = Config::new().durability(Durability::Buffered);
+    /// let engine = config.sync_interval(Duration::from_millis(50)).disk(disk).open("store")?;
+    /// assert_eq!(engine.status().unsynced(), 0);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn sync_interval(mut self, interval: Duration) -> Self {
         self.sync_interval = interval.max(Duration::from_millis(1));
         self
     }
 
-    /// The size of a journal segment in bytes, from 4 KiB to 1 GiB. Default: 16 MiB.
+    /// The size of a journal segment in bytes: 4 KiB to 1 GiB. Default: 16 MiB. Each segment's
+    /// space is taken from the disk before messages are written to it, and given back segment by
+    /// segment.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).segment_size(1 << 20).open("store")?;
+    /// assert_eq!(engine.status().journal_segments(), 1);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn segment_size(mut self, bytes: u64) -> Self {
         self.segment_bytes = bytes.clamp(4 << 10, 1 << 30);
         self
     }
 
-    /// The bytes of messages kept in memory. Default: 256 MiB. What is beyond it is read from disk when it is needed; a post
-    /// that comes while there is more waits, up to [`busy_timeout`](Self::busy_timeout), until older messages have been
-    /// written out. [`docs::bounds`](crate::docs::bounds) tells what is needed beside it.
+    /// The bytes of messages that are kept in memory. Default: 256 MiB.
+    ///
+    /// Messages beyond that are in page files, and are read when they are needed. A post that comes
+    /// while more is in memory waits up to [`busy_timeout`](Self::busy_timeout) until older
+    /// messages are written to page files. [`docs::bounds`](crate::docs::bounds) lists the memory
+    /// that a store needs besides.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).memory(16 << 20).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// assert!(engine.status().memory_bytes() <= 16 << 20);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
         self
     }
 
-    /// The bytes of journal on disk from which posts wait, up to [`busy_timeout`](Self::busy_timeout), for a snapshot to free
-    /// some; where the live messages weigh more than half of it, twice what they weigh. Default: 256 MiB; at least eight
-    /// [segments](Self::segment_size).
+    /// The bytes of journal on disk from which posts wait, up to
+    /// [`busy_timeout`](Self::busy_timeout), until a snapshot frees some of it. If the live messages
+    /// weigh more than half of that, posts wait from twice their weight. Default: 256 MiB; at least
+    /// eight [segments](Self::segment_size).
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let config = Config::new().disk(disk).segment_size(1 << 20).journal_max(32 << 20);
+    /// let engine = config.open("store")?;
+    /// assert!(engine.status().journal_bytes() <= 32 << 20);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn journal_max(mut self, bytes: u64) -> Self {
         self.journal_max = bytes;
         self
     }
 
-    /// How many page files are open at once, at least 4. Default: 64. One that is needed and not open is opened for it, in
-    /// place of the one that was needed least recently.
+    /// How many page files are open at once, at least 4. Default: 64. If another one is needed, it
+    /// takes the place of the one that was used least recently.
     ///
-    /// Beside them a store needs a dozen descriptors, and the trees a few while a checkpoint is written.
+    /// Besides, a store needs a dozen descriptors, and a few for the trees while a checkpoint is
+    /// written.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).page_files(8).open("store")?;
+    /// assert!(engine.is_alive());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn page_files(mut self, most: usize) -> Self {
         self.page_files = most.max(LEAST_PAGE_FILES);
         self
     }
 
-    /// How long a post waits while memory or journal are full before it is refused with `Unavailable`
-    /// ([`is_busy`](crate::Error::is_busy)), unchanged. Default: 10 s. Other calls never wait for that.
+    /// How long a post waits while memory or the journal is full. Then it fails with
+    /// [`Unavailable`](crate::Error::Unavailable) ([`is_busy`](crate::Error::is_busy)) and has
+    /// changed nothing. Default: 10 s. Other calls never wait for that.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # use std::time::Duration;
+    /// let config = Config::new().disk(disk).busy_timeout(Duration::from_secs(1));
+    /// let engine = config.open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// assert_eq!(orders.post(ClientId::random(), &[NewMessage::new("a")])?.len(), 1);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn busy_timeout(mut self, patience: Duration) -> Self {
         self.busy_timeout = patience;
         self
@@ -165,36 +295,79 @@ impl Config {
         self.memory / 16
     }
 
-    /// Whether a queue for which there is no pool is kept in the control store itself, unmapped (Zaqar's
-    /// `enable_virtual_pool`). Only for [`open_pooled`](Self::open_pooled). Default: no.
+    /// Whether a queue for which there is no pool is kept in the control store, without a catalogue
+    /// entry: Zaqar's `enable_virtual_pool` (contract 12). Only for
+    /// [`open_pooled`](Self::open_pooled). Default: no.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let driver = Config::new().disk(disk).virtual_pool(true).open_pooled("control")?;
+    /// let orders = driver.queue(Project::none(), "orders")?;
+    /// assert!(orders.create(Metadata::new())?); // no pool is registered
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn virtual_pool(mut self, virtual_pool: bool) -> Self {
         self.virtual_pool = virtual_pool;
         self
     }
 
-    /// Makes ids repeat from run to run, for simulation. Never in production: ids have to differ. Default: random ids.
+    /// Makes random ids repeat from run to run, for simulation. Never use it in production, because
+    /// ids have to differ. Default: random ids.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let claim = || -> Result<ClaimId> {
+    ///     let disk = std::sync::Arc::new(SimulatedDisk::new());
+    ///     let engine = Config::new().disk(disk).seed(7).background(false).open("store")?;
+    ///     # let orders = engine.queue(Project::none(), "orders")?;
+    ///     # orders.create(Metadata::new())?;
+    ///     # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    ///     Ok(orders.claim(ClaimOptions::new())?.expect("a message waits").id())
+    /// };
+    /// assert_eq!(claim()?, claim()?);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Whether posts get a checksum of their body (Zaqar's `enable_checksum`). Default: no. Cost: one MD5 a message.
+    /// Whether a post stores a checksum of each body: Zaqar's `enable_checksum` (contract 15).
+    /// Default: no.
+    ///
+    /// Cost: one MD5 a message.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).checksums(true).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// assert!(orders.first(Sort::Oldest)?.checksum().is_some());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn checksums(mut self, checksums: bool) -> Self {
         self.checksums = checksums;
         self
     }
 
-    /// Whether opening a store that this process has open gives the same engine instead of `AlreadyOpen`. Default: no.
+    /// Whether opening a store that this process has open gives the same engine instead of the
+    /// error [`AlreadyOpen`](crate::Error::AlreadyOpen). Default: no.
     ///
-    /// Every setting has to be what the store was opened with, or the opening is refused with `SettingsDiffer`, which names
-    /// the setting; a [`clock`](Self::clock) or [`spawner`](Self::spawner) has to be the very same. What may differ:
-    /// [`durability`](Self::durability), which is each handle's own, and what concerns only an opening that has not happened,
-    /// [`salvage`](Self::salvage) and this. A store that a [`PooledDriver`](crate::PooledDriver) has open is shared as such alone.
+    /// Every setting has to be the one that the store was opened with; else opening fails with
+    /// [`SettingsDiffer`](crate::Error::SettingsDiffer)
+    /// ([`is_conflict`](crate::Error::is_conflict)), which names the setting. A
+    /// [`clock`](Self::clock) or a [`spawner`](Self::spawner) has to be the same object. Three
+    /// settings may differ: [`durability`](Self::durability), which is each handle's own, and
+    /// [`salvage`](Self::salvage) and this one, which concern only an opening. A store that a
+    /// [`PooledDriver`](crate::PooledDriver) has open is shared only as a pooled driver.
     ///
     /// ```
-    /// use zaqar_sled::{Config, Durability, Error, SimulatedDisk};
-    ///
-    /// let config = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).shared(true);
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let config = Config::new().disk(disk).shared(true);
     /// let engine = config.clone().open("store")?;
     /// let same = config.clone().durability(Durability::Buffered).open("store")?;
     /// let error = config.memory(1 << 30).open("store").unwrap_err();
@@ -206,33 +379,74 @@ impl Config {
         self
     }
 
-    /// Whether a store that is damaged is opened with all that is left of it. Default: no.
+    /// Whether a damaged store is opened with everything that is left of it. Default: no.
     ///
-    /// Without it, opening reads the manifest, the snapshot and the journal, and gives `Corrupt`, changing nothing, where they
-    /// are not what was written. After a clean close everything is in the trees too: then a damaged snapshot or journal is
-    /// replaced and reported. A page in a page file is not read at opening: damage to it is found when somebody needs the
-    /// page, who gets `Corrupt`, or by [`Engine::verify`](crate::Engine::verify).
+    /// - **Without it**, opening reads the manifest, the snapshot and the journal. If they are damaged,
+    ///   it fails with [`Corrupt`](crate::Error::Corrupt)
+    ///   ([`is_corrupt`](crate::Error::is_corrupt)) and changes nothing. After a clean close the
+    ///   trees hold everything too: then a damaged snapshot or journal is replaced and reported. Page
+    ///   files are not read at opening: the call that needs a damaged page gets
+    ///   [`Corrupt`](crate::Error::Corrupt), and [`Engine::verify`](crate::Engine::verify) finds
+    ///   it.
+    /// - **With it**, opening also reads every page. The state is put together from all parts that
+    ///   are whole, and the damaged files are moved into a folder `damaged-…` of the store.
+    ///   [`Engine::recovery`](crate::Engine::recovery) names [every damaged
+    ///   place](crate::RecoveryReport::damaged) and [the messages that each queue
+    ///   lost](crate::RecoveryReport::lost). A range that the device cannot read is damage; a file
+    ///   without permission to read it is an error that names the file. A pool that a damaged
+    ///   control store has forgotten is registered again.
     ///
-    /// With it, every page is read at opening too. Where anything is damaged, what is whole is put together from all that
-    /// is left; the files with damage are moved into a folder `damaged-…` of the store, and [`Engine::recovery`](crate::Engine::recovery) names
-    /// [every place](crate::RecoveryReport::damaged) and [what each queue lost](crate::RecoveryReport::lost). A range that
-    /// the device cannot read is damage; a file that may not be read is an error that names it. A pool that a damaged
-    /// control store has forgotten is registered again.
+    /// Cost: every file is read whole at opening.
     ///
-    /// Cost: every file is read whole.
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).salvage(true).open("store")?;
+    /// assert!(engine.recovery().damaged().is_empty());
+    /// assert!(engine.recovery().lost().is_empty());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn salvage(mut self, salvage: bool) -> Self {
         self.salvage = salvage;
         self
     }
 
-    /// Whether housekeeping runs in threads of the engine's own. Default: yes. Without them it is run by
-    /// [`Engine::step`](crate::Engine::step), which makes a simulation repeatable.
+    /// Whether the engine does its housekeeping in threads of its own. Default: yes. Without
+    /// threads, [`Engine::step`](crate::Engine::step) does it, which makes a simulation repeatable.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).background(false).open("store")?;
+    /// engine.step()?; // sync, collect, evict, checkpoint: as far as each is due
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn background(mut self, background: bool) -> Self {
         self.background = background;
         self
     }
 
-    /// Where the engine's threads come from. Default: the standard library's.
+    /// What starts the engine's threads. Default: the standard library. See [`Spawner`].
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # use std::{sync::Arc, thread};
+    /// # #[derive(Debug)]
+    /// # struct Named;
+    /// # impl Spawner for Named {
+    /// #     fn spawn(
+    /// #         &self,
+    /// #         name: &str,
+    /// #         work: Box<dyn FnOnce() + Send>,
+    /// #     ) -> std::io::Result<thread::JoinHandle<()>> {
+    /// #         thread::Builder::new().name(name.to_owned()).spawn(work)
+    /// #     }
+    /// # }
+    /// let engine = Config::new().disk(disk).spawner(Arc::new(Named)).open("store")?;
+    /// assert!(engine.is_alive());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn spawner(mut self, spawner: Arc<dyn Spawner>) -> Self {
         self.spawner = spawner;
         self
@@ -271,8 +485,8 @@ impl Default for Config {
 
 /// Fewer page files than this are never open at once.
 pub(crate) const LEAST_PAGE_FILES: usize = 4;
-/// Starts the threads of an engine, so that an embedder can give them a priority, a place or a limit, and a test can see what
-/// happens when one cannot be started.
+/// Starts the threads of an engine. An embedder can give the threads a priority, a processor or a
+/// limit; a test can make starting a thread fail.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -284,16 +498,46 @@ pub(crate) const LEAST_PAGE_FILES: usize = 4;
 /// struct Small;
 ///
 /// impl Spawner for Small {
-///     fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> std::io::Result<JoinHandle<()>> {
+///     fn spawn(
+///         &self,
+///         name: &str,
+///         work: Box<dyn FnOnce() + Send>,
+///     ) -> std::io::Result<JoinHandle<()>> {
 ///         thread::Builder::new().name(name.to_owned()).stack_size(1 << 20).spawn(work)
 ///     }
 /// }
 ///
-/// let engine = Config::new().disk(Arc::new(SimulatedDisk::new())).spawner(Arc::new(Small)).open("store")?;
+/// let disk = Arc::new(SimulatedDisk::new());
+/// let engine = Config::new().disk(disk).spawner(Arc::new(Small)).open("store")?;
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 pub trait Spawner: fmt::Debug + Send + Sync {
-    /// Runs `work` in a new thread of that name. Where this fails, opening the store fails and leaves nothing behind.
+    /// Runs `work` in a new thread of that name.
+    ///
+    /// # Errors
+    /// that of the operating system. Opening the store then fails and leaves nothing behind.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::{io, thread};
+    /// # use zaqar_sled::*;
+    /// /// Starts no thread at all.
+    /// #[derive(Debug)]
+    /// struct Refusing;
+    /// impl Spawner for Refusing {
+    ///     fn spawn(
+    ///         &self,
+    ///         _: &str,
+    ///         _: Box<dyn FnOnce() + Send>,
+    ///     ) -> io::Result<thread::JoinHandle<()>> {
+    ///         Err(io::Error::other("no more threads"))
+    ///     }
+    /// }
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let spawner = std::sync::Arc::new(Refusing);
+    /// assert!(Config::new().disk(disk).spawner(spawner).open("store").is_err());
+    /// ```
     fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>;
 }
 

@@ -1,6 +1,6 @@
-//! A storage engine for message queues, embedded in your process: queues, messages with a time to live and a delay, and
-//! claims, which lease messages to a worker, on one directory that survives `kill -9` and power loss. It implements the
-//! storage-driver contract of OpenStack Zaqar.
+//! A storage engine for message queues that runs inside your process. It keeps queues, messages with
+//! a time to live and a delay, and claims, which lease messages to a worker, in one directory that
+//! survives `kill -9` and power loss. It implements the storage-driver contract of OpenStack Zaqar.
 //!
 //! ```
 //! use std::time::Duration;
@@ -11,41 +11,96 @@
 //! let engine = Engine::open(path)?;
 //! let orders = engine.queue(Project::named("shop")?, "orders")?;
 //! orders.create(Metadata::new())?;
-//! orders.post(ClientId::random(), &[NewMessage::new("42"), NewMessage::new("43").delay(Duration::from_secs(60))])?;
-//! while let Some(claim) = orders.claim(ClaimOptions::new().ttl(Duration::from_secs(30)).limit(10))? {
+//! let delayed = NewMessage::new("43").delay(Duration::from_secs(60));
+//! orders.post(ClientId::random(), &[NewMessage::new("42"), delayed])?;
+//! let lease = ClaimOptions::new().ttl(Duration::from_secs(30)).limit(10);
+//! while let Some(claim) = orders.claim(lease.clone())? {
 //!     for message in claim.messages() {
 //!         println!("working on {:?}", message.body());
 //!         claim.delete(message)?;
 //!     }
 //!     claim.release()?;
 //! }
-//! assert_eq!(orders.stats()?.total(), 1); // the delayed one
+//! assert_eq!(orders.stats()?.total(), 1); // the delayed message
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Where to look
+//! # Start here
 //!
-//! - [`Engine`] opens a store; [`Config`] says how, [`Durability`] what an acknowledged call survives.
-//! - [`Queue`] and [`Claim`] are handles, for callers who work with one queue at a time.
-//! - [`Queues`], [`Messages`], [`Claims`], [`Subscriptions`] are the contract's data plane, method by method, as object-safe
-//!   traits; [`DataDriver`] gathers them. [`Pools`], [`Flavors`], [`Catalogue`] are its control plane, gathered by
-//!   [`ControlDriver`]. [`docs::contract`] is the table of Zaqar's methods and these.
-//! - [`PooledDriver`] spreads queues over several stores: see [`docs::pools`].
-//! - [`ReferenceModel`] implements the same traits in memory and as simply as possible.
-//! - [`Error`] is the one error type; ask it with its predicates.
-//! - [`ManualClock`] and [`SimulatedDisk`] let you test your own timeouts and crashes without sleeping or a disk.
-//! - [`docs::design`] tells how it works inside, [`docs::processes`] what opening, closing and forking do, [`docs::format`] what
-//!   is written.
+//! - [`Engine`] is an open store, and [`Config`] has its settings. [`Durability`] says what an
+//!   acknowledged change survives, [`Limits`] what callers may send.
+//! - [`Queue`] is a handle on one queue of a [`Project`]. Most programs need no more than its
+//!   methods and those of [`Claim`].
+//! - [`Error`] is the one error type. Its predicates, such as [`is_not_found`](Error::is_not_found),
+//!   say what to do next.
+//!
+//! # Queues and messages
+//!
+//! - [`Queue`]: [`create`](Queue::create), [`post`](Queue::post), [`list`](Queue::list),
+//!   [`iter`](Queue::iter), [`first`](Queue::first), [`get`](Queue::get), [`pop`](Queue::pop),
+//!   [`stats`](Queue::stats).
+//! - [`NewMessage`] is a message to post, [`Message`] a stored one with its [`MessageId`] and
+//!   [`Body`]; [`ClientId`] names the client that posts it.
+//! - [`Metadata`] holds a queue's settings. [`MessageListOptions`], [`QueueListOptions`],
+//!   [`ListOptions`] and [`Page`] are for listings, [`QueueStats`] for counts.
+//! - [`Subscription`] and [`Subscriber`]: who is to be notified of a queue's messages.
+//!
+//! # Claims
+//!
+//! - [`Queue::claim`] leases messages to a worker; [`Queue::claim_wait`] waits until there are some.
+//! - [`Claim`] is the handle: [`delete`](Claim::delete) what is done, [`renew`](Claim::renew) what
+//!   takes longer, [`release`](Claim::release) at the end.
+//! - [`ClaimOptions`] sets the times and sizes; dead letters are set in the queue's metadata (see
+//!   [`Claims::create`]).
+//!
+//! # The storage contract
+//!
+//! - [`DataDriver`] gives [`Queues`], [`Messages`], [`Claims`] and [`Subscriptions`]: Zaqar's data
+//!   plane, method by method, as object-safe traits. [`ControlDriver`] gives the control plane:
+//!   [`Pools`], [`Flavors`] and [`Catalogue`]. [`docs::contract`] sets Zaqar's methods beside these.
+//! - The [rules of every method](DataDriver#rules-of-every-method) and the
+//!   [errors of every call](DataDriver#errors-of-every-call) are stated once.
+//!
+//! # Pools
+//!
+//! - [`PooledDriver`] spreads queues over several stores; [`docs::pools`] explains how.
+//! - [`NewPool`] and [`PoolUri`] register a store, [`NewFlavor`] names a group of pools,
+//!   [`CatalogueEntry`] says which pool holds a queue.
+//!
+//! # Operating a store
+//!
+//! - [`Engine::status`] gives a [`Status`], [`Engine::recovery`] the [`RecoveryReport`] of the
+//!   opening, [`Engine::verify`] a [`Verification`], [`Engine::inspect`] an [`Inspection`] of a store
+//!   that nobody has open; [`DataDriver::health`] gives a [`Health`].
+//! - [`Config::salvage`] opens a damaged store with what is left of it.
+//! - [`docs::bounds`] lists what a store needs of memory, disk, descriptors and time,
+//!   [`docs::processes`] what opening, closing and forking do.
+//!
+//! # Testing
+//!
+//! - [`SimulatedDisk`] is a disk in memory that loses power, fails and fills up when a test says so;
+//!   [`ManualClock`] is a clock that a test moves. Both make tests fast and repeatable, together with
+//!   [`Config::background`]`(false)` and [`Config::seed`].
+//! - [`ReferenceModel`] implements the same traits as simply as possible, to compare with.
+//! - [`docs::design`] explains how the engine works inside, [`docs::format`] what is on disk,
+//!   [`docs::testing`] how the engine is tested.
 //!
 //! # What is promised
 //!
-//! An acknowledged call is kept; every call lands whole or not at all; a message has at most one holder; order is that of the
-//! posts; what is gone stays gone; expiry and statistics are exact. The promises are numbered in [`docs::design`].
+//! - **Durability.** An acknowledged change is kept.
+//! - **Atomicity.** Every call takes effect as a whole or not at all.
+//! - **Exclusion.** A message is under at most one live claim.
+//! - **Order.** Messages of a queue are in the order of their posts.
+//! - **Finality.** A message that is gone stays gone.
+//! - **Exactness.** Expiry and statistics are exact at every instant.
+//!
+//! [`docs::design`] numbers the promises and says how each is kept.
 //!
 //! # Threads
 //!
-//! Everything is `Send + Sync`; handles are cheap to clone. Calls on different queues go on side by side up to the journal;
-//! calls at [`Durability::Sync`] share their syncs, so more callers wait no longer.
+//! Every type is `Send + Sync`, and handles are cheap to clone. Calls on different queues run at the
+//! same time as far as the journal. Calls at [`Durability::Sync`] share their syncs, so that more
+//! callers do not wait longer.
 #![forbid(unsafe_code)]
 
 mod clock;

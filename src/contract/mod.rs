@@ -1,4 +1,4 @@
-//! The storage contract: what any driver does, method by method.
+//! The storage contract: what any driver does, method by method. The traits have no state and no I/O of their own.
 
 mod catalogue;
 mod claims;

@@ -32,7 +32,11 @@ pub use simulated::{Calls, Fault, FaultError, FaultKind, Gate, Keep, Operation, 
 
 pub use trees::{Tree, TreeChange, Trees, Visit};
 
-/// Where a store's files live.
+/// Where the files of a store are. The engine reaches the file system only through this trait.
+///
+/// Every method may fail as the operating system fails: with `NotFound`, `PermissionDenied`,
+/// `StorageFull`, or with `EMFILE` if no descriptor is left. A method names only the errors of its
+/// own.
 ///
 /// ```
 /// use std::path::Path;
@@ -62,84 +66,367 @@ pub use trees::{Tree, TreeChange, Trees, Visit};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
-    /// Creates the directory and every missing ancestor, each with a durable entry in its parent.
+    /// Makes the directory and every missing directory above it. The entry of each in its parent is
+    /// durable.
     ///
-    /// The entry of the deepest directory that was there already is synced too: a process may have been killed
-    /// between making it and syncing it.
+    /// The entry of the deepest directory that existed is synced too: a process may have been
+    /// killed between making it and syncing it.
+    ///
+    /// # Errors
+    /// those of the operating system, such as `NotADirectory` if a file is in the way.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create_dir_all(Path::new("/a/b"))?;
+    /// assert_eq!(disk.list(Path::new("/a"))?, ["b"]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
-    /// Opens an existing file to read and write.
+    /// Opens an existing file for reading and writing.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing file.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// assert!(disk.open(Path::new("/file")).is_err());
+    /// disk.create(Path::new("/file"))?;
+    /// assert!(disk.open(Path::new("/file"))?.is_empty()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Opens an existing file to read only; whatever would change it fails.
+    /// Opens an existing file for reading only: every method that would change the file fails.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing file.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create(Path::new("/file"))?;
+    /// let file = disk.open_read(Path::new("/file"))?;
+    /// assert!(file.write_all_at(b"a", 0).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Opens a file to read and write, made new or cut to nothing.
+    /// Opens a file for reading and writing. A missing file is made; an existing one is cut to
+    /// length 0. The name is durable after [`sync_dir`](Self::sync_dir).
+    ///
+    /// # Errors
+    /// `NotFound` if the directory is missing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let file = disk.create(Path::new("/file"))?;
+    /// file.write_all_at(b"abc", 0)?;
+    /// assert_eq!(disk.create(Path::new("/file"))?.len()?, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Gives a file or directory another name, atomically, in place of a file that had it.
+    /// Gives a file or a directory another name, in one step. A file that has the new name is
+    /// replaced. Durable after [`sync_dir`](Self::sync_dir).
+    ///
+    /// # Errors
+    /// `NotFound` if the file or the new directory is missing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create(Path::new("/new"))?;
+    /// disk.rename(Path::new("/new"), Path::new("/current"))?;
+    /// assert_eq!(disk.list(Path::new("/"))?, ["current"]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Removes a file. Whoever has it open keeps it until then.
+    /// Removes a file. Handles that are open keep the contents until they are dropped. Durable
+    /// after [`sync_dir`](Self::sync_dir).
+    ///
+    /// # Errors
+    /// `NotFound` for a missing file; `IsADirectory` for a directory.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create(Path::new("/file"))?;
+    /// disk.remove_file(Path::new("/file"))?;
+    /// assert!(disk.remove_file(Path::new("/file")).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
-    /// Removes a directory and everything under it, not as one step; a missing one is no error.
+    /// Removes a directory and everything in it, not in one step. A missing directory is no error.
+    ///
+    /// # Errors
+    /// those of the operating system. Part of the contents may be gone then.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create_dir_all(Path::new("/a/b"))?;
+    /// disk.remove_dir_all(Path::new("/a"))?;
+    /// disk.remove_dir_all(Path::new("/a"))?;
+    /// assert!(!disk.exists(Path::new("/a"))?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
 
-    /// The names in a directory, sorted. A missing directory is `NotFound`.
+    /// The names in a directory, sorted.
+    ///
+    /// Cost: O(names).
+    ///
+    /// # Errors
+    /// `NotFound` for a missing directory.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create(Path::new("/b"))?;
+    /// disk.create(Path::new("/a"))?;
+    /// assert_eq!(disk.list(Path::new("/"))?, ["a", "b"]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
 
-    /// Whether there is a file or directory of that name.
+    /// Whether a file or a directory has this name.
+    ///
+    /// # Errors
+    /// those of the operating system; a missing name is `false`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// assert!(!disk.exists(Path::new("/file"))?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
-    /// Makes the entries of a directory durable: what was created, renamed or removed in it.
+    /// Makes the entries of a directory durable: the names that were made, changed or removed in
+    /// it.
+    ///
+    /// Cost: one `fsync`.
+    ///
+    /// # Errors
+    /// that of the device. Nothing is known then about the changes since the last success.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create(Path::new("/kept"))?;
+    /// disk.sync_dir(Path::new("/"))?;
+    /// disk.create(Path::new("/lost"))?;
+    /// let disk = disk.power_loss(Keep::Nothing);
+    /// assert_eq!(disk.list(Path::new("/"))?, ["kept"]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes an exclusive lock on a file, creating it; `None` if another holds it, in this process or another. Removing the
-    /// file lets nobody else in.
+    /// Takes an exclusive lock on a file, which is made if it is missing; `None` if somebody else
+    /// holds the lock, in this process or in another. Removing the file gives nobody else the lock.
     ///
-    /// Dropping the guard releases it, whatever other processes have inherited, and so does the death of the process. The
-    /// file stays.
+    /// Dropping the guard releases the lock, also if other processes have inherited its descriptor,
+    /// and so does the death of the process. The file stays.
+    ///
+    /// # Errors
+    /// those of the operating system.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let guard = disk.lock(Path::new("/lock"))?;
+    /// assert!(guard.is_some());
+    /// assert!(disk.lock(Path::new("/lock"))?.is_none());
+    /// drop(guard);
+    /// assert!(disk.lock(Path::new("/lock"))?.is_some());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>>;
 
-    /// Holds on to a directory that is there, to tell later whether its path still leads to it. A disk that cannot tell says
-    /// that it does, as this does unless it is overridden.
+    /// Keeps hold of an existing directory, to tell later whether its path still leads to it.
+    /// Unless a disk overrides this method, the answer is always yes.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing directory.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let held = disk.hold_dir(Path::new("/"))?;
+    /// assert!(held.is_in_place()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn hold_dir(&self, path: &Path) -> io::Result<Arc<dyn HeldDir>> {
         let _ = path;
         Ok(Arc::new(Unmoved))
     }
 
-    /// Opens the ordered trees in a directory, creating both.
+    /// Opens the ordered trees in a directory. Both are made if they are missing.
+    ///
+    /// # Errors
+    /// [`Trees`](crate::Error::Trees) or [`Io`](crate::Error::Io) if the trees cannot be opened;
+    /// [`is_full`](crate::Error::is_full).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let trees = disk.trees(Path::new("/trees"))?;
+    /// assert_eq!(trees.get(Tree::Queues, b"a")?, None);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     fn trees(&self, path: &Path) -> Result<Box<dyn Trees>, crate::Error>;
 
-    /// The same with a cache of about that size, on a disk whose trees have one.
+    /// Opens the trees as [`trees`](Self::trees) does, with a cache of about `cache_bytes` bytes if
+    /// the trees have one.
+    ///
+    /// # Errors
+    /// as [`trees`](Self::trees).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let trees = disk.trees_with(Path::new("/trees"), 1 << 20)?;
+    /// assert_eq!(trees.get(Tree::Queues, b"a")?, None);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     fn trees_with(&self, path: &Path, cache_bytes: u64) -> Result<Box<dyn Trees>, crate::Error> {
         let _ = cache_bytes;
         self.trees(path)
     }
 
-    /// Makes trees durable: syncs every file and directory under `path`, and the directory it is in.
+    /// Makes trees durable: syncs every file and directory under `path`, and the directory that
+    /// `path` is in.
     ///
-    /// Flush them before, and let nothing write them meanwhile.
+    /// [Flush](Trees::flush) the trees before, and let no thread write to them meanwhile.
+    ///
+    /// Cost: one `fsync` for each file and directory.
+    ///
+    /// # Errors
+    /// that of the device. Nothing is known then about the changes since the last success.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let trees = disk.trees(Path::new("/trees"))?;
+    /// trees.insert(Tree::Queues, b"a", b"1")?;
+    /// trees.flush()?;
+    /// drop(trees);
+    /// disk.sync_trees(Path::new("/trees")).expect("the disk works");
+    /// let disk = disk.power_loss(Keep::Nothing);
+    /// let trees = disk.trees(Path::new("/trees"))?;
+    /// assert_eq!(trees.get(Tree::Queues, b"a")?, Some(b"1".to_vec()));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     fn sync_trees(&self, path: &Path) -> io::Result<()>;
 
-    /// The bytes used by everything under `path`, as the sum of all file lengths; 0 if it is missing.
+    /// The bytes used by everything under `path`: the sum of all file lengths; 0 if `path` is
+    /// missing.
+    ///
+    /// Cost: O(files).
+    ///
+    /// # Errors
+    /// those of the operating system.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create(Path::new("/file"))?.write_all_at(b"abc", 0)?;
+    /// assert_eq!(disk.size(Path::new("/"))?, 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn size(&self, path: &Path) -> io::Result<u64>;
 
-    /// Whether anything outlives the process at all: false for a disk in memory.
+    /// Whether anything outlives the process: `false` for a disk that is only memory.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// assert!(disk.is_durable() && !SimulatedDisk::memory().is_durable());
+    /// ```
     fn is_durable(&self) -> bool;
 
-    /// The one way to write `path`, which is absolute and may not be there: two paths that lead to one directory give the
-    /// same. Unless a disk knows better, every path is its own.
+    /// The canonical form of `path`, which is absolute and need not exist: two paths to one
+    /// directory have the same. Unless a disk overrides this method, every path is its own.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// let path = Path::new("/no/such/directory");
+    /// assert!(RealDisk.canonical(path).is_absolute());
+    /// ```
     fn canonical(&self, path: &Path) -> PathBuf {
         path.to_owned()
     }
 
-    /// Tells disks apart: handles on the same files give the same number, others another.
+    /// A number that tells disks apart: handles on the same files give the same number, other disks
+    /// another.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// assert_eq!(disk.identity(), disk.clone().identity());
+    /// assert_ne!(disk.identity(), SimulatedDisk::new().identity());
+    /// ```
     fn identity(&self) -> usize;
 }
 
-/// A directory that is held on to, from [`Disk::hold_dir`].
+/// A directory that [`Disk::hold_dir`] keeps hold of.
 ///
 /// ```
 /// use std::path::Path;
@@ -151,16 +438,34 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
 /// assert!(held.is_in_place()?);
 /// disk.rename(Path::new("/here"), Path::new("/there"))?;
 /// assert!(!held.is_in_place()?);
-/// disk.create_dir_all(Path::new("/here"))?; // Another one.
+/// disk.create_dir_all(Path::new("/here"))?; // another directory
 /// assert!(!held.is_in_place()?);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait HeldDir: fmt::Debug + Send + Sync {
-    /// Whether the path it was held by leads to it now: not if it, or a directory it is in, was moved, removed or replaced.
+    /// Whether the path that the directory was held by leads to it now. It does not if the
+    /// directory, or one above it, was moved, removed or replaced.
+    ///
+    /// # Errors
+    /// those of the operating system other than `NotFound`, which is `false`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create_dir_all(Path::new("/here"))?;
+    /// let held = disk.hold_dir(Path::new("/here"))?;
+    /// disk.remove_dir_all(Path::new("/here"))?;
+    /// assert!(!held.is_in_place()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn is_in_place(&self) -> io::Result<bool>;
 
-    /// As [`Disk::sync_dir`], of this directory wherever it is, without a descriptor more; `None` if it has no way to, which is
-    /// so unless it is overridden.
+    /// Makes the entries of this directory durable, as [`Disk::sync_dir`] does, wherever the
+    /// directory is now, and without another descriptor. `None` if the disk cannot do that, which
+    /// holds unless it overrides this method.
     ///
     /// ```
     /// use std::path::Path;
@@ -170,8 +475,8 @@ pub trait HeldDir: fmt::Debug + Send + Sync {
     /// let held = disk.hold_dir(Path::new("/"))?;
     /// let _file = disk.create(Path::new("/file"))?;
     /// disk.set_descriptors(Some(disk.open_handles()));
-    /// assert!(disk.sync_dir(Path::new("/")).is_err()); // No descriptor left.
-    /// held.sync().expect("this disk has a way to")?;
+    /// assert!(disk.sync_dir(Path::new("/")).is_err()); // no descriptor is left
+    /// held.sync().expect("this disk can do that")?;
     /// disk.set_descriptors(None);
     /// assert_eq!(disk.power_loss(Keep::Nothing).list(Path::new("/"))?, ["file"]);
     /// # Ok::<(), std::io::Error>(())
@@ -206,40 +511,165 @@ impl HeldDir for Unmoved {
 /// let mut buffer = [1; 8];
 /// assert_eq!(file.read_at(&mut buffer, 0)?, 8);
 /// assert_eq!(&buffer, b"frame\0\0\0");
-/// assert_eq!(file.read_at(&mut buffer, 4092)?, 4); // The file ends there.
+/// assert_eq!(file.read_at(&mut buffer, 4092)?, 4); // the file ends there
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait DiskFile: fmt::Debug + Send + Sync {
-    /// The length, in bytes.
+    /// The length of the file, in bytes.
+    ///
+    /// # Errors
+    /// those of the operating system.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let file = disk.create(Path::new("/file"))?;
+    /// file.write_all_at(b"abc", 0)?;
+    /// assert_eq!(file.len()?, 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn len(&self) -> io::Result<u64>;
 
     /// Whether the length is 0.
+    ///
+    /// # Errors
+    /// those of the operating system.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// assert!(disk.create(Path::new("/file"))?.is_empty()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
 
-    /// Reads into `buf` and returns the number of bytes read: less than asked only where the file ends.
+    /// Reads into `buf`, from the byte `offset` on, and returns the number of bytes read. The
+    /// number is smaller than asked only where the file ends.
+    ///
+    /// # Errors
+    /// that of the device, such as `EIO` for a range that it cannot read.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let file = disk.create(Path::new("/file"))?;
+    /// file.write_all_at(b"abc", 0)?;
+    /// let mut buf = [0; 8];
+    /// assert_eq!(file.read_at(&mut buf, 1)?, 2);
+    /// assert_eq!(&buf[..2], b"bc");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Writes all of `buf`; the space between the file's end and `offset` reads as zeros.
+    /// Writes all of `buf` at the byte `offset`. The bytes between the end of the file and `offset`
+    /// read as zeros. Durable after [`sync_data`](Self::sync_data).
+    ///
+    /// # Errors
+    /// `StorageFull`, or that of the device. Part of `buf` may be written then.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let file = disk.create(Path::new("/file"))?;
+    /// file.write_all_at(b"b", 1)?;
+    /// assert_eq!(disk.read("/file")?, b"\0b");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Takes the space of the first `len` bytes, so that no later write below can lack it.
+    /// Takes the space of the first `len` bytes from the disk, so that a later write to them cannot
+    /// lack it.
     ///
-    /// A shorter file becomes `len` long and reads as zeros there; a longer one keeps its length.
+    /// A shorter file becomes `len` bytes long and reads as zeros there; a longer one keeps its
+    /// length.
+    ///
+    /// # Errors
+    /// `StorageFull`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let file = disk.create(Path::new("/file"))?;
+    /// file.allocate(4096)?;
+    /// disk.set_capacity(Some(4096));
+    /// file.write_all_at(&[7; 4096], 0)?; // its space is taken already
+    /// assert!(file.write_all_at(&[7], 4096).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn allocate(&self, len: u64) -> io::Result<()>;
 
-    /// Makes contents and length durable.
+    /// Makes the contents and the length durable.
     ///
-    /// After an error nothing is known of what was written since the last success, whatever a later call says.
+    /// Cost: one `fdatasync`.
+    ///
+    /// # Errors
+    /// that of the device. Nothing is known then about the writes since the last success, whatever
+    /// a later call returns.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let file = disk.create(Path::new("/file"))?;
+    /// disk.sync_dir(Path::new("/"))?;
+    /// file.write_all_at(b"abc", 0)?;
+    /// file.sync_data()?;
+    /// assert_eq!(disk.power_loss(Keep::Nothing).read("/file")?, b"abc");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn sync_data(&self) -> io::Result<()>;
 
-    /// Tells that these bytes will be read soon. A hint: it neither waits nor fails.
+    /// Tells the operating system that these bytes will be read soon. A hint: the method neither
+    /// waits nor fails.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let file = disk.create(Path::new("/file"))?;
+    /// file.will_need(0, 4096);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn will_need(&self, offset: u64, len: u64) {
         let _ = (offset, len);
     }
 
-    /// Cuts the file, or lengthens it with zeros that have no space yet.
+    /// Cuts the file to `len` bytes, or lengthens it with zeros that have no space yet.
+    ///
+    /// # Errors
+    /// those of the operating system.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let file = disk.create(Path::new("/file"))?;
+    /// file.write_all_at(b"abc", 0)?;
+    /// file.set_len(1)?;
+    /// assert_eq!(disk.read("/file")?, b"a");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn set_len(&self, len: u64) -> io::Result<()>;
 }
 

@@ -1,4 +1,4 @@
-//! The engine: a store that is open, behind a handle that is cheap to clone.
+//! The engine: an open store behind a handle that is cheap to clone.
 
 pub(crate) mod opening;
 pub(crate) mod places;
@@ -19,17 +19,18 @@ use crate::store::recovery::RecoveryReport;
 use crate::store::status::{DroppedMessages, Status};
 use crate::store::verify::Verification;
 
-/// An open store. Clones are the same store; the last one closes it when dropped, and [`close`](Self::close)
-/// does so at once and tells of errors.
+/// An open store. A clone is the same store; the last clone closes the store when it is dropped.
+/// [`close`](Self::close) closes it at once and returns the errors of closing.
 ///
 /// The contract's methods are reached through [`queues`](crate::DataDriver::queues),
-/// [`messages`](crate::DataDriver::messages) and [`claims`](crate::DataDriver::claims), or, for one queue, through
-/// [`Engine::queue`].
+/// [`messages`](crate::DataDriver::messages) and [`claims`](crate::DataDriver::claims). For work
+/// with one queue at a time, [`Engine::queue`] gives a handle.
 ///
 /// ```
 /// use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
 ///
-/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// let engine = Config::new().disk(disk).open("store")?;
 /// let jobs = engine.queue(Project::none(), "jobs")?;
 /// jobs.create(Metadata::new())?;
 /// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
@@ -56,39 +57,68 @@ impl WeakEngine {
 }
 
 impl Config {
-    /// Opens the store in the directory `path`, making it if there is none.
+    /// Opens the store in the directory `path`, and makes the store if the directory has none.
+    ///
+    /// Cost: after a clean close O(pages + queues): the trees are read. After anything else the
+    /// snapshot and the journal are read, at more than 500 000 messages a second.
+    ///
+    /// Durability: a new store is on the disk when the call returns.
     ///
     /// # Errors
-    /// `AlreadyOpen` and `Locked` if it is in use ([`is_busy`](crate::Error::is_busy)), `SettingsDiffer`, `Corrupt`, `UnsupportedFormat`,
-    /// `Io`, `StorageFull`. A store that could not be opened is as it was.
+    /// [`is_busy`](crate::Error::is_busy) as [`AlreadyOpen`](crate::Error::AlreadyOpen) or
+    /// [`Locked`](crate::Error::Locked) if this or another process has the store open;
+    /// [`is_conflict`](crate::Error::is_conflict) as
+    /// [`SettingsDiffer`](crate::Error::SettingsDiffer) if it is to be [`shared`](Self::shared)
+    /// with other settings; [`is_corrupt`](crate::Error::is_corrupt) for damage, unless
+    /// [`salvage`](Self::salvage) is set; [`UnsupportedFormat`](crate::Error::UnsupportedFormat)
+    /// for a store of a newer version; [`Io`](crate::Error::Io), [`Trees`](crate::Error::Trees),
+    /// [`is_full`](crate::Error::is_full). A store that could not be opened is as it was before.
     ///
-    /// Cost: after a clean close the trees are read, after anything else snapshot and journal, at more than 500 000
-    /// messages a second.
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk.clone()).open("store")?;
+    /// let error = Config::new().disk(disk).open("store").unwrap_err();
+    /// assert!(error.is_busy()); // it is open already
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn open(self, path: impl AsRef<Path>) -> Result<Engine> {
         Ok(Engine { opened: Opened::open(&self, path.as_ref())?, durability: self.durability })
     }
 }
 
 impl Engine {
-    /// Opens the store in the directory `path` with the default [`Config`], making it if there is none.
+    /// Opens the store in the directory `path` with the default [`Config`], and makes the store if
+    /// the directory has none.
+    ///
+    /// Cost: as [`Config::open`].
     ///
     /// # Errors
-    /// As [`Config::open`].
+    /// as [`Config::open`].
+    ///
+    /// # Example
     ///
     /// ```
     /// let directory = tempfile::tempdir()?;
     /// let engine = zaqar_sled::Engine::open(directory.path().join("store"))?;
+    /// assert_eq!(engine.recovery().source(), zaqar_sled::RecoverySource::New);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Config::new().open(path)
     }
 
-    /// The queue controller, which [`DataDriver`] and [`ControlDriver`](crate::ControlDriver) share.
+    /// The queue controller, the one of [`DataDriver`] and of
+    /// [`ControlDriver`](crate::ControlDriver): this method saves naming the trait.
+    ///
+    /// Cost: none.
     ///
     /// ```
-    /// # use zaqar_sled::{Config, Project, SimulatedDisk};
-    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
     /// assert_eq!(engine.queues().count(&Project::none())?, 0);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
@@ -96,11 +126,19 @@ impl Engine {
         self
     }
 
-    /// As [`DataDriver::health`].
+    /// Tries every kind of operation, as [`DataDriver::health`] does.
+    ///
+    /// Cost: that of 20 changes with 100 messages, and O(queues).
+    ///
+    /// # Errors
+    /// [`is_closed`](crate::Error::is_closed); failures of single operations are in the answer.
+    ///
+    /// # Example
     ///
     /// ```
-    /// # use zaqar_sled::{Config, SimulatedDisk};
-    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
     /// assert!(engine.health()?.storage_reachable());
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
@@ -108,25 +146,45 @@ impl Engine {
         DataDriver::health(self)
     }
 
-    /// As [`DataDriver::close`].
+    /// Closes the store for all its handles, as [`DataDriver::close`] does. A second call returns
+    /// the same result as the first.
+    ///
+    /// Cost: O(messages that are not in the page files yet, and changes of the directory since the
+    /// last checkpoint).
+    ///
+    /// Durability: after a success, everything acknowledged at any durability is on the disk.
+    ///
+    /// # Errors
+    /// the failure that kept the store from being closed cleanly. The store is closed all the same,
+    /// and no acknowledged change is lost. [`Forked`](crate::Error::Forked) in a fork of the
+    /// process that opened the store.
+    ///
+    /// # Example
     ///
     /// ```
-    /// # use zaqar_sled::{Config, SimulatedDisk};
-    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
     /// engine.close()?;
+    /// assert!(!engine.is_alive());
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn close(&self) -> Result<()> {
         self.shut_down()
     }
 
-    /// The same store with another default for what calls survive. Cost: a reference.
+    /// The same store, with another durability for the changes made through the returned handle.
+    ///
+    /// Cost: one reference count.
     ///
     /// ```
-    /// # use zaqar_sled::{Config, DataDriver, Durability, Metadata, Project, QueueName, SimulatedDisk};
-    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
     /// let quick = engine.with_durability(Durability::Buffered);
-    /// quick.queues().create(&Project::none(), &QueueName::new("metrics")?, &Metadata::new())?;
+    /// let metrics = quick.queue(Project::none(), "metrics")?;
+    /// metrics.create(Metadata::new())?; // returns without a sync
+    /// assert!(engine.queue(Project::none(), "metrics")?.exists()?);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn with_durability(&self, durability: Durability) -> Self {
@@ -135,19 +193,30 @@ impl Engine {
 
     /// What opening the store found and did.
     ///
+    /// Cost: none: the report is kept from the opening.
+    ///
     /// ```
-    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
-    /// println!("{}", engine.recovery());
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// assert_eq!(engine.recovery().source(), RecoverySource::New);
+    /// assert!(engine.recovery().notes().is_empty());
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn recovery(&self) -> &RecoveryReport {
         &self.store().report
     }
 
-    /// Sizes, lag and health, as they are now. Works on a poisoned and on a closed store. Cost: O(journal segments).
+    /// The sizes, the lag of syncs and checkpoints, and the health of the store at this instant.
+    /// Works also on a poisoned store and on a closed one.
+    ///
+    /// Cost: O(journal segments), no I/O. The figures of the last checkpoint and snapshot are 0 while
+    /// one is written.
     ///
     /// ```
-    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
     /// assert_eq!(engine.status().queues(), 0);
     /// assert_eq!(engine.status().poisoned(), None);
     /// # Ok::<(), zaqar_sled::Error>(())
@@ -156,30 +225,61 @@ impl Engine {
         Status::of(self.store())
     }
 
-    /// Derives every counter, index, deadline and claim hold again and compares them with the state, and the state with
-    /// what a checkpoint left in the trees.
+    /// Checks the running store against itself: recounts every counter, index, deadline and claim,
+    /// and compares the state in memory with the state in the trees. Disagreements are in the
+    /// result, and are not errors.
+    ///
+    /// Cost: O(messages): reads every page from disk. Each queue is locked while it is recounted.
+    ///
+    /// Durability: changes nothing.
     ///
     /// # Errors
-    /// [`is_closed`](crate::Error::is_closed), and those of reading the trees. What does not agree is in the result.
-    /// Cost: reads everything; each queue is locked while it is recounted.
+    /// [`is_closed`](crate::Error::is_closed); [`is_corrupt`](crate::Error::is_corrupt),
+    /// [`Trees`](crate::Error::Trees) or [`Io`](crate::Error::Io) if the store cannot be read.
+    ///
+    /// # Example
     ///
     /// ```
-    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
-    /// assert!(engine.verify()?.is_sound());
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
+    /// let verification = engine.verify()?;
+    /// assert!(verification.is_sound());
+    /// assert_eq!(verification.messages(), 2);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn verify(&self) -> Result<Verification> {
         Verification::of(self.store())
     }
 
-    /// Writes what changed since the last checkpoint into the trees, now instead of when the engine would.
+    /// Writes what changed since the last checkpoint into the trees, now instead of when the engine
+    /// would do it.
+    ///
+    /// Cost: O(pages and queues that changed since the last checkpoint). Changes of messages go on
+    /// meanwhile.
+    ///
+    /// Durability: the trees are synced when the call returns.
     ///
     /// # Errors
-    /// [`is_closed`](crate::Error::is_closed), `Trees`, `Io`, `StorageFull`. Nothing is lost by a failure.
+    /// [`is_closed`](crate::Error::is_closed), [`is_full`](crate::Error::is_full),
+    /// [`Trees`](crate::Error::Trees), [`Io`](crate::Error::Io);
+    /// [`Displaced`](crate::Error::Displaced) if the store's directory was moved away. A failure
+    /// loses nothing: the journal still has the changes.
+    ///
+    /// # Example
     ///
     /// ```
-    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
     /// engine.checkpoint()?;
+    /// assert!(engine.status().checkpoint_lsn() > 0);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn checkpoint(&self) -> Result<()> {
@@ -189,15 +289,32 @@ impl Engine {
         store.checkpoint(&mut housekeeping)
     }
 
-    /// Writes a snapshot, the whole state in one file, and lets go of the journal before it, now instead of when the engine
-    /// would.
+    /// Writes a snapshot and frees the journal before it, now instead of when the engine would do it. A
+    /// snapshot is one file with the directory of everything: queues, claims, and the places of all
+    /// pages in the page files. Pages that are not in a page file yet are written first.
+    ///
+    /// Cost: O(queues + pages), plus the messages that are not in page files yet. Other calls go on
+    /// meanwhile.
+    ///
+    /// Durability: the page files and the snapshot are synced when the call returns.
     ///
     /// # Errors
-    /// [`is_closed`](crate::Error::is_closed), [`is_poisoned`](crate::Error::is_poisoned), `Io`, `StorageFull`. The former snapshot stays.
+    /// [`is_closed`](crate::Error::is_closed), [`is_poisoned`](crate::Error::is_poisoned),
+    /// [`is_full`](crate::Error::is_full), [`Io`](crate::Error::Io);
+    /// [`Displaced`](crate::Error::Displaced) if the store's directory was moved away. After a
+    /// failure the former snapshot stays in use.
+    ///
+    /// # Example
     ///
     /// ```
-    /// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
     /// engine.snapshot()?;
+    /// assert!(engine.status().snapshot_lsn() > 0);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn snapshot(&self) -> Result<()> {
@@ -207,19 +324,26 @@ impl Engine {
         store.write_snapshot(&mut housekeeping)
     }
 
-    /// Gives up the messages of every page that is known to be [damaged](crate::Status::damaged_pages): they are deleted, as
-    /// one change a queue. Returns how many they were in which queue.
+    /// Deletes the messages of every page that is known to be
+    /// [damaged](crate::Status::damaged_pages), in one change for each queue. Returns how many
+    /// messages of which queue these were.
     ///
-    /// Where the journal still has them, opening the store again restores them: do that first.
+    /// If the journal still has the messages, opening the store again restores them: do that first.
+    ///
+    /// Cost: O(queues + damaged pages).
+    ///
+    /// Durability: a change.
     ///
     /// # Errors
-    /// Those of a deletion. Queues done before stay done.
+    /// those of every change. Queues that were done before the failure stay done.
+    ///
+    /// # Example
     ///
     /// ```
-    /// # use zaqar_sled::{Config, SimulatedDisk};
-    /// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
-    /// let verification = engine.verify()?; // Reads every page.
-    /// assert!(verification.is_sound());
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// assert!(engine.verify()?.is_sound()); // reads every page, and so finds damaged ones
     /// assert_eq!(engine.status().damaged_pages(), 0);
     /// assert!(engine.drop_damaged()?.is_empty());
     /// # Ok::<(), zaqar_sled::Error>(())
@@ -243,16 +367,24 @@ impl Engine {
         Ok(dropped)
     }
 
-    /// One step of everything the background threads do: sync, prepare the next segment, collect, evict, checkpoint and snapshot
-    /// if due. For engines opened with [`Config::background`]`(false)`.
+    /// Runs one step of the work that the background threads do: sync, prepare the next journal
+    /// segment, collect expired messages, write pages out, and write a checkpoint or a snapshot if one
+    /// is due. For engines opened with [`Config::background`]`(false)`.
+    ///
+    /// Cost: that of the work that is due.
     ///
     /// # Errors
-    /// Those of the steps; what one could not do is tried again by the next.
+    /// [`is_closed`](crate::Error::is_closed), and those of the single steps. A step that failed is
+    /// tried again by the next call.
+    ///
+    /// # Example
     ///
     /// ```
-    /// # use zaqar_sled::{Config, SimulatedDisk};
-    /// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).background(false).open("store")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).background(false).open("store")?;
     /// engine.step()?;
+    /// assert_eq!(engine.status().unsynced(), 0);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn step(&self) -> Result<()> {
@@ -267,12 +399,21 @@ impl Engine {
         prepared
     }
 
-    /// Reads a store without opening it: snapshot and journal into memory. Writes nothing and does not touch the trees.
+    /// Reads the snapshot and the journal of a store into memory without opening the store. Writes
+    /// nothing, takes no lock and does not read the trees.
     ///
-    /// Meant for a store that nobody has open: what a running engine is writing may be seen half way.
+    /// Use it for a store that nobody has open: of a running store it may see a change half
+    /// written.
+    ///
+    /// Cost: O(what the snapshot and the journal hold).
     ///
     /// # Errors
-    /// `Corrupt`, `UnsupportedFormat`, `Io`; [`is_invalid`](crate::Error::is_invalid) when there is no store.
+    /// [`is_invalid`](crate::Error::is_invalid) if the directory has no store;
+    /// [`is_corrupt`](crate::Error::is_corrupt) for damage;
+    /// [`UnsupportedFormat`](crate::Error::UnsupportedFormat) for a store of a newer version;
+    /// [`Io`](crate::Error::Io).
+    ///
+    /// # Example
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;

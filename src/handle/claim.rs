@@ -7,20 +7,24 @@ use crate::model::error::Result;
 use crate::model::time::millis;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, MessageId, Project, QueueName};
 
-/// A claim on messages: a lease that ends by itself. Dropping it does nothing, so that a worker that dies keeps its
-/// messages from others until the lease ends.
+/// A claim on messages: a lease that ends by itself.
+///
+/// Dropping the handle does not release the claim. If a worker dies, no other worker gets its
+/// messages until the lease ends.
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project};
+/// # let disk = std::sync::Arc::new(zaqar_sled::SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
 /// # let jobs = engine.queue(Project::none(), "jobs")?;
 /// # jobs.create(Metadata::new())?;
 /// # jobs.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
-/// let mut claim = jobs.claim(ClaimOptions::new().ttl(Duration::from_secs(60)))?.expect("two messages wait");
-/// claim.delete(&claim.messages()[0])?; // done with this one
-/// claim.renew(Duration::from_secs(300), Duration::from_secs(60))?; // the other takes longer
-/// claim.release()?; // somebody else may have it
+/// let minute = Duration::from_secs(60);
+/// let mut claim = jobs.claim(ClaimOptions::new().ttl(minute))?.expect("two messages wait");
+/// claim.delete(&claim.messages()[0])?; // this message is done
+/// claim.renew(5 * minute, minute)?; // the other takes longer
+/// claim.release()?; // another worker may have it
 /// assert_eq!(jobs.stats()?.free(), 1);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
@@ -33,38 +37,160 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The claim's id.
+    /// The id of the claim.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
+    /// assert_eq!(orders.first(Sort::Oldest)?.claim_id(), Some(claim.id()));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn id(&self) -> ClaimId {
         self.record.id()
     }
 
-    /// The messages as they were when claimed.
+    /// The claimed messages, oldest first, as they were when they were claimed. The list does not
+    /// change when messages are deleted.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("two messages wait");
+    /// let [a, b] = claim.messages() else { panic!("two were taken") };
+    /// assert_eq!((a.body().as_bytes(), b.body().as_bytes()), (&b"a"[..], &b"b"[..]));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn messages(&self) -> &[Message] {
         self.record.messages()
     }
 
-    /// How long the claim lasts from when it was made or last renewed, in whole seconds, rounded up.
+    /// How long the claim lasts, counted from when it was made or last renewed: whole seconds,
+    /// rounded up.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
+    /// assert_eq!(claim.ttl().as_secs(), 300);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn ttl(&self) -> Duration {
         self.record.ttl()
     }
 
-    /// Deletes a message of this claim. Fails ([`is_not_permitted`](crate::Error::is_not_permitted) or
-    /// [`is_not_found`](crate::Error::is_not_found)) while the message exists and the claim no longer holds it; does
-    /// nothing once it is gone.
+    /// Deletes a message of this claim. A message that is gone is no error (contract 6.6).
+    ///
+    /// Cost: O(log messages).
+    ///
+    /// Durability: as the handle the claim was made with; also if the message was gone.
+    ///
+    /// # Errors
+    /// if the message exists and this claim does not hold it:
+    /// [`is_not_permitted`](crate::Error::is_not_permitted) if the message is under no live claim,
+    /// or was never under this one; [`is_not_found`](crate::Error::is_not_found)
+    /// ([`ClaimDoesNotExist`](crate::Error::ClaimDoesNotExist)) if this claim has ended and another
+    /// claim holds it. And the errors of [every change](crate::DataDriver#errors-of-every-call).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("two messages wait");
+    /// claim.delete(&claim.messages()[0])?;
+    /// assert_eq!(orders.stats()?.total(), 1);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn delete(&self, message: &Message) -> Result<()> {
         let Self { project, name, .. } = self;
         self.driver.data().messages().delete(project, name, &message.id(), Some(&self.id()))
     }
 
-    /// Deletes all messages of this claim that are still there, all or none, by the rule of [`delete`](Self::delete).
+    /// Deletes all messages of this claim that still exist, all or none (contract 6.7).
+    ///
+    /// Cost: O(messages of the claim × log messages).
+    ///
+    /// Durability: as the handle the claim was made with.
+    ///
+    /// # Errors
+    /// [`is_not_permitted`](crate::Error::is_not_permitted) if a message exists and is under no
+    /// claim, [`is_conflict`](crate::Error::is_conflict) if it is under another claim: nothing is
+    /// deleted then. [`is_invalid`](crate::Error::is_invalid) if the claim has more messages than
+    /// the store's [`Limits`](crate::Limits) allow in one call; the errors of [every
+    /// change](crate::DataDriver#errors-of-every-call).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("two messages wait");
+    /// claim.delete_all()?;
+    /// claim.release()?;
+    /// assert_eq!(orders.stats()?.total(), 0);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn delete_all(&self) -> Result<()> {
         let Self { project, name, .. } = self;
         let ids: Vec<MessageId> = self.messages().iter().map(Message::id).collect();
         self.driver.data().messages().bulk_delete(project, name, &ids, &[self.id()])
     }
 
-    /// Starts the lease again from now: `ttl`, and `grace` for messages that would expire before.
-    /// [`is_not_found`](crate::Error::is_not_found) once it has ended.
+    /// Starts the lease again from now: the claim and its messages get the new `ttl`. A message
+    /// that would expire before the claim then gets `ttl` plus `grace` (contract 7.3).
+    ///
+    /// Cost: O(messages of the claim × log messages).
+    ///
+    /// Durability: as the handle the claim was made with.
+    ///
+    /// # Errors
+    /// [`is_not_found`](crate::Error::is_not_found) if the claim has ended: an ended claim cannot
+    /// be renewed. [`is_invalid`](crate::Error::is_invalid) for times outside the store's
+    /// [`Limits`](crate::Limits) or after the year 9999; the errors of [every
+    /// change](crate::DataDriver#errors-of-every-call).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// let mut claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
+    /// claim.renew(Duration::from_secs(900), Duration::from_secs(60))?;
+    /// assert_eq!(claim.ttl(), Duration::from_secs(900));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn renew(&mut self, ttl: Duration, grace: Duration) -> Result<()> {
         let Self { project, name, .. } = &*self;
         let options = ClaimOptions::new().ttl(ttl).grace(grace);
@@ -73,7 +199,33 @@ impl Claim {
         Ok(())
     }
 
-    /// Ends the claim: its messages can be claimed again at once. Nothing happens if it has ended.
+    /// Ends the claim: its messages can be claimed again at once. If the claim has ended, the call
+    /// does nothing (contract 7.4).
+    ///
+    /// Release a claim also when all its messages are deleted: until its end it takes memory.
+    ///
+    /// Cost: O(messages of the claim × log messages).
+    ///
+    /// Durability: as the handle the claim was made with.
+    ///
+    /// # Errors
+    /// the errors of [every change](crate::DataDriver#errors-of-every-call).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
+    /// assert!(orders.claim(ClaimOptions::new())?.is_none());
+    /// claim.release()?;
+    /// assert!(orders.claim(ClaimOptions::new())?.is_some());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn release(self) -> Result<()> {
         let Self { project, name, .. } = &self;
         self.driver.data().claims().delete(project, name, &self.record.id())

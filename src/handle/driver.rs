@@ -1,4 +1,4 @@
-//! What a handle is a handle of.
+//! The driver that a handle calls: an engine or a pooled driver.
 
 use crate::contract::DataDriver;
 use crate::data::backend::Backend;

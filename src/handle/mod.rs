@@ -1,4 +1,4 @@
-//! Handles: one queue, one claim. They add to the contract's traits the defaults that a caller expects.
+//! Handles on one queue and on one claim. They add to the contract's traits the defaults that a caller expects.
 
 mod claim;
 mod driver;

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::python_json;
 use crate::model::error::{Error, Result};
 
-/// What a message carries: any bytes. A clone shares them.
+/// The body of a message: any bytes. A clone shares the bytes.
 ///
 /// ```
 /// use zaqar_sled::Body;
@@ -29,35 +29,57 @@ use crate::model::error::{Error, Result};
 pub struct Body(Bytes);
 
 impl Body {
-    /// A value as JSON, in the very text Python's `json.dumps` writes, so that checksums agree with
-    /// Zaqar's. Floats that are not finite become `null`.
+    /// A value as JSON, in exactly the text that Python's `json.dumps` writes, so that checksums
+    /// agree with Zaqar's (contract 15). Floats that are not finite become `null`.
+    ///
+    /// Cost: O(bytes).
     ///
     /// # Errors
-    /// `is_invalid` if the value cannot be JSON, such as a map whose keys are lists, or is nested more than 127 deep, which
-    /// [`to_json`](Self::to_json) would not read.
+    /// [`is_invalid`](crate::Error::is_invalid) if the value cannot be JSON, for example a map
+    /// whose keys are lists, or is nested more than 127 deep, which [`to_json`](Self::to_json)
+    /// would not read.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let body = zaqar_sled::Body::json(&[1, 2])?;
+    /// assert_eq!(body.as_bytes(), b"[1, 2]");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
         python_json::to_vec(&value).map(Self::from).map_err(|error| Error::invalid("body", error.to_string()))
     }
 
     /// Reads the body as JSON.
     ///
+    /// Cost: O(bytes).
+    ///
     /// # Errors
-    /// `is_invalid` if it is not JSON, or not that of a `T`.
+    /// [`is_invalid`](crate::Error::is_invalid) if the body is not JSON, or not the JSON of a `T`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let body = zaqar_sled::Body::from("[1, 2]");
+    /// assert_eq!(body.to_json::<Vec<u8>>()?, [1, 2]);
+    /// assert!(body.to_json::<String>().unwrap_err().is_invalid());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn to_json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.0).map_err(|error| Error::invalid("body", error.to_string()))
     }
 
-    /// The bytes.
+    /// The bytes of the body.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// How many bytes there are.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether the body has no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -111,19 +133,20 @@ impl AsRef<[u8]> for Body {
     }
 }
 
-/// The MD5 of a body, as Zaqar shows it: `MD5:` and 32 hexadecimal digits.
+/// The MD5 of a body, as Zaqar shows it: `MD5:` and 32 hexadecimal digits (contract 15).
 ///
-/// It lets a receiver see that a body is the one that was posted; it is no protection against
-/// anyone who means harm. Made at post if the store is opened with checksums on.
+/// With it a receiver can see that the body is the one that was posted. It is no protection against
+/// an attacker. The checksum is made at the post if the store is opened with
+/// [`checksums`](crate::Config::checksums).
 ///
 /// ```
-/// # use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk, Sort};
+/// # use zaqar_sled::*;
 /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
 /// let engine = Config::new().disk(disk).checksums(true).open("store")?;
 /// # let orders = engine.queue(Project::none(), "orders")?;
 /// # orders.create(Metadata::new())?;
 /// orders.post(ClientId::random(), &[NewMessage::new("abc")])?;
-/// let checksum = orders.first(Sort::Oldest)?.checksum().map(|checksum| checksum.to_string());
+/// let checksum = orders.first(Sort::Oldest)?.checksum().map(|sum| sum.to_string());
 /// assert_eq!(checksum.as_deref(), Some("MD5:900150983cd24fb0d6963f7d28e17f72"));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```

@@ -1,24 +1,25 @@
-//! What a storage driver can promise.
+//! The promises of a storage driver.
 
 use std::fmt;
 
-/// One promise of a driver, with Zaqar's number for it.
+/// One promise of a storage driver, with Zaqar's number for it (contract 4).
 ///
 /// ```
 /// assert_eq!(zaqar_sled::Capability::Durability as u8, 3);
+/// assert_eq!(zaqar_sled::Capability::ALL.len(), 5);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum Capability {
-    /// Messages come in the order they were posted.
+    /// Messages are listed and claimed in the order of their posts.
     Fifo = 1,
     /// Messages can be claimed.
     Claims = 2,
-    /// What was acknowledged survives a crash.
+    /// Acknowledged changes survive a crash.
     Durability = 3,
-    /// At-least-once delivery.
+    /// Every message is delivered at least once.
     Aod = 4,
-    /// Many messages a second.
+    /// The driver is made for many messages a second.
     HighThroughput = 5,
 }
 
@@ -31,7 +32,7 @@ impl Capability {
     }
 }
 
-/// A set of capabilities. Two sets are equal whatever order they were made in.
+/// A set of capabilities. Two sets are equal if they have the same members (contract 4).
 ///
 /// ```
 /// use zaqar_sled::{Capabilities, Capability};
@@ -44,12 +45,12 @@ impl Capability {
 pub struct Capabilities(u8);
 
 impl Capabilities {
-    /// All five.
+    /// The set of all five.
     pub fn all() -> Self {
         Capability::ALL.into_iter().collect()
     }
 
-    /// The set with one left out.
+    /// The same set without one capability.
     pub const fn without(self, capability: Capability) -> Self {
         Self(self.0 & !capability.bit())
     }
@@ -59,7 +60,7 @@ impl Capabilities {
         self.0 & capability.bit() != 0
     }
 
-    /// Those in the set, by number.
+    /// The members of the set, by Zaqar's numbers.
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         Capability::ALL.into_iter().filter(move |capability| self.contains(*capability))
     }

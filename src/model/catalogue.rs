@@ -2,12 +2,14 @@
 
 use super::{PoolName, Project, QueueName};
 
-/// Which pool holds a queue.
+/// An entry of the catalogue: which pool holds a queue (contract 11).
 ///
 /// ```
-/// # use zaqar_sled::{Config, ControlDriver, PoolName, Project, QueueName, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
-/// let (shop, orders, fast) = (Project::named("shop")?, QueueName::new("orders")?, PoolName::new("fast")?);
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// let (shop, orders) = (Project::named("shop")?, QueueName::new("orders")?);
+/// let fast = PoolName::new("fast")?;
 /// engine.catalogue().insert(&shop, &orders, &fast)?;
 /// let entry = engine.catalogue().get(&shop, &orders)?;
 /// assert_eq!((entry.project(), entry.queue(), entry.pool()), (&shop, &orders, &fast));
@@ -26,12 +28,12 @@ impl CatalogueEntry {
         &self.project
     }
 
-    /// The queue.
+    /// The queue's name.
     pub fn queue(&self) -> &QueueName {
         &self.queue
     }
 
-    /// The pool that holds it.
+    /// The name of the pool that holds the queue.
     pub fn pool(&self) -> &PoolName {
         &self.pool
     }

@@ -1,14 +1,14 @@
-//! Claims: how to make one, and what one holds.
+//! Claims: the options of a claim, and the record of one.
 
 use std::time::Duration;
 
 use super::time::{whole_seconds_down, whole_seconds_up};
 use super::{ClaimId, MAX_BYTES, Message};
 
-/// How long to hold messages, by how much to lengthen their lives, and how many to take.
+/// How long to hold messages, how far to extend their lives, and how many to take (contract 7.1).
 ///
-/// A message that would expire before the claim does gets a new ttl, counted from now: the claim's
-/// plus the grace, so that a worker who is in time finds it still there. Others are left alone.
+/// A message that would expire before the claim gets a new ttl from now: the claim's ttl plus the
+/// grace. So a worker that is in time finds the message still there. Other messages keep their ttl.
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,37 +20,37 @@ use super::{ClaimId, MAX_BYTES, Message};
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClaimOptions {
-    /// How long the claim lives. 300 s unless set.
+    /// How long the claim lasts. 300 s unless set.
     pub ttl: Duration,
-    /// How far past the claim's end a message that would expire before it then lives. 60 s unless
-    /// set.
+    /// How much longer than the claim an extended message lives. 60 s unless set.
     pub grace: Duration,
-    /// At most so many messages, at least 1. 10 unless set.
+    /// The largest number of messages, at least 1. 10 unless set.
     pub limit: usize,
-    /// At most so many bytes of bodies beyond the first message's; what has no room is left to the next claim. 1 MiB unless
-    /// set, so that a claim on large messages takes no more memory than one of them and that.
+    /// The largest number of bytes of bodies beyond the first message; messages without room stay
+    /// for the next claim. 1 MiB unless set, so that a claim on large messages takes no more memory
+    /// than the first message and 1 MiB.
     pub max_bytes: u64,
 }
 
 impl ClaimOptions {
-    /// 10 messages for 300 s, with 60 s of grace, and 1 MiB beyond the first message.
+    /// At most 10 messages for 300 s, with 60 s of grace, and 1 MiB beyond the first message.
     pub fn new() -> Self {
         Self { ttl: Duration::from_mins(5), grace: Duration::from_mins(1), limit: 10, max_bytes: MAX_BYTES }
     }
 
-    /// Sets how long the claim lives.
+    /// Sets how long the claim lasts.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
         self
     }
 
-    /// Sets how far past the claim's end short-lived messages then live.
+    /// Sets how much longer than the claim an extended message lives.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Sets how many messages to take at most.
+    /// Sets the largest number of messages.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
@@ -58,15 +58,16 @@ impl ClaimOptions {
 }
 
 impl ClaimOptions {
-    /// Sets how many bytes of bodies to take at most beyond the first message's.
+    /// Sets the largest number of bytes of bodies beyond the first message.
     ///
     /// ```
-    /// # use std::time::Duration;
-    /// # use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
-    /// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
     /// # let films = engine.queue(Project::none(), "films")?;
     /// # films.create(Metadata::new())?;
-    /// films.post(ClientId::random(), &vec![NewMessage::new(vec![0; 2 << 20]); 3])?;
+    /// let film = NewMessage::new(vec![0; 2 << 20]); // 2 MiB
+    /// films.post(ClientId::random(), &[film.clone(), film.clone(), film])?;
     /// let one = films.claim(ClaimOptions::new())?.expect("three wait");
     /// assert_eq!(one.messages().len(), 1);
     /// let two = films.claim(ClaimOptions::new().max_bytes(8 << 20))?.expect("two wait");
@@ -85,19 +86,22 @@ impl Default for ClaimOptions {
     }
 }
 
-/// A claim as it was when it was made or read: a plain record, unlike the `Claim` handle.
+/// A claim as it was when it was made or read. Unlike the [`Claim`](crate::Claim) handle, the
+/// record has no methods that change anything.
 ///
 /// ```
-/// # use zaqar_sled::{Claims, ClaimOptions, Config, DataDriver, Metadata, NewMessage, Project, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
 /// # let (project, name) = (Project::none(), "orders".parse()?);
 /// # let orders = engine.queue(project.clone(), "orders")?;
 /// # orders.create(Metadata::new())?;
-/// # orders.post(zaqar_sled::ClientId::random(), &[NewMessage::new(b"42")])?;
-/// if let Some(claim) = engine.claims().create(&project, &name, &ClaimOptions::new())? {
-///     assert_eq!(claim.messages().len(), 1);
-///     assert_eq!(claim.ttl().as_secs(), 300);
-/// }
+/// # orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
+/// let claim = engine.claims().create(&project, &name, &ClaimOptions::new())?;
+/// let claim = claim.expect("a message waits");
+/// assert_eq!((claim.ttl().as_secs(), claim.age().as_secs()), (300, 0));
+/// assert_eq!(claim.messages()[0].claim_id(), Some(claim.id()));
+/// assert_eq!(claim.into_messages().len(), 1);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,27 +115,27 @@ pub struct ClaimRecord {
 }
 
 impl ClaimRecord {
-    /// Its id.
+    /// The claim's id.
     pub fn id(&self) -> ClaimId {
         self.id
     }
 
-    /// The ttl it was last given, in whole seconds, rounded up.
+    /// The ttl that the claim was made or last renewed with, in whole seconds, rounded up.
     pub fn ttl(&self) -> Duration {
         whole_seconds_up(self.ttl)
     }
 
-    /// The time since it was made or last renewed, in whole seconds, rounded down.
+    /// The time since the claim was made or last renewed, in whole seconds, rounded down.
     pub fn age(&self) -> Duration {
         whole_seconds_down(self.age)
     }
 
-    /// The live messages under it, oldest first.
+    /// The live messages under the claim, oldest first.
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
 
-    /// The same, taken out of the record.
+    /// The live messages under the claim, taken out of the record.
     pub fn into_messages(self) -> Vec<Message> {
         self.messages
     }

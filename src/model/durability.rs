@@ -1,27 +1,30 @@
 //! What an acknowledged call survives.
 
-/// What an acknowledged call survives.
+/// What an acknowledged change survives.
 ///
 /// | | the process dies | the power fails |
 /// |---|---|---|
 /// | [`Sync`](Self::Sync) | kept | kept |
-/// | [`Buffered`](Self::Buffered) | kept | kept but for at most the last [`sync_interval`](crate::Config::sync_interval) and the sync's own time |
+/// | [`Buffered`](Self::Buffered) | kept | kept, except the last [`sync_interval`](crate::Config::sync_interval) and the time of the sync itself |
 ///
-/// Whatever is lost is lost from the end, whole calls at a time, and reported.
+/// Changes that are lost are the last ones, as whole calls, and opening the store reports them.
 ///
 /// ```
-/// use zaqar_sled::{Config, Durability};
-/// # let disk = std::sync::Arc::new(zaqar_sled::SimulatedDisk::new());
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
 /// # let config = Config::new().disk(disk);
 /// let engine = config.durability(Durability::Buffered).open("store")?;
-/// let careful = engine.with_durability(Durability::Sync); // the same store, another default
+/// let careful = engine.with_durability(Durability::Sync); // the same store
+/// let orders = careful.queue(Project::none(), "orders")?;
+/// assert!(orders.create(Metadata::new())?);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Durability {
-    /// A call returns once the device has it: one `fdatasync`, shared with everyone who calls meanwhile.
+    /// A call returns when the device has the change: one `fdatasync`, which the call shares with
+    /// all calls that wait at the same time.
     #[default]
     Sync,
-    /// A call returns once the kernel has it: one `write`.
+    /// A call returns when the operating system has the change: one `write`.
     Buffered,
 }

@@ -1,7 +1,7 @@
 //! The one error type of the crate.
 //!
-//! Every failure a caller can meet is a variant of [`Error`]; code that only needs to know what to
-//! do next asks a predicate (`is_not_found`, `is_busy`, ...) and stays right when variants are added.
+//! Every failure that a caller can meet is a variant of [`Error`]. Code that only has to decide what to do next asks a
+//! predicate (`is_not_found`, `is_busy`, ...), and stays right when variants are added.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,25 @@ use rustix::io::Errno;
 use super::id::{ClaimId, MessageId, SubscriptionId};
 use super::names::{FlavorName, PoolGroup, PoolName, Project, QueueName};
 
-/// What a fallible call of this crate returns.
+/// The result of a fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call failed. A call that fails has changed nothing, unless
+/// Why a call failed. A call that failed has changed nothing, unless
 /// [`is_outcome_unknown`](Error::is_outcome_unknown) says otherwise.
+///
+/// Match on a variant for details. To decide what to do next, ask a predicate, which stays right
+/// when variants are added:
+///
+/// | Predicate | What to do |
+/// |---|---|
+/// | [`is_not_found`](Error::is_not_found) | the item is gone or was never there: give up or make it |
+/// | [`is_conflict`](Error::is_conflict), [`is_not_permitted`](Error::is_not_permitted) | another caller was first: drop the work |
+/// | [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) | correct the arguments |
+/// | [`is_busy`](Error::is_busy) | try again later |
+/// | [`is_full`](Error::is_full) | free space: deletes and claims still work |
+/// | [`is_outcome_unknown`](Error::is_outcome_unknown) | look whether the change was made before trying again |
+/// | [`is_closed`](Error::is_closed), [`is_poisoned`](Error::is_poisoned) | open the store again |
+/// | [`is_corrupt`](Error::is_corrupt) | [`verify`](crate::Engine::verify), then [salvage](crate::Config::salvage) or a backup |
 ///
 /// ```
 /// use zaqar_sled::QueueName;
@@ -24,11 +38,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// let error = QueueName::new("").unwrap_err();
 /// assert!(error.is_invalid());
 /// assert!(!error.is_not_found());
+/// assert_eq!(error.to_string(), "invalid queue name: must not be empty");
 /// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The queue is not there.
+    /// The queue does not exist.
     #[error("queue {queue:?} does not exist{}", within(.project))]
     QueueDoesNotExist {
         /// The project asked in.
@@ -36,7 +51,7 @@ pub enum Error {
         /// The queue asked for.
         queue: QueueName,
     },
-    /// The first message was asked of a queue that has none, or that is not there.
+    /// The first message was asked for, and the queue has none or does not exist.
     #[error("queue {queue:?} is empty{}", within(.project))]
     QueueIsEmpty {
         /// The project asked in.
@@ -44,7 +59,7 @@ pub enum Error {
         /// The queue asked for.
         queue: QueueName,
     },
-    /// The message was never there, has expired, or was deleted.
+    /// The message never existed, has expired, or was deleted.
     #[error("message {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
     MessageDoesNotExist {
         /// The project asked in.
@@ -54,7 +69,7 @@ pub enum Error {
         /// The message asked for.
         id: MessageId,
     },
-    /// The claim was never there, has expired, or was released.
+    /// The claim never existed, has expired, or was released.
     #[error("claim {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
     ClaimDoesNotExist {
         /// The project asked in.
@@ -64,7 +79,7 @@ pub enum Error {
         /// The claim asked for.
         id: ClaimId,
     },
-    /// A bulk delete met a message under a live claim that was not among those given.
+    /// A bulk delete named a message that is under a live claim which was not among the given ones.
     #[error("message {id} of queue {queue:?}{} is under a claim that was not given", within(.project))]
     ClaimDoesNotMatch {
         /// The project asked in.
@@ -74,13 +89,13 @@ pub enum Error {
         /// The first message that did not match.
         id: MessageId,
     },
-    /// The message is under a live claim and no claim was given.
+    /// The message is under a live claim, and no claim was given.
     #[error("message {id} is claimed")]
     MessageIsClaimed {
         /// The message.
         id: MessageId,
     },
-    /// A claim was given, but the message is under none: the claim ran out or was released.
+    /// A claim was given, but the message is under no claim: the claim has expired or was released.
     #[error("message {id} is not claimed")]
     MessageNotClaimed {
         /// The message.
@@ -94,7 +109,7 @@ pub enum Error {
         /// The claim given.
         claim: ClaimId,
     },
-    /// The subscription was never there, has expired, was deleted, or is another queue's.
+    /// The subscription never existed, has expired, was deleted, or belongs to another queue.
     #[error("subscription {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
     SubscriptionDoesNotExist {
         /// The project asked in.
@@ -104,7 +119,7 @@ pub enum Error {
         /// The subscription asked for.
         id: SubscriptionId,
     },
-    /// Another live subscription of the queue has the subscriber.
+    /// Another live subscription of the queue has the same subscriber.
     #[error("queue {queue:?}{} has a subscription of that subscriber already", within(.project))]
     SubscriptionAlreadyExists {
         /// The project asked in.
@@ -118,7 +133,7 @@ pub enum Error {
         /// The pool asked for.
         pool: PoolName,
     },
-    /// Another pool has the store.
+    /// Another pool has the same store.
     #[error("pool {other:?} has the store that pool {pool:?} was to have")]
     PoolAlreadyExists {
         /// The pool that was to be registered or changed.
@@ -126,13 +141,13 @@ pub enum Error {
         /// The pool that has the store.
         other: PoolName,
     },
-    /// The pool promises something else than the pools of the group it was to be in.
+    /// The pool's capabilities differ from those of the group it was to join.
     #[error("the capabilities of pool {pool:?} differ from those of its group")]
     PoolCapabilitiesMismatch {
         /// The pool that was to be registered or changed.
         pool: PoolName,
     },
-    /// The pool is the last of a group that flavors stand for.
+    /// The pool is the last one of a group that flavors stand for.
     #[error("pool {pool:?} is the last one for {flavor}")]
     PoolInUseByFlavor {
         /// The pool that was to be deleted.
@@ -140,7 +155,7 @@ pub enum Error {
         /// The flavors' names, joined by a comma and a space.
         flavor: String,
     },
-    /// No pool is in that group.
+    /// The group has no pools.
     #[error("pool group {group:?} does not exist")]
     PoolGroupDoesNotExist {
         /// The group asked for.
@@ -162,7 +177,7 @@ pub enum Error {
         /// The queue asked for.
         queue: QueueName,
     },
-    /// There is no pool to put the queue in: none is registered, or none with a weight above 0.
+    /// No pool can take the queue: none is registered, or none has a weight above 0.
     #[error("no pool found for queue {queue:?}{}", within(.project))]
     NoPoolFound {
         /// The queue's project.
@@ -175,10 +190,11 @@ pub enum Error {
     PoolUnavailable {
         /// The pool.
         pool: PoolName,
-        /// What its store answered.
+        /// The error that opening the store gave.
         source: Arc<Error>,
     },
-    /// A pool's directory does not have the pool's store: its disk is not mounted, say. Nothing is made in its place, unless
+    /// A pool's directory does not have the pool's store, for example because its disk is not
+    /// mounted. No store is made in its place, unless
     /// [`PooledDriver::renew_pool`](crate::PooledDriver::renew_pool) asks for it.
     #[error("{} has {} store, not the pool's", .path.display(), if *.other { "another" } else { "no" })]
     WrongStore {
@@ -187,7 +203,7 @@ pub enum Error {
         /// Whether there is a store, which is not the pool's.
         other: bool,
     },
-    /// The queue is on its way to another pool and takes no changes until it is there: try again.
+    /// The queue is being moved to another pool and takes no changes until it is there. Try again.
     #[error("queue {queue:?}{} is being moved to another pool", within(.project))]
     Moving {
         /// The queue's project.
@@ -198,31 +214,31 @@ pub enum Error {
     /// An argument is malformed or out of range.
     #[error("invalid {name}: {reason}")]
     InvalidArgument {
-        /// The argument, or the metadata key, that is at fault.
+        /// The argument, or the metadata key, that is wrong.
         name: String,
-        /// What is wrong with it.
+        /// Why it is wrong.
         reason: String,
     },
     /// An argument is larger than a limit allows.
     #[error("{what} of {size} is over the limit of {limit}")]
     TooLarge {
-        /// What was measured, with its unit.
+        /// The quantity that was measured, with its unit.
         what: &'static str,
-        /// Its size.
+        /// The measured size.
         size: u64,
         /// The largest size allowed.
         limit: u64,
     },
-    /// There is no space for what was to be stored. Deletes and claims still work.
+    /// There is no space to store this. Deletes, claims and releases still work.
     #[error("storage is full: {reason}")]
     StorageFull {
-        /// What could not be stored.
+        /// The data that could not be stored.
         reason: String,
     },
-    /// The store cannot answer now, but will: try again.
+    /// The store cannot answer now, but will later. Try again.
     #[error("temporarily unavailable: {reason}")]
     Unavailable {
-        /// What is being waited for.
+        /// The event that the call waits for.
         reason: String,
     },
     /// While the store was opened its journal's end was not the same when it was read again, as after a sync that failed in an
@@ -241,20 +257,20 @@ pub enum Error {
         /// The first failure.
         cause: Arc<str>,
     },
-    /// The change was made, but whether it reached the disk cannot be known.
+    /// The change was made in memory, but nobody can know whether it reached the disk.
     #[error("the outcome is unknown: {cause}")]
     OutcomeUnknown {
         /// The failure that hid the outcome.
         cause: Arc<str>,
     },
-    /// A file does not hold what was written to it.
+    /// A file does not hold the bytes that were written to it.
     #[error("{} is corrupt at byte {offset}: {reason}", .file.display())]
     Corrupt {
         /// The damaged file.
         file: PathBuf,
-        /// Where in it, in bytes.
+        /// The place in the file, in bytes from its start.
         offset: u64,
-        /// What does not fit.
+        /// How the bytes differ from those expected.
         reason: String,
     },
     /// A file was written by a version of this crate that this one cannot read.
@@ -287,14 +303,16 @@ pub enum Error {
         /// The first setting that differs, by the name of its method on [`Config`](crate::Config).
         setting: &'static str,
     },
-    /// This process is a fork of the one that opened the store, which alone may use it.
+    /// This process is a fork of the one that opened the store. Only that process may use the
+    /// store.
     #[error("the store was opened by process {opened_by}, of which this one is a fork")]
     Forked {
         /// The process that has the store open.
         opened_by: u32,
     },
-    /// The path that the store was opened at does not lead to it any more: its directory, or one that it is in, was moved,
-    /// removed or replaced. Nothing more is written. Where it was moved to it can be opened again.
+    /// The path that the store was opened at does not lead to the store any more: its directory, or
+    /// a directory above it, was moved, removed or replaced. Nothing more is written. The store can
+    /// be opened at its new path.
     #[error("{} does not lead any more to the store that was opened there", .path.display())]
     Displaced {
         /// The directory it was opened at.
@@ -303,21 +321,33 @@ pub enum Error {
     /// The operating system refused a file operation.
     #[error("{context}: {source}")]
     Io {
-        /// What was being done.
+        /// The operation, and the file if there is one.
         context: String,
-        /// The system's error.
+        /// The error of the operating system.
         source: Arc<io::Error>,
     },
     /// The ordered trees failed.
     #[error("the trees failed: {reason}")]
     Trees {
-        /// What they reported.
+        /// The failure that they reported.
         reason: String,
     },
 }
 
 impl Error {
-    /// Something that was named is not there.
+    /// Whether an item that was named does not exist: a queue, message, claim, subscription, pool,
+    /// group, flavor or catalogue entry.
+    ///
+    /// [`QueueIsEmpty`](Error::QueueIsEmpty) is not among them (contract 3).
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let orders = engine.queue(Project::none(), "orders")?;
+    /// assert!(orders.stats().unwrap_err().is_not_found());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn is_not_found(&self) -> bool {
         matches!(
             self,
@@ -332,9 +362,20 @@ impl Error {
         )
     }
 
-    /// The call conflicts with what is stored: the claims given do not match the messages named, the subscriber has a
-    /// subscription, the pool's store is another's, its capabilities are not its group's, or the store that was to be shared is
-    /// open with other settings.
+    /// Whether the call conflicts with what is stored: the given claims do not match the messages,
+    /// the subscriber has a subscription already, the pool's store belongs to another pool, its
+    /// capabilities differ from its group's, or the store to be shared is open with other settings.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// engine.pools().create(&PoolName::new("one")?, &NewPool::new("sled:/mnt/a".parse()?))?;
+    /// let again = NewPool::new("sled:/mnt/a".parse()?);
+    /// let error = engine.pools().create(&PoolName::new("two")?, &again).unwrap_err();
+    /// assert!(error.is_conflict());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn is_conflict(&self) -> bool {
         matches!(
             self,
@@ -346,7 +387,20 @@ impl Error {
         )
     }
 
-    /// The message's claim forbids the call, or a flavor needs the pool.
+    /// Whether the state of the message's claim forbids the call, or a flavor needs the pool.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
+    /// let error = orders.delete_message(&claim.messages()[0].id()).unwrap_err();
+    /// assert!(error.is_not_permitted());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn is_not_permitted(&self) -> bool {
         matches!(
             self,
@@ -357,23 +411,49 @@ impl Error {
         )
     }
 
-    /// An argument is malformed or out of range; the same call can never succeed.
+    /// Whether an argument is malformed or out of range. The same call can never succeed.
+    ///
+    /// ```
+    /// assert!("no id".parse::<zaqar_sled::ClaimId>().unwrap_err().is_invalid());
+    /// ```
     pub fn is_invalid(&self) -> bool {
         matches!(self, Self::InvalidArgument { .. })
     }
 
-    /// An argument is over a size limit.
+    /// Whether an argument is over a size limit. The same call can never succeed.
+    ///
+    /// ```
+    /// let error = zaqar_sled::QueueName::new("x".repeat(513)).unwrap_err();
+    /// assert!(error.is_too_large());
+    /// ```
     pub fn is_too_large(&self) -> bool {
         matches!(self, Self::TooLarge { .. })
     }
 
-    /// There is no space left to store anything more.
+    /// Whether there is no space for anything more. Deletes, claims and releases still succeed, and
+    /// free space.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// disk.set_capacity(Some(0));
+    /// assert!(Config::new().disk(disk).open("store").unwrap_err().is_full());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         matches!(self, Self::StorageFull { .. })
     }
 
-    /// The store is in use or catching up, its pool out of reach, or the queue on the move; the same call may succeed
-    /// later.
+    /// Whether the same call may succeed later: the store is in use or behind with its work, its
+    /// pool cannot be reached, or the queue is being moved.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk.clone()).open("store")?;
+    /// assert!(Config::new().disk(disk).open("store").unwrap_err().is_busy());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn is_busy(&self) -> bool {
         matches!(
             self,
@@ -386,22 +466,72 @@ impl Error {
         )
     }
 
-    /// The engine has been closed.
+    /// Whether the engine was closed.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// engine.close()?;
+    /// assert!(engine.verify().unwrap_err().is_closed());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed)
     }
 
-    /// Writes have stopped until the store is opened again.
+    /// Whether a failure has stopped all writes until the store is opened again. The first call
+    /// that failed has returned the cause.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let config = Config::new().disk(disk.clone()).background(false);
+    /// # let engine = config.open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// use zaqar_sled::disk::{Fault, Operation};
+    /// disk.inject(Fault::on(Operation::Sync));
+    /// let post = || orders.post(ClientId::random(), &[NewMessage::new("a")]);
+    /// assert!(post().is_err()); // the failure
+    /// assert!(post().unwrap_err().is_poisoned()); // every change after it
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn is_poisoned(&self) -> bool {
         matches!(self, Self::Poisoned { .. })
     }
 
-    /// Stored bytes are damaged.
+    /// Whether stored bytes are damaged: they are not the bytes that were written.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// Config::new().disk(disk.clone()).open("store")?.close()?;
+    /// for file in disk.list_all().iter().filter(|file| file.ends_with("MANIFEST")) {
+    ///     disk.corrupt(file, 0, 0xff).expect("the file is there");
+    /// }
+    /// assert!(Config::new().disk(disk).open("store").unwrap_err().is_corrupt());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Corrupt { .. })
     }
 
-    /// The change may or may not survive: look before trying again.
+    /// Whether the change may or may not survive a restart. Look before trying again.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let config = Config::new().disk(disk.clone()).background(false);
+    /// # let engine = config.open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// use zaqar_sled::disk::{Fault, Operation};
+    /// disk.inject(Fault::on(Operation::Sync));
+    /// let error = orders.post(ClientId::random(), &[NewMessage::new("a")]).unwrap_err();
+    /// assert!(error.is_outcome_unknown()); // written, but not known to be on the disk
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn is_outcome_unknown(&self) -> bool {
         matches!(self, Self::OutcomeUnknown { .. })
     }

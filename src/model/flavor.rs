@@ -1,9 +1,9 @@
-//! Flavors: names a project gives to groups of pools, for its queues to ask for.
+//! Flavors: a project's names for groups of pools, which its queues ask for.
 
 use super::{FlavorMarker, FlavorName, Metadata, PoolGroup};
 use crate::model::error::{Error, Result};
 
-/// What to register under a flavor's name.
+/// A flavor to register (contract 10).
 ///
 /// ```
 /// use zaqar_sled::{NewFlavor, PoolGroup};
@@ -16,41 +16,42 @@ use crate::model::error::{Error, Result};
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NewFlavor {
-    /// The group of pools it stands for, which must have pools. `None`: the group of the flavor's own name, which need
-    /// not have any yet, as in Zaqar since 8.0.0.
+    /// The group of pools that the flavor stands for, which must have pools. `None`: the group of
+    /// the flavor's own name, which need not have pools yet, as in Zaqar since 8.0.0.
     pub pool_group: Option<PoolGroup>,
-    /// What it promises, in words of the operator's; kept and not looked at.
+    /// A description of the flavor for the operator. The engine keeps it and does not read it.
     pub capabilities: Metadata,
 }
 
 impl NewFlavor {
-    /// The flavor of the pools that name it: its group is its own name.
+    /// A flavor that stands for the group of its own name.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A flavor that stands for that group.
+    /// A flavor that stands for the given group.
     pub fn of(group: PoolGroup) -> Self {
         Self { pool_group: Some(group), capabilities: Metadata::new() }
     }
 
-    /// Sets what it promises.
+    /// Sets the description.
     pub fn capabilities(mut self, capabilities: Metadata) -> Self {
         self.capabilities = capabilities;
         self
     }
 }
 
-/// A flavor as it is registered.
+/// A registered flavor.
 ///
 /// ```
-/// # use zaqar_sled::{Config, ControlDriver, FlavorName, NewFlavor, Project, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
 /// let (shop, gold) = (Project::named("shop")?, FlavorName::new("gold")?);
 /// engine.flavors().create(&shop, &gold, &NewFlavor::new())?;
 /// let flavor = engine.flavors().get(&shop, &gold, true)?;
 /// assert_eq!((flavor.name(), flavor.pool_group().as_str()), (&gold, "gold"));
-/// assert!(flavor.capabilities().is_some_and(|capabilities| capabilities.is_empty()));
+/// assert!(flavor.capabilities().is_some_and(|text| text.is_empty()));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,28 +62,28 @@ pub struct Flavor {
 }
 
 impl Flavor {
-    /// Its name.
+    /// The flavor's name.
     pub fn name(&self) -> &FlavorName {
         &self.name
     }
 
-    /// The group of pools it stands for.
+    /// The group of pools that the flavor stands for.
     pub fn pool_group(&self) -> &PoolGroup {
         &self.pool_group
     }
 
-    /// What it promises, if that was asked for.
+    /// The flavor's description, if the call was `detailed`.
     pub fn capabilities(&self) -> Option<&Metadata> {
         self.capabilities.as_ref()
     }
 
-    /// Where a listing goes on after this one.
+    /// The position just after this flavor: a listing with it starts at the next one.
     pub fn marker(&self) -> FlavorMarker {
         self.name.clone().into()
     }
 }
 
-/// What to change of a flavor; what is not set stays as it is.
+/// Changes of a flavor; fields that are not set stay as they are.
 ///
 /// ```
 /// use zaqar_sled::{FlavorUpdate, PoolGroup};
@@ -94,25 +95,25 @@ impl Flavor {
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FlavorUpdate {
-    /// Another group of pools.
+    /// A new group of pools, which must have pools.
     pub pool_group: Option<PoolGroup>,
-    /// Other capabilities, in place of all former ones.
+    /// A new description, which replaces the former one.
     pub capabilities: Option<Metadata>,
 }
 
 impl FlavorUpdate {
-    /// Changes nothing yet; an update has to set something.
+    /// An update without changes, which the call refuses until a field is set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Names another group.
+    /// Sets a new group of pools.
     pub fn pool_group(mut self, group: PoolGroup) -> Self {
         self.pool_group = Some(group);
         self
     }
 
-    /// Replaces the capabilities whole.
+    /// Replaces the description.
     pub fn capabilities(mut self, capabilities: Metadata) -> Self {
         self.capabilities = Some(capabilities);
         self

@@ -1,16 +1,18 @@
-//! What a driver tells of its own condition.
+//! The results of health checks and of garbage collection.
 
 use std::time::Duration;
 
 use super::PoolName;
 
-/// The outcome of a health check, which really posts, claims and deletes in a queue of its own.
+/// The outcome of a health check, which really posts, claims and deletes in a queue of its own
+/// (contract 4).
 ///
 /// ```
-/// # use zaqar_sled::{Config, DataDriver, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
-/// let health = engine.health()?;
-/// assert!(health.storage_reachable());
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// let health = DataDriver::health(&engine)?;
+/// assert!(health.storage_reachable() && health.pools().is_empty());
 /// assert!(health.operations().iter().all(|operation| operation.succeeded()));
 /// assert_eq!(health.volume().total, 0);
 /// # Ok::<(), zaqar_sled::Error>(())
@@ -24,38 +26,40 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether the storage answers; of a pooled driver, the catalogue and every pool.
+    /// Whether the storage takes changes; for a pooled driver, the catalogue and every pool.
     #[doc(alias = "catalog_reachable")]
     pub fn storage_reachable(&self) -> bool {
         self.storage_reachable
     }
 
-    /// How each pool is, by name; none unless the driver is pooled.
+    /// The health of each pool, by name; empty unless the driver is pooled.
     pub fn pools(&self) -> &[PoolHealth] {
         &self.pools
     }
 
-    /// How each kind of operation went, in the order they were tried.
+    /// The outcome of each kind of operation, in the order in which they were tried.
     pub fn operations(&self) -> &[OperationStatus] {
         &self.operations
     }
 
-    /// How many messages are stored.
+    /// The number of messages in all queues.
     pub fn volume(&self) -> MessageVolume {
         self.volume
     }
 }
 
-/// How one pool of a pooled driver is.
+/// The health of one pool of a pooled driver.
 ///
 /// ```
-/// # use zaqar_sled::{Config, ControlDriver, NewPool, PoolName, SimulatedDisk};
-/// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let driver = Config::new().disk(disk).open_pooled("control")?;
 /// driver.pools().create(&PoolName::new("one")?, &NewPool::new("memory:one".parse()?))?;
 /// let health = driver.health()?;
 /// let pool = &health.pools()[0];
 /// assert!(pool.is_reachable() && pool.error().is_none());
 /// assert!(pool.operations().iter().all(|operation| operation.succeeded()));
+/// assert_eq!((pool.name().as_str(), pool.volume().total), ("one", 0));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,27 +71,27 @@ pub struct PoolHealth {
 }
 
 impl PoolHealth {
-    /// The pool.
+    /// The pool's name.
     pub fn name(&self) -> &PoolName {
         &self.name
     }
 
-    /// Whether its store is open and takes changes.
+    /// Whether the pool's store is open and takes changes.
     pub fn is_reachable(&self) -> bool {
         self.error.is_none()
     }
 
-    /// Why it is not.
+    /// Why the pool's store is not open or takes no changes.
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
 
-    /// How each kind of operation went; none in a pool that cannot be reached.
+    /// The outcome of each kind of operation; empty for a pool that cannot be reached.
     pub fn operations(&self) -> &[OperationStatus] {
         &self.operations
     }
 
-    /// How many messages it holds.
+    /// The number of messages in the pool.
     pub fn volume(&self) -> MessageVolume {
         self.volume
     }
@@ -96,11 +100,14 @@ impl PoolHealth {
 /// The outcome of a control driver's health check.
 ///
 /// ```
-/// # use zaqar_sled::{Config, ControlDriver, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
 /// let health = ControlDriver::health(&engine)?;
 /// assert!(health.catalogue_reachable());
-/// assert_eq!((health.queues(), health.pools(), health.flavors(), health.mapped()), (0, 0, 0, 0));
+/// assert_eq!(health.operations().len(), 3);
+/// assert_eq!((health.queues(), health.mapped()), (0, 0));
+/// assert_eq!((health.pools(), health.flavors()), (0, 0));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -119,33 +126,44 @@ impl ControlHealth {
         self.operations.iter().all(OperationStatus::succeeded)
     }
 
-    /// How each kind of operation went: `insert_entry`, `get_entry`, `delete_entry`.
+    /// The outcome of each kind of operation: `insert_entry`, `get_entry`, `delete_entry`.
     pub fn operations(&self) -> &[OperationStatus] {
         &self.operations
     }
 
-    /// Queues of all projects.
+    /// The number of queues in all projects.
     pub fn queues(&self) -> u64 {
         self.queues
     }
 
-    /// Registered pools.
+    /// The number of registered pools.
     pub fn pools(&self) -> u64 {
         self.pools
     }
 
-    /// Flavors of all projects.
+    /// The number of flavors in all projects.
     pub fn flavors(&self) -> u64 {
         self.flavors
     }
 
-    /// Entries of the catalogue.
+    /// The number of entries in the catalogue.
     pub fn mapped(&self) -> u64 {
         self.mapped
     }
 }
 
-/// How one kind of operation went in a health check.
+/// The outcome of one kind of operation in a health check.
+///
+/// ```
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// let health = DataDriver::health(&engine)?;
+/// let first = &health.operations()[0];
+/// assert_eq!((first.name(), first.succeeded()), ("create_queue", true));
+/// assert!(first.reference().is_none() && first.elapsed().as_secs() < 60);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OperationStatus {
     pub(crate) name: &'static str,
@@ -155,47 +173,64 @@ pub struct OperationStatus {
 }
 
 impl OperationStatus {
-    /// Zaqar's name for it, such as `post_messages`.
+    /// Zaqar's name of the operation, such as `post_messages`.
     pub fn name(&self) -> &str {
         self.name
     }
 
-    /// Whether it succeeded.
+    /// Whether the operation succeeded.
     pub fn succeeded(&self) -> bool {
         self.succeeded
     }
 
-    /// How long it took.
+    /// How long the operation took.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// For a failure, what to look it up by.
+    /// For an operation that failed, a random id to find this outcome by; else `None`.
     pub fn reference(&self) -> Option<&str> {
         self.reference.as_deref()
     }
 }
 
-/// How many live messages all queues hold together.
+/// The number of live messages in all queues together.
+///
+/// ```
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+/// # orders.create(Metadata::new())?;
+/// # orders.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
+/// let _claim = orders.claim(ClaimOptions::new().limit(1))?;
+/// let volume = engine.health()?.volume();
+/// assert_eq!((volume.claimed, volume.free, volume.total), (1, 1, 2));
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct MessageVolume {
-    /// Under no live claim.
+    /// Messages under no live claim, delayed ones included.
     pub free: u64,
-    /// Under a live claim.
+    /// Messages under a live claim.
     pub claimed: u64,
-    /// Both.
+    /// All live messages: free and claimed.
     pub total: u64,
 }
 
-/// What a garbage collection gave back. Nothing it frees was visible any more.
+/// What a garbage collection freed. Nothing that it freed was visible any more (contract 4).
 ///
-/// What the call freed itself is counted, and nothing else: whoever uses a queue frees what has expired in it on the way, and
-/// an engine has a thread that does nothing else. So the counts of all calls do not add up to what has expired.
+/// The report counts only what the call freed itself. Other calls free expired items that they
+/// meet, and an engine has a thread for that, so the reports of all calls together count less than
+/// what has expired.
 ///
 /// ```
-/// # use zaqar_sled::{Config, DataDriver, GcReport, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
-/// assert_eq!(engine.gc()?, GcReport::default());
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// let freed = engine.gc()?;
+/// assert_eq!((freed.messages(), freed.claims()), (0, 0));
+/// assert_eq!((freed.subscriptions(), freed.queues()), (0, 0));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -207,22 +242,22 @@ pub struct GcReport {
 }
 
 impl GcReport {
-    /// Expired messages freed.
+    /// The number of expired messages that were freed.
     pub fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// Expired claims freed.
+    /// The number of expired claims that were freed.
     pub fn claims(&self) -> u64 {
         self.claims
     }
 
-    /// Expired subscriptions freed.
+    /// The number of expired subscriptions that were freed.
     pub fn subscriptions(&self) -> u64 {
         self.subscriptions
     }
 
-    /// Deleted queues whose space was freed.
+    /// The number of deleted queues whose space was freed.
     pub fn queues(&self) -> u64 {
         self.queues
     }

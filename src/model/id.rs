@@ -15,11 +15,12 @@ mod text;
 
 pub(super) use text::{NOT_HEX, parse_hex};
 
-/// Names one message of one queue, forever: no id is given out twice by a store, or by the stores of one
-/// [`PooledDriver`](crate::PooledDriver).
+/// Names one message of one queue for good: a store, or the stores of one
+/// [`PooledDriver`](crate::PooledDriver), never give out an id twice.
 ///
-/// Its text is 32 lower-case hexadecimal digits. Ids of one queue order by post. Another store counts anew, so its ids may be
-/// the same: whoever has ids of several stores keeps them apart, or a delete meant for one reaches a message of another.
+/// The text of an id is 32 lower-case hexadecimal digits. The ids of one queue are in the order of
+/// the posts. Another store counts on its own, so its ids may be equal to these: keep the ids of
+/// different stores apart, or a delete meant for one store reaches a message of another.
 ///
 /// ```
 /// use zaqar_sled::MessageId;
@@ -27,7 +28,7 @@ pub(super) use text::{NOT_HEX, parse_hex};
 /// let text = "00000000000000070000000000000001";
 /// let id: MessageId = text.parse()?;
 /// assert_eq!(id.to_string(), text);
-/// assert!("7-1".parse::<MessageId>().is_err());
+/// assert!("7-1".parse::<MessageId>().unwrap_err().is_invalid());
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,9 +42,16 @@ impl MessageId {
         Self { queue, sequence }
     }
 
-    /// The id with that text, or the nil id, which names nothing, if it is the text of none.
+    /// The id with this text. Text that is not an id gives the nil id, which names nothing, so that
+    /// a malformed id is a missing one (contract 2).
     ///
-    /// Calls given the result treat it as they treat any missing message; their errors show no id then, for want of the text.
+    /// A call with the nil id treats it as any missing message. The errors then show no id, because
+    /// the text is lost.
+    ///
+    /// ```
+    /// let id = zaqar_sled::MessageId::lossy("no id");
+    /// assert_eq!(id.to_string(), "0".repeat(32));
+    /// ```
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self::new(0, 0))
     }
@@ -91,6 +99,7 @@ impl<'de> Deserialize<'de> for MessageId {
 /// let text = "51db7067-821f-4a7e-b3b5-94a9dd6b45b3";
 /// let id: ClaimId = text.parse()?;
 /// assert_eq!(id.to_string(), text);
+/// assert_eq!(ClaimId::from_bytes(*id.as_bytes()), id);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -98,7 +107,7 @@ impl<'de> Deserialize<'de> for MessageId {
 pub struct ClaimId(Uuid);
 
 impl ClaimId {
-    /// The claim id with those bytes.
+    /// The claim id with these 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
@@ -108,12 +117,13 @@ impl ClaimId {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
-    /// The id's 16 bytes.
+    /// The 16 bytes of the id.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    /// The id with that text, or the nil id, which names nothing, if it is the text of none.
+    /// The id with this text. Text that is not a UUID gives the nil id, which names nothing
+    /// (contract 2).
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self(Uuid::nil()))
     }
@@ -135,8 +145,9 @@ impl fmt::Debug for ClaimId {
     }
 }
 
-/// Names one subscription: a version 8 UUID that begins with a number given out in the order of creation, so that ids of
-/// one queue's subscriptions order by creation.
+/// Names one subscription: a version 8 UUID that begins with the number of the subscription.
+/// Numbers are given out in the order of creation, so the ids of one queue's subscriptions are in
+/// the order of creation.
 ///
 /// ```
 /// use zaqar_sled::SubscriptionId;
@@ -144,6 +155,7 @@ impl fmt::Debug for ClaimId {
 /// let text = "00000100-0000-8000-9a94-3f1c5e0d7b62";
 /// let id: SubscriptionId = text.parse()?;
 /// assert_eq!(id.to_string(), text);
+/// assert_eq!(SubscriptionId::from_bytes(*id.as_bytes()), id);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -154,7 +166,7 @@ impl SubscriptionId {
     /// Behind every id there is.
     pub(crate) const MAX: Self = Self(Uuid::max());
 
-    /// The subscription id with those bytes.
+    /// The subscription id with these 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
@@ -174,12 +186,13 @@ impl SubscriptionId {
         ((high >> 16) << 16) | ((high & 0xfff) << 4) | ((low >> 58) & 0xf)
     }
 
-    /// The id's 16 bytes.
+    /// The 16 bytes of the id.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    /// The id with that text, or the nil id, which names nothing, if it is the text of none.
+    /// The id with this text. Text that is not a UUID gives the nil id, which names nothing
+    /// (contract 2).
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self(Uuid::nil()))
     }
@@ -197,13 +210,14 @@ impl fmt::Debug for SubscriptionId {
     }
 }
 
-/// Who posts and lists, so that a listing can leave out one's own messages.
+/// Names a client, so that a listing can leave out the client's own messages (contract 6.2).
 ///
 /// ```
 /// use zaqar_sled::ClientId;
 ///
 /// let me: ClientId = "3381af92-2b9e-11e3-b191-71861300734c".parse()?;
 /// assert_ne!(me, ClientId::random());
+/// assert_eq!(ClientId::from_bytes(*me.as_bytes()), me);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -211,17 +225,17 @@ impl fmt::Debug for SubscriptionId {
 pub struct ClientId(Uuid);
 
 impl ClientId {
-    /// A client id nobody else has: a random version 4 UUID.
+    /// A new client id: a random version 4 UUID.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// The client id with those bytes.
+    /// The client id with these 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The id's 16 bytes.
+    /// The 16 bytes of the id.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }

@@ -11,30 +11,37 @@ use super::settings::{DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT
 use super::{ClaimOptions, Metadata, NewMessage, Project, QueueName, Subscriber, Timestamp};
 use crate::model::error::{Error, Result};
 
-/// What a store accepts.
+/// The sizes and times that a store accepts from its callers (contract 13).
 ///
-/// | | [`default`](Limits::default): hard caps | [`zaqar`](Limits::zaqar) |
+/// | | [`default`](Limits::default): hard limits | [`zaqar`](Limits::zaqar) |
 /// |---|---|---|
 /// | queue name | 1–512 bytes | 1–64 of `[A-Za-z0-9_.-]` |
 /// | project | 512 bytes | 256 characters |
 /// | metadata | 1 MiB of JSON | 64 KiB |
 /// | body | 64 MiB | 256 KiB |
-/// | one post | 128 MiB of bodies | 1 message, 256 KiB of bodies |
+/// | one post | 128 MiB of bodies | 1 message or more, 256 KiB of bodies |
 /// | message ttl | any | 60 s–14 days |
 /// | delay | any | 0–900 s |
 /// | claim ttl, grace | any | 60 s–12 h |
 /// | claim, pop | 1 or more | 1–20 |
-/// | page, ids in bulk | any, 0 is no limit | 1–20 |
+/// | page, ids in bulk | any; page 0 means no limit | 1–20 |
 /// | subscription ttl | any | 60 s or more |
 /// | subscriber | any text | `http`, `https`, `mailto`, `trust+http`, `trust+https` |
 /// | options, capabilities | 1 MiB of JSON | 64 KiB |
 ///
-/// A queue's `_max_messages_post_size` may lower the size of a post further.
+/// A size over its limit gives [`is_too_large`](crate::Error::is_too_large), anything else
+/// [`is_invalid`](crate::Error::is_invalid). A queue's `_max_messages_post_size` may lower the size
+/// of a post further.
 ///
 /// ```
-/// use zaqar_sled::Limits;
-///
-/// assert_ne!(Limits::zaqar(), Limits::default());
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// let engine = Config::new().disk(disk).limits(Limits::zaqar()).open("store")?;
+/// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+/// # orders.create(Metadata::new())?;
+/// let short = NewMessage::new("a").ttl(std::time::Duration::from_secs(59));
+/// assert!(orders.post(ClientId::random(), &[short]).unwrap_err().is_invalid());
+/// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -57,7 +64,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits Zaqar's front end enforces as it is shipped.
+    /// The limits of Zaqar's front end as Zaqar ships it (contract 13).
     pub const fn zaqar() -> Self {
         Self {
             zaqar_names: true,

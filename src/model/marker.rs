@@ -12,7 +12,7 @@ use super::{FlavorName, MessageId, PoolName, QueueName, SubscriptionId};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::{incarnation_of, last_of};
 
-/// A position in a queue's messages, just after the message it was taken from.
+/// A position in a queue's messages, just after the message that the marker was taken from.
 ///
 /// ```
 /// use zaqar_sled::{MessageId, MessageMarker};
@@ -29,7 +29,8 @@ pub struct MessageMarker {
 }
 
 impl MessageMarker {
-    /// The marker with that text, or, if it is the text of none, one after which every page is empty.
+    /// The marker with this text. Text that is not a marker gives one after which every page is
+    /// empty (contract 6.2).
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self { queue: u64::MAX, sequence: u64::MAX })
     }
@@ -77,7 +78,7 @@ impl FromStr for MessageMarker {
     }
 }
 
-/// A position in a queue's subscriptions, just after the one it was taken from.
+/// A position in a queue's subscriptions, just after the one that the marker was taken from.
 ///
 /// ```
 /// use zaqar_sled::{SubscriptionId, SubscriptionMarker};
@@ -91,7 +92,8 @@ impl FromStr for MessageMarker {
 pub struct SubscriptionMarker(pub(crate) SubscriptionId);
 
 impl SubscriptionMarker {
-    /// The marker with that text, or, if it is the text of none, one after which every page is empty.
+    /// The marker with this text. Text that is not a marker gives one after which every page is
+    /// empty.
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self(SubscriptionId::MAX))
     }
@@ -125,7 +127,7 @@ macro_rules! name_marker {
         pub struct $type($name);
 
         impl $type {
-            /// The name the next page begins after.
+            /// The name after which the next page starts.
             pub fn name(&self) -> &$name {
                 &self.0
             }

@@ -1,4 +1,4 @@
-//! Messages: to be posted, as stored, and how to list them.
+//! Messages: a message to post, a stored message, and the options of a listing.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use super::time::{age, whole_seconds_up};
 use super::{Body, Checksum, ClaimId, ClientId, MessageId, MessageMarker, Timestamp};
 use crate::model::error::{Error, Result};
 
-/// A message to post: a body, and how long it is to live and to stay hidden.
+/// A message to post: a body, how long it lives, and how long it is hidden at first.
 ///
-/// Times are kept to the millisecond, rounded up. A ttl of zero is accepted and already expired.
+/// Times are kept to the millisecond, rounded up. A ttl of zero is accepted; the message is then
+/// expired at once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,41 +27,52 @@ use crate::model::error::{Error, Result};
 pub struct NewMessage {
     body: Body,
     is_json: bool,
-    /// How long it lives from the post on. `None`: the handle fills in the queue's
-    /// `_default_message_ttl` or an hour; the [`Messages`](crate::Messages) contract refuses it.
+    /// How long the message lives from the post on. `None`: the handle fills in the queue's
+    /// `_default_message_ttl` or an hour; the [`Messages`](crate::Messages) contract refuses the
+    /// message.
     pub ttl: Option<Duration>,
-    /// How long it is hidden from claims and plain listings, its ttl running. `None`: the handle
-    /// fills in the queue's `_default_message_delay`; otherwise not at all.
+    /// How long the message is hidden from claims and plain listings; its ttl runs meanwhile.
+    /// `None`: the handle fills in the queue's `_default_message_delay`; else there is no delay.
     pub delay: Option<Duration>,
 }
 
 impl NewMessage {
-    /// A message with those bytes.
+    /// A message with these bytes, without a ttl and a delay.
+    ///
+    /// Cost: none; a body from a `Vec` or a `String` is not copied.
     pub fn new(body: impl Into<Body>) -> Self {
         Self { body: body.into(), is_json: false, ttl: None, delay: None }
     }
 
-    /// A message with a value as JSON; see [`Body::json`].
+    /// A message whose body is the value as JSON; see [`Body::json`].
     ///
     /// # Errors
-    /// `is_invalid` if the value cannot be JSON.
+    /// [`is_invalid`](crate::Error::is_invalid) if the value cannot be written as JSON.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let message = zaqar_sled::NewMessage::json(&("paid", 7))?;
+    /// assert_eq!(message.body().as_bytes(), br#"["paid", 7]"#);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
         Ok(Self { is_json: true, ..Self::new(Body::json(value)?) })
     }
 
-    /// Sets how long the message lives.
+    /// Sets how long the message lives from the post on.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// Sets how long the message is hidden at first.
+    /// Sets how long the message is hidden after the post.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
     }
 
-    /// The body.
+    /// The bytes that will be posted.
     pub fn body(&self) -> &Body {
         &self.body
     }
@@ -72,17 +84,19 @@ impl NewMessage {
     }
 }
 
-/// A stored message as it was when it was read.
+/// A stored message, as it was when it was read (contract 6).
 ///
 /// ```
-/// # use zaqar_sled::{ClientId, Config, NewMessage, Project, SimulatedDisk, Sort};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
 /// let orders = engine.queue(Project::none(), "orders")?;
-/// orders.create(zaqar_sled::Metadata::new())?;
+/// orders.create(Metadata::new())?;
 /// orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
 /// let message = orders.first(Sort::Oldest)?;
 /// assert_eq!(&**message.body(), b"42");
 /// assert_eq!((message.claim_id(), message.claim_count()), (None, 0));
+/// assert_eq!((message.ttl().as_secs(), message.age().as_secs()), (3600, 0));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,13 +113,14 @@ pub struct Message {
 }
 
 impl Message {
-    /// Its id.
+    /// The message's id, which names it in its queue for good.
     pub fn id(&self) -> MessageId {
         self.id
     }
 
-    /// The time since the post, in whole seconds, rounded down. It may pass the ttl as shown, since
-    /// a claim extends a message's life but not its youth.
+    /// The time since the post, in whole seconds, rounded down. The age may pass
+    /// [`ttl`](Self::ttl), because a claim that extends a message's life counts from the claim, not
+    /// from the post (contract 6).
     pub fn age(&self) -> Duration {
         age(self.created, self.read_at)
     }
@@ -115,32 +130,35 @@ impl Message {
         whole_seconds_up(self.ttl)
     }
 
-    /// When it was posted.
+    /// The instant of the post, to the millisecond.
     pub fn created(&self) -> Timestamp {
         self.created
     }
 
-    /// Its body.
+    /// The message's body. A clone of it shares the bytes.
     pub fn body(&self) -> &Body {
         &self.body
     }
 
-    /// The live claim it is under.
+    /// The id of the live claim that the message is under; `None` if it is under none, also after
+    /// its claim has expired.
     pub fn claim_id(&self) -> Option<ClaimId> {
         self.claim
     }
 
-    /// How often it has been claimed, this claim included.
+    /// How often the message has been claimed, the present claim included. A release keeps the
+    /// count.
     pub fn claim_count(&self) -> u32 {
         self.claim_count
     }
 
-    /// The body's checksum, if the store makes them and the body is not JSON null.
+    /// The body's checksum, if the store is opened with [`checksums`](crate::Config::checksums) and
+    /// the body is not JSON null.
     pub fn checksum(&self) -> Option<Checksum> {
         self.checksum
     }
 
-    /// The position just after it, to list on from.
+    /// The position just after this message: a listing with it starts at the next one.
     pub fn marker(&self) -> MessageMarker {
         self.id.into()
     }
@@ -151,31 +169,34 @@ impl Message {
 /// ```
 /// use zaqar_sled::{ClientId, MessageListOptions};
 ///
-/// let options = MessageListOptions::new().limit(100).client(ClientId::random()).include_claimed(true);
-/// assert_eq!(options.limit, 100);
+/// let mine = ClientId::random();
+/// let options = MessageListOptions::new().limit(100).client(mine).include_claimed(true);
+/// assert_eq!((options.limit, options.client), (100, Some(mine)));
+/// assert!(options.include_claimed && !options.include_delayed && !options.echo);
 /// ```
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MessageListOptions {
-    /// Where to go on from; `None` is the head of the queue.
+    /// The position after which the page starts; `None` is the head of the queue.
     pub marker: Option<MessageMarker>,
-    /// At most so many messages; 0 is no limit. 10 unless set.
+    /// The largest number of messages; 0 means no limit. 10 unless set.
     pub limit: usize,
-    /// At most so many bytes of bodies beyond the first message's: the page is then shorter, and its marker leads on as
-    /// always. Unless set, 1 MiB; and no bound where `limit` is 0, which asks for all there is.
+    /// The largest number of bytes of bodies beyond the first message. The page is then shorter,
+    /// and its marker continues as always. 1 MiB unless set; no bound if `limit` is 0, which asks
+    /// for all messages.
     pub max_bytes: Option<u64>,
-    /// Whether to show the client's own messages.
+    /// Whether the client's own messages are listed too.
     pub echo: bool,
-    /// Whose messages are left out unless `echo`; `None` leaves out nobody's.
+    /// The client whose messages are left out unless `echo` is set; `None` leaves out no messages.
     pub client: Option<ClientId>,
-    /// Whether to show messages under a live claim.
+    /// Whether messages under a live claim are listed too.
     pub include_claimed: bool,
-    /// Whether to show messages whose delay has not passed.
+    /// Whether messages whose delay has not passed are listed too.
     pub include_delayed: bool,
 }
 
 impl MessageListOptions {
-    /// The first 10 messages that are neither claimed nor delayed.
+    /// The first 10 messages that are neither claimed nor delayed, of all clients.
     pub fn new() -> Self {
         Self {
             marker: None,
@@ -188,43 +209,44 @@ impl MessageListOptions {
         }
     }
 
-    /// Goes on from a marker; `None` starts at the head.
+    /// Starts the page after this position; `None` starts at the head of the queue.
     pub fn marker(mut self, marker: impl Into<Option<MessageMarker>>) -> Self {
         self.marker = marker.into();
         self
     }
 
-    /// At most so many messages; 0 is no limit.
+    /// Sets the largest number of messages; 0 means no limit.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
-    /// At most so many bytes of bodies beyond the first message's.
+    /// Sets the largest number of bytes of bodies beyond the first message.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
     }
 
-    /// Shows the client's own messages too.
+    /// Sets whether the client's own messages are listed too.
     pub fn echo(mut self, echo: bool) -> Self {
         self.echo = echo;
         self
     }
 
-    /// Says who lists: their own messages are left out unless [`echo`](Self::echo).
+    /// Sets the client that lists. Its own messages are left out unless [`echo`](Self::echo) is
+    /// set.
     pub fn client(mut self, client: ClientId) -> Self {
         self.client = Some(client);
         self
     }
 
-    /// Shows claimed messages too.
+    /// Sets whether messages under a live claim are listed too.
     pub fn include_claimed(mut self, include: bool) -> Self {
         self.include_claimed = include;
         self
     }
 
-    /// Shows delayed messages too.
+    /// Sets whether messages whose delay has not passed are listed too.
     pub fn include_delayed(mut self, include: bool) -> Self {
         self.include_delayed = include;
         self
@@ -237,13 +259,13 @@ impl Default for MessageListOptions {
     }
 }
 
-/// From which end of a queue to look.
+/// The end of a queue to look from.
 ///
 /// ```
 /// use zaqar_sled::Sort;
 ///
 /// assert_eq!(Sort::try_from(-1)?, Sort::Newest);
-/// assert!(Sort::try_from(0).is_err());
+/// assert!(Sort::try_from(0).unwrap_err().is_invalid());
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

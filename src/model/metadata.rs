@@ -14,10 +14,11 @@ use serde::ser::Serializer;
 use super::json::{Json, MAX_DEPTH, Object, TOO_DEEP, Text, serialize_object, write_object};
 use crate::model::error::{Error, Result};
 
-/// A JSON object: a queue's metadata, where keys that begin with `_` are the storage's own; the options of a subscription
-/// or a pool; a flavor's capabilities.
+/// A JSON object: the metadata of a queue, the options of a subscription or a pool, or the
+/// capabilities of a flavor. In a queue's metadata, keys that begin with `_` are settings of the
+/// storage (contract 13).
 ///
-/// Equality does not look at the order of keys, but the order is kept.
+/// Two objects are equal whatever the order of their keys, but the order is kept.
 ///
 /// ```
 /// use zaqar_sled::Metadata;
@@ -25,7 +26,8 @@ use crate::model::error::{Error, Result};
 /// let metadata = Metadata::new().with("owner", "ann")?.with("_default_message_ttl", 600)?;
 /// assert_eq!(metadata.get::<u32>("_default_message_ttl")?, Some(600));
 /// assert_eq!(metadata.to_json(), r#"{"owner":"ann","_default_message_ttl":600}"#);
-/// assert_eq!(metadata, Metadata::from_json(r#"{"_default_message_ttl":600, "owner":"ann"}"#)?);
+/// let other = Metadata::from_json(r#"{"_default_message_ttl":600, "owner":"ann"}"#)?;
+/// assert_eq!(metadata, other);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Default)]
@@ -40,18 +42,24 @@ impl Metadata {
         Self::default()
     }
 
-    /// Reads a JSON object. Any is taken as it is: whole numbers of any size are kept, and so are strings with half a
-    /// surrogate pair (`"\ud800"`), which [`get`](Self::get) cannot give as a `String` but
-    /// [`get_json`](Self::get_json) gives as text.
+    /// Reads a JSON object. Every value is kept as it is (contract 2): whole numbers of any size,
+    /// and strings with half a surrogate pair (`"\ud800"`), which [`get`](Self::get) cannot return
+    /// as a `String` but [`get_json`](Self::get_json) returns as text.
+    ///
+    /// Cost: O(bytes).
     ///
     /// # Errors
-    /// `is_invalid` if the text is not a JSON object, is nested more than 127 deep, or has a float beyond 64 bits.
+    /// [`is_invalid`](crate::Error::is_invalid) if the text is not a JSON object, is nested more
+    /// than 127 deep, or has a float beyond 64 bits.
+    ///
+    /// # Example
     ///
     /// ```
     /// use zaqar_sled::Metadata;
     ///
     /// let text = r#"{"large":18446744073709551616,"zero":-0,"half":"\ud800"}"#;
     /// assert_eq!(Metadata::from_json(text)?.to_json(), text);
+    /// assert!(Metadata::from_json("[]").unwrap_err().is_invalid());
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn from_json(text: &str) -> Result<Self> {
@@ -63,30 +71,60 @@ impl Metadata {
     }
 
     /// The object as compact JSON, keys in order.
+    ///
+    /// Cost: O(bytes).
     pub fn to_json(&self) -> String {
         self.to_string()
     }
 
-    /// The same with a key set; see [`insert`](Self::insert).
+    /// The same object with a key set, as [`insert`](Self::insert) sets it.
+    ///
+    /// # Errors
+    /// [`is_invalid`](crate::Error::is_invalid) as [`insert`](Self::insert).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let metadata = zaqar_sled::Metadata::new().with("team", 7)?;
+    /// assert_eq!(metadata.to_json(), r#"{"team":7}"#);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn with(mut self, key: impl Into<String>, value: impl Serialize) -> Result<Self> {
         self.insert(key, value)?;
         Ok(self)
     }
 
-    /// Sets a key. A key that was there keeps its place. Floats that are not finite become `null`.
+    /// Sets a key. A key that exists keeps its place. Floats that are not finite become `null`.
+    ///
+    /// Cost: O(bytes of the value).
     ///
     /// # Errors
-    /// `is_invalid` if the value cannot be JSON, or is nested more than 126 deep.
+    /// [`is_invalid`](crate::Error::is_invalid) if the value cannot be JSON, or is nested more than
+    /// 126 deep.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let mut metadata = zaqar_sled::Metadata::new();
+    /// metadata.insert("tags", ["a", "b"])?;
+    /// assert_eq!(metadata.get_json("tags").as_deref(), Some(r#"["a","b"]"#));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn insert(&mut self, key: impl Into<String>, value: impl Serialize) -> Result<()> {
         let key = key.into();
         let text = serde_json::to_string(&value).map_err(|error| Error::invalid(key.as_str(), error.to_string()))?;
         self.insert_json(key, &text)
     }
 
-    /// Sets a key to a value given as JSON text.
+    /// Sets a key to a value that is given as JSON text.
+    ///
+    /// Cost: O(bytes of the value).
     ///
     /// # Errors
-    /// `is_invalid` if it is not JSON, or is nested more than 126 deep.
+    /// [`is_invalid`](crate::Error::is_invalid) if the text is not JSON, or is nested more than 126
+    /// deep.
+    ///
+    /// # Example
     ///
     /// ```
     /// # use zaqar_sled::Metadata;
@@ -105,16 +143,28 @@ impl Metadata {
         Ok(())
     }
 
-    /// The value under a key; `None` if the key is absent.
+    /// The value of a key; `None` if the key is absent.
+    ///
+    /// Cost: O(bytes of the value).
     ///
     /// # Errors
-    /// `is_invalid` if the value is not a `T`.
+    /// [`is_invalid`](crate::Error::is_invalid) if the value is not a `T`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let metadata = zaqar_sled::Metadata::new().with("team", 7)?;
+    /// assert_eq!(metadata.get::<u8>("team")?, Some(7));
+    /// assert_eq!(metadata.get::<u8>("owner")?, None);
+    /// assert!(metadata.get::<String>("team").unwrap_err().is_invalid());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let value = self.0.get(key).map(|value| serde_json::from_str(&format!("{value:#}")));
         value.transpose().map_err(|error| Error::invalid(key, error.to_string()))
     }
 
-    /// The value under a key as compact JSON, whatever it is; `None` if the key is absent.
+    /// The value of a key as compact JSON, whatever its type; `None` if the key is absent.
     ///
     /// ```
     /// # use zaqar_sled::Metadata;
@@ -127,18 +177,18 @@ impl Metadata {
         self.0.get(key).map(Json::to_string)
     }
 
-    /// Whether the key is there, be it with `null`.
+    /// Whether the key exists, also if its value is `null`.
     pub fn contains(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 
-    /// The keys, in order. Half a surrogate pair in one is shown as U+FFFD; such a key is in
-    /// [`to_json`](Self::to_json), but not found by [`get`](Self::get).
+    /// The keys, in order. Half a surrogate pair in a key is shown as U+FFFD; such a key is in
+    /// [`to_json`](Self::to_json), but [`get`](Self::get) does not find it.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(Text::shown)
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -148,7 +198,14 @@ impl Metadata {
         self.0.is_empty()
     }
 
-    /// Takes a key out; the others stay in order. Says whether it was there.
+    /// Removes a key and returns whether it existed. The other keys keep their order.
+    ///
+    /// ```
+    /// let mut metadata = zaqar_sled::Metadata::new().with("team", 7)?;
+    /// assert!(metadata.remove("team"));
+    /// assert!(metadata.is_empty() && !metadata.remove("team"));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn remove(&mut self, key: &str) -> bool {
         self.0.shift_remove(key).is_some()
     }
@@ -196,8 +253,8 @@ impl Serialize for Metadata {
     }
 }
 
-/// Numbers and strings are what the format makes of them: `serde_json` makes whole numbers beyond 64 bits into floats, which
-/// [`from_json`](Metadata::from_json) does not.
+/// Numbers and strings are read as the format gives them: `serde_json` turns whole numbers beyond
+/// 64 bits into floats, which [`from_json`](Metadata::from_json) does not.
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !deserializer.is_human_readable() {

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 pub(super) mod valid;
 
-/// Whose queues are meant. Queues of different projects never meet.
+/// The project that a queue belongs to. Queues of different projects are independent, even if their
+/// names are equal (contract 2).
 ///
-/// No project is a namespace of its own: neither a wildcard nor the project named `""`.
+/// No project is a namespace of its own: it is not a wildcard, and not the project named `""`.
 ///
 /// ```
 /// use zaqar_sled::Project;
@@ -24,7 +25,7 @@ pub(super) mod valid;
 pub struct Project(Option<Arc<str>>);
 
 impl Project {
-    /// The namespace of queues without a project.
+    /// The namespace of the queues without a project.
     pub fn none() -> Self {
         Self(None)
     }

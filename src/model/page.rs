@@ -1,21 +1,22 @@
-//! One page of a listing, and which one.
+//! A page of a listing, and the options that choose it.
 
-/// A page: what was found, and where the next one begins.
+/// A page of a listing: the items, and where the next page starts (contract 2).
 ///
-/// A full last page has a marker too, and the page after it is empty; an empty page has none.
+/// A full last page has a marker too, and the page after it is empty. An empty page has no marker.
 ///
 /// ```
 /// use zaqar_sled::{Page, QueueMarker};
 ///
-/// let page: Page<&str, QueueMarker> = Page { items: vec!["a", "b"], next: Some("b".parse()?) };
+/// let next: QueueMarker = "b".parse()?;
+/// let page = Page { items: vec!["a", "b"], next: Some(next) };
 /// assert_eq!(page.into_iter().collect::<Vec<_>>(), ["a", "b"]);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page<T, M> {
-    /// What was found, in order.
+    /// The items, in the order of the listing.
     pub items: Vec<T>,
-    /// Where the next page begins; `None` when this one is empty.
+    /// Where the next page starts; `None` if this page is empty.
     pub next: Option<M>,
 }
 
@@ -28,44 +29,45 @@ impl<T, M> IntoIterator for Page<T, M> {
     }
 }
 
-/// Which page of subscriptions, pools or flavors to list. `M` is the listing's marker.
+/// Which page of subscriptions, pools or flavors to list. `M` is the type of the listing's marker.
 ///
 /// ```
 /// use zaqar_sled::{ListOptions, PoolMarker};
 ///
 /// let options = ListOptions::<PoolMarker>::new().limit(20).detailed(true);
-/// assert_eq!((options.marker, options.limit), (None, 20));
+/// assert_eq!((options.marker, options.limit, options.detailed), (None, 20, true));
 /// ```
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListOptions<M> {
-    /// Where to go on from; `None` is the first.
+    /// The position after which the page starts; `None` is the start.
     pub marker: Option<M>,
-    /// At most so many; 0 is no limit. 10 unless set.
+    /// The largest number of items; 0 means no limit. 10 unless set.
     pub limit: usize,
-    /// Whether pools come with their options and flavors with their capabilities; subscriptions are always whole.
+    /// Whether pools come with their options and flavors with their capabilities. Subscriptions
+    /// always come with their options.
     pub detailed: bool,
 }
 
 impl<M> ListOptions<M> {
-    /// The first 10.
+    /// The first 10 items.
     pub fn new() -> Self {
         Self { marker: None, limit: 10, detailed: false }
     }
 
-    /// Goes on from a marker; `None` starts at the first.
+    /// Starts the page after this position; `None` starts at the first item.
     pub fn marker(mut self, marker: impl Into<Option<M>>) -> Self {
         self.marker = marker.into();
         self
     }
 
-    /// At most so many; 0 is no limit.
+    /// Sets the largest number of items; 0 means no limit.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Asks for all there is to tell.
+    /// Sets whether pools come with their options and flavors with their capabilities.
     pub fn detailed(mut self, detailed: bool) -> Self {
         self.detailed = detailed;
         self

@@ -3,26 +3,30 @@
 use super::{Metadata, PoolGroup, PoolMarker, PoolName, PoolUri};
 use crate::model::error::{Error, Result};
 
-/// What to register under a pool's name.
+/// A pool to register: its store, its weight and its group (contract 9).
 ///
 /// ```
 /// use zaqar_sled::{NewPool, PoolGroup};
 ///
-/// let pool = NewPool::new("sled:/mnt/ssd/messages".parse()?).weight(100).group(PoolGroup::new("fast")?);
+/// let fast = PoolGroup::new("fast")?;
+/// let pool = NewPool::new("sled:/mnt/ssd/messages".parse()?).weight(100).group(fast);
 /// assert_eq!(pool.weight, 100);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewPool {
-    /// Where its store is.
+    /// Where the pool's store is.
     pub uri: PoolUri,
-    /// How likely it is chosen for a new queue, against the other pools of its group. 0 and below: never. 1 unless set.
+    /// How often the pool is chosen for a new queue, relative to the other pools of its group. 0 or
+    /// less: never. 1 unless set.
     pub weight: i64,
-    /// The group it belongs to, which flavors name. In Zaqar since 8.0.0 a pool names its flavor instead: the same thing.
+    /// The group that the pool belongs to, which flavors name. In Zaqar since 8.0.0 a pool names
+    /// its flavor instead, which is the same.
     pub group: Option<PoolGroup>,
-    /// What its store is opened with: `durability` (`"sync"` or `"buffered"`) and `memory` (bytes), as in the query of a
-    /// URI, which they take precedence over. Other keys are kept and not looked at.
+    /// The settings that the pool's store is opened with: `durability` (`"sync"` or `"buffered"`)
+    /// and `memory` (bytes). They take precedence over the URI's query. Other keys are kept and
+    /// ignored.
     pub options: Metadata,
 }
 
@@ -32,36 +36,39 @@ impl NewPool {
         Self { uri, weight: 1, group: None, options: Metadata::new() }
     }
 
-    /// Sets how likely it is chosen.
+    /// Sets how often the pool is chosen for a new queue.
     pub fn weight(mut self, weight: i64) -> Self {
         self.weight = weight;
         self
     }
 
-    /// Puts it in a group; later Zaqars call it the pool's flavor.
+    /// Puts the pool into a group, which later versions of Zaqar call the pool's flavor.
     #[doc(alias = "flavor")]
     pub fn group(mut self, group: impl Into<Option<PoolGroup>>) -> Self {
         self.group = group.into();
         self
     }
 
-    /// Sets its options.
+    /// Sets the options that the pool's store is opened with.
     pub fn options(mut self, options: Metadata) -> Self {
         self.options = options;
         self
     }
 }
 
-/// A pool as it is registered.
+/// A registered pool.
 ///
 /// ```
-/// # use zaqar_sled::{Config, ControlDriver, NewPool, PoolName, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::ControlDriver;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
 /// let fast = PoolName::new("fast")?;
 /// engine.pools().create(&fast, &NewPool::new("sled:/mnt/ssd".parse()?).weight(10))?;
 /// let pool = engine.pools().get(&fast, true)?;
-/// assert_eq!((pool.name(), pool.weight(), pool.uri().as_str()), (&fast, 10, "sled:/mnt/ssd"));
-/// assert!(pool.group().is_none() && pool.options().is_some_and(|options| options.is_empty()));
+/// assert_eq!((pool.name(), pool.weight()), (&fast, 10));
+/// assert_eq!((pool.uri().as_str(), pool.group()), ("sled:/mnt/ssd", None));
+/// assert!(pool.options().is_some_and(|options| options.is_empty()));
 /// assert!(engine.pools().get(&fast, false)?.options().is_none());
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
@@ -75,83 +82,85 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Its name.
+    /// The pool's name.
     pub fn name(&self) -> &PoolName {
         &self.name
     }
 
-    /// Where its store is, as it was given.
+    /// Where the pool's store is, as the URI was given.
     pub fn uri(&self) -> &PoolUri {
         &self.uri
     }
 
-    /// How likely it is chosen for a new queue; 0 and below: never.
+    /// How often the pool is chosen for a new queue, relative to the others of its group; 0 or
+    /// less: never.
     pub fn weight(&self) -> i64 {
         self.weight
     }
 
-    /// The group it belongs to; in later Zaqars the pool's flavor.
+    /// The group that the pool belongs to; in later versions of Zaqar the pool's flavor.
     #[doc(alias = "flavor")]
     pub fn group(&self) -> Option<&PoolGroup> {
         self.group.as_ref()
     }
 
-    /// Its options, if they were asked for.
+    /// The pool's options, if the call was `detailed`.
     pub fn options(&self) -> Option<&Metadata> {
         self.options.as_ref()
     }
 
-    /// Where a listing goes on after this one.
+    /// The position just after this pool: a listing with it starts at the next one.
     pub fn marker(&self) -> PoolMarker {
         self.name.clone().into()
     }
 }
 
-/// What to change of a pool; what is not set stays as it is.
+/// Changes of a pool; fields that are not set stay as they are.
 ///
 /// ```
 /// let update = zaqar_sled::PoolUpdate::new().weight(0); // no new queues from now on
-/// assert_eq!(update.uri, None);
+/// assert_eq!((update.weight, update.uri), (Some(0), None));
 /// ```
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PoolUpdate {
-    /// Another store.
+    /// A new store.
     pub uri: Option<PoolUri>,
-    /// Another weight.
+    /// A new weight.
     pub weight: Option<i64>,
-    /// Another group, or with `Some(None)` none any more.
+    /// A new group; `Some(None)` takes the pool out of its group.
     pub group: Option<Option<PoolGroup>>,
-    /// Other options, in place of all former ones.
+    /// New options, which replace all former ones.
     pub options: Option<Metadata>,
 }
 
 impl PoolUpdate {
-    /// Changes nothing yet; an update has to set something.
+    /// An update without changes, which the call refuses until a field is set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Names another store.
+    /// Sets a new store.
     pub fn uri(mut self, uri: PoolUri) -> Self {
         self.uri = Some(uri);
         self
     }
 
-    /// Sets another weight.
+    /// Sets a new weight.
     pub fn weight(mut self, weight: i64) -> Self {
         self.weight = Some(weight);
         self
     }
 
-    /// Puts the pool in another group; `None` takes it out of any, as empty text does in Zaqar.
+    /// Puts the pool into another group; `None` takes it out of its group, as empty text does in
+    /// Zaqar.
     #[doc(alias = "flavor")]
     pub fn group(mut self, group: impl Into<Option<PoolGroup>>) -> Self {
         self.group = Some(group.into());
         self
     }
 
-    /// Replaces the options whole.
+    /// Replaces all options.
     pub fn options(mut self, options: Metadata) -> Self {
         self.options = Some(options);
         self

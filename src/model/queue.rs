@@ -1,30 +1,31 @@
-//! Queues: how to list them, and what is told about one.
+//! Queues: the options of a listing, its entries, and the statistics of one queue.
 
 use std::time::Duration;
 
 use super::time::age;
 use super::{MessageId, Metadata, QueueMarker, QueueName, Timestamp};
 
-/// Which queues to list, and what to tell of each.
+/// Which queues to list, and whether with their metadata.
 ///
 /// ```
 /// use zaqar_sled::QueueListOptions;
 ///
 /// let options = QueueListOptions::new().limit(0).detailed(true).name_contains("order");
-/// assert_eq!(options.limit, 0);
+/// assert_eq!((options.limit, options.detailed), (0, true));
+/// assert_eq!(options.name_contains.as_deref(), Some("order"));
 /// ```
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueueListOptions {
-    /// Where to go on from; `None` is the first name.
+    /// The name after which the page starts; `None` is the start.
     pub marker: Option<QueueMarker>,
-    /// At most so many queues; 0 is no limit. 10 unless set.
+    /// The largest number of queues; 0 means no limit. 10 unless set.
     pub limit: usize,
-    /// Whether entries come with their metadata.
+    /// Whether the entries come with the queues' metadata.
     pub detailed: bool,
-    /// Only queues whose name has this text in it.
+    /// Only queues whose name contains this text.
     pub name_contains: Option<String>,
-    /// Only queues whose metadata has every one of these keys, with an equal value.
+    /// Only queues whose metadata has every key of the filter with an equal value.
     pub metadata_filter: Option<Metadata>,
 }
 
@@ -34,31 +35,31 @@ impl QueueListOptions {
         Self { marker: None, limit: 10, detailed: false, name_contains: None, metadata_filter: None }
     }
 
-    /// Goes on from a marker; `None` starts at the first name.
+    /// Starts the page after this name; `None` starts at the first queue.
     pub fn marker(mut self, marker: impl Into<Option<QueueMarker>>) -> Self {
         self.marker = marker.into();
         self
     }
 
-    /// At most so many queues; 0 is no limit.
+    /// Sets the largest number of queues; 0 means no limit.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Asks for metadata too.
+    /// Sets whether the entries come with the queues' metadata.
     pub fn detailed(mut self, detailed: bool) -> Self {
         self.detailed = detailed;
         self
     }
 
-    /// Only queues whose name has this text in it, taken literally.
+    /// Lists only queues whose name contains this text, taken literally.
     pub fn name_contains(mut self, text: impl Into<String>) -> Self {
         self.name_contains = Some(text.into());
         self
     }
 
-    /// Only queues whose metadata has every key of the filter, with an equal value.
+    /// Lists only queues whose metadata has every key of the filter with an equal value.
     pub fn metadata_filter(mut self, filter: Metadata) -> Self {
         self.metadata_filter = Some(filter);
         self
@@ -74,11 +75,13 @@ impl Default for QueueListOptions {
 /// One queue of a listing.
 ///
 /// ```
-/// # use zaqar_sled::{Config, DataDriver, Metadata, Project, QueueListOptions, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
-/// engine.queue(Project::none(), "orders")?.create(Metadata::new().with("owner", "ann")?)?;
-/// let page = engine.queues().list(&Project::none(), &QueueListOptions::new().detailed(true))?;
-/// for entry in page {
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// let metadata = Metadata::new().with("owner", "ann")?;
+/// engine.queue(Project::none(), "orders")?.create(metadata)?;
+/// let options = QueueListOptions::new().detailed(true);
+/// for entry in engine.queues().list(&Project::none(), &options)? {
 ///     assert_eq!(entry.name().as_str(), "orders");
 ///     assert!(entry.metadata().is_some_and(|metadata| metadata.contains("owner")));
 /// }
@@ -91,27 +94,30 @@ pub struct QueueEntry {
 }
 
 impl QueueEntry {
-    /// Its name.
+    /// The queue's name.
     pub fn name(&self) -> &QueueName {
         &self.name
     }
 
-    /// Its metadata, if the listing was `detailed`.
+    /// The queue's metadata, if the listing was `detailed`.
     pub fn metadata(&self) -> Option<&Metadata> {
         self.metadata.as_ref()
     }
 }
 
-/// How many messages a queue held at the instant of the call. Expired ones do not count.
+/// How many messages a queue held at the instant of the call (contract 5). Expired messages do not
+/// count.
 ///
 /// ```
-/// # use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
 /// # let orders = engine.queue(Project::none(), "orders")?;
 /// # orders.create(Metadata::new())?;
 /// orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
 /// let stats = orders.stats()?;
 /// assert_eq!((stats.free(), stats.claimed(), stats.total()), (1, 0, 1));
+/// assert_eq!(stats.oldest(), stats.newest());
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -123,41 +129,45 @@ pub struct QueueStats {
 }
 
 impl QueueStats {
-    /// Messages under a live claim.
+    /// The number of messages under a live claim.
     pub fn claimed(&self) -> u64 {
         self.claimed
     }
 
-    /// Messages under none, delayed ones included.
+    /// The number of messages under no live claim, delayed ones included.
     pub fn free(&self) -> u64 {
         self.free
     }
 
-    /// All live messages.
+    /// The number of live messages: claimed and free.
     pub fn total(&self) -> u64 {
         self.claimed.saturating_add(self.free)
     }
 
-    /// The first message; `None` when there is none.
+    /// The oldest message; `None` if there is none.
     pub fn oldest(&self) -> Option<&MessageStat> {
         self.oldest.as_ref()
     }
 
-    /// The last message; `None` when there is none.
+    /// The newest message; `None` if there is none.
     pub fn newest(&self) -> Option<&MessageStat> {
         self.newest.as_ref()
     }
 }
 
-/// What [`QueueStats`] tell of a message.
+/// The oldest or the newest message in [`QueueStats`].
 ///
 /// ```
-/// # use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
 /// # let orders = engine.queue(Project::none(), "orders")?;
 /// # orders.create(Metadata::new())?;
 /// let ids = orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
-/// assert_eq!(orders.stats()?.oldest().map(|message| message.id()), ids.first().copied());
+/// let stats = orders.stats()?;
+/// let oldest = stats.oldest().expect("there is one message");
+/// assert_eq!((oldest.id(), oldest.age().as_secs()), (ids[0], 0));
+/// assert!(oldest.created() > Timestamp::from_millis(0));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -168,7 +178,7 @@ pub struct MessageStat {
 }
 
 impl MessageStat {
-    /// Its id.
+    /// The message's id.
     pub fn id(&self) -> MessageId {
         self.id
     }
@@ -178,13 +188,13 @@ impl MessageStat {
         age(self.created, self.read_at)
     }
 
-    /// When it was posted.
+    /// The instant of the post, to the millisecond.
     pub fn created(&self) -> Timestamp {
         self.created
     }
 }
 
-/// What to clear out of a queue. The queue itself and its metadata stay.
+/// What to remove from a queue. The queue itself and its metadata stay.
 ///
 /// ```
 /// assert_eq!(zaqar_sled::Purge::default(), zaqar_sled::Purge::All);

@@ -1,4 +1,4 @@
-//! Subscriptions: who wants to be told of a queue's messages.
+//! Subscriptions: the subscribers that are to be notified of a queue's messages.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use super::time::{age, whole_seconds_up};
 use super::{Metadata, QueueName, SubscriptionId, SubscriptionMarker, Timestamp};
 use crate::model::error::{Error, Result};
 
-/// Whom to tell: the text of a URI, 1 to 4096 bytes. Which schemes are taken is a matter of
-/// [`Limits`](crate::Limits); two subscribers are the same if their texts are.
+/// The receiver of notifications: the text of a URI, 1 to 4096 bytes. [`Limits`](crate::Limits)
+/// says which schemes are accepted. Two subscribers are equal if their texts are (contract 8).
 ///
 /// ```
 /// use zaqar_sled::Subscriber;
@@ -24,10 +24,19 @@ use crate::model::error::{Error, Result};
 pub struct Subscriber(Arc<str>);
 
 impl Subscriber {
-    /// Takes a text of 1 to 4096 bytes.
+    /// The subscriber with this text, which has 1 to 4096 bytes.
     ///
     /// # Errors
-    /// `is_invalid` when empty, `is_too_large` over 4096 bytes.
+    /// [`is_invalid`](crate::Error::is_invalid) for the empty text,
+    /// [`is_too_large`](crate::Error::is_too_large) for more than 4096 bytes.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let subscriber = zaqar_sled::Subscriber::new("mailto:ann@example.com")?;
+    /// assert_eq!(subscriber.as_str(), "mailto:ann@example.com");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn new(uri: impl AsRef<str>) -> Result<Self> {
         let uri = uri.as_ref();
         if uri.is_empty() {
@@ -70,20 +79,22 @@ impl fmt::Debug for Subscriber {
     }
 }
 
-/// A subscription as it was when it was read.
+/// A subscription, as it was when it was read (contract 8).
 ///
 /// ```
-/// # use std::time::Duration;
-/// # use zaqar_sled::{Config, DataDriver, Metadata, Project, QueueName, SimulatedDisk, Subscriber};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # let hour = std::time::Duration::from_secs(3600);
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
 /// let (project, orders) = (Project::none(), QueueName::new("orders")?);
 /// let hook = Subscriber::new("https://example.com/hook")?;
-/// let hour = Duration::from_secs(3600);
-/// let id = engine.subscriptions().create(&project, &orders, &hook, hour, &Metadata::new())?.expect("it is new");
-/// let subscription = engine.subscriptions().get(&project, &orders, &id)?;
-/// assert_eq!((subscription.id(), subscription.source(), subscription.subscriber()), (id, &orders, &hook));
-/// assert_eq!((subscription.ttl(), subscription.age()), (hour, Duration::ZERO));
-/// assert!(!subscription.confirmed() && subscription.options().is_empty());
+/// let none = Metadata::new();
+/// let id = engine.subscriptions().create(&project, &orders, &hook, hour, &none)?;
+/// let id = id.expect("it is the first");
+/// let found = engine.subscriptions().get(&project, &orders, &id)?;
+/// assert_eq!((found.id(), found.source(), found.subscriber()), (id, &orders, &hook));
+/// assert_eq!((found.ttl(), found.age().as_secs()), (hour, 0));
+/// assert!(!found.confirmed() && found.options().is_empty());
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,86 +111,86 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Its id.
+    /// The subscription's id.
     pub fn id(&self) -> SubscriptionId {
         self.id
     }
 
-    /// The queue whose messages are told.
+    /// The queue whose messages the subscriber is notified of.
     pub fn source(&self) -> &QueueName {
         &self.source
     }
 
-    /// Whom to tell.
+    /// The receiver of the notifications.
     pub fn subscriber(&self) -> &Subscriber {
         &self.subscriber
     }
 
-    /// How long it was to live when it was made or its ttl last set, in whole seconds, rounded up.
+    /// The ttl that the subscription was made or last updated with, in whole seconds, rounded up.
     pub fn ttl(&self) -> Duration {
         whole_seconds_up(self.ttl)
     }
 
-    /// The time since it was made, in whole seconds, rounded down. A new ttl does not restart it.
+    /// The time since the creation, in whole seconds, rounded down. A new ttl does not restart it.
     pub fn age(&self) -> Duration {
         age(self.created, self.read_at)
     }
 
-    /// What the notifier is to know.
+    /// The options for the notifier. The engine keeps them and does not read them.
     pub fn options(&self) -> &Metadata {
         &self.options
     }
 
-    /// Whether the subscriber has agreed.
+    /// Whether the subscriber has agreed to be notified.
     pub fn confirmed(&self) -> bool {
         self.confirmed
     }
 
-    /// Where a listing goes on after this one.
+    /// The position just after this subscription: a listing with it starts at the next one.
     pub fn marker(&self) -> SubscriptionMarker {
         self.id.into()
     }
 }
 
-/// What to change of a subscription; what is not set stays as it is.
+/// Changes of a subscription; fields that are not set stay as they are.
 ///
 /// ```
 /// use std::time::Duration;
 /// use zaqar_sled::SubscriptionUpdate;
 ///
 /// let update = SubscriptionUpdate::new().ttl(Duration::from_secs(60));
-/// assert_eq!(update.subscriber, None);
+/// assert_eq!((update.ttl, update.subscriber), (Some(Duration::from_secs(60)), None));
 /// ```
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SubscriptionUpdate {
-    /// Somebody else to tell.
+    /// A new subscriber.
     pub subscriber: Option<Subscriber>,
     /// A new ttl, counted from the update.
     pub ttl: Option<Duration>,
-    /// Other options, in place of all former ones.
+    /// New options, which replace all former ones.
     pub options: Option<Metadata>,
 }
 
 impl SubscriptionUpdate {
-    /// Changes nothing yet; an update has to set something.
+    /// An update without changes, which the call refuses until a field is set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Tells somebody else.
+    /// Sets a new subscriber.
     pub fn subscriber(mut self, subscriber: Subscriber) -> Self {
         self.subscriber = Some(subscriber);
         self
     }
 
-    /// Restarts the life with that ttl.
+    /// Sets a new ttl, counted from the update.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// Replaces the options whole.
+    /// Replaces all options.
     pub fn options(mut self, options: Metadata) -> Self {
         self.options = Some(options);
         self

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// An instant: milliseconds since 1970-01-01 UTC. Shown as ISO 8601 to the second.
+/// An instant: milliseconds since 1970-01-01 UTC. It is shown as ISO 8601 text to the second.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,16 +17,17 @@ use std::time::{Duration, UNIX_EPOCH};
 /// assert_eq!(posted.to_string(), "2023-11-14T22:13:20Z");
 /// let later = posted.saturating_add(Duration::from_secs(60));
 /// assert_eq!(later.since(posted), Duration::from_secs(60));
+/// assert_eq!((posted.as_millis(), posted.as_secs()), (1_700_000_000_123, 1_700_000_000));
 /// assert_eq!(Timestamp::MAX.checked_add(Duration::from_millis(1)), None);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The last instant there is: 9999-12-31T23:59:59.999Z.
+    /// The last instant: 9999-12-31T23:59:59.999Z.
     pub const MAX: Self = Self(253_402_300_799_999);
 
-    /// The instant that many milliseconds after 1970 began; past [`MAX`](Self::MAX) it is `MAX`.
+    /// The instant this many milliseconds after 1970 began; at most [`MAX`](Self::MAX).
     pub const fn from_millis(millis: u64) -> Self {
         if millis > Self::MAX.0 { Self::MAX } else { Self(millis) }
     }
@@ -36,23 +37,24 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since 1970 began.
+    /// Whole seconds since 1970 began, rounded down.
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
     }
 
-    /// The instant after that long, to the millisecond, rounded up; at most [`MAX`](Self::MAX).
+    /// The instant `duration` later, rounded up to a millisecond; at most [`MAX`](Self::MAX).
     pub fn saturating_add(self, duration: Duration) -> Self {
         self.saturating_add_millis(millis(duration))
     }
 
-    /// As [`saturating_add`](Self::saturating_add), but `None` past [`MAX`](Self::MAX).
+    /// The instant `duration` later, as [`saturating_add`](Self::saturating_add), but `None` after
+    /// [`MAX`](Self::MAX).
     pub fn checked_add(self, duration: Duration) -> Option<Self> {
         let sum = self.0.checked_add(millis(duration))?;
         (sum <= Self::MAX.0).then_some(Self(sum))
     }
 
-    /// The time from `earlier` to this instant; zero if `earlier` is the later of the two.
+    /// The time from `earlier` to this instant; zero if `earlier` is the later one.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }

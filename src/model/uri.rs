@@ -16,15 +16,23 @@ use super::durability::Durability;
 use super::{Capabilities, Capability, Metadata};
 use crate::model::error::{Error, Result};
 
-/// Where a pool's store is: at most 4096 bytes, of a scheme this crate knows.
+/// Where a pool's store is: a URI of at most 4096 bytes.
+///
+/// | URI | Store | Capabilities |
+/// |---|---|---|
+/// | `sled:/absolute/path` | a directory, opened or made | all five |
+/// | `memory:NAME` | memory, empty after each opening | all but durability |
+/// | no scheme, or `localhost:` | the control store itself | those of the control store |
+///
+/// A query sets options of the first two: `?durability=buffered&memory=67108864` (bytes).
 ///
 /// ```
 /// use zaqar_sled::{Capability, PoolUri};
 ///
 /// let disk: PoolUri = "sled:/mnt/ssd/messages?durability=buffered".parse()?;
-/// assert!(disk.capabilities().is_some_and(|capabilities| capabilities.contains(Capability::Durability)));
+/// assert!(disk.capabilities().is_some_and(|set| set.contains(Capability::Durability)));
 /// let memory: PoolUri = "memory:scratch".parse()?;
-/// assert!(memory.capabilities().is_some_and(|capabilities| !capabilities.contains(Capability::Durability)));
+/// assert!(memory.capabilities().is_some_and(|set| !set.contains(Capability::Durability)));
 /// assert!(PoolUri::new("sled:relative/path").unwrap_err().is_invalid());
 /// assert!(PoolUri::new("mongodb://elsewhere").unwrap_err().is_invalid());
 /// # Ok::<(), zaqar_sled::Error>(())
@@ -47,11 +55,22 @@ pub(crate) enum Location {
 }
 
 impl PoolUri {
-    /// Takes a URI.
+    /// The URI with this text.
+    ///
+    /// Cost: O(bytes), no I/O: whether the store exists is not checked.
     ///
     /// # Errors
-    /// `is_invalid` for an unknown scheme or option, a path that is not absolute or a missing name; `is_too_large` over
-    /// 4096 bytes.
+    /// [`is_invalid`](crate::Error::is_invalid) for an unknown scheme or option, a path that is not
+    /// absolute, or a missing name; [`is_too_large`](crate::Error::is_too_large) for more than 4096
+    /// bytes.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let uri = zaqar_sled::PoolUri::new("sled:/mnt/ssd?memory=67108864")?;
+    /// assert_eq!(uri.as_str(), "sled:/mnt/ssd?memory=67108864");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn new(uri: impl AsRef<str>) -> Result<Self> {
         let text = uri.as_ref();
         if text.len() > MAX_BYTES {
@@ -87,7 +106,7 @@ impl PoolUri {
         &self.text
     }
 
-    /// What a store there promises; `None` for the configured message store, which knows itself.
+    /// The capabilities of a store at this URI; `None` for the control store, which knows its own.
     pub fn capabilities(&self) -> Option<Capabilities> {
         match self.location {
             Location::Default(_) => None,

@@ -31,26 +31,37 @@ pub(super) const PORTION_BYTES: usize = 1 << 20;
 pub(super) const PORTION_ROWS: usize = 256;
 
 impl PooledDriver {
-    /// Moves a queue with its messages, claims and subscriptions to another pool. Until it is there, reads go on and
-    /// changes get [`Moving`](Error::Moving), which is [`is_busy`](Error::is_busy). Ids, claims and markers stay good. A
-    /// queue that is in that pool already is left alone. One move goes on at a time.
+    /// Moves a queue with its messages, claims and subscriptions to another pool. Ids, claims and
+    /// markers stay good. If the queue is in that pool already, nothing happens. One move runs at a
+    /// time.
+    ///
+    /// Until the queue is in its new pool, reads go on, and changes fail with
+    /// [`Moving`](crate::Error::Moving) ([`is_busy`](crate::Error::is_busy)).
+    ///
+    /// Cost: O(what the queue holds): all of it is written once and synced.
+    ///
+    /// Durability: durable when the call returns, whatever the driver's durability.
     ///
     /// # Errors
-    /// [`is_not_found`](Error::is_not_found) for the queue, its mapping or the pool; [`is_invalid`](Error::is_invalid) if the
-    /// pool has something of the queue, left there when it was mapped elsewhere; [`is_busy`](Error::is_busy) if one of
-    /// the stores cannot be reached, the queue is mapped anew meanwhile, or an earlier move has not been cleaned up yet;
-    /// those of a change. The queue is then where it was, unless [`is_outcome_unknown`](Error::is_outcome_unknown).
+    /// [`is_not_found`](crate::Error::is_not_found) for the queue, its catalogue entry or the pool;
+    /// [`is_invalid`](crate::Error::is_invalid) if the new pool has data of the queue from an
+    /// earlier time; [`is_busy`](crate::Error::is_busy) if one of the stores cannot be reached, the
+    /// queue's catalogue entry changes meanwhile, or an earlier move has not been cleaned up yet;
+    /// the errors of [every change](crate::DataDriver#errors-of-every-call). After an error the
+    /// queue is in its former pool, unless
+    /// [`is_outcome_unknown`](crate::Error::is_outcome_unknown).
     ///
-    /// Cost: O(what the queue holds), written once and synced. Durable whatever the driver's durability.
+    /// # Example
     ///
     /// ```
-    /// # use zaqar_sled::{Catalogue, ClientId, Config, Metadata, NewMessage, NewPool, PoolName, Project, SimulatedDisk};
-    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let driver = Config::new().disk(disk).open_pooled("control")?;
     /// let (one, two) = (PoolName::new("one")?, PoolName::new("two")?);
     /// driver.pools().create(&one, &NewPool::new("sled:/mnt/one".parse()?))?;
     /// driver.pools().create(&two, &NewPool::new("sled:/mnt/two".parse()?).weight(0))?;
-    /// let orders = driver.queue(Project::none(), "orders")?;
-    /// orders.create(Metadata::new())?;
+    /// # let orders = driver.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
     /// let ids = orders.post(ClientId::random(), &[NewMessage::new("coffee")])?;
     /// driver.move_queue(orders.project(), orders.name(), &two)?;
     /// assert_eq!(orders.get(&ids[0])?.body().as_bytes(), b"coffee");

@@ -230,26 +230,40 @@ impl Shared {
 }
 
 impl PooledDriver {
-    /// Makes a pool's store anew when its directory is missing or empty, and what it held is lost for good: a disk that
-    /// broke, say. Until then its queues' calls get [`PoolUnavailable`](Error::PoolUnavailable) with
-    /// [`WrongStore`](Error::WrongStore), so that a disk that is only not mounted is never taken for an empty one.
+    /// Makes a new, empty store for a pool whose directory is missing or empty, because what the
+    /// pool held is lost for good: its disk broke, for example.
     ///
-    /// The queues of the pool stay and are empty: their messages, claims and subscriptions are gone, and so are dead letters
-    /// that were on their way out of it. No id is given out again. Should the former store come back, it is another's, and
-    /// refused.
+    /// Without this call, calls on the pool's queues fail with
+    /// [`PoolUnavailable`](crate::Error::PoolUnavailable) ([`is_busy`](crate::Error::is_busy)),
+    /// whose source is [`WrongStore`](crate::Error::WrongStore). So a disk that is only not mounted
+    /// is never taken for an empty one.
+    ///
+    /// The pool's queues stay and are empty: their messages, claims and subscriptions are gone, and
+    /// so are dead letters that were on their way out of the pool. No id is given out again. If the
+    /// former store comes back later, the driver refuses it.
+    ///
+    /// Cost: that of making a store.
+    ///
+    /// Durability: durable when the call returns, whatever the driver's durability.
     ///
     /// # Errors
-    /// [`is_not_found`](Error::is_not_found) for a pool that is not registered, [`is_invalid`](Error::is_invalid) if its
-    /// store is there, `PoolUnavailable` if it cannot be reached for another reason, as when there is another store: that
-    /// has to be taken away first. Those of a change. Durable whatever the driver's durability.
+    /// [`is_not_found`](crate::Error::is_not_found) for a pool that is not registered;
+    /// [`is_invalid`](crate::Error::is_invalid) if the pool's store is there;
+    /// [`is_busy`](crate::Error::is_busy) as [`PoolUnavailable`](crate::Error::PoolUnavailable) if
+    /// the store cannot be reached for another reason, for example because the directory has
+    /// another store, which has to be taken away first; the errors of [every
+    /// change](crate::DataDriver#errors-of-every-call).
+    ///
+    /// # Example
     ///
     /// ```
-    /// # use zaqar_sled::{Config, Metadata, NewPool, PoolName, Project, SimulatedDisk};
-    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let driver = Config::new().disk(disk).open_pooled("control")?;
     /// let one = PoolName::new("one")?;
     /// driver.pools().create(&one, &NewPool::new("sled:/mnt/one".parse()?))?;
     /// assert!(driver.health()?.storage_reachable());
-    /// assert!(driver.renew_pool(&one).is_err_and(|error| error.is_invalid())); // it is there
+    /// assert!(driver.renew_pool(&one).unwrap_err().is_invalid()); // the store is there
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn renew_pool(&self, name: &PoolName) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What an operator asks a pooled driver first.
+//! The status of a pooled driver, for an operator.
 
 use crate::model::PoolName;
 use crate::model::error::Result;
@@ -7,14 +7,17 @@ use crate::store::verify::Verification;
 
 use super::PooledDriver;
 
-/// Sizes, lag and health of all stores of a pooled driver.
+/// The sizes, the lag and the health of all stores of a pooled driver.
 ///
 /// ```
-/// # use zaqar_sled::{Config, NewPool, PoolName, SimulatedDisk};
-/// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
-/// driver.pools().create(&PoolName::new("one")?, &NewPool::new("sled:/mnt/one".parse()?))?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let driver = Config::new().disk(disk).open_pooled("control")?;
+/// let one = PoolName::new("one")?;
+/// driver.pools().create(&one, &NewPool::new("sled:/mnt/one".parse()?))?;
 /// let status = driver.status();
 /// assert_eq!((status.control().queues(), status.pools().len()), (0, 1));
+/// assert!(status.pools()[0].1.is_ok());
 /// assert_eq!((status.in_transit(), status.leftovers()), (0, 0));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
@@ -27,34 +30,41 @@ pub struct PooledStatus {
 }
 
 impl PooledStatus {
-    /// The control store.
+    /// The status of the control store.
     pub fn control(&self) -> &Status {
         &self.control
     }
 
-    /// The pools by name, each with its store's status or why the store is not open.
+    /// The pools by name, each with the status of its store, or with the reason why the store is
+    /// not open.
     pub fn pools(&self) -> &[(PoolName, Result<Status, String>)] {
         &self.pools
     }
 
-    /// Dead letters on their way from one store to another. Those of a store that is not open are not known.
+    /// How many dead letters are on their way from one store to another. Those in a store that is
+    /// not open are not counted.
     pub fn in_transit(&self) -> u64 {
         self.in_transit
     }
 
-    /// Queues that were deleted or moved and whose pool, which is registered, still has what they held.
+    /// How many queues were deleted or moved while their former pool, which is registered, still
+    /// has their data. The driver removes the data in the background.
     pub fn leftovers(&self) -> u64 {
         self.leftovers
     }
 }
 
 impl PooledDriver {
-    /// Sizes, lag and health of all stores, as they are now. Opens those that are not open yet. Works on a closed driver.
-    /// Cost: O(pools + journal segments).
+    /// The sizes, the lag and the health of all stores at this instant. Stores that are not open
+    /// yet are opened. Works also on a closed driver.
+    ///
+    /// Cost: O(pools + journal segments); opening a store costs as
+    /// [`Config::open`](crate::Config::open).
     ///
     /// ```
-    /// # use zaqar_sled::{Config, SimulatedDisk};
-    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let driver = Config::new().disk(disk).open_pooled("control")?;
     /// assert_eq!(driver.status().in_transit(), 0);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
@@ -72,14 +82,22 @@ impl PooledDriver {
         }
     }
 
-    /// Verifies every store that can be opened, as [`Engine::verify`](crate::Engine::verify) does; findings name the pool.
+    /// Verifies every store that can be opened, as [`Engine::verify`](crate::Engine::verify) does.
+    /// The findings name the pool.
+    ///
+    /// Cost: O(messages): reads every page of every store from disk.
+    ///
+    /// Durability: changes nothing.
     ///
     /// # Errors
-    /// As [`Engine::verify`](crate::Engine::verify).
+    /// as [`Engine::verify`](crate::Engine::verify). A pool that cannot be opened is left out.
+    ///
+    /// # Example
     ///
     /// ```
-    /// # use zaqar_sled::{Config, SimulatedDisk};
-    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let driver = Config::new().disk(disk).open_pooled("control")?;
     /// assert!(driver.verify()?.is_sound());
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```

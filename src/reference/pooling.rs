@@ -20,14 +20,17 @@ use crate::model::{
 };
 
 impl ReferenceModel {
-    /// The same as a pooled driver (contract 12): a queue is mapped to a pool when it is made, and what it holds is in
-    /// that pool. Of several pools to choose from it takes the first by name, whatever their weights above 0.
+    /// The same model as a pooled driver (contract 12): a queue is mapped to a pool when it is
+    /// made, and its contents are in that pool. If there are several pools to choose from, it takes
+    /// the first by name, whatever their weights above 0.
     ///
     /// ```
-    /// use zaqar_sled::{ControlDriver, Metadata, NewPool, PoolName, Project, QueueName, ReferenceModel, SystemClock};
+    /// use zaqar_sled::{ControlDriver, Metadata, NewPool, PoolName, Project, QueueName};
+    /// use zaqar_sled::{ReferenceModel, SystemClock};
     ///
     /// let store = ReferenceModel::new(std::sync::Arc::new(SystemClock::new())).pooled();
-    /// let (project, orders, one) = (Project::none(), QueueName::new("orders")?, PoolName::new("one")?);
+    /// let (project, orders) = (Project::none(), QueueName::new("orders")?);
+    /// let one = PoolName::new("one")?;
     /// assert!(store.queues().create(&project, &orders, &Metadata::new()).is_err());
     /// store.pools().create(&one, &NewPool::new("memory:one".parse()?))?;
     /// store.queues().create(&project, &orders, &Metadata::new())?;
@@ -39,15 +42,17 @@ impl ReferenceModel {
         self
     }
 
-    /// Has a queue that is to be given a pool get this one, if it may have it, and not the first: to follow a driver that
-    /// chooses by weight.
+    /// Gives a queue this pool when it is made, if the queue may have it, instead of the first one:
+    /// to follow a driver that chooses by weight.
     ///
     /// ```
-    /// use zaqar_sled::{ControlDriver, Metadata, NewPool, PoolName, Project, QueueName, ReferenceModel, SystemClock};
+    /// use zaqar_sled::{ControlDriver, Metadata, NewPool, PoolName, Project, QueueName};
+    /// use zaqar_sled::{ReferenceModel, SystemClock};
     ///
     /// let store = ReferenceModel::new(std::sync::Arc::new(SystemClock::new())).pooled();
-    /// let (project, orders, two) = (Project::none(), QueueName::new("orders")?, PoolName::new("two")?);
-    /// store.pools().create(&PoolName::new("one")?, &NewPool::new("memory:one".parse()?))?;
+    /// let (project, orders) = (Project::none(), QueueName::new("orders")?);
+    /// let (one, two) = (PoolName::new("one")?, PoolName::new("two")?);
+    /// store.pools().create(&one, &NewPool::new("memory:one".parse()?))?;
     /// store.pools().create(&two, &NewPool::new("memory:two".parse()?))?;
     /// store.prefer(&project, &orders, &two);
     /// store.queues().create(&project, &orders, &Metadata::new())?;
@@ -61,14 +66,21 @@ impl ReferenceModel {
     /// Moves a queue with its messages, claims and subscriptions to another pool, as
     /// [`PooledDriver::move_queue`](crate::PooledDriver::move_queue) does.
     ///
+    /// Cost: O(what the queue holds).
+    ///
     /// # Errors
-    /// As there, but for those of stores.
+    /// [`is_not_found`](crate::Error::is_not_found) for the queue, its catalogue entry or the pool;
+    /// [`is_invalid`](crate::Error::is_invalid) if the new pool has data of the queue from an
+    /// earlier time.
+    ///
+    /// # Example
     ///
     /// ```
     /// use zaqar_sled::{PoolName, Project, QueueName, ReferenceModel, SystemClock};
     ///
     /// let store = ReferenceModel::new(std::sync::Arc::new(SystemClock::new())).pooled();
-    /// let moved = store.move_queue(&Project::none(), &QueueName::new("orders")?, &PoolName::new("one")?);
+    /// let (orders, one) = (QueueName::new("orders")?, PoolName::new("one")?);
+    /// let moved = store.move_queue(&Project::none(), &orders, &one);
     /// assert!(moved.unwrap_err().is_not_found());
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```

@@ -1,4 +1,4 @@
-//! Looking into a store without opening it.
+//! Reading a store without opening it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,18 @@ use crate::storage::manifest::{self, Manifest, SnapshotMark};
 use crate::storage::page_files::PageFiles;
 use crate::store::recovery::read_snapshot;
 
-/// What snapshot and journal of a store hold; see [`Engine::inspect`](crate::Engine::inspect).
+/// What the snapshot and the journal of a store hold: the result of
+/// [`Engine::inspect`](crate::Engine::inspect).
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path();
+/// drop(zaqar_sled::Engine::open(path)?);
+/// let inspection = zaqar_sled::Engine::inspect(path)?;
+/// assert!(inspection.queues().is_empty() && inspection.was_closed());
+/// println!("the last change is number {}", inspection.last_lsn());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
     queues: Vec<InspectedQueue>,
@@ -33,8 +44,9 @@ pub struct Inspection {
 /// engine.queue(Project::none(), "jobs")?.create(Metadata::new())?;
 /// drop(engine);
 /// let inspection = Engine::inspect(path)?;
-/// assert_eq!(inspection.queues()[0].name().as_str(), "jobs");
-/// assert_eq!((inspection.queues()[0].messages(), inspection.was_closed()), (0, true));
+/// let jobs = &inspection.queues()[0];
+/// assert_eq!((jobs.project(), jobs.name().as_str()), (&Project::none(), "jobs"));
+/// assert_eq!((jobs.messages(), jobs.claimed(), jobs.bytes()), (0, 0, 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,17 +130,17 @@ impl InspectedQueue {
         &self.name
     }
 
-    /// Its live messages.
+    /// The number of its live messages.
     pub fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// How many of them are claimed.
+    /// The number of its messages under a live claim.
     pub fn claimed(&self) -> u64 {
         self.claimed
     }
 
-    /// What they weigh: their bodies and 64 bytes each.
+    /// The weight of its messages: the bytes of their bodies and 64 bytes each.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -1,21 +1,23 @@
-//! What an operator asks first.
+//! The status of an open store: sizes, lag and health, for an operator.
 
 use std::time::Duration;
 
 use crate::model::{Project, QueueName};
 use crate::store::Store;
 
-/// Sizes, lag and health of a store at one instant.
+/// The sizes, the lag and the health of a store at one instant.
 ///
 /// ```
-/// # use zaqar_sled::{ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk};
-/// # let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
 /// let jobs = engine.queue(Project::none(), "jobs")?;
 /// jobs.create(Metadata::new())?;
 /// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
 /// let status = engine.status();
 /// assert_eq!((status.queues(), status.messages(), status.live_bytes()), (1, 1, 4 + 64));
 /// assert_eq!(status.unsynced(), 0); // the default is Durability::Sync
+/// assert_eq!((status.damaged_pages(), status.poisoned()), (0, None));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,69 +88,75 @@ impl Status {
         }
     }
 
-    /// Queues in all projects.
+    /// The number of queues in all projects.
     pub fn queues(&self) -> u64 {
         self.queues
     }
 
-    /// Messages in all queues, those that have expired and were not yet collected included.
+    /// The number of messages in all queues, including expired ones that are not collected yet.
     pub fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// What those messages weigh: their bodies and 64 bytes each.
+    /// The weight of these messages: the bytes of their bodies and 64 bytes each.
     pub fn live_bytes(&self) -> u64 {
         self.live_bytes
     }
 
-    /// Bytes of messages in memory: bodies, 56 bytes each, and what their pages take beside.
+    /// Bytes of messages in memory: the bodies, 56 bytes each, and what their pages take besides.
+    /// [`Config::memory`](crate::Config::memory) bounds it.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes
     }
 
-    /// Pages of messages, in memory or not: up to 128 messages or 16 KiB of bodies each.
+    /// The number of pages of messages, in memory or not. A page has up to 128 messages or 16 KiB
+    /// of bodies.
     pub fn pages(&self) -> u64 {
         self.pages
     }
 
-    /// Those whose messages are on disk alone.
+    /// The number of these pages whose messages are only on disk.
     pub fn cold_pages(&self) -> u64 {
         self.cold_pages
     }
 
-    /// Claims in all queues, those that have ended and were not yet collected included, and those of which every message is
-    /// gone.
+    /// The number of claims in all queues, including ended ones that are not collected yet and
+    /// those without messages.
     pub fn claims(&self) -> u64 {
         self.claims
     }
 
-    /// Those of these of which every message is gone. More than an eighth of [`Config::memory`](crate::Config::memory) can
-    /// hold (at least 1 MiB, of 240 B each) are not kept: those that have been without messages for longest end.
+    /// The number of these claims whose messages are all gone. They may take an eighth of
+    /// [`Config::memory`](crate::Config::memory), or 1 MiB, at 240 bytes each; beyond that, those
+    /// without messages for longest end early.
     pub fn spent_claims(&self) -> u64 {
         self.spent_claims
     }
 
-    /// Deleted queues of which something is still to be freed in memory, or to be removed from the trees by the next
-    /// checkpoint.
+    /// The number of deleted queues that still have something to free in memory, or to remove from
+    /// the trees at the next checkpoint.
     pub fn deleted_queues(&self) -> u64 {
         self.deleted_queues
     }
 
-    /// Pages that were found, in this run, not to be what was written, or that the device cannot read.
+    /// The number of pages that were found damaged since the store was opened: the device cannot
+    /// read them, or gives other bytes than were written.
     ///
-    /// Nobody can claim or read their messages; everything else goes on. The journal may still have them, in which case
-    /// opening the store again restores them; [`drop_damaged`](crate::Engine::drop_damaged) gives them up.
-    /// [`verify`](crate::Engine::verify) finds those that nobody has met yet.
+    /// Nobody can claim or read the messages of these pages; everything else goes on. If the
+    /// journal still has the messages, opening the store again restores them.
+    /// [`drop_damaged`](crate::Engine::drop_damaged) gives them up.
+    /// [`verify`](crate::Engine::verify) finds damaged pages that no call has met yet.
     pub fn damaged_pages(&self) -> u64 {
         self.damaged_pages
     }
 
-    /// The messages in those pages; they count in [`messages`](Self::messages) until they expire or are dropped.
+    /// The number of messages in damaged pages. They count in [`messages`](Self::messages) until
+    /// they expire or are dropped.
     pub fn damaged_messages(&self) -> u64 {
         self.damaged_messages
     }
 
-    /// Bytes of the files that pages are written to.
+    /// Bytes of the page files.
     pub fn page_file_bytes(&self) -> u64 {
         self.page_file_bytes
     }
@@ -158,68 +166,84 @@ impl Status {
         self.journal_bytes
     }
 
-    /// How many segments those are.
+    /// The number of the journal's segments on disk.
     pub fn journal_segments(&self) -> usize {
         self.journal_segments
     }
 
-    /// The number of the last change.
+    /// The number of the last change (its log sequence number).
     pub fn appended_lsn(&self) -> u64 {
         self.appended_lsn
     }
 
-    /// Changes that a power cut could still take.
+    /// The number of changes that are not synced yet: a power cut could lose them.
     pub fn unsynced(&self) -> u64 {
         self.appended_lsn.saturating_sub(self.synced_lsn)
     }
 
-    /// The last change that the trees have for certain; 0 before the first checkpoint and while one runs.
+    /// The number of the last change that is in the trees for certain; 0 before the first
+    /// checkpoint and while one runs.
     pub fn checkpoint_lsn(&self) -> u64 {
         self.checkpoint_lsn
     }
 
-    /// From where a rebuild would replay the journal; 0 without a snapshot and while one is written.
+    /// The number of the change from which a rebuild would replay the journal; 0 if there is no
+    /// snapshot and while one is written.
     pub fn snapshot_lsn(&self) -> u64 {
         self.snapshot_lsn
     }
 
-    /// Calls of `claim_wait` that wait now.
+    /// The number of calls of [`claim_wait`](crate::Queue::claim_wait) that wait now.
     pub fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Dead letters on their way to the stores of other pools; they count among the messages here.
+    /// The number of dead letters on their way to the stores of other pools. They count in
+    /// [`messages`](Self::messages).
     pub fn in_transit(&self) -> u64 {
         self.in_transit
     }
 
-    /// Subscriptions of all queues, those that have expired and were not yet collected included.
+    /// The number of subscriptions in all queues, including expired ones that are not collected
+    /// yet.
     pub fn subscriptions(&self) -> u64 {
         self.subscriptions
     }
 
-    /// How far the engine's time is ahead of the wall clock, which is so after the wall clock was set back.
+    /// How far the engine's time is ahead of the wall clock, which happens after the wall clock was
+    /// set back. In milliseconds at the finest.
     pub fn clock_gap(&self) -> Duration {
         self.clock_gap
     }
 
-    /// How many readings of the wall clock were left out since opening because they were later than the year 9899.
+    /// The number of readings of the wall clock, since the store was opened, that were ignored
+    /// because they were after the year 9899.
     pub fn clock_readings_ignored(&self) -> u64 {
         self.clock_readings_ignored
     }
 
-    /// Why writes are refused, if they are.
+    /// The failure that stopped all writes; `None` while writes go on.
     pub fn poisoned(&self) -> Option<&str> {
         self.poisoned.as_deref()
     }
 
-    /// Why the last trees were given up, until a checkpoint has filled new ones.
+    /// Why the former trees were given up; `None` once a checkpoint has filled new ones.
     pub fn trees_fault(&self) -> Option<&str> {
         self.trees_fault.as_deref()
     }
 }
 
-/// What [`Engine::drop_damaged`](crate::Engine::drop_damaged) gave up of one queue.
+/// The messages of one queue that [`Engine::drop_damaged`](crate::Engine::drop_damaged) gave up.
+///
+/// ```
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// for dropped in engine.drop_damaged()? {
+///     println!("{} lost {} messages", dropped.queue(), dropped.messages());
+/// }
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DroppedMessages {
     pub(crate) project: Project,
@@ -233,12 +257,12 @@ impl DroppedMessages {
         &self.project
     }
 
-    /// The queue.
+    /// The queue's name.
     pub fn queue(&self) -> &QueueName {
         &self.queue
     }
 
-    /// How many messages are gone.
+    /// The number of messages that were deleted.
     pub fn messages(&self) -> u64 {
         self.messages
     }

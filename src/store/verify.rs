@@ -11,10 +11,17 @@ use crate::store::Store;
 /// What [`Engine::verify`](crate::Engine::verify) counted and found.
 ///
 /// ```
-/// # let engine = zaqar_sled::Config::new().disk(std::sync::Arc::new(zaqar_sled::SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+/// # orders.create(Metadata::new())?;
+/// # orders.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
+/// engine.checkpoint()?;
 /// let verification = engine.verify()?;
-/// assert!(verification.is_sound());
-/// assert_eq!((verification.queues(), verification.messages()), (0, 0));
+/// assert!(verification.is_sound() && verification.findings().is_empty());
+/// assert_eq!((verification.queues(), verification.messages()), (1, 2));
+/// assert!(verification.records() > 0); // what the checkpoint wrote
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -140,27 +147,27 @@ impl Verification {
         }
     }
 
-    /// Whether everything agrees.
+    /// Whether everything agrees: there are no findings.
     pub fn is_sound(&self) -> bool {
         self.findings.is_empty()
     }
 
-    /// What does not agree, in words that name the invariant.
+    /// The disagreements, in words that name the invariant.
     pub fn findings(&self) -> &[String] {
         &self.findings
     }
 
-    /// Queues recounted.
+    /// The number of queues that were recounted.
     pub fn queues(&self) -> u64 {
         self.queues
     }
 
-    /// Live messages counted.
+    /// The number of live messages that were counted.
     pub fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// Records compared with the trees.
+    /// The number of records that were compared with the trees.
     pub fn records(&self) -> u64 {
         self.records
     }

@@ -147,7 +147,15 @@ impl From<FaultKind> for Calls {
     }
 }
 
-/// What a failing call reports.
+/// The error that a failing call returns.
+///
+/// ```
+/// use std::io::{Error, ErrorKind};
+/// use zaqar_sled::disk::FaultError;
+///
+/// assert_eq!(Error::from(FaultError::Space).kind(), ErrorKind::StorageFull);
+/// assert_eq!(FaultError::default(), FaultError::Device);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default)]
 #[non_exhaustive]
 pub enum FaultError {
@@ -192,11 +200,12 @@ impl From<FaultError> for io::Error {
     }
 }
 
-/// A failure to inject: the next call of a choice fails, once, with `EIO`, unless said otherwise.
+/// A failure to inject: the next call of a choice fails once, with `EIO`. The methods choose
+/// another call, another error, or every call.
 ///
-/// A failing call changes nothing, with two exceptions: a failing write may leave any part of its beginning behind, and
-/// a failing sync of a file or of trees loses by chance some of what it covered; see
-/// [`SimulatedDisk`](super::SimulatedDisk).
+/// A failing call changes nothing, with two exceptions. A failing write may leave any part of its
+/// beginning. A failing sync of a file or of trees loses by chance some of the changes that it
+/// covered; see [`SimulatedDisk`](super::SimulatedDisk).
 ///
 /// ```
 /// use std::io::ErrorKind;
@@ -204,7 +213,8 @@ impl From<FaultError> for io::Error {
 /// use zaqar_sled::disk::{Disk, Fault, FaultError, Operation, SimulatedDisk};
 ///
 /// let disk = SimulatedDisk::new();
-/// disk.inject(Fault::on(Operation::Create).nth(2).forever().error(FaultError::Space).under("/store"));
+/// let full = Fault::on(Operation::Create).error(FaultError::Space).under("/store");
+/// disk.inject(full.nth(2).forever());
 /// disk.create_dir_all(Path::new("/store"))?;
 /// disk.create(Path::new("/store/1"))?;
 /// for _ in 0..3 {
@@ -228,35 +238,44 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of these calls.
+    /// A fault that makes the next of these calls fail.
     pub fn on(calls: impl Into<Calls>) -> Self {
         Self { calls: calls.into(), nth: 1, is_lasting: false, error: FaultError::default(), group: None }
     }
 
-    /// A fault of any call.
+    /// A fault that makes the next call of any kind fail.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.inject(Fault::on_any());
+    /// assert!(disk.list(Path::new("/")).is_err());
+    /// assert!(disk.list(Path::new("/")).is_ok());
+    /// ```
     pub fn on_any() -> Self {
         Self::on(Calls::any())
     }
 
-    /// Fails the `nth` such call, 1 being the very next.
+    /// Makes the `nth` such call fail; 1 is the next one.
     #[must_use]
     pub fn nth(self, nth: u64) -> Self {
         Self { nth, ..self }
     }
 
-    /// Fails every such call from there on.
+    /// Makes every such call fail from there on.
     #[must_use]
     pub fn forever(self) -> Self {
         Self { is_lasting: true, ..self }
     }
 
-    /// Fails with this error.
+    /// Sets the error that the call returns.
     #[must_use]
     pub fn error(self, error: FaultError) -> Self {
         Self { error, ..self }
     }
 
-    /// Fails only calls on this path or on one under it.
+    /// Makes only calls on this path, or on a path under it, fail.
     #[must_use]
     pub fn under(self, path: impl Into<PathBuf>) -> Self {
         Self { calls: self.calls.under(path), ..self }

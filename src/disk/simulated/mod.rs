@@ -29,13 +29,13 @@ use crate::lock::{Mutex, MutexGuard, Rank};
 pub use self::fault::{Calls, Fault, FaultError, FaultKind, Operation};
 pub use self::gate::Gate;
 
-/// What a power cut leaves of what was not synced.
+/// Which of the changes that were not synced survive a power cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Keep {
-    /// Nothing: exactly what was synced is there.
+    /// None of them: the disk has exactly the synced changes.
     Nothing,
-    /// Some of it, chosen by this seed: any of a file's writes, torn at sectors of 512 bytes; any of the names
-    /// created, renamed and removed that could have come about; any of the trees' changes.
+    /// Some of them, chosen by this seed: any of a file's writes, torn at sectors of 512 bytes; any
+    /// of the names that were made, changed or removed; any of the trees' changes.
     Random(u64),
 }
 
@@ -98,32 +98,77 @@ pub enum Keep {
 pub struct SimulatedDisk(Arc<Mutex<State>>);
 
 impl SimulatedDisk {
-    /// An empty disk without limit.
+    /// An empty disk without limits. Names and contents that are not synced are lost in a power
+    /// cut.
+    ///
+    /// ```
+    /// use zaqar_sled::disk::{Disk, SimulatedDisk};
+    /// assert!(SimulatedDisk::new().is_durable());
+    /// ```
     pub fn new() -> Self {
         Self::holding(State::default())
     }
 
-    /// An empty disk that is only memory: not [durable](crate::disk::Disk::is_durable), empty after a power loss.
+    /// An empty disk that is only memory: it is not [durable](crate::disk::Disk::is_durable), and
+    /// is empty after a power cut. It costs less, because it need not remember what is not synced.
     ///
-    /// It costs less, as it need not know what is unsynced.
+    /// ```
+    /// use zaqar_sled::disk::{Disk, SimulatedDisk};
+    /// assert!(!SimulatedDisk::memory().is_durable());
+    /// ```
     pub fn memory() -> Self {
         Self::holding(State::volatile())
     }
 
-    /// How many operations there were: calls that change or sync something, failed ones too.
+    /// The number of operations so far: the calls that change or sync something, including those
+    /// that failed.
     ///
-    /// A directory created or removed with others counts for each, and creating one counts its sync too.
+    /// A directory that is made or removed with others counts as one operation each, and making it
+    /// counts its sync too.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let before = disk.operations();
+    /// disk.create(Path::new("/file"))?.write_all_at(b"a", 0)?;
+    /// assert_eq!(disk.operations() - before, 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn operations(&self) -> u64 {
         self.0.lock().operations()
     }
 
-    /// Turns the power off after so many more operations: every later call fails, reads too, until
-    /// [`kill`](Self::kill) or [`power_loss`](Self::power_loss) yields the disk as it is found after.
+    /// Turns the power off after this many more operations. Every later call fails, reads included,
+    /// until [`kill`](Self::kill) or [`power_loss`](Self::power_loss) returns the disk as the next
+    /// process finds it.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.fail_after(1);
+    /// let file = disk.create(Path::new("/file"))?;
+    /// assert!(file.write_all_at(b"a", 0).is_err());
+    /// assert!(file.len().is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn fail_after(&self, operations: u64) {
         self.0.lock().fail_after(operations);
     }
 
-    /// How many calls there were of every kind, those that only read and failed ones too; counted as operations are.
+    /// The number of calls of every kind so far, counted as [`operations`](Self::operations) are,
+    /// including those that only read.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let before = disk.calls();
+    /// disk.list(Path::new("/"))?;
+    /// assert!(disk.calls() > before);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn calls(&self) -> u64 {
         self.0.lock().calls()
     }
@@ -150,21 +195,34 @@ impl SimulatedDisk {
         self.0.lock().inject(fault);
     }
 
-    /// Takes away every fault that is set. What the failures left stays.
+    /// Removes all faults. The damage that failures have done stays.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.inject(Fault::on(Operation::Create).forever());
+    /// assert!(disk.create(Path::new("/file")).is_err());
+    /// disk.heal();
+    /// assert!(disk.create(Path::new("/file")).is_ok());
+    /// ```
     pub fn heal(&self) {
         self.0.lock().heal();
     }
 
-    /// Holds these calls until the gate is opened or dropped, so that a test can do things while a disk is slow.
+    /// Holds these calls until the gate is opened or dropped, so that a test can act while a disk
+    /// is slow. See [`Gate`] for an example.
     pub fn hold(&self, calls: impl Into<Calls>) -> Gate {
         let gate = Gate::new(calls.into());
         self.0.lock().add_gate(gate.shared());
         gate
     }
 
-    /// Decides what is left to chance while the disk runs: what failed syncs lose and failed writes leave.
+    /// Seeds the chance that decides while the disk runs: what failed syncs lose, and what failed
+    /// writes leave.
     ///
-    /// Unless it is called, every disk has the same seed; an image goes on where the disk was.
+    /// Without a call, every disk has the same seed. A disk returned by [`kill`](Self::kill) or
+    /// [`power_loss`](Self::power_loss) continues the sequence.
     pub fn set_seed(&self, seed: u64) {
         self.0.lock().random = Random::new(seed);
     }
@@ -193,7 +251,7 @@ impl SimulatedDisk {
         self.0.lock().set_descriptors(most);
     }
 
-    /// How many handles are open: of files, directories, trees and locks.
+    /// The number of open handles: of files, directories, trees and locks.
     pub fn open_handles(&self) -> u64 {
         self.0.lock().open_handles()
     }
@@ -263,7 +321,18 @@ impl SimulatedDisk {
         Self::holding(self.0.lock().restart())
     }
 
-    /// As [`kill`](Self::kill), when the machine loses power: what was not synced is gone but for what `keep` keeps.
+    /// The disk as the next process finds it after a power cut. Writes and names that were not
+    /// synced are gone, except those that `keep` keeps; else as [`kill`](Self::kill).
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
+    /// let disk = SimulatedDisk::new();
+    /// disk.write("/file", "old")?;
+    /// disk.open(Path::new("/file"))?.write_all_at(b"new", 0)?;
+    /// assert_eq!(disk.power_loss(Keep::Nothing).read("/file")?, b"old");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn power_loss(&self, keep: Keep) -> Self {
         let mut image = self.0.lock().restart();
         let mut random = match keep {
@@ -279,13 +348,40 @@ impl SimulatedDisk {
     }
 
     /// The contents of a file, whether the power is on or off.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing file; any call fails on a disk whose image was taken.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::disk::SimulatedDisk;
+    /// let disk = SimulatedDisk::new();
+    /// disk.write("/file", "abc")?;
+    /// assert_eq!(disk.read("/file")?, b"abc");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn read(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         let state = self.present()?;
         let file = state.names.file(path.as_ref())?;
         Ok(file.lock().bytes().to_vec())
     }
 
-    /// Puts a file with these contents; they, and the names in its directory, count as synced.
+    /// Makes a file with these contents, or replaces its contents. They and the names in its
+    /// directory count as synced.
+    ///
+    /// # Errors
+    /// `NotFound` if the directory is missing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::disk::{Keep, SimulatedDisk};
+    /// let disk = SimulatedDisk::new();
+    /// disk.write("/file", "abc")?;
+    /// assert_eq!(disk.power_loss(Keep::Nothing).read("/file")?, b"abc");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn write(&self, path: impl AsRef<Path>, bytes: impl Into<Vec<u8>>) -> io::Result<()> {
         let (path, contents) = (path.as_ref(), Contents::durable(bytes.into()));
         let mut state = self.present()?;
@@ -298,7 +394,12 @@ impl SimulatedDisk {
         Ok(())
     }
 
-    /// Flips the bits of `xor` in one byte of a file, and counts the file as synced.
+    /// Flips the bits of `xor` in the byte at `offset` of a file. The file counts as synced.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing file; `InvalidInput` if the file is shorter.
+    ///
+    /// # Example
     ///
     /// ```
     /// let disk = zaqar_sled::disk::SimulatedDisk::new();
@@ -315,7 +416,20 @@ impl SimulatedDisk {
         })
     }
 
-    /// Cuts a file to `len` bytes, and counts it as synced. A shorter file stays as it is.
+    /// Cuts a file to `len` bytes. The file counts as synced. A shorter file stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing file.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let disk = zaqar_sled::disk::SimulatedDisk::new();
+    /// disk.write("/file", "message")?;
+    /// disk.truncate("/file", 4)?;
+    /// assert_eq!(disk.read("/file")?, b"mess");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn truncate(&self, path: impl AsRef<Path>, len: u64) -> io::Result<()> {
         self.damage(path.as_ref(), |bytes| {
             bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
@@ -323,7 +437,13 @@ impl SimulatedDisk {
         })
     }
 
-    /// Makes the device fail with `EIO` where this range of a file is read; what is written to after is readable again.
+    /// Makes reads of this range of bytes fail with `EIO`. A range that is written afterwards is
+    /// readable again.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing file.
+    ///
+    /// # Example
     ///
     /// ```
     /// use std::path::Path;
@@ -376,9 +496,13 @@ impl SimulatedDisk {
         }
     }
 
-    /// Takes a directory or file away behind the back of whoever uses it, durably. It counts as no operation.
+    /// Removes a directory or a file as another process would, durably. It does not count as an
+    /// operation. Handles that are open under it keep their files.
     ///
-    /// Who has a file under it open keeps the file.
+    /// # Errors
+    /// `NotFound` for a missing name.
+    ///
+    /// # Example
     ///
     /// ```
     /// use std::path::Path;
@@ -387,11 +511,8 @@ impl SimulatedDisk {
     /// let disk = SimulatedDisk::new();
     /// disk.create_dir_all(Path::new("/store"))?;
     /// let file = disk.create(Path::new("/store/file"))?;
-    /// disk.displace("/store", "/elsewhere")?;
-    /// file.write_all_at(b"still here", 0)?;
-    /// assert_eq!(disk.read("/elsewhere/file")?, b"still here");
-    /// disk.vanish("/elsewhere")?;
-    /// file.write_all_at(b"and here", 0)?;
+    /// disk.vanish("/store")?;
+    /// file.write_all_at(b"still open", 0)?;
     /// assert!(disk.list(Path::new("/"))?.is_empty());
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -404,7 +525,26 @@ impl SimulatedDisk {
         Ok(())
     }
 
-    /// Gives a directory or file another name behind the back of whoever uses it, durably. It counts as no operation.
+    /// Gives a directory or a file another name as another process would, durably. It does not
+    /// count as an operation.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing name.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use zaqar_sled::disk::{Disk, SimulatedDisk};
+    ///
+    /// let disk = SimulatedDisk::new();
+    /// disk.create_dir_all(Path::new("/store"))?;
+    /// let file = disk.create(Path::new("/store/file"))?;
+    /// disk.displace("/store", "/elsewhere")?;
+    /// file.write_all_at(b"still here", 0)?;
+    /// assert_eq!(disk.read("/elsewhere/file")?, b"still here");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn displace(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
         let mut state = self.present()?;
         state.names.rename(from.as_ref(), to.as_ref())?;
@@ -413,7 +553,8 @@ impl SimulatedDisk {
         Ok(())
     }
 
-    /// The paths of all files, in order; none once the disk lives on as its image.
+    /// The paths of all files, in order. Empty once [`kill`](Self::kill) or
+    /// [`power_loss`](Self::power_loss) has returned another disk.
     pub fn list_all(&self) -> Vec<PathBuf> {
         let found = self.0.lock().names.all();
         let files = found.into_iter().filter(|(_, node)| matches!(node, Node::File(_)));

@@ -19,8 +19,9 @@ use crate::Result;
 /// ```
 /// use zaqar_sled::disk::Tree;
 ///
-/// assert_eq!(Tree::ALL.map(Tree::name)[..4], ["meta", "queues", "messages", "claims"]);
-/// assert_eq!(Tree::ALL.map(Tree::name)[4..], ["subscriptions", "catalogue", "pools", "flavors"]);
+/// let names = Tree::ALL.map(Tree::name);
+/// assert_eq!(names[..4], ["meta", "queues", "messages", "claims"]);
+/// assert_eq!(names[4..], ["subscriptions", "catalogue", "pools", "flavors"]);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Tree {
@@ -106,7 +107,9 @@ pub struct TreeChange {
 
 /// A set of open ordered trees, from [`Disk::trees`](crate::disk::Disk::trees).
 ///
-/// Each call is atomic; no two are atomic together. Errors are `Trees`, `Io` or `StorageFull`.
+/// Each call is atomic; two calls together are not. Any call may fail with
+/// [`Trees`](crate::Error::Trees), [`Io`](crate::Error::Io) or
+/// [`StorageFull`](crate::Error::StorageFull).
 ///
 /// ```
 /// use std::path::Path;
@@ -127,16 +130,88 @@ pub struct TreeChange {
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 pub trait Trees: Send + Sync + fmt::Debug {
-    /// The value under `key`. Cost: O(log n).
+    /// The value of `key`; `None` if the tree does not have the key.
+    ///
+    /// Cost: O(log n).
+    ///
+    /// # Errors
+    /// those of every call of this trait.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let trees = SimulatedDisk::new().trees(Path::new("/trees"))?;
+    /// trees.insert(Tree::Pools, b"key", b"value")?;
+    /// assert_eq!(trees.get(Tree::Pools, b"key")?.as_deref(), Some(&b"value"[..]));
+    /// assert_eq!(trees.get(Tree::Flavors, b"key")?, None);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// Puts `value` under `key` and returns the value it replaces. Cost: O(log n).
+    /// Stores `value` under `key` and returns the value that it replaced.
+    ///
+    /// Cost: O(log n).
+    ///
+    /// # Errors
+    /// those of every call of this trait.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let trees = SimulatedDisk::new().trees(Path::new("/trees"))?;
+    /// assert_eq!(trees.insert(Tree::Pools, b"key", b"one")?, None);
+    /// assert_eq!(trees.insert(Tree::Pools, b"key", b"two")?, Some(b"one".to_vec()));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     fn insert(&self, tree: Tree, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// Takes `key` away and returns its value. Cost: O(log n).
+    /// Removes `key` and returns its value.
+    ///
+    /// Cost: O(log n).
+    ///
+    /// # Errors
+    /// those of every call of this trait.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let trees = SimulatedDisk::new().trees(Path::new("/trees"))?;
+    /// trees.insert(Tree::Pools, b"key", b"one")?;
+    /// assert_eq!(trees.remove(Tree::Pools, b"key")?, Some(b"one".to_vec()));
+    /// assert_eq!(trees.remove(Tree::Pools, b"key")?, None);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     fn remove(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// Makes changes in their order and returns what each replaced. Not atomic: where one fails, those before it are made.
+    /// Makes the changes in their order and returns the value that each of them replaced. The call
+    /// is not atomic.
+    ///
+    /// Cost: O(log n) for each change.
+    ///
+    /// # Errors
+    /// those of every call of this trait. The changes before the failure are made.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let trees = SimulatedDisk::new().trees(Path::new("/trees"))?;
+    /// let put = |value: &[u8]| TreeChange {
+    ///     tree: Tree::Pools,
+    ///     key: b"key".to_vec(),
+    ///     value: Some(value.to_vec()),
+    /// };
+    /// let replaced = trees.change(vec![put(b"one"), put(b"two")])?;
+    /// assert_eq!(replaced, [None, Some(b"one".to_vec())]);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     fn change(&self, changes: Vec<TreeChange>) -> Result<Vec<Option<Vec<u8>>>> {
         let make = |TreeChange { tree, key, value }: TreeChange| match value {
             Some(value) => self.insert(tree, &key, &value),
@@ -145,11 +220,47 @@ pub trait Trees: Send + Sync + fmt::Debug {
         changes.into_iter().map(make).collect()
     }
 
-    /// Visits every key in ascending order; the first error of `visit` ends the scan and is returned.
+    /// Visits every key in ascending order. Changes made meanwhile may or may not be seen. No lock
+    /// is held while `visit` runs.
     ///
-    /// Changes made meanwhile may or may not be seen. No lock is held while `visit` runs.
+    /// Cost: O(n).
+    ///
+    /// # Errors
+    /// those of every call of this trait, and the first error of `visit`, which ends the scan.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let trees = SimulatedDisk::new().trees(Path::new("/trees"))?;
+    /// trees.insert(Tree::Pools, b"b", b"2")?;
+    /// trees.insert(Tree::Pools, b"a", b"1")?;
+    /// let mut keys = Vec::new();
+    /// trees.scan(Tree::Pools, &mut |key, _| {
+    ///     keys.extend_from_slice(key);
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(keys, b"ab");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     fn scan(&self, tree: Tree, visit: &mut Visit<'_>) -> Result<()>;
 
-    /// Hands every change to the operating system, so that it survives the death of the process.
+    /// Hands every change to the operating system, so that it survives the death of the process. To
+    /// survive a power cut, it also needs [`Disk::sync_trees`](crate::disk::Disk::sync_trees).
+    ///
+    /// # Errors
+    /// those of every call of this trait.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let trees = SimulatedDisk::new().trees(Path::new("/trees"))?;
+    /// trees.insert(Tree::Pools, b"key", b"one")?;
+    /// trees.flush()?;
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     fn flush(&self) -> Result<()>;
 }

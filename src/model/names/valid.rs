@@ -6,10 +6,19 @@ use super::{FlavorName, PoolGroup, PoolName, Project, QueueName};
 use crate::model::error::{Error, Result};
 
 impl Project {
-    /// The project of that name, at most 512 bytes; the empty name is one too.
+    /// The project of that name: at most 512 bytes of any text. The empty text is a name too, other
+    /// than [`none`](Self::none).
     ///
     /// # Errors
-    /// `is_too_large` over 512 bytes.
+    /// [`is_too_large`](crate::Error::is_too_large) for a name of more than 512 bytes.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let shop = zaqar_sled::Project::named("shop")?;
+    /// assert_eq!(shop.name(), Some("shop"));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn named(name: impl AsRef<str>) -> Result<Self> {
         let name = name.as_ref();
         check_len("project bytes", name)?;
@@ -21,10 +30,11 @@ impl Project {
 macro_rules! valid {
     ($type:ident, $what:literal) => {
         impl $type {
-            /// Takes a name of 1 to 512 bytes.
+            /// The name with this text, which has 1 to 512 bytes.
             ///
             /// # Errors
-            /// `is_invalid` when empty, `is_too_large` over 512 bytes.
+            /// [`is_invalid`](crate::Error::is_invalid) for the empty text,
+            /// [`is_too_large`](crate::Error::is_too_large) for more than 512 bytes.
             pub fn new(name: impl AsRef<str>) -> Result<Self> {
                 let name = name.as_ref();
                 if name.is_empty() {

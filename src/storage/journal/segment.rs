@@ -71,8 +71,8 @@ impl Segment {
         })
     }
 
-    /// A new segment written out with zeros, synced, its directory entry too. Done in slices, each synced; `between` is
-    /// called before each sync with how long the last one took. `frames` are written behind the header's place before the last.
+    /// A new segment written out with zeros, synced, its directory entry too. Answer in slices, each synced; `between` is
+    /// called before each with how long the last one took. `frames` are written behind the header's place before the last.
     pub(crate) fn prepare(
         place: &Place,
         number: u64,

@@ -7,34 +7,39 @@ use std::time::Duration;
 use crate::model::{Project, QueueName};
 use crate::storage::journal::scan::Damage;
 
-/// Where the state came from at open.
+/// Where the state came from when the store was opened.
 ///
 /// ```
-/// use zaqar_sled::{Config, RecoverySource, SimulatedDisk};
-///
-/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// let engine = Config::new().disk(disk.clone()).open("store")?;
 /// assert_eq!(engine.recovery().source(), RecoverySource::New);
+/// engine.close()?;
+/// let engine = Config::new().disk(disk).open("store")?;
+/// assert_eq!(engine.recovery().source(), RecoverySource::Trees);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RecoverySource {
-    /// There was no store: it was made.
+    /// There was no store: opening made it.
     New,
-    /// The trees, after a clean close.
+    /// From the trees, after a clean close.
     Trees,
-    /// Snapshot and journal, after anything else.
+    /// From the snapshot and the journal, after anything but a clean close.
     Journal,
 }
 
-/// What opening a store found and did.
+/// What opening a store found and did. Its `Display` text is one line for a log.
 ///
 /// ```
-/// use zaqar_sled::{Config, SimulatedDisk};
-///
-/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open("store")?;
-/// assert_eq!(engine.recovery().dropped(), 0);
-/// assert!(engine.recovery().notes().is_empty());
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// let report = engine.recovery();
+/// assert_eq!((report.replayed(), report.dropped(), report.lost_changes()), (0, 0, 0));
+/// assert!(report.notes().is_empty() && report.damaged().is_empty());
+/// assert!(report.to_string().starts_with("made a new store"));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,22 +82,23 @@ impl RecoveryReport {
         self.last_lsn
     }
 
-    /// Changes replayed from the journal.
+    /// The number of changes that were replayed from the journal.
     pub fn replayed(&self) -> u64 {
         self.replayed
     }
 
-    /// Whole changes behind the journal's end, none of which had been acknowledged as synced, that were dropped.
+    /// The number of whole changes behind the end of the journal that were dropped. None of them
+    /// was acknowledged as synced.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// What was unusual, in words; empty when nothing was.
+    /// What was unusual, in words; empty if nothing was.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Where damaged files were moved to.
+    /// The paths that damaged files were moved to.
     pub fn moved_aside(&self) -> &[PathBuf] {
         &self.moved_aside
     }
@@ -102,13 +108,13 @@ impl RecoveryReport {
         &self.damaged
     }
 
-    /// How many messages each queue has lost, as far as what is left of its records names them. What was posted only to
-    /// parts that are lost altogether is not among them.
+    /// How many messages each queue has lost, as far as the remaining records name them. Messages
+    /// that were only in parts of which nothing remains are not counted.
     pub fn lost(&self) -> &[LostMessages] {
         &self.lost
     }
 
-    /// Changes that are missing from the journal, or that could not be applied.
+    /// The number of changes that are missing from the journal or could not be applied.
     pub fn lost_changes(&self) -> u64 {
         self.lost_changes
     }
@@ -134,12 +140,13 @@ impl fmt::Display for RecoveryReport {
     }
 }
 
-/// A place in a file that does not hold what was written there, or is missing.
+/// A place in a file that does not hold the bytes that were written there, or a file that is
+/// missing.
 ///
 /// ```
-/// use zaqar_sled::{Config, SimulatedDisk};
-///
-/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).salvage(true).open("store")?;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// let engine = Config::new().disk(disk).salvage(true).open("store")?;
 /// for place in engine.recovery().damaged() {
 ///     println!("{} at byte {}: {}", place.file().display(), place.offset(), place.reason());
 /// }
@@ -157,17 +164,17 @@ impl Damaged {
         Self { file: damage.file.clone(), offset: damage.offset, reason: damage.reason.clone() }
     }
 
-    /// The file, or the folder in which one is missing, as it was before it was moved aside.
+    /// The path of the file before it was moved aside, or of the folder in which a file is missing.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Where in it, in bytes.
+    /// The place in the file, in bytes from its start.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// What does not fit.
+    /// What is wrong with the bytes there.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -179,13 +186,14 @@ impl fmt::Display for Damaged {
     }
 }
 
-/// How many messages a queue has lost.
+/// How many messages of one queue are lost.
 ///
 /// ```
-/// use zaqar_sled::{Config, SimulatedDisk};
-///
-/// let engine = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).salvage(true).open("store")?;
-/// assert_eq!(engine.recovery().lost().iter().map(|queue| queue.messages()).sum::<u64>(), 0);
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// let engine = Config::new().disk(disk).salvage(true).open("store")?;
+/// let lost: u64 = engine.recovery().lost().iter().map(|queue| queue.messages()).sum();
+/// assert_eq!(lost, 0);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,12 +209,12 @@ impl LostMessages {
         &self.project
     }
 
-    /// The queue.
+    /// The queue's name.
     pub fn queue(&self) -> &QueueName {
         &self.queue
     }
 
-    /// How many of its messages are lost.
+    /// The number of its messages that are lost.
     pub fn messages(&self) -> u64 {
         self.messages
     }

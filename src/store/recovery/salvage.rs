@@ -4,8 +4,8 @@
 //! |---|---|
 //! | trees that were closed cleanly and are whole | everything |
 //! | the manifest's snapshot; where it is damaged, each record that is whole; without it, the newest other one | everything up to it, but for what is missing |
-//! | frames of the journal, each by its own checksum, on both sides of what is damaged | what changed since, what is gone, and messages of pages whose image is damaged |
-//! | page images in the page files, each by its own checksum | messages and their queue and its name, where entries, changes or other images are missing; the newest of a page, which of them there were |
+//! | frames of the journal, each by its own checksum, on both sides of what is damaged | what changed since, and what is gone |
+//! | page images in the page files, each by its own checksum | messages, their queue and its name, where entries or changes are missing |
 //! | trees and snapshots that do not count otherwise | names, and what is gone |
 //! | the catalogue of the control store, for a pool | names |
 //!
