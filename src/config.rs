@@ -1,15 +1,13 @@
 //! The settings of a store. Nothing here opens one.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::clock::{Clock, EngineClock, SystemClock};
 use crate::disk::{Disk, RealDisk};
 use crate::model::{Durability, Limits};
-use crate::sync::thread::{self, JoinHandle};
+use crate::sync::spawner::{PlainSpawner, Spawner};
 
 /// The settings of a store, and how it is opened.
 ///
@@ -485,68 +483,3 @@ impl Default for Config {
 
 /// Fewer page files than this are never open at once.
 pub(crate) const LEAST_PAGE_FILES: usize = 4;
-/// Starts the threads of an engine. An embedder can give the threads a priority, a processor or a
-/// limit; a test can make starting a thread fail.
-///
-/// ```
-/// use std::sync::Arc;
-/// use std::thread::{self, JoinHandle};
-/// use zaqar_sled::{Config, SimulatedDisk, Spawner};
-///
-/// /// Threads with small stacks.
-/// #[derive(Debug)]
-/// struct Small;
-///
-/// impl Spawner for Small {
-///     fn spawn(
-///         &self,
-///         name: &str,
-///         work: Box<dyn FnOnce() + Send>,
-///     ) -> std::io::Result<JoinHandle<()>> {
-///         thread::Builder::new().name(name.to_owned()).stack_size(1 << 20).spawn(work)
-///     }
-/// }
-///
-/// let disk = Arc::new(SimulatedDisk::new());
-/// let engine = Config::new().disk(disk).spawner(Arc::new(Small)).open("store")?;
-/// # Ok::<(), zaqar_sled::Error>(())
-/// ```
-pub trait Spawner: fmt::Debug + Send + Sync {
-    /// Runs `work` in a new thread of that name.
-    ///
-    /// # Errors
-    /// that of the operating system. Opening the store then fails and leaves nothing behind.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # use std::{io, thread};
-    /// # use zaqar_sled::*;
-    /// /// Starts no thread at all.
-    /// #[derive(Debug)]
-    /// struct Refusing;
-    /// impl Spawner for Refusing {
-    ///     fn spawn(
-    ///         &self,
-    ///         _: &str,
-    ///         _: Box<dyn FnOnce() + Send>,
-    ///     ) -> io::Result<thread::JoinHandle<()>> {
-    ///         Err(io::Error::other("no more threads"))
-    ///     }
-    /// }
-    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
-    /// let spawner = std::sync::Arc::new(Refusing);
-    /// assert!(Config::new().disk(disk).spawner(spawner).open("store").is_err());
-    /// ```
-    fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>;
-}
-
-/// Threads of the standard library, with its defaults.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct PlainSpawner;
-
-impl Spawner for PlainSpawner {
-    fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name(name.to_owned()).spawn(work)
-    }
-}

@@ -122,7 +122,7 @@ mod store;
 mod sync;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{Config, Spawner};
+pub use config::Config;
 pub use contract::{Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Subscriptions};
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
@@ -141,6 +141,7 @@ pub use store::inspect::{InspectedQueue, Inspection};
 pub use store::recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 pub use store::status::{DroppedMessages, Status};
 pub use store::verify::Verification;
+pub use sync::spawner::Spawner;
 
 /// The README's program runs as a test.
 #[cfg(doctest)]

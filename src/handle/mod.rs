@@ -1,7 +1,9 @@
 //! Handles on one queue and on one claim. They add to the contract's traits the defaults that a caller expects.
 
 mod claim;
+mod claims;
 mod driver;
+mod messages;
 mod queue;
 
 pub use claim::Claim;

@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Spawner;
 use crate::model::error::{Error, Result};
 use crate::sync::channel::{Receiver, RecvTimeoutError};
+use crate::sync::spawner::Spawner;
 use crate::sync::thread::{self, JoinHandle};
 
 use super::shared::Shared;

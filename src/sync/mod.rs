@@ -13,6 +13,8 @@
 //! Time does not pass in the checker: a wait that only its deadline would end does not end, so that a signal that is lost is
 //! not made good by one.
 
+pub(crate) mod spawner;
+
 #[cfg(zaqar_schedules)]
 mod checked;
 

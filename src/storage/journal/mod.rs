@@ -16,17 +16,17 @@ pub(crate) mod naming;
 mod place;
 pub(crate) mod scan;
 pub(crate) mod segment;
+mod syncing;
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::lock::{self, Mutex, Rank};
+use crate::lock::{Mutex, Rank};
 use crate::model::error::{Error, Result};
 use crate::storage::reserve::{Need, Reserve};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use commit::{Commit, Turn};
+use commit::Commit;
 use frame::{HEADER_BYTES, Stamp};
 pub(crate) use place::Place;
 use segment::{SEGMENT_HEADER_BYTES, Segment};
@@ -315,74 +315,6 @@ impl Journal {
         self.wants_spare.load(Ordering::Acquire)
     }
 
-    /// Waits until everything up to `lsn` is synced. Whoever comes first syncs for all who have appended by then.
-    pub(crate) fn wait_durable(&self, lsn: u64) -> Result<()> {
-        lock::check_may_wait();
-        let mut turn = self.commit.enter(lsn)?;
-        while let Turn::Lead = turn {
-            // A panic of the disk's must not leave the others waiting for whoever leads them.
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.sync()));
-            let outcome = outcome.unwrap_or_else(|_| Err(self.poison("a panic while the journal was synced")));
-            turn = self.commit.finish(lsn, outcome)?;
-        }
-        Ok(())
-    }
-
-    /// Syncs what has been appended, oldest segment first, and returns the last LSN that covers.
-    fn sync(&self) -> Result<u64, Arc<str>> {
-        self.unsynced.store(false, Ordering::Release);
-        let (full, active, directory, last) = {
-            let mut tail = self.tail.lock();
-            if let Some(cause) = &tail.failed {
-                return Err(cause.clone());
-            }
-            let directory = std::mem::take(&mut tail.directory_unsynced);
-            (std::mem::take(&mut tail.unsynced), tail.active.clone(), directory, self.appended())
-        };
-        let synced = (|| {
-            if directory {
-                self.place.kept_directory.sync(&*self.place.disk)?;
-            }
-            full.iter().try_for_each(|segment| segment.sync())?;
-            active.sync()
-        })();
-        match synced {
-            Ok(()) => Ok(last),
-            Err(cause) => {
-                let cause = Error::io("syncing the journal", cause);
-                Err(self.poison(&cause.to_string()))
-            }
-        }
-    }
-
-    /// Notes that something was appended that its caller does not wait for; true when nothing had been noted before.
-    pub(crate) fn leave_unsynced(&self) -> bool {
-        let first = !self.unsynced.swap(true, Ordering::AcqRel);
-        if first {
-            let since = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.unsynced_since.store(since, Ordering::Release);
-        }
-        first
-    }
-
-    /// Since when, at most, something has waited for a sync that no caller waits for.
-    pub(crate) fn unsynced_since(&self) -> Option<Instant> {
-        let since = Duration::from_nanos(self.unsynced_since.load(Ordering::Acquire));
-        self.has_unsynced().then(|| self.born.checked_add(since).unwrap_or(self.born))
-    }
-
-    /// Syncs what no caller waits for.
-    pub(crate) fn sync_unwaited(&self) -> Result<()> {
-        // First: what is noted from now on may not be covered.
-        self.unsynced.store(false, Ordering::Release);
-        self.wait_durable(self.appended())
-    }
-
-    /// Whether something waits for a sync that no caller waits for.
-    pub(crate) fn has_unsynced(&self) -> bool {
-        self.unsynced.load(Ordering::Acquire)
-    }
-
     /// Highest LSN appended.
     pub(crate) fn appended(&self) -> u64 {
         self.appended.load(Ordering::Acquire)
@@ -424,22 +356,6 @@ impl Journal {
         let tail = self.tail.lock();
         let needed = tail.kept.iter().rev().find(|kept| kept.first_lsn <= lsn.saturating_add(1)).or(tail.kept.front());
         needed.map_or(0, |kept| kept.number)
-    }
-
-    /// Makes the header of the active segment durable, if it may not be: before a manifest names it, and those before go.
-    pub(crate) fn sync_header(&self) -> Result<()> {
-        let active = {
-            let tail = self.tail.lock();
-            let newest = tail.kept.back().filter(|kept| kept.first_lsn > self.synced());
-            newest.map(|_| tail.active.clone())
-        };
-        let Some(active) = active else { return Ok(()) };
-        let synced = self.place.disk.sync_dir(&self.place.directory).and_then(|()| active.sync());
-        synced.map_err(|cause| {
-            let cause = Error::io("syncing the journal", cause);
-            self.poison(&cause.to_string());
-            cause
-        })
     }
 
     /// Gives up the segments below number `first`: one becomes the spare, its space already written out, the rest go.

@@ -22,10 +22,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::signals::Receivers;
-use crate::config::Spawner;
 use crate::model::error::{Error, Result};
 use crate::store::Store;
 use crate::sync::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crate::sync::spawner::Spawner;
 use crate::sync::thread::{self, JoinHandle};
 
 /// The threads of a store. They are made before anything is written, since that may fail, and wait for the store.

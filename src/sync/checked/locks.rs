@@ -91,19 +91,19 @@ impl NotTimedOut {
     }
 }
 
-#[expect(clippy::expect_used, reason = "whoever waits for a condition does not use the guard")]
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("it is locked")
+        let Some(guard) = &self.0 else { unreachable!("whoever waits for a condition does not use the guard") };
+        guard
     }
 }
 
-#[expect(clippy::expect_used, reason = "whoever waits for a condition does not use the guard")]
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().expect("it is locked")
+        let Some(guard) = &mut self.0 else { unreachable!("whoever waits for a condition does not use the guard") };
+        guard
     }
 }
 
