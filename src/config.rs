@@ -459,6 +459,7 @@ impl Config {
             ("segment_size", self.segment_bytes != other.segment_bytes),
             ("memory", self.memory != other.memory),
             ("journal_max", self.journal_max != other.journal_max),
+            ("page_files", self.page_files != other.page_files),
             ("busy_timeout", self.busy_timeout != other.busy_timeout),
             ("virtual_pool", self.virtual_pool != other.virtual_pool),
             ("seed", self.seed != other.seed),

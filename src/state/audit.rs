@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::content::Content;
 use super::page::{Page, bits};
 use super::queue::{Due, Queue, Totals};
+use crate::model::error::Result;
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,10 @@ pub(crate) struct Violation {
 
 impl Queue {
     /// Every invariant that does not hold; empty for a sound queue.
-    pub(crate) fn audit(&self) -> Vec<Violation> {
+    ///
+    /// # Errors
+    /// Those of reading a page that may well be read later.
+    pub(crate) fn audit(&self) -> Result<Vec<Violation>> {
         let mut found = Vec::new();
         let mut check = |invariant: u8, holds: bool, what: &str| {
             if !holds {
@@ -43,6 +47,7 @@ impl Queue {
         for page in self.pages().values() {
             let content = match self.read(page) {
                 Ok(content) => content,
+                Err(error) if error.is_busy() => return Err(error),
                 Err(error) => {
                     check(15, false, &error.to_string());
                     // The error itself is in the finding.
@@ -66,7 +71,7 @@ impl Queue {
         let counts_right = |left: u32, counted: u32| left == counted || (damage && left > counted);
         let right = self.claims().iter().all(|(number, claim)| counts_right(claim.left, counted(number)));
         check(20, right, "a claim's messages differ from its count");
-        found
+        Ok(found)
     }
 
     fn pages_in_order(&self) -> bool {

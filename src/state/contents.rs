@@ -188,12 +188,7 @@ impl Contents {
 
     /// Applies a journaled operation where it is not yet contained.
     pub(crate) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<(), Obstacle> {
-        let rows = self.registry.records();
-        self.replay_entry(lsn, &codec::decode(body)?)?;
-        if self.registry.records() > rows {
-            self.records = self.records.saturating_add(body.len() as u64);
-        }
-        Ok(())
+        self.replay_entry(lsn, &codec::decode(body)?)
     }
 
     /// The same, read already.
@@ -201,10 +196,9 @@ impl Contents {
         let time = entry.time;
         self.time = self.time.max(time);
         if self.registry.lsn() < lsn {
-            let before = self.registry.records();
+            let before = self.registry.bytes();
             self.registry.apply(lsn, time, &entry.op);
-            let more = self.registry.records().saturating_sub(before);
-            self.records = self.records.saturating_add(more.saturating_mul(RECORD_BYTES));
+            self.records = self.records.saturating_add(self.registry.bytes()).saturating_sub(before);
         }
         match &entry.op {
             Op::Time | Op::Registry(_) => {}

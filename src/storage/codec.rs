@@ -15,6 +15,11 @@ pub(crate) fn encode_into<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Resu
     options().serialize_into(buffer, value).map_err(|cause| Error::invalid("value", cause.to_string()))
 }
 
+/// The bytes that the form of `value` takes.
+pub(crate) fn size<T: Serialize>(value: &T) -> u64 {
+    options().serialized_size(value).unwrap_or(0)
+}
+
 /// Reads a value that fills `bytes` exactly; the error says what did not fit.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     options().with_limit(bytes.len() as u64).deserialize(bytes).map_err(|cause| cause.to_string())

@@ -20,7 +20,7 @@ use crate::storage::codec::{self, array_at, crc32, crc32_from};
 use crate::storage::records::Digest;
 
 pub(crate) const FILE: &str = "MANIFEST";
-const FRESH: &str = "MANIFEST.new";
+pub(crate) const FRESH: &str = "MANIFEST.new";
 const MAGIC: &[u8; 8] = b"zaqarman";
 const FORMAT: u32 = 4;
 const HEADER_BYTES: usize = 16;
@@ -156,10 +156,10 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_from_damage() {
         let mut newer = manifest().bytes().unwrap();
-        newer[8] = 4;
+        newer[8] = 5;
         let checksum = crc32_from(crc32(&newer[..12]), &newer[16..]);
         newer[12..16].copy_from_slice(&checksum.to_le_bytes());
         let error = Manifest::parse(&newer, FILE.into()).unwrap_err();
-        assert!(matches!(error, Error::UnsupportedFormat { found: 4, supported: 3, .. }), "{error}");
+        assert!(matches!(error, Error::UnsupportedFormat { found: 5, supported: 4, .. }), "{error}");
     }
 }

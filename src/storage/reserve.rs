@@ -62,6 +62,8 @@ pub(crate) struct Reserve {
     held: AtomicU64,
     /// Set while less is held than is wanted, since the disk is full.
     short: AtomicBool,
+    /// Set while a power cut could take back what the file has grown by.
+    unsynced: AtomicBool,
     budget: Arc<Budget>,
     /// What it takes to remove all messages and claims, one by one.
     removals: AtomicU64,
@@ -87,6 +89,7 @@ impl Reserve {
             file: Mutex::new(Rank::Reserve, file),
             held: AtomicU64::new(held),
             short: AtomicBool::new(false),
+            unsynced: AtomicBool::new(false),
             budget: budget.clone(),
             removals: AtomicU64::new(0),
             entries: AtomicU64::new(0),
@@ -118,16 +121,6 @@ impl Reserve {
     pub(crate) fn change_records(&self, before: u64, after: u64) {
         let changed = |records: u64| Some(records.saturating_add(after).saturating_sub(before));
         let _ = self.records.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
-    }
-
-    /// The registry had `before` rows, and has `after` since a change of so many bytes.
-    pub(crate) fn count_rows(&self, before: u64, after: u64, bytes: u64) {
-        let row = |count: u64| count.saturating_mul(RECORD_BYTES);
-        if after > before {
-            self.add_records(row(after - before).saturating_add(bytes));
-        } else {
-            self.change_records(row(before - after), 0);
-        }
     }
 
     pub(crate) fn records(&self) -> u64 {
@@ -219,7 +212,26 @@ impl Reserve {
             return Err(Error::io("holding room back", cause));
         }
         self.held.store(to, Ordering::Relaxed);
+        self.unsynced.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Whether [`Self::hold_durably`] has something to sync.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.unsynced.load(Ordering::Relaxed)
+    }
+
+    /// As [`Self::hold`], so that it is still held after a power cut. Waits for the disk.
+    pub(crate) fn hold_durably(&self) {
+        self.hold();
+        if !self.unsynced.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let Some(file) = self.file.lock().clone() else { return };
+        let directory = self.path.parent().unwrap_or(&self.path);
+        let synced = file.sync_data().and_then(|()| self.disk.sync_dir(directory));
+        // What cannot be synced now is tried again: without it a power cut on a full disk takes room away, and nothing else.
+        self.unsynced.store(synced.is_err(), Ordering::Release);
     }
 
     fn shorten(&self, to: u64) -> bool {

@@ -83,7 +83,9 @@ impl Store {
         let registry = self.registry.write();
         let (now, due) = (self.now(), registry.next_due());
         let mut locked = LockedRegistry { store: self, registry, now, due, expired: 0 };
+        let before = locked.registry.bytes();
         locked.expired = locked.registry.advance(now);
+        self.reserve.change_records(before, locked.registry.bytes());
         if locked.expired > 0 {
             self.record_time(now);
         }
@@ -296,14 +298,11 @@ impl LockedRegistry<'_> {
     /// Journals `op` and applies it to the registry and to `queues`, which are locked.
     pub(crate) fn record(&mut self, growth: Growth, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
         queues.iter().try_for_each(|queue| queue.prepare(op))?;
-        let from = self.store.journal.appended_bytes();
         let lsn = self.store.append(growth, self.now, op)?;
-        // About: others append too.
-        let frame_bytes = self.store.journal.appended_bytes().saturating_sub(from);
         let poison_on_panic = PoisonOnPanic(self.store);
-        let before = self.registry.records();
+        let before = self.registry.bytes();
         self.registry.apply(lsn, self.now, op);
-        self.store.reserve.count_rows(before, self.registry.records(), frame_bytes);
+        self.store.reserve.change_records(before, self.registry.bytes());
         drop(poison_on_panic);
         self.store.apply(lsn, self.now, op, queues);
         Ok(lsn)

@@ -39,7 +39,7 @@ impl Verification {
         // Reads every page. Housekeeping goes on meanwhile.
         for slot in store.slots() {
             if let Some(queue) = store.lock(&slot)? {
-                verification.recount(&queue);
+                verification.recount(&queue)?;
             }
         }
         verification.compare_with_trees(&store)?;
@@ -55,13 +55,14 @@ impl Verification {
         self.findings.extend(other.findings.into_iter().map(|finding| format!("pool {pool}: {finding}")));
     }
 
-    fn recount(&mut self, queue: &Queue) {
+    fn recount(&mut self, queue: &Queue) -> Result<()> {
         self.queues = self.queues.saturating_add(1);
         self.messages = self.messages.saturating_add(queue.totals().total);
-        for violation in queue.audit() {
+        for violation in queue.audit()? {
             let number = queue.number();
             self.findings.push(format!("queue {number:#x}, invariant {}: {}", violation.invariant, violation.what));
         }
+        Ok(())
     }
 
     /// Compares the state with the trees, so many records at a time: housekeeping, which posts may wait for, has its turn in

@@ -27,6 +27,7 @@ mod opening;
 mod pressure;
 mod queues;
 mod reading;
+mod registry;
 mod removal;
 mod shelf;
 mod space;

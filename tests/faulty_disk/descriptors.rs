@@ -112,3 +112,56 @@ fn opening_without_descriptors_is_refused_and_works_once_there_are_some() {
     }
     assert!((1..=BESIDE).contains(&refused), "{refused}");
 }
+
+#[test]
+fn an_opening_that_is_refused_for_want_of_descriptors_leaves_the_files_as_they_were() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
+    let ids = fill(&queue(&engine, "jobs"), 60);
+    let ends = [disk.kill(), {
+        engine.close().unwrap();
+        disk.kill()
+    }];
+    let files = |disk: &SimulatedDisk| -> Vec<_> {
+        let paths = disk.list_all().into_iter().filter(|path| !path.ends_with("LOCK"));
+        paths.filter_map(|path| Some((disk.read(&path).ok()?, path))).collect()
+    };
+    let mut refused = 0;
+    for end in ends {
+        for most in 0..24 {
+            let disk = end.kill();
+            let before = files(&disk);
+            disk.set_descriptors(Some(most));
+            match config(&disk, &clock, 2).open(ROOT) {
+                Ok(engine) => drop(engine),
+                Err(error) => {
+                    assert!(error.is_busy(), "{most}: {error}");
+                    assert!(files(&disk) == before, "with {most} descriptors something is left behind");
+                    refused += 1;
+                }
+            }
+            disk.set_descriptors(None);
+            let engine = config(&disk, &clock, 3).open(ROOT).unwrap();
+            let jobs = engine.queue(Project::none(), "jobs").unwrap();
+            assert_eq!(listed(&jobs).unwrap(), ids);
+        }
+    }
+    assert!(refused > 4, "{refused} openings were refused");
+}
+
+#[test]
+fn a_want_of_descriptors_is_no_finding_of_verify() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, 1).segment_size(4 << 10).page_files(4).open(ROOT).unwrap();
+    let jobs = queue(&engine, "jobs");
+    (0..20).for_each(|_| {
+        fill(&jobs, 20);
+        engine.step().unwrap();
+    });
+    chill(&engine);
+    disk.set_descriptors(Some(disk.open_handles()));
+    let verified = engine.verify();
+    disk.set_descriptors(None);
+    assert!(verified.is_err_and(|error| error.is_busy()));
+    assert!(engine.verify().unwrap().is_sound());
+}

@@ -372,6 +372,20 @@ impl Registry {
         1 + tables.iter().chain(&accounts).sum::<usize>() as u64
     }
 
+    /// What all records take, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        let tables = [
+            self.subscriptions.rows.bytes(),
+            self.pools.bytes(),
+            self.flavors.bytes(),
+            self.catalogue.bytes(),
+            self.removals.bytes(),
+            self.left_behind.bytes(),
+            self.received.bytes(),
+        ];
+        tables.into_iter().fold(0, u64::saturating_add)
+    }
+
     /// Its own record, standing at `lsn`.
     pub(crate) fn head_record(&self, lsn: u64) -> Result<Record> {
         records::seal(Tree::Meta, keys::REGISTRY.to_vec(), &Head { lsn, ..self.head.clone() })

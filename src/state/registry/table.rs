@@ -10,6 +10,7 @@ use crate::disk::trees::Tree;
 use crate::model::error::Result;
 use crate::storage::codec;
 use crate::storage::records::{self, Record};
+use crate::storage::reserve::RECORD_BYTES;
 
 /// A map in memory that knows what the trees do not have yet.
 ///
@@ -21,6 +22,8 @@ pub(crate) struct Table<V> {
     /// Keys whose row in the trees is not as it is here, with whether the trees have one. What comes and goes between two
     /// checkpoints leaves nothing here.
     changed: BTreeMap<Vec<u8>, bool>,
+    /// What the rows take as records, about.
+    bytes: u64,
 }
 
 /// A row as the trees are to have it; `None` when it is to go.
@@ -28,7 +31,7 @@ pub(crate) type Changed = (Tree, Vec<u8>, Option<Record>);
 
 impl<V: Serialize + DeserializeOwned> Table<V> {
     pub(crate) fn new(tree: Tree) -> Self {
-        Self { tree, rows: BTreeMap::new(), changed: BTreeMap::new() }
+        Self { tree, rows: BTreeMap::new(), changed: BTreeMap::new(), bytes: 0 }
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<&V> {
@@ -40,7 +43,11 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
     }
 
     pub(crate) fn insert(&mut self, key: Vec<u8>, row: V) -> Option<V> {
+        self.bytes = self.bytes.saturating_add(weigh(&key, &row));
         let before = self.rows.insert(key.clone(), row);
+        if let Some(before) = &before {
+            self.bytes = self.bytes.saturating_sub(weigh(&key, before));
+        }
         // A row that is unchanged is in the trees.
         self.changed.entry(key).or_insert(before.is_some());
         before
@@ -48,6 +55,7 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<V> {
         let row = self.rows.remove(key)?;
+        self.bytes = self.bytes.saturating_sub(weigh(key, &row));
         match self.changed.get(key) {
             Some(false) => drop(self.changed.remove(key)),
             Some(true) => {}
@@ -62,7 +70,10 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         if !self.changed.contains_key(key) {
             self.changed.insert(key.to_vec(), true);
         }
-        Some(change(row))
+        let before = weigh(key, row);
+        let changed = change(row);
+        self.bytes = self.bytes.saturating_add(weigh(key, row)).saturating_sub(before);
+        Some(changed)
     }
 
     /// Removes all rows and hands them over.
@@ -73,7 +84,13 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
             }
         }
         self.changed.retain(|_, stored| *stored);
+        self.bytes = 0;
         std::mem::take(&mut self.rows)
+    }
+
+    /// What the rows take as records, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -97,7 +114,11 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
 
     /// Puts a row read back in.
     pub(crate) fn load(&mut self, key: &[u8], body: &[u8]) -> Result<(), String> {
-        self.rows.insert(key.to_vec(), codec::decode(body)?);
+        let row: V = codec::decode(body)?;
+        self.bytes = self.bytes.saturating_add(weigh(key, &row));
+        if let Some(before) = self.rows.insert(key.to_vec(), row) {
+            self.bytes = self.bytes.saturating_sub(weigh(key, &before));
+        }
         Ok(())
     }
 
@@ -133,6 +154,10 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
     pub(crate) fn mark_stored(&mut self) {
         self.changed.clear();
     }
+}
+
+fn weigh<V: Serialize>(key: &[u8], row: &V) -> u64 {
+    (key.len() as u64).saturating_add(codec::size(row)).saturating_add(RECORD_BYTES)
 }
 
 #[cfg(test)]
@@ -193,6 +218,7 @@ mod tests {
         table.forget_stored();
         table.remove(b"d");
         assert!(table.changed.is_empty(), "new trees have nothing");
+        assert_eq!(table.bytes(), 0, "nothing is there, and nothing is counted");
     }
 
     #[test]

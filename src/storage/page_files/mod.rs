@@ -58,7 +58,7 @@ struct Segments {
     all: BTreeMap<u64, Arc<PageFile>>,
     /// The one that is appended to.
     active: Option<Arc<PageFile>>,
-    /// Numbers that something in the folder had when the page files was opened, whoever made it.
+    /// Numbers that something in the folder had when the page files were opened, whoever made it.
     taken: BTreeSet<u64>,
     /// The last number that this run gave.
     last_number: u64,
@@ -286,7 +286,7 @@ impl PageFiles {
         self.segment_bytes
     }
 
-    /// The numbers of the segments that were there when the page files was opened.
+    /// The numbers of the segments that were there when the page files were opened.
     pub(crate) fn found(&self) -> BTreeSet<u64> {
         self.segments.lock().taken.clone()
     }
@@ -354,7 +354,7 @@ impl PageFiles {
     }
 }
 
-/// That something is wrong with a file of the page files.
+/// That something is wrong with a page file.
 pub(crate) fn damage_at(path: &Path, offset: u64, reason: &str) -> Damage {
     Damage { file: path.into(), offset, reason: reason.into() }
 }

@@ -24,7 +24,7 @@ impl Store {
         self.check_place()?;
         let mut housekeeping = self.housekeeping.lock();
         self.remove_obsolete(&mut housekeeping);
-        self.reserve.hold();
+        self.reserve.hold_durably();
         if self.is_short() {
             return self.free_disk_space(&mut housekeeping);
         }

@@ -59,7 +59,7 @@ impl Store {
         outcome
     }
 
-    /// Proves every image of every queue; the page files has been synced.
+    /// Proves every image of every queue; the page files have been synced.
     pub(crate) fn prove_all(&self) -> Result<()> {
         let mut outcome = Ok(());
         for slot in self.slots() {

@@ -18,7 +18,7 @@ impl Store {
     pub(crate) fn write_snapshot(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         self.page_files.sweep(&housekeeping.snapshot_files);
         let written = self.write_next_snapshot(housekeeping);
-        self.reserve.hold();
+        self.reserve.hold_durably();
         written
     }
 

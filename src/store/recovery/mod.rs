@@ -385,7 +385,8 @@ impl<'a> Recovery<'a> {
         report.moved_aside.extend(self.move_aside(old)?);
         self.manifest.segment = start.active.number();
         let save = || self.manifest.save(self.disk(), self.root);
-        self.reserve.spend(Need::Open, MANIFEST_BYTES, save)?;
+        let saved = self.reserve.spend(Need::Open, MANIFEST_BYTES, save);
+        saved.inspect_err(|_| self.take_back(&place, named, start.active.number()))?;
         report.moved_aside.extend(self.move_aside(aside)?);
         self.page_files.forget(&self.leaving);
         report.moved_aside.extend(self.move_aside(self.segments(scan.beheaded.iter().copied()))?);
@@ -399,6 +400,17 @@ impl<'a> Recovery<'a> {
         }
         let Self { manifest, reserve, .. } = self;
         Ok(Recovered { contents, manifest, place, start, filled, snapshot_files, report, reserve })
+    }
+
+    /// Takes back the segment that was started, unless the manifest on disk names it by now: an opening that is refused leaves
+    /// the files as they were.
+    fn take_back(&self, place: &Place, named: u64, started: u64) {
+        let on_disk = Manifest::load(self.disk(), self.root);
+        if matches!(on_disk, Ok(Some(manifest)) if manifest.segment == named) {
+            // What cannot be removed is, by the next opening.
+            let _ = self.disk().remove_file(&place.path(started));
+            let _ = self.disk().remove_file(&self.root.join(manifest::FRESH));
+        }
     }
 
     /// Starts this run's first segment; returns it with the numbers of those not needed any more. Where the disk is full, what a

@@ -35,7 +35,7 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// Looks through every file of the page files.
+    /// Looks through every page file.
     pub(super) fn gather(disk: &dyn Disk, page_files: &PageFiles) -> Result<Self> {
         let mut images = Self::default();
         for (number, path) in page_files.files()? {

@@ -45,7 +45,7 @@ pub(super) struct Merge<'a> {
     pub(super) replayed: u64,
     /// Changes of the journal that are lost.
     pub(super) lost_changes: u64,
-    /// Files of the page files that hold something damaged.
+    /// Page files that hold something damaged.
     pub(super) leaving: BTreeSet<u64>,
     /// The LSN that what has no record stands at.
     pub(super) floor: u64,
