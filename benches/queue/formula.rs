@@ -69,7 +69,7 @@ const BASE: f64 = 12.0 * MIB;
 /// A message in memory beside its body.
 const MESSAGE: f64 = 60.0;
 /// A page, in memory or not.
-const PAGE: f64 = 150.0;
+const PAGE: f64 = 170.0;
 /// A queue with messages: its indexes, and the page that is posted to.
 const QUEUE: f64 = 8192.0;
 const CLAIM: f64 = 400.0;

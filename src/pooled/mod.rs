@@ -269,7 +269,8 @@ impl PooledDriver {
     ///
     /// ```
     /// # use zaqar_sled::{Config, SimulatedDisk};
-    /// # let driver = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new())).open_pooled("control")?;
+    /// # let config = Config::new().disk(std::sync::Arc::new(SimulatedDisk::new()));
+    /// # let driver = config.open_pooled("control")?;
     /// assert!(driver.drop_damaged()?.is_empty());
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```

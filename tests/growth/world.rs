@@ -75,7 +75,7 @@ impl World {
 }
 
 /// The figures of `docs::bounds`.
-const PAGE: u64 = 150;
+const PAGE: u64 = 170;
 const QUEUE_IN_USE: u64 = 1_500;
 const QUEUE: u64 = 200;
 const CLAIM: u64 = 400;
