@@ -357,7 +357,12 @@ impl<P: Place> Life<P> {
             if based.is_ok() && used <= bound {
                 break;
             }
-            assert!(tries < deadline, "{}: {used} of {bound} bytes are used: {based:?}", self.context);
+            assert!(
+                tries < deadline,
+                "{}: {used} of {bound} bytes are used: {based:?} {:?}",
+                self.context,
+                self.engine().status()
+            );
             if tries > 4 {
                 assert!(self.shape.background, "{}: {used} of {bound} are used: {based:?}", self.context);
                 std::thread::yield_now();

@@ -23,9 +23,14 @@ pub(crate) trait Place {
 
     /// What the store takes, but for its trees, which never shrink within bounds of their own.
     fn used(&self) -> u64 {
+        self.sizes().into_iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// What is in the store's directory, but for the trees, and the bytes it takes.
+    fn sizes(&self) -> Vec<(String, u64)> {
         let (disk, root) = (self.disk(), self.root());
         let names = disk.list(&root).unwrap().into_iter().filter(|name| !name.starts_with("trees-"));
-        names.map(|name| disk.size(&root.join(name)).unwrap()).sum()
+        names.map(|name| (name.clone(), disk.size(&root.join(name)).unwrap())).collect()
     }
 }
 

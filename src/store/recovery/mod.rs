@@ -386,7 +386,14 @@ impl<'a> Recovery<'a> {
         self.manifest.segment = start.active.number();
         let save = || self.manifest.save(self.disk(), self.root);
         let saved = self.reserve.spend(Need::Open, MANIFEST_BYTES, save);
-        saved.inspect_err(|_| self.take_back(&place, named, start.active.number()))?;
+        if let Err(error) = saved {
+            // Closed first: what is missing may be a descriptor.
+            let Start { active, .. } = start;
+            let number = active.number();
+            drop(active);
+            self.take_back(&place, named, number);
+            return Err(error);
+        }
         report.moved_aside.extend(self.move_aside(aside)?);
         self.page_files.forget(&self.leaving);
         report.moved_aside.extend(self.move_aside(self.segments(scan.beheaded.iter().copied()))?);
