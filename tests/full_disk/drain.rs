@@ -361,7 +361,7 @@ impl<P: Place> Life<P> {
                 tries < deadline,
                 "{}: {used} of {bound} bytes are used: {based:?} {:?}",
                 self.context,
-                self.engine().status()
+                self.place.sizes()
             );
             if tries > 4 {
                 assert!(self.shape.background, "{}: {used} of {bound} are used: {based:?}", self.context);
@@ -371,7 +371,7 @@ impl<P: Place> Life<P> {
         let _ = self.engine().step();
         assert!(self.create(0), "{}: no queue can be made again", self.context);
         let posted = (0..10).filter(|_| self.post(0)).count();
-        assert!(posted > 0, "{}: nothing can be posted again: {:?}", self.context, self.engine().status());
+        assert!(posted > 0, "{}: nothing can be posted again: {:?}", self.context, self.place.sizes());
         self.reopen();
         assert!(self.engine().verify().unwrap().is_sound(), "{}", self.context);
     }

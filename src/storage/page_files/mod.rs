@@ -296,6 +296,8 @@ impl PageFiles {
     pub(crate) fn sweep(&self, kept: &BTreeSet<u64>) {
         let swept: Vec<PathBuf> = {
             let mut segments = self.segments.lock();
+            // One that no image is in goes too: it may have the part of a page that a full disk had room for.
+            segments.active.take_if(|active| Arc::strong_count(active) == 2);
             let active = segments.active.as_ref().map(|active| active.number);
             // Only the list itself refers to it: no image, hence no reader either.
             let unused = |segment: &Arc<PageFile>| {
