@@ -60,11 +60,15 @@ fn an_engine_whose_clock_ticks_at_every_reading_answers_as_the_model_does() {
 
 #[test]
 fn the_pooled_driver_answers_as_the_model_does() {
-    let traffic = run("the_pooled_driver", Kind::Pooled, DEFAULT_POOLED);
-    println!("{traffic:?}");
-    // Few calls may be without.
-    let enough = traffic.moves > 0 && traffic.letters > 0 && traffic.waits > 0;
-    assert!(enough || variable("ZAQAR_OPS").is_some_and(|calls: u32| calls < DEFAULT_POOLED), "{traffic:?}");
+    // A run by chance in which no letter has to wait for its pool is rare, and says nothing: another follows.
+    let covers_all = (0..4).any(|_| {
+        let traffic = run("the_pooled_driver", Kind::Pooled, DEFAULT_POOLED);
+        println!("{traffic:?}");
+        // Few calls may be without.
+        let few = variable("ZAQAR_OPS").is_some_and(|calls: u32| calls < DEFAULT_POOLED);
+        few || (traffic.moves > 0 && traffic.letters > 0 && traffic.waits > 0)
+    });
+    assert!(covers_all, "no run had moves, letters and letters that waited");
 }
 
 /// Calls the pooled driver is tested by, if no other number is asked for.
