@@ -64,6 +64,8 @@ pub(crate) struct Reserve {
     short: AtomicBool,
     /// Set while a power cut could take back what the file has grown by.
     unsynced: AtomicBool,
+    /// Set once somebody has been asked to sync that.
+    asked: AtomicBool,
     budget: Arc<Budget>,
     /// What it takes to remove all messages and claims, one by one.
     removals: AtomicU64,
@@ -90,6 +92,7 @@ impl Reserve {
             held: AtomicU64::new(held),
             short: AtomicBool::new(false),
             unsynced: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             budget: budget.clone(),
             removals: AtomicU64::new(0),
             entries: AtomicU64::new(0),
@@ -216,9 +219,10 @@ impl Reserve {
         Ok(())
     }
 
-    /// Whether [`Self::hold_durably`] has something to sync.
-    pub(crate) fn is_unsynced(&self) -> bool {
-        self.unsynced.load(Ordering::Relaxed)
+    /// Whether [`Self::hold_durably`] has something to sync that nobody has been asked for: true once. A sync that fails is
+    /// tried again with the next housekeeping, not with each change.
+    pub(crate) fn wants_sync(&self) -> bool {
+        self.unsynced.load(Ordering::Relaxed) && !self.asked.swap(true, Ordering::Relaxed)
     }
 
     /// As [`Self::hold`], so that it is still held after a power cut. Waits for the disk.
@@ -231,7 +235,11 @@ impl Reserve {
         let directory = self.path.parent().unwrap_or(&self.path);
         let synced = file.sync_data().and_then(|()| self.disk.sync_dir(directory));
         // What cannot be synced now is tried again: without it a power cut on a full disk takes room away, and nothing else.
-        self.unsynced.store(synced.is_err(), Ordering::Release);
+        if synced.is_err() {
+            self.unsynced.store(true, Ordering::Release);
+        } else {
+            self.asked.store(false, Ordering::Relaxed);
+        }
     }
 
     fn shorten(&self, to: u64) -> bool {

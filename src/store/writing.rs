@@ -77,7 +77,7 @@ impl Store {
             Growth::Grows => self.reserve.require(Need::Grow, price(op, bytes, key_bytes)),
         };
         let appended = admitted.and_then(|()| self.journal.append(frame, growth));
-        if self.is_short() || self.reserve.is_unsynced() {
+        if self.is_short() || self.reserve.wants_sync() {
             // A snapshot may make room.
             self.signals.housekeeping();
         }

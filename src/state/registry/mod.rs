@@ -374,16 +374,10 @@ impl Registry {
 
     /// What all records take, about.
     pub(crate) fn bytes(&self) -> u64 {
-        let tables = [
-            self.subscriptions.rows.bytes(),
-            self.pools.bytes(),
-            self.flavors.bytes(),
-            self.catalogue.bytes(),
-            self.removals.bytes(),
-            self.left_behind.bytes(),
-            self.received.bytes(),
-        ];
-        tables.into_iter().fold(0, u64::saturating_add)
+        let tables =
+            [self.subscriptions.rows.bytes(), self.pools.bytes(), self.flavors.bytes(), self.catalogue.bytes()];
+        let accounts = [self.removals.bytes(), self.left_behind.bytes(), self.received.bytes()];
+        tables.into_iter().chain(accounts).fold(0, u64::saturating_add)
     }
 
     /// Its own record, standing at `lsn`.

@@ -391,7 +391,7 @@ impl<'a> Recovery<'a> {
             let Start { active, .. } = start;
             let number = active.number();
             drop(active);
-            self.take_back(&place, named, number);
+            start::take_back(&place, self.root, named, number);
             return Err(error);
         }
         report.moved_aside.extend(self.move_aside(aside)?);
@@ -407,17 +407,6 @@ impl<'a> Recovery<'a> {
         }
         let Self { manifest, reserve, .. } = self;
         Ok(Recovered { contents, manifest, place, start, filled, snapshot_files, report, reserve })
-    }
-
-    /// Takes back the segment that was started, unless the manifest on disk names it by now: an opening that is refused leaves
-    /// the files as they were.
-    fn take_back(&self, place: &Place, named: u64, started: u64) {
-        let on_disk = Manifest::load(self.disk(), self.root);
-        if matches!(on_disk, Ok(Some(manifest)) if manifest.segment == named) {
-            // What cannot be removed is, by the next opening.
-            let _ = self.disk().remove_file(&place.path(started));
-            let _ = self.disk().remove_file(&self.root.join(manifest::FRESH));
-        }
     }
 
     /// Starts this run's first segment; returns it with the numbers of those not needed any more. Where the disk is full, what a

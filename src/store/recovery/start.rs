@@ -1,8 +1,11 @@
 //! The first segment of a run.
 
+use std::path::Path;
+
 use crate::model::error::{Error, Result};
 use crate::storage::journal::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::storage::journal::{Kept, Place, Start, frame, frame_buffer};
+use crate::storage::manifest::{self, Manifest};
 
 /// Frames that are written again in the first segment of a run: the last ones there are.
 #[derive(Debug)]
@@ -42,6 +45,17 @@ pub(super) fn start(place: &Place, number: u64, carried: &Carried, scanty: bool)
     let kept = vec![Kept { number, first_lsn: carried.first, bytes: active.capacity() }];
     let offset = SEGMENT_HEADER_BYTES.saturating_add(bytes.len() as u64);
     Ok(Start { active, offset, next_lsn, kept })
+}
+
+/// Takes back segment `started` of the store in `root`, unless the manifest on disk names it by now, and not `named`: an opening
+/// that is refused leaves the files as they were. It is as if the segment had never been made: what it replaces is still there.
+pub(super) fn take_back(place: &Place, root: &Path, named: u64, started: u64) {
+    let disk = &*place.disk;
+    if matches!(Manifest::load(disk, root), Ok(Some(manifest)) if manifest.segment == named) {
+        // What cannot be removed is, by the next opening.
+        let _ = disk.remove_file(&place.path(started));
+        let _ = disk.remove_file(&root.join(manifest::FRESH));
+    }
 }
 
 /// The carried frames as they stand in segment `number`, and the LSN behind them.
