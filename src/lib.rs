@@ -32,7 +32,7 @@
 //! - [`Queue`] is a handle on one queue of a [`Project`]. Most programs need no more than its
 //!   methods and those of [`Claim`].
 //! - [`Error`] is the one error type. Its predicates, such as [`is_not_found`](Error::is_not_found),
-//!   say what to do next.
+//!   tell a caller what to do next.
 //!
 //! # Queues and messages
 //!
@@ -43,13 +43,14 @@
 //!   [`Body`]; [`ClientId`] names the client that posts it.
 //! - [`Metadata`] holds a queue's settings. [`MessageListOptions`], [`QueueListOptions`],
 //!   [`ListOptions`] and [`Page`] are for listings, [`QueueStats`] for counts.
-//! - [`Subscription`] and [`Subscriber`]: who is to be notified of a queue's messages.
+//! - [`Subscription`] and [`Subscriber`] store where a queue's messages are to be announced.
 //!
 //! # Claims
 //!
 //! - [`Queue::claim`] leases messages to a worker; [`Queue::claim_wait`] waits until there are some.
-//! - [`Claim`] is the handle: [`delete`](Claim::delete) what is done, [`renew`](Claim::renew) what
-//!   takes longer, [`release`](Claim::release) at the end.
+//! - [`Claim`] is the handle on a claim: [`delete`](Claim::delete) a finished message,
+//!   [`renew`](Claim::renew) the lease when the work takes longer, [`release`](Claim::release) the
+//!   claim at the end.
 //! - [`ClaimOptions`] sets the times and sizes; dead letters are set in the queue's metadata (see
 //!   [`Claims::create`]).
 //!
@@ -57,7 +58,8 @@
 //!
 //! - [`DataDriver`] gives [`Queues`], [`Messages`], [`Claims`] and [`Subscriptions`]: Zaqar's data
 //!   plane, method by method, as object-safe traits. [`ControlDriver`] gives the control plane:
-//!   [`Pools`], [`Flavors`] and [`Catalogue`]. [`docs::contract`] sets Zaqar's methods beside these.
+//!   [`Pools`], [`Flavors`] and [`Catalogue`]. [`docs::contract`] maps Zaqar's methods to
+//!   these.
 //! - The [rules of every method](DataDriver#rules-of-every-method) and the
 //!   [errors of every call](DataDriver#errors-of-every-call) are stated once.
 //!
@@ -72,18 +74,19 @@
 //! - [`Engine::status`] gives a [`Status`], [`Engine::recovery`] the [`RecoveryReport`] of the
 //!   opening, [`Engine::verify`] a [`Verification`], [`Engine::inspect`] an [`Inspection`] of a store
 //!   that nobody has open; [`DataDriver::health`] gives a [`Health`].
-//! - [`Config::salvage`] opens a damaged store with what is left of it.
-//! - [`docs::bounds`] lists what a store needs of memory, disk, descriptors and time,
-//!   [`docs::processes`] what opening, closing and forking do.
+//! - [`Config::salvage`] opens a damaged store with everything that is intact.
+//! - [`docs::bounds`] states the memory, disk space, descriptors and time that a store needs;
+//!   [`docs::processes`] explains opening, closing and forking.
 //!
 //! # Testing
 //!
-//! - [`SimulatedDisk`] is a disk in memory that loses power, fails and fills up when a test says so;
+//! - [`SimulatedDisk`] is a disk in memory that loses power, fails and fills up on a test's command;
 //!   [`ManualClock`] is a clock that a test moves. Both make tests fast and repeatable, together with
 //!   [`Config::background`]`(false)` and [`Config::seed`].
-//! - [`ReferenceModel`] implements the same traits as simply as possible, to compare with.
-//! - [`docs::design`] explains how the engine works inside, [`docs::format`] what is on disk,
-//!   [`docs::testing`] how the engine is tested.
+//! - [`ReferenceModel`] is the simplest implementation of the same traits. Tests compare an engine's
+//!   answers with the model's.
+//! - [`docs::design`] explains how the engine works, [`docs::format`] the files,
+//!   [`docs::testing`] the tests, [`docs::glossary`] the terms.
 //!
 //! # What is promised
 //!
@@ -91,16 +94,16 @@
 //! - **Atomicity.** Every call takes effect as a whole or not at all.
 //! - **Exclusion.** A message is under at most one live claim.
 //! - **Order.** Messages of a queue are in the order of their posts.
-//! - **Finality.** A message that is gone stays gone.
+//! - **Finality.** A message that was deleted, popped or expired does not come back.
 //! - **Exactness.** Expiry and statistics are exact at every instant.
 //!
 //! [`docs::design`] numbers the promises and says how each is kept.
 //!
 //! # Threads
 //!
-//! Every type is `Send + Sync`, and handles are cheap to clone. Calls on different queues run at the
-//! same time as far as the journal. Calls at [`Durability::Sync`] share their syncs, so that more
-//! callers do not wait longer.
+//! Every type is `Send + Sync`, and handles are cheap to clone. Calls on different queues run in
+//! parallel up to the write to the journal. Concurrent calls at [`Durability::Sync`] share their
+//! syncs, so each call waits no longer when there are more callers.
 #![forbid(unsafe_code)]
 
 mod clock;
@@ -143,7 +146,7 @@ pub use store::status::{DroppedMessages, Status};
 pub use store::verify::Verification;
 pub use sync::spawner::Spawner;
 
-/// The README's program runs as a test.
+/// Compiles and runs the README's examples as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,6 +1,6 @@
 //! Message bodies and their checksums.
 //!
-//! A body is bytes, given back byte for byte; JSON is one way to fill and read it.
+//! A body is bytes and is returned byte for byte. JSON is one way to write and read a body.
 
 use std::fmt;
 use std::ops::Deref;
@@ -136,7 +136,7 @@ impl AsRef<[u8]> for Body {
 /// The MD5 of a body, as Zaqar shows it: `MD5:` and 32 hexadecimal digits (contract 15).
 ///
 /// With it a receiver can see that the body is the one that was posted. It is no protection against
-/// an attacker. The checksum is made at the post if the store is opened with
+/// an attacker. The checksum is computed by the post if the store is opened with
 /// [`checksums`](crate::Config::checksums).
 ///
 /// ```
@@ -224,7 +224,7 @@ mod tests {
         let shown = |bytes| Checksum::of(bytes).to_string();
         assert_eq!(shown(b""), "MD5:d41d8cd98f00b204e9800998ecf8427e");
         assert_eq!(shown(b"abc"), "MD5:900150983cd24fb0d6963f7d28e17f72");
-        // A leading zero is a digit like others.
+        // Leading zeros are shown.
         assert_eq!(shown(b"168"), "MD5:006f52e9102a8d3be2fe5614f42ba989");
     }
 }

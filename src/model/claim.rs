@@ -8,7 +8,7 @@ use super::{ClaimId, MAX_BYTES, Message};
 /// How long to hold messages, how far to extend their lives, and how many to take (contract 7.1).
 ///
 /// A message that would expire before the claim gets a new ttl from now: the claim's ttl plus the
-/// grace. So a worker that is in time finds the message still there. Other messages keep their ttl.
+/// grace. So the message still exists for a worker that finishes in time. Other messages keep their ttl.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,8 +26,8 @@ pub struct ClaimOptions {
     pub grace: Duration,
     /// The largest number of messages, at least 1. 10 unless set.
     pub limit: usize,
-    /// The largest number of bytes of bodies beyond the first message; messages without room stay
-    /// for the next claim. 1 MiB unless set, so that a claim on large messages takes no more memory
+    /// The largest number of bytes of bodies beyond the first message; messages beyond the limit
+    /// stay for the next claim. 1 MiB unless set, so that a claim on large messages takes no more memory
     /// than the first message and 1 MiB.
     pub max_bytes: u64,
 }
@@ -86,7 +86,7 @@ impl Default for ClaimOptions {
     }
 }
 
-/// A claim as it was when it was made or read. Unlike the [`Claim`](crate::Claim) handle, the
+/// A claim at the time it was created or read. Unlike the [`Claim`](crate::Claim) handle, the
 /// record has no methods that change anything.
 ///
 /// ```

@@ -1,13 +1,13 @@
-//! What an acknowledged call survives.
+//! The failures that an acknowledged change survives.
 
-/// What an acknowledged change survives.
+/// The failures that an acknowledged change survives.
 ///
 /// | | the process dies | the power fails |
 /// |---|---|---|
 /// | [`Sync`](Self::Sync) | kept | kept |
-/// | [`Buffered`](Self::Buffered) | kept | kept, except the last [`sync_interval`](crate::Config::sync_interval) and the time of the sync itself |
+/// | [`Buffered`](Self::Buffered) | kept | kept, except for at most the last [`sync_interval`](crate::Config::sync_interval) and the time of the sync itself |
 ///
-/// Changes that are lost are the last ones, as whole calls, and opening the store reports them.
+/// Only the newest changes can be lost, as whole calls. The next opening of the store reports the loss.
 ///
 /// ```
 /// # use zaqar_sled::*;

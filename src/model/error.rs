@@ -1,7 +1,7 @@
 //! The one error type of the crate.
 //!
-//! Every failure that a caller can meet is a variant of [`Error`]. Code that only has to decide what to do next asks a
-//! predicate (`is_not_found`, `is_busy`, ...), and stays right when variants are added.
+//! Every failure of a call is a variant of [`Error`]. Code that only decides what to do next should use a predicate
+//! (`is_not_found`, `is_busy`, ...), because predicates stay correct when variants are added.
 
 mod predicates;
 
@@ -20,17 +20,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a call failed. A call that failed has changed nothing, unless
 /// [`is_outcome_unknown`](Error::is_outcome_unknown) says otherwise.
 ///
-/// Match on a variant for details. To decide what to do next, ask a predicate, which stays right
-/// when variants are added:
+/// Match on a variant for details. To decide what to do next, use a predicate, because predicates
+/// stay correct when variants are added:
 ///
 /// | Predicate | What to do |
 /// |---|---|
-/// | [`is_not_found`](Error::is_not_found) | the item is gone or was never there: give up or make it |
-/// | [`is_conflict`](Error::is_conflict), [`is_not_permitted`](Error::is_not_permitted) | another caller was first: drop the work |
+/// | [`is_not_found`](Error::is_not_found) | the item does not exist (any more): give up or create it |
+/// | [`is_conflict`](Error::is_conflict), [`is_not_permitted`](Error::is_not_permitted) | another caller was first: stop the work |
 /// | [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) | correct the arguments |
 /// | [`is_busy`](Error::is_busy) | try again later |
 /// | [`is_full`](Error::is_full) | free space: deletes and claims still work |
-/// | [`is_outcome_unknown`](Error::is_outcome_unknown) | look whether the change was made before trying again |
+/// | [`is_outcome_unknown`](Error::is_outcome_unknown) | check whether the change was made before you try again |
 /// | [`is_closed`](Error::is_closed), [`is_poisoned`](Error::is_poisoned) | open the store again |
 /// | [`is_corrupt`](Error::is_corrupt) | [`verify`](crate::Engine::verify), then [salvage](crate::Config::salvage) or a backup |
 ///
@@ -81,7 +81,7 @@ pub enum Error {
         /// The claim asked for.
         id: ClaimId,
     },
-    /// A bulk delete named a message that is under a live claim which was not among the given ones.
+    /// A bulk delete named a message that is under a live claim, and the call did not give that claim.
     #[error("message {id} of queue {queue:?}{} is under a claim that was not given", within(.project))]
     ClaimDoesNotMatch {
         /// The project asked in.
@@ -243,8 +243,8 @@ pub enum Error {
         /// The event that the call waits for.
         reason: String,
     },
-    /// While the store was opened its journal's end was not the same when it was read again, as after a sync that failed in an
-    /// earlier run. Nothing was changed: open the store again.
+    /// An opening read the end of the journal twice and got different bytes, as can happen after a failed sync in an earlier
+    /// run. Nothing was changed: open the store again.
     #[error("{} was not the same when it was read again: open the store again", .file.display())]
     JournalChanged {
         /// The file that the end is in.
@@ -253,13 +253,13 @@ pub enum Error {
     /// The engine has been closed.
     #[error("the engine is closed")]
     Closed,
-    /// An earlier failure stopped all writes; reads go on. Open the store again to recover.
+    /// An earlier failure stopped all changes; reads continue. Open the store again to recover.
     #[error("writes have stopped after a failure: {cause}")]
     Poisoned {
         /// The first failure.
         cause: Arc<str>,
     },
-    /// The change was made in memory, but nobody can know whether it reached the disk.
+    /// The change was made in memory, but the engine cannot know whether it reached the disk.
     #[error("the outcome is unknown: {cause}")]
     OutcomeUnknown {
         /// The failure that hid the outcome.
@@ -312,8 +312,8 @@ pub enum Error {
         /// The process that has the store open.
         opened_by: u32,
     },
-    /// The path that the store was opened at does not lead to the store any more: its directory, or
-    /// a directory above it, was moved, removed or replaced. Nothing more is written. The store can
+    /// The path that the store was opened at no longer leads to the store: its directory, or a
+    /// directory above it, was moved, removed or replaced. The store takes no more changes. It can
     /// be opened at its new path.
     #[error("{} does not lead any more to the store that was opened there", .path.display())]
     Displaced {
@@ -346,12 +346,12 @@ impl Error {
         Self::io(format!("{action} {}", path.display()), source)
     }
 
-    /// The same, naming where in the file.
+    /// As [`Self::file`], naming the offset in the file.
     pub(crate) fn file_at(action: &str, path: &Path, offset: u64, source: io::Error) -> Self {
         Self::io(format!("{action} {} at byte {offset}", path.display()), source)
     }
 
-    /// Whether it says that what was written is not there any more, or cannot be read.
+    /// Whether the error means that written data is lost or cannot be read.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Corrupt { .. } => true,
@@ -360,7 +360,7 @@ impl Error {
         }
     }
 
-    /// No space and no descriptors are no failures of the disk, so they are told apart here, once.
+    /// A lack of space or of descriptors is not a failure of the disk. This function alone makes the distinction.
     pub(crate) fn io(context: impl Into<String>, source: io::Error) -> Self {
         let context = context.into();
         if let Some(Displaced { path }) = source.get_ref().and_then(|cause| cause.downcast_ref()) {
@@ -379,13 +379,13 @@ impl Error {
     }
 }
 
-/// The nil id, which the text of no id becomes, is not what anybody asked for.
+/// The text of an id in an error. The nil id stands for a malformed text, so it is not shown.
 fn shown(id: &impl ToString) -> String {
     let text = id.to_string();
     if text.bytes().all(|byte| matches!(byte, b'0' | b'-')) { "with a malformed id".into() } else { text }
 }
 
-/// How the file layer tells that a store's directory is not where it was; [`Error::io`] makes it an error of its own.
+/// The file layer's error for a store whose directory has moved; [`Error::io`] turns it into [`Error::Displaced`].
 #[derive(Debug, thiserror::Error)]
 #[error("{} was moved, removed or replaced", .path.display())]
 pub(crate) struct Displaced {
@@ -396,7 +396,7 @@ fn within(project: &Project) -> String {
     project.name().map_or_else(String::new, |name| format!(" in project {name:?}"))
 }
 
-/// Whether an error says that the device does not give back what was written, rather than that it may not be asked.
+/// Whether an error means that the device does not return written data, and not that access is refused.
 pub(crate) fn is_unreadable(cause: &io::Error) -> bool {
     const LOST: [Errno; 6] = [Errno::IO, Errno::BADMSG, Errno::UCLEAN, Errno::NODATA, Errno::ILSEQ, Errno::REMOTEIO];
     cause.raw_os_error().is_some_and(|code| LOST.iter().any(|lost| lost.raw_os_error() == code))

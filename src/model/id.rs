@@ -2,7 +2,7 @@
 //!
 //! 1. An id's text parses back to the same id.
 //! 2. Text that is no id names nothing: [`MessageId::lossy`] and [`ClaimId::lossy`] turn it into the
-//!    nil id, which is never given out, so a malformed id is simply a missing one.
+//!    nil id, which is never assigned, so a malformed id is like the id of a missing item.
 //! 3. In self-describing formats such as JSON an id is its text; in others it is its 16 bytes.
 
 use std::fmt;
@@ -16,7 +16,7 @@ mod text;
 pub(super) use text::{NOT_HEX, parse_hex};
 
 /// Names one message of one queue for good: a store, or the stores of one
-/// [`PooledDriver`](crate::PooledDriver), never give out an id twice.
+/// [`PooledDriver`](crate::PooledDriver), never assign an id twice.
 ///
 /// The text of an id is 32 lower-case hexadecimal digits. The ids of one queue are in the order of
 /// the posts. Another store counts on its own, so its ids may be equal to these: keep the ids of
@@ -146,7 +146,7 @@ impl fmt::Debug for ClaimId {
 }
 
 /// Names one subscription: a version 8 UUID that begins with the number of the subscription.
-/// Numbers are given out in the order of creation, so the ids of one queue's subscriptions are in
+/// Numbers are assigned in the order of creation, so the ids of one queue's subscriptions are in
 /// the order of creation.
 ///
 /// ```
@@ -171,7 +171,7 @@ impl SubscriptionId {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The id of the subscription of that creation number; what is left of the bytes is taken from `random`.
+    /// The id of the subscription with that creation number; the remaining bits come from `random`.
     pub(crate) const fn numbered(number: u64, random: u64) -> Self {
         // 48 bits of the number, 4 of the version, 12 of the number; 2 of the variant, 4 of the number, 58 random ones.
         let (number, random) = (number as u128, random as u128);

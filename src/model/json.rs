@@ -1,9 +1,9 @@
-//! JSON values that come back as they were given, also where Rust's numbers and strings cannot hold them.
+//! JSON values that are returned as they were given, also where Rust's numbers and strings cannot hold them.
 //!
-//! 1. Whole numbers are kept as their digits, however many, and are never taken for floats.
+//! 1. A whole number is kept as its digits, however many, and is never read as a float.
 //! 2. A string that has half a surrogate pair, which JSON can write and UTF-8 cannot, is kept as UTF-16.
-//! 3. Objects keep the order of their keys; of a key that is given twice the last value counts.
-//! 4. What is parsed is at most [`MAX_DEPTH`] deep, so that every parser reads it again.
+//! 3. Objects keep the order of their keys. Of a duplicate key, the last value counts.
+//! 4. A parsed value is at most [`MAX_DEPTH`] deep, so that every parser can read it again.
 
 mod parser;
 
@@ -36,7 +36,7 @@ pub(super) struct Integer(Box<str>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Text {
     Plain(Box<str>),
-    /// Not all of its surrogates come in pairs; `shown` has replacement characters in their place.
+    /// A string with an unpaired surrogate; `shown` has replacement characters in place of such surrogates.
     Halved {
         units: Box<[u16]>,
         shown: Box<str>,
@@ -84,7 +84,8 @@ impl Json {
     }
 }
 
-/// Compact, as it is read again; in the alternate form -0 is 0, for readers who would take it for a float.
+/// The compact text, which parses to the same value. In the alternate form -0 is written as 0, for readers that would read -0
+/// as a float.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -158,7 +159,7 @@ impl Equivalent<Text> for str {
     }
 }
 
-/// Quoted, with as little escaped as there has to be.
+/// The quoted string, with the fewest escapes.
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
@@ -191,7 +192,7 @@ fn write_char(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
     }
 }
 
-/// Into a format of one's own. What the format's numbers and strings cannot hold is refused, not changed.
+/// Serializes to any format. A value that the format's numbers and strings cannot hold is an error and is never changed.
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

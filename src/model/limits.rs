@@ -1,7 +1,7 @@
-//! What a store accepts: the hard caps of the engine, or Zaqar's limits within them.
+//! The sizes and times that a store accepts: the hard limits of the engine, or Zaqar's tighter limits.
 //!
-//! Sizes past a limit are `TooLarge`, all else is `InvalidArgument`. Each check costs one look at
-//! each argument and knows nothing of the store.
+//! A size over its limit is `TooLarge`, every other violation is `InvalidArgument`. A check looks at
+//! each argument once and does not use the store.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -128,7 +128,7 @@ impl Limits {
         check_size("metadata bytes", json_len as u64, self.metadata_max)
     }
 
-    /// What a queue sets for its messages must be what they may have.
+    /// Checks that the defaults which a queue sets for its messages are allowed for messages.
     pub(crate) fn check_settings(&self, settings: &QueueSettings) -> Result<()> {
         if let Some(name) = &settings.dead_letter_queue {
             let named = |error: Error| Error::invalid(DEAD_LETTER_QUEUE, error.to_string());
@@ -145,7 +145,7 @@ impl Limits {
             }
         }
         match settings.max_post_size {
-            // The hard cap holds anyway; only Zaqar refuses to be told of a larger one.
+            // The hard limit applies in any case; only Zaqar refuses a larger setting.
             Some(size) if self.zaqar_names && size > self.post_max => {
                 Err(Error::invalid(MAX_POST_SIZE, format!("must be at most {}", self.post_max)))
             }
@@ -173,7 +173,7 @@ impl Limits {
         check_count("limit", options.limit, &self.claim_limit)
     }
 
-    /// What a subscription is made or changed with, as far as it is given.
+    /// Checks the given fields of a new or changed subscription.
     pub(crate) fn check_subscription(
         &self,
         subscriber: Option<&Subscriber>,
@@ -269,7 +269,7 @@ mod tests {
         QueueSettings::parse(&Metadata::from_json(json).unwrap()).unwrap()
     }
 
-    /// The bounds themselves are in; what lies next to them is out, as an invalid argument.
+    /// Asserts that the bounds are allowed and that the values next to them are invalid arguments.
     fn assert_range<T: Copy>(check: impl Fn(T) -> Result<()>, inside: [T; 2], outside: &[T]) {
         assert!(inside.into_iter().all(|value| check(value).is_ok()));
         for value in outside {

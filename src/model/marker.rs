@@ -1,7 +1,7 @@
-//! Markers: where the next page of a listing begins.
+//! Markers: the position at which the next page of a listing begins.
 //!
-//! A marker is an exclusive position, not a reference: it stays good when what it was taken from is
-//! deleted, when the store is opened again, and when the queue is made anew.
+//! A marker is an exclusive position, not a reference. It stays valid when its item is deleted, when
+//! the store is opened again, and when the queue is created again.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -35,12 +35,11 @@ impl MessageMarker {
         text.parse().unwrap_or(Self { queue: u64::MAX, sequence: u64::MAX })
     }
 
-    /// The sequence behind which it stands in the queue of number `queue`; none if it stands before the first message.
+    /// The sequence after which the listing continues in the queue with number `queue`; none if it starts at the first message.
     ///
-    /// A queue made anew has a higher number, and everything in it stands behind the markers of the former one. A marker
-    /// with a number above the queue's own was taken from a queue that a power cut has taken back, or from another queue.
-    /// Either way it stands behind everything that was given out in the incarnation it was taken in, and before everything
-    /// that is given out in later ones.
+    /// A queue that is created again has a higher number, and all its messages come after the markers of the former queue. A
+    /// marker with a number above the queue's own comes from another queue, or from a queue that a power cut removed. In both
+    /// cases it comes after all numbers that were assigned in its incarnation, and before all numbers of later ones.
     pub(crate) fn position_in(self, queue: u64) -> Option<u64> {
         match self.queue.cmp(&queue) {
             Ordering::Less => None,

@@ -31,7 +31,7 @@ pub struct NewMessage {
     /// `_default_message_ttl` or an hour; the [`Messages`](crate::Messages) contract refuses the
     /// message.
     pub ttl: Option<Duration>,
-    /// How long the message is hidden from claims and plain listings; its ttl runs meanwhile.
+    /// How long the message is hidden from claims and plain listings; its ttl runs during the delay.
     /// `None`: the handle fills in the queue's `_default_message_delay`; else there is no delay.
     pub delay: Option<Duration>,
 }
@@ -77,7 +77,7 @@ impl NewMessage {
         &self.body
     }
 
-    /// Over the stored bytes, which for JSON are the text Zaqar takes it over; JSON null has none.
+    /// The checksum of the stored bytes, which for JSON are the text that Zaqar uses. JSON null has no checksum.
     pub(crate) fn checksum(&self) -> Option<Checksum> {
         let is_null = self.is_json && self.body.as_bytes() == b"null";
         (!is_null).then(|| Checksum::of(&self.body))
@@ -289,7 +289,7 @@ impl TryFrom<i32> for Sort {
     }
 }
 
-/// Bytes of bodies that a call gives at most beyond its first message's, unless its options say otherwise.
+/// The most bytes of bodies that a call returns beyond its first message, unless its options set another limit.
 pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! JSON objects with their keys in the order they were given: metadata, options, capabilities.
 //!
-//! 1. What is read back equals what was stored: integers and floats, `null` and absence kept apart; also integers beyond 64
-//!    bits, and strings with half a surrogate pair, which Rust's own types cannot hold.
-//! 2. Its text parses again: values nested deeper than a parser takes are refused on the way in.
+//! 1. A value that is read back equals the stored value. Integers and floats stay different, and so do `null` and an absent
+//!    key. This includes integers beyond 64 bits and strings with half a surrogate pair, which Rust's own types cannot hold.
+//! 2. The text of an object parses again: values that are nested deeper than a parser accepts are refused.
 
 use std::fmt;
 use std::str::FromStr;
@@ -241,8 +241,9 @@ impl fmt::Debug for Metadata {
     }
 }
 
-/// An object in self-describing formats, its JSON text in others, which could not read it back. In a self-describing format
-/// a whole number beyond 128 bits, and half a surrogate pair, is an error: use [`to_json`](Metadata::to_json) for those.
+/// In self-describing formats an object, in other formats its JSON text, because those formats could not read an object back.
+/// In a self-describing format a whole number beyond 128 bits, or half a surrogate pair, is an error: use
+/// [`to_json`](Metadata::to_json) for such values.
 impl Serialize for Metadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -337,7 +338,7 @@ mod tests {
         assert_ne!(metadata, Metadata::from_json(&text.replace("616", "617"))?);
         let bytes = bincode::serialize(&metadata).unwrap();
         assert_eq!(bincode::deserialize::<Metadata>(&bytes).unwrap().to_json(), text);
-        // What another format's types cannot hold either is refused there.
+        // A value that the format's types cannot hold is refused.
         assert!(serde_json::to_string(&metadata).is_err());
         assert_eq!(Metadata::new().with("a", u128::MAX)?.get("a")?, Some(u128::MAX));
         Ok(())

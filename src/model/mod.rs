@@ -1,8 +1,8 @@
-//! What callers hold: names, ids, times, bodies, options and answers.
+//! The types that callers hold: names, ids, times, bodies, options and answers.
 //!
-//! 1. A value of these types is valid by construction, as far as it can be without knowing the
-//!    store's [`Limits`]; the code below never checks again.
-//! 2. Nothing here touches a disk, a lock or a clock.
+//! 1. A value of these types is valid by construction, except for the store's [`Limits`]; the code
+//!    below never checks it again.
+//! 2. This module uses no disk, lock or clock.
 //! 3. No dependency's type appears in a public signature.
 
 mod body;

@@ -1,7 +1,7 @@
 //! Projects, and the names of queues, pools, groups of pools and flavors.
 //!
 //! All are cheap to clone (one shared allocation) and order by their bytes, which is the order of
-//! listings. What characters a name may have is a matter of [`Limits`](crate::Limits).
+//! listings. [`Limits`](crate::Limits) decides which characters a name may have.
 
 use std::fmt;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ name! {
 }
 
 impl QueueName {
-    /// The empty name, which no caller can ask for: the store's own queue of messages on their way to other stores.
+    /// The empty name, which no caller can use: the name of the outbox, the queue of dead letters for other stores.
     pub(crate) fn outbox() -> Self {
         Self("".into())
     }

@@ -1,5 +1,5 @@
-//! Numbers of queues and sequences of messages: an incarnation, which each opening of a store that may have lost something
-//! raises, and a counter within it. So no number is given out twice, whatever a power cut took back.
+//! Queue numbers and message sequences: an incarnation and a counter. Each opening of a store that may have lost data raises
+//! the incarnation. So no number is assigned twice, whatever a power cut removed.
 
 /// The first sequence, or queue number, of an incarnation.
 pub(crate) fn first_of(incarnation: u32) -> u64 {
@@ -11,7 +11,7 @@ pub(crate) fn last_of(incarnation: u32) -> u64 {
     (u64::from(incarnation) << COUNTER_BITS) | ((1 << COUNTER_BITS) - 1)
 }
 
-/// The incarnation a sequence or queue number was given out in.
+/// The incarnation in which a sequence or queue number was assigned.
 pub(crate) fn incarnation_of(number: u64) -> u32 {
     u32::try_from(number >> COUNTER_BITS).unwrap_or(u32::MAX)
 }

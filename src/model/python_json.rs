@@ -1,7 +1,7 @@
 //! JSON text as Python's `json.dumps` writes it.
 //!
-//! Zaqar's body checksum is taken over that text, so the same value must give the same bytes here:
-//! `", "` and `": "` between things, only ASCII, and numbers as Python's `repr` shows them.
+//! Zaqar computes its body checksum over that text, so the same value must give the same bytes here:
+//! `", "` and `": "` as separators, only ASCII, and numbers as Python's `repr` shows them.
 
 use std::fmt::{Debug, Display, LowerExp};
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ struct PythonJson {
 }
 
 impl PythonJson {
-    /// What is deeper than a parser reads is not written.
+    /// Refuses a value that is deeper than a parser reads.
     fn enter<W: ?Sized + Write>(&mut self, to: &mut W, bracket: &[u8]) -> io::Result<()> {
         if self.depth >= MAX_DEPTH {
             return Err(io::Error::other(TOO_DEEP));
@@ -77,7 +77,7 @@ impl Formatter for PythonJson {
         write_float(to, &shortest_even(value))
     }
 
-    /// Only what JSON itself wants escaped arrives elsewhere; Python escapes all but printable ASCII.
+    /// The characters that JSON itself escapes are handled elsewhere. Python escapes everything but printable ASCII.
     fn write_string_fragment<W: ?Sized + Write>(&mut self, to: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
         while let Some(at) = rest.find(|c| !matches!(c, ' '..='~')) {
@@ -98,7 +98,7 @@ fn separate<W: ?Sized + Write>(to: &mut W, first: bool) -> io::Result<()> {
 }
 
 /// The fewest digits that read back as the value. Where two such texts are equally near to it, Rust
-/// takes the upper and Python the even one, which is what rounding to that many digits gives.
+/// uses the upper one and Python the even one. Rounding to that many digits gives the even one.
 fn shortest_even<T>(value: T) -> String
 where
     T: Copy + Debug + Display + LowerExp + FromStr + PartialEq,
@@ -114,8 +114,8 @@ where
     }
 }
 
-/// Rust and Python agree on the digits by now, and on when to use an exponent, but not on how it looks:
-/// `1e16` is `1e+16` there, and `1e-5` is `1e-05`.
+/// Rust and Python now agree on the digits, and on when to use an exponent. They differ in its form: Python writes
+/// `1e+16` and `1e-05`, Rust `1e16` and `1e-5`.
 fn write_float<W: ?Sized + Write>(to: &mut W, text: &str) -> io::Result<()> {
     let Some((digits, exponent)) = text.split_once('e') else {
         return to.write_all(text.as_bytes());
@@ -145,7 +145,7 @@ mod tests {
         String::from_utf8(to_vec(&value).unwrap()).unwrap()
     }
 
-    /// Each was printed by Python; parsing it and writing it again must change nothing.
+    /// Python printed each text; parsing it and writing it again must change nothing.
     #[test]
     fn floats_are_written_as_python_writes_them() {
         for expected in [

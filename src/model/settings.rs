@@ -1,7 +1,7 @@
-//! What a queue's reserved metadata keys say.
+//! A queue's settings, from the reserved keys of its metadata.
 //!
-//! Parsed once, when metadata is set, so that bad values are refused there and the data path works
-//! with numbers. `null` is as good as absent; unknown keys that begin with `_` are left alone.
+//! The keys are parsed once, when metadata is set. So bad values are refused there, and the data path
+//! works with numbers. `null` means absent; unknown keys that begin with `_` are ignored.
 
 use super::json::Json;
 use super::{Metadata, QueueName, Timestamp};
@@ -39,8 +39,8 @@ impl QueueSettings {
 }
 
 impl QueueSettings {
-    /// Refuses a dead-letter queue from which messages would come back to `queue`. `next` tells where a queue's dead letters
-    /// go. Cost: one look-up for each queue on the way, at most [`MOST_CHAINED`].
+    /// Refuses a dead-letter queue from which messages would return to `queue`. `next` gives the dead-letter queue of a
+    /// queue. Cost: one look-up for each queue on the way, at most [`MOST_CHAINED`].
     pub(crate) fn check_chain(&self, queue: &QueueName, next: impl Fn(&QueueName) -> Option<QueueName>) -> Result<()> {
         let refused = |reason: String| Err(Error::invalid(DEAD_LETTER_QUEUE, reason));
         let mut at = self.dead_letter_queue.clone();
@@ -60,7 +60,7 @@ impl QueueSettings {
     }
 }
 
-/// Queues that dead letters may go through, one after the other.
+/// The most queues in a chain of dead-letter queues.
 const MOST_CHAINED: usize = 32;
 
 struct Keys<'a>(&'a Metadata);
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_type_names_its_key() {
         for key in EVERY_KEY {
-            // No reserved key takes any of these.
+            // No reserved key accepts any of these values.
             for value in ["1.5", "-1", "[]", "1e3"] {
                 assert_refused(key, value);
             }

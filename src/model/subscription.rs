@@ -53,7 +53,7 @@ impl Subscriber {
         &self.0
     }
 
-    /// What stands before the first colon.
+    /// The part before the first colon.
     pub(crate) fn scheme(&self) -> Option<&str> {
         self.0.split_once(':').map(|(scheme, _)| scheme)
     }

@@ -1,8 +1,8 @@
-//! Instants, and the rounding between milliseconds inside and whole seconds outside.
+//! Instants, and the rounding between internal milliseconds and the whole seconds of the API.
 //!
-//! 1. No instant lies after 9999-12-31T23:59:59.999Z, so that every one can be written as a date.
+//! 1. No instant is after 9999-12-31T23:59:59.999Z, so that every one can be written as a date.
 //! 2. Lifetimes are half-open: live while `now < expires`.
-//! 3. Ages round down and lifetimes round up, so a live thing never shows a lifetime of zero.
+//! 3. Ages round down and lifetimes round up, so no live item shows a lifetime of zero.
 
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
@@ -71,27 +71,27 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// To the millisecond: what a failing test has to show.
+/// Shows the milliseconds, which a failing test needs.
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Timestamp({} ms)", self.0)
     }
 }
 
-/// In milliseconds, rounded up, so that no lifetime ends before the one asked for.
+/// In milliseconds, rounded up, so that no lifetime is shorter than requested.
 pub(crate) fn millis(duration: Duration) -> u64 {
     let part = u64::from(duration.subsec_nanos().div_ceil(NANOS_A_MILLI));
     duration.as_secs().saturating_mul(1_000).saturating_add(part)
 }
 
-/// The same, rounded down.
+/// In milliseconds, rounded down.
 pub(crate) fn whole_millis(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1_000).saturating_add(u64::from(duration.subsec_millis()))
 }
 
 const NANOS_A_MILLI: u32 = 1_000_000;
 
-/// The age, as shown, of what was created then.
+/// The age, as shown, of an item that was created at `created`.
 pub(super) const fn age(created: Timestamp, now: Timestamp) -> Duration {
     whole_seconds_down(now.0.saturating_sub(created.0))
 }

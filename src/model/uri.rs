@@ -1,9 +1,9 @@
-//! Pool URIs: where a pool's store is.
+//! Pool URIs: the place of a pool's store.
 //!
 //! | URI | store | capabilities |
 //! |---|---|---|
-//! | `sled:/absolute/path` | a directory, opened or made | all five |
-//! | `memory:NAME` | nothing but memory: empty after each opening | all but durability |
+//! | `sled:/absolute/path` | a directory, opened or created | all five |
+//! | `memory:NAME` | memory, empty after each opening | all but durability |
 //! | no scheme, or `localhost:` | the configured message store: the control store itself | its own |
 //!
 //! A query sets options: `sled:/data?durability=buffered&memory=67108864`.
@@ -16,11 +16,11 @@ use super::durability::Durability;
 use super::{Capabilities, Capability, Metadata};
 use crate::model::error::{Error, Result};
 
-/// Where a pool's store is: a URI of at most 4096 bytes.
+/// The place of a pool's store: a URI of at most 4096 bytes.
 ///
 /// | URI | Store | Capabilities |
 /// |---|---|---|
-/// | `sled:/absolute/path` | a directory, opened or made | all five |
+/// | `sled:/absolute/path` | a directory, opened or created | all five |
 /// | `memory:NAME` | memory, empty after each opening | all but durability |
 /// | no scheme, or `localhost:` | the control store itself | those of the control store |
 ///
@@ -45,10 +45,10 @@ pub struct PoolUri {
     memory: Option<u64>,
 }
 
-/// What a URI points to.
+/// The place that a URI points to.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Location {
-    /// The store the pools are registered in. Texts that differ are different pools all the same.
+    /// The control store. URIs with different texts still are different pools.
     Default(String),
     Directory(PathBuf),
     Memory(String),
@@ -106,7 +106,7 @@ impl PoolUri {
         &self.text
     }
 
-    /// The capabilities of a store at this URI; `None` for the control store, which knows its own.
+    /// The capabilities of a store at this URI; `None` for the control store, whose capabilities do not follow from the URI.
     pub fn capabilities(&self) -> Option<Capabilities> {
         match self.location {
             Location::Default(_) => None,
@@ -119,7 +119,7 @@ impl PoolUri {
         &self.location
     }
 
-    /// What the store is opened with: the pool's `options` before the URI's.
+    /// The settings that the store is opened with: the pool's `options` take precedence over the URI's.
     pub(crate) fn settings(&self, options: &Metadata) -> Result<(Option<Durability>, Option<u64>)> {
         let named: Option<String> = options.get("durability")?;
         let named = named.map(|text| durability(&text)).transpose()?;
@@ -128,7 +128,7 @@ impl PoolUri {
     }
 }
 
-/// The scheme and what follows it.
+/// The scheme and the rest of the URI.
 fn scheme(address: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = address.split_once(':')?;
     let mut letters = scheme.chars();
@@ -137,7 +137,7 @@ fn scheme(address: &str) -> Option<(&str, &str)> {
     is_scheme.then_some((scheme, rest))
 }
 
-/// An absolute path without `.`, `..` and doubled slashes; `//` as other URIs have it may stand before it.
+/// An absolute path without `.`, `..` and doubled slashes. A leading `//`, as in other URIs, is allowed.
 fn directory(path: &str) -> Result<PathBuf> {
     let path = path.strip_prefix("//").unwrap_or(path);
     if !path.starts_with('/') {

@@ -1,4 +1,4 @@
-//! What an error means for whoever made the call.
+//! The predicates of an error: what the caller can do next.
 
 use super::Error;
 

@@ -30,7 +30,7 @@ impl<'a> Parser<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Goes past `byte` if it is next.
+    /// Skips `byte` if it is next.
     fn take(&mut self, byte: u8) -> bool {
         let is_next = self.peek() == Some(byte);
         self.at += usize::from(is_next);
@@ -197,11 +197,11 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// A string as far as it has been read.
+/// The part of a string that has been read.
 #[derive(Default)]
 struct Building {
     text: String,
-    /// The first half of a pair whose second may come.
+    /// The first half of a surrogate pair; the second half may follow.
     half: Option<u16>,
     /// All of it in UTF-16, once there is half a pair in it.
     units: Option<Vec<u16>>,
@@ -237,7 +237,7 @@ impl Building {
         }
     }
 
-    /// The second half of a pair did not come.
+    /// Keeps a first half whose second half did not follow.
     fn settle(&mut self) {
         if let Some(half) = self.half.take() {
             self.push_half(half);
