@@ -1,16 +1,17 @@
-//! Time: where the engine reads it, and why it never runs backwards.
+//! Time: how the engine reads it, and why engine time never runs backwards.
 //!
 //! 1. Engine time never decreases, across calls, threads, restarts and steps of the wall clock.
-//! 2. A wall clock that is behind the engine does not stop it: time runs on at the monotonic clock's rate.
-//! 3. A wall clock that jumps forward is believed, unless it leaves less than a century until the last date there is: such a
-//!    reading is not of this world, and believed once it would have every lifetime refused for good. It is counted and
-//!    left out.
-//! 4. Engine time is never ahead of a wall clock that does not step, wherever a thread is set aside.
+//! 2. A wall clock that is behind engine time does not stop it: engine time continues at the monotonic clock's rate.
+//! 3. Engine time follows a forward jump of the wall clock, unless the reading leaves less than a century until the
+//!    last representable date. Such a reading is wrong, and following it once would make the store refuse every
+//!    lifetime for ever. The reading is counted and ignored.
+//! 4. Engine time is never ahead of a wall clock that does not step, wherever a thread is preempted.
 //!
-//! The first three follow from one rule: engine time is the monotonic clock plus the largest distance the wall clock was ever
-//! seen ahead of it. The fourth follows from the order of the two readings: the wall clock is read first and the
-//! monotonic one, rounded up, after it, so whatever passes between the two makes the distance seen smaller than it is, never
-//! larger; and a distance that is smaller than an earlier one is not taken. Cost: two clock reads a call, about 50 ns.
+//! The first three follow from one rule: engine time is the monotonic clock plus the largest lead of the wall clock
+//! over it that was ever observed. The fourth follows from the order of the two readings. The wall clock is read first;
+//! the monotonic clock is read second and rounded up. Time that passes between the two readings makes the observed lead
+//! smaller than the real one, never larger, and a lead that is smaller than an earlier one is not used. Cost: two clock
+//! reads a call, about 50 ns.
 
 use std::fmt;
 use std::sync::Arc;
@@ -184,7 +185,7 @@ impl ManualClock {
         self.wake();
     }
 
-    /// Calls the wakers outside the lock: they take locks of their own.
+    /// Calls the wakers outside the lock, because they take locks of their own.
     fn wake(&self) {
         let wakers = self.wakers.lock().clone();
         for wake in wakers {
@@ -232,8 +233,8 @@ pub(crate) struct EngineClock {
 pub(crate) struct Instant {
     /// In whole milliseconds, rounded down.
     pub(crate) millis: u64,
-    /// By how many more of them something has to last that is not to end early: one if the rounding left something out, and one
-    /// if the wall clock may yet be seen a millisecond further ahead. From 0 to 2.
+    /// The milliseconds by which a claim has to last longer so that it does not end early: one if the rounding cut
+    /// something off, and one if the wall clock may later be observed a millisecond further ahead. From 0 to 2.
     pub(crate) slack: u8,
 }
 
@@ -244,7 +245,7 @@ impl EngineClock {
         Self { clock, ahead: AtomicI64::new(ahead), ignored: AtomicU64::new(0) }
     }
 
-    /// Goes on from no earlier than `floor`, which another store has used.
+    /// Continues from `floor` or later; another store has used the times before it.
     pub(crate) fn raise(&self, floor: u64) {
         let ahead = signed(floor).saturating_sub(signed(whole_millis(self.clock.monotonic())));
         self.ahead.fetch_max(ahead, Ordering::Relaxed);
@@ -255,7 +256,7 @@ impl EngineClock {
     }
 
     pub(crate) fn instant(&self) -> Instant {
-        // In this order: what passes in between must not be gained.
+        // In this order: the time between the two readings must not be added to the lead.
         let wall = self.clock.wall();
         let monotonic = self.clock.monotonic();
         let (down, up) = (signed(whole_millis(monotonic)), signed(millis(monotonic)));
@@ -267,7 +268,7 @@ impl EngineClock {
             ahead = self.ahead.fetch_max(seen, Ordering::Relaxed).max(seen);
         }
         let now = u64::try_from(down.saturating_add(ahead)).unwrap_or(0);
-        // By whole milliseconds one clock is seen ahead of the other by one of two distances, the larger of which counts.
+        // In whole milliseconds one of two leads is observed, and the larger one counts.
         let slack = u8::from(up > down) + u8::from(up > down && seen >= ahead);
         Instant { millis: now.min(Timestamp::MAX.as_millis()), slack }
     }

@@ -1,4 +1,4 @@
-//! The settings of a store. Nothing here opens one.
+//! The settings of a store. The engine module opens stores with them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -43,8 +43,8 @@ pub struct Config {
     /// The control store that the store is opened as a pool of, and the time they share.
     pub(crate) control: Option<[u8; 16]>,
     pub(crate) time: Option<Arc<EngineClock>>,
-    /// The queues that the control store has mapped to it, by their numbers, in case their records are lost: filled only
-    /// where salvage is allowed.
+    /// The queues that the control store has mapped to it, by their numbers, in case their records
+    /// are lost: filled only where salvage is allowed.
     pub(crate) names: Arc<BTreeMap<u64, Vec<u8>>>,
     pub(crate) virtual_pool: bool,
     pub(crate) seed: Option<u64>,
@@ -59,7 +59,7 @@ pub struct Config {
 
 impl Config {
     /// The default settings: [`Durability::Sync`], the machine's clock and file system, and no
-    /// limits but the hard ones.
+    /// limits except the hard ones.
     ///
     /// Cost: none.
     ///
@@ -96,7 +96,7 @@ impl Config {
         }
     }
 
-    /// What acknowledged changes survive, unless
+    /// The failures that acknowledged changes survive, unless
     /// [`Engine::with_durability`](crate::Engine::with_durability) gives a handle of another
     /// durability. Default: [`Durability::Sync`].
     ///
@@ -207,10 +207,10 @@ impl Config {
 
     /// The bytes of messages that are kept in memory. Default: 256 MiB.
     ///
-    /// Messages beyond that are in page files, and are read when they are needed. A post that comes
-    /// while more is in memory waits up to [`busy_timeout`](Self::busy_timeout) until older
-    /// messages are written to page files. [`docs::bounds`](crate::docs::bounds) lists the memory
-    /// that a store needs besides.
+    /// Messages beyond that are in page files, and are read when a call needs them. A post that
+    /// finds more in memory waits up to [`busy_timeout`](Self::busy_timeout) until older messages
+    /// are written to page files. [`docs::bounds`](crate::docs::bounds) lists the memory that a
+    /// store needs beside this.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -245,10 +245,10 @@ impl Config {
         self
     }
 
-    /// How many page files are open at once, at least 4. Default: 64. If another one is needed, it
-    /// takes the place of the one that was used least recently.
+    /// The number of page files that are open at once, at least 4. Default: 64. If another file is
+    /// needed, the least recently used one is closed.
     ///
-    /// Besides, a store needs a dozen descriptors, and a few for the trees while a checkpoint is
+    /// A store also needs a dozen other descriptors, and a few for the trees while a checkpoint is
     /// written.
     ///
     /// ```
@@ -265,7 +265,7 @@ impl Config {
 
     /// How long a post waits while memory or the journal is full. Then it fails with
     /// [`Unavailable`](crate::Error::Unavailable) ([`is_busy`](crate::Error::is_busy)) and has
-    /// changed nothing. Default: 10 s. Other calls never wait for that.
+    /// changed nothing. Default: 10 s. Other calls never wait for memory or the journal.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -283,7 +283,7 @@ impl Config {
         self
     }
 
-    /// The same for the control store of a pooled driver.
+    /// Marks the settings as those of a pooled driver's control store.
     pub(crate) fn pooled(mut self) -> Self {
         self.pooled = true;
         self
@@ -377,17 +377,17 @@ impl Config {
         self
     }
 
-    /// Whether a damaged store is opened with everything that is left of it. Default: no.
+    /// Whether a damaged store is opened with everything that is intact. Default: no.
     ///
     /// - **Without it**, opening reads the manifest, the snapshot and the journal. If they are damaged,
-    ///   it fails with [`Corrupt`](crate::Error::Corrupt)
+    ///   opening fails with [`Corrupt`](crate::Error::Corrupt)
     ///   ([`is_corrupt`](crate::Error::is_corrupt)) and changes nothing. After a clean close the
     ///   trees hold everything too: then a damaged snapshot or journal is replaced and reported. Page
     ///   files are not read at opening: the call that needs a damaged page gets
     ///   [`Corrupt`](crate::Error::Corrupt), and [`Engine::verify`](crate::Engine::verify) finds
     ///   it.
-    /// - **With it**, opening also reads every page. The state is put together from all parts that
-    ///   are whole, and the damaged files are moved into a folder `damaged-…` of the store.
+    /// - **With it**, opening also reads every page. The state is built from all intact parts, and
+    ///   the damaged files are moved into a folder `damaged-…` of the store.
     ///   [`Engine::recovery`](crate::Engine::recovery) names [every damaged
     ///   place](crate::RecoveryReport::damaged) and [the messages that each queue
     ///   lost](crate::RecoveryReport::lost). A range that the device cannot read is damage; a file
@@ -424,7 +424,7 @@ impl Config {
         self
     }
 
-    /// What starts the engine's threads. Default: the standard library. See [`Spawner`].
+    /// The spawner that starts the engine's threads. Default: the standard library. See [`Spawner`].
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -472,7 +472,7 @@ impl Config {
     }
 }
 
-/// The clock of everybody who does not bring one.
+/// The clock of all settings that name no other.
 static SYSTEM_CLOCK: LazyLock<Arc<SystemClock>> = LazyLock::new(Arc::default);
 static PLAIN_SPAWNER: LazyLock<Arc<PlainSpawner>> = LazyLock::new(Arc::default);
 

@@ -1,14 +1,14 @@
-//! Locks that know their place in the lock order.
+//! Locks with a rank in the lock order.
 //!
-//! 1. The order is that of the variants of [`Rank`], which is the one place where it is written down: a thread takes a lock
-//!    only if its rank is above those of all locks it holds. So no two threads can wait for each other.
-//! 2. Several queues of one store are locked by ascending number; of two stores of a pooled driver, the control store's
+//! 1. The order is the order of the variants of [`Rank`], and only this type defines it. A thread takes a lock only if
+//!    the lock's rank is above the ranks of all locks that the thread holds. So no two threads can wait for each other.
+//! 2. Several queues of one store are locked by ascending number. Of two stores of a pooled driver, the control store's
 //!    locks come first. Of any other rank a thread holds one lock at a time.
 //! 3. A thread that waits, for another thread or for a sync, holds no lock from [`Rank::Queue`] on.
-//! 4. An attempt that does not wait (`try_lock`) may be made whatever is held.
+//! 4. An attempt that does not wait (`try_lock`) is allowed in any order.
 //!
-//! In builds with debug assertions a thread that breaks one of these panics, with the names of both locks. In others the
-//! types are those of `parking_lot`, and nothing is left of the ranks.
+//! In builds with debug assertions, a thread that breaks one of these rules panics with the names of both locks. In
+//! other builds the types are those of `parking_lot`, without ranks.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -29,9 +29,9 @@ pub(crate) enum Rank {
     Relay,
     /// A pooled driver's turn to deliver, remove or move.
     Turn,
-    /// A pooled driver's moves: for reading by calls that go by a mapping.
+    /// The moves of a pooled driver; calls that use a mapping lock it for reading.
     Moves,
-    /// One pool is compared with the others and registered.
+    /// Held while a pool is compared with the others and registered.
     Registering,
     /// One pool's store is opened.
     PoolOpening,
@@ -49,29 +49,31 @@ pub(crate) enum Rank {
     Housekeeping,
     /// A store's eviction, held over disk writes.
     Evicting,
-    /// Metadata that names a dead-letter queue is checked and set.
+    /// Held while metadata that names a dead-letter queue is checked and set.
     Chains,
-    /// A queue, after those of lower numbers. From here on nothing is held while a thread waits for another or for a sync.
+    /// A queue, after the queues with lower numbers. A thread that waits for another thread or for a sync holds no lock
+    /// from this rank on.
     Queue(Tier, u64),
-    /// Which queues a store has: after the queues, so that nobody waits for one of them while he has it.
+    /// The map of a store's queues. It comes after the queues, so that no thread waits for a queue while it holds the
+    /// map.
     Directory(Tier),
     /// Subscriptions, pools, flavors and catalogue of a store.
     Registry(Tier),
-    /// What deleted queues left in the trees.
+    /// The records that deleted queues left in the trees.
     DeletedRecords,
-    /// What deleted queues held.
+    /// The content of deleted queues.
     Deleted,
-    /// Queues that a checkpoint has something to write of.
+    /// The queues that have changes for the next checkpoint.
     Changed,
     /// Queues with pages in memory.
     Hot,
-    /// Why there was no room.
+    /// The state of the posts that wait for memory or the journal.
     Admission,
-    /// When which queue has something due.
+    /// The instants at which queues have something due.
     Alarms,
-    /// Who waits for which queue's messages.
+    /// The calls that wait for messages, by queue.
     Waiters,
-    /// One who waits for messages.
+    /// One call that waits for messages.
     Waiter,
     /// The open pools.
     Pools,
@@ -79,15 +81,15 @@ pub(crate) enum Rank {
     FailedPools,
     /// Directories that pools have left.
     FormerPools,
-    /// Queues' sides that were looked up.
+    /// The sides of queues that were looked up.
     Found,
     /// The journal's tail.
     Tail,
-    /// Who waits for a sync.
+    /// The calls that wait for a sync.
     Group,
-    /// One who waits for a sync.
+    /// One call that waits for a sync.
     Place,
-    /// The room on the disk that is held back.
+    /// The disk space that is held back.
     Reserve,
     /// The page files's segments.
     PageFiles,
@@ -103,7 +105,7 @@ pub(crate) enum Rank {
     DiskDirectory,
     /// A file of the simulated disk.
     DiskFile,
-    /// Whom a clock that is moved by hand tells.
+    /// The callbacks of a clock that is moved by hand.
     Wakers,
     /// The times of a clock that is moved by hand.
     Clock,
@@ -117,11 +119,11 @@ pub(crate) enum Tier {
 }
 
 impl Rank {
-    /// What ranks are compared by.
+    /// The key that ranks are compared by.
     #[cfg(debug_assertions)]
     fn order(self) -> (u8, Self) {
         match self {
-            // Both tiers have all of the three: a pool's queues come after a control store's registry.
+            // All three exist in both tiers: a pool's queues come after the control store's registry.
             Self::Directory(tier) | Self::Queue(tier, _) | Self::Registry(tier) => (1 + tier as u8, self),
             outer if outer < Self::Queue(Tier::Control, 0) => (0, self),
             _ => (3, self),
@@ -276,7 +278,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     }
 }
 
-/// Before a thread waits for a sync: it holds nothing that calls of the contract need.
+/// Called before a thread waits for a sync: the thread must hold no lock that calls of the contract need.
 pub(crate) fn check_may_wait() {
     #[cfg(debug_assertions)]
     ranked::check_waiting(None);
@@ -295,7 +297,8 @@ mod ranked {
     use crate::sync::thread_local;
 
     thread_local! {
-        /// What this thread holds, each with the number by which it is let go; in the order in which it was taken.
+        /// The ranks of the locks that this thread holds, in the order in which it took them, each with the number that
+        /// releases it.
         static HELD: RefCell<(u64, Vec<(u64, Rank)>)> = const { RefCell::new((0, Vec::new())) };
     }
 
@@ -336,7 +339,7 @@ mod ranked {
     }
 
     impl Held {
-        /// Before the lock is let go for a while, to wait for a condition.
+        /// Called before the lock is released to wait for a condition.
         pub(super) fn check_waiting(&self) {
             check_waiting(Some(self.0));
         }

@@ -5,8 +5,8 @@ use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 
 /// The catalogue: which pool holds which queue (contract 11).
 ///
-/// Changing an entry only changes where calls on the queue go. The messages stay in the former
-/// pool, and are visible again when the entry points back to that pool. To move them along, use
+/// A change of an entry only changes which pool the queue's calls go to. The messages stay in the former
+/// pool, and are visible again when the entry names that pool again. To move them too, use
 /// [`PooledDriver::move_queue`](crate::PooledDriver::move_queue).
 ///
 /// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.

@@ -3,7 +3,7 @@
 use crate::model::error::Result;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName};
 
-/// The claim controller: makes, renews and releases claims. While a claim lives, no other claim and
+/// The claim controller: creates, renews and releases claims. While a claim lives, no other claim and
 /// no pop gets its messages (contract 7).
 ///
 /// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
@@ -28,8 +28,8 @@ use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName};
 #[doc(alias = "ClaimController")]
 pub trait Claims: Send + Sync {
     /// Claims the oldest messages that are live, not delayed and under no live claim: at most
-    /// `limit`, and beyond the first message at most `max_bytes` of bodies (ours: a claim fits into
-    /// memory). Returns `None`, and makes no claim, if there is no such message or no queue, as
+    /// `limit`, and beyond the first message at most `max_bytes` of bodies (ours: so that a claim fits
+    /// into memory). Returns `None`, and creates no claim, if there is no such message or no queue, as
     /// MongoDB's driver does (contract 7.1).
     ///
     /// - **Extension.** A message that would expire before the claim gets a new ttl: the claim's
@@ -37,7 +37,7 @@ pub trait Claims: Send + Sync {
     /// - **Count.** The claim count of each message that is taken goes up by one (ours: Zaqar's
     ///   drivers count only with a dead-letter queue).
     /// - **Dead letters.** If the queue has `_max_claim_count` and `_dead_letter_queue`, a message
-    ///   that was claimed that often is moved to the end of that queue instead. The queue is made
+    ///   that was claimed that often is moved to the end of that queue instead. The queue is created
     ///   if it is missing. The message gets a new id there, keeps its count, is under no claim, and
     ///   expires `_dead_letter_queue_messages_ttl` from now if that is set. Its former id names
     ///   nothing afterwards: a late delete with it does nothing and succeeds.
@@ -47,8 +47,8 @@ pub trait Claims: Send + Sync {
     ///
     /// If the dead-letter queue is in another pool, the message arrives there a little later.
     ///
-    /// Cost: O(limit + log messages), however many claimed or delayed messages stand in front.
-    /// Reads messages that are not in memory from disk.
+    /// Cost: O(limit + log messages), however many claimed or delayed messages come first. Reads
+    /// messages that are not in memory from disk.
     ///
     /// Durability: a change. The call does not wait for a sync if there was nothing to take.
     ///

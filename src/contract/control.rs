@@ -1,4 +1,4 @@
-//! The control driver (contract 4): what gathers the controllers of the control plane.
+//! The control driver (contract 4): the controllers of the control plane.
 
 use super::{Catalogue, Flavors, Pools, Queues};
 use crate::model::ControlHealth;
@@ -78,8 +78,8 @@ pub trait ControlDriver: Send + Sync {
     fn queues(&self) -> &dyn Queues;
 
     /// Tries every kind of operation on one catalogue entry, which the method removes again, and
-    /// counts what is registered. An operation that fails is part of the answer and not an error.
-    /// Ours.
+    /// counts the registered pools, flavors and entries. An operation that fails is part of the
+    /// answer and not an error. Ours.
     ///
     /// Cost: three changes.
     ///

@@ -1,4 +1,4 @@
-//! The data driver (contract 4): what gathers the controllers of the data plane, and what holds for all of them.
+//! The data driver (contract 4): the controllers of the data plane, and the rules of all of them.
 
 use super::{Claims, Messages, Queues, Subscriptions};
 use crate::model::error::Result;
@@ -19,8 +19,8 @@ use crate::model::{Capabilities, GcReport, Health};
 ///    [`is_too_large`](crate::Error::is_too_large).
 /// 5. **Durability.** A *change* that has returned is kept at the store's
 ///    [`Durability`](crate::Durability), together with everything the change depended on. A *read*
-///    changes nothing. It waits for the disk only to fetch messages that are not in memory.
-/// 6. **A missing queue** is answered as the method says. A pooled driver answers two methods as
+///    changes nothing. A read waits for the disk only to fetch messages that are not in memory.
+/// 6. **A missing queue.** Each method says how it answers for a missing queue. A pooled driver answers two methods as
 ///    Zaqar's pooling does (contract 12). Code that works with any driver has to handle both
 ///    answers:
 ///
@@ -52,10 +52,10 @@ use crate::model::{Capabilities, GcReport, Health};
 ///   space still succeeds,
 /// - [`is_outcome_unknown`](crate::Error::is_outcome_unknown) if the disk fails while the change
 ///   waits for its sync,
-/// - [`Displaced`](crate::Error::Displaced) if the store's directory was moved away, and
+/// - [`Displaced`](crate::Error::Displaced) if the store's directory was moved, and
 ///   [`Forked`](crate::Error::Forked) in a fork of the process that opened the store.
 ///
-/// A method names only the errors of its own.
+/// The documentation of a method names only the method's further errors.
 ///
 /// # Example
 ///
@@ -213,7 +213,7 @@ pub trait DataDriver: Send + Sync {
     fn gc(&self) -> Result<GcReport>;
 
     /// Closes the store. The method ends every wait, lets the running calls finish, makes all
-    /// changes durable, and gives up the store's directory. A second call waits for the first one
+    /// changes durable, and unlocks the store's directory. A second call waits for the first one
     /// and returns the same result (contract 4). Zaqar's.
     ///
     /// Cost: O(messages that are not in the page files yet, and changes of the directory since the
@@ -223,7 +223,7 @@ pub trait DataDriver: Send + Sync {
     ///
     /// # Errors
     /// the failure that kept the store from being closed cleanly, usually [`Io`](crate::Error::Io)
-    /// or [`is_full`](crate::Error::is_full). The store is closed all the same, and no acknowledged
+    /// or [`is_full`](crate::Error::is_full). The store is closed anyway, and no acknowledged
     /// change is lost. [`Forked`](crate::Error::Forked) in a fork of the process that opened the
     /// store.
     ///
@@ -241,8 +241,8 @@ pub trait DataDriver: Send + Sync {
     /// ```
     fn close(&self) -> Result<()>;
 
-    /// What the store promises: all five capabilities if it is on a disk, all but durability if it
-    /// is in memory (contract 4; ours, because in Zaqar the set belongs to the driver's class).
+    /// The capabilities of the store: all five if it is on a disk, all but durability if it is in
+    /// memory (contract 4; ours, because in Zaqar the set belongs to the driver's class).
     ///
     /// Cost: none.
     ///

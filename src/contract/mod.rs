@@ -1,4 +1,5 @@
-//! The storage contract: what any driver does, method by method. The traits have no state and no I/O of their own.
+//! The storage contract: the behaviour of every driver, method by method. The traits have no state and no I/O of their
+//! own.
 
 mod catalogue;
 mod claims;

@@ -32,7 +32,7 @@ pub trait Pools: Send + Sync {
     /// Durability: a change.
     ///
     /// # Errors
-    /// in this order: [`is_invalid`](crate::Error::is_invalid) for options without meaning;
+    /// in this order: [`is_invalid`](crate::Error::is_invalid) for options with a wrong value;
     /// [`is_conflict`](crate::Error::is_conflict) as
     /// [`PoolCapabilitiesMismatch`](crate::Error::PoolCapabilitiesMismatch) if the other pools of
     /// its group have other capabilities (the pools without a group are a group too);

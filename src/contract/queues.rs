@@ -3,7 +3,7 @@
 use crate::model::error::Result;
 use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats};
 
-/// The queue controller: makes, describes and removes queues (contract 5).
+/// The queue controller: creates, describes and removes queues (contract 5).
 ///
 /// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
 ///
@@ -19,9 +19,9 @@ use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions,
 /// ```
 #[doc(alias = "QueueController")]
 pub trait Queues: Send + Sync {
-    /// Makes a queue and returns `true`. If the queue exists, the call leaves it alone, its
-    /// metadata included, and returns `false`: all of Zaqar's drivers do so, although Zaqar's
-    /// interface page says that the metadata is updated (contract 5).
+    /// Creates a queue and returns `true`. If the queue exists, the call changes nothing, not even
+    /// its metadata, and returns `false`: all of Zaqar's drivers do so, although Zaqar's interface
+    /// page says that the metadata is updated (contract 5).
     ///
     /// A queue that exists is reported before the metadata is checked.
     ///
@@ -156,11 +156,11 @@ pub trait Queues: Send + Sync {
     /// Removes the queue with its messages and claims in one step. A missing queue is no error.
     /// Subscriptions stay, as in all of Zaqar's drivers (contract 5).
     ///
-    /// If the queue is made again, it is empty. The ids of the former queue then name nothing, and
+    /// If the queue is created again, it is empty. The ids of the former queue then name nothing, and
     /// its markers stand before the first message of the new one (ours; MongoDB's driver starts its
     /// counter again).
     ///
-    /// Cost: O(1), whatever the queue holds. Its space is freed in the background.
+    /// Cost: O(1), independent of the queue's content. Its space is freed in the background.
     ///
     /// Durability: a change, durable even if there was no queue.
     ///
@@ -275,8 +275,8 @@ pub trait Queues: Send + Sync {
     /// Removes all messages, all subscriptions or both from the queue in one step, and returns how
     /// many messages and subscriptions that were (contract 15). Claimed and delayed messages and
     /// all claims are removed too (ours: Zaqar pops until no message is free, so that claimed
-    /// messages survive). The metadata stays, and ids and markers stay safe. A missing queue has no
-    /// messages to remove; its subscriptions are removed all the same.
+    /// messages survive). The metadata stays, and ids and markers stay valid. A missing queue has no
+    /// messages to remove; its subscriptions are removed anyway.
     ///
     /// Cost: O(1) for the messages, O(subscriptions). The space is freed in the background.
     ///

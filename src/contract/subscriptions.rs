@@ -1,4 +1,4 @@
-//! The subscription controller (contract 8): who is notified of a queue's messages.
+//! The subscription controller (contract 8): the subscribers to notify of a queue's messages.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ use crate::model::{
 /// ```
 #[doc(alias = "SubscriptionController")]
 pub trait Subscriptions: Send + Sync {
-    /// Makes a subscription, not confirmed yet, and returns its id. Returns `None` if the
+    /// Creates a subscription, not confirmed yet, and returns its id. Returns `None` if the
     /// subscriber has a live subscription already, which the call leaves as it is. An expired
     /// subscription does not count (ours: Redis's driver crashes there). The queue need not exist
     /// or have a pool (contract 8).
@@ -129,7 +129,7 @@ pub trait Subscriptions: Send + Sync {
 
     /// One page of the queue's subscriptions in the order of their creation, as in MongoDB's
     /// driver; Redis's orders them by random ids. A missing queue gives an empty page. The marker
-    /// is exclusive, and stays good when its subscription is deleted (contract 8).
+    /// is exclusive, and stays valid when its subscription is deleted (contract 8).
     ///
     /// Cost: O(log subscriptions + page), reads nothing from disk.
     ///
@@ -235,7 +235,7 @@ pub trait Subscriptions: Send + Sync {
     /// ```
     fn delete(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<()>;
 
-    /// Stores whether the subscriber has agreed to be notified; `false` takes an agreement back
+    /// Stores whether the subscriber has agreed to be notified; `false` withdraws an agreement
     /// (contract 8). Zaqar's since 4.0.0.
     ///
     /// Cost: O(log subscriptions).

@@ -56,7 +56,7 @@ impl Catalogue for Engine {
 }
 
 impl Engine {
-    /// Unmaps a queue. Where it will be found in this store then, its sequences go on above all others.
+    /// Unmaps a queue. If its calls then go to this store, its sequences continue above all others.
     pub(crate) fn unmap(&self, project: &Project, queue: &QueueName, comes_to_control_store: bool) -> Result<()> {
         let store = self.store().enter_queue(project, queue)?;
         let mut registry = store.lock_registry();
@@ -74,7 +74,7 @@ impl Engine {
         store.wait_durable(lsn, self.durability())
     }
 
-    /// The same for all queues.
+    /// Unmaps all queues, as [`Self::unmap`] does one.
     pub(crate) fn unmap_all(&self, come_to_control_store: bool) -> Result<()> {
         let store = self.store().enter()?;
         let mut registry = store.lock_registry();
@@ -106,10 +106,10 @@ impl Engine {
         }
         let leftover = |number| registry.removals.contains(&keys::removal(pool.as_str(), number));
         if record.as_ref().is_some_and(|record| leftover(record.number)) {
-            // What that pool still has of the queue, of a move, goes first.
+            // The copy of the queue that a move left in that pool has to be removed first.
             return Err(Error::Moving { project: project.clone(), queue: queue.clone() });
         }
-        // A queue that was never made has no ids that could be given out twice.
+        // A queue that was never created has no ids that could be assigned twice.
         let floor = if record.is_some() || mapping.is_some() { next_epoch(store, &registry)? } else { 0 };
         let (address, number) = (Address::of(project, queue), record.map(|record| record.number));
         let change = Change::Map { address, pool: pool.as_str().into(), floor, queue: number };
@@ -119,7 +119,7 @@ impl Engine {
     }
 }
 
-/// Gives this store's own sequences an incarnation above all.
+/// Raises this store's own incarnation above all others.
 fn raise_epoch(store: &Store, registry: &mut LockedRegistry<'_>) -> Result<()> {
     let epoch = next_epoch(store, registry)?;
     registry.record(Growth::Frees, &Op::Registry(Change::Allot { epoch }), &mut [])?;

@@ -118,7 +118,7 @@ impl Pools for Engine {
 }
 
 impl Engine {
-    /// Records a change of the registry that needs nothing but its turn.
+    /// Records a change of the registry that needs no check.
     pub(super) fn record_change(&self, growth: Growth, change: Change<'_>) -> Result<()> {
         let lsn = self.store().lock_registry().record(growth, &Op::Registry(change), &mut [])?;
         self.store().wait_durable(lsn, self.durability())
@@ -143,13 +143,13 @@ impl Engine {
         uri.settings(options).map(drop)
     }
 
-    /// What a store at `uri` promises.
+    /// The capabilities of a store at `uri`.
     fn promised(&self, uri: &PoolUri) -> Capabilities {
         uri.capabilities().unwrap_or_else(|| DataDriver::capabilities(self))
     }
 
-    /// Whether the pool promises what its group does and has a store of its own. Reads directories, so no caller of the
-    /// data plane may wait for it: `registering` is held, not the registry.
+    /// Checks that the pool has its group's capabilities and a store of its own. This reads directories, so no call of
+    /// the data plane may wait for it: the caller holds `registering` and not the registry.
     fn check_fits(&self, name: &PoolName, uri: &PoolUri, group: Option<&PoolGroup>) -> Result<()> {
         let others: Vec<(PoolName, PoolRow)> = {
             let registry = self.store().registry.read();
@@ -175,7 +175,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Where the URI leads, the same for every way to write it.
+    /// The place of the URI's store, the same for every spelling of the URI.
     fn place_of(&self, uri: &PoolUri) -> Location {
         match uri.location() {
             Location::Directory(path) => {
@@ -187,7 +187,8 @@ impl Engine {
     }
 }
 
-/// Refuses a pool whose directory lies in another store's, or the other way round: a store tidies its own directory.
+/// Refuses a pool whose directory is inside another store's, or contains it, because a store removes obsolete files
+/// from its own directory.
 fn check_apart(one: &Location, other: &Location) -> Result<()> {
     match (one, other) {
         (Location::Directory(one), Location::Directory(other)) if one.starts_with(other) || other.starts_with(one) => {
@@ -201,7 +202,7 @@ pub(super) fn missing(name: &PoolName) -> Error {
     Error::PoolDoesNotExist { pool: name.clone() }
 }
 
-/// The last pool of a group that a flavor stands for stays in it.
+/// Refuses to take the last pool out of a group that a flavor stands for.
 fn check_may_leave(registry: &Registry, pool: &PoolName, group: Option<&str>) -> Result<()> {
     let flavors = flavors_of(registry, group)?;
     if flavors.is_empty() || in_named_group(registry, group).count() > 1 {

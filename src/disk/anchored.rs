@@ -1,6 +1,6 @@
-//! A disk on which nothing is found or made by its path once a store's directory has been moved, removed or replaced.
+//! A disk that opens and creates nothing by a path after the store's directory has been moved, removed or replaced.
 //!
-//! Files that are open go on: they are the store's wherever its directory is. A path may lead into another store by then.
+//! Open files continue to work: they belong to the store wherever its directory is. A path may lead into another store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ impl Anchored {
     }
 
     fn check(&self) -> io::Result<()> {
-        // Where that cannot be told, what is done next fails by itself or is right.
+        // If the check itself fails, the next operation fails by itself or is right.
         if matches!(self.held.is_in_place(), Ok(false)) {
             return Err(io::Error::other(Displaced { path: self.root.clone() }));
         }

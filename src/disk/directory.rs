@@ -63,7 +63,7 @@ pub trait HeldDir: fmt::Debug + Send + Sync {
     }
 }
 
-/// Of a disk that cannot tell.
+/// The handle of a disk that cannot check where its directory is.
 #[derive(Debug)]
 pub(super) struct Unmoved;
 

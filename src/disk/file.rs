@@ -58,8 +58,8 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
         Ok(self.len()? == 0)
     }
 
-    /// Reads into `buf`, from the byte `offset` on, and returns the number of bytes read. The
-    /// number is smaller than asked only where the file ends.
+    /// Reads into `buf`, from the byte `offset` on, and returns the number of bytes read. The number is smaller than
+    /// requested only at the end of the file.
     ///
     /// # Errors
     /// that of the device, such as `EIO` for a range that it cannot read.
@@ -98,11 +98,9 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// ```
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Takes the space of the first `len` bytes from the disk, so that a later write to them cannot
-    /// lack it.
+    /// Allocates disk space for the first `len` bytes, so that a later write to them cannot fail for lack of space.
     ///
-    /// A shorter file becomes `len` bytes long and reads as zeros there; a longer one keeps its
-    /// length.
+    /// A shorter file becomes `len` bytes long and reads as zeros there; a longer one keeps its length.
     ///
     /// # Errors
     /// `StorageFull`.
@@ -127,8 +125,7 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// Cost: one `fdatasync`.
     ///
     /// # Errors
-    /// that of the device. Nothing is known then about the writes since the last success, whatever
-    /// a later call returns.
+    /// that of the device. Then the writes since the last success may be lost, whatever a later call returns.
     ///
     /// # Example
     ///

@@ -1,4 +1,4 @@
-//! What an open store holds of the operating system's disk: a lock that keeps others out, and its directory.
+//! The resources of the operating system's disk that an open store holds: a lock and its directory.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::HeldDir;
 use crate::disk::process::Process;
 
-/// A held lock: on the file, and on the directory it is in, which nobody can replace by removing the file.
+/// A held lock, on the file and on its directory. Removing the file does not release the lock on the directory.
 #[derive(Debug)]
 pub(super) struct RealLock {
     file: File,
@@ -38,7 +38,7 @@ impl RealLock {
 
 impl Drop for RealLock {
     fn drop(&mut self) {
-        // A fork has inherited the lock and must not take it from its owner; the owner must not leave it with a fork.
+        // A fork inherits the lock and must not release it. The owner must release it although a fork inherited it.
         if self.process.is_this() {
             let _ = self.file.unlock();
             let _ = self.directory.as_ref().map(File::unlock);
@@ -46,7 +46,7 @@ impl Drop for RealLock {
     }
 }
 
-/// A directory, kept open so that its number is given to no other.
+/// A directory, kept open so that its inode number is not used for another.
 #[derive(Debug)]
 pub(super) struct RealDir {
     path: PathBuf,

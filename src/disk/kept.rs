@@ -1,4 +1,4 @@
-//! What is done with a disk often.
+//! Operations on a disk that several modules use.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use super::directory::HeldDir;
 use crate::lock::{Mutex, Rank};
 use crate::model::error::{Error, Result};
 
-/// How far above the numbers that are known to be a store's own a file's number may be for the file to be one of its
-/// own too, left by a run that was killed. What is beyond was put there by somebody else, and is left alone.
+/// The largest distance of a file's number from the store's highest known number. A file within this distance is the
+/// store's own, left by a run that was killed. A file beyond it is foreign and stays untouched.
 pub(crate) const REACH: u64 = 1 << 20;
 
-/// Removes a file that a former run has left; a directory of such a name is not the store's.
+/// Removes a file that an earlier run left. A directory of that name is not the store's and stays.
 pub(crate) fn remove_own(disk: &dyn Disk, path: &Path) -> Result<()> {
     match disk.remove_file(path) {
         Err(cause) if cause.kind() == io::ErrorKind::IsADirectory => Ok(()),
@@ -33,7 +33,7 @@ impl KeptDir {
         Self { path, held: Mutex::new(Rank::KeptDir, None) }
     }
 
-    /// Holds on to what is there now, while there are descriptors.
+    /// Opens the directory and keeps it open, while there are descriptors.
     pub(crate) fn hold(&self, disk: &dyn Disk) -> io::Result<()> {
         let held = disk.hold_dir(&self.path)?;
         *self.held.lock() = Some(held);

@@ -1,15 +1,16 @@
-//! The file layer: where a store's files live.
+//! The file layer: the disk that holds a store's files.
 //!
-//! Everything the engine does to a disk goes through [`Disk`] and [`DiskFile`], so that the same code runs on
-//! [`RealDisk`](struct@RealDisk) and on [`SimulatedDisk`], which forgets at a power cut what a real disk may forget.
+//! The engine uses a disk only through [`Disk`] and [`DiskFile`]. So the same code runs on
+//! [`RealDisk`](struct@RealDisk) and on [`SimulatedDisk`], which loses at a power cut what a real
+//! disk may lose.
 //!
-//! What holds on every disk, and no more than this:
+//! Every disk has these properties, and the engine relies on no others:
 //!
 //! 1. A file's contents survive a power cut up to the last [`DiskFile::sync_data`].
 //! 2. A file's name survives up to the last [`Disk::sync_dir`] of the directory that holds it. Syncing the file
 //!    does not keep its name, syncing the directory does not keep its contents.
 //! 3. A rename is atomic: after a power cut the file has its old name or its new one.
-//! 4. All that was written survives the death of the process alone.
+//! 4. All writes survive the death of the process alone.
 //! 5. Paths are full paths, without `..`.
 
 mod anchored;
@@ -72,11 +73,11 @@ pub use trees::{Tree, TreeChange, Trees, Visit};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
-    /// Makes the directory and every missing directory above it. The entry of each in its parent is
+    /// Creates the directory and every missing directory above it. The entry of each in its parent is
     /// durable.
     ///
     /// The entry of the deepest directory that existed is synced too: a process may have been
-    /// killed between making it and syncing it.
+    /// killed between creating it and syncing it.
     ///
     /// # Errors
     /// those of the operating system, such as `NotADirectory` if a file is in the way.
@@ -129,7 +130,7 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// ```
     fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Opens a file for reading and writing. A missing file is made; an existing one is cut to
+    /// Opens a file for reading and writing. A missing file is created; an existing one is cut to
     /// length 0. The name is durable after [`sync_dir`](Self::sync_dir).
     ///
     /// # Errors
@@ -189,7 +190,7 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Removes a directory and everything in it, not in one step. A missing directory is no error.
     ///
     /// # Errors
-    /// those of the operating system. Part of the contents may be gone then.
+    /// those of the operating system. A part of the contents may then be removed.
     ///
     /// # Example
     ///
@@ -241,13 +242,13 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// ```
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
-    /// Makes the entries of a directory durable: the names that were made, changed or removed in
+    /// Makes the entries of a directory durable: the names that were created, changed or removed in
     /// it.
     ///
     /// Cost: one `fsync`.
     ///
     /// # Errors
-    /// that of the device. Nothing is known then about the changes since the last success.
+    /// that of the device. Then the changes since the last success may be lost.
     ///
     /// # Example
     ///
@@ -264,8 +265,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// ```
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes an exclusive lock on a file, which is made if it is missing; `None` if somebody else
-    /// holds the lock, in this process or in another. Removing the file gives nobody else the lock.
+    /// Takes an exclusive lock on a file, which is created if it is missing. Returns `None` if the lock
+    /// is held already, in this process or in another. Removing the file does not release the lock.
     ///
     /// Dropping the guard releases the lock, also if other processes have inherited its descriptor,
     /// and so does the death of the process. The file stays.
@@ -288,8 +289,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// ```
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>>;
 
-    /// Keeps hold of an existing directory, to tell later whether its path still leads to it.
-    /// Unless a disk overrides this method, the answer is always yes.
+    /// Opens an existing directory, to check later whether its path still leads to it. Unless a
+    /// disk overrides this method, the answer is always yes.
     ///
     /// # Errors
     /// `NotFound` for a missing directory.
@@ -351,12 +352,12 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Makes trees durable: syncs every file and directory under `path`, and the directory that
     /// `path` is in.
     ///
-    /// [Flush](Trees::flush) the trees before, and let no thread write to them meanwhile.
+    /// [Flush](Trees::flush) the trees before, and let no thread write to them during the call.
     ///
     /// Cost: one `fsync` for each file and directory.
     ///
     /// # Errors
-    /// that of the device. Nothing is known then about the changes since the last success.
+    /// that of the device. Then the changes since the last success may be lost.
     ///
     /// # Example
     ///
@@ -419,8 +420,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
         path.to_owned()
     }
 
-    /// A number that tells disks apart: handles on the same files give the same number, other disks
-    /// another.
+    /// A number that identifies the disk: handles on the same files have the same number, different
+    /// disks have different numbers.
     ///
     /// ```
     /// # use std::path::Path;

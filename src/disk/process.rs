@@ -1,10 +1,10 @@
-//! Which process this is: a fork of the one that opened a store must not use it.
+//! The identity of the process: a fork of the process that opened a store must not use the store.
 //!
-//! A fork has all of the store's memory and none of its threads, and shares its files. What it appended would be overwritten
-//! by the other process, so each change asks here first.
+//! A fork has a copy of the store's memory, none of its threads, and shares its files. The other process would
+//! overwrite the fork's appends, so each change checks here first.
 //!
-//! A fork is noticed by a handler that the C library runs in it. One made by the bare system call has not run it, and is
-//! noticed by its id, for which the system has to be asked: closing and housekeeping do.
+//! A handler that the C library runs in the fork detects the fork. A fork by the bare system call does not run the
+//! handler and is detected by the process id. That needs a system call, which closing and housekeeping make.
 
 use forkguard::atfork::Guard;
 
@@ -17,22 +17,22 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// This one.
+    /// The current process.
     pub(crate) fn this() -> Self {
         Self { id: std::process::id(), forks: Guard::try_new().ok() }
     }
 
-    /// Its id.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.id
     }
 
-    /// Whether it is this one and not one that this is a fork of. Cost: a system call.
+    /// Whether the current process is this process, and not a fork of it. Cost: a system call.
     pub(crate) fn is_this(&self) -> bool {
         self.id == std::process::id()
     }
 
-    /// The same as far as the C library knows of all forks. Cost: a load.
+    /// As [`Self::is_this`], but does not detect a fork by the bare system call. Cost: one load.
     pub(crate) fn is_this_as_far_as_known(&self) -> bool {
         match &self.forks {
             Some(forks) => !forks.clone().detected_fork(),

@@ -29,9 +29,9 @@ use crate::disk::trees::sled::{CACHE_BYTES, SledTrees};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// Files are made for their owner alone, with mode 0600, directories with 0700, less what the process's umask takes away;
-/// [`with_modes`](Self::with_modes) has others. What is there already keeps its mode. The directory a store is in keeps
-/// others from what sled makes in it, whose files have sled's modes.
+/// Files are created for their owner alone, with mode 0600, directories with 0700, less the process's umask;
+/// [`with_modes`](Self::with_modes) sets other modes. Existing files and directories keep their modes. The files that
+/// sled creates have sled's modes; the mode of the store's directory protects them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RealDisk {
     file_mode: u32,
@@ -43,7 +43,7 @@ pub struct RealDisk {
 pub const RealDisk: RealDisk = RealDisk { file_mode: 0o600, directory_mode: 0o700 };
 
 impl RealDisk {
-    /// The same disk, making files and directories with these modes, less the umask.
+    /// The same disk, which creates files and directories with these modes, less the umask.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -59,7 +59,7 @@ impl RealDisk {
         Self { file_mode, directory_mode }
     }
 
-    /// Makes one directory, or finds that someone else just did.
+    /// Creates one directory; one that exists is no error.
     fn make_dir(self, path: &Path) -> io::Result<()> {
         match DirBuilder::new().mode(self.directory_mode).create(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -145,7 +145,7 @@ impl Disk for RealDisk {
     }
 
     fn trees_with(&self, path: &Path, cache_bytes: u64) -> Result<Box<dyn Trees>, Error> {
-        // Sled would make every directory above as well, which is not its to make.
+        // sled would also create every missing directory above, which must not happen.
         self.make_dir(path).map_err(|e| Error::io("creating the trees' directory", e))?;
         Ok(Box::new(SledTrees::open(path, cache_bytes)?))
     }
@@ -160,7 +160,7 @@ impl Disk for RealDisk {
     }
 
     fn size(&self, path: &Path) -> io::Result<u64> {
-        // The trees' files come and go while this looks.
+        // The trees' files appear and disappear during the scan.
         unless_missing(0, size_under(path))
     }
 
@@ -169,7 +169,7 @@ impl Disk for RealDisk {
     }
 
     fn canonical(&self, path: &Path) -> PathBuf {
-        // The part that is there leads somewhere; what is still to be made follows.
+        // The existing part of the path is canonicalized; the missing part is appended.
         let found = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));
         let rest = found.as_ref().and_then(|(there, _)| path.strip_prefix(there).ok());
         match (&found, rest) {
@@ -246,7 +246,7 @@ fn sync_if_allowed(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Syncs what is under `path`, then `path`.
+/// Syncs everything under `path`, then `path`.
 fn sync_under(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -275,7 +275,7 @@ fn unless_missing<T>(missing: T, result: io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Takes space the slow way, by writing zeros from the file's end up to `len`.
+/// Allocates space by writing zeros from the file's end up to `len`, for file systems without `fallocate`.
 fn fill(file: &File, len: u64) -> io::Result<()> {
     let mut at = file.metadata()?.len();
     while at < len {

@@ -57,9 +57,9 @@ impl WeakEngine {
 }
 
 impl Config {
-    /// Opens the store in the directory `path`, and makes the store if the directory has none.
+    /// Opens the store in the directory `path`, and creates the store if the directory has none.
     ///
-    /// Cost: after a clean close O(pages + queues): the trees are read. After anything else the
+    /// Cost: after a clean close O(pages + queues): the trees are read. In every other case the
     /// snapshot and the journal are read, at more than 500 000 messages a second.
     ///
     /// Durability: a new store is on the disk when the call returns.
@@ -72,7 +72,7 @@ impl Config {
     /// with other settings; [`is_corrupt`](crate::Error::is_corrupt) for damage, unless
     /// [`salvage`](Self::salvage) is set; [`UnsupportedFormat`](crate::Error::UnsupportedFormat)
     /// for a store of a newer version; [`Io`](crate::Error::Io), [`Trees`](crate::Error::Trees),
-    /// [`is_full`](crate::Error::is_full). A store that could not be opened is as it was before.
+    /// [`is_full`](crate::Error::is_full). A failed opening leaves the store as it was.
     ///
     /// # Example
     ///
@@ -90,7 +90,7 @@ impl Config {
 }
 
 impl Engine {
-    /// Opens the store in the directory `path` with the default [`Config`], and makes the store if
+    /// Opens the store in the directory `path` with the default [`Config`], and creates the store if
     /// the directory has none.
     ///
     /// Cost: as [`Config::open`].
@@ -110,8 +110,8 @@ impl Engine {
         Config::new().open(path)
     }
 
-    /// The queue controller, the one of [`DataDriver`] and of
-    /// [`ControlDriver`](crate::ControlDriver): this method saves naming the trait.
+    /// The queue controller of [`DataDriver`] and of [`ControlDriver`](crate::ControlDriver). With
+    /// this method a call need not name the trait.
     ///
     /// Cost: none.
     ///
@@ -155,9 +155,9 @@ impl Engine {
     /// Durability: after a success, everything acknowledged at any durability is on the disk.
     ///
     /// # Errors
-    /// the failure that kept the store from being closed cleanly. The store is closed all the same,
-    /// and no acknowledged change is lost. [`Forked`](crate::Error::Forked) in a fork of the
-    /// process that opened the store.
+    /// the failure that kept the store from being closed cleanly. The store is closed anyway, and
+    /// no acknowledged change is lost. [`Forked`](crate::Error::Forked) in a fork of the process
+    /// that opened the store.
     ///
     /// # Example
     ///
@@ -191,7 +191,7 @@ impl Engine {
         Self { opened: self.opened.clone(), durability }
     }
 
-    /// What opening the store found and did.
+    /// The report of the opening: what recovery found and did.
     ///
     /// Cost: none: the report is kept from the opening.
     ///
@@ -258,7 +258,7 @@ impl Engine {
     /// Writes what changed since the last checkpoint into the trees, now instead of when the engine
     /// would do it.
     ///
-    /// Cost: O(pages and queues that changed since the last checkpoint). Changes of messages go on
+    /// Cost: O(pages and queues that changed since the last checkpoint). Other calls continue
     /// meanwhile.
     ///
     /// Durability: the trees are synced when the call returns.
@@ -290,11 +290,11 @@ impl Engine {
     }
 
     /// Writes a snapshot and frees the journal before it, now instead of when the engine would do it. A
-    /// snapshot is one file with the directory of everything: queues, claims, and the places of all
+    /// snapshot is one file with the directory of the store: queues, claims, and the places of all
     /// pages in the page files. Pages that are not in a page file yet are written first.
     ///
-    /// Cost: O(queues + pages), plus the messages that are not in page files yet. Other calls go on
-    /// meanwhile.
+    /// Cost: O(queues + pages), plus the messages that are not in page files yet. Other calls
+    /// continue meanwhile.
     ///
     /// Durability: the page files and the snapshot are synced when the call returns.
     ///
@@ -335,7 +335,7 @@ impl Engine {
     /// Durability: a change.
     ///
     /// # Errors
-    /// those of every change. Queues that were done before the failure stay done.
+    /// those of every change. The change of a queue before the failure stays in effect.
     ///
     /// # Example
     ///
@@ -393,7 +393,7 @@ impl Engine {
         store.journal.sync_unwaited()?;
         store.collect();
         store.evict()?;
-        // Where space is short, housekeeping is what makes room.
+        // When disk space is short, housekeeping frees some.
         let prepared = store.journal.prepare_spare(&mut |_| {});
         store.housekeep()?;
         prepared
@@ -402,8 +402,7 @@ impl Engine {
     /// Reads the snapshot and the journal of a store into memory without opening the store. Writes
     /// nothing, takes no lock and does not read the trees.
     ///
-    /// Use it for a store that nobody has open: of a running store it may see a change half
-    /// written.
+    /// Use it for a store that is not open: in an open store it may find a half-written change.
     ///
     /// Cost: O(what the snapshot and the journal hold).
     ///
@@ -427,7 +426,7 @@ impl Engine {
         Inspection::of(&disk, path.as_ref())
     }
 
-    /// A way back to the store while somebody else has it open.
+    /// A weak handle, which does not keep the store open.
     pub(crate) fn downgrade(&self) -> WeakEngine {
         WeakEngine { opened: Arc::downgrade(&self.opened), durability: self.durability }
     }

@@ -1,8 +1,8 @@
-//! What the handles of an open store share: how it is opened, what keeps others out, and how it is closed.
+//! The state that the handles of an open store share: opening, locking and closing.
 //!
-//! 1. One process has a store open, once. Its lock is on the directory itself and on a file in it.
-//! 2. An opening that fails leaves nothing behind that works or that keeps others out.
-//! 3. Nothing works on a store once it is closed: calls are waited for, threads joined, and only then does the lock go.
+//! 1. One process has a store open, once. The lock is on the directory itself and on a file in it.
+//! 2. An opening that fails leaves no thread and no lock.
+//! 3. No call and no thread works on a closed store: a close waits for the calls, joins the threads, and then unlocks.
 //! 4. A fork of the process that opened the store neither writes, closes nor unlocks it.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,8 @@ use crate::store::random::Random;
 use crate::store::recovery;
 use crate::store::signals::Signals;
 
-/// What the last handle closes. The background threads hold the store, never this, so closing can wait for them.
+/// The part that the last handle closes. The background threads hold the store, never this, so closing can wait for
+/// them.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) store: Arc<Store>,
@@ -35,7 +36,7 @@ pub(crate) struct Opened {
     /// How closing ended.
     closed: Mutex<Option<Result<()>>>,
     place: Place,
-    /// What it was opened with.
+    /// The settings that the store was opened with.
     config: Config,
 }
 
@@ -57,14 +58,14 @@ impl Opened {
     /// Opens the store in the directory `path`, or finds it open.
     pub(crate) fn open(config: &Config, path: &Path) -> Result<Arc<Self>> {
         let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
-        // What is made with its manifest was durable before that.
+        // The files that are created with a manifest were durable before it.
         let made = config.disk.exists(&root.join(manifest::FILE)).unwrap_or(false);
         if !made {
             config.disk.create_dir_all(&root).map_err(|e| Error::io("creating the store's directory", e))?;
         }
         let place = (config.disk.identity(), config.disk.canonical(&root));
         let _one = OPENING.take(&place);
-        // Bound first: should this be the last handle by now, dropping it takes the lock on `OPEN`.
+        // Bound first: if this is the last handle by now, dropping it takes the lock on `OPEN`.
         let opened = OPEN.lock().get(&place).and_then(Weak::upgrade);
         if let Some(opened) = opened.filter(|opened| opened.is_ours() && !opened.store.is_closed()) {
             return if config.shared {
@@ -96,7 +97,7 @@ impl Opened {
         Ok(Self { store, threads, lock, closed, place, config: config.clone() })
     }
 
-    /// The same store for somebody else, who has to want it as it is.
+    /// Shares the open store with another opening, if that has the same settings.
     fn shared_with(self: Arc<Self>, config: &Config, path: PathBuf) -> Result<Arc<Self>> {
         match self.config.differs_from(config) {
             Some(setting) => Err(Error::SettingsDiffer { path, setting }),
@@ -117,13 +118,13 @@ impl Opened {
 
     fn close_store(&self) -> Result<()> {
         self.store.calls.refuse();
-        // Whoever waits for something is told; the others end by themselves.
+        // The calls that wait are woken; the others end by themselves.
         self.store.waiters.wake_all();
         self.store.admission.close();
         self.threads.lock().stop(&self.store);
         self.store.calls.await_last();
         let closed = self.store.close();
-        // Nothing of this engine's touches the store any more: it is free for the next one.
+        // This engine uses the store no more, so another may open it.
         *self.lock.lock() = None;
         closed
     }
@@ -135,7 +136,7 @@ impl Drop for Opened {
             self.threads.lock().forget();
             return;
         }
-        // Nobody is left to tell; what could not be brought into the trees is in the journal.
+        // There is no caller to report to. Changes that could not be written to the trees are in the journal.
         let _ = self.close();
         let mut open = OPEN.lock();
         if open.get(&self.place).is_some_and(|opened| opened.strong_count() == 0) {
@@ -145,13 +146,13 @@ impl Drop for Opened {
 }
 
 impl Store {
-    /// Recovers the store in `root`, which is locked and held, and admits whoever opens it.
+    /// Recovers the store in `root`, which is locked, and checks that this opener may use it.
     fn open(config: &Config, root: PathBuf, held: Arc<dyn HeldDir>, signals: Signals) -> Result<Arc<Self>> {
         let random = config.seed.map_or(Random::System, Random::seeded);
         let recovered = recovery::recover(config, &root, &random)?;
         let store = Arc::new(Self::new(config, root, held, recovered, random, signals));
         if let Err(refusal) = store.admit(config.control) {
-            // As if it had been opened and closed; should that fail, the next opening finds it as after a kill.
+            // Closes the store as if it had been open. If that fails, the next opening finds it as after a kill.
             store.calls.refuse();
             let _ = store.close();
             return Err(refusal);
@@ -164,7 +165,7 @@ impl Store {
     /// An empty store joins the first control store that opens it as a pool.
     fn admit(&self, control: Option<[u8; 16]>) -> Result<()> {
         let joined = self.registry.read().control();
-        // Recovery has refused whoever may not open it.
+        // Recovery has already refused an opener that may not use the store.
         let Some(control) = control.filter(|_| joined.is_none()) else { return Ok(()) };
         let op = Op::Registry(Change::Join { control });
         let lsn = self.lock_registry().record(Growth::Grows, &op, &mut [])?;
@@ -179,30 +180,30 @@ impl Store {
         if self.process.is_this() { Ok(()) } else { Err(self.forked()) }
     }
 
-    /// What a fork is told.
+    /// The error for a call in a fork.
     pub(crate) fn forked(&self) -> Error {
         Error::Forked { opened_by: self.process.id() }
     }
 
-    /// Checks that this is the process that opened the store and that its path still leads to it. If it does not, no change
-    /// is taken any more: another store may be there by now.
+    /// Checks that this is the process that opened the store and that its path still leads to it. If it does not, no
+    /// change is taken any more: another store may be there by now.
     ///
     /// # Errors
     /// `Forked`, `Displaced`.
     pub(crate) fn check_place(&self) -> Result<()> {
         self.check_process()?;
-        // Where that cannot be told, whatever is done next tells.
+        // If the check itself fails, the next operation on the path reports the error.
         if !matches!(self.held.is_in_place(), Ok(false)) {
             return Ok(());
         }
         let displaced = Error::Displaced { path: self.root.clone() };
-        // What was taken is in files that are open, wherever they are now.
+        // The accepted changes are in open files, wherever these are now.
         let _ = self.journal.wait_durable(self.journal.appended());
         self.journal.poison(&displaced.to_string());
         Err(displaced)
     }
 
-    /// A clock moved by hand may make something claimable or due.
+    /// Wakes waiters and threads when a manual clock is moved, because messages may become claimable or due.
     fn wake_on_jumps(self: &Arc<Self>) {
         let store = Arc::downgrade(self);
         self.clock.source().on_jump(Box::new(move || {
@@ -214,8 +215,8 @@ impl Store {
     }
 }
 
-/// Takes the store's lock. A process that is just being started from one that was killed with the store open shares its
-/// files for an instant, so a lock that is held is asked for a few times.
+/// Takes the store's lock, and retries a few times if it is taken. When a process that had the store open is killed, a
+/// child that it was just starting still shares its files, and so the lock, for an instant.
 fn lock(config: &Config, root: &Path) -> Result<Box<dyn Send + Sync>> {
     for _ in 0..LOCK_TRIES {
         let lock = config.disk.lock(&root.join(LOCK)).map_err(|e| Error::io("locking the store", e))?;

@@ -1,5 +1,5 @@
-//! Which places something is being opened at, so that two threads which open one store end up with one, and stores in other
-//! places need not wait.
+//! The places at which this process is opening a store. Two threads that open the same store get one engine, and
+//! openings at other places do not wait.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub(crate) struct Places {
     freed: LazyLock<Condvar>,
 }
 
-/// A place that is this thread's to open something at; others wait until it is dropped.
+/// A place that this thread has reserved for an opening. Other threads wait until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Taken<'a> {
     places: &'a Places,
@@ -28,7 +28,7 @@ impl Places {
         Self { taken: Mutex::new(Rank::Opening, BTreeSet::new()), freed: LazyLock::new(Condvar::default) }
     }
 
-    /// Waits until nobody else opens anything there.
+    /// Waits until no other thread opens a store at the place.
     pub(crate) fn take(&self, place: &Place) -> Taken<'_> {
         let mut taken = self.taken.lock();
         while !taken.insert(place.clone()) {

@@ -101,7 +101,7 @@ impl Claim {
     ///
     /// Cost: O(log messages).
     ///
-    /// Durability: as the handle the claim was made with; also if the message was gone.
+    /// Durability: as the handle the claim was created with; also if the message was gone.
     ///
     /// # Errors
     /// if the message exists and this claim does not hold it:
@@ -133,7 +133,7 @@ impl Claim {
     ///
     /// Cost: O(messages of the claim × log messages).
     ///
-    /// Durability: as the handle the claim was made with.
+    /// Durability: as the handle the claim was created with.
     ///
     /// # Errors
     /// [`is_not_permitted`](crate::Error::is_not_permitted) if a message exists and is under no
@@ -168,7 +168,7 @@ impl Claim {
     ///
     /// Cost: O(messages of the claim × log messages).
     ///
-    /// Durability: as the handle the claim was made with.
+    /// Durability: as the handle the claim was created with.
     ///
     /// # Errors
     /// [`is_not_found`](crate::Error::is_not_found) if the claim has ended: an ended claim cannot
@@ -206,7 +206,7 @@ impl Claim {
     ///
     /// Cost: O(messages of the claim × log messages).
     ///
-    /// Durability: as the handle the claim was made with.
+    /// Durability: as the handle the claim was created with.
     ///
     /// # Errors
     /// the errors of [every change](crate::DataDriver#errors-of-every-call).

@@ -13,8 +13,8 @@ impl Queue {
     /// there are none or no queue (contract 7.1). A message that was claimed `_max_claim_count`
     /// times is moved to the queue's `_dead_letter_queue` instead.
     ///
-    /// Cost: O(limit + log messages), however many claimed or delayed messages stand in front.
-    /// Reads messages that are not in memory from disk.
+    /// Cost: O(limit + log messages), however many claimed or delayed messages come first. Reads
+    /// messages that are not in memory from disk.
     ///
     /// Durability: a change. The call does not wait for a sync if there was nothing to take.
     ///
@@ -46,7 +46,7 @@ impl Queue {
     /// engine's clock, until there are some; then `None`. A missing queue counts as an empty one.
     ///
     /// A post, a release, or the end of a claim or a delay ends the wait. The call does not poll.
-    /// The waiters of one queue are woken in the order in which they came.
+    /// The waiters of one queue are woken in the order in which they began to wait.
     ///
     /// Cost: as [`claim`](Self::claim) for each time the call is woken; while it waits, its thread
     /// and 300 bytes.
@@ -81,7 +81,7 @@ impl Queue {
         let waiting = store.waiters.register(keys::queue(&self.project, &self.name));
         loop {
             let claimed = self.driver.create_claim(&self.project, &self.name, &options);
-            // The end of a move wakes everybody.
+            // The end of a move wakes all waiters.
             let (claim, due) = if matches!(claimed, Err(Error::Moving { .. })) { (None, None) } else { claimed? };
             if let Some(record) = claim {
                 waiting.found();

@@ -23,7 +23,7 @@ impl Driver {
         }
     }
 
-    /// The store whose limits and clock hold.
+    /// The store whose limits and clock apply.
     pub(super) fn control_store(&self) -> &Store {
         match self {
             Self::Engine(engine) => engine.control_store(),
@@ -31,7 +31,7 @@ impl Driver {
         }
     }
 
-    /// Claims messages; with when something falls due, where there are none.
+    /// Claims messages; if there are none, returns the instant at which something falls due.
     pub(super) fn create_claim(
         &self,
         project: &Project,

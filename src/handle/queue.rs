@@ -15,7 +15,7 @@ use crate::store::Store;
 
 /// Messages a page of [`Queue::iter`].
 pub(super) const ITER_PAGE: usize = 100;
-/// The same where limits forbid that: within Zaqar's.
+/// The page size where the store's limits forbid the larger one: within Zaqar's limits.
 pub(super) const SMALL_ITER_PAGE: usize = 10;
 
 /// A handle on one queue: a project and a name. A clone is cheap.
@@ -23,7 +23,7 @@ pub(super) const SMALL_ITER_PAGE: usize = 10;
 /// Each method is that of the contract's traits for this project and name:
 /// [`Queues`](crate::Queues), [`Messages`](crate::Messages), [`Claims`](crate::Claims) and
 /// [`Subscriptions`](crate::Subscriptions) give the full rules. The durability of every change is
-/// that of the engine or driver that the handle was made with.
+/// that of the engine or driver that created the handle.
 ///
 /// ```
 /// use std::time::Duration;
@@ -152,7 +152,7 @@ impl Queue {
         &self.name
     }
 
-    /// Makes the queue and returns `true`. An existing queue, its metadata included, stays as it
+    /// Creates the queue and returns `true`. An existing queue, its metadata included, stays as it
     /// is, and the call returns `false` (contract 5).
     ///
     /// Cost: O(metadata); O(log queues) for each queue that a chain of dead-letter queues passes.
@@ -209,7 +209,7 @@ impl Queue {
     /// Removes the queue, its messages and its claims. Its subscriptions stay. A missing queue is
     /// no error (contract 5).
     ///
-    /// Cost: O(1), whatever the queue holds. The space is freed in the background.
+    /// Cost: O(1), independent of the queue's content. The space is freed in the background.
     ///
     /// Durability: a change, durable even if there was no queue.
     ///
@@ -388,7 +388,7 @@ impl Queue {
     }
 
     /// All live subscriptions of the queue, in the order of their creation (contract 8). The list
-    /// is read page by page: subscriptions that are made or removed meanwhile may or may not be in
+    /// is read page by page: subscriptions that are created or removed during the call may or may not be in
     /// it.
     ///
     /// Cost: O(subscriptions of the queue), reads nothing from disk.

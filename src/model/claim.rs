@@ -120,12 +120,12 @@ impl ClaimRecord {
         self.id
     }
 
-    /// The ttl that the claim was made or last renewed with, in whole seconds, rounded up.
+    /// The ttl that the claim was created or last renewed with, in whole seconds, rounded up.
     pub fn ttl(&self) -> Duration {
         whole_seconds_up(self.ttl)
     }
 
-    /// The time since the claim was made or last renewed, in whole seconds, rounded down.
+    /// The time since the claim was created or last renewed, in whole seconds, rounded down.
     pub fn age(&self) -> Duration {
         whole_seconds_down(self.age)
     }

@@ -22,7 +22,7 @@ impl ControlDriver for ReferenceModel {
         self
     }
 
-    /// There is nothing that could fail, so nothing is tried.
+    /// No operation can fail, so none is tried.
     fn health(&self) -> Result<ControlHealth> {
         let (store, _) = self.enter()?;
         Ok(ControlHealth {

@@ -146,8 +146,8 @@ impl Messages for ReferenceModel {
     }
 }
 
-/// An older queue's marker stands before this one's first message, a malformed one behind its last. The model's run has no
-/// end, so that there are no later incarnations, before which a later queue's marker would stand.
+/// A marker of an older queue comes before this queue's first message, a malformed marker after its last. The model
+/// never restarts, so it has no later incarnations that a later queue's marker would come before.
 fn is_behind(queue: &QueueModel, message: &MessageModel, marker: Option<MessageMarker>) -> bool {
     let place = (queue.number, message.sequence);
     marker.is_none_or(|marker| (marker.queue, marker.sequence) < place)

@@ -2,11 +2,11 @@
 //!
 //! 1. One lock over one map of queues; a queue is its messages in order and its claims by id. Beside it a list of all
 //!    subscriptions in the order of creation, and a map each of pools, flavors and catalogue entries.
-//! 2. Nothing is indexed and nothing is remembered twice: every question is answered by looking at every message.
-//! 3. What has expired stays where it is and is looked past; only `gc` takes it away.
-//! 4. A pooled one keeps everything in the same maps and lists; `pooling` says what a call sees of it.
+//! 2. There is no index and no duplicate data: every call looks at every message.
+//! 3. An expired item stays in its place and calls skip it; only `gc` removes it.
+//! 4. A pooled model keeps everything in the same maps and lists; `pooling` selects what a call sees.
 //!
-//! Cost: O(everything the queue was ever posted since the last `gc`) a call.
+//! Cost: each call takes O(messages posted to the queue since the last `gc`).
 
 mod catalogue;
 mod claims;
@@ -38,12 +38,12 @@ use place::Place;
 use queue::QueueModel;
 use rows::{FlavorModel, SubscriptionModel, Transit};
 
-/// The storage contract without a disk, as simply as possible. The engine is tested against it, and
-/// code written against the traits can be tested with it. Its contents are gone when it is dropped,
-/// and every call looks at every message.
+/// The storage contract without a disk, as simply as possible. The engine is tested against it, and code written
+/// against the traits can be tested with it. Its contents are lost when it is dropped, and every call looks at every
+/// message.
 ///
-/// The model is a [`DataDriver`] and a [`ControlDriver`](crate::ControlDriver). The methods that
-/// both drivers have are also methods of its own.
+/// The model is a [`DataDriver`] and a [`ControlDriver`](crate::ControlDriver). The methods that both drivers have are
+/// also methods of its own.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -82,7 +82,7 @@ struct Store {
     queues: BTreeMap<(Project, QueueName), QueueModel>,
     /// Of all queues, in the order of creation. Expired ones stay until a `gc`.
     subscriptions: Vec<SubscriptionModel>,
-    /// Pools that queues were mapped to before, and left what they hold in.
+    /// The pools that queues were mapped to before, and that still have contents of these queues.
     left: BTreeSet<(Project, QueueName, PoolName)>,
     pools: BTreeMap<PoolName, NewPool>,
     flavors: BTreeMap<(Project, FlavorName), FlavorModel>,
@@ -101,8 +101,7 @@ struct Store {
 }
 
 impl ReferenceModel {
-    /// An empty store in the time of that clock, with no limits but the hard ones, and without
-    /// checksums.
+    /// An empty store that uses the clock, with only the hard limits, and without checksums.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -138,7 +137,8 @@ impl ReferenceModel {
         self
     }
 
-    /// The same, but promising durability, to stand beside a store on a disk. It does not keep the promise.
+    /// The same store, but with the durability capability, for comparison with a store on a disk. The model does not
+    /// keep that promise.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -152,7 +152,7 @@ impl ReferenceModel {
         self
     }
 
-    /// The same, with or without a checksum for each message posted.
+    /// The same store, with or without a checksum for each posted message.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -228,13 +228,13 @@ impl ReferenceModel {
         Ok(())
     }
 
-    /// What a store promises that is not pooled.
+    /// The capabilities of a store that is not pooled.
     fn own_capabilities(&self) -> Capabilities {
         let all = Capabilities::all();
         if self.is_durable { all } else { all.without(Capability::Durability) }
     }
 
-    /// What every call begins with: the store if it is open, and the one instant the call happens at.
+    /// The start of every call: the store if it is open, and the instant of the call.
     fn enter(&self) -> Result<(MutexGuard<'_, Store>, Timestamp)> {
         let mut store = self.store.lock();
         if store.closed {
@@ -245,7 +245,7 @@ impl ReferenceModel {
         Ok((store, now))
     }
 
-    /// The same for a call that names a queue.
+    /// As [`Self::enter`], for a call that names a queue.
     fn enter_queue(&self, project: &Project, name: &QueueName) -> Result<(MutexGuard<'_, Store>, Timestamp)> {
         let entered = self.enter()?;
         self.limits.check_project(project)?;
@@ -272,7 +272,7 @@ impl Store {
         })
     }
 
-    /// An id no claim has had. It looks random to nobody, which is fine in a test.
+    /// An id that no claim has had. It is not random, which is sufficient for a test.
     fn new_claim_id(&mut self) -> ClaimId {
         self.claims_made = self.claims_made.saturating_add(1);
         ClaimId::from_random_bytes(self.claims_made.to_be_bytes())
@@ -331,7 +331,7 @@ impl DataDriver for ReferenceModel {
         self.close()
     }
 
-    /// A pooled one promises everything: it does not know its pools.
+    /// A pooled model has all capabilities, because it does not know its pools' own.
     fn capabilities(&self) -> Capabilities {
         if self.store.lock().pooled { Capabilities::all() } else { self.own_capabilities() }
     }
@@ -351,7 +351,7 @@ fn sum(one: MessageVolume, other: MessageVolume) -> MessageVolume {
     }
 }
 
-/// What a health check says of operations that cannot fail.
+/// The result of a health check whose operations cannot fail.
 fn fine<const N: usize>(operations: [&'static str; N]) -> Vec<OperationStatus> {
     let fine = |name| OperationStatus { name, succeeded: true, elapsed: Duration::ZERO, reference: None };
     operations.into_iter().map(fine).collect()

@@ -1,8 +1,9 @@
-//! Where the model keeps what is in a pool.
+//! The places in which the model keeps the contents of pools.
 
 use crate::model::{Location, NewPool};
 
-/// Where a pool's store is; `None` is the store itself, which pools without a scheme share, and all that is not pooled.
+/// The place of a pool's store. `None` is the store itself, for everything that is not pooled and for pools without a
+/// scheme.
 pub(super) type Place = Option<Location>;
 
 pub(super) fn place_of(pool: &NewPool) -> Place {

@@ -1,8 +1,8 @@
-//! Contract 12: where a queue's contents are, and which pool a new queue gets.
+//! Contract 12: the place of a queue's contents, and the pool that a new queue gets.
 //!
-//! A queue's record is kept once; its messages, claims and subscriptions are each marked with the place they are at, and
-//! a call sees those at the place its queue is mapped to. So mapping a queue elsewhere moves nothing, and mapping it back
-//! shows again what was left behind.
+//! A queue has one record. Each of its messages, claims and subscriptions is marked with its place,
+//! and a call sees those at the place that the queue is mapped to. So mapping a queue to another
+//! pool moves nothing, and mapping it back makes the former contents visible again.
 
 use std::iter;
 
@@ -66,7 +66,7 @@ impl ReferenceModel {
     /// Moves a queue with its messages, claims and subscriptions to another pool, as
     /// [`PooledDriver::move_queue`](crate::PooledDriver::move_queue) does.
     ///
-    /// Cost: O(what the queue holds).
+    /// Cost: O(contents of the queue).
     ///
     /// # Errors
     /// [`is_not_found`](crate::Error::is_not_found) for the queue, its catalogue entry or the pool;
@@ -91,7 +91,7 @@ impl ReferenceModel {
 }
 
 impl Store {
-    /// Where the queue's contents are, be there such a queue or not; `None` if it is not mapped.
+    /// The place of the queue's contents, whether or not the queue exists; `None` if it is not mapped.
     pub(super) fn place(&self, project: &Project, queue: &QueueName) -> Result<Option<Place>> {
         if !self.pooled {
             return Ok(Some(None));
@@ -103,7 +103,7 @@ impl Store {
         Ok(Some(place_of(pool)))
     }
 
-    /// Where the queue's subscriptions are: until it is mapped, in the store itself.
+    /// The place of the queue's subscriptions: the store itself, until the queue is mapped.
     pub(super) fn subscriptions_place(
         &mut self,
         project: &Project,
@@ -124,19 +124,19 @@ impl Store {
         }
     }
 
-    /// Notes that a queue that is there is mapped to that pool no more, with what it holds there.
+    /// Records that an existing queue is no longer mapped to that pool, which keeps its contents.
     pub(super) fn leave(&mut self, project: &Project, queue: &QueueName, pool: PoolName) {
         if self.queue(project, queue).is_some() {
             self.left.insert((project.clone(), queue.clone(), pool));
         }
     }
 
-    /// Brings subscriptions that the queue had while it was not mapped, or in the store itself, to the pool it has now.
+    /// Moves the subscriptions that the queue had in the store itself to the queue's pool.
     pub(super) fn take_along(&mut self, project: &Project, queue: &QueueName, now: Timestamp) {
         let is_in_control_store = |pool: &PoolName| self.pools.get(pool).is_some_and(|pool| place_of(pool).is_none());
         let mut left = self.left.iter().filter(|(of, name, _)| of == project && name == queue);
         if left.any(|(_, _, pool)| is_in_control_store(pool)) {
-            // What the queue left in the store itself as one of its pools stays there, as in any other.
+            // Contents that the queue left in the store itself as one of its pools stay there, as in any pool.
             return;
         }
         if let Ok(Some(there @ Some(_))) = self.place(project, queue) {
@@ -144,13 +144,13 @@ impl Store {
         }
     }
 
-    /// All places there are: the store itself, and those of the pools that are elsewhere.
+    /// All places: the store itself, and those of the other pools.
     pub(super) fn places(&self) -> Vec<Place> {
         let elsewhere = self.pools.values().filter(|_| self.pooled).filter_map(place_of);
         iter::once(None).chain(elsewhere.map(Some)).collect()
     }
 
-    /// How each pool is. Messages in the store itself are nobody's in particular.
+    /// The health of each pool. Messages in the store itself count for no single pool.
     pub(super) fn pool_healths(&mut self, now: Timestamp) -> Vec<PoolHealth> {
         let pools = self.pools.iter().filter(|_| self.pooled);
         let pools: Vec<_> = pools.map(|(name, pool)| (name.clone(), place_of(pool))).collect();
@@ -161,7 +161,7 @@ impl Store {
         pools.into_iter().map(health).collect()
     }
 
-    /// Drops what was in memory only, in pools that are no more.
+    /// Drops the contents of memory pools that are no longer registered.
     pub(super) fn forget_memory(&mut self) {
         let places = self.places();
         let is_gone = |place: &Place| matches!(place, Some(Location::Memory(_))) && !places.contains(place);
@@ -182,7 +182,7 @@ impl Store {
         Ok(queue.map(|queue| queue.at(place)))
     }
 
-    /// Maps a queue that is there, unless it is mapped: then its new metadata are not looked at.
+    /// Maps an existing queue, unless it is mapped; then its new metadata are not checked.
     pub(super) fn remap(&mut self, project: &Project, queue: &QueueName, metadata: &Metadata) -> Result<()> {
         let is_mapped = self.catalogue.contains_key(&(project.clone(), queue.clone()));
         if is_mapped { Ok(()) } else { self.register(project, queue, metadata) }
@@ -227,7 +227,7 @@ impl Store {
         Ok(())
     }
 
-    /// A pool that has something of the queue cannot take it in.
+    /// Refuses a pool that has contents of the queue already.
     fn check_nothing_at(&mut self, project: &Project, name: &QueueName, place: &Place, now: Timestamp) -> Result<()> {
         let in_use = self.queue_mut(project, name).is_some_and(|queue| queue.at(place.clone()).is_in_use(now));
         if in_use || self.is_subscribed(Owner { project, queue: name, place }, now) {
@@ -253,7 +253,7 @@ impl Store {
         Ok(Some(flavor.pool_group.clone()))
     }
 
-    /// Sends messages that were where they say to a dead-letter queue, which need not be there.
+    /// Sends messages, each from its place, to a dead-letter queue, which need not exist.
     pub(super) fn send(&mut self, project: &Project, queue: &QueueName, messages: Vec<MessageModel>, now: Timestamp) {
         let send = |message: MessageModel| Transit {
             from: message.place(),
@@ -265,8 +265,9 @@ impl Store {
         self.deliver(now);
     }
 
-    /// Posts what is on its way to queues that have a pool, or get one now; what is where no pool is has to wait. It comes
-    /// place by place, and from one place in the order in which it left.
+    /// Delivers dead letters to queues that have a pool, or get one now. Letters in a place without
+    /// a pool wait. The delivery goes place by place, and keeps the order of the letters of one
+    /// place.
     pub(super) fn deliver(&mut self, now: Timestamp) {
         let places = self.places();
         let turn = |one: &Transit| places.iter().position(|place| *place == one.from);
@@ -293,7 +294,7 @@ impl Store {
         Ok(())
     }
 
-    /// Drops what expired on its way and says how many messages that were.
+    /// Drops dead letters that expired before their delivery, and returns how many.
     pub(super) fn drop_expired_transit(&mut self, now: Timestamp) -> u64 {
         let before = self.transit.len();
         self.transit.retain(|one| one.message.is_live(now));

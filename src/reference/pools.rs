@@ -19,7 +19,7 @@ impl Store {
         of.map(|((_, name), _)| name.as_str()).collect()
     }
 
-    /// The last pool of a group that a flavor stands for stays in it.
+    /// Refuses to take the last pool out of a group that a flavor stands for.
     fn check_may_leave(&self, name: &PoolName) -> Result<()> {
         let group = self.pools.get(name).and_then(|pool| pool.group.as_ref());
         let Some(group) = group.filter(|group| self.pools_of(Some(group)).count() == 1) else { return Ok(()) };
@@ -32,12 +32,12 @@ impl Store {
 }
 
 impl ReferenceModel {
-    /// What a pool there promises.
+    /// The capabilities of a pool at `uri`.
     fn promised(&self, uri: &PoolUri) -> Capabilities {
         uri.capabilities().unwrap_or_else(|| self.own_capabilities())
     }
 
-    /// Whether the pool may be in its group and have its store, as far as the other pools are concerned.
+    /// Checks the pool's group and store against those of the other pools.
     fn check_beside_others(&self, store: &Store, name: &PoolName, pool: &NewPool) -> Result<()> {
         let own = self.promised(&pool.uri);
         let mut beside = store.pools_of(pool.group.as_ref()).filter(|(other, _)| *other != name);

@@ -19,7 +19,7 @@ pub(super) struct QueueModel {
     pub(super) messages: Vec<MessageModel>,
     pub(super) claims: BTreeMap<ClaimId, ClaimModel>,
     posted: u64,
-    /// Where the call at hand looks for messages and claims.
+    /// The place of the messages and claims that the current call uses.
     place: Place,
 }
 
@@ -79,7 +79,7 @@ impl MessageModel {
         now < self.ready
     }
 
-    /// The extension rule of contract 7.1: only what would be gone before the claim is.
+    /// The extension rule of contract 7.1: only a message that would expire before the claim is extended.
     fn extend(&mut self, options: &ClaimOptions, now: Timestamp) {
         let claim_ends = now.saturating_add(options.ttl);
         if self.expires < claim_ends {
@@ -88,7 +88,7 @@ impl MessageModel {
         }
     }
 
-    /// What becomes of it in the dead-letter queue.
+    /// The message as it arrives in the dead-letter queue.
     fn dead(mut self, ttl: Option<u64>, now: Timestamp) -> Self {
         if let Some(ttl) = ttl {
             self.ttl = ttl;
@@ -118,7 +118,7 @@ impl QueueModel {
         self
     }
 
-    /// Drops all that is at a place that is gone.
+    /// Drops the contents of places that no longer exist.
     pub(super) fn forget(&mut self, is_gone: impl Fn(&Place) -> bool) {
         self.messages.retain(|message| !is_gone(&message.place));
         self.claims.retain(|_, claim| !is_gone(&claim.place));
@@ -162,7 +162,7 @@ impl QueueModel {
         message.claim.filter(|claim| self.live_claim(*claim, now).is_some())
     }
 
-    /// What a claim or a pop would take now.
+    /// The messages that a claim or a pop would take now.
     pub(super) fn claimable(&self, limit: usize, bytes: u64, now: Timestamp) -> Vec<MessageModel> {
         let free = |message: &&MessageModel| !message.is_delayed(now) && self.claim_of(message, now).is_none();
         within(bytes, self.live(now).filter(free).take(limit)).cloned().collect()
@@ -172,7 +172,7 @@ impl QueueModel {
         self.messages.retain(|message| !sequences.contains(&message.sequence));
     }
 
-    /// Claims what there is to claim under the id; gives those that have to go to the dead-letter queue instead.
+    /// Claims messages under the id; returns the messages that go to the dead-letter queue instead.
     pub(super) fn claim(&mut self, id: ClaimId, options: &ClaimOptions, now: Timestamp) -> Vec<MessageModel> {
         let most = self.settings.max_claim_count.filter(|_| self.settings.dead_letter_queue.is_some());
         let taken = self.claimable(options.limit, options.max_bytes, now);
@@ -195,7 +195,7 @@ impl QueueModel {
         }
     }
 
-    /// Starts the claim's time from now, and lengthens its messages' lives if need be.
+    /// Restarts the claim's time now, and extends its messages' lives where necessary.
     pub(super) fn renew(&mut self, id: ClaimId, options: &ClaimOptions, now: Timestamp) {
         let (ttl, expires) = (millis(options.ttl), now.saturating_add(options.ttl));
         self.claims.insert(id, ClaimModel { place: self.place.clone(), ttl, expires });
@@ -260,7 +260,7 @@ impl QueueModel {
         count
     }
 
-    /// Drops what nobody can see and says how many messages and claims that were.
+    /// Drops expired messages and claims, and returns how many.
     pub(super) fn drop_expired(&mut self, now: Timestamp) -> (usize, usize) {
         let before = (self.messages.len(), self.claims.len());
         self.messages.retain(|message| message.place != self.place || message.is_live(now));
@@ -269,7 +269,7 @@ impl QueueModel {
     }
 }
 
-/// The messages up to the one whose body, with those before but for the first's, is more than so many bytes.
+/// The first messages whose bodies, without the first one's, are at most `bytes` together.
 pub(super) fn within<'a>(
     bytes: u64,
     messages: impl Iterator<Item = &'a MessageModel>,

@@ -1,4 +1,4 @@
-//! What the model remembers beside its queues.
+//! The model's data beside its queues.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl FlavorModel {
     }
 }
 
-/// Whose subscriptions are meant.
+/// The queue, and the place, whose subscriptions a call selects.
 #[derive(Clone, Copy)]
 pub(super) struct Owner<'a> {
     pub(super) project: &'a Project,
@@ -85,7 +85,7 @@ impl SubscriptionModel {
     }
 }
 
-/// A message on its way to a dead-letter queue that no pool has been found for.
+/// A message for a dead-letter queue that has no pool yet.
 pub(super) struct Transit {
     /// Where it waits: with the queue it was claimed from.
     pub(super) from: Place,

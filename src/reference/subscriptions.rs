@@ -54,7 +54,7 @@ impl Store {
         count
     }
 
-    /// Drops the subscriptions there that nobody can see and says how many that were.
+    /// Drops the expired subscriptions of a place, and returns how many.
     pub(super) fn drop_expired_subscriptions(&mut self, place: &Place, now: Timestamp) -> u64 {
         let before = self.subscriptions.len();
         self.subscriptions.retain(|one| one.place != *place || now < one.expires);

@@ -1,4 +1,4 @@
-//! Where the engine's threads come from.
+//! The source of the engine's threads.
 
 use std::fmt;
 use std::io;

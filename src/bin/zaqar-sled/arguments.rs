@@ -1,4 +1,4 @@
-//! What the command line says.
+//! The command line's arguments.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -18,56 +18,56 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Put every line of the input through a queue to workers that count its words, or run a command on it.
+    /// Post every line of the input to a queue, and let workers count the line's words or run a command on it.
     ///
-    /// Killed at any moment and started again with the same arguments, it goes on where it was: no line is posted twice,
-    /// and every line is processed at least once. A file may have grown meanwhile; what was posted of it must not have
-    /// changed. Standard input is taken to begin anew: what an earlier run has posted of it is read and skipped.
+    /// A run that was killed continues when it is started again with the same arguments: no line is posted twice, and
+    /// every line is processed at least once. A file may have grown since then, but the part that was posted must not
+    /// have changed. Standard input must start from the beginning again: the part that was posted is read and skipped.
     ///
-    /// Lines are bytes, up to 64 MiB of them; the last one need not end. The exit code is 0 once every line is processed
-    /// or dead-lettered, 1 otherwise.
+    /// A line is up to 64 MiB of bytes; the last line needs no newline. The exit code is 0 when every line is processed
+    /// or dead-lettered, and 1 otherwise.
     ///
-    /// The table at the end is of all runs together, but for what is of this run: the columns marked `+now`, redelivered
-    /// and lines/s.
+    /// In the table at the end, the columns marked `+now`, redelivered and lines/s count this run. All other columns
+    /// count all runs.
     Work(Work),
 }
 
-/// What to put through, and how.
+/// The arguments of `work`.
 #[derive(Debug, Args)]
 pub(crate) struct Work {
-    /// The directory the queues are kept in; made if there is none.
+    /// The directory of the store; created if it is missing.
     #[arg(long, value_name = "DIR", default_value = "./zaqar-store")]
     pub(crate) store: PathBuf,
 
-    /// How many workers [default: one a core].
+    /// Number of workers [default: one for each core].
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=4096))]
     workers: Option<usize>,
 
-    /// Run `sh -c CMD` for each line, with the line on its standard input; a line it fails on is tried again.
+    /// Run `sh -c CMD` for each line, with the line on its standard input; retry a line when the command fails.
     #[arg(long, value_name = "CMD")]
     pub(crate) run: Option<String>,
 
-    /// How many lines a post.
+    /// Number of lines in one post.
     #[arg(long, value_name = "LINES", default_value_t = 100, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) batch: usize,
 
-    /// How many lines a worker claims at once.
+    /// Number of lines that a worker claims at once.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) claim: usize,
 
-    /// How long a claim lasts unless it is renewed, which a worker does in time; how long lines wait whose worker died.
+    /// Lifetime of a claim. A worker renews its claims; after the death of a worker its lines wait this long.
     #[arg(long, value_name = "SECS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     ttl: u64,
 
-    /// Dead-letter a line that was claimed this often and is not done [default: 5 with --run, else never].
+    /// Dead-letter a line after this many claims without success [default: 5 with --run, else never].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_claims: Option<u32>,
 
-    /// What survives a power cut: every step, or all but the last half second's. A killed process loses nothing.
+    /// A power cut loses nothing (sync), or the last half second (buffered). A killed process loses nothing.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Survival::Sync)]
     durability: Survival,
 
-    /// The files; `-` or none is standard input.
+    /// The files to read; `-` or no file means standard input.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }

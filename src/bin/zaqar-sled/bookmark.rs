@@ -1,7 +1,9 @@
-//! How far a source has been posted. Every post ends with a bookmark, so it is always the queue's newest message.
+//! The position up to which a source has been posted. Every post ends with a bookmark, so the bookmark is always the
+//! queue's newest message.
 //!
-//! 1. A bookmark is delayed for as long as it lives: no claim ever takes it.
-//! 2. It names the bookmark before it, which is deleted after the post; a run that died in between left only that one.
+//! 1. A bookmark is delayed for its whole life: no claim ever takes it.
+//! 2. A bookmark names the bookmark before it, which is deleted after the post. A run that died before the deletion
+//!    left at most that one.
 
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ pub(crate) struct Bookmark {
 }
 
 impl Bookmark {
-    /// The bookmark of the source's queue; `None` when nothing was posted yet.
+    /// The bookmark of the source's queue; `None` before the first post.
     pub(crate) fn read(source: &Source, queue: &Queue) -> Result<Option<(MessageId, Self)>, Failure> {
         let newest = match queue.first(Sort::Newest) {
             Err(zaqar_sled::Error::QueueIsEmpty { .. }) => return Ok(None),

@@ -18,7 +18,7 @@ impl Command {
         Self(script)
     }
 
-    /// Runs the command on the line, keeping the lease meanwhile. Whether it succeeded.
+    /// Runs the command on the line and renews the lease during the run. Returns whether the command succeeded.
     pub(crate) fn run(&self, line: &[u8], lease: &mut Lease) -> Result<bool, Failure> {
         thread::scope(|scope| {
             let (tell, told) = crossbeam_channel::bounded(1);

@@ -1,4 +1,4 @@
-//! Why not every line was processed.
+//! The reasons why a line was not processed.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,10 +18,10 @@ pub(crate) enum Failure {
     LongLine { name: String, line: u64 },
     #[error(
         "{name}: its first {offset} bytes are not those an earlier run has posted; \
-         what has changed needs another --store"
+         a changed file needs another --store"
     )]
     Changed { name: String, offset: u64 },
-    #[error("{name}: the store's queue {queue:?} was not made from it; use another --store")]
+    #[error("{name}: the store's queue {queue:?} was not created for it; use another --store")]
     Foreign { name: String, queue: String },
     #[error("the store {} is in use by another process", .path.display())]
     InUse { path: PathBuf },
@@ -42,7 +42,7 @@ impl Failure {
         Self::Foreign { name: source.name().into(), queue: queue.name().to_string() }
     }
 
-    /// Whether other files can be gone on with.
+    /// Whether the other files can still be processed.
     pub(crate) fn is_of_one_file(&self) -> bool {
         matches!(self, Self::Read { .. } | Self::LongLine { .. } | Self::Changed { .. })
     }

@@ -1,4 +1,4 @@
-//! One source's work: its queue of lines, its dead letters, and how far it has come.
+//! The work on one source: its queue of lines, its dead letters, and its progress.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +22,8 @@ pub(crate) struct Job {
     redelivered: AtomicU64,
 }
 
-/// Lines of a source. What is processed is what is neither waiting nor dead: no count of it can go wrong.
+/// The lines of a source. The processed lines are those that are neither waiting nor dead, so they need no count of
+/// their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
     pub(crate) posted: u64,
@@ -37,7 +38,7 @@ impl Counts {
 }
 
 impl Job {
-    /// Opens the source's queue or makes it, and tidies up after a run that died.
+    /// Opens or creates the source's queue, and cleans up after a run that died.
     pub(crate) fn open(engine: &Engine, source: Source, max_claims: Option<u32>) -> Result<Self, Failure> {
         let project = Project::named(PROJECT)?;
         let name = source.short_identity();
@@ -71,7 +72,7 @@ impl Job {
         *self.bookmark.lock() = Some((id, bookmark));
     }
 
-    /// Everything of the source is posted that will be.
+    /// Records that all lines of the source are posted.
     pub(crate) fn set_posted(&self) {
         self.is_posted.store(true, Ordering::Release);
     }
@@ -89,7 +90,7 @@ impl Job {
         self.is_done.load(Ordering::Relaxed)
     }
 
-    /// Looks whether any line is left to process.
+    /// Checks whether any line is left to process.
     pub(crate) fn check_done(&self) -> Result<(), Failure> {
         if self.is_posted.load(Ordering::Acquire) && self.counts()?.waiting == 0 {
             self.is_done.store(true, Ordering::Relaxed);
@@ -117,8 +118,8 @@ impl Job {
         Ok(self.lines.stats()?)
     }
 
-    /// Ends the claims of a run that died: the store is ours alone, so nobody works under them. Cost: a look at each
-    /// message up to the last one claimed.
+    /// Ends the claims of a run that died. Only this process uses the store, so no worker holds them. Cost: reads each
+    /// message up to the last claimed one.
     pub(crate) fn release_all(&self, engine: &Engine) -> Result<(), Failure> {
         let mut claimed = self.stats()?.claimed();
         let mut claims: BTreeSet<ClaimId> = BTreeSet::new();
@@ -136,7 +137,7 @@ impl Job {
     }
 }
 
-/// Makes the queue unless it is there, and sets what this run wants of it.
+/// Creates the queue if it is missing, and sets the metadata that this run needs.
 fn prepare(lines: &Queue, dead: &Queue, source: &Source, max_claims: Option<u32>) -> Result<(), Failure> {
     let path = source.identity();
     let mut metadata = Metadata::new().with(PATH, &path)?;

@@ -36,7 +36,7 @@ impl Lease {
         unless_ended(self.claim.renew(self.ttl, Duration::ZERO)).map(drop)
     }
 
-    /// Deletes a message that is done; `false` if the claim had ended, so that another worker gets it too.
+    /// Deletes a processed message; `false` if the claim had ended, so that another worker gets the message too.
     pub(crate) fn delete(&self, message: &Message) -> Result<bool, Failure> {
         unless_ended(self.claim.delete(message))
     }
@@ -46,7 +46,7 @@ impl Lease {
         unless_ended(self.claim.delete_all())
     }
 
-    /// Lets others have what was not deleted.
+    /// Releases the messages that were not deleted.
     pub(crate) fn release(self) -> Result<(), Failure> {
         Ok(self.claim.release()?)
     }

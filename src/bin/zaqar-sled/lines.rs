@@ -19,7 +19,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Opens the source at the bookmark, checking what precedes it. Cost: reading that.
+    /// Opens the source at the bookmark, and reads and checks the part before it.
     pub(crate) fn open(source: &Source, bookmark: &Bookmark) -> Result<Self, Failure> {
         let name = source.name().to_owned();
         let reader = source.open().map_err(|source| Failure::Read { name: name.clone(), source })?;
@@ -39,7 +39,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Up to `most` lines, without what ends them; none at the end. Of a stream: those that are there.
+    /// Up to `most` lines, without their newlines; none at the end. Of a stream, the lines that are available.
     pub(crate) fn next_batch(&mut self, most: usize) -> Result<Vec<Vec<u8>>, Failure> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < most && bytes < BATCH_BYTES && (batch.is_empty() || !self.would_wait()) {
@@ -50,7 +50,7 @@ impl Lines {
         Ok(batch)
     }
 
-    /// How far the lines given out reach.
+    /// The position behind the lines that were returned.
     pub(crate) fn bookmark(&self) -> Bookmark {
         Bookmark { offset: self.offset, lines: self.count, crc32: self.checksum(), previous: None }
     }
@@ -103,7 +103,7 @@ impl Write for Checked {
 /// The longest line, in bytes: the engine's longest body.
 pub(crate) const LONGEST: usize = 64 << 20;
 
-/// A batch takes no further line from here on, in bytes; with the longest line it still is a post the engine takes.
+/// The bytes from which a batch takes no further line. With one more line of the longest size it still is a valid post.
 const BATCH_BYTES: usize = 8 << 20;
 
 const BUFFER_BYTES: usize = 64 << 10;

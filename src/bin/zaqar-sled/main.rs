@@ -1,7 +1,8 @@
-//! The command-line program: `zaqar-sled work` puts every line of its input through a durable queue to workers.
+//! The command-line program: `zaqar-sled work` posts every line of its input to a durable queue, from which workers
+//! take it.
 //!
-//! 1. A line is posted exactly once: each post is one batch of lines and a bookmark of how far they reach, atomically.
-//! 2. A line is deleted only after it was processed, so it is processed at least once, whatever dies when.
+//! 1. A line is posted exactly once: each post is atomic and holds a batch of lines and a bookmark of their end.
+//! 2. A line is deleted only after it was processed, so it is processed at least once, whenever the program dies.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells the user something on standard error. Nobody is left to tell when that fails.
+/// Prints a message on standard error. A failure to print cannot be reported.
 fn say(what: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr().lock(), "zaqar-sled: {what}");
 }

@@ -8,7 +8,7 @@ use crate::job::Job;
 use crate::lines::Lines;
 use crate::run::Run;
 
-/// Takes jobs nobody else has taken and posts them to their end.
+/// Takes jobs that no other poster has taken, and posts all their lines.
 pub(crate) fn post_jobs(run: &Run) {
     while let Some(job) = run.next_job() {
         if let Err(failure) = post(run, job) {
@@ -22,7 +22,7 @@ fn post(run: &Run, job: &Job) -> Result<(), Failure> {
     let bookmark = job.bookmark().map(|(_, bookmark)| bookmark).unwrap_or_default();
     let mut lines = Lines::open(&job.source, &bookmark)?;
     let client = ClientId::random();
-    // What a power cut may undo here is tidied up by the next run.
+    // If a power cut undoes this, the next run does it again.
     let tidying = run.engine.with_durability(Durability::Buffered);
     let old = tidying.queue(job.lines.project().clone(), job.lines.name())?;
     while !run.is_stopped() {
@@ -56,7 +56,7 @@ fn line(bytes: Vec<u8>) -> NewMessage {
     NewMessage::new(bytes).ttl(FOREVER).delay(std::time::Duration::ZERO)
 }
 
-/// Waits while the lines that wait weigh too much, going by the source's average: they are all in memory.
+/// Waits while the waiting lines weigh too much, by the source's average, because they all are in memory.
 fn wait_admitted(run: &Run, job: &Job, bookmark: &Bookmark) -> Result<(), Failure> {
     let average = bookmark.offset / bookmark.lines.max(1) + MESSAGE_BYTES;
     while job.stats()?.total().saturating_mul(average) > BACKLOG_BYTES && !run.is_stopped() {
@@ -65,8 +65,8 @@ fn wait_admitted(run: &Run, job: &Job, bookmark: &Bookmark) -> Result<(), Failur
     Ok(())
 }
 
-/// What waits of a source, at most and roughly, before its poster waits.
+/// The approximate weight of a source's waiting lines above which its poster waits.
 const BACKLOG_BYTES: u64 = 64 << 20;
 
-/// What a message weighs beside its body.
+/// The bytes of a message beside its body.
 const MESSAGE_BYTES: u64 = 64;

@@ -1,4 +1,4 @@
-//! How far a run has come, while it runs: a bar on a terminal, else a line a second.
+//! The progress of a run: a bar on a terminal, otherwise one line a second.
 
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
@@ -18,7 +18,7 @@ impl Progress {
         Self { bar: stderr().is_terminal().then(bar) }
     }
 
-    /// Shows the run's progress until nothing sends on `done` any more.
+    /// Shows the run's progress until `done` is disconnected.
     pub(crate) fn show_until(self, run: &Run, done: &Receiver<()>) {
         let pause = if self.bar.is_some() { FRAME } else { LINE };
         while done.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
@@ -73,7 +73,7 @@ impl Sum {
         sum
     }
 
-    /// Of streams nobody knows how much is to come.
+    /// The length of a stream is unknown, so streams have no percentage.
     fn rest(&self) -> String {
         let percent = (self.bytes * 100).checked_div(self.of_bytes);
         let read = percent.map_or_else(String::new, |percent| format!(", {percent}% read"));

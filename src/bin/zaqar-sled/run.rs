@@ -37,7 +37,7 @@ pub(crate) struct Run {
     progressed: Condvar,
 }
 
-/// Does what the user asked for: from the files to the report.
+/// Runs `work`: from the files to the report.
 pub(crate) fn work(work: &Work) -> Result<(), Failure> {
     let sources = Source::all(&work.files)?;
     let engine = open(work)?;
@@ -88,8 +88,8 @@ impl Run {
         })
     }
 
-    /// Starts posters and workers. The channel closes when the workers have ended; the posters then have too, unless the
-    /// run failed and one waits for input that nobody wants any more.
+    /// Starts posters and workers. The channel closes when the workers have ended. The posters have then ended too,
+    /// unless the run failed while a poster waits for input.
     fn start(self: &Arc<Self>, workers: usize) -> Result<Receiver<()>, Failure> {
         let (working, done) = crossbeam_channel::bounded(0);
         for _ in 0..self.jobs.len().min(arguments::cores()) {
@@ -110,7 +110,7 @@ impl Run {
         drop(working);
     }
 
-    /// Closes the store and tells the first thing that went wrong; others are told at once.
+    /// Closes the store and returns the first failure; others are printed when they happen.
     fn finish(&self) -> Result<(), Failure> {
         let waiting = self.jobs.iter().map(|job| Ok(job.counts()?.waiting)).sum::<Result<u64, Failure>>();
         let closed = self.engine.close();
@@ -131,11 +131,11 @@ impl Run {
         self.jobs.get(self.next_job.fetch_add(1, Ordering::Relaxed)).filter(|_| !self.is_stopped())
     }
 
-    /// Remembers a failure; stops everything unless only one file is concerned.
+    /// Stores a failure, and stops the run unless the failure concerns one file.
     pub(crate) fn fail(&self, failure: Failure) {
         if !failure.is_of_one_file() {
             if self.is_stopped.swap(true, Ordering::Relaxed) {
-                return; // What stopped the run makes the other threads fail as well.
+                return; // The failure that stopped the run makes the other threads fail too.
             }
             self.progressed.notify_all();
         }
@@ -160,7 +160,7 @@ impl Run {
         self.progressed.notify_all();
     }
 
-    /// Waits for that, or a little: a line may go without a word.
+    /// Waits for progress, or a short time, because a line may be deleted without a signal.
     pub(crate) fn wait_for_progress(&self) {
         self.progressed.wait_for(&mut self.progress.lock(), A_LITTLE);
     }

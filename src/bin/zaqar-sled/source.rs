@@ -1,4 +1,4 @@
-//! Where lines come from: a file, or standard input.
+//! A source of lines: a file, or standard input.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,12 +17,12 @@ pub(crate) struct Source {
     name: String,
     /// Without links and dots; `None` is standard input.
     path: Option<PathBuf>,
-    /// The length in bytes at the start, of what has one.
+    /// The length in bytes at the start of the run; streams have none.
     len: Option<u64>,
 }
 
 impl Source {
-    /// The sources that are named, each once however often and by whatever path.
+    /// The named sources, each once, however often and by whichever path it is named.
     pub(crate) fn all(files: &[PathBuf]) -> Result<Vec<Self>, Failure> {
         if files.is_empty() {
             return Ok(vec![Self::stdin()]);
@@ -59,7 +59,7 @@ impl Source {
         self.len
     }
 
-    /// Whether reading on may have to wait for somebody to write.
+    /// Whether reading may wait for a writer.
     pub(crate) fn is_stream(&self) -> bool {
         self.len.is_none()
     }
@@ -71,7 +71,7 @@ impl Source {
         }
     }
 
-    /// Names the source among all there are, in printable ASCII: its path, with all else as `%` and two digits.
+    /// A unique name of the source in printable ASCII: its path, with other characters as `%` and two digits.
     pub(crate) fn identity(&self) -> String {
         let Some(path) = &self.path else { return "-".into() };
         let mut identity = String::new();
@@ -84,7 +84,7 @@ impl Source {
         identity
     }
 
-    /// The identity where it fits into a queue's name, else a hash of it.
+    /// The identity if it fits into a queue's name, otherwise a hash of it.
     pub(crate) fn short_identity(&self) -> String {
         let identity = self.identity();
         if identity.len() <= LONGEST_IDENTITY {

@@ -8,7 +8,7 @@ use crate::run::Run;
 
 type Row = [String; COLUMNS];
 
-/// What became of each file's lines, and what was counted.
+/// The table of each file's lines, and the counted words.
 pub(crate) fn of(run: &Run, took: Duration) -> Result<String, Failure> {
     let mut rows = vec![HEAD.map(String::from)];
     for job in &run.jobs {
@@ -61,6 +61,6 @@ fn line(row: &Row, widths: &[usize]) -> String {
 
 const COLUMNS: usize = 9;
 
-/// What is marked `+` is this run's; so are redelivered and lines/s. All else is of all runs.
+/// Columns marked `+`, redelivered and lines/s count this run. All other columns count all runs.
 const HEAD: [&str; COLUMNS] =
     ["file", "posted", "+now", "processed", "+now", "redelivered", "dead-lettered", "waiting", "lines/s"];

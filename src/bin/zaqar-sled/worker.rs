@@ -81,7 +81,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Deletes each line as soon as the command has succeeded on it; lets others try those it failed on.
+/// Deletes each line as soon as the command has succeeded on it, and releases the lines it failed on.
 fn run_each(command: &Command, mut lease: Lease) -> Result<(), Failure> {
     let mut all_succeeded = true;
     for message in lease.messages() {
@@ -99,7 +99,7 @@ fn words(line: &[u8]) -> u64 {
     line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count() as u64
 }
 
-/// How long to wait for one job's lines before looking at the others again, and at whether all are done.
+/// The time to wait for one job's lines before the worker checks the other jobs, and whether all are done.
 const LOOK_AROUND: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! What is in a file, and what a power cut may take from it.
+//! The contents of a file, and the changes that a power cut may remove.
 //!
-//! `bytes` is what a reader sees. Each unsynced change remembers what it overwrote, so the durable contents are
-//! `bytes` with the unsynced changes taken back, last first; a sync only has to forget them.
+//! `bytes` is the content that a reader sees. Each unsynced change stores the bytes it overwrote. So the durable
+//! contents are `bytes` with the unsynced changes undone, last first, and a sync only has to forget the changes.
 //!
-//! A failed sync writes some of the blocks it covers and not the others, and takes all of them for clean, as Linux does.
-//! Of those that were not written the reader sees the new contents or, once the cache has dropped them, the old:
+//! A failed sync writes some of the blocks it covers and not the others, and marks all of them as clean, as Linux does.
+//! Of a block that was not written, a reader sees the new contents or, after the cache has dropped the block, the old:
 //!
-//! 1. `lost` has what the disk holds of a block that is not what the reader sees and that no sync will write.
-//! 2. No unsynced write touches a lost block: whoever writes to one writes all of it again, as the cache does.
+//! 1. `lost` has the disk's contents of each block that differ from what the reader sees and that no sync will write.
+//! 2. No unsynced write touches a lost block: a write to such a block writes the whole block again, as the cache does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
@@ -26,7 +26,7 @@ pub(super) struct Contents {
     unsynced: Vec<Change>,
     /// By the number of the block.
     lost: BTreeMap<usize, Vec<u8>>,
-    /// What the device cannot read.
+    /// The ranges that the device cannot read.
     unreadable: Vec<Range<u64>>,
 }
 
@@ -44,7 +44,7 @@ impl Contents {
         self.bytes.len() as u64
     }
 
-    /// Reads what is there; of what a failed sync lost, by chance, what was there before.
+    /// Reads the contents. Of a block that a failed sync lost, returns the new or the old contents at random.
     pub(super) fn read_at(&mut self, buf: &mut [u8], offset: u64, random: &mut Random) -> io::Result<usize> {
         let end = offset.saturating_add(buf.len() as u64).min(self.len());
         if self.unreadable.iter().any(|bad| bad.start < end && offset < bad.end) {
@@ -62,7 +62,7 @@ impl Contents {
         self.unreadable.push(range);
     }
 
-    /// Drops from the cache what is clean in it: of what was lost the reader sees from now on what the disk has.
+    /// Drops clean blocks from the cache: from now on a reader of a lost block sees the contents on the disk.
     pub(super) fn evict(&mut self, mut is_dropped: impl FnMut(usize) -> bool) {
         let bytes = &mut self.bytes;
         self.lost.retain(|block, old| {
@@ -97,7 +97,7 @@ impl Contents {
         Ok(())
     }
 
-    /// Writes a lost block again that a cut goes through (2).
+    /// Writes a lost block again when the file is cut inside it (2).
     fn rewrite_cut(&mut self, effect: &Effect) -> io::Result<()> {
         let Effect::SetLen(len) = *effect else { return Ok(()) };
         let start = len / SECTOR * SECTOR;
@@ -110,7 +110,7 @@ impl Contents {
         }
     }
 
-    /// What is written is readable again.
+    /// Makes a written range readable again.
     fn mend(&mut self, effect: &Effect) {
         let Range { start, end } = effect.range();
         let (start, end) = (start as u64, end as u64);
@@ -119,7 +119,7 @@ impl Contents {
         self.unreadable = left.filter(|left| !left.is_empty()).collect();
     }
 
-    /// The write that takes whole every lost block it touches (2).
+    /// The write, extended to the whole of every lost block it touches (2).
     fn widen(&self, effect: Effect) -> Effect {
         let Effect::Write { at, bytes } = effect else { return effect };
         let (len, end) = (self.bytes.len(), at + bytes.len());
@@ -137,12 +137,12 @@ impl Contents {
         Effect::Write { at: start, bytes: whole }
     }
 
-    /// Makes every change durable but those an earlier failed sync lost.
+    /// Makes every change durable, except those that an earlier failed sync lost.
     pub(super) fn sync(&mut self) {
         self.unsynced.clear();
     }
 
-    /// Writes some of the blocks that were changed and takes all of them for clean; the cache drops some of the others.
+    /// Writes some of the changed blocks and marks all of them as clean; the cache drops some of the others.
     pub(super) fn fail_sync(&mut self, random: &mut Random) {
         let durable = self.taken_back();
         let unsynced = mem::take(&mut self.unsynced);
@@ -173,7 +173,7 @@ impl Contents {
         }
     }
 
-    /// What the disk has.
+    /// The contents on the disk.
     fn taken_back(&self) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         for change in self.unsynced.iter().rev() {
@@ -185,7 +185,7 @@ impl Contents {
         bytes
     }
 
-    /// Leaves what a power cut leaves: the durable contents, and by chance some of the rest.
+    /// Applies a power cut: keeps the durable contents, and some of the rest at random.
     pub(super) fn lose_power(&mut self, random: Option<&mut Random>) {
         self.bytes = self.taken_back();
         self.lost.clear();
@@ -201,7 +201,7 @@ impl Contents {
     }
 }
 
-/// One unsynced change, and how to take it back.
+/// One unsynced change, and how to undo it.
 struct Change {
     effect: Effect,
     before: Vec<u8>,
@@ -242,7 +242,7 @@ mod tests {
         Contents::durable(bytes.to_vec())
     }
 
-    /// What is left of `change`d contents for each of many seeds, each once.
+    /// The different contents that a power cut leaves after `change`, over many seeds.
     fn survivors(change: impl Fn(&mut Contents)) -> std::collections::BTreeSet<Vec<u8>> {
         (0..500)
             .map(|seed| {
@@ -319,8 +319,8 @@ mod tests {
         assert!(left.contains(&[1; 512][..]));
     }
 
-    /// Every way a failed sync can leave three blocks: what is read, what is read later, and what is on the disk after
-    /// syncs that succeed.
+    /// Every state in which a failed sync can leave three blocks: the contents as read, as read later, and as on the
+    /// disk after successful syncs.
     #[test]
     fn a_failed_sync_loses_any_of_its_blocks_and_a_reader_sees_them_or_not() {
         let (mut seen, mut later, mut durable) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());

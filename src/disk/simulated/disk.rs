@@ -219,7 +219,7 @@ impl Drop for Lock {
     }
 }
 
-/// Makes a directory and its ancestors, each durable before the next.
+/// Creates a directory and its ancestors, each durable before the next.
 fn make_dirs(state: &mut State, path: &Path) -> io::Result<Dir> {
     if let Some(found) = state.names.look(path)? {
         state.begin(Operation::SyncDir, &[path.parent().unwrap_or(path)])?;
@@ -237,7 +237,7 @@ fn make_dirs(state: &mut State, path: &Path) -> io::Result<Dir> {
     Ok(dir)
 }
 
-/// Makes a directory and its ancestors, as trees do: without a sync.
+/// Creates a directory and its ancestors, as trees do: without a sync.
 fn make_unsynced_dirs(state: &mut State, path: &Path) -> io::Result<Dir> {
     if let Some(found) = state.names.look(path)? {
         return found.dir();

@@ -1,11 +1,11 @@
-//! What can be done to a file's contents, and what a power cut leaves of it.
+//! The changes of a file's contents, and the part of a change that a power cut leaves.
 
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 
 use super::random::Random;
 
-/// What can be done to a file. Positions are in bytes.
+/// A change of a file. Positions are in bytes.
 pub(super) enum Effect {
     Write { at: usize, bytes: Vec<u8> },
     SetLen(usize),
@@ -98,5 +98,5 @@ fn position(offset: u64) -> io::Result<usize> {
         .ok_or_else(|| ErrorKind::FileTooLarge.into())
 }
 
-/// What a disk writes, and a failed sync loses, whole or not at all, in bytes.
+/// The bytes that a disk writes, and a failed sync loses, as a whole or not at all.
 pub(super) const SECTOR: usize = 512;

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 pub enum Operation {
     /// Opening a file that is there, to read or to write.
     Open,
-    /// Creating a file, or cutting it to nothing.
+    /// Creating a file, or truncating it.
     Create,
     /// Reading from a file, or asking for its length.
     Read,
@@ -30,7 +30,7 @@ pub enum Operation {
     Remove,
     /// Making a directory.
     MakeDir,
-    /// Listing a directory, asking for a size or whether something is there.
+    /// Listing a directory, asking for a size or whether a name exists.
     Look,
     /// Taking a lock.
     Lock,
@@ -84,12 +84,12 @@ impl Operation {
 /// The three groups of [`Operation`]s.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum FaultKind {
-    /// What changes the disk without syncing: writes, allocations, lengths, names and directories made, renamed or
-    /// removed, trees changed.
+    /// The calls that change the disk without a sync: writes, allocations, changes of lengths and trees, and the
+    /// creation, renaming and removal of names and directories.
     Write,
     /// Syncs of files, directories and trees, and a flush of trees.
     Sync,
-    /// Everything else.
+    /// All other calls.
     Read,
 }
 
@@ -200,12 +200,12 @@ impl From<FaultError> for io::Error {
     }
 }
 
-/// A failure to inject: the next call of a choice fails once, with `EIO`. The methods choose
-/// another call, another error, or every call.
+/// A failure to inject: the next call of a choice fails once, with `EIO`. The methods choose another call, another
+/// error, or every call.
 ///
-/// A failing call changes nothing, with two exceptions. A failing write may leave any part of its
-/// beginning. A failing sync of a file or of trees loses by chance some of the changes that it
-/// covered; see [`SimulatedDisk`](super::SimulatedDisk).
+/// A failing call changes nothing, with two exceptions. A failing write may leave any part of its beginning. A failing
+/// sync of a file or of trees loses some of the changes that it covered, at random; see
+/// [`SimulatedDisk`](super::SimulatedDisk).
 ///
 /// ```
 /// use std::io::ErrorKind;
@@ -233,7 +233,7 @@ pub struct Fault {
     pub(super) nth: u64,
     pub(super) is_lasting: bool,
     pub(super) error: FaultError,
-    /// Set by group: a later one of the same group replaces it.
+    /// Set for a group of calls: a later fault of the same group replaces it.
     pub(super) group: Option<FaultKind>,
 }
 

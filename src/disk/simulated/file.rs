@@ -14,7 +14,7 @@ use crate::disk::DiskFile;
 pub(super) struct SimulatedFile {
     disk: SimulatedDisk,
     file: File,
-    /// What it was opened by.
+    /// The path that it was opened by.
     path: PathBuf,
     is_writable: bool,
 }

@@ -1,19 +1,19 @@
-//! Calls that are held: a disk that is slow for as long as a test wants.
+//! Held calls: a disk that is slow for as long as a test needs.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-// Without a rank: whoever is held here may hold any lock of the engine, as one does who waits for a slow disk.
+// Without a rank: a held call may hold any lock of the engine, as a call on a slow disk may.
 use parking_lot::{Condvar, Mutex};
 
 use super::fault::{Calls, Operation};
 
-/// Holds calls of a [`SimulatedDisk`](super::SimulatedDisk) until it is opened or dropped; made by
+/// Holds calls of a [`SimulatedDisk`](super::SimulatedDisk) until it is opened or dropped; created by
 /// [`hold`](super::SimulatedDisk::hold).
 ///
-/// A call is held before it does or counts anything, and holds up no other call.
+/// A call is held before it does or counts anything, and delays no other call.
 ///
 /// ```
 /// use std::path::Path;
@@ -36,7 +36,7 @@ use super::fault::{Calls, Operation};
 #[must_use = "dropping it opens it"]
 pub struct Gate(Arc<Shared>);
 
-/// What a gate shares with its disk.
+/// The state that a gate shares with its disk.
 pub(super) struct Shared {
     calls: Calls,
     passage: Mutex<Passage>,
@@ -75,7 +75,7 @@ impl Gate {
         true
     }
 
-    /// Lets every held call go on, and holds no more.
+    /// Lets every held call continue, and holds no more calls.
     pub fn open(self) {}
 }
 

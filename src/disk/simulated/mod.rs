@@ -1,4 +1,4 @@
-//! A disk in memory that promises what POSIX does and no more.
+//! A disk in memory that promises as much as POSIX and no more.
 
 mod contents;
 mod disk;
@@ -39,9 +39,10 @@ pub enum Keep {
     Random(u64),
 }
 
-/// A disk in memory that promises what POSIX does and no more, to test what survives what.
+/// A disk in memory that promises as much as POSIX and no more. With it, a test checks which data
+/// survives which failure.
 ///
-/// | It can | by |
+/// | The disk can | By |
 /// |---|---|
 /// | be killed, or lose power after any operation | [`kill`](Self::kill), [`power_loss`](Self::power_loss), [`fail_after`](Self::fail_after) |
 /// | fail any call, once or from then on, with any error a disk gives | [`inject`](Self::inject), [`fail_nth`](Self::fail_nth), [`heal`](Self::heal) |
@@ -50,20 +51,22 @@ pub enum Keep {
 /// | be damaged | [`corrupt`](Self::corrupt), [`truncate`](Self::truncate), [`make_unreadable`](Self::make_unreadable) |
 /// | lose a directory while it is in use | [`vanish`](Self::vanish), [`displace`](Self::displace) |
 ///
-/// Whatever it leaves to chance follows from a seed. A clone is the same disk.
+/// Random choices follow from a seed. A clone is the same disk.
 ///
-/// **A failed sync of a file** is what it is on Linux. Each block of 512 bytes that was unsynced is written or lost, by
-/// chance, and all of them count as clean: the next sync succeeds and saves none that was lost. Readers see the new
-/// contents of a lost block until the cache drops it, at once or at any later read, and then the old. A block that is
-/// written to after is written whole by the next sync. What [`set_seed`](Self::set_seed) says decides which;
-/// [`drop_caches`](Self::drop_caches) shows what the disk has. A failed sync of trees loses some of their changes in the
-/// same way, but they stay readable; one of a directory changes nothing.
+/// **A failed sync of a file** behaves as on Linux. Each unsynced block of 512 bytes is written or
+/// lost, at random, and all of them are marked clean: the next sync succeeds and saves no lost
+/// block. Readers see the new contents of a lost block until the cache drops it, at once or at any
+/// later read, and then the old contents. A block that is written to again is written whole by the
+/// next sync. [`set_seed`](Self::set_seed) decides which blocks are lost, and
+/// [`drop_caches`](Self::drop_caches) shows the contents on the disk. A failed sync of trees loses
+/// some of their changes in the same way, but the changes stay readable. A failed sync of a
+/// directory changes nothing.
 ///
-/// Trees are kept beside the files of their directory, and are not listed in it. Their `flush` saves nothing from a
-/// power cut, only [`sync_trees`](crate::disk::Disk::sync_trees) does.
+/// Trees are not listed among the files of their directory. Their `flush` protects nothing from a power cut; only
+/// [`sync_trees`](crate::disk::Disk::sync_trees) does.
 ///
-/// Cost: every call takes one lock; unsynced changes are held twice. With a capacity set, each call that needs room
-/// looks at every file.
+/// Cost: every call takes one lock; unsynced changes are stored twice. With a capacity set, each
+/// call that needs space looks at every file.
 ///
 /// ```
 /// use std::io;
@@ -110,7 +113,7 @@ impl SimulatedDisk {
     }
 
     /// An empty disk that is only memory: it is not [durable](crate::disk::Disk::is_durable), and
-    /// is empty after a power cut. It costs less, because it need not remember what is not synced.
+    /// is empty after a power cut. It costs less, because it does not track unsynced changes.
     ///
     /// ```
     /// use zaqar_sled::disk::{Disk, SimulatedDisk};
@@ -123,8 +126,8 @@ impl SimulatedDisk {
     /// The number of operations so far: the calls that change or sync something, including those
     /// that failed.
     ///
-    /// A directory that is made or removed with others counts as one operation each, and making it
-    /// counts its sync too.
+    /// A directory that is created or removed with others counts as one operation each, and its
+    /// creation also counts the sync.
     ///
     /// ```
     /// # use std::path::Path;
@@ -173,7 +176,7 @@ impl SimulatedDisk {
         self.0.lock().calls()
     }
 
-    /// Sets a fault beside those that are set. When several say that a call fails, the first one's error is reported.
+    /// Adds a fault. If several faults apply to a call, the call fails with the error of the first one.
     ///
     /// ```
     /// use std::path::Path;
@@ -218,8 +221,8 @@ impl SimulatedDisk {
         gate
     }
 
-    /// Seeds the chance that decides while the disk runs: what failed syncs lose, and what failed
-    /// writes leave.
+    /// Sets the seed of the random choices: the blocks that failed syncs lose, and the part that
+    /// failed writes leave.
     ///
     /// Without a call, every disk has the same seed. A disk returned by [`kill`](Self::kill) or
     /// [`power_loss`](Self::power_loss) continues the sequence.
@@ -229,8 +232,9 @@ impl SimulatedDisk {
 
     /// Limits how many handles may be open at once; `None` is no limit.
     ///
-    /// Open files, directories, trees and held locks each have one, and a call that lists or syncs a directory needs one while it
-    /// runs. What finds none fails with `EMFILE` and changes nothing.
+    /// Open files, directories, trees and held locks each have one, and a call that lists or syncs
+    /// a directory needs one while it runs. A call without a handle fails with `EMFILE` and changes
+    /// nothing.
     ///
     /// ```
     /// use std::path::Path;
@@ -258,7 +262,7 @@ impl SimulatedDisk {
 
     /// Fails the `nth` next call of a group, 1 being the very next, once, with `EIO`; see [`Fault`].
     ///
-    /// One set so before for the same group is replaced.
+    /// It replaces an earlier fault of this method for the same group.
     ///
     /// ```
     /// use std::path::Path;
@@ -278,8 +282,9 @@ impl SimulatedDisk {
 
     /// Limits the space, in bytes; `None` is no limit.
     ///
-    /// Lengths of files, allocated space included, and keys and values of trees count. What needs more, or a new
-    /// name on a full disk, fails with [`ErrorKind::StorageFull`](std::io::ErrorKind::StorageFull) and changes nothing.
+    /// Lengths of files, allocated space included, and keys and values of trees count. A call that
+    /// needs more, or a new name on a full disk, fails with
+    /// [`ErrorKind::StorageFull`](std::io::ErrorKind::StorageFull) and changes nothing.
     ///
     /// ```
     /// use std::io::ErrorKind;
@@ -322,7 +327,7 @@ impl SimulatedDisk {
     }
 
     /// The disk as the next process finds it after a power cut. Writes and names that were not
-    /// synced are gone, except those that `keep` keeps; else as [`kill`](Self::kill).
+    /// synced are lost, except those that `keep` keeps. In all other respects as [`kill`](Self::kill).
     ///
     /// ```
     /// # use std::path::Path;
@@ -373,7 +378,7 @@ impl SimulatedDisk {
         Ok(state)
     }
 
-    /// Waits while a gate holds such a call, and holds the disk.
+    /// Waits while a gate holds such a call, then locks the disk.
     fn pass(&self, operation: Operation, paths: &[&Path]) -> MutexGuard<'_, State> {
         loop {
             let mut state = self.0.lock();

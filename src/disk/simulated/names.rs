@@ -1,9 +1,9 @@
-//! The directories of the simulated disk, and what a power cut may take from them.
+//! The directories of the simulated disk, and the changes that a power cut may remove.
 //!
-//! A change of names is a list of edits that happen as one: a rename takes one name away and puts another. Each edit
-//! remembers what it replaced, so the durable directories are the visible ones with the unsynced changes taken back.
+//! A change of names is an atomic list of edits: a rename removes one name and adds another. Each edit stores the entry
+//! it replaced, so the durable directories are the visible ones with the unsynced changes undone.
 //!
-//! 1. Changes of the same name are kept in order: one is durable only if those before it are.
+//! 1. Changes of the same name stay in order: a change is durable only if the earlier ones are.
 //! 2. A change is durable once any directory it edits is synced.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use super::random::Random;
 use super::tree_contents::TreeContents;
 use crate::lock::{Mutex, Rank};
 
-/// A file, shared by its directory and those who have it open.
+/// A file, shared by its directory and its open handles.
 pub(super) type File = Arc<Mutex<Contents>>;
 
 /// A directory.
@@ -33,14 +33,14 @@ pub(super) fn new_dir() -> Dir {
     Arc::new(Mutex::new(Rank::DiskDirectory, Directory::default()))
 }
 
-/// What a directory holds.
+/// The entries of a directory.
 #[derive(Default)]
 pub(super) struct Directory {
     entries: BTreeMap<String, Node>,
     pub(super) trees: TreeContents,
 }
 
-/// What a name stands for.
+/// The item that a name refers to.
 #[derive(Clone)]
 pub(super) enum Node {
     File(File),
@@ -69,7 +69,7 @@ impl Names {
         Ok(node)
     }
 
-    /// As [`find`](Self::find), with nothing there as `None`.
+    /// As [`find`](Self::find), with `None` for a missing name.
     pub(super) fn look(&self, path: &Path) -> io::Result<Option<Node>> {
         match self.find(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -104,7 +104,7 @@ impl Names {
         Ok(found)
     }
 
-    /// Everything there is, in the same order.
+    /// Every name of the disk, in the same order.
     pub(super) fn all(&self) -> Vec<(PathBuf, Node)> {
         let mut found = Vec::new();
         collect(PathBuf::from("/"), Node::Dir(Arc::clone(&self.root)), &mut found);
@@ -139,14 +139,14 @@ impl Names {
         Ok(())
     }
 
-    /// Takes away a file or directory, with what is in it.
+    /// Removes a file, or a directory with its contents.
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
         let edit = self.edit(path, None)?;
         self.change(vec![edit]);
         Ok(())
     }
 
-    /// Makes the changes in `dir` durable (2), and what they rest on (1).
+    /// Makes the changes in `dir` durable (2), and the earlier changes that they depend on (1).
     pub(super) fn sync(&mut self, dir: &Dir) {
         let mut needed = BTreeSet::new();
         let mut left = Vec::new();
@@ -167,7 +167,7 @@ impl Names {
         self.unsynced.clear();
     }
 
-    /// Leaves what a power cut leaves, of names, files and trees.
+    /// Applies a power cut to names, files and trees.
     pub(super) fn lose_power(&mut self, mut random: Option<&mut Random>) {
         let unsynced = mem::take(&mut self.unsynced);
         for edit in unsynced.iter().flatten().rev() {
@@ -184,7 +184,7 @@ impl Names {
         }
     }
 
-    /// The edit that makes `path` stand for `after`.
+    /// The edit that makes `path` refer to `after`.
     fn edit(&self, path: &Path, after: Option<Node>) -> io::Result<Edit> {
         let name = *parts(path)?.last().ok_or(ErrorKind::InvalidInput)?;
         let dir = self.parent(path)?;
@@ -208,7 +208,7 @@ impl Node {
         }
     }
 
-    /// The bytes it uses itself.
+    /// The bytes that the item itself uses.
     pub(super) fn size(&self) -> u64 {
         match self {
             Self::File(file) => file.lock().len(),
@@ -226,7 +226,7 @@ impl Directory {
     }
 }
 
-/// What one name stood for, and what it stands for after.
+/// One name, its former item and its new item.
 struct Edit {
     dir: Dir,
     name: String,
@@ -235,13 +235,13 @@ struct Edit {
 }
 
 impl Edit {
-    /// Which name this is of all the disk's, while the edit lives.
+    /// Identifies the name on the whole disk, while the edit exists.
     fn place(&self) -> (usize, String) {
         (Arc::as_ptr(&self.dir).addr(), self.name.clone())
     }
 }
 
-/// Makes some changes again that were taken back, and of a name's none after one that is lost (1).
+/// Applies some of the undone changes again, but none after a lost change of the same name (1).
 fn redo_some(unsynced: &[Vec<Edit>], random: &mut Random) {
     let odds = random.odds();
     let mut lost = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The state of a simulated disk: whether it still works, what is to fail or is held, and how much fits.
+//! The state of a simulated disk: its power, its faults, its held calls and its limits.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -14,7 +14,7 @@ use super::gate;
 use super::names::{File, Names, Node};
 use super::random::Random;
 
-/// What a [`SimulatedDisk`](super::SimulatedDisk) shares with its clones and open files.
+/// The state that a [`SimulatedDisk`](super::SimulatedDisk) shares with its clones and open files.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) names: Names,
@@ -24,7 +24,7 @@ pub(super) struct State {
     calls: u64,
     faults: Faults,
     gates: Vec<Arc<gate::Shared>>,
-    /// Decides what a failed sync or write leaves.
+    /// Decides which part of the data a failed sync or write leaves.
     pub(super) random: Random,
     capacity: Option<u64>,
     /// How many handles may be open at once.
@@ -37,10 +37,10 @@ pub(super) struct State {
 enum Power {
     #[default]
     On,
-    /// It goes off after so many more operations.
+    /// The power fails after this many more operations.
     Left(u64),
-    /// Killed or cut: the disk lives on as its image.
-    DeletedRecords,
+    /// Killed or cut: another disk, the image, has the contents now.
+    ImageTaken,
 }
 
 impl State {
@@ -48,7 +48,7 @@ impl State {
         Self { is_volatile: true, ..Self::default() }
     }
 
-    /// Whether nothing outlives the disk, so that nothing needs to be kept to be lost.
+    /// Whether the disk is only memory, so that unsynced changes need not be tracked.
     pub(super) fn is_volatile(&self) -> bool {
         self.is_volatile
     }
@@ -58,7 +58,7 @@ impl State {
     }
 
     pub(super) fn fail_after(&mut self, operations: u64) {
-        if self.power != Power::DeletedRecords {
+        if self.power != Power::ImageTaken {
             self.power = Power::Left(operations);
         }
     }
@@ -124,15 +124,15 @@ impl State {
     /// An error if the power is off.
     pub(super) fn check_power(&self) -> io::Result<()> {
         match self.power {
-            Power::Left(0) | Power::DeletedRecords => Err(io::Error::other("power is off")),
+            Power::Left(0) | Power::ImageTaken => Err(io::Error::other("power is off")),
             Power::On | Power::Left(_) => Ok(()),
         }
     }
 
-    /// An error if the disk lives on as its image.
+    /// An error if the disk's image was taken.
     pub(super) fn check_present(&self) -> io::Result<()> {
         match self.power {
-            Power::DeletedRecords => Err(io::Error::other("power is off")),
+            Power::ImageTaken => Err(io::Error::other("power is off")),
             Power::On | Power::Left(_) => Ok(()),
         }
     }
@@ -187,16 +187,16 @@ impl State {
         }
     }
 
-    /// Takes the disk away and returns it as a process started after finds it.
+    /// Takes the image of the disk: the state that the next process finds.
     pub(super) fn restart(&mut self) -> Self {
-        let gone = Self { power: Power::DeletedRecords, is_volatile: self.is_volatile, ..Self::default() };
+        let gone = Self { power: Power::ImageTaken, is_volatile: self.is_volatile, ..Self::default() };
         let image = mem::replace(self, gone);
         Self {
             names: image.names,
             capacity: image.capacity,
             random: image.random,
             is_volatile: image.is_volatile,
-            power: if image.power == Power::DeletedRecords { Power::DeletedRecords } else { Power::On },
+            power: if image.power == Power::ImageTaken { Power::ImageTaken } else { Power::On },
             ..Self::default()
         }
     }

@@ -1,4 +1,4 @@
-//! Chance that is the same for the same seed, on every machine.
+//! Random numbers that are the same for the same seed on every machine.
 
 /// A splitmix64 generator.
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Random {
         usize::try_from(self.next() % end).unwrap_or(0)
     }
 
-    /// Odds for one group of unsynced changes: of many, all or none would else never be kept.
+    /// The odds for one group of unsynced changes. Without them, all or none of many changes would never be kept.
     pub(super) fn odds(&mut self) -> Odds {
         Odds(self.next() % 5)
     }

@@ -1,4 +1,4 @@
-//! What a test does to the files behind the engine's back.
+//! Changes that a test makes to the files without the engine.
 
 use std::io::{self, ErrorKind};
 use std::ops::Range;
@@ -29,8 +29,8 @@ impl SimulatedDisk {
         Ok(file.lock().bytes().to_vec())
     }
 
-    /// Makes a file with these contents, or replaces its contents. They and the names in its
-    /// directory count as synced.
+    /// Creates a file with these contents, or replaces its contents. They and the names in its directory count as
+    /// synced.
     ///
     /// # Errors
     /// `NotFound` if the directory is missing.
@@ -126,7 +126,7 @@ impl SimulatedDisk {
         Ok(())
     }
 
-    /// Drops what the cache holds of every file: of what failed syncs lost, readers see from now on what the disk has.
+    /// Drops the cache of every file: from now on readers of lost blocks see the contents on the disk.
     ///
     /// ```
     /// use std::path::Path;

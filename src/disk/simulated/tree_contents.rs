@@ -1,4 +1,4 @@
-//! What is in the trees of one directory, and what a power cut may take from it.
+//! The contents of the trees in one directory, and the changes that a power cut may remove.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -18,7 +18,7 @@ impl TreeContents {
         self.visible.bytes()
     }
 
-    /// Makes every change durable but those an earlier failed sync lost and nothing has changed again.
+    /// Makes every change durable, except changes that a failed sync lost and that no later change replaced.
     pub(super) fn sync(&mut self) {
         let mut rewritten = BTreeSet::new();
         let mut lost = Vec::new();
@@ -33,13 +33,13 @@ impl TreeContents {
         self.unsynced = lost;
     }
 
-    /// Loses by chance some of what changed: it can be read, but no later sync saves it.
+    /// Loses some of the changes at random: they can be read, but no later sync makes them durable.
     pub(super) fn fail_sync(&mut self, random: &mut Random) {
         let odds = random.odds();
         self.unsynced.iter_mut().for_each(|change| change.is_lost |= !odds.keep(random));
     }
 
-    /// Takes back what is unsynced, but by chance some of it.
+    /// Removes the unsynced changes, except some at random.
     pub(super) fn lose_power(&mut self, random: Option<&mut Random>) {
         let unsynced = mem::take(&mut self.unsynced);
         for change in unsynced.iter().rev() {
@@ -54,7 +54,7 @@ impl TreeContents {
         }
     }
 
-    /// By how many bytes a change of one key makes the trees larger.
+    /// The bytes by which a change of one key makes the trees larger.
     pub(super) fn growth(&self, tree: Tree, key: &[u8], value: Option<&[u8]>) -> u64 {
         let old = self.visible.get(tree, key);
         value.map_or(0, |new| size(key, new).saturating_sub(old.map_or(0, |old| size(key, old))))

@@ -28,7 +28,7 @@ impl MemoryTrees {
         self.trees.get(&tree)?.get(key).map(Vec::as_slice)
     }
 
-    /// Puts `value` under `key`, or takes the key away; returns what was there.
+    /// Sets `key` to `value`, or removes the key; returns the former value.
     pub(crate) fn set(&mut self, tree: Tree, key: &[u8], value: Option<&[u8]>) -> Option<Vec<u8>> {
         let map = self.trees.entry(tree).or_default();
         let old = match value {
@@ -53,7 +53,7 @@ impl MemoryTrees {
     }
 }
 
-/// What an entry counts for, in bytes.
+/// The bytes that an entry counts for.
 pub(crate) fn size(key: &[u8], value: &[u8]) -> u64 {
     (key.len() + value.len()) as u64
 }

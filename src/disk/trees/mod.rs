@@ -1,8 +1,8 @@
-//! The store's ordered trees: what outlives a checkpoint is kept in them.
+//! The store's ordered trees, which hold the records of the last checkpoint.
 //!
 //! 1. Keys of a tree are ordered as byte strings.
-//! 2. Nothing in a tree is believed after a power cut unless [`Disk::sync_trees`](crate::disk::Disk::sync_trees)
-//!    came after the last change; `flush` alone is no promise.
+//! 2. After a power cut the content of a tree is valid only if [`Disk::sync_trees`](crate::disk::Disk::sync_trees)
+//!    succeeded after the last change; `flush` alone is no promise.
 
 mod memory;
 pub(crate) mod sled;
@@ -91,7 +91,7 @@ impl Tree {
     }
 }
 
-/// What a scan does with each key and its value.
+/// The callback that a scan calls with each key and its value.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 
 /// One change of a tree: a key with its new value, or without one.
@@ -101,7 +101,7 @@ pub struct TreeChange {
     pub tree: Tree,
     /// The key.
     pub key: Vec<u8>,
-    /// The new value; `None` takes the key away.
+    /// The new value; `None` removes the key.
     pub value: Option<Vec<u8>>,
 }
 
@@ -220,8 +220,8 @@ pub trait Trees: Send + Sync + fmt::Debug {
         changes.into_iter().map(make).collect()
     }
 
-    /// Visits every key in ascending order. Changes made meanwhile may or may not be seen. No lock
-    /// is held while `visit` runs.
+    /// Visits every key in ascending order. Concurrent changes may or may not be seen. No lock is held while `visit`
+    /// runs.
     ///
     /// Cost: O(n).
     ///

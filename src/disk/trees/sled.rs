@@ -1,15 +1,16 @@
-//! The trees in sled: the only file that names it.
+//! The trees in sled. Only this file names sled.
 //!
-//! What sled does that has to be guarded against, and how:
-//! - It panics on damaged files and failing disks, at open, later and in its destructor, and where its threads cannot be
-//!   started it waits for ever: a thread of ours makes every call and drops it; a panic becomes an error, and a call that
-//!   takes longer than [`PATIENCE`] is given up with its thread, and with it these trees (see `worker`).
-//! - Its flush is no fsync: [`crate::Disk::sync_trees`] syncs the files once sled is closed.
-//! - A large record goes to a file of its own that sled never syncs: with 2 MiB segments one of up to 24 KiB does not, and
-//!   nearly all are far smaller; [`crate::Disk::sync_trees`] syncs the files of the others.
-//! - Its lock can outlive the last handle: opening tries again for 2 s.
-//! - Unflushed writes pile up without bound: every 256 writes it is flushed.
-//! - Its batches and transactions take one lock for the whole process: neither is used.
+//! The weaknesses of sled, and how this module handles them:
+//! - sled panics on damaged files and failing disks: at open, later and in its destructor. If its threads cannot be
+//!   started, it waits for ever. So one worker thread makes every call to sled and drops it. A panic becomes an error,
+//!   and a call that takes longer than [`PATIENCE`] is abandoned together with the thread and these trees (see
+//!   `worker`).
+//! - sled's flush does not fsync: [`crate::Disk::sync_trees`] syncs the files after sled is closed.
+//! - sled writes a large record to a separate file that it never syncs. With 2 MiB segments a record of up to 24 KiB
+//!   stays in a segment, and nearly all records are far smaller. [`crate::Disk::sync_trees`] syncs the separate files.
+//! - sled's lock can outlive the last handle: opening retries for 2 s.
+//! - sled buffers unflushed writes without bound: this module flushes after every 256 writes.
+//! - sled's batches and transactions take one lock for the whole process: this module uses neither.
 
 use std::fmt;
 use std::ops::Bound;
@@ -21,23 +22,23 @@ use super::worker::Worker;
 use super::{Tree, TreeChange, Trees, Visit};
 use crate::model::error::{Error, Result};
 
-/// The cache where nobody says how large it is to be, and the least that sled runs well with.
+/// The default size of the cache, and the smallest size that sled runs well with.
 pub(crate) const CACHE_BYTES: u64 = 16 << 20;
 const LEAST_CACHE_BYTES: u64 = 1 << 20;
 const SEGMENT_BYTES: usize = 2 << 20;
 const FLUSHER_MILLIS: u64 = 200;
 const WRITES_A_FLUSH: u32 = 256;
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a call may take.
+/// The longest time that a call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long opening and closing may take, which read or write much.
+/// The longest time that opening and closing may take; they read or write much.
 const LONG_PATIENCE: Duration = Duration::from_mins(1);
 /// Records a scan reads at a time.
 const SCANNED_AT_ONCE: usize = 1024;
 
 pub(crate) struct SledTrees(Worker<Open>);
 
-/// What the thread of the trees owns.
+/// The value that the trees' thread owns.
 struct Open {
     database: sled::Db,
     /// In the order of [`Tree::ALL`].
@@ -154,7 +155,7 @@ impl Trees for SledTrees {
     }
 }
 
-/// An error of sled's as one of ours.
+/// Converts an error of sled.
 fn translated(error: sled::Error) -> Error {
     match error {
         sled::Error::Io(cause) => Error::io("sled", cause),

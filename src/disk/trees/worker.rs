@@ -1,10 +1,10 @@
-//! A thread of its own for what may panic, or never return.
+//! A thread that owns a value whose calls may panic or never return.
 //!
-//! 1. What the thread owns is made, used and dropped there, each time guarded: a panic becomes an error.
-//! 2. Whoever calls waits for so long and no longer. A call that does not return in time is given up with its thread and all
-//!    it owns, and every later call fails at once.
+//! 1. The thread creates, uses and drops the value. A panic in any of these becomes an error.
+//! 2. A caller waits for a bounded time. If a call does not return in time, the call, the thread and the value are
+//!    abandoned, and every later call fails at once.
 //!
-//! Cost: two hand-overs between threads a call.
+//! Cost: each call passes two messages between threads.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,17 +21,17 @@ type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 pub(crate) struct Worker<T> {
     /// `None` only while it is dropped.
     jobs: Option<Sender<Job<T>>>,
-    /// Disconnected when the thread has dropped what it owned.
+    /// Disconnected when the thread has dropped the value.
     gone: Receiver<()>,
-    /// How long a call may take.
+    /// The longest time that a call may take.
     patience: Duration,
-    /// How long it may take to make or drop what the thread owns.
+    /// The longest time that creating or dropping the value may take.
     long_patience: Duration,
     given_up: AtomicBool,
 }
 
 impl<T: 'static> Worker<T> {
-    /// Has a new thread make what it will own.
+    /// Starts a thread that creates the value.
     pub(crate) fn start(
         patience: Duration,
         long_patience: Duration,
@@ -60,7 +60,7 @@ impl<T: 'static> Worker<T> {
         Ok(worker)
     }
 
-    /// Has the thread do something with what it owns.
+    /// Runs `work` on the value in the thread.
     pub(crate) fn call<R: Send + 'static>(&self, work: impl FnOnce(&mut T) -> Result<R> + Send + 'static) -> Result<R> {
         if self.given_up.load(Ordering::Acquire) {
             return Err(failed("an earlier call has not returned"));
@@ -106,7 +106,7 @@ fn failed(reason: &str) -> Error {
     Error::Trees { reason: reason.to_owned() }
 }
 
-/// Runs what may panic; a panic becomes an error.
+/// Runs `work` and turns a panic into an error.
 fn guarded<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -122,7 +122,7 @@ mod tests {
     const LONG: Duration = Duration::from_hours(1);
     const SHORT: Duration = Duration::from_millis(20);
 
-    /// What a thread owns here: tells when it is dropped, and panics then.
+    /// A value that reports its drop and then panics.
     struct Touchy(Sender<()>);
 
     impl Drop for Touchy {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_is_used_and_dropped_in_one_thread() {
+    fn a_value_is_created_used_and_dropped_in_one_thread() {
         let worker = Worker::start(LONG, LONG, || Ok((thread::current().id(), 1))).unwrap();
         let (id, number) = worker.call(|value| Ok((value.0 == thread::current().id(), value.1))).unwrap();
         assert!(id && number == 1);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_an_error_and_in_a_destructor_nothing() {
+    fn a_panic_is_an_error_and_a_panic_of_a_destructor_is_ignored() {
         let made = Worker::<()>::start(LONG, LONG, || panic!("at once"));
         assert!(made.unwrap_err().to_string().contains("at once"));
         let (dropped, is_dropped) = bounded(1);
@@ -154,20 +154,20 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_does_not_return_is_given_up_with_all_that_follow() {
-        let (release_read_pages, held) = bounded::<()>(0);
+    fn a_call_that_does_not_return_fails_and_so_does_every_later_call() {
+        let (unblock, held) = bounded::<()>(0);
         let worker = Worker::start(SHORT, LONG, || Ok(())).unwrap();
         let stuck = held.clone();
-        let error = worker.call(move |()| stuck.recv().map_err(|_| failed("let go"))).unwrap_err();
+        let error = worker.call(move |()| stuck.recv().map_err(|_| failed("unblocked"))).unwrap_err();
         assert!(error.to_string().contains("not returned"), "{error}");
         assert!(worker.call(|()| Ok(())).is_err());
-        // Nobody waits for it here either.
+        // Dropping the worker does not wait for the stuck call either.
         drop(worker);
-        drop(release_read_pages);
+        drop(unblock);
         drop(held);
-        let (release_read_pages, held) = bounded::<()>(0);
-        let made = Worker::start(LONG, SHORT, move || held.recv().map_err(|_| failed("let go")));
+        let (unblock, held) = bounded::<()>(0);
+        let made = Worker::start(LONG, SHORT, move || held.recv().map_err(|_| failed("unblocked")));
         assert!(made.unwrap_err().to_string().contains("not returned"));
-        drop(release_read_pages);
+        drop(unblock);
     }
 }

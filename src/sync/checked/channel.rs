@@ -24,7 +24,7 @@ struct Channel<T> {
 struct State<T> {
     sent: VecDeque<T>,
     capacity: usize,
-    /// One of the two ends is gone.
+    /// One of the two ends was dropped.
     is_cut: bool,
 }
 
@@ -63,8 +63,8 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Whoever is told what to do next lets the others go on first: two threads that ask each other again and again would
-    /// else keep the one that they wait for from its turn for ever, which no scheduler of a system does.
+    /// Yields to the other threads first. Two threads that send to each other again and again would otherwise keep the
+    /// thread they wait for from running for ever, which no scheduler of an operating system does.
     pub(crate) fn recv(&self) -> Result<T, RecvError> {
         shuttle::thread::yield_now();
         let mut state = self.0.state.lock();

@@ -1,4 +1,4 @@
-//! What the checker offers, in the shape of what the engine uses.
+//! The checker's primitives, with the interfaces that the engine uses.
 
 pub(crate) mod channel;
 pub(crate) mod locks;

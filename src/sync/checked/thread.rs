@@ -48,7 +48,7 @@ impl Builder {
     }
 }
 
-/// Lets the others go on first.
+/// Yields to the other threads.
 pub(crate) fn sleep(_: Duration) {
     shuttle::thread::yield_now();
 }

@@ -1,4 +1,4 @@
-//! What the calls do while nothing fails.
+//! The calls without faults.
 
 use super::*;
 

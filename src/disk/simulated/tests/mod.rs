@@ -1,4 +1,4 @@
-//! What survives what.
+//! Tests of the simulated disk: which data survives which failure.
 
 mod calls;
 mod faults;
@@ -33,7 +33,7 @@ fn files(disk: &SimulatedDisk) -> Vec<String> {
     files.map(|path| format!("{}={}", path.display(), String::from_utf8_lossy(&disk.read(&path).unwrap()))).collect()
 }
 
-/// What is there after a power cut that keeps nothing.
+/// The names that exist after a power cut that keeps only durable data.
 fn durable(disk: &SimulatedDisk) -> Vec<String> {
     files(&disk.power_loss(Keep::Nothing))
 }

@@ -1,4 +1,4 @@
-//! What a power cut leaves of files and names.
+//! The files and names that a power cut leaves.
 
 use super::*;
 

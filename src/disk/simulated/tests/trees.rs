@@ -1,9 +1,9 @@
-//! What is left of trees.
+//! The contents of trees after a power cut.
 
 use super::*;
 use crate::Error;
 
-/// The trees after a power cut: one letter a key that is there.
+/// The trees after a power cut: one letter for each existing key.
 fn keys_left(disk: &SimulatedDisk, keep: Keep) -> String {
     let trees = disk.power_loss(keep).trees(Path::new("/trees")).unwrap();
     let mut keys = String::new();
