@@ -53,8 +53,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// ```
     fn monotonic(&self) -> Duration;
 
-    /// How long a thread has to sleep until `duration` of this clock has passed; `None` if only a
-    /// call of a test moves the clock.
+    /// The time for which a thread has to sleep until `duration` of this clock has passed; `None` if only a call of a
+    /// test moves the clock.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -273,12 +273,12 @@ impl EngineClock {
         Instant { millis: now.min(Timestamp::MAX.as_millis()), slack }
     }
 
-    /// How far engine time is ahead of the wall clock.
+    /// The lead of engine time over the wall clock.
     pub(crate) fn gap(&self) -> Duration {
         Duration::from_millis(self.now().saturating_sub(self.clock.wall().as_millis()))
     }
 
-    /// How many readings of the wall clock were left out.
+    /// The number of readings of the wall clock that were ignored.
     pub(crate) fn ignored(&self) -> u64 {
         self.ignored.load(Ordering::Relaxed)
     }

@@ -23,7 +23,7 @@ pub(crate) enum Rank {
     Model,
     /// The pooled drivers this process has open.
     Drivers,
-    /// How closing a pooled driver ended; held while it is closed.
+    /// The result of closing a pooled driver; held during the close.
     DriverClosing,
     /// A pooled driver's relay; held while the driver is closed.
     Relay,
@@ -33,11 +33,11 @@ pub(crate) enum Rank {
     Moves,
     /// Held while a pool is compared with the others and registered.
     Registering,
-    /// One pool's store is opened.
+    /// Held while one pool's store is opened.
     PoolOpening,
-    /// Where stores are being opened.
+    /// The places at which stores are being opened.
     Opening,
-    /// How closing a store ended; held while it is closed.
+    /// The result of closing a store; held during the close.
     Closing,
     /// A store's background threads; held while they are ended.
     Threads,
@@ -111,7 +111,7 @@ pub(crate) enum Rank {
     Clock,
 }
 
-/// Which of a pooled driver's stores one is; a store of its own counts as a control store.
+/// The kind of a store in a pooled driver. A store without a driver counts as a control store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tier {
     Control,

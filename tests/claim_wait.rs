@@ -1,5 +1,5 @@
-//! Waiting for messages: what ends the wait, and that nothing is missed. Time is a clock moved by hand, so a waiter that
-//! polled, or slept on real time, would hang or answer too early.
+//! Waiting for messages: each event that ends a wait, and that no message is missed. The clock is moved by hand, so a
+//! waiter that polls, or that sleeps on real time, hangs or answers too early.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the way to say what is wrong")]
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
@@ -48,7 +48,7 @@ fn waiter(engine: &Engine, queue: &Queue, timeout: Duration) -> JoinHandle<Resul
     waiter
 }
 
-/// What the thread came to; one that still waits after a while has missed what it waits for.
+/// The result of the thread. A thread that still waits after a while has missed its wake-up.
 fn joined<T>(thread: JoinHandle<T>) -> T {
     let started = Instant::now();
     while !thread.is_finished() {
@@ -163,7 +163,7 @@ fn a_claim_that_only_moved_dead_letters_is_tried_again_at_once() {
     post(&jobs, "worn");
     post(&jobs, "fresh");
     jobs.claim(options()).unwrap().unwrap().release().unwrap();
-    // The first try takes the worn one out of the way, which uses up the limit of one.
+    // The first attempt moves the worn-out message, which uses up the limit of one.
     assert_eq!(body_of(jobs.claim_wait(options(), LONG)), b"fresh");
     assert_eq!(engine.queue(Project::none(), "dead").unwrap().stats().unwrap().total(), 1);
 }
@@ -200,7 +200,7 @@ fn waiters_and_posters_side_by_side_leave_nothing_behind() {
     assert_eq!(jobs.stats().unwrap().total(), 0);
 }
 
-/// A clock that counts how often it is read: every waiter that looks reads it.
+/// A clock that counts its readings: every waiter that checks the queue reads the clock.
 #[derive(Debug)]
 struct Counting {
     clock: ManualClock,
@@ -227,7 +227,7 @@ impl Clock for Counting {
 }
 
 #[test]
-fn a_renewal_wakes_nobody_and_a_release_as_many_as_it_frees() {
+fn a_renewal_wakes_no_waiter_and_a_release_as_many_as_it_frees() {
     const WAITERS: usize = 40;
     let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
     let clock = Arc::new(Counting { clock, reads: AtomicUsize::new(0) });
@@ -238,7 +238,7 @@ fn a_renewal_wakes_nobody_and_a_release_as_many_as_it_frees() {
     post(&jobs, "two");
     let mut held = jobs.claim(options().limit(2)).unwrap().unwrap();
     let waiters: Vec<_> = (0..WAITERS).map(|_| waiter(&engine, &jobs, LONG)).collect();
-    // All of them have looked when nobody reads the clock any more.
+    // All waiters have checked the queue when the clock is not read any more.
     let settled = || {
         let mut last = (clock.reads.load(Ordering::SeqCst), Instant::now());
         while last.1.elapsed() < Duration::from_millis(200) {
@@ -256,7 +256,7 @@ fn a_renewal_wakes_nobody_and_a_release_as_many_as_it_frees() {
     assert!(renewed - before <= 10 * 4, "{} reads for ten renewals", renewed - before);
     held.release().unwrap();
     let released = settled();
-    // Two take a message each and wake one each as they leave, who look and sleep on.
+    // Two waiters take a message each, and each wakes one waiter as it leaves, which checks the queue and sleeps again.
     assert!(released - renewed <= 60, "{} reads for one release", released - renewed);
     assert_eq!(engine.status().waiting(), WAITERS - 2);
     engine.close().unwrap();
@@ -277,7 +277,7 @@ fn a_claim_that_ends_earlier_than_it_was_to_is_not_missed() {
     assert_eq!(body_of(joined(waiter)), b"work");
 }
 
-/// A clock at one reading of which something else happens.
+/// A clock that makes another event happen at one of its readings.
 struct Interrupted {
     clock: ManualClock,
     reads: AtomicUsize,
@@ -291,7 +291,7 @@ impl std::fmt::Debug for Interrupted {
 }
 
 thread_local! {
-    /// At which of this thread's readings to come that is; 0 for none.
+    /// The number of this thread's readings until the event; 0 for none.
     static INTERRUPT_AT: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -330,7 +330,7 @@ fn posted_at_reading(nth: usize) -> bool {
     let (due, on_due) = mpsc::channel::<()>();
     let (made, on_made) = mpsc::channel::<()>();
     let now = due.clone();
-    // A post that has to wait for what the waiter has locked comes a little later.
+    // A post that has to wait for the waiter's lock happens a little later.
     let interrupt = move || {
         // Once it has posted, the poster listens no more.
         let _ = now.send(());
@@ -354,7 +354,7 @@ fn posted_at_reading(nth: usize) -> bool {
         INTERRUPT_AT.set(nth);
         (jobs.claim_wait(options(), LONG), INTERRUPT_AT.get() == 0)
     });
-    // Who does not read the clock any more is asleep, or done.
+    // A thread that does not read the clock any more is asleep or has ended.
     let mut last = (0, Instant::now());
     while last.1.elapsed() < Duration::from_millis(100) && !waiter.is_finished() {
         thread::yield_now();
@@ -363,7 +363,7 @@ fn posted_at_reading(nth: usize) -> bool {
             last = (now, Instant::now());
         }
     }
-    // A second post does not happen: the poster has had its signal then.
+    // No second post happens, because the poster already has its signal.
     let _ = due.send(());
     let (claimed, was_read) = joined(waiter);
     assert_eq!(body_of(claimed), b"work", "posted at reading {nth}");
@@ -372,7 +372,7 @@ fn posted_at_reading(nth: usize) -> bool {
 }
 
 #[test]
-fn a_post_at_any_instant_between_the_look_and_the_sleep_is_not_missed() {
+fn a_post_at_any_instant_between_the_check_and_the_sleep_is_not_missed() {
     let reached = (1..100).take_while(|nth| posted_at_reading(*nth)).count();
     assert!((4..99).contains(&reached), "{reached} readings");
 }
@@ -409,7 +409,7 @@ fn letters_in_a_queue_that_a_claim_made_are_collected_when_they_expire() {
     let claim = || jobs.claim(ClaimOptions::new().ttl(long)).unwrap();
     claim().unwrap().release().unwrap();
     assert!(claim().is_none());
-    // Nobody calls on that queue any more.
+    // No call uses that queue any more.
     let started = Instant::now();
     while engine.status().messages() > 0 {
         assert!(started.elapsed() < Duration::from_secs(30), "nobody collected the letter: {:?}", engine.status());

@@ -1,5 +1,6 @@
-//! What the public documentation has to have: an example for every method of the traits, of the handles, of the drivers and
-//! of `Config`; and examples that fit beside the text. That every fallible method names its errors is a lint of clippy's.
+//! Requirements of the public documentation: an example for every method of the traits, of the handles, of the drivers
+//! and of `Config`, and examples that fit beside the text. A lint of clippy checks that every fallible method names its
+//! errors.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -11,7 +12,7 @@ use syn::{Attribute, Expr, ExprLit, ImplItem, ItemImpl, ItemTrait, Lit, Meta, Tr
 
 /// The types that callers work with all day.
 const TYPES: [&str; 5] = ["Queue", "Claim", "Config", "Engine", "PooledDriver"];
-/// In characters: rustdoc shows so many beside its index on a laptop.
+/// In characters: the width that rustdoc shows beside its index on a laptop.
 const WIDEST: usize = 90;
 
 #[test]

@@ -1,4 +1,4 @@
-//! Handles: the defaults they fill in, what they name, and that they lead to the contract's calls.
+//! Handles: the defaults that they fill in, the queues that they name, and the contract calls that they make.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the way to say what is wrong")]
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
@@ -70,7 +70,7 @@ fn a_claim_deletes_renews_and_releases() {
     jobs.post(ClientId::random(), &vec![NewMessage::new("work"); 3]).unwrap();
     let mut claim = jobs.claim(ClaimOptions::new().limit(2)).unwrap().unwrap();
     claim.delete(&claim.messages()[0]).unwrap();
-    claim.delete(&claim.messages()[0]).unwrap(); // Gone already.
+    claim.delete(&claim.messages()[0]).unwrap(); // Already deleted.
     claim.renew(Duration::from_secs(500), Duration::ZERO).unwrap();
     assert_eq!(claim.ttl(), Duration::from_secs(500));
     let late = claim.clone();
@@ -82,7 +82,7 @@ fn a_claim_deletes_renews_and_releases() {
     assert_eq!(jobs.stats().unwrap().total(), 0);
 }
 
-/// A page whose messages had nearly all gone was rewritten without them, and forgot the pieces the trees held of it.
+/// A page that was rewritten without its removed messages forgot its records in the trees.
 #[test]
 fn a_page_that_shrank_leaves_nothing_behind_in_the_trees() {
     for left in [0, 1, 5] {

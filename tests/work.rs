@@ -1,5 +1,5 @@
-//! The program `zaqar-sled work`, run as a user runs it: on files and streams, with failing commands, killed and started
-//! again.
+//! The program `zaqar-sled work`, run as a user runs it: on files and streams, with failing commands, killed and
+//! started again.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -57,7 +57,8 @@ fn lines_the_command_fails_on_are_redelivered_and_then_dead_lettered() {
     report.assert_success();
     let row = report.row(&file);
     assert_eq!((row["posted"], row["processed"], row["dead-lettered"], row["waiting"]), (30, 27, 3, 0));
-    // Lines that succeed are done before those beside them are released, so only the failing ones come again: twice each.
+    // Lines that succeed are deleted before the claim is released, so only the failing lines are delivered again: twice
+    // each.
     assert_eq!(row["redelivered"], 6);
     assert_eq!(place.dead_letters(&file), [b"10".to_vec(), b"20".to_vec(), b"30".to_vec()]);
 }
@@ -143,7 +144,7 @@ fn of_a_file_that_has_grown_only_the_new_lines_are_posted() {
 }
 
 #[test]
-fn a_file_that_has_changed_is_refused_and_others_are_gone_on_with() {
+fn a_changed_file_is_refused_and_the_others_are_processed() {
     let place = Place::new();
     let (changed, cut, other) = (place.file("changed", b"one\n"), place.file("cut", b"1\n2\n"), place.numbers(3));
     Report::of(place.work(&[]).args([&changed, &cut]).output().unwrap()).assert_success();
@@ -194,7 +195,7 @@ fn lines_of_a_stream_are_processed_before_it_ends() {
 }
 
 #[test]
-fn a_stream_that_begins_anew_after_a_kill_is_gone_on_with_where_it_was() {
+fn a_stream_that_starts_again_after_a_kill_continues_at_its_position() {
     let place = Place::new();
     let lines = numbers(1000);
     let (first, second) = lines.split_at(lines.find("501\n").unwrap());
@@ -249,7 +250,7 @@ fn a_store_that_cannot_be_made_is_told() {
 }
 
 #[test]
-fn a_second_program_on_the_same_store_is_refused_and_the_first_goes_on() {
+fn a_second_program_on_the_same_store_is_refused_and_the_first_continues() {
     let place = Place::new();
     let file = place.numbers(1);
     let (mut child, stdin) = place.stream(&[]);
@@ -296,7 +297,8 @@ fn killed_anywhere_it_posts_no_line_twice_and_leaves_none_out() {
     for durability in ["buffered", "sync"] {
         let place = Place::new();
         let file = place.numbers(600);
-        // Every line ends as a dead letter, and those can be counted: whatever was posted twice is there twice.
+        // Every line ends as a dead letter, and dead letters can be counted: a line that was posted twice is there
+        // twice.
         let arguments =
             ["--run", "false", "--max-claims", "1", "--ttl", "1", "--batch", "7", "--durability", durability];
         place.kill_often(&dice, &arguments, &file);
@@ -311,7 +313,7 @@ fn killed_anywhere_it_posts_no_line_twice_and_leaves_none_out() {
 }
 
 #[test]
-fn killed_while_it_counts_words_it_goes_on_at_once() {
+fn killed_while_it_counts_words_it_continues_at_once() {
     let dice = Dice::new();
     let place = Place::new();
     let file = place.numbers(200_000);
@@ -368,8 +370,8 @@ impl Place {
         (child, stdin)
     }
 
-    /// Starts the program again and again and kills it at random moments: half of them from its start on, half from when
-    /// its store is open.
+    /// Starts the program again and again and kills it at random moments: half of them from its start on, half from
+    /// when its store is open.
     fn kill_often(&self, dice: &Dice, arguments: &[&str], file: &Path) {
         let (mut at_work, mut rebuilt) = (0, 0);
         for kill_number in 0..dice.kills {
@@ -429,7 +431,7 @@ fn kill(child: &mut Child) {
     child.wait().unwrap();
 }
 
-/// What a run has printed.
+/// The output of a run.
 #[derive(Debug)]
 struct Report {
     code: Option<i32>,
@@ -469,7 +471,7 @@ impl Report {
     }
 }
 
-/// Moments to kill at. `ZAQAR_SEED` repeats those of another run, `ZAQAR_KILLS` asks for more of them.
+/// Random moments for kills. `ZAQAR_SEED` repeats those of another run, `ZAQAR_KILLS` sets their number.
 struct Dice {
     seed: u64,
     kills: u64,

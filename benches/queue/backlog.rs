@@ -1,6 +1,6 @@
-//! Messages posted while nobody reads, far more than fit the memory budget, and then worked off.
+//! Messages that are posted without readers, far more than fit the memory budget, and then drained.
 //!
-//! Each run is a process of its own, so that the peak of memory is this backlog's.
+//! Each run is a process of its own, so that the peak of memory is that of this backlog.
 
 use std::path::Path;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::table::{Row, Table, Target, Unit};
 
 /// The job that posts a backlog and leaves it.
 pub(crate) const POST: &str = "post-backlog";
-/// The job that opens what there is and works it off.
+/// The job that opens the backlog and drains it.
 pub(crate) const DRAIN: &str = "drain-backlog";
 
 pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
@@ -47,7 +47,7 @@ pub(crate) fn post(arguments: &Arguments) -> Result<()> {
     if arguments.value(4)? { work_off(&engine, path, messages) } else { child::until_killed() }
 }
 
-/// Opens a backlog somebody left, and works it off.
+/// Opens an existing backlog and drains it.
 pub(crate) fn drain(arguments: &Arguments) -> Result<()> {
     let (path, messages) = (Path::new(arguments.text(0)?), arguments.value(1)?);
     let engine = open(path, messages, arguments.value(2)?)?;
@@ -65,7 +65,7 @@ pub(crate) fn open(path: &Path, messages: u64, memory: u64) -> Result<Engine> {
     if engine.status().messages() == messages { Ok(engine) } else { Err("not all messages are there".into()) }
 }
 
-/// What posting showed.
+/// Adds the rows of the posts.
 pub(crate) fn add_posted(table: &mut Table, name: &str, report: &Report, memory: u64) -> Result<()> {
     let (rate, most) = (Target::Sustained(RATE), Target::Bytes(memory_bound(memory)));
     table.add(Row::of(format!("{name}: post, each second"), Unit::MessagesASecond, report.all("posted")?, rate));
@@ -75,7 +75,7 @@ pub(crate) fn add_posted(table: &mut Table, name: &str, report: &Report, memory:
     Ok(())
 }
 
-/// What working it off showed.
+/// Adds the rows of the drain.
 pub(crate) fn add_drained(table: &mut Table, name: &str, report: &Report, memory: u64) -> Result<()> {
     let (rate, most) = (Target::Sustained(RATE), Target::Bytes(memory_bound(memory)));
     let name = |what: &str| format!("{name}: {what}");
@@ -131,7 +131,7 @@ fn draining(queue: &Queue) -> Result<(Vec<f64>, u64)> {
     Ok((seconds.rates(), done))
 }
 
-/// The budget, and as much again, at least 128 MiB, for what is not messages: buffers, entries of pages, the allocator.
+/// The budget, and as much again, at least 128 MiB, for buffers, entries of pages, and the allocator.
 pub(crate) fn memory_bound(memory: u64) -> f64 {
     let memory = to_f64(memory);
     memory + memory.max(128.0 * MIB)

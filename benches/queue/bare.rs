@@ -1,4 +1,4 @@
-//! The references: the system calls the journal cannot do without, and nothing else.
+//! The references: only the system calls that the journal needs.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -34,7 +34,7 @@ impl Bare {
         Ok(Self { file, at: 0, end: None, frame: vec![0x5a; 1 << 20] })
     }
 
-    /// Makes a file that grew small again.
+    /// Truncates the file.
     pub(crate) fn restart(&mut self) -> Result<()> {
         self.at = 0;
         Ok(self.file.set_len(0)?)
@@ -55,7 +55,7 @@ impl Bare {
     }
 }
 
-/// What the calls write, in bytes: header, time and operation, per call and per message.
+/// The bytes that the calls write: header, time and operation, per call and per message.
 pub(crate) fn post_bytes(messages: usize) -> usize {
     73 + 266 * messages
 }

@@ -1,7 +1,7 @@
-//! Work in a process of its own: the memory it takes is its own too, and it can be killed.
+//! Work in a process of its own, so that its memory is measured alone and it can be killed.
 //!
-//! This program starts itself with `--child JOB ARGUMENT...`. The job says what it found, a name and its values a line; the
-//! parent reads until the output ends, or until the job says that it is ready to be killed.
+//! This program starts itself with `--child JOB ARGUMENT...`. The job prints its results, one name with values a line.
+//! The parent reads until the output ends, or until the job prints that it is ready to be killed.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -11,13 +11,13 @@ use std::str::FromStr;
 
 use crate::Result;
 
-/// What a job does, given its arguments.
+/// The function of a job.
 pub(crate) type Job = fn(&Arguments) -> Result<()>;
 
 /// The arguments of a job, by position.
 pub(crate) struct Arguments(Vec<String>);
 
-/// What a job has said.
+/// The results that a job has printed.
 #[derive(Debug, Default)]
 pub(crate) struct Report(BTreeMap<String, Vec<f64>>);
 
@@ -47,13 +47,13 @@ pub(crate) fn serve(arguments: &[String], jobs: &[(&str, Job)]) -> Option<Result
     Some(job.map_or_else(|| Err(format!("no job {name}").into()), |(_, job)| job(&Arguments(rest.to_vec()))))
 }
 
-/// Tells the parent what was found.
+/// Prints a result for the parent.
 pub(crate) fn say(name: &str, values: &[f64]) {
     let values: Vec<String> = values.iter().map(f64::to_string).collect();
     println!("{name} {}", values.join(" "));
 }
 
-/// Waits for the end: until killed, or until nobody is there to do so.
+/// Waits until the process is killed, or until the parent has ended.
 pub(crate) fn until_killed() -> Result<()> {
     println!("{READY}");
     std::io::stdin().read_line(&mut String::new())?;
@@ -88,7 +88,7 @@ fn start(job: &str, arguments: &[&dyn Display]) -> Result<Child> {
     Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
 }
 
-/// What the child says, and whether it then waits to be killed.
+/// Reads the child's results, and whether it then waits to be killed.
 fn read(child: &mut Child) -> Result<(Report, bool)> {
     let output = child.stdout.take().ok_or("a child without output")?;
     let mut report = Report::default();

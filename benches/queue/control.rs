@@ -1,4 +1,4 @@
-//! Subscriptions, the catalogue, and what a pool costs.
+//! Subscriptions, the catalogue, and the cost of a pool.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn subscriptions(rounds: Rounds, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// The same posts to a queue in a pool and to one in an engine, among as many others.
+/// The same posts to a queue in a pool and to a queue in an engine, among as many other queues.
 fn pooled_posts(rounds: Rounds, table: &mut Table) -> Result<()> {
     for (name, durability, count) in [
         ("post 1 to a pool, Buffered", Durability::Buffered, 1),
@@ -106,7 +106,7 @@ fn pooled_posts(rounds: Rounds, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Many queues over two pools; one of them.
+/// Creates many queues in two pools; returns one of them.
 fn spread(driver: &PooledDriver, folder: &std::path::Path) -> Result<Queue> {
     for pool in ["one", "two"] {
         let uri = format!("sled:{}", folder.join(pool).display());

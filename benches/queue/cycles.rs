@@ -66,7 +66,7 @@ fn synced(rounds: Rounds, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// What perfect sharing would reach: one sync for what every thread has just written.
+/// The rate with perfect sharing: one sync for the writes of all threads.
 fn shared(bare: &mut Bare, threads: u32, time: Duration) -> Result<f64> {
     let frames = frames(10);
     rate(time, 10 * threads, || {
@@ -106,7 +106,7 @@ fn cycle(queue: &Queue, client: ClientId, batch: &[zaqar_sled::NewMessage]) -> R
     if cycle_once(queue, client, batch)? == 10 { Ok(()) } else { Err("a claim found less than 10".into()) }
 }
 
-/// Returns how many messages went through.
+/// Returns the number of processed messages.
 fn cycle_once(queue: &Queue, client: ClientId, batch: &[zaqar_sled::NewMessage]) -> zaqar_sled::Result<u32> {
     queue.post(client, batch)?;
     let Some(claim) = queue.claim(ClaimOptions::new().limit(10))? else { return Ok(0) };
@@ -114,7 +114,7 @@ fn cycle_once(queue: &Queue, client: ClientId, batch: &[zaqar_sled::NewMessage])
     Ok(u32::try_from(claim.messages().len()).unwrap_or(u32::MAX))
 }
 
-/// What a cycle writes.
+/// The frames that a cycle writes.
 fn frames(messages: usize) -> [usize; 3] {
     [post_bytes(messages), CLAIM_BYTES, DELETE_BYTES]
 }

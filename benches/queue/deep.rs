@@ -1,5 +1,5 @@
-//! A very deep backlog in very little memory: posted, opened after a kill, closed, opened again, worked off. It takes
-//! minutes and gigabytes, so it runs only when it is asked for.
+//! A very deep backlog in very little memory: posted, opened after a kill, closed, opened again, drained. It takes
+//! minutes and gigabytes, so it runs only on request.
 
 use std::path::Path;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::rounds::Rounds;
 use crate::scratch;
 use crate::table::{Row, Table, Target, Unit};
 
-/// The job that opens what there is and closes it again.
+/// The job that opens the backlog and closes it again.
 pub(crate) const REOPEN: &str = "reopen-backlog";
 
 pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
@@ -25,7 +25,7 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
     let posted = child::run_and_kill(backlog::POST, &[&path, &messages, &100, &MEMORY, &false])?;
     backlog::add_posted(table, &name, &posted, MEMORY)?;
     let reopened = child::run(REOPEN, &[&path, &messages, &MEMORY])?;
-    // 3 s a million is what opening after a kill may take.
+    // An opening after a kill may take 3 s for a million messages.
     add_opened(table, &format!("{name}, killed"), &reopened, Target::Within(3e-6 * footprint::to_f64(messages)))?;
     table.add(Row::of(format!("{name}: close"), Unit::Seconds, reopened.all("closed")?, None));
     let drained = child::run(backlog::DRAIN, &[&path, &messages, &MEMORY])?;
@@ -33,7 +33,7 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
     backlog::add_drained(table, &name, &drained, MEMORY)
 }
 
-/// Opens, claims once, looks at the memory it took, closes.
+/// Opens, claims once, reports the memory, and closes.
 pub(crate) fn reopen(arguments: &Arguments) -> Result<()> {
     let engine = backlog::open(Path::new(arguments.text(0)?), arguments.value(1)?, arguments.value(2)?)?;
     let closing = Instant::now();

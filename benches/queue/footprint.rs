@@ -1,4 +1,4 @@
-//! What a process and its store take: memory, disk, and when they have come to rest.
+//! The memory and disk space of a process and its store, and waiting until they are idle.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -23,7 +23,7 @@ pub(crate) fn peak_memory() -> Result<f64> {
     of_status("VmHWM:")
 }
 
-/// Bytes that the files under `path` take on disk: what is allocated, not how long they are.
+/// The allocated bytes of the files under `path`, which may differ from their lengths.
 pub(crate) fn disk(path: &Path) -> Result<f64> {
     let mut blocks = 0;
     each_file(path, &mut |file| blocks += file.blocks())?;
@@ -31,7 +31,7 @@ pub(crate) fn disk(path: &Path) -> Result<f64> {
     Ok(to_f64(blocks * 512))
 }
 
-/// Looks at the disk while something else goes on.
+/// Watches the disk space during other work.
 pub(crate) struct Watch {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<f64>,
@@ -52,7 +52,7 @@ impl Watch {
     }
 }
 
-/// Waits until housekeeping has come to rest: nothing changes on disk and no thread works. Returns the seconds until then.
+/// Waits until housekeeping is idle: no change on disk, and no thread works. Returns the seconds until then.
 ///
 /// Gives up after a minute.
 pub(crate) fn rest(engine: &Engine, path: &Path) -> Result<f64> {
@@ -74,7 +74,7 @@ pub(crate) fn to_f64(count: u64) -> f64 {
     count as f64
 }
 
-/// What housekeeping changes.
+/// The state that housekeeping changes.
 fn state(engine: &Engine, path: &Path) -> Result<impl PartialEq + use<>> {
     let status = engine.status();
     let written = (status.appended_lsn(), status.checkpoint_lsn(), status.snapshot_lsn());
@@ -82,7 +82,7 @@ fn state(engine: &Engine, path: &Path) -> Result<impl PartialEq + use<>> {
     Ok((disk(path)?, status.journal_bytes(), written, pages))
 }
 
-/// Calls `see` with every file under `path` that is there when its turn comes.
+/// Calls `see` with every file under `path` that still exists when it is visited.
 fn each_file(path: &Path, see: &mut impl FnMut(&fs::Metadata)) -> Result<()> {
     let gone = |e: &std::io::Error| e.kind() == ErrorKind::NotFound;
     let mut folders: Vec<PathBuf> = vec![path.to_owned()];
@@ -106,7 +106,7 @@ fn each_file(path: &Path, see: &mut impl FnMut(&fs::Metadata)) -> Result<()> {
 fn watch(path: &Path, stopped: &AtomicBool) -> f64 {
     let mut most = 0.0_f64;
     while !stopped.load(Ordering::Relaxed) {
-        // A look that fails shows nothing; the next one will.
+        // A failed measurement is ignored; the next one follows.
         most = most.max(disk(path).unwrap_or(0.0));
         thread::sleep(LOOK);
     }
@@ -130,10 +130,10 @@ fn ticks() -> Result<u64> {
 }
 
 const LOOK: Duration = Duration::from_millis(50);
-/// Without a change for so long is at rest: three times the longest that the engine waits by itself.
+/// The time without a change that counts as idle: three times the longest wait of the engine itself.
 const QUIET: Duration = Duration::from_millis(1_500);
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Looking takes a little time itself.
+/// The measurement itself takes a little time.
 const FEW_TICKS: u64 = 10;
 
 /// A mebibyte.

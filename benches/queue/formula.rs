@@ -1,4 +1,4 @@
-//! How much memory and disk a store takes: the formula that the documentation gives, in the one place where it is checked.
+//! The memory and disk space of a store: the documented formula, in the one place where it is checked.
 //!
 //! ```text
 //! memory = BASE + min(budget, messages x (body + MESSAGE)) + pages x PAGE + queues x QUEUE
@@ -8,12 +8,12 @@
 //! live   = messages x (body + 64)
 //! ```
 //!
-//! Both are peaks: what has to be there, not what is there at rest. Memory is within a fifth of it; disk is at most that,
-//! and less where a snapshot happens to have run.
+//! Both are peaks: the necessary space, not the space when idle. Memory is within a fifth of the formula. Disk space is
+//! at most the formula, and less where a snapshot happens to have run.
 
 use crate::footprint::{MIB, to_f64};
 
-/// What a store holds, and what it was opened with.
+/// The content of a store, and its settings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     /// Bytes of a body.
@@ -21,7 +21,7 @@ pub(crate) struct Shape {
     pub(crate) queues: u64,
     /// In each of the queues.
     pub(crate) messages_a_queue: u64,
-    /// Messages in a claim; 0 if nothing is claimed, else everything is.
+    /// Messages in a claim; 0 if nothing is claimed, otherwise all messages are claimed.
     pub(crate) messages_a_claim: u64,
     /// [`Config::memory`](zaqar_sled::Config::memory).
     pub(crate) budget: u64,
@@ -76,11 +76,11 @@ const CLAIM: f64 = 400.0;
 /// A message for as long as it is claimed.
 const CLAIMED: f64 = 8.0;
 
-/// Base, trees and heap.
+/// Snapshot, trees and page files.
 const TIMES_LIVE: f64 = 1.6;
-/// What the journal has of a message beside its body, when ten are posted together.
+/// The journal's bytes of a message beside its body, when ten are posted together.
 const POSTED: f64 = 18.0;
-/// What the journal has of a claim.
+/// The journal's bytes of a claim.
 const MADE: f64 = 84.0;
-/// Segments that wait to be used, and what is of one size whatever there is.
+/// Spare segments, and files of a constant size.
 const SPARE: f64 = 48.0 * MIB;

@@ -44,7 +44,7 @@ fn hide(queue: &Queue, client: ClientId, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// The seconds a claim takes, in the midst of posts and deletions that leave the queue as long as it was.
+/// The seconds that a claim takes, between posts and deletions that keep the queue's length.
 fn claiming(queue: &Queue, client: ClientId, batch: &[NewMessage], time: Duration) -> Result<f64> {
     let (started, mut claims, mut took) = (Instant::now(), 0, Duration::ZERO);
     while started.elapsed() < time {
@@ -60,7 +60,7 @@ fn claiming(queue: &Queue, client: ClientId, batch: &[NewMessage], time: Duratio
 
 const HIDDEN: u64 = 1_000_000;
 const WAITING: u64 = 1_000;
-/// Neighbours that are hidden in the same way; not a divisor of what a page holds.
+/// The number of neighbours that are hidden in the same way; not a divisor of a page's size.
 const TURN: u64 = 100;
 /// Longer than the bench.
 const A_WHILE: Duration = Duration::from_mins(50);

@@ -1,4 +1,4 @@
-//! Where the figures come from.
+//! The machine of the figures.
 
 use std::fs;
 use std::thread;
@@ -17,7 +17,7 @@ pub(crate) fn describe() -> Result<String> {
     Ok(format!("{cores} cores ({model}), Linux {kernel}, {system} at {place}; 256 B bodies\n{}", load()))
 }
 
-/// What else the machine does.
+/// The other load of the machine.
 pub(crate) fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let averages: Vec<&str> = load.split(' ').take(3).collect();

@@ -1,28 +1,28 @@
-//! What the engine costs beside a bare loop of the same system calls, in one run, on one disk.
+//! The cost of the engine beside a bare loop of the same system calls, in one run, on one disk.
 //!
 //! ```text
 //! cargo bench --bench queue -- [FILTER] [--quick] [--check]
 //! ```
 //!
-//! `FILTER` is a part of a group's name, `--quick` makes rounds a tenth as long and stores smaller, `--check` exits with 1
-//! when a target is missed.
+//! `FILTER` is a part of a group's name, `--quick` makes rounds a tenth as long and stores smaller, `--check` exits
+//! with 1 when a target is missed.
 //!
 //! | Group | What |
 //! |---|---|
 //! | `post`, `cycle`, `claim`, `stats` | calls, and in a cycle |
 //! | `control` | subscriptions, the catalogue, pools |
 //! | `open` | a store of a million messages, after a kill and after a close |
-//! | `hidden` | a claim behind what is delayed or claimed |
+//! | `hidden` | a claim behind delayed or claimed messages |
 //! | `queues` | a million queues, and one of a million messages |
 //! | `quiet` | latency while checkpoints and snapshots are written |
 //! | `plan` | the planning formula for memory and disk |
-//! | `backlog` | many more messages than the memory budget has room for |
+//! | `backlog` | many more messages than fit the memory budget |
 //! | `deep` | a great many more; only when `FILTER` names it, for it takes minutes and 20 GB |
 //!
-//! Every row is the median of rounds that alternate with rounds of its reference, so that what else the machine does
-//! falls on both; the ratio is the median of the ratios of neighbouring rounds. Background threads run as they do for
-//! everybody, inside the timed rounds; between rounds the engine is let come to rest. Absolute figures are this
-//! machine's, this hour's: read the ratios.
+//! Every row is the median of rounds that alternate with rounds of its reference, so that other load of the machine
+//! affects both. The ratio is the median of the ratios of neighbouring rounds. Background threads run as usual, also
+//! during the timed rounds; between the rounds the engine becomes idle. Absolute figures depend on the machine and the
+//! moment: compare the ratios.
 
 mod backlog;
 mod bare;
@@ -58,7 +58,7 @@ fn main() -> Result<ExitCode> {
         return done.map(|()| ExitCode::SUCCESS);
     }
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    // `cargo test --benches` runs this too: then there is nothing to do.
+    // `cargo test --benches` runs this program too, and then it does nothing.
     if !has("--bench") {
         return Ok(ExitCode::SUCCESS);
     }
@@ -99,7 +99,7 @@ const GROUPS: [(&str, Group); 12] = [
 /// Groups that take so long that they run only when a filter names them.
 const AT_REQUEST: [&str; 1] = ["deep"];
 
-/// What this program does when it is started as a child of its own.
+/// The jobs of this program as its own child.
 const JOBS: [(&str, child::Job); 7] = [
     (opening::FILL, opening::fill_until_killed),
     (backlog::POST, backlog::post),

@@ -1,5 +1,5 @@
-//! Very many queues: made, listed, used once, removed; what an idle one takes of memory; and one queue that is very long,
-//! removed.
+//! Very many queues: created, listed, used once, removed; the memory of an idle queue; and the removal of one very long
+//! queue.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use crate::rounds::Rounds;
 use crate::scratch::{self, Store, messages};
 use crate::table::{Row, Table, Target, Unit};
 
-/// The job that makes and lists queues.
+/// The job that creates and lists queues.
 pub(crate) const MAKE: &str = "make-queues";
 /// The job that opens a store of queues and uses each once.
 pub(crate) const USE: &str = "use-queues";
 
 pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
-    // Fewer would show what is there once as if it were the queues'.
+    // With fewer queues the constant memory would count as the queues'.
     let count = if rounds.hurried() { QUEUES / 4 } else { QUEUES };
     let folder = scratch::folder()?;
     let store = folder.path().join("store");
@@ -36,11 +36,11 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
     remove_long(rounds, table)
 }
 
-/// Makes queues in an empty store and lists them.
+/// Creates queues in an empty store and lists them.
 pub(crate) fn make(arguments: &Arguments) -> Result<()> {
     let path = Path::new(arguments.text(0)?);
     let (engine, names) = (scratch::open(path, Durability::Buffered)?, names(arguments.value(1)?)?);
-    // The names are the bench's own and take memory too.
+    // The bench's own list of names takes memory too.
     say("memory-empty", &[footprint::memory()?]);
     let (queues, none, plain) = (engine.queues(), Project::none(), Metadata::new());
     let created = each(&names, |name| Ok(queues.create(&none, name, &plain).map(drop)?))?;
@@ -51,7 +51,7 @@ pub(crate) fn make(arguments: &Arguments) -> Result<()> {
     Ok(engine.close()?)
 }
 
-/// Opens the store, looks at its memory, then posts to every queue and removes every queue.
+/// Opens the store, reports its memory, then posts to every queue and removes every queue.
 pub(crate) fn use_each(arguments: &Arguments) -> Result<()> {
     let path = Path::new(arguments.text(0)?);
     let names = names(arguments.value(1)?)?;
@@ -125,6 +125,6 @@ fn shown(count: u64) -> String {
 
 const QUEUES: u64 = 1_000_000;
 const LONG: u64 = 1_000_000;
-/// What an idle queue may take beside its name.
+/// The allowed memory of an idle queue beside its name.
 const IDLE_BYTES: f64 = 200.0;
 const NAME_BYTES: usize = "queue-0000000".len();

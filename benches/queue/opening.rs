@@ -60,7 +60,7 @@ fn opened(path: &Path, source: RecoverySource, then: impl FnOnce(&Engine, f64) -
     then(&engine, took)
 }
 
-/// What the process that is killed does before: it fills a store.
+/// The work of the process before it is killed: fills a store.
 pub(crate) fn fill_until_killed(arguments: &Arguments) -> Result<()> {
     let engine = scratch::open(Path::new(arguments.text(0)?), Durability::Buffered)?;
     let client = ClientId::random();
@@ -87,7 +87,7 @@ fn copy_all(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The seconds it takes to read every file under `path`.
+/// The seconds that reading every file under `path` takes.
 fn read_all(path: &Path) -> Result<f64> {
     let started = Instant::now();
     let mut buffer = vec![0; 1 << 20];
@@ -98,7 +98,7 @@ fn read_all(path: &Path) -> Result<f64> {
     Ok(started.elapsed().as_secs_f64())
 }
 
-/// The seconds it takes to write as many bytes as are in the trees under `path`, and to sync them.
+/// The seconds that writing and syncing as many bytes as the trees under `path` takes.
 fn write_all(path: &Path) -> Result<f64> {
     let bytes: u64 = files(path)?
         .iter()

@@ -1,7 +1,7 @@
-//! The planning formula for memory and disk, beside what stores of several shapes take.
+//! The planning formula for memory and disk, compared with stores of several shapes.
 //!
-//! Each is a process of its own: it posts, claims if it is to, and waits until housekeeping has come to rest. Compared are
-//! the peaks.
+//! Each store is a process of its own: it posts, claims if its shape says so, and waits until housekeeping is idle. The
+//! peaks are compared.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::rounds::Rounds;
 use crate::scratch::{self, messages_of};
 use crate::table::{Row, Table, Target, Unit};
 
-/// The job that makes a store of a shape.
+/// The job that creates a store of a shape.
 pub(crate) const FORM: &str = "form-a-store";
 
 pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
@@ -32,7 +32,7 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Makes a store of the shape that the arguments give.
+/// Creates a store of the shape in the arguments.
 pub(crate) fn form(arguments: &Arguments) -> Result<()> {
     let path = Path::new(arguments.text(0)?);
     let shape = Shape {
@@ -58,7 +58,7 @@ pub(crate) fn form(arguments: &Arguments) -> Result<()> {
 /// Has a store made and adds its rows.
 fn add(table: &mut Table, temperature: Temperature, body: u64, queues: u64, messages_a_claim: u64) -> Result<()> {
     let Temperature { name, budget, live } = temperature;
-    // A multiple of what a call posts.
+    // A multiple of the batch size.
     let messages_a_queue = (live / (body + 64) / queues).next_multiple_of(BATCH);
     let shape = Shape { body, queues, messages_a_queue, messages_a_claim, budget, journal_max: JOURNAL_MAX };
     let (folder, claimed) = (scratch::folder()?, if messages_a_claim == 0 { "" } else { ", claimed" });
@@ -84,7 +84,7 @@ fn queues(engine: &Engine, count: u64) -> Result<Vec<Queue>> {
     Ok(queues)
 }
 
-/// Posts to every queue in turn, until all have what the shape says.
+/// Posts to every queue in turn, until all have the messages of the shape.
 fn post(queues: &[Queue], shape: Shape) -> Result<()> {
     let (client, batch) = (ClientId::random(), messages_of(BATCH, usize::try_from(shape.body)?));
     for _ in 0..shape.messages_a_queue / BATCH {
@@ -93,7 +93,7 @@ fn post(queues: &[Queue], shape: Shape) -> Result<()> {
     Ok(())
 }
 
-/// Claims everything there is, if the shape says so.
+/// Claims all messages, if the shape says so.
 fn claim(queues: &[Queue], shape: Shape) -> Result<()> {
     if shape.messages_a_claim == 0 {
         return Ok(());

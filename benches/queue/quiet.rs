@@ -1,7 +1,7 @@
-//! What a caller who works at a steady pace notices of checkpoints and snapshots.
+//! The latency that checkpoints and snapshots add for a caller with a steady rate.
 //!
-//! A cycle is a post of 10, a claim of 10 and their deletion, over ten queues that hold a million messages. One that is
-//! still under way when the next is due delays it, and that delay counts; waking up late does not.
+//! A cycle is a post of 10, a claim of 10 and their deletion, over ten queues that hold a million messages. A cycle
+//! that is still running when the next is due delays it, and that delay counts; a late wake-up does not.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -49,7 +49,7 @@ pub(crate) fn run(rounds: Rounds, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Who works at a steady pace.
+/// A caller with a steady rate.
 struct Caller {
     queues: Vec<Queue>,
     client: ClientId,
@@ -75,7 +75,7 @@ impl Caller {
     }
 }
 
-/// Waits, and says from when to count: from when it was due if that is past, else from now.
+/// Waits until `due`; returns the start of the measurement: `due` if that has passed, otherwise now.
 fn wait_for(due: Instant) -> Instant {
     let early = due.saturating_duration_since(Instant::now());
     if early.is_zero() {

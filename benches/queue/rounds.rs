@@ -11,7 +11,7 @@ pub(crate) struct Rounds {
     pub(crate) count: usize,
     pub(crate) measured: Duration,
     pub(crate) reference: Duration,
-    /// By what the fixed amounts of work are divided.
+    /// The divisor of the fixed amounts of work.
     pub(crate) divisor: u64,
 }
 
@@ -38,7 +38,7 @@ impl Rounds {
         self.divisor > 1
     }
 
-    /// Alternates rounds of `measured` and `reference`, each given how long to go on and returning what it reached.
+    /// Alternates rounds of `measured` and `reference`. Each gets its duration and returns its rate.
     pub(crate) fn alternate(
         self,
         mut measured: impl FnMut(Duration) -> Result<f64>,
@@ -77,7 +77,7 @@ pub(crate) fn rate(time: Duration, units: u32, mut call: impl FnMut() -> Result<
     }
 }
 
-/// Counts what is done in every second of a longer work.
+/// Counts the work in every second of a longer run.
 pub(crate) struct Seconds {
     begun: Instant,
     count: u64,
@@ -104,7 +104,7 @@ impl Seconds {
         self.rates
     }
 
-    /// A call that took longer than a second makes its second as long.
+    /// Ends a second; a call longer than a second extends it.
     fn turn(&mut self) {
         self.rates.push(to_f64(self.count) / self.begun.elapsed().as_secs_f64());
         (self.begun, self.count) = (Instant::now(), 0);

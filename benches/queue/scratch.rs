@@ -10,7 +10,7 @@ use crate::Result;
 
 pub(crate) const BODY_BYTES: usize = 256;
 
-/// A directory that goes when it is dropped, and an engine in it.
+/// A directory that is removed when dropped, and an engine in it.
 pub(crate) struct Store {
     pub(crate) engine: Engine,
     pub(crate) client: ClientId,
@@ -33,7 +33,7 @@ impl Store {
         Ok(self.engine.queue(Project::none(), name)?)
     }
 
-    /// Has what the background threads would still do done, so that it does not fall on the next round.
+    /// Finishes the pending work of the background threads, so that it does not slow the next round.
     pub(crate) fn rest(&self) -> Result<()> {
         Ok(self.engine.checkpoint()?)
     }

@@ -11,7 +11,7 @@ pub(crate) struct Table {
     failed: Vec<String>,
 }
 
-/// One line: what was measured, beside what.
+/// One row: a measurement and its reference.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: Cow<'static, str>,
@@ -49,7 +49,7 @@ pub(crate) enum Target {
 }
 
 impl Table {
-    /// Adds a row and prints it, for those who watch.
+    /// Adds a row and prints it.
     pub(crate) fn add(&mut self, row: Row) {
         if self.rows.is_empty() {
             println!("{HEAD}\n{RULE}");
@@ -62,7 +62,7 @@ impl Table {
         !self.failed.is_empty() || self.rows.iter().any(|row| row.met() == Some(false))
     }
 
-    /// Notes that a group ended before its time; the others are measured all the same.
+    /// Records that a group failed; the other groups are measured anyway.
     pub(crate) fn fail(&mut self, group: &str, error: &dyn std::error::Error) {
         let failed = format!("{group} ({error})");
         println!("failed: {failed}");
@@ -82,7 +82,7 @@ impl Row {
         Self { name: name.into(), unit, beside: "none", pairs, target: target.into() }
     }
 
-    /// Puts a reference beside what was measured.
+    /// Adds a reference to the row.
     pub(crate) fn beside(mut self, what: &'static str, reference: Vec<f64>) -> Self {
         (self.beside, self.pairs.reference) = (what, reference);
         self

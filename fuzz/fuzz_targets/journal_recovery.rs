@@ -1,5 +1,5 @@
-//! A damaged store: opening it gives an error and changes nothing, or a store that is sound, works and can be closed,
-//! killed and opened again. Nothing panics, nothing hangs.
+//! A damaged store: opening it either fails and changes nothing, or gives a store that verifies, works, and can be
+//! closed, killed and opened again. No call panics or hangs.
 #![no_main]
 
 use std::path::PathBuf;
@@ -38,7 +38,8 @@ fn opened(disk: &SimulatedDisk, salvage: bool, seed: u64) -> Option<Engine> {
         Ok(engine) => Some(engine),
         Err(error) => {
             let known = error.is_corrupt() || matches!(error, zaqar_sled::Error::UnsupportedFormat { .. });
-            // A forged incarnation may be the last: told late, when a new snapshot has been written.
+            // A forged incarnation may be the last one. The error then comes late, when a new snapshot has been
+            // written.
             assert!(known || error.is_busy(), "opening gave {error:?}");
             assert!(error.is_busy() || before == files(disk), "opening gave {error:?} and changed the store");
             None
@@ -66,7 +67,7 @@ fn go_on(disk: SimulatedDisk, engine: Engine, is_ours: bool) {
     assert_eq!(survey::read_all(&engine, is_ours), left, "after a kill");
 }
 
-/// What was closed or killed opens again, unless its incarnation was forged to be the last there is.
+/// Asserts that a closed or killed store opens again, unless its incarnation was forged to be the last one.
 fn opened_again(disk: &SimulatedDisk, seed: u64, is_ours: bool) -> Option<Engine> {
     let engine = opened(disk, false, seed);
     let is_last = || image::config(disk, &image::clock(), seed).open(STORE).is_err_and(|error| error.is_busy());

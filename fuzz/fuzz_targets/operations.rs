@@ -1,4 +1,5 @@
-//! An engine, or a pooled driver, against the reference model: whatever is done, with closes, kills and power cuts in between, they agree.
+//! An engine, or a pooled driver, compared with the reference model: their answers agree for all calls, with closes,
+//! kills and power cuts in between.
 #![no_main]
 
 use arbitrary::Arbitrary;

@@ -156,7 +156,8 @@ impl World {
         self.ahead = self.ahead.max(wall.saturating_sub(monotonic));
     }
 
-    /// The highest time a store has seen need not be in the journal: a killed one may start earlier if the clock says so.
+    /// The highest time a store has seen need not be in the journal: a killed one may start earlier if the clock says
+    /// so.
     fn catch_up(&mut self) {
         self.clock.set_wall(zaqar_sled::Timestamp::from_millis(self.times().1 + self.ahead));
     }
@@ -175,7 +176,7 @@ impl World {
     }
 }
 
-/// Time goes on for years, not for ages.
+/// Time continues for years, not for ages.
 fn bounded(by: Duration) -> Duration {
     by.min(Duration::from_secs(1 << 28))
 }

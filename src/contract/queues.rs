@@ -250,7 +250,7 @@ pub trait Queues: Send + Sync {
     /// ```
     fn stats(&self, project: &Project, name: &QueueName) -> Result<QueueStats>;
 
-    /// How many queues the project has (contract 15). Zaqar's.
+    /// The number of queues of the project (contract 15). Zaqar's.
     ///
     /// Cost: at most O(queues of the project), reads nothing from disk.
     ///

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_the_file_of_a_lock_lets_nobody_in() {
+    fn removing_the_lock_file_admits_no_other_lock() {
         let folder = folder();
         let path = folder.path().join("lock");
         let held = RealDisk.lock(&path).unwrap();

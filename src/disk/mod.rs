@@ -39,7 +39,7 @@ pub use simulated::{Calls, Fault, FaultError, FaultKind, Gate, Keep, Operation, 
 
 pub use trees::{Tree, TreeChange, Trees, Visit};
 
-/// Where the files of a store are. The engine reaches the file system only through this trait.
+/// The disk of a store's files. The engine uses the file system only through this trait.
 ///
 /// Every method may fail as the operating system fails: with `NotFound`, `PermissionDenied`,
 /// `StorageFull`, or with `EMFILE` if no descriptor is left. A method names only the errors of its

@@ -33,7 +33,7 @@ pub(crate) struct Opened {
     threads: Mutex<Threads>,
     /// The store's lock; `None` once closed.
     lock: Mutex<Option<Lock>>,
-    /// How closing ended.
+    /// The result of the close.
     closed: Mutex<Option<Result<()>>>,
     place: Place,
     /// The settings that the store was opened with.
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Lock {
 /// The stores this process has open.
 static OPEN: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> = LazyLock::new(|| Mutex::new(Rank::Open, BTreeMap::new()));
 
-/// Where this process opens stores now.
+/// The places at which this process opens stores now.
 static OPENING: Places = Places::new();
 
 impl Opened {

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use crate::lock::{Condvar, Mutex, Rank};
 
-/// Which disk, and where on it.
+/// A disk, and a path on it.
 pub(crate) type Place = (usize, PathBuf);
 
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::names::{FlavorName, PoolGroup, PoolName, Project, QueueName};
 /// The result of a fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call failed. A call that failed has changed nothing, unless
+/// The reason why a call failed. A failed call has changed nothing, unless
 /// [`is_outcome_unknown`](Error::is_outcome_unknown) says otherwise.
 ///
 /// Match on a variant for details. To decide what to do next, use a predicate, because predicates
@@ -218,7 +218,7 @@ pub enum Error {
     InvalidArgument {
         /// The argument, or the metadata key, that is wrong.
         name: String,
-        /// Why it is wrong.
+        /// The reason why it is wrong.
         reason: String,
     },
     /// An argument is larger than a limit allows.
@@ -243,8 +243,8 @@ pub enum Error {
         /// The event that the call waits for.
         reason: String,
     },
-    /// An opening read the end of the journal twice and got different bytes, as can happen after a failed sync in an earlier
-    /// run. Nothing was changed: open the store again.
+    /// An opening read the end of the journal twice and got different bytes, as can happen after a
+    /// failed sync in an earlier run. Nothing was changed: open the store again.
     #[error("{} was not the same when it was read again: open the store again", .file.display())]
     JournalChanged {
         /// The file that the end is in.
@@ -272,7 +272,7 @@ pub enum Error {
         file: PathBuf,
         /// The place in the file, in bytes from its start.
         offset: u64,
-        /// How the bytes differ from those expected.
+        /// The difference between the bytes and those expected.
         reason: String,
     },
     /// A file was written by a version of this crate that this one cannot read.

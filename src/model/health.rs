@@ -81,7 +81,7 @@ impl PoolHealth {
         self.error.is_none()
     }
 
-    /// Why the pool's store is not open or takes no changes.
+    /// The reason why the pool's store is not open or takes no changes.
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
@@ -183,7 +183,7 @@ impl OperationStatus {
         self.succeeded
     }
 
-    /// How long the operation took.
+    /// The duration of the operation.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
@@ -218,11 +218,10 @@ pub struct MessageVolume {
     pub total: u64,
 }
 
-/// What a garbage collection freed. Nothing that it freed was visible any more (contract 4).
+/// The items that a garbage collection freed. None of them was visible any more (contract 4).
 ///
-/// The report counts only what the call freed itself. Other calls free expired items that they
-/// meet, and an engine has a thread for that, so the reports of all calls together count less than
-/// what has expired.
+/// The report counts only what the call freed itself. Other calls free expired items that they meet, and an engine has
+/// a thread for that, so the reports of all calls together count less than what has expired.
 ///
 /// ```
 /// # use zaqar_sled::*;

@@ -43,12 +43,12 @@ pub(super) enum Text {
     },
 }
 
-/// How deep lists and objects may be nested: as deep as `serde_json` reads.
+/// The deepest nesting of lists and objects: the same as `serde_json` reads.
 pub(super) const MAX_DEPTH: usize = 127;
 pub(super) const TOO_DEEP: &str = "is nested too deep";
 
 impl Json {
-    /// How many lists and objects are around the innermost value.
+    /// The number of lists and objects around the innermost value.
     pub(super) fn depth(&self) -> usize {
         match self {
             Self::List(values) => 1 + values.iter().map(Self::depth).max().unwrap_or(0),
@@ -84,8 +84,8 @@ impl Json {
     }
 }
 
-/// The compact text, which parses to the same value. In the alternate form -0 is written as 0, for readers that would read -0
-/// as a float.
+/// The compact text, which parses to the same value. In the alternate form -0 is written as 0, for readers that would
+/// read -0 as a float.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -132,7 +132,7 @@ impl PartialEq for Integer {
 }
 
 impl Text {
-    /// As it is shown where only UTF-8 will do.
+    /// The string as valid UTF-8, for display.
     pub(super) fn shown(&self) -> &str {
         match self {
             Self::Plain(text) | Self::Halved { shown: text, .. } => text,
@@ -146,7 +146,7 @@ impl From<String> for Text {
     }
 }
 
-/// As `str` hashes, so that a plain one is found by it.
+/// Hashes like `str`, so that a plain string is found by a `str`.
 impl Hash for Text {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.shown().hash(state);
@@ -192,7 +192,8 @@ fn write_char(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
     }
 }
 
-/// Serializes to any format. A value that the format's numbers and strings cannot hold is an error and is never changed.
+/// Serializes to any format. A value that the format's numbers and strings cannot hold is an error and is never
+/// changed.
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compact_comes_back_to_the_letter() {
+    fn compact_text_is_returned_unchanged() {
         let digits = "9".repeat(5000);
         for text in [
             "null",

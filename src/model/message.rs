@@ -146,7 +146,7 @@ impl Message {
         self.claim
     }
 
-    /// How often the message has been claimed, the present claim included. A release keeps the
+    /// The number of times the message has been claimed, including the present claim. A release keeps the
     /// count.
     pub fn claim_count(&self) -> u32 {
         self.claim_count

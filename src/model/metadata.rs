@@ -1,7 +1,8 @@
 //! JSON objects with their keys in the order they were given: metadata, options, capabilities.
 //!
-//! 1. A value that is read back equals the stored value. Integers and floats stay different, and so do `null` and an absent
-//!    key. This includes integers beyond 64 bits and strings with half a surrogate pair, which Rust's own types cannot hold.
+//! 1. A value that is read back equals the stored value. Integers and floats stay different, and so
+//!    do `null` and an absent key. This includes integers beyond 64 bits and strings with half a
+//!    surrogate pair, which Rust's own types cannot hold.
 //! 2. The text of an object parses again: values that are nested deeper than a parser accepts are refused.
 
 use std::fmt;
@@ -33,7 +34,7 @@ use crate::model::error::{Error, Result};
 #[derive(Clone, PartialEq, Default)]
 pub struct Metadata(Object);
 
-/// Its floats are finite.
+/// The floats in the object are finite.
 impl Eq for Metadata {}
 
 impl Metadata {
@@ -241,9 +242,9 @@ impl fmt::Debug for Metadata {
     }
 }
 
-/// In self-describing formats an object, in other formats its JSON text, because those formats could not read an object back.
-/// In a self-describing format a whole number beyond 128 bits, or half a surrogate pair, is an error: use
-/// [`to_json`](Metadata::to_json) for such values.
+/// In self-describing formats an object, in other formats its JSON text, because those formats
+/// could not read an object back. In a self-describing format a whole number beyond 128 bits, or
+/// half a surrogate pair, is an error: use [`to_json`](Metadata::to_json) for such values.
 impl Serialize for Metadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {

@@ -62,7 +62,7 @@ macro_rules! name {
             }
         }
 
-        /// As quoted text: that is how error messages show a name.
+        /// Shows the name as quoted text, as in error messages.
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Debug::fmt(&*self.0, f)

@@ -16,7 +16,7 @@
 pub struct Page<T, M> {
     /// The items, in the order of the listing.
     pub items: Vec<T>,
-    /// Where the next page starts; `None` if this page is empty.
+    /// The start of the next page; `None` if this page is empty.
     pub next: Option<M>,
 }
 

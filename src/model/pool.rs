@@ -16,7 +16,7 @@ use crate::model::error::{Error, Result};
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewPool {
-    /// Where the pool's store is.
+    /// The place of the pool's store.
     pub uri: PoolUri,
     /// How often the pool is chosen for a new queue, relative to the other pools of its group. 0 or
     /// less: never. 1 unless set.
@@ -87,7 +87,7 @@ impl Pool {
         &self.name
     }
 
-    /// Where the pool's store is, as the URI was given.
+    /// The place of the pool's store, as the URI was given.
     pub fn uri(&self) -> &PoolUri {
         &self.uri
     }

@@ -20,7 +20,7 @@ pub(super) fn to_vec(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
 }
 
 struct PythonJson {
-    /// How many lists and objects have begun and not ended.
+    /// The number of open lists and objects.
     depth: usize,
 }
 

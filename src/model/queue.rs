@@ -105,8 +105,7 @@ impl QueueEntry {
     }
 }
 
-/// How many messages a queue held at the instant of the call (contract 5). Expired messages do not
-/// count.
+/// The numbers of a queue's messages at the instant of the call (contract 5). Expired messages do not count.
 ///
 /// ```
 /// # use zaqar_sled::*;

@@ -96,12 +96,12 @@ pub(super) const fn age(created: Timestamp, now: Timestamp) -> Duration {
     whole_seconds_down(now.0.saturating_sub(created.0))
 }
 
-/// How ages are shown.
+/// Rounds an age for the API.
 pub(crate) const fn whole_seconds_down(millis: u64) -> Duration {
     Duration::from_secs(millis / 1000)
 }
 
-/// How lifetimes are shown.
+/// Rounds a lifetime for the API.
 pub(crate) const fn whole_seconds_up(millis: u64) -> Duration {
     Duration::from_secs(millis.div_ceil(1000))
 }

@@ -93,7 +93,7 @@ struct Store {
     subscriptions_made: u64,
     /// Whether queues are in pools (contract 12).
     pooled: bool,
-    /// Which pool a queue gets if it may.
+    /// The preferred pools of queues.
     preferred: BTreeMap<(Project, QueueName), PoolName>,
     /// Dead letters that could not be delivered yet.
     transit: Vec<Transit>,
@@ -278,7 +278,7 @@ impl Store {
         ClaimId::from_random_bytes(self.claims_made.to_be_bytes())
     }
 
-    /// How many messages all queues hold there.
+    /// The number of messages of all queues at the place.
     fn volume(&mut self, place: &Place, now: Timestamp) -> MessageVolume {
         self.queues.values_mut().fold(MessageVolume::default(), |volume, queue| {
             let stats = queue.at(place.clone()).stats(now);

@@ -66,7 +66,7 @@ impl MessageModel {
         }
     }
 
-    /// Where it is.
+    /// The place of the message.
     pub(super) fn place(&self) -> Place {
         self.place.clone()
     }

@@ -87,7 +87,7 @@ impl SubscriptionModel {
 
 /// A message for a dead-letter queue that has no pool yet.
 pub(super) struct Transit {
-    /// Where it waits: with the queue it was claimed from.
+    /// The place where it waits: that of the queue it was claimed from.
     pub(super) from: Place,
     pub(super) project: Project,
     pub(super) queue: QueueName,

@@ -1,7 +1,7 @@
 //! The memory that messages take, and its bound.
 //!
-//! 1. `used` is the sum of all charges; whoever holds messages in memory holds a charge, and it ends with them.
-//! 2. Claims without messages have an account of their own, of an eighth of that.
+//! 1. `used` is the sum of all charges. Every owner of messages in memory holds a charge, which ends with the messages.
+//! 2. Claims without messages have an account of their own, an eighth of the limit.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Budget {
     used: AtomicU64,
     limit: u64,
-    /// Claims of which every message is gone.
+    /// The number of claims without messages.
     spent_claims: AtomicU64,
 }
 
@@ -20,7 +20,7 @@ impl Budget {
         Arc::new(Self { used: AtomicU64::new(0), limit, spent_claims: AtomicU64::new(0) })
     }
 
-    /// For what is never evicted.
+    /// A budget without a limit, for stores that never evict.
     pub(crate) fn unlimited() -> Arc<Self> {
         Self::new(u64::MAX)
     }
@@ -35,17 +35,17 @@ impl Budget {
         self.used() > self.limit
     }
 
-    /// Whether eviction has to begin, which is before anybody has to wait.
+    /// Whether eviction has to begin, which is before any post has to wait.
     pub(crate) fn is_high(&self) -> bool {
         self.used() > self.limit / 8 * 7
     }
 
-    /// Where eviction may stop.
+    /// The use at which eviction may stop.
     pub(crate) fn target(&self) -> u64 {
         self.limit / 4 * 3
     }
 
-    /// Whether there are more claims without messages than are kept.
+    /// Whether there are more claims without messages than the store keeps.
     pub(crate) fn has_too_many_spent(&self) -> bool {
         let most = (self.limit / SPENT_SHARE).max(LEAST_SPENT_BYTES) / SPENT_CLAIM_BYTES;
         self.spent_claims.load(Ordering::Relaxed) > most
@@ -89,7 +89,7 @@ impl Drop for SpentCharge {
     }
 }
 
-/// A part of what is used.
+/// A part of the used memory.
 #[derive(Debug)]
 pub(crate) struct Charge {
     budget: Arc<Budget>,
@@ -133,7 +133,7 @@ impl Drop for Charge {
 /// The share of the budget that claims without messages may take beside it, and what they may take of any.
 const SPENT_SHARE: u64 = 8;
 const LEAST_SPENT_BYTES: u64 = 1 << 20;
-/// What one takes.
+/// The memory of one claim without messages.
 const SPENT_CLAIM_BYTES: u64 = 240;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The byte form of operations and records: bincode's variable-length integers, and CRC-32.
 //!
-//! The only module that names bincode. Decoding takes slices and a limit, never a reader, so a damaged length cannot ask
-//! for memory; every caller has checked a checksum first. The form is simple enough for another crate to take over:
+//! Only this module names bincode. Decoding takes slices and a limit, never a reader, so a damaged length allocates no
+//! memory. Every caller checks a checksum first. The form is simple, so that another crate can replace bincode:
 //! integers below 251 are one byte, larger ones a marker byte (251, 252, 253) and 2, 4 or 8 bytes little-endian; a
 //! sequence is its length and its elements; an enum is its variant's number and its fields; an option is a byte 0 or 1.
 
@@ -15,12 +15,12 @@ pub(crate) fn encode_into<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Resu
     options().serialize_into(buffer, value).map_err(|cause| Error::invalid("value", cause.to_string()))
 }
 
-/// The bytes that the form of `value` takes.
+/// The size of the encoded `value`, in bytes.
 pub(crate) fn size<T: Serialize>(value: &T) -> u64 {
     options().serialized_size(value).unwrap_or(0)
 }
 
-/// Reads a value that fills `bytes` exactly; the error says what did not fit.
+/// Decodes a value that fills `bytes` exactly; the error says why that failed.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     options().with_limit(bytes.len() as u64).deserialize(bytes).map_err(|cause| cause.to_string())
 }
@@ -30,7 +30,7 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
 
-/// CRC-32 of `bytes` going on from `seed`, the checksum of what stands before them.
+/// CRC-32 of `bytes`, continued from `seed`, the checksum of the bytes before them.
 pub(crate) fn crc32_from(seed: u32, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(seed);
     hasher.update(bytes);

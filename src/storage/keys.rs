@@ -18,7 +18,7 @@ use std::cell::Cell;
 use crate::model::{Project, QueueName};
 use crate::storage::codec::array_at;
 
-/// The key of what the trees stand for.
+/// The key of the trees' own record.
 pub(crate) const STORE: &[u8] = b"store";
 /// The key of the registry's own record.
 pub(crate) const REGISTRY: &[u8] = b"registry";
@@ -35,7 +35,7 @@ pub(crate) fn queue(project: &Project, name: &QueueName) -> Vec<u8> {
     named(project.name(), name.as_str())
 }
 
-/// Looks something up by a queue's key, which is not kept: without an allocation.
+/// Calls `look` with a queue's key, without an allocation.
 pub(crate) fn with_queue<R>(project: &Project, name: &QueueName, look: impl FnOnce(&[u8]) -> R) -> R {
     let mut key = SCRATCH.take();
     key.clear();
@@ -50,7 +50,7 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The key of something that a project names.
+/// The key of a named item of a project.
 pub(crate) fn named(project: Option<&str>, name: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(6 + project.map_or(0, str::len) + name.len());
     push_named(&mut key, project, name);
@@ -62,7 +62,7 @@ fn push_named(key: &mut Vec<u8>, project: Option<&str>, name: &str) {
     push_text(key, name);
 }
 
-/// What the keys of everything that a project names begin with.
+/// The prefix of the keys of all named items of a project.
 pub(crate) fn project(project: &Project) -> Vec<u8> {
     let mut key = Vec::new();
     push_project(&mut key, project.name());
@@ -86,7 +86,7 @@ pub(crate) fn parse_queue(key: &[u8]) -> Option<(Project, QueueName)> {
     Some((project, name))
 }
 
-/// The project, and the name of what it names.
+/// The project and the name of an item.
 pub(crate) fn parse_named(key: &[u8]) -> Option<(Project, String)> {
     let (project, name, rest) = take_named(key)?;
     rest.is_empty().then_some((project, name))
@@ -118,14 +118,14 @@ pub(crate) fn parse_subscription(key: &[u8]) -> Option<(&[u8], [u8; 16])> {
     Some((queue, id.try_into().ok()?))
 }
 
-/// The key of what a pool is to remove of a queue.
+/// The key of a removal: the pool that has to remove its side of the queue.
 pub(crate) fn removal(pool: &str, queue: u64) -> Vec<u8> {
     let mut key = removals_of(pool);
     key.extend_from_slice(&queue.to_be_bytes());
     key
 }
 
-/// What the keys of all that a pool is to remove begin with.
+/// The prefix of the keys of all removals of a pool.
 pub(crate) fn removals_of(pool: &str) -> Vec<u8> {
     let mut key = REMOVAL.to_vec();
     push_text(&mut key, pool);
@@ -136,14 +136,14 @@ pub(crate) fn is_removal(key: &[u8]) -> bool {
     key.starts_with(REMOVAL)
 }
 
-/// The key of what a queue left behind in a pool.
+/// The key of the contents that a queue left in a former pool.
 pub(crate) fn left_behind(pool: &str, queue: u64) -> Vec<u8> {
     let mut key = left_behind_of(queue);
     push_text(&mut key, pool);
     key
 }
 
-/// What the keys of all that a queue left behind begin with.
+/// The prefix of the keys of all contents that a queue left in former pools.
 pub(crate) fn left_behind_of(queue: u64) -> Vec<u8> {
     [LEFT_BEHIND, &queue.to_be_bytes()].concat()
 }
@@ -166,7 +166,8 @@ pub(crate) fn parse_received(key: &[u8]) -> Option<(u64, u64)> {
     Some((u64::from_be_bytes(array_at(rest, 0)?), u64::from_be_bytes(array_at(rest, 8)?)))
 }
 
-/// The key of a page of the queue of key `queue` and of that number: those of one queue lie together, in the order of posts.
+/// The key of a page of the queue with that key and number. The pages of one queue are adjacent, in the order of the
+/// posts.
 pub(crate) fn page(queue: &[u8], number: u64, first: u64) -> Vec<u8> {
     of_queue(queue, number, first)
 }

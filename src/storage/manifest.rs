@@ -1,4 +1,5 @@
-//! The manifest: the one small file that says what a store consists of. A directory without it is no store yet.
+//! The manifest: one small file that names the snapshot and the trees of a store. A directory without it is not a
+//! store.
 //!
 //! ```text
 //! offset  bytes  little-endian
@@ -8,7 +9,8 @@
 //!     16      n  body (see `codec`)
 //! ```
 //!
-//! It is replaced whole: written beside, synced, renamed, the directory synced.
+//! A new manifest is written to a second file and synced; then it replaces the old one by a rename, and the directory
+//! is synced.
 
 use std::path::{Path, PathBuf};
 
@@ -28,17 +30,18 @@ const HEADER_BYTES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) store: [u8; 16],
-    /// Raised at every open that does not follow a clean close, before the first write: nothing given out in a former run is
-    /// given out again.
+    /// Raised at every open that does not follow a clean close, before the first write, so that no number of an earlier
+    /// run is assigned again.
     pub(crate) incarnation: u32,
     pub(crate) snapshot: Option<SnapshotMark>,
-    /// Which directory of trees is the current one.
+    /// The number of the current directory of trees.
     pub(crate) generation: u64,
-    /// Set by a clean close and removed at open: only then are the trees believed.
+    /// Set by a clean close and removed by an open. The trees are valid only while it is set.
     pub(crate) clean: Option<CleanMark>,
-    /// An LSN known to be synced when this was written.
+    /// An LSN known to be synced when the manifest was written.
     pub(crate) synced: u64,
-    /// A journal segment that had been started, synced, when this was written; recovery misses it if it is gone.
+    /// A journal segment that had been started and synced when the manifest was written. If it is missing, recovery
+    /// reports damage.
     pub(crate) segment: u64,
 }
 
@@ -48,7 +51,7 @@ pub(crate) struct SnapshotMark {
     pub(crate) number: u64,
     /// Operations above this one are replayed.
     pub(crate) from: u64,
-    /// No queue in the snapshot stands above this one.
+    /// No queue in the snapshot has a higher LSN.
     pub(crate) to: u64,
 }
 
@@ -99,7 +102,7 @@ impl Manifest {
         Ok(head)
     }
 
-    /// Makes this the store's manifest, durably.
+    /// Replaces the store's manifest by this one, durably.
     pub(crate) fn save(&self, disk: &dyn Disk, root: &Path) -> Result<()> {
         let bytes = self.bytes()?;
         let save = || {

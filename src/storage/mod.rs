@@ -1,5 +1,5 @@
-//! What is on disk, and nothing of what it means: the journal, page files, snapshots, records and their keys, the manifest,
-//! and the space that is held back.
+//! The bytes on disk, without their meaning: the journal, page files, snapshots, records and their keys, the manifest,
+//! and the reserve.
 
 pub(crate) mod budget;
 pub(crate) mod codec;

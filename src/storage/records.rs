@@ -1,7 +1,7 @@
 //! The values of the trees, and of a snapshot, which holds the same records.
 //!
 //! A value is a version byte (2), the CRC-32 of tree, key and body, little-endian, and the body: bincode (see `codec`).
-//! The key is part of the checksum, so that a value found under another key does not count.
+//! The key is part of the checksum, so that a value under another key is invalid.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub(crate) struct Record {
     pub(crate) value: Vec<u8>,
 }
 
-/// What the trees as a whole stand for; written last before a clean close.
+/// The trees' own record; it is written last before a clean close.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoreRecord {
     pub(crate) store: [u8; 16],
@@ -30,7 +30,7 @@ pub(crate) struct StoreRecord {
     pub(crate) next_queue: u64,
 }
 
-/// A sum over records that does not depend on their order: what it covers can change one record at a time.
+/// A sum over records that does not depend on their order, so that it can be updated one record at a time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Digest {
     pub(crate) records: u64,
@@ -76,7 +76,7 @@ fn close(tree: Tree, key: Vec<u8>, mut value: Vec<u8>) -> Record {
     Record { tree, key, value }
 }
 
-/// The body of a value, if it is whole; the error says what is not.
+/// The body of a value, if the value is whole; the error says what is wrong.
 pub(crate) fn open<'a>(tree: Tree, key: &[u8], value: &'a [u8]) -> Result<&'a [u8], &'static str> {
     let (Some(version), Some(checksum)) = (value.first(), array_at(value, 1)) else {
         return Err("a record is too short");
@@ -91,18 +91,18 @@ pub(crate) fn open<'a>(tree: Tree, key: &[u8], value: &'a [u8]) -> Result<&'a [u
     Ok(body)
 }
 
-/// Trees that keep the digest of what is written to them.
+/// Trees with the digest of their records.
 #[derive(Debug)]
 pub(crate) struct Digested {
     pub(crate) trees: Box<dyn Trees>,
     digest: Digest,
-    /// What is not in the trees yet.
+    /// The changes that are not in the trees yet.
     pending: Vec<TreeChange>,
     pending_bytes: usize,
 }
 
 impl Digested {
-    /// Trees over whose records `digest` is.
+    /// Trees whose records have the digest `digest`.
     pub(crate) fn new(trees: Box<dyn Trees>, digest: Digest) -> Self {
         Self { trees, digest, pending: Vec::new(), pending_bytes: 0 }
     }
@@ -116,14 +116,14 @@ impl Digested {
         self.push(TreeChange { tree, key: key.to_vec(), value: None })
     }
 
-    /// Brings everything into the trees and flushes them; returns the digest over them.
+    /// Writes all changes to the trees and flushes them; returns the trees' digest.
     pub(crate) fn flush(&mut self) -> Result<Digest> {
         self.write_pending()?;
         self.trees.flush()?;
         Ok(self.digest)
     }
 
-    /// The digest over what is in the trees.
+    /// The digest of the trees' records.
     pub(crate) fn digest(&self) -> Digest {
         self.digest
     }
@@ -147,7 +147,7 @@ impl Digested {
     }
 }
 
-/// Changes handed to the trees at once, so that what each hand-over costs does not count.
+/// The number of changes in one call to the trees, so that the cost of a call does not matter.
 const MOST_PENDING: usize = 256;
 const MOST_PENDING_BYTES: usize = 256 << 10;
 

@@ -1,23 +1,25 @@
-//! Room on the disk that is held back, and who may use it.
+//! The reserve: disk space that is held back, and the changes that may use it.
 //!
-//! One file, [`RESERVE`], holds room that nobody else can take; whoever may use it shortens the file and takes what has come
-//! free. How long it has to be follows from what is stored: every message, claim and record has paid for its own removal
-//! by the time it is stored, and beside that there is room for a snapshot of the directory, and for opening the store.
+//! One file, [`RESERVE`], holds disk space that nobody else can use. A change that may use the space shortens the file
+//! and then uses the freed space. The length follows from the content of the store. Before a message, claim or record
+//! is stored, the file grows by what its removal needs. The file also has space for a snapshot of the directory, and
+//! for opening the store.
 //!
-//! | Need | Goes on while as much is held as | May shorten the file to |
+//! | Need | Is granted while the file holds | May shorten the file to |
 //! |---|---|---|
-//! | [`Grow`](Need::Grow): posts, creates | the next row, room for leases, and pages not yet written out | – |
+//! | [`Grow`](Need::Grow): posts, creates | the next row, space for leases, and the pages not yet written out | – |
 //! | [`Lease`](Need::Lease): claims, renewals, releases | opening, removals, a snapshot | – |
-//! | [`Pages`](Need::Pages): those a snapshot needs | – | opening, removals, a snapshot |
+//! | [`Pages`](Need::Pages): the pages that a snapshot writes | – | opening, removals, a snapshot |
 //! | [`Snapshot`](Need::Snapshot), manifest | – | opening, removals |
-//! | [`Free`](Need::Free): whatever takes away | – | opening, a small snapshot |
+//! | [`Free`](Need::Free): removals | – | opening, a small snapshot |
 //! | [`Open`](Need::Open) | – | nothing |
 //!
-//! 1. What adds to the store is refused before anything is written unless its row is held with what it adds.
-//! 2. So whatever was accepted can be taken away one by one; and once it has been, a snapshot fits, which gives the room of
-//!    journal and page files back.
+//! 1. A change that adds to the store is refused before anything is written, unless the file holds the amount of its
+//!    row and the amount that the change adds.
+//! 2. So every accepted message can be removed, one by one. After that a snapshot fits, which frees the space of the
+//!    journal and the page files.
 //!
-//! Cost: a few loads a change; one allocation for every quarter the store grows by.
+//! Cost: a few loads for each change, and one allocation each time the store grows by a quarter.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,10 +30,10 @@ use crate::model::error::{Error, Result};
 use crate::storage::budget::Budget;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The file that holds room back, in the store's directory.
+/// The name of the file, in the store's directory.
 pub(crate) const RESERVE: &str = "RESERVE";
 
-/// What room is wanted for.
+/// The purpose for which disk space is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     Grow,
@@ -42,10 +44,10 @@ pub(crate) enum Need {
     Open,
 }
 
-/// What a queue's messages and claims make necessary.
+/// The part of the reserve that a queue's messages and claims need.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Share {
-    /// Bytes that it takes to remove them one by one.
+    /// Bytes that their removal needs, one by one.
     pub(crate) removals: u64,
     /// Bytes of their entries in a snapshot.
     pub(crate) entries: u64,
@@ -56,33 +58,33 @@ pub(crate) struct Reserve {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     segment_bytes: u64,
-    /// The file, once there is one; who changes its length holds this.
+    /// The file, if it exists. A thread that changes its length holds the lock.
     file: Mutex<Option<Arc<dyn DiskFile>>>,
     /// Its length.
     held: AtomicU64,
-    /// Set while less is held than is wanted, since the disk is full.
+    /// Set while the file is too short because the disk is full.
     short: AtomicBool,
-    /// Set while a power cut could take back what the file has grown by.
+    /// Set while a power cut could undo the file's growth.
     unsynced: AtomicBool,
-    /// Set once somebody has been asked to sync that.
+    /// Set when a sync of the growth has been requested.
     asked: AtomicBool,
     budget: Arc<Budget>,
-    /// What it takes to remove all messages and claims, one by one.
+    /// Bytes that the removal of all messages and claims needs, one by one.
     removals: AtomicU64,
-    /// What the entries of pages and claims take in a snapshot.
+    /// Bytes of the entries of pages and claims in a snapshot.
     entries: AtomicU64,
-    /// What the records of queues and of the registry take in a snapshot, and at most to remove.
+    /// Bytes of the records of queues and of the registry in a snapshot, and the most that their removal needs.
     records: AtomicU64,
 }
 
 impl Reserve {
-    /// The reserve of the store in `root`, as a former run has left it. Nothing is written.
+    /// The reserve of the store in `root`, as an earlier run left it. Nothing is written.
     pub(crate) fn open(disk: &Arc<dyn Disk>, root: &Path, segment_bytes: u64, budget: &Arc<Budget>) -> Self {
         let path = root.join(RESERVE);
-        // Without it room is taken from what is free.
+        // Without the file, free disk space is used.
         let file = disk.open(&path).ok();
         let held = file.as_ref().and_then(|file| file.len().ok()).unwrap_or(0);
-        // Memory has no room that could be held back.
+        // On a disk in memory no space can be held back.
         let held = if disk.is_durable() { held } else { u64::MAX };
         Self {
             disk: disk.clone(),
@@ -100,27 +102,27 @@ impl Reserve {
         }
     }
 
-    /// Takes a change of what a queue holds into the account.
+    /// Counts the change of a queue's share.
     pub(crate) fn count(&self, before: Share, after: Share) {
         // Wrapping: the difference is right whichever is larger.
         let removals = after.removals.wrapping_sub(before.removals);
         let entries = after.entries.wrapping_sub(before.entries);
         for (sum, change) in [(&self.removals, removals), (&self.entries, entries)] {
-            // Most changes leave one of the two as it is, and then nobody waits for its cache line.
+            // Most changes leave one of the two sums alone, and then do not wait for its cache line.
             if change != 0 {
                 sum.fetch_add(change, Ordering::Relaxed);
             }
         }
     }
 
-    /// Records of so many bytes were stored.
+    /// Counts records of so many bytes that were stored.
     pub(crate) fn add_records(&self, bytes: u64) {
         if bytes > 0 {
             self.records.fetch_add(bytes, Ordering::Relaxed);
         }
     }
 
-    /// What was stored in records of `before` bytes takes `after` now.
+    /// Counts records of `before` bytes that now have `after` bytes.
     pub(crate) fn change_records(&self, before: u64, after: u64) {
         let changed = |records: u64| Some(records.saturating_add(after).saturating_sub(before));
         let _ = self.records.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
@@ -130,12 +132,12 @@ impl Reserve {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// What a snapshot of the directory takes, about.
+    /// The approximate size of a snapshot of the directory.
     pub(crate) fn snapshot_bytes(&self) -> u64 {
         self.entries.load(Ordering::Relaxed).saturating_add(self.records())
     }
 
-    /// What it takes to remove everything one by one.
+    /// Bytes that the removal of everything needs, one by one.
     pub(crate) fn removal_bytes(&self) -> u64 {
         self.removals.load(Ordering::Relaxed).saturating_add(self.records())
     }
@@ -145,12 +147,12 @@ impl Reserve {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Whether less is held than is wanted, since the disk is full.
+    /// Whether the file is too short because the disk is full.
     pub(crate) fn is_short(&self) -> bool {
         self.short.load(Ordering::Acquire)
     }
 
-    /// What is to be left to the tiers below.
+    /// The bytes that `need` has to leave for the needs below it in the table.
     fn floor(&self, need: Need) -> u64 {
         let removals = OPENING.saturating_add(self.removal_bytes());
         let lease = removals.saturating_add(self.snapshot_bytes()).saturating_add(LEAST_SNAPSHOT);
@@ -167,16 +169,16 @@ impl Reserve {
         }
     }
 
-    /// Sees to it that everything above `need` is held when `bytes` more are stored.
+    /// Makes sure that the file holds the amount of `need`'s row after `bytes` more are stored.
     ///
     /// # Errors
-    /// `StorageFull` when the disk has no room for it.
+    /// `StorageFull` when the disk has no space for it.
     pub(crate) fn require(&self, need: Need, bytes: u64) -> Result<()> {
         let wanted = self.floor(need).saturating_add(bytes);
         if self.held() >= wanted {
             return Ok(());
         }
-        // Ahead of what is wanted, so that this is seldom asked for.
+        // More than is needed now, so that the file grows seldom.
         let grown = self
             .grow(wanted.saturating_add(self.ahead(wanted)))
             .or_else(|error| if error.is_full() { self.grow(wanted) } else { Err(error) });
@@ -184,9 +186,9 @@ impl Reserve {
         grown
     }
 
-    /// Holds what is wanted now, as far as the disk has room, and no more than that.
+    /// Grows the file to the needed length, as far as the disk has space, or shortens a file that is much too long.
     pub(crate) fn hold(&self) {
-        // What cannot be had is asked for again by whoever needs it.
+        // If the disk has no space now, the change that needs the space asks again.
         let held = self.require(Need::Grow, 0);
         let wanted = self.floor(Need::Grow);
         let ample = wanted.saturating_add(self.ahead(wanted));
@@ -206,26 +208,26 @@ impl Reserve {
         }
         let there = match &*file {
             Some(there) => there.clone(),
-            None => self.disk.create(&self.path).map_err(|cause| Error::io("holding room back", cause))?,
+            None => self.disk.create(&self.path).map_err(|cause| Error::io("growing the reserve", cause))?,
         };
         *file = Some(there.clone());
         if let Err(cause) = there.allocate(to) {
-            // A part of it may have been had.
+            // A part of the space may have been allocated.
             let _ = there.set_len(self.held());
-            return Err(Error::io("holding room back", cause));
+            return Err(Error::io("growing the reserve", cause));
         }
         self.held.store(to, Ordering::Relaxed);
         self.unsynced.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Whether [`Self::hold_durably`] has something to sync that nobody has been asked for: true once. A sync that fails is
-    /// tried again with the next housekeeping, not with each change.
+    /// Whether the file's growth needs a sync that has not been requested yet; returns true once. A failed sync is
+    /// tried again with the next housekeeping and not with each change.
     pub(crate) fn wants_sync(&self) -> bool {
         self.unsynced.load(Ordering::Relaxed) && !self.asked.swap(true, Ordering::Relaxed)
     }
 
-    /// As [`Self::hold`], so that it is still held after a power cut. Waits for the disk.
+    /// As [`Self::hold`], and syncs, so that the space is still held after a power cut. Waits for the disk.
     pub(crate) fn hold_durably(&self) {
         self.hold();
         if !self.unsynced.swap(false, Ordering::AcqRel) {
@@ -234,7 +236,8 @@ impl Reserve {
         let Some(file) = self.file.lock().clone() else { return };
         let directory = self.path.parent().unwrap_or(&self.path);
         let synced = file.sync_data().and_then(|()| self.disk.sync_dir(directory));
-        // What cannot be synced now is tried again: without it a power cut on a full disk takes room away, and nothing else.
+        // A failed sync is tried again later. Until then a power cut on a full disk shrinks the reserve and does no
+        // other harm.
         if synced.is_err() {
             self.unsynced.store(true, Ordering::Release);
         } else {
@@ -251,7 +254,7 @@ impl Reserve {
         shorter
     }
 
-    /// Lets at least `bytes` come free for `need`; false when that would be more than it may use.
+    /// Shortens the file by at least `bytes` for `need`; false if `need` may not use that much.
     fn release(&self, need: Need, bytes: u64) -> bool {
         let floor = self.floor(need);
         let bytes = bytes.next_multiple_of(BLOCK).saturating_add(BLOCK);
@@ -259,12 +262,13 @@ impl Reserve {
         self.held() > left && self.shorten(left)
     }
 
-    /// What `need` may use of what is held.
+    /// The held bytes that `need` may use.
     pub(crate) fn usable(&self, need: Need) -> u64 {
         self.held().saturating_sub(self.floor(need))
     }
 
-    /// Does `work`, which takes about `bytes` of room; where the disk has none, with what is held back for `need`.
+    /// Does `work`, which needs about `bytes` of disk space. If the disk has none, uses the space that is held back for
+    /// `need`.
     pub(crate) fn spend<T>(&self, need: Need, bytes: u64, mut work: impl FnMut() -> Result<T>) -> Result<T> {
         let mut done = work();
         for _ in 0..TRIES {
@@ -278,21 +282,21 @@ impl Reserve {
     }
 }
 
-/// What surrounds a record.
+/// The overhead of a record.
 pub(crate) const RECORD_BYTES: u64 = 128;
 /// Two openings: the first segment of a run, twice, and the manifest.
 const OPENING: u64 = 40 << 10;
-/// A snapshot of a store in which next to nothing is left.
+/// The size of a snapshot of an almost empty store.
 pub(crate) const LEAST_SNAPSHOT: u64 = 16 << 10;
-/// What claims may still add when posts are refused: a quarter of a segment, within these.
+/// The space that claims may still use when posts are refused: a quarter of a segment, within these limits.
 const LEASES: u64 = 8 << 10;
 const MOST_LEASES: u64 = 1 << 20;
-/// As much is held beyond what is wanted, at least, unless segments are small, and at most.
+/// The least and the most bytes that are held beyond the needed ones. Small segments lower the least.
 const LEAST_AHEAD: u64 = 256 << 10;
 const MOST_AHEAD: u64 = 4 << 20;
-/// What file systems give room out in.
+/// The unit in which file systems allocate space.
 const BLOCK: u64 = 4 << 10;
-/// How often room that was let go of is tried for, before somebody else has got it.
+/// The number of attempts to use the freed space before another process takes it.
 const TRIES: u32 = 8;
 
 #[cfg(test)]

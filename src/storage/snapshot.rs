@@ -1,10 +1,11 @@
-//! The snapshot: the whole state in one file, so that the journal before it can go. It is also the form of a backup.
+//! The snapshot: the directory of the whole state in one file. Once a snapshot counts, the journal before it is
+//! removed.
 //!
-//! A snapshot is a sequence of the journal's frames, seeded with the snapshot's own number: a head, every queue's records (those
-//! of the trees), and a tail with their count and digest. Without its tail it does not count.
+//! A snapshot is a sequence of frames like the journal's, seeded with the snapshot's own number: a head, every queue's
+//! records (those of the trees), and a tail with their count and digest. A snapshot without a tail does not count.
 //!
-//! 1. Every queue stands at an LSN between the head's `from` and the tail's `to`; replay starts after `from`.
-//! 2. It is synced, read back and checked before the manifest names it.
+//! 1. Every queue's LSN is between the head's `from` and the tail's `to`; replay starts after `from`.
+//! 2. A snapshot is synced, read back and checked before the manifest names it.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,8 @@ use crate::storage::reserve::{Need, Reserve};
 
 pub(crate) const FORMAT: u32 = 4;
 const BUFFER_BYTES: usize = 1 << 20;
-/// Sets a snapshot's frames apart from those of the segment of the same number.
-const BASE: u64 = 1 << 63;
+/// Distinguishes a snapshot's frames from those of the segment with the same number.
+const SNAPSHOT: u64 = 1 << 63;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Part<'a> {
@@ -44,7 +45,7 @@ pub(crate) enum Part<'a> {
     Tail(Tail),
 }
 
-/// What a whole snapshot ends with.
+/// The end of a whole snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tail {
     pub(crate) from: u64,
@@ -54,9 +55,9 @@ pub(crate) struct Tail {
     digest: Digest,
 }
 
-/// What the frames of the snapshot `number` are bound to.
+/// The id that the frames of the snapshot `number` are bound to.
 pub(crate) fn frame_id(store: [u8; 16], number: u64) -> SegmentId {
-    SegmentId::new(store, number | BASE)
+    SegmentId::new(store, number | SNAPSHOT)
 }
 
 pub(crate) fn file_name(number: u64) -> String {
@@ -82,7 +83,7 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// A snapshot that is written with what `reserve` holds back for one, where the disk has no other room.
+    /// Begins a snapshot. If the disk has no other space, the snapshot uses the space that `reserve` holds back for it.
     pub(crate) fn create(
         (disk, path): (&dyn Disk, &Path),
         store: [u8; 16],
@@ -90,7 +91,7 @@ impl<'a> Writer<'a> {
         from: u64,
         reserve: &'a Reserve,
     ) -> Result<Self> {
-        let create = || disk.create(path).map_err(|e| Error::io("creating a base", e));
+        let create = || disk.create(path).map_err(|e| Error::io("creating a snapshot", e));
         let file = reserve.spend(Need::Snapshot, 0, create)?;
         let id = frame_id(store, number);
         let digest = Digest::default();
@@ -110,7 +111,7 @@ impl<'a> Writer<'a> {
         let tail = Tail { from: self.from, to, time, next_queue, digest: self.digest };
         self.push(&Part::Tail(tail))?;
         self.write_out()?;
-        self.file.sync_data().map_err(|e| Error::io("syncing a base", e))?;
+        self.file.sync_data().map_err(|e| Error::io("syncing a snapshot", e))?;
         Ok(self.written)
     }
 
@@ -126,7 +127,8 @@ impl<'a> Writer<'a> {
 
     fn write_out(&mut self) -> Result<()> {
         let bytes = self.buffer.len() as u64;
-        let write = || self.file.write_all_at(&self.buffer, self.written).map_err(|e| Error::io("writing a base", e));
+        let write =
+            || self.file.write_all_at(&self.buffer, self.written).map_err(|e| Error::io("writing a snapshot", e));
         self.reserve.spend(Need::Snapshot, bytes, write)?;
         self.written = self.written.saturating_add(self.buffer.len() as u64);
         self.buffer.clear();
@@ -134,7 +136,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What is wrong with a snapshot, or why it could not be read.
+/// The damage of a snapshot, or the error that prevented reading it.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Damaged(Damage),
@@ -150,7 +152,7 @@ impl From<Fault> for Error {
     }
 }
 
-/// What is done with each record; its error says what is wrong with one.
+/// The callback for each record; its error describes the record's damage.
 pub(crate) type Visit<'a> = dyn FnMut(Tree, &[u8], &[u8]) -> Result<(), String> + 'a;
 
 /// Reads a snapshot through, visiting every record, and checks it against its tail.
@@ -202,9 +204,9 @@ struct Frames<'a> {
     path: &'a Path,
     id: SegmentId,
     window: Vec<u8>,
-    /// Where in the window the next frame starts.
+    /// The offset in the window at which the next frame starts.
     at: usize,
-    /// Where in the file the window starts.
+    /// The offset in the file at which the window starts.
     offset: u64,
     lsn: u64,
 }
@@ -226,7 +228,7 @@ impl Frames<'_> {
         Ok((offset, frame.body))
     }
 
-    /// Sees to it that `bytes` from the next frame on are in the window, as far as the file goes.
+    /// Makes sure that the window has `bytes` from the next frame on, or all up to the end of the file.
     fn peek(&mut self, bytes: usize) -> Result<&[u8], Fault> {
         if self.window.len().saturating_sub(self.at) < bytes {
             self.window.drain(..self.at);
@@ -239,7 +241,7 @@ impl Frames<'_> {
     }
 
     fn fill(&mut self, bytes: usize) -> std::io::Result<()> {
-        // A damaged length asks for no more memory than the file has bytes.
+        // A damaged length must not allocate more memory than the file has bytes.
         let there = self.file.len()?.saturating_sub(self.offset);
         let bytes = bytes.min(usize::try_from(there).unwrap_or(usize::MAX));
         let mut filled = self.window.len();
@@ -255,7 +257,7 @@ impl Frames<'_> {
     }
 }
 
-/// Where the snapshot `number` of the store in `root` lies.
+/// The path of the snapshot `number` of the store in `root`.
 pub(crate) fn path(root: &Path, number: u64) -> PathBuf {
     root.join(file_name(number))
 }
@@ -286,16 +288,16 @@ mod tests {
     }
 
     #[test]
-    fn a_base_comes_back_whole() {
-        let (disk, path) = (SimulatedDisk::new(), Path::new("/base"));
+    fn a_snapshot_is_read_back_whole() {
+        let (disk, path) = (SimulatedDisk::new(), Path::new("/snapshot"));
         written(&disk, path);
         let (records, tail) = count(&disk, path).unwrap();
         assert_eq!((records, tail.from, tail.to, tail.time, tail.next_queue), (200, 10, 20, 1_000, 5));
     }
 
     #[test]
-    fn a_damaged_cut_or_missing_base_does_not_count() {
-        let path = Path::new("/base");
+    fn a_damaged_cut_or_missing_snapshot_does_not_count() {
+        let path = Path::new("/snapshot");
         let size = written(&SimulatedDisk::new(), path);
         for offset in (0..size).step_by(97) {
             let disk = SimulatedDisk::new();

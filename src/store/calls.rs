@@ -1,8 +1,8 @@
-//! The calls in flight: who uses a store now, so that closing can wait for them.
+//! The calls in progress, so that closing can wait for them.
 //!
-//! 1. A call of any kind is counted before it looks at anything and until it has done its last; what runs in the store's own
-//!    threads is not, since closing joins those.
-//! 2. Once closing has begun no call is let in. When none is in flight either, nothing but the closer uses the store.
+//! 1. A call of any kind is counted from before its first access to the store until after its last. The store's own
+//!    threads are not counted, because closing joins them.
+//! 2. Once closing has begun, no call is admitted. When no call is in progress either, only the closer uses the store.
 //!
 //! Cost: an atomic addition when a call begins and one when it ends.
 
@@ -12,9 +12,9 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Calls {
-    /// How many calls are in flight, and [`CLOSING`].
+    /// The number of calls in progress, and [`CLOSING`].
     state: AtomicU64,
-    /// Taken by the last call to leave, so that whoever waits for it cannot miss it.
+    /// Locked by the last call that leaves, so that a waiting close cannot miss it.
     leaving: Mutex<()>,
     left: Condvar,
 }
@@ -31,7 +31,7 @@ impl Default for Calls {
 }
 
 impl Calls {
-    /// Lets a call in.
+    /// Admits a call.
     ///
     /// # Errors
     /// `Closed` once closing has begun.
@@ -41,7 +41,7 @@ impl Calls {
         if before & CLOSING == 0 { Ok(in_flight) } else { Err(Error::Closed) }
     }
 
-    /// Lets no call in from now on; true for the first to ask.
+    /// Admits no call from now on; returns true to the first caller.
     pub(crate) fn refuse(&self) -> bool {
         self.state.fetch_or(CLOSING, Ordering::AcqRel) & CLOSING == 0
     }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_closes_waits_for_the_calls_in_flight_and_lets_no_more_in() {
+    fn a_close_waits_for_the_calls_in_progress_and_admits_no_more() {
         let calls = Calls::default();
         let (first, second) = (calls.enter().unwrap(), calls.enter().unwrap());
         assert!(calls.refuse());

@@ -11,18 +11,18 @@ use crate::store::Store;
 use crate::store::housekeeping::Housekeeping;
 use crate::store::recovery::trees_path;
 
-/// Journal that is too much to be read when a clean store is opened, in segments.
+/// The length of the journal, in segments, that is too long to be read when a clean store is opened.
 const LONG_JOURNAL: u64 = 1;
-/// Records that sled is given while somebody waits for the store to close: a few seconds.
+/// The most records that a close writes to sled, which takes a few seconds.
 const MOST_AT_CLOSE: u64 = 200_000;
 
 impl Store {
-    /// Brings everything into the trees and marks the store clean, or, where that would take long, writes a snapshot. Calls have
-    /// been refused and threads stopped before.
+    /// Writes all changes to the trees and marks the store clean, or, if that would take long, writes a snapshot.
+    /// Before this, calls have been refused and threads stopped.
     pub(crate) fn close(&self) -> Result<()> {
         self.check_place()?;
         let time = self.now();
-        // If there is no space for it, opening takes longer.
+        // If there is no space for a new segment, the next opening takes longer.
         let _ = self.journal.turn_over();
         let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);
         self.journal.seal();
@@ -32,17 +32,17 @@ impl Store {
         self.journal.wait_durable(lsn)?;
         let mut housekeeping = self.housekeeping.lock();
         if self.unwritten() > MOST_AT_CLOSE && self.write_snapshot(&mut housekeeping).is_ok() {
-            // The trees, which would take long, are left behind: the snapshot is opened from.
+            // The trees would take long, so they stay as they are. The next opening uses the snapshot.
             return Ok(());
         }
         self.checkpoint(&mut housekeeping)?;
-        // So that opening has little to read.
+        // So that the next opening has little to read.
         if self.garbage() > LONG_JOURNAL.saturating_mul(self.place.segment_bytes) {
-            // If it cannot be written, for lack of space say, opening takes longer.
+            // If the snapshot cannot be written, for example without space, the next opening takes longer.
             let _ = self.write_snapshot(&mut housekeeping);
             self.checkpoint(&mut housekeeping)?;
         }
-        // Else the trees are not to be believed: the next opening has the journal.
+        // If this fails, the trees are not valid, and the next opening uses the journal.
         self.prove_images(&mut housekeeping)?;
         let digest = self.finish_trees(&mut housekeeping, lsn, time)?;
         housekeeping.manifest.clean = Some(CleanMark { lsn, time, digest });
@@ -52,8 +52,8 @@ impl Store {
         self.journal.finish()
     }
 
-    /// Waits until every call that got into the journal before it was sealed has left its locks, and notes what it
-    /// changed.
+    /// Waits until every call that appended before the journal was sealed has released its locks, and records the
+    /// queues that these calls changed.
     fn await_callers(&self) {
         drop(self.directory.write());
         drop(self.registry.write());
@@ -65,8 +65,8 @@ impl Store {
         }
     }
 
-    /// How many records the trees hold when they have everything. Counted from the state, so that a checkpoint that
-    /// overlooked something is found before its trees are believed.
+    /// The number of records in complete trees, counted from the state. The comparison with the trees finds a
+    /// checkpoint that missed a record before the store is marked clean.
     fn expected_records(&self) -> u64 {
         let mut records = 1 + self.registry.read().records();
         for slot in self.slots() {

@@ -1,4 +1,4 @@
-//! How a call begins.
+//! The start of a call.
 
 use std::ops::Deref;
 
@@ -32,14 +32,14 @@ impl Store {
         Ok(Call { _in_flight: self.calls.enter()?, store: self })
     }
 
-    /// The same for a call of the contract on a queue, whose names have to be within the limits.
+    /// As [`Self::enter`], for a call of the contract on a queue; checks the names against the limits.
     pub(crate) fn enter_queue(&self, project: &Project, name: &QueueName) -> Result<Call<'_>> {
         let call = self.enter_project(project)?;
         self.limits.check_queue_name(name)?;
         Ok(call)
     }
 
-    /// The same for a call that names no queue.
+    /// As [`Self::enter_queue`], for a call that names no queue.
     pub(crate) fn enter_project(&self, project: &Project) -> Result<Call<'_>> {
         let call = self.enter()?;
         self.limits.check_project(project)?;

@@ -15,8 +15,7 @@ use crate::storage::manifest::{self, Manifest, SnapshotMark};
 use crate::storage::page_files::PageFiles;
 use crate::store::recovery::read_snapshot;
 
-/// What the snapshot and the journal of a store hold: the result of
-/// [`Engine::inspect`](crate::Engine::inspect).
+/// The content of a store's snapshot and journal: the result of [`Engine::inspect`](crate::Engine::inspect).
 ///
 /// ```
 /// # let directory = tempfile::tempdir()?;
@@ -64,7 +63,7 @@ impl Inspection {
         let files = &**disk;
         let manifest = Manifest::load(files, &root)?;
         let manifest = manifest.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))?;
-        // Nothing is to be written: what the journal brings stays in memory.
+        // Nothing may be written, so the journal's messages stay in memory.
         let page_files = PageFiles::open(disk, &root, manifest.store, 0, LEAST_PAGE_FILES)?;
         let mut contents = Contents::new(Arc::new(page_files), Budget::unlimited());
         if let Some(mark) = manifest.snapshot {

@@ -1,4 +1,4 @@
-//! A queue, and the registry, while they are locked: what a caller may do with them, and what happens when it is done.
+//! A locked queue and the locked registry: the operations on them, and the work when they are unlocked.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -23,7 +23,8 @@ impl Store {
         call: impl FnOnce(&mut Locked<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
         while let Some(slot) = self.find(project, name) {
-            // A queue deleted between finding and locking may have been made anew: look again.
+            // The queue was deleted between the look-up and the lock, and may have been created again: look it up once
+            // more.
             if let Some(mut locked) = self.lock(&slot)? {
                 return call(&mut locked).map(Some);
             }
@@ -34,7 +35,7 @@ impl Store {
     /// Locks a queue and advances it to now; `None` when it has been deleted.
     ///
     /// # Errors
-    /// Those of reading a page in which something is due.
+    /// Those of reading a page with something due.
     pub(crate) fn lock<'a>(&'a self, slot: &'a Arc<QueueSlot>) -> Result<Option<Locked<'a>>> {
         let Some(mut locked) = self.lock_as_is(slot) else { return Ok(None) };
         let now = locked.now;
@@ -44,7 +45,7 @@ impl Store {
         outcome.map(|()| Some(locked))
     }
 
-    /// The same without advancing it, for what does not depend on time.
+    /// Locks a queue without advancing it, for work that does not depend on time.
     pub(crate) fn lock_as_is<'a>(&'a self, slot: &'a Arc<QueueSlot>) -> Option<Locked<'a>> {
         let mut queue = slot.lock();
         if queue.is_deleted() {
@@ -66,7 +67,7 @@ impl Store {
         })
     }
 
-    /// The registry to read from, in which nothing that has expired by now is left.
+    /// Locks the registry for reading, after removing everything that has expired.
     pub(crate) fn read_registry(&self) -> (RwLockReadGuard<'_, Registry>, u64) {
         loop {
             let (registry, now) = (self.registry.read(), self.now());
@@ -78,7 +79,7 @@ impl Store {
         }
     }
 
-    /// The registry to change, in which nothing that has expired by now is left.
+    /// Locks the registry for changes, after removing everything that has expired.
     pub(crate) fn lock_registry(&self) -> LockedRegistry<'_> {
         let registry = self.registry.write();
         let (now, due) = (self.now(), registry.next_due());
@@ -92,14 +93,14 @@ impl Store {
         locked
     }
 
-    /// Advances a queue by a bounded number of steps; with whether more is due. `None` when it has been deleted, or one of
-    /// its pages cannot be read: whoever wants it next is told why.
+    /// Advances a queue by a bounded number of steps; returns whether more is due. `None` if the queue was deleted, or
+    /// if a page cannot be read; the next call on the queue gets that error.
     pub(crate) fn collect_some(&self, slot: &Arc<QueueSlot>, now: u64) -> Option<(Freed, bool)> {
         let queue = slot.lock();
         if queue.is_deleted() {
             return None;
         }
-        // Whatever happens, the queue is armed anew when it is unlocked.
+        // In every case the alarm is set again when the queue is unlocked.
         self.timer.disarm(slot);
         let before = queue.totals();
         let mut locked = Locked {
@@ -136,11 +137,11 @@ pub(crate) struct Locked<'a> {
     /// As [`Instant::slack`](crate::clock::Instant).
     pub(super) slack: u8,
     pub(super) before: Totals,
-    /// What is said of the queue elsewhere, where its record is.
+    /// The queue's description from another store, if the queue's record is there.
     pub(super) described: Option<Arc<Description>>,
-    /// The incarnation below which it gives no sequences out, whatever the store's is.
+    /// The lowest incarnation for the queue's new sequences, if it is above the store's.
     pub(super) floor: u32,
-    /// What is due now is left to the next who locks it.
+    /// Set when due work is left to the next thread that locks the queue.
     pub(super) quiet: bool,
     /// Messages that time has made claimable since.
     pub(super) claimable: usize,
@@ -151,9 +152,9 @@ impl<'a> Locked<'a> {
         self.now
     }
 
-    /// By how many milliseconds more something has to last that is to last so long from now.
+    /// The milliseconds to add to a lifetime of `millis` from now, so that it does not end early.
     pub(crate) fn slack_for(&self, millis: u64) -> u8 {
-        // What is over at once is not held up by the clock.
+        // A lifetime of zero ends at once.
         if millis == 0 { 0 } else { self.slack }
     }
 
@@ -161,12 +162,12 @@ impl<'a> Locked<'a> {
         self.store
     }
 
-    /// What the queue's metadata says, for callers who came by its record.
+    /// The queue's description: that of the record in another store, if there is one.
     pub(crate) fn description(&self) -> &Arc<Description> {
         self.described.as_ref().unwrap_or_else(|| self.queue.description())
     }
 
-    /// Goes by the queue's record, which is in another store.
+    /// Uses the queue's record from another store.
     pub(crate) fn describe(&mut self, description: Arc<Description>, floor: u32) {
         self.described = Some(description);
         self.floor = floor;
@@ -176,12 +177,12 @@ impl<'a> Locked<'a> {
         self.floor = floor;
     }
 
-    /// The incarnation that new sequences are given out in.
+    /// The incarnation of new sequences.
     pub(crate) fn epoch(&self) -> u32 {
         self.store.epoch().max(self.floor)
     }
 
-    /// Metadata was set: whoever goes by the queue's record from elsewhere has to read it again.
+    /// Records that metadata was set: a call that uses the record from another store has to read it again.
     pub(crate) fn note_described(&self) {
         self.slot.note_described();
     }
@@ -190,7 +191,7 @@ impl<'a> Locked<'a> {
         &mut self.queue
     }
 
-    /// Goes on to the now of a queue that is locked with this one, if that is later.
+    /// Advances to the time of another queue that is locked with this one, if that is later.
     pub(crate) fn advance_with(&mut self, other: Option<&Self>) -> Result<()> {
         let other = other.map_or((0, 0), |other| (other.now, other.slack));
         (self.now, self.slack) = (self.now.max(other.0), self.slack.max(other.1));
@@ -199,7 +200,7 @@ impl<'a> Locked<'a> {
         outcome
     }
 
-    /// Wakes as many as time has made messages claimable for, whoever noticed it first.
+    /// Wakes as many waiters as time has made messages claimable.
     pub(super) fn note_claimable(&mut self, freed: Freed) {
         let claimable = usize::try_from(freed.claimable).unwrap_or(usize::MAX);
         self.claimable = self.claimable.saturating_add(claimable);
@@ -208,7 +209,7 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// How many messages time has made claimable since it was locked, at most: for those who wait elsewhere.
+    /// The most messages that time has made claimable since the lock, for waiters of another store.
     pub(crate) fn claimable_since(&self) -> usize {
         self.claimable
     }
@@ -234,8 +235,8 @@ impl DerefMut for Locked<'_> {
 }
 
 impl Locked<'_> {
-    /// Ends claims without messages that the store has no room for any more. That frees memory and is nothing to fail for:
-    /// where it cannot be journaled they stay.
+    /// Ends claims without messages that exceed the store's limit. This only frees memory, so it never fails: if it
+    /// cannot be journaled, the claims stay.
     fn end_spent(&mut self) {
         while self.store.budget.has_too_many_spent() {
             let claims = self.queue.claims().oldest_spent(ENDED_AT_ONCE);
@@ -244,7 +245,7 @@ impl Locked<'_> {
             }
             let op = Op::EndClaims { queue: self.queue.number(), claims };
             let ended = self.record(Growth::Frees, &op);
-            // Synced within the interval: whoever was told that a claim is over does not see it again.
+            // Synced within the interval: a caller that saw the claim's end must not see the claim again.
             if ended.and_then(|lsn| self.store.wait_durable(lsn, Durability::Buffered)).is_err() {
                 return;
             }
@@ -280,7 +281,7 @@ pub(crate) struct LockedRegistry<'a> {
     pub(super) store: &'a Store,
     pub(super) registry: RwLockWriteGuard<'a, Registry>,
     pub(super) now: u64,
-    /// When something fell due next before.
+    /// The next due instant before the lock.
     pub(super) due: Option<u64>,
     /// Subscriptions that were over when it was locked.
     pub(super) expired: u64,

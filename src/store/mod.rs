@@ -1,11 +1,13 @@
-//! An open store: what every call goes through.
+//! An open store, which every call goes through.
 //!
-//! A change is decided under its queue's lock, appended to the journal, applied, and then, with no lock held, waited for.
+//! A call decides a change under its queue's lock, appends the change to the journal and applies it. Then the call
+//! releases the lock and waits until the change is durable.
 //!
-//! The order of the locks is that of [`Rank`]. `housekeeping` serialises housekeeping; it is held over disk writes, so no caller of
-//! the contract ever takes it.
+//! The order of the locks is that of [`Rank`]. `housekeeping` serialises housekeeping. It is held during disk writes,
+//! so no call of the contract ever takes it.
 //!
-//! A page that is not in memory is read under its queue's lock: whoever else wants that queue most likely wants the page.
+//! A page that is not in memory is read under its queue's lock, because other calls on the queue most likely need the
+//! same page.
 
 mod admission;
 mod admitting;
@@ -93,21 +95,21 @@ pub(crate) struct Store {
     pub(crate) housekeeping: Mutex<Housekeeping>,
     pub(crate) signals: Signals,
     pub(crate) report: RecoveryReport,
-    /// Queues the next checkpoint has something to write of, by number; deleted ones are not among them.
+    /// The queues with changes for the next checkpoint, by number, without deleted queues.
     changed: Mutex<BTreeMap<u64, Arc<QueueSlot>>>,
-    /// What deleted queues held, to be freed in the background.
+    /// The content of deleted queues, which is freed in the background.
     deleted: Mutex<Vec<Queue>>,
-    /// What those that were freed left in the trees.
+    /// The records in the trees of the deleted queues that were freed.
     pub(crate) gone: Mutex<Vec<DeletedRecords>>,
     /// The highest time in the journal.
     journaled_time: AtomicU64,
-    /// Live messages and what they weigh, over all queues.
+    /// The number of live messages in all queues.
     messages: AtomicU64,
     weight: AtomicU64,
     pub(crate) calls: Calls,
 }
 
-/// Which queues there are.
+/// The directory: the queues of the store.
 #[derive(Debug)]
 pub(crate) struct Directory {
     pub(crate) names: Names,
@@ -170,7 +172,7 @@ impl Store {
         store
     }
 
-    /// Sets timers and totals for what recovery brought, and notes it as changed unless it came from the trees.
+    /// Sets timers and totals for the recovered state, and marks the state as changed unless it came from the trees.
     fn adopt_all(&self, loaded: bool) {
         if !loaded {
             self.registry.write().forget_stored();
@@ -181,7 +183,7 @@ impl Store {
             self.timer.arm(slot, due);
             let mut queue = slot.lock();
             if !loaded {
-                // Whatever came from a snapshot is not in the new trees yet, changed since or not.
+                // State from a snapshot is not in the new trees yet, whether or not it has changed since.
                 queue.forget_stored();
             }
             let changed = queue.has_changes();
@@ -197,12 +199,12 @@ impl Store {
         self.clock.now()
     }
 
-    /// The incarnation that new sequences and subscriptions are given out in.
+    /// The incarnation of new sequences and subscriptions.
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    /// Gives sequences and subscriptions out in that incarnation from now on, which is above all there were.
+    /// Sets the incarnation of new sequences and subscriptions; it is above all earlier ones.
     pub(crate) fn set_epoch(&self, epoch: u32) {
         self.epoch.fetch_max(epoch, Ordering::Relaxed);
     }
@@ -216,15 +218,15 @@ impl Store {
         keys::with_queue(project, name, |key| self.directory.read().names.get(key).cloned())
     }
 
-    /// Wakes up to `most` of those who wait for messages of that queue.
+    /// Wakes up to `most` calls that wait for messages of that queue.
     pub(crate) fn wake(&self, project: &Project, name: &QueueName, most: usize) {
         if !self.waiters.is_empty() {
             self.waiters.wake(&keys::queue(project, name), most);
         }
     }
 
-    /// Every queue, by project and name. The directory is locked for some of them at a time: what is made meanwhile may or
-    /// may not be among them.
+    /// Every queue, by project and name. The directory is locked for some queues at a time, so queues that are created
+    /// during the iteration may or may not be included.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Arc<QueueSlot>> + '_ {
         let mut after: Option<Arc<QueueSlot>> = None;
         let portions = std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! Which queues there are, in the order of projects and names.
+//! The map from names to queue slots, in the order of projects and names.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::QueueSlot;
 
-/// Cells by the key of their project and name. Memory: 12 B a queue; the key is the slot's own.
+/// Queue slots by the key of their project and name. Memory: 12 B a queue, because the key is stored in the slot.
 #[derive(Debug, Default)]
 pub(crate) struct Names(BTreeSet<ByKey>);
 
@@ -24,7 +24,7 @@ impl Names {
         self.0.contains(key)
     }
 
-    /// Adds a queue, in place of one of that name.
+    /// Adds a queue, or replaces the queue of that name.
     pub(crate) fn insert(&mut self, slot: Arc<QueueSlot>) {
         self.0.replace(ByKey(slot));
     }

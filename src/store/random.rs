@@ -1,4 +1,4 @@
-//! Where random bytes come from: the system, or a seed when a run has to repeat.
+//! The source of random bytes: the system, or a seed if a run has to be repeatable.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,10 +20,10 @@ impl Random {
 
     /// A number below `end`, every one as likely; `None` if there is none.
     pub(crate) fn below(&self, end: u64) -> Option<u64> {
-        // What does not fill a whole round of `end` would favour the low numbers.
+        // Numbers beyond the last whole multiple of `end` would favour the low results.
         let rounds = u64::MAX.checked_div(end)?;
         loop {
-            // Where a UUID says its version and variant in one half, the other half is random.
+            // A UUID has its version and variant in one half; the other half is random.
             let (high, low) = self.uuid().as_u64_pair();
             let number = high.rotate_left(32) ^ low;
             if number / end < rounds {

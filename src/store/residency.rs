@@ -1,4 +1,4 @@
-//! Which queues have pages in memory: every one of them stands in the list, in the order in which they came to be there.
+//! The list of the queues with pages in memory, in the order in which they were added.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::state::Queue;
 #[derive(Debug)]
 pub(crate) struct Residency {
     hot: Mutex<Hot>,
-    /// One eviction at a time.
+    /// Serialises evictions.
     evicting: Mutex<()>,
 }
 
-/// Each queue knows its ticket.
+/// The queues by ticket; a queue's slot stores its ticket.
 #[derive(Debug, Default)]
 struct Hot {
     queues: BTreeMap<u64, Arc<QueueSlot>>,
@@ -29,7 +29,7 @@ impl Default for Residency {
 }
 
 impl Residency {
-    /// Sees to it that a queue with pages in memory is found when room is wanted. The queue is locked.
+    /// Adds a queue with pages in memory to the list, so that eviction finds it. The queue is locked.
     pub(crate) fn note_hot(&self, slot: &Arc<QueueSlot>, queue: &Queue) {
         if queue.has_hot_pages() && slot.hot.load(Ordering::Acquire) == 0 {
             let mut hot = self.hot.lock();
@@ -46,13 +46,13 @@ impl Residency {
         hot.queues.remove(&slot.hot.swap(0, Ordering::AcqRel));
     }
 
-    /// Takes the queue that has been listed for longest out of the list; with how many others there are.
+    /// Removes and returns the queue that has been in the list for longest, and the number of the others.
     pub(super) fn take_oldest(&self) -> (Option<Arc<QueueSlot>>, usize) {
         let mut hot = self.hot.lock();
         (hot.queues.pop_first().map(|(_, slot)| slot), hot.queues.len())
     }
 
-    /// Waits for whoever evicts now, and keeps others from it.
+    /// Waits for a running eviction, and excludes others until the guard is dropped.
     pub(super) fn take_turn(&self) -> MutexGuard<'_, ()> {
         self.evicting.lock()
     }

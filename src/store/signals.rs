@@ -1,8 +1,8 @@
-//! How the background threads are told that there is something to do.
+//! The signals that wake the background threads.
 
 use crate::sync::channel::{Receiver, Sender, bounded};
 
-/// The way to reach the threads; a signal nobody listens to is dropped.
+/// The senders of the signals. A signal without a receiver is dropped.
 #[derive(Debug)]
 pub(crate) struct Signals {
     journal: Sender<()>,
@@ -22,7 +22,7 @@ pub(crate) struct Receivers {
 
 impl Signals {
     pub(crate) fn new() -> (Self, Receivers) {
-        // One waiting signal says as much as many.
+        // One pending signal is enough.
         let ((journal, on_journal), (gc, on_gc)) = (bounded(1), bounded(1));
         let ((housekeeping, on_housekeeping), (evictor, on_evictor)) = (bounded(1), bounded(1));
         let receivers =

@@ -103,7 +103,7 @@ impl Status {
         self.live_bytes
     }
 
-    /// Bytes of messages in memory: the bodies, 56 bytes each, and what their pages take besides.
+    /// Bytes of messages in memory: the bodies, 56 bytes each, and the overhead of their pages.
     /// [`Config::memory`](crate::Config::memory) bounds it.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes
@@ -126,7 +126,7 @@ impl Status {
         self.claims
     }
 
-    /// The number of these claims whose messages are all gone. They may take an eighth of
+    /// The number of these claims without messages. They may take an eighth of
     /// [`Config::memory`](crate::Config::memory), or 1 MiB, at 240 bytes each; beyond that, those
     /// without messages for longest end early.
     pub fn spent_claims(&self) -> u64 {
@@ -142,10 +142,10 @@ impl Status {
     /// The number of pages that were found damaged since the store was opened: the device cannot
     /// read them, or gives other bytes than were written.
     ///
-    /// Nobody can claim or read the messages of these pages; everything else goes on. If the
+    /// The messages of these pages cannot be claimed or read; all other calls continue. If the
     /// journal still has the messages, opening the store again restores them.
-    /// [`drop_damaged`](crate::Engine::drop_damaged) gives them up.
-    /// [`verify`](crate::Engine::verify) finds damaged pages that no call has met yet.
+    /// [`drop_damaged`](crate::Engine::drop_damaged) deletes them.
+    /// [`verify`](crate::Engine::verify) finds damaged pages that no call has read yet.
     pub fn damaged_pages(&self) -> u64 {
         self.damaged_pages
     }
@@ -210,8 +210,8 @@ impl Status {
         self.subscriptions
     }
 
-    /// How far the engine's time is ahead of the wall clock, which happens after the wall clock was
-    /// set back. In milliseconds at the finest.
+    /// The lead of the engine's time over the wall clock, which arises after the wall clock was set
+    /// back. In milliseconds at the finest.
     pub fn clock_gap(&self) -> Duration {
         self.clock_gap
     }
@@ -222,18 +222,18 @@ impl Status {
         self.clock_readings_ignored
     }
 
-    /// The failure that stopped all writes; `None` while writes go on.
+    /// The failure that stopped all changes; `None` while changes are accepted.
     pub fn poisoned(&self) -> Option<&str> {
         self.poisoned.as_deref()
     }
 
-    /// Why the former trees were given up; `None` once a checkpoint has filled new ones.
+    /// The failure of the former trees; `None` once a checkpoint has filled new ones.
     pub fn trees_fault(&self) -> Option<&str> {
         self.trees_fault.as_deref()
     }
 }
 
-/// The messages of one queue that [`Engine::drop_damaged`](crate::Engine::drop_damaged) gave up.
+/// The messages of one queue that [`Engine::drop_damaged`](crate::Engine::drop_damaged) deleted.
 ///
 /// ```
 /// # use zaqar_sled::*;

@@ -1,4 +1,4 @@
-//! When each queue has something that falls due.
+//! The instants at which queues have something due.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use super::slot::QueueSlot;
 use crate::lock::{Mutex, Rank};
 
-/// Which queue has something due when.
+/// The alarms of the queues.
 ///
-/// 1. Every queue with a deadline is armed for that deadline or an earlier instant.
-/// 2. A queue is armed anew only when its next deadline comes to lie before the one it is armed for; so a queue whose
-///    deadlines only move away costs nothing.
-/// 3. A queue has at most one alarm, the one its slot says, and a deleted one none.
+/// 1. Every queue with a deadline has an alarm at that deadline or earlier.
+/// 2. A queue's alarm is set again only when the queue's next deadline is earlier than the alarm. So a queue whose
+///    deadlines only move later costs nothing.
+/// 3. A queue has at most one alarm, the one that its slot names, and a deleted queue has none.
 #[derive(Debug)]
 pub(crate) struct Timer {
     /// By instant and queue number.
@@ -26,7 +26,8 @@ impl Default for Timer {
 }
 
 impl Timer {
-    /// Sees to it that the queue, which is locked, is looked at when `due`; true if that is now the earliest alarm.
+    /// Makes sure that the locked queue has an alarm at `due` or earlier; true if that is now the earliest alarm of
+    /// all.
     pub(crate) fn arm(&self, slot: &Arc<QueueSlot>, due: Option<u64>) -> bool {
         let Some(when) = due else { return false };
         if when >= slot.armed.load(Ordering::Relaxed) {
@@ -40,7 +41,7 @@ impl Timer {
         earliest
     }
 
-    /// Takes the queue's alarm away, if it has one.
+    /// Removes the queue's alarm, if it has one.
     pub(crate) fn disarm(&self, slot: &QueueSlot) {
         let mut alarms = self.alarms.lock();
         let before = slot.armed.swap(u64::MAX, Ordering::Relaxed);
@@ -52,7 +53,7 @@ impl Timer {
         self.alarms.lock().first_key_value().map(|((when, _), _)| *when)
     }
 
-    /// A queue whose alarm has gone off by `now`; it has none any more.
+    /// Removes and returns a queue whose alarm is due by `now`.
     pub(super) fn take_due(&self, now: u64) -> Option<Arc<QueueSlot>> {
         let mut alarms = self.alarms.lock();
         let due = alarms.first_entry().filter(|alarm| alarm.key().0 <= now)?;

@@ -1,4 +1,4 @@
-//! What all queues of a store have in sum.
+//! Sums over all queues of a store.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,7 @@ use crate::state::{Sizes, Totals};
 use crate::storage::keys;
 
 impl Store {
-    /// Takes the change of the totals of the queue of that key into the sums.
+    /// Adds the change of one queue's totals to the sums.
     pub(super) fn count(&self, key: &[u8], before: Totals, after: Totals) {
         // Wrapping: the difference is right whichever is larger.
         self.messages.fetch_add(after.total.wrapping_sub(before.total), Ordering::Relaxed);
@@ -17,24 +17,24 @@ impl Store {
         self.reserve.count(share_of(before, key), share_of(after, key));
     }
 
-    /// Live messages, as far as their queues have been advanced.
+    /// The number of live messages, as of the last advance of each queue.
     pub(crate) fn messages(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
     }
 
-    /// What the live messages weigh: their bodies and 64 B each.
+    /// The weight of the live messages: their bodies and 64 B each.
     pub(crate) fn weight(&self) -> u64 {
         self.weight.load(Ordering::Relaxed)
     }
 
-    /// How many queues callers have made.
+    /// The number of queues that callers have created.
     pub(crate) fn count_queues(&self) -> u64 {
         let directory = self.directory.read();
         let outbox = directory.names.contains(&keys::queue(&Project::none(), &QueueName::outbox()));
         (directory.names.len() as u64).saturating_sub(u64::from(outbox))
     }
 
-    /// How many pages are known to be damaged, and their messages.
+    /// The number of pages that are known to be damaged, and of their messages.
     pub(crate) fn count_damaged(&self) -> (u64, u64) {
         self.slots().map(|slot| slot.count_damaged()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }

@@ -1,4 +1,4 @@
-//! Checking a running store against itself.
+//! The check of an open store against itself.
 
 use crate::disk::trees::{Tree, Trees};
 use crate::model::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::state::{PageEntry, Queue};
 use crate::storage::records::{self, Digest, Digested, Record};
 use crate::store::Store;
 
-/// What [`Engine::verify`](crate::Engine::verify) counted and found.
+/// The result of [`Engine::verify`](crate::Engine::verify): counts and findings.
 ///
 /// ```
 /// # use zaqar_sled::*;
@@ -36,7 +36,7 @@ impl Verification {
     pub(crate) fn of(store: &Store) -> Result<Self> {
         let store = store.enter()?;
         let mut verification = Self::default();
-        // Reads every page. Housekeeping goes on meanwhile.
+        // Reads every page, while housekeeping continues.
         for slot in store.slots() {
             if let Some(queue) = store.lock(&slot)? {
                 verification.recount(&queue)?;
@@ -47,7 +47,7 @@ impl Verification {
         Ok(verification)
     }
 
-    /// Takes in what was found in the store of a pool.
+    /// Adds the result for the store of a pool.
     pub(crate) fn add(&mut self, pool: &str, other: Self) {
         self.queues = self.queues.saturating_add(other.queues);
         self.messages = self.messages.saturating_add(other.messages);
@@ -65,12 +65,12 @@ impl Verification {
         Ok(())
     }
 
-    /// Compares the state with the trees, so many records at a time: housekeeping, which posts may wait for, has its turn in
-    /// between.
+    /// Compares the state with the trees, so many records at a time: housekeeping, which posts may wait for, has its
+    /// turn in between.
     fn compare_with_trees(&mut self, store: &Store) -> Result<()> {
         let mut slots = store.slots();
         loop {
-            // No checkpoint meanwhile: what is not dirty in memory has to be in the trees as it is.
+            // No checkpoint runs during this: an item that is not dirty in memory must be equal in the trees.
             let housekeeping = store.housekeeping.lock();
             let trees = store.read_trees(&housekeeping)?;
             let enough = self.records.saturating_add(RECORDS_AT_ONCE);
@@ -132,7 +132,7 @@ impl Verification {
         Ok(())
     }
 
-    /// The store's own sums can only be compared when nobody writes meanwhile.
+    /// Compares the store's sums, which is possible only if no change happened meanwhile.
     fn check_totals(&mut self, store: &Store) {
         let told = || (store.messages(), store.weight());
         let before = (store.journal.appended(), told());

@@ -1,10 +1,10 @@
 //! Waiting for messages, without polling.
 //!
-//! 1. A waiter registers before it looks, so nothing that comes after its look is missed.
-//! 2. Whoever makes messages claimable wakes as many waiters of that queue; what time makes claimable, a waiter sleeps for
-//!    itself.
-//! 3. A waiter that leaves without having looked since it was woken, since its call failed or its time was up, or that knows
-//!    of something that falls due, wakes the next in its place.
+//! 1. A waiter registers before it checks the queue, so it misses no message that arrives after the check.
+//! 2. A call that makes messages claimable wakes as many waiters of that queue. For messages that time makes claimable,
+//!    a waiter wakes up by itself.
+//! 3. A waiter passes its wake-up on to the next waiter in two cases: it leaves without a check since it was woken,
+//!    because its call failed or timed out; or it knows an instant at which something falls due.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use crate::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Waiters {
-    /// So that a post with nobody waiting costs one load.
+    /// The number of waiters, so that a post without waiters costs one load.
     count: AtomicUsize,
     by_queue: Mutex<HashMap<Vec<u8>, Vec<Arc<Waiter>>>>,
 }
@@ -33,9 +33,9 @@ pub(crate) struct Waiting<'a> {
     waiters: &'a Waiters,
     key: Vec<u8>,
     waiter: Arc<Waiter>,
-    /// It was woken and has not looked since.
+    /// Set when the waiter was woken and has not checked the queue since.
     owes_a_look: Cell<bool>,
-    /// It knows of something that falls due, which the others may not.
+    /// Set when the waiter knows an instant at which something falls due; the other waiters may not know it.
     knows_due: Cell<bool>,
 }
 
@@ -54,12 +54,12 @@ impl Waiters {
         Waiting { waiters: self, key, waiter, owes_a_look: Cell::new(false), knows_due: Cell::new(false) }
     }
 
-    /// Whether nobody waits, on any queue.
+    /// Whether no call waits, on any queue.
     pub(crate) fn is_empty(&self) -> bool {
         self.count.load(Ordering::SeqCst) == 0
     }
 
-    /// Wakes up to `most` of the queue's waiters that are not yet woken, those who came first first.
+    /// Wakes up to `most` of the queue's waiters that are not yet woken, oldest first.
     pub(crate) fn wake(&self, key: &[u8], most: usize) {
         if self.is_empty() {
             return;
@@ -108,18 +108,18 @@ impl Waiting<'_> {
         self.owes_a_look.set(self.owes_a_look.get() || was_woken);
     }
 
-    /// It has looked, and found messages.
+    /// Records that the waiter checked the queue and found messages.
     pub(crate) fn found(&self) {
         self.owes_a_look.set(false);
     }
 
-    /// It has looked in vain, and knows whether something is to fall due.
+    /// Records that the waiter checked the queue in vain, and whether it knows an instant at which something falls due.
     pub(crate) fn found_nothing(&self, knows_due: bool) {
         self.owes_a_look.set(false);
         self.knows_due.set(knows_due);
     }
 
-    /// Passes on what this waiter can no longer use.
+    /// Passes this waiter's wake-up on to the next waiter.
     fn hand_on(&self) {
         if *self.waiter.woken.lock() || self.owes_a_look.get() || self.knows_due.get() {
             self.waiters.wake(&self.key, 1);
@@ -163,7 +163,7 @@ mod tests {
         first.sleep(None);
         drop(first);
         second.sleep(None);
-        // One that has looked since owes nobody anything.
+        // A waiter that has checked the queue since has no wake-up to pass on.
         second.found_nothing(false);
         let third = waiters.register(b"q".to_vec());
         drop(second);

@@ -1,4 +1,4 @@
-//! How a change gets into the journal and is applied.
+//! Appending a change to the journal and applying it.
 
 use std::cell::RefCell;
 use std::sync::atomic::Ordering;
@@ -15,8 +15,8 @@ use crate::storage::journal::{Growth, frame_buffer};
 use crate::storage::reserve::Need;
 
 impl Store {
-    /// Journals how far time had come when something was seen to have ended, so that it is over after a restart too,
-    /// whatever the wall clock says then. A store that cannot write goes on reading.
+    /// Journals the current time when a call has met newly expired data, so that the data stays expired after a
+    /// restart, whatever the wall clock shows then. A store that cannot write continues to read.
     pub(crate) fn record_freed(&self, freed: Freed, now: u64) {
         if freed != Freed::default() {
             self.record_time(now);
@@ -27,7 +27,7 @@ impl Store {
         if self.journaled_time.load(Ordering::Relaxed) < now {
             let recorded = self.record(Growth::Frees, now, &Op::Time, &mut []);
             if recorded.is_ok() && self.journal.leave_unsynced() {
-                // Nobody waits for it, but what was seen to be gone is not to come back.
+                // No call waits for this sync, but expired data that a caller noticed must not come back.
                 self.signals.journal();
             }
         }
@@ -42,7 +42,7 @@ impl Store {
         Ok(lsn)
     }
 
-    /// Applies what was appended, and everything it needs brought into memory before.
+    /// Applies an appended operation, whose pages have been loaded before.
     pub(super) fn apply(&self, lsn: u64, now: u64, op: &Op<'_>, queues: &mut [&mut Queue]) {
         let poison_on_panic = PoisonOnPanic(self);
         let described = matches!(op, Op::SetMetadata { .. } | Op::Remap { .. });
@@ -63,7 +63,7 @@ impl Store {
         self.append_for(0, growth, now, op)
     }
 
-    /// The same for an operation on a queue whose key takes so many bytes.
+    /// As [`Self::append`], for an operation on a queue whose key has `key_bytes` bytes.
     fn append_for(&self, key_bytes: u64, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
         if !self.process.is_this_as_far_as_known() {
             return Err(self.forked());
@@ -78,7 +78,7 @@ impl Store {
         };
         let appended = admitted.and_then(|()| self.journal.append(frame, growth));
         if self.is_short() || self.reserve.wants_sync() {
-            // A snapshot may make room.
+            // A snapshot may free space.
             self.signals.housekeeping();
         }
         let (lsn, frame) = appended?;
@@ -95,7 +95,7 @@ impl Store {
         Ok(lsn)
     }
 
-    /// Waits until the change `lsn` is as durable as asked.
+    /// Waits until the change `lsn` is durable as requested.
     pub(crate) fn wait_durable(&self, lsn: u64, durability: Durability) -> Result<()> {
         match durability {
             Durability::Sync => self.journal.wait_durable(lsn),
@@ -108,7 +108,8 @@ impl Store {
         }
     }
 
-    /// Waits until everything a caller may have seen is as durable as asked: for calls that found nothing to do.
+    /// Waits until every change that a caller may have observed is durable as requested. For calls that found nothing
+    /// to do.
     pub(crate) fn wait_seen_durable(&self, durability: Durability) -> Result<()> {
         match durability {
             Durability::Sync => self.journal.wait_durable(self.journal.appended()),
@@ -124,7 +125,7 @@ struct EntryRef<'a, 'b> {
     op: &'a Op<'b>,
 }
 
-/// A panic between append and the end of apply leaves journal and memory apart: nothing may be written any more.
+/// Poisons the store on a panic between the append and the end of the apply, because journal and memory then differ.
 pub(super) struct PoisonOnPanic<'a>(pub(super) &'a Store);
 
 impl Drop for PoisonOnPanic<'_> {

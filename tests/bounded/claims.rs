@@ -25,7 +25,7 @@ fn ids(claim: &Claim) -> Vec<MessageId> {
     claim.messages().iter().map(Message::id).collect()
 }
 
-/// What the store says is under that claim.
+/// The messages under that claim, as the store reports them.
 fn held(world: &World, shelf: &Shelf, claim: ClaimId) -> Vec<MessageId> {
     let record = world.engine.claims().get(shelf.queue.project(), shelf.queue.name(), &claim).unwrap();
     record.messages().iter().for_each(|message| shelf.assert_genuine(message));
@@ -172,7 +172,7 @@ fn claims_and_their_ends_in_any_order_leave_what_they_ought() {
         if round % 40 == 39 {
             world = if round == 79 { world.killed() } else { world.reopened() };
             shelf = shelf.on(&world.engine);
-            // Handles are of the store that is closed; what they held is claimed no more once released.
+            // The handles belong to the closed store. Their messages are free once the claims are released.
             for claim in claims.drain(..) {
                 world.engine.claims().delete(shelf.queue.project(), shelf.queue.name(), &claim.id()).unwrap();
             }
@@ -206,10 +206,10 @@ fn claims_without_messages_stay_up_to_a_bound_and_those_that_ended_early_stay_ov
     let count = before.iter().filter(|kept| **kept).count();
     // 1 MiB of 240 bytes each, and as many less as end at once.
     assert!((4_000..=4_400).contains(&count), "{count} are kept");
-    // The oldest go first.
+    // The oldest claims end first.
     assert!(before.is_sorted());
     assert_eq!(world.engine.status().spent_claims(), count as u64);
-    // One that is kept can be renewed and released as any other.
+    // A claim that was kept can be renewed and released like any other.
     let (project, name) = (shelf.queue.project(), shelf.queue.name());
     let last = emptied.last().unwrap();
     world.engine.claims().update(project, name, last, &ClaimOptions::new().ttl(seconds(900))).unwrap();

@@ -1,5 +1,5 @@
-//! A kill or power cut after each operation on the disk, while pages are written out, snapshots written and the heap is
-//! compacted: all that was acknowledged is there, and of the call under way all or nothing.
+//! A kill or a power cut after each disk operation, while pages are evicted, snapshots written and page files
+//! rewritten: every acknowledged change is kept, and the call in progress took effect as a whole or not at all.
 
 use std::ops::RangeInclusive;
 
@@ -21,7 +21,7 @@ fn name(n: usize) -> QueueName {
     QueueName::new(NAMES[n % 2]).unwrap()
 }
 
-/// Call `n` of the script. Everything but time changes what is on the disk alone.
+/// Call `n` of the script. Every call but the change of the time only changes the disk.
 fn call(world: &World, n: usize) -> Result<()> {
     let engine = &world.engine;
     match n {
@@ -62,7 +62,7 @@ fn claim(engine: &Engine, n: usize) -> Result<()> {
     engine.claims().create(&none(), &name(n), &options).map(drop)
 }
 
-/// Deletes a good part of what there is, here and there.
+/// Deletes many of the messages, in many places.
 fn thin_out(engine: &Engine, n: usize) -> Result<()> {
     let listed = engine.messages().list(&none(), &name(n), &everything())?.items;
     let mut random = Random::new(n as u64);
@@ -70,7 +70,7 @@ fn thin_out(engine: &Engine, n: usize) -> Result<()> {
     engine.messages().bulk_delete(&none(), &name(n), &gone, &[])
 }
 
-/// Everything to be seen.
+/// Everything that a caller can see.
 type State = Vec<(QueueName, Vec<Message>)>;
 
 fn state(engine: &Engine) -> State {
@@ -85,12 +85,12 @@ fn state(engine: &Engine) -> State {
     all.collect()
 }
 
-/// Makes the calls up to the first that fails; how many were answered.
+/// Makes the calls up to the first that fails; returns how many succeeded.
 fn run(world: &World) -> usize {
     (0..CALLS).find(|n| call(world, *n).is_err()).unwrap_or(CALLS)
 }
 
-/// What the store is before the first call and after each, told by one that has all the memory it wants.
+/// The state before the first call and after each call, from a store with enough memory.
 fn states() -> Vec<State> {
     let world = World::on(SimulatedDisk::memory(), clock(), ROOMY);
     let mut states = vec![state(&world.engine)];
@@ -115,7 +115,7 @@ fn end(disk: &SimulatedDisk, end: End) -> SimulatedDisk {
     }
 }
 
-/// Cuts the calls after `k` operations, every other time the recovery too, and looks at what is left.
+/// Ends the calls after `k` operations, every other time the recovery too, and checks the state that is left.
 fn cut(states: &[State], memory: u64, k: u64, how: End) {
     let mut world = World::new(memory);
     let opening = world.disk.operations();
@@ -171,16 +171,16 @@ fn cut_everywhere(memory: u64, stride: u64, how: impl Fn(u64) -> End) {
 #[test]
 fn the_script_evicts_compacts_and_frees() {
     let world = World::new(3 * KIB);
-    let (mut most_cold, mut heaps) = (0, std::collections::BTreeSet::new());
+    let (mut most_cold, mut seen) = (0, std::collections::BTreeSet::new());
     for n in 0..CALLS {
         call(&world, n).unwrap();
         let status = world.engine.status();
         most_cold = most_cold.max(status.cold_pages());
-        heaps.extend(world.heap());
+        seen.extend(world.page_files());
     }
     assert!(most_cold > 8, "{most_cold}");
-    assert!(heaps.len() > 8, "{heaps:?}");
-    assert!(world.heap().len() < heaps.len(), "none of the heap's files has gone");
+    assert!(seen.len() > 8, "{seen:?}");
+    assert!(world.page_files().len() < seen.len(), "no page file was removed");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Damaged heap files: exactly the calls that need what is damaged say so, nothing wrong is ever read, and salvage drops
-//! only what is lost.
+//! Damaged page files: exactly the calls that need a damaged page fail, no wrong data is ever read, and salvage drops
+//! only lost messages.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use zaqar_sled::disk::{Disk, SimulatedDisk};
 use zaqar_sled::{ClaimOptions, Config, ManualClock, Message, MessageId, RecoverySource};
 
 use super::shelf::Shelf;
-use super::support::{CLIENT, ROOT, World, assert_sound, config, everything, heap_of, refused};
+use super::support::{CLIENT, ROOT, World, assert_sound, config, everything, page_files_of, refused};
 
 /// Two cold queues.
 fn frozen() -> (World, Shelf, Shelf) {
@@ -25,7 +25,7 @@ fn frozen() -> (World, Shelf, Shelf) {
     (world, jobs, others)
 }
 
-/// The messages that cannot be read; whatever can has to be right.
+/// The messages that cannot be read. Messages that can be read must be right.
 fn lost(shelf: &Shelf) -> BTreeSet<MessageId> {
     let is_lost = |id: &MessageId| match shelf.queue.get(id) {
         Ok(message) => {
@@ -48,17 +48,17 @@ fn assert_one_page(lost: &BTreeSet<MessageId>, shelf: &Shelf) {
     assert!(places.windows(2).all(|pair| pair[1] == pair[0] + 1), "{places:?}");
 }
 
-/// Bits to flip: one every so many bytes of every heap file.
+/// Bits to flip: one every `stride` bytes of every page file.
 fn places(disk: &SimulatedDisk, stride: usize) -> Vec<(PathBuf, u64)> {
     let of = |path: PathBuf| {
         let bytes = disk.read(&path).unwrap().len();
         (0..bytes).step_by(stride).map(move |at| (path.clone(), at as u64))
     };
-    heap_of(disk).into_iter().flat_map(of).collect()
+    page_files_of(disk).into_iter().flat_map(of).collect()
 }
 
 #[test]
-fn a_flipped_bit_is_met_by_those_who_need_it_and_by_nobody_else() {
+fn a_flipped_bit_fails_exactly_the_calls_that_need_its_page() {
     let (world, jobs, others) = frozen();
     let mut met = 0;
     for (path, at) in places(&world.disk, 1_733) {
@@ -90,7 +90,7 @@ fn a_flipped_bit_is_met_by_those_who_need_it_and_by_nobody_else() {
 #[test]
 fn a_file_cut_short_takes_only_what_was_behind_the_cut() {
     let (world, jobs, others) = frozen();
-    for path in world.heap() {
+    for path in world.page_files() {
         let bytes = world.disk.read(&path).unwrap();
         for len in [0, 100, bytes.len() / 2, bytes.len() - 1] {
             world.disk.truncate(&path, len as u64).unwrap();
@@ -137,7 +137,7 @@ fn a_call_that_meets_damage_changes_nothing() {
 }
 
 #[test]
-fn a_damaged_page_does_not_keep_others_from_a_base() {
+fn a_damaged_page_does_not_prevent_a_snapshot_of_the_others() {
     let world = World::new(0);
     world.engine.close().unwrap();
     // Files of several pages, of two queues in turn.
@@ -151,7 +151,7 @@ fn a_damaged_page_does_not_keep_others_from_a_base() {
     for (path, at) in places(&world.disk, 500) {
         world.disk.corrupt(&path, at, 1).unwrap();
     }
-    // What is left of the files is worth writing together, and cannot be read.
+    // The remaining images in the files are due for a rewrite, and cannot be read.
     others.queue.purge().unwrap();
     others.forget_all();
     for round in 0..10 {
@@ -198,7 +198,7 @@ fn damage_does_not_stop_posts_purges_and_the_end_of_the_queue() {
     }
 }
 
-/// How a heap file is harmed while the store is closed.
+/// A kind of harm to a page file while the store is closed.
 #[derive(Debug, Clone, Copy)]
 enum Harm {
     Flip(u64),
@@ -237,7 +237,8 @@ impl Ended {
         config(&self.disk, &self.clock, 0).seed(seed)
     }
 
-    /// Opens it harmed. If that is not refused at once, those who need what is harmed are; what they cannot have.
+    /// Opens the harmed store. If the open succeeds, calls that need a harmed page fail; returns the messages of these
+    /// pages.
     fn open(&mut self, context: &str) -> Option<BTreeSet<MessageId>> {
         let opened = self.config(2).open(ROOT);
         let gone = match &opened {
@@ -251,7 +252,8 @@ impl Ended {
         gone
     }
 
-    /// Opens it with salvage and asserts that what is there is right, and that the store goes on; what is missing.
+    /// Opens the store with salvage and asserts that its messages are right and that it works; returns the missing
+    /// messages.
     fn salvage(&self, context: &str) -> BTreeSet<MessageId> {
         let engine = self.config(3).salvage(true).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
         let missing: BTreeSet<MessageId> =
@@ -282,11 +284,11 @@ fn missing(shelf: &Shelf, context: &str) -> Vec<MessageId> {
 }
 
 #[test]
-fn a_store_opened_over_a_harmed_heap_says_so_and_salvage_drops_only_what_is_lost() {
+fn a_store_with_harmed_page_files_reports_it_and_salvage_drops_only_lost_messages() {
     for closed in [false, true] {
         for n in 0.. {
             let mut ended = Ended::new(closed);
-            let Some(path) = heap_of(&ended.disk).into_iter().nth(n) else { break };
+            let Some(path) = page_files_of(&ended.disk).into_iter().nth(n) else { break };
             let bytes = ended.disk.read(&path).unwrap().len() as u64;
             let how = [Harm::Flip(bytes / 3), Harm::Cut(bytes / 2), Harm::Remove, Harm::Flip(bytes - 50)][n % 4];
             let context = format!("closed {closed}, {} {how:?}", path.display());
@@ -300,14 +302,14 @@ fn a_store_opened_over_a_harmed_heap_says_so_and_salvage_drops_only_what_is_lost
 }
 
 #[test]
-fn a_heap_that_is_gone_altogether_costs_what_was_in_it_and_no_more() {
+fn missing_page_files_cost_only_their_messages() {
     for closed in [false, true] {
         let mut ended = Ended::new(closed);
-        heap_of(&ended.disk).iter().for_each(|path| harm(&ended.disk, path, Harm::Remove));
-        let context = format!("closed {closed}, no heap");
+        page_files_of(&ended.disk).iter().for_each(|path| harm(&ended.disk, path, Harm::Remove));
+        let context = format!("closed {closed}, no page files");
         ended.open(&context);
         let missing = ended.salvage(&context);
-        // What was posted last is in the journal too.
+        // The newest messages are in the journal too.
         let all = ended.shelves.iter().map(Shelf::len).sum::<u64>();
         assert!(missing.len() as u64 > all / 2 && missing.len() as u64 <= all, "{context}: {} of {all}", missing.len());
     }

@@ -1,5 +1,5 @@
-//! Disks that fail while pages are written out or read back: typed errors, nothing changed, nothing lost, and all is well
-//! once the disk is.
+//! Disks that fail while pages are evicted or read: errors are typed, nothing is changed or lost, and the store works
+//! again when the disk does.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -77,7 +77,7 @@ fn changes_of_cold_messages_happen_whole_or_not_at_all_when_a_read_fails() {
         world.chill();
         world.disk.fail_nth(FaultKind::Read, nth);
         match shelf.queue.bulk_delete(&gone) {
-            // What is deleted need not be read.
+            // A deletion needs no read.
             Ok(()) => shelf.forget(&gone),
             Err(error) => {
                 assert!(matches!(error, Error::Io { .. }), "{error}");
@@ -92,7 +92,7 @@ fn changes_of_cold_messages_happen_whole_or_not_at_all_when_a_read_fails() {
 }
 
 #[test]
-fn a_read_that_fails_while_a_base_is_written_costs_the_base_alone() {
+fn a_read_that_fails_during_a_snapshot_fails_only_the_snapshot() {
     let (world, mut shelf) = frozen();
     for nth in 1..12 {
         shelf.fill(10, 500);
@@ -107,7 +107,7 @@ fn a_read_that_fails_while_a_base_is_written_costs_the_base_alone() {
     shelf.on(&world.engine).assert_whole();
 }
 
-/// A store whose heap can be made to fail.
+/// A store whose page files can be made to fail.
 fn watched(memory: u64) -> (WatchedDisk, Engine, Shelf) {
     let disk = WatchedDisk::new(SimulatedDisk::new());
     let engine = config(&disk.disk, &clock(), memory).disk(Arc::new(disk.clone())).open(ROOT).unwrap();
@@ -154,7 +154,7 @@ fn pages_that_cannot_be_written_out_stay_in_memory_and_refuse_posts() {
 }
 
 #[test]
-fn a_base_that_could_not_write_its_pages_leaves_the_former_one_and_the_journal() {
+fn a_snapshot_that_could_not_write_its_pages_leaves_the_former_one_and_the_journal() {
     for kind in ["heap", "base"] {
         let (disk, engine, mut shelf) = watched(1 << 20);
         shelf.fill(60, 900);
@@ -172,7 +172,7 @@ fn a_base_that_could_not_write_its_pages_leaves_the_former_one_and_the_journal()
 }
 
 #[test]
-fn after_a_sync_of_the_heap_that_failed_no_base_refers_to_what_was_not_synced() {
+fn after_a_failed_sync_of_the_page_files_no_snapshot_names_an_unsynced_image() {
     for nth in 1..6 {
         let (disk, engine, mut shelf) = watched(0);
         shelf.fill(100, 900);
@@ -213,7 +213,7 @@ fn what_a_manifest_names_that_could_not_be_synced_stays_until_another_one_is() {
             let failed = engine.snapshot().is_err();
             disk.disk.heal();
             if !failed || engine.status().poisoned().is_some() {
-                continue; // The fault has met nothing, or the journal.
+                continue; // The fault hit no call, or hit the journal.
             }
             // The images that the new snapshot names are garbage to the engine now.
             let gone: Vec<MessageId> = shelf.ids().into_iter().skip(2).collect();

@@ -1,4 +1,4 @@
-//! Dead letters out of cold pages into queues that are cold themselves.
+//! Dead letters that move from cold pages to queues that are cold too.
 
 use zaqar_sled::{ClaimOptions, Durability, Message, MessageId, NewMessage, Project};
 
@@ -8,7 +8,7 @@ use super::support::{CLIENT, World, everything, queue_with, seconds};
 const LETTERS: &str =
     r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 900}"#;
 
-/// Claims everything and lets the claims run out.
+/// Claims all messages and lets the claims expire.
 fn wear_out(world: &World, shelf: &Shelf) {
     while let Some(claim) = shelf.queue.claim(ClaimOptions::new().ttl(seconds(5)).limit(20)).unwrap() {
         claim.messages().iter().for_each(|message| shelf.assert_genuine(message));
@@ -17,7 +17,7 @@ fn wear_out(world: &World, shelf: &Shelf) {
     world.clock.advance(seconds(5));
 }
 
-/// What has moved, with its body.
+/// The messages that have moved, with their bodies.
 fn moved(listed: &[Message], from: &Shelf) -> Vec<(MessageId, Vec<u8>)> {
     listed.iter().zip(from.ids()).map(|(message, old)| (message.id(), from.body(&old).to_vec())).collect()
 }
@@ -34,7 +34,7 @@ fn worn_out_cold_messages_move_to_the_dead_letter_queue_byte_for_byte() {
     world.freeze();
     wear_out(&world, &jobs);
     while jobs.queue.stats().unwrap().total() > 0 {
-        // What moves uses up the claim's places.
+        // A message that moves counts toward the claim's limit.
         assert!(jobs.queue.claim(ClaimOptions::new().limit(20)).unwrap().is_none());
         world.chill();
     }
@@ -93,7 +93,7 @@ fn dead_letters_move_within_a_number_of_bytes_and_the_rest_with_the_next_claim()
     // The first, and 64 MiB beyond.
     assert!(jobs.claim(all()).unwrap().is_none());
     assert_eq!(left(), 40 - 17);
-    // By default, as little as a claim takes.
+    // By default, as few bytes as a claim takes.
     assert!(jobs.claim(ClaimOptions::new().limit(100)).unwrap().is_none());
     assert_eq!(left(), 40 - 18);
     assert!(jobs.claim(all()).unwrap().is_none());

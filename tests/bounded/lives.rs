@@ -84,7 +84,7 @@ fn collecting_counts_what_expired_in_cold_pages() {
 }
 
 #[test]
-fn what_expired_while_the_store_was_closed_is_gone_from_cold_pages() {
+fn messages_that_expired_while_the_store_was_closed_are_gone_from_cold_pages() {
     for kill in [false, true] {
         let world = World::new(0);
         let mut shelf = Shelf::new(&world.engine, "jobs");
@@ -104,7 +104,7 @@ fn what_expired_while_the_store_was_closed_is_gone_from_cold_pages() {
 }
 
 #[test]
-fn the_age_of_a_cold_message_goes_on() {
+fn the_age_of_a_cold_message_continues() {
     let world = World::new(0);
     let mut shelf = Shelf::new(&world.engine, "jobs");
     let ids = shelf.fill(100, 900);

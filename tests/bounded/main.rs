@@ -1,10 +1,10 @@
-//! A store that holds more than may be in memory: every answer is what it would be with all the memory there is, memory,
-//! journal and disk stay within their bounds, and whoever has to wait for room waits no longer than agreed.
+//! A store that holds more than its memory: every answer is the same as with enough memory; memory, journal and disk
+//! stay within their bounds; and a post that has to wait waits no longer than configured.
 //!
 //! - `ZAQAR_SEED=...`, which a failure prints, plays other mixes of calls;
 //! - `ZAQAR_POWER=all` cuts after every operation;
-//! - `ZAQAR_QUEUES=1000000` makes so many queues;
-//! - `cargo test --release --test bounded -- --ignored` runs what takes longer.
+//! - `ZAQAR_QUEUES=1000000` creates that many queues;
+//! - `cargo test --release --test bounded -- --ignored` runs the tests that take longer.
 
 #![allow(
     clippy::unwrap_used,

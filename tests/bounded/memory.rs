@@ -1,4 +1,4 @@
-//! How much of a store is in memory, and what its status says of it.
+//! The memory use of a store, and its status.
 
 use zaqar_sled::{ClaimOptions, DataDriver, Durability};
 
@@ -14,7 +14,7 @@ fn with_memory_to_spare_nothing_leaves_it() {
     let status = world.engine.status();
     assert_eq!((status.cold_pages(), status.messages()), (0, 300));
     assert!(status.memory_bytes() >= 300 * 856, "{status:?}");
-    // Bodies, 56 bytes each, and what a page takes beside.
+    // Bodies, 56 bytes each, and the overhead of a page.
     assert!(status.memory_bytes() <= 300 * 856 + status.pages() * 2 * KIB, "{status:?}");
     assert!((300 / 128..=40).contains(&status.pages()), "{status:?}");
 }
@@ -67,7 +67,7 @@ fn memory_stays_within_its_budget_after_every_step_of_whatever_happens() {
 }
 
 #[test]
-fn without_a_step_posts_make_room_themselves() {
+fn without_a_step_posts_evict_pages_themselves() {
     for memory in [0, 20 * KIB, 200 * KIB] {
         for durability in [Durability::Sync, Durability::Buffered] {
             let world = World::new(memory);
@@ -75,7 +75,7 @@ fn without_a_step_posts_make_room_themselves() {
             let mut shelf = Shelf::new(&quick, "jobs");
             for _ in 0..80 {
                 shelf.fill(10, 900);
-                // The page that was being filled, the one that is now, and the post itself.
+                // The page that was filled before, the page that is filled now, and the post itself.
                 world.assert_within(2 * PAGE + 10 * KIB);
             }
             assert!(world.engine.status().cold_pages() > 10, "{:?}", world.engine.status());
@@ -113,7 +113,7 @@ fn reading_a_cold_store_through_takes_no_more_memory_than_it_may() {
     world.engine.close().unwrap();
     drop(quick);
     for background in [false, true] {
-        // Reads wait for nobody: they do not leave behind what there is no room for.
+        // Reads do not wait for memory. They evict pages again for which there is no memory.
         let engine = world.config().background(background).open(ROOT).unwrap();
         let mut most = 0;
         for shelf in &shelves {
@@ -170,7 +170,7 @@ fn a_smaller_budget_at_the_next_opening_is_kept_and_a_larger_one_is_used() {
 }
 
 #[test]
-fn the_figures_of_the_heap_follow_what_is_in_it() {
+fn the_figures_of_the_page_files_follow_their_content() {
     let world = World::new(0);
     let mut shelf = Shelf::new(&world.engine, "jobs");
     assert_eq!(world.engine.status().page_file_bytes(), 0);
@@ -178,7 +178,7 @@ fn the_figures_of_the_heap_follow_what_is_in_it() {
     world.freeze();
     let status = world.engine.status();
     assert!(status.page_file_bytes() >= 300 * 900, "{status:?}");
-    let on_disk: u64 = world.heap().iter().map(|path| world.disk.read(path).unwrap().len() as u64).sum();
+    let on_disk: u64 = world.page_files().iter().map(|path| world.disk.read(path).unwrap().len() as u64).sum();
     assert_eq!(status.page_file_bytes(), on_disk);
     assert_eq!(status.live_bytes(), 300 * 964);
     shelf.queue.purge().unwrap();

@@ -1,5 +1,5 @@
-//! Any mix of calls on several queues, with bodies of 1 B to 1 MiB: a store with next to no memory answers as one that has
-//! all it wants, and takes no more than it may.
+//! Random calls on several queues, with bodies of 1 B to 1 MiB: a store with almost no memory gives the same answers as
+//! a store with enough memory, and stays within its budget.
 
 use zaqar_sled::disk::Keep;
 use zaqar_sled::{
@@ -77,7 +77,7 @@ impl Mix {
         self.twins().both("create", |engine| engine.queues().create(&Project::none(), name, &metadata));
     }
 
-    /// The whole queue, or what is in it.
+    /// Removes the queue, or its content.
     fn remove(&mut self, name: &QueueName) {
         let none = Project::none();
         if self.random.one_in(2) {
@@ -182,7 +182,7 @@ impl Mix {
         self.twins().both("housekeeping", |engine| match kind {
             0 => engine.checkpoint(),
             1 => engine.snapshot(),
-            // What it counts depends on what was freed before.
+            // The counts depend on what was freed before.
             2 => engine.gc().map(drop),
             _ => engine.step(),
         });

@@ -10,13 +10,13 @@ use zaqar_sled::disk::{Disk, FaultKind, SimulatedDisk};
 use zaqar_sled::{Config, Durability, Engine, Error, NewMessage, Project, RecoverySource};
 
 use super::shelf::Shelf;
-use super::support::{CLIENT, KIB, PAGE, ROOMY, ROOT, World, clock, config, heap_of, queue, seconds};
+use super::support::{CLIENT, KIB, PAGE, ROOMY, ROOT, World, clock, config, page_files_of, queue, seconds};
 use super::watched::{Rule, WatchedDisk};
 
 const IDLER: &str = "ZAQAR_IDLER";
 
 #[test]
-fn after_a_clean_close_no_page_is_read_until_somebody_needs_it() {
+fn after_a_clean_close_no_page_is_read_until_a_call_needs_it() {
     let (disk, clock) = (WatchedDisk::new(SimulatedDisk::new()), clock());
     let open = |seed| config(&disk.disk, &clock, 0).disk(Arc::new(disk.clone())).seed(seed).open(ROOT).unwrap();
     let engine = open(1);
@@ -39,7 +39,7 @@ fn after_a_clean_close_no_page_is_read_until_somebody_needs_it() {
 }
 
 #[test]
-fn a_base_of_a_cold_store_does_not_read_what_it_has_written() {
+fn a_snapshot_of_a_cold_store_reads_no_proven_image() {
     let disk = WatchedDisk::new(SimulatedDisk::new());
     let engine = config(&disk.disk, &clock(), 0).disk(Arc::new(disk.clone())).open(ROOT).unwrap();
     let mut shelf = Shelf::new(&engine, "jobs");
@@ -107,7 +107,7 @@ fn a_store_that_cannot_write_its_pages_out_while_it_opens_says_so_and_loses_noth
             let open =
                 || config(&disk.disk, &clock(), 20 * KIB).disk(Arc::new(disk.clone())).salvage(salvage).open(ROOT);
             disk.set("heap", Rule::Fail(kind));
-            // To go beyond its memory for the moment is as good.
+            // An open that exceeds the memory for a moment is fine too.
             if let Err(error) = open() {
                 let told =
                     if kind == ErrorKind::StorageFull { error.is_full() } else { matches!(error, Error::Io { .. }) };
@@ -138,26 +138,27 @@ fn a_read_that_fails_while_a_store_opens_is_told_as_such_and_nothing_is_lost() {
             assert!(engine.recovery().notes().is_empty(), "read {nth}, salvage {salvage}: {}", engine.recovery());
             shelf.on(&engine).assert_whole();
         }
-        // Salvage reads again, and the device gives it then.
+        // Salvage reads again, and the device then returns the data.
         assert!(salvage || failed > 10, "{failed} of 60 failed");
     }
 }
 
 #[test]
-fn a_store_with_nothing_in_its_heap_opens_without_the_folder() {
+fn a_store_without_page_files_opens_without_their_folder() {
     let disk = SimulatedDisk::new();
     let engine = config(&disk, &clock(), ROOMY).open(ROOT).unwrap();
     let mut shelf = Shelf::new(&engine, "jobs");
     shelf.fill(100, 900);
     let disk = disk.kill();
-    assert!(heap_of(&disk).is_empty());
+    assert!(page_files_of(&disk).is_empty());
     // As a copy of the files alone has it.
     disk.remove_dir_all(Path::new("/store/heap")).unwrap();
     let engine = config(&disk, &clock(), 0).open(ROOT).unwrap();
     shelf.on(&engine).assert_whole();
 }
 
-/// A store of its own process, full of cold messages, with its threads; prints which woke in each second until none did.
+/// A store of its own process, full of cold messages, with its threads; prints which woke in each second until none
+/// did.
 #[test]
 fn idler() {
     let Ok(root) = std::env::var(IDLER) else { return };
@@ -169,7 +170,7 @@ fn idler() {
     engine.checkpoint().unwrap();
     shelf.queue.get(&shelf.ids()[3]).unwrap();
     assert!(engine.status().cold_pages() > 10, "{:?}", engine.status());
-    // Space is given back in a quiet moment; after that nothing is left to do.
+    // Space is freed when the store is quiet; after that there is no work left.
     let mut before = sleeps();
     for _ in 0..12 {
         std::thread::sleep(seconds(1));
@@ -184,8 +185,8 @@ fn idler() {
     }
 }
 
-/// How often each thread of the engine has gone to sleep. Sled keeps a pool of threads for the whole process, which wake
-/// once a second from the first checkpoint on, whether a store is open or not: they are not the engine's to stop.
+/// The number of times each thread of the engine has gone to sleep. sled keeps a pool of threads for the whole process,
+/// which wake once a second from the first checkpoint on, whether or not a store is open. The engine cannot stop them.
 fn sleeps() -> BTreeMap<String, u64> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
     let count = |task: &Path| {
@@ -199,7 +200,7 @@ fn sleeps() -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn an_idle_engine_wakes_nobody() {
+fn an_idle_engine_wakes_no_thread() {
     if std::env::var(IDLER).is_ok() {
         return;
     }
@@ -224,7 +225,7 @@ fn opening_a_store_with_much_due_takes_no_more_memory_than_it_may() {
     }
     world.engine.snapshot().unwrap();
     world.clock.advance(seconds(6));
-    // Time has come so far, as the journal says; the queue has not been looked at since.
+    // The journal contains this time, but no call has advanced the queue since.
     drop(queue(&world.engine, "other"));
     let world = world.killed();
     assert_eq!(world.engine.status().messages(), 100, "what was due is gone");

@@ -1,4 +1,4 @@
-//! Backpressure: where memory or journal are full, posts wait for room, no longer than agreed, and nobody else does.
+//! Backpressure: while memory or the journal is full, posts wait, no longer than configured, and no other call waits.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use super::support::{CLIENT, KIB, PAGE, ROOMY, ROOT, everything, promptly, queue
 use super::watched::{Rule, WatchedDisk};
 
 const BYTES: usize = 1_000;
-/// How long a post waits where it must not give up during a test, and where it is to.
+/// The busy timeout of tests whose posts must not give up, and of tests whose posts must.
 const PATIENT: Duration = Duration::from_mins(10);
 const HASTY: Duration = Duration::from_millis(50);
 
-/// What can be full.
+/// The resource that is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Full {
     Memory,
@@ -46,7 +46,7 @@ impl Scene {
         Self { disk, engine: engine.open(ROOT).unwrap(), full }
     }
 
-    /// Keeps the store from making room.
+    /// Keeps the store from freeing the resource.
     fn hold(&self) {
         self.set(Rule::Hold);
     }
@@ -56,17 +56,17 @@ impl Scene {
         self.disk.set("heap", rule);
     }
 
-    /// Asserts that what is bounded is within its bound, and what may come on top.
+    /// Asserts that the resource is within its bound, plus the allowed excess.
     fn assert_bounded(&self) {
         let engine = self.engine.clone();
         let status = promptly("the status is told", move || engine.status());
         match self.full {
-            // Each queue may have been let in at once, and begun a page.
+            // A post to each queue may have been admitted at the same time, and begun a page.
             Full::Memory => {
                 let most = 200 * KIB + (status.queues() + 1) * PAGE;
                 assert!(status.memory_bytes() <= most, "{most}: {status:?}");
             }
-            // Twice what is live where that is more; a segment that is begun and one that is prepared.
+            // Twice the live data if that is more; a segment that was started and one that is prepared.
             Full::Journal => {
                 let most = (200 * KIB).max(2 * status.live_bytes()) + 4 * 16 * KIB;
                 assert!(status.journal_bytes() <= most, "{status:?}");
@@ -75,15 +75,15 @@ impl Scene {
     }
 }
 
-/// A test that fails lets the store's threads go: closing waits for them.
+/// A failing test releases the held calls, because closing waits for the store's threads.
 impl Drop for Scene {
     fn drop(&mut self) {
         self.set(Rule::Pass);
     }
 }
 
-/// Posts and deletes what it posted, so that journal is made and nothing is left, or posts alone, until it is stopped or
-/// refused.
+/// A thread that posts and deletes its messages, so that the journal grows and the queue stays empty, or that only
+/// posts, until it is stopped or refused.
 struct Poster {
     posted: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
@@ -112,7 +112,7 @@ impl Poster {
         self.posted.load(Ordering::Relaxed)
     }
 
-    /// Waits until it posts no more because it has to wait.
+    /// Waits until the thread waits in a post.
     fn await_stall(&self, scene: &Scene) {
         let (mut last, mut since) = (u64::MAX, Instant::now());
         until("posts wait", || {
@@ -137,7 +137,7 @@ fn message() -> NewMessage {
 }
 
 #[test]
-fn a_post_waits_for_room_and_is_let_in_when_it_comes() {
+fn a_post_waits_and_is_admitted_when_there_is_space() {
     for full in BOTH {
         let scene = Scene::new(full, PATIENT);
         scene.hold();
@@ -189,7 +189,7 @@ fn without_patience_a_post_is_refused_at_once() {
 }
 
 #[test]
-fn while_posts_wait_everything_else_goes_on() {
+fn while_posts_wait_all_other_calls_continue() {
     for full in BOTH {
         let scene = Scene::new(full, PATIENT);
         // Some of it is cold.
@@ -232,7 +232,7 @@ fn everything_but_posts(engine: &Engine, mut old: Shelf) {
 }
 
 #[test]
-fn room_made_by_deleting_lets_posts_in_although_nothing_can_be_written_out() {
+fn deletes_admit_posts_although_no_page_can_be_evicted() {
     let scene = Scene::new(Full::Memory, PATIENT);
     scene.hold();
     let jobs = queue(&scene.engine, "jobs");
@@ -247,7 +247,7 @@ fn room_made_by_deleting_lets_posts_in_although_nothing_can_be_written_out() {
 }
 
 #[test]
-fn many_posters_share_what_room_there_is_and_none_is_forgotten() {
+fn many_posters_share_the_space_and_none_is_forgotten() {
     for full in BOTH {
         let scene = Scene::new(full, PATIENT);
         let queues: Vec<Queue> = (0..6).map(|n| queue(&scene.engine, &format!("jobs{n}"))).collect();
@@ -293,7 +293,7 @@ fn closing_ends_the_wait() {
 }
 
 #[test]
-fn where_room_cannot_be_made_because_the_disk_is_full_posts_are_told_so() {
+fn on_a_full_disk_posts_that_would_wait_get_storage_full() {
     let scene = Scene::new(Full::Memory, Duration::from_millis(300));
     scene.set(Rule::Fail(ErrorKind::StorageFull));
     let jobs = queue(&scene.engine, "jobs");
@@ -327,7 +327,7 @@ fn a_busy_store_neither_hangs_nor_grows_at_full_speed() {
 }
 
 #[test]
-fn a_base_is_written_as_often_as_the_journal_asks_for_one() {
+fn a_snapshot_is_written_as_often_as_the_journal_needs_one() {
     let scene = Scene::new(Full::Journal, PATIENT);
     let poster = Poster::start(&scene, &queue(&scene.engine, "jobs"));
     let mut snapshots = std::collections::BTreeSet::new();

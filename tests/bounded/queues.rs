@@ -29,7 +29,7 @@ fn message(n: u64) -> NewMessage {
     NewMessage::new(n.to_be_bytes().repeat(25)).ttl(seconds(3_600)).delay(seconds(0))
 }
 
-/// So many queues made, listed, posted to, gone through after a kill and a close, and deleted.
+/// Creates, lists, posts to, checks after a kill and a close, and deletes `count` queues.
 fn play(count: u64) {
     let mut world = World::on(SimulatedDisk::new(), clock(), 256 * KIB);
     world.engine.close().unwrap();

@@ -1,11 +1,11 @@
-//! Cold messages are read as if they had never left memory.
+//! Cold messages are read as if they were in memory.
 
 use zaqar_sled::{Message, MessageId, MessageListOptions, Sort};
 
 use super::shelf::Shelf;
 use super::support::{KIB, Random, World, everything};
 
-/// Sizes about every edge there is: pages, segments, and what has a page of its own.
+/// Body sizes around every limit: of pages, of segments, and of messages with a page of their own.
 const SIZES: [usize; 14] =
     [1, 2, 100, 1_000, 4_095, 4_096, 8_192, 16_383, 16_384, 16_385, 40_000, 65_537, 300_000, 1 << 20];
 

@@ -1,4 +1,4 @@
-//! What comes and goes beside the queues: nothing of it stays, in the journal or in the space that is held back.
+//! Rows of the registry that are created and removed leave nothing in the journal or in the reserve.
 
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{DataDriver, Metadata, Project, QueueName, Subscriber};

@@ -1,4 +1,4 @@
-//! Cold messages are deleted, popped, purged, and go with their queue; nothing of them comes back.
+//! Cold messages that are deleted, popped, purged or removed with their queue do not come back.
 
 use zaqar_sled::{MessageId, Purge};
 
@@ -66,7 +66,7 @@ fn cold_messages_are_popped_in_order() {
 #[test]
 fn a_sparse_queue_stays_as_it_is_through_housekeeping_and_reopening() {
     let (mut world, mut shelf) = frozen();
-    // One of each dozen stays: pages are merged, images written anew.
+    // One of each dozen stays: pages are merged and images rewritten.
     let gone: Vec<MessageId> =
         shelf.ids().into_iter().enumerate().filter(|(n, _)| n % 12 != 5).map(|(_, id)| id).collect();
     for ids in gone.chunks(20) {

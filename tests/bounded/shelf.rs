@@ -1,4 +1,4 @@
-//! An account of what a queue ought to hold.
+//! A record of the messages that a queue must hold.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ impl Shelf {
         Self { queue, kept: BTreeMap::new(), posted: salt << 32 }
     }
 
-    /// The same queue in a store that was opened again.
+    /// The same record for a store that was opened again.
     pub(crate) fn on(mut self, engine: &Engine) -> Self {
         self.queue = engine.queue(self.queue.project().clone(), self.queue.name()).unwrap();
         self
@@ -62,7 +62,7 @@ impl Shelf {
         sizes.chunks(10).flat_map(|sizes| self.post_as(sizes, &shape)).collect()
     }
 
-    /// What was deleted or expired.
+    /// Removes messages that were deleted or have expired.
     pub(crate) fn forget<'i>(&mut self, ids: impl IntoIterator<Item = &'i MessageId>) {
         for id in ids {
             assert!(self.kept.remove(id).is_some(), "{id} was not to be there");
@@ -73,7 +73,7 @@ impl Shelf {
         self.kept.clear();
     }
 
-    /// Takes over what moved in from another queue, under new ids.
+    /// Adds messages that moved in from another queue, under new ids.
     pub(crate) fn adopt(&mut self, messages: &[(MessageId, Vec<u8>)]) {
         self.kept.extend(messages.iter().cloned());
     }
@@ -90,14 +90,14 @@ impl Shelf {
         &self.kept[id]
     }
 
-    /// Asserts that a message is to be there and says what was posted.
+    /// Asserts that a message belongs to the queue and has the posted body.
     pub(crate) fn assert_genuine(&self, message: &Message) {
         let Some(body) = self.kept.get(&message.id()) else { panic!("{} is not to be there", message.id()) };
         let there: &[u8] = message.body();
         assert!(there == body.as_slice(), "{} has another body", message.id());
     }
 
-    /// Asserts that the queue holds what it is to hold, to the byte, and that its stats say so.
+    /// Asserts that the queue holds exactly the recorded messages, and that its stats agree.
     pub(crate) fn assert_whole(&self) {
         let listed = self.queue.list(&everything()).unwrap().items;
         listed.iter().for_each(|message| self.assert_genuine(message));

@@ -1,4 +1,4 @@
-//! Space on a real disk: however messages go, what they took comes back.
+//! Space on a real disk: the space of messages comes back, however they are removed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::shelf::Shelf;
 use super::support::{KIB, clock, everything, queue_with, seconds};
 
 const SEGMENT: u64 = 256 * KIB;
-/// What may be taken beside the live messages: 64 MiB where segments have their 16 MiB.
+/// The space allowed beside the live messages: 64 MiB with the default segments of 16 MiB.
 const SLACK: u64 = 4 * SEGMENT;
 const COUNT: usize = 6_000;
 const BYTES: usize = 1_000;
@@ -45,7 +45,7 @@ impl Scene {
         scene
     }
 
-    /// Writes a snapshot and asserts that no more is used than what is live allows.
+    /// Writes a snapshot and asserts that the used space is within the bound for the live messages.
     fn assert_returned(&self) {
         self.engine.gc().unwrap();
         self.engine.snapshot().unwrap();
@@ -60,7 +60,7 @@ impl Scene {
         self.assert_returned();
     }
 
-    /// What takes how much.
+    /// The files and their sizes.
     fn listing(&self) -> Vec<(String, u64)> {
         let folders = ["", "journal", "heap"].map(|folder| self.folder.path().join(folder));
         let names = |folder: &Path| RealDisk.list(folder).unwrap_or_default();
@@ -76,7 +76,7 @@ fn used(path: &Path) -> u64 {
 #[test]
 fn after_deletions_by_id_the_disk_comes_back() {
     let mut scene = Scene::new();
-    // Nine of ten, so that every page still holds something.
+    // Nine of ten, so that every page still has a message.
     let gone: Vec<MessageId> =
         scene.jobs.ids().into_iter().enumerate().filter(|(n, _)| n % 10 != 0).map(|(_, id)| id).collect();
     for ids in gone.chunks(500) {
@@ -146,7 +146,7 @@ fn after_dead_lettering_the_disk_comes_back() {
 }
 
 #[test]
-fn what_comes_and_goes_at_once_takes_no_more_however_long_it_does() {
+fn messages_that_are_deleted_at_once_need_constant_space() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
     let engine = config(&clock).journal_max(4 * SEGMENT).open(folder.path()).unwrap();
     let mut jobs = Shelf::of(queue_with(&engine, "jobs", "{}"));

@@ -13,9 +13,9 @@ pub(crate) use crate::random::Random;
 
 pub(crate) const ROOT: &str = "/store";
 pub(crate) const KIB: u64 = 1 << 10;
-/// More memory than any of these stores takes.
+/// More memory than any of these stores needs.
 pub(crate) const ROOMY: u64 = 1 << 30;
-/// What a page may take at most that holds more than one message: 16 KiB of bodies, 128 messages and what is beside.
+/// The largest memory of a page with more than one message: 16 KiB of bodies, 128 messages and the overhead.
 pub(crate) const PAGE: u64 = 24 * KIB;
 pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 
@@ -25,13 +25,12 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) memory: u64,
     pub(crate) engine: Engine,
-    /// How often it was opened: each time it makes other ids.
+    /// The number of openings: each opening has other random ids.
     opens: u64,
 }
 
 impl World {
-    /// A new store that may keep so many bytes of messages in memory. Nothing happens by itself, and files are as small as
-    /// they can be.
+    /// A new store with a memory budget. It has no background threads, and its files are as small as possible.
     pub(crate) fn new(memory: u64) -> Self {
         Self::on(SimulatedDisk::new(), clock(), memory)
     }
@@ -50,7 +49,7 @@ impl World {
         config(&self.disk, &self.clock, self.memory).seed(self.opens + 1)
     }
 
-    /// How much memory it may take when it is opened next.
+    /// Sets the memory budget for the next opening.
     pub(crate) fn with_memory(self, memory: u64) -> Self {
         Self { memory, ..self }
     }
@@ -69,7 +68,7 @@ impl World {
         self.found_as(disk)
     }
 
-    /// Cuts it off from power, which loses everything unsynced but for what is kept, and opens it again.
+    /// Cuts the power, which loses the unsynced data except the part that `keep` keeps, and opens the store again.
     pub(crate) fn cut(self, keep: Keep) -> Self {
         let disk = self.disk.power_loss(keep);
         self.found_as(disk)
@@ -79,13 +78,13 @@ impl World {
         Self::opened(disk, self.clock, self.memory, self.opens + 1)
     }
 
-    /// Puts out of memory what may not be in it, and asserts that it is out.
+    /// Evicts pages beyond the budget, and asserts that the store is within it.
     pub(crate) fn chill(&self) {
         self.engine.step().unwrap();
         self.assert_within(0);
     }
 
-    /// The same, where next to nothing may stay in memory: all pages are cold but for those that posts go to.
+    /// As `chill`, with a tiny budget: all pages are cold, except those that posts append to.
     pub(crate) fn freeze(&self) {
         self.chill();
         let status = self.engine.status();
@@ -107,8 +106,8 @@ impl World {
     }
 
     /// The files pages are written to, in order.
-    pub(crate) fn heap(&self) -> Vec<PathBuf> {
-        heap_of(&self.disk)
+    pub(crate) fn page_files(&self) -> Vec<PathBuf> {
+        page_files_of(&self.disk)
     }
 }
 
@@ -126,7 +125,7 @@ pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, memory: u64
     config.background(false).segment_size(4 * KIB).memory(memory)
 }
 
-pub(crate) fn heap_of(disk: &SimulatedDisk) -> Vec<PathBuf> {
+pub(crate) fn page_files_of(disk: &SimulatedDisk) -> Vec<PathBuf> {
     disk.list_all().into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "heap")).collect()
 }
 
@@ -157,7 +156,7 @@ pub(crate) fn queue_with(engine: &Engine, name: &str, metadata: &str) -> Queue {
     queue
 }
 
-/// A listing that leaves nothing out.
+/// The options of a complete listing.
 pub(crate) fn everything() -> MessageListOptions {
     MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true)
 }
@@ -186,7 +185,7 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Makes a call that must not hang in a thread of its own.
+/// Makes a call in a thread of its own, and fails if the call hangs.
 pub(crate) fn promptly<T: Send + 'static>(what: &str, call: impl FnOnce() -> T + Send + 'static) -> T {
     let thread = std::thread::spawn(call);
     until(what, || thread.is_finished());

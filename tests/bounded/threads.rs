@@ -1,4 +1,5 @@
-//! Many threads on one store with next to no memory, its own threads at work: every message is accounted for exactly once.
+//! Many threads on one store with next to no memory, its own threads at work: every message is accounted for exactly
+//! once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ fn open(disk: &SimulatedDisk, memory: u64) -> Engine {
     config.durability(Durability::Buffered).busy_timeout(Duration::from_mins(5)).open(ROOT).unwrap()
 }
 
-/// A body that says itself whether it is what was posted.
+/// A body that contains its own check.
 fn signed(number: u64, bytes: usize) -> Vec<u8> {
     let mut signed = number.to_be_bytes().to_vec();
     signed.extend(body(number, bytes));
@@ -36,7 +37,7 @@ fn assert_genuine(message: &Message) -> u64 {
     number
 }
 
-/// What the threads share.
+/// The state that the threads share.
 #[derive(Clone)]
 struct Scene {
     engine: Engine,
@@ -68,7 +69,7 @@ impl Scene {
     }
 }
 
-/// Posts; the numbers of what was acknowledged.
+/// Posts; returns the numbers of the acknowledged messages.
 fn post(scene: &Scene, mut random: Random) -> Vec<u64> {
     let mut acknowledged = Vec::new();
     while scene.goes_on() {
@@ -87,7 +88,7 @@ fn post(scene: &Scene, mut random: Random) -> Vec<u64> {
     acknowledged
 }
 
-/// Claims, finishes most and releases some; the numbers of what was finished.
+/// Claims, finishes most messages and releases some; returns the numbers of the finished messages.
 fn work(scene: &Scene, mut random: Random) -> Vec<u64> {
     let mut finished = Vec::new();
     while scene.goes_on() {
@@ -109,7 +110,7 @@ fn work(scene: &Scene, mut random: Random) -> Vec<u64> {
     finished
 }
 
-/// Pops; the numbers of what was popped.
+/// Pops; returns the numbers of the popped messages.
 fn pop(scene: &Scene, mut random: Random) -> Vec<u64> {
     let mut popped = Vec::new();
     while scene.goes_on() {
@@ -147,8 +148,8 @@ fn read(scene: &Scene, mut random: Random) -> u64 {
     read
 }
 
-/// Keeps house by hand, beside the store's own threads.
-fn keep_house(scene: &Scene, mut random: Random) -> u64 {
+/// Runs housekeeping by hand, in addition to the store's own threads.
+fn run_housekeeping(scene: &Scene, mut random: Random) -> u64 {
     let mut rounds = 0;
     while scene.goes_on() {
         match random.below(5) {
@@ -171,17 +172,17 @@ fn hammer(memory: u64, seed: u64, length: Duration) {
     let scene = Scene::new(&disk, memory, seed);
     let posters: Vec<_> = (0..2).map(|n| scene.spawn(n, post)).collect();
     let consumers = [scene.spawn(10, work), scene.spawn(11, work), scene.spawn(12, pop)];
-    let (reader, keeper) = (scene.spawn(20, read), scene.spawn(30, keep_house));
+    let (reader, housekeeper) = (scene.spawn(20, read), scene.spawn(30, run_housekeeping));
     let started = Instant::now();
     let mut coldest = 0;
-    while started.elapsed() < length && !keeper.is_finished() && !reader.is_finished() {
+    while started.elapsed() < length && !housekeeper.is_finished() && !reader.is_finished() {
         coldest = coldest.max(scene.engine.status().cold_pages());
         thread::sleep(Duration::from_millis(1));
     }
     scene.stop.store(true, Ordering::Relaxed);
     let posted: Vec<u64> = posters.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     let mut gone: Vec<u64> = consumers.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-    let (read, rounds) = (reader.join().unwrap(), keeper.join().unwrap());
+    let (read, rounds) = (reader.join().unwrap(), housekeeper.join().unwrap());
     let context = format!("ZAQAR_SEED={seed}, {memory} bytes of memory");
     println!("{context}: {} posted, {} gone, {read} read, {rounds} rounds, {coldest} cold", posted.len(), gone.len());
     assert!(coldest > 0 && posted.len() > 100 && gone.len() > 100 && rounds > 3, "{context}: too little happened");

@@ -1,5 +1,5 @@
-//! Two stores with the same clock, the same random numbers and the same calls: one has all the memory it wants, the other
-//! next to none. Their answers are the same to the byte, ids included.
+//! Two stores with the same clock, the same random numbers and the same calls. One has enough memory, the other almost
+//! none. Their answers are the same, including the ids.
 
 use std::fmt::Debug;
 
@@ -11,7 +11,7 @@ use super::support::{ROOMY, World, clock, everything};
 pub(crate) struct Twins {
     pub(crate) roomy: World,
     pub(crate) tight: World,
-    /// For messages: what is being played.
+    /// The name of the case, for failure messages.
     context: String,
 }
 
@@ -23,7 +23,7 @@ impl Twins {
         Self { roomy, tight, context }
     }
 
-    /// Makes the call to both; what they say, unless both refuse in the same words.
+    /// Makes the call on both stores; returns the common answer, or nothing if both fail with the same text.
     pub(crate) fn both<T: PartialEq + Debug>(&self, what: &str, call: impl Fn(&Engine) -> Result<T>) -> Option<T> {
         let told = |result: Result<T>| result.map_err(|error| error.to_string());
         let (roomy, tight) = (told(call(&self.roomy.engine)), told(call(&self.tight.engine)));
@@ -35,7 +35,7 @@ impl Twins {
         tight.ok()
     }
 
-    /// Asserts that everything to be seen is the same.
+    /// Asserts that both stores show the same state.
     pub(crate) fn assert_alike(&self) {
         let options = QueueListOptions::new().limit(0).detailed(true);
         let queues = self.both("queues", |engine| engine.queues().list(&Project::none(), &options)).unwrap();
@@ -66,7 +66,7 @@ impl Twins {
         Self { roomy: self.roomy.reopened(), tight: self.tight.reopened(), context: self.context }
     }
 
-    /// Ends both and opens them again; what they acknowledged was synced.
+    /// Ends both stores and opens them again; their acknowledged changes were synced.
     pub(crate) fn end(self, keep: Option<Keep>) -> Self {
         let end = |world: World| match keep {
             None => world.killed(),

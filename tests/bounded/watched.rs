@@ -1,4 +1,4 @@
-//! A disk that is watched: what is read of the files of a kind is counted, and writing them can be held up or made to fail.
+//! A disk that counts the bytes read from files of a kind, and whose writes to such files can be held or made to fail.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -8,12 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use zaqar_sled::Error;
 use zaqar_sled::disk::{Disk, DiskFile, SimulatedDisk, Trees};
 
-/// What comes of writing a file of some kind.
+/// The effect of a write to a file of some kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Rule {
     #[default]
     Pass,
-    /// Whoever writes waits until the rule changes.
+    /// The write waits until the rule changes.
     Hold,
     Fail(ErrorKind),
 }

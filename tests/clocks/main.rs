@@ -1,4 +1,4 @@
-//! Engine time beside clocks that misbehave: threads set aside between two readings, and readings that are not of this world.
+//! Engine time with misbehaving clocks: threads that are preempted between two readings, and impossible readings.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ use zaqar_sled::{
     Sort, Timestamp,
 };
 
-/// A clock whose reader is set aside for two seconds, once: before or after the reading of that number.
+/// A clock whose reader is preempted for two seconds, once: before or after the reading with that number.
 #[derive(Debug)]
 struct Pausing {
     clock: ManualClock,
@@ -75,7 +75,7 @@ fn no_pause_between_two_readings_is_gained() {
             assert!(readings > 10, "{readings}");
             return;
         }
-        // Whatever was missed by the pause is made good by the next reading.
+        // The next reading corrects the lead that the pause hid.
         assert_eq!(posted_at(&orders), clock.clock.wall(), "pause {pause_at}");
         let claim = orders.claim(ClaimOptions::new().ttl(Duration::from_mins(1))).unwrap().unwrap();
         clock.clock.advance(Duration::from_millis(59_999));
@@ -132,7 +132,7 @@ fn orders(engine: &Engine) -> Queue {
     orders
 }
 
-/// What time the engine gives a message that is posted now.
+/// The time of creation of a message that is posted now.
 fn posted_at(orders: &Queue) -> Timestamp {
     orders.post(ClientId::random(), &[NewMessage::new("work").ttl(Duration::from_hours(1))]).unwrap();
     let newest = orders.first(Sort::Newest).unwrap().created();

@@ -1,4 +1,4 @@
-//! Contract 16: what Zaqar's drivers get wrong, and this engine must not.
+//! Contract 16: bugs of Zaqar's drivers that this engine must not have.
 
 use crate::support::*;
 use zaqar_sled::{Error, MessageListOptions, MessageMarker, Project, Sort};
@@ -195,7 +195,7 @@ contract! {
         assert!(orders.all().is_empty());
     }
 
-    /// All drivers go on showing it.
+    /// All drivers continue to show the expired claim.
     fn an_expired_claim_is_not_shown_by_its_messages(h) {
         let orders = h.create("orders");
         let id = orders.say("42");

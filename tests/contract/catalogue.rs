@@ -84,7 +84,7 @@ contract! {
         assert!(h.mapped(&shop()).is_empty());
     }
 
-    /// Redis 8: an update wrote where nobody reads.
+    /// Redis 8: an update wrote to a key that no call reads.
     fn an_update_maps_a_queue_to_another_pool(h) {
         let orders = h.queue("orders");
         orders.map_to("one");

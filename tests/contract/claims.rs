@@ -477,13 +477,13 @@ contract! {
     }
 }
 
-/// A queue whose messages are dead after two claims, and where they then go, which is not made yet.
+/// A queue whose messages become dead letters after two claims, and its dead-letter queue, which does not exist yet.
 pub(crate) fn dead_lettering<'h>(h: &'h Harness, more: &str) -> (Queue<'h>, Queue<'h>) {
     let metadata = format!(r#"{{"_max_claim_count": 2, "_dead_letter_queue": "dead"{more}}}"#);
     (h.create_with("orders", &metadata), h.queue("dead"))
 }
 
-/// Claims everything twice and lets go of it.
+/// Claims and releases all messages twice.
 pub(crate) fn exhaust(h: &Harness, orders: &Queue<'_>) {
     for _ in 0..2 {
         let claim = orders.take(100);

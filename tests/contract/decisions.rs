@@ -1,4 +1,4 @@
-//! Contract 2 and 14: where Zaqar's drivers disagree, or nothing is said, and what is done here.
+//! Contract 2 and 14: the decisions where Zaqar's drivers disagree or define nothing.
 
 use crate::claims::{dead_lettering, exhaust};
 use crate::support::*;
@@ -47,7 +47,7 @@ contract! {
         assert_eq!(texts(&[orders.first(Sort::Newest).unwrap()]), ["late"]);
     }
 
-    fn the_marker_of_a_deleted_message_goes_on_from_its_place(h) {
+    fn the_marker_of_a_deleted_message_continues_from_its_place(h) {
         let orders = h.create("orders");
         let ids = orders.post(5);
         let marker = orders.list(&page(2)).unwrap().next;
@@ -56,7 +56,7 @@ contract! {
         assert_eq!(orders.bodies(&page(10).marker(marker)), ["3", "4"]);
     }
 
-    fn the_marker_of_an_expired_message_goes_on_from_its_place(h) {
+    fn the_marker_of_an_expired_message_continues_from_its_place(h) {
         let orders = h.create("orders");
         orders.send(&[lasting("a", 60), lasting("b", 10), lasting("c", 60)]).unwrap();
         let marker = orders.list(&page(2)).unwrap().next;
@@ -474,7 +474,7 @@ contract! {
         assert_eq!(refused(orders.try_claim(300_000_000_000, 60, 1)), "ttl");
     }
 
-    fn what_was_seen_to_be_gone_stays_gone_whatever_the_clock_says(h) {
+    fn an_observed_expiry_stays_whatever_the_clock_says(h) {
         let orders = h.create("orders");
         let id = orders.send(&[lasting("42", 10)]).unwrap()[0];
         let held = orders.say("held");

@@ -1,4 +1,4 @@
-//! Contract 15, and 13 as far as the storage enforces it: what came after the seed.
+//! Contract 15, and the part of 13 that the storage enforces: the features of later releases.
 
 use crate::support::*;
 use zaqar_sled::{Body, ClientId, Error, Limits, MessageListOptions, NewMessage, Project, Purge, QueueListOptions};

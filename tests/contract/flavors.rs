@@ -13,7 +13,7 @@ fn names(h: &Harness, options: &ListOptions<FlavorMarker>) -> Vec<String> {
     page.into_iter().map(|flavor| flavor.name().to_string()).collect()
 }
 
-/// The group a flavor of the shop stands for.
+/// The group of a flavor of the project `shop`.
 fn group_of(h: &Harness, name: &str) -> String {
     h.flavor(&shop(), name).unwrap().pool_group().to_string()
 }

@@ -7,8 +7,8 @@
 //! - `cold`: the engine, left running, that may keep no message in memory;
 //! - `reopened`: the engine, closed and opened again at every [`turn`](support::Harness::turn) of the test;
 //! - `recovered`: the engine, killed and opened again at every turn;
-//! - `rebuilt`: the engine, at every turn made to write a checkpoint and a snapshot, killed, opened from the snapshot, closed,
-//!   and opened from the trees.
+//! - `rebuilt`: the engine, at every turn made to write a checkpoint and a snapshot, killed, opened from the snapshot,
+//!   closed, and opened from the trees.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ macro_rules! contract {
     )*};
 }
 
-/// Registers each scene once for every pooled driver. Each turn lets what goes on between its stores go on.
+/// Registers each scene once for every pooled driver. Each turn runs the work between the stores.
 macro_rules! pooled {
     ($($(#[$attribute:meta])* fn $name:ident($h:ident) $body:block)*) => {$(
         mod $name {

@@ -223,7 +223,7 @@ contract! {
         assert_eq!(orders.bodies(&page(0).marker(marker)), ["2", "3"]);
     }
 
-    fn the_marker_of_the_first_message_goes_on_behind_it(h) {
+    fn the_marker_of_the_first_message_continues_behind_it(h) {
         let orders = h.create("orders");
         orders.post(3);
         h.turn();

@@ -54,7 +54,7 @@ contract! {
         h.register("one", at_in("sled:/p/1", "ssd"));
         h.register("two", at_in("sled:/p/2", "ssd"));
         h.offer(&shop(), "fast", NewFlavor::of(group("ssd")));
-        // One of two may go.
+        // One of two pools may leave the group.
         h.change_pool("one", &into_group(Some(group("hdd")))).unwrap();
         h.turn();
         for into in [None, Some(group("hdd"))] {
@@ -66,7 +66,7 @@ contract! {
         }
         h.turn();
         assert_eq!(facts(h, "two"), ("sled:/p/2".into(), 1, Some("ssd".into())));
-        // Whatever leaves it in its group is fine.
+        // An update that leaves the pool in its group is allowed.
         h.register("two", at_in("sled:/p/3", "ssd").weight(4));
         h.change_pool("two", &into_group(Some(group("ssd"))).weight(5)).unwrap();
         h.remove_flavor(&shop(), "fast").unwrap();

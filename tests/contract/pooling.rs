@@ -12,7 +12,7 @@ fn one_and_two(h: &Harness) {
     h.register("two", at("sled:/pools/two").weight(0));
 }
 
-/// Asserts what a queue without a pool, or a missing one, answers.
+/// Asserts the answers of a queue without a pool, or of a missing queue.
 fn assert_nothing_there(orders: &Queue<'_>) {
     assert_fails!(orders.send(&[lasting("42", 60)]), Error::QueueDoesNotExist { .. });
     assert_fails!(orders.get(no_message()), Error::QueueDoesNotExist { .. });
@@ -31,8 +31,8 @@ fn assert_nothing_there(orders: &Queue<'_>) {
     orders.release(no_claim()).unwrap();
 }
 
-/// Asserts what a queue without a pool answers about subscriptions that it does not have.
-fn assert_nobody_subscribed(orders: &Queue<'_>) {
+/// Asserts the answers about missing subscriptions of a queue without a pool.
+fn assert_no_subscriptions(orders: &Queue<'_>) {
     assert_fails!(orders.subscription(no_subscription()), Error::SubscriptionDoesNotExist { .. });
     assert!(!orders.is_subscribed(no_subscription()));
     let page = orders.subscriptions(&ListOptions::new()).unwrap();
@@ -187,7 +187,7 @@ pooled! {
         h.turn();
         for queue in [&orders, &h.queue("missing")] {
             assert_nothing_there(queue);
-            assert_nobody_subscribed(queue);
+            assert_no_subscriptions(queue);
             assert_eq!(queue.purge(Purge::All).unwrap(), 0);
             queue.subscribe("b");
             assert_eq!((queue.told(), queue.purge(Purge::All).unwrap()), (vec!["b".into()], 1));
@@ -297,7 +297,7 @@ pooled! {
         assert!(orders.subscription(first).unwrap().confirmed());
         let second = orders.subscribe("b");
         assert!(second > gone);
-        // One made while the queue has no pool takes the place of its subscriber's in the pool.
+        // A subscription that is created while the queue has no pool replaces the subscriber's in the pool.
         orders.unmap().unwrap();
         assert!(orders.told().is_empty());
         let third = orders.subscribe("a");
@@ -415,7 +415,7 @@ pooled! {
         assert_eq!((orders.exists(), h.driver().health().unwrap().volume().total), (false, 0));
     }
 
-    fn what_was_in_memory_goes_with_its_pool(h) {
+    fn the_content_of_a_memory_pool_is_removed_with_the_pool(h) {
         h.register("one", at("memory:a"));
         let orders = h.create("orders");
         orders.post(2);

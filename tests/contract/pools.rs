@@ -16,7 +16,7 @@ fn names(h: &Harness, options: &ListOptions<PoolMarker>) -> Vec<String> {
     page.into_iter().map(|pool| pool.name().to_string()).collect()
 }
 
-/// What a pool in memory promises.
+/// The capabilities of a pool in memory.
 fn volatile() -> Capabilities {
     Capabilities::all().without(Capability::Durability)
 }

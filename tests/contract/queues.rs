@@ -85,7 +85,7 @@ contract! {
         assert_eq!(metadata.to_json(), json(text).to_json());
     }
 
-    fn exists_tells_at_once_when_a_queue_comes_and_goes(h) {
+    fn exists_follows_creation_and_deletion_at_once(h) {
         let orders = h.queue("orders");
         assert!(!orders.exists());
         orders.create("{}").unwrap();

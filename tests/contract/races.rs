@@ -1,4 +1,4 @@
-//! Two threads after the same thing: exactly one gets it.
+//! Two threads that compete for the same item: exactly one gets it.
 
 use std::sync::Barrier;
 use std::thread;
@@ -6,7 +6,7 @@ use std::thread;
 use crate::support::*;
 use zaqar_sled::Error;
 
-/// Runs it on two threads at the same time.
+/// Runs `act` on two threads at the same time.
 fn at_once<T: Send>(act: impl Fn(usize) -> T + Sync) -> [T; 2] {
     let start = Barrier::new(2);
     thread::scope(|scope| {

@@ -1,4 +1,5 @@
-//! Contract 2, 5 and 14: what metadata may say, when that is looked at, and that it comes back as it was.
+//! Contract 2, 5 and 14: the allowed values of metadata, when they are checked, and that metadata is returned
+//! unchanged.
 
 use crate::support::*;
 use zaqar_sled::{Error, Limits, Metadata};
@@ -62,7 +63,7 @@ contract! {
 
     fn dead_letters_never_come_back_to_where_they_were(h) {
         let a = h.create_with("a", &dead_letters_to("b"));
-        // Not there yet: what it may say, it may not say when it is made either.
+        // The queue does not exist yet: the same check applies when it is created.
         let circle = |result| assert_fails!(result, Error::InvalidArgument { name, .. } if name == "_dead_letter_queue");
         circle(h.queue("b").create(&dead_letters_to("a")).map(drop));
         let (b, c) = (h.create_with("b", &dead_letters_to("c")), h.create("c"));
@@ -71,7 +72,7 @@ contract! {
         circle(c.set_metadata(r#"{"_dead_letter_queue": "c"}"#));
         circle(b.set_metadata(&dead_letters_to("a")));
         assert_eq!(c.metadata().unwrap(), Metadata::new());
-        // Another project's queues are others.
+        // Queues of another project are different queues.
         let elsewhere = h.queue_in(&zaqar_sled::Project::none(), "c");
         assert!(elsewhere.create(&dead_letters_to("a")).unwrap());
         // Where the chain is cut, it may be closed elsewhere.

@@ -140,7 +140,7 @@ contract! {
     }
 
     /// Redis 7: exists said that an expired one was there.
-    fn a_subscription_is_gone_the_moment_its_ttl_is_over(h) {
+    fn a_subscription_is_gone_when_its_ttl_is_over(h) {
         let orders = h.create("orders");
         let id = orders.subscribe_lasting("a", 10);
         h.pass_millis(9_999);
@@ -215,7 +215,7 @@ contract! {
         assert_eq!(marker, None);
     }
 
-    fn the_marker_of_a_deleted_or_expired_subscription_goes_on_from_its_place(h) {
+    fn the_marker_of_a_deleted_or_expired_subscription_continues_from_its_place(h) {
         let orders = h.create("orders");
         let ids = ["a", "b", "c", "d"].map(|name| orders.subscribe_lasting(name, if name == "a" { 10 } else { 100 }));
         orders.unsubscribe(ids[1]).unwrap();
@@ -258,7 +258,7 @@ contract! {
     }
 
     fn a_list_shows_only_the_queues_own_subscriptions(h) {
-        // The two joined by a dot are the same text.
+        // Joined by a dot, the two pairs are the same text.
         let one = h.queue_in(&Project::named("a").unwrap(), "b.c");
         let two = h.queue_in(&Project::named("a.b").unwrap(), "c");
         one.subscribe("one");

@@ -1,4 +1,4 @@
-//! What the scenes are played on: a store of some kind, a clock that is moved by hand, and short words for both.
+//! The harness of the scenes: a store of some kind, a clock that is moved by hand, and short methods for both.
 
 mod control;
 mod subscriptions;
@@ -23,7 +23,7 @@ pub(crate) const BOB: ClientId = ClientId::from_bytes([0xb0; 16]);
 /// 2026-01-01T00:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
-/// A store of some kind and the clock it lives by.
+/// A store of some kind and its clock.
 pub(crate) struct Harness {
     kind: Kind,
     setup: Setup,
@@ -99,7 +99,7 @@ impl Harness {
         Self::new(Kind::Rebuilt, Setup::default())
     }
 
-    /// The same with queues in pools, of which there are none yet.
+    /// The same harness, pooled, without any pool yet.
     pub(crate) fn pooled(self) -> Self {
         Self::new(self.kind, Setup { pooled: true, ..self.setup })
     }
@@ -113,7 +113,7 @@ impl Harness {
         Self { kind, setup, clock, open: Mutex::new(open) }
     }
 
-    /// Plays the scene, and has the engine check itself after it.
+    /// Plays the scene, and then verifies the engine.
     pub(crate) fn play(self, scene: fn(&Self)) {
         scene(&self);
         let verification = match &*self.open.lock() {
@@ -125,12 +125,12 @@ impl Harness {
         assert!(verification.is_sound(), "{:?}", verification.findings());
     }
 
-    /// A store of the same kind with those limits.
+    /// A store of the same kind with these limits.
     pub(crate) fn with_limits(&self, limits: Limits) -> Self {
         Self::new(self.kind, Setup { limits, ..self.setup.clone() })
     }
 
-    /// A store of the same kind that makes checksums.
+    /// A store of the same kind with checksums.
     pub(crate) fn with_checksums(&self) -> Self {
         Self::new(self.kind, Setup { checksums: true, ..self.setup.clone() })
     }
@@ -139,7 +139,7 @@ impl Harness {
         self.kind != Kind::Model
     }
 
-    /// What was arranged is now to be looked at: the engine may be opened again in between.
+    /// Marks the end of a scene's preparation. Some harnesses open the engine again here.
     pub(crate) fn turn(&self) {
         let mut open = self.open.lock();
         let disk = match &*open {
@@ -152,7 +152,7 @@ impl Harness {
                 Kind::Rebuilt => self.rebuilt_disk(engine, disk),
             },
             Open::Pooled(driver, disk) => {
-                // A dead letter may find no pool yet.
+                // A dead letter may have no pool yet.
                 let _ = driver.step();
                 match self.kind {
                     Kind::Reopened => closed(&**driver, disk),
@@ -174,7 +174,7 @@ impl Harness {
         disk
     }
 
-    /// What is open at the moment.
+    /// The driver that is open now.
     pub(crate) fn driver(&self) -> Arc<dyn DataDriver> {
         match &*self.open.lock() {
             Open::Model(model) => model.clone(),
@@ -183,7 +183,7 @@ impl Harness {
         }
     }
 
-    /// Lets so many seconds pass.
+    /// Advances the clock by so many seconds.
     pub(crate) fn pass(&self, seconds: u64) {
         self.clock.advance(secs(seconds));
     }
@@ -223,7 +223,7 @@ impl Harness {
     }
 }
 
-/// A queue's name, and everything one can do with it in the store that is open at the moment.
+/// A queue's name, with short methods for calls on the store that is open now.
 pub(crate) struct Queue<'h> {
     harness: &'h Harness,
     pub(crate) project: Project,
@@ -279,7 +279,7 @@ impl Queue<'_> {
         self.send(&messages).unwrap()
     }
 
-    /// Posts one message that lives an hour.
+    /// Posts one message with a ttl of an hour.
     pub(crate) fn say(&self, body: &str) -> MessageId {
         self.send(&[lasting(body, 3600)]).unwrap()[0]
     }
@@ -339,7 +339,7 @@ impl Queue<'_> {
         self.driver().claims().create(&self.project, &self.name, &terms(ttl, grace, limit))
     }
 
-    /// A claim that must get something.
+    /// Claims; the claim must get a message.
     pub(crate) fn claim(&self, ttl: u64, grace: u64, limit: usize) -> ClaimRecord {
         self.try_claim(ttl, grace, limit).unwrap().expect("there is something to claim")
     }
@@ -349,7 +349,7 @@ impl Queue<'_> {
         self.claim(60, 60, limit)
     }
 
-    /// The bodies a claim for a minute gets; none if there is nothing to claim.
+    /// The bodies that a claim for a minute gets; none if no message is claimable.
     pub(crate) fn taken(&self, limit: usize) -> Vec<String> {
         self.try_claim(60, 60, limit).unwrap().map_or_else(Vec::new, |claim| texts(claim.messages()))
     }
@@ -392,7 +392,7 @@ pub(crate) fn lasting(body: &str, seconds: u64) -> NewMessage {
     NewMessage::new(body).ttl(secs(seconds))
 }
 
-/// One that is hidden for so many seconds and lives an hour.
+/// A message with a delay of so many seconds and a ttl of an hour.
 pub(crate) fn delayed(body: &str, seconds: u64) -> NewMessage {
     lasting(body, 3600).delay(secs(seconds))
 }
@@ -401,7 +401,7 @@ pub(crate) fn terms(ttl: u64, grace: u64, limit: usize) -> ClaimOptions {
     ClaimOptions::new().ttl(secs(ttl)).grace(secs(grace)).limit(limit)
 }
 
-/// A list that leaves nothing out.
+/// The options of a complete listing.
 pub(crate) fn everything() -> MessageListOptions {
     MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true)
 }
@@ -414,12 +414,12 @@ pub(crate) fn ids(messages: &[Message]) -> Vec<MessageId> {
     messages.iter().map(Message::id).collect()
 }
 
-/// An id that names nothing: of a queue number no store has given out.
+/// An id that names nothing: its queue number was never assigned.
 pub(crate) fn no_message() -> MessageId {
     "00000000000000ff00000000000000ff".parse().unwrap()
 }
 
-/// A claim nobody made.
+/// The id of a claim that does not exist.
 pub(crate) fn no_claim() -> ClaimId {
     "01234567-89ab-4def-8123-456789abcdef".parse().unwrap()
 }

@@ -1,5 +1,5 @@
-//! A power cut, or a kill, after every single operation around what makes files come and go: a snapshot, a manifest, a
-//! segment that is given up and used again, trees that are left. Few calls, and none of the operations left out.
+//! A power cut, or a kill, after every single operation around the changes of files: a snapshot, a manifest, a segment
+//! that is retired and used again, trees that are replaced. There are few calls, and no operation is left out.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use zaqar_sled::{
 use super::cut::{End, Scene, World, cut_everywhere, operations, seeds};
 use super::support::{CLIENT, ROOMY, ROOT, Told, assert_sound, config, dump, message, messages_of, queues_of};
 
-/// What happens to a store, with so many bytes of messages in memory at most.
+/// The calls on a store with a budget of `MEMORY` bytes.
 struct Around<const MEMORY: u64>;
 
 #[derive(Debug, Clone, Default)]
@@ -56,7 +56,7 @@ const ACTS: [Act; 21] = [
     Act::Post(1),
     Act::Reopen,
     Act::Buffered,
-    // What it holds was not synced before.
+    // The snapshot's content was not synced before.
     Act::Snapshot,
     Act::Buffered,
 ];

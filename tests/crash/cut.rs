@@ -1,9 +1,9 @@
 //! A power cut, or a kill, after each operation of the file layer in turn.
 //!
-//! The same calls made on a disk that never fails tell what a store must be: after the cut it is what it was after some
-//! whole number of calls, none of them before the last one acknowledged at `Sync`, and all that were acknowledged if only
-//! the process died. Every other recovery is cut as well. `ZAQAR_POWER=all` cuts after every operation; `ZAQAR_SEED` takes
-//! other calls.
+//! The expected states come from the same calls on a disk without faults. After the cut the store has the state after
+//! some whole number of calls. These include the last call acknowledged at `Sync`, and, if only the process died, all
+//! acknowledged calls. Every other recovery is cut too. `ZAQAR_POWER=all` cuts after every operation; `ZAQAR_SEED`
+//! selects other calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -15,10 +15,10 @@ use zaqar_sled::{Error, ManualClock, Result};
 
 use super::support::clock;
 
-/// What happens to a store, and what it is seen by.
+/// The calls on a store, and its visible state.
 pub(crate) trait Scene: Sized {
     type Store;
-    /// What callers were told and may ask for later.
+    /// The ids that callers know and may use later.
     type Told: Clone + Default;
 
     /// How many calls are made.
@@ -33,20 +33,20 @@ pub(crate) trait Scene: Sized {
 
     fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Result<Self::Store>;
 
-    /// Opens what a cut left, and does what is left to be done.
+    /// Opens the store after a cut, and runs the pending work.
     fn recover(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Result<Self::Store> {
         Self::open(disk, clock, seed)
     }
 
-    /// Makes call `i`; with whether everything so far is acknowledged at `Sync` by that.
+    /// Makes call `i`; returns whether everything so far is acknowledged at `Sync`.
     fn call(world: &mut World<Self>, i: usize) -> Result<bool>;
 
-    /// Everything a caller can see, as text. What was told is asked for; nothing told, nothing is.
+    /// Everything that a caller can see, as text, including every known id.
     fn dump(store: &Self::Store, told: &Self::Told) -> String;
 
     fn assert_sound(store: &Self::Store, context: &str);
 
-    /// Adds something everywhere; it gets ids that nobody was told before, behind all others.
+    /// Adds messages to all queues, and asserts that their ids are new and above all others.
     fn add(store: &Self::Store, told: &Self::Told, context: &str);
 
     fn close(store: &Self::Store) -> Result<()>;
@@ -55,7 +55,7 @@ pub(crate) trait Scene: Sized {
     fn assert_clean(store: &Self::Store, context: &str);
 }
 
-/// A store and what its callers know of it.
+/// A store and the ids that its callers know.
 pub(crate) struct World<S: Scene> {
     pub(crate) seed: u64,
     pub(crate) disk: SimulatedDisk,
@@ -123,7 +123,7 @@ impl<S: Scene> World<S> {
         (reached, None)
     }
 
-    /// The numbers that call `i` goes by.
+    /// The random numbers of call `i`.
     pub(crate) fn random(&self, i: usize) -> super::support::Random {
         super::support::Random::new(self.seed.wrapping_mul(1_000_003).wrapping_add(i as u64))
     }
@@ -133,7 +133,7 @@ fn is_answer(error: &Error) -> bool {
     error.is_not_found() || error.is_conflict() || error.is_not_permitted() || error.is_invalid()
 }
 
-/// What the store is after so many calls and at that time, with what was told until then.
+/// The expected states: by number of calls and time, with the ids known by then.
 pub(crate) struct Oracle<S: Scene> {
     seed: u64,
     known: BTreeMap<(usize, u64), (S::Told, String)>,
@@ -189,7 +189,7 @@ impl End {
     }
 }
 
-/// What a cut left.
+/// The disk after a cut, and the calls before it.
 pub(crate) struct Left<S: Scene> {
     pub(crate) disk: SimulatedDisk,
     pub(crate) clock: Arc<ManualClock>,
@@ -197,7 +197,7 @@ pub(crate) struct Left<S: Scene> {
     pub(crate) reached: Reached,
 }
 
-/// Makes the calls of `seed`, cut after `k` operations.
+/// Makes the calls of `seed` up to a cut after `k` operations.
 pub(crate) fn run_and_cut<S: Scene>(seed: u64, k: u64, end: End) -> Left<S> {
     let disk = SimulatedDisk::new();
     disk.fail_after(k);
@@ -210,7 +210,7 @@ pub(crate) fn run_and_cut<S: Scene>(seed: u64, k: u64, end: End) -> Left<S> {
     }
 }
 
-/// Cuts the recovery of what is left after `k` operations; whether it had ended by then.
+/// Cuts the recovery after `k` operations; returns whether it had ended by then.
 pub(crate) fn cut_recovery<S: Scene>(left: &mut Left<S>, k: u64, end: End) -> bool {
     left.disk.fail_after(k);
     let recovered = S::recover(&left.disk, &left.clock, 77);
@@ -218,7 +218,7 @@ pub(crate) fn cut_recovery<S: Scene>(left: &mut Left<S>, k: u64, end: End) -> bo
     recovered.is_ok()
 }
 
-/// Cuts the calls after `k` operations, every other time the recovery too, and checks what is left.
+/// Cuts the calls after `k` operations, every other time the recovery too, and checks the store.
 fn cut<S: Scene>(oracle: &mut Oracle<S>, k: u64, end: End) {
     let mut left = run_and_cut::<S>(oracle.seed, k, end);
     if k % 2 == 1 {
@@ -228,7 +228,7 @@ fn cut<S: Scene>(oracle: &mut Oracle<S>, k: u64, end: End) {
     check(oracle, &left, end, &context);
 }
 
-/// Checks that the store is as it was after some whole number of calls, and goes on.
+/// Checks that the store has the state after some whole number of calls, and that it works.
 pub(crate) fn check<S: Scene>(oracle: &mut Oracle<S>, left: &Left<S>, end: End, context: &str) {
     let Left { disk, clock, told, reached } = left;
     let store = S::recover(disk, clock, 78).unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -266,7 +266,7 @@ fn print_difference(is: &str, expected: &str, calls: usize) {
 pub(crate) fn go_on<S: Scene>(store: S::Store, disk: &SimulatedDisk, clock: &Arc<ManualClock>, context: &str) {
     let nothing = S::Told::default();
     let before = S::dump(&store, &nothing);
-    // What recovery found in the system's memory alone has to be on the disk by now.
+    // Data that recovery read only from the system's cache must be on the disk by now.
     let disk = &disk.power_loss(Keep::Nothing);
     drop(store);
     let store = S::recover(disk, clock, 80).unwrap_or_else(|error| panic!("{context}, then a cut: {error}"));
@@ -291,7 +291,7 @@ pub(crate) fn is_thorough() -> bool {
     std::env::var("ZAQAR_POWER").is_ok_and(|value| value == "all")
 }
 
-/// How many operations the calls take; asserts that none of them fails.
+/// The number of operations of the calls; asserts that no call fails.
 pub(crate) fn operations<S: Scene>(seed: u64) -> u64 {
     let disk = SimulatedDisk::new();
     let mut world = World::<S>::new(disk.clone(), seed).unwrap();
@@ -318,7 +318,7 @@ pub(crate) fn cut_everywhere<S: Scene>(end: impl Fn(u64) -> End, stride: u64) {
     println!("{cuts} cuts in {:?}", started.elapsed());
 }
 
-/// The world after all calls on a disk that forgets nothing; asserts that it is what it is in memory.
+/// The world after all calls on a disk that loses nothing; asserts that its state is the same as on a disk in memory.
 pub(crate) fn uncut<S: Scene>(seed: u64) -> World<S> {
     let mut world = World::<S>::new(SimulatedDisk::new(), seed).unwrap();
     let (_, failed) = world.run(S::CALLS);

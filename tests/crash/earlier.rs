@@ -1,6 +1,6 @@
-//! Operations of different queues bear times that need not rise with their LSNs: each decides at its own instant, and a
-//! thread may be set aside between reading the clock and writing the journal. Recovery may not let anything happen earlier
-//! for that than it did live.
+//! The times of operations of different queues need not rise with their LSNs: each operation has its own instant, and a
+//! thread may be preempted between reading the clock and writing the journal. In recovery nothing may happen earlier
+//! than it did live.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::support::{CLIENT, MINUTE, ROOT, assert_sound, clock, config, dump, du
 
 type Interlude = Box<dyn FnOnce() + Send>;
 
-/// A clock that can hold one reading back: between its reading and its use others go on, at a later time.
+/// A clock that can delay the use of one reading: other threads continue meanwhile, at a later time.
 #[derive(Debug)]
 struct Late {
     clock: Arc<ManualClock>,
@@ -24,7 +24,7 @@ struct Late {
 
 #[derive(Default)]
 struct Held {
-    /// Whose readings are held, and at what.
+    /// The thread whose readings are fixed, and their values.
     readings: Option<(std::thread::ThreadId, Timestamp, Duration)>,
     interlude: Option<Interlude>,
 }
@@ -40,7 +40,7 @@ impl Late {
         Arc::new(Self { clock, held: Mutex::default() })
     }
 
-    /// Makes `call` with the clock as it is now, while `interlude` goes on in another thread after its first reading.
+    /// Makes `call` with the current time, while `interlude` runs in another thread after the call's first reading.
     fn call_late<R>(&self, interlude: impl FnOnce() + Send + 'static, call: impl FnOnce() -> R) -> R {
         let readings = Some((std::thread::current().id(), self.clock.wall(), self.clock.monotonic()));
         *self.held.lock() = Held { readings, interlude: Some(Box::new(interlude)) };
@@ -108,8 +108,8 @@ impl World {
         Self { disk, time, late, engine }
     }
 
-    /// Makes `call` so late that meanwhile a message was posted to the other queue, at a time at which what the call
-    /// renews would have been over.
+    /// Makes `call` so late that meanwhile a message was posted to the other queue, at a time at which the renewed item
+    /// would have expired.
     fn late<R>(&self, call: impl FnOnce() -> R) -> R {
         let (time, engine) = (self.time.clone(), self.engine.clone());
         let other = move || {
@@ -125,7 +125,7 @@ impl World {
         dump(&self.engine, &[]).unwrap() + &dump_subscriptions(&self.engine, &places).unwrap()
     }
 
-    /// Kills the store, opens it again, and asserts that it is what it was.
+    /// Kills the store, opens it again, and asserts that its state is the same.
     fn assert_recovers(self, context: &str) {
         let before = self.seen();
         let disk = self.disk.kill();

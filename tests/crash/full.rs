@@ -1,4 +1,4 @@
-//! A disk that is full, fails, or is not there to be written: typed errors, nothing half done, nothing acknowledged lost.
+//! A disk that is full, fails, or is missing: errors are typed, calls are atomic, and no acknowledged change is lost.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,7 +22,7 @@ fn used(disk: &SimulatedDisk) -> u64 {
     disk.size(Path::new("/")).unwrap()
 }
 
-/// Posts until that is refused for lack of space; the ids of what was taken.
+/// Posts until a post is refused for lack of space; returns the ids of the accepted messages.
 fn fill(engine: &Engine, bytes: usize) -> Vec<MessageId> {
     let mut ids = Vec::new();
     for n in 0..100_000 {
@@ -40,7 +40,7 @@ fn fill(engine: &Engine, bytes: usize) -> Vec<MessageId> {
 }
 
 #[test]
-fn a_full_disk_refuses_posts_and_new_queues_and_goes_on_with_what_frees_space() {
+fn a_full_disk_refuses_posts_and_new_queues_and_accepts_calls_that_free_space() {
     for spare in (0..40).map(|n| n * 1_000) {
         for (stepped, memory) in [(false, ROOMY), (true, ROOMY), (false, 0), (true, 1_000)] {
             let (disk, clock) = (SimulatedDisk::new(), clock());
@@ -70,7 +70,7 @@ fn a_full_disk_refuses_posts_and_new_queues_and_goes_on_with_what_frees_space() 
             let left = dump(&engine, &[]).unwrap();
             assert_sound(&engine, &context);
 
-            // A kill or power cut while the disk is full loses nothing, once there is room to open the store.
+            // A kill or power cut while the disk is full loses nothing, once there is space to open the store.
             let image = super::support::disk_of(&files(&disk));
             let again =
                 config(&image, &clock, 2).memory(memory).open(ROOT).unwrap_or_else(|e| panic!("{context}: {e}"));
@@ -117,7 +117,7 @@ fn a_store_that_filled_its_disk_and_was_emptied_takes_posts_again() {
             };
             let engine = open().unwrap();
             jobs(&engine).create(Metadata::new()).unwrap();
-            // Far below the journal that makes the engine write a snapshot by itself.
+            // Far below the length of the journal at which the engine writes a snapshot by itself.
             disk.set_capacity(Some(used(&disk) + 400 * KIB));
             fill(&engine, 500);
             jobs(&engine).purge().unwrap();
@@ -205,8 +205,8 @@ fn at_work(seed: u64, memory: u64, (kind, nth): (FaultKind, u64), durability: Du
     let context = format!("seed {seed}, {memory} of memory, {kind:?} {nth}, {durability:?}");
     let mut acknowledged = dump(&engine, &[]).unwrap();
     let mut unknown = None;
-    // A failed sync of the heap may have lost pages that only the journal has from then on: until the store is opened
-    // again they cannot be read.
+    // A failed sync of the page files may have lost pages that only the journal has from then on: until the store is
+    // opened again they cannot be read.
     let mut unreadable = false;
     for n in 0..60 {
         let outcome = match random.below(12) {
@@ -249,7 +249,7 @@ fn at_work(seed: u64, memory: u64, (kind, nth): (FaultKind, u64), durability: Du
     }
     if goes_on {
         disk.fail_nth(kind, u64::MAX);
-        return assert_goes_on(&engine, &disk, &clock, (seed, memory), &context);
+        return assert_works(&engine, &disk, &clock, (seed, memory), &context);
     }
     for keep in [None, Some(Keep::Nothing)] {
         // Without a clean close: as after the failure.
@@ -270,9 +270,9 @@ fn at_work(seed: u64, memory: u64, (kind, nth): (FaultKind, u64), durability: Du
     }
 }
 
-/// What is there after the failure may be in the system's memory alone: once the store was opened on it again, and
-/// something was acknowledged, it has to be on the disk.
-fn assert_goes_on(
+/// The data after the failure may be only in the system's cache. Once the store was opened again and has acknowledged a
+/// change, the data must be on the disk.
+fn assert_works(
     failed: &Engine,
     disk: &SimulatedDisk,
     clock: &Arc<ManualClock>,
@@ -281,7 +281,7 @@ fn assert_goes_on(
 ) {
     let _ = failed.close();
     let open = || config(disk, clock, seed + 2).memory(memory).open(ROOT);
-    // What the failed sync lost may leave the cache while it is read.
+    // The cache may drop data that the failed sync lost during the read.
     let opened = (0..3).map(|_| open()).find(|opened| !opened.as_ref().is_err_and(Error::is_busy));
     let engine = opened.unwrap_or_else(open).unwrap_or_else(|error| panic!("{context}: {error}"));
     jobs(&engine).create(Metadata::new()).unwrap();
@@ -293,7 +293,7 @@ fn assert_goes_on(
     assert_eq!(dump(&engine, &[]).unwrap(), before, "{context}");
 }
 
-/// The disk as a killed process leaves it, without taking it away; its trees are not copied.
+/// A copy of the disk as a killed process leaves it, without the trees. The original stays in use.
 fn copy(disk: &SimulatedDisk) -> SimulatedDisk {
     super::support::disk_of(&files(disk))
 }
@@ -324,7 +324,7 @@ fn a_failed_sync_leaves_the_outcome_unknown_for_its_caller_and_poisons_the_store
     assert!(error.is_outcome_unknown(), "{error}");
     let later = jobs(&engine).pop(1).unwrap_err();
     assert!(later.is_poisoned(), "{later}");
-    // What found nothing to do has still to be durable, which it cannot be.
+    // A call that found nothing to do must still be durable, which is impossible here.
     let nothing = jobs(&engine).delete_message(&MessageId::lossy("none")).unwrap_err();
     assert!(nothing.is_outcome_unknown(), "{nothing}");
     assert_eq!(jobs(&engine).stats().unwrap().total(), 2);
@@ -335,7 +335,7 @@ fn a_failed_sync_leaves_the_outcome_unknown_for_its_caller_and_poisons_the_store
 }
 
 #[test]
-fn a_base_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing() {
+fn a_snapshot_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing() {
     let manifest = Path::new(ROOT).join("MANIFEST.new");
     let faults = [
         Fault::on(FaultKind::Write),
@@ -356,7 +356,7 @@ fn a_base_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_nothing(
                     disk.inject(fault.clone().nth(nth));
                     let failed = engine.snapshot().is_err();
                     if !failed || engine.status().poisoned().is_some() {
-                        continue; // The fault waits for something else, or has met the journal.
+                        continue; // The fault applies to other calls, or has hit the journal.
                     }
                     jobs(&engine).post(CLIENT, &[message("later", 500)]).unwrap();
                     let before = dump(&engine, &[]).unwrap();

@@ -1,4 +1,4 @@
-//! What is not waited for is synced all the same, within the interval.
+//! Changes that no call waits for are synced within the interval.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ fn jobs(engine: &Engine) -> Queue {
     engine.queue(Project::none(), "jobs").unwrap()
 }
 
-/// Posts bodies of that size for a while, and cuts the power. Returns the age of the oldest post that was lost, that of the
-/// oldest that a power cut would have taken at any time before, and the longest time that the machine kept the poster from
-/// posting.
+/// Posts bodies of that size for a while, and cuts the power. Returns three times: the age of the oldest lost post, the
+/// age of the oldest post that a power cut at any earlier time would have lost, and the longest time for which the
+/// machine kept the poster from running.
 fn oldest_lost(interval: Duration, sync: Duration, body: usize) -> (Duration, Duration, Duration) {
     let clock = clock();
     let disk = SimulatedDisk::new();
@@ -31,7 +31,7 @@ fn oldest_lost(interval: Duration, sync: Duration, body: usize) -> (Duration, Du
         told.extend(
             jobs(&engine).post(CLIENT, &[message("m", body)]).unwrap().into_iter().map(|id| (id, Instant::now())),
         );
-        // Each post is one change, and nothing else is changed.
+        // Each post is one change, and there are no other changes.
         let unsynced = usize::try_from(engine.status().unsynced()).unwrap();
         let first = told.len().checked_sub(unsynced).and_then(|synced| told.get(synced));
         oldest = oldest.max(first.map_or(Duration::ZERO, |(_, at)| at.elapsed()));
@@ -51,12 +51,12 @@ fn oldest_lost(interval: Duration, sync: Duration, body: usize) -> (Duration, Du
     (gone.map_or(Duration::ZERO, |(_, at)| cut.duration_since(*at)), oldest, held_up)
 }
 
-/// That in one of some tries no post was lost that was older than the longer of interval and sync, and a sync.
+/// Asserts that in one of some tries no lost post was older than the longer of interval and sync, plus one sync.
 fn assert_within(interval: u64, sync: u64, lost: impl Fn(Duration, Duration) -> (Duration, Duration)) {
     let (interval, sync) = (Duration::from_millis(interval), Duration::from_millis(sync));
     // The longer of both until a sync begins, then the sync.
     let bound = interval.max(sync) + sync;
-    // A machine that runs something else is slow beyond its disk: only what it never keeps is a fault.
+    // A busy machine may delay the syncs. It is a fault only if no try is within the bound.
     let tries = (0..6).map(|_| lost(interval, sync));
     let slack = |held_up: Duration| Duration::from_millis(30) + held_up * 2;
     let over: Vec<_> = tries.take_while(|(lost, held_up)| *lost > bound + slack(*held_up)).collect();
@@ -66,7 +66,7 @@ fn assert_within(interval: u64, sync: u64, lost: impl Fn(Duration, Duration) -> 
 #[test]
 fn buffered_loses_no_more_than_the_interval_and_a_sync() {
     for (interval, sync) in [(60, 40), (200, 50), (30, 8), (20, 60)] {
-        // So large that a segment has to be prepared meanwhile.
+        // Bodies so large that a segment has to be prepared during the run.
         assert_within(interval, sync, |interval, sync| {
             let (lost, _, held_up) = oldest_lost(interval, sync, 2_000);
             (lost, held_up)

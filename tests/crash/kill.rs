@@ -1,9 +1,9 @@
-//! `kill -9`, again and again: a child of this very test opens the store that the last one left, works on it from several
-//! threads while checkpoints and snapshots are written, and dies at a random moment; what it was told is compared with what
-//! is there.
+//! Repeated `kill -9`. A child process opens the store that the last child left, uses it from several threads while
+//! checkpoints and snapshots are written, and dies at a random moment. Then the answers that the child got are compared
+//! with the store.
 //!
-//! A child writes a line to its diary before each call and one after it. `ZAQAR_KILLS` sets the rounds, `ZAQAR_SEED`
-//! what happens in them.
+//! A child writes a line to its diary before each call and one after it. `ZAQAR_KILLS` sets the number of rounds,
+//! `ZAQAR_SEED` their random choices.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -28,7 +28,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// In two of three rounds next to nothing may be in memory.
+/// In two of three rounds the store has almost no memory.
 fn open(root: &Path, round: u64) -> zaqar_sled::Result<Engine> {
     let memory = [ROOMY, 0, 16 << 10][(round % 3) as usize];
     Config::new().segment_size(16 << 10).sync_interval(Duration::from_millis(5)).memory(memory).open(root)
@@ -134,26 +134,26 @@ fn pick(claims: &mut Vec<(usize, zaqar_sled::Claim)>, random: &mut Random) -> Op
     if claims.is_empty() { None } else { Some(claims.swap_remove(random.below(claims.len() as u64) as usize)) }
 }
 
-/// A short-lived message is there to be collected: the ledger lets it go whenever it likes.
+/// A short-lived message may expire at any time, so the ledger accepts its absence.
 fn letter(name: &str, short: bool, random: &mut Random) -> NewMessage {
     let mut body = format!("{name} {}", if short { "short" } else { "long" }).into_bytes();
     body.resize(body.len() + random.below(400) as usize, b' ');
     NewMessage::new(body).ttl(if short { Duration::from_millis(random.below(30)) } else { Duration::from_hours(10) })
 }
 
-/// What the diaries say so far.
+/// The content of the diaries so far.
 #[derive(Default)]
 struct Ledger {
     /// Acknowledged posts: queue, ids in order. By name.
     posts: BTreeMap<String, (usize, Vec<MessageId>, bool)>,
-    /// Posts whose answer never came: queue, count.
+    /// Posts without an answer: queue, count.
     open_posts: BTreeMap<String, (usize, u64, bool)>,
     gone: BTreeSet<MessageId>,
     /// Ids a delete, or the whole queue a pop, was under way for when the child died.
     maybe_gone: BTreeSet<MessageId>,
     open_pops: BTreeMap<String, (usize, u64)>,
     open_deletes: BTreeMap<String, Vec<MessageId>>,
-    /// Acknowledged claims that were not released, with what they took.
+    /// Acknowledged claims that were not released, with their messages.
     claims: BTreeMap<String, (usize, Vec<MessageId>)>,
     open_claims: BTreeMap<String, usize>,
     open_releases: BTreeMap<String, String>,
@@ -220,16 +220,16 @@ impl Ledger {
         }
     }
 
-    /// Compares with what is there, and settles what was open by it.
+    /// Compares the ledger with the store, and decides the outcome of open calls by it.
     fn check(&mut self, engine: &Engine) {
         assert_sound(engine, "after a kill");
-        // Calls that found nothing have no second line: what is open is the last line of each worker, at most.
+        // Calls that found nothing have no second line, so only the last line of a worker can be an open call.
         let queues: Vec<Queue> = QUEUES.iter().map(|name| engine.queue(Project::none(), name).unwrap()).collect();
         let listed: Vec<Vec<Message>> = queues.iter().map(|queue| queue.list(&everything()).unwrap().items).collect();
         for (queue, messages) in queues.iter().zip(&listed) {
             let stats = queue.stats().unwrap();
             let claimed = messages.iter().filter(|message| message.claim_id().is_some()).count() as u64;
-            // Short-lived ones may have gone in between.
+            // Short-lived messages may have expired in between.
             assert!(stats.total() <= messages.len() as u64 && stats.claimed() <= claimed);
             assert!(messages.is_sorted_by_key(Message::id));
         }
@@ -253,7 +253,7 @@ impl Ledger {
         }
         for (name, (queue, count, short)) in std::mem::take(&mut self.open_posts) {
             let Some((i, id)) = names.get(&name).and_then(|found| found.first()) else { continue };
-            // It has happened, and so all of it: others may have taken some since.
+            // The post took effect as a whole. Other workers may have taken some of its messages since.
             let ids: Vec<MessageId> = (0..count).map(|n| offset(*id, i128::from(n) - i128::from(*i))).collect();
             for id in &ids {
                 assert!(self.shown.insert(*id), "{name}: {id} was given out before");
@@ -281,7 +281,7 @@ impl Ledger {
             }
         }
         for ids in std::mem::take(&mut self.open_deletes).into_values() {
-            // A deletion is whole: all that were there before are gone, or none is.
+            // A deletion is atomic: all of its messages are gone, or none is.
             let left = ids.iter().filter(|id| there.contains_key(id)).count();
             let before = ids.iter().filter(|id| !self.gone.contains(id)).count();
             assert!(left == 0 || left == before || before > ids.len(), "half a deletion: {left} of {before}");
@@ -323,7 +323,7 @@ impl Ledger {
                 assert_eq!(record.messages().len(), held.len(), "claim {claim}");
             }
         }
-        // A message under a claim nobody was told of: one that was under way.
+        // A message under a claim that was never acknowledged: the call was in progress.
         let open = self.open_claims.len();
         let told: BTreeSet<&String> = self.claims.keys().collect();
         let held = there.values().filter_map(|message| message.claim_id()).map(|id| id.to_string());
@@ -346,7 +346,7 @@ impl Ledger {
     }
 }
 
-/// Takes out the lines of calls that were answered by finding nothing: only a worker's last line can be open.
+/// Removes the lines of calls that found nothing: only a worker's last line can be an open call.
 fn close_idle_calls(diary: &Path) -> PathBuf {
     let text = Diary::lines(diary);
     let lines: Vec<&str> = text.iter().map(String::as_str).collect();
@@ -394,7 +394,7 @@ fn what_a_killed_process_was_told_is_so() {
             kill_child(&root, &diary, seed * 100_000 + round, &mut random);
             ledger.read(&close_idle_calls(&diary));
             if random.one_in(3) {
-                // A child that finds what a kill left, and is killed as well, before anyone looks.
+                // A child that opens the killed store and is killed too, before the check.
                 let diary = diary.with_extension("second");
                 drop(Diary::open(&diary));
                 kill_child(&root, &diary, seed * 100_000 + 50_000 + round, &mut random);
@@ -429,7 +429,7 @@ fn what_a_killed_process_was_told_is_so() {
     );
 }
 
-/// Keeps the store small: half of what is there goes.
+/// Keeps the store small: deletes half of the messages.
 fn empty(queue: &Queue, ledger: &mut Ledger) {
     let count = queue.stats().unwrap().total() as usize / 2;
     if count > 0 {

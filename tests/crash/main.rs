@@ -1,5 +1,5 @@
-//! What a store is after it was killed, lost power, was damaged or ran out of space: the promises of durability,
-//! atomicity, single holders, order and no return, held against the disk's worst.
+//! Stores that were killed, lost power, were damaged or ran out of space. The tests check durability, atomicity,
+//! exclusive claims, order and finality.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Markers after a power cut has taken back a queue's re-creation: everything given out before the cut stands before
-//! everything given out after it, so readers go on where they were.
+//! Markers after a power cut has removed a queue's re-creation: every number assigned before the cut is below every
+//! number assigned after it, so readers continue at their position.
 
 use zaqar_sled::disk::Keep;
 use zaqar_sled::{
@@ -23,7 +23,7 @@ fn post(engine: &Engine, name: &QueueName, body: &str) {
 }
 
 #[test]
-fn a_marker_of_a_re_creation_that_a_power_cut_took_back_goes_on_reading() {
+fn a_marker_of_a_re_creation_that_a_power_cut_removed_continues() {
     let (disk, clock, none) = (SimulatedDisk::new(), clock(), Project::none());
     let name = QueueName::new("q").unwrap();
     let engine = config(&disk, &clock, 1).open(ROOT).unwrap();

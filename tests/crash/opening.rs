@@ -1,4 +1,4 @@
-//! Who may open a store, and where.
+//! Which process may open a store, and at which places.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ fn jobs(engine: &Engine) -> Queue {
     engine.queue(Project::none(), "jobs").unwrap()
 }
 
-/// What another process sees of a store.
+/// The view of a store from another process.
 #[test]
 fn opener() {
     let Ok(root) = std::env::var("ZAQAR_OPENER") else { return };
@@ -50,7 +50,7 @@ fn a_store_is_opened_once_in_a_process_and_by_one_process() {
     assert_eq!(open_elsewhere(&root), "locked", "the shared handle still holds it");
     shared.close().unwrap();
     assert_eq!(open_elsewhere(&root), "opened");
-    // A closed engine whose handle is still about does not stand in the way.
+    // A closed engine with a remaining handle does not prevent an opening.
     let engine = Engine::open(&root).unwrap();
     assert!(jobs(&engine).exists().unwrap());
     assert!(matches!(jobs(&shared).exists(), Err(Error::Closed)));

@@ -15,15 +15,15 @@ use super::support::{
     CLIENT, ROOMY, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, queues_of,
 };
 
-/// Calls of all kinds on three queues, with so many bytes of messages in memory at most. On a calm disk there is room for
-/// all: what is on disk alone has to come to the same.
+/// Calls of all kinds on three queues, with a budget of `MEMORY` bytes. On a disk without faults the budget is large,
+/// and the state with cold pages must be the same.
 struct Calls<const MEMORY: u64>;
 
 type Warm = Calls<ROOMY>;
 type Cold = Calls<0>;
 type Tight = Calls<3000>;
 
-/// What its callers know of it.
+/// The answers that the callers got.
 #[derive(Debug, Clone, Default)]
 struct Known {
     messages: Vec<(Project, QueueName, MessageId)>,
@@ -236,7 +236,7 @@ fn a_kill_leaves_whole_calls_and_all_that_was_acknowledged() {
     cut_everywhere::<Tight>(|_| End::Kill, 13);
 }
 
-/// What a worker was told, and what it was doing when the power went.
+/// The answers that a worker got, and its call in progress at the power cut.
 #[derive(Default)]
 struct Toil {
     posted: Vec<MessageId>,
@@ -273,7 +273,7 @@ fn toil(engine: &Engine, worker: usize, seed: u64) -> Toil {
 const BATCH: usize = 3;
 
 #[test]
-fn a_power_cut_under_several_threads_and_a_base_loses_nothing_acknowledged() {
+fn a_power_cut_during_calls_of_several_threads_and_a_snapshot_loses_nothing_acknowledged() {
     let rounds = number("ZAQAR_ROUNDS").unwrap_or(80);
     let seed = number("ZAQAR_SEED").unwrap_or(1);
     let mut random = Random::new(seed);
@@ -315,7 +315,7 @@ fn check(engine: &Engine, told: &[Toil], context: &str) {
     let lost = posted.iter().filter(|id| !there.contains(id) && !gone.contains(id)).count();
     let popping = told.iter().filter(|told| told.popping).count();
     assert!(lost <= 2 * popping, "{context}: {lost} lost, {popping} pops were under way");
-    // Whatever else is there comes from a batch under way; its messages lie next to each other.
+    // All other messages come from a batch in progress, whose messages are contiguous.
     let others: Vec<&zaqar_sled::Message> = listed.iter().filter(|message| !posted.contains(&message.id())).collect();
     for message in &others {
         let body = String::from_utf8_lossy(message.body());

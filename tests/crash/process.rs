@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::support::Random;
 
-/// Where a child tells what it is about to do and what it was told. A kill may tear a line where a page of the file ends:
-/// a line counts with its end mark alone, and begins after a line feed of its own.
+/// The file to which a child writes each call and each answer. A kill may tear a line at the end of a page of the file.
+/// So a line counts only with its end mark, and each line begins with a line feed of its own.
 #[derive(Clone)]
 pub(crate) struct Diary(Arc<File>);
 
@@ -31,7 +31,7 @@ impl Diary {
     }
 }
 
-/// Tells the parent that the store is open.
+/// Signals the parent that the store is open.
 pub(crate) fn tell_ready() {
     println!("ready");
     std::io::stdout().flush().unwrap();
@@ -58,7 +58,7 @@ pub(crate) fn run_and_kill(name: &str, variable: &str, value: &str, random: &mut
     let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let opening = random.one_in(8);
     if opening {
-        // While it opens what the last kill left.
+        // The kill comes while the child opens the store of the last child.
         thread::sleep(Duration::from_micros(random.below(12_000)));
     } else {
         let ready = lines.any(|line| line.is_ok_and(|line| line.contains("ready")));

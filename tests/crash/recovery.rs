@@ -59,7 +59,7 @@ fn frames(bytes: &[u8]) -> Vec<usize> {
     starts
 }
 
-/// What an opened store has to be able to do: agree with itself, take messages under new ids, close, and open as usual.
+/// Asserts that an opened store works: it verifies, assigns new ids, closes, and opens again.
 fn assert_usable(engine: Engine, disk: &SimulatedDisk, lived: &Lived, context: &str) {
     assert_sound(&engine, context);
     let shown: BTreeSet<MessageId> = lived.states.iter().flat_map(|state| ids_in(state)).collect();
@@ -97,7 +97,7 @@ fn after_a_clean_close_the_trees_are_loaded() {
 }
 
 #[test]
-fn after_anything_else_the_state_is_rebuilt_from_base_and_journal() {
+fn without_a_clean_close_the_state_is_rebuilt_from_snapshot_and_journal() {
     for life in LIVES {
         for checkpointed in [false, true] {
             let lived = Lived::new(life);
@@ -115,7 +115,7 @@ fn after_anything_else_the_state_is_rebuilt_from_base_and_journal() {
 }
 
 #[test]
-fn clean_trees_that_are_missing_are_rebuilt_from_base_and_journal_with_a_note() {
+fn clean_trees_that_are_missing_are_rebuilt_from_snapshot_and_journal_with_a_note() {
     for life in LIVES {
         let (disk, lived) = Lived::closed(life);
         let disk = disk_of(&files(&disk));
@@ -153,7 +153,7 @@ fn harms(bytes: u64, step: usize) -> Vec<Harm> {
 }
 
 #[test]
-fn with_clean_trees_a_damaged_base_or_journal_loses_nothing() {
+fn with_clean_trees_a_damaged_snapshot_or_journal_loses_nothing() {
     for life in LIVES {
         let (disk, _) = Lived::closed(life);
         let broken: Vec<PathBuf> = snapshots(&disk).into_iter().chain(segments(&disk)).collect();
@@ -180,7 +180,7 @@ fn with_clean_trees_a_damaged_base_or_journal_loses_nothing() {
 }
 
 #[test]
-fn with_clean_trees_a_journal_that_is_gone_altogether_loses_nothing() {
+fn with_clean_trees_a_missing_journal_loses_nothing() {
     let (disk, lived) = Lived::closed(Life::Snapshot);
     disk.remove_dir_all(journal()).unwrap();
     let engine = open(&disk, &lived).unwrap();
@@ -188,17 +188,17 @@ fn with_clean_trees_a_journal_that_is_gone_altogether_loses_nothing() {
     assert_usable(engine, &disk, &lived, "no journal");
 }
 
-/// What opening a broken store that was not closed came to.
+/// The outcome of opening a broken store that was not closed.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 enum Outcome {
     Whole,
-    /// All but the last change, whose damage cannot be told from a torn write.
+    /// All but the last change, whose damage cannot be distinguished from a torn write.
     LastLost,
     Corrupt,
 }
 
-/// Opens a broken store that was not closed: it is whole, or refused and left as it was and then salvaged to a state it
-/// once had.
+/// Opens a broken store that was not closed. Either the store is whole, or it is refused and unchanged, and salvage
+/// then gives a state that it once had.
 fn judge(disk: &SimulatedDisk, lived: &Lived, context: &str) -> Outcome {
     let before = files(disk);
     match open(disk, lived) {
@@ -230,7 +230,7 @@ fn judge(disk: &SimulatedDisk, lived: &Lived, context: &str) -> Outcome {
     }
 }
 
-/// Breaks each file of a store in turn at many places; returns how often which outcome came.
+/// Breaks each file of a store in turn at many places; counts the outcomes.
 fn break_everything(life: Life, step: usize, which: impl Fn(&SimulatedDisk) -> Vec<PathBuf>) -> [usize; 3] {
     let (disk, lived) = Lived::killed(life);
     let original = files(&disk);
@@ -240,7 +240,7 @@ fn break_everything(life: Life, step: usize, which: impl Fn(&SimulatedDisk) -> V
         let bytes = disk.read(&path).unwrap();
         let used = if path.starts_with(journal()) { *frames(&bytes).last().unwrap() } else { bytes.len() };
         for how in harms(used as u64, step) {
-            // The newest segment cut or gone looks as it does where power failed before it came to be, unless it was
+            // A newest segment that is cut or missing looks as after a power cut before its creation, unless it was
             // prepared in the background or housekeeping has named it in the manifest.
             if Some(&path) == newest.as_ref() && matches!(how, Harm::Cut(_) | Harm::Remove) {
                 continue;
@@ -294,7 +294,7 @@ fn a_damaged_header_of_the_only_segment_is_refused() {
 }
 
 #[test]
-fn a_damaged_base_of_a_store_that_was_not_closed_is_refused_and_salvaged() {
+fn a_damaged_snapshot_of_a_store_that_was_not_closed_is_refused_and_salvaged() {
     for life in [Life::Snapshot, Life::Cold] {
         let [whole, last_lost, corrupt] = break_everything(life, 17, snapshots);
         assert!(whole == 0 && last_lost == 0 && corrupt > 50, "{life:?}: {whole} {last_lost} {corrupt}");
@@ -324,12 +324,12 @@ fn a_lost_manifest_loses_nothing_when_salvaged() {
 }
 
 #[test]
-fn salvage_deletes_neither_a_damaged_base_nor_anything_else_when_the_manifest_is_damaged_too() {
+fn salvage_deletes_neither_a_damaged_snapshot_nor_anything_else_when_the_manifest_is_damaged_too() {
     let (disk, lived) = Lived::killed(Life::Snapshot);
     let snapshot = snapshots(&disk).remove(0);
     disk.corrupt(&snapshot, 200, 1).unwrap();
     disk.corrupt("/store/MANIFEST", 20, 1).unwrap();
-    let _ = judge(&disk, &lived, "manifest and base");
+    let _ = judge(&disk, &lived, "manifest and snapshot");
 }
 
 #[test]
@@ -423,7 +423,7 @@ fn a_torn_end_is_dropped_and_reported_whatever_stands_behind_it() {
             assert_eq!(engine.recovery().dropped(), 19 - i as u64);
             let id = engine.messages().post(&none, &jobs, CLIENT, &[message("new", 9)]).unwrap()[0];
             assert!(left.iter().all(|message| message.id() < id));
-            // What was dropped does not come back once the journal has grown past its place.
+            // A dropped change does not come back once the journal has grown past its place.
             for n in 0..30 {
                 engine.messages().post(&none, &jobs, CLIENT, &[message(&format!("later {n}"), 50)]).unwrap();
             }
@@ -527,7 +527,7 @@ fn an_open_cut_at_any_operation_any_number_of_times_loses_nothing() {
                 } else {
                     disk = disk.power_loss(keep);
                 }
-                // A look at a copy, so that the store itself is only ever cut.
+                // A copy is checked, so that the store itself is only cut.
                 let image = disk_of(&files(&disk));
                 let engine = open(&image, &lived).unwrap_or_else(|e| panic!("{life:?} {closed} {round} {done}: {e}"));
                 assert_eq!(
@@ -594,7 +594,7 @@ fn inspecting_a_store_shows_what_opening_it_does() {
     }
 }
 
-/// A store on the operating system's disk, closed cleanly, with sled's trees; and what is in it.
+/// Creates a cleanly closed store with sled's trees on the operating system's disk; returns its dump.
 fn real_store(root: &Path, memory: u64) -> String {
     let engine = Config::new().background(false).segment_size(64 << 10).memory(memory).open(root).unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
@@ -625,7 +625,7 @@ fn trees_of(root: &Path) -> PathBuf {
 }
 
 #[test]
-fn sleds_directory_missing_cut_or_scribbled_over_is_rebuilt_from_base_and_journal() {
+fn sleds_directory_missing_cut_or_scribbled_over_is_rebuilt_from_snapshot_and_journal() {
     let breaks: [Break; 8] = [
         ("missing", |trees| std::fs::remove_dir_all(trees).unwrap()),
         ("empty", |trees| {
@@ -646,7 +646,7 @@ fn sleds_directory_missing_cut_or_scribbled_over_is_rebuilt_from_base_and_journa
 }
 
 #[test]
-fn a_file_in_the_place_of_sleds_directory_is_rebuilt_from_base_and_journal() {
+fn a_file_in_the_place_of_sleds_directory_is_rebuilt_from_snapshot_and_journal() {
     assert_rebuilt(
         ("a file", |trees| {
             std::fs::remove_dir_all(trees).unwrap();
@@ -753,7 +753,7 @@ fn a_torn_message_made_to_look_like_frames_does_not_hold_up_the_next_open() {
     let engine = config(&disk, &clock, 1).segment_size(32 << 20).durability(Durability::Buffered).open(ROOT).unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
     jobs.create(Metadata::new()).unwrap();
-    // Headers of large frames that follow, one in every 32 bytes, as someone would post who knows the format.
+    // Headers of large frames, one in every 32 bytes, as an attacker who knows the format would post them.
     let mut header = [0_u8; 32];
     header[..4].copy_from_slice(&(1_u32 << 20).to_le_bytes());
     header[8..16].copy_from_slice(&3_u64.to_le_bytes());
@@ -796,7 +796,7 @@ fn what_is_acknowledged_while_another_thread_closes_the_store_is_in_it() {
         for (worker, acknowledged) in acknowledged.into_iter().enumerate() {
             let jobs = engine.queue(Project::none(), format!("jobs{worker}")).unwrap();
             let there = jobs.stats().unwrap().total();
-            // One more may have been written whose caller was told that the store is closed.
+            // One more message may have been written, whose post returned that the store is closed.
             assert!(there == acknowledged || there == acknowledged + 1, "round {round}: {there} of {acknowledged}");
         }
         assert_sound(&engine, "after the race");

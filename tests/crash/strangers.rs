@@ -1,5 +1,5 @@
-//! Files and directories beside a store's own, named like its own: they are left alone, and a store's numbers do not come
-//! from them. And openings that are refused, which change nothing.
+//! Foreign files and directories with names like the store's own: the store leaves them alone and takes no numbers from
+//! them. And openings that are refused, which change nothing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ fn files_of_the_highest_numbers_are_left_alone_and_lose_nothing() {
 }
 
 #[test]
-fn directories_named_like_files_that_nobody_needs_do_not_keep_a_store_from_opening() {
+fn directories_named_like_unused_files_do_not_prevent_an_opening() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("store");
     let simulated = SimulatedDisk::new();
@@ -134,7 +134,7 @@ fn an_opening_that_is_refused_changes_no_file() {
 }
 
 #[test]
-fn a_poisoned_store_says_so_to_who_waits_for_room() {
+fn a_poisoned_store_reports_it_to_waiting_posts() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
     let engine = config(&disk, &clock, 1).memory(0).open(ROOT).unwrap();
     engine.queues().create(&Project::none(), &jobs(), &Metadata::new()).unwrap();

@@ -1,4 +1,4 @@
-//! A store to break, and a complete account of what is in one.
+//! A store to break, and a complete dump of a store.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use zaqar_sled::{
 pub(crate) use crate::random::Random;
 
 pub(crate) const ROOT: &str = "/store";
-/// More memory than any of these stores takes.
+/// More memory than any of these stores needs.
 pub(crate) const ROOMY: u64 = 256 << 20;
 pub(crate) const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
 pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
@@ -23,7 +23,7 @@ pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)))
 }
 
-/// How these tests open a store: nothing happens by itself, and segments are as small as they can be.
+/// The settings of these tests: no background threads, and the smallest segments.
 pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
     let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).seed(seed);
     config.background(false).segment_size(4096)
@@ -50,10 +50,10 @@ pub(crate) fn messages_of(driver: &dyn DataDriver, project: &Project, queue: &Qu
     Ok(driver.messages().list(project, queue, &everything())?.items)
 }
 
-/// A claim someone was told of.
+/// A claim whose id a caller knows.
 pub(crate) type Told = (Project, QueueName, ClaimId);
 
-/// Everything a caller can see, as text; what has to agree with itself is compared on the way.
+/// Everything that a caller can see, as text. Redundant answers are compared with one another.
 pub(crate) fn dump(driver: &dyn DataDriver, claims: &[Told]) -> Result<String> {
     let mut text = String::new();
     for (project, queue) in queues_of(driver)? {
@@ -150,20 +150,20 @@ pub(crate) fn disk_of(files: &[(PathBuf, Vec<u8>)]) -> SimulatedDisk {
     disk
 }
 
-/// A store with some life in it, and what it was after each of its changes.
+/// A store after many changes, and its state after each of them.
 pub(crate) struct Lived {
     life: Life,
     pub(crate) disk: SimulatedDisk,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) engine: Engine,
     pub(crate) claims: Vec<Told>,
-    /// What it was before, and after each change.
+    /// The state before the first change, and after each change.
     pub(crate) states: Vec<String>,
     /// The last of them, with the claims.
     pub(crate) with_claims: String,
 }
 
-/// What happens to a store before it is broken.
+/// The history of a store before it is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Life {
     /// All of it is in the journal.
@@ -254,7 +254,7 @@ impl Lived {
     }
 }
 
-/// A message that begins with a name and is as long as asked.
+/// A message of so many bytes that begins with a name.
 pub(crate) fn message(name: &str, bytes: usize) -> NewMessage {
     let mut body = name.as_bytes().to_vec();
     body.resize(bytes.max(body.len()), b'.');

@@ -27,7 +27,7 @@ impl Random {
 }
 
 #[test]
-fn random_damage_to_any_file_is_told_or_harmless_and_salvage_gets_back_what_is_whole() {
+fn random_damage_to_any_file_is_reported_or_harmless_and_salvage_recovers_intact_messages() {
     let (rounds, seed) = (number("ZAQAR_DAMAGE", 240), number("ZAQAR_SEED", 1));
     let mut random = Random(seed);
     let mut figures = Figures::new();

@@ -1,4 +1,4 @@
-//! The cases that a stranger tries first, each by itself.
+//! The most obvious cases, each by itself.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ fn of_kind(original: &[(PathBuf, Vec<u8>)], kind: Kind) -> Vec<(PathBuf, u64)> {
     kind.map(|(path, bytes)| (path.clone(), used(bytes))).collect()
 }
 
-/// Whether a file is of a store that others are the pools of. What it knows of them is in no other file.
+/// Whether a file belongs to the control store. No other file has the control store's data about its pools.
 pub(crate) fn is_of_control(original: &[(PathBuf, Vec<u8>)], path: &Path) -> bool {
     path.starts_with(ROOT) && original.iter().any(|(one, _)| !one.starts_with(ROOT))
 }
@@ -69,7 +69,7 @@ fn a_block_of_the_journal_lost() {
 fn a_block_that_the_device_cannot_read() {
     harm_all(Kind::Journal, 4, Harm::Unreadable);
     harm_all(Kind::Snapshot, 4, Harm::Unreadable);
-    harm_all(Kind::Heap, 2, Harm::Unreadable);
+    harm_all(Kind::PageFile, 2, Harm::Unreadable);
     harm_all(Kind::Manifest, 1, Harm::Unreadable);
 }
 
@@ -78,7 +78,7 @@ fn a_file_of_the_journal_removed() {
     harm_all(Kind::Journal, 1, |_| Harm::Remove);
 }
 
-/// The only file that told a queue's name: the control store knows it too.
+/// A lost file that alone had a queue's name: the control store has the name too.
 #[test]
 fn a_pool_whose_journal_lost_its_beginning_has_its_messages_under_their_queues_names() {
     let ended = Ended::new(End::Pooled, 3);
@@ -104,19 +104,19 @@ fn an_older_manifest_beside_a_newer_snapshot_and_journal() {
 
 #[test]
 fn a_file_of_pages_damaged_cut_or_removed() {
-    harm_all(Kind::Heap, 4, Harm::Flip);
-    harm_all(Kind::Heap, 2, Harm::Cut);
-    harm_all(Kind::Heap, 1, |_| Harm::Remove);
+    harm_all(Kind::PageFile, 4, Harm::Flip);
+    harm_all(Kind::PageFile, 2, Harm::Cut);
+    harm_all(Kind::PageFile, 1, |_| Harm::Remove);
 }
 
-/// What salvage says and where it leaves the files.
+/// The report of salvage, and the place of the files that it moves aside.
 #[test]
 fn the_report_names_every_damaged_place_and_counts_what_each_queue_lost() {
     let ended = Ended::new(End::Cold, 1);
     let disk = &ended.disk;
     let original = files(disk);
-    let heap: Vec<(PathBuf, u64)> = of_kind(&original, Kind::Heap);
-    let (first, last) = (heap[0].clone(), heap[heap.len() - 1].clone());
+    let page_files: Vec<(PathBuf, u64)> = of_kind(&original, Kind::PageFile);
+    let (first, last) = (page_files[0].clone(), page_files[page_files.len() - 1].clone());
     for (path, bytes) in [&first, &last] {
         disk.corrupt(path, bytes / 2, 1).unwrap();
     }
@@ -129,7 +129,7 @@ fn the_report_names_every_damaged_place_and_counts_what_each_queue_lost() {
     for (path, _) in [&first, &last] {
         let named = report.damaged().iter().any(|place| place.file() == path);
         let aside = report.moved_aside().iter().any(|moved| moved.file_name() == path.file_name());
-        // An image that nothing refers to any more is nothing to lose.
+        // An image that nothing refers to is no loss.
         assert!(named == aside, "{}: {report}", path.display());
         let kept = files(disk).iter().any(|(_, bytes)| {
             let harmed = original.iter().find(|(one, _)| one == path).unwrap();
@@ -137,13 +137,13 @@ fn the_report_names_every_damaged_place_and_counts_what_each_queue_lost() {
         });
         assert!(kept, "{} is kept", path.display());
     }
-    assert!(report.damaged().iter().any(|place| Kind::of(place.file()) == Kind::Heap), "{report}");
-    // What was not damaged stays where it was.
+    assert!(report.damaged().iter().any(|place| Kind::of(place.file()) == Kind::PageFile), "{report}");
+    // Undamaged files stay in their place.
     for (path, bytes) in original.iter().filter(|(path, _)| matches!(Kind::of(path), Kind::Journal | Kind::Snapshot)) {
         let moved = report.moved_aside().iter().any(|moved| moved.file_name() == path.file_name());
         assert!(!moved || used(bytes) == 0, "{} is not damaged", path.display());
     }
-    // And the next snapshots leave what was moved aside alone.
+    // The next snapshots leave the files that were moved aside alone.
     let aside = files_aside(disk);
     engine.snapshot().unwrap();
     engine.snapshot().unwrap();

@@ -1,5 +1,5 @@
-//! What the files of a store still say, read by the description of its formats: which messages are whole somewhere, and
-//! which were deleted.
+//! The evidence in the files of a store, read by the documented formats: the messages that are intact somewhere, and
+//! the messages that were deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -18,10 +18,10 @@ pub(crate) fn stores(files: &[(PathBuf, Vec<u8>)]) -> Stores {
     manifests.map(|(path, bytes)| (path.parent().unwrap().to_owned(), *bytes[16..].first_chunk().unwrap())).collect()
 }
 
-/// What frames that are whole tell.
+/// The evidence of the intact frames.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
-    /// The messages whose bodies stand in one, by number.
+    /// The numbers of the messages whose bodies are in an intact frame.
     pub(crate) bodies: BTreeSet<u64>,
     /// Messages that were deleted or purged, by queue number and sequences.
     gone: BTreeMap<u64, Vec<Range<u64>>>,
@@ -51,7 +51,7 @@ impl Evidence {
         self.queues_deleted.contains(&queue) || self.gone.get(&queue).is_some_and(is_gone)
     }
 
-    /// Takes in what a change says is gone; none if it is cut short.
+    /// Adds the deletions of a change; none if the change is cut short.
     fn hear(&mut self, mut change: &[u8]) -> Option<()> {
         let _time = integer(&mut change)?;
         match integer(&mut change)? {
@@ -87,7 +87,7 @@ const PURGE: u64 = 4;
 const DELETE: u64 = 9;
 const UNREGISTER: u64 = 13;
 
-/// Takes an integer off the front, as the codec writes it.
+/// Reads an integer from the front, as the codec writes it.
 fn integer(bytes: &mut &[u8]) -> Option<u64> {
     let (first, rest) = bytes.split_first()?;
     let length = match first {
@@ -104,7 +104,7 @@ fn integer(bytes: &mut &[u8]) -> Option<u64> {
     Some(number.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
 }
 
-/// Takes a text off the front.
+/// Reads a text from the front.
 fn text<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = usize::try_from(integer(bytes)?).ok()?;
     let (text, rest) = bytes.split_at_checked(length)?;
@@ -112,11 +112,11 @@ fn text<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(text)
 }
 
-/// The bodies of the frames of a file whose checksums are right under its number, found as they follow one another and,
-/// behind damage, by trying every byte.
+/// The bodies of the frames of a file whose checksums are right for the file's number. The frames are found one after
+/// another, and behind damage by trying every byte.
 fn whole_frames<'a>(path: &Path, bytes: &'a [u8], stores: &Stores) -> impl Iterator<Item = &'a [u8]> + 'a {
-    let (mut at, flag) = if Kind::of(path) == Kind::Journal { (64, 0) } else { (0, HEAP) };
-    let is_one = matches!(Kind::of(path), Kind::Journal | Kind::Heap);
+    let (mut at, flag) = if Kind::of(path) == Kind::Journal { (64, 0) } else { (0, PAGE_FILE) };
+    let is_one = matches!(Kind::of(path), Kind::Journal | Kind::PageFile);
     let store = path.parent().and_then(Path::parent).and_then(|root| stores.get(root)).copied().unwrap_or_default();
     let seed = crc32fast::hash(&[store.as_slice(), &(number_of(path) | flag).to_le_bytes()].concat());
     std::iter::from_fn(move || {
@@ -137,7 +137,7 @@ fn whole_frames<'a>(path: &Path, bytes: &'a [u8], stores: &Stores) -> impl Itera
     })
 }
 
-/// The number that a file of a store has by its name; 0 for what has none.
+/// The number in the name of a store's file; 0 without a number.
 pub(crate) fn number_of(path: &Path) -> u64 {
     path.file_stem().and_then(|stem| u64::from_str_radix(stem.to_str()?, 16).ok()).unwrap_or(0)
 }
@@ -154,4 +154,4 @@ pub(crate) fn number(body: &[u8]) -> u64 {
 }
 
 /// Marks the frames of page files.
-const HEAP: u64 = 1 << 62;
+const PAGE_FILE: u64 = 1 << 62;

@@ -1,4 +1,4 @@
-//! What can happen to a file, and which messages it touches.
+//! The kinds of harm to a file, and the messages that each affects.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Manifest,
     Snapshot,
     Journal,
-    Heap,
+    PageFile,
     Other,
 }
 
@@ -34,7 +34,7 @@ impl Kind {
         match path.extension().and_then(|kind| kind.to_str()) {
             Some("base") => Self::Snapshot,
             Some("journal") => Self::Journal,
-            Some("heap") => Self::Heap,
+            Some("heap") => Self::PageFile,
             _ if path.ends_with("MANIFEST") => Self::Manifest,
             _ => Self::Other,
         }
@@ -64,7 +64,7 @@ impl Harm {
         }
     }
 
-    /// Does it; false if that changes nothing.
+    /// Applies the harm; returns false if that changes nothing.
     pub(crate) fn inflict(self, disk: &SimulatedDisk, path: &Path, older: &[(PathBuf, Vec<u8>)]) -> bool {
         let Ok(bytes) = disk.read(path) else { return false };
         let mut harmed = bytes.clone();
@@ -74,7 +74,7 @@ impl Harm {
         };
         match self {
             Self::Flip(at) => harmed[at as usize] ^= 1 << (at % 8),
-            // What is unreadable besides is marked when it is opened.
+            // An unreadable range is also marked on the disk when the store is opened.
             Self::Zero(at) | Self::Unreadable(at) => harmed[block(at)].fill(0),
             Self::Garbage(at) => {
                 let garbage = (at..).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 7) as u8 | 1);

@@ -11,7 +11,7 @@ use super::evidence::{Evidence, number, number_of};
 use super::harm::{Harm, Kind};
 use super::store::{Ended, Opened, disk_of, files};
 
-/// What salvage got back.
+/// The messages that salvage recovered.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Figure {
     pub(crate) cases: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Figure {
     pub(crate) back: u64,
     /// Messages that were deleted, and are there again.
     pub(crate) returned: u64,
-    /// Cases in which fewer than 99 in 100 came back.
+    /// Cases in which fewer than 99 in 100 were recovered.
     pub(crate) short: u64,
 }
 
@@ -37,14 +37,14 @@ pub(crate) fn print(what: &str, figures: &Figures) {
     }
 }
 
-/// Asserts that salvage got back 99 in 100 of what was intact, in every case.
+/// Asserts that salvage recovered 99 in 100 of the intact messages, in every case.
 pub(crate) fn assert_enough(figures: &Figures) {
     for (kind, figure) in figures {
         assert_eq!(figure.short, 0, "{kind:?}: {figure:?}");
     }
 }
 
-/// Everything in a store, or the first error; with every message by queue.
+/// Reads everything in a store; returns all messages, or the first error.
 fn survey(opened: &Opened) -> Result<BTreeMap<MessageId, Vec<u8>>> {
     let (none, mut all) = (Project::none(), BTreeMap::new());
     let queues = opened.driver().queues().list(&none, &QueueListOptions::new().limit(0))?.items;
@@ -67,7 +67,7 @@ fn is_honest(error: &Error) -> bool {
     }
 }
 
-/// Harms one file of a store and judges what becomes of it; `None` if nothing is harmed.
+/// Harms one file of a store and judges the openings; `None` if nothing was changed.
 pub(crate) fn judge(ended: &Ended, original: &[(PathBuf, Vec<u8>)], path: &Path, harm: Harm, figures: &mut Figures) {
     let disk = disk_of(original);
     if !harm.inflict(&disk, path, &ended.older) {
@@ -109,7 +109,7 @@ fn judge_both(ended: &Ended, disk: &SimulatedDisk, path: &Path, harm: Harm, cont
             }
             let found = found.unwrap_or_default();
             assert_genuine(ended, &found, context);
-            // What an end cut from the journal takes with it was never told to be durable, as far as anybody can tell.
+            // Nothing proves that frames cut from the end of the journal were synced.
             if !last && !found.is_empty() {
                 let missing = intact.iter().filter(|id| !found.contains_key(*id)).count();
                 assert_eq!(missing, 0, "{context}: {missing} messages are missing without an error");
@@ -122,8 +122,8 @@ fn judge_both(ended: &Ended, disk: &SimulatedDisk, path: &Path, harm: Harm, cont
     (refused, salvaged(ended, disk, path, (&intact, &evidence), context))
 }
 
-/// Whether the file is the last of the journal's that is in use: one that is kept for later may hold what it did under another
-/// number, and its header says which.
+/// Whether the file is the last journal segment in use. A spare segment may still have the content of a former segment;
+/// its header has that segment's number.
 fn is_last(files: &[(PathBuf, Vec<u8>)], path: &Path) -> bool {
     let in_use = |(path, bytes): &&(PathBuf, Vec<u8>)| {
         let header = bytes.get(28..36).map(|number| u64::from_le_bytes(*number.first_chunk().unwrap()));
@@ -133,7 +133,7 @@ fn is_last(files: &[(PathBuf, Vec<u8>)], path: &Path) -> bool {
     beside.max_by_key(|file| &file.0).is_none_or(|last| last.0 <= *path)
 }
 
-/// The messages that are alive and stand whole in some file.
+/// The live messages whose bodies are whole in some file.
 fn intact(ended: &Ended, evidence: &Evidence) -> BTreeSet<MessageId> {
     let live = ended.ledger.live.iter().filter(|(_, (_, body))| evidence.bodies.contains(&number(body)));
     live.map(|(id, _)| *id).collect()
@@ -172,13 +172,13 @@ fn salvaged(
     Figure { cases: 1, refused: 0, intact: intact.len() as u64, back, returned: returned.len() as u64, short: 0 }
 }
 
-/// Whether something that is left says that a message was deleted.
+/// Whether an intact record reports that a message was deleted.
 fn is_told(ended: &Ended, path: &Path, evidence: &Evidence, id: &MessageId) -> bool {
     match Kind::of(path) {
-        // What the last snapshot and the journal behind it say is all there.
-        Kind::Heap | Kind::Manifest | Kind::Other => true,
+        // The last snapshot and the journal behind it are intact.
+        Kind::PageFile | Kind::Manifest | Kind::Other => true,
         Kind::Snapshot => evidence.tells_of(id),
-        // When those of a pool wrote their snapshots is not known.
+        // It is not known when the stores of the pools wrote their snapshots.
         Kind::Journal if ended.end == super::store::End::Pooled => evidence.tells_of(id),
         Kind::Journal => evidence.tells_of(id) || ended.ledger.long_gone.contains(id),
     }

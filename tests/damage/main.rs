@@ -1,8 +1,8 @@
-//! Damage to every file of a store: what an opening without salvage makes of it, and how much salvage gets back.
+//! Damage to every file of a store: the result of an opening without salvage, and the messages that salvage recovers.
 //!
-//! Without salvage a damaged store is refused and left as it was, or it opens and gives no wrong data: what is missing or
-//! cannot be read was damaged. With salvage what was not damaged is there again: at least 99 in 100 of the messages whose
-//! bytes are whole, over all cases of a kind, and none that a record that is left says was deleted.
+//! Without salvage, a damaged store is refused and unchanged, or it opens and gives no wrong data: only damaged
+//! messages are missing or unreadable. With salvage, undamaged messages are recovered: at least 99 in 100 of the
+//! messages whose bytes are intact, over all cases of a kind, and no message that an intact record reports as deleted.
 
 #![allow(
     clippy::unwrap_used,

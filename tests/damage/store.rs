@@ -1,4 +1,4 @@
-//! Stores that lived and ended, and what is to be in them.
+//! Stores with a history and an end, and their expected content.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub(crate) const ROOT: &str = "/store";
 const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 pub(crate) const QUEUES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// How a store came to its end.
+/// The end of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Closed,
@@ -30,12 +30,12 @@ pub(crate) enum End {
 
 pub(crate) const ENDS: [End; 4] = [End::Closed, End::Killed, End::Cold, End::Pooled];
 
-/// What callers know.
+/// The messages that callers know.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Ledger {
     pub(crate) live: BTreeMap<MessageId, (&'static str, Vec<u8>)>,
     pub(crate) deleted: BTreeSet<MessageId>,
-    /// Those of them that were deleted before the last snapshot: the journal that said so is gone.
+    /// The messages that were deleted before the last snapshot, whose deletions are no longer in the journal.
     pub(crate) long_gone: BTreeSet<MessageId>,
     posted: u64,
 }
@@ -105,7 +105,7 @@ impl Ended {
         life.second_half();
         if end == End::Closed {
             life.opened.driver().close().unwrap();
-            // Which left a snapshot of everything.
+            // The last step left a snapshot of everything.
             life.ledger.long_gone.clone_from(&life.ledger.deleted);
         }
         let stores = stores(&files(&disk));
@@ -166,7 +166,7 @@ impl Life {
         self.look_for_snapshots();
     }
 
-    /// What the journal alone knows.
+    /// The changes that only the journal has.
     fn second_half(&mut self) {
         for _ in 0..8 {
             for queue in QUEUES {
@@ -181,7 +181,7 @@ impl Life {
         let taken = &claim.messages()[0];
         self.opened.driver().messages().delete(&none, &name("a"), &taken.id(), Some(&claim.id())).unwrap();
         self.delete(taken.id());
-        // Damage to the last changes cannot be told from a torn write, so that they are of no weight.
+        // Damage to the last changes cannot be distinguished from a torn write, so these changes have no effect.
         for _ in 0..3 {
             self.opened.driver().queues().set_metadata(&none, &name("d"), &Metadata::new()).unwrap();
         }
@@ -192,7 +192,7 @@ impl Life {
         self.look_for_snapshots();
     }
 
-    /// What a snapshot covers, the journal need not tell any more.
+    /// Records new snapshots: the journal need not have the deletions that a snapshot covers.
     fn look_for_snapshots(&mut self) {
         let all = self.disk.list_all().into_iter();
         let snapshots: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|kind| kind == "base")).collect();
@@ -214,7 +214,7 @@ impl Life {
         self.ledger.live.extend(ids.into_iter().zip(bodies.into_iter().map(|body| (queue, body))));
     }
 
-    /// Each is told from all others wherever its bytes are met.
+    /// A body that can be distinguished from all others wherever its bytes are found.
     fn body(&mut self) -> Vec<u8> {
         self.ledger.posted += 1;
         let mut body = format!("<{:08}>", self.ledger.posted).into_bytes();

@@ -1,4 +1,4 @@
-//! What is called: the operations of a case, and how they are chosen.
+//! The operations of a case, and how they are chosen.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -18,7 +18,7 @@ pub(crate) const CASE_OPS: u32 = 220;
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) kind: Kind,
-    /// A power cut takes what was not synced, so it is played as a kill.
+    /// With buffered durability a power cut would lose unsynced changes, so it is played as a kill.
     pub(crate) buffered: bool,
     pub(crate) zaqar_limits: bool,
     pub(crate) checksums: bool,
@@ -55,11 +55,11 @@ pub(crate) const BUSIEST: Place = Place(0, 0);
 /// A message, a claim or a subscription.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pick {
-    /// One of those seen so far, counted from the newest back.
+    /// One of the ids seen so far, counted back from the newest.
     Seen(usize),
     /// One of the live messages of the queue, of the claims they are under, or of its live subscriptions.
     Live(usize),
-    /// In the same queue as a seen one, but never given out.
+    /// An id of the same queue as a seen id, but never assigned.
     Beyond(usize),
     Unknown,
     Malformed,
@@ -113,7 +113,7 @@ pub(crate) enum Op {
     Get(Place, Pick),
     BulkGet(Place, Vec<Pick>),
     Delete(Place, Pick, Option<Pick>),
-    /// By the claim the message is under, which is what workers do.
+    /// Deletes a message with the claim it is under, as workers do.
     Finish(Place, Pick),
     BulkDelete(Place, Vec<Pick>, Vec<Pick>),
     Pop(Place, usize),
@@ -131,7 +131,7 @@ pub(crate) enum Op {
     /// The wall clock alone, in milliseconds.
     Step(i64),
     Gc,
-    /// Once more when so many milliseconds have passed and nothing else has happened.
+    /// A garbage collection, so many milliseconds, and another one, with no call in between.
     GcAgain(u64),
     Health,
     Reopen,
@@ -273,7 +273,7 @@ pub(crate) fn pick() -> impl Strategy<Value = Pick> {
     ]
 }
 
-/// Claims end soon: mostly one of the last.
+/// Claims end soon, so mostly one of the last is picked.
 pub(crate) fn claim_pick() -> impl Strategy<Value = Pick> {
     prop_oneof![6 => (0_usize..8).prop_map(Pick::Live), 5 => (0_usize..3).prop_map(Pick::Seen), 1 => pick()]
 }
@@ -371,12 +371,12 @@ impl Terms {
     }
 }
 
-/// Everything a queue is ever made at.
+/// All places of queues.
 pub(crate) fn places() -> impl Iterator<Item = Place> {
     (0..PROJECTS.len()).flat_map(|project| (0..NAMES.len()).map(move |name| Place(project, name)))
 }
 
-/// What the call is about, if it is about anything.
+/// The first pick of the call, if there is one.
 pub(crate) fn first(picks: &[Pick]) -> Pick {
     picks.first().copied().unwrap_or(Pick::Unknown)
 }

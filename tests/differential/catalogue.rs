@@ -1,4 +1,4 @@
-//! The catalogue and the control driver's own calls: what is called, how it is chosen, and the calls made to both.
+//! The catalogue and the control driver's own calls: the operations, their choice, and the calls on both.
 
 use proptest::prelude::*;
 use zaqar_sled::{ControlHealth, OperationStatus};

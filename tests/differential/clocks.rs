@@ -1,7 +1,7 @@
-//! A clock that ticks whenever the engine reads it, and one that shows the model what the engine has read last.
+//! A clock that advances whenever the engine reads it, and a clock that shows the model the engine's last reading.
 //!
-//! The instant of a call is that of its last reading, with everything locked that the call needs: the model, which looks at
-//! its clock once a call, is given that one. So the engine may not tell apart what happens between two of its readings.
+//! The instant of a call is its last reading, when all locks of the call are held. The model reads its clock once a
+//! call and gets that reading. So the engine must not depend on the time between two of its readings.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use zaqar_sled::{Clock, ManualClock, Timestamp};
 #[derive(Debug)]
 pub(crate) struct Ticking {
     clock: Arc<ManualClock>,
-    /// What was read last of the wall clock and of the monotonic one since it was taken.
+    /// The last readings of the wall clock and of the monotonic clock since they were taken.
     last: Mutex<Option<(Timestamp, Duration)>>,
 }
 
@@ -22,7 +22,7 @@ impl Ticking {
         Arc::new(Self { clock, last: Mutex::new(None) })
     }
 
-    /// What was read last; where nothing was read, what could be read now.
+    /// The last reading; without one, the current time.
     pub(crate) fn take_last(&self) -> (Timestamp, Duration) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The monotonic one is read a tick after the wall clock.
@@ -54,11 +54,11 @@ impl Clock for Ticking {
         self.clock.real_wait(duration)
     }
 
-    /// Nobody waits while two are compared.
+    /// No call waits during a comparison.
     fn on_jump(&self, _: Box<dyn Fn() + Send + Sync>) {}
 }
 
-/// A clock that shows what it was set to.
+/// A clock that shows the time it was set to.
 #[derive(Debug)]
 pub(crate) struct Shown {
     wall_millis: AtomicU64,

@@ -191,8 +191,8 @@ impl Pair<'_> {
         )
     }
 
-    /// Whether a message is of a queue that was made after the one at the present place. A marker taken from it stands
-    /// behind all that was posted before the store was opened last, and only that; the model knows nothing of openings.
+    /// Whether a message is of a queue that was created after the queue at the present place. A marker from such a
+    /// message comes after all posts before the last opening of the store, and only those; the model has no openings.
     fn is_of_a_later_queue(&self, id: MessageId) -> bool {
         let number = |id: MessageId| id.to_string()[..16].to_owned();
         let mut live = (0..).map_while(|index| self.live(index).filter(|_| index < 64));

@@ -1,4 +1,4 @@
-//! Flavors: what is called, how it is chosen, and the calls made to both.
+//! Flavors: the operations, their choice, and the calls on both.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -12,7 +12,7 @@ use crate::pools::{GROUPS, group_of};
 #[derive(Clone, Debug)]
 pub(crate) enum FlavorOp {
     Create(Flavored, Option<usize>, &'static str),
-    /// And whether it exists, and the pools it stands for.
+    /// Gets the flavor, whether it exists, and its pools.
     Get(Flavored, bool),
     List {
         project: usize,

@@ -1,4 +1,4 @@
-//! The ids of the two, beside one another, and how one is picked.
+//! The pairs of the engine's and the model's ids, and how an id is picked.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -9,7 +9,7 @@ use zaqar_sled::{ClaimId, DataDriver, ListOptions, Message, MessageId, MessageLi
 use crate::calls::{BUSIEST, Pick, Place};
 use crate::pair::{Check, Pair};
 
-/// The engine's and the model's id of the same thing, in the order of appearance.
+/// The engine's and the model's id of the same item, in the order of appearance.
 pub(crate) struct Pairs<T> {
     pub(crate) seen: Vec<(T, T)>,
     /// Where each was first seen.
@@ -23,7 +23,7 @@ impl<T: Copy + Eq + Hash + Debug> Pairs<T> {
         Self { seen: Vec::new(), homes: Vec::new(), of_engine: HashMap::new(), of_model: HashMap::new() }
     }
 
-    /// Notes that the two appeared beside one another; an error if either has appeared beside another.
+    /// Pairs the two ids; an error if either has another partner already.
     pub(crate) fn meet(&mut self, place: Place, engine: T, model: T) -> Check {
         match (self.of_engine.get(&engine), self.of_model.get(&model)) {
             (None, None) => {
@@ -38,7 +38,7 @@ impl<T: Copy + Eq + Hash + Debug> Pairs<T> {
         }
     }
 
-    /// `None` for what has not been shown by the engine yet, as a dead letter nobody has looked at.
+    /// `None` for an item that the engine has not shown yet, such as a dead letter that no call has read.
     pub(crate) fn pair_of(&self, model: T) -> Option<(T, T)> {
         self.of_model.get(&model).map(|engine| (*engine, model))
     }
@@ -49,7 +49,8 @@ impl<T: Copy + Eq + Hash + Debug> Pairs<T> {
         (len > 0).then(|| self.seen[len - 1 - back % len])
     }
 
-    /// In the busiest queue's stead, where the picked one was seen first: most calls name things where they are.
+    /// The place where the picked item was first seen instead of the busiest queue, because most calls name items in
+    /// their place.
     pub(crate) fn home(&self, place: Place, pick: Pick) -> Place {
         match (place, pick) {
             (BUSIEST, Pick::Seen(back)) if !self.homes.is_empty() => {
@@ -61,7 +62,7 @@ impl<T: Copy + Eq + Hash + Debug> Pairs<T> {
 }
 
 impl Pair<'_> {
-    /// One of the live messages at the place the present call names.
+    /// One of the live messages at the place of the current call.
     pub(crate) fn live(&self, number: usize) -> Option<Message> {
         let options = MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true);
         let listed = self.model.messages().list(&self.place.project(), &self.place.name(), &options);
@@ -103,7 +104,7 @@ impl Pair<'_> {
         (engine, model)
     }
 
-    /// One of the live subscriptions at the place the present call names.
+    /// One of the live subscriptions at the place of the current call.
     fn live_subscription(&self, number: usize) -> Option<SubscriptionId> {
         let limit = if self.case.zaqar_limits { 20 } else { 0 };
         let (project, name) = (self.place.project(), self.place.name());
@@ -127,7 +128,7 @@ impl Pair<'_> {
     }
 }
 
-/// The last id of the same creation number, which is that of nothing: what is random in it are all ones.
+/// An id with the same creation number that names nothing: all its random bits are ones.
 fn twin(id: SubscriptionId) -> SubscriptionId {
     let mut bytes = *id.as_bytes();
     bytes[8] |= 0x03;

@@ -1,18 +1,18 @@
 //! The engine, and the pooled driver, against the reference model: the same random calls to both have to give the same
 //! answers.
 //!
-//! A case is a sequence of calls to a few queues in two projects, with ids, claims and markers picked among all seen
-//! so far, live, stale or of another queue; between them time passes, the wall clock steps, and the engine is closed,
-//! killed or cut off from power and opened again, makes checkpoints and snapshots, and collects garbage; in most cases it may
-//! keep little or nothing in memory. After each case
-//! everything is compared once more, before and after another opening, and the engine verifies itself.
+//! A case is a sequence of calls on a few queues in two projects. Ids, claims and markers are picked among all seen so
+//! far: live, stale or of another queue. Between the calls time passes, the wall clock steps, and the engine is closed,
+//! killed or loses power and is opened again, writes checkpoints and snapshots, and collects garbage. In most cases the
+//! engine may keep little or nothing in memory. After each case everything is compared once more, before and after
+//! another opening, and the engine is verified.
 //!
-//! Subscriptions, pools, flavors and the catalogue are in it too. The engine only registers pools; the pooled driver opens
-//! their stores, chooses among them, moves queues from one to another and sends dead letters between them.
+//! The calls include subscriptions, pools, flavors and the catalogue. The engine only registers pools. The pooled
+//! driver opens their stores, chooses among them, moves queues between them and sends dead letters between them.
 //!
-//! In a third of the tests time also passes within the calls, at every reading of the clock.
+//! In a third of the tests time also passes during the calls, at every reading of the clock.
 //!
-//! Ids differ between the two, so each of the engine's is paired with the model's it first appeared beside.
+//! The ids of the two differ, so each of the engine's ids is paired with the model's id of the same item.
 //!
 //! - `ZAQAR_OPS=10000000 cargo test --release --test differential` runs a campaign of that many calls;
 //! - `ZAQAR_SEED=...`, which a failure prints, runs the same cases again.
@@ -60,7 +60,7 @@ fn an_engine_whose_clock_ticks_at_every_reading_answers_as_the_model_does() {
 
 #[test]
 fn the_pooled_driver_answers_as_the_model_does() {
-    // A run by chance in which no letter has to wait for its pool is rare, and says nothing: another follows.
+    // A random run in which no dead letter waits for its pool is rare and proves nothing, so another follows.
     let covers_all = (0..4).any(|_| {
         let traffic = run("the_pooled_driver", Kind::Pooled, DEFAULT_POOLED);
         println!("{traffic:?}");
@@ -71,10 +71,10 @@ fn the_pooled_driver_answers_as_the_model_does() {
     assert!(covers_all, "no run had moves, letters and letters that waited");
 }
 
-/// Calls the pooled driver is tested by, if no other number is asked for.
+/// The default number of calls on the pooled driver.
 const DEFAULT_POOLED: u32 = 60_000;
 
-/// Plays cases of so many calls together, if no other number is asked for.
+/// Plays cases with `calls` calls together, unless `ZAQAR_OPS` sets another number.
 fn run(name: &str, kind: Kind, calls: u32) -> Traffic {
     let total: u32 = variable("ZAQAR_OPS").unwrap_or(calls);
     let seed = variable("ZAQAR_SEED").unwrap_or_else(arbitrary_seed);

@@ -1,10 +1,11 @@
-//! What only a pooled driver does: queues are given pools and moved between them, and dead letters go from store to store.
+//! The work that only a pooled driver does: it assigns queues to pools, moves them between pools, and sends dead
+//! letters from store to store.
 //!
 //! Two things are not compared:
 //!
-//! - what is seen while a dead letter is on its way, which is for some steps of the driver and no time at all in the
-//!   model: after each call the driver makes steps until nothing is on its way but what no pool can be found for;
-//! - what pools are chosen by chance: the model takes the one that the driver took, if it finds that it may.
+//! - the states while a dead letter is in transit, which takes some steps of the driver and no time in the model: after
+//!   each call the driver makes steps until only dead letters without a pool are in transit;
+//! - the random choice of a pool: the model takes the pool that the driver took, if that pool is allowed.
 
 use std::iter::Sum;
 
@@ -22,11 +23,11 @@ use crate::subscriptions::subscription_op;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Traffic {
     pub(crate) moves: u64,
-    /// Dead letters that went to another store.
+    /// The number of dead letters that moved to another store.
     pub(crate) letters: u64,
-    /// Calls after which letters waited for a pool.
+    /// The number of calls after which dead letters waited for a pool.
     pub(crate) waits: u64,
-    /// Letters that wait now.
+    /// The number of dead letters that wait now.
     waiting: u64,
 }
 
@@ -41,7 +42,7 @@ impl Sum for Traffic {
     }
 }
 
-/// More of what queues can be seen by, and less of what takes their pools away.
+/// More calls that show queues, and fewer calls that remove their pools.
 pub(crate) fn pooled_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         36 => queue_op(),
@@ -74,7 +75,7 @@ impl Pair<'_> {
         (0..pools).try_for_each(|name| self.call_pools(&home_of(name, 1)))
     }
 
-    /// What was in pools that are nothing but memory is gone when a process has ended.
+    /// Drops the contents of memory pools, which end with the process.
     pub(crate) fn forget_memory(&self) -> zaqar_sled::Result<()> {
         let (pools, nowhere) = (ControlDriver::pools(&self.model), PoolUri::new("memory:nowhere")?);
         for pool in self.pooled_pools()? {
@@ -86,7 +87,7 @@ impl Pair<'_> {
         Ok(())
     }
 
-    /// A power cut takes from pools that are set so what was not synced.
+    /// Notes the pools whose settings let a power cut lose unsynced changes.
     pub(crate) fn note_loose_pools(&mut self) -> zaqar_sled::Result<()> {
         let loose = self.pooled_pools()?.iter().any(|pool| pool.uri().as_str().contains("durability=buffered"));
         self.has_been_loose |= loose;
@@ -100,7 +101,8 @@ impl Pair<'_> {
         Ok(if self.case.is_pooled() { pools } else { Vec::new() })
     }
 
-    /// Brings the driver to where the model is at once: letters arrive, and the model hears who was given which pool.
+    /// Steps the driver until its dead letters have arrived, as in the model, and tells the model which pools the
+    /// driver chose.
     pub(crate) fn arrive(&mut self) -> Check {
         let Some(driver) = self.subject.pooled() else { return Ok(()) };
         let traffic = &mut self.traffic;
@@ -124,10 +126,10 @@ impl Pair<'_> {
         Ok(())
     }
 
-    /// After a call both have made: they have the same queues in the same pools.
+    /// Checks after a call on both that they have the same queues in the same pools.
     pub(crate) fn mapped_alike(&mut self) -> Check {
         let Some(driver) = self.subject.pooled() else { return Ok(()) };
-        // The model delivers what it can when it is called.
+        // The model delivers dead letters when it is called.
         self.model.queues().count(&Project::none()).map_err(|error| error.to_string())?;
         let pool = |driver: &dyn Catalogue, place: Place| {
             driver.get(&place.project(), &place.name()).ok().map(|entry| entry.pool().to_string())

@@ -1,4 +1,4 @@
-//! The two that are compared, and when they are the same.
+//! The engine and the model, and their comparison.
 
 use std::fmt::Debug;
 use std::slice;
@@ -36,7 +36,7 @@ pub(crate) fn play(case: &Case) -> Result<Traffic, String> {
 pub(crate) struct Pair<'c> {
     pub(crate) case: &'c Case,
     pub(crate) clock: Arc<ManualClock>,
-    /// What the engine is opened with.
+    /// The clock that the engine is opened with.
     pub(crate) engines_clock: Arc<dyn Clock>,
     /// Where time also passes within a call: the engine's clock, and the model's.
     ticking: Option<(Arc<Ticking>, Arc<Shown>)>,
@@ -54,7 +54,7 @@ pub(crate) struct Pair<'c> {
     pub(crate) traffic: Traffic,
     /// How often it was opened.
     pub(crate) openings: u64,
-    /// Whether a pool that a power cut may take something from has been open since the last opening.
+    /// Whether a pool whose unsynced changes a power cut may lose has been open since the last opening.
     pub(crate) has_been_loose: bool,
     /// How far the wall clock was ever ahead of the monotonic one, in milliseconds.
     pub(crate) ahead: i128,
@@ -128,7 +128,7 @@ impl<'c> Pair<'c> {
         }
     }
 
-    /// Everything there is to be seen.
+    /// Compares everything that can be seen.
     pub(crate) fn compare_all(&mut self) -> Check {
         let limit = if self.case.zaqar_limits { 20 } else { 0 };
         let whole = Listing { marker: None, limit, echo: true, client: None, claimed: true, delayed: true };
@@ -214,7 +214,7 @@ impl<'c> Pair<'c> {
         self.mapped_alike()
     }
 
-    /// Errors are the same if their texts are, once the engine's ids are put as the model's, and their predicates.
+    /// Errors are the same if their predicates are, and their texts, with the engine's ids replaced by the model's.
     pub(crate) fn errors(&self, engine: &Error, model: &Error) -> Check {
         let mut text = engine.to_string();
         for (engine, model) in &self.named {
@@ -245,7 +245,7 @@ impl<'c> Pair<'c> {
     }
 }
 
-/// What a message shows beside its ids.
+/// The fields of a message, without its ids.
 pub(crate) fn told(message: &Message) -> impl PartialEq + Debug + '_ {
     let times = (message.age(), message.ttl(), message.created());
     (message.body(), times, message.claim_count(), message.checksum())

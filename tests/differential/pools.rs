@@ -1,4 +1,4 @@
-//! Pools: what is called, how it is chosen, and the calls made to both.
+//! Pools: the operations, their choice, and the calls on both.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -25,7 +25,7 @@ pub(crate) enum PoolOp {
     DropAll,
 }
 
-/// What a pool is registered with.
+/// The settings of a pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) uri: &'static str,
@@ -66,7 +66,7 @@ const URIS: [&str; 13] = [
 /// Where the pools of a pooled driver mostly are.
 const HOMES: [&str; 4] =
     ["sled:/zaqar-sled-differential/1", "sled:/zaqar-sled-differential/2", "localhost", "memory:1"];
-/// Two mean nothing.
+/// Two of the options have no meaning.
 const OPTIONS: [&str; 11] = [
     "{}",
     "{}",

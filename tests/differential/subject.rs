@@ -1,4 +1,4 @@
-//! What is compared with the model: an engine, or a pooled driver with several stores on one disk.
+//! The subject that is compared with the model: an engine, or a pooled driver with several stores on one disk.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::calls::Case;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Engine,
-    /// An engine whose clock ticks whenever it is read.
+    /// An engine whose clock advances at each reading.
     Ticking,
     Pooled,
 }
@@ -22,7 +22,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// Opens what the case is about for the `opening`th time.
+    /// Opens the case's subject for the `opening`th time.
     pub(crate) fn open(case: &Case, clock: &Arc<dyn Clock>, disk: &SimulatedDisk, opening: u64) -> Self {
         let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
         let config = config.durability(if case.buffered { Durability::Buffered } else { Durability::Sync });
@@ -30,8 +30,8 @@ impl Subject {
         let config = config.segment_size(case.segment_bytes).memory(case.memory);
         match case.kind {
             Kind::Engine | Kind::Ticking => Self::Engine(config.open("/store").expect("the store opens")),
-            // Which pools are chosen has to repeat where a failing case is made smaller; ids may not, so every opening has
-            // its own.
+            // The choice of pools has to repeat when a failing case is made smaller; ids must not repeat, so every
+            // opening has its own.
             Kind::Pooled => Self::Pooled(config.seed(opening).open_pooled("/store").expect("the stores open")),
         }
     }
@@ -57,7 +57,7 @@ impl Subject {
         }
     }
 
-    /// Of several stores only a step can be asked for.
+    /// A checkpoint; a driver of several stores makes a step instead.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         match self {
             Self::Engine(engine) => engine.checkpoint(),
@@ -72,7 +72,7 @@ impl Subject {
         }
     }
 
-    /// May fail only while a letter waits for a pool.
+    /// Makes a step, which may fail only while a dead letter waits for a pool.
     pub(crate) fn step(&self) -> Result<()> {
         match self {
             Self::Engine(engine) => engine.step(),

@@ -1,4 +1,4 @@
-//! Subscriptions: what is called, how it is chosen, and the calls made to both.
+//! Subscriptions: the operations, their choice, and the calls on both.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(crate) enum SubscriptionOp {
     GetWithSubscriber(usize),
 }
 
-/// Who is to be told, by number, how long, and with which options.
+/// The subscriber, by number, the ttl and the options.
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
     pub(crate) subscriber: usize,
@@ -37,7 +37,7 @@ pub(crate) struct Change {
     pub(crate) options: Option<&'static str>,
 }
 
-/// One is of a scheme Zaqar does not know.
+/// One subscriber has a scheme that Zaqar does not know.
 const SUBSCRIBERS: [&str; 4] = ["http://a.example/hook", "mailto:b@example.com", "trust+https://c.example", "gopher:d"];
 const OPTIONS: [&str; 4] =
     ["{}", r#"{"retries": 3}"#, r#"{"b": 1.0, "a": {"$x.y": [null, true]}}"#, r#"{"wide": "Ä☃"}"#];
@@ -207,7 +207,7 @@ impl Pair<'_> {
         )
     }
 
-    /// All there is to be seen of subscriptions: those in each place, and each by its id, be it dead or alive.
+    /// Compares everything that can be seen of subscriptions: those of each place, and each by its id, live or expired.
     pub(crate) fn compare_subscriptions(&mut self, limit: usize) -> Check {
         for place in places() {
             self.list_subscriptions(place, None, limit)?;
@@ -220,7 +220,7 @@ impl Pair<'_> {
         Ok(())
     }
 
-    /// The highest of the ids that one made now has to be above, in whichever store those were made.
+    /// The highest id so far, in any store. A new subscription's id must be above it.
     fn last_before(&self) -> Option<SubscriptionId> {
         self.subscriptions.seen.iter().map(|(engine, _)| *engine).max()
     }
@@ -239,7 +239,7 @@ impl Pair<'_> {
     }
 }
 
-/// What a subscription shows beside its id.
+/// The fields of a subscription, without its id.
 fn shown(subscription: &Subscription) -> impl PartialEq + Debug + '_ {
     let options: &Metadata = subscription.options();
     let times = (subscription.ttl(), subscription.age());

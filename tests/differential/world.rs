@@ -1,4 +1,4 @@
-//! What happens between calls: time, housekeeping, and the ends of processes.
+//! The events between calls: time, housekeeping, and the ends of processes.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ impl Pair<'_> {
     pub(crate) fn change_world(&mut self, op: &Op) -> Check {
         match op {
             Op::Advance(millis) => self.clock.advance(Duration::from_millis(*millis)),
-            // Behind the wall clock no time passes while the engine is closed: the model, which never is, would have it pass.
+            // Behind the wall clock no time passes while the engine is closed: the model, which never is, would have it
+            // pass.
             Op::Step(by) if self.case.kind == Kind::Ticking && *by < 0 => {}
             Op::Step(by) => {
                 self.pin_time()?;
@@ -24,7 +25,7 @@ impl Pair<'_> {
                 self.clock.set_wall(Timestamp::from_millis(wall));
                 self.ahead = self.ahead.max(i128::from(wall) - self.monotonic());
             }
-            // These look at everything, one after the other: not at an instant.
+            // These visit all queues one after the other, and not at one instant.
             Op::Gc | Op::GcAgain(_) | Op::Health if self.case.kind == Kind::Ticking => {}
             Op::Gc => return self.gc(),
             Op::GcAgain(millis) => return self.gc_again(*millis),
@@ -50,13 +51,13 @@ impl Pair<'_> {
                 let pool = |pool: &PoolHealth| (pool.name().clone(), pool.error().map(str::to_owned));
                 let pools = |health: &Health| health.pools().iter().map(pool).collect::<Vec<_>>();
                 equal(pools(engine), pools(model))?;
-                // Several stores may have some that nobody sees any more.
+                // Several stores may have messages that no call can see any more.
                 if pair.case.is_pooled() { Ok(()) } else { equal(engine.volume(), model.volume()) }
             },
         )
     }
 
-    /// Counts differ, since the engine also frees on the way; but nothing is left for a second time.
+    /// The counts differ, because the engine also frees items during calls. But a second collection must free nothing.
     pub(crate) fn gc(&mut self) -> Check {
         self.both(|driver| driver.gc(), |_, _, _| Ok(()))?;
         self.both(
@@ -68,8 +69,8 @@ impl Pair<'_> {
         )
     }
 
-    /// What falls due while nothing is called is freed by nothing else: then the counts are the same. Several stores may
-    /// also free what a queue that was deleted or moved has left in one of them.
+    /// Items that expire while no call is made are freed only by the collection, so the counts are the same. Several
+    /// stores may also free the contents that a deleted or moved queue has left.
     fn gc_again(&mut self, millis: u64) -> Check {
         self.gc()?;
         self.clock.advance(Duration::from_millis(millis));
@@ -120,9 +121,9 @@ impl Pair<'_> {
         if self.is_behind() { self.pin_time() } else { Ok(()) }
     }
 
-    /// Has both look at the clock, and the engine write down what it says: the model looks in every call and is never
-    /// killed; the engine looks when it has to, and once killed knows how far time had come from the wall clock or from
-    /// its last change, whichever is later.
+    /// Makes both read the clock, and the engine journal the time. The model reads the clock in every call and is never
+    /// killed. The engine reads it when necessary; after a kill it continues from the wall clock or from its last
+    /// change, whichever is later.
     pub(crate) fn pin_time(&self) -> Check {
         let (project, name) = (Project::named("elsewhere").unwrap(), QueueName::new("time").unwrap());
         let pin = |driver: &dyn ControlDriver| {

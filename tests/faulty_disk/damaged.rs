@@ -7,14 +7,14 @@ use zaqar_sled::{ClaimOptions, Engine, ManualClock, MessageId, Metadata, NewMess
 
 use super::support::{CLIENT, ROOT, chill, clock, config, fill, listed, places, queue, rot, seconds};
 
-/// A store whose snapshot names its pages, of which one cannot be read: the first, or the last.
+/// A store whose snapshot names its pages. One page cannot be read: the first or the last.
 struct World {
     disk: SimulatedDisk,
     clock: Arc<ManualClock>,
     engine: Engine,
     jobs: Queue,
     ids: Vec<MessageId>,
-    /// How many messages lie in the damaged page.
+    /// The number of messages in the damaged page.
     lost: u64,
 }
 
@@ -52,7 +52,7 @@ fn post(jobs: &Queue) -> MessageId {
 }
 
 #[test]
-fn all_that_needs_no_message_of_a_damaged_page_goes_on() {
+fn calls_that_need_no_message_of_a_damaged_page_continue() {
     for at in [At::First, At::Last] {
         let World { engine, jobs, ids, lost, .. } = world(at, |_| {});
         let new = post(&jobs);
@@ -77,7 +77,7 @@ fn all_that_needs_no_message_of_a_damaged_page_goes_on() {
 }
 
 #[test]
-fn a_damaged_page_goes_when_its_last_message_would_have_expired() {
+fn a_damaged_page_is_removed_when_its_last_message_would_have_expired() {
     let World { clock, engine, jobs, .. } = world(At::First, |jobs| drop(claim(jobs, 5)));
     assert!(listed(&jobs).unwrap_err().is_corrupt());
     clock.advance(seconds(100));

@@ -1,12 +1,12 @@
-//! A store needs few descriptors, and a moment without any is an error of the call that wanted one.
+//! A store needs few descriptors, and a moment without descriptors is an error only of the call that needs one.
 
 use zaqar_sled::disk::{Fault, FaultError, Keep, Operation, SimulatedDisk};
 use zaqar_sled::{ClaimOptions, MessageId, NewMessage, Project};
 
 use super::support::{CLIENT, ROOT, chill, clock, config, fill, listed, page_files, queue, seconds};
 
-/// What a store has open beside its page files: the lock, the journal's active and spare segment and its directory, the
-/// heap's directory; for a while the manifest, a snapshot, a directory and the trees.
+/// The open files of a store beside its page files: the lock, the journal's active and spare segment and its directory,
+/// the directory of the page files; and for a while the manifest, a snapshot, a directory and the trees.
 const BESIDE: u64 = 12;
 
 #[test]
@@ -52,7 +52,7 @@ fn a_moment_without_descriptors_is_an_error_of_its_calls_and_never_poison() {
         for round in 0..60_u64 {
             let has_none = round % 4 == 3;
             if has_none {
-                // A segment that a snapshot gives up is used again, under a name that has yet to be synced.
+                // A segment that a snapshot retires is used again, under a name that is not synced yet.
                 (0..4).for_each(|_| ids.extend(fill(&jobs, 1)));
                 engine.snapshot().unwrap();
                 disk.set_descriptors(Some(disk.open_handles()));
@@ -77,7 +77,7 @@ fn a_moment_without_descriptors_is_an_error_of_its_calls_and_never_poison() {
                 refused += 1;
             }
             assert_eq!(engine.status().poisoned(), None, "round {round}");
-            // What it could not do it does now.
+            // The store now does the work that failed before.
             ids.extend(fill(&jobs, 3));
             engine.step().unwrap();
         }

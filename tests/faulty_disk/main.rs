@@ -1,8 +1,8 @@
-//! Disks that fail as Linux lets them fail: failed syncs that lose what they covered and report success afterwards, bits that
-//! rot, sectors that cannot be read, descriptors that run out. What was acknowledged is there after the fault has gone, what
-//! was deleted is not, and one unreadable page costs that page.
+//! Disks that fail as on Linux: failed syncs that lose data and succeed afterwards, flipped bits, unreadable sectors,
+//! and too few descriptors. After the fault acknowledged messages exist and deleted ones do not, and one unreadable
+//! page affects only that page.
 //!
-//! The short form takes seconds; see README's table of campaigns for the long one.
+//! The short form takes seconds; the README's table of campaigns has the long one.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,13 +1,13 @@
-//! What makes the journal's copy of a page go has read the page back.
+//! The journal's copy of a page is removed only after the page has been read back.
 
 use zaqar_sled::Engine;
 use zaqar_sled::disk::{Fault, Keep, Operation, SimulatedDisk};
 
 use super::support::{ROOT, chill, clock, config, fill, listed, queue, rot};
 
-/// Kills the store, and cuts its power: either way it has to hold `ids`.
+/// Asserts that the store has `ids`, after a kill and after a power cut.
 fn assert_holds(disk: &SimulatedDisk, ids: &[zaqar_sled::MessageId], context: &str) {
-    // The image of a disk that was cut off is what a killed process leaves, had the cache been dropped.
+    // The image after the cut is the state that a killed process leaves if the cache was dropped.
     disk.drop_caches();
     let disk = disk.power_loss(Keep::Nothing);
     let engine = config(&disk, &clock(), 99).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -25,7 +25,7 @@ fn filled(disk: &SimulatedDisk) -> (Engine, Vec<zaqar_sled::MessageId>) {
 }
 
 #[test]
-fn after_a_failed_sync_of_the_pages_no_base_counts_that_names_what_it_lost() {
+fn after_a_failed_sync_of_the_page_files_no_snapshot_names_a_lost_image() {
     let (mut refused, mut counted) = (0, 0);
     for seed in 0..60 {
         for close in [false, true] {
@@ -44,7 +44,7 @@ fn after_a_failed_sync_of_the_pages_no_base_counts_that_names_what_it_lost() {
 }
 
 #[test]
-fn a_bit_that_rots_before_a_base_or_a_close_keeps_the_journal() {
+fn a_flipped_bit_before_a_snapshot_or_a_close_keeps_the_journal() {
     for close in [false, true] {
         let disk = SimulatedDisk::new();
         let (engine, ids) = filled(&disk);
@@ -87,13 +87,13 @@ fn pages_in_memory_are_written_elsewhere_when_what_was_written_is_not_there() {
 }
 
 #[test]
-fn what_a_base_has_proven_is_not_read_again() {
+fn an_image_that_a_snapshot_has_proven_is_not_read_again() {
     let disk = SimulatedDisk::new();
     let (engine, _) = filled(&disk);
     engine.snapshot().unwrap();
     disk.inject(Fault::on(Operation::Read).under("/store/heap").forever());
     fill(&queue(&engine, "others"), 1);
-    // Only what is new is read, and that cannot be.
+    // Only the new images are read, and they are unreadable.
     engine.snapshot().unwrap_err();
     disk.heal();
     engine.snapshot().unwrap();

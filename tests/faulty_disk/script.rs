@@ -1,9 +1,9 @@
-//! A script of calls during which the nth call of the disk fails, once or from then on, for every n and with every error a
-//! disk gives; then the process is killed or the power cut, and the store opened without the fault.
+//! A script of calls during which the nth disk call fails, once or from then on, for every n and with every error of a
+//! disk. Then the process is killed or the power cut, and the store is opened without the fault.
 //!
-//! What holds, for one store and for a pooled driver over several, with background threads and without: all that was
-//! acknowledged is there, nothing that was deleted is, and `verify` is sound. A call that failed has changed nothing, unless
-//! its outcome is unknown.
+//! For one store and for a pooled driver of several, with background threads and without: all acknowledged messages
+//! exist, no deleted message exists, and `verify` is sound. A failed call has changed nothing, unless its outcome is
+//! unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -21,7 +21,7 @@ use super::support::{CLIENT, ROOT, clock, seconds};
 const CALLS: u64 = 300;
 const QUEUES: [&str; 3] = ["a", "b", "c"];
 
-/// The errors of a disk, and the calls they come from.
+/// The errors of a disk, and the calls that return them.
 fn kinds() -> [(FaultError, Calls); 5] {
     let needs_descriptor = [
         Operation::Open,
@@ -50,7 +50,7 @@ fn kinds() -> [(FaultError, Calls); 5] {
     ]
 }
 
-/// One run: what fails and how it ends.
+/// One run: its fault and its end.
 #[derive(Clone, Debug)]
 struct Run {
     seed: u64,
@@ -92,7 +92,7 @@ impl Store {
         }
     }
 
-    /// Makes the pools there are, and the queues.
+    /// Creates the pools and the queues.
     fn set_up(&self) -> Result<()> {
         if let Self::Pooled(driver) = self {
             for pool in ["one", "two"] {
@@ -118,7 +118,7 @@ fn name(queue: &str) -> QueueName {
     queue.parse().unwrap()
 }
 
-/// What was told.
+/// The answers of the calls.
 #[derive(Default)]
 struct Ledger {
     there: BTreeMap<(usize, MessageId), Vec<u8>>,
@@ -138,7 +138,7 @@ fn body(number: u64) -> Vec<u8> {
 }
 
 impl Ledger {
-    /// Makes one call and takes down what it was told.
+    /// Makes one call and records the answer.
     fn call(&mut self, store: &Store, random: &mut Random, number: u64) {
         let (driver, project) = (store.driver(), Project::none());
         let at = usize::try_from(random.below(3)).unwrap();
@@ -196,7 +196,7 @@ impl Ledger {
         }
     }
 
-    /// Asserts that the store holds what was told.
+    /// Asserts that the store agrees with the recorded answers.
     fn check(&self, store: &Store, run: &Run) {
         let (mut extra, mut missing) = (0, 0);
         for (at, queue) in QUEUES.iter().enumerate() {
@@ -227,7 +227,7 @@ impl Ledger {
     }
 }
 
-/// Makes the script's calls; returns how many calls of the disk there were.
+/// Makes the script's calls; returns the number of disk calls.
 fn perform(run: &Run) -> u64 {
     let (disk, clock) = (SimulatedDisk::new(), clock());
     disk.set_seed(run.seed);
@@ -256,7 +256,7 @@ fn perform(run: &Run) -> u64 {
 }
 
 fn reopen(disk: &SimulatedDisk, clock: &Arc<ManualClock>, run: &Run, ledger: &Ledger) {
-    // What a failed sync has lost may leave the system's cache while it is read.
+    // The cache may drop data that a failed sync lost during the read.
     let open = |opening| Store::open(disk, clock, run, opening);
     let opened = (2..6).map(open).find(|opened| !opened.as_ref().is_err_and(Error::is_busy));
     let store = opened.unwrap_or_else(|| open(6)).unwrap_or_else(|error| panic!("{run:?}: {error}"));
@@ -267,7 +267,7 @@ fn reopen(disk: &SimulatedDisk, clock: &Arc<ManualClock>, run: &Run, ledger: &Le
     ledger.check(&store, run);
 }
 
-/// As many runs as are asked for, or a few; every n of every kind where `ZAQAR_FAULTS` is `all`.
+/// Makes the requested number of runs, or a few; with `ZAQAR_FAULTS=all` every n of every kind.
 fn campaign(kind_of_store: Kind, background: bool) {
     let variable =
         |name: &str, default: u64| env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default);

@@ -18,7 +18,7 @@ pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)))
 }
 
-/// Nothing happens by itself, and every page leaves memory when it can.
+/// Settings without background threads, with which every page is evicted when possible.
 pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
     let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).seed(seed);
     config.background(false).segment_size(16 * KIB).memory(0)
@@ -34,7 +34,7 @@ pub(crate) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// Posts so many messages of 700 bytes, each of which tells which one it is.
+/// Posts so many messages of 700 bytes; each body contains its number.
 pub(crate) fn fill(queue: &Queue, count: usize) -> Vec<MessageId> {
     let bodies = (0..count).map(|n| NewMessage::new(vec![u8::try_from(n % 251).unwrap(); 700]).ttl(seconds(3_600)));
     let messages: Vec<NewMessage> = bodies.collect();
@@ -58,7 +58,7 @@ pub(crate) fn chill(engine: &Engine) {
     assert!(engine.status().cold_pages() > 0, "{:?}", engine.status());
 }
 
-/// Where in the page files the body of a message lies that was posted as the `n`th of its [`fill`].
+/// The places in the page files of the body of the `n`th message of its [`fill`].
 pub(crate) fn places(disk: &SimulatedDisk, n: u8) -> Vec<(PathBuf, u64)> {
     let body = [n; 650];
     let mut found = Vec::new();
@@ -74,7 +74,7 @@ pub(crate) fn places(disk: &SimulatedDisk, n: u8) -> Vec<(PathBuf, u64)> {
     found
 }
 
-/// Flips a bit of that message wherever it lies.
+/// Flips a bit of that message in every place.
 pub(crate) fn rot(disk: &SimulatedDisk, n: u8) {
     places(disk, n).iter().for_each(|(path, at)| disk.corrupt(path, at + 300, 0x10).unwrap());
 }

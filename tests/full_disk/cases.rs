@@ -1,4 +1,4 @@
-//! Single faults that full disks, or what is done against them, have brought about.
+//! Single faults that full disks have caused, or the measures against them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -49,7 +49,7 @@ fn fill(queue: &Queue, bytes: usize) {
 }
 
 #[test]
-fn a_post_too_large_for_the_disk_takes_no_room_from_deletes() {
+fn a_post_too_large_for_the_disk_takes_no_space_from_deletes() {
     let disk = SimulatedDisk::new();
     let engine = config(disk.clone()).open(ROOT).unwrap();
     let jobs = queue(&engine, "jobs");
@@ -67,7 +67,7 @@ fn a_post_too_large_for_the_disk_takes_no_room_from_deletes() {
 }
 
 #[test]
-fn claims_are_refused_before_they_take_room_from_deletes() {
+fn claims_are_refused_before_they_take_space_from_deletes() {
     let disk = SimulatedDisk::new();
     let engine = config(disk.clone()).open(ROOT).unwrap();
     let jobs = queue(&engine, "jobs");
@@ -104,7 +104,7 @@ fn a_store_killed_on_a_full_disk_with_an_unsynced_tail_opens_and_keeps_it() {
         disk.set_capacity(Some(used(&disk) + spare));
         let engine = config(disk.clone()).open(ROOT).unwrap();
         assert_eq!(total(&engine.queue(Project::none(), "jobs").unwrap()), 300);
-        // Whatever was built on is on the device by now.
+        // All data that the store relied on is on the device by now.
         let disk = disk.power_loss(Keep::Nothing);
         drop(engine);
         let engine = config(disk).open(ROOT).unwrap();
@@ -112,7 +112,7 @@ fn a_store_killed_on_a_full_disk_with_an_unsynced_tail_opens_and_keeps_it() {
     }
 }
 
-/// The snapshots that a store has had, by number, and the size each had when it was seen.
+/// The snapshots of a store, by number, with the size of each when it was seen.
 #[derive(Default)]
 struct Snapshots(BTreeMap<String, u64>);
 
@@ -132,7 +132,7 @@ impl Snapshots {
 }
 
 #[test]
-fn posts_wait_for_a_base_only_if_one_is_due_and_a_base_ends_the_wait() {
+fn posts_wait_for_a_snapshot_only_if_one_is_due_and_it_ends_the_wait() {
     let disk = SimulatedDisk::new();
     let settings = |disk: &SimulatedDisk| config(disk.clone()).journal_max(0).busy_timeout(Duration::ZERO);
     let engine = settings(&disk).open(ROOT).unwrap();
@@ -148,7 +148,7 @@ fn posts_wait_for_a_base_only_if_one_is_due_and_a_base_ends_the_wait() {
     let mut snapshots = Snapshots::default();
     let mut posted = 0;
     for call in 0..1_000 {
-        // Without a thread a post makes its room itself.
+        // Without background threads a post evicts pages itself.
         posted += 1;
         jobs.post(CLIENT, &[message(2_000)])
             .unwrap_or_else(|error| panic!("call {call}: {error}: {:?}", engine.status()));
@@ -162,9 +162,9 @@ fn posts_wait_for_a_base_only_if_one_is_due_and_a_base_ends_the_wait() {
 }
 
 #[test]
-fn posts_do_not_wait_for_a_base_that_would_free_less_than_is_kept() {
+fn posts_do_not_wait_for_a_snapshot_that_would_free_less_than_is_kept() {
     let disk = SimulatedDisk::new();
-    // Without patience and without a thread, whoever has to wait is refused.
+    // With no busy timeout and no background threads, a post that has to wait is refused.
     let engine = config(disk.clone()).journal_max(0).busy_timeout(Duration::ZERO).open(ROOT).unwrap();
     let jobs = queue(&engine, "jobs");
     for call in 0..1_500 {
@@ -174,7 +174,7 @@ fn posts_do_not_wait_for_a_base_that_would_free_less_than_is_kept() {
 }
 
 #[test]
-fn bases_of_a_large_directory_are_written_in_proportion_to_it() {
+fn snapshots_of_a_large_directory_are_written_in_proportion_to_it() {
     let disk = SimulatedDisk::new();
     let engine = config(disk.clone()).segment_size(8 * KIB).open(ROOT).unwrap();
     let mut snapshots = Snapshots::default();

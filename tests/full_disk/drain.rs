@@ -1,4 +1,4 @@
-//! One life of a store on a disk that fills up, and its end: drained to nothing.
+//! One life of a store on a disk that fills up, and its end: every message is removed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 const QUEUES: usize = 3;
 const HOUR: Duration = Duration::from_hours(1);
 
-/// What a life is made of.
+/// The parameters of a life.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
     pub(crate) segment: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Life<P> {
     random: Random,
     clock: Arc<ManualClock>,
     engine: Option<Engine>,
-    /// What is there, by queue: bodies are told by their length and number.
+    /// The live messages by queue, with the numbers that determine their bodies.
     live: Vec<Option<BTreeMap<MessageId, u64>>>,
     claims: Vec<(usize, ClaimId, Vec<MessageId>)>,
     posted: u64,
@@ -75,7 +75,7 @@ impl<P: Place> Life<P> {
         self.assert_kept(when);
     }
 
-    /// What was acknowledged is there, and nothing else.
+    /// Asserts that exactly the acknowledged messages exist.
     fn assert_kept(&self, when: &str) {
         for (number, live) in self.live.iter().enumerate() {
             let queue = self.queue(number);
@@ -99,7 +99,7 @@ impl<P: Place> Life<P> {
     }
 
     fn reopen(&mut self) {
-        // It may lack space to close cleanly; then opening takes longer.
+        // The store may have no space to close cleanly; then the opening takes longer.
         let closed = self.engine().close();
         if let Err(error) = closed {
             assert!(error.is_full() || matches!(error, Error::Trees { .. }), "{}: {error}", self.context);
@@ -141,7 +141,7 @@ impl<P: Place> Life<P> {
         created.is_some()
     }
 
-    /// The call that frees nothing, in one of three ways; whether it was done.
+    /// A claim, renewal or release, which frees no space; returns whether it was accepted.
     fn lease(&mut self, number: usize) -> bool {
         let ttl = HOUR * 50;
         if self.claims.is_empty() || self.random.one_in(3) {
@@ -175,7 +175,7 @@ impl<P: Place> Life<P> {
         }
     }
 
-    /// Takes some messages away, in one of five ways. `None` if that was refused, else how many they were.
+    /// Removes some messages, in one of five ways. Returns how many, or `None` if the call was refused.
     fn free(&mut self, number: usize) -> Option<usize> {
         let queue = self.queue(number);
         let name = queue.name().clone();
@@ -275,7 +275,7 @@ impl<P: Place> Life<P> {
                 break;
             }
         }
-        // And now everything that frees nothing, until that is refused too, however often the store is opened meanwhile.
+        // Then all calls that free nothing, until they are refused too, however often the store is opened meanwhile.
         for round in 0..4 {
             for _ in 0..200 {
                 let number = usize::try_from(self.random.below(QUEUES as u64)).unwrap();
@@ -291,7 +291,7 @@ impl<P: Place> Life<P> {
         }
     }
 
-    /// Everything goes, whatever happens on the way. Returns how many calls that took.
+    /// Removes every message, whatever happens meanwhile. Returns the number of calls.
     pub(crate) fn drain(&mut self) -> u64 {
         let (mut calls, mut stuck) = (0, 0);
         let mut whole = self.random.below(40);
@@ -304,7 +304,7 @@ impl<P: Place> Life<P> {
             } else {
                 let free = self.free(number);
                 if free == Some(0) && !self.claims.is_empty() {
-                    // What is left is claimed.
+                    // The remaining messages are claimed.
                     self.clock.advance(HOUR * 50);
                     self.claims.clear();
                 }
@@ -338,7 +338,7 @@ impl<P: Place> Life<P> {
         self.live.iter().flatten().map(BTreeMap::len).sum()
     }
 
-    /// What it took comes back, and it works as before.
+    /// Asserts that the space was freed and that the store works.
     pub(crate) fn assert_returned(&mut self, empty: u64) {
         for number in 0..QUEUES {
             if self.live[number].is_some() && !self.random.one_in(3) {

@@ -1,8 +1,8 @@
-//! Full disks. From any of them, after any mix of calls and any kill, a store opens, keeps what it acknowledged, can be
-//! drained to nothing, and then takes posts again.
+//! Full disks. After any mix of calls and any kill, a store on a full disk opens, keeps its acknowledged messages, can
+//! be emptied, and then accepts posts again.
 //!
-//! Always on a simulated disk with a limit; on small real file systems where mounting is allowed. `ZAQAR_SEED` is the first
-//! seed, `ZAQAR_ROUNDS` how many follow.
+//! The tests always use a simulated disk with a limit, and also small real file systems where mounting is allowed.
+//! `ZAQAR_SEED` is the first seed, `ZAQAR_ROUNDS` the number of seeds.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Where a store lies whose disk fills up.
+//! The disk of a store that fills up: simulated or mounted.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,20 +13,20 @@ pub(crate) trait Place {
 
     fn root(&self) -> PathBuf;
 
-    /// What was written stays, and nothing more gets through.
+    /// Kills the process: written data stays, and nothing more is written.
     fn kill(&mut self);
 
-    /// The same for the whole machine: what was not synced is gone. False where that cannot be done.
+    /// Cuts the power: unsynced data is lost. Returns false where that is impossible.
     fn cut_power(&mut self) -> bool {
         false
     }
 
-    /// What the store takes, but for its trees, which never shrink within bounds of their own.
+    /// The used space without the trees, which have bounds of their own.
     fn used(&self) -> u64 {
         self.sizes().into_iter().map(|(_, bytes)| bytes).sum()
     }
 
-    /// What is in the store's directory, but for the trees, and the bytes it takes.
+    /// The files of the store without the trees, with their sizes.
     fn sizes(&self) -> Vec<(String, u64)> {
         let (disk, root) = (self.disk(), self.root());
         let names = disk.list(&root).unwrap().into_iter().filter(|name| !name.starts_with("trees-"));

@@ -14,7 +14,7 @@ pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().map_or(otherwise, |text| text.parse().expect(name))
 }
 
-/// A life that a seed decides, and how much room it has beside the empty store.
+/// The shape of a life that follows from a seed, and its disk space beside the empty store.
 pub(crate) fn shape(seed: u64, most: u64) -> (Shape, u64) {
     let mut random = Random::new(seed ^ 0xd15c);
     let segment = random.pick(&[4 * KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 16 * MIB]).min(most / 3);

@@ -1,4 +1,4 @@
-//! Rounds of everything that comes and goes.
+//! Rounds of creation and removal of every kind of item.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use zaqar_sled::{ClaimOptions, DataDriver, Message, Metadata, NewMessage, Queue,
 use crate::full::Full;
 use crate::world::{CLIENT, KIB, World};
 
-/// What a store may have grown by in the last quarter, where nothing more is there: 10 bytes a round, or a part of what is
-/// planned for what there is, whose tables may still double.
+/// The allowed growth in the last quarter, with no more items: 10 bytes a round, or a part of the planned memory,
+/// because tables may still double.
 const CREEP: u64 = 24 * KIB;
 const CREEP_SHARE: u64 = 32;
 
@@ -17,8 +17,8 @@ fn rounds() -> u64 {
     std::env::var("ZAQAR_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
 }
 
-/// Makes the rounds, collecting now and then, and asserts that what is allocated stays within the plan at four points, and
-/// has not grown in the last quarter.
+/// Makes the rounds, collecting now and then. Asserts at four points that the allocated memory is within the plan, and
+/// that it has not grown in the last quarter.
 fn churn(what: &str, world: &World, mut round: impl FnMut(&World, u64)) {
     let (all, mut before) = (rounds(), 0);
     for n in 0..all {

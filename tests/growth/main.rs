@@ -1,7 +1,8 @@
-//! Whatever comes and goes leaves nothing behind: the bytes that are allocated, counted by the allocator, stay flat over
-//! rounds of every kind of churn, and within what `docs::bounds` says to plan for what [`Status`] shows.
+//! Items that are created and removed leave no memory behind. The allocated bytes, counted by the allocator, stay flat
+//! over rounds of every kind of creation and removal, and within the memory that `docs::bounds` plans for the counts in
+//! [`Status`].
 //!
-//! - `ZAQAR_ROUNDS=1000000` makes so many rounds of each (10 000 otherwise).
+//! - `ZAQAR_ROUNDS=1000000` sets the number of rounds of each kind (10 000 by default).
 //!
 //! The allocator is the process's, so one test runs at a time.
 
@@ -33,7 +34,7 @@ fn live() -> usize {
     LIVE.load(Ordering::Relaxed)
 }
 
-/// The most that was allocated while `call` ran beyond what was before.
+/// The peak of allocated bytes during `call`, less the bytes before it.
 fn peak_of<R>(call: impl FnOnce() -> R) -> (R, usize) {
     let before = live();
     PEAK.store(before, Ordering::Relaxed);

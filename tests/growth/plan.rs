@@ -1,4 +1,4 @@
-//! What is there takes no more than the plan says, and a call no more than it may, counted by the allocator.
+//! A store needs no more memory than planned, and a call no more than it may, counted by the allocator.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ fn large(world: &World, ttl: Duration) -> Queue {
     queue
 }
 
-/// What one message takes while it is read from its page and given out, and what may be in memory besides.
+/// The memory of one message while it is read from its page and returned, and of everything else.
 const ONE_BY_ONE: usize = 3 * LARGE + (8 << 20);
 
 #[test]

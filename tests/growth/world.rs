@@ -1,4 +1,4 @@
-//! A store on real files, and what it may allocate.
+//! A store on real files, and its allowed memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// With so much memory for messages. Nothing happens by itself.
+    /// A store with a memory budget and without background threads.
     pub(crate) fn new(memory: u64) -> Self {
         Self::with(|config| config.memory(memory))
     }
@@ -51,7 +51,7 @@ impl World {
         self.clock.advance(Duration::from_millis(millis));
     }
 
-    /// Counts from now, as if what is there by the plan had been there already.
+    /// Restarts the count, as if the store's planned memory had been allocated before.
     pub(crate) fn start_over(&mut self) {
         self.opened = live().saturating_sub(usize::try_from(self.planned() - SLACK).unwrap());
     }
@@ -61,7 +61,7 @@ impl World {
         live().saturating_sub(self.opened) as u64
     }
 
-    /// What `docs::bounds` says to plan for what is there, and a little for what a call leaves in a buffer.
+    /// The memory that `docs::bounds` plans for the store's content, and a little for buffers of calls.
     pub(crate) fn planned(&self) -> u64 {
         let status = self.engine.status();
         status.memory_bytes()

@@ -1,4 +1,4 @@
-//! A thread of a history: what it calls, with the ids and claims it has come to know.
+//! A thread of a history: its calls, with the ids and claims that it knows.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl<'a> Caller<'a> {
         Self { driver, kind, project, ticks, bodies, ids: Vec::new(), claims: Vec::new(), made: Vec::new() }
     }
 
-    /// Another that knows as much.
+    /// Another caller with the same knowledge.
     pub(crate) fn fork<'b>(&self, driver: &'b dyn DataDriver) -> Caller<'b>
     where
         'a: 'b,
@@ -79,7 +79,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Any call, the ones that meet others oftener.
+    /// Makes a random call; calls that conflict with others are more frequent.
     pub(crate) fn call_any(&mut self) {
         let name = self.any_name();
         let limit = 1 + usize::try_from(random(3)).unwrap_or(0);
@@ -106,7 +106,7 @@ impl<'a> Caller<'a> {
         self.call(call);
     }
 
-    /// Nobody looks at what is on its way.
+    /// A queue name; where dead letters are delivered later, no call reads their queues.
     fn any_name(&self) -> Name {
         match random(10) {
             0 | 1 if self.kind != Kind::TwoPools => Name::Dead,

@@ -1,13 +1,15 @@
-//! Linearizability: calls that run at once have to give answers which the same calls, one after the other, could have given,
-//! each at some instant between its beginning and its end (Herlihy and Wing; the search is Wing and Gong's).
+//! Linearizability: concurrent calls must give answers that the same calls could give one after the other, each at some
+//! instant between its start and its end (Herlihy and Wing; the search is Wing and Gong's).
 //!
-//! A history is three threads with four calls each to a few queues that are new to it, between calls of one thread before
-//! and after: post, claim with dead letters, pop, delete, release, renew, list, statistics, metadata set and read, queues deleted
-//! and made. What the calls answered is compared with `spec`, the contract in a few lines, by a search for an order that explains it.
-//! The clock and the disk hold threads up at random, while queue and journal are locked too.
+//! A history is three threads with four calls each on a few new queues, between calls of one thread before and after.
+//! The calls are post, claim with dead letters, pop, delete, release, renew, list, statistics, reading and setting
+//! metadata, and deleting and creating queues. A search compares the answers with `spec`, a short form of the contract,
+//! and looks for an order that explains them. The clock and the disk delay threads at random, also while a queue and
+//! the journal are locked.
 //!
 //! - `ZAQAR_HISTORIES=100000 cargo test --release --test histories -- --nocapture` runs that many of each kind;
-//! - `ZAQAR_SEED=...`, which a failure prints, has the threads make the same calls; how they meet is the scheduler's.
+//! - `ZAQAR_SEED=...`, which a failure prints, makes the threads make the same calls; the scheduler decides how they
+//!   interleave.
 
 #![allow(
     clippy::unwrap_used,

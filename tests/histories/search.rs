@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::spec::{Answer, Call, Ids, Name, Rules, State};
 
-/// A call, when it began, and when it had its answer, by one counter for all threads.
+/// A call, its start and its end, by one counter for all threads.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) call: Call,
@@ -14,7 +14,7 @@ pub(crate) struct Made {
     pub(crate) ended: u64,
 }
 
-/// What each thread did, in order. The first was alone before the others, the last alone after them.
+/// The calls of each thread, in order. The first thread ran alone before the others, the last alone after them.
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) threads: Vec<Vec<Made>>,
@@ -36,7 +36,7 @@ pub(crate) fn explain(history: &History) -> Result<(), String> {
 struct Search<'a> {
     history: &'a History,
     ids: Ids,
-    /// How far each thread was, and the state, from where nothing leads to the end.
+    /// Positions of the threads, with the state, from which no order leads to the end.
     dead_ends: HashSet<(Vec<usize>, State)>,
     furthest: Vec<usize>,
 }
@@ -74,7 +74,7 @@ impl History {
         self.threads.iter().flatten()
     }
 
-    /// What every id that was seen means; an id never means two things.
+    /// The message of every id that was seen; an error if an id has two messages.
     fn ids(&self) -> Result<Ids, String> {
         let mut ids = Ids::new();
         for Made { call, answer, .. } in self.made() {
@@ -98,7 +98,7 @@ impl History {
         Ok(ids)
     }
 
-    /// How many dead letters lay in their queues at the end.
+    /// The number of dead letters in their queues at the end.
     pub(crate) fn letters(&self) -> usize {
         let last = self.threads.last().map_or(&[][..], Vec::as_slice);
         let letters = last.iter().map(|made| match (&made.call, &made.answer) {

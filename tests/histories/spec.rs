@@ -1,4 +1,4 @@
-//! The contract, one call after the other, with no time passing: which answers a call may give, and what it leaves.
+//! The contract for calls one after the other, without time: the allowed answers of a call, and the state after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ pub(crate) enum Name {
     Other,
 }
 
-/// What a queue's metadata says: after how many claims a message goes where.
+/// A queue's dead-letter rule: the claim count, and the dead-letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Rule {
     pub(crate) most: u32,
@@ -30,7 +30,7 @@ pub(crate) enum Call {
     Read(Name, ClaimId),
     Release(Name, ClaimId),
     Renew(Name, ClaimId),
-    /// With the claimed ones or without.
+    /// A listing, with or without claimed messages.
     List(Name, bool),
     Stats(Name),
     SetMetadata(Name, Option<Rule>),
@@ -67,7 +67,7 @@ pub(crate) enum Answer {
     Conflict,
 }
 
-/// Which message an id means: the queue it is in, and what was posted. A dead letter has an id in each of its two queues.
+/// The message of an id: its queue and the posted number. A dead letter has an id in each of its two queues.
 pub(crate) type Ids = BTreeMap<MessageId, (Name, u32)>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -89,17 +89,17 @@ struct Message {
     count: u32,
 }
 
-/// What differs between the drivers.
+/// The differences between the drivers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     /// Lists of a queue that is not there are empty, not an error.
     pub(crate) pooled: bool,
-    /// Dead letters arrive later and in any order; nobody looks before the end.
+    /// Set if dead letters arrive later and in any order; then no call reads them before the end.
     pub(crate) letters_travel: bool,
 }
 
 impl State {
-    /// What the call leaves if it may give that answer now.
+    /// The state after the call, if the call may give that answer now.
     pub(crate) fn after(&self, call: &Call, answer: &Answer, ids: &Ids, rules: Rules) -> Option<Self> {
         let mut next = self.clone();
         next.make(call, answer, ids, rules).then_some(next)
@@ -275,7 +275,7 @@ impl Queue {
     fn stats(&self, name: Name, ids: &Ids, answer: &Answer) -> bool {
         let Answer::Stats { claimed, free, oldest, newest } = answer else { return false };
         let held = self.messages.iter().filter(|message| message.claim.is_some()).count() as u64;
-        // A dead letter's id may be seen here and nowhere else.
+        // The id of a dead letter is seen only here.
         let is = |id: &Option<MessageId>, message: Option<&Message>| match (id, message) {
             (None, None) => true,
             (Some(id), Some(message)) => ids.get(id).is_none_or(|known| *known == (name, message.body)),
@@ -311,7 +311,7 @@ impl Call {
     }
 }
 
-/// What a call that needs a queue answers without one.
+/// The answer of a call that needs a queue, for a missing queue.
 fn missing(call: &Call, rules: Rules) -> Answer {
     match call {
         Call::Delete(..) | Call::BulkDelete(..) | Call::Release(..) => Answer::Done,

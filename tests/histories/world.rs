@@ -1,4 +1,4 @@
-//! What histories are made on: a store, or a driver of several, behind a clock and a disk that hold threads up.
+//! The world of a history: a store, or a driver of several stores, with a clock and a disk that delay threads.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Barrier};
@@ -19,10 +19,10 @@ use crate::turbulence::{TurbulentClock, TurbulentDisk, pause, random, seed_this_
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Engine,
-    /// What is not in use is written out at once.
+    /// A store that evicts unused pages at once.
     Tiny,
     OnePool,
-    /// Dead letters go to another pool than they come from.
+    /// A driver whose dead letters go to another pool.
     TwoPools,
 }
 
@@ -31,8 +31,8 @@ impl Kind {
         matches!(self, Self::OnePool | Self::TwoPools)
     }
 
-    /// Whether queues for dead letters are there from the beginning, and stay: in a driver of several pools the call that
-    /// moves letters may make their queue a moment before it moves them.
+    /// Whether dead-letter queues exist from the beginning and stay. In a driver of several pools, the call that moves
+    /// dead letters may create their queue a moment before the move.
     pub(crate) fn keeps_dead_letter_queues(self) -> bool {
         self.is_pooled()
     }
@@ -49,7 +49,7 @@ pub(crate) enum World {
 
 impl World {
     pub(crate) fn open(kind: Kind) -> Self {
-        // Time passes, but nothing falls due.
+        // Time passes, but nothing expires.
         let clock = TickingClock::new(Timestamp::from_millis(1_800_000_000_000), Duration::from_millis(1));
         let memory = if kind == Kind::Tiny { 0 } else { 1 << 24 };
         let config = Config::new()
@@ -82,7 +82,7 @@ impl World {
         }
     }
 
-    /// Three threads make calls at once; one makes some before and after.
+    /// Three threads make calls at the same time; one thread makes some before and after.
     pub(crate) fn play(&self, seed: u64) -> History {
         seed_this_thread(scramble(seed));
         let project = Project::named(format!("p{seed}")).expect("a name");
@@ -96,7 +96,7 @@ impl World {
         let during = thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS as u64)
                 .map(|number| {
-                    // Some wait for the disk and others do not.
+                    // Some calls wait for the disk and others do not.
                     let driver: &dyn DataDriver = if random(2) == 0 { self.driver() } else { &*quick };
                     let (mut caller, start) = (before.fork(driver), &start);
                     scope.spawn(move || {
@@ -119,7 +119,7 @@ impl World {
         History { threads, rules: self.kind().rules() }
     }
 
-    /// The queues for dead letters are given the other pool.
+    /// Assigns the dead-letter queues to the other pool.
     fn place_letters(&self, project: &Project) {
         let Self::Pooled(Kind::TwoPools, driver) = self else { return };
         for name in [Name::Dead, Name::Other] {
@@ -128,7 +128,7 @@ impl World {
         }
     }
 
-    /// The same, not waiting for the disk.
+    /// The same driver, with calls that do not wait for the disk.
     fn in_a_hurry(&self) -> Box<dyn DataDriver> {
         match self {
             Self::Engine(_, engine) => Box::new(engine.with_durability(Durability::Buffered)),
@@ -136,7 +136,7 @@ impl World {
         }
     }
 
-    /// Has what is on its way arrive.
+    /// Delivers the dead letters in transit.
     fn deliver(&self) {
         if let Self::Pooled(_, driver) = self {
             while driver.status().in_transit() > 0 {
@@ -168,7 +168,7 @@ pub(crate) fn queue_name(name: Name) -> QueueName {
 
 /// The calls that begin and end a history.
 impl Caller<'_> {
-    /// Makes queues and posts, so that there is something to meet.
+    /// Creates queues and posts messages, so that the threads' calls conflict.
     fn prepare(&mut self) {
         let letters = if self.kind.keeps_dead_letter_queues() { 0 } else { random(3) };
         for name in [Name::Dead, Name::Other].into_iter().skip(usize::try_from(letters).unwrap_or(2)) {
@@ -184,7 +184,7 @@ impl Caller<'_> {
         }
     }
 
-    /// Looks at everything.
+    /// Reads everything.
     fn look(&mut self) {
         for name in [Name::Work, Name::Dead, Name::Other] {
             self.call(Call::Metadata(name));
@@ -202,7 +202,7 @@ pub(crate) fn any_rule() -> Option<Rule> {
     }
 }
 
-/// Seeds that follow one another become numbers that have nothing to do with one another.
+/// Turns consecutive seeds into unrelated numbers.
 fn scramble(seed: u64) -> u64 {
     let mixed = (seed ^ (seed >> 30)).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)

@@ -1,4 +1,4 @@
-//! What closing promises, one thing at a time.
+//! The promises of closing, one at a time.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -27,7 +27,7 @@ fn post(engine: &Engine) {
 }
 
 #[test]
-fn a_second_close_tells_what_the_first_one_failed_of() {
+fn a_second_close_returns_the_failure_of_the_first() {
     let disk = SimulatedDisk::new();
     let engine = config(&disk).durability(Durability::Buffered).open(ROOT).unwrap();
     jobs(&engine).create(Metadata::new()).unwrap();
@@ -61,12 +61,12 @@ fn a_store_that_was_closed_answers_every_call_with_closed() {
 }
 
 #[test]
-fn whoever_waits_for_messages_or_for_room_is_told_at_once() {
+fn calls_that_wait_for_messages_or_for_admission_end_at_once() {
     let disk = SimulatedDisk::new();
     let engine = Config::new().disk(Arc::new(disk.clone())).memory(64 << 10).busy_timeout(Duration::from_hours(1));
     let engine = engine.open(ROOT).unwrap();
     jobs(&engine).create(Metadata::new()).unwrap();
-    // No page can leave memory: who posts waits for room once it is full.
+    // No page can be evicted, so posts wait once memory is full.
     disk.set_capacity(Some(0));
     let waiters: Vec<_> = (0..2)
         .map(|number| {
@@ -97,7 +97,7 @@ fn whoever_waits_for_messages_or_for_room_is_told_at_once() {
 }
 
 #[test]
-fn a_disk_that_panics_in_a_sync_leaves_nobody_waiting_for_it() {
+fn a_disk_that_panics_in_a_sync_leaves_no_call_waiting_for_it() {
     let disk = SimulatedDisk::new();
     let tracked = TrackedDisk::new(Arc::new(disk.clone()), 1);
     let engine = Config::new().disk(Arc::new(tracked.clone())).background(false).open(ROOT).unwrap();
@@ -164,9 +164,9 @@ fn a_pooled_driver_that_is_closed_ends_every_wait() {
     assert!(waiter.join().unwrap().is_closed());
 }
 
-/// A clean mark that an engine wrote whose store had gone on without it, as one did that a call outlived.
+/// A clean mark whose store has later operations in the journal, as after a close that did not wait for a call.
 #[test]
-fn a_clean_mark_that_the_journal_goes_beyond_is_not_believed() {
+fn a_clean_mark_with_a_longer_journal_is_ignored() {
     let disk = SimulatedDisk::new();
     let engine = config(&disk).open(ROOT).unwrap();
     jobs(&engine).create(Metadata::new()).unwrap();

@@ -14,7 +14,8 @@ unsafe extern "C" {
 
 /// Runs `child` in a fork of this process and waits for it; whether it said yes.
 fn in_fork(child: impl FnOnce() -> bool) -> bool {
-    // SAFETY: the fork has a copy of this thread alone; it uses what was made before, and leaves without destructors.
+    // SAFETY: the fork has a copy of this thread alone. It uses only objects created before, and exits without
+    // destructors.
     let process = unsafe { fork() };
     assert!(process >= 0, "fork failed");
     if process == 0 {

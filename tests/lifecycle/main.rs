@@ -1,8 +1,8 @@
-//! Opening, closing, dropping and killing a store while everything else goes on: nothing acknowledged is lost, nothing is
-//! written by an engine that is closed, and the store opens afterwards.
+//! Opening, closing, dropping and killing a store during calls of every kind: no acknowledged change is lost, a closed
+//! engine writes nothing, and the store opens afterwards.
 //!
-//! The rounds follow from `ZAQAR_SEED` as far as threads let them; `ZAQAR_ROUNDS` makes the campaigns longer. Both are
-//! printed with `--nocapture`, the seed on failure too.
+//! The rounds follow from `ZAQAR_SEED`, except for the scheduling of threads; `ZAQAR_ROUNDS` makes the campaigns
+//! longer. Both are printed with `--nocapture`, and the seed on failure too.
 
 #![allow(
     clippy::unwrap_used,

@@ -17,7 +17,7 @@ use zaqar_sled::{
 
 use super::tracked_disk::TrackedDisk;
 
-/// Threads of which one cannot be started, and how many of the others are still there.
+/// A spawner that fails to start one thread, and counts the other threads that still run.
 #[derive(Debug)]
 struct Failing {
     nth: usize,
@@ -85,9 +85,9 @@ fn an_opening_that_lacks_a_thread_leaves_no_thread_no_lock_and_the_store_as_it_w
 }
 
 #[test]
-fn a_pooled_driver_without_its_courier_leaves_nothing_open() {
+fn a_pooled_driver_without_its_relay_leaves_nothing_open() {
     let disk = SimulatedDisk::new();
-    // The control store has four threads; the fifth goes between the stores.
+    // The control store has four threads; the fifth is the relay.
     let spawner = Failing::new(4);
     let config = Config::new().disk(Arc::new(disk.clone()));
     assert!(matches!(config.clone().spawner(spawner.clone()).open_pooled("/control").unwrap_err(), Error::Io { .. }));
@@ -184,7 +184,7 @@ fn an_opening_that_takes_long_holds_up_no_other() {
 }
 
 #[test]
-fn nobody_but_its_owner_reads_a_store_unless_asked_otherwise() {
+fn only_its_owner_reads_a_store_unless_configured_otherwise() {
     let folder = tempfile::tempdir().unwrap();
     let modes = |disk: RealDisk, name: &str| {
         let root = folder.path().join(name);
@@ -199,7 +199,7 @@ fn nobody_but_its_owner_reads_a_store_unless_asked_otherwise() {
             modes.push((folder.clone(), mode(&folder)));
             for name in disk.list(&folder).unwrap() {
                 let path = folder.join(&name);
-                // What is in the trees' directory is sled's; nobody gets there.
+                // The files in the trees' directory are sled's; the directory's mode protects them.
                 if path.is_dir() && !name.starts_with("trees-") {
                     folders.push(path);
                 } else {

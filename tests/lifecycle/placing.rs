@@ -1,4 +1,4 @@
-//! A store whose directory is moved, removed or replaced while it is open, or whose lock file is.
+//! A store whose directory, or lock file, is moved, removed or replaced while the store is open.
 
 use std::fs;
 use std::path::Path;
@@ -35,14 +35,14 @@ fn on_both(attack: impl Fn(&Arc<dyn Disk>, &Path)) {
 }
 
 #[test]
-fn every_work_on_a_store_that_was_moved_says_so_and_makes_nothing_where_it_was() {
+fn work_on_a_moved_store_fails_and_creates_nothing_at_the_old_path() {
     type Work = fn(&Engine) -> Result<(), Error>;
     let works: [Work; 5] = [
         Engine::snapshot,
         Engine::checkpoint,
         Engine::step,
         Engine::close,
-        // Until a segment is full nobody looks.
+        // The engine checks the directory when a segment is full.
         |engine| (0..1000).try_for_each(|_| post(engine, 1000)),
     ];
     on_both(|disk, folder| {
@@ -77,7 +77,7 @@ fn a_store_in_place_of_one_that_was_moved_is_left_alone() {
         disk.rename(&here, &there).unwrap();
         disk.rename(&new, &here).unwrap();
         for _ in 0..300 {
-            // Journal segments, page files, housekeeping, whatever it takes: refused or kept where the store is.
+            // Journal segments, page files, housekeeping: every change is refused, or kept in the moved store.
             let _ = post(&engine, 3000);
         }
         assert!(engine.step().is_err() && engine.snapshot().is_err() && engine.close().is_err());
@@ -97,7 +97,7 @@ fn a_store_that_was_removed_is_not_made_again_by_its_threads() {
         let here = folder.join("here");
         let engine = config(disk).background(true).open(&here).unwrap();
         post(&engine, 10).unwrap();
-        // Its threads may make files meanwhile.
+        // The store's threads may create files meanwhile.
         while disk.remove_dir_all(&here).is_err() {}
         for _ in 0..300 {
             let _ = post(&engine, 3000);
@@ -117,7 +117,7 @@ fn a_directory_above_that_was_moved_counts_too() {
         disk.rename(&above, &moved).unwrap();
         assert!(is_displaced(&engine.snapshot().unwrap_err()));
         disk.rename(&moved, &above).unwrap();
-        // Once it was noticed nothing is written any more, wherever the directory is.
+        // Once the engine has noticed the move, it writes nothing more, wherever the directory is.
         assert!(post(&engine, 10).unwrap_err().is_poisoned());
         drop(engine);
         assert_eq!(count(&config(disk).open(above.join("store")).unwrap()), 1);
@@ -125,7 +125,7 @@ fn a_directory_above_that_was_moved_counts_too() {
 }
 
 #[test]
-fn a_lock_file_that_is_removed_lets_nobody_else_in() {
+fn a_removed_lock_file_admits_no_other_opening() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("store");
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);

@@ -1,4 +1,5 @@
-//! Many threads use a store in every way there is while it is closed, dropped or killed, and somebody waits to open it next.
+//! Many threads make calls of every kind while the store is closed, dropped or killed, and another thread waits to open
+//! it next.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use super::random::Random;
 use super::setting;
 use super::tracked_disk::TrackedDisk;
 
-/// What was acknowledged, over all lives of a store.
+/// The acknowledged messages, over all lives of a store.
 #[derive(Default)]
 struct Ledger {
     posted: Mutex<BTreeSet<MessageId>>,
@@ -53,7 +54,7 @@ impl Storm {
         config.sync_interval(Duration::from_millis(1 + random.below(5))).background(!random.one_in(4))
     }
 
-    /// Opens the store, lets everybody at it, ends it in some way, and lets whoever waits have it next.
+    /// Opens the store, starts the callers, ends the store in some way, and lets the waiting thread open it next.
     fn round(&self, disk: &Arc<dyn Disk>, kill: Option<&SimulatedDisk>, random: &mut Random) -> End {
         let tracked = TrackedDisk::new(disk.clone(), random.next());
         let engine = Self::config(Arc::new(tracked.clone()), random).open(&self.root).unwrap();
@@ -82,7 +83,7 @@ impl Storm {
         match (end, kill) {
             (End::Kill, Some(disk)) => {
                 killed.store(true, Ordering::SeqCst);
-                // Taken over by the caller: from here on nothing of this engine's reaches the disk.
+                // From here on this engine's writes do not reach the image.
                 let image = disk.kill();
                 *KILLED.lock().unwrap() = Some(image);
                 let _ = engine.close();
@@ -111,7 +112,7 @@ impl Storm {
         end
     }
 
-    /// Somebody who opens the store as soon as it can be had, and uses it.
+    /// Starts a thread that opens the store as soon as possible, and uses it.
     fn spawn_next(&self, disk: &Arc<dyn Disk>, stop: &Arc<AtomicBool>, random: &mut Random) -> thread::JoinHandle<()> {
         let tracked = TrackedDisk::new(disk.clone(), random.next());
         let config = Self::config(Arc::new(tracked.clone()), random);
@@ -121,7 +122,7 @@ impl Storm {
                 match config.clone().open(&root) {
                     Ok(engine) => break engine,
                     Err(error) if error.is_busy() && !stop.load(Ordering::SeqCst) => thread::yield_now(),
-                    // The disk is another by now, or the engine lives on in a handle.
+                    // The disk has been replaced, or the engine is still open in a handle.
                     Err(_) => return,
                 }
             };
@@ -138,7 +139,7 @@ impl Storm {
         })
     }
 
-    /// Opens the store alone and compares it with what was acknowledged.
+    /// Opens the store alone and compares it with the acknowledged messages.
     fn check(&self, disk: &Arc<dyn Disk>, round: u64, end: End) {
         let engine = Config::new().disk(disk.clone()).background(false).open(&self.root).unwrap();
         let found = messages(&engine);
@@ -156,7 +157,7 @@ impl Storm {
     }
 }
 
-/// One of those who use the store.
+/// One caller of the store.
 struct Caller {
     engine: Engine,
     ledger: Arc<Ledger>,
@@ -192,7 +193,7 @@ impl Caller {
         Ok(())
     }
 
-    /// Waits for what never comes, if need be until the store is closed.
+    /// Waits for a message that never comes, possibly until the store is closed.
     fn wait(&self) -> Result<(), Error> {
         let patience = u64::from(!self.killed.load(Ordering::SeqCst));
         let nothing = self.engine.queue(Project::none(), "nothing")?;
@@ -208,7 +209,7 @@ impl Caller {
             8 => engine.gc().map(drop),
             9 => {
                 let verification = engine.verify()?;
-                // A disk that is gone cannot be read.
+                // A killed disk cannot be read.
                 let is_fine = verification.is_sound() || self.killed.load(Ordering::SeqCst);
                 assert!(is_fine, "{:?}", verification.findings());
                 Ok(())
@@ -217,7 +218,7 @@ impl Caller {
             _ => {
                 let _ = engine.status();
                 if self.is_real {
-                    // What is being written may be seen half way.
+                    // A half-written change may be seen.
                     let _ = Engine::inspect(&self.root);
                 }
                 Ok(())
@@ -239,7 +240,7 @@ fn messages(engine: &Engine) -> BTreeSet<MessageId> {
 static KILLED: Mutex<Option<SimulatedDisk>> = Mutex::new(None);
 
 #[test]
-fn a_simulated_store_survives_every_end_with_everybody_at_it() {
+fn a_simulated_store_survives_every_end_during_calls_of_all_threads() {
     let (seed, rounds) = (setting("ZAQAR_SEED", 1), setting("ZAQAR_ROUNDS", 40));
     let mut random = Random::new(seed);
     let storm = Storm { root: "/store".into(), ledger: Arc::default(), seed };
@@ -270,5 +271,5 @@ fn a_store_on_a_real_disk_survives_every_end_with_everybody_at_it() {
 
 const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 const TTL: Duration = Duration::from_hours(24);
-/// Two post, one waits, three do everything else.
+/// Two callers post, one waits, three make all other calls.
 const CALLERS: usize = 6;

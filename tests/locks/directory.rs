@@ -1,5 +1,5 @@
-//! While one queue is locked for long, by a long listing or a slow page, calls on others go on: nobody waits for it with
-//! the directory in his hands.
+//! While one queue is locked for long, by a long listing or a slow page, calls on other queues continue: no thread
+//! waits for a queue while it holds the directory.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use zaqar_sled::{
 use crate::clock::TickingClock;
 
 const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
-/// Nobody waits longer than this for a thread that is not stuck.
+/// A thread that needs longer than this is stuck.
 const STUCK: Duration = Duration::from_mins(1);
 
 thread_local! {
-    /// After how many readings this thread is set aside; 0 is never.
+    /// The number of clock readings after which this thread is stopped; 0 is never.
     static STOP_AFTER: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -52,7 +52,8 @@ fn scene(pooled: bool) -> (Arc<dyn DataDriver>, Arc<TickingClock>) {
     (driver, clock)
 }
 
-/// Sets a thread aside with `slow` locked, has `wanting` want that queue, and sees whether others are served meanwhile.
+/// Stops a thread that holds the lock of `slow`, lets `wanting` wait for that queue, and asserts that other calls
+/// continue.
 fn others_are_served_while(pooled: bool, wanting: fn(&dyn DataDriver)) {
     let (driver, clock) = scene(pooled);
     let (stopped, on_stop) = mpsc::channel();
@@ -71,7 +72,7 @@ fn others_are_served_while(pooled: bool, wanting: fn(&dyn DataDriver)) {
         scope.spawn(|| {
             // The clock is first read when the queue is locked.
             STOP_AFTER.set(1);
-            // In a pooled driver it may be gone for the caller before its pool's side is.
+            // In a pooled driver the queue may be gone for callers before its side in the pool is.
             let stats = driver.queues().stats(&Project::none(), &name("slow"));
             assert!(stats.is_ok() || stats.is_err_and(|error| error.is_not_found()));
         });
@@ -85,7 +86,7 @@ fn others_are_served_while(pooled: bool, wanting: fn(&dyn DataDriver)) {
         on_begin.recv_timeout(STUCK).unwrap();
         let (served, on_served) = mpsc::channel();
         scope.spawn(move || {
-            // Whoever waits for the queue has the time to get there.
+            // Gives the thread time to reach the queue's lock.
             thread::sleep(Duration::from_millis(20));
             serve(driver);
             served.send(()).unwrap();
@@ -97,7 +98,7 @@ fn others_are_served_while(pooled: bool, wanting: fn(&dyn DataDriver)) {
     });
 }
 
-/// Calls that have nothing to do with the queue `slow`.
+/// Calls that do not use the queue `slow`.
 fn serve(driver: &dyn DataDriver) {
     let project = Project::none();
     driver.queues().create(&project, &name("other"), &Metadata::new()).unwrap();

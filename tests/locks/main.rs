@@ -1,4 +1,4 @@
-//! Who waits for whom: locks are taken in one order, and nothing that all calls need is held by a thread that waits.
+//! Waiting under locks: locks are taken in one order, and a waiting thread holds no lock that all calls need.
 
 #![allow(
     clippy::unwrap_used,

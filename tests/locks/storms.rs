@@ -1,5 +1,5 @@
-//! Calls that take the same locks from two sides, at once. In builds with debug assertions a lock taken out of order is a
-//! panic, so that one round is enough; in others the threads have to meet.
+//! Concurrent calls that take the same locks from two sides. In builds with debug assertions, a lock out of order
+//! panics, so one round is enough. In other builds the threads have to meet.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,13 +15,14 @@ use zaqar_sled::{
 
 const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
 
-/// Nobody waits longer than this for a thread that is not stuck, whatever the number of rounds.
+/// A thread that needs longer than this is stuck, whatever the number of rounds.
 const STUCK: Duration = Duration::from_mins(1);
 
 /// A step of one kind, with the number of the round.
 type Step = fn(&PooledDriver, usize) -> Result<()>;
 
-/// Runs one step of each kind again and again, each kind in a thread of its own, until the first has made so many rounds.
+/// Runs one step of each kind again and again, each kind in a thread of its own, until the first has made so many
+/// rounds.
 fn beside(driver: &PooledDriver, rounds: usize, works: Vec<Step>) {
     let over = Arc::new(AtomicBool::new(false));
     let steps: Arc<Vec<AtomicUsize>> = Arc::new(works.iter().map(|_| AtomicUsize::new(0)).collect());
@@ -67,7 +68,7 @@ fn beside(driver: &PooledDriver, rounds: usize, works: Vec<Step>) {
     }
 }
 
-/// Ends the others' rounds, should its thread panic too.
+/// Ends the other threads' rounds, also when its own thread panics.
 struct Ends(Arc<AtomicBool>);
 
 impl Drop for Ends {
@@ -89,7 +90,7 @@ fn running() -> PooledDriver {
     driver
 }
 
-/// How often the first of the threads makes its step.
+/// The number of steps of the first thread.
 fn rounds() -> usize {
     std::env::var("ZAQAR_STORM").map_or(60, |rounds| rounds.parse().expect("ZAQAR_STORM is a number"))
 }
@@ -123,7 +124,7 @@ fn look(driver: &PooledDriver, _: usize) -> Result<()> {
 fn move_about(driver: &PooledDriver, round: usize) -> Result<()> {
     let name = QueueName::new(format!("q{}", round % 3))?;
     match driver.move_queue(&Project::none(), &name, &pool_of(["one", "two"][round % 2])) {
-        // It has something from when the queue was mapped to it before.
+        // The pool has contents from an earlier mapping of the queue.
         Err(error) if error.is_invalid() => Ok(()),
         moved => moved,
     }
@@ -163,7 +164,7 @@ fn pools_are_changed_while_queues_are_made_and_deleted() {
 }
 
 #[test]
-fn everything_goes_on_at_once() {
+fn concurrent_calls_of_every_kind_end() {
     let driver = running();
     let works = vec![change_pools, make_and_delete, move_about, work, subscribe, look];
     beside(&driver, rounds(), works);

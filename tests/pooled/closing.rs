@@ -1,4 +1,4 @@
-//! What a driver answers once it is closed.
+//! The answers of a closed driver.
 
 use zaqar_sled::{
     Catalogue, ClaimOptions, Claims, ControlDriver, DataDriver, FlavorName, Flavors, ListOptions, MessageListOptions,

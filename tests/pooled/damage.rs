@@ -1,4 +1,4 @@
-//! Stores that do not open, and how they come to.
+//! Stores that cannot be opened, and their repair.
 
 use zaqar_sled::SimulatedDisk;
 
@@ -12,7 +12,7 @@ impl Harness {
 
     /// Opens the driver again with the store at `path` damaged.
     pub(crate) fn break_pool(&self, path: &str) {
-        // A store that nobody has used has no files yet.
+        // An unused store has no files yet.
         if manifest(&self.disk(), path).is_none() {
             self.step();
         }
@@ -22,7 +22,7 @@ impl Harness {
         });
     }
 
-    /// Mends what [`break_pool`](Self::break_pool) broke and lets the driver notice.
+    /// Repairs the damage of [`break_pool`](Self::break_pool) and lets the driver notice.
     pub(crate) fn mend_pool(&self, path: &str) {
         self.flip_manifest(path);
         self.step();

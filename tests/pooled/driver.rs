@@ -1,4 +1,4 @@
-//! The driver as a whole: behind pointers, in handles, and looked after.
+//! The driver as a whole: as trait objects, in handles, and its housekeeping.
 
 use std::sync::Arc;
 use std::time::Duration;

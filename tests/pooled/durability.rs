@@ -1,11 +1,11 @@
-//! What is kept of which pool when the power fails.
+//! The changes of each pool that survive a power cut.
 
 use zaqar_sled::disk::Keep;
 use zaqar_sled::{Durability, Messages, NewPool, PoolUpdate};
 
 use crate::support::{ALICE, Harness, json, lasting};
 
-/// What the bodies are after the power failed right behind a post, in a pool with those settings.
+/// The bodies after a power cut right behind a post, in a pool with those settings.
 fn after_a_power_cut(uri: &str, options: &str, durability: Option<Durability>) -> Vec<String> {
     let h = Harness::live();
     let pool = NewPool::new(uri.parse().unwrap()).options(json(options));
@@ -61,7 +61,7 @@ fn a_lost_pool_creation_loses_no_more_than_that() {
     orders.say("coffee");
     let disk = h.disk().power_loss(Keep::Nothing);
     h.open_on(disk);
-    // The first message made everything before it durable; itself it may be lost.
+    // The first message's post made all earlier changes durable. The message itself may be lost.
     assert!(orders.exists());
     assert_eq!(orders.pool().as_deref(), Some("one"));
     assert!(orders.all().is_empty());

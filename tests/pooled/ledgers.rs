@@ -1,4 +1,5 @@
-//! Queues that are moved, mapped anew and deleted while others use them: the books are balanced at the end.
+//! Queues that are moved, mapped again and deleted while other threads use them: at the end the ledgers agree with the
+//! stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -32,12 +33,12 @@ pub(crate) fn patiently<T>(mut call: impl FnMut() -> Result<T>) -> T {
     }
 }
 
-/// How often something has gone on.
+/// The number of rounds so far.
 #[derive(Default)]
 pub(crate) struct Rounds(AtomicUsize);
 
 impl Rounds {
-    /// Waits until there were so many, so that work does not run ahead of what disturbs it.
+    /// Waits until there were so many rounds, so that the work does not run ahead of the disturbance.
     pub(crate) fn reach(&self, rounds: usize) {
         while self.0.load(Ordering::Relaxed) < rounds {
             thread::yield_now();
@@ -45,7 +46,7 @@ impl Rounds {
     }
 }
 
-/// Runs `work` while `unrest` goes on over and over.
+/// Runs `work` while `unrest` runs again and again.
 pub(crate) fn during<T: Send>(unrest: impl Fn(usize) + Sync, work: impl FnOnce(&Rounds) -> T + Send) -> T {
     let (rounds, done) = (Rounds::default(), AtomicBool::new(false));
     thread::scope(|scope| {
@@ -55,7 +56,7 @@ pub(crate) fn during<T: Send>(unrest: impl Fn(usize) + Sync, work: impl FnOnce(&
                 let outcome = catch_unwind(AssertUnwindSafe(|| unrest(rounds.0.load(Ordering::Relaxed))));
                 rounds.0.fetch_add(1, Ordering::Relaxed);
                 if let Err(panic) = outcome {
-                    // Nobody is to wait for what does not go on.
+                    // The rounds have ended, so no thread may wait for them.
                     rounds.0.store(usize::MAX, Ordering::Relaxed);
                     resume_unwind(panic);
                 }
@@ -276,7 +277,7 @@ fn queues_deleted_and_made_again_under_load_leave_nothing() {
                         rounds.reach(number / 10);
                         match queue.post(ALICE, &[NewMessage::new(format!("{worker}.{number}"))]) {
                             Ok(ids) => {
-                                // It may be gone, but it is not another.
+                                // The message may be gone, but the id never names another.
                                 if let Ok(message) = queue.get(&ids[0]) {
                                     assert_eq!(message.body().as_bytes(), format!("{worker}.{number}").as_bytes());
                                 }
@@ -295,7 +296,8 @@ fn queues_deleted_and_made_again_under_load_leave_nothing() {
     h.check();
 }
 
-/// Wears messages out and has them go to `dead` while something happens to one of the queues; then all are there, once.
+/// Moves worn-out messages to `dead` while `unrest` changes one of the queues, and asserts that each message exists
+/// once.
 fn letters_during(unrest: impl Fn(&Harness, usize) + Sync) {
     let h = running();
     h.create_with("orders", r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#);

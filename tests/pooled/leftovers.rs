@@ -1,21 +1,21 @@
-//! What moves and deletions leave to be done, when they are cut or a pool is out of reach meanwhile.
+//! The pending work of moves and deletions that were cut off, or whose pool was out of reach.
 
 use zaqar_sled::{DataDriver, Error, PoolUpdate};
 
 use crate::subscriptions::{names, subscribe};
 use crate::support::{Harness, assert_fails, json, secs};
 
-/// How far a move had come when it was cut.
+/// The phase of a move at the cut.
 #[derive(PartialEq, Eq, Debug, Clone, Copy)]
 enum Cut {
-    /// Pool `two` may have a copy, which goes.
+    /// Pool `two` may have a copy, which will be removed.
     BeforeTheSwitch,
-    /// Pool `one` may still have what it had, which goes.
+    /// Pool `one` may still have its contents, which will be removed.
     AfterTheSwitch,
 }
 
-/// Cuts moves of `orders` from `one` to `two` after every operation of the disk, kills the process, damages the pool that
-/// has something to be removed, opens the driver, and plays the scene where there is something left to be done.
+/// Cuts moves of `orders` from `one` to `two` after every disk operation, kills the process, damages the pool with the
+/// pending removal, opens the driver, and plays the scene if work is pending.
 fn with_every_cut(scene: fn(&Harness, Cut)) -> [usize; 2] {
     let mut played = [0, 0];
     for operations in 0.. {
@@ -24,7 +24,7 @@ fn with_every_cut(scene: fn(&Harness, Cut)) -> [usize; 2] {
         h.open_on(found);
         let cut =
             if h.queue("orders").pool().as_deref() == Some("one") { Cut::BeforeTheSwitch } else { Cut::AfterTheSwitch };
-        // That opening has cleaned up. Now the same again with the pool in question out of reach.
+        // This opening has removed the copy. The same cut again, with the pool out of reach.
         let image = cut_after(operations).expect("it is cut again");
         let path = format!("/{}", out_of_reach(cut));
         crate::damage::flip_manifest_on(&image, &path);
@@ -43,7 +43,7 @@ fn with_every_cut(scene: fn(&Harness, Cut)) -> [usize; 2] {
     played
 }
 
-/// The disk after a move that was cut after so many operations; `None` if it takes no more of them.
+/// The disk after a move that was cut after so many operations; `None` if the move takes fewer.
 fn cut_after(operations: u64) -> Option<zaqar_sled::SimulatedDisk> {
     let h = Harness::live();
     h.two_pools();
@@ -105,13 +105,13 @@ fn what_a_cut_move_left_is_removed_without_what_a_new_queue_has() {
         orders.remove().unwrap();
         h.prefer(out_of_reach(cut));
         assert!(orders.create("{}").unwrap());
-        // The pool can be reached again, but what is to be removed from it is still there.
+        // The pool can be reached again, but the removal is still pending.
         h.flip_manifest(&format!("/{}", out_of_reach(cut)));
         orders.say("new");
         let hook = crate::subscriptions::hook("new");
         let subscribed =
             || h.driver().subscriptions().create(&orders.project, &orders.name, &hook, secs(3600), &json("{}"));
-        // It is taken and kept, or refused until the old ones have gone.
+        // The subscription is accepted, or refused until the old ones are removed.
         match subscribed() {
             Ok(id) => assert!(id.is_some()),
             Err(error) => {
@@ -127,7 +127,7 @@ fn what_a_cut_move_left_is_removed_without_what_a_new_queue_has() {
 }
 
 #[test]
-fn what_a_cut_move_left_goes_even_if_its_pool_is_dropped() {
+fn the_rest_of_a_cut_move_is_removed_even_if_its_pool_is_dropped() {
     with_every_cut(|h, cut| {
         let orders = h.queue("orders");
         let pool = out_of_reach(cut);
@@ -140,13 +140,13 @@ fn what_a_cut_move_left_goes_even_if_its_pool_is_dropped() {
         assert!(back.as_ref().err().is_none_or(Error::is_busy), "{back:?}");
         h.settle();
         orders.route(pool);
-        // Nothing of a copy that was cut, or of what has gone elsewhere, shows again.
+        // No message of the cut copy, or of the moved queue, is visible again.
         assert_eq!(orders.counts().2, 0, "{cut:?}");
     });
 }
 
 #[test]
-fn what_a_cut_move_left_goes_even_if_its_pool_has_another_store_meanwhile() {
+fn the_rest_of_a_cut_move_is_removed_even_if_its_pool_has_another_store_meanwhile() {
     with_every_cut(|h, cut| {
         let orders = h.queue("orders");
         let pool = out_of_reach(cut);
@@ -183,7 +183,7 @@ pooled! {
         orders.post(5);
         h.drop_pool("one").unwrap();
         orders.remove().unwrap();
-        // Nothing can be done about it now.
+        // The removal is impossible now.
         h.settle();
         h.turn();
         h.pool("one", 1);
@@ -213,7 +213,7 @@ pooled! {
         assert_eq!(h.driver().health().unwrap().volume().total, 0);
     }
 
-    fn pools_whose_names_begin_alike_are_told_apart(h) {
+    fn pools_with_a_common_prefix_are_distinguished(h) {
         let long = "x".repeat(512);
         let pools = ["a", "aa", "a\u{0}", "ä", "a/b", &long];
         for (number, pool) in pools.iter().enumerate() {
@@ -239,9 +239,9 @@ pooled! {
     }
 }
 
-/// What is to be removed of a deleted queue names the store it is in: a pool that leads elsewhere by then does not have it.
+/// The removal of a deleted queue names the store: a pool that has another store by then does not have the queue.
 #[test]
-fn what_a_deleted_queue_held_goes_though_its_pool_was_elsewhere_meanwhile() {
+fn the_content_of_a_deleted_queue_is_removed_though_its_pool_had_another_store_meanwhile() {
     let h = Harness::live();
     h.pool("one", 1);
     let orders = h.create("orders");

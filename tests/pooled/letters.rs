@@ -1,10 +1,10 @@
-//! Dead letters: within a pool at once, between pools by way of the courier.
+//! Dead letters: within a pool at once, between pools through the outbox and the relay.
 
 use zaqar_sled::{Error, MessageListOptions, NewMessage, Sort};
 
 use crate::support::{ALICE, BOB, Harness, Queue, assert_fails, lasting, secs, texts};
 
-/// What makes a message go to the queue `dead` once it has been handed out.
+/// Metadata with which a message moves to the queue `dead` after one claim.
 pub(crate) const ONCE: &str = r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#;
 pub(crate) const ONCE_WITH_TTL: &str =
     r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 100}"#;
@@ -26,7 +26,7 @@ pub(crate) fn worn(queue: &Queue<'_>, bodies: &[&str]) {
     queue.wear();
 }
 
-/// The claim that moves what is worn out.
+/// Makes the claim that moves worn-out messages.
 pub(crate) fn bury(queue: &Queue<'_>) {
     assert!(queue.try_claim(60, 60, 1000).unwrap().is_none());
 }
@@ -171,7 +171,7 @@ pooled! {
         worn(&orders, &["a"]);
         bury(&orders);
         h.settle();
-        // One more time it is handed out, then it goes on.
+        // After one more claim the message moves on.
         dead.wear();
         bury(&dead);
         h.turn();
@@ -264,7 +264,7 @@ pooled! {
         let dead = h.queue("dead");
         assert_eq!(dead.pool().as_deref(), Some("scratch"));
         h.settle();
-        // An opening delivers too, and what it delivers is in memory from then on.
+        // An opening delivers too, and the memory pool has the message from then on.
         assert_eq!(dead.all(), ["a"]);
         assert!(orders.all().is_empty());
     }

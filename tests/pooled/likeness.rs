@@ -1,5 +1,5 @@
-//! To its callers a pooled driver is one store: whatever they do, and however queues are moved, stores opened again and
-//! processes killed meanwhile, it answers as the reference model.
+//! To its callers a pooled driver is one store. It gives the same answers as the reference model, whatever calls are
+//! made, and however queues are moved, stores opened again and processes killed.
 
 use std::sync::Arc;
 
@@ -14,22 +14,22 @@ use crate::support::{ALICE, BOB, Harness, START, everything, json, name_of, pool
 const QUEUES: [&str; 4] = ["a", "b", "c", "dead"];
 const POOLS: [&str; 3] = ["one", "two", "home"];
 
-/// A driver and the model, which are told the same.
+/// A driver and the model, which get the same calls.
 struct Pair {
     h: Harness,
     model: ReferenceModel,
     clock: Arc<ManualClock>,
     random: u64,
     posted: usize,
-    /// How many moves there were, and how many letters arrived.
+    /// The number of moves, and of dead letters that arrived.
     moved: usize,
     buried: usize,
-    /// What each of the two calls the same messages and claims.
+    /// The ids of the same messages and claims in both.
     messages: Vec<(usize, MessageId, MessageId)>,
     claims: Vec<(usize, ClaimId, ClaimId)>,
 }
 
-/// What a call came to, in words both have in common.
+/// The outcome of a call, as text that both have in common.
 fn outcome<T>(result: Result<T>, show: impl FnOnce(T) -> String) -> String {
     match result {
         Ok(value) => show(value),
@@ -60,7 +60,7 @@ impl Pair {
         usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
     }
 
-    /// Makes the call on both and asserts that it comes to the same.
+    /// Makes the call on both and asserts that the outcomes are the same.
     fn both(&self, what: &str, call: impl Fn(&dyn DataDriver) -> String) {
         let (driver, model) = (call(&self.h.driver()), call(&self.model));
         assert_eq!(driver, model, "{what}");
@@ -144,7 +144,7 @@ impl Pair {
             (None, None) => {}
             _ => panic!("claim: {ours:?}, {theirs:?}"),
         }
-        // Letters arrive.
+        // Dead letters arrive.
         self.buried += usize::try_from(self.h.pending().1).unwrap();
         self.h.step();
     }
@@ -260,7 +260,7 @@ impl Pair {
         });
     }
 
-    /// Asserts that whatever can be read is the same.
+    /// Asserts that every read gives the same answer.
     fn compare(&self) {
         for name in QUEUES.map(name_of) {
             self.both(name.as_str(), |driver| {

@@ -1,4 +1,4 @@
-//! The pooled driver as its callers see it: contract 12, and what our own features add to it.
+//! The pooled driver as its callers see it: contract 12, and the features beyond it.
 //!
 //! A scene is written once, against a [`Harness`](support::Harness), and registered by `pooled!` as
 //!

@@ -1,4 +1,4 @@
-//! Pools of nothing but memory, and queues in the control store itself.
+//! Memory pools, and queues in the control store itself.
 
 use zaqar_sled::{Capabilities, Capability, Error, MessageMarker, NewPool, PoolUpdate, Pools};
 
@@ -11,7 +11,7 @@ fn home_and_one(h: &Harness) {
     h.pool("one", 0);
 }
 
-/// A driver that keeps queues for which there is no pool itself.
+/// A driver whose control store holds the queues without a pool.
 fn virtual_pool(h: &Harness) -> Harness {
     h.with(|config| config.virtual_pool(true))
 }
@@ -124,7 +124,7 @@ pooled! {
         assert_eq!(orders.counts(), (0, 0, 0));
         orders.say("new");
         orders.remove().unwrap();
-        // Record and messages were one: nothing is left.
+        // Record and messages were in one store, so nothing is left.
         assert_eq!(h.pending(), (0, 0));
         h.turn();
         assert!(!orders.exists());

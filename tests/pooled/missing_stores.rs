@@ -1,4 +1,5 @@
-//! A pool whose disk is not mounted is out of reach: it is never taken for an empty one, and comes back as it was.
+//! A pool whose disk is not mounted is out of reach: it is never treated as empty, and is unchanged when the disk is
+//! back.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use zaqar_sled::{DataDriver, Error, NewPool, PoolUpdate, SimulatedDisk};
 
 use crate::support::{Harness, json, pool_of};
 
-/// Takes a directory away, or puts it back.
+/// Moves a directory away, or back.
 fn rename(disk: &SimulatedDisk, from: &str, to: &str) -> SimulatedDisk {
     disk.rename(Path::new(from), Path::new(to)).unwrap();
     disk.clone()
@@ -23,7 +24,7 @@ fn is_wrong(error: &Error, with_another: bool) -> bool {
     matches!(**source, Error::WrongStore { other, .. } if other == with_another)
 }
 
-/// Every kind of call of a queue in the pool tells that its store is not there, and so do health and status.
+/// Asserts that every kind of call on a queue in the pool reports the missing store, and so do health and status.
 fn all_calls_tell(h: &Harness, with_another: bool) {
     let orders = h.queue("orders");
     let told = [
@@ -45,7 +46,7 @@ fn all_calls_tell(h: &Harness, with_another: bool) {
     let status = h.driver().status();
     let (_, status) = status.pools().iter().find(|(name, _)| name == &pool_of("one")).unwrap();
     assert!(status.as_ref().is_err_and(|error| error.contains(words)));
-    // Others go on.
+    // Calls on other queues continue.
     h.queue("bills").say("x");
 }
 
@@ -156,7 +157,7 @@ pooled! {
         h.turn();
         remount(h, "/one", "/unmounted");
         all_calls_tell(h, false);
-        // Where it leads elsewhere, what is there is the pool's.
+        // If the URI leads to another place, the store there is the pool's.
         h.change_pool("one", &PoolUpdate::new().uri("sled:/unmounted".parse().unwrap())).unwrap();
         assert_eq!(h.queue("orders").all(), ["kept"]);
     }

@@ -7,7 +7,7 @@ use crate::support::{
     BOB, Harness, Queue, assert_fails, delayed, everything, ids, lasting, no_claim, secs, shop, texts,
 };
 
-/// A queue with some of everything, as its callers know it.
+/// A queue with content of every kind, as its callers know it.
 struct Full<'h> {
     queue: Queue<'h>,
     ids: Vec<MessageId>,
@@ -44,7 +44,7 @@ fn full(h: &Harness) -> Full<'_> {
 }
 
 impl Full<'_> {
-    /// Asserts that nothing that can be read differs after `change`.
+    /// Asserts that every read gives the same answer after `change`.
     fn stays_the_same_over(&self, h: &Harness, change: impl FnOnce()) {
         let look = || {
             let queue = &self.queue;
@@ -132,7 +132,7 @@ pooled! {
         assert!(orders.taken(10).is_empty());
         h.pass(1);
         assert_eq!(orders.taken(10), ["late"]);
-        // Claimed for a minute with a minute's grace, it lives for two.
+        // The message was claimed for a minute with a minute of grace, so it lives two minutes.
         h.pass(99);
         assert_eq!(orders.all().len(), 3);
         h.pass(1);
@@ -155,7 +155,7 @@ pooled! {
         assert_eq!(orders.counts(), (0, 16, 16));
     }
 
-    fn an_emptied_queue_goes_on_above_what_it_had(h) {
+    fn an_emptied_queue_continues_above_its_former_ids(h) {
         let orders = orders(h);
         let old = orders.post(10);
         orders.bulk_delete(&old, &[]).unwrap();
@@ -170,7 +170,7 @@ pooled! {
         }
     }
 
-    fn a_queue_nobody_has_used_moves_too(h) {
+    fn an_unused_queue_moves_too(h) {
         let orders = orders(h);
         orders.move_to("two").unwrap();
         h.turn();

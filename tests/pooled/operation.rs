@@ -13,7 +13,7 @@ pooled! {
             queue.post(number + 1);
             queue.take(1);
         }
-        // The second disk comes: new queues are for it, and the old ones follow.
+        // A second disk is added: new queues go to it, and the old ones are moved.
         h.pool("two", 1);
         h.change_pool("one", &PoolUpdate::new().weight(0)).unwrap();
         h.turn();
@@ -23,7 +23,7 @@ pooled! {
         }
         h.settle();
         h.drop_pool("one").unwrap();
-        // The first disk goes.
+        // The first disk is removed.
         h.reopen_on(|disk| {
             disk.remove_dir_all("/one".as_ref()).unwrap();
             disk.clone()
@@ -155,7 +155,7 @@ fn a_full_disk_refuses_what_grows_and_lets_everything_else_go_on() {
     let refused = (0..1000).map(|number| h.queue(&format!("q{number}")).create("{}")).find_map(Result::err);
     assert!(refused.expect("it fills up").is_full());
     let free = orders.counts().1;
-    // Worn-out messages leave their queue, wherever they can go to.
+    // Worn-out messages leave their queue, whether or not they can be delivered.
     while orders.try_claim(60, 60, 10).unwrap().is_some() {}
     assert!(orders.counts().1 < free);
     let claim = bills.take(2);

@@ -1,4 +1,4 @@
-//! What goes from store to store goes in portions of bounded size, however much there is.
+//! Content moves between stores in portions of bounded size, however much there is.
 
 use zaqar_sled::{Metadata, NewMessage, Subscriber, Subscriptions};
 
@@ -7,7 +7,7 @@ use crate::support::{Harness, Queue, secs, shop};
 
 const MIB: usize = 1 << 20;
 
-/// Has the queue's 16 messages handed out once and then put on their way, in as many claims as that takes.
+/// Claims the queue's 16 messages once, and then moves them to the outbox, in as many claims as necessary.
 fn send_off(h: &Harness, orders: &Queue<'_>) {
     let (mut claims, mut taken) = (Vec::new(), 0);
     while taken < 16 {

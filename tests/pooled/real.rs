@@ -37,7 +37,7 @@ fn queues_spread_over_directories_and_are_there_again() {
     assert_eq!(texts(&orders.bulk_get(&ids).unwrap()), ["a", large.as_str()]);
     assert!(driver.verify().unwrap().is_sound());
     assert!(DataDriver::health(&driver).unwrap().storage_reachable());
-    // What is not closed is there, too.
+    // A store that was not closed has its messages too.
     orders.post(ClientId::random(), &[NewMessage::new("b")]).unwrap();
     drop(orders);
     drop(driver);

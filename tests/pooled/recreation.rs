@@ -4,7 +4,7 @@ use zaqar_sled::{Error, MessageMarker};
 
 use crate::support::{Harness, assert_fails};
 
-/// Deletes a queue that holds something and makes it again in that pool.
+/// Deletes a queue with content and creates it again in that pool.
 fn made_again_in(h: &Harness, pool: &str) {
     h.two_pools();
     let orders = h.create_with("orders", r#"{"a": 1}"#);
@@ -31,7 +31,7 @@ fn made_again_in(h: &Harness, pool: &str) {
     orders.release(claim.id()).unwrap();
     let new = orders.say("new");
     assert!(!old.contains(&new));
-    // An old marker stands before everything.
+    // An old marker comes before every message.
     assert_eq!(orders.after(marker), ["new"]);
     h.turn();
     h.settle();
@@ -56,7 +56,7 @@ pooled! {
         made_again_in(h, "two");
     }
 
-    fn what_a_deleted_queue_held_goes_with_the_next_step(h) {
+    fn the_content_of_a_deleted_queue_is_removed_by_the_next_step(h) {
         h.two_pools();
         let orders = h.create("orders");
         orders.post(10);
@@ -140,7 +140,7 @@ pooled! {
         orders.remove().unwrap();
         h.turn();
         h.settle();
-        // Whatever was left behind belongs to no queue any more and never shows.
+        // The contents that were left behind belong to no queue any more and are never visible.
         assert!(h.queue("orders").create("{}").unwrap());
         for pool in ["one", "two"] {
             orders.route(pool);

@@ -1,11 +1,11 @@
-//! The catalogue decides, at once: nothing is cached, and what is left behind stays there.
+//! A change of the catalogue takes effect at once: nothing is cached, and the contents in the former pool stay there.
 
 use zaqar_sled::{Catalogue, Error, MessageMarker, PoolUpdate, Pools};
 
 use crate::support::{assert_fails, ids, shop};
 
 pooled! {
-    fn the_call_after_a_change_of_the_catalogue_goes_by_it(h) {
+    fn the_call_after_a_change_of_the_catalogue_uses_it(h) {
         h.two_pools();
         let orders = h.create("orders");
         for round in 0..5 {

@@ -1,4 +1,4 @@
-//! A pool's store that was opened twice in one run gave its claim ids out twice where ids repeat from run to run.
+//! With a fixed seed, a pool's store that was opened twice in one run assigned the same claim ids twice.
 
 use std::collections::BTreeSet;
 

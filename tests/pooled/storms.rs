@@ -1,4 +1,4 @@
-//! Everything at once, and an end to it.
+//! Concurrent calls of every kind, and an end of the driver.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -9,8 +9,8 @@ use zaqar_sled::{ClaimOptions, Error, MessageId, Metadata, NewMessage, Result};
 use crate::ledgers::{during, handle, patiently, running, wait_until_settled};
 use crate::support::{ALICE, Harness, ids, pool_of, secs, shop};
 
-/// Has threads post to the queues `a` and `b`, of which `a` moves, until that fails, which it does when `end` has come;
-/// returns what was acknowledged.
+/// Posts to the queues `a` and `b` from several threads while `a` moves, until the posts fail after `end`; returns the
+/// acknowledged messages.
 fn posted_until(h: &Harness, end: impl FnOnce() + Send) -> Vec<MessageId> {
     h.create("a");
     h.create("b");
@@ -49,7 +49,7 @@ fn posted_until(h: &Harness, end: impl FnOnce() + Send) -> Vec<MessageId> {
     posted.into_inner().unwrap()
 }
 
-/// Asserts that everything that was acknowledged is there, once.
+/// Asserts that every acknowledged message exists once.
 fn all_there(h: &Harness, mut posted: Vec<MessageId>) {
     let mut found: Vec<MessageId> = ["a", "b"].iter().flat_map(|name| ids(&h.queue(name).messages())).collect();
     let many = found.len();
@@ -92,7 +92,7 @@ fn what_was_acknowledged_under_load_survives_a_power_cut() {
 }
 
 #[test]
-fn a_store_is_opened_once_by_those_who_come_first() {
+fn concurrent_first_calls_open_a_store_once() {
     let h = running();
     for round in 0..20 {
         let queue = h.create(&format!("q{round}"));

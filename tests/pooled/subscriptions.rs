@@ -86,7 +86,7 @@ pooled! {
         let orders = h.create("orders");
         subscribe(h, &orders, "a", 3600).unwrap();
         orders.remove().unwrap();
-        // They are in the pool that it had.
+        // The subscriptions are in the queue's former pool.
         assert!(subscribed(h, &orders).is_empty());
         h.turn();
         h.settle();
@@ -159,7 +159,7 @@ pooled! {
         assert_eq!(subscribe(h, &orders, "a", 60), None);
         let c = subscribe(h, &orders, "c", 3600).unwrap();
         assert!(c > a);
-        // The pool has them: where it goes, they go.
+        // The subscriptions are in the pool and move with the queue.
         orders.move_to("two").unwrap();
         h.turn();
         assert_eq!(names(h, &orders), ["a", "c"]);

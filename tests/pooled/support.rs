@@ -1,4 +1,4 @@
-//! What the scenes are played on: a pooled driver over one simulated disk, a clock that is moved by hand, and short words
+//! The harness of the scenes: a pooled driver on one simulated disk, a clock that is moved by hand, and short methods
 //! for both.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) const BOB: ClientId = ClientId::from_bytes([0xb0; 16]);
 /// 2026-01-01T00:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
-/// A pooled driver, its disk, and the clock it lives by.
+/// A pooled driver, its disk, and its clock.
 pub(crate) struct Harness {
     kind: Kind,
     settings: fn(Config) -> Config,
@@ -64,7 +64,7 @@ impl Harness {
         Self::new(self.kind, settings)
     }
 
-    /// Plays the scene, has the driver do what is left to do, and has it check itself.
+    /// Plays the scene, lets the driver finish its pending work, and verifies it.
     pub(crate) fn play(self, scene: fn(&Self)) {
         scene(&self);
         self.check();
@@ -81,7 +81,7 @@ impl Harness {
         }
     }
 
-    /// What was arranged is now to be looked at: the driver may be opened again in between.
+    /// Marks the end of a scene's preparation. Some harnesses open the driver again here.
     pub(crate) fn turn(&self) {
         match self.kind {
             Kind::Live => {}
@@ -95,14 +95,14 @@ impl Harness {
         self.reopen_on(SimulatedDisk::clone);
     }
 
-    /// The same with a change of the disk in between.
+    /// As `reopen`, with a change of the disk in between.
     pub(crate) fn reopen_on(&self, between: impl FnOnce(&SimulatedDisk) -> SimulatedDisk) {
         self.driver().close().expect("the driver closes");
         let disk = between(&self.disk());
         self.open_on(disk);
     }
 
-    /// Kills the process, so to say, and opens the driver again, whatever the kind.
+    /// Simulates a killed process, and opens the driver again, whatever the kind.
     pub(crate) fn kill(&self) {
         let disk = self.disk().kill();
         self.open_on(disk);
@@ -113,7 +113,7 @@ impl Harness {
         *self.open.lock() = Open { driver, disk };
     }
 
-    /// What is open at the moment.
+    /// The driver that is open now.
     pub(crate) fn driver(&self) -> PooledDriver {
         self.open.lock().driver.clone()
     }
@@ -127,7 +127,7 @@ impl Harness {
         config(&self.clock, &self.disk(), self.settings)
     }
 
-    /// Lets so many seconds pass.
+    /// Advances the clock by so many seconds.
     pub(crate) fn pass(&self, seconds: u64) {
         self.clock.advance(secs(seconds));
     }
@@ -136,7 +136,7 @@ impl Harness {
         self.driver().step().expect("a step is made");
     }
 
-    /// Makes steps until nothing is on its way or left over, and asserts that it comes to that.
+    /// Makes steps until no dead letter is in transit and no removal is pending, and asserts that this is reached.
     pub(crate) fn settle(&self) {
         self.step();
         self.step();
@@ -144,7 +144,7 @@ impl Harness {
         assert_eq!((status.leftovers(), status.in_transit()), (0, 0), "something stays to be done");
     }
 
-    /// The same where a pool cannot be reached: what it is to be cleaned of stays.
+    /// As `settle`, if a pool cannot be reached: its removals stay pending.
     pub(crate) fn settle_but_for_broken_pools(&self) {
         let _ = self.driver().step();
         let _ = self.driver().step();
@@ -215,7 +215,7 @@ impl Harness {
         queue
     }
 
-    /// Queues still to be removed from pools, and letters between pools.
+    /// The pending removals, and the dead letters in transit.
     pub(crate) fn pending(&self) -> (u64, u64) {
         let status = self.driver().status();
         (status.leftovers(), status.in_transit())
@@ -245,7 +245,7 @@ fn open(clock: &Arc<ManualClock>, disk: &SimulatedDisk, settings: fn(Config) -> 
     config(clock, disk, settings).open_pooled("/control")
 }
 
-/// A queue's name, and everything one can do with it in the driver that is open at the moment.
+/// A queue's name, with short methods for calls on the driver that is open now.
 pub(crate) struct Queue<'h> {
     harness: &'h Harness,
     pub(crate) project: Project,
@@ -319,7 +319,7 @@ impl Queue<'_> {
         self.send(&messages).unwrap()
     }
 
-    /// Posts one message that lives an hour.
+    /// Posts one message with a ttl of an hour.
     pub(crate) fn say(&self, body: &str) -> MessageId {
         self.try_say(body).unwrap()
     }
@@ -379,12 +379,12 @@ impl Queue<'_> {
         DataDriver::claims(&self.driver()).create(&self.project, &self.name, &terms(ttl, grace, limit))
     }
 
-    /// A claim for a minute with a minute's grace that must get something.
+    /// Claims for a minute with a minute of grace; the claim must get a message.
     pub(crate) fn take(&self, limit: usize) -> ClaimRecord {
         self.try_claim(60, 60, limit).unwrap().expect("there is something to claim")
     }
 
-    /// The bodies a claim for a minute gets; none if there is nothing to claim.
+    /// The bodies that a claim for a minute gets; none if no message is claimable.
     pub(crate) fn taken(&self, limit: usize) -> Vec<String> {
         self.try_claim(60, 60, limit).unwrap().map_or_else(Vec::new, |claim| texts(claim.messages()))
     }
@@ -401,7 +401,7 @@ impl Queue<'_> {
         DataDriver::claims(&self.driver()).delete(&self.project, &self.name, &claim)
     }
 
-    /// Claims everything and lets go of it again, so that each message has been handed out once more.
+    /// Claims and releases all messages, so that each claim count rises by one.
     pub(crate) fn wear(&self) {
         let claim = self.take(1000);
         self.release(claim.id()).unwrap();
@@ -436,7 +436,7 @@ pub(crate) fn lasting(body: &str, seconds: u64) -> NewMessage {
     NewMessage::new(body).ttl(secs(seconds))
 }
 
-/// One that is hidden for so many seconds and lives an hour.
+/// A message with a delay of so many seconds and a ttl of an hour.
 pub(crate) fn delayed(body: &str, seconds: u64) -> NewMessage {
     lasting(body, 3600).delay(secs(seconds))
 }
@@ -445,7 +445,7 @@ pub(crate) fn terms(ttl: u64, grace: u64, limit: usize) -> ClaimOptions {
     ClaimOptions::new().ttl(secs(ttl)).grace(secs(grace)).limit(limit)
 }
 
-/// A list that leaves nothing out.
+/// The options of a complete listing.
 pub(crate) fn everything() -> MessageListOptions {
     MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true)
 }
@@ -458,12 +458,12 @@ pub(crate) fn ids(messages: &[Message]) -> Vec<MessageId> {
     messages.iter().map(Message::id).collect()
 }
 
-/// An id that names nothing: of a queue number no store has given out.
+/// An id that names nothing: its queue number was never assigned.
 pub(crate) fn no_message() -> MessageId {
     "00000000000000ff00000000000000ff".parse().unwrap()
 }
 
-/// A claim nobody made.
+/// The id of a claim that does not exist.
 pub(crate) fn no_claim() -> ClaimId {
     "01234567-89ab-4def-8123-456789abcdef".parse().unwrap()
 }

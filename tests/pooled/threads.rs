@@ -16,7 +16,7 @@ fn running() -> Harness {
     h
 }
 
-/// What so many threads come to that do the same at the same time.
+/// The results of so many threads that do the same work at the same time.
 fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let barrier = Barrier::new(threads);
     thread::scope(|scope| {
@@ -34,7 +34,7 @@ fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> 
 }
 
 #[test]
-fn one_of_those_who_make_a_queue_at_once_makes_it() {
+fn one_of_several_concurrent_creates_makes_the_queue() {
     let h = running();
     let driver = h.driver();
     for round in 0..40 {
@@ -50,7 +50,7 @@ fn one_of_those_who_make_a_queue_at_once_makes_it() {
 }
 
 #[test]
-fn one_of_those_who_register_a_store_at_once_gets_it() {
+fn one_of_several_concurrent_registrations_gets_the_store() {
     let h = running();
     let driver = h.driver();
     for round in 0..20 {
@@ -67,7 +67,7 @@ fn one_of_those_who_register_a_store_at_once_gets_it() {
 }
 
 #[test]
-fn one_of_those_who_subscribe_at_once_does() {
+fn one_of_several_concurrent_subscribes_succeeds() {
     let h = running();
     let driver = h.driver();
     h.create("orders");

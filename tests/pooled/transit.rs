@@ -1,4 +1,4 @@
-//! Letters on their way, and what may happen meanwhile: they are never lost, and never there twice.
+//! Dead letters in transit, and events meanwhile: they are never lost and never duplicated.
 
 use zaqar_sled::{DataDriver, Error, PoolUpdate, Purge};
 
@@ -160,7 +160,7 @@ pooled! {
         worn(&orders, &["a", "b"]);
         orders.say("c");
         h.break_pool("/two");
-        // The claim works all the same.
+        // The claim works anyway.
         assert_eq!(orders.taken(3), ["c"]);
         assert_fails!(dead.stats(), Error::PoolUnavailable { .. });
         assert_eq!(h.pending(), (0, 2));
@@ -214,7 +214,7 @@ pooled! {
         h.break_pool("/two");
         bury(&orders);
         h.flip_manifest("/two");
-        // The pool can be reached again, but nobody has made a step: later letters come behind the earlier ones.
+        // The pool can be reached again, but no step has been made: later dead letters come behind the earlier ones.
         worn(&orders, &["c", "d"]);
         while orders.try_claim(60, 60, 10).unwrap().is_some() {}
         h.turn();

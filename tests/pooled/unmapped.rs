@@ -1,4 +1,4 @@
-//! What is answered for queues that no pool holds (contract 12).
+//! The answers for queues that are not mapped to a pool (contract 12).
 
 use zaqar_sled::{
     Catalogue, DataDriver, Error, ListOptions, Purge, Result, Sort, Subscriber, SubscriptionId, SubscriptionMarker,
@@ -33,7 +33,7 @@ fn answers_as_unmapped(h: &Harness, queue: &Queue<'_>) {
     keeps_subscriptions(h, queue);
 }
 
-/// A subscription of a queue that has no pool is one like any other; it is gone again when this ends.
+/// Asserts that subscriptions of a queue without a pool work like others; removes them again.
 fn keeps_subscriptions(h: &Harness, queue: &Queue<'_>) {
     let driver = h.driver();
     let subscriptions = driver.subscriptions();
@@ -60,7 +60,7 @@ fn keeps_subscriptions(h: &Harness, queue: &Queue<'_>) {
     assert!(!subscriptions.exists(project, name, &id).unwrap());
 }
 
-/// The same for a queue that is mapped to a pool that is not registered: every call that needs the pool says so.
+/// Asserts the answers of a queue that is mapped to an unregistered pool: every call that needs the pool fails.
 fn answers_as_lost(h: &Harness, queue: &Queue<'_>) {
     let lost = |outcome: Result<()>| match outcome {
         Err(Error::PoolDoesNotExist { pool }) => assert_eq!(pool.as_str(), "gone"),
@@ -116,7 +116,7 @@ pooled! {
         answers_as_unmapped(h, &orders);
         assert_fails!(orders.get(id), Error::QueueDoesNotExist { .. });
         orders.delete(id, None).unwrap();
-        // The record is there all the same.
+        // The record exists anyway.
         assert!(orders.exists() && orders.metadata().unwrap().is_empty());
         orders.route("one");
         assert_eq!(orders.all(), ["coffee"]);
@@ -181,7 +181,7 @@ pooled! {
         h.settle();
         assert!(orders.create("{}").unwrap());
         assert!(orders.all().is_empty());
-        // The pool may be registered yet, with what it has of the queue.
+        // The pool may be registered again, with its contents of the queue.
         h.pool("gone", 0);
         h.settle();
     }

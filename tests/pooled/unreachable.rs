@@ -1,4 +1,4 @@
-//! Pools whose stores cannot be opened: their queues say so, and all others work.
+//! Pools whose stores cannot be opened: calls on their queues fail, and all other queues work.
 
 use zaqar_sled::{
     Config, DataDriver, Error, ListOptions, NewPool, OperationStatus, PoolUpdate, PooledDriver, Purge, Sort,
@@ -56,7 +56,7 @@ pooled! {
         answers_as_unreachable(h, &orders, "one");
         bills.say("6.00");
         assert_eq!(bills.all(), ["5.00", "6.00"]);
-        // What the control store knows, it still tells.
+        // The control store still answers from its own records.
         assert!(orders.exists() && orders.metadata().unwrap().is_empty());
         orders.set_metadata(r#"{"a": 1}"#).unwrap();
         assert_eq!(orders.pool().as_deref(), Some("one"));

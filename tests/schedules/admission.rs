@@ -1,4 +1,5 @@
-//! Admission: a post waits until there is room and is woken when there is; a store that is closed lets nobody wait.
+//! Admission: a post waits while memory or the journal is full, and is woken afterwards; in a closed store no post
+//! waits.
 
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{Config, Error, MessageId};
@@ -19,7 +20,7 @@ fn posts_that_wait_for_memory_are_woken_by_the_evictor() {
 }
 
 #[test]
-fn posts_that_wait_for_a_base_are_woken_by_the_keeper() {
+fn posts_that_wait_for_a_snapshot_are_woken_by_housekeeping() {
     check("journal", || {
         let world = tight(|config| config.journal_max(0));
         let posters = [0, 1].map(|_| {
@@ -74,7 +75,7 @@ fn a_post_that_waits_is_told_when_the_store_is_closed() {
 }
 
 #[test]
-fn a_store_that_makes_room_itself_refuses_nobody_who_fits() {
+fn a_store_without_threads_evicts_for_every_post_that_fits() {
     check("by hand", || {
         let disk = SimulatedDisk::new();
         let world = World::open(disk.clone(), config(disk).memory(6 << 10));
@@ -90,7 +91,7 @@ fn a_store_that_makes_room_itself_refuses_nobody_who_fits() {
     });
 }
 
-/// A store with its background threads and little of something.
+/// A store with background threads and a tight limit.
 fn tight(limit: impl FnOnce(Config) -> Config) -> World {
     let disk = SimulatedDisk::new();
     let config = config(disk.clone()).background(true);

@@ -1,4 +1,5 @@
-//! `claim_wait`: what becomes claimable between a look and the sleep is seen, and each message wakes somebody who takes it.
+//! `claim_wait`: a message that becomes claimable between the check and the sleep is noticed, and each message wakes a
+//! waiter that takes it.
 
 use zaqar_sled::disk::{Fault, FaultError, Operation};
 use zaqar_sled::{ClaimOptions, Metadata};
@@ -6,7 +7,7 @@ use zaqar_sled::{ClaimOptions, Metadata};
 use crate::program::{LONG, ROOT, World, check, claim_one, post, spawn};
 
 #[test]
-fn each_message_wakes_one_who_waits() {
+fn each_message_wakes_one_waiter() {
     check("posts", || {
         let world = World::plain();
         let waiters = [0, 1].map(|_| {
@@ -42,7 +43,7 @@ fn as_many_are_woken_as_can_claim() {
 }
 
 #[test]
-fn what_is_released_wakes_who_waits() {
+fn a_release_wakes_waiters() {
     check("released", || {
         let world = World::plain();
         post(&world.jobs, &["a", "b"]).unwrap();
@@ -77,7 +78,7 @@ fn a_waiter_that_fails_hands_on() {
 }
 
 #[test]
-fn whoever_takes_more_than_one_leaves_the_rest_asleep_until_there_is_more() {
+fn a_claim_of_several_messages_leaves_the_other_waiters_asleep() {
     check("greedy", || {
         let world = World::plain();
         let waiters = [2, 1].map(|limit| {
@@ -95,7 +96,7 @@ fn whoever_takes_more_than_one_leaves_the_rest_asleep_until_there_is_more() {
 }
 
 #[test]
-fn a_queue_that_is_made_anew_wakes_who_waits_for_it() {
+fn a_queue_that_is_created_again_wakes_its_waiters() {
     check("made anew", || {
         let world = World::plain();
         let waiter = {

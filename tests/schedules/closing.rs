@@ -1,5 +1,5 @@
-//! Closing: it waits for the calls in flight, lets in no more, ends the same for everybody, and nothing touches the store
-//! afterwards.
+//! Closing: a close waits for the calls in progress, admits no more, has the same result for every caller, and nothing
+//! uses the store afterwards.
 
 use std::sync::Arc;
 
@@ -43,14 +43,14 @@ fn housekeeping_of_every_kind_is_over_when_it_is_closed() {
         post(&world.jobs, &["a"]).unwrap();
         let works: [fn(&Engine) -> Result<(), Error>; 3] =
             [Engine::snapshot, Engine::checkpoint, |engine| engine.verify().map(|found| assert!(found.is_sound()))];
-        let keepers = works.map(|work| {
+        let housekeepers = works.map(|work| {
             let engine = world.engine.clone();
             spawn(move || told(work(&engine)))
         });
         world.engine.close().unwrap();
         tracked.note_closed();
-        for keeper in keepers {
-            let _ = keeper.join().unwrap();
+        for housekeeper in housekeepers {
+            let _ = housekeeper.join().unwrap();
         }
         assert_eq!(tracked.late(), [""; 0]);
         assert_eq!(world.reopened(), 1);
@@ -118,7 +118,7 @@ fn the_store_can_be_opened_as_soon_as_it_is_closed_or_its_last_handle_dropped() 
     });
 }
 
-/// A store whose disk notes what comes too late.
+/// A store whose disk records changes after the close.
 fn tracked(background: bool) -> (World, TrackedDisk) {
     let disk = SimulatedDisk::new();
     let tracked = TrackedDisk::new(Arc::new(disk.clone()), 1);

@@ -1,4 +1,5 @@
-//! Group commit: nobody is told before the sync that covers it, and whatever becomes of the leader, nobody waits for ever.
+//! Group commit: no call returns before the sync that covers it, and no call waits for ever, whatever happens to the
+//! leader.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,7 @@ use crate::program::{World, check, config, post, spawn};
 use crate::tracked_disk::TrackedDisk;
 
 #[test]
-fn nobody_is_told_before_the_sync_that_covers_it() {
+fn no_call_returns_before_the_sync_that_covers_it() {
     check("covered", || {
         let (World { disk, jobs, .. }, told) = (World::plain(), Told::default());
         let posters = post_from_three(&jobs, &told);
@@ -25,7 +26,7 @@ fn nobody_is_told_before_the_sync_that_covers_it() {
 }
 
 #[test]
-fn a_sync_that_fails_leaves_nobody_waiting() {
+fn a_sync_that_fails_leaves_no_call_waiting() {
     check("failing", || {
         let (World { disk, engine, jobs }, told) = (World::plain(), Told::default());
         disk.inject(Fault::on(Operation::Sync).nth(thread_rng().gen_range(1..=4)));
@@ -35,7 +36,7 @@ fn a_sync_that_fails_leaves_nobody_waiting() {
 }
 
 #[test]
-fn a_sync_that_panics_leaves_nobody_waiting() {
+fn a_sync_that_panics_leaves_no_call_waiting() {
     check("panicking", || {
         let disk = SimulatedDisk::new();
         let tracked = TrackedDisk::new(Arc::new(disk.clone()), 1);
@@ -48,8 +49,8 @@ fn a_sync_that_panics_leaves_nobody_waiting() {
     });
 }
 
-/// The messages of which somebody was told that they are durable. Not one of the checker's locks: to note it is one step with
-/// being told.
+/// The acknowledged messages. This is not one of the checker's locks, so that recording is one step with the
+/// acknowledgement.
 type Told = Arc<Mutex<Vec<MessageId>>>;
 
 /// Three threads that post two messages each; of which two fill a segment.
@@ -70,7 +71,7 @@ fn post_from_three(jobs: &Queue, told: &Told) -> [shuttle::thread::JoinHandle<()
     })
 }
 
-/// Closes a store whose journal may have failed, and opens what a power cut leaves of it.
+/// Closes a store whose journal may have failed, and opens it after a power cut.
 fn end(engine: &Engine, told: &Told, disk: &SimulatedDisk) {
     let closed = engine.close().is_ok();
     assert_eq!(engine.close().is_ok(), closed);

@@ -1,13 +1,14 @@
-//! Small programs of two to five threads on a whole engine, run under many schedules: a checker decides at each lock, wait,
-//! signal and atomic of the engine which thread goes on (`src/sync`). A program fails by an assertion, or when all its
-//! threads wait: a wake-up that was lost is a deadlock here, since no time passes that would make it good.
+//! Small programs of two to five threads on a whole engine, run under many schedules. A checker chooses the next thread
+//! at each lock, wait, signal and atomic of the engine (`src/sync`). A program fails by an assertion, or when all its
+//! threads wait. A lost wake-up is a deadlock here, because no time passes that would end the wait.
 //!
 //! ```sh
 //! RUSTFLAGS='--cfg zaqar_schedules' cargo test --profile schedules --target-dir target/schedules --test schedules
 //! ```
 //!
-//! Each program is run under `ZAQAR_SCHEDULES` schedules by chance and as many by PCT, which finds every fault that needs up to
-//! three decisions with a known probability. They follow from `ZAQAR_SEED`. Without the flag there is nothing in here.
+//! Each program runs under `ZAQAR_SCHEDULES` random schedules and as many of PCT, which finds every fault that needs up
+//! to three decisions with a known probability. The schedules follow from `ZAQAR_SEED`. Without the flag this test is
+//! empty.
 
 #![cfg(zaqar_schedules)]
 #![allow(

@@ -1,4 +1,4 @@
-//! What a program runs on, and under which schedules.
+//! The world of a program, and its schedules.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use zaqar_sled::{
 
 /// Runs a program under many schedules.
 pub(crate) fn check(name: &str, program: fn()) {
-    // The engine's statics are of the checker, which knows of one thread of the system only.
+    // The engine's statics belong to the checker, which supports only one system thread.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let (seed, schedules) = (setting("ZAQAR_SEED", 1), setting("ZAQAR_SCHEDULES", 100));
@@ -39,7 +39,7 @@ fn run(by: &'static str, scheduler: impl Scheduler + 'static, program: fn()) {
     });
 }
 
-/// Tells in which schedule a program failed.
+/// Prints the schedule in which a program failed.
 struct Begun {
     by: &'static str,
     schedules: Arc<AtomicUsize>,
@@ -65,7 +65,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A store on `disk`, or on what `config` has in front of it.
+    /// A store on `disk`, or on the disk that `config` wraps around it.
     pub(crate) fn open(disk: SimulatedDisk, config: Config) -> Self {
         let engine = config.open(ROOT).unwrap();
         let jobs = engine.queue(Project::none(), "jobs").unwrap();
@@ -73,7 +73,7 @@ impl World {
         Self { disk, engine, jobs }
     }
 
-    /// With what is usual here.
+    /// A store with the usual settings.
     pub(crate) fn plain() -> Self {
         let disk = SimulatedDisk::new();
         Self::open(disk.clone(), config(disk))
@@ -89,7 +89,7 @@ impl World {
     }
 }
 
-/// Without background threads: fewer schedules that differ in nothing.
+/// Settings without background threads, so that fewer schedules are equivalent.
 pub(crate) fn config(disk: impl Disk) -> Config {
     Config::new()
         .disk(Arc::new(disk))
@@ -118,7 +118,7 @@ pub(crate) fn claim_one(queue: &Queue) -> Result<Claim, Error> {
 
 pub(crate) const ROOT: &str = "/store";
 pub(crate) const LONG: Duration = Duration::from_hours(12);
-/// Two messages of the larger ones fill one.
+/// Two of the larger messages fill one segment.
 const SEGMENT_BYTES: u64 = 4 << 10;
 /// The decisions that matter, in PCT.
 const DEPTH: usize = 3;

@@ -13,7 +13,7 @@ use syn::{Attribute, File, Item, ItemMod, ItemUse, UseTree, Visibility};
 pub(crate) struct Module(Vec<String>);
 
 impl Module {
-    /// The room it is in; none for the crate's root.
+    /// The top-level module of the file; none for the crate's root.
     pub(crate) fn room(&self) -> Option<&str> {
         self.0.first().map(String::as_str)
     }
@@ -102,12 +102,12 @@ fn collect(directory: &Path, path: &mut Vec<String>, sources: &mut Vec<(Module, 
 #[derive(Default)]
 struct Names {
     modules: BTreeSet<Module>,
-    /// What a module hands on under a name, and the path it has it from.
+    /// The names that a module re-exports, and their paths.
     handed_on: BTreeMap<(Module, String), Vec<String>>,
 }
 
 impl Names {
-    /// The file in which what a path names is defined.
+    /// The file that defines the item of a path.
     fn module_of(&self, path: &[String], depth: usize) -> Option<Module> {
         assert!(depth < 16, "{path:?} is handed on in a circle");
         for known in (0..=path.len()).rev() {
@@ -129,7 +129,7 @@ impl Names {
     }
 }
 
-/// What one file imports and hands on.
+/// The imports and re-exports of one file.
 struct Uses<'a> {
     module: &'a Module,
     paths: Vec<Vec<String>>,

@@ -1,7 +1,8 @@
-//! The order of the rooms in `src`: each uses only those before it, and no two files import each other, however far round.
+//! The order of the top-level modules in `src`: each uses only modules before it, and no files import each other in a
+//! circle.
 //!
-//! What a file imports is read from its `use` lines and from the paths in its code; tests within the files do not count. A
-//! name that a module hands on counts as that of the module it comes from.
+//! A file's imports are its `use` lines and the paths in its code, without the tests in the file. A re-exported name
+//! counts as a name of the module that defines it.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -32,14 +33,14 @@ const ROOMS: [&str; 16] = [
 ];
 
 #[test]
-fn every_room_has_its_place() {
+fn every_module_has_its_place() {
     let modules = Modules::read();
     let rooms: BTreeSet<&str> = modules.rooms().filter(|room| *room != "docs").collect();
     assert_eq!(rooms, BTreeSet::from(ROOMS));
 }
 
 #[test]
-fn no_room_uses_one_that_comes_after_it() {
+fn no_module_uses_a_later_one() {
     let modules = Modules::read();
     let place = |module: &Module| ROOMS.iter().position(|room| Some(*room) == module.room());
     let backward: Vec<String> = modules
@@ -58,7 +59,7 @@ fn no_files_import_each_other_in_a_circle() {
         imports.entry(from).or_default().insert(to);
         imports.entry(to).or_default();
     }
-    // Whoever imports nothing that is left is in no circle.
+    // A file that imports no remaining file is in no circle.
     loop {
         let done: Vec<&Module> = imports.iter().filter(|(_, to)| to.is_empty()).map(|(from, _)| *from).collect();
         if done.is_empty() {

@@ -1,4 +1,4 @@
-//! A clock that ticks by itself: time passes between any two steps of a call, as it does outside of tests.
+//! A clock that advances by itself: time passes between any two steps of a call, as outside of tests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,15 +11,15 @@ use zaqar_sled::{Clock, Timestamp};
 /// Called with the number of a reading, the first being 1, on the thread that reads.
 type Hook = Arc<dyn Fn(u64) + Send + Sync>;
 
-/// A clock whose every reading lets `step` pass, and more where a jump is set. Nothing else moves it, so one thread's calls
-/// always see the same times.
+/// A clock that advances by `step` at every reading, and by more where a jump is set. Nothing else moves it, so the
+/// calls of one thread always see the same times.
 pub(crate) struct TickingClock {
     start: u64,
     step: u64,
     readings: AtomicU64,
     /// Milliseconds that have passed.
     passed: Mutex<u64>,
-    /// What passes besides at the readings of these numbers.
+    /// The additional milliseconds at the readings with these numbers.
     jumps: Mutex<BTreeMap<u64, u64>>,
     hook: Mutex<Option<Hook>>,
     wakers: Mutex<Vec<Arc<dyn Fn() + Send + Sync>>>,
@@ -27,7 +27,7 @@ pub(crate) struct TickingClock {
 
 #[allow(dead_code, reason = "not every test needs every one")]
 impl TickingClock {
-    /// A clock that shows `start` and lets `step` pass at each reading.
+    /// A clock that starts at `start` and advances by `step` at each reading.
     pub(crate) fn new(start: Timestamp, step: Duration) -> Arc<Self> {
         Arc::new(Self {
             start: start.as_millis(),
@@ -45,7 +45,7 @@ impl TickingClock {
         self.readings.load(Ordering::SeqCst)
     }
 
-    /// Lets `by` pass at the `nth` reading from now on, 1 being the next.
+    /// Advances by `by` at the `nth` reading from now on; 1 is the next.
     pub(crate) fn jump_at(&self, nth: u64, by: Duration) {
         held(&self.jumps).insert(self.readings().saturating_add(nth), millis(by));
     }
@@ -55,14 +55,14 @@ impl TickingClock {
         held(&self.jumps).clear();
     }
 
-    /// Lets `by` pass now, and tells whoever sleeps by this clock.
+    /// Advances by `by` now, and wakes the threads that sleep by this clock.
     pub(crate) fn advance(&self, by: Duration) {
         *held(&self.passed) += millis(by);
         let wakers = held(&self.wakers).clone();
         wakers.iter().for_each(|wake| wake());
     }
 
-    /// Has every reading call `hook`, whatever locks the reader holds: there it can be set aside.
+    /// Calls `hook` at every reading, whatever locks the reader holds, so that the hook can stop the thread.
     pub(crate) fn on_reading(&self, hook: impl Fn(u64) + Send + Sync + 'static) {
         *held(&self.hook) = Some(Arc::new(hook));
     }
@@ -96,7 +96,7 @@ impl Clock for TickingClock {
     }
 
     fn real_wait(&self, duration: Duration) -> Option<Duration> {
-        // It only passes by being read: whoever sleeps looks again soon.
+        // Time passes only by readings, so a sleeping thread has to read again soon.
         Some(duration.min(Duration::from_millis(1)))
     }
 

@@ -1,5 +1,5 @@
-//! A disk that counts what is written and synced, can be slow to sync, and can refuse to remove files.
-#![allow(dead_code, reason = "not every test binary asks for all of it")]
+//! A disk that counts writes and syncs, can be slow to sync, and can refuse to remove files.
+#![allow(dead_code, reason = "not every test binary uses all of it")]
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use zaqar_sled::disk::{Disk, DiskFile, Trees};
 pub(crate) struct Meter {
     written: AtomicU64,
     syncs: AtomicU64,
-    /// What a sync of a file takes, in milliseconds.
+    /// The duration of a sync of a file, in milliseconds.
     slow: AtomicU64,
     refuses_removals: AtomicBool,
 }

@@ -1,5 +1,5 @@
-//! A disk that can be cut off from its store: what was written stays, nothing more gets through. To an engine that is
-//! dropped behind it, it is as if its process had been killed.
+//! A disk that can be cut off from its store: written data stays, and later writes are dropped. For an engine that is
+//! dropped afterwards, the effect is that of a killed process.
 
 use std::io;
 use std::path::{Path, PathBuf};

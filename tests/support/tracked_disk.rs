@@ -1,4 +1,4 @@
-//! A disk that one opening of a store uses, and that notes what that opening still changes once it is said to be closed.
+//! A disk for one opening of a store. It records the changes that the opening makes after it was marked closed.
 
 use std::fmt;
 use std::io;
@@ -27,7 +27,7 @@ struct Owner {
     /// Reads of page files wait, and whether one does.
     holds_reads: AtomicBool,
     reading: AtomicBool,
-    /// Decides who is held up, and where.
+    /// The state of the random delays.
     state: AtomicU64,
 }
 
@@ -36,12 +36,12 @@ impl TrackedDisk {
         Self { inner, owner: Arc::new(Owner { state: AtomicU64::new(seed), ..Owner::default() }) }
     }
 
-    /// From here on whatever the owner changes is too late.
+    /// Marks the owner as closed: every later change is too late.
     pub(crate) fn note_closed(&self) {
         self.owner.closed.store(true, Ordering::SeqCst);
     }
 
-    /// Has reads of page files wait, or go on.
+    /// Holds reads of page files, or releases them.
     pub(crate) fn hold_reads(&self, hold: bool) {
         self.owner.holds_reads.store(hold, Ordering::SeqCst);
     }
@@ -56,7 +56,7 @@ impl TrackedDisk {
         self.owner.panics.store(true, Ordering::SeqCst);
     }
 
-    /// What was changed too late.
+    /// The changes that came too late.
     pub(crate) fn late(&self) -> Vec<String> {
         self.owner.late.lock().unwrap().clone()
     }
@@ -78,7 +78,7 @@ impl Owner {
     }
 
     fn change(&self, what: &str, path: &Path) {
-        // Between looking and acting: others get a turn here.
+        // Between the check and the action other threads get a turn.
         let drawn = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
         let drawn = (drawn ^ (drawn >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 60;
         (0..drawn.saturating_sub(8)).for_each(|_| thread::yield_now());
@@ -217,7 +217,7 @@ impl DiskFile for TrackedFile {
 
     fn sync_data(&self) -> io::Result<()> {
         if self.owner.panics.swap(false, Ordering::SeqCst) {
-            // As a panic, but nobody is told of it: it is no failure of the test.
+            // A panic without a message, because it is not a failure of the test.
             panic::resume_unwind(Box::new("a sync that panics"));
         }
         self.inner.sync_data()

@@ -1,7 +1,7 @@
-//! A disk and a clock that hold threads up at random, so that calls which run at once meet in ever other ways.
+//! A disk and a clock that delay threads at random, so that concurrent calls interleave in many ways.
 //!
-//! The engine reads its clock with a queue locked and writes to its disk with a queue and the journal locked; a thread that is
-//! held up there for some turns of the others stands for one that the system has set aside.
+//! The engine reads its clock while a queue is locked, and writes to its disk while a queue and the journal are locked.
+//! A thread that is delayed there acts like a thread that the system has preempted.
 
 use std::cell::Cell;
 use std::fmt;
@@ -30,7 +30,7 @@ pub(crate) fn random(end: u64) -> u64 {
     state.wrapping_mul(0x2545_f491_4f6c_dd1d) % end
 }
 
-/// Holds this thread up: mostly not at all, sometimes for a few turns of the others.
+/// Delays this thread: mostly not at all, sometimes for a few turns of the other threads.
 pub(crate) fn pause() {
     match random(8) {
         0 => (0..random(6)).for_each(|_| thread::yield_now()),

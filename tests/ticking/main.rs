@@ -1,4 +1,4 @@
-//! What happens when time passes within a call: the clock ticks by itself, and jumps at whichever reading a test says.
+//! Time that passes during a call: the clock advances by itself, and jumps at any reading that a test chooses.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! A queue is moved from one store to another while its claims and messages end, at each instant at which the clock is
-//! read: nothing is lost, nothing stays claimed by nobody, and both stores open again.
+//! A queue moves from one store to another while its claims and messages end, at each reading of the clock: no message
+//! is lost, no message stays claimed without a claim, and both stores open again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,8 +46,8 @@ fn move_it(driver: &PooledDriver) {
     driver.move_queue(&Project::none(), orders(driver).name(), &two).unwrap();
 }
 
-/// Fills the queue, moves it while the clock jumps at the `nth` reading, and looks at what arrived. True if the move read
-/// the clock so often.
+/// Fills the queue, moves it while the clock jumps at the `nth` reading, and checks the moved content. Returns whether
+/// the move read the clock that often.
 fn moved_while_time_jumps(nth: u64, by: Duration, fill: fn(&Queue) -> usize) -> bool {
     let (disk, clock) = (SimulatedDisk::new(), TickingClock::new(START, Duration::ZERO));
     let (driver, orders_queue) = start(&disk, &clock);
@@ -67,7 +67,7 @@ fn moved_while_time_jumps(nth: u64, by: Duration, fill: fn(&Queue) -> usize) -> 
     driver.close().unwrap();
     let driver = open(&disk, &clock);
     assert!(driver.verify().unwrap().is_sound(), "jump at {nth}, closed: {:?}", driver.verify().unwrap().findings());
-    // Whatever the claims were, they are over.
+    // All claims have ended by now.
     clock.advance(seconds(100));
     let mut left = BTreeSet::new();
     let options = ClaimOptions::new().ttl(seconds(60)).limit(100);

@@ -28,7 +28,7 @@ impl Effect {
         Ok(Self::Allocate(position(len)?))
     }
 
-    /// How long it leaves a file of that length.
+    /// The length after the change of a file of length `len`.
     pub(super) fn len_after(&self, len: usize) -> usize {
         match self {
             Self::Write { bytes, .. } if bytes.is_empty() => len,

@@ -1,4 +1,4 @@
-//! Which calls are to fail, and how.
+//! Faults: the calls that fail, and their errors.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -65,7 +65,7 @@ impl Operation {
         Self::SyncTrees,
     ];
 
-    /// Which group it belongs to.
+    /// The group of the call.
     pub fn kind(self) -> FaultKind {
         match self {
             Self::Open | Self::Read | Self::Look | Self::Lock | Self::OpenTrees | Self::ReadTrees => FaultKind::Read,

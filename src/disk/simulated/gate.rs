@@ -58,7 +58,7 @@ impl Gate {
         self.0.clone()
     }
 
-    /// How many calls are held now.
+    /// The number of calls that are held now.
     pub fn held(&self) -> usize {
         self.0.passage.lock().held
     }

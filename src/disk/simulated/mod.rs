@@ -29,7 +29,7 @@ use crate::lock::{Mutex, MutexGuard, Rank};
 pub use self::fault::{Calls, Fault, FaultError, FaultKind, Operation};
 pub use self::gate::Gate;
 
-/// Which of the changes that were not synced survive a power cut.
+/// The unsynced changes that survive a power cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Keep {
     /// None of them: the disk has exactly the synced changes.

@@ -27,7 +27,7 @@ pub(super) struct State {
     /// Decides which part of the data a failed sync or write leaves.
     pub(super) random: Random,
     capacity: Option<u64>,
-    /// How many handles may be open at once.
+    /// The most handles that may be open at once.
     descriptors: Option<u64>,
     open_handles: u64,
     is_volatile: bool,

@@ -33,7 +33,7 @@ impl Random {
     }
 }
 
-/// How many of a group's changes are kept: none, one, two or three quarters, or all.
+/// The share of a group's changes that is kept: none, one, two or three quarters, or all.
 #[derive(Clone, Copy)]
 pub(super) struct Odds(u64);
 

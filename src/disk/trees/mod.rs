@@ -35,7 +35,7 @@ pub enum Tree {
     Claims,
     /// Subscriptions of queues.
     Subscriptions,
-    /// Which pool holds which queue.
+    /// The catalogue: the pool of each queue.
     Catalogue,
     /// Stores that hold queues.
     Pools,

@@ -90,7 +90,7 @@ impl<T> Drop for Worker<T> {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if !self.given_up.load(Ordering::Acquire) {
-            // It holds files open until then.
+            // The thread holds files open until then.
             let _ = self.gone.recv_timeout(self.long_patience);
         }
     }

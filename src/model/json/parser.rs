@@ -9,7 +9,7 @@ pub(super) struct Parser<'a> {
     depth: usize,
 }
 
-/// Where `at` is then, it is.
+/// A parsed value, or the reason of a failure at the position `at`.
 type Parsed<T> = Result<T, &'static str>;
 
 impl<'a> Parser<'a> {
@@ -203,7 +203,7 @@ struct Building {
     text: String,
     /// The first half of a surrogate pair; the second half may follow.
     half: Option<u16>,
-    /// All of it in UTF-16, once there is half a pair in it.
+    /// The whole string in UTF-16, once it contains half a surrogate pair.
     units: Option<Vec<u16>>,
 }
 

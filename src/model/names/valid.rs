@@ -1,4 +1,4 @@
-//! Which names are valid: 1 to 512 bytes of any text, and for a project none at all.
+//! Valid names: 1 to 512 bytes of any text. A project may also be absent.
 
 use std::str::FromStr;
 

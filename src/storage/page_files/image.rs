@@ -1,4 +1,4 @@
-//! Where a page's image lies, and reading it.
+//! The place of a page's image, and reading the image.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,15 +56,15 @@ impl Image {
         self.proven
     }
 
-    /// Takes note that what it holds is on the disk.
+    /// Marks the image as proven: its content is on the disk.
     pub(crate) fn prove(&mut self) {
         self.proven = true;
     }
 
-    /// Reads it back after its file was synced; what is not whole, its file is trusted no more.
+    /// Reads the image back after a sync of its file. If the image is not whole, the file is never trusted again.
     ///
     /// # Errors
-    /// `Corrupt` if it is not what was written or a sync of its file has failed, `Io` if reading fails.
+    /// `Corrupt` if the image is not what was written, or a sync of its file has failed; `Io` if reading fails.
     pub(crate) fn check(&self) -> Result<()> {
         if self.segment.failed.load(Ordering::Acquire) {
             return Err(self.damage("a sync of the file has failed").into());
@@ -76,10 +76,10 @@ impl Image {
         read.map(drop)
     }
 
-    /// What was written, if it is still there.
+    /// The bytes that were written.
     ///
     /// # Errors
-    /// `Corrupt` if it is not, `Io` if reading fails.
+    /// `Corrupt` if the file has other bytes, `Io` if reading fails.
     pub(crate) fn read(&self) -> Result<Vec<u8>> {
         let body = (self.bytes as usize).saturating_sub(HEADER_BYTES);
         let mut bytes = vec![0; body];
@@ -96,7 +96,7 @@ impl Image {
         Damage { file: self.segment.path.clone(), offset: u64::from(self.offset), reason: reason.into() }
     }
 
-    /// Tells the disk that it will be read soon.
+    /// Tells the disk that the image will be read soon.
     pub(crate) fn will_need(&self) {
         // A hint, and no more.
         if let Ok(file) = self.segment.file() {

@@ -3,18 +3,20 @@
 //! A page's image is its content, written once, in one frame (see `journal::frame`) seeded with the page file's number.
 //! Images are appended and never changed; a page that changes gets a new one, and the old one is garbage.
 //!
-//! 1. An image is only believed if its checksum is the one that the page's entry in the directory names.
-//! 2. What is appended is not synced until [`PageFiles::sync`]: before that the journal holds it all.
-//! 3. A snapshot, or trees that are to be believed, name no image but those that an earlier snapshot named and those that were
-//!    read back whole after a successful sync of their file in this run. A segment of which a sync has failed, or that
-//!    gave back something else than was written, is never trusted again, whatever later syncs say.
-//! 4. A segment's `live` is what the images in use take of it. A segment goes when it has none, nobody reads it, and no
-//!    snapshot refers to it.
+//! 1. An image is valid only if its checksum is the one that the page's entry in the directory names.
+//! 2. Appended images are not synced until [`PageFiles::sync`]; before that the journal has their content.
+//! 3. A snapshot that counts, and the trees of a clean close, name only two kinds of images: those that an earlier
+//!    snapshot named, and those that were read back whole in this run after a successful sync of their file. A page
+//!    file whose sync has failed, or that returned other bytes than were written, is never trusted again, whatever
+//!    later syncs return.
+//! 4. A page file's `live` is the bytes of its images in use. A page file is removed when it has none, no thread reads
+//!    it, and no snapshot refers to it.
+//! 5. The number of open page files is bounded. A file with unsynced images stays open, because only a handle that was
+//!    open by then is sure to get the error of a failed write-back.
 //!
-//! 5. Of the segments a bounded number is open. One with unsynced images stays open: an error of writing it back is told
-//!    for certain only to who had it open by then.
+//! Cost: one write of the page's content for each image, one read to load it, and now and then the opening of a file.
 //!
-//! Cost: one write an image, of what the page holds; one read to get it back, and now and then opening a file.
+//! Identifiers in this module call a page file a segment.
 
 mod image;
 mod page_file;
@@ -35,7 +37,7 @@ pub(crate) use image::{Image, Place};
 use page_file::OpenFiles;
 use page_file::PageFile;
 
-/// The folder of a store the segments are in.
+/// The folder of the page files in the store's directory.
 pub(crate) const HEAP: &str = "heap";
 
 #[derive(Debug)]
@@ -45,10 +47,10 @@ pub(crate) struct PageFiles {
     kept_directory: KeptDir,
     files: Arc<OpenFiles>,
     store: [u8; 16],
-    /// A segment that has grown to this size takes no more.
+    /// A page file that has reached this size gets no more images.
     segment_bytes: u64,
     segments: Mutex<Segments>,
-    /// What [`PageFiles::bytes`] last found.
+    /// The last result of [`PageFiles::bytes`].
     bytes: AtomicU64,
     live: AtomicU64,
 }
@@ -58,18 +60,18 @@ struct Segments {
     all: BTreeMap<u64, Arc<PageFile>>,
     /// The one that is appended to.
     active: Option<Arc<PageFile>>,
-    /// Numbers that something in the folder had when the page files were opened, whoever made it.
+    /// The numbers of all files in the folder when the page files were opened, foreign ones too.
     taken: BTreeSet<u64>,
-    /// The last number that this run gave.
+    /// The last number that this run assigned.
     last_number: u64,
-    /// A file was made or removed whose directory entry is not yet durable.
+    /// Set when a file was created or removed and its directory entry is not yet durable.
     directory_unsynced: bool,
     /// Files that are not needed any more and could not be removed yet.
     obsolete: Vec<PathBuf>,
 }
 
 impl Segments {
-    /// A number above all that are in use, under which there is nothing.
+    /// A number above all used numbers, for which no file exists.
     fn free_number(&self) -> u64 {
         let mut number = self.highest().saturating_add(1);
         while self.taken.contains(&number) {
@@ -84,11 +86,11 @@ impl Segments {
     }
 }
 
-/// Each run leaves one that it did not fill.
+/// Each run leaves one page file that it did not fill.
 const MOST_SMALL: usize = 8;
 
 impl PageFiles {
-    /// The page files of the store in `root`, whose segments are looked at when something refers to them. Nothing is written.
+    /// The page files of the store in `root`. A file is first opened when an image in it is needed. Nothing is written.
     pub(crate) fn open(
         disk: &Arc<dyn Disk>,
         root: &Path,
@@ -117,7 +119,7 @@ impl PageFiles {
         })
     }
 
-    /// Every file of it, by number, whatever names it.
+    /// Every file in the folder, by number, whether or not anything refers to it.
     pub(crate) fn files(&self) -> Result<Vec<(u64, PathBuf)>> {
         let names = match self.disk.list(&self.directory) {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -133,41 +135,42 @@ impl PageFiles {
         (path.parent() == Some(&self.directory)).then_some(number)
     }
 
-    /// What the images of a segment are bound to.
+    /// The id that the images of a page file are bound to.
     pub(crate) fn frame_id(&self, number: u64) -> SegmentId {
         page_file::id(self.store, number)
     }
 
-    /// That something is wrong with the image at `place`.
+    /// The damage of the image at `place`.
     pub(crate) fn damage(&self, place: Place, reason: &str) -> Damage {
         damage_at(&page_file::path(&self.directory, place.segment), u64::from(place.offset), reason)
     }
 
-    /// Gives no segment made from now on that number, nor one below: something names it, whether it is there or not.
+    /// Assigns neither `number` nor a lower number to a new page file: an entry names it, whether or not the file
+    /// exists.
     pub(crate) fn pass_over(&self, number: u64) {
         let mut segments = self.segments.lock();
         segments.last_number = segments.last_number.max(number);
     }
 
-    /// Lets go of segments whose files are somewhere else by now.
+    /// Forgets page files that were moved aside.
     pub(crate) fn forget(&self, numbers: &BTreeSet<u64>) {
         self.segments.lock().all.retain(|number, _| !numbers.contains(number));
     }
 
-    /// Makes the folder, for a store that is going to be written.
+    /// Creates the folder, for a store that will be written.
     pub(crate) fn prepare(&self) -> Result<()> {
-        // One that is there has been durable since the store was made.
+        // An existing folder has been durable since the store was created.
         let make =
             || if self.disk.exists(&self.directory)? { Ok(()) } else { self.disk.create_dir_all(&self.directory) };
         make().map_err(|e| Error::io("creating the page files's directory", e))?;
-        // While there are descriptors: what is synced later must not lack one.
+        // Opened while there are descriptors, so that a later sync has one.
         self.kept_directory.hold(&*self.disk).map_err(|e| Error::file("opening", &self.directory, e))
     }
 
     /// The image that an entry of the directory names.
     ///
     /// # Errors
-    /// `Corrupt` if the file it is in is missing or too short, `Io` if that cannot be told.
+    /// `Corrupt` if its file is missing or too short, `Io` if that cannot be determined.
     pub(crate) fn image(&self, place: Place) -> Result<Image> {
         let mut segments = self.segments.lock();
         let segment = if let Some(segment) = segments.all.get(&place.segment) {
@@ -186,12 +189,12 @@ impl PageFiles {
         Ok(Image::new(segment, place))
     }
 
-    /// Writes an image: `fill` appends it to a buffer. Nothing is locked while the disk works.
+    /// Writes an image, which `fill` appends to a buffer. No lock is held during the write.
     pub(crate) fn write(&self, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Image> {
         let mut bytes = frame_buffer(Vec::new());
         fill(&mut bytes)?;
         let checksum = frame::body_checksum(&bytes)?;
-        // Before so many files are unsynced, each of which has to stay open, that none could be opened to be read.
+        // Unsynced files stay open. They are synced before they are so many that no file could be opened for reading.
         if self.files.are_held() {
             self.sync()?;
         }
@@ -207,7 +210,7 @@ impl PageFiles {
         Ok(Image::new(segment, place))
     }
 
-    /// Takes room for so many bytes in the segment that is appended to, a new one if that is full.
+    /// Reserves so many bytes in the active page file, or in a new one if that is full.
     fn room(&self, bytes: u64) -> Result<(Arc<PageFile>, u64)> {
         let mut segments = self.segments.lock();
         let active = segments.active.as_ref().filter(|active| active.written() < self.segment_bytes);
@@ -227,7 +230,7 @@ impl PageFiles {
     fn create(&self, number: u64) -> Result<Arc<PageFile>> {
         let create = || PageFile::create(&self.files, page_file::path(&self.directory, number), number);
         match create() {
-            // Somebody has removed the folder, which is nothing to anybody while there is nothing in it.
+            // Somebody has removed the folder, which does no harm while it was empty.
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 self.prepare()?;
                 create()
@@ -236,7 +239,7 @@ impl PageFiles {
         }
     }
 
-    /// Makes everything appended so far durable.
+    /// Makes all appended images durable.
     pub(crate) fn sync(&self) -> Result<()> {
         let (unsynced, directory) = {
             let mut segments = self.segments.lock();
@@ -256,7 +259,7 @@ impl PageFiles {
         })
     }
 
-    /// Whether images in use lie where a sync has failed.
+    /// Whether images in use are in a page file whose sync has failed.
     pub(crate) fn is_doubtful(&self) -> bool {
         let doubtful = |segment: &Arc<PageFile>| {
             segment.failed.load(Ordering::Acquire) && segment.live.load(Ordering::Relaxed) > 0
@@ -264,8 +267,9 @@ impl PageFiles {
         self.segments.lock().all.values().any(doubtful)
     }
 
-    /// Segments whose images are to be written anew: those of which less than half is in use, those of which a sync has
-    /// failed, and small ones when there are many. The one that is appended to is left behind if it is such a one.
+    /// The page files whose images have to be rewritten: files that are less than half in use, files whose sync has
+    /// failed, and small files when there are many. If the active page file is one of them, no more images are appended
+    /// to it.
     pub(crate) fn outworn(&self) -> BTreeSet<u64> {
         let mut segments = self.segments.lock();
         let outworn = |segment: &Arc<PageFile>| {
@@ -281,7 +285,7 @@ impl PageFiles {
         leaving.map(|segment| segment.number).collect()
     }
 
-    /// A segment that has grown to this size takes no more, in bytes.
+    /// The size, in bytes, from which a page file gets no more images.
     pub(crate) fn segment_bytes(&self) -> u64 {
         self.segment_bytes
     }
@@ -291,15 +295,16 @@ impl PageFiles {
         self.segments.lock().taken.clone()
     }
 
-    /// Removes the segments that nothing in memory refers to and that are not among `kept`, and those that could not be
-    /// removed before. One that cannot be removed now is tried again.
+    /// Removes the page files that no image in memory refers to and that are not among `kept`, and those that could not
+    /// be removed before. A file that cannot be removed now is tried again later.
     pub(crate) fn sweep(&self, kept: &BTreeSet<u64>) {
         let swept: Vec<PathBuf> = {
             let mut segments = self.segments.lock();
-            // One that no image is in goes too: it may have the part of a page that a full disk had room for.
+            // An active file without images is removed too: it may have the part of an image that a full disk had space
+            // for.
             segments.active.take_if(|active| Arc::strong_count(active) == 2);
             let active = segments.active.as_ref().map(|active| active.number);
-            // Only the list itself refers to it: no image, hence no reader either.
+            // Only the list refers to the file: no image does, so no thread reads it.
             let unused = |segment: &Arc<PageFile>| {
                 Some(segment.number) != active && !kept.contains(&segment.number) && Arc::strong_count(segment) == 1
             };
@@ -320,7 +325,8 @@ impl PageFiles {
         self.segments.lock().obsolete.extend(left);
     }
 
-    /// Removes every file that neither an image in memory nor `kept` names: what a former run wrote after its last snapshot.
+    /// Removes every file that neither an image in memory nor `kept` names: an earlier run wrote it after its last
+    /// snapshot.
     pub(crate) fn tidy(&self, kept: &BTreeSet<u64>) -> Result<()> {
         let names = self.disk.list(&self.directory).map_err(|e| Error::io("listing the page files", e))?;
         let last_kept = kept.iter().next_back().copied().unwrap_or(0);
@@ -334,18 +340,18 @@ impl PageFiles {
         Ok(())
     }
 
-    /// Removes what was written, by an opening that has failed.
+    /// Removes the files that a failed opening has written.
     pub(crate) fn abandon(&self) {
         let mut segments = self.segments.lock();
         segments.active = None;
         for (_, segment) in segments.all.extract_if(.., |_, segment| segment.is_new) {
-            // Only takes space until the next open.
+            // A file that stays takes space only until the next open.
             let _ = self.disk.remove_file(&segment.path);
         }
     }
 
-    /// Bytes of all segments, and how many of them are in use; as they last were, while the disk keeps a segment from being
-    /// made.
+    /// Bytes of all segments, and how many of them are in use; as they last were, while the disk keeps a segment from
+    /// being made.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         if let Some(segments) = self.segments.try_lock() {
             let live = |segment: &Arc<PageFile>| segment.live.load(Ordering::Relaxed).min(segment.written());
@@ -356,7 +362,7 @@ impl PageFiles {
     }
 }
 
-/// That something is wrong with a page file.
+/// The damage of a page file.
 pub(crate) fn damage_at(path: &Path, offset: u64, reason: &str) -> Damage {
     Damage { file: path.into(), offset, reason: reason.into() }
 }
@@ -428,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_goes_when_no_image_of_it_is_in_use_and_no_base_names_it() {
+    fn a_file_is_removed_when_no_image_of_it_is_in_use_and_no_snapshot_names_it() {
         let disk = SimulatedDisk::new();
         let page_files = page_files(&disk);
         let images: Vec<Image> = (0..6).map(|_| write(&page_files, &[7; 60])).collect();

@@ -13,8 +13,8 @@ use crate::storage::journal::frame::Stamp;
 use crate::storage::journal::naming::SegmentId;
 use crate::storage::journal::scan::Damage;
 
-/// Sets a page file's frames apart from those of the journal segment or the snapshot of the same number.
-const HEAP: u64 = 1 << 62;
+/// Distinguishes a page file's frames from those of the journal segment or the snapshot with the same number.
+const PAGE_FILE: u64 = 1 << 62;
 
 #[derive(Debug)]
 pub(crate) struct PageFile {
@@ -23,12 +23,12 @@ pub(crate) struct PageFile {
     /// Made by this run.
     pub(super) is_new: bool,
     files: Arc<OpenFiles>,
-    /// Where the next image goes.
+    /// The offset of the next image.
     written: AtomicU64,
     /// Bytes of the images in use.
     pub(super) live: AtomicU64,
     pub(super) unsynced: AtomicBool,
-    /// A sync has failed: nobody knows what of it is durable, whatever a later sync says.
+    /// Set when a sync has failed: it is unknown which images are durable, whatever a later sync returns.
     pub(super) failed: AtomicBool,
 }
 
@@ -65,7 +65,7 @@ impl PageFile {
     /// The open file.
     ///
     /// # Errors
-    /// `Corrupt` if it is gone, `Unavailable` if there is no descriptor for it now, `Io` else.
+    /// `Corrupt` if the file is missing, `Unavailable` if there is no descriptor for it now, `Io` otherwise.
     pub(super) fn file(self: &Arc<Self>) -> Result<Arc<dyn DiskFile>> {
         self.files.get(self).map_err(|cause| match cause.kind() {
             io::ErrorKind::NotFound => {
@@ -83,12 +83,12 @@ impl PageFile {
         self.written.load(Ordering::Acquire)
     }
 
-    /// Room behind all that was written; returns where it is.
+    /// Reserves `bytes` behind all images; returns their offset.
     pub(super) fn take_room(&self, bytes: u64) -> u64 {
         self.written.fetch_add(bytes, Ordering::AcqRel)
     }
 
-    /// Writes into room that was taken. What a failed write leaves behind is garbage, or its room is taken again.
+    /// Writes into reserved space. The bytes that a failed write leaves are garbage, or their space is reserved again.
     pub(super) fn write(self: &Arc<Self>, bytes: &[u8], offset: u64) -> Result<()> {
         let end = offset.saturating_add(bytes.len() as u64);
         // Before it is written: from here on the file stays open.
@@ -98,13 +98,13 @@ impl PageFile {
         written.inspect_err(|_| {
             let _ = self.written.compare_exchange(end, offset, Ordering::AcqRel, Ordering::Acquire);
         })?;
-        // Again: a sync may have come in between.
+        // Set again, because a sync may have cleared it during the write.
         self.unsynced.store(true, Ordering::Release);
         Ok(())
     }
 }
 
-/// Open files by segment. Those with something unsynced stay open.
+/// The open page files, by number. Files with unsynced images stay open.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
     disk: Arc<dyn Disk>,
@@ -115,7 +115,7 @@ pub(super) struct OpenFiles {
 #[derive(Debug, Default)]
 struct Open {
     files: BTreeMap<u64, OpenFile>,
-    /// Counts uses, to tell which was used last.
+    /// Counts uses, to find the least recently used file.
     uses: u64,
 }
 
@@ -146,26 +146,27 @@ impl OpenFiles {
         Ok(file)
     }
 
-    /// Keeps a file open, and closes others where there are too many.
+    /// Keeps a file open, and closes others if too many are open.
     pub(super) fn keep(&self, segment: &Arc<PageFile>, file: Arc<dyn DiskFile>) {
         let mut open = self.open.lock();
         open.uses = open.uses.saturating_add(1);
         let kept = OpenFile { segment: Arc::downgrade(segment), file, used: open.uses };
-        // Where two have opened it at once, who wrote through the other file has that one until he is done.
+        // If two threads have opened the file at once, the one that writes through the other handle keeps that until it
+        // has finished.
         open.files.entry(segment.number).or_insert(kept);
         let closed = open.close_beyond(self.most, segment.number);
         drop(open);
-        // Closing takes its time.
+        // Closed without the lock, because closing may take long.
         drop(closed);
     }
 
-    /// Whether unsynced files take up half of the places.
+    /// Whether unsynced files are half of the allowed open files.
     pub(super) fn are_held(&self) -> bool {
         let open = self.open.lock();
         open.files.len() >= self.most && open.files.values().filter(|file| file.is_unsynced()).count() * 2 >= self.most
     }
 
-    /// Closes the file of a segment that is gone.
+    /// Closes a page file that was removed.
     pub(super) fn close(&self, number: u64) {
         let closed = self.open.lock().files.remove(&number);
         drop(closed);
@@ -199,10 +200,10 @@ impl OpenFile {
 }
 
 pub(super) fn id(store: [u8; 16], number: u64) -> SegmentId {
-    SegmentId::new(store, number | HEAP)
+    SegmentId::new(store, number | PAGE_FILE)
 }
 
-/// An image's frame says where it lies, so that one read from elsewhere does not fit.
+/// The stamp of an image's frame. It contains the offset, so that an image at another offset does not pass the check.
 pub(super) fn stamp(offset: u32) -> Stamp {
     Stamp { lsn: u64::from(offset), incarnation: 0, synced: 0 }
 }

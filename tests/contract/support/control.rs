@@ -10,7 +10,7 @@ use zaqar_sled::{
 use super::{Harness, Open, Queue, json, name_of};
 
 impl Harness {
-    /// The control plane of what is open at the moment.
+    /// The control plane of the driver that is open now.
     pub(crate) fn control(&self) -> Arc<dyn ControlDriver> {
         match &*self.open.lock() {
             Open::Model(model) => model.clone(),
@@ -28,7 +28,7 @@ impl Harness {
         self.control().pools().create(&pool_name(name), &pool)
     }
 
-    /// One pool with all there is to tell of it.
+    /// One pool with its options.
     pub(crate) fn pool(&self, name: &str) -> Result<Pool> {
         self.control().pools().get(&pool_name(name), true)
     }
@@ -67,7 +67,7 @@ impl Harness {
         self.control().flavors().create(project, &flavor_name(name), &flavor)
     }
 
-    /// One flavor with all there is to tell of it.
+    /// One flavor with its capabilities.
     pub(crate) fn flavor(&self, project: &Project, name: &str) -> Result<Flavor> {
         self.control().flavors().get(project, &flavor_name(name), true)
     }
@@ -139,12 +139,12 @@ pub(crate) fn at_in(uri: &str, name: &str) -> NewPool {
     at(uri).group(group(name))
 }
 
-/// A flavor that stands for that group and promises nothing.
+/// A flavor of that group without capabilities.
 pub(crate) fn of(name: &str) -> NewFlavor {
     NewFlavor::of(group(name))
 }
 
-/// An update that puts a pool somewhere else.
+/// An update that gives a pool another URI.
 pub(crate) fn moved_to(uri: &str) -> PoolUpdate {
     PoolUpdate::new().uri(uri.parse().unwrap())
 }
@@ -165,7 +165,7 @@ pub(crate) fn flavor_name(name: &str) -> FlavorName {
     FlavorName::new(name).unwrap()
 }
 
-/// What a list of mapped queues is compared with.
+/// The expected list of mapped queues.
 pub(crate) fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|(queue, pool)| (name_of(queue).to_string(), (*pool).to_owned())).collect()
 }

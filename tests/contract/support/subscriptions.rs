@@ -82,7 +82,7 @@ pub(crate) fn to(name: &str) -> SubscriptionUpdate {
     SubscriptionUpdate::new().subscriber(hook(name))
 }
 
-/// A subscription nobody made.
+/// The id of a subscription that does not exist.
 pub(crate) fn no_subscription() -> SubscriptionId {
     "00000000-00ff-8000-8000-000000000000".parse().unwrap()
 }

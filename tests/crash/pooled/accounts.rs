@@ -1,4 +1,4 @@
-//! What the workers' books say, held against what is there.
+//! The comparison of the workers' books with the stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::super::support::messages_of;
 use super::labour::QUEUES;
 use super::view::{name_of, settle};
 
-/// What was told up to the end, or up to now.
+/// The answers in the books up to now.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     messages: BTreeMap<String, Entry>,
@@ -26,10 +26,10 @@ pub(super) struct Accounts {
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// The queue it was posted to, and its id there; `None` if the answer never came.
+    /// The queue of the post, and the message's id; `None` without an answer.
     posted: Option<(String, MessageId)>,
     kept: bool,
-    /// Whether something may have removed it.
+    /// Whether a call may have removed the message.
     doubtful: bool,
     gone: bool,
 }
@@ -121,7 +121,8 @@ impl Accounts {
         self.shown.contains(id)
     }
 
-    /// Compares with what is there once everything has arrived, and settles what was open by it.
+    /// Compares the books with the stores once all dead letters have arrived, and decides the outcome of open calls by
+    /// it.
     pub(super) fn check(&mut self, driver: &PooledDriver, context: &str) {
         settle(driver).unwrap_or_else(|error| panic!("{context}: {error}"));
         let verification = driver.verify().unwrap();
@@ -141,7 +142,8 @@ impl Accounts {
         self.settle(found);
     }
 
-    /// Whatever nobody was told of comes from a post under way; a post that has happened has happened as a whole.
+    /// Checks that every unknown message comes from a post in progress, and that each post took effect as a whole or
+    /// not at all.
     fn check_posts(&mut self, found: &BTreeMap<String, Found>, context: &str) {
         for name in found.keys() {
             let (call, _) = name.rsplit_once('/').unwrap();
@@ -152,7 +154,7 @@ impl Accounts {
             let Asked::Post { count } = asked else { continue };
             let names: Vec<String> = (0..*count).map(|i| format!("{call}/{i}")).collect();
             if names.iter().any(|name| found.contains_key(name) || self.taken.contains(name)) {
-                // The others may be gone, but not as if they had never been.
+                // The other messages may be gone, but the post must have taken effect.
                 for name in names {
                     self.messages.entry(name).or_default().kept = true;
                 }
@@ -195,7 +197,7 @@ impl Accounts {
         }
     }
 
-    /// From here on what is there counts, and what is not is gone.
+    /// Takes the found messages as the new state; all others are gone.
     fn settle(&mut self, found: BTreeMap<String, Found>) {
         self.open.clear();
         self.letters += found.values().filter(|found| found.queue == "dead").count() as u64;
@@ -213,7 +215,7 @@ impl Accounts {
         }
     }
 
-    /// Starts the next round: every claim is released, and half of what is there goes.
+    /// Starts the next round: releases every claim and deletes half of the messages.
     pub(super) fn go_on(&mut self, driver: &PooledDriver, empty: bool) {
         let project = Project::none();
         for name in QUEUES {

@@ -1,5 +1,5 @@
-//! `kill -9`, again and again: a child opens the stores that the last one left, works on them from several threads while
-//! another moves the queues, and dies at a random moment. See [`kill`](super::super::kill).
+//! `kill -9`, again and again: a child opens the stores that the last one left, works on them from several threads
+//! while another moves the queues, and dies at a random moment. See [`kill`](super::super::kill).
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,7 +60,7 @@ fn what_a_killed_process_was_told_is_so() {
     let started = Instant::now();
     for round in 0..rounds {
         eprintln_on_panic(seed, round, || {
-            // Every third time a child finds what a kill left, and is killed as well, before anyone looks.
+            // Every third time a second child opens the killed stores and is killed too, before the check.
             for life in 0..=u64::from(random.one_in(3)) {
                 let diary = folder.path().join(format!("{round}.{life}"));
                 drop(Diary::open(&diary));

@@ -14,12 +14,12 @@ use super::super::process::Diary;
 use super::super::support::{CLIENT, Random, message};
 use super::view::name_of;
 
-/// The last takes the dead letters of the others.
+/// The last queue is the dead-letter queue of the others.
 pub(super) const QUEUES: [&str; 3] = ["a", "b", "dead"];
 const POOLS: [&str; 3] = ["one", "two", "here"];
 
-/// Where a worker tells what it is about to do and what it was told: a line each, `<call> ? ..` before and
-/// `<call> ! ..` after.
+/// The book to which a worker writes each call and each answer: a line `<call> ? ..` before the call and `<call> ! ..`
+/// after it.
 pub(super) trait Book: Send + Sync {
     fn note(&self, line: String);
 }
@@ -36,7 +36,7 @@ impl Book for Mutex<Vec<String>> {
     }
 }
 
-/// Makes the pools and queues that are not there yet.
+/// Creates the missing pools and queues.
 pub(super) fn set_up(driver: &PooledDriver, stores: &str) -> Result<()> {
     for pool in POOLS {
         let uri = if pool == "here" { "localhost".to_owned() } else { format!("sled:{stores}/{pool}") };
@@ -50,7 +50,7 @@ pub(super) fn set_up(driver: &PooledDriver, stores: &str) -> Result<()> {
     Ok(())
 }
 
-/// Moves queues to and fro until something fails or it is to stop.
+/// Moves queues between the pools until a call fails or `stop` is set.
 pub(super) fn move_about(driver: &PooledDriver, book: &dyn Book, seed: u64, stop: &AtomicBool) -> Result<()> {
     let mut random = Random::new(seed);
     while !stop.load(Ordering::Relaxed) {
@@ -71,7 +71,7 @@ pub(super) fn move_about(driver: &PooledDriver, book: &dyn Book, seed: u64, stop
     Ok(())
 }
 
-/// Works until something fails or it is to stop.
+/// Works until a call fails or `stop` is set.
 pub(super) fn work(driver: &PooledDriver, book: &dyn Book, seed: u64, number: u64, stop: &AtomicBool) -> Result<()> {
     let random = Random::new(seed * 31 + number);
     let mut worker = Worker { driver, book, random, claims: Vec::new(), call: String::new(), mark: 's' };
@@ -82,7 +82,7 @@ pub(super) fn work(driver: &PooledDriver, book: &dyn Book, seed: u64, number: u6
         worker.call = format!("{seed}/{number}/{call}");
         match worker.step() {
             Err(error) if error.is_busy() => {
-                // The queue is being moved: nothing was done.
+                // The queue is being moved, so the call changed nothing.
                 worker.told("busy");
                 thread::yield_now();
             }

@@ -1,8 +1,9 @@
-//! What must be so whatever a power cut took back of what was not acknowledged at `Sync`.
+//! The properties that hold whatever part of the unsynced changes a power cut removed.
 //!
-//! Each store loses the end of its own journal, so what is left need not be what was after some whole number of calls. But
-//! no message is twice; one that was posted at `Sync` and that nothing may have removed is in its queue, its dead-letter
-//! queue, or where an earlier mapping of the queue left it; and nothing that was removed at `Sync` is there.
+//! Each store loses the end of its own journal, so the state need not be that after some whole number of calls. But no
+//! message exists twice. A message that was posted at `Sync` and that no call may have removed is in its queue, in its
+//! dead-letter queue, or where an earlier mapping of the queue left it. And no message that was removed at `Sync`
+//! exists.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,7 @@ struct Entry {
     at: usize,
     /// Whether it was acknowledged at `Sync`.
     sync: bool,
-    /// Whether something may have removed it.
+    /// Whether a call may have removed the message.
     doubtful: bool,
     /// Whether that was acknowledged at `Sync`.
     gone: bool,
@@ -90,7 +91,7 @@ impl Ledger {
         self.takes.extend(messages.iter().map(name_of));
     }
 
-    /// It has removed these, and none of the others.
+    /// Records that the call removed these messages and no others.
     pub(super) fn took(&mut self, messages: &[Message]) {
         for name in messages.iter().map(name_of) {
             let Some(entry) = self.messages.get_mut(&name) else { continue };
@@ -102,7 +103,7 @@ impl Ledger {
 
     /// The call under way may remove all of a queue.
     pub(super) fn empties(&mut self, project: &Project, queue: &QueueName) {
-        // Letters from anywhere may be in it.
+        // The queue may have dead letters of any queue.
         let letters = is_dead(queue);
         let in_it = |entry: &&mut Entry| entry.project == *project && (letters || entry.queue == *queue);
         let claims = self.claims.values_mut().map(|held| &mut held.entry);
@@ -110,7 +111,7 @@ impl Ledger {
         entries.filter(in_it).for_each(|entry| entry.doubtful = true);
     }
 
-    /// The call under way may map queues of the project to other pools, and leave behind what is in them.
+    /// Records that the call in progress may map queues of the project to other pools and leave their contents behind.
     pub(super) fn reroutes(&mut self, project: &Project) {
         self.mapped.insert(project.clone(), self.at);
     }
@@ -119,7 +120,7 @@ impl Ledger {
         self.mapped.get(&entry.project).is_some_and(|at| *at >= entry.at)
     }
 
-    /// Compares with what is there at the time `now`.
+    /// Compares the ledger with the stores at the time `now`.
     pub(super) fn check(&self, driver: &PooledDriver, now: u64, context: &str) {
         let seen = see(driver, context);
         for (name, entry) in &self.messages {
@@ -179,7 +180,7 @@ struct Place {
     routed: bool,
 }
 
-/// Where each message is, by its name: in the pools that queues are mapped to, and in the others.
+/// The place of each message, by its name: in the pools that queues are mapped to, and in the others.
 fn see(driver: &PooledDriver, context: &str) -> BTreeMap<String, Place> {
     let mut seen = BTreeMap::new();
     for (project, queue) in queues_of(driver).unwrap() {

@@ -1,4 +1,4 @@
-//! What happens to queues in three pools.
+//! Random calls on queues in three pools.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::super::support::{CLIENT, Random, Told, config, message, messages_of, 
 use super::ledger::Ledger;
 use super::view;
 
-/// The last is the control store itself.
+/// The last pool is the control store itself.
 pub(super) const POOLS: [&str; 3] = ["one", "two", "here"];
 const URIS: [&str; 3] = ["sled:/one", "sled:/two", "localhost"];
 
@@ -32,13 +32,13 @@ pub(super) struct Known {
     pub(super) subscribed: Vec<Subscribed>,
     pub(super) shown: BTreeSet<MessageId>,
     pub(super) numbers: BTreeSet<SubscriptionId>,
-    /// How often things have come about.
+    /// The number of times each event has happened.
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) ledger: Ledger,
 }
 
 impl Known {
-    /// Whether nothing was told, so that nothing is asked for.
+    /// Whether no id is known.
     pub(super) fn is_empty(&self) -> bool {
         self.shown.is_empty()
     }
@@ -55,7 +55,7 @@ impl<const MIXED: bool> Scene for Pooled<MIXED> {
     const CALLS: usize = 220;
     const RECOVERY: u64 = 160;
 
-    /// One that promises what the pools on it do.
+    /// A disk without faults, with the capabilities of the pools on it.
     fn calm_disk() -> SimulatedDisk {
         SimulatedDisk::new()
     }
@@ -146,7 +146,7 @@ impl<const MIXED: bool> Scene for Pooled<MIXED> {
     }
 }
 
-/// One call and what it goes by. Each of the methods tells whether it was a change.
+/// One call and its random choices. Each method returns whether the call was a change.
 struct Call<'a> {
     driver: PooledDriver,
     told: &'a mut Known,
@@ -214,7 +214,7 @@ impl Call<'_> {
         Ok(true)
     }
 
-    /// Deletes what a claim holds, or one of that.
+    /// Deletes all messages of a claim, or one of them.
     fn delete(&mut self) -> Result<bool> {
         let Some((project, queue, claim)) = self.pick_claim() else { return Ok(false) };
         let held = self.driver.claims().get(&project, &queue, &claim)?.into_messages();
@@ -327,7 +327,7 @@ impl Call<'_> {
         let (project, queue) = self.place();
         let pool = self.pool_name()?;
         self.told.ledger.reroutes(&project);
-        // Where the next letter would make it anew is a matter of chance.
+        // The pool in which the next dead letter would create the queue again is random.
         if self.random.one_in(5) && !is_dead(&queue) {
             Catalogue::delete(&self.driver, &project, &queue)?;
         } else {
@@ -368,7 +368,7 @@ impl Call<'_> {
 
     fn place(&mut self) -> (Project, QueueName) {
         let places = places();
-        // The dead letters' queues less often.
+        // Dead-letter queues are chosen less often.
         let n = if self.random.one_in(4) { self.random.below(places.len() as u64) } else { self.random.below(3) };
         places[n as usize].clone()
     }
@@ -384,20 +384,20 @@ fn none_if_missing(error: Error) -> Result<Vec<Message>> {
     if error.is_not_found() { Ok(Vec::new()) } else { Err(error) }
 }
 
-/// Calls that make pools, the first queues and a flavor.
+/// The calls that create pools, the first queues and a flavor.
 const SET_UP: usize = POOLS.len() + PLACES_MADE + 1;
 const PLACES_MADE: usize = 3;
 /// A life that no run is as long as.
 const LONG: u64 = 36_000;
 
-/// Where queues are made by callers and by claims.
+/// Where queues are created by callers and by claims.
 pub(super) fn places() -> Vec<(Project, QueueName)> {
     let named = |project: &str, queue: &str| (Project::named(project).unwrap(), QueueName::new(queue).unwrap());
     let global = |queue: &str| (Project::none(), QueueName::new(queue).unwrap());
     vec![global("a"), global("b"), named("p", "a"), global("dead"), global("dead2"), named("p", "dead")]
 }
 
-/// Whether dead letters may go there, so that a claim or a delivery may make it or map it.
+/// Whether the queue is a dead-letter queue, which a claim or a delivery may create or map.
 pub(super) fn is_dead(queue: &QueueName) -> bool {
     queue.as_str() != "a"
 }

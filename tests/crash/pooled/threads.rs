@@ -1,4 +1,4 @@
-//! Power cuts under several threads, one of which moves queues, and under the courier.
+//! Power cuts during calls of several threads, one of which moves queues, and during the relay's work.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +52,7 @@ fn cut_labour(seed: u64, operations: u64, keep: Keep, context: &str) -> Accounts
         for worker in workers {
             assert_failure(&worker.join().unwrap(), context);
         }
-        // It may have nothing to write that would tell it.
+        // A thread that writes nothing does not notice the cut by itself.
         stop.store(true, Ordering::Relaxed);
         mover.join().unwrap().unwrap_or_else(|error| assert_failure(&error, context));
     });
@@ -71,7 +71,7 @@ fn cut_labour(seed: u64, operations: u64, keep: Keep, context: &str) -> Accounts
     accounts
 }
 
-/// Asserts that something failed, and was not merely refused.
+/// Asserts that the call failed, and was not only refused.
 fn assert_failure(error: &Error, context: &str) {
     let answer = error.is_not_found() || error.is_conflict() || error.is_not_permitted() || error.is_invalid();
     assert!(!answer, "{context}: {error}");

@@ -9,7 +9,7 @@ use zaqar_sled::{
 use super::super::support::{dump_control, dump_subscriptions, everything, messages_of, queues_of};
 use super::scene::{Known, POOLS, is_dead, places};
 
-/// Steps until nothing is on its way and nothing is left to be removed.
+/// Steps until no dead letter is in transit and no removal is pending.
 pub(super) fn settle(driver: &PooledDriver) -> Result<()> {
     for _ in 0..4 {
         driver.step()?;
@@ -19,8 +19,8 @@ pub(super) fn settle(driver: &PooledDriver) -> Result<()> {
     Ok(())
 }
 
-/// Everything a caller can see once letters have arrived, and then what earlier mappings left in other pools. Ids that
-/// nobody was told are left out: a letter that was on its way gets one of the run that delivers it.
+/// Everything that a caller can see once dead letters have arrived, and then the contents that earlier mappings left in
+/// other pools. Unknown ids are omitted: a dead letter in transit gets an id of the run that delivers it.
 pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
     settle(driver)?;
     let mut text = String::new();
@@ -40,10 +40,10 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
             Err(error) => return Err(error),
         }
     }
-    // For what it asserts: they are told of with their queues.
+    // Called only for its assertions: the subscriptions are dumped with their queues.
     dump_subscriptions(driver, &places())?;
     for line in dump_control(driver)?.lines() {
-        // A claim may have made or mapped a dead-letter queue and then have been cut off.
+        // A claim may have created or mapped a dead-letter queue before the cut.
         let of_dead = |(project, queue): &(Project, QueueName)| {
             is_dead(queue) && line.starts_with(&format!("{project:?} {queue} in "))
         };
@@ -56,7 +56,7 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
         in_each_pool(driver, project, queue, |pool, routed| {
             let mut there = String::new();
             dump_queue(driver, told, project, queue, &mut there)?;
-            // Where a letter's arrival has mapped its queue to is a matter of chance.
+            // The pool that a dead letter's arrival has mapped its queue to is random.
             let there = if is_dead(queue) { there.replace(&format!(" in {pool}\n"), "\n") } else { there };
             if (is_dead(queue) || !routed) && there.lines().count() > 1 {
                 others.push(there);

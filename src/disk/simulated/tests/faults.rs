@@ -32,7 +32,7 @@ fn a_full_disk_refuses_growth_and_heals_with_space() {
 }
 
 #[test]
-fn the_power_goes_after_the_operations_given() {
+fn the_power_fails_after_the_given_operations() {
     let disk = SimulatedDisk::new();
     let file = put(&disk, "/file", b"1");
     assert_eq!(disk.operations(), 2);
@@ -223,7 +223,7 @@ fn any_call_can_be_the_one_that_fails() {
 }
 
 #[test]
-fn a_held_call_holds_up_no_other_and_does_nothing_until_it_is_let_go() {
+fn a_held_call_delays_no_other_and_does_nothing_until_it_is_released() {
     const LONG: Duration = Duration::from_mins(1);
     let disk = SimulatedDisk::new();
     let (slow, quick) = (put(&disk, "/slow", b"1"), put(&disk, "/quick", b"1"));

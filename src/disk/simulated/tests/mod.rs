@@ -38,7 +38,7 @@ fn durable(disk: &SimulatedDisk) -> Vec<String> {
     files(&disk.power_loss(Keep::Nothing))
 }
 
-/// All that can be there after a power cut.
+/// All possible states after a power cut.
 fn possible(change: impl Fn(&SimulatedDisk)) -> BTreeSet<String> {
     (0..300)
         .map(|seed| {
