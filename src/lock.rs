@@ -12,7 +12,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::sync::locks;
 
@@ -67,7 +67,7 @@ pub(crate) enum Rank {
     Changed,
     /// Queues with pages in memory.
     Hot,
-    /// The state of the posts that wait for memory or the journal.
+    /// Why the last attempts to make room failed.
     Admission,
     /// The instants at which queues have something due.
     Alarms,
@@ -99,6 +99,8 @@ pub(crate) enum Rank {
     KeptDir,
     /// The last call to leave a store that is closed.
     Leaving,
+    /// What posts wait for that wait for room: counted wherever memory is given back.
+    Events,
     /// The simulated disk.
     Disk,
     /// A directory of the simulated disk.
@@ -181,6 +183,12 @@ impl<T: ?Sized> Mutex<T> {
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let inner = self.inner.try_lock()?;
         Some(MutexGuard { inner, held: self.standing.note() })
+    }
+
+    /// The same, waiting no longer than `patience`; it counts as waiting for the lock.
+    pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<MutexGuard<'_, T>> {
+        let held = self.standing.take();
+        Some(MutexGuard { inner: self.inner.try_lock_for(patience)?, held })
     }
 }
 
@@ -470,7 +478,7 @@ mod tests {
     #[test]
     fn nothing_that_calls_need_is_held_over_a_wait() {
         let (turn, registry) = (Mutex::new(Rank::Turn, ()), RwLock::new(Rank::Registry(Tier::Pool), ()));
-        let (room, made) = (Mutex::new(Rank::Admission, ()), Condvar::default());
+        let (room, made) = (Mutex::new(Rank::Events, ()), Condvar::default());
         let _turn = turn.lock();
         check_may_wait();
         assert!(made.wait_until(&mut room.lock(), Instant::now()));

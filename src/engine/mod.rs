@@ -363,6 +363,10 @@ impl Engine {
             let (project, queue) = (queue.project().clone(), queue.name().clone());
             dropped.push(DroppedMessages { project, queue, messages });
         }
+        if last.is_some() {
+            // A snapshot may have been kept from being written by what is gone now.
+            store.signals.housekeeping();
+        }
         last.map_or(Ok(()), |lsn| store.wait_durable(lsn, self.durability()))?;
         Ok(dropped)
     }
@@ -395,8 +399,9 @@ impl Engine {
         store.evict()?;
         // When disk space is short, housekeeping frees some.
         let prepared = store.journal.prepare_spare(&mut |_| {});
-        store.housekeep()?;
-        prepared
+        let kept = store.housekeep();
+        store.admit_waiting();
+        kept.and(prepared)
     }
 
     /// Reads the snapshot and the journal of a store into memory without opening the store. Writes

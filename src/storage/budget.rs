@@ -1,23 +1,28 @@
 //! The memory that messages take, and its bound.
 //!
 //! 1. `used` is the sum of all charges. Every owner of messages in memory holds a charge, which ends with the messages.
-//! 2. Claims without messages have an account of their own, an eighth of the limit.
+//! 2. A fall of `used` to the limit is an event, whichever thread causes it.
+//! 3. Claims without messages have an account of their own, an eighth of the limit.
 
 use std::sync::Arc;
 
+use super::event_count::EventCount;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicU64,
     limit: u64,
+    /// The events that posts without room wait for.
+    events: Arc<EventCount>,
     /// The number of claims without messages.
     spent_claims: AtomicU64,
 }
 
 impl Budget {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { used: AtomicU64::new(0), limit, spent_claims: AtomicU64::new(0) })
+        let (used, spent_claims) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { used, limit, events: Arc::default(), spent_claims })
     }
 
     /// A budget without a limit, for stores that never evict.
@@ -27,7 +32,22 @@ impl Budget {
 
     /// Bytes in use.
     pub(crate) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
+        self.used.load(Ordering::SeqCst)
+    }
+
+    /// The events that posts without room wait for.
+    pub(crate) fn events(&self) -> &Arc<EventCount> {
+        &self.events
+    }
+
+    /// Replaces a charge of `before` bytes by one of `after`.
+    fn change(&self, before: u64, after: u64) {
+        // Wrapping: the difference is right whichever is larger.
+        let difference = after.wrapping_sub(before);
+        let was = self.used.fetch_add(difference, Ordering::SeqCst);
+        if was > self.limit && was.wrapping_add(difference) <= self.limit {
+            self.events.count();
+        }
     }
 
     /// Whether posts have to wait.
@@ -106,8 +126,7 @@ impl Charge {
     pub(crate) fn set(&mut self, bytes: usize) {
         let bytes = bytes as u64;
         if bytes != self.bytes {
-            // Wrapping: the difference is right whichever is larger.
-            self.budget.used.fetch_add(bytes.wrapping_sub(self.bytes), Ordering::Relaxed);
+            self.budget.change(self.bytes, bytes);
             self.bytes = bytes;
         }
     }
@@ -119,14 +138,14 @@ impl Charge {
 
 impl Clone for Charge {
     fn clone(&self) -> Self {
-        self.budget.used.fetch_add(self.bytes, Ordering::Relaxed);
+        self.budget.change(0, self.bytes);
         Self { budget: self.budget.clone(), bytes: self.bytes }
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.change(self.bytes, 0);
     }
 }
 
@@ -150,5 +169,24 @@ mod tests {
         assert_eq!((budget.used(), budget.is_exceeded()), (70, false));
         drop((one, two));
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn coming_down_to_the_bound_is_an_event_and_nothing_else_is() {
+        let budget = Budget::new(100);
+        let waiter = budget.events().wait();
+        let events = |change: &mut dyn FnMut()| {
+            let before = waiter.read();
+            change();
+            waiter.read() - before
+        };
+        let mut one = Charge::new(&budget, 90);
+        let mut two = None;
+        assert_eq!(events(&mut || two = Some(one.clone())), 0, "more is used");
+        assert_eq!(events(&mut || one.set(80)), 0, "still more than may be");
+        assert_eq!(events(&mut || drop(two.take())), 1);
+        assert_eq!(events(&mut || one.set(10)), 0, "there was room before");
+        one.set(101);
+        assert_eq!(events(&mut || one.set(100)), 1);
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod codec;
+pub(crate) mod event_count;
 pub(crate) mod journal;
 pub(crate) mod keys;
 pub(crate) mod manifest;

@@ -1,40 +1,60 @@
-//! Who waits for room in memory and in the journal. Posts do, while the budget is exceeded or the journal is too long; nothing
-//! else does.
+//! The state of the posts that wait for room. Posts wait while memory is above the budget or the journal is too long; no other
+//! call does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::lock::{Condvar, Mutex, Rank};
+use crate::lock::{Mutex, Rank};
 use crate::model::error::Result;
-use crate::sync::atomic::AtomicUsize;
+use crate::storage::event_count::EventCount;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Admission {
-    pub(super) state: Mutex<State>,
-    pub(super) made: Condvar,
-    /// How many wait; so that a call with nobody waiting costs one load.
-    pub(super) waiting: AtomicUsize,
-    /// Least length of the journal from which posts wait, in bytes.
+    /// The events that waiting posts sleep on.
+    pub(super) events: Arc<EventCount>,
+    /// The errors of the last attempts to make room.
+    faults: Mutex<Faults>,
+    /// Set when the store is being closed: no post waits any more.
+    closed: AtomicBool,
+    /// The least length of the journal at which posts wait, in bytes.
     journal_max: u64,
     pub(super) patience: Duration,
-    /// Whether a thread makes room; otherwise whoever needs it does.
+    /// Whether a thread makes room; otherwise the post itself does.
     pub(super) background: bool,
 }
 
+/// The resource without room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shortage {
+    /// The evictor makes room.
+    Memory,
+    /// A snapshot makes room.
+    Journal,
+}
+
 #[derive(Debug, Default)]
-pub(super) struct State {
-    /// Why the last attempt to make room failed, and whether for lack of space on the disk.
-    pub(super) fault: Option<(String, bool)>,
-    /// Set when the store is being closed: nobody waits any more.
-    pub(super) closed: bool,
+struct Faults {
+    memory: Option<Fault>,
+    journal: Option<Fault>,
+}
+
+/// The error of an attempt to make room.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    pub(super) reason: String,
+    /// The disk is full.
+    pub(super) is_full: bool,
 }
 
 impl Admission {
-    pub(super) fn new(config: &Config) -> Self {
+    /// Posts are to sleep on `events`.
+    pub(super) fn new(config: &Config, events: &Arc<EventCount>) -> Self {
         Self {
-            state: Mutex::new(Rank::Admission, State::default()),
-            made: Condvar::default(),
-            waiting: AtomicUsize::new(0),
+            events: events.clone(),
+            faults: Mutex::new(Rank::Admission, Faults::default()),
+            closed: AtomicBool::new(false),
             journal_max: config.journal_max.max(config.segment_bytes.saturating_mul(LEAST_JOURNAL)),
             patience: config.busy_timeout,
             background: config.background,
@@ -46,22 +66,37 @@ impl Admission {
         self.journal_max
     }
 
-    /// Lets those who wait look again.
-    pub(crate) fn tell(&self, outcome: &Result<()>) {
-        self.state.lock().fault = outcome.as_ref().err().map(|error| (error.to_string(), error.is_full()));
-        self.made.notify_all();
+    /// Notes the outcome of an attempt to make room. A full disk is an event: posts would wait in vain.
+    pub(super) fn note(&self, shortage: Shortage, outcome: &Result<()>) {
+        let fault = outcome.as_ref().err().map(|error| Fault { reason: error.to_string(), is_full: error.is_full() });
+        let is_full = fault.as_ref().is_some_and(|fault| fault.is_full);
+        *self.faults.lock().of(shortage) = fault;
+        if is_full {
+            self.events.count();
+        }
+    }
+
+    pub(super) fn fault(&self, shortage: Shortage) -> Option<Fault> {
+        self.faults.lock().of(shortage).clone()
     }
 
     /// Ends every wait, now and later, with `Closed`.
     pub(crate) fn close(&self) {
-        self.state.lock().closed = true;
-        self.made.notify_all();
+        self.closed.store(true, Ordering::SeqCst);
+        self.events.count();
     }
 
-    /// Has everyone who waits look again.
-    pub(super) fn wake_all(&self) {
-        let _state = self.state.lock();
-        self.made.notify_all();
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+}
+
+impl Faults {
+    fn of(&mut self, shortage: Shortage) -> &mut Option<Fault> {
+        match shortage {
+            Shortage::Memory => &mut self.memory,
+            Shortage::Journal => &mut self.journal,
+        }
     }
 }
 

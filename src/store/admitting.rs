@@ -1,9 +1,18 @@
 //! Who may post, and how whoever may not waits for it.
+//!
+//! 1. A post that lacks room asks for it, the evictor for memory and housekeeping for a shorter journal, and sleeps. It asks
+//!    again only when it was woken.
+//! 2. It is woken when it may go on: memory has come down to its bound, whoever gave it back, or housekeeping or a call has
+//!    left the journal short enough. And when it will not: the disk is full, the journal poisoned, the store closed.
+//! 3. An attempt that made no room wakes nobody, so no two threads ask each other again and again. It is made again when
+//!    something new can come of it: a queue was unlocked, something was taken away; and where it failed, after a pause
+//!    (`store::background`).
 
-use std::sync::atomic::Ordering;
+use std::io::ErrorKind;
 use std::time::Instant;
 
 use super::Store;
+use super::admission::Shortage;
 use super::housekeeping::Pressure;
 use crate::model::error::{Error, Result};
 
@@ -14,87 +23,100 @@ impl Store {
     /// `Unavailable` when there is still none after the store's `busy_timeout`, `StorageFull` when there is none since the
     /// disk is full.
     pub(crate) fn wait_for_admission(&self) -> Result<()> {
-        if self.is_admissible() {
+        if !self.lacks_room() {
             return Ok(());
         }
         if !self.admission.background {
-            self.evict_now();
+            self.make_room();
         }
-        self.admission.waiting.fetch_add(1, Ordering::SeqCst);
-        let outcome = self.wait_admitted();
-        self.admission.waiting.fetch_sub(1, Ordering::SeqCst);
-        outcome
-    }
-
-    fn wait_admitted(&self) -> Result<()> {
         let deadline = Instant::now().checked_add(self.admission.patience);
-        let mut state = self.admission.state.lock();
+        let waiter = self.admission.events.wait();
         loop {
-            if state.closed {
-                return Err(Error::Closed);
-            }
-            if let Some(cause) = self.journal.poisoned() {
-                // No room will ever be made.
-                return Err(Error::Poisoned { cause });
-            }
-            let (memory_is_full, journal_is_long) = (self.budget.is_exceeded(), self.journal_is_long());
-            if !memory_is_full && !journal_is_long {
+            let read = waiter.read();
+            self.check_may_wait_for_room()?;
+            let lacking: Vec<Shortage> = self.lacking().collect();
+            if lacking.is_empty() {
                 return Ok(());
             }
-            // Whoever cannot make this room would only say so, and be asked again, for as long as the other takes.
-            if memory_is_full {
-                self.signals.evictor();
-            }
-            if journal_is_long {
-                self.signals.housekeeping();
-            }
-            if let Some((_, true)) = &state.fault {
-                let context = "making room in memory or in the journal".to_owned();
-                return Err(Error::io(context, std::io::ErrorKind::StorageFull.into()));
-            }
-            let late = match deadline {
-                _ if !self.admission.background => true,
-                Some(deadline) => self.admission.made.wait_until(&mut state, deadline),
-                None => {
-                    self.admission.made.wait(&mut state);
-                    false
-                }
-            };
-            if late && !self.is_admissible() {
-                let why = state.fault.as_ref().map_or("they are being written out", |(fault, _)| fault);
+            lacking.iter().try_for_each(|shortage| self.ask_for_room(*shortage))?;
+            let late = !self.admission.background || waiter.sleep(read, deadline);
+            if late && let Some(shortage) = self.lacking().next() {
+                let fault = self.admission.fault(shortage).map(|fault| fault.reason);
+                let why = fault.as_deref().unwrap_or("they are being written out");
                 return Err(Error::Unavailable { reason: format!("memory or journal are full: {why}") });
             }
         }
     }
 
-    /// The end of a call: what it freed lets posts in; and where no thread evicts, it does.
+    /// Whether room may still be made.
+    fn check_may_wait_for_room(&self) -> Result<()> {
+        if self.admission.is_closed() {
+            return Err(Error::Closed);
+        }
+        self.journal.poisoned().map_or(Ok(()), |cause| Err(Error::Poisoned { cause }))
+    }
+
+    /// Has whoever can make room do so, unless it has just been found that the disk is too full for it.
+    fn ask_for_room(&self, shortage: Shortage) -> Result<()> {
+        match shortage {
+            Shortage::Memory => self.signals.evictor(),
+            Shortage::Journal => self.signals.housekeeping(),
+        }
+        if self.admission.fault(shortage).is_some_and(|fault| fault.is_full) {
+            let context = "making room in memory or in the journal".to_owned();
+            return Err(Error::io(context, ErrorKind::StorageFull.into()));
+        }
+        Ok(())
+    }
+
+    /// The end of a call: what it changed may let posts in; and where no thread evicts, it does.
     pub(crate) fn keep_within_budget(&self) {
         self.admit_waiting();
         if !self.admission.background && self.budget.is_high() {
-            self.admission.tell(&self.evict());
+            self.note_attempt(Shortage::Memory, &self.evict());
         }
     }
 
-    /// Wakes who waits for room, if there is some.
+    /// The end of an attempt to make room.
+    pub(super) fn note_attempt(&self, shortage: Shortage, outcome: &Result<()>) {
+        self.admission.note(shortage, outcome);
+        self.admit_waiting();
+    }
+
+    /// Wakes whoever waits for room, if there is some.
     pub(crate) fn admit_waiting(&self) {
-        if self.admission.waiting.load(Ordering::SeqCst) > 0 && self.is_admissible() {
-            self.admission.wake_all();
+        if self.admission.events.is_awaited() && !self.lacks_room() {
+            self.admission.events.count();
         }
     }
 
-    fn is_admissible(&self) -> bool {
-        !self.budget.is_exceeded() && !self.journal_is_long()
+    /// Whether posts wait that lack room of that kind.
+    pub(super) fn is_wanted(&self, shortage: Shortage) -> bool {
+        self.admission.events.is_awaited() && self.lacks(shortage)
     }
 
-    /// Whether posts wait for a snapshot.
-    pub(crate) fn journal_is_long(&self) -> bool {
-        // Most of the time a glance is enough.
-        self.journal.full_bytes() > self.admission.journal_max() && self.pressure() == Pressure::High
+    fn lacks_room(&self) -> bool {
+        self.lacking().next().is_some()
     }
 
-    fn evict_now(&self) {
-        let outcome = self.evict();
-        let outcome = outcome.and_then(|()| if self.journal_is_long() { self.housekeep() } else { Ok(()) });
-        self.admission.tell(&outcome);
+    fn lacking(&self) -> impl Iterator<Item = Shortage> {
+        [Shortage::Memory, Shortage::Journal].into_iter().filter(|shortage| self.lacks(*shortage))
+    }
+
+    fn lacks(&self, shortage: Shortage) -> bool {
+        match shortage {
+            Shortage::Memory => self.budget.is_exceeded(),
+            // Most of the time a glance is enough.
+            Shortage::Journal => {
+                self.journal.full_bytes() > self.admission.journal_max() && self.pressure() == Pressure::High
+            }
+        }
+    }
+
+    fn make_room(&self) {
+        self.note_attempt(Shortage::Memory, &self.evict());
+        if self.lacks(Shortage::Journal) {
+            self.note_attempt(Shortage::Journal, &self.housekeep());
+        }
     }
 }

@@ -62,6 +62,9 @@ impl Store {
                 self.signals.gc();
             }
             self.residency.note_hot(slot, &queue);
+            if self.budget.is_high() {
+                self.signals.evictor();
+            }
         }
         self.note_changed(slot);
     }

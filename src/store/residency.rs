@@ -1,6 +1,7 @@
 //! The list of the queues with pages in memory, in the order in which they were added.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -46,10 +47,24 @@ impl Residency {
         hot.queues.remove(&slot.hot.swap(0, Ordering::AcqRel));
     }
 
-    /// Removes and returns the queue that has been in the list for longest, and the number of the others.
-    pub(super) fn take_oldest(&self) -> (Option<Arc<QueueSlot>>, usize) {
+    /// Moves a queue to the end of the list, or out of it if the queue has no page in memory. The queue is locked.
+    pub(super) fn list_last(&self, slot: &Arc<QueueSlot>, queue: &Queue) {
         let mut hot = self.hot.lock();
-        (hot.queues.pop_first().map(|(_, slot)| slot), hot.queues.len())
+        hot.queues.remove(&slot.hot.swap(0, Ordering::AcqRel));
+        drop(hot);
+        self.note_hot(slot, queue);
+    }
+
+    /// The first queue of the list with a ticket above `after` and up to `last`, and its ticket.
+    pub(super) fn next_in(&self, after: u64, last: u64) -> Option<(u64, Arc<QueueSlot>)> {
+        let hot = self.hot.lock();
+        let range = (Bound::Excluded(after), Bound::Included(last.max(after)));
+        hot.queues.range(range).next().map(|(ticket, slot)| (*ticket, slot.clone()))
+    }
+
+    /// The ticket of the queue that was added last.
+    pub(super) fn last_ticket(&self) -> u64 {
+        self.hot.lock().last
     }
 
     /// Waits for a running eviction, and excludes others until the guard is dropped.

@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::lock::{Mutex, MutexGuard, Rank, Tier};
 use crate::state::content::Owner;
@@ -61,6 +62,13 @@ impl QueueSlot {
     /// The same, if nobody has it locked, whatever else is.
     pub(super) fn try_lock(&self) -> Option<ActiveQueue<'_>> {
         let mut state = self.state.try_lock()?;
+        state.activate(self.number, &self.key, &self.budget);
+        Some(ActiveQueue::new(state))
+    }
+
+    /// The same, waiting for whoever has it locked no longer than `patience`.
+    pub(super) fn try_lock_for(&self, patience: Duration) -> Option<ActiveQueue<'_>> {
+        let mut state = self.state.try_lock_for(patience)?;
         state.activate(self.number, &self.key, &self.budget);
         Some(ActiveQueue::new(state))
     }

@@ -34,6 +34,7 @@ mod space;
 mod support;
 mod threads;
 mod twins;
+mod waits;
 mod watched;
 
 #[path = "../support/random.rs"]

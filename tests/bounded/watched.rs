@@ -1,4 +1,5 @@
-//! A disk that counts the bytes read from files of a kind, and whose writes to such files can be held or made to fail.
+//! A disk that counts the bytes read from files of a kind, and the checks of the store's directory, with which every attempt to
+//! make room begins. Reads and writes of such files can be held, and writes made to fail.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use zaqar_sled::Error;
-use zaqar_sled::disk::{Disk, DiskFile, SimulatedDisk, Trees};
+use zaqar_sled::disk::{Disk, DiskFile, HeldDir, SimulatedDisk, Trees};
 
 /// The effect of a write to a file of some kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,7 +24,10 @@ struct State {
     /// By extension.
     rules: BTreeMap<&'static str, Rule>,
     reads: BTreeMap<String, u64>,
+    /// How many bytes may be read of the files of an extension before whoever reads is held up.
+    readable: BTreeMap<&'static str, u64>,
     held: usize,
+    rounds: u64,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +50,19 @@ impl WatchedDisk {
     pub(crate) fn set(&self, extension: &'static str, rule: Rule) {
         self.watch.lock().rules.insert(extension, rule);
         self.watch.changed.notify_all();
+    }
+
+    /// Holds whoever reads files of that extension once so many bytes more have been read; `None` lets them go on.
+    pub(crate) fn hold_reads(&self, extension: &'static str, after: Option<u64>) {
+        let mut state = self.watch.lock();
+        let read = state.reads.get(extension).copied().unwrap_or(0);
+        state.readable.insert(extension, after.map_or(u64::MAX, |after| read + after));
+        self.watch.changed.notify_all();
+    }
+
+    /// How often somebody has begun to make room, by eviction or housekeeping.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.watch.lock().rounds
     }
 
     /// How many threads are held up.
@@ -81,6 +98,34 @@ impl Watch {
                 }
             }
         }
+    }
+}
+
+impl Watch {
+    fn wait_readable(&self, extension: &str) {
+        let mut state = self.lock();
+        while state.reads.get(extension) > state.readable.get(extension) && state.readable.contains_key(extension) {
+            state.held += 1;
+            state = self.changed.wait(state).unwrap();
+            state.held -= 1;
+        }
+    }
+}
+
+#[derive(Debug)]
+struct WatchedDir {
+    directory: Arc<dyn HeldDir>,
+    watch: Arc<Watch>,
+}
+
+impl HeldDir for WatchedDir {
+    fn is_in_place(&self) -> io::Result<bool> {
+        self.watch.lock().rounds += 1;
+        self.directory.is_in_place()
+    }
+
+    fn sync(&self) -> Option<io::Result<()>> {
+        self.directory.sync()
     }
 }
 
@@ -130,6 +175,11 @@ impl Disk for WatchedDisk {
         self.disk.sync_dir(path)
     }
 
+    fn hold_dir(&self, path: &Path) -> io::Result<Arc<dyn HeldDir>> {
+        let (directory, watch) = (self.disk.hold_dir(path)?, self.watch.clone());
+        Ok(Arc::new(WatchedDir { directory, watch }))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
         self.disk.lock(path)
     }
@@ -172,6 +222,7 @@ impl DiskFile for WatchedFile {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.watch.wait_readable(&self.extension);
         let read = self.file.read_at(buf, offset)?;
         *self.watch.lock().reads.entry(self.extension.clone()).or_default() += read as u64;
         Ok(read)

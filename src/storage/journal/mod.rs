@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use crate::lock::{Mutex, Rank};
 use crate::model::error::{Error, Result};
+use crate::storage::event_count::EventCount;
 use crate::storage::reserve::{Need, Reserve};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use commit::Commit;
@@ -47,6 +48,8 @@ pub(crate) enum Growth {
 pub(crate) struct Journal {
     place: Place,
     reserve: Arc<Reserve>,
+    /// The events that posts without room wait for; poisoning the journal is one.
+    events: Arc<EventCount>,
     tail: Mutex<Tail>,
     commit: Commit,
     /// Highest LSN appended; written under `tail`, read without it.
@@ -109,7 +112,7 @@ pub(crate) struct Start {
 
 impl Journal {
     /// A journal that goes on where recovery left it. Everything before `start.next_lsn` is synced.
-    pub(crate) fn new(place: Place, start: Start, reserve: Arc<Reserve>) -> Self {
+    pub(crate) fn new(place: Place, start: Start, reserve: Arc<Reserve>, events: Arc<EventCount>) -> Self {
         let last = start.next_lsn.saturating_sub(1);
         let kept_bytes: u64 = start.kept.iter().map(|kept| kept.bytes).sum();
         let full_bytes = kept_bytes.saturating_sub(start.active.capacity());
@@ -130,6 +133,7 @@ impl Journal {
         Self {
             place,
             reserve,
+            events,
             tail: Mutex::new(Rank::Tail, tail),
             commit: Commit::new(last),
             appended: AtomicU64::new(last),
@@ -440,6 +444,7 @@ impl Journal {
     fn fail(&self, tail: &mut Tail, cause: &dyn std::fmt::Display) -> Error {
         let cause = tail.failed.get_or_insert_with(|| cause.to_string().into()).clone();
         self.commit.fail(&cause);
+        self.events.count();
         Error::Poisoned { cause }
     }
 

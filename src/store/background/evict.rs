@@ -2,53 +2,85 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::model::error::Result;
 use crate::state::Purpose;
+use crate::store::slot::ActiveQueue;
 use crate::store::{QueueSlot, Store};
 
+/// What came of visiting a queue that has pages in memory; of visiting all of them, the most that came of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Round {
+    Nothing,
+    /// Somebody has it locked: it may have pages to give.
+    Busy,
+    Evicted,
+}
+
 impl Store {
-    /// Lets pages go to the page files until memory is well below its bound.
+    /// Lets pages go to the page files until memory is well below its bound, or nothing that is listed has any to give:
+    /// whoever brings others into memory says so, when he unlocks their queue.
     pub(crate) fn evict(&self) -> Result<()> {
         let _turn = self.residency.take_turn();
-        if self.budget.used() > self.budget.target() {
+        if self.is_above_target() {
             self.check_place()?;
             self.clear_deleted();
         }
-        let mut visits = 0_usize;
-        while self.budget.used() > self.budget.target() && !self.is_closed() {
-            let (slot, all) = self.residency.take_oldest();
-            let Some(slot) = slot else { break };
-            // The first time round, queues in use are spared.
-            let hard = visits > all.saturating_mul(2);
-            visits = visits.saturating_add(1);
-            let evicted = self.evict_from(&slot, hard);
-            self.admission.made.notify_all();
-            evicted?;
+        // First, what queues in use need next is spared, and nobody is waited for.
+        let (mut spare, mut patience) = (true, Duration::ZERO);
+        while self.is_above_target() {
+            match self.evict_round(spare, patience)? {
+                Round::Evicted => patience = Duration::ZERO,
+                Round::Busy => patience = patience.saturating_mul(2).clamp(LEAST_PATIENCE, MOST_PATIENCE),
+                Round::Nothing if spare => spare = false,
+                Round::Nothing => break,
+            }
         }
         Ok(())
     }
 
-    /// Evicts some pages of a queue, which stands in the list no more; puts it back if it has others.
-    fn evict_from(&self, slot: &Arc<QueueSlot>, hard: bool) -> Result<()> {
-        let pages = {
-            let mut queue = slot.lock();
-            let in_use = std::mem::take(&mut queue.touched) && !hard;
-            let pages = queue.evict(in_use, PAGES_AT_ONCE);
-            slot.hot.store(0, Ordering::Release);
-            self.residency.note_hot(slot, &queue);
-            pages
-        };
+    fn is_above_target(&self) -> bool {
+        self.budget.used() > self.budget.target() && !self.is_closed()
+    }
+
+    /// Visits each queue that is listed once, and waits for one that is locked no longer than `patience`: others may have
+    /// something to give by then.
+    fn evict_round(&self, spare: bool, patience: Duration) -> Result<Round> {
+        let (mut round, mut ticket, last) = (Round::Nothing, 0, self.residency.last_ticket());
+        while self.is_above_target()
+            && let Some((next, slot)) = self.residency.next_in(ticket, last)
+        {
+            ticket = next;
+            let visit = match slot.try_lock_for(patience) {
+                Some(queue) => self.evict_from(&slot, queue, spare)?,
+                None => Round::Busy,
+            };
+            round = round.max(visit);
+        }
+        Ok(round)
+    }
+
+    /// Evicts some pages of a queue, which is listed behind all others then if it has more.
+    fn evict_from(&self, slot: &Arc<QueueSlot>, mut queue: ActiveQueue<'_>, spare: bool) -> Result<Round> {
+        let hot = queue.hot_pages();
+        let in_use = std::mem::take(&mut queue.touched) && spare;
+        let pages = queue.evict(in_use, PAGES_AT_ONCE);
+        let evicted = !pages.is_empty() || queue.hot_pages() < hot;
+        self.residency.list_last(slot, &queue);
+        drop(queue);
         let mut written = Vec::with_capacity(pages.len());
         for page in pages {
             let (image, _) = page.write(&self.page_files, &BTreeSet::new(), &self.budget, slot.owner())?;
             written.push((page, image));
         }
         self.set_images(slot, &mut written, Purpose::Eviction);
-        Ok(())
+        Ok(if evicted { Round::Evicted } else { Round::Nothing })
     }
 }
 
 /// Pages evicted from a queue before the next one has its turn.
 const PAGES_AT_ONCE: usize = 64;
+/// How long one queue is waited for that is locked before the others are visited again.
+const LEAST_PATIENCE: Duration = Duration::from_millis(1);
+const MOST_PATIENCE: Duration = Duration::from_millis(100);

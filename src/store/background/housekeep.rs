@@ -34,7 +34,13 @@ impl Store {
             // Sled is slow; a snapshot must not wait for it.
             self.checkpoint_while(&mut housekeeping, &|| self.pressure() == Pressure::Low)?;
         }
-        if self.pressure() == Pressure::Low { Ok(()) } else { self.write_snapshot(&mut housekeeping) }
+        let mut due = self.pressure() != Pressure::Low;
+        while due {
+            self.write_snapshot(&mut housekeeping)?;
+            // Posts still wait if much was journaled meanwhile: another snapshot frees that.
+            due = self.pressure() == Pressure::High && !self.is_closed();
+        }
+        Ok(())
     }
 
     /// Whether a snapshot is due, and whether posts wait for it. What is compared is what a snapshot written now frees: the journal
@@ -127,10 +133,6 @@ impl Store {
         let deleted = self.take_deleted();
         let count = deleted.len() as u64;
         gone.extend(deleted.into_iter().filter_map(DeletedRecords::of));
-        drop(gone);
-        if count > 0 {
-            self.admit_waiting();
-        }
         count
     }
 

@@ -21,6 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::admission::Shortage;
 use super::signals::Receivers;
 use crate::model::error::{Error, Result};
 use crate::store::Store;
@@ -146,21 +147,50 @@ fn collect(store: &Store, signals: &Receiver<()>) {
 
 fn housekeep(store: &Store, signals: &Receiver<()>) {
     let mut quiet_at: Option<(Instant, u64)> = None;
-    while !store.is_closed() && wait(signals, quiet_at.map(|(at, _)| at)) && !store.is_closed() {
+    let mut retry = Retry::default();
+    let until =
+        |quiet_at: Option<(Instant, u64)>, retry: &Retry| quiet_at.map(|(at, _)| at).into_iter().chain(retry.at).min();
+    while !store.is_closed() && wait(signals, until(quiet_at, &retry)) && !store.is_closed() {
+        let began = Instant::now();
         let appended = store.journal.appended();
         let is_quiet = quiet_at.is_some_and(|(at, then)| at <= Instant::now() && then == appended);
         // What fails here is tried again when there is more journal; the journal keeps everything meanwhile.
         let kept = if is_quiet { store.shrink() } else { store.housekeep() };
-        store.admission.tell(&kept);
+        store.note_attempt(Shortage::Journal, &kept);
+        retry.after(began, store.is_wanted(Shortage::Journal));
         let more = !is_quiet && store.could_shrink();
         quiet_at = if more { Instant::now().checked_add(QUIET).map(|at| (at, appended)) } else { None };
     }
 }
 
 fn evict(store: &Store, signals: &Receiver<()>) {
-    while !store.is_closed() && wait(signals, None) && !store.is_closed() {
+    let mut retry = Retry::default();
+    while !store.is_closed() && wait(signals, retry.at) && !store.is_closed() {
+        let began = Instant::now();
         let evicted = store.evict();
-        store.admission.tell(&evicted);
+        store.note_attempt(Shortage::Memory, &evicted);
+        // Where nothing failed, whoever has more to evict says so.
+        retry.after(began, evicted.is_err() && store.is_wanted(Shortage::Memory));
+    }
+}
+
+/// When an attempt to make room that failed, or was in vain, is made again although nobody asks: posts wait for it, and what
+/// is in its way may have nothing to do with the store. At most half of the time goes into such attempts.
+#[derive(Debug, Default)]
+struct Retry {
+    at: Option<Instant>,
+    pause: Duration,
+}
+
+impl Retry {
+    /// After an attempt that began then.
+    fn after(&mut self, began: Instant, is_wanted: bool) {
+        if is_wanted {
+            self.pause = self.pause.saturating_mul(2).clamp(LEAST_PAUSE, MOST_PAUSE).max(began.elapsed());
+            self.at = Instant::now().checked_add(self.pause);
+        } else {
+            *self = Self::default();
+        }
     }
 }
 
@@ -173,5 +203,8 @@ fn wait(signals: &Receiver<()>, until: Option<Instant>) -> bool {
     waited != Err(RecvTimeoutError::Disconnected)
 }
 
+/// How long posts wait for the next attempt after one that failed: longer each time.
+const LEAST_PAUSE: Duration = Duration::from_millis(10);
+const MOST_PAUSE: Duration = Duration::from_millis(250);
 /// After so long without a call the space that could be freed is freed, however little it is.
 const QUIET: Duration = Duration::from_secs(1);

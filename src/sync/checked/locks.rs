@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{PoisonError, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) use shuttle::sync::{RwLockReadGuard, RwLockWriteGuard};
 
@@ -36,6 +36,11 @@ impl<T: ?Sized> Mutex<T> {
             Err(TryLockError::Poisoned(poisoned)) => Some(MutexGuard(Some(poisoned.into_inner()))),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// Time does not pass: it waits for as long as it takes, unless it is not to wait at all.
+    pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<MutexGuard<'_, T>> {
+        if patience.is_zero() { self.try_lock() } else { Some(self.lock()) }
     }
 }
 
