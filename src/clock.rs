@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_millisecond_is_told() {
+    fn the_rest_of_a_millisecond_is_slack() {
         let (manual, engine) = clock_at(10_000);
         assert_eq!(engine.instant(), Instant { millis: 10_000, slack: 0 });
         manual.advance(Duration::from_micros(1));

@@ -91,9 +91,9 @@ pub(crate) enum Rank {
     Place,
     /// The disk space that is held back.
     Reserve,
-    /// The page files's segments.
+    /// The list of page files.
     PageFiles,
-    /// The page files's open files.
+    /// The open page files.
     OpenFiles,
     /// A directory that is kept open.
     KeptDir,

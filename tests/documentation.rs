@@ -27,7 +27,7 @@ fn every_method_that_callers_start_from_has_an_example() {
 }
 
 #[test]
-fn what_is_missing_is_seen() {
+fn a_missing_example_and_a_wide_one_are_found() {
     let mut documented = Documented::default();
     documented.read(
         "pub trait T { /// Text.\n fn bare(&self); }

@@ -229,7 +229,7 @@ fn a_stream_that_is_another_one_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_before_anything_is_done() {
+fn an_unreadable_file_is_reported_before_any_work() {
     let place = Place::new();
     let there = place.numbers(1);
     for (name, cause) in [("nowhere", "nowhere: No such file"), (".", ".: is a directory")] {

@@ -1,4 +1,4 @@
-//! When two answers are the same.
+//! The comparison of two answers.
 
 use std::fmt::Debug;
 use std::mem::discriminant;

@@ -1,4 +1,4 @@
-//! What can happen to a store's files.
+//! The kinds of damage to a store's files.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use zaqar_sled::disk::{Disk, Tree};
 use crate::forge::{self, Frame, Seed, Stamp};
 use crate::image::{Image, STORE};
 
-/// One piece of damage. Files and offsets are taken modulo what there is.
+/// One piece of damage. Files and offsets are taken modulo their numbers.
 #[derive(Debug, Arbitrary)]
 pub enum Damage<'a> {
     Flip {
@@ -87,7 +87,7 @@ pub enum Damage<'a> {
     },
 }
 
-/// What becomes of a frame's body.
+/// The change of a frame's body.
 #[derive(Debug, Arbitrary)]
 pub enum Body<'a> {
     Same,
@@ -102,18 +102,18 @@ pub enum Body<'a> {
     Of {
         nth: u8,
     },
-    /// Nothing: the frame goes.
+    /// The frame is removed.
     Gone,
 }
 
 impl Damage<'_> {
-    /// Whether what was done passes every checksum.
+    /// Whether the changed data passes every checksum.
     pub fn is_forged(&self) -> bool {
         use Damage::{BaseRecord, Frame, Header, Manifest, TreeRecord};
         matches!(self, Frame { .. } | Header { .. } | Manifest { .. } | BaseRecord { .. } | TreeRecord { .. })
     }
 
-    /// Does it; nothing if there is nothing to do it to.
+    /// Applies the damage; `None` if there is nothing to damage.
     pub fn inflict(&self, disk: &SimulatedDisk, image: &Image) -> Option<()> {
         let files = disk.list_all();
         let pick = |file: u8| files.get(usize::from(file) % files.len().max(1)).cloned();

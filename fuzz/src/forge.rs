@@ -6,7 +6,7 @@ pub const HEADER_BYTES: usize = 28;
 const SEGMENT_HEADER_BYTES: usize = 64;
 const BASE: u64 = 1 << 63;
 
-/// What a frame is bound to: the store, and a segment's or snapshot's number.
+/// The id that a frame is bound to: the store, and a segment's or snapshot's number.
 #[derive(Debug, Clone, Copy)]
 pub struct Seed(u32);
 
@@ -28,7 +28,7 @@ pub struct Stamp {
     pub synced: u64,
 }
 
-/// Where a frame stands, and what is in it.
+/// A frame's position and content.
 #[derive(Debug, Clone)]
 pub struct Frame {
     pub start: usize,
@@ -90,7 +90,7 @@ pub fn header(bytes: &mut [u8], first_lsn: u64, incarnation: u32, synced: u64) {
 /// Where a manifest's body begins.
 pub const MANIFEST_BODY: usize = 16;
 
-/// Makes a manifest's checksum fit its body again.
+/// Corrects a manifest's checksum for its body.
 pub fn manifest(bytes: &mut [u8]) {
     if bytes.len() < MANIFEST_BODY {
         return;
@@ -161,7 +161,7 @@ impl Placed {
     }
 }
 
-/// The variable-length integer at `at`, and how many bytes it takes.
+/// The variable-length integer at `at`, and its size in bytes.
 fn varint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let width = match bytes.get(at)? {
         251 => 2,

@@ -13,16 +13,16 @@ use zaqar_sled::{
 };
 
 pub const STORE: &str = "/store";
-/// Bodies of the images, and of nothing else.
+/// The beginning of every body in the images.
 pub const BODY: &[u8] = b"one of ours ";
 pub const NAMES: [&str; 4] = ["a", "b", "dead", "gone"];
-/// The last is gone in the end, but may be back where the end of the journal is damaged.
+/// The last is removed at the end, but may come back if the end of the journal is damaged.
 pub const SUBSCRIBERS: [&str; 3] = ["https://kept.example", "https://soon.example", "https://gone.example"];
 /// Likewise.
 pub const POOLS: [&str; 3] = ["one", "two", "gone"];
 pub const FLAVOR: &str = "gold";
 
-/// How the store that is to be damaged came about.
+/// The history of the store before the damage.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub enum Kind {
     /// Killed before there was a snapshot.
@@ -35,11 +35,11 @@ pub enum Kind {
     Reopened,
 }
 
-/// Everything on a disk.
+/// The whole content of a disk.
 #[derive(Debug)]
 pub struct Image {
     pub files: Vec<(PathBuf, Vec<u8>)>,
-    /// The directory of the trees, and what is in them.
+    /// The directory of the trees, and their entries.
     pub trees: Option<(PathBuf, Vec<Entry>)>,
 }
 
@@ -53,7 +53,7 @@ impl Image {
         &IMAGES[kind as usize]
     }
 
-    /// The image of what is on `disk` now.
+    /// The image of the current content of `disk`.
     pub fn taken(disk: &SimulatedDisk) -> Self {
         let paths = disk.list_all().into_iter().filter(|path| !path.ends_with("LOCK"));
         let files = paths.map(|path| (path.clone(), disk.read(&path).expect("it was listed"))).collect();
@@ -96,8 +96,8 @@ pub fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_millis(1_700_000_000_000)))
 }
 
-/// How every store here is opened: with small segments, so that there are several, and with a seed of the opening's own,
-/// or it would give ids out again.
+/// The settings of every store: small segments, so that there are several, and a different seed for each opening, so
+/// that no id is assigned twice.
 pub fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
     let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone());
     config.background(false).segment_size(4096).seed(seed)
@@ -137,7 +137,7 @@ fn built(kind: Kind) -> SimulatedDisk {
     }
 }
 
-/// A little of everything.
+/// Calls of every kind.
 fn work(engine: &Engine, clock: &ManualClock) {
     let queue = |name| engine.queue(Project::none(), name).expect("a valid name");
     let [a, b, gone] = ["a", "b", "gone"].map(queue);
@@ -153,7 +153,7 @@ fn work(engine: &Engine, clock: &ManualClock) {
     let short = ClaimOptions::new().limit(2).ttl(Duration::from_secs(5));
     b.claim(short.clone()).expect("no limit");
     clock.advance(Duration::from_secs(10));
-    // The same two, which are worn out now.
+    // The same two messages, which are worn out now.
     b.claim(short).expect("no limit");
     a.pop(2).expect("no limit");
     post(&gone, 1, 3_600);

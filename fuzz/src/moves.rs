@@ -1,10 +1,11 @@
-//! What only a pooled driver does: queues are given pools and moved between them, and dead letters go from store to store.
+//! The work that only a pooled driver does: it assigns queues to pools, moves them between pools, and sends dead
+//! letters from store to store.
 //!
 //! Two things are not compared:
 //!
-//! - what is seen while a dead letter is on its way, which is for some steps of the driver and no time at all in the
-//!   model: after each call the driver makes steps until nothing is on its way but what no pool can be found for;
-//! - what pools are chosen by chance: the model takes the one that the driver took, if it finds that it may.
+//! - the states while a dead letter is in transit, which takes some steps of the driver and no time in the model: after
+//!   each call the driver makes steps until only dead letters without a pool are in transit;
+//! - the random choice of a pool: the model takes the pool that the driver took, if that pool is allowed.
 
 use zaqar_sled::{
     Catalogue, ControlDriver, ListOptions, Pool, PoolUpdate, PoolUri, Project, QueueName, ReferenceModel,
@@ -16,8 +17,8 @@ use crate::registration::{Few, Flavoring, Mapping, Options, Pooling};
 use crate::world::World;
 
 impl World {
-    /// What every run begins with: three pools that are alike, one in memory for a flavor, and a queue in the first whose
-    /// messages, the next time they are claimed, go to one in the second.
+    /// The start of every run: three equal pools, one memory pool for a flavor, and a queue in the first pool whose
+    /// messages move at the next claim to a queue in the second.
     pub(crate) fn begin(&mut self) {
         for (name, uri) in HOMES.into_iter().enumerate() {
             let (name, uri, group) = (Few(name), Few(uri), (name == 3).then_some(Few(0)));
@@ -45,8 +46,7 @@ impl World {
         }
     }
 
-    /// The model, once the driver is where the model is at once: letters have arrived, and the model has heard which queue
-    /// was given which pool.
+    /// The model, after the driver's dead letters have arrived and the model knows the pools that the driver chose.
     pub(crate) fn model(&self) -> &ReferenceModel {
         if let Some(driver) = self.subject.pooled() {
             let waiting = || driver.status().in_transit();
@@ -64,10 +64,10 @@ impl World {
         &self.model
     }
 
-    /// Both have the same queues in the same pools.
+    /// Checks that both have the same queues in the same pools.
     pub(crate) fn mapped_alike(&self) {
         let Some(driver) = self.subject.pooled() else { return };
-        // The model delivers what it can when it is called.
+        // The model delivers dead letters when it is called.
         self.model().queues().count(&Project::none()).expect("a model");
         for (project, name) in places() {
             let pool = |driver: &dyn Catalogue| driver.get(&project, &name).ok().map(|entry| entry.pool().clone());
@@ -75,7 +75,7 @@ impl World {
         }
     }
 
-    /// What was in pools that are nothing but memory is gone when a process has ended.
+    /// Drops the contents of memory pools, which end with the process.
     pub(crate) fn forget_memory(&self) {
         let pools = ControlDriver::pools(&self.model);
         for pool in self.stores().into_iter().filter(|pool| pool.uri().as_str().starts_with("memory:")) {
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// Whether there is a pool that a power cut may take from what was not synced.
+    /// Whether there is a pool whose unsynced changes a power cut may lose.
     pub(crate) fn has_loose_pools(&self) -> bool {
         let is_set = |text: &str| text.contains("buffered");
         let is_loose = |pool: &Pool| {

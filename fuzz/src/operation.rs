@@ -1,4 +1,5 @@
-//! What a caller, the clock and the world can do. Names, times and ids are small numbers, so that they meet again.
+//! The operations of callers, of the clock and of the environment. Names, times and ids are small numbers, so that they
+//! repeat.
 
 use std::time::Duration;
 
@@ -142,11 +143,11 @@ impl Arbitrary<'_> for Name {
     }
 }
 
-/// An id seen before, counted back from the latest; one beyond the first is that of nothing.
+/// An id seen before, counted back from the latest. An id before the first names nothing.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub struct Known(pub u8);
 
-/// What is purged.
+/// The purged content.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub enum What {
     Messages,
@@ -203,7 +204,7 @@ pub struct Letter {
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub enum Settings {
     None,
-    /// Worn-out messages go to a queue of the same project.
+    /// Worn-out messages move to a queue of the same project.
     DeadLetters {
         after: u8,
         to: u8,

@@ -1,4 +1,4 @@
-//! What a caller can do with subscriptions, pools, flavors and the catalogue. As elsewhere, everything is one of few.
+//! The operations on subscriptions, pools, flavors and the catalogue. All arguments are chosen from a few.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub enum Flavoring {
         group: Option<Few<2>>,
         capabilities: Options,
     },
-    /// And the pools it stands for.
+    /// Gets the flavor and its pools.
     Get {
         named: bool,
         name: Few<3>,
@@ -92,7 +92,7 @@ pub enum Mapping {
     Health,
 }
 
-/// One of so many.
+/// One of `N` values.
 #[derive(Debug, Clone, Copy)]
 pub struct Few<const N: usize>(pub usize);
 
@@ -102,7 +102,7 @@ impl<const N: usize> Arbitrary<'_> for Few<N> {
     }
 }
 
-/// Of a subscription or a pool; some mean nothing to the latter.
+/// Options of a subscription or a pool; some have no meaning for a pool.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub enum Options {
     None,

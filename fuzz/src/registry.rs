@@ -210,7 +210,7 @@ impl World {
         }
     }
 
-    /// Compares everything there is.
+    /// Compares the whole registries.
     pub(crate) fn finish_registry(&mut self) {
         for queue in (0..6).map(Name) {
             self.act_on_subscriptions(queue, &Subscribing::List { marker: None, limit: crate::registration::Few(0) });

@@ -1,4 +1,4 @@
-//! What stands beside the model: an engine, or a pooled driver with several stores on one disk.
+//! The subject that is compared with the model: an engine, or a pooled driver with several stores on one disk.
 
 use zaqar_sled::{
     Config, ControlDriver, DataDriver, Engine, PooledDriver, RecoveryReport, ReferenceModel, Result, Verification,
@@ -58,7 +58,7 @@ impl Subject {
         }
     }
 
-    /// May fail only while a letter waits for a pool.
+    /// Makes a step, which may fail only while a dead letter waits for a pool.
     pub(crate) fn step(&self) -> Result<()> {
         match self {
             Self::Engine(engine) => engine.step(),
@@ -69,7 +69,7 @@ impl Subject {
         }
     }
 
-    /// Of several stores only a step can be asked for.
+    /// A checkpoint; a driver of several stores makes a step instead.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         match self {
             Self::Engine(engine) => engine.checkpoint(),

@@ -1,4 +1,4 @@
-//! What has to hold of any store that opens, whatever was done to it.
+//! The properties of every store that opens, whatever its damage.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use zaqar_sled::{
 
 use crate::image::{BODY, FLAVOR, NAMES, POOLS, SUBSCRIBERS};
 
-/// Reads everything there is and compares it with itself; returns how much there is.
+/// Reads everything and checks its consistency; returns the number of items.
 pub fn read_all(engine: &Engine, is_ours: bool) -> u64 {
     let verification = engine.verify().expect("a store that opened can be verified");
     // Contents that were forged with every checksum may contradict themselves; they must not do more than that.
@@ -25,7 +25,7 @@ pub fn read_all(engine: &Engine, is_ours: bool) -> u64 {
     total + read(read_registry(engine, is_ours), is_ours)
 }
 
-/// What was read; of a forged row an error will do.
+/// The number of rows; for a forged row an error is accepted.
 fn read(rows: Result<u64>, is_ours: bool) -> u64 {
     assert!(!is_ours || rows.is_ok(), "{rows:?}");
     rows.unwrap_or_default()
@@ -78,7 +78,7 @@ fn read_queue(engine: &Engine, project: &Project, name: &QueueName, is_ours: boo
     stats.total()
 }
 
-/// Makes changes of every kind; leaves nothing behind.
+/// Makes changes of every kind, and removes them again.
 pub fn work(engine: &Engine, is_ours: bool) {
     work_on_queues(engine, is_ours);
     read(work_on_registry(engine), is_ours);
@@ -119,7 +119,7 @@ fn work_on_queues(engine: &Engine, is_ours: bool) {
     assert_eq!(engine.messages().pop(&project, &fresh, 10).expect("no limit").len(), 1);
     engine.queues().purge(&project, &fresh, Purge::All).expect("no limit");
     engine.queues().delete(&project, &fresh).expect("no limit");
-    // What there was before can still be claimed, read and deleted.
+    // The earlier messages can still be claimed, read and deleted.
     for name in NAMES.map(|name| QueueName::new(name).expect("a valid name")) {
         let claimed = engine.claims().create(&project, &name, &ClaimOptions::new().limit(1)).expect("no limit");
         if let Some(claim) = claimed {

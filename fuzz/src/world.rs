@@ -23,7 +23,7 @@ pub struct World {
     opened: u64,
     /// How far the wall clock was ever ahead of the monotonic one, in ms.
     ahead: u64,
-    /// Whether a power cut may take something that the model keeps.
+    /// Whether a power cut may lose changes that the model keeps.
     is_loose: bool,
     /// Ids of the same message, claim and subscription: the subject's and the model's.
     pub(crate) messages: Vec<(MessageId, MessageId)>,
@@ -106,7 +106,7 @@ impl World {
                 let was_loose = self.is_loose;
                 self.open();
                 if was_loose {
-                    // Whole calls may be gone: no two of these are the same any more.
+                    // Whole calls may be lost, so the engine and the model differ from here on.
                     return Next::Stop;
                 }
             }
@@ -118,7 +118,7 @@ impl World {
         Next::GoOn
     }
 
-    /// Compares everything there is.
+    /// Compares everything.
     pub fn finish(mut self) {
         self.verify();
         for name in (0..6).map(Name) {
@@ -167,7 +167,7 @@ impl World {
     }
 
     fn step_wall(&mut self, by: Duration, back: bool) {
-        // Neither keeps a time it has not looked at; the engine looks only when it has to.
+        // Both know only the times they have read, and the engine reads the clock only when necessary.
         self.act(&Operation::Gc);
         let wall = self.clock.wall();
         let by = u64::try_from(by.as_millis()).expect("it is bounded");

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back_through_another_handle() {
+    fn written_bytes_are_read_back_through_another_handle() {
         let folder = folder();
         let path = folder.path().join("file");
         let file = RealDisk.create(&path).unwrap();
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_not_found_and_takes_no_space() {
+    fn missing_files_are_not_found_and_take_no_space() {
         let folder = folder();
         let path = folder.path().join("no/such");
         let not_found = |error: io::Error| assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused_both_ways() {
+    fn invalid_json_is_refused_both_ways() {
         let lists_as_keys = std::collections::BTreeMap::from([(vec![1], 2)]);
         assert!(Body::json(&lists_as_keys).unwrap_err().is_invalid());
         assert!(Body::from("{").to_json::<u32>().unwrap_err().is_invalid());
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_can_be_read_however_deep() {
+    fn a_written_body_can_be_read_however_deep() {
         let nested = |depth| (0..depth).fold(serde_json::Value::Null, |inner, _| serde_json::json!({ "a": [inner] }));
         let deep = serde_json::json!([nested(63)]);
         assert_eq!(Body::json(&deep).unwrap().to_json::<serde_json::Value>().unwrap(), deep);

@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_queue_sets_must_be_what_messages_may_have() {
+    fn a_queues_defaults_must_be_valid_for_messages() {
         let limits = Limits::zaqar();
         for (key, inside, outside) in [
             (DEFAULT_TTL, [60, 1_209_600], [59, 1_209_601]),

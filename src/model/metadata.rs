@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rusts_types_cannot_hold_comes_back_too() -> Result<()> {
+    fn values_beyond_rusts_types_are_read_back_too() -> Result<()> {
         let text = r#"{"n":18446744073709551616,"m":-9223372036854775809,"z":-0,"f":-0.0,"s":"\ud83d","\udc00":1}"#;
         let metadata = Metadata::from_json(text)?;
         assert_eq!(metadata.to_json(), text);
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_can_be_read_again_however_deep() -> Result<()> {
+    fn accepted_metadata_can_be_read_again_however_deep() -> Result<()> {
         let nested = |depth| (0..depth).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
         let metadata = Metadata::new().with("a", nested(MAX_DEPTH - 1))?;
         assert_eq!(Metadata::from_json(&metadata.to_json())?, metadata);

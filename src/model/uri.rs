@@ -106,7 +106,8 @@ impl PoolUri {
         &self.text
     }
 
-    /// The capabilities of a store at this URI; `None` for the control store, whose capabilities do not follow from the URI.
+    /// The capabilities of a store at this URI; `None` for the control store, whose capabilities do not follow from the
+    /// URI.
     pub fn capabilities(&self) -> Option<Capabilities> {
         match self.location {
             Location::Default(_) => None,
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_uri_points_to() {
+    fn valid_uris_and_their_places() {
         let directory = Location::Directory("/a/b".into());
         for uri in ["sled:/a/b", "sled:///a/b", "sled:/a//./c/../b/", "sled:/a/b?memory=5&durability=sync"] {
             assert_eq!(location(uri), directory, "{uri}");
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_uri() {
+    fn invalid_uris_are_refused() {
         for uri in
             ["", "sled:", "sled:a", "sled://host", "memory:", "redis://x", "sled:/a?x=1", "sled:/a?memory=-1", "?"]
         {

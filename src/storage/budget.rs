@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_used_is_the_sum_of_the_charges() {
+    fn used_memory_is_the_sum_of_the_charges() {
         let budget = Budget::new(100);
         let mut one = Charge::new(&budget, 60);
         let two = one.clone();

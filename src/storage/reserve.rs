@@ -305,7 +305,7 @@ mod tests {
     use crate::disk::SimulatedDisk;
 
     #[test]
-    fn what_needs_more_than_is_held_is_refused_and_what_is_held_can_be_spent() {
+    fn a_need_beyond_the_reserve_is_refused_and_the_reserve_can_be_spent() {
         let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
         let reserve = Reserve::open(&disk, Path::new("/"), 4 << 10, &Budget::unlimited());
         reserve.require(Need::Grow, 1_000).unwrap();

@@ -116,7 +116,7 @@ fn renewing_a_cold_claim_lets_its_messages_live_as_long() {
 }
 
 #[test]
-fn what_a_released_claim_held_can_be_claimed_again() {
+fn messages_of_a_released_claim_can_be_claimed_again() {
     let (world, shelf) = frozen();
     let claim_of = claim(&shelf, 600, 60);
     let taken = ids(&claim_of);

@@ -191,7 +191,7 @@ fn after_a_failed_sync_of_the_page_files_no_snapshot_names_an_unsynced_image() {
 }
 
 #[test]
-fn what_a_manifest_names_that_could_not_be_synced_stays_until_another_one_is() {
+fn files_of_a_manifest_that_could_not_be_synced_stay_until_another_manifest_is_synced() {
     let manifest = Path::new(ROOT).join("MANIFEST.new");
     for (fault, nth) in [
         (Fault::on(Operation::Sync).under(manifest), 1),

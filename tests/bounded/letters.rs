@@ -56,7 +56,7 @@ fn worn_out_cold_messages_move_to_the_dead_letter_queue_byte_for_byte() {
 }
 
 #[test]
-fn what_is_worn_out_moves_and_the_rest_is_claimed_in_one_call() {
+fn worn_out_messages_move_and_the_rest_is_claimed_in_one_call() {
     let world = World::new(0);
     let mut jobs = Shelf::of(queue_with(&world.engine, "jobs", LETTERS));
     jobs.fill(80, 800);

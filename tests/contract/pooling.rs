@@ -271,7 +271,7 @@ pooled! {
         assert_eq!(h.driver().health().unwrap().volume().total, 0);
     }
 
-    fn what_a_deleted_queue_left_elsewhere_does_not_come_back(h) {
+    fn the_content_that_a_deleted_queue_left_elsewhere_does_not_come_back(h) {
         one_and_two(h);
         let orders = h.create("orders");
         let ids = orders.post(2);
@@ -434,7 +434,7 @@ pooled! {
         assert_eq!(orders.counts(), (0, 3, 3));
     }
 
-    fn what_was_on_a_disk_is_there_for_the_next_pool(h) {
+    fn the_content_of_a_disk_is_there_for_the_next_pool(h) {
         h.register("one", at("sled:/pools/one"));
         let orders = h.create("orders");
         orders.post(2);

@@ -153,7 +153,7 @@ contract! {
         assert!(orders.told().is_empty() && orders.subscription_of("a").is_none());
     }
 
-    fn what_was_seen_to_have_expired_stays_so_whatever_the_clock_says(h) {
+    fn an_observed_expiry_of_a_subscription_stays_whatever_the_clock_says(h) {
         let orders = h.create("orders");
         let id = orders.subscribe_lasting("a", 10);
         h.pass(10);
@@ -400,7 +400,7 @@ contract! {
         assert_eq!(orders.told(), ["c"]);
     }
 
-    fn what_replaced_or_outlived_its_first_ttl_is_not_freed(h) {
+    fn a_replaced_or_extended_subscription_is_not_freed(h) {
         let orders = h.create("orders");
         let id = orders.subscribe_lasting("a", 10);
         orders.change(id, &SubscriptionUpdate::new().ttl(secs(100))).unwrap();

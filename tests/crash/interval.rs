@@ -85,7 +85,7 @@ fn buffered_would_lose_no_more_at_any_instant_between_two_segments() {
 }
 
 #[test]
-fn what_was_seen_to_have_expired_stays_so_after_a_power_cut_and_a_clock_set_back() {
+fn an_observed_expiry_stays_after_a_power_cut_and_a_clock_set_back() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
     let open = |disk: &SimulatedDisk, clock: &Arc<ManualClock>| {
         config(disk, clock, 1).background(true).sync_interval(Duration::from_millis(5)).open(ROOT).unwrap()

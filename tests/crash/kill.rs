@@ -375,7 +375,7 @@ fn kill_child(root: &Path, diary: &Path, seed: u64, random: &mut Random) {
 }
 
 #[test]
-fn what_a_killed_process_was_told_is_so() {
+fn acknowledged_calls_of_a_killed_process_are_kept() {
     if std::env::var(CHILD).is_ok() {
         return;
     }

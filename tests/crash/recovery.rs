@@ -769,7 +769,7 @@ fn a_torn_message_made_to_look_like_frames_does_not_hold_up_the_next_open() {
 }
 
 #[test]
-fn what_is_acknowledged_while_another_thread_closes_the_store_is_in_it() {
+fn a_message_acknowledged_while_another_thread_closes_the_store_is_in_it() {
     for round in 0..400 {
         let (disk, clock) = (SimulatedDisk::new(), clock());
         let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
@@ -804,7 +804,7 @@ fn what_is_acknowledged_while_another_thread_closes_the_store_is_in_it() {
 }
 
 #[test]
-fn what_expired_unseen_before_a_clean_close_leaves_the_trees_sound() {
+fn an_unobserved_expiry_before_a_clean_close_leaves_the_trees_sound() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
     let minute = Duration::from_mins(1);
     let engine = config(&disk, &clock, 1).open(ROOT).unwrap();

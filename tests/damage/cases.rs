@@ -172,7 +172,7 @@ fn salvage_of_a_store_that_is_whole_changes_nothing_but_what_opening_does() {
 
 /// A file that is there and may not be read is no damage: the error names it.
 #[test]
-fn what_cannot_be_read_for_another_reason_is_an_error_that_names_the_file() {
+fn a_file_that_may_not_be_read_is_an_error_that_names_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("store");
     let open = |salvage: bool| zaqar_sled::Config::new().background(false).salvage(salvage).open(&root);

@@ -82,7 +82,7 @@ fn a_cut_move_leaves_the_queue_whole_in_one_pool() {
 }
 
 #[test]
-fn what_a_cut_move_left_keeps_a_queue_from_being_mapped_onto_it() {
+fn the_rest_of_a_cut_move_prevents_a_mapping_onto_it() {
     with_every_cut(|h, cut| {
         let orders = h.queue("orders");
         let (project, name) = (&orders.project, &orders.name);
@@ -99,7 +99,7 @@ fn what_a_cut_move_left_keeps_a_queue_from_being_mapped_onto_it() {
 }
 
 #[test]
-fn what_a_cut_move_left_is_removed_without_what_a_new_queue_has() {
+fn the_rest_of_a_cut_move_is_removed_without_the_content_of_a_new_queue() {
     with_every_cut(|h, cut| {
         let orders = h.queue("orders");
         orders.remove().unwrap();
@@ -163,7 +163,7 @@ fn the_rest_of_a_cut_move_is_removed_even_if_its_pool_has_another_store_meanwhil
 }
 
 pooled! {
-    fn what_a_deleted_queue_left_in_other_pools_is_not_counted(h) {
+    fn the_content_that_a_deleted_queue_left_in_other_pools_is_not_counted(h) {
         h.two_pools();
         let orders = h.create("orders");
         orders.post(5);
@@ -177,7 +177,7 @@ pooled! {
         assert_eq!(h.driver().health().unwrap().volume().total, 0);
     }
 
-    fn what_a_queue_deleted_without_its_pool_left_is_not_counted(h) {
+    fn the_content_of_a_queue_deleted_without_its_pool_is_not_counted(h) {
         h.two_pools();
         let orders = h.create("orders");
         orders.post(5);

@@ -121,7 +121,7 @@ pooled! {
         assert_eq!(queue.taken(2).len(), 2);
     }
 
-    fn what_falls_due_falls_due_in_the_other_pool(h) {
+    fn deadlines_fall_due_in_the_other_pool(h) {
         let orders = orders(h);
         orders.send(&[lasting("brief", 30), delayed("late", 20), lasting("claimed", 3600)]).unwrap();
         assert_eq!(orders.taken(1), ["brief"]);
@@ -209,7 +209,7 @@ pooled! {
         assert_eq!(h.pending(), (0, 0));
     }
 
-    fn what_is_missing_is_told(h) {
+    fn a_missing_queue_entry_or_pool_is_an_error(h) {
         let orders = orders(h);
         orders.say("coffee");
         assert_fails!(orders.move_to("three"), Error::PoolDoesNotExist { pool } if pool.as_str() == "three");

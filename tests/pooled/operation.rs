@@ -185,7 +185,7 @@ fn a_driver_that_is_open_is_not_opened_again() {
 }
 
 #[test]
-fn what_a_buffered_driver_did_survives_its_process() {
+fn changes_of_a_buffered_driver_survive_its_process() {
     let h = Harness::live().with(|config| config.durability(zaqar_sled::Durability::Buffered));
     h.two_pools();
     let orders = h.create_with("orders", r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#);

@@ -46,7 +46,7 @@ pooled! {
         assert_eq!(orders.pool(), None);
     }
 
-    fn what_was_left_behind_is_there_again(h) {
+    fn content_that_was_left_behind_is_visible_again(h) {
         h.two_pools();
         let orders = h.create("orders");
         let coffee = orders.say("coffee");

@@ -73,7 +73,7 @@ fn calls_in_flight_end_when_the_driver_is_closed() {
 }
 
 #[test]
-fn what_was_acknowledged_under_load_survives_a_kill() {
+fn messages_acknowledged_under_load_survive_a_kill() {
     let h = running();
     let killed = Mutex::new(None);
     let posted = posted_until(&h, || *killed.lock().unwrap() = Some(h.disk().kill()));
@@ -82,7 +82,7 @@ fn what_was_acknowledged_under_load_survives_a_kill() {
 }
 
 #[test]
-fn what_was_acknowledged_under_load_survives_a_power_cut() {
+fn messages_acknowledged_under_load_survive_a_power_cut() {
     let h = running();
     let cut = Mutex::new(None);
     let keep = zaqar_sled::disk::Keep::Random(7);

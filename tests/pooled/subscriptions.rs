@@ -143,7 +143,7 @@ pooled! {
         assert!(seen.is_sorted());
     }
 
-    fn what_a_queue_has_before_it_is_made_it_has_afterwards(h) {
+    fn subscriptions_from_before_a_queue_is_created_stay(h) {
         h.two_pools();
         let orders = h.queue("orders");
         let a = subscribe(h, &orders, "a", 3600).unwrap();

@@ -114,7 +114,7 @@ pooled! {
         assert!(orders.all().is_empty());
     }
 
-    fn what_a_deleted_queue_left_does_not_take_a_new_ones_subscriptions(h) {
+    fn the_rest_of_a_deleted_queue_does_not_take_a_new_queues_subscriptions(h) {
         let (orders, _) = both(h);
         // A move that was cut after the switch leaves messages and subscriptions to be removed from pool one.
         subscribe(h, &orders, "old", 3600).unwrap();

@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unreadable_fails_until_it_is_written_to() {
+    fn an_unreadable_range_fails_until_it_is_written() {
         let (mut contents, mut random) = (contents(b"0123456789"), Random::new(0));
         contents.make_unreadable(3..7);
         let mut buffer = [0; 3];
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_no_memory_is_an_error() {
+    fn a_position_beyond_memory_is_an_error() {
         assert!(Effect::write(b"x", u64::MAX).is_err());
         assert!(Effect::allocate(1 << 63).is_err());
         let mut contents = contents(b"");

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_inserted_comes_back_in_order_after_reopening() {
+    fn inserted_keys_are_read_in_order_after_reopening() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("trees");
         {

@@ -162,7 +162,7 @@ impl PageFiles {
         // An existing folder has been durable since the store was created.
         let make =
             || if self.disk.exists(&self.directory)? { Ok(()) } else { self.disk.create_dir_all(&self.directory) };
-        make().map_err(|e| Error::io("creating the page files's directory", e))?;
+        make().map_err(|e| Error::io("creating the page files' directory", e))?;
         // Opened while there are descriptors, so that a later sync has one.
         self.kept_directory.hold(&*self.disk).map_err(|e| Error::file("opening", &self.directory, e))
     }
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_opening_that_failed_has_written_is_removed() {
+    fn files_of_a_failed_opening_are_removed() {
         let disk = SimulatedDisk::new();
         let kept = write(&page_files(&disk), b"body").place();
         let page_files = page_files(&disk);

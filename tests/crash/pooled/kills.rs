@@ -47,7 +47,7 @@ fn child() {
 }
 
 #[test]
-fn what_a_killed_process_was_told_is_so() {
+fn acknowledged_calls_of_a_killed_process_are_kept() {
     if std::env::var(CHILD).is_ok() {
         return;
     }

@@ -21,7 +21,7 @@ fn with_a_file_and_directories() -> SimulatedDisk {
 }
 
 #[test]
-fn what_is_missing_is_not_found() {
+fn missing_files_are_not_found() {
     let disk = with_a_file_and_directories();
     let path = Path::new("/no/file");
     let expected = Some(ErrorKind::NotFound);
