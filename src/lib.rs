@@ -142,7 +142,7 @@ pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;
 pub use store::inspect::{InspectedQueue, Inspection};
 pub use store::recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
-pub use store::status::{DroppedMessages, Status};
+pub use store::status::Status;
 pub use store::verify::Verification;
 pub use sync::spawner::Spawner;
 

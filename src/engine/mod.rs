@@ -15,8 +15,8 @@ use crate::state::op::Op;
 use crate::storage::journal::Growth;
 use crate::store::Store;
 use crate::store::inspect::Inspection;
-use crate::store::recovery::RecoveryReport;
-use crate::store::status::{DroppedMessages, Status};
+use crate::store::recovery::{LostMessages, RecoveryReport};
+use crate::store::status::Status;
 use crate::store::verify::Verification;
 
 /// An open store. A clone is the same store; the last clone closes the store when it is dropped.
@@ -348,7 +348,7 @@ impl Engine {
     /// assert!(engine.drop_damaged()?.is_empty());
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn drop_damaged(&self) -> Result<Vec<DroppedMessages>> {
+    pub fn drop_damaged(&self) -> Result<Vec<LostMessages>> {
         let store = self.store().enter()?;
         let (mut dropped, mut last) = (Vec::new(), None);
         for slot in store.slots() {
@@ -361,7 +361,7 @@ impl Engine {
             let op = Op::DropDamaged { queue: queue.number(), ranges };
             last = Some(queue.record(Growth::Frees, &op)?);
             let (project, queue) = (queue.project().clone(), queue.name().clone());
-            dropped.push(DroppedMessages { project, queue, messages });
+            dropped.push(LostMessages::new(project, queue, messages));
         }
         if last.is_some() {
             // A snapshot may have been kept from being written by what is gone now.

@@ -42,8 +42,7 @@ use crate::lock::{Mutex, Rank, RwLock};
 use crate::model::error::{Error, Result};
 use crate::model::{Durability, Health};
 use crate::store::calls::Calls;
-use crate::store::recovery::RecoveryReport;
-use crate::store::status::DroppedMessages;
+use crate::store::recovery::{LostMessages, RecoveryReport};
 
 use pool::{Pool, Pools};
 use relay::Relay;
@@ -274,7 +273,7 @@ impl PooledDriver {
     /// assert!(driver.drop_damaged()?.is_empty());
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn drop_damaged(&self) -> Result<Vec<DroppedMessages>> {
+    pub fn drop_damaged(&self) -> Result<Vec<LostMessages>> {
         let _call = self.shared().enter()?;
         let mut dropped = Vec::new();
         for engine in self.shared().engines() {

@@ -65,6 +65,11 @@ pub(crate) struct CleanMark {
 }
 
 impl Manifest {
+    /// That of a store with nothing in it.
+    pub(crate) fn new(store: [u8; 16]) -> Self {
+        Self { store, incarnation: 1, snapshot: None, generation: 1, clean: None, synced: 0, segment: 0 }
+    }
+
     /// Reads the manifest of the store in `root`; `None` when there is none.
     pub(crate) fn load(disk: &dyn Disk, root: &Path) -> Result<Option<Self>> {
         let file = root.join(FILE);

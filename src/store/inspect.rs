@@ -72,7 +72,8 @@ impl Inspection {
         let snapshot = manifest.snapshot.unwrap_or(SnapshotMark { number: 0, from: 0, to: 0 });
         let (journal, clean) = (root.join(JOURNAL), manifest.clean.map_or(0, |clean| clean.lsn));
         let proven = manifest.synced.max(snapshot.to).max(clean);
-        let source = Source { disk: files, directory: &journal, store: manifest.store, after: snapshot.from, proven };
+        let (store, after) = (manifest.store, snapshot.from);
+        let source = Source { disk: files, directory: &journal, store, after, proven, named: 0 };
         let corrupt = |reason| Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason };
         if let Some(error) = contents.lost.take() {
             return Err(error);
@@ -83,13 +84,13 @@ impl Inspection {
                 Obstacle::Failed(error) => error,
             })
         })?;
-        if let Some(damage) = scan.damage {
+        if let Some(damage) = scan.faults.broken_off {
             return Err(damage.into());
         }
         contents.finish().map_err(corrupt)?;
         let named = contents.queues.into_values().filter(|queue| queue.number != OUTBOX);
         let queues = named.map(|mut queue| queue.with(|queue| InspectedQueue::of(queue)));
-        Ok(Self { queues: queues.collect(), last_lsn: scan.last_lsn, clean: manifest.clean.is_some() })
+        Ok(Self { queues: queues.collect(), last_lsn: scan.reach.last_lsn, clean: manifest.clean.is_some() })
     }
 
     /// The queues, in the order in which they were made.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::model::{Project, QueueName};
 use crate::store::Store;
 
 /// The sizes, the lag and the health of a store at one instant.
@@ -230,40 +229,5 @@ impl Status {
     /// The failure of the former trees; `None` once a checkpoint has filled new ones.
     pub fn trees_fault(&self) -> Option<&str> {
         self.trees_fault.as_deref()
-    }
-}
-
-/// The messages of one queue that [`Engine::drop_damaged`](crate::Engine::drop_damaged) deleted.
-///
-/// ```
-/// # use zaqar_sled::*;
-/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
-/// # let engine = Config::new().disk(disk).open("store")?;
-/// for dropped in engine.drop_damaged()? {
-///     println!("{} lost {} messages", dropped.queue(), dropped.messages());
-/// }
-/// # Ok::<(), zaqar_sled::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DroppedMessages {
-    pub(crate) project: Project,
-    pub(crate) queue: QueueName,
-    pub(crate) messages: u64,
-}
-
-impl DroppedMessages {
-    /// The queue's project.
-    pub fn project(&self) -> &Project {
-        &self.project
-    }
-
-    /// The queue's name.
-    pub fn queue(&self) -> &QueueName {
-        &self.queue
-    }
-
-    /// The number of messages that were deleted.
-    pub fn messages(&self) -> u64 {
-        self.messages
     }
 }

@@ -138,13 +138,13 @@ impl World {
 
 #[test]
 fn a_subscription_renewed_while_another_queue_went_ahead_in_time_is_there_after_recovery() {
-    for base_between in [false, true] {
+    for snapshot_between in [false, true] {
         let world = World::new();
         let none = Project::none();
         let subscriptions = world.engine.subscriptions();
         let subscriber = Subscriber::new("http://a").unwrap();
         let id = subscriptions.create(&none, &name("a"), &subscriber, TTL, &Metadata::new()).unwrap().unwrap();
-        if base_between {
+        if snapshot_between {
             world.engine.snapshot().unwrap();
         }
         world.late(|| subscriptions.update(&none, &name("a"), &id, &SubscriptionUpdate::new().ttl(TTL * 60)).unwrap());
@@ -155,13 +155,13 @@ fn a_subscription_renewed_while_another_queue_went_ahead_in_time_is_there_after_
 
 #[test]
 fn a_claim_renewed_while_another_queue_went_ahead_in_time_lives_after_recovery() {
-    for base_between in [false, true] {
+    for snapshot_between in [false, true] {
         let world = World::new();
         let none = Project::none();
         world.engine.messages().post(&none, &name("a"), CLIENT, &[message("held", 10)]).unwrap();
         let claims = world.engine.claims();
         let claim = claims.create(&none, &name("a"), &ClaimOptions::new().ttl(TTL)).unwrap().unwrap();
-        if base_between {
+        if snapshot_between {
             world.engine.snapshot().unwrap();
         }
         let renewal = ClaimOptions::new().ttl(TTL * 60);

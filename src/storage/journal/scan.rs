@@ -27,11 +27,21 @@ pub(crate) struct Source<'a> {
     pub(crate) after: u64,
     /// Highest LSN already known to have been synced.
     pub(crate) proven: u64,
+    /// A segment that is known to have been started; 0 if none is.
+    pub(crate) named: u64,
 }
 
 /// What a scan found.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
+    pub(crate) reach: Reach,
+    pub(crate) files: SegmentFiles,
+    pub(crate) faults: Faults,
+}
+
+/// How far the journal goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Reach {
     /// LSN of the last frame that follows; `after` when there is none.
     pub(crate) last_lsn: u64,
     /// Highest LSN known to have been synced.
@@ -40,14 +50,13 @@ pub(crate) struct Scan {
     pub(crate) highest_lsn: u64,
     /// Highest incarnation met.
     pub(crate) incarnation: u32,
-    /// Why and where the scan stopped, if before the end of what had been synced.
-    pub(crate) damage: Option<Damage>,
-    /// That the last segment's file is shorter than it was: damage, unless the store was closed.
-    pub(crate) cut_short: Option<Damage>,
-    /// Every segment that had been started, replaced or not.
-    pub(crate) started: Vec<u64>,
     /// Undamaged frames behind the stop, which are dropped.
     pub(crate) dropped: u64,
+}
+
+/// What each file of the journal is. Every one is in one list, but for those that are not the store's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SegmentFiles {
     /// The segments the frames came from, oldest first.
     pub(crate) kept: Vec<Kept>,
     /// Files that were never used.
@@ -56,9 +65,19 @@ pub(crate) struct Scan {
     pub(crate) unused: Vec<u64>,
     /// Files with frames behind the stop whose own header does not count: they have lost it.
     pub(crate) beheaded: Vec<u64>,
-    pub(crate) not_started: Vec<u64>,
     /// Highest segment number that is taken.
     pub(crate) highest_number: u64,
+}
+
+/// What is wrong with the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Faults {
+    /// Why and where the scan stopped, if before the end of what had been synced.
+    pub(crate) broken_off: Option<Damage>,
+    /// That the segment that is known to have been started is not there, or has lost its header.
+    pub(crate) named_is_lost: Option<Damage>,
+    /// That the last segment's file is shorter than it was: damage, unless the store was closed.
+    pub(crate) cut_short: Option<Damage>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,29 +104,39 @@ struct Found {
 /// # Errors
 /// Those of `visit`, reading, and a segment of a newer format. Damage is not an error here: see [`Scan::damage`].
 pub(crate) fn scan(source: &Source<'_>, visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>) -> Result<Scan> {
-    let mut scan = Scan { last_lsn: source.after, proven: source.proven, ..Scan::default() };
-    let started = started_segments(source, &mut scan)?;
+    let reach = Reach { last_lsn: source.after, proven: source.proven, ..Reach::default() };
+    let mut scan = Scan { reach, ..Scan::default() };
+    let Headings { started, not_started } = read_headings(source, &mut scan)?;
     let stop = follow(source, &started, &mut scan, visit)?;
-    scan.cut_short = started.last().and_then(|last| cut_short(source, last));
-    gather_evidence(source, &started, stop.as_ref(), &mut scan)?;
-    judge(source, stop, &mut scan);
+    scan.faults.cut_short = started.last().and_then(|last| cut_short(source, last));
+    search_rest(source, &started, stop.as_ref(), &mut scan)?;
+    search_not_started(source, not_started, &mut scan)?;
+    scan.faults.broken_off = broken_off(source, stop, &scan);
     Ok(scan)
 }
 
-/// The segments in use, oldest first, without those a later one replaces from their first frame on.
-fn started_segments(source: &Source<'_>, scan: &mut Scan) -> Result<Vec<Found>> {
+/// What the segments' headers say.
+struct Headings {
+    /// The segments in use, oldest first, without those a later one replaces from their first frame on.
+    started: Vec<Found>,
+    /// Files without a header that counts.
+    not_started: Vec<u64>,
+}
+
+fn read_headings(source: &Source<'_>, scan: &mut Scan) -> Result<Headings> {
     let names = match source.disk.list(source.directory) {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         names => names.map_err(|e| Error::file("listing", source.directory, e))?,
     };
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| naming::parse_file_name(name)).collect();
     numbers.sort_unstable();
-    let (mut started, mut occupied): (Vec<Found>, Vec<u64>) = (Vec::new(), Vec::new());
+    let mut started: Vec<Found> = Vec::new();
+    let (mut all_started, mut not_started, mut occupied) = (Vec::new(), Vec::new(), Vec::new());
     for number in numbers {
         let found = match read_heading(source, number) {
             Ok(Some(found)) => found,
             Ok(None) => {
-                scan.not_started.push(number);
+                not_started.push(number);
                 continue;
             }
             // Not the journal's; what follows goes by other numbers.
@@ -117,19 +146,27 @@ fn started_segments(source: &Source<'_>, scan: &mut Scan) -> Result<Vec<Found>> 
             }
             Err(error) => return Err(error),
         };
-        scan.proven = scan.proven.max(found.header.synced);
-        scan.incarnation = scan.incarnation.max(found.header.incarnation);
-        scan.started.push(number);
+        scan.reach.proven = scan.reach.proven.max(found.header.synced);
+        scan.reach.incarnation = scan.reach.incarnation.max(found.header.incarnation);
+        all_started.push(number);
         while let Some(replaced) = started.pop_if(|last| last.header.first_lsn >= found.header.first_lsn) {
-            scan.unused.push(replaced.number);
+            scan.files.unused.push(replaced.number);
         }
         started.push(found);
     }
-    let reach = scan.started.last().copied().unwrap_or(0).saturating_add(REACH);
-    scan.not_started.retain(|number| *number <= reach);
-    let own = scan.started.iter().chain(&scan.not_started).chain(&occupied).filter(|number| **number <= reach);
-    scan.highest_number = own.max().copied().unwrap_or(0);
-    Ok(started)
+    let is_lost = source.named > 0 && !all_started.contains(&source.named);
+    scan.faults.named_is_lost = is_lost.then(|| named_is_lost(source));
+    let reach = all_started.last().copied().unwrap_or(0).saturating_add(REACH);
+    not_started.retain(|number| *number <= reach);
+    let own = all_started.iter().chain(&not_started).chain(&occupied).filter(|number| **number <= reach);
+    scan.files.highest_number = own.max().copied().unwrap_or(0);
+    Ok(Headings { started, not_started })
+}
+
+fn named_is_lost(source: &Source<'_>) -> Damage {
+    let file = source.directory.join(naming::file_name(source.named));
+    let reason = "a segment that had been started is missing or has lost its header".into();
+    Damage { file, offset: 0, reason }
 }
 
 fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
@@ -179,7 +216,7 @@ fn follow(
     };
     for (index, found) in started.iter().enumerate() {
         if index < first {
-            scan.kept.push(kept(found));
+            scan.files.kept.push(kept(found));
             continue;
         }
         if found.header.first_lsn > expected {
@@ -187,7 +224,7 @@ fn follow(
         }
         let next = started.get(index.saturating_add(1));
         let limit = next.map_or(u64::MAX, |next| next.header.first_lsn);
-        scan.kept.push(kept(found));
+        scan.files.kept.push(kept(found));
         let path = source.directory.join(naming::file_name(found.number));
         let bytes = read_all(source.disk, &path).map_err(|e| Error::file("reading", &path, e))?;
         let id = SegmentId::new(source.store, found.number);
@@ -195,10 +232,10 @@ fn follow(
         let mut lsn = found.header.first_lsn;
         while lsn < limit {
             let Some(frame) = following(&bytes, offset, id, lsn) else { break };
-            note(scan, frame.stamp);
+            note(&mut scan.reach, frame.stamp);
             if lsn > source.after {
                 visit(lsn, frame.body)?;
-                scan.last_lsn = lsn;
+                scan.reach.last_lsn = lsn;
             }
             offset = offset.saturating_add(frame.bytes());
             lsn = lsn.saturating_add(1);
@@ -219,10 +256,10 @@ fn following(bytes: &[u8], offset: usize, id: SegmentId, lsn: u64) -> Option<Fra
     frame::parse(bytes.get(offset..)?, id).filter(|frame| frame.stamp.lsn == lsn)
 }
 
-fn note(scan: &mut Scan, stamp: Stamp) {
-    scan.proven = scan.proven.max(stamp.synced);
-    scan.highest_lsn = scan.highest_lsn.max(stamp.lsn);
-    scan.incarnation = scan.incarnation.max(stamp.incarnation);
+fn note(reach: &mut Reach, stamp: Stamp) {
+    reach.proven = reach.proven.max(stamp.synced);
+    reach.highest_lsn = reach.highest_lsn.max(stamp.lsn);
+    reach.incarnation = reach.incarnation.max(stamp.incarnation);
 }
 
 /// Whether a segment's bytes begin with a header of number `number` and a frame, whatever the store.
@@ -232,26 +269,31 @@ pub(crate) fn holds_frames(bytes: &[u8], number: u64) -> bool {
     frame::parse(frames, SegmentId::new(store, number)).is_some()
 }
 
-/// Looks behind the stop for frames that prove how far the journal had been synced: in the rest of that segment, in the
-/// segments behind it, and in files without a header that counts, which may have lost it.
-fn gather_evidence(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
+/// Looks behind the stop, in the rest of that segment and in those behind it, for frames that prove how far the journal had
+/// been synced.
+fn search_rest(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
     let stopped = stop.map_or((0, 0), |stop| (stop.index, stop.offset));
     for (index, found) in started.iter().enumerate().skip(stopped.0) {
         let from = if index == stopped.0 { stopped.1 } else { 0 };
-        search(source, found.number, from, scan)?;
+        search(source, found.number, from, &mut scan.reach)?;
         if index > stopped.0 || from == 0 {
-            scan.unused.push(found.number);
+            scan.files.unused.push(found.number);
         }
     }
-    for number in std::mem::take(&mut scan.not_started) {
-        let beheaded = search(source, number, 0, scan)?;
-        if beheaded { scan.beheaded.push(number) } else { scan.spares.push(number) }
+    Ok(())
+}
+
+/// The same in files without a header that counts, which may have lost it.
+fn search_not_started(source: &Source<'_>, not_started: Vec<u64>, scan: &mut Scan) -> Result<()> {
+    for number in not_started {
+        let is_beheaded = search(source, number, 0, &mut scan.reach)?;
+        if is_beheaded { scan.files.beheaded.push(number) } else { scan.files.spares.push(number) }
     }
     Ok(())
 }
 
 /// Notes every frame, and counts those above the last one that followed; true if there are any.
-fn search(source: &Source<'_>, number: u64, from: usize, scan: &mut Scan) -> Result<bool> {
+fn search(source: &Source<'_>, number: u64, from: usize, reach: &mut Reach) -> Result<bool> {
     let path = source.directory.join(naming::file_name(number));
     let bytes = read_all(source.disk, &path).map_err(|e| Error::file("reading", &path, e))?;
     let id = SegmentId::new(source.store, number);
@@ -263,25 +305,27 @@ fn search(source: &Source<'_>, number: u64, from: usize, scan: &mut Scan) -> Res
             continue;
         };
         found = true;
-        note(scan, header.stamp);
+        note(reach, header.stamp);
         let frame = header.frame(rest);
-        if frame.is_some() && header.stamp.lsn > scan.last_lsn {
-            scan.dropped = scan.dropped.saturating_add(1);
+        if frame.is_some() && header.stamp.lsn > reach.last_lsn {
+            reach.dropped = reach.dropped.saturating_add(1);
         }
         at = at.saturating_add(frame.map_or(HEADER_BYTES, |frame| frame.bytes()));
     }
     Ok(found)
 }
 
-fn judge(source: &Source<'_>, stop: Option<Stop>, scan: &mut Scan) {
-    if scan.last_lsn >= scan.proven {
-        return;
+/// That the scan stopped before the end of what had been synced, if so.
+fn broken_off(source: &Source<'_>, stop: Option<Stop>, scan: &Scan) -> Option<Damage> {
+    let Reach { last_lsn, proven, .. } = scan.reach;
+    if last_lsn >= proven {
+        return None;
     }
-    let kept = scan.kept.last().map(|kept| kept.number);
-    let beyond = scan.beheaded.first().copied().or(kept);
+    let kept = scan.files.kept.last().map(|kept| kept.number);
+    let beyond = scan.files.beheaded.first().copied().or(kept);
     let number = if stop.as_ref().is_some_and(|stop| stop.offset > 0) { kept } else { beyond };
     let file = number.map_or_else(|| source.directory.into(), |n| source.directory.join(naming::file_name(n)));
     let (offset, reason) = stop.map_or((0, "the journal is missing"), |stop| (stop.offset as u64, stop.reason));
-    let reason = format!("{reason}: LSN {} had been synced, {} is the last found", scan.proven, scan.last_lsn);
-    scan.damage = Some(Damage { file, offset, reason });
+    let reason = format!("{reason}: LSN {proven} had been synced, {last_lsn} is the last found");
+    Some(Damage { file, offset, reason })
 }

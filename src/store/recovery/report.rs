@@ -186,7 +186,8 @@ impl fmt::Display for Damaged {
     }
 }
 
-/// How many messages of one queue are lost.
+/// How many messages of one queue are lost: those that a [salvage](crate::Config::salvage) did not find, or that
+/// [`Engine::drop_damaged`](crate::Engine::drop_damaged) gave up.
 ///
 /// ```
 /// # use zaqar_sled::*;
@@ -194,16 +195,23 @@ impl fmt::Display for Damaged {
 /// let engine = Config::new().disk(disk).salvage(true).open("store")?;
 /// let lost: u64 = engine.recovery().lost().iter().map(|queue| queue.messages()).sum();
 /// assert_eq!(lost, 0);
+/// for dropped in engine.drop_damaged()? {
+///     println!("{} lost {} messages", dropped.queue(), dropped.messages());
+/// }
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostMessages {
-    pub(super) project: Project,
-    pub(super) queue: QueueName,
-    pub(super) messages: u64,
+    project: Project,
+    queue: QueueName,
+    messages: u64,
 }
 
 impl LostMessages {
+    pub(crate) fn new(project: Project, queue: QueueName, messages: u64) -> Self {
+        Self { project, queue, messages }
+    }
+
     /// The queue's project.
     pub fn project(&self) -> &Project {
         &self.project

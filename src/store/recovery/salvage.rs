@@ -28,30 +28,30 @@ mod snapshots;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use self::facts::Facts;
 use self::images::{Images, note};
 use self::journal::Journal;
 use self::merge::Merge;
-use self::snapshots::{Base, Gap};
-use super::outline::Outline;
-use super::report::{Damaged, LostMessages};
-use super::{Recovered, Recovery, RecoveryReport, RecoverySource, open_page_files, parse_trees_name, trees_path};
+use self::snapshots::{FoundSnapshot, Gap};
+use super::evidence::StateFacts;
+use super::execute::Recovered;
+use super::files::{parse_trees_name, snapshot_numbers, trees_path};
+use super::gather::Loaded;
+use super::opening::Opening;
+use super::plan::{Salvaged, plan_salvage};
+use super::report::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::disk::trees::{Tree, Trees};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::incarnation_of;
 use crate::state::OUTBOX;
-use crate::storage::budget::Budget;
-use crate::storage::journal::naming;
-use crate::storage::journal::naming::JOURNAL;
+use crate::storage::journal::naming::{self, JOURNAL};
 use crate::storage::journal::scan::Damage;
 use crate::storage::journal::segment;
 use crate::storage::keys;
 use crate::storage::manifest::{self, Manifest};
-use crate::storage::page_files::PageFiles;
 use crate::storage::records::Digest;
 use crate::storage::snapshot;
 
@@ -62,9 +62,10 @@ pub(super) fn salvage(config: &Config, root: &Path, cause: &Error) -> Result<Rec
         Some(manifest) => (Some(manifest.clone()), manifest.store),
         None => (None, store_id(disk, root)?.ok_or_else(|| lost(root, cause))?),
     };
-    let (page_files, budget) = (open_page_files(config, root, store)?, Budget::new(config.memory));
-    let salvage = Salvage { config, root, disk, store, manifest, page_files: page_files.clone(), budget };
-    salvage.run(cause).inspect_err(|_| page_files.abandon())
+    Opening::new(config, root, store)?.attempt(|opening| {
+        let (salvaged, loaded) = Salvage { opening: &opening, disk, root, store, manifest }.gather(cause)?;
+        opening.execute(plan_salvage(salvaged)?, loaded)
+    })
 }
 
 fn lost(root: &Path, cause: &Error) -> Error {
@@ -99,51 +100,47 @@ fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<String>> {
 }
 
 struct Salvage<'a> {
-    config: &'a Config,
-    root: &'a Path,
+    opening: &'a Opening<'a>,
     disk: &'a dyn Disk,
+    root: &'a Path,
     store: [u8; 16],
     /// If it is whole.
     manifest: Option<Manifest>,
-    page_files: Arc<PageFiles>,
-    budget: Arc<Budget>,
 }
 
 /// What the state is begun from.
-enum FrozenQueue {
+enum Origin {
     /// Trees that hold everything up to that LSN.
     Trees(Box<dyn Trees>, u64),
-    Base(Base),
-    /// There was none yet: the journal holds everything.
+    Snapshot(FoundSnapshot),
+    /// There was no snapshot yet: the journal holds everything.
     New,
-    /// It is gone.
+    /// The snapshot is gone.
     Lost,
 }
 
 impl Salvage<'_> {
-    fn run(self, cause: &Error) -> Result<Recovered> {
+    /// Reads everything, and puts one state together from it.
+    fn gather(self, cause: &Error) -> Result<(Salvaged, Loaded)> {
         let (directory, disk) = (self.root.join(JOURNAL), self.disk);
         let mut journal = Journal::gather(disk, &directory, self.store)?;
         let mut snapshots = self.snapshots()?;
-        let images = Images::gather(disk, &self.page_files)?;
-        let mut merge = Merge::new(&images, &self.page_files, &self.budget, directory.clone());
-        merge.known_names = self.config.names.clone();
-        images.damages.iter().for_each(|damage| note(&mut merge.damages, damage.clone()));
-        snapshots
-            .iter()
-            .flat_map(|snapshot| &snapshot.damages)
-            .for_each(|damage| note(&mut merge.damages, damage.clone()));
-        let snapshot = self.snapshot(&mut snapshots, &journal)?;
-        let after = self.from(&snapshot);
+        let images = Images::gather(disk, &self.opening.page_files)?;
+        let mut merge = Merge::new(&images, &self.opening.page_files, &self.opening.budget, directory.clone());
+        merge.known_names = self.opening.config.names.clone();
+        let damages = images.damages.iter().chain(snapshots.iter().flat_map(|snapshot| &snapshot.damages));
+        damages.for_each(|damage| note(&mut merge.damages, damage.clone()));
+        let origin = self.choose_origin(&mut snapshots, &journal)?;
+        let after = self.replay_start(&origin);
         merge.floor = after.unwrap_or(0);
         merge.facts = self.facts(&journal, merge.floor)?;
-        self.load(&snapshot, &snapshots, &mut merge)?;
+        self.load(&origin, &snapshots, &mut merge)?;
         if merge.search_images()? {
             journal.visit(disk, self.store, 0, &mut |_, body| merge.search_change(body))?;
         }
         merge.end_search()?;
-        self.complete(&snapshot, &mut merge)?;
-        if !matches!(snapshot, FrozenQueue::Trees(..)) {
+        self.complete(&origin, &mut merge)?;
+        if !matches!(origin, Origin::Trees(..)) {
             let proven = self.manifest.as_ref().map_or(0, |manifest| manifest.synced);
             merge.lost_changes = journal.note_gaps(&directory, after, proven);
             journal.visit(disk, self.store, merge.floor, &mut |lsn, body| merge.replay(lsn, body))?;
@@ -154,30 +151,30 @@ impl Salvage<'_> {
             let (file, reason) = (self.root.join(manifest::FILE), "the manifest is missing or damaged".into());
             note(&mut merge.damages, Damage { file, offset: 0, reason });
         }
-        self.execute(merge, &journal, &snapshot, cause)
+        self.sum_up(merge, &journal, &origin, cause)
     }
 
     /// Every snapshot of the store's, the newest first.
-    fn snapshots(&self) -> Result<Vec<Base>> {
+    fn snapshots(&self) -> Result<Vec<FoundSnapshot>> {
         let names = list(self.disk, self.root)?;
         let numbers = names.iter().filter_map(|name| snapshot::parse_file_name(name)).rev();
-        numbers.map(|number| Base::look_into(self.disk, self.root, self.store, number)).collect()
+        numbers.map(|number| FoundSnapshot::look_into(self.disk, self.root, self.store, number)).collect()
     }
 
     /// What to begin from: trees that count, the manifest's snapshot if it is whole, any whole one, or what is left of one. It
     /// is taken out of `snapshots`.
-    fn snapshot(&self, snapshots: &mut Vec<Base>, journal: &Journal) -> Result<FrozenQueue> {
+    fn choose_origin(&self, snapshots: &mut Vec<FoundSnapshot>, journal: &Journal) -> Result<Origin> {
         if let Some((trees, lsn)) = self.clean_trees()? {
-            return Ok(FrozenQueue::Trees(trees, lsn));
+            return Ok(Origin::Trees(trees, lsn));
         }
         let named = self.manifest.as_ref().and_then(|manifest| manifest.snapshot).map(|mark| mark.number);
-        let rank = |snapshot: &Base| (snapshot.is_whole(), Some(snapshot.number) == named, snapshot.number);
+        let rank = |snapshot: &FoundSnapshot| (snapshot.is_whole(), Some(snapshot.number) == named, snapshot.number);
         let usable =
             (0..snapshots.len()).filter(|index| snapshots.get(*index).is_some_and(|snapshot| !snapshot.is_empty()));
         match usable.max_by_key(|index| snapshots.get(*index).map(rank)) {
-            Some(best) => Ok(FrozenQueue::Base(snapshots.swap_remove(best))),
-            None if named.is_none() && journal.first_lsn() <= 1 => Ok(FrozenQueue::New),
-            None => Ok(FrozenQueue::Lost),
+            Some(best) => Ok(Origin::Snapshot(snapshots.swap_remove(best))),
+            None if named.is_none() && journal.first_lsn() <= 1 => Ok(Origin::New),
+            None => Ok(Origin::Lost),
         }
     }
 
@@ -202,16 +199,16 @@ impl Salvage<'_> {
         if !self.disk.exists(&path).map_err(|e| Error::file("looking for", &path, e))? {
             return Ok(None);
         }
-        Ok(self.disk.trees_with(&path, self.config.cache_bytes()).ok())
+        Ok(self.disk.trees_with(&path, self.opening.config.cache_bytes()).ok())
     }
 
     /// The LSN from which the journal goes on, if that is known.
-    fn from(&self, snapshot: &FrozenQueue) -> Option<u64> {
-        match snapshot {
-            FrozenQueue::Trees(_, lsn) => Some(*lsn),
-            FrozenQueue::New => Some(0),
-            FrozenQueue::Lost => None,
-            FrozenQueue::Base(snapshot) => {
+    fn replay_start(&self, origin: &Origin) -> Option<u64> {
+        match origin {
+            Origin::Trees(_, lsn) => Some(*lsn),
+            Origin::New => Some(0),
+            Origin::Lost => None,
+            Origin::Snapshot(snapshot) => {
                 let mark = self.manifest.as_ref().and_then(|manifest| manifest.snapshot);
                 snapshot.from.or_else(|| mark.filter(|mark| mark.number == snapshot.number).map(|mark| mark.from))
             }
@@ -228,11 +225,11 @@ impl Salvage<'_> {
         Ok(facts)
     }
 
-    /// Takes in the records of the snapshot.
-    fn load(&self, snapshot: &FrozenQueue, others: &[Base], merge: &mut Merge<'_>) -> Result<()> {
-        match snapshot {
-            FrozenQueue::New => {}
-            FrozenQueue::Trees(trees, _) => {
+    /// Takes in the records that the state is begun from.
+    fn load(&self, origin: &Origin, others: &[FoundSnapshot], merge: &mut Merge<'_>) -> Result<()> {
+        match origin {
+            Origin::New => {}
+            Origin::Trees(trees, _) => {
                 Tree::ALL.into_iter().try_for_each(|tree| {
                     trees.scan(tree, &mut |key, value| {
                         // The digest has said that they are what was written.
@@ -241,28 +238,28 @@ impl Salvage<'_> {
                 })?;
                 merge.known_queues = u64::MAX;
             }
-            FrozenQueue::Base(snapshot) => {
+            Origin::Snapshot(snapshot) => {
                 if !snapshot.is_whole() {
-                    self.hear(others, merge)?;
+                    self.consult(others, merge)?;
                 }
-                self.load_base(snapshot, merge)?;
+                self.load_snapshot(snapshot, merge)?;
             }
-            FrozenQueue::Lost => self.hear(others, merge)?,
+            Origin::Lost => self.consult(others, merge)?,
         }
         Ok(())
     }
 
     /// Fills what the snapshot has lost, as far as that can be, and ends the loading.
-    fn complete(&self, snapshot: &FrozenQueue, merge: &mut Merge<'_>) -> Result<()> {
-        let is_whole = match snapshot {
-            FrozenQueue::New | FrozenQueue::Trees(..) => true,
-            FrozenQueue::Base(snapshot) if snapshot.is_whole() => true,
-            FrozenQueue::Base(snapshot) => {
+    fn complete(&self, origin: &Origin, merge: &mut Merge<'_>) -> Result<()> {
+        let is_whole = match origin {
+            Origin::New | Origin::Trees(..) => true,
+            Origin::Snapshot(snapshot) if snapshot.is_whole() => true,
+            Origin::Snapshot(snapshot) => {
                 self.restore_registry(merge);
                 merge.fill_gaps(&snapshot.gaps)?;
                 false
             }
-            FrozenQueue::Lost => {
+            Origin::Lost => {
                 self.restore_registry(merge);
                 let (file, reason) = (self.root.to_path_buf(), "the snapshot is missing".into());
                 note(&mut merge.damages, Damage { file, offset: 0, reason });
@@ -274,7 +271,7 @@ impl Salvage<'_> {
         Ok(())
     }
 
-    fn load_base(&self, snapshot: &Base, merge: &mut Merge<'_>) -> Result<()> {
+    fn load_snapshot(&self, snapshot: &FoundSnapshot, merge: &mut Merge<'_>) -> Result<()> {
         snapshot.visit(self.disk, self.store, &mut |offset, tree, key, value| {
             if let Err(reason) = merge.load(tree, key, value)? {
                 note(&mut merge.damages, Damage { file: snapshot.path.clone(), offset, reason });
@@ -289,11 +286,11 @@ impl Salvage<'_> {
         Ok(())
     }
 
-    /// Listens to the generations that do not count.
-    fn hear(&self, others: &[Base], merge: &mut Merge<'_>) -> Result<()> {
+    /// Takes names, and what is gone, from snapshots and trees that do not count otherwise.
+    fn consult(&self, others: &[FoundSnapshot], merge: &mut Merge<'_>) -> Result<()> {
         for snapshot in others {
             snapshot.visit(self.disk, self.store, &mut |_, tree, key, value| {
-                merge.hear(tree, key, value);
+                merge.consult(tree, key, value);
                 Ok(())
             })?;
         }
@@ -302,7 +299,7 @@ impl Salvage<'_> {
             for tree in [Tree::Queues, Tree::Messages] {
                 // What they do not give, they do not give.
                 let _ = trees.scan(tree, &mut |key, value| {
-                    merge.hear(tree, key, value);
+                    merge.consult(tree, key, value);
                     Ok(())
                 });
             }
@@ -333,72 +330,72 @@ impl Salvage<'_> {
                 })
             });
         }
-        merge.contents.registry.complete(self.config.control);
+        merge.contents.registry.complete(self.opening.config.control);
     }
 
-    /// Writes what came of it, and moves aside what was damaged.
-    fn execute(
+    /// What came of it, as it is to be opened.
+    fn sum_up(
         self,
         mut merge: Merge<'_>,
         journal: &Journal,
-        snapshot: &FrozenQueue,
+        origin: &Origin,
         cause: &Error,
-    ) -> Result<Recovered> {
-        let source =
-            if matches!(snapshot, FrozenQueue::Trees(..)) { RecoverySource::Trees } else { RecoverySource::Journal };
-        if !matches!(snapshot, FrozenQueue::Trees(..) | FrozenQueue::New) && merge.is_partial {
+    ) -> Result<(Salvaged, Loaded)> {
+        if matches!(origin, Origin::Snapshot(_) | Origin::Lost) && merge.is_partial {
             merge.images.rubble.iter().for_each(|damage| note(&mut merge.damages, damage.clone()));
         }
-        merge.leaving.extend(merge.damages.iter().filter_map(|damage| self.page_files.number_of(&damage.file)));
-        let aside: BTreeSet<PathBuf> = merge
-            .damages
-            .iter()
-            .map(|damage| damage.file.clone())
-            .filter(|file| is_file_of_ours(self.root, file))
-            .collect();
-        let mut report = RecoveryReport::new(source);
-        report.notes.push(format!("salvaged what is left of a damaged store: {cause}"));
-        report.replayed = merge.replayed;
-        report.lost = lost_of(&merge);
-        report.lost_changes = merge.lost_changes;
-        report.damaged = merge.damages.iter().map(Damaged::of).collect();
-        let fresh = Manifest {
-            store: self.store,
-            incarnation: 0,
-            snapshot: None,
-            generation: 0,
-            clean: None,
-            synced: 0,
-            segment: 0,
-        };
-        let mut manifest = self.manifest.clone().unwrap_or(fresh);
-        let newest = self.generations()?.into_iter().max().unwrap_or(0).max(manifest.generation);
-        manifest.generation = newest.saturating_add(1);
-        let (to, lsn) = match snapshot {
-            FrozenQueue::Base(snapshot) => (snapshot.tail.map_or(0, |tail| tail.to), snapshot.from.unwrap_or(0)),
-            FrozenQueue::Trees(_, lsn) => (0, *lsn),
-            FrozenQueue::New | FrozenQueue::Lost => (0, 0),
-        };
-        let outline = Outline {
-            last: journal
-                .highest_lsn
-                .max(journal.proven())
-                .max(manifest.synced)
-                .max(to)
-                .max(lsn)
-                .max(merge.contents.highest_lsn()),
+        let page_files = &self.opening.page_files;
+        merge.leaving.extend(merge.damages.iter().filter_map(|damage| page_files.number_of(&damage.file)));
+        let files = merge.damages.iter().map(|damage| &damage.file).filter(|file| is_file_of_ours(self.root, file));
+        let aside: BTreeSet<PathBuf> = files.cloned().collect();
+        let manifest = self.next_manifest()?;
+        let salvaged = Salvaged {
+            snapshots: snapshot_numbers(self.disk, self.root)?,
+            last_lsn: last_lsn(&manifest, journal, origin, &merge),
+            manifest,
             incarnation: journal.incarnation.max(incarnation_of(merge.images.highest())),
             highest_number: journal.highest_number,
+            sound: journal.sound(),
             spares: journal.spares.clone(),
-            kept: journal.sound(),
-            beheaded: Vec::new(),
-            leaving: merge.leaving,
             aside: aside.into_iter().collect(),
-            keeps_all: true,
+            state: StateFacts::of(&merge.contents),
+            driver: self.opening.config.control,
+            report: report(&merge, origin, cause),
+            leaving: merge.leaving,
         };
-        let Self { config, root, page_files, budget, .. } = self;
-        let recovery = Recovery::with(config, root, manifest, page_files, budget);
-        recovery.rebase(merge.contents, outline, None, report)
+        Ok((salvaged, Loaded { contents: merge.contents, filled: None, snapshot_files: BTreeSet::new() }))
+    }
+
+    /// The manifest that there was, with a generation of trees that is not there yet.
+    fn next_manifest(&self) -> Result<Manifest> {
+        let fresh = Manifest { incarnation: 0, generation: 0, ..Manifest::new(self.store) };
+        let manifest = self.manifest.clone().unwrap_or(fresh);
+        let newest = self.generations()?.into_iter().max().unwrap_or(0).max(manifest.generation);
+        Ok(Manifest { generation: newest.saturating_add(1), ..manifest })
+    }
+}
+
+/// The highest LSN that anything names.
+fn last_lsn(manifest: &Manifest, journal: &Journal, origin: &Origin, merge: &Merge<'_>) -> u64 {
+    let (to, from) = match origin {
+        Origin::Snapshot(snapshot) => (snapshot.tail.map_or(0, |tail| tail.to), snapshot.from.unwrap_or(0)),
+        Origin::Trees(_, lsn) => (0, *lsn),
+        Origin::New | Origin::Lost => (0, 0),
+    };
+    let named = [journal.highest_lsn, journal.proven(), manifest.synced, to, from, merge.contents.highest_lsn()];
+    named.into_iter().max().unwrap_or(0)
+}
+
+fn report(merge: &Merge<'_>, origin: &Origin, cause: &Error) -> RecoveryReport {
+    let is_from_trees = matches!(origin, Origin::Trees(..));
+    let source = if is_from_trees { RecoverySource::Trees } else { RecoverySource::Journal };
+    RecoveryReport {
+        notes: vec![format!("salvaged what is left of a damaged store: {cause}")],
+        replayed: merge.replayed,
+        lost: lost_of(merge),
+        lost_changes: merge.lost_changes,
+        damaged: merge.damages.iter().map(Damaged::of).collect(),
+        ..RecoveryReport::new(source)
     }
 }
 
@@ -407,7 +404,7 @@ fn lost_of(merge: &Merge<'_>) -> Vec<LostMessages> {
     let named = merge.lost.iter().filter(|(number, lost)| **lost > 0 && **number != OUTBOX);
     named
         .filter_map(|(number, lost)| Some((merge.name_of(*number)?, *lost)))
-        .map(|((project, queue), messages)| LostMessages { project, queue, messages })
+        .map(|((project, queue), messages)| LostMessages::new(project, queue, messages))
         .collect()
 }
 

@@ -11,10 +11,10 @@
 
 use std::sync::Arc;
 
+use super::plan::JournalPlan;
 use super::start::{self, Carried};
 use crate::disk::{self, DiskFile};
 use crate::model::error::{Error, Result};
-use crate::storage::journal::scan::Scan;
 use crate::storage::journal::segment::SEGMENT_HEADER_BYTES;
 use crate::storage::journal::{Kept, Place, Start, frame};
 use crate::storage::reserve::{Need, Reserve};
@@ -34,10 +34,10 @@ pub(super) struct Tail {
 
 impl Tail {
     /// With the last segments copied if `sparing` of room, or if there are many or unproven ones.
-    pub(super) fn of(place: &Place, scan: &Scan, sparing: bool) -> Result<Self> {
-        let sparing = sparing || scan.kept.len() >= MANY_SEGMENTS || scan.last_lsn > scan.proven;
-        let (mut kept, mut bodies, mut replaced) = (scan.kept.clone(), Vec::new(), Vec::new());
-        let mut end = scan.last_lsn.saturating_add(1);
+    pub(super) fn of(place: &Place, journal: &JournalPlan, sparing: bool) -> Result<Self> {
+        let sparing = sparing || journal.kept.len() >= MANY_SEGMENTS || journal.last_lsn > journal.proven;
+        let (mut kept, mut bodies, mut replaced) = (journal.kept.clone(), Vec::new(), Vec::new());
+        let mut end = journal.last_lsn.saturating_add(1);
         let mut room = CARRIED_BYTES.min(place.segment_bytes / 2);
         while let Some(last) = kept.last().copied().filter(|_| sparing) {
             let Some((carried, bytes)) = carry(place, last, end, room)? else { break };
@@ -47,8 +47,8 @@ impl Tail {
             replaced.push(last.number);
             kept.pop();
         }
-        let number = scan.highest_number.saturating_add(1);
-        Ok(Self { number, last: scan.last_lsn, proven: scan.proven, kept, bodies, replaced })
+        let number = journal.highest_number.saturating_add(1);
+        Ok(Self { number, last: journal.last_lsn, proven: journal.proven, kept, bodies, replaced })
     }
 
     /// Makes durable what is not proven to be, and starts the next segment; returns it with the numbers of those it
@@ -97,22 +97,22 @@ impl Tail {
     pub(super) fn free_disk_space(
         &mut self,
         place: &Place,
-        scan: &Scan,
+        journal: &JournalPlan,
         snapshot: u64,
         named: u64,
     ) -> Result<Vec<u64>> {
-        let nexts = scan.kept.iter().skip(1).map(|next| next.first_lsn);
-        let covered = scan.kept.iter().zip(nexts).filter(|(_, next)| *next <= snapshot.saturating_add(1));
+        let nexts = journal.kept.iter().skip(1).map(|next| next.first_lsn);
+        let covered = journal.kept.iter().zip(nexts).filter(|(_, next)| *next <= snapshot.saturating_add(1));
         let covered: Vec<u64> = covered.map(|(kept, _)| kept.number).filter(|number| *number != named).collect();
         self.kept.retain(|kept| !covered.contains(&kept.number));
         self.replaced.retain(|number| !covered.contains(number));
-        let (mut unused, left): (Vec<u64>, Vec<u64>) = scan.unused.iter().partition(|number| **number != named);
+        let (mut unused, left): (Vec<u64>, Vec<u64>) = journal.unused.iter().partition(|number| **number != named);
         unused.extend(covered);
         if unused.is_empty() {
             return Ok(left);
         }
         let sync = || {
-            scan.kept.iter().try_for_each(|kept| place.disk.open(&place.path(kept.number))?.sync_data())?;
+            journal.kept.iter().try_for_each(|kept| place.disk.open(&place.path(kept.number))?.sync_data())?;
             place.disk.sync_dir(&place.directory)?;
             unused.iter().try_for_each(|number| place.disk.remove_file(&place.path(*number)))
         };

@@ -203,7 +203,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Takes in what a record of another generation says for ever: names, and what is gone.
-    pub(super) fn hear(&mut self, tree: Tree, key: &[u8], value: &[u8]) {
+    pub(super) fn consult(&mut self, tree: Tree, key: &[u8], value: &[u8]) {
         let Ok(body) = records::open(tree, key, value) else { return };
         match tree {
             Tree::Queues => {

@@ -12,7 +12,7 @@ use crate::storage::snapshot::{self, Part, Tail};
 
 /// A snapshot as far as it can be read.
 #[derive(Debug)]
-pub(super) struct Base {
+pub(super) struct FoundSnapshot {
     pub(super) number: u64,
     pub(super) path: PathBuf,
     /// Where replay starts, if that is known.
@@ -42,7 +42,7 @@ pub(super) type Visit<'a> = dyn FnMut(u64, Tree, &[u8], &[u8]) -> Result<()> + '
 /// What is done with each part; an error in its place says how many are missing, none where the snapshot breaks off.
 type Step<'a> = dyn FnMut(usize, Result<Part<'_>, Option<u64>>) -> Result<()> + 'a;
 
-impl Base {
+impl FoundSnapshot {
     /// Looks a snapshot through.
     pub(super) fn look_into(disk: &dyn Disk, root: &Path, store: [u8; 16], number: u64) -> Result<Self> {
         let path = snapshot::path(root, number);

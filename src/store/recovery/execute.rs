@@ -1,0 +1,175 @@
+//! Carrying a [plan](super::plan) out, in an order in which a power cut at any moment leaves a store that opens.
+//!
+//! 1. What the next opening needs is durable before what it replaces goes: a new snapshot and the first segment of this run
+//!    before the manifest that names them, that before anything is moved or removed which the former manifest stands on.
+//! 2. Only files that nothing stands on are removed before: where the disk is full there may be no other space.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::files::{parse_trees_name, remove_any};
+use super::gather::Loaded;
+use super::opening::Opening;
+use super::plan::{JournalPlan, Plan, Tidying};
+use super::report::RecoveryReport;
+use super::start;
+use super::tail::Tail;
+use crate::disk::{KeptDir, REACH, remove_own};
+use crate::model::error::{Error, Result};
+use crate::state::Contents;
+use crate::storage::journal::naming::JOURNAL;
+use crate::storage::journal::{Place, Start};
+use crate::storage::manifest::{self, Manifest};
+use crate::storage::records::Digest;
+use crate::storage::reserve::{Need, Reserve};
+use crate::storage::snapshot;
+
+/// A store ready to be used.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) contents: Contents,
+    pub(crate) manifest: Manifest,
+    pub(crate) place: Place,
+    pub(crate) start: Start,
+    /// What is in the trees, if they were loaded and stay in use.
+    pub(crate) filled: Option<Digest>,
+    /// The page files that the manifest's snapshot names.
+    pub(crate) snapshot_files: BTreeSet<u64>,
+    pub(crate) report: RecoveryReport,
+    pub(crate) reserve: Arc<Reserve>,
+}
+
+impl Opening<'_> {
+    /// Does what the plan says, with the state that was read.
+    pub(super) fn execute(self, plan: Plan, loaded: Loaded) -> Result<Recovered> {
+        let Plan { mut manifest, new_snapshot, journal, aside, tidying, mut report } = plan;
+        let Loaded { mut contents, filled, mut snapshot_files } = loaded;
+        let place = self.prepare(&manifest)?;
+        if let (Some(new), Some(mark)) = (&new_snapshot, manifest.snapshot) {
+            snapshot_files = self.write_snapshot(&mut contents, mark, new)?;
+        }
+        remove_segments(&place, &journal.spares)?;
+        if tidying == Tidying::First {
+            self.tidy(&manifest, &snapshot_files)?;
+        }
+        let (start, unused) = self.start(&place, &journal, &manifest)?;
+        // What is left of a damaged manifest goes before it is replaced.
+        let (former, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|file| file.ends_with(manifest::FILE));
+        report.moved_aside.extend(self.move_aside(&manifest, former)?);
+        let start = self.save_manifest(&mut manifest, &place, start)?;
+        report.moved_aside.extend(self.move_aside(&manifest, aside)?);
+        new_snapshot.iter().for_each(|new| self.page_files.forget(&new.leaving));
+        remove_segments(&place, &unused)?;
+        if tidying == Tidying::Last {
+            self.tidy(&manifest, &snapshot_files)?;
+        }
+        let reserve = self.reserve;
+        Ok(Recovered { contents, manifest, place, start, filled, snapshot_files, report, reserve })
+    }
+
+    /// Where the journal of that run is.
+    pub(super) fn place(&self, manifest: &Manifest) -> Place {
+        let directory = self.root.join(JOURNAL);
+        Place {
+            disk: self.config.disk.clone(),
+            kept_directory: Arc::new(KeptDir::new(directory.clone())),
+            directory,
+            store: manifest.store,
+            incarnation: manifest.incarnation,
+            segment_bytes: self.config.segment_bytes,
+            cache_bytes: self.config.cache_bytes(),
+        }
+    }
+
+    /// Sees to it that the directories are there, and opens them while there are descriptors.
+    fn prepare(&self, manifest: &Manifest) -> Result<Place> {
+        let place = self.place(manifest);
+        // Missing only if somebody removed it; durable since the store was made.
+        let directory = &place.directory;
+        let make = || if self.disk().exists(directory)? { Ok(()) } else { self.disk().create_dir_all(directory) };
+        make().map_err(|e| Error::io("creating the journal's directory", e))?;
+        let held = place.kept_directory.hold(self.disk());
+        held.map_err(|e| Error::file("opening", &place.directory, e))?;
+        self.page_files.prepare()?;
+        Ok(place)
+    }
+
+    /// Starts this run's first segment; returns it with the numbers of those not needed any more. Where the disk is full, what a
+    /// former opening has left behind goes first, then what is held back is used.
+    fn start(&self, place: &Place, journal: &JournalPlan, manifest: &Manifest) -> Result<(Start, Vec<u64>)> {
+        let (started, mut unused) = match Tail::of(place, journal, false)?.start(place, &self.reserve, false) {
+            Err(error) if error.is_full() => {
+                let snapshot = manifest.snapshot.map_or(0, |mark| mark.from);
+                let mut tail = Tail::of(place, journal, true)?;
+                let unused = tail.free_disk_space(place, journal, snapshot, manifest.segment)?;
+                (tail.start(place, &self.reserve, true)?, unused)
+            }
+            started => (started?, journal.unused.clone()),
+        };
+        let (start, replaced) = started;
+        unused.extend(replaced);
+        Ok((start, unused))
+    }
+
+    /// Makes this the store's manifest, naming the segment that was started; should that fail, the segment goes again.
+    fn save_manifest(&self, manifest: &mut Manifest, place: &Place, start: Start) -> Result<Start> {
+        let former = std::mem::replace(&mut manifest.segment, start.active.number());
+        let save = || manifest.save(self.disk(), self.root);
+        match self.reserve.spend(Need::Open, MANIFEST_BYTES, save) {
+            Ok(()) => Ok(start),
+            Err(error) => {
+                // Closed first: what is missing may be a descriptor.
+                drop(start);
+                start::take_back(place, self.root, former, manifest.segment);
+                Err(error)
+            }
+        }
+    }
+
+    /// Moves what could not be read, where it is there, into a folder of its own.
+    fn move_aside(&self, manifest: &Manifest, files: impl IntoIterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {
+        let aside = self.root.join(format!("damaged-{:06x}", manifest.incarnation));
+        let disk = self.disk();
+        let go = |from: &Path, to: &Path| -> std::io::Result<bool> {
+            let there = disk.exists(from)?;
+            if there {
+                disk.create_dir_all(&aside)?;
+                disk.rename(from, to)?;
+            }
+            Ok(there)
+        };
+        let mut moved = Vec::new();
+        for from in files {
+            let Some(to) = from.file_name().map(|name| aside.join(name)) else { continue };
+            if go(&from, &to).map_err(|e| Error::file("moving aside", &from, e))? {
+                moved.push(to);
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Removes what the manifest does not name: older snapshots, other generations of trees, page files, half-written files.
+    fn tidy(&self, manifest: &Manifest, snapshot_files: &BTreeSet<u64>) -> Result<()> {
+        let (snapshot, trees) = (manifest.snapshot.map_or(0, |mark| mark.number), manifest.generation);
+        let is_stale = |number: u64, own: u64| number != own && number <= own.saturating_add(REACH);
+        for name in self.disk().list(self.root).map_err(|e| Error::file("listing", self.root, e))? {
+            let path = self.root.join(&name);
+            if snapshot::parse_file_name(&name).is_some_and(|number| is_stale(number, snapshot))
+                || name == manifest::FRESH
+            {
+                remove_own(self.disk(), &path)?;
+            } else if parse_trees_name(&name).is_some_and(|generation| is_stale(generation, trees)) {
+                remove_any(self.disk(), &path).map_err(|e| Error::file("removing", &path, e))?;
+            }
+        }
+        self.page_files.tidy(snapshot_files)
+    }
+}
+
+fn remove_segments(place: &Place, numbers: &[u64]) -> Result<()> {
+    numbers.iter().try_for_each(|number| remove_own(&*place.disk, &place.path(*number)))
+}
+
+/// The room that the manifest takes.
+const MANIFEST_BYTES: u64 = 4 << 10;
