@@ -25,7 +25,7 @@ impl Store {
         // If there is no space for a new segment, the next opening takes longer.
         let _ = self.journal.turn_over();
         let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);
-        self.journal.seal();
+        self.journal.close();
         recorded?;
         self.await_callers();
         let lsn = self.journal.appended();

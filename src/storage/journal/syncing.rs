@@ -27,21 +27,14 @@ impl Journal {
     /// Syncs what has been appended, oldest segment first, and returns the last LSN that covers.
     fn sync(&self) -> Result<u64, Arc<str>> {
         self.unsynced.store(false, Ordering::Release);
-        let (full, active, directory, last) = {
+        let (unsynced, last) = {
             let mut tail = self.tail.lock();
             if let Some(cause) = &tail.failed {
                 return Err(cause.clone());
             }
-            let directory = std::mem::take(&mut tail.directory_unsynced);
-            (std::mem::take(&mut tail.unsynced), tail.active.clone(), directory, self.appended())
+            (tail.segments.take_unsynced(), self.appended())
         };
-        let synced = (|| {
-            if directory {
-                self.place.kept_directory.sync(&*self.place.disk)?;
-            }
-            full.iter().try_for_each(|segment| segment.sync())?;
-            active.sync()
-        })();
+        let synced = unsynced.sync(&self.place);
         match synced {
             Ok(()) => Ok(last),
             Err(cause) => {
@@ -79,15 +72,11 @@ impl Journal {
         self.unsynced.load(Ordering::Acquire)
     }
 
-    /// Makes the header of the active segment durable, if it may not be: before a manifest names it, and those before go.
+    /// Makes the header of the live segment durable, if it may not be: before a manifest names it, and those before go.
     pub(crate) fn sync_header(&self) -> Result<()> {
-        let active = {
-            let tail = self.tail.lock();
-            let newest = tail.kept.back().filter(|kept| kept.first_lsn > self.synced());
-            newest.map(|_| tail.active.clone())
-        };
-        let Some(active) = active else { return Ok(()) };
-        let synced = self.place.disk.sync_dir(&self.place.directory).and_then(|()| active.sync());
+        let live = self.tail.lock().segments.unsynced_header(self.synced());
+        let Some(live) = live else { return Ok(()) };
+        let synced = self.place.disk.sync_dir(&self.place.directory).and_then(|()| live.sync());
         synced.map_err(|cause| {
             let cause = Error::io("syncing the journal", cause);
             self.poison(&cause.to_string());

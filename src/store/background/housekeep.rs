@@ -44,7 +44,7 @@ impl Store {
     }
 
     /// Whether a snapshot is due, and whether posts wait for it. What is compared is what a snapshot written now frees: the journal
-    /// but for its active segment, and garbage in the page files.
+    /// but for its live segment, and garbage in the page files.
     pub(crate) fn pressure(&self) -> Pressure {
         let enough = self.place.segment_bytes.saturating_mul(SNAPSHOT_AFTER);
         let directory = self.reserve.snapshot_bytes().saturating_mul(DIRECTORY_SHARE);
@@ -106,7 +106,7 @@ impl Store {
             return Ok(());
         }
         housekeeping.in_vain = Some((weight, appended));
-        self.journal.leave_active()?;
+        self.journal.leave_live()?;
         self.write_snapshot(housekeeping)?;
         // So that whoever is refused next finds the room that was made.
         let prepared = self.journal.prepare_spare(&mut |_| {});

@@ -32,7 +32,7 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
     place.kept_directory.hold(disk).map_err(|e| Error::file("opening", &journal, e))?;
     opening.page_files.prepare()?;
     let start = start::start(&place, 1, &Carried::none(0), false)?;
-    manifest.segment = start.active.number();
+    manifest.segment = start.live.number();
     manifest.save(disk, root)?;
     let (contents, report) = (opening.empty_contents(), RecoveryReport::new(RecoverySource::New));
     let (reserve, snapshot_files) = (opening.reserve, BTreeSet::new());

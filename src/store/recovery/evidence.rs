@@ -1,4 +1,4 @@
-//! What an opening finds before anything is decided or written: plain facts, from which [`plan`](super::plan) decides.
+//! What an opening finds before anything is decided or written: plain facts, from which [`plan`](mod@super::plan) decides.
 
 use std::path::PathBuf;
 

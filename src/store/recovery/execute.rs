@@ -1,4 +1,4 @@
-//! Carrying a [plan](super::plan) out, in an order in which a power cut at any moment leaves a store that opens.
+//! Carrying a [plan](mod@super::plan) out, in an order in which a power cut at any moment leaves a store that opens.
 //!
 //! 1. What the next opening needs is durable before what it replaces goes: a new snapshot and the first segment of this run
 //!    before the manifest that names them, that before anything is moved or removed which the former manifest stands on.
@@ -114,7 +114,7 @@ impl Opening<'_> {
 
     /// Makes this the store's manifest, naming the segment that was started; should that fail, the segment goes again.
     fn save_manifest(&self, manifest: &mut Manifest, place: &Place, start: Start) -> Result<Start> {
-        let former = std::mem::replace(&mut manifest.segment, start.active.number());
+        let former = std::mem::replace(&mut manifest.segment, start.live.number());
         let save = || manifest.save(self.disk(), self.root);
         match self.reserve.spend(Need::Open, MANIFEST_BYTES, save) {
             Ok(()) => Ok(start),

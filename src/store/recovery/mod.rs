@@ -18,7 +18,7 @@
 //! | damage, where [`Config::salvage`](crate::Config::salvage) is set | [`salvage`] |
 //! | anything else | the caller is told, and nothing is changed |
 //!
-//! An opening has three parts: [`gather`] reads and gives [`evidence`], [`plan`] decides by that alone, [`execute`] does what
+//! An opening has three parts: [`gather`] reads and gives [`evidence`], [`mod@plan`] decides by that alone, [`execute`] does what
 //! the plan says. A salvage gathers what is left of a store in its own way, and has a plan and the same execution.
 //!
 //! 1. Trees count as clean only if the manifest's clean mark, their own record and a digest over every record agree, and

@@ -36,15 +36,15 @@ pub(super) fn start(place: &Place, number: u64, carried: &Carried, scanty: bool)
     let needed = SEGMENT_HEADER_BYTES.saturating_add(carried.bytes());
     let (bytes, next_lsn) = frames(place, number, carried)?;
     let capacity = needed.saturating_add(room.min(place.segment_bytes));
-    let active = Segment::prepare(place, number, capacity, &bytes, &mut |_| {})?;
+    let live = Segment::prepare(place, number, capacity, &bytes, &mut |_| {})?;
     // It claims no more than was proven before: a kill may leave it in the system's memory alone, and the next open would
     // take the frames it leads to for durable.
-    let header = active.header(carried.first, place.incarnation, carried.proven);
-    let write = active.write(&header, 0).and_then(|()| active.sync());
+    let header = live.header(carried.first, place.incarnation, carried.proven);
+    let write = live.write(&header, 0).and_then(|()| live.sync());
     write.map_err(|e| Error::io("starting the journal", e))?;
-    let kept = vec![Kept { number, first_lsn: carried.first, bytes: active.capacity() }];
+    let kept = vec![Kept { number, first_lsn: carried.first, bytes: live.capacity() }];
     let offset = SEGMENT_HEADER_BYTES.saturating_add(bytes.len() as u64);
-    Ok(Start { active, offset, next_lsn, kept })
+    Ok(Start { live, offset, next_lsn, kept })
 }
 
 /// Takes back segment `started` of the store in `root`, unless the manifest on disk names it by now, and not `named`: an opening

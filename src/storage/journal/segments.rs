@@ -1,0 +1,379 @@
+//! The segments of an open journal. Each is in one state, and every way from one state to the next is a method here.
+//!
+//! ```text
+//!                     ┌──────────────────────── recycle ────────────────────────┐
+//!                     ▼                                                         │
+//!  adopt,           ┌───────┐ start  ┌──────┐ start  ┌────────┐ take_unsynced ┌────────┐
+//!  accept_prepared  │ Spare ├───────►│ Live ├───────►│ Sealed ├──────────────►│ Synced │
+//! ─────────────────►└───┬───┘ (this) └──────┘ (next) └───┬────┘               └───┬────┘
+//!                       │ start, finish                  └────┬────────────────────┘
+//!                       │                                     │ retire_below
+//!                       ▼                                     ▼
+//!                  ┌──────────┐        discard           ┌─────────┐
+//!                  │ Obsolete │◄─────────────────────────┤ Retired │
+//!                  └────┬─────┘                          └─────────┘
+//!                       │ sweep
+//!                       ▼ the file is removed
+//! ```
+//!
+//! | State | Is |
+//! |---|---|
+//! | spare | a file with its number and no header: an opening takes it for unused |
+//! | live | started, and appended to |
+//! | sealed | full; no sync that covers its end has been begun |
+//! | synced | full; synced, or being synced by the one that took it: should that fail, the journal is poisoned |
+//! | retired | covered by a snapshot, so nobody needs it, nor that it is ever synced |
+//! | obsolete | takes space until it can be removed |
+//!
+//! 1. One segment is live, and at most one spare. A spare's number is above the live one's, and that above those of all
+//!    that are full: an opening follows segments by their numbers.
+//! 2. Sealed segments are the newest of those that are full, so a sync takes all of them and the live one: what is
+//!    acknowledged as synced has everything before it synced.
+//! 3. A number is given once; one that is given to a file under way is above the live one's.
+//! 4. The directory is synced before a frame in a segment whose entry may not be durable is acknowledged.
+//! 5. The live segment is never retired, whatever is asked for.
+//!
+//! Cost: appending looks at the live segment alone; all else is O(segments) and happens once a segment or once a sync.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use super::naming::SegmentId;
+use super::place::Place;
+use super::segment::{SEGMENT_HEADER_BYTES, Segment};
+use crate::model::error::Result;
+
+/// A segment file a later recovery would read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) number: u64,
+    pub(crate) first_lsn: u64,
+    pub(crate) bytes: u64,
+}
+
+/// A segment written by recovery, ready to take more frames.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) live: Segment,
+    pub(crate) offset: u64,
+    pub(crate) next_lsn: u64,
+    /// The segments before it, oldest first, and itself.
+    pub(crate) kept: Vec<Kept>,
+}
+
+#[derive(Debug)]
+pub(super) struct Segments {
+    live: Live,
+    spare: Option<Arc<Segment>>,
+    /// Sealed and synced ones, oldest first.
+    full: VecDeque<Full>,
+    obsolete: Vec<u64>,
+    next_number: u64,
+    /// A file was made or renamed whose directory entry is not yet durable.
+    directory_unsynced: bool,
+}
+
+/// The segment that frames are appended to.
+#[derive(Debug)]
+pub(super) struct Live {
+    segment: Arc<Segment>,
+    first_lsn: u64,
+    /// Where the next frame goes.
+    end: u64,
+    lean: bool,
+}
+
+#[derive(Debug)]
+struct Full {
+    kept: Kept,
+    /// Set while it is sealed and not synced.
+    unsynced: Option<Arc<Segment>>,
+}
+
+/// A segment that may become live.
+#[derive(Debug)]
+pub(super) enum Next {
+    Spare(Arc<Segment>),
+    Made(Segment),
+    /// Made of what is held back for changes that free space.
+    Lean(Segment),
+}
+
+/// What a header says beside the segment's own number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeaderFields {
+    pub(super) first_lsn: u64,
+    pub(super) incarnation: u32,
+    pub(super) synced: u64,
+}
+
+/// A segment that nobody needs, to be recycled or discarded.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Retired(Kept);
+
+/// Everything that a sync has to cover.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Unsynced {
+    directory: bool,
+    sealed: Vec<Arc<Segment>>,
+    live: Arc<Segment>,
+}
+
+impl Segments {
+    /// Those that recovery leaves, everything in them synced.
+    pub(super) fn new(start: Start) -> Self {
+        let Start { live, offset, mut kept, next_lsn } = start;
+        let first_lsn = kept.pop().map_or(next_lsn, |live| live.first_lsn);
+        let next_number = live.number().saturating_add(1);
+        let live = Live { segment: Arc::new(live), first_lsn, end: offset, lean: false };
+        let full = kept.into_iter().map(|kept| Full { kept, unsynced: None }).collect();
+        let segments = Self { live, spare: None, full, obsolete: Vec::new(), next_number, directory_unsynced: false };
+        segments.check();
+        segments
+    }
+
+    pub(super) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    pub(super) fn live_mut(&mut self) -> &mut Live {
+        &mut self.live
+    }
+
+    pub(super) fn has_spare(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    /// The number of a segment that is made now.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// The number for a segment that is made while others may be: nobody else gets it.
+    pub(super) fn take_number(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number = number.saturating_add(1);
+        number
+    }
+
+    /// New → spare, made under [`Self::next_number`] while there was none.
+    pub(super) fn adopt(&mut self, segment: Segment) {
+        debug_assert!(self.spare.is_none(), "there is a spare segment already");
+        debug_assert!(segment.number() >= self.next_number, "the number has been given away");
+        self.next_number = segment.number().saturating_add(1);
+        self.spare = Some(Arc::new(segment));
+        self.directory_unsynced = true;
+        self.check();
+    }
+
+    /// New → spare, or obsolete if a caller in a hurry has made one meanwhile, or gone past its number. It was made durable,
+    /// its entry too, under a number that was taken. True if it is spare.
+    pub(super) fn accept_prepared(&mut self, segment: Segment) -> bool {
+        debug_assert!(segment.number() < self.next_number, "the number was not taken");
+        let is_wanted = self.spare.is_none() && segment.number() > self.live.number();
+        if is_wanted {
+            self.spare = Some(Arc::new(segment));
+        } else {
+            self.obsolete.push(segment.number());
+        }
+        self.check();
+        is_wanted
+    }
+
+    /// The spare, to be started, if it has room for so many bytes.
+    pub(super) fn take_spare(&mut self, bytes: u64) -> Option<Next> {
+        self.spare.take_if(|spare| spare.capacity() >= bytes).map(Next::Spare)
+    }
+
+    /// New or spare → live, and live → sealed. A spare that was passed over becomes obsolete: segments are used in the order
+    /// of their numbers.
+    ///
+    /// # Errors
+    /// That of writing the header. Nothing has changed then, and a spare is spare again.
+    pub(super) fn start(&mut self, next: Next, fields: HeaderFields) -> io::Result<()> {
+        let (segment, lean, was_spare) = match next {
+            Next::Spare(segment) => (segment, false, true),
+            Next::Made(segment) => (Arc::new(segment), false, false),
+            Next::Lean(segment) => (Arc::new(segment), true, false),
+        };
+        debug_assert!(segment.number() > self.live.number(), "segments are used in the order of their numbers");
+        let header = segment.header(fields.first_lsn, fields.incarnation, fields.synced);
+        if let Err(cause) = segment.write(&header, 0) {
+            if was_spare {
+                self.spare = Some(segment);
+            }
+            return Err(cause);
+        }
+        self.next_number = self.next_number.max(segment.number().saturating_add(1));
+        self.directory_unsynced |= !was_spare;
+        let live = Live { segment, first_lsn: fields.first_lsn, end: SEGMENT_HEADER_BYTES, lean };
+        let sealed = std::mem::replace(&mut self.live, live);
+        self.full.push_back(Full { kept: sealed.kept(), unsynced: Some(sealed.segment) });
+        self.obsolete.extend(self.spare.take().map(|spare| spare.number()));
+        self.check();
+        Ok(())
+    }
+
+    /// Sealed → synced: what the caller is about to sync. Should that fail, nothing may be appended any more.
+    pub(super) fn take_unsynced(&mut self) -> Unsynced {
+        let sealed = self.full.iter_mut().rev().map_while(|full| full.unsynced.take());
+        let mut sealed: Vec<Arc<Segment>> = sealed.collect();
+        sealed.reverse();
+        let directory = std::mem::take(&mut self.directory_unsynced);
+        self.check();
+        Unsynced { directory, sealed, live: self.live.segment.clone() }
+    }
+
+    /// Sealed or synced → retired: those below number `first`, oldest first.
+    pub(super) fn retire_below(&mut self, first: u64) -> Vec<Retired> {
+        let end = self.full.iter().take_while(|full| full.kept.number < first).count();
+        let retired = self.full.drain(..end).map(|full| Retired(full.kept)).collect();
+        self.check();
+        retired
+    }
+
+    /// Retired → spare if none is there and its file is of the usual size, else obsolete. True if it is spare. Its old frames
+    /// cannot be taken for new ones: their checksums are seeded with the old number.
+    ///
+    /// # Errors
+    /// That of renaming the file, which is obsolete then.
+    pub(super) fn recycle(&mut self, place: &Place, retired: Retired) -> Result<bool> {
+        if self.spare.is_some() || retired.0.bytes != place.segment_bytes {
+            self.discard(retired);
+            return Ok(false);
+        }
+        match Segment::recycle(place, retired.0.number, self.next_number) {
+            Ok(spare) => {
+                self.adopt(spare);
+                Ok(true)
+            }
+            Err(error) => {
+                self.discard(retired);
+                Err(error)
+            }
+        }
+    }
+
+    /// Retired → obsolete.
+    pub(super) fn discard(&mut self, retired: Retired) {
+        self.obsolete.push(retired.0.number);
+        self.check();
+    }
+
+    /// Obsolete → gone; those that stay are tried again.
+    pub(super) fn sweep(&mut self, place: &Place) {
+        self.obsolete.retain(|number| match place.disk.remove_file(&place.path(*number)) {
+            Ok(()) => false,
+            Err(cause) => cause.kind() != io::ErrorKind::NotFound,
+        });
+    }
+
+    /// Cuts off what the live segment has not used, and makes the spare obsolete: nothing is appended any more.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.live.segment.truncate(self.live.end)?;
+        self.obsolete.extend(self.spare.take().map(|spare| spare.number()));
+        self.check();
+        Ok(())
+    }
+
+    /// The segments that a later recovery would read, oldest first.
+    pub(super) fn kept(&self) -> impl DoubleEndedIterator<Item = Kept> {
+        self.full.iter().map(|full| full.kept).chain([self.live.kept()])
+    }
+
+    /// The first segment that a replay of what follows `lsn` needs.
+    pub(super) fn first_needed(&self, lsn: u64) -> u64 {
+        let needed = self.kept().rev().find(|kept| kept.first_lsn <= lsn.saturating_add(1));
+        needed.or_else(|| self.kept().next()).map_or(0, |kept| kept.number)
+    }
+
+    /// The newest segment whose header and first frame are synced, where everything up to `synced` is.
+    pub(super) fn newest_synced(&self, synced: u64) -> Option<u64> {
+        self.kept().rev().find(|kept| kept.first_lsn <= synced).map(|kept| kept.number)
+    }
+
+    /// The live segment if its header may not be durable, where everything up to `synced` is.
+    pub(super) fn unsynced_header(&self, synced: u64) -> Option<Arc<Segment>> {
+        (self.live.first_lsn > synced).then(|| self.live.segment.clone())
+    }
+
+    /// Bytes of those that are full.
+    pub(super) fn full_bytes(&self) -> u64 {
+        self.full.iter().map(|full| full.kept.bytes).sum()
+    }
+
+    /// The invariants of this file.
+    fn check(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let live = self.live.number();
+        let numbers: Vec<u64> = self.kept().map(|kept| kept.number).collect();
+        debug_assert!(numbers.is_sorted_by(|one, next| one < next), "1: {numbers:?} are in order");
+        let spare = self.spare.as_ref().map(|spare| spare.number());
+        debug_assert!(spare.is_none_or(|spare| spare > live), "1: the spare {spare:?} follows {live}");
+        let sealed = self.full.iter().map(|full| full.unsynced.is_some());
+        debug_assert!(sealed.is_sorted(), "2: the sealed ones are the newest");
+        debug_assert!(self.next_number > spare.unwrap_or(live), "3: {} is free", self.next_number);
+        let in_use = |number: &u64| numbers.contains(number) || spare == Some(*number);
+        debug_assert!(!self.obsolete.iter().any(in_use), "no obsolete one of {:?} is in use", self.obsolete);
+    }
+}
+
+impl Live {
+    pub(super) fn number(&self) -> u64 {
+        self.segment.number()
+    }
+
+    pub(super) fn id(&self) -> SegmentId {
+        self.segment.id()
+    }
+
+    pub(super) fn capacity(&self) -> u64 {
+        self.segment.capacity()
+    }
+
+    /// Where the next frame goes.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Whether it is made of what is held back for changes that free space.
+    pub(super) fn is_lean(&self) -> bool {
+        self.lean
+    }
+
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.end.saturating_add(bytes) <= self.segment.capacity()
+    }
+
+    /// Writes a frame behind the last one. After an error the next goes to the same place.
+    pub(super) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
+        let bytes = frame.len() as u64;
+        debug_assert!(self.has_room(bytes), "a frame of {bytes} bytes does not fit");
+        self.segment.write(frame, self.end)?;
+        self.end = self.end.saturating_add(bytes);
+        Ok(())
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { number: self.number(), first_lsn: self.first_lsn, bytes: self.capacity() }
+    }
+}
+
+impl Unsynced {
+    /// Syncs it: the directory, then the oldest segment first.
+    pub(super) fn sync(&self, place: &Place) -> io::Result<()> {
+        if self.directory {
+            place.kept_directory.sync(&*place.disk)?;
+        }
+        self.sealed.iter().try_for_each(|segment| segment.sync())?;
+        self.live.sync()
+    }
+}
+
+#[cfg(test)]
+mod tests;

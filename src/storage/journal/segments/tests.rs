@@ -1,0 +1,268 @@
+//! Every way from one state to the next, and that there are no others.
+
+use std::path::Path;
+
+use super::*;
+use crate::disk::{Disk, Fault, FaultError, KeptDir, Operation, SimulatedDisk};
+use crate::storage::journal::naming;
+
+const BYTES: u64 = 8192;
+
+/// A journal whose segment 3 is live, behind 1 and 2 which an earlier run has left.
+struct Started {
+    disk: SimulatedDisk,
+    place: Place,
+    segments: Segments,
+}
+
+impl Started {
+    fn new() -> Self {
+        let disk = SimulatedDisk::new();
+        let directory = Path::new("/journal");
+        disk.create_dir_all(directory).unwrap();
+        let place = Place {
+            disk: std::sync::Arc::new(disk.clone()),
+            directory: directory.into(),
+            kept_directory: std::sync::Arc::new(KeptDir::new(directory.into())),
+            store: [7; 16],
+            incarnation: 1,
+            segment_bytes: BYTES,
+            cache_bytes: 0,
+        };
+        for number in [1, 2] {
+            Segment::reserve(&place, number, BYTES).unwrap();
+        }
+        let live = Segment::reserve(&place, 3, BYTES).unwrap();
+        let kept = [(1, 1), (2, 10), (3, 20)].map(|(number, first_lsn)| Kept { number, first_lsn, bytes: BYTES });
+        let start = Start { live, offset: 64, next_lsn: 21, kept: kept.to_vec() };
+        Self { disk, place, segments: Segments::new(start) }
+    }
+
+    fn made(&self, bytes: u64) -> Segment {
+        Segment::reserve(&self.place, self.segments.next_number(), bytes).unwrap()
+    }
+
+    fn adopt(&mut self) {
+        let made = self.made(BYTES);
+        self.segments.adopt(made);
+    }
+
+    fn start(&mut self, next: Next, first_lsn: u64) -> io::Result<()> {
+        self.segments.start(next, HeaderFields { first_lsn, incarnation: 1, synced: 0 })
+    }
+
+    /// Goes on to a new segment.
+    fn go_on(&mut self, first_lsn: u64) {
+        let made = self.made(BYTES);
+        self.start(Next::Made(made), first_lsn).unwrap();
+    }
+
+    fn files(&self) -> Vec<u64> {
+        let names = self.disk.list(&self.place.directory).unwrap();
+        let mut numbers: Vec<u64> = names.iter().filter_map(|name| naming::parse_file_name(name)).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The numbers of those kept, the live one last, of the spare, of those sealed, and of those obsolete.
+    fn states(&self) -> (Vec<u64>, Option<u64>, Vec<u64>, Vec<u64>) {
+        let sealed = self.segments.full.iter().filter(|full| full.unsynced.is_some()).map(|full| full.kept.number);
+        let spare = self.segments.spare.as_ref().map(|spare| spare.number());
+        let kept = self.segments.kept().map(|kept| kept.number).collect();
+        (kept, spare, sealed.collect(), self.segments.obsolete.clone())
+    }
+}
+
+#[test]
+fn what_recovery_leaves_is_live_and_synced() {
+    let started = Started::new();
+    assert_eq!(started.states(), (vec![1, 2, 3], None, vec![], vec![]));
+    assert_eq!((started.segments.next_number(), started.segments.live().end()), (4, 64));
+    assert_eq!(started.segments.full_bytes(), 2 * BYTES);
+}
+
+#[test]
+fn a_spare_that_is_started_is_live_and_the_former_live_one_sealed_until_a_sync_takes_it() {
+    let mut started = Started::new();
+    started.adopt();
+    assert_eq!(started.states(), (vec![1, 2, 3], Some(4), vec![], vec![]));
+    started.segments.live_mut().append(b"frame").unwrap();
+    let spare = started.segments.take_spare(BYTES).unwrap();
+    started.start(spare, 30).unwrap();
+    assert_eq!(started.states(), (vec![1, 2, 3, 4], None, vec![3], vec![]));
+    assert_eq!((started.segments.live().end(), started.segments.live().number()), (SEGMENT_HEADER_BYTES, 4));
+    started.go_on(40);
+    assert_eq!(started.states().2, [3, 4]);
+    let unsynced = started.segments.take_unsynced();
+    let sealed: Vec<u64> = unsynced.sealed.iter().map(|segment| segment.number()).collect();
+    assert_eq!((sealed, unsynced.live.number(), unsynced.directory), (vec![3, 4], 5, true));
+    unsynced.sync(&started.place).unwrap();
+    assert_eq!(started.states(), (vec![1, 2, 3, 4, 5], None, vec![], vec![]));
+    let again = started.segments.take_unsynced();
+    assert!(again.sealed.is_empty() && !again.directory && again.live.number() == 5);
+}
+
+#[test]
+fn what_a_sync_takes_survives_a_power_cut() {
+    let mut started = Started::new();
+    started.segments.live_mut().append(b"sealed").unwrap();
+    started.go_on(30);
+    started.segments.live_mut().append(b"live").unwrap();
+    started.segments.take_unsynced().sync(&started.place).unwrap();
+    let disk = started.disk.power_loss(crate::disk::Keep::Nothing);
+    for (number, frame) in [(3, &b"sealed"[..]), (4, b"live")] {
+        assert_eq!(&disk.read(started.place.path(number)).unwrap()[64..64 + frame.len()], frame);
+    }
+}
+
+#[test]
+fn a_spare_whose_header_cannot_be_written_is_spare_again_and_nothing_has_changed() {
+    let mut started = Started::new();
+    started.adopt();
+    started.disk.inject(Fault::on(Operation::Write).error(FaultError::Space));
+    let spare = started.segments.take_spare(0).unwrap();
+    started.start(spare, 30).unwrap_err();
+    assert_eq!(started.states(), (vec![1, 2, 3], Some(4), vec![], vec![]));
+    started.disk.inject(Fault::on(Operation::Write).error(FaultError::Space));
+    let made = Segment::reserve(&started.place, 5, BYTES).unwrap();
+    started.start(Next::Made(made), 30).unwrap_err();
+    assert_eq!(started.states(), (vec![1, 2, 3], Some(4), vec![], vec![]));
+}
+
+#[test]
+fn a_spare_that_is_too_small_is_passed_over_and_removed() {
+    let mut started = Started::new();
+    started.adopt();
+    assert!(started.segments.take_spare(BYTES + 1).is_none());
+    let large = started.made(4 * BYTES);
+    started.start(Next::Lean(large), 30).unwrap();
+    assert_eq!(started.states(), (vec![1, 2, 3, 5], None, vec![3], vec![4]));
+    assert!(started.segments.live().is_lean() && started.segments.live().has_room(3 * BYTES));
+    started.segments.sweep(&started.place);
+    assert_eq!((started.states().3, started.files()), (vec![], vec![1, 2, 3, 5]));
+}
+
+#[test]
+fn a_prepared_segment_is_spare_only_while_one_is_wanted() {
+    let mut started = Started::new();
+    let prepared = |started: &mut Started| {
+        let number = started.segments.take_number();
+        Segment::prepare(&started.place, number, BYTES, &[], &mut |_| {}).unwrap()
+    };
+    let first = prepared(&mut started);
+    let late = prepared(&mut started);
+    assert!(started.segments.accept_prepared(first));
+    assert!(!started.segments.accept_prepared(late), "there is one already");
+    assert_eq!(started.states(), (vec![1, 2, 3], Some(4), vec![], vec![5]));
+    assert!(!started.segments.directory_unsynced, "it was prepared durably");
+    let overtaken = prepared(&mut started);
+    let spare = started.segments.take_spare(0).unwrap();
+    started.start(spare, 30).unwrap();
+    started.go_on(40);
+    assert_eq!((overtaken.number(), started.segments.live().number()), (6, 7));
+    assert!(!started.segments.accept_prepared(overtaken), "the journal has gone past it");
+    assert_eq!(started.states().3, [5, 6]);
+}
+
+#[test]
+fn of_those_retired_one_becomes_the_spare_and_the_rest_go() {
+    let mut started = Started::new();
+    started.go_on(30);
+    let retired = started.segments.retire_below(4);
+    assert_eq!(retired.iter().map(|one| one.0.number).collect::<Vec<_>>(), [1, 2, 3], "a sealed one too");
+    let recycled: Vec<bool> =
+        retired.into_iter().map(|one| started.segments.recycle(&started.place, one).unwrap()).collect();
+    assert_eq!(recycled, [true, false, false]);
+    assert_eq!(started.states(), (vec![4], Some(5), vec![], vec![2, 3]));
+    assert!(started.segments.directory_unsynced);
+    started.segments.sweep(&started.place);
+    assert_eq!(started.files(), [4, 5]);
+    assert_eq!(started.segments.full_bytes(), 0);
+}
+
+#[test]
+fn the_live_segment_is_never_retired() {
+    let mut started = Started::new();
+    let retired = started.segments.retire_below(u64::MAX);
+    assert_eq!(retired.len(), 2);
+    assert_eq!(started.states().0, [3]);
+}
+
+#[test]
+fn a_retired_segment_of_another_size_or_that_cannot_be_renamed_is_obsolete() {
+    let mut started = Started::new();
+    let small = started.made(BYTES / 2);
+    started.start(Next::Made(small), 30).unwrap();
+    started.go_on(40);
+    let mut retired = started.segments.retire_below(5).into_iter().rev();
+    assert!(!started.segments.recycle(&started.place, retired.next().unwrap()).unwrap(), "segment 4 is small");
+    started.disk.inject(Fault::on(Operation::Rename));
+    started.segments.recycle(&started.place, retired.next().unwrap()).unwrap_err();
+    assert_eq!(started.states(), (vec![5], None, vec![], vec![4, 3]));
+    started.segments.discard(retired.next().unwrap());
+    assert!(started.segments.recycle(&started.place, retired.next().unwrap()).unwrap());
+    assert_eq!(started.states(), (vec![5], Some(6), vec![], vec![4, 3, 2]));
+}
+
+#[test]
+fn an_obsolete_file_that_cannot_be_removed_is_tried_again() {
+    let mut started = Started::new();
+    started.segments.retire_below(3).into_iter().for_each(|retired| started.segments.discard(retired));
+    started.disk.inject(Fault::on(Operation::Remove));
+    started.segments.sweep(&started.place);
+    assert_eq!((started.states().3, started.files()), (vec![1], vec![1, 3]));
+    // One that somebody else has removed is gone as well.
+    started.disk.remove_file(&started.place.path(1)).unwrap();
+    started.segments.sweep(&started.place);
+    assert_eq!((started.states().3, started.files()), (vec![], vec![3]));
+}
+
+#[test]
+fn at_the_end_the_live_segment_is_cut_and_the_spare_obsolete() {
+    let mut started = Started::new();
+    started.adopt();
+    started.segments.live_mut().append(&[1; 100]).unwrap();
+    started.segments.finish().unwrap();
+    assert_eq!(started.states(), (vec![1, 2, 3], None, vec![], vec![4]));
+    assert_eq!(started.disk.read(started.place.path(3)).unwrap().len(), 164);
+}
+
+#[test]
+fn a_frame_that_could_not_be_written_leaves_its_place_to_the_next() {
+    let mut started = Started::new();
+    started.disk.inject(Fault::on(Operation::Write).error(FaultError::Space));
+    started.segments.live_mut().append(b"lost").unwrap_err();
+    assert_eq!(started.segments.live().end(), 64);
+    started.segments.live_mut().append(b"kept").unwrap();
+    assert_eq!(started.segments.live().end(), 68);
+    assert!(started.segments.live().has_room(BYTES - 68) && !started.segments.live().has_room(BYTES - 67));
+}
+
+#[test]
+fn segments_are_found_by_what_is_needed_and_what_is_synced() {
+    let started = Started::new();
+    let segments = &started.segments;
+    for (lsn, needed) in [(0, 1), (8, 1), (9, 2), (18, 2), (19, 3), (500, 3)] {
+        assert_eq!(segments.first_needed(lsn), needed, "{lsn}");
+    }
+    for (synced, newest) in [(0, None), (1, Some(1)), (9, Some(1)), (10, Some(2)), (20, Some(3))] {
+        assert_eq!(segments.newest_synced(synced), newest, "{synced}");
+        assert_eq!(segments.unsynced_header(synced).is_some(), synced < 20, "{synced}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "there is a spare segment already")]
+fn there_are_never_two_spares() {
+    let mut started = Started::new();
+    started.adopt();
+    started.adopt();
+}
+
+#[test]
+#[should_panic(expected = "in the order of their numbers")]
+fn a_segment_below_the_live_one_is_never_started() {
+    let mut started = Started::new();
+    let old = Segment::reserve(&started.place, 2, BYTES).unwrap();
+    let _ = started.start(Next::Made(old), 30);
+}
