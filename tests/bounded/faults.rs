@@ -5,12 +5,12 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use zaqar_sled::disk::{Fault, FaultKind, Keep, Operation, SimulatedDisk};
+use zaqar_sled::disk::{Fault, FaultKind, Keep, Operation};
 use zaqar_sled::{ClaimOptions, Engine, Error, MessageId};
 
 use super::shelf::Shelf;
 use super::support::{ROOT, World, clock, config, disk_of, everything, files, refused};
-use super::watched::{Rule, WatchedDisk};
+use super::watched::{Rule, Watch, WatchedDisk};
 
 /// A cold queue.
 fn frozen() -> (World, Shelf) {
@@ -109,7 +109,7 @@ fn a_read_that_fails_during_a_snapshot_fails_only_the_snapshot() {
 
 /// A store whose page files can be made to fail.
 fn watched(memory: u64) -> (WatchedDisk, Engine, Shelf) {
-    let disk = WatchedDisk::new(SimulatedDisk::new());
+    let disk = WatchedDisk::around(Arc::default(), Watch::default());
     let engine = config(&disk.disk, &clock(), memory).disk(Arc::new(disk.clone())).open(ROOT).unwrap();
     let shelf = Shelf::new(&engine, "jobs");
     (disk, engine, shelf)
@@ -120,7 +120,7 @@ fn pages_that_cannot_be_written_out_stay_in_memory_and_refuse_posts() {
     for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
         let (disk, engine, mut shelf) = watched(20 << 10);
         shelf.fill(60, 900);
-        disk.set("heap", Rule::Fail(kind));
+        disk.hook.set("heap", Rule::Fail(kind));
         let message = zaqar_sled::NewMessage::new(vec![7; 900]).ttl(super::support::seconds(60));
         let mut taken = 0;
         let error = loop {
@@ -140,7 +140,7 @@ fn pages_that_cannot_be_written_out_stay_in_memory_and_refuse_posts() {
         shelf.forget([&popped[0].id()]);
         shelf.assert_whole();
 
-        disk.set("heap", Rule::Pass);
+        disk.hook.set("heap", Rule::Pass);
         shelf.fill(60, 900);
         engine.step().unwrap();
         assert!(engine.status().memory_bytes() <= 20 << 10, "{:?}", engine.status());
@@ -160,7 +160,7 @@ fn a_snapshot_that_could_not_write_its_pages_leaves_the_former_one_and_the_journ
         shelf.fill(60, 900);
         engine.snapshot().unwrap();
         shelf.fill(60, 900);
-        disk.set(kind, Rule::Fail(ErrorKind::Other));
+        disk.hook.set(kind, Rule::Fail(ErrorKind::Other));
         assert_io(engine.snapshot());
         assert_eq!(engine.status().poisoned(), None);
         shelf.fill(10, 900);

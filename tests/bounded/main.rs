@@ -37,5 +37,9 @@ mod twins;
 mod waits;
 mod watched;
 
+#[path = "../support/images.rs"]
+mod images;
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/wrapped_disk.rs"]
+mod wrapped_disk;

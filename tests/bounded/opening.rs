@@ -11,47 +11,47 @@ use zaqar_sled::{Config, Durability, Engine, Error, NewMessage, Project, Recover
 
 use super::shelf::Shelf;
 use super::support::{CLIENT, KIB, PAGE, ROOMY, ROOT, World, clock, config, page_files_of, queue, seconds};
-use super::watched::{Rule, WatchedDisk};
+use super::watched::{Rule, Watch, WatchedDisk};
 
 const IDLER: &str = "ZAQAR_IDLER";
 
 #[test]
 fn after_a_clean_close_no_page_is_read_until_a_call_needs_it() {
-    let (disk, clock) = (WatchedDisk::new(SimulatedDisk::new()), clock());
+    let (disk, clock) = (WatchedDisk::around(Arc::default(), Watch::default()), clock());
     let open = |seed| config(&disk.disk, &clock, 0).disk(Arc::new(disk.clone())).seed(seed).open(ROOT).unwrap();
     let engine = open(1);
     let mut shelf = Shelf::new(&engine, "jobs");
     shelf.fill(500, 900);
     engine.close().unwrap();
     drop(engine);
-    let before = disk.bytes_read("heap");
+    let before = disk.hook.bytes_read("heap");
     let engine = open(2);
     assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
     let shelf = shelf.on(&engine);
     assert_eq!(shelf.queue.stats().unwrap().total(), 500);
-    let read = disk.bytes_read("heap") - before;
+    let read = disk.hook.bytes_read("heap") - before;
     assert!(read <= 40 * KIB, "{read} bytes were read: the oldest and the newest page are enough");
     shelf.assert_genuine(&shelf.queue.get(&shelf.ids()[250]).unwrap());
-    let read = disk.bytes_read("heap") - before;
+    let read = disk.hook.bytes_read("heap") - before;
     assert!(read > 0 && read <= 60 * KIB, "{read} bytes were read for one message");
     shelf.assert_whole();
-    assert!(disk.bytes_read("heap") - before >= 450_000);
+    assert!(disk.hook.bytes_read("heap") - before >= 450_000);
 }
 
 #[test]
 fn a_snapshot_of_a_cold_store_reads_no_proven_image() {
-    let disk = WatchedDisk::new(SimulatedDisk::new());
+    let disk = WatchedDisk::around(Arc::default(), Watch::default());
     let engine = config(&disk.disk, &clock(), 0).disk(Arc::new(disk.clone())).open(ROOT).unwrap();
     let mut shelf = Shelf::new(&engine, "jobs");
     shelf.fill(500, 900);
     engine.step().unwrap();
     engine.snapshot().unwrap();
-    let before = disk.bytes_read("heap");
+    let before = disk.hook.bytes_read("heap");
     for _ in 0..3 {
         shelf.fill(10, 900);
         engine.snapshot().unwrap();
     }
-    let read = disk.bytes_read("heap") - before;
+    let read = disk.hook.bytes_read("heap") - before;
     assert!(read <= 200 * KIB, "{read} bytes were read to write out thirty messages");
     shelf.assert_whole();
 }
@@ -103,17 +103,17 @@ fn a_store_that_cannot_write_its_pages_out_while_it_opens_says_so_and_loses_noth
     for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
         for salvage in [true, false] {
             let (disk, shelf) = killed();
-            let disk = WatchedDisk::new(disk);
+            let disk = WatchedDisk::around(Arc::new(disk), Watch::default());
             let open =
                 || config(&disk.disk, &clock(), 20 * KIB).disk(Arc::new(disk.clone())).salvage(salvage).open(ROOT);
-            disk.set("heap", Rule::Fail(kind));
+            disk.hook.set("heap", Rule::Fail(kind));
             // An open that exceeds the memory for a moment is fine too.
             if let Err(error) = open() {
                 let told =
                     if kind == ErrorKind::StorageFull { error.is_full() } else { matches!(error, Error::Io { .. }) };
                 assert!(told, "{kind:?}, salvage {salvage}: {error}");
             }
-            disk.set("heap", Rule::Pass);
+            disk.hook.set("heap", Rule::Pass);
             let engine = open().unwrap_or_else(|error| panic!("{kind:?}, salvage {salvage}: {error}"));
             assert!(engine.recovery().notes().is_empty(), "{kind:?}, salvage {salvage}: {}", engine.recovery());
             shelf.on(&engine).assert_whole();

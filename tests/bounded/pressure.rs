@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{ClaimOptions, Config, DataDriver, Durability, Engine, NewMessage, Queue, Result};
 
 use super::shelf::Shelf;
 use super::support::{CLIENT, KIB, PAGE, ROOMY, ROOT, everything, promptly, queue, refused, seconds, until};
-use super::watched::{Rule, WatchedDisk};
+use super::watched::{Rule, Watch, WatchedDisk};
 
 const BYTES: usize = 1_000;
 /// The busy timeout of tests whose posts must not give up, and of tests whose posts must.
@@ -36,7 +35,7 @@ struct Scene {
 
 impl Scene {
     fn new(full: Full, busy_timeout: Duration) -> Self {
-        let disk = WatchedDisk::new(SimulatedDisk::new());
+        let disk = WatchedDisk::around(Arc::default(), Watch::default());
         let config = Config::new().disk(Arc::new(disk.clone())).seed(1).segment_size(16 * KIB);
         let config = config.durability(Durability::Buffered).busy_timeout(busy_timeout);
         let engine = match full {
@@ -52,8 +51,8 @@ impl Scene {
     }
 
     fn set(&self, rule: Rule) {
-        self.disk.set("base", rule);
-        self.disk.set("heap", rule);
+        self.disk.hook.set("base", rule);
+        self.disk.hook.set("heap", rule);
     }
 
     /// Asserts that the resource is within its bound, plus the allowed excess.
@@ -119,7 +118,7 @@ impl Poster {
             if self.posted() != last {
                 (last, since) = (self.posted(), Instant::now());
             }
-            scene.disk.held() > 0 && since.elapsed() > Duration::from_millis(60)
+            scene.disk.hook.held() > 0 && since.elapsed() > Duration::from_millis(60)
         });
         assert!(!self.thread.is_finished());
         scene.assert_bounded();
@@ -253,7 +252,7 @@ fn many_posters_share_the_space_and_none_is_forgotten() {
         let queues: Vec<Queue> = (0..6).map(|n| queue(&scene.engine, &format!("jobs{n}"))).collect();
         scene.hold();
         let posters: Vec<Poster> = queues.iter().map(|queue| Poster::start(&scene, queue)).collect();
-        until("posts wait", || scene.disk.held() > 0);
+        until("posts wait", || scene.disk.hook.held() > 0);
         posters[0].await_stall(&scene);
         scene.set(Rule::Pass);
         let before: Vec<u64> = posters.iter().map(Poster::posted).collect();

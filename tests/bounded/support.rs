@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
+use zaqar_sled::disk::{Keep, SimulatedDisk};
 use zaqar_sled::{
     ClientId, Config, Engine, ManualClock, MessageListOptions, Metadata, Project, Queue, Result, Timestamp,
 };
 
+pub(crate) use crate::images::{assert_sound, disk_of, files};
 pub(crate) use crate::random::Random;
 
 pub(crate) const ROOT: &str = "/store";
@@ -111,11 +112,6 @@ impl World {
     }
 }
 
-pub(crate) fn assert_sound(engine: &Engine, context: &str) {
-    let verification = engine.verify().unwrap_or_else(|error| panic!("{context}: {error}"));
-    assert!(verification.is_sound(), "{context}: {:?}", verification.findings());
-}
-
 pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)))
 }
@@ -127,22 +123,6 @@ pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, memory: u64
 
 pub(crate) fn page_files_of(disk: &SimulatedDisk) -> Vec<PathBuf> {
     disk.list_all().into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "heap")).collect()
-}
-
-/// The files of a disk, but for the lock.
-pub(crate) fn files(disk: &SimulatedDisk) -> Vec<(PathBuf, Vec<u8>)> {
-    let paths = disk.list_all().into_iter().filter(|path| !path.ends_with("LOCK"));
-    paths.map(|path| (path.clone(), disk.read(&path).unwrap())).collect()
-}
-
-/// A disk with these files, all of it synced; trees are not among files.
-pub(crate) fn disk_of(files: &[(PathBuf, Vec<u8>)]) -> SimulatedDisk {
-    let disk = SimulatedDisk::new();
-    for (path, bytes) in files {
-        disk.create_dir_all(path.parent().unwrap()).unwrap();
-        disk.write(path, bytes.clone()).unwrap();
-    }
-    disk
 }
 
 /// A new queue.

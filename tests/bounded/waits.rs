@@ -9,12 +9,11 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{Config, Durability, Engine, NewMessage, Queue, Result};
 
 use super::shelf::Shelf;
 use super::support::{CLIENT, KIB, ROOMY, ROOT, everything, promptly, queue, refused, seconds, until};
-use super::watched::{Rule, WatchedDisk};
+use super::watched::{Rule, Watch, WatchedDisk};
 
 const MEMORY: u64 = 200 * KIB;
 const BYTES: usize = 1_000;
@@ -64,21 +63,21 @@ impl Poster {
     /// Asserts that it waits, and that neither it nor whoever makes room has anything to do.
     fn assert_rests(&self, disk: &WatchedDisk) {
         // What is still to be done before everybody rests ends by itself.
-        let (mut last, mut since) = ((self.wakeups(), disk.rounds()), Instant::now());
+        let (mut last, mut since) = ((self.wakeups(), disk.hook.rounds()), Instant::now());
         let started = Instant::now();
         while since.elapsed() < WATCHED / 3 && started.elapsed() < WATCHED {
             thread::yield_now();
-            let now = (self.wakeups(), disk.rounds());
+            let now = (self.wakeups(), disk.hook.rounds());
             if now != last {
                 (last, since) = (now, Instant::now());
             }
         }
-        let (woken, rounds, started) = (self.wakeups(), disk.rounds(), Instant::now());
+        let (woken, rounds, started) = (self.wakeups(), disk.hook.rounds(), Instant::now());
         while started.elapsed() < WATCHED {
             thread::yield_now();
         }
         assert!(!self.thread.is_finished(), "it does not wait");
-        let (woken, rounds) = (self.wakeups() - woken, disk.rounds() - rounds);
+        let (woken, rounds) = (self.wakeups() - woken, disk.hook.rounds() - rounds);
         assert!(woken <= MOST_ROUNDS && rounds <= MOST_ROUNDS, "woken {woken} times, {rounds} rounds in {WATCHED:?}");
     }
 
@@ -102,57 +101,57 @@ fn opened_cold(disk: &WatchedDisk, name: &str, messages: usize) -> (Engine, Queu
 
 #[test]
 fn while_a_reader_has_all_memory_in_a_queue_that_he_keeps_locked() {
-    let disk = WatchedDisk::new(SimulatedDisk::new());
+    let disk = WatchedDisk::around(Arc::default(), Watch::default());
     let (engine, old) = opened_cold(&disk, "old", 600);
     let jobs = queue(&engine, "jobs");
-    disk.hold_reads("heap", Some(3 * MEMORY / 2));
+    disk.hook.hold_reads("heap", Some(3 * MEMORY / 2));
     let reader = thread::spawn(move || old.list(&everything().max_bytes(ROOMY)).unwrap().items.len());
-    until("the reader is held up", || disk.held() > 0);
+    until("the reader is held up", || disk.hook.held() > 0);
     let poster = Poster::start(&jobs, 10, false);
     poster.assert_rests(&disk);
-    disk.hold_reads("heap", None);
+    disk.hook.hold_reads("heap", None);
     poster.end().unwrap();
     assert_eq!(reader.join().unwrap(), 600);
 }
 
 #[test]
 fn while_pages_cannot_be_written_out() {
-    let disk = WatchedDisk::new(SimulatedDisk::new());
+    let disk = WatchedDisk::around(Arc::default(), Watch::default());
     let engine = config(&disk).open(ROOT).unwrap();
     let jobs = queue(&engine, "jobs");
-    disk.set("heap", Rule::Fail(ErrorKind::Other));
+    disk.hook.set("heap", Rule::Fail(ErrorKind::Other));
     let poster = Poster::start(&jobs, 600, false);
     poster.assert_rests(&disk);
-    disk.set("heap", Rule::Pass);
+    disk.hook.set("heap", Rule::Pass);
     poster.end().unwrap();
 }
 
 #[test]
 fn while_no_snapshot_can_be_written() {
-    let disk = WatchedDisk::new(SimulatedDisk::new());
+    let disk = WatchedDisk::around(Arc::default(), Watch::default());
     let engine = config(&disk).memory(ROOMY).journal_max(MEMORY).open(ROOT).unwrap();
     let jobs = queue(&engine, "jobs");
-    disk.set("base", Rule::Fail(ErrorKind::Other));
+    disk.hook.set("base", Rule::Fail(ErrorKind::Other));
     let poster = Poster::start(&jobs, 2_000, true);
     poster.assert_rests(&disk);
-    disk.set("base", Rule::Pass);
+    disk.hook.set("base", Rule::Pass);
     poster.end().unwrap();
 }
 
 #[test]
 fn until_the_store_takes_no_changes_any_more() {
-    let disk = WatchedDisk::new(SimulatedDisk::new());
+    let disk = WatchedDisk::around(Arc::default(), Watch::default());
     let engine = config(&disk).open(ROOT).unwrap();
     let (jobs, other) = (queue(&engine, "jobs"), queue(&engine, "other"));
     let id = other.post(CLIENT, &[NewMessage::new("x").ttl(seconds(3_600))]).unwrap().remove(0);
-    disk.set("heap", Rule::Hold);
+    disk.hook.set("heap", Rule::Hold);
     let poster = Poster::start(&jobs, 600, false);
-    until("eviction is held up", || disk.held() > 0);
+    until("eviction is held up", || disk.hook.held() > 0);
     poster.assert_rests(&disk);
-    disk.set("journal", Rule::Fail(ErrorKind::Other));
+    disk.hook.set("journal", Rule::Fail(ErrorKind::Other));
     promptly("a change is refused", move || refused(other.delete_message(&id)));
     assert!(engine.status().poisoned().is_some());
     let error = refused(poster.end());
     assert!(!error.is_busy(), "{error}");
-    disk.set("heap", Rule::Pass);
+    disk.hook.set("heap", Rule::Pass);
 }

@@ -9,7 +9,7 @@ use zaqar_sled::{
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, operations, seeds};
-use super::support::{CLIENT, ROOMY, ROOT, Told, assert_sound, config, dump, message, messages_of, queues_of};
+use super::support::{CLIENT, ROOMY, ROOT, Told, assert_sound, config, dump, message, post_everywhere};
 
 /// The calls on a store with a budget of `MEMORY` bytes.
 struct Around<const MEMORY: u64>;
@@ -127,12 +127,7 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
     }
 
     fn add(engine: &Engine, told: &Known, context: &str) {
-        for (project, queue) in queues_of(engine).unwrap() {
-            let newest = messages_of(engine, &project, &queue).unwrap().last().map(zaqar_sled::Message::id);
-            let id = engine.messages().post(&project, &queue, CLIENT, &[message("new", 9)]).unwrap()[0];
-            assert!(!told.shown.contains(&id), "{context}: {id} was given out before");
-            assert!(newest.is_none_or(|newest| newest < id), "{context}: {id} comes before {newest:?}");
-        }
+        post_everywhere(engine, &told.shown, context);
     }
 
     fn close(engine: &Engine) -> Result<()> {

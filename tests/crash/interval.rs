@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zaqar_sled::disk::{Keep, RealDisk, SimulatedDisk};
 use zaqar_sled::{Config, Durability, Engine, ManualClock, Metadata, Project, Queue, Timestamp};
 
-use super::metered::MeteredDisk;
+use super::metered::{Meter, MeteredDisk};
 use super::support::{CLIENT, ROOT, clock, config, everything, message};
 
 fn jobs(engine: &Engine) -> Queue {
@@ -20,11 +20,11 @@ fn jobs(engine: &Engine) -> Queue {
 fn oldest_lost(interval: Duration, sync: Duration, body: usize) -> (Duration, Duration, Duration) {
     let clock = clock();
     let disk = SimulatedDisk::new();
-    let slow = MeteredDisk::new(disk.clone());
+    let slow = MeteredDisk::around(Arc::new(disk.clone()), Meter::default());
     let settings = Config::new().clock(clock.clone()).segment_size(4 << 20).durability(Durability::Buffered);
     let engine = settings.sync_interval(interval).disk(Arc::new(slow.clone())).open(ROOT).unwrap();
     jobs(&engine).create(Metadata::new()).unwrap();
-    slow.meter.slow_down(sync);
+    slow.hook.slow_down(sync);
     let (started, mut last, mut held_up, mut oldest) = (Instant::now(), Instant::now(), Duration::ZERO, Duration::ZERO);
     let mut told = Vec::new();
     while started.elapsed() < Duration::from_millis(900) {
@@ -110,19 +110,19 @@ fn an_observed_expiry_stays_after_a_power_cut_and_a_clock_set_back() {
 #[test]
 fn opening_one_post_and_closing_write_little_and_sync_seldom() {
     let folder = tempfile::tempdir().unwrap();
-    let disk = MeteredDisk::new(RealDisk);
+    let disk = MeteredDisk::around(Arc::new(RealDisk), Meter::default());
     let settings = || Config::new().disk(Arc::new(disk.clone()));
     let first = settings().open(folder.path()).unwrap();
     jobs(&first).create(Metadata::new()).unwrap();
     first.close().unwrap();
     drop(first);
     for round in 0..5 {
-        let (written, syncs) = (disk.meter.written(), disk.meter.syncs());
+        let (written, syncs) = (disk.hook.written(), disk.hook.syncs());
         let engine = settings().open(folder.path()).unwrap();
         jobs(&engine).post(CLIENT, &[message("m", 100)]).unwrap();
         engine.close().unwrap();
         drop(engine);
-        let (written, syncs) = (disk.meter.written() - written, disk.meter.syncs() - syncs);
+        let (written, syncs) = (disk.hook.written() - written, disk.hook.syncs() - syncs);
         println!("round {round}: {written} bytes written, {syncs} syncs");
         assert!(written <= 2 << 20, "round {round}: {written} bytes were written");
         assert!(syncs <= 12, "round {round}: {syncs} syncs");

@@ -30,5 +30,9 @@ mod registry;
 mod strangers;
 mod support;
 
+#[path = "../support/images.rs"]
+mod images;
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/wrapped_disk.rs"]
+mod wrapped_disk;

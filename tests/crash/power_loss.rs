@@ -12,7 +12,8 @@ use zaqar_sled::{
 
 use super::cut::{End, Scene, World, cut_everywhere, number, seeds, uncut};
 use super::support::{
-    CLIENT, ROOMY, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, queues_of,
+    CLIENT, ROOMY, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, post_everywhere,
+    queues_of,
 };
 
 /// Calls of all kinds on three queues, with a budget of `MEMORY` bytes. On a disk without faults the budget is large,
@@ -144,12 +145,7 @@ impl<const MEMORY: u64> Scene for Calls<MEMORY> {
     }
 
     fn add(engine: &Engine, told: &Known, context: &str) {
-        for (project, queue) in queues_of(engine).unwrap() {
-            let newest = messages_of(engine, &project, &queue).unwrap().last().map(zaqar_sled::Message::id);
-            let id = engine.messages().post(&project, &queue, CLIENT, &[message("new", 9)]).unwrap()[0];
-            assert!(!told.shown.contains(&id), "{context}: {id} was given out before");
-            assert!(newest.is_none_or(|newest| newest < id), "{context}: {id} comes before {newest:?}");
-        }
+        post_everywhere(engine, &told.shown, context);
     }
 
     fn close(engine: &Engine) -> Result<()> {

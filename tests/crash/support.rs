@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use zaqar_sled::disk::{Disk, SimulatedDisk};
+use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
     ClaimId, ClaimOptions, ClientId, Config, ControlDriver, DataDriver, Engine, ListOptions, ManualClock, Message,
-    MessageListOptions, Metadata, NewMessage, Project, QueueListOptions, QueueName, Result, Subscription, Timestamp,
+    MessageId, MessageListOptions, Metadata, NewMessage, Project, QueueListOptions, QueueName, Result, Subscription,
+    Timestamp,
 };
 
+pub(crate) use crate::images::{assert_sound, disk_of, files};
 pub(crate) use crate::random::Random;
 
 pub(crate) const ROOT: &str = "/store";
@@ -129,27 +131,6 @@ pub(crate) fn dump_control(driver: &dyn ControlDriver) -> Result<String> {
     Ok(text)
 }
 
-pub(crate) fn assert_sound(engine: &Engine, context: &str) {
-    let verification = engine.verify().unwrap();
-    assert!(verification.is_sound(), "{context}: {:?}", verification.findings());
-}
-
-/// The files of a disk, but for the lock.
-pub(crate) fn files(disk: &SimulatedDisk) -> Vec<(PathBuf, Vec<u8>)> {
-    let paths = disk.list_all().into_iter().filter(|path| !path.ends_with("LOCK"));
-    paths.map(|path| (path.clone(), disk.read(&path).unwrap())).collect()
-}
-
-/// A disk with these files; trees are not among files, so it is a disk without trees.
-pub(crate) fn disk_of(files: &[(PathBuf, Vec<u8>)]) -> SimulatedDisk {
-    let disk = SimulatedDisk::new();
-    for (path, bytes) in files {
-        disk.create_dir_all(path.parent().unwrap()).unwrap();
-        disk.write(path, bytes.clone()).unwrap();
-    }
-    disk
-}
-
 /// A store after many changes, and its state after each of them.
 pub(crate) struct Lived {
     life: Life,
@@ -263,4 +244,18 @@ pub(crate) fn message(name: &str, bytes: usize) -> NewMessage {
 
 pub(crate) fn journal() -> &'static Path {
     Path::new("/store/journal")
+}
+
+/// Posts to every queue. Each id is one that nobody was shown before, and comes after all that are there.
+pub(crate) fn post_everywhere<'a>(
+    engine: &Engine,
+    shown: impl IntoIterator<Item = &'a MessageId> + Clone,
+    context: &str,
+) {
+    for (project, queue) in queues_of(engine).unwrap() {
+        let newest = messages_of(engine, &project, &queue).unwrap().last().map(Message::id);
+        let id = engine.messages().post(&project, &queue, CLIENT, &[message("new", 9)]).unwrap()[0];
+        assert!(!shown.clone().into_iter().any(|one| *one == id), "{context}: {id} was given out before");
+        assert!(newest.is_none_or(|newest| newest < id), "{context}: {id} comes before {newest:?}");
+    }
 }

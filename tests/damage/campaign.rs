@@ -4,8 +4,9 @@ use std::env;
 
 use super::cases::is_of_control;
 use super::harm::{Harm, Kind};
+use super::images::files;
 use super::judge::{Figures, assert_enough, judge, print};
-use super::store::{ENDS, Ended, files};
+use super::store::{ENDS, Ended};
 
 fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().unwrap())

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use zaqar_sled::disk::{Disk, SimulatedDisk};
 
 use super::harm::{Harm, Kind};
+use super::images::files;
 use super::judge::{Figures, assert_enough, judge, print};
-use super::store::{ENDS, End, Ended, ROOT, files};
+use super::store::{ENDS, End, Ended, ROOT};
 
 fn of_kind(original: &[(PathBuf, Vec<u8>)], kind: Kind) -> Vec<(PathBuf, u64)> {
     let kind = original.iter().filter(|(path, _)| Kind::of(path) == kind && !is_of_control(original, path));

@@ -9,7 +9,8 @@ use zaqar_sled::{Error, Message, MessageId, MessageListOptions, Project, QueueLi
 
 use super::evidence::{Evidence, number, number_of};
 use super::harm::{Harm, Kind};
-use super::store::{Ended, Opened, disk_of, files};
+use super::images::{disk_of, files};
+use super::store::{Ended, Opened};
 
 /// The messages that salvage recovered.
 #[derive(Debug, Default, Clone, Copy)]

@@ -17,5 +17,7 @@ mod campaign;
 mod cases;
 mod evidence;
 mod harm;
+#[path = "../support/images.rs"]
+mod images;
 mod judge;
 mod store;

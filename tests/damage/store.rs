@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zaqar_sled::disk::{Disk, SimulatedDisk};
+use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
     ClaimOptions, ClientId, Config, DataDriver, Engine, ManualClock, MessageId, Metadata, NewMessage, NewPool,
     PoolName, PooledDriver, Pools, Project, Purge, QueueName, Result, Timestamp,
 };
 
 use super::evidence::{Stores, stores};
+use super::images::files;
 
 pub(crate) const ROOT: &str = "/store";
 const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
@@ -246,20 +247,4 @@ impl Life {
 
 pub(crate) fn name(queue: &str) -> QueueName {
     QueueName::new(queue).unwrap()
-}
-
-/// The files of a disk, but for the locks.
-pub(crate) fn files(disk: &SimulatedDisk) -> Vec<(PathBuf, Vec<u8>)> {
-    let paths = disk.list_all().into_iter().filter(|path| !path.ends_with("LOCK"));
-    paths.map(|path| (path.clone(), disk.read(&path).unwrap())).collect()
-}
-
-/// A disk with these files; trees are not among files, so that it is one without trees.
-pub(crate) fn disk_of(files: &[(PathBuf, Vec<u8>)]) -> SimulatedDisk {
-    let disk = SimulatedDisk::new();
-    for (path, bytes) in files {
-        disk.create_dir_all(path.parent().unwrap()).unwrap();
-        disk.write(path, bytes.clone()).unwrap();
-    }
-    disk
 }

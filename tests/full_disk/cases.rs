@@ -11,7 +11,7 @@ use zaqar_sled::{
     Queue, Timestamp,
 };
 
-use crate::metered::MeteredDisk;
+use crate::metered::{Meter, MeteredDisk};
 
 const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 const KIB: u64 = 1 << 10;
@@ -193,11 +193,11 @@ fn snapshots_of_a_large_directory_are_written_in_proportion_to_it() {
 #[test]
 fn a_file_that_could_not_be_removed_is_removed_later() {
     let disk = SimulatedDisk::new();
-    let stubborn = MeteredDisk::new(disk.clone());
+    let stubborn = MeteredDisk::around(Arc::new(disk.clone()), Meter::default());
     let engine = config(stubborn.clone()).memory(32 * KIB).open(ROOT).unwrap();
     let jobs = queue(&engine, "jobs");
     let empty = used(&disk);
-    stubborn.meter.refuse_removals(true);
+    stubborn.hook.refuse_removals(true);
     for _ in 0..6 {
         for _ in 0..100 {
             jobs.post(CLIENT, &[message(2_000)]).unwrap();
@@ -207,7 +207,7 @@ fn a_file_that_could_not_be_removed_is_removed_later() {
         engine.checkpoint().unwrap();
     }
     let left = used(&disk);
-    stubborn.meter.refuse_removals(false);
+    stubborn.hook.refuse_removals(false);
     engine.snapshot().unwrap();
     engine.step().unwrap();
     let bound = empty + 4 * 64 * KIB;

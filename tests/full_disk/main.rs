@@ -24,3 +24,5 @@ mod metered;
 mod random;
 #[path = "../support/severed.rs"]
 mod severed;
+#[path = "../support/wrapped_disk.rs"]
+mod wrapped_disk;

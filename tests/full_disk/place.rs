@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
+use zaqar_sled::disk::{Disk, Keep, RealDisk, SimulatedDisk};
 
-use crate::severed::Severed;
+use crate::severed::{Cord, SeverableDisk};
 
 pub(crate) trait Place {
     /// The disk for an engine to be opened on.
@@ -58,12 +58,12 @@ impl Place for Simulated {
 /// A folder of a real file system.
 pub(crate) struct Folder {
     root: PathBuf,
-    disk: Severed,
+    disk: SeverableDisk,
 }
 
 impl Folder {
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.into(), disk: Severed::default() }
+        Self { root: root.into(), disk: whole() }
     }
 }
 
@@ -77,6 +77,11 @@ impl Place for Folder {
     }
 
     fn kill(&mut self) {
-        std::mem::take(&mut self.disk).cut();
+        std::mem::replace(&mut self.disk, whole()).hook.cut();
     }
+}
+
+/// The machine's disk, not cut off.
+fn whole() -> SeverableDisk {
+    SeverableDisk::around(Arc::new(RealDisk), Cord::default())
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use zaqar_sled::disk::RealDisk;
 use zaqar_sled::{ClaimOptions, DataDriver, Message, Metadata, NewMessage, Queue, Subscriber};
 
-use crate::full::Full;
+use crate::full::{FillableDisk, Space};
 use crate::world::{CLIENT, KIB, World};
 
 /// The allowed growth in the last quarter, with no more items: 10 bytes a round, or a part of the planned memory,
@@ -307,11 +308,11 @@ fn waiters_that_come_and_go() {
 
 #[test]
 fn posts_that_fail_for_lack_of_space() {
-    let disk = Arc::new(Full::default());
-    let shared = disk.clone();
+    let disk = FillableDisk::around(Arc::new(RealDisk), Space::default());
+    let shared = Arc::new(disk.clone());
     let mut world = World::with(|config| config.disk(shared).segment_size(64 * KIB).memory(KIB * KIB));
     let queue = world.queue("jobs");
-    disk.fill();
+    disk.hook.fill();
     while queue.post(CLIENT, &[message(60)]).is_ok() {}
     world.start_over();
     churn("failed posts", &world, |_, _| {

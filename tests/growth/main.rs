@@ -19,6 +19,8 @@ mod churns;
 mod full;
 mod plan;
 mod world;
+#[path = "../support/wrapped_disk.rs"]
+mod wrapped_disk;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};

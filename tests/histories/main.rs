@@ -27,6 +27,8 @@ mod spec;
 #[path = "../support/turbulence.rs"]
 mod turbulence;
 mod world;
+#[path = "../support/wrapped_disk.rs"]
+mod wrapped_disk;
 
 use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -14,7 +14,7 @@ use crate::calls::Caller;
 use crate::clock::TickingClock;
 use crate::search::{History, Made};
 use crate::spec::{Call, Name, Rule, Rules};
-use crate::turbulence::{TurbulentClock, TurbulentDisk, pause, random, seed_this_thread};
+use crate::turbulence::{Pauses, TurbulentClock, TurbulentDisk, pause, random, seed_this_thread};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -54,7 +54,7 @@ impl World {
         let memory = if kind == Kind::Tiny { 0 } else { 1 << 24 };
         let config = Config::new()
             .clock(Arc::new(TurbulentClock(clock)))
-            .disk(Arc::new(TurbulentDisk(Arc::new(SimulatedDisk::new()))))
+            .disk(Arc::new(TurbulentDisk::around(Arc::new(SimulatedDisk::new()), Pauses)))
             .memory(memory)
             .segment_size(1 << 20)
             .sync_interval(Duration::from_millis(1));

@@ -10,7 +10,7 @@ use zaqar_sled::{
     ClaimOptions, ClientId, Config, Durability, Engine, Metadata, NewMessage, NewPool, PoolName, Project, Queue,
 };
 
-use super::tracked_disk::TrackedDisk;
+use super::tracked_disk::{Owner, TrackedDisk};
 
 const ROOT: &str = "/store";
 
@@ -99,10 +99,10 @@ fn calls_that_wait_for_messages_or_for_admission_end_at_once() {
 #[test]
 fn a_disk_that_panics_in_a_sync_leaves_no_call_waiting_for_it() {
     let disk = SimulatedDisk::new();
-    let tracked = TrackedDisk::new(Arc::new(disk.clone()), 1);
+    let tracked = TrackedDisk::around(Arc::new(disk.clone()), Owner::new(1));
     let engine = Config::new().disk(Arc::new(tracked.clone())).background(false).open(ROOT).unwrap();
     jobs(&engine).create(Metadata::new()).unwrap();
-    tracked.panic_in_sync();
+    tracked.hook.panic_in_sync();
     let posters: Vec<_> = (0..4)
         .map(|_| {
             let engine = engine.clone();
@@ -122,7 +122,7 @@ fn a_disk_that_panics_in_a_sync_leaves_no_call_waiting_for_it() {
 
 #[test]
 fn housekeeping_does_not_wait_for_pages_that_a_verification_reads() {
-    let tracked = TrackedDisk::new(Arc::new(SimulatedDisk::new()), 1);
+    let tracked = TrackedDisk::around(Arc::new(SimulatedDisk::new()), Owner::new(1));
     let engine = Config::new().disk(Arc::new(tracked.clone())).background(false).memory(64 << 10).open(ROOT).unwrap();
     jobs(&engine).create(Metadata::new()).unwrap();
     for _ in 0..40 {
@@ -130,12 +130,12 @@ fn housekeeping_does_not_wait_for_pages_that_a_verification_reads() {
     }
     engine.checkpoint().unwrap();
     assert!(engine.status().cold_pages() > 0);
-    tracked.hold_reads(true);
+    tracked.hook.hold_reads(true);
     let verifying = thread::spawn({
         let engine = engine.clone();
         move || engine.verify().unwrap()
     });
-    while !tracked.holds_one() {
+    while !tracked.hook.holds_one() {
         thread::yield_now();
     }
     let (done, is_done) = channel();
@@ -144,7 +144,7 @@ fn housekeeping_does_not_wait_for_pages_that_a_verification_reads() {
         move || done.send(engine.checkpoint())
     });
     let outcome = is_done.recv_timeout(Duration::from_secs(20));
-    tracked.hold_reads(false);
+    tracked.hook.hold_reads(false);
     outcome.expect("housekeeping waits for a page").unwrap();
     assert!(verifying.join().unwrap().is_sound());
 }

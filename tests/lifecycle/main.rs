@@ -22,6 +22,8 @@ mod random;
 mod storm;
 #[path = "../support/tracked_disk.rs"]
 mod tracked_disk;
+#[path = "../support/wrapped_disk.rs"]
+mod wrapped_disk;
 
 /// A number from the environment, or `default`.
 fn setting(name: &str, default: u64) -> u64 {

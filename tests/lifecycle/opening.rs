@@ -15,7 +15,7 @@ use zaqar_sled::{
     Timestamp,
 };
 
-use super::tracked_disk::TrackedDisk;
+use super::tracked_disk::{Owner, TrackedDisk};
 
 /// A spawner that fails to start one thread, and counts the other threads that still run.
 #[derive(Debug)]
@@ -71,13 +71,13 @@ fn an_opening_that_lacks_a_thread_leaves_no_thread_no_lock_and_the_store_as_it_w
     let before = files(&disk);
     for failing in 0..4 {
         let spawner = Failing::new(failing);
-        let tracked = TrackedDisk::new(Arc::new(disk.clone()), failing as u64);
+        let tracked = TrackedDisk::around(Arc::new(disk.clone()), Owner::new(failing as u64));
         let failed = Config::new().disk(Arc::new(tracked.clone())).spawner(spawner.clone()).open("/store");
         assert!(matches!(failed.unwrap_err(), Error::Io { .. }));
-        tracked.note_closed();
+        tracked.hook.note_closed();
         assert_eq!(spawner.alive.load(Ordering::SeqCst), 0, "threads live on");
         assert_eq!(files(&disk), before);
-        assert_eq!(tracked.late(), [""; 0]);
+        assert_eq!(tracked.hook.late(), [""; 0]);
     }
     let engine = config().open("/store").unwrap();
     assert_eq!(engine.recovery().source(), RecoverySource::Trees);

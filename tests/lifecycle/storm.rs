@@ -16,7 +16,7 @@ use zaqar_sled::{
 
 use super::random::Random;
 use super::setting;
-use super::tracked_disk::TrackedDisk;
+use super::tracked_disk::{Owner, TrackedDisk};
 
 /// The acknowledged messages, over all lives of a store.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl Storm {
 
     /// Opens the store, starts the callers, ends the store in some way, and lets the waiting thread open it next.
     fn round(&self, disk: &Arc<dyn Disk>, kill: Option<&SimulatedDisk>, random: &mut Random) -> End {
-        let tracked = TrackedDisk::new(disk.clone(), random.next());
+        let tracked = TrackedDisk::around(disk.clone(), Owner::new(random.next()));
         let engine = Self::config(Arc::new(tracked.clone()), random).open(&self.root).unwrap();
         jobs(&engine).create(Metadata::new()).unwrap();
         let (stop, killed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -93,28 +93,28 @@ impl Storm {
                 let other = engine.clone();
                 let other = thread::spawn(move || other.close());
                 engine.close().unwrap();
-                tracked.note_closed();
+                tracked.hook.note_closed();
                 other.join().unwrap().unwrap();
             }
             _ => {
                 engine.close().unwrap();
-                tracked.note_closed();
+                tracked.hook.note_closed();
             }
         }
         stop.store(true, Ordering::SeqCst);
         drop(engine);
         callers.into_iter().for_each(|caller| caller.join().unwrap());
-        tracked.note_closed();
+        tracked.hook.note_closed();
         if let Some(next) = next {
             next.join().unwrap();
         }
-        assert_eq!(tracked.late(), [""; 0], "seed {}: {end:?}", self.seed);
+        assert_eq!(tracked.hook.late(), [""; 0], "seed {}: {end:?}", self.seed);
         end
     }
 
     /// Starts a thread that opens the store as soon as possible, and uses it.
     fn spawn_next(&self, disk: &Arc<dyn Disk>, stop: &Arc<AtomicBool>, random: &mut Random) -> thread::JoinHandle<()> {
-        let tracked = TrackedDisk::new(disk.clone(), random.next());
+        let tracked = TrackedDisk::around(disk.clone(), Owner::new(random.next()));
         let config = Self::config(Arc::new(tracked.clone()), random);
         let (root, ledger, stop, seed) = (self.root.clone(), self.ledger.clone(), stop.clone(), self.seed);
         thread::spawn(move || {
@@ -133,9 +133,9 @@ impl Storm {
             }
             let _ = engine.snapshot();
             let _ = engine.close();
-            tracked.note_closed();
+            tracked.hook.note_closed();
             drop(engine);
-            assert_eq!(tracked.late(), [""; 0], "seed {seed}: the next opening");
+            assert_eq!(tracked.hook.late(), [""; 0], "seed {seed}: the next opening");
         })
     }
 

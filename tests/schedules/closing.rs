@@ -7,7 +7,7 @@ use zaqar_sled::disk::{Fault, Operation, SimulatedDisk};
 use zaqar_sled::{Engine, Error, Project};
 
 use crate::program::{ROOT, World, check, config, post, spawn};
-use crate::tracked_disk::TrackedDisk;
+use crate::tracked_disk::{Owner, TrackedDisk};
 
 #[test]
 fn nothing_is_written_once_it_is_closed_and_nothing_told_is_lost() {
@@ -25,13 +25,13 @@ fn nothing_is_written_once_it_is_closed_and_nothing_told_is_lost() {
             let (engine, tracked) = (world.engine.clone(), tracked.clone());
             spawn(move || {
                 engine.close().unwrap();
-                tracked.note_closed();
+                tracked.hook.note_closed();
                 assert!(post(&engine.queue(Project::none(), "jobs").unwrap(), &["late"]).unwrap_err().is_closed());
             })
         });
         closers.into_iter().for_each(|closer| closer.join().unwrap());
         let posted: u64 = posters.into_iter().map(|poster| poster.join().unwrap()).sum();
-        assert_eq!(tracked.late(), [""; 0]);
+        assert_eq!(tracked.hook.late(), [""; 0]);
         assert_eq!(world.reopened(), posted);
     });
 }
@@ -48,11 +48,11 @@ fn housekeeping_of_every_kind_is_over_when_it_is_closed() {
             spawn(move || told(work(&engine)))
         });
         world.engine.close().unwrap();
-        tracked.note_closed();
+        tracked.hook.note_closed();
         for housekeeper in housekeepers {
             let _ = housekeeper.join().unwrap();
         }
-        assert_eq!(tracked.late(), [""; 0]);
+        assert_eq!(tracked.hook.late(), [""; 0]);
         assert_eq!(world.reopened(), 1);
     });
 }
@@ -66,9 +66,9 @@ fn background_threads_are_over_when_it_is_closed() {
             spawn(move || (0..3).map_while(|_| told(post(&jobs, &[&"x".repeat(1_500)]))).count() as u64)
         };
         world.engine.close().unwrap();
-        tracked.note_closed();
+        tracked.hook.note_closed();
         let posted = poster.join().unwrap();
-        assert_eq!(tracked.late(), [""; 0]);
+        assert_eq!(tracked.hook.late(), [""; 0]);
         assert_eq!(world.reopened(), posted);
     });
 }
@@ -121,7 +121,7 @@ fn the_store_can_be_opened_as_soon_as_it_is_closed_or_its_last_handle_dropped() 
 /// A store whose disk records changes after the close.
 fn tracked(background: bool) -> (World, TrackedDisk) {
     let disk = SimulatedDisk::new();
-    let tracked = TrackedDisk::new(Arc::new(disk.clone()), 1);
+    let tracked = TrackedDisk::around(Arc::new(disk.clone()), Owner::new(1));
     let world = World::open(disk, config(tracked.clone()).background(background));
     (world, tracked)
 }

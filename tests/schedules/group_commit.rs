@@ -8,7 +8,7 @@ use zaqar_sled::disk::{Fault, Keep, Operation, SimulatedDisk};
 use zaqar_sled::{Engine, MessageId, Queue};
 
 use crate::program::{World, check, config, post, spawn};
-use crate::tracked_disk::TrackedDisk;
+use crate::tracked_disk::{Owner, TrackedDisk};
 
 #[test]
 fn no_call_returns_before_the_sync_that_covers_it() {
@@ -39,10 +39,10 @@ fn a_sync_that_fails_leaves_no_call_waiting() {
 fn a_sync_that_panics_leaves_no_call_waiting() {
     check("panicking", || {
         let disk = SimulatedDisk::new();
-        let tracked = TrackedDisk::new(Arc::new(disk.clone()), 1);
+        let tracked = TrackedDisk::around(Arc::new(disk.clone()), Owner::new(1));
         let (World { engine, jobs, .. }, told) = (World::open(disk.clone(), config(tracked.clone())), Told::default());
         let posters = post_from_three(&jobs, &told);
-        let armed = spawn(move || tracked.panic_in_sync());
+        let armed = spawn(move || tracked.hook.panic_in_sync());
         posters.into_iter().for_each(|poster| poster.join().unwrap());
         armed.join().unwrap();
         end(&engine, &told, &disk);

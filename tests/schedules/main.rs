@@ -27,3 +27,5 @@ mod program;
 #[path = "../support/tracked_disk.rs"]
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod tracked_disk;
+#[path = "../support/wrapped_disk.rs"]
+mod wrapped_disk;

@@ -7,13 +7,14 @@ use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use zaqar_sled::disk::{Disk, DiskFile, Trees};
 use zaqar_sled::{Clock, Timestamp};
+
+use crate::wrapped_disk::{Call, Hook, WrappedDisk};
 
 /// From here on this thread is held up as these numbers have it; a thread that never calls this is held up by its own.
 pub(crate) fn seed_this_thread(seed: u64) {
@@ -77,115 +78,19 @@ impl Clock for TurbulentClock {
     }
 }
 
+/// Holds up whoever writes, reads or syncs.
+#[derive(Debug)]
+pub(crate) struct Pauses;
+
 /// The disk within, with a pause before every write, read and sync.
-#[derive(Debug)]
-pub(crate) struct TurbulentDisk(pub(crate) Arc<dyn Disk>);
+pub(crate) type TurbulentDisk = WrappedDisk<Pauses>;
 
-impl Disk for TurbulentDisk {
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.0.create_dir_all(path)
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        self.0.open(path).map(file)
-    }
-
-    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        self.0.open_read(path).map(file)
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        self.0.create(path).map(file)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        pause();
-        self.0.rename(from, to)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        pause();
-        self.0.remove_file(path)
-    }
-
-    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.0.remove_dir_all(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        self.0.list(path)
-    }
-
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.0.exists(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        pause();
-        self.0.sync_dir(path)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
-        self.0.lock(path)
-    }
-
-    fn trees(&self, path: &Path) -> Result<Box<dyn Trees>, zaqar_sled::Error> {
-        self.0.trees(path)
-    }
-
-    fn sync_trees(&self, path: &Path) -> io::Result<()> {
-        self.0.sync_trees(path)
-    }
-
-    fn size(&self, path: &Path) -> io::Result<u64> {
-        self.0.size(path)
-    }
-
-    fn is_durable(&self) -> bool {
-        self.0.is_durable()
-    }
-
-    fn canonical(&self, path: &Path) -> PathBuf {
-        self.0.canonical(path)
-    }
-
-    fn identity(&self) -> usize {
-        self.0.identity()
-    }
-}
-
-fn file(inner: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-    Arc::new(TurbulentFile(inner))
-}
-
-#[derive(Debug)]
-struct TurbulentFile(Arc<dyn DiskFile>);
-
-impl DiskFile for TurbulentFile {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        pause();
-        self.0.read_at(buf, offset)
-    }
-
-    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        pause();
-        self.0.write_all_at(buf, offset)
-    }
-
-    fn allocate(&self, len: u64) -> io::Result<()> {
-        self.0.allocate(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        pause();
-        self.0.sync_data()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+impl Hook for Pauses {
+    fn before(&self, call: Call, _: &Path) -> io::Result<()> {
+        let pauses = [Call::Write, Call::Read, Call::Sync, Call::SyncDirectory, Call::Rename, Call::Remove];
+        if pauses.contains(&call) {
+            pause();
+        }
+        Ok(())
     }
 }
