@@ -224,7 +224,7 @@ pub(crate) struct EngineClock {
     clock: Arc<dyn Clock>,
     /// The largest `wall - monotonic` seen, in milliseconds.
     ahead: AtomicI64,
-    /// Readings of the wall clock that were left out.
+    /// The number of readings of the wall clock that were ignored.
     ignored: AtomicU64,
 }
 

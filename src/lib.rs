@@ -58,10 +58,9 @@
 //!
 //! - [`DataDriver`] gives [`Queues`], [`Messages`], [`Claims`] and [`Subscriptions`]: Zaqar's data
 //!   plane, method by method, as object-safe traits. [`ControlDriver`] gives the control plane:
-//!   [`Pools`], [`Flavors`] and [`Catalogue`]. [`docs::contract`] maps Zaqar's methods to
-//!   these.
-//! - The [rules of every method](DataDriver#rules-of-every-method) and the
-//!   [errors of every call](DataDriver#errors-of-every-call) are stated once.
+//!   [`Pools`], [`Flavors`] and [`Catalogue`]. [`docs::contract`] maps Zaqar's methods to these.
+//! - The [rules of every method](DataDriver#rules-of-every-method) and the [errors of every
+//!   call](DataDriver#errors-of-every-call) are stated once.
 //!
 //! # Pools
 //!
@@ -73,7 +72,7 @@
 //!
 //! - [`Engine::status`] gives a [`Status`], [`Engine::recovery`] the [`RecoveryReport`] of the
 //!   opening, [`Engine::verify`] a [`Verification`], [`Engine::inspect`] an [`Inspection`] of a store
-//!   that nobody has open; [`DataDriver::health`] gives a [`Health`].
+//!   that is not open; [`DataDriver::health`] gives a [`Health`].
 //! - [`Config::salvage`] opens a damaged store with everything that is intact.
 //! - [`docs::bounds`] states the memory, disk space, descriptors and time that a store needs;
 //!   [`docs::processes`] explains opening, closing and forking.
@@ -85,8 +84,8 @@
 //!   [`Config::background`]`(false)` and [`Config::seed`].
 //! - [`ReferenceModel`] is the simplest implementation of the same traits. Tests compare an engine's
 //!   answers with the model's.
-//! - [`docs::design`] explains how the engine works, [`docs::format`] the files,
-//!   [`docs::testing`] the tests, [`docs::glossary`] the terms.
+//! - [`docs::design`] explains how the engine works, [`docs::format`] the files, [`docs::testing`]
+//!   the tests, [`docs::glossary`] the terms.
 //!
 //! # What is promised
 //!

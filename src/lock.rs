@@ -321,7 +321,7 @@ mod ranked {
             Self(rank)
         }
 
-        /// Notes the lock, which the thread will wait for.
+        /// Records a lock that the thread is about to wait for.
         pub(super) fn take(&self) -> Held {
             if std::thread::panicking() {
                 return self.note();
@@ -335,7 +335,7 @@ mod ranked {
             self.note()
         }
 
-        /// Notes the lock, which the thread has.
+        /// Records a lock that the thread holds.
         pub(super) fn note(&self) -> Held {
             HELD.with(|held| {
                 let (next, held) = &mut *held.borrow_mut();

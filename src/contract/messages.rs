@@ -40,7 +40,7 @@ pub trait Messages: Send + Sync {
     ///
     /// # Errors
     /// [`is_not_found`](crate::Error::is_not_found) if the queue is missing (ours, as in MongoDB's
-    /// driver: the others store messages that nobody can list);
+    /// driver: the others store messages that no call can list);
     /// [`is_invalid`](crate::Error::is_invalid) for a missing ttl or a time after the year 9999;
     /// [`is_too_large`](crate::Error::is_too_large) for a body or the whole post, also over the
     /// queue's `_max_messages_post_size`; [`is_busy`](crate::Error::is_busy) if memory or the

@@ -86,7 +86,7 @@ impl Engine {
         store.wait_durable(lsn, self.durability())
     }
 
-    /// Maps a queue to a pool, only if it is mapped where `update` says so.
+    /// Maps a queue to a pool; with `update`, only a queue that is mapped already.
     fn map(&self, project: &Project, queue: &QueueName, pool: &PoolName, update: bool) -> Result<()> {
         let store = self.store();
         let key = keys::queue(project, queue);
@@ -127,7 +127,7 @@ fn raise_epoch(store: &Store, registry: &mut LockedRegistry<'_>) -> Result<()> {
     Ok(())
 }
 
-/// An incarnation above all that this store and its pools have given ids out in.
+/// An incarnation above all that this store and its pools have used.
 pub(crate) fn next_epoch(store: &Store, registry: &Registry) -> Result<u32> {
     let epoch = registry.epoch().max(store.epoch()).max(store.place.incarnation).saturating_add(1);
     if epoch >= LAST_INCARNATION {

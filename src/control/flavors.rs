@@ -107,7 +107,7 @@ pub(crate) fn missing(project: &Project, name: &FlavorName) -> Error {
     Error::FlavorDoesNotExist { project: project.clone(), flavor: name.clone() }
 }
 
-/// A group that is named must have pools.
+/// Checks that a named group has pools.
 fn check_group(registry: &Registry, group: Option<&PoolGroup>) -> Result<()> {
     match group {
         Some(group) if in_named_group(registry, Some(group.as_str())).next().is_none() => {

@@ -1,4 +1,4 @@
-//! The control plane: which pools and flavors there are, and which pool holds which queue.
+//! The control plane: pools, flavors and the catalogue.
 
 mod catalogue;
 mod driver;

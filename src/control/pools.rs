@@ -124,7 +124,7 @@ impl Engine {
         self.store().wait_durable(lsn, self.durability())
     }
 
-    /// Registers a pool. One that stays where it is keeps its store.
+    /// Registers a pool. If the place stays the same, the pool keeps its store.
     fn put(&self, name: &PoolName, mut pool: PoolRow) -> Result<()> {
         let mut registry = self.store().lock_registry();
         let before = registry.pools.get(name.as_str().as_bytes());
@@ -238,7 +238,7 @@ fn in_group<'a>(registry: &'a Registry, group: Option<&PoolGroup>) -> impl Itera
     in_named_group(registry, group.map(PoolGroup::as_str))
 }
 
-/// The pools of a group, by name; those of none for `None`.
+/// The pools of a group, by name; for `None`, the pools without a group.
 pub(super) fn in_named_group<'a>(
     registry: &'a Registry,
     group: Option<&str>,
@@ -246,7 +246,7 @@ pub(super) fn in_named_group<'a>(
     registry.pools.iter().filter(move |(_, row)| row.group.as_deref() == group)
 }
 
-/// The names of the flavors that stand for a group.
+/// The names of the flavors of a group.
 fn flavors_of(registry: &Registry, group: Option<&str>) -> Result<Vec<String>> {
     let Some(group) = group else { return Ok(Vec::new()) };
     let flavors = registry.flavors.iter().filter(|(_, row)| row.pool_group == group);

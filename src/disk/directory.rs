@@ -1,9 +1,9 @@
-//! A directory that is held on to.
+//! A directory that is kept open.
 
 use std::fmt;
 use std::io;
 
-/// A directory that [`Disk::hold_dir`](super::Disk::hold_dir) keeps hold of.
+/// A directory that [`Disk::hold_dir`](super::Disk::hold_dir) keeps open.
 ///
 /// ```
 /// use std::path::Path;

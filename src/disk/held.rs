@@ -12,7 +12,7 @@ use crate::disk::process::Process;
 #[derive(Debug)]
 pub(super) struct RealLock {
     file: File,
-    /// `None` where the file system has no locks on directories.
+    /// `None` if the file system has no locks on directories.
     directory: Option<File>,
     process: Process,
 }

@@ -21,7 +21,7 @@ pub(crate) fn remove_own(disk: &dyn Disk, path: &Path) -> Result<()> {
     }
 }
 
-/// A directory that is synced often: it is held on to from when it is first needed.
+/// A directory that is synced often, and stays open from its first use on.
 #[derive(Debug)]
 pub(crate) struct KeptDir {
     path: PathBuf,
@@ -58,7 +58,7 @@ pub(crate) fn read_all(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A new file with `bytes` in it, synced; its directory entry is not.
+/// Writes a new file with `bytes` and syncs it, but not its directory entry.
 pub(crate) fn write_new(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let file = disk.create(path)?;
     file.write_all_at(bytes, 0)?;

@@ -8,11 +8,11 @@
 
 use forkguard::atfork::Guard;
 
-/// The process that it was made in.
+/// The id of the process that created this value.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
     id: u32,
-    /// `None` where there was no memory for the handler.
+    /// `None` if there was no memory for the handler.
     forks: Option<Guard>,
 }
 

@@ -238,7 +238,7 @@ fn handle(options: &OpenOptions, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
     Ok(Arc::new(RealFile(options.open(path)?)))
 }
 
-/// Syncs a directory above the store, which may be one the user can pass through but not open.
+/// Syncs a directory above the store. The user may have no permission to open it.
 fn sync_if_allowed(path: &Path) -> io::Result<()> {
     match RealDisk.sync_dir(path) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),

@@ -105,7 +105,7 @@ impl Opened {
         }
     }
 
-    /// Whether this process opened it, and not one that this is a fork of.
+    /// Whether this process opened the store, and not one that this process is a fork of.
     fn is_ours(&self) -> bool {
         self.store.check_process().is_ok()
     }

@@ -11,7 +11,7 @@ impl Store {
         self.flavors.get(&(project.clone(), name.clone()))
     }
 
-    /// A group that is named must have pools.
+    /// Checks that a named group has pools.
     fn check_group(&self, group: Option<&PoolGroup>) -> Result<()> {
         match group {
             Some(group) if self.pools_of(Some(group)).next().is_none() => {

@@ -80,14 +80,14 @@ pub struct ReferenceModel {
 #[derive(Default)]
 struct Store {
     queues: BTreeMap<(Project, QueueName), QueueModel>,
-    /// Of all queues, in the order of creation. Expired ones stay until a `gc`.
+    /// The subscriptions of all queues, in the order of creation. Expired ones stay until a `gc`.
     subscriptions: Vec<SubscriptionModel>,
     /// The pools that queues were mapped to before, and that still have contents of these queues.
     left: BTreeSet<(Project, QueueName, PoolName)>,
     pools: BTreeMap<PoolName, NewPool>,
     flavors: BTreeMap<(Project, FlavorName), FlavorModel>,
     catalogue: BTreeMap<(Project, QueueName), PoolName>,
-    /// Numbers given to queues so far, to claims, and to subscriptions.
+    /// The numbers of queues, of claims and of subscriptions created so far.
     queues_made: u64,
     claims_made: u128,
     subscriptions_made: u64,
@@ -263,7 +263,7 @@ impl Store {
         self.queues.get_mut(&(project.clone(), name.clone()))
     }
 
-    /// The queue, made without metadata if it is missing.
+    /// The queue, created without metadata if it is missing.
     fn queue_or_new(&mut self, project: &Project, name: &QueueName) -> &mut QueueModel {
         let made = &mut self.queues_made;
         self.queues.entry((project.clone(), name.clone())).or_insert_with(|| {

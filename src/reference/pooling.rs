@@ -170,7 +170,7 @@ impl Store {
         self.transit.retain(|one| !is_gone(&one.from));
     }
 
-    /// The queue with its contents at hand; `None` if it is missing or not mapped.
+    /// The queue with its contents; `None` if it is missing or not mapped.
     pub(super) fn contents(&mut self, project: &Project, name: &QueueName) -> Result<Option<&mut QueueModel>> {
         if self.queue(project, name).is_none() {
             return Ok(None);
@@ -188,7 +188,7 @@ impl Store {
         if is_mapped { Ok(()) } else { self.register(project, queue, metadata) }
     }
 
-    /// Maps a queue to a pool of the group the metadata ask for, unless it is mapped. Nothing to do without pools.
+    /// Maps a queue to a pool of the group the metadata ask for, unless it is mapped. Without pools this does nothing.
     pub(super) fn register(&mut self, project: &Project, queue: &QueueName, metadata: &Metadata) -> Result<()> {
         if !self.pooled {
             return Ok(());

@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 impl Store {
-    /// The pools of a group, by name; those of none for `None`.
+    /// The pools of a group, by name; for `None`, the pools without a group.
     pub(super) fn pools_of(&self, group: Option<&PoolGroup>) -> impl Iterator<Item = (&PoolName, &NewPool)> {
         self.pools.iter().filter(move |(_, pool)| pool.group.as_ref() == group)
     }

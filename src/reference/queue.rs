@@ -15,7 +15,7 @@ pub(super) struct QueueModel {
     pub(super) number: u64,
     pub(super) metadata: Metadata,
     pub(super) settings: QueueSettings,
-    /// In the order of their posts. Expired ones stay until a `gc`.
+    /// The messages in the order of their posts. Expired ones stay until a `gc`.
     pub(super) messages: Vec<MessageModel>,
     pub(super) claims: BTreeMap<ClaimId, ClaimModel>,
     posted: u64,
@@ -29,14 +29,14 @@ pub(super) struct MessageModel {
     place: Place,
     pub(super) created: Timestamp,
     pub(super) expires: Timestamp,
-    /// Hidden from claims and plain lists until then.
+    /// The end of the delay, until which claims and plain listings do not show the message.
     pub(super) ready: Timestamp,
     /// In milliseconds, as shown.
     pub(super) ttl: u64,
     pub(super) client: ClientId,
     pub(super) body: Body,
     pub(super) checksum: Option<Checksum>,
-    /// The last claim it was under, which may be over.
+    /// The last claim of the message, which may have ended.
     pub(super) claim: Option<ClaimId>,
     pub(super) claim_count: u32,
 }
@@ -112,7 +112,7 @@ impl QueueModel {
         }
     }
 
-    /// The queue as it is there.
+    /// The queue with its contents at the place.
     pub(super) fn at(&mut self, place: Place) -> &mut Self {
         self.place = place;
         self
@@ -130,7 +130,7 @@ impl QueueModel {
         self.live(now).next().is_some() || self.claims.values().any(is_live)
     }
 
-    /// Brings all that is at one place to another.
+    /// Moves all contents from one place to another.
     pub(super) fn carry(&mut self, here: &Place, there: &Place) {
         let messages = self.messages.iter_mut().map(|message| &mut message.place);
         let claims = self.claims.values_mut().map(|claim| &mut claim.place);
@@ -208,7 +208,7 @@ impl QueueModel {
         self.claims.retain(|other, claim| *other != id || claim.place != self.place);
     }
 
-    /// The claim with its messages. One that was over the moment it was made is still shown to its maker.
+    /// The claim with its messages. A claim with a ttl of zero is still returned to the call that created it.
     pub(super) fn claim_record(&self, id: ClaimId, now: Timestamp) -> Option<ClaimRecord> {
         let claim = self.claims.get(&id)?;
         let started = claim.expires.as_millis().saturating_sub(claim.ttl);
@@ -252,7 +252,7 @@ impl QueueModel {
         }
     }
 
-    /// Drops all messages and claims and says how many messages there were.
+    /// Drops all messages and claims; returns the number of messages.
     pub(super) fn clear(&mut self, now: Timestamp) -> u64 {
         let count = self.live(now).count() as u64;
         self.messages.retain(|message| message.place != self.place);

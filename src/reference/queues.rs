@@ -123,7 +123,7 @@ impl Queues for ReferenceModel {
             Purge::Subscriptions => (false, true),
             Purge::All => (true, true),
         };
-        // A queue that is not there has no messages, wherever it is mapped to; subscriptions it may have.
+        // A missing queue has no messages, whatever its mapping; it may have subscriptions.
         let queue = if messages { store.contents(project, name)? } else { None };
         let messages = queue.map_or(0, |queue| queue.clear(now));
         let subscriptions = if subscriptions {

@@ -38,7 +38,7 @@ impl Store {
         self.subscribed(owner, now).next().is_some()
     }
 
-    /// Brings the queue's subscriptions to another place, instead of those that their subscribers have there.
+    /// Moves the queue's subscriptions to another place, where they replace those of the same subscribers.
     pub(super) fn carry_subscriptions(&mut self, owner: Owner<'_>, there: &Place, now: Timestamp) {
         let carried: Vec<Subscriber> = self.subscribed(owner, now).map(|one| one.subscriber.clone()).collect();
         let target = Owner { place: there, ..owner };
@@ -47,7 +47,7 @@ impl Store {
         all.for_each(|one| one.place.clone_from(there));
     }
 
-    /// Drops the queue's subscriptions and says how many could be seen.
+    /// Drops the queue's subscriptions; returns how many were live.
     pub(super) fn clear_subscriptions(&mut self, owner: Owner<'_>, now: Timestamp) -> u64 {
         let count = self.subscribed(owner, now).count() as u64;
         self.subscriptions.retain(|one| !one.is_of(owner));

@@ -72,7 +72,7 @@ impl Budget {
     }
 }
 
-/// A queue's claims without messages, in the store's account of them.
+/// The charge of a queue's claims without messages.
 #[derive(Debug)]
 pub(crate) struct SpentCharge {
     budget: Arc<Budget>,
@@ -149,7 +149,7 @@ impl Drop for Charge {
     }
 }
 
-/// The share of the budget that claims without messages may take beside it, and what they may take of any.
+/// Claims without messages may take this part of the budget, in addition to it, or at least the next constant.
 const SPENT_SHARE: u64 = 8;
 const LEAST_SPENT_BYTES: u64 = 1 << 20;
 /// The memory of one claim without messages.

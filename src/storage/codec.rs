@@ -37,7 +37,7 @@ pub(crate) fn crc32_from(seed: u32, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The `N` bytes of `bytes` at `at`, if they are there.
+/// The `N` bytes of `bytes` at `at`, if `bytes` has them.
 pub(crate) fn array_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }

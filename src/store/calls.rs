@@ -19,7 +19,7 @@ pub(crate) struct Calls {
     left: Condvar,
 }
 
-/// A place among the calls in flight; left when dropped.
+/// A call in progress, until it is dropped.
 #[derive(Debug)]
 #[must_use = "a call is in flight for as long as this lives"]
 pub(crate) struct InFlight<'a>(&'a Calls);

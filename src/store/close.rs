@@ -48,7 +48,7 @@ impl Store {
         housekeeping.manifest.clean = Some(CleanMark { lsn, time, digest });
         housekeeping.manifest.synced = lsn;
         housekeeping.manifest.save(&*self.place.disk, &self.root)?;
-        // Last: a segment that is shorter than it was is damage in a store without a clean mark.
+        // Last, because a shortened segment is damage in a store without a clean mark.
         self.journal.finish()
     }
 

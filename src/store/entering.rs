@@ -24,7 +24,7 @@ impl Deref for Call<'_> {
 }
 
 impl Store {
-    /// Begins a call, which is in flight until the result is dropped.
+    /// Begins a call, which is in progress until the result is dropped.
     ///
     /// # Errors
     /// `Closed`.

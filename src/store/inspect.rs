@@ -93,7 +93,7 @@ impl Inspection {
         Ok(Self { queues: queues.collect(), last_lsn: scan.reach.last_lsn, clean: manifest.clean.is_some() })
     }
 
-    /// The queues, in the order in which they were made.
+    /// The queues, in the order of their creation.
     pub fn queues(&self) -> &[InspectedQueue] {
         &self.queues
     }
@@ -130,17 +130,17 @@ impl InspectedQueue {
         &self.name
     }
 
-    /// The number of its live messages.
+    /// The number of the queue's live messages.
     pub fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// The number of its messages under a live claim.
+    /// The number of the queue's messages under a live claim.
     pub fn claimed(&self) -> u64 {
         self.claimed
     }
 
-    /// The weight of its messages: the bytes of their bodies and 64 bytes each.
+    /// The weight of the queue's messages: the bytes of their bodies and 64 bytes each.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -143,7 +143,7 @@ pub(crate) struct Locked<'a> {
     pub(super) floor: u32,
     /// Set when due work is left to the next thread that locks the queue.
     pub(super) quiet: bool,
-    /// Messages that time has made claimable since.
+    /// The number of messages that time has made claimable since the lock.
     pub(super) claimable: usize,
 }
 
@@ -283,7 +283,7 @@ pub(crate) struct LockedRegistry<'a> {
     pub(super) now: u64,
     /// The next due instant before the lock.
     pub(super) due: Option<u64>,
-    /// Subscriptions that were over when it was locked.
+    /// The number of subscriptions that had expired at the lock.
     pub(super) expired: u64,
 }
 
@@ -327,7 +327,7 @@ impl Drop for LockedRegistry<'_> {
     }
 }
 
-/// Claims without messages that are ended by one operation.
+/// The most claims without messages that one operation ends.
 const ENDED_AT_ONCE: usize = 64;
 /// Pages and claims collected while a queue is locked: some tens of microseconds.
 const COLLECTED_AT_ONCE: usize = 64;

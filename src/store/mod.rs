@@ -69,7 +69,7 @@ pub(crate) use slot::QueueSlot;
 pub(crate) struct Store {
     pub(crate) root: PathBuf,
     pub(crate) held: Arc<dyn HeldDir>,
-    /// The process that opened it.
+    /// The process that opened the store.
     pub(crate) process: Process,
     pub(crate) place: Place,
     pub(crate) clock: Arc<EngineClock>,
@@ -88,7 +88,7 @@ pub(crate) struct Store {
     pub(crate) registering: Mutex<()>,
     /// Held while metadata that names a dead-letter queue is checked and set.
     pub(crate) chains: Mutex<()>,
-    /// The incarnation of new sequences and subscriptions: this run's, or one that the control store has given.
+    /// The incarnation of new sequences and subscriptions: this run's, or one that the control store has assigned.
     epoch: AtomicU32,
     pub(crate) timer: Timer,
     pub(crate) waiters: Waiters,

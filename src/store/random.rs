@@ -18,7 +18,7 @@ impl Random {
         Self::Seeded(AtomicU64::new(seed))
     }
 
-    /// A number below `end`, every one as likely; `None` if there is none.
+    /// A number below `end`, with equal probabilities; `None` if `end` is 0.
     pub(crate) fn below(&self, end: u64) -> Option<u64> {
         // Numbers beyond the last whole multiple of `end` would favour the low results.
         let rounds = u64::MAX.checked_div(end)?;

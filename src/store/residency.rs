@@ -41,7 +41,7 @@ impl Residency {
         }
     }
 
-    /// Lists a queue no longer, which has been deleted.
+    /// Removes a deleted queue from the list.
     pub(super) fn forget(&self, slot: &QueueSlot) {
         let mut hot = self.hot.lock();
         hot.queues.remove(&slot.hot.swap(0, Ordering::AcqRel));

@@ -50,7 +50,7 @@ pub struct Status {
 
 impl Status {
     pub(crate) fn of(store: &Store) -> Self {
-        // Housekeeping may hold its lock for seconds: its figures are then those of before.
+        // Housekeeping may hold its lock for seconds; then the figures are the former ones.
         let housekeeping = store.housekeeping.try_lock();
         let kept = store.journal.kept();
         let sizes = store.sizes();

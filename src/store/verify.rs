@@ -153,7 +153,7 @@ impl Verification {
         self.findings.is_empty()
     }
 
-    /// The disagreements, in words that name the invariant.
+    /// The disagreements, as text that names the invariant.
     pub fn findings(&self) -> &[String] {
         &self.findings
     }
@@ -174,7 +174,7 @@ impl Verification {
     }
 }
 
-/// The pages that the trees must hold as they are.
+/// The pages that must be equal in the trees.
 fn unchanged(queue: &Queue) -> Vec<(u64, PageEntry)> {
     let stored = queue.pages().values().filter(|page| page.stored && !page.dirty);
     stored.filter_map(|page| Some((page.first(), page.freeze().entry(page.image()?)))).collect()

@@ -27,7 +27,7 @@ struct Waiter {
     wake: Condvar,
 }
 
-/// A place among a queue's waiters; left when dropped.
+/// A waiter of a queue, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Waiting<'a> {
     waiters: &'a Waiters,
@@ -81,7 +81,7 @@ impl Waiters {
 }
 
 impl Waiter {
-    /// True if it was asleep.
+    /// Wakes the waiter; true if it was asleep.
     fn wake(&self) -> bool {
         let slept = !std::mem::replace(&mut *self.woken.lock(), true);
         self.wake.notify_one();

@@ -58,7 +58,7 @@ impl Store {
         }
     }
 
-    /// Appends `op` and leaves applying it to the caller, who holds the locks.
+    /// Appends `op`; the caller, which holds the locks, applies it.
     pub(crate) fn append(&self, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
         self.append_for(0, growth, now, op)
     }
@@ -137,7 +137,7 @@ impl Drop for PoisonOnPanic<'_> {
 }
 
 thread_local! {
-    /// The last frame's memory, for the next one.
+    /// The memory of the last frame, which the next frame uses again.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -15,11 +15,11 @@ use crate::source::Source;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Bookmark {
-    /// Bytes of the source that are posted.
+    /// The number of posted bytes of the source.
     pub(crate) offset: u64,
-    /// Lines that are.
+    /// The number of posted lines.
     pub(crate) lines: u64,
-    /// The checksum of those bytes.
+    /// The checksum of the posted bytes.
     pub(crate) crc32: u32,
     /// The bookmark before this one.
     pub(crate) previous: Option<MessageId>,
@@ -41,5 +41,5 @@ impl Bookmark {
     }
 }
 
-/// A thousand years: lines are to wait until they are processed.
+/// A thousand years, so that lines wait until they are processed.
 pub(crate) const FOREVER: Duration = Duration::from_hours(1000 * 365 * 24);

@@ -47,7 +47,7 @@ impl Command {
     fn status_on(&self, line: &[u8]) -> io::Result<process::ExitStatus> {
         let mut child = process::Command::new("sh").arg("-c").arg(&self.0).stdin(Stdio::piped()).spawn()?;
         if let Some(mut input) = child.stdin.take() {
-            // One write, so that a line is not torn; a command need not read it.
+            // One write, so that a line is not torn. The command need not read the line.
             let _ = input.write_all(&[line, b"\n"].concat());
         }
         child.wait()

@@ -63,7 +63,7 @@ impl Job {
         Ok(job)
     }
 
-    /// How far the source is posted, and the message that says so.
+    /// The source's bookmark, and the message that contains it.
     pub(crate) fn bookmark(&self) -> Option<(MessageId, Bookmark)> {
         *self.bookmark.lock()
     }
@@ -98,7 +98,7 @@ impl Job {
         Ok(())
     }
 
-    /// As of now; while lines are posted, off by the bookmark that is being replaced.
+    /// The current counts; while lines are posted, off by the bookmark that is being replaced.
     pub(crate) fn counts(&self) -> Result<Counts, Failure> {
         let bookmark = self.bookmark();
         let waiting = self.lines.stats()?.total().saturating_sub(u64::from(bookmark.is_some()));
@@ -109,7 +109,7 @@ impl Job {
         Ok(Counts { posted: bookmark.map_or(0, |(_, bookmark)| bookmark.lines), waiting, dead })
     }
 
-    /// As of when this run began.
+    /// The counts at the start of this run.
     pub(crate) fn before(&self) -> Counts {
         self.before
     }
@@ -159,5 +159,5 @@ fn prepare(lines: &Queue, dead: &Queue, source: &Source, max_claims: Option<u32>
 
 const PROJECT: &str = "work";
 
-/// The key of a queue's metadata that says which source it is of.
+/// The key of a queue's metadata with the queue's source.
 const PATH: &str = "path";

@@ -22,12 +22,12 @@ impl Lease {
         self.claim.messages().to_vec()
     }
 
-    /// When it is to be renewed: half its ttl after it was made or last renewed.
+    /// The time of the next renewal: half the ttl after the claim was created or last renewed.
     pub(crate) fn due_in(&self) -> Duration {
         (self.ttl / 2).saturating_sub(self.since.elapsed())
     }
 
-    /// Renews the claim if it is time.
+    /// Renews the claim if the time has come.
     pub(crate) fn keep(&mut self) -> Result<(), Failure> {
         if !self.due_in().is_zero() {
             return Ok(());
@@ -52,7 +52,7 @@ impl Lease {
     }
 }
 
-/// A claim that ended before its time, as after the machine slept, is no failure: its messages are delivered again.
+/// A claim that ended early, for example because the machine slept, is no failure: its messages are delivered again.
 fn unless_ended(result: zaqar_sled::Result<()>) -> Result<bool, Failure> {
     match result {
         Ok(()) => Ok(true),

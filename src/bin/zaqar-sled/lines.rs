@@ -73,7 +73,7 @@ impl Lines {
         Ok(Some(line))
     }
 
-    /// Whether the next line of a stream is not there as a whole yet.
+    /// Whether the next line of a stream is not complete yet.
     fn would_wait(&self) -> bool {
         self.is_stream && !self.reader.buffer().contains(&b'\n')
     }

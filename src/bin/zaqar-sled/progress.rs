@@ -59,7 +59,7 @@ impl Sum {
     fn of(run: &Run) -> Self {
         let mut sum = Self::default();
         for job in &run.jobs {
-            // A store that fails ends the run, which says why.
+            // A failing store ends the run, which prints the failure.
             let (Ok(counts), Ok(stats)) = (job.counts(), job.stats()) else { continue };
             sum.posted += counts.posted;
             sum.processed += counts.processed();

@@ -69,7 +69,7 @@ impl Run {
         let jobs: Vec<Job> = sources.into_iter().map(open).collect::<Result<_, _>>()?;
         let command = work.run.clone().map(Command::new);
         if command.is_none() {
-            // A command of the run that died may live on: its lines are left to it until their claims end.
+            // A command of a run that died may still be running. Its lines stay claimed until their claims end.
             jobs.iter().try_for_each(|job| job.release_all(&engine))?;
         }
         Ok(Self {
@@ -155,7 +155,7 @@ impl Run {
         self.command.is_none().then(|| self.words.load(Ordering::Relaxed))
     }
 
-    /// Lines have been deleted or moved.
+    /// Signals that lines have been deleted or moved.
     pub(crate) fn note_progress(&self) {
         self.progressed.notify_all();
     }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// As the user calls it.
+    /// The name as the user wrote it.
     name: String,
     /// Without links and dots; `None` is standard input.
     path: Option<PathBuf>,

@@ -13,7 +13,7 @@ use crate::run::Run;
 pub(crate) struct Worker<'a> {
     run: &'a Run,
     options: ClaimOptions,
-    /// The job to look at first: another one each time, so that none starves.
+    /// The job to check first: another one each time, so that no job starves.
     next: usize,
 }
 

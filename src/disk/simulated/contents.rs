@@ -74,12 +74,12 @@ impl Contents {
         });
     }
 
-    /// By how many bytes `effect` would lengthen the file.
+    /// The bytes by which `effect` would lengthen the file.
     pub(super) fn growth(&self, effect: &Effect) -> u64 {
         effect.len_after(self.bytes.len()).saturating_sub(self.bytes.len()) as u64
     }
 
-    /// Changes the file until it is synced.
+    /// Changes the file; the change is not durable until a sync.
     pub(super) fn change(&mut self, effect: Effect) -> io::Result<()> {
         let len = self.bytes.len();
         let grown = effect.len_after(len);
@@ -163,7 +163,7 @@ impl Contents {
         self.hold_length(&durable);
     }
 
-    /// Notes that the length the reader sees is not yet durable.
+    /// Records that the current length is not durable yet.
     fn hold_length(&mut self, durable: &[u8]) {
         let len = self.bytes.len();
         if len != durable.len() {

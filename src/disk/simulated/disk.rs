@@ -174,7 +174,7 @@ impl SimulatedDisk {
     }
 }
 
-/// A directory that is held on to. Looking at it counts as no operation.
+/// A directory that is kept open. A check of it counts as no operation.
 struct SimulatedDir {
     disk: SimulatedDisk,
     path: PathBuf,

@@ -38,7 +38,7 @@ impl Effect {
         }
     }
 
-    /// The part of the old contents it overwrites or cuts.
+    /// The part of the old contents that the change overwrites or cuts.
     pub(super) fn range(&self) -> Range<usize> {
         match self {
             Self::Write { at, bytes } => *at..at + bytes.len(),
@@ -54,7 +54,7 @@ impl Effect {
         }
     }
 
-    /// Applies it whole, or a write torn: any of the sectors it touches, and the file lengthened or not.
+    /// Applies the change as a whole, or a torn write: any of its sectors, with the file lengthened or not.
     pub(super) fn survive(&self, file: &mut Vec<u8>, tear: Option<&mut Random>) {
         let (Self::Write { at, bytes }, Some(random)) = (self, tear) else {
             return self.apply(file);
@@ -81,7 +81,7 @@ pub(super) fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
     copy(file.get_mut(at..).unwrap_or_default(), bytes);
 }
 
-/// Copies as much as both have and returns how much that is.
+/// Copies the bytes that both have; returns their number.
 pub(super) fn copy(to: &mut [u8], from: &[u8]) -> usize {
     let count = to.len().min(from.len());
     if let (Some(to), Some(from)) = (to.get_mut(..count), from.get(..count)) {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Opening a file that is there, to read or to write.
+    /// Opening an existing file, to read or to write.
     Open,
     /// Creating a file, or truncating it.
     Create,
@@ -18,7 +18,7 @@ pub enum Operation {
     Read,
     /// Writing to a file.
     Write,
-    /// Taking space for a file, or setting its length.
+    /// Allocating space for a file, or setting its length.
     Allocate,
     /// Syncing a file.
     Sync,
@@ -45,7 +45,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Every kind there is.
+    /// Every kind.
     pub const ALL: [Self; 16] = [
         Self::Open,
         Self::Create,
@@ -121,9 +121,9 @@ impl Calls {
         Self { operations: Some(operations.into_iter().collect()), under: None }
     }
 
-    /// Of those only the calls on this path or on one under it.
+    /// Only the calls on this path or on a path under it.
     ///
-    /// An open file has the path it was opened by; a rename has both of its paths, and either will do.
+    /// An open file has the path it was opened by; a rename has both of its paths, and one of them is enough.
     #[must_use]
     pub fn under(self, path: impl Into<PathBuf>) -> Self {
         Self { under: Some(path.into()), ..self }
@@ -175,7 +175,7 @@ pub enum FaultError {
 }
 
 impl FaultError {
-    /// Every one there is.
+    /// Every error.
     pub const ALL: [Self; 6] = [
         Self::Device,
         Self::Space,
@@ -296,7 +296,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// Counts a call; the error if it is to fail.
+    /// Counts a call; returns the error if the call has to fail.
     pub(super) fn check(&mut self, operation: Operation, paths: &[&Path]) -> Result<(), FaultError> {
         let mut failed = Ok(());
         self.0.retain_mut(|fault| {

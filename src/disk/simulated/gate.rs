@@ -63,7 +63,7 @@ impl Gate {
         self.0.passage.lock().held
     }
 
-    /// Waits until so many calls are held, no longer than `timeout`; whether they are.
+    /// Waits until so many calls are held, at most `timeout`; returns whether they are.
     pub fn wait_for(&self, calls: usize, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut passage = self.0.passage.lock();

@@ -35,7 +35,7 @@ pub enum Keep {
     /// None of them: the disk has exactly the synced changes.
     Nothing,
     /// Some of them, chosen by this seed: any of a file's writes, torn at sectors of 512 bytes; any
-    /// of the names that were made, changed or removed; any of the trees' changes.
+    /// of the names that were created, changed or removed; any of the trees' changes.
     Random(u64),
 }
 
@@ -303,7 +303,7 @@ impl SimulatedDisk {
         self.0.lock().set_capacity(bytes);
     }
 
-    /// The disk as the next process finds it when this one is killed: all that was written is there, synced or not,
+    /// The disk as the next process finds it when this one is killed: all written data is there, synced or not,
     /// no lock is held, no fault is set, and operations count from 0.
     ///
     /// From then on every call on this disk fails, and on any further image of it.

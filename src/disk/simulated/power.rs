@@ -101,7 +101,7 @@ impl State {
         }
     }
 
-    /// Counts a handle that was opened, after a look for a spare one.
+    /// Counts an opened handle, after a check for a free one.
     pub(super) fn add_handle(&mut self) {
         self.open_handles += 1;
     }
@@ -168,7 +168,7 @@ impl State {
         Ok(())
     }
 
-    /// Forgets which names are unsynced where it does not matter.
+    /// Forgets unsynced names on a disk in memory, where they do not matter.
     pub(super) fn settle(&mut self) {
         if self.is_volatile {
             self.names.sync_all();

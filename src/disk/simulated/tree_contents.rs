@@ -6,7 +6,7 @@ use std::mem;
 use super::random::Random;
 use crate::disk::trees::{MemoryTrees, Tree, size};
 
-/// The trees in one directory, with what changed since they were last synced.
+/// The trees in one directory, with the changes since their last sync.
 #[derive(Default)]
 pub(super) struct TreeContents {
     pub(super) visible: MemoryTrees,

@@ -47,7 +47,7 @@ struct Open {
 }
 
 impl SledTrees {
-    /// Opens the trees in `directory`, making them if they are not there.
+    /// Opens the trees in `directory`, and creates missing ones.
     pub(crate) fn open(directory: &Path, cache_bytes: u64) -> Result<Self> {
         let directory = directory.to_owned();
         Worker::start(PATIENCE, LONG_PATIENCE, move || Open::new(&directory, cache_bytes)).map(Self)

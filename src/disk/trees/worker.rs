@@ -46,7 +46,7 @@ impl<T: 'static> Worker<T> {
                 Ok(mut value) => {
                     let _ = done.send(Ok(()));
                     to_do.iter().for_each(|job| job(&mut value));
-                    // A destructor may panic as well.
+                    // A destructor may panic too.
                     let _ = catch_unwind(AssertUnwindSafe(move || drop(value)));
                 }
             }

@@ -31,14 +31,15 @@ impl Place {
     }
 }
 
-/// An image in use: its segment stays as long as this does.
+/// An image in use: its page file stays as long as the image does.
 #[derive(Debug)]
 pub(crate) struct Image {
     segment: Arc<PageFile>,
     offset: u32,
     bytes: u32,
     checksum: u32,
-    /// A snapshot that counted names it, or it was read back whole after a sync of its file in this run.
+    /// Set if a snapshot that counted names the image, or if it was read back whole after a sync of its file in this
+    /// run.
     proven: bool,
 }
 

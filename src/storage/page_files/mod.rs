@@ -58,7 +58,7 @@ pub(crate) struct PageFiles {
 #[derive(Debug, Default)]
 struct Segments {
     all: BTreeMap<u64, Arc<PageFile>>,
-    /// The one that is appended to.
+    /// The page file that images are appended to.
     active: Option<Arc<PageFile>>,
     /// The numbers of all files in the folder when the page files were opened, foreign ones too.
     taken: BTreeSet<u64>,
@@ -80,7 +80,7 @@ impl Segments {
         number
     }
 
-    /// The highest number that is known to be the store's.
+    /// The highest number that is known to be the store's own.
     fn highest(&self) -> u64 {
         self.all.keys().next_back().copied().unwrap_or(0).max(self.last_number)
     }
@@ -290,7 +290,7 @@ impl PageFiles {
         self.segment_bytes
     }
 
-    /// The numbers of the segments that were there when the page files were opened.
+    /// The numbers of the page files that existed at the opening.
     pub(crate) fn found(&self) -> BTreeSet<u64> {
         self.segments.lock().taken.clone()
     }

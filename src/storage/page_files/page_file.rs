@@ -1,4 +1,4 @@
-//! The files of the page files, of which no more than so many are open at a time.
+//! One page file, and the bounded number of open ones.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ const PAGE_FILE: u64 = 1 << 62;
 pub(crate) struct PageFile {
     pub(super) number: u64,
     pub(super) path: PathBuf,
-    /// Made by this run.
+    /// Set if this run created the file.
     pub(super) is_new: bool,
     files: Arc<OpenFiles>,
     /// The offset of the next image.
@@ -40,7 +40,7 @@ impl PageFile {
         Ok(made)
     }
 
-    /// A segment that an earlier run has written, to be read only.
+    /// A page file of an earlier run, which is only read.
     pub(super) fn open(files: &Arc<OpenFiles>, path: PathBuf, number: u64) -> Result<Arc<Self>> {
         let opened = files.disk().open_read(&path).and_then(|file| Ok((file.len()?, file)));
         match opened {
@@ -91,7 +91,7 @@ impl PageFile {
     /// Writes into reserved space. The bytes that a failed write leaves are garbage, or their space is reserved again.
     pub(super) fn write(self: &Arc<Self>, bytes: &[u8], offset: u64) -> Result<()> {
         let end = offset.saturating_add(bytes.len() as u64);
-        // Before it is written: from here on the file stays open.
+        // Set before the write: from here on the file stays open.
         self.unsynced.store(true, Ordering::Release);
         let written =
             self.file().and_then(|file| file.write_all_at(bytes, offset).map_err(|e| Error::io("writing a page", e)));
@@ -135,7 +135,7 @@ impl OpenFiles {
         &*self.disk
     }
 
-    /// The open file of a segment, opened if it is not.
+    /// The open file of a page file, which is opened if necessary.
     pub(super) fn get(&self, segment: &Arc<PageFile>) -> io::Result<Arc<dyn DiskFile>> {
         if let Some(file) = self.open.lock().get(segment.number) {
             return Ok(file);
