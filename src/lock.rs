@@ -67,7 +67,7 @@ pub(crate) enum Rank {
     Changed,
     /// Queues with pages in memory.
     Hot,
-    /// Why the last attempts to make room failed.
+    /// The errors of the last attempts to free space.
     Admission,
     /// The instants at which queues have something due.
     Alarms,
@@ -99,7 +99,7 @@ pub(crate) enum Rank {
     KeptDir,
     /// The last call to leave a store that is closed.
     Leaving,
-    /// What posts wait for that wait for room: counted wherever memory is given back.
+    /// The events of waiting posts, counted wherever memory is freed.
     Events,
     /// The simulated disk.
     Disk,
@@ -185,7 +185,7 @@ impl<T: ?Sized> Mutex<T> {
         Some(MutexGuard { inner, held: self.standing.note() })
     }
 
-    /// The same, waiting no longer than `patience`; it counts as waiting for the lock.
+    /// Locks, but waits at most `patience`; ranked like a lock without a limit.
     pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<MutexGuard<'_, T>> {
         let held = self.standing.take();
         Some(MutexGuard { inner: self.inner.try_lock_for(patience)?, held })

@@ -1,8 +1,9 @@
-//! How many bytes of bodies one call gives out.
+//! The bytes of bodies that one call may return.
 
-/// The first message whatever it weighs, and further ones while those together stay within a number of bytes.
+/// Admits the first message, whatever its size, and further messages while these together stay within a number of
+/// bytes.
 ///
-/// A call so takes no more memory than the largest message and that.
+/// So a call needs no more memory than the largest message and that number.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     is_untouched: bool,
@@ -14,7 +15,7 @@ impl Allowance {
         Self { is_untouched: true, left: bytes }
     }
 
-    /// Whether a body of so many bytes may go along; no later one may once this was refused.
+    /// Whether a body of so many bytes is admitted. After a refusal no later body is admitted.
     pub(crate) fn admits(&mut self, bytes: usize) -> bool {
         if std::mem::replace(&mut self.is_untouched, false) {
             return true;

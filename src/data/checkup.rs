@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::store::random::Random;
 
-/// A run through the operations on a queue of random name, which it takes away again.
+/// A run of every operation on a queue with a random name, which the run removes again.
 pub(crate) struct Checkup<'a> {
     driver: &'a dyn DataDriver,
     random: &'a Random,
@@ -21,7 +21,7 @@ impl<'a> Checkup<'a> {
         Self { driver, random, done: Vec::new() }
     }
 
-    /// Makes the queue with `create` and tries everything on it.
+    /// Creates the queue with `create` and tries every operation on it.
     pub(crate) fn run(
         mut self,
         create: impl FnOnce(&Project, &QueueName) -> Result<bool>,
@@ -57,7 +57,7 @@ impl<'a> Checkup<'a> {
         Ok((project, QueueName::new(format!("health-{}", self.random.uuid()))?))
     }
 
-    /// What a control driver is tried with: an entry of random name in the catalogue.
+    /// Tries every operation on a catalogue entry with a random name.
     pub(crate) fn run_control(mut self, catalogue: &dyn Catalogue) -> Result<Vec<OperationStatus>> {
         let (project, name) = &self.names()?;
         let pool = &PoolName::new("health")?;

@@ -186,7 +186,7 @@ fn record(queue: &QueueName, id: SubscriptionId, row: &SubscriptionRow, now: u64
     })
 }
 
-/// An id behind all that were given out for the queue.
+/// An id after all ids that were assigned for the queue.
 fn new_id(store: &Store, registry: &Registry, least: u64) -> Result<SubscriptionId> {
     let number = registry.next_subscription().max(first_of(store.epoch())).max(least);
     // One short of the next incarnation's first, which would be another run's.

@@ -37,7 +37,7 @@ impl DataDriver for PooledDriver {
             .into_iter()
             .map(|(name, pool)| self.pool_health(&name, pool))
             .collect::<Result<_>>()?;
-        // The queues that were tried on are gone; what their pools had of them goes too.
+        // The queues of the health check are deleted; their pools' sides are removed too.
         let _ = self.shared().resume();
         let volume = pools.iter().fold(self.control().volume(), |sum, pool| add(sum, pool.volume));
         let reachable = control.catalogue_reachable() && pools.iter().all(PoolHealth::is_reachable);
@@ -113,7 +113,7 @@ impl PooledDriver {
     }
 }
 
-/// What a pool's store answered, without the pool's name.
+/// The error of a pool's store, without the pool's name.
 fn cause(error: &Error) -> String {
     match error {
         Error::PoolUnavailable { source, .. } => source.to_string(),

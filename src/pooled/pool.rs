@@ -12,16 +12,16 @@ use crate::model::error::Error;
 use crate::model::{Durability, Location};
 use crate::store::Store;
 
-/// The open stores by the names of their pools, and why others could not be opened.
+/// The open stores by the names of their pools, and the errors of the stores that could not be opened.
 #[derive(Debug)]
 pub(super) struct Pools {
     pub(super) open: RwLock<HashMap<String, Arc<Pool>>>,
     pub(super) failed: Mutex<HashMap<String, (Instant, Arc<Error>)>>,
     /// Held while a store is opened.
     pub(super) opening: Mutex<()>,
-    /// Directories that a pool was in and is not any more: calls in flight may still have the store open.
+    /// The former directories of pools, whose stores may still be open for calls in progress.
     pub(super) former: Mutex<HashMap<PathBuf, WeakEngine>>,
-    /// How many stores have been opened.
+    /// The number of stores that have been opened.
     pub(super) openings: AtomicU64,
 }
 
@@ -31,9 +31,9 @@ pub(crate) struct Pool {
     pub(super) name: String,
     pub(super) engine: Engine,
     pub(super) location: Location,
-    /// What the pool is set to, if it is.
+    /// The pool's own durability, if it has one.
     pub(super) durability: Option<Durability>,
-    /// Set when the pool has become another, or none.
+    /// Set when the pool was replaced or removed.
     pub(super) retired: AtomicBool,
 }
 
@@ -52,7 +52,7 @@ impl Pool {
         self.engine.store()
     }
 
-    /// The id of its store, if that is the same after an opening.
+    /// The id of the pool's store, if it stays the same after another opening.
     pub(super) fn lasting_store(&self) -> Option<[u8; 16]> {
         let lasts = !matches!(self.location, Location::Memory(_));
         lasts.then_some(self.store().place.store)
@@ -62,13 +62,13 @@ impl Pool {
         self.retired.load(Ordering::SeqCst)
     }
 
-    /// The same store with another setting.
+    /// The same open store with another durability.
     pub(super) fn again(&self, durability: Option<Durability>) -> Self {
         let (name, engine, location) = (self.name.clone(), self.engine.clone(), self.location.clone());
         Self { name, engine, location, durability, retired: AtomicBool::new(false) }
     }
 
-    /// What a call survives that does not say so itself.
+    /// The durability of a call that does not set its own.
     pub(super) fn durability(&self, asked: Option<Durability>, default: Durability) -> Durability {
         asked.or(self.durability).unwrap_or(default)
     }

@@ -1,4 +1,4 @@
-//! How the stores of pools are opened, kept apart and let go.
+//! Opening, distinguishing and closing the stores of pools.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -76,7 +76,7 @@ impl Shared {
         let engine = match uri.location() {
             Location::Default(_) => self.control.clone(),
             Location::Directory(path) => {
-                // Looked at first: another store, or an empty directory, is to stay as it is.
+                // Checked first, because another store or an empty directory must stay unchanged.
                 self.check_store(path, row.store)?;
                 let engine = self.open_directory(config, path)?;
                 self.keep_store(name, row, path, &engine)?;
@@ -84,7 +84,7 @@ impl Shared {
             }
             Location::Memory(_) => config.disk(Arc::new(SimulatedDisk::memory())).open(Path::new("/memory"))?,
         };
-        // The control store too: its sequences have to go on above those of wherever the pool led before.
+        // The control store too: its sequences have to continue above those of the pool's former store.
         self.allot_epoch(&engine)?;
         let location = uri.location().clone();
         Ok(Pool { name: name.to_owned(), engine, location, durability, retired: AtomicBool::new(false) })
@@ -97,7 +97,7 @@ impl Shared {
         mapped.filter_map(|(key, mapping)| Some((mapping.queue?, key.to_vec()))).collect()
     }
 
-    /// Whether a directory has the store that a pool has had. What cannot be read of it is told when it is opened.
+    /// Checks that a directory has the pool's known store. If its manifest cannot be read, the opening reports that.
     fn check_store(&self, path: &Path, kept: Option<[u8; 16]>) -> Result<()> {
         let Some(kept) = kept else { return Ok(()) };
         let disk = &*self.config.disk;
@@ -111,7 +111,7 @@ impl Shared {
         }
     }
 
-    /// Keeps the id of the store that a pool has, durably, before anything is put into it.
+    /// Stores the id of a pool's store durably, before anything is added to that store.
     fn keep_store(&self, name: &str, row: &PoolRow, path: &Path, engine: &Engine) -> Result<()> {
         let store = engine.store().place.store;
         if let Some(kept) = row.store {
@@ -129,7 +129,7 @@ impl Shared {
         control.wait_durable(lsn, Durability::Sync)
     }
 
-    /// Gives up the store that a pool has had, and makes another.
+    /// Abandons a pool's store and creates another.
     fn renew_pool(&self, name: &PoolName) -> Result<()> {
         let _call = self.enter()?;
         self.pools.forget_failures();
@@ -149,8 +149,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Opens the store in a directory. If another pool was in it just now, it goes on with that one's, or waits for its
-    /// end.
+    /// Opens the store in a directory. If another pool had the directory until now, uses that
+    /// pool's open store or waits for its close.
     fn open_directory(&self, config: Config, path: &Path) -> Result<Engine> {
         let former = self.pools.former.lock().remove(path);
         if let Some(engine) = former.as_ref().and_then(WeakEngine::upgrade) {
@@ -167,7 +167,7 @@ impl Shared {
         }
     }
 
-    /// Gives a store an incarnation for its sequences that no other store has had.
+    /// Assigns an incarnation to a store that no other store has had.
     pub(super) fn allot_epoch(&self, engine: &Engine) -> Result<()> {
         let control = self.control.store();
         let (lsn, epoch) = {
@@ -181,11 +181,11 @@ impl Shared {
         Ok(())
     }
 
-    /// Brings the open stores after a change of the pools: those that have moved, or are gone, are let go.
+    /// Updates the open stores after a change of the pools: closes the stores of moved and removed pools.
     pub(super) fn refresh_pools(&self) {
-        // Closing a store takes time: its last handle goes when nothing is locked any more.
+        // Closing a store takes time, so its last handle is dropped when no lock is held.
         let mut gone = Vec::new();
-        // While it is held nobody else opens a pool or lets one go.
+        // While this is held, no other thread opens or closes a pool's store.
         let _one = self.pools.opening.lock();
         self.pools.forget_failures();
         for pool in self.pools.open() {
@@ -203,7 +203,7 @@ impl Shared {
             let options = row.and_then(|row| Metadata::from_json(&row.options).ok()).unwrap_or_default();
             let durability = uri.and_then(|uri| uri.settings(&options).ok()).and_then(|(durability, _)| durability);
             if durability != pool.durability {
-                // Calls that hold the old one go on in the same store.
+                // Calls that hold the old entry continue in the same store.
                 let again = pool.again(durability);
                 pool.retired.store(true, Ordering::SeqCst);
                 gone.extend(self.pools.open.write().insert(pool.name.clone(), Arc::new(again)));
@@ -230,19 +230,19 @@ impl Shared {
 }
 
 impl PooledDriver {
-    /// Makes a new, empty store for a pool whose directory is missing or empty, because what the
-    /// pool held is lost for good: its disk broke, for example.
+    /// Creates a new, empty store for a pool whose directory is missing or empty, because the
+    /// content of the pool is lost for good: its disk broke, for example.
     ///
     /// Without this call, calls on the pool's queues fail with
     /// [`PoolUnavailable`](crate::Error::PoolUnavailable) ([`is_busy`](crate::Error::is_busy)),
     /// whose source is [`WrongStore`](crate::Error::WrongStore). So a disk that is only not mounted
-    /// is never taken for an empty one.
+    /// is never treated as an empty one.
     ///
     /// The pool's queues stay and are empty: their messages, claims and subscriptions are gone, and
-    /// so are dead letters that were on their way out of the pool. No id is given out again. If the
+    /// so are dead letters that were on their way out of the pool. No id is assigned again. If the
     /// former store comes back later, the driver refuses it.
     ///
-    /// Cost: that of making a store.
+    /// Cost: that of creating a store.
     ///
     /// Durability: durable when the call returns, whatever the driver's durability.
     ///
@@ -251,7 +251,7 @@ impl PooledDriver {
     /// [`is_invalid`](crate::Error::is_invalid) if the pool's store is there;
     /// [`is_busy`](crate::Error::is_busy) as [`PoolUnavailable`](crate::Error::PoolUnavailable) if
     /// the store cannot be reached for another reason, for example because the directory has
-    /// another store, which has to be taken away first; the errors of [every
+    /// another store, which has to be moved away first; the errors of [every
     /// change](crate::DataDriver#errors-of-every-call).
     ///
     /// # Example
@@ -271,5 +271,5 @@ impl PooledDriver {
     }
 }
 
-/// How long a store may take to close.
+/// The time that a store may take to close.
 const CLOSING: Duration = Duration::from_secs(2);

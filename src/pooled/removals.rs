@@ -1,4 +1,4 @@
-//! Removing from pools what is left of queues that were deleted or moved.
+//! Removing the sides of deleted and moved queues from pools.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::pool::Pool;
 use super::shared::Shared;
 
 impl Shared {
-    /// Removes what can be removed; the first failure is told, the others' turn comes all the same.
+    /// Does every pending removal that is possible. Returns the first failure, after an attempt on every removal.
     pub(super) fn remove_leftovers(&self) -> Result<()> {
         let store = self.control.store();
         let removals: Vec<Removal> = {
@@ -24,7 +24,7 @@ impl Shared {
         if removals.is_empty() {
             return Ok(());
         }
-        // A queue whose deletion a power cut takes back must still have its messages.
+        // A queue whose deletion a power cut removes must still have its messages.
         store.wait_durable(store.journal.appended(), Durability::Sync)?;
         let mut outcome = Ok(());
         for removal in &removals {
@@ -35,7 +35,7 @@ impl Shared {
 
     fn remove_leftover(&self, removal: &Removal) -> Result<()> {
         let store = self.control.store();
-        // A pool that is not registered any more may be again.
+        // An unregistered pool may be registered again.
         if !store.registry.read().pools.contains(removal.pool.as_bytes()) {
             return Ok(());
         }
@@ -60,7 +60,7 @@ impl Shared {
         let slot = store.directory.read().names.get(&removal.key).filter(|slot| slot.number == removal.queue).cloned();
         if let Some(slot) = slot {
             if pool.engine().is_same(&self.control) {
-                // The record is the side: it stays, and what it held goes.
+                // The side has the queue's record, which stays; the content is removed.
                 empty(store, &slot)?;
             } else {
                 store.remove_queue(&slot)?;
@@ -69,7 +69,7 @@ impl Shared {
         store.wait_durable(store.journal.appended(), Durability::Sync)
     }
 
-    /// How many removals there are to do. One from a pool that is not registered waits until it is again.
+    /// The number of pending removals. The removal of an unregistered pool waits until the pool is registered again.
     pub(super) fn count_leftovers(&self) -> u64 {
         let registry = self.control.store().registry.read();
         let removals = registry.removals.iter();
@@ -86,7 +86,7 @@ impl Shared {
         registry.removals.range(&removals, None).any(|(_, left)| left.subscriptions && left.key == key)
     }
 
-    /// Whether something of the queue is still to be removed from that pool.
+    /// Whether a removal of the queue is pending in that pool.
     pub(super) fn has_leftover(&self, pool: &str, queue: u64) -> bool {
         self.control.store().registry.read().removals.contains(&keys::removal(pool, queue))
     }

@@ -41,8 +41,7 @@ impl PooledStatus {
         &self.pools
     }
 
-    /// How many dead letters are on their way from one store to another. Those in a store that is
-    /// not open are not counted.
+    /// The number of dead letters on their way from one store to another, without those in stores that are not open.
     pub fn in_transit(&self) -> u64 {
         self.in_transit
     }

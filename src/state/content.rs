@@ -1,10 +1,10 @@
-//! What a page holds: its messages. It is in memory while it is needed, and in an image in the page files.
+//! A page's content: its messages. The content is in memory while it is needed, and in an image in the page files.
 //!
-//! 1. Slots ascend by distance; a slot's body lies at `start..start + len` of the bodies.
-//! 2. A slot's `hold` means something only while its page says that the message is claimed or delayed: then it is the
-//!    number of its claim, or the end of its delay.
+//! 1. Slots ascend by distance; a slot's body is at `start..start + len` of the bodies.
+//! 2. A slot's `hold` is valid only while its page marks the message as claimed or delayed: then it is the number of
+//!    the claim, or the end of the delay.
 //!
-//! Memory: 56 B a message and its body, and about 200 B beside.
+//! Memory: 56 B for each message and its body, and about 200 B for the page.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(crate) const PAGE_BYTES: usize = 16 << 10;
 /// Marks a body with its 16-byte checksum in front.
 const CHECKSUMMED: u8 = 1;
 const CHECKSUM_BYTES: usize = 16;
-/// What a page in memory takes beside its messages, about.
+/// The approximate memory of a page beside its messages.
 const OVERHEAD_BYTES: usize = 200;
 
 /// One message. Times are engine milliseconds.
@@ -51,8 +51,8 @@ impl Slot {
         u64::from(self.distance)
     }
 
-    /// Whether a message that nobody is known to hold is delayed, whatever the time: one that was never claimed holds the
-    /// end of its delay.
+    /// Whether a message without a known claim is delayed, whatever the time: a message that was never claimed has the
+    /// end of its delay in `hold`.
     pub(crate) fn waits(&self) -> bool {
         self.claim_count == 0 && self.hold > self.created
     }
@@ -77,7 +77,7 @@ pub(crate) struct Arrival<'a> {
 }
 
 impl<'a> Arrival<'a> {
-    /// A message that stands in another page's content: free, or delayed as it was posted.
+    /// A message from another page's content: free, or delayed as it was posted.
     pub(crate) fn again(content: &'a Content, slot: &Slot) -> Self {
         Self {
             created: slot.created,
@@ -104,12 +104,12 @@ pub(crate) struct Content {
     charge: Charge,
 }
 
-/// What an image says before the bodies.
+/// The part of an image before the bodies.
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
     queue: u64,
     first: u64,
-    /// The messages that were alive, by their index: should the page's entry be lost, no others are believed to be.
+    /// The messages that were alive, by their index. If the page's entry is lost, all others count as deleted.
     live: u128,
     /// Of the queue's project and name: should the queue's record be lost, they are not.
     #[serde(with = "serde_bytes")]
@@ -123,7 +123,7 @@ impl Content {
         Self { slots: Vec::new(), bodies: Arc::default(), clients: Vec::new(), charge: Charge::new(budget, 0) }
     }
 
-    /// With room for as much as `full` has.
+    /// An empty content with the capacity of `full`.
     pub(crate) fn like(full: &Self) -> Self {
         let mut content = Self::new(full.charge.budget());
         if full.slots.len() > 1 {
@@ -133,7 +133,7 @@ impl Content {
         content
     }
 
-    /// What was exported from another store, or read back; the error says what does not fit.
+    /// A content from another store, or one that was read back; the error says what is inconsistent.
     pub(crate) fn checked(
         budget: &Arc<Budget>,
         clients: Vec<[u8; 16]>,
@@ -161,19 +161,19 @@ impl Content {
         Ok(content)
     }
 
-    /// Accounts for the memory it takes by now.
+    /// Updates the charge to the current memory.
     pub(crate) fn settle_charge(&mut self) {
         let (slots, clients) = (size_of::<Slot>() * self.slots.capacity(), 16 * self.clients.capacity());
         self.charge.set(slots + clients + self.bodies.capacity() + OVERHEAD_BYTES);
     }
 
-    /// Appends a message that lies `distance` behind the page's first.
+    /// Appends a message at `distance` behind the page's first sequence.
     pub(crate) fn push(&mut self, distance: u32, message: &Arrival<'_>) {
         let slot = self.take_body(distance, message);
         self.slots.push(slot);
     }
 
-    /// Puts a message in at its place among the others; returns its index, none if it is there.
+    /// Inserts a message in order; returns its index, or none if it exists already.
     pub(crate) fn insert(&mut self, distance: u32, message: &Arrival<'_>) -> Option<usize> {
         let index = self.slots.binary_search_by_key(&distance, |slot| slot.distance).err()?;
         let slot = self.take_body(distance, message);
@@ -181,7 +181,7 @@ impl Content {
         Some(index)
     }
 
-    /// Takes in a message's body; the slot is to be put in its place.
+    /// Appends a message's body; returns the slot for it.
     fn take_body(&mut self, distance: u32, message: &Arrival<'_>) -> Slot {
         let bodies = Arc::make_mut(&mut self.bodies);
         let start = bodies.len();
@@ -258,7 +258,7 @@ impl Content {
         self.bodies.get(start..start.saturating_add(slot.len as usize)).unwrap_or_default()
     }
 
-    /// The bodies as one allocation, and where in it the body of `slot` lies: for sharing a large one.
+    /// The bodies as one allocation, and the range of the body of `slot`, for sharing a large body.
     pub(crate) fn shared_body(&self, slot: &Slot) -> (Arc<Vec<u8>>, Range<usize>) {
         let end = (slot.start as usize).saturating_add(slot.len as usize).min(self.bodies.len());
         (self.bodies.clone(), end.saturating_sub(self.body(slot).len())..end)
@@ -297,7 +297,7 @@ impl Content {
         Ok(())
     }
 
-    /// The content of the page `first` of `queue`, from its image; the error says what does not fit.
+    /// The content of the page `first` of `queue`, from its image; the error says what is inconsistent.
     pub(crate) fn read_image(budget: &Arc<Budget>, queue: u64, first: u64, image: &[u8]) -> Result<Self, String> {
         let (head, end) = parse_head(image)?;
         if (head.queue, head.first) != (queue, first) {
@@ -308,7 +308,7 @@ impl Content {
     }
 }
 
-/// Whose page an image is, as its head says.
+/// The owner of an image, from its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Label {
     pub(crate) queue: u64,
@@ -316,13 +316,13 @@ pub(crate) struct Label {
     pub(crate) first: u64,
     /// The last one in it.
     pub(crate) last: u64,
-    /// Which of its messages were alive, by their index.
+    /// The messages that were alive, by their index.
     pub(crate) live: u128,
     /// Of the queue's project and name.
     pub(crate) key: Vec<u8>,
 }
 
-/// Reads who an image belongs to; the error says what does not fit.
+/// Reads the owner of an image; the error says what is inconsistent.
 pub(crate) fn label_of(image: &[u8]) -> Result<Label, String> {
     let (head, _) = parse_head(image)?;
     let last = head.slots.last().map_or(head.first, |slot| head.first.saturating_add(slot.distance()));
@@ -336,7 +336,7 @@ fn parse_head(image: &[u8]) -> Result<(Head, usize), String> {
     Ok((codec::decode(image.get(4..end).ok_or("an image is too short")?)?, end))
 }
 
-/// A queue, for whoever writes its pages.
+/// A queue, as the owner of written pages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owner<'a> {
     pub(crate) number: u64,

@@ -1,10 +1,10 @@
-//! What operations, and the state they lead to, cost in space: what the reserve has to hold for them.
+//! The disk space that the reserve has to hold for operations, and for the state they produce.
 
 use super::op::Op;
 use super::queue::Totals;
 use crate::storage::reserve::{RECORD_BYTES, Share};
 
-/// What an operation adds to what has to be held, on queues whose key takes so many bytes.
+/// The bytes that an operation adds to the needed reserve, for queues whose key has `key_bytes` bytes.
 pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
     let messages = |count: usize| {
         let pages = 2 + frame_bytes / PAGE_BODIES + count as u64 / PAGE_MESSAGES;
@@ -24,7 +24,7 @@ pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
     }
 }
 
-/// The queue that an operation makes, as a record.
+/// The record bytes of the queue that an operation creates.
 pub(crate) fn made_by(op: &Op<'_>) -> u64 {
     let made = match op {
         Op::CreateQueue(new) | Op::Register { new, .. } => Some(new),
@@ -37,12 +37,12 @@ pub(crate) fn made_by(op: &Op<'_>) -> u64 {
     })
 }
 
-/// A queue's record: its key, about, and its metadata.
+/// The approximate bytes of a queue's record: its key and its metadata.
 pub(crate) fn queue_bytes(key: usize, metadata: usize) -> u64 {
     (key as u64).saturating_add(metadata as u64).saturating_add(RECORD_BYTES)
 }
 
-/// What a queue's messages and claims make necessary: far less than 2^64.
+/// The part of the reserve that a queue's messages and claims need: far less than 2^64.
 pub(crate) fn share_of(totals: Totals, key: &[u8]) -> Share {
     // Every entry of a page or a claim begins with it.
     let key = key.len() as u64;
@@ -64,13 +64,13 @@ pub(crate) fn share_of(totals: Totals, key: &[u8]) -> Share {
 const REMOVAL_BYTES: u64 = 80;
 /// A page's entry in a snapshot.
 const ENTRY_BYTES: u64 = 240;
-/// What a page's entry takes for each message, and at most as many that are gone, where there are gaps between them.
+/// The bytes of a page's entry for each message, and for as many removed ones, if there are gaps.
 const PLACED_BYTES: u64 = 4;
 /// A claim's entry in a snapshot, and as much for its end.
 const CLAIM_BYTES: u64 = 256;
-/// What a claim's entry takes for each of its messages that does not follow the one before.
+/// The bytes of a claim's entry for each message that does not follow the one before.
 const CLAIMED_BYTES: u64 = 16;
-/// What makes a new page.
+/// The bodies, and the messages, after which a new page begins.
 const PAGE_BODIES: u64 = 8 << 10;
 const PAGE_MESSAGES: u64 = 64;
 
@@ -142,7 +142,7 @@ mod tests {
             takes <= found + LEAST_SNAPSHOT && found <= thought + LEAST_SNAPSHOT,
             "{takes} bytes, {found} of {thought} afterwards"
         );
-        // And the same when it is opened again, however it was left.
+        // The same after another opening, also after a kill.
         let disk = disk.kill();
         drop(engine);
         let engine = store(&disk);

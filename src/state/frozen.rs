@@ -1,4 +1,4 @@
-//! A queue at one instant, for whoever writes it out while it goes on changing.
+//! A queue at one instant, which is written out while the queue changes.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl FrozenQueue {
         }
     }
 
-    /// Everything, standing at `lsn`.
+    /// The whole queue, at `lsn`.
     pub(crate) fn of(queue: &Queue, lsn: u64) -> Self {
         Self {
             lsn,

@@ -23,16 +23,16 @@ impl Queue {
         Ok(page.find(sequence).map(|index| (&**page, index)))
     }
 
-    /// The messages a claim may take, oldest first; those of damaged pages are none.
+    /// The messages that a claim may take, oldest first, without those of damaged pages.
     pub(crate) fn claimable(&self) -> impl Iterator<Item = Result<(&Page, usize)>> {
         let pages = self.ready().iter().filter_map(|first| self.pages().get(first));
-        // A page is corrupt to whoever reads it once it is damaged, and only then.
+        // A page that is found damaged is an error only for the call that finds it.
         let places = self.behind(pages, None, Page::ready);
         places.filter(|place| !place.as_ref().is_err_and(Error::is_corrupt))
     }
 
-    /// The messages a claim may take that stand behind `after`, oldest first. Of damaged pages only those that are found
-    /// to be so now are told.
+    /// The messages behind `after` that a claim may take, oldest first. Only pages that are newly found damaged are
+    /// errors.
     pub(crate) fn claimable_after(&self, after: Option<u64>) -> impl Iterator<Item = Result<(&Page, usize)>> {
         let start = after.map_or(0, |after| self.page_of(after).unwrap_or(after));
         let pages = self.ready().range(start..).filter_map(|first| self.pages().get(first));
@@ -114,7 +114,7 @@ pub(crate) struct Reading {
     now: Timestamp,
     messages: Vec<Message>,
     small: Vec<u8>,
-    /// Which messages' bodies lie where in `small`.
+    /// The messages whose bodies are in `small`, with their ranges.
     places: Vec<(usize, Range<usize>)>,
     /// Bytes of all bodies.
     bytes: u64,
@@ -135,7 +135,7 @@ impl Reading {
         self.bytes
     }
 
-    /// With room for `messages` like the last one of the queue.
+    /// A reading with capacity for `messages` of the size of the queue's last one.
     pub(crate) fn with_room(queue: &Queue, now: u64, messages: usize) -> Self {
         let now = Timestamp::from_millis(now);
         let tail = queue.pages().last_key_value().and_then(|(_, page)| newest_in(page));
@@ -150,7 +150,7 @@ impl Reading {
         }
     }
 
-    /// What statistics tell of a message: its id, when it was posted, and now.
+    /// The statistics of a message: its id, its time of creation, and its age.
     pub(crate) fn identify(
         queue: &Queue,
         page: &Page,
@@ -161,7 +161,7 @@ impl Reading {
         Some((MessageId::new(queue.number(), page.sequence(index)), created, Timestamp::from_millis(now)))
     }
 
-    /// Takes in a message of `queue`.
+    /// Adds a message of `queue`.
     pub(crate) fn push(&mut self, queue: &Queue, page: &Page, index: usize) {
         let Some(slot) = page.slot(index) else { return };
         let claim = if page.claimed() & (1 << index) == 0 { None } else { queue.claims().get(slot.hold) };

@@ -40,7 +40,7 @@ impl Sequences {
         self.0.iter().map(|&(_, count)| count as usize).sum()
     }
 
-    /// Gives the memory back; for a claim with no messages left.
+    /// Frees the memory, for a claim without messages.
     pub(crate) fn clear(&mut self) {
         self.0 = Vec::new();
     }

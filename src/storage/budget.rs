@@ -13,7 +13,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Budget {
     used: AtomicU64,
     limit: u64,
-    /// The events that posts without room wait for.
+    /// The events that waiting posts wait for.
     events: Arc<EventCount>,
     /// The number of claims without messages.
     spent_claims: AtomicU64,
@@ -35,7 +35,7 @@ impl Budget {
         self.used.load(Ordering::SeqCst)
     }
 
-    /// The events that posts without room wait for.
+    /// The events that waiting posts wait for.
     pub(crate) fn events(&self) -> &Arc<EventCount> {
         &self.events
     }

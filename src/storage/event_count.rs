@@ -1,9 +1,9 @@
-//! An event count: threads sleep on it until a condition may have changed that they check themselves.
+//! An event count: threads sleep on it until a condition that they check themselves may have changed.
 //!
-//! 1. A waiter reads the count, then checks its condition, and sleeps only while the count is the one it read. So an event
-//!    between the check and the sleep is not lost.
-//! 2. A thread that causes an event changes the state first and then counts. It takes no lock while no thread waits, and may
-//!    hold every lock of a rank below [`Rank::Events`].
+//! 1. A waiter reads the count, then checks its condition, and sleeps only while the count is the one it read. So an
+//!    event between the check and the sleep is not lost.
+//! 2. A thread that causes an event changes the state first and then counts. It takes no lock while no thread waits,
+//!    and may hold every lock of a rank below [`Rank::Events`].
 //!
 //! Cost of an event without a waiter: one load.
 
@@ -31,8 +31,8 @@ impl Default for EventCount {
 
 impl EventCount {
     pub(crate) fn wait(&self) -> EventWaiter<'_> {
-        // Sequentially consistent, as a checked atomic has to be that no lock orders: either the waiter sees the change, or
-        // the thread that made the change sees the waiter.
+        // Sequentially consistent, because no lock orders the two: either the waiter sees the change, or the thread
+        // that made the change sees the waiter.
         self.waiting.fetch_add(1, Ordering::SeqCst);
         EventWaiter(self)
     }
@@ -41,7 +41,7 @@ impl EventCount {
         self.waiting.load(Ordering::SeqCst) > 0
     }
 
-    /// Lets every waiter check again.
+    /// Counts an event, so that every waiter checks again.
     pub(crate) fn count(&self) {
         if self.is_awaited() {
             let mut count = self.count.lock();

@@ -1,4 +1,4 @@
-//! The state of the posts that wait for room. Posts wait while memory is above the budget or the journal is too long; no other
+//! The state of the waiting posts. A post waits while memory is above the budget or the journal is too long; no other
 //! call does.
 
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Admission {
     /// The events that waiting posts sleep on.
     pub(super) events: Arc<EventCount>,
-    /// The errors of the last attempts to make room.
+    /// The errors of the last attempts to free space.
     faults: Mutex<Faults>,
     /// Set when the store is being closed: no post waits any more.
     closed: AtomicBool,
     /// The least length of the journal at which posts wait, in bytes.
     journal_max: u64,
     pub(super) patience: Duration,
-    /// Whether a thread makes room; otherwise the post itself does.
+    /// Whether a background thread frees space; otherwise the post itself does.
     pub(super) background: bool,
 }
 
-/// The resource without room.
+/// The resource that is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shortage {
-    /// The evictor makes room.
+    /// Memory, which the evictor frees.
     Memory,
-    /// A snapshot makes room.
+    /// The journal, which a snapshot frees.
     Journal,
 }
 
@@ -40,7 +40,7 @@ struct Faults {
     journal: Option<Fault>,
 }
 
-/// The error of an attempt to make room.
+/// The error of an attempt to free space.
 #[derive(Debug, Clone)]
 pub(super) struct Fault {
     pub(super) reason: String,
@@ -49,7 +49,7 @@ pub(super) struct Fault {
 }
 
 impl Admission {
-    /// Posts are to sleep on `events`.
+    /// Creates the state; posts sleep on `events`.
     pub(super) fn new(config: &Config, events: &Arc<EventCount>) -> Self {
         Self {
             events: events.clone(),
@@ -66,7 +66,7 @@ impl Admission {
         self.journal_max
     }
 
-    /// Notes the outcome of an attempt to make room. A full disk is an event: posts would wait in vain.
+    /// Records the outcome of an attempt to free space. A full disk is an event, because posts would wait in vain.
     pub(super) fn note(&self, shortage: Shortage, outcome: &Result<()>) {
         let fault = outcome.as_ref().err().map(|error| Fault { reason: error.to_string(), is_full: error.is_full() });
         let is_full = fault.as_ref().is_some_and(|fault| fault.is_full);

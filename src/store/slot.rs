@@ -14,11 +14,11 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 #[derive(Debug)]
 pub(crate) struct QueueSlot {
     pub(crate) number: u64,
-    /// Of its project and name: a project's queues lie together in order.
+    /// The key of project and name. The queues of a project are adjacent, in order.
     pub(crate) key: Box<[u8]>,
     budget: Arc<Budget>,
     state: Mutex<Activity>,
-    /// Whether it stands in `changed`.
+    /// Whether the slot is in `changed`.
     pub(super) changed: AtomicBool,
     /// Its ticket among those that have pages in memory; 0 if it is not among them.
     pub(super) hot: AtomicU64,
@@ -47,19 +47,19 @@ impl QueueSlot {
         })
     }
 
-    /// What its pages are written under.
+    /// The owner of the queue's pages.
     pub(crate) fn owner(&self) -> Owner<'_> {
         Owner { number: self.number, key: &self.key }
     }
 
-    /// The queue as it is, not advanced: for housekeeping and for what time does not change.
+    /// Locks the queue without advancing it, for housekeeping and for work that does not depend on time.
     pub(crate) fn lock(&self) -> ActiveQueue<'_> {
         let mut state = self.state.lock();
         state.activate(self.number, &self.key, &self.budget);
         ActiveQueue::new(state)
     }
 
-    /// The same, if nobody has it locked, whatever else is.
+    /// Locks the queue if no other thread has it locked, whatever other locks are held.
     pub(super) fn try_lock(&self) -> Option<ActiveQueue<'_>> {
         let mut state = self.state.try_lock()?;
         state.activate(self.number, &self.key, &self.budget);
@@ -73,7 +73,7 @@ impl QueueSlot {
         Some(ActiveQueue::new(state))
     }
 
-    /// What is said of the queue; `None` if it has been deleted. It is not woken for that.
+    /// The queue's description; `None` if it has been deleted. An idle queue stays idle.
     pub(crate) fn description(&self) -> Option<Arc<Description>> {
         match &*self.state.lock() {
             Activity::Active(queue) if queue.is_deleted() => None,
@@ -82,7 +82,7 @@ impl QueueSlot {
         }
     }
 
-    /// What is or was last said of the queue, deleted or not.
+    /// The queue's last description, whether or not it has been deleted.
     pub(crate) fn last_description(&self) -> Arc<Description> {
         match &*self.state.lock() {
             Activity::Active(queue) => queue.description().clone(),
@@ -90,7 +90,8 @@ impl QueueSlot {
         }
     }
 
-    /// Changes whenever metadata is set. Read before [`description`](Self::description), it is that description's or older.
+    /// Changes whenever metadata is set. Read before [`description`](Self::description), it is that description's or
+    /// older.
     pub(crate) fn version(&self) -> u32 {
         self.version.load(Ordering::Acquire)
     }
@@ -114,7 +115,7 @@ impl QueueSlot {
         }
     }
 
-    /// Its pages known to be damaged, and their messages.
+    /// The number of the queue's damaged pages, and of their messages.
     pub(super) fn count_damaged(&self) -> (u64, u64) {
         match &*self.state.lock() {
             Activity::Active(queue) => queue.count_damaged(),
@@ -122,7 +123,7 @@ impl QueueSlot {
         }
     }
 
-    /// Its totals, and when something in it falls due, without waking it.
+    /// The queue's totals and next due instant. An idle queue stays idle.
     pub(super) fn outlook(&self) -> (Totals, Option<u64>) {
         match &*self.state.lock() {
             Activity::Active(queue) => (queue.totals(), queue.next_due()),
@@ -131,11 +132,11 @@ impl QueueSlot {
     }
 }
 
-/// A queue under its lock, awake; it rests again afterwards, if it can.
+/// A locked, active queue. At the unlock it becomes idle again if possible.
 pub(crate) struct ActiveQueue<'a>(MutexGuard<'a, Activity>);
 
 impl<'a> ActiveQueue<'a> {
-    /// `state` has been woken.
+    /// `state` has been activated.
     fn new(state: MutexGuard<'a, Activity>) -> Self {
         Self(state)
     }

@@ -1,4 +1,4 @@
-//! The changes of what is not in queues: subscriptions, pools, flavors, the catalogue, and the accounts a pooled driver keeps.
+//! The changes of the registry: subscriptions, pools, flavors, the catalogue, and the accounts of a pooled driver.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub(crate) enum Change<'a> {
         ttl: u64,
         options: Cow<'a, str>,
     },
-    /// What is set changes; a ttl counts from the operation's time.
+    /// The given fields change; a ttl counts from the operation's time.
     UpdateSubscription {
         #[serde(borrow)]
         address: Address<'a>,
@@ -81,7 +81,7 @@ pub(crate) enum Change<'a> {
     Allot {
         epoch: u32,
     },
-    /// What the pool `to` has of the queue is a copy, and to be removed if the move does not end.
+    /// The pool `to` gets a copy of the queue, which has to be removed if the move does not finish.
     BeginMove {
         #[serde(borrow)]
         address: Address<'a>,
@@ -90,7 +90,7 @@ pub(crate) enum Change<'a> {
         /// The id of the store that `to` has; none for one that is not there again after an opening.
         store: Option<[u8; 16]>,
     },
-    /// The copy counts; what the pool `from` has is to be removed.
+    /// The copy is valid; the side in the pool `from` has to be removed.
     FinishMove {
         #[serde(borrow)]
         address: Address<'a>,
@@ -101,12 +101,12 @@ pub(crate) enum Change<'a> {
         /// The id of the store that `from` has.
         store: Option<[u8; 16]>,
     },
-    /// What was to be removed from the pool is gone.
+    /// The pending removal from the pool is done.
     Removed {
         pool: Cow<'a, str>,
         queue: u64,
     },
-    /// The stores these letters came from do not have them any more.
+    /// The source stores of these dead letters do not have them any more.
     Forget {
         sources: Vec<Source>,
     },

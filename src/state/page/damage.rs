@@ -1,4 +1,4 @@
-//! What is known of a page's image: whether it can be read, and whether it is on the disk.
+//! The state of a page's image: whether it can be read, and whether it is proven.
 
 use super::Page;
 use crate::model::error::Error;
@@ -14,12 +14,12 @@ impl Page {
         self.noted
     }
 
-    /// Has the queue's indexes go by what is known now.
+    /// Updates the value that the queue's indexes use.
     pub(in crate::state) fn note(&mut self) {
         self.noted = self.damaged.get();
     }
 
-    /// Takes note of how an attempt to read it ended; whether that is news.
+    /// Records the result of an attempt to read the image; returns whether the page is newly damaged.
     pub(in crate::state) fn note_read(&self, error: Option<&Error>) -> bool {
         let Some(error) = error else {
             self.failures.set(0);
@@ -27,18 +27,18 @@ impl Page {
         };
         let device = !error.is_corrupt() && error.is_damage();
         self.failures.set(if device { self.failures.get().saturating_add(1) } else { 0 });
-        // A device may fail once; one that goes on failing does not have the page.
+        // A device may fail once. If it fails repeatedly, it does not have the page.
         (error.is_corrupt() || self.failures.get() >= FAILURES) && !self.damaged.replace(true)
     }
 
-    /// Takes note that the image at `place` is on the disk.
+    /// Marks the image at `place` as proven.
     pub(crate) fn prove(&mut self, place: Place) {
         if let Some(image) = self.image.as_mut().filter(|image| image.place() == place) {
             image.prove();
         }
     }
 
-    /// Forgets the image at `place`, which was not what was written, if the content is in memory.
+    /// Forgets the image at `place`, whose bytes were wrong, if the content is in memory.
     pub(crate) fn distrust(&mut self, place: Place) -> bool {
         let known = self.content.get().is_some() && self.image.as_ref().is_some_and(|image| image.place() == place);
         if known {

@@ -32,20 +32,20 @@ impl PageEntry {
         Self { place, ..self.clone() }
     }
 
-    /// The messages that its image has: the distance of each from the page's first sequence, and whether it is alive. The
-    /// error says what does not fit.
+    /// The messages in the page's image: the distance of each from the page's first sequence, and whether it is alive.
+    /// The error says what is inconsistent.
     pub(crate) fn states(&self) -> Result<Vec<(u32, bool)>, &'static str> {
         let distances = self.spread.distances(usize::from(self.slots))?;
         Ok(distances.into_iter().enumerate().map(|(index, distance)| (distance, self.live & bit(index) != 0)).collect())
     }
 }
 
-/// What is handed to another store of a page beside its bodies.
+/// The data of a page for another store, without the bodies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PageRecord {
     pub(crate) bodies_bytes: u32,
     pub(crate) clients: Vec<[u8; 16]>,
-    /// The live slots and what holds them.
+    /// The live slots and their holds.
     pub(crate) slots: Vec<(Slot, Hold)>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct PageRecord {
 #[derive(Debug, Clone)]
 pub(crate) struct FrozenPage {
     pub(crate) first: u64,
-    /// Its place means nothing while there is no image.
+    /// The place in the entry has no meaning while there is no image.
     pub(super) entry: PageEntry,
     pub(crate) image: Option<Image>,
     /// Set if it is in memory.
@@ -78,12 +78,12 @@ impl FrozenPage {
         self.entry.body_bytes as usize
     }
 
-    /// What its image takes, about.
+    /// The approximate size of the image.
     pub(crate) fn bytes(&self) -> u64 {
         u64::from(self.entry.body_bytes).saturating_add(u64::from(self.entry.slots).saturating_mul(SLOT_BYTES))
     }
 
-    /// Writes the page to the page files, unless it is there, and not in one of the segments that are to be left.
+    /// Writes the page to the page files, unless its image is already in a file that stays.
     pub(crate) fn write(
         &self,
         page_files: &PageFiles,
@@ -95,8 +95,8 @@ impl FrozenPage {
             return Ok((image.clone(), false));
         }
         let content = match (self.read(budget, owner.number), &self.image) {
-            // One that an earlier snapshot names is no worse off where it is: nothing else has it. Of another one the journal
-            // has a good copy, which stays until this one can be written or is gone.
+            // An image that an earlier snapshot names may stay in its place, because no other copy exists. Of any other
+            // image the journal has a copy, which stays until the image can be written or the page is gone.
             (Err(error), Some(image)) if error.is_corrupt() && image.is_proven() => return Ok((image.clone(), false)),
             (content, _) => content?,
         };
@@ -104,7 +104,7 @@ impl FrozenPage {
         Ok((image, true))
     }
 
-    /// What another store takes in, of `content`, which is this page's.
+    /// The record of this page for another store; `content` is the page's content.
     pub(crate) fn record(&self, content: &Content) -> PageRecord {
         let PageEntry { live, claimed, delayed, .. } = self.entry;
         let slot = |index: usize| Some((*content.slot(index)?, hold(claimed, delayed, index)));
@@ -113,7 +113,7 @@ impl FrozenPage {
     }
 }
 
-/// Reads the content of a page from its image, and checks that it is what the entry says.
+/// Reads the content of a page from its image, and checks that it agrees with the entry.
 pub(super) fn read(
     image: Option<&Image>,
     budget: &Arc<Budget>,
@@ -132,5 +132,5 @@ pub(super) fn read(
     Ok(Arc::new(content))
 }
 
-/// A slot in an image takes less.
+/// An upper bound of the size of a slot in an image.
 const SLOT_BYTES: u64 = 72;

@@ -1,4 +1,4 @@
-//! How long a claim holds messages, and lets them live on.
+//! The times of a claim: its end, and the extension of its messages' lives.
 
 use crate::model::Timestamp;
 use crate::state::content::Slot;

@@ -1,15 +1,15 @@
-//! Where the messages of a page stand among the sequences from its first on.
+//! The positions of a page's messages among the sequences from the page's first on.
 //!
-//! The page's content says so too; this is for when only the page's entry is at hand, which so names each message.
+//! The page's content has the positions too. With these, the entry alone names each message.
 //!
-//! Memory: none for a page without gaps, otherwise a byte a message, more behind a gap of more than 127.
+//! Memory: none for a page without gaps, otherwise a byte for each message, and more behind a gap of more than 127.
 
 use serde::{Deserialize, Serialize};
 
 use crate::state::content::{PAGE_MESSAGES, Slot};
 
-/// How many sequences are left out before each message, in groups of 7 bits, the lowest first, the last without the
-/// highest bit. Nothing where none are.
+/// The number of sequences left out before each message, in groups of 7 bits, the lowest first, the last without the
+/// highest bit. Empty without gaps.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spread(Box<[u8]>);
 
@@ -32,7 +32,7 @@ impl Spread {
         self.0.is_empty()
     }
 
-    /// The distances of a page's `slots` messages from its first sequence; the error says what does not fit.
+    /// The distances of a page's `slots` messages from its first sequence; the error says what is inconsistent.
     pub(crate) fn distances(&self, slots: usize) -> Result<Vec<u32>, &'static str> {
         if self.is_dense() {
             return Ok((0..).take(slots.min(PAGE_MESSAGES)).collect());

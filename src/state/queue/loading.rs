@@ -1,4 +1,4 @@
-//! Pages that are not in memory: bringing them there before something needs them.
+//! Loading pages into memory before a call needs them.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -8,14 +8,14 @@ use super::{Content, Due, Page, Queue, Result};
 use crate::state::op::Op;
 use crate::state::sequences::Sequences;
 
-/// How many pages ahead of the one that is read the disk is told of.
+/// The number of pages ahead of a read that the disk prefetches.
 const AHEAD: usize = 8;
 
 impl Queue {
-    /// Sees to it that a page's content is in memory.
+    /// Makes sure that a page's content is in memory.
     ///
     /// # Errors
-    /// `Corrupt` if what is on disk is not what was written, `Io` if it cannot be read.
+    /// `Corrupt` if the image has other bytes than were written, `Io` if it cannot be read.
     pub(crate) fn load(&self, page: &Page) -> Result<()> {
         if page.content().is_some() {
             return Ok(());
@@ -28,7 +28,7 @@ impl Queue {
         page.keep(content);
         self.hot.borrow_mut().insert(page.first());
         self.read.borrow_mut().push(page.first());
-        // Whoever goes on from page to page comes there soon.
+        // A call that reads page after page needs that page soon.
         let ahead = self.pages.range((Bound::Excluded(page.first()), Bound::Unbounded)).nth(AHEAD);
         if let Some(image) = ahead.filter(|(_, page)| page.content().is_none()).and_then(|(_, page)| page.image()) {
             image.will_need();
@@ -36,7 +36,7 @@ impl Queue {
         Ok(())
     }
 
-    /// A page's content, from wherever it is; the page stays as it is.
+    /// A page's content, from memory or from its image. The page's residency does not change.
     pub(crate) fn read(&self, page: &Page) -> Result<Arc<Content>> {
         page.read(&self.budget, self.number)
     }
@@ -46,7 +46,7 @@ impl Queue {
         self.hot.borrow().clone()
     }
 
-    /// Brings everything into memory that applying `op` changes; what is damaged changes by its entry.
+    /// Loads every page that applying `op` changes. Damaged pages change by their entry.
     pub(crate) fn prepare(&self, op: &Op<'_>) -> Result<()> {
         match op {
             Op::Post { messages, .. } => messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len())),
@@ -112,7 +112,7 @@ impl Queue {
         self.claims().get(number).map_or(Ok(()), |claim| self.load_pages(&claim.sequences))
     }
 
-    /// What has to be in memory for something due by `now` to fall due.
+    /// Loads the page that is needed for an item due by `now`.
     pub(super) fn load_due(&self, due: Due, now: u64) -> Result<()> {
         match due {
             Due::Claim(number) => self.load_claimed(number),

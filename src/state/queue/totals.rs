@@ -11,14 +11,14 @@ pub(crate) struct Totals {
     pub(crate) claims: u64,
 }
 
-/// How much there is of what takes memory.
+/// The numbers of the items that take memory.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sizes {
     pub(crate) pages: u64,
     /// Those that are not in memory.
     pub(crate) cold_pages: u64,
     pub(crate) claims: u64,
-    /// Those of which every message is gone.
+    /// The claims without messages.
     pub(crate) spent_claims: u64,
 }
 

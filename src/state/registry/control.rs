@@ -1,4 +1,4 @@
-//! What is kept of pools, flavors, and where queues are.
+//! The rows of pools, flavors, the catalogue, and pending removals.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,12 +24,13 @@ pub(crate) struct FlavorRow {
     pub(crate) capabilities: String,
 }
 
-/// Which pool holds a queue, under its project and name. A queue that is mapped anew gets another one.
+/// The mapping of a queue to a pool, under the queue's project and name. A queue that is mapped again gets a new
+/// object.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Mapping {
     #[serde(with = "as_text")]
     pub(crate) pool: PoolName,
-    /// The incarnation below which the queue's sequences in this pool do not start: above all it ever had elsewhere.
+    /// The lowest incarnation of the queue's sequences in this pool: above all that the queue had in other pools.
     pub(crate) floor: u32,
     /// The queue's number; none for a queue that was mapped before it was made.
     pub(crate) queue: Option<u64>,
@@ -44,7 +45,7 @@ impl Mapping {
         Self { pool, floor, queue, stale: AtomicBool::new(false), moving: AtomicBool::new(false) }
     }
 
-    /// Whether the queue has been mapped elsewhere, or deleted, since this was looked up.
+    /// Whether the queue was mapped to another pool, or deleted, since this mapping was looked up.
     pub(crate) fn is_stale(&self) -> bool {
         self.stale.load(Ordering::SeqCst)
     }
@@ -78,8 +79,8 @@ mod as_text {
     }
 }
 
-/// What a pool has of a queue that is not mapped to it, under the pool's name and the queue's number: to be removed, or left
-/// behind until the queue is deleted.
+/// Contents of a queue in a pool that the queue is not mapped to, under the pool's name and the queue's number. They
+/// are pending removal, or left behind until the queue is deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Removal {
     pub(crate) pool: String,
@@ -89,6 +90,6 @@ pub(crate) struct Removal {
     pub(crate) key: Vec<u8>,
     /// A queue that is moved leaves its subscriptions behind too; one that is deleted keeps them.
     pub(crate) subscriptions: bool,
-    /// The id of the store that has it, if that is known: the pool may have another by then.
+    /// The id of the store that has the contents, if known, because the pool may get another store.
     pub(crate) store: Option<[u8; 16]>,
 }

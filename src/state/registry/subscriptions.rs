@@ -1,8 +1,8 @@
 //! The subscriptions of all queues.
 //!
-//! 1. `subscribers` names for each queue and subscriber the one subscription there is.
+//! 1. `subscribers` names the one subscription of each queue and subscriber.
 //! 2. `deadlines` holds every subscription's end.
-//! 3. Ids of one queue order by creation, and none is given out twice.
+//! 3. The ids of one queue are in the order of creation, and no id is assigned twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub(crate) struct SubscriptionRow {
 }
 
 impl SubscriptionRow {
-    /// What its texts weigh.
+    /// The size of the texts.
     fn bytes(&self) -> usize {
         self.subscriber.len().saturating_add(self.options.len())
     }
@@ -66,8 +66,8 @@ impl Subscriptions {
         rows.filter_map(|(key, row)| Some((keys::parse_subscription(key)?.1, row))).collect()
     }
 
-    /// Copies of the queue's subscriptions, from the first after `after`: up to `most` of them and so many `bytes` of texts,
-    /// or one that is larger.
+    /// Copies of the queue's subscriptions, from the first after `after`: up to `most` of them and so many `bytes` of
+    /// texts, or one that is larger.
     pub(crate) fn portion(
         &self,
         queue: &[u8],
@@ -101,7 +101,7 @@ impl Subscriptions {
         self.deadlines.first().map(|(when, _)| *when)
     }
 
-    /// Lets everything due by `now` expire; returns how many.
+    /// Expires every subscription due by `now`; returns how many.
     pub(crate) fn advance(&mut self, now: u64) -> u64 {
         let mut expired = 0_u64;
         while self.next_due().is_some_and(|when| when <= now) {
@@ -141,7 +141,7 @@ impl Subscriptions {
         }
     }
 
-    /// Derives the indexes again after loading; the error says what does not fit together.
+    /// Builds the indexes after loading; the error says what is inconsistent.
     pub(super) fn settle(&mut self) -> Result<(), &'static str> {
         let (subscribers, deadlines) = self.derive().ok_or("not a subscription's key")?;
         (self.subscribers, self.deadlines) = (subscribers, deadlines);
@@ -159,7 +159,7 @@ impl Subscriptions {
         Some((subscribers, deadlines))
     }
 
-    /// What does not hold of the invariants.
+    /// The first invariant that is violated.
     pub(super) fn audit(&self) -> Option<&'static str> {
         match self.derive() {
             None => Some("a subscription under a key that is none"),

@@ -1,7 +1,7 @@
-//! Group commit: one sync for everyone who has appended by then.
+//! Group commit: one sync for all calls that have appended by then.
 //!
-//! Whoever comes first leads: it syncs, wakes all whom that covered, and hands the lead to one of those who came
-//! meanwhile. Everyone sleeps on a place of its own, never on a lock the leader wants again; that is what makes the
+//! The first call leads: it syncs, wakes all calls that the sync covers, and passes the lead to one of the calls that
+//! came meanwhile. Each call sleeps on a place of its own, never on a lock that the leader needs again. This makes the
 //! groups large.
 
 use std::sync::Arc;
@@ -38,12 +38,12 @@ enum Woken {
     Failed(Arc<str>),
 }
 
-/// What a caller does next.
+/// The next step of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// What it waited for is synced.
+    /// The call's LSN is synced: return.
     Answer,
-    /// It syncs for everyone and reports to [`Commit::finish`].
+    /// The call syncs for all and reports to [`Commit::finish`].
     Lead,
 }
 
@@ -84,7 +84,7 @@ impl Commit {
         place.sleep()
     }
 
-    /// Ends a lead with what the sync reached or why it failed.
+    /// Ends a lead with the LSN that the sync reached, or with its failure.
     pub(crate) fn finish(&self, own: u64, outcome: Result<u64, Arc<str>>) -> Result<Turn> {
         let (woken, heir) = {
             let mut group = self.group.lock();
@@ -104,7 +104,7 @@ impl Commit {
                 }
             }
         };
-        // The heir first: it syncs while the others wake up.
+        // The next leader first: it syncs while the others wake up.
         heir.into_iter().for_each(|place| place.wake(Woken::Lead));
         let message = outcome.as_ref().map_or_else(|cause| Woken::Failed(cause.clone()), |_| Woken::Synced);
         woken.into_iter().for_each(|place| place.wake(message.clone()));

@@ -11,9 +11,9 @@
 //!     32      n  body
 //! ```
 //!
-//! The seed is why a stale frame of a recycled segment, or of another store, never fits. The header has a checksum of its
-//! own so that searching damaged bytes for frames reads no bodies. The body's is taken before the journal's lock is, the
-//! header's under it.
+//! Because of the seed, a stale frame of a recycled segment, or a frame of another store, never passes the check. The
+//! header has a checksum of its own, so that a search for frames in damaged bytes reads no bodies. The body's checksum
+//! is computed before the journal is locked, the header's under the lock.
 
 use crate::model::error::{Error, Result};
 use crate::storage::codec::{array_at, crc32, crc32_from};
@@ -22,10 +22,10 @@ use super::naming::SegmentId;
 
 pub(crate) const HEADER_BYTES: usize = 32;
 
-/// Above the largest call (128 MiB) with what surrounds it; a larger length is damage.
+/// Above the largest call (128 MiB) with its overhead. A larger length is damage.
 pub(crate) const MAX_BODY_BYTES: usize = 256 << 20;
 
-/// What the journal adds to a body.
+/// The values that the journal adds to a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) lsn: u64,
@@ -46,7 +46,7 @@ impl Frame<'_> {
     }
 }
 
-/// The checksum of the body behind the header's place.
+/// The checksum of the body behind the space for the header.
 pub(crate) fn body_checksum(frame: &[u8]) -> Result<u32> {
     let body = frame.get(HEADER_BYTES..).unwrap_or_default();
     if body.is_empty() || body.len() > MAX_BODY_BYTES {
@@ -121,7 +121,7 @@ pub(crate) fn parse(bytes: &[u8], id: SegmentId) -> Option<Frame<'_>> {
     Header::parse(bytes, id)?.frame(bytes)
 }
 
-/// Over the length and everything behind the checksum's own place.
+/// The checksum of the length and of everything behind the checksum's own field.
 fn header_checksum(id: SegmentId, header: &[u8; HEADER_BYTES]) -> u32 {
     let length = crc32_from(id.seed(), header.get(..4).unwrap_or_default());
     crc32_from(length, header.get(8..).unwrap_or_default())

@@ -1,8 +1,8 @@
-//! What segments are called, on disk and in the checksums of their frames.
+//! The names of segments, on disk and in the checksums of their frames.
 
 use crate::storage::codec::crc32;
 
-/// What a segment's frames are bound to.
+/// The id that a segment's frames are bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentId {
     pub(crate) store: [u8; 16],

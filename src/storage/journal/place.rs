@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::naming::{self, SegmentId};
 use crate::disk::{Disk, KeptDir};
 
-/// What stays the same for every segment of a store's run.
+/// The values that all segments of a store's run share.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) directory: PathBuf,
-    /// The same, kept open.
+    /// The directory, kept open.
     pub(crate) kept_directory: Arc<KeptDir>,
     pub(crate) store: [u8; 16],
     pub(crate) incarnation: u32,

@@ -1,7 +1,7 @@
 //! A segment: one file of the journal.
 //!
-//! A header of 64 bytes, then frames. The header is written when the segment is taken into use; a file without a valid
-//! one has never been used under its number, whatever else it holds.
+//! A segment is a header of 64 bytes and frames. The header is written when the segment becomes active. A file without
+//! a valid header was never used under its number, whatever else it contains.
 //!
 //! ```text
 //! offset  bytes  little-endian
@@ -30,8 +30,8 @@ use super::place::Place;
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
 pub(crate) const FORMAT: u32 = 3;
 const MAGIC: &[u8; 8] = b"zaqarlog";
-/// Zeros written at a time. A larger write makes the page cache keep the file in larger units, and ext4 walks all of a
-/// unit's blocks at every small write into it: at 1 MiB an append took 6 µs instead of 1 µs.
+/// The bytes of zeros in one write. After larger writes the page cache keeps the file in larger units, and ext4 walks
+/// all blocks of a unit at every small write into it: at 1 MiB an append took 6 µs instead of 1 µs.
 const ZEROS: usize = 4 << 10;
 /// Zeros synced at a time; less than twice as much at the end.
 const SLICE: u64 = 1 << 20;
@@ -42,7 +42,7 @@ pub(crate) struct Header {
     pub(crate) first_lsn: u64,
     pub(crate) incarnation: u32,
     pub(crate) synced: u64,
-    /// How long the file has to be; 0 when that is not known.
+    /// The least length of the file; 0 if unknown.
     pub(crate) durable_bytes: u32,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// A new segment whose space is reserved but not written out: quick, for a caller who waits.
+    /// A new segment whose space is allocated but not written out. This is fast, for a call that waits.
     pub(crate) fn reserve(place: &Place, number: u64, capacity: u64) -> Result<Self> {
         let path = place.path(number);
         let made = place.disk.create(&path).and_then(|file| {
@@ -65,14 +65,15 @@ impl Segment {
             Ok(Self { id: place.id(number), file, capacity, length_is_durable: false })
         });
         made.map_err(|cause| {
-            // The half-made file only takes space; a later open removes it as well.
+            // A file that stays takes only space; a later open removes it.
             let _ = place.disk.remove_file(&path);
             Error::io("reserving a journal segment", cause)
         })
     }
 
-    /// A new segment written out with zeros, synced, its directory entry too. Answer in slices, each synced; `between` is
-    /// called before each with how long the last one took. `frames` are written behind the header's place before the last.
+    /// A new segment written out with zeros, synced, its directory entry too. Answer in slices, each synced; `between`
+    /// is called before each with how long the last one took. `frames` are written behind the header's place before the
+    /// last.
     pub(crate) fn prepare(
         place: &Place,
         number: u64,
@@ -143,7 +144,7 @@ impl Segment {
         self.file.sync_data()
     }
 
-    /// Gives unused room back. That need not be durable.
+    /// Frees unused space. This need not be durable.
     pub(crate) fn truncate(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
     }
@@ -170,7 +171,7 @@ fn encode_header(id: SegmentId, header: Header) -> Vec<u8> {
     bytes
 }
 
-/// What a file's first bytes say about it.
+/// The meaning of a file's first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heading {
     Started(Header),

@@ -1,4 +1,4 @@
-//! Garbage collection: giving back the space of what has expired. Nothing a call can see depends on it.
+//! Garbage collection: freeing the space of expired items. No call sees a difference.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::model::GcReport;
 use crate::store::{QueueSlot, Store};
 
 impl Store {
-    /// Collects everything due by now and frees what deleted queues held.
+    /// Collects everything due by now and frees the content of deleted queues.
     pub(crate) fn collect(&self) -> GcReport {
         let subscriptions = if self.has_due_subscriptions() { self.lock_registry().expired() } else { 0 };
         let mut report = GcReport { messages: 0, claims: 0, subscriptions, queues: self.clear_deleted() };
@@ -15,7 +15,7 @@ impl Store {
             self.collect_queue(&slot, now, &mut report);
         }
         if report.messages > 0 || report.queues > 0 {
-            // There may be space to give back.
+            // There may be disk space to free.
             self.signals.housekeeping();
         }
         report
@@ -26,7 +26,7 @@ impl Store {
         self.registry.read().next_due().is_some_and(|due| due <= now)
     }
 
-    /// When something next falls due.
+    /// The next instant at which something falls due.
     pub(crate) fn next_due(&self) -> Option<u64> {
         let subscription = self.registry.read().next_due();
         self.timer.next().into_iter().chain(subscription).min()

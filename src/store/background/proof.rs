@@ -1,16 +1,16 @@
-//! Which page images are known to be on the disk.
+//! The proof that page images are on the disk.
 //!
-//! What makes the journal's copy of a page go, a snapshot or a clean close, names none but *proven* images:
+//! A snapshot or a clean close, after which the journal's copy of a page is removed, names only *proven* images:
 //!
-//! 1. those that an earlier snapshot named, one that counted: whatever becomes of them, nothing else has them any more;
-//! 2. those that were read back whole in this run, after a sync of their file that succeeded.
+//! 1. images that an earlier snapshot named which counted: no other copy of them exists;
+//! 2. images that were read back whole in this run, after a successful sync of their file.
 //!
-//! A file of which a sync has failed, or that gave back something else, proves nothing ever after. Its pages are written
-//! elsewhere; one that cannot be read, and is in no memory either, keeps the journal until it is gone or the store is opened
-//! again and rebuilds it.
+//! A file whose sync has failed, or that returned other bytes than were written, proves nothing any more. Its pages are
+//! written to another file. A page that cannot be read and is not in memory keeps the journal, until the page is gone
+//! or the store is opened again and rebuilds it.
 //!
-//! Cost: each image is read once, from the system's cache as a rule, by the first snapshot or close after it was written; and
-//! once the records of the snapshot are read that a cleanly closed store was opened beside.
+//! Cost: each image is read once, usually from the system's cache, by the first snapshot or close after its write.
+//! After a clean close the records of the snapshot are read once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,15 +26,15 @@ use crate::storage::records;
 use crate::storage::snapshot;
 use crate::store::{QueueSlot, Store};
 
-/// An image, and the page it is of.
+/// An image, with the slot and first sequence of its page.
 pub(crate) type Unproven = (Arc<QueueSlot>, u64, Image);
 
 impl Store {
-    /// Reads images back whose files have just been synced. All of them are looked at, so that everything that has to be
-    /// written again is known at once.
+    /// Reads back images whose files have just been synced. All images are checked, so that all pages that have to be
+    /// written again are known at once.
     ///
     /// # Errors
-    /// That of the first that is not whole.
+    /// That of the first image that is not whole.
     pub(crate) fn prove(&self, images: &[Unproven]) -> Result<()> {
         let mut outcome = Ok(());
         for of_queue in images.chunk_by(|(one, ..), (other, ..)| Arc::ptr_eq(one, other)) {
@@ -65,13 +65,13 @@ impl Store {
         for slot in self.slots() {
             let images: Vec<Unproven> =
                 slot.lock().unproven().map(|(first, image)| (slot.clone(), first, image)).collect();
-            // A failure does not keep the others from being looked at.
+            // After a failure the other images are still checked.
             outcome = outcome.and(self.prove(&images));
         }
         outcome
     }
 
-    /// Takes note of the images that the manifest's snapshot names, where pages came from the trees.
+    /// Marks the images that the manifest's snapshot names as proven, if pages came from the trees.
     pub(super) fn prove_named(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         let Some(mark) = housekeeping.manifest.snapshot.filter(|_| housekeeping.unproven) else {
             housekeeping.unproven = false;
@@ -91,29 +91,29 @@ impl Store {
         };
         match snapshot::read(&*self.place.disk, &path, self.place.store, mark.number, &mut note) {
             Err(snapshot::Fault::Failed(error)) => return Err(error),
-            // What is behind the damage is read back as if no snapshot named it.
+            // Images behind the damage are read back as if no snapshot named them.
             Err(snapshot::Fault::Damaged(_)) | Ok(_) => {}
         }
         housekeeping.unproven = false;
         Ok(())
     }
 
-    /// Sees to it that every page lies where it can be believed, for trees that are to be opened from.
+    /// Makes sure that every page has a proven image, for trees from which the store will be opened.
     pub(crate) fn prove_images(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         let proven = || self.page_files.sync().and_then(|()| self.prove_all());
         if proven().is_ok() && !self.page_files.is_doubtful() {
             return Ok(());
         }
-        // Writes elsewhere what lies in files that are not trusted any more.
+        // Rewrites the pages of files that are not trusted any more.
         self.write_snapshot(housekeeping)?;
         self.checkpoint(housekeeping)?;
         proven()?;
         if self.page_files.is_doubtful() {
-            return Err(Error::Trees { reason: "pages lie where a sync has failed".into() });
+            return Err(Error::Trees { reason: "pages are in a page file whose sync has failed".into() });
         }
         Ok(())
     }
 }
 
-/// Images read back before their queue takes note of it.
+/// The number of images that are read back before their queue is updated.
 const AT_ONCE: usize = 64;

@@ -1,6 +1,6 @@
-//! A snapshot: the directory of everything in one file, written when every page is in the page files, synced and proven (see
-//! [`proof`](super::proof)). Only then do the journal before it, the former snapshot, and the page files that nothing refers to
-//! any more go.
+//! A snapshot: the directory of the store in one file, written when every page is in the page files, synced and proven
+//! (see [`proof`](super::proof)). Only then are the journal before it, the former snapshot, and unreferenced page files
+//! removed.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::storage::snapshot;
 use crate::store::Store;
 
 impl Store {
-    /// Writes a snapshot and lets go of the journal before it; on a full disk, with the space that is held back.
+    /// Writes a snapshot and frees the journal before it; on a full disk, with space of the reserve.
     pub(crate) fn write_snapshot(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         self.page_files.sweep(&housekeeping.snapshot_files);
         let written = self.write_next_snapshot(housekeeping);
@@ -27,7 +27,7 @@ impl Store {
         let old = housekeeping.manifest.snapshot;
         let disk = &*self.place.disk;
         let mut number = housekeeping.snapshot_number.saturating_add(1);
-        // What has such a name is not the store's.
+        // A file of that name is not the store's.
         while disk.exists(&snapshot::path(&self.root, number)).unwrap_or(false) {
             number = number.saturating_add(1);
         }
@@ -41,7 +41,7 @@ impl Store {
         let (synced, newest) = (self.journal.synced(), segment.max(housekeeping.manifest.segment));
         let mut manifest = Manifest { snapshot: Some(mark), synced, segment: newest, ..housekeeping.manifest.clone() };
         self.save(&manifest).inspect_err(|_| {
-            // Nobody knows which of the two the manifest on disk names.
+            // It is unknown which of the two snapshots the manifest on disk names.
             housekeeping.snapshot_files.extend(&segments);
         })?;
         std::mem::swap(&mut housekeeping.manifest, &mut manifest);
@@ -55,11 +55,12 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a snapshot; returns what the manifest is to say of it, and the page files it names.
+    /// Writes a snapshot; returns the manifest's entry for it, and the page files it names.
     fn write_snapshot_file(&self, number: u64) -> Result<(SnapshotMark, BTreeSet<u64>)> {
         let (disk, store) = (&*self.place.disk, self.place.store);
         let path = snapshot::path(&self.root, number);
-        // Every operation up to here is applied before its queue's lock is next free, so no snapshot stands lower.
+        // Every operation up to here is applied before its queue's lock is free again, so no frozen queue has a lower
+        // LSN.
         let from = self.journal.appended();
         let mut writer = snapshot::Writer::create((disk, &path), store, number, from, &self.reserve)?;
         let (thought, mut found) = (self.reserve.records(), 0_u64);
@@ -90,21 +91,21 @@ impl Store {
         found = found.saturating_add(self.write_registry(&mut writer, from)?);
         to = to.max(self.journal.appended());
         let next_queue = self.directory.read().next_number;
-        // Before the snapshot can count: what it names has to be there.
+        // Before the snapshot can count, the images it names must be on the disk.
         self.page_files.sync()?;
         self.prove(&unproven)?;
         drop(unproven);
         writer.finish(to, self.now(), next_queue)?;
         disk.sync_dir(&self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
-        // What the snapshot holds must not be ahead of what a replay can reach.
+        // The snapshot's state must not be ahead of the durable journal.
         self.journal.wait_durable(to)?;
         snapshot::read(disk, &path, store, number, &mut |_, _, _| Ok(()))?;
         self.reserve.change_records(thought, found);
         Ok((SnapshotMark { number, from, to }, segments))
     }
 
-    /// Writes the registry as it is while it goes on changing: a replay from `from` makes one instant of it. Returns what
-    /// its records weigh.
+    /// Writes the registry while it changes: a replay from `from` gives the state of one instant. Returns the size of
+    /// its records.
     fn write_registry(&self, writer: &mut snapshot::Writer<'_>, from: u64) -> Result<u64> {
         writer.record(&self.registry.read().head_record(from)?)?;
         let mut found = 0_u64;
@@ -122,7 +123,7 @@ impl Store {
     }
 }
 
-/// What a record takes, with what surrounds it.
+/// The size of a record with its overhead.
 fn weigh(record: &Record) -> u64 {
     (record.key.len() as u64).saturating_add(record.value.len() as u64).saturating_add(RECORD_BYTES)
 }

@@ -1,4 +1,4 @@
-//! Reading what a store consists of.
+//! Reading the trees and the snapshot of a store.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,6 +1,6 @@
-//! What the journal says beside the changes themselves: which queues were called what, and what is gone.
+//! Facts in the journal beside the changes themselves: the names of queues, and the removed messages.
 //!
-//! A message that is gone never comes back, so every frame that says so is believed, whatever is missing around it.
+//! A removed message never comes back, so every frame with a removal is used, whatever is missing around it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -17,14 +17,14 @@ pub(super) struct Facts {
     pub(super) deleted: BTreeSet<u64>,
     /// Messages that were deleted, popped, moved or purged, by queue.
     pub(super) gone: BTreeMap<u64, Ranges>,
-    /// The lowest sequence that was given out above the snapshot, by queue.
+    /// The lowest sequence that was assigned after the snapshot, by queue.
     pub(super) first_post: BTreeMap<u64, u64>,
-    /// The sequence above the highest one that anything names, by queue.
+    /// The sequence above the highest known one, by queue.
     pub(super) named: BTreeMap<u64, u64>,
 }
 
 impl Facts {
-    /// Takes a frame in, in order; `above` says whether the snapshot does not have it.
+    /// Adds the facts of a frame, in order; `above` says whether the frame is newer than the snapshot.
     pub(super) fn note(&mut self, body: &[u8], above: bool) {
         let Ok(entry) = codec::decode::<Entry<'_>>(body) else { return };
         match &entry.op {

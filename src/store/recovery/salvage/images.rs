@@ -1,4 +1,4 @@
-//! What is left of the page files: every page image that is whole, and whose page it is.
+//! The intact parts of the page files: every whole page image, and its owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -19,7 +19,7 @@ pub(super) struct Found {
     pub(super) place: Place,
     pub(super) first: u64,
     pub(super) last: u64,
-    /// Which of its messages were alive when it was written, by their index.
+    /// The messages that were alive when the image was written, by their index.
     pub(super) live: u128,
 }
 
@@ -30,12 +30,12 @@ pub(super) struct Images {
     keys: BTreeMap<u64, Vec<u8>>,
     whole: BTreeSet<(u64, u32)>,
     pub(super) damages: Vec<Damage>,
-    /// Where bytes stand that are no image; only damage where images are missed.
+    /// Bytes that are not an image. They count as damage only if images are missing.
     pub(super) rubble: Vec<Damage>,
 }
 
 impl Images {
-    /// Looks through every page file.
+    /// Reads every page file.
     pub(super) fn gather(disk: &dyn Disk, page_files: &PageFiles) -> Result<Self> {
         let mut images = Self::default();
         for (number, path) in page_files.files()? {
@@ -92,7 +92,7 @@ impl Images {
         self.queues.get(&queue).map_or(&[], Vec::as_slice)
     }
 
-    /// The images of the queue's pages that sequences of `range` may stand in, the newest first.
+    /// The images of the queue's pages that may have sequences of `range`, newest first.
     pub(super) fn around(&self, queue: u64, range: &Range<u64>) -> Vec<Found> {
         let (all, place) = (self.of(queue), |sequence: u64| self.of(queue).partition_point(|one| one.first < sequence));
         // The page before may reach into it.
@@ -117,7 +117,7 @@ impl Images {
     }
 }
 
-/// Unites what is wrong with the page files and with other files, without saying anything twice.
+/// Adds a damage to the list, without duplicates.
 pub(super) fn note(damages: &mut Vec<Damage>, damage: Damage) {
     if !damages.contains(&damage) {
         damages.push(damage);

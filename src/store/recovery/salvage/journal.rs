@@ -1,4 +1,4 @@
-//! What is left of the journal: the runs of frames in its segments, and what is missing between them.
+//! The intact parts of the journal: the runs of frames in its segments, and the gaps between them.
 
 use std::path::{Path, PathBuf};
 
@@ -31,24 +31,24 @@ struct Segment {
     limit: u64,
 }
 
-/// The journal as far as it can be read.
+/// The readable part of the journal.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     segments: Vec<Segment>,
-    /// Numbers that something else has.
+    /// Numbers of files that are not segments.
     occupied: Vec<u64>,
     /// Files of the journal's without a frame.
     pub(super) spares: Vec<u64>,
     pub(super) highest_number: u64,
     pub(super) highest_lsn: u64,
     pub(super) incarnation: u32,
-    /// Highest LSN that anything in it proves to have been synced.
+    /// The highest LSN that a frame or header proves to have been synced.
     proven: u64,
     pub(super) damages: Vec<Damage>,
 }
 
 impl Journal {
-    /// Looks through every segment in `directory`.
+    /// Reads every segment in `directory`.
     pub(super) fn gather(disk: &dyn Disk, directory: &Path, store: [u8; 16]) -> Result<Self> {
         let names = match disk.list(directory) {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -115,7 +115,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The first LSN there is; 1 where nothing was ever given up.
+    /// The first LSN in the journal; 1 if no segment was ever retired.
     pub(super) fn first_lsn(&self) -> u64 {
         self.segments.iter().map(|segment| segment.first_lsn).min().unwrap_or(1)
     }
@@ -124,13 +124,13 @@ impl Journal {
         self.proven
     }
 
-    /// Notes what is missing above `after`, where something proves that it had been synced; returns how many changes that
-    /// are. Without a snapshot, `after` is none: the journal begins where it begins.
+    /// Records the gaps above `after` that had been synced by proof; returns the number of missing changes. Without a
+    /// snapshot, `after` is none, and the journal may begin at any LSN.
     pub(super) fn note_gaps(&mut self, directory: &Path, after: Option<u64>, proven: u64) -> u64 {
         let mut expected = after.map(|after| after.saturating_add(1));
         let (mut missing, mut last) = (0_u64, (directory.to_path_buf(), 0));
         for segment in &self.segments {
-            // What is missing before the first frame of a segment was in it, or in one that is gone.
+            // Frames missing before the first frame of a segment were in that segment, or in a missing one.
             let is_here = expected.is_none_or(|expected| segment.first_lsn <= expected);
             last = if is_here { (segment.path.clone(), SEGMENT_HEADER_BYTES) } else { (directory.to_path_buf(), 0) };
             for run in &segment.runs {
@@ -176,7 +176,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The segments that nothing is wrong with, as the next snapshot is to give them up.
+    /// The undamaged segments, which the next snapshot retires.
     pub(super) fn sound(&self) -> Vec<Kept> {
         let sound = self.segments.iter().filter(|one| !self.damages.iter().any(|damage| damage.file == one.path));
         sound.map(|one| Kept { number: one.number, first_lsn: one.first_lsn, bytes: one.bytes }).collect()

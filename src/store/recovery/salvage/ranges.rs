@@ -1,4 +1,4 @@
-//! Sets of sequences: those of a queue go mostly one after the other, so a set is a few ranges.
+//! Sets of sequences. The sequences of a queue are mostly consecutive, so a set is a few ranges.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,7 +15,7 @@ impl Ranges {
             return;
         }
         let (mut start, mut end) = (range.start, range.end);
-        // What begins before the end and reaches the start becomes a part of it.
+        // Ranges that overlap or touch the new one become part of it.
         while let Some((&from, &to)) = self.0.range(..=end).next_back().filter(|(_, to)| **to >= start) {
             (start, end) = (start.min(from), end.max(to));
             self.0.remove(&from);
@@ -27,7 +27,7 @@ impl Ranges {
         sequences.iter().for_each(|sequence| self.insert(sequence..sequence.saturating_add(1)));
     }
 
-    /// Those of them that lie within `range`.
+    /// The members within `range`.
     fn within(&self, range: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
         let Range { start, end } = *range;
         let before = self.0.range(..start).next_back();
@@ -39,7 +39,7 @@ impl Ranges {
             .filter(|one| !one.is_empty())
     }
 
-    /// Takes in those of `other` that lie within `range`.
+    /// Adds the members of `other` within `range`.
     pub(super) fn unite(&mut self, other: &Self, range: &Range<u64>) {
         other.within(range).for_each(|one| self.insert(one));
     }
@@ -48,7 +48,7 @@ impl Ranges {
         self.0.range(..=sequence).next_back().is_some_and(|(_, end)| *end > sequence)
     }
 
-    /// How many of them lie within `range`.
+    /// The number of members within `range`.
     pub(super) fn count_within(&self, range: &Range<u64>) -> u64 {
         self.within(range).map(|one| one.end.saturating_sub(one.start)).sum()
     }

@@ -1,9 +1,8 @@
-//! Reading what may be damaged: as much of a file as the device gives back, and the frames in it on both sides of what it
-//! does not.
+//! Reading damaged files: the readable part of a file, and the frames on both sides of unreadable ranges.
 //!
-//! 1. What the device says is lost (`EIO` and its like) is read as zeros and noted; any other refusal is an error that
-//!    names the file.
-//! 2. A frame counts by its own checksums alone, wherever it stands.
+//! 1. A range that the device reports as lost (`EIO` and similar) is read as zeros and recorded. Any other refusal is
+//!    an error that names the file.
+//! 2. A frame is valid by its own checksums, wherever it is.
 
 use std::ops::Range;
 use std::path::Path;
@@ -15,11 +14,11 @@ use crate::storage::journal::frame::{self, HEADER_BYTES, Stamp};
 use crate::storage::journal::naming::SegmentId;
 use crate::storage::journal::scan::Damage;
 
-/// A file as far as it can be read.
+/// The readable part of a file.
 #[derive(Debug, Default)]
 pub(super) struct Readable {
     pub(super) bytes: Vec<u8>,
-    /// What could not be read; zeros stand there.
+    /// The unreadable ranges, which are zeros in `bytes`.
     pub(super) holes: Vec<Range<u64>>,
 }
 
@@ -42,7 +41,7 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Readable>> {
         Err(cause) if matches!(cause.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory) => {
             Ok(None)
         }
-        // Nothing is known of it, not even its length.
+        // Nothing is known about the file, not even its length.
         Err(cause) if is_unreadable(&cause) => Ok(Some(Readable::nothing())),
         Err(cause) => Err(Error::file("reading", path, cause)),
     }
@@ -54,7 +53,7 @@ fn read_file(file: &dyn DiskFile, len: u64) -> std::io::Result<Readable> {
     while at < readable.bytes.len() {
         let end = at.saturating_add(CHUNK_BYTES).min(readable.bytes.len());
         if !readable.fill(file, at..end)? {
-            // Somewhere in there; the rest is asked for a sector at a time.
+            // A part of the range is unreadable; the rest is read sector by sector.
             let mut sector = at;
             while sector < end {
                 let next = sector.saturating_add(SECTOR_BYTES).min(end);
@@ -113,7 +112,7 @@ impl Found<'_> {
     }
 }
 
-/// Every whole frame from `at` on, whatever stands between them.
+/// Every whole frame from `at` on, whatever is between them.
 pub(super) fn frames(bytes: &[u8], id: SegmentId, mut at: usize) -> impl Iterator<Item = Found<'_>> {
     std::iter::from_fn(move || {
         loop {
@@ -129,7 +128,7 @@ pub(super) fn frames(bytes: &[u8], id: SegmentId, mut at: usize) -> impl Iterato
 }
 
 const CHUNK_BYTES: usize = 1 << 20;
-/// What a device loses at least at a time.
+/// The smallest unit that a device loses.
 const SECTOR_BYTES: usize = 512;
 
 #[cfg(test)]

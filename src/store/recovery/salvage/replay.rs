@@ -1,8 +1,8 @@
-//! The journal's changes over what was loaded, where some of them are missing.
+//! Replay of the journal's changes on the loaded state, when some changes are missing.
 //!
-//! 1. Messages that a missing change posted are taken from page images, at the place where they are missed; those that
-//!    are nowhere are counted as lost: sequences are given out without gaps.
-//! 2. Messages that are there already, from an image, are not posted again.
+//! 1. The messages of a missing post are taken from page images, at their position. Messages that are in no image count
+//!    as lost, because sequences are assigned without gaps.
+//! 2. A message that exists already, from an image, is not posted again.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use crate::storage::journal::scan::Damage;
 use crate::storage::keys;
 
 impl Merge<'_> {
-    /// Applies a change of the journal as far as that makes sense.
+    /// Applies a change of the journal as far as possible.
     pub(super) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<()> {
         let Ok(mut entry) = codec::decode::<Entry<'_>>(body) else {
             self.lost_changes = self.lost_changes.saturating_add(1);
@@ -69,12 +69,12 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// A queue is made under a name: one that still has it was deleted by a change that is missing.
+    /// A queue is created under a name: one that still has it was deleted by a change that is missing.
     fn make_way(&mut self, new: &NewQueue<'_>) {
         self.take_name(keys::named(new.project.as_deref(), &new.name), new.number);
     }
 
-    /// Fills what is missing before messages from `first` on, and leaves out those that are there.
+    /// Fills the gap before messages from `first` on, and omits messages that exist already.
     fn meet<T>(&mut self, lsn: u64, number: u64, first: &mut u64, messages: &mut Vec<T>) -> Result<()> {
         if !self.ensure(number) {
             return Ok(());
@@ -94,7 +94,7 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// Takes the messages of `range` from page images; counts those that are neither there nor known to be gone.
+    /// Takes the messages of `range` from page images; counts those that are neither found nor known to be removed.
     fn fill(&mut self, number: u64, range: Range<u64>) -> Result<()> {
         let images = self.images.around(number, &range);
         let mut known = self.take_in(number, &images, range.clone())?.decided;
@@ -106,12 +106,12 @@ impl Merge<'_> {
         Ok(())
     }
 
-    /// Takes in what was posted last by changes that are missing.
+    /// Adds the messages that missing changes posted last.
     pub(super) fn fill_ends(&mut self) -> Result<()> {
         let numbers: Vec<u64> = self.contents.queues.keys().copied().chain(self.images.queues()).collect();
         for number in numbers {
             let there = self.contents.queues.contains_key(&number);
-            // A queue that no record tells of was deleted, unless its creation is among what is missing.
+            // A queue without a record was deleted, unless its creation is missing.
             let may_be_missed = self.lost_changes > 0 || self.is_partial;
             if !there && (!may_be_missed || number < self.known_queues || !self.ensure(number)) {
                 continue;
