@@ -41,6 +41,7 @@ impl Queue {
         check(4, self.totals() == self.recount(), "the totals differ from a recount");
         let hot: BTreeSet<u64> =
             self.pages().iter().filter(|(_, page)| page.content().is_some()).map(|(first, _)| *first).collect();
+        check(9, self.is_dirty_set_sound(), "the dirty set differs from the pages and claims");
         check(7, self.hot() == hot, "the index of pages in memory differs from the pages");
         let mut beyond = 0;
         let mut counts: BTreeMap<u64, u32> = BTreeMap::new();

@@ -25,12 +25,6 @@ pub(crate) struct Claim {
     /// Derived at load.
     #[serde(skip)]
     pub(crate) left: u32,
-    /// The trees hold something under this claim's key.
-    #[serde(skip)]
-    pub(crate) stored: bool,
-    /// It is listed among what the trees lack.
-    #[serde(skip)]
-    pub(crate) dirty: bool,
     /// It is charged to the account of claims without messages.
     #[serde(skip)]
     spent: bool,
@@ -47,7 +41,7 @@ pub(crate) struct Claims {
 
 impl Claim {
     pub(crate) fn new(id: [u8; 16], ttl: u64, expires: u64, sequences: Sequences, left: u32) -> Self {
-        Self { id, ttl, expires, sequences, left, stored: false, dirty: false, spent: false }
+        Self { id, ttl, expires, sequences, left, spent: false }
     }
 
     /// As it arrives in another store, where its messages have still to come.
@@ -96,8 +90,8 @@ impl Claims {
         self.by_number.iter().map(|(number, claim)| (*number, claim))
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut Claim)> {
-        self.by_number.iter_mut().map(|(number, claim)| (*number, claim))
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.by_number.keys().copied()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -109,12 +103,10 @@ impl Claims {
         self.charge.claims()
     }
 
-    /// A message of the claim `number` is gone.
-    pub(crate) fn lose_one(&mut self, number: u64) {
-        if let Some(claim) = self.by_number.get(&number) {
-            let left = claim.left.saturating_sub(1);
-            self.set_left(number, left);
-        }
+    /// A message of the claim `number` is gone; whether that changes the claim's record.
+    pub(crate) fn lose_one(&mut self, number: u64) -> bool {
+        let left = self.by_number.get(&number).map(|claim| claim.left.saturating_sub(1));
+        left.is_some_and(|left| self.set_left(number, left))
     }
 
     /// A message of the claim `number` has come.
@@ -127,17 +119,19 @@ impl Claims {
         }
     }
 
-    /// Says how many messages the claim `number` has.
-    pub(crate) fn set_left(&mut self, number: u64, left: u32) {
-        let Some(claim) = self.by_number.get_mut(&number) else { return };
+    /// Says how many messages the claim `number` has; whether that changes its record.
+    pub(crate) fn set_left(&mut self, number: u64, left: u32) -> bool {
+        let Some(claim) = self.by_number.get_mut(&number) else { return false };
         claim.left = left;
-        if left == 0 && !claim.spent {
+        let is_spent = left == 0 && !claim.spent;
+        if is_spent {
             claim.sequences.clear();
             claim.spent = true;
             self.charge.add_one();
             self.spent.push_back(number);
             self.tidy_spent();
         }
+        is_spent
     }
 
     /// Up to `most` of the spent claims, those that have been so for longest.

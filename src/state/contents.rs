@@ -22,6 +22,7 @@ use crate::storage::reserve::RECORD_BYTES;
 
 use super::claims::Claim;
 use super::content::Owner;
+use super::dirty::Dirty;
 use super::idle::{Activity, Resident};
 use super::page::{Page, PageEntry};
 use super::queue::{Description, Purpose, Queue};
@@ -121,7 +122,7 @@ impl Contents {
         let record: QueueRecord<'_> = codec::decode(body)?;
         let description = Description::parse(&record.metadata).map_err(|error| error.to_string())?;
         let mut queue = Queue::new(record.number, project, name, description.shared(), record.lsn, &self.budget);
-        queue.resume(record.next, true, false);
+        queue.resume(record.next, Some(Dirty::New));
         let queue = Resident::new(queue, &self.budget);
         self.next_queue = self.next_queue.max(record.number.saturating_add(1));
         let twice = self.queues.insert(record.number, queue).is_some();

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::Claim;
 use super::content::Owner;
+use super::dirty::Tombstones;
 use super::frozen::FrozenQueue;
 use super::page::PageEntry;
 use crate::disk::trees::Tree;
 use crate::model::error::Result;
 use crate::storage::keys;
-use crate::storage::records::{Record, seal};
+use crate::storage::records::{Digested, Record, seal};
 
 /// A queue, under its project and name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,13 @@ pub(crate) fn page(of: Owner<'_>, first: u64, entry: &PageEntry) -> Result<Recor
 
 pub(crate) fn claim(of: Owner<'_>, number: u64, claim: &Claim) -> Result<Record> {
     seal(Tree::Claims, keys::claim(of.key, of.number, number), claim)
+}
+
+/// Removes what is gone of a queue.
+pub(crate) fn remove(of: Owner<'_>, gone: &Tombstones, trees: &mut Digested) -> Result<()> {
+    let Tombstones { pages, claims } = gone;
+    pages.iter().try_for_each(|first| trees.remove(Tree::Messages, &keys::page(of.key, of.number, *first)))?;
+    claims.iter().try_for_each(|number| trees.remove(Tree::Claims, &keys::claim(of.key, of.number, *number)))
 }
 
 #[cfg(test)]

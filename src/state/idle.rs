@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::dirty::Dirty;
 use super::queue::{Description, Queue};
 use crate::model::{Project, QueueName};
 use crate::state::costs::queue_bytes;
@@ -20,10 +21,8 @@ pub(crate) enum Activity {
         description: Arc<Description>,
         lsn: u64,
         next: u64,
-        /// Whether the trees lack its record as it is.
-        changed: bool,
-        /// Whether the trees have a record of it.
-        stored: bool,
+        /// How its record differs from the trees.
+        record: Option<Dirty>,
     },
 }
 
@@ -47,11 +46,11 @@ impl Activity {
 
     /// Sees to it that the queue of that number and key is awake.
     pub(crate) fn activate(&mut self, number: u64, key: &[u8], budget: &Arc<Budget>) {
-        if let Self::Idle { description, lsn, next, changed, stored } = self {
+        if let Self::Idle { description, lsn, next, record } = self {
             // The key was made from these.
             let (project, name) = keys::parse_queue(key).unwrap_or((Project::none(), QueueName::outbox()));
             let mut queue = Queue::new(number, project, name, description.clone(), *lsn, budget);
-            queue.resume(*next, *changed, *stored);
+            queue.resume(*next, *record);
             *self = Self::Active(Box::new(queue));
         }
     }
@@ -62,8 +61,7 @@ impl Activity {
             && queue.is_idle()
         {
             let (description, lsn, next) = (queue.description().clone(), queue.lsn(), queue.next());
-            let (changed, stored) = (queue.has_changes(), queue.is_stored());
-            *self = Self::Idle { description, lsn, next, changed, stored };
+            *self = Self::Idle { description, lsn, next, record: queue.dirty_record() };
         }
     }
 
@@ -119,7 +117,7 @@ mod tests {
         let budget = Budget::unlimited();
         let new = NewQueue { number: 5, project: Some("p".into()), name: "q".into(), metadata: r#"{"a":1}"#.into() };
         let mut resident = Resident::new(Queue::from_new(&new, 7, &budget).unwrap(), &budget);
-        assert!(matches!(resident.state, Activity::Idle { lsn: 7, changed: true, .. }));
+        assert!(matches!(resident.state, Activity::Idle { lsn: 7, record: Some(Dirty::New), .. }));
         let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
         let post = Op::Post { queue: 5, first: 9, client: [1; 16], messages: vec![posted] };
         resident.with(|queue| queue.apply(8, 100, &post));

@@ -5,6 +5,7 @@ mod claims;
 pub(crate) mod content;
 mod contents;
 pub(crate) mod costs;
+mod dirty;
 pub(crate) mod entries;
 mod frozen;
 mod idle;
@@ -17,6 +18,7 @@ pub(crate) mod sequences;
 
 pub(crate) use claims::Claim;
 pub(crate) use contents::{Contents, Obstacle};
+pub(crate) use dirty::Tombstones;
 pub(crate) use frozen::FrozenQueue;
 pub(crate) use idle::{Activity, Resident};
 pub(crate) use page::{FrozenPage, Hold, Page, PageEntry};

@@ -40,7 +40,6 @@ pub(crate) use entry::{FrozenPage, PageEntry, PageRecord};
 pub(crate) use lease::Lease;
 use spread::Spread;
 
-#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on one another")]
 #[derive(Debug)]
 pub(crate) struct Page {
     first: u64,
@@ -64,10 +63,9 @@ pub(crate) struct Page {
     failures: Cell<u8>,
     /// Whether the queue's indexes have it as damaged.
     noted: bool,
-    /// Changed since its entry was last written to the trees.
-    pub(crate) dirty: bool,
-    /// The trees hold an entry of this page.
-    pub(crate) stored: bool,
+    /// Its queue's dirty set lists it, so that changing it again looks nothing up; means nothing while the trees have
+    /// nothing of the queue.
+    pub(super) dirty: bool,
 }
 
 /// What fell due in a page.
@@ -98,7 +96,6 @@ impl Page {
             failures: Cell::new(0),
             noted: false,
             dirty: false,
-            stored: false,
         }
     }
 

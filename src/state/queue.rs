@@ -9,6 +9,8 @@
 //! 7. `hot` names exactly the pages whose content is in memory.
 //! 8. `damaged` names exactly the pages that the indexes have as damaged; what has become known since the queue was locked
 //!    is in `found`, and is brought in before anything else changes.
+//! 9. `dirty` lists exactly the records that differ from the trees (see [`dirty`](super::dirty)), and a page that it lists
+//!    says so too.
 //!
 //! Cost: O(log pages) to find a message or the next to claim, however many are claimed, delayed or deleted before it; and
 //! one read for each page that is not in memory.
@@ -36,6 +38,7 @@ use crate::storage::budget::Budget;
 
 use super::claims::{Claim, Claims};
 use super::content::Content;
+use super::dirty::{Dirty, DirtyRecords};
 use super::page::{Page, bits};
 
 pub(crate) use eviction::Purpose;
@@ -66,9 +69,7 @@ pub(crate) struct Queue {
     claims: Claims,
     deadlines: BTreeSet<(u64, Due)>,
     totals: Totals,
-    changes: Changes,
-    /// The trees hold something of it: its record at least.
-    stored: bool,
+    dirty: DirtyRecords,
     damaged: BTreeSet<u64>,
     /// Pages found to be damaged, or not to be any more.
     found: RefCell<Vec<u64>>,
@@ -92,17 +93,6 @@ pub(crate) struct Description {
 pub(crate) enum Due {
     Claim(u64),
     Page(u64),
-}
-
-/// What the last checkpoint does not have yet. Entries may name what is gone by now.
-#[derive(Debug, Default)]
-pub(crate) struct Changes {
-    pub(crate) record: bool,
-    pub(crate) pages: Vec<u64>,
-    pub(crate) claims: Vec<u64>,
-    /// Pages that left but are still in the trees.
-    pub(crate) gone_pages: Vec<u64>,
-    pub(crate) gone_claims: Vec<u64>,
 }
 
 /// What time did: messages that expired, claims that ended, delays that ended.
@@ -168,8 +158,7 @@ impl Queue {
             claims: Claims::new(budget),
             deadlines: BTreeSet::new(),
             totals: Totals::default(),
-            changes: Changes { record: true, ..Changes::default() },
-            stored: false,
+            dirty: DirtyRecords::of(Some(Dirty::New)),
             damaged: BTreeSet::new(),
             found: RefCell::default(),
             had_damage: false,
@@ -185,18 +174,16 @@ impl Queue {
         Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?.shared(), lsn, budget))
     }
 
-    /// Goes on giving sequences out from `next`; with whether the trees lack its record as it is, and whether they have one.
-    pub(crate) fn resume(&mut self, next: u64, changed: bool, stored: bool) {
+    /// Goes on giving sequences out from `next`, where its record differs from the trees by `record`.
+    pub(crate) fn resume(&mut self, next: u64, record: Option<Dirty>) {
         self.next = next;
-        self.changes.record = changed;
-        self.stored = stored;
+        self.dirty = DirtyRecords::of(record);
     }
 
-    /// Whether all there is of it is its record.
+    /// Whether all there is of it, here and in the trees, is its record.
     pub(crate) fn is_idle(&self) -> bool {
-        // Changes of pages and claims that are gone say nothing.
-        let in_trees = !self.changes.gone_pages.is_empty() || !self.changes.gone_claims.is_empty();
-        self.pages.is_empty() && self.claims.len() == 0 && !in_trees && !self.deleted && !self.broken
+        let is_empty = self.pages.is_empty() && self.claims.len() == 0;
+        is_empty && !self.dirty.has_entries() && !self.deleted && !self.broken
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -322,7 +309,7 @@ impl Queue {
             lost.extend(bits(fallen.expired_claimed).filter_map(|index| Some(page.slot(index)?.hold)));
             (u64::from(fallen.expired.count_ones()), u64::from(fallen.delays_ended.count_ones()))
         });
-        lost.into_iter().for_each(|number| self.claims.lose_one(number));
+        self.lose_claimed(lost);
         expired.unwrap_or_default()
     }
 
@@ -331,7 +318,7 @@ impl Queue {
         self.settle_damage();
         let Some(page) = self.pages.remove(&first) else { return 0 };
         let before = Share::of(&page);
-        self.changes.lose_page(&page);
+        self.dirty.pages.remove(&first);
         self.hot.get_mut().remove(&first);
         self.reindex(first, before, Share::NOTHING);
         before.totals.total
@@ -370,7 +357,7 @@ impl Queue {
             Op::DropDamaged { ranges, .. } => ranges.iter().for_each(|(from, to)| self.drop_range(*from, *to)),
         }
         self.lsn = lsn;
-        self.changes.record = true;
+        self.dirty.change_record();
         let _ = self.advance(time);
     }
 
@@ -399,7 +386,7 @@ impl Queue {
         self.pages.range(..=sequence).next_back().map(|(first, _)| *first)
     }
 
-    /// Changes a page and brings indexes, totals and the list of changes after it.
+    /// Changes a page and brings indexes, totals and the dirty set after it.
     fn change<R>(&mut self, first: u64, change: impl FnOnce(&mut Page) -> R) -> Option<R> {
         if self.pages.get(&first).is_some_and(|page| self.load_unless_damaged(page).is_err()) {
             self.broken = true;
@@ -409,22 +396,40 @@ impl Queue {
         let page = self.pages.get_mut(&first)?;
         let before = Share::of(page);
         let result = change(page);
-        if !page.dirty {
-            page.dirty = true;
-            self.changes.pages.push(first);
+        if !std::mem::replace(&mut page.dirty, true) {
+            self.dirty.pages.change(&first);
         }
         if page.is_sparse() {
             page.compact();
         }
         let after = Share::of(page);
         if after.totals.total == 0 {
-            self.changes.lose_page(page);
+            self.dirty.pages.remove(&first);
             self.pages.remove(&first);
             self.hot.get_mut().remove(&first);
         }
         self.reindex(first, before, after);
-        self.tidy_changes();
         Some(result)
+    }
+
+    /// Puts a page in that is new in this queue; what it adds to the indexes is the caller's to say.
+    fn insert_page(&mut self, mut page: Page) {
+        let first = page.first();
+        self.dirty.pages.add(first);
+        page.dirty = true;
+        if page.content().is_some() {
+            self.hot.get_mut().insert(first);
+        }
+        self.pages.insert(first, Box::new(page));
+    }
+
+    /// Takes messages that are gone off their claims, one for each time a claim is named.
+    fn lose_claimed(&mut self, claims: Vec<u64>) {
+        for number in claims {
+            if self.claims.lose_one(number) {
+                self.dirty.claims.change(&number);
+            }
+        }
     }
 
     fn reindex(&mut self, first: u64, before: Share, after: Share) {
@@ -442,22 +447,6 @@ impl Queue {
             let _ = if after.ready { self.ready.insert(first) } else { self.ready.remove(&first) };
         }
         self.totals = self.totals.moved(before.totals, after.totals);
-    }
-}
-
-impl Changes {
-    fn lose_page(&mut self, page: &Page) {
-        if page.stored {
-            self.gone_pages.push(page.first());
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.record
-            && self.pages.is_empty()
-            && self.claims.is_empty()
-            && self.gone_pages.is_empty()
-            && self.gone_claims.is_empty()
     }
 }
 

@@ -1,7 +1,6 @@
-//! What has changed and what is gone, for the next checkpoint and for the background.
+//! Where a queue is listed beside the directory: for the next checkpoint, and for the background.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Store;
 use super::slot::QueueSlot;
@@ -9,33 +8,20 @@ use crate::state::{FrozenPage, Purpose, Queue, Totals};
 use crate::storage::page_files::Image;
 
 impl Store {
+    /// Has the next checkpoint write what has changed of a queue.
     pub(crate) fn note_changed(&self, slot: &Arc<QueueSlot>) {
-        if !slot.changed.swap(true, Ordering::AcqRel) {
-            self.changed.lock().insert(slot.number, slot.clone());
-        }
-    }
-
-    /// How many records of queues the trees lack, about.
-    pub(crate) fn unwritten(&self) -> u64 {
-        let changed: Vec<_> = self.changed.lock().values().cloned().collect();
-        changed.iter().map(|slot| slot.unwritten()).sum()
-    }
-
-    /// The queues changed since the last time this was asked.
-    pub(crate) fn take_changed(&self) -> Vec<Arc<QueueSlot>> {
-        let slots: Vec<_> = std::mem::take(&mut *self.changed.lock()).into_values().collect();
-        slots.iter().for_each(|slot| slot.changed.store(false, Ordering::Release));
-        slots
+        self.dirty.note(slot);
     }
 
     /// Leaves what a deleted queue held to the background.
     pub(crate) fn free_later(&self, remains: Queue) {
-        self.deleted.lock().push(remains);
+        self.dirty.bury(remains);
         self.signals.gc();
     }
 
-    pub(crate) fn take_deleted(&self) -> Vec<Queue> {
-        std::mem::take(&mut *self.deleted.lock())
+    /// Frees the memory of deleted queues; returns how many.
+    pub(crate) fn clear_deleted(&self) -> u64 {
+        self.dirty.free_deleted()
     }
 
     /// Takes note of where pages were written.
@@ -73,16 +59,6 @@ impl Store {
     pub(crate) fn forget_slot(&self, slot: &Arc<QueueSlot>) {
         self.timer.disarm(slot);
         self.residency.forget(slot);
-        let mut changed = self.changed.lock();
-        // One that was made anew may have the number by now.
-        if changed.get(&slot.number).is_some_and(|listed| Arc::ptr_eq(listed, slot)) {
-            changed.remove(&slot.number);
-        }
-    }
-
-    /// How many deleted queues something is left of, in memory or in the trees.
-    pub(crate) fn count_deleted(&self) -> u64 {
-        let gone = self.gone.lock().len();
-        self.deleted.lock().len().saturating_add(gone) as u64
+        self.dirty.forget(slot);
     }
 }

@@ -31,7 +31,7 @@ impl Store {
         let lsn = self.journal.appended();
         self.journal.wait_durable(lsn)?;
         let mut housekeeping = self.housekeeping.lock();
-        if self.unwritten() > MOST_AT_CLOSE && self.write_snapshot(&mut housekeeping).is_ok() {
+        if self.dirty.unwritten() > MOST_AT_CLOSE && self.write_snapshot(&mut housekeeping).is_ok() {
             // The trees would take long, so they stay as they are. The next opening uses the snapshot.
             return Ok(());
         }

@@ -1,15 +1,10 @@
-//! What housekeeping knows of the files, and what deleted queues left in the trees.
+//! What housekeeping knows of the files.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::disk::trees::Tree;
-use crate::model::error::Result;
-use crate::state::Queue;
-use crate::state::content::Owner;
-use crate::storage::keys;
 use crate::storage::manifest::Manifest;
-use crate::storage::records::{Digest, Digested};
+use crate::storage::records::Digest;
 
 /// What housekeeping works on; see the lock order in `store`.
 #[derive(Debug)]
@@ -19,7 +14,6 @@ pub(crate) struct Housekeeping {
     pub(crate) filled: Option<Digest>,
     /// The page files that the manifest's snapshot names.
     pub(crate) snapshot_files: BTreeSet<u64>,
-    pub(super) gone: Vec<DeletedRecords>,
     /// The journal's appended bytes when the last checkpoint began.
     pub(super) checkpointed: u64,
     pub(crate) checkpoint_lsn: u64,
@@ -36,49 +30,6 @@ pub(crate) struct Housekeeping {
     pub(crate) trees_fault: Option<String>,
 }
 
-/// What a deleted queue left in the trees.
-#[derive(Debug)]
-pub(crate) struct DeletedRecords {
-    key: Vec<u8>,
-    number: u64,
-    pages: Vec<u64>,
-    claims: Vec<u64>,
-}
-
-impl DeletedRecords {
-    /// Notes what of `queue` is in the trees, and frees the rest; `None` if the trees never had anything of it.
-    pub(super) fn of(mut queue: Queue) -> Option<Self> {
-        if !queue.is_stored() {
-            return None;
-        }
-        let changes = queue.take_changes();
-        let stored = queue.pages().values().filter(|page| page.stored);
-        let pages = stored.map(|page| page.first()).chain(changes.gone_pages);
-        let claims = queue.claims().iter().filter(|(_, claim)| claim.stored).map(|(number, _)| number);
-        Some(Self {
-            key: keys::queue(queue.project(), queue.name()),
-            number: queue.number(),
-            pages: pages.collect(),
-            claims: claims.chain(changes.gone_claims).collect(),
-        })
-    }
-
-    pub(super) fn remove_from(&self, trees: &mut Digested) -> Result<()> {
-        trees.remove(Tree::Queues, &self.key)?;
-        let of = Owner { number: self.number, key: &self.key };
-        remove_pages(trees, of, &self.pages)?;
-        remove_claims(trees, of, &self.claims)
-    }
-}
-
-pub(super) fn remove_pages(trees: &mut Digested, of: Owner<'_>, pages: &[u64]) -> Result<()> {
-    pages.iter().try_for_each(|first| trees.remove(Tree::Messages, &keys::page(of.key, of.number, *first)))
-}
-
-pub(super) fn remove_claims(trees: &mut Digested, of: Owner<'_>, claims: &[u64]) -> Result<()> {
-    claims.iter().try_for_each(|claim| trees.remove(Tree::Claims, &keys::claim(of.key, of.number, *claim)))
-}
-
 impl Housekeeping {
     pub(crate) fn new(manifest: Manifest, filled: Option<Digest>, snapshot_files: BTreeSet<u64>) -> Self {
         let snapshot_number = manifest.snapshot.map_or(0, |mark| mark.number);
@@ -87,7 +38,6 @@ impl Housekeeping {
             manifest,
             filled,
             snapshot_files,
-            gone: Vec::new(),
             checkpointed: 0,
             checkpoint_lsn: 0,
             snapshot_number,

@@ -15,6 +15,7 @@ pub(crate) mod background;
 mod bookkeeping;
 pub(crate) mod calls;
 mod close;
+mod dirty;
 mod entering;
 pub(crate) mod housekeeping;
 pub(crate) mod inspect;
@@ -32,7 +33,6 @@ pub(crate) mod verify;
 pub(crate) mod waiters;
 mod writing;
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,14 +44,14 @@ use crate::disk::process::Process;
 use crate::lock::{Mutex, Rank, RwLock, Tier};
 use crate::model::numbering::first_of;
 use crate::model::{Limits, Project, QueueName};
-use crate::state::{Contents, Queue, Registry, Totals};
+use crate::state::{Contents, Registry, Totals};
 use crate::storage::budget::Budget;
 use crate::storage::journal::{Journal, Place};
 use crate::storage::keys;
 use crate::storage::page_files::PageFiles;
 use crate::storage::reserve::Reserve;
 use crate::store::calls::Calls;
-use crate::store::housekeeping::{DeletedRecords, Housekeeping};
+use crate::store::housekeeping::Housekeeping;
 use crate::store::random::Random;
 use crate::store::recovery::{Recovered, RecoveryReport};
 use crate::store::signals::Signals;
@@ -60,6 +60,7 @@ use crate::store::waiters::Waiters;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use admission::Admission;
+use dirty::DirtyQueues;
 pub(crate) use locked::{Locked, LockedRegistry};
 pub(crate) use names::Names;
 use residency::Residency;
@@ -95,12 +96,8 @@ pub(crate) struct Store {
     pub(crate) housekeeping: Mutex<Housekeeping>,
     pub(crate) signals: Signals,
     pub(crate) report: RecoveryReport,
-    /// The queues with changes for the next checkpoint, by number, without deleted queues.
-    changed: Mutex<BTreeMap<u64, Arc<QueueSlot>>>,
-    /// The content of deleted queues, which is freed in the background.
-    deleted: Mutex<Vec<Queue>>,
-    /// The records in the trees of the deleted queues that were freed.
-    pub(crate) gone: Mutex<Vec<DeletedRecords>>,
+    /// The changes of queues that the next checkpoint has to write.
+    dirty: DirtyQueues,
     /// The highest time in the journal.
     journaled_time: AtomicU64,
     /// The number of live messages in all queues.
@@ -158,9 +155,7 @@ impl Store {
             housekeeping: Mutex::new(Rank::Housekeeping, Housekeeping::new(manifest, filled, snapshot_files)),
             signals,
             report,
-            changed: Mutex::new(Rank::Changed, BTreeMap::new()),
-            deleted: Mutex::new(Rank::Deleted, Vec::new()),
-            gone: Mutex::new(Rank::DeletedRecords, Vec::new()),
+            dirty: DirtyQueues::default(),
             journaled_time: AtomicU64::new(time),
             messages: AtomicU64::new(0),
             weight: AtomicU64::new(0),

@@ -64,7 +64,7 @@ impl Status {
             cold_pages: sizes.cold_pages,
             claims: sizes.claims,
             spent_claims: sizes.spent_claims,
-            deleted_queues: store.count_deleted(),
+            deleted_queues: store.dirty.count_deleted(),
             damaged_pages,
             damaged_messages,
             page_file_bytes: store.page_files.bytes().0,

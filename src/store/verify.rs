@@ -176,7 +176,7 @@ impl Verification {
 
 /// The pages that must be equal in the trees.
 fn unchanged(queue: &Queue) -> Vec<(u64, PageEntry)> {
-    let stored = queue.pages().values().filter(|page| page.stored && !page.dirty);
+    let stored = queue.pages().values().filter(|page| queue.is_page_stored(page.first()));
     stored.filter_map(|page| Some((page.first(), page.freeze().entry(page.image()?)))).collect()
 }
 

@@ -62,7 +62,6 @@ impl Page {
             failures: Cell::new(0),
             noted: false,
             dirty: false,
-            stored: false,
         })
     }
 

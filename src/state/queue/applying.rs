@@ -18,9 +18,8 @@ impl Queue {
     }
 
     pub(super) fn purge(&mut self) {
-        for page in std::mem::take(&mut self.pages).into_values() {
-            self.changes.lose_page(&page);
-        }
+        self.dirty.pages.remove_all(self.pages.keys().copied());
+        self.pages.clear();
         self.hot.get_mut().clear();
         self.damaged.clear();
         let numbers: Vec<u64> = self.claims.iter().map(|(number, _)| number).collect();
@@ -53,9 +52,9 @@ impl Queue {
                 tail => {
                     let like = tail.and_then(|(_, full)| full.content());
                     let content = like.map_or_else(|| Content::new(&self.budget), |full| Content::like(full));
-                    self.pages.insert(*sequence, Box::new(Page::new(*sequence, content)));
-                    self.hot.get_mut().insert(*sequence);
-                    *sequence
+                    let first = *sequence;
+                    self.insert_page(Page::new(first, content));
+                    first
                 }
             };
             let next = self.change(page, |page| {
@@ -86,7 +85,7 @@ impl Queue {
         });
         self.claims.insert(lsn, Claim::new(op.claim, op.ttl, expires, op.taken.clone(), left));
         self.deadlines.insert((expires, Due::Claim(lsn)));
-        self.note_claim(lsn);
+        self.dirty.claims.add(lsn);
     }
 
     pub(super) fn renew(&mut self, time: u64, id: &[u8; 16], ttl: u64, grace: u64) {
@@ -103,7 +102,7 @@ impl Queue {
                 page.renew(index, lease);
             }
         });
-        self.note_claim(number);
+        self.dirty.claims.change(&number);
     }
 
     /// Ends a claim that has no messages.
@@ -116,9 +115,7 @@ impl Queue {
     pub(super) fn end_claim(&mut self, number: u64) {
         let Some(claim) = self.claims.remove(number) else { return };
         self.deadlines.remove(&(claim.expires, Due::Claim(number)));
-        if claim.stored {
-            self.changes.gone_claims.push(number);
-        }
+        self.dirty.claims.remove(&number);
         self.change_each(&claim.sequences, |page, index| {
             // Under this claim: no other can have taken it meanwhile.
             if page.hold(index) == Hold::Claimed {
@@ -130,6 +127,6 @@ impl Queue {
     pub(super) fn remove(&mut self, sequences: &Sequences) {
         let mut lost = Vec::new();
         self.change_each(sequences, |page, index| lost.extend(page.remove(index)));
-        lost.into_iter().for_each(|number| self.claims.lose_one(number));
+        self.lose_claimed(lost);
     }
 }

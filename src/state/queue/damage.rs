@@ -85,7 +85,7 @@ impl Queue {
                 let gone = bits(page.live()).filter(|index| (from..to).contains(&page.sequence(*index)));
                 gone.collect::<Vec<_>>().into_iter().for_each(|index| lost.extend(page.remove(index)));
             });
-            lost.into_iter().for_each(|number| self.claims.lose_one(number));
+            self.lose_claimed(lost);
         }
     }
 }

@@ -30,8 +30,7 @@ impl Queue {
         if let Some(page) = self.pages.get(&first) {
             self.load(page)?;
         } else {
-            self.pages.insert(first, Box::new(Page::new(first, Content::new(&self.budget))));
-            self.hot.get_mut().insert(first);
+            self.insert_page(Page::new(first, Content::new(&self.budget)));
         }
         self.change(first, |page| page.put_back(sequence, arrival));
         Ok(())

@@ -1,8 +1,19 @@
 //! A queue and what is on disk: loading what was read back, and handing over what has to be written.
 
-use super::{Changes, Claim, Due, Page, Queue, Share, Sizes, bits};
+use super::{Claim, Dirty, DirtyRecords, Due, Page, Queue, Share, Sizes, bits};
+use crate::state::dirty::Tombstones;
 use crate::state::op::Import;
 use crate::state::page::FrozenPage;
+
+/// What a checkpoint has to write of a queue.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    /// Whether the queue's own record is to be written.
+    pub(crate) record: bool,
+    pub(crate) pages: Vec<FrozenPage>,
+    pub(crate) claims: Vec<(u64, Claim)>,
+    pub(crate) gone: Tombstones,
+}
 
 impl Queue {
     /// Puts a page read back in; [`Self::settle`] ends the loading.
@@ -25,16 +36,16 @@ impl Queue {
         for (number, claim) in &import.claims {
             // Its messages are counted as their pages come.
             self.load_claim(*number, claim.imported());
-            self.note_claim(*number);
+            self.dirty.claims.add(*number);
         }
         for page in &import.pages {
             let Ok(mut page) = Page::from_record(page.first, &page.record, page.bodies.to_vec(), &self.budget) else {
                 continue;
             };
             self.hold_again(&mut page);
-            page.dirty = true;
-            self.changes.pages.push(page.first());
-            self.load_page(page);
+            let (first, share) = (page.first(), Share::of(&page));
+            self.insert_page(page);
+            self.reindex(first, Share::NOTHING, share);
         }
         self.next = self.next.max(import.next);
     }
@@ -100,14 +111,36 @@ impl Queue {
         Ok(left)
     }
 
+    /// Whether the trees lack something of it, or have something of it that is gone.
     pub(crate) fn has_changes(&self) -> bool {
-        !self.changes.is_empty()
+        self.dirty.record.is_some() || self.dirty.has_entries()
+    }
+
+    /// How its own record differs from the trees.
+    pub(crate) fn dirty_record(&self) -> Option<Dirty> {
+        self.dirty.record
+    }
+
+    /// Whether the trees have the page `first`, which is there, as it is.
+    pub(crate) fn is_page_stored(&self, first: u64) -> bool {
+        self.dirty.pages.is_stored(&first)
+    }
+
+    /// Whether the dirty set is what the pages and claims say of it.
+    pub(crate) fn is_dirty_set_sound(&self) -> bool {
+        let (pages, claims) = (&self.dirty.pages, &self.dirty.claims);
+        let marked = |page: &Page| pages.is_unstored() || page.dirty != pages.is_stored(&page.first());
+        let is_new = self.dirty.record == Some(Dirty::New);
+        self.pages.values().all(|page| marked(page))
+            && pages.lists_new(|first| self.pages.contains_key(first))
+            && claims.lists_new(|number| self.claims.get(*number).is_some())
+            && (pages.is_unstored(), claims.is_unstored()) == (is_new, is_new)
     }
 
     /// How many records the trees lack, about.
     pub(crate) fn unwritten(&self) -> u64 {
-        let Changes { record: _, pages, claims, gone_pages, gone_claims } = &self.changes;
-        1 + [pages.len(), claims.len(), gone_pages.len(), gone_claims.len()].iter().sum::<usize>() as u64
+        let (pages, claims) = (self.dirty.pages.len(self.pages.len()), self.dirty.claims.len(self.claims.len()));
+        pages.saturating_add(claims).saturating_add(1) as u64
     }
 
     /// Hands a deleted queue's contents over, so that freeing them can wait.
@@ -116,7 +149,7 @@ impl Queue {
         let (description, budget) = (self.description.clone(), self.budget.clone());
         let mut empty = Self::new(self.number, self.project.clone(), self.name.clone(), description, self.lsn, &budget);
         empty.deleted = true;
-        empty.changes.record = false;
+        empty.mark_stored();
         std::mem::replace(self, empty)
     }
 
@@ -147,81 +180,49 @@ impl Queue {
         let _ = self.settle();
     }
 
-    /// The claim's record is not the one in the trees any more.
-    pub(super) fn note_claim(&mut self, number: u64) {
-        let Some(claim) = self.claims.get_mut(number) else { return };
-        if !std::mem::replace(&mut claim.dirty, true) {
-            self.changes.claims.push(number);
-            self.tidy_changes();
-        }
-    }
-
-    /// Keeps the lists of what the trees lack from growing by what comes and goes between two checkpoints.
-    pub(super) fn tidy_changes(&mut self) {
-        let Changes { pages, claims, .. } = &mut self.changes;
-        let too_many = |listed: usize, there: usize| listed > there.saturating_mul(2).saturating_add(CHANGES_TO_SPARE);
-        if too_many(pages.len(), self.pages.len()) {
-            pages.retain(|first| self.pages.contains_key(first));
-            pages.shrink_to(self.pages.len().saturating_mul(2));
-        }
-        if too_many(claims.len(), self.claims.len()) {
-            claims.retain(|number| self.claims.get(*number).is_some());
-            claims.shrink_to(self.claims.len().saturating_mul(2));
-        }
-    }
-
-    /// Whether the trees hold something of it.
-    pub(crate) fn is_stored(&self) -> bool {
-        self.stored
-    }
-
-    /// Notes that the trees are about to hold its record.
-    pub(crate) fn set_stored(&mut self) {
-        self.stored = true;
-    }
-
-    /// Hands the changes since the last checkpoint over.
+    /// Hands over what a checkpoint has to write, and goes on as if it were written.
     pub(crate) fn take_changes(&mut self) -> Changes {
-        std::mem::take(&mut self.changes)
+        let record = self.dirty.record.take().is_some();
+        let mut gone = Tombstones::default();
+        let mut pages = Vec::new();
+        for first in self.dirty.pages.take(self.pages.keys().copied()) {
+            match self.pages.get_mut(&first) {
+                Some(page) => {
+                    page.dirty = false;
+                    pages.push(page.freeze());
+                }
+                None => gone.pages.push(first),
+            }
+        }
+        let mut claims = Vec::new();
+        for number in self.dirty.claims.take(self.claims.numbers()) {
+            match self.claims.get(number) {
+                Some(claim) => claims.push((number, claim.clone())),
+                None => gone.claims.push(number),
+            }
+        }
+        Changes { record, pages, claims, gone }
     }
 
-    /// Marks the page `first` as written with what it is now, and returns that; `None` when it is gone.
-    pub(crate) fn store_page(&mut self, first: u64) -> Option<FrozenPage> {
-        let page = self.pages.get_mut(&first)?;
-        (page.dirty, page.stored) = (false, true);
-        Some(page.freeze())
+    /// What the trees have of a queue that has been deleted; `None` if they never had its record.
+    pub(crate) fn into_tombstones(self) -> Option<Tombstones> {
+        if self.dirty.record == Some(Dirty::New) {
+            return None;
+        }
+        let pages = self.dirty.pages.into_tombstones(self.pages.keys().copied());
+        let claims = self.dirty.claims.into_tombstones(self.claims.numbers());
+        Some(Tombstones { pages, claims })
     }
 
-    /// Marks the claim `number` as written, and returns it.
-    pub(crate) fn store_claim(&mut self, number: u64) -> Option<Claim> {
-        let claim = self.claims.get_mut(number)?;
-        (claim.dirty, claim.stored) = (false, true);
-        Some(claim.clone())
-    }
-
-    /// Forgets that anything is in the trees: the next checkpoint writes everything.
+    /// The trees are others, which have nothing of it: the next checkpoint writes everything.
     pub(crate) fn forget_stored(&mut self) {
-        self.stored = false;
-        let mut changes = Changes { record: true, ..Changes::default() };
-        for (first, page) in &mut self.pages {
-            (page.dirty, page.stored) = (true, false);
-            changes.pages.push(*first);
-        }
-        for (number, claim) in self.claims.iter_mut() {
-            (claim.dirty, claim.stored) = (true, false);
-            changes.claims.push(number);
-        }
-        self.changes = changes;
+        self.dirty = DirtyRecords::of(Some(Dirty::New));
     }
 
-    /// Notes that what was loaded is what the trees hold.
+    /// What there is of it is what the trees have.
     pub(crate) fn mark_stored(&mut self) {
-        self.changes = Changes::default();
-        self.stored = true;
-        for page in self.pages.values_mut() {
-            (page.dirty, page.stored) = (false, true);
-        }
-        self.claims.iter_mut().for_each(|(_, claim)| (claim.dirty, claim.stored) = (false, true));
+        self.dirty = DirtyRecords::of(None);
+        self.pages.values_mut().for_each(|page| page.dirty = false);
     }
 
     /// How much there is of what takes memory.
@@ -231,6 +232,3 @@ impl Queue {
         Sizes { pages, cold_pages, claims: self.claims.len() as u64, spent_claims: self.claims.spent() }
     }
 }
-
-/// Entries of the lists of changes that may name what is gone, beside as many as there are.
-const CHANGES_TO_SPARE: usize = 64;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::disk::trees::Tree;
 use crate::model::error::Result;
 use crate::model::{PoolName, SubscriptionId};
+use crate::state::dirty::Dirty;
 use crate::state::op::{Address, Change, Op, Source};
 use crate::storage::codec;
 use crate::storage::keys;
@@ -38,7 +39,8 @@ pub(crate) struct Registry {
     /// Dead letters that were taken in and may be sent again, and the stores they came from.
     pub(crate) received: Table<[u8; 16]>,
     head: Head,
-    head_changed: bool,
+    /// How the head's record differs from the trees.
+    head_dirty: Option<Dirty>,
 }
 
 /// What there is one of.
@@ -65,7 +67,7 @@ impl Default for Registry {
             left_behind: Table::new(Tree::Meta),
             received: Table::new(Tree::Meta),
             head: Head::default(),
-            head_changed: true,
+            head_dirty: Some(Dirty::New),
         }
     }
 }
@@ -174,7 +176,7 @@ impl Registry {
             _ => {}
         }
         self.head.lsn = lsn;
-        self.head_changed = true;
+        self.head_dirty.get_or_insert(Dirty::Stale);
         self.advance(time);
     }
 
@@ -362,7 +364,7 @@ impl Registry {
         ids.iter().for_each(|id| self.count_subscription(id));
         let floor = self.catalogue.iter().map(|(_, mapping)| mapping.floor).max();
         self.head.epoch = self.head.epoch.max(floor.unwrap_or(0));
-        self.head_changed = true;
+        self.head_dirty.get_or_insert(Dirty::Stale);
     }
 
     /// How many records the trees hold when they have everything.
@@ -411,7 +413,7 @@ impl Registry {
     pub(crate) fn take_changes(&mut self) -> Result<Vec<Changed>> {
         let mut changes = Vec::new();
         each_table!(&mut *self, |table| changes.extend(table.take_changes()?));
-        if std::mem::take(&mut self.head_changed) {
+        if self.head_dirty.take().is_some() {
             let record = self.head_record(self.head.lsn)?;
             changes.push((record.tree, record.key.clone(), Some(record)));
         }
@@ -433,13 +435,13 @@ impl Registry {
     /// Forgets that anything is in the trees: the next checkpoint writes everything.
     pub(crate) fn forget_stored(&mut self) {
         each_table!(&mut *self, |table| table.forget_stored());
-        self.head_changed = true;
+        self.head_dirty = Some(Dirty::New);
     }
 
     /// Notes that what was loaded is what the trees hold.
     pub(crate) fn mark_stored(&mut self) {
         each_table!(&mut *self, |table| table.mark_stored());
-        self.head_changed = false;
+        self.head_dirty = None;
     }
 
     /// What does not hold of the invariants.

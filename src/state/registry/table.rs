@@ -8,20 +8,19 @@ use serde::de::DeserializeOwned;
 
 use crate::disk::trees::Tree;
 use crate::model::error::Result;
+use crate::state::dirty::DirtySet;
 use crate::storage::codec;
 use crate::storage::records::{self, Record};
 use crate::storage::reserve::RECORD_BYTES;
 
-/// A map in memory that knows what the trees do not have yet.
+/// A map in memory that knows what the trees do not have yet (see [`dirty`](crate::state::dirty)).
 ///
 /// Putting and removing rows again gives the same rows, so a replay may start before what was loaded.
 #[derive(Debug)]
 pub(crate) struct Table<V> {
     tree: Tree,
     rows: BTreeMap<Vec<u8>, V>,
-    /// Keys whose row in the trees is not as it is here, with whether the trees have one. What comes and goes between two
-    /// checkpoints leaves nothing here.
-    changed: BTreeMap<Vec<u8>, bool>,
+    dirty: DirtySet<Vec<u8>>,
     /// What the rows take as records, about.
     bytes: u64,
 }
@@ -31,7 +30,7 @@ pub(crate) type Changed = (Tree, Vec<u8>, Option<Record>);
 
 impl<V: Serialize + DeserializeOwned> Table<V> {
     pub(crate) fn new(tree: Tree) -> Self {
-        Self { tree, rows: BTreeMap::new(), changed: BTreeMap::new(), bytes: 0 }
+        Self { tree, rows: BTreeMap::new(), dirty: DirtySet::unstored(), bytes: 0 }
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<&V> {
@@ -47,29 +46,24 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         let before = self.rows.insert(key.clone(), row);
         if let Some(before) = &before {
             self.bytes = self.bytes.saturating_sub(weigh(&key, before));
+            self.dirty.change(key.as_slice());
+        } else {
+            self.dirty.add(key);
         }
-        // A row that is unchanged is in the trees.
-        self.changed.entry(key).or_insert(before.is_some());
         before
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<V> {
         let row = self.rows.remove(key)?;
         self.bytes = self.bytes.saturating_sub(weigh(key, &row));
-        match self.changed.get(key) {
-            Some(false) => drop(self.changed.remove(key)),
-            Some(true) => {}
-            None => drop(self.changed.insert(key.to_vec(), true)),
-        }
+        self.dirty.remove(key);
         Some(row)
     }
 
     /// Changes a row in place, if it is there.
     pub(crate) fn update<R>(&mut self, key: &[u8], change: impl FnOnce(&mut V) -> R) -> Option<R> {
         let row = self.rows.get_mut(key)?;
-        if !self.changed.contains_key(key) {
-            self.changed.insert(key.to_vec(), true);
-        }
+        self.dirty.change(key);
         let before = weigh(key, row);
         let changed = change(row);
         self.bytes = self.bytes.saturating_add(weigh(key, row)).saturating_sub(before);
@@ -78,12 +72,7 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
 
     /// Removes all rows and hands them over.
     pub(crate) fn drain(&mut self) -> BTreeMap<Vec<u8>, V> {
-        for key in self.rows.keys() {
-            if !self.changed.contains_key(key) {
-                self.changed.insert(key.clone(), true);
-            }
-        }
-        self.changed.retain(|_, stored| *stored);
+        self.dirty.remove_all(self.rows.keys().cloned());
         self.bytes = 0;
         std::mem::take(&mut self.rows)
     }
@@ -129,30 +118,30 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         rows.map(|(key, row)| records::seal(self.tree, key.clone(), row)).collect()
     }
 
-    /// Hands over what the trees do not have yet.
+    /// Hands over what the trees do not have yet, and goes on as if they had it.
     pub(crate) fn take_changes(&mut self) -> Result<Vec<Changed>> {
-        let changed = std::mem::take(&mut self.changed);
+        let changed = self.dirty.take(self.rows.keys().cloned());
         let record = |key: Vec<u8>| {
             let row = self.rows.get(&key).map(|row| records::seal(self.tree, key.clone(), row)).transpose()?;
             Ok((self.tree, key, row))
         };
-        changed.into_keys().map(record).collect()
+        changed.into_iter().map(record).collect()
     }
 
     /// The records that the trees must have as they are.
     pub(crate) fn unchanged(&self) -> Result<Vec<Record>> {
-        let rows = self.rows.iter().filter(|(key, _)| !self.changed.contains_key(*key));
+        let rows = self.rows.iter().filter(|(key, _)| self.dirty.is_stored(*key));
         rows.map(|(key, row)| records::seal(self.tree, key.clone(), row)).collect()
     }
 
     /// Forgets that anything is in the trees.
     pub(crate) fn forget_stored(&mut self) {
-        self.changed = self.rows.keys().map(|key| (key.clone(), false)).collect();
+        self.dirty = DirtySet::unstored();
     }
 
     /// Notes that what was loaded is what the trees hold.
     pub(crate) fn mark_stored(&mut self) {
-        self.changed.clear();
+        self.dirty = DirtySet::clean();
     }
 }
 
@@ -188,7 +177,7 @@ mod tests {
     fn changes_are_handed_over_once_and_removals_with_them() {
         let mut table = table();
         assert_eq!(table.take_changes().unwrap().len(), 3);
-        assert!(table.changed.is_empty() && table.unchanged().unwrap().len() == 3);
+        assert!(table.dirty.is_empty() && table.unchanged().unwrap().len() == 3);
         table.remove(b"a1");
         assert_eq!(table.remove(b"a1"), None);
         table.update(b"a2", |row| *row = 9);
@@ -201,12 +190,11 @@ mod tests {
     fn what_comes_and_goes_between_two_checkpoints_leaves_nothing() {
         let mut table = table();
         table.remove(b"a1");
-        assert_eq!(table.changed.len(), 2);
-        table.take_changes().unwrap();
+        assert_eq!(table.take_changes().unwrap().len(), 2);
         table.insert(b"c1".to_vec(), 4);
         table.update(b"c1", |row| *row = 5);
         table.remove(b"c1");
-        assert!(table.changed.is_empty());
+        assert!(table.dirty.is_empty());
         // But what the trees have has to go there too, whatever happens in between.
         table.remove(b"a2");
         table.insert(b"a2".to_vec(), 6);
@@ -217,7 +205,7 @@ mod tests {
         table.insert(b"d".to_vec(), 1);
         table.forget_stored();
         table.remove(b"d");
-        assert!(table.changed.is_empty(), "new trees have nothing");
+        assert!(table.take_changes().unwrap().is_empty(), "new trees have nothing");
         assert_eq!(table.bytes(), 0, "nothing is there, and nothing is counted");
     }
 

@@ -11,7 +11,7 @@
 //! 5. That posts wait for a snapshot and that one is due is told by one function, [`Store::pressure`]: whoever waits waits for
 //!    one that is due, and what makes it due is what it frees.
 
-use super::super::housekeeping::{DeletedRecords, Housekeeping, Pressure};
+use super::super::housekeeping::{Housekeeping, Pressure};
 use crate::model::error::{Error, Result};
 use crate::storage::manifest::Manifest;
 use crate::storage::reserve::Need;
@@ -124,16 +124,6 @@ impl Store {
         housekeeping.manifest.segment = newest;
         housekeeping.manifest.synced = self.journal.synced();
         self.save(&housekeeping.manifest)
-    }
-
-    /// Frees the memory of deleted queues; returns how many.
-    pub(crate) fn clear_deleted(&self) -> u64 {
-        // Held meanwhile: a checkpoint finds either the queue or what it left.
-        let mut gone = self.gone.lock();
-        let deleted = self.take_deleted();
-        let count = deleted.len() as u64;
-        gone.extend(deleted.into_iter().filter_map(DeletedRecords::of));
-        count
     }
 
     /// Removes what is not needed any more; what stays is tried again, by the next open at the latest.
