@@ -1,12 +1,13 @@
-//! Who may post, and how whoever may not waits for it.
+//! Admission of posts: how a post without room waits for it.
 //!
-//! 1. A post that lacks room asks for it, the evictor for memory and housekeeping for a shorter journal, and sleeps. It asks
-//!    again only when it was woken.
-//! 2. It is woken when it may go on: memory has come down to its bound, whoever gave it back, or housekeeping or a call has
-//!    left the journal short enough. And when it will not: the disk is full, the journal poisoned, the store closed.
-//! 3. An attempt that made no room wakes nobody, so no two threads ask each other again and again. It is made again when
-//!    something new can come of it: a queue was unlocked, something was taken away; and where it failed, after a pause
-//!    (`store::background`).
+//! 1. A post without room asks for it, the evictor for memory and housekeeping for a shorter journal, and sleeps. It asks
+//!    again only after it was woken.
+//! 2. It is woken when it may go on: memory fell to the budget, whichever thread gave it back, or a snapshot or a call made the
+//!    journal short enough. It is also woken when it would wait in vain: the disk is full, the journal is poisoned, or the
+//!    store is closed.
+//! 3. An attempt that made no room wakes no post, so that no two threads ask each other again and again. It is repeated when
+//!    something new can come of it: a queue was unlocked or something was deleted. After a failure it is also repeated after
+//!    a pause (see `store::background`).
 
 use std::io::ErrorKind;
 use std::time::Instant;
@@ -56,7 +57,7 @@ impl Store {
         self.journal.poisoned().map_or(Ok(()), |cause| Err(Error::Poisoned { cause }))
     }
 
-    /// Has whoever can make room do so, unless it has just been found that the disk is too full for it.
+    /// Signals the thread that makes room. An error if its last attempt found the disk full.
     fn ask_for_room(&self, shortage: Shortage) -> Result<()> {
         match shortage {
             Shortage::Memory => self.signals.evictor(),
@@ -69,7 +70,7 @@ impl Store {
         Ok(())
     }
 
-    /// The end of a call: what it changed may let posts in; and where no thread evicts, it does.
+    /// Ends a call: posts go on that have room now, and the call evicts where no thread does.
     pub(crate) fn keep_within_budget(&self) {
         self.admit_waiting();
         if !self.admission.background && self.budget.is_high() {
@@ -77,20 +78,20 @@ impl Store {
         }
     }
 
-    /// The end of an attempt to make room.
+    /// Ends an attempt to make room.
     pub(super) fn note_attempt(&self, shortage: Shortage, outcome: &Result<()>) {
         self.admission.note(shortage, outcome);
         self.admit_waiting();
     }
 
-    /// Wakes whoever waits for room, if there is some.
+    /// Wakes the posts that wait, if there is room.
     pub(crate) fn admit_waiting(&self) {
         if self.admission.events.is_awaited() && !self.lacks_room() {
             self.admission.events.count();
         }
     }
 
-    /// Whether posts wait that lack room of that kind.
+    /// Whether posts wait for room in that resource.
     pub(super) fn is_wanted(&self, shortage: Shortage) -> bool {
         self.admission.events.is_awaited() && self.lacks(shortage)
     }
@@ -106,7 +107,7 @@ impl Store {
     fn lacks(&self, shortage: Shortage) -> bool {
         match shortage {
             Shortage::Memory => self.budget.is_exceeded(),
-            // Most of the time a glance is enough.
+            // The first comparison is cheap and mostly false.
             Shortage::Journal => {
                 self.journal.full_bytes() > self.admission.journal_max() && self.pressure() == Pressure::High
             }

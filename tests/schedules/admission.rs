@@ -2,7 +2,7 @@
 //! waits.
 
 use zaqar_sled::disk::SimulatedDisk;
-use zaqar_sled::{Config, Error, MessageId};
+use zaqar_sled::{Config, Error, MessageId, MessageListOptions, Metadata, Project};
 
 use crate::program::{World, check, config, post, spawn};
 
@@ -87,6 +87,29 @@ fn a_store_without_threads_evicts_for_every_post_that_fits() {
         for outcome in &outcomes {
             assert!(outcome.as_ref().err().is_none_or(Error::is_busy), "{outcome:?}");
         }
+        world.engine.close().unwrap();
+    });
+}
+
+#[test]
+fn posts_that_wait_for_a_reader_with_all_memory_are_let_in_when_it_is_done() {
+    check("reader", || {
+        let world = tight(|config| config.memory(6 << 10));
+        (0..6).for_each(|_| drop(post(&world.jobs, &[&body()]).unwrap()));
+        let reader = {
+            let jobs = world.jobs.clone();
+            spawn(move || {
+                let all = MessageListOptions::new().echo(true);
+                (0..2).map(|_| jobs.list(&all).unwrap().items.len()).sum::<usize>()
+            })
+        };
+        let poster = {
+            let other = world.engine.queue(Project::none(), "other").unwrap();
+            other.create(Metadata::new()).unwrap();
+            spawn(move || (0..3).for_each(|_| drop(post(&other, &[&body()]).unwrap())))
+        };
+        poster.join().unwrap();
+        assert_eq!(reader.join().unwrap(), 12);
         world.engine.close().unwrap();
     });
 }

@@ -9,30 +9,33 @@ use crate::state::Purpose;
 use crate::store::slot::ActiveQueue;
 use crate::store::{QueueSlot, Store};
 
-/// What came of visiting a queue that has pages in memory; of visiting all of them, the most that came of one.
+/// The outcome of a visit to a queue with pages in memory; of a visit to all of them, the best single outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Round {
     Nothing,
-    /// Somebody has it locked: it may have pages to give.
+    /// Another thread has it locked.
     Busy,
     Evicted,
 }
 
 impl Store {
-    /// Lets pages go to the page files until memory is well below its bound, or nothing that is listed has any to give:
-    /// whoever brings others into memory says so, when he unlocks their queue.
+    /// Evicts pages until memory is well below its bound, or no queue in the list has any to evict. A thread that brings other
+    /// pages into memory signals the evictor when it unlocks their queue.
     pub(crate) fn evict(&self) -> Result<()> {
         let _turn = self.residency.take_turn();
         if self.is_above_target() {
             self.check_place()?;
             self.clear_deleted();
         }
-        // First, what queues in use need next is spared, and nobody is waited for.
+        // First, the pages that queues in use need next are spared, and no locked queue is waited for.
         let (mut spare, mut patience) = (true, Duration::ZERO);
         while self.is_above_target() {
             match self.evict_round(spare, patience)? {
                 Round::Evicted => patience = Duration::ZERO,
-                Round::Busy => patience = patience.saturating_mul(2).clamp(LEAST_PATIENCE, MOST_PATIENCE),
+                Round::Busy => {
+                    spare &= patience < MOST_PATIENCE;
+                    patience = patience.saturating_mul(2).clamp(LEAST_PATIENCE, MOST_PATIENCE);
+                }
                 Round::Nothing if spare => spare = false,
                 Round::Nothing => break,
             }
@@ -44,8 +47,8 @@ impl Store {
         self.budget.used() > self.budget.target() && !self.is_closed()
     }
 
-    /// Visits each queue that is listed once, and waits for one that is locked no longer than `patience`: others may have
-    /// something to give by then.
+    /// Visits each queue of the list once. It waits for a locked queue no longer than `patience`, since another one may have
+    /// pages to evict by then.
     fn evict_round(&self, spare: bool, patience: Duration) -> Result<Round> {
         let (mut round, mut ticket, last) = (Round::Nothing, 0, self.residency.last_ticket());
         while self.is_above_target()
@@ -61,7 +64,7 @@ impl Store {
         Ok(round)
     }
 
-    /// Evicts some pages of a queue, which is listed behind all others then if it has more.
+    /// Evicts some pages of a queue and moves the queue to the end of the list.
     fn evict_from(&self, slot: &Arc<QueueSlot>, mut queue: ActiveQueue<'_>, spare: bool) -> Result<Round> {
         let hot = queue.hot_pages();
         let in_use = std::mem::take(&mut queue.touched) && spare;
@@ -81,6 +84,6 @@ impl Store {
 
 /// Pages evicted from a queue before the next one has its turn.
 const PAGES_AT_ONCE: usize = 64;
-/// How long one queue is waited for that is locked before the others are visited again.
+/// How long a visit waits for a locked queue: longer each time.
 const LEAST_PATIENCE: Duration = Duration::from_millis(1);
 const MOST_PATIENCE: Duration = Duration::from_millis(100);

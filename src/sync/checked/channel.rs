@@ -63,10 +63,7 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Yields to the other threads first. Two threads that send to each other again and again would otherwise keep the
-    /// thread they wait for from running for ever, which no scheduler of an operating system does.
     pub(crate) fn recv(&self) -> Result<T, RecvError> {
-        shuttle::thread::yield_now();
         let mut state = self.0.state.lock();
         loop {
             if let Some(value) = state.sent.pop_front() {
