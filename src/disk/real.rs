@@ -225,6 +225,7 @@ impl DiskFile for RealFile {
 
     fn will_need(&self, offset: u64, len: u64) {
         if let Some(len) = std::num::NonZeroU64::new(len) {
+            // A hint: without it the read takes longer.
             let _ = rustix::fs::fadvise(&self.0, offset, Some(len), Advice::WillNeed);
         }
     }

@@ -115,9 +115,9 @@ fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
     let mut prepare_from = Instant::now();
     // When the oldest change that no caller waits for has to be synced: whatever was synced before, and however long it took.
     let due = || journal.unsynced_since().and_then(|since| since.checked_add(interval));
-    // A failed sync has poisoned the journal; there is nobody here to tell.
     let sync_if_due = |within: Duration| {
         if due().is_some_and(|due| due.saturating_duration_since(Instant::now()) <= within) {
+            // A failed sync has poisoned the journal; there is nobody here to tell.
             let _ = journal.sync_unwaited();
         }
     };
@@ -169,13 +169,13 @@ fn evict(store: &Store, signals: &Receiver<()>) {
         let began = Instant::now();
         let evicted = store.evict();
         store.note_attempt(Shortage::Memory, &evicted);
-        // Where nothing failed, whoever has more to evict says so.
+        // After a success a signal announces more pages to evict.
         retry.after(began, evicted.is_err() && store.is_wanted(Shortage::Memory));
     }
 }
 
-/// When an attempt to make room that failed, or was in vain, is made again although nobody asks: posts wait for it, and what
-/// is in its way may have nothing to do with the store. At most half of the time goes into such attempts.
+/// The time of the next attempt to make room after one that failed or made none, while posts wait. No signal announces it: the
+/// cause may lie outside of the store. At most half of the time goes into such attempts.
 #[derive(Debug, Default)]
 struct Retry {
     at: Option<Instant>,
@@ -183,7 +183,7 @@ struct Retry {
 }
 
 impl Retry {
-    /// After an attempt that began then.
+    /// Sets the time after an attempt that began at `began`; none unless posts wait.
     fn after(&mut self, began: Instant, is_wanted: bool) {
         if is_wanted {
             self.pause = self.pause.saturating_mul(2).clamp(LEAST_PAUSE, MOST_PAUSE).max(began.elapsed());
@@ -203,7 +203,7 @@ fn wait(signals: &Receiver<()>, until: Option<Instant>) -> bool {
     waited != Err(RecvTimeoutError::Disconnected)
 }
 
-/// How long posts wait for the next attempt after one that failed: longer each time.
+/// The pause after an attempt that failed: longer each time.
 const LEAST_PAUSE: Duration = Duration::from_millis(10);
 const MOST_PAUSE: Duration = Duration::from_millis(250);
 /// After so long without a call the space that could be freed is freed, however little it is.
