@@ -4,12 +4,10 @@
 //! again wakes who waits for it and waits for the disk. An engine finds a queue in its store; a pooled driver in whichever
 //! store its pool is.
 
+use super::dead_letters::DeadLetterQueue;
 use crate::model::error::Result;
-use crate::model::{ClaimOptions, ClaimRecord, Durability, Project, QueueName};
+use crate::model::{Durability, Project, QueueName};
 use crate::store::{Locked, Store};
-
-/// A claim, if there was something to take; beside it, when to look again.
-pub(crate) type Claimed = (Option<ClaimRecord>, Option<u64>);
 
 /// What a call does to what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,9 +106,15 @@ pub(crate) trait Backend: Send + Sync {
     /// Notes the number that a new subscription has got, before anybody sees it.
     fn note_subscription(&self, _number: u64) {}
 
-    /// Makes a claim that moves messages to the queue's dead-letter queue; `None` if what it was to go by has changed, and
-    /// everything has to be looked at anew.
-    fn claim_and_move(&self, project: &Project, name: &QueueName, options: &ClaimOptions) -> Result<Option<Claimed>>;
+    /// Makes a call on the queue of that name and on its dead-letter queue, both locked. The answer wakes waiters of the
+    /// dead-letter queue. `None` if the queue does not exist, has no dead-letter queue, or has changed since it was looked up:
+    /// the caller starts again.
+    fn with_dead_letter_queue<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        call: impl FnOnce(&mut Locked<'_>, DeadLetterQueue<'_>) -> Result<Answer<R>>,
+    ) -> Result<Option<R>>;
 
     /// The end of a change that found no queue.
     fn wait_missing_durable(&self) -> Result<()> {

@@ -1,23 +1,19 @@
 //! The claim controller (contract 7).
 
-use std::sync::Arc;
-
 use crate::contract::Claims;
-use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
-use crate::model::numbering::first_of;
 use crate::model::time::millis;
-use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Durability, Message, Project, QueueName, Timestamp};
-use crate::state::op::{DeadLetter, DeadLetters, NewClaim, NewQueue, Op, Source};
+use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, Project, QueueName, Timestamp};
+use crate::state::Reading;
+use crate::state::op::{NewClaim, Op};
 use crate::state::sequences::Sequences;
-use crate::state::{self, Reading};
 use crate::storage::journal::Growth;
-use crate::storage::keys;
-use crate::store::{Directory, Locked, QueueSlot, Store};
+use crate::store::Locked;
 
 use super::allowance::Allowance;
-use super::backend::{Access, Answer, Backend, Claimed};
+use super::backend::{Access, Answer, Backend};
+use super::dead_letters::DeadLetterQueue;
 
 impl<S: Backend> Claims for S {
     fn create(&self, project: &Project, queue: &QueueName, options: &ClaimOptions) -> Result<Option<ClaimRecord>> {
@@ -83,8 +79,8 @@ fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Result<Option<ClaimRecord>> {
     Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() }))
 }
 
-/// What happens to a message on its way to a dead-letter queue.
-pub(crate) type Wrap<'a> = dyn Fn(Source, &mut DeadLetter<'static>) -> Result<()> + 'a;
+/// A claim, if there was something to take; beside it, when to look again.
+type Claimed = (Option<ClaimRecord>, Option<u64>);
 
 /// What a claim would take, and what the dead-letter rule moves instead.
 struct Decision {
@@ -92,14 +88,10 @@ struct Decision {
     moved: Sequences,
 }
 
-enum Outcome {
-    Claimed(Option<ClaimRecord>),
-    /// With when something next falls due.
-    Nothing(Option<u64>),
-    NeedsDeadLetterQueue,
-}
-
 /// Makes a claim; beside it, when something in the queue next falls due.
+///
+/// First the queue alone is locked. A claim that then meets a message to be moved changes nothing, and starts again with both
+/// queues locked. So every claim is one decision at one instant.
 pub(crate) fn create_claim<S: Backend>(
     backend: &S,
     project: &Project,
@@ -110,34 +102,46 @@ pub(crate) fn create_claim<S: Backend>(
     control_store.limits.check_claim(options)?;
     check_times(Timestamp::from_millis(control_store.now()), "ttl", &[options.ttl, options.grace])?;
     loop {
-        let claimed = backend.with_queue(project, queue, Access::Change, |queue| claim_plainly(queue, options))?;
-        match claimed {
+        match backend.with_queue(project, queue, Access::Change, |queue| claim(queue, None, options))? {
             None => return Ok((None, None)),
-            Some(Outcome::Nothing(due)) => return Ok((None, due)),
-            Some(Outcome::Claimed(claim)) => return Ok((claim, None)),
-            // What was seen may have changed by the time that both queues are locked: then it is looked at anew.
-            Some(Outcome::NeedsDeadLetterQueue) => {
-                if let Some(claimed) = backend.claim_and_move(project, queue, options)? {
-                    return Ok(claimed);
-                }
-            }
+            Some(Some(claimed)) => return Ok(claimed),
+            Some(None) => {}
+        }
+        let call = |queue: &mut Locked<'_>, letters: DeadLetterQueue<'_>| claim(queue, Some(letters), options);
+        if let Some(claimed) = backend.with_dead_letter_queue(project, queue, call)?.flatten() {
+            return Ok(claimed);
         }
     }
 }
 
-/// Makes a claim that moves nothing, or says that something has to be moved.
-fn claim_plainly(queue: &mut Locked<'_>, options: &ClaimOptions) -> Result<Answer<Outcome>> {
+/// Makes a claim by one decision. `None`, without a change, if it meets messages to be moved and their dead-letter queue is not
+/// locked, or was created by another call meanwhile.
+fn claim(
+    queue: &mut Locked<'_>,
+    letters: Option<DeadLetterQueue<'_>>,
+    options: &ClaimOptions,
+) -> Result<Answer<Option<Claimed>>> {
     check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
     let decision = decide(queue, options)?;
-    if !decision.moved.is_empty() {
-        return Ok(Answer::at_once(Outcome::NeedsDeadLetterQueue));
+    let moved = decision.moved.len();
+    if moved == 0 && decision.taken.is_empty() {
+        return Ok(Answer::at_once(Some((None, queue.next_due()))));
     }
-    if decision.taken.is_empty() {
-        return Ok(Answer::at_once(Outcome::Nothing(queue.next_due())));
+    if moved > 0 && letters.is_none() {
+        return Ok(Answer::at_once(None));
     }
-    let op = Op::Claim(new_claim(queue, options, decision));
-    let lsn = queue.record(Growth::Leases, &op)?;
-    Ok(Answer::changed(Outcome::Claimed(record_of(queue, &op)?), lsn))
+    let claim = new_claim(queue, options, decision);
+    let recorded = if let Some(letters) = letters.filter(|_| moved > 0) {
+        letters.record(queue, claim)?
+    } else {
+        let op = Op::Claim(claim);
+        let lsn = queue.record(Growth::Leases, &op)?;
+        Some((op, lsn))
+    };
+    let Some((op, lsn)) = recorded else { return Ok(Answer::at_once(None)) };
+    // What was moved used up places: behind it there may be more to claim at once.
+    let again = (moved > 0).then(|| queue.now());
+    Ok(Answer::changed(Some((record_of(queue, &op)?, again)), lsn).waking(moved))
 }
 
 fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> NewClaim<'static> {
@@ -151,114 +155,6 @@ fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> 
         moved: decision.moved,
         dead: None,
     }
-}
-
-impl Engine {
-    /// Makes a claim that moves messages to the dead-letter queue in the same store; `None` if what it was to go by has
-    /// changed.
-    pub(crate) fn move_within(
-        &self,
-        project: &Project,
-        name: &QueueName,
-        options: &ClaimOptions,
-    ) -> Result<Option<Claimed>> {
-        let store = self.store().enter()?;
-        let Some(source) = store.find(project, name) else { return Ok(None) };
-        let description = source.description();
-        let Some(target) = description.as_ref().and_then(|one| one.settings.dead_letter_queue.as_ref()) else {
-            return Ok(None);
-        };
-        let still = |queue: &mut Locked<'_>, _: Option<&mut Locked<'_>>| {
-            queue.description().settings.dead_letter_queue.as_ref() == Some(target)
-        };
-        let key = keys::queue(project, target);
-        let slot = store.find(project, target);
-        let make = |directory: &Directory| directory.new_queue(&store, project, target, "{}").map(NewQueue::into_owned);
-        let to = slot.as_ref().map_or(Destination::Missing { key: &key, make: &make }, Destination::There);
-        let Some(moving) = claim_moving(&store, &source, to, &still, &|_, _| Ok(()), options)? else { return Ok(None) };
-        if moving.moved > 0 {
-            store.waiters.wake(&key, moving.moved);
-        }
-        moving.wait_durable(&store, self.durability()).map(Some)
-    }
-}
-
-/// Where messages that were handed out too often go: a queue in the same store.
-pub(crate) enum Destination<'a> {
-    There(&'a Arc<QueueSlot>),
-    /// It is made with the claim, unless there is one under that key by then.
-    Missing {
-        key: &'a [u8],
-        make: &'a dyn Fn(&Directory) -> Result<NewQueue<'static>>,
-    },
-}
-
-/// A claim that moved messages.
-pub(crate) struct Moving {
-    claim: Option<ClaimRecord>,
-    lsn: Option<u64>,
-    pub(crate) moved: usize,
-    /// When to look again.
-    again: Option<u64>,
-}
-
-impl Moving {
-    /// The end of the claim, with no lock held.
-    pub(crate) fn wait_durable(self, store: &Store, durability: Durability) -> Result<Claimed> {
-        self.lsn.map_or(Ok(()), |lsn| store.wait_durable(lsn, durability))?;
-        Ok((self.claim, self.again))
-    }
-}
-
-/// Makes a claim that moves messages, by one decision with both queues locked. `None` if one of the two is not what it was
-/// taken for: it has been deleted or made, or `still`, which is asked once both are locked, says so.
-///
-/// What happens to each message on the way is `wrap`.
-pub(crate) fn claim_moving(
-    store: &Store,
-    source: &Arc<QueueSlot>,
-    to: Destination<'_>,
-    still: &dyn Fn(&mut Locked<'_>, Option<&mut Locked<'_>>) -> bool,
-    wrap: &Wrap<'_>,
-    options: &ClaimOptions,
-) -> Result<Option<Moving>> {
-    let there = if let Destination::There(slot) = to { Some(slot) } else { None };
-    let (Some(mut queue), mut target) = lock_both(store, source, there)? else { return Ok(None) };
-    if target.is_some() != there.is_some() || !still(&mut queue, target.as_mut()) {
-        return Ok(None);
-    }
-    let now = target.as_ref().map_or(queue.now(), Locked::now).max(queue.now());
-    queue.advance_with(target.as_ref())?;
-    let decision = decide(&queue, options)?;
-    if decision.taken.is_empty() && decision.moved.is_empty() {
-        return Ok(Some(Moving { claim: None, lsn: None, moved: 0, again: queue.next_due() }));
-    }
-    let mut claim = new_claim(&queue, options, decision);
-    let moved = claim.moved.len();
-    let letters = dead_letters(&queue, &claim.moved, now, wrap)?;
-    let (op, lsn) = match (target, to) {
-        _ if moved == 0 => {
-            let op = Op::Claim(claim);
-            let lsn = queue.record(Growth::Leases, &op)?;
-            (op, lsn)
-        }
-        (Some(mut target), _) => {
-            let first = target.allot(target.epoch(), moved).ok_or_else(exhausted)?;
-            claim.dead = Some(DeadLetters { target: target.number(), create: None, first, messages: letters });
-            let op = Op::Claim(claim);
-            let lsn = store.record(Growth::Leases, now, &op, &mut [&mut queue, &mut target])?;
-            (op, lsn)
-        }
-        (None, Destination::Missing { key, make }) => {
-            match record_making(store, &mut queue, key, make, claim, letters)? {
-                Some(recorded) => recorded,
-                None => return Ok(None),
-            }
-        }
-        (None, Destination::There(_)) => return Ok(None),
-    };
-    // What was moved used up places: behind it there may be more to claim at once.
-    Ok(Some(Moving { claim: record_of(&queue, &op)?, lsn: Some(lsn), moved, again: Some(now) }))
 }
 
 /// Splits the oldest claimable messages by the dead-letter rule; a moved one uses up a place and its bytes. The operation
@@ -279,81 +175,6 @@ fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
         to.push(page.sequence(index));
     }
     Ok(decision)
-}
-
-/// Locks the queue and its dead-letter queue, the lower number first.
-fn lock_both<'a>(
-    store: &'a Store,
-    queue: &'a Arc<QueueSlot>,
-    target: Option<&'a Arc<QueueSlot>>,
-) -> Result<(Option<Locked<'a>>, Option<Locked<'a>>)> {
-    match target {
-        Some(target) if target.number < queue.number => {
-            let target = store.lock(target)?;
-            Ok((store.lock(queue)?, target))
-        }
-        target => {
-            let queue = store.lock(queue)?;
-            Ok((queue, target.map_or(Ok(None), |target| store.lock(target))?))
-        }
-    }
-}
-
-/// The messages at `moved`, as they arrive at the dead-letter queue.
-fn dead_letters(queue: &Locked<'_>, moved: &Sequences, now: u64, wrap: &Wrap<'_>) -> Result<Vec<DeadLetter<'static>>> {
-    let new_ttl = queue.description().settings.dead_letter_ttl.filter(|ttl| *ttl > 0);
-    let latest = Timestamp::MAX.as_millis();
-    let letter = |(page, index): (&state::Page, usize)| {
-        let slot = page.slot(index)?;
-        Some(DeadLetter {
-            created: slot.created,
-            expires: new_ttl.map_or(slot.expires, |ttl| now.saturating_add(ttl).min(latest)),
-            ttl: new_ttl.unwrap_or(slot.ttl),
-            claim_count: slot.claim_count,
-            client: page.client(slot),
-            checksum: page.checksum(slot),
-            body: page.body(slot).to_vec().into(),
-        })
-    };
-    let mut letters = Vec::with_capacity(moved.len());
-    for sequence in moved.iter() {
-        if let Some(mut letter) = queue.locate(sequence)?.and_then(letter) {
-            wrap((queue.number(), sequence), &mut letter)?;
-            letters.push(letter);
-        }
-    }
-    Ok(letters)
-}
-
-/// Records a claim that makes the queue its letters go to. `None` if there is one by now. The directory is taken for the
-/// insertion alone, when everything has been read.
-fn record_making<'a>(
-    store: &Store,
-    queue: &mut Locked<'_>,
-    key: &[u8],
-    make: &dyn Fn(&Directory) -> Result<NewQueue<'static>>,
-    mut claim: NewClaim<'a>,
-    letters: Vec<DeadLetter<'static>>,
-) -> Result<Option<(Op<'a>, u64)>> {
-    let mut directory = store.directory.write();
-    if directory.names.contains(key) {
-        return Ok(None);
-    }
-    let new = make(&directory)?;
-    let mut target = state::Queue::from_new(&new, 0, &store.budget)?;
-    let (number, first) = (new.number, first_of(store.epoch()));
-    claim.dead = Some(DeadLetters { target: number, create: Some(new), first, messages: letters });
-    let op = Op::Claim(claim);
-    let lsn = store.record(Growth::Leases, queue.now(), &op, &mut [queue, &mut target])?;
-    let totals = target.totals();
-    let slot = directory.insert(target, &store.budget);
-    drop(directory);
-    store.adopt(&slot, totals);
-    Ok(Some((op, lsn)))
-}
-
-fn exhausted() -> Error {
-    Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() }
 }
 
 fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {

@@ -1,9 +1,11 @@
 //! An engine as the controllers see it: one store.
 
-use super::backend::{Access, Answer, Backend, Claimed};
+use super::backend::{Access, Answer, Backend};
+use super::dead_letters::{DeadLetterQueue, Place};
 use crate::engine::Engine;
 use crate::model::error::Result;
-use crate::model::{ClaimOptions, Durability, Project, QueueName};
+use crate::model::{Durability, Project, QueueName};
+use crate::state::Description;
 use crate::store::{Locked, Store};
 
 impl Backend for Engine {
@@ -48,7 +50,26 @@ impl Backend for Engine {
         call(&store, 0)?.wait_durable(&store, self.durability(), |_| {}).map(Some)
     }
 
-    fn claim_and_move(&self, project: &Project, name: &QueueName, options: &ClaimOptions) -> Result<Option<Claimed>> {
-        self.move_within(project, name, options)
+    fn with_dead_letter_queue<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        call: impl FnOnce(&mut Locked<'_>, DeadLetterQueue<'_>) -> Result<Answer<R>>,
+    ) -> Result<Option<R>> {
+        let store = self.store().enter()?;
+        let Some(slot) = store.find(project, name) else { return Ok(None) };
+        let to = |description: &Description| description.settings.dead_letter_queue.clone();
+        let Some(target) = slot.description().and_then(|description| to(&description)) else { return Ok(None) };
+        let there = store.find(project, &target);
+        let Some((mut queue, locked)) = store.lock_with(&slot, there.as_ref())? else { return Ok(None) };
+        if to(queue.description()).as_ref() != Some(&target) {
+            return Ok(None);
+        }
+        let missing = || Place::Missing { project: project.clone(), name: target.clone(), number: None };
+        let letters = DeadLetterQueue { place: locked.map_or_else(missing, Place::There), onward: None };
+        let done = call(&mut queue, letters);
+        drop(queue);
+        store.keep_within_budget();
+        done?.wait_durable(&store, self.durability(), |moved| store.wake(project, &target, moved)).map(Some)
     }
 }

@@ -158,9 +158,7 @@ fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]
     if posted.is_empty() {
         return Ok(Answer::at_once(Vec::new()));
     }
-    let Some(first) = queue.allot(queue.epoch(), posted.len()) else {
-        return Err(Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() });
-    };
+    let first = queue.allot_here(posted.len())?;
     let op = Op::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted };
     let lsn = queue.record(Growth::Grows, &op)?;
     let ids = (first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence));

@@ -4,6 +4,7 @@ mod allowance;
 pub(crate) mod backend;
 mod checkup;
 pub(crate) mod claims;
+pub(crate) mod dead_letters;
 mod driver;
 mod engine;
 mod messages;

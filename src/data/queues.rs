@@ -300,12 +300,7 @@ impl Directory {
         if self.next_number >= first_of(incarnation.saturating_add(1)) {
             return Err(Error::Unavailable { reason: "this run's queue numbers are used up: reopen the store".into() });
         }
-        Ok(NewQueue {
-            number: self.next_number,
-            project: project.name().map(Into::into),
-            name: name.as_str().into(),
-            metadata: metadata.into(),
-        })
+        Ok(NewQueue::new(self.next_number, project, name, metadata))
     }
 
     pub(crate) fn insert(&mut self, queue: state::Queue, budget: &Arc<Budget>) -> Arc<QueueSlot> {

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::data::backend::{Access, Answer, Backend, Claimed};
-use crate::data::claims::{Destination, claim_moving};
+use crate::data::backend::{Access, Answer, Backend};
+use crate::data::dead_letters::{DeadLetterQueue, Place};
 use crate::model::error::Result;
 use crate::model::numbering::first_of;
-use crate::model::{ClaimOptions, Durability, Project, QueueName};
+use crate::model::{Durability, Project, QueueName};
+use crate::state::envelope::Addressee;
 use crate::storage::keys;
 use crate::store::{Locked, Store};
 
 use super::PooledDriver;
-use super::outbox::{Addressee, outbox, outbox_key, seal};
+use super::locking::Beside;
+use super::outbox::{Way, missing_outbox};
 use super::pool::Pool;
-use super::routes::{Found, Route, moving};
+use super::routes::{Found, moving};
 use super::routing::Side;
 use super::subscriptions::is_left_in_control_store;
 
@@ -41,26 +43,11 @@ impl Backend for PooledDriver {
         let _call = self.shared().enter_queue(project, name)?;
         loop {
             let Some(found) = self.find(project, name, access)? else { return Ok(None) };
-            let Found { route, pool, slot } = &*found;
+            let pool = &found.pool;
             if access == Access::Fill {
                 pool.store().wait_for_admission()?;
             }
-            let described = route.described();
-            let locked = match &described {
-                Some((description, _)) => self.shared().lock_side(pool, route, slot, description.clone())?,
-                None => None,
-            };
-            let Some(mut queue) = locked else {
-                self.shared().found.forget(&route.key);
-                continue;
-            };
-            if described.is_some_and(|(_, version)| !route.is_described_by(version)) {
-                // Other metadata was set meanwhile, and whoever set it may have been told so.
-                continue;
-            }
-            if access != Access::Read && route.is_moving() {
-                return Err(moving(project, name));
-            }
+            let Some(mut queue) = self.shared().lock_side(&found, access)? else { continue };
             let done = call(&mut queue);
             let claimable = queue.claimable_since();
             drop(queue);
@@ -120,64 +107,40 @@ impl Backend for PooledDriver {
         self.shared().subscriptions.fetch_max(number.saturating_add(1), Ordering::SeqCst);
     }
 
-    fn claim_and_move(&self, project: &Project, name: &QueueName, options: &ClaimOptions) -> Result<Option<Claimed>> {
-        let _call = self.shared().enter()?;
+    fn with_dead_letter_queue<R>(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        call: impl FnOnce(&mut Locked<'_>, DeadLetterQueue<'_>) -> Result<Answer<R>>,
+    ) -> Result<Option<R>> {
+        let shared = self.shared();
+        let _call = shared.enter()?;
         let Some(found) = self.find(project, name, Access::Change)? else { return Ok(None) };
-        let Some((description, version)) = found.route.described() else {
-            self.shared().found.forget(&found.route.key);
-            return Ok(None);
-        };
-        let Some(target) = description.settings.dead_letter_queue.clone() else { return Ok(None) };
-        let pool = self.shared().dead_letter_pool(project, &target);
-        // A queue that is being moved gets its letters afterwards.
-        let here = match &pool {
-            Ok((route, pool)) if pool.engine().is_same(found.pool.engine()) && !route.is_moving() => {
-                if let Side::There(slot) = self.shared().made_side(pool, route)? {
-                    Some((route, pool, slot))
-                } else {
-                    None
-                }
+        let Some(side) = shared.describe(&found) else { return Ok(None) };
+        let Some(target) = side.description.settings.dead_letter_queue.clone() else { return Ok(None) };
+        let (pool, way) = (&found.pool, shared.dead_letter_way(&found.pool, project, &target)?);
+        let outbox = pool.store().outbox();
+        let (beside, onward) = match &way {
+            Way::Beside(target) => match shared.describe(target) {
+                Some(target) => (Beside::Side(target), None),
+                None => return Ok(None),
+            },
+            Way::Outbox(assigned) => {
+                (Beside::Outbox(outbox.as_ref()), Some((Addressee::of(project, &target), *assigned)))
             }
-            _ => None,
         };
-        // Asked with both queues locked: no later metadata, mapping or pool has been told of by then.
-        let still = |queue: &mut Locked<'_>, target: Option<&mut Locked<'_>>| {
-            queue.describe(description.clone(), found.route.floor());
-            let target_holds = match (&here, target) {
-                (Some((route, pool, _)), Some(target)) => {
-                    target.set_floor(route.floor());
-                    self.holds(route, pool)
-                }
-                (here, _) => here.is_none(),
-            };
-            target_holds && self.holds(&found.route, &found.pool) && found.route.is_described_by(version)
+        let Some((mut queue, locked)) = shared.lock_with(&side, &beside)? else { return Ok(None) };
+        let letters = DeadLetterQueue { place: locked.map_or_else(missing_outbox, Place::There), onward };
+        let done = call(&mut queue, letters);
+        drop(queue);
+        pool.store().keep_within_budget();
+        let done = done?;
+        self.wait_route_durable(pool, done.waits())?;
+        let wake = |moved| match beside {
+            Beside::Side(_) => self.control_store().wake(project, &target, moved),
+            Beside::Outbox(_) => shared.signal_relay(),
         };
-        let store = found.pool.store();
-        let moved = if let Some((_, _, slot)) = &here {
-            claim_moving(store, &found.slot, Destination::There(slot), &still, &|_, _| Ok(()), options)?
-        } else {
-            let assigned = pool.as_ref().ok().map(|(_, pool)| pool.store().place.store);
-            let addressee = Addressee::of(project, &target);
-            let wrap = |source, letter: &mut _| seal(source, &addressee, assigned, letter);
-            let (key, there) = (outbox_key(), store.outbox());
-            let missing = Destination::Missing { key: &key, make: &|_| Ok(outbox()) };
-            let to = there.as_ref().map_or(missing, Destination::There);
-            claim_moving(store, &found.slot, to, &still, &wrap, options)?
-        };
-        let Some(moved) = moved else {
-            if found.route.is_moving() {
-                return Err(moving(project, name));
-            }
-            self.shared().found.forget(&found.route.key);
-            return Ok(None);
-        };
-        if moved.moved > 0 && here.is_some() {
-            self.control_store().wake(project, &target, moved.moved);
-        } else if moved.moved > 0 {
-            self.shared().signal_relay();
-        }
-        self.wait_route_durable(&found.pool, true)?;
-        moved.wait_durable(store, self.durability_in(&found.pool)).map(Some)
+        done.wait_durable(pool.store(), self.durability_in(pool), wake).map(Some)
     }
 }
 
@@ -187,17 +150,17 @@ impl PooledDriver {
         let shared = self.shared();
         let key = keys::queue(project, name);
         loop {
-            let known = shared.found.get(&key);
-            let Some(route) = known.as_ref().map(|found| found.route.clone()).or_else(|| shared.route(&key)) else {
-                return Ok(None);
-            };
-            if access != Access::Read && route.is_moving() {
-                return Err(moving(project, name));
+            if let Some(found) = shared.found.get(&key) {
+                if shared.holds(&found.route, &found.pool, access)? {
+                    return Ok(Some(found));
+                }
+                shared.found.forget(&key);
             }
-            if known.is_some() {
-                return Ok(known);
-            }
+            let Some(route) = shared.route(&key) else { return Ok(None) };
             let pool = shared.pool_of(&route)?;
+            if !shared.holds(&route, &pool, access)? {
+                continue;
+            }
             let side =
                 if access == Access::Fill { shared.made_side(&pool, &route) } else { shared.side(&pool, &route) };
             match side? {
@@ -228,11 +191,6 @@ impl PooledDriver {
     /// What is in a pool is only found by the record and the mapping it was put there by: they are durable first.
     fn wait_route_durable(&self, pool: &Pool, waits: bool) -> Result<()> {
         if waits { self.control_store().wait_seen_durable(self.durability_in(pool)) } else { Ok(()) }
-    }
-
-    /// Whether a queue that was looked up is still where it was, and takes changes.
-    fn holds(&self, route: &Route, pool: &Pool) -> bool {
-        self.shared().is_current(route) && !pool.is_retired() && !route.is_moving()
     }
 
     fn durability_in(&self, pool: &Pool) -> Durability {

@@ -118,6 +118,7 @@ impl Catalogue for PooledDriver {
 
     fn drop_all(&self) -> Result<()> {
         let _call = self.shared().enter()?;
+        // What cannot be taken along stays in the control store, for whoever maps the queue next.
         let _ = self.shared().take_all_along();
         self.control().unmap_all(self.shared().config.virtual_pool)
     }
@@ -129,9 +130,9 @@ impl PooledDriver {
     fn rerouting(&self, project: &Project, queue: &QueueName, route: impl FnOnce() -> Result<()>) -> Result<()> {
         let _call = self.shared().enter()?;
         let key = keys::queue(project, queue);
-        let _ = self.shared().take_along(&key);
+        self.shared().try_take_along(&key);
         route()?;
-        let _ = self.shared().take_along(&key);
+        self.shared().try_take_along(&key);
         // Whoever waits for messages of the queue looks where it is now.
         self.shared().control.store().wake(project, queue, usize::MAX);
         Ok(())

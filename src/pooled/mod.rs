@@ -16,6 +16,7 @@
 mod backend;
 mod control;
 mod driver;
+mod locking;
 mod moves;
 mod outbox;
 mod pool;

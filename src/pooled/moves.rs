@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use crate::control::next_epoch;
+use crate::data::backend::Access;
 use crate::model::error::{Error, Result};
 use crate::model::{Durability, PoolName, Project, QueueName};
 use crate::state::op::{Address, Change, Import, ImportedPage, Op};
@@ -70,7 +71,7 @@ impl PooledDriver {
     /// ```
     pub fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
         let _call = self.shared().enter_queue(project, queue)?;
-        let _ = self.shared().take_along(&crate::storage::keys::queue(project, queue));
+        self.shared().try_take_along(&crate::storage::keys::queue(project, queue));
         let moved = self.shared().move_queue(project, queue, to);
         // Whoever waits looks the queue up again.
         self.shared().control.store().wake(project, queue, usize::MAX);
@@ -146,9 +147,7 @@ impl Journey<'_> {
         self.check_target()?;
         let control = self.shared.control.store();
         let mut registry = control.lock_registry();
-        if mapping.is_stale() || self.from.is_retired() || self.to.is_retired() {
-            return Err(moving(self.project, self.queue));
-        }
+        self.check_route()?;
         // Between pools of one store there is no copy to remove.
         if !self.from.engine().is_same(self.to.engine()) {
             let change = Change::BeginMove {
@@ -166,6 +165,12 @@ impl Journey<'_> {
         }
         mapping.set_moving(true);
         Ok(Pause(mapping.clone()))
+    }
+
+    /// Checks that the queue is still mapped to the source's pool. It has a mapping, so that takes no lock.
+    fn check_route(&self) -> Result<()> {
+        let holds = self.shared.holds(&self.route, &self.from, Access::Read)? && !self.to.is_retired();
+        if holds { Ok(()) } else { Err(moving(self.project, self.queue)) }
     }
 
     /// The target must have nothing of the queue: a move that fails could not tell it from its copy.
@@ -292,9 +297,7 @@ impl Journey<'_> {
         let control = self.shared.control.store();
         let mut registry = control.lock_registry();
         // It may have been unmapped with all others, or its pool become another.
-        if !self.route.is_current_in(&registry) || self.to.is_retired() {
-            return Err(moving(self.project, self.queue));
-        }
+        self.check_route()?;
         let floor = next_epoch(control, &registry)?;
         let address = Address::of(self.project, self.queue);
         let (from, to) = (self.from.name.as_str().into(), self.to.name.as_str().into());

@@ -13,54 +13,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use crate::data::backend::Access;
+use crate::data::dead_letters::Place;
 use crate::engine::Engine;
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::model::{Durability, Metadata, Project, QueueName};
-use crate::state::op::{Change, DeadLetter, DeadLetters, NewClaim, NewQueue, Op, Received, Source};
+use crate::state::envelope::{Addressee, Envelope};
+use crate::state::op::{Change, DeadLetter, DeadLetters, NewClaim, Op, Received, Source};
 use crate::state::sequences::Sequences;
 use crate::state::{OUTBOX, Page};
-use crate::storage::codec;
 use crate::storage::journal::Growth;
 use crate::storage::keys;
 use crate::store::{Locked, QueueSlot, Store};
 
 use super::pool::Pool;
-use super::routes::Route;
+use super::routes::{Found, Route};
 use super::routing::Side;
 use super::shared::Shared;
 
 /// Letters taken from an outbox at a time, and what they weigh behind the first.
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 4 << 20;
-
-/// Where a letter goes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Addressee {
-    project: Option<String>,
-    queue: String,
-}
-
-impl Addressee {
-    pub(super) fn of(project: &Project, queue: &QueueName) -> Self {
-        Self { project: project.name().map(str::to_owned), queue: queue.to_string() }
-    }
-
-    fn name(&self) -> Result<(Project, QueueName)> {
-        let project = self.project.as_ref().map_or_else(|| Ok(Project::none()), Project::named)?;
-        Ok((project, QueueName::new(&self.queue)?))
-    }
-}
-
-/// What stands before a letter's body in the outbox.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Envelope {
-    source: Source,
-    to: Addressee,
-    /// The store it may be in already; none if it was sent to nobody yet.
-    assigned: Option<[u8; 16]>,
-}
 
 /// A letter as it lies in the outbox.
 struct Letter {
@@ -76,36 +49,21 @@ struct Pass {
     assigned_anew: BTreeMap<Addressee, u64>,
 }
 
-/// Puts a letter into its envelope.
-pub(super) fn seal(
-    source: Source,
-    to: &Addressee,
-    assigned: Option<[u8; 16]>,
-    letter: &mut DeadLetter<'static>,
-) -> Result<()> {
-    let envelope = Envelope { source, to: to.clone(), assigned };
-    let mut head = Vec::new();
-    codec::encode_into(&envelope, &mut head)?;
-    let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
-    let body = [&length.to_le_bytes(), head.as_slice(), &letter.body].concat();
-    letter.body = body.into();
-    Ok(())
-}
-
-/// The envelope, and where the body begins behind it.
-fn open(body: &[u8]) -> Option<(Envelope, usize)> {
-    let length = u32::from_le_bytes(codec::array_at(body, 0)?) as usize;
-    let end = length.checked_add(4)?;
-    Some((codec::decode(body.get(4..end)?).ok()?, end))
-}
-
-pub(super) fn outbox_key() -> Vec<u8> {
+fn outbox_key() -> Vec<u8> {
     keys::queue(&Project::none(), &QueueName::outbox())
 }
 
-/// The outbox as a queue to be made.
-pub(super) fn outbox() -> NewQueue<'static> {
-    NewQueue { number: OUTBOX, project: None, name: "".into(), metadata: "{}".into() }
+/// The outbox of a store that has none yet.
+pub(super) fn missing_outbox<'a>() -> Place<'a> {
+    Place::Missing { project: Project::none(), name: QueueName::outbox(), number: Some(OUTBOX) }
+}
+
+/// How letters get from a pool's store to a dead-letter queue.
+pub(super) enum Way {
+    /// It is in the same store.
+    Beside(Found),
+    /// By the outbox; with the store that they are assigned to, if that is known.
+    Outbox(Option<[u8; 16]>),
 }
 
 impl Store {
@@ -133,6 +91,19 @@ impl Shared {
             let metadata = metadata.map_or_else(Metadata::new, |description| description.metadata.clone());
             self.register(project, queue, &metadata)?;
         }
+    }
+
+    /// How letters get from that pool's store to a dead-letter queue, which is made if it is not there.
+    pub(super) fn dead_letter_way(&self, from: &Pool, project: &Project, queue: &QueueName) -> Result<Way> {
+        let Ok((route, pool)) = self.dead_letter_pool(project, queue) else { return Ok(Way::Outbox(None)) };
+        // A queue that is being moved gets its letters afterwards.
+        if pool.engine().is_same(from.engine())
+            && !route.is_moving()
+            && let Side::There(slot) = self.made_side(&pool, &route)?
+        {
+            return Ok(Way::Beside(Found { route, pool, slot }));
+        }
+        Ok(Way::Outbox(Some(pool.store().place.store)))
     }
 
     /// Delivers what can be delivered from every open store; the first failure is told, the others' turn comes all the
@@ -197,13 +168,12 @@ impl Shared {
             return Ok(());
         }
         let Side::There(slot) = self.made_side(&pool, &route)? else { return Ok(()) };
-        let Some(description) = route.description() else { return Ok(()) };
-        let Some(mut target) = self.lock_side(&pool, &route, &slot, description)? else { return Ok(()) };
-        if route.is_moving() {
-            return Err(super::routes::moving(&project, &queue));
-        }
+        let found = Found { route, pool, slot };
+        // What is not as it was looked up is delivered next time.
+        let Some(mut target) = self.lock_side(&found, Access::Fill)? else { return Ok(()) };
         let taken = receive(&mut target, source.store().place.store, letters)?;
         drop(target);
+        let pool = &found.pool;
         pool.store().wait_durable(pool.store().journal.appended(), Durability::Sync)?;
         self.control.store().wake(&project, &queue, taken);
         confirm(source.store(), letters)?;
@@ -300,7 +270,7 @@ fn gather<T>(store: &Store, after: Option<u64>, make: impl Fn(&Page, usize) -> O
 fn letter(page: &Page, index: usize) -> Option<Letter> {
     let slot = page.slot(index)?;
     let body = page.body(slot);
-    let (envelope, start) = open(body)?;
+    let (envelope, start) = Envelope::open(body)?;
     let message = DeadLetter {
         created: slot.created,
         expires: slot.expires,
@@ -329,7 +299,7 @@ fn envelopes(store: &Store) -> impl Iterator<Item = Result<(u64, Envelope)>> {
 }
 
 fn envelope(page: &Page, index: usize) -> Option<(u64, Envelope)> {
-    Some((page.sequence(index), open(page.body(page.slot(index)?))?.0))
+    Some((page.sequence(index), Envelope::open(page.body(page.slot(index)?))?.0))
 }
 
 /// The source ids of everything in a store's outbox.
@@ -344,10 +314,9 @@ fn receive(target: &mut Locked<'_>, from: [u8; 16], letters: &[Letter]) -> Resul
     if new.is_empty() {
         return Ok(0);
     }
-    let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
     let received = Received {
         queue: target.number(),
-        first: target.allot(target.epoch(), new.len()).ok_or_else(exhausted)?,
+        first: target.allot_here(new.len())?,
         from,
         sources: new.iter().map(|letter| letter.envelope.source).collect(),
         letters: new.iter().map(|letter| letter.message.clone()).collect(),
@@ -384,7 +353,7 @@ fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<
         let (page, index) = place?;
         let Some(one) = letter(page, index).filter(|one| one.envelope.to == *to) else { continue };
         let mut again = one.message;
-        seal(one.envelope.source, to, assigned, &mut again)?;
+        Envelope { source: one.envelope.source, to: to.clone(), assigned }.seal(&mut again)?;
         bytes = bytes.saturating_add(again.body.len());
         moved.push(one.sequence);
         messages.push(again);
@@ -396,8 +365,7 @@ fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<
     if messages.is_empty() {
         return Ok(end);
     }
-    let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
-    let first = queue.allot(queue.epoch(), messages.len()).ok_or_else(exhausted)?;
+    let first = queue.allot_here(messages.len())?;
     let dead = DeadLetters { target: OUTBOX, create: None, first, messages };
     let claim = NewClaim {
         queue: OUTBOX,

@@ -28,8 +28,7 @@ impl Queues for PooledDriver {
             Some(lsn) => control.store().wait_durable(lsn, control.durability())?,
             None => control.store().wait_seen_durable(control.durability())?,
         }
-        // If it cannot be done now, calls on subscriptions do it.
-        let _ = self.shared().take_along(&keys::queue(project, name));
+        self.shared().try_take_along(&keys::queue(project, name));
         // A queue that was not there may be waited for.
         control.store().wake(project, name, usize::MAX);
         Ok(created.made)
@@ -57,7 +56,7 @@ impl Queues for PooledDriver {
         })?;
         drop(chains);
         control.store().wait_durable(lsn.ok_or_else(|| missing(project, name))?, control.durability())?;
-        let _ = self.shared().take_along(&keys::queue(project, name));
+        self.shared().try_take_along(&keys::queue(project, name));
         Ok(())
     }
 

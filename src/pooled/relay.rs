@@ -30,6 +30,7 @@ impl Relay {
             shared.signal_relay();
             thread::sleep(Duration::from_micros(50));
         }
+        // A panic in it has been caught.
         let _ = self.0.join();
     }
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::lock::{Rank, RwLock};
-use crate::model::error::Error;
+use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
-use crate::state::{Description, Mapping, Registry};
+use crate::state::{Description, Mapping};
+use crate::storage::keys;
 use crate::store::QueueSlot;
 
 use super::pool::Pool;
@@ -25,20 +26,15 @@ impl Route {
         self.mapping.as_ref().map_or(0, |mapping| mapping.floor)
     }
 
-    /// Whether it still holds, for whoever has the registry locked.
-    pub(super) fn is_current_in(&self, registry: &Registry) -> bool {
-        self.mapping.as_ref().map_or_else(|| !registry.catalogue.contains(&self.key), |mapping| !mapping.is_stale())
+    /// The queue's project and name.
+    pub(super) fn names(&self) -> Result<(Project, QueueName)> {
+        keys::parse_queue(&self.key).ok_or_else(|| Error::invalid("queue", "no name"))
     }
 
-    /// What the queue's record says; `None` when it has been deleted.
-    pub(super) fn description(&self) -> Option<Arc<Description>> {
-        self.record.description()
-    }
-
-    /// The same, and the version of it.
+    /// What the queue's record says, and the version of it; `None` when it has been deleted.
     pub(super) fn described(&self) -> Option<(Arc<Description>, u32)> {
         let version = self.record.version();
-        Some((self.description()?, version))
+        Some((self.record.description()?, version))
     }
 
     /// Whether the queue's record has not been changed since that version was read: until it is, nobody has been told that
@@ -60,8 +56,7 @@ pub(super) struct Found {
     pub(super) slot: Arc<QueueSlot>,
 }
 
-/// The sides that were looked up lately. What is mapped anew, deleted or in a pool that is another by now does not count,
-/// so nobody is ever led astray.
+/// The sides that were looked up lately. Whoever goes by one looks whether it still holds, so nobody is ever led astray.
 #[derive(Debug)]
 pub(super) struct FoundSides(RwLock<HashMap<Arc<[u8]>, Arc<Found>>>);
 
@@ -73,9 +68,7 @@ impl Default for FoundSides {
 
 impl FoundSides {
     pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Found>> {
-        let found = self.0.read().get(key).cloned()?;
-        let mapped = found.route.mapping.as_ref().is_some_and(|mapping| !mapping.is_stale());
-        (mapped && !found.pool.is_retired()).then_some(found)
+        self.0.read().get(key).cloned()
     }
 
     /// Notes a side; one that is not mapped is looked up every time.

@@ -1,15 +1,15 @@
-//! From a queue's name to its side in a pool: how it is looked up, made and locked.
+//! From a queue's name to its side in a pool: how it is looked up and made.
 
 use std::sync::Arc;
 
+use crate::data::backend::Access;
 use crate::lock::Tier;
 use crate::model::error::{Error, Result};
 use crate::model::{Durability, PoolName};
 use crate::state::op::{NewQueue, Op};
 use crate::state::{Description, Queue};
 use crate::storage::journal::Growth;
-use crate::storage::keys;
-use crate::store::{Locked, QueueSlot};
+use crate::store::QueueSlot;
 
 use super::pool::Pool;
 use super::routes::Route;
@@ -36,14 +36,6 @@ impl Shared {
         Some(Route { key: key.into(), mapping, record })
     }
 
-    /// Whether what was looked up still holds.
-    pub(super) fn is_current(&self, route: &Route) -> bool {
-        match &route.mapping {
-            Some(mapping) => !mapping.is_stale(),
-            None => !self.control.store().registry.read().catalogue.contains(&route.key),
-        }
-    }
-
     /// The pool of a route, its store open.
     pub(super) fn pool_of(&self, route: &Route) -> Result<Arc<Pool>> {
         route.mapping.as_ref().map_or_else(|| Ok(self.control_pool.clone()), |mapping| self.pool(mapping.pool.as_str()))
@@ -60,8 +52,7 @@ impl Shared {
             Some(slot) if slot.number > route.record.number => self.newer_than_its_record(pool, route),
             // An older one is what is left of a queue of that name that has been deleted.
             _ => {
-                let (project, name) =
-                    keys::parse_queue(&route.key).ok_or_else(|| Error::invalid("queue", "no name"))?;
+                let (project, name) = route.names()?;
                 let mut queue = Queue::new(
                     route.record.number,
                     project,
@@ -77,7 +68,7 @@ impl Shared {
     }
 
     fn newer_than_its_record(&self, pool: &Pool, route: &Route) -> Result<Side> {
-        if !self.is_current(route) {
+        if !self.holds(route, pool, Access::Read)? {
             return Ok(Side::Changed);
         }
         let reason = "the pool has a later queue of that name than the control store".into();
@@ -107,37 +98,16 @@ impl Shared {
             store.remove_queue(&old)?;
         };
         // Whoever deletes or maps the queue anew from here on finds what is made now.
-        if !self.is_current(route) || pool.is_retired() {
+        if !self.holds(route, pool, Access::Read)? {
             return Ok(Side::Changed);
         }
-        let (project, name) = keys::parse_queue(&route.key).ok_or_else(|| Error::invalid("queue", "no name"))?;
-        let new = NewQueue {
-            number: route.record.number,
-            project: project.name().map(Into::into),
-            name: name.as_str().into(),
-            metadata: "{}".into(),
-        };
+        let (project, name) = route.names()?;
+        let new = NewQueue::new(route.record.number, &project, &name, "{}");
         let lsn = store.append(Growth::Grows, store.now(), &Op::CreateQueue(new))?;
         let (number, description) = (route.record.number, Description::default().shared());
         let side = Queue::new(number, project, name, description, lsn, &store.budget);
         let slot = directory.insert(side, &store.budget);
         store.note_changed(&slot);
         Ok(Side::There(slot))
-    }
-
-    /// Locks a side and describes it by its record; `None` when what was looked up does not hold any more.
-    pub(super) fn lock_side<'a>(
-        &self,
-        pool: &'a Pool,
-        route: &Route,
-        slot: &'a Arc<QueueSlot>,
-        description: Arc<Description>,
-    ) -> Result<Option<Locked<'a>>> {
-        let Some(mut locked) = pool.store().lock(slot)? else { return Ok(None) };
-        if !self.is_current(route) || pool.is_retired() {
-            return Ok(None);
-        }
-        locked.describe(description, route.floor());
-        Ok(Some(locked))
     }
 }

@@ -55,6 +55,7 @@ impl Shared {
 
     /// Has the relay look for work.
     pub(super) fn signal_relay(&self) {
+        // One waiting signal says as much as many; without background work nobody listens.
         let _ = self.signal.try_send(());
     }
 

@@ -52,6 +52,12 @@ impl Shared {
         control.wait_durable(lsn, Durability::Sync)
     }
 
+    /// The same for a call that goes on without: what cannot be taken along now is by the next call on the queue's
+    /// subscriptions, which is told why if it cannot.
+    pub(super) fn try_take_along(&self, key: &[u8]) {
+        drop(self.take_along(key));
+    }
+
     /// The same for every queue.
     pub(super) fn take_all_along(&self) -> Result<()> {
         let mut after: Option<Vec<u8>> = None;

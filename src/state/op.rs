@@ -12,6 +12,8 @@ use std::borrow::Cow;
 pub(crate) use change::{Address, Change};
 use serde::{Deserialize, Serialize};
 
+use crate::model::{Project, QueueName};
+
 use super::claims::Claim;
 use super::content::Arrival;
 use super::page::PageRecord;
@@ -156,7 +158,12 @@ pub(crate) struct NewQueue<'a> {
     pub(crate) metadata: Cow<'a, str>,
 }
 
-impl NewQueue<'_> {
+impl<'a> NewQueue<'a> {
+    pub(crate) fn new(number: u64, project: &'a Project, name: &'a QueueName, metadata: &'a str) -> Self {
+        let project = project.name().map(Into::into);
+        Self { number, project, name: name.as_str().into(), metadata: metadata.into() }
+    }
+
     pub(crate) fn into_owned(self) -> NewQueue<'static> {
         NewQueue {
             number: self.number,

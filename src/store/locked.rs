@@ -8,7 +8,7 @@ use super::slot::{ActiveQueue, QueueSlot};
 use super::writing::PoisonOnPanic;
 use crate::clock::Instant;
 use crate::lock::{RwLockReadGuard, RwLockWriteGuard};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::{Durability, Project, QueueName};
 use crate::state::op::Op;
 use crate::state::{Description, Freed, Queue, Registry, Totals};
@@ -30,6 +30,28 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// Locks a queue and, if there is one, another queue of the store, the lower number first. The first is advanced to the
+    /// later of their times. `None` if one of them has been deleted.
+    ///
+    /// # Errors
+    /// Those of reading a page in which something is due.
+    pub(crate) fn lock_with<'a>(
+        &'a self,
+        slot: &'a Arc<QueueSlot>,
+        other: Option<&'a Arc<QueueSlot>>,
+    ) -> Result<Option<(Locked<'a>, Option<Locked<'a>>)>> {
+        let lock = |other: Option<&'a Arc<QueueSlot>>| other.map_or(Ok(None), |other| self.lock(other));
+        let (lower, higher) = (other.filter(|other| other.number < slot.number), other);
+        let lower = lock(lower)?;
+        let Some(mut queue) = self.lock(slot)? else { return Ok(None) };
+        let locked = if lower.is_some() { lower } else { lock(higher.filter(|other| other.number > slot.number))? };
+        if locked.is_none() && other.is_some() {
+            return Ok(None);
+        }
+        queue.advance_with(locked.as_ref())?;
+        Ok(Some((queue, locked)))
     }
 
     /// Locks a queue and advances it to now; `None` when it has been deleted.
@@ -173,13 +195,18 @@ impl<'a> Locked<'a> {
         self.floor = floor;
     }
 
-    pub(crate) fn set_floor(&mut self, floor: u32) {
-        self.floor = floor;
+    /// The incarnation of new sequences.
+    fn epoch(&self) -> u32 {
+        self.store.epoch().max(self.floor)
     }
 
-    /// The incarnation of new sequences.
-    pub(crate) fn epoch(&self) -> u32 {
-        self.store.epoch().max(self.floor)
+    /// The first of `count` new sequences in a row.
+    ///
+    /// # Errors
+    /// `Unavailable` if this run has none left.
+    pub(crate) fn allot_here(&self, count: usize) -> Result<u64> {
+        let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
+        self.allot(self.epoch(), count).ok_or_else(exhausted)
     }
 
     /// Records that metadata was set: a call that uses the record from another store has to read it again.
@@ -192,7 +219,7 @@ impl<'a> Locked<'a> {
     }
 
     /// Advances to the time of another queue that is locked with this one, if that is later.
-    pub(crate) fn advance_with(&mut self, other: Option<&Self>) -> Result<()> {
+    fn advance_with(&mut self, other: Option<&Self>) -> Result<()> {
         let other = other.map_or((0, 0), |other| (other.now, other.slack));
         (self.now, self.slack) = (self.now.max(other.0), self.slack.max(other.1));
         let (freed, outcome) = self.queue.advance(self.now);

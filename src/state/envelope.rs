@@ -1,0 +1,54 @@
+//! The envelope of a dead letter in an outbox: it stands before the body and says where the letter goes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::error::Result;
+use crate::model::{Project, QueueName};
+use crate::state::op::{DeadLetter, Source};
+use crate::storage::codec;
+
+/// Where a letter goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Addressee {
+    project: Option<String>,
+    queue: String,
+}
+
+/// What stands before a letter's body in the outbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Envelope {
+    pub(crate) source: Source,
+    pub(crate) to: Addressee,
+    /// The store it may be in already; none if it was sent to nobody yet.
+    pub(crate) assigned: Option<[u8; 16]>,
+}
+
+impl Addressee {
+    pub(crate) fn of(project: &Project, queue: &QueueName) -> Self {
+        Self { project: project.name().map(str::to_owned), queue: queue.to_string() }
+    }
+
+    pub(crate) fn name(&self) -> Result<(Project, QueueName)> {
+        let project = self.project.as_ref().map_or_else(|| Ok(Project::none()), Project::named)?;
+        Ok((project, QueueName::new(&self.queue)?))
+    }
+}
+
+impl Envelope {
+    /// Puts a letter into it.
+    pub(crate) fn seal(&self, letter: &mut DeadLetter<'static>) -> Result<()> {
+        let mut head = Vec::new();
+        codec::encode_into(self, &mut head)?;
+        let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
+        let body = [&length.to_le_bytes(), head.as_slice(), &letter.body].concat();
+        letter.body = body.into();
+        Ok(())
+    }
+
+    /// The envelope, and where the body begins behind it.
+    pub(crate) fn open(body: &[u8]) -> Option<(Self, usize)> {
+        let length = u32::from_le_bytes(codec::array_at(body, 0)?) as usize;
+        let end = length.checked_add(4)?;
+        Some((codec::decode(body.get(4..end)?).ok()?, end))
+    }
+}
