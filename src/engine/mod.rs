@@ -364,7 +364,7 @@ impl Engine {
             dropped.push(LostMessages::new(project, queue, messages));
         }
         if last.is_some() {
-            // A snapshot may have been kept from being written by what is gone now.
+            // The dropped pages may have prevented a snapshot.
             store.signals.housekeeping();
         }
         last.map_or(Ok(()), |lsn| store.wait_durable(lsn, self.durability()))?;

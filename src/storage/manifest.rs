@@ -65,7 +65,7 @@ pub(crate) struct CleanMark {
 }
 
 impl Manifest {
-    /// That of a store with nothing in it.
+    /// The manifest of an empty store.
     pub(crate) fn new(store: [u8; 16]) -> Self {
         Self { store, incarnation: 1, snapshot: None, generation: 1, clean: None, synced: 0, segment: 0 }
     }

@@ -1,15 +1,15 @@
 //! The journal: the file that makes a call durable.
 //!
-//! 1. One frame is one atomic change; frames bear consecutive LSNs from 1.
-//! 2. A frame is in the kernel's hands before [`Journal::append`] returns: it survives the death of the process.
+//! 1. One frame is one atomic change; frames have consecutive LSNs from 1.
+//! 2. The kernel has a frame before [`Journal::append`] returns: the frame survives the death of the process.
 //! 3. [`Journal::wait_durable`] returns once everything up to an LSN is on the device: it survives power loss.
 //! 4. A segment is synced before a frame of the next one is acknowledged as synced.
 //! 5. A failed write or sync poisons the journal: nothing is appended or acknowledged afterwards.
-//! 6. Lack of space is no failure: it is told before anything is written. Changes that free space go on in segments made
-//!    of what the reserve holds back for them, and no other change is written to such a *lean* segment.
+//! 6. Lack of space is not a failure: it is reported before anything is written. Changes that free space continue in
+//!    segments made of the reserve, and no other change is written to such a *lean* segment.
 //!
-//! Neither `tail` nor `commit` is held over a sync. What becomes of a segment from its making to its removal is in
-//! [`segments`]; when the journal goes on to the next, in [`rolling`]; who waits for a sync, in [`syncing`].
+//! Neither `tail` nor `commit` is held during a sync. [`segments`] has the life of a segment from its creation to its
+//! removal, [`rolling`] the switch to the next segment, and [`syncing`] the calls that wait for a sync.
 
 pub(crate) mod commit;
 pub(crate) mod frame;
@@ -35,15 +35,15 @@ pub(crate) use place::Place;
 use segments::Segments;
 pub(crate) use segments::{Kept, Start};
 
-/// What an operation does to what the store holds: on a disk that fills up what grows is refused first, then what neither
-/// grows nor frees.
+/// The effect of an operation on the store's size. On a disk that fills up, operations that grow the store are refused
+/// first, then those that neither grow nor free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Growth {
     /// Adds messages, queues or records.
     Grows,
     /// Claims, renewals, releases.
     Leases,
-    /// Takes something away.
+    /// Removes data.
     Frees,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum Growth {
 pub(crate) struct Journal {
     place: Place,
     reserve: Arc<Reserve>,
-    /// The events that posts without room wait for; poisoning the journal is one.
+    /// The events that waiting posts wait for; poisoning the journal is one.
     events: Arc<EventCount>,
     tail: Mutex<Tail>,
     commit: Commit,
@@ -59,17 +59,16 @@ pub(crate) struct Journal {
     appended: AtomicU64,
     /// Bytes appended by this process; written under `tail`.
     appended_bytes: AtomicU64,
-    /// Set while there is something no sync has been asked for.
+    /// Set while there are appends for which no sync was requested.
     unsynced: AtomicBool,
-    /// Since when that is, at most, in nanoseconds after `born`.
+    /// The earliest possible time of the oldest such append, in nanoseconds after `born`.
     unsynced_since: AtomicU64,
     born: Instant,
-    /// Set while a spare segment is wanted.
+    /// Set while a spare segment is needed.
     wants_spare: AtomicBool,
     /// Set while there is no space for one.
     short: AtomicBool,
-    /// Bytes of the segments on disk, and of those that nothing is appended to any more; written under `tail`, read without
-    /// it.
+    /// Bytes of the segments on disk, and of the full ones; written under `tail`, read without it.
     kept_bytes: AtomicU64,
     full_bytes: AtomicU64,
 }
@@ -78,13 +77,13 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 struct Tail {
     segments: Segments,
-    /// Nothing is appended any more, since the store is being closed.
+    /// Set when the store is being closed: nothing is appended any more.
     closed: bool,
     failed: Option<Arc<str>>,
 }
 
 impl Journal {
-    /// A journal that goes on where recovery left it. Everything before `start.next_lsn` is synced.
+    /// A journal that continues at recovery's end. Everything before `start.next_lsn` is synced.
     pub(crate) fn new(place: Place, start: Start, reserve: Arc<Reserve>, events: Arc<EventCount>) -> Self {
         let last = start.next_lsn.saturating_sub(1);
         let kept_bytes: u64 = start.kept.iter().map(|kept| kept.bytes).sum();
@@ -111,7 +110,7 @@ impl Journal {
     /// Writes a frame and returns its LSN. `frame` is [`frame::begin`] followed by the body.
     ///
     /// # Errors
-    /// `StorageFull` and nothing written when there is no room; `Poisoned` after a failure.
+    /// `StorageFull`, with nothing written, when there is no space; `Poisoned` after a failure.
     pub(crate) fn append(&self, mut frame: Vec<u8>, growth: Growth) -> Result<(u64, Vec<u8>)> {
         let checksum = frame::body_checksum(&frame)?;
         let bytes = frame.len() as u64;
@@ -146,7 +145,7 @@ impl Journal {
     fn write(&self, tail: &mut Tail, frame: &[u8]) -> Result<()> {
         let Err(cause) = tail.segments.live_mut().append(frame) else { return Ok(()) };
         match Error::io("writing the journal", cause) {
-            // Nothing complete was written and the place is used again, so nothing changed.
+            // No complete frame was written and the space is used again, so nothing has changed.
             full @ Error::StorageFull { .. } => Err(full),
             other => Err(self.fail(tail, &other)),
         }
@@ -181,12 +180,12 @@ impl Journal {
         self.tail.lock().segments.kept().collect()
     }
 
-    /// Bytes of the segments on disk that nothing is appended to any more.
+    /// Bytes of the full segments on disk.
     pub(crate) fn full_bytes(&self) -> u64 {
         self.full_bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes of the segments on disk, the spare one not among them.
+    /// Bytes of the segments on disk, without the spare one.
     pub(crate) fn kept_bytes(&self) -> u64 {
         self.kept_bytes.load(Ordering::Relaxed)
     }
@@ -197,7 +196,7 @@ impl Journal {
         self.tail.lock().segments.newest_synced(synced)
     }
 
-    /// The first segment that a replay of what follows `lsn` needs.
+    /// The first segment that a replay after `lsn` needs.
     pub(crate) fn first_needed(&self, lsn: u64) -> u64 {
         self.tail.lock().segments.first_needed(lsn)
     }
@@ -207,7 +206,7 @@ impl Journal {
         self.tail.lock().closed = true;
     }
 
-    /// Refuses every later append and wakes everyone who waits; returns the first cause.
+    /// Refuses every later append and wakes all waiting calls; returns the first cause.
     pub(crate) fn poison(&self, cause: &str) -> Arc<str> {
         let mut tail = self.tail.lock();
         self.fail(&mut tail, &cause);
@@ -221,16 +220,16 @@ impl Journal {
         Error::Poisoned { cause }
     }
 
-    /// Why the journal was poisoned, if it was.
+    /// The cause, if the journal is poisoned.
     pub(crate) fn poisoned(&self) -> Option<Arc<str>> {
         self.commit.failed()
     }
 }
 
-/// The part of a segment that is filled when the next one is wanted.
+/// The part of a segment that is full when the next one is needed.
 const SPARE_FROM: u64 = 8;
 
-/// A new frame: room for the header, to be followed by the body.
+/// A buffer for a new frame, with space for the header; the body is appended to it.
 pub(crate) fn frame_buffer(mut reuse: Vec<u8>) -> Vec<u8> {
     reuse.clear();
     reuse.resize(HEADER_BYTES, 0);

@@ -1,9 +1,9 @@
-//! Going on from one segment to the next: when a spare one is made, of what space, and what becomes of those not needed.
+//! Switching from one segment to the next: creating spare segments, their disk space, and retiring segments.
 //!
-//! 1. A spare stands ready before the live segment is full: from an eighth on the background writes one out, and a change
-//!    that makes the store grow does not get past a half without.
-//! 2. Segments are made under the journal's lock only where a caller cannot go on without; then their space is reserved and
-//!    not written out.
+//! 1. A spare segment exists before the live segment is full. Once an eighth is full, the background thread writes a
+//!    spare out. Beyond a half, a change that grows the store needs a spare.
+//! 2. A segment is created under the journal's lock only if a call cannot continue without it; then its space is
+//!    allocated and not written out.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::storage::reserve::Need;
 use crate::sync::atomic::Ordering;
 
 impl Journal {
-    /// Makes sure that a segment stands ready behind the live one once that is half full: until then the background has
-    /// time to write one out, and half a segment is left to changes that do not grow the store.
+    /// Makes sure that a spare segment exists once the live one is half full. Until then the background thread has time
+    /// to write one out. Half a segment is left for changes that do not grow the store.
     pub(super) fn keep_reserve(&self, segments: &mut Segments, bytes: u64) -> Result<()> {
         let filled = segments.live().end().saturating_add(bytes);
         if !segments.has_spare() && filled > segments.live().capacity() / 2 {
@@ -38,7 +38,7 @@ impl Journal {
         }
     }
 
-    /// Goes on to the next segment, large enough for a frame of `bytes`.
+    /// Switches to the next segment, large enough for a frame of `bytes`.
     pub(super) fn rotate(&self, tail: &mut Tail, bytes: u64, growth: Growth) -> Result<()> {
         let needed = SEGMENT_HEADER_BYTES.saturating_add(bytes);
         let next = match tail.segments.take_spare(needed) {
@@ -54,14 +54,14 @@ impl Journal {
             let cause = Error::io("starting a journal segment", cause);
             return Err(if cause.is_full() { cause } else { self.fail(tail, &cause) });
         }
-        // A spare that was too small.
+        // The spare was too small.
         tail.segments.sweep(&self.place);
         self.publish_sizes(&tail.segments);
         self.wants_spare.store(false, Ordering::Release);
         Ok(())
     }
 
-    /// Makes a segment for at least `needed` bytes; for what frees space, of what is held back for that if need be.
+    /// Creates a segment for at least `needed` bytes; for changes that free space, out of the reserve if necessary.
     fn make_next(&self, segments: &Segments, needed: u64, growth: Growth) -> Result<Next> {
         let reserve = |bytes: u64| Segment::reserve(&self.place, segments.next_number(), bytes);
         let next = match reserve(needed.max(self.place.segment_bytes)) {
@@ -83,9 +83,9 @@ impl Journal {
         Ok(next)
     }
 
-    /// Prepares the next segment with written-out zeros, so that syncing it later changes no file metadata.
-    /// Space that cannot be had now is asked for again by the next change that grows the store. `between` is called before
-    /// each slice that is written, with how long the last one took.
+    /// Prepares the next segment with written-out zeros, so that syncing it later changes no file metadata. If there is
+    /// no space now, the next change that grows the store asks again. `between` is called before each written slice,
+    /// with the duration of the last one.
     pub(crate) fn prepare_spare(&self, between: &mut dyn FnMut(Duration)) -> Result<()> {
         if !self.wants_spare() {
             return Ok(());
@@ -102,7 +102,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Gives up the segments below number `first`: one becomes the spare, its space already written out, the rest go.
+    /// Retires the segments below number `first`: one becomes the spare, with its space already written out; the others
+    /// are removed.
     pub(crate) fn retire_below(&self, first: u64) -> Result<()> {
         let segments = &mut self.tail.lock().segments;
         let mut recycled = Ok(false);
@@ -120,8 +121,8 @@ impl Journal {
         recycled.map(drop)
     }
 
-    /// Goes on to a new segment if the live one is longer than any but the first of a run, which holds what was carried
-    /// over: so that a snapshot can free it.
+    /// Switches to a new segment, so that a snapshot can free the live one, if that is longer than a usual segment, as
+    /// the first segment of a run with copied frames may be.
     pub(crate) fn turn_over(&self) -> Result<()> {
         let mut tail = self.tail.lock();
         if tail.failed.is_some() || tail.segments.live().end() <= self.place.segment_bytes {
@@ -130,8 +131,7 @@ impl Journal {
         self.rotate(&mut tail, 0, Growth::Grows)
     }
 
-    /// Goes on to a new segment, made of what is held back if need be, if the live one is what takes room: so that a snapshot
-    /// can free it.
+    /// Switches to a new segment, made of the reserve if necessary, so that a snapshot can free a large live one.
     pub(crate) fn leave_live(&self) -> Result<()> {
         let mut tail = self.tail.lock();
         let live = tail.segments.live();
@@ -142,16 +142,16 @@ impl Journal {
         self.rotate(&mut tail, 0, Growth::Frees)
     }
 
-    /// Cuts a closed journal's unused space off.
+    /// Cuts off the unused space of a closed journal.
     pub(crate) fn finish(&self) -> Result<()> {
         let segments = &mut self.tail.lock().segments;
         segments.finish().map_err(|e| Error::io("closing the journal", e))?;
-        // What stays is removed by the next open.
+        // Files that stay are removed by the next open.
         segments.sweep(&self.place);
         Ok(())
     }
 
-    /// For those who ask without the lock.
+    /// Publishes the sizes for readers without the lock.
     fn publish_sizes(&self, segments: &Segments) {
         let full = segments.full_bytes();
         self.full_bytes.store(full, Ordering::Relaxed);
@@ -159,6 +159,6 @@ impl Journal {
     }
 }
 
-/// The size of a lean segment, at least and, unless a frame needs more, at most.
+/// The least and the most size of a lean segment, unless a frame needs more.
 const LEAN_BYTES: u64 = 8 << 10;
 const MOST_LEAN_BYTES: u64 = 1 << 20;

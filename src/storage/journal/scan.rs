@@ -1,10 +1,10 @@
-//! Reading the journal back: which frames follow one another, where that ends, and whether it may end there.
+//! Reading the journal: the consecutive frames, their end, and whether the end is valid.
 //!
 //! 1. Frames count while their LSNs are consecutive. A later segment whose first LSN is not above a former one's
 //!    replaces it from there on: recovery copies frames it cannot prove synced into a new segment.
 //! 2. The scan stops at the first frame that does not follow. If anything (a later frame, a segment header, the
-//!    manifest, the snapshot) proves that LSN had been synced, this is damage. Otherwise it is the torn end of an
-//!    unfinished write, and what stands behind it was never acknowledged as synced.
+//!    manifest, the snapshot) proves that its LSN had been synced, the journal is damaged. Otherwise it is the torn end
+//!    of an unfinished write, and no frame behind it was acknowledged as synced.
 //! 3. Nothing is written.
 
 use std::path::{Path, PathBuf};
@@ -17,21 +17,21 @@ use super::frame::{self, Frame, HEADER_BYTES, Stamp};
 use super::naming::{self, SegmentId};
 use super::segment::{self, FORMAT, Header, Heading, SEGMENT_HEADER_BYTES};
 
-/// Where and from what to read.
+/// The input of a scan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
     pub(crate) disk: &'a dyn Disk,
     pub(crate) directory: &'a Path,
     pub(crate) store: [u8; 16],
-    /// Frames up to this LSN are not wanted: a snapshot covers them.
+    /// Frames up to this LSN are not needed, because a snapshot covers them.
     pub(crate) after: u64,
     /// Highest LSN already known to have been synced.
     pub(crate) proven: u64,
-    /// A segment that is known to have been started; 0 if none is.
+    /// A segment that is known to have been started; 0 if there is none.
     pub(crate) named: u64,
 }
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
     pub(crate) reach: Reach,
@@ -39,7 +39,7 @@ pub(crate) struct Scan {
     pub(crate) faults: Faults,
 }
 
-/// How far the journal goes.
+/// The LSN at which the journal ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Reach {
     /// LSN of the last frame that follows; `after` when there is none.
@@ -54,29 +54,29 @@ pub(crate) struct Reach {
     pub(crate) dropped: u64,
 }
 
-/// What each file of the journal is. Every one is in one list, but for those that are not the store's.
+/// The kinds of the journal's files. Every file of the store is in one list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SegmentFiles {
-    /// The segments the frames came from, oldest first.
+    /// The segments that the frames came from, oldest first.
     pub(crate) kept: Vec<Kept>,
     /// Files that were never used.
     pub(crate) spares: Vec<u64>,
-    /// Segments that were replaced or lie behind the stop.
+    /// The segments that were replaced or are behind the stop.
     pub(crate) unused: Vec<u64>,
-    /// Files with frames behind the stop whose own header does not count: they have lost it.
+    /// Files with frames behind the stop whose header is lost.
     pub(crate) beheaded: Vec<u64>,
-    /// Highest segment number that is taken.
+    /// The highest used segment number.
     pub(crate) highest_number: u64,
 }
 
-/// What is wrong with the journal.
+/// The damage of the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Faults {
-    /// Why and where the scan stopped, if before the end of what had been synced.
+    /// The place and reason of the stop, if the scan stopped before a synced LSN.
     pub(crate) broken_off: Option<Damage>,
-    /// That the segment that is known to have been started is not there, or has lost its header.
+    /// Set if the segment that is known to have been started is missing, or has lost its header.
     pub(crate) named_is_lost: Option<Damage>,
-    /// That the last segment's file is shorter than it was: damage, unless the store was closed.
+    /// Set if the last segment's file is shorter than it was, which is damage unless the store was closed.
     pub(crate) cut_short: Option<Damage>,
 }
 
@@ -115,11 +115,11 @@ pub(crate) fn scan(source: &Source<'_>, visit: &mut dyn FnMut(u64, &[u8]) -> Res
     Ok(scan)
 }
 
-/// What the segments' headers say.
+/// The data of the segments' headers.
 struct Headings {
-    /// The segments in use, oldest first, without those a later one replaces from their first frame on.
+    /// The segments in use, oldest first, without segments that a later one replaces from their first frame on.
     started: Vec<Found>,
-    /// Files without a header that counts.
+    /// Files without a valid header.
     not_started: Vec<u64>,
 }
 
@@ -139,7 +139,7 @@ fn read_headings(source: &Source<'_>, scan: &mut Scan) -> Result<Headings> {
                 not_started.push(number);
                 continue;
             }
-            // Not the journal's; what follows goes by other numbers.
+            // Not a file of the journal; later segments get other numbers.
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::IsADirectory => {
                 occupied.push(number);
                 continue;
@@ -207,8 +207,7 @@ fn follow(
     scan: &mut Scan,
     visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
 ) -> Result<Option<Stop>> {
-    // Segments before the one with the first frame that is wanted are not: whether they follow one another is nothing to
-    // anybody.
+    // Segments before the one with the first needed frame are not needed, and need not be consecutive.
     let first = started.iter().rposition(|found| found.header.first_lsn <= source.after.saturating_add(1)).unwrap_or(0);
     let mut expected = match started.get(first) {
         None => return Ok(None),
@@ -269,8 +268,8 @@ pub(crate) fn holds_frames(bytes: &[u8], number: u64) -> bool {
     frame::parse(frames, SegmentId::new(store, number)).is_some()
 }
 
-/// Looks behind the stop, in the rest of that segment and in those behind it, for frames that prove how far the journal had
-/// been synced.
+/// Searches behind the stop, in the rest of that segment and in later ones, for frames that prove how far the journal
+/// had been synced.
 fn search_rest(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
     let stopped = stop.map_or((0, 0), |stop| (stop.index, stop.offset));
     for (index, found) in started.iter().enumerate().skip(stopped.0) {
@@ -283,7 +282,7 @@ fn search_rest(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan
     Ok(())
 }
 
-/// The same in files without a header that counts, which may have lost it.
+/// Searches also the files without a valid header, which may have lost it.
 fn search_not_started(source: &Source<'_>, not_started: Vec<u64>, scan: &mut Scan) -> Result<()> {
     for number in not_started {
         let is_beheaded = search(source, number, 0, &mut scan.reach)?;
@@ -315,7 +314,7 @@ fn search(source: &Source<'_>, number: u64, from: usize, reach: &mut Reach) -> R
     Ok(found)
 }
 
-/// That the scan stopped before the end of what had been synced, if so.
+/// The damage, if the scan stopped before a synced LSN.
 fn broken_off(source: &Source<'_>, stop: Option<Stop>, scan: &Scan) -> Option<Damage> {
     let Reach { last_lsn, proven, .. } = scan.reach;
     if last_lsn >= proven {

@@ -1,4 +1,4 @@
-//! The segments of an open journal. Each is in one state, and every way from one state to the next is a method here.
+//! The segments of an open journal. Each segment is in one state, and each transition is a method here.
 //!
 //! ```text
 //!                     ┌──────────────────────── recycle ────────────────────────┐
@@ -16,24 +16,24 @@
 //!                       ▼ the file is removed
 //! ```
 //!
-//! | State | Is |
+//! | State | Meaning |
 //! |---|---|
-//! | spare | a file with its number and no header: an opening takes it for unused |
+//! | spare | a file with a number and without a header: an opening treats it as unused |
 //! | live | started, and appended to |
-//! | sealed | full; no sync that covers its end has been begun |
-//! | synced | full; synced, or being synced by the one that took it: should that fail, the journal is poisoned |
-//! | retired | covered by a snapshot, so nobody needs it, nor that it is ever synced |
+//! | sealed | full; no sync that covers its end has begun |
+//! | synced | full; synced, or being synced by the call that took it; if that fails, the journal is poisoned |
+//! | retired | covered by a snapshot, so it is not needed and need not be synced |
 //! | obsolete | takes space until it can be removed |
 //!
-//! 1. One segment is live, and at most one spare. A spare's number is above the live one's, and that above those of all
-//!    that are full: an opening follows segments by their numbers.
-//! 2. Sealed segments are the newest of those that are full, so a sync takes all of them and the live one: what is
-//!    acknowledged as synced has everything before it synced.
-//! 3. A number is given once; one that is given to a file under way is above the live one's.
+//! 1. One segment is live, and at most one is spare. The spare's number is above the live one's, and that is above
+//!    those of all full segments, because an opening follows segments by their numbers.
+//! 2. Sealed segments are the newest full ones, so a sync takes all of them and the live one: every LSN before a synced
+//!    one is synced too.
+//! 3. A number is used once. The number of a file in preparation is above the live one's.
 //! 4. The directory is synced before a frame in a segment whose entry may not be durable is acknowledged.
-//! 5. The live segment is never retired, whatever is asked for.
+//! 5. The live segment is never retired.
 //!
-//! Cost: appending looks at the live segment alone; all else is O(segments) and happens once a segment or once a sync.
+//! Cost: an append uses only the live segment; everything else is O(segments), once for each segment or each sync.
 
 use std::collections::VecDeque;
 use std::io;
@@ -44,7 +44,7 @@ use super::place::Place;
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::model::error::Result;
 
-/// A segment file a later recovery would read.
+/// A segment file that a later recovery would read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kept {
     pub(crate) number: u64,
@@ -58,7 +58,7 @@ pub(crate) struct Start {
     pub(crate) live: Segment,
     pub(crate) offset: u64,
     pub(crate) next_lsn: u64,
-    /// The segments before it, oldest first, and itself.
+    /// The earlier segments, oldest first, and the segment itself.
     pub(crate) kept: Vec<Kept>,
 }
 
@@ -66,11 +66,11 @@ pub(crate) struct Start {
 pub(super) struct Segments {
     live: Live,
     spare: Option<Arc<Segment>>,
-    /// Sealed and synced ones, oldest first.
+    /// The sealed and synced segments, oldest first.
     full: VecDeque<Full>,
     obsolete: Vec<u64>,
     next_number: u64,
-    /// A file was made or renamed whose directory entry is not yet durable.
+    /// Set if a file was created or renamed whose directory entry is not yet durable.
     directory_unsynced: bool,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Segments {
 pub(super) struct Live {
     segment: Arc<Segment>,
     first_lsn: u64,
-    /// Where the next frame goes.
+    /// The offset of the next frame.
     end: u64,
     lean: bool,
 }
@@ -87,7 +87,7 @@ pub(super) struct Live {
 #[derive(Debug)]
 struct Full {
     kept: Kept,
-    /// Set while it is sealed and not synced.
+    /// Set while the segment is sealed and not synced.
     unsynced: Option<Arc<Segment>>,
 }
 
@@ -96,11 +96,11 @@ struct Full {
 pub(super) enum Next {
     Spare(Arc<Segment>),
     Made(Segment),
-    /// Made of what is held back for changes that free space.
+    /// A segment made of the reserve, for changes that free space.
     Lean(Segment),
 }
 
-/// What a header says beside the segment's own number.
+/// The fields of a header beside the segment's own number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HeaderFields {
     pub(super) first_lsn: u64,
@@ -108,12 +108,12 @@ pub(super) struct HeaderFields {
     pub(super) synced: u64,
 }
 
-/// A segment that nobody needs, to be recycled or discarded.
+/// A segment that is not needed any more, to be recycled or discarded.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Retired(Kept);
 
-/// Everything that a sync has to cover.
+/// The files that a sync has to cover.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Unsynced {
@@ -123,7 +123,7 @@ pub(super) struct Unsynced {
 }
 
 impl Segments {
-    /// Those that recovery leaves, everything in them synced.
+    /// The segments that recovery leaves, all synced.
     pub(super) fn new(start: Start) -> Self {
         let Start { live, offset, mut kept, next_lsn } = start;
         let first_lsn = kept.pop().map_or(next_lsn, |live| live.first_lsn);
@@ -147,19 +147,19 @@ impl Segments {
         self.spare.is_some()
     }
 
-    /// The number of a segment that is made now.
+    /// The number of a segment that is created now.
     pub(super) fn next_number(&self) -> u64 {
         self.next_number
     }
 
-    /// The number for a segment that is made while others may be: nobody else gets it.
+    /// The number for a segment that is created while others may be created: no other segment gets it.
     pub(super) fn take_number(&mut self) -> u64 {
         let number = self.next_number;
         self.next_number = number.saturating_add(1);
         number
     }
 
-    /// New → spare, made under [`Self::next_number`] while there was none.
+    /// New → spare. The file was created under [`Self::next_number`] while there was no spare.
     pub(super) fn adopt(&mut self, segment: Segment) {
         debug_assert!(self.spare.is_none(), "there is a spare segment already");
         debug_assert!(segment.number() >= self.next_number, "the number has been given away");
@@ -169,8 +169,8 @@ impl Segments {
         self.check();
     }
 
-    /// New → spare, or obsolete if a caller in a hurry has made one meanwhile, or gone past its number. It was made durable,
-    /// its entry too, under a number that was taken. True if it is spare.
+    /// New → spare, or obsolete if a call has created a spare meanwhile or passed the number. The file and its entry
+    /// are durable, under a reserved number. True if it is spare.
     pub(super) fn accept_prepared(&mut self, segment: Segment) -> bool {
         debug_assert!(segment.number() < self.next_number, "the number was not taken");
         let is_wanted = self.spare.is_none() && segment.number() > self.live.number();
@@ -183,16 +183,16 @@ impl Segments {
         is_wanted
     }
 
-    /// The spare, to be started, if it has room for so many bytes.
+    /// Takes the spare, to start it, if it has space for so many bytes.
     pub(super) fn take_spare(&mut self, bytes: u64) -> Option<Next> {
         self.spare.take_if(|spare| spare.capacity() >= bytes).map(Next::Spare)
     }
 
-    /// New or spare → live, and live → sealed. A spare that was passed over becomes obsolete: segments are used in the order
-    /// of their numbers.
+    /// New or spare → live, and live → sealed. A spare that was skipped becomes obsolete, because segments are used in
+    /// the order of their numbers.
     ///
     /// # Errors
-    /// That of writing the header. Nothing has changed then, and a spare is spare again.
+    /// That of writing the header. Then nothing has changed, and a spare is spare again.
     pub(super) fn start(&mut self, next: Next, fields: HeaderFields) -> io::Result<()> {
         let (segment, lean, was_spare) = match next {
             Next::Spare(segment) => (segment, false, true),
@@ -217,7 +217,8 @@ impl Segments {
         Ok(())
     }
 
-    /// Sealed → synced: what the caller is about to sync. Should that fail, nothing may be appended any more.
+    /// Sealed → synced: the files that the caller is about to sync. If the sync fails, nothing may be appended any
+    /// more.
     pub(super) fn take_unsynced(&mut self) -> Unsynced {
         let sealed = self.full.iter_mut().rev().map_while(|full| full.unsynced.take());
         let mut sealed: Vec<Arc<Segment>> = sealed.collect();
@@ -227,7 +228,7 @@ impl Segments {
         Unsynced { directory, sealed, live: self.live.segment.clone() }
     }
 
-    /// Sealed or synced → retired: those below number `first`, oldest first.
+    /// Sealed or synced → retired: the segments below number `first`, oldest first.
     pub(super) fn retire_below(&mut self, first: u64) -> Vec<Retired> {
         let end = self.full.iter().take_while(|full| full.kept.number < first).count();
         let retired = self.full.drain(..end).map(|full| Retired(full.kept)).collect();
@@ -235,11 +236,11 @@ impl Segments {
         retired
     }
 
-    /// Retired → spare if none is there and its file is of the usual size, else obsolete. True if it is spare. Its old frames
-    /// cannot be taken for new ones: their checksums are seeded with the old number.
+    /// Retired → spare if there is none and the file has the usual size, otherwise obsolete. True if it is spare. The
+    /// old frames never pass for new ones, because their checksums are seeded with the old number.
     ///
     /// # Errors
-    /// That of renaming the file, which is obsolete then.
+    /// That of renaming the file, which is then obsolete.
     pub(super) fn recycle(&mut self, place: &Place, retired: Retired) -> Result<bool> {
         if self.spare.is_some() || retired.0.bytes != place.segment_bytes {
             self.discard(retired);
@@ -263,7 +264,7 @@ impl Segments {
         self.check();
     }
 
-    /// Obsolete → gone; those that stay are tried again.
+    /// Obsolete → removed. A file that stays is tried again.
     pub(super) fn sweep(&mut self, place: &Place) {
         self.obsolete.retain(|number| match place.disk.remove_file(&place.path(*number)) {
             Ok(()) => false,
@@ -271,7 +272,7 @@ impl Segments {
         });
     }
 
-    /// Cuts off what the live segment has not used, and makes the spare obsolete: nothing is appended any more.
+    /// Cuts off the unused end of the live segment, and makes the spare obsolete: nothing is appended any more.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.live.segment.truncate(self.live.end)?;
         self.obsolete.extend(self.spare.take().map(|spare| spare.number()));
@@ -284,28 +285,28 @@ impl Segments {
         self.full.iter().map(|full| full.kept).chain([self.live.kept()])
     }
 
-    /// The first segment that a replay of what follows `lsn` needs.
+    /// The first segment that a replay after `lsn` needs.
     pub(super) fn first_needed(&self, lsn: u64) -> u64 {
         let needed = self.kept().rev().find(|kept| kept.first_lsn <= lsn.saturating_add(1));
         needed.or_else(|| self.kept().next()).map_or(0, |kept| kept.number)
     }
 
-    /// The newest segment whose header and first frame are synced, where everything up to `synced` is.
+    /// The newest segment whose header and first frame are synced, if everything up to `synced` is.
     pub(super) fn newest_synced(&self, synced: u64) -> Option<u64> {
         self.kept().rev().find(|kept| kept.first_lsn <= synced).map(|kept| kept.number)
     }
 
-    /// The live segment if its header may not be durable, where everything up to `synced` is.
+    /// The live segment, if its header may not be durable when everything up to `synced` is.
     pub(super) fn unsynced_header(&self, synced: u64) -> Option<Arc<Segment>> {
         (self.live.first_lsn > synced).then(|| self.live.segment.clone())
     }
 
-    /// Bytes of those that are full.
+    /// Bytes of the full segments.
     pub(super) fn full_bytes(&self) -> u64 {
         self.full.iter().map(|full| full.kept.bytes).sum()
     }
 
-    /// The invariants of this file.
+    /// Checks the invariants of this file.
     fn check(&self) {
         if !cfg!(debug_assertions) {
             return;
@@ -336,12 +337,12 @@ impl Live {
         self.segment.capacity()
     }
 
-    /// Where the next frame goes.
+    /// The offset of the next frame.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
 
-    /// Whether it is made of what is held back for changes that free space.
+    /// Whether the segment is made of the reserve.
     pub(super) fn is_lean(&self) -> bool {
         self.lean
     }
@@ -350,7 +351,7 @@ impl Live {
         self.end.saturating_add(bytes) <= self.segment.capacity()
     }
 
-    /// Writes a frame behind the last one. After an error the next goes to the same place.
+    /// Writes a frame behind the last one. After an error the next frame is written at the same offset.
     pub(super) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         let bytes = frame.len() as u64;
         debug_assert!(self.has_room(bytes), "a frame of {bytes} bytes does not fit");
@@ -365,7 +366,7 @@ impl Live {
 }
 
 impl Unsynced {
-    /// Syncs it: the directory, then the oldest segment first.
+    /// Syncs the directory, and then the segments, oldest first.
     pub(super) fn sync(&self, place: &Place) -> io::Result<()> {
         if self.directory {
             place.kept_directory.sync(&*place.disk)?;

@@ -1,4 +1,4 @@
-//! When the journal is synced, and who waits for it.
+//! Syncing the journal, and waiting for a sync.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::model::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 
 impl Journal {
-    /// Waits until everything up to `lsn` is synced. Whoever comes first syncs for all who have appended by then.
+    /// Waits until everything up to `lsn` is synced. The first caller syncs for all calls that have appended by then.
     pub(crate) fn wait_durable(&self, lsn: u64) -> Result<()> {
         lock::check_may_wait();
         let mut turn = self.commit.enter(lsn)?;
         while let Turn::Lead = turn {
-            // A panic of the disk's must not leave the others waiting for whoever leads them.
+            // A panic in the disk must not leave the other calls waiting for their leader.
             let outcome = catch_unwind(AssertUnwindSafe(|| self.sync()));
             let outcome = outcome.unwrap_or_else(|_| Err(self.poison("a panic while the journal was synced")));
             turn = self.commit.finish(lsn, outcome)?;
@@ -24,7 +24,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Syncs what has been appended, oldest segment first, and returns the last LSN that covers.
+    /// Syncs everything appended, oldest segment first, and returns the last LSN that the sync covers.
     fn sync(&self) -> Result<u64, Arc<str>> {
         self.unsynced.store(false, Ordering::Release);
         let (unsynced, last) = {
@@ -44,7 +44,7 @@ impl Journal {
         }
     }
 
-    /// Notes that something was appended that its caller does not wait for; true when nothing had been noted before.
+    /// Records an append whose call does not wait for a sync; true if there was none before.
     pub(crate) fn leave_unsynced(&self) -> bool {
         let first = !self.unsynced.swap(true, Ordering::AcqRel);
         if first {
@@ -54,20 +54,20 @@ impl Journal {
         first
     }
 
-    /// Since when, at most, something has waited for a sync that no caller waits for.
+    /// The earliest possible time of the oldest append that no call waits for.
     pub(crate) fn unsynced_since(&self) -> Option<Instant> {
         let since = Duration::from_nanos(self.unsynced_since.load(Ordering::Acquire));
         self.has_unsynced().then(|| self.born.checked_add(since).unwrap_or(self.born))
     }
 
-    /// Syncs what no caller waits for.
+    /// Syncs appends that no call waits for.
     pub(crate) fn sync_unwaited(&self) -> Result<()> {
-        // First: what is noted from now on may not be covered.
+        // Cleared first: the sync may not cover appends from now on.
         self.unsynced.store(false, Ordering::Release);
         self.wait_durable(self.appended())
     }
 
-    /// Whether something waits for a sync that no caller waits for.
+    /// Whether there are unsynced appends that no call waits for.
     pub(crate) fn has_unsynced(&self) -> bool {
         self.unsynced.load(Ordering::Acquire)
     }

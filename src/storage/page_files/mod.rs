@@ -38,7 +38,7 @@ use page_file::OpenFiles;
 use page_file::PageFile;
 
 /// The folder of the page files in the store's directory.
-pub(crate) const HEAP: &str = "heap";
+pub(crate) const PAGE_FILES: &str = "heap";
 
 #[derive(Debug)]
 pub(crate) struct PageFiles {
@@ -98,7 +98,7 @@ impl PageFiles {
         segment_bytes: u64,
         page_files: usize,
     ) -> Result<Self> {
-        let directory = root.join(HEAP);
+        let directory = root.join(PAGE_FILES);
         let names = match disk.list(&directory) {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             names => names.map_err(|e| Error::file("listing", &directory, e))?,

@@ -15,11 +15,11 @@ use crate::model::error::{Error, Result};
 use crate::storage::journal::naming::{self, JOURNAL};
 use crate::storage::journal::scan;
 use crate::storage::manifest::Manifest;
-use crate::storage::page_files::HEAP;
+use crate::storage::page_files::PAGE_FILES;
 use crate::storage::snapshot;
 use crate::store::random::Random;
 
-/// Makes a store. The manifest comes last: until it is there, the directory holds no store and is made again.
+/// Creates a store. The manifest is written last: without it, the directory has no store, and the creation is repeated.
 pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Recovered> {
     let disk = &*config.disk;
     plan_creation(root, is_in_use(disk, root)?)?;
@@ -28,7 +28,7 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
     disk.create_dir_all(&journal).map_err(|e| Error::io("creating the journal's directory", e))?;
     let opening = Opening::new(config, root, manifest.store)?;
     let place = opening.place(&manifest);
-    // While there are descriptors: what is synced later must not lack one.
+    // Opened while there are descriptors, so that a later sync has one.
     place.kept_directory.hold(disk).map_err(|e| Error::file("opening", &journal, e))?;
     opening.page_files.prepare()?;
     let start = start::start(&place, 1, &Carried::none(0), false)?;
@@ -39,11 +39,11 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
     Ok(Recovered { contents, manifest, place, start, filled: None, snapshot_files, report, reserve })
 }
 
-/// Whether something was written after creation in a directory, as it is told without a manifest.
+/// Whether files were written after the creation in a directory without a manifest.
 pub(super) fn is_in_use(disk: &dyn Disk, root: &Path) -> Result<bool> {
     let names = disk.list(root).map_err(|e| Error::file("listing", root, e))?;
     let kept = names.iter().any(|name| snapshot::parse_file_name(name).is_some() || parse_trees_name(name).is_some());
-    let pages = !disk.list(&root.join(HEAP)).unwrap_or_default().is_empty();
+    let pages = !disk.list(&root.join(PAGE_FILES)).unwrap_or_default().is_empty();
     let journal = disk.list(&root.join(JOURNAL)).unwrap_or_default();
     let segments = journal.iter().filter_map(|name| naming::parse_file_name(name));
     // Creation starts one segment, and writes no frame before the manifest is there.

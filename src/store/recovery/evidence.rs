@@ -1,4 +1,5 @@
-//! What an opening finds before anything is decided or written: plain facts, from which [`plan`](mod@super::plan) decides.
+//! What an opening finds before anything is decided or written: plain facts, from which [`plan`](mod@super::plan)
+//! decides.
 
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use crate::storage::journal::naming::JOURNAL;
 use crate::storage::journal::scan::{Damage, Reach, Scan};
 use crate::storage::manifest::Manifest;
 
-/// What is known of a store that has a manifest.
+/// The evidence of a store that has a manifest.
 #[derive(Debug)]
 pub(super) struct Evidence {
     pub(super) root: PathBuf,
@@ -17,49 +18,49 @@ pub(super) struct Evidence {
     pub(super) trees: Trees,
     /// The numbers of all snapshots in the directory, whether or not the manifest names them.
     pub(super) snapshots: Vec<u64>,
-    /// What is wrong with the snapshot that the manifest names.
+    /// The damage of the snapshot that the manifest names.
     pub(super) snapshot: Option<Damage>,
-    /// That a page file which the snapshot names is missing or too short.
+    /// The damage, if a page file that the snapshot names is missing or too short.
     pub(super) page_file: Option<Damage>,
     pub(super) journal: Scan,
-    /// That an operation of the journal does not fit what is there; none where nothing was replayed.
+    /// The damage, if an operation of the journal is inconsistent with the state; none if nothing was replayed.
     pub(super) replay: Option<Damage>,
     /// The number of operations replayed.
     pub(super) replayed: u64,
-    /// Why a page cannot be read; none where no page was looked at.
+    /// The damage, if a page cannot be read; none if no page was read.
     pub(super) page: Option<Error>,
     pub(super) state: StateFacts,
     /// The control store whose driver opens this store, if one does.
     pub(super) driver: Option<[u8; 16]>,
 }
 
-/// What became of the trees.
+/// The state of the trees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trees {
-    /// The store was not closed cleanly, so nothing says that they can be believed.
+    /// The store was not closed cleanly, so the trees may be wrong.
     NotClosed,
-    /// The store was closed cleanly, and yet they cannot be used.
+    /// The store was closed cleanly, but the trees cannot be used.
     Unusable(String),
-    /// They are whole and older than the journal: an opening went on from that close.
+    /// The trees are whole and older than the journal: a later opening continued from that close.
     Overtaken,
-    /// They hold everything up to that LSN.
+    /// The trees have everything up to that LSN.
     Whole { lsn: u64 },
 }
 
-/// What the state that was read says of itself.
+/// The facts about the state that was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct StateFacts {
-    /// The control store it is a pool of.
+    /// The control store that the store is a pool of.
     pub(super) pool_of: Option<[u8; 16]>,
-    /// Whether it has queues, or records beside its own.
+    /// Whether the store has queues, or records beside its own.
     pub(super) holds_something: bool,
-    /// The highest incarnation in which anything in it was given out.
+    /// The highest incarnation of a number in the state.
     pub(super) incarnation: u32,
 }
 
 impl Evidence {
-    /// The damage that is reported: the first there is in this order, whatever else is wrong. What the whole state stands on
-    /// comes first, then where reading the journal failed, then what only tells that something must be missing.
+    /// The damage that is reported: the first in this order. First the damage of files that the whole state depends on,
+    /// then the place where reading the journal failed, then signs that data must be missing.
     pub(super) fn damage(&self) -> Option<Damage> {
         let faults = &self.journal.faults;
         let in_order = [
@@ -68,13 +69,13 @@ impl Evidence {
             faults.broken_off.as_ref(),
             self.replay.as_ref(),
             faults.named_is_lost.as_ref(),
-            // A clean close cuts the last segment itself.
+            // A clean close cuts off the last segment itself.
             faults.cut_short.as_ref().filter(|_| self.manifest.clean.is_none()),
         ];
         in_order.into_iter().flatten().next().cloned().or_else(|| self.ends_elsewhere())
     }
 
-    /// That the journal ends before the trees do.
+    /// The damage, if the journal ends before the trees' LSN.
     fn ends_elsewhere(&self) -> Option<Damage> {
         let Trees::Whole { lsn } = self.trees else { return None };
         let (file, reason) = (self.root.join(JOURNAL), "the journal ends elsewhere than the trees".into());
@@ -95,7 +96,7 @@ impl StateFacts {
     }
 }
 
-/// Whether the journal goes on behind trees that stand at `lsn`, so that they are older than it.
+/// Whether the journal continues behind trees with the LSN `lsn`, so that the trees are older.
 pub(super) fn is_overtaken(lsn: u64, reach: &Reach) -> bool {
     reach.last_lsn.max(reach.highest_lsn) > lsn
 }

@@ -1,8 +1,9 @@
 //! Carrying a [plan](mod@super::plan) out, in an order in which a power cut at any moment leaves a store that opens.
 //!
-//! 1. What the next opening needs is durable before what it replaces goes: a new snapshot and the first segment of this run
-//!    before the manifest that names them, that before anything is moved or removed which the former manifest stands on.
-//! 2. Only files that nothing stands on are removed before: where the disk is full there may be no other space.
+//! 1. New files are durable before the files they replace are removed: a new snapshot and the first segment of this run
+//!    before the manifest that names them, and the manifest before any file that the former manifest depends on is
+//!    moved or removed.
+//! 2. Only files that nothing depends on are removed earlier, because a full disk may have no other space.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ pub(crate) struct Recovered {
     pub(crate) manifest: Manifest,
     pub(crate) place: Place,
     pub(crate) start: Start,
-    /// What is in the trees, if they were loaded and stay in use.
+    /// The digest of the trees, if they were loaded and stay in use.
     pub(crate) filled: Option<Digest>,
     /// The page files that the manifest's snapshot names.
     pub(crate) snapshot_files: BTreeSet<u64>,
@@ -41,7 +42,7 @@ pub(crate) struct Recovered {
 }
 
 impl Opening<'_> {
-    /// Does what the plan says, with the state that was read.
+    /// Executes the plan, with the state that was read.
     pub(super) fn execute(self, plan: Plan, loaded: Loaded) -> Result<Recovered> {
         let Plan { mut manifest, new_snapshot, journal, aside, tidying, mut report } = plan;
         let Loaded { mut contents, filled, mut snapshot_files } = loaded;
@@ -54,7 +55,7 @@ impl Opening<'_> {
             self.tidy(&manifest, &snapshot_files)?;
         }
         let (start, unused) = self.start(&place, &journal, &manifest)?;
-        // What is left of a damaged manifest goes before it is replaced.
+        // A damaged manifest is moved aside before it is replaced.
         let (former, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|file| file.ends_with(manifest::FILE));
         report.moved_aside.extend(self.move_aside(&manifest, former)?);
         let start = self.save_manifest(&mut manifest, &place, start)?;
@@ -68,7 +69,7 @@ impl Opening<'_> {
         Ok(Recovered { contents, manifest, place, start, filled, snapshot_files, report, reserve })
     }
 
-    /// Where the journal of that run is.
+    /// The place of that run's journal.
     pub(super) fn place(&self, manifest: &Manifest) -> Place {
         let directory = self.root.join(JOURNAL);
         Place {
@@ -82,10 +83,10 @@ impl Opening<'_> {
         }
     }
 
-    /// Sees to it that the directories are there, and opens them while there are descriptors.
+    /// Makes sure that the directories exist, and opens them while there are descriptors.
     fn prepare(&self, manifest: &Manifest) -> Result<Place> {
         let place = self.place(manifest);
-        // Missing only if somebody removed it; durable since the store was made.
+        // The directory is missing only if somebody removed it; it was durable since the store was created.
         let directory = &place.directory;
         let make = || if self.disk().exists(directory)? { Ok(()) } else { self.disk().create_dir_all(directory) };
         make().map_err(|e| Error::io("creating the journal's directory", e))?;
@@ -95,8 +96,8 @@ impl Opening<'_> {
         Ok(place)
     }
 
-    /// Starts this run's first segment; returns it with the numbers of those not needed any more. Where the disk is full, what a
-    /// former opening has left behind goes first, then what is held back is used.
+    /// Starts this run's first segment; returns it with the numbers of the segments not needed any more. On a full
+    /// disk, files that an earlier opening left are removed first, and then space of the reserve is used.
     fn start(&self, place: &Place, journal: &JournalPlan, manifest: &Manifest) -> Result<(Start, Vec<u64>)> {
         let (started, mut unused) = match Tail::of(place, journal, false)?.start(place, &self.reserve, false) {
             Err(error) if error.is_full() => {
@@ -112,14 +113,14 @@ impl Opening<'_> {
         Ok((start, unused))
     }
 
-    /// Makes this the store's manifest, naming the segment that was started; should that fail, the segment goes again.
+    /// Saves the manifest, which names the started segment; if that fails, the segment is removed again.
     fn save_manifest(&self, manifest: &mut Manifest, place: &Place, start: Start) -> Result<Start> {
         let former = std::mem::replace(&mut manifest.segment, start.live.number());
         let save = || manifest.save(self.disk(), self.root);
         match self.reserve.spend(Need::Open, MANIFEST_BYTES, save) {
             Ok(()) => Ok(start),
             Err(error) => {
-                // Closed first: what is missing may be a descriptor.
+                // Closed first, because a descriptor may be missing.
                 drop(start);
                 start::take_back(place, self.root, former, manifest.segment);
                 Err(error)
@@ -127,7 +128,7 @@ impl Opening<'_> {
         }
     }
 
-    /// Moves what could not be read, where it is there, into a folder of its own.
+    /// Moves the existing ones of the damaged files to a folder of their own.
     fn move_aside(&self, manifest: &Manifest, files: impl IntoIterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {
         let aside = self.root.join(format!("damaged-{:06x}", manifest.incarnation));
         let disk = self.disk();
@@ -149,7 +150,8 @@ impl Opening<'_> {
         Ok(moved)
     }
 
-    /// Removes what the manifest does not name: older snapshots, other generations of trees, page files, half-written files.
+    /// Removes files that the manifest does not name: older snapshots, other generations of trees, page files,
+    /// half-written files.
     fn tidy(&self, manifest: &Manifest, snapshot_files: &BTreeSet<u64>) -> Result<()> {
         let (snapshot, trees) = (manifest.snapshot.map_or(0, |mark| mark.number), manifest.generation);
         let is_stale = |number: u64, own: u64| number != own && number <= own.saturating_add(REACH);
@@ -171,5 +173,5 @@ fn remove_segments(place: &Place, numbers: &[u64]) -> Result<()> {
     numbers.iter().try_for_each(|number| remove_own(&*place.disk, &place.path(*number)))
 }
 
-/// The room that the manifest takes.
+/// The disk space of the manifest.
 const MANIFEST_BYTES: u64 = 4 << 10;

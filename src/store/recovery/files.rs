@@ -1,4 +1,4 @@
-//! What a store's directory holds beside the journal and the page files.
+//! The files in a store's directory beside the journal and the page files.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +6,12 @@ use crate::disk::Disk;
 use crate::model::error::{Error, Result};
 use crate::storage::snapshot;
 
-/// Where the trees of a generation lie.
+/// The path of the trees of a generation.
 pub(crate) fn trees_path(root: &Path, generation: u64) -> PathBuf {
     root.join(format!("trees-{generation:016x}"))
 }
 
-/// The generation of the trees of that name.
+/// The generation of the trees with that name.
 pub(super) fn parse_trees_name(name: &str) -> Option<u64> {
     u64::from_str_radix(name.strip_prefix("trees-")?, 16).ok()
 }
@@ -22,7 +22,7 @@ pub(super) fn snapshot_numbers(disk: &dyn Disk, root: &Path) -> Result<Vec<u64>>
     Ok(names.iter().filter_map(|name| snapshot::parse_file_name(name)).collect())
 }
 
-/// Removes a directory, or a file, if it is there.
+/// Removes a directory or a file, if it exists.
 pub(crate) fn remove_any(disk: &dyn Disk, path: &Path) -> std::io::Result<()> {
     match disk.remove_dir_all(path) {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotADirectory => disk.remove_file(path),

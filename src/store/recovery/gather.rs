@@ -1,11 +1,10 @@
-//! Reading a store that has a manifest: the state, and the evidence from which it is decided whether that counts.
+//! Reading a store that has a manifest: the state, and the evidence whether the state is valid.
 //!
-//! 1. Nothing is written, but for page files, which a failed opening removes: a replay that needs more memory than there is
-//!    lets pages go there.
-//! 2. Damage is evidence. Errors are only what cannot be read, and what another version has written.
+//! 1. Only page files are written, which a failed opening removes: a replay that exceeds the memory evicts pages.
+//! 2. Damage is evidence. Only unreadable files, and files of another version, are errors.
 //!
-//! Cost: after a clean close every record of the trees, and snapshot and journal once, unused; else snapshot and journal
-//! once. Only trees that are older than the journal are read for nothing.
+//! Cost: after a clean close every record of the trees, and snapshot and journal once, as a check; otherwise snapshot
+//! and journal once. Trees that are older than the journal are read in vain.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,38 +21,38 @@ use crate::storage::manifest::{Manifest, SnapshotMark};
 use crate::storage::records::Digest;
 use crate::storage::snapshot::Fault;
 
-/// The state as it was read.
+/// The state that was read.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) contents: Contents,
-    /// What is in the trees, if the state is theirs and they stay in use.
+    /// The digest of the trees, if the state is from them and they stay in use.
     pub(super) filled: Option<Digest>,
     /// The page files that the manifest's snapshot names.
     pub(super) snapshot_files: BTreeSet<u64>,
 }
 
-/// What snapshot and journal are read for.
+/// The purpose of reading snapshot and journal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     Load,
-    /// Only to know that they could be loaded.
+    /// Only to check that they could be loaded.
     Check,
 }
 
-/// What a snapshot gave.
+/// The result of reading a snapshot.
 struct SnapshotRead {
     fault: Option<Damage>,
-    /// That a page file which it names is missing or too short.
+    /// The damage, if a page file that it names is missing or too short.
     page_file: Option<Damage>,
-    /// The page files that it names.
+    /// The page files that the snapshot names.
     names: BTreeSet<u64>,
 }
 
-/// What the journal gave.
+/// The result of reading the journal.
 struct JournalRead {
     scan: Scan,
     replayed: u64,
-    /// Why an operation could not be replayed, or the replay not be ended.
+    /// The reason why an operation could not be replayed, or the replay could not be ended.
     fault: Option<Damage>,
 }
 
@@ -82,8 +81,8 @@ impl Opening<'_> {
         self.weigh((manifest, trees), snapshot, journal, loaded)
     }
 
-    /// Puts the evidence together. Where salvage is allowed every page of a state that counts is read, so that what is
-    /// damaged is made good as far as it can be.
+    /// Collects the evidence. If salvage is allowed, every page of a valid state is read, so that damaged pages are
+    /// repaired as far as possible.
     fn weigh(
         &self,
         (manifest, trees): (Manifest, Trees),
@@ -111,7 +110,7 @@ impl Opening<'_> {
         Ok((evidence, loaded))
     }
 
-    /// The trees' contents, the digest over them and the LSN they stand at, if they were closed cleanly and are whole.
+    /// The trees' contents, their digest and their LSN, if they were closed cleanly and are whole.
     fn load_trees(&self, manifest: &Manifest) -> Result<Option<(Contents, Digest, u64)>, String> {
         let Some(clean) = manifest.clean else { return Ok(None) };
         let path = trees_path(self.root, manifest.generation);
@@ -133,7 +132,7 @@ impl Opening<'_> {
         }
         contents.settle()?;
         contents.time = contents.time.max(clean.time);
-        // Before time moves on: what expires from here on is still in the trees.
+        // Before time advances: items that expire from here on are still in the trees.
         contents.queues.values_mut().for_each(|queue| queue.with(Queue::mark_stored));
         contents.registry.mark_stored();
         contents.finish()?;
@@ -155,7 +154,7 @@ impl Opening<'_> {
         Ok(SnapshotRead { fault, page_file, names: contents.segments.clone() })
     }
 
-    /// Reads the journal behind the snapshot, and applies its operations to `contents` if that `is_loaded`.
+    /// Reads the journal behind the snapshot, and applies its operations to `contents` if the snapshot `is_loaded`.
     fn read_journal(&self, manifest: &Manifest, is_loaded: bool, contents: &mut Contents) -> Result<JournalRead> {
         let directory = self.root.join(JOURNAL);
         let (mut replayed, mut wrong) = (0_u64, None);
@@ -175,7 +174,7 @@ impl Opening<'_> {
         Ok(JournalRead { scan, replayed, fault })
     }
 
-    /// What of the journal is read, and what the manifest says about it.
+    /// The part of the journal to read, and the manifest's facts about it.
     fn source<'s>(&'s self, manifest: &Manifest, directory: &'s Path) -> Source<'s> {
         let snapshot = manifest.snapshot.unwrap_or(SnapshotMark { number: 0, from: 0, to: 0 });
         let clean = manifest.clean.map_or(0, |clean| clean.lsn);
@@ -190,7 +189,7 @@ impl Opening<'_> {
     }
 }
 
-/// The damage an error tells of; any other error stays one.
+/// The damage that an error reports; any other error is returned.
 fn damage_of(error: Error) -> Result<Damage> {
     match error {
         Error::Corrupt { file, offset, reason } => Ok(Damage { file, offset, reason }),

@@ -1,8 +1,8 @@
-//! Opening a store: from what is on disk to the state, by the table below.
+//! Opening a store: from the files on disk to the state, by this table:
 //!
 //! | Manifest | Trees | Snapshot and journal | Then |
 //! |---|---|---|---|
-//! | missing; nothing was written since a creation | | | a store is made |
+//! | missing; nothing was written since a creation | | | a store is created |
 //! | missing; something was written | | | refused |
 //! | whole | whole | good | the trees are loaded |
 //! | whole | whole | damaged | the trees are loaded, a new snapshot is written from them, the damaged files are moved aside |
@@ -10,26 +10,27 @@
 //! | whole | closed cleanly, yet not usable | good | the state is rebuilt from snapshot and journal, the trees are moved aside; the next checkpoint fills new ones |
 //! | whole | any that are not whole | damaged | refused |
 //!
-//! A manifest that is damaged is a failure of reading, and so is every file that cannot be read. Whatever fails, then or later:
+//! A damaged manifest is a failure of reading, and so is every unreadable file. For a failure, then or later:
 //!
 //! | Failure | Then |
 //! |---|---|
-//! | the journal's end was not the same when it was read again | the opening is begun anew, three times at most |
+//! | a second read of the journal's end gave other bytes | the opening restarts, three times at most |
 //! | damage, where [`Config::salvage`](crate::Config::salvage) is set | [`salvage`] |
-//! | anything else | the caller is told, and nothing is changed |
+//! | anything else | the caller gets the error, and nothing is changed |
 //!
-//! An opening has three parts: [`gather`] reads and gives [`evidence`], [`mod@plan`] decides by that alone, [`execute`] does what
-//! the plan says. A salvage gathers what is left of a store in its own way, and has a plan and the same execution.
+//! An opening has three parts: [`gather`] reads and returns [`evidence`], [`mod@plan`] decides by the evidence alone,
+//! and [`execute`] executes the plan. A salvage gathers the intact parts in its own way; then it uses a plan and the
+//! same execution.
 //!
-//! 1. Trees count as clean only if the manifest's clean mark, their own record and a digest over every record agree, and
-//!    the journal has nothing beyond that mark.
-//! 2. After anything but a clean close the incarnation is raised, durably, before the first call is taken; the manifest
-//!    names the segment this run starts, so that losing it is noticed.
-//! 3. Nothing is appended to a segment that an earlier process wrote. What follows the last proven frame is made durable
+//! 1. Trees count as clean only if the manifest's clean mark, their own record and a digest over every record agree,
+//!    and the journal has nothing beyond that mark.
+//! 2. Without a clean close, the incarnation is raised, durably, before the first call. The manifest names the segment
+//!    that this run starts, so that the loss of the segment is detected.
+//! 3. Nothing is appended to a segment that an earlier process wrote. Frames after the last proven one are made durable
 //!    first: see `tail`.
-//! 4. What could not be read is moved aside, never deleted.
-//! 5. Pages stay in the page files until they are needed. A page file that is missing or too short is damage like any other; a
-//!    page that has been damaged within one is found when it is read, or here where salvage is allowed.
+//! 4. Damaged files are moved aside, never deleted.
+//! 5. Pages stay in the page files until they are needed. A page file that is missing or too short is damage like any
+//!    other. A damaged page within a file is found when the page is read, or here if salvage is allowed.
 
 mod creation;
 mod evidence;
@@ -62,7 +63,7 @@ use plan::{AfterFailure, after_failure, plan};
 pub(crate) use reading::read_snapshot;
 pub use report::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 
-/// Opens or makes the store in `root`, which exists and is locked.
+/// Opens or creates the store in `root`, which exists and is locked.
 pub(crate) fn recover(config: &Config, root: &Path, random: &Random) -> Result<Recovered> {
     let started = Instant::now();
     let mut failures = 0;
@@ -91,7 +92,7 @@ fn open(config: &Config, root: &Path, random: &Random) -> Result<Recovered> {
     })
 }
 
-/// Whether what is in `root` is a store without its manifest, and not just no store.
+/// Whether `root` has a store that lost its manifest.
 pub(crate) fn has_lost_manifest(disk: &dyn Disk, root: &Path) -> bool {
     creation::is_in_use(disk, root).is_ok_and(|is_in_use| is_in_use)
 }

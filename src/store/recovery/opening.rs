@@ -1,4 +1,4 @@
-//! A store that is being opened: where it lies, and what its parts share from the first read to the last write.
+//! A store that is being opened: its place, and the state that the parts of the opening share.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) struct Opening<'a> {
 }
 
 impl<'a> Opening<'a> {
-    /// Of the store with that id in `root`. None of its page files is read.
+    /// The opening of the store with that id in `root`. No page file is read.
     pub(super) fn new(config: &'a Config, root: &'a Path, store: [u8; 16]) -> Result<Self> {
         let bytes = config.segment_bytes.saturating_mul(SEGMENTS_A_PAGE_FILE);
         let page_files = Arc::new(PageFiles::open(&config.disk, root, store, bytes, config.page_files)?);
@@ -40,7 +40,7 @@ impl<'a> Opening<'a> {
         Contents::new(self.page_files.clone(), self.budget.clone())
     }
 
-    /// Does `work`; should it fail, the page files that it has written go again.
+    /// Does `work`; if it fails, the page files that it has written are removed.
     pub(super) fn attempt<T>(self, work: impl FnOnce(Self) -> Result<T>) -> Result<T> {
         let page_files = self.page_files.clone();
         work(self).inspect_err(|_| page_files.abandon())

@@ -1,11 +1,11 @@
-//! What an opening does, decided from the [evidence](super::evidence) alone: nothing is read here, and nothing written.
+//! The plan of an opening, decided from the [evidence](super::evidence) alone. This module reads and writes nothing.
 //!
-//! 1. Only what is in the plan is written, moved or removed. A refusal has no plan, so it changes nothing.
-//! 2. No file is both moved aside and removed, nor does one that stays go anywhere.
-//! 3. Where damage or trees that are not believed are moved aside, nothing but segments that were never used is removed
-//!    before that; a salvage removes nothing else at all.
+//! 1. Only files in the plan are written, moved or removed. A refusal has no plan, so it changes nothing.
+//! 2. No file is both moved aside and removed, and no file that stays is moved or removed.
+//! 3. Before damaged files or unusable trees are moved aside, only segments that were never used are removed. A salvage
+//!    removes nothing else.
 //! 4. The incarnation is raised, unless the store was closed cleanly and nothing is damaged.
-//! 5. A new snapshot stands at an LSN above every frame there is, so no frame of the old journal is replayed over it.
+//! 5. A new snapshot has an LSN above every frame, so no frame of the old journal is replayed on it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,60 +20,60 @@ use crate::storage::journal::scan::Damage;
 use crate::storage::manifest::{self, Manifest, SnapshotMark};
 use crate::storage::snapshot;
 
-/// What an opening writes, moves and removes.
+/// The writes, moves and removals of an opening.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// The manifest of this run, but that it names the segment of the last one: this run's has no number yet.
+    /// The manifest of this run. It names the segment of the last run, because this run's has no number yet.
     pub(super) manifest: Manifest,
-    /// Set if the manifest's snapshot is not there yet: it is written first, from the state.
+    /// Set if the manifest's snapshot does not exist yet: it is written first, from the state.
     pub(super) new_snapshot: Option<NewSnapshot>,
     pub(super) journal: JournalPlan,
-    /// What is moved aside, in this order.
+    /// The files that are moved aside, in this order.
     pub(super) aside: Vec<PathBuf>,
     pub(super) tidying: Tidying,
-    /// What is told of the opening; what was moved aside is added.
+    /// The report of the opening; the files that were moved aside are added later.
     pub(super) report: RecoveryReport,
 }
 
-/// A snapshot that takes the place of what is damaged.
+/// A snapshot that replaces damaged files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct NewSnapshot {
-    /// Page files whose pages are written anew, since something in them is damaged.
+    /// Page files with damage, whose pages are rewritten.
     pub(super) leaving: BTreeSet<u64>,
 }
 
-/// What becomes of the journal's files.
+/// The plan for the journal's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct JournalPlan {
-    /// The LSN that this run goes on behind.
+    /// The LSN after which this run continues.
     pub(super) last_lsn: u64,
     /// Highest LSN known to have been synced.
     pub(super) proven: u64,
-    /// Highest segment number that is taken.
+    /// The highest used segment number.
     pub(super) highest_number: u64,
     /// The segments that stay, oldest first.
     pub(super) kept: Vec<Kept>,
-    /// Files that were never used: they are removed before anything asks for space.
+    /// Files that were never used; they are removed before any space is needed.
     pub(super) spares: Vec<u64>,
     /// Segments that are removed once the manifest names a new one.
     pub(super) unused: Vec<u64>,
 }
 
-/// When files are removed that no manifest names any more: older snapshots, other trees, page files, half-written files.
+/// The time for removing files that no manifest names: older snapshots, other trees, page files, half-written files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tidying {
-    /// Before anything asks for space.
+    /// Before any space is needed.
     First,
-    /// After the manifest is saved and what is damaged has been moved aside.
+    /// After the manifest is saved and damaged files are moved aside.
     Last,
-    /// Not by this opening: the next snapshot gives them up.
+    /// Not by this opening, but by the next snapshot.
     Never,
 }
 
-/// What a salvage has put together from what is left of a store.
+/// The result of a salvage's reading.
 #[derive(Debug)]
 pub(super) struct Salvaged {
-    /// With a generation above that of all trees there are.
+    /// The manifest, with a generation above those of all existing trees.
     pub(super) manifest: Manifest,
     /// The numbers of all snapshots in the directory.
     pub(super) snapshots: Vec<u64>,
@@ -82,23 +82,23 @@ pub(super) struct Salvaged {
     /// The highest incarnation that frames and images name.
     pub(super) incarnation: u32,
     pub(super) highest_number: u64,
-    /// Segments that nothing is wrong with.
+    /// The undamaged segments.
     pub(super) sound: Vec<Kept>,
     pub(super) spares: Vec<u64>,
-    /// Page files that hold something damaged.
+    /// Page files with damage.
     pub(super) leaving: BTreeSet<u64>,
-    /// Files that hold something damaged.
+    /// Files with damage.
     pub(super) aside: Vec<PathBuf>,
     pub(super) state: StateFacts,
     pub(super) driver: Option<[u8; 16]>,
     pub(super) report: RecoveryReport,
 }
 
-/// Decides how the store is opened: the table in [`recovery`](super).
+/// Decides how the store is opened, by the table in [`recovery`](super).
 ///
 /// # Errors
-/// `Corrupt` for what cannot be opened without a salvage; `InvalidArgument` where another may not open it; `Unavailable`
-/// when there is no incarnation left. Nothing has been changed then.
+/// `Corrupt` for a store that cannot be opened without a salvage; `InvalidArgument` if this opener may not open it;
+/// `Unavailable` when no incarnation is left. Then nothing has been changed.
 pub(super) fn plan(evidence: &Evidence) -> Result<Plan> {
     let damage = evidence.damage();
     match (&evidence.trees, damage) {
@@ -109,13 +109,13 @@ pub(super) fn plan(evidence: &Evidence) -> Result<Plan> {
     }
 }
 
-/// Goes on from the trees.
+/// Continues from the trees.
 fn trust_trees(evidence: &Evidence, lsn: u64) -> Result<Plan> {
     let report = RecoveryReport { last_lsn: lsn, ..RecoveryReport::new(RecoverySource::Trees) };
     Ok(go_on(evidence, admit(evidence, 0)?, report, Tidying::First))
 }
 
-/// Goes on from the trees, with a new snapshot of them in place of a snapshot or journal that is damaged.
+/// Continues from the trees, with a new snapshot of them that replaces a damaged snapshot or journal.
 fn supersede(evidence: &Evidence, lsn: u64, damage: Damage) -> Result<Plan> {
     let incarnation = admit(evidence, 1)?;
     let (reach, files) = (&evidence.journal.reach, &evidence.journal.files);
@@ -136,7 +136,7 @@ fn supersede(evidence: &Evidence, lsn: u64, damage: Damage) -> Result<Plan> {
     })
 }
 
-/// Goes on from snapshot and journal. What is in the trees is superseded: a new generation is filled from the state.
+/// Continues from snapshot and journal. The trees are outdated: a new generation is filled from the state.
 fn rebuild(evidence: &Evidence) -> Result<Plan> {
     let incarnation = admit(evidence, 1)?;
     let Evidence { trees, manifest, journal, .. } = evidence;
@@ -180,7 +180,7 @@ fn go_on(evidence: &Evidence, incarnation: u32, report: RecoveryReport, tidying:
     }
 }
 
-/// Opens a store with what a salvage has put together: what is damaged goes aside, all else stays where it is.
+/// Opens a store with the result of a salvage: damaged files are moved aside, all others stay.
 ///
 /// # Errors
 /// As [`plan`], without `Corrupt`.
@@ -200,43 +200,43 @@ pub(super) fn plan_salvage(salvaged: Salvaged) -> Result<Plan> {
 }
 
 impl JournalPlan {
-    /// That of a journal all of which a snapshot at `last` covers.
+    /// The plan for a journal that a snapshot at `last` covers completely.
     fn covered(last: u64, highest_number: u64, kept: Vec<Kept>, spares: Vec<u64>) -> Self {
         Self { last_lsn: last, proven: last, highest_number, kept, spares, unused: Vec::new() }
     }
 }
 
-/// Whether a directory without a manifest is made a store.
+/// Decides whether a store is created in a directory without a manifest.
 ///
 /// # Errors
-/// `Corrupt` if `is_in_use`: the store was written to after it had been made, so it has lost its manifest.
+/// `Corrupt` if `is_in_use`: files were written after the creation, so the manifest is lost.
 pub(super) fn plan_creation(root: &Path, is_in_use: bool) -> Result<()> {
     let reason = "the manifest is missing, but not the store".into();
     if is_in_use { Err(Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason }) } else { Ok(()) }
 }
 
-/// What follows an opening that has failed.
+/// The step after a failed opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterFailure {
-    /// It is begun anew.
+    /// The opening restarts.
     Again,
     Salvage,
-    /// The caller is told.
+    /// The caller gets the error.
     Refuse,
 }
 
-/// Decides what follows the failure of an opening, before which `failures` others have failed.
+/// Decides the step after a failed opening, before which `failures` others have failed.
 pub(super) fn after_failure(error: &Error, failures: usize, salvage: bool) -> AfterFailure {
     match error {
-        // What a failed sync has lost can be read until the system's cache drops it.
+        // Data that a failed sync lost can be read until the system's cache drops it.
         Error::JournalChanged { .. } if failures < OPENED_AGAIN => AfterFailure::Again,
         error if salvage && error.is_damage() => AfterFailure::Salvage,
         _ => AfterFailure::Refuse,
     }
 }
 
-/// The incarnation of this run, if it is admitted: the highest there was, raised by `more`, which is none after a clean close,
-/// since then everything that was given out is known.
+/// The incarnation of this run, if it is admitted: the highest so far, raised by `more`. After a clean close `more` is
+/// 0, because then every assigned number is known.
 fn admit(evidence: &Evidence, more: u32) -> Result<u32> {
     evidence.page.clone().map_or(Ok(()), Err)?;
     admitted(&evidence.state, evidence.driver)?;
@@ -244,8 +244,8 @@ fn admit(evidence: &Evidence, more: u32) -> Result<u32> {
     raised(evidence.state.incarnation.max(found), more)
 }
 
-/// Whether a store is opened by whom it may be: one that is a pool by its driver alone, which gives out its ids, and one
-/// that holds something already by nobody as a pool.
+/// Checks who opens the store. Only its own driver, which assigns its incarnations, may open a store that is a pool. A
+/// store with content that is not a pool yet cannot become one.
 fn admitted(state: &StateFacts, driver: Option<[u8; 16]>) -> Result<()> {
     let refused = |reason: &str| Err(Error::invalid("path", reason));
     match (state.pool_of, driver) {
@@ -266,12 +266,12 @@ fn raised(highest: u32, more: u32) -> Result<u32> {
     Err(Error::Unavailable { reason: "the store has been opened 2^24 times: restore it to go on".into() })
 }
 
-/// The manifest of a run of that incarnation.
+/// The manifest of a run with that incarnation.
 fn started(manifest: &Manifest, incarnation: u32, proven: u64) -> Manifest {
     Manifest { incarnation, clean: None, synced: manifest.synced.max(proven), ..manifest.clone() }
 }
 
-/// The same, naming a snapshot at `last` whose number no other has.
+/// The manifest of a run, with a snapshot at `last` whose number is unused.
 fn with_new_snapshot(manifest: &Manifest, snapshots: &[u64], last: u64, incarnation: u32) -> Manifest {
     let mut number = manifest.snapshot.map_or(1, |mark| mark.number.saturating_add(1));
     while snapshots.contains(&number) {
@@ -286,9 +286,9 @@ fn segment_paths(root: &Path, numbers: impl Iterator<Item = u64>) -> impl Iterat
     numbers.map(move |number| journal.join(naming::file_name(number)))
 }
 
-/// How often an opening begins anew that found the journal's end changed.
+/// The number of times an opening restarts after it found a changed end of the journal.
 const OPENED_AGAIN: usize = 3;
-/// No store gets there: what is given out in an incarnation ends where the next begins.
+/// The last incarnation, which no store reaches.
 pub(crate) const LAST_INCARNATION: u32 = (1 << 24) - 1;
 
 #[cfg(test)]

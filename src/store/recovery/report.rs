@@ -1,4 +1,4 @@
-//! What opening a store found and did.
+//! The report of an opening.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::{Project, QueueName};
 use crate::storage::journal::scan::Damage;
 
-/// Where the state came from when the store was opened.
+/// The source of the state when the store was opened.
 ///
 /// ```
 /// # use zaqar_sled::*;
@@ -26,11 +26,11 @@ pub enum RecoverySource {
     New,
     /// From the trees, after a clean close.
     Trees,
-    /// From the snapshot and the journal, after anything but a clean close.
+    /// From the snapshot and the journal, if the store was not closed cleanly.
     Journal,
 }
 
-/// What opening a store found and did. Its `Display` text is one line for a log.
+/// The report of an opening: what recovery found and did. Its `Display` text is one line for a log.
 ///
 /// ```
 /// # use zaqar_sled::*;
@@ -72,7 +72,7 @@ impl RecoveryReport {
         }
     }
 
-    /// Where the state came from.
+    /// The source of the state.
     pub fn source(&self) -> RecoverySource {
         self.source
     }
@@ -93,7 +93,7 @@ impl RecoveryReport {
         self.dropped
     }
 
-    /// What was unusual, in words; empty if nothing was.
+    /// Unusual observations, as text; empty if there were none.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -108,8 +108,8 @@ impl RecoveryReport {
         &self.damaged
     }
 
-    /// How many messages each queue has lost, as far as the remaining records name them. Messages
-    /// that were only in parts of which nothing remains are not counted.
+    /// The number of messages that each queue has lost, as far as the intact records name them. Messages that were only
+    /// in lost parts are not counted.
     pub fn lost(&self) -> &[LostMessages] {
         &self.lost
     }
@@ -174,7 +174,7 @@ impl Damaged {
         self.offset
     }
 
-    /// What is wrong with the bytes there.
+    /// The damage of the bytes.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -186,8 +186,8 @@ impl fmt::Display for Damaged {
     }
 }
 
-/// How many messages of one queue are lost: those that a [salvage](crate::Config::salvage) did not find, or that
-/// [`Engine::drop_damaged`](crate::Engine::drop_damaged) gave up.
+/// The number of lost messages of one queue: messages that a [salvage](crate::Config::salvage) did not find, or that
+/// [`Engine::drop_damaged`](crate::Engine::drop_damaged) deleted.
 ///
 /// ```
 /// # use zaqar_sled::*;

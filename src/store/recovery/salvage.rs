@@ -1,21 +1,22 @@
-//! Opening a damaged store with all that is left of it.
+//! Salvage: opening a damaged store with all intact parts.
 //!
-//! | Evidence | Says |
+//! | Evidence | Provides |
 //! |---|---|
 //! | trees that were closed cleanly and are whole | everything |
-//! | the manifest's snapshot; where it is damaged, each record that is whole; without it, the newest other one | everything up to it, but for what is missing |
-//! | frames of the journal, each by its own checksum, on both sides of what is damaged | what changed since, and what is gone |
+//! | the manifest's snapshot; if it is damaged, each whole record; without it, the newest other one | everything up to it, except missing records |
+//! | frames of the journal, each by its own checksum, on both sides of damage | later changes, and removals |
 //! | page images in the page files, each by its own checksum | messages, their queue and its name, where entries or changes are missing |
-//! | trees and snapshots that do not count otherwise | names, and what is gone |
+//! | trees and snapshots that are not used otherwise | names, and removals |
 //! | the catalogue of the control store, for a pool | names |
 //!
-//! 1. Nothing is written before all of it has been read. Then comes a new snapshot, then the manifest that names it; a
-//!    salvage that is cut short can be done again.
-//! 2. What is damaged is moved aside; all else stays, for the next snapshot to give up.
-//! 3. A message that any record says is gone does not come back.
-//! 4. What the device cannot read is damage; any other refusal ends the salvage with an error that names the file.
+//! 1. Nothing is written before everything has been read. Then the new snapshot is written, and then the manifest that
+//!    names it. A salvage that was cut off can be repeated.
+//! 2. Damaged files are moved aside. All other files stay until the next snapshot.
+//! 3. A message that any record reports as removed does not come back.
+//! 4. A range that the device cannot read is damage. Any other refusal ends the salvage with an error that names the
+//!    file.
 //!
-//! Cost: every file is read whole, one after the other; 80 bytes of memory an image.
+//! Cost: every file is read whole, one after the other; 80 bytes of memory for each image.
 
 mod facts;
 mod images;
@@ -55,7 +56,7 @@ use crate::storage::manifest::{self, Manifest};
 use crate::storage::records::Digest;
 use crate::storage::snapshot;
 
-/// Opens the store in `root`, which was found damaged, with what is left of it.
+/// Opens the damaged store in `root` with its intact parts.
 pub(super) fn salvage(config: &Config, root: &Path, cause: &Error) -> Result<Recovered> {
     let disk = &*config.disk;
     let (manifest, store) = match load_manifest(disk, root)? {
@@ -80,7 +81,7 @@ fn load_manifest(disk: &dyn Disk, root: &Path) -> Result<Option<Manifest>> {
     }
 }
 
-/// The store's id, as a segment of its journal or its trees tell it.
+/// The store's id, from a segment of its journal or from its trees.
 fn store_id(disk: &dyn Disk, root: &Path) -> Result<Option<[u8; 16]>> {
     let directory = root.join(JOURNAL);
     for name in list(disk, &directory)?.iter().filter(|name| naming::parse_file_name(name).is_some()) {
@@ -108,19 +109,19 @@ struct Salvage<'a> {
     manifest: Option<Manifest>,
 }
 
-/// What the state is begun from.
+/// The state that salvage starts from.
 enum Origin {
-    /// Trees that hold everything up to that LSN.
+    /// Trees with everything up to that LSN.
     Trees(Box<dyn Trees>, u64),
     Snapshot(FoundSnapshot),
-    /// There was no snapshot yet: the journal holds everything.
+    /// There was no snapshot yet: the journal has everything.
     New,
-    /// The snapshot is gone.
+    /// The snapshot is lost.
     Lost,
 }
 
 impl Salvage<'_> {
-    /// Reads everything, and puts one state together from it.
+    /// Reads everything, and builds one state from it.
     fn gather(self, cause: &Error) -> Result<(Salvaged, Loaded)> {
         let (directory, disk) = (self.root.join(JOURNAL), self.disk);
         let mut journal = Journal::gather(disk, &directory, self.store)?;
@@ -161,8 +162,8 @@ impl Salvage<'_> {
         numbers.map(|number| FoundSnapshot::look_into(self.disk, self.root, self.store, number)).collect()
     }
 
-    /// What to begin from: trees that count, the manifest's snapshot if it is whole, any whole one, or what is left of one. It
-    /// is taken out of `snapshots`.
+    /// Chooses the start: valid trees, the manifest's snapshot if it is whole, any whole snapshot, or the rest of one.
+    /// The choice is taken out of `snapshots`.
     fn choose_origin(&self, snapshots: &mut Vec<FoundSnapshot>, journal: &Journal) -> Result<Origin> {
         if let Some((trees, lsn)) = self.clean_trees()? {
             return Ok(Origin::Trees(trees, lsn));
@@ -178,7 +179,7 @@ impl Salvage<'_> {
         }
     }
 
-    /// The trees, if they were closed cleanly and hold what the manifest says.
+    /// The trees, if they were closed cleanly and agree with the manifest.
     fn clean_trees(&self) -> Result<Option<(Box<dyn Trees>, u64)>> {
         let clean = self.manifest.as_ref().and_then(|manifest| Some((manifest.generation, manifest.clean?)));
         let Some((generation, mark)) = clean else { return Ok(None) };
@@ -202,7 +203,7 @@ impl Salvage<'_> {
         Ok(self.disk.trees_with(&path, self.opening.config.cache_bytes()).ok())
     }
 
-    /// The LSN from which the journal goes on, if that is known.
+    /// The LSN after which the journal continues, if known.
     fn replay_start(&self, origin: &Origin) -> Option<u64> {
         match origin {
             Origin::Trees(_, lsn) => Some(*lsn),
@@ -215,7 +216,7 @@ impl Salvage<'_> {
         }
     }
 
-    /// What all of the journal says beside its changes.
+    /// The facts in the whole journal.
     fn facts(&self, journal: &Journal, after: u64) -> Result<Facts> {
         let mut facts = Facts::default();
         journal.visit(self.disk, self.store, 0, &mut |lsn, body| {
@@ -225,14 +226,14 @@ impl Salvage<'_> {
         Ok(facts)
     }
 
-    /// Takes in the records that the state is begun from.
+    /// Loads the records that the state starts from.
     fn load(&self, origin: &Origin, others: &[FoundSnapshot], merge: &mut Merge<'_>) -> Result<()> {
         match origin {
             Origin::New => {}
             Origin::Trees(trees, _) => {
                 Tree::ALL.into_iter().try_for_each(|tree| {
                     trees.scan(tree, &mut |key, value| {
-                        // The digest has said that they are what was written.
+                        // The digest has shown that the records are those that were written.
                         merge.load(tree, key, value).map(drop)
                     })
                 })?;
@@ -249,7 +250,7 @@ impl Salvage<'_> {
         Ok(())
     }
 
-    /// Fills what the snapshot has lost, as far as that can be, and ends the loading.
+    /// Fills the gaps of the snapshot as far as possible, and ends the loading.
     fn complete(&self, origin: &Origin, merge: &mut Merge<'_>) -> Result<()> {
         let is_whole = match origin {
             Origin::New | Origin::Trees(..) => true,
@@ -286,7 +287,7 @@ impl Salvage<'_> {
         Ok(())
     }
 
-    /// Takes names, and what is gone, from snapshots and trees that do not count otherwise.
+    /// Takes names and removals from snapshots and trees that are not used otherwise.
     fn consult(&self, others: &[FoundSnapshot], merge: &mut Merge<'_>) -> Result<()> {
         for snapshot in others {
             snapshot.visit(self.disk, self.store, &mut |_, tree, key, value| {
@@ -297,7 +298,7 @@ impl Salvage<'_> {
         for generation in self.generations()? {
             let Some(trees) = self.open_trees(generation)? else { continue };
             for tree in [Tree::Queues, Tree::Messages] {
-                // What they do not give, they do not give.
+                // Records that the trees do not return are ignored.
                 let _ = trees.scan(tree, &mut |key, value| {
                     merge.consult(tree, key, value);
                     Ok(())
@@ -312,7 +313,7 @@ impl Salvage<'_> {
         Ok(names.iter().filter_map(|name| parse_trees_name(name)).collect())
     }
 
-    /// Takes the registry from the newest trees if the snapshot has lost it: an older state is better than none.
+    /// Takes the registry from the newest trees if it is lost in the snapshot: an older state is better than none.
     fn restore_registry(&self, merge: &mut Merge<'_>) {
         if merge.has_registry {
             return;
@@ -333,7 +334,7 @@ impl Salvage<'_> {
         merge.contents.registry.complete(self.opening.config.control);
     }
 
-    /// What came of it, as it is to be opened.
+    /// The result, for the plan.
     fn sum_up(
         self,
         mut merge: Merge<'_>,
@@ -366,7 +367,7 @@ impl Salvage<'_> {
         Ok((salvaged, Loaded { contents: merge.contents, filled: None, snapshot_files: BTreeSet::new() }))
     }
 
-    /// The manifest that there was, with a generation of trees that is not there yet.
+    /// The former manifest, with a generation of trees that does not exist yet.
     fn next_manifest(&self) -> Result<Manifest> {
         let fresh = Manifest { incarnation: 0, generation: 0, ..Manifest::new(self.store) };
         let manifest = self.manifest.clone().unwrap_or(fresh);
@@ -399,7 +400,7 @@ fn report(merge: &Merge<'_>, origin: &Origin, cause: &Error) -> RecoveryReport {
     }
 }
 
-/// What is lost of each queue that is still there.
+/// The losses of each queue that still exists.
 fn lost_of(merge: &Merge<'_>) -> Vec<LostMessages> {
     let named = merge.lost.iter().filter(|(number, lost)| **lost > 0 && **number != OUTBOX);
     named

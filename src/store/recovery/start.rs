@@ -7,7 +7,7 @@ use crate::storage::journal::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::storage::journal::{Kept, Place, Start, frame, frame_buffer};
 use crate::storage::manifest::{self, Manifest};
 
-/// Frames that are written again in the first segment of a run: the last ones there are.
+/// The last frames of the journal, which are copied to the first segment of a run.
 #[derive(Debug)]
 pub(super) struct Carried {
     /// The LSN of the first.
@@ -29,16 +29,16 @@ impl Carried {
     }
 }
 
-/// The first segment of a run: small, since it is written out while the caller waits, smaller where the disk is full. Its
-/// header is written last: until then it does not count.
+/// The first segment of a run: small, since it is written out while the caller waits, smaller where the disk is full.
+/// Its header is written last: until then it does not count.
 pub(super) fn start(place: &Place, number: u64, carried: &Carried, scanty: bool) -> Result<Start> {
     let room = if scanty { SCANTY_SEGMENT_BYTES } else { FIRST_SEGMENT_BYTES };
     let needed = SEGMENT_HEADER_BYTES.saturating_add(carried.bytes());
     let (bytes, next_lsn) = frames(place, number, carried)?;
     let capacity = needed.saturating_add(room.min(place.segment_bytes));
     let live = Segment::prepare(place, number, capacity, &bytes, &mut |_| {})?;
-    // It claims no more than was proven before: a kill may leave it in the system's memory alone, and the next open would
-    // take the frames it leads to for durable.
+    // The header states no LSN that was not proven before. A kill may leave the header only in the system's cache, and
+    // the next open would treat its frames as durable.
     let header = live.header(carried.first, place.incarnation, carried.proven);
     let write = live.write(&header, 0).and_then(|()| live.sync());
     write.map_err(|e| Error::io("starting the journal", e))?;
@@ -47,18 +47,19 @@ pub(super) fn start(place: &Place, number: u64, carried: &Carried, scanty: bool)
     Ok(Start { live, offset, next_lsn, kept })
 }
 
-/// Takes back segment `started` of the store in `root`, unless the manifest on disk names it by now, and not `named`: an opening
-/// that is refused leaves the files as they were. It is as if the segment had never been made: what it replaces is still there.
+/// Removes segment `started` of the store in `root` again, unless the manifest on disk names it by now instead of
+/// `named`, so that a refused opening leaves the files as they were. The segments that it would have replaced still
+/// exist.
 pub(super) fn take_back(place: &Place, root: &Path, named: u64, started: u64) {
     let disk = &*place.disk;
     if matches!(Manifest::load(disk, root), Ok(Some(manifest)) if manifest.segment == named) {
-        // What cannot be removed is, by the next opening.
+        // A file that cannot be removed now is removed by the next opening.
         let _ = disk.remove_file(&place.path(started));
         let _ = disk.remove_file(&root.join(manifest::FRESH));
     }
 }
 
-/// The carried frames as they stand in segment `number`, and the LSN behind them.
+/// The copied frames, for segment `number`, and the LSN after them.
 fn frames(place: &Place, number: u64, carried: &Carried) -> Result<(Vec<u8>, u64)> {
     let (mut bytes, mut lsn) = (Vec::new(), carried.first);
     for body in &carried.bodies {
@@ -74,5 +75,5 @@ fn frames(place: &Place, number: u64, carried: &Carried) -> Result<(Vec<u8>, u64
 }
 
 const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
-/// The same where the disk is full: enough to delete, and to write a snapshot.
+/// The size on a full disk: enough for deletes, and for writing a snapshot.
 const SCANTY_SEGMENT_BYTES: u64 = 8 << 10;

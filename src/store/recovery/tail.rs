@@ -1,13 +1,14 @@
-//! The end of the journal that an earlier process left: what of it is not proven to be on the device is made durable before
-//! anything is built on it.
+//! The end of the journal that an earlier process left. Frames that are not proven to be on the device are made durable
+//! before anything depends on them.
 //!
 //! 1. Nothing is appended to a segment that an earlier process wrote.
-//! 2. The last segments, as long as they hold little and there are several or room is short, are copied into the first one of this run, which replaces them: so
-//!    that a store that is opened often, on a full disk too, takes no more room each time than was written.
-//! 3. Unproven frames before those are written once more where they are, byte for byte, and synced. The bytes are the
-//!    same, so a write that is torn changes nothing; and they are written, not only synced, since a sync that failed
-//!    before may have left the system believing that they are on the device.
-//! 4. Only then does the new segment's header say that they had been synced.
+//! 2. If there are several segments, or disk space is short, the last segments, as long as they hold little, are copied
+//!    into the first segment of this run, which replaces them. So a store that is opened often, also on a full disk,
+//!    takes no more space than its data.
+//! 3. Earlier unproven frames are written once more in their place, byte for byte, and synced. The bytes are the same,
+//!    so a torn write changes nothing. They are written and not only synced, because after a failed sync the system may
+//!    treat them as already on the device.
+//! 4. Only then does the new segment's header state that they are synced.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::storage::journal::segment::SEGMENT_HEADER_BYTES;
 use crate::storage::journal::{Kept, Place, Start, frame};
 use crate::storage::reserve::{Need, Reserve};
 
-/// How the journal is gone on with.
+/// The way in which the journal continues.
 #[derive(Debug)]
 pub(super) struct Tail {
     number: u64,
@@ -33,7 +34,7 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// With the last segments copied if `sparing` of room, or if there are many or unproven ones.
+    /// Copies the last segments if `sparing` disk space, or if there are many or unproven ones.
     pub(super) fn of(place: &Place, journal: &JournalPlan, sparing: bool) -> Result<Self> {
         let sparing = sparing || journal.kept.len() >= MANY_SEGMENTS || journal.last_lsn > journal.proven;
         let (mut kept, mut bodies, mut replaced) = (journal.kept.clone(), Vec::new(), Vec::new());
@@ -51,8 +52,8 @@ impl Tail {
         Ok(Self { number, last: journal.last_lsn, proven: journal.proven, kept, bodies, replaced })
     }
 
-    /// Makes durable what is not proven to be, and starts the next segment; returns it with the numbers of those it
-    /// replaces. On a full disk, `scanty`, with what is held back for an opening.
+    /// Makes unproven frames durable, and starts the next segment; returns it with the numbers of the segments it
+    /// replaces. On a full disk, `scanty`, uses space of the reserve.
     pub(super) fn start(&self, place: &Place, reserve: &Reserve, scanty: bool) -> Result<(Start, Vec<u64>)> {
         let first = self.last.saturating_add(1).saturating_sub(self.bodies.len() as u64);
         self.settle(place, first)?;
@@ -62,7 +63,7 @@ impl Tail {
         let mut started = if scanty { reserve.spend(Need::Open, SCANTY_BYTES, start)? } else { start()? };
         let mut kept = self.kept.clone();
         if let Some(last) = kept.last_mut() {
-            // It is not the last any more: what it has not used is given back.
+            // It is not the last segment any more, so its unused space is freed.
             last.bytes = trim(place, *last, first).unwrap_or(last.bytes);
         }
         kept.append(&mut started.kept);
@@ -70,7 +71,7 @@ impl Tail {
         Ok((started, self.replaced.clone()))
     }
 
-    /// Writes what is not proven again, up to the frame before `end`, and syncs it.
+    /// Rewrites and syncs the unproven frames, up to the frame before `end`.
     fn settle(&self, place: &Place, end: u64) -> Result<()> {
         let from = self.proven.saturating_add(1);
         let mut limit = end;
@@ -91,9 +92,9 @@ impl Tail {
         Ok(())
     }
 
-    /// Gives back what a former run has left that is not needed: segments that lie before the snapshot, which stands at
-    /// `snapshot`, segments that others replace, once those are on the device, and segments behind the end. Not `named`, which
-    /// the manifest on disk names. Returns those that are to go later.
+    /// Removes segments that an earlier run left: segments before the snapshot, whose LSN is `snapshot`, segments that
+    /// others replace, once those are on the device, and segments behind the end; but not `named`, which the manifest
+    /// on disk names. Returns those that have to be removed later.
     pub(super) fn free_disk_space(
         &mut self,
         place: &Place,
@@ -121,7 +122,7 @@ impl Tail {
     }
 }
 
-/// The frames of a segment below LSN `end`, if all of them take no more than `room`; with what they take.
+/// The frames of a segment below LSN `end`, if they take at most `room` bytes; with their size.
 fn carry(place: &Place, kept: Kept, end: u64, room: u64) -> Result<Option<(Vec<Vec<u8>>, u64)>> {
     if kept.first_lsn >= end {
         return Ok(Some((Vec::new(), 0)));
@@ -158,7 +159,7 @@ fn rewrite(place: &Place, kept: Kept, from: u64, end: u64) -> Result<()> {
         next = frame.stamp.lsn.saturating_add(1);
     }
     if next != end {
-        // What a failed sync has lost can be read until the system's cache drops it.
+        // Data that a failed sync lost can be read until the system's cache drops it.
         return Err(Error::JournalChanged { file: path });
     }
     let header = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
@@ -172,7 +173,7 @@ fn rewrite(place: &Place, kept: Kept, from: u64, end: u64) -> Result<()> {
     write().map_err(|e| Error::io("syncing the journal", e))
 }
 
-/// Cuts off what a segment has not used, with nothing but zeros or torn frames in it; returns its length. It may stay.
+/// Cuts off the unused end of a segment, which has only zeros or torn frames; returns the new length. The cut may fail.
 fn trim(place: &Place, kept: Kept, end: u64) -> Option<u64> {
     let path = place.path(kept.number);
     let bytes = disk::read_all(&*place.disk, &path).ok()?;
@@ -186,7 +187,7 @@ fn trim(place: &Place, kept: Kept, end: u64) -> Option<u64> {
     Some(last as u64)
 }
 
-/// The frames of a segment, with where they begin, as far as they follow one another below an LSN.
+/// The consecutive frames of a segment below an LSN, with their offsets.
 struct Frames<'a> {
     bytes: &'a [u8],
     id: crate::storage::journal::naming::SegmentId,
@@ -215,11 +216,11 @@ impl<'a> Iterator for Frames<'a> {
     }
 }
 
-/// From so many segments on the last ones are copied together.
+/// The number of segments from which the last ones are copied together.
 const MANY_SEGMENTS: usize = 4;
-/// What is copied of the journal's end at most, unless half a segment is less.
+/// The most bytes that are copied of the journal's end, unless half a segment is less.
 const CARRIED_BYTES: u64 = 256 << 10;
-/// What is cut off is at least so much.
+/// The least number of bytes that is worth cutting off.
 const WORTH_TRIMMING: usize = 4 << 10;
-/// The first segment of a run on a full disk takes no more than this and what is carried.
+/// The size of the first segment of a run on a full disk, beside the copied frames.
 const SCANTY_BYTES: u64 = 12 << 10;

@@ -1,4 +1,4 @@
-//! Writing a new snapshot of what an opening has read.
+//! Writing a new snapshot of the state that an opening has read.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::storage::snapshot::{self, Writer};
 /// The page files of a snapshot that is being written.
 #[derive(Debug, Default)]
 struct Files {
-    /// Those that it names.
+    /// The page files that it names.
     named: BTreeSet<u64>,
     /// The images written for it.
     written: Vec<Image>,
@@ -38,14 +38,14 @@ impl Opening<'_> {
         }
         contents.registry.all(mark.from, &mut |record| writer.record(&record))?;
         self.page_files.sync()?;
-        // The snapshot is to replace the journal these came from.
+        // The snapshot replaces the journal that these pages came from.
         files.written.iter().try_for_each(Image::check)?;
         writer.finish(mark.to, contents.time, contents.next_queue)?;
         self.disk().sync_dir(self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
         Ok(files.named)
     }
 
-    /// Writes a queue, standing where the snapshot does, and its pages to the page files.
+    /// Writes a queue with the snapshot's LSN, and its pages to the page files.
     fn write_queue(
         &self,
         queue: &mut Queue,

@@ -1,4 +1,4 @@
-//! Every way from one state to the next, and that there are no others.
+//! Tests of every transition, and that there are no others.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::storage::journal::naming;
 
 const BYTES: u64 = 8192;
 
-/// A journal whose segment 3 is live, behind 1 and 2 which an earlier run has left.
+/// A journal whose segment 3 is live, behind 1 and 2 of an earlier run.
 struct Started {
     disk: SimulatedDisk,
     place: Place,
@@ -51,7 +51,7 @@ impl Started {
         self.segments.start(next, HeaderFields { first_lsn, incarnation: 1, synced: 0 })
     }
 
-    /// Goes on to a new segment.
+    /// Switches to a new segment.
     fn go_on(&mut self, first_lsn: u64) {
         let made = self.made(BYTES);
         self.start(Next::Made(made), first_lsn).unwrap();
@@ -64,7 +64,7 @@ impl Started {
         numbers
     }
 
-    /// The numbers of those kept, the live one last, of the spare, of those sealed, and of those obsolete.
+    /// The numbers of the kept segments, the live one last, of the spare, of the sealed and of the obsolete ones.
     fn states(&self) -> (Vec<u64>, Option<u64>, Vec<u64>, Vec<u64>) {
         let sealed = self.segments.full.iter().filter(|full| full.unsynced.is_some()).map(|full| full.kept.number);
         let spare = self.segments.spare.as_ref().map(|spare| spare.number());
@@ -211,7 +211,7 @@ fn an_obsolete_file_that_cannot_be_removed_is_tried_again() {
     started.disk.inject(Fault::on(Operation::Remove));
     started.segments.sweep(&started.place);
     assert_eq!((started.states().3, started.files()), (vec![1], vec![1, 3]));
-    // One that somebody else has removed is gone as well.
+    // A file that was removed from outside counts as removed too.
     started.disk.remove_file(&started.place.path(1)).unwrap();
     started.segments.sweep(&started.place);
     assert_eq!((started.states().3, started.files()), (vec![], vec![3]));

@@ -1,4 +1,4 @@
-//! The table in the docs of [`recovery`](super::super), read from there, and what holds for every plan.
+//! Tests of the table in the docs of [`recovery`](super::super), read from there, and of the properties of every plan.
 
 use super::super::evidence::is_overtaken;
 use super::*;
@@ -8,9 +8,9 @@ use crate::storage::records::Digest;
 
 const DOCS: &str = include_str!("../mod.rs");
 const ROOT: &str = "/store";
-/// Where the store was closed.
+/// The LSN at which the store was closed.
 const CLEAN_LSN: u64 = 50;
-/// What can be damaged, in the order in which it is reported.
+/// The possible damages, in the order in which they are reported.
 const FAULTS: [&str; 6] = ["snapshot", "page file", "broken off", "replay", "named is lost", "cut short"];
 const CUT_SHORT: u32 = 1 << 5;
 
@@ -18,11 +18,11 @@ fn damage(reason: &str) -> Damage {
     Damage { file: Path::new(ROOT).join(reason), offset: 7, reason: reason.into() }
 }
 
-/// One combination of everything that an opening can find.
+/// One combination of the evidence of an opening.
 #[derive(Debug, Clone)]
 struct Case {
     trees: Trees,
-    /// The faults there are, a bit each.
+    /// The faults, one bit each.
     faults: u32,
     /// Whether the journal ends before the trees do.
     ends_early: bool,
@@ -49,7 +49,7 @@ impl Case {
         matches!(self.trees, Trees::Whole { .. })
     }
 
-    /// Whether snapshot or journal is damaged, told without asking the evidence.
+    /// Whether snapshot or journal is damaged, independent of the evidence.
     fn is_damaged(&self) -> bool {
         let after_close = self.trees != Trees::NotClosed;
         let counted = if after_close { self.faults & !CUT_SHORT } else { self.faults };
@@ -63,7 +63,7 @@ impl Case {
             _ if self.ends_early => CLEAN_LSN - 5,
             _ => CLEAN_LSN,
         };
-        // Trees that are whole are not overtaken.
+        // Whole trees are not older than the journal.
         let highest_lsn = if self.is_whole() { CLEAN_LSN } else { last_lsn + 3 };
         let rest = |number: u64| if self.has_rest { vec![number] } else { Vec::new() };
         let clean = CleanMark { lsn: CLEAN_LSN, time: 1, digest: Digest::default() };
@@ -107,7 +107,7 @@ fn segment(number: u64) -> PathBuf {
     Path::new(ROOT).join(JOURNAL).join(naming::file_name(number))
 }
 
-/// What an opening comes to, in the words of the table.
+/// The outcome of an opening, in the words of the table.
 fn outcome(evidence: &Evidence) -> &'static str {
     let Ok(plan) = plan(evidence) else { return "refused" };
     let trees = trees_path(&evidence.root, evidence.manifest.generation);
@@ -170,7 +170,7 @@ fn a_directory_without_a_manifest_is_made_a_store_unless_something_was_written()
         let row = rows.iter().find(|row| row[0] == cell).unwrap();
         let outcome = plan_creation(Path::new(ROOT), is_in_use);
         assert!(outcome.as_ref().map_or_else(Error::is_corrupt, |()| true));
-        assert_eq!(if outcome.is_ok() { "a store is made" } else { "refused" }, row[3]);
+        assert_eq!(if outcome.is_ok() { "a store is created" } else { "refused" }, row[3]);
     }
 }
 

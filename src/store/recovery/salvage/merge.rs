@@ -1,12 +1,13 @@
-//! One state from all that is left: the snapshot's records, page images in place of records that are missing, and the
-//! journal's changes over them.
+//! One state from all intact parts: the snapshot's records, page images in place of missing records, and the journal's
+//! changes after them.
 //!
-//! 1. A page whose entry was read is as the entry says, message for message; where its image is damaged, they come from
-//!    whichever other image or change of the journal has them.
-//! 2. An image that no entry names counts only where entries are missing, at a place where the missing ones stood, and as
-//!    many as are missing. Of several of one page the newest says which messages it had.
-//! 3. What any record says is gone stays gone.
-//! 4. A queue whose record is lost goes by the name that its creation, its pages or a driver of pools gives, with the metadata of its creation.
+//! 1. A page whose entry was read has exactly the messages of the entry. If its image is damaged, the messages come
+//!    from any other image or change of the journal that has them.
+//! 2. An image that no entry names is used only in place of a missing entry, at a matching position, and only as many
+//!    as are missing. Of several images of one page, the newest decides which messages the page had.
+//! 3. A message that any record reports as removed stays removed.
+//! 4. A queue whose record is lost gets the name from its creation, its pages or the pooled driver, and the metadata of
+//!    its creation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -45,25 +46,25 @@ pub(super) struct Merge<'a> {
     pub(super) replayed: u64,
     /// Changes of the journal that are lost.
     pub(super) lost_changes: u64,
-    /// Page files that hold something damaged.
+    /// Page files with damage.
     pub(super) leaving: BTreeSet<u64>,
-    /// The LSN that what has no record stands at.
+    /// The LSN of queues without a record.
     pub(super) floor: u64,
     /// Whether records of the snapshot are missing.
     pub(super) is_partial: bool,
     /// Queues below that number that are nowhere were deleted.
     pub(super) known_queues: u64,
-    /// Where the journal lies.
+    /// The directory of the journal.
     pub(super) journal: PathBuf,
     /// Whether the registry's own record was read.
     pub(super) has_registry: bool,
-    /// The messages of pages whose images are damaged that have not been found yet, by queue and the page's first sequence.
+    /// The messages of damaged images that have not been found yet, by queue and the page's first sequence.
     missing: BTreeMap<(u64, u64), Vec<u64>>,
     /// The number of the queue of each name.
     names: BTreeMap<Vec<u8>, u64>,
-    /// The names that the driver of pools gives to the queues here, by their numbers.
+    /// The names that the pooled driver has for the queues of this store, by their numbers.
     pub(super) known_names: Arc<BTreeMap<u64, Vec<u8>>>,
-    /// What other generations' records say of queues that have lost theirs.
+    /// The names and metadata from other generations' records, for queues whose record is lost.
     other_names: BTreeMap<u64, (Vec<u8>, String)>,
 }
 
@@ -92,7 +93,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Takes a record of the snapshot in.
+    /// Loads a record of the snapshot.
     pub(super) fn load(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<Result<(), String>> {
         self.has_registry |= tree == Tree::Meta && key == keys::REGISTRY;
         let body = match records::open(tree, key, value) {
@@ -136,7 +137,7 @@ impl<'a> Merge<'a> {
         Ok(Ok(()))
     }
 
-    /// Takes note of what a page had whose image is damaged: it is looked for when all entries are known.
+    /// Records the messages of a page with a damaged image. They are searched for when all entries are known.
     fn miss(&mut self, queue: u64, first: u64, entry: &PageEntry) -> Result<(), &'static str> {
         self.leaving.insert(entry.place.segment);
         note(&mut self.damages, self.page_files.damage(entry.place, "a page's image is damaged or missing"));
@@ -147,7 +148,7 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// The page of an image, as far as its messages are not gone.
+    /// The page of an image, without its removed messages.
     fn page_of(&self, queue: u64, found: &Found) -> Result<Option<Page>> {
         let content = self.read(queue, found)?;
         let image = self.page_files.image(found.place)?;
@@ -161,7 +162,8 @@ impl<'a> Merge<'a> {
         content.map_err(|reason| image.damage(&reason).into())
     }
 
-    /// Sees to it that a queue is there, under whatever name is known of it, unless it is known to be gone; whether it is.
+    /// Makes sure that a queue exists, under any known name, unless it is known to be deleted; returns whether it
+    /// exists.
     pub(super) fn ensure(&mut self, number: u64) -> bool {
         if self.contents.queues.contains_key(&number) {
             return true;
@@ -176,7 +178,7 @@ impl<'a> Merge<'a> {
         true
     }
 
-    /// Gives a name to a queue. Of two queues of one name the younger is there: the other was deleted before.
+    /// Assigns a name to a queue. Of two queues with one name the younger exists: the other was deleted before.
     pub(super) fn take_name(&mut self, key: Vec<u8>, number: u64) -> bool {
         match self.names.get(&key) {
             Some(holder) if *holder > number => return false,
@@ -187,7 +189,7 @@ impl<'a> Merge<'a> {
         true
     }
 
-    /// An empty queue in place of one whose record is lost.
+    /// An empty queue in place of a queue whose record is lost.
     fn made_anew(&self, number: u64) -> Queue {
         let created = self.facts.created.get(&number);
         if let Some(queue) = created.and_then(|new: &NewQueue<'_>| Queue::from_new(new, self.floor, &self.budget).ok())
@@ -202,7 +204,7 @@ impl<'a> Merge<'a> {
         Queue::new(number, project, name, description.shared(), self.floor, &self.budget)
     }
 
-    /// Takes in what a record of another generation says for ever: names, and what is gone.
+    /// Adds the lasting facts of a record of another generation: names and removals.
     pub(super) fn consult(&mut self, tree: Tree, key: &[u8], value: &[u8]) {
         let Ok(body) = records::open(tree, key, value) else { return };
         match tree {
@@ -216,7 +218,7 @@ impl<'a> Merge<'a> {
                     let (gone, mut next) = (self.facts.gone.entry(queue).or_default(), first);
                     for (distance, is_alive) in entry.states().unwrap_or_default() {
                         let sequence = first.saturating_add(distance.into());
-                        // What stood before it and is not there any more, and itself.
+                        // The removed sequences before it, and the message itself if it is not alive.
                         gone.insert(next..sequence.saturating_add(u64::from(!is_alive)));
                         next = sequence.saturating_add(1);
                     }
@@ -226,7 +228,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Takes in pages that no entry names, where entries are missing.
+    /// Adds pages that no entry names, in place of missing entries.
     pub(super) fn fill_gaps(&mut self, gaps: &[Gap]) -> Result<()> {
         self.is_partial = true;
         let mut taken: BTreeSet<(u64, u64)> = BTreeSet::new();
@@ -251,7 +253,7 @@ impl<'a> Merge<'a> {
                 Activity::Idle { .. } => BTreeSet::new(),
             });
             let known: BTreeSet<u64> = known.unwrap_or_default();
-            // What was posted later is in the journal.
+            // Later posts are in the journal.
             let limit = self.facts.first_post.get(&queue).copied().unwrap_or(u64::MAX);
             let missing = &self.missing;
             let is_known = move |first: u64| known.contains(&first) || missing.contains_key(&(queue, first));
@@ -262,7 +264,7 @@ impl<'a> Merge<'a> {
         self.images.queues().filter(|queue| !self.facts.deleted.contains(queue)).flat_map(of).collect()
     }
 
-    /// Whether the entry of that page would stand in the gap.
+    /// Whether the position of that page's entry is in the gap.
     fn fits(&self, gap: &Gap, queue: u64, found: &Found) -> bool {
         let resident = self.contents.queues.get(&queue).map(|queue| &*queue.key);
         let Some(key) = resident.or_else(|| self.images.key(queue)) else { return true };
@@ -271,7 +273,7 @@ impl<'a> Merge<'a> {
         above && gap.before.as_ref().and_then(Self::place).is_none_or(|before| place < before)
     }
 
-    /// Where a record stands in a snapshot: by queue, and in a queue its own record, pages, claims; then the rest.
+    /// The position of a record in a snapshot: by queue, and in a queue its own record, pages, claims; then the rest.
     fn place((tree, key): &Key) -> Option<(bool, Vec<u8>, u8, u64)> {
         let rank = match tree {
             Tree::Queues => return Some((false, key.clone(), 0, 0)),
@@ -283,8 +285,7 @@ impl<'a> Merge<'a> {
         Some((false, queue.to_vec(), rank, number))
     }
 
-    /// Takes in a page that no entry names: its messages that were there before the journal goes on, and that no other
-    /// page holds.
+    /// Adds a page that no entry names, with its messages from before the journal's changes that no other page has.
     fn adopt(&mut self, number: u64, found: &Found) -> Result<()> {
         if !self.ensure(number) {
             return Ok(());
@@ -304,8 +305,8 @@ impl<'a> Merge<'a> {
         self.take_in(number, std::slice::from_ref(found), from..limit).map(drop)
     }
 
-    /// Appends messages of `images` that lie within `range` and are not gone; returns what the images decide, and which were
-    /// taken. Of a page the newest image decides which messages there were.
+    /// Appends the messages of `images` within `range` that were not removed; returns the sequences that the images
+    /// decide, and the added ones. The newest image of a page decides which messages the page had.
     pub(super) fn take_in(&mut self, number: u64, images: &[Found], range: Range<u64>) -> Result<Taken> {
         let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
         for found in images {
@@ -338,7 +339,7 @@ impl<'a> Merge<'a> {
         Ok(taken)
     }
 
-    /// Ends the loading of records: what does not fit together is made to.
+    /// Ends the loading of records, and repairs inconsistencies.
     pub(super) fn settle(&mut self, is_whole: bool) {
         let unsettled = self.contents.settle().is_err();
         if !is_whole || unsettled {
@@ -346,7 +347,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Looks for the messages of pages whose images are damaged in all other images; whether some were not found.
+    /// Searches all other images for the messages of damaged images; returns whether some were not found.
     pub(super) fn search_images(&mut self) -> Result<bool> {
         let pages: Vec<(u64, u64)> = self.missing.keys().copied().collect();
         let mut is_complete = true;
@@ -368,7 +369,7 @@ impl<'a> Merge<'a> {
         Ok(!is_complete)
     }
 
-    /// Looks for them in a change of the journal.
+    /// Searches a change of the journal for them.
     pub(super) fn search_change(&mut self, body: &[u8]) -> Result<()> {
         let Ok(entry) = codec::decode::<Entry<'_>>(body) else { return Ok(()) };
         let budget = self.budget.clone();
@@ -388,7 +389,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Ends the search: counts what was not found, and puts what was under the claims that hold it.
+    /// Ends the search: counts the lost messages, and puts the found ones under their claims.
     pub(super) fn end_search(&mut self) -> Result<()> {
         let lost: Vec<(u64, u64)> =
             self.missing.iter().map(|((queue, _), missing)| (*queue, missing.len() as u64)).collect();
@@ -409,23 +410,23 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// The project and name of a queue that has lost something, if it is still there.
+    /// The project and name of a queue with losses, if it still exists.
     pub(super) fn name_of(&self, number: u64) -> Option<(Project, QueueName)> {
         let resident = self.contents.queues.get(&number)?;
         keys::parse_queue(&resident.key)
     }
 }
 
-/// What images have of a range of sequences.
+/// The messages of images in a range of sequences.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    /// The messages that were not gone.
+    /// The messages that were not removed.
     messages: BTreeMap<u64, (Arc<Content>, Slot)>,
     /// The sequences of which the images say whether there is a message.
     pub(super) decided: Ranges,
 }
 
-/// What is done with a message: its queue and sequence, and itself.
+/// The callback for a message: its queue, its sequence, and the message.
 type Bring<'a> = dyn FnMut(u64, u64, &Arrival<'_>) -> Result<()> + 'a;
 
 /// Visits the messages that a change brings.

@@ -1,4 +1,4 @@
-//! What is left of the snapshots: each record by its own checksum, and how many are missing between them.
+//! The intact parts of the snapshots: each record by its own checksum, and the number of missing records between them.
 
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,16 @@ use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
 use crate::storage::snapshot::{self, Part, Tail};
 
-/// A snapshot as far as it can be read.
+/// The readable part of a snapshot.
 #[derive(Debug)]
 pub(super) struct FoundSnapshot {
     pub(super) number: u64,
     pub(super) path: PathBuf,
-    /// Where replay starts, if that is known.
+    /// The LSN after which replay starts, if known.
     pub(super) from: Option<u64>,
     pub(super) tail: Option<Tail>,
     records: u64,
-    /// Where something is missing.
+    /// The places where records are missing.
     pub(super) gaps: Vec<Gap>,
     pub(super) damages: Vec<Damage>,
 }
@@ -36,14 +36,15 @@ pub(super) struct Gap {
 /// A record's tree and key.
 pub(super) type Key = (Tree, Vec<u8>);
 
-/// What is done with each record: where it stands, its tree, key and value.
+/// The callback for each record: its position, tree, key and value.
 pub(super) type Visit<'a> = dyn FnMut(u64, Tree, &[u8], &[u8]) -> Result<()> + 'a;
 
-/// What is done with each part; an error in its place says how many are missing, none where the snapshot breaks off.
+/// The callback for each part. An error in place of parts has the number of missing parts, or none where the snapshot
+/// ends early.
 type Step<'a> = dyn FnMut(usize, Result<Part<'_>, Option<u64>>) -> Result<()> + 'a;
 
 impl FoundSnapshot {
-    /// Looks a snapshot through.
+    /// Reads through a snapshot.
     pub(super) fn look_into(disk: &dyn Disk, root: &Path, store: [u8; 16], number: u64) -> Result<Self> {
         let path = snapshot::path(root, number);
         let mut found = Self {
@@ -106,7 +107,7 @@ impl FoundSnapshot {
     }
 }
 
-/// Visits the parts of a snapshot; returns what the device could not read.
+/// Visits the parts of a snapshot; returns the ranges that the device could not read.
 fn walk(disk: &dyn Disk, path: &Path, store: [u8; 16], number: u64, visit: &mut Step<'_>) -> Result<Vec<Damage>> {
     let file = reading::read(disk, path)?.unwrap_or_default();
     let (mut next, mut end, mut ended) = (1_u64, 0, false);
