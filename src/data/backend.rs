@@ -1,25 +1,25 @@
-//! Where a call finds the queue it names, and what it waits for at the end.
+//! The backend of the controllers: it finds the queue that a call names, and waits for the disk at the end of the call.
 //!
-//! The controllers say what is to be done under a queue's lock; the site finds the queue, locks it, and when it is unlocked
-//! again wakes who waits for it and waits for the disk. An engine finds a queue in its store; a pooled driver in whichever
-//! store its pool is.
+//! A controller defines the work under the queue's lock. The backend finds the queue and locks it. After the unlock it
+//! wakes the waiters of the queue and waits for the disk. An engine finds a queue in its store, a pooled driver in the
+//! store of its pool.
 
 use super::dead_letters::DeadLetterQueue;
 use crate::model::error::Result;
 use crate::model::{Durability, Project, QueueName};
 use crate::store::{Locked, Store};
 
-/// What a call does to what it finds.
+/// The effect of a call on the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
-    /// May change what is there.
+    /// May change existing content.
     Change,
-    /// May put something where nothing is.
+    /// May add content to an empty queue.
     Fill,
 }
 
-/// What a call came to, and what has to happen before it may answer.
+/// The result of a call, and the conditions before it may return.
 #[derive(Debug)]
 pub(crate) struct Answer<R> {
     value: R,
@@ -30,7 +30,7 @@ pub(crate) struct Answer<R> {
 #[derive(Debug)]
 enum Wait {
     No,
-    /// For everything the call may have seen.
+    /// Waits for every change that the call may have observed.
     Seen,
     For(u64),
 }
@@ -41,7 +41,7 @@ impl<R> Answer<R> {
         Self { value, wait: Wait::No, wake: 0 }
     }
 
-    /// There was nothing to change: answers when what was seen is durable.
+    /// The call had nothing to change: returns when every observed change is durable.
     pub(crate) fn seen(value: R) -> Self {
         Self { value, wait: Wait::Seen, wake: 0 }
     }
@@ -51,7 +51,7 @@ impl<R> Answer<R> {
         Self { value, wait: Wait::For(lsn), wake: 0 }
     }
 
-    /// And wakes up to `most` who wait for messages.
+    /// Also wakes up to `most` waiters.
     pub(crate) fn waking(self, most: usize) -> Self {
         Self { wake: most, ..self }
     }
@@ -76,7 +76,7 @@ impl<R> Answer<R> {
 }
 
 pub(crate) trait Backend: Send + Sync {
-    /// The store whose limits and clock hold for every call.
+    /// The store whose limits and clock apply to every call.
     fn control_store(&self) -> &Store;
 
     fn durability(&self) -> Durability;
@@ -84,7 +84,7 @@ pub(crate) trait Backend: Send + Sync {
     /// Whether queues have to be mapped to a pool to be found (contract 12).
     fn is_pooled(&self) -> bool;
 
-    /// Makes a call on the queue of that name; `None` where there is none.
+    /// Runs a call on the queue of that name; `None` if there is no such queue.
     fn with_queue<R>(
         &self,
         project: &Project,
@@ -93,8 +93,8 @@ pub(crate) trait Backend: Send + Sync {
         call: impl FnOnce(&mut Locked<'_>) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
 
-    /// Makes a call on the store that has the queue's subscriptions, whether or not there is such a queue; with the
-    /// number below which no new one may be. `None` where no store has them.
+    /// Runs a call on the store that has the queue's subscriptions, whether or not the queue exists. The call gets the
+    /// lowest number for new subscriptions. `None` if no store has them.
     fn with_subscriptions<R>(
         &self,
         project: &Project,
@@ -103,12 +103,12 @@ pub(crate) trait Backend: Send + Sync {
         call: impl FnOnce(&Store, u64) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
 
-    /// Notes the number that a new subscription has got, before anybody sees it.
+    /// Records the number of a new subscription, before a caller sees it.
     fn note_subscription(&self, _number: u64) {}
 
-    /// Makes a call on the queue of that name and on its dead-letter queue, both locked. The answer wakes waiters of the
-    /// dead-letter queue. `None` if the queue does not exist, has no dead-letter queue, or has changed since it was looked up:
-    /// the caller starts again.
+    /// Runs a call on the queue of that name and on its dead-letter queue, both locked. The answer wakes waiters of the
+    /// dead-letter queue. `None` if the queue does not exist, has no dead-letter queue, or has changed since the
+    /// look-up: the caller starts again.
     fn with_dead_letter_queue<R>(
         &self,
         project: &Project,

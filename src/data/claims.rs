@@ -27,7 +27,7 @@ impl<S: Backend> Claims for S {
 
     fn update(&self, project: &Project, queue: &QueueName, id: &ClaimId, options: &ClaimOptions) -> Result<()> {
         let limits = &self.control_store().limits;
-        // A claim that is not there is told before times that are wrong (contract 7.3).
+        // A missing claim is reported before wrong times (contract 7.3).
         let renewed = self.with_queue(project, queue, Access::Change, |queue| {
             if queue.claims().number(id.as_bytes()).is_none() {
                 return Ok(Answer::at_once(None));
@@ -36,7 +36,7 @@ impl<S: Backend> Claims for S {
             check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
             let (ttl, grace) = (millis(options.ttl), millis(options.grace));
             let slack = queue.slack_for(ttl);
-            // Who waits sleeps until the claim's end as it was; one that ends earlier now is to be looked at anew.
+            // Waiters sleep until the claim's former end. If the claim now ends earlier, they have to check again.
             let end = queue.now().saturating_add(ttl).saturating_add(slack.into());
             let hastened = held(queue, id).filter(|(_, expires)| end < *expires);
             let op = Op::RenewClaim { queue: queue.number(), claim: *id.as_bytes(), ttl, grace, slack };
@@ -60,7 +60,7 @@ fn missing(project: &Project, queue: &QueueName, id: ClaimId) -> Error {
     Error::ClaimDoesNotExist { project: project.clone(), queue: queue.clone(), id }
 }
 
-/// How many messages a live claim holds, and when it ends.
+/// The number of messages of a live claim, and its end.
 fn held(queue: &Locked<'_>, id: &ClaimId) -> Option<(usize, u64)> {
     let claims = queue.claims();
     let claim = claims.number(id.as_bytes()).and_then(|number| claims.get(number))?;
@@ -79,19 +79,19 @@ fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Result<Option<ClaimRecord>> {
     Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() }))
 }
 
-/// A claim, if there was something to take; beside it, when to look again.
+/// A claim, if messages were claimable, and the instant at which to check again.
 type Claimed = (Option<ClaimRecord>, Option<u64>);
 
-/// What a claim would take, and what the dead-letter rule moves instead.
+/// The messages that a claim takes, and those that the dead-letter rule moves instead.
 struct Decision {
     taken: Sequences,
     moved: Sequences,
 }
 
-/// Makes a claim; beside it, when something in the queue next falls due.
+/// Creates a claim; also returns the next instant at which something in the queue falls due.
 ///
-/// First the queue alone is locked. A claim that then meets a message to be moved changes nothing, and starts again with both
-/// queues locked. So every claim is one decision at one instant.
+/// First only the queue is locked. If the claim then meets a message that has to move, it changes nothing and starts
+/// again with both queues locked. So every claim is one decision at one instant.
 pub(crate) fn create_claim<S: Backend>(
     backend: &S,
     project: &Project,
@@ -114,8 +114,8 @@ pub(crate) fn create_claim<S: Backend>(
     }
 }
 
-/// Makes a claim by one decision. `None`, without a change, if it meets messages to be moved and their dead-letter queue is not
-/// locked, or was created by another call meanwhile.
+/// Creates a claim by one decision. `None`, without a change, if it meets messages that have to move and their
+/// dead-letter queue is not locked, or was created by another call meanwhile.
 fn claim(
     queue: &mut Locked<'_>,
     letters: Option<DeadLetterQueue<'_>>,
@@ -139,7 +139,7 @@ fn claim(
         Some((op, lsn))
     };
     let Some((op, lsn)) = recorded else { return Ok(Answer::at_once(None)) };
-    // What was moved used up places: behind it there may be more to claim at once.
+    // Moved messages counted toward the limit, so more messages may be claimable at once.
     let again = (moved > 0).then(|| queue.now());
     Ok(Answer::changed(Some((record_of(queue, &op)?, again)), lsn).waking(moved))
 }
@@ -157,8 +157,9 @@ fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> 
     }
 }
 
-/// Splits the oldest claimable messages by the dead-letter rule; a moved one uses up a place and its bytes. The operation
-/// holds what is moved, so that is bounded whatever the caller allows; the rest goes with the next claim.
+/// Splits the oldest claimable messages by the dead-letter rule. A moved message counts toward the limit and the bytes.
+/// The operation contains the moved messages, so their bytes are bounded whatever the caller allows; the next claim
+/// moves the rest.
 fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
     let settings = &queue.description().settings;
     let most = settings.max_claim_count.filter(|_| settings.dead_letter_queue.is_some()).unwrap_or(u32::MAX);
@@ -189,11 +190,12 @@ fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {
     Ok((!op.taken.is_empty()).then_some(ClaimRecord { id, ttl: op.ttl, age: 0, messages }))
 }
 
-/// A claim of ttl 0 is over when it is made; its result shows it all the same.
+/// The message with its claim. A claim of ttl 0 has ended when it is created, but its result still shows it.
 fn claimed_by(mut message: Message, id: ClaimId) -> Message {
     message.claim = Some(id);
     message
 }
 
-/// Bytes of dead letters that one claim moves at most beyond the first: with that within half of the largest operation.
+/// The most bytes of dead letters that one claim moves beyond the first. With these the operation is at most half of
+/// the largest.
 const MOVED_BYTES: u64 = 64 << 20;

@@ -1,4 +1,4 @@
-//! The dead-letter queue of a claim. Messages that were handed out too often move there in the claim's own operation.
+//! The dead-letter queue of a claim. Messages that were claimed too often move there in the claim's own operation.
 
 use crate::model::error::Result;
 use crate::model::numbering::first_of;
@@ -10,10 +10,10 @@ use crate::storage::journal::Growth;
 use crate::storage::keys;
 use crate::store::Locked;
 
-/// Where a queue's dead letters go, in the same store.
+/// The destination of a queue's dead letters, in the same store.
 pub(crate) struct DeadLetterQueue<'a> {
     pub(crate) place: Place<'a>,
-    /// For an outbox: the addressee, and the store that the letters are assigned to.
+    /// For an outbox: the destination, and the store that the dead letters are assigned to.
     pub(crate) onward: Option<(Addressee, Option<[u8; 16]>)>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) enum Place<'a> {
 }
 
 impl DeadLetterQueue<'_> {
-    /// Records a claim that moves messages here. `None` if the queue that it was to make is there by now.
+    /// Records a claim that moves messages here. `None` if the queue that it would create exists by now.
     pub(super) fn record(
         self,
         queue: &mut Locked<'_>,
@@ -76,8 +76,8 @@ impl DeadLetterQueue<'_> {
     }
 }
 
-/// Records a claim that creates its dead-letter queue. `None` if the queue exists by now. The directory is locked for the
-/// insertion alone, after all pages have been read.
+/// Records a claim that creates its dead-letter queue. `None` if the queue exists by now. The directory is locked only
+/// for the insertion, after all pages have been read.
 fn record_making(
     queue: &mut Locked<'_>,
     project: &Project,

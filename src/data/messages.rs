@@ -193,7 +193,7 @@ fn one(queue: &Locked<'_>, page: &state::Page, index: usize) -> Option<Message> 
     reading.finish().pop()
 }
 
-/// A reader of many messages by their ids is told that they are too many: messages left out would be taken for gone.
+/// Refuses a read of too many bytes by ids: if messages were left out, the caller would take them for deleted.
 fn check_size(bytes: u64) -> Result<()> {
     let what = "bytes of the bodies that are read together";
     if bytes > READ_BYTES { Err(Error::TooLarge { what, size: bytes, limit: READ_BYTES }) } else { Ok(()) }
@@ -210,13 +210,13 @@ fn list(queue: &mut Locked<'_>, options: &MessageListOptions) -> Result<Vec<Mess
             return Ok(reading.finish());
         }
         after = last;
-        // Whoever reads much does not fill memory with what he has read.
+        // A long read does not fill memory with the pages it has read.
         queue.state().release_read_pages();
     }
 }
 
-/// Reads the next messages behind `after`, up to so many that those passed over count too; returns the last of these, or
-/// `None` where the page ends.
+/// Reads the next messages behind `after`, up to so many that those passed over count too; returns the last of these,
+/// or `None` where the page ends.
 fn list_portion(
     queue: &Locked<'_>,
     options: &MessageListOptions,
@@ -233,7 +233,7 @@ fn list_portion(
         let without = |include: bool, set: u128| if include { u128::MAX } else { !set };
         page.live() & without(claimed, page.claimed()) & without(delayed, page.delayed())
     };
-    // Only the second skips what is hidden by its index, and damaged pages with it.
+    // Only the second way skips hidden messages by the index, and with them damaged pages.
     let places: Places<'_> = if claimed || delayed || queue.has_damage() {
         Box::new(queue.alive_after(after, chosen))
     } else {
@@ -260,7 +260,7 @@ fn list_portion(
 
 type Places<'a> = Box<dyn Iterator<Item = Result<(&'a state::Page, usize)>> + 'a>;
 
-/// Messages of a listing that are looked at before what was read for them may leave memory.
+/// The number of messages that a listing visits before it evicts the pages it has read.
 const PORTION: usize = 1024;
 const PORTION_BYTES: u64 = 1 << 20;
 /// Bytes of bodies that are read by their ids at once, as many as may be posted at once by default.

@@ -27,7 +27,7 @@ impl Queues for Engine {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
         let store = self.store().enter_queue(project, name)?;
         let chains = store.chains_for(metadata);
-        // A queue that is there is told before metadata that are wrong (contract 5).
+        // An existing queue is reported before wrong metadata (contract 5).
         let checked = check(&store, project, name, metadata);
         let mut directory = store.directory.write();
         if directory.names.contains(&keys::queue(project, name)) {
@@ -79,7 +79,7 @@ impl Queues for Engine {
     fn delete(&self, project: &Project, name: &QueueName) -> Result<()> {
         let store = self.store().enter_queue(project, name)?;
         while let Some(slot) = store.find(project, name) {
-            // One that was deleted meanwhile may have been made anew: look again.
+            // The queue was deleted meanwhile and may have been created again: look it up once more.
             if let Some(lsn) = store.remove_queue(&slot)? {
                 return store.wait_durable(lsn, self.durability());
             }
@@ -93,10 +93,10 @@ impl Queues for Engine {
         store.limits.check_page_limit(options.limit)?;
         let prefix = keys::project(project);
         let start = options.marker.as_ref().and_then(|marker| QueueName::new(marker.name()).ok());
-        // The outbox is no queue of anybody's.
+        // The outbox is not a queue of a project.
         let start = keys::queue(project, &start.unwrap_or_else(QueueName::outbox));
         let limit = if options.limit == 0 { usize::MAX } else { options.limit };
-        // Which queues there are at one instant; what is said of them is asked when the directory is free again.
+        // The queues at one instant. Their metadata are read after the directory has been unlocked.
         let taken = if options.metadata_filter.is_some() { usize::MAX } else { limit };
         let found: Vec<Arc<QueueSlot>> = {
             let directory = store.directory.read();
@@ -129,7 +129,7 @@ impl Queues for Engine {
 }
 
 impl Engine {
-    /// What the queue's record says.
+    /// The description in the queue's record.
     pub(crate) fn described(&self, project: &Project, name: &QueueName) -> Result<Option<Arc<Description>>> {
         let store = self.store().enter_queue(project, name)?;
         store.with_queue(project, name, |queue| Ok(queue.description().clone()))
@@ -145,7 +145,7 @@ impl Store {
         })
     }
 
-    /// The same by an operation that `record` records.
+    /// Removes a queue by an operation that `record` records.
     pub(crate) fn remove_queue_by(
         &self,
         slot: &Arc<QueueSlot>,
@@ -159,7 +159,8 @@ impl Store {
         self.forget_slot(slot);
         // Before a queue of that name can be made: the trees lose the old one first.
         self.free_later(remains);
-        // While the queue is locked: whoever has found it waits for that, and what he finds next is not this one.
+        // While the queue is locked: a call that has found the queue waits for the lock, and its next look-up does not
+        // find this queue.
         self.directory.write().names.remove(&slot.key);
         Ok(Some(lsn))
     }
@@ -170,7 +171,7 @@ pub(crate) fn stats(backend: &impl Backend, project: &Project, name: &QueueName)
     stats.ok_or_else(|| missing(project, name))
 }
 
-/// Clears a queue: in one operation, whatever goes.
+/// Clears a queue by one operation, whatever is removed.
 pub(crate) fn purge(backend: &impl Backend, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
     let purged = match what {
         Purge::Messages => backend.with_queue(project, name, Access::Change, |queue| {
@@ -224,7 +225,7 @@ fn clear_subscriptions(mut registry: LockedRegistry<'_>, address: Address<'_>) -
     Ok(Answer::changed(count, lsn))
 }
 
-/// Checks a queue's metadata, with [`Store::chains_for`] held; returns the metadata's text and what it means.
+/// Checks a queue's metadata, with [`Store::chains_for`] held; returns the metadata's text and the settings.
 pub(crate) fn check(
     store: &Store,
     project: &Project,
@@ -241,8 +242,8 @@ pub(crate) fn check(
 }
 
 impl Store {
-    /// Held from before a queue's metadata is checked until it is set, if it names a dead-letter queue: two that are set at
-    /// once could close a circle that neither check sees.
+    /// The lock that is held from before the check of a queue's metadata until they are set, if they name a dead-letter
+    /// queue. Two concurrent changes could otherwise close a circle that neither check sees.
     pub(crate) fn chains_for(&self, metadata: &Metadata) -> Option<MutexGuard<'_, ()>> {
         metadata.contains(DEAD_LETTER_QUEUE).then(|| self.chains.lock())
     }
@@ -252,14 +253,14 @@ pub(crate) fn missing(project: &Project, name: &QueueName) -> Error {
     Error::QueueDoesNotExist { project: project.clone(), queue: name.clone() }
 }
 
-/// Whether the filter by name lets a queue through.
+/// Whether a queue passes the filter by name.
 fn is_named(slot: &QueueSlot, options: &QueueListOptions) -> bool {
     let Some(text) = &options.name_contains else { return true };
     keys::parse_queue(&slot.key).is_some_and(|(_, name)| name.as_str().contains(text.as_str()))
 }
 
-/// The listing's entry for a queue, if the filter by metadata lets it through. A queue is only locked for its metadata, and
-/// one that is deleted meanwhile was there when it was found.
+/// The listing's entry for a queue, if the queue passes the filter by metadata. A queue is locked only for its
+/// metadata. A queue that is deleted meanwhile existed when it was found.
 fn entry(slot: &QueueSlot, options: &QueueListOptions) -> Option<QueueEntry> {
     let (_, name) = keys::parse_queue(&slot.key)?;
     if !options.detailed && options.metadata_filter.is_none() {
@@ -288,7 +289,7 @@ fn count(queue: &Locked<'_>) -> Result<QueueStats> {
 }
 
 impl Directory {
-    /// Gives the next queue its number; nothing is changed until [`Self::insert`].
+    /// Assigns a number to a new queue; nothing is changed until [`Self::insert`].
     pub(crate) fn new_queue<'a>(
         &self,
         store: &Store,

@@ -40,7 +40,7 @@ impl Drop for RealLock {
     fn drop(&mut self) {
         // A fork inherits the lock and must not release it. The owner must release it although a fork inherited it.
         if self.process.is_this() {
-            // What cannot be unlocked is when the file is closed, in a moment.
+            // If the unlock fails, closing the file a moment later unlocks it.
             let _ = self.file.unlock();
             let _ = self.directory.as_ref().map(File::unlock);
         }

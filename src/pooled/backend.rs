@@ -52,7 +52,7 @@ impl Backend for PooledDriver {
             let claimable = queue.claimable_since();
             drop(queue);
             if claimable > 0 {
-                // Who waits does so here, not in the pool.
+                // Waiters wait in the control store, not in the pool.
                 self.control_store().wake(project, name, claimable);
             }
             pool.store().keep_within_budget();
@@ -93,7 +93,8 @@ impl Backend for PooledDriver {
             return Err(moving(project, name));
         }
         if self.shared().has_leftover_subscriptions(mapping.pool.as_str(), &key) {
-            // Those of a queue of that name that was moved away go first: they could not be told apart.
+            // The subscriptions of a moved queue of that name are removed first, because they could not be
+            // distinguished.
             return Err(moving(project, name));
         }
         let pool = self.shared().pool(mapping.pool.as_str())?;
@@ -171,7 +172,7 @@ impl PooledDriver {
         }
     }
 
-    /// Has subscriptions of a queue of that name that was moved away removed before there are others.
+    /// Removes the subscriptions of a moved queue of that name before new ones are added.
     fn remove_leftover_subscriptions(&self, key: &[u8]) {
         if self.has_leftover_subscriptions(key) {
             // If it cannot be done now, the call says so.
@@ -179,7 +180,7 @@ impl PooledDriver {
         }
     }
 
-    /// Whether where the queue's subscriptions are there are others, to be removed.
+    /// Whether the store of the queue's subscriptions has others of that name with a pending removal.
     fn has_leftover_subscriptions(&self, key: &[u8]) -> bool {
         let mapping = self.control_store().registry.read().catalogue.get(key).cloned();
         match mapping {
@@ -188,7 +189,8 @@ impl PooledDriver {
         }
     }
 
-    /// What is in a pool is only found by the record and the mapping it was put there by: they are durable first.
+    /// Makes the record and the mapping durable before the pool's content, because the content is found only through
+    /// them.
     fn wait_route_durable(&self, pool: &Pool, waits: bool) -> Result<()> {
         if waits { self.control_store().wait_seen_durable(self.durability_in(pool)) } else { Ok(()) }
     }

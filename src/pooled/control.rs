@@ -118,22 +118,22 @@ impl Catalogue for PooledDriver {
 
     fn drop_all(&self) -> Result<()> {
         let _call = self.shared().enter()?;
-        // What cannot be taken along stays in the control store, for whoever maps the queue next.
+        // Subscriptions that cannot move stay in the control store until the next mapping.
         let _ = self.shared().take_all_along();
         self.control().unmap_all(self.shared().config.virtual_pool)
     }
 }
 
 impl PooledDriver {
-    /// Maps a queue anew. Subscriptions that it had without a pool are brought to the one that it leaves, if that has not
-    /// been done yet, and to the one that it gets; if that cannot be done now, calls on subscriptions do it.
+    /// Changes the mapping of a queue. Subscriptions from before the queue had a pool move to the former pool, if they
+    /// have not moved yet, and to the new pool. If that is impossible now, calls on subscriptions do it.
     fn rerouting(&self, project: &Project, queue: &QueueName, route: impl FnOnce() -> Result<()>) -> Result<()> {
         let _call = self.shared().enter()?;
         let key = keys::queue(project, queue);
         self.shared().try_take_along(&key);
         route()?;
         self.shared().try_take_along(&key);
-        // Whoever waits for messages of the queue looks where it is now.
+        // The queue's waiters look up its new place.
         self.shared().control.store().wake(project, queue, usize::MAX);
         Ok(())
     }

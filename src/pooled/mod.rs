@@ -3,15 +3,18 @@
 //! The control store has the queues' records, the pools, the flavors and the catalogue; a queue's messages, claims and
 //! subscriptions are in the store of the pool that the catalogue maps it to.
 //!
-//! 1. The control store gives out queue numbers, and to each pool as it is opened, and to each mapping that takes the place
-//!    of another, an incarnation of its own: no two stores ever give out one id.
-//! 2. A pool makes its side of a queue when something is first put in it, from a record that is durable by then.
-//! 3. What has to follow in another store is journaled before: what to remove from which pool, which letters are on their
-//!    way. Opening resumes it.
-//! 4. A call looks its queue up, locks it in the pool's store, and then checks that the mapping it went by still holds.
+//! 1. The control store assigns queue numbers. It also assigns a separate incarnation to each pool
+//!    when the pool is opened, and to each mapping that replaces another. So no two stores ever
+//!    assign the same id.
+//! 2. A pool creates its side of a queue when content is first added to the queue, from a record
+//!    that is durable by then.
+//! 3. Work that has to follow in another store is journaled before: pending removals, and dead
+//!    letters in the outbox. An opening resumes it.
+//! 4. A call looks up its queue, locks the queue's side in the pool's store, and then checks that
+//!    the mapping is still current.
 //!
-//! The order of the locks is that of [`Rank`]: the control store's come before those of one pool's store. Nothing of another
-//! store is locked under a pool's lock.
+//! The order of the locks is that of [`Rank`]: the control store's come before those of one pool's
+//! store. Nothing of another store is locked under a pool's lock.
 
 mod backend;
 mod control;
@@ -56,7 +59,7 @@ pub use status::PooledStatus;
 /// one [`Engine`](crate::Engine) (contract 12). A clone is the same driver; the last clone closes
 /// all stores when it is dropped.
 ///
-/// A queue is given a pool when it is made; its messages, claims and subscriptions are in that
+/// A queue is assigned to a pool when it is created; its messages, claims and subscriptions are in that
 /// pool's store. The control store keeps the queues' records, the pools, the flavors and the
 /// catalogue. See [`docs::pools`](crate::docs::pools).
 ///
@@ -89,7 +92,7 @@ pub use status::PooledStatus;
 #[derive(Debug, Clone)]
 pub struct PooledDriver {
     opened: Arc<Opened>,
-    /// Set by `with_durability`: instead of what the pools are set to.
+    /// Set by `with_durability`; replaces the pools' own durability.
     durability: Option<Durability>,
 }
 
@@ -97,21 +100,21 @@ pub struct PooledDriver {
 static DRIVERS: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> =
     LazyLock::new(|| Mutex::new(Rank::Drivers, BTreeMap::new()));
 
-/// Where this process opens pooled drivers now.
+/// The places at which this process opens pooled drivers now.
 static OPENING: Places = Places::new();
 
-/// What the last handle closes. The relay's thread holds the shared part, never this.
+/// The part that the last handle closes. The relay's thread holds the shared part, never this.
 #[derive(Debug)]
 struct Opened {
     shared: Arc<Shared>,
     relay: Mutex<Option<Relay>>,
-    /// How closing ended.
+    /// The result of the close.
     closed: Mutex<Option<Result<()>>>,
 }
 
 impl Config {
     /// Opens the store in the directory `path` as the control store of a [`PooledDriver`], and
-    /// makes the store if the directory has none. The stores of the pools get the same settings.
+    /// creates the store if the directory has none. The stores of the pools get the same settings.
     /// Each is opened when it is first needed.
     ///
     /// Cost: as [`open`](Self::open), for the control store.
@@ -135,7 +138,7 @@ impl Config {
 }
 
 impl PooledDriver {
-    /// Opens the control store in the directory `path` with the default [`Config`], and makes the
+    /// Opens the control store in the directory `path` with the default [`Config`], and creates the
     /// store if the directory has none.
     ///
     /// Cost: as [`Config::open_pooled`].
@@ -159,7 +162,7 @@ impl PooledDriver {
         let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
         let place = (config.disk.identity(), config.disk.canonical(&root));
         let _one = OPENING.take(&place);
-        // Bound outside of the condition: should this be the last handle by now, it is not to go under the lock.
+        // Bound outside the condition: if this is the last handle by now, it must not be dropped under the lock.
         let opened = DRIVERS.lock().get(&place).and_then(Weak::upgrade);
         if let Some(opened) = opened.filter(|opened| config.shared && opened.is_open()) {
             return match opened.shared.config.differs_from(&config.pooled()) {
@@ -191,7 +194,7 @@ impl PooledDriver {
             calls: Calls::default(),
         });
         shared.allot_epoch(&shared.control)?;
-        // What an earlier run left to be done. What cannot be done yet is tried again.
+        // The pending work of an earlier run. Work that is impossible now is tried again later.
         let _ = shared.resume();
         let relay = if background { Some(Relay::start(&*shared.config.spawner, &shared, signals)?) } else { None };
         let (relay, closed) = (Mutex::new(Rank::Relay, relay), Mutex::new(Rank::DriverClosing, None));
@@ -199,7 +202,7 @@ impl PooledDriver {
     }
 
     /// The same driver, with another durability for the changes made through the returned handle,
-    /// whatever the pools are set to.
+    /// whatever the pools' settings.
     ///
     /// Cost: one reference count.
     ///
@@ -217,7 +220,7 @@ impl PooledDriver {
         Self { opened: self.opened.clone(), durability: Some(durability) }
     }
 
-    /// What opening the control store found and did.
+    /// The report of opening the control store: what recovery found and did.
     ///
     /// Cost: none: the report is kept from the opening.
     ///
@@ -261,11 +264,11 @@ impl PooledDriver {
         outcome
     }
 
-    /// As [`Engine::drop_damaged`](crate::Engine::drop_damaged), in every store that is open. Dead letters on their way from
-    /// one pool to another are in a queue with an empty name.
+    /// As [`Engine::drop_damaged`](crate::Engine::drop_damaged), in every store that is open. Dead
+    /// letters on their way from one pool to another are in a queue with an empty name.
     ///
     /// # Errors
-    /// Those of a deletion. Queues done before stay done.
+    /// Those of a deletion. The changes of queues before the failure stay.
     ///
     /// ```
     /// # use zaqar_sled::{Config, SimulatedDisk};
@@ -296,8 +299,8 @@ impl PooledDriver {
         self
     }
 
-    /// The pool controller, the one of [`ControlDriver::pools`](crate::ControlDriver::pools): this
-    /// method saves naming the trait.
+    /// The pool controller of [`ControlDriver::pools`](crate::ControlDriver::pools). With this method
+    /// a call need not name the trait.
     ///
     /// Cost: none.
     ///
@@ -342,8 +345,8 @@ impl PooledDriver {
     /// Durability: after a success, everything acknowledged at any durability is on the disk.
     ///
     /// # Errors
-    /// the first failure that kept a store from being closed cleanly. All stores are closed all the
-    /// same, and no acknowledged change is lost. [`Forked`](crate::Error::Forked) in a fork of the
+    /// the first failure that kept a store from being closed cleanly. All stores are closed anyway,
+    /// and no acknowledged change is lost. [`Forked`](crate::Error::Forked) in a fork of the
     /// process that opened the driver.
     ///
     /// # Example
@@ -386,14 +389,15 @@ impl Opened {
     fn close_stores(&self) -> Result<()> {
         let shared = &self.shared;
         shared.calls.refuse();
-        // Whoever waits for something is told; nobody is let in who could begin to wait again.
+        // All waiting calls end, and no call is admitted that could begin to wait.
         shared.control.store().waiters.wake_all();
         shared.engines().iter().for_each(|engine| engine.store().admission.close());
         if let Some(relay) = self.relay.lock().take() {
             relay.stop(shared);
         }
         shared.calls.await_last();
-        // Nobody delivers or moves any more; the control store last, since the others' accounts are in it.
+        // No delivery or move runs any more. The control store is closed last, because it has the
+        // other stores' accounts.
         let _turn = shared.turn.lock();
         shared.found.clear();
         let mut outcome = Ok(());
@@ -406,7 +410,7 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        // Nobody is left to tell. In a fork there is nothing to close, and no thread to wait for.
+        // There is no caller to report to. In a fork there is nothing to close, and no thread to wait for.
         if self.close().is_err_and(|error| matches!(error, Error::Forked { .. })) {
             std::mem::forget(self.relay.lock().take());
         }

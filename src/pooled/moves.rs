@@ -1,13 +1,14 @@
-//! Moving a queue, with all it holds, from one pool to another.
+//! Moving a queue with its content from one pool to another.
 //!
 //! | Step | If the process ends after it |
 //! |---|---|
-//! | the control store notes the move; the queue takes no changes from here on | what the target has is removed |
+//! | the control store records the move; from here on the queue takes no changes | the copy in the target is removed |
 //! | the target takes in messages, claims and subscriptions, and is synced | the same |
-//! | the control store maps the queue to the target, and notes what the source is to remove | the move has happened |
+//! | the control store maps the queue to the target, and notes the removal for the source | the move is complete |
 //! | the source removes its side | – |
 //!
-//! Ids, claims and markers stay good: queue number and sequences go along, and the target's go on above them.
+//! Ids, claims and markers stay valid: the queue's number and sequences move too, and the target's
+//! sequences continue above them.
 
 use std::sync::Arc;
 
@@ -27,19 +28,19 @@ use super::routes::{Route, moving};
 use super::routing::Side;
 use super::shared::Shared;
 
-/// What one operation of a copy weighs, about, behind the first that is in it; and the most claims or subscriptions.
+/// The approximate bytes of one operation of a copy beyond its first item, and the most claims or subscriptions in it.
 pub(super) const PORTION_BYTES: usize = 1 << 20;
 pub(super) const PORTION_ROWS: usize = 256;
 
 impl PooledDriver {
     /// Moves a queue with its messages, claims and subscriptions to another pool. Ids, claims and
-    /// markers stay good. If the queue is in that pool already, nothing happens. One move runs at a
+    /// markers stay valid. If the queue is in that pool already, nothing happens. One move runs at a
     /// time.
     ///
-    /// Until the queue is in its new pool, reads go on, and changes fail with
+    /// Until the queue is in its new pool, reads continue, and changes fail with
     /// [`Moving`](crate::Error::Moving) ([`is_busy`](crate::Error::is_busy)).
     ///
-    /// Cost: O(what the queue holds): all of it is written once and synced.
+    /// Cost: O(content of the queue): all of it is written once and synced.
     ///
     /// Durability: durable when the call returns, whatever the driver's durability.
     ///
@@ -73,7 +74,7 @@ impl PooledDriver {
         let _call = self.shared().enter_queue(project, queue)?;
         self.shared().try_take_along(&crate::storage::keys::queue(project, queue));
         let moved = self.shared().move_queue(project, queue, to);
-        // Whoever waits looks the queue up again.
+        // The waiters look the queue up again.
         self.shared().control.store().wake(project, queue, usize::MAX);
         moved
     }
@@ -89,7 +90,7 @@ struct Journey<'a> {
     to: Arc<Pool>,
 }
 
-/// Lets the queue take changes again, wherever it is by then.
+/// Allows changes of the queue again when it is dropped, wherever the queue is by then.
 struct Pause(Arc<Mapping>);
 
 impl Drop for Pause {
@@ -121,7 +122,7 @@ impl Shared {
         }
         let journey = Journey { shared: self, project, queue, route, from, to };
         let moved = journey.run(&mapping);
-        // What the source has goes, or the copy of a move that failed. If not now, then later.
+        // The source's side is removed, or the copy of a failed move; if not now, then later.
         if self.remove_leftovers().is_err() {
             self.signal_relay();
         }
@@ -132,11 +133,12 @@ impl Shared {
 impl Journey<'_> {
     fn run(&self, mapping: &Arc<Mapping>) -> Result<()> {
         let _pause = self.begin(mapping)?;
-        // Calls that had looked before the pause began have ended after this.
+        // After this, the calls that checked the mapping before the pause have ended.
         drop(self.shared.moves.write());
         if !self.from.engine().is_same(self.to.engine()) {
             self.copy()?;
-            // What the copy does not have, a claim has taken away: for good, before the copy counts.
+            // A message that is missing in the copy was moved by a claim. That claim is made
+            // durable before the copy counts.
             self.from.store().wait_durable(self.from.store().journal.appended(), Durability::Sync)?;
             self.to.store().wait_durable(self.to.store().journal.appended(), Durability::Sync)?;
         }
@@ -173,7 +175,8 @@ impl Journey<'_> {
         if holds { Ok(()) } else { Err(moving(self.project, self.queue)) }
     }
 
-    /// The target must have nothing of the queue: a move that fails could not tell it from its copy.
+    /// Checks that the target has no content of the queue: a failed move could not distinguish that
+    /// content from its copy.
     fn check_target(&self) -> Result<()> {
         if self.from.engine().is_same(self.to.engine()) {
             return Ok(());
@@ -193,7 +196,7 @@ impl Journey<'_> {
         Ok(())
     }
 
-    /// Brings everything the source has into the target.
+    /// Copies the content of the source to the target.
     fn copy(&self) -> Result<()> {
         let source = match self.shared.side(&self.from, &self.route)? {
             Side::There(slot) => Some(slot),
@@ -212,7 +215,7 @@ impl Journey<'_> {
     }
 
     fn copy_messages(&self, target: &Arc<QueueSlot>, snapshot: &FrozenQueue) -> Result<()> {
-        // Numbers that no claim the target will make can have.
+        // Numbers that no claim of the target will have.
         let first = u64::MAX.saturating_sub(snapshot.claims.len() as u64);
         let numbers: Vec<u64> = snapshot.claims.iter().map(|(number, _)| *number).collect();
         let renumbered = |number: u64| {
@@ -230,7 +233,7 @@ impl Journey<'_> {
             self.to.store().wait_for_admission()?;
             self.import(target, snapshot.next, Vec::new(), portion, Vec::new())?;
         }
-        // Also where there is nothing else to bring: ids go on above those that were given out.
+        // Also without any content: the ids continue above the assigned ones.
         self.import(target, snapshot.next, Vec::new(), Vec::new(), Vec::new())
     }
 
@@ -296,7 +299,7 @@ impl Journey<'_> {
     fn finish(&self) -> Result<()> {
         let control = self.shared.control.store();
         let mut registry = control.lock_registry();
-        // It may have been unmapped with all others, or its pool become another.
+        // The queue may have been unmapped with all others, or its pool may have another store.
         self.check_route()?;
         let floor = next_epoch(control, &registry)?;
         let address = Address::of(self.project, self.queue);

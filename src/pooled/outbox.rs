@@ -4,10 +4,10 @@
 //! *outbox*: a queue of the source's store that no caller can name. The relay stores it in the target, and then deletes
 //! it from the outbox.
 //!
-//! 1. A letter says which store it is *assigned* to and is only ever stored there. It is assigned to another only when the
-//!    former one is known not to have it.
-//! 2. The target notes the letter's source id with it, and takes no letter in twice; the note goes after the letter has
-//!    left the outbox for good.
+//! 1. A dead letter names the store it is *assigned* to and is stored only there. It is assigned to another store only
+//!    when the former store is known not to have it.
+//! 2. The target keeps the source id of each dead letter, and takes no dead letter in twice. The note is removed after
+//!    the dead letter has durably left the outbox.
 //! 3. Target and source are synced before the next step.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,11 +31,11 @@ use super::routes::{Found, Route};
 use super::routing::Side;
 use super::shared::Shared;
 
-/// Letters taken from an outbox at a time, and what they weigh behind the first.
+/// The most dead letters in one batch, and the most bytes beyond the first.
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 4 << 20;
 
-/// A letter as it lies in the outbox.
+/// A dead letter in the outbox.
 struct Letter {
     sequence: u64,
     envelope: Envelope,
@@ -45,7 +45,8 @@ struct Letter {
 /// A walk through an outbox.
 #[derive(Default)]
 struct Pass {
-    /// Who has had letters assigned to another pool since it began, and the sequence behind all that were there before.
+    /// The destinations whose dead letters were assigned to another pool during the pass, each with the sequence above
+    /// all earlier ones.
     assigned_anew: BTreeMap<Addressee, u64>,
 }
 
@@ -58,11 +59,11 @@ pub(super) fn missing_outbox<'a>() -> Place<'a> {
     Place::Missing { project: Project::none(), name: QueueName::outbox(), number: Some(OUTBOX) }
 }
 
-/// How letters get from a pool's store to a dead-letter queue.
+/// The way of dead letters from a pool's store to a dead-letter queue.
 pub(super) enum Way {
-    /// It is in the same store.
+    /// The dead-letter queue is in the same store.
     Beside(Found),
-    /// By the outbox; with the store that they are assigned to, if that is known.
+    /// Through the outbox, with the store that they are assigned to, if known.
     Outbox(Option<[u8; 16]>),
 }
 
@@ -71,16 +72,16 @@ impl Store {
         self.directory.read().names.get(&outbox_key()).cloned()
     }
 
-    /// Letters on their way to other stores.
+    /// The number of dead letters on their way to other stores.
     pub(crate) fn in_transit(&self) -> u64 {
-        // As far as it can be told.
+        // As far as the outboxes can be read.
         let count = |outbox: Arc<QueueSlot>| Some(self.lock(&outbox).ok()??.totals().total);
         self.outbox().and_then(count).unwrap_or(0)
     }
 }
 
 impl Shared {
-    /// Where a dead-letter queue is, made if it is not there.
+    /// The pool of a dead-letter queue, which is created if it is missing.
     pub(super) fn dead_letter_pool(&self, project: &Project, queue: &QueueName) -> Result<(Route, Arc<Pool>)> {
         loop {
             if let Some(route) = self.route(&keys::queue(project, queue)) {
@@ -93,10 +94,10 @@ impl Shared {
         }
     }
 
-    /// How letters get from that pool's store to a dead-letter queue, which is made if it is not there.
+    /// The way of dead letters from that pool's store to a dead-letter queue, which is created if it is missing.
     pub(super) fn dead_letter_way(&self, from: &Pool, project: &Project, queue: &QueueName) -> Result<Way> {
         let Ok((route, pool)) = self.dead_letter_pool(project, queue) else { return Ok(Way::Outbox(None)) };
-        // A queue that is being moved gets its letters afterwards.
+        // A queue that is being moved gets its dead letters afterwards.
         if pool.engine().is_same(from.engine())
             && !route.is_moving()
             && let Side::There(slot) = self.made_side(&pool, &route)?
@@ -106,8 +107,7 @@ impl Shared {
         Ok(Way::Outbox(Some(pool.store().place.store)))
     }
 
-    /// Delivers what can be delivered from every open store; the first failure is told, the others' turn comes all the
-    /// same.
+    /// Delivers the dead letters of every open store. Returns the first failure, after an attempt on every store.
     pub(super) fn deliver_all(&self) -> Result<()> {
         let engines = self.engines();
         let mut outcome = Ok(());
@@ -118,7 +118,7 @@ impl Shared {
     }
 
     fn deliver_from(&self, source: &Engine) -> Result<()> {
-        // What was assigned anew lies behind what the pass has seen. One that assigns nothing is the last.
+        // Reassigned dead letters are behind those that the pass has seen. A pass that reassigns nothing is the last.
         loop {
             self.check_open()?;
             let mut pass = Pass::default();
@@ -136,7 +136,7 @@ impl Shared {
             let letters = gather(source.store(), after, letter)?;
             let Some(last) = letters.last() else { return outcome };
             after = Some(last.sequence);
-            // A claim that a power cut takes back must not have been delivered.
+            // Dead letters of a claim that a power cut removes must not have been delivered.
             source.store().wait_durable(source.store().journal.appended(), Durability::Sync)?;
             let mut rest = letters.as_slice();
             while let Some(first) = rest.first() {
@@ -150,18 +150,18 @@ impl Shared {
         }
     }
 
-    /// Delivers letters that go the same way.
+    /// Delivers dead letters with the same destination.
     fn deliver(&self, source: &Engine, letters: &[Letter], pass: &mut Pass) -> Result<()> {
         let Some(first) = letters.first() else { return Ok(()) };
         let (project, queue) = first.envelope.to.name()?;
         let (route, pool) = self.dead_letter_pool(&project, &queue)?;
         if pass.assigned_anew.get(&first.envelope.to).is_some_and(|end| first.sequence < *end) {
-            // They were taken from the outbox before they were assigned anew: by now they lie at its end.
+            // They were read from the outbox before they were reassigned, and are at its end now.
             return Ok(());
         }
         let assigned = Some(pool.store().place.store);
         if first.envelope.assigned != assigned {
-            // All that go there, so that they arrive in the order in which they left.
+            // All dead letters of the destination, so that they arrive in the order in which they left.
             self.delete_stored(source, &first.envelope.to)?;
             let end = assign(source.store(), &first.envelope.to, assigned)?;
             pass.assigned_anew.insert(first.envelope.to.clone(), end);
@@ -169,7 +169,7 @@ impl Shared {
         }
         let Side::There(slot) = self.made_side(&pool, &route)? else { return Ok(()) };
         let found = Found { route, pool, slot };
-        // What is not as it was looked up is delivered next time.
+        // If the route has changed, the delivery is repeated later.
         let Some(mut target) = self.lock_side(&found, Access::Fill)? else { return Ok(()) };
         let taken = receive(&mut target, source.store().place.store, letters)?;
         drop(target);
@@ -180,7 +180,8 @@ impl Shared {
         forget(pool.store(), letters.iter().map(|letter| letter.envelope.source).collect())
     }
 
-    /// Deletes the letters to an addressee that the stores they are assigned to have. Fails if one of those cannot be asked.
+    /// Deletes the dead letters of a destination that their assigned stores already have. Fails if one of these stores
+    /// cannot be reached.
     fn delete_stored(&self, source: &Engine, to: &Addressee) -> Result<()> {
         let mut by_store: BTreeMap<[u8; 16], Vec<(u64, Source)>> = BTreeMap::new();
         for envelope in envelopes(source.store()) {
@@ -190,7 +191,7 @@ impl Shared {
             }
         }
         for (store, letters) in by_store {
-            // What a store has that is no pool's any more is nobody's.
+            // A store that is no pool any more has no queue for them.
             let Some(target) = self.engine_of(store)? else { continue };
             let stored: Vec<(u64, Source)> = {
                 let registry = target.store().registry.read();
@@ -205,7 +206,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The open store of that id; `None` if no pool has it, an error if that cannot be known.
+    /// The open store with that id; `None` if no pool has it; an error if that is unknown.
     fn engine_of(&self, store: [u8; 16]) -> Result<Option<Engine>> {
         let is_it = |engine: &Engine| engine.store().place.store == store;
         if is_it(&self.control) {
@@ -223,8 +224,8 @@ impl Shared {
     }
 }
 
-/// Lets targets forget letters whose source, which is open, does not have them any more: what a run that ended between
-/// the last two steps has left.
+/// Removes the notes of dead letters whose source, which is open, does not have them any more. A run that ended between
+/// the last two steps has left these notes.
 fn forget_delivered(engines: &[Engine]) -> Result<()> {
     for target in engines {
         let noted: Vec<(Source, [u8; 16])> = {
@@ -246,8 +247,8 @@ fn forget_delivered(engines: &[Engine]) -> Result<()> {
     Ok(())
 }
 
-/// What `make` makes of the next letters in a store's outbox, from the first after `after`: a batch of them. One that cannot
-/// be read is only told when it is the first.
+/// Reads a batch of dead letters from a store's outbox, after `after`, and applies `make` to them. A dead letter that
+/// cannot be read is an error only if it is the first of the batch.
 fn gather<T>(store: &Store, after: Option<u64>, make: impl Fn(&Page, usize) -> Option<T>) -> Result<Vec<T>> {
     let Some(outbox) = store.outbox() else { return Ok(Vec::new()) };
     let Some(queue) = store.lock(&outbox)? else { return Ok(Vec::new()) };
@@ -283,9 +284,9 @@ fn letter(page: &Page, index: usize) -> Option<Letter> {
     Some(Letter { sequence: page.sequence(index), envelope, message })
 }
 
-/// What lies in a store's outbox, without the bodies. What cannot be read is an error, and the end.
+/// The envelopes in a store's outbox. An unreadable one is an error and ends the iterator.
 fn envelopes(store: &Store) -> impl Iterator<Item = Result<(u64, Envelope)>> {
-    // Behind what to go on; none at the end.
+    // The sequence to continue after; none at the end.
     let mut after: Option<Option<u64>> = Some(None);
     let portions = std::iter::from_fn(move || {
         let portion = match gather(store, after.take()?, envelope) {
@@ -302,12 +303,12 @@ fn envelope(page: &Page, index: usize) -> Option<(u64, Envelope)> {
     Some((page.sequence(index), Envelope::open(page.body(page.slot(index)?))?.0))
 }
 
-/// The source ids of everything in a store's outbox.
+/// The source ids of all dead letters in a store's outbox.
 fn ids(store: &Store) -> Result<BTreeSet<Source>> {
     envelopes(store).map(|envelope| Ok(envelope?.1.source)).collect()
 }
 
-/// Stores letters in their queue, but for those it has; returns how many.
+/// Stores dead letters in their queue, except those it has already; returns how many.
 fn receive(target: &mut Locked<'_>, from: [u8; 16], letters: &[Letter]) -> Result<usize> {
     let mut registry = target.store().lock_registry();
     let new: Vec<&Letter> = letters.iter().filter(|letter| !registry.has_received(letter.envelope.source)).collect();
@@ -325,7 +326,7 @@ fn receive(target: &mut Locked<'_>, from: [u8; 16], letters: &[Letter]) -> Resul
     Ok(new.len())
 }
 
-/// Takes delivered letters out of the outbox, durably.
+/// Removes delivered dead letters from the outbox, durably.
 fn confirm(source: &Store, letters: &[Letter]) -> Result<()> {
     delete(source, letters.iter().map(|letter| letter.sequence))
 }
@@ -343,8 +344,8 @@ fn forget(target: &Store, sources: Vec<Source>) -> Result<()> {
     target.lock_registry().record(Growth::Frees, &op, &mut []).map(drop)
 }
 
-/// Assigns the letters to an addressee to another store: they leave the outbox and come to its end in one operation.
-/// Returns a sequence above those they had and not above those they have.
+/// Assigns the dead letters of a destination to another store: one operation moves them to the end of the outbox.
+/// Returns a sequence that is above their former ones and not above their new ones.
 fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<u64> {
     let Some(outbox) = source.outbox() else { return Ok(0) };
     let Some(mut queue) = source.lock(&outbox)? else { return Ok(0) };

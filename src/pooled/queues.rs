@@ -48,7 +48,7 @@ impl Queues for PooledDriver {
         let chains = control.store().chains_for(metadata);
         let checked = check(control.store(), project, name, metadata);
         let lsn = control.store().with_queue(project, name, |queue| {
-            // A queue that is not there is told before metadata that are wrong.
+            // A missing queue is reported before wrong metadata.
             let (text, _) = checked?;
             let lsn = self.shared().redescribe(queue, Address::of(project, name), project, name, metadata, &text)?;
             queue.note_described();
@@ -96,20 +96,20 @@ impl Queues for PooledDriver {
     }
 }
 
-/// What became of a queue that was to be made.
+/// The result of creating a queue.
 pub(super) struct Registered {
     pub(super) made: bool,
-    /// `None` if nothing had to be done.
+    /// `None` if nothing was changed.
     pub(super) lsn: Option<u64>,
 }
 
 impl Shared {
-    /// Makes a queue and gives it a pool; one that is there is left alone, but for a pool if it has none.
+    /// Creates a queue and assigns a pool. An existing queue stays as it is, but gets a pool if it has none.
     pub(super) fn register(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<Registered> {
         self.register_in(project, name, metadata, None)
     }
 
-    /// The same in a certain pool.
+    /// Creates a queue in a given pool.
     pub(super) fn register_in(
         &self,
         project: &Project,
@@ -125,7 +125,7 @@ impl Shared {
             let directory = store.directory.write();
             let Some(slot) = directory.names.get(&key).cloned() else { break directory };
             drop(directory);
-            // One that is deleted meanwhile may be made after all.
+            // If the queue is deleted meanwhile, it can be created after all.
             if let Some(left_alone) = self.remap(&slot, project, name, metadata)? {
                 return Ok(left_alone);
             }
@@ -143,7 +143,7 @@ impl Shared {
         Ok(Registered { made: true, lsn: Some(lsn) })
     }
 
-    /// What makes a queue: with a mapping, unless it has one or is to have none.
+    /// The operation that creates a queue, with a mapping, unless the queue has one or needs none.
     #[expect(clippy::too_many_arguments, reason = "everything a registration is made of")]
     fn registration<'a>(
         &self,
@@ -156,7 +156,7 @@ impl Shared {
         new: NewQueue<'a>,
     ) -> Result<Op<'a>> {
         if let Some(mapping) = registry.catalogue.get(key) {
-            // A flavor that is not there is told all the same.
+            // A missing flavor is reported anyway.
             group_of(registry, project, metadata)?;
             let pool = mapping.pool.to_string().into();
             return Ok(Op::Register { new, pool, floor: mapping.floor });
@@ -202,7 +202,7 @@ impl Shared {
         registry.record(Growth::Grows, &op, &mut [queue.state()])
     }
 
-    /// Gives a queue without a pool one; `None` if the queue has been deleted.
+    /// Assigns a pool to a queue without one; `None` if the queue has been deleted.
     fn remap(
         &self,
         record: &Arc<QueueSlot>,
@@ -214,7 +214,7 @@ impl Shared {
         let found = |lsn| Ok(Some(Registered { made: false, lsn }));
         let is_mapped = |registry: &Registry| {
             let Some(mapping) = registry.catalogue.get(&record.key) else { return Ok(false) };
-            // Whatever metadata it was to have: it is there.
+            // The queue exists, so the given metadata do not matter.
             check_not_moving(mapping, project, name)?;
             Ok::<_, Error>(true)
         };
@@ -266,8 +266,8 @@ impl Shared {
         Err(Error::NoPoolFound { project: project.clone(), queue: name.clone() })
     }
 
-    /// Deletes a queue's record and mapping at once and notes what its pool has to remove; `None` if there is no such
-    /// queue.
+    /// Deletes a queue's record and mapping in one operation, and notes the removal for its pool; `None` if there is no
+    /// such queue.
     fn unregister(&self, project: &Project, name: &QueueName) -> Result<Option<u64>> {
         let store = self.control.store();
         let key = keys::queue(project, name);
@@ -278,7 +278,7 @@ impl Shared {
                 }
                 continue;
             }
-            // Held, so that none is made meanwhile.
+            // Held, so that no queue is created meanwhile.
             let directory = store.directory.read();
             if directory.names.contains(&key) {
                 continue;
@@ -334,7 +334,7 @@ fn store_of(registry: &Registry, pool: &str) -> Option<[u8; 16]> {
     registry.pools.get(pool.as_bytes())?.store
 }
 
-/// Whether a pool is the control store itself, where record and messages go together.
+/// Whether a pool is the control store itself, where a queue's record and messages are removed together.
 pub(super) fn is_in_control_store(registry: &Registry, pool: &str) -> bool {
     let uri = registry.pools.get(pool.as_bytes()).and_then(|row| PoolUri::new(&row.uri).ok());
     uri.is_some_and(|uri| matches!(uri.location(), Location::Default(_)))

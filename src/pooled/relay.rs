@@ -1,4 +1,4 @@
-//! The relay: what goes on between the stores, in a thread that makes steps which could as well be made by hand.
+//! The relay: the thread that does the work between the stores. The same steps can be made by hand.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ impl Relay {
     pub(super) fn start(spawner: &dyn Spawner, shared: &Arc<Shared>, signals: Receiver<()>) -> Result<Self> {
         let shared = shared.clone();
         let work = move || {
-            // A panic ends deliveries, not the stores: what is on its way stays there.
+            // A panic ends the deliveries, not the stores: dead letters stay in their outboxes.
             let _ = catch_unwind(AssertUnwindSafe(|| run(&shared, &signals)));
         };
         spawner.spawn("zaqar-relay", Box::new(work)).map(Self).map_err(|e| Error::io("starting a thread", e))
@@ -30,7 +30,7 @@ impl Relay {
             shared.signal_relay();
             thread::sleep(Duration::from_micros(50));
         }
-        // A panic in it has been caught.
+        // A panic in the thread has been caught.
         let _ = self.0.join();
     }
 }
@@ -40,7 +40,7 @@ fn run(shared: &Shared, signals: &Receiver<()>) {
         let waited = if shared.resume().is_ok() && !shared.has_work() {
             signals.recv().is_ok()
         } else {
-            // Something could not be done: its pool may be back by then.
+            // Some work failed. Its pool may be back by the next attempt.
             let again = signals.recv_timeout(RETRY_AFTER);
             again != Err(RecvTimeoutError::Disconnected)
         };
@@ -51,14 +51,14 @@ fn run(shared: &Shared, signals: &Receiver<()>) {
 }
 
 impl Shared {
-    /// Does what is left to be done between the stores, as far as they can be reached.
+    /// Does the pending work between the stores that can be reached.
     pub(super) fn resume(&self) -> Result<()> {
         let _turn = self.turn.lock();
         let _call = self.enter()?;
         if !self.has_work() {
             return Ok(());
         }
-        // A pool whose store is not open may have letters to send.
+        // A pool whose store is not open may have dead letters to send.
         self.pools.forget_failures();
         drop(self.all_pools());
         let removed = self.remove_leftovers();
@@ -77,5 +77,5 @@ impl Shared {
     }
 }
 
-/// How long the relay waits for a store that cannot be reached.
+/// The time between two attempts on a store that cannot be reached.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

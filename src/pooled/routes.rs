@@ -12,7 +12,7 @@ use crate::store::QueueSlot;
 
 use super::pool::Pool;
 
-/// Where a queue is, as far as its record and the catalogue say.
+/// The place of a queue, by its record and the catalogue.
 #[derive(Debug, Clone)]
 pub(super) struct Route {
     pub(super) key: Arc<[u8]>,
@@ -31,14 +31,14 @@ impl Route {
         keys::parse_queue(&self.key).ok_or_else(|| Error::invalid("queue", "no name"))
     }
 
-    /// What the queue's record says, and the version of it; `None` when it has been deleted.
+    /// The description in the queue's record, and its version; `None` when the queue has been deleted.
     pub(super) fn described(&self) -> Option<(Arc<Description>, u32)> {
         let version = self.record.version();
         Some((self.record.description()?, version))
     }
 
-    /// Whether the queue's record has not been changed since that version was read: until it is, nobody has been told that
-    /// there is another. Takes no lock.
+    /// Whether the queue's record still has that version. While it has, no caller has got the answer of a later change.
+    /// Takes no lock.
     pub(super) fn is_described_by(&self, version: u32) -> bool {
         self.record.version() == version
     }
@@ -56,7 +56,7 @@ pub(super) struct Found {
     pub(super) slot: Arc<QueueSlot>,
 }
 
-/// The sides that were looked up lately. Whoever goes by one looks whether it still holds, so nobody is ever led astray.
+/// The sides that were looked up recently. A call that uses a side checks that it is still current.
 #[derive(Debug)]
 pub(super) struct FoundSides(RwLock<HashMap<Arc<[u8]>, Arc<Found>>>);
 
@@ -71,11 +71,11 @@ impl FoundSides {
         self.0.read().get(key).cloned()
     }
 
-    /// Notes a side; one that is not mapped is looked up every time.
+    /// Caches a side. An unmapped queue is looked up every time.
     pub(super) fn put(&self, found: Found) -> Arc<Found> {
         let found = Arc::new(found);
         if found.route.mapping.is_some() {
-            // A store may be closed with what goes: not under the lock.
+            // Dropping a side may close its store, so sides are dropped outside the lock.
             let mut gone = HashMap::new();
             let mut all = self.0.write();
             if all.len() >= MOST_FOUND {
@@ -95,7 +95,7 @@ impl FoundSides {
 
     pub(super) fn clear(&self) {
         let all = std::mem::take(&mut *self.0.write());
-        // A store may be closed with it, which takes time.
+        // Dropping the sides may close stores, which takes time.
         drop(all);
     }
 }

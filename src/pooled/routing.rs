@@ -1,4 +1,4 @@
-//! From a queue's name to its side in a pool: how it is looked up and made.
+//! The way from a queue's name to its side in a pool: look-up and creation.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ use super::shared::Shared;
 /// A pool's side of a queue.
 pub(super) enum Side {
     There(Arc<QueueSlot>),
-    /// Nothing was put into the queue yet.
+    /// The queue has no content yet.
     Empty(Arc<QueueSlot>),
-    /// The route has changed meanwhile.
+    /// The route has changed meanwhile: look it up again.
     Changed,
 }
 
@@ -50,7 +50,7 @@ impl Shared {
         match found {
             Some(slot) if slot.number == route.record.number => Ok(Side::There(slot)),
             Some(slot) if slot.number > route.record.number => self.newer_than_its_record(pool, route),
-            // An older one is what is left of a queue of that name that has been deleted.
+            // An older side is the rest of a deleted queue of that name.
             _ => {
                 let (project, name) = route.names()?;
                 let mut queue = Queue::new(
@@ -84,7 +84,7 @@ impl Shared {
             Side::Empty(_) => {}
             side => return Ok(side),
         }
-        // A side of a queue whose record a power cut takes back would never be removed.
+        // A side of a queue whose record a power cut removes would never be removed.
         let control = self.control.store();
         control.wait_durable(control.journal.appended(), Durability::Sync)?;
         let store = pool.store();
@@ -97,7 +97,7 @@ impl Shared {
             }
             store.remove_queue(&old)?;
         };
-        // Whoever deletes or maps the queue anew from here on finds what is made now.
+        // A later deletion or change of the mapping finds the side that is created now.
         if !self.holds(route, pool, Access::Read)? {
             return Ok(Side::Changed);
         }

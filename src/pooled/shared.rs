@@ -1,4 +1,4 @@
-//! What the handles of an open pooled driver and its relay share.
+//! The state that the handles of an open pooled driver and its relay share.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -12,7 +12,7 @@ use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
 use crate::store::calls::{Calls, InFlight};
 
-/// The stores, and who works on all of them.
+/// The stores, and the locks of the work on all of them.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) control: Engine,
@@ -21,12 +21,12 @@ pub(crate) struct Shared {
     pub(super) found: FoundSides,
     /// The control store as the pool of queues that have none.
     pub(super) control_pool: Arc<Pool>,
-    /// Held by whoever delivers, removes or moves.
+    /// Held by the thread that delivers, removes or moves.
     pub(super) turn: Mutex<()>,
     /// Held for reading by calls that check whether a queue is being moved before they lock anything.
     pub(super) moves: RwLock<()>,
-    /// Above every number that a subscription got in this run, in whichever store: one that a queue gets in another store
-    /// comes after those it had. Those of earlier runs are below this run's incarnations.
+    /// Above the number of every subscription of this run, in any store, so that a queue's new subscription in another
+    /// store comes after its earlier ones. The numbers of earlier runs are below this run's incarnations.
     pub(super) subscriptions: AtomicU64,
     pub(super) signal: crate::sync::channel::Sender<()>,
     /// Calls that may use any of the stores.
@@ -39,7 +39,7 @@ impl Shared {
         self.calls.enter()
     }
 
-    /// The same for a call on a queue, whose names have to be within the limits.
+    /// As [`Self::enter`], for a call on a queue; checks the names against the limits.
     pub(super) fn enter_queue(&self, project: &Project, name: &QueueName) -> Result<InFlight<'_>> {
         let call = self.enter()?;
         let limits = &self.control.store().limits;
@@ -55,7 +55,7 @@ impl Shared {
 
     /// Has the relay look for work.
     pub(super) fn signal_relay(&self) {
-        // One waiting signal says as much as many; without background work nobody listens.
+        // One pending signal is enough; without background work there is no receiver.
         let _ = self.signal.try_send(());
     }
 

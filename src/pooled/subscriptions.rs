@@ -1,11 +1,12 @@
-//! Subscriptions of queues that no pool has yet: they are in the control store, and are taken along when the queue is mapped.
+//! Subscriptions of queues without a pool: they are in the control store, and move to the pool when the queue is
+//! mapped.
 //!
 //! | Step | If the process ends after it |
 //! |---|---|
-//! | the pool's store takes them in, and is synced | they are taken along once more: nothing has been changed since |
-//! | the control store lets them go, and is synced | – |
+//! | the pool's store takes them in, and is synced | they move once more: nothing has changed since |
+//! | the control store removes them, and is synced | – |
 //!
-//! Whoever wants a queue's subscriptions first has these steps made, so that nobody sees a part.
+//! A call on a queue's subscriptions makes these steps first, so that no call sees only a part of them.
 
 use crate::model::Durability;
 use crate::model::error::Result;
@@ -19,16 +20,16 @@ use super::queues::is_in_control_store;
 use super::shared::Shared;
 
 impl Shared {
-    /// Brings what the control store has of a mapped queue's subscriptions to its pool.
+    /// Moves a mapped queue's subscriptions from the control store to the queue's pool.
     ///
     /// # Errors
-    /// Those of reaching the pool, and of a change. What is there stays there, for the next call.
+    /// Those of reaching the pool, and of a change. The subscriptions then stay for the next call.
     pub(super) fn take_along(&self, key: &[u8]) -> Result<()> {
         if self.pool_to_take_to(key).is_none() {
             return Ok(());
         }
         let _turn = self.turn.lock();
-        // Nobody looks while they are in both.
+        // No call reads the subscriptions while they are in both stores.
         let _moves = self.moves.write();
         self.check_open()?;
         self.remove_moved_away(key)?;
@@ -52,13 +53,13 @@ impl Shared {
         control.wait_durable(lsn, Durability::Sync)
     }
 
-    /// The same for a call that goes on without: what cannot be taken along now is by the next call on the queue's
-    /// subscriptions, which is told why if it cannot.
+    /// As above, for a call that continues after a failure: subscriptions that cannot move now are moved by the next
+    /// call on the queue's subscriptions, which gets the error if it fails again.
     pub(super) fn try_take_along(&self, key: &[u8]) {
         drop(self.take_along(key));
     }
 
-    /// The same for every queue.
+    /// Moves the subscriptions of every mapped queue.
     pub(super) fn take_all_along(&self) -> Result<()> {
         let mut after: Option<Vec<u8>> = None;
         loop {
@@ -69,7 +70,7 @@ impl Shared {
         }
     }
 
-    /// The pool that a queue is mapped to, if the control store has subscriptions that go there.
+    /// The pool of a queue, if the control store has subscriptions that have to move there.
     fn pool_to_take_to(&self, key: &[u8]) -> Option<String> {
         let registry = self.control.store().registry.read();
         if registry.subscriptions.page(key, None, 1).is_empty() {
@@ -79,14 +80,14 @@ impl Shared {
         if is_in_control_store(&registry, mapping.pool.as_str()) {
             return None;
         }
-        // What the queue left in the control store as one of its pools stays there, as in any other.
+        // Contents that the queue left in the control store as one of its pools stay there, as in any pool.
         let left = keys::left_behind_of(mapping.queue.unwrap_or_default());
         let mut left = registry.left_behind.range(&left, None);
         let stays = mapping.queue.is_some() && left.any(|(_, left)| is_in_control_store(&registry, &left.pool));
         (!stays).then(|| mapping.pool.to_string())
     }
 
-    /// What the control store has of a queue that was moved out of it is a copy, and no longer counts.
+    /// Removes the control store's subscriptions of a queue that was moved out of it: they are copies.
     fn remove_moved_away(&self, key: &[u8]) -> Result<()> {
         let left = is_left_in_control_store(&self.control.store().registry.read(), key);
         if left { self.remove_leftovers() } else { Ok(()) }

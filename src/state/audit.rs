@@ -1,7 +1,7 @@
-//! Recounting: every figure and index of a queue, derived again from its pages and claims.
+//! The audit of a queue: every figure and index, derived again from its pages and claims.
 //!
-//! The numbers are those of the invariants in `queue`; 10 and up are those of `page`, 20 and up those of `claims`. Pages that
-//! are not in memory are read, one after the other, and not kept there.
+//! The numbers are those of the invariants in `queue`; 10 and up are those of `page`, 20 and up those of `claims`.
+//! Pages that are not in memory are read one after the other and evicted again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

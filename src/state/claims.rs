@@ -1,11 +1,11 @@
 //! The live claims of a queue.
 //!
-//! 1. A claim's number is the LSN of the operation that made it: unique, and the same in every recovery.
+//! 1. A claim's number is the LSN of the operation that created it: unique, and the same in every recovery.
 //! 2. `left` counts the live messages whose slots name the claim.
-//! 3. A claim outlives its last message: it ends by time or release (contract 7.2). One without messages is *spent*, and
-//!    charged to the store's account of those, which is bounded: beyond it they end early, by an operation.
+//! 3. A claim outlives its last message: it ends by time or release (contract 7.2). A claim without messages is
+//!    *spent*. The store bounds the memory of spent claims: beyond the bound, an operation ends them early.
 //!
-//! Memory: about 240 B a claim and 16 B a run of its messages; a spent one has none.
+//! Memory: about 240 B for a claim and 16 B for each run of its messages; a spent claim has no runs.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(crate) struct Claim {
 pub(crate) struct Claims {
     by_number: BTreeMap<u64, Claim>,
     numbers: HashMap<[u8; 16], u64>,
-    /// The spent ones in the order in which they came to that, and some that are gone or are not spent any more.
+    /// The spent claims in the order in which they became spent, and some that have ended or are not spent any more.
     spent: VecDeque<u64>,
     charge: SpentCharge,
 }
@@ -44,7 +44,7 @@ impl Claim {
         Self { id, ttl, expires, sequences, left, spent: false }
     }
 
-    /// As it arrives in another store, where its messages have still to come.
+    /// The claim as it is imported into another store, before its messages.
     pub(crate) fn imported(&self) -> Self {
         Self::new(self.id, self.ttl, self.expires, self.sequences.clone(), 0)
     }
@@ -68,7 +68,7 @@ impl Claims {
             self.charge.end_one();
         }
         if self.by_number.is_empty() && self.numbers.capacity() > ROOM_KEPT {
-            // Maps keep their room; the next use of so much may be long off.
+            // Maps keep their capacity, and this much may not be needed again for long.
             *self = Self::new(self.charge.budget());
         }
         Some(claim)
@@ -103,13 +103,13 @@ impl Claims {
         self.charge.claims()
     }
 
-    /// A message of the claim `number` is gone; whether that changes the claim's record.
+    /// Counts a removed message of the claim `number`; returns whether that changes the claim's record.
     pub(crate) fn lose_one(&mut self, number: u64) -> bool {
         let left = self.by_number.get(&number).map(|claim| claim.left.saturating_sub(1));
         left.is_some_and(|left| self.set_left(number, left))
     }
 
-    /// A message of the claim `number` has come.
+    /// Counts an added message of the claim `number`.
     pub(crate) fn gain_one(&mut self, number: u64) {
         if let Some(claim) = self.by_number.get_mut(&number) {
             claim.left = claim.left.saturating_add(1);
@@ -151,7 +151,7 @@ impl Claims {
     }
 }
 
-/// Entries of the list of spent claims that may name none, beside as many as there are.
+/// The outdated entries that the list of spent claims may have, beside as many as there are spent claims.
 const SPENT_TO_SPARE: usize = 64;
-/// Claims for which a queue without any keeps room.
+/// The capacity, in claims, that a queue without claims keeps.
 const ROOM_KEPT: usize = 64;

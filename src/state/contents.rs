@@ -1,9 +1,10 @@
-//! A whole store's queues on their way into memory: records are loaded, then operations replayed over them.
+//! The queues of a store during recovery: records are loaded, then operations are replayed on them.
 //!
-//! 1. A queue's record says up to which LSN its pages and claims go; operations up to there are skipped for it.
-//! 2. Pages are in the page files; what the replay brings or changes is in memory, and goes to the page files when memory is short.
-//! 3. An operation on a queue that is not there belongs to one that was deleted before the snapshot reached it: its deletion
-//!    must follow, or something is missing.
+//! 1. A queue's record has the LSN of its pages and claims; operations up to that LSN are skipped for the queue.
+//! 2. Pages are in the page files. Pages that the replay adds or changes are in memory, and are evicted when memory is
+//!    full.
+//! 3. An operation on a missing queue belongs to a queue that was deleted before the snapshot reached it. Its deletion
+//!    must follow, otherwise data is missing.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,13 +37,13 @@ pub(crate) struct Contents {
     pub(crate) registry: Registry,
     /// The highest time met.
     pub(crate) time: u64,
-    /// What the trees said of themselves, if trees were loaded.
+    /// The trees' own record, if trees were loaded.
     pub(crate) store: Option<StoreRecord>,
     pub(crate) page_files: Arc<PageFiles>,
     pub(crate) budget: Arc<Budget>,
     /// The page files that the records name.
     pub(crate) segments: BTreeSet<u64>,
-    /// What the records of queues and of the registry weigh, about.
+    /// The approximate size of the records of queues and of the registry.
     pub(crate) records: u64,
     /// Why the first page could not be found that was not.
     pub(crate) lost: Option<Error>,
@@ -57,9 +58,9 @@ pub(crate) struct Contents {
 /// Why an operation cannot be replayed.
 #[derive(Debug)]
 pub(crate) enum Obstacle {
-    /// It does not fit what is there.
+    /// The operation is inconsistent with the state.
     Wrong(String),
-    /// What it needs cannot be read or written.
+    /// A page that the operation needs cannot be read or written.
     Failed(Error),
 }
 
@@ -94,7 +95,7 @@ impl Contents {
         }
     }
 
-    /// Takes one record in; the error says what is wrong with it.
+    /// Loads one record; the error says what is wrong with it.
     pub(crate) fn load(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<(), String> {
         let body = records::open(tree, key, value)?;
         if !matches!(tree, Tree::Messages | Tree::Claims) {
@@ -154,12 +155,12 @@ impl Contents {
         self.active().try_for_each(|queue| queue.with(Queue::settle))
     }
 
-    /// Takes note that every image loaded so far is named by a snapshot that counted.
+    /// Marks every image loaded so far as proven, because a snapshot that counts names it.
     pub(crate) fn prove_all(&mut self) {
         self.active().for_each(|queue| queue.with(Queue::prove_all));
     }
 
-    /// The queues that hold something.
+    /// The queues with content.
     fn active(&mut self) -> impl Iterator<Item = &mut Resident> {
         self.queues.values_mut().filter(|queue| matches!(queue.state, Activity::Active(_)))
     }
@@ -180,10 +181,10 @@ impl Contents {
         self.unknown.clear();
     }
 
-    /// Makes sense of what could be read of a damaged snapshot: messages without their claim are free.
+    /// Repairs the state that was read from a damaged snapshot: messages without their claim become free.
     pub(crate) fn mend(&mut self) {
         self.active().for_each(|queue| queue.with(Queue::mend));
-        // What is under a key that is none is of no use to anybody.
+        // A record under an invalid key cannot be used.
         let _ = self.registry.settle();
     }
 
@@ -192,7 +193,7 @@ impl Contents {
         self.replay_entry(lsn, &codec::decode(body)?)
     }
 
-    /// The same, read already.
+    /// Replays a decoded operation.
     pub(crate) fn replay_entry(&mut self, lsn: u64, entry: &op::Entry<'_>) -> Result<(), Obstacle> {
         let time = entry.time;
         self.time = self.time.max(time);
@@ -213,7 +214,7 @@ impl Contents {
             Op::Claim(claim) => {
                 self.apply(claim.queue, lsn, time, &entry.op)?;
                 if let Some(dead) = &claim.dead {
-                    // Made one LSN earlier, so that the letters of this operation count as not yet in it.
+                    // Created one LSN earlier, so that the dead letters of this operation are still applied to it.
                     dead.create.iter().try_for_each(|new| self.create(lsn.saturating_sub(1), new))?;
                     self.apply(dead.target, lsn, time, &entry.op)?;
                 }
@@ -243,7 +244,8 @@ impl Contents {
         Ok(())
     }
 
-    /// Lets pages go to the page files until there is room in memory again. On a full disk they stay: what is opened may be emptied.
+    /// Evicts pages until memory is below its limit. On a full disk they stay in memory, so that the store opens and
+    /// can be emptied.
     pub(crate) fn free_disk_space(&mut self) -> Result<(), Error> {
         if !self.budget.is_high() || self.is_full {
             return Ok(());
@@ -264,7 +266,7 @@ impl Contents {
             Activity::Idle { .. } => None,
         });
         let mut awake: Vec<_> = awake.collect();
-        // The first time round what is likely to change next is spared: every change needs another image.
+        // The first pass spares the pages that are likely to change next, because every change needs another image.
         for in_use in [true, false] {
             for queue in &mut awake {
                 let key = keys::queue(queue.project(), queue.name());
@@ -282,8 +284,8 @@ impl Contents {
         Ok(())
     }
 
-    /// Keeps the page files from growing with every change that is replayed: when they hold more garbage than anything
-    /// else, what is in use moves on and they go. Those that the snapshot names stay until there is another.
+    /// Keeps the page files from growing with every replayed change: when they have more garbage than live images, the
+    /// live images are rewritten and the files removed. Files that the snapshot names stay until the next snapshot.
     fn compact(&mut self) -> Result<(), Error> {
         let garbage = |(bytes, live): (u64, u64)| bytes.saturating_sub(live);
         let (found, live) = (garbage(self.page_files.bytes()), self.page_files.bytes().1);
@@ -326,7 +328,7 @@ impl Contents {
             return Err(format!("operations on queue {number:#x}, which is not there and was not deleted"));
         }
         let time = self.time;
-        // What cannot be read is told to who asks for it.
+        // An unreadable page is reported to the call that needs it.
         self.active().for_each(|queue| drop(queue.with(|queue| queue.advance(time))));
         self.registry.advance(time);
         let mut names = BTreeSet::new();
@@ -335,5 +337,5 @@ impl Contents {
     }
 }
 
-/// Pages evicted from a queue before the next is looked at.
+/// The number of pages evicted from a queue before the next queue.
 const EVICTED_AT_ONCE: usize = 64;

@@ -1,34 +1,34 @@
-//! What of the state the trees do not have as it is: the dirty set.
+//! The dirty set: the records of the state that differ from the trees.
 //!
-//! A *record* is what the trees have under one key: a queue's own record, a page's entry, a claim, a row of the registry.
-//! Each is in one of five situations, and one rule says which of them are listed, and how:
+//! A *record* is the value of one key in the trees: a queue's own record, a page's entry, a claim, a row of the
+//! registry. Each is in one of five situations:
 //!
 //! | In the state | In the trees | Listed as | The next checkpoint |
 //! |---|---|---|---|
-//! | yes | the same | – | leaves it alone |
+//! | yes | the same | – | does nothing |
 //! | yes | nothing | [`New`](Dirty::New) | writes it |
 //! | yes | something else | [`Stale`](Dirty::Stale) | writes it |
 //! | no | something | [`Stale`](Dirty::Stale), a *tombstone* | removes it |
-//! | no | nothing | – | leaves it alone |
+//! | no | nothing | – | does nothing |
 //!
-//! 1. A record that is not listed is in the state and in the trees, the same in both, or in neither.
-//! 2. What comes and goes between two checkpoints leaves nothing behind.
-//! 3. While the trees have none of a set's records, all there are are new, and none is listed: a queue that no checkpoint
-//!    has reached yet, and trees that are filled anew, cost nothing.
-//! 4. A checkpoint takes the set, which is empty from then on, and writes what it says. A checkpoint that fails leaves its
-//!    trees behind, and the next ones have nothing: all of it is new again.
+//! 1. A record that is not listed is equal in the state and in the trees, or in neither.
+//! 2. A record that is added and removed between two checkpoints leaves nothing behind.
+//! 3. While the trees have none of a set's records, all records are new, and none is listed. So a queue that no
+//!    checkpoint has reached yet, and trees that are filled again, cost nothing.
+//! 4. A checkpoint takes the set, which is empty from then on, and writes the listed records. A checkpoint that fails
+//!    abandons its trees, and the next trees are empty: every record is new again.
 //!
-//! Cost: O(log n) a change, of those listed; about 20 B a record listed by number.
+//! Cost: O(log n) for each change, n being the listed records; about 20 B for each record listed by number.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
-/// How a record differs from what the trees have under its key.
+/// The difference between a record and the trees' value of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dirty {
-    /// The trees have nothing there.
+    /// The trees have no value of the key.
     New,
-    /// The trees have something else there, or have something that is gone here.
+    /// The trees have another value, or a value of a removed record.
     Stale,
 }
 
@@ -40,25 +40,25 @@ pub(crate) struct DirtySet<K> {
 }
 
 impl<K: Ord> DirtySet<K> {
-    /// That of records of which the trees have none.
+    /// The set of records of which the trees have none.
     pub(crate) fn unstored() -> Self {
         Self { listed: None }
     }
 
-    /// That of records that the trees have as they are.
+    /// The set of records that are equal in the trees.
     pub(crate) fn clean() -> Self {
         Self { listed: Some(BTreeMap::new()) }
     }
 
-    /// A record came that was not there.
+    /// Lists a new record.
     pub(crate) fn add(&mut self, key: K) {
         if let Some(listed) = &mut self.listed {
-            // Where one has gone that the trees still have, it takes its place.
+            // If the trees still have a removed record of that key, the new one replaces it.
             listed.entry(key).or_insert(Dirty::New);
         }
     }
 
-    /// A record that was there has changed.
+    /// Lists a changed record.
     pub(crate) fn change<Q>(&mut self, key: &Q)
     where
         K: Borrow<Q>,
@@ -69,7 +69,7 @@ impl<K: Ord> DirtySet<K> {
         }
     }
 
-    /// A record is gone.
+    /// Lists a removed record.
     pub(crate) fn remove<Q>(&mut self, key: &Q)
     where
         K: Borrow<Q>,
@@ -83,7 +83,7 @@ impl<K: Ord> DirtySet<K> {
         }
     }
 
-    /// Every record is gone; `there` are those there were, in order. Cheaper than one by one.
+    /// Lists the removal of every record; `there` are the former ones, in order. This is cheaper than one by one.
     pub(crate) fn remove_all(&mut self, there: impl Iterator<Item = K>) {
         let Some(listed) = &mut self.listed else { return };
         let unlisted = there.filter(|key| !listed.contains_key(key)).map(|key| (key, Dirty::Stale));
@@ -92,7 +92,7 @@ impl<K: Ord> DirtySet<K> {
         listed.append(&mut gone);
     }
 
-    /// Whether the trees have a record that is here, as it is.
+    /// Whether an existing record is equal in the trees.
     pub(crate) fn is_stored<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -105,7 +105,7 @@ impl<K: Ord> DirtySet<K> {
         self.listed.is_none()
     }
 
-    /// Whether all that is listed as new is there.
+    /// Whether every record listed as new exists.
     pub(crate) fn lists_new(&self, is_there: impl Fn(&K) -> bool) -> bool {
         let listed = self.listed.iter().flatten();
         listed.filter(|(_, dirty)| **dirty == Dirty::New).all(|(key, _)| is_there(key))
@@ -116,13 +116,13 @@ impl<K: Ord> DirtySet<K> {
         self.listed.as_ref().is_none_or(BTreeMap::is_empty)
     }
 
-    /// How many records differ, where `there` are in the state.
+    /// The number of records that differ; `there` is the number of records in the state.
     pub(crate) fn len(&self, there: usize) -> usize {
         self.listed.as_ref().map_or(there, BTreeMap::len)
     }
 
-    /// Hands the keys of all records over that differ, and goes on as if the trees had them as they are now; `there` are
-    /// those in the state. What is handed over and not there is to be removed from the trees.
+    /// Takes the keys of all records that differ, and continues as if the trees had the current records; `there` are
+    /// those in the state. Keys that are taken and not there have to be removed from the trees.
     pub(crate) fn take(&mut self, there: impl Iterator<Item = K>) -> Vec<K> {
         match std::mem::replace(self, Self::clean()).listed {
             Some(listed) => listed.into_keys().collect(),
@@ -130,7 +130,7 @@ impl<K: Ord> DirtySet<K> {
         }
     }
 
-    /// What the trees have of records that are to go together; `there` are those in the state.
+    /// The keys in the trees of records that are removed together; `there` are those in the state.
     pub(crate) fn into_tombstones(self, there: impl Iterator<Item = K>) -> Vec<K> {
         let Some(listed) = self.listed else { return Vec::new() };
         let mut stored: Vec<K> = there.filter(|key| !listed.contains_key(key)).collect();
@@ -139,16 +139,17 @@ impl<K: Ord> DirtySet<K> {
     }
 }
 
-/// Those of a queue's records that differ from the trees. A page is listed by its first sequence, a claim by its number.
+/// The records of a queue that differ from the trees. A page is listed by its first sequence, a claim by its number.
 #[derive(Debug)]
 pub(crate) struct DirtyRecords {
-    /// The queue's own; it is there as long as the queue. While it is new, the trees have no pages or claims either.
+    /// The queue's own record, which exists as long as the queue. While it is new, the trees have no pages or claims
+    /// either.
     pub(super) record: Option<Dirty>,
     pub(super) pages: DirtySet<u64>,
     pub(super) claims: DirtySet<u64>,
 }
 
-/// What is to be removed from the trees: pages by their first sequences, claims by their numbers.
+/// The records to remove from the trees: pages by their first sequences, claims by their numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
     pub(crate) pages: Vec<u64>,
@@ -156,7 +157,7 @@ pub(crate) struct Tombstones {
 }
 
 impl DirtyRecords {
-    /// Those of a queue without pages and claims, whose own record differs from the trees by `record`.
+    /// The set of a queue without pages and claims, whose own record differs from the trees by `record`.
     pub(super) fn of(record: Option<Dirty>) -> Self {
         match record {
             Some(Dirty::New) => Self { record, pages: DirtySet::unstored(), claims: DirtySet::unstored() },
@@ -164,7 +165,7 @@ impl DirtyRecords {
         }
     }
 
-    /// The queue's own record has changed.
+    /// Lists a change of the queue's own record.
     pub(super) fn change_record(&mut self) {
         self.record.get_or_insert(Dirty::Stale);
     }
@@ -217,7 +218,7 @@ mod tests {
             }
         }
 
-        /// Exactly what differs is listed, and as what it is.
+        /// Exactly the differing records are listed, each with its difference.
         fn check(&self, dirty: &DirtySet<u64>) {
             let keys: BTreeSet<u64> = self.state.keys().chain(self.trees.keys()).copied().collect();
             for key in keys {
@@ -273,7 +274,7 @@ mod tests {
         dirty.change(&1);
         dirty.remove(&1);
         assert!(dirty.is_empty());
-        // But what the trees have has to go there too, whatever happens in between.
+        // A record that the trees have must also be removed there, whatever happens in between.
         dirty.remove(&2);
         dirty.add(2);
         dirty.remove(&2);

@@ -1,4 +1,4 @@
-//! What of the state is kept as records: queues, entries of pages, claims.
+//! The records of the state: queues, entries of pages, claims.
 
 use std::borrow::Cow;
 
@@ -44,7 +44,7 @@ pub(crate) fn claim(of: Owner<'_>, number: u64, claim: &Claim) -> Result<Record>
     seal(Tree::Claims, keys::claim(of.key, of.number, number), claim)
 }
 
-/// Removes what is gone of a queue.
+/// Removes a queue's removed records from the trees.
 pub(crate) fn remove(of: Owner<'_>, gone: &Tombstones, trees: &mut Digested) -> Result<()> {
     let Tombstones { pages, claims } = gone;
     pages.iter().try_for_each(|first| trees.remove(Tree::Messages, &keys::page(of.key, of.number, *first)))?;

@@ -1,4 +1,4 @@
-//! The envelope of a dead letter in an outbox: it stands before the body and says where the letter goes.
+//! The envelope of a dead letter in an outbox: it precedes the body and names the destination.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,19 +7,19 @@ use crate::model::{Project, QueueName};
 use crate::state::op::{DeadLetter, Source};
 use crate::storage::codec;
 
-/// Where a letter goes.
+/// The destination of a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Addressee {
     project: Option<String>,
     queue: String,
 }
 
-/// What stands before a letter's body in the outbox.
+/// The data before a dead letter's body in the outbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Envelope {
     pub(crate) source: Source,
     pub(crate) to: Addressee,
-    /// The store it may be in already; none if it was sent to nobody yet.
+    /// The store that may have the dead letter already; none if it was never sent.
     pub(crate) assigned: Option<[u8; 16]>,
 }
 
@@ -35,7 +35,7 @@ impl Addressee {
 }
 
 impl Envelope {
-    /// Puts a letter into it.
+    /// Adds the envelope to a dead letter.
     pub(crate) fn seal(&self, letter: &mut DeadLetter<'static>) -> Result<()> {
         let mut head = Vec::new();
         codec::encode_into(self, &mut head)?;
@@ -45,7 +45,7 @@ impl Envelope {
         Ok(())
     }
 
-    /// The envelope, and where the body begins behind it.
+    /// The envelope, and the offset of the body behind it.
     pub(crate) fn open(body: &[u8]) -> Option<(Self, usize)> {
         let length = u32::from_le_bytes(codec::array_at(body, 0)?) as usize;
         let end = length.checked_add(4)?;

@@ -1,8 +1,9 @@
-//! Queues at rest: one that holds nothing takes little memory until it is used again.
+//! Idle queues: a queue without content takes little memory until it is used again.
 //!
-//! 1. Only a queue without messages and claims, of which the trees lack at most the record, rests; so nothing is forgotten.
+//! 1. Only a queue without messages and claims, of which the trees lack at most the record, becomes idle. So no change
+//!    is lost.
 //!
-//! Memory: 32 B a queue at rest, beside its name; about 600 B one that is awake.
+//! Memory: 32 B for an idle queue, beside its name; about 600 B for an active one.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::state::costs::queue_bytes;
 use crate::storage::budget::Budget;
 use crate::storage::keys;
 
-/// A queue's state, awake or at rest.
+/// A queue's state, active or idle.
 #[derive(Debug)]
 pub(crate) enum Activity {
     Active(Box<Queue>),
@@ -21,12 +22,12 @@ pub(crate) enum Activity {
         description: Arc<Description>,
         lsn: u64,
         next: u64,
-        /// How its record differs from the trees.
+        /// The difference of the queue's record from the trees.
         record: Option<Dirty>,
     },
 }
 
-/// A queue with what it is called by, on its way into memory.
+/// A queue with its number and key, on its way into memory.
 #[derive(Debug)]
 pub(crate) struct Resident {
     pub(crate) number: u64,
@@ -36,7 +37,7 @@ pub(crate) struct Resident {
 }
 
 impl Activity {
-    /// Where the queue stands: the LSN of its last operation, and its next sequence.
+    /// The LSN of the queue's last operation, and its next sequence.
     pub(crate) fn position(&self) -> (u64, u64) {
         match self {
             Self::Active(queue) => (queue.lsn(), queue.next()),
@@ -44,7 +45,7 @@ impl Activity {
         }
     }
 
-    /// Sees to it that the queue of that number and key is awake.
+    /// Activates the queue with that number and key.
     pub(crate) fn activate(&mut self, number: u64, key: &[u8], budget: &Arc<Budget>) {
         if let Self::Idle { description, lsn, next, record } = self {
             // The key was made from these.
@@ -55,7 +56,7 @@ impl Activity {
         }
     }
 
-    /// Lets the queue rest if it can.
+    /// Makes the queue idle if possible.
     pub(crate) fn retire_if_idle(&mut self) {
         if let Self::Active(queue) = self
             && queue.is_idle()
@@ -65,18 +66,18 @@ impl Activity {
         }
     }
 
-    /// The queue, which has been woken.
+    /// The queue, which is active.
     pub(crate) fn active(&self) -> &Queue {
         match self {
             Self::Active(queue) => queue,
-            Self::Idle { .. } => unreachable!("only what was woken is asked for"),
+            Self::Idle { .. } => unreachable!("the queue was activated before"),
         }
     }
 
     pub(crate) fn active_mut(&mut self) -> &mut Queue {
         match self {
             Self::Active(queue) => queue,
-            Self::Idle { .. } => unreachable!("only what was woken is asked for"),
+            Self::Idle { .. } => unreachable!("the queue was activated before"),
         }
     }
 }
@@ -89,7 +90,7 @@ impl Resident {
         Self { number, key, budget: budget.clone(), state }
     }
 
-    /// What its record takes.
+    /// The size of the queue's record.
     pub(crate) fn record_bytes(&self) -> u64 {
         let description = match &self.state {
             Activity::Active(queue) => queue.description(),

@@ -1,4 +1,4 @@
-//! The state: what applying the journal's operations in order adds up to.
+//! The state: the result of applying the journal's operations in order.
 
 mod audit;
 mod claims;

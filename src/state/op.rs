@@ -1,9 +1,11 @@
-//! Every change there is. An operation is what the journal holds and what the state applies, live and in recovery alike.
+//! The operations: every possible change. The journal contains operations, and the state applies them, live and in
+//! recovery.
 //!
-//! 1. An operation carries its time and every random choice: applying it depends on it and on the queue it names alone.
-//! 2. Expiry is no operation: it follows from time and state. [`Op::Time`] records how far time had come when something
-//!    was seen to be gone.
-//! 3. The variants' order is the format on disk: new ones go at the end.
+//! 1. An operation contains its time and every random choice: its effect depends only on the operation and on the
+//!    queues it names.
+//! 2. Expiry is not an operation: it follows from time and state. [`Op::Time`] records the time at which a call met
+//!    expired data.
+//! 3. The order of the variants is the format on disk: new variants are added at the end.
 
 mod change;
 
@@ -30,7 +32,7 @@ pub(crate) struct Entry<'a> {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Op<'a> {
-    /// Time had come this far.
+    /// The time has reached this operation's time.
     Time,
     #[serde(borrow)]
     CreateQueue(NewQueue<'a>),
@@ -41,8 +43,8 @@ pub(crate) enum Op<'a> {
     DeleteQueue {
         queue: u64,
     },
-    /// All messages and claims go; the record stays. Said again in sequences, which mean the same whatever is known of the
-    /// changes before: all below `next`.
+    /// Removes all messages and claims; the record stays. The messages are also given as sequences, all below `next`,
+    /// which does not depend on earlier changes.
     Purge {
         queue: u64,
         next: u64,
@@ -75,27 +77,27 @@ pub(crate) enum Op<'a> {
     /// Concerns no queue's messages.
     #[serde(borrow)]
     Registry(Change<'a>),
-    /// All subscriptions go, and all messages and claims of the queue if it is set, as in a purge: its number, and its next
-    /// sequence.
+    /// Removes all subscriptions, and, if the queue's number and next sequence are given, all messages and claims, as
+    /// in a purge.
     Clear {
         #[serde(borrow)]
         address: Address<'a>,
         queue: Option<(u64, u64)>,
     },
-    /// A queue is made and mapped to a pool at once.
+    /// A queue is created and mapped to a pool at once.
     Register {
         #[serde(borrow)]
         new: NewQueue<'a>,
         pool: Cow<'a, str>,
         floor: u32,
     },
-    /// A queue's record and its mapping go at once; what `pool` holds of it is to be removed.
+    /// Removes a queue's record and its mapping; the side in `pool` has to be removed.
     Unregister {
         #[serde(borrow)]
         address: Address<'a>,
         queue: u64,
         pool: Option<Cow<'a, str>>,
-        /// The id of the store that the pool has, where that is known.
+        /// The id of the pool's store, if known.
         store: Option<[u8; 16]>,
     },
     /// Dead letters from other stores.
@@ -104,7 +106,7 @@ pub(crate) enum Op<'a> {
     /// A part of a queue that is moved here from another store.
     #[serde(borrow)]
     Import(Import<'a>),
-    /// A queue that had no pool gets metadata and a pool at once.
+    /// Gives metadata and a pool to a queue that had no pool.
     Remap {
         #[serde(borrow)]
         address: Address<'a>,
@@ -118,7 +120,7 @@ pub(crate) enum Op<'a> {
         queue: u64,
         claims: Vec<u64>,
     },
-    /// The messages of damaged pages go: those from each sequence up to, not including, another.
+    /// Removes the messages of damaged pages: ranges of sequences without their ends.
     DropDamaged {
         queue: u64,
         ranges: Vec<(u64, u64)>,
@@ -183,15 +185,14 @@ pub(crate) struct Posted<'a> {
     pub(crate) body: Cow<'a, [u8]>,
 }
 
-/// A claim over `taken`; `moved` leave the queue for the dead-letter queue.
+/// A claim on `taken`; the messages `moved` go to the dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NewClaim<'a> {
     pub(crate) queue: u64,
     pub(crate) claim: [u8; 16],
     pub(crate) ttl: u64,
     pub(crate) grace: u64,
-    /// Milliseconds the claim lasts longer, so that it is not shorter than asked for where the operation's time was rounded
-    /// down.
+    /// The milliseconds that the claim lasts longer, because the operation's time is rounded down.
     pub(crate) slack: u8,
     pub(crate) taken: Sequences,
     pub(crate) moved: Sequences,
@@ -203,7 +204,7 @@ pub(crate) struct NewClaim<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeadLetters<'a> {
     pub(crate) target: u64,
-    /// Set when the dead-letter queue had to be made.
+    /// Set if the claim creates the dead-letter queue.
     #[serde(borrow)]
     pub(crate) create: Option<NewQueue<'a>>,
     pub(crate) first: u64,
@@ -227,17 +228,17 @@ pub(crate) struct DeadLetter<'a> {
 pub(crate) struct Received<'a> {
     pub(crate) queue: u64,
     pub(crate) first: u64,
-    /// The store they come from, and the ids they had there.
+    /// The store that the dead letters come from, and their ids there.
     pub(crate) from: [u8; 16],
     pub(crate) sources: Vec<Source>,
     #[serde(borrow)]
     pub(crate) letters: Vec<DeadLetter<'a>>,
 }
 
-/// Queue number and sequence of a message in the store it came from.
+/// Queue number and sequence of a message in its source store.
 pub(crate) type Source = (u64, u64);
 
-/// Pages and claims as the trees have them, and subscriptions; claims come before the pages that name them.
+/// Pages and claims as in the trees, and subscriptions. Claims come before the pages that name them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Import<'a> {
     pub(crate) queue: u64,

@@ -1,19 +1,20 @@
-//! A queue in memory: what the journal's operations add up to.
+//! A queue in memory: the result of the journal's operations.
 //!
 //! 1. Pages are keyed by their first sequence and do not overlap; none is empty.
-//! 2. `ready` names exactly the pages with a message a claim may take.
+//! 2. `ready` names exactly the pages with a message that a claim may take.
 //! 3. `deadlines` holds every live claim's end and every page's `due`.
 //! 4. `total`, `claimed`, `delayed`, `weight` and `pages` are the sums over the pages.
-//! 5. After [`Queue::advance`]`(now)` has succeeded nothing that expired by `now` is left: what is there is alive.
-//! 6. [`Queue::apply`] depends on the operation and this queue alone, and cannot fail once [`Queue::prepare`] has not.
+//! 5. After [`Queue::advance`]`(now)` has succeeded, no item that expired by `now` is left.
+//! 6. [`Queue::apply`] depends only on the operation and this queue, and cannot fail after [`Queue::prepare`] has
+//!    succeeded.
 //! 7. `hot` names exactly the pages whose content is in memory.
-//! 8. `damaged` names exactly the pages that the indexes have as damaged; what has become known since the queue was locked
-//!    is in `found`, and is brought in before anything else changes.
-//! 9. `dirty` lists exactly the records that differ from the trees (see [`dirty`](super::dirty)), and a page that it lists
-//!    says so too.
+//! 8. `damaged` names exactly the pages that the indexes have as damaged. Damage that was found since the queue was
+//!    locked is in `found`, and is added to the indexes before any other change.
+//! 9. `dirty` lists exactly the records that differ from the trees (see [`dirty`](super::dirty)); a listed page has a
+//!    flag too.
 //!
-//! Cost: O(log pages) to find a message or the next to claim, however many are claimed, delayed or deleted before it; and
-//! one read for each page that is not in memory.
+//! Cost: O(log pages) to find a message or the next claimable one, however many claimed, delayed or deleted ones come
+//! before it; and one read for each page that is not in memory.
 
 mod applying;
 mod damage;
@@ -44,8 +45,8 @@ use super::page::{Page, bits};
 pub(crate) use eviction::Purpose;
 pub(crate) use totals::{Sizes, Totals};
 
-/// The number of the store's own queue, which holds what is on its way to other stores: of no incarnation, so that no
-/// other queue has it.
+/// The number of the outbox, the queue of dead letters for other stores. The number has no incarnation, so no other
+/// queue has it.
 pub(crate) const OUTBOX: u64 = 1;
 
 #[derive(Debug)]
@@ -73,7 +74,7 @@ pub(crate) struct Queue {
     damaged: BTreeSet<u64>,
     /// Pages found to be damaged, or not to be any more.
     found: RefCell<Vec<u64>>,
-    /// There were damaged pages: what was lost with them may be counted in a claim until it ends.
+    /// Set if there were damaged pages: a claim may count their lost messages until it ends.
     had_damage: bool,
     /// Whether it was used since the last time pages were to be evicted.
     pub(crate) touched: bool,
@@ -81,21 +82,21 @@ pub(crate) struct Queue {
     broken: bool,
 }
 
-/// A queue's metadata and what the reserved keys in it mean.
+/// A queue's metadata and the settings in its reserved keys.
 #[derive(Debug, Default)]
 pub(crate) struct Description {
     pub(crate) metadata: Metadata,
     pub(crate) settings: QueueSettings,
 }
 
-/// What falls due.
+/// An item that falls due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Due {
     Claim(u64),
     Page(u64),
 }
 
-/// What time did: messages that expired, claims that ended, delays that ended.
+/// The effects of time: expired messages, ended claims, ended delays.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Freed {
     pub(crate) messages: u64,
@@ -105,7 +106,7 @@ pub(crate) struct Freed {
     pub(crate) claimable: u64,
 }
 
-/// What a page adds to the queue's indexes and totals.
+/// The contribution of a page to the queue's indexes and totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Share {
     due: u64,
@@ -167,20 +168,20 @@ impl Queue {
         }
     }
 
-    /// The queue an operation makes.
+    /// The queue that an operation creates.
     pub(crate) fn from_new(new: &NewQueue<'_>, lsn: u64, budget: &Arc<Budget>) -> Result<Self> {
         let project = new.project.as_ref().map_or_else(|| Ok(Project::none()), Project::named)?;
         let name = if new.number == OUTBOX { QueueName::outbox() } else { QueueName::new(&new.name)? };
         Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?.shared(), lsn, budget))
     }
 
-    /// Goes on giving sequences out from `next`, where its record differs from the trees by `record`.
+    /// Restores the next sequence, and the difference of the queue's record from the trees.
     pub(crate) fn resume(&mut self, next: u64, record: Option<Dirty>) {
         self.next = next;
         self.dirty = DirtyRecords::of(record);
     }
 
-    /// Whether all there is of it, here and in the trees, is its record.
+    /// Whether the queue has only its record, in the state and in the trees.
     pub(crate) fn is_idle(&self) -> bool {
         let is_empty = self.pages.is_empty() && self.claims.len() == 0;
         is_empty && !self.dirty.has_entries() && !self.deleted && !self.broken
@@ -210,7 +211,7 @@ impl Queue {
         self.deleted
     }
 
-    /// What the key of its project and name takes, about.
+    /// The approximate size of the key of the queue's project and name.
     pub(crate) fn key_bytes(&self) -> u64 {
         let project = self.project.name().map_or(0, str::len);
         project.saturating_add(self.name.as_str().len()).saturating_add(6) as u64
@@ -236,7 +237,7 @@ impl Queue {
         &self.deadlines
     }
 
-    /// When something next falls due.
+    /// The next instant at which something falls due.
     pub(crate) fn next_due(&self) -> Option<u64> {
         self.deadlines.first().map(|(when, _)| *when)
     }
@@ -248,18 +249,18 @@ impl Queue {
         (end <= first_of(incarnation_of(first).checked_add(1)?)).then_some(first)
     }
 
-    /// The sequence below which every one has been given out.
+    /// The next sequence: every lower one was assigned.
     pub(crate) fn next(&self) -> u64 {
         self.next
     }
 
-    /// Whether a change could not be applied whole, since something it needed was not in memory: a defect.
+    /// Whether a change could not be applied whole, because a page it needed was not in memory. This is a defect.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
     }
 
-    /// Lets everything due by `now` expire, end or become free. Where a page cannot be read, what is due from there on is
-    /// left, and that is an error beside what was done.
+    /// Expires, ends or frees everything due by `now`. If a page cannot be read, the rest of the due work is left, and
+    /// the error is returned beside the work done.
     pub(crate) fn advance(&mut self, now: u64) -> (Freed, Result<()>) {
         self.advance_some(now, usize::MAX)
     }
@@ -275,7 +276,7 @@ impl Queue {
             }
             self.settle_damage();
             if !self.deadlines.remove(&(when, due)) {
-                continue; // A page found to be damaged: it goes later, as a whole.
+                continue; // The page was found damaged: it is removed later, as a whole.
             }
             match due {
                 Due::Claim(number) => {
@@ -292,7 +293,7 @@ impl Queue {
                 }
             }
             if self.budget.is_exceeded() {
-                // However much is due, what was read for it does not pile up.
+                // However much is due, the pages read for it do not accumulate.
                 self.release_read_pages();
             }
         }
@@ -313,7 +314,7 @@ impl Queue {
         expired.unwrap_or_default()
     }
 
-    /// Lets go of a page none of whose messages is claimed, or that is damaged; returns how many they were.
+    /// Removes a page without claimed messages, or a damaged page; returns the number of its messages.
     fn drop_page(&mut self, first: u64) -> u64 {
         self.settle_damage();
         let Some(page) = self.pages.remove(&first) else { return 0 };
@@ -324,9 +325,9 @@ impl Queue {
         before.totals.total
     }
 
-    /// Applies `op`, decided at `time` and journaled at `lsn`, as far as it concerns this queue.
+    /// Applies the part of `op`, decided at `time` and journaled at `lsn`, that concerns this queue.
     pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) {
-        // What could not be read is left to be due, and whoever comes next is told.
+        // A page that could not be read stays due, and the next call gets the error.
         let _ = self.advance(time);
         match op {
             Op::Time | Op::CreateQueue(_) | Op::Register { .. } | Op::Registry(_) => {}
@@ -336,7 +337,7 @@ impl Queue {
             Op::Post { first, client, messages, .. } => self.post(time, *first, *client, messages),
             Op::Claim(claim) if claim.queue == self.number => {
                 self.claim(lsn, time, claim);
-                // The outbox sends letters on to itself when their destination changes.
+                // The outbox moves dead letters to its own end when their destination changes.
                 if let Some(dead) = claim.dead.as_ref().filter(|dead| dead.target == self.number) {
                     self.deliver(dead.first, &dead.messages);
                 }
@@ -381,12 +382,12 @@ impl Queue {
         }
     }
 
-    /// The page in whose range `sequence` lies.
+    /// The page whose range contains `sequence`.
     pub(crate) fn page_of(&self, sequence: u64) -> Option<u64> {
         self.pages.range(..=sequence).next_back().map(|(first, _)| *first)
     }
 
-    /// Changes a page and brings indexes, totals and the dirty set after it.
+    /// Changes a page and updates indexes, totals and the dirty set.
     fn change<R>(&mut self, first: u64, change: impl FnOnce(&mut Page) -> R) -> Option<R> {
         if self.pages.get(&first).is_some_and(|page| self.load_unless_damaged(page).is_err()) {
             self.broken = true;
@@ -412,7 +413,7 @@ impl Queue {
         Some(result)
     }
 
-    /// Puts a page in that is new in this queue; what it adds to the indexes is the caller's to say.
+    /// Adds a new page; the caller updates the indexes.
     fn insert_page(&mut self, mut page: Page) {
         let first = page.first();
         self.dirty.pages.add(first);
@@ -423,7 +424,7 @@ impl Queue {
         self.pages.insert(first, Box::new(page));
     }
 
-    /// Takes messages that are gone off their claims, one for each time a claim is named.
+    /// Subtracts removed messages from their claims, one for each time a claim is named.
     fn lose_claimed(&mut self, claims: Vec<u64>) {
         for number in claims {
             if self.claims.lose_one(number) {

@@ -125,7 +125,7 @@ impl Reserve {
     /// Counts records of `before` bytes that now have `after` bytes.
     pub(crate) fn change_records(&self, before: u64, after: u64) {
         let changed = |records: u64| Some(records.saturating_add(after).saturating_sub(before));
-        // It never refuses.
+        // This need is never refused.
         let _ = self.records.fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
     }
 

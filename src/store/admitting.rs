@@ -1,13 +1,13 @@
-//! Admission of posts: how a post without room waits for it.
+//! Admission of posts: waiting for memory or a shorter journal.
 //!
-//! 1. A post without room asks for it, the evictor for memory and housekeeping for a shorter journal, and sleeps. It asks
-//!    again only after it was woken.
-//! 2. It is woken when it may go on: memory fell to the budget, whichever thread gave it back, or a snapshot or a call made the
-//!    journal short enough. It is also woken when it would wait in vain: the disk is full, the journal is poisoned, or the
-//!    store is closed.
-//! 3. An attempt that made no room wakes no post, so that no two threads ask each other again and again. It is repeated when
-//!    something new can come of it: a queue was unlocked or something was deleted. After a failure it is also repeated after
-//!    a pause (see `store::background`).
+//! 1. A post that is not admitted signals the evictor for memory, or housekeeping for a shorter journal, and sleeps. It
+//!    signals again only after it was woken.
+//! 2. A post is woken when it may continue: memory fell to the budget, whichever thread freed it, or a snapshot or a
+//!    call made the journal short enough. A post is also woken when it would wait in vain: the disk is full, the
+//!    journal is poisoned, or the store is closed.
+//! 3. An attempt that freed nothing wakes no post, so that no two threads signal each other again and again. The
+//!    attempt is repeated when it may succeed: a queue was unlocked or data was deleted. After a failure it is also
+//!    repeated after a pause (see `store::background`).
 
 use std::io::ErrorKind;
 use std::time::Instant;
@@ -18,11 +18,11 @@ use super::housekeeping::Pressure;
 use crate::model::error::{Error, Result};
 
 impl Store {
-    /// Waits until there is room for a post.
+    /// Waits until memory and the journal have space for a post.
     ///
     /// # Errors
-    /// `Unavailable` when there is still none after the store's `busy_timeout`, `StorageFull` when there is none since the
-    /// disk is full.
+    /// `Unavailable` when there is no space within the store's `busy_timeout`, `StorageFull` when there is none because
+    /// the disk is full.
     pub(crate) fn wait_for_admission(&self) -> Result<()> {
         if !self.lacks_room() {
             return Ok(());
@@ -49,7 +49,7 @@ impl Store {
         }
     }
 
-    /// Whether room may still be made.
+    /// Checks that space may still be freed.
     fn check_may_wait_for_room(&self) -> Result<()> {
         if self.admission.is_closed() {
             return Err(Error::Closed);
@@ -57,7 +57,7 @@ impl Store {
         self.journal.poisoned().map_or(Ok(()), |cause| Err(Error::Poisoned { cause }))
     }
 
-    /// Signals the thread that makes room. An error if its last attempt found the disk full.
+    /// Signals the thread that frees the resource. An error if its last attempt found the disk full.
     fn ask_for_room(&self, shortage: Shortage) -> Result<()> {
         match shortage {
             Shortage::Memory => self.signals.evictor(),
@@ -70,7 +70,7 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a call: posts go on that have room now, and the call evicts where no thread does.
+    /// Ends a call: admits posts that now have space, and evicts if no thread does.
     pub(crate) fn keep_within_budget(&self) {
         self.admit_waiting();
         if !self.admission.background && self.budget.is_high() {
@@ -78,20 +78,20 @@ impl Store {
         }
     }
 
-    /// Ends an attempt to make room.
+    /// Ends an attempt to free space.
     pub(super) fn note_attempt(&self, shortage: Shortage, outcome: &Result<()>) {
         self.admission.note(shortage, outcome);
         self.admit_waiting();
     }
 
-    /// Wakes the posts that wait, if there is room.
+    /// Wakes the waiting posts, if there is space.
     pub(crate) fn admit_waiting(&self) {
         if self.admission.events.is_awaited() && !self.lacks_room() {
             self.admission.events.count();
         }
     }
 
-    /// Whether posts wait for room in that resource.
+    /// Whether posts wait for that resource.
     pub(super) fn is_wanted(&self, shortage: Shortage) -> bool {
         self.admission.events.is_awaited() && self.lacks(shortage)
     }

@@ -1,4 +1,4 @@
-//! Where a queue is listed beside the directory: for the next checkpoint, and for the background.
+//! The lists of queues beside the directory: for the next checkpoint, and for the background threads.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use crate::state::{FrozenPage, Purpose, Queue, Totals};
 use crate::storage::page_files::Image;
 
 impl Store {
-    /// Has the next checkpoint write what has changed of a queue.
+    /// Lists a queue's changes for the next checkpoint.
     pub(crate) fn note_changed(&self, slot: &Arc<QueueSlot>) {
         self.dirty.note(slot);
     }
 
-    /// Leaves what a deleted queue held to the background.
+    /// Leaves the content of a deleted queue to the background threads.
     pub(crate) fn free_later(&self, remains: Queue) {
         self.dirty.bury(remains);
         self.signals.gc();
@@ -24,7 +24,7 @@ impl Store {
         self.dirty.free_deleted()
     }
 
-    /// Takes note of where pages were written.
+    /// Records the images of written pages.
     pub(crate) fn set_images(&self, slot: &Arc<QueueSlot>, written: &mut Vec<(FrozenPage, Image)>, purpose: Purpose) {
         if written.is_empty() {
             return;
@@ -39,10 +39,10 @@ impl Store {
         }
     }
 
-    /// Takes a queue that was made with messages in it into the account.
+    /// Adds a queue that was created with messages to the totals.
     pub(crate) fn adopt(&self, slot: &Arc<QueueSlot>, totals: Totals) {
         self.count(&slot.key, Totals::default(), totals);
-        // Whoever has found and locked it meanwhile does the same at the end.
+        // A thread that has locked it meanwhile does the same at its unlock.
         if let Some(queue) = slot.try_lock() {
             if self.timer.arm(slot, queue.next_due()) {
                 self.signals.gc();
@@ -55,7 +55,7 @@ impl Store {
         self.note_changed(slot);
     }
 
-    /// Lets go of a queue that has been deleted, wherever it is listed beside the directory.
+    /// Removes a deleted queue from every list beside the directory.
     pub(crate) fn forget_slot(&self, slot: &Arc<QueueSlot>) {
         self.timer.disarm(slot);
         self.residency.forget(slot);

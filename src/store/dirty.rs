@@ -1,12 +1,14 @@
-//! What the next checkpoint has to write: the queues with dirty records, and what deleted queues left in the trees.
+//! The work of the next checkpoint: the queues with dirty records, and the records that deleted queues left in the
+//! trees.
 //!
-//! 1. A queue that is not deleted, and whose dirty set is not empty, is listed, at the latest when it is unlocked; a flag in
-//!    its slot says so too.
-//! 2. What a deleted queue held is in `deleted` until its memory was freed. If the trees have records of it, it is in
-//!    `left` from then on, until a checkpoint takes it.
-//! 3. A checkpoint takes the listed queues first and those in `left` then: a queue made under the name of a deleted one is
-//!    listed only after the old one is in `deleted`. So the trees lose the old one's record before they get the new one's.
-//! 4. A checkpoint that fails leaves its trees behind, and all of this with them; see [`forget_stored`].
+//! 1. A queue that is not deleted, and whose dirty set is not empty, is listed, at the latest when it is unlocked; its
+//!    slot has a flag too.
+//! 2. The content of a deleted queue is in `deleted` until its memory is freed. If the trees have records of the queue,
+//!    these are then in `left`, until a checkpoint takes them.
+//! 3. A checkpoint takes the listed queues first and then those in `left`. A queue with the name of a deleted one is
+//!    listed only after the deleted one is in `deleted`. So the old queue's record is removed from the trees before the
+//!    new one's is written.
+//! 4. A checkpoint that fails abandons its trees, and all of this with them; see [`forget_stored`].
 //!
 //! [`forget_stored`]: DirtyQueues::forget_stored
 
@@ -27,13 +29,13 @@ use crate::storage::records::Digested;
 pub(crate) struct DirtyQueues {
     /// By number.
     changed: Mutex<BTreeMap<u64, Arc<QueueSlot>>>,
-    /// What deleted queues held, to be freed in the background.
+    /// The content of deleted queues, which is freed in the background.
     deleted: Mutex<Vec<Queue>>,
-    /// What those that were freed left in the trees.
+    /// The records in the trees of the deleted queues that were freed.
     left: Mutex<Vec<DeletedRecords>>,
 }
 
-/// What a deleted queue left in the trees: its record, and those of its pages and claims.
+/// The records that a deleted queue left in the trees: its own, and those of its pages and claims.
 #[derive(Debug)]
 pub(crate) struct DeletedRecords {
     key: Vec<u8>,
@@ -59,35 +61,35 @@ impl DirtyQueues {
         }
     }
 
-    /// Lists a queue no longer, which has been deleted.
+    /// Removes a deleted queue from the list.
     pub(super) fn forget(&self, slot: &Arc<QueueSlot>) {
         let mut changed = self.changed.lock();
-        // One that was made anew may have the number by now.
+        // A queue that was created again may have the number by now.
         if changed.get(&slot.number).is_some_and(|listed| Arc::ptr_eq(listed, slot)) {
             changed.remove(&slot.number);
         }
     }
 
-    /// Takes the listed queues; whoever changes one of them from here on lists it again.
+    /// Takes the listed queues. A later change lists a queue again.
     pub(super) fn take_changed(&self) -> Vec<Arc<QueueSlot>> {
         let slots: Vec<_> = std::mem::take(&mut *self.changed.lock()).into_values().collect();
         slots.iter().for_each(|slot| slot.changed.store(false, Ordering::Release));
         slots
     }
 
-    /// Takes what deleted queues left in the trees.
+    /// Takes the records that deleted queues left in the trees.
     pub(super) fn take_left(&self) -> Vec<DeletedRecords> {
         std::mem::take(&mut *self.left.lock())
     }
 
-    /// Leaves what a deleted queue held to the background.
+    /// Leaves the content of a deleted queue to the background threads.
     pub(super) fn bury(&self, remains: Queue) {
         self.deleted.lock().push(remains);
     }
 
     /// Frees the memory of deleted queues; returns how many.
     pub(super) fn free_deleted(&self) -> u64 {
-        // Held meanwhile: a checkpoint finds either the queue or what it left.
+        // Held meanwhile, so that a checkpoint finds either the queue or its remaining records.
         let mut left = self.left.lock();
         let deleted = std::mem::take(&mut *self.deleted.lock());
         let count = deleted.len() as u64;
@@ -95,20 +97,20 @@ impl DirtyQueues {
         count
     }
 
-    /// How many deleted queues something is left of, in memory or in the trees.
+    /// The number of deleted queues with content in memory or records in the trees.
     pub(super) fn count_deleted(&self) -> u64 {
         let left = self.left.lock().len();
         self.deleted.lock().len().saturating_add(left) as u64
     }
 
-    /// How many records of queues the trees lack, about.
+    /// The approximate number of records of queues that the trees lack.
     pub(super) fn unwritten(&self) -> u64 {
         let changed: Vec<_> = self.changed.lock().values().cloned().collect();
         changed.iter().map(|slot| slot.unwritten()).sum()
     }
 
-    /// The trees are others, which have nothing of deleted queues. All other queues have forgotten before what the trees
-    /// had: one that is deleted from here on leaves nothing there.
+    /// Records that new trees have nothing of deleted queues. All other queues were marked before, so a queue that is
+    /// deleted from here on leaves no record.
     pub(super) fn forget_stored(&self) {
         let mut left = self.left.lock();
         left.clear();
@@ -117,7 +119,7 @@ impl DirtyQueues {
 }
 
 impl DeletedRecords {
-    /// Notes what of `queue` is in the trees, and frees the rest; `None` if the trees have nothing of it.
+    /// Collects the records of `queue` in the trees, and frees the rest; `None` if the trees have none.
     fn of(queue: Queue) -> Option<Self> {
         let (key, number) = (keys::queue(queue.project(), queue.name()), queue.number());
         Some(Self { key, number, entries: queue.into_tombstones()? })

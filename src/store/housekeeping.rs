@@ -1,4 +1,4 @@
-//! What housekeeping knows of the files.
+//! The data of housekeeping: the files of the store.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -6,27 +6,28 @@ use std::path::PathBuf;
 use crate::storage::manifest::Manifest;
 use crate::storage::records::Digest;
 
-/// What housekeeping works on; see the lock order in `store`.
+/// The data of housekeeping; see the lock order in `store`.
 #[derive(Debug)]
 pub(crate) struct Housekeeping {
     pub(crate) manifest: Manifest,
-    /// What is in the trees of the manifest's generation; `None` when there are none to go on with.
+    /// The digest of the trees of the manifest's generation; `None` when there are no trees to continue with.
     pub(crate) filled: Option<Digest>,
     /// The page files that the manifest's snapshot names.
     pub(crate) snapshot_files: BTreeSet<u64>,
     /// The journal's appended bytes when the last checkpoint began.
     pub(super) checkpointed: u64,
     pub(crate) checkpoint_lsn: u64,
-    /// The number of the last snapshot begun: none is written twice, since after a failed save nobody knows which one the
-    /// manifest on disk names.
+    /// The number of the last snapshot that was begun. No number is used twice, because after a failed save it is
+    /// unknown which snapshot the manifest on disk names.
     pub(super) snapshot_number: u64,
-    /// Whether pages came from the trees, so that nobody knows which of their images the snapshot names.
+    /// Whether pages came from the trees, so that it is unknown which of their images the snapshot names.
     pub(super) unproven: bool,
-    /// What the live messages weighed, and how much had been appended, when a snapshot last was not enough on a full disk.
+    /// The weight of the live messages, and the appended bytes, when a snapshot on a full disk last did not free
+    /// enough.
     pub(super) in_vain: Option<(u64, u64)>,
-    /// What is not needed any more and could not be removed yet.
+    /// Files that are not needed any more and could not be removed yet.
     pub(super) obsolete: Vec<PathBuf>,
-    /// Why the last trees were given up, until new ones are filled.
+    /// The failure of the last trees, until new ones are filled.
     pub(crate) trees_fault: Option<String>,
 }
 

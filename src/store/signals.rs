@@ -55,6 +55,6 @@ impl Signals {
 }
 
 fn signal(thread: &Sender<()>) {
-    // One that has a signal waiting looks anyway, and without background work nobody listens.
+    // A thread with a pending signal checks anyway, and without background work there is no receiver.
     let _ = thread.try_send(());
 }

@@ -1,5 +1,5 @@
-//! A post that waits for room rests: neither it nor whoever makes room goes round while nothing has changed, and what does
-//! change wakes it.
+//! A waiting post sleeps: while nothing changes, neither the post nor the threads that free space are active, and a
+//! change wakes the post.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -17,9 +17,10 @@ use super::watched::{Rule, Watch, WatchedDisk};
 
 const MEMORY: u64 = 200 * KIB;
 const BYTES: usize = 1_000;
-/// Longer than any of these tests: a post that is not woken is found.
+/// Longer than any of these tests, so that a post that is not woken is found.
 const PATIENT: Duration = Duration::from_mins(10);
-/// How long posts and those who make room are watched. Two who ask each other go round thousands of times in it.
+/// The time for which posts and the other threads are watched. Two threads that signal each other do so thousands of
+/// times in it.
 const WATCHED: Duration = Duration::from_millis(300);
 const MOST_ROUNDS: u64 = 16;
 
@@ -53,16 +54,16 @@ impl Poster {
         Self { thread, status }
     }
 
-    /// How often its thread has slept and was woken.
+    /// The number of times its thread has slept and was woken.
     fn wakeups(&self) -> u64 {
         let status = fs::read_to_string(&self.status).expect("it has not ended");
         let switches = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
         switches.unwrap().trim().parse().unwrap()
     }
 
-    /// Asserts that it waits, and that neither it nor whoever makes room has anything to do.
+    /// Asserts that the post waits, and that neither the post nor the threads that free space are active.
     fn assert_rests(&self, disk: &WatchedDisk) {
-        // What is still to be done before everybody rests ends by itself.
+        // Work that is in progress before all threads are idle ends by itself.
         let (mut last, mut since) = ((self.wakeups(), disk.hook.rounds()), Instant::now());
         let started = Instant::now();
         while since.elapsed() < WATCHED / 3 && started.elapsed() < WATCHED {
@@ -87,7 +88,7 @@ impl Poster {
     }
 }
 
-/// A store whose queue of that name has so many messages, none of them in memory.
+/// A store with a queue of that name and so many messages, none of them in memory.
 fn opened_cold(disk: &WatchedDisk, name: &str, messages: usize) -> (Engine, Queue) {
     let engine = config(disk).background(false).open(ROOT).unwrap();
     let mut old = Shelf::new(&engine, name);

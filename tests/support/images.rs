@@ -22,7 +22,7 @@ pub(crate) fn disk_of(files: &[(PathBuf, Vec<u8>)]) -> SimulatedDisk {
     disk
 }
 
-/// Fails unless a recount of everything agrees with what the engine says.
+/// Asserts that a recount of everything agrees with the engine's figures.
 pub(crate) fn assert_sound(engine: &Engine, context: &str) {
     let verification = engine.verify().unwrap_or_else(|error| panic!("{context}: {error}"));
     assert!(verification.is_sound(), "{context}: {:?}", verification.findings());

@@ -1,5 +1,5 @@
-//! A disk around another one: a hook sees each call before the disk within does. The hook can count the call, hold it up, refuse
-//! it or panic. Files, held directories and trees that the disk gives out are wrapped likewise.
+//! A disk around another one: a hook gets each call before the inner disk. The hook can count, delay or refuse the
+//! call, or panic. The files, directories and trees of the disk are wrapped too.
 #![allow(dead_code, reason = "each test binary uses what it needs")]
 
 use std::fmt;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use zaqar_sled::Error;
 use zaqar_sled::disk::{Disk, DiskFile, HeldDir, Tree, TreeChange, Trees, Visit};
 
-/// A call to the disk. Calls that neither read contents nor change anything are not among them.
+/// A call to the disk, except calls that neither read contents nor change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     MakeDirectory,
@@ -59,7 +59,7 @@ impl Call {
     }
 }
 
-/// What is done at each call.
+/// The hook of each call.
 pub(crate) trait Hook: fmt::Debug + Send + Sync + 'static {
     /// Runs before the call for `path`. The call is not made if this fails, and fails the same way.
     fn before(&self, call: Call, path: &Path) -> io::Result<()>;
@@ -69,7 +69,7 @@ pub(crate) trait Hook: fmt::Debug + Send + Sync + 'static {
         let _ = (call, path, bytes);
     }
 
-    /// Whether the engine takes this for another disk than the one within, and every hook's for one of its own.
+    /// Whether the engine treats this disk as different from the inner one, and from those of other hooks.
     fn is_a_disk_of_its_own(&self) -> bool {
         false
     }

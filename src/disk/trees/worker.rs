@@ -44,7 +44,7 @@ impl<T: 'static> Worker<T> {
             match guarded(make) {
                 Err(error) => drop(done.send(Err(error))),
                 Ok(mut value) => {
-                    // Where nobody waits for it any more there are no jobs either.
+                    // If no caller waits any more, there are no jobs either.
                     let _ = done.send(Ok(()));
                     to_do.iter().for_each(|job| job(&mut value));
                     // A destructor may panic too.
@@ -68,7 +68,7 @@ impl<T: 'static> Worker<T> {
         }
         let (reply, replied) = bounded(1);
         let job: Job<T> = Box::new(move |value| {
-            // Whoever asked may have given up by now.
+            // The caller may have given up by now.
             let _ = reply.send(guarded(|| work(value)));
         });
         let jobs = self.jobs.as_ref().ok_or_else(|| failed("their thread has ended"))?;

@@ -132,7 +132,7 @@ impl<'a> Parser<'a> {
         }
         if self.take(b'e') || self.take(b'E') {
             is_whole = false;
-            // There need be no sign.
+            // The sign is optional.
             let _ = self.take(b'+') || self.take(b'-');
             self.digits()?;
         }

@@ -1,4 +1,4 @@
-//! What each operation does to a queue.
+//! The effect of each operation on a queue.
 
 use super::{Due, Queue, Totals};
 use crate::state::claims::Claim;
@@ -11,7 +11,8 @@ use super::Description;
 
 impl Queue {
     pub(super) fn describe(&mut self, metadata: &str) {
-        // The operation was made from metadata that parsed; an older engine reading a newer one's keeps the text's meaning.
+        // The operation was made from metadata that parsed; an older engine reading a newer one's keeps the text's
+        // meaning.
         if let Ok(description) = Description::parse(metadata) {
             self.description = description.shared();
         }
@@ -34,14 +35,14 @@ impl Queue {
         self.append(first, arrivals);
     }
 
-    /// Takes the dead letters of another queue in.
+    /// Adds the dead letters of another queue.
     pub(super) fn deliver(&mut self, first: u64, letters: &[DeadLetter<'_>]) {
         let arrivals = letters.iter().map(Arrival::moved);
         self.append(first, arrivals);
     }
 
-    /// Appends messages at ascending sequences from `first`, none of which is there; behind all others but for a queue that
-    /// is put together again.
+    /// Appends messages at ascending sequences from `first`, none of which exists. They are behind all others, except
+    /// in a queue that is rebuilt.
     pub(super) fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {
         let mut arrivals = arrivals.zip(first..).peekable();
         while let Some((next, sequence)) = arrivals.peek() {
@@ -117,7 +118,7 @@ impl Queue {
         self.deadlines.remove(&(claim.expires, Due::Claim(number)));
         self.dirty.claims.remove(&number);
         self.change_each(&claim.sequences, |page, index| {
-            // Under this claim: no other can have taken it meanwhile.
+            // The message is under this claim, because no other claim can have taken it.
             if page.hold(index) == Hold::Claimed {
                 page.release(index);
             }

@@ -1,20 +1,20 @@
-//! Putting a queue together from what is left of it.
+//! Rebuilding a queue from its intact parts.
 
 use super::{Error, Page, Queue, Result};
 use crate::state::Hold;
 use crate::state::content::{Arrival, Content};
 
 impl Queue {
-    /// Takes in a page that was put together from its image, whose last sequence is `last`.
+    /// Adds a page that was rebuilt from its image, whose last sequence is `last`.
     pub(crate) fn adopt_page(&mut self, page: Page, last: u64) {
         self.next = self.next.max(last.saturating_add(1));
         self.load_page(page);
     }
 
-    /// Takes in a message behind all others that are there.
+    /// Adds a message behind all others.
     ///
     /// # Errors
-    /// Those of reading the page that it comes into.
+    /// Those of reading the page that it is added to.
     pub(crate) fn take_in(&mut self, sequence: u64, arrival: Arrival<'_>) -> Result<()> {
         let page = self.pages.range(..=sequence).next_back().map(|(_, page)| page);
         page.filter(|page| page.has_room(sequence, arrival.body.len())).map_or(Ok(()), |page| self.load(page))?;
@@ -22,7 +22,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes in a message of the page `first`, whose image is lost, at its place in it.
+    /// Adds a message of the page `first`, whose image is lost, at its position in the page.
     ///
     /// # Errors
     /// Those of reading the page.

@@ -1,14 +1,14 @@
-//! A queue and what is on disk: loading what was read back, and handing over what has to be written.
+//! A queue and its records on disk: loading records, and collecting changes to write.
 
 use super::{Claim, Dirty, DirtyRecords, Due, Page, Queue, Share, Sizes, bits};
 use crate::state::dirty::Tombstones;
 use crate::state::op::Import;
 use crate::state::page::FrozenPage;
 
-/// What a checkpoint has to write of a queue.
+/// The changes of a queue that a checkpoint writes.
 #[derive(Debug)]
 pub(crate) struct Changes {
-    /// Whether the queue's own record is to be written.
+    /// Whether the queue's own record has to be written.
     pub(crate) record: bool,
     pub(crate) pages: Vec<FrozenPage>,
     pub(crate) claims: Vec<(u64, Claim)>,
@@ -31,10 +31,10 @@ impl Queue {
         self.claims.insert(number, claim);
     }
 
-    /// Takes in what another store had of this queue. A page that does not fit together would not have been exported.
+    /// Adds the content that another store had of this queue. The exporting store has checked its pages.
     pub(super) fn import(&mut self, import: &Import<'_>) {
         for (number, claim) in &import.claims {
-            // Its messages are counted as their pages come.
+            // The claim's messages are counted when their pages are added.
             self.load_claim(*number, claim.imported());
             self.dirty.claims.add(*number);
         }
@@ -50,8 +50,8 @@ impl Queue {
         self.next = self.next.max(import.next);
     }
 
-    /// Counts a page's claimed messages to their claims. Time goes on while a queue is brought here: the messages of a claim
-    /// that has ended since are free, as they are where they came from.
+    /// Counts a page's claimed messages to their claims. Time passes during a move, so the messages of a claim that has
+    /// ended since are free, as in the source.
     fn hold_again(&mut self, page: &mut Page) {
         for index in bits(page.claimed()) {
             let claim = page.slot(index).map(|slot| slot.hold).filter(|number| self.claims.get(*number).is_some());
@@ -62,9 +62,9 @@ impl Queue {
         }
     }
 
-    /// Ends loading: counts each claim's messages. The error says what does not fit together.
+    /// Ends loading: counts each claim's messages. The error says what is inconsistent.
     ///
-    /// A claimed message that a live claim lists is under that claim: no other can have taken it meanwhile.
+    /// A claimed message that a live claim lists is under that claim, because no other claim can have taken it.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         let last = self.pages.last_key_value().map(|(_, page)| page);
         if let Some(page) = last.filter(|page| page.content().is_some() || page.is_dense()) {
@@ -83,7 +83,7 @@ impl Queue {
                 self.release_read_pages();
             }
         }
-        // Of a damaged page nobody can tell.
+        // The messages of a damaged page cannot be counted.
         if self.has_damage() || found == self.totals.claimed {
             Ok(())
         } else {
@@ -100,7 +100,7 @@ impl Queue {
             if page.claimed() != 0 && !page.is_dense() {
                 self.load_unless_damaged(page).map_err(|error| error.to_string())?;
                 if page.is_damaged() {
-                    // Its messages cannot be told apart.
+                    // The messages of a damaged page cannot be distinguished.
                     left = left.saturating_add(1);
                     continue;
                 }
@@ -111,22 +111,22 @@ impl Queue {
         Ok(left)
     }
 
-    /// Whether the trees lack something of it, or have something of it that is gone.
+    /// Whether the trees lack a record of the queue, or have a removed one.
     pub(crate) fn has_changes(&self) -> bool {
         self.dirty.record.is_some() || self.dirty.has_entries()
     }
 
-    /// How its own record differs from the trees.
+    /// The difference of the queue's own record from the trees.
     pub(crate) fn dirty_record(&self) -> Option<Dirty> {
         self.dirty.record
     }
 
-    /// Whether the trees have the page `first`, which is there, as it is.
+    /// Whether the existing page `first` is equal in the trees.
     pub(crate) fn is_page_stored(&self, first: u64) -> bool {
         self.dirty.pages.is_stored(&first)
     }
 
-    /// Whether the dirty set is what the pages and claims say of it.
+    /// Whether the dirty set agrees with the flags of the pages and claims.
     pub(crate) fn is_dirty_set_sound(&self) -> bool {
         let (pages, claims) = (&self.dirty.pages, &self.dirty.claims);
         let marked = |page: &Page| pages.is_unstored() || page.dirty != pages.is_stored(&page.first());
@@ -145,7 +145,7 @@ impl Queue {
 
     /// Hands a deleted queue's contents over, so that freeing them can wait.
     pub(crate) fn take_remains(&mut self) -> Self {
-        // What was said of it last stays: a listing that has found it tells that.
+        // The last description stays, for a listing that has found the queue.
         let (description, budget) = (self.description.clone(), self.budget.clone());
         let mut empty = Self::new(self.number, self.project.clone(), self.name.clone(), description, self.lsn, &budget);
         empty.deleted = true;
@@ -153,7 +153,7 @@ impl Queue {
         std::mem::replace(self, empty)
     }
 
-    /// As [`Self::settle`], for what could be read of a damaged snapshot: messages whose claim is not there are free.
+    /// As [`Self::settle`], for a state from a damaged snapshot: messages whose claim is missing become free.
     pub(crate) fn mend(&mut self) {
         let firsts: Vec<u64> = self.pages.keys().copied().collect();
         for first in firsts {
@@ -180,7 +180,7 @@ impl Queue {
         let _ = self.settle();
     }
 
-    /// Hands over what a checkpoint has to write, and goes on as if it were written.
+    /// Takes the changes that a checkpoint has to write, and continues as if they were written.
     pub(crate) fn take_changes(&mut self) -> Changes {
         let record = self.dirty.record.take().is_some();
         let mut gone = Tombstones::default();
@@ -204,7 +204,7 @@ impl Queue {
         Changes { record, pages, claims, gone }
     }
 
-    /// What the trees have of a queue that has been deleted; `None` if they never had its record.
+    /// The records of a deleted queue in the trees; `None` if the trees never had its record.
     pub(crate) fn into_tombstones(self) -> Option<Tombstones> {
         if self.dirty.record == Some(Dirty::New) {
             return None;
@@ -214,18 +214,18 @@ impl Queue {
         Some(Tombstones { pages, claims })
     }
 
-    /// The trees are others, which have nothing of it: the next checkpoint writes everything.
+    /// Records that new trees have nothing of the queue: the next checkpoint writes everything.
     pub(crate) fn forget_stored(&mut self) {
         self.dirty = DirtyRecords::of(Some(Dirty::New));
     }
 
-    /// What there is of it is what the trees have.
+    /// Records that the queue is equal in the trees.
     pub(crate) fn mark_stored(&mut self) {
         self.dirty = DirtyRecords::of(None);
         self.pages.values_mut().for_each(|page| page.dirty = false);
     }
 
-    /// How much there is of what takes memory.
+    /// The numbers of the items that take memory.
     pub(crate) fn sizes(&self) -> Sizes {
         let (pages, hot) = (self.pages.len() as u64, self.hot.borrow().len() as u64);
         let cold_pages = pages.saturating_sub(hot);

@@ -1,7 +1,7 @@
-//! What is not in queues: subscriptions, pools, flavors, the catalogue, and what a pooled driver has to remember.
+//! The registry: subscriptions, pools, flavors, the catalogue, and the accounts of a pooled driver.
 //!
-//! 1. It is what applying the operations in order adds up to; applying some of them again changes nothing more. So a snapshot
-//!    may be written while it changes, and a replay begins at the LSN at which the writing began.
+//! 1. The registry is the result of the operations in order, and applying some of them again changes nothing. So a
+//!    snapshot can be written while the registry changes, and a replay starts at the LSN at which the writing began.
 //! 2. After [`Registry::advance`]`(now)` no subscription that expired by `now` is left.
 //!
 //! Cost: O(log rows) a change.
@@ -34,16 +34,16 @@ pub(crate) struct Registry {
     pub(crate) flavors: Table<FlavorRow>,
     pub(crate) catalogue: Table<Arc<Mapping>>,
     pub(crate) removals: Table<Removal>,
-    /// What queues have left behind in pools they were mapped to.
+    /// The contents that queues left in pools they were mapped to.
     pub(crate) left_behind: Table<Removal>,
-    /// Dead letters that were taken in and may be sent again, and the stores they came from.
+    /// The source ids of dead letters that may be sent again, with the stores they came from.
     pub(crate) received: Table<[u8; 16]>,
     head: Head,
-    /// How the head's record differs from the trees.
+    /// The difference of the head's record from the trees.
     head_dirty: Option<Dirty>,
 }
 
-/// What there is one of.
+/// The single values of the registry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
     /// The last operation that is in the tables.
@@ -124,21 +124,21 @@ impl Registry {
         self.head.control
     }
 
-    /// When something next falls due.
+    /// The next instant at which something falls due.
     pub(crate) fn next_due(&self) -> Option<u64> {
         self.subscriptions.next_due()
     }
 
-    /// Lets every subscription due by `now` expire; returns how many.
+    /// Expires every subscription due by `now`; returns how many.
     pub(crate) fn advance(&mut self, now: u64) -> u64 {
         self.subscriptions.advance(now)
     }
 
-    /// Applies `op`, decided at `time` and journaled at `lsn`, as far as it concerns the registry.
+    /// Applies the part of `op`, decided at `time` and journaled at `lsn`, that concerns the registry.
     ///
-    /// Only an operation of the registry's own moves its time on. Those are decided under the registry's lock, so their
-    /// times rise with their LSNs; those of other operations need not, since each queue has a lock of its own. A replay
-    /// that went by all of them would let a subscription expire before the renewal that kept it alive.
+    /// Only the registry's own operations advance its time. They are decided under the registry's lock, so their times
+    /// rise with their LSNs. The times of other operations need not, because each queue has its own lock. If a replay
+    /// used all times, a subscription could expire before the renewal that kept it alive.
     pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) {
         if !concerns(op) {
             return;
@@ -152,7 +152,7 @@ impl Registry {
             }
             Op::Remap { address, queue, pool, floor, .. } => self.map(address.key(), pool, *floor, Some(*queue)),
             Op::Unregister { address, queue, pool, store } => {
-                // All it has anywhere goes, where it is last of all.
+                // All contents of the queue are removed, in its current pool last.
                 if let Some(old) = self.catalogue.remove(&address.key()) {
                     old.retire();
                 }
@@ -226,7 +226,7 @@ impl Registry {
         }
     }
 
-    /// Lets a pool have another store. What the former one was to remove is gone with it.
+    /// Allows a pool to have another store. The pending removals of the former store are dropped.
     fn give_up_store(&mut self, name: &str) {
         let Some(former) = self.pools.update(name.as_bytes(), |row| row.store.take()).flatten() else { return };
         let removals = keys::removals_of(name);
@@ -273,7 +273,7 @@ impl Registry {
         }
     }
 
-    /// Takes in subscriptions of another store. A subscriber that is there already has the one that comes.
+    /// Adds subscriptions of another store. A subscription replaces an existing one of the same subscriber.
     fn take_subscriptions(&mut self, queue: &[u8], subscriptions: &[([u8; 16], SubscriptionRow)]) {
         for (id, row) in subscriptions {
             if let Some(twin) = self.subscriptions.of(queue, &row.subscriber).filter(|twin| twin != id) {
@@ -308,7 +308,7 @@ impl Registry {
         }
     }
 
-    /// Notes what a queue that is mapped to another pool from now on, or to none, leaves in this one.
+    /// Records the contents that a queue leaves in its former pool.
     fn leave_behind(&mut self, key: Vec<u8>, old: &Mapping) {
         old.retire();
         let Some(queue) = old.queue else { return };
@@ -328,12 +328,12 @@ impl Registry {
         self.removals.insert(keys::removal(pool, queue), removal);
     }
 
-    /// Whether a dead letter was taken in already.
+    /// Whether a dead letter was received already.
     pub(crate) fn has_received(&self, source: Source) -> bool {
         self.received.contains(&keys::received(source))
     }
 
-    /// Puts a record read back in; the error says what is wrong with it.
+    /// Loads a record; the error says what is wrong with it.
     pub(crate) fn load(&mut self, tree: Tree, key: &[u8], body: &[u8]) -> Result<(), String> {
         match tree {
             Tree::Subscriptions => self.subscriptions.rows.load(key, body),
@@ -356,7 +356,7 @@ impl Registry {
         self.subscriptions.settle()
     }
 
-    /// Makes up for a lost record of its own, whose place the rows and the control store that opens it take.
+    /// Replaces a lost head record by values from the rows and from the control store that opens the store.
     pub(crate) fn complete(&mut self, control: Option<[u8; 16]>) {
         self.head.control = self.head.control.or(control);
         let ids: Vec<[u8; 16]> =
@@ -367,14 +367,14 @@ impl Registry {
         self.head_dirty.get_or_insert(Dirty::Stale);
     }
 
-    /// How many records the trees hold when they have everything.
+    /// The number of records in complete trees.
     pub(crate) fn records(&self) -> u64 {
         let tables = [self.subscriptions.len(), self.pools.len(), self.flavors.len(), self.catalogue.len()];
         let accounts = [self.removals.len(), self.left_behind.len(), self.received.len()];
         1 + tables.iter().chain(&accounts).sum::<usize>() as u64
     }
 
-    /// What all records take, about.
+    /// The approximate size of all records.
     pub(crate) fn bytes(&self) -> u64 {
         let tables =
             [self.subscriptions.rows.bytes(), self.pools.bytes(), self.flavors.bytes(), self.catalogue.bytes()];
@@ -409,7 +409,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Hands over what the trees do not have yet.
+    /// Takes the changes that the trees lack.
     pub(crate) fn take_changes(&mut self) -> Result<Vec<Changed>> {
         let mut changes = Vec::new();
         each_table!(&mut *self, |table| changes.extend(table.take_changes()?));
@@ -432,19 +432,19 @@ impl Registry {
         Ok(records)
     }
 
-    /// Forgets that anything is in the trees: the next checkpoint writes everything.
+    /// Marks the trees as empty: the next checkpoint writes everything.
     pub(crate) fn forget_stored(&mut self) {
         each_table!(&mut *self, |table| table.forget_stored());
         self.head_dirty = Some(Dirty::New);
     }
 
-    /// Notes that what was loaded is what the trees hold.
+    /// Marks the loaded rows as equal to the trees.
     pub(crate) fn mark_stored(&mut self) {
         each_table!(&mut *self, |table| table.mark_stored());
         self.head_dirty = None;
     }
 
-    /// What does not hold of the invariants.
+    /// The first invariant that is violated.
     pub(crate) fn audit(&self) -> Option<&'static str> {
         self.subscriptions.audit()
     }

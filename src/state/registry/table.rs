@@ -1,4 +1,4 @@
-//! Rows under keys: what one tree, or a part of one, holds of the registry.
+//! The rows of one tree, or of a part of a tree, by key.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -13,9 +13,9 @@ use crate::storage::codec;
 use crate::storage::records::{self, Record};
 use crate::storage::reserve::RECORD_BYTES;
 
-/// A map in memory that knows what the trees do not have yet (see [`dirty`](crate::state::dirty)).
+/// A map in memory with the changes that the trees lack (see [`dirty`](crate::state::dirty)).
 ///
-/// Putting and removing rows again gives the same rows, so a replay may start before what was loaded.
+/// Putting and removing rows again gives the same rows, so a replay may start before the loaded state.
 #[derive(Debug)]
 pub(crate) struct Table<V> {
     tree: Tree,
@@ -25,7 +25,7 @@ pub(crate) struct Table<V> {
     bytes: u64,
 }
 
-/// A row as the trees are to have it; `None` when it is to go.
+/// A row to write to the trees; `None` removes the key.
 pub(crate) type Changed = (Tree, Vec<u8>, Option<Record>);
 
 impl<V: Serialize + DeserializeOwned> Table<V> {
@@ -90,7 +90,7 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         self.rows.iter().map(|(key, row)| (key.as_slice(), row))
     }
 
-    /// The rows whose keys begin with `prefix`, those up to `after` left out.
+    /// The rows whose keys begin with `prefix`, after `after`.
     pub(crate) fn range<'a, 'k>(
         &'a self,
         prefix: &'k [u8],
@@ -118,7 +118,7 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         rows.map(|(key, row)| records::seal(self.tree, key.clone(), row)).collect()
     }
 
-    /// Hands over what the trees do not have yet, and goes on as if they had it.
+    /// Takes the changes that the trees lack, and continues as if the trees had them.
     pub(crate) fn take_changes(&mut self) -> Result<Vec<Changed>> {
         let changed = self.dirty.take(self.rows.keys().cloned());
         let record = |key: Vec<u8>| {
@@ -134,12 +134,12 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         rows.map(|(key, row)| records::seal(self.tree, key.clone(), row)).collect()
     }
 
-    /// Forgets that anything is in the trees.
+    /// Marks the trees as empty.
     pub(crate) fn forget_stored(&mut self) {
         self.dirty = DirtySet::unstored();
     }
 
-    /// Notes that what was loaded is what the trees hold.
+    /// Marks the loaded rows as equal to the trees.
     pub(crate) fn mark_stored(&mut self) {
         self.dirty = DirtySet::clean();
     }
@@ -195,7 +195,7 @@ mod tests {
         table.update(b"c1", |row| *row = 5);
         table.remove(b"c1");
         assert!(table.dirty.is_empty());
-        // But what the trees have has to go there too, whatever happens in between.
+        // A row that the trees have must also be removed there, whatever happens in between.
         table.remove(b"a2");
         table.insert(b"a2".to_vec(), 6);
         table.insert(b"c2".to_vec(), 7);

@@ -96,7 +96,7 @@ impl PageFile {
         let written =
             self.file().and_then(|file| file.write_all_at(bytes, offset).map_err(|e| Error::io("writing a page", e)));
         written.inspect_err(|_| {
-            // If others have written behind it, its place stays unused.
+            // If others have written behind it, its space stays unused.
             let _ = self.written.compare_exchange(end, offset, Ordering::AcqRel, Ordering::Acquire);
         })?;
         // Set again, because a sync may have cleared it during the write.

@@ -1,10 +1,10 @@
-//! A checkpoint writes what the trees lack: pages to the page files, everything else into the trees. It frees no journal:
-//! after a power cut the trees are not believed.
+//! A checkpoint writes the changes that the trees lack: pages to the page files, everything else to the trees. It frees
+//! no journal, because after a power cut the trees are not valid.
 //!
-//! 1. A checkpoint takes the dirty records (see [`DirtyQueues`](super::super::dirty::DirtyQueues)) of a queue together, and
-//!    of the registry; what changes while they are written is dirty again.
-//! 2. A queue that it has no patience for stays listed, with all its dirty records.
-//! 3. Whatever fails, the trees are left behind, and so is what was taken: new ones have nothing, and the next checkpoint
+//! 1. A checkpoint takes the dirty records (see [`DirtyQueues`](super::super::dirty::DirtyQueues)) of a queue together,
+//!    and those of the registry. Records that change during the write are dirty again.
+//! 2. If a checkpoint ends early, the remaining queues stay listed, with all their dirty records.
+//! 3. After a failure the trees and the taken records are abandoned: new trees are empty, and the next checkpoint
 //!    writes everything.
 
 use std::collections::BTreeSet;
@@ -20,12 +20,12 @@ use crate::store::recovery::trees_path;
 use crate::store::{QueueSlot, Store};
 
 impl Store {
-    /// Writes what changed since the last checkpoint into the trees, or everything into new ones.
+    /// Writes the changes since the last checkpoint to the trees, or everything to new trees.
     pub(crate) fn checkpoint(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         self.checkpoint_while(housekeeping, &|| true)
     }
 
-    /// The same until `patient` says otherwise; the rest is left to the next one.
+    /// As [`Self::checkpoint`], until `patient` returns false; the next checkpoint writes the rest.
     pub(super) fn checkpoint_while(&self, housekeeping: &mut Housekeeping, patient: &dyn Fn() -> bool) -> Result<()> {
         if self.trees_are_bloated(housekeeping) {
             self.leave_trees(housekeeping);
@@ -38,7 +38,7 @@ impl Store {
         written
     }
 
-    /// Whether the trees take much more space than what is in them. They never give any back.
+    /// Whether the trees take much more space than their content. They never free any.
     pub(super) fn trees_are_bloated(&self, housekeeping: &Housekeeping) -> bool {
         let Some(digest) = housekeeping.filled else { return false };
         let size = self.place.disk.size(&trees_path(&self.root, housekeeping.manifest.generation)).unwrap_or(0);
@@ -47,7 +47,7 @@ impl Store {
 
     fn write_changes(&self, housekeeping: &mut Housekeeping, patient: &dyn Fn() -> bool) -> Result<()> {
         let (bytes, lsn) = (self.journal.appended_bytes(), self.journal.appended());
-        // In this order: a queue made under the name of a deleted one is listed only after the old one was buried.
+        // In this order: a queue with the name of a deleted one is listed only after the deleted one.
         let changed = self.dirty.take_changed();
         self.clear_deleted();
         let left = self.dirty.take_left();
@@ -73,7 +73,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what changed of a queue since the last checkpoint.
+    /// Writes the changes of a queue since the last checkpoint.
     fn write_queue(&self, trees: &mut Digested, slot: &Arc<QueueSlot>) -> Result<()> {
         let (record, changes) = {
             let mut queue = slot.lock();
@@ -91,8 +91,8 @@ impl Store {
         if changes.record { trees.insert(&entries::queue(&record)?) } else { Ok(()) }
     }
 
-    /// Writes pages of a queue to the page files, those that are not there or are in a segment that is to be left, and visits the
-    /// record of every page with its first sequence and its image.
+    /// Writes pages of a queue to the page files, those that are not there or are in a segment that is to be left, and
+    /// visits the record of every page with its first sequence and its image.
     pub(super) fn write_pages(
         &self,
         slot: &Arc<QueueSlot>,
@@ -109,7 +109,7 @@ impl Store {
                 Purpose::Checkpoint | Purpose::Eviction => write(),
             };
             let (image, fresh) = match (outcome, &page.image) {
-                // Where it is it takes more room than it has to.
+                // In its present place the page takes more space than necessary, which is acceptable.
                 (Err(error), Some(image)) if error.is_full() && !self.page_files.is_doubtful() => {
                     (image.clone(), false)
                 }
@@ -127,12 +127,12 @@ impl Store {
         Ok(())
     }
 
-    /// The trees of the present generation; a generation that starts anew starts empty.
+    /// The trees of the current generation; a new generation starts empty.
     pub(crate) fn open_trees(&self, housekeeping: &Housekeeping) -> Result<Digested> {
         let path = trees_path(&self.root, housekeeping.manifest.generation);
         let disk = &self.place.disk;
         if housekeeping.filled.is_none() {
-            // Where there are none, nothing has to be allowed.
+            // Without a directory there is nothing to remove.
             let clear = || if disk.exists(&path)? { disk.remove_dir_all(&path) } else { Ok(()) };
             clear().map_err(|e| Error::io("clearing old trees", e))?;
         }
@@ -145,7 +145,7 @@ impl Store {
         housekeeping.filled.map(|_| self.open_trees(housekeeping)).transpose()
     }
 
-    /// Leaves the trees behind; the next checkpoint writes everything into new ones.
+    /// Abandons the trees; the next checkpoint writes everything to new ones.
     fn leave_trees(&self, housekeeping: &mut Housekeeping) {
         housekeeping.filled = None;
         let left = housekeeping.manifest.generation;
@@ -160,16 +160,16 @@ impl Store {
         }
         self.dirty.forget_stored();
         self.registry.write().forget_stored();
-        // It need not work: the manifest has no clean mark, so that no trees are believed.
+        // A failure does no harm: the manifest has no clean mark, so no trees are trusted.
         let _ = self.save(&housekeeping.manifest);
         housekeeping.obsolete.push(trees_path(&self.root, left));
         self.remove_obsolete(housekeeping);
     }
 }
 
-/// Images a queue takes note of while it is locked.
+/// The number of images that are recorded in one lock of a queue.
 const PAGES_AT_ONCE: usize = 64;
-/// The directory of the trees may be as many times as large as what is in it, and this much more.
+/// The allowed size of the trees' directory: so many times its content, and so many bytes more.
 const TREES_GROWTH: u64 = 3;
 const TREES_BYTES: u64 = 16 << 20;
 
@@ -189,7 +189,7 @@ mod tests {
 
     type Records = BTreeMap<(Tree, Vec<u8>), Vec<u8>>;
 
-    /// What the trees should have when they have everything.
+    /// The number of records in complete trees.
     fn records_of_the_state(store: &Store) -> Records {
         let mut records = Records::new();
         let mut add = |Record { tree, key, value }: Record| assert_eq!(records.insert((tree, key), value), None);
@@ -218,7 +218,7 @@ mod tests {
         let mut records = Records::new();
         for tree in Tree::ALL {
             let scanned = trees.trees.scan(tree, &mut |key, value| {
-                // Their own record is a close's.
+                // A close writes the trees' own record.
                 if (tree, key) != (Tree::Meta, crate::storage::keys::STORE) {
                     records.insert((tree, key.to_vec()), value.to_vec());
                 }
@@ -229,7 +229,7 @@ mod tests {
         records
     }
 
-    /// Callers who do this and that, by a seed.
+    /// Callers that make random calls, by a seed.
     struct World {
         seed: u64,
         clock: Arc<ManualClock>,
@@ -260,7 +260,7 @@ mod tests {
             self.engine.queue(Project::none(), name).unwrap()
         }
 
-        /// One call; what it says does not matter.
+        /// One call; its answer does not matter.
         fn call(&mut self) {
             let (queue, turn) = (self.queue(), self.below(100));
             let seconds = Duration::from_secs(60 + self.below(200));
@@ -325,7 +325,7 @@ mod tests {
             assert!(differing.is_empty(), "seed {:#x}: {differing:?}", self.seed);
             assert_eq!(store.dirty.count_deleted(), 0);
             assert!(store.slots().all(|slot| !slot.lock().has_changes()), "seed {:#x}", self.seed);
-            // Which goes on to now, and may find something to be over.
+            // The call advances the queue to now, and may meet expired data.
             let verified = self.engine.verify().unwrap();
             assert!(verified.is_sound(), "{:?}", verified.findings());
         }

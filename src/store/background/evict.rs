@@ -1,4 +1,4 @@
-//! Eviction: pages leave memory, and are read again when somebody needs them.
+//! Eviction: pages leave memory, and are read again when a call needs them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ enum Round {
 }
 
 impl Store {
-    /// Evicts pages until memory is well below its bound, or no queue in the list has any to evict. A thread that brings other
-    /// pages into memory signals the evictor when it unlocks their queue.
+    /// Evicts pages until memory is well below its bound, or no queue in the list has pages to evict. A thread that
+    /// loads other pages signals the evictor when it unlocks their queue.
     pub(crate) fn evict(&self) -> Result<()> {
         let _turn = self.residency.take_turn();
         if self.is_above_target() {
             self.check_place()?;
             self.clear_deleted();
         }
-        // First, the pages that queues in use need next are spared, and no locked queue is waited for.
+        // At first, the pages that queues in use need next are spared, and locked queues are skipped.
         let (mut spare, mut patience) = (true, Duration::ZERO);
         while self.is_above_target() {
             match self.evict_round(spare, patience)? {
@@ -47,7 +47,7 @@ impl Store {
         self.budget.used() > self.budget.target() && !self.is_closed()
     }
 
-    /// Visits each queue of the list once. It waits for a locked queue no longer than `patience`, since another one may have
+    /// Visits each queue of the list once. Waits for a locked queue at most `patience`, because another queue may have
     /// pages to evict by then.
     fn evict_round(&self, spare: bool, patience: Duration) -> Result<Round> {
         let (mut round, mut ticket, last) = (Round::Nothing, 0, self.residency.last_ticket());
@@ -84,6 +84,6 @@ impl Store {
 
 /// Pages evicted from a queue before the next one has its turn.
 const PAGES_AT_ONCE: usize = 64;
-/// How long a visit waits for a locked queue: longer each time.
+/// The time that a visit waits for a locked queue: longer each time.
 const LEAST_PATIENCE: Duration = Duration::from_millis(1);
 const MOST_PATIENCE: Duration = Duration::from_millis(100);

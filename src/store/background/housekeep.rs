@@ -1,15 +1,16 @@
-//! Housekeeping: what is done when, and when it is due.
+//! Housekeeping: its steps, and when each is due.
 //!
-//! 1. A checkpoint writes what changed since the last one: pages to the page files, everything else into the trees. It frees no
-//!    journal: after a power cut the trees are not believed.
-//! 2. A snapshot writes the directory of everything into one file, when every page is in the page files, synced and proven (see
-//!    `checkpoint::proof`); only then do the
-//!    journal before it, the former snapshot, and the page files that nothing refers to any more go.
-//! 3. What fails here changes nothing a caller can see: the journal has it all. Trees that fail are given up, and the
-//!    next checkpoint fills a new directory, as it does when the old one has grown much larger than what is in it.
+//! 1. A checkpoint writes the changes since the last one: pages to the page files, everything else to the trees. It
+//!    frees no journal, because after a power cut the trees are not valid.
+//! 2. A snapshot writes the directory of the store to one file, when every page is in the page files, synced and proven
+//!    (see [`proof`](super::proof)). Only then are the journal before it, the former snapshot, and unreferenced page
+//!    files removed.
+//! 3. A failure here changes nothing that a caller can see, because the journal has everything. Trees that fail are
+//!    abandoned, and the next checkpoint fills a new directory. It does the same when the directory is much larger than
+//!    its content.
 //! 4. The trees are open only while they are written or compared.
-//! 5. That posts wait for a snapshot and that one is due is told by one function, [`Store::pressure`]: whoever waits waits for
-//!    one that is due, and what makes it due is what it frees.
+//! 5. One function, [`Store::pressure`], decides whether a snapshot is due and whether posts wait for it. So a post
+//!    waits only for a snapshot that is due, and a snapshot is due because of the space it frees.
 
 use super::super::housekeeping::{Housekeeping, Pressure};
 use crate::model::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::store::Store;
 use crate::store::recovery::remove_any;
 
 impl Store {
-    /// Does what is due: a checkpoint, a snapshot.
+    /// Writes a checkpoint or a snapshot, if it is due.
     pub(crate) fn housekeep(&self) -> Result<()> {
         self.check_place()?;
         let mut housekeeping = self.housekeeping.lock();
@@ -43,8 +44,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a snapshot is due, and whether posts wait for it. What is compared is what a snapshot written now frees: the journal
-    /// but for its live segment, and garbage in the page files.
+    /// Whether a snapshot is due, and whether posts wait for it. This depends on the space that a snapshot would free:
+    /// the journal without its live segment, and garbage in the page files.
     pub(crate) fn pressure(&self) -> Pressure {
         let enough = self.place.segment_bytes.saturating_mul(SNAPSHOT_AFTER);
         let directory = self.reserve.snapshot_bytes().saturating_mul(DIRECTORY_SHARE);
@@ -59,17 +60,17 @@ impl Store {
         }
     }
 
-    /// Whether the disk lacks room for what the store is to go on with.
+    /// Whether the disk has too little space for the journal or the reserve.
     pub(crate) fn is_short(&self) -> bool {
         self.journal.is_short() || self.reserve.is_short()
     }
 
-    /// Whether it is worth giving space back when there is nothing else to do.
+    /// Whether a snapshot would free enough to be written when the store is idle.
     pub(crate) fn could_shrink(&self) -> bool {
         self.garbage() > self.place.segment_bytes
     }
 
-    /// Gives back what space can be given back, and leaves little for a close to write.
+    /// Frees disk space, and leaves little for a close to write.
     pub(crate) fn shrink(&self) -> Result<()> {
         self.check_place()?;
         let mut housekeeping = self.housekeeping.lock();
@@ -87,10 +88,11 @@ impl Store {
         self.journal.full_bytes().saturating_add(page_files.saturating_sub(live))
     }
 
-    /// Writes a snapshot because the disk is full, if it gives back more than it takes. One that was in vain is tried again when
-    /// half as much is left, or when something was taken away and what is held back is enough for it.
+    /// Writes a snapshot because the disk is full, if it frees more than it takes. A snapshot that did not free enough
+    /// is tried again when the live data has halved, or when data was removed and the reserve has space for the
+    /// snapshot.
     fn free_disk_space(&self, housekeeping: &mut Housekeeping) -> Result<()> {
-        // What is not in the page files yet is in memory.
+        // Pages that are not in the page files yet are in memory.
         let weight = self.weight().min(self.budget.used());
         let (pages, live) = self.page_files.bytes();
         let gain = self.journal.kept_bytes().saturating_add(pages.saturating_sub(live));
@@ -108,7 +110,7 @@ impl Store {
         housekeeping.in_vain = Some((weight, appended));
         self.journal.leave_live()?;
         self.write_snapshot(housekeeping)?;
-        // So that whoever is refused next finds the room that was made.
+        // So that the next call finds the freed space.
         let prepared = self.journal.prepare_spare(&mut |_| {});
         if prepared.is_ok() && !self.is_short() {
             housekeeping.in_vain = None;
@@ -116,7 +118,7 @@ impl Store {
         if prepared.as_ref().is_err_and(Error::is_full) { Ok(()) } else { prepared }
     }
 
-    /// Lets the manifest name the newest segment, so that losing it whole is noticed.
+    /// Records the newest segment in the manifest, so that its loss is detected.
     fn name_newest_segment(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         let Some(newest) = self.journal.newest_synced().filter(|newest| *newest > housekeeping.manifest.segment) else {
             return Ok(());
@@ -126,24 +128,24 @@ impl Store {
         self.save(&housekeeping.manifest)
     }
 
-    /// Removes what is not needed any more; what stays is tried again, by the next open at the latest.
+    /// Removes obsolete files. A file that stays is tried again, by the next open at the latest.
     pub(super) fn remove_obsolete(&self, housekeeping: &mut Housekeeping) {
         housekeeping.obsolete.retain(|path| remove_any(&*self.place.disk, path).is_err());
     }
 
-    /// Saves a manifest, on a full disk with the space that is held back.
+    /// Saves a manifest; on a full disk, with space of the reserve.
     pub(super) fn save(&self, manifest: &Manifest) -> Result<()> {
         let save = || manifest.save(&*self.place.disk, &self.root);
         self.reserve.spend(Need::Snapshot, MANIFEST_BYTES, save)
     }
 }
 
-/// Journal, in segments, after which what changed is written to the trees. What comes and goes in between never reaches
-/// them; the price of waiting is a longer close.
+/// The length of journal, in segments, after which a checkpoint is due. Items that are added and removed in between
+/// never reach the trees; the price is a longer close.
 const CHECKPOINT_AFTER: u64 = 16;
 /// Bytes that a snapshot would free, in segments, from which one is written, unless the live messages weigh more.
 const SNAPSHOT_AFTER: u64 = 4;
-/// The journal and the page files may hold as many times what a snapshot of the directory takes before one is written.
+/// A snapshot is due only when it frees this many times its own size.
 const DIRECTORY_SHARE: u64 = 4;
-/// The room that the manifest takes.
+/// The disk space of the manifest.
 const MANIFEST_BYTES: u64 = 4 << 10;

@@ -1,14 +1,14 @@
-//! The engine's own threads: each waits for a signal or an instant and then makes a step that could as well be made by
+//! The engine's own threads: each waits for a signal or an instant and then makes a step, which can also be made by
 //! hand.
 //!
 //! | Thread | Waits for | Does |
 //! |---|---|---|
-//! | journal | a change nobody waits for, a wanted spare segment | syncs within the interval, prepares segments |
+//! | journal | a change that no call waits for, a needed spare segment | syncs within the interval, prepares segments |
 //! | gc | the next deadline, a deleted queue | [`Store::collect`] |
 //! | housekeeping | enough journal; after that, a moment without calls | checkpoint and snapshot |
-//! | evictor | memory nearly full | lets pages go to the page files |
+//! | evictor | memory nearly full | writes pages to the page files |
 //!
-//! An idle engine wakes nobody before its next deadline.
+//! An idle engine wakes no thread before its next deadline.
 
 mod checkpoint;
 mod collect;
@@ -29,11 +29,12 @@ use crate::sync::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crate::sync::spawner::Spawner;
 use crate::sync::thread::{self, JoinHandle};
 
-/// The threads of a store. They are made before anything is written, since that may fail, and wait for the store.
+/// The threads of a store. They are started before anything is written, because starting may fail, and wait for the
+/// store.
 #[derive(Debug)]
 pub(crate) struct Threads {
     running: Vec<JoinHandle<()>>,
-    /// Through which each gets its store; gone once they have it.
+    /// The channels through which the threads get their store; empty once they have it.
     waiting: Vec<Sender<Arc<Store>>>,
 }
 
@@ -42,7 +43,7 @@ impl Threads {
         Self { running: Vec::new(), waiting: Vec::new() }
     }
 
-    /// Makes the threads, all or none.
+    /// Starts the threads, all or none.
     pub(crate) fn make(spawner: &dyn Spawner, receivers: Receivers, sync_interval: Duration) -> Result<Self> {
         let Receivers { journal, gc, housekeeping, evictor } = receivers;
         let mut threads = Self::none();
@@ -76,12 +77,12 @@ impl Threads {
     /// Sets them to work.
     pub(crate) fn start(&mut self, store: &Arc<Store>) {
         for waiting in self.waiting.drain(..) {
-            // It waits for nothing else.
+            // The thread waits for nothing else.
             let _ = waiting.send(store.clone());
         }
     }
 
-    /// Lets go of threads that this process, a fork of theirs, does not have.
+    /// Forgets the threads in a fork, which does not have them.
     pub(crate) fn forget(&mut self) {
         std::mem::take(&mut self.running).into_iter().for_each(std::mem::forget);
     }
@@ -94,7 +95,7 @@ impl Threads {
                 store.signals.all();
                 thread::sleep(Duration::from_micros(50));
             }
-            // A panic in there has poisoned the store and is reported by what comes next.
+            // A panic in the thread has poisoned the store, and later calls report that.
             let _ = thread.join();
         }
     }
@@ -102,7 +103,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // Those that never got a store end when nobody can give them one; the others were stopped.
+        // Threads without a store end when their channel closes; the others were stopped.
         if !self.waiting.is_empty() {
             self.waiting.clear();
             self.running.drain(..).for_each(|thread| drop(thread.join()));
@@ -113,11 +114,11 @@ impl Drop for Threads {
 fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
     let journal = &store.journal;
     let mut prepare_from = Instant::now();
-    // When the oldest change that no caller waits for has to be synced: whatever was synced before, and however long it took.
+    // The instant at which the oldest change that no call waits for has to be synced, whatever was synced before.
     let due = || journal.unsynced_since().and_then(|since| since.checked_add(interval));
     let sync_if_due = |within: Duration| {
         if due().is_some_and(|due| due.saturating_duration_since(Instant::now()) <= within) {
-            // A failed sync has poisoned the journal; there is nobody here to tell.
+            // A failed sync has poisoned the journal, and later calls report that.
             let _ = journal.sync_unwaited();
         }
     };
@@ -125,7 +126,7 @@ fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
         sync_if_due(Duration::ZERO);
         let now = Instant::now();
         if journal.wants_spare() && prepare_from <= now {
-            // Space that is short is told to the callers whose changes need it; here it is only not asked for all the time.
+            // A lack of space is reported to the calls that need space. Here it only ends the attempt.
             if journal.prepare_spare(&mut |took| sync_if_due(took)).is_err() {
                 prepare_from = now.checked_add(interval).unwrap_or(now);
             }
@@ -154,7 +155,7 @@ fn housekeep(store: &Store, signals: &Receiver<()>) {
         let began = Instant::now();
         let appended = store.journal.appended();
         let is_quiet = quiet_at.is_some_and(|(at, then)| at <= Instant::now() && then == appended);
-        // What fails here is tried again when there is more journal; the journal keeps everything meanwhile.
+        // A failed step is tried again when there is more journal. The journal keeps everything meanwhile.
         let kept = if is_quiet { store.shrink() } else { store.housekeep() };
         store.note_attempt(Shortage::Journal, &kept);
         retry.after(began, store.is_wanted(Shortage::Journal));
@@ -174,8 +175,8 @@ fn evict(store: &Store, signals: &Receiver<()>) {
     }
 }
 
-/// The time of the next attempt to make room after one that failed or made none, while posts wait. No signal announces it: the
-/// cause may lie outside of the store. At most half of the time goes into such attempts.
+/// The time of the next attempt to free space after one that failed or freed nothing, while posts wait. No signal
+/// announces it, because the cause may be outside of the store. At most half of the time is spent on such attempts.
 #[derive(Debug, Default)]
 struct Retry {
     at: Option<Instant>,
@@ -194,7 +195,7 @@ impl Retry {
     }
 }
 
-/// Waits for a signal or until `until`; false when nobody can signal any more.
+/// Waits for a signal or until `until`; false when the channel is closed.
 fn wait(signals: &Receiver<()>, until: Option<Instant>) -> bool {
     let waited = match until {
         Some(until) => signals.recv_deadline(until),

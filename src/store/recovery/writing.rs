@@ -16,7 +16,7 @@ use crate::storage::snapshot::{self, Writer};
 /// The page files of a snapshot that is being written.
 #[derive(Debug, Default)]
 struct Files {
-    /// The page files that it names.
+    /// The page files that the snapshot names.
     named: BTreeSet<u64>,
     /// The images written for it.
     written: Vec<Image>,
