@@ -224,6 +224,11 @@ impl Content {
         }
     }
 
+    /// Whether the index of each message is its distance: distances ascend, so the last one tells.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.slots.last().is_none_or(|last| last.distance as usize == self.slots.len().saturating_sub(1))
+    }
+
     pub(crate) fn slots(&self) -> &[Slot] {
         &self.slots
     }

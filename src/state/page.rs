@@ -7,8 +7,9 @@
 //! 2. `due` is no later than the earliest expiry of a live message and the earliest end of a delay.
 //! 3. `latest` is no earlier than the last expiry of a live message.
 //! 4. `weight` is the sum over the live messages.
-//! 5. The content is in memory, or there is an image; where both are, they are the same.
-//! 6. In a `dense` page a message's index is its distance from the first.
+//! 5. The content is in memory, or there is an image; where both are, they are the same (see `residency`).
+//! 6. In a *dense* page a message's index is its distance from the first. A page that is not, and is not in memory, has a
+//!    `spread`.
 //! 7. An entry names every message of its page: by the distances from the first sequence where the page is not dense.
 //! 8. A page whose image cannot be read is *damaged*: none of its messages can be claimed, nothing is appended to it, it
 //!    leaves as a whole when the last of them would have expired, and what changes of it changes by its entry alone. That
@@ -19,9 +20,10 @@
 
 mod bits;
 mod converting;
-mod damage;
 mod entry;
+mod held;
 mod lease;
+mod residency;
 mod spread;
 
 use std::cell::{Cell, OnceCell};
@@ -31,12 +33,12 @@ use super::content::{Arrival, Content, PAGE_BYTES, PAGE_MESSAGES, Slot, narrow};
 use crate::model::Timestamp;
 use crate::model::error::Result;
 use crate::storage::budget::Budget;
-use crate::storage::page_files::Image;
 
 pub(crate) use bits::{Hold, bits};
 use bits::{bit, hold};
 use entry::read;
 pub(crate) use entry::{FrozenPage, PageEntry, PageRecord};
+use held::{Held, Reads};
 pub(crate) use lease::Lease;
 use spread::Spread;
 
@@ -50,17 +52,13 @@ pub(crate) struct Page {
     latest: u64,
     /// What the live messages weigh: their bodies and 64 B each.
     weight: u64,
-    content: OnceCell<Arc<Content>>,
-    image: Option<Image>,
-    body_bytes: u32,
-    slots: u8,
-    dense: bool,
+    /// Where its content is.
+    held: Held,
     /// Where its messages stand, if it is not dense, once that was asked for.
     spread: OnceCell<Box<Spread>>,
-    /// Its image cannot be read.
-    damaged: Cell<bool>,
-    /// Reads that failed in a row, other than by damage.
-    failures: Cell<u8>,
+    body_bytes: u32,
+    slots: u8,
+    reads: Cell<Reads>,
     /// Whether the queue's indexes have it as damaged.
     noted: bool,
     /// Its queue's dirty set lists it, so that changing it again looks nothing up; means nothing while the trees have
@@ -86,14 +84,11 @@ impl Page {
             due: u64::MAX,
             latest: 0,
             weight: 0,
-            content: OnceCell::from(Arc::new(content)),
-            image: None,
+            held: Held::Memory(Arc::new(content)),
+            spread: OnceCell::new(),
             body_bytes: 0,
             slots: 0,
-            dense: true,
-            spread: OnceCell::new(),
-            damaged: Cell::new(false),
-            failures: Cell::new(0),
+            reads: Cell::new(Reads::Fine),
             noted: false,
             dirty: false,
         }
@@ -145,83 +140,30 @@ impl Page {
         near && small && usize::from(self.slots) < PAGE_MESSAGES && !self.is_damaged()
     }
 
-    /// The content, if it is in memory.
-    pub(crate) fn content(&self) -> Option<&Arc<Content>> {
-        self.content.get()
-    }
-
-    pub(crate) fn image(&self) -> Option<&Image> {
-        self.image.as_ref()
-    }
-
     /// The content, from wherever it is; the page stays as it is.
     pub(crate) fn read(&self, budget: &Arc<Budget>, queue: u64) -> Result<Arc<Content>> {
-        match self.content.get() {
+        match self.content() {
             Some(content) => Ok(content.clone()),
-            None => read(self.image.as_ref(), budget, queue, self.first, &self.entry()),
+            None => read(self.image(), budget, queue, self.first, &self.entry()),
         }
-    }
-
-    /// Keeps what was read in memory.
-    pub(crate) fn keep(&self, content: Arc<Content>) {
-        // Where it is in memory already, it is the same.
-        let _ = self.content.set(content);
-    }
-
-    /// Forgets the content if there is an image.
-    pub(crate) fn evict(&mut self) -> bool {
-        if self.image.is_none() || self.content.get().is_none() {
-            return false;
-        }
-        self.spread();
-        self.content.take().is_some()
     }
 
     /// Where its messages stand.
     fn spread(&self) -> Spread {
-        match self.content.get().filter(|_| !self.dense) {
+        match self.content().filter(|content| !content.is_dense()) {
             Some(content) => (**self.spread.get_or_init(|| Box::new(Spread::of(content.slots())))).clone(),
             None => self.spread.get().map(|spread| (**spread).clone()).unwrap_or_default(),
-        }
-    }
-
-    /// Takes note of where the page is written, unless it has changed since `snapshot`; whether it has not.
-    pub(crate) fn set_image(&mut self, snapshot: &FrozenPage, image: &Image) -> bool {
-        let same = match (&snapshot.content, &snapshot.image) {
-            (Some(content), _) => self.content.get().is_some_and(|current| Arc::ptr_eq(current, content)),
-            (None, Some(old)) => self.image.as_ref().is_some_and(|current| current.place() == old.place()),
-            (None, None) => false,
-        };
-        if same {
-            self.image = Some(image.clone());
-        }
-        same
-    }
-
-    /// The content, to be changed: what is in the page files is not it any more. It has been loaded before.
-    fn content_mut(&mut self) -> Option<&mut Content> {
-        let content = self.content.get_mut()?;
-        self.image = None;
-        self.spread.take();
-        Some(Arc::make_mut(content))
-    }
-
-    /// Accounts for the memory of what was pushed.
-    pub(crate) fn settle_charge(&mut self) {
-        if let Some(content) = self.content.get_mut().and_then(Arc::get_mut) {
-            content.settle_charge();
         }
     }
 
     /// Appends a message; [`Self::has_room`] has said that it fits.
     pub(crate) fn push(&mut self, sequence: u64, message: &Arrival<'_>) {
         let (index, distance) = (usize::from(self.slots), narrow(sequence.saturating_sub(self.first)));
-        let Some(content) = self.content_mut() else { return };
+        let Some(content) = self.change() else { return };
         content.push(distance, message);
         let (weight, bodies) = (content.slot(index).map_or(0, Slot::weight), content.bodies().len());
         self.body_bytes = narrow(bodies as u64);
         self.slots = self.slots.saturating_add(1);
-        self.dense &= distance as usize == index;
         self.weight = self.weight.saturating_add(weight);
         self.live |= bit(index);
         if message.is_delayed() {
@@ -236,11 +178,10 @@ impl Page {
     pub(crate) fn put_back(&mut self, sequence: u64, message: &Arrival<'_>) -> bool {
         let Ok(distance) = u32::try_from(sequence.saturating_sub(self.first)) else { return false };
         let has_room = usize::from(self.slots) < PAGE_MESSAGES;
-        let Some(content) = self.content_mut().filter(|_| has_room) else { return false };
+        let Some(content) = self.change().filter(|_| has_room) else { return false };
         let Some(index) = content.insert(distance, message) else { return false };
         content.settle_charge();
         let (weight, bodies) = (content.slot(index).map_or(0, Slot::weight), content.bodies().len());
-        self.dense = Spread::of(content.slots()).is_dense();
         self.body_bytes = narrow(bodies as u64);
         self.slots = self.slots.saturating_add(1);
         self.weight = self.weight.saturating_add(weight);
@@ -260,17 +201,17 @@ impl Page {
     /// The index of the message at `sequence`, alive or not; `None` for a page that is not dense and not in memory.
     pub(crate) fn position(&self, sequence: u64) -> Option<usize> {
         let distance = u32::try_from(sequence.checked_sub(self.first)?).ok()?;
-        match self.content.get() {
+        match self.content() {
             Some(content) => content.position(distance),
-            None => (self.dense && distance < u32::from(self.slots)).then_some(distance as usize),
+            None => (self.is_dense() && distance < u32::from(self.slots)).then_some(distance as usize),
         }
     }
 
     /// The last sequence in it, alive or not; `None` for a page that is not dense and not in memory.
     pub(crate) fn last(&self) -> Option<u64> {
-        let distance = match self.content.get() {
+        let distance = match self.content() {
             Some(content) => content.slots().last()?.distance(),
-            None if self.dense => u64::from(self.slots).checked_sub(1)?,
+            None if self.is_dense() => u64::from(self.slots).checked_sub(1)?,
             None => return None,
         };
         Some(self.first.saturating_add(distance))
@@ -278,7 +219,10 @@ impl Page {
 
     /// Whether [`Self::position`] needs the content.
     pub(crate) fn is_dense(&self) -> bool {
-        self.dense
+        match self.content() {
+            Some(content) => content.is_dense(),
+            None => self.spread.get().is_none(),
+        }
     }
 
     /// The index of the live message at `sequence`.
@@ -287,7 +231,7 @@ impl Page {
     }
 
     pub(crate) fn slot(&self, index: usize) -> Option<&Slot> {
-        self.content.get()?.slot(index)
+        self.content()?.slot(index)
     }
 
     pub(crate) fn sequence(&self, index: usize) -> u64 {
@@ -299,15 +243,15 @@ impl Page {
     }
 
     pub(crate) fn client(&self, slot: &Slot) -> [u8; 16] {
-        self.content.get().map(|content| content.client(slot)).unwrap_or_default()
+        self.content().map(|content| content.client(slot)).unwrap_or_default()
     }
 
     pub(crate) fn checksum(&self, slot: &Slot) -> Option<[u8; 16]> {
-        self.content.get()?.checksum(slot)
+        self.content()?.checksum(slot)
     }
 
     pub(crate) fn body(&self, slot: &Slot) -> &[u8] {
-        self.content.get().map(|content| content.body(slot)).unwrap_or_default()
+        self.content().map(|content| content.body(slot)).unwrap_or_default()
     }
 
     /// Puts a free message under the claim `number`; by the extension rule (contract 7.1) one that would expire before
@@ -326,7 +270,7 @@ impl Page {
     }
 
     fn hold_on(&mut self, index: usize, lease: Lease, change: impl FnOnce(&mut Slot)) {
-        let Some(slot) = self.content_mut().and_then(|content| content.slot_mut(index)) else {
+        let Some(slot) = self.change().and_then(|content| content.slot_mut(index)) else {
             // Of a damaged page: it may live on as long as this.
             let end = lease.now.saturating_add(lease.ttl).saturating_add(lease.grace);
             self.latest = self.latest.max(end.min(Timestamp::MAX.as_millis()));
@@ -340,7 +284,7 @@ impl Page {
 
     /// Puts a message under the claim `number` that held it before, and lasts until `end`; whether it could be.
     pub(crate) fn hold_again(&mut self, index: usize, number: u64, end: u64) -> bool {
-        let Some(slot) = self.content_mut().and_then(|content| content.slot_mut(index)) else { return false };
+        let Some(slot) = self.change().and_then(|content| content.slot_mut(index)) else { return false };
         slot.hold = number;
         slot.claim_count = slot.claim_count.max(1);
         // The claim may have made it live longer than what was found of it says.
@@ -365,7 +309,7 @@ impl Page {
     }
 
     fn forget(&mut self, gone: u128) {
-        let weight: u64 = if let Some(content) = self.content.get() {
+        let weight: u64 = if let Some(content) = self.content() {
             bits(gone).filter_map(|index| content.slot(index)).map(Slot::weight).sum()
         } else {
             // Of a damaged page nobody knows: as if all weighed the same.
@@ -419,7 +363,7 @@ impl Page {
 
     /// Drops the dead messages, if the content is in memory.
     pub(crate) fn compact(&mut self) {
-        let Some(content) = self.content.get() else { return };
+        let Some(content) = self.content() else { return };
         let mut content = content.only(bits(self.live));
         let among_the_living = |set: u128| {
             let places = bits(self.live).enumerate().filter(|(_, from)| set & bit(*from) != 0);
@@ -432,10 +376,7 @@ impl Page {
         self.live = if count >= PAGE_MESSAGES { u128::MAX } else { bit(count).wrapping_sub(1) };
         self.slots = u8::try_from(count).unwrap_or(u8::MAX);
         self.body_bytes = narrow(content.bodies().len() as u64);
-        self.dense = content.slots().iter().enumerate().all(|(index, slot)| slot.distance as usize == index);
-        self.content = OnceCell::from(Arc::new(content));
-        self.image = None;
-        self.spread.take();
+        self.replace(content);
     }
 
     /// Whether the message is under the claim `number`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Page;
 use super::bits::{Hold, bit};
 use super::entry::{FrozenPage, PageEntry, PageRecord};
+use super::held::{Held, Reads};
 use super::spread::Spread;
 use crate::state::content::{Content, PAGE_MESSAGES, Slot, narrow};
 use crate::storage::budget::Budget;
@@ -13,7 +14,7 @@ use crate::storage::page_files::{Image, Place};
 
 impl Page {
     pub(crate) fn freeze(&self) -> FrozenPage {
-        let (image, content) = (self.image.clone(), self.content.get().cloned());
+        let (image, content) = (self.image().cloned(), self.content().cloned());
         FrozenPage { first: self.first, entry: self.entry(), image, content }
     }
 
@@ -29,7 +30,7 @@ impl Page {
             body_bytes: self.body_bytes,
             slots: self.slots,
             spread: self.spread(),
-            place: self.image.as_ref().map_or(Place::NONE, Image::place),
+            place: self.image().map_or(Place::NONE, Image::place),
         }
     }
 
@@ -52,14 +53,11 @@ impl Page {
             due: entry.due,
             latest: entry.latest,
             weight: entry.weight,
-            content: OnceCell::new(),
-            image: Some(image),
+            held: Held::image(image),
+            spread: cell_of(entry.spread.clone()),
             body_bytes: entry.body_bytes,
             slots: entry.slots,
-            dense: entry.spread.is_dense(),
-            spread: cell_of(entry.spread.clone()),
-            damaged: Cell::new(false),
-            failures: Cell::new(0),
+            reads: Cell::new(Reads::Fine),
             noted: false,
             dirty: false,
         })
@@ -74,11 +72,9 @@ impl Page {
         is_gone: impl Fn(u64) -> bool,
     ) -> Option<Self> {
         let mut page = Self::new(first, Content::like(content));
-        page.content = OnceCell::new();
         page.body_bytes = narrow(content.bodies().len() as u64);
         page.slots = u8::try_from(content.slots().len()).ok()?;
         for (index, slot) in content.slots().iter().enumerate() {
-            page.dense &= slot.distance as usize == index;
             if live & bit(index) == 0 || is_gone(first.saturating_add(slot.distance())) {
                 continue;
             }
@@ -92,7 +88,7 @@ impl Page {
             }
         }
         page.spread = cell_of(Spread::of(content.slots()));
-        page.image = Some(image);
+        page.held = Held::image(image);
         (page.live != 0).then_some(page)
     }
 
@@ -113,7 +109,6 @@ impl Page {
         page.slots = u8::try_from(record.slots.len()).unwrap_or(u8::MAX);
         for (index, (slot, hold)) in record.slots.iter().enumerate() {
             page.live |= bit(index);
-            page.dense &= slot.distance as usize == index;
             page.weight = page.weight.saturating_add(slot.weight());
             page.due = page.due.min(slot.expires);
             page.latest = page.latest.max(slot.expires);
@@ -126,7 +121,7 @@ impl Page {
                 }
             }
         }
-        page.content = OnceCell::from(Arc::new(content));
+        page.held = Held::Memory(Arc::new(content));
         Ok(page)
     }
 }

@@ -11,18 +11,14 @@ impl Queue {
         }
     }
 
-    /// Takes note of how reading a page ended; a page that is damaged is `Corrupt`, however that was found.
-    pub(super) fn note_read(&self, page: &Page, error: Option<Error>) -> Result<()> {
-        if page.note_read(error.as_ref()) {
+    /// Takes note that a page could not be read; one that is damaged is `Corrupt`, however that was found.
+    pub(super) fn note_damage(&self, page: &Page, error: Error) -> Error {
+        if page.damage(&error) {
             self.found.borrow_mut().push(page.first());
         }
-        match error {
-            None => Ok(()),
-            Some(error) if error.is_corrupt() || !page.is_damaged() => Err(error),
-            Some(error) => match page.image() {
-                Some(image) => Err(image.damage(&error.to_string()).into()),
-                None => Err(error),
-            },
+        match page.image().filter(|_| page.is_damaged() && !error.is_corrupt()) {
+            Some(image) => image.damage(&error.to_string()).into(),
+            None => error,
         }
     }
 

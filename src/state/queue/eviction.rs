@@ -60,7 +60,7 @@ impl Queue {
     pub(crate) fn set_image(&mut self, snapshot: &FrozenPage, image: &Image, purpose: Purpose) {
         let first = snapshot.first;
         let Some(page) = self.pages.get_mut(&first) else { return };
-        if !page.set_image(snapshot, image) {
+        if !page.written(snapshot, image) {
             return;
         }
         if purpose == Purpose::Eviction && page.evict() {

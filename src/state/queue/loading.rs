@@ -22,10 +22,11 @@ impl Queue {
         }
         let content = match self.read(page) {
             Ok(content) => content,
-            Err(error) => return self.note_read(page, Some(error)),
+            Err(error) => return Err(self.note_damage(page, error)),
         };
-        self.note_read(page, None)?;
-        page.keep(content);
+        if page.load(content) {
+            self.found.borrow_mut().push(page.first());
+        }
         self.hot.borrow_mut().insert(page.first());
         self.read.borrow_mut().push(page.first());
         // A call that reads page after page needs that page soon.
