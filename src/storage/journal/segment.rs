@@ -1,6 +1,6 @@
 //! A segment: one file of the journal.
 //!
-//! A segment is a header of 64 bytes and frames. The header is written when the segment becomes active. A file without
+//! A segment is a header of 64 bytes and frames. The header is written when the segment becomes live. A file without
 //! a valid header was never used under its number, whatever else it contains.
 //!
 //! ```text
