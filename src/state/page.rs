@@ -1,22 +1,22 @@
-//! A page: up to 128 neighbouring messages of a queue, as the directory of pages has it.
+//! A page: up to 128 consecutive messages of a queue, as in the directory.
 //!
-//! What can change about a message without its own doing is here, in three bit sets; the messages themselves are in the
-//! page's [`Content`], which is in memory or in an image in the page files.
+//! The state of the messages that can change after the post is here, in three bit sets. The messages themselves are in
+//! the page's [`Content`], which is in memory or in an image in the page files.
 //!
-//! 1. `claimed` and `delayed` are parts of `live` and have nothing in common.
+//! 1. `claimed` and `delayed` are disjoint subsets of `live`.
 //! 2. `due` is no later than the earliest expiry of a live message and the earliest end of a delay.
 //! 3. `latest` is no earlier than the last expiry of a live message.
 //! 4. `weight` is the sum over the live messages.
-//! 5. The content is in memory, or there is an image; where both are, they are the same (see `residency`).
-//! 6. In a *dense* page a message's index is its distance from the first. A page that is not, and is not in memory, has a
-//!    `spread`.
-//! 7. An entry names every message of its page: by the distances from the first sequence where the page is not dense.
-//! 8. A page whose image cannot be read is *damaged*: none of its messages can be claimed, nothing is appended to it, it
-//!    leaves as a whole when the last of them would have expired, and what changes of it changes by its entry alone. That
-//!    is so in this run only: the entry on disk is the same, and an image that can be read again is as good as before.
+//! 5. The content is in memory, or there is an image; if both exist, they are the same (see `residency`).
+//! 6. In a *dense* page a message's index is its distance from the first. A page that is neither dense nor in memory
+//!    has a `spread`.
+//! 7. An entry names every message of its page; if the page is not dense, by the distances from the first sequence.
+//! 8. A page whose image cannot be read is *damaged*: none of its messages can be claimed, nothing is appended to it,
+//!    it is removed as a whole when the last of them would have expired, and only its entry changes. The mark ends with
+//!    the run: the entry on disk is the same, and an image that can be read again is valid.
 //!
-//! Memory: about 250 B a page, with its places in the queue's indexes; where it is not dense, and was written as it is, 40 B
-//! and a byte a message more.
+//! Memory: about 250 B for a page, with its entries in the queue's indexes; 40 B and a byte for each message more for a
+//! written page that is not dense.
 
 mod bits;
 mod converting;
@@ -50,23 +50,23 @@ pub(crate) struct Page {
     delayed: u128,
     due: u64,
     latest: u64,
-    /// What the live messages weigh: their bodies and 64 B each.
+    /// The weight of the live messages: their bodies and 64 B each.
     weight: u64,
     /// Where its content is.
     held: Held,
-    /// Where its messages stand, if it is not dense, once that was asked for.
+    /// The positions of the messages of a page that is not dense, once they were needed.
     spread: OnceCell<Box<Spread>>,
     body_bytes: u32,
     slots: u8,
     reads: Cell<Reads>,
     /// Whether the queue's indexes have it as damaged.
     noted: bool,
-    /// Its queue's dirty set lists it, so that changing it again looks nothing up; means nothing while the trees have
-    /// nothing of the queue.
+    /// Set while the queue's dirty set lists the page, so that another change needs no look-up. It has no meaning while
+    /// the trees have no record of the queue.
     pub(super) dirty: bool,
 }
 
-/// What fell due in a page.
+/// The messages of a page that fell due.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fallen {
     pub(crate) expired: u128,
@@ -98,7 +98,7 @@ impl Page {
         self.first
     }
 
-    /// When something in it falls due: in a damaged page, all of it at once.
+    /// The instant at which something in the page falls due; in a damaged page, the whole page.
     pub(crate) fn due(&self) -> u64 {
         if self.noted { self.latest } else { self.due }
     }
@@ -128,7 +128,7 @@ impl Page {
         if self.is_damaged() { 0 } else { self.live & !self.claimed & !self.delayed }
     }
 
-    /// Whether the queue's index names it among the pages with such messages.
+    /// Whether the queue's index names the page among those with claimable messages.
     pub(super) fn is_indexed_ready(&self) -> bool {
         !self.noted && self.live & !self.claimed & !self.delayed != 0
     }
@@ -148,7 +148,7 @@ impl Page {
         }
     }
 
-    /// Where its messages stand.
+    /// The positions of the messages.
     fn spread(&self) -> Spread {
         match self.content().filter(|content| !content.is_dense()) {
             Some(content) => (**self.spread.get_or_init(|| Box::new(Spread::of(content.slots())))).clone(),
@@ -207,7 +207,7 @@ impl Page {
         }
     }
 
-    /// The last sequence in it, alive or not; `None` for a page that is not dense and not in memory.
+    /// The last sequence in the page, alive or not; `None` for a page that is not dense and not in memory.
     pub(crate) fn last(&self) -> Option<u64> {
         let distance = match self.content() {
             Some(content) => content.slots().last()?.distance(),
@@ -254,8 +254,8 @@ impl Page {
         self.content().map(|content| content.body(slot)).unwrap_or_default()
     }
 
-    /// Puts a free message under the claim `number`; by the extension rule (contract 7.1) one that would expire before
-    /// the claim does lives on for its grace.
+    /// Puts a free message under the claim `number`. By the extension rule (contract 7.1), a message that would expire
+    /// before the claim lives until the claim's end plus the grace.
     pub(crate) fn claim(&mut self, index: usize, number: u64, lease: Lease) {
         self.claimed |= bit(index);
         self.hold_on(index, lease, |slot| {
@@ -287,7 +287,7 @@ impl Page {
         let Some(slot) = self.change().and_then(|content| content.slot_mut(index)) else { return false };
         slot.hold = number;
         slot.claim_count = slot.claim_count.max(1);
-        // The claim may have made it live longer than what was found of it says.
+        // The claim may have extended the message's life beyond the recovered expiry.
         slot.expires = slot.expires.max(end);
         let expires = slot.expires;
         self.latest = self.latest.max(expires);
@@ -301,7 +301,7 @@ impl Page {
         self.claimed &= !bit(index);
     }
 
-    /// Takes a live message out; returns the number of its claim.
+    /// Removes a live message; returns the number of its claim.
     pub(crate) fn remove(&mut self, index: usize) -> Option<u64> {
         let claimed = self.claimed & bit(index) != 0;
         self.forget(bit(index));
@@ -312,7 +312,7 @@ impl Page {
         let weight: u64 = if let Some(content) = self.content() {
             bits(gone).filter_map(|index| content.slot(index)).map(Slot::weight).sum()
         } else {
-            // Of a damaged page nobody knows: as if all weighed the same.
+            // The sizes in a damaged page are unknown, so all messages count the same.
             let (gone, live) = ((self.live & gone).count_ones(), self.live.count_ones());
             let share = u128::from(self.weight) * u128::from(gone) / u128::from(live.max(1));
             u64::try_from(share).unwrap_or(self.weight)
@@ -323,12 +323,12 @@ impl Page {
         self.delayed &= !gone;
     }
 
-    /// Whether all of it has expired by `now`, which its entry alone tells.
+    /// Whether the whole page has expired by `now`, by its entry alone.
     pub(crate) fn goes_whole(&self, now: u64) -> bool {
         self.latest <= now && (self.claimed == 0 || self.is_damaged())
     }
 
-    /// Lets what is due by `now` expire or become free. The slots of what expired stay readable until the next change.
+    /// Expires or frees everything due by `now`. The slots of expired messages stay readable until the next change.
     pub(crate) fn fall_due(&mut self, now: u64) -> Fallen {
         let mut fallen = Fallen::default();
         let mut due = u64::MAX;

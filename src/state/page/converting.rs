@@ -1,4 +1,4 @@
-//! A page on its way to or from somewhere else: the page files, the directory on disk, another store.
+//! Conversions of a page: to and from the page files, the directory on disk, and another store.
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ impl Page {
         FrozenPage { first: self.first, entry: self.entry(), image, content }
     }
 
-    /// The entry; its place means nothing while there is no image.
+    /// The entry; its place has no meaning while there is no image.
     pub(crate) fn entry(&self) -> PageEntry {
         PageEntry {
             live: self.live,
@@ -34,7 +34,7 @@ impl Page {
         }
     }
 
-    /// A page whose entry was read back; the error says what does not fit.
+    /// A page from an entry that was read back; the error says what is inconsistent.
     pub(crate) fn from_entry(first: u64, entry: &PageEntry, image: Image) -> Result<Self, &'static str> {
         let slots = usize::from(entry.slots);
         let places = if slots >= PAGE_MESSAGES { u128::MAX } else { bit(slots).wrapping_sub(1) };
@@ -63,8 +63,8 @@ impl Page {
         })
     }
 
-    /// A page of which nothing but its image is known, which of its messages were `live` then, and which are gone: the others
-    /// are free, or delayed as they were posted. `None` if there are none.
+    /// A page of which only the image is known, with the messages that were `live` then and those that are gone. The
+    /// others are free, or delayed as they were posted. `None` if there are none.
     pub(crate) fn from_image(
         first: u64,
         (content, live): (&Content, u128),
@@ -92,7 +92,7 @@ impl Page {
         (page.live != 0).then_some(page)
     }
 
-    /// A page from another store; the error says what does not fit.
+    /// A page from another store; the error says what is inconsistent.
     pub(crate) fn from_record(
         first: u64,
         record: &PageRecord,

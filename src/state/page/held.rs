@@ -1,4 +1,4 @@
-//! What there is of a page's content, and how reading its image has ended; see `residency`.
+//! The existing copies of a page's content, and the results of reading its image; see `residency`.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::model::error::Error;
 use crate::state::content::Content;
 use crate::storage::page_files::Image;
 
-/// What there is of a page's content.
+/// The existing copies of a page's content.
 #[derive(Debug)]
 pub(super) enum Held {
     Memory(Arc<Content>),
@@ -27,7 +27,7 @@ pub(super) enum Reads {
     FailedOnce,
     /// The device failed, twice in a row.
     FailedTwice,
-    /// The image is not what was written, or the device has failed three times in a row and does not have the page.
+    /// The image is not what was written, or the device has failed to read it three times in a row.
     Damaged,
 }
 
@@ -45,7 +45,7 @@ impl Held {
 }
 
 impl Reads {
-    /// What is known after another read that ended with `error`.
+    /// The state after another read that failed with `error`.
     pub(super) fn after(self, error: &Error) -> Self {
         if self == Self::Damaged || error.is_corrupt() {
             return Self::Damaged;

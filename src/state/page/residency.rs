@@ -1,4 +1,4 @@
-//! Where a page's content is: in memory, in an image in the page files, or in both.
+//! The residency of a page's content: in memory, in an image in the page files, or in both.
 //!
 //! | From | `load` | `damage` | `change` | `written` | `evict` | `distrust` |
 //! |---|---|---|---|---|---|---|
@@ -7,14 +7,15 @@
 //! | [`Cold`](Residency::Cold) | `Both` | `Damaged` | – | `Cold` | – | – |
 //! | [`Damaged`](Residency::Damaged) | `Both` | `Damaged` | – | `Damaged` | – | – |
 //!
-//! A dash: the page stays as it is, and the caller is told so. `load` and `damage` are how reading an image ended.
+//! A dash means that the page does not change, and that the caller is told so. `load` and `damage` are the results of
+//! reading an image.
 //!
 //! 1. The content is in memory, or there is an image, or both.
-//! 2. Where both are, they are the same: a change of the content drops the image.
-//! 3. A page that is not written does not leave memory, and neither does the only copy of one whose image is distrusted.
-//! 4. A damaged page is not in memory. That it is damaged is forgotten when its image could be read after all.
+//! 2. If both exist, they are the same: a change of the content drops the image.
+//! 3. An unwritten page does not leave memory, and neither does the only copy of a page whose image is distrusted.
+//! 4. A damaged page is not in memory. The mark is removed when the image can be read after all.
 //!
-//! Memory: 33 B a page, and in memory its content.
+//! Memory: 33 B for a page, and its content while that is in memory.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::storage::page_files::{Image, Place};
 /// Where a page's content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Residency {
-    /// In memory alone: it has to be written before it can leave.
+    /// Only in memory: the page has to be written before it can be evicted.
     Hot,
     /// In memory and in an image.
     Both,
@@ -71,7 +72,7 @@ impl Page {
     /// Keeps the content in memory that was read from the image; whether the page was damaged.
     pub(in crate::state) fn load(&self, content: Arc<Content>) -> bool {
         if let Held::Image { memory, .. } = &self.held {
-            // Where it is in memory already, it is the same.
+            // If a content is in memory already, it is the same.
             let _ = memory.set(content);
         }
         let was_damaged = self.reads.replace(Reads::Fine) == Reads::Damaged;
@@ -79,7 +80,7 @@ impl Page {
         was_damaged
     }
 
-    /// Takes note that the image could not be read; whether the page is damaged, and was not before.
+    /// Records that the image could not be read; returns whether the page is newly damaged.
     pub(in crate::state) fn damage(&self, error: &Error) -> bool {
         debug_assert!(self.content().is_none(), "a page in memory is not read");
         let before = self.reads.get();
@@ -88,7 +89,7 @@ impl Page {
         before != after && after == Reads::Damaged
     }
 
-    /// The content, to be changed: what is in the image is not it any more. `None` for a page that is not in memory.
+    /// The content, for a change that makes the image outdated. `None` for a page that is not in memory.
     pub(super) fn change(&mut self) -> Option<&mut Content> {
         if let Held::Image { memory, .. } = &mut self.held {
             self.held = Held::Memory(memory.take()?);
@@ -104,14 +105,14 @@ impl Page {
         self.spread.take();
     }
 
-    /// Accounts for the memory of what was pushed.
+    /// Updates the charge after pushes.
     pub(crate) fn settle_charge(&mut self) {
         if let Some(content) = self.held.memory_mut().and_then(Arc::get_mut) {
             content.settle_charge();
         }
     }
 
-    /// Takes note that the page was written as it was in `snapshot`, where `image` is; whether it has not changed since.
+    /// Records the image of the page as it was in `snapshot`; returns whether the page is unchanged since.
     pub(crate) fn written(&mut self, snapshot: &FrozenPage, image: &Image) -> bool {
         let same = match (&snapshot.content, &snapshot.image) {
             (Some(content), _) => self.content().is_some_and(|current| Arc::ptr_eq(current, content)),
@@ -125,12 +126,12 @@ impl Page {
         same
     }
 
-    /// Lets the content leave memory; whether it was there, and in an image too.
+    /// Evicts the content; returns whether it was in memory and in an image.
     pub(crate) fn evict(&mut self) -> bool {
         if self.residency() != Residency::Both {
             return false;
         }
-        // Has to be known when the content is not there.
+        // The positions are needed while the content is not in memory.
         self.spread();
         if let Held::Image { memory, .. } = &mut self.held {
             memory.take();
@@ -139,7 +140,7 @@ impl Page {
         true
     }
 
-    /// Takes note that the image at `place` is on the disk.
+    /// Marks the image at `place` as proven.
     pub(crate) fn prove(&mut self, place: Place) {
         if let Held::Image { image, .. } = &mut self.held
             && image.place() == place
@@ -148,7 +149,7 @@ impl Page {
         }
     }
 
-    /// Drops the image at `place`, which is not what was written, if the content is in memory; whether it is.
+    /// Drops the image at `place`, whose bytes are wrong, if the content is in memory; returns whether it is.
     pub(crate) fn distrust(&mut self, place: Place) -> bool {
         let known = self.image().is_some_and(|image| image.place() == place);
         let Some(content) = self.content().filter(|_| known).cloned() else { return false };
@@ -161,7 +162,7 @@ impl Page {
         self.noted
     }
 
-    /// Has the queue's indexes go by what is known now.
+    /// Updates the value that the queue's indexes use.
     pub(in crate::state) fn note(&mut self) {
         self.noted = self.is_damaged();
     }
@@ -182,7 +183,7 @@ mod tests {
     const OWNER: Owner<'_> = Owner { number: 5, key: b"queue" };
     const ALL: [Residency; 4] = [Residency::Hot, Residency::Both, Residency::Cold, Residency::Damaged];
 
-    /// What can happen to a page.
+    /// A transition of a page.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum Step {
         Load,
@@ -195,7 +196,7 @@ mod tests {
 
     const STEPS: [Step; 6] = [Step::Load, Step::Damage, Step::Change, Step::Written, Step::Evict, Step::Distrust];
 
-    /// The table of the module's documentation; `None` where nothing happens.
+    /// The table of the module's documentation; `None` for a dash.
     fn table(from: Residency, step: Step) -> Option<Residency> {
         use Residency::{Both, Cold, Damaged, Hot};
         match (step, from) {
@@ -255,7 +256,7 @@ mod tests {
             self.bodies.push(body);
         }
 
-        /// Whether something happened.
+        /// Makes a transition; returns whether the page changed.
         fn step(&mut self, step: Step) -> bool {
             let (before, place) = (self.page.residency(), self.page.image().map(Image::place));
             match step {
@@ -291,7 +292,7 @@ mod tests {
             }
         }
 
-        /// Whatever happened, the content is what was pushed, and the entry names every message.
+        /// Checks that the content has the pushed messages, and that the entry names every message.
         fn check(&self) {
             let content = self.page.read(&self.budget, OWNER.number).unwrap();
             let bodies = content.slots().iter().map(|slot| String::from_utf8(content.body(slot).to_vec()).unwrap());

@@ -1,9 +1,9 @@
-//! Damaged pages: those whose image cannot be read. Everything that needs none of their messages goes on.
+//! Damaged pages, whose image cannot be read. Calls that need none of their messages continue.
 
 use super::{Bound, Error, Page, Queue, Result, Share, bits};
 
 impl Queue {
-    /// As [`Self::load`], where a page that is damaged will do: what follows goes by its entry.
+    /// As [`Self::load`], but accepts a damaged page, for calls that need only its entry.
     pub(super) fn load_unless_damaged(&self, page: &Page) -> Result<()> {
         match self.load(page) {
             Err(_) if page.is_damaged() => Ok(()),
@@ -11,7 +11,7 @@ impl Queue {
         }
     }
 
-    /// Takes note that a page could not be read; one that is damaged is `Corrupt`, however that was found.
+    /// Records that a page could not be read. A damaged page is `Corrupt`, however the damage was found.
     pub(super) fn note_damage(&self, page: &Page, error: Error) -> Error {
         if page.damage(&error) {
             self.found.borrow_mut().push(page.first());
@@ -22,7 +22,7 @@ impl Queue {
         }
     }
 
-    /// Has the indexes go by what was found out about pages.
+    /// Updates the indexes by the damage that was found.
     pub(super) fn settle_damage(&mut self) {
         while let Some(first) = self.found.get_mut().pop() {
             let Some(page) = self.pages.get_mut(&first) else { continue };
@@ -49,13 +49,13 @@ impl Queue {
         self.had_damage || self.has_damage()
     }
 
-    /// The pages known to be damaged, and their messages.
+    /// The number of pages that are known to be damaged, and of their messages.
     pub(crate) fn count_damaged(&self) -> (u64, u64) {
         let pages = self.damaged.iter().filter_map(|first| self.pages.get(first));
         pages.fold((0, 0), |(pages, messages), page| (pages + 1, messages + u64::from(page.live().count_ones())))
     }
 
-    /// Where the messages of the damaged pages lie: from each sequence up to, not including, another.
+    /// The sequences of the damaged pages: ranges without their ends.
     pub(crate) fn damaged_ranges(&mut self) -> Vec<(u64, u64)> {
         self.settle_damage();
         let range = |first: &u64| {
@@ -65,8 +65,8 @@ impl Queue {
         self.damaged.iter().map(range).collect()
     }
 
-    /// Lets every message from `from` up to `to` go. Live these are whole pages; where they could be read again, they may lie
-    /// in others.
+    /// Removes every message from `from` up to `to`. Live, these are whole pages; in a recovery that can read the pages
+    /// again, the messages may be in other pages.
     pub(super) fn drop_range(&mut self, from: u64, to: u64) {
         let start = self.page_of(from).unwrap_or(from);
         let firsts: Vec<u64> = self.pages.range(start..to).map(|(first, _)| *first).collect();

@@ -4,7 +4,7 @@ use super::Queue;
 use crate::state::page::FrozenPage;
 use crate::storage::page_files::{Image, Place};
 
-/// What a page is written to the page files for.
+/// The purpose for which a page is written to the page files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Eviction,
@@ -25,8 +25,8 @@ impl Queue {
         !self.hot.borrow().is_empty()
     }
 
-    /// Lets pages go whose image is in the page files, the newest first, and returns those that have to be written before,
-    /// up to `most` together. A queue in use keeps what is claimed next and what is posted to.
+    /// Evicts pages whose image is in the page files, newest first, and returns those that have to be written before,
+    /// up to `most` together. A queue in use keeps the pages that claims take from and the page that posts append to.
     pub(crate) fn evict(&mut self, in_use: bool, most: usize) -> Vec<FrozenPage> {
         let spared = if in_use { HEAD_PAGES } else { 0 };
         let tail = self.pages.last_key_value().map(|(first, _)| *first).filter(|_| in_use);
@@ -44,8 +44,8 @@ impl Queue {
         unwritten
     }
 
-    /// Lets the pages that were read since the queue was locked go again, where memory has no room for them: who reads does
-    /// not wait for room, so he leaves none behind.
+    /// Evicts the pages that were read since the queue was locked, if memory is full. Reads do not wait for memory, so
+    /// they must not fill it.
     pub(crate) fn release_read_pages(&mut self) {
         self.settle_damage();
         let exceeded = self.budget.is_exceeded();
@@ -56,7 +56,7 @@ impl Queue {
         }
     }
 
-    /// Takes note of where `page` was written, unless it has changed since.
+    /// Records the image of a page, unless the page has changed since.
     pub(crate) fn set_image(&mut self, snapshot: &FrozenPage, image: &Image, purpose: Purpose) {
         let first = snapshot.first;
         let Some(page) = self.pages.get_mut(&first) else { return };
@@ -66,20 +66,20 @@ impl Queue {
         if purpose == Purpose::Eviction && page.evict() {
             self.hot.get_mut().remove(&first);
         }
-        // What a checkpoint writes is the entry with this image.
+        // A checkpoint writes the entry with this image.
         if purpose != Purpose::Checkpoint {
             self.note_entry(first);
         }
     }
 
-    /// Takes note that the image of the page `first` at `place` is on the disk.
+    /// Marks the image of the page `first` at `place` as proven.
     pub(crate) fn prove(&mut self, first: u64, place: Place) {
         if let Some(page) = self.pages.get_mut(&first) {
             page.prove(place);
         }
     }
 
-    /// The same for every page.
+    /// Marks the images of all pages as proven.
     pub(crate) fn prove_all(&mut self) {
         for page in self.pages.values_mut() {
             if let Some(place) = page.image().map(Image::place) {
@@ -88,14 +88,15 @@ impl Queue {
         }
     }
 
-    /// The image of the page `first` at `place` was not what was written: if the page is in memory, it is written again.
+    /// Records that the image of the page `first` at `place` has wrong bytes. If the page is in memory, it is written
+    /// again.
     pub(crate) fn distrust(&mut self, first: u64, place: Place) {
         if self.pages.get_mut(&first).is_some_and(|page| page.distrust(place)) {
             self.note_entry(first);
         }
     }
 
-    /// The images of which nobody knows yet that they are on the disk.
+    /// The images that are not proven yet.
     pub(crate) fn unproven(&self) -> impl Iterator<Item = (u64, Image)> {
         let images = self.pages.iter().filter_map(|(first, page)| Some((*first, page.image()?)));
         images.filter(|(_, image)| !image.is_proven()).map(|(first, image)| (first, image.clone()))
