@@ -380,5 +380,5 @@ fn a_failure_is_tried_again_salvaged_or_told() {
             }
         }
     }
-    assert!(DOCS.contains("begun anew, three times at most") && OPENED_AGAIN == 3);
+    assert!(DOCS.contains("the opening restarts, three times at most") && OPENED_AGAIN == 3);
 }
