@@ -193,6 +193,8 @@ impl Config {
     /// space is taken from the disk before messages are written to it, and given back segment by
     /// segment.
     ///
+    /// Cost: disk space: usually two segments, the live one and a spare one.
+    ///
     /// ```
     /// # use zaqar_sled::*;
     /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
@@ -206,6 +208,8 @@ impl Config {
     }
 
     /// The bytes of messages that are kept in memory. Default: 256 MiB.
+    ///
+    /// Cost: that memory, and one read of up to 16 KiB for each page that a call needs from disk.
     ///
     /// Messages beyond that are in page files, and are read when a call needs them. A post that
     /// finds more in memory waits up to [`busy_timeout`](Self::busy_timeout) until older messages
@@ -232,6 +236,8 @@ impl Config {
     /// weigh more than half of that, posts wait from twice their weight. Default: 256 MiB; at least
     /// eight [segments](Self::segment_size).
     ///
+    /// Cost: that disk space, and the time to read it when a store is opened after a crash.
+    ///
     /// ```
     /// # use zaqar_sled::*;
     /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
@@ -248,8 +254,8 @@ impl Config {
     /// The number of page files that are open at once, at least 4. Default: 64. If another file is
     /// needed, the least recently used one is closed.
     ///
-    /// A store also needs a dozen other descriptors, and a few for the trees while a checkpoint is
-    /// written.
+    /// Cost: a descriptor each. A store also needs a dozen other descriptors, and a few for the
+    /// trees while a checkpoint is written.
     ///
     /// ```
     /// # use zaqar_sled::*;

@@ -1,6 +1,6 @@
 //! Requirements of the public documentation: an example for every method of the traits, of the handles, of the drivers
-//! and of `Config`, and examples that fit beside the text. A lint of clippy checks that every fallible method names its
-//! errors.
+//! and of the types that callers build, and examples that fit beside the text. A lint of clippy checks that every
+//! fallible method names its errors.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -10,8 +10,26 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ExprLit, ImplItem, ItemImpl, ItemTrait, Lit, Meta, TraitItem, Type, Visibility};
 
-/// The types that callers work with all day.
-const TYPES: [&str; 5] = ["Queue", "Claim", "Config", "Engine", "PooledDriver"];
+/// The types that callers work with all day, and those that they build for a call.
+const TYPES: [&str; 17] = [
+    "Queue",
+    "Claim",
+    "Config",
+    "Engine",
+    "PooledDriver",
+    "Body",
+    "ClaimOptions",
+    "FlavorUpdate",
+    "ListOptions",
+    "MessageListOptions",
+    "Metadata",
+    "NewFlavor",
+    "NewMessage",
+    "NewPool",
+    "PoolUpdate",
+    "QueueListOptions",
+    "SubscriptionUpdate",
+];
 /// In characters: the width that rustdoc shows beside its index on a laptop.
 const WIDEST: usize = 90;
 

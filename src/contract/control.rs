@@ -105,6 +105,8 @@ pub trait ControlDriver: Send + Sync {
     ///
     /// Cost: as there.
     ///
+    /// Durability: after a success, everything acknowledged at any durability is on the disk.
+    ///
     /// # Errors
     /// as [`DataDriver::close`](crate::DataDriver::close).
     ///

@@ -44,6 +44,11 @@ pub trait HeldDir: fmt::Debug + Send + Sync {
     /// directory is now, and without another descriptor. `None` if the disk cannot do that, which
     /// holds unless it overrides this method.
     ///
+    /// # Errors
+    /// Those of the sync. After an error the entries may or may not be durable.
+    ///
+    /// # Example
+    ///
     /// ```
     /// use std::path::Path;
     /// use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};

@@ -95,6 +95,8 @@ impl Engine {
     ///
     /// Cost: as [`Config::open`].
     ///
+    /// Durability: a new store is on the disk when the call returns.
+    ///
     /// # Errors
     /// as [`Config::open`].
     ///
@@ -376,6 +378,9 @@ impl Engine {
     /// is due. For engines opened with [`Config::background`]`(false)`.
     ///
     /// Cost: that of the work that is due.
+    ///
+    /// Durability: after a success, every change that was acknowledged before the call is on the
+    /// disk, at any durability.
     ///
     /// # Errors
     /// [`is_closed`](crate::Error::is_closed), and those of the single steps. A step that failed is

@@ -23,7 +23,8 @@ pub(super) const SMALL_ITER_PAGE: usize = 10;
 /// Each method is that of the contract's traits for this project and name:
 /// [`Queues`](crate::Queues), [`Messages`](crate::Messages), [`Claims`](crate::Claims) and
 /// [`Subscriptions`](crate::Subscriptions) give the full rules. The durability of every change is
-/// that of the engine or driver that created the handle.
+/// that of the engine or driver that created the handle. A read shows every acknowledged change,
+/// and may show one that is not durable yet.
 ///
 /// ```
 /// use std::time::Duration;

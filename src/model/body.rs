@@ -70,16 +70,28 @@ impl Body {
     }
 
     /// The bytes of the body.
+    ///
+    /// ```
+    /// assert_eq!(zaqar_sled::Body::from("42").as_bytes(), b"42");
+    /// ```
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// The number of bytes.
+    ///
+    /// ```
+    /// assert_eq!(zaqar_sled::Body::from("42").len(), 2);
+    /// ```
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether the body has no bytes.
+    ///
+    /// ```
+    /// assert!(zaqar_sled::Body::default().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -34,23 +34,72 @@ pub struct ClaimOptions {
 
 impl ClaimOptions {
     /// At most 10 messages for 300 s, with 60 s of grace, and 1 MiB beyond the first message.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::time::Duration;
+    /// let options = ClaimOptions::new();
+    /// assert_eq!((options.limit, options.max_bytes), (10, 1 << 20));
+    /// assert_eq!(options.ttl, Duration::from_secs(300));
+    /// ```
     pub fn new() -> Self {
         Self { ttl: Duration::from_mins(5), grace: Duration::from_mins(1), limit: 10, max_bytes: MAX_BYTES }
     }
 
     /// Sets how long the claim lasts.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// orders.post(ClientId::random(), &[NewMessage::new("42")])?;
+    /// let minute = std::time::Duration::from_secs(60);
+    /// let claim = orders.claim(ClaimOptions::new().ttl(minute))?.expect("a message waits");
+    /// assert_eq!(claim.ttl(), minute);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
         self
     }
 
     /// Sets how much longer than the claim an extended message lives.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # use std::time::Duration;
+    /// let short = NewMessage::new("42").ttl(Duration::from_secs(60));
+    /// orders.post(ClientId::random(), &[short])?;
+    /// let options = ClaimOptions::new().ttl(Duration::from_secs(90));
+    /// let options = options.grace(Duration::from_secs(30));
+    /// let claim = orders.claim(options)?.expect("a message waits");
+    /// assert_eq!(claim.messages()[0].ttl().as_secs(), 120); // longer than it was posted with
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
     /// Sets the largest number of messages.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// orders.post(ClientId::random(), &vec![NewMessage::new("42"); 3])?;
+    /// let claim = orders.claim(ClaimOptions::new().limit(2))?.expect("messages wait");
+    /// assert_eq!(claim.messages().len(), 2);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self

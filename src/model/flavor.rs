@@ -25,16 +25,35 @@ pub struct NewFlavor {
 
 impl NewFlavor {
     /// A flavor that stands for the group of its own name.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert_eq!(NewFlavor::new().pool_group, None);
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// A flavor that stands for the given group.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let flavor = NewFlavor::of(PoolGroup::new("fast")?);
+    /// assert_eq!(flavor.pool_group, Some(PoolGroup::new("fast")?));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn of(group: PoolGroup) -> Self {
         Self { pool_group: Some(group), capabilities: Metadata::new() }
     }
 
     /// Sets the description.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let text = Metadata::new().with("disk", "nvme")?;
+    /// assert_eq!(NewFlavor::new().capabilities(text.clone()).capabilities, text);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn capabilities(mut self, capabilities: Metadata) -> Self {
         self.capabilities = capabilities;
         self
@@ -103,17 +122,36 @@ pub struct FlavorUpdate {
 
 impl FlavorUpdate {
     /// An update without changes, which the call refuses until a field is set.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let update = FlavorUpdate::new();
+    /// assert_eq!((update.pool_group, update.capabilities), (None, None));
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Sets a new group of pools.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let update = FlavorUpdate::new().pool_group(PoolGroup::new("nvme")?);
+    /// assert_eq!(update.pool_group, Some(PoolGroup::new("nvme")?));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn pool_group(mut self, group: PoolGroup) -> Self {
         self.pool_group = Some(group);
         self
     }
 
     /// Replaces the description.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let update = FlavorUpdate::new().capabilities(Metadata::new());
+    /// assert_eq!(update.capabilities, Some(Metadata::new())); // removes the description
+    /// ```
     pub fn capabilities(mut self, capabilities: Metadata) -> Self {
         self.capabilities = Some(capabilities);
         self

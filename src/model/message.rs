@@ -40,6 +40,13 @@ impl NewMessage {
     /// A message with these bytes, without a ttl and a delay.
     ///
     /// Cost: none; a body from a `Vec` or a `String` is not copied.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let message = NewMessage::new("42");
+    /// assert_eq!(message.body().as_bytes(), b"42");
+    /// assert_eq!((message.ttl, message.delay), (None, None));
+    /// ```
     pub fn new(body: impl Into<Body>) -> Self {
         Self { body: body.into(), is_json: false, ttl: None, delay: None }
     }
@@ -61,18 +68,43 @@ impl NewMessage {
     }
 
     /// Sets how long the message lives from the post on.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::time::Duration;
+    /// let message = NewMessage::new("42").ttl(Duration::from_secs(60));
+    /// assert_eq!(message.ttl, Some(Duration::from_secs(60)));
+    /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
     /// Sets how long the message is hidden after the post.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::time::Duration;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// let later = NewMessage::new("42").delay(Duration::from_secs(60));
+    /// orders.post(ClientId::random(), &[later])?;
+    /// assert!(orders.claim(ClaimOptions::new())?.is_none()); // it is delayed
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
     }
 
     /// The bytes that will be posted.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert_eq!(NewMessage::new("42").body(), &Body::from("42"));
+    /// ```
     pub fn body(&self) -> &Body {
         &self.body
     }
@@ -197,6 +229,12 @@ pub struct MessageListOptions {
 
 impl MessageListOptions {
     /// The first 10 messages that are neither claimed nor delayed, of all clients.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let options = MessageListOptions::new();
+    /// assert_eq!((options.limit, options.max_bytes, options.marker), (10, None, None));
+    /// ```
     pub fn new() -> Self {
         Self {
             marker: None,
@@ -210,24 +248,73 @@ impl MessageListOptions {
     }
 
     /// Starts the page after this position; `None` starts at the head of the queue.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// let ids = orders.post(ClientId::random(), &vec![NewMessage::new("42"); 2])?;
+    /// let after_first = MessageListOptions::new().marker(MessageMarker::from(ids[0]));
+    /// assert_eq!(orders.list(&after_first)?.items[0].id(), ids[1]);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn marker(mut self, marker: impl Into<Option<MessageMarker>>) -> Self {
         self.marker = marker.into();
         self
     }
 
     /// Sets the largest number of messages; 0 means no limit.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// orders.post(ClientId::random(), &vec![NewMessage::new("42"); 20])?;
+    /// assert_eq!(orders.list(&MessageListOptions::new().limit(15))?.items.len(), 15);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
     /// Sets the largest number of bytes of bodies beyond the first message.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// orders.post(ClientId::random(), &vec![NewMessage::new("42"); 9])?;
+    /// let page = orders.list(&MessageListOptions::new().max_bytes(4))?;
+    /// assert_eq!(page.items.len(), 3); // the first, and 4 bytes beyond it
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
     }
 
     /// Sets whether the client's own messages are listed too.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// let me = ClientId::random();
+    /// orders.post(me, &[NewMessage::new("42")])?;
+    /// let others = MessageListOptions::new().client(me);
+    /// assert!(orders.list(&others)?.items.is_empty());
+    /// assert_eq!(orders.list(&others.echo(true))?.items.len(), 1);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn echo(mut self, echo: bool) -> Self {
         self.echo = echo;
         self
@@ -235,18 +322,58 @@ impl MessageListOptions {
 
     /// Sets the client that lists. Its own messages are left out unless [`echo`](Self::echo) is
     /// set.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// let me = ClientId::random();
+    /// orders.post(me, &[NewMessage::new("42")])?;
+    /// assert!(orders.list(&MessageListOptions::new().client(me))?.items.is_empty());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn client(mut self, client: ClientId) -> Self {
         self.client = Some(client);
         self
     }
 
     /// Sets whether messages under a live claim are listed too.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// orders.post(ClientId::random(), &[NewMessage::new("42")])?;
+    /// let _claim = orders.claim(ClaimOptions::new())?;
+    /// let options = MessageListOptions::new();
+    /// assert!(orders.list(&options)?.items.is_empty());
+    /// assert_eq!(orders.list(&options.include_claimed(true))?.items.len(), 1);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn include_claimed(mut self, include: bool) -> Self {
         self.include_claimed = include;
         self
     }
 
     /// Sets whether messages whose delay has not passed are listed too.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// let later = NewMessage::new("42").delay(std::time::Duration::from_secs(60));
+    /// orders.post(ClientId::random(), &[later])?;
+    /// let options = MessageListOptions::new();
+    /// assert!(orders.list(&options)?.items.is_empty());
+    /// assert_eq!(orders.list(&options.include_delayed(true))?.items.len(), 1);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn include_delayed(mut self, include: bool) -> Self {
         self.include_delayed = include;
         self

@@ -39,6 +39,11 @@ impl Eq for Metadata {}
 
 impl Metadata {
     /// An empty object.
+    ///
+    /// ```
+    /// let metadata = zaqar_sled::Metadata::new();
+    /// assert_eq!(metadata.to_json(), "{}");
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
@@ -74,6 +79,12 @@ impl Metadata {
     /// The object as compact JSON, keys in order.
     ///
     /// Cost: O(bytes).
+    ///
+    /// ```
+    /// let metadata = zaqar_sled::Metadata::new().with("b", 1)?.with("a", 2)?;
+    /// assert_eq!(metadata.to_json(), r#"{"b":1,"a":2}"#);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn to_json(&self) -> String {
         self.to_string()
     }
@@ -179,22 +190,43 @@ impl Metadata {
     }
 
     /// Whether the key exists, also if its value is `null`.
+    ///
+    /// ```
+    /// let metadata = zaqar_sled::Metadata::from_json(r#"{"team": null}"#)?;
+    /// assert!(metadata.contains("team") && !metadata.contains("owner"));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn contains(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 
     /// The keys, in order. Half a surrogate pair in a key is shown as U+FFFD; such a key is in
     /// [`to_json`](Self::to_json), but [`get`](Self::get) does not find it.
+    ///
+    /// ```
+    /// let metadata = zaqar_sled::Metadata::new().with("b", 1)?.with("a", 2)?;
+    /// assert_eq!(metadata.keys().collect::<Vec<_>>(), ["b", "a"]);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(Text::shown)
     }
 
     /// The number of keys.
+    ///
+    /// ```
+    /// assert_eq!(zaqar_sled::Metadata::new().with("team", 7)?.len(), 1);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are no keys.
+    ///
+    /// ```
+    /// assert!(zaqar_sled::Metadata::new().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

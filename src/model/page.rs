@@ -51,23 +51,46 @@ pub struct ListOptions<M> {
 
 impl<M> ListOptions<M> {
     /// The first 10 items.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let options = ListOptions::<PoolMarker>::new();
+    /// assert_eq!((options.marker, options.limit, options.detailed), (None, 10, false));
+    /// ```
     pub fn new() -> Self {
         Self { marker: None, limit: 10, detailed: false }
     }
 
     /// Starts the page after this position; `None` starts at the first item.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let after = PoolMarker::from(PoolName::new("one")?);
+    /// assert_eq!(ListOptions::new().marker(after.clone()).marker, Some(after));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn marker(mut self, marker: impl Into<Option<M>>) -> Self {
         self.marker = marker.into();
         self
     }
 
     /// Sets the largest number of items; 0 means no limit.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert_eq!(ListOptions::<PoolMarker>::new().limit(0).limit, 0); // all items
+    /// ```
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
     /// Sets whether pools come with their options and flavors with their capabilities.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert!(ListOptions::<PoolMarker>::new().detailed(true).detailed);
+    /// ```
     pub fn detailed(mut self, detailed: bool) -> Self {
         self.detailed = detailed;
         self

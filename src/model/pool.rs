@@ -32,17 +32,38 @@ pub struct NewPool {
 
 impl NewPool {
     /// A pool of weight 1, in no group, without options.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let pool = NewPool::new("sled:/mnt/ssd".parse()?);
+    /// assert_eq!((pool.uri.as_str(), pool.weight, pool.group), ("sled:/mnt/ssd", 1, None));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn new(uri: PoolUri) -> Self {
         Self { uri, weight: 1, group: None, options: Metadata::new() }
     }
 
     /// Sets how often the pool is chosen for a new queue.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let pool = NewPool::new("sled:/mnt/ssd".parse()?).weight(10);
+    /// assert_eq!(pool.weight, 10);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn weight(mut self, weight: i64) -> Self {
         self.weight = weight;
         self
     }
 
     /// Puts the pool into a group, which later versions of Zaqar call the pool's flavor.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let pool = NewPool::new("sled:/mnt/ssd".parse()?).group(PoolGroup::new("fast")?);
+    /// assert_eq!(pool.group, Some(PoolGroup::new("fast")?));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     #[doc(alias = "flavor")]
     pub fn group(mut self, group: impl Into<Option<PoolGroup>>) -> Self {
         self.group = group.into();
@@ -50,6 +71,14 @@ impl NewPool {
     }
 
     /// Sets the options that the pool's store is opened with.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let options = Metadata::new().with("durability", "buffered")?;
+    /// let pool = NewPool::new("sled:/mnt/ssd".parse()?).options(options.clone());
+    /// assert_eq!(pool.options, options);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn options(mut self, options: Metadata) -> Self {
         self.options = options;
         self
@@ -136,17 +165,40 @@ pub struct PoolUpdate {
 
 impl PoolUpdate {
     /// An update without changes, which the call refuses until a field is set.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let fast = PoolName::new("fast")?;
+    /// # engine.pools().create(&fast, &NewPool::new("sled:/mnt/ssd".parse()?))?;
+    /// let error = engine.pools().update(&fast, &PoolUpdate::new()).unwrap_err();
+    /// assert!(error.is_invalid()); // nothing is to be changed
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Sets a new store.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let update = PoolUpdate::new().uri("sled:/mnt/nvme".parse()?);
+    /// assert_eq!(update.uri, Some("sled:/mnt/nvme".parse()?));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn uri(mut self, uri: PoolUri) -> Self {
         self.uri = Some(uri);
         self
     }
 
     /// Sets a new weight.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert_eq!(PoolUpdate::new().weight(0).weight, Some(0));
+    /// ```
     pub fn weight(mut self, weight: i64) -> Self {
         self.weight = Some(weight);
         self
@@ -154,6 +206,14 @@ impl PoolUpdate {
 
     /// Puts the pool into another group; `None` takes it out of its group, as empty text does in
     /// Zaqar.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let update = PoolUpdate::new().group(PoolGroup::new("fast")?);
+    /// assert_eq!(update.group, Some(Some(PoolGroup::new("fast")?)));
+    /// assert_eq!(PoolUpdate::new().group(None).group, Some(None));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     #[doc(alias = "flavor")]
     pub fn group(mut self, group: impl Into<Option<PoolGroup>>) -> Self {
         self.group = Some(group.into());
@@ -161,6 +221,12 @@ impl PoolUpdate {
     }
 
     /// Replaces all options.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let update = PoolUpdate::new().options(Metadata::new());
+    /// assert_eq!(update.options, Some(Metadata::new())); // removes all options
+    /// ```
     pub fn options(mut self, options: Metadata) -> Self {
         self.options = Some(options);
         self

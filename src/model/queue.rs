@@ -31,35 +31,113 @@ pub struct QueueListOptions {
 
 impl QueueListOptions {
     /// The first 10 queues, names only.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let options = QueueListOptions::new();
+    /// assert_eq!((options.limit, options.detailed, options.marker), (10, false, None));
+    /// ```
     pub fn new() -> Self {
         Self { marker: None, limit: 10, detailed: false, name_contains: None, metadata_filter: None }
     }
 
     /// Starts the page after this name; `None` starts at the first queue.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let all = Project::none();
+    /// # for name in ["bills", "orders"] {
+    /// #     let metadata = Metadata::new().with("owner", name)?;
+    /// #     engine.queue(all.clone(), name)?.create(metadata)?;
+    /// # }
+    /// let first = engine.queues().list(&all, &QueueListOptions::new().limit(1))?;
+    /// let rest = QueueListOptions::new().marker(first.next);
+    /// assert_eq!(engine.queues().list(&all, &rest)?.items[0].name().as_str(), "orders");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn marker(mut self, marker: impl Into<Option<QueueMarker>>) -> Self {
         self.marker = marker.into();
         self
     }
 
     /// Sets the largest number of queues; 0 means no limit.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let all = Project::none();
+    /// # for name in ["bills", "orders"] {
+    /// #     let metadata = Metadata::new().with("owner", name)?;
+    /// #     engine.queue(all.clone(), name)?.create(metadata)?;
+    /// # }
+    /// let options = QueueListOptions::new().limit(1);
+    /// assert_eq!(engine.queues().list(&all, &options)?.items.len(), 1); // of two queues
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
     /// Sets whether the entries come with the queues' metadata.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let all = Project::none();
+    /// # for name in ["bills", "orders"] {
+    /// #     let metadata = Metadata::new().with("owner", name)?;
+    /// #     engine.queue(all.clone(), name)?.create(metadata)?;
+    /// # }
+    /// let page = engine.queues().list(&all, &QueueListOptions::new().detailed(true))?;
+    /// assert!(page.items.iter().all(|queue| queue.metadata().is_some()));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn detailed(mut self, detailed: bool) -> Self {
         self.detailed = detailed;
         self
     }
 
     /// Lists only queues whose name contains this text, taken literally.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let all = Project::none();
+    /// # for name in ["bills", "orders"] {
+    /// #     let metadata = Metadata::new().with("owner", name)?;
+    /// #     engine.queue(all.clone(), name)?.create(metadata)?;
+    /// # }
+    /// let options = QueueListOptions::new().name_contains("order");
+    /// assert_eq!(engine.queues().list(&all, &options)?.items.len(), 1); // of two queues
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn name_contains(mut self, text: impl Into<String>) -> Self {
         self.name_contains = Some(text.into());
         self
     }
 
     /// Lists only queues whose metadata has every key of the filter with an equal value.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let all = Project::none();
+    /// # for name in ["bills", "orders"] {
+    /// #     let metadata = Metadata::new().with("owner", name)?;
+    /// #     engine.queue(all.clone(), name)?.create(metadata)?;
+    /// # }
+    /// let of_bills = Metadata::new().with("owner", "bills")?;
+    /// let options = QueueListOptions::new().metadata_filter(of_bills);
+    /// assert_eq!(engine.queues().list(&all, &options)?.items.len(), 1); // of two queues
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn metadata_filter(mut self, filter: Metadata) -> Self {
         self.metadata_filter = Some(filter);
         self

@@ -49,6 +49,12 @@ impl Subscriber {
     }
 
     /// The URI as text.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert_eq!(Subscriber::new("mailto:ann@example.com")?.as_str(), "mailto:ann@example.com");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -174,23 +180,49 @@ pub struct SubscriptionUpdate {
 
 impl SubscriptionUpdate {
     /// An update without changes, which the call refuses until a field is set.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let update = SubscriptionUpdate::new();
+    /// assert_eq!((update.subscriber, update.ttl, update.options), (None, None, None));
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Sets a new subscriber.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let hook = Subscriber::new("https://example.com/hook")?;
+    /// let update = SubscriptionUpdate::new().subscriber(hook.clone());
+    /// assert_eq!(update.subscriber, Some(hook));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub fn subscriber(mut self, subscriber: Subscriber) -> Self {
         self.subscriber = Some(subscriber);
         self
     }
 
     /// Sets a new ttl, counted from the update.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let hour = std::time::Duration::from_secs(3600);
+    /// assert_eq!(SubscriptionUpdate::new().ttl(hour).ttl, Some(hour));
+    /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
     /// Replaces all options.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let update = SubscriptionUpdate::new().options(Metadata::new());
+    /// assert_eq!(update.options, Some(Metadata::new())); // removes all options
+    /// ```
     pub fn options(mut self, options: Metadata) -> Self {
         self.options = Some(options);
         self
