@@ -1,7 +1,7 @@
 //! The control driver (contract 4).
 
 use crate::contract::{Catalogue, ControlDriver, Flavors, Pools, Queues};
-use crate::data::Checkup;
+use crate::data::HealthCheck;
 use crate::engine::Engine;
 use crate::model::ControlHealth;
 use crate::model::error::Result;
@@ -25,7 +25,7 @@ impl ControlDriver for Engine {
 
     fn health(&self) -> Result<ControlHealth> {
         let store = self.store().enter()?;
-        let operations = Checkup::new(self, &store.random).run_control(self)?;
+        let operations = HealthCheck::new(self, &store.random).run_control(self)?;
         let queues = store.count_queues();
         let registry = store.registry.read();
         Ok(ControlHealth {

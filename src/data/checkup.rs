@@ -10,13 +10,13 @@ use crate::model::{
 use crate::store::random::Random;
 
 /// A run of every operation on a queue with a random name, which the run removes again.
-pub(crate) struct Checkup<'a> {
+pub(crate) struct HealthCheck<'a> {
     driver: &'a dyn DataDriver,
     random: &'a Random,
     done: Vec<OperationStatus>,
 }
 
-impl<'a> Checkup<'a> {
+impl<'a> HealthCheck<'a> {
     pub(crate) fn new(driver: &'a dyn DataDriver, random: &'a Random) -> Self {
         Self { driver, random, done: Vec::new() }
     }

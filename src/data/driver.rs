@@ -6,7 +6,7 @@ use crate::model::error::Result;
 use crate::model::{Capabilities, Capability, GcReport, Health, MessageVolume, Metadata};
 use crate::state::OUTBOX;
 
-use super::Checkup;
+use super::HealthCheck;
 
 impl DataDriver for Engine {
     fn queues(&self) -> &dyn Queues {
@@ -32,7 +32,7 @@ impl DataDriver for Engine {
     fn health(&self) -> Result<Health> {
         let store = self.store().enter()?;
         let volume = self.volume();
-        let checkup = Checkup::new(self, &store.random);
+        let checkup = HealthCheck::new(self, &store.random);
         let operations = checkup.run(|project, name| Queues::create(self, project, name, &Metadata::new()))?;
         Ok(Health { storage_reachable: self.is_alive(), operations, volume, pools: Vec::new() })
     }

@@ -11,4 +11,4 @@ mod messages;
 pub(crate) mod queues;
 mod subscriptions;
 
-pub(crate) use checkup::Checkup;
+pub(crate) use checkup::HealthCheck;

@@ -1,7 +1,7 @@
 //! The data and the control driver over all pools.
 
 use crate::contract::{Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Subscriptions};
-use crate::data::Checkup;
+use crate::data::HealthCheck;
 use crate::model::error::{Error, Result};
 use crate::model::{Capabilities, ControlHealth, GcReport, Health, MessageVolume, Metadata, PoolHealth, PoolName};
 
@@ -101,7 +101,7 @@ impl PooledDriver {
             Err(error) => return of(Some(cause(&error)), Vec::new(), MessageVolume::default()),
         };
         let random = &self.shared().control.store().random;
-        let operations = Checkup::new(self, random).run(|project, queue| {
+        let operations = HealthCheck::new(self, random).run(|project, queue| {
             let registered = self.shared().register_in(project, queue, &Metadata::new(), Some(name))?;
             Ok(registered.made)
         })?;

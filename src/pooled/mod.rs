@@ -50,7 +50,7 @@ use crate::store::recovery::{LostMessages, RecoveryReport};
 
 use pool::{Pool, Pools};
 use relay::Relay;
-use routes::FoundSides;
+use routes::SideCache;
 pub(crate) use shared::Shared;
 
 pub use status::PooledStatus;
@@ -190,7 +190,7 @@ impl PooledDriver {
             control,
             config,
             pools: Pools::default(),
-            found: FoundSides::default(),
+            found: SideCache::default(),
             turn: Mutex::new(Rank::Turn, ()),
             moves: RwLock::new(Rank::Moves, ()),
             subscriptions: AtomicU64::new(0),

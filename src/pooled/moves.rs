@@ -81,7 +81,7 @@ impl PooledDriver {
 }
 
 /// A queue on its way.
-struct Journey<'a> {
+struct QueueMove<'a> {
     shared: &'a Shared,
     project: &'a Project,
     queue: &'a QueueName,
@@ -120,8 +120,8 @@ impl Shared {
         if self.has_leftover(&to.name, route.record.number) {
             self.remove_leftovers()?;
         }
-        let journey = Journey { shared: self, project, queue, route, from, to };
-        let moved = journey.run(&mapping);
+        let queue_move = QueueMove { shared: self, project, queue, route, from, to };
+        let moved = queue_move.run(&mapping);
         // The source's side is removed, or the copy of a failed move; if not now, then later.
         if self.remove_leftovers().is_err() {
             self.signal_relay();
@@ -130,7 +130,7 @@ impl Shared {
     }
 }
 
-impl Journey<'_> {
+impl QueueMove<'_> {
     fn run(&self, mapping: &Arc<Mapping>) -> Result<()> {
         let _pause = self.begin(mapping)?;
         // After this, the calls that checked the mapping before the pause have ended.
@@ -204,37 +204,37 @@ impl Journey<'_> {
             Side::Changed => return Err(moving(self.project, self.queue)),
         };
         let locked = source.as_ref().map_or(Ok(None), |slot| self.from.store().lock(slot))?;
-        let snapshot = locked.map(|queue| FrozenQueue::of(&queue, queue.lsn()));
+        let frozen = locked.map(|queue| FrozenQueue::of(&queue, queue.lsn()));
         let Side::There(target) = self.shared.made_side(&self.to, &self.route)? else {
             return Err(moving(self.project, self.queue));
         };
-        if let Some(snapshot) = snapshot {
-            self.copy_messages(&target, &snapshot)?;
+        if let Some(frozen) = frozen {
+            self.copy_messages(&target, &frozen)?;
         }
         self.copy_subscriptions(&target)
     }
 
-    fn copy_messages(&self, target: &Arc<QueueSlot>, snapshot: &FrozenQueue) -> Result<()> {
+    fn copy_messages(&self, target: &Arc<QueueSlot>, frozen: &FrozenQueue) -> Result<()> {
         // Numbers that no claim of the target will have.
-        let first = u64::MAX.saturating_sub(snapshot.claims.len() as u64);
-        let numbers: Vec<u64> = snapshot.claims.iter().map(|(number, _)| *number).collect();
+        let first = u64::MAX.saturating_sub(frozen.claims.len() as u64);
+        let numbers: Vec<u64> = frozen.claims.iter().map(|(number, _)| *number).collect();
         let renumbered = |number: u64| {
             let index = numbers.binary_search(&number).ok()?;
             Some(first.saturating_add(index as u64))
         };
         let claims: Vec<(u64, Claim)> =
-            snapshot.claims.iter().filter_map(|(number, claim)| Some((renumbered(*number)?, claim.clone()))).collect();
+            frozen.claims.iter().filter_map(|(number, claim)| Some((renumbered(*number)?, claim.clone()))).collect();
         for claims in portions(&claims, |(_, claim)| claim.sequences.runs().saturating_mul(size_of::<(u64, u32)>())) {
-            self.import(target, snapshot.next, claims.to_vec(), Vec::new(), Vec::new())?;
+            self.import(target, frozen.next, claims.to_vec(), Vec::new(), Vec::new())?;
         }
-        for portion in portions(&snapshot.pages, FrozenPage::body_bytes) {
+        for portion in portions(&frozen.pages, FrozenPage::body_bytes) {
             let portion = portion.iter().map(|page| self.export(page, target.number, &renumbered));
             let portion = portion.collect::<Result<Vec<_>>>()?;
             self.to.store().wait_for_admission()?;
-            self.import(target, snapshot.next, Vec::new(), portion, Vec::new())?;
+            self.import(target, frozen.next, Vec::new(), portion, Vec::new())?;
         }
         // Also without any content: the ids continue above the assigned ones.
-        self.import(target, snapshot.next, Vec::new(), Vec::new(), Vec::new())
+        self.import(target, frozen.next, Vec::new(), Vec::new(), Vec::new())
     }
 
     /// A page as the target takes it in.

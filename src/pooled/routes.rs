@@ -58,15 +58,15 @@ pub(super) struct Found {
 
 /// The sides that were looked up recently. A call that uses a side checks that it is still current.
 #[derive(Debug)]
-pub(super) struct FoundSides(RwLock<HashMap<Arc<[u8]>, Arc<Found>>>);
+pub(super) struct SideCache(RwLock<HashMap<Arc<[u8]>, Arc<Found>>>);
 
-impl Default for FoundSides {
+impl Default for SideCache {
     fn default() -> Self {
         Self(RwLock::new(Rank::Found, HashMap::new()))
     }
 }
 
-impl FoundSides {
+impl SideCache {
     pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Found>> {
         self.0.read().get(key).cloned()
     }

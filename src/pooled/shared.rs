@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::pool::{Pool, Pools};
-use super::routes::FoundSides;
+use super::routes::SideCache;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::lock::{Mutex, RwLock};
@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     pub(super) control: Engine,
     pub(super) config: Config,
     pub(super) pools: Pools,
-    pub(super) found: FoundSides,
+    pub(super) found: SideCache,
     /// The control store as the pool of queues that have none.
     pub(super) control_pool: Arc<Pool>,
     /// Held by the thread that delivers, removes or moves.

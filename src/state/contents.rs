@@ -42,7 +42,7 @@ pub(crate) struct Contents {
     pub(crate) page_files: Arc<PageFiles>,
     pub(crate) budget: Arc<Budget>,
     /// The page files that the records name.
-    pub(crate) segments: BTreeSet<u64>,
+    pub(crate) named_files: BTreeSet<u64>,
     /// The approximate size of the records of queues and of the registry.
     pub(crate) records: u64,
     /// Why the first page could not be found that was not.
@@ -86,7 +86,7 @@ impl Contents {
             store: None,
             page_files,
             budget,
-            segments: BTreeSet::new(),
+            named_files: BTreeSet::new(),
             records: 0,
             lost: None,
             is_full: false,
@@ -134,7 +134,7 @@ impl Contents {
         let (queue, first) = keys::parse_page(key).ok_or("not a page's key")?;
         let queue = self.queues.get_mut(&queue).ok_or("a page without its queue")?;
         let entry: PageEntry = codec::decode(body)?;
-        self.segments.insert(entry.place.segment);
+        self.named_files.insert(entry.place.file);
         match self.page_files.image(entry.place) {
             Ok(image) => {
                 let page = Page::from_entry(first, &entry, image)?;
@@ -261,14 +261,14 @@ impl Contents {
 
     fn evict(&mut self) -> Result<(), Error> {
         let (page_files, budget) = (&self.page_files, &self.budget);
-        let awake = self.queues.values_mut().filter_map(|queue| match &mut queue.state {
+        let active = self.queues.values_mut().filter_map(|queue| match &mut queue.state {
             Activity::Active(queue) => Some(queue),
             Activity::Idle { .. } => None,
         });
-        let mut awake: Vec<_> = awake.collect();
+        let mut active: Vec<_> = active.collect();
         // The first pass spares the pages that are likely to change next, because every change needs another image.
         for in_use in [true, false] {
-            for queue in &mut awake {
+            for queue in &mut active {
                 let key = keys::queue(queue.project(), queue.name());
                 let owner = Owner { number: queue.number(), key: &key };
                 let mut hot = None;
@@ -289,17 +289,17 @@ impl Contents {
     fn compact(&mut self) -> Result<(), Error> {
         let garbage = |(bytes, live): (u64, u64)| bytes.saturating_sub(live);
         let (found, live) = (garbage(self.page_files.bytes()), self.page_files.bytes().1);
-        if found <= self.garbage.saturating_add(live.max(self.page_files.segment_bytes())) {
+        if found <= self.garbage.saturating_add(live.max(self.page_files.file_bytes())) {
             return Ok(());
         }
-        let mut leaving = self.page_files.outworn();
-        leaving.retain(|segment| !self.segments.contains(segment));
+        let mut leaving = self.page_files.to_rewrite();
+        leaving.retain(|file| !self.named_files.contains(file));
         let (page_files, budget) = (&self.page_files, &self.budget);
         for queue in self.queues.values_mut() {
             let Activity::Active(queue) = &mut queue.state else { continue };
             let key = keys::queue(queue.project(), queue.name());
             let owner = Owner { number: queue.number(), key: &key };
-            let leaves = |page: &Page| page.image().is_some_and(|image| leaving.contains(&image.place().segment));
+            let leaves = |page: &Page| page.image().is_some_and(|image| leaving.contains(&image.place().file));
             let pages: Vec<_> = queue.pages().values().filter(|page| leaves(page)).map(|page| page.freeze()).collect();
             for page in pages {
                 let (image, _) = page.write(page_files, &leaving, budget, owner)?;
@@ -307,7 +307,7 @@ impl Contents {
             }
         }
         // A file that was there before may be all that a salvage has, should this opening be refused.
-        self.page_files.sweep(&(&self.segments | &self.page_files.found()));
+        self.page_files.sweep(&(&self.named_files | &self.page_files.found()));
         self.garbage = garbage(self.page_files.bytes());
         Ok(())
     }

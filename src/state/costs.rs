@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_takes_no_more_than_was_thought() {
+    fn a_snapshot_takes_no_more_than_was_estimated() {
         let disk = SimulatedDisk::new();
         let engine = store(&disk);
         for n in 0..60 {
@@ -131,22 +131,25 @@ mod tests {
                 queue.set_metadata(&Metadata::new().with("other", "value".repeat(2 * n)).unwrap()).unwrap();
             }
         }
-        let thought = engine.store().reserve.snapshot_bytes();
+        let estimated = engine.store().reserve.snapshot_bytes();
         engine.snapshot().unwrap();
         let snapshot =
             disk.list_all().into_iter().find(|path| path.extension().is_some_and(|end| end == "base")).unwrap();
         let takes = disk.size(&snapshot).unwrap();
-        assert!(takes <= thought + LEAST_SNAPSHOT && thought < 3 * takes, "{takes} bytes, {thought} were thought");
+        assert!(
+            takes <= estimated + LEAST_SNAPSHOT && estimated < 3 * takes,
+            "{takes} bytes, {estimated} were estimated"
+        );
         let found = engine.store().reserve.snapshot_bytes();
         assert!(
-            takes <= found + LEAST_SNAPSHOT && found <= thought + LEAST_SNAPSHOT,
-            "{takes} bytes, {found} of {thought} afterwards"
+            takes <= found + LEAST_SNAPSHOT && found <= estimated + LEAST_SNAPSHOT,
+            "{takes} bytes, {found} of {estimated} afterwards"
         );
         // The same after another opening, also after a kill.
         let disk = disk.kill();
         drop(engine);
         let engine = store(&disk);
         let again = engine.store().reserve.snapshot_bytes();
-        assert!(takes <= again + LEAST_SNAPSHOT && again <= 2 * thought, "{takes} bytes, {again} after a kill");
+        assert!(takes <= again + LEAST_SNAPSHOT && again <= 2 * estimated, "{takes} bytes, {again} after a kill");
     }
 }

@@ -25,14 +25,14 @@ pub(crate) struct QueueRecord<'a> {
 }
 
 /// The queue's own record.
-pub(crate) fn queue(snapshot: &FrozenQueue) -> Result<Record> {
+pub(crate) fn queue(frozen: &FrozenQueue) -> Result<Record> {
     let record = QueueRecord {
-        number: snapshot.number,
-        next: snapshot.next,
-        lsn: snapshot.lsn,
-        metadata: snapshot.description.metadata.to_json().into(),
+        number: frozen.number,
+        next: frozen.next,
+        lsn: frozen.lsn,
+        metadata: frozen.description.metadata.to_json().into(),
     };
-    seal(Tree::Queues, keys::queue(&snapshot.project, &snapshot.name), &record)
+    seal(Tree::Queues, keys::queue(&frozen.project, &frozen.name), &record)
 }
 
 /// A page's entry in the directory.
@@ -64,7 +64,7 @@ mod tests {
     const OWNER: Owner<'_> = Owner { number: 5, key: &[0, b'q', 0, 1] };
 
     fn entry() -> PageEntry {
-        let place = Place { segment: 1, offset: 2, bytes: 3, checksum: 4 };
+        let place = Place { file: 1, offset: 2, bytes: 3, checksum: 4 };
         let mut page = Page::new(7, Content::new(&Budget::unlimited()));
         let (client, checksum) = ([5; 16], None);
         let arrival =

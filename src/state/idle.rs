@@ -114,7 +114,7 @@ mod tests {
     use crate::state::op::{NewQueue, Op, Posted};
 
     #[test]
-    fn an_empty_queue_rests_and_is_the_same_when_it_wakes() {
+    fn an_empty_queue_becomes_idle_and_is_the_same_when_it_becomes_active() {
         let budget = Budget::unlimited();
         let new = NewQueue { number: 5, project: Some("p".into()), name: "q".into(), metadata: r#"{"a":1}"#.into() };
         let mut resident = Resident::new(Queue::from_new(&new, 7, &budget).unwrap(), &budget);
@@ -122,7 +122,7 @@ mod tests {
         let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
         let post = Op::Post { queue: 5, first: 9, client: [1; 16], messages: vec![posted] };
         resident.with(|queue| queue.apply(8, 100, &post));
-        assert!(matches!(resident.state, Activity::Active(_)), "what holds a message is awake");
+        assert!(matches!(resident.state, Activity::Active(_)), "a queue with a message is active");
         resident.with(|queue| queue.apply(9, 200, &Op::Time));
         assert!(matches!(resident.state, Activity::Idle { lsn: 9, next: 10, .. }), "{resident:?}");
         resident.with(|queue| {

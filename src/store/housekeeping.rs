@@ -24,7 +24,7 @@ pub(crate) struct Housekeeping {
     pub(super) unproven: bool,
     /// The weight of the live messages, and the appended bytes, when a snapshot on a full disk last did not free
     /// enough.
-    pub(super) in_vain: Option<(u64, u64)>,
+    pub(super) insufficient: Option<(u64, u64)>,
     /// Files that are not needed any more and could not be removed yet.
     pub(super) obsolete: Vec<PathBuf>,
     /// The failure of the last trees, until new ones are filled.
@@ -42,7 +42,7 @@ impl Housekeeping {
             checkpointed: 0,
             checkpoint_lsn: 0,
             snapshot_number,
-            in_vain: None,
+            insufficient: None,
             obsolete: Vec::new(),
             trees_fault: None,
         }

@@ -84,7 +84,7 @@ impl Inspection {
                 Obstacle::Failed(error) => error,
             })
         })?;
-        if let Some(damage) = scan.faults.broken_off {
+        if let Some(damage) = scan.faults.stopped_early {
             return Err(damage.into());
         }
         contents.finish().map_err(corrupt)?;

@@ -34,7 +34,7 @@ pub(crate) struct Waiting<'a> {
     key: Vec<u8>,
     waiter: Arc<Waiter>,
     /// Set when the waiter was woken and has not checked the queue since.
-    owes_a_look: Cell<bool>,
+    must_check: Cell<bool>,
     /// Set when the waiter knows an instant at which something falls due; the other waiters may not know it.
     knows_due: Cell<bool>,
 }
@@ -51,7 +51,7 @@ impl Waiters {
         let waiter = Arc::new(waiter);
         self.by_queue.lock().entry(key.clone()).or_default().push(waiter.clone());
         self.count.fetch_add(1, Ordering::SeqCst);
-        Waiting { waiters: self, key, waiter, owes_a_look: Cell::new(false), knows_due: Cell::new(false) }
+        Waiting { waiters: self, key, waiter, must_check: Cell::new(false), knows_due: Cell::new(false) }
     }
 
     /// Whether no call waits, on any queue.
@@ -105,23 +105,23 @@ impl Waiting<'_> {
             }
         }
         let was_woken = std::mem::replace(&mut *woken, false);
-        self.owes_a_look.set(self.owes_a_look.get() || was_woken);
+        self.must_check.set(self.must_check.get() || was_woken);
     }
 
     /// Records that the waiter checked the queue and found messages.
     pub(crate) fn found(&self) {
-        self.owes_a_look.set(false);
+        self.must_check.set(false);
     }
 
     /// Records that the waiter checked the queue in vain, and whether it knows an instant at which something falls due.
     pub(crate) fn found_nothing(&self, knows_due: bool) {
-        self.owes_a_look.set(false);
+        self.must_check.set(false);
         self.knows_due.set(knows_due);
     }
 
     /// Passes this waiter's wake-up on to the next waiter.
     fn hand_on(&self) {
-        if *self.waiter.woken.lock() || self.owes_a_look.get() || self.knows_due.get() {
+        if *self.waiter.woken.lock() || self.must_check.get() || self.knows_due.get() {
             self.waiters.wake(&self.key, 1);
         }
     }

@@ -88,7 +88,8 @@ fn work(engine: &Engine, diary: &Diary, seed: u64, worker: u64) {
             0..=3 => {
                 let count = 1 + random.below(6);
                 let short = random.one_in(6);
-                let batch: Vec<_> = (0..count).map(|i| letter(&format!("{name}.{i}"), short, &mut random)).collect();
+                let batch: Vec<_> =
+                    (0..count).map(|i| new_message(&format!("{name}.{i}"), short, &mut random)).collect();
                 diary.note(&format!("{name} ? post {which} {count} {}", if short { "short" } else { "long" }));
                 let ids = queue.post(CLIENT, &batch).unwrap();
                 diary.note(&format!("{name} ! post {which} {}", join(ids)));
@@ -135,7 +136,7 @@ fn pick(claims: &mut Vec<(usize, zaqar_sled::Claim)>, random: &mut Random) -> Op
 }
 
 /// A short-lived message may expire at any time, so the ledger accepts its absence.
-fn letter(name: &str, short: bool, random: &mut Random) -> NewMessage {
+fn new_message(name: &str, short: bool, random: &mut Random) -> NewMessage {
     let mut body = format!("{name} {}", if short { "short" } else { "long" }).into_bytes();
     body.resize(body.len() + random.below(400) as usize, b' ');
     NewMessage::new(body).ttl(if short { Duration::from_millis(random.below(30)) } else { Duration::from_hours(10) })

@@ -58,7 +58,8 @@ impl<const MEMORY: u64> Scene for Calls<MEMORY> {
                 engine.queues().create(&project, &queue, &metadata(&mut random))?
             }
             5..=17 => {
-                let batch: Vec<_> = (0..=random.below(5)).map(|n| letter(&format!("{i}-{n}"), &mut random)).collect();
+                let batch: Vec<_> =
+                    (0..=random.below(5)).map(|n| new_message(&format!("{i}-{n}"), &mut random)).collect();
                 let ids = engine.messages().post(&project, &queue, CLIENT, &batch)?;
                 for id in ids {
                     assert!(world.told.shown.insert(id), "{id} was given out twice");
@@ -171,7 +172,7 @@ impl Known {
     }
 }
 
-fn letter(name: &str, random: &mut Random) -> NewMessage {
+fn new_message(name: &str, random: &mut Random) -> NewMessage {
     let bytes = match random.below(40) {
         0 => 9_000,
         1 | 2 => 3_000,

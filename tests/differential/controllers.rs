@@ -84,7 +84,7 @@ impl Pair<'_> {
                 self.both(|driver| driver.messages().first(&project, &name, *sort), Self::one)
             }
             Op::Get(place, id) => {
-                let place = self.messages.home(*place, *id);
+                let place = self.messages.place_of(*place, *id);
                 let (project, name, id) = (place.project(), place.name(), self.message(*id));
                 self.each(
                     |engine| engine.messages().get(&project, &name, &id.0),
@@ -93,7 +93,7 @@ impl Pair<'_> {
                 )
             }
             Op::BulkGet(place, ids) => {
-                let place = self.messages.home(*place, first(ids));
+                let place = self.messages.place_of(*place, first(ids));
                 let (project, name, ids) = (place.project(), place.name(), self.messages(ids));
                 self.each(
                     |engine| engine.messages().bulk_get(&project, &name, &ids.0),
@@ -102,12 +102,12 @@ impl Pair<'_> {
                 )
             }
             Op::Delete(place, id, claim) => {
-                let place = self.messages.home(*place, *id);
+                let place = self.messages.place_of(*place, *id);
                 let (id, claim) = (self.message(*id), claim.map(|claim| self.claim(claim)));
                 self.delete(place, id, claim)
             }
             Op::Finish(place, id) => {
-                let place = self.messages.home(*place, *id);
+                let place = self.messages.place_of(*place, *id);
                 let id = self.message(*id);
                 let held = self.subject.data().messages().get(&place.project(), &place.name(), &id.0);
                 let held = held.ok().and_then(|message| message.claim_id());
@@ -116,7 +116,7 @@ impl Pair<'_> {
                 self.delete(place, id, claim)
             }
             Op::BulkDelete(place, ids, claims) => {
-                let place = self.messages.home(*place, first(ids));
+                let place = self.messages.place_of(*place, first(ids));
                 let (project, name, ids) = (place.project(), place.name(), self.messages(ids));
                 let claims: (Vec<_>, Vec<_>) = claims.iter().map(|claim| self.claim(*claim)).unzip();
                 self.each(
@@ -228,12 +228,12 @@ impl Pair<'_> {
                 )
             }
             Op::GetClaim(place, claim) => {
-                let place = self.claims.home(*place, *claim);
+                let place = self.claims.place_of(*place, *claim);
                 let claim = self.claim(*claim);
                 self.get_claim(place, claim)
             }
             Op::UpdateClaim(place, claim, terms) => {
-                let place = self.claims.home(*place, *claim);
+                let place = self.claims.place_of(*place, *claim);
                 let (project, name, options) = (place.project(), place.name(), terms.options());
                 let claim = self.claim(*claim);
                 self.each(
@@ -243,7 +243,7 @@ impl Pair<'_> {
                 )
             }
             Op::ReleaseClaim(place, claim) => {
-                let place = self.claims.home(*place, *claim);
+                let place = self.claims.place_of(*place, *claim);
                 let (project, name, claim) = (place.project(), place.name(), self.claim(*claim));
                 self.each(
                     |engine| engine.claims().delete(&project, &name, &claim.0),

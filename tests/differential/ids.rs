@@ -51,7 +51,7 @@ impl<T: Copy + Eq + Hash + Debug> Pairs<T> {
 
     /// The place where the picked item was first seen instead of the busiest queue, because most calls name items in
     /// their place.
-    pub(crate) fn home(&self, place: Place, pick: Pick) -> Place {
+    pub(crate) fn place_of(&self, place: Place, pick: Pick) -> Place {
         match (place, pick) {
             (BUSIEST, Pick::Seen(back)) if !self.homes.is_empty() => {
                 self.homes[self.homes.len() - 1 - back % self.homes.len()]

@@ -16,7 +16,7 @@ use crate::calls::{Op, Place, claim_op, message_op, place, places, queue_op, wor
 use crate::catalogue::catalogue_op;
 use crate::flavors::flavor_op;
 use crate::pair::{Check, Pair, equal};
-use crate::pools::{POOLS, home_of, home_op, pool_name, pool_op};
+use crate::pools::{POOLS, control_pool, control_store_op, pool_name, pool_op};
 use crate::subscriptions::subscription_op;
 
 /// How much of that there was.
@@ -49,7 +49,7 @@ pub(crate) fn pooled_op() -> impl Strategy<Value = Op> {
         90 => message_op(),
         70 => claim_op(),
         36 => (place(), subscription_op()).prop_map(|(place, op)| Op::Subscriptions(place, op)),
-        16 => home_op().prop_map(Op::Pools),
+        16 => control_store_op().prop_map(Op::Pools),
         6 => pool_op().prop_map(Op::Pools),
         6 => flavor_op().prop_map(Op::Flavors),
         8 => catalogue_op().prop_map(Op::Catalogue),
@@ -72,7 +72,7 @@ impl Pair<'_> {
     /// The pools that the queues of every case begin with.
     pub(crate) fn register(&mut self) -> Check {
         let pools = if self.case.is_pooled() { POOLS.len() } else { 0 };
-        (0..pools).try_for_each(|name| self.call_pools(&home_of(name, 1)))
+        (0..pools).try_for_each(|name| self.call_pools(&control_pool(name, 1)))
     }
 
     /// Drops the contents of memory pools, which end with the process.

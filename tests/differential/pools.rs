@@ -97,12 +97,12 @@ pub(crate) fn pool_op() -> impl Strategy<Value = PoolOp> {
 }
 
 /// Puts a pool where queues find it.
-pub(crate) fn home_op() -> impl Strategy<Value = PoolOp> {
-    (0..POOLS.len(), select(vec![1, 1, 5, 0])).prop_map(|(name, weight)| home_of(name, weight))
+pub(crate) fn control_store_op() -> impl Strategy<Value = PoolOp> {
+    (0..POOLS.len(), select(vec![1, 1, 5, 0])).prop_map(|(name, weight)| control_pool(name, weight))
 }
 
 /// The pool at a store of its own: three that are alike, and one in memory for a flavor.
-pub(crate) fn home_of(name: usize, weight: i64) -> PoolOp {
+pub(crate) fn control_pool(name: usize, weight: i64) -> PoolOp {
     let group = (name == 3).then_some(0);
     PoolOp::Create(name, Place { uri: HOMES[name], weight, group, options: "{}" })
 }

@@ -95,7 +95,7 @@ impl Pair<'_> {
         match op {
             SubscriptionOp::Create(wish) => self.subscribe(place, wish),
             SubscriptionOp::Get(pick) => {
-                let place = self.subscriptions.home(place, *pick);
+                let place = self.subscriptions.place_of(place, *pick);
                 let id = self.subscription(*pick);
                 self.get_subscription(place, id)
             }
@@ -105,7 +105,7 @@ impl Pair<'_> {
             }
             SubscriptionOp::Update(pick, change) => self.update_subscription(place, *pick, change),
             SubscriptionOp::Delete(pick) => {
-                let place = self.subscriptions.home(place, *pick);
+                let place = self.subscriptions.place_of(place, *pick);
                 let (project, name, id) = (place.project(), place.name(), self.subscription(*pick));
                 self.each(
                     |engine| engine.subscriptions().delete(&project, &name, &id.0),
@@ -114,7 +114,7 @@ impl Pair<'_> {
                 )
             }
             SubscriptionOp::Confirm(pick, is) => {
-                let place = self.subscriptions.home(place, *pick);
+                let place = self.subscriptions.place_of(place, *pick);
                 let (project, name, id) = (place.project(), place.name(), self.subscription(*pick));
                 self.each(
                     |engine| engine.subscriptions().confirm(&project, &name, &id.0, *is),
@@ -145,7 +145,7 @@ impl Pair<'_> {
     }
 
     fn update_subscription(&mut self, place: Place, pick: Pick, change: &Change) -> Check {
-        let place = self.subscriptions.home(place, pick);
+        let place = self.subscriptions.place_of(place, pick);
         let (project, name, id) = (place.project(), place.name(), self.subscription(pick));
         let mut update = zaqar_sled::SubscriptionUpdate::new();
         update.subscriber = change.subscriber.map(subscriber_of);

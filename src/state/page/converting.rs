@@ -54,7 +54,7 @@ impl Page {
             latest: entry.latest,
             weight: entry.weight,
             held: Held::image(image),
-            spread: cell_of(entry.spread.clone()),
+            spread: once_cell_of(entry.spread.clone()),
             body_bytes: entry.body_bytes,
             slots: entry.slots,
             reads: Cell::new(Reads::Fine),
@@ -87,7 +87,7 @@ impl Page {
                 page.due = page.due.min(slot.hold);
             }
         }
-        page.spread = cell_of(Spread::of(content.slots()));
+        page.spread = once_cell_of(Spread::of(content.slots()));
         page.held = Held::image(image);
         (page.live != 0).then_some(page)
     }
@@ -127,6 +127,6 @@ impl Page {
 }
 
 /// A page's, which is empty where there are no gaps.
-fn cell_of(spread: Spread) -> OnceCell<Box<Spread>> {
+fn once_cell_of(spread: Spread) -> OnceCell<Box<Spread>> {
     if spread.is_dense() { OnceCell::new() } else { OnceCell::from(Box::new(spread)) }
 }

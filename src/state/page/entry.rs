@@ -91,7 +91,7 @@ impl FrozenPage {
         budget: &Arc<Budget>,
         owner: Owner<'_>,
     ) -> Result<(Image, bool)> {
-        if let Some(image) = self.image.as_ref().filter(|image| !leaving.contains(&image.place().segment)) {
+        if let Some(image) = self.image.as_ref().filter(|image| !leaving.contains(&image.place().file)) {
             return Ok((image.clone(), false));
         }
         let content = match (self.read(budget, owner.number), &self.image) {

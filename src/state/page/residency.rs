@@ -112,9 +112,9 @@ impl Page {
         }
     }
 
-    /// Records the image of the page as it was in `snapshot`; returns whether the page is unchanged since.
-    pub(crate) fn written(&mut self, snapshot: &FrozenPage, image: &Image) -> bool {
-        let same = match (&snapshot.content, &snapshot.image) {
+    /// Records the image of the page as it was in `frozen`; returns whether the page is unchanged since.
+    pub(crate) fn written(&mut self, frozen: &FrozenPage, image: &Image) -> bool {
+        let same = match (&frozen.content, &frozen.image) {
             (Some(content), _) => self.content().is_some_and(|current| Arc::ptr_eq(current, content)),
             (None, Some(old)) => self.image().is_some_and(|current| current.place() == old.place()),
             (None, None) => false,

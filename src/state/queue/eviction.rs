@@ -57,10 +57,10 @@ impl Queue {
     }
 
     /// Records the image of a page, unless the page has changed since.
-    pub(crate) fn set_image(&mut self, snapshot: &FrozenPage, image: &Image, purpose: Purpose) {
-        let first = snapshot.first;
+    pub(crate) fn set_image(&mut self, frozen: &FrozenPage, image: &Image, purpose: Purpose) {
+        let first = frozen.first;
         let Some(page) = self.pages.get_mut(&first) else { return };
-        if !page.written(snapshot, image) {
+        if !page.written(frozen, image) {
             return;
         }
         if purpose == Purpose::Eviction && page.evict() {

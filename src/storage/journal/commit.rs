@@ -27,12 +27,12 @@ struct Group {
 #[derive(Debug)]
 struct Place {
     lsn: u64,
-    outcome: Mutex<Option<Woken>>,
+    outcome: Mutex<Option<Wake>>,
     wake: Condvar,
 }
 
 #[derive(Debug, Clone)]
-enum Woken {
+enum Wake {
     Synced,
     Lead,
     Failed(Arc<str>),
@@ -86,16 +86,16 @@ impl Commit {
 
     /// Ends a lead with the LSN that the sync reached, or with its failure.
     pub(crate) fn finish(&self, own: u64, outcome: Result<u64, Arc<str>>) -> Result<Turn> {
-        let (woken, heir) = {
+        let (woken, next_leader) = {
             let mut group = self.group.lock();
             match &outcome {
                 Ok(synced) => {
                     self.synced.fetch_max(*synced, Ordering::AcqRel);
                     let covered = |place: &mut Arc<Place>| place.lsn <= *synced;
                     let woken: Vec<_> = group.waiting.extract_if(.., covered).collect();
-                    let heir = if group.waiting.is_empty() { None } else { Some(group.waiting.swap_remove(0)) };
-                    group.led = heir.is_some();
-                    (woken, heir)
+                    let next_leader = if group.waiting.is_empty() { None } else { Some(group.waiting.swap_remove(0)) };
+                    group.led = next_leader.is_some();
+                    (woken, next_leader)
                 }
                 Err(cause) => {
                     group.failed.get_or_insert_with(|| cause.clone());
@@ -105,8 +105,8 @@ impl Commit {
             }
         };
         // The next leader first: it syncs while the others wake up.
-        heir.into_iter().for_each(|place| place.wake(Woken::Lead));
-        let message = outcome.as_ref().map_or_else(|cause| Woken::Failed(cause.clone()), |_| Woken::Synced);
+        next_leader.into_iter().for_each(|place| place.wake(Wake::Lead));
+        let message = outcome.as_ref().map_or_else(|cause| Wake::Failed(cause.clone()), |_| Wake::Synced);
         woken.into_iter().for_each(|place| place.wake(message.clone()));
         match outcome {
             Ok(_) if self.synced() >= own => Ok(Turn::Answer),
@@ -122,7 +122,7 @@ impl Commit {
             group.failed.get_or_insert_with(|| cause.clone());
             std::mem::take(&mut group.waiting)
         };
-        woken.into_iter().for_each(|place| place.wake(Woken::Failed(cause.clone())));
+        woken.into_iter().for_each(|place| place.wake(Wake::Failed(cause.clone())));
     }
 }
 
@@ -135,15 +135,15 @@ impl Place {
         let mut outcome = self.outcome.lock();
         loop {
             match outcome.take() {
-                Some(Woken::Synced) => return Ok(Turn::Answer),
-                Some(Woken::Lead) => return Ok(Turn::Lead),
-                Some(Woken::Failed(cause)) => return Err(unknown(&cause)),
+                Some(Wake::Synced) => return Ok(Turn::Answer),
+                Some(Wake::Lead) => return Ok(Turn::Lead),
+                Some(Wake::Failed(cause)) => return Err(unknown(&cause)),
                 None => self.wake.wait(&mut outcome),
             }
         }
     }
 
-    fn wake(&self, woken: Woken) {
+    fn wake(&self, woken: Wake) {
         *self.outcome.lock() = Some(woken);
         self.wake.notify_one();
     }

@@ -64,7 +64,7 @@ pub(crate) struct SegmentFiles {
     /// The segments that were replaced or are behind the stop.
     pub(crate) unused: Vec<u64>,
     /// Files with frames behind the stop whose header is lost.
-    pub(crate) beheaded: Vec<u64>,
+    pub(crate) without_header: Vec<u64>,
     /// The highest used segment number.
     pub(crate) highest_number: u64,
 }
@@ -73,11 +73,11 @@ pub(crate) struct SegmentFiles {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Faults {
     /// The place and reason of the stop, if the scan stopped before a synced LSN.
-    pub(crate) broken_off: Option<Damage>,
+    pub(crate) stopped_early: Option<Damage>,
     /// Set if the segment that is known to have been started is missing, or has lost its header.
-    pub(crate) named_is_lost: Option<Damage>,
+    pub(crate) named_segment_missing: Option<Damage>,
     /// Set if the last segment's file is shorter than it was, which is damage unless the store was closed.
-    pub(crate) cut_short: Option<Damage>,
+    pub(crate) truncated: Option<Damage>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,10 +108,10 @@ pub(crate) fn scan(source: &Source<'_>, visit: &mut dyn FnMut(u64, &[u8]) -> Res
     let mut scan = Scan { reach, ..Scan::default() };
     let Headings { started, not_started } = read_headings(source, &mut scan)?;
     let stop = follow(source, &started, &mut scan, visit)?;
-    scan.faults.cut_short = started.last().and_then(|last| cut_short(source, last));
-    search_rest(source, &started, stop.as_ref(), &mut scan)?;
+    scan.faults.truncated = started.last().and_then(|last| truncated(source, last));
+    search_unreached(source, &started, stop.as_ref(), &mut scan)?;
     search_not_started(source, not_started, &mut scan)?;
-    scan.faults.broken_off = broken_off(source, stop, &scan);
+    scan.faults.stopped_early = stopped_early(source, stop, &scan);
     Ok(scan)
 }
 
@@ -155,7 +155,7 @@ fn read_headings(source: &Source<'_>, scan: &mut Scan) -> Result<Headings> {
         started.push(found);
     }
     let is_lost = source.named > 0 && !all_started.contains(&source.named);
-    scan.faults.named_is_lost = is_lost.then(|| named_is_lost(source));
+    scan.faults.named_segment_missing = is_lost.then(|| named_segment_missing(source));
     let reach = all_started.last().copied().unwrap_or(0).saturating_add(REACH);
     not_started.retain(|number| *number <= reach);
     let own = all_started.iter().chain(&not_started).chain(&occupied).filter(|number| **number <= reach);
@@ -163,7 +163,7 @@ fn read_headings(source: &Source<'_>, scan: &mut Scan) -> Result<Headings> {
     Ok(Headings { started, not_started })
 }
 
-fn named_is_lost(source: &Source<'_>) -> Damage {
+fn named_segment_missing(source: &Source<'_>) -> Damage {
     let file = source.directory.join(naming::file_name(source.named));
     let reason = "a segment that had been started is missing or has lost its header".into();
     Damage { file, offset: 0, reason }
@@ -186,7 +186,7 @@ fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
     }
 }
 
-fn cut_short(source: &Source<'_>, last: &Found) -> Option<Damage> {
+fn truncated(source: &Source<'_>, last: &Found) -> Option<Damage> {
     let file = source.directory.join(naming::file_name(last.number));
     let reason = "the journal's last segment has been cut short".into();
     (last.bytes < u64::from(last.header.durable_bytes)).then_some(Damage { file, offset: last.bytes, reason })
@@ -270,7 +270,7 @@ pub(crate) fn holds_frames(bytes: &[u8], number: u64) -> bool {
 
 /// Searches behind the stop, in the rest of that segment and in later ones, for frames that prove how far the journal
 /// had been synced.
-fn search_rest(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
+fn search_unreached(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
     let stopped = stop.map_or((0, 0), |stop| (stop.index, stop.offset));
     for (index, found) in started.iter().enumerate().skip(stopped.0) {
         let from = if index == stopped.0 { stopped.1 } else { 0 };
@@ -285,8 +285,8 @@ fn search_rest(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan
 /// Searches also the files without a valid header, which may have lost it.
 fn search_not_started(source: &Source<'_>, not_started: Vec<u64>, scan: &mut Scan) -> Result<()> {
     for number in not_started {
-        let is_beheaded = search(source, number, 0, &mut scan.reach)?;
-        if is_beheaded { scan.files.beheaded.push(number) } else { scan.files.spares.push(number) }
+        let lacks_header = search(source, number, 0, &mut scan.reach)?;
+        if lacks_header { scan.files.without_header.push(number) } else { scan.files.spares.push(number) }
     }
     Ok(())
 }
@@ -315,13 +315,13 @@ fn search(source: &Source<'_>, number: u64, from: usize, reach: &mut Reach) -> R
 }
 
 /// The damage, if the scan stopped before a synced LSN.
-fn broken_off(source: &Source<'_>, stop: Option<Stop>, scan: &Scan) -> Option<Damage> {
+fn stopped_early(source: &Source<'_>, stop: Option<Stop>, scan: &Scan) -> Option<Damage> {
     let Reach { last_lsn, proven, .. } = scan.reach;
     if last_lsn >= proven {
         return None;
     }
     let kept = scan.files.kept.last().map(|kept| kept.number);
-    let beyond = scan.files.beheaded.first().copied().or(kept);
+    let beyond = scan.files.without_header.first().copied().or(kept);
     let number = if stop.as_ref().is_some_and(|stop| stop.offset > 0) { kept } else { beyond };
     let file = number.map_or_else(|| source.directory.into(), |n| source.directory.join(naming::file_name(n)));
     let (offset, reason) = stop.map_or((0, "the journal is missing"), |stop| (stop.offset as u64, stop.reason));

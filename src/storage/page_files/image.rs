@@ -14,7 +14,7 @@ use crate::storage::journal::scan::Damage;
 /// A place in the page files, as the directory has it on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
-    pub(crate) segment: u64,
+    pub(crate) file: u64,
     pub(crate) offset: u32,
     /// With the frame's header.
     pub(crate) bytes: u32,
@@ -24,7 +24,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// No place.
-    pub(crate) const NONE: Self = Self { segment: 0, offset: 0, bytes: 0, checksum: 0 };
+    pub(crate) const NONE: Self = Self { file: 0, offset: 0, bytes: 0, checksum: 0 };
 
     pub(super) fn end(self) -> u64 {
         u64::from(self.offset).saturating_add(u64::from(self.bytes))
@@ -34,7 +34,7 @@ impl Place {
 /// An image in use: its page file stays as long as the image does.
 #[derive(Debug)]
 pub(crate) struct Image {
-    segment: Arc<PageFile>,
+    page_file: Arc<PageFile>,
     offset: u32,
     bytes: u32,
     checksum: u32,
@@ -44,13 +44,13 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    pub(super) fn new(segment: Arc<PageFile>, place: Place) -> Self {
-        segment.live.fetch_add(u64::from(place.bytes), Ordering::Relaxed);
-        Self { segment, offset: place.offset, bytes: place.bytes, checksum: place.checksum, proven: false }
+    pub(super) fn new(page_file: Arc<PageFile>, place: Place) -> Self {
+        page_file.live.fetch_add(u64::from(place.bytes), Ordering::Relaxed);
+        Self { page_file, offset: place.offset, bytes: place.bytes, checksum: place.checksum, proven: false }
     }
 
     pub(crate) fn place(&self) -> Place {
-        Place { segment: self.segment.number, offset: self.offset, bytes: self.bytes, checksum: self.checksum }
+        Place { file: self.page_file.number, offset: self.offset, bytes: self.bytes, checksum: self.checksum }
     }
 
     pub(crate) fn is_proven(&self) -> bool {
@@ -67,12 +67,12 @@ impl Image {
     /// # Errors
     /// `Corrupt` if the image is not what was written, or a sync of its file has failed; `Io` if reading fails.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.segment.failed.load(Ordering::Acquire) {
+        if self.page_file.failed.load(Ordering::Acquire) {
             return Err(self.damage("a sync of the file has failed").into());
         }
         let read = self.read();
         if read.as_ref().is_err_and(Error::is_corrupt) {
-            self.segment.failed.store(true, Ordering::Release);
+            self.page_file.failed.store(true, Ordering::Release);
         }
         read.map(drop)
     }
@@ -85,8 +85,8 @@ impl Image {
         let body = (self.bytes as usize).saturating_sub(HEADER_BYTES);
         let mut bytes = vec![0; body];
         let at = u64::from(self.offset).saturating_add(HEADER_BYTES as u64);
-        let read = self.segment.file()?.read_at(&mut bytes, at);
-        let read = read.map_err(|e| Error::file_at("reading a page of", &self.segment.path, at, e))?;
+        let read = self.page_file.file()?.read_at(&mut bytes, at);
+        let read = read.map_err(|e| Error::file_at("reading a page of", &self.page_file.path, at, e))?;
         if read != body || crc32(&bytes) != self.checksum {
             return Err(self.damage("a page's checksum does not match").into());
         }
@@ -94,13 +94,13 @@ impl Image {
     }
 
     pub(crate) fn damage(&self, reason: &str) -> Damage {
-        Damage { file: self.segment.path.clone(), offset: u64::from(self.offset), reason: reason.into() }
+        Damage { file: self.page_file.path.clone(), offset: u64::from(self.offset), reason: reason.into() }
     }
 
     /// Tells the disk that the image will be read soon.
     pub(crate) fn will_need(&self) {
         // A hint, and no more.
-        if let Ok(file) = self.segment.file() {
+        if let Ok(file) = self.page_file.file() {
             file.will_need(u64::from(self.offset), u64::from(self.bytes));
         }
     }
@@ -108,7 +108,7 @@ impl Image {
 
 impl Clone for Image {
     fn clone(&self) -> Self {
-        let mut image = Self::new(self.segment.clone(), self.place());
+        let mut image = Self::new(self.page_file.clone(), self.place());
         image.proven = self.proven;
         image
     }
@@ -116,6 +116,6 @@ impl Clone for Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        self.segment.live.fetch_sub(u64::from(self.bytes), Ordering::Relaxed);
+        self.page_file.live.fetch_sub(u64::from(self.bytes), Ordering::Relaxed);
     }
 }

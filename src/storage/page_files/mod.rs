@@ -15,8 +15,6 @@
 //!    open by then is sure to get the error of a failed write-back.
 //!
 //! Cost: one write of the page's content for each image, one read to load it, and now and then the opening of a file.
-//!
-//! Identifiers in this module call a page file a segment.
 
 mod image;
 mod page_file;
@@ -48,15 +46,15 @@ pub(crate) struct PageFiles {
     files: Arc<OpenFiles>,
     store: [u8; 16],
     /// A page file that has reached this size gets no more images.
-    segment_bytes: u64,
-    segments: Mutex<Segments>,
+    file_bytes: u64,
+    list: Mutex<PageFileList>,
     /// The last result of [`PageFiles::bytes`].
     bytes: AtomicU64,
     live: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Segments {
+struct PageFileList {
     all: BTreeMap<u64, Arc<PageFile>>,
     /// The page file that images are appended to.
     active: Option<Arc<PageFile>>,
@@ -70,7 +68,7 @@ struct Segments {
     obsolete: Vec<PathBuf>,
 }
 
-impl Segments {
+impl PageFileList {
     /// A number above all used numbers, for which no file exists.
     fn free_number(&self) -> u64 {
         let mut number = self.highest().saturating_add(1);
@@ -95,7 +93,7 @@ impl PageFiles {
         disk: &Arc<dyn Disk>,
         root: &Path,
         store: [u8; 16],
-        segment_bytes: u64,
+        file_bytes: u64,
         page_files: usize,
     ) -> Result<Self> {
         let directory = root.join(PAGE_FILES);
@@ -104,7 +102,7 @@ impl PageFiles {
             names => names.map_err(|e| Error::file("listing", &directory, e))?,
         };
         let taken = names.iter().filter_map(|name| page_file::parse_file_name(name)).collect();
-        let segments = Segments { taken, ..Segments::default() };
+        let list = PageFileList { taken, ..PageFileList::default() };
         let (bytes, live) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self {
             disk: disk.clone(),
@@ -112,8 +110,8 @@ impl PageFiles {
             directory,
             files: Arc::new(OpenFiles::new(disk.clone(), page_files)),
             store,
-            segment_bytes,
-            segments: Mutex::new(Rank::PageFiles, segments),
+            file_bytes,
+            list: Mutex::new(Rank::PageFiles, list),
             bytes,
             live,
         })
@@ -142,19 +140,19 @@ impl PageFiles {
 
     /// The damage of the image at `place`.
     pub(crate) fn damage(&self, place: Place, reason: &str) -> Damage {
-        damage_at(&page_file::path(&self.directory, place.segment), u64::from(place.offset), reason)
+        damage_at(&page_file::path(&self.directory, place.file), u64::from(place.offset), reason)
     }
 
     /// Assigns neither `number` nor a lower number to a new page file: an entry names it, whether or not the file
     /// exists.
     pub(crate) fn pass_over(&self, number: u64) {
-        let mut segments = self.segments.lock();
-        segments.last_number = segments.last_number.max(number);
+        let mut list = self.list.lock();
+        list.last_number = list.last_number.max(number);
     }
 
     /// Forgets page files that were moved aside.
     pub(crate) fn forget(&self, numbers: &BTreeSet<u64>) {
-        self.segments.lock().all.retain(|number, _| !numbers.contains(number));
+        self.list.lock().all.retain(|number, _| !numbers.contains(number));
     }
 
     /// Creates the folder, for a store that will be written.
@@ -172,21 +170,21 @@ impl PageFiles {
     /// # Errors
     /// `Corrupt` if its file is missing or too short, `Io` if that cannot be determined.
     pub(crate) fn image(&self, place: Place) -> Result<Image> {
-        let mut segments = self.segments.lock();
-        let segment = if let Some(segment) = segments.all.get(&place.segment) {
-            segment.clone()
+        let mut list = self.list.lock();
+        let page_file = if let Some(page_file) = list.all.get(&place.file) {
+            page_file.clone()
         } else {
-            let path = page_file::path(&self.directory, place.segment);
-            let found = PageFile::open(&self.files, path, place.segment)?;
-            segments.all.insert(place.segment, found.clone());
+            let path = page_file::path(&self.directory, place.file);
+            let found = PageFile::open(&self.files, path, place.file)?;
+            list.all.insert(place.file, found.clone());
             found
         };
-        drop(segments);
-        if place.end() > segment.written() {
+        drop(list);
+        if place.end() > page_file.written() {
             let reason = "the file ends before a page it is to hold".into();
-            return Err(Damage { file: segment.path.clone(), offset: segment.written(), reason }.into());
+            return Err(Damage { file: page_file.path.clone(), offset: page_file.written(), reason }.into());
         }
-        Ok(Image::new(segment, place))
+        Ok(Image::new(page_file, place))
     }
 
     /// Writes an image, which `fill` appends to a buffer. No lock is held during the write.
@@ -198,31 +196,31 @@ impl PageFiles {
         if self.files.are_held() {
             self.sync()?;
         }
-        let (segment, offset) = self.room(bytes.len() as u64)?;
+        let (page_file, offset) = self.room(bytes.len() as u64)?;
         let place = Place {
-            segment: segment.number,
+            file: page_file.number,
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
             bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
             checksum,
         };
-        frame::seal(&mut bytes, page_file::id(self.store, segment.number), page_file::stamp(place.offset), checksum);
-        segment.write(&bytes, offset)?;
-        Ok(Image::new(segment, place))
+        frame::seal(&mut bytes, page_file::id(self.store, page_file.number), page_file::stamp(place.offset), checksum);
+        page_file.write(&bytes, offset)?;
+        Ok(Image::new(page_file, place))
     }
 
     /// Reserves so many bytes in the active page file, or in a new one if that is full.
     fn room(&self, bytes: u64) -> Result<(Arc<PageFile>, u64)> {
-        let mut segments = self.segments.lock();
-        let active = segments.active.as_ref().filter(|active| active.written() < self.segment_bytes);
+        let mut list = self.list.lock();
+        let active = list.active.as_ref().filter(|active| active.written() < self.file_bytes);
         if let Some(active) = active {
             return Ok((active.clone(), active.take_room(bytes)));
         }
-        let number = segments.free_number();
+        let number = list.free_number();
         let made = self.create(number)?;
-        segments.last_number = number;
-        segments.directory_unsynced = true;
-        segments.all.insert(number, made.clone());
-        segments.active = Some(made.clone());
+        list.last_number = number;
+        list.directory_unsynced = true;
+        list.all.insert(number, made.clone());
+        list.active = Some(made.clone());
         let offset = made.take_room(bytes);
         Ok((made, offset))
     }
@@ -242,78 +240,80 @@ impl PageFiles {
     /// Makes all appended images durable.
     pub(crate) fn sync(&self) -> Result<()> {
         let (unsynced, directory) = {
-            let mut segments = self.segments.lock();
-            let unsynced = segments.all.values().filter(|one| one.unsynced.swap(false, Ordering::AcqRel)).cloned();
-            (unsynced.collect::<Vec<_>>(), std::mem::take(&mut segments.directory_unsynced))
+            let mut list = self.list.lock();
+            let unsynced = list.all.values().filter(|one| one.unsynced.swap(false, Ordering::AcqRel)).cloned();
+            (unsynced.collect::<Vec<_>>(), std::mem::take(&mut list.directory_unsynced))
         };
         let mut synced = unsynced.iter().try_for_each(PageFile::sync);
         if directory {
             synced = synced.and_then(|()| self.kept_directory.sync(&*self.disk));
         }
         synced.map_err(|cause| {
-            unsynced.iter().for_each(|segment| segment.failed.store(true, Ordering::Release));
-            let mut segments = self.segments.lock();
-            segments.directory_unsynced |= directory;
-            segments.active = None;
+            unsynced.iter().for_each(|page_file| page_file.failed.store(true, Ordering::Release));
+            let mut list = self.list.lock();
+            list.directory_unsynced |= directory;
+            list.active = None;
             Error::io("syncing the page files", cause)
         })
     }
 
     /// Whether images in use are in a page file whose sync has failed.
     pub(crate) fn is_doubtful(&self) -> bool {
-        let doubtful = |segment: &Arc<PageFile>| {
-            segment.failed.load(Ordering::Acquire) && segment.live.load(Ordering::Relaxed) > 0
+        let doubtful = |page_file: &Arc<PageFile>| {
+            page_file.failed.load(Ordering::Acquire) && page_file.live.load(Ordering::Relaxed) > 0
         };
-        self.segments.lock().all.values().any(doubtful)
+        self.list.lock().all.values().any(doubtful)
     }
 
     /// The page files whose images have to be rewritten: files that are less than half in use, files whose sync has
     /// failed, and small files when there are many. If the active page file is one of them, no more images are appended
     /// to it.
-    pub(crate) fn outworn(&self) -> BTreeSet<u64> {
-        let mut segments = self.segments.lock();
-        let outworn = |segment: &Arc<PageFile>| {
-            let live = segment.live.load(Ordering::Relaxed);
-            segment.failed.load(Ordering::Acquire) || live.saturating_mul(2) < segment.written()
+    pub(crate) fn to_rewrite(&self) -> BTreeSet<u64> {
+        let mut list = self.list.lock();
+        let to_rewrite = |page_file: &Arc<PageFile>| {
+            let live = page_file.live.load(Ordering::Relaxed);
+            page_file.failed.load(Ordering::Acquire) || live.saturating_mul(2) < page_file.written()
         };
-        segments.active = segments.active.take().filter(|active| !outworn(active));
-        let active = segments.active.as_ref().map(|active| active.number);
+        list.active = list.active.take().filter(|active| !to_rewrite(active));
+        let active = list.active.as_ref().map(|active| active.number);
         let is_small =
-            |segment: &&Arc<PageFile>| segment.written() < self.segment_bytes / 4 && Some(segment.number) != active;
-        let merging = segments.all.values().filter(is_small).count() > MOST_SMALL;
-        let leaving = segments.all.values().filter(|segment| outworn(segment) || (merging && is_small(segment)));
-        leaving.map(|segment| segment.number).collect()
+            |page_file: &&Arc<PageFile>| page_file.written() < self.file_bytes / 4 && Some(page_file.number) != active;
+        let merging = list.all.values().filter(is_small).count() > MOST_SMALL;
+        let leaving = list.all.values().filter(|page_file| to_rewrite(page_file) || (merging && is_small(page_file)));
+        leaving.map(|page_file| page_file.number).collect()
     }
 
     /// The size, in bytes, from which a page file gets no more images.
-    pub(crate) fn segment_bytes(&self) -> u64 {
-        self.segment_bytes
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.file_bytes
     }
 
     /// The numbers of the page files that existed at the opening.
     pub(crate) fn found(&self) -> BTreeSet<u64> {
-        self.segments.lock().taken.clone()
+        self.list.lock().taken.clone()
     }
 
     /// Removes the page files that no image in memory refers to and that are not among `kept`, and those that could not
     /// be removed before. A file that cannot be removed now is tried again later.
     pub(crate) fn sweep(&self, kept: &BTreeSet<u64>) {
         let swept: Vec<PathBuf> = {
-            let mut segments = self.segments.lock();
+            let mut list = self.list.lock();
             // An active file without images is removed too: it may have the part of an image that a full disk had space
             // for.
-            segments.active.take_if(|active| Arc::strong_count(active) == 2);
-            let active = segments.active.as_ref().map(|active| active.number);
+            list.active.take_if(|active| Arc::strong_count(active) == 2);
+            let active = list.active.as_ref().map(|active| active.number);
             // Only the list refers to the file: no image does, so no thread reads it.
-            let unused = |segment: &Arc<PageFile>| {
-                Some(segment.number) != active && !kept.contains(&segment.number) && Arc::strong_count(segment) == 1
+            let unused = |page_file: &Arc<PageFile>| {
+                Some(page_file.number) != active
+                    && !kept.contains(&page_file.number)
+                    && Arc::strong_count(page_file) == 1
             };
             let numbers: Vec<u64> =
-                segments.all.values().filter(|one| unused(one)).map(|segment| segment.number).collect();
-            segments.directory_unsynced |= !numbers.is_empty();
-            let mut swept = std::mem::take(&mut segments.obsolete);
-            let removed: Vec<_> = numbers.iter().filter_map(|number| segments.all.remove(number)).collect();
-            swept.extend(removed.iter().map(|segment| segment.path.clone()));
+                list.all.values().filter(|one| unused(one)).map(|page_file| page_file.number).collect();
+            list.directory_unsynced |= !numbers.is_empty();
+            let mut swept = std::mem::take(&mut list.obsolete);
+            let removed: Vec<_> = numbers.iter().filter_map(|number| list.all.remove(number)).collect();
+            swept.extend(removed.iter().map(|page_file| page_file.path.clone()));
             numbers.iter().for_each(|number| self.files.close(*number));
             swept
         };
@@ -322,7 +322,7 @@ impl PageFiles {
             Err(cause) => cause.kind() != std::io::ErrorKind::NotFound,
         });
         let left: Vec<PathBuf> = left.collect();
-        self.segments.lock().obsolete.extend(left);
+        self.list.lock().obsolete.extend(left);
     }
 
     /// Removes every file that neither an image in memory nor `kept` names: an earlier run wrote it after its last
@@ -330,10 +330,10 @@ impl PageFiles {
     pub(crate) fn tidy(&self, kept: &BTreeSet<u64>) -> Result<()> {
         let names = self.disk.list(&self.directory).map_err(|e| Error::io("listing the page files", e))?;
         let last_kept = kept.iter().next_back().copied().unwrap_or(0);
-        let reach = self.segments.lock().highest().max(last_kept).saturating_add(REACH);
+        let reach = self.list.lock().highest().max(last_kept).saturating_add(REACH);
         for number in names.iter().filter_map(|name| page_file::parse_file_name(name)).filter(|number| *number <= reach)
         {
-            if !kept.contains(&number) && !self.segments.lock().all.contains_key(&number) {
+            if !kept.contains(&number) && !self.list.lock().all.contains_key(&number) {
                 remove_own(&*self.disk, &page_file::path(&self.directory, number))?;
             }
         }
@@ -342,21 +342,21 @@ impl PageFiles {
 
     /// Removes the files that a failed opening has written.
     pub(crate) fn abandon(&self) {
-        let mut segments = self.segments.lock();
-        segments.active = None;
-        for (_, segment) in segments.all.extract_if(.., |_, segment| segment.is_new) {
+        let mut list = self.list.lock();
+        list.active = None;
+        for (_, page_file) in list.all.extract_if(.., |_, page_file| page_file.is_new) {
             // A file that stays takes space only until the next open.
-            let _ = self.disk.remove_file(&segment.path);
+            let _ = self.disk.remove_file(&page_file.path);
         }
     }
 
-    /// Bytes of all segments, and how many of them are in use; as they last were, while the disk keeps a segment from
+    /// Bytes of all page files, and how many of them are in use; as they last were, while the disk keeps a page file from
     /// being made.
     pub(crate) fn bytes(&self) -> (u64, u64) {
-        if let Some(segments) = self.segments.try_lock() {
-            let live = |segment: &Arc<PageFile>| segment.live.load(Ordering::Relaxed).min(segment.written());
-            self.bytes.store(segments.all.values().map(|one| one.written()).sum(), Ordering::Relaxed);
-            self.live.store(segments.all.values().map(live).sum(), Ordering::Relaxed);
+        if let Some(list) = self.list.try_lock() {
+            let live = |page_file: &Arc<PageFile>| page_file.live.load(Ordering::Relaxed).min(page_file.written());
+            self.bytes.store(list.all.values().map(|one| one.written()).sum(), Ordering::Relaxed);
+            self.live.store(list.all.values().map(live).sum(), Ordering::Relaxed);
         }
         (self.bytes.load(Ordering::Relaxed), self.live.load(Ordering::Relaxed))
     }
@@ -398,7 +398,7 @@ mod tests {
         let page_files = page_files(&disk);
         write(&page_files, b"first");
         let image = write(&page_files, b"body");
-        assert_eq!(image.place(), Place { segment: 1, offset: 37, bytes: 36, checksum: 0xdba8_0bb2 });
+        assert_eq!(image.place(), Place { file: 1, offset: 37, bytes: 36, checksum: 0xdba8_0bb2 });
         let file = disk.read("/store/heap/0000000000000001.heap").unwrap();
         assert_eq!(hex(&file[37..]), "040000001714ec052500000000000000000000000000000000000000b20ba8db626f6479");
     }
@@ -449,7 +449,7 @@ mod tests {
         assert_eq!(files(&disk).len(), 3, "a snapshot names it");
         page_files.sweep(&BTreeSet::new());
         assert_eq!(files(&disk).len(), 2);
-        assert_eq!(page_files.outworn(), BTreeSet::new());
+        assert_eq!(page_files.to_rewrite(), BTreeSet::new());
         drop(rest);
         assert_eq!(page_files.bytes().1, 0);
     }
@@ -463,9 +463,9 @@ mod tests {
         assert!(page_files.sync().is_err());
         page_files.sync().unwrap();
         assert!(page_files.is_doubtful(), "a later sync proves nothing");
-        assert_eq!(page_files.outworn(), BTreeSet::from([1]));
+        assert_eq!(page_files.to_rewrite(), BTreeSet::from([1]));
         let again = write(&page_files, b"body");
-        assert_eq!(again.place().segment, 2);
+        assert_eq!(again.place().file, 2);
         drop(image);
         page_files.sync().unwrap();
         assert!(!page_files.is_doubtful());

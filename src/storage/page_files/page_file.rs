@@ -122,7 +122,7 @@ struct Open {
 
 #[derive(Debug)]
 struct OpenFile {
-    segment: Weak<PageFile>,
+    page_file: Weak<PageFile>,
     file: Arc<dyn DiskFile>,
     used: u64,
 }
@@ -137,25 +137,26 @@ impl OpenFiles {
     }
 
     /// The open file of a page file, which is opened if necessary.
-    pub(super) fn get(&self, segment: &Arc<PageFile>) -> io::Result<Arc<dyn DiskFile>> {
-        if let Some(file) = self.open.lock().get(segment.number) {
+    pub(super) fn get(&self, page_file: &Arc<PageFile>) -> io::Result<Arc<dyn DiskFile>> {
+        if let Some(file) = self.open.lock().get(page_file.number) {
             return Ok(file);
         }
-        let opened = if segment.is_new { self.disk.open(&segment.path) } else { self.disk.open_read(&segment.path) };
+        let opened =
+            if page_file.is_new { self.disk.open(&page_file.path) } else { self.disk.open_read(&page_file.path) };
         let file = opened?;
-        self.keep(segment, file.clone());
+        self.keep(page_file, file.clone());
         Ok(file)
     }
 
     /// Keeps a file open, and closes others if too many are open.
-    pub(super) fn keep(&self, segment: &Arc<PageFile>, file: Arc<dyn DiskFile>) {
+    pub(super) fn keep(&self, page_file: &Arc<PageFile>, file: Arc<dyn DiskFile>) {
         let mut open = self.open.lock();
         open.uses = open.uses.saturating_add(1);
-        let kept = OpenFile { segment: Arc::downgrade(segment), file, used: open.uses };
+        let kept = OpenFile { page_file: Arc::downgrade(page_file), file, used: open.uses };
         // If two threads have opened the file at once, the one that writes through the other handle keeps that until it
         // has finished.
-        open.files.entry(segment.number).or_insert(kept);
-        let closed = open.close_beyond(self.most, segment.number);
+        open.files.entry(page_file.number).or_insert(kept);
+        let closed = open.close_beyond(self.most, page_file.number);
         drop(open);
         // Closed without the lock, because closing may take long.
         drop(closed);
@@ -184,7 +185,7 @@ impl Open {
 
     fn close_beyond(&mut self, most: usize, kept: u64) -> Vec<OpenFile> {
         let mut closed: Vec<OpenFile> =
-            self.files.extract_if(.., |_, file| file.segment.strong_count() == 0).map(|(_, file)| file).collect();
+            self.files.extract_if(.., |_, file| file.page_file.strong_count() == 0).map(|(_, file)| file).collect();
         while self.files.len() > most {
             let idle = self.files.iter().filter(|(number, file)| **number != kept && !file.is_unsynced());
             let Some(oldest) = idle.min_by_key(|(_, file)| file.used).map(|(number, _)| *number) else { break };
@@ -196,7 +197,7 @@ impl Open {
 
 impl OpenFile {
     fn is_unsynced(&self) -> bool {
-        self.segment.upgrade().is_some_and(|segment| segment.unsynced.load(Ordering::Acquire))
+        self.page_file.upgrade().is_some_and(|page_file| page_file.unsynced.load(Ordering::Acquire))
     }
 }
 

@@ -104,16 +104,16 @@ impl Store {
         let fits = cost.saturating_add(MANIFEST_BYTES) <= self.reserve.usable(Need::Snapshot);
         let changed =
             |(last, then): (u64, u64)| weight <= last / 2 || (fits && appended.saturating_sub(then) > MANIFEST_BYTES);
-        if !housekeeping.in_vain.is_none_or(changed) {
+        if !housekeeping.insufficient.is_none_or(changed) {
             return Ok(());
         }
-        housekeeping.in_vain = Some((weight, appended));
+        housekeeping.insufficient = Some((weight, appended));
         self.journal.leave_live()?;
         self.write_snapshot(housekeeping)?;
         // So that the next call finds the freed space.
         let prepared = self.journal.prepare_spare(&mut |_| {});
         if prepared.is_ok() && !self.is_short() {
-            housekeeping.in_vain = None;
+            housekeeping.insufficient = None;
         }
         if prepared.as_ref().is_err_and(Error::is_full) { Ok(()) } else { prepared }
     }

@@ -47,7 +47,7 @@ impl Threads {
     pub(crate) fn make(spawner: &dyn Spawner, receivers: Receivers, sync_interval: Duration) -> Result<Self> {
         let Receivers { journal, gc, housekeeping, evictor } = receivers;
         let mut threads = Self::none();
-        threads.add(spawner, "zaqar-journal", move |store| tend_journal(store, &journal, sync_interval))?;
+        threads.add(spawner, "zaqar-journal", move |store| run_journal_thread(store, &journal, sync_interval))?;
         threads.add(spawner, "zaqar-gc", move |store| collect(store, &gc))?;
         threads.add(spawner, "zaqar-housekeep", move |store| housekeep(store, &housekeeping))?;
         threads.add(spawner, "zaqar-evictor", move |store| evict(store, &evictor))?;
@@ -111,7 +111,7 @@ impl Drop for Threads {
     }
 }
 
-fn tend_journal(store: &Store, signals: &Receiver<()>, interval: Duration) {
+fn run_journal_thread(store: &Store, signals: &Receiver<()>, interval: Duration) {
     let journal = &store.journal;
     let mut prepare_from = Instant::now();
     // The instant at which the oldest change that no call waits for has to be synced, whatever was synced before.

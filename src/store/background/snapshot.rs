@@ -32,7 +32,7 @@ impl Store {
             number = number.saturating_add(1);
         }
         housekeeping.snapshot_number = number;
-        let (mark, segments) = self.write_snapshot_file(number).inspect_err(|_| {
+        let (mark, files) = self.write_snapshot_file(number).inspect_err(|_| {
             housekeeping.obsolete.push(snapshot::path(&self.root, number));
             self.remove_obsolete(housekeeping);
         })?;
@@ -42,10 +42,10 @@ impl Store {
         let mut manifest = Manifest { snapshot: Some(mark), synced, segment: newest, ..housekeeping.manifest.clone() };
         self.save(&manifest).inspect_err(|_| {
             // It is unknown which of the two snapshots the manifest on disk names.
-            housekeeping.snapshot_files.extend(&segments);
+            housekeeping.snapshot_files.extend(&files);
         })?;
         std::mem::swap(&mut housekeeping.manifest, &mut manifest);
-        housekeeping.snapshot_files = segments;
+        housekeeping.snapshot_files = files;
         if let Some(old) = old {
             housekeeping.obsolete.push(snapshot::path(&self.root, old.number));
         }
@@ -63,24 +63,24 @@ impl Store {
         // LSN.
         let from = self.journal.appended();
         let mut writer = snapshot::Writer::create((disk, &path), store, number, from, &self.reserve)?;
-        let (thought, mut found) = (self.reserve.records(), 0_u64);
-        let (mut to, leaving, mut segments) = (from, self.page_files.outworn(), BTreeSet::new());
+        let (estimated, mut found) = (self.reserve.records(), 0_u64);
+        let (mut to, leaving, mut files) = (from, self.page_files.to_rewrite(), BTreeSet::new());
         let mut unproven = Vec::new();
         for slot in self.slots() {
-            let snapshot = {
+            let frozen = {
                 let queue = slot.lock();
                 if queue.is_deleted() {
                     continue;
                 }
                 FrozenQueue::of(&queue, self.journal.appended())
             };
-            to = to.max(snapshot.lsn);
-            let record = entries::queue(&snapshot)?;
+            to = to.max(frozen.lsn);
+            let record = entries::queue(&frozen)?;
             found = found.saturating_add(weigh(&record));
             writer.record(&record)?;
-            let FrozenQueue { pages, claims, .. } = snapshot;
+            let FrozenQueue { pages, claims, .. } = frozen;
             self.write_pages(&slot, pages, &leaving, Purpose::Snapshot, &mut |first, image, page| {
-                segments.insert(image.place().segment);
+                files.insert(image.place().file);
                 if !image.is_proven() {
                     unproven.push((slot.clone(), first, image.clone()));
                 }
@@ -100,8 +100,8 @@ impl Store {
         // The snapshot's state must not be ahead of the durable journal.
         self.journal.wait_durable(to)?;
         snapshot::read(disk, &path, store, number, &mut |_, _, _| Ok(()))?;
-        self.reserve.change_records(thought, found);
-        Ok((SnapshotMark { number, from, to }, segments))
+        self.reserve.change_records(estimated, found);
+        Ok((SnapshotMark { number, from, to }, files))
     }
 
     /// Writes the registry while it changes: a replay from `from` gives the state of one instant. Returns the size of

@@ -42,7 +42,7 @@ pub(super) enum Trees {
     /// The store was closed cleanly, but the trees cannot be used.
     Unusable(String),
     /// The trees are whole and older than the journal: a later opening continued from that close.
-    Overtaken,
+    OlderThanJournal,
     /// The trees have everything up to that LSN.
     Whole { lsn: u64 },
 }
@@ -66,11 +66,11 @@ impl Evidence {
         let in_order = [
             self.snapshot.as_ref(),
             self.page_file.as_ref(),
-            faults.broken_off.as_ref(),
+            faults.stopped_early.as_ref(),
             self.replay.as_ref(),
-            faults.named_is_lost.as_ref(),
+            faults.named_segment_missing.as_ref(),
             // A clean close cuts off the last segment itself.
-            faults.cut_short.as_ref().filter(|_| self.manifest.clean.is_none()),
+            faults.truncated.as_ref().filter(|_| self.manifest.clean.is_none()),
         ];
         in_order.into_iter().flatten().next().cloned().or_else(|| self.ends_elsewhere())
     }

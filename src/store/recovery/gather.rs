@@ -68,7 +68,7 @@ impl Opening<'_> {
                     let loaded = Loaded { contents, filled: Some(filled), snapshot_files: snapshot.names.clone() };
                     return self.weigh((manifest, Trees::Whole { lsn }), snapshot, journal, loaded);
                 }
-                Trees::Overtaken
+                Trees::OlderThanJournal
             }
             Ok(None) => Trees::NotClosed,
             Err(reason) => Trees::Unusable(reason),
@@ -143,7 +143,7 @@ impl Opening<'_> {
     fn read_snapshot(&self, manifest: &Manifest, purpose: Use, contents: &mut Contents) -> Result<SnapshotRead> {
         let read = manifest.snapshot.map_or(Ok(()), |mark| match purpose {
             Use::Load => read_snapshot(self.disk(), self.root, self.store, mark, contents),
-            Use::Check => check_snapshot(self.disk(), self.root, self.store, mark, &mut contents.segments),
+            Use::Check => check_snapshot(self.disk(), self.root, self.store, mark, &mut contents.named_files),
         });
         let fault = match read {
             Ok(()) => None,
@@ -151,7 +151,7 @@ impl Opening<'_> {
             Err(Fault::Failed(error)) => return Err(error),
         };
         let page_file = contents.lost.take().map(damage_of).transpose()?;
-        Ok(SnapshotRead { fault, page_file, names: contents.segments.clone() })
+        Ok(SnapshotRead { fault, page_file, names: contents.named_files.clone() })
     }
 
     /// Reads the journal behind the snapshot, and applies its operations to `contents` if the snapshot `is_loaded`.

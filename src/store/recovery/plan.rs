@@ -104,8 +104,8 @@ pub(super) fn plan(evidence: &Evidence) -> Result<Plan> {
     match (&evidence.trees, damage) {
         (Trees::Whole { lsn }, None) => trust_trees(evidence, *lsn),
         (Trees::Whole { lsn }, Some(damage)) => supersede(evidence, *lsn, damage),
-        (Trees::NotClosed | Trees::Unusable(_) | Trees::Overtaken, None) => rebuild(evidence),
-        (Trees::NotClosed | Trees::Unusable(_) | Trees::Overtaken, Some(damage)) => Err(damage.into()),
+        (Trees::NotClosed | Trees::Unusable(_) | Trees::OlderThanJournal, None) => rebuild(evidence),
+        (Trees::NotClosed | Trees::Unusable(_) | Trees::OlderThanJournal, Some(damage)) => Err(damage.into()),
     }
 }
 
@@ -130,7 +130,7 @@ fn supersede(evidence: &Evidence, lsn: u64, damage: Damage) -> Result<Plan> {
         manifest: with_new_snapshot(&evidence.manifest, &evidence.snapshots, last, incarnation),
         new_snapshot: Some(NewSnapshot::default()),
         journal: JournalPlan::covered(last, files.highest_number, Vec::new(), files.spares.clone()),
-        aside: aside.chain(segment_paths(&evidence.root, files.beheaded.iter().copied())).collect(),
+        aside: aside.chain(segment_paths(&evidence.root, files.without_header.iter().copied())).collect(),
         tidying: Tidying::Last,
         report,
     })
@@ -142,7 +142,7 @@ fn rebuild(evidence: &Evidence) -> Result<Plan> {
     let Evidence { trees, manifest, journal, .. } = evidence;
     let note = match trees {
         Trees::Unusable(reason) => Some(format!("the trees are not usable: {reason}")),
-        Trees::Overtaken => Some("the journal goes on behind the clean close that the manifest tells of".into()),
+        Trees::OlderThanJournal => Some("the journal goes on behind the clean close that the manifest tells of".into()),
         Trees::NotClosed | Trees::Whole { .. } => None,
     };
     let report = RecoveryReport {
@@ -174,7 +174,7 @@ fn go_on(evidence: &Evidence, incarnation: u32, report: RecoveryReport, tidying:
             spares: files.spares.clone(),
             unused: files.unused.clone(),
         },
-        aside: segment_paths(&evidence.root, files.beheaded.iter().copied()).collect(),
+        aside: segment_paths(&evidence.root, files.without_header.iter().copied()).collect(),
         tidying,
         report,
     }

@@ -40,13 +40,13 @@ pub(super) fn check_snapshot(
     root: &Path,
     store: [u8; 16],
     mark: SnapshotMark,
-    segments: &mut BTreeSet<u64>,
+    files: &mut BTreeSet<u64>,
 ) -> Result<(), snapshot::Fault> {
     let path = snapshot::path(root, mark.number);
     let mut note = |tree: Tree, key: &[u8], value: &[u8]| {
         let body = records::open(tree, key, value)?;
         if tree == Tree::Messages {
-            segments.insert(codec::decode::<PageEntry>(body)?.place.segment);
+            files.insert(codec::decode::<PageEntry>(body)?.place.file);
         }
         Ok(())
     };

@@ -122,7 +122,7 @@ impl Worker<'_> {
             0..=3 => {
                 let count = 1 + self.random.below(5);
                 self.asks(&format!("post {name} {count}"));
-                let batch: Vec<_> = (0..count).map(|i| letter(&format!("{}/{i}.", self.call), i)).collect();
+                let batch: Vec<_> = (0..count).map(|i| new_message(&format!("{}/{i}.", self.call), i)).collect();
                 let ids = driver.messages().post(&project, &queue, CLIENT, &batch)?;
                 self.told(&format!("post {name} {}", join(ids)));
             }
@@ -171,7 +171,7 @@ impl Worker<'_> {
     }
 }
 
-fn letter(name: &str, i: u64) -> NewMessage {
+fn new_message(name: &str, i: u64) -> NewMessage {
     message(name, name.len() + (i as usize * 97) % 400).ttl(Duration::from_hours(10))
 }
 

@@ -174,7 +174,7 @@ impl Call<'_> {
         }
         let names: Vec<String> = (0..=self.random.below(5)).map(|n| format!("{}-{n}", self.i)).collect();
         let lives: Vec<u64> = names.iter().map(|_| self.life()).collect();
-        let batch: Vec<_> = names.iter().zip(&lives).map(|(name, ttl)| self.letter(name, *ttl)).collect();
+        let batch: Vec<_> = names.iter().zip(&lives).map(|(name, ttl)| self.new_message(name, *ttl)).collect();
         let ids = self.driver.messages().post(&project, &queue, CLIENT, &batch)?;
         for ((id, name), ttl) in ids.into_iter().zip(names).zip(lives) {
             assert!(self.told.shown.insert(id), "{id} was given out twice");
@@ -188,7 +188,7 @@ impl Call<'_> {
         if self.random.one_in(4) { 1 + self.random.below(40) } else { LONG }
     }
 
-    fn letter(&mut self, name: &str, ttl: u64) -> NewMessage {
+    fn new_message(&mut self, name: &str, ttl: u64) -> NewMessage {
         let bytes = match self.random.below(40) {
             0 => 9_000,
             1 => 70_000,

@@ -27,14 +27,18 @@ struct Case {
     /// Whether the journal ends before the trees do.
     ends_early: bool,
     page: bool,
-    /// Whether there are spare, unused and beheaded segments.
+    /// Whether there are spare and unused segments, and segments without a header.
     has_rest: bool,
 }
 
 impl Case {
     fn all() -> Vec<Self> {
-        let trees =
-            [Trees::NotClosed, Trees::Unusable("torn".into()), Trees::Overtaken, Trees::Whole { lsn: CLEAN_LSN }];
+        let trees = [
+            Trees::NotClosed,
+            Trees::Unusable("torn".into()),
+            Trees::OlderThanJournal,
+            Trees::Whole { lsn: CLEAN_LSN },
+        ];
         let mut all = Vec::new();
         for trees in trees {
             for bits in 0..1_u32 << 9 {
@@ -59,7 +63,7 @@ impl Case {
     fn evidence(&self) -> Evidence {
         let fault = |index: usize| (self.faults >> index & 1 == 1).then(|| damage(FAULTS[index]));
         let last_lsn = match self.trees {
-            Trees::Overtaken => CLEAN_LSN + 10,
+            Trees::OlderThanJournal => CLEAN_LSN + 10,
             _ if self.ends_early => CLEAN_LSN - 5,
             _ => CLEAN_LSN,
         };
@@ -89,10 +93,10 @@ impl Case {
                     kept: kept.to_vec(),
                     spares: rest(10),
                     unused: rest(8),
-                    beheaded: rest(9),
+                    without_header: rest(9),
                     highest_number: 10,
                 },
-                faults: Faults { broken_off: fault(2), named_is_lost: fault(4), cut_short: fault(5) },
+                faults: Faults { stopped_early: fault(2), named_segment_missing: fault(4), truncated: fault(5) },
             },
             replay: fault(3),
             replayed: if self.is_whole() { 0 } else { 40 },
@@ -137,7 +141,9 @@ fn means(cell: &str, case: &Case) -> bool {
     match cell {
         "whole" => case.is_whole(),
         "any that are not whole" => !case.is_whole(),
-        "not closed cleanly, or older than the journal" => matches!(case.trees, Trees::NotClosed | Trees::Overtaken),
+        "not closed cleanly, or older than the journal" => {
+            matches!(case.trees, Trees::NotClosed | Trees::OlderThanJournal)
+        }
         "closed cleanly, yet not usable" => matches!(case.trees, Trees::Unusable(_)),
         "good" => !case.is_damaged(),
         "damaged" => case.is_damaged(),
@@ -211,20 +217,20 @@ fn every_file_of_the_journal_has_one_fate() {
         let files = &evidence.journal.files;
         let kept = |kept: &[Kept]| kept.iter().map(|kept| kept.number).collect::<Vec<_>>();
         let mut found =
-            [kept(&files.kept), files.spares.clone(), files.unused.clone(), files.beheaded.clone()].concat();
+            [kept(&files.kept), files.spares.clone(), files.unused.clone(), files.without_header.clone()].concat();
         let aside: Vec<u64> = found.iter().copied().filter(|number| plan.aside.contains(&segment(*number))).collect();
         let mut fates = [kept(&plan.journal.kept), plan.journal.spares, plan.journal.unused, aside].concat();
         found.sort_unstable();
         fates.sort_unstable();
         assert_eq!(fates, found, "{case:?}");
-        assert!(files.beheaded.iter().all(|number| plan.aside.contains(&segment(*number))), "{case:?}");
+        assert!(files.without_header.iter().all(|number| plan.aside.contains(&segment(*number))), "{case:?}");
     }
 }
 
 #[test]
 fn nothing_but_spares_is_removed_before_what_is_damaged_has_been_moved_aside() {
     for (case, evidence, plan) in plans() {
-        let lost_header = evidence.journal.files.beheaded.iter().map(|number| segment(*number));
+        let lost_header = evidence.journal.files.without_header.iter().map(|number| segment(*number));
         let lost_header: Vec<PathBuf> = lost_header.collect();
         let is_moving = plan.aside.iter().any(|file| !lost_header.contains(file));
         let expected = if is_moving { Tidying::Last } else { Tidying::First };
@@ -278,7 +284,7 @@ fn the_report_tells_where_the_state_is_from() {
         } else {
             assert_eq!((report.last_lsn, report.replayed, report.dropped), (reach.last_lsn, 40, 2), "{case:?}");
         }
-        let is_unusual = case.is_damaged() || matches!(case.trees, Trees::Unusable(_) | Trees::Overtaken);
+        let is_unusual = case.is_damaged() || matches!(case.trees, Trees::Unusable(_) | Trees::OlderThanJournal);
         assert_eq!(report.notes.len(), usize::from(is_unusual), "{case:?}");
         assert_eq!((report.lost.len(), report.lost_changes, report.moved_aside.len()), (0, 0, 0), "{case:?}");
     }

@@ -42,7 +42,7 @@ impl Images {
             images.look_into(disk, page_files, number, path)?;
         }
         for found in images.queues.values_mut() {
-            found.sort_by_key(|one| (one.first, one.place.segment, one.place.offset));
+            found.sort_by_key(|one| (one.first, one.place.file, one.place.offset));
         }
         Ok(images)
     }
@@ -56,7 +56,7 @@ impl Images {
             let Some(label) = label_of(found.body).ok().filter(|_| lies_here) else { continue };
             let bytes = u32::try_from(found.body.len().saturating_add(HEADER_BYTES)).unwrap_or(u32::MAX);
             let offset = u32::try_from(found.offset).unwrap_or(u32::MAX);
-            let place = Place { segment: number, offset, bytes, checksum: crc32(found.body) };
+            let place = Place { file: number, offset, bytes, checksum: crc32(found.body) };
             self.whole.insert((number, offset));
             self.keys.entry(label.queue).or_insert(label.key);
             let one = Found { place, first: label.first, last: label.last, live: label.live };
@@ -74,7 +74,7 @@ impl Images {
 
     /// Whether the image at that place is whole.
     pub(super) fn is_whole(&self, place: Place) -> bool {
-        self.whole.contains(&(place.segment, place.offset))
+        self.whole.contains(&(place.file, place.offset))
     }
 
     /// The numbers of the queues there are images of.
@@ -100,7 +100,7 @@ impl Images {
             place(range.start).checked_sub(1).and_then(|index| all.get(index)).map_or(range.start, |one| one.first);
         let near = all.get(place(before)..place(range.end)).unwrap_or_default().iter();
         let mut near: Vec<Found> = near.filter(|one| one.last >= range.start).copied().collect();
-        near.sort_by_key(|one| std::cmp::Reverse((one.place.segment, one.place.offset)));
+        near.sort_by_key(|one| std::cmp::Reverse((one.place.file, one.place.offset)));
         near
     }
 
