@@ -122,7 +122,7 @@ impl<'a> Merge<'a> {
             return Ok(Err("not a page's record".into()));
         };
         self.ensure(queue);
-        self.page_files.pass_over(entry.place.segment);
+        self.page_files.pass_over(entry.place.file);
         if !self.images.is_whole(entry.place) {
             return Ok(self.miss(queue, first, &entry).map_err(Into::into));
         }
@@ -139,7 +139,7 @@ impl<'a> Merge<'a> {
 
     /// Records the messages of a page with a damaged image. They are searched for when all entries are known.
     fn miss(&mut self, queue: u64, first: u64, entry: &PageEntry) -> Result<(), &'static str> {
-        self.leaving.insert(entry.place.segment);
+        self.leaving.insert(entry.place.file);
         note(&mut self.damages, self.page_files.damage(entry.place, "a page's image is damaged or missing"));
         let alive = entry.states()?.into_iter().filter(|(_, is_alive)| *is_alive);
         let alive = alive.map(|(distance, _)| first.saturating_add(distance.into()));
@@ -235,7 +235,7 @@ impl<'a> Merge<'a> {
         let orphans = self.orphans();
         for gap in gaps {
             let mut fitting: Vec<_> = orphans.iter().filter(|(queue, found)| self.fits(gap, *queue, found)).collect();
-            fitting.sort_by_key(|(_, found)| std::cmp::Reverse((found.place.segment, found.place.offset)));
+            fitting.sort_by_key(|(_, found)| std::cmp::Reverse((found.place.file, found.place.offset)));
             let most = gap.records.and_then(|records| usize::try_from(records).ok()).unwrap_or(usize::MAX);
             taken.extend(fitting.into_iter().take(most).map(|(queue, found)| (*queue, found.first)));
         }
@@ -314,7 +314,7 @@ impl<'a> Merge<'a> {
             *end = found.last.saturating_add(1).max(*end);
         }
         let mut newest_first: Vec<&Found> = images.iter().collect();
-        newest_first.sort_by_key(|found| std::cmp::Reverse((found.place.segment, found.place.offset)));
+        newest_first.sort_by_key(|found| std::cmp::Reverse((found.place.file, found.place.offset)));
         let mut taken = Taken::default();
         for found in newest_first {
             let Some(end) = ends.remove(&found.first) else { continue };
