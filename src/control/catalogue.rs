@@ -131,7 +131,7 @@ fn raise_epoch(store: &Store, registry: &mut LockedRegistry<'_>) -> Result<()> {
 pub(crate) fn next_epoch(store: &Store, registry: &Registry) -> Result<u32> {
     let epoch = registry.epoch().max(store.epoch()).max(store.place.incarnation).saturating_add(1);
     if epoch >= LAST_INCARNATION {
-        return Err(Error::Unavailable { reason: "queues have been mapped, and pools opened, 2^24 times".into() });
+        return Err(Error::Exhausted { what: "the 2^24 incarnations of the control store and its pools" });
     }
     Ok(epoch)
 }

@@ -299,7 +299,7 @@ impl Directory {
     ) -> Result<NewQueue<'a>> {
         let incarnation = store.place.incarnation;
         if self.next_number >= first_of(incarnation.saturating_add(1)) {
-            return Err(Error::Unavailable { reason: "this run's queue numbers are used up: reopen the store".into() });
+            return Err(Error::Exhausted { what: "the queue numbers of this incarnation" });
         }
         Ok(NewQueue::new(self.next_number, project, name, metadata))
     }

@@ -191,7 +191,7 @@ fn new_id(store: &Store, registry: &Registry, least: u64) -> Result<Subscription
     let number = registry.next_subscription().max(first_of(store.epoch())).max(least);
     // One short of the next incarnation's first, which would be another run's.
     if number.saturating_add(1) >= first_of(incarnation_of(number).saturating_add(1)) {
-        return Err(Error::Unavailable { reason: "this run's subscription ids are used up: reopen the store".into() });
+        return Err(Error::Exhausted { what: "the subscription ids of this incarnation" });
     }
     let (random, _) = store.random.uuid().as_u64_pair();
     Ok(SubscriptionId::numbered(number, random))

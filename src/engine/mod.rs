@@ -71,7 +71,7 @@ impl Config {
     /// [`SettingsDiffer`](crate::Error::SettingsDiffer) if it is to be [`shared`](Self::shared)
     /// with other settings; [`is_corrupt`](crate::Error::is_corrupt) for damage, unless
     /// [`salvage`](Self::salvage) is set; [`UnsupportedFormat`](crate::Error::UnsupportedFormat)
-    /// for a store of a newer version; [`Io`](crate::Error::Io), [`Trees`](crate::Error::Trees),
+    /// for a store in another format; [`Io`](crate::Error::Io), [`Trees`](crate::Error::Trees),
     /// [`is_full`](crate::Error::is_full). A failed opening leaves the store as it was.
     ///
     /// # Example
@@ -373,9 +373,8 @@ impl Engine {
         Ok(dropped)
     }
 
-    /// Runs one step of the work that the background threads do: sync, prepare the next journal
-    /// segment, collect expired messages, write pages out, and write a checkpoint or a snapshot if one
-    /// is due. For engines opened with [`Config::background`]`(false)`.
+    /// Does each kind of background work once: sync, collect expired messages, write pages out,
+    /// prepare the next journal segment, and write a checkpoint or a snapshot if one is due. For engines opened with [`Config::background`]`(false)`.
     ///
     /// Cost: that of the work that is due.
     ///
@@ -419,7 +418,7 @@ impl Engine {
     /// # Errors
     /// [`is_invalid`](crate::Error::is_invalid) if the directory has no store;
     /// [`is_corrupt`](crate::Error::is_corrupt) for damage;
-    /// [`UnsupportedFormat`](crate::Error::UnsupportedFormat) for a store of a newer version;
+    /// [`UnsupportedFormat`](crate::Error::UnsupportedFormat) for a store in another format;
     /// [`Io`](crate::Error::Io).
     ///
     /// # Example

@@ -29,7 +29,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`is_conflict`](Error::is_conflict), [`is_not_permitted`](Error::is_not_permitted) | another caller was first: stop the work |
 /// | [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) | correct the arguments |
 /// | [`is_busy`](Error::is_busy) | try again later |
-/// | [`is_full`](Error::is_full) | free space: deletes and claims still work |
+/// | [`is_full`](Error::is_full) | free space: deletes still work |
 /// | [`is_outcome_unknown`](Error::is_outcome_unknown) | check whether the change was made before you try again |
 /// | [`is_closed`](Error::is_closed), [`is_poisoned`](Error::is_poisoned) | open the store again |
 /// | [`is_corrupt`](Error::is_corrupt) | [`verify`](crate::Engine::verify), then [salvage](crate::Config::salvage) or a backup |
@@ -231,7 +231,8 @@ pub enum Error {
         /// The largest size allowed.
         limit: u64,
     },
-    /// There is no space to store this. Deletes, claims and releases still work.
+    /// There is no space to store this. Deletes, pops, purges and expiry still work and free space;
+    /// claims, renewals and releases work longer than posts, but may fail too.
     #[error("storage is full: {reason}")]
     StorageFull {
         /// The data that could not be stored.
@@ -240,8 +241,18 @@ pub enum Error {
     /// The store cannot answer now, but will later. Try again.
     #[error("temporarily unavailable: {reason}")]
     Unavailable {
-        /// The event that the call waits for.
+        /// The reason why the call cannot be answered now.
         reason: String,
+    },
+    /// Numbers that are never used twice are used up, so trying again does not help.
+    /// Copy the messages to a new store.
+    ///
+    /// A store has 2^24 incarnations, one for each opening that did not follow a clean close, and
+    /// each incarnation has 2^40 numbers of each kind.
+    #[error("{what} are used up")]
+    Exhausted {
+        /// The numbers that are used up.
+        what: &'static str,
     },
     /// An opening read the end of the journal twice and got different bytes, as can happen after a
     /// failed sync in an earlier run. Nothing was changed: open the store again.
@@ -275,14 +286,15 @@ pub enum Error {
         /// The difference between the bytes and those expected.
         reason: String,
     },
-    /// A file was written by a version of this crate that this one cannot read.
-    #[error("{} has format {found}; this version reads up to {supported}", .file.display())]
+    /// A file was written by an older or newer version of this crate, in a format that this one does
+    /// not read.
+    #[error("{} has format {found}; this version reads format {supported}", .file.display())]
     UnsupportedFormat {
         /// The file.
         file: PathBuf,
         /// The format it is in.
         found: u32,
-        /// The newest format this version reads.
+        /// The format that this version reads.
         supported: u32,
     },
     /// This process has the store open already.

@@ -9,6 +9,8 @@
 //! 2. The target keeps the source id of each dead letter, and takes no dead letter in twice. The note is removed after
 //!    the dead letter has durably left the outbox.
 //! 3. Target and source are synced before the next step.
+//! 4. The dead letters in one outbox with the same destination are delivered in their order. One that cannot be
+//!    delivered holds up the later ones with its destination, and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,7 +33,7 @@ use super::routes::{Found, Route};
 use super::routing::Side;
 use super::shared::Shared;
 
-/// The most dead letters in one batch, and the most bytes beyond the first.
+/// The most dead letters in one batch, and the most bytes, unless the first has more.
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -48,6 +50,8 @@ struct Pass {
     /// The destinations whose dead letters were assigned to another pool during the pass, each with the sequence above
     /// all earlier ones.
     assigned_anew: BTreeMap<Addressee, u64>,
+    /// The destinations with a dead letter that the pass could not deliver: no later one may overtake it.
+    held_up: BTreeSet<Addressee>,
 }
 
 fn outbox_key() -> Vec<u8> {
@@ -97,9 +101,11 @@ impl Shared {
     /// The way of dead letters from that pool's store to a dead-letter queue, which is created if it is missing.
     pub(super) fn dead_letter_way(&self, from: &Pool, project: &Project, queue: &QueueName) -> Result<Way> {
         let Ok((route, pool)) = self.dead_letter_pool(project, queue) else { return Ok(Way::Outbox(None)) };
-        // A queue that is being moved gets its dead letters afterwards.
+        // A queue that is being moved gets its dead letters afterwards. Those in the outbox may have the same
+        // destination and come first.
         if pool.engine().is_same(from.engine())
             && !route.is_moving()
+            && from.store().in_transit() == 0
             && let Side::There(slot) = self.made_side(&pool, &route)?
         {
             return Ok(Way::Beside(Found { route, pool, slot }));
@@ -145,19 +151,27 @@ impl Shared {
                 };
                 let (group, others) = rest.split_at(rest.iter().take_while(alike).count());
                 rest = others;
-                outcome = outcome.and(self.deliver(source, group, pass));
+                if pass.held_up.contains(&first.envelope.to) {
+                    continue;
+                }
+                let delivered = self.deliver(source, group, pass);
+                if !matches!(delivered, Ok(true)) {
+                    pass.held_up.insert(first.envelope.to.clone());
+                }
+                outcome = outcome.and(delivered.map(drop));
             }
         }
     }
 
-    /// Delivers dead letters with the same destination.
-    fn deliver(&self, source: &Engine, letters: &[Letter], pass: &mut Pass) -> Result<()> {
-        let Some(first) = letters.first() else { return Ok(()) };
+    /// Delivers dead letters with the same destination, or assigns them to another store. False if their route has
+    /// changed meanwhile: the delivery is repeated later.
+    fn deliver(&self, source: &Engine, letters: &[Letter], pass: &mut Pass) -> Result<bool> {
+        let Some(first) = letters.first() else { return Ok(true) };
         let (project, queue) = first.envelope.to.name()?;
         let (route, pool) = self.dead_letter_pool(&project, &queue)?;
         if pass.assigned_anew.get(&first.envelope.to).is_some_and(|end| first.sequence < *end) {
             // They were read from the outbox before they were reassigned, and are at its end now.
-            return Ok(());
+            return Ok(true);
         }
         let assigned = Some(pool.store().place.store);
         if first.envelope.assigned != assigned {
@@ -165,19 +179,19 @@ impl Shared {
             self.delete_stored(source, &first.envelope.to)?;
             let end = assign(source.store(), &first.envelope.to, assigned)?;
             pass.assigned_anew.insert(first.envelope.to.clone(), end);
-            return Ok(());
+            return Ok(true);
         }
-        let Side::There(slot) = self.made_side(&pool, &route)? else { return Ok(()) };
+        let Side::There(slot) = self.made_side(&pool, &route)? else { return Ok(false) };
         let found = Found { route, pool, slot };
-        // If the route has changed, the delivery is repeated later.
-        let Some(mut target) = self.lock_side(&found, Access::Fill)? else { return Ok(()) };
+        let Some(mut target) = self.lock_side(&found, Access::Fill)? else { return Ok(false) };
         let taken = receive(&mut target, source.store().place.store, letters)?;
         drop(target);
         let pool = &found.pool;
         pool.store().wait_durable(pool.store().journal.appended(), Durability::Sync)?;
         self.control.store().wake(&project, &queue, taken);
         confirm(source.store(), letters)?;
-        forget(pool.store(), letters.iter().map(|letter| letter.envelope.source).collect())
+        forget(pool.store(), letters.iter().map(|letter| letter.envelope.source).collect())?;
+        Ok(true)
     }
 
     /// Deletes the dead letters of a destination that their assigned stores already have. Fails if one of these stores

@@ -162,12 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_told_from_damage() {
-        let mut newer = manifest().bytes().unwrap();
-        newer[8] = 5;
-        let checksum = crc32_from(crc32(&newer[..12]), &newer[16..]);
-        newer[12..16].copy_from_slice(&checksum.to_le_bytes());
-        let error = Manifest::parse(&newer, FILE.into()).unwrap_err();
-        assert!(matches!(error, Error::UnsupportedFormat { found: 5, supported: 4, .. }), "{error}");
+    fn an_older_or_newer_format_is_refused_by_name() {
+        for format in [3, 5] {
+            let mut other = manifest().bytes().unwrap();
+            other[8] = format;
+            let checksum = crc32_from(crc32(&other[..12]), &other[16..]);
+            other[12..16].copy_from_slice(&checksum.to_le_bytes());
+            let error = Manifest::parse(&other, FILE.into()).unwrap_err();
+            assert!(matches!(error, Error::UnsupportedFormat { supported: 4, .. }), "{error}");
+            assert_eq!(error.to_string(), format!("{FILE} has format {format}; this version reads format 4"));
+        }
     }
 }

@@ -203,10 +203,9 @@ impl<'a> Locked<'a> {
     /// The first of `count` new sequences in a row.
     ///
     /// # Errors
-    /// `Unavailable` if this run has none left.
+    /// `Exhausted` if the incarnation has none left.
     pub(crate) fn allot_here(&self, count: usize) -> Result<u64> {
-        let exhausted = || Error::Unavailable { reason: "this run's sequences are used up: reopen the store".into() };
-        self.allot(self.epoch(), count).ok_or_else(exhausted)
+        self.allot(self.epoch(), count).ok_or(Error::Exhausted { what: "the sequences of this incarnation" })
     }
 
     /// Records that metadata was set: a call that uses the record from another store has to read it again.

@@ -3,8 +3,8 @@
 //! A call decides a change under its queue's lock, appends the change to the journal and applies it. Then the call
 //! releases the lock and waits until the change is durable.
 //!
-//! The order of the locks is that of [`Rank`]. `housekeeping` serialises housekeeping. It is held during disk writes,
-//! so no call of the contract ever takes it.
+//! The order of the locks is that of [`Rank`]. `housekeeping` serialises housekeeping. It is held during disk writes.
+//! So no call of the contract takes it, except that a post without background threads frees the space it needs.
 //!
 //! A page that is not in memory is read under its queue's lock, because other calls on the queue most likely need the
 //! same page.

@@ -50,7 +50,7 @@ pub struct Status {
 
 impl Status {
     pub(crate) fn of(store: &Store) -> Self {
-        // Housekeeping may hold its lock for seconds; then the figures are the former ones.
+        // Housekeeping may hold its lock for seconds. Then these figures are 0.
         let housekeeping = store.housekeeping.try_lock();
         let kept = store.journal.kept();
         let sizes = store.sizes();

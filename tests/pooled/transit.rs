@@ -320,6 +320,41 @@ pooled! {
         assert_eq!(h.queue("dead").all(), ["a", "b", "c", "d"]);
     }
 
+    fn a_later_dead_letter_does_not_overtake_one_whose_former_store_is_out_of_reach(h) {
+        let (orders, dead) = apart(h, ONCE);
+        h.pool("three", 0);
+        h.step();
+        worn(&orders, &["a"]);
+        bury(&orders);
+        h.break_pool("/two");
+        dead.route("three");
+        worn(&orders, &["b"]);
+        bury(&orders);
+        assert!(h.driver().step().is_err());
+        assert_eq!((h.pending().1, dead.all().len()), (2, 0));
+        h.turn();
+        h.mend_pool("/two");
+        h.settle();
+        assert_eq!(dead.all(), ["a", "b"]);
+    }
+
+    fn a_dead_letter_does_not_overtake_those_in_the_outbox(h) {
+        let (orders, dead) = apart(h, ONCE);
+        worn(&orders, &["a"]);
+        bury(&orders);
+        dead.route("one");
+        worn(&orders, &["b"]);
+        bury(&orders);
+        assert_eq!(h.pending(), (0, 2));
+        h.turn();
+        h.settle();
+        assert_eq!(dead.all(), ["a", "b"]);
+        // The outbox is empty again: the next one arrives with its claim.
+        worn(&orders, &["c"]);
+        bury(&orders);
+        assert_eq!(dead.all(), ["a", "b", "c"]);
+    }
+
     fn letters_on_their_way_outlive_a_purge_of_both_queues(h) {
         let (orders, dead) = apart(h, ONCE);
         dead.say("purged");

@@ -98,8 +98,8 @@ impl Error {
         matches!(self, Self::TooLarge { .. })
     }
 
-    /// Whether there is no space for anything more. Deletes, claims and releases still succeed, and
-    /// free space.
+    /// Whether there is no space for anything more. Deletes, pops, purges and expiry still succeed,
+    /// and free space. Claims, renewals and releases succeed longer than posts, but may fail too.
     ///
     /// ```
     /// # use zaqar_sled::*;

@@ -30,7 +30,7 @@ impl Queue {
         self.hot.borrow_mut().insert(page.first());
         self.read.borrow_mut().push(page.first());
         // A call that reads page after page needs that page soon.
-        let ahead = self.pages.range((Bound::Excluded(page.first()), Bound::Unbounded)).nth(AHEAD);
+        let ahead = self.pages.range((Bound::Excluded(page.first()), Bound::Unbounded)).nth(AHEAD - 1);
         if let Some(image) = ahead.filter(|(_, page)| page.content().is_none()).and_then(|(_, page)| page.image()) {
             image.will_need();
         }

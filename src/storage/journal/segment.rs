@@ -71,9 +71,9 @@ impl Segment {
         })
     }
 
-    /// A new segment written out with zeros, synced, its directory entry too. Answer in slices, each synced; `between`
-    /// is called before each with how long the last one took. `frames` are written behind the header's place before the
-    /// last.
+    /// A new segment filled with zeros, synced, and its directory entry too. The zeros are written and synced in slices.
+    /// `between` is called before each slice with the time that the last one took, and can sync the live segment.
+    /// `frames` are written after the space for the header, before the last sync.
     pub(crate) fn prepare(
         place: &Place,
         number: u64,

@@ -98,7 +98,7 @@ pub(super) struct Salvaged {
 ///
 /// # Errors
 /// `Corrupt` for a store that cannot be opened without a salvage; `InvalidArgument` if this opener may not open it;
-/// `Unavailable` when no incarnation is left. Then nothing has been changed.
+/// `Exhausted` when no incarnation is left. Then nothing has been changed.
 pub(super) fn plan(evidence: &Evidence) -> Result<Plan> {
     let damage = evidence.damage();
     match (&evidence.trees, damage) {
@@ -263,7 +263,7 @@ fn raised(highest: u32, more: u32) -> Result<u32> {
     if incarnation < LAST_INCARNATION {
         return Ok(incarnation);
     }
-    Err(Error::Unavailable { reason: "the store has been opened 2^24 times: restore it to go on".into() })
+    Err(Error::Exhausted { what: "the 2^24 incarnations of the store" })
 }
 
 /// The manifest of a run with that incarnation.
