@@ -200,17 +200,21 @@ impl<'ast> Visit<'ast> for Uses<'_> {
             // A module's own child is named without `self`.
             let child = || [self.module.0.clone(), path.clone()].concat();
             let absolute = self.absolute(&path).unwrap_or_else(child);
+            // A re-export is an import too, unless it is of an own child.
+            let is_import = if private { path.len() > 1 } else { !absolute.starts_with(&self.module.0) };
+            if is_import {
+                self.paths.push(absolute.clone());
+            }
             if !private {
                 self.handed_on.push(((self.module.clone(), name), absolute));
-            } else if path.len() > 1 {
-                self.paths.push(absolute);
             }
         }
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
-        if names.first().is_some_and(|first| first == "crate") {
+        // `self` alone is a value.
+        if names.len() > 1 {
             self.paths.extend(self.absolute(&names));
         }
         visit::visit_path(self, path);

@@ -1,7 +1,8 @@
 //! The order of the top-level modules in `src`: each uses only modules before it, and no files import each other in a
 //! circle.
 //!
-//! A file's imports are its `use` lines and the paths in its code, without the tests in the file. A re-exported name
+//! A file's imports are its `use` lines, its re-exports from other modules, and the paths in its code that start with
+//! `crate` or `super`, without the tests in the file. A re-exported name
 //! counts as a name of the module that defines it.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -75,13 +76,16 @@ fn no_files_import_each_other_in_a_circle() {
 #[test]
 fn an_arrow_that_runs_back_and_a_circle_are_seen() {
     let modules = Modules::of([
-        (&[] as &[&str], "mod a; mod b; pub use b::Two;"),
+        (&[] as &[&str], "mod a; mod b; mod c; mod d; pub use b::Two;"),
         (&["a"], "mod inner; use crate::b::{self, Two as Other}; struct One;"),
         (&["a", "inner"], "use super::One; fn f() -> crate::Two { crate::Two }"),
         (&["b"], "pub use deep::Two; mod deep; #[cfg(test)] mod tests { use crate::a::One; }"),
         (&["b", "deep"], "use crate::a::inner; pub struct Two;"),
+        (&["c"], "pub(crate) use crate::a::One;"),
+        (&["d"], "fn f() { super::a::g(self::h()) }"),
     ]);
     let seen: BTreeSet<String> = modules.imports().map(|(from, to)| format!("{from} {to}")).collect();
-    let expected = ["a b", "a b/deep", "a/inner a", "a/inner b/deep", "b/deep a/inner"].map(str::to_owned);
+    let expected =
+        ["a b", "a b/deep", "a/inner a", "a/inner b/deep", "b/deep a/inner", "c a", "d a"].map(str::to_owned);
     assert_eq!(seen, BTreeSet::from(expected));
 }
