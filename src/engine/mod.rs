@@ -374,7 +374,8 @@ impl Engine {
     }
 
     /// Does each kind of background work once: sync, collect expired messages, write pages out,
-    /// prepare the next journal segment, and write a checkpoint or a snapshot if one is due. For engines opened with [`Config::background`]`(false)`.
+    /// prepare the next journal segment, and write a checkpoint or a snapshot if one is due. For
+    /// engines opened with [`Config::background`]`(false)`.
     ///
     /// Cost: that of the work that is due.
     ///

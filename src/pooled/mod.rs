@@ -239,9 +239,10 @@ impl PooledDriver {
         self.shared().control.recovery()
     }
 
-    /// Runs one step of the background work of every store that is open, and of the work between
-    /// the stores: moving dead letters to the stores of their queues, and removing what deleted or
-    /// moved queues left. For drivers opened with [`Config::background`]`(false)`.
+    /// Does each kind of background work of every open store once, as [`Engine::step`] does, and
+    /// then the work between the stores: it moves dead letters to the stores of their queues, and
+    /// removes the data that deleted or moved queues left. For drivers opened with
+    /// [`Config::background`]`(false)`.
     ///
     /// Cost: that of the work that is due.
     ///

@@ -28,7 +28,8 @@ use super::routes::{Route, moving};
 use super::routing::Side;
 use super::shared::Shared;
 
-/// The approximate bytes of one operation of a copy, if its first item is not larger, and the most claims or subscriptions in it.
+/// The approximate bytes of one operation of a copy, if its first item is not larger, and the most claims or
+/// subscriptions in it.
 pub(super) const PORTION_BYTES: usize = 1 << 20;
 pub(super) const PORTION_ROWS: usize = 256;
 
@@ -50,9 +51,9 @@ impl PooledDriver {
     /// earlier time; [`is_busy`](crate::Error::is_busy) if one of the stores cannot be reached, the
     /// queue's catalogue entry changes meanwhile, an earlier move has not been cleaned up yet, or
     /// memory or the journal of the target is full for [`busy_timeout`](crate::Config::busy_timeout);
-    /// [`is_full`](crate::Error::is_full) if the target's disk is full; the errors of [every change](crate::DataDriver#errors-of-every-call). After an error the
-    /// queue is in its former pool, unless
-    /// [`is_outcome_unknown`](crate::Error::is_outcome_unknown).
+    /// [`is_full`](crate::Error::is_full) if the target's disk is full; the errors of
+    /// [every change](crate::DataDriver#errors-of-every-call). After an error the queue is in its
+    /// former pool, unless [`is_outcome_unknown`](crate::Error::is_outcome_unknown).
     ///
     /// # Example
     ///
