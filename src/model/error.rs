@@ -270,7 +270,8 @@ pub enum Error {
         /// The first failure.
         cause: Arc<str>,
     },
-    /// The change was made in memory, but the engine cannot know whether it reached the disk.
+    /// The change was written, or its write failed: the engine cannot know whether it reached the
+    /// disk. The next opening may find it there.
     #[error("the outcome is unknown: {cause}")]
     OutcomeUnknown {
         /// The failure that hid the outcome.

@@ -14,6 +14,7 @@
 
 mod damaged;
 mod descriptors;
+mod journal;
 mod proof;
 mod script;
 mod support;

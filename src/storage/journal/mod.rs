@@ -110,7 +110,8 @@ impl Journal {
     /// Writes a frame and returns its LSN. `frame` is [`frame::begin`] followed by the body.
     ///
     /// # Errors
-    /// `StorageFull`, with nothing written, when there is no space; `Poisoned` after a failure.
+    /// `StorageFull`, with nothing written, when there is no space; `OutcomeUnknown` if the write fails; `Poisoned` after
+    /// a failure.
     pub(crate) fn append(&self, mut frame: Vec<u8>, growth: Growth) -> Result<(u64, Vec<u8>)> {
         let checksum = frame::body_checksum(&frame)?;
         let bytes = frame.len() as u64;
@@ -147,7 +148,8 @@ impl Journal {
         match Error::io("writing the journal", cause) {
             // No complete frame was written and the space is used again, so nothing has changed.
             full @ Error::StorageFull { .. } => Err(full),
-            other => Err(self.fail(tail, &other)),
+            // The device may have taken all of the frame, and a recovery would find it there.
+            other => Err(Error::OutcomeUnknown { cause: self.fail(tail, &other) }),
         }
     }
 
@@ -209,15 +211,15 @@ impl Journal {
     /// Refuses every later append and wakes all waiting calls; returns the first cause.
     pub(crate) fn poison(&self, cause: &str) -> Arc<str> {
         let mut tail = self.tail.lock();
-        self.fail(&mut tail, &cause);
-        tail.failed.clone().unwrap_or_else(|| cause.into())
+        self.fail(&mut tail, &cause)
     }
 
-    fn fail(&self, tail: &mut Tail, cause: &dyn std::fmt::Display) -> Error {
+    /// Poisons the journal; returns the first cause.
+    fn fail(&self, tail: &mut Tail, cause: &dyn std::fmt::Display) -> Arc<str> {
         let cause = tail.failed.get_or_insert_with(|| cause.to_string().into()).clone();
         self.commit.fail(&cause);
         self.events.count();
-        Error::Poisoned { cause }
+        cause
     }
 
     /// The cause, if the journal is poisoned.

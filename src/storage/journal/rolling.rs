@@ -52,7 +52,7 @@ impl Journal {
         };
         if let Err(cause) = tail.segments.start(next, fields) {
             let cause = Error::io("starting a journal segment", cause);
-            return Err(if cause.is_full() { cause } else { self.fail(tail, &cause) });
+            return Err(if cause.is_full() { cause } else { Error::Poisoned { cause: self.fail(tail, &cause) } });
         }
         // The spare was too small.
         tail.segments.sweep(&self.place);

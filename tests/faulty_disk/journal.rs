@@ -1,0 +1,37 @@
+//! A write to the journal that the device fails: the frame may be on the disk, whole.
+
+use zaqar_sled::disk::{Fault, Operation, SimulatedDisk};
+use zaqar_sled::{NewMessage, Project};
+
+use super::support::{CLIENT, ROOT, clock, config, fill, listed, queue, seconds};
+
+#[test]
+fn the_outcome_of_a_call_whose_write_failed_is_unknown_and_later_calls_are_refused() {
+    let (mut there, mut missing) = (0, 0);
+    for seed in 0..200 {
+        let disk = SimulatedDisk::new();
+        disk.set_seed(seed);
+        let engine = config(&disk, &clock(), 1).open(ROOT).unwrap();
+        let jobs = queue(&engine, "jobs");
+        let acknowledged = fill(&jobs, 3);
+        disk.inject(Fault::on(Operation::Write).under("/store/journal"));
+        // A segment is zeros before it is used: of such a frame the part that reaches the disk may be all that differs.
+        let post = || jobs.post(CLIENT, &[NewMessage::new(vec![0; 700]).ttl(seconds(60))]);
+        let failed = post().unwrap_err();
+        assert!(failed.is_outcome_unknown(), "seed {seed}: {failed}");
+        let refused = post().unwrap_err();
+        assert!(refused.is_poisoned(), "seed {seed}: {refused}");
+        assert_eq!(listed(&jobs).unwrap(), acknowledged, "seed {seed}: before the next opening");
+        let left = disk.kill();
+        drop(engine);
+        let engine = config(&left, &clock(), 2).open(ROOT).unwrap();
+        let found = listed(&engine.queue(Project::none(), "jobs").unwrap()).unwrap();
+        assert_eq!(found[..3], acknowledged, "seed {seed}");
+        match found.len() {
+            3 => missing += 1,
+            4 => there += 1,
+            more => panic!("seed {seed}: {more} messages"),
+        }
+    }
+    assert!(there > 0 && missing > 0, "{there} times there, {missing} times not");
+}
