@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use zaqar_sled::disk::{Disk, SimulatedDisk};
+use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 
 use super::harm::{Harm, Kind};
 use super::images::files;
@@ -150,6 +150,26 @@ fn the_report_names_every_damaged_place_and_counts_what_each_queue_lost() {
     engine.snapshot().unwrap();
     assert_eq!(files_aside(disk), aside);
     assert!(!aside.is_empty());
+}
+
+/// An opening after the power cut would remove a file that is back at its old place, as one that nothing names any more.
+#[test]
+fn a_damaged_file_is_kept_also_if_the_power_fails_after_the_salvage() {
+    for kind in [Kind::Manifest, Kind::Snapshot, Kind::Journal, Kind::PageFile] {
+        let ended = Ended::new(End::Cold, 1);
+        // The first: damage to the end of the journal can pass for a torn write.
+        let (path, bytes) = of_kind(&files(&ended.disk), kind).swap_remove(0);
+        ended.disk.corrupt(&path, bytes / 2, 1).unwrap();
+        let harmed = ended.disk.read(&path).unwrap();
+        let opened = ended.open(&ended.disk, true).unwrap();
+        let was_moved = !files_aside(&ended.disk).is_empty();
+        let left = ended.disk.power_loss(Keep::Nothing);
+        drop(opened);
+        let opened = ended.open(&left, true).unwrap();
+        opened.driver().close().unwrap();
+        let is_kept = files(&left).iter().any(|(_, bytes)| *bytes == harmed);
+        assert!(was_moved && is_kept, "{kind:?}: {} moved: {was_moved}, kept: {is_kept}", path.display());
+    }
 }
 
 fn files_aside(disk: &SimulatedDisk) -> Vec<PathBuf> {

@@ -140,13 +140,18 @@ impl Opening<'_> {
             }
             Ok(there)
         };
-        let mut moved = Vec::new();
+        let (mut moved, mut left) = (Vec::new(), BTreeSet::new());
         for from in files {
             let Some(to) = from.file_name().map(|name| aside.join(name)) else { continue };
             if go(&from, &to).map_err(|e| Error::file("moving aside", &from, e))? {
+                left.extend(from.parent().map(Path::to_owned));
                 moved.push(to);
             }
         }
+        // Back at its old place, a file would be one that nothing names any more, and the next opening would remove it.
+        // Its new name is durable before the old one is gone.
+        let changed = moved.first().map(|_| aside.clone()).into_iter().chain(left);
+        changed.map(|dir| disk.sync_dir(&dir).map_err(|e| Error::file("syncing", &dir, e))).collect::<Result<()>>()?;
         Ok(moved)
     }
 
