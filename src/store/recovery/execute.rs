@@ -150,8 +150,8 @@ impl Opening<'_> {
         }
         // Back at its old place, a file would be one that nothing names any more, and the next opening would remove it.
         // Its new name is durable before the old one is gone.
-        let changed = moved.first().map(|_| aside.clone()).into_iter().chain(left);
-        changed.map(|dir| disk.sync_dir(&dir).map_err(|e| Error::file("syncing", &dir, e))).collect::<Result<()>>()?;
+        let mut changed = moved.first().map(|_| aside.clone()).into_iter().chain(left);
+        changed.try_for_each(|dir| disk.sync_dir(&dir).map_err(|e| Error::file("syncing", &dir, e)))?;
         Ok(moved)
     }
 
