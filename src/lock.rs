@@ -210,6 +210,12 @@ impl<T: ?Sized> RwLock<T> {
         RwLockWriteGuard { inner: self.inner.write(), _held: held }
     }
 
+    /// Whether a thread has the lock for writing, or waits for that.
+    #[cfg(test)]
+    pub(crate) fn is_wanted_for_writing(&self) -> bool {
+        self.inner.try_read().is_none()
+    }
+
     #[allow(dead_code, reason = "the three kinds of lock are offered alike")]
     pub(crate) fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         let inner = self.inner.try_write()?;

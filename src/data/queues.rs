@@ -3,10 +3,9 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::lock::MutexGuard;
-
 use crate::contract::Queues;
 use crate::engine::Engine;
+use crate::lock::{MutexGuard, RwLockWriteGuard};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::first_of;
 use crate::model::settings::{DEAD_LETTER_QUEUE, QueueSettings};
@@ -139,30 +138,29 @@ impl Engine {
 impl Store {
     /// Deletes a queue; `None` if it has been deleted already.
     pub(crate) fn remove_queue(&self, slot: &Arc<QueueSlot>) -> Result<Option<u64>> {
-        self.remove_queue_by(slot, |queue| {
-            let op = Op::DeleteQueue { queue: queue.number() };
-            queue.record(Growth::Frees, &op)
-        })
-    }
-
-    /// Removes a queue by an operation that `record` records.
-    pub(crate) fn remove_queue_by(
-        &self,
-        slot: &Arc<QueueSlot>,
-        record: impl FnOnce(&mut Locked<'_>) -> Result<u64>,
-    ) -> Result<Option<u64>> {
         // As it is: a page that cannot be read does not keep the queue from being deleted.
         let Some(mut queue) = self.lock_as_is(slot) else { return Ok(None) };
-        let lsn = record(&mut queue)?;
+        let op = Op::DeleteQueue { queue: queue.number() };
+        let lsn = queue.record(Growth::Frees, &op)?;
+        self.remove_recorded(slot, queue, None);
+        Ok(Some(lsn))
+    }
+
+    /// Removes a queue whose deletion has been recorded. A call that has found the queue waits for its lock, and its
+    /// next look-up does not find this queue. Where other calls learn of the deletion without that lock, the directory
+    /// has been locked since before the recording, so that they do not find the queue either.
+    pub(crate) fn remove_recorded(
+        &self,
+        slot: &Arc<QueueSlot>,
+        mut queue: Locked<'_>,
+        directory: Option<RwLockWriteGuard<'_, Directory>>,
+    ) {
         self.reserve.change_records(queue_bytes(slot.key.len(), queue.description().bytes()), 0);
         let remains = queue.take_remains();
         self.forget_slot(slot);
         // Before a queue of that name can be made: the trees lose the old one first.
         self.free_later(remains);
-        // While the queue is locked: a call that has found the queue waits for the lock, and its next look-up does not
-        // find this queue.
-        self.directory.write().names.remove(&slot.key);
-        Ok(Some(lsn))
+        directory.unwrap_or_else(|| self.directory.write()).names.remove(&slot.key);
     }
 }
 

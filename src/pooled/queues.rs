@@ -302,21 +302,25 @@ impl Shared {
         name: &QueueName,
     ) -> Result<Option<u64>> {
         let store = self.control.store();
-        store.remove_queue_by(slot, |queue| {
-            let mut registry = store.lock_registry();
-            let mapping = registry.catalogue.get(key).cloned();
-            if let Some(mapping) = &mapping {
-                check_not_moving(mapping, project, name)?;
-            }
-            let elsewhere = mapping.filter(|mapping| !is_in_control_store(&registry, mapping.pool.as_str()));
-            let op = Op::Unregister {
-                address: Address::of(project, name),
-                queue: queue.number(),
-                pool: elsewhere.as_ref().map(|mapping| mapping.pool.as_str().into()),
-                store: elsewhere.as_ref().and_then(|mapping| store_of(&registry, mapping.pool.as_str())),
-            };
-            registry.record(Growth::Frees, &op, &mut [queue.state()])
-        })
+        let Some(mut queue) = store.lock_as_is(slot) else { return Ok(None) };
+        // Calls see in the registry that the queue is gone: from then on, nothing may find it in the directory.
+        let directory = store.directory.write();
+        let mut registry = store.lock_registry();
+        let mapping = registry.catalogue.get(key).cloned();
+        if let Some(mapping) = &mapping {
+            check_not_moving(mapping, project, name)?;
+        }
+        let elsewhere = mapping.filter(|mapping| !is_in_control_store(&registry, mapping.pool.as_str()));
+        let op = Op::Unregister {
+            address: Address::of(project, name),
+            queue: queue.number(),
+            pool: elsewhere.as_ref().map(|mapping| mapping.pool.as_str().into()),
+            store: elsewhere.as_ref().and_then(|mapping| store_of(&registry, mapping.pool.as_str())),
+        };
+        let lsn = registry.record(Growth::Frees, &op, &mut [queue.state()])?;
+        drop(registry);
+        store.remove_recorded(slot, queue, Some(directory));
+        Ok(Some(lsn))
     }
 }
 
@@ -338,4 +342,35 @@ fn store_of(registry: &Registry, pool: &str) -> Option<[u8; 16]> {
 pub(super) fn is_in_control_store(registry: &Registry, pool: &str) -> bool {
     let uri = registry.pools.get(pool.as_bytes()).and_then(|row| PoolUri::new(&row.uri).ok());
     uri.is_some_and(|uri| matches!(uri.location(), Location::Default(_)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::disk::SimulatedDisk;
+    use crate::model::NewPool;
+    use crate::{Config, PoolName, Pools};
+
+    #[test]
+    fn a_deletion_is_seen_in_the_registry_and_the_directory_at_one_instant() {
+        let disk = Arc::new(SimulatedDisk::new());
+        let driver = Config::new().disk(disk).background(false).open_pooled("/control").unwrap();
+        Pools::create(&driver, &PoolName::new("one").unwrap(), &NewPool::new("sled:/one".parse().unwrap())).unwrap();
+        let (project, name) = (Project::none(), QueueName::new("jobs").unwrap());
+        Queues::create(&driver, &project, &name, &Metadata::new()).unwrap();
+        let control = driver.control();
+        let (store, key) = (control.store(), keys::queue(&project, &name));
+        thread::scope(|scope| {
+            let directory = store.directory.read();
+            scope.spawn(|| Queues::delete(&driver, &project, &name).unwrap());
+            while !store.directory.is_wanted_for_writing() {
+                thread::yield_now();
+            }
+            assert!(directory.names.contains(&key) && store.registry.read().catalogue.contains(&key));
+        });
+        assert!(!store.directory.read().names.contains(&key) && !store.registry.read().catalogue.contains(&key));
+    }
 }

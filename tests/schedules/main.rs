@@ -23,6 +23,7 @@ mod admission;
 mod claim_wait;
 mod closing;
 mod group_commit;
+mod pooled;
 mod program;
 #[path = "../support/tracked_disk.rs"]
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
