@@ -19,7 +19,10 @@
 //! 2. So every accepted message can be removed, one by one. After that a snapshot fits, which frees the space of the
 //!    journal and the page files.
 //!
-//! Cost: a few loads for each change, and one allocation each time the store grows by a quarter.
+//! 3. The file is longer than needed, so that a change seldom waits for an allocation. When half of the excess is used
+//!    up, housekeeping is asked to lengthen the file. The change does so itself only if housekeeping is too late.
+//!
+//! Cost: a few loads for each change, and one allocation each time the store grows by an eighth.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,7 +69,9 @@ pub(crate) struct Reserve {
     short: AtomicBool,
     /// Set while a power cut could undo the file's growth.
     unsynced: AtomicBool,
-    /// Set when a sync of the growth has been requested.
+    /// Set while half of the excess is used up.
+    low: AtomicBool,
+    /// Set when housekeeping has been asked to lengthen or sync the file.
     asked: AtomicBool,
     budget: Arc<Budget>,
     /// Bytes that the removal of all messages and claims needs, one by one.
@@ -94,6 +99,7 @@ impl Reserve {
             held: AtomicU64::new(held),
             short: AtomicBool::new(false),
             unsynced: AtomicBool::new(false),
+            low: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             budget: budget.clone(),
             removals: AtomicU64::new(0),
@@ -176,10 +182,22 @@ impl Reserve {
     /// `StorageFull` when the disk has no space for it.
     pub(crate) fn require(&self, need: Need, bytes: u64) -> Result<()> {
         let wanted = self.floor(need).saturating_add(bytes);
-        if self.held() >= wanted {
-            return Ok(());
+        if self.held() < wanted {
+            return self.lengthen(wanted);
         }
-        // More than is needed now, so that the file grows seldom.
+        if self.is_low(wanted) && !self.low.load(Ordering::Relaxed) {
+            self.low.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Whether half of the excess beyond the wanted length is used up.
+    fn is_low(&self, wanted: u64) -> bool {
+        self.held() < wanted.saturating_add(self.ahead(wanted) / 2)
+    }
+
+    /// Grows the file beyond the wanted length, or to that length if the disk has no space for more.
+    fn lengthen(&self, wanted: u64) -> Result<()> {
         let grown = self
             .grow(wanted.saturating_add(self.ahead(wanted)))
             .or_else(|error| if error.is_full() { self.grow(wanted) } else { Err(error) });
@@ -187,13 +205,15 @@ impl Reserve {
         grown
     }
 
-    /// Grows the file to the needed length, as far as the disk has space, or shortens a file that is much too long.
+    /// Grows the file to the needed length and the excess, as far as the disk has space, or shortens a file that is
+    /// much too long.
     pub(crate) fn hold(&self) {
-        // If the disk has no space now, the change that needs the space asks again.
-        let held = self.require(Need::Grow, 0);
         let wanted = self.floor(Need::Grow);
         let ample = wanted.saturating_add(self.ahead(wanted));
-        if held.is_ok() && self.held() / 2 > ample && self.held() < u64::MAX {
+        if self.is_low(wanted) {
+            // If the disk has no space now, the change that needs the space asks again.
+            let _ = self.lengthen(wanted);
+        } else if self.held() / 2 > ample && self.held() < u64::MAX {
             self.shorten(ample);
         }
     }
@@ -222,28 +242,31 @@ impl Reserve {
         Ok(())
     }
 
-    /// Whether the file's growth needs a sync that has not been requested yet; returns true once. A failed sync is
-    /// tried again with the next housekeeping and not with each change.
-    pub(crate) fn wants_sync(&self) -> bool {
-        self.unsynced.load(Ordering::Relaxed) && !self.asked.swap(true, Ordering::Relaxed)
+    /// Whether housekeeping has to lengthen or sync the file; returns true once. What fails is tried again with the
+    /// next housekeeping and not with each change.
+    pub(crate) fn wants_housekeeping(&self) -> bool {
+        (self.unsynced.load(Ordering::Relaxed) || self.low.load(Ordering::Relaxed))
+            && !self.asked.load(Ordering::Relaxed)
+            && !self.asked.swap(true, Ordering::Relaxed)
     }
 
     /// As [`Self::hold`], and syncs, so that the space is still held after a power cut. Waits for the disk.
     pub(crate) fn hold_durably(&self) {
         self.hold();
-        if !self.unsynced.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        let Some(file) = self.file.lock().clone() else { return };
-        let directory = self.path.parent().unwrap_or(&self.path);
-        let synced = file.sync_data().and_then(|()| self.disk.sync_dir(directory));
-        // A failed sync is tried again later. Until then a power cut on a full disk shrinks the reserve and does no
-        // other harm.
-        if synced.is_err() {
+        let is_low = self.is_low(self.floor(Need::Grow));
+        self.low.store(is_low, Ordering::Relaxed);
+        let is_synced = !self.unsynced.swap(false, Ordering::AcqRel) || self.sync();
+        if !is_synced {
+            // Until the next attempt a power cut on a full disk shrinks the reserve and does no other harm.
             self.unsynced.store(true, Ordering::Release);
-        } else {
-            self.asked.store(false, Ordering::Relaxed);
         }
+        self.asked.store(is_low || !is_synced, Ordering::Relaxed);
+    }
+
+    fn sync(&self) -> bool {
+        let Some(file) = self.file.lock().clone() else { return true };
+        let directory = self.path.parent().unwrap_or(&self.path);
+        file.sync_data().and_then(|()| self.disk.sync_dir(directory)).is_ok()
     }
 
     fn shorten(&self, to: u64) -> bool {
@@ -294,7 +317,7 @@ const LEASES: u64 = 8 << 10;
 const MOST_LEASES: u64 = 1 << 20;
 /// The least and the most bytes that are held beyond the needed ones. Small segments lower the least.
 const LEAST_AHEAD: u64 = 256 << 10;
-const MOST_AHEAD: u64 = 4 << 20;
+const MOST_AHEAD: u64 = 8 << 20;
 /// The unit in which file systems allocate space.
 const BLOCK: u64 = 4 << 10;
 /// The number of attempts to use the freed space before another process takes it.
@@ -327,5 +350,30 @@ mod tests {
         assert!(reserve.held() >= OPENING.min(held - 3 * 12 * 1024));
         reserve.hold();
         assert!(reserve.held() >= held - 2_000 && !reserve.is_short());
+    }
+
+    #[test]
+    fn the_reserve_is_lengthened_before_a_change_needs_it() {
+        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
+        let reserve = Reserve::open(&disk, Path::new("/"), 16 << 20, &Budget::unlimited());
+        reserve.hold_durably();
+        assert!(!reserve.wants_housekeeping());
+        let store = |bytes| {
+            reserve.require(Need::Grow, bytes).unwrap();
+            reserve.add_records(bytes);
+        };
+        let mut lengthened = 0;
+        for _ in 0..4_000 {
+            let held = reserve.held();
+            store(4_000);
+            assert_eq!(reserve.held(), held, "a change waited for an allocation");
+            if reserve.wants_housekeeping() {
+                assert!(!reserve.wants_housekeeping());
+                reserve.hold_durably();
+                assert!(reserve.held() > held);
+                lengthened += 1;
+            }
+        }
+        assert!((8..40).contains(&lengthened), "{lengthened}");
     }
 }

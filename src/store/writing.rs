@@ -77,8 +77,8 @@ impl Store {
             Growth::Grows => self.reserve.require(Need::Grow, price(op, bytes, key_bytes)),
         };
         let appended = admitted.and_then(|()| self.journal.append(frame, growth));
-        if self.is_short() || self.reserve.wants_sync() {
-            // A snapshot may free space.
+        if self.is_short() || self.reserve.wants_housekeeping() {
+            // A snapshot may free space; the reserve is lengthened and synced there.
             self.signals.housekeeping();
         }
         let (lsn, frame) = appended?;

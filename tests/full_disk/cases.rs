@@ -112,6 +112,35 @@ fn a_store_killed_on_a_full_disk_with_an_unsynced_tail_opens_and_keeps_it() {
     }
 }
 
+#[test]
+fn a_store_with_a_long_last_segment_opens_on_a_full_disk() {
+    // The last segment is copied while the reserve has the space for it.
+    for reserve in [None, Some(60 * KIB)] {
+        let disk = SimulatedDisk::new();
+        let settings = |disk: &SimulatedDisk| config(disk.clone()).segment_size(KIB * KIB);
+        let engine = settings(&disk).open(ROOT).unwrap();
+        let jobs = queue(&engine, "jobs");
+        for _ in 0..110 {
+            jobs.post(CLIENT, &[message(2_000)]).unwrap();
+        }
+        let disk = disk.kill();
+        drop(engine);
+        if let Some(bytes) = reserve {
+            disk.open(&Path::new(ROOT).join("RESERVE")).unwrap().set_len(bytes).unwrap();
+        }
+        disk.set_capacity(Some(used(&disk)));
+        let engine = settings(&disk).open(ROOT).unwrap();
+        let jobs = engine.queue(Project::none(), "jobs").unwrap();
+        assert_eq!(total(&jobs), 110, "{reserve:?}");
+        let disk = disk.power_loss(Keep::Nothing);
+        drop(engine);
+        let engine = settings(&disk).open(ROOT).unwrap();
+        let jobs = engine.queue(Project::none(), "jobs").unwrap();
+        assert_eq!(total(&jobs), 110, "{reserve:?}");
+        jobs.delete().unwrap();
+    }
+}
+
 /// The snapshots of a store, by number, with the size of each when it was seen.
 #[derive(Default)]
 struct Snapshots(BTreeMap<String, u64>);

@@ -15,7 +15,7 @@ use super::opening::Opening;
 use super::plan::{JournalPlan, Plan, Tidying};
 use super::report::RecoveryReport;
 use super::start;
-use super::tail::Tail;
+use super::tail::{self, Copied, Tail};
 use crate::disk::{KeptDir, REACH, remove_own};
 use crate::model::error::{Error, Result};
 use crate::state::Contents;
@@ -99,18 +99,21 @@ impl Opening<'_> {
     /// Starts this run's first segment; returns it with the numbers of the segments not needed any more. On a full
     /// disk, files that an earlier opening left are removed first, and then space of the reserve is used.
     fn start(&self, place: &Place, journal: &JournalPlan, manifest: &Manifest) -> Result<(Start, Vec<u64>)> {
-        let (started, mut unused) = match Tail::of(place, journal, false)?.start(place, &self.reserve, false) {
-            Err(error) if error.is_full() => {
-                let snapshot = manifest.snapshot.map_or(0, |mark| mark.from);
-                let mut tail = Tail::of(place, journal, true)?;
-                let unused = tail.free_disk_space(place, journal, snapshot, manifest.segment)?;
-                (tail.start(place, &self.reserve, true)?, unused)
-            }
-            started => (started?, journal.unused.clone()),
+        let start = |journal: &JournalPlan, copied, scanty| -> Result<(Start, Vec<u64>)> {
+            let (start, replaced) = Tail::of(place, journal, copied)?.start(place, &self.reserve, scanty)?;
+            Ok((start, journal.unused.iter().copied().chain(replaced).collect()))
         };
-        let (start, replaced) = started;
-        unused.extend(replaced);
-        Ok((start, unused))
+        match start(journal, Copied::IfWorthwhile, false) {
+            Err(error) if error.is_full() => {}
+            started => return started,
+        }
+        let snapshot = manifest.snapshot.map_or(0, |mark| mark.from);
+        let left = tail::free_disk_space(place, journal, snapshot, manifest.segment)?;
+        match start(&left, Copied::Always, true) {
+            // The copies save space only afterwards.
+            Err(error) if error.is_full() => start(&left, Copied::Never, true),
+            started => started,
+        }
     }
 
     /// Saves the manifest, which names the started segment; if that fails, the segment is removed again.

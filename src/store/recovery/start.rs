@@ -23,7 +23,7 @@ impl Carried {
         Self { first: last.saturating_add(1), bodies: Vec::new(), proven: last }
     }
 
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         let bytes: usize = self.bodies.iter().map(|body| body.len().saturating_add(frame::HEADER_BYTES)).sum();
         bytes as u64
     }

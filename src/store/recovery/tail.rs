@@ -20,6 +20,17 @@ use crate::storage::journal::segment::SEGMENT_HEADER_BYTES;
 use crate::storage::journal::{Kept, Place, Start, frame};
 use crate::storage::reserve::{Need, Reserve};
 
+/// Whether the last segments are copied to the first segment of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copied {
+    /// If there are many segments, or unproven frames.
+    IfWorthwhile,
+    /// To save disk space: the segments that were copied are removed afterwards.
+    Always,
+    /// Because there is no space for the copies.
+    Never,
+}
+
 /// The way in which the journal continues.
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -34,13 +45,16 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Copies the last segments if `sparing` disk space, or if there are many or unproven ones.
-    pub(super) fn of(place: &Place, journal: &JournalPlan, sparing: bool) -> Result<Self> {
-        let sparing = sparing || journal.kept.len() >= MANY_SEGMENTS || journal.last_lsn > journal.proven;
+    pub(super) fn of(place: &Place, journal: &JournalPlan, copied: Copied) -> Result<Self> {
+        let does_copy = match copied {
+            Copied::IfWorthwhile => journal.kept.len() >= MANY_SEGMENTS || journal.last_lsn > journal.proven,
+            Copied::Always => true,
+            Copied::Never => false,
+        };
         let (mut kept, mut bodies, mut replaced) = (journal.kept.clone(), Vec::new(), Vec::new());
         let mut end = journal.last_lsn.saturating_add(1);
         let mut room = CARRIED_BYTES.min(place.segment_bytes / 2);
-        while let Some(last) = kept.last().copied().filter(|_| sparing) {
+        while let Some(last) = kept.last().copied().filter(|_| does_copy) {
             let Some((carried, bytes)) = carry(place, last, end, room)? else { break };
             room = room.saturating_sub(bytes);
             end = end.min(last.first_lsn);
@@ -60,7 +74,8 @@ impl Tail {
         let proven = self.proven.max(first.saturating_sub(1));
         let carried = Carried { first, bodies: self.bodies.clone(), proven };
         let start = || start::start(place, self.number, &carried, scanty);
-        let mut started = if scanty { reserve.spend(Need::Open, SCANTY_BYTES, start)? } else { start()? };
+        let needed = SCANTY_BYTES.saturating_add(carried.bytes());
+        let mut started = if scanty { reserve.spend(Need::Open, needed, start)? } else { start()? };
         let mut kept = self.kept.clone();
         if let Some(last) = kept.last_mut() {
             // It is not the last segment any more, so its unused space is freed.
@@ -91,35 +106,26 @@ impl Tail {
         }
         Ok(())
     }
+}
 
-    /// Removes segments that an earlier run left: segments before the snapshot, whose LSN is `snapshot`, segments that
-    /// others replace, once those are on the device, and segments behind the end; but not `named`, which the manifest
-    /// on disk names. Returns those that have to be removed later.
-    pub(super) fn free_disk_space(
-        &mut self,
-        place: &Place,
-        journal: &JournalPlan,
-        snapshot: u64,
-        named: u64,
-    ) -> Result<Vec<u64>> {
-        let nexts = journal.kept.iter().skip(1).map(|next| next.first_lsn);
-        let covered = journal.kept.iter().zip(nexts).filter(|(_, next)| *next <= snapshot.saturating_add(1));
-        let covered: Vec<u64> = covered.map(|(kept, _)| kept.number).filter(|number| *number != named).collect();
-        self.kept.retain(|kept| !covered.contains(&kept.number));
-        self.replaced.retain(|number| !covered.contains(number));
-        let (mut unused, left): (Vec<u64>, Vec<u64>) = journal.unused.iter().partition(|number| **number != named);
-        unused.extend(covered);
-        if unused.is_empty() {
-            return Ok(left);
-        }
+/// Removes segments that an earlier run left: segments before the snapshot, whose LSN is `snapshot`, and segments
+/// behind the end; but not `named`, which the manifest on disk names. Returns the plan for the others.
+pub(super) fn free_disk_space(place: &Place, journal: &JournalPlan, snapshot: u64, named: u64) -> Result<JournalPlan> {
+    let nexts = journal.kept.iter().skip(1).map(|next| next.first_lsn);
+    let covered = journal.kept.iter().zip(nexts).filter(|(_, next)| *next <= snapshot.saturating_add(1));
+    let covered: Vec<u64> = covered.map(|(kept, _)| kept.number).filter(|number| *number != named).collect();
+    let (mut removed, unused): (Vec<u64>, Vec<u64>) = journal.unused.iter().partition(|number| **number != named);
+    let kept: Vec<Kept> = journal.kept.iter().filter(|kept| !covered.contains(&kept.number)).copied().collect();
+    removed.extend(covered);
+    if !removed.is_empty() {
         let sync = || {
             journal.kept.iter().try_for_each(|kept| place.disk.open(&place.path(kept.number))?.sync_data())?;
             place.disk.sync_dir(&place.directory)?;
-            unused.iter().try_for_each(|number| place.disk.remove_file(&place.path(*number)))
+            removed.iter().try_for_each(|number| place.disk.remove_file(&place.path(*number)))
         };
         sync().map_err(|e| Error::io("removing an unused segment", e))?;
-        Ok(left)
     }
+    Ok(JournalPlan { kept, unused, ..journal.clone() })
 }
 
 /// The frames of a segment below LSN `end`, if they take at most `room` bytes; with their size.
