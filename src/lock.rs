@@ -35,7 +35,7 @@ pub(crate) enum Rank {
     Registering,
     /// Held while one pool's store is opened.
     PoolOpening,
-    /// The places at which stores are being opened.
+    /// The paths at which stores are being opened.
     Opening,
     /// The result of closing a store; held during the close.
     Closing,
@@ -82,13 +82,13 @@ pub(crate) enum Rank {
     /// Directories that pools have left.
     FormerPools,
     /// The sides of queues that were looked up.
-    Found,
+    SideCache,
     /// The journal's tail.
     Tail,
     /// The calls that wait for a sync.
     Group,
     /// One call that waits for a sync.
-    Place,
+    SyncWaiter,
     /// The disk space that is held back.
     Reserve,
     /// The list of page files.
@@ -484,12 +484,12 @@ mod tests {
     #[test]
     fn nothing_that_calls_need_is_held_over_a_wait() {
         let (turn, registry) = (Mutex::new(Rank::Turn, ()), RwLock::new(Rank::Registry(Tier::Pool), ()));
-        let (room, made) = (Mutex::new(Rank::Events, ()), Condvar::default());
+        let (events, made) = (Mutex::new(Rank::Events, ()), Condvar::default());
         let _turn = turn.lock();
         check_may_wait();
-        assert!(made.wait_until(&mut room.lock(), Instant::now()));
+        assert!(made.wait_until(&mut events.lock(), Instant::now()));
         let _registry = registry.read();
         assert!(refused(check_may_wait).contains("Registry(Pool)"));
-        refused(|| assert!(made.wait_until(&mut room.lock(), Instant::now())));
+        refused(|| assert!(made.wait_until(&mut events.lock(), Instant::now())));
     }
 }

@@ -398,12 +398,13 @@ impl Clock for Fast {
 }
 
 #[test]
-fn letters_in_a_queue_that_a_claim_made_are_collected_when_they_expire() {
+fn dead_letters_in_a_queue_that_a_claim_made_are_collected_when_they_expire() {
     let clock = Arc::new(Fast(Instant::now()));
     let engine = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock).open("/store").unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
-    let letters = r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 60}"#;
-    jobs.create(Metadata::from_json(letters).unwrap()).unwrap();
+    let dead_letters =
+        r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 60}"#;
+    jobs.create(Metadata::from_json(dead_letters).unwrap()).unwrap();
     let long = Duration::from_secs(1_000_000);
     jobs.post(ClientId::random(), &[NewMessage::new("worn").ttl(long).delay(Duration::ZERO)]).unwrap();
     let claim = || jobs.claim(ClaimOptions::new().ttl(long)).unwrap();
@@ -412,7 +413,7 @@ fn letters_in_a_queue_that_a_claim_made_are_collected_when_they_expire() {
     // No call uses that queue any more.
     let started = Instant::now();
     while engine.status().messages() > 0 {
-        assert!(started.elapsed() < Duration::from_secs(30), "nobody collected the letter: {:?}", engine.status());
+        assert!(started.elapsed() < Duration::from_secs(30), "nobody collected the dead letter: {:?}", engine.status());
         thread::yield_now();
     }
 }

@@ -21,14 +21,14 @@ use zaqar_sled::{Engine, MessageListOptions, Project};
 
 #[test]
 fn every_line_of_every_file_is_processed() {
-    let place = Place::new();
+    let dir = WorkDir::new();
     let files = [
-        place.numbers(2000),
-        place.file("unended", b"one\n\nthree"),
-        place.file("bytes", b"\xff\xfe two\r\n\0\n"),
-        place.file("empty", b""),
+        dir.numbers(2000),
+        dir.file("unended", b"one\n\nthree"),
+        dir.file("bytes", b"\xff\xfe two\r\n\0\n"),
+        dir.file("empty", b""),
     ];
-    let report = Report::of(place.work(&["--workers", "4"]).args(&files).output().unwrap());
+    let report = Report::of(dir.work(&["--workers", "4"]).args(&files).output().unwrap());
     report.assert_success();
     for (file, lines) in files.iter().zip([2000, 3, 2, 0]) {
         let row = report.row(file);
@@ -39,35 +39,35 @@ fn every_line_of_every_file_is_processed() {
 
 #[test]
 fn the_command_gets_each_line_with_a_newline() {
-    let place = Place::new();
-    let file = place.file("lines", b"one\n\n\xff\x00two\r\nlast");
-    let report = place.run(&["--run", "cat >> ledger"], &file);
+    let dir = WorkDir::new();
+    let file = dir.file("lines", b"one\n\n\xff\x00two\r\nlast");
+    let report = dir.run(&["--run", "cat >> ledger"], &file);
     report.assert_success();
-    let mut lines = place.ledger();
+    let mut lines = dir.ledger();
     lines.sort();
     assert_eq!(lines, [b"".to_vec(), b"last".to_vec(), b"one".to_vec(), b"\xff\x00two\r".to_vec()]);
 }
 
 #[test]
 fn lines_the_command_fails_on_are_redelivered_and_then_dead_lettered() {
-    let place = Place::new();
-    let file = place.numbers(30);
+    let dir = WorkDir::new();
+    let file = dir.numbers(30);
     let script = "read line; test $((line % 10)) -ne 0";
-    let report = place.run(&["--run", script, "--max-claims", "3"], &file);
+    let report = dir.run(&["--run", script, "--max-claims", "3"], &file);
     report.assert_success();
     let row = report.row(&file);
     assert_eq!((row["posted"], row["processed"], row["dead-lettered"], row["waiting"]), (30, 27, 3, 0));
     // Lines that succeed are deleted before the claim is released, so only the failing lines are delivered again: twice
     // each.
     assert_eq!(row["redelivered"], 6);
-    assert_eq!(place.dead_letters(&file), [b"10".to_vec(), b"20".to_vec(), b"30".to_vec()]);
+    assert_eq!(dir.dead_letters(&file), [b"10".to_vec(), b"20".to_vec(), b"30".to_vec()]);
 }
 
 #[test]
 fn a_line_the_command_fails_on_once_is_processed_by_the_next_try() {
-    let place = Place::new();
-    let file = place.numbers(5);
-    let report = place.run(&["--run", "read line; mkdir tried-$line 2>/dev/null && exit 1; exit 0"], &file);
+    let dir = WorkDir::new();
+    let file = dir.numbers(5);
+    let report = dir.run(&["--run", "read line; mkdir tried-$line 2>/dev/null && exit 1; exit 0"], &file);
     report.assert_success();
     let row = report.row(&file);
     assert_eq!((row["processed"], row["redelivered"], row["dead-lettered"]), (5, 5, 0));
@@ -75,43 +75,43 @@ fn a_line_the_command_fails_on_once_is_processed_by_the_next_try() {
 
 #[test]
 fn a_command_need_not_read_its_line() {
-    let place = Place::new();
-    let file = place.file("long", &vec![b'x'; 300_000]);
-    let report = place.run(&["--run", "true"], &file);
+    let dir = WorkDir::new();
+    let file = dir.file("long", &vec![b'x'; 300_000]);
+    let report = dir.run(&["--run", "true"], &file);
     report.assert_success();
     assert_eq!(report.row(&file)["processed"], 1);
 }
 
 #[test]
 fn a_claim_is_renewed_while_its_command_runs_on() {
-    let place = Place::new();
-    let file = place.numbers(1);
-    let report = place.run(&["--run", "sleep 3", "--ttl", "1", "--workers", "2"], &file);
+    let dir = WorkDir::new();
+    let file = dir.numbers(1);
+    let report = dir.run(&["--run", "sleep 3", "--ttl", "1", "--workers", "2"], &file);
     report.assert_success();
     assert_eq!((report.row(&file)["processed"], report.row(&file)["redelivered"]), (1, 0));
 }
 
 #[test]
 fn lines_of_many_mebibytes_are_fine() {
-    let place = Place::new();
+    let dir = WorkDir::new();
     let mut bytes = vec![b'x'; 20 << 20];
     bytes.push(b'\n');
     bytes.extend(vec![b'y'; 3 << 20]);
-    let file = place.file("long", &bytes);
-    let report = place.run(&["--run", "wc -c >> ledger"], &file);
+    let file = dir.file("long", &bytes);
+    let report = dir.run(&["--run", "wc -c >> ledger"], &file);
     report.assert_success();
-    let mut sizes = place.ledger();
+    let mut sizes = dir.ledger();
     sizes.sort();
     assert_eq!(sizes, [b"20971521".to_vec(), b"3145729".to_vec()]);
 }
 
 #[test]
 fn a_line_over_the_limit_is_named_and_the_lines_before_it_are_processed() {
-    let place = Place::new();
+    let dir = WorkDir::new();
     let mut bytes = b"short\n".to_vec();
     bytes.extend(vec![b'x'; (64 << 20) + 1]);
-    let file = place.file("too-long", &bytes);
-    let report = place.run(&["--batch", "1"], &file);
+    let file = dir.file("too-long", &bytes);
+    let report = dir.run(&["--batch", "1"], &file);
     assert_eq!(report.code, Some(1), "{report:?}");
     assert!(report.errors.contains("line 2 is over 67108864 bytes"), "{report:?}");
     assert_eq!(report.row(&file)["processed"], 1);
@@ -119,10 +119,10 @@ fn a_line_over_the_limit_is_named_and_the_lines_before_it_are_processed() {
 
 #[test]
 fn a_second_run_finds_nothing_left_to_do() {
-    let place = Place::new();
-    let file = place.numbers(250);
-    place.run(&[], &file).assert_success();
-    let report = place.run(&[], &file);
+    let dir = WorkDir::new();
+    let file = dir.numbers(250);
+    dir.run(&[], &file).assert_success();
+    let report = dir.run(&[], &file);
     report.assert_success();
     let row = report.row(&file);
     assert_eq!((row["posted"], row["processed"], row["waiting"]), (250, 250, 0));
@@ -132,25 +132,25 @@ fn a_second_run_finds_nothing_left_to_do() {
 
 #[test]
 fn of_a_file_that_has_grown_only_the_new_lines_are_posted() {
-    let place = Place::new();
-    let file = place.file("log", b"one\ntwo\n");
-    place.run(&["--run", "cat >> ledger"], &file).assert_success();
+    let dir = WorkDir::new();
+    let file = dir.file("log", b"one\ntwo\n");
+    dir.run(&["--run", "cat >> ledger"], &file).assert_success();
     fs::write(&file, b"one\ntwo\nthree\n").unwrap();
-    let report = place.run(&["--run", "cat >> ledger"], &file);
+    let report = dir.run(&["--run", "cat >> ledger"], &file);
     report.assert_success();
     assert_eq!(report.this_run(&file), (1, 1));
     assert_eq!(report.row(&file)["posted"], 3);
-    assert_eq!(place.ledger().len(), 3);
+    assert_eq!(dir.ledger().len(), 3);
 }
 
 #[test]
 fn a_changed_file_is_refused_and_the_others_are_processed() {
-    let place = Place::new();
-    let (changed, cut, other) = (place.file("changed", b"one\n"), place.file("cut", b"1\n2\n"), place.numbers(3));
-    Report::of(place.work(&[]).args([&changed, &cut]).output().unwrap()).assert_success();
+    let dir = WorkDir::new();
+    let (changed, cut, other) = (dir.file("changed", b"one\n"), dir.file("cut", b"1\n2\n"), dir.numbers(3));
+    Report::of(dir.work(&[]).args([&changed, &cut]).output().unwrap()).assert_success();
     fs::write(&changed, b"ONE\ntwo\n").unwrap();
     fs::write(&cut, b"1\n").unwrap();
-    let report = Report::of(place.work(&[]).args([&changed, &cut, &other]).output().unwrap());
+    let report = Report::of(dir.work(&[]).args([&changed, &cut, &other]).output().unwrap());
     assert_eq!(report.code, Some(1), "{report:?}");
     for (file, bytes) in [(&changed, 4), (&cut, 4)] {
         let cause = format!("{}: its first {bytes} bytes are not those", file.display());
@@ -162,9 +162,9 @@ fn a_changed_file_is_refused_and_the_others_are_processed() {
 
 #[test]
 fn a_file_named_twice_is_posted_once() {
-    let place = Place::new();
-    let file = place.numbers(10);
-    let report = Report::of(place.work(&[]).arg(&file).arg("./numbers").output().unwrap());
+    let dir = WorkDir::new();
+    let file = dir.numbers(10);
+    let report = Report::of(dir.work(&[]).arg(&file).arg("./numbers").output().unwrap());
     report.assert_success();
     assert_eq!(report.row(&file)["posted"], 10);
     assert_eq!(report.output.lines().count(), 3, "{report:?}");
@@ -173,8 +173,8 @@ fn a_file_named_twice_is_posted_once() {
 #[test]
 fn standard_input_is_a_source_too() {
     for arguments in [[].as_slice(), &["-"]] {
-        let place = Place::new();
-        let mut child = place.work(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        let dir = WorkDir::new();
+        let mut child = dir.work(arguments).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(b"one\ntwo\nthree").unwrap();
         let report = Report::of(child.wait_with_output().unwrap());
         report.assert_success();
@@ -184,27 +184,27 @@ fn standard_input_is_a_source_too() {
 
 #[test]
 fn lines_of_a_stream_are_processed_before_it_ends() {
-    let place = Place::new();
-    let (child, mut stdin) = place.stream(&["--run", "cat >> ledger"]);
+    let dir = WorkDir::new();
+    let (child, mut stdin) = dir.stream(&["--run", "cat >> ledger"]);
     stdin.write_all(b"one\ntwo\nthr").unwrap();
-    place.wait_for_ledger(2);
+    dir.wait_for_ledger(2);
     stdin.write_all(b"ee\n").unwrap();
-    place.wait_for_ledger(3);
+    dir.wait_for_ledger(3);
     drop(stdin);
     Report::of(child.wait_with_output().unwrap()).assert_success();
 }
 
 #[test]
 fn a_stream_that_starts_again_after_a_kill_continues_at_its_position() {
-    let place = Place::new();
+    let dir = WorkDir::new();
     let lines = numbers(1000);
     let (first, second) = lines.split_at(lines.find("501\n").unwrap());
-    let (mut child, mut stdin) = place.stream(RUN_LEDGER);
+    let (mut child, mut stdin) = dir.stream(RUN_LEDGER);
     stdin.write_all(first.as_bytes()).unwrap();
-    place.wait_for_ledger(500);
+    dir.wait_for_ledger(500);
     kill(&mut child);
 
-    let (child, mut stdin) = place.stream(RUN_LEDGER);
+    let (child, mut stdin) = dir.stream(RUN_LEDGER);
     stdin.write_all(first.as_bytes()).unwrap();
     stdin.write_all(second.as_bytes()).unwrap();
     drop(stdin);
@@ -212,14 +212,14 @@ fn a_stream_that_starts_again_after_a_kill_continues_at_its_position() {
     report.assert_success();
     assert_eq!((report.row("-")["posted"], report.row("-")["processed"]), (1000, 1000));
     assert_eq!(report.this_run("-").0, 500);
-    assert_eq!(place.missing_from_ledger(lines.lines()), [""; 0]);
+    assert_eq!(dir.missing_from_ledger(lines.lines()), [""; 0]);
 }
 
 #[test]
 fn a_stream_that_is_another_one_is_refused() {
-    let place = Place::new();
+    let dir = WorkDir::new();
     for (stream, code) in [("one\ntwo\n", 0), ("one\nTWO\nthree\n", 1), ("one\n", 1)] {
-        let (child, mut stdin) = place.stream(&[]);
+        let (child, mut stdin) = dir.stream(&[]);
         stdin.write_all(stream.as_bytes()).unwrap();
         drop(stdin);
         let report = Report::of(child.wait_with_output().unwrap());
@@ -230,36 +230,36 @@ fn a_stream_that_is_another_one_is_refused() {
 
 #[test]
 fn an_unreadable_file_is_reported_before_any_work() {
-    let place = Place::new();
-    let there = place.numbers(1);
+    let dir = WorkDir::new();
+    let there = dir.numbers(1);
     for (name, cause) in [("nowhere", "nowhere: No such file"), (".", ".: is a directory")] {
-        let report = Report::of(place.work(&[]).arg(&there).arg(name).output().unwrap());
+        let report = Report::of(dir.work(&[]).arg(&there).arg(name).output().unwrap());
         assert_eq!(report.code, Some(1), "{report:?}");
         assert!(report.errors.contains(cause), "{report:?}");
-        assert!(!place.path("store").exists());
+        assert!(!dir.path("store").exists());
     }
 }
 
 #[test]
 fn a_store_that_cannot_be_made_is_told() {
-    let place = Place::new();
-    let file = place.file("store", b"not a directory\n");
-    let report = place.run(&[], &file);
+    let dir = WorkDir::new();
+    let file = dir.file("store", b"not a directory\n");
+    let report = dir.run(&[], &file);
     assert_eq!(report.code, Some(1), "{report:?}");
     assert!(report.errors.contains("the store store: "), "{report:?}");
 }
 
 #[test]
 fn a_second_program_on_the_same_store_is_refused_and_the_first_continues() {
-    let place = Place::new();
-    let file = place.numbers(1);
-    let (mut child, stdin) = place.stream(&[]);
+    let dir = WorkDir::new();
+    let file = dir.numbers(1);
+    let (mut child, stdin) = dir.stream(&[]);
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     let mut opened = String::new();
     errors.read_line(&mut opened).unwrap();
     assert!(opened.contains("made a new store"), "{opened}");
 
-    let report = place.run(&[], &file);
+    let report = dir.run(&[], &file);
     assert_eq!(report.code, Some(1), "{report:?}");
     assert!(report.errors.contains("the store store is in use by another process"), "{report:?}");
 
@@ -270,9 +270,9 @@ fn a_second_program_on_the_same_store_is_refused_and_the_first_continues() {
 
 #[test]
 fn arguments_out_of_range_are_refused() {
-    let place = Place::new();
+    let dir = WorkDir::new();
     for argument in ["--workers", "--batch", "--claim", "--ttl", "--max-claims"] {
-        let report = Report::of(place.work(&[argument, "0"]).output().unwrap());
+        let report = Report::of(dir.work(&[argument, "0"]).output().unwrap());
         assert_eq!(report.code, Some(2), "{report:?}");
     }
 }
@@ -280,47 +280,47 @@ fn arguments_out_of_range_are_refused() {
 #[test]
 fn killed_anywhere_it_ends_with_every_line_processed() {
     let dice = Dice::new();
-    let place = Place::new();
-    let file = place.numbers(600);
-    place.kill_often(&dice, RUN_LEDGER, &file);
-    let report = place.run(RUN_LEDGER, &file);
+    let dir = WorkDir::new();
+    let file = dir.numbers(600);
+    dir.kill_often(&dice, RUN_LEDGER, &file);
+    let report = dir.run(RUN_LEDGER, &file);
     report.assert_success();
     let row = report.row(&file);
     assert_eq!((row["posted"], row["processed"], row["waiting"]), (600, 600, 0));
     let numbers = fs::read_to_string(&file).unwrap();
-    assert_eq!(place.missing_from_ledger(numbers.lines()), [""; 0]);
+    assert_eq!(dir.missing_from_ledger(numbers.lines()), [""; 0]);
 }
 
 #[test]
 fn killed_anywhere_it_posts_no_line_twice_and_leaves_none_out() {
     let dice = Dice::new();
     for durability in ["buffered", "sync"] {
-        let place = Place::new();
-        let file = place.numbers(600);
+        let dir = WorkDir::new();
+        let file = dir.numbers(600);
         // Every line ends as a dead letter, and dead letters can be counted: a line that was posted twice is there
         // twice.
         let arguments =
             ["--run", "false", "--max-claims", "1", "--ttl", "1", "--batch", "7", "--durability", durability];
-        place.kill_often(&dice, &arguments, &file);
-        let report = place.run(&arguments, &file);
+        dir.kill_often(&dice, &arguments, &file);
+        let report = dir.run(&arguments, &file);
         report.assert_success();
         assert_eq!((report.row(&file)["posted"], report.row(&file)["dead-lettered"]), (600, 600));
-        let mut letters: Vec<u32> =
-            place.dead_letters(&file).iter().map(|line| String::from_utf8_lossy(line).parse().unwrap()).collect();
-        letters.sort_unstable();
-        assert_eq!(letters, (1..=600).collect::<Vec<u32>>());
+        let mut dead_letters: Vec<u32> =
+            dir.dead_letters(&file).iter().map(|line| String::from_utf8_lossy(line).parse().unwrap()).collect();
+        dead_letters.sort_unstable();
+        assert_eq!(dead_letters, (1..=600).collect::<Vec<u32>>());
     }
 }
 
 #[test]
 fn killed_while_it_counts_words_it_continues_at_once() {
     let dice = Dice::new();
-    let place = Place::new();
-    let file = place.numbers(200_000);
+    let dir = WorkDir::new();
+    let file = dir.numbers(200_000);
     // An hour: the test would not end if claims of killed runs were waited for.
     let arguments = ["--ttl", "3600", "--durability", "buffered"];
-    place.kill_often(&dice, &arguments, &file);
-    let report = place.run(&arguments, &file);
+    dir.kill_often(&dice, &arguments, &file);
+    let report = dir.run(&arguments, &file);
     report.assert_success();
     let row = report.row(&file);
     assert_eq!((row["posted"], row["processed"], row["waiting"]), (200_000, 200_000, 0));
@@ -330,9 +330,9 @@ fn killed_while_it_counts_words_it_continues_at_once() {
 const RUN_LEDGER: &[&str] = &["--run", "cat >> ledger", "--ttl", "1", "--max-claims", "1000000", "--batch", "7"];
 
 /// A directory the program runs in, with its store in `store`.
-struct Place(tempfile::TempDir);
+struct WorkDir(tempfile::TempDir);
 
-impl Place {
+impl WorkDir {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -414,10 +414,10 @@ impl Place {
         let engine = Engine::open(self.path("store")).unwrap();
         assert!(engine.verify().unwrap().is_sound());
         let dead = engine.queue(Project::named("work").unwrap(), format!("dead:{}", file.display())).unwrap();
-        let letters = dead.iter(MessageListOptions::new()).map(|message| message.unwrap().body().to_vec());
-        let mut letters: Vec<Vec<u8>> = letters.collect();
-        letters.sort();
-        letters
+        let dead_letters = dead.iter(MessageListOptions::new()).map(|message| message.unwrap().body().to_vec());
+        let mut dead_letters: Vec<Vec<u8>> = dead_letters.collect();
+        dead_letters.sort();
+        dead_letters
     }
 }
 

@@ -6,7 +6,7 @@ use zaqar_sled::{
 };
 
 use crate::compare::{both, same};
-use crate::operation::{Known, Letter, Operation, client_of, project_of};
+use crate::operation::{Known, MessageSpec, Operation, client_of, project_of};
 use crate::world::World;
 
 impl World {
@@ -73,7 +73,7 @@ impl World {
         match operation {
             Op::Post { queue, client, messages } => {
                 let (project, name) = queue.parts();
-                let messages: Vec<_> = messages.iter().take(200).map(Letter::message).collect();
+                let messages: Vec<_> = messages.iter().take(200).map(MessageSpec::message).collect();
                 let post =
                     |driver: &dyn zaqar_sled::Messages| driver.post(&project, &name, client_of(*client), &messages);
                 if let Some((ours, model)) = both(post(ours), post(model())) {

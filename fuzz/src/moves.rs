@@ -12,7 +12,7 @@ use zaqar_sled::{
 };
 
 use crate::compare::same;
-use crate::operation::{Known, Letter, Name, Operation, Settings, Time};
+use crate::operation::{Known, MessageSpec, Name, Operation, Settings, Time};
 use crate::registration::{Few, Flavoring, Mapping, Options, Pooling};
 use crate::world::World;
 
@@ -33,8 +33,8 @@ impl World {
             self.act(&Operation::Create { queue, metadata });
         }
         let queue = Name(0);
-        let letter = Letter { ttl: Time::Hour, delay: None, bytes: 10 };
-        self.act(&Operation::Post { queue, client: false, messages: vec![letter; 3] });
+        let message = MessageSpec { ttl: Time::Hour, delay: None, bytes: 10 };
+        self.act(&Operation::Post { queue, client: false, messages: vec![message; 3] });
         self.act(&Operation::Claim { queue, ttl: Time::Minute, grace: Time::Zero, limit: 3 });
         self.act(&Operation::Release { queue, claim: Known(0) });
     }

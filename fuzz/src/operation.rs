@@ -45,7 +45,7 @@ pub enum Operation {
     Post {
         queue: Name,
         client: bool,
-        messages: Vec<Letter>,
+        messages: Vec<MessageSpec>,
     },
     List {
         queue: Name,
@@ -195,7 +195,7 @@ impl From<Time> for Duration {
 }
 
 #[derive(Debug, Clone, Copy, Arbitrary)]
-pub struct Letter {
+pub struct MessageSpec {
     pub ttl: Time,
     pub delay: Option<Time>,
     pub bytes: u16,
@@ -223,7 +223,7 @@ impl Name {
     }
 }
 
-impl Letter {
+impl MessageSpec {
     pub(crate) fn message(&self) -> NewMessage {
         let body = vec![self.bytes as u8; usize::from(self.bytes % 3000)];
         let message = NewMessage::new(body).ttl(self.ttl.into());

@@ -66,7 +66,7 @@ impl Engine {
         };
         check_not_moving(mapping, project, queue)?;
         if comes_to_control_store {
-            raise_epoch(&store, &mut registry)?;
+            raise_incarnation(&store, &mut registry)?;
         }
         let op = Op::Registry(Change::Unmap { address: Address::of(project, queue) });
         let lsn = registry.record(Growth::Frees, &op, &mut [])?;
@@ -79,7 +79,7 @@ impl Engine {
         let store = self.store().enter()?;
         let mut registry = store.lock_registry();
         if come_to_control_store {
-            raise_epoch(&store, &mut registry)?;
+            raise_incarnation(&store, &mut registry)?;
         }
         let lsn = registry.record(Growth::Frees, &Op::Registry(Change::DropCatalogue), &mut [])?;
         drop(registry);
@@ -110,9 +110,10 @@ impl Engine {
             return Err(Error::Moving { project: project.clone(), queue: queue.clone() });
         }
         // A queue that was never created has no ids that could be assigned twice.
-        let floor = if record.is_some() || mapping.is_some() { next_epoch(store, &registry)? } else { 0 };
+        let least_incarnation =
+            if record.is_some() || mapping.is_some() { next_incarnation(store, &registry)? } else { 0 };
         let (address, number) = (Address::of(project, queue), record.map(|record| record.number));
-        let change = Change::Map { address, pool: pool.as_str().into(), floor, queue: number };
+        let change = Change::Map { address, pool: pool.as_str().into(), least_incarnation, queue: number };
         let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
         drop(registry);
         store.wait_durable(lsn, self.durability())
@@ -120,20 +121,20 @@ impl Engine {
 }
 
 /// Raises this store's own incarnation above all others.
-fn raise_epoch(store: &Store, registry: &mut LockedRegistry<'_>) -> Result<()> {
-    let epoch = next_epoch(store, registry)?;
-    registry.record(Growth::Frees, &Op::Registry(Change::Allot { epoch }), &mut [])?;
-    store.set_epoch(epoch);
+fn raise_incarnation(store: &Store, registry: &mut LockedRegistry<'_>) -> Result<()> {
+    let incarnation = next_incarnation(store, registry)?;
+    registry.record(Growth::Frees, &Op::Registry(Change::Allot { incarnation }), &mut [])?;
+    store.raise_incarnation(incarnation);
     Ok(())
 }
 
 /// An incarnation above all that this store and its pools have used.
-pub(crate) fn next_epoch(store: &Store, registry: &Registry) -> Result<u32> {
-    let epoch = registry.epoch().max(store.epoch()).max(store.place.incarnation).saturating_add(1);
-    if epoch >= LAST_INCARNATION {
+pub(crate) fn next_incarnation(store: &Store, registry: &Registry) -> Result<u32> {
+    let incarnation = registry.incarnation().max(store.incarnation()).max(store.context.incarnation).saturating_add(1);
+    if incarnation >= LAST_INCARNATION {
         return Err(Error::Exhausted { what: "the 2^24 incarnations of the control store and its pools" });
     }
-    Ok(epoch)
+    Ok(incarnation)
 }
 
 pub(crate) fn check_not_moving(mapping: &Mapping, project: &Project, queue: &QueueName) -> Result<()> {

@@ -164,7 +164,7 @@ impl Engine {
         }
         let place = self.place_of(uri);
         let store = &self.store();
-        check_apart(&place, &Location::Directory(store.place.disk.canonical(&store.root)))?;
+        check_apart(&place, &Location::Directory(store.context.disk.canonical(&store.root)))?;
         for (other, row) in others {
             let taken = self.place_of(&PoolUri::new(&row.uri)?);
             if taken == place {
@@ -179,7 +179,7 @@ impl Engine {
     fn place_of(&self, uri: &PoolUri) -> Location {
         match uri.location() {
             Location::Directory(path) => {
-                let canonical: PathBuf = self.store().place.disk.canonical(path);
+                let canonical: PathBuf = self.store().context.disk.canonical(path);
                 Location::Directory(canonical)
             }
             elsewhere => elsewhere.clone(),

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_goes_along_and_the_rest_while_there_is_room() {
+    fn the_first_is_admitted_and_others_while_they_fit() {
         let mut allowance = Allowance::new(10);
         let admitted: Vec<bool> = [1_000, 4, 6, 0, 1].into_iter().map(|bytes| allowance.admits(bytes)).collect();
         assert_eq!(admitted, [true, true, true, true, false]);

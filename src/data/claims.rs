@@ -107,7 +107,7 @@ pub(crate) fn create_claim<S: Backend>(
             Some(Some(claimed)) => return Ok(claimed),
             Some(None) => {}
         }
-        let call = |queue: &mut Locked<'_>, letters: DeadLetterQueue<'_>| claim(queue, Some(letters), options);
+        let call = |queue: &mut Locked<'_>, dead: DeadLetterQueue<'_>| claim(queue, Some(dead), options);
         if let Some(claimed) = backend.with_dead_letter_queue(project, queue, call)?.flatten() {
             return Ok(claimed);
         }
@@ -118,7 +118,7 @@ pub(crate) fn create_claim<S: Backend>(
 /// dead-letter queue is not locked, or was created by another call meanwhile.
 fn claim(
     queue: &mut Locked<'_>,
-    letters: Option<DeadLetterQueue<'_>>,
+    dead: Option<DeadLetterQueue<'_>>,
     options: &ClaimOptions,
 ) -> Result<Answer<Option<Claimed>>> {
     check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
@@ -127,12 +127,12 @@ fn claim(
     if moved == 0 && decision.taken.is_empty() {
         return Ok(Answer::at_once(Some((None, queue.next_due()))));
     }
-    if moved > 0 && letters.is_none() {
+    if moved > 0 && dead.is_none() {
         return Ok(Answer::at_once(None));
     }
     let claim = new_claim(queue, options, decision);
-    let recorded = if let Some(letters) = letters.filter(|_| moved > 0) {
-        letters.record(queue, claim)?
+    let recorded = if let Some(dead) = dead.filter(|_| moved > 0) {
+        dead.record(queue, claim)?
     } else {
         let op = Op::Claim(claim);
         let lsn = queue.record(Growth::Leases, &op)?;
@@ -164,15 +164,15 @@ fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
     let settings = &queue.description().settings;
     let most = settings.max_claim_count.filter(|_| settings.dead_letter_queue.is_some()).unwrap_or(u32::MAX);
     let mut decision = Decision { taken: Sequences::default(), moved: Sequences::default() };
-    let (mut all, mut letters) = (Allowance::new(options.max_bytes), Allowance::new(MOVED_BYTES));
+    let (mut all, mut dead) = (Allowance::new(options.max_bytes), Allowance::new(MOVED_BYTES));
     for place in queue.claimable().take(options.limit) {
         let (page, index) = place?;
         let Some(slot) = page.slot(index) else { continue };
-        let (worn_out, bytes) = (slot.claim_count >= most, page.body(slot).len());
-        if !all.admits(bytes) || (worn_out && !letters.admits(bytes)) {
+        let (claimed_too_often, bytes) = (slot.claim_count >= most, page.body(slot).len());
+        if !all.admits(bytes) || (claimed_too_often && !dead.admits(bytes)) {
             break;
         }
-        let to = if worn_out { &mut decision.moved } else { &mut decision.taken };
+        let to = if claimed_too_often { &mut decision.moved } else { &mut decision.taken };
         to.push(page.sequence(index));
     }
     Ok(decision)
@@ -180,7 +180,7 @@ fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
 
 fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {
     let Op::Claim(op) = op else { return Ok(None) };
-    let mut reading = Reading::with_room(queue, queue.now(), op.taken.len());
+    let mut reading = Reading::with_capacity(queue, queue.now(), op.taken.len());
     for sequence in op.taken.iter() {
         // In memory since the claim was decided.
         queue.locate(sequence)?.into_iter().for_each(|(page, index)| reading.push(queue, page, index));

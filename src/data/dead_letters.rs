@@ -1,25 +1,25 @@
-//! The dead-letter queue of a claim. Messages that were claimed too often move there in the claim's own operation.
+//! The dead-letter queue of a claim. Messages that were claimed too often are moved there in the claim's own operation.
 
 use crate::model::error::Result;
 use crate::model::numbering::first_of;
 use crate::model::{Project, QueueName, Timestamp};
-use crate::state::envelope::{Addressee, Envelope};
 use crate::state::op::{DeadLetter, DeadLetters, NewClaim, NewQueue, Op};
+use crate::state::outbox_header::{Destination, OutboxHeader};
 use crate::state::{self, Page};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
 use crate::store::Locked;
 
-/// The destination of a queue's dead letters, in the same store.
+/// The queue that gets the dead letters in the store of their source: the dead-letter queue, or the outbox.
 pub(crate) struct DeadLetterQueue<'a> {
-    pub(crate) place: Place<'a>,
-    /// For an outbox: the destination, and the store that the dead letters are assigned to.
-    pub(crate) onward: Option<(Addressee, Option<[u8; 16]>)>,
+    pub(crate) target: TargetQueue<'a>,
+    /// If the target is an outbox: the dead letters' destination, and the store that they are assigned to.
+    pub(crate) destination: Option<(Destination, Option<[u8; 16]>)>,
 }
 
-pub(crate) enum Place<'a> {
-    There(Locked<'a>),
-    /// The claim creates it, unless a queue of that name exists by then. Without a number it gets the next one.
+pub(crate) enum TargetQueue<'a> {
+    Present(Locked<'a>),
+    /// The claim creates it, unless another call has created it. Without a number it gets the next one.
     Missing {
         project: Project,
         name: QueueName,
@@ -28,30 +28,32 @@ pub(crate) enum Place<'a> {
 }
 
 impl DeadLetterQueue<'_> {
-    /// Records a claim that moves messages here. `None` if the queue that it would create exists by now.
+    /// Records a claim that moves messages here. `None` if another call has created the missing target.
     pub(super) fn record(
         self,
         queue: &mut Locked<'_>,
         mut claim: NewClaim<'static>,
     ) -> Result<Option<(Op<'static>, u64)>> {
-        let messages = self.letters(queue, &claim)?;
-        match self.place {
-            Place::There(mut target) => {
+        let messages = self.dead_letters(queue, &claim)?;
+        match self.target {
+            TargetQueue::Present(mut target) => {
                 let first = target.allot_here(claim.moved.len())?;
                 claim.dead = Some(DeadLetters { target: target.number(), create: None, first, messages });
                 let (op, store, now) = (Op::Claim(claim), queue.store(), queue.now());
                 let lsn = store.record(Growth::Leases, now, &op, &mut [queue.state(), target.state()])?;
                 Ok(Some((op, lsn)))
             }
-            Place::Missing { project, name, number } => record_making(queue, &project, &name, number, claim, messages),
+            TargetQueue::Missing { project, name, number } => {
+                record_with_new_target(queue, &project, &name, number, claim, messages)
+            }
         }
     }
 
     /// The messages that the claim moves, as they arrive here.
-    fn letters(&self, queue: &Locked<'_>, claim: &NewClaim<'_>) -> Result<Vec<DeadLetter<'static>>> {
+    fn dead_letters(&self, queue: &Locked<'_>, claim: &NewClaim<'_>) -> Result<Vec<DeadLetter<'static>>> {
         let new_ttl = queue.description().settings.dead_letter_ttl.filter(|ttl| *ttl > 0);
         let latest = Timestamp::MAX.as_millis();
-        let letter = |(page, index): (&Page, usize)| {
+        let copy = |(page, index): (&Page, usize)| {
             let slot = page.slot(index)?;
             Some(DeadLetter {
                 created: slot.created,
@@ -63,22 +65,23 @@ impl DeadLetterQueue<'_> {
                 body: page.body(slot).to_vec().into(),
             })
         };
-        let mut letters = Vec::with_capacity(claim.moved.len());
+        let mut dead_letters = Vec::with_capacity(claim.moved.len());
         for sequence in claim.moved.iter() {
-            let Some(mut letter) = queue.locate(sequence)?.and_then(letter) else { continue };
-            if let Some((to, assigned)) = &self.onward {
+            let Some(mut dead_letter) = queue.locate(sequence)?.and_then(copy) else { continue };
+            if let Some((destination, assigned)) = &self.destination {
                 let source = (queue.number(), sequence);
-                Envelope { source, to: to.clone(), assigned: *assigned }.seal(&mut letter)?;
+                OutboxHeader { source, destination: destination.clone(), assigned: *assigned }
+                    .prepend_to(&mut dead_letter)?;
             }
-            letters.push(letter);
+            dead_letters.push(dead_letter);
         }
-        Ok(letters)
+        Ok(dead_letters)
     }
 }
 
-/// Records a claim that creates its dead-letter queue. `None` if the queue exists by now. The directory is locked only
+/// Records a claim that creates its target. `None` if another call has created the queue. The directory is locked only
 /// for the insertion, after all pages have been read.
-fn record_making(
+fn record_with_new_target(
     queue: &mut Locked<'_>,
     project: &Project,
     name: &QueueName,
@@ -96,7 +99,7 @@ fn record_making(
         None => directory.new_queue(store, project, name, "{}")?,
     };
     let mut target = state::Queue::from_new(&new, 0, &store.budget)?;
-    let (target_number, first) = (new.number, first_of(store.epoch()));
+    let (target_number, first) = (new.number, first_of(store.incarnation()));
     claim.dead = Some(DeadLetters { target: target_number, create: Some(new.into_owned()), first, messages });
     let (op, now) = (Op::Claim(claim), queue.now());
     let lsn = store.record(Growth::Leases, now, &op, &mut [queue.state(), &mut target])?;

@@ -47,7 +47,7 @@ impl DataDriver for Engine {
 
     fn capabilities(&self) -> Capabilities {
         let all = Capabilities::all();
-        if self.store().place.disk.is_durable() { all } else { all.without(Capability::Durability) }
+        if self.store().context.disk.is_durable() { all } else { all.without(Capability::Durability) }
     }
 }
 

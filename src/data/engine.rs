@@ -1,7 +1,7 @@
 //! An engine as the controllers see it: one store.
 
 use super::backend::{Access, Answer, Backend};
-use super::dead_letters::{DeadLetterQueue, Place};
+use super::dead_letters::{DeadLetterQueue, TargetQueue};
 use crate::engine::Engine;
 use crate::model::error::Result;
 use crate::model::{Durability, Project, QueueName};
@@ -65,9 +65,9 @@ impl Backend for Engine {
         if to(queue.description()).as_ref() != Some(&target) {
             return Ok(None);
         }
-        let missing = || Place::Missing { project: project.clone(), name: target.clone(), number: None };
-        let letters = DeadLetterQueue { place: locked.map_or_else(missing, Place::There), onward: None };
-        let done = call(&mut queue, letters);
+        let missing = || TargetQueue::Missing { project: project.clone(), name: target.clone(), number: None };
+        let dead = DeadLetterQueue { target: locked.map_or_else(missing, TargetQueue::Present), destination: None };
+        let done = call(&mut queue, dead);
         drop(queue);
         store.keep_within_budget();
         done?.wait_durable(&store, self.durability(), |moved| store.wake(project, &target, moved)).map(Some)

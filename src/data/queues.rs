@@ -295,7 +295,7 @@ impl Directory {
         name: &'a QueueName,
         metadata: &'a str,
     ) -> Result<NewQueue<'a>> {
-        let incarnation = store.place.incarnation;
+        let incarnation = store.context.incarnation;
         if self.next_number >= first_of(incarnation.saturating_add(1)) {
             return Err(Error::Exhausted { what: "the queue numbers of this incarnation" });
         }

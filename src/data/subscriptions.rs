@@ -188,7 +188,7 @@ fn record(queue: &QueueName, id: SubscriptionId, row: &SubscriptionRow, now: u64
 
 /// An id after all ids that were assigned for the queue.
 fn new_id(store: &Store, registry: &Registry, least: u64) -> Result<SubscriptionId> {
-    let number = registry.next_subscription().max(first_of(store.epoch())).max(least);
+    let number = registry.next_subscription().max(first_of(store.incarnation())).max(least);
     // One short of the next incarnation's first, which would be another run's.
     if number.saturating_add(1) >= first_of(incarnation_of(number).saturating_add(1)) {
         return Err(Error::Exhausted { what: "the subscription ids of this incarnation" });

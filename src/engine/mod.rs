@@ -1,7 +1,7 @@
 //! The engine: an open store behind a handle that is cheap to clone.
 
 pub(crate) mod opening;
-pub(crate) mod places;
+pub(crate) mod opening_paths;
 
 use std::path::Path;
 use std::sync::{Arc, Weak};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::disk::{Anchored, HeldDir};
-use crate::engine::places::{Place, Places};
+use crate::engine::opening_paths::{OpeningPaths, StorePath};
 use crate::lock::{Mutex, Rank};
 use crate::model::Durability;
 use crate::model::error::{Error, Result};
@@ -35,7 +35,7 @@ pub(crate) struct Opened {
     lock: Mutex<Option<Lock>>,
     /// The result of the close.
     closed: Mutex<Option<Result<()>>>,
-    place: Place,
+    store_path: StorePath,
     /// The settings that the store was opened with.
     config: Config,
 }
@@ -49,10 +49,11 @@ impl std::fmt::Debug for Lock {
 }
 
 /// The stores this process has open.
-static OPEN: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> = LazyLock::new(|| Mutex::new(Rank::Open, BTreeMap::new()));
+static OPEN: LazyLock<Mutex<BTreeMap<StorePath, Weak<Opened>>>> =
+    LazyLock::new(|| Mutex::new(Rank::Open, BTreeMap::new()));
 
-/// The places at which this process opens stores now.
-static OPENING: Places = Places::new();
+/// The paths at which this process opens stores now.
+static OPENING: OpeningPaths = OpeningPaths::new();
 
 impl Opened {
     /// Opens the store in the directory `path`, or finds it open.
@@ -63,10 +64,10 @@ impl Opened {
         if !made {
             config.disk.create_dir_all(&root).map_err(|e| Error::io("creating the store's directory", e))?;
         }
-        let place = (config.disk.identity(), config.disk.canonical(&root));
-        let _one = OPENING.take(&place);
+        let store_path = (config.disk.identity(), config.disk.canonical(&root));
+        let _one = OPENING.take(&store_path);
         // Bound first: if this is the last handle by now, dropping it takes the lock on `OPEN`.
-        let opened = OPEN.lock().get(&place).and_then(Weak::upgrade);
+        let opened = OPEN.lock().get(&store_path).and_then(Weak::upgrade);
         if let Some(opened) = opened.filter(|opened| opened.is_ours() && !opened.store.is_closed()) {
             return if config.shared {
                 opened.shared_with(config, root)
@@ -74,12 +75,12 @@ impl Opened {
                 Err(Error::AlreadyOpen { path: root })
             };
         }
-        let opened = Arc::new(Self::open_anew(config, root, place.clone())?);
-        OPEN.lock().insert(place, Arc::downgrade(&opened));
+        let opened = Arc::new(Self::open_new(config, root, store_path.clone())?);
+        OPEN.lock().insert(store_path, Arc::downgrade(&opened));
         Ok(opened)
     }
 
-    fn open_anew(config: &Config, root: PathBuf, place: Place) -> Result<Self> {
+    fn open_new(config: &Config, root: PathBuf, store_path: StorePath) -> Result<Self> {
         let lock = lock(config, &root)?;
         let (signals, receivers) = Signals::new();
         let mut threads = if config.background {
@@ -94,7 +95,7 @@ impl Opened {
         threads.start(&store);
         let (threads, lock) = (Mutex::new(Rank::Threads, threads), Mutex::new(Rank::LockFile, Some(Lock(lock))));
         let closed = Mutex::new(Rank::Closing, None);
-        Ok(Self { store, threads, lock, closed, place, config: config.clone() })
+        Ok(Self { store, threads, lock, closed, store_path, config: config.clone() })
     }
 
     /// Shares the open store with another opening, if that has the same settings.
@@ -139,8 +140,8 @@ impl Drop for Opened {
         // There is no caller to report to. Changes that could not be written to the trees are in the journal.
         let _ = self.close();
         let mut open = OPEN.lock();
-        if open.get(&self.place).is_some_and(|opened| opened.strong_count() == 0) {
-            open.remove(&self.place);
+        if open.get(&self.store_path).is_some_and(|opened| opened.strong_count() == 0) {
+            open.remove(&self.store_path);
         }
     }
 }

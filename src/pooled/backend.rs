@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::data::backend::{Access, Answer, Backend};
-use crate::data::dead_letters::{DeadLetterQueue, Place};
+use crate::data::dead_letters::{DeadLetterQueue, TargetQueue};
 use crate::model::error::Result;
 use crate::model::numbering::first_of;
 use crate::model::{Durability, Project, QueueName};
-use crate::state::envelope::Addressee;
 use crate::storage::keys;
 use crate::store::{Locked, Store};
 
@@ -16,7 +15,7 @@ use super::PooledDriver;
 use super::locking::Beside;
 use super::outbox::{Way, missing_outbox};
 use super::pool::Pool;
-use super::routes::{Found, moving};
+use super::routes::{CachedSide, moving};
 use super::routing::Side;
 use super::subscriptions::is_left_in_control_store;
 
@@ -98,7 +97,7 @@ impl Backend for PooledDriver {
             return Err(moving(project, name));
         }
         let pool = self.shared().pool(mapping.pool.as_str())?;
-        let done = call(pool.store(), least.max(first_of(mapping.floor)))?;
+        let done = call(pool.store(), least.max(first_of(mapping.least_incarnation)))?;
         drop(moves);
         self.wait_route_durable(&pool, done.waits())?;
         done.wait_durable(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
@@ -121,18 +120,17 @@ impl Backend for PooledDriver {
         let Some(target) = side.description.settings.dead_letter_queue.clone() else { return Ok(None) };
         let (pool, way) = (&found.pool, shared.dead_letter_way(&found.pool, project, &target)?);
         let outbox = pool.store().outbox();
-        let (beside, onward) = match &way {
+        let beside = match &way {
             Way::Beside(target) => match shared.describe(target) {
-                Some(target) => (Beside::Side(target), None),
+                Some(target) => Beside::Side(target),
                 None => return Ok(None),
             },
-            Way::Outbox(assigned) => {
-                (Beside::Outbox(outbox.as_ref()), Some((Addressee::of(project, &target), *assigned)))
-            }
+            Way::Outbox(_) => Beside::Outbox(outbox.as_ref()),
         };
         let Some((mut queue, locked)) = shared.lock_with(&side, &beside)? else { return Ok(None) };
-        let letters = DeadLetterQueue { place: locked.map_or_else(missing_outbox, Place::There), onward };
-        let done = call(&mut queue, letters);
+        let destination = way.destination(project, &target);
+        let dead = DeadLetterQueue { target: locked.map_or_else(missing_outbox, TargetQueue::Present), destination };
+        let done = call(&mut queue, dead);
         drop(queue);
         pool.store().keep_within_budget();
         let done = done?;
@@ -147,15 +145,15 @@ impl Backend for PooledDriver {
 
 impl PooledDriver {
     /// The queue's side in its pool; `None` for a queue that is not there or not mapped.
-    fn find(&self, project: &Project, name: &QueueName, access: Access) -> Result<Option<Arc<Found>>> {
+    fn find(&self, project: &Project, name: &QueueName, access: Access) -> Result<Option<Arc<CachedSide>>> {
         let shared = self.shared();
         let key = keys::queue(project, name);
         loop {
-            if let Some(found) = shared.found.get(&key) {
+            if let Some(found) = shared.sides.get(&key) {
                 if shared.holds(&found.route, &found.pool, access)? {
                     return Ok(Some(found));
                 }
-                shared.found.forget(&key);
+                shared.sides.forget(&key);
             }
             let Some(route) = shared.route(&key) else { return Ok(None) };
             let pool = shared.pool_of(&route)?;
@@ -165,8 +163,8 @@ impl PooledDriver {
             let side =
                 if access == Access::Fill { shared.made_side(&pool, &route) } else { shared.side(&pool, &route) };
             match side? {
-                Side::There(slot) => return Ok(Some(shared.found.put(Found { route, pool, slot }))),
-                Side::Empty(slot) => return Ok(Some(Arc::new(Found { route, pool, slot }))),
+                Side::There(slot) => return Ok(Some(shared.sides.put(CachedSide { route, pool, slot }))),
+                Side::Empty(slot) => return Ok(Some(Arc::new(CachedSide { route, pool, slot }))),
                 Side::Changed => {}
             }
         }

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::pool::Pool;
-use super::routes::{Found, Route, moving};
+use super::routes::{CachedSide, Route, moving};
 use super::shared::Shared;
 use crate::data::backend::Access;
 use crate::model::error::Result;
@@ -20,7 +20,7 @@ use crate::store::{Locked, QueueSlot};
 
 /// A side to lock, and the content of the queue's record.
 pub(super) struct Described<'a> {
-    found: &'a Found,
+    found: &'a CachedSide,
     pub(super) description: Arc<Description>,
     version: u32,
 }
@@ -53,10 +53,10 @@ impl Shared {
     }
 
     /// Reads the record of a queue before its side is locked. `None` if the caller has to look the queue up again.
-    pub(super) fn describe<'a>(&self, found: &'a Found) -> Option<Described<'a>> {
+    pub(super) fn describe<'a>(&self, found: &'a CachedSide) -> Option<Described<'a>> {
         let described = found.route.described();
         if described.is_none() {
-            self.found.forget(&found.route.key);
+            self.sides.forget(&found.route.key);
         }
         described.map(|(description, version)| Described { found, description, version })
     }
@@ -65,14 +65,14 @@ impl Shared {
     ///
     /// # Errors
     /// Those of the lock, and of [`holds`](Self::holds).
-    pub(super) fn lock_side<'a>(&self, found: &'a Found, access: Access) -> Result<Option<Locked<'a>>> {
+    pub(super) fn lock_side<'a>(&self, found: &'a CachedSide, access: Access) -> Result<Option<Locked<'a>>> {
         let Some(side) = self.describe(found) else { return Ok(None) };
         if let Some(mut locked) = found.pool.store().lock(&found.slot)?
             && self.admits(&side, &mut locked, access)?
         {
             return Ok(Some(locked));
         }
-        self.found.forget(&found.route.key);
+        self.sides.forget(&found.route.key);
         Ok(None)
     }
 
@@ -83,7 +83,7 @@ impl Shared {
         side: &Described<'a>,
         beside: &Beside<'a>,
     ) -> Result<Option<(Locked<'a>, Option<Locked<'a>>)>> {
-        let Found { route, pool, slot } = side.found;
+        let CachedSide { route, pool, slot } = side.found;
         let other = match beside {
             Beside::Side(other) => Some(&other.found.slot),
             Beside::Outbox(outbox) => *outbox,
@@ -97,16 +97,16 @@ impl Shared {
             }
             .then_some((queue, locked)));
         }
-        self.found.forget(&route.key);
+        self.sides.forget(&route.key);
         Ok(None)
     }
 
     /// Whether a locked side is still the one that was looked up. Sets its description from the record.
     fn admits(&self, side: &Described<'_>, locked: &mut Locked<'_>, access: Access) -> Result<bool> {
-        let Found { route, pool, .. } = side.found;
+        let CachedSide { route, pool, .. } = side.found;
         // A call that set other metadata may have returned already.
         let holds = route.is_described_by(side.version) && self.holds(route, pool, access)?;
-        locked.describe(side.description.clone(), route.floor());
+        locked.describe(side.description.clone(), route.least_incarnation());
         Ok(holds)
     }
 }

@@ -41,7 +41,7 @@ use std::sync::{Arc, LazyLock, Weak};
 use crate::config::Config;
 use crate::contract::{DataDriver, Queues};
 use crate::engine::Engine;
-use crate::engine::places::{Place, Places};
+use crate::engine::opening_paths::{OpeningPaths, StorePath};
 use crate::lock::{Mutex, Rank, RwLock};
 use crate::model::error::{Error, Result};
 use crate::model::{Durability, Health};
@@ -97,11 +97,11 @@ pub struct PooledDriver {
 }
 
 /// The pooled drivers this process has open, by disk and directory of their control stores.
-static DRIVERS: LazyLock<Mutex<BTreeMap<Place, Weak<Opened>>>> =
+static DRIVERS: LazyLock<Mutex<BTreeMap<StorePath, Weak<Opened>>>> =
     LazyLock::new(|| Mutex::new(Rank::Drivers, BTreeMap::new()));
 
-/// The places at which this process opens pooled drivers now.
-static OPENING: Places = Places::new();
+/// The paths at which this process opens pooled drivers now.
+static OPENING: OpeningPaths = OpeningPaths::new();
 
 /// The part that the last handle closes. The relay's thread holds the shared part, never this.
 #[derive(Debug)]
@@ -164,24 +164,24 @@ impl PooledDriver {
 
     fn open_with(config: Config, path: &Path) -> Result<Self> {
         let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
-        let place = (config.disk.identity(), config.disk.canonical(&root));
-        let _one = OPENING.take(&place);
-        // Bound outside the condition: if this is the last handle by now, it must not be dropped under the lock.
-        let opened = DRIVERS.lock().get(&place).and_then(Weak::upgrade);
+        let store_path = (config.disk.identity(), config.disk.canonical(&root));
+        let _one = OPENING.take(&store_path);
+        // Bound outside the condition: the last handle must not be dropped under the lock.
+        let opened = DRIVERS.lock().get(&store_path).and_then(Weak::upgrade);
         if let Some(opened) = opened.filter(|opened| config.shared && opened.is_open()) {
             return match opened.shared.config.differs_from(&config.pooled()) {
                 Some(setting) => Err(Error::SettingsDiffer { path: root, setting }),
                 None => Ok(Self { opened, durability: None }),
             };
         }
-        let driver = Self::open_anew(config.shared(false).pooled(), &root)?;
+        let driver = Self::open_new(config.shared(false).pooled(), &root)?;
         let mut drivers = DRIVERS.lock();
         drivers.retain(|_, driver| driver.strong_count() > 0);
-        drivers.insert(place, Arc::downgrade(&driver.opened));
+        drivers.insert(store_path, Arc::downgrade(&driver.opened));
         Ok(driver)
     }
 
-    fn open_anew(config: Config, path: &Path) -> Result<Self> {
+    fn open_new(config: Config, path: &Path) -> Result<Self> {
         let control = config.clone().open(path)?;
         let (signal, signals) = crate::sync::channel::bounded(1);
         let background = config.background;
@@ -190,14 +190,14 @@ impl PooledDriver {
             control,
             config,
             pools: Pools::default(),
-            found: SideCache::default(),
+            sides: SideCache::default(),
             turn: Mutex::new(Rank::Turn, ()),
             moves: RwLock::new(Rank::Moves, ()),
             subscriptions: AtomicU64::new(0),
             signal,
             calls: Calls::default(),
         });
-        shared.allot_epoch(&shared.control)?;
+        shared.allot_incarnation(&shared.control)?;
         // The pending work of an earlier run. Work that is impossible now is tried again later.
         let _ = shared.resume();
         let relay = if background { Some(Relay::start(&*shared.config.spawner, &shared, signals)?) } else { None };
@@ -413,7 +413,7 @@ impl Opened {
         // No delivery or move runs any more. The control store is closed last, because it has the
         // other stores' accounts.
         let _turn = shared.turn.lock();
-        shared.found.clear();
+        shared.sides.clear();
         let mut outcome = Ok(());
         for engine in shared.engines().iter().rev() {
             outcome = outcome.and(engine.close());

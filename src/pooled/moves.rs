@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use crate::control::next_epoch;
+use crate::control::next_incarnation;
 use crate::data::backend::Access;
 use crate::model::error::{Error, Result};
 use crate::model::{Durability, PoolName, Project, QueueName};
@@ -303,14 +303,14 @@ impl QueueMove<'_> {
         let mut registry = control.lock_registry();
         // The queue may have been unmapped with all others, or its pool may have another store.
         self.check_route()?;
-        let floor = next_epoch(control, &registry)?;
+        let least_incarnation = next_incarnation(control, &registry)?;
         let address = Address::of(self.project, self.queue);
         let (from, to) = (self.from.name.as_str().into(), self.to.name.as_str().into());
         let change = if self.from.engine().is_same(self.to.engine()) {
-            Change::Map { address, pool: to, floor, queue: Some(self.route.record.number) }
+            Change::Map { address, pool: to, least_incarnation, queue: Some(self.route.record.number) }
         } else {
             let store = self.from.lasting_store();
-            Change::FinishMove { address, queue: self.route.record.number, from, to, floor, store }
+            Change::FinishMove { address, queue: self.route.record.number, from, to, least_incarnation, store }
         };
         let lsn = registry.record(Growth::Frees, &Op::Registry(change), &mut [])?;
         drop(registry);

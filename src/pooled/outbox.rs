@@ -16,12 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::data::backend::Access;
-use crate::data::dead_letters::Place;
+use crate::data::dead_letters::TargetQueue;
 use crate::engine::Engine;
 use crate::model::error::Result;
 use crate::model::{Durability, Metadata, Project, QueueName};
-use crate::state::envelope::{Addressee, Envelope};
 use crate::state::op::{Change, DeadLetter, DeadLetters, NewClaim, Op, Received, Source};
+use crate::state::outbox_header::{Destination, OutboxHeader};
 use crate::state::sequences::Sequences;
 use crate::state::{OUTBOX, Page};
 use crate::storage::journal::Growth;
@@ -29,7 +29,7 @@ use crate::storage::keys;
 use crate::store::{Locked, QueueSlot, Store};
 
 use super::pool::Pool;
-use super::routes::{Found, Route};
+use super::routes::{CachedSide, Route};
 use super::routing::Side;
 use super::shared::Shared;
 
@@ -38,9 +38,9 @@ const BATCH: usize = 64;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// A dead letter in the outbox.
-struct Letter {
+struct OutboxEntry {
     sequence: u64,
-    envelope: Envelope,
+    header: OutboxHeader,
     message: DeadLetter<'static>,
 }
 
@@ -49,9 +49,9 @@ struct Letter {
 struct Pass {
     /// The destinations whose dead letters were assigned to another pool during the pass, each with the sequence above
     /// all earlier ones.
-    assigned_anew: BTreeMap<Addressee, u64>,
+    reassigned: BTreeMap<Destination, u64>,
     /// The destinations with a dead letter that the pass could not deliver: no later one may overtake it.
-    held_up: BTreeSet<Addressee>,
+    held_up: BTreeSet<Destination>,
 }
 
 fn outbox_key() -> Vec<u8> {
@@ -59,16 +59,26 @@ fn outbox_key() -> Vec<u8> {
 }
 
 /// The outbox of a store that has none yet.
-pub(super) fn missing_outbox<'a>() -> Place<'a> {
-    Place::Missing { project: Project::none(), name: QueueName::outbox(), number: Some(OUTBOX) }
+pub(super) fn missing_outbox<'a>() -> TargetQueue<'a> {
+    TargetQueue::Missing { project: Project::none(), name: QueueName::outbox(), number: Some(OUTBOX) }
 }
 
 /// The way of dead letters from a pool's store to a dead-letter queue.
 pub(super) enum Way {
     /// The dead-letter queue is in the same store.
-    Beside(Found),
+    Beside(CachedSide),
     /// Through the outbox, with the store that they are assigned to, if known.
     Outbox(Option<[u8; 16]>),
+}
+
+impl Way {
+    /// What the header of an entry in the outbox names; `None` for a queue in the same store.
+    pub(super) fn destination(&self, project: &Project, queue: &QueueName) -> Option<(Destination, Option<[u8; 16]>)> {
+        match self {
+            Self::Beside(_) => None,
+            Self::Outbox(assigned) => Some((Destination::of(project, queue), *assigned)),
+        }
+    }
 }
 
 impl Store {
@@ -108,9 +118,9 @@ impl Shared {
             && from.store().in_transit() == 0
             && let Side::There(slot) = self.made_side(&pool, &route)?
         {
-            return Ok(Way::Beside(Found { route, pool, slot }));
+            return Ok(Way::Beside(CachedSide { route, pool, slot }));
         }
-        Ok(Way::Outbox(Some(pool.store().place.store)))
+        Ok(Way::Outbox(Some(pool.store().id())))
     }
 
     /// Delivers the dead letters of every open store. Returns the first failure, after an attempt on every store.
@@ -129,7 +139,7 @@ impl Shared {
             self.check_open()?;
             let mut pass = Pass::default();
             self.walk(source, &mut pass)?;
-            if pass.assigned_anew.is_empty() {
+            if pass.reassigned.is_empty() {
                 return Ok(());
             }
         }
@@ -139,24 +149,25 @@ impl Shared {
         let mut outcome = Ok(());
         let mut after = None;
         loop {
-            let letters = gather(source.store(), after, letter)?;
-            let Some(last) = letters.last() else { return outcome };
+            let entries = gather(source.store(), after, entry_at)?;
+            let Some(last) = entries.last() else { return outcome };
             after = Some(last.sequence);
             // Dead letters of a claim that a power cut removes must not have been delivered.
             source.store().wait_durable(source.store().journal.appended(), Durability::Sync)?;
-            let mut rest = letters.as_slice();
+            let mut rest = entries.as_slice();
             while let Some(first) = rest.first() {
-                let alike = |letter: &&Letter| {
-                    (&letter.envelope.to, letter.envelope.assigned) == (&first.envelope.to, first.envelope.assigned)
+                let alike = |entry: &&OutboxEntry| {
+                    (&entry.header.destination, entry.header.assigned)
+                        == (&first.header.destination, first.header.assigned)
                 };
                 let (group, others) = rest.split_at(rest.iter().take_while(alike).count());
                 rest = others;
-                if pass.held_up.contains(&first.envelope.to) {
+                if pass.held_up.contains(&first.header.destination) {
                     continue;
                 }
                 let delivered = self.deliver(source, group, pass);
                 if !matches!(delivered, Ok(true)) {
-                    pass.held_up.insert(first.envelope.to.clone());
+                    pass.held_up.insert(first.header.destination.clone());
                 }
                 outcome = outcome.and(delivered.map(drop));
             }
@@ -165,51 +176,51 @@ impl Shared {
 
     /// Delivers dead letters with the same destination, or assigns them to another store. False if their route has
     /// changed meanwhile: the delivery is repeated later.
-    fn deliver(&self, source: &Engine, letters: &[Letter], pass: &mut Pass) -> Result<bool> {
-        let Some(first) = letters.first() else { return Ok(true) };
-        let (project, queue) = first.envelope.to.name()?;
+    fn deliver(&self, source: &Engine, entries: &[OutboxEntry], pass: &mut Pass) -> Result<bool> {
+        let Some(first) = entries.first() else { return Ok(true) };
+        let (project, queue) = first.header.destination.name()?;
         let (route, pool) = self.dead_letter_pool(&project, &queue)?;
-        if pass.assigned_anew.get(&first.envelope.to).is_some_and(|end| first.sequence < *end) {
+        if pass.reassigned.get(&first.header.destination).is_some_and(|end| first.sequence < *end) {
             // They were read from the outbox before they were reassigned, and are at its end now.
             return Ok(true);
         }
-        let assigned = Some(pool.store().place.store);
-        if first.envelope.assigned != assigned {
+        let assigned = Some(pool.store().id());
+        if first.header.assigned != assigned {
             // All dead letters of the destination, so that they arrive in the order in which they left.
-            self.delete_stored(source, &first.envelope.to)?;
-            let end = assign(source.store(), &first.envelope.to, assigned)?;
-            pass.assigned_anew.insert(first.envelope.to.clone(), end);
+            self.delete_stored(source, &first.header.destination)?;
+            let end = assign(source.store(), &first.header.destination, assigned)?;
+            pass.reassigned.insert(first.header.destination.clone(), end);
             return Ok(true);
         }
         let Side::There(slot) = self.made_side(&pool, &route)? else { return Ok(false) };
-        let found = Found { route, pool, slot };
+        let found = CachedSide { route, pool, slot };
         let Some(mut target) = self.lock_side(&found, Access::Fill)? else { return Ok(false) };
-        let taken = receive(&mut target, source.store().place.store, letters)?;
+        let taken = receive(&mut target, source.store().id(), entries)?;
         drop(target);
         let pool = &found.pool;
         pool.store().wait_durable(pool.store().journal.appended(), Durability::Sync)?;
         self.control.store().wake(&project, &queue, taken);
-        confirm(source.store(), letters)?;
-        forget(pool.store(), letters.iter().map(|letter| letter.envelope.source).collect())?;
+        confirm(source.store(), entries)?;
+        forget(pool.store(), entries.iter().map(|entry| entry.header.source).collect())?;
         Ok(true)
     }
 
     /// Deletes the dead letters of a destination that their assigned stores already have. Fails if one of these stores
     /// cannot be reached.
-    fn delete_stored(&self, source: &Engine, to: &Addressee) -> Result<()> {
+    fn delete_stored(&self, source: &Engine, destination: &Destination) -> Result<()> {
         let mut by_store: BTreeMap<[u8; 16], Vec<(u64, Source)>> = BTreeMap::new();
-        for envelope in envelopes(source.store()) {
-            let (sequence, envelope) = envelope?;
-            if let Some(assigned) = envelope.assigned.filter(|_| envelope.to == *to) {
-                by_store.entry(assigned).or_default().push((sequence, envelope.source));
+        for header in headers(source.store()) {
+            let (sequence, header) = header?;
+            if let Some(assigned) = header.assigned.filter(|_| header.destination == *destination) {
+                by_store.entry(assigned).or_default().push((sequence, header.source));
             }
         }
-        for (store, letters) in by_store {
+        for (store, entries) in by_store {
             // A store that is no pool any more has no queue for them.
             let Some(target) = self.engine_of(store)? else { continue };
             let stored: Vec<(u64, Source)> = {
                 let registry = target.store().registry.read();
-                letters.into_iter().filter(|(_, id)| registry.has_received(*id)).collect()
+                entries.into_iter().filter(|(_, id)| registry.has_received(*id)).collect()
             };
             if !stored.is_empty() {
                 target.store().wait_durable(target.store().journal.appended(), Durability::Sync)?;
@@ -222,7 +233,7 @@ impl Shared {
 
     /// The open store with that id; `None` if no pool has it; an error if that is unknown.
     fn engine_of(&self, store: [u8; 16]) -> Result<Option<Engine>> {
-        let is_it = |engine: &Engine| engine.store().place.store == store;
+        let is_it = |engine: &Engine| engine.store().id() == store;
         if is_it(&self.control) {
             return Ok(Some(self.control.clone()));
         }
@@ -248,7 +259,7 @@ fn forget_delivered(engines: &[Engine]) -> Result<()> {
             rows.filter_map(|(key, from)| Some((keys::parse_received(key)?, *from))).collect()
         };
         for source in engines {
-            let from = source.store().place.store;
+            let from = source.store().id();
             let waiting: BTreeSet<Source> = if noted.is_empty() { BTreeSet::new() } else { ids(source.store())? };
             let done = noted.iter().filter(|(id, store)| *store == from && !waiting.contains(id));
             let done: Vec<Source> = done.map(|(id, _)| *id).collect();
@@ -282,10 +293,10 @@ fn gather<T>(store: &Store, after: Option<u64>, make: impl Fn(&Page, usize) -> O
     Ok(gathered)
 }
 
-fn letter(page: &Page, index: usize) -> Option<Letter> {
+fn entry_at(page: &Page, index: usize) -> Option<OutboxEntry> {
     let slot = page.slot(index)?;
     let body = page.body(slot);
-    let (envelope, start) = Envelope::open(body)?;
+    let (header, start) = OutboxHeader::split(body)?;
     let message = DeadLetter {
         created: slot.created,
         expires: slot.expires,
@@ -295,15 +306,15 @@ fn letter(page: &Page, index: usize) -> Option<Letter> {
         checksum: page.checksum(slot),
         body: body.get(start..)?.to_vec().into(),
     };
-    Some(Letter { sequence: page.sequence(index), envelope, message })
+    Some(OutboxEntry { sequence: page.sequence(index), header, message })
 }
 
-/// The envelopes in a store's outbox. An unreadable one is an error and ends the iterator.
-fn envelopes(store: &Store) -> impl Iterator<Item = Result<(u64, Envelope)>> {
+/// The headers of the dead letters in a store's outbox. An unreadable one is an error and ends the iterator.
+fn headers(store: &Store) -> impl Iterator<Item = Result<(u64, OutboxHeader)>> {
     // The sequence to continue after; none at the end.
     let mut after: Option<Option<u64>> = Some(None);
     let portions = std::iter::from_fn(move || {
-        let portion = match gather(store, after.take()?, envelope) {
+        let portion = match gather(store, after.take()?, header_at) {
             Ok(portion) => portion.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         };
@@ -313,19 +324,19 @@ fn envelopes(store: &Store) -> impl Iterator<Item = Result<(u64, Envelope)>> {
     portions.flatten()
 }
 
-fn envelope(page: &Page, index: usize) -> Option<(u64, Envelope)> {
-    Some((page.sequence(index), Envelope::open(page.body(page.slot(index)?))?.0))
+fn header_at(page: &Page, index: usize) -> Option<(u64, OutboxHeader)> {
+    Some((page.sequence(index), OutboxHeader::split(page.body(page.slot(index)?))?.0))
 }
 
 /// The source ids of all dead letters in a store's outbox.
 fn ids(store: &Store) -> Result<BTreeSet<Source>> {
-    envelopes(store).map(|envelope| Ok(envelope?.1.source)).collect()
+    headers(store).map(|header| Ok(header?.1.source)).collect()
 }
 
 /// Stores dead letters in their queue, except those it has already; returns how many.
-fn receive(target: &mut Locked<'_>, from: [u8; 16], letters: &[Letter]) -> Result<usize> {
+fn receive(target: &mut Locked<'_>, from: [u8; 16], entries: &[OutboxEntry]) -> Result<usize> {
     let mut registry = target.store().lock_registry();
-    let new: Vec<&Letter> = letters.iter().filter(|letter| !registry.has_received(letter.envelope.source)).collect();
+    let new: Vec<&OutboxEntry> = entries.iter().filter(|entry| !registry.has_received(entry.header.source)).collect();
     if new.is_empty() {
         return Ok(0);
     }
@@ -333,22 +344,22 @@ fn receive(target: &mut Locked<'_>, from: [u8; 16], letters: &[Letter]) -> Resul
         queue: target.number(),
         first: target.allot_here(new.len())?,
         from,
-        sources: new.iter().map(|letter| letter.envelope.source).collect(),
-        letters: new.iter().map(|letter| letter.message.clone()).collect(),
+        sources: new.iter().map(|entry| entry.header.source).collect(),
+        messages: new.iter().map(|entry| entry.message.clone()).collect(),
     };
     registry.record(Growth::Grows, &Op::Receive(received), &mut [target.state()])?;
     Ok(new.len())
 }
 
 /// Removes delivered dead letters from the outbox, durably.
-fn confirm(source: &Store, letters: &[Letter]) -> Result<()> {
-    delete(source, letters.iter().map(|letter| letter.sequence))
+fn confirm(source: &Store, entries: &[OutboxEntry]) -> Result<()> {
+    delete(source, entries.iter().map(|entry| entry.sequence))
 }
 
-fn delete(source: &Store, letters: impl Iterator<Item = u64>) -> Result<()> {
+fn delete(source: &Store, sequences: impl Iterator<Item = u64>) -> Result<()> {
     let Some(outbox) = source.outbox() else { return Ok(()) };
     let Some(mut queue) = source.lock(&outbox)? else { return Ok(()) };
-    let lsn = queue.record(Growth::Frees, &Op::Delete { queue: OUTBOX, messages: letters.collect() })?;
+    let lsn = queue.record(Growth::Frees, &Op::Delete { queue: OUTBOX, messages: sequences.collect() })?;
     drop(queue);
     source.wait_durable(lsn, Durability::Sync)
 }
@@ -360,18 +371,19 @@ fn forget(target: &Store, sources: Vec<Source>) -> Result<()> {
 
 /// Assigns the dead letters of a destination to another store: one operation moves them to the end of the outbox.
 /// Returns a sequence that is above their former ones and not above their new ones.
-fn assign(source: &Store, to: &Addressee, assigned: Option<[u8; 16]>) -> Result<u64> {
+fn assign(source: &Store, destination: &Destination, assigned: Option<[u8; 16]>) -> Result<u64> {
     let Some(outbox) = source.outbox() else { return Ok(0) };
     let Some(mut queue) = source.lock(&outbox)? else { return Ok(0) };
     let (mut moved, mut messages, mut bytes) = (Sequences::default(), Vec::new(), 0_usize);
     for place in queue.claimable_after(None) {
         let (page, index) = place?;
-        let Some(one) = letter(page, index).filter(|one| one.envelope.to == *to) else { continue };
-        let mut again = one.message;
-        Envelope { source: one.envelope.source, to: to.clone(), assigned }.seal(&mut again)?;
-        bytes = bytes.saturating_add(again.body.len());
+        let Some(one) = entry_at(page, index).filter(|one| one.header.destination == *destination) else { continue };
+        let mut message = one.message;
+        OutboxHeader { source: one.header.source, destination: destination.clone(), assigned }
+            .prepend_to(&mut message)?;
+        bytes = bytes.saturating_add(message.body.len());
         moved.push(one.sequence);
-        messages.push(again);
+        messages.push(message);
         if bytes >= BATCH_BYTES {
             break;
         }

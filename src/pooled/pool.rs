@@ -55,7 +55,7 @@ impl Pool {
     /// The id of the pool's store, if it stays the same after another opening.
     pub(super) fn lasting_store(&self) -> Option<[u8; 16]> {
         let lasts = !matches!(self.location, Location::Memory(_));
-        lasts.then_some(self.store().place.store)
+        lasts.then_some(self.store().id())
     }
 
     pub(crate) fn is_retired(&self) -> bool {

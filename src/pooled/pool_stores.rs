@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::contract::DataDriver;
-use crate::control::next_epoch;
+use crate::control::next_incarnation;
 use crate::disk::SimulatedDisk;
 use crate::engine::{Engine, WeakEngine};
 use crate::model::error::{Error, Result};
@@ -63,7 +63,7 @@ impl Shared {
         let uri = PoolUri::new(&row.uri)?;
         let (durability, memory) = uri.settings(&Metadata::from_json(&row.options)?)?;
         let control = self.control.store();
-        let (control, time) = (Some(control.place.store), Some(control.clock.clone()));
+        let (control, time) = (Some(control.id()), Some(control.clock.clone()));
         let mut config = Config { control, time, pooled: false, ..self.config.clone() };
         config = config.shared(false).memory(memory.unwrap_or(self.config.memory));
         // Stores that repeat their ids from run to run must not repeat each other's, nor those of an earlier opening.
@@ -85,7 +85,7 @@ impl Shared {
             Location::Memory(_) => config.disk(Arc::new(SimulatedDisk::memory())).open(Path::new("/memory"))?,
         };
         // The control store too: its sequences have to continue above those of the pool's former store.
-        self.allot_epoch(&engine)?;
+        self.allot_incarnation(&engine)?;
         let location = uri.location().clone();
         Ok(Pool { name: name.to_owned(), engine, location, durability, retired: AtomicBool::new(false) })
     }
@@ -113,7 +113,7 @@ impl Shared {
 
     /// Stores the id of a pool's store durably, before anything is added to that store.
     fn keep_store(&self, name: &str, row: &PoolRow, path: &Path, engine: &Engine) -> Result<()> {
-        let store = engine.store().place.store;
+        let store = engine.store().id();
         if let Some(kept) = row.store {
             return if kept == store { Ok(()) } else { Err(Error::WrongStore { path: path.into(), other: true }) };
         }
@@ -168,16 +168,17 @@ impl Shared {
     }
 
     /// Assigns an incarnation to a store that no other store has had.
-    pub(super) fn allot_epoch(&self, engine: &Engine) -> Result<()> {
+    pub(super) fn allot_incarnation(&self, engine: &Engine) -> Result<()> {
         let control = self.control.store();
-        let (lsn, epoch) = {
+        let (lsn, incarnation) = {
             let mut registry = control.lock_registry();
-            let epoch = next_epoch(control, &registry)?.max(engine.store().place.incarnation.saturating_add(1));
-            let op = Op::Registry(Change::Allot { epoch });
-            (registry.record(Growth::Frees, &op, &mut [])?, epoch)
+            let incarnation =
+                next_incarnation(control, &registry)?.max(engine.store().context.incarnation.saturating_add(1));
+            let op = Op::Registry(Change::Allot { incarnation });
+            (registry.record(Growth::Frees, &op, &mut [])?, incarnation)
         };
         control.wait_durable(lsn, Durability::Sync)?;
-        engine.store().set_epoch(epoch);
+        engine.store().raise_incarnation(incarnation);
         Ok(())
     }
 
@@ -210,7 +211,7 @@ impl Shared {
             }
             gone.push(pool);
         }
-        self.found.clear();
+        self.sides.clear();
     }
 
     /// The pools that are registered, by name, each with its open store or why there is none.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::contract::Queues;
-use crate::control::{check_not_moving, missing_flavor, next_epoch};
+use crate::control::{check_not_moving, missing_flavor, next_incarnation};
 use crate::data::queues::{check, missing, purge, stats};
 use crate::model::error::{Error, Result};
 use crate::model::{
@@ -159,14 +159,14 @@ impl Shared {
             // A missing flavor is reported anyway.
             group_of(registry, project, metadata)?;
             let pool = mapping.pool.to_string().into();
-            return Ok(Op::Register { new, pool, floor: mapping.floor });
+            return Ok(Op::Register { new, pool, least_incarnation: mapping.least_incarnation });
         }
         let pool = match pool {
             Some(pool) => Some(pool.to_owned()),
             None => self.choose(registry, project, name, metadata)?,
         };
         Ok(match pool {
-            Some(pool) => Op::Register { new, pool: pool.into(), floor: 0 },
+            Some(pool) => Op::Register { new, pool: pool.into(), least_incarnation: 0 },
             None => Op::CreateQueue(new),
         })
     }
@@ -197,8 +197,8 @@ impl Shared {
             drop(registry);
             return queue.record(Growth::Grows, &Op::SetMetadata { queue: number, metadata: text.into() });
         };
-        let floor = next_epoch(store, &registry)?;
-        let op = Op::Remap { address, queue: number, metadata: text.into(), pool: pool.into(), floor };
+        let least_incarnation = next_incarnation(store, &registry)?;
+        let op = Op::Remap { address, queue: number, metadata: text.into(), pool: pool.into(), least_incarnation };
         registry.record(Growth::Grows, &op, &mut [queue.state()])
     }
 
@@ -229,9 +229,9 @@ impl Shared {
         }
         let Some(pool) = self.choose(&registry, project, name, metadata)? else { return found(None) };
         // It may have been in another pool, or in this one, before.
-        let floor = next_epoch(store, &registry)?;
+        let least_incarnation = next_incarnation(store, &registry)?;
         let (address, number) = (Address::of(project, name), Some(queue.number()));
-        let change = Change::Map { address, pool: pool.into(), floor, queue: number };
+        let change = Change::Map { address, pool: pool.into(), least_incarnation, queue: number };
         found(Some(registry.record(Growth::Grows, &Op::Registry(change), &mut [])?))
     }
 

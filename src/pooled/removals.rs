@@ -41,7 +41,7 @@ impl Shared {
         }
         let pool = self.pool(&removal.pool)?;
         // A pool that has another store may have the former one again.
-        if removal.store.is_some_and(|store| store != pool.store().place.store) {
+        if removal.store.is_some_and(|store| store != pool.store().id()) {
             return Ok(());
         }
         self.remove_side(&pool, removal)?;

@@ -22,8 +22,8 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn floor(&self) -> u32 {
-        self.mapping.as_ref().map_or(0, |mapping| mapping.floor)
+    pub(super) fn least_incarnation(&self) -> u32 {
+        self.mapping.as_ref().map_or(0, |mapping| mapping.least_incarnation)
     }
 
     /// The queue's project and name.
@@ -50,7 +50,7 @@ impl Route {
 
 /// A queue's side and how it was found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct CachedSide {
     pub(super) route: Route,
     pub(super) pool: Arc<Pool>,
     pub(super) slot: Arc<QueueSlot>,
@@ -58,21 +58,21 @@ pub(super) struct Found {
 
 /// The sides that were looked up recently. A call that uses a side checks that it is still current.
 #[derive(Debug)]
-pub(super) struct SideCache(RwLock<HashMap<Arc<[u8]>, Arc<Found>>>);
+pub(super) struct SideCache(RwLock<HashMap<Arc<[u8]>, Arc<CachedSide>>>);
 
 impl Default for SideCache {
     fn default() -> Self {
-        Self(RwLock::new(Rank::Found, HashMap::new()))
+        Self(RwLock::new(Rank::SideCache, HashMap::new()))
     }
 }
 
 impl SideCache {
-    pub(super) fn get(&self, key: &[u8]) -> Option<Arc<Found>> {
+    pub(super) fn get(&self, key: &[u8]) -> Option<Arc<CachedSide>> {
         self.0.read().get(key).cloned()
     }
 
     /// Caches a side. An unmapped queue is looked up every time.
-    pub(super) fn put(&self, found: Found) -> Arc<Found> {
+    pub(super) fn put(&self, found: CachedSide) -> Arc<CachedSide> {
         let found = Arc::new(found);
         if found.route.mapping.is_some() {
             // Dropping a side may close its store, so sides are dropped outside the lock.

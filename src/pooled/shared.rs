@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     pub(super) control: Engine,
     pub(super) config: Config,
     pub(super) pools: Pools,
-    pub(super) found: SideCache,
+    pub(super) sides: SideCache,
     /// The control store as the pool of queues that have none.
     pub(super) control_pool: Arc<Pool>,
     /// Held by the thread that delivers, removes or moves.

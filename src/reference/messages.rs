@@ -149,8 +149,8 @@ impl Messages for ReferenceModel {
 /// A marker of an older queue comes before this queue's first message, a malformed marker after its last. The model
 /// never restarts, so it has no later incarnations that a later queue's marker would come before.
 fn is_behind(queue: &QueueModel, message: &MessageModel, marker: Option<MessageMarker>) -> bool {
-    let place = (queue.number, message.sequence);
-    marker.is_none_or(|marker| (marker.queue, marker.sequence) < place)
+    let location = (queue.number, message.sequence);
+    marker.is_none_or(|marker| (marker.queue, marker.sequence) < location)
 }
 
 fn is_shown(queue: &QueueModel, message: &MessageModel, options: &MessageListOptions, now: Timestamp) -> bool {

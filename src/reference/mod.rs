@@ -13,12 +13,12 @@ mod claims;
 mod control;
 mod flavors;
 mod messages;
-mod place;
 mod pooling;
 mod pools;
 mod queue;
 mod queues;
 mod rows;
+mod store_location;
 mod subscriptions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,9 +34,9 @@ use crate::model::{
     Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits, MessageVolume, NewPool, OperationStatus,
     PoolName, Project, QueueName, Timestamp,
 };
-use place::Place;
 use queue::QueueModel;
 use rows::{FlavorModel, SubscriptionModel, Transit};
+use store_location::StoreLocation;
 
 /// The storage contract without a disk, as simply as possible. The engine is tested against it, and code written
 /// against the traits can be tested with it. Its contents are lost when it is dropped, and every call looks at every
@@ -200,8 +200,10 @@ impl ReferenceModel {
     /// ```
     pub fn health(&self) -> Result<Health> {
         let (mut store, now) = self.enter()?;
-        let volume =
-            store.places().iter().fold(MessageVolume::default(), |all, place| sum(all, store.volume(place, now)));
+        let volume = store
+            .locations()
+            .iter()
+            .fold(MessageVolume::default(), |all, location| sum(all, store.volume(location, now)));
         let operations = if store.pooled { fine(CONTROL_OPERATIONS) } else { fine(OPERATIONS) };
         Ok(Health { storage_reachable: true, operations, volume, pools: store.pool_healths(now) })
     }
@@ -278,10 +280,10 @@ impl Store {
         ClaimId::from_random_bytes(self.claims_made.to_be_bytes())
     }
 
-    /// The number of messages of all queues at the place.
-    fn volume(&mut self, place: &Place, now: Timestamp) -> MessageVolume {
+    /// The number of messages of all queues at the location.
+    fn volume(&mut self, location: &StoreLocation, now: Timestamp) -> MessageVolume {
         self.queues.values_mut().fold(MessageVolume::default(), |volume, queue| {
-            let stats = queue.at(place.clone()).stats(now);
+            let stats = queue.at(location.clone()).stats(now);
             let (free, claimed, total) = (stats.free(), stats.claimed(), stats.total());
             sum(volume, MessageVolume { free, claimed, total })
         })
@@ -316,10 +318,11 @@ impl DataDriver for ReferenceModel {
     fn gc(&self) -> Result<GcReport> {
         let (mut store, now) = self.enter()?;
         let mut report = GcReport { messages: store.drop_expired_transit(now), ..GcReport::default() };
-        for place in store.places() {
-            report.subscriptions = report.subscriptions.saturating_add(store.drop_expired_subscriptions(&place, now));
+        for location in store.locations() {
+            report.subscriptions =
+                report.subscriptions.saturating_add(store.drop_expired_subscriptions(&location, now));
             for queue in store.queues.values_mut() {
-                let (messages, claims) = queue.at(place.clone()).drop_expired(now);
+                let (messages, claims) = queue.at(location.clone()).drop_expired(now);
                 report.messages = report.messages.saturating_add(messages as u64);
                 report.claims = report.claims.saturating_add(claims as u64);
             }

@@ -1,18 +1,18 @@
-//! Contract 12: the place of a queue's contents, and the pool that a new queue gets.
+//! Contract 12: the location of a queue's contents, and the pool that a new queue gets.
 //!
-//! A queue has one record. Each of its messages, claims and subscriptions is marked with its place,
-//! and a call sees those at the place that the queue is mapped to. So mapping a queue to another
+//! A queue has one record. Each of its messages, claims and subscriptions is marked with its location,
+//! and a call sees those at the location that the queue is mapped to. So mapping a queue to another
 //! pool moves nothing, and mapping it back makes the former contents visible again.
 
 use std::iter;
 
 use super::catalogue::not_mapped;
 use super::flavors::no_flavor;
-use super::place::{Place, place_of};
 use super::pools::no_pool;
 use super::queue::{MessageModel, QueueModel};
 use super::queues::no_queue;
 use super::rows::{Owner, Transit};
+use super::store_location::{StoreLocation, location_of};
 use super::{OPERATIONS, ReferenceModel, Store, fine};
 use crate::model::error::{Error, Result};
 use crate::model::{
@@ -91,8 +91,8 @@ impl ReferenceModel {
 }
 
 impl Store {
-    /// The place of the queue's contents, whether or not the queue exists; `None` if it is not mapped.
-    pub(super) fn place(&self, project: &Project, queue: &QueueName) -> Result<Option<Place>> {
+    /// The location of the queue's contents, whether or not the queue exists; `None` if it is not mapped.
+    pub(super) fn location(&self, project: &Project, queue: &QueueName) -> Result<Option<StoreLocation>> {
         if !self.pooled {
             return Ok(Some(None));
         }
@@ -100,19 +100,19 @@ impl Store {
             return Ok(None);
         };
         let pool = self.pools.get(name).ok_or_else(|| no_pool(name))?;
-        Ok(Some(place_of(pool)))
+        Ok(Some(location_of(pool)))
     }
 
-    /// The place of the queue's subscriptions: the store itself, until the queue is mapped.
-    pub(super) fn subscriptions_place(
+    /// The location of the queue's subscriptions: the store itself, until the queue is mapped.
+    pub(super) fn subscriptions_location(
         &mut self,
         project: &Project,
         queue: &QueueName,
         now: Timestamp,
-    ) -> Result<Place> {
-        let place = self.place(project, queue)?.unwrap_or(None);
+    ) -> Result<StoreLocation> {
+        let location = self.location(project, queue)?.unwrap_or(None);
         self.take_along(project, queue, now);
-        Ok(place)
+        Ok(location)
     }
 
     /// Maps the queue to a pool.
@@ -133,29 +133,30 @@ impl Store {
 
     /// Moves the subscriptions that the queue had in the store itself to the queue's pool.
     pub(super) fn take_along(&mut self, project: &Project, queue: &QueueName, now: Timestamp) {
-        let is_in_control_store = |pool: &PoolName| self.pools.get(pool).is_some_and(|pool| place_of(pool).is_none());
+        let is_in_control_store =
+            |pool: &PoolName| self.pools.get(pool).is_some_and(|pool| location_of(pool).is_none());
         let mut left = self.left.iter().filter(|(of, name, _)| of == project && name == queue);
         if left.any(|(_, _, pool)| is_in_control_store(pool)) {
             // Contents that the queue left in the store itself as one of its pools stay there, as in any pool.
             return;
         }
-        if let Ok(Some(there @ Some(_))) = self.place(project, queue) {
-            self.carry_subscriptions(Owner { project, queue, place: &None }, &there, now);
+        if let Ok(Some(there @ Some(_))) = self.location(project, queue) {
+            self.carry_subscriptions(Owner { project, queue, location: &None }, &there, now);
         }
     }
 
-    /// All places: the store itself, and those of the other pools.
-    pub(super) fn places(&self) -> Vec<Place> {
-        let elsewhere = self.pools.values().filter(|_| self.pooled).filter_map(place_of);
+    /// All locations: the store itself, and those of the other pools.
+    pub(super) fn locations(&self) -> Vec<StoreLocation> {
+        let elsewhere = self.pools.values().filter(|_| self.pooled).filter_map(location_of);
         iter::once(None).chain(elsewhere.map(Some)).collect()
     }
 
     /// The health of each pool. Messages in the store itself count for no single pool.
     pub(super) fn pool_healths(&mut self, now: Timestamp) -> Vec<PoolHealth> {
         let pools = self.pools.iter().filter(|_| self.pooled);
-        let pools: Vec<_> = pools.map(|(name, pool)| (name.clone(), place_of(pool))).collect();
-        let health = |(name, place): (PoolName, Place)| {
-            let volume = if place.is_some() { self.volume(&place, now) } else { MessageVolume::default() };
+        let pools: Vec<_> = pools.map(|(name, pool)| (name.clone(), location_of(pool))).collect();
+        let health = |(name, location): (PoolName, StoreLocation)| {
+            let volume = if location.is_some() { self.volume(&location, now) } else { MessageVolume::default() };
             PoolHealth { name, error: None, operations: fine(OPERATIONS), volume }
         };
         pools.into_iter().map(health).collect()
@@ -163,11 +164,12 @@ impl Store {
 
     /// Drops the contents of memory pools that are no longer registered.
     pub(super) fn forget_memory(&mut self) {
-        let places = self.places();
-        let is_gone = |place: &Place| matches!(place, Some(Location::Memory(_))) && !places.contains(place);
-        self.queues.values_mut().for_each(|queue| queue.forget(is_gone));
-        self.subscriptions.retain(|one| !is_gone(&one.place));
-        self.transit.retain(|one| !is_gone(&one.from));
+        let locations = self.locations();
+        let is_removed =
+            |location: &StoreLocation| matches!(location, Some(Location::Memory(_))) && !locations.contains(location);
+        self.queues.values_mut().for_each(|queue| queue.forget(is_removed));
+        self.subscriptions.retain(|one| !is_removed(&one.location));
+        self.transit.retain(|one| !is_removed(&one.from));
     }
 
     /// The queue with its contents; `None` if it is missing or not mapped.
@@ -175,11 +177,11 @@ impl Store {
         if self.queue(project, name).is_none() {
             return Ok(None);
         }
-        let Some(place) = self.place(project, name)? else {
+        let Some(location) = self.location(project, name)? else {
             return Ok(None);
         };
         let queue = self.queue_mut(project, name);
-        Ok(queue.map(|queue| queue.at(place)))
+        Ok(queue.map(|queue| queue.at(location)))
     }
 
     /// Maps an existing queue, unless it is mapped; then its new metadata are not checked.
@@ -211,11 +213,11 @@ impl Store {
         let key = (project.clone(), queue.clone());
         self.queue(project, queue).ok_or_else(|| no_queue(project, queue))?;
         let mapped = self.catalogue.get(&key).ok_or_else(|| not_mapped(project, queue))?.clone();
-        let there = place_of(self.pools.get(to).ok_or_else(|| no_pool(to))?);
+        let there = location_of(self.pools.get(to).ok_or_else(|| no_pool(to))?);
         if mapped == *to {
             return Ok(());
         }
-        let here = place_of(self.pools.get(&mapped).ok_or_else(|| no_pool(&mapped))?);
+        let here = location_of(self.pools.get(&mapped).ok_or_else(|| no_pool(&mapped))?);
         if here != there {
             self.check_nothing_at(project, queue, &there, now)?;
             self.carry(project, queue, &here, &there, now);
@@ -228,19 +230,32 @@ impl Store {
     }
 
     /// Refuses a pool that has contents of the queue already.
-    fn check_nothing_at(&mut self, project: &Project, name: &QueueName, place: &Place, now: Timestamp) -> Result<()> {
-        let in_use = self.queue_mut(project, name).is_some_and(|queue| queue.at(place.clone()).is_in_use(now));
-        if in_use || self.is_subscribed(Owner { project, queue: name, place }, now) {
+    fn check_nothing_at(
+        &mut self,
+        project: &Project,
+        name: &QueueName,
+        location: &StoreLocation,
+        now: Timestamp,
+    ) -> Result<()> {
+        let in_use = self.queue_mut(project, name).is_some_and(|queue| queue.at(location.clone()).is_in_use(now));
+        if in_use || self.is_subscribed(Owner { project, queue: name, location }, now) {
             return Err(Error::invalid("pool", LEFT_BEHIND));
         }
         Ok(())
     }
 
-    fn carry(&mut self, project: &Project, name: &QueueName, here: &Place, there: &Place, now: Timestamp) {
+    fn carry(
+        &mut self,
+        project: &Project,
+        name: &QueueName,
+        here: &StoreLocation,
+        there: &StoreLocation,
+        now: Timestamp,
+    ) {
         if let Some(queue) = self.queue_mut(project, name) {
             queue.carry(here, there);
         }
-        self.carry_subscriptions(Owner { project, queue: name, place: here }, there, now);
+        self.carry_subscriptions(Owner { project, queue: name, location: here }, there, now);
     }
 
     /// The group of the flavor the metadata name; `None`, the pools of no group, for none.
@@ -253,10 +268,10 @@ impl Store {
         Ok(Some(flavor.pool_group.clone()))
     }
 
-    /// Sends messages, each from its place, to a dead-letter queue, which need not exist.
+    /// Sends messages, each from its location, to a dead-letter queue, which need not exist.
     pub(super) fn send(&mut self, project: &Project, queue: &QueueName, messages: Vec<MessageModel>, now: Timestamp) {
         let send = |message: MessageModel| Transit {
-            from: message.place(),
+            from: message.location(),
             project: project.clone(),
             queue: queue.clone(),
             message,
@@ -265,12 +280,12 @@ impl Store {
         self.deliver(now);
     }
 
-    /// Delivers dead letters to queues that have a pool, or get one now. Letters in a place without
-    /// a pool wait. The delivery goes place by place, and keeps the order of the letters of one
-    /// place.
+    /// Delivers dead letters to queues that have a pool, or get one now. Those in a location without
+    /// a pool wait. The delivery goes location by location, and keeps the order of the dead letters of one
+    /// location.
     pub(super) fn deliver(&mut self, now: Timestamp) {
-        let places = self.places();
-        let turn = |one: &Transit| places.iter().position(|place| *place == one.from);
+        let locations = self.locations();
+        let turn = |one: &Transit| locations.iter().position(|location| *location == one.from);
         let mut waiting = std::mem::take(&mut self.transit);
         waiting.sort_by_key(turn);
         for one in waiting {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::place::Place;
+use super::store_location::StoreLocation;
 use crate::model::settings::QueueSettings;
 use crate::model::time::millis;
 use crate::model::{
@@ -19,14 +19,14 @@ pub(super) struct QueueModel {
     pub(super) messages: Vec<MessageModel>,
     pub(super) claims: BTreeMap<ClaimId, ClaimModel>,
     posted: u64,
-    /// The place of the messages and claims that the current call uses.
-    place: Place,
+    /// The location of the messages and claims that the current call uses.
+    location: StoreLocation,
 }
 
 #[derive(Clone)]
 pub(super) struct MessageModel {
     pub(super) sequence: u64,
-    place: Place,
+    location: StoreLocation,
     pub(super) created: Timestamp,
     pub(super) expires: Timestamp,
     /// The end of the delay, until which claims and plain listings do not show the message.
@@ -42,7 +42,7 @@ pub(super) struct MessageModel {
 }
 
 pub(super) struct ClaimModel {
-    place: Place,
+    location: StoreLocation,
     /// In milliseconds.
     ttl: u64,
     expires: Timestamp,
@@ -52,8 +52,8 @@ impl MessageModel {
     pub(super) fn posted(message: &NewMessage, client: ClientId, checksums: bool, now: Timestamp) -> Self {
         let ttl = message.ttl.unwrap_or_default();
         Self {
-            sequence: 0, // this and the place are given by the queue it is added to
-            place: None,
+            sequence: 0, // this and the location are given by the queue it is added to
+            location: None,
             created: now,
             expires: now.saturating_add(ttl),
             ready: now.saturating_add(message.delay.unwrap_or_default()),
@@ -66,9 +66,9 @@ impl MessageModel {
         }
     }
 
-    /// The place of the message.
-    pub(super) fn place(&self) -> Place {
-        self.place.clone()
+    /// The location of the message.
+    pub(super) fn location(&self) -> StoreLocation {
+        self.location.clone()
     }
 
     pub(super) fn is_live(&self, now: Timestamp) -> bool {
@@ -108,44 +108,44 @@ impl QueueModel {
             messages: Vec::new(),
             claims: BTreeMap::new(),
             posted: 0,
-            place: None,
+            location: None,
         }
     }
 
-    /// The queue with its contents at the place.
-    pub(super) fn at(&mut self, place: Place) -> &mut Self {
-        self.place = place;
+    /// The queue with its contents at the location.
+    pub(super) fn at(&mut self, location: StoreLocation) -> &mut Self {
+        self.location = location;
         self
     }
 
-    /// Drops the contents of places that no longer exist.
-    pub(super) fn forget(&mut self, is_gone: impl Fn(&Place) -> bool) {
-        self.messages.retain(|message| !is_gone(&message.place));
-        self.claims.retain(|_, claim| !is_gone(&claim.place));
+    /// Drops the contents of locations that no longer exist.
+    pub(super) fn forget(&mut self, is_removed: impl Fn(&StoreLocation) -> bool) {
+        self.messages.retain(|message| !is_removed(&message.location));
+        self.claims.retain(|_, claim| !is_removed(&claim.location));
     }
 
     /// Whether there are messages or claims.
     pub(super) fn is_in_use(&self, now: Timestamp) -> bool {
-        let is_live = |claim: &ClaimModel| claim.place == self.place && now < claim.expires;
+        let is_live = |claim: &ClaimModel| claim.location == self.location && now < claim.expires;
         self.live(now).next().is_some() || self.claims.values().any(is_live)
     }
 
-    /// Moves all contents from one place to another.
-    pub(super) fn carry(&mut self, here: &Place, there: &Place) {
-        let messages = self.messages.iter_mut().map(|message| &mut message.place);
-        let claims = self.claims.values_mut().map(|claim| &mut claim.place);
-        messages.chain(claims).filter(|place| *place == here).for_each(|place| place.clone_from(there));
+    /// Moves all contents from one location to another.
+    pub(super) fn carry(&mut self, here: &StoreLocation, there: &StoreLocation) {
+        let messages = self.messages.iter_mut().map(|message| &mut message.location);
+        let claims = self.claims.values_mut().map(|claim| &mut claim.location);
+        messages.chain(claims).filter(|location| *location == here).for_each(|location| location.clone_from(there));
     }
 
     /// Adds a message to the end.
     pub(super) fn push(&mut self, message: MessageModel) -> MessageId {
         self.posted = self.posted.saturating_add(1);
-        self.messages.push(MessageModel { sequence: self.posted, place: self.place.clone(), ..message });
+        self.messages.push(MessageModel { sequence: self.posted, location: self.location.clone(), ..message });
         MessageId::new(self.number, self.posted)
     }
 
     pub(super) fn live(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = &MessageModel> {
-        self.messages.iter().filter(move |message| message.place == self.place && message.is_live(now))
+        self.messages.iter().filter(move |message| message.location == self.location && message.is_live(now))
     }
 
     pub(super) fn find(&self, id: &MessageId, now: Timestamp) -> Option<&MessageModel> {
@@ -154,7 +154,7 @@ impl QueueModel {
     }
 
     pub(super) fn live_claim(&self, id: ClaimId, now: Timestamp) -> Option<&ClaimModel> {
-        self.claims.get(&id).filter(|claim| claim.place == self.place && now < claim.expires)
+        self.claims.get(&id).filter(|claim| claim.location == self.location && now < claim.expires)
     }
 
     /// The live claim the message is under.
@@ -188,7 +188,7 @@ impl QueueModel {
     }
 
     fn hold(&mut self, sequences: &[u64], id: ClaimId, now: Timestamp) {
-        self.claims.insert(id, ClaimModel { place: self.place.clone(), ttl: 0, expires: now });
+        self.claims.insert(id, ClaimModel { location: self.location.clone(), ttl: 0, expires: now });
         for message in self.messages.iter_mut().filter(|message| sequences.contains(&message.sequence)) {
             message.claim = Some(id);
             message.claim_count = message.claim_count.saturating_add(1);
@@ -198,14 +198,14 @@ impl QueueModel {
     /// Restarts the claim's time now, and extends its messages' lives where necessary.
     pub(super) fn renew(&mut self, id: ClaimId, options: &ClaimOptions, now: Timestamp) {
         let (ttl, expires) = (millis(options.ttl), now.saturating_add(options.ttl));
-        self.claims.insert(id, ClaimModel { place: self.place.clone(), ttl, expires });
+        self.claims.insert(id, ClaimModel { location: self.location.clone(), ttl, expires });
         let held = self.messages.iter_mut().filter(|message| message.claim == Some(id) && message.is_live(now));
         held.for_each(|message| message.extend(options, now));
     }
 
     /// Ends the claim.
     pub(super) fn release(&mut self, id: ClaimId) {
-        self.claims.retain(|other, claim| *other != id || claim.place != self.place);
+        self.claims.retain(|other, claim| *other != id || claim.location != self.location);
     }
 
     /// The claim with its messages. A claim with a ttl of zero is still returned to the call that created it.
@@ -255,16 +255,16 @@ impl QueueModel {
     /// Drops all messages and claims; returns the number of messages.
     pub(super) fn clear(&mut self, now: Timestamp) -> u64 {
         let count = self.live(now).count() as u64;
-        self.messages.retain(|message| message.place != self.place);
-        self.claims.retain(|_, claim| claim.place != self.place);
+        self.messages.retain(|message| message.location != self.location);
+        self.claims.retain(|_, claim| claim.location != self.location);
         count
     }
 
     /// Drops expired messages and claims, and returns how many.
     pub(super) fn drop_expired(&mut self, now: Timestamp) -> (usize, usize) {
         let before = (self.messages.len(), self.claims.len());
-        self.messages.retain(|message| message.place != self.place || message.is_live(now));
-        self.claims.retain(|_, claim| claim.place != self.place || now < claim.expires);
+        self.messages.retain(|message| message.location != self.location || message.is_live(now));
+        self.claims.retain(|_, claim| claim.location != self.location || now < claim.expires);
         (before.0.saturating_sub(self.messages.len()), before.1.saturating_sub(self.claims.len()))
     }
 }

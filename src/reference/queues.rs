@@ -127,8 +127,8 @@ impl Queues for ReferenceModel {
         let queue = if messages { store.contents(project, name)? } else { None };
         let messages = queue.map_or(0, |queue| queue.clear(now));
         let subscriptions = if subscriptions {
-            let place = store.subscriptions_place(project, name, now)?;
-            store.clear_subscriptions(Owner { project, queue: name, place: &place }, now)
+            let location = store.subscriptions_location(project, name, now)?;
+            store.clear_subscriptions(Owner { project, queue: name, location: &location }, now)
         } else {
             0
         };

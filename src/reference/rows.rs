@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::place::Place;
 use super::queue::MessageModel;
+use super::store_location::StoreLocation;
 use crate::model::time::millis;
 use crate::model::{
     Flavor, FlavorName, Metadata, PoolGroup, Project, QueueName, Subscriber, Subscription, SubscriptionId,
@@ -26,16 +26,16 @@ impl FlavorModel {
     }
 }
 
-/// The queue, and the place, whose subscriptions a call selects.
+/// The queue, and the location, whose subscriptions a call selects.
 #[derive(Clone, Copy)]
 pub(super) struct Owner<'a> {
     pub(super) project: &'a Project,
     pub(super) queue: &'a QueueName,
-    pub(super) place: &'a Place,
+    pub(super) location: &'a StoreLocation,
 }
 
 pub(super) struct SubscriptionModel {
-    pub(super) place: Place,
+    pub(super) location: StoreLocation,
     pub(super) project: Project,
     pub(super) queue: QueueName,
     pub(super) id: SubscriptionId,
@@ -50,7 +50,7 @@ pub(super) struct SubscriptionModel {
 
 impl SubscriptionModel {
     pub(super) fn is_of(&self, owner: Owner<'_>) -> bool {
-        self.project == *owner.project && self.queue == *owner.queue && self.place == *owner.place
+        self.project == *owner.project && self.queue == *owner.queue && self.location == *owner.location
     }
 
     pub(super) fn renew(&mut self, ttl: Duration, now: Timestamp) {
@@ -87,8 +87,8 @@ impl SubscriptionModel {
 
 /// A message for a dead-letter queue that has no pool yet.
 pub(super) struct Transit {
-    /// The place where it waits: that of the queue it was claimed from.
-    pub(super) from: Place,
+    /// The location where it waits: that of the queue it was claimed from.
+    pub(super) from: StoreLocation,
     pub(super) project: Project,
     pub(super) queue: QueueName,
     pub(super) message: MessageModel,

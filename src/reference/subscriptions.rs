@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::place::Place;
 use super::rows::{Owner, SubscriptionModel};
+use super::store_location::StoreLocation;
 use super::{ReferenceModel, Store};
 use crate::contract::Subscriptions;
 use crate::model::error::{Error, Result};
@@ -38,13 +38,13 @@ impl Store {
         self.subscribed(owner, now).next().is_some()
     }
 
-    /// Moves the queue's subscriptions to another place, where they replace those of the same subscribers.
-    pub(super) fn carry_subscriptions(&mut self, owner: Owner<'_>, there: &Place, now: Timestamp) {
+    /// Moves the queue's subscriptions to another location, where they replace those of the same subscribers.
+    pub(super) fn carry_subscriptions(&mut self, owner: Owner<'_>, there: &StoreLocation, now: Timestamp) {
         let carried: Vec<Subscriber> = self.subscribed(owner, now).map(|one| one.subscriber.clone()).collect();
-        let target = Owner { place: there, ..owner };
+        let target = Owner { location: there, ..owner };
         self.subscriptions.retain(|one| !one.is_of(target) || !carried.contains(&one.subscriber));
         let all = self.subscriptions.iter_mut().filter(|one| one.is_of(owner));
-        all.for_each(|one| one.place.clone_from(there));
+        all.for_each(|one| one.location.clone_from(there));
     }
 
     /// Drops the queue's subscriptions; returns how many were live.
@@ -54,10 +54,10 @@ impl Store {
         count
     }
 
-    /// Drops the expired subscriptions of a place, and returns how many.
-    pub(super) fn drop_expired_subscriptions(&mut self, place: &Place, now: Timestamp) -> u64 {
+    /// Drops the expired subscriptions of a location, and returns how many.
+    pub(super) fn drop_expired_subscriptions(&mut self, location: &StoreLocation, now: Timestamp) -> u64 {
         let before = self.subscriptions.len();
-        self.subscriptions.retain(|one| one.place != *place || now < one.expires);
+        self.subscriptions.retain(|one| one.location != *location || now < one.expires);
         before.saturating_sub(self.subscriptions.len()) as u64
     }
 }
@@ -74,14 +74,14 @@ impl Subscriptions for ReferenceModel {
         let (mut store, now) = self.enter_queue(project, queue)?;
         self.limits.check_subscription(Some(subscriber), Some(ttl), Some(options))?;
         check_times(now, "ttl", &[ttl])?;
-        let place = store.subscriptions_place(project, queue, now)?;
-        if store.with_subscriber(Owner { project, queue, place: &place }, subscriber, now).is_some() {
+        let location = store.subscriptions_location(project, queue, now)?;
+        if store.with_subscriber(Owner { project, queue, location: &location }, subscriber, now).is_some() {
             return Ok(None);
         }
         store.subscriptions_made = store.subscriptions_made.saturating_add(1);
         let id = SubscriptionId::numbered(store.subscriptions_made, 0);
         let mut new = SubscriptionModel {
-            place,
+            location,
             project: project.clone(),
             queue: queue.clone(),
             id,
@@ -99,14 +99,14 @@ impl Subscriptions for ReferenceModel {
 
     fn get(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<Subscription> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let place = store.subscriptions_place(project, queue, now)?;
-        Ok(store.subscription_mut(Owner { project, queue, place: &place }, id, now)?.record(now))
+        let location = store.subscriptions_location(project, queue, now)?;
+        Ok(store.subscription_mut(Owner { project, queue, location: &location }, id, now)?.record(now))
     }
 
     fn exists(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<bool> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let place = store.subscriptions_place(project, queue, now)?;
-        Ok(store.subscription_mut(Owner { project, queue, place: &place }, id, now).is_ok())
+        let location = store.subscriptions_location(project, queue, now)?;
+        Ok(store.subscription_mut(Owner { project, queue, location: &location }, id, now).is_ok())
     }
 
     fn list(
@@ -117,9 +117,9 @@ impl Subscriptions for ReferenceModel {
     ) -> Result<Page<Subscription, SubscriptionMarker>> {
         let (mut store, now) = self.enter_queue(project, queue)?;
         self.limits.check_page_limit(options.limit)?;
-        let place = store.subscriptions_place(project, queue, now)?;
+        let location = store.subscriptions_location(project, queue, now)?;
         let items: Vec<_> = store
-            .subscribed(Owner { project, queue, place: &place }, now)
+            .subscribed(Owner { project, queue, location: &location }, now)
             .filter(|one| options.marker.is_none_or(|marker| marker < one.id.into()))
             .take(options.most())
             .map(|one| one.record(now))
@@ -138,8 +138,8 @@ impl Subscriptions for ReferenceModel {
         let (mut store, now) = self.enter_queue(project, queue)?;
         update.check_not_empty()?;
         self.limits.check_subscription(update.subscriber.as_ref(), update.ttl, update.options.as_ref())?;
-        let place = store.subscriptions_place(project, queue, now)?;
-        let owner = Owner { project, queue, place: &place };
+        let location = store.subscriptions_location(project, queue, now)?;
+        let owner = Owner { project, queue, location: &location };
         store.subscription_mut(owner, id, now)?;
         check_times(now, "ttl", &[update.ttl.unwrap_or_default()])?;
         let twin = update.subscriber.as_ref().and_then(|new| store.with_subscriber(owner, new, now));
@@ -152,16 +152,16 @@ impl Subscriptions for ReferenceModel {
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &SubscriptionId) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let place = store.subscriptions_place(project, queue, now)?;
-        let owner = Owner { project, queue, place: &place };
+        let location = store.subscriptions_location(project, queue, now)?;
+        let owner = Owner { project, queue, location: &location };
         store.subscriptions.retain(|one| !one.is_of(owner) || one.id != *id);
         Ok(())
     }
 
     fn confirm(&self, project: &Project, queue: &QueueName, id: &SubscriptionId, confirmed: bool) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let place = store.subscriptions_place(project, queue, now)?;
-        store.subscription_mut(Owner { project, queue, place: &place }, id, now)?.confirmed = confirmed;
+        let location = store.subscriptions_location(project, queue, now)?;
+        store.subscription_mut(Owner { project, queue, location: &location }, id, now)?.confirmed = confirmed;
         Ok(())
     }
 
@@ -172,8 +172,8 @@ impl Subscriptions for ReferenceModel {
         subscriber: &Subscriber,
     ) -> Result<Option<Subscription>> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let place = store.subscriptions_place(project, queue, now)?;
-        let found = store.with_subscriber(Owner { project, queue, place: &place }, subscriber, now);
+        let location = store.subscriptions_location(project, queue, now)?;
+        let found = store.with_subscriber(Owner { project, queue, location: &location }, subscriber, now);
         Ok(found.map(|one| one.record(now)))
     }
 }

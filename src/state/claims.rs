@@ -67,7 +67,7 @@ impl Claims {
         if claim.spent {
             self.charge.end_one();
         }
-        if self.by_number.is_empty() && self.numbers.capacity() > ROOM_KEPT {
+        if self.by_number.is_empty() && self.numbers.capacity() > CAPACITY_KEPT {
             // Maps keep their capacity, and this much may not be needed again for long.
             *self = Self::new(self.charge.budget());
         }
@@ -154,4 +154,4 @@ impl Claims {
 /// The outdated entries that the list of spent claims may have, beside as many as there are spent claims.
 const SPENT_TO_SPARE: usize = 64;
 /// The capacity, in claims, that a queue without claims keeps.
-const ROOM_KEPT: usize = 64;
+const CAPACITY_KEPT: usize = 64;

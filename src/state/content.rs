@@ -362,7 +362,7 @@ struct HeadRef<'a> {
 }
 
 pub(super) fn narrow(value: u64) -> u32 {
-    debug_assert!(u32::try_from(value).is_ok(), "checked by has_room and the limits");
+    debug_assert!(u32::try_from(value).is_ok(), "checked by fits and the limits");
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 

@@ -134,8 +134,8 @@ impl Contents {
         let (queue, first) = keys::parse_page(key).ok_or("not a page's key")?;
         let queue = self.queues.get_mut(&queue).ok_or("a page without its queue")?;
         let entry: PageEntry = codec::decode(body)?;
-        self.named_files.insert(entry.place.file);
-        match self.page_files.image(entry.place) {
+        self.named_files.insert(entry.location.file);
+        match self.page_files.image(entry.location) {
             Ok(image) => {
                 let page = Page::from_entry(first, &entry, image)?;
                 queue.with(|queue| queue.load_page(page));
@@ -299,7 +299,7 @@ impl Contents {
             let Activity::Active(queue) = &mut queue.state else { continue };
             let key = keys::queue(queue.project(), queue.name());
             let owner = Owner { number: queue.number(), key: &key };
-            let leaves = |page: &Page| page.image().is_some_and(|image| leaving.contains(&image.place().file));
+            let leaves = |page: &Page| page.image().is_some_and(|image| leaving.contains(&image.location().file));
             let pages: Vec<_> = queue.pages().values().filter(|page| leaves(page)).map(|page| page.freeze()).collect();
             for page in pages {
                 let (image, _) = page.write(page_files, &leaving, budget, owner)?;
@@ -314,9 +314,9 @@ impl Contents {
 
     fn create(&mut self, lsn: u64, new: &NewQueue<'_>) -> Result<(), String> {
         self.next_queue = self.next_queue.max(new.number.saturating_add(1));
-        if let Entry::Vacant(place) = self.queues.entry(new.number) {
+        if let Entry::Vacant(vacant) = self.queues.entry(new.number) {
             let queue = Queue::from_new(new, lsn, &self.budget).map_err(|error| error.to_string())?;
-            let made = place.insert(Resident::new(queue, &self.budget));
+            let made = vacant.insert(Resident::new(queue, &self.budget));
             self.records = self.records.saturating_add(made.record_bytes());
         }
         Ok(())

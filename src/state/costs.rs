@@ -13,11 +13,11 @@ pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
     let claim = |taken: usize| (CLAIM_BYTES + key_bytes).saturating_add((taken as u64).saturating_mul(CLAIMED_BYTES));
     match op {
         Op::Post { messages: posted, .. } => messages(posted.len()),
-        Op::Receive(received) => messages(received.letters.len()),
+        Op::Receive(received) => messages(received.messages.len()),
         Op::Import(import) => messages(import.pages.len().saturating_mul(128)),
         Op::Claim(new) => {
-            let letters = new.dead.as_ref().map_or(0, |dead| messages(dead.messages.len()));
-            claim(new.taken.len()).saturating_add(letters)
+            let moved = new.dead.as_ref().map_or(0, |dead| messages(dead.messages.len()));
+            claim(new.taken.len()).saturating_add(moved)
         }
         Op::RenewClaim { .. } | Op::ReleaseClaim { .. } | Op::Time => 0,
         _ => frame_bytes.saturating_add(RECORD_BYTES).saturating_mul(2),

@@ -58,19 +58,19 @@ mod tests {
     use crate::state::content::{Arrival, Content};
     use crate::storage::budget::Budget;
     use crate::storage::codec::{self, hex};
-    use crate::storage::page_files::Place;
+    use crate::storage::page_files::ImageLocation;
     use crate::storage::records;
 
     const OWNER: Owner<'_> = Owner { number: 5, key: &[0, b'q', 0, 1] };
 
     fn entry() -> PageEntry {
-        let place = Place { file: 1, offset: 2, bytes: 3, checksum: 4 };
+        let location = ImageLocation { file: 1, offset: 2, bytes: 3, checksum: 4 };
         let mut page = Page::new(7, Content::new(&Budget::unlimited()));
         let (client, checksum) = ([5; 16], None);
         let arrival =
             Arrival { created: 1, expires: 2, ttl: 3, ready_at: 0, claim_count: 4, client, checksum, body: b"ab" };
         page.push(7, &arrival);
-        page.entry().at(place)
+        page.entry().at(location)
     }
 
     #[test]

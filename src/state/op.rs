@@ -89,7 +89,7 @@ pub(crate) enum Op<'a> {
         #[serde(borrow)]
         new: NewQueue<'a>,
         pool: Cow<'a, str>,
-        floor: u32,
+        least_incarnation: u32,
     },
     /// Removes a queue's record and its mapping; the side in `pool` has to be removed.
     Unregister {
@@ -113,7 +113,7 @@ pub(crate) enum Op<'a> {
         queue: u64,
         metadata: Cow<'a, str>,
         pool: Cow<'a, str>,
-        floor: u32,
+        least_incarnation: u32,
     },
     /// Claims end that have no messages left, before their time: by their numbers.
     EndClaims {
@@ -232,7 +232,7 @@ pub(crate) struct Received<'a> {
     pub(crate) from: [u8; 16],
     pub(crate) sources: Vec<Source>,
     #[serde(borrow)]
-    pub(crate) letters: Vec<DeadLetter<'a>>,
+    pub(crate) messages: Vec<DeadLetter<'a>>,
 }
 
 /// Queue number and sequence of a message in its source store.
@@ -276,16 +276,16 @@ impl<'a> Arrival<'a> {
     }
 
     /// A message that comes from another queue.
-    pub(crate) fn moved(letter: &'a DeadLetter<'_>) -> Self {
+    pub(crate) fn moved(dead_letter: &'a DeadLetter<'_>) -> Self {
         Self {
-            created: letter.created,
-            expires: letter.expires,
-            ttl: letter.ttl,
+            created: dead_letter.created,
+            expires: dead_letter.expires,
+            ttl: dead_letter.ttl,
             ready_at: 0,
-            claim_count: letter.claim_count,
-            client: letter.client,
-            checksum: letter.checksum,
-            body: &letter.body,
+            claim_count: dead_letter.claim_count,
+            client: dead_letter.client,
+            checksum: dead_letter.checksum,
+            body: &dead_letter.body,
         }
     }
 }
@@ -321,7 +321,7 @@ mod tests {
             golden(Op::Post { queue: 5, first: 7, client: [1; 16], messages: vec![posted] }),
             format!("fbe803050507{}013c0000026162", "01".repeat(16))
         );
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             created: 1,
             expires: 2,
             ttl: 3,
@@ -330,7 +330,7 @@ mod tests {
             checksum: Some([3; 16]),
             body: b"z".as_slice().into(),
         };
-        let dead = DeadLetters { target: 6, create: Some(new_queue()), first: 8, messages: vec![letter] };
+        let dead = DeadLetters { target: 6, create: Some(new_queue()), first: 8, messages: vec![dead_letter] };
         let claim = NewClaim {
             queue: 5,
             claim: [9; 16],

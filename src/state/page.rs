@@ -134,7 +134,7 @@ impl Page {
     }
 
     /// Whether a message of `body_bytes` at `sequence` still fits.
-    pub(crate) fn has_room(&self, sequence: u64, body_bytes: usize) -> bool {
+    pub(crate) fn fits(&self, sequence: u64, body_bytes: usize) -> bool {
         let near = sequence.checked_sub(self.first).is_some_and(|distance| u32::try_from(distance).is_ok());
         let small = self.slots == 0 || (self.body_bytes as usize).saturating_add(body_bytes) <= PAGE_BYTES;
         near && small && usize::from(self.slots) < PAGE_MESSAGES && !self.is_damaged()
@@ -156,7 +156,7 @@ impl Page {
         }
     }
 
-    /// Appends a message; [`Self::has_room`] has said that it fits.
+    /// Appends a message; [`Self::fits`] has said that it fits.
     pub(crate) fn push(&mut self, sequence: u64, message: &Arrival<'_>) {
         let (index, distance) = (usize::from(self.slots), narrow(sequence.saturating_sub(self.first)));
         let Some(content) = self.change() else { return };
@@ -177,8 +177,8 @@ impl Page {
     /// Puts a message in at its place, which the page has lost and its entry names; whether it was not there.
     pub(crate) fn put_back(&mut self, sequence: u64, message: &Arrival<'_>) -> bool {
         let Ok(distance) = u32::try_from(sequence.saturating_sub(self.first)) else { return false };
-        let has_room = usize::from(self.slots) < PAGE_MESSAGES;
-        let Some(content) = self.change().filter(|_| has_room) else { return false };
+        let has_slot = usize::from(self.slots) < PAGE_MESSAGES;
+        let Some(content) = self.change().filter(|_| has_slot) else { return false };
         let Some(index) = content.insert(distance, message) else { return false };
         content.settle_charge();
         let (weight, bodies) = (content.slot(index).map_or(0, Slot::weight), content.bodies().len());

@@ -343,7 +343,7 @@ impl Queue {
                 }
             }
             Op::Claim(claim) => claim.dead.iter().for_each(|dead| self.deliver(dead.first, &dead.messages)),
-            Op::Receive(received) => self.deliver(received.first, &received.letters),
+            Op::Receive(received) => self.deliver(received.first, &received.messages),
             Op::Import(import) => self.import(import),
             Op::RenewClaim { claim, ttl, grace, slack, .. } => {
                 self.renew(time.saturating_add((*slack).into()), claim, *ttl, *grace);

@@ -136,7 +136,7 @@ impl Reading {
     }
 
     /// A reading with capacity for `messages` of the size of the queue's last one.
-    pub(crate) fn with_room(queue: &Queue, now: u64, messages: usize) -> Self {
+    pub(crate) fn with_capacity(queue: &Queue, now: u64, messages: usize) -> Self {
         let now = Timestamp::from_millis(now);
         let tail = queue.pages().last_key_value().and_then(|(_, page)| newest_in(page));
         let body = tail.and_then(|(page, index)| page.slot(index).map(|slot| page.body(slot).len()));

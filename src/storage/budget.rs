@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(events(&mut || two = Some(one.clone())), 0, "more is used");
         assert_eq!(events(&mut || one.set(80)), 0, "still more than may be");
         assert_eq!(events(&mut || drop(two.take())), 1);
-        assert_eq!(events(&mut || one.set(10)), 0, "there was room before");
+        assert_eq!(events(&mut || one.set(10)), 0, "there was space before");
         one.set(101);
         assert_eq!(events(&mut || one.set(100)), 1);
     }

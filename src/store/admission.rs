@@ -20,7 +20,7 @@ pub(crate) struct Admission {
     closed: AtomicBool,
     /// The least length of the journal at which posts wait, in bytes.
     journal_max: u64,
-    pub(super) patience: Duration,
+    pub(super) timeout: Duration,
     /// Whether a background thread frees space; otherwise the post itself does.
     pub(super) background: bool,
 }
@@ -56,7 +56,7 @@ impl Admission {
             faults: Mutex::new(Rank::Admission, Faults::default()),
             closed: AtomicBool::new(false),
             journal_max: config.journal_max.max(config.segment_bytes.saturating_mul(LEAST_JOURNAL)),
-            patience: config.busy_timeout,
+            timeout: config.busy_timeout,
             background: config.background,
         }
     }
@@ -66,7 +66,7 @@ impl Admission {
         self.journal_max
     }
 
-    /// Records the outcome of an attempt to free space. A full disk is an event, because posts would wait in vain.
+    /// Records the outcome of an attempt to free space. A full disk is an event, because waiting is useless then.
     pub(super) fn note(&self, shortage: Shortage, outcome: &Result<()>) {
         let fault = outcome.as_ref().err().map(|error| Fault { reason: error.to_string(), is_full: error.is_full() });
         let is_full = fault.as_ref().is_some_and(|fault| fault.is_full);

@@ -37,7 +37,7 @@ impl Store {
         }
         self.checkpoint(&mut housekeeping)?;
         // So that the next opening has little to read.
-        if self.garbage() > LONG_JOURNAL.saturating_mul(self.place.segment_bytes) {
+        if self.garbage() > LONG_JOURNAL.saturating_mul(self.context.segment_bytes) {
             // If the snapshot cannot be written, for example without space, the next opening takes longer.
             let _ = self.write_snapshot(&mut housekeeping);
             self.checkpoint(&mut housekeeping)?;
@@ -47,7 +47,7 @@ impl Store {
         let digest = self.finish_trees(&mut housekeeping, lsn, time)?;
         housekeeping.manifest.clean = Some(CleanMark { lsn, time, digest });
         housekeeping.manifest.synced = lsn;
-        housekeeping.manifest.save(&*self.place.disk, &self.root)?;
+        housekeeping.manifest.save(&*self.context.disk, &self.root)?;
         // Last, because a shortened segment is damage in a store without a clean mark.
         self.journal.finish()
     }
@@ -80,7 +80,7 @@ impl Store {
     fn finish_trees(&self, housekeeping: &mut Housekeeping, lsn: u64, time: u64) -> Result<Digest> {
         let generation = housekeeping.manifest.generation;
         let next_queue = self.directory.read().next_number;
-        let record = StoreRecord { store: self.place.store, generation, lsn, time, next_queue };
+        let record = StoreRecord { store: self.id(), generation, lsn, time, next_queue };
         let record = records::seal(Tree::Meta, keys::STORE.to_vec(), &record)?;
         let mut trees = self.open_trees(housekeeping)?;
         trees.insert(&record)?;
@@ -91,7 +91,7 @@ impl Store {
             return Err(Error::Trees { reason });
         }
         drop(trees);
-        let synced = self.place.disk.sync_trees(&trees_path(&self.root, generation));
+        let synced = self.context.disk.sync_trees(&trees_path(&self.root, generation));
         synced.map_err(|e| Error::io("syncing the trees", e))?;
         Ok(digest)
     }

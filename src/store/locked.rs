@@ -83,7 +83,7 @@ impl Store {
             slack,
             before,
             described: None,
-            floor: 0,
+            least_incarnation: 0,
             quiet: false,
             claimable: 0,
         })
@@ -133,7 +133,7 @@ impl Store {
             slack: 0,
             before,
             described: None,
-            floor: 0,
+            least_incarnation: 0,
             quiet: false,
             claimable: 0,
         };
@@ -162,7 +162,7 @@ pub(crate) struct Locked<'a> {
     /// The queue's description from another store, if the queue's record is there.
     pub(super) described: Option<Arc<Description>>,
     /// The lowest incarnation for the queue's new sequences, if it is above the store's.
-    pub(super) floor: u32,
+    pub(super) least_incarnation: u32,
     /// Set when due work is left to the next thread that locks the queue.
     pub(super) quiet: bool,
     /// The number of messages that time has made claimable since the lock.
@@ -190,14 +190,14 @@ impl<'a> Locked<'a> {
     }
 
     /// Uses the queue's record from another store.
-    pub(crate) fn describe(&mut self, description: Arc<Description>, floor: u32) {
+    pub(crate) fn describe(&mut self, description: Arc<Description>, least_incarnation: u32) {
         self.described = Some(description);
-        self.floor = floor;
+        self.least_incarnation = least_incarnation;
     }
 
     /// The incarnation of new sequences.
-    fn epoch(&self) -> u32 {
-        self.store.epoch().max(self.floor)
+    fn incarnation(&self) -> u32 {
+        self.store.incarnation().max(self.least_incarnation)
     }
 
     /// The first of `count` new sequences in a row.
@@ -205,7 +205,7 @@ impl<'a> Locked<'a> {
     /// # Errors
     /// `Exhausted` if the incarnation has none left.
     pub(crate) fn allot_here(&self, count: usize) -> Result<u64> {
-        self.allot(self.epoch(), count).ok_or(Error::Exhausted { what: "the sequences of this incarnation" })
+        self.allot(self.incarnation(), count).ok_or(Error::Exhausted { what: "the sequences of this incarnation" })
     }
 
     /// Records that metadata was set: a call that uses the record from another store has to read it again.

@@ -10,7 +10,6 @@
 //! same page.
 
 mod admission;
-mod admitting;
 pub(crate) mod background;
 mod bookkeeping;
 pub(crate) mod calls;
@@ -21,6 +20,7 @@ pub(crate) mod housekeeping;
 pub(crate) mod inspect;
 mod locked;
 mod names;
+mod posts;
 pub(crate) mod random;
 pub(crate) mod recovery;
 mod residency;
@@ -46,7 +46,7 @@ use crate::model::numbering::first_of;
 use crate::model::{Limits, Project, QueueName};
 use crate::state::{Contents, Registry, Totals};
 use crate::storage::budget::Budget;
-use crate::storage::journal::{Journal, Place};
+use crate::storage::journal::{Journal, JournalContext};
 use crate::storage::keys;
 use crate::storage::page_files::PageFiles;
 use crate::storage::reserve::Reserve;
@@ -72,7 +72,7 @@ pub(crate) struct Store {
     pub(crate) held: Arc<dyn HeldDir>,
     /// The process that opened the store.
     pub(crate) process: Process,
-    pub(crate) place: Place,
+    pub(crate) context: JournalContext,
     pub(crate) clock: Arc<EngineClock>,
     pub(crate) random: Random,
     pub(crate) limits: Limits,
@@ -90,7 +90,7 @@ pub(crate) struct Store {
     /// Held while metadata that names a dead-letter queue is checked and set.
     pub(crate) chains: Mutex<()>,
     /// The incarnation of new sequences and subscriptions: this run's, or one that the control store has assigned.
-    epoch: AtomicU32,
+    incarnation: AtomicU32,
     pub(crate) timer: Timer,
     pub(crate) waiters: Waiters,
     pub(crate) housekeeping: Mutex<Housekeeping>,
@@ -124,7 +124,7 @@ impl Store {
         random: Random,
         signals: Signals,
     ) -> Self {
-        let Recovered { contents, manifest, place, start, filled, snapshot_files, report, reserve } = recovered;
+        let Recovered { contents, manifest, context, start, filled, snapshot_files, report, reserve } = recovered;
         let Contents { queues, next_queue, time, registry, page_files, budget, records, .. } = contents;
         reserve.add_records(records);
         let loaded = filled.is_some();
@@ -139,7 +139,7 @@ impl Store {
             random,
             limits: config.limits.clone(),
             checksums: config.checksums,
-            journal: Journal::new(place.clone(), start, reserve.clone(), budget.events().clone()),
+            journal: Journal::new(context.clone(), start, reserve.clone(), budget.events().clone()),
             reserve,
             page_files,
             admission: Admission::new(config, budget.events()),
@@ -149,7 +149,7 @@ impl Store {
             registry: RwLock::new(Rank::Registry(tier), registry),
             registering: Mutex::new(Rank::Registering, ()),
             chains: Mutex::new(Rank::Chains, ()),
-            epoch: AtomicU32::new(manifest.incarnation),
+            incarnation: AtomicU32::new(manifest.incarnation),
             timer: Timer::default(),
             waiters: Waiters::default(),
             housekeeping: Mutex::new(Rank::Housekeeping, Housekeeping::new(manifest, filled, snapshot_files)),
@@ -160,7 +160,7 @@ impl Store {
             messages: AtomicU64::new(0),
             weight: AtomicU64::new(0),
             calls: Calls::default(),
-            place,
+            context,
         };
         store.clock.raise(time);
         store.adopt_all(loaded);
@@ -194,14 +194,19 @@ impl Store {
         self.clock.now()
     }
 
+    /// The id of the store, which no other store has.
+    pub(crate) fn id(&self) -> [u8; 16] {
+        self.context.store
+    }
+
     /// The incarnation of new sequences and subscriptions.
-    pub(crate) fn epoch(&self) -> u32 {
-        self.epoch.load(Ordering::Relaxed)
+    pub(crate) fn incarnation(&self) -> u32 {
+        self.incarnation.load(Ordering::Relaxed)
     }
 
     /// Sets the incarnation of new sequences and subscriptions; it is above all earlier ones.
-    pub(crate) fn set_epoch(&self, epoch: u32) {
-        self.epoch.fetch_max(epoch, Ordering::Relaxed);
+    pub(crate) fn raise_incarnation(&self, incarnation: u32) {
+        self.incarnation.fetch_max(incarnation, Ordering::Relaxed);
     }
 
     /// Whether closing has begun.

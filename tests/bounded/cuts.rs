@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use zaqar_sled::disk::{Keep, SimulatedDisk};
 use zaqar_sled::{ClaimOptions, DataDriver, Engine, Message, Metadata, NewMessage, Project, Purge, QueueName, Result};
 
-use super::support::{CLIENT, KIB, ROOMY, Random, World, body, clock, everything, seconds};
+use super::support::{AMPLE, CLIENT, KIB, Random, World, body, clock, everything, seconds};
 
 const NAMES: [&str; 2] = ["jobs", "others"];
 const CALLS: usize = 90;
@@ -92,7 +92,7 @@ fn run(world: &World) -> usize {
 
 /// The state before the first call and after each call, from a store with enough memory.
 fn states() -> Vec<State> {
-    let world = World::on(SimulatedDisk::memory(), clock(), ROOMY);
+    let world = World::on(SimulatedDisk::memory(), clock(), AMPLE);
     let mut states = vec![state(&world.engine)];
     for n in 0..CALLS {
         call(&world, n).unwrap();

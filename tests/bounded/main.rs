@@ -18,8 +18,8 @@
 mod claims;
 mod cuts;
 mod damage;
+mod dead_letters;
 mod faults;
-mod letters;
 mod lives;
 mod memory;
 mod mixes;

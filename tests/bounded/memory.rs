@@ -3,11 +3,11 @@
 use zaqar_sled::{ClaimOptions, DataDriver, Durability};
 
 use super::shelf::Shelf;
-use super::support::{KIB, PAGE, ROOMY, ROOT, Random, World, everything, seconds};
+use super::support::{AMPLE, KIB, PAGE, ROOT, Random, World, everything, seconds};
 
 #[test]
 fn with_memory_to_spare_nothing_leaves_it() {
-    let world = World::new(ROOMY);
+    let world = World::new(AMPLE);
     let mut shelf = Shelf::new(&world.engine, "jobs");
     shelf.fill(300, 800);
     world.engine.step().unwrap();
@@ -21,7 +21,7 @@ fn with_memory_to_spare_nothing_leaves_it() {
 
 #[test]
 fn an_empty_store_takes_no_memory_for_messages() {
-    for memory in [0, ROOMY] {
+    for memory in [0, AMPLE] {
         let world = World::new(memory);
         let mut shelf = Shelf::new(&world.engine, "jobs");
         assert_eq!((world.engine.status().memory_bytes(), world.engine.status().pages()), (0, 0));
@@ -155,18 +155,18 @@ fn opening_takes_no_more_memory_than_it_may() {
 
 #[test]
 fn a_smaller_budget_at_the_next_opening_is_kept_and_a_larger_one_is_used() {
-    let world = World::new(ROOMY);
+    let world = World::new(AMPLE);
     let mut shelf = Shelf::new(&world.engine, "jobs");
     shelf.fill(300, 900);
     let tight = world.with_memory(10 * KIB).reopened();
     tight.chill();
     let shelf = shelf.on(&tight.engine);
     shelf.assert_whole();
-    let roomy = tight.with_memory(ROOMY).killed();
-    let shelf = shelf.on(&roomy.engine);
+    let ample = tight.with_memory(AMPLE).killed();
+    let shelf = shelf.on(&ample.engine);
     shelf.assert_whole();
-    roomy.assert_sound("a larger one");
-    assert!(roomy.engine.gc().is_ok());
+    ample.assert_sound("a larger one");
+    assert!(ample.engine.gc().is_ok());
 }
 
 #[test]

@@ -71,9 +71,9 @@ impl Mix {
     }
 
     fn create(&mut self, name: &QueueName) {
-        let letters =
+        let dead_letters =
             r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 600}"#;
-        let metadata = Metadata::from_json(if name.as_str() == "b" { letters } else { "{}" }).unwrap();
+        let metadata = Metadata::from_json(if name.as_str() == "b" { dead_letters } else { "{}" }).unwrap();
         self.twins().both("create", |engine| engine.queues().create(&Project::none(), name, &metadata));
     }
 

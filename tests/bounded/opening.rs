@@ -10,7 +10,7 @@ use zaqar_sled::disk::{Disk, FaultKind, SimulatedDisk};
 use zaqar_sled::{Config, Durability, Engine, Error, NewMessage, Project, RecoverySource};
 
 use super::shelf::Shelf;
-use super::support::{CLIENT, KIB, PAGE, ROOMY, ROOT, World, clock, config, page_files_of, queue, seconds};
+use super::support::{AMPLE, CLIENT, KIB, PAGE, ROOT, World, clock, config, page_files_of, queue, seconds};
 use super::watched::{Rule, Watch, WatchedDisk};
 
 const IDLER: &str = "ZAQAR_IDLER";
@@ -87,7 +87,7 @@ fn a_clean_close_of_a_cold_store_is_what_the_next_opening_finds() {
 /// A store that was killed with five times as much in its journal as may be in memory.
 fn killed() -> (SimulatedDisk, Shelf) {
     let disk = SimulatedDisk::new();
-    let engine = config(&disk, &clock(), ROOMY).open(ROOT).unwrap();
+    let engine = config(&disk, &clock(), AMPLE).open(ROOT).unwrap();
     let mut shelf = Shelf::new(&engine, "jobs");
     shelf.fill(40, 900);
     engine.snapshot().unwrap();
@@ -146,7 +146,7 @@ fn a_read_that_fails_while_a_store_opens_is_told_as_such_and_nothing_is_lost() {
 #[test]
 fn a_store_without_page_files_opens_without_their_folder() {
     let disk = SimulatedDisk::new();
-    let engine = config(&disk, &clock(), ROOMY).open(ROOT).unwrap();
+    let engine = config(&disk, &clock(), AMPLE).open(ROOT).unwrap();
     let mut shelf = Shelf::new(&engine, "jobs");
     shelf.fill(100, 900);
     let disk = disk.kill();

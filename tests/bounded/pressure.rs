@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use zaqar_sled::{ClaimOptions, Config, DataDriver, Durability, Engine, NewMessage, Queue, Result};
 
 use super::shelf::Shelf;
-use super::support::{CLIENT, KIB, PAGE, ROOMY, ROOT, everything, promptly, queue, refused, seconds, until};
+use super::support::{AMPLE, CLIENT, KIB, PAGE, ROOT, everything, promptly, queue, refused, seconds, until};
 use super::watched::{Rule, Watch, WatchedDisk};
 
 const BYTES: usize = 1_000;
@@ -39,8 +39,8 @@ impl Scene {
         let config = Config::new().disk(Arc::new(disk.clone())).seed(1).segment_size(16 * KIB);
         let config = config.durability(Durability::Buffered).busy_timeout(busy_timeout);
         let engine = match full {
-            Full::Memory => config.memory(200 * KIB).journal_max(ROOMY),
-            Full::Journal => config.memory(ROOMY).journal_max(200 * KIB),
+            Full::Memory => config.memory(200 * KIB).journal_max(AMPLE),
+            Full::Journal => config.memory(AMPLE).journal_max(200 * KIB),
         };
         Self { disk, engine: engine.open(ROOT).unwrap(), full }
     }
@@ -169,7 +169,7 @@ fn a_post_that_waited_in_vain_is_refused_as_busy_and_changes_nothing() {
         assert!(asked.elapsed() >= HASTY, "{full:?}: after {:?}", asked.elapsed());
         assert_eq!((jobs.stats().unwrap().total(), scene.engine.status().appended_lsn()), (before.total(), appended));
         scene.set(Rule::Pass);
-        until("there is room again", || jobs.post(CLIENT, &[message()]).is_ok());
+        until("there is space again", || jobs.post(CLIENT, &[message()]).is_ok());
     }
 }
 
@@ -183,7 +183,7 @@ fn without_patience_a_post_is_refused_at_once() {
         until("a post is refused", || poster.thread.is_finished());
         assert!(refused(poster.stop()).is_busy());
         scene.set(Rule::Pass);
-        until("there is room again", || jobs.post(CLIENT, &[message()]).is_ok());
+        until("there is space again", || jobs.post(CLIENT, &[message()]).is_ok());
     }
 }
 
@@ -194,7 +194,7 @@ fn while_posts_wait_all_other_calls_continue() {
         // Some of it is cold.
         let mut old = Shelf::new(&scene.engine, "old");
         old.fill(400, BYTES);
-        until("there is room", || scene.engine.status().memory_bytes() <= 200 * KIB || full == Full::Journal);
+        until("there is space", || scene.engine.status().memory_bytes() <= 200 * KIB || full == Full::Journal);
         let jobs = queue(&scene.engine, "jobs");
         scene.hold();
         let poster = Poster::start(&scene, &jobs);
@@ -306,7 +306,7 @@ fn on_a_full_disk_posts_that_would_wait_get_storage_full() {
     assert_eq!(jobs.list(&everything()).unwrap().items.len() as u64, there);
     assert_eq!(scene.engine.status().poisoned(), None);
     scene.set(Rule::Pass);
-    until("there is room again", || jobs.post(CLIENT, &[message()]).is_ok());
+    until("there is space again", || jobs.post(CLIENT, &[message()]).is_ok());
 }
 
 #[test]

@@ -161,5 +161,5 @@ fn checksums_of_cold_messages_are_those_of_warm_ones() {
         let listed = shelf.queue.list(&everything()).unwrap().items;
         listed.iter().map(|message| message.checksum().unwrap().to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(checksums(0), checksums(super::support::ROOMY));
+    assert_eq!(checksums(0), checksums(super::support::AMPLE));
 }

@@ -130,8 +130,9 @@ fn after_the_queue_is_deleted_the_disk_comes_back() {
 
 #[test]
 fn after_dead_lettering_the_disk_comes_back() {
-    let letters = r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 100}"#;
-    let scene = Scene::with(letters, 36_000);
+    let dead_letters =
+        r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 100}"#;
+    let scene = Scene::with(dead_letters, 36_000);
     while scene.jobs.queue.claim(ClaimOptions::new().ttl(seconds(10)).limit(100)).unwrap().is_some() {}
     scene.clock.advance(seconds(10));
     while scene.jobs.queue.stats().unwrap().total() > 0 {

@@ -15,7 +15,7 @@ pub(crate) use crate::random::Random;
 pub(crate) const ROOT: &str = "/store";
 pub(crate) const KIB: u64 = 1 << 10;
 /// More memory than any of these stores needs.
-pub(crate) const ROOMY: u64 = 1 << 30;
+pub(crate) const AMPLE: u64 = 1 << 30;
 /// The largest memory of a page with more than one message: 16 KiB of bodies, 128 messages and the overhead.
 pub(crate) const PAGE: u64 = 24 * KIB;
 pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);

@@ -6,10 +6,10 @@ use std::fmt::Debug;
 use zaqar_sled::disk::{Keep, SimulatedDisk};
 use zaqar_sled::{DataDriver, Engine, Message, MessageListOptions, Project, QueueListOptions, QueueName, Result};
 
-use super::support::{ROOMY, World, clock, everything};
+use super::support::{AMPLE, World, clock, everything};
 
 pub(crate) struct Twins {
-    pub(crate) roomy: World,
+    pub(crate) ample: World,
     pub(crate) tight: World,
     /// The name of the case, for failure messages.
     context: String,
@@ -18,19 +18,19 @@ pub(crate) struct Twins {
 impl Twins {
     pub(crate) fn new(memory: u64, context: String) -> Self {
         let clock = clock();
-        let roomy = World::on(SimulatedDisk::new(), clock.clone(), ROOMY);
+        let ample = World::on(SimulatedDisk::new(), clock.clone(), AMPLE);
         let tight = World::on(SimulatedDisk::new(), clock, memory);
-        Self { roomy, tight, context }
+        Self { ample, tight, context }
     }
 
     /// Makes the call on both stores; returns the common answer, or nothing if both fail with the same text.
     pub(crate) fn both<T: PartialEq + Debug>(&self, what: &str, call: impl Fn(&Engine) -> Result<T>) -> Option<T> {
         let told = |result: Result<T>| result.map_err(|error| error.to_string());
-        let (roomy, tight) = (told(call(&self.roomy.engine)), told(call(&self.tight.engine)));
-        if roomy != tight {
+        let (ample, tight) = (told(call(&self.ample.engine)), told(call(&self.tight.engine)));
+        if ample != tight {
             let text =
                 |told: &std::result::Result<T, String>| format!("{told:?}").chars().take(2_000).collect::<String>();
-            panic!("{}, {what}\nroomy: {}\ntight: {}", self.context, text(&roomy), text(&tight));
+            panic!("{}, {what}\nroomy: {}\ntight: {}", self.context, text(&ample), text(&tight));
         }
         tight.ok()
     }
@@ -63,7 +63,7 @@ impl Twins {
     }
 
     pub(crate) fn close(self) -> Self {
-        Self { roomy: self.roomy.reopened(), tight: self.tight.reopened(), context: self.context }
+        Self { ample: self.ample.reopened(), tight: self.tight.reopened(), context: self.context }
     }
 
     /// Ends both stores and opens them again; their acknowledged changes were synced.
@@ -72,6 +72,6 @@ impl Twins {
             None => world.killed(),
             Some(keep) => world.cut(keep),
         };
-        Self { roomy: end(self.roomy), tight: end(self.tight), context: self.context }
+        Self { ample: end(self.ample), tight: end(self.tight), context: self.context }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use zaqar_sled::{Config, Durability, Engine, NewMessage, Queue, Result};
 
 use super::shelf::Shelf;
-use super::support::{CLIENT, KIB, ROOMY, ROOT, everything, promptly, queue, refused, seconds, until};
+use super::support::{AMPLE, CLIENT, KIB, ROOT, everything, promptly, queue, refused, seconds, until};
 use super::watched::{Rule, Watch, WatchedDisk};
 
 const MEMORY: u64 = 200 * KIB;
@@ -26,7 +26,7 @@ const MOST_ROUNDS: u64 = 16;
 
 fn config(disk: &WatchedDisk) -> Config {
     let config = Config::new().disk(Arc::new(disk.clone())).seed(1).segment_size(16 * KIB).busy_timeout(PATIENT);
-    config.durability(Durability::Buffered).memory(MEMORY).journal_max(ROOMY)
+    config.durability(Durability::Buffered).memory(MEMORY).journal_max(AMPLE)
 }
 
 /// A thread that posts until it is refused, or has posted so many.
@@ -106,7 +106,7 @@ fn while_a_reader_has_all_memory_in_a_queue_that_he_keeps_locked() {
     let (engine, old) = opened_cold(&disk, "old", 600);
     let jobs = queue(&engine, "jobs");
     disk.hook.hold_reads("heap", Some(3 * MEMORY / 2));
-    let reader = thread::spawn(move || old.list(&everything().max_bytes(ROOMY)).unwrap().items.len());
+    let reader = thread::spawn(move || old.list(&everything().max_bytes(AMPLE)).unwrap().items.len());
     until("the reader is held up", || disk.hook.held() > 0);
     let poster = Poster::start(&jobs, 10, false);
     poster.assert_rests(&disk);
@@ -130,7 +130,7 @@ fn while_pages_cannot_be_written_out() {
 #[test]
 fn while_no_snapshot_can_be_written() {
     let disk = WatchedDisk::around(Arc::default(), Watch::default());
-    let engine = config(&disk).memory(ROOMY).journal_max(MEMORY).open(ROOT).unwrap();
+    let engine = config(&disk).memory(AMPLE).journal_max(MEMORY).open(ROOT).unwrap();
     let jobs = queue(&engine, "jobs");
     disk.hook.set("base", Rule::Fail(ErrorKind::Other));
     let poster = Poster::start(&jobs, 2_000, true);

@@ -1,5 +1,6 @@
-//! A disk that counts the bytes read from files of a kind, and the checks of the store's directory, with which every attempt to
-//! make room begins. Reads and writes of such files can be held, and writes made to fail.
+//! A disk that counts the bytes read from files of a kind, and the checks of the store's directory, with which every
+//! attempt to free memory or to shorten the journal begins. Reads and writes of such files can be held, and writes made
+//! to fail.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -56,7 +57,7 @@ impl Watch {
         self.changed.notify_all();
     }
 
-    /// How often somebody has begun to make room, by eviction or housekeeping.
+    /// How often somebody has begun to free space, by eviction or housekeeping.
     pub(crate) fn rounds(&self) -> u64 {
         self.lock().rounds
     }

@@ -374,9 +374,9 @@ contract! {
         exhaust(h, &orders);
         assert!(orders.taken(10).is_empty());
         h.turn();
-        let letter = dead.list(&everything()).unwrap().items[0].clone();
-        assert_ne!(letter.id(), old);
-        assert_eq!(dead.get(letter.id()).unwrap(), letter);
+        let dead_letter = dead.list(&everything()).unwrap().items[0].clone();
+        assert_ne!(dead_letter.id(), old);
+        assert_eq!(dead.get(dead_letter.id()).unwrap(), dead_letter);
         assert_fails!(orders.get(old), Error::MessageDoesNotExist { .. });
         assert_fails!(dead.get(old), Error::MessageDoesNotExist { .. });
     }
@@ -388,8 +388,8 @@ contract! {
         exhaust(h, &orders);
         assert!(orders.taken(10).is_empty());
         h.turn();
-        let letter = dead.list(&everything()).unwrap().items[0].clone();
-        assert_eq!((letter.created(), letter.claim_count(), letter.ttl()), (START, 2, secs(1_000)));
+        let dead_letter = dead.list(&everything()).unwrap().items[0].clone();
+        assert_eq!((dead_letter.created(), dead_letter.claim_count(), dead_letter.ttl()), (START, 2, secs(1_000)));
         assert!(dead.bodies(&everything().client(BOB)).is_empty());
         h.pass(900);
         h.turn();

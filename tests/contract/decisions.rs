@@ -269,8 +269,8 @@ contract! {
         h.pass(900);
         assert!(orders.taken(1).is_empty());
         h.turn();
-        let letter = dead.list(&everything()).unwrap().items[0].clone();
-        assert_eq!((letter.ttl(), letter.age()), (secs(50), secs(900)));
+        let dead_letter = dead.list(&everything()).unwrap().items[0].clone();
+        assert_eq!((dead_letter.ttl(), dead_letter.age()), (secs(50), secs(900)));
         h.pass(49);
         h.turn();
         assert_eq!(dead.all(), ["42"]);

@@ -9,7 +9,7 @@ use zaqar_sled::{
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, operations, seeds};
-use super::support::{CLIENT, ROOMY, ROOT, Told, assert_sound, config, dump, message, post_everywhere};
+use super::support::{AMPLE, CLIENT, ROOT, Told, assert_sound, config, dump, message, post_everywhere};
 
 /// The calls on a store with a budget of `MEMORY` bytes.
 struct Around<const MEMORY: u64>;
@@ -73,7 +73,7 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
     const RECOVERY: u64 = 40;
 
     fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Result<Engine> {
-        let memory = if disk.is_durable() { MEMORY } else { ROOMY };
+        let memory = if disk.is_durable() { MEMORY } else { AMPLE };
         config(disk, clock, seed).memory(memory).open(ROOT)
     }
 
@@ -140,7 +140,7 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
 }
 
 fn cut_at_each(end: impl Fn(u64) -> End) {
-    cut_everywhere::<Around<ROOMY>>(&end, 1);
+    cut_everywhere::<Around<AMPLE>>(&end, 1);
     cut_everywhere::<Around<0>>(&end, 1);
 }
 

@@ -10,7 +10,7 @@ use zaqar_sled::{
     ClaimOptions, Config, DataDriver, Durability, Engine, Error, ManualClock, MessageId, Metadata, Project, Queue,
 };
 
-use super::support::{CLIENT, ROOMY, ROOT, Random, assert_sound, clock, config, dump, everything, files, message};
+use super::support::{AMPLE, CLIENT, ROOT, Random, assert_sound, clock, config, dump, everything, files, message};
 
 const KIB: u64 = 1 << 10;
 
@@ -42,7 +42,7 @@ fn fill(engine: &Engine, bytes: usize) -> Vec<MessageId> {
 #[test]
 fn a_full_disk_refuses_posts_and_new_queues_and_accepts_calls_that_free_space() {
     for spare in (0..40).map(|n| n * 1_000) {
-        for (stepped, memory) in [(false, ROOMY), (true, ROOMY), (false, 0), (true, 1_000)] {
+        for (stepped, memory) in [(false, AMPLE), (true, AMPLE), (false, 0), (true, 1_000)] {
             let (disk, clock) = (SimulatedDisk::new(), clock());
             let engine = config(&disk, &clock, 1).memory(memory).open(ROOT).unwrap();
             jobs(&engine).create(Metadata::new()).unwrap();
@@ -87,7 +87,7 @@ fn a_full_disk_refuses_posts_and_new_queues_and_accepts_calls_that_free_space() 
 
 #[test]
 fn deleting_the_queue_works_on_a_full_disk() {
-    for memory in [ROOMY, 0, 4 * KIB] {
+    for memory in [AMPLE, 0, 4 * KIB] {
         let (disk, clock) = (SimulatedDisk::new(), clock());
         let engine = config(&disk, &clock, 1).memory(memory).open(ROOT).unwrap();
         jobs(&engine).create(Metadata::new()).unwrap();
@@ -105,7 +105,7 @@ fn deleting_the_queue_works_on_a_full_disk() {
 
 #[test]
 fn a_store_that_filled_its_disk_and_was_emptied_takes_posts_again() {
-    for memory in [ROOMY, 0, 50 * KIB] {
+    for memory in [AMPLE, 0, 50 * KIB] {
         for background in [false, true] {
             let (disk, clock) = (SimulatedDisk::new(), clock());
             let open = || {
@@ -135,7 +135,7 @@ fn a_store_that_filled_its_disk_and_was_emptied_takes_posts_again() {
 
 #[test]
 fn a_full_disk_can_be_emptied_a_hundred_messages_at_a_time() {
-    for memory in [ROOMY, 20 * KIB] {
+    for memory in [AMPLE, 20 * KIB] {
         let (disk, clock) = (SimulatedDisk::new(), clock());
         let engine = config(&disk, &clock, 1).segment_size(64 * KIB).memory(memory).open(ROOT).unwrap();
         jobs(&engine).create(Metadata::new()).unwrap();
@@ -151,7 +151,7 @@ fn a_full_disk_can_be_emptied_a_hundred_messages_at_a_time() {
 
 #[test]
 fn a_store_that_filled_its_disk_can_be_opened_and_emptied() {
-    for memory in [ROOMY, 20 * KIB] {
+    for memory in [AMPLE, 20 * KIB] {
         let (disk, clock) = (SimulatedDisk::new(), clock());
         let engine = config(&disk, &clock, 1).segment_size(64 * KIB).memory(memory).open(ROOT).unwrap();
         jobs(&engine).create(Metadata::new()).unwrap();
@@ -170,7 +170,7 @@ fn a_store_that_filled_its_disk_can_be_opened_and_emptied() {
 
 #[test]
 fn opening_on_a_full_disk_fails_typed_and_leaves_the_store_as_it_was() {
-    for memory in [ROOMY, 0] {
+    for memory in [AMPLE, 0] {
         let (disk, clock) = (SimulatedDisk::new(), clock());
         let engine = config(&disk, &clock, 1).memory(memory).open(ROOT).unwrap();
         jobs(&engine).create(Metadata::new()).unwrap();
@@ -304,7 +304,7 @@ fn a_failed_write_or_sync_stops_writes_keeps_reads_and_loses_nothing_acknowledge
         for nth in 1..50 {
             for kind in [FaultKind::Write, FaultKind::Sync] {
                 for durability in [Durability::Sync, Durability::Buffered] {
-                    let memory = if seed % 2 == 0 { ROOMY } else { 2 * KIB };
+                    let memory = if seed % 2 == 0 { AMPLE } else { 2 * KIB };
                     at_work(seed * 10, memory, (kind, nth), durability, false);
                     at_work(seed * 10, memory, (kind, nth), durability, true);
                 }
@@ -343,7 +343,7 @@ fn a_snapshot_whose_manifest_failed_to_sync_and_the_next_one_cut_short_lose_noth
         // That of the store's directory, after the snapshot and after the manifest, or of another.
         Fault::on(Operation::SyncDir),
     ];
-    for memory in [ROOMY, 2 * KIB] {
+    for memory in [AMPLE, 2 * KIB] {
         for fault in &faults {
             for nth in 1..8 {
                 for k in 0..30 {
@@ -409,7 +409,7 @@ fn mount(arguments: &[&str], at: &Path) -> bool {
 
 #[test]
 fn on_a_real_full_file_system_posts_are_refused_and_nothing_is_lost() {
-    for memory in [ROOMY, 64 * KIB] {
+    for memory in [AMPLE, 64 * KIB] {
         let Some(mount) = Mount::new("size=4m") else {
             println!("skipped: mounting is not allowed here");
             return;

@@ -18,7 +18,7 @@ use zaqar_sled::{
 };
 
 use super::process::{Diary, eprintln_on_panic, run_and_kill, tell_ready};
-use super::support::{CLIENT, ROOMY, Random, assert_sound, everything};
+use super::support::{AMPLE, CLIENT, Random, assert_sound, everything};
 
 const CHILD: &str = "ZAQAR_CHILD";
 const WORKERS: u64 = 3;
@@ -30,7 +30,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// In two of three rounds the store has almost no memory.
 fn open(root: &Path, round: u64) -> zaqar_sled::Result<Engine> {
-    let memory = [ROOMY, 0, 16 << 10][(round % 3) as usize];
+    let memory = [AMPLE, 0, 16 << 10][(round % 3) as usize];
     Config::new().segment_size(16 << 10).sync_interval(Duration::from_millis(5)).memory(memory).open(root)
 }
 

@@ -12,7 +12,7 @@ use zaqar_sled::{
 
 use super::cut::{End, Scene, World, cut_everywhere, number, seeds, uncut};
 use super::support::{
-    CLIENT, ROOMY, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, post_everywhere,
+    AMPLE, CLIENT, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, post_everywhere,
     queues_of,
 };
 
@@ -20,7 +20,7 @@ use super::support::{
 /// and the state with cold pages must be the same.
 struct Calls<const MEMORY: u64>;
 
-type Warm = Calls<ROOMY>;
+type Warm = Calls<AMPLE>;
 type Cold = Calls<0>;
 type Tight = Calls<3000>;
 
@@ -37,10 +37,10 @@ impl<const MEMORY: u64> Scene for Calls<MEMORY> {
     type Told = Known;
 
     const CALLS: usize = 300;
-    const RECOVERY: u64 = if MEMORY == ROOMY { 23 } else { 60 };
+    const RECOVERY: u64 = if MEMORY == AMPLE { 23 } else { 60 };
 
     fn open(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Result<Engine> {
-        let memory = if disk.is_durable() { MEMORY } else { ROOMY };
+        let memory = if disk.is_durable() { MEMORY } else { AMPLE };
         config(disk, clock, seed).memory(memory).open(ROOT)
     }
 
@@ -276,7 +276,7 @@ fn a_power_cut_during_calls_of_several_threads_and_a_snapshot_loses_nothing_ackn
     let mut random = Random::new(seed);
     for round in 0..rounds {
         let (disk, clock) = (SimulatedDisk::new(), clock());
-        let memory = if round % 2 == 0 { ROOMY } else { 2_000 };
+        let memory = if round % 2 == 0 { AMPLE } else { 2_000 };
         let config_of = |disk: &SimulatedDisk| config(disk, &clock, seed).memory(memory);
         let engine = config_of(&disk).background(true).sync_interval(Duration::from_millis(1)).open(ROOT).unwrap();
         engine.queue(Project::none(), "jobs").unwrap().create(Metadata::new()).unwrap();

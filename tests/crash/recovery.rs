@@ -12,7 +12,7 @@ use zaqar_sled::{
 };
 
 use super::support::{
-    CLIENT, Life, Lived, ROOMY, ROOT, Random, assert_sound, clock, config, disk_of, dump, everything, files, journal,
+    AMPLE, CLIENT, Life, Lived, ROOT, Random, assert_sound, clock, config, disk_of, dump, everything, files, journal,
     message, messages_of, queues_of,
 };
 
@@ -640,7 +640,7 @@ fn sleds_directory_missing_cut_or_scribbled_over_is_rebuilt_from_snapshot_and_jo
         ("conf random", |trees| scribble(&trees.join("conf"), 1, usize::MAX)),
     ];
     for (how, damage) in breaks {
-        assert_rebuilt((how, damage), ROOMY);
+        assert_rebuilt((how, damage), AMPLE);
         assert_rebuilt((how, damage), 4_000);
     }
 }
@@ -652,7 +652,7 @@ fn a_file_in_the_place_of_sleds_directory_is_rebuilt_from_snapshot_and_journal()
             std::fs::remove_dir_all(trees).unwrap();
             std::fs::write(trees, b"not a directory").unwrap();
         }),
-        ROOMY,
+        AMPLE,
     );
 }
 
@@ -689,7 +689,7 @@ fn scribble(path: &Path, step: usize, most: usize) {
 fn one_flipped_bit_in_sleds_file_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let original = folder.path().join("original");
-    let before = real_store(&original, ROOMY);
+    let before = real_store(&original, AMPLE);
     let trees = trees_of(&original);
     let name = trees.file_name().unwrap().to_owned();
     let db = std::fs::read(trees.join("db")).unwrap();

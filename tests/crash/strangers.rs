@@ -7,7 +7,7 @@ use std::sync::Arc;
 use zaqar_sled::disk::{Disk, FaultKind, RealDisk, SimulatedDisk};
 use zaqar_sled::{Config, DataDriver, Engine, Metadata, NewPool, PoolName, Project, QueueName, Result};
 
-use super::support::{CLIENT, ROOMY, ROOT, clock, config, files, message, messages_of};
+use super::support::{AMPLE, CLIENT, ROOT, clock, config, files, message, messages_of};
 
 fn jobs() -> QueueName {
     QueueName::new("jobs").unwrap()
@@ -40,7 +40,7 @@ fn files_of_the_highest_numbers_are_left_alone_and_lose_nothing() {
     let names = ["heap/fffffffffffffffe.heap", "journal/fffffffffffffffe.journal", "fffffffffffffffe.base"];
     let names = names.into_iter().chain(["heap/ffffffffffffffff.heap", "journal/ffffffffffffffff.journal"]);
     let strange: Vec<PathBuf> = names.map(|name| Path::new(ROOT).join(name)).collect();
-    for memory in [0, ROOMY] {
+    for memory in [0, AMPLE] {
         let (mut disk, clock) = (SimulatedDisk::new(), clock());
         let mut engine = config(&disk, &clock, 1).memory(memory).open(ROOT).unwrap();
         work(&engine, 0);

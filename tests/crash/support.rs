@@ -17,7 +17,7 @@ pub(crate) use crate::random::Random;
 
 pub(crate) const ROOT: &str = "/store";
 /// More memory than any of these stores needs.
-pub(crate) const ROOMY: u64 = 256 << 20;
+pub(crate) const AMPLE: u64 = 256 << 20;
 pub(crate) const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
 pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 
@@ -157,7 +157,7 @@ pub(crate) enum Life {
 
 impl Life {
     fn memory(self) -> u64 {
-        if self == Self::Cold { 500 } else { ROOMY }
+        if self == Self::Cold { 500 } else { AMPLE }
     }
 }
 

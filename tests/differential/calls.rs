@@ -48,9 +48,9 @@ impl Case {
 
 /// A project and a name, by number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Place(pub(crate) usize, pub(crate) usize);
+pub(crate) struct QueueRef(pub(crate) usize, pub(crate) usize);
 
-pub(crate) const BUSIEST: Place = Place(0, 0);
+pub(crate) const BUSIEST: QueueRef = QueueRef(0, 0);
 
 /// A message, a claim or a subscription.
 #[derive(Clone, Copy, Debug)]
@@ -100,33 +100,33 @@ pub(crate) struct QueueListing {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    Create(Place, &'static str),
-    SetMetadata(Place, &'static str),
-    Describe(Place),
-    DeleteQueue(Place),
+    Create(QueueRef, &'static str),
+    SetMetadata(QueueRef, &'static str),
+    Describe(QueueRef),
+    DeleteQueue(QueueRef),
     ListQueues(usize, QueueListing),
-    Stats(Place),
-    Purge(Place, Purge),
-    Post(Place, u8, Vec<Post>),
-    List(Place, Listing),
-    First(Place, Sort),
-    Get(Place, Pick),
-    BulkGet(Place, Vec<Pick>),
-    Delete(Place, Pick, Option<Pick>),
+    Stats(QueueRef),
+    Purge(QueueRef, Purge),
+    Post(QueueRef, u8, Vec<Post>),
+    List(QueueRef, Listing),
+    First(QueueRef, Sort),
+    Get(QueueRef, Pick),
+    BulkGet(QueueRef, Vec<Pick>),
+    Delete(QueueRef, Pick, Option<Pick>),
     /// Deletes a message with the claim it is under, as workers do.
-    Finish(Place, Pick),
-    BulkDelete(Place, Vec<Pick>, Vec<Pick>),
-    Pop(Place, usize),
-    Claim(Place, Terms),
-    GetClaim(Place, Pick),
-    UpdateClaim(Place, Pick, Terms),
-    ReleaseClaim(Place, Pick),
-    Subscriptions(Place, SubscriptionOp),
+    Finish(QueueRef, Pick),
+    BulkDelete(QueueRef, Vec<Pick>, Vec<Pick>),
+    Pop(QueueRef, usize),
+    Claim(QueueRef, Terms),
+    GetClaim(QueueRef, Pick),
+    UpdateClaim(QueueRef, Pick, Terms),
+    ReleaseClaim(QueueRef, Pick),
+    Subscriptions(QueueRef, SubscriptionOp),
     Pools(PoolOp),
     Flavors(FlavorOp),
     Catalogue(CatalogueOp),
     /// To the pool of that number.
-    Move(Place, usize),
+    Move(QueueRef, usize),
     Advance(u64),
     /// The wall clock alone, in milliseconds.
     Step(i64),
@@ -187,7 +187,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         5 => queue_op(),
         15 => message_op(),
         9 => claim_op(),
-        6 => (place(), subscription_op()).prop_map(|(place, op)| Op::Subscriptions(place, op)),
+        6 => (queue_ref(), subscription_op()).prop_map(|(queue_ref, op)| Op::Subscriptions(queue_ref, op)),
         2 => pool_op().prop_map(Op::Pools),
         2 => flavor_op().prop_map(Op::Flavors),
         1 => catalogue_op().prop_map(Op::Catalogue),
@@ -198,13 +198,13 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
 pub(crate) fn queue_op() -> impl Strategy<Value = Op> {
     let purge = select(vec![Purge::Messages, Purge::Subscriptions, Purge::All]);
     prop_oneof![
-        14 => (place(), select(METADATA.to_vec())).prop_map(|(place, text)| Op::Create(place, text)),
-        4 => (place(), select(METADATA.to_vec())).prop_map(|(place, text)| Op::SetMetadata(place, text)),
-        3 => place().prop_map(Op::Describe),
-        1 => place().prop_map(Op::DeleteQueue),
+        14 => (queue_ref(), select(METADATA.to_vec())).prop_map(|(queue_ref, text)| Op::Create(queue_ref, text)),
+        4 => (queue_ref(), select(METADATA.to_vec())).prop_map(|(queue_ref, text)| Op::SetMetadata(queue_ref, text)),
+        3 => queue_ref().prop_map(Op::Describe),
+        1 => queue_ref().prop_map(Op::DeleteQueue),
         3 => (0..PROJECTS.len(), queue_listing()).prop_map(|(project, listing)| Op::ListQueues(project, listing)),
-        6 => place().prop_map(Op::Stats),
-        1 => (place(), purge).prop_map(|(place, what)| Op::Purge(place, what)),
+        6 => queue_ref().prop_map(Op::Stats),
+        1 => (queue_ref(), purge).prop_map(|(queue_ref, what)| Op::Purge(queue_ref, what)),
     ]
 }
 
@@ -212,25 +212,25 @@ pub(crate) fn message_op() -> impl Strategy<Value = Op> {
     let posts = prop_oneof![12 => prop::collection::vec(post(), 0..9), 1 => prop::collection::vec(post(), 100..200)];
     let client = 0_u8..3;
     prop_oneof![
-        8 => (place(), client, posts).prop_map(|(place, client, posts)| Op::Post(place, client, posts)),
-        4 => (place(), listing()).prop_map(|(place, listing)| Op::List(place, listing)),
-        1 => (place(), select(vec![Sort::Oldest, Sort::Newest])).prop_map(|(place, sort)| Op::First(place, sort)),
-        2 => (place(), pick()).prop_map(|(place, id)| Op::Get(place, id)),
-        1 => (place(), picks()).prop_map(|(place, ids)| Op::BulkGet(place, ids)),
-        2 => (place(), pick(), prop::option::of(claim_pick())).prop_map(|(place, id, claim)| Op::Delete(place, id, claim)),
-        3 => (place(), pick()).prop_map(|(place, id)| Op::Finish(place, id)),
-        2 => (place(), picks(), prop_oneof![Just(Vec::new()), prop::collection::vec(claim_pick(), 0..6)])
-            .prop_map(|(place, ids, claims)| Op::BulkDelete(place, ids, claims)),
-        1 => (place(), 0_usize..5).prop_map(|(place, limit)| Op::Pop(place, limit)),
+        8 => (queue_ref(), client, posts).prop_map(|(queue_ref, client, posts)| Op::Post(queue_ref, client, posts)),
+        4 => (queue_ref(), listing()).prop_map(|(queue_ref, listing)| Op::List(queue_ref, listing)),
+        1 => (queue_ref(), select(vec![Sort::Oldest, Sort::Newest])).prop_map(|(queue_ref, sort)| Op::First(queue_ref, sort)),
+        2 => (queue_ref(), pick()).prop_map(|(queue_ref, id)| Op::Get(queue_ref, id)),
+        1 => (queue_ref(), picks()).prop_map(|(queue_ref, ids)| Op::BulkGet(queue_ref, ids)),
+        2 => (queue_ref(), pick(), prop::option::of(claim_pick())).prop_map(|(queue_ref, id, claim)| Op::Delete(queue_ref, id, claim)),
+        3 => (queue_ref(), pick()).prop_map(|(queue_ref, id)| Op::Finish(queue_ref, id)),
+        2 => (queue_ref(), picks(), prop_oneof![Just(Vec::new()), prop::collection::vec(claim_pick(), 0..6)])
+            .prop_map(|(queue_ref, ids, claims)| Op::BulkDelete(queue_ref, ids, claims)),
+        1 => (queue_ref(), 0_usize..5).prop_map(|(queue_ref, limit)| Op::Pop(queue_ref, limit)),
     ]
 }
 
 pub(crate) fn claim_op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        8 => (place(), terms()).prop_map(|(place, terms)| Op::Claim(place, terms)),
-        2 => (place(), claim_pick()).prop_map(|(place, claim)| Op::GetClaim(place, claim)),
-        2 => (place(), claim_pick(), terms()).prop_map(|(place, claim, terms)| Op::UpdateClaim(place, claim, terms)),
-        3 => (place(), claim_pick()).prop_map(|(place, claim)| Op::ReleaseClaim(place, claim)),
+        8 => (queue_ref(), terms()).prop_map(|(queue_ref, terms)| Op::Claim(queue_ref, terms)),
+        2 => (queue_ref(), claim_pick()).prop_map(|(queue_ref, claim)| Op::GetClaim(queue_ref, claim)),
+        2 => (queue_ref(), claim_pick(), terms()).prop_map(|(queue_ref, claim, terms)| Op::UpdateClaim(queue_ref, claim, terms)),
+        3 => (queue_ref(), claim_pick()).prop_map(|(queue_ref, claim)| Op::ReleaseClaim(queue_ref, claim)),
     ]
 }
 
@@ -256,10 +256,10 @@ pub(crate) fn world_op() -> impl Strategy<Value = Op> {
     ]
 }
 
-pub(crate) fn place() -> impl Strategy<Value = Place> {
+pub(crate) fn queue_ref() -> impl Strategy<Value = QueueRef> {
     let project = prop_oneof![5 => Just(0_usize), 1 => Just(1)];
     let name = prop_oneof![6 => Just(0_usize), 2 => Just(1), 1 => Just(2), 1 => Just(3)];
-    (project, name).prop_map(|(project, name)| Place(project, name))
+    (project, name).prop_map(|(project, name)| QueueRef(project, name))
 }
 
 pub(crate) fn pick() -> impl Strategy<Value = Pick> {
@@ -326,35 +326,35 @@ pub(crate) fn queue_listing() -> impl Strategy<Value = QueueListing> {
 }
 
 impl Op {
-    pub(crate) fn place(&self) -> Option<Place> {
+    pub(crate) fn queue_ref(&self) -> Option<QueueRef> {
         match self {
-            Op::Create(place, _)
-            | Op::SetMetadata(place, _)
-            | Op::Describe(place)
-            | Op::DeleteQueue(place)
-            | Op::Stats(place)
-            | Op::Purge(place, _)
-            | Op::Post(place, ..)
-            | Op::List(place, _)
-            | Op::First(place, _)
-            | Op::Get(place, _)
-            | Op::BulkGet(place, _)
-            | Op::Delete(place, ..)
-            | Op::Finish(place, _)
-            | Op::BulkDelete(place, ..)
-            | Op::Pop(place, _)
-            | Op::Claim(place, _)
-            | Op::GetClaim(place, _)
-            | Op::UpdateClaim(place, ..)
-            | Op::ReleaseClaim(place, _)
-            | Op::Subscriptions(place, _)
-            | Op::Move(place, _) => Some(*place),
+            Op::Create(queue_ref, _)
+            | Op::SetMetadata(queue_ref, _)
+            | Op::Describe(queue_ref)
+            | Op::DeleteQueue(queue_ref)
+            | Op::Stats(queue_ref)
+            | Op::Purge(queue_ref, _)
+            | Op::Post(queue_ref, ..)
+            | Op::List(queue_ref, _)
+            | Op::First(queue_ref, _)
+            | Op::Get(queue_ref, _)
+            | Op::BulkGet(queue_ref, _)
+            | Op::Delete(queue_ref, ..)
+            | Op::Finish(queue_ref, _)
+            | Op::BulkDelete(queue_ref, ..)
+            | Op::Pop(queue_ref, _)
+            | Op::Claim(queue_ref, _)
+            | Op::GetClaim(queue_ref, _)
+            | Op::UpdateClaim(queue_ref, ..)
+            | Op::ReleaseClaim(queue_ref, _)
+            | Op::Subscriptions(queue_ref, _)
+            | Op::Move(queue_ref, _) => Some(*queue_ref),
             _ => None,
         }
     }
 }
 
-impl Place {
+impl QueueRef {
     pub(crate) fn project(self) -> Project {
         project_of(self.0)
     }
@@ -371,9 +371,9 @@ impl Terms {
     }
 }
 
-/// All places of queues.
-pub(crate) fn places() -> impl Iterator<Item = Place> {
-    (0..PROJECTS.len()).flat_map(|project| (0..NAMES.len()).map(move |name| Place(project, name)))
+/// All queues that calls name.
+pub(crate) fn queue_refs() -> impl Iterator<Item = QueueRef> {
+    (0..PROJECTS.len()).flat_map(|project| (0..NAMES.len()).map(move |name| QueueRef(project, name)))
 }
 
 /// The first pick of the call, if there is one.

@@ -3,19 +3,19 @@
 use proptest::prelude::*;
 use zaqar_sled::{ControlHealth, OperationStatus};
 
-use crate::calls::{NAMES, PROJECTS, Place, place, project_of};
+use crate::calls::{NAMES, PROJECTS, QueueRef, project_of, queue_ref};
 use crate::pair::{Check, Pair, equal, same};
 use crate::pools::{POOLS, pool_name};
 
 /// Pools and projects are numbers here; no pool need be registered.
 #[derive(Clone, Debug)]
 pub(crate) enum CatalogueOp {
-    Insert(Place, usize),
+    Insert(QueueRef, usize),
     /// And whether it exists.
-    Get(Place),
+    Get(QueueRef),
     List(usize),
-    Update(Place, Option<usize>),
-    Delete(Place),
+    Update(QueueRef, Option<usize>),
+    Delete(QueueRef),
     DropAll,
     /// The control driver's.
     Health,
@@ -23,13 +23,13 @@ pub(crate) enum CatalogueOp {
 
 pub(crate) fn catalogue_op() -> impl Strategy<Value = CatalogueOp> {
     let pool = || 0..POOLS.len();
-    let update = (place(), prop::option::weighted(0.8, pool()));
+    let update = (queue_ref(), prop::option::weighted(0.8, pool()));
     prop_oneof![
-        8 => (place(), pool()).prop_map(|(place, pool)| CatalogueOp::Insert(place, pool)),
-        3 => place().prop_map(CatalogueOp::Get),
+        8 => (queue_ref(), pool()).prop_map(|(queue_ref, pool)| CatalogueOp::Insert(queue_ref, pool)),
+        3 => queue_ref().prop_map(CatalogueOp::Get),
         2 => (0..PROJECTS.len()).prop_map(CatalogueOp::List),
-        5 => update.prop_map(|(place, pool)| CatalogueOp::Update(place, pool)),
-        6 => place().prop_map(CatalogueOp::Delete),
+        5 => update.prop_map(|(queue_ref, pool)| CatalogueOp::Update(queue_ref, pool)),
+        6 => queue_ref().prop_map(CatalogueOp::Delete),
         1 => prop_oneof![3 => Just(CatalogueOp::Health), 1 => Just(CatalogueOp::DropAll)],
     ]
 }
@@ -37,24 +37,24 @@ pub(crate) fn catalogue_op() -> impl Strategy<Value = CatalogueOp> {
 impl Pair<'_> {
     pub(crate) fn call_catalogue(&mut self, op: &CatalogueOp) -> Check {
         match op {
-            CatalogueOp::Insert(place, pool) => {
-                let (project, name, pool) = (place.project(), place.name(), pool_name(*pool));
+            CatalogueOp::Insert(queue_ref, pool) => {
+                let (project, name, pool) = (queue_ref.project(), queue_ref.name(), pool_name(*pool));
                 self.both_controls(|driver| driver.catalogue().insert(&project, &name, &pool), same)
             }
-            CatalogueOp::Get(place) => {
-                let (project, name) = (place.project(), place.name());
+            CatalogueOp::Get(queue_ref) => {
+                let (project, name) = (queue_ref.project(), queue_ref.name());
                 self.both_controls(|driver| driver.catalogue().exists(&project, &name), same)?;
                 self.both_controls(|driver| driver.catalogue().get(&project, &name), same)
             }
             CatalogueOp::List(project) => {
                 self.both_controls(|driver| driver.catalogue().list(&project_of(*project)), same)
             }
-            CatalogueOp::Update(place, pool) => {
-                let (project, name, pool) = (place.project(), place.name(), pool.map(pool_name));
+            CatalogueOp::Update(queue_ref, pool) => {
+                let (project, name, pool) = (queue_ref.project(), queue_ref.name(), pool.map(pool_name));
                 self.both_controls(|driver| driver.catalogue().update(&project, &name, pool.as_ref()), same)
             }
-            CatalogueOp::Delete(place) => {
-                let (project, name) = (place.project(), place.name());
+            CatalogueOp::Delete(queue_ref) => {
+                let (project, name) = (queue_ref.project(), queue_ref.name());
                 self.both_controls(|driver| driver.catalogue().delete(&project, &name), same)
             }
             CatalogueOp::DropAll => self.both_controls(|driver| driver.catalogue().drop_all(), same),
@@ -81,7 +81,7 @@ impl Pair<'_> {
         for project in 0..PROJECTS.len() {
             self.call_catalogue(&CatalogueOp::List(project))?;
             for name in 0..NAMES.len() {
-                self.call_catalogue(&CatalogueOp::Get(Place(project, name)))?;
+                self.call_catalogue(&CatalogueOp::Get(QueueRef(project, name)))?;
             }
         }
         self.control_health()

@@ -7,34 +7,34 @@ use zaqar_sled::{
     QueueListOptions, QueueName, QueueStats,
 };
 
-use crate::calls::{Listing, NAMES, Op, Pick, Place, Post, QueueListing, client_of, first, json, project_of};
+use crate::calls::{Listing, NAMES, Op, Pick, Post, QueueListing, QueueRef, client_of, first, json, project_of};
 use crate::pair::{Check, Pair, equal, same};
 
 impl Pair<'_> {
     pub(crate) fn call_queues(&mut self, op: &Op) -> Check {
         match op {
-            Op::Create(place, text) => {
-                let (project, name, metadata) = (place.project(), place.name(), json(text));
+            Op::Create(queue_ref, text) => {
+                let (project, name, metadata) = (queue_ref.project(), queue_ref.name(), json(text));
                 self.both(|driver| driver.queues().create(&project, &name, &metadata), same)
             }
-            Op::SetMetadata(place, text) => {
-                let (project, name, metadata) = (place.project(), place.name(), json(text));
+            Op::SetMetadata(queue_ref, text) => {
+                let (project, name, metadata) = (queue_ref.project(), queue_ref.name(), json(text));
                 self.both(|driver| driver.queues().set_metadata(&project, &name, &metadata), same)
             }
-            Op::Describe(place) => {
-                let (project, name) = (place.project(), place.name());
+            Op::Describe(queue_ref) => {
+                let (project, name) = (queue_ref.project(), queue_ref.name());
                 self.both(|driver| driver.queues().exists(&project, &name), same)?;
                 self.both(|driver| driver.queues().get(&project, &name), same)?;
                 self.both(|driver| driver.queues().get_metadata(&project, &name), same)
             }
-            Op::DeleteQueue(place) => {
-                let (project, name) = (place.project(), place.name());
+            Op::DeleteQueue(queue_ref) => {
+                let (project, name) = (queue_ref.project(), queue_ref.name());
                 self.both(|driver| driver.queues().delete(&project, &name), same)
             }
             Op::ListQueues(project, listing) => self.list_queues(&project_of(*project), listing),
-            Op::Stats(place) => self.stats(*place),
-            Op::Purge(place, what) => {
-                let (project, name) = (place.project(), place.name());
+            Op::Stats(queue_ref) => self.stats(*queue_ref),
+            Op::Purge(queue_ref, what) => {
+                let (project, name) = (queue_ref.project(), queue_ref.name());
                 self.both(|driver| driver.queues().purge(&project, &name, *what), same)
             }
             _ => unreachable!("another controller's"),
@@ -54,15 +54,15 @@ impl Pair<'_> {
         self.both(|driver| driver.queues().count(project), same)
     }
 
-    pub(crate) fn stats(&mut self, place: Place) -> Check {
-        self.place = place;
-        let (project, name) = (place.project(), place.name());
+    pub(crate) fn stats(&mut self, queue_ref: QueueRef) -> Check {
+        self.queue_ref = queue_ref;
+        let (project, name) = (queue_ref.project(), queue_ref.name());
         self.both(
             |driver| driver.queues().stats(&project, &name),
             |pair, engine: &QueueStats, model: &QueueStats| {
                 for (engine, model) in [(engine.oldest(), model.oldest()), (engine.newest(), model.newest())] {
                     if let (Some(engine), Some(model)) = (engine, model) {
-                        pair.messages.meet(pair.place, engine.id(), model.id())?;
+                        pair.messages.meet(pair.queue_ref, engine.id(), model.id())?;
                     }
                 }
                 let told = |stats: &QueueStats| {
@@ -77,47 +77,47 @@ impl Pair<'_> {
 
     pub(crate) fn call_messages(&mut self, op: &Op) -> Check {
         match op {
-            Op::Post(place, client, posts) => self.post(*place, *client, posts),
-            Op::List(place, listing) => self.list(*place, listing),
-            Op::First(place, sort) => {
-                let (project, name) = (place.project(), place.name());
+            Op::Post(queue_ref, client, posts) => self.post(*queue_ref, *client, posts),
+            Op::List(queue_ref, listing) => self.list(*queue_ref, listing),
+            Op::First(queue_ref, sort) => {
+                let (project, name) = (queue_ref.project(), queue_ref.name());
                 self.both(|driver| driver.messages().first(&project, &name, *sort), Self::one)
             }
-            Op::Get(place, id) => {
-                let place = self.messages.place_of(*place, *id);
-                let (project, name, id) = (place.project(), place.name(), self.message(*id));
+            Op::Get(queue_ref, id) => {
+                let queue_ref = self.messages.queue_of(*queue_ref, *id);
+                let (project, name, id) = (queue_ref.project(), queue_ref.name(), self.message(*id));
                 self.each(
                     |engine| engine.messages().get(&project, &name, &id.0),
                     |model| model.messages().get(&project, &name, &id.1),
                     Self::one,
                 )
             }
-            Op::BulkGet(place, ids) => {
-                let place = self.messages.place_of(*place, first(ids));
-                let (project, name, ids) = (place.project(), place.name(), self.messages(ids));
+            Op::BulkGet(queue_ref, ids) => {
+                let queue_ref = self.messages.queue_of(*queue_ref, first(ids));
+                let (project, name, ids) = (queue_ref.project(), queue_ref.name(), self.messages(ids));
                 self.each(
                     |engine| engine.messages().bulk_get(&project, &name, &ids.0),
                     |model| model.messages().bulk_get(&project, &name, &ids.1),
                     |pair, engine, model| pair.many(engine, model),
                 )
             }
-            Op::Delete(place, id, claim) => {
-                let place = self.messages.place_of(*place, *id);
+            Op::Delete(queue_ref, id, claim) => {
+                let queue_ref = self.messages.queue_of(*queue_ref, *id);
                 let (id, claim) = (self.message(*id), claim.map(|claim| self.claim(claim)));
-                self.delete(place, id, claim)
+                self.delete(queue_ref, id, claim)
             }
-            Op::Finish(place, id) => {
-                let place = self.messages.place_of(*place, *id);
+            Op::Finish(queue_ref, id) => {
+                let queue_ref = self.messages.queue_of(*queue_ref, *id);
                 let id = self.message(*id);
-                let held = self.subject.data().messages().get(&place.project(), &place.name(), &id.0);
+                let held = self.subject.data().messages().get(&queue_ref.project(), &queue_ref.name(), &id.0);
                 let held = held.ok().and_then(|message| message.claim_id());
                 let claim = held.map(|claim| (claim, self.claims.of_engine[&claim]));
                 self.named.extend(claim.map(|(engine, model)| (engine.to_string(), model.to_string())));
-                self.delete(place, id, claim)
+                self.delete(queue_ref, id, claim)
             }
-            Op::BulkDelete(place, ids, claims) => {
-                let place = self.messages.place_of(*place, first(ids));
-                let (project, name, ids) = (place.project(), place.name(), self.messages(ids));
+            Op::BulkDelete(queue_ref, ids, claims) => {
+                let queue_ref = self.messages.queue_of(*queue_ref, first(ids));
+                let (project, name, ids) = (queue_ref.project(), queue_ref.name(), self.messages(ids));
                 let claims: (Vec<_>, Vec<_>) = claims.iter().map(|claim| self.claim(*claim)).unzip();
                 self.each(
                     |engine| engine.messages().bulk_delete(&project, &name, &ids.0, &claims.0),
@@ -125,8 +125,8 @@ impl Pair<'_> {
                     same,
                 )
             }
-            Op::Pop(place, limit) => {
-                let (project, name) = (place.project(), place.name());
+            Op::Pop(queue_ref, limit) => {
+                let (project, name) = (queue_ref.project(), queue_ref.name());
                 self.both(
                     |driver| driver.messages().pop(&project, &name, *limit),
                     |pair, engine, model| pair.many(engine, model),
@@ -136,8 +136,8 @@ impl Pair<'_> {
         }
     }
 
-    pub(crate) fn post(&mut self, place: Place, client: u8, posts: &[Post]) -> Check {
-        let (project, name) = (place.project(), place.name());
+    pub(crate) fn post(&mut self, queue_ref: QueueRef, client: u8, posts: &[Post]) -> Check {
+        let (project, name) = (queue_ref.project(), queue_ref.name());
         let messages: Vec<_> = posts.iter().map(|post| self.new_message(post)).collect();
         self.both(
             |driver| driver.messages().post(&project, &name, client_of(client), &messages),
@@ -146,7 +146,10 @@ impl Pair<'_> {
                 if !engine.is_sorted() {
                     return Err(format!("ids out of order: {engine:?}"));
                 }
-                engine.iter().zip(model).try_for_each(|(engine, model)| pair.messages.meet(pair.place, *engine, *model))
+                engine
+                    .iter()
+                    .zip(model)
+                    .try_for_each(|(engine, model)| pair.messages.meet(pair.queue_ref, *engine, *model))
             },
         )
     }
@@ -161,9 +164,9 @@ impl Pair<'_> {
         message
     }
 
-    pub(crate) fn list(&mut self, place: Place, listing: &Listing) -> Check {
-        self.place = place;
-        let (project, name) = (place.project(), place.name());
+    pub(crate) fn list(&mut self, queue_ref: QueueRef, listing: &Listing) -> Check {
+        self.queue_ref = queue_ref;
+        let (project, name) = (queue_ref.project(), queue_ref.name());
         let marker = listing.marker.map(|pick| match pick {
             Pick::Malformed => (MessageMarker::lossy("?"), MessageMarker::lossy("?")),
             pick => match self.message(pick) {
@@ -191,7 +194,7 @@ impl Pair<'_> {
         )
     }
 
-    /// Whether a message is of a queue that was created after the queue at the present place. A marker from such a
+    /// Whether a message is of a queue that was created after the current queue of that name. A marker from such a
     /// message comes after all posts before the last opening of the store, and only those; the model has no openings.
     fn is_of_a_later_queue(&self, id: MessageId) -> bool {
         let number = |id: MessageId| id.to_string()[..16].to_owned();
@@ -202,11 +205,11 @@ impl Pair<'_> {
 
     pub(crate) fn delete(
         &mut self,
-        place: Place,
+        queue_ref: QueueRef,
         id: (MessageId, MessageId),
         claim: Option<(ClaimId, ClaimId)>,
     ) -> Check {
-        let (project, name) = (place.project(), place.name());
+        let (project, name) = (queue_ref.project(), queue_ref.name());
         let (engines, models) = (claim.map(|claim| claim.0), claim.map(|claim| claim.1));
         self.each(
             |engine| engine.messages().delete(&project, &name, &id.0, engines.as_ref()),
@@ -217,8 +220,8 @@ impl Pair<'_> {
 
     pub(crate) fn call_claims(&mut self, op: &Op) -> Check {
         match op {
-            Op::Claim(place, terms) => {
-                let (project, name, options) = (place.project(), place.name(), terms.options());
+            Op::Claim(queue_ref, terms) => {
+                let (project, name, options) = (queue_ref.project(), queue_ref.name(), terms.options());
                 self.both(
                     |driver| driver.claims().create(&project, &name, &options),
                     |pair, engine: &Option<ClaimRecord>, model: &Option<ClaimRecord>| match (engine, model) {
@@ -227,14 +230,14 @@ impl Pair<'_> {
                     },
                 )
             }
-            Op::GetClaim(place, claim) => {
-                let place = self.claims.place_of(*place, *claim);
+            Op::GetClaim(queue_ref, claim) => {
+                let queue_ref = self.claims.queue_of(*queue_ref, *claim);
                 let claim = self.claim(*claim);
-                self.get_claim(place, claim)
+                self.get_claim(queue_ref, claim)
             }
-            Op::UpdateClaim(place, claim, terms) => {
-                let place = self.claims.place_of(*place, *claim);
-                let (project, name, options) = (place.project(), place.name(), terms.options());
+            Op::UpdateClaim(queue_ref, claim, terms) => {
+                let queue_ref = self.claims.queue_of(*queue_ref, *claim);
+                let (project, name, options) = (queue_ref.project(), queue_ref.name(), terms.options());
                 let claim = self.claim(*claim);
                 self.each(
                     |engine| engine.claims().update(&project, &name, &claim.0, &options),
@@ -242,9 +245,9 @@ impl Pair<'_> {
                     same,
                 )
             }
-            Op::ReleaseClaim(place, claim) => {
-                let place = self.claims.place_of(*place, *claim);
-                let (project, name, claim) = (place.project(), place.name(), self.claim(*claim));
+            Op::ReleaseClaim(queue_ref, claim) => {
+                let queue_ref = self.claims.queue_of(*queue_ref, *claim);
+                let (project, name, claim) = (queue_ref.project(), queue_ref.name(), self.claim(*claim));
                 self.each(
                     |engine| engine.claims().delete(&project, &name, &claim.0),
                     |model| model.claims().delete(&project, &name, &claim.1),
@@ -255,8 +258,8 @@ impl Pair<'_> {
         }
     }
 
-    pub(crate) fn get_claim(&mut self, place: Place, claim: (ClaimId, ClaimId)) -> Check {
-        let (project, name) = (place.project(), place.name());
+    pub(crate) fn get_claim(&mut self, queue_ref: QueueRef, claim: (ClaimId, ClaimId)) -> Check {
+        let (project, name) = (queue_ref.project(), queue_ref.name());
         self.each(
             |engine| engine.claims().get(&project, &name, &claim.0),
             |model| model.claims().get(&project, &name, &claim.1),

@@ -6,29 +6,29 @@ use std::hash::Hash;
 
 use zaqar_sled::{ClaimId, DataDriver, ListOptions, Message, MessageId, MessageListOptions, SubscriptionId};
 
-use crate::calls::{BUSIEST, Pick, Place};
+use crate::calls::{BUSIEST, Pick, QueueRef};
 use crate::pair::{Check, Pair};
 
 /// The engine's and the model's id of the same item, in the order of appearance.
 pub(crate) struct Pairs<T> {
     pub(crate) seen: Vec<(T, T)>,
     /// Where each was first seen.
-    pub(crate) homes: Vec<Place>,
+    pub(crate) first_queues: Vec<QueueRef>,
     pub(crate) of_engine: HashMap<T, T>,
     pub(crate) of_model: HashMap<T, T>,
 }
 
 impl<T: Copy + Eq + Hash + Debug> Pairs<T> {
     pub(crate) fn new() -> Self {
-        Self { seen: Vec::new(), homes: Vec::new(), of_engine: HashMap::new(), of_model: HashMap::new() }
+        Self { seen: Vec::new(), first_queues: Vec::new(), of_engine: HashMap::new(), of_model: HashMap::new() }
     }
 
     /// Pairs the two ids; an error if either has another partner already.
-    pub(crate) fn meet(&mut self, place: Place, engine: T, model: T) -> Check {
+    pub(crate) fn meet(&mut self, queue_ref: QueueRef, engine: T, model: T) -> Check {
         match (self.of_engine.get(&engine), self.of_model.get(&model)) {
             (None, None) => {
                 self.seen.push((engine, model));
-                self.homes.push(place);
+                self.first_queues.push(queue_ref);
                 self.of_engine.insert(engine, model);
                 self.of_model.insert(model, engine);
                 Ok(())
@@ -49,23 +49,23 @@ impl<T: Copy + Eq + Hash + Debug> Pairs<T> {
         (len > 0).then(|| self.seen[len - 1 - back % len])
     }
 
-    /// The place where the picked item was first seen instead of the busiest queue, because most calls name items in
-    /// their place.
-    pub(crate) fn place_of(&self, place: Place, pick: Pick) -> Place {
-        match (place, pick) {
-            (BUSIEST, Pick::Seen(back)) if !self.homes.is_empty() => {
-                self.homes[self.homes.len() - 1 - back % self.homes.len()]
+    /// The queue in which the picked item was first seen instead of the busiest queue, because most calls name items in
+    /// their own queue.
+    pub(crate) fn queue_of(&self, queue_ref: QueueRef, pick: Pick) -> QueueRef {
+        match (queue_ref, pick) {
+            (BUSIEST, Pick::Seen(back)) if !self.first_queues.is_empty() => {
+                self.first_queues[self.first_queues.len() - 1 - back % self.first_queues.len()]
             }
-            _ => place,
+            _ => queue_ref,
         }
     }
 }
 
 impl Pair<'_> {
-    /// One of the live messages at the place of the current call.
+    /// One of the live messages of the queue of the current call.
     pub(crate) fn live(&self, number: usize) -> Option<Message> {
         let options = MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true);
-        let listed = self.model.messages().list(&self.place.project(), &self.place.name(), &options);
+        let listed = self.model.messages().list(&self.queue_ref.project(), &self.queue_ref.name(), &options);
         let mut messages = listed.ok()?.items;
         (!messages.is_empty()).then(|| messages.swap_remove(number % messages.len()))
     }
@@ -104,10 +104,10 @@ impl Pair<'_> {
         (engine, model)
     }
 
-    /// One of the live subscriptions at the place of the current call.
+    /// One of the live subscriptions of the queue of the current call.
     fn live_subscription(&self, number: usize) -> Option<SubscriptionId> {
         let limit = if self.case.zaqar_limits { 20 } else { 0 };
-        let (project, name) = (self.place.project(), self.place.name());
+        let (project, name) = (self.queue_ref.project(), self.queue_ref.name());
         let listed = self.model.subscriptions().list(&project, &name, &ListOptions::new().limit(limit));
         let subscriptions = listed.ok()?.items;
         (!subscriptions.is_empty()).then(|| subscriptions[number % subscriptions.len()].id())

@@ -66,9 +66,9 @@ fn the_pooled_driver_answers_as_the_model_does() {
         println!("{traffic:?}");
         // Few calls may be without.
         let few = variable("ZAQAR_OPS").is_some_and(|calls: u32| calls < DEFAULT_POOLED);
-        few || (traffic.moves > 0 && traffic.letters > 0 && traffic.waits > 0)
+        few || (traffic.moves > 0 && traffic.dead_letters > 0 && traffic.waits > 0)
     });
-    assert!(covers_all, "no run had moves, letters and letters that waited");
+    assert!(covers_all, "no run had moves, dead letters and dead letters that waited");
 }
 
 /// The default number of calls on the pooled driver.

@@ -12,11 +12,11 @@ use std::iter::Sum;
 use proptest::prelude::*;
 use zaqar_sled::{Catalogue, ControlDriver, ListOptions, Pool, PoolUpdate, PoolUri, Project};
 
-use crate::calls::{Op, Place, claim_op, message_op, place, places, queue_op, world_op};
+use crate::calls::{Op, QueueRef, claim_op, message_op, queue_op, queue_ref, queue_refs, world_op};
 use crate::catalogue::catalogue_op;
 use crate::flavors::flavor_op;
 use crate::pair::{Check, Pair, equal};
-use crate::pools::{POOLS, control_pool, control_store_op, pool_name, pool_op};
+use crate::pools::{POOLS, own_store_pool, own_store_pool_op, pool_name, pool_op};
 use crate::subscriptions::subscription_op;
 
 /// How much of that there was.
@@ -24,7 +24,7 @@ use crate::subscriptions::subscription_op;
 pub(crate) struct Traffic {
     pub(crate) moves: u64,
     /// The number of dead letters that moved to another store.
-    pub(crate) letters: u64,
+    pub(crate) dead_letters: u64,
     /// The number of calls after which dead letters waited for a pool.
     pub(crate) waits: u64,
     /// The number of dead letters that wait now.
@@ -35,7 +35,7 @@ impl Sum for Traffic {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self::default(), |sum, one| Self {
             moves: sum.moves + one.moves,
-            letters: sum.letters + one.letters,
+            dead_letters: sum.dead_letters + one.dead_letters,
             waits: sum.waits + one.waits,
             waiting: 0,
         })
@@ -48,20 +48,20 @@ pub(crate) fn pooled_op() -> impl Strategy<Value = Op> {
         36 => queue_op(),
         90 => message_op(),
         70 => claim_op(),
-        36 => (place(), subscription_op()).prop_map(|(place, op)| Op::Subscriptions(place, op)),
-        16 => control_store_op().prop_map(Op::Pools),
+        36 => (queue_ref(), subscription_op()).prop_map(|(queue_ref, op)| Op::Subscriptions(queue_ref, op)),
+        16 => own_store_pool_op().prop_map(Op::Pools),
         6 => pool_op().prop_map(Op::Pools),
         6 => flavor_op().prop_map(Op::Flavors),
         8 => catalogue_op().prop_map(Op::Catalogue),
-        14 => (place(), 0..POOLS.len()).prop_map(|(place, to)| Op::Move(place, to)),
+        14 => (queue_ref(), 0..POOLS.len()).prop_map(|(queue_ref, to)| Op::Move(queue_ref, to)),
         30 => world_op(),
     ]
 }
 
 impl Pair<'_> {
-    pub(crate) fn move_queue(&mut self, place: Place, to: usize) -> Check {
+    pub(crate) fn move_queue(&mut self, queue_ref: QueueRef, to: usize) -> Check {
         let Some(driver) = self.subject.pooled().cloned() else { return Ok(()) };
-        let (project, name, to) = (place.project(), place.name(), pool_name(to));
+        let (project, name, to) = (queue_ref.project(), queue_ref.name(), pool_name(to));
         let driver = driver.move_queue(&project, &name, &to);
         self.traffic.moves += u64::from(driver.is_ok());
         self.arrive()?;
@@ -72,7 +72,7 @@ impl Pair<'_> {
     /// The pools that the queues of every case begin with.
     pub(crate) fn register(&mut self) -> Check {
         let pools = if self.case.is_pooled() { POOLS.len() } else { 0 };
-        (0..pools).try_for_each(|name| self.call_pools(&control_pool(name, 1)))
+        (0..pools).try_for_each(|name| self.call_pools(&own_store_pool(name, 1)))
     }
 
     /// Drops the contents of memory pools, which end with the process.
@@ -107,7 +107,7 @@ impl Pair<'_> {
         let Some(driver) = self.subject.pooled() else { return Ok(()) };
         let traffic = &mut self.traffic;
         let mut waiting = driver.status().in_transit();
-        traffic.letters += waiting.saturating_sub(traffic.waiting);
+        traffic.dead_letters += waiting.saturating_sub(traffic.waiting);
         while waiting > 0 {
             self.subject.step().map_err(|error| error.to_string())?;
             let left = driver.status().in_transit();
@@ -118,7 +118,7 @@ impl Pair<'_> {
         }
         traffic.waiting = waiting;
         traffic.waits += u64::from(waiting > 0);
-        for (project, name) in places().map(|place| (place.project(), place.name())) {
+        for (project, name) in queue_refs().map(|queue_ref| (queue_ref.project(), queue_ref.name())) {
             if let Ok(entry) = Catalogue::get(driver, &project, &name) {
                 self.model.prefer(&project, &name, entry.pool());
             }
@@ -131,12 +131,12 @@ impl Pair<'_> {
         let Some(driver) = self.subject.pooled() else { return Ok(()) };
         // The model delivers dead letters when it is called.
         self.model.queues().count(&Project::none()).map_err(|error| error.to_string())?;
-        let pool = |driver: &dyn Catalogue, place: Place| {
-            driver.get(&place.project(), &place.name()).ok().map(|entry| entry.pool().to_string())
+        let pool = |driver: &dyn Catalogue, queue_ref: QueueRef| {
+            driver.get(&queue_ref.project(), &queue_ref.name()).ok().map(|entry| entry.pool().to_string())
         };
-        for place in places() {
-            let (driver, model) = (pool(driver, place), pool(&self.model, place));
-            equal((place, driver), (place, model))?;
+        for queue_ref in queue_refs() {
+            let (driver, model) = (pool(driver, queue_ref), pool(&self.model, queue_ref));
+            equal((queue_ref, driver), (queue_ref, model))?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use zaqar_sled::{
     SimulatedDisk, SubscriptionId, Timestamp,
 };
 
-use crate::calls::{BUSIEST, Case, Listing, NAMES, Op, PROJECTS, Place, QueueListing, project_of};
+use crate::calls::{BUSIEST, Case, Listing, NAMES, Op, PROJECTS, QueueListing, QueueRef, project_of};
 use crate::clocks::{Shown, Ticking};
 use crate::ids::Pairs;
 use crate::moves::Traffic;
@@ -50,7 +50,7 @@ pub(crate) struct Pair<'c> {
     pub(crate) named: Vec<(String, String)>,
     pub(crate) posted: u64,
     /// Of the present call.
-    pub(crate) place: Place,
+    pub(crate) queue_ref: QueueRef,
     pub(crate) traffic: Traffic,
     /// How often it was opened.
     pub(crate) openings: u64,
@@ -86,7 +86,7 @@ impl<'c> Pair<'c> {
             subscriptions: Pairs::new(),
             named: Vec::new(),
             posted: 0,
-            place: BUSIEST,
+            queue_ref: BUSIEST,
             traffic: Traffic::default(),
             openings: 1,
             has_been_loose: false,
@@ -95,7 +95,7 @@ impl<'c> Pair<'c> {
     }
 
     pub(crate) fn call(&mut self, op: &Op) -> Check {
-        self.place = op.place().unwrap_or(BUSIEST);
+        self.queue_ref = op.queue_ref().unwrap_or(BUSIEST);
         match op {
             Op::Create(..)
             | Op::SetMetadata(..)
@@ -105,14 +105,14 @@ impl<'c> Pair<'c> {
             | Op::Stats(..)
             | Op::Purge(..) => self.call_queues(op),
             Op::Claim(..) | Op::GetClaim(..) | Op::UpdateClaim(..) | Op::ReleaseClaim(..) => self.call_claims(op),
-            Op::Subscriptions(place, op) => self.call_subscriptions(*place, op),
+            Op::Subscriptions(queue_ref, op) => self.call_subscriptions(*queue_ref, op),
             Op::Pools(op) => {
                 self.call_pools(op)?;
                 self.note_loose_pools().map_err(|error| error.to_string())
             }
             Op::Flavors(op) => self.call_flavors(op),
             Op::Catalogue(op) => self.call_catalogue(op),
-            Op::Move(place, to) => self.move_queue(*place, *to),
+            Op::Move(queue_ref, to) => self.move_queue(*queue_ref, *to),
             Op::Advance(..)
             | Op::Step(..)
             | Op::Gc
@@ -137,15 +137,15 @@ impl<'c> Pair<'c> {
             let queues = QueueListing { marker: None, limit, detailed: true, contains: None, filter: None };
             self.list_queues(&project_of(project), &queues)?;
             for name in 0..NAMES.len() {
-                let place = Place(project, name);
-                self.stats(place)?;
-                self.list(place, &whole)?;
-                self.list(place, &plain)?;
+                let queue_ref = QueueRef(project, name);
+                self.stats(queue_ref)?;
+                self.list(queue_ref, &whole)?;
+                self.list(queue_ref, &plain)?;
             }
         }
-        for (claim, place) in self.claims.seen.clone().into_iter().zip(self.claims.homes.clone()) {
+        for (claim, queue_ref) in self.claims.seen.clone().into_iter().zip(self.claims.first_queues.clone()) {
             self.named = vec![(claim.0.to_string(), claim.1.to_string())];
-            self.get_claim(place, claim)?;
+            self.get_claim(queue_ref, claim)?;
         }
         self.compare_subscriptions(limit)?;
         self.compare_pools(limit)?;
@@ -230,7 +230,7 @@ impl<'c> Pair<'c> {
     pub(crate) fn many(&mut self, engine: &[Message], model: &[Message]) -> Check {
         equal(engine.len(), model.len())?;
         for (engine, model) in engine.iter().zip(model) {
-            self.messages.meet(self.place, engine.id(), model.id())?;
+            self.messages.meet(self.queue_ref, engine.id(), model.id())?;
             let holder = engine.claim_id().map(|claim| self.claims.of_engine.get(&claim));
             equal(holder, model.claim_id().as_ref().map(Some))?;
             equal(told(engine), told(model))?;
@@ -239,7 +239,7 @@ impl<'c> Pair<'c> {
     }
 
     pub(crate) fn record(&mut self, engine: &ClaimRecord, model: &ClaimRecord) -> Check {
-        self.claims.meet(self.place, engine.id(), model.id())?;
+        self.claims.meet(self.queue_ref, engine.id(), model.id())?;
         equal((engine.ttl(), engine.age()), (model.ttl(), model.age()))?;
         self.many(engine.messages(), model.messages())
     }

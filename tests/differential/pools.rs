@@ -10,7 +10,7 @@ use crate::pair::{Check, Pair, same};
 /// Names are numbers here.
 #[derive(Clone, Debug)]
 pub(crate) enum PoolOp {
-    Create(usize, Place),
+    Create(usize, PoolSettings),
     /// And whether it exists.
     Get(usize, bool),
     List {
@@ -27,7 +27,7 @@ pub(crate) enum PoolOp {
 
 /// The settings of a pool.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct PoolSettings {
     pub(crate) uri: &'static str,
     pub(crate) weight: i64,
     pub(crate) group: Option<usize>,
@@ -64,7 +64,7 @@ const URIS: [&str; 13] = [
     "/zaqar-sled-differential/1",
 ];
 /// Where the pools of a pooled driver mostly are.
-const HOMES: [&str; 4] =
+const OWN_URIS: [&str; 4] =
     ["sled:/zaqar-sled-differential/1", "sled:/zaqar-sled-differential/2", "localhost", "memory:1"];
 /// Two of the options have no meaning.
 const OPTIONS: [&str; 11] = [
@@ -85,7 +85,7 @@ pub(crate) fn pool_op() -> impl Strategy<Value = PoolOp> {
     let (name, group) = (|| 0..POOLS.len(), || prop::option::of(0..GROUPS.len()));
     let list = (prop::option::of(name()), 0_usize..4, any::<bool>());
     prop_oneof![
-        14 => (name(), place()).prop_map(|(name, place)| PoolOp::Create(name, place)),
+        14 => (name(), pool_settings()).prop_map(|(name, settings)| PoolOp::Create(name, settings)),
         2 => (name(), any::<bool>()).prop_map(|(name, detailed)| PoolOp::Get(name, detailed)),
         2 => list.prop_map(|(marker, limit, detailed)| PoolOp::List { marker, limit, detailed }),
         2 => (group(), any::<bool>()).prop_map(|(group, detailed)| PoolOp::OfGroup(group, detailed)),
@@ -96,19 +96,19 @@ pub(crate) fn pool_op() -> impl Strategy<Value = PoolOp> {
     ]
 }
 
-/// Puts a pool where queues find it.
-pub(crate) fn control_store_op() -> impl Strategy<Value = PoolOp> {
-    (0..POOLS.len(), select(vec![1, 1, 5, 0])).prop_map(|(name, weight)| control_pool(name, weight))
+/// Registers a pool at a store of its own, where queues find it.
+pub(crate) fn own_store_pool_op() -> impl Strategy<Value = PoolOp> {
+    (0..POOLS.len(), select(vec![1, 1, 5, 0])).prop_map(|(name, weight)| own_store_pool(name, weight))
 }
 
 /// The pool at a store of its own: three that are alike, and one in memory for a flavor.
-pub(crate) fn control_pool(name: usize, weight: i64) -> PoolOp {
+pub(crate) fn own_store_pool(name: usize, weight: i64) -> PoolOp {
     let group = (name == 3).then_some(0);
-    PoolOp::Create(name, Place { uri: HOMES[name], weight, group, options: "{}" })
+    PoolOp::Create(name, PoolSettings { uri: OWN_URIS[name], weight, group, options: "{}" })
 }
 
-fn place() -> impl Strategy<Value = Place> {
-    (uri(), weight(), group(), select(OPTIONS.to_vec())).prop_map(|(uri, weight, group, options)| Place {
+fn pool_settings() -> impl Strategy<Value = PoolSettings> {
+    (uri(), weight(), group(), select(OPTIONS.to_vec())).prop_map(|(uri, weight, group, options)| PoolSettings {
         uri,
         weight,
         group,
@@ -142,8 +142,8 @@ fn group() -> impl Strategy<Value = Option<usize>> {
 impl Pair<'_> {
     pub(crate) fn call_pools(&mut self, op: &PoolOp) -> Check {
         match op {
-            PoolOp::Create(name, place) => {
-                let (name, pool) = (pool_name(*name), place.pool());
+            PoolOp::Create(name, settings) => {
+                let (name, pool) = (pool_name(*name), settings.pool());
                 self.both_controls(|driver| driver.pools().create(&name, &pool), same)
             }
             PoolOp::Get(name, detailed) => {
@@ -190,7 +190,7 @@ impl Pair<'_> {
     }
 }
 
-impl Place {
+impl PoolSettings {
     fn pool(&self) -> NewPool {
         let pool = NewPool::new(uri_of(self.uri)).weight(self.weight).options(json(self.options));
         pool.group(self.group.map(group_of))

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use zaqar_sled::{ListOptions, Metadata, Subscriber, Subscription, SubscriptionId, SubscriptionMarker};
 
-use crate::calls::{Pick, Place, TOO_LONG, json, places};
+use crate::calls::{Pick, QueueRef, TOO_LONG, json, queue_refs};
 use crate::pair::{Check, Pair, equal, same};
 
 #[derive(Clone, Debug)]
@@ -91,22 +91,22 @@ fn subscription_pick() -> impl Strategy<Value = Pick> {
 }
 
 impl Pair<'_> {
-    pub(crate) fn call_subscriptions(&mut self, place: Place, op: &SubscriptionOp) -> Check {
+    pub(crate) fn call_subscriptions(&mut self, queue_ref: QueueRef, op: &SubscriptionOp) -> Check {
         match op {
-            SubscriptionOp::Create(wish) => self.subscribe(place, wish),
+            SubscriptionOp::Create(wish) => self.subscribe(queue_ref, wish),
             SubscriptionOp::Get(pick) => {
-                let place = self.subscriptions.place_of(place, *pick);
+                let queue_ref = self.subscriptions.queue_of(queue_ref, *pick);
                 let id = self.subscription(*pick);
-                self.get_subscription(place, id)
+                self.get_subscription(queue_ref, id)
             }
             SubscriptionOp::List(marker, limit) => {
                 let marker = marker.map(|pick| self.subscription_marker(pick));
-                self.list_subscriptions(place, marker, *limit)
+                self.list_subscriptions(queue_ref, marker, *limit)
             }
-            SubscriptionOp::Update(pick, change) => self.update_subscription(place, *pick, change),
+            SubscriptionOp::Update(pick, change) => self.update_subscription(queue_ref, *pick, change),
             SubscriptionOp::Delete(pick) => {
-                let place = self.subscriptions.place_of(place, *pick);
-                let (project, name, id) = (place.project(), place.name(), self.subscription(*pick));
+                let queue_ref = self.subscriptions.queue_of(queue_ref, *pick);
+                let (project, name, id) = (queue_ref.project(), queue_ref.name(), self.subscription(*pick));
                 self.each(
                     |engine| engine.subscriptions().delete(&project, &name, &id.0),
                     |model| model.subscriptions().delete(&project, &name, &id.1),
@@ -114,20 +114,20 @@ impl Pair<'_> {
                 )
             }
             SubscriptionOp::Confirm(pick, is) => {
-                let place = self.subscriptions.place_of(place, *pick);
-                let (project, name, id) = (place.project(), place.name(), self.subscription(*pick));
+                let queue_ref = self.subscriptions.queue_of(queue_ref, *pick);
+                let (project, name, id) = (queue_ref.project(), queue_ref.name(), self.subscription(*pick));
                 self.each(
                     |engine| engine.subscriptions().confirm(&project, &name, &id.0, *is),
                     |model| model.subscriptions().confirm(&project, &name, &id.1, *is),
                     same,
                 )
             }
-            SubscriptionOp::GetWithSubscriber(subscriber) => self.find_subscriber(place, *subscriber),
+            SubscriptionOp::GetWithSubscriber(subscriber) => self.find_subscriber(queue_ref, *subscriber),
         }
     }
 
-    fn subscribe(&mut self, place: Place, wish: &Wish) -> Check {
-        let (project, name, options) = (place.project(), place.name(), json(wish.options));
+    fn subscribe(&mut self, queue_ref: QueueRef, wish: &Wish) -> Check {
+        let (project, name, options) = (queue_ref.project(), queue_ref.name(), json(wish.options));
         let (subscriber, ttl) = (subscriber_of(wish.subscriber), Duration::from_millis(wish.ttl));
         self.both(
             |driver| driver.subscriptions().create(&project, &name, &subscriber, ttl, &options),
@@ -137,16 +137,16 @@ impl Pair<'_> {
                     if last.is_some_and(|last| last >= *engine) {
                         return Err(format!("{engine} is not after {last:?}, which was made before"));
                     }
-                    pair.subscriptions.meet(pair.place, *engine, *model)
+                    pair.subscriptions.meet(pair.queue_ref, *engine, *model)
                 }
                 (engine, model) => equal(engine, model),
             },
         )
     }
 
-    fn update_subscription(&mut self, place: Place, pick: Pick, change: &Change) -> Check {
-        let place = self.subscriptions.place_of(place, pick);
-        let (project, name, id) = (place.project(), place.name(), self.subscription(pick));
+    fn update_subscription(&mut self, queue_ref: QueueRef, pick: Pick, change: &Change) -> Check {
+        let queue_ref = self.subscriptions.queue_of(queue_ref, pick);
+        let (project, name, id) = (queue_ref.project(), queue_ref.name(), self.subscription(pick));
         let mut update = zaqar_sled::SubscriptionUpdate::new();
         update.subscriber = change.subscriber.map(subscriber_of);
         update.ttl = change.ttl.map(Duration::from_millis);
@@ -158,8 +158,8 @@ impl Pair<'_> {
         )
     }
 
-    fn find_subscriber(&mut self, place: Place, subscriber: usize) -> Check {
-        let (project, name, subscriber) = (place.project(), place.name(), subscriber_of(subscriber));
+    fn find_subscriber(&mut self, queue_ref: QueueRef, subscriber: usize) -> Check {
+        let (project, name, subscriber) = (queue_ref.project(), queue_ref.name(), subscriber_of(subscriber));
         self.both(
             |driver| driver.subscriptions().get_with_subscriber(&project, &name, &subscriber),
             |pair, engine: &Option<Subscription>, model: &Option<Subscription>| match (engine, model) {
@@ -169,8 +169,8 @@ impl Pair<'_> {
         )
     }
 
-    fn get_subscription(&mut self, place: Place, id: (SubscriptionId, SubscriptionId)) -> Check {
-        let (project, name) = (place.project(), place.name());
+    fn get_subscription(&mut self, queue_ref: QueueRef, id: (SubscriptionId, SubscriptionId)) -> Check {
+        let (project, name) = (queue_ref.project(), queue_ref.name());
         self.each(
             |engine| engine.subscriptions().exists(&project, &name, &id.0),
             |model| model.subscriptions().exists(&project, &name, &id.1),
@@ -185,12 +185,12 @@ impl Pair<'_> {
 
     fn list_subscriptions(
         &mut self,
-        place: Place,
+        queue_ref: QueueRef,
         marker: Option<(SubscriptionMarker, SubscriptionMarker)>,
         limit: usize,
     ) -> Check {
-        self.place = place;
-        let (project, name) = (place.project(), place.name());
+        self.queue_ref = queue_ref;
+        let (project, name) = (queue_ref.project(), queue_ref.name());
         let options = |marker: Option<SubscriptionMarker>| ListOptions::new().marker(marker).limit(limit);
         let (engines, models) = (options(marker.map(|marker| marker.0)), options(marker.map(|marker| marker.1)));
         self.each(
@@ -207,15 +207,15 @@ impl Pair<'_> {
         )
     }
 
-    /// Compares everything that can be seen of subscriptions: those of each place, and each by its id, live or expired.
+    /// Compares everything that can be seen of subscriptions: those of each queue, and each by its id, live or expired.
     pub(crate) fn compare_subscriptions(&mut self, limit: usize) -> Check {
-        for place in places() {
-            self.list_subscriptions(place, None, limit)?;
+        for queue_ref in queue_refs() {
+            self.list_subscriptions(queue_ref, None, limit)?;
         }
-        let homes = self.subscriptions.homes.clone();
-        for (id, place) in self.subscriptions.seen.clone().into_iter().zip(homes) {
+        let first_queues = self.subscriptions.first_queues.clone();
+        for (id, queue_ref) in self.subscriptions.seen.clone().into_iter().zip(first_queues) {
             self.named = vec![(id.0.to_string(), id.1.to_string())];
-            self.get_subscription(place, id)?;
+            self.get_subscription(queue_ref, id)?;
         }
         Ok(())
     }
@@ -226,7 +226,7 @@ impl Pair<'_> {
     }
 
     fn subscribed(&mut self, engine: &Subscription, model: &Subscription) -> Check {
-        self.subscriptions.meet(self.place, engine.id(), model.id())?;
+        self.subscriptions.meet(self.queue_ref, engine.id(), model.id())?;
         equal(shown(engine), shown(model))
     }
 

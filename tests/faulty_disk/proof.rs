@@ -74,8 +74,8 @@ fn a_bit_that_rots_while_the_store_is_closed_keeps_the_journal() {
 #[test]
 fn pages_in_memory_are_written_elsewhere_when_what_was_written_is_not_there() {
     let disk = SimulatedDisk::new();
-    let roomy = config(&disk, &clock(), 1).memory(1 << 20);
-    let engine = roomy.open(ROOT).unwrap();
+    let ample = config(&disk, &clock(), 1).memory(1 << 20);
+    let engine = ample.open(ROOT).unwrap();
     let ids = fill(&queue(&engine, "jobs"), 60);
     for _ in 0..3 {
         disk.inject(Fault::on(Operation::Sync).under("/store/heap"));

@@ -51,15 +51,15 @@ fn run(program: &str, arguments: &[&str], last: &Path) -> bool {
 fn lives(kind: &str, mount: impl Fn(u64) -> Option<Mount>) {
     let (first, rounds) = (number("ZAQAR_SEED", 0), number("ZAQAR_ROUNDS", 6));
     for seed in first..first + rounds {
-        let (mut shape, room) = shape(seed, 40 * MIB);
+        let (mut shape, space) = shape(seed, 40 * MIB);
         shape.background = seed % 2 == 0;
         shape.calls = 1_000;
-        let Some(mount) = mount(room + 4 * MIB) else {
+        let Some(mount) = mount(space + 4 * MIB) else {
             println!("skipped: no {kind} can be mounted here");
             return;
         };
         let calls = live(Folder::new(&mount.path().join("store")), &shape, seed, |_| {});
-        println!("seed {seed} on {kind}: drained in {calls} calls, {room} bytes of room, {shape:?}");
+        println!("seed {seed} on {kind}: drained in {calls} calls, {space} bytes of space, {shape:?}");
     }
 }
 

@@ -20,21 +20,21 @@ pub(crate) fn shape(seed: u64, most: u64) -> (Shape, u64) {
     let segment = random.pick(&[4 * KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 16 * MIB]).min(most / 3);
     let body = random.pick(&[1, 1, 30, 300, 300, 2_000, 20_000, 300_000, 10_000_000]);
     let body = body.min(usize::try_from(most / 12).unwrap());
-    let room = (segment * (2 + random.below(6)) + body as u64 * 8 + random.below(300_000)).min(most);
+    let space = (segment * (2 + random.below(6)) + body as u64 * 8 + random.below(300_000)).min(most);
     let memory = random.pick(&[0, 8 * KIB, 64 * KIB, MIB, 256 * MIB]);
     let durability = if random.one_in(2) { Durability::Sync } else { Durability::Buffered };
     let kills = random.pick(&[3, 20, 100, 1_000]);
-    (Shape { segment, memory, body, calls: 3_000, background: false, durability, kills }, room)
+    (Shape { segment, memory, body, calls: 3_000, background: false, durability, kills }, space)
 }
 
 #[test]
 fn a_store_on_a_full_disk_opens_and_drains_to_nothing_and_the_space_comes_back() {
     let (first, rounds) = (number("ZAQAR_SEED", 0), number("ZAQAR_ROUNDS", 24));
     for seed in first..first + rounds {
-        let (shape, room) = shape(seed, 100 * MIB);
+        let (shape, space) = shape(seed, 100 * MIB);
         let disk = SimulatedDisk::new();
         let limit = disk.clone();
-        let calls = live(Simulated(disk), &shape, seed, |empty| limit.set_capacity(Some(empty + room)));
-        println!("seed {seed}: drained in {calls} calls, {room} bytes of room, {shape:?}");
+        let calls = live(Simulated(disk), &shape, seed, |empty| limit.set_capacity(Some(empty + space)));
+        println!("seed {seed}: drained in {calls} calls, {space} bytes of space, {shape:?}");
     }
 }

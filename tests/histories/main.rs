@@ -58,13 +58,13 @@ fn calls_on_a_driver_whose_dead_letters_go_to_another_pool_are_linearizable() {
 fn run(kind: Kind) {
     let histories = variable("ZAQAR_HISTORIES").unwrap_or(DEFAULT_HISTORIES);
     let seed = variable("ZAQAR_SEED").unwrap_or_else(arbitrary_seed);
-    let (mut done, mut letters) = (0, 0);
+    let (mut done, mut dead_letters) = (0, 0);
     while done < histories {
         // A store of its own for some of them at a time, so that it does not grow, and is opened in all its states.
         let world = World::open(kind);
         for number in done..histories.min(done + HISTORIES_A_STORE) {
             let history = world.play(seed.wrapping_add(number));
-            letters += history.letters();
+            dead_letters += history.dead_letters();
             if let Err(why) = search::explain(&history) {
                 panic!("{kind:?}, history {number}: {why}\n{history}ZAQAR_SEED={seed}");
             }
@@ -72,9 +72,9 @@ fn run(kind: Kind) {
         done = histories.min(done + HISTORIES_A_STORE);
         world.finish();
     }
-    println!("{kind:?}: {histories} histories, {letters} dead letters, ZAQAR_SEED={seed}");
+    println!("{kind:?}: {histories} histories, {dead_letters} dead letters, ZAQAR_SEED={seed}");
     assert!(
-        letters > 0 || histories < DEFAULT_HISTORIES,
+        dead_letters > 0 || histories < DEFAULT_HISTORIES,
         "{kind:?}: no dead letters: the calls do not meet what they are to"
     );
 }

@@ -99,13 +99,13 @@ impl History {
     }
 
     /// The number of dead letters in their queues at the end.
-    pub(crate) fn letters(&self) -> usize {
+    pub(crate) fn dead_letters(&self) -> usize {
         let last = self.threads.last().map_or(&[][..], Vec::as_slice);
-        let letters = last.iter().map(|made| match (&made.call, &made.answer) {
+        let dead_letters = last.iter().map(|made| match (&made.call, &made.answer) {
             (Call::List(Name::Dead | Name::Other, _), Answer::Messages(seen)) => seen.len(),
             _ => 0,
         });
-        letters.sum()
+        dead_letters.sum()
     }
 }
 

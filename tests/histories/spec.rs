@@ -95,7 +95,7 @@ pub(crate) struct Rules {
     /// Lists of a queue that is not there are empty, not an error.
     pub(crate) pooled: bool,
     /// Set if dead letters arrive later and in any order; then no call reads them before the end.
-    pub(crate) letters_travel: bool,
+    pub(crate) dead_letters_travel: bool,
 }
 
 impl State {
@@ -132,7 +132,7 @@ impl State {
                 *answer == if queue.claims.contains(claim) { Answer::Done } else { Answer::NoClaim }
             }
             Call::List(name, claimed) => {
-                let in_any_order = rules.letters_travel && *name != Name::Work;
+                let in_any_order = rules.dead_letters_travel && *name != Name::Work;
                 queue.list(*claimed, in_any_order, answer)
             }
             Call::Stats(name) => queue.stats(*name, ids, answer),
@@ -169,8 +169,8 @@ impl State {
             queue.claims.insert(*id);
         }
         if let Some(rule) = queue.rule.filter(|_| !dead.is_empty()) {
-            let letters = dead.iter().map(|message| Message { claim: None, ..*message });
-            self.queues.entry(rule.to).or_default().messages.extend(letters);
+            let dead_letters = dead.iter().map(|message| Message { claim: None, ..*message });
+            self.queues.entry(rule.to).or_default().messages.extend(dead_letters);
         }
         match claimed {
             None => taken.is_empty(),

@@ -38,7 +38,7 @@ impl Kind {
     }
 
     fn rules(self) -> Rules {
-        Rules { pooled: self.is_pooled(), letters_travel: self == Self::TwoPools }
+        Rules { pooled: self.is_pooled(), dead_letters_travel: self == Self::TwoPools }
     }
 }
 
@@ -86,7 +86,7 @@ impl World {
     pub(crate) fn play(&self, seed: u64) -> History {
         seed_this_thread(scramble(seed));
         let project = Project::named(format!("p{seed}")).expect("a name");
-        self.place_letters(&project);
+        self.place_dead_letters(&project);
         let (ticks, bodies) = (AtomicU64::new(0), AtomicU32::new(0));
         let quick = self.in_a_hurry();
         let caller = |driver| Caller::new(driver, self.kind(), &project, &ticks, &bodies);
@@ -120,7 +120,7 @@ impl World {
     }
 
     /// Assigns the dead-letter queues to the other pool.
-    fn place_letters(&self, project: &Project) {
+    fn place_dead_letters(&self, project: &Project) {
         let Self::Pooled(Kind::TwoPools, driver) = self else { return };
         for name in [Name::Dead, Name::Other] {
             let pool = PoolName::new("two").expect("a name");
@@ -170,8 +170,8 @@ pub(crate) fn queue_name(name: Name) -> QueueName {
 impl Caller<'_> {
     /// Creates queues and posts messages, so that the threads' calls conflict.
     fn prepare(&mut self) {
-        let letters = if self.kind.keeps_dead_letter_queues() { 0 } else { random(3) };
-        for name in [Name::Dead, Name::Other].into_iter().skip(usize::try_from(letters).unwrap_or(2)) {
+        let dead_letters = if self.kind.keeps_dead_letter_queues() { 0 } else { random(3) };
+        for name in [Name::Dead, Name::Other].into_iter().skip(usize::try_from(dead_letters).unwrap_or(2)) {
             self.call(Call::Create(name, None));
         }
         let rule = any_rule();

@@ -298,7 +298,7 @@ fn queues_deleted_and_made_again_under_load_leave_nothing() {
 
 /// Moves worn-out messages to `dead` while `unrest` changes one of the queues, and asserts that each message exists
 /// once.
-fn letters_during(unrest: impl Fn(&Harness, usize) + Sync) {
+fn dead_letters_during(unrest: impl Fn(&Harness, usize) + Sync) {
     let h = running();
     h.create_with("orders", r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#);
     h.create("dead");
@@ -329,23 +329,23 @@ fn letters_during(unrest: impl Fn(&Harness, usize) + Sync) {
     all.sort_unstable();
     assert_eq!(all, (0..150).map(|number| format!("{number:03}")).collect::<Vec<_>>());
     assert_eq!(h.queue("orders").counts(), (0, 0, 0));
-    assert!(refused.is_empty(), "a claim was refused for its letters' sake: {:?}", refused[0]);
+    assert!(refused.is_empty(), "a claim was refused for its dead letters' sake: {:?}", refused[0]);
     h.check();
 }
 
 #[test]
-fn no_letter_is_lost_while_the_dead_letter_queue_moves() {
-    letters_during(|h, round| moving(h, "dead")(round));
+fn no_dead_letter_is_lost_while_the_dead_letter_queue_moves() {
+    dead_letters_during(|h, round| moving(h, "dead")(round));
 }
 
 #[test]
-fn no_letter_is_lost_while_its_source_moves() {
-    letters_during(|h, round| moving(h, "orders")(round));
+fn no_dead_letter_is_lost_while_its_source_moves() {
+    dead_letters_during(|h, round| moving(h, "orders")(round));
 }
 
 #[test]
-fn no_letter_is_lost_while_both_queues_move() {
-    letters_during(|h, round| {
+fn no_dead_letter_is_lost_while_both_queues_move() {
+    dead_letters_during(|h, round| {
         moving(h, if round % 3 == 0 { "orders" } else { "dead" })(round);
         thread::yield_now();
     });

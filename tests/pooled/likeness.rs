@@ -313,6 +313,6 @@ fn a_pooled_driver_answers_as_the_model() {
         moved += pair.moved;
         buried += pair.buried;
     }
-    assert!(moved > 0 && buried > 0, "{moved} moves, {buried} letters");
-    println!("{moved} moves, {buried} letters");
+    assert!(moved > 0 && buried > 0, "{moved} moves, {buried} dead letters");
+    println!("{moved} moves, {buried} dead letters");
 }

@@ -47,11 +47,11 @@ macro_rules! pooled {
 mod choice;
 mod closing;
 mod damage;
+mod dead_letters;
 mod driver;
 mod durability;
 mod ledgers;
 mod leftovers;
-mod letters;
 mod likeness;
 mod memory;
 mod missing_stores;

@@ -2,7 +2,7 @@
 
 use zaqar_sled::{Metadata, NewMessage, Subscriber, Subscriptions};
 
-use crate::letters::{ONCE, apart, bury};
+use crate::dead_letters::{ONCE, apart, bury};
 use crate::support::{Harness, Queue, secs, shop};
 
 const MIB: usize = 1 << 20;
@@ -38,7 +38,7 @@ fn large_subscriptions_move_a_few_at_a_time() {
 }
 
 #[test]
-fn large_letters_are_delivered_a_few_at_a_time() {
+fn large_dead_letters_are_delivered_a_few_at_a_time() {
     let h = Harness::live();
     let (orders, dead) = apart(&h, ONCE);
     let messages: Vec<NewMessage> = (0..16).map(|_| NewMessage::new(vec![b'x'; 600 << 10]).ttl(secs(3600))).collect();
@@ -54,7 +54,7 @@ fn large_letters_are_delivered_a_few_at_a_time() {
 }
 
 #[test]
-fn large_letters_go_elsewhere_a_few_at_a_time_and_in_order() {
+fn large_dead_letters_go_elsewhere_a_few_at_a_time_and_in_order() {
     let h = Harness::live();
     let (orders, dead) = apart(&h, ONCE);
     for number in 0..16_u8 {

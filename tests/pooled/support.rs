@@ -148,7 +148,7 @@ impl Harness {
     pub(crate) fn settle_but_for_broken_pools(&self) {
         let _ = self.driver().step();
         let _ = self.driver().step();
-        assert_eq!(self.driver().status().in_transit(), 0, "a letter stays on its way");
+        assert_eq!(self.driver().status().in_transit(), 0, "a dead letter stays on its way");
     }
 
     /// Registers the pool `name` at `sled:/name` with that weight.

@@ -2,11 +2,11 @@
 
 use zaqar_sled::{DataDriver, Error, PoolUpdate, Purge};
 
-use crate::letters::{ONCE, ONCE_WITH_TTL, apart, bury, worn};
+use crate::dead_letters::{ONCE, ONCE_WITH_TTL, apart, bury, worn};
 use crate::support::assert_fails;
 
 pooled! {
-    fn a_dead_letter_queue_that_finds_no_pool_keeps_letters_waiting(h) {
+    fn a_dead_letter_queue_that_finds_no_pool_keeps_dead_letters_waiting(h) {
         h.two_pools();
         let orders = h.create_with("orders", ONCE);
         worn(&orders, &["a"]);
@@ -34,7 +34,7 @@ pooled! {
         assert_eq!(dead.metadata().unwrap().to_json(), r#"{"mine":1}"#);
     }
 
-    fn letters_follow_a_queue_that_is_mapped_elsewhere(h) {
+    fn dead_letters_follow_a_queue_that_is_mapped_elsewhere(h) {
         let (orders, dead) = apart(h, ONCE);
         h.pool("three", 0);
         worn(&orders, &["a", "b"]);
@@ -51,7 +51,7 @@ pooled! {
         }
     }
 
-    fn letters_follow_a_queue_that_is_mapped_into_their_own_pool(h) {
+    fn dead_letters_follow_a_queue_that_is_mapped_into_their_own_pool(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a", "b"]);
         bury(&orders);
@@ -63,7 +63,7 @@ pooled! {
         assert!(dead.all().is_empty());
     }
 
-    fn letters_follow_a_queue_that_is_moved(h) {
+    fn dead_letters_follow_a_queue_that_is_moved(h) {
         let (orders, dead) = apart(h, ONCE);
         h.pool("three", 0);
         dead.say("first");
@@ -81,7 +81,7 @@ pooled! {
         assert_eq!(dead.all(), ["first", "a", "b", "c"]);
     }
 
-    fn letters_survive_the_deletion_of_their_queue(h) {
+    fn dead_letters_survive_the_deletion_of_their_queue(h) {
         let (orders, dead) = apart(h, ONCE);
         dead.say("gone");
         worn(&orders, &["a", "b"]);
@@ -93,7 +93,7 @@ pooled! {
         assert_eq!(dead.all(), ["a", "b"]);
     }
 
-    fn letters_survive_the_deletion_of_their_source(h) {
+    fn dead_letters_survive_the_deletion_of_their_source(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a", "b"]);
         bury(&orders);
@@ -104,7 +104,7 @@ pooled! {
         assert!(!orders.exists());
     }
 
-    fn letters_survive_the_move_of_their_source(h) {
+    fn dead_letters_survive_the_move_of_their_source(h) {
         let (orders, dead) = apart(h, ONCE);
         h.pool("three", 0);
         worn(&orders, &["a", "b"]);
@@ -116,7 +116,7 @@ pooled! {
         assert_eq!((orders.all(), dead.all()), (vec!["c".into()], vec!["a".into(), "b".into()]));
     }
 
-    fn a_source_moved_to_its_letters_pool_loses_none(h) {
+    fn a_source_moved_to_its_dead_letters_pool_loses_none(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a", "b"]);
         bury(&orders);
@@ -130,7 +130,7 @@ pooled! {
         assert_eq!(all, ["a", "b", "c"]);
     }
 
-    fn a_letter_expires_on_its_way(h) {
+    fn a_dead_letter_expires_on_its_way(h) {
         let (orders, dead) = apart(h, ONCE_WITH_TTL);
         worn(&orders, &["a"]);
         bury(&orders);
@@ -144,7 +144,7 @@ pooled! {
         assert_eq!(dead.all(), ["b"]);
     }
 
-    fn an_expired_letter_is_not_counted(h) {
+    fn an_expired_dead_letter_is_not_counted(h) {
         let (orders, dead) = apart(h, ONCE_WITH_TTL);
         worn(&orders, &["a"]);
         bury(&orders);
@@ -155,7 +155,7 @@ pooled! {
         assert!(dead.all().is_empty());
     }
 
-    fn letters_wait_for_a_pool_that_cannot_be_reached(h) {
+    fn dead_letters_wait_for_a_pool_that_cannot_be_reached(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a", "b"]);
         orders.say("c");
@@ -173,7 +173,7 @@ pooled! {
         assert_eq!(orders.counts(), (1, 0, 1));
     }
 
-    fn letters_on_their_way_wait_for_a_pool_that_fails_meanwhile(h) {
+    fn dead_letters_on_their_way_wait_for_a_pool_that_fails_meanwhile(h) {
         let (orders, dead) = apart(h, ONCE);
         h.step();
         worn(&orders, &["a", "b"]);
@@ -186,7 +186,7 @@ pooled! {
         assert_eq!(dead.all(), ["a", "b"]);
     }
 
-    fn letters_for_a_pool_that_cannot_be_reached_do_not_hold_up_others(h) {
+    fn dead_letters_for_a_pool_that_cannot_be_reached_do_not_hold_up_others(h) {
         let (orders, dead) = apart(h, ONCE);
         h.pool("three", 0);
         let bills = h.create_with("bills", r#"{"_max_claim_count": 1, "_dead_letter_queue": "unpaid"}"#);
@@ -208,7 +208,7 @@ pooled! {
         assert_eq!(dead.all(), ["a"]);
     }
 
-    fn letters_keep_their_order_when_their_pool_comes_back(h) {
+    fn dead_letters_keep_their_order_when_their_pool_comes_back(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a", "b"]);
         h.break_pool("/two");
@@ -222,7 +222,7 @@ pooled! {
         assert_eq!(dead.all(), ["a", "b", "c", "d"]);
     }
 
-    fn a_queue_mapped_away_from_a_pool_that_cannot_be_reached_gets_its_letters(h) {
+    fn a_queue_mapped_away_from_a_pool_that_cannot_be_reached_gets_its_dead_letters(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a", "b"]);
         h.break_pool("/two");
@@ -238,7 +238,7 @@ pooled! {
         assert!(dead.all().is_empty());
     }
 
-    fn letters_wait_for_a_pool_that_is_registered_again(h) {
+    fn dead_letters_wait_for_a_pool_that_is_registered_again(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a"]);
         h.drop_pool("two").unwrap();
@@ -251,7 +251,7 @@ pooled! {
         assert_eq!(dead.all(), ["a"]);
     }
 
-    fn letters_of_a_pool_that_is_gone_for_a_while_come_after_all(h) {
+    fn dead_letters_of_a_pool_that_is_gone_for_a_while_come_after_all(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a"]);
         bury(&orders);
@@ -264,7 +264,7 @@ pooled! {
         assert_eq!(dead.all(), ["a"]);
     }
 
-    fn letters_go_to_the_store_their_pool_has_by_then(h) {
+    fn dead_letters_go_to_the_store_their_pool_has_by_then(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a"]);
         bury(&orders);
@@ -276,7 +276,7 @@ pooled! {
         assert!(dead.all().is_empty());
     }
 
-    fn letters_on_their_way_are_in_no_listing_and_no_volume(h) {
+    fn dead_letters_on_their_way_are_in_no_listing_and_no_volume(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a"]);
         bury(&orders);
@@ -293,7 +293,7 @@ pooled! {
         assert_eq!(h.driver().health().unwrap().volume().total, 1);
     }
 
-    fn letters_keep_their_order_when_their_queue_is_mapped_elsewhere(h) {
+    fn dead_letters_keep_their_order_when_their_queue_is_mapped_elsewhere(h) {
         let (orders, dead) = apart(h, ONCE);
         h.pool("three", 0);
         worn(&orders, &["a", "b"]);
@@ -306,7 +306,7 @@ pooled! {
         assert_eq!(dead.all(), ["a", "b", "c", "d"]);
     }
 
-    fn letters_keep_their_order_when_their_queue_finds_a_pool_at_last(h) {
+    fn dead_letters_keep_their_order_when_their_queue_finds_a_pool_at_last(h) {
         h.two_pools();
         let orders = h.create_with("orders", ONCE);
         worn(&orders, &["a", "b"]);
@@ -355,7 +355,7 @@ pooled! {
         assert_eq!(dead.all(), ["a", "b", "c"]);
     }
 
-    fn letters_on_their_way_outlive_a_purge_of_both_queues(h) {
+    fn dead_letters_on_their_way_outlive_a_purge_of_both_queues(h) {
         let (orders, dead) = apart(h, ONCE);
         dead.say("purged");
         worn(&orders, &["a", "b"]);
@@ -368,7 +368,7 @@ pooled! {
         assert_eq!(dead.all(), ["a", "b"]);
     }
 
-    fn a_letter_can_be_deleted_by_its_new_id_only(h) {
+    fn a_dead_letter_can_be_deleted_by_its_new_id_only(h) {
         let (orders, dead) = apart(h, ONCE);
         let id = orders.say("a");
         orders.wear();
@@ -377,15 +377,15 @@ pooled! {
         dead.delete(id, None).unwrap();
         h.turn();
         h.settle();
-        let letter = dead.messages().remove(0);
-        dead.delete(letter.id(), None).unwrap();
+        let dead_letter = dead.messages().remove(0);
+        dead.delete(dead_letter.id(), None).unwrap();
         h.turn();
         h.settle();
         assert!(dead.all().is_empty());
         assert_eq!(h.pending(), (0, 0));
     }
 
-    fn letters_of_many_queues_do_not_mix(h) {
+    fn dead_letters_of_many_queues_do_not_mix(h) {
         h.two_pools();
         for number in 0..10 {
             let metadata = format!(r#"{{"_max_claim_count": 1, "_dead_letter_queue": "dead{}"}}"#, number % 3);

@@ -14,7 +14,7 @@ pub(crate) struct Module(Vec<String>);
 
 impl Module {
     /// The top-level module of the file; none for the crate's root.
-    pub(crate) fn room(&self) -> Option<&str> {
+    pub(crate) fn top(&self) -> Option<&str> {
         self.0.first().map(String::as_str)
     }
 }
@@ -72,8 +72,8 @@ impl Modules {
         Self { all: names.modules, imports }
     }
 
-    pub(crate) fn rooms(&self) -> impl Iterator<Item = &str> {
-        self.all.iter().filter_map(Module::room)
+    pub(crate) fn tops(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().filter_map(Module::top)
     }
 
     pub(crate) fn imports(&self) -> impl Iterator<Item = (&Module, &Module)> {

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imports::{Module, Modules};
 
-/// The rooms, each of which may use only those before it. `docs` holds text, and `bin` is a program of its own.
-const ROOMS: [&str; 16] = [
+/// The top-level modules, each of which may use only those before it. `docs` holds text, and `bin` is a program of its own.
+const MODULES: [&str; 16] = [
     "model",
     "contract",
     "sync",
@@ -36,17 +36,17 @@ const ROOMS: [&str; 16] = [
 #[test]
 fn every_module_has_its_place() {
     let modules = Modules::read();
-    let rooms: BTreeSet<&str> = modules.rooms().filter(|room| *room != "docs").collect();
-    assert_eq!(rooms, BTreeSet::from(ROOMS));
+    let tops: BTreeSet<&str> = modules.tops().filter(|top| *top != "docs").collect();
+    assert_eq!(tops, BTreeSet::from(MODULES));
 }
 
 #[test]
 fn no_module_uses_a_later_one() {
     let modules = Modules::read();
-    let place = |module: &Module| ROOMS.iter().position(|room| Some(*room) == module.room());
+    let rank = |module: &Module| MODULES.iter().position(|top| Some(*top) == module.top());
     let backward: Vec<String> = modules
         .imports()
-        .filter(|(from, to)| place(from) < place(to) && place(from).is_some())
+        .filter(|(from, to)| rank(from) < rank(to) && rank(from).is_some())
         .map(|(from, to)| format!("{from} uses {to}"))
         .collect();
     assert!(backward.is_empty(), "{backward:#?}");

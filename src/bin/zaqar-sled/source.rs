@@ -101,7 +101,7 @@ fn push_hex(text: &mut String, mark: char, byte: u8) {
     let _ = write!(text, "{mark}{byte:02x}");
 }
 
-/// In bytes; leaves room for a prefix in a queue's name.
+/// In bytes; leaves space for a prefix in a queue's name.
 const LONGEST_IDENTITY: usize = 480;
 
 #[cfg(test)]

@@ -65,8 +65,8 @@ impl Effect {
         let mut start = *at;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let room = SECTOR - start % SECTOR;
-            let (piece, left) = rest.split_at(room.min(rest.len()));
+            let space = SECTOR - start % SECTOR;
+            let (piece, left) = rest.split_at(space.min(rest.len()));
             if random.coin() {
                 Self::Write { at: start, bytes: piece.to_vec() }.apply(file);
             }

@@ -150,7 +150,7 @@ impl State {
 
     /// Puts a new name.
     pub(super) fn insert(&mut self, path: &Path, node: Node) -> io::Result<()> {
-        self.room(1)?;
+        self.check_capacity(1)?;
         self.names.insert(path, node)?;
         self.settle();
         Ok(())
@@ -159,7 +159,7 @@ impl State {
     /// Changes a file.
     pub(super) fn change(&self, file: &File, effect: Effect) -> io::Result<()> {
         let growth = file.lock().growth(&effect);
-        self.room(growth)?;
+        self.check_capacity(growth)?;
         let mut file = file.lock();
         file.change(effect)?;
         if self.is_volatile {
@@ -176,7 +176,7 @@ impl State {
     }
 
     /// An error if `growth` more bytes do not fit.
-    pub(super) fn room(&self, growth: u64) -> io::Result<()> {
+    pub(super) fn check_capacity(&self, growth: u64) -> io::Result<()> {
         match self.capacity {
             Some(capacity) if growth > 0 => {
                 let used: u64 = self.names.all().iter().map(|(_, node)| node.size()).sum();

@@ -26,7 +26,7 @@ impl SimulatedTrees {
     fn set(&self, tree: Tree, key: &[u8], value: Option<&[u8]>) -> io::Result<Option<Vec<u8>>> {
         let state = self.disk.begin(Operation::WriteTrees, &self.path)?;
         let growth = self.dir.lock().trees.growth(tree, key, value);
-        state.room(growth)?;
+        state.check_capacity(growth)?;
         let mut dir = self.dir.lock();
         let before = dir.trees.set(tree, key, value);
         if state.is_volatile() {

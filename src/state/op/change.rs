@@ -59,12 +59,12 @@ pub(crate) enum Change<'a> {
         name: Cow<'a, str>,
     },
     DropFlavors,
-    /// The queue's sequences in that pool start no lower than the incarnation `floor`.
+    /// The queue's sequences in that pool start no lower than the incarnation `least_incarnation`.
     Map {
         #[serde(borrow)]
         address: Address<'a>,
         pool: Cow<'a, str>,
-        floor: u32,
+        least_incarnation: u32,
         /// The queue's number, if it has been made.
         queue: Option<u64>,
     },
@@ -79,7 +79,7 @@ pub(crate) enum Change<'a> {
     },
     /// A pool, or a mapping, was given that incarnation for its sequences.
     Allot {
-        epoch: u32,
+        incarnation: u32,
     },
     /// The pool `to` gets a copy of the queue, which has to be removed if the move does not finish.
     BeginMove {
@@ -97,7 +97,7 @@ pub(crate) enum Change<'a> {
         queue: u64,
         from: Cow<'a, str>,
         to: Cow<'a, str>,
-        floor: u32,
+        least_incarnation: u32,
         /// The id of the store that `from` has.
         store: Option<[u8; 16]>,
     },
@@ -194,17 +194,17 @@ mod tests {
         assert_eq!(golden(Change::DeleteFlavor { project: None, name: "f".into() }), "08000166");
         assert_eq!(golden(Change::DropFlavors), "09");
         assert_eq!(
-            golden(Change::Map { address: address(), pool: "n".into(), floor: 3, queue: Some(5) }),
+            golden(Change::Map { address: address(), pool: "n".into(), least_incarnation: 3, queue: Some(5) }),
             "0a0101700171016e030105"
         );
         assert_eq!(golden(Change::Unmap { address: address() }), "0b0101700171");
         assert_eq!(golden(Change::DropCatalogue), "0c");
         assert_eq!(golden(Change::Join { control: [7; 16] }), format!("0d{}", "07".repeat(16)));
-        assert_eq!(golden(Change::Allot { epoch: 4 }), "0e04");
+        assert_eq!(golden(Change::Allot { incarnation: 4 }), "0e04");
         let begin = Change::BeginMove { address: address(), queue: 5, to: "t".into(), store: Some([7; 16]) };
         assert_eq!(golden(begin), format!("0f010170017105017401{}", "07".repeat(16)));
         let (from, to) = ("f".into(), "t".into());
-        let finish = Change::FinishMove { address: address(), queue: 5, from, to, floor: 6, store: None };
+        let finish = Change::FinishMove { address: address(), queue: 5, from, to, least_incarnation: 6, store: None };
         assert_eq!(golden(finish), "10010170017105016601 740600".replace(' ', ""));
         assert_eq!(golden(Change::Removed { pool: "n".into(), queue: 5 }), "11016e05");
         assert_eq!(golden(Change::Forget { sources: vec![(1, 2)] }), "12010102");
@@ -222,13 +222,13 @@ mod tests {
     fn golden_bytes_of_the_operations_that_go_with_them() {
         assert_eq!(bytes(Op::Clear { address: address(), queue: Some((5, 8)) }), "010b0101700171010508");
         let new = NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() };
-        assert_eq!(bytes(Op::Register { new, pool: "n".into(), floor: 2 }), "010c05000171027b7d016e02");
+        assert_eq!(bytes(Op::Register { new, pool: "n".into(), least_incarnation: 2 }), "010c05000171027b7d016e02");
         let unregister = Op::Unregister { address: address(), queue: 5, pool: None, store: None };
         assert_eq!(bytes(unregister), "010d0101700171050000");
         let (metadata, pool) = ("{}".into(), "n".into());
-        let remap = Op::Remap { address: address(), queue: 5, metadata, pool, floor: 2 };
+        let remap = Op::Remap { address: address(), queue: 5, metadata, pool, least_incarnation: 2 };
         assert_eq!(bytes(remap), "01100101700171 05027b7d016e02".replace(' ', ""));
-        let received = Received { queue: 5, first: 7, from: [8; 16], sources: vec![(1, 2)], letters: Vec::new() };
+        let received = Received { queue: 5, first: 7, from: [8; 16], sources: vec![(1, 2)], messages: Vec::new() };
         assert_eq!(bytes(Op::Receive(received)), format!("010e0507{}01010200", "08".repeat(16)));
         let record = PageRecord { bodies_bytes: 1, clients: Vec::new(), slots: Vec::new() };
         let page = ImportedPage { first: 7, record, bodies: b"b".as_slice().into() };

@@ -10,7 +10,7 @@ use super::held::{Held, Reads};
 use super::spread::Spread;
 use crate::state::content::{Content, PAGE_MESSAGES, Slot, narrow};
 use crate::storage::budget::Budget;
-use crate::storage::page_files::{Image, Place};
+use crate::storage::page_files::{Image, ImageLocation};
 
 impl Page {
     pub(crate) fn freeze(&self) -> FrozenPage {
@@ -18,7 +18,7 @@ impl Page {
         FrozenPage { first: self.first, entry: self.entry(), image, content }
     }
 
-    /// The entry; its place has no meaning while there is no image.
+    /// The entry; its location has no meaning while there is no image.
     pub(crate) fn entry(&self) -> PageEntry {
         PageEntry {
             live: self.live,
@@ -30,7 +30,7 @@ impl Page {
             body_bytes: self.body_bytes,
             slots: self.slots,
             spread: self.spread(),
-            place: self.image().map_or(Place::NONE, Image::place),
+            location: self.image().map_or(ImageLocation::NONE, Image::location),
         }
     }
 

@@ -10,7 +10,7 @@ use super::spread::Spread;
 use crate::model::error::{Error, Result};
 use crate::state::content::{Content, Owner, Slot};
 use crate::storage::budget::Budget;
-use crate::storage::page_files::{Image, PageFiles, Place};
+use crate::storage::page_files::{Image, ImageLocation, PageFiles};
 
 /// A page's entry in the directory, as it is written to the trees and to a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +24,12 @@ pub(crate) struct PageEntry {
     pub(super) body_bytes: u32,
     pub(super) slots: u8,
     pub(super) spread: Spread,
-    pub(crate) place: Place,
+    pub(crate) location: ImageLocation,
 }
 
 impl PageEntry {
-    pub(crate) fn at(&self, place: Place) -> Self {
-        Self { place, ..self.clone() }
+    pub(crate) fn at(&self, location: ImageLocation) -> Self {
+        Self { location, ..self.clone() }
     }
 
     /// The messages in the page's image: the distance of each from the page's first sequence, and whether it is alive.
@@ -53,7 +53,7 @@ pub(crate) struct PageRecord {
 #[derive(Debug, Clone)]
 pub(crate) struct FrozenPage {
     pub(crate) first: u64,
-    /// The place in the entry has no meaning while there is no image.
+    /// The location in the entry has no meaning while there is no image.
     pub(super) entry: PageEntry,
     pub(crate) image: Option<Image>,
     /// Set if it is in memory.
@@ -61,9 +61,9 @@ pub(crate) struct FrozenPage {
 }
 
 impl FrozenPage {
-    /// The entry, with the place of `image`.
+    /// The entry, with the location of `image`.
     pub(crate) fn entry(&self, image: &Image) -> PageEntry {
-        self.entry.at(image.place())
+        self.entry.at(image.location())
     }
 
     /// The content, from wherever it is.
@@ -91,7 +91,7 @@ impl FrozenPage {
         budget: &Arc<Budget>,
         owner: Owner<'_>,
     ) -> Result<(Image, bool)> {
-        if let Some(image) = self.image.as_ref().filter(|image| !leaving.contains(&image.place().file)) {
+        if let Some(image) = self.image.as_ref().filter(|image| !leaving.contains(&image.location().file)) {
             return Ok((image.clone(), false));
         }
         let content = match (self.read(budget, owner.number), &self.image) {

@@ -25,7 +25,7 @@ use super::entry::FrozenPage;
 use super::held::{Held, Reads};
 use crate::model::error::Error;
 use crate::state::content::Content;
-use crate::storage::page_files::{Image, Place};
+use crate::storage::page_files::{Image, ImageLocation};
 
 /// Where a page's content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Page {
     pub(crate) fn written(&mut self, frozen: &FrozenPage, image: &Image) -> bool {
         let same = match (&frozen.content, &frozen.image) {
             (Some(content), _) => self.content().is_some_and(|current| Arc::ptr_eq(current, content)),
-            (None, Some(old)) => self.image().is_some_and(|current| current.place() == old.place()),
+            (None, Some(old)) => self.image().is_some_and(|current| current.location() == old.location()),
             (None, None) => false,
         };
         if same {
@@ -140,18 +140,18 @@ impl Page {
         true
     }
 
-    /// Marks the image at `place` as proven.
-    pub(crate) fn prove(&mut self, place: Place) {
+    /// Marks the image at `location` as proven.
+    pub(crate) fn prove(&mut self, location: ImageLocation) {
         if let Held::Image { image, .. } = &mut self.held
-            && image.place() == place
+            && image.location() == location
         {
             image.prove();
         }
     }
 
-    /// Drops the image at `place`, whose bytes are wrong, if the content is in memory; returns whether it is.
-    pub(crate) fn distrust(&mut self, place: Place) -> bool {
-        let known = self.image().is_some_and(|image| image.place() == place);
+    /// Drops the image at `location`, whose bytes are wrong, if the content is in memory; returns whether it is.
+    pub(crate) fn distrust(&mut self, location: ImageLocation) -> bool {
+        let known = self.image().is_some_and(|image| image.location() == location);
         let Some(content) = self.content().filter(|_| known).cloned() else { return false };
         self.held = Held::Memory(content);
         true
@@ -258,7 +258,7 @@ mod tests {
 
         /// Makes a transition; returns whether the page changed.
         fn step(&mut self, step: Step) -> bool {
-            let (before, place) = (self.page.residency(), self.page.image().map(Image::place));
+            let (before, location) = (self.page.residency(), self.page.image().map(Image::location));
             match step {
                 Step::Load if self.page.content().is_none() => {
                     let content = self.page.read(&self.budget, OWNER.number).unwrap();
@@ -285,10 +285,11 @@ mod tests {
                     let content = frozen.read(&self.budget, OWNER.number).unwrap();
                     let live = self.page.live();
                     let image = self.page_files.write(|buffer| content.write_image(OWNER, 50, live, buffer)).unwrap();
-                    self.page.written(&frozen, &image) && self.page.image().map(Image::place) == Some(image.place())
+                    self.page.written(&frozen, &image)
+                        && self.page.image().map(Image::location) == Some(image.location())
                 }
                 Step::Evict => self.page.evict(),
-                Step::Distrust => place.is_some_and(|place| self.page.distrust(place)),
+                Step::Distrust => location.is_some_and(|location| self.page.distrust(location)),
             }
         }
 

@@ -36,8 +36,8 @@ impl Queue {
     }
 
     /// Adds the dead letters of another queue.
-    pub(super) fn deliver(&mut self, first: u64, letters: &[DeadLetter<'_>]) {
-        let arrivals = letters.iter().map(Arrival::moved);
+    pub(super) fn deliver(&mut self, first: u64, messages: &[DeadLetter<'_>]) {
+        let arrivals = messages.iter().map(Arrival::moved);
         self.append(first, arrivals);
     }
 
@@ -49,7 +49,7 @@ impl Queue {
             // Nearly always the last one.
             let last = self.pages.last_key_value().filter(|(first, _)| **first <= *sequence);
             let page = match last.or_else(|| self.pages.range(..=*sequence).next_back()) {
-                Some((first, tail)) if tail.has_room(*sequence, next.body.len()) => *first,
+                Some((first, tail)) if tail.fits(*sequence, next.body.len()) => *first,
                 tail => {
                     let like = tail.and_then(|(_, full)| full.content());
                     let content = like.map_or_else(|| Content::new(&self.budget), |full| Content::like(full));
@@ -60,7 +60,7 @@ impl Queue {
             };
             let next = self.change(page, |page| {
                 let mut next = page.first();
-                while let Some((arrival, sequence)) = arrivals.next_if(|(one, at)| page.has_room(*at, one.body.len())) {
+                while let Some((arrival, sequence)) = arrivals.next_if(|(one, at)| page.fits(*at, one.body.len())) {
                     page.push(sequence, &arrival);
                     next = sequence.saturating_add(1);
                 }

@@ -2,7 +2,7 @@
 
 use super::Queue;
 use crate::state::page::FrozenPage;
-use crate::storage::page_files::{Image, Place};
+use crate::storage::page_files::{Image, ImageLocation};
 
 /// The purpose for which a page is written to the page files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,26 +72,26 @@ impl Queue {
         }
     }
 
-    /// Marks the image of the page `first` at `place` as proven.
-    pub(crate) fn prove(&mut self, first: u64, place: Place) {
+    /// Marks the image of the page `first` at `location` as proven.
+    pub(crate) fn prove(&mut self, first: u64, location: ImageLocation) {
         if let Some(page) = self.pages.get_mut(&first) {
-            page.prove(place);
+            page.prove(location);
         }
     }
 
     /// Marks the images of all pages as proven.
     pub(crate) fn prove_all(&mut self) {
         for page in self.pages.values_mut() {
-            if let Some(place) = page.image().map(Image::place) {
-                page.prove(place);
+            if let Some(location) = page.image().map(Image::location) {
+                page.prove(location);
             }
         }
     }
 
-    /// Records that the image of the page `first` at `place` has wrong bytes. If the page is in memory, it is written
+    /// Records that the image of the page `first` at `location` has wrong bytes. If the page is in memory, it is written
     /// again.
-    pub(crate) fn distrust(&mut self, first: u64, place: Place) {
-        if self.pages.get_mut(&first).is_some_and(|page| page.distrust(place)) {
+    pub(crate) fn distrust(&mut self, first: u64, location: ImageLocation) {
+        if self.pages.get_mut(&first).is_some_and(|page| page.distrust(location)) {
             self.note_entry(first);
         }
     }

@@ -51,7 +51,7 @@ impl Queue {
     pub(crate) fn prepare(&self, op: &Op<'_>) -> Result<()> {
         match op {
             Op::Post { messages, .. } => messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len())),
-            Op::Receive(received) => received.letters.first().map_or(Ok(()), |first| self.load_tail(first.body.len())),
+            Op::Receive(received) => received.messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len())),
             Op::Claim(claim) => {
                 if claim.queue == self.number() {
                     self.load_pages(&claim.taken)?;
@@ -84,7 +84,7 @@ impl Queue {
 
     /// The last page, if a message with a body of that size is going to be appended to it.
     fn load_tail(&self, body_bytes: usize) -> Result<()> {
-        let tail = self.pages.last_key_value().filter(|(_, tail)| tail.has_room(self.next, body_bytes));
+        let tail = self.pages.last_key_value().filter(|(_, tail)| tail.fits(self.next, body_bytes));
         tail.map_or(Ok(()), |(_, tail)| self.load_unless_damaged(tail))
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct Mapping {
     #[serde(with = "as_text")]
     pub(crate) pool: PoolName,
     /// The lowest incarnation of the queue's sequences in this pool: above all that the queue had in other pools.
-    pub(crate) floor: u32,
+    pub(crate) least_incarnation: u32,
     /// The queue's number; none for a queue that was mapped before it was made.
     pub(crate) queue: Option<u64>,
     #[serde(skip)]
@@ -41,8 +41,8 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    pub(crate) fn new(pool: PoolName, floor: u32, queue: Option<u64>) -> Self {
-        Self { pool, floor, queue, stale: AtomicBool::new(false), moving: AtomicBool::new(false) }
+    pub(crate) fn new(pool: PoolName, least_incarnation: u32, queue: Option<u64>) -> Self {
+        Self { pool, least_incarnation, queue, stale: AtomicBool::new(false), moving: AtomicBool::new(false) }
     }
 
     /// Whether the queue was mapped to another pool, or deleted, since this mapping was looked up.

@@ -51,7 +51,7 @@ struct Head {
     /// The number the next subscription gets, unless the incarnation has moved past it.
     next_subscription: u64,
     /// The highest incarnation given to a pool or a mapping.
-    epoch: u32,
+    incarnation: u32,
     /// The control store this store is a pool of.
     control: Option<[u8; 16]>,
 }
@@ -116,8 +116,8 @@ impl Registry {
         self.head.next_subscription
     }
 
-    pub(crate) fn epoch(&self) -> u32 {
-        self.head.epoch
+    pub(crate) fn incarnation(&self) -> u32 {
+        self.head.incarnation
     }
 
     pub(crate) fn control(&self) -> Option<[u8; 16]> {
@@ -147,10 +147,12 @@ impl Registry {
         match op {
             Op::Registry(change) => self.change(time, change),
             Op::Clear { address, .. } => self.subscriptions.clear(&address.key()),
-            Op::Register { new, pool, floor } => {
-                self.map(keys::named(new.project.as_deref(), &new.name), pool, *floor, Some(new.number));
+            Op::Register { new, pool, least_incarnation } => {
+                self.map(keys::named(new.project.as_deref(), &new.name), pool, *least_incarnation, Some(new.number));
             }
-            Op::Remap { address, queue, pool, floor, .. } => self.map(address.key(), pool, *floor, Some(*queue)),
+            Op::Remap { address, queue, pool, least_incarnation, .. } => {
+                self.map(address.key(), pool, *least_incarnation, Some(*queue));
+            }
             Op::Unregister { address, queue, pool, store } => {
                 // All contents of the queue are removed, in its current pool last.
                 if let Some(old) = self.catalogue.remove(&address.key()) {
@@ -201,7 +203,9 @@ impl Registry {
             }
             Change::DeleteFlavor { project, name } => drop(self.flavors.remove(&keys::named(project.as_deref(), name))),
             Change::DropFlavors => drop(self.flavors.drain()),
-            Change::Map { address, pool, floor, queue } => self.map(address.key(), pool, *floor, *queue),
+            Change::Map { address, pool, least_incarnation, queue } => {
+                self.map(address.key(), pool, *least_incarnation, *queue);
+            }
             Change::Unmap { address } => self.unmap(&address.key()),
             Change::DropCatalogue => {
                 for (key, mapping) in self.catalogue.drain() {
@@ -209,10 +213,10 @@ impl Registry {
                 }
             }
             Change::Join { control } => self.head.control = Some(*control),
-            Change::Allot { epoch } => self.head.epoch = self.head.epoch.max(*epoch),
+            Change::Allot { incarnation } => self.head.incarnation = self.head.incarnation.max(*incarnation),
             Change::BeginMove { address, queue, to, store } => self.note_removal(address, *queue, to, true, *store),
-            Change::FinishMove { address, queue, from, to, floor, store } => {
-                self.map(address.key(), to, *floor, Some(*queue));
+            Change::FinishMove { address, queue, from, to, least_incarnation, store } => {
+                self.map(address.key(), to, *least_incarnation, Some(*queue));
                 self.left_behind.remove(&keys::left_behind(from, *queue));
                 self.removals.remove(&keys::removal(to, *queue));
                 self.note_removal(address, *queue, from, true, *store);
@@ -289,14 +293,14 @@ impl Registry {
         self.head.next_subscription = self.head.next_subscription.max(number.saturating_add(1));
     }
 
-    fn map(&mut self, key: Vec<u8>, pool: &str, floor: u32, queue: Option<u64>) {
-        self.head.epoch = self.head.epoch.max(floor);
+    fn map(&mut self, key: Vec<u8>, pool: &str, least_incarnation: u32, queue: Option<u64>) {
+        self.head.incarnation = self.head.incarnation.max(least_incarnation);
         // The operation was made from a name.
         let Ok(pool) = PoolName::new(pool) else { return };
         if let Some(queue) = queue {
             self.left_behind.remove(&keys::left_behind(pool.as_str(), queue));
         }
-        let mapping = Arc::new(Mapping::new(pool.clone(), floor, queue));
+        let mapping = Arc::new(Mapping::new(pool.clone(), least_incarnation, queue));
         if let Some(old) = self.catalogue.insert(key.clone(), mapping) {
             if old.pool == pool { old.retire() } else { self.leave_behind(key, &old) }
         }
@@ -362,8 +366,8 @@ impl Registry {
         let ids: Vec<[u8; 16]> =
             self.subscriptions.rows.iter().filter_map(|(key, _)| Some(keys::parse_subscription(key)?.1)).collect();
         ids.iter().for_each(|id| self.count_subscription(id));
-        let floor = self.catalogue.iter().map(|(_, mapping)| mapping.floor).max();
-        self.head.epoch = self.head.epoch.max(floor.unwrap_or(0));
+        let highest = self.catalogue.iter().map(|(_, mapping)| mapping.least_incarnation).max();
+        self.head.incarnation = self.head.incarnation.max(highest.unwrap_or(0));
         self.head_dirty.get_or_insert(Dirty::Stale);
     }
 

@@ -1,7 +1,7 @@
 //! Group commit: one sync for all calls that have appended by then.
 //!
 //! The first call leads: it syncs, wakes all calls that the sync covers, and passes the lead to one of the calls that
-//! came meanwhile. Each call sleeps on a place of its own, never on a lock that the leader needs again. This makes the
+//! came meanwhile. Each call sleeps on a waiter of its own, never on a lock that the leader needs again. This makes the
 //! groups large.
 
 use std::sync::Arc;
@@ -19,13 +19,13 @@ pub(crate) struct Commit {
 #[derive(Debug, Default)]
 struct Group {
     led: bool,
-    waiting: Vec<Arc<Place>>,
+    waiting: Vec<Arc<SyncWaiter>>,
     failed: Option<Arc<str>>,
 }
 
 /// Where one caller sleeps.
 #[derive(Debug)]
-struct Place {
+struct SyncWaiter {
     lsn: u64,
     outcome: Mutex<Option<Wake>>,
     wake: Condvar,
@@ -65,7 +65,7 @@ impl Commit {
         if self.synced() >= lsn {
             return Ok(Turn::Answer);
         }
-        let place = {
+        let waiter = {
             let mut group = self.group.lock();
             if self.synced() >= lsn {
                 return Ok(Turn::Answer);
@@ -77,11 +77,11 @@ impl Commit {
                 group.led = true;
                 return Ok(Turn::Lead);
             }
-            let place = Arc::new(Place::new(lsn));
-            group.waiting.push(place.clone());
-            place
+            let waiter = Arc::new(SyncWaiter::new(lsn));
+            group.waiting.push(waiter.clone());
+            waiter
         };
-        place.sleep()
+        waiter.sleep()
     }
 
     /// Ends a lead with the LSN that the sync reached, or with its failure.
@@ -91,7 +91,7 @@ impl Commit {
             match &outcome {
                 Ok(synced) => {
                     self.synced.fetch_max(*synced, Ordering::AcqRel);
-                    let covered = |place: &mut Arc<Place>| place.lsn <= *synced;
+                    let covered = |waiter: &mut Arc<SyncWaiter>| waiter.lsn <= *synced;
                     let woken: Vec<_> = group.waiting.extract_if(.., covered).collect();
                     let next_leader = if group.waiting.is_empty() { None } else { Some(group.waiting.swap_remove(0)) };
                     group.led = next_leader.is_some();
@@ -105,9 +105,9 @@ impl Commit {
             }
         };
         // The next leader first: it syncs while the others wake up.
-        next_leader.into_iter().for_each(|place| place.wake(Wake::Lead));
+        next_leader.into_iter().for_each(|waiter| waiter.wake(Wake::Lead));
         let message = outcome.as_ref().map_or_else(|cause| Wake::Failed(cause.clone()), |_| Wake::Synced);
-        woken.into_iter().for_each(|place| place.wake(message.clone()));
+        woken.into_iter().for_each(|waiter| waiter.wake(message.clone()));
         match outcome {
             Ok(_) if self.synced() >= own => Ok(Turn::Answer),
             Ok(_) => self.enter(own),
@@ -122,13 +122,13 @@ impl Commit {
             group.failed.get_or_insert_with(|| cause.clone());
             std::mem::take(&mut group.waiting)
         };
-        woken.into_iter().for_each(|place| place.wake(Wake::Failed(cause.clone())));
+        woken.into_iter().for_each(|waiter| waiter.wake(Wake::Failed(cause.clone())));
     }
 }
 
-impl Place {
+impl SyncWaiter {
     fn new(lsn: u64) -> Self {
-        Self { lsn, outcome: Mutex::new(Rank::Place, None), wake: Condvar::default() }
+        Self { lsn, outcome: Mutex::new(Rank::SyncWaiter, None), wake: Condvar::default() }
     }
 
     fn sleep(&self) -> Result<Turn> {

@@ -12,9 +12,9 @@
 //! removal, [`rolling`] the switch to the next segment, and [`syncing`] the calls that wait for a sync.
 
 pub(crate) mod commit;
+mod context;
 pub(crate) mod frame;
 pub(crate) mod naming;
-mod place;
 mod rolling;
 pub(crate) mod scan;
 pub(crate) mod segment;
@@ -30,8 +30,8 @@ use crate::storage::event_count::EventCount;
 use crate::storage::reserve::Reserve;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use commit::Commit;
+pub(crate) use context::JournalContext;
 use frame::{HEADER_BYTES, Stamp};
-pub(crate) use place::Place;
 use segments::Segments;
 pub(crate) use segments::{Kept, Start};
 
@@ -49,7 +49,7 @@ pub(crate) enum Growth {
 
 #[derive(Debug)]
 pub(crate) struct Journal {
-    place: Place,
+    context: JournalContext,
     reserve: Arc<Reserve>,
     /// The events that waiting posts wait for; poisoning the journal is one.
     events: Arc<EventCount>,
@@ -84,13 +84,13 @@ struct Tail {
 
 impl Journal {
     /// A journal that continues at recovery's end. Everything before `start.next_lsn` is synced.
-    pub(crate) fn new(place: Place, start: Start, reserve: Arc<Reserve>, events: Arc<EventCount>) -> Self {
+    pub(crate) fn new(context: JournalContext, start: Start, reserve: Arc<Reserve>, events: Arc<EventCount>) -> Self {
         let last = start.next_lsn.saturating_sub(1);
         let kept_bytes: u64 = start.kept.iter().map(|kept| kept.bytes).sum();
         let full_bytes = kept_bytes.saturating_sub(start.live.capacity());
         let tail = Tail { segments: Segments::new(start), closed: false, failed: None };
         Self {
-            place,
+            context,
             reserve,
             events,
             tail: Mutex::new(Rank::Tail, tail),
@@ -126,11 +126,11 @@ impl Journal {
             self.keep_reserve(&mut tail.segments, bytes)?;
         }
         let held_back = tail.segments.live().is_lean() && growth != Growth::Frees;
-        if held_back || !tail.segments.live().has_room(bytes) {
+        if held_back || !tail.segments.live().fits(bytes) {
             self.rotate(&mut tail, bytes, growth)?;
         }
         let lsn = self.appended.load(Ordering::Relaxed).saturating_add(1);
-        let stamp = Stamp { lsn, incarnation: self.place.incarnation, synced: self.commit.synced() };
+        let stamp = Stamp { lsn, incarnation: self.context.incarnation, synced: self.commit.synced() };
         frame::seal(&mut frame, tail.segments.live().id(), stamp, checksum);
         self.write(&mut tail, &frame)?;
         self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);

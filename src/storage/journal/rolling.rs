@@ -20,7 +20,7 @@ impl Journal {
     pub(super) fn keep_reserve(&self, segments: &mut Segments, bytes: u64) -> Result<()> {
         let filled = segments.live().end().saturating_add(bytes);
         if !segments.has_spare() && filled > segments.live().capacity() / 2 {
-            let spare = Segment::reserve(&self.place, segments.next_number(), self.place.segment_bytes);
+            let spare = Segment::reserve(&self.context, segments.next_number(), self.context.segment_bytes);
             segments.adopt(spare.inspect_err(|error| self.note_shortage(error))?);
             self.note_spare();
         }
@@ -47,7 +47,7 @@ impl Journal {
         };
         let fields = HeaderFields {
             first_lsn: self.appended.load(Ordering::Relaxed).saturating_add(1),
-            incarnation: self.place.incarnation,
+            incarnation: self.context.incarnation,
             synced: self.commit.synced(),
         };
         if let Err(cause) = tail.segments.start(next, fields) {
@@ -55,7 +55,7 @@ impl Journal {
             return Err(if cause.is_full() { cause } else { Error::Poisoned { cause: self.fail(tail, &cause) } });
         }
         // The spare was too small.
-        tail.segments.sweep(&self.place);
+        tail.segments.sweep(&self.context);
         self.publish_sizes(&tail.segments);
         self.wants_spare.store(false, Ordering::Release);
         Ok(())
@@ -63,8 +63,8 @@ impl Journal {
 
     /// Creates a segment for at least `needed` bytes; for changes that free space, out of the reserve if necessary.
     fn make_next(&self, segments: &Segments, needed: u64, growth: Growth) -> Result<Next> {
-        let reserve = |bytes: u64| Segment::reserve(&self.place, segments.next_number(), bytes);
-        let next = match reserve(needed.max(self.place.segment_bytes)) {
+        let reserve = |bytes: u64| Segment::reserve(&self.context, segments.next_number(), bytes);
+        let next = match reserve(needed.max(self.context.segment_bytes)) {
             Err(error) if error.is_full() && growth == Growth::Frees => {
                 let ample = (self.reserve.removal_bytes() / 8).clamp(LEAN_BYTES, MOST_LEAN_BYTES);
                 let ample = if self.reserve.usable(Need::Free) > ample * 2 { ample } else { LEAN_BYTES };
@@ -73,7 +73,7 @@ impl Journal {
             }
             usual => usual.map(Next::Made),
         };
-        let is_usual = needed <= self.place.segment_bytes;
+        let is_usual = needed <= self.context.segment_bytes;
         let next = next.inspect_err(|error| {
             if is_usual {
                 self.note_shortage(error);
@@ -91,13 +91,13 @@ impl Journal {
             return Ok(());
         }
         let number = self.tail.lock().segments.take_number();
-        let prepared = Segment::prepare(&self.place, number, self.place.segment_bytes, &[], between);
+        let prepared = Segment::prepare(&self.context, number, self.context.segment_bytes, &[], between);
         let prepared = prepared.inspect_err(|error| self.note_shortage(error))?;
         let segments = &mut self.tail.lock().segments;
         if segments.accept_prepared(prepared) {
             self.note_spare();
         } else {
-            segments.sweep(&self.place);
+            segments.sweep(&self.context);
         }
         Ok(())
     }
@@ -109,14 +109,14 @@ impl Journal {
         let mut recycled = Ok(false);
         for retired in segments.retire_below(first) {
             match recycled {
-                Ok(_) => recycled = segments.recycle(&self.place, retired),
+                Ok(_) => recycled = segments.recycle(&self.context, retired),
                 Err(_) => segments.discard(retired),
             }
             if let Ok(true) = recycled {
                 self.note_spare();
             }
         }
-        segments.sweep(&self.place);
+        segments.sweep(&self.context);
         self.publish_sizes(segments);
         recycled.map(drop)
     }
@@ -125,7 +125,7 @@ impl Journal {
     /// the first segment of a run with copied frames may be.
     pub(crate) fn turn_over(&self) -> Result<()> {
         let mut tail = self.tail.lock();
-        if tail.failed.is_some() || tail.segments.live().end() <= self.place.segment_bytes {
+        if tail.failed.is_some() || tail.segments.live().end() <= self.context.segment_bytes {
             return Ok(());
         }
         self.rotate(&mut tail, 0, Growth::Grows)
@@ -147,7 +147,7 @@ impl Journal {
         let segments = &mut self.tail.lock().segments;
         segments.finish().map_err(|e| Error::io("closing the journal", e))?;
         // Files that stay are removed by the next open.
-        segments.sweep(&self.place);
+        segments.sweep(&self.context);
         Ok(())
     }
 

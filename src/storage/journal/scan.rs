@@ -93,7 +93,7 @@ impl From<Damage> for Error {
     }
 }
 
-struct Found {
+struct FoundSegment {
     number: u64,
     header: Header,
     bytes: u64,
@@ -118,7 +118,7 @@ pub(crate) fn scan(source: &Source<'_>, visit: &mut dyn FnMut(u64, &[u8]) -> Res
 /// The data of the segments' headers.
 struct Headings {
     /// The segments in use, oldest first, without segments that a later one replaces from their first frame on.
-    started: Vec<Found>,
+    started: Vec<FoundSegment>,
     /// Files without a valid header.
     not_started: Vec<u64>,
 }
@@ -130,7 +130,7 @@ fn read_headings(source: &Source<'_>, scan: &mut Scan) -> Result<Headings> {
     };
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| naming::parse_file_name(name)).collect();
     numbers.sort_unstable();
-    let mut started: Vec<Found> = Vec::new();
+    let mut started: Vec<FoundSegment> = Vec::new();
     let (mut all_started, mut not_started, mut occupied) = (Vec::new(), Vec::new(), Vec::new());
     for number in numbers {
         let found = match read_heading(source, number) {
@@ -169,7 +169,7 @@ fn named_segment_missing(source: &Source<'_>) -> Damage {
     Damage { file, offset: 0, reason }
 }
 
-fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
+fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<FoundSegment>> {
     let path = source.directory.join(naming::file_name(number));
     let read = || {
         let file = source.disk.open_read(&path)?;
@@ -180,13 +180,13 @@ fn read_heading(source: &Source<'_>, number: u64) -> Result<Option<Found>> {
     };
     let (bytes, len) = read().map_err(|e| Error::file("reading", &path, e))?;
     match segment::parse_header(&bytes, SegmentId::new(source.store, number)) {
-        Heading::Started(header) => Ok(Some(Found { number, header, bytes: len })),
+        Heading::Started(header) => Ok(Some(FoundSegment { number, header, bytes: len })),
         Heading::NotStarted => Ok(None),
         Heading::Other(found) => Err(Error::UnsupportedFormat { file: path, found, supported: FORMAT }),
     }
 }
 
-fn truncated(source: &Source<'_>, last: &Found) -> Option<Damage> {
+fn truncated(source: &Source<'_>, last: &FoundSegment) -> Option<Damage> {
     let file = source.directory.join(naming::file_name(last.number));
     let reason = "the journal's last segment has been cut short".into();
     (last.bytes < u64::from(last.header.durable_bytes)).then_some(Damage { file, offset: last.bytes, reason })
@@ -203,7 +203,7 @@ struct Stop {
 /// Walks the chain; `None` when there is no segment at all.
 fn follow(
     source: &Source<'_>,
-    started: &[Found],
+    started: &[FoundSegment],
     scan: &mut Scan,
     visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
 ) -> Result<Option<Stop>> {
@@ -247,7 +247,7 @@ fn follow(
     Ok(Some(Stop { index: started.len(), offset: 0, reason: "the journal ends" }))
 }
 
-fn kept(found: &Found) -> Kept {
+fn kept(found: &FoundSegment) -> Kept {
     Kept { number: found.number, first_lsn: found.header.first_lsn, bytes: found.bytes }
 }
 
@@ -270,7 +270,7 @@ pub(crate) fn holds_frames(bytes: &[u8], number: u64) -> bool {
 
 /// Searches behind the stop, in the rest of that segment and in later ones, for frames that prove how far the journal
 /// had been synced.
-fn search_unreached(source: &Source<'_>, started: &[Found], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
+fn search_unreached(source: &Source<'_>, started: &[FoundSegment], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
     let stopped = stop.map_or((0, 0), |stop| (stop.index, stop.offset));
     for (index, found) in started.iter().enumerate().skip(stopped.0) {
         let from = if index == stopped.0 { stopped.1 } else { 0 };

@@ -24,8 +24,8 @@ use crate::disk::DiskFile;
 use crate::model::error::{Error, Result};
 use crate::storage::codec::{array_at, crc32};
 
+use super::context::JournalContext;
 use super::naming::SegmentId;
-use super::place::Place;
 
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
 pub(crate) const FORMAT: u32 = 3;
@@ -58,15 +58,15 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// A new segment whose space is allocated but not written out. This is fast, for a call that waits.
-    pub(crate) fn reserve(place: &Place, number: u64, capacity: u64) -> Result<Self> {
-        let path = place.path(number);
-        let made = place.disk.create(&path).and_then(|file| {
+    pub(crate) fn reserve(context: &JournalContext, number: u64, capacity: u64) -> Result<Self> {
+        let path = context.path(number);
+        let made = context.disk.create(&path).and_then(|file| {
             file.allocate(capacity)?;
-            Ok(Self { id: place.id(number), file, capacity, length_is_durable: false })
+            Ok(Self { id: context.id(number), file, capacity, length_is_durable: false })
         });
         made.map_err(|cause| {
             // A file that stays takes only space; a later open removes it.
-            let _ = place.disk.remove_file(&path);
+            let _ = context.disk.remove_file(&path);
             Error::io("reserving a journal segment", cause)
         })
     }
@@ -75,13 +75,13 @@ impl Segment {
     /// `between` is called before each slice with the time that the last one took, and can sync the live segment.
     /// `frames` are written after the space for the header, before the last sync.
     pub(crate) fn prepare(
-        place: &Place,
+        context: &JournalContext,
         number: u64,
         capacity: u64,
         frames: &[u8],
         between: &mut dyn FnMut(Duration),
     ) -> Result<Self> {
-        let mut segment = Self::reserve(place, number, capacity)?;
+        let mut segment = Self::reserve(context, number, capacity)?;
         let zeros = vec![0; ZEROS];
         let mut write = || {
             let (mut at, mut took) = (0, Duration::ZERO);
@@ -101,7 +101,7 @@ impl Segment {
                 took = started.elapsed();
             }
             between(took);
-            place.kept_directory.sync(&*place.disk)
+            context.kept_directory.sync(&*context.disk)
         };
         match write() {
             Ok(()) => {
@@ -109,19 +109,19 @@ impl Segment {
                 Ok(segment)
             }
             Err(cause) => {
-                let _ = place.disk.remove_file(&place.path(number));
+                let _ = context.disk.remove_file(&context.path(number));
                 Err(Error::io("preparing a journal segment", cause))
             }
         }
     }
 
     /// The file of segment `from` under a new number, its space already written out.
-    pub(crate) fn recycle(place: &Place, from: u64, number: u64) -> Result<Self> {
-        let path = place.path(number);
-        let renamed = place.disk.rename(&place.path(from), &path);
-        let file = renamed.and_then(|()| place.disk.open(&path));
+    pub(crate) fn recycle(context: &JournalContext, from: u64, number: u64) -> Result<Self> {
+        let path = context.path(number);
+        let renamed = context.disk.rename(&context.path(from), &path);
+        let file = renamed.and_then(|()| context.disk.open(&path));
         let file = file.map_err(|e| Error::io("recycling a journal segment", e))?;
-        Ok(Self { id: place.id(number), file, capacity: place.segment_bytes, length_is_durable: true })
+        Ok(Self { id: context.id(number), file, capacity: context.segment_bytes, length_is_durable: true })
     }
 
     pub(crate) fn id(&self) -> SegmentId {

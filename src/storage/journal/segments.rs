@@ -39,8 +39,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use super::context::JournalContext;
 use super::naming::SegmentId;
-use super::place::Place;
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::model::error::Result;
 
@@ -241,12 +241,12 @@ impl Segments {
     ///
     /// # Errors
     /// That of renaming the file, which is then obsolete.
-    pub(super) fn recycle(&mut self, place: &Place, retired: Retired) -> Result<bool> {
-        if self.spare.is_some() || retired.0.bytes != place.segment_bytes {
+    pub(super) fn recycle(&mut self, context: &JournalContext, retired: Retired) -> Result<bool> {
+        if self.spare.is_some() || retired.0.bytes != context.segment_bytes {
             self.discard(retired);
             return Ok(false);
         }
-        match Segment::recycle(place, retired.0.number, self.next_number) {
+        match Segment::recycle(context, retired.0.number, self.next_number) {
             Ok(spare) => {
                 self.adopt(spare);
                 Ok(true)
@@ -265,8 +265,8 @@ impl Segments {
     }
 
     /// Obsolete → removed. A file that stays is tried again.
-    pub(super) fn sweep(&mut self, place: &Place) {
-        self.obsolete.retain(|number| match place.disk.remove_file(&place.path(*number)) {
+    pub(super) fn sweep(&mut self, context: &JournalContext) {
+        self.obsolete.retain(|number| match context.disk.remove_file(&context.path(*number)) {
             Ok(()) => false,
             Err(cause) => cause.kind() != io::ErrorKind::NotFound,
         });
@@ -347,14 +347,14 @@ impl Live {
         self.lean
     }
 
-    pub(super) fn has_room(&self, bytes: u64) -> bool {
+    pub(super) fn fits(&self, bytes: u64) -> bool {
         self.end.saturating_add(bytes) <= self.segment.capacity()
     }
 
     /// Writes a frame behind the last one. After an error the next frame is written at the same offset.
     pub(super) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         let bytes = frame.len() as u64;
-        debug_assert!(self.has_room(bytes), "a frame of {bytes} bytes does not fit");
+        debug_assert!(self.fits(bytes), "a frame of {bytes} bytes does not fit");
         self.segment.write(frame, self.end)?;
         self.end = self.end.saturating_add(bytes);
         Ok(())
@@ -367,9 +367,9 @@ impl Live {
 
 impl Unsynced {
     /// Syncs the directory, and then the segments, oldest first.
-    pub(super) fn sync(&self, place: &Place) -> io::Result<()> {
+    pub(super) fn sync(&self, context: &JournalContext) -> io::Result<()> {
         if self.directory {
-            place.kept_directory.sync(&*place.disk)?;
+            context.kept_directory.sync(&*context.disk)?;
         }
         self.sealed.iter().try_for_each(|segment| segment.sync())?;
         self.live.sync()

@@ -34,7 +34,7 @@ impl Journal {
             }
             (tail.segments.take_unsynced(), self.appended())
         };
-        let synced = unsynced.sync(&self.place);
+        let synced = unsynced.sync(&self.context);
         match synced {
             Ok(()) => Ok(last),
             Err(cause) => {
@@ -76,7 +76,7 @@ impl Journal {
     pub(crate) fn sync_header(&self) -> Result<()> {
         let live = self.tail.lock().segments.unsynced_header(self.synced());
         let Some(live) = live else { return Ok(()) };
-        let synced = self.place.disk.sync_dir(&self.place.directory).and_then(|()| live.sync());
+        let synced = self.context.disk.sync_dir(&self.context.directory).and_then(|()| live.sync());
         synced.map_err(|cause| {
             let cause = Error::io("syncing the journal", cause);
             self.poison(&cause.to_string());

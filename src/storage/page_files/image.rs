@@ -1,4 +1,4 @@
-//! The place of a page's image, and reading the image.
+//! The location of a page's image, and reading the image.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,9 +11,9 @@ use crate::storage::codec::crc32;
 use crate::storage::journal::frame::HEADER_BYTES;
 use crate::storage::journal::scan::Damage;
 
-/// A place in the page files, as the directory has it on disk.
+/// A location in the page files, as the directory has it on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct ImageLocation {
     pub(crate) file: u64,
     pub(crate) offset: u32,
     /// With the frame's header.
@@ -22,8 +22,8 @@ pub(crate) struct Place {
     pub(crate) checksum: u32,
 }
 
-impl Place {
-    /// No place.
+impl ImageLocation {
+    /// No location.
     pub(crate) const NONE: Self = Self { file: 0, offset: 0, bytes: 0, checksum: 0 };
 
     pub(super) fn end(self) -> u64 {
@@ -44,13 +44,13 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    pub(super) fn new(page_file: Arc<PageFile>, place: Place) -> Self {
-        page_file.live.fetch_add(u64::from(place.bytes), Ordering::Relaxed);
-        Self { page_file, offset: place.offset, bytes: place.bytes, checksum: place.checksum, proven: false }
+    pub(super) fn new(page_file: Arc<PageFile>, location: ImageLocation) -> Self {
+        page_file.live.fetch_add(u64::from(location.bytes), Ordering::Relaxed);
+        Self { page_file, offset: location.offset, bytes: location.bytes, checksum: location.checksum, proven: false }
     }
 
-    pub(crate) fn place(&self) -> Place {
-        Place { file: self.page_file.number, offset: self.offset, bytes: self.bytes, checksum: self.checksum }
+    pub(crate) fn location(&self) -> ImageLocation {
+        ImageLocation { file: self.page_file.number, offset: self.offset, bytes: self.bytes, checksum: self.checksum }
     }
 
     pub(crate) fn is_proven(&self) -> bool {
@@ -108,7 +108,7 @@ impl Image {
 
 impl Clone for Image {
     fn clone(&self) -> Self {
-        let mut image = Self::new(self.page_file.clone(), self.place());
+        let mut image = Self::new(self.page_file.clone(), self.location());
         image.proven = self.proven;
         image
     }

@@ -31,7 +31,7 @@ use crate::storage::journal::naming::SegmentId;
 use crate::storage::journal::scan::Damage;
 use crate::storage::journal::{frame, frame_buffer};
 
-pub(crate) use image::{Image, Place};
+pub(crate) use image::{Image, ImageLocation};
 use page_file::OpenFiles;
 use page_file::PageFile;
 
@@ -138,9 +138,9 @@ impl PageFiles {
         page_file::id(self.store, number)
     }
 
-    /// The damage of the image at `place`.
-    pub(crate) fn damage(&self, place: Place, reason: &str) -> Damage {
-        damage_at(&page_file::path(&self.directory, place.file), u64::from(place.offset), reason)
+    /// The damage of the image at `location`.
+    pub(crate) fn damage(&self, location: ImageLocation, reason: &str) -> Damage {
+        damage_at(&page_file::path(&self.directory, location.file), u64::from(location.offset), reason)
     }
 
     /// Assigns neither `number` nor a lower number to a new page file: an entry names it, whether or not the file
@@ -169,22 +169,22 @@ impl PageFiles {
     ///
     /// # Errors
     /// `Corrupt` if its file is missing or too short, `Io` if that cannot be determined.
-    pub(crate) fn image(&self, place: Place) -> Result<Image> {
+    pub(crate) fn image(&self, location: ImageLocation) -> Result<Image> {
         let mut list = self.list.lock();
-        let page_file = if let Some(page_file) = list.all.get(&place.file) {
+        let page_file = if let Some(page_file) = list.all.get(&location.file) {
             page_file.clone()
         } else {
-            let path = page_file::path(&self.directory, place.file);
-            let found = PageFile::open(&self.files, path, place.file)?;
-            list.all.insert(place.file, found.clone());
+            let path = page_file::path(&self.directory, location.file);
+            let found = PageFile::open(&self.files, path, location.file)?;
+            list.all.insert(location.file, found.clone());
             found
         };
         drop(list);
-        if place.end() > page_file.written() {
+        if location.end() > page_file.written() {
             let reason = "the file ends before a page it is to hold".into();
             return Err(Damage { file: page_file.path.clone(), offset: page_file.written(), reason }.into());
         }
-        Ok(Image::new(page_file, place))
+        Ok(Image::new(page_file, location))
     }
 
     /// Writes an image, which `fill` appends to a buffer. No lock is held during the write.
@@ -196,24 +196,29 @@ impl PageFiles {
         if self.files.are_held() {
             self.sync()?;
         }
-        let (page_file, offset) = self.room(bytes.len() as u64)?;
-        let place = Place {
+        let (page_file, offset) = self.reserve_range(bytes.len() as u64)?;
+        let location = ImageLocation {
             file: page_file.number,
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
             bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
             checksum,
         };
-        frame::seal(&mut bytes, page_file::id(self.store, page_file.number), page_file::stamp(place.offset), checksum);
+        frame::seal(
+            &mut bytes,
+            page_file::id(self.store, page_file.number),
+            page_file::stamp(location.offset),
+            checksum,
+        );
         page_file.write(&bytes, offset)?;
-        Ok(Image::new(page_file, place))
+        Ok(Image::new(page_file, location))
     }
 
     /// Reserves so many bytes in the active page file, or in a new one if that is full.
-    fn room(&self, bytes: u64) -> Result<(Arc<PageFile>, u64)> {
+    fn reserve_range(&self, bytes: u64) -> Result<(Arc<PageFile>, u64)> {
         let mut list = self.list.lock();
         let active = list.active.as_ref().filter(|active| active.written() < self.file_bytes);
         if let Some(active) = active {
-            return Ok((active.clone(), active.take_room(bytes)));
+            return Ok((active.clone(), active.reserve(bytes)));
         }
         let number = list.free_number();
         let made = self.create(number)?;
@@ -221,7 +226,7 @@ impl PageFiles {
         list.directory_unsynced = true;
         list.all.insert(number, made.clone());
         list.active = Some(made.clone());
-        let offset = made.take_room(bytes);
+        let offset = made.reserve(bytes);
         Ok((made, offset))
     }
 
@@ -398,7 +403,7 @@ mod tests {
         let page_files = page_files(&disk);
         write(&page_files, b"first");
         let image = write(&page_files, b"body");
-        assert_eq!(image.place(), Place { file: 1, offset: 37, bytes: 36, checksum: 0xdba8_0bb2 });
+        assert_eq!(image.location(), ImageLocation { file: 1, offset: 37, bytes: 36, checksum: 0xdba8_0bb2 });
         let file = disk.read("/store/heap/0000000000000001.heap").unwrap();
         assert_eq!(hex(&file[37..]), "040000001714ec052500000000000000000000000000000000000000b20ba8db626f6479");
     }
@@ -406,16 +411,16 @@ mod tests {
     #[test]
     fn an_image_comes_back_in_this_run_and_the_next_and_no_flipped_bit_does() {
         let disk = SimulatedDisk::new();
-        let place = {
+        let location = {
             let page_files = page_files(&disk);
             let image = write(&page_files, b"body");
             assert_eq!(image.read().unwrap(), b"body");
-            image.place()
+            image.location()
         };
-        let image = page_files(&disk).image(place).unwrap();
+        let image = page_files(&disk).image(location).unwrap();
         assert_eq!(image.read().unwrap(), b"body");
         for bit in 0..32 {
-            let at = u64::from(place.offset) + frame::HEADER_BYTES as u64 + bit / 8;
+            let at = u64::from(location.offset) + frame::HEADER_BYTES as u64 + bit / 8;
             disk.corrupt("/store/heap/0000000000000001.heap", at, 1 << (bit % 8)).unwrap();
             assert!(image.read().unwrap_err().is_corrupt(), "bit {bit}");
             disk.corrupt("/store/heap/0000000000000001.heap", at, 1 << (bit % 8)).unwrap();
@@ -426,11 +431,11 @@ mod tests {
     #[test]
     fn a_file_that_is_missing_or_too_short_is_told_at_once() {
         let disk = SimulatedDisk::new();
-        let place = write(&page_files(&disk), b"body").place();
+        let location = write(&page_files(&disk), b"body").location();
         disk.truncate("/store/heap/0000000000000001.heap", 35).unwrap();
-        assert!(page_files(&disk).image(place).unwrap_err().is_corrupt());
+        assert!(page_files(&disk).image(location).unwrap_err().is_corrupt());
         disk.remove_file(Path::new("/store/heap/0000000000000001.heap")).unwrap();
-        assert!(page_files(&disk).image(place).unwrap_err().is_corrupt());
+        assert!(page_files(&disk).image(location).unwrap_err().is_corrupt());
     }
 
     #[test]
@@ -465,7 +470,7 @@ mod tests {
         assert!(page_files.is_doubtful(), "a later sync proves nothing");
         assert_eq!(page_files.to_rewrite(), BTreeSet::from([1]));
         let again = write(&page_files, b"body");
-        assert_eq!(again.place().file, 2);
+        assert_eq!(again.location().file, 2);
         drop(image);
         page_files.sync().unwrap();
         assert!(!page_files.is_doubtful());
@@ -474,7 +479,7 @@ mod tests {
     #[test]
     fn files_of_a_failed_opening_are_removed() {
         let disk = SimulatedDisk::new();
-        let kept = write(&page_files(&disk), b"body").place();
+        let kept = write(&page_files(&disk), b"body").location();
         let page_files = page_files(&disk);
         let image = page_files.image(kept).unwrap();
         write(&page_files, b"more");

@@ -84,7 +84,7 @@ impl PageFile {
     }
 
     /// Reserves `bytes` behind all images; returns their offset.
-    pub(super) fn take_room(&self, bytes: u64) -> u64 {
+    pub(super) fn reserve(&self, bytes: u64) -> u64 {
         self.written.fetch_add(bytes, Ordering::AcqRel)
     }
 

@@ -41,7 +41,7 @@ impl Store {
     /// Whether the trees take much more space than their content. They never free any.
     pub(super) fn trees_are_bloated(&self, housekeeping: &Housekeeping) -> bool {
         let Some(digest) = housekeeping.filled else { return false };
-        let size = self.place.disk.size(&trees_path(&self.root, housekeeping.manifest.generation)).unwrap_or(0);
+        let size = self.context.disk.size(&trees_path(&self.root, housekeeping.manifest.generation)).unwrap_or(0);
         size > digest.bytes.saturating_mul(TREES_GROWTH).saturating_add(TREES_BYTES)
     }
 
@@ -130,13 +130,13 @@ impl Store {
     /// The trees of the current generation; a new generation starts empty.
     pub(crate) fn open_trees(&self, housekeeping: &Housekeeping) -> Result<Digested> {
         let path = trees_path(&self.root, housekeeping.manifest.generation);
-        let disk = &self.place.disk;
+        let disk = &self.context.disk;
         if housekeeping.filled.is_none() {
             // Without a directory there is nothing to remove.
             let clear = || if disk.exists(&path)? { disk.remove_dir_all(&path) } else { Ok(()) };
             clear().map_err(|e| Error::io("clearing old trees", e))?;
         }
-        let trees = disk.trees_with(&path, self.place.cache_bytes)?;
+        let trees = disk.trees_with(&path, self.context.cache_bytes)?;
         Ok(Digested::new(trees, housekeeping.filled.unwrap_or_default()))
     }
 

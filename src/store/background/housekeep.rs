@@ -30,7 +30,7 @@ impl Store {
             return self.free_disk_space(&mut housekeeping);
         }
         self.name_newest_segment(&mut housekeeping)?;
-        let enough = self.place.segment_bytes.saturating_mul(CHECKPOINT_AFTER);
+        let enough = self.context.segment_bytes.saturating_mul(CHECKPOINT_AFTER);
         if self.journal.appended_bytes().saturating_sub(housekeeping.checkpointed) >= enough {
             // Sled is slow; a snapshot must not wait for it.
             self.checkpoint_while(&mut housekeeping, &|| self.pressure() == Pressure::Low)?;
@@ -47,7 +47,7 @@ impl Store {
     /// Whether a snapshot is due, and whether posts wait for it. This depends on the space that a snapshot would free:
     /// the journal without its live segment, and garbage in the page files.
     pub(crate) fn pressure(&self) -> Pressure {
-        let enough = self.place.segment_bytes.saturating_mul(SNAPSHOT_AFTER);
+        let enough = self.context.segment_bytes.saturating_mul(SNAPSHOT_AFTER);
         let directory = self.reserve.snapshot_bytes().saturating_mul(DIRECTORY_SHARE);
         let worth = enough.max(self.weight()).max(directory);
         let most = self.admission.journal_max().max(worth.saturating_mul(2));
@@ -67,7 +67,7 @@ impl Store {
 
     /// Whether a snapshot would free enough to be written when the store is idle.
     pub(crate) fn could_shrink(&self) -> bool {
-        self.garbage() > self.place.segment_bytes
+        self.garbage() > self.context.segment_bytes
     }
 
     /// Frees disk space, and leaves little for a close to write.
@@ -130,12 +130,12 @@ impl Store {
 
     /// Removes obsolete files. A file that stays is tried again, by the next open at the latest.
     pub(super) fn remove_obsolete(&self, housekeeping: &mut Housekeeping) {
-        housekeeping.obsolete.retain(|path| remove_any(&*self.place.disk, path).is_err());
+        housekeeping.obsolete.retain(|path| remove_any(&*self.context.disk, path).is_err());
     }
 
     /// Saves a manifest; on a full disk, with space of the reserve.
     pub(super) fn save(&self, manifest: &Manifest) -> Result<()> {
-        let save = || manifest.save(&*self.place.disk, &self.root);
+        let save = || manifest.save(&*self.context.disk, &self.root);
         self.reserve.spend(Need::Snapshot, MANIFEST_BYTES, save)
     }
 }

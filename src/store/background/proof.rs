@@ -44,8 +44,8 @@ impl Store {
                 let mut queue = slot.lock();
                 for (first, image, check) in checked {
                     match &check {
-                        Ok(()) => queue.prove(first, image.place()),
-                        Err(_) => queue.distrust(first, image.place()),
+                        Ok(()) => queue.prove(first, image.location()),
+                        Err(_) => queue.distrust(first, image.location()),
                     }
                     outcome = outcome.and(check);
                 }
@@ -85,11 +85,11 @@ impl Store {
                 && let Some((number, first)) = keys::parse_page(key)
                 && let Some(slot) = slots.get(&number)
             {
-                slot.lock().prove(first, codec::decode::<PageEntry>(body)?.place);
+                slot.lock().prove(first, codec::decode::<PageEntry>(body)?.location);
             }
             Ok(())
         };
-        match snapshot::read(&*self.place.disk, &path, self.place.store, mark.number, &mut note) {
+        match snapshot::read(&*self.context.disk, &path, self.id(), mark.number, &mut note) {
             Err(snapshot::Fault::Failed(error)) => return Err(error),
             // Images behind the damage are read back as if no snapshot named them.
             Err(snapshot::Fault::Damaged(_)) | Ok(_) => {}

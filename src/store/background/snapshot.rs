@@ -25,7 +25,7 @@ impl Store {
     fn write_next_snapshot(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         self.prove_named(housekeeping)?;
         let old = housekeeping.manifest.snapshot;
-        let disk = &*self.place.disk;
+        let disk = &*self.context.disk;
         let mut number = housekeeping.snapshot_number.saturating_add(1);
         // A file of that name is not the store's.
         while disk.exists(&snapshot::path(&self.root, number)).unwrap_or(false) {
@@ -57,7 +57,7 @@ impl Store {
 
     /// Writes a snapshot; returns the manifest's entry for it, and the page files it names.
     fn write_snapshot_file(&self, number: u64) -> Result<(SnapshotMark, BTreeSet<u64>)> {
-        let (disk, store) = (&*self.place.disk, self.place.store);
+        let (disk, store) = (&*self.context.disk, self.id());
         let path = snapshot::path(&self.root, number);
         // Every operation up to here is applied before its queue's lock is free again, so no frozen queue has a lower
         // LSN.
@@ -80,7 +80,7 @@ impl Store {
             writer.record(&record)?;
             let FrozenQueue { pages, claims, .. } = frozen;
             self.write_pages(&slot, pages, &leaving, Purpose::Snapshot, &mut |first, image, page| {
-                files.insert(image.place().file);
+                files.insert(image.location().file);
                 if !image.is_proven() {
                     unproven.push((slot.clone(), first, image.clone()));
                 }

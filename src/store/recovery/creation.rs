@@ -27,16 +27,16 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
     let journal = root.join(JOURNAL);
     disk.create_dir_all(&journal).map_err(|e| Error::io("creating the journal's directory", e))?;
     let opening = Opening::new(config, root, manifest.store)?;
-    let place = opening.place(&manifest);
+    let context = opening.context(&manifest);
     // Opened while there are descriptors, so that a later sync has one.
-    place.kept_directory.hold(disk).map_err(|e| Error::file("opening", &journal, e))?;
+    context.kept_directory.hold(disk).map_err(|e| Error::file("opening", &journal, e))?;
     opening.page_files.prepare()?;
-    let start = start::start(&place, 1, &Carried::none(0), false)?;
+    let start = start::start(&context, 1, &Carried::none(0), false)?;
     manifest.segment = start.live.number();
     manifest.save(disk, root)?;
     let (contents, report) = (opening.empty_contents(), RecoveryReport::new(RecoverySource::New));
     let (reserve, snapshot_files) = (opening.reserve, BTreeSet::new());
-    Ok(Recovered { contents, manifest, place, start, filled: None, snapshot_files, report, reserve })
+    Ok(Recovered { contents, manifest, context, start, filled: None, snapshot_files, report, reserve })
 }
 
 /// Whether files were written after the creation in a directory without a manifest.

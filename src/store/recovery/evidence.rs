@@ -91,7 +91,7 @@ impl StateFacts {
         Self {
             pool_of: contents.registry.control(),
             holds_something: contents.queues.keys().any(|number| *number != OUTBOX) || contents.registry.records() > 1,
-            incarnation: highest.max(contents.registry.epoch()),
+            incarnation: highest.max(contents.registry.incarnation()),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::disk::{KeptDir, REACH, remove_own};
 use crate::model::error::{Error, Result};
 use crate::state::Contents;
 use crate::storage::journal::naming::JOURNAL;
-use crate::storage::journal::{Place, Start};
+use crate::storage::journal::{JournalContext, Start};
 use crate::storage::manifest::{self, Manifest};
 use crate::storage::records::Digest;
 use crate::storage::reserve::{Need, Reserve};
@@ -31,7 +31,7 @@ use crate::storage::snapshot;
 pub(crate) struct Recovered {
     pub(crate) contents: Contents,
     pub(crate) manifest: Manifest,
-    pub(crate) place: Place,
+    pub(crate) context: JournalContext,
     pub(crate) start: Start,
     /// The digest of the trees, if they were loaded and stay in use.
     pub(crate) filled: Option<Digest>,
@@ -46,33 +46,33 @@ impl Opening<'_> {
     pub(super) fn execute(self, plan: Plan, loaded: Loaded) -> Result<Recovered> {
         let Plan { mut manifest, new_snapshot, journal, aside, tidying, mut report } = plan;
         let Loaded { mut contents, filled, mut snapshot_files } = loaded;
-        let place = self.prepare(&manifest)?;
+        let context = self.prepare(&manifest)?;
         if let (Some(new), Some(mark)) = (&new_snapshot, manifest.snapshot) {
             snapshot_files = self.write_snapshot(&mut contents, mark, new)?;
         }
-        remove_segments(&place, &journal.spares)?;
+        remove_segments(&context, &journal.spares)?;
         if tidying == Tidying::First {
             self.tidy(&manifest, &snapshot_files)?;
         }
-        let (start, unused) = self.start(&place, &journal, &manifest)?;
+        let (start, unused) = self.start(&context, &journal, &manifest)?;
         // A damaged manifest is moved aside before it is replaced.
         let (former, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|file| file.ends_with(manifest::FILE));
         report.moved_aside.extend(self.move_aside(&manifest, former)?);
-        let start = self.save_manifest(&mut manifest, &place, start)?;
+        let start = self.save_manifest(&mut manifest, &context, start)?;
         report.moved_aside.extend(self.move_aside(&manifest, aside)?);
         new_snapshot.iter().for_each(|new| self.page_files.forget(&new.leaving));
-        remove_segments(&place, &unused)?;
+        remove_segments(&context, &unused)?;
         if tidying == Tidying::Last {
             self.tidy(&manifest, &snapshot_files)?;
         }
         let reserve = self.reserve;
-        Ok(Recovered { contents, manifest, place, start, filled, snapshot_files, report, reserve })
+        Ok(Recovered { contents, manifest, context, start, filled, snapshot_files, report, reserve })
     }
 
-    /// The place of that run's journal.
-    pub(super) fn place(&self, manifest: &Manifest) -> Place {
+    /// The context of that run's journal.
+    pub(super) fn context(&self, manifest: &Manifest) -> JournalContext {
         let directory = self.root.join(JOURNAL);
-        Place {
+        JournalContext {
             disk: self.config.disk.clone(),
             kept_directory: Arc::new(KeptDir::new(directory.clone())),
             directory,
@@ -84,23 +84,23 @@ impl Opening<'_> {
     }
 
     /// Makes sure that the directories exist, and opens them while there are descriptors.
-    fn prepare(&self, manifest: &Manifest) -> Result<Place> {
-        let place = self.place(manifest);
+    fn prepare(&self, manifest: &Manifest) -> Result<JournalContext> {
+        let context = self.context(manifest);
         // The directory is missing only if somebody removed it; it was durable since the store was created.
-        let directory = &place.directory;
+        let directory = &context.directory;
         let make = || if self.disk().exists(directory)? { Ok(()) } else { self.disk().create_dir_all(directory) };
         make().map_err(|e| Error::io("creating the journal's directory", e))?;
-        let held = place.kept_directory.hold(self.disk());
-        held.map_err(|e| Error::file("opening", &place.directory, e))?;
+        let held = context.kept_directory.hold(self.disk());
+        held.map_err(|e| Error::file("opening", &context.directory, e))?;
         self.page_files.prepare()?;
-        Ok(place)
+        Ok(context)
     }
 
     /// Starts this run's first segment; returns it with the numbers of the segments not needed any more. On a full
     /// disk, files that an earlier opening left are removed first, and then space of the reserve is used.
-    fn start(&self, place: &Place, journal: &JournalPlan, manifest: &Manifest) -> Result<(Start, Vec<u64>)> {
+    fn start(&self, context: &JournalContext, journal: &JournalPlan, manifest: &Manifest) -> Result<(Start, Vec<u64>)> {
         let start = |journal: &JournalPlan, copied, scanty| -> Result<(Start, Vec<u64>)> {
-            let (start, replaced) = Tail::of(place, journal, copied)?.start(place, &self.reserve, scanty)?;
+            let (start, replaced) = Tail::of(context, journal, copied)?.start(context, &self.reserve, scanty)?;
             Ok((start, journal.unused.iter().copied().chain(replaced).collect()))
         };
         match start(journal, Copied::IfWorthwhile, false) {
@@ -108,7 +108,7 @@ impl Opening<'_> {
             started => return started,
         }
         let snapshot = manifest.snapshot.map_or(0, |mark| mark.from);
-        let left = tail::free_disk_space(place, journal, snapshot, manifest.segment)?;
+        let left = tail::free_disk_space(context, journal, snapshot, manifest.segment)?;
         match start(&left, Copied::Always, true) {
             // The copies save space only afterwards.
             Err(error) if error.is_full() => start(&left, Copied::Never, true),
@@ -117,7 +117,7 @@ impl Opening<'_> {
     }
 
     /// Saves the manifest, which names the started segment; if that fails, the segment is removed again.
-    fn save_manifest(&self, manifest: &mut Manifest, place: &Place, start: Start) -> Result<Start> {
+    fn save_manifest(&self, manifest: &mut Manifest, context: &JournalContext, start: Start) -> Result<Start> {
         let former = std::mem::replace(&mut manifest.segment, start.live.number());
         let save = || manifest.save(self.disk(), self.root);
         match self.reserve.spend(Need::Open, MANIFEST_BYTES, save) {
@@ -125,7 +125,7 @@ impl Opening<'_> {
             Err(error) => {
                 // Closed first, because a descriptor may be missing.
                 drop(start);
-                start::take_back(place, self.root, former, manifest.segment);
+                start::take_back(context, self.root, former, manifest.segment);
                 Err(error)
             }
         }
@@ -177,8 +177,8 @@ impl Opening<'_> {
     }
 }
 
-fn remove_segments(place: &Place, numbers: &[u64]) -> Result<()> {
-    numbers.iter().try_for_each(|number| remove_own(&*place.disk, &place.path(*number)))
+fn remove_segments(context: &JournalContext, numbers: &[u64]) -> Result<()> {
+    numbers.iter().try_for_each(|number| remove_own(&*context.disk, &context.path(*number)))
 }
 
 /// The disk space of the manifest.

@@ -46,7 +46,7 @@ pub(super) fn check_snapshot(
     let mut note = |tree: Tree, key: &[u8], value: &[u8]| {
         let body = records::open(tree, key, value)?;
         if tree == Tree::Messages {
-            files.insert(codec::decode::<PageEntry>(body)?.place.file);
+            files.insert(codec::decode::<PageEntry>(body)?.location.file);
         }
         Ok(())
     };

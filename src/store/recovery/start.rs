@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::model::error::{Error, Result};
 use crate::storage::journal::segment::{SEGMENT_HEADER_BYTES, Segment};
-use crate::storage::journal::{Kept, Place, Start, frame, frame_buffer};
+use crate::storage::journal::{JournalContext, Kept, Start, frame, frame_buffer};
 use crate::storage::manifest::{self, Manifest};
 
 /// The last frames of the journal, which are copied to the first segment of a run.
@@ -31,15 +31,15 @@ impl Carried {
 
 /// The first segment of a run: small, since it is written out while the caller waits, smaller where the disk is full.
 /// Its header is written last: until then it does not count.
-pub(super) fn start(place: &Place, number: u64, carried: &Carried, scanty: bool) -> Result<Start> {
-    let room = if scanty { SCANTY_SEGMENT_BYTES } else { FIRST_SEGMENT_BYTES };
+pub(super) fn start(context: &JournalContext, number: u64, carried: &Carried, scanty: bool) -> Result<Start> {
+    let space = if scanty { SCANTY_SEGMENT_BYTES } else { FIRST_SEGMENT_BYTES };
     let needed = SEGMENT_HEADER_BYTES.saturating_add(carried.bytes());
-    let (bytes, next_lsn) = frames(place, number, carried)?;
-    let capacity = needed.saturating_add(room.min(place.segment_bytes));
-    let live = Segment::prepare(place, number, capacity, &bytes, &mut |_| {})?;
+    let (bytes, next_lsn) = frames(context, number, carried)?;
+    let capacity = needed.saturating_add(space.min(context.segment_bytes));
+    let live = Segment::prepare(context, number, capacity, &bytes, &mut |_| {})?;
     // The header states no LSN that was not proven before. A kill may leave the header only in the system's cache, and
     // the next open would treat its frames as durable.
-    let header = live.header(carried.first, place.incarnation, carried.proven);
+    let header = live.header(carried.first, context.incarnation, carried.proven);
     let write = live.write(&header, 0).and_then(|()| live.sync());
     write.map_err(|e| Error::io("starting the journal", e))?;
     let kept = vec![Kept { number, first_lsn: carried.first, bytes: live.capacity() }];
@@ -50,24 +50,24 @@ pub(super) fn start(place: &Place, number: u64, carried: &Carried, scanty: bool)
 /// Removes segment `started` of the store in `root` again, unless the manifest on disk names it by now instead of
 /// `named`, so that a refused opening leaves the files as they were. The segments that it would have replaced still
 /// exist.
-pub(super) fn take_back(place: &Place, root: &Path, named: u64, started: u64) {
-    let disk = &*place.disk;
+pub(super) fn take_back(context: &JournalContext, root: &Path, named: u64, started: u64) {
+    let disk = &*context.disk;
     if matches!(Manifest::load(disk, root), Ok(Some(manifest)) if manifest.segment == named) {
         // A file that cannot be removed now is removed by the next opening.
-        let _ = disk.remove_file(&place.path(started));
+        let _ = disk.remove_file(&context.path(started));
         let _ = disk.remove_file(&root.join(manifest::FRESH));
     }
 }
 
 /// The copied frames, for segment `number`, and the LSN after them.
-fn frames(place: &Place, number: u64, carried: &Carried) -> Result<(Vec<u8>, u64)> {
+fn frames(context: &JournalContext, number: u64, carried: &Carried) -> Result<(Vec<u8>, u64)> {
     let (mut bytes, mut lsn) = (Vec::new(), carried.first);
     for body in &carried.bodies {
         let mut one = frame_buffer(Vec::new());
         one.extend_from_slice(body);
         let checksum = frame::body_checksum(&one)?;
-        let stamp = frame::Stamp { lsn, incarnation: place.incarnation, synced: carried.proven };
-        frame::seal(&mut one, place.id(number), stamp, checksum);
+        let stamp = frame::Stamp { lsn, incarnation: context.incarnation, synced: carried.proven };
+        frame::seal(&mut one, context.id(number), stamp, checksum);
         bytes.extend_from_slice(&one);
         lsn = lsn.saturating_add(1);
     }

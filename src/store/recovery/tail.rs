@@ -17,7 +17,7 @@ use super::start::{self, Carried};
 use crate::disk::{self, DiskFile};
 use crate::model::error::{Error, Result};
 use crate::storage::journal::segment::SEGMENT_HEADER_BYTES;
-use crate::storage::journal::{Kept, Place, Start, frame};
+use crate::storage::journal::{JournalContext, Kept, Start, frame};
 use crate::storage::reserve::{Need, Reserve};
 
 /// Whether the last segments are copied to the first segment of the run.
@@ -45,7 +45,7 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) fn of(place: &Place, journal: &JournalPlan, copied: Copied) -> Result<Self> {
+    pub(super) fn of(context: &JournalContext, journal: &JournalPlan, copied: Copied) -> Result<Self> {
         let does_copy = match copied {
             Copied::IfWorthwhile => journal.kept.len() >= MANY_SEGMENTS || journal.last_lsn > journal.proven,
             Copied::Always => true,
@@ -53,10 +53,10 @@ impl Tail {
         };
         let (mut kept, mut bodies, mut replaced) = (journal.kept.clone(), Vec::new(), Vec::new());
         let mut end = journal.last_lsn.saturating_add(1);
-        let mut room = CARRIED_BYTES.min(place.segment_bytes / 2);
+        let mut space = CARRIED_BYTES.min(context.segment_bytes / 2);
         while let Some(last) = kept.last().copied().filter(|_| does_copy) {
-            let Some((carried, bytes)) = carry(place, last, end, room)? else { break };
-            room = room.saturating_sub(bytes);
+            let Some((carried, bytes)) = carry(context, last, end, space)? else { break };
+            space = space.saturating_sub(bytes);
             end = end.min(last.first_lsn);
             bodies.splice(0..0, carried);
             replaced.push(last.number);
@@ -68,18 +68,18 @@ impl Tail {
 
     /// Makes unproven frames durable, and starts the next segment; returns it with the numbers of the segments it
     /// replaces. On a full disk, `scanty`, uses space of the reserve.
-    pub(super) fn start(&self, place: &Place, reserve: &Reserve, scanty: bool) -> Result<(Start, Vec<u64>)> {
+    pub(super) fn start(&self, context: &JournalContext, reserve: &Reserve, scanty: bool) -> Result<(Start, Vec<u64>)> {
         let first = self.last.saturating_add(1).saturating_sub(self.bodies.len() as u64);
-        self.settle(place, first)?;
+        self.settle(context, first)?;
         let proven = self.proven.max(first.saturating_sub(1));
         let carried = Carried { first, bodies: self.bodies.clone(), proven };
-        let start = || start::start(place, self.number, &carried, scanty);
+        let start = || start::start(context, self.number, &carried, scanty);
         let needed = SCANTY_BYTES.saturating_add(carried.bytes());
         let mut started = if scanty { reserve.spend(Need::Open, needed, start)? } else { start()? };
         let mut kept = self.kept.clone();
         if let Some(last) = kept.last_mut() {
             // It is not the last segment any more, so its unused space is freed.
-            last.bytes = trim(place, *last, first).unwrap_or(last.bytes);
+            last.bytes = trim(context, *last, first).unwrap_or(last.bytes);
         }
         kept.append(&mut started.kept);
         started.kept = kept;
@@ -87,7 +87,7 @@ impl Tail {
     }
 
     /// Rewrites and syncs the unproven frames, up to the frame before `end`.
-    fn settle(&self, place: &Place, end: u64) -> Result<()> {
+    fn settle(&self, context: &JournalContext, end: u64) -> Result<()> {
         let from = self.proven.saturating_add(1);
         let mut limit = end;
         let mut written = false;
@@ -96,13 +96,13 @@ impl Tail {
                 break;
             }
             if kept.first_lsn < limit {
-                rewrite(place, *kept, from, limit)?;
+                rewrite(context, *kept, from, limit)?;
                 written = true;
             }
             limit = limit.min(kept.first_lsn);
         }
         if written {
-            place.disk.sync_dir(&place.directory).map_err(|e| Error::io("syncing the journal", e))?;
+            context.disk.sync_dir(&context.directory).map_err(|e| Error::io("syncing the journal", e))?;
         }
         Ok(())
     }
@@ -110,7 +110,12 @@ impl Tail {
 
 /// Removes segments that an earlier run left: segments before the snapshot, whose LSN is `snapshot`, and segments
 /// behind the end; but not `named`, which the manifest on disk names. Returns the plan for the others.
-pub(super) fn free_disk_space(place: &Place, journal: &JournalPlan, snapshot: u64, named: u64) -> Result<JournalPlan> {
+pub(super) fn free_disk_space(
+    context: &JournalContext,
+    journal: &JournalPlan,
+    snapshot: u64,
+    named: u64,
+) -> Result<JournalPlan> {
     let nexts = journal.kept.iter().skip(1).map(|next| next.first_lsn);
     let covered = journal.kept.iter().zip(nexts).filter(|(_, next)| *next <= snapshot.saturating_add(1));
     let covered: Vec<u64> = covered.map(|(kept, _)| kept.number).filter(|number| *number != named).collect();
@@ -119,23 +124,23 @@ pub(super) fn free_disk_space(place: &Place, journal: &JournalPlan, snapshot: u6
     removed.extend(covered);
     if !removed.is_empty() {
         let sync = || {
-            journal.kept.iter().try_for_each(|kept| place.disk.open(&place.path(kept.number))?.sync_data())?;
-            place.disk.sync_dir(&place.directory)?;
-            removed.iter().try_for_each(|number| place.disk.remove_file(&place.path(*number)))
+            journal.kept.iter().try_for_each(|kept| context.disk.open(&context.path(kept.number))?.sync_data())?;
+            context.disk.sync_dir(&context.directory)?;
+            removed.iter().try_for_each(|number| context.disk.remove_file(&context.path(*number)))
         };
         sync().map_err(|e| Error::io("removing an unused segment", e))?;
     }
     Ok(JournalPlan { kept, unused, ..journal.clone() })
 }
 
-/// The frames of a segment below LSN `end`, if they take at most `room` bytes; with their size.
-fn carry(place: &Place, kept: Kept, end: u64, room: u64) -> Result<Option<(Vec<Vec<u8>>, u64)>> {
+/// The frames of a segment below LSN `end`, if they take at most `space` bytes; with their size.
+fn carry(context: &JournalContext, kept: Kept, end: u64, space: u64) -> Result<Option<(Vec<Vec<u8>>, u64)>> {
     if kept.first_lsn >= end {
         return Ok(Some((Vec::new(), 0)));
     }
     let read = || {
-        let file = place.disk.open_read(&place.path(kept.number))?;
-        let most = SEGMENT_HEADER_BYTES.saturating_add(room).saturating_add(frame::HEADER_BYTES as u64);
+        let file = context.disk.open_read(&context.path(kept.number))?;
+        let most = SEGMENT_HEADER_BYTES.saturating_add(space).saturating_add(frame::HEADER_BYTES as u64);
         let mut bytes = vec![0; usize::try_from(most.min(file.len()?)).unwrap_or(0)];
         let read = file.read_at(&mut bytes, 0)?;
         bytes.truncate(read);
@@ -144,20 +149,20 @@ fn carry(place: &Place, kept: Kept, end: u64, room: u64) -> Result<Option<(Vec<V
     let bytes = read().map_err(|e| Error::io("reading a journal segment", e))?;
     let mut bodies = Vec::new();
     let mut taken = 0;
-    for (_, frame) in Frames::new(place, &bytes, kept, end) {
+    for (_, frame) in Frames::new(context, &bytes, kept, end) {
         taken += frame.bytes() as u64;
         bodies.push(frame.body.to_vec());
     }
-    let whole = kept.first_lsn.saturating_add(bodies.len() as u64) == end && taken <= room;
+    let whole = kept.first_lsn.saturating_add(bodies.len() as u64) == end && taken <= space;
     Ok(whole.then_some((bodies, taken)))
 }
 
 /// Writes the frames of a segment from LSN `from` up to `end` again where they are, and its header, and syncs it.
-fn rewrite(place: &Place, kept: Kept, from: u64, end: u64) -> Result<()> {
-    let path = place.path(kept.number);
-    let bytes = disk::read_all(&*place.disk, &path).map_err(|e| Error::io("reading a journal segment", e))?;
+fn rewrite(context: &JournalContext, kept: Kept, from: u64, end: u64) -> Result<()> {
+    let path = context.path(kept.number);
+    let bytes = disk::read_all(&*context.disk, &path).map_err(|e| Error::io("reading a journal segment", e))?;
     let (mut start, mut stop, mut next) = (None, 0, kept.first_lsn);
-    for (offset, frame) in Frames::new(place, &bytes, kept, end) {
+    for (offset, frame) in Frames::new(context, &bytes, kept, end) {
         if frame.stamp.lsn >= from {
             start.get_or_insert(offset);
         }
@@ -170,7 +175,7 @@ fn rewrite(place: &Place, kept: Kept, from: u64, end: u64) -> Result<()> {
     }
     let header = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
     let write = || {
-        let file = place.disk.open(&path)?;
+        let file = context.disk.open(&path)?;
         file.write_all_at(bytes.get(..header).unwrap_or_default(), 0)?;
         let start = start.unwrap_or(stop);
         file.write_all_at(bytes.get(start..stop).unwrap_or_default(), start as u64)?;
@@ -180,15 +185,15 @@ fn rewrite(place: &Place, kept: Kept, from: u64, end: u64) -> Result<()> {
 }
 
 /// Cuts off the unused end of a segment, which has only zeros or torn frames; returns the new length. The cut may fail.
-fn trim(place: &Place, kept: Kept, end: u64) -> Option<u64> {
-    let path = place.path(kept.number);
-    let bytes = disk::read_all(&*place.disk, &path).ok()?;
-    let (at, frame) = Frames::new(place, &bytes, kept, end).last()?;
+fn trim(context: &JournalContext, kept: Kept, end: u64) -> Option<u64> {
+    let path = context.path(kept.number);
+    let bytes = disk::read_all(&*context.disk, &path).ok()?;
+    let (at, frame) = Frames::new(context, &bytes, kept, end).last()?;
     let last = at.saturating_add(frame.bytes());
     if frame.stamp.lsn.saturating_add(1) != end || bytes.len().saturating_sub(last) < WORTH_TRIMMING {
         return None;
     }
-    let cut: Arc<dyn DiskFile> = place.disk.open(&path).ok()?;
+    let cut: Arc<dyn DiskFile> = context.disk.open(&path).ok()?;
     cut.set_len(last as u64).ok()?;
     Some(last as u64)
 }
@@ -203,9 +208,9 @@ struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    fn new(place: &Place, bytes: &'a [u8], kept: Kept, end: u64) -> Self {
+    fn new(context: &JournalContext, bytes: &'a [u8], kept: Kept, end: u64) -> Self {
         let offset = usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64);
-        Self { bytes, id: place.id(kept.number), offset, lsn: kept.first_lsn, end }
+        Self { bytes, id: context.id(kept.number), offset, lsn: kept.first_lsn, end }
     }
 }
 

@@ -60,7 +60,7 @@ impl Opening<'_> {
         writer.record(&entries::queue(&frozen)?)?;
         for page in &frozen.pages {
             let (image, is_fresh) = page.write(&self.page_files, &new.leaving, &self.budget, owner)?;
-            files.named.insert(image.place().file);
+            files.named.insert(image.location().file);
             if is_fresh {
                 files.written.push(image.clone());
             }

@@ -18,7 +18,7 @@ pub(super) struct Accounts {
     shown: BTreeSet<MessageId>,
     taken: BTreeSet<String>,
     pub(super) answers: u64,
-    pub(super) letters: u64,
+    pub(super) dead_letters: u64,
     pub(super) moves: u64,
     /// Whether only the processes die, so that every answer counts.
     every_answer: bool,
@@ -200,7 +200,7 @@ impl Accounts {
     /// Takes the found messages as the new state; all others are gone.
     fn settle(&mut self, found: BTreeMap<String, Found>) {
         self.open.clear();
-        self.letters += found.values().filter(|found| found.queue == "dead").count() as u64;
+        self.dead_letters += found.values().filter(|found| found.queue == "dead").count() as u64;
         self.taken.retain(|name| !found.contains_key(name));
         for (name, entry) in &mut self.messages {
             (entry.kept, entry.doubtful, entry.gone) = (true, false, !found.contains_key(name));

@@ -42,9 +42,9 @@ pub(super) fn set_up(driver: &PooledDriver, stores: &str) -> Result<()> {
         let uri = if pool == "here" { "localhost".to_owned() } else { format!("sled:{stores}/{pool}") };
         driver.pools().create(&pool.parse()?, &NewPool::new(uri.parse()?))?;
     }
-    let letters = Metadata::new().with("_max_claim_count", 1)?.with("_dead_letter_queue", "dead")?;
+    let dead_letters = Metadata::new().with("_max_claim_count", 1)?.with("_dead_letter_queue", "dead")?;
     for name in QUEUES {
-        let metadata = if name == "dead" { Metadata::new() } else { letters.clone() };
+        let metadata = if name == "dead" { Metadata::new() } else { dead_letters.clone() };
         driver.queue(Project::none(), name)?.create(metadata)?;
     }
     Ok(())

@@ -104,8 +104,8 @@ impl Ledger {
     /// The call under way may remove all of a queue.
     pub(super) fn empties(&mut self, project: &Project, queue: &QueueName) {
         // The queue may have dead letters of any queue.
-        let letters = is_dead(queue);
-        let in_it = |entry: &&mut Entry| entry.project == *project && (letters || entry.queue == *queue);
+        let dead_letters = is_dead(queue);
+        let in_it = |entry: &&mut Entry| entry.project == *project && (dead_letters || entry.queue == *queue);
         let claims = self.claims.values_mut().map(|held| &mut held.entry);
         let entries = self.messages.values_mut().chain(self.subscriptions.values_mut()).chain(claims);
         entries.filter(in_it).for_each(|entry| entry.doubtful = true);
@@ -170,9 +170,9 @@ impl Ledger {
     }
 }
 
-/// Where a message is.
+/// The queue and the pool in which a message was found.
 #[derive(Debug)]
-struct Place {
+struct Seen {
     project: Project,
     queue: QueueName,
     _pool: String,
@@ -180,15 +180,15 @@ struct Place {
     routed: bool,
 }
 
-/// The place of each message, by its name: in the pools that queues are mapped to, and in the others.
-fn see(driver: &PooledDriver, context: &str) -> BTreeMap<String, Place> {
+/// The queue and the pool of each message, by its name: in the pools that queues are mapped to, and in the others.
+fn see(driver: &PooledDriver, context: &str) -> BTreeMap<String, Seen> {
     let mut seen = BTreeMap::new();
     for (project, queue) in queues_of(driver).unwrap() {
         let see = |pool: &str, routed| {
             for message in messages_of(driver, &project, &queue)? {
-                let place = Place { project: project.clone(), queue: queue.clone(), _pool: pool.to_owned(), routed };
+                let found = Seen { project: project.clone(), queue: queue.clone(), _pool: pool.to_owned(), routed };
                 let name = name_of(&message);
-                let other = seen.insert(name.clone(), place);
+                let other = seen.insert(name.clone(), found);
                 assert!(other.is_none(), "{context}: {name} is in {other:?} and in {:?}", seen[&name]);
             }
             Ok(())

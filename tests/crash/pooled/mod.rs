@@ -29,7 +29,8 @@ fn the_calls_come_to_the_same_on_every_disk() {
         }
         println!("up to seed {seed}: {counts:?}");
     }
-    for what in ["letters", "claims", "subscriptions", "moves", "moved under a claim", "mapped anew", "queues deleted"]
+    for what in
+        ["dead letters", "claims", "subscriptions", "moves", "moved under a claim", "mapped anew", "queues deleted"]
     {
         assert!(counts.get(what).is_some_and(|times: &u64| *times > 1), "too few {what}: {counts:?}");
     }

@@ -205,9 +205,9 @@ impl Call<'_> {
         let options = ClaimOptions::new().ttl(seconds(ttl)).grace(seconds(self.random.below(30)));
         let transit = self.driver.status().in_transit();
         let claim = self.driver.claims().create(&project, &queue, &options.limit(1 + self.random.below(4) as usize))?;
-        let letters = self.driver.status().in_transit().saturating_sub(transit);
-        self.told.count("letters", letters as usize);
-        let Some(claim) = claim else { return Ok(letters > 0) };
+        let dead_letters = self.driver.status().in_transit().saturating_sub(transit);
+        self.told.count("dead letters", dead_letters as usize);
+        let Some(claim) = claim else { return Ok(dead_letters > 0) };
         self.told.count("claims", 1);
         self.told.ledger.claimed(&project, &queue, &claim, ttl);
         self.told.claims.push((project, queue, claim.id()));

@@ -20,17 +20,17 @@ fn a_power_cut_under_several_threads_and_a_move_loses_and_doubles_nothing_acknow
     let rounds = number("ZAQAR_ROUNDS").unwrap_or(100);
     let seed = number("ZAQAR_SEED").unwrap_or(1);
     let mut random = Random::new(seed);
-    let (mut answers, mut letters, mut moves) = (0, 0, 0);
+    let (mut answers, mut dead_letters, mut moves) = (0, 0, 0);
     for round in 0..rounds {
         let keep = if random.one_in(2) { Keep::Nothing } else { Keep::Random(round) };
         let context = format!("ZAQAR_SEED={seed}, round {round}, {keep:?}");
         let accounts = cut_labour(seed * 1_000 + round, 20 + random.below(6_000), keep, &context);
         answers += accounts.answers;
-        letters += accounts.letters;
+        dead_letters += accounts.dead_letters;
         moves += accounts.moves;
     }
-    println!("{rounds} rounds, {answers} answers, {letters} letters, {moves} moves");
-    assert!(letters > 0 && moves > 0, "too little happens");
+    println!("{rounds} rounds, {answers} answers, {dead_letters} dead letters, {moves} moves");
+    assert!(dead_letters > 0 && moves > 0, "too little happens");
 }
 
 fn cut_labour(seed: u64, operations: u64, keep: Keep, context: &str) -> Accounts {

@@ -113,7 +113,7 @@ fn dump_queue(
         assert_eq!(free.contains(message), message.claim_id().is_none(), "{message:?}");
         assert_eq!(driver.messages().get(project, queue, &message.id())?, *message);
         let id = message.id();
-        let id = if told.is_empty() || told.shown.contains(&id) { id.to_string() } else { "letter".into() };
+        let id = if told.is_empty() || told.shown.contains(&id) { id.to_string() } else { "dead letter".into() };
         let (name, bytes, age, ttl) = (name_of(message), message.body().len(), message.age(), message.ttl());
         let (created, claim, count) = (message.created().as_millis(), message.claim_id(), message.claim_count());
         writeln!(text, "  {id} {name} {bytes} {created} {age:?} {ttl:?} {claim:?} {count} {delayed}").unwrap();

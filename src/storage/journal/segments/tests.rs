@@ -11,7 +11,7 @@ const BYTES: u64 = 8192;
 /// A journal whose segment 3 is live, behind 1 and 2 of an earlier run.
 struct Started {
     disk: SimulatedDisk,
-    place: Place,
+    context: JournalContext,
     segments: Segments,
 }
 
@@ -20,7 +20,7 @@ impl Started {
         let disk = SimulatedDisk::new();
         let directory = Path::new("/journal");
         disk.create_dir_all(directory).unwrap();
-        let place = Place {
+        let context = JournalContext {
             disk: std::sync::Arc::new(disk.clone()),
             directory: directory.into(),
             kept_directory: std::sync::Arc::new(KeptDir::new(directory.into())),
@@ -30,16 +30,16 @@ impl Started {
             cache_bytes: 0,
         };
         for number in [1, 2] {
-            Segment::reserve(&place, number, BYTES).unwrap();
+            Segment::reserve(&context, number, BYTES).unwrap();
         }
-        let live = Segment::reserve(&place, 3, BYTES).unwrap();
+        let live = Segment::reserve(&context, 3, BYTES).unwrap();
         let kept = [(1, 1), (2, 10), (3, 20)].map(|(number, first_lsn)| Kept { number, first_lsn, bytes: BYTES });
         let start = Start { live, offset: 64, next_lsn: 21, kept: kept.to_vec() };
-        Self { disk, place, segments: Segments::new(start) }
+        Self { disk, context, segments: Segments::new(start) }
     }
 
     fn made(&self, bytes: u64) -> Segment {
-        Segment::reserve(&self.place, self.segments.next_number(), bytes).unwrap()
+        Segment::reserve(&self.context, self.segments.next_number(), bytes).unwrap()
     }
 
     fn adopt(&mut self) {
@@ -58,7 +58,7 @@ impl Started {
     }
 
     fn files(&self) -> Vec<u64> {
-        let names = self.disk.list(&self.place.directory).unwrap();
+        let names = self.disk.list(&self.context.directory).unwrap();
         let mut numbers: Vec<u64> = names.iter().filter_map(|name| naming::parse_file_name(name)).collect();
         numbers.sort_unstable();
         numbers
@@ -96,7 +96,7 @@ fn a_spare_that_is_started_is_live_and_the_former_live_one_sealed_until_a_sync_t
     let unsynced = started.segments.take_unsynced();
     let sealed: Vec<u64> = unsynced.sealed.iter().map(|segment| segment.number()).collect();
     assert_eq!((sealed, unsynced.live.number(), unsynced.directory), (vec![3, 4], 5, true));
-    unsynced.sync(&started.place).unwrap();
+    unsynced.sync(&started.context).unwrap();
     assert_eq!(started.states(), (vec![1, 2, 3, 4, 5], None, vec![], vec![]));
     let again = started.segments.take_unsynced();
     assert!(again.sealed.is_empty() && !again.directory && again.live.number() == 5);
@@ -108,10 +108,10 @@ fn what_a_sync_takes_survives_a_power_cut() {
     started.segments.live_mut().append(b"sealed").unwrap();
     started.go_on(30);
     started.segments.live_mut().append(b"live").unwrap();
-    started.segments.take_unsynced().sync(&started.place).unwrap();
+    started.segments.take_unsynced().sync(&started.context).unwrap();
     let disk = started.disk.power_loss(crate::disk::Keep::Nothing);
     for (number, frame) in [(3, &b"sealed"[..]), (4, b"live")] {
-        assert_eq!(&disk.read(started.place.path(number)).unwrap()[64..64 + frame.len()], frame);
+        assert_eq!(&disk.read(started.context.path(number)).unwrap()[64..64 + frame.len()], frame);
     }
 }
 
@@ -124,7 +124,7 @@ fn a_spare_whose_header_cannot_be_written_is_spare_again_and_nothing_has_changed
     started.start(spare, 30).unwrap_err();
     assert_eq!(started.states(), (vec![1, 2, 3], Some(4), vec![], vec![]));
     started.disk.inject(Fault::on(Operation::Write).error(FaultError::Space));
-    let made = Segment::reserve(&started.place, 5, BYTES).unwrap();
+    let made = Segment::reserve(&started.context, 5, BYTES).unwrap();
     started.start(Next::Made(made), 30).unwrap_err();
     assert_eq!(started.states(), (vec![1, 2, 3], Some(4), vec![], vec![]));
 }
@@ -137,8 +137,8 @@ fn a_spare_that_is_too_small_is_passed_over_and_removed() {
     let large = started.made(4 * BYTES);
     started.start(Next::Lean(large), 30).unwrap();
     assert_eq!(started.states(), (vec![1, 2, 3, 5], None, vec![3], vec![4]));
-    assert!(started.segments.live().is_lean() && started.segments.live().has_room(3 * BYTES));
-    started.segments.sweep(&started.place);
+    assert!(started.segments.live().is_lean() && started.segments.live().fits(3 * BYTES));
+    started.segments.sweep(&started.context);
     assert_eq!((started.states().3, started.files()), (vec![], vec![1, 2, 3, 5]));
 }
 
@@ -147,7 +147,7 @@ fn a_prepared_segment_is_spare_only_while_one_is_wanted() {
     let mut started = Started::new();
     let prepared = |started: &mut Started| {
         let number = started.segments.take_number();
-        Segment::prepare(&started.place, number, BYTES, &[], &mut |_| {}).unwrap()
+        Segment::prepare(&started.context, number, BYTES, &[], &mut |_| {}).unwrap()
     };
     let first = prepared(&mut started);
     let late = prepared(&mut started);
@@ -171,11 +171,11 @@ fn of_those_retired_one_becomes_the_spare_and_the_rest_go() {
     let retired = started.segments.retire_below(4);
     assert_eq!(retired.iter().map(|one| one.0.number).collect::<Vec<_>>(), [1, 2, 3], "a sealed one too");
     let recycled: Vec<bool> =
-        retired.into_iter().map(|one| started.segments.recycle(&started.place, one).unwrap()).collect();
+        retired.into_iter().map(|one| started.segments.recycle(&started.context, one).unwrap()).collect();
     assert_eq!(recycled, [true, false, false]);
     assert_eq!(started.states(), (vec![4], Some(5), vec![], vec![2, 3]));
     assert!(started.segments.directory_unsynced);
-    started.segments.sweep(&started.place);
+    started.segments.sweep(&started.context);
     assert_eq!(started.files(), [4, 5]);
     assert_eq!(started.segments.full_bytes(), 0);
 }
@@ -195,12 +195,12 @@ fn a_retired_segment_of_another_size_or_that_cannot_be_renamed_is_obsolete() {
     started.start(Next::Made(small), 30).unwrap();
     started.go_on(40);
     let mut retired = started.segments.retire_below(5).into_iter().rev();
-    assert!(!started.segments.recycle(&started.place, retired.next().unwrap()).unwrap(), "segment 4 is small");
+    assert!(!started.segments.recycle(&started.context, retired.next().unwrap()).unwrap(), "segment 4 is small");
     started.disk.inject(Fault::on(Operation::Rename));
-    started.segments.recycle(&started.place, retired.next().unwrap()).unwrap_err();
+    started.segments.recycle(&started.context, retired.next().unwrap()).unwrap_err();
     assert_eq!(started.states(), (vec![5], None, vec![], vec![4, 3]));
     started.segments.discard(retired.next().unwrap());
-    assert!(started.segments.recycle(&started.place, retired.next().unwrap()).unwrap());
+    assert!(started.segments.recycle(&started.context, retired.next().unwrap()).unwrap());
     assert_eq!(started.states(), (vec![5], Some(6), vec![], vec![4, 3, 2]));
 }
 
@@ -209,11 +209,11 @@ fn an_obsolete_file_that_cannot_be_removed_is_tried_again() {
     let mut started = Started::new();
     started.segments.retire_below(3).into_iter().for_each(|retired| started.segments.discard(retired));
     started.disk.inject(Fault::on(Operation::Remove));
-    started.segments.sweep(&started.place);
+    started.segments.sweep(&started.context);
     assert_eq!((started.states().3, started.files()), (vec![1], vec![1, 3]));
     // A file that was removed from outside counts as removed too.
-    started.disk.remove_file(&started.place.path(1)).unwrap();
-    started.segments.sweep(&started.place);
+    started.disk.remove_file(&started.context.path(1)).unwrap();
+    started.segments.sweep(&started.context);
     assert_eq!((started.states().3, started.files()), (vec![], vec![3]));
 }
 
@@ -224,7 +224,7 @@ fn at_the_end_the_live_segment_is_cut_and_the_spare_obsolete() {
     started.segments.live_mut().append(&[1; 100]).unwrap();
     started.segments.finish().unwrap();
     assert_eq!(started.states(), (vec![1, 2, 3], None, vec![], vec![4]));
-    assert_eq!(started.disk.read(started.place.path(3)).unwrap().len(), 164);
+    assert_eq!(started.disk.read(started.context.path(3)).unwrap().len(), 164);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_frame_that_could_not_be_written_leaves_its_place_to_the_next() {
     assert_eq!(started.segments.live().end(), 64);
     started.segments.live_mut().append(b"kept").unwrap();
     assert_eq!(started.segments.live().end(), 68);
-    assert!(started.segments.live().has_room(BYTES - 68) && !started.segments.live().has_room(BYTES - 67));
+    assert!(started.segments.live().fits(BYTES - 68) && !started.segments.live().fits(BYTES - 67));
 }
 
 #[test]
@@ -263,6 +263,6 @@ fn there_are_never_two_spares() {
 #[should_panic(expected = "in the order of their numbers")]
 fn a_segment_below_the_live_one_is_never_started() {
     let mut started = Started::new();
-    let old = Segment::reserve(&started.place, 2, BYTES).unwrap();
+    let old = Segment::reserve(&started.context, 2, BYTES).unwrap();
     let _ = started.start(Next::Made(old), 30);
 }

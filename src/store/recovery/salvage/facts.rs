@@ -42,7 +42,7 @@ impl Facts {
             Op::DropDamaged { queue, ranges } => {
                 ranges.iter().for_each(|(from, to)| self.drop(*queue, *from..*to));
             }
-            Op::Receive(received) => self.post(received.queue, received.first, received.letters.len(), above),
+            Op::Receive(received) => self.post(received.queue, received.first, received.messages.len(), above),
             Op::Import(import) => {
                 let first = import.pages.iter().map(|page| page.first).min();
                 first.into_iter().for_each(|first| self.post(import.queue, first, 0, above));

@@ -11,12 +11,12 @@ use crate::state::content::label_of;
 use crate::storage::codec::crc32;
 use crate::storage::journal::frame::HEADER_BYTES;
 use crate::storage::journal::scan::Damage;
-use crate::storage::page_files::{self, PageFiles, Place};
+use crate::storage::page_files::{self, ImageLocation, PageFiles};
 
 /// A page image that is whole.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
-    pub(super) place: Place,
+pub(super) struct FoundImage {
+    pub(super) location: ImageLocation,
     pub(super) first: u64,
     pub(super) last: u64,
     /// The messages that were alive when the image was written, by their index.
@@ -26,7 +26,7 @@ pub(super) struct Found {
 /// The images by queue, each queue's by first sequence, the newest last.
 #[derive(Debug, Default)]
 pub(super) struct Images {
-    queues: BTreeMap<u64, Vec<Found>>,
+    queues: BTreeMap<u64, Vec<FoundImage>>,
     keys: BTreeMap<u64, Vec<u8>>,
     whole: BTreeSet<(u64, u32)>,
     pub(super) damages: Vec<Damage>,
@@ -42,7 +42,7 @@ impl Images {
             images.look_into(disk, page_files, number, path)?;
         }
         for found in images.queues.values_mut() {
-            found.sort_by_key(|one| (one.first, one.place.file, one.place.offset));
+            found.sort_by_key(|one| (one.first, one.location.file, one.location.offset));
         }
         Ok(images)
     }
@@ -56,10 +56,10 @@ impl Images {
             let Some(label) = label_of(found.body).ok().filter(|_| lies_here) else { continue };
             let bytes = u32::try_from(found.body.len().saturating_add(HEADER_BYTES)).unwrap_or(u32::MAX);
             let offset = u32::try_from(found.offset).unwrap_or(u32::MAX);
-            let place = Place { file: number, offset, bytes, checksum: crc32(found.body) };
+            let location = ImageLocation { file: number, offset, bytes, checksum: crc32(found.body) };
             self.whole.insert((number, offset));
             self.keys.entry(label.queue).or_insert(label.key);
-            let one = Found { place, first: label.first, last: label.last, live: label.live };
+            let one = FoundImage { location, first: label.first, last: label.last, live: label.live };
             self.queues.entry(label.queue).or_default().push(one);
             if found.offset > end {
                 self.rubble.push(page_files::damage_at(&path, end as u64, "bytes that are no page"));
@@ -72,9 +72,9 @@ impl Images {
         Ok(())
     }
 
-    /// Whether the image at that place is whole.
-    pub(super) fn is_whole(&self, place: Place) -> bool {
-        self.whole.contains(&(place.file, place.offset))
+    /// Whether the image at that location is whole.
+    pub(super) fn is_whole(&self, location: ImageLocation) -> bool {
+        self.whole.contains(&(location.file, location.offset))
     }
 
     /// The numbers of the queues there are images of.
@@ -88,25 +88,26 @@ impl Images {
     }
 
     /// The images of a queue, by first sequence, the newest last.
-    pub(super) fn of(&self, queue: u64) -> &[Found] {
+    pub(super) fn of(&self, queue: u64) -> &[FoundImage] {
         self.queues.get(&queue).map_or(&[], Vec::as_slice)
     }
 
     /// The images of the queue's pages that may have sequences of `range`, newest first.
-    pub(super) fn around(&self, queue: u64, range: &Range<u64>) -> Vec<Found> {
-        let (all, place) = (self.of(queue), |sequence: u64| self.of(queue).partition_point(|one| one.first < sequence));
+    pub(super) fn around(&self, queue: u64, range: &Range<u64>) -> Vec<FoundImage> {
+        let (all, position) =
+            (self.of(queue), |sequence: u64| self.of(queue).partition_point(|one| one.first < sequence));
         // The page before may reach into it.
         let before =
-            place(range.start).checked_sub(1).and_then(|index| all.get(index)).map_or(range.start, |one| one.first);
-        let near = all.get(place(before)..place(range.end)).unwrap_or_default().iter();
-        let mut near: Vec<Found> = near.filter(|one| one.last >= range.start).copied().collect();
-        near.sort_by_key(|one| std::cmp::Reverse((one.place.file, one.place.offset)));
+            position(range.start).checked_sub(1).and_then(|index| all.get(index)).map_or(range.start, |one| one.first);
+        let near = all.get(position(before)..position(range.end)).unwrap_or_default().iter();
+        let mut near: Vec<FoundImage> = near.filter(|one| one.last >= range.start).copied().collect();
+        near.sort_by_key(|one| std::cmp::Reverse((one.location.file, one.location.offset)));
         near
     }
 
     /// The newest image of each page of a queue.
-    pub(super) fn newest(&self, queue: u64) -> Vec<Found> {
-        let newest: BTreeMap<u64, Found> = self.of(queue).iter().map(|one| (one.first, *one)).collect();
+    pub(super) fn newest(&self, queue: u64) -> Vec<FoundImage> {
+        let newest: BTreeMap<u64, FoundImage> = self.of(queue).iter().map(|one| (one.first, *one)).collect();
         newest.into_values().collect()
     }
 

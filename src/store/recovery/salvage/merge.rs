@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::facts::Facts;
-use super::images::{Found, Images, note};
+use super::images::{FoundImage, Images, note};
 use super::ranges::Ranges;
 use super::snapshots::{Gap, Key};
 use crate::disk::trees::Tree;
@@ -122,11 +122,11 @@ impl<'a> Merge<'a> {
             return Ok(Err("not a page's record".into()));
         };
         self.ensure(queue);
-        self.page_files.pass_over(entry.place.file);
-        if !self.images.is_whole(entry.place) {
+        self.page_files.pass_over(entry.location.file);
+        if !self.images.is_whole(entry.location) {
             return Ok(self.miss(queue, first, &entry).map_err(Into::into));
         }
-        let image = self.page_files.image(entry.place)?;
+        let image = self.page_files.image(entry.location)?;
         let page = match Page::from_entry(first, &entry, image) {
             Ok(page) => page,
             Err(reason) => return Ok(Err(reason.into())),
@@ -139,8 +139,8 @@ impl<'a> Merge<'a> {
 
     /// Records the messages of a page with a damaged image. They are searched for when all entries are known.
     fn miss(&mut self, queue: u64, first: u64, entry: &PageEntry) -> Result<(), &'static str> {
-        self.leaving.insert(entry.place.file);
-        note(&mut self.damages, self.page_files.damage(entry.place, "a page's image is damaged or missing"));
+        self.leaving.insert(entry.location.file);
+        note(&mut self.damages, self.page_files.damage(entry.location, "a page's image is damaged or missing"));
         let alive = entry.states()?.into_iter().filter(|(_, is_alive)| *is_alive);
         let alive = alive.map(|(distance, _)| first.saturating_add(distance.into()));
         let alive = alive.filter(|sequence| !self.facts.is_gone(queue, *sequence)).collect();
@@ -149,15 +149,15 @@ impl<'a> Merge<'a> {
     }
 
     /// The page of an image, without its removed messages.
-    fn page_of(&self, queue: u64, found: &Found) -> Result<Option<Page>> {
+    fn page_of(&self, queue: u64, found: &FoundImage) -> Result<Option<Page>> {
         let content = self.read(queue, found)?;
-        let image = self.page_files.image(found.place)?;
+        let image = self.page_files.image(found.location)?;
         let is_gone = |sequence: u64| self.facts.is_gone(queue, sequence);
         Ok(Page::from_image(found.first, (&content, found.live), image, is_gone))
     }
 
-    pub(super) fn read(&self, queue: u64, found: &Found) -> Result<Content> {
-        let image = self.page_files.image(found.place)?;
+    pub(super) fn read(&self, queue: u64, found: &FoundImage) -> Result<Content> {
+        let image = self.page_files.image(found.location)?;
         let content = Content::read_image(&self.budget, queue, found.first, &image.read()?);
         content.map_err(|reason| image.damage(&reason).into())
     }
@@ -235,7 +235,7 @@ impl<'a> Merge<'a> {
         let orphans = self.orphans();
         for gap in gaps {
             let mut fitting: Vec<_> = orphans.iter().filter(|(queue, found)| self.fits(gap, *queue, found)).collect();
-            fitting.sort_by_key(|(_, found)| std::cmp::Reverse((found.place.file, found.place.offset)));
+            fitting.sort_by_key(|(_, found)| std::cmp::Reverse((found.location.file, found.location.offset)));
             let most = gap.records.and_then(|records| usize::try_from(records).ok()).unwrap_or(usize::MAX);
             taken.extend(fitting.into_iter().take(most).map(|(queue, found)| (*queue, found.first)));
         }
@@ -246,7 +246,7 @@ impl<'a> Merge<'a> {
     }
 
     /// The newest image of each page that no entry names, by queue and sequence.
-    fn orphans(&self) -> Vec<(u64, Found)> {
+    fn orphans(&self) -> Vec<(u64, FoundImage)> {
         let of = |queue: u64| {
             let known = self.contents.queues.get(&queue).map(|one| match &one.state {
                 Activity::Active(queue) => queue.pages().keys().copied().collect(),
@@ -257,7 +257,7 @@ impl<'a> Merge<'a> {
             let limit = self.facts.first_post.get(&queue).copied().unwrap_or(u64::MAX);
             let missing = &self.missing;
             let is_known = move |first: u64| known.contains(&first) || missing.contains_key(&(queue, first));
-            let wanted = move |one: &Found| one.first < limit && !is_known(one.first);
+            let wanted = move |one: &FoundImage| one.first < limit && !is_known(one.first);
             let newest = self.images.newest(queue).into_iter().filter(wanted);
             newest.map(move |one| (queue, one)).collect::<Vec<_>>()
         };
@@ -265,16 +265,18 @@ impl<'a> Merge<'a> {
     }
 
     /// Whether the position of that page's entry is in the gap.
-    fn fits(&self, gap: &Gap, queue: u64, found: &Found) -> bool {
+    fn fits(&self, gap: &Gap, queue: u64, found: &FoundImage) -> bool {
         let resident = self.contents.queues.get(&queue).map(|queue| &*queue.key);
         let Some(key) = resident.or_else(|| self.images.key(queue)) else { return true };
-        let Some(place) = Self::place(&(Tree::Messages, keys::page(key, queue, found.first))) else { return true };
-        let above = gap.after.as_ref().and_then(Self::place).is_none_or(|after| after < place);
-        above && gap.before.as_ref().and_then(Self::place).is_none_or(|before| place < before)
+        let Some(position) = Self::position(&(Tree::Messages, keys::page(key, queue, found.first))) else {
+            return true;
+        };
+        let above = gap.after.as_ref().and_then(Self::position).is_none_or(|after| after < position);
+        above && gap.before.as_ref().and_then(Self::position).is_none_or(|before| position < before)
     }
 
     /// The position of a record in a snapshot: by queue, and in a queue its own record, pages, claims; then the rest.
-    fn place((tree, key): &Key) -> Option<(bool, Vec<u8>, u8, u64)> {
+    fn position((tree, key): &Key) -> Option<(bool, Vec<u8>, u8, u64)> {
         let rank = match tree {
             Tree::Queues => return Some((false, key.clone(), 0, 0)),
             Tree::Messages => 1,
@@ -286,7 +288,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Adds a page that no entry names, with its messages from before the journal's changes that no other page has.
-    fn adopt(&mut self, number: u64, found: &Found) -> Result<()> {
+    fn adopt(&mut self, number: u64, found: &FoundImage) -> Result<()> {
         if !self.ensure(number) {
             return Ok(());
         }
@@ -307,14 +309,14 @@ impl<'a> Merge<'a> {
 
     /// Appends the messages of `images` within `range` that were not removed; returns the sequences that the images
     /// decide, and the added ones. The newest image of a page decides which messages the page had.
-    pub(super) fn take_in(&mut self, number: u64, images: &[Found], range: Range<u64>) -> Result<Taken> {
+    pub(super) fn take_in(&mut self, number: u64, images: &[FoundImage], range: Range<u64>) -> Result<Taken> {
         let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
         for found in images {
             let end = ends.entry(found.first).or_default();
             *end = found.last.saturating_add(1).max(*end);
         }
-        let mut newest_first: Vec<&Found> = images.iter().collect();
-        newest_first.sort_by_key(|found| std::cmp::Reverse((found.place.file, found.place.offset)));
+        let mut newest_first: Vec<&FoundImage> = images.iter().collect();
+        newest_first.sort_by_key(|found| std::cmp::Reverse((found.location.file, found.location.offset)));
         let mut taken = Taken::default();
         for found in newest_first {
             let Some(end) = ends.remove(&found.first) else { continue };
@@ -436,8 +438,8 @@ fn arrivals(entry: &Entry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_>) -> R
             let arrivals = messages.iter().map(|message| Arrival::posted(entry.time, *client, message));
             (*first..).zip(arrivals).try_for_each(|(sequence, arrival)| bring(*queue, sequence, &arrival))
         }
-        Op::Receive(received) => letters(received.queue, received.first, &received.letters, bring),
-        Op::Claim(NewClaim { dead: Some(dead), .. }) => letters(dead.target, dead.first, &dead.messages, bring),
+        Op::Receive(received) => dead_letters(received.queue, received.first, &received.messages, bring),
+        Op::Claim(NewClaim { dead: Some(dead), .. }) => dead_letters(dead.target, dead.first, &dead.messages, bring),
         Op::Import(import) => import.pages.iter().try_for_each(|page| {
             let slots: Vec<Slot> = page.record.slots.iter().map(|(slot, _)| *slot).collect();
             let content = Content::checked(budget, page.record.clients.clone(), slots, page.bodies.to_vec());
@@ -450,8 +452,8 @@ fn arrivals(entry: &Entry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_>) -> R
     }
 }
 
-fn letters(queue: u64, first: u64, letters: &[DeadLetter<'_>], bring: &mut Bring<'_>) -> Result<()> {
-    (first..).zip(letters).try_for_each(|(sequence, letter)| bring(queue, sequence, &Arrival::moved(letter)))
+fn dead_letters(queue: u64, first: u64, messages: &[DeadLetter<'_>], bring: &mut Bring<'_>) -> Result<()> {
+    (first..).zip(messages).try_for_each(|(sequence, message)| bring(queue, sequence, &Arrival::moved(message)))
 }
 
 /// The last sequence of the page before, and the first of the page behind.

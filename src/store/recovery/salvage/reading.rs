@@ -99,13 +99,13 @@ impl Readable {
 
 /// A frame that is whole.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found<'a> {
+pub(super) struct FoundFrame<'a> {
     pub(super) offset: usize,
     pub(super) stamp: Stamp,
     pub(super) body: &'a [u8],
 }
 
-impl Found<'_> {
+impl FoundFrame<'_> {
     /// Where the next one may begin.
     pub(super) fn end(&self) -> usize {
         self.offset.saturating_add(HEADER_BYTES).saturating_add(self.body.len())
@@ -113,12 +113,12 @@ impl Found<'_> {
 }
 
 /// Every whole frame from `at` on, whatever is between them.
-pub(super) fn frames(bytes: &[u8], id: SegmentId, mut at: usize) -> impl Iterator<Item = Found<'_>> {
+pub(super) fn frames(bytes: &[u8], id: SegmentId, mut at: usize) -> impl Iterator<Item = FoundFrame<'_>> {
     std::iter::from_fn(move || {
         loop {
             let rest = bytes.get(at..).filter(|rest| rest.len() > HEADER_BYTES)?;
             if let Some(frame) = frame::parse(rest, id) {
-                let found = Found { offset: at, stamp: frame.stamp, body: frame.body };
+                let found = FoundFrame { offset: at, stamp: frame.stamp, body: frame.body };
                 at = found.end();
                 return Some(found);
             }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::images::{Found, note};
+use super::images::{FoundImage, note};
 use super::merge::Merge;
 use crate::model::error::{Error, Result};
 use crate::model::numbering::{first_of, incarnation_of};
@@ -52,7 +52,7 @@ impl Merge<'_> {
         match op {
             Op::CreateQueue(new) | Op::Register { new, .. } => self.make_way(new),
             Op::Post { queue, first, messages, .. } => self.meet(lsn, *queue, first, messages)?,
-            Op::Receive(received) => self.meet(lsn, received.queue, &mut received.first, &mut received.letters)?,
+            Op::Receive(received) => self.meet(lsn, received.queue, &mut received.first, &mut received.messages)?,
             Op::Import(import) => drop(self.ensure(import.queue)),
             Op::SetMetadata { queue, .. } | Op::Remap { queue, .. } => drop(self.ensure(*queue)),
             Op::Claim(claim) => {
@@ -117,7 +117,8 @@ impl Merge<'_> {
                 continue;
             }
             let Some(next) = self.contents.queues.get(&number).map(|queue| queue.state.position().1) else { continue };
-            let images: Vec<Found> = self.images.of(number).iter().filter(|one| one.last >= next).copied().collect();
+            let images: Vec<FoundImage> =
+                self.images.of(number).iter().filter(|one| one.last >= next).copied().collect();
             self.take_in(number, &images, next..u64::MAX)?;
             let next = self.contents.queues.get(&number).map_or(0, |queue| queue.state.position().1);
             let named = self.facts.named.get(&number).copied().unwrap_or(0);

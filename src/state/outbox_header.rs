@@ -1,4 +1,5 @@
-//! The envelope of a dead letter in an outbox: it precedes the body and names the destination.
+//! The header of a dead letter in an outbox. It is stored before the body, and names the source, the destination and
+//! the store that the dead letter is assigned to.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +10,20 @@ use crate::storage::codec;
 
 /// The destination of a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Addressee {
+pub(crate) struct Destination {
     project: Option<String>,
     queue: String,
 }
 
-/// The data before a dead letter's body in the outbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Envelope {
+pub(crate) struct OutboxHeader {
     pub(crate) source: Source,
-    pub(crate) to: Addressee,
+    pub(crate) destination: Destination,
     /// The store that may have the dead letter already; none if it was never sent.
     pub(crate) assigned: Option<[u8; 16]>,
 }
 
-impl Addressee {
+impl Destination {
     pub(crate) fn of(project: &Project, queue: &QueueName) -> Self {
         Self { project: project.name().map(str::to_owned), queue: queue.to_string() }
     }
@@ -34,19 +34,19 @@ impl Addressee {
     }
 }
 
-impl Envelope {
-    /// Adds the envelope to a dead letter.
-    pub(crate) fn seal(&self, letter: &mut DeadLetter<'static>) -> Result<()> {
+impl OutboxHeader {
+    /// Writes the header before the body of a dead letter.
+    pub(crate) fn prepend_to(&self, dead_letter: &mut DeadLetter<'static>) -> Result<()> {
         let mut head = Vec::new();
         codec::encode_into(self, &mut head)?;
         let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
-        let body = [&length.to_le_bytes(), head.as_slice(), &letter.body].concat();
-        letter.body = body.into();
+        let body = [&length.to_le_bytes(), head.as_slice(), &dead_letter.body].concat();
+        dead_letter.body = body.into();
         Ok(())
     }
 
-    /// The envelope, and the offset of the body behind it.
-    pub(crate) fn open(body: &[u8]) -> Option<(Self, usize)> {
+    /// The header, and the offset of the body behind it.
+    pub(crate) fn split(body: &[u8]) -> Option<(Self, usize)> {
         let length = u32::from_le_bytes(codec::array_at(body, 0)?) as usize;
         let end = length.checked_add(4)?;
         Some((codec::decode(body.get(4..end)?).ok()?, end))

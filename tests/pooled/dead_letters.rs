@@ -32,7 +32,7 @@ pub(crate) fn bury(queue: &Queue<'_>) {
 }
 
 pooled! {
-    fn within_a_pool_letters_arrive_with_the_claim(h) {
+    fn within_a_pool_dead_letters_arrive_with_the_claim(h) {
         h.two_pools();
         let orders = h.create_with("orders", ONCE);
         worn(&orders, &["a", "b"]);
@@ -47,7 +47,7 @@ pooled! {
         assert_eq!(dead.taken(10), ["a", "b"]);
     }
 
-    fn between_pools_letters_are_counted_and_arrive_with_a_step(h) {
+    fn between_pools_dead_letters_are_counted_and_arrive_with_a_step(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a", "b", "c"]);
         bury(&orders);
@@ -64,7 +64,7 @@ pooled! {
         assert_eq!(orders.counts(), (0, 0, 0));
     }
 
-    fn a_letter_keeps_what_it_is_and_changes_what_it_should(h) {
+    fn a_dead_letter_keeps_what_it_is_and_changes_what_it_should(h) {
         let h = &h.with(|config| config.checksums(true));
         let (orders, dead) = apart(h, ONCE_WITH_TTL);
         let sent = orders.send(&[NewMessage::json(&"coffee").unwrap().ttl(secs(3600))]).unwrap()[0];
@@ -76,13 +76,13 @@ pooled! {
         h.pass(5);
         h.turn();
         h.settle();
-        let letter = dead.first(Sort::Oldest).unwrap();
-        assert_eq!(letter.body(), before.body());
-        assert_eq!(letter.checksum(), before.checksum());
-        assert_eq!((letter.claim_id(), letter.claim_count()), (None, 1));
-        assert_eq!((letter.ttl(), letter.age()), (secs(100), secs(15)));
-        assert_eq!(letter.created(), before.created());
-        assert_ne!(letter.id(), sent);
+        let dead_letter = dead.first(Sort::Oldest).unwrap();
+        assert_eq!(dead_letter.body(), before.body());
+        assert_eq!(dead_letter.checksum(), before.checksum());
+        assert_eq!((dead_letter.claim_id(), dead_letter.claim_count()), (None, 1));
+        assert_eq!((dead_letter.ttl(), dead_letter.age()), (secs(100), secs(15)));
+        assert_eq!(dead_letter.created(), before.created());
+        assert_ne!(dead_letter.id(), sent);
         assert_fails!(orders.get(sent), Error::MessageDoesNotExist { .. });
         // It is still its poster's.
         let seen_by = |client| dead.list(&MessageListOptions::new().client(client)).unwrap().items.len();
@@ -95,7 +95,7 @@ pooled! {
         h.check();
     }
 
-    fn a_letter_without_a_new_ttl_keeps_its_end(h) {
+    fn a_dead_letter_without_a_new_ttl_keeps_its_end(h) {
         let (orders, dead) = apart(h, ONCE);
         orders.send(&[lasting("a", 300)]).unwrap();
         orders.wear();
@@ -110,7 +110,7 @@ pooled! {
         assert!(dead.all().is_empty());
     }
 
-    fn letters_keep_their_order_in_any_number(h) {
+    fn dead_letters_keep_their_order_in_any_number(h) {
         let (orders, dead) = apart(h, ONCE);
         let bodies: Vec<String> = (0..300).map(|number| number.to_string()).collect();
         worn(&orders, &bodies.iter().map(String::as_str).collect::<Vec<_>>());
@@ -123,7 +123,7 @@ pooled! {
         assert_eq!(dead.all(), bodies);
     }
 
-    fn large_letters_arrive_whole(h) {
+    fn large_dead_letters_arrive_whole(h) {
         let (orders, dead) = apart(h, ONCE);
         let large = "x".repeat(200_000);
         worn(&orders, &[&large, "small", &large]);
@@ -133,7 +133,7 @@ pooled! {
         assert_eq!(dead.all(), [&large, "small", &large]);
     }
 
-    fn a_moved_letter_uses_up_a_place_of_the_claim(h) {
+    fn a_moved_dead_letter_uses_up_a_place_of_the_claim(h) {
         let (orders, dead) = apart(h, ONCE);
         worn(&orders, &["a", "b"]);
         orders.say("c");
@@ -162,7 +162,7 @@ pooled! {
         assert!(dead.metadata().unwrap().is_empty());
     }
 
-    fn letters_go_on_from_queue_to_queue(h) {
+    fn dead_letters_go_on_from_queue_to_queue(h) {
         h.two_pools();
         let orders = h.create_with("orders", ONCE);
         h.prefer("two");
@@ -183,7 +183,7 @@ pooled! {
         assert!(dead.all().is_empty() && orders.all().is_empty());
     }
 
-    fn markers_do_not_skip_letters_within_a_pool(h) {
+    fn markers_do_not_skip_dead_letters_within_a_pool(h) {
         h.two_pools();
         let orders = h.create_with("orders", ONCE);
         let dead = h.create("dead");
@@ -200,7 +200,7 @@ pooled! {
         assert_eq!(dead.after(seen), ["a"]);
     }
 
-    fn markers_do_not_skip_letters_between_pools(h) {
+    fn markers_do_not_skip_dead_letters_between_pools(h) {
         let (orders, dead) = apart(h, ONCE);
         h.pool("three", 0);
         dead.route("three");
@@ -213,7 +213,7 @@ pooled! {
         assert_eq!(dead.after(seen), ["a"]);
     }
 
-    fn letters_leave_and_reach_the_control_store(h) {
+    fn dead_letters_leave_and_reach_the_control_store(h) {
         h.pool_at("home", "localhost", 1);
         h.pool("one", 0);
         let orders = h.create_with("orders", ONCE);
@@ -231,7 +231,7 @@ pooled! {
         assert_eq!((dead.all(), unpaid.all()), (vec!["a".into(), "b".into()], vec!["1.00".to_owned()]));
     }
 
-    fn letters_leave_and_reach_the_virtual_pool(h) {
+    fn dead_letters_leave_and_reach_the_virtual_pool(h) {
         let h = &h.with(|config| config.virtual_pool(true));
         let orders = h.create_with("orders", ONCE);
         let unpaid = h.create("unpaid");
@@ -250,7 +250,7 @@ pooled! {
         h.check();
     }
 
-    fn letters_reach_a_memory_pool(h) {
+    fn dead_letters_reach_a_memory_pool(h) {
         h.pool_in("lasting", "one", 1);
         h.flavor("gold", Some("lasting"));
         let orders = h.create_with(

@@ -2,10 +2,10 @@
 //!
 //! 1. A post that is not admitted signals the evictor for memory, or housekeeping for a shorter journal, and sleeps. It
 //!    signals again only after it was woken.
-//! 2. A post is woken when it may continue: memory fell to the budget, whichever thread freed it, or a snapshot or a
-//!    call made the journal short enough. A post is also woken when it would wait in vain: the disk is full, the
+//! 2. A post is woken when there is space: memory fell to the budget, whichever thread freed it, or a snapshot or a
+//!    call made the journal short enough. A post is also woken when waiting is useless: the disk is full, the
 //!    journal is poisoned, or the store is closed.
-//! 3. An attempt that freed nothing wakes no post, so that no two threads signal each other again and again. The
+//! 3. An attempt that freed nothing wakes no post, so two threads cannot wake each other in a loop. The
 //!    attempt is repeated when it may succeed: a queue was unlocked or data was deleted. After a failure it is also
 //!    repeated after a pause (see `store::background`).
 
@@ -24,33 +24,33 @@ impl Store {
     /// `Unavailable` when there is no space within the store's `busy_timeout`, `StorageFull` when there is none because
     /// the disk is full.
     pub(crate) fn wait_for_admission(&self) -> Result<()> {
-        if !self.lacks_room() {
+        if !self.has_shortage() {
             return Ok(());
         }
         if !self.admission.background {
-            self.make_room();
+            self.free_space();
         }
-        let deadline = Instant::now().checked_add(self.admission.patience);
+        let deadline = Instant::now().checked_add(self.admission.timeout);
         let waiter = self.admission.events.wait();
         loop {
             let read = waiter.read();
-            self.check_may_wait_for_room()?;
+            self.check_space_may_be_freed()?;
             let lacking: Vec<Shortage> = self.lacking().collect();
             if lacking.is_empty() {
                 return Ok(());
             }
-            lacking.iter().try_for_each(|shortage| self.ask_for_room(*shortage))?;
+            lacking.iter().try_for_each(|shortage| self.request_space(*shortage))?;
             let late = !self.admission.background || waiter.sleep(read, deadline);
             if late && let Some(shortage) = self.lacking().next() {
                 let fault = self.admission.fault(shortage).map(|fault| fault.reason);
-                let why = fault.as_deref().unwrap_or("they are being written out");
-                return Err(Error::Unavailable { reason: format!("memory or journal are full: {why}") });
+                let why = fault.as_deref().unwrap_or("space was not freed in time");
+                return Err(Error::Unavailable { reason: format!("memory or the journal is full: {why}") });
             }
         }
     }
 
     /// Checks that space may still be freed.
-    fn check_may_wait_for_room(&self) -> Result<()> {
+    fn check_space_may_be_freed(&self) -> Result<()> {
         if self.admission.is_closed() {
             return Err(Error::Closed);
         }
@@ -58,13 +58,13 @@ impl Store {
     }
 
     /// Signals the thread that frees the resource. An error if its last attempt found the disk full.
-    fn ask_for_room(&self, shortage: Shortage) -> Result<()> {
+    fn request_space(&self, shortage: Shortage) -> Result<()> {
         match shortage {
             Shortage::Memory => self.signals.evictor(),
             Shortage::Journal => self.signals.housekeeping(),
         }
         if self.admission.fault(shortage).is_some_and(|fault| fault.is_full) {
-            let context = "making room in memory or in the journal".to_owned();
+            let context = "freeing memory or shortening the journal".to_owned();
             return Err(Error::io(context, ErrorKind::StorageFull.into()));
         }
         Ok(())
@@ -86,7 +86,7 @@ impl Store {
 
     /// Wakes the waiting posts, if there is space.
     pub(crate) fn admit_waiting(&self) {
-        if self.admission.events.is_awaited() && !self.lacks_room() {
+        if self.admission.events.is_awaited() && !self.has_shortage() {
             self.admission.events.count();
         }
     }
@@ -96,7 +96,7 @@ impl Store {
         self.admission.events.is_awaited() && self.lacks(shortage)
     }
 
-    fn lacks_room(&self) -> bool {
+    fn has_shortage(&self) -> bool {
         self.lacking().next().is_some()
     }
 
@@ -114,7 +114,7 @@ impl Store {
         }
     }
 
-    fn make_room(&self) {
+    fn free_space(&self) {
         self.note_attempt(Shortage::Memory, &self.evict());
         if self.lacks(Shortage::Journal) {
             self.note_attempt(Shortage::Journal, &self.housekeep());

@@ -1,4 +1,4 @@
-//! Where a store's journal is.
+//! The directory of a store's journal, and the values that all its segments share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::disk::{Disk, KeptDir};
 
 /// The values that all segments of a store's run share.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct JournalContext {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) directory: PathBuf,
     /// The directory, kept open.
@@ -20,7 +20,7 @@ pub(crate) struct Place {
     pub(crate) cache_bytes: u64,
 }
 
-impl Place {
+impl JournalContext {
     pub(crate) fn id(&self, number: u64) -> SegmentId {
         SegmentId::new(self.store, number)
     }

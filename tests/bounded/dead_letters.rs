@@ -5,7 +5,7 @@ use zaqar_sled::{ClaimOptions, Durability, Message, MessageId, NewMessage, Proje
 use super::shelf::Shelf;
 use super::support::{CLIENT, World, everything, queue_with, seconds};
 
-const LETTERS: &str =
+const DEAD_LETTERS: &str =
     r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead", "_dead_letter_queue_messages_ttl": 900}"#;
 
 /// Claims all messages and lets the claims expire.
@@ -27,7 +27,7 @@ fn worn_out_cold_messages_move_to_the_dead_letter_queue_byte_for_byte() {
     let world = World::new(0);
     let mut dead = Shelf::new(&world.engine, "dead");
     dead.fill(60, 700);
-    let mut jobs = Shelf::of(queue_with(&world.engine, "jobs", LETTERS));
+    let mut jobs = Shelf::of(queue_with(&world.engine, "jobs", DEAD_LETTERS));
     for _ in 0..30 {
         jobs.post(&[1, 900, 5_000]);
     }
@@ -40,10 +40,12 @@ fn worn_out_cold_messages_move_to_the_dead_letter_queue_byte_for_byte() {
     }
     world.freeze();
     let listed = dead.queue.list(&everything()).unwrap().items;
-    let letters = moved(&listed[60..], &jobs);
-    assert_eq!(letters.len(), 90);
-    assert!(listed[60..].iter().all(|letter| letter.ttl() == seconds(900) && letter.claim_id().is_none()));
-    dead.adopt(&letters);
+    let dead_letters = moved(&listed[60..], &jobs);
+    assert_eq!(dead_letters.len(), 90);
+    assert!(
+        listed[60..].iter().all(|dead_letter| dead_letter.ttl() == seconds(900) && dead_letter.claim_id().is_none())
+    );
+    dead.adopt(&dead_letters);
     jobs.forget_all();
     dead.assert_whole();
     jobs.assert_whole();
@@ -58,7 +60,7 @@ fn worn_out_cold_messages_move_to_the_dead_letter_queue_byte_for_byte() {
 #[test]
 fn worn_out_messages_move_and_the_rest_is_claimed_in_one_call() {
     let world = World::new(0);
-    let mut jobs = Shelf::of(queue_with(&world.engine, "jobs", LETTERS));
+    let mut jobs = Shelf::of(queue_with(&world.engine, "jobs", DEAD_LETTERS));
     jobs.fill(80, 800);
     world.freeze();
     wear_out(&world, &jobs);
@@ -68,11 +70,11 @@ fn worn_out_messages_move_and_the_rest_is_claimed_in_one_call() {
     assert_eq!(claim.messages().iter().map(Message::id).collect::<Vec<_>>(), fresh[..20]);
     claim.messages().iter().for_each(|message| jobs.assert_genuine(message));
     let dead = world.engine.queue(zaqar_sled::Project::none(), "dead").unwrap();
-    let letters = dead.list(&everything()).unwrap().items;
+    let dead_letters = dead.list(&everything()).unwrap().items;
     let old: Vec<MessageId> = jobs.ids().into_iter().filter(|id| !fresh.contains(id)).collect();
-    assert_eq!(letters.len(), old.len());
-    for (letter, old) in letters.iter().zip(&old) {
-        assert_eq!(letter.body().as_bytes(), jobs.body(old));
+    assert_eq!(dead_letters.len(), old.len());
+    for (dead_letter, old) in dead_letters.iter().zip(&old) {
+        assert_eq!(dead_letter.body().as_bytes(), jobs.body(old));
     }
     jobs.forget(&old);
     jobs.assert_whole();
@@ -84,7 +86,7 @@ fn dead_letters_move_within_a_number_of_bytes_and_the_rest_with_the_next_claim()
     const LARGE: usize = 4 << 20;
     let world = World::new(64 << 20);
     let quick = world.engine.with_durability(Durability::Buffered);
-    let jobs = queue_with(&quick, "jobs", LETTERS);
+    let jobs = queue_with(&quick, "jobs", DEAD_LETTERS);
     let large = NewMessage::new(vec![7; LARGE]).ttl(seconds(3_600)).delay(seconds(0));
     (0..40).for_each(|_| drop(jobs.post(CLIENT, std::slice::from_ref(&large)).unwrap()));
     let all = || ClaimOptions::new().limit(100).max_bytes(u64::MAX);
