@@ -19,9 +19,8 @@ use crate::model::error::Result;
 use crate::model::{PoolName, SubscriptionId};
 use crate::state::dirty::Dirty;
 use crate::state::op::{Address, Change, Op, Source};
-use crate::storage::codec;
-use crate::storage::keys;
 use crate::storage::records::{self, Record};
+use crate::storage::{codec, keys};
 
 pub(crate) use control::{FlavorRow, Mapping, PoolRow, Removal};
 pub(crate) use subscriptions::{SubscriptionRow, Subscriptions};
@@ -150,8 +149,8 @@ impl Registry {
             Op::Register { new, pool, least_incarnation } => {
                 self.map(keys::named(new.project.as_deref(), &new.name), pool, *least_incarnation, Some(new.number));
             }
-            Op::Remap { address, queue, pool, least_incarnation, .. } => {
-                self.map(address.key(), pool, *least_incarnation, Some(*queue));
+            Op::Remap { address, queue, pool, least_incarnation: least, .. } => {
+                self.map(address.key(), pool, *least, Some(*queue));
             }
             Op::Unregister { address, queue, pool, store } => {
                 // All contents of the queue are removed, in its current pool last.
@@ -195,16 +194,14 @@ impl Registry {
                 self.pools.update(name.as_bytes(), |row| row.store = Some(*store));
             }
             Change::GiveUpStore { name } => self.give_up_store(name),
-            Change::TakeSubscriptions { address, subscriptions } => {
-                self.take_subscriptions(&address.key(), subscriptions);
-            }
+            Change::TakeSubscriptions { address, subscriptions: rows } => self.take_subscriptions(&address.key(), rows),
             Change::PutFlavor { project, name, flavor } => {
                 self.flavors.insert(keys::named(project.as_deref(), name), flavor.clone());
             }
             Change::DeleteFlavor { project, name } => drop(self.flavors.remove(&keys::named(project.as_deref(), name))),
             Change::DropFlavors => drop(self.flavors.drain()),
-            Change::Map { address, pool, least_incarnation, queue } => {
-                self.map(address.key(), pool, *least_incarnation, *queue);
+            Change::Map { address, pool, least_incarnation: least, queue } => {
+                self.map(address.key(), pool, *least, *queue);
             }
             Change::Unmap { address } => self.unmap(&address.key()),
             Change::DropCatalogue => {
