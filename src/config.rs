@@ -284,8 +284,8 @@ impl Config {
     /// assert_eq!(orders.post(ClientId::random(), &[NewMessage::new("a")])?.len(), 1);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn busy_timeout(mut self, patience: Duration) -> Self {
-        self.busy_timeout = patience;
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
         self
     }
 

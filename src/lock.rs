@@ -185,10 +185,10 @@ impl<T: ?Sized> Mutex<T> {
         Some(MutexGuard { inner, held: self.standing.note() })
     }
 
-    /// Locks, but waits at most `patience`; ranked like a lock without a limit.
-    pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<MutexGuard<'_, T>> {
+    /// Locks, but waits at most `timeout`; ranked like a lock without a limit.
+    pub(crate) fn try_lock_for(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
         let held = self.standing.take();
-        Some(MutexGuard { inner: self.inner.try_lock_for(patience)?, held })
+        Some(MutexGuard { inner: self.inner.try_lock_for(timeout)?, held })
     }
 }
 
@@ -475,7 +475,7 @@ mod tests {
     fn an_attempt_that_does_not_wait_may_be_made_and_counts_when_it_succeeds() {
         let (outer, inner) = (Mutex::new(Rank::Housekeeping, ()), Mutex::new(Rank::PageFiles, ()));
         let _inner = inner.lock();
-        let tried = outer.try_lock().expect("nobody has it");
+        let tried = outer.try_lock().expect("no thread has it locked");
         assert!(outer.try_lock().is_none());
         refused(|| drop(outer.lock()));
         drop(tried);

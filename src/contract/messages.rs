@@ -77,7 +77,7 @@ pub trait Messages: Send + Sync {
     ///
     /// Messages that the options leave out are skipped before the limit is applied. A page is short
     /// only at the end of the queue, or where the next message would exceed the options'
-    /// `max_bytes`; an empty page is the end. The marker of a message that is gone continues from
+    /// `max_bytes`; an empty page is the end. The marker of a removed message continues from
     /// its place (as in MongoDB's driver; Redis's starts again at the head). A malformed marker
     /// gives an empty page.
     ///
@@ -204,7 +204,7 @@ pub trait Messages: Send + Sync {
     /// 6.6).
     ///
     /// A worker passes its claim. The call then fails if the claim has ended, which tells the
-    /// worker that another worker may have the message by now. The rules are those of Redis's
+    /// worker that another worker may already have the message. The rules are those of Redis's
     /// driver and of Zaqar's documentation.
     ///
     /// Cost: O(log messages).

@@ -68,8 +68,8 @@ impl<S: Backend> Messages for S {
         let found = self.with_queue(project, queue, Access::Read, |queue| {
             Ok(Answer::at_once(locate(queue, *id)?.and_then(|(page, index)| one(queue, page, index))))
         })?;
-        let gone = || Error::MessageDoesNotExist { project: project.clone(), queue: queue.clone(), id: *id };
-        found.ok_or_else(|| missing(project, queue))?.ok_or_else(gone)
+        let missing_message = || Error::MessageDoesNotExist { project: project.clone(), queue: queue.clone(), id: *id };
+        found.ok_or_else(|| missing(project, queue))?.ok_or_else(missing_message)
     }
 
     fn bulk_get(&self, project: &Project, queue: &QueueName, ids: &[MessageId]) -> Result<Vec<Message>> {

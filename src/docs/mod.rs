@@ -1,5 +1,13 @@
-//! The longer pages: the contract as a table, how the engine works inside, what it needs at most, how pools work together,
-//! what opening, closing and other processes do, what is written, how it is tested, and what the words mean.
+//! The manual.
+//!
+//! - [`contract`]: the rules of the storage contract as a table. Read this first.
+//! - [`design`]: how the engine works inside.
+//! - [`bounds`]: the most memory, disk space and files that a store uses.
+//! - [`pools`]: how several pools work together, and what a failure between two stores leaves.
+//! - [`processes`]: opening, closing, and other processes.
+//! - [`format`]: the files and their bytes.
+//! - [`testing`]: how the crate is tested.
+//! - [`glossary`]: the terms.
 
 pub mod bounds {
     #![doc = include_str!("bounds.md")]

@@ -66,7 +66,7 @@ impl Opened {
         }
         let store_path = (config.disk.identity(), config.disk.canonical(&root));
         let _one = OPENING.take(&store_path);
-        // Bound first: if this is the last handle by now, dropping it takes the lock on `OPEN`.
+        // Bound first: if this is the last handle, dropping it takes the lock on `OPEN`.
         let opened = OPEN.lock().get(&store_path).and_then(Weak::upgrade);
         if let Some(opened) = opened.filter(|opened| opened.is_ours() && !opened.store.is_closed()) {
             return if config.shared {
@@ -186,8 +186,8 @@ impl Store {
         Error::Forked { opened_by: self.process.id() }
     }
 
-    /// Checks that this is the process that opened the store and that its path still leads to it. If it does not, no
-    /// change is taken any more: another store may be there by now.
+    /// Checks that this is the process that opened the store and that its path still leads to it. If not, changes are
+    /// refused, because another store may be at the path.
     ///
     /// # Errors
     /// `Forked`, `Displaced`.

@@ -97,11 +97,11 @@ impl Claim {
         self.record.ttl()
     }
 
-    /// Deletes a message of this claim. A message that is gone is no error (contract 6.6).
+    /// Deletes a message of this claim. A missing message is no error (contract 6.6).
     ///
     /// Cost: O(log messages).
     ///
-    /// Durability: as the handle the claim was created with; also if the message was gone.
+    /// Durability: as the handle the claim was created with; also if the message was missing.
     ///
     /// # Errors
     /// if the message exists and this claim does not hold it:

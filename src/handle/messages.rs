@@ -265,7 +265,7 @@ impl Queue {
     /// most 1 MiB of bodies beyond the first message. Nothing to take, or no queue, gives an empty
     /// list (contract 6.8).
     ///
-    /// A popped message is gone. If the worker may die before the work is done, use
+    /// A popped message is deleted. If the worker may die before the work is done, use
     /// [`claim`](Self::claim).
     ///
     /// Cost: O(limit + log messages). Reads messages that are not in memory from disk.

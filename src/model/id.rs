@@ -15,7 +15,7 @@ mod text;
 
 pub(super) use text::{NOT_HEX, parse_hex};
 
-/// Names one message of one queue for good: a store, or the stores of one
+/// Names one message of one queue permanently: a store, or the stores of one
 /// [`PooledDriver`](crate::PooledDriver), never assign an id twice.
 ///
 /// The text of an id is 32 lower-case hexadecimal digits. The ids of one queue are in the order of

@@ -153,7 +153,7 @@ impl Limits {
         }
     }
 
-    /// Every message must have a ttl by now. `max_post_size` is the queue's own, in bytes.
+    /// Every message must already have a ttl. `max_post_size` is the queue's own, in bytes.
     pub(crate) fn check_post(&self, messages: &[NewMessage], max_post_size: Option<u64>) -> Result<()> {
         check_count("messages", messages.len(), &self.post_count)?;
         for message in messages {

@@ -145,7 +145,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// The message's id, which names it in its queue for good.
+    /// The message's id, which names it in its queue permanently.
     pub fn id(&self) -> MessageId {
         self.id
     }

@@ -75,7 +75,7 @@ impl Backend for PooledDriver {
         let _call = self.shared().enter_queue(project, name)?;
         let key = keys::queue(project, name);
         self.remove_leftover_subscriptions(&key);
-        self.shared().take_along(&key)?;
+        self.shared().move_subscriptions(&key)?;
         let moves = self.shared().moves.read();
         let least = self.shared().subscriptions.load(Ordering::SeqCst);
         let mapping = self.control_store().registry.read().catalogue.get(&key).cloned();

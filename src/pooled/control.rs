@@ -119,7 +119,7 @@ impl Catalogue for PooledDriver {
     fn drop_all(&self) -> Result<()> {
         let _call = self.shared().enter()?;
         // Subscriptions that cannot move stay in the control store until the next mapping.
-        let _ = self.shared().take_all_along();
+        let _ = self.shared().move_all_subscriptions();
         self.control().unmap_all(self.shared().config.virtual_pool)
     }
 }
@@ -130,9 +130,9 @@ impl PooledDriver {
     fn rerouting(&self, project: &Project, queue: &QueueName, route: impl FnOnce() -> Result<()>) -> Result<()> {
         let _call = self.shared().enter()?;
         let key = keys::queue(project, queue);
-        self.shared().try_take_along(&key);
+        self.shared().try_move_subscriptions(&key);
         route()?;
-        self.shared().try_take_along(&key);
+        self.shared().try_move_subscriptions(&key);
         // The queue's waiters look up its new place.
         self.shared().control.store().wake(project, queue, usize::MAX);
         Ok(())

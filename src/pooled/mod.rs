@@ -7,7 +7,7 @@
 //!    when the pool is opened, and to each mapping that replaces another. So no two stores ever
 //!    assign the same id.
 //! 2. A pool creates its side of a queue when content is first added to the queue, from a record
-//!    that is durable by then.
+//!    that is already durable.
 //! 3. Work that has to follow in another store is journaled before: pending removals, and dead
 //!    letters in the outbox. An opening resumes it.
 //! 4. A call looks up its queue, locks the queue's side in the pool's store, and then checks that

@@ -74,7 +74,7 @@ impl PooledDriver {
     /// ```
     pub fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
         let _call = self.shared().enter_queue(project, queue)?;
-        self.shared().try_take_along(&crate::storage::keys::queue(project, queue));
+        self.shared().try_move_subscriptions(&crate::storage::keys::queue(project, queue));
         let moved = self.shared().move_queue(project, queue, to);
         // The waiters look the queue up again.
         self.shared().control.store().wake(project, queue, usize::MAX);
@@ -82,7 +82,7 @@ impl PooledDriver {
     }
 }
 
-/// A queue on its way.
+/// The move of one queue.
 struct QueueMove<'a> {
     shared: &'a Shared,
     project: &'a Project,
@@ -92,10 +92,10 @@ struct QueueMove<'a> {
     to: Arc<Pool>,
 }
 
-/// Allows changes of the queue again when it is dropped, wherever the queue is by then.
-struct Pause(Arc<Mapping>);
+/// Refuses changes of the queue until it is dropped.
+struct MovingFlag(Arc<Mapping>);
 
-impl Drop for Pause {
+impl Drop for MovingFlag {
     fn drop(&mut self) {
         self.0.set_moving(false);
     }
@@ -134,8 +134,8 @@ impl Shared {
 
 impl QueueMove<'_> {
     fn run(&self, mapping: &Arc<Mapping>) -> Result<()> {
-        let _pause = self.begin(mapping)?;
-        // After this, the calls that checked the mapping before the pause have ended.
+        let _moving = self.begin(mapping)?;
+        // After this, the calls that checked the mapping before the flag was set have ended.
         drop(self.shared.moves.write());
         if !self.from.engine().is_same(self.to.engine()) {
             self.copy()?;
@@ -147,7 +147,7 @@ impl QueueMove<'_> {
         self.finish()
     }
 
-    fn begin(&self, mapping: &Arc<Mapping>) -> Result<Pause> {
+    fn begin(&self, mapping: &Arc<Mapping>) -> Result<MovingFlag> {
         self.check_target()?;
         let control = self.shared.control.store();
         let mut registry = control.lock_registry();
@@ -162,13 +162,13 @@ impl QueueMove<'_> {
             };
             let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
             mapping.set_moving(true);
-            let pause = Pause(mapping.clone());
+            let moving = MovingFlag(mapping.clone());
             drop(registry);
             control.wait_durable(lsn, Durability::Sync)?;
-            return Ok(pause);
+            return Ok(moving);
         }
         mapping.set_moving(true);
-        Ok(Pause(mapping.clone()))
+        Ok(MovingFlag(mapping.clone()))
     }
 
     /// Checks that the queue is still mapped to the source's pool. It has a mapping, so that takes no lock.

@@ -185,7 +185,7 @@ impl Shared {
     /// Updates the open stores after a change of the pools: closes the stores of moved and removed pools.
     pub(super) fn refresh_pools(&self) {
         // Closing a store takes time, so its last handle is dropped when no lock is held.
-        let mut gone = Vec::new();
+        let mut dropped = Vec::new();
         // While this is held, no other thread opens or closes a pool's store.
         let _one = self.pools.opening.lock();
         self.pools.forget_failures();
@@ -197,8 +197,8 @@ impl Shared {
                 if let Location::Directory(path) = &pool.location {
                     self.pools.former.lock().insert(path.clone(), pool.engine.downgrade());
                 }
-                gone.extend(self.pools.open.write().remove(&pool.name));
-                gone.push(pool);
+                dropped.extend(self.pools.open.write().remove(&pool.name));
+                dropped.push(pool);
                 continue;
             }
             let options = row.and_then(|row| Metadata::from_json(&row.options).ok()).unwrap_or_default();
@@ -207,9 +207,9 @@ impl Shared {
                 // Calls that hold the old entry continue in the same store.
                 let again = pool.again(durability);
                 pool.retired.store(true, Ordering::SeqCst);
-                gone.extend(self.pools.open.write().insert(pool.name.clone(), Arc::new(again)));
+                dropped.extend(self.pools.open.write().insert(pool.name.clone(), Arc::new(again)));
             }
-            gone.push(pool);
+            dropped.push(pool);
         }
         self.sides.clear();
     }
@@ -232,14 +232,14 @@ impl Shared {
 
 impl PooledDriver {
     /// Creates a new, empty store for a pool whose directory is missing or empty, because the
-    /// content of the pool is lost for good: its disk broke, for example.
+    /// content of the pool is lost permanently: its disk broke, for example.
     ///
     /// Without this call, calls on the pool's queues fail with
     /// [`PoolUnavailable`](crate::Error::PoolUnavailable) ([`is_busy`](crate::Error::is_busy)),
     /// whose source is [`WrongStore`](crate::Error::WrongStore). So a disk that is only not mounted
     /// is never treated as an empty one.
     ///
-    /// The pool's queues stay and are empty: their messages, claims and subscriptions are gone, and
+    /// The pool's queues stay and are empty: their messages, claims and subscriptions are lost, and
     /// so are dead letters that were on their way out of the pool. No id is assigned again. If the
     /// former store comes back later, the driver refuses it.
     ///

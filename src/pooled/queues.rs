@@ -28,7 +28,7 @@ impl Queues for PooledDriver {
             Some(lsn) => control.store().wait_durable(lsn, control.durability())?,
             None => control.store().wait_seen_durable(control.durability())?,
         }
-        self.shared().try_take_along(&keys::queue(project, name));
+        self.shared().try_move_subscriptions(&keys::queue(project, name));
         // A queue that was not there may be waited for.
         control.store().wake(project, name, usize::MAX);
         Ok(created.made)
@@ -56,7 +56,7 @@ impl Queues for PooledDriver {
         })?;
         drop(chains);
         control.store().wait_durable(lsn.ok_or_else(|| missing(project, name))?, control.durability())?;
-        self.shared().try_take_along(&keys::queue(project, name));
+        self.shared().try_move_subscriptions(&keys::queue(project, name));
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl Queues for PooledDriver {
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
         if what != Purge::Messages {
             let _call = self.shared().enter()?;
-            self.shared().take_along(&keys::queue(project, name))?;
+            self.shared().move_subscriptions(&keys::queue(project, name))?;
         }
         purge(self, project, name, what)
     }
@@ -303,7 +303,7 @@ impl Shared {
     ) -> Result<Option<u64>> {
         let store = self.control.store();
         let Some(mut queue) = store.lock_as_is(slot) else { return Ok(None) };
-        // Calls see in the registry that the queue is gone: from then on, nothing may find it in the directory.
+        // Calls see in the registry that the queue is deleted; after that, no call may find it in the queue directory.
         let directory = store.directory.write();
         let mut registry = store.lock_registry();
         let mapping = registry.catalogue.get(key).cloned();

@@ -76,21 +76,21 @@ impl SideCache {
         let found = Arc::new(found);
         if found.route.mapping.is_some() {
             // Dropping a side may close its store, so sides are dropped outside the lock.
-            let mut gone = HashMap::new();
+            let mut dropped = HashMap::new();
             let mut all = self.0.write();
             if all.len() >= MOST_FOUND {
-                gone = std::mem::take(&mut *all);
+                dropped = std::mem::take(&mut *all);
             }
             let before = all.insert(found.route.key.clone(), found.clone());
             drop(all);
-            drop((gone, before));
+            drop((dropped, before));
         }
         found
     }
 
     pub(super) fn forget(&self, key: &[u8]) {
-        let gone = self.0.write().remove(key);
-        drop(gone);
+        let dropped = self.0.write().remove(key);
+        drop(dropped);
     }
 
     pub(super) fn clear(&self) {

@@ -50,7 +50,7 @@ impl Shared {
         match found {
             Some(slot) if slot.number == route.record.number => Ok(Side::There(slot)),
             Some(slot) if slot.number > route.record.number => self.newer_than_its_record(pool, route),
-            // An older side is the rest of a deleted queue of that name.
+            // An older side belongs to a deleted queue of that name and is still to be removed.
             _ => {
                 let (project, name) = route.names()?;
                 let mut queue = Queue::new(

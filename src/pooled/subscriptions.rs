@@ -24,8 +24,8 @@ impl Shared {
     ///
     /// # Errors
     /// Those of reaching the pool, and of a change. The subscriptions then stay for the next call.
-    pub(super) fn take_along(&self, key: &[u8]) -> Result<()> {
-        if self.pool_to_take_to(key).is_none() {
+    pub(super) fn move_subscriptions(&self, key: &[u8]) -> Result<()> {
+        if self.pool_to_move_to(key).is_none() {
             return Ok(());
         }
         let _turn = self.turn.lock();
@@ -33,7 +33,7 @@ impl Shared {
         let _moves = self.moves.write();
         self.check_open()?;
         self.remove_moved_away(key)?;
-        let Some(pool) = self.pool_to_take_to(key) else { return Ok(()) };
+        let Some(pool) = self.pool_to_move_to(key) else { return Ok(()) };
         let (control, pool) = (self.control.store(), self.pool(&pool)?);
         let Some((project, name)) = keys::parse_queue(key) else { return Ok(()) };
         let mut after: Option<[u8; 16]> = None;
@@ -55,23 +55,23 @@ impl Shared {
 
     /// As above, for a call that continues after a failure: subscriptions that cannot move now are moved by the next
     /// call on the queue's subscriptions, which gets the error if it fails again.
-    pub(super) fn try_take_along(&self, key: &[u8]) {
-        drop(self.take_along(key));
+    pub(super) fn try_move_subscriptions(&self, key: &[u8]) {
+        drop(self.move_subscriptions(key));
     }
 
     /// Moves the subscriptions of every mapped queue.
-    pub(super) fn take_all_along(&self) -> Result<()> {
+    pub(super) fn move_all_subscriptions(&self) -> Result<()> {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let next = self.control.store().registry.read().subscriptions.next_queue(after.as_deref());
             let Some(queue) = next else { return Ok(()) };
-            self.take_along(&queue)?;
+            self.move_subscriptions(&queue)?;
             after = Some(queue);
         }
     }
 
     /// The pool of a queue, if the control store has subscriptions that have to move there.
-    fn pool_to_take_to(&self, key: &[u8]) -> Option<String> {
+    fn pool_to_move_to(&self, key: &[u8]) -> Option<String> {
         let registry = self.control.store().registry.read();
         if registry.subscriptions.page(key, None, 1).is_empty() {
             return None;

@@ -8,9 +8,9 @@ use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 impl Catalogue for ReferenceModel {
     fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        store.take_along(project, queue, now);
+        store.move_subscriptions(project, queue, now);
         store.map_to(project, queue, pool);
-        store.take_along(project, queue, now);
+        store.move_subscriptions(project, queue, now);
         Ok(())
     }
 
@@ -40,20 +40,20 @@ impl Catalogue for ReferenceModel {
 
     fn update(&self, project: &Project, queue: &QueueName, pool: Option<&PoolName>) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        store.take_along(project, queue, now);
+        store.move_subscriptions(project, queue, now);
         if !store.catalogue.contains_key(&(project.clone(), queue.clone())) {
             return Err(not_mapped(project, queue));
         }
         if let Some(pool) = pool {
             store.map_to(project, queue, pool);
         }
-        store.take_along(project, queue, now);
+        store.move_subscriptions(project, queue, now);
         Ok(())
     }
 
     fn delete(&self, project: &Project, queue: &QueueName) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        store.take_along(project, queue, now);
+        store.move_subscriptions(project, queue, now);
         if let Some(pool) = store.catalogue.remove(&(project.clone(), queue.clone())) {
             store.leave(project, queue, pool);
         }
@@ -63,7 +63,7 @@ impl Catalogue for ReferenceModel {
     fn drop_all(&self) -> Result<()> {
         let (mut store, now) = self.enter()?;
         let mapped: Vec<(Project, QueueName)> = store.catalogue.keys().cloned().collect();
-        mapped.iter().for_each(|(project, queue)| store.take_along(project, queue, now));
+        mapped.iter().for_each(|(project, queue)| store.move_subscriptions(project, queue, now));
         for ((project, queue), pool) in std::mem::take(&mut store.catalogue) {
             store.leave(&project, &queue, pool);
         }

@@ -208,7 +208,7 @@ impl ReferenceModel {
         Ok(Health { storage_reachable: true, operations, volume, pools: store.pool_healths(now) })
     }
 
-    /// Closes both drivers, for good.
+    /// Closes both drivers. A closed driver stays closed.
     ///
     /// Cost: O(1).
     ///

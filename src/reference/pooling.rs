@@ -111,7 +111,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<StoreLocation> {
         let location = self.location(project, queue)?.unwrap_or(None);
-        self.take_along(project, queue, now);
+        self.move_subscriptions(project, queue, now);
         Ok(location)
     }
 
@@ -132,7 +132,7 @@ impl Store {
     }
 
     /// Moves the subscriptions that the queue had in the store itself to the queue's pool.
-    pub(super) fn take_along(&mut self, project: &Project, queue: &QueueName, now: Timestamp) {
+    pub(super) fn move_subscriptions(&mut self, project: &Project, queue: &QueueName, now: Timestamp) {
         let is_in_control_store =
             |pool: &PoolName| self.pools.get(pool).is_some_and(|pool| location_of(pool).is_none());
         let mut left = self.left.iter().filter(|(of, name, _)| of == project && name == queue);
@@ -141,7 +141,7 @@ impl Store {
             return;
         }
         if let Ok(Some(there @ Some(_))) = self.location(project, queue) {
-            self.carry_subscriptions(Owner { project, queue, location: &None }, &there, now);
+            self.relocate_subscriptions(Owner { project, queue, location: &None }, &there, now);
         }
     }
 
@@ -209,7 +209,7 @@ impl Store {
     }
 
     fn move_queue(&mut self, project: &Project, queue: &QueueName, to: &PoolName, now: Timestamp) -> Result<()> {
-        self.take_along(project, queue, now);
+        self.move_subscriptions(project, queue, now);
         let key = (project.clone(), queue.clone());
         self.queue(project, queue).ok_or_else(|| no_queue(project, queue))?;
         let mapped = self.catalogue.get(&key).ok_or_else(|| not_mapped(project, queue))?.clone();
@@ -220,7 +220,7 @@ impl Store {
         let here = location_of(self.pools.get(&mapped).ok_or_else(|| no_pool(&mapped))?);
         if here != there {
             self.check_nothing_at(project, queue, &there, now)?;
-            self.carry(project, queue, &here, &there, now);
+            self.relocate(project, queue, &here, &there, now);
         }
         self.map_to(project, queue, to);
         if here != there {
@@ -244,7 +244,7 @@ impl Store {
         Ok(())
     }
 
-    fn carry(
+    fn relocate(
         &mut self,
         project: &Project,
         name: &QueueName,
@@ -253,9 +253,9 @@ impl Store {
         now: Timestamp,
     ) {
         if let Some(queue) = self.queue_mut(project, name) {
-            queue.carry(here, there);
+            queue.relocate(here, there);
         }
-        self.carry_subscriptions(Owner { project, queue: name, location: here }, there, now);
+        self.relocate_subscriptions(Owner { project, queue: name, location: here }, there, now);
     }
 
     /// The group of the flavor the metadata name; `None`, the pools of no group, for none.

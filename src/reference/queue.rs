@@ -131,7 +131,7 @@ impl QueueModel {
     }
 
     /// Moves all contents from one location to another.
-    pub(super) fn carry(&mut self, here: &StoreLocation, there: &StoreLocation) {
+    pub(super) fn relocate(&mut self, here: &StoreLocation, there: &StoreLocation) {
         let messages = self.messages.iter_mut().map(|message| &mut message.location);
         let claims = self.claims.values_mut().map(|claim| &mut claim.location);
         messages.chain(claims).filter(|location| *location == here).for_each(|location| location.clone_from(there));

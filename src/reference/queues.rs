@@ -28,12 +28,12 @@ impl Queues for ReferenceModel {
         let (mut store, now) = self.enter_queue(project, name)?;
         if store.queue(project, name).is_some() {
             store.remap(project, name, metadata)?;
-            store.take_along(project, name, now);
+            store.move_subscriptions(project, name, now);
             return Ok(false);
         }
         let settings = self.settings(&store, project, name, metadata)?;
         store.register(project, name, metadata)?;
-        store.take_along(project, name, now);
+        store.move_subscriptions(project, name, now);
         let queue = store.queue_or_new(project, name);
         queue.metadata = metadata.clone();
         queue.settings = settings;
@@ -58,7 +58,7 @@ impl Queues for ReferenceModel {
         store.queue(project, name).ok_or_else(|| no_queue(project, name))?;
         let settings = self.settings(&store, project, name, metadata)?;
         store.register(project, name, metadata)?;
-        store.take_along(project, name, now);
+        store.move_subscriptions(project, name, now);
         let queue = store.queue_mut(project, name).ok_or_else(|| no_queue(project, name))?;
         queue.metadata = metadata.clone();
         queue.settings = settings;

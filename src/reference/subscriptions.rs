@@ -39,7 +39,7 @@ impl Store {
     }
 
     /// Moves the queue's subscriptions to another location, where they replace those of the same subscribers.
-    pub(super) fn carry_subscriptions(&mut self, owner: Owner<'_>, there: &StoreLocation, now: Timestamp) {
+    pub(super) fn relocate_subscriptions(&mut self, owner: Owner<'_>, there: &StoreLocation, now: Timestamp) {
         let carried: Vec<Subscriber> = self.subscribed(owner, now).map(|one| one.subscriber.clone()).collect();
         let target = Owner { location: there, ..owner };
         self.subscriptions.retain(|one| !one.is_of(target) || !carried.contains(&one.subscriber));

@@ -182,8 +182,8 @@ impl Contents {
     }
 
     /// Repairs the state that was read from a damaged snapshot: messages without their claim become free.
-    pub(crate) fn mend(&mut self) {
-        self.active().for_each(|queue| queue.with(Queue::mend));
+    pub(crate) fn drop_orphan_holds(&mut self) {
+        self.active().for_each(|queue| queue.with(Queue::drop_orphan_holds));
         // A record under an invalid key cannot be used.
         let _ = self.registry.settle();
     }
@@ -206,8 +206,8 @@ impl Contents {
             Op::Time | Op::Registry(_) => {}
             Op::CreateQueue(new) | Op::Register { new, .. } => self.create(lsn, new)?,
             Op::DeleteQueue { queue } | Op::Unregister { queue, .. } => {
-                if let Some(gone) = self.queues.remove(queue) {
-                    self.records = self.records.saturating_sub(gone.record_bytes());
+                if let Some(removed) = self.queues.remove(queue) {
+                    self.records = self.records.saturating_sub(removed.record_bytes());
                 }
                 self.unknown.remove(queue);
             }

@@ -87,9 +87,9 @@ impl<K: Ord> DirtySet<K> {
     pub(crate) fn remove_all(&mut self, there: impl Iterator<Item = K>) {
         let Some(listed) = &mut self.listed else { return };
         let unlisted = there.filter(|key| !listed.contains_key(key)).map(|key| (key, Dirty::Stale));
-        let mut gone: BTreeMap<K, Dirty> = unlisted.collect();
+        let mut tombstones: BTreeMap<K, Dirty> = unlisted.collect();
         listed.retain(|_, dirty| *dirty == Dirty::Stale);
-        listed.append(&mut gone);
+        listed.append(&mut tombstones);
     }
 
     /// Whether an existing record is equal in the trees.

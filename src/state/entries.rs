@@ -45,8 +45,8 @@ pub(crate) fn claim(of: Owner<'_>, number: u64, claim: &Claim) -> Result<Record>
 }
 
 /// Removes a queue's removed records from the trees.
-pub(crate) fn remove(of: Owner<'_>, gone: &Tombstones, trees: &mut Digested) -> Result<()> {
-    let Tombstones { pages, claims } = gone;
+pub(crate) fn remove(of: Owner<'_>, tombstones: &Tombstones, trees: &mut Digested) -> Result<()> {
+    let Tombstones { pages, claims } = tombstones;
     pages.iter().try_for_each(|first| trees.remove(Tree::Messages, &keys::page(of.key, of.number, *first)))?;
     claims.iter().try_for_each(|number| trees.remove(Tree::Claims, &keys::claim(of.key, of.number, *number)))
 }

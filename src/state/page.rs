@@ -308,19 +308,19 @@ impl Page {
         self.slot(index).filter(|_| claimed).map(|slot| slot.hold)
     }
 
-    fn forget(&mut self, gone: u128) {
+    fn forget(&mut self, removed: u128) {
         let weight: u64 = if let Some(content) = self.content() {
-            bits(gone).filter_map(|index| content.slot(index)).map(Slot::weight).sum()
+            bits(removed).filter_map(|index| content.slot(index)).map(Slot::weight).sum()
         } else {
             // The sizes in a damaged page are unknown, so all messages count the same.
-            let (gone, live) = ((self.live & gone).count_ones(), self.live.count_ones());
-            let share = u128::from(self.weight) * u128::from(gone) / u128::from(live.max(1));
+            let (removed, live) = ((self.live & removed).count_ones(), self.live.count_ones());
+            let share = u128::from(self.weight) * u128::from(removed) / u128::from(live.max(1));
             u64::try_from(share).unwrap_or(self.weight)
         };
         self.weight = self.weight.saturating_sub(weight);
-        self.live &= !gone;
-        self.claimed &= !gone;
-        self.delayed &= !gone;
+        self.live &= !removed;
+        self.claimed &= !removed;
+        self.delayed &= !removed;
     }
 
     /// Whether the whole page has expired by `now`, by its entry alone.

@@ -259,8 +259,8 @@ impl Queue {
         self.broken
     }
 
-    /// Expires, ends or frees everything due by `now`. If a page cannot be read, the rest of the due work is left, and
-    /// the error is returned beside the work done.
+    /// Expires, ends or frees everything due by `now`. If a page cannot be read, the remaining due work is left, and
+    /// the error is returned with the work done.
     pub(crate) fn advance(&mut self, now: u64) -> (Freed, Result<()>) {
         self.advance_some(now, usize::MAX)
     }

@@ -64,7 +64,7 @@ impl DirtyQueues {
     /// Removes a deleted queue from the list.
     pub(super) fn forget(&self, slot: &Arc<QueueSlot>) {
         let mut changed = self.changed.lock();
-        // A queue that was created again may have the number by now.
+        // A queue that was created again may have the same number.
         if changed.get(&slot.number).is_some_and(|listed| Arc::ptr_eq(listed, slot)) {
             changed.remove(&slot.number);
         }
@@ -119,7 +119,7 @@ impl DirtyQueues {
 }
 
 impl DeletedRecords {
-    /// Collects the records of `queue` in the trees, and frees the rest; `None` if the trees have none.
+    /// Collects the records of `queue` in the trees, and frees everything else; `None` if the trees have none.
     fn of(queue: Queue) -> Option<Self> {
         let (key, number) = (keys::queue(queue.project(), queue.name()), queue.number());
         Some(Self { key, number, entries: queue.into_tombstones()? })

@@ -66,9 +66,9 @@ impl QueueSlot {
         Some(ActiveQueue::new(state))
     }
 
-    /// The same, waiting for whoever has it locked no longer than `patience`.
-    pub(super) fn try_lock_for(&self, patience: Duration) -> Option<ActiveQueue<'_>> {
-        let mut state = self.state.try_lock_for(patience)?;
+    /// Locks the queue, and waits for another thread that has it locked at most `timeout`.
+    pub(super) fn try_lock_for(&self, timeout: Duration) -> Option<ActiveQueue<'_>> {
+        let mut state = self.state.try_lock_for(timeout)?;
         state.activate(self.number, &self.key, &self.budget);
         Some(ActiveQueue::new(state))
     }

@@ -134,17 +134,21 @@ impl Verification {
 
     /// Compares the store's sums, which is possible only if no change happened meanwhile.
     fn check_totals(&mut self, store: &Store) {
-        let told = || (store.messages(), store.weight());
-        let before = (store.journal.appended(), told());
+        let recorded = || (store.messages(), store.weight());
+        let before = (store.journal.appended(), recorded());
         let (mut messages, mut weight) = (0_u64, 0_u64);
         for slot in store.slots() {
             let totals = slot.lock().totals();
             messages = messages.saturating_add(totals.total);
             weight = weight.saturating_add(totals.weight);
         }
-        let unchanged = (store.journal.appended(), told()) == before;
-        if unchanged && told() != (messages, weight) {
-            self.findings.push(format!("the store's totals are {:?}, its queues' {:?}", told(), (messages, weight)));
+        let unchanged = (store.journal.appended(), recorded()) == before;
+        if unchanged && recorded() != (messages, weight) {
+            self.findings.push(format!(
+                "the store's totals are {:?}, its queues' {:?}",
+                recorded(),
+                (messages, weight)
+            ));
         }
     }
 

@@ -90,9 +90,9 @@ impl Waiter {
 }
 
 impl Waiting<'_> {
-    /// Sleeps until woken or `patience` is over; without patience, until woken.
-    pub(crate) fn sleep(&self, patience: Option<Duration>) {
-        let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
+    /// Sleeps until woken, or for `timeout` if there is one.
+    pub(crate) fn sleep(&self, timeout: Option<Duration>) {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut woken = self.waiter.woken.lock();
         while !*woken {
             match deadline {
@@ -113,7 +113,7 @@ impl Waiting<'_> {
         self.must_check.set(false);
     }
 
-    /// Records that the waiter checked the queue in vain, and whether it knows an instant at which something falls due.
+    /// Records that the waiter found no message, and whether it knows an instant at which something falls due.
     pub(crate) fn found_nothing(&self, knows_due: bool) {
         self.must_check.set(false);
         self.knows_due.set(knows_due);

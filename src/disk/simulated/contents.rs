@@ -84,7 +84,7 @@ impl Contents {
         let len = self.bytes.len();
         let grown = effect.len_after(len);
         self.bytes.try_reserve(grown.saturating_sub(len)).map_err(|_| ErrorKind::StorageFull)?;
-        self.mend(&effect);
+        self.make_readable(&effect);
         let effect = self.widen(effect);
         self.rewrite_cut(&effect)?;
         let range = effect.range();
@@ -111,7 +111,7 @@ impl Contents {
     }
 
     /// Makes a written range readable again.
-    fn mend(&mut self, effect: &Effect) {
+    fn make_readable(&mut self, effect: &Effect) {
         let Range { start, end } = effect.range();
         let (start, end) = (start as u64, end as u64);
         let bad = mem::take(&mut self.unreadable).into_iter();
@@ -185,7 +185,7 @@ impl Contents {
         bytes
     }
 
-    /// Applies a power cut: keeps the durable contents, and some of the rest at random.
+    /// Applies a power cut: keeps the durable contents, and a random part of the other changes.
     pub(super) fn lose_power(&mut self, random: Option<&mut Random>) {
         self.bytes = self.taken_back();
         self.lost.clear();

@@ -189,8 +189,8 @@ impl State {
 
     /// Takes the image of the disk: the state that the next process finds.
     pub(super) fn restart(&mut self) -> Self {
-        let gone = Self { power: Power::ImageTaken, is_volatile: self.is_volatile, ..Self::default() };
-        let image = mem::replace(self, gone);
+        let taken = Self { power: Power::ImageTaken, is_volatile: self.is_volatile, ..Self::default() };
+        let image = mem::replace(self, taken);
         Self {
             names: image.names,
             capacity: image.capacity,

@@ -3,7 +3,7 @@
 //! The weaknesses of sled, and how this module handles them:
 //! - sled panics on damaged files and failing disks: at open, later and in its destructor. If its threads cannot be
 //!   started, it waits for ever. So one worker thread makes every call to sled and drops it. A panic becomes an error,
-//!   and a call that takes longer than [`PATIENCE`] is abandoned together with the thread and these trees (see
+//!   and a call that takes longer than [`CALL_TIMEOUT`] is abandoned together with the thread and these trees (see
 //!   `worker`).
 //! - sled's flush does not fsync: [`crate::Disk::sync_trees`] syncs the files after sled is closed.
 //! - sled writes a large record to a separate file that it never syncs. With 2 MiB segments a record of up to 24 KiB
@@ -28,11 +28,11 @@ const LEAST_CACHE_BYTES: u64 = 1 << 20;
 const SEGMENT_BYTES: usize = 2 << 20;
 const FLUSHER_MILLIS: u64 = 200;
 const WRITES_A_FLUSH: u32 = 256;
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest time that a call may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time that opening and closing may take; they read or write much.
-const LONG_PATIENCE: Duration = Duration::from_mins(1);
+const SETUP_TIMEOUT: Duration = Duration::from_mins(1);
 /// Records a scan reads at a time.
 const SCANNED_AT_ONCE: usize = 1024;
 
@@ -50,13 +50,13 @@ impl SledTrees {
     /// Opens the trees in `directory`, and creates missing ones.
     pub(crate) fn open(directory: &Path, cache_bytes: u64) -> Result<Self> {
         let directory = directory.to_owned();
-        Worker::start(PATIENCE, LONG_PATIENCE, move || Open::new(&directory, cache_bytes)).map(Self)
+        Worker::start(CALL_TIMEOUT, SETUP_TIMEOUT, move || Open::new(&directory, cache_bytes)).map(Self)
     }
 }
 
 impl Open {
     fn new(directory: &Path, cache_bytes: u64) -> Result<Self> {
-        let deadline = Instant::now() + LOCK_PATIENCE;
+        let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             match Self::try_open(directory, cache_bytes).map_err(translated) {
                 Err(error) if is_locked(&error) && Instant::now() < deadline => {

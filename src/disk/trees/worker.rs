@@ -22,24 +22,24 @@ pub(crate) struct Worker<T> {
     /// `None` only while it is dropped.
     jobs: Option<Sender<Job<T>>>,
     /// Disconnected when the thread has dropped the value.
-    gone: Receiver<()>,
+    ended: Receiver<()>,
     /// The longest time that a call may take.
-    patience: Duration,
+    timeout: Duration,
     /// The longest time that creating or dropping the value may take.
-    long_patience: Duration,
+    setup_timeout: Duration,
     given_up: AtomicBool,
 }
 
 impl<T: 'static> Worker<T> {
     /// Starts a thread that creates the value.
     pub(crate) fn start(
-        patience: Duration,
-        long_patience: Duration,
+        timeout: Duration,
+        setup_timeout: Duration,
         make: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<Self> {
         let (jobs, to_do) = bounded::<Job<T>>(1);
         let (done, outcome) = bounded(1);
-        let (going, gone) = bounded(0);
+        let (ending, ended) = bounded(0);
         let run = move || {
             match guarded(make) {
                 Err(error) => drop(done.send(Err(error))),
@@ -51,13 +51,13 @@ impl<T: 'static> Worker<T> {
                     let _ = catch_unwind(AssertUnwindSafe(move || drop(value)));
                 }
             }
-            drop(going);
+            drop(ending);
         };
         let spawned = thread::Builder::new().name("zaqar-trees".into()).spawn(run);
         spawned.map_err(|e| Error::io("starting a thread", e))?;
         let given_up = AtomicBool::new(false);
-        let worker = Self { jobs: Some(jobs), gone, patience, long_patience, given_up };
-        worker.await_reply(&outcome, long_patience)?;
+        let worker = Self { jobs: Some(jobs), ended, timeout, setup_timeout, given_up };
+        worker.await_reply(&outcome, setup_timeout)?;
         Ok(worker)
     }
 
@@ -68,21 +68,21 @@ impl<T: 'static> Worker<T> {
         }
         let (reply, replied) = bounded(1);
         let job: Job<T> = Box::new(move |value| {
-            // The caller may have given up by now.
+            // The caller may have stopped waiting.
             let _ = reply.send(guarded(|| work(value)));
         });
         let jobs = self.jobs.as_ref().ok_or_else(|| failed("their thread has ended"))?;
         jobs.send(job).map_err(|_| failed("their thread has ended"))?;
-        self.await_reply(&replied, self.patience)
+        self.await_reply(&replied, self.timeout)
     }
 
-    fn await_reply<R>(&self, reply: &Receiver<Result<R>>, patience: Duration) -> Result<R> {
-        match reply.recv_timeout(patience) {
+    fn await_reply<R>(&self, reply: &Receiver<Result<R>>, timeout: Duration) -> Result<R> {
+        match reply.recv_timeout(timeout) {
             Ok(outcome) => outcome,
             Err(RecvTimeoutError::Disconnected) => Err(failed("their thread has ended")),
             Err(RecvTimeoutError::Timeout) => {
                 self.given_up.store(true, Ordering::Release);
-                Err(failed(&format!("a call has not returned in {patience:?}")))
+                Err(failed(&format!("a call has not returned in {timeout:?}")))
             }
         }
     }
@@ -93,7 +93,7 @@ impl<T> Drop for Worker<T> {
         drop(self.jobs.take());
         if !self.given_up.load(Ordering::Acquire) {
             // The thread holds files open until then.
-            let _ = self.gone.recv_timeout(self.long_patience);
+            let _ = self.ended.recv_timeout(self.setup_timeout);
         }
     }
 }

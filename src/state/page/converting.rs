@@ -63,19 +63,19 @@ impl Page {
         })
     }
 
-    /// A page of which only the image is known, with the messages that were `live` then and those that are gone. The
-    /// others are free, or delayed as they were posted. `None` if there are none.
+    /// A page of which only the image is known, with the messages that were `live` then, less those for which
+    /// `is_removed` holds. They are free, or delayed as they were posted. `None` if there are none.
     pub(crate) fn from_image(
         first: u64,
         (content, live): (&Content, u128),
         image: Image,
-        is_gone: impl Fn(u64) -> bool,
+        is_removed: impl Fn(u64) -> bool,
     ) -> Option<Self> {
         let mut page = Self::new(first, Content::like(content));
         page.body_bytes = narrow(content.bodies().len() as u64);
         page.slots = u8::try_from(content.slots().len()).ok()?;
         for (index, slot) in content.slots().iter().enumerate() {
-            if live & bit(index) == 0 || is_gone(first.saturating_add(slot.distance())) {
+            if live & bit(index) == 0 || is_removed(first.saturating_add(slot.distance())) {
                 continue;
             }
             page.live |= bit(index);

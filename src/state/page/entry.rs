@@ -96,7 +96,7 @@ impl FrozenPage {
         }
         let content = match (self.read(budget, owner.number), &self.image) {
             // An image that an earlier snapshot names may stay in its place, because no other copy exists. Of any other
-            // image the journal has a copy, which stays until the image can be written or the page is gone.
+            // image the journal has a copy, which stays until the image can be written or the page is removed.
             (Err(error), Some(image)) if error.is_corrupt() && image.is_proven() => return Ok((image.clone(), false)),
             (content, _) => content?,
         };

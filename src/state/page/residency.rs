@@ -7,7 +7,7 @@
 //! | [`Cold`](Residency::Cold) | `Both` | `Damaged` | – | `Cold` | – | – |
 //! | [`Damaged`](Residency::Damaged) | `Both` | `Damaged` | – | `Damaged` | – | – |
 //!
-//! A dash means that the page does not change, and that the caller is told so. `load` and `damage` are the results of
+//! A dash means that the page does not change; the return value says so. `load` and `damage` are the results of
 //! reading an image.
 //!
 //! 1. The content is in memory, or there is an image, or both.

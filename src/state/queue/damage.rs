@@ -78,8 +78,8 @@ impl Queue {
             }
             let mut lost = Vec::new();
             self.change(first, |page| {
-                let gone = bits(page.live()).filter(|index| (from..to).contains(&page.sequence(*index)));
-                gone.collect::<Vec<_>>().into_iter().for_each(|index| lost.extend(page.remove(index)));
+                let removed = bits(page.live()).filter(|index| (from..to).contains(&page.sequence(*index)));
+                removed.collect::<Vec<_>>().into_iter().for_each(|index| lost.extend(page.remove(index)));
             });
             self.lose_claimed(lost);
         }

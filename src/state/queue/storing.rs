@@ -12,7 +12,7 @@ pub(crate) struct Changes {
     pub(crate) record: bool,
     pub(crate) pages: Vec<FrozenPage>,
     pub(crate) claims: Vec<(u64, Claim)>,
-    pub(crate) gone: Tombstones,
+    pub(crate) tombstones: Tombstones,
 }
 
 impl Queue {
@@ -154,7 +154,7 @@ impl Queue {
     }
 
     /// As [`Self::settle`], for a state from a damaged snapshot: messages whose claim is missing become free.
-    pub(crate) fn mend(&mut self) {
+    pub(crate) fn drop_orphan_holds(&mut self) {
         let firsts: Vec<u64> = self.pages.keys().copied().collect();
         for first in firsts {
             if self.pages.get(&first).is_some_and(|page| self.load(page).is_err()) {
@@ -183,7 +183,7 @@ impl Queue {
     /// Takes the changes that a checkpoint has to write, and continues as if they were written.
     pub(crate) fn take_changes(&mut self) -> Changes {
         let record = self.dirty.record.take().is_some();
-        let mut gone = Tombstones::default();
+        let mut tombstones = Tombstones::default();
         let mut pages = Vec::new();
         for first in self.dirty.pages.take(self.pages.keys().copied()) {
             match self.pages.get_mut(&first) {
@@ -191,17 +191,17 @@ impl Queue {
                     page.dirty = false;
                     pages.push(page.freeze());
                 }
-                None => gone.pages.push(first),
+                None => tombstones.pages.push(first),
             }
         }
         let mut claims = Vec::new();
         for number in self.dirty.claims.take(self.claims.numbers()) {
             match self.claims.get(number) {
                 Some(claim) => claims.push((number, claim.clone())),
-                None => gone.claims.push(number),
+                None => tombstones.claims.push(number),
             }
         }
-        Changes { record, pages, claims, gone }
+        Changes { record, pages, claims, tombstones }
     }
 
     /// The records of a deleted queue in the trees; `None` if the trees never had its record.

@@ -231,9 +231,9 @@ impl Registry {
     fn give_up_store(&mut self, name: &str) {
         let Some(former) = self.pools.update(name.as_bytes(), |row| row.store.take()).flatten() else { return };
         let removals = keys::removals_of(name);
-        let gone = self.removals.range(&removals, None).filter(|(_, removal)| removal.store == Some(former));
-        let gone: Vec<Vec<u8>> = gone.map(|(key, _)| key.to_vec()).collect();
-        gone.iter().for_each(|key| drop(self.removals.remove(key)));
+        let obsolete = self.removals.range(&removals, None).filter(|(_, removal)| removal.store == Some(former));
+        let obsolete: Vec<Vec<u8>> = obsolete.map(|(key, _)| key.to_vec()).collect();
+        obsolete.iter().for_each(|key| drop(self.removals.remove(key)));
     }
 
     fn change_subscription(&mut self, time: u64, change: &Change<'_>) {

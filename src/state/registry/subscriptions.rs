@@ -135,7 +135,7 @@ impl Subscriptions {
         self.deadlines.remove(&(row.expires, key.to_vec()));
         let Some((queue, id)) = keys::parse_subscription(key) else { return };
         let subscriber = subscriber_key(queue, &row.subscriber);
-        // It may be another's by now: a snapshot is no instant.
+        // Another subscription may have the subscriber: a snapshot does not show one instant.
         if self.subscribers.get(&subscriber) == Some(&id) {
             self.subscribers.remove(&subscriber);
         }

@@ -11,7 +11,7 @@ use crate::model::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 
 impl Journal {
-    /// Waits until everything up to `lsn` is synced. The first caller syncs for all calls that have appended by then.
+    /// Waits until everything up to `lsn` is synced. The first caller syncs for all calls that have already appended.
     pub(crate) fn wait_durable(&self, lsn: u64) -> Result<()> {
         lock::check_may_wait();
         let mut turn = self.commit.enter(lsn)?;

@@ -12,7 +12,7 @@
 //! 4. A page file's `live` is the bytes of its images in use. A page file is removed when it has none, no thread reads
 //!    it, and no snapshot refers to it.
 //! 5. The number of open page files is bounded. A file with unsynced images stays open, because only a handle that was
-//!    open by then is sure to get the error of a failed write-back.
+//!    open during the write is sure to get the error of a failed write-back.
 //!
 //! Cost: one write of the page's content for each image, one read to load it, and now and then the opening of a file.
 
@@ -233,7 +233,7 @@ impl PageFiles {
     fn create(&self, number: u64) -> Result<Arc<PageFile>> {
         let create = || PageFile::create(&self.files, page_file::path(&self.directory, number), number);
         match create() {
-            // Somebody has removed the folder, which does no harm while it was empty.
+            // The directory was removed from outside, which does no harm while it was empty.
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 self.prepare()?;
                 create()

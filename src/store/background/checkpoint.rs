@@ -25,15 +25,19 @@ impl Store {
         self.checkpoint_while(housekeeping, &|| true)
     }
 
-    /// As [`Self::checkpoint`], until `patient` returns false; the next checkpoint writes the rest.
-    pub(super) fn checkpoint_while(&self, housekeeping: &mut Housekeeping, patient: &dyn Fn() -> bool) -> Result<()> {
+    /// As [`Self::checkpoint`], until `may_continue` returns false; the next checkpoint writes the rest.
+    pub(super) fn checkpoint_while(
+        &self,
+        housekeeping: &mut Housekeeping,
+        may_continue: &dyn Fn() -> bool,
+    ) -> Result<()> {
         if self.trees_are_bloated(housekeeping) {
-            self.leave_trees(housekeeping);
+            self.abandon_trees(housekeeping);
         }
-        let written = self.write_changes(housekeeping, patient);
+        let written = self.write_changes(housekeeping, may_continue);
         if let Err(error) = &written {
             housekeeping.trees_fault = Some(error.to_string());
-            self.leave_trees(housekeeping);
+            self.abandon_trees(housekeeping);
         }
         written
     }
@@ -45,7 +49,7 @@ impl Store {
         size > digest.bytes.saturating_mul(TREES_GROWTH).saturating_add(TREES_BYTES)
     }
 
-    fn write_changes(&self, housekeeping: &mut Housekeeping, patient: &dyn Fn() -> bool) -> Result<()> {
+    fn write_changes(&self, housekeeping: &mut Housekeeping, may_continue: &dyn Fn() -> bool) -> Result<()> {
         let (bytes, lsn) = (self.journal.appended_bytes(), self.journal.appended());
         // In this order: a queue with the name of a deleted one is listed only after the deleted one.
         let changed = self.dirty.take_changed();
@@ -54,7 +58,7 @@ impl Store {
         let mut trees = self.open_trees(housekeeping)?;
         left.iter().try_for_each(|deleted| deleted.remove_from(&mut trees))?;
         let mut changed = changed.into_iter();
-        while patient() {
+        while may_continue() {
             let Some(slot) = changed.next() else { break };
             self.write_queue(&mut trees, &slot)?;
         }
@@ -82,7 +86,7 @@ impl Store {
             }
             (FrozenQueue::record_of(&queue), queue.take_changes())
         };
-        entries::remove(slot.owner(), &changes.gone, trees)?;
+        entries::remove(slot.owner(), &changes.tombstones, trees)?;
         let none = BTreeSet::new();
         self.write_pages(slot, changes.pages, &none, Purpose::Checkpoint, &mut |_, _, page| trees.insert(&page))?;
         for (number, claim) in &changes.claims {
@@ -146,7 +150,7 @@ impl Store {
     }
 
     /// Abandons the trees; the next checkpoint writes everything to new ones.
-    fn leave_trees(&self, housekeeping: &mut Housekeeping) {
+    fn abandon_trees(&self, housekeeping: &mut Housekeeping) {
         housekeeping.filled = None;
         let left = housekeeping.manifest.generation;
         housekeeping.manifest.generation = left.saturating_add(1);

@@ -6,7 +6,7 @@ use crate::model::GcReport;
 use crate::store::{QueueSlot, Store};
 
 impl Store {
-    /// Collects everything due by now and frees the content of deleted queues.
+    /// Collects everything that is due, and frees the content of deleted queues.
     pub(crate) fn collect(&self) -> GcReport {
         let subscriptions = if self.has_due_subscriptions() { self.lock_registry().expired() } else { 0 };
         let mut report = GcReport { messages: 0, claims: 0, subscriptions, queues: self.clear_deleted() };

@@ -28,13 +28,13 @@ impl Store {
             self.clear_deleted();
         }
         // At first, the pages that queues in use need next are spared, and locked queues are skipped.
-        let (mut spare, mut patience) = (true, Duration::ZERO);
+        let (mut spare, mut timeout) = (true, Duration::ZERO);
         while self.is_above_target() {
-            match self.evict_round(spare, patience)? {
-                Round::Evicted => patience = Duration::ZERO,
+            match self.evict_round(spare, timeout)? {
+                Round::Evicted => timeout = Duration::ZERO,
                 Round::Busy => {
-                    spare &= patience < MOST_PATIENCE;
-                    patience = patience.saturating_mul(2).clamp(LEAST_PATIENCE, MOST_PATIENCE);
+                    spare &= timeout < MOST_TIMEOUT;
+                    timeout = timeout.saturating_mul(2).clamp(LEAST_TIMEOUT, MOST_TIMEOUT);
                 }
                 Round::Nothing if spare => spare = false,
                 Round::Nothing => break,
@@ -47,15 +47,15 @@ impl Store {
         self.budget.used() > self.budget.target() && !self.is_closed()
     }
 
-    /// Visits each queue of the list once. Waits for a locked queue at most `patience`, because another queue may have
-    /// pages to evict by then.
-    fn evict_round(&self, spare: bool, patience: Duration) -> Result<Round> {
+    /// Visits each queue of the list once. Waits for a locked queue at most `timeout`, because another queue may get
+    /// pages to evict meanwhile.
+    fn evict_round(&self, spare: bool, timeout: Duration) -> Result<Round> {
         let (mut round, mut ticket, last) = (Round::Nothing, 0, self.residency.last_ticket());
         while self.is_above_target()
             && let Some((next, slot)) = self.residency.next_in(ticket, last)
         {
             ticket = next;
-            let visit = match slot.try_lock_for(patience) {
+            let visit = match slot.try_lock_for(timeout) {
                 Some(queue) => self.evict_from(&slot, queue, spare)?,
                 None => Round::Busy,
             };
@@ -82,8 +82,8 @@ impl Store {
     }
 }
 
-/// Pages evicted from a queue before the next one has its turn.
+/// The most pages that are evicted from one queue before the next queue is visited.
 const PAGES_AT_ONCE: usize = 64;
 /// The time that a visit waits for a locked queue: longer each time.
-const LEAST_PATIENCE: Duration = Duration::from_millis(1);
-const MOST_PATIENCE: Duration = Duration::from_millis(100);
+const LEAST_TIMEOUT: Duration = Duration::from_millis(1);
+const MOST_TIMEOUT: Duration = Duration::from_millis(100);

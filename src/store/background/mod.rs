@@ -138,8 +138,8 @@ fn run_journal_thread(store: &Store, signals: &Receiver<()>, interval: Duration)
 fn collect(store: &Store, signals: &Receiver<()>) {
     while !store.is_closed() {
         let due = store.next_due().map(|when| Duration::from_millis(when.saturating_sub(store.now())));
-        let patience = due.and_then(|due| store.clock.source().real_wait(due));
-        if due != Some(Duration::ZERO) && !wait(signals, patience.and_then(|p| Instant::now().checked_add(p))) {
+        let timeout = due.and_then(|due| store.clock.source().real_wait(due));
+        if due != Some(Duration::ZERO) && !wait(signals, timeout.and_then(|p| Instant::now().checked_add(p))) {
             return;
         }
         store.collect();

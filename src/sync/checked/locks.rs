@@ -39,8 +39,8 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Time does not pass: it waits for as long as it takes, unless it is not to wait at all.
-    pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<MutexGuard<'_, T>> {
-        if patience.is_zero() { self.try_lock() } else { Some(self.lock()) }
+    pub(crate) fn try_lock_for(&self, timeout: Duration) -> Option<MutexGuard<'_, T>> {
+        if timeout.is_zero() { self.try_lock() } else { Some(self.lock()) }
     }
 }
 
@@ -100,14 +100,16 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        let Some(guard) = &self.0 else { unreachable!("whoever waits for a condition does not use the guard") };
+        let Some(guard) = &self.0 else { unreachable!("a thread that waits for a condition does not use the guard") };
         guard
     }
 }
 
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        let Some(guard) = &mut self.0 else { unreachable!("whoever waits for a condition does not use the guard") };
+        let Some(guard) = &mut self.0 else {
+            unreachable!("a thread that waits for a condition does not use the guard")
+        };
         guard
     }
 }

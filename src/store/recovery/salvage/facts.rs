@@ -16,7 +16,7 @@ pub(super) struct Facts {
     /// Queues that were deleted.
     pub(super) deleted: BTreeSet<u64>,
     /// Messages that were deleted, popped, moved or purged, by queue.
-    pub(super) gone: BTreeMap<u64, Ranges>,
+    pub(super) removed: BTreeMap<u64, Ranges>,
     /// The lowest sequence that was assigned after the snapshot, by queue.
     pub(super) first_post: BTreeMap<u64, u64>,
     /// The sequence above the highest known one, by queue.
@@ -36,7 +36,7 @@ impl Facts {
             Op::Post { queue, first, messages, .. } => self.post(*queue, *first, messages.len(), above),
             Op::Claim(claim) => self.claim(claim, above),
             Op::Delete { queue, messages } => {
-                self.gone.entry(*queue).or_default().insert_all(messages);
+                self.removed.entry(*queue).or_default().insert_all(messages);
                 self.name(*queue, messages.iter().last());
             }
             Op::DropDamaged { queue, ranges } => {
@@ -63,7 +63,7 @@ impl Facts {
     }
 
     fn claim(&mut self, claim: &NewClaim<'_>, above: bool) {
-        self.gone.entry(claim.queue).or_default().insert_all(&claim.moved);
+        self.removed.entry(claim.queue).or_default().insert_all(&claim.moved);
         self.name(claim.queue, claim.taken.iter().last());
         if let Some(dead) = &claim.dead {
             dead.create.iter().for_each(|new| self.create(new));
@@ -72,7 +72,7 @@ impl Facts {
     }
 
     fn drop(&mut self, queue: u64, sequences: Range<u64>) {
-        self.gone.entry(queue).or_default().insert(sequences);
+        self.removed.entry(queue).or_default().insert(sequences);
     }
 
     fn post(&mut self, queue: u64, first: u64, count: usize, above: bool) {
@@ -90,7 +90,7 @@ impl Facts {
         *named = (*named).max(last.saturating_add(1));
     }
 
-    pub(super) fn is_gone(&self, queue: u64, sequence: u64) -> bool {
-        self.gone.get(&queue).is_some_and(|gone| gone.contains(sequence))
+    pub(super) fn is_removed(&self, queue: u64, sequence: u64) -> bool {
+        self.removed.get(&queue).is_some_and(|removed| removed.contains(sequence))
     }
 }

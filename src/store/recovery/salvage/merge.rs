@@ -143,7 +143,7 @@ impl<'a> Merge<'a> {
         note(&mut self.damages, self.page_files.damage(entry.location, "a page's image is damaged or missing"));
         let alive = entry.states()?.into_iter().filter(|(_, is_alive)| *is_alive);
         let alive = alive.map(|(distance, _)| first.saturating_add(distance.into()));
-        let alive = alive.filter(|sequence| !self.facts.is_gone(queue, *sequence)).collect();
+        let alive = alive.filter(|sequence| !self.facts.is_removed(queue, *sequence)).collect();
         self.missing.insert((queue, first), alive);
         Ok(())
     }
@@ -152,8 +152,8 @@ impl<'a> Merge<'a> {
     fn page_of(&self, queue: u64, found: &FoundImage) -> Result<Option<Page>> {
         let content = self.read(queue, found)?;
         let image = self.page_files.image(found.location)?;
-        let is_gone = |sequence: u64| self.facts.is_gone(queue, sequence);
-        Ok(Page::from_image(found.first, (&content, found.live), image, is_gone))
+        let is_removed = |sequence: u64| self.facts.is_removed(queue, sequence);
+        Ok(Page::from_image(found.first, (&content, found.live), image, is_removed))
     }
 
     pub(super) fn read(&self, queue: u64, found: &FoundImage) -> Result<Content> {
@@ -215,11 +215,11 @@ impl<'a> Merge<'a> {
             }
             Tree::Messages => {
                 if let (Some((queue, first)), Ok(entry)) = (keys::parse_page(key), codec::decode::<PageEntry>(body)) {
-                    let (gone, mut next) = (self.facts.gone.entry(queue).or_default(), first);
+                    let (removed, mut next) = (self.facts.removed.entry(queue).or_default(), first);
                     for (distance, is_alive) in entry.states().unwrap_or_default() {
                         let sequence = first.saturating_add(distance.into());
                         // The removed sequences before it, and the message itself if it is not alive.
-                        gone.insert(next..sequence.saturating_add(u64::from(!is_alive)));
+                        removed.insert(next..sequence.saturating_add(u64::from(!is_alive)));
                         next = sequence.saturating_add(1);
                     }
                 }
@@ -323,7 +323,7 @@ impl<'a> Merge<'a> {
             let content = Arc::new(self.read(number, found)?);
             for (index, slot) in content.slots().iter().enumerate() {
                 let sequence = found.first.saturating_add(slot.distance());
-                let is_alive = found.live >> index & 1 == 1 && !self.facts.is_gone(number, sequence);
+                let is_alive = found.live >> index & 1 == 1 && !self.facts.is_removed(number, sequence);
                 if is_alive && range.contains(&sequence) && !taken.decided.contains(sequence) {
                     taken.messages.insert(sequence, (content.clone(), *slot));
                 }
@@ -345,7 +345,7 @@ impl<'a> Merge<'a> {
     pub(super) fn settle(&mut self, is_whole: bool) {
         let unsettled = self.contents.settle().is_err();
         if !is_whole || unsettled {
-            self.contents.mend();
+            self.contents.drop_orphan_holds();
         }
     }
 

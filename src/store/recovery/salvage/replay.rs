@@ -100,7 +100,7 @@ impl Merge<'_> {
         let mut known = self.take_in(number, &images, range.clone())?.decided;
         // Sequences of an incarnation begin at its first, wherever those of the last one ended.
         let given = range.start.max(first_of(incarnation_of(range.end)))..range.end;
-        self.facts.gone.get(&number).into_iter().for_each(|gone| known.unite(gone, &given));
+        self.facts.removed.get(&number).into_iter().for_each(|removed| known.unite(removed, &given));
         let all = given.end.saturating_sub(given.start);
         self.lose(number, all.saturating_sub(known.count_within(&given)));
         Ok(())
