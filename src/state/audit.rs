@@ -1,9 +1,10 @@
 //! The audit of a queue: every figure and index, derived again from its pages and claims.
 //!
-//! The numbers are those of the invariants in `queue`; 10 and up are those of `page`, 20 and up those of `claims`.
+//! A finding names the module that lists the invariant, and the number there: `queue 3`, `page 1`, `claims 2`.
 //! Pages that are not in memory are read one after the other and evicted again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use super::content::Content;
@@ -14,8 +15,26 @@ use crate::model::error::Result;
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
-    pub(crate) invariant: u8,
+    pub(crate) invariant: Invariant,
     pub(crate) what: String,
+}
+
+/// The number of an invariant in the list of its module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Invariant {
+    Queue(u8),
+    Page(u8),
+    Claims(u8),
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Queue(number) => write!(f, "queue {number}"),
+            Self::Page(number) => write!(f, "page {number}"),
+            Self::Claims(number) => write!(f, "claims {number}"),
+        }
+    }
 }
 
 impl Queue {
@@ -25,24 +44,24 @@ impl Queue {
     /// Those of reading a page that may well be read later.
     pub(crate) fn audit(&self) -> Result<Vec<Violation>> {
         let mut found = Vec::new();
-        let mut check = |invariant: u8, holds: bool, what: &str| {
+        let mut check = |invariant: Invariant, holds: bool, what: &str| {
             if !holds {
                 found.push(Violation { invariant, what: what.to_owned() });
             }
         };
-        check(1, self.pages_in_order(), "pages are empty or in the wrong place");
+        check(Invariant::Queue(1), self.pages_in_order(), "pages are empty or under a wrong key");
         let ready: BTreeSet<u64> =
             self.pages().iter().filter(|(_, page)| page.ready() != 0).map(|(first, _)| *first).collect();
-        check(2, *self.ready() == ready, "the index of claimable pages differs from the pages");
+        check(Invariant::Queue(2), *self.ready() == ready, "the index of claimable pages differs from the pages");
         let pages = self.pages().values().map(|page| (page.due(), Due::Page(page.first())));
         let claims = self.claims().iter().map(|(number, claim)| (claim.expires, Due::Claim(number)));
         let due: BTreeSet<_> = pages.chain(claims).collect();
-        check(3, *self.deadlines() == due, "the deadlines differ from the pages' and claims'");
-        check(4, self.totals() == self.recount(), "the totals differ from a recount");
+        check(Invariant::Queue(3), *self.deadlines() == due, "the deadlines differ from the pages' and claims'");
+        check(Invariant::Queue(4), self.totals() == self.recount(), "the totals differ from a recount");
         let hot: BTreeSet<u64> =
             self.pages().iter().filter(|(_, page)| page.content().is_some()).map(|(first, _)| *first).collect();
-        check(9, self.is_dirty_set_sound(), "the dirty set differs from the pages and claims");
-        check(7, self.hot() == hot, "the index of pages in memory differs from the pages");
+        check(Invariant::Queue(9), self.is_dirty_set_sound(), "the dirty set differs from the pages and claims");
+        check(Invariant::Queue(7), self.hot() == hot, "the index of pages in memory differs from the pages");
         let mut beyond = 0;
         let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
         for page in self.pages().values() {
@@ -50,20 +69,23 @@ impl Queue {
                 Ok(content) => content,
                 Err(error) if error.is_busy() => return Err(error),
                 Err(error) => {
-                    check(15, false, &error.to_string());
+                    check(Invariant::Page(5), false, &error.to_string());
                     // The error itself is in the finding.
                     let _ = self.load(page);
                     continue;
                 }
             };
             let sequences = || live(page, &content).map(|(_, sequence)| sequence);
-            check(1, sequences().all(|one| one >= beyond && one < self.next()), "messages overlap or lie too high");
+            let in_order = sequences().all(|one| one >= beyond && one < self.next());
+            check(Invariant::Queue(1), in_order, "messages overlap, or have sequences that were not assigned");
             beyond = sequences().last().unwrap_or(beyond).saturating_add(1);
-            check(10, page_is_sound(page, &content), "a page contradicts itself");
+            for (number, holds, what) in page_invariants(page, &content) {
+                check(Invariant::Page(number), holds, what);
+            }
             for (index, sequence) in live(page, &content).filter(|(index, _)| page.claimed() & (1 << index) != 0) {
                 let hold = content.slot(index).map_or(0, |slot| slot.hold);
                 let listed = self.claims().get(hold).is_some_and(|claim| claim.sequences.contains(sequence));
-                check(20, listed, "a message under a claim that does not list it");
+                check(Invariant::Claims(2), listed, "a message under a claim that does not list it");
                 *counts.entry(hold).or_default() += 1;
             }
         }
@@ -71,7 +93,7 @@ impl Queue {
         let damage = self.had_damage();
         let counts_right = |left: u32, counted: u32| left == counted || (damage && left > counted);
         let right = self.claims().iter().all(|(number, claim)| counts_right(claim.left, counted(number)));
-        check(20, right, "a claim's messages differ from its count");
+        check(Invariant::Claims(2), right, "a claim's messages differ from its count");
         Ok(found)
     }
 
@@ -99,14 +121,23 @@ fn live(page: &Page, content: &Arc<Content>) -> impl Iterator<Item = (usize, u64
     bits(page.live()).filter_map(sequence).collect::<Vec<_>>().into_iter()
 }
 
-fn page_is_sound(page: &Page, content: &Content) -> bool {
+/// The invariants of a page that its content can show: the number of each, whether it holds, and the finding.
+fn page_invariants(page: &Page, content: &Content) -> [(u8, bool, &'static str); 6] {
     let slots = |set: u128| bits(set).filter_map(|index| content.slot(index));
-    let parts = page.claimed() & !page.live() == 0 && page.delayed() & !page.live() == 0;
-    let apart = page.claimed() & page.delayed() == 0;
-    let there = slots(page.live()).count() == page.live().count_ones() as usize;
-    let weighed = page.weight() == slots(page.live()).map(super::content::Slot::weight).sum::<u64>();
-    let due = slots(page.live()).all(|slot| page.due() <= slot.expires && slot.expires <= page.latest());
-    let ends = slots(page.delayed()).all(|slot| page.due() <= slot.hold);
+    let subsets = page.claimed() & !page.live() == 0 && page.delayed() & !page.live() == 0;
+    let disjoint = page.claimed() & page.delayed() == 0;
+    let due = slots(page.live()).all(|slot| page.due() <= slot.expires)
+        && slots(page.delayed()).all(|slot| page.due() <= slot.hold);
+    let latest = slots(page.live()).all(|slot| slot.expires <= page.latest());
+    let weight = page.weight() == slots(page.live()).map(super::content::Slot::weight).sum::<u64>();
     let dense = !page.is_dense() || content.slots().iter().zip(0..).all(|(slot, index)| slot.distance() == index);
-    parts && apart && there && weighed && due && ends && dense
+    let complete = slots(page.live()).count() == page.live().count_ones() as usize;
+    [
+        (1, subsets && disjoint, "the claimed and delayed messages are not disjoint sets of live ones"),
+        (2, due, "a message expires, or its delay ends, before the page is due"),
+        (3, latest, "a message expires after the page's last expiry"),
+        (4, weight, "the weight differs from that of the messages"),
+        (6, dense, "a message of a dense page is at another distance than its index"),
+        (7, complete, "the content lacks live messages"),
+    ]
 }

@@ -157,7 +157,7 @@ impl Verification {
         self.findings.is_empty()
     }
 
-    /// The disagreements, as text that names the invariant.
+    /// The disagreements, as text. A violated invariant is named by its module and its number there, as in `page 4`.
     pub fn findings(&self) -> &[String] {
         &self.findings
     }
