@@ -124,3 +124,6 @@ mod settings;
 mod subscription_updates;
 mod subscriptions;
 mod support;
+
+#[path = "../support/values.rs"]
+mod values;

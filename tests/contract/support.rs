@@ -8,20 +8,18 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use zaqar_sled::{
-    ClaimId, ClaimOptions, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, Limits, ManualClock, Message,
-    MessageId, MessageListOptions, MessageMarker, Metadata, NewMessage, Page, PooledDriver, Project, Purge,
-    QueueListOptions, QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort, Timestamp,
+    ClaimId, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, Limits, ManualClock, Message, MessageId,
+    MessageListOptions, MessageMarker, Metadata, NewMessage, Page, PooledDriver, Project, Purge, QueueListOptions,
+    QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort,
 };
 
 pub(crate) use control::*;
 pub(crate) use subscriptions::*;
 
-/// Two clients that are not each other.
-pub(crate) const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
-pub(crate) const BOB: ClientId = ClientId::from_bytes([0xb0; 16]);
-
-/// 2026-01-01T00:00:00Z.
-pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+pub(crate) use crate::values::{
+    ALICE, BOB, START, assert_fails, delayed, everything, ids, json, lasting, name_of, no_claim, no_message, secs,
+    shop, terms, texts,
+};
 
 /// A store of some kind and its clock.
 pub(crate) struct Harness {
@@ -372,58 +370,6 @@ fn closed(driver: &dyn DataDriver, disk: &SimulatedDisk) -> SimulatedDisk {
     disk.clone()
 }
 
-pub(crate) fn shop() -> Project {
-    Project::named("shop").unwrap()
-}
-
-pub(crate) fn name_of(name: &str) -> QueueName {
-    QueueName::new(name).unwrap()
-}
-
-pub(crate) fn json(text: &str) -> Metadata {
-    Metadata::from_json(text).unwrap()
-}
-
-pub(crate) const fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-pub(crate) fn lasting(body: &str, seconds: u64) -> NewMessage {
-    NewMessage::new(body).ttl(secs(seconds))
-}
-
-/// A message with a delay of so many seconds and a ttl of an hour.
-pub(crate) fn delayed(body: &str, seconds: u64) -> NewMessage {
-    lasting(body, 3600).delay(secs(seconds))
-}
-
-pub(crate) fn terms(ttl: u64, grace: u64, limit: usize) -> ClaimOptions {
-    ClaimOptions::new().ttl(secs(ttl)).grace(secs(grace)).limit(limit)
-}
-
-/// The options of a complete listing.
-pub(crate) fn everything() -> MessageListOptions {
-    MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true)
-}
-
-pub(crate) fn texts(messages: &[Message]) -> Vec<String> {
-    messages.iter().map(|message| String::from_utf8(message.body().as_bytes().to_vec()).unwrap()).collect()
-}
-
-pub(crate) fn ids(messages: &[Message]) -> Vec<MessageId> {
-    messages.iter().map(Message::id).collect()
-}
-
-/// An id that names nothing: its queue number was never assigned.
-pub(crate) fn no_message() -> MessageId {
-    "00000000000000ff00000000000000ff".parse().unwrap()
-}
-
-/// The id of a claim that does not exist.
-pub(crate) fn no_claim() -> ClaimId {
-    "01234567-89ab-4def-8123-456789abcdef".parse().unwrap()
-}
-
 /// The argument or metadata key that was refused.
 pub(crate) fn refused<T>(result: Result<T>) -> String {
     match result {
@@ -432,15 +378,3 @@ pub(crate) fn refused<T>(result: Result<T>) -> String {
         Ok(_) => panic!("accepted"),
     }
 }
-
-/// Asserts that a result is an error of that shape.
-macro_rules! assert_fails {
-    ($result:expr, $pattern:pat $(if $guard:expr)?) => {
-        match $result {
-            Err($pattern) $(if $guard)? => {}
-            Err(other) => panic!("another error: {other:?}"),
-            Ok(_) => panic!("it did not fail"),
-        }
-    };
-}
-pub(crate) use assert_fails;

@@ -17,16 +17,12 @@ use zaqar_sled::{
     Queue,
 };
 
-use super::process::{Diary, eprintln_on_panic, run_and_kill, tell_ready};
 use super::support::{AMPLE, CLIENT, Random, assert_sound, everything};
+use crate::kills::{Diary, Kills, Order, Outcome, tell_ready};
 
 const CHILD: &str = "ZAQAR_CHILD";
 const WORKERS: u64 = 3;
 const QUEUES: [&str; 2] = ["a", "b"];
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 /// In two of three rounds the store has almost no memory.
 fn open(root: &Path, round: u64) -> zaqar_sled::Result<Engine> {
@@ -41,11 +37,7 @@ fn join<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 /// The child: not a test of its own, but the way back into this program.
 #[test]
 fn child() {
-    let Ok(told) = std::env::var(CHILD) else { return };
-    let mut told = told.split('|');
-    let root = PathBuf::from(told.next().unwrap());
-    let diary = Diary::open(Path::new(told.next().unwrap()));
-    let seed: u64 = told.next().unwrap().parse().unwrap();
+    let Some(Order { root, diary, seed }) = Order::read(CHILD) else { return };
     let engine = open(&root, seed).unwrap();
     for name in QUEUES {
         engine.queue(Project::none(), name).unwrap().create(Metadata::new()).unwrap();
@@ -371,63 +363,32 @@ fn close_idle_calls(diary: &Path) -> PathBuf {
     cleaned
 }
 
-fn kill_child(root: &Path, diary: &Path, seed: u64, random: &mut Random) {
-    run_and_kill("kill::child", CHILD, &format!("{}|{}|{seed}", root.display(), diary.display()), random);
-}
-
 #[test]
 fn acknowledged_calls_of_a_killed_process_are_kept() {
     if std::env::var(CHILD).is_ok() {
         return;
     }
-    let rounds = number("ZAQAR_KILLS").unwrap_or(200);
-    let seed = number("ZAQAR_SEED").unwrap_or(1);
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("store");
-    let mut random = Random::new(seed);
     let mut ledger = Ledger::default();
-    let mut kills = 0;
-    let started = Instant::now();
-    for round in 0..rounds {
-        let diary = folder.path().join(format!("{round}.diary"));
-        drop(Diary::open(&diary));
-        eprintln_on_panic(seed, round, || {
-            kill_child(&root, &diary, seed * 100_000 + round, &mut random);
-            ledger.read(&close_idle_calls(&diary));
-            if random.one_in(3) {
-                // A child that opens the killed store and is killed too, before the check.
-                let diary = diary.with_extension("second");
-                drop(Diary::open(&diary));
-                kill_child(&root, &diary, seed * 100_000 + 50_000 + round, &mut random);
-                ledger.read(&close_idle_calls(&diary));
-                kills += 1;
-            }
-            kills += 1;
-            let engine = match open(&root, random.below(3)) {
-                Ok(engine) => engine,
-                Err(error) => panic!("{error}"),
-            };
+    let kills = Kills { child: ("kill::child", CHILD), rounds: 200 };
+    let read = |ledger: &mut Ledger, diary: &Path| ledger.read(&close_idle_calls(diary));
+    let Outcome { seed, rounds, kills, took } = kills.run(&mut ledger, read, |ledger, root, round, random| {
+        let engine = open(root, random.below(3)).unwrap_or_else(|error| panic!("{error}"));
+        for name in QUEUES {
+            engine.queue(Project::none(), name).unwrap().create(Metadata::new()).unwrap();
+        }
+        ledger.check(&engine);
+        ledger.release_all(&engine);
+        if round % 5 == 4 {
             for name in QUEUES {
-                engine.queue(Project::none(), name).unwrap().create(Metadata::new()).unwrap();
+                empty(&engine.queue(Project::none(), name).unwrap(), ledger);
             }
-            ledger.check(&engine);
-            ledger.release_all(&engine);
-            if round % 5 == 4 {
-                for name in QUEUES {
-                    empty(&engine.queue(Project::none(), name).unwrap(), &mut ledger);
-                }
-            }
-            if round % 3 == 0 {
-                engine.close().unwrap();
-            }
-        });
-    }
-    println!(
-        "seed {seed}: {rounds} rounds, {kills} kills, {} answers, {} ids in {:?}",
-        ledger.calls,
-        ledger.shown.len(),
-        started.elapsed()
-    );
+        }
+        if round % 3 == 0 {
+            engine.close().unwrap();
+        }
+    });
+    let (calls, ids) = (ledger.calls, ledger.shown.len());
+    println!("seed {seed}: {rounds} rounds, {kills} kills, {calls} answers, {ids} ids in {took:?}");
 }
 
 /// Keeps the store small: deletes half of the messages.

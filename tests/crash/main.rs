@@ -24,7 +24,6 @@ mod metered;
 mod opening;
 mod pooled;
 mod power_loss;
-mod process;
 mod recovery;
 mod registry;
 mod strangers;
@@ -32,6 +31,8 @@ mod support;
 
 #[path = "../support/images.rs"]
 mod images;
+#[path = "../support/kills.rs"]
+mod kills;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/wrapped_disk.rs"]

@@ -1,12 +1,15 @@
-//! The subject that is compared with the model: an engine, or a pooled driver with several stores on one disk.
+//! The kinds of subject, and how each is opened.
+
+#[path = "../support/subject.rs"]
+mod shared;
 
 use std::sync::Arc;
 
-use zaqar_sled::{
-    Clock, Config, ControlDriver, DataDriver, Durability, Engine, PooledDriver, Result, SimulatedDisk, Verification,
-};
+use zaqar_sled::{Clock, Config, Durability, SimulatedDisk};
 
 use crate::calls::Case;
+
+pub(crate) use shared::Subject;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -14,11 +17,6 @@ pub(crate) enum Kind {
     /// An engine whose clock advances at each reading.
     Ticking,
     Pooled,
-}
-
-pub(crate) enum Subject {
-    Engine(Engine),
-    Pooled(PooledDriver),
 }
 
 impl Subject {
@@ -33,60 +31,6 @@ impl Subject {
             // The choice of pools has to repeat when a failing case is made smaller; ids must not repeat, so every
             // opening has its own.
             Kind::Pooled => Self::Pooled(config.seed(opening).open_pooled("/store").expect("the stores open")),
-        }
-    }
-
-    pub(crate) fn data(&self) -> &dyn DataDriver {
-        match self {
-            Self::Engine(engine) => engine,
-            Self::Pooled(driver) => driver,
-        }
-    }
-
-    pub(crate) fn control(&self) -> &dyn ControlDriver {
-        match self {
-            Self::Engine(engine) => engine,
-            Self::Pooled(driver) => driver,
-        }
-    }
-
-    pub(crate) fn pooled(&self) -> Option<&PooledDriver> {
-        match self {
-            Self::Engine(_) => None,
-            Self::Pooled(driver) => Some(driver),
-        }
-    }
-
-    /// A checkpoint; a driver of several stores makes a step instead.
-    pub(crate) fn checkpoint(&self) -> Result<()> {
-        match self {
-            Self::Engine(engine) => engine.checkpoint(),
-            Self::Pooled(_) => self.step(),
-        }
-    }
-
-    pub(crate) fn snapshot(&self) -> Result<()> {
-        match self {
-            Self::Engine(engine) => engine.snapshot(),
-            Self::Pooled(_) => self.step(),
-        }
-    }
-
-    /// Makes a step, which may fail only while a dead letter waits for a pool.
-    pub(crate) fn step(&self) -> Result<()> {
-        match self {
-            Self::Engine(engine) => engine.step(),
-            Self::Pooled(driver) => match driver.step() {
-                Err(_) if driver.status().in_transit() > 0 => Ok(()),
-                outcome => outcome,
-            },
-        }
-    }
-
-    pub(crate) fn verify(&self) -> Result<Verification> {
-        match self {
-            Self::Engine(engine) => engine.verify(),
-            Self::Pooled(driver) => driver.verify(),
         }
     }
 }

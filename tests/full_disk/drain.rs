@@ -9,7 +9,7 @@ use zaqar_sled::{
     MessageListOptions, Metadata, NewMessage, Project, Purge, Queue, Timestamp,
 };
 
-use crate::place::Place;
+use crate::medium::Medium;
 use crate::random::Random;
 
 const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
@@ -30,7 +30,7 @@ pub(crate) struct Shape {
 }
 
 pub(crate) struct Life<P> {
-    place: P,
+    medium: P,
     shape: Shape,
     random: Random,
     clock: Arc<ManualClock>,
@@ -42,12 +42,13 @@ pub(crate) struct Life<P> {
     context: String,
 }
 
-impl<P: Place> Life<P> {
-    pub(crate) fn new(place: P, shape: Shape, seed: u64) -> Self {
+impl<P: Medium> Life<P> {
+    pub(crate) fn new(medium: P, shape: Shape, seed: u64) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
         let context = format!("ZAQAR_SEED={seed} {shape:?}");
         let (random, live) = (Random::new(seed), vec![None; QUEUES]);
-        let mut this = Self { place, shape, random, clock, engine: None, live, claims: Vec::new(), posted: 0, context };
+        let mut this =
+            Self { medium, shape, random, clock, engine: None, live, claims: Vec::new(), posted: 0, context };
         this.open("at first");
         this
     }
@@ -62,7 +63,7 @@ impl<P: Place> Life<P> {
 
     fn open(&mut self, when: &str) {
         let config = Config::new()
-            .disk(self.place.disk())
+            .disk(self.medium.disk())
             .clock(self.clock.clone())
             .background(self.shape.background)
             .sync_interval(Duration::from_millis(5))
@@ -70,7 +71,7 @@ impl<P: Place> Life<P> {
             .durability(self.shape.durability)
             .segment_size(self.shape.segment)
             .memory(self.shape.memory);
-        let opened = config.open(self.place.root());
+        let opened = config.open(self.medium.root());
         self.engine = Some(opened.unwrap_or_else(|error| panic!("{}: it does not open {when}: {error}", self.context)));
         self.assert_kept(when);
     }
@@ -90,9 +91,9 @@ impl<P: Place> Life<P> {
     }
 
     fn kill(&mut self) {
-        let cut = self.shape.durability == Durability::Sync && self.random.one_in(3) && self.place.cut_power();
+        let cut = self.shape.durability == Durability::Sync && self.random.one_in(3) && self.medium.cut_power();
         if !cut {
-            self.place.kill();
+            self.medium.kill();
         }
         self.engine = None;
         self.open(if cut { "after a power cut" } else { "after a kill" });
@@ -352,7 +353,7 @@ impl<P: Place> Life<P> {
             let _ = self.engine().gc();
             let _ = self.engine().step();
             let based = self.engine().snapshot();
-            let used = self.place.used();
+            let used = self.medium.used();
             let bound = empty + 2 * self.shape.segment + (1 << 20);
             if based.is_ok() && used <= bound {
                 break;
@@ -361,7 +362,7 @@ impl<P: Place> Life<P> {
                 tries < deadline,
                 "{}: {used} of {bound} bytes are used: {based:?} {:?}",
                 self.context,
-                self.place.sizes()
+                self.medium.sizes()
             );
             if tries > 4 {
                 assert!(self.shape.background, "{}: {used} of {bound} are used: {based:?}", self.context);
@@ -371,19 +372,19 @@ impl<P: Place> Life<P> {
         let _ = self.engine().step();
         assert!(self.create(0), "{}: no queue can be made again", self.context);
         let posted = (0..10).filter(|_| self.post(0)).count();
-        assert!(posted > 0, "{}: nothing can be posted again: {:?}", self.context, self.place.sizes());
+        assert!(posted > 0, "{}: nothing can be posted again: {:?}", self.context, self.medium.sizes());
         self.reopen();
         assert!(self.engine().verify().unwrap().is_sound(), "{}", self.context);
     }
 
     pub(crate) fn used(&self) -> u64 {
-        self.place.used()
+        self.medium.used()
     }
 }
 
 /// Fills, drains and fills again.
-pub(crate) fn live(place: impl Place, shape: &Shape, seed: u64, full: impl FnOnce(u64)) -> u64 {
-    let mut life = Life::new(place, shape.clone(), seed);
+pub(crate) fn live(medium: impl Medium, shape: &Shape, seed: u64, full: impl FnOnce(u64)) -> u64 {
+    let mut life = Life::new(medium, shape.clone(), seed);
     let empty = life.used();
     full(empty);
     life.fill();

@@ -14,8 +14,8 @@
 
 mod cases;
 mod drain;
+mod medium;
 mod mounted;
-mod place;
 mod simulated;
 
 #[path = "../support/metered.rs"]

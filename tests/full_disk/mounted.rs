@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::drain::live;
-use crate::place::Folder;
+use crate::medium::Folder;
 use crate::simulated::{number, shape};
 
 const MIB: u64 = 1 << 20;

@@ -4,7 +4,7 @@ use zaqar_sled::Durability;
 use zaqar_sled::disk::SimulatedDisk;
 
 use crate::drain::{Shape, live};
-use crate::place::Simulated;
+use crate::medium::Simulated;
 use crate::random::Random;
 
 const KIB: u64 = 1 << 10;

@@ -69,3 +69,6 @@ mod threads;
 mod transit;
 mod unmapped;
 mod unreachable;
+
+#[path = "../support/values.rs"]
+mod values;

@@ -1,16 +1,15 @@
 //! `kill -9`, again and again: a child opens the stores that the last one left, works on them from several threads
 //! while another moves the queues, and dies at a random moment. See [`kill`](super::super::kill).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zaqar_sled::{Config, PooledDriver, Result};
 
-use super::super::cut::number;
-use super::super::process::{Diary, eprintln_on_panic, run_and_kill, tell_ready};
-use super::super::support::Random;
+use crate::kills::{Diary, Kills, Order, Outcome, tell_ready};
+
 use super::accounts::Accounts;
 use super::labour::{move_about, set_up, work};
 
@@ -25,11 +24,7 @@ fn open(root: &Path) -> Result<PooledDriver> {
 /// The child: not a test of its own, but the way back into this program.
 #[test]
 fn child() {
-    let Ok(told) = std::env::var(CHILD) else { return };
-    let mut told = told.split('|');
-    let root = PathBuf::from(told.next().unwrap());
-    let diary = Diary::open(Path::new(told.next().unwrap()));
-    let seed: u64 = told.next().unwrap().parse().unwrap();
+    let Some(Order { root, diary, seed }) = Order::read(CHILD) else { return };
     let driver = open(&root).unwrap();
     set_up(&driver, &root.display().to_string()).unwrap();
     tell_ready();
@@ -51,34 +46,21 @@ fn acknowledged_calls_of_a_killed_process_are_kept() {
     if std::env::var(CHILD).is_ok() {
         return;
     }
-    let rounds = number("ZAQAR_KILLS").unwrap_or(25);
-    let seed = number("ZAQAR_SEED").unwrap_or(1);
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("stores");
-    let mut random = Random::new(seed);
     let mut accounts = Accounts::new(true);
-    let started = Instant::now();
-    for round in 0..rounds {
-        eprintln_on_panic(seed, round, || {
-            // Every third time a second child opens the killed stores and is killed too, before the check.
-            for life in 0..=u64::from(random.one_in(3)) {
-                let diary = folder.path().join(format!("{round}.{life}"));
-                drop(Diary::open(&diary));
-                let value = format!("{}|{}|{}", root.display(), diary.display(), seed * 100_000 + round * 2 + life);
-                run_and_kill("pooled::kills::child", CHILD, &value, &mut random);
-                Diary::lines(&diary).iter().for_each(|line| accounts.read(line));
-            }
-            let driver = open(&root).unwrap_or_else(|error| panic!("{error}"));
-            set_up(&driver, &root.display().to_string()).unwrap();
-            accounts.check(&driver, &format!("round {round}"));
-            accounts.go_on(&driver, round % 4 == 3);
-            if round % 3 == 0 {
-                driver.close().unwrap();
-            }
-        });
-    }
+    let kills = Kills { child: ("pooled::kills::child", CHILD), rounds: 25 };
+    let read = |accounts: &mut Accounts, diary: &Path| {
+        Diary::lines(diary).iter().for_each(|line| accounts.read(line));
+    };
+    let Outcome { seed, rounds, took, .. } = kills.run(&mut accounts, read, |accounts, root, round, _| {
+        let driver = open(root).unwrap_or_else(|error| panic!("{error}"));
+        set_up(&driver, &root.display().to_string()).unwrap();
+        accounts.check(&driver, &format!("round {round}"));
+        accounts.go_on(&driver, round % 4 == 3);
+        if round % 3 == 0 {
+            driver.close().unwrap();
+        }
+    });
     let Accounts { answers, dead_letters, moves, .. } = accounts;
-    let took = started.elapsed();
     println!("seed {seed}: {rounds} rounds, {answers} answers, {dead_letters} dead letters, {moves} moves in {took:?}");
     assert!(rounds < 20 || dead_letters.min(moves) > 0, "too little happens");
 }

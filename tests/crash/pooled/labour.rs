@@ -10,9 +10,9 @@ use zaqar_sled::{
     Project, QueueName, Result,
 };
 
-use super::super::process::Diary;
 use super::super::support::{CLIENT, Random, message};
 use super::view::name_of;
+use crate::kills::Diary;
 
 /// The last queue is the dead-letter queue of the others.
 pub(super) const QUEUES: [&str; 3] = ["a", "b", "dead"];

@@ -7,7 +7,7 @@ use zaqar_sled::disk::{Disk, Keep, RealDisk, SimulatedDisk};
 
 use crate::severed::{Cord, SeverableDisk};
 
-pub(crate) trait Place {
+pub(crate) trait Medium {
     /// The disk for an engine to be opened on.
     fn disk(&self) -> Arc<dyn Disk>;
 
@@ -36,7 +36,7 @@ pub(crate) trait Place {
 
 pub(crate) struct Simulated(pub(crate) SimulatedDisk);
 
-impl Place for Simulated {
+impl Medium for Simulated {
     fn disk(&self) -> Arc<dyn Disk> {
         Arc::new(self.0.clone())
     }
@@ -67,7 +67,7 @@ impl Folder {
     }
 }
 
-impl Place for Folder {
+impl Medium for Folder {
     fn disk(&self) -> Arc<dyn Disk> {
         Arc::new(self.disk.clone())
     }

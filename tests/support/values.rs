@@ -1,0 +1,79 @@
+//! The values that scenes use, and short readings of what they get.
+
+use std::time::Duration;
+
+use zaqar_sled::{
+    ClaimId, ClaimOptions, ClientId, Message, MessageId, MessageListOptions, Metadata, NewMessage, Project, QueueName,
+    Timestamp,
+};
+
+/// Two clients that are not each other.
+pub(crate) const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
+pub(crate) const BOB: ClientId = ClientId::from_bytes([0xb0; 16]);
+
+/// 2026-01-01T00:00:00Z.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+pub(crate) fn shop() -> Project {
+    Project::named("shop").unwrap()
+}
+
+pub(crate) fn name_of(name: &str) -> QueueName {
+    QueueName::new(name).unwrap()
+}
+
+pub(crate) fn json(text: &str) -> Metadata {
+    Metadata::from_json(text).unwrap()
+}
+
+pub(crate) const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) fn lasting(body: &str, seconds: u64) -> NewMessage {
+    NewMessage::new(body).ttl(secs(seconds))
+}
+
+/// A message with a delay of so many seconds and a ttl of an hour.
+pub(crate) fn delayed(body: &str, seconds: u64) -> NewMessage {
+    lasting(body, 3600).delay(secs(seconds))
+}
+
+pub(crate) fn terms(ttl: u64, grace: u64, limit: usize) -> ClaimOptions {
+    ClaimOptions::new().ttl(secs(ttl)).grace(secs(grace)).limit(limit)
+}
+
+/// The options of a complete listing.
+pub(crate) fn everything() -> MessageListOptions {
+    MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true)
+}
+
+pub(crate) fn texts(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(|message| String::from_utf8(message.body().as_bytes().to_vec()).unwrap()).collect()
+}
+
+pub(crate) fn ids(messages: &[Message]) -> Vec<MessageId> {
+    messages.iter().map(Message::id).collect()
+}
+
+/// An id that names nothing: its queue number was never assigned.
+pub(crate) fn no_message() -> MessageId {
+    "00000000000000ff00000000000000ff".parse().unwrap()
+}
+
+/// The id of a claim that does not exist.
+pub(crate) fn no_claim() -> ClaimId {
+    "01234567-89ab-4def-8123-456789abcdef".parse().unwrap()
+}
+
+/// Asserts that a result is an error of that shape.
+macro_rules! assert_fails {
+    ($result:expr, $pattern:pat $(if $guard:expr)?) => {
+        match $result {
+            Err($pattern) $(if $guard)? => {}
+            Err(other) => panic!("another error: {other:?}"),
+            Ok(_) => panic!("it did not fail"),
+        }
+    };
+}
+pub(crate) use assert_fails;
