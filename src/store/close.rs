@@ -22,6 +22,9 @@ impl Store {
     pub(crate) fn close(&self) -> Result<()> {
         self.check_place()?;
         let time = self.now();
+        if self.close_unchanged(time)? {
+            return Ok(());
+        }
         // If there is no space for a new segment, the next opening takes longer.
         let _ = self.journal.turn_over();
         let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);
@@ -45,11 +48,42 @@ impl Store {
         // If this fails, the trees are not valid, and the next opening uses the journal.
         self.prove_images(&mut housekeeping)?;
         let digest = self.finish_trees(&mut housekeeping, lsn, time)?;
-        housekeeping.manifest.clean = Some(CleanMark { lsn, time, digest });
-        housekeeping.manifest.synced = lsn;
+        self.mark_clean(&mut housekeeping, CleanMark { lsn, time, digest })
+    }
+
+    /// Closes a store that a clean close left and that has not changed since: the trees stay as they are. Returns
+    /// whether it is such a store.
+    fn close_unchanged(&self, time: u64) -> Result<bool> {
+        self.await_callers();
+        let mut housekeeping = self.housekeeping.lock();
+        let Some(mark) = housekeeping.untouched.filter(|mark| {
+            self.journal.appended() == mark.lsn && self.journal.poisoned().is_none() && self.is_stored()
+        }) else {
+            return Ok(false);
+        };
+        self.journal.close();
+        // Sled has written to its files when they were read.
+        self.sync_trees(housekeeping.manifest.generation)?;
+        self.mark_clean(&mut housekeeping, CleanMark { time, ..mark })?;
+        Ok(true)
+    }
+
+    /// Whether the trees have every record as it is.
+    fn is_stored(&self) -> bool {
+        self.dirty.is_empty() && !self.registry.read().has_changes()
+    }
+
+    fn mark_clean(&self, housekeeping: &mut Housekeeping, mark: CleanMark) -> Result<()> {
+        housekeeping.manifest.clean = Some(mark);
+        housekeeping.manifest.synced = mark.lsn;
         housekeeping.manifest.save(&*self.context.disk, &self.root)?;
         // Last, because a shortened segment is damage in a store without a clean mark.
         self.journal.finish()
+    }
+
+    fn sync_trees(&self, generation: u64) -> Result<()> {
+        let synced = self.context.disk.sync_trees(&trees_path(&self.root, generation));
+        synced.map_err(|e| Error::io("syncing the trees", e))
     }
 
     /// Waits until every call that appended before the journal was sealed has released its locks, and records the
@@ -91,8 +125,7 @@ impl Store {
             return Err(Error::Trees { reason });
         }
         drop(trees);
-        let synced = self.context.disk.sync_trees(&trees_path(&self.root, generation));
-        synced.map_err(|e| Error::io("syncing the trees", e))?;
+        self.sync_trees(generation)?;
         Ok(digest)
     }
 }

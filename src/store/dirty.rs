@@ -103,6 +103,11 @@ impl DirtyQueues {
         self.deleted.lock().len().saturating_add(left) as u64
     }
 
+    /// Whether the next checkpoint has nothing to write of any queue.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changed.lock().is_empty() && self.count_deleted() == 0
+    }
+
     /// The approximate number of records of queues that the trees lack.
     pub(super) fn unwritten(&self) -> u64 {
         let changed: Vec<_> = self.changed.lock().values().cloned().collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::storage::manifest::Manifest;
+use crate::storage::manifest::{CleanMark, Manifest};
 use crate::storage::records::Digest;
 
 /// The data of housekeeping; see the lock order in `store`.
@@ -12,6 +12,8 @@ pub(crate) struct Housekeeping {
     pub(crate) manifest: Manifest,
     /// The digest of the trees of the manifest's generation; `None` when there are no trees to continue with.
     pub(crate) filled: Option<Digest>,
+    /// The mark of the clean close that this run began with, while the trees have not been opened since.
+    pub(crate) untouched: Option<CleanMark>,
     /// The page files that the manifest's snapshot names.
     pub(crate) snapshot_files: BTreeSet<u64>,
     /// The journal's appended bytes when the last checkpoint began.
@@ -32,10 +34,12 @@ pub(crate) struct Housekeeping {
 }
 
 impl Housekeeping {
-    pub(crate) fn new(manifest: Manifest, filled: Option<Digest>, snapshot_files: BTreeSet<u64>) -> Self {
+    /// For a run that begins behind `lsn`, with the trees that have the digest `filled`.
+    pub(crate) fn new(manifest: Manifest, filled: Option<Digest>, lsn: u64, snapshot_files: BTreeSet<u64>) -> Self {
         let snapshot_number = manifest.snapshot.map_or(0, |mark| mark.number);
         Self {
             unproven: filled.is_some(),
+            untouched: filled.map(|digest| CleanMark { lsn, time: 0, digest }),
             manifest,
             filled,
             snapshot_files,

@@ -131,6 +131,9 @@ impl Store {
         let tier = if config.control.is_some() { Tier::Pool } else { Tier::Control };
         let names = queues.into_values().map(|queue| QueueSlot::of(queue, tier)).collect();
         let next_number = next_queue.max(first_of(manifest.incarnation));
+        let last_lsn = start.next_lsn.saturating_sub(1);
+        let incarnation = manifest.incarnation;
+        let housekeeping = Housekeeping::new(manifest, filled, last_lsn, snapshot_files);
         let store = Self {
             root,
             held,
@@ -149,10 +152,10 @@ impl Store {
             registry: RwLock::new(Rank::Registry(tier), registry),
             registering: Mutex::new(Rank::Registering, ()),
             chains: Mutex::new(Rank::Chains, ()),
-            incarnation: AtomicU32::new(manifest.incarnation),
+            incarnation: AtomicU32::new(incarnation),
             timer: Timer::default(),
             waiters: Waiters::default(),
-            housekeeping: Mutex::new(Rank::Housekeeping, Housekeeping::new(manifest, filled, snapshot_files)),
+            housekeeping: Mutex::new(Rank::Housekeeping, housekeeping),
             signals,
             report,
             dirty: DirtyQueues::default(),

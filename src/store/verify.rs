@@ -71,8 +71,8 @@ impl Verification {
         let mut slots = store.slots();
         loop {
             // No checkpoint runs during this: an item that is not dirty in memory must be equal in the trees.
-            let housekeeping = store.housekeeping.lock();
-            let trees = store.read_trees(&housekeeping)?;
+            let mut housekeeping = store.housekeeping.lock();
+            let trees = store.read_trees(&mut housekeeping)?;
             let enough = self.records.saturating_add(RECORDS_AT_ONCE);
             if let Some(trees) = &trees {
                 while self.records < enough

@@ -39,6 +39,82 @@ fn after_a_clean_close_no_page_is_read_until_a_call_needs_it() {
 }
 
 #[test]
+fn a_store_that_was_only_read_is_closed_without_its_pages_and_trees() {
+    let (disk, clock) = (WatchedDisk::around(Arc::default(), Watch::default()), clock());
+    let open = |seed| config(&disk.disk, &clock, 0).disk(Arc::new(disk.clone())).seed(seed).open(ROOT).unwrap();
+    let engine = open(1);
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(500, 900);
+    engine.close().unwrap();
+    drop(engine);
+    for seed in 2..6 {
+        let engine = open(seed);
+        assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
+        assert!(engine.recovery().notes().is_empty(), "{}", engine.recovery());
+        shelf = shelf.on(&engine);
+        assert_eq!(shelf.queue.stats().unwrap().total(), 500);
+        let before = (disk.hook.bytes_read("heap"), disk.hook.trees_opened());
+        engine.close().unwrap();
+        assert_eq!((disk.hook.bytes_read("heap"), disk.hook.trees_opened()), before);
+    }
+    // What this run compared with the trees is as it was.
+    let engine = open(6);
+    assert!(engine.verify().unwrap().is_sound());
+    engine.close().unwrap();
+    drop(engine);
+    let engine = open(7);
+    assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
+    shelf.on(&engine).assert_whole();
+}
+
+#[test]
+fn a_close_does_not_read_the_pages_that_the_snapshot_names() {
+    let (disk, clock) = (WatchedDisk::around(Arc::default(), Watch::default()), clock());
+    let open = |seed| config(&disk.disk, &clock, 0).disk(Arc::new(disk.clone())).seed(seed).open(ROOT).unwrap();
+    let engine = open(1);
+    let mut shelf = Shelf::new(&engine, "jobs");
+    shelf.fill(500, 900);
+    engine.snapshot().unwrap();
+    engine.close().unwrap();
+    drop(engine);
+    let engine = open(2);
+    shelf = shelf.on(&engine);
+    shelf.fill(10, 900);
+    let before = disk.hook.bytes_read("heap");
+    engine.close().unwrap();
+    let read = disk.hook.bytes_read("heap") - before;
+    assert!(read <= 60 * KIB, "{read} bytes were read to close a store with ten new messages");
+    drop(engine);
+    let engine = open(3);
+    assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
+    shelf.on(&engine).assert_whole();
+}
+
+#[test]
+fn what_expired_before_a_close_of_an_unchanged_store_stays_expired() {
+    for looks in [false, true] {
+        let disk = SimulatedDisk::new();
+        let open = |seed, clock: Arc<_>| config(&disk, &clock, AMPLE).seed(seed).open(ROOT).unwrap();
+        let engine = open(1, clock());
+        Shelf::new(&engine, "jobs").fill_as(20, 300, |message| message.ttl(seconds(60)));
+        engine.close().unwrap();
+        drop(engine);
+        let later = clock();
+        let engine = open(2, later.clone());
+        later.advance(seconds(61));
+        if looks {
+            assert_eq!(engine.queue(Project::none(), "jobs").unwrap().stats().unwrap().total(), 0);
+        }
+        engine.close().unwrap();
+        drop(engine);
+        // The clock has been set back.
+        let engine = open(3, clock());
+        assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
+        assert_eq!(engine.queue(Project::none(), "jobs").unwrap().stats().unwrap().total(), 0, "looks: {looks}");
+    }
+}
+
+#[test]
 fn a_snapshot_of_a_cold_store_reads_no_proven_image() {
     let disk = WatchedDisk::around(Arc::default(), Watch::default());
     let engine = config(&disk.disk, &clock(), 0).disk(Arc::new(disk.clone())).open(ROOT).unwrap();

@@ -1,4 +1,4 @@
-//! A disk that counts the bytes read from files of a kind, and the checks of the store's directory, with which every
+//! A disk that counts the bytes read from files of a kind, the openings of trees, and the checks of the store's directory, with which every
 //! attempt to free memory or to shorten the journal begins. Reads and writes of such files can be held, and writes made
 //! to fail.
 
@@ -30,6 +30,7 @@ struct State {
     readable: BTreeMap<&'static str, u64>,
     held: usize,
     rounds: u64,
+    trees_opened: u64,
 }
 
 /// The rules, and what was read.
@@ -65,6 +66,11 @@ impl Watch {
     /// How many threads are held up.
     pub(crate) fn held(&self) -> usize {
         self.lock().held
+    }
+
+    /// How often trees have been opened.
+    pub(crate) fn trees_opened(&self) -> u64 {
+        self.lock().trees_opened
     }
 
     /// Bytes read of files of that extension so far.
@@ -109,6 +115,7 @@ impl Hook for Watch {
     fn before(&self, call: Call, path: &Path) -> io::Result<()> {
         match call {
             Call::CheckDirectory => self.lock().rounds += 1,
+            Call::OpenTrees => self.lock().trees_opened += 1,
             Call::Read => self.wait_readable(&extension(path)),
             Call::Create | Call::Write | Call::Allocate | Call::Sync | Call::SetLength => {
                 return self.pass(&extension(path));

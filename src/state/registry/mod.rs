@@ -421,6 +421,18 @@ impl Registry {
         Ok(changes)
     }
 
+    /// Whether there are changes that the trees lack.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.head_dirty.is_some()
+            || self.subscriptions.rows.has_changes()
+            || self.pools.has_changes()
+            || self.flavors.has_changes()
+            || self.catalogue.has_changes()
+            || self.removals.has_changes()
+            || self.left_behind.has_changes()
+            || self.received.has_changes()
+    }
+
     /// The records that the trees must have as they are.
     pub(crate) fn unchanged(&self) -> Result<Vec<Record>> {
         let mut records = self.subscriptions.rows.unchanged()?;

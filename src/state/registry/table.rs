@@ -118,6 +118,11 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         rows.map(|(key, row)| records::seal(self.tree, key.clone(), row)).collect()
     }
 
+    /// Whether there are changes that the trees lack.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.dirty.len(self.rows.len()) > 0
+    }
+
     /// Takes the changes that the trees lack, and continues as if the trees had them.
     pub(crate) fn take_changes(&mut self) -> Result<Vec<Changed>> {
         let changed = self.dirty.take(self.rows.keys().cloned());

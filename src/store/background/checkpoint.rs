@@ -132,7 +132,8 @@ impl Store {
     }
 
     /// The trees of the current generation; a new generation starts empty.
-    pub(crate) fn open_trees(&self, housekeeping: &Housekeeping) -> Result<Digested> {
+    pub(crate) fn open_trees(&self, housekeeping: &mut Housekeeping) -> Result<Digested> {
+        housekeeping.untouched = None;
         let path = trees_path(&self.root, housekeeping.manifest.generation);
         let disk = &self.context.disk;
         if housekeeping.filled.is_none() {
@@ -145,13 +146,13 @@ impl Store {
     }
 
     /// The trees, to be compared with the state; `None` if there are none.
-    pub(crate) fn read_trees(&self, housekeeping: &Housekeeping) -> Result<Option<Digested>> {
+    pub(crate) fn read_trees(&self, housekeeping: &mut Housekeeping) -> Result<Option<Digested>> {
         housekeeping.filled.map(|_| self.open_trees(housekeeping)).transpose()
     }
 
     /// Abandons the trees; the next checkpoint writes everything to new ones.
     fn abandon_trees(&self, housekeeping: &mut Housekeeping) {
-        housekeeping.filled = None;
+        (housekeeping.filled, housekeeping.untouched) = (None, None);
         let left = housekeeping.manifest.generation;
         housekeeping.manifest.generation = left.saturating_add(1);
         for slot in self.slots() {
@@ -217,8 +218,8 @@ mod tests {
     }
 
     fn records_of_the_trees(store: &Store) -> Records {
-        let housekeeping = store.housekeeping.lock();
-        let trees = store.read_trees(&housekeeping).unwrap().expect("a checkpoint has filled them");
+        let mut housekeeping = store.housekeeping.lock();
+        let trees = store.read_trees(&mut housekeeping).unwrap().expect("a checkpoint has filled them");
         let mut records = Records::new();
         for tree in Tree::ALL {
             let scanned = trees.trees.scan(tree, &mut |key, value| {

@@ -10,7 +10,8 @@
 //! or the store is opened again and rebuilds it.
 //!
 //! Cost: each image is read once, usually from the system's cache, by the first snapshot or close after its write.
-//! After a clean close the records of the snapshot are read once.
+//! After an opening from the trees, the first snapshot or close reads the records of the former snapshot instead of the
+//! images that it names.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -100,6 +101,8 @@ impl Store {
 
     /// Makes sure that every page has a proven image, for trees from which the store will be opened.
     pub(crate) fn prove_images(&self, housekeeping: &mut Housekeeping) -> Result<()> {
+        // What the snapshot does not name is read back, and everything if the snapshot cannot be read.
+        let _ = self.prove_named(housekeeping);
         let proven = || self.page_files.sync().and_then(|()| self.prove_all());
         if proven().is_ok() && !self.page_files.is_doubtful() {
             return Ok(());
