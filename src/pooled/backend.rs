@@ -16,7 +16,7 @@ use super::locking::Beside;
 use super::outbox::{Way, missing_outbox};
 use super::pool::Pool;
 use super::routes::{CachedSide, moving};
-use super::routing::Side;
+use super::sides::Side;
 use super::subscriptions::is_left_in_control_store;
 
 impl Backend for PooledDriver {

@@ -28,8 +28,8 @@ mod queues;
 mod relay;
 mod removals;
 mod routes;
-mod routing;
 mod shared;
+mod sides;
 mod status;
 mod subscriptions;
 

@@ -25,8 +25,8 @@ use crate::store::QueueSlot;
 use super::PooledDriver;
 use super::pool::Pool;
 use super::routes::{Route, moving};
-use super::routing::Side;
 use super::shared::Shared;
+use super::sides::Side;
 
 /// The approximate bytes of one operation of a copy, if its first item is not larger, and the most claims or
 /// subscriptions in it.

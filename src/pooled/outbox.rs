@@ -30,8 +30,8 @@ use crate::store::{Locked, QueueSlot, Store};
 
 use super::pool::Pool;
 use super::routes::{CachedSide, Route};
-use super::routing::Side;
 use super::shared::Shared;
+use super::sides::Side;
 
 /// The most dead letters in one batch, and the most bytes, unless the first has more.
 const BATCH: usize = 64;

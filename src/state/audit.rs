@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::content::Content;
 use super::page::{Page, bits};
+use super::page_content::Content;
 use super::queue::{Due, Queue, Totals};
 use crate::model::error::Result;
 
@@ -129,7 +129,7 @@ fn page_invariants(page: &Page, content: &Content) -> [(u8, bool, &'static str);
     let due = slots(page.live()).all(|slot| page.due() <= slot.expires)
         && slots(page.delayed()).all(|slot| page.due() <= slot.hold);
     let latest = slots(page.live()).all(|slot| slot.expires <= page.latest());
-    let weight = page.weight() == slots(page.live()).map(super::content::Slot::weight).sum::<u64>();
+    let weight = page.weight() == slots(page.live()).map(super::page_content::MessageSlot::weight).sum::<u64>();
     let dense = !page.is_dense() || content.slots().iter().zip(0..).all(|(slot, index)| slot.distance() == index);
     let complete = slots(page.live()).count() == page.live().count_ones() as usize;
     [

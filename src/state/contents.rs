@@ -22,16 +22,16 @@ use crate::storage::records::{self, StoreRecord};
 use crate::storage::reserve::RECORD_BYTES;
 
 use super::claims::Claim;
-use super::content::Owner;
 use super::dirty::Dirty;
-use super::idle::{Activity, Resident};
+use super::idle::{Activity, LoadedQueue};
 use super::page::{Page, PageEntry};
+use super::page_content::Owner;
 use super::queue::{Description, Purpose, Queue};
 use super::registry::Registry;
 
 #[derive(Debug)]
 pub(crate) struct Contents {
-    pub(crate) queues: BTreeMap<u64, Resident>,
+    pub(crate) queues: BTreeMap<u64, LoadedQueue>,
     /// The number the next queue gets, unless the incarnation has moved past it.
     pub(crate) next_queue: u64,
     pub(crate) registry: Registry,
@@ -124,7 +124,7 @@ impl Contents {
         let description = Description::parse(&record.metadata).map_err(|error| error.to_string())?;
         let mut queue = Queue::new(record.number, project, name, description.shared(), record.lsn, &self.budget);
         queue.resume(record.next, Some(Dirty::New));
-        let queue = Resident::new(queue, &self.budget);
+        let queue = LoadedQueue::new(queue, &self.budget);
         self.next_queue = self.next_queue.max(record.number.saturating_add(1));
         let twice = self.queues.insert(record.number, queue).is_some();
         if twice { Err("two queues of one number".into()) } else { Ok(()) }
@@ -161,7 +161,7 @@ impl Contents {
     }
 
     /// The queues with content.
-    fn active(&mut self) -> impl Iterator<Item = &mut Resident> {
+    fn active(&mut self) -> impl Iterator<Item = &mut LoadedQueue> {
         self.queues.values_mut().filter(|queue| matches!(queue.state, Activity::Active(_)))
     }
 
@@ -194,7 +194,7 @@ impl Contents {
     }
 
     /// Replays a decoded operation.
-    pub(crate) fn replay_entry(&mut self, lsn: u64, entry: &op::Entry<'_>) -> Result<(), Obstacle> {
+    pub(crate) fn replay_entry(&mut self, lsn: u64, entry: &op::JournalEntry<'_>) -> Result<(), Obstacle> {
         let time = entry.time;
         self.time = self.time.max(time);
         if self.registry.lsn() < lsn {
@@ -316,7 +316,7 @@ impl Contents {
         self.next_queue = self.next_queue.max(new.number.saturating_add(1));
         if let Entry::Vacant(vacant) = self.queues.entry(new.number) {
             let queue = Queue::from_new(new, lsn, &self.budget).map_err(|error| error.to_string())?;
-            let made = vacant.insert(Resident::new(queue, &self.budget));
+            let made = vacant.insert(LoadedQueue::new(queue, &self.budget));
             self.records = self.records.saturating_add(made.record_bytes());
         }
         Ok(())

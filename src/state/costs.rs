@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::disk::{Disk, SimulatedDisk};
     use crate::model::{ClaimOptions, ClientId, Metadata, NewMessage, Project};
-    use crate::state::op::Entry;
+    use crate::state::op::JournalEntry;
     use crate::storage::codec;
     use crate::storage::journal::frame::HEADER_BYTES;
     use crate::storage::reserve::LEAST_SNAPSHOT;
@@ -90,7 +90,7 @@ mod tests {
 
     fn frame_bytes(op: Op<'_>) -> u64 {
         let mut bytes = Vec::new();
-        codec::encode_into(&Entry { time: 253_402_300_799_999, op }, &mut bytes).unwrap();
+        codec::encode_into(&JournalEntry { time: 253_402_300_799_999, op }, &mut bytes).unwrap();
         (bytes.len() + HEADER_BYTES) as u64
     }
 

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claim;
-use super::content::Owner;
 use super::dirty::Tombstones;
 use super::frozen::FrozenQueue;
 use super::page::PageEntry;
+use super::page_content::Owner;
 use crate::disk::trees::Tree;
 use crate::model::error::Result;
 use crate::storage::keys;
@@ -55,7 +55,7 @@ pub(crate) fn remove(of: Owner<'_>, tombstones: &Tombstones, trees: &mut Digeste
 mod tests {
     use super::*;
     use crate::state::Page;
-    use crate::state::content::{Arrival, Content};
+    use crate::state::page_content::{Arrival, Content};
     use crate::storage::budget::Budget;
     use crate::storage::codec::{self, hex};
     use crate::storage::page_files::ImageLocation;

@@ -29,7 +29,7 @@ pub(crate) enum Activity {
 
 /// A queue with its number and key, on its way into memory.
 #[derive(Debug)]
-pub(crate) struct Resident {
+pub(crate) struct LoadedQueue {
     pub(crate) number: u64,
     pub(crate) key: Box<[u8]>,
     pub(crate) budget: Arc<Budget>,
@@ -82,7 +82,7 @@ impl Activity {
     }
 }
 
-impl Resident {
+impl LoadedQueue {
     pub(crate) fn new(queue: Queue, budget: &Arc<Budget>) -> Self {
         let (number, key) = (queue.number(), keys::queue(queue.project(), queue.name()).into());
         let mut state = Activity::Active(Box::new(queue));
@@ -117,15 +117,15 @@ mod tests {
     fn an_empty_queue_becomes_idle_and_is_the_same_when_it_becomes_active() {
         let budget = Budget::unlimited();
         let new = NewQueue { number: 5, project: Some("p".into()), name: "q".into(), metadata: r#"{"a":1}"#.into() };
-        let mut resident = Resident::new(Queue::from_new(&new, 7, &budget).unwrap(), &budget);
-        assert!(matches!(resident.state, Activity::Idle { lsn: 7, record: Some(Dirty::New), .. }));
+        let mut loaded = LoadedQueue::new(Queue::from_new(&new, 7, &budget).unwrap(), &budget);
+        assert!(matches!(loaded.state, Activity::Idle { lsn: 7, record: Some(Dirty::New), .. }));
         let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
         let post = Op::Post { queue: 5, first: 9, client: [1; 16], messages: vec![posted] };
-        resident.with(|queue| queue.apply(8, 100, &post));
-        assert!(matches!(resident.state, Activity::Active(_)), "a queue with a message is active");
-        resident.with(|queue| queue.apply(9, 200, &Op::Time));
-        assert!(matches!(resident.state, Activity::Idle { lsn: 9, next: 10, .. }), "{resident:?}");
-        resident.with(|queue| {
+        loaded.with(|queue| queue.apply(8, 100, &post));
+        assert!(matches!(loaded.state, Activity::Active(_)), "a queue with a message is active");
+        loaded.with(|queue| queue.apply(9, 200, &Op::Time));
+        assert!(matches!(loaded.state, Activity::Idle { lsn: 9, next: 10, .. }), "{loaded:?}");
+        loaded.with(|queue| {
             assert_eq!((queue.number(), queue.project().name(), queue.name().as_str()), (5, Some("p"), "q"));
             assert_eq!(queue.description().metadata.to_json(), r#"{"a":1}"#);
         });

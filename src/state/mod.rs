@@ -2,7 +2,6 @@
 
 mod audit;
 mod claims;
-pub(crate) mod content;
 mod contents;
 pub(crate) mod costs;
 mod dirty;
@@ -12,6 +11,7 @@ mod idle;
 pub(crate) mod op;
 pub(crate) mod outbox_header;
 pub(crate) mod page;
+pub(crate) mod page_content;
 mod queue;
 mod reader;
 mod registry;
@@ -21,7 +21,7 @@ pub(crate) use claims::Claim;
 pub(crate) use contents::{Contents, Obstacle};
 pub(crate) use dirty::Tombstones;
 pub(crate) use frozen::FrozenQueue;
-pub(crate) use idle::{Activity, Resident};
+pub(crate) use idle::{Activity, LoadedQueue};
 pub(crate) use page::{FrozenPage, Hold, Page, PageEntry};
 pub(crate) use queue::{Description, Freed, OUTBOX, Purpose, Queue, Sizes, Totals};
 pub(crate) use reader::Reading;

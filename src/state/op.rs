@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Project, QueueName};
 
 use super::claims::Claim;
-use super::content::Arrival;
 use super::page::PageRecord;
+use super::page_content::Arrival;
 use super::registry::SubscriptionRow;
 use super::sequences::Sequences;
 
 /// An operation and the engine time at which it was decided, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct JournalEntry<'a> {
     pub(crate) time: u64,
     #[serde(borrow)]
     pub(crate) op: Op<'a>,
@@ -297,10 +297,10 @@ mod tests {
 
     /// The bytes of an operation, as hex. A change here is a change of the format on disk.
     fn golden(op: Op<'_>) -> String {
-        let entry = Entry { time: 1_000, op };
+        let entry = JournalEntry { time: 1_000, op };
         let mut bytes = Vec::new();
         codec::encode_into(&entry, &mut bytes).unwrap();
-        assert_eq!(codec::decode::<Entry<'_>>(&bytes).as_ref(), Ok(&entry));
+        assert_eq!(codec::decode::<JournalEntry<'_>>(&bytes).as_ref(), Ok(&entry));
         codec::hex(&bytes)
     }
 

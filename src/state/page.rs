@@ -29,7 +29,7 @@ mod spread;
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
-use super::content::{Arrival, Content, PAGE_BYTES, PAGE_MESSAGES, Slot, narrow};
+use super::page_content::{Arrival, Content, MessageSlot, PAGE_BYTES, PAGE_MESSAGES, narrow};
 use crate::model::Timestamp;
 use crate::model::error::Result;
 use crate::storage::budget::Budget;
@@ -161,7 +161,7 @@ impl Page {
         let (index, distance) = (usize::from(self.slots), narrow(sequence.saturating_sub(self.first)));
         let Some(content) = self.change() else { return };
         content.push(distance, message);
-        let (weight, bodies) = (content.slot(index).map_or(0, Slot::weight), content.bodies().len());
+        let (weight, bodies) = (content.slot(index).map_or(0, MessageSlot::weight), content.bodies().len());
         self.body_bytes = narrow(bodies as u64);
         self.slots = self.slots.saturating_add(1);
         self.weight = self.weight.saturating_add(weight);
@@ -181,7 +181,7 @@ impl Page {
         let Some(content) = self.change().filter(|_| has_slot) else { return false };
         let Some(index) = content.insert(distance, message) else { return false };
         content.settle_charge();
-        let (weight, bodies) = (content.slot(index).map_or(0, Slot::weight), content.bodies().len());
+        let (weight, bodies) = (content.slot(index).map_or(0, MessageSlot::weight), content.bodies().len());
         self.body_bytes = narrow(bodies as u64);
         self.slots = self.slots.saturating_add(1);
         self.weight = self.weight.saturating_add(weight);
@@ -230,7 +230,7 @@ impl Page {
         self.position(sequence).filter(|index| self.live & bit(*index) != 0)
     }
 
-    pub(crate) fn slot(&self, index: usize) -> Option<&Slot> {
+    pub(crate) fn slot(&self, index: usize) -> Option<&MessageSlot> {
         self.content()?.slot(index)
     }
 
@@ -242,15 +242,15 @@ impl Page {
         self.first.saturating_add(distance)
     }
 
-    pub(crate) fn client(&self, slot: &Slot) -> [u8; 16] {
+    pub(crate) fn client(&self, slot: &MessageSlot) -> [u8; 16] {
         self.content().map(|content| content.client(slot)).unwrap_or_default()
     }
 
-    pub(crate) fn checksum(&self, slot: &Slot) -> Option<[u8; 16]> {
+    pub(crate) fn checksum(&self, slot: &MessageSlot) -> Option<[u8; 16]> {
         self.content()?.checksum(slot)
     }
 
-    pub(crate) fn body(&self, slot: &Slot) -> &[u8] {
+    pub(crate) fn body(&self, slot: &MessageSlot) -> &[u8] {
         self.content().map(|content| content.body(slot)).unwrap_or_default()
     }
 
@@ -269,7 +269,7 @@ impl Page {
         self.hold_on(index, lease, |_| {});
     }
 
-    fn hold_on(&mut self, index: usize, lease: Lease, change: impl FnOnce(&mut Slot)) {
+    fn hold_on(&mut self, index: usize, lease: Lease, change: impl FnOnce(&mut MessageSlot)) {
         let Some(slot) = self.change().and_then(|content| content.slot_mut(index)) else {
             // Of a damaged page: it may live on as long as this.
             let end = lease.now.saturating_add(lease.ttl).saturating_add(lease.grace);
@@ -310,7 +310,7 @@ impl Page {
 
     fn forget(&mut self, removed: u128) {
         let weight: u64 = if let Some(content) = self.content() {
-            bits(removed).filter_map(|index| content.slot(index)).map(Slot::weight).sum()
+            bits(removed).filter_map(|index| content.slot(index)).map(MessageSlot::weight).sum()
         } else {
             // The sizes in a damaged page are unknown, so all messages count the same.
             let (removed, live) = ((self.live & removed).count_ones(), self.live.count_ones());

@@ -38,9 +38,9 @@ use crate::state::sequences::Sequences;
 use crate::storage::budget::Budget;
 
 use super::claims::{Claim, Claims};
-use super::content::Content;
 use super::dirty::{Dirty, DirtyRecords};
 use super::page::{Page, bits};
+use super::page_content::Content;
 
 pub(crate) use eviction::Purpose;
 pub(crate) use totals::{Sizes, Totals};

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::model::error::{Error, Result};
 use crate::model::{Body, Checksum, ClaimId, Message, MessageId, Timestamp};
 
-use super::content::PAGE_BYTES;
 use super::page::{Page, bits};
+use super::page_content::PAGE_BYTES;
 use super::queue::Queue;
 
 impl Queue {

@@ -44,10 +44,10 @@ impl Store {
         self.count(&slot.key, Totals::default(), totals);
         // A thread that has locked it meanwhile does the same at its unlock.
         if let Some(queue) = slot.try_lock() {
-            if self.timer.arm(slot, queue.next_due()) {
+            if self.alarms.arm(slot, queue.next_due()) {
                 self.signals.gc();
             }
-            self.residency.note_hot(slot, &queue);
+            self.hot_queues.note_hot(slot, &queue);
             if self.budget.is_high() {
                 self.signals.evictor();
             }
@@ -57,8 +57,8 @@ impl Store {
 
     /// Removes a deleted queue from every list beside the directory.
     pub(crate) fn forget_slot(&self, slot: &Arc<QueueSlot>) {
-        self.timer.disarm(slot);
-        self.residency.forget(slot);
+        self.alarms.disarm(slot);
+        self.hot_queues.forget(slot);
         self.dirty.forget(slot);
     }
 }

@@ -90,7 +90,7 @@ impl Inspection {
         contents.finish().map_err(corrupt)?;
         let named = contents.queues.into_values().filter(|queue| queue.number != OUTBOX);
         let queues = named.map(|mut queue| queue.with(|queue| InspectedQueue::of(queue)));
-        Ok(Self { queues: queues.collect(), last_lsn: scan.reach.last_lsn, clean: manifest.clean.is_some() })
+        Ok(Self { queues: queues.collect(), last_lsn: scan.end.last_lsn, clean: manifest.clean.is_some() })
     }
 
     /// The queues, in the order of their creation.

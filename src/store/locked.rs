@@ -123,7 +123,7 @@ impl Store {
             return None;
         }
         // In every case the alarm is set again when the queue is unlocked.
-        self.timer.disarm(slot);
+        self.alarms.disarm(slot);
         let before = queue.totals();
         let mut locked = Locked {
             store: self,
@@ -292,10 +292,10 @@ impl Drop for Locked<'_> {
         if self.queue.has_changes() {
             self.store.note_changed(self.slot);
         }
-        if !self.quiet && self.store.timer.arm(self.slot, self.queue.next_due()) {
+        if !self.quiet && self.store.alarms.arm(self.slot, self.queue.next_due()) {
             self.store.signals.gc();
         }
-        self.store.residency.note_hot(self.slot, &self.queue);
+        self.store.hot_queues.note_hot(self.slot, &self.queue);
         if self.store.budget.is_high() {
             self.store.signals.evictor();
         }

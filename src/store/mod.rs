@@ -10,12 +10,14 @@
 //! same page.
 
 mod admission;
+pub(crate) mod alarms;
 pub(crate) mod background;
 mod bookkeeping;
 pub(crate) mod calls;
 mod close;
-mod dirty;
+mod dirty_queues;
 mod entering;
+mod hot_queues;
 pub(crate) mod housekeeping;
 pub(crate) mod inspect;
 mod locked;
@@ -23,11 +25,9 @@ mod names;
 mod posts;
 pub(crate) mod random;
 pub(crate) mod recovery;
-mod residency;
 pub(crate) mod signals;
 mod slot;
 pub(crate) mod status;
-pub(crate) mod timer;
 mod totals;
 pub(crate) mod verify;
 pub(crate) mod waiters;
@@ -50,20 +50,20 @@ use crate::storage::journal::{Journal, JournalContext};
 use crate::storage::keys;
 use crate::storage::page_files::PageFiles;
 use crate::storage::reserve::Reserve;
+use crate::store::alarms::Alarms;
 use crate::store::calls::Calls;
 use crate::store::housekeeping::Housekeeping;
 use crate::store::random::Random;
 use crate::store::recovery::{Recovered, RecoveryReport};
 use crate::store::signals::Signals;
-use crate::store::timer::Timer;
 use crate::store::waiters::Waiters;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use admission::Admission;
-use dirty::DirtyQueues;
+use dirty_queues::DirtyQueues;
+use hot_queues::HotQueues;
 pub(crate) use locked::{Locked, LockedRegistry};
 pub(crate) use names::Names;
-use residency::Residency;
 pub(crate) use slot::QueueSlot;
 
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub(crate) struct Store {
     pub(crate) page_files: Arc<PageFiles>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) admission: Admission,
-    pub(crate) residency: Residency,
+    pub(crate) hot_queues: HotQueues,
     pub(crate) directory: RwLock<Directory>,
     pub(crate) registry: RwLock<Registry>,
     /// Held while a pool is compared with the others and registered.
@@ -91,7 +91,7 @@ pub(crate) struct Store {
     pub(crate) chains: Mutex<()>,
     /// The incarnation of new sequences and subscriptions: this run's, or one that the control store has assigned.
     incarnation: AtomicU32,
-    pub(crate) timer: Timer,
+    pub(crate) alarms: Alarms,
     pub(crate) waiters: Waiters,
     pub(crate) housekeeping: Mutex<Housekeeping>,
     pub(crate) signals: Signals,
@@ -147,13 +147,13 @@ impl Store {
             page_files,
             admission: Admission::new(config, budget.events()),
             budget,
-            residency: Residency::default(),
+            hot_queues: HotQueues::default(),
             directory: RwLock::new(Rank::Directory(tier), Directory { names, next_number, tier }),
             registry: RwLock::new(Rank::Registry(tier), registry),
             registering: Mutex::new(Rank::Registering, ()),
             chains: Mutex::new(Rank::Chains, ()),
             incarnation: AtomicU32::new(incarnation),
-            timer: Timer::default(),
+            alarms: Alarms::default(),
             waiters: Waiters::default(),
             housekeeping: Mutex::new(Rank::Housekeeping, housekeeping),
             signals,
@@ -178,14 +178,14 @@ impl Store {
         for slot in &self.slots().collect::<Vec<_>>() {
             let (totals, due) = slot.outlook();
             self.count(&slot.key, Totals::default(), totals);
-            self.timer.arm(slot, due);
+            self.alarms.arm(slot, due);
             let mut queue = slot.lock();
             if !loaded {
                 // State from a snapshot is not in the new trees yet, whether or not it has changed since.
                 queue.forget_stored();
             }
             let changed = queue.has_changes();
-            self.residency.note_hot(slot, &queue);
+            self.hot_queues.note_hot(slot, &queue);
             drop(queue);
             if changed {
                 self.note_changed(slot);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lock::{Mutex, MutexGuard, Rank, Tier};
-use crate::state::content::Owner;
-use crate::state::{Activity, Description, Queue, Resident, Sizes, Totals};
+use crate::state::page_content::Owner;
+use crate::state::{Activity, Description, LoadedQueue, Queue, Sizes, Totals};
 use crate::storage::budget::Budget;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -24,17 +24,17 @@ pub(crate) struct QueueSlot {
     pub(super) hot: AtomicU64,
     /// How often metadata was set.
     version: AtomicU32,
-    /// For when the timer is set; `u64::MAX` when it is not.
+    /// The instant of the alarm; `u64::MAX` without one.
     pub(crate) armed: AtomicU64,
 }
 
 impl QueueSlot {
     pub(crate) fn new(queue: Queue, budget: &Arc<Budget>, tier: Tier) -> Arc<Self> {
-        Self::of(Resident::new(queue, budget), tier)
+        Self::of(LoadedQueue::new(queue, budget), tier)
     }
 
-    pub(super) fn of(queue: Resident, tier: Tier) -> Arc<Self> {
-        let Resident { number, key, budget, state } = queue;
+    pub(super) fn of(queue: LoadedQueue, tier: Tier) -> Arc<Self> {
+        let LoadedQueue { number, key, budget, state } = queue;
         Arc::new(Self {
             number,
             key,

@@ -2,8 +2,8 @@
 
 use crate::disk::trees::{Tree, Trees};
 use crate::model::error::{Error, Result};
-use crate::state::content::Owner;
 use crate::state::entries;
+use crate::state::page_content::Owner;
 use crate::state::{PageEntry, Queue};
 use crate::storage::records::{self, Digest, Digested, Record};
 use crate::store::Store;

@@ -118,7 +118,7 @@ impl Store {
     }
 }
 
-/// An [`Entry`] that borrows its operation.
+/// A [`JournalEntry`](crate::state::op::JournalEntry) that borrows its operation.
 #[derive(serde::Serialize)]
 struct EntryRef<'a, 'b> {
     time: u64,

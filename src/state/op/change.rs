@@ -148,7 +148,7 @@ impl<'a> Address<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::op::{Entry, Import, ImportedPage, NewQueue, Op, Received};
+    use crate::state::op::{Import, ImportedPage, JournalEntry, NewQueue, Op, Received};
     use crate::state::page::PageRecord;
     use crate::storage::codec;
 
@@ -157,10 +157,10 @@ mod tests {
     }
 
     fn bytes(op: Op<'_>) -> String {
-        let entry = Entry { time: 1, op };
+        let entry = JournalEntry { time: 1, op };
         let mut bytes = Vec::new();
         codec::encode_into(&entry, &mut bytes).unwrap();
-        assert_eq!(codec::decode::<Entry<'_>>(&bytes).as_ref(), Ok(&entry));
+        assert_eq!(codec::decode::<JournalEntry<'_>>(&bytes).as_ref(), Ok(&entry));
         codec::hex(&bytes)
     }
 

@@ -8,7 +8,7 @@ use super::bits::{Hold, bit};
 use super::entry::{FrozenPage, PageEntry, PageRecord};
 use super::held::{Held, Reads};
 use super::spread::Spread;
-use crate::state::content::{Content, PAGE_MESSAGES, Slot, narrow};
+use crate::state::page_content::{Content, MessageSlot, PAGE_MESSAGES, narrow};
 use crate::storage::budget::Budget;
 use crate::storage::page_files::{Image, ImageLocation};
 
@@ -102,7 +102,7 @@ impl Page {
         if record.bodies_bytes as usize != bodies.len() {
             return Err("bodies of another length");
         }
-        let slots: Vec<Slot> = record.slots.iter().map(|(slot, _)| *slot).collect();
+        let slots: Vec<MessageSlot> = record.slots.iter().map(|(slot, _)| *slot).collect();
         let content = Content::checked(budget, record.clients.clone(), slots, bodies)?;
         let mut page = Self::new(first, Content::new(budget));
         page.body_bytes = record.bodies_bytes;

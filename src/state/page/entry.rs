@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::bits::{Hold, bit, bits, hold};
 use super::spread::Spread;
 use crate::model::error::{Error, Result};
-use crate::state::content::{Content, Owner, Slot};
+use crate::state::page_content::{Content, MessageSlot, Owner};
 use crate::storage::budget::Budget;
 use crate::storage::page_files::{Image, ImageLocation, PageFiles};
 
@@ -46,7 +46,7 @@ pub(crate) struct PageRecord {
     pub(crate) bodies_bytes: u32,
     pub(crate) clients: Vec<[u8; 16]>,
     /// The live slots and their holds.
-    pub(crate) slots: Vec<(Slot, Hold)>,
+    pub(crate) slots: Vec<(MessageSlot, Hold)>,
 }
 
 /// A page at one instant, to be written.

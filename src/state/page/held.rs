@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::model::error::Error;
-use crate::state::content::Content;
+use crate::state::page_content::Content;
 use crate::storage::page_files::Image;
 
 /// The existing copies of a page's content.

@@ -1,7 +1,7 @@
 //! The times of a claim: its end, and the extension of its messages' lives.
 
 use crate::model::Timestamp;
-use crate::state::content::Slot;
+use crate::state::page_content::MessageSlot;
 
 /// A claim's times, for the extension rule.
 #[derive(Debug, Clone, Copy)]
@@ -12,7 +12,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn extend(self, slot: &mut Slot) {
+    pub(super) fn extend(self, slot: &mut MessageSlot) {
         if slot.expires < self.now.saturating_add(self.ttl) {
             slot.ttl = self.ttl.saturating_add(self.grace);
             let latest = Timestamp::MAX.as_millis();

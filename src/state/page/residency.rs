@@ -24,7 +24,7 @@ use super::Page;
 use super::entry::FrozenPage;
 use super::held::{Held, Reads};
 use crate::model::error::Error;
-use crate::state::content::Content;
+use crate::state::page_content::Content;
 use crate::storage::page_files::{Image, ImageLocation};
 
 /// Where a page's content is.
@@ -175,8 +175,8 @@ mod tests {
 
     use super::*;
     use crate::disk::{Disk, SimulatedDisk};
-    use crate::state::content::{Arrival, Owner};
     use crate::state::page::Lease;
+    use crate::state::page_content::{Arrival, Owner};
     use crate::storage::budget::Budget;
     use crate::storage::page_files::PageFiles;
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::content::{PAGE_MESSAGES, Slot};
+use crate::state::page_content::{MessageSlot, PAGE_MESSAGES};
 
 /// The number of sequences left out before each message, in groups of 7 bits, the lowest first, the last without the
 /// highest bit. Empty without gaps.
@@ -15,7 +15,7 @@ pub(crate) struct Spread(Box<[u8]>);
 
 impl Spread {
     /// That of a page with these slots.
-    pub(crate) fn of(slots: &[Slot]) -> Self {
+    pub(crate) fn of(slots: &[MessageSlot]) -> Self {
         if slots.iter().enumerate().all(|(index, slot)| slot.distance as usize == index) {
             return Self::default();
         }
@@ -67,7 +67,7 @@ const LOW: u8 = 0x7f;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::content::{Arrival, Content};
+    use crate::state::page_content::{Arrival, Content};
     use crate::storage::budget::Budget;
 
     fn spread(distances: &[u32]) -> Spread {

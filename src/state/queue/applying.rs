@@ -2,9 +2,9 @@
 
 use super::{Due, Queue, Totals};
 use crate::state::claims::Claim;
-use crate::state::content::{Arrival, Content};
 use crate::state::op::{DeadLetter, NewClaim, Posted};
 use crate::state::page::{Hold, Lease, Page};
+use crate::state::page_content::{Arrival, Content};
 use crate::state::sequences::Sequences;
 
 use super::Description;

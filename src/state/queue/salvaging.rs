@@ -2,7 +2,7 @@
 
 use super::{Error, Page, Queue, Result};
 use crate::state::Hold;
-use crate::state::content::{Arrival, Content};
+use crate::state::page_content::{Arrival, Content};
 
 impl Queue {
     /// Adds a page that was rebuilt from its image, whose last sequence is `last`.

@@ -34,14 +34,14 @@ pub(crate) struct Source<'a> {
 /// The result of a scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
-    pub(crate) reach: Reach,
+    pub(crate) end: JournalEnd,
     pub(crate) files: SegmentFiles,
     pub(crate) faults: Faults,
 }
 
 /// The LSN at which the journal ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Reach {
+pub(crate) struct JournalEnd {
     /// LSN of the last frame that follows; `after` when there is none.
     pub(crate) last_lsn: u64,
     /// Highest LSN known to have been synced.
@@ -104,8 +104,8 @@ struct FoundSegment {
 /// # Errors
 /// Those of `visit`, reading, and a segment of a newer format. Damage is not an error here: see [`Scan::damage`].
 pub(crate) fn scan(source: &Source<'_>, visit: &mut dyn FnMut(u64, &[u8]) -> Result<()>) -> Result<Scan> {
-    let reach = Reach { last_lsn: source.after, proven: source.proven, ..Reach::default() };
-    let mut scan = Scan { reach, ..Scan::default() };
+    let end = JournalEnd { last_lsn: source.after, proven: source.proven, ..JournalEnd::default() };
+    let mut scan = Scan { end, ..Scan::default() };
     let Headings { started, not_started } = read_headings(source, &mut scan)?;
     let stop = follow(source, &started, &mut scan, visit)?;
     scan.faults.truncated = started.last().and_then(|last| truncated(source, last));
@@ -146,8 +146,8 @@ fn read_headings(source: &Source<'_>, scan: &mut Scan) -> Result<Headings> {
             }
             Err(error) => return Err(error),
         };
-        scan.reach.proven = scan.reach.proven.max(found.header.synced);
-        scan.reach.incarnation = scan.reach.incarnation.max(found.header.incarnation);
+        scan.end.proven = scan.end.proven.max(found.header.synced);
+        scan.end.incarnation = scan.end.incarnation.max(found.header.incarnation);
         all_started.push(number);
         while let Some(replaced) = started.pop_if(|last| last.header.first_lsn >= found.header.first_lsn) {
             scan.files.unused.push(replaced.number);
@@ -156,9 +156,9 @@ fn read_headings(source: &Source<'_>, scan: &mut Scan) -> Result<Headings> {
     }
     let is_lost = source.named > 0 && !all_started.contains(&source.named);
     scan.faults.named_segment_missing = is_lost.then(|| named_segment_missing(source));
-    let reach = all_started.last().copied().unwrap_or(0).saturating_add(REACH);
-    not_started.retain(|number| *number <= reach);
-    let own = all_started.iter().chain(&not_started).chain(&occupied).filter(|number| **number <= reach);
+    let highest = all_started.last().copied().unwrap_or(0).saturating_add(REACH);
+    not_started.retain(|number| *number <= highest);
+    let own = all_started.iter().chain(&not_started).chain(&occupied).filter(|number| **number <= highest);
     scan.files.highest_number = own.max().copied().unwrap_or(0);
     Ok(Headings { started, not_started })
 }
@@ -231,10 +231,10 @@ fn follow(
         let mut lsn = found.header.first_lsn;
         while lsn < limit {
             let Some(frame) = following(&bytes, offset, id, lsn) else { break };
-            note(&mut scan.reach, frame.stamp);
+            note(&mut scan.end, frame.stamp);
             if lsn > source.after {
                 visit(lsn, frame.body)?;
-                scan.reach.last_lsn = lsn;
+                scan.end.last_lsn = lsn;
             }
             offset = offset.saturating_add(frame.bytes());
             lsn = lsn.saturating_add(1);
@@ -255,10 +255,10 @@ fn following(bytes: &[u8], offset: usize, id: SegmentId, lsn: u64) -> Option<Fra
     frame::parse(bytes.get(offset..)?, id).filter(|frame| frame.stamp.lsn == lsn)
 }
 
-fn note(reach: &mut Reach, stamp: Stamp) {
-    reach.proven = reach.proven.max(stamp.synced);
-    reach.highest_lsn = reach.highest_lsn.max(stamp.lsn);
-    reach.incarnation = reach.incarnation.max(stamp.incarnation);
+fn note(end: &mut JournalEnd, stamp: Stamp) {
+    end.proven = end.proven.max(stamp.synced);
+    end.highest_lsn = end.highest_lsn.max(stamp.lsn);
+    end.incarnation = end.incarnation.max(stamp.incarnation);
 }
 
 /// Whether a segment's bytes begin with a header of number `number` and a frame, whatever the store.
@@ -274,7 +274,7 @@ fn search_unreached(source: &Source<'_>, started: &[FoundSegment], stop: Option<
     let stopped = stop.map_or((0, 0), |stop| (stop.index, stop.offset));
     for (index, found) in started.iter().enumerate().skip(stopped.0) {
         let from = if index == stopped.0 { stopped.1 } else { 0 };
-        search(source, found.number, from, &mut scan.reach)?;
+        search(source, found.number, from, &mut scan.end)?;
         if index > stopped.0 || from == 0 {
             scan.files.unused.push(found.number);
         }
@@ -285,14 +285,14 @@ fn search_unreached(source: &Source<'_>, started: &[FoundSegment], stop: Option<
 /// Searches also the files without a valid header, which may have lost it.
 fn search_not_started(source: &Source<'_>, not_started: Vec<u64>, scan: &mut Scan) -> Result<()> {
     for number in not_started {
-        let lacks_header = search(source, number, 0, &mut scan.reach)?;
+        let lacks_header = search(source, number, 0, &mut scan.end)?;
         if lacks_header { scan.files.without_header.push(number) } else { scan.files.spares.push(number) }
     }
     Ok(())
 }
 
 /// Notes every frame, and counts those above the last one that followed; true if there are any.
-fn search(source: &Source<'_>, number: u64, from: usize, reach: &mut Reach) -> Result<bool> {
+fn search(source: &Source<'_>, number: u64, from: usize, end: &mut JournalEnd) -> Result<bool> {
     let path = source.directory.join(naming::file_name(number));
     let bytes = read_all(source.disk, &path).map_err(|e| Error::file("reading", &path, e))?;
     let id = SegmentId::new(source.store, number);
@@ -304,10 +304,10 @@ fn search(source: &Source<'_>, number: u64, from: usize, reach: &mut Reach) -> R
             continue;
         };
         found = true;
-        note(reach, header.stamp);
+        note(end, header.stamp);
         let frame = header.frame(rest);
-        if frame.is_some() && header.stamp.lsn > reach.last_lsn {
-            reach.dropped = reach.dropped.saturating_add(1);
+        if frame.is_some() && header.stamp.lsn > end.last_lsn {
+            end.dropped = end.dropped.saturating_add(1);
         }
         at = at.saturating_add(frame.map_or(HEADER_BYTES, |frame| frame.bytes()));
     }
@@ -316,7 +316,7 @@ fn search(source: &Source<'_>, number: u64, from: usize, reach: &mut Reach) -> R
 
 /// The damage, if the scan stopped before a synced LSN.
 fn stopped_early(source: &Source<'_>, stop: Option<Stop>, scan: &Scan) -> Option<Damage> {
-    let Reach { last_lsn, proven, .. } = scan.reach;
+    let JournalEnd { last_lsn, proven, .. } = scan.end;
     if last_lsn >= proven {
         return None;
     }

@@ -1,7 +1,7 @@
 //! A checkpoint writes the changes that the trees lack: pages to the page files, everything else to the trees. It frees
 //! no journal, because after a power cut the trees are not valid.
 //!
-//! 1. A checkpoint takes the dirty records (see [`DirtyQueues`](super::super::dirty::DirtyQueues)) of a queue together,
+//! 1. A checkpoint takes the dirty records (see [`DirtyQueues`](super::super::dirty_queues::DirtyQueues)) of a queue together,
 //!    and those of the registry. Records that change during the write are dirty again.
 //! 2. If a checkpoint ends early, the remaining queues stay listed, with all their dirty records.
 //! 3. After a failure the trees and the taken records are abandoned: new trees are empty, and the next checkpoint

@@ -11,7 +11,7 @@ impl Store {
         let subscriptions = if self.has_due_subscriptions() { self.lock_registry().expired() } else { 0 };
         let mut report = GcReport { messages: 0, claims: 0, subscriptions, queues: self.clear_deleted() };
         let now = self.now();
-        while let Some(slot) = self.timer.take_due(now) {
+        while let Some(slot) = self.alarms.take_due(now) {
             self.collect_queue(&slot, now, &mut report);
         }
         if report.messages > 0 || report.queues > 0 {
@@ -29,7 +29,7 @@ impl Store {
     /// The next instant at which something falls due.
     pub(crate) fn next_due(&self) -> Option<u64> {
         let subscription = self.registry.read().next_due();
-        self.timer.next().into_iter().chain(subscription).min()
+        self.alarms.next().into_iter().chain(subscription).min()
     }
 
     fn collect_queue(&self, slot: &Arc<QueueSlot>, now: u64, report: &mut GcReport) {

@@ -22,7 +22,7 @@ impl Store {
     /// Evicts pages until memory is well below its bound, or no queue in the list has pages to evict. A thread that
     /// loads other pages signals the evictor when it unlocks their queue.
     pub(crate) fn evict(&self) -> Result<()> {
-        let _turn = self.residency.take_turn();
+        let _turn = self.hot_queues.take_turn();
         if self.is_above_target() {
             self.check_place()?;
             self.clear_deleted();
@@ -50,9 +50,9 @@ impl Store {
     /// Visits each queue of the list once. Waits for a locked queue at most `timeout`, because another queue may get
     /// pages to evict meanwhile.
     fn evict_round(&self, spare: bool, timeout: Duration) -> Result<Round> {
-        let (mut round, mut ticket, last) = (Round::Nothing, 0, self.residency.last_ticket());
+        let (mut round, mut ticket, last) = (Round::Nothing, 0, self.hot_queues.last_ticket());
         while self.is_above_target()
-            && let Some((next, slot)) = self.residency.next_in(ticket, last)
+            && let Some((next, slot)) = self.hot_queues.next_in(ticket, last)
         {
             ticket = next;
             let visit = match slot.try_lock_for(timeout) {
@@ -70,7 +70,7 @@ impl Store {
         let in_use = std::mem::take(&mut queue.touched) && spare;
         let pages = queue.evict(in_use, PAGES_AT_ONCE);
         let evicted = !pages.is_empty() || queue.hot_pages() < hot;
-        self.residency.list_last(slot, &queue);
+        self.hot_queues.list_last(slot, &queue);
         drop(queue);
         let mut written = Vec::with_capacity(pages.len());
         for page in pages {

@@ -8,7 +8,7 @@ use super::files::parse_trees_name;
 use super::opening::Opening;
 use super::plan::plan_creation;
 use super::report::{RecoveryReport, RecoverySource};
-use super::start::{self, Carried};
+use super::start::{self, CopiedFrames};
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::model::error::{Error, Result};
@@ -31,7 +31,7 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
     // Opened while there are descriptors, so that a later sync has one.
     context.kept_directory.hold(disk).map_err(|e| Error::file("opening", &journal, e))?;
     opening.page_files.prepare()?;
-    let start = start::start(&context, 1, &Carried::none(0), false)?;
+    let start = start::start(&context, 1, &CopiedFrames::none(0), false)?;
     manifest.segment = start.live.number();
     manifest.save(disk, root)?;
     let (contents, report) = (opening.empty_contents(), RecoveryReport::new(RecoverySource::New));

@@ -7,7 +7,7 @@ use crate::model::error::Error;
 use crate::model::numbering::incarnation_of;
 use crate::state::{Contents, OUTBOX};
 use crate::storage::journal::naming::JOURNAL;
-use crate::storage::journal::scan::{Damage, Reach, Scan};
+use crate::storage::journal::scan::{Damage, JournalEnd, Scan};
 use crate::storage::manifest::Manifest;
 
 /// The evidence of a store that has a manifest.
@@ -79,7 +79,7 @@ impl Evidence {
     fn ends_elsewhere(&self) -> Option<Damage> {
         let Trees::Whole { lsn } = self.trees else { return None };
         let (file, reason) = (self.root.join(JOURNAL), "the journal ends elsewhere than the trees".into());
-        (self.journal.reach.last_lsn != lsn).then_some(Damage { file, offset: 0, reason })
+        (self.journal.end.last_lsn != lsn).then_some(Damage { file, offset: 0, reason })
     }
 }
 
@@ -97,6 +97,6 @@ impl StateFacts {
 }
 
 /// Whether the journal continues behind trees with the LSN `lsn`, so that the trees are older.
-pub(super) fn is_overtaken(lsn: u64, reach: &Reach) -> bool {
-    reach.last_lsn.max(reach.highest_lsn) > lsn
+pub(super) fn is_overtaken(lsn: u64, end: &JournalEnd) -> bool {
+    end.last_lsn.max(end.highest_lsn) > lsn
 }

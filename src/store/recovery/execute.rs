@@ -15,7 +15,7 @@ use super::opening::Opening;
 use super::plan::{JournalPlan, Plan, Tidying};
 use super::report::RecoveryReport;
 use super::start;
-use super::tail::{self, Copied, Tail};
+use super::tail::{self, CopyPolicy, Tail};
 use crate::disk::{KeptDir, REACH, remove_own};
 use crate::model::error::{Error, Result};
 use crate::state::Contents;
@@ -99,19 +99,19 @@ impl Opening<'_> {
     /// Starts this run's first segment; returns it with the numbers of the segments not needed any more. On a full
     /// disk, files that an earlier opening left are removed first, and then space of the reserve is used.
     fn start(&self, context: &JournalContext, journal: &JournalPlan, manifest: &Manifest) -> Result<(Start, Vec<u64>)> {
-        let start = |journal: &JournalPlan, copied, scanty| -> Result<(Start, Vec<u64>)> {
-            let (start, replaced) = Tail::of(context, journal, copied)?.start(context, &self.reserve, scanty)?;
+        let start = |journal: &JournalPlan, policy, minimal| -> Result<(Start, Vec<u64>)> {
+            let (start, replaced) = Tail::of(context, journal, policy)?.start(context, &self.reserve, minimal)?;
             Ok((start, journal.unused.iter().copied().chain(replaced).collect()))
         };
-        match start(journal, Copied::IfWorthwhile, false) {
+        match start(journal, CopyPolicy::IfWorthwhile, false) {
             Err(error) if error.is_full() => {}
             started => return started,
         }
         let snapshot = manifest.snapshot.map_or(0, |mark| mark.from);
         let left = tail::free_disk_space(context, journal, snapshot, manifest.segment)?;
-        match start(&left, Copied::Always, true) {
+        match start(&left, CopyPolicy::Always, true) {
             // The copies save space only afterwards.
-            Err(error) if error.is_full() => start(&left, Copied::Never, true),
+            Err(error) if error.is_full() => start(&left, CopyPolicy::Never, true),
             started => started,
         }
     }

@@ -64,7 +64,7 @@ impl Opening<'_> {
                 let mut unused = self.empty_contents();
                 let snapshot = self.read_snapshot(&manifest, Use::Check, &mut unused)?;
                 let journal = self.read_journal(&manifest, false, &mut unused)?;
-                if !is_overtaken(lsn, &journal.scan.reach) {
+                if !is_overtaken(lsn, &journal.scan.end) {
                     let loaded = Loaded { contents, filled: Some(filled), snapshot_files: snapshot.names.clone() };
                     return self.weigh((manifest, Trees::Whole { lsn }), snapshot, journal, loaded);
                 }

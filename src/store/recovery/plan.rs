@@ -118,8 +118,8 @@ fn trust_trees(evidence: &Evidence, lsn: u64) -> Result<Plan> {
 /// Continues from the trees, with a new snapshot of them that replaces a damaged snapshot or journal.
 fn supersede(evidence: &Evidence, lsn: u64, damage: Damage) -> Result<Plan> {
     let incarnation = admit(evidence, 1)?;
-    let (reach, files) = (&evidence.journal.reach, &evidence.journal.files);
-    let last = lsn.max(reach.highest_lsn).max(reach.proven);
+    let (end, files) = (&evidence.journal.end, &evidence.journal.files);
+    let last = lsn.max(end.highest_lsn).max(end.proven);
     let segments = files.kept.iter().map(|kept| kept.number).chain(files.unused.iter().copied());
     let snapshots = evidence.snapshots.iter().map(|number| snapshot::path(&evidence.root, *number));
     let aside = snapshots.chain(segment_paths(&evidence.root, segments));
@@ -146,9 +146,9 @@ fn rebuild(evidence: &Evidence) -> Result<Plan> {
         Trees::NotClosed | Trees::Whole { .. } => None,
     };
     let report = RecoveryReport {
-        last_lsn: journal.reach.last_lsn,
+        last_lsn: journal.end.last_lsn,
         replayed: evidence.replayed,
-        dropped: journal.reach.dropped,
+        dropped: journal.end.dropped,
         notes: note.into_iter().collect(),
         ..RecoveryReport::new(RecoverySource::Journal)
     };
@@ -162,13 +162,13 @@ fn rebuild(evidence: &Evidence) -> Result<Plan> {
 
 /// Opens the store with its own snapshot and journal.
 fn go_on(evidence: &Evidence, incarnation: u32, report: RecoveryReport, tidying: Tidying) -> Plan {
-    let (reach, files) = (&evidence.journal.reach, &evidence.journal.files);
+    let (end, files) = (&evidence.journal.end, &evidence.journal.files);
     Plan {
-        manifest: started(&evidence.manifest, incarnation, reach.proven),
+        manifest: started(&evidence.manifest, incarnation, end.proven),
         new_snapshot: None,
         journal: JournalPlan {
-            last_lsn: reach.last_lsn,
-            proven: reach.proven,
+            last_lsn: end.last_lsn,
+            proven: end.proven,
             highest_number: files.highest_number,
             kept: files.kept.clone(),
             spares: files.spares.clone(),
@@ -240,7 +240,7 @@ pub(super) fn after_failure(error: &Error, failures: usize, salvage: bool) -> Af
 fn admit(evidence: &Evidence, more: u32) -> Result<u32> {
     evidence.page.clone().map_or(Ok(()), Err)?;
     admitted(&evidence.state, evidence.driver)?;
-    let found = evidence.journal.reach.incarnation.max(evidence.manifest.incarnation);
+    let found = evidence.journal.end.incarnation.max(evidence.manifest.incarnation);
     raised(evidence.state.incarnation.max(found), more)
 }
 

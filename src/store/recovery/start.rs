@@ -9,7 +9,7 @@ use crate::storage::manifest::{self, Manifest};
 
 /// The last frames of the journal, which are copied to the first segment of a run.
 #[derive(Debug)]
-pub(super) struct Carried {
+pub(super) struct CopiedFrames {
     /// The LSN of the first.
     pub(super) first: u64,
     pub(super) bodies: Vec<Vec<u8>>,
@@ -17,7 +17,7 @@ pub(super) struct Carried {
     pub(super) proven: u64,
 }
 
-impl Carried {
+impl CopiedFrames {
     /// No frames; the last there is, synced, is `last`.
     pub(super) fn none(last: u64) -> Self {
         Self { first: last.saturating_add(1), bodies: Vec::new(), proven: last }
@@ -31,18 +31,18 @@ impl Carried {
 
 /// The first segment of a run: small, since it is written out while the caller waits, smaller where the disk is full.
 /// Its header is written last: until then it does not count.
-pub(super) fn start(context: &JournalContext, number: u64, carried: &Carried, scanty: bool) -> Result<Start> {
-    let space = if scanty { SCANTY_SEGMENT_BYTES } else { FIRST_SEGMENT_BYTES };
-    let needed = SEGMENT_HEADER_BYTES.saturating_add(carried.bytes());
-    let (bytes, next_lsn) = frames(context, number, carried)?;
+pub(super) fn start(context: &JournalContext, number: u64, copied: &CopiedFrames, minimal: bool) -> Result<Start> {
+    let space = if minimal { MINIMAL_SEGMENT_BYTES } else { FIRST_SEGMENT_BYTES };
+    let needed = SEGMENT_HEADER_BYTES.saturating_add(copied.bytes());
+    let (bytes, next_lsn) = frames(context, number, copied)?;
     let capacity = needed.saturating_add(space.min(context.segment_bytes));
     let live = Segment::prepare(context, number, capacity, &bytes, &mut |_| {})?;
     // The header states no LSN that was not proven before. A kill may leave the header only in the system's cache, and
     // the next open would treat its frames as durable.
-    let header = live.header(carried.first, context.incarnation, carried.proven);
+    let header = live.header(copied.first, context.incarnation, copied.proven);
     let write = live.write(&header, 0).and_then(|()| live.sync());
     write.map_err(|e| Error::io("starting the journal", e))?;
-    let kept = vec![Kept { number, first_lsn: carried.first, bytes: live.capacity() }];
+    let kept = vec![Kept { number, first_lsn: copied.first, bytes: live.capacity() }];
     let offset = SEGMENT_HEADER_BYTES.saturating_add(bytes.len() as u64);
     Ok(Start { live, offset, next_lsn, kept })
 }
@@ -60,13 +60,13 @@ pub(super) fn take_back(context: &JournalContext, root: &Path, named: u64, start
 }
 
 /// The copied frames, for segment `number`, and the LSN after them.
-fn frames(context: &JournalContext, number: u64, carried: &Carried) -> Result<(Vec<u8>, u64)> {
-    let (mut bytes, mut lsn) = (Vec::new(), carried.first);
-    for body in &carried.bodies {
+fn frames(context: &JournalContext, number: u64, copied: &CopiedFrames) -> Result<(Vec<u8>, u64)> {
+    let (mut bytes, mut lsn) = (Vec::new(), copied.first);
+    for body in &copied.bodies {
         let mut one = frame_buffer(Vec::new());
         one.extend_from_slice(body);
         let checksum = frame::body_checksum(&one)?;
-        let stamp = frame::Stamp { lsn, incarnation: context.incarnation, synced: carried.proven };
+        let stamp = frame::Stamp { lsn, incarnation: context.incarnation, synced: copied.proven };
         frame::seal(&mut one, context.id(number), stamp, checksum);
         bytes.extend_from_slice(&one);
         lsn = lsn.saturating_add(1);
@@ -76,4 +76,4 @@ fn frames(context: &JournalContext, number: u64, carried: &Carried) -> Result<(V
 
 const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
 /// The size on a full disk: enough for deletes, and for writing a snapshot.
-const SCANTY_SEGMENT_BYTES: u64 = 8 << 10;
+const MINIMAL_SEGMENT_BYTES: u64 = 8 << 10;

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use super::plan::JournalPlan;
-use super::start::{self, Carried};
+use super::start::{self, CopiedFrames};
 use crate::disk::{self, DiskFile};
 use crate::model::error::{Error, Result};
 use crate::storage::journal::segment::SEGMENT_HEADER_BYTES;
@@ -22,7 +22,7 @@ use crate::storage::reserve::{Need, Reserve};
 
 /// Whether the last segments are copied to the first segment of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Copied {
+pub(super) enum CopyPolicy {
     /// If there are many segments, or unproven frames.
     IfWorthwhile,
     /// To save disk space: the segments that were copied are removed afterwards.
@@ -45,20 +45,20 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) fn of(context: &JournalContext, journal: &JournalPlan, copied: Copied) -> Result<Self> {
-        let does_copy = match copied {
-            Copied::IfWorthwhile => journal.kept.len() >= MANY_SEGMENTS || journal.last_lsn > journal.proven,
-            Copied::Always => true,
-            Copied::Never => false,
+    pub(super) fn of(context: &JournalContext, journal: &JournalPlan, policy: CopyPolicy) -> Result<Self> {
+        let does_copy = match policy {
+            CopyPolicy::IfWorthwhile => journal.kept.len() >= MANY_SEGMENTS || journal.last_lsn > journal.proven,
+            CopyPolicy::Always => true,
+            CopyPolicy::Never => false,
         };
         let (mut kept, mut bodies, mut replaced) = (journal.kept.clone(), Vec::new(), Vec::new());
         let mut end = journal.last_lsn.saturating_add(1);
-        let mut space = CARRIED_BYTES.min(context.segment_bytes / 2);
+        let mut space = COPIED_BYTES.min(context.segment_bytes / 2);
         while let Some(last) = kept.last().copied().filter(|_| does_copy) {
-            let Some((carried, bytes)) = carry(context, last, end, space)? else { break };
+            let Some((frames, bytes)) = copy_frames(context, last, end, space)? else { break };
             space = space.saturating_sub(bytes);
             end = end.min(last.first_lsn);
-            bodies.splice(0..0, carried);
+            bodies.splice(0..0, frames);
             replaced.push(last.number);
             kept.pop();
         }
@@ -67,15 +67,20 @@ impl Tail {
     }
 
     /// Makes unproven frames durable, and starts the next segment; returns it with the numbers of the segments it
-    /// replaces. On a full disk, `scanty`, uses space of the reserve.
-    pub(super) fn start(&self, context: &JournalContext, reserve: &Reserve, scanty: bool) -> Result<(Start, Vec<u64>)> {
+    /// replaces. On a full disk, `minimal`, uses space of the reserve.
+    pub(super) fn start(
+        &self,
+        context: &JournalContext,
+        reserve: &Reserve,
+        minimal: bool,
+    ) -> Result<(Start, Vec<u64>)> {
         let first = self.last.saturating_add(1).saturating_sub(self.bodies.len() as u64);
-        self.settle(context, first)?;
+        self.rewrite_unproven(context, first)?;
         let proven = self.proven.max(first.saturating_sub(1));
-        let carried = Carried { first, bodies: self.bodies.clone(), proven };
-        let start = || start::start(context, self.number, &carried, scanty);
-        let needed = SCANTY_BYTES.saturating_add(carried.bytes());
-        let mut started = if scanty { reserve.spend(Need::Open, needed, start)? } else { start()? };
+        let copied = CopiedFrames { first, bodies: self.bodies.clone(), proven };
+        let start = || start::start(context, self.number, &copied, minimal);
+        let needed = MINIMAL_BYTES.saturating_add(copied.bytes());
+        let mut started = if minimal { reserve.spend(Need::Open, needed, start)? } else { start()? };
         let mut kept = self.kept.clone();
         if let Some(last) = kept.last_mut() {
             // It is not the last segment any more, so its unused space is freed.
@@ -87,7 +92,7 @@ impl Tail {
     }
 
     /// Rewrites and syncs the unproven frames, up to the frame before `end`.
-    fn settle(&self, context: &JournalContext, end: u64) -> Result<()> {
+    fn rewrite_unproven(&self, context: &JournalContext, end: u64) -> Result<()> {
         let from = self.proven.saturating_add(1);
         let mut limit = end;
         let mut written = false;
@@ -134,7 +139,7 @@ pub(super) fn free_disk_space(
 }
 
 /// The frames of a segment below LSN `end`, if they take at most `space` bytes; with their size.
-fn carry(context: &JournalContext, kept: Kept, end: u64, space: u64) -> Result<Option<(Vec<Vec<u8>>, u64)>> {
+fn copy_frames(context: &JournalContext, kept: Kept, end: u64, space: u64) -> Result<Option<(Vec<Vec<u8>>, u64)>> {
     if kept.first_lsn >= end {
         return Ok(Some((Vec::new(), 0)));
     }
@@ -230,8 +235,8 @@ impl<'a> Iterator for Frames<'a> {
 /// The number of segments from which the last ones are copied together.
 const MANY_SEGMENTS: usize = 4;
 /// The most bytes that are copied of the journal's end, unless half a segment is less.
-const CARRIED_BYTES: u64 = 256 << 10;
+const COPIED_BYTES: u64 = 256 << 10;
 /// The least number of bytes that is worth cutting off.
 const WORTH_TRIMMING: usize = 4 << 10;
 /// The size of the first segment of a run on a full disk, beside the copied frames.
-const SCANTY_BYTES: u64 = 12 << 10;
+const MINIMAL_BYTES: u64 = 12 << 10;

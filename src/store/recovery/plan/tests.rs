@@ -2,7 +2,7 @@
 
 use super::super::evidence::is_overtaken;
 use super::*;
-use crate::storage::journal::scan::{Faults, Reach, Scan, SegmentFiles};
+use crate::storage::journal::scan::{Faults, JournalEnd, Scan, SegmentFiles};
 use crate::storage::manifest::CleanMark;
 use crate::storage::records::Digest;
 
@@ -88,7 +88,7 @@ impl Case {
             snapshot: fault(0),
             page_file: fault(1),
             journal: Scan {
-                reach: Reach { last_lsn, proven: 40, highest_lsn, incarnation: 6, dropped: 2 },
+                end: JournalEnd { last_lsn, proven: 40, highest_lsn, incarnation: 6, dropped: 2 },
                 files: SegmentFiles {
                     kept: kept.to_vec(),
                     spares: rest(10),
@@ -250,8 +250,8 @@ fn where_a_snapshot_takes_the_place_of_what_is_damaged_nothing_of_it_is_removed_
             continue;
         }
         met += 1;
-        let reach = evidence.journal.reach;
-        assert!(mark.from >= reach.highest_lsn.max(reach.proven).max(CLEAN_LSN) && mark.from == mark.to, "{case:?}");
+        let end = evidence.journal.end;
+        assert!(mark.from >= end.highest_lsn.max(end.proven).max(CLEAN_LSN) && mark.from == mark.to, "{case:?}");
         assert_eq!((plan.journal.last_lsn, plan.journal.proven), (mark.from, mark.from), "{case:?}");
         assert!(plan.journal.kept.is_empty() && plan.journal.unused.is_empty(), "{case:?}");
         assert_eq!(mark.number, 5, "{case:?}");
@@ -268,7 +268,7 @@ fn the_manifest_of_a_run_keeps_its_promises() {
         let is_clean = case.is_whole() && !case.is_damaged();
         assert_eq!(manifest.incarnation, if is_clean { 6 } else { 7 }, "{case:?}");
         assert_eq!(manifest.clean, None, "{case:?}");
-        assert!(manifest.synced >= former.synced.max(evidence.journal.reach.proven), "{case:?}");
+        assert!(manifest.synced >= former.synced.max(evidence.journal.end.proven), "{case:?}");
         assert_eq!(manifest.generation, former.generation + u64::from(!case.is_whole()), "{case:?}");
         assert_eq!((manifest.store, manifest.segment), (former.store, former.segment), "{case:?}");
     }
@@ -277,12 +277,12 @@ fn the_manifest_of_a_run_keeps_its_promises() {
 #[test]
 fn the_report_tells_where_the_state_is_from() {
     for (case, evidence, plan) in plans() {
-        let reach = evidence.journal.reach;
+        let end = evidence.journal.end;
         let report = &plan.report;
         if case.is_whole() {
             assert_eq!((report.last_lsn, report.replayed, report.dropped), (CLEAN_LSN, 0, 0), "{case:?}");
         } else {
-            assert_eq!((report.last_lsn, report.replayed, report.dropped), (reach.last_lsn, 40, 2), "{case:?}");
+            assert_eq!((report.last_lsn, report.replayed, report.dropped), (end.last_lsn, 40, 2), "{case:?}");
         }
         let is_unusual = case.is_damaged() || matches!(case.trees, Trees::Unusable(_) | Trees::OlderThanJournal);
         assert_eq!(report.notes.len(), usize::from(is_unusual), "{case:?}");
@@ -292,11 +292,9 @@ fn the_report_tells_where_the_state_is_from() {
 
 #[test]
 fn trees_are_older_than_a_journal_with_any_frame_behind_their_close() {
-    let reach = |last_lsn, highest_lsn| Reach { last_lsn, highest_lsn, ..Reach::default() };
-    for (reach, expected) in
-        [(reach(50, 50), false), (reach(49, 50), false), (reach(51, 51), true), (reach(40, 51), true)]
-    {
-        assert_eq!(is_overtaken(CLEAN_LSN, &reach), expected, "{reach:?}");
+    let end = |last_lsn, highest_lsn| JournalEnd { last_lsn, highest_lsn, ..JournalEnd::default() };
+    for (end, expected) in [(end(50, 50), false), (end(49, 50), false), (end(51, 51), true), (end(40, 51), true)] {
+        assert_eq!(is_overtaken(CLEAN_LSN, &end), expected, "{end:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::ranges::Ranges;
-use crate::state::op::{Entry, NewClaim, NewQueue, Op};
+use crate::state::op::{JournalEntry, NewClaim, NewQueue, Op};
 use crate::storage::codec;
 
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct Facts {
 impl Facts {
     /// Adds the facts of a frame, in order; `above` says whether the frame is newer than the snapshot.
     pub(super) fn note(&mut self, body: &[u8], above: bool) {
-        let Ok(entry) = codec::decode::<Entry<'_>>(body) else { return };
+        let Ok(entry) = codec::decode::<JournalEntry<'_>>(body) else { return };
         match &entry.op {
             Op::CreateQueue(new) | Op::Register { new, .. } => self.create(new),
             Op::DeleteQueue { queue } | Op::Unregister { queue, .. } => {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::reading::{self, frames};
 use crate::disk::Disk;
 use crate::model::error::Result;
-use crate::state::content::label_of;
+use crate::state::page_content::label_of;
 use crate::storage::codec::crc32;
 use crate::storage::journal::frame::HEADER_BYTES;
 use crate::storage::journal::scan::Damage;

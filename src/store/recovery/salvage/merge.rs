@@ -21,10 +21,10 @@ use super::snapshots::{Gap, Key};
 use crate::disk::trees::Tree;
 use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
-use crate::state::content::{Arrival, Content, Slot};
 use crate::state::entries::QueueRecord;
-use crate::state::op::{DeadLetter, Entry, NewClaim, NewQueue, Op};
-use crate::state::{Activity, Contents, Description, Page, PageEntry, Queue, Resident};
+use crate::state::op::{DeadLetter, JournalEntry, NewClaim, NewQueue, Op};
+use crate::state::page_content::{Arrival, Content, MessageSlot};
+use crate::state::{Activity, Contents, Description, LoadedQueue, Page, PageEntry, Queue};
 use crate::storage::budget::Budget;
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
@@ -174,7 +174,7 @@ impl<'a> Merge<'a> {
             return false;
         }
         self.contents.next_queue = self.contents.next_queue.max(number.saturating_add(1));
-        self.contents.queues.insert(number, Resident::new(queue, &self.budget));
+        self.contents.queues.insert(number, LoadedQueue::new(queue, &self.budget));
         true
     }
 
@@ -373,7 +373,7 @@ impl<'a> Merge<'a> {
 
     /// Searches a change of the journal for them.
     pub(super) fn search_change(&mut self, body: &[u8]) -> Result<()> {
-        let Ok(entry) = codec::decode::<Entry<'_>>(body) else { return Ok(()) };
+        let Ok(entry) = codec::decode::<JournalEntry<'_>>(body) else { return Ok(()) };
         let budget = self.budget.clone();
         arrivals(&entry, &budget, &mut |number, sequence, arrival| self.restore(number, sequence, arrival))?;
         self.contents.free_disk_space()
@@ -423,7 +423,7 @@ impl<'a> Merge<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     /// The messages that were not removed.
-    messages: BTreeMap<u64, (Arc<Content>, Slot)>,
+    messages: BTreeMap<u64, (Arc<Content>, MessageSlot)>,
     /// The sequences of which the images say whether there is a message.
     pub(super) decided: Ranges,
 }
@@ -432,7 +432,7 @@ pub(super) struct Taken {
 type Bring<'a> = dyn FnMut(u64, u64, &Arrival<'_>) -> Result<()> + 'a;
 
 /// Visits the messages that a change brings.
-fn arrivals(entry: &Entry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_>) -> Result<()> {
+fn arrivals(entry: &JournalEntry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_>) -> Result<()> {
     match &entry.op {
         Op::Post { queue, first, client, messages } => {
             let arrivals = messages.iter().map(|message| Arrival::posted(entry.time, *client, message));
@@ -441,7 +441,7 @@ fn arrivals(entry: &Entry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_>) -> R
         Op::Receive(received) => dead_letters(received.queue, received.first, &received.messages, bring),
         Op::Claim(NewClaim { dead: Some(dead), .. }) => dead_letters(dead.target, dead.first, &dead.messages, bring),
         Op::Import(import) => import.pages.iter().try_for_each(|page| {
-            let slots: Vec<Slot> = page.record.slots.iter().map(|(slot, _)| *slot).collect();
+            let slots: Vec<MessageSlot> = page.record.slots.iter().map(|(slot, _)| *slot).collect();
             let content = Content::checked(budget, page.record.clients.clone(), slots, page.bodies.to_vec());
             let Ok(content) = content else { return Ok(()) };
             content.slots().iter().try_for_each(|slot| {

@@ -11,7 +11,7 @@ use super::merge::Merge;
 use crate::model::error::{Error, Result};
 use crate::model::numbering::{first_of, incarnation_of};
 use crate::state::Obstacle;
-use crate::state::op::{Entry, NewQueue, Op};
+use crate::state::op::{JournalEntry, NewQueue, Op};
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
 use crate::storage::keys;
@@ -19,7 +19,7 @@ use crate::storage::keys;
 impl Merge<'_> {
     /// Applies a change of the journal as far as possible.
     pub(super) fn replay(&mut self, lsn: u64, body: &[u8]) -> Result<()> {
-        let Ok(mut entry) = codec::decode::<Entry<'_>>(body) else {
+        let Ok(mut entry) = codec::decode::<JournalEntry<'_>>(body) else {
             self.lost_changes = self.lost_changes.saturating_add(1);
             return Ok(());
         };

@@ -10,26 +10,26 @@ use crate::lock::{Mutex, MutexGuard, Rank};
 use crate::state::Queue;
 
 #[derive(Debug)]
-pub(crate) struct Residency {
-    hot: Mutex<Hot>,
+pub(crate) struct HotQueues {
+    hot: Mutex<HotList>,
     /// Serialises evictions.
     evicting: Mutex<()>,
 }
 
 /// The queues by ticket; a queue's slot stores its ticket.
 #[derive(Debug, Default)]
-struct Hot {
+struct HotList {
     queues: BTreeMap<u64, Arc<QueueSlot>>,
     last: u64,
 }
 
-impl Default for Residency {
+impl Default for HotQueues {
     fn default() -> Self {
-        Self { hot: Mutex::new(Rank::Hot, Hot::default()), evicting: Mutex::new(Rank::Evicting, ()) }
+        Self { hot: Mutex::new(Rank::Hot, HotList::default()), evicting: Mutex::new(Rank::Evicting, ()) }
     }
 }
 
-impl Residency {
+impl HotQueues {
     /// Adds a queue with pages in memory to the list, so that eviction finds it. The queue is locked.
     pub(crate) fn note_hot(&self, slot: &Arc<QueueSlot>, queue: &Queue) {
         if queue.has_hot_pages() && slot.hot.load(Ordering::Acquire) == 0 {

@@ -20,7 +20,7 @@ use super::slot::QueueSlot;
 use crate::disk::trees::Tree;
 use crate::lock::{Mutex, Rank};
 use crate::model::error::Result;
-use crate::state::content::Owner;
+use crate::state::page_content::Owner;
 use crate::state::{Queue, Tombstones, entries};
 use crate::storage::keys;
 use crate::storage::records::Digested;

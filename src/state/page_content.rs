@@ -27,7 +27,7 @@ const OVERHEAD_BYTES: usize = 200;
 
 /// One message. Times are engine milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Slot {
+pub(crate) struct MessageSlot {
     pub(crate) created: u64,
     pub(crate) expires: u64,
     pub(crate) ttl: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Slot {
     flags: u8,
 }
 
-impl Slot {
+impl MessageSlot {
     pub(crate) fn weight(&self) -> u64 {
         u64::from(self.len).saturating_add(64)
     }
@@ -78,7 +78,7 @@ pub(crate) struct Arrival<'a> {
 
 impl<'a> Arrival<'a> {
     /// A message from another page's content: free, or delayed as it was posted.
-    pub(crate) fn again(content: &'a Content, slot: &Slot) -> Self {
+    pub(crate) fn again(content: &'a Content, slot: &MessageSlot) -> Self {
         Self {
             created: slot.created,
             expires: slot.expires,
@@ -98,7 +98,7 @@ impl<'a> Arrival<'a> {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
-    slots: Vec<Slot>,
+    slots: Vec<MessageSlot>,
     bodies: Arc<Vec<u8>>,
     clients: Vec<[u8; 16]>,
     charge: Charge,
@@ -115,7 +115,7 @@ struct Head {
     #[serde(with = "serde_bytes")]
     key: Vec<u8>,
     clients: Vec<[u8; 16]>,
-    slots: Vec<Slot>,
+    slots: Vec<MessageSlot>,
 }
 
 impl Content {
@@ -137,7 +137,7 @@ impl Content {
     pub(crate) fn checked(
         budget: &Arc<Budget>,
         clients: Vec<[u8; 16]>,
-        slots: Vec<Slot>,
+        slots: Vec<MessageSlot>,
         bodies: Vec<u8>,
     ) -> Result<Self, &'static str> {
         if slots.len() > PAGE_MESSAGES || clients.len() > PAGE_MESSAGES {
@@ -163,7 +163,7 @@ impl Content {
 
     /// Updates the charge to the current memory.
     pub(crate) fn settle_charge(&mut self) {
-        let (slots, clients) = (size_of::<Slot>() * self.slots.capacity(), 16 * self.clients.capacity());
+        let (slots, clients) = (size_of::<MessageSlot>() * self.slots.capacity(), 16 * self.clients.capacity());
         self.charge.set(slots + clients + self.bodies.capacity() + OVERHEAD_BYTES);
     }
 
@@ -182,7 +182,7 @@ impl Content {
     }
 
     /// Appends a message's body; returns the slot for it.
-    fn take_body(&mut self, distance: u32, message: &Arrival<'_>) -> Slot {
+    fn take_body(&mut self, distance: u32, message: &Arrival<'_>) -> MessageSlot {
         let bodies = Arc::make_mut(&mut self.bodies);
         let start = bodies.len();
         let flags = message.checksum.map_or(0, |checksum| {
@@ -191,7 +191,7 @@ impl Content {
         });
         bodies.extend_from_slice(message.body);
         let len = bodies.len().saturating_sub(start);
-        Slot {
+        MessageSlot {
             created: message.created,
             expires: message.expires,
             ttl: message.ttl,
@@ -229,19 +229,19 @@ impl Content {
         self.slots.last().is_none_or(|last| last.distance as usize == self.slots.len().saturating_sub(1))
     }
 
-    pub(crate) fn slots(&self) -> &[Slot] {
+    pub(crate) fn slots(&self) -> &[MessageSlot] {
         &self.slots
     }
 
-    pub(crate) fn slot(&self, index: usize) -> Option<&Slot> {
+    pub(crate) fn slot(&self, index: usize) -> Option<&MessageSlot> {
         self.slots.get(index)
     }
 
-    pub(crate) fn slot_mut(&mut self, index: usize) -> Option<&mut Slot> {
+    pub(crate) fn slot_mut(&mut self, index: usize) -> Option<&mut MessageSlot> {
         self.slots.get_mut(index)
     }
 
-    pub(crate) fn client(&self, slot: &Slot) -> [u8; 16] {
+    pub(crate) fn client(&self, slot: &MessageSlot) -> [u8; 16] {
         self.clients.get(usize::from(slot.client)).copied().unwrap_or_default()
     }
 
@@ -249,22 +249,22 @@ impl Content {
         &self.clients
     }
 
-    pub(crate) fn checksum(&self, slot: &Slot) -> Option<[u8; 16]> {
+    pub(crate) fn checksum(&self, slot: &MessageSlot) -> Option<[u8; 16]> {
         if slot.has_checksum() { self.stored_bytes(slot).first_chunk().copied() } else { None }
     }
 
-    pub(crate) fn body(&self, slot: &Slot) -> &[u8] {
+    pub(crate) fn body(&self, slot: &MessageSlot) -> &[u8] {
         let skip = if slot.has_checksum() { CHECKSUM_BYTES } else { 0 };
         self.stored_bytes(slot).get(skip..).unwrap_or_default()
     }
 
-    fn stored_bytes(&self, slot: &Slot) -> &[u8] {
+    fn stored_bytes(&self, slot: &MessageSlot) -> &[u8] {
         let start = slot.start as usize;
         self.bodies.get(start..start.saturating_add(slot.len as usize)).unwrap_or_default()
     }
 
     /// The bodies as one allocation, and the range of the body of `slot`, for sharing a large body.
-    pub(crate) fn shared_body(&self, slot: &Slot) -> (Arc<Vec<u8>>, Range<usize>) {
+    pub(crate) fn shared_body(&self, slot: &MessageSlot) -> (Arc<Vec<u8>>, Range<usize>) {
         let end = (slot.start as usize).saturating_add(slot.len as usize).min(self.bodies.len());
         (self.bodies.clone(), end.saturating_sub(self.body(slot).len())..end)
     }
@@ -282,7 +282,7 @@ impl Content {
             let start = narrow(bodies.len() as u64);
             bodies.extend_from_slice(self.stored_bytes(slot));
             let client = content.intern(self.client(slot));
-            content.slots.push(Slot { start, client, ..*slot });
+            content.slots.push(MessageSlot { start, client, ..*slot });
         }
         content.bodies = Arc::new(bodies);
         content
@@ -358,7 +358,7 @@ struct HeadRef<'a> {
     #[serde(with = "serde_bytes")]
     key: &'a [u8],
     clients: &'a [[u8; 16]],
-    slots: &'a [Slot],
+    slots: &'a [MessageSlot],
 }
 
 pub(super) fn narrow(value: u64) -> u32 {
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_slot_takes_56_bytes() {
-        assert!(size_of::<Slot>() <= 56);
+        assert!(size_of::<MessageSlot>() <= 56);
     }
 
     #[test]
