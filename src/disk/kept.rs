@@ -49,6 +49,14 @@ impl KeptDir {
     }
 }
 
+/// The names in a directory; none if the directory is missing.
+pub(crate) fn list_or_empty(disk: &dyn Disk, directory: &Path) -> Result<Vec<String>> {
+    match disk.list(directory) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => names.map_err(|e| Error::file("listing", directory, e)),
+    }
+}
+
 /// The whole of a file.
 pub(crate) fn read_all(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     let file = disk.open_read(path)?;

@@ -33,7 +33,7 @@ use directory::Unmoved;
 pub(crate) use anchored::Anchored;
 pub use directory::HeldDir;
 pub use file::DiskFile;
-pub(crate) use kept::{KeptDir, REACH, read_all, remove_own, write_new};
+pub(crate) use kept::{KeptDir, REACH, list_or_empty, read_all, remove_own, write_new};
 pub use real::RealDisk;
 pub use simulated::{Calls, Fault, FaultError, FaultKind, Gate, Keep, Operation, SimulatedDisk};
 

@@ -193,16 +193,24 @@ impl Shared {
             return Ok(true);
         }
         let Side::There(slot) = self.made_side(&pool, &route)? else { return Ok(false) };
-        let found = CachedSide { route, pool, slot };
-        let Some(mut target) = self.lock_side(&found, Access::Fill)? else { return Ok(false) };
-        let taken = receive(&mut target, source.store().id(), entries)?;
-        drop(target);
-        let pool = &found.pool;
-        pool.store().wait_durable(pool.store().journal.appended(), Durability::Sync)?;
-        self.control.store().wake(&project, &queue, taken);
+        let Some(stored) = self.store_entries(source, &CachedSide { route, pool: pool.clone(), slot }, entries)? else {
+            return Ok(false);
+        };
+        self.control.store().wake(&project, &queue, stored);
         confirm(source.store(), entries)?;
         forget(pool.store(), entries.iter().map(|entry| entry.header.source).collect())?;
         Ok(true)
+    }
+
+    /// Stores dead letters in the side of their queue, durably; returns how many of them were new. `None` if the route
+    /// has changed meanwhile.
+    fn store_entries(&self, source: &Engine, side: &CachedSide, entries: &[OutboxEntry]) -> Result<Option<usize>> {
+        let Some(mut target) = self.lock_side(side, Access::Fill)? else { return Ok(None) };
+        let stored = receive(&mut target, source.store().id(), entries)?;
+        drop(target);
+        let store = side.pool.store();
+        store.wait_durable(store.journal.appended(), Durability::Sync)?;
+        Ok(Some(stored))
     }
 
     /// Deletes the dead letters of a destination that their assigned stores already have. Fails if one of these stores

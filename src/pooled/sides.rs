@@ -52,15 +52,7 @@ impl Shared {
             Some(slot) if slot.number > route.record.number => self.newer_than_its_record(pool, route),
             // An older side belongs to a deleted queue of that name and is still to be removed.
             _ => {
-                let (project, name) = route.names()?;
-                let mut queue = Queue::new(
-                    route.record.number,
-                    project,
-                    name,
-                    Description::default().shared(),
-                    0,
-                    &pool.store().budget,
-                );
+                let mut queue = new_side(pool, route, 0)?;
                 drop(queue.take_changes());
                 Ok(Side::Empty(QueueSlot::new(queue, &pool.store().budget, Tier::Pool)))
             }
@@ -104,10 +96,15 @@ impl Shared {
         let (project, name) = route.names()?;
         let new = NewQueue::new(route.record.number, &project, &name, "{}");
         let lsn = store.append(Growth::Grows, store.now(), &Op::CreateQueue(new))?;
-        let (number, description) = (route.record.number, Description::default().shared());
-        let side = Queue::new(number, project, name, description, lsn, &store.budget);
-        let slot = directory.insert(side, &store.budget);
+        let slot = directory.insert(new_side(pool, route, lsn)?, &store.budget);
         store.note_changed(&slot);
         Ok(Side::There(slot))
     }
+}
+
+/// An empty side of the queue, which the operation `lsn` created.
+fn new_side(pool: &Pool, route: &Route, lsn: u64) -> Result<Queue> {
+    let (project, name) = route.names()?;
+    let description = Description::default().shared();
+    Ok(Queue::new(route.record.number, project, name, description, lsn, &pool.store().budget))
 }

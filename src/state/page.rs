@@ -162,16 +162,7 @@ impl Page {
         let Some(content) = self.change() else { return };
         content.push(distance, message);
         let (weight, bodies) = (content.slot(index).map_or(0, MessageSlot::weight), content.bodies().len());
-        self.body_bytes = narrow(bodies as u64);
-        self.slots = self.slots.saturating_add(1);
-        self.weight = self.weight.saturating_add(weight);
-        self.live |= bit(index);
-        if message.is_delayed() {
-            self.delayed |= bit(index);
-            self.due = self.due.min(message.ready_at);
-        }
-        self.due = self.due.min(message.expires);
-        self.latest = self.latest.max(message.expires);
+        self.count(index, message, weight, bodies);
     }
 
     /// Puts a message in at its place, which the page has lost and its entry names; whether it was not there.
@@ -182,12 +173,18 @@ impl Page {
         let Some(index) = content.insert(distance, message) else { return false };
         content.settle_charge();
         let (weight, bodies) = (content.slot(index).map_or(0, MessageSlot::weight), content.bodies().len());
-        self.body_bytes = narrow(bodies as u64);
-        self.slots = self.slots.saturating_add(1);
-        self.weight = self.weight.saturating_add(weight);
         let below = bit(index).wrapping_sub(1);
         let apart = |set: u128| (set & below) | ((set & !below) << 1);
         (self.live, self.claimed, self.delayed) = (apart(self.live), apart(self.claimed), apart(self.delayed));
+        self.count(index, message, weight, bodies);
+        true
+    }
+
+    /// Counts the message that was added at `index`; all bodies of the page now have `bodies` bytes.
+    fn count(&mut self, index: usize, message: &Arrival<'_>, weight: u64, bodies: usize) {
+        self.body_bytes = narrow(bodies as u64);
+        self.slots = self.slots.saturating_add(1);
+        self.weight = self.weight.saturating_add(weight);
         self.live |= bit(index);
         if message.is_delayed() {
             self.delayed |= bit(index);
@@ -195,7 +192,6 @@ impl Page {
         }
         self.due = self.due.min(message.expires);
         self.latest = self.latest.max(message.expires);
-        true
     }
 
     /// The index of the message at `sequence`, alive or not; `None` for a page that is not dense and not in memory.

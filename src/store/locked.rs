@@ -74,19 +74,7 @@ impl Store {
             return None;
         }
         queue.touched = true;
-        let (Instant { millis: now, slack }, before) = (self.clock.instant(), queue.totals());
-        Some(Locked {
-            store: self,
-            slot,
-            queue,
-            now,
-            slack,
-            before,
-            described: None,
-            least_incarnation: 0,
-            quiet: false,
-            claimable: 0,
-        })
+        Some(Locked::new(self, slot, queue, self.clock.instant()))
     }
 
     /// Locks the registry for reading, after removing everything that has expired.
@@ -124,19 +112,7 @@ impl Store {
         }
         // In every case the alarm is set again when the queue is unlocked.
         self.alarms.disarm(slot);
-        let before = queue.totals();
-        let mut locked = Locked {
-            store: self,
-            slot,
-            queue,
-            now,
-            slack: 0,
-            before,
-            described: None,
-            least_incarnation: 0,
-            quiet: false,
-            claimable: 0,
-        };
+        let mut locked = Locked::new(self, slot, queue, Instant { millis: now, slack: 0 });
         let (freed, outcome) = locked.queue.advance_some(now, COLLECTED_AT_ONCE);
         locked.note_claimable(freed);
         let more = locked.queue.next_due().is_some_and(|due| due <= now);
@@ -170,6 +146,22 @@ pub(crate) struct Locked<'a> {
 }
 
 impl<'a> Locked<'a> {
+    fn new(store: &'a Store, slot: &'a Arc<QueueSlot>, queue: ActiveQueue<'a>, instant: Instant) -> Self {
+        let (Instant { millis: now, slack }, before) = (instant, queue.totals());
+        Self {
+            store,
+            slot,
+            queue,
+            now,
+            slack,
+            before,
+            described: None,
+            least_incarnation: 0,
+            quiet: false,
+            claimable: 0,
+        }
+    }
+
     pub(crate) fn now(&self) -> u64 {
         self.now
     }

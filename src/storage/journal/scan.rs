@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, REACH, read_all};
+use crate::disk::{Disk, REACH, list_or_empty, read_all};
 use crate::model::error::{Error, Result};
 
 use super::Kept;
@@ -124,10 +124,7 @@ struct Headings {
 }
 
 fn read_headings(source: &Source<'_>, scan: &mut Scan) -> Result<Headings> {
-    let names = match source.disk.list(source.directory) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        names => names.map_err(|e| Error::file("listing", source.directory, e))?,
-    };
+    let names = list_or_empty(source.disk, source.directory)?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| naming::parse_file_name(name)).collect();
     numbers.sort_unstable();
     let mut started: Vec<FoundSegment> = Vec::new();

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::disk::{Disk, KeptDir, REACH, remove_own};
+use crate::disk::{Disk, KeptDir, REACH, list_or_empty, remove_own};
 use crate::lock::{Mutex, Rank};
 use crate::model::error::{Error, Result};
 use crate::storage::journal::naming::SegmentId;
@@ -97,10 +97,7 @@ impl PageFiles {
         page_files: usize,
     ) -> Result<Self> {
         let directory = root.join(PAGE_FILES);
-        let names = match disk.list(&directory) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            names => names.map_err(|e| Error::file("listing", &directory, e))?,
-        };
+        let names = list_or_empty(&**disk, &directory)?;
         let taken = names.iter().filter_map(|name| page_file::parse_file_name(name)).collect();
         let list = PageFileList { taken, ..PageFileList::default() };
         let (bytes, live) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -119,10 +116,7 @@ impl PageFiles {
 
     /// Every file in the folder, by number, whether or not anything refers to it.
     pub(crate) fn files(&self) -> Result<Vec<(u64, PathBuf)>> {
-        let names = match self.disk.list(&self.directory) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            names => names.map_err(|e| Error::file("listing", &self.directory, e))?,
-        };
+        let names = list_or_empty(&*self.disk, &self.directory)?;
         let numbers = names.iter().filter_map(|name| page_file::parse_file_name(name));
         Ok(numbers.map(|number| (number, page_file::path(&self.directory, number))).collect())
     }

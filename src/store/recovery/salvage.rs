@@ -43,8 +43,8 @@ use super::opening::Opening;
 use super::plan::{Salvaged, plan_salvage};
 use super::report::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 use crate::config::Config;
-use crate::disk::Disk;
 use crate::disk::trees::{Tree, Trees};
+use crate::disk::{Disk, list_or_empty};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::incarnation_of;
 use crate::state::OUTBOX;
@@ -84,20 +84,13 @@ fn load_manifest(disk: &dyn Disk, root: &Path) -> Result<Option<Manifest>> {
 /// The store's id, from a segment of its journal or from its trees.
 fn store_id(disk: &dyn Disk, root: &Path) -> Result<Option<[u8; 16]>> {
     let directory = root.join(JOURNAL);
-    for name in list(disk, &directory)?.iter().filter(|name| naming::parse_file_name(name).is_some()) {
+    for name in list_or_empty(disk, &directory)?.iter().filter(|name| naming::parse_file_name(name).is_some()) {
         let file = reading::read(disk, &directory.join(name))?;
         if let Some(store) = file.and_then(|file| segment::store_of(&file.bytes)) {
             return Ok(Some(store));
         }
     }
     Ok(None)
-}
-
-fn list(disk: &dyn Disk, directory: &Path) -> Result<Vec<String>> {
-    match disk.list(directory) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        names => names.map_err(|e| Error::file("listing", directory, e)),
-    }
 }
 
 struct Salvage<'a> {
@@ -157,9 +150,9 @@ impl Salvage<'_> {
 
     /// Every snapshot of the store's, the newest first.
     fn snapshots(&self) -> Result<Vec<FoundSnapshot>> {
-        let names = list(self.disk, self.root)?;
+        let names = list_or_empty(self.disk, self.root)?;
         let numbers = names.iter().filter_map(|name| snapshot::parse_file_name(name)).rev();
-        numbers.map(|number| FoundSnapshot::look_into(self.disk, self.root, self.store, number)).collect()
+        numbers.map(|number| FoundSnapshot::examine(self.disk, self.root, self.store, number)).collect()
     }
 
     /// Chooses the start: valid trees, the manifest's snapshot if it is whole, any whole snapshot, or the rest of one.
@@ -309,7 +302,7 @@ impl Salvage<'_> {
     }
 
     fn generations(&self) -> Result<Vec<u64>> {
-        let names = list(self.disk, self.root)?;
+        let names = list_or_empty(self.disk, self.root)?;
         Ok(names.iter().filter_map(|name| parse_trees_name(name)).collect())
     }
 

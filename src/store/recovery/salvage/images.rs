@@ -39,7 +39,7 @@ impl Images {
     pub(super) fn gather(disk: &dyn Disk, page_files: &PageFiles) -> Result<Self> {
         let mut images = Self::default();
         for (number, path) in page_files.files()? {
-            images.look_into(disk, page_files, number, path)?;
+            images.read_page_file(disk, page_files, number, path)?;
         }
         for found in images.queues.values_mut() {
             found.sort_by_key(|one| (one.first, one.location.file, one.location.offset));
@@ -47,7 +47,7 @@ impl Images {
         Ok(images)
     }
 
-    fn look_into(&mut self, disk: &dyn Disk, page_files: &PageFiles, number: u64, path: PathBuf) -> Result<()> {
+    fn read_page_file(&mut self, disk: &dyn Disk, page_files: &PageFiles, number: u64, path: PathBuf) -> Result<()> {
         let Some(file) = reading::read(disk, &path)? else { return Ok(()) };
         self.damages.extend(file.damages(&path));
         let mut end = 0;

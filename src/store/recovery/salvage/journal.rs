@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::reading::{self, frames};
-use crate::disk::{Disk, REACH};
+use crate::disk::{Disk, REACH, list_or_empty};
 use crate::model::error::{Error, Result};
 use crate::storage::journal::Kept;
 use crate::storage::journal::naming;
@@ -50,15 +50,12 @@ pub(super) struct Journal {
 impl Journal {
     /// Reads every segment in `directory`.
     pub(super) fn gather(disk: &dyn Disk, directory: &Path, store: [u8; 16]) -> Result<Self> {
-        let names = match disk.list(directory) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            names => names.map_err(|e| Error::file("listing", directory, e))?,
-        };
+        let names = list_or_empty(disk, directory)?;
         let mut numbers: Vec<u64> = names.iter().filter_map(|name| naming::parse_file_name(name)).collect();
         numbers.sort_unstable();
         let mut journal = Self::default();
         for number in numbers {
-            journal.look_into(disk, directory.join(naming::file_name(number)), SegmentId::new(store, number))?;
+            journal.read_segment(disk, directory.join(naming::file_name(number)), SegmentId::new(store, number))?;
         }
         let reach = journal.highest_number.saturating_add(REACH);
         journal.spares.retain(|number| *number <= reach);
@@ -72,7 +69,7 @@ impl Journal {
         Ok(journal)
     }
 
-    fn look_into(&mut self, disk: &dyn Disk, path: PathBuf, id: SegmentId) -> Result<()> {
+    fn read_segment(&mut self, disk: &dyn Disk, path: PathBuf, id: SegmentId) -> Result<()> {
         let Some(file) = reading::read(disk, &path)? else {
             self.occupied.push(id.number);
             return Ok(());
@@ -82,8 +79,34 @@ impl Journal {
             Heading::Started(header) => Some(header),
             Heading::NotStarted => None,
         };
+        let runs = self.find_runs(&file.bytes, id);
+        self.damages.extend(file.damages(&path));
+        match &header {
+            Some(header) => {
+                self.proven = self.proven.max(header.synced);
+                self.incarnation = self.incarnation.max(header.incarnation);
+            }
+            None if runs.is_empty() => {
+                self.spares.extend(file.holes.is_empty().then_some(id.number));
+                return Ok(());
+            }
+            None => {
+                let reason = "a segment has lost its header".into();
+                self.damages.push(Damage { file: path.clone(), offset: 0, reason });
+            }
+        }
+        self.highest_number = self.highest_number.max(id.number);
+        let first = runs.first().map_or(u64::MAX, |run| run.lsn);
+        let first_lsn = header.map_or(first, |header| header.first_lsn);
+        let bytes = file.bytes.len() as u64;
+        self.segments.push(Segment { number: id.number, path, bytes, first_lsn, runs, limit: u64::MAX });
+        Ok(())
+    }
+
+    /// The runs of consecutive frames in a segment.
+    fn find_runs(&mut self, bytes: &[u8], id: SegmentId) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
-        for found in frames(&file.bytes, id, usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64)) {
+        for found in frames(bytes, id, usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64)) {
             self.proven = self.proven.max(found.stamp.synced);
             self.highest_lsn = self.highest_lsn.max(found.stamp.lsn);
             self.incarnation = self.incarnation.max(found.stamp.incarnation);
@@ -94,25 +117,7 @@ impl Journal {
                 _ => runs.push(Run { offset: found.offset, lsn: found.stamp.lsn, count: 1, end: found.end() }),
             }
         }
-        self.damages.extend(file.damages(&path));
-        if let Some(header) = header {
-            self.proven = self.proven.max(header.synced);
-            self.incarnation = self.incarnation.max(header.incarnation);
-        } else if runs.is_empty() {
-            if file.holes.is_empty() {
-                self.spares.push(id.number);
-            }
-            return Ok(());
-        } else {
-            let reason = "a segment has lost its header".into();
-            self.damages.push(Damage { file: path.clone(), offset: 0, reason });
-        }
-        self.highest_number = self.highest_number.max(id.number);
-        let first = runs.first().map_or(u64::MAX, |run| run.lsn);
-        let first_lsn = header.map_or(first, |header| header.first_lsn);
-        let bytes = file.bytes.len() as u64;
-        self.segments.push(Segment { number: id.number, path, bytes, first_lsn, runs, limit: u64::MAX });
-        Ok(())
+        runs
     }
 
     /// The first LSN in the journal; 1 if no segment was ever retired.

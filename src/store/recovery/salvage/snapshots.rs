@@ -45,7 +45,7 @@ type Step<'a> = dyn FnMut(usize, Result<Part<'_>, Option<u64>>) -> Result<()> + 
 
 impl FoundSnapshot {
     /// Reads through a snapshot.
-    pub(super) fn look_into(disk: &dyn Disk, root: &Path, store: [u8; 16], number: u64) -> Result<Self> {
+    pub(super) fn examine(disk: &dyn Disk, root: &Path, store: [u8; 16], number: u64) -> Result<Self> {
         let path = snapshot::path(root, number);
         let mut found = Self {
             number,
