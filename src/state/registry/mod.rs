@@ -6,6 +6,7 @@
 //!
 //! Cost: O(log rows) a change.
 
+mod applying;
 mod control;
 mod subscriptions;
 mod table;
@@ -16,9 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::trees::Tree;
 use crate::model::error::Result;
-use crate::model::{PoolName, SubscriptionId};
 use crate::state::dirty::Dirty;
-use crate::state::op::{Address, Change, Op, Source};
+use crate::state::op::Source;
 use crate::storage::records::{self, Record};
 use crate::storage::{codec, keys};
 
@@ -131,202 +131,6 @@ impl Registry {
     /// Expires every subscription due by `now`; returns how many.
     pub(crate) fn advance(&mut self, now: u64) -> u64 {
         self.subscriptions.advance(now)
-    }
-
-    /// Applies the part of `op`, decided at `time` and journaled at `lsn`, that concerns the registry.
-    ///
-    /// Only the registry's own operations advance its time. They are decided under the registry's lock, so their times
-    /// rise with their LSNs. The times of other operations need not, because each queue has its own lock. If a replay
-    /// used all times, a subscription could expire before the renewal that kept it alive.
-    pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) {
-        if !concerns(op) {
-            return;
-        }
-        self.advance(time);
-        match op {
-            Op::Registry(change) => self.change(time, change),
-            Op::Clear { address, .. } => self.subscriptions.clear(&address.key()),
-            Op::Register { new, pool, least_incarnation } => {
-                self.map(keys::named(new.project.as_deref(), &new.name), pool, *least_incarnation, Some(new.number));
-            }
-            Op::Remap { address, queue, pool, least_incarnation: least, .. } => {
-                self.map(address.key(), pool, *least, Some(*queue));
-            }
-            Op::Unregister { address, queue, pool, store } => {
-                // All contents of the queue are removed, in its current pool last.
-                if let Some(old) = self.catalogue.remove(&address.key()) {
-                    old.retire();
-                }
-                let left: Vec<Vec<u8>> =
-                    self.left_behind.range(&keys::left_behind_of(*queue), None).map(|(key, _)| key.to_vec()).collect();
-                for left in left.iter().filter_map(|key| self.left_behind.remove(key)) {
-                    self.removals.insert(keys::removal(&left.pool, left.queue), left);
-                }
-                if let Some(pool) = pool {
-                    self.note_removal(address, *queue, pool, false, *store);
-                }
-            }
-            Op::Receive(received) => {
-                for source in &received.sources {
-                    self.received.insert(keys::received(*source), received.from);
-                }
-            }
-            Op::Import(import) => {
-                self.take_subscriptions(&import.address.key(), &import.subscriptions);
-            }
-            _ => {}
-        }
-        self.head.lsn = lsn;
-        self.head_dirty.get_or_insert(Dirty::Stale);
-        self.advance(time);
-    }
-
-    fn change(&mut self, time: u64, change: &Change<'_>) {
-        match change {
-            Change::Subscribe { .. }
-            | Change::UpdateSubscription { .. }
-            | Change::ConfirmSubscription { .. }
-            | Change::Unsubscribe { .. } => self.change_subscription(time, change),
-            Change::PutPool { name, pool } => drop(self.pools.insert(name.as_bytes().to_vec(), pool.clone())),
-            Change::DeletePool { name } => drop(self.pools.remove(name.as_bytes())),
-            Change::DropPools => drop(self.pools.drain()),
-            Change::KeepStore { name, store } => {
-                self.pools.update(name.as_bytes(), |row| row.store = Some(*store));
-            }
-            Change::GiveUpStore { name } => self.give_up_store(name),
-            Change::TakeSubscriptions { address, subscriptions: rows } => self.take_subscriptions(&address.key(), rows),
-            Change::PutFlavor { project, name, flavor } => {
-                self.flavors.insert(keys::named(project.as_deref(), name), flavor.clone());
-            }
-            Change::DeleteFlavor { project, name } => drop(self.flavors.remove(&keys::named(project.as_deref(), name))),
-            Change::DropFlavors => drop(self.flavors.drain()),
-            Change::Map { address, pool, least_incarnation: least, queue } => {
-                self.map(address.key(), pool, *least, *queue);
-            }
-            Change::Unmap { address } => self.unmap(&address.key()),
-            Change::DropCatalogue => {
-                for (key, mapping) in self.catalogue.drain() {
-                    self.leave_behind(key, &mapping);
-                }
-            }
-            Change::Join { control } => self.head.control = Some(*control),
-            Change::Allot { incarnation } => self.head.incarnation = self.head.incarnation.max(*incarnation),
-            Change::BeginMove { address, queue, to, store } => self.note_removal(address, *queue, to, true, *store),
-            Change::FinishMove { address, queue, from, to, least_incarnation, store } => {
-                self.map(address.key(), to, *least_incarnation, Some(*queue));
-                self.left_behind.remove(&keys::left_behind(from, *queue));
-                self.removals.remove(&keys::removal(to, *queue));
-                self.note_removal(address, *queue, from, true, *store);
-            }
-            Change::Removed { pool, queue } => drop(self.removals.remove(&keys::removal(pool, *queue))),
-            Change::Forget { sources } => {
-                for source in sources {
-                    self.received.remove(&keys::received(*source));
-                }
-            }
-        }
-    }
-
-    /// Allows a pool to have another store. The pending removals of the former store are dropped.
-    fn give_up_store(&mut self, name: &str) {
-        let Some(former) = self.pools.update(name.as_bytes(), |row| row.store.take()).flatten() else { return };
-        let removals = keys::removals_of(name);
-        let obsolete = self.removals.range(&removals, None).filter(|(_, removal)| removal.store == Some(former));
-        let obsolete: Vec<Vec<u8>> = obsolete.map(|(key, _)| key.to_vec()).collect();
-        obsolete.iter().for_each(|key| drop(self.removals.remove(key)));
-    }
-
-    fn change_subscription(&mut self, time: u64, change: &Change<'_>) {
-        match change {
-            Change::Subscribe { address, id, subscriber, ttl, options } => {
-                let row = SubscriptionRow {
-                    subscriber: subscriber.to_string(),
-                    ttl: *ttl,
-                    created: time,
-                    expires: time.saturating_add(*ttl),
-                    options: options.to_string(),
-                    confirmed: false,
-                };
-                self.subscriptions.put(&address.key(), *id, row);
-                self.count_subscription(id);
-            }
-            Change::UpdateSubscription { address, id, subscriber, ttl, options } => {
-                let queue = address.key();
-                let Some(mut row) = self.subscriptions.get(&queue, id).cloned() else { return };
-                if let Some(subscriber) = subscriber {
-                    row.subscriber = subscriber.to_string();
-                }
-                if let Some(ttl) = ttl {
-                    (row.ttl, row.expires) = (*ttl, time.saturating_add(*ttl));
-                }
-                if let Some(options) = options {
-                    row.options = options.to_string();
-                }
-                self.subscriptions.put(&queue, *id, row);
-            }
-            Change::ConfirmSubscription { address, id, confirmed } => {
-                self.subscriptions
-                    .rows
-                    .update(&keys::subscription(&address.key(), id), |row| row.confirmed = *confirmed);
-            }
-            Change::Unsubscribe { address, id } => self.subscriptions.remove(&address.key(), id),
-            _ => {}
-        }
-    }
-
-    /// Adds subscriptions of another store. A subscription replaces an existing one of the same subscriber.
-    fn take_subscriptions(&mut self, queue: &[u8], subscriptions: &[([u8; 16], SubscriptionRow)]) {
-        for (id, row) in subscriptions {
-            if let Some(twin) = self.subscriptions.of(queue, &row.subscriber).filter(|twin| twin != id) {
-                self.subscriptions.remove(queue, &twin);
-            }
-            self.subscriptions.put(queue, *id, row.clone());
-            self.count_subscription(id);
-        }
-    }
-
-    fn count_subscription(&mut self, id: &[u8; 16]) {
-        let number = SubscriptionId::from_bytes(*id).number();
-        self.head.next_subscription = self.head.next_subscription.max(number.saturating_add(1));
-    }
-
-    fn map(&mut self, key: Vec<u8>, pool: &str, least_incarnation: u32, queue: Option<u64>) {
-        self.head.incarnation = self.head.incarnation.max(least_incarnation);
-        // The operation was made from a name.
-        let Ok(pool) = PoolName::new(pool) else { return };
-        if let Some(queue) = queue {
-            self.left_behind.remove(&keys::left_behind(pool.as_str(), queue));
-        }
-        let mapping = Arc::new(Mapping::new(pool.clone(), least_incarnation, queue));
-        if let Some(old) = self.catalogue.insert(key.clone(), mapping) {
-            if old.pool == pool { old.retire() } else { self.leave_behind(key, &old) }
-        }
-    }
-
-    fn unmap(&mut self, key: &[u8]) {
-        if let Some(old) = self.catalogue.remove(key) {
-            self.leave_behind(key.to_vec(), &old);
-        }
-    }
-
-    /// Records the contents that a queue leaves in its former pool.
-    fn leave_behind(&mut self, key: Vec<u8>, old: &Mapping) {
-        old.retire();
-        let Some(queue) = old.queue else { return };
-        let left = Removal { pool: old.pool.to_string(), queue, key, subscriptions: false, store: None };
-        self.left_behind.insert(keys::left_behind(old.pool.as_str(), queue), left);
-    }
-
-    fn note_removal(
-        &mut self,
-        address: &Address<'_>,
-        queue: u64,
-        pool: &str,
-        subscriptions: bool,
-        store: Option<[u8; 16]>,
-    ) {
-        let removal = Removal { pool: pool.to_owned(), queue, key: address.key(), subscriptions, store };
-        self.removals.insert(keys::removal(pool, queue), removal);
     }
 
     /// Whether a dead letter was received already.
@@ -460,31 +264,6 @@ impl Registry {
     /// The first invariant that is violated.
     pub(crate) fn audit(&self) -> Option<&'static str> {
         self.subscriptions.audit()
-    }
-}
-
-/// Whether applying `op` changes the registry.
-fn concerns(op: &Op<'_>) -> bool {
-    match op {
-        Op::Registry(_)
-        | Op::Clear { .. }
-        | Op::Register { .. }
-        | Op::Unregister { .. }
-        | Op::Remap { .. }
-        | Op::Receive(_)
-        | Op::Import(_) => true,
-        Op::Time
-        | Op::CreateQueue(_)
-        | Op::SetMetadata { .. }
-        | Op::DeleteQueue { .. }
-        | Op::Purge { .. }
-        | Op::Post { .. }
-        | Op::Claim(_)
-        | Op::RenewClaim { .. }
-        | Op::ReleaseClaim { .. }
-        | Op::EndClaims { .. }
-        | Op::Delete { .. }
-        | Op::DropDamaged { .. } => false,
     }
 }
 
