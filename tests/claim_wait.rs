@@ -413,7 +413,11 @@ fn dead_letters_in_a_queue_that_a_claim_made_are_collected_when_they_expire() {
     // No call uses that queue any more.
     let started = Instant::now();
     while engine.status().messages() > 0 {
-        assert!(started.elapsed() < Duration::from_secs(30), "nobody collected the dead letter: {:?}", engine.status());
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "the dead letter was not collected: {:?}",
+            engine.status()
+        );
         thread::yield_now();
     }
 }

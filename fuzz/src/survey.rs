@@ -18,7 +18,7 @@ pub fn read_all(engine: &Engine, is_ours: bool) -> u64 {
     for project in [Project::none(), Project::named("").expect("a valid name")] {
         let queues = engine.queues().list(&project, &QueueListOptions::new().limit(0).detailed(true)).expect("a read");
         for entry in queues.items {
-            assert!(!is_ours || NAMES.contains(&entry.name().as_str()), "a queue nobody made: {:?}", entry.name());
+            assert!(!is_ours || NAMES.contains(&entry.name().as_str()), "a queue that no call made: {:?}", entry.name());
             total += read_queue(engine, &project, entry.name(), is_ours);
         }
     }
@@ -36,7 +36,7 @@ fn read_registry(engine: &Engine, is_ours: bool) -> Result<u64> {
     for name in NAMES.map(|name| QueueName::new(name).expect("a valid name")) {
         let listed = engine.subscriptions().list(&project, &name, &ListOptions::new().limit(0))?;
         for one in &listed.items {
-            assert!(!is_ours || SUBSCRIBERS.contains(&one.subscriber().as_str()), "nobody's subscriber: {one:?}");
+            assert!(!is_ours || SUBSCRIBERS.contains(&one.subscriber().as_str()), "an unknown subscriber: {one:?}");
             assert_eq!(&engine.subscriptions().get(&project, &name, &one.id())?, one);
             let same = engine.subscriptions().get_with_subscriber(&project, &name, one.subscriber())?;
             assert!(!is_ours || same.as_ref() == Some(one), "{same:?} in place of {one:?}");
@@ -45,7 +45,7 @@ fn read_registry(engine: &Engine, is_ours: bool) -> Result<u64> {
     }
     let pools = engine.pools().list(&ListOptions::new().limit(0).detailed(true))?.items;
     for pool in &pools {
-        assert!(!is_ours || POOLS.contains(&pool.name().as_str()), "a pool nobody made: {pool:?}");
+        assert!(!is_ours || POOLS.contains(&pool.name().as_str()), "a pool that no call made: {pool:?}");
         assert_eq!(&engine.pools().get(pool.name(), true)?, pool);
     }
     let flavors = engine.flavors().list(&project, &ListOptions::new().limit(0))?.items;
@@ -65,7 +65,7 @@ fn read_queue(engine: &Engine, project: &Project, name: &QueueName, is_ours: boo
     let claimed = messages.iter().filter(|message| message.claim_id().is_some());
     assert_eq!(claimed.count() as u64, stats.claimed());
     for message in &messages {
-        assert!(!is_ours || message.body().starts_with(BODY), "a body nobody posted: {message:?}");
+        assert!(!is_ours || message.body().starts_with(BODY), "a body that no call posted: {message:?}");
         assert_eq!(&engine.messages().get(project, name, &message.id()).expect("it is listed"), message);
         if let Some(claim) = message.claim_id() {
             let claim = engine.claims().get(project, name, &claim).expect("it holds a message");

@@ -26,7 +26,7 @@ struct State {
     /// By extension.
     rules: BTreeMap<&'static str, Rule>,
     reads: BTreeMap<String, u64>,
-    /// How many bytes may be read of the files of an extension before whoever reads is held up.
+    /// How many bytes may be read of the files of an extension before a read is held up.
     readable: BTreeMap<&'static str, u64>,
     held: usize,
     rounds: u64,
@@ -50,7 +50,7 @@ impl Watch {
         self.changed.notify_all();
     }
 
-    /// Holds whoever reads files of that extension once so many bytes more have been read; `None` lets them go on.
+    /// Holds reads of files of that extension after that many more bytes; `None` ends the hold.
     pub(crate) fn hold_reads(&self, extension: &'static str, after: Option<u64>) {
         let mut state = self.lock();
         let read = state.reads.get(extension).copied().unwrap_or(0);
@@ -58,7 +58,7 @@ impl Watch {
         self.changed.notify_all();
     }
 
-    /// How often somebody has begun to free space, by eviction or housekeeping.
+    /// How often a thread has begun to free space, by eviction or housekeeping.
     pub(crate) fn rounds(&self) -> u64 {
         self.lock().rounds
     }

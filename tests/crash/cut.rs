@@ -133,7 +133,7 @@ fn is_answer(error: &Error) -> bool {
     error.is_not_found() || error.is_conflict() || error.is_not_permitted() || error.is_invalid()
 }
 
-/// The expected states: by number of calls and time, with the ids known by then.
+/// The expected states: by number of calls and time, with the ids known at that time.
 pub(crate) struct Oracle<S: Scene> {
     seed: u64,
     known: BTreeMap<(usize, u64), (S::Told, String)>,
@@ -210,7 +210,7 @@ pub(crate) fn run_and_cut<S: Scene>(seed: u64, k: u64, end: End) -> Left<S> {
     }
 }
 
-/// Cuts the recovery after `k` operations; returns whether it had ended by then.
+/// Cuts the recovery after `k` operations; returns whether it had ended before.
 pub(crate) fn cut_recovery<S: Scene>(left: &mut Left<S>, k: u64, end: End) -> bool {
     left.disk.fail_after(k);
     let recovered = S::recover(&left.disk, &left.clock, 77);

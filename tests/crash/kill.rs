@@ -268,7 +268,7 @@ impl Ledger {
             }
         }
         for (name, found) in names.clone() {
-            let Some((_, ids, _)) = self.posts.get(&name) else { panic!("{name}: nobody posted that") };
+            let Some((_, ids, _)) = self.posts.get(&name) else { panic!("{name}: no call posted that") };
             for (i, id) in found {
                 assert_eq!(ids.get(i as usize), Some(&id), "{name}: out of place");
             }
@@ -321,7 +321,7 @@ impl Ledger {
         let told: BTreeSet<&String> = self.claims.keys().collect();
         let held = there.values().filter_map(|message| message.claim_id()).map(|id| id.to_string());
         let strange: BTreeSet<String> = held.filter(|id| !told.contains(id)).collect();
-        assert!(strange.len() <= open, "claims nobody made: {strange:?}");
+        assert!(strange.len() <= open, "claims that no call made: {strange:?}");
         self.open_claims.clear();
     }
 

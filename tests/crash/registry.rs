@@ -80,7 +80,7 @@ impl Scene for Registrations {
             let subscriptions = engine.subscriptions();
             let listed = subscriptions.list(&project, &queue, &ListOptions::new().limit(0)).unwrap().items;
             let added = subscriptions.create(&project, &queue, &subscriber(99), seconds(3_600), &Metadata::new());
-            let id = added.unwrap().expect("nobody has subscribed so");
+            let id = added.unwrap().expect("no such subscription exists");
             assert!(!told.shown.contains(&id), "{context}: {id} was given out before");
             let last = listed.last().map(zaqar_sled::Subscription::id);
             assert!(last.is_none_or(|last| last < id), "{context}: {id} comes before {last:?}");

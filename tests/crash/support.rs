@@ -246,7 +246,7 @@ pub(crate) fn journal() -> &'static Path {
     Path::new("/store/journal")
 }
 
-/// Posts to every queue. Each id is one that nobody was shown before, and comes after all that are there.
+/// Posts to every queue. Each id is one that no call returned before, and comes after all that are there.
 pub(crate) fn post_everywhere<'a>(
     engine: &Engine,
     shown: impl IntoIterator<Item = &'a MessageId> + Clone,

@@ -239,7 +239,7 @@ pooled! {
     }
 }
 
-/// The removal of a deleted queue names the store: a pool that has another store by then does not have the queue.
+/// The removal of a deleted queue names the store: a pool that got another store meanwhile does not have the queue.
 #[test]
 fn the_content_of_a_deleted_queue_is_removed_though_its_pool_had_another_store_meanwhile() {
     let h = Harness::live();

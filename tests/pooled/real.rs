@@ -58,7 +58,7 @@ fn a_directory_is_one_store_however_it_is_come_to() {
     assert_fails!(refused("link/one"), Error::PoolAlreadyExists { .. });
     assert_fails!(refused("link/../disk/one/"), Error::PoolAlreadyExists { .. });
     pools.create(&pool_of("new"), &NewPool::new(uri(&root.join("disk/new")))).unwrap();
-    // Whether it has been made by then or not.
+    // Whether or not it was created before.
     assert_fails!(refused("link/new"), Error::PoolAlreadyExists { .. });
     assert!(driver.is_alive());
     assert_fails!(refused("link/new"), Error::PoolAlreadyExists { .. });

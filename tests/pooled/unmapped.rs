@@ -50,7 +50,10 @@ fn keeps_subscriptions(h: &Harness, queue: &Queue<'_>) {
     subscriptions.delete(project, name, &id).unwrap();
     assert_eq!(subscriptions.get_with_subscriber(project, name, &hook).unwrap(), None);
     assert!(subscriptions.update(project, name, &id, &SubscriptionUpdate::new()).unwrap_err().is_invalid());
-    let id = subscriptions.create(project, name, &hook, secs(30), &json("{}")).unwrap().expect("nobody has it");
+    let id = subscriptions
+        .create(project, name, &hook, secs(30), &json("{}"))
+        .unwrap()
+        .expect("no such subscription exists");
     assert_eq!(subscriptions.create(project, name, &hook, secs(30), &json("{}")).unwrap(), None);
     subscriptions.update(project, name, &id, &longer).unwrap();
     subscriptions.confirm(project, name, &id, true).unwrap();

@@ -97,7 +97,7 @@ fn a_claim_of_several_messages_leaves_the_other_waiters_asleep() {
 
 #[test]
 fn a_queue_that_is_created_again_wakes_its_waiters() {
-    check("made anew", || {
+    check("created again", || {
         let world = World::plain();
         let waiter = {
             let jobs = world.jobs.clone();

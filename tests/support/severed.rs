@@ -30,7 +30,7 @@ impl Hook for Cord {
     }
 
     fn is_a_disk_of_its_own(&self) -> bool {
-        // The store is opened anew while the engine behind the old disk still believes that it holds it.
+        // The store is opened again while the engine behind the old disk still believes that it holds it.
         true
     }
 }

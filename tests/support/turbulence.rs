@@ -78,7 +78,7 @@ impl Clock for TurbulentClock {
     }
 }
 
-/// Holds up whoever writes, reads or syncs.
+/// Delays threads that write, read or sync.
 #[derive(Debug)]
 pub(crate) struct Pauses;
 

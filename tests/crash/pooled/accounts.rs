@@ -148,7 +148,7 @@ impl Accounts {
         for name in found.keys() {
             let (call, _) = name.rsplit_once('/').unwrap();
             let known = self.messages.contains_key(name) || matches!(self.open.get(call), Some(Asked::Post { .. }));
-            assert!(known, "{context}: nobody posted {name}");
+            assert!(known, "{context}: no call posted {name}");
         }
         for (call, asked) in &self.open {
             let Asked::Post { count } = asked else { continue };

@@ -136,7 +136,7 @@ impl Ledger {
         }
         for name in seen.keys() {
             let call: usize = name.split('-').next().unwrap().parse().unwrap();
-            assert!(self.messages.contains_key(name) || call == self.at, "{context}: nobody posted {name}");
+            assert!(self.messages.contains_key(name) || call == self.at, "{context}: no call posted {name}");
         }
         self.check_claims(driver, now, context);
         self.check_subscriptions(driver, context);

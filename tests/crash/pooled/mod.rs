@@ -30,7 +30,7 @@ fn the_calls_come_to_the_same_on_every_disk() {
         println!("up to seed {seed}: {counts:?}");
     }
     for what in
-        ["dead letters", "claims", "subscriptions", "moves", "moved under a claim", "mapped anew", "queues deleted"]
+        ["dead letters", "claims", "subscriptions", "moves", "moved under a claim", "mapped again", "queues deleted"]
     {
         assert!(counts.get(what).is_some_and(|times: &u64| *times > 1), "too few {what}: {counts:?}");
     }

@@ -131,7 +131,7 @@ impl<const MIXED: bool> Scene for Pooled<MIXED> {
             let subscriptions = driver.subscriptions();
             let last = subscriptions.list(&project, &queue, &ListOptions::new().limit(0)).unwrap().items;
             let added = subscriptions.create(&project, &queue, &subscriber(99), seconds(3_600), &Metadata::new());
-            let id = added.unwrap().expect("nobody has subscribed so");
+            let id = added.unwrap().expect("no such subscription exists");
             assert!(!told.numbers.contains(&id), "{context}: {id} was given out before");
             assert!(last.last().is_none_or(|last| last.id() < id), "{context}: {id} comes before {last:?}");
         }
@@ -333,7 +333,7 @@ impl Call<'_> {
         } else {
             Catalogue::update(&self.driver, &project, &queue, Some(&pool))?;
         }
-        self.told.count("mapped anew", 1);
+        self.told.count("mapped again", 1);
         Ok(true)
     }
 
