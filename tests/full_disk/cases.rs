@@ -113,6 +113,28 @@ fn a_store_killed_on_a_full_disk_with_an_unsynced_tail_opens_and_keeps_it() {
 }
 
 #[test]
+fn segments_are_written_out_in_advance_only_if_they_are_synced_often() {
+    for (durability, posts, bytes, factor) in
+        [(Durability::Buffered, 400, 2_000, 0.9..1.3), (Durability::Sync, 4_000, 50, 1.4..2.6)]
+    {
+        let disk = MeteredDisk::around(Arc::new(SimulatedDisk::new()), Meter::default());
+        let engine = config(disk.clone()).durability(durability).open(ROOT).unwrap();
+        let jobs = queue(&engine, "jobs");
+        engine.step().unwrap();
+        let written = disk.hook.written();
+        for post in 0..posts {
+            jobs.post(CLIENT, &[message(bytes)]).unwrap();
+            if post % 16 == 0 {
+                engine.step().unwrap();
+            }
+        }
+        let written = (disk.hook.written() - written) as f64;
+        let frames = (posts as usize * (bytes + 100)) as f64;
+        assert!(factor.contains(&(written / frames)), "{durability:?}: {written} bytes for {frames}");
+    }
+}
+
+#[test]
 fn a_store_with_a_long_last_segment_opens_on_a_full_disk() {
     // The last segment is copied while the reserve has the space for it.
     for reserve in [None, Some(60 * KIB)] {

@@ -32,6 +32,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use commit::Commit;
 pub(crate) use context::JournalContext;
 use frame::{HEADER_BYTES, Stamp};
+use rolling::Syncs;
 use segments::Segments;
 pub(crate) use segments::{Kept, Start};
 
@@ -64,6 +65,8 @@ pub(crate) struct Journal {
     /// The earliest possible time of the oldest such append, in nanoseconds after `born`.
     unsynced_since: AtomicU64,
     born: Instant,
+    /// The number of syncs so far.
+    syncs: AtomicU64,
     /// Set while a spare segment is needed.
     wants_spare: AtomicBool,
     /// Set while there is no space for one.
@@ -77,6 +80,7 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 struct Tail {
     segments: Segments,
+    syncs: Syncs,
     /// Set when the store is being closed: nothing is appended any more.
     closed: bool,
     failed: Option<Arc<str>>,
@@ -88,7 +92,7 @@ impl Journal {
         let last = start.next_lsn.saturating_sub(1);
         let kept_bytes: u64 = start.kept.iter().map(|kept| kept.bytes).sum();
         let full_bytes = kept_bytes.saturating_sub(start.live.capacity());
-        let tail = Tail { segments: Segments::new(start), closed: false, failed: None };
+        let tail = Tail { segments: Segments::new(start), syncs: Syncs::default(), closed: false, failed: None };
         Self {
             context,
             reserve,
@@ -100,6 +104,7 @@ impl Journal {
             unsynced: AtomicBool::new(false),
             unsynced_since: AtomicU64::new(0),
             born: Instant::now(),
+            syncs: AtomicU64::new(0),
             wants_spare: AtomicBool::new(false),
             short: AtomicBool::new(false),
             kept_bytes: AtomicU64::new(kept_bytes),

@@ -71,6 +71,17 @@ impl Segment {
         })
     }
 
+    /// As [`Self::reserve`], and syncs the file and its directory entry.
+    pub(crate) fn reserve_durably(context: &JournalContext, number: u64, capacity: u64) -> Result<Self> {
+        let mut segment = Self::reserve(context, number, capacity)?;
+        if let Err(cause) = segment.file.sync_data().and_then(|()| context.kept_directory.sync(&*context.disk)) {
+            let _ = context.disk.remove_file(&context.path(number));
+            return Err(Error::io("preparing a journal segment", cause));
+        }
+        segment.length_is_durable = true;
+        Ok(segment)
+    }
+
     /// A new segment filled with zeros, synced, and its directory entry too. The zeros are written and synced in slices.
     /// `between` is called before each slice with the time that the last one took, and can sync the live segment.
     /// `frames` are written after the space for the header, before the last sync.

@@ -266,10 +266,19 @@ impl Segments {
 
     /// Obsolete → removed. A file that stays is tried again.
     pub(super) fn sweep(&mut self, context: &JournalContext) {
-        self.obsolete.retain(|number| match context.disk.remove_file(&context.path(*number)) {
-            Ok(()) => false,
-            Err(cause) => cause.kind() != io::ErrorKind::NotFound,
-        });
+        let obsolete = self.take_obsolete();
+        self.keep_obsolete(remove(context, obsolete));
+    }
+
+    /// Takes the obsolete segments, to remove them without the journal's lock.
+    pub(super) fn take_obsolete(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.obsolete)
+    }
+
+    /// Takes back the obsolete segments that could not be removed.
+    pub(super) fn keep_obsolete(&mut self, left: Vec<u64>) {
+        self.obsolete.extend(left);
+        self.check();
     }
 
     /// Cuts off the unused end of the live segment, and makes the spare obsolete: nothing is appended any more.
@@ -374,6 +383,15 @@ impl Unsynced {
         self.sealed.iter().try_for_each(|segment| segment.sync())?;
         self.live.sync()
     }
+}
+
+/// Removes files of segments; returns the numbers of those that stay.
+pub(super) fn remove(context: &JournalContext, mut numbers: Vec<u64>) -> Vec<u64> {
+    numbers.retain(|number| match context.disk.remove_file(&context.path(*number)) {
+        Ok(()) => false,
+        Err(cause) => cause.kind() != io::ErrorKind::NotFound,
+    });
+    numbers
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ impl Journal {
             (tail.segments.take_unsynced(), self.appended())
         };
         let synced = unsynced.sync(&self.context);
+        self.syncs.fetch_add(1, Ordering::Relaxed);
         match synced {
             Ok(()) => Ok(last),
             Err(cause) => {
