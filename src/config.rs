@@ -42,6 +42,8 @@ pub struct Config {
     pub(crate) busy_timeout: Duration,
     /// The control store that the store is opened as a pool of, and the time they share.
     pub(crate) control: Option<[u8; 16]>,
+    /// The id of the store, if the driver knows that the store is its pool.
+    pub(crate) known_store: Option<[u8; 16]>,
     pub(crate) time: Option<Arc<EngineClock>>,
     /// The queues that the control store has mapped to it, by their numbers, in case their records
     /// are lost: filled only where salvage is allowed.
@@ -83,6 +85,7 @@ impl Config {
             page_files: 64,
             busy_timeout: Duration::from_secs(10),
             control: None,
+            known_store: None,
             time: None,
             names: Arc::default(),
             virtual_pool: false,

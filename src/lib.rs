@@ -42,7 +42,8 @@
 //! - [`NewMessage`] is a message to post, [`Message`] a stored one with its [`MessageId`] and
 //!   [`Body`]; [`ClientId`] names the client that posts it.
 //! - [`Metadata`] holds a queue's settings. [`MessageListOptions`], [`QueueListOptions`],
-//!   [`ListOptions`] and [`Page`] are for listings, [`QueueStats`] for counts.
+//!   [`ListOptions`], [`Sort`], [`QueueEntry`] and [`Page`] are for listings, [`QueueStats`] for
+//!   counts, [`Purge`] says what a purge removes, [`Timestamp`] is a time.
 //! - [`Subscription`] and [`Subscriber`] store where a queue's messages are to be announced.
 //!
 //! # Claims
@@ -51,6 +52,7 @@
 //! - [`Claim`] is the handle on a claim: [`delete`](Claim::delete) a finished message,
 //!   [`renew`](Claim::renew) the lease when the work takes longer, [`release`](Claim::release) the
 //!   claim at the end.
+//! - [`ClaimRecord`] and [`ClaimId`] name a claim in the traits.
 //! - [`ClaimOptions`] sets the times and sizes; dead letters are set in the queue's metadata (see
 //!   [`Claims::create`]).
 //!
@@ -65,15 +67,19 @@
 //! # Pools
 //!
 //! - [`PooledDriver`] spreads queues over several stores; [`docs::pools`] explains how.
-//! - [`NewPool`] and [`PoolUri`] register a store, [`NewFlavor`] names a group of pools,
-//!   [`CatalogueEntry`] says which pool holds a queue.
+//! - [`NewPool`], [`PoolName`] and [`PoolUri`] register a store, [`PoolUpdate`] changes it;
+//!   [`NewFlavor`], [`FlavorName`] and [`FlavorUpdate`] name a group of pools; [`CatalogueEntry`] says
+//!   which pool holds a queue. [`PooledDriver::status`] gives a [`PooledStatus`].
 //!
 //! # Operating a store
 //!
 //! - [`Engine::status`] gives a [`Status`], [`Engine::recovery`] the [`RecoveryReport`] of the
 //!   opening, [`Engine::verify`] a [`Verification`], [`Engine::inspect`] an [`Inspection`] of a store
 //!   that is not open; [`DataDriver::health`] gives a [`Health`].
-//! - [`Config::salvage`] opens a damaged store with everything that is intact.
+//! - [`Config::salvage`] opens a damaged store with everything that is intact; [`LostMessages`] and
+//!   [`Damaged`] say what is not. [`DataDriver::gc`] gives a [`GcReport`].
+//! - [`RealDisk`], [`SystemClock`] and [`Spawner`] are what a store uses of the machine;
+//!   [`Config`] takes others, for example any [`Clock`].
 //! - [`docs::bounds`] states the memory, disk space, descriptors and time that a store needs;
 //!   [`docs::processes`] explains opening, closing and forking.
 //!

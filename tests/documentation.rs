@@ -39,6 +39,9 @@ fn every_method_that_callers_start_from_has_an_example() {
     for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         documented.read(&fs::read_to_string(&path).unwrap());
     }
+    for page in pages() {
+        documented.wide.extend(wide_lines(&fs::read_to_string(&page).unwrap()));
+    }
     assert!(documented.methods > 150, "only {} methods were found", documented.methods);
     assert!(documented.without.is_empty(), "no example: {:#?}", documented.without);
     assert!(documented.wide.is_empty(), "over {WIDEST} columns: {:#?}", documented.wide);
@@ -58,7 +61,31 @@ fn a_missing_example_and_a_wide_one_are_found() {
     let mut documented = Documented::default();
     let wide = "x".repeat(WIDEST + 1);
     documented.read(&format!("/// {wide}\n/// ```\n/// {wide}\n/// short\n/// ```\n/// {wide}\nfn f() {{}}"));
-    assert_eq!(documented.wide, [wide]);
+    assert_eq!(documented.wide, std::slice::from_ref(&wide));
+    let page = format!("{wide}\n```rust\n{wide}\nshort\n```\n{wide}\n```sh\n{wide}\n```\n");
+    assert_eq!(wide_lines(&page), [wide]);
+}
+
+/// The README and the manual.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manual = fs::read_dir(root.join("src/docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = manual.filter(|path| path.extension().is_some_and(|kind| kind == "md"));
+    pages.chain([root.join("README.md")]).collect()
+}
+
+/// The lines of a page's Rust examples that are too long.
+fn wide_lines(page: &str) -> Vec<String> {
+    let mut in_example = false;
+    let mut wide = Vec::new();
+    for line in page.lines() {
+        if line.starts_with("```") {
+            in_example = line.starts_with("```rust");
+        } else if in_example && line.chars().count() > WIDEST {
+            wide.push(line.to_owned());
+        }
+    }
+    wide
 }
 
 /// Every file of the library.

@@ -32,9 +32,9 @@ use crate::model::{Capabilities, GcReport, Health};
 /// Costs are given for queues whose messages are in memory. The cost of a call never grows with the
 /// number of past deletions or of other queues.
 ///
-/// The numbers in *contract 6.2* and the like are the sections of the storage contract. *Zaqar's*
-/// marks a method that behaves just as in Zaqar. *Ours* marks a rule that none of Zaqar's drivers
-/// has. [`docs::contract`](crate::docs::contract) lists the methods side by side.
+/// [`docs::contract`](crate::docs::contract) lists Zaqar's methods and these side by side, and the
+/// sections that *contract 6.2* and the like mean. *Zaqar's* marks a method that behaves just as in
+/// Zaqar. *Ours* marks a rule that none of Zaqar's drivers has.
 ///
 /// # Errors of every call
 ///

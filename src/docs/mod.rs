@@ -1,6 +1,7 @@
 //! The manual.
 //!
-//! - [`contract`]: the rules of the storage contract as a table. Read this first.
+//! - [`contract`]: each method of Zaqar's storage interface and its Rust counterpart. The rules are in
+//!   [`DataDriver`](crate::DataDriver#rules-of-every-method). Read these first.
 //! - [`design`]: how the engine works inside.
 //! - [`bounds`]: the most memory, disk space and files that a store uses.
 //! - [`pools`]: how several pools work together, and what a failure between two stores leaves.

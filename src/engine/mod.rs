@@ -373,7 +373,7 @@ impl Engine {
         Ok(dropped)
     }
 
-    /// Does each kind of background work once: sync, collect expired messages, write pages out,
+    /// Does each kind of background work once: sync, collect expired messages, evict pages,
     /// prepare the next journal segment, and write a checkpoint or a snapshot if one is due. For
     /// engines opened with [`Config::background`]`(false)`.
     ///

@@ -47,7 +47,7 @@ struct OutboxEntry {
 /// A walk through an outbox.
 #[derive(Default)]
 struct Pass {
-    /// The destinations whose dead letters were assigned to another pool during the pass, each with the sequence above
+    /// The destinations whose dead letters were assigned to another store during the pass, each with the sequence above
     /// all earlier ones.
     reassigned: BTreeMap<Destination, u64>,
     /// The destinations with a dead letter that the pass could not deliver: no later one may overtake it.

@@ -64,7 +64,7 @@ impl Shared {
         let (durability, memory) = uri.settings(&Metadata::from_json(&row.options)?)?;
         let control = self.control.store();
         let (control, time) = (Some(control.id()), Some(control.clock.clone()));
-        let mut config = Config { control, time, pooled: false, ..self.config.clone() };
+        let mut config = Config { control, time, known_store: row.store, pooled: false, ..self.config.clone() };
         config = config.shared(false).memory(memory.unwrap_or(self.config.memory));
         // Stores that repeat their ids from run to run must not repeat each other's, nor those of an earlier opening.
         let opening = self.pools.openings.fetch_add(1, Ordering::Relaxed) << 40;

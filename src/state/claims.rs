@@ -5,7 +5,8 @@
 //! 3. A claim outlives its last message: it ends by time or release (contract 7.2). A claim without messages is
 //!    *spent*. The store bounds the memory of spent claims: beyond the bound, an operation ends them early.
 //!
-//! Memory: about 240 B for a claim and 16 B for each run of its messages; a spent claim has no runs.
+//! Memory: about 240 B for a claim and 16 B for each run of its messages; a spent claim has no runs. `docs::bounds` has
+//! the sum with alarms and indexes.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;

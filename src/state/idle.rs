@@ -3,7 +3,8 @@
 //! 1. Only a queue without messages and claims, of which the trees lack at most the record, becomes idle. So no change
 //!    is lost.
 //!
-//! Memory: 32 B for an idle queue, beside its name; about 600 B for an active one.
+//! Memory: 32 B for the state of an idle queue, about 600 B for that of an active one without pages. `docs::bounds` has
+//! the sums with the slot, the name and the pages.
 
 use std::sync::Arc;
 

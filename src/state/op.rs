@@ -115,7 +115,7 @@ pub(crate) enum Op<'a> {
         pool: Cow<'a, str>,
         least_incarnation: u32,
     },
-    /// Claims end that have no messages left, before their time: by their numbers.
+    /// Ends claims without messages before their time; lists their numbers.
     EndClaims {
         queue: u64,
         claims: Vec<u64>,

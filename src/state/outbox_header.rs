@@ -19,7 +19,8 @@ pub(crate) struct Destination {
 pub(crate) struct OutboxHeader {
     pub(crate) source: Source,
     pub(crate) destination: Destination,
-    /// The store that may have the dead letter already; none if it was never sent.
+    /// The store that the dead letter is assigned to, and that may have it already; none while the pool of its
+    /// destination is out of reach.
     pub(crate) assigned: Option<[u8; 16]>,
 }
 

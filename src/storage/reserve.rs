@@ -239,6 +239,7 @@ impl Reserve {
         }
         self.held.store(to, Ordering::Relaxed);
         self.unsynced.store(true, Ordering::Release);
+        self.asked.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -350,6 +351,23 @@ mod tests {
         assert!(reserve.held() >= OPENING.min(held - 3 * 12 * 1024));
         reserve.hold();
         assert!(reserve.held() >= held - 2_000 && !reserve.is_short());
+    }
+
+    #[test]
+    fn a_reserve_that_grew_after_a_full_disk_is_synced() {
+        let disk = SimulatedDisk::new();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let reserve = Reserve::open(&shared, Path::new("/"), 16 << 20, &Budget::unlimited());
+        // Enough for the changes, and not for the excess.
+        disk.set_capacity(Some(reserve.floor(Need::Grow) + 64 * BLOCK));
+        reserve.require(Need::Grow, BLOCK).unwrap();
+        reserve.hold_durably();
+        assert!(!reserve.wants_housekeeping());
+        disk.set_capacity(None);
+        reserve.add_records(64 * BLOCK);
+        let held = reserve.held();
+        reserve.require(Need::Grow, BLOCK).unwrap();
+        assert!(reserve.held() > held && reserve.wants_housekeeping());
     }
 
     #[test]

@@ -52,12 +52,17 @@ impl Store {
     }
 
     /// Closes a store that a clean close left and that has not changed since: the trees stay as they are. Returns
-    /// whether it is such a store.
+    /// whether it is such a store. Where something is due, or damage was noticed, the store is closed as if it had
+    /// changed: the time is recorded, and the next opening rebuilds what is damaged.
     fn close_unchanged(&self, time: u64) -> Result<bool> {
         self.await_callers();
         let mut housekeeping = self.housekeeping.lock();
         let Some(mark) = housekeeping.untouched.filter(|mark| {
-            self.journal.appended() == mark.lsn && self.journal.poisoned().is_none() && self.is_stored()
+            self.journal.appended() == mark.lsn
+                && self.journal.poisoned().is_none()
+                && self.next_due().is_none_or(|due| due > time)
+                && self.is_stored()
+                && !self.has_noticed_damage()
         }) else {
             return Ok(false);
         };
@@ -71,6 +76,10 @@ impl Store {
     /// Whether the trees have every record as it is.
     fn is_stored(&self) -> bool {
         self.dirty.is_empty() && !self.registry.read().has_changes()
+    }
+
+    fn has_noticed_damage(&self) -> bool {
+        self.page_files.is_doubtful() || self.slots().any(|slot| slot.lock().had_damage())
     }
 
     fn mark_clean(&self, housekeeping: &mut Housekeeping, mark: CleanMark) -> Result<()> {

@@ -111,6 +111,9 @@ fn what_expired_before_a_close_of_an_unchanged_store_stays_expired() {
         let engine = open(3, clock());
         assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
         assert_eq!(engine.queue(Project::none(), "jobs").unwrap().stats().unwrap().total(), 0, "looks: {looks}");
+        let disk = disk.kill();
+        let engine = config(&disk, &clock(), AMPLE).seed(4).open(ROOT).unwrap();
+        assert_eq!(engine.queue(Project::none(), "jobs").unwrap().stats().unwrap().total(), 0, "killed, {looks}");
     }
 }
 

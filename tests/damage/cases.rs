@@ -57,6 +57,14 @@ fn the_snapshot_cut_short() {
 }
 
 #[test]
+fn one_bit_in_the_first_frame_of_a_segment() {
+    // The first change of a pool's store says whose pool it is.
+    for byte in [66, 69, 80, 120] {
+        harm_all(Kind::Journal, 1, |_| Harm::Flip(byte));
+    }
+}
+
+#[test]
 fn one_bit_in_the_journal() {
     harm_all(Kind::Journal, 10, Harm::Flip);
 }

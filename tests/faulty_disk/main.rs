@@ -15,6 +15,7 @@
 mod damaged;
 mod descriptors;
 mod journal;
+mod openings;
 mod proof;
 mod script;
 mod support;

@@ -72,6 +72,31 @@ fn a_bit_that_rots_while_the_store_is_closed_keeps_the_journal() {
 }
 
 #[test]
+fn a_page_that_rotted_while_nothing_else_changed_is_restored_by_the_opening_after_a_close() {
+    for by_listing in [true, false] {
+        let disk = SimulatedDisk::new();
+        let large = |seed| config(&disk, &clock(), seed).segment_size(1 << 20).open(ROOT).unwrap();
+        let engine = large(1);
+        let ids = fill(&queue(&engine, "jobs"), 60);
+        chill(&engine);
+        engine.close().unwrap();
+        drop(engine);
+        let engine = large(2);
+        rot(&disk, 3);
+        if by_listing {
+            assert!(listed(&engine.queue(zaqar_sled::Project::none(), "jobs").unwrap()).unwrap_err().is_corrupt());
+        } else {
+            assert!(engine.snapshot().unwrap_err().is_corrupt());
+        }
+        let _ = engine.close();
+        drop(engine);
+        let engine = large(3);
+        let found = listed(&engine.queue(zaqar_sled::Project::none(), "jobs").unwrap());
+        assert_eq!(found.unwrap(), ids, "noticed by a listing: {by_listing}");
+    }
+}
+
+#[test]
 fn pages_in_memory_are_written_elsewhere_when_what_was_written_is_not_there() {
     let disk = SimulatedDisk::new();
     let ample = config(&disk, &clock(), 1).memory(1 << 20);

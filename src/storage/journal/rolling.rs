@@ -6,7 +6,7 @@
 //!    allocated and not written out.
 //! 3. The background thread writes a spare out with zeros if segments are synced often: then no sync changes the file's
 //!    metadata. If a segment is filled within few syncs, writing it twice would cost more.
-//! 4. Files are removed without the journal's lock.
+//! 4. Retired files are removed without the journal's lock.
 
 use std::time::Duration;
 
@@ -87,8 +87,8 @@ impl Journal {
         Ok(next)
     }
 
-    /// Prepares the next segment. If there is no space now, the next change that grows the store asks again. If the
-    /// segment is written out, `between` is called before each written slice, with the duration of the last one.
+    /// Prepares the next segment. If there is no space now, the next change that grows the store asks again. `between`
+    /// is called before each sync, with the duration of the last one.
     pub(crate) fn prepare_spare(&self, between: &mut dyn FnMut(Duration)) -> Result<()> {
         if !self.wants_spare() {
             return Ok(());
@@ -101,7 +101,7 @@ impl Journal {
         let prepared = if syncs_often {
             Segment::prepare(context, number, bytes, &[], between)
         } else {
-            Segment::reserve_durably(context, number, bytes)
+            Segment::reserve_durably(context, number, bytes, between)
         };
         let prepared = prepared.inspect_err(|error| self.note_shortage(error))?;
         if self.tail.lock().segments.accept_prepared(prepared) {

@@ -71,10 +71,23 @@ impl Segment {
         })
     }
 
-    /// As [`Self::reserve`], and syncs the file and its directory entry.
-    pub(crate) fn reserve_durably(context: &JournalContext, number: u64, capacity: u64) -> Result<Self> {
+    /// As [`Self::reserve`], and syncs the file and its directory entry. `between` is called before each sync, with the
+    /// time that the last one took.
+    pub(crate) fn reserve_durably(
+        context: &JournalContext,
+        number: u64,
+        capacity: u64,
+        between: &mut dyn FnMut(Duration),
+    ) -> Result<Self> {
         let mut segment = Self::reserve(context, number, capacity)?;
-        if let Err(cause) = segment.file.sync_data().and_then(|()| context.kept_directory.sync(&*context.disk)) {
+        let mut sync = || {
+            between(Duration::ZERO);
+            let started = Instant::now();
+            segment.file.sync_data()?;
+            between(started.elapsed());
+            context.kept_directory.sync(&*context.disk)
+        };
+        if let Err(cause) = sync() {
             let _ = context.disk.remove_file(&context.path(number));
             return Err(Error::io("preparing a journal segment", cause));
         }

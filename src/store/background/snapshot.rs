@@ -18,6 +18,10 @@ impl Store {
     pub(crate) fn write_snapshot(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         self.page_files.sweep(&housekeeping.snapshot_files);
         let written = self.write_next_snapshot(housekeeping);
+        if written.is_err() {
+            // It may have met a page that cannot be read.
+            housekeeping.untouched = None;
+        }
         self.reserve.hold_durably();
         written
     }

@@ -1,4 +1,5 @@
-//! Stores without a manifest: making one, and telling a half-made one from one that lost it.
+//! Stores without a manifest: creating a store, and distinguishing an unfinished creation from a store whose manifest is
+//! lost.
 
 use std::collections::BTreeSet;
 use std::path::Path;

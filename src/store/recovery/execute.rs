@@ -58,7 +58,8 @@ impl Opening<'_> {
         // A damaged manifest is moved aside before it is replaced.
         let (former, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|file| file.ends_with(manifest::FILE));
         report.moved_aside.extend(self.move_aside(&manifest, former)?);
-        let start = self.save_manifest(&mut manifest, &context, start)?;
+        let mut start = self.save_manifest(&mut manifest, &context, start)?;
+        tail::trim_last(&context, &mut start);
         report.moved_aside.extend(self.move_aside(&manifest, aside)?);
         new_snapshot.iter().for_each(|new| self.page_files.forget(&new.leaving));
         remove_segments(&context, &unused)?;

@@ -125,7 +125,7 @@ impl Opening<'_> {
             return Err("their digest does not match the manifest's".into());
         }
         if (store.store, store.generation, store.lsn) != (manifest.store, manifest.generation, clean.lsn) {
-            return Err("they are of another close than the manifest".into());
+            return Err("they were written by another close than the one that the manifest records".into());
         }
         if let Some(error) = contents.lost.take() {
             return Err(error.to_string());

@@ -71,7 +71,7 @@ pub(super) enum Tidying {
 }
 
 /// The result of a salvage's reading.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Salvaged {
     /// The manifest, with a generation above those of all existing trees.
     pub(super) manifest: Manifest,
@@ -91,6 +91,8 @@ pub(super) struct Salvaged {
     pub(super) aside: Vec<PathBuf>,
     pub(super) state: StateFacts,
     pub(super) driver: Option<[u8; 16]>,
+    /// Whether that driver knows that the store is its pool.
+    pub(super) is_known: bool,
     pub(super) report: RecoveryReport,
 }
 
@@ -142,7 +144,7 @@ fn rebuild(evidence: &Evidence) -> Result<Plan> {
     let Evidence { trees, manifest, journal, .. } = evidence;
     let note = match trees {
         Trees::Unusable(reason) => Some(format!("the trees are not usable: {reason}")),
-        Trees::OlderThanJournal => Some("the journal goes on behind the clean close that the manifest tells of".into()),
+        Trees::OlderThanJournal => Some("the journal continues after the clean close that the manifest records".into()),
         Trees::NotClosed | Trees::Whole { .. } => None,
     };
     let report = RecoveryReport {
@@ -186,7 +188,9 @@ fn go_on(evidence: &Evidence, incarnation: u32, report: RecoveryReport, tidying:
 /// As [`plan`], without `Corrupt`.
 pub(super) fn plan_salvage(salvaged: Salvaged) -> Result<Plan> {
     let last = salvaged.last_lsn;
-    admitted(&salvaged.state, salvaged.driver)?;
+    // The record that the store is a pool may be lost.
+    let pool_of = salvaged.state.pool_of.or(salvaged.driver.filter(|_| salvaged.is_known));
+    admitted(&StateFacts { pool_of, ..salvaged.state }, salvaged.driver)?;
     let found = salvaged.incarnation.max(salvaged.manifest.incarnation);
     let incarnation = raised(salvaged.state.incarnation.max(found), 1)?;
     Ok(Plan {

@@ -354,6 +354,7 @@ impl Salvage<'_> {
             aside: aside.into_iter().collect(),
             state: StateFacts::of(&merge.contents),
             driver: self.opening.config.control,
+            is_known: self.opening.config.known_store == Some(self.store),
             report: report(&merge, origin, cause),
             leaving: merge.leaving,
         };

@@ -82,16 +82,13 @@ impl Tail {
         let needed = MINIMAL_BYTES.saturating_add(copied.bytes());
         let mut started = if minimal { reserve.spend(Need::Open, needed, start)? } else { start()? };
         let mut kept = self.kept.clone();
-        if let Some(last) = kept.last_mut() {
-            // It is not the last segment any more, so its unused space is freed.
-            last.bytes = trim(context, *last, first).unwrap_or(last.bytes);
-        }
         kept.append(&mut started.kept);
         started.kept = kept;
         Ok((started, self.replaced.clone()))
     }
 
-    /// Rewrites and syncs the unproven frames, up to the frame before `end`.
+    /// Rewrites and syncs the unproven frames, up to the frame before `end`, and the header of the last segment: the
+    /// opening that started it may have been killed before the sync.
     fn rewrite_unproven(&self, context: &JournalContext, end: u64) -> Result<()> {
         let from = self.proven.saturating_add(1);
         let mut limit = end;
@@ -105,6 +102,10 @@ impl Tail {
                 written = true;
             }
             limit = limit.min(kept.first_lsn);
+        }
+        if let Some(last) = self.kept.last().filter(|_| !written) {
+            rewrite_header(context, *last)?;
+            written = true;
         }
         if written {
             context.disk.sync_dir(&context.directory).map_err(|e| Error::io("syncing the journal", e))?;
@@ -187,6 +188,27 @@ fn rewrite(context: &JournalContext, kept: Kept, from: u64, end: u64) -> Result<
         file.sync_data()
     };
     write().map_err(|e| Error::io("syncing the journal", e))
+}
+
+/// Writes the header of a segment again, and syncs the segment.
+fn rewrite_header(context: &JournalContext, kept: Kept) -> Result<()> {
+    let write = || {
+        let file = context.disk.open(&context.path(kept.number))?;
+        let mut header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64)];
+        let read = file.read_at(&mut header, 0)?;
+        file.write_all_at(header.get(..read).unwrap_or_default(), 0)?;
+        file.sync_data()
+    };
+    write().map_err(|e| Error::io("syncing the journal", e))
+}
+
+/// Frees the unused space of the segment before the started one. The manifest names the started one by now: until then
+/// a shorter segment would be damage, because it would be the last one if the opening failed.
+pub(super) fn trim_last(context: &JournalContext, start: &mut Start) {
+    let end = start.kept.last().map_or(0, |live| live.first_lsn);
+    if let Some(last) = start.kept.iter_mut().rev().nth(1) {
+        last.bytes = trim(context, *last, end).unwrap_or(last.bytes);
+    }
 }
 
 /// Cuts off the unused end of a segment, which has only zeros or torn frames; returns the new length. The cut may fail.
