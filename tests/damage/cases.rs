@@ -1,8 +1,10 @@
 //! The most obvious cases, each by itself.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
+use zaqar_sled::{ClientId, Config, Metadata, NewMessage, NewPool, PoolName, Project};
 
 use super::harm::{Harm, Kind};
 use super::images::files;
@@ -54,6 +56,33 @@ fn the_snapshot_removed() {
 #[test]
 fn the_snapshot_cut_short() {
     harm_all(Kind::Snapshot, 6, Harm::Cut);
+}
+
+#[test]
+fn a_pool_that_lost_the_record_of_its_driver_is_salvaged_by_the_driver_that_knows_it() {
+    for byte in [69, 105] {
+        let disk = SimulatedDisk::new();
+        let open = |disk: &SimulatedDisk, salvage| {
+            let config = Config::new().disk(Arc::new(disk.clone())).background(false).salvage(salvage);
+            config.open_pooled("/control").unwrap()
+        };
+        let driver = open(&disk, false);
+        let pool = NewPool::new("sled:/one".parse().unwrap());
+        driver.pools().create(&PoolName::new("one").unwrap(), &pool).unwrap();
+        let jobs = driver.queue(Project::none(), "jobs").unwrap();
+        jobs.create(Metadata::new()).unwrap();
+        let posted = jobs.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")]).unwrap();
+        let disk = disk.kill();
+        let journal = Path::new("/one/journal");
+        let first = disk.list(journal).unwrap().into_iter().min().unwrap();
+        disk.corrupt(&journal.join(first), byte, 1).unwrap();
+        let driver = open(&disk, true);
+        let found = driver.queue(Project::none(), "jobs").unwrap().bulk_get(&posted);
+        assert_eq!(found.unwrap_or_else(|error| panic!("byte {byte}: {error}")).len(), 2);
+        driver.close().unwrap();
+        let driver = open(&disk, false);
+        assert_eq!(driver.queue(Project::none(), "jobs").unwrap().bulk_get(&posted).unwrap().len(), 2);
+    }
 }
 
 #[test]
