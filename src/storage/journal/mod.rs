@@ -14,6 +14,7 @@
 pub(crate) mod commit;
 mod context;
 pub(crate) mod frame;
+mod frequency;
 pub(crate) mod naming;
 mod rolling;
 pub(crate) mod scan;
@@ -32,7 +33,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use commit::Commit;
 pub(crate) use context::JournalContext;
 use frame::{HEADER_BYTES, Stamp};
-use rolling::Syncs;
+use frequency::SyncFrequency;
 use segments::Segments;
 pub(crate) use segments::{Kept, Start};
 
@@ -80,7 +81,7 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 struct Tail {
     segments: Segments,
-    syncs: Syncs,
+    frequency: SyncFrequency,
     /// Set when the store is being closed: nothing is appended any more.
     closed: bool,
     failed: Option<Arc<str>>,
@@ -92,7 +93,8 @@ impl Journal {
         let last = start.next_lsn.saturating_sub(1);
         let kept_bytes: u64 = start.kept.iter().map(|kept| kept.bytes).sum();
         let full_bytes = kept_bytes.saturating_sub(start.live.capacity());
-        let tail = Tail { segments: Segments::new(start), syncs: Syncs::default(), closed: false, failed: None };
+        let tail =
+            Tail { segments: Segments::new(start), frequency: SyncFrequency::default(), closed: false, failed: None };
         Self {
             context,
             reserve,

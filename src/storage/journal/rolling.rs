@@ -57,7 +57,7 @@ impl Journal {
             let cause = Error::io("starting a journal segment", cause);
             return Err(if cause.is_full() { cause } else { Error::Poisoned { cause: self.fail(tail, &cause) } });
         }
-        tail.syncs.rotate(self.syncs.load(Ordering::Relaxed));
+        tail.frequency.rotate(self.syncs.load(Ordering::Relaxed));
         // The spare was too small.
         tail.segments.sweep(&self.context);
         self.publish_sizes(&tail.segments);
@@ -95,7 +95,7 @@ impl Journal {
         }
         let (number, syncs_often) = {
             let tail = &mut *self.tail.lock();
-            (tail.segments.take_number(), tail.syncs.are_many(self.syncs.load(Ordering::Relaxed)))
+            (tail.segments.take_number(), tail.frequency.is_high(self.syncs.load(Ordering::Relaxed)))
         };
         let (context, bytes) = (&self.context, self.context.segment_bytes);
         let prepared = if syncs_often {
@@ -181,27 +181,6 @@ impl Journal {
     }
 }
 
-/// How often the journal had been synced when the last two segments were started.
-#[derive(Debug, Default)]
-pub(super) struct Syncs {
-    live: u64,
-    previous: u64,
-}
-
-impl Syncs {
-    fn rotate(&mut self, now: u64) {
-        (self.previous, self.live) = (self.live, now);
-    }
-
-    /// Whether a segment is synced often, by the previous one and what there is of the live one.
-    fn are_many(&self, now: u64) -> bool {
-        now.saturating_sub(self.previous) >= MANY_SYNCS
-    }
-}
-
-/// The number of syncs of a segment from which it is written out. That takes the disk about 50 ms for 16 MiB, and saves
-/// each sync a change of metadata.
-const MANY_SYNCS: u64 = 128;
 /// The least and the most size of a lean segment, unless a frame needs more.
 const LEAN_BYTES: u64 = 8 << 10;
 const MOST_LEAN_BYTES: u64 = 1 << 20;

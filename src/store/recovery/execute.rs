@@ -101,7 +101,8 @@ impl Opening<'_> {
     /// disk, files that an earlier opening left are removed first, and then space of the reserve is used.
     fn start(&self, context: &JournalContext, journal: &JournalPlan, manifest: &Manifest) -> Result<(Start, Vec<u64>)> {
         let start = |journal: &JournalPlan, policy, minimal| -> Result<(Start, Vec<u64>)> {
-            let (start, replaced) = Tail::of(context, journal, policy)?.start(context, &self.reserve, minimal)?;
+            let (start, replaced) =
+                Tail::of(context, journal, policy)?.start(context, &self.reserve, manifest.segment, minimal)?;
             Ok((start, journal.unused.iter().copied().chain(replaced).collect()))
         };
         match start(journal, CopyPolicy::IfWorthwhile, false) {

@@ -67,15 +67,16 @@ impl Tail {
     }
 
     /// Makes unproven frames durable, and starts the next segment; returns it with the numbers of the segments it
-    /// replaces. On a full disk, `minimal`, uses space of the reserve.
+    /// replaces. The manifest on disk names segment `named`. On a full disk, `minimal`, uses space of the reserve.
     pub(super) fn start(
         &self,
         context: &JournalContext,
         reserve: &Reserve,
+        named: u64,
         minimal: bool,
     ) -> Result<(Start, Vec<u64>)> {
         let first = self.last.saturating_add(1).saturating_sub(self.bodies.len() as u64);
-        self.rewrite_unproven(context, first)?;
+        self.rewrite_unproven(context, first, named)?;
         let proven = self.proven.max(first.saturating_sub(1));
         let copied = CopiedFrames { first, bodies: self.bodies.clone(), proven };
         let start = || start::start(context, self.number, &copied, minimal);
@@ -87,9 +88,9 @@ impl Tail {
         Ok((started, self.replaced.clone()))
     }
 
-    /// Rewrites and syncs the unproven frames, up to the frame before `end`, and the header of the last segment: the
-    /// opening that started it may have been killed before the sync.
-    fn rewrite_unproven(&self, context: &JournalContext, end: u64) -> Result<()> {
+    /// Rewrites and syncs the unproven frames, up to the frame before `end`, and the header of a last segment that no
+    /// manifest names: the opening that started it may have been killed before the sync.
+    fn rewrite_unproven(&self, context: &JournalContext, end: u64, named: u64) -> Result<()> {
         let from = self.proven.saturating_add(1);
         let mut limit = end;
         let mut written = false;
@@ -103,9 +104,8 @@ impl Tail {
             }
             limit = limit.min(kept.first_lsn);
         }
-        if let Some(last) = self.kept.last().filter(|_| !written) {
+        if let Some(last) = self.kept.last().filter(|last| !written && last.number > named) {
             rewrite_header(context, *last)?;
-            written = true;
         }
         if written {
             context.disk.sync_dir(&context.directory).map_err(|e| Error::io("syncing the journal", e))?;
