@@ -75,7 +75,7 @@ fn a_pool_that_lost_the_record_of_its_driver_is_salvaged_by_the_driver_that_know
         let disk = disk.kill();
         let journal = Path::new("/one/journal");
         let first = disk.list(journal).unwrap().into_iter().min().unwrap();
-        disk.corrupt(&journal.join(first), byte, 1).unwrap();
+        disk.corrupt(journal.join(first), byte, 1).unwrap();
         let driver = open(&disk, true);
         let found = driver.queue(Project::none(), "jobs").unwrap().bulk_get(&posted);
         assert_eq!(found.unwrap_or_else(|error| panic!("byte {byte}: {error}")).len(), 2);
