@@ -78,7 +78,7 @@
 //!   that is not open; [`DataDriver::health`] gives a [`Health`].
 //! - [`Config::salvage`] opens a damaged store with everything that is intact; [`LostMessages`] and
 //!   [`Damaged`] say what is not. [`DataDriver::gc`] gives a [`GcReport`].
-//! - [`RealDisk`], [`SystemClock`] and [`Spawner`] are what a store uses of the machine;
+//! - [`RealDisk`](struct@RealDisk), [`SystemClock`] and [`Spawner`] are what a store uses of the machine;
 //!   [`Config`] takes others, for example any [`Clock`].
 //! - [`docs::bounds`] states the memory, disk space, descriptors and time that a store needs;
 //!   [`docs::processes`] explains opening, closing and forking.

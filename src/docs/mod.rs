@@ -6,7 +6,7 @@
 //! - [`bounds`]: the most memory, disk space and files that a store uses.
 //! - [`pools`]: how several pools work together, and what a failure between two stores leaves.
 //! - [`processes`]: opening, closing, and other processes.
-//! - [`format`]: the files and their bytes.
+//! - [`format`](mod@format): the files and their bytes.
 //! - [`testing`]: how the crate is tested.
 //! - [`glossary`]: the terms.
 
