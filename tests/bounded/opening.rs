@@ -15,15 +15,29 @@ use super::watched::{Rule, Watch, WatchedDisk};
 
 const IDLER: &str = "ZAQAR_IDLER";
 
+/// A disk, and how the store on it is opened.
+fn watched() -> (WatchedDisk, impl Fn(u64) -> Engine) {
+    let (disk, clock) = (WatchedDisk::around(Arc::default(), Watch::default()), clock());
+    let used = disk.clone();
+    let open = move |seed| config(&used.disk, &clock, 0).disk(Arc::new(used.clone())).seed(seed).open(ROOT).unwrap();
+    (disk, open)
+}
+
+/// Fills a store with 500 messages, and closes it, after a snapshot if asked for.
+fn closed(engine: &Engine, snapshot: bool) -> Shelf {
+    let mut shelf = Shelf::new(engine, "jobs");
+    shelf.fill(500, 900);
+    if snapshot {
+        engine.snapshot().unwrap();
+    }
+    engine.close().unwrap();
+    shelf
+}
+
 #[test]
 fn after_a_clean_close_no_page_is_read_until_a_call_needs_it() {
-    let (disk, clock) = (WatchedDisk::around(Arc::default(), Watch::default()), clock());
-    let open = |seed| config(&disk.disk, &clock, 0).disk(Arc::new(disk.clone())).seed(seed).open(ROOT).unwrap();
-    let engine = open(1);
-    let mut shelf = Shelf::new(&engine, "jobs");
-    shelf.fill(500, 900);
-    engine.close().unwrap();
-    drop(engine);
+    let (disk, open) = watched();
+    let shelf = closed(&open(1), false);
     let before = disk.hook.bytes_read("heap");
     let engine = open(2);
     assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
@@ -40,13 +54,8 @@ fn after_a_clean_close_no_page_is_read_until_a_call_needs_it() {
 
 #[test]
 fn a_store_that_was_only_read_is_closed_without_its_pages_and_trees() {
-    let (disk, clock) = (WatchedDisk::around(Arc::default(), Watch::default()), clock());
-    let open = |seed| config(&disk.disk, &clock, 0).disk(Arc::new(disk.clone())).seed(seed).open(ROOT).unwrap();
-    let engine = open(1);
-    let mut shelf = Shelf::new(&engine, "jobs");
-    shelf.fill(500, 900);
-    engine.close().unwrap();
-    drop(engine);
+    let (disk, open) = watched();
+    let mut shelf = closed(&open(1), false);
     for seed in 2..6 {
         let engine = open(seed);
         assert_eq!(engine.recovery().source(), RecoverySource::Trees, "{}", engine.recovery());
@@ -69,14 +78,8 @@ fn a_store_that_was_only_read_is_closed_without_its_pages_and_trees() {
 
 #[test]
 fn a_close_does_not_read_the_pages_that_the_snapshot_names() {
-    let (disk, clock) = (WatchedDisk::around(Arc::default(), Watch::default()), clock());
-    let open = |seed| config(&disk.disk, &clock, 0).disk(Arc::new(disk.clone())).seed(seed).open(ROOT).unwrap();
-    let engine = open(1);
-    let mut shelf = Shelf::new(&engine, "jobs");
-    shelf.fill(500, 900);
-    engine.snapshot().unwrap();
-    engine.close().unwrap();
-    drop(engine);
+    let (disk, open) = watched();
+    let mut shelf = closed(&open(1), true);
     let engine = open(2);
     shelf = shelf.on(&engine);
     shelf.fill(10, 900);
