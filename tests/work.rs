@@ -8,9 +8,13 @@
     reason = "the helpers of tests fail by panicking"
 )]
 
+#[path = "support/random.rs"]
+mod random;
+#[path = "support/variables.rs"]
+mod variables;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
@@ -18,6 +22,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use zaqar_sled::{Engine, MessageListOptions, Project};
+
+use random::Random;
+use variables::{KILLS, SEED};
 
 #[test]
 fn every_line_of_every_file_is_processed() {
@@ -373,7 +380,7 @@ impl WorkDir {
     /// Starts the program again and again and kills it at random moments: half of them from its start on, half from
     /// when its store is open.
     fn kill_often(&self, dice: &Dice, arguments: &[&str], file: &Path) {
-        let (mut at_work, mut rebuilt) = (0, 0);
+        let (mut at_work, mut rebuilt, mut random) = (0, 0, Random::new(dice.seed));
         for kill_number in 0..dice.kills {
             let mut child = self.work(arguments).arg(file).spawn().unwrap();
             let mut errors = BufReader::new(child.stderr.take().unwrap());
@@ -381,7 +388,7 @@ impl WorkDir {
             if kill_number % 2 == 1 {
                 errors.read_line(&mut said).unwrap();
             }
-            thread::sleep(Duration::from_micros(dice.roll(kill_number) % 150_000));
+            thread::sleep(Duration::from_micros(random.below(150_000)));
             at_work += u32::from(child.try_wait().unwrap().is_none());
             kill(&mut child);
             errors.read_to_string(&mut said).unwrap();
@@ -479,17 +486,8 @@ struct Dice {
 
 impl Dice {
     fn new() -> Self {
-        let variable = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
-        let seed = variable("ZAQAR_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
+        let seed = SEED.or_arbitrary();
         println!("ZAQAR_SEED={seed}");
-        Self { seed, kills: variable("ZAQAR_KILLS").unwrap_or(12) }
-    }
-
-    /// A number that differs from roll to roll: splitmix64.
-    fn roll(&self, number: u64) -> u64 {
-        let mut mixed = self.seed.wrapping_add((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        Self { seed, kills: KILLS.or(12) }
     }
 }

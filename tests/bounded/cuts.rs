@@ -7,6 +7,7 @@ use zaqar_sled::disk::{Keep, SimulatedDisk};
 use zaqar_sled::{ClaimOptions, DataDriver, Engine, Message, Metadata, NewMessage, Project, Purge, QueueName, Result};
 
 use super::support::{AMPLE, CLIENT, KIB, Random, World, body, clock, everything, seconds};
+use super::variables::POWER;
 
 const NAMES: [&str; 2] = ["jobs", "others"];
 const CALLS: usize = 90;
@@ -161,7 +162,7 @@ fn cut_everywhere(memory: u64, stride: u64, how: impl Fn(u64) -> End) {
     assert_eq!(run(&world), CALLS);
     assert!(state(&world.engine) == states[CALLS], "{memory} bytes of memory: uncut, but not the same");
     let operations = world.disk.operations() - opening;
-    let stride = if std::env::var("ZAQAR_POWER").is_ok_and(|value| value == "all") { 1 } else { stride };
+    let stride = POWER.stride(stride);
     for k in (0..operations).step_by(stride as usize) {
         cut(&states, memory, k, how(k));
     }

@@ -41,5 +41,7 @@ mod watched;
 mod images;
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/variables.rs"]
+mod variables;
 #[path = "../support/wrapped_disk.rs"]
 mod wrapped_disk;

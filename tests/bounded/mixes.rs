@@ -7,8 +7,9 @@ use zaqar_sled::{
     Sort,
 };
 
-use super::support::{CLIENT, KIB, Random, body, everything, number, seconds};
+use super::support::{CLIENT, KIB, Random, body, everything, seconds};
 use super::twins::Twins;
+use super::variables::SEED;
 
 /// Calls in a mix.
 const CALLS: u64 = 260;
@@ -212,7 +213,7 @@ impl Mix {
 }
 
 fn play_all(memory: u64) {
-    let seeds = number("ZAQAR_SEED").map_or(1..=4, |seed| seed..=seed);
+    let seeds = SEED.get().map_or(1..=4, |seed| seed..=seed);
     seeds.for_each(|seed| play(seed, memory));
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use zaqar_sled::disk::{Disk, FaultKind, SimulatedDisk};
@@ -11,9 +11,8 @@ use zaqar_sled::{Config, Durability, Engine, Error, NewMessage, Project, Recover
 
 use super::shelf::Shelf;
 use super::support::{AMPLE, CLIENT, KIB, PAGE, ROOT, World, clock, config, page_files_of, queue, seconds};
+use super::variables::IDLER;
 use super::watched::{Rule, Watch, WatchedDisk};
-
-const IDLER: &str = "ZAQAR_IDLER";
 
 /// A disk, and how the store on it is opened.
 fn watched() -> (WatchedDisk, impl Fn(u64) -> Engine) {
@@ -243,7 +242,7 @@ fn a_store_without_page_files_opens_without_their_folder() {
 /// did.
 #[test]
 fn idler() {
-    let Ok(root) = std::env::var(IDLER) else { return };
+    let Some(root) = IDLER.get() else { return };
     let config = Config::new().segment_size(64 * KIB).memory(64 * KIB).durability(Durability::Buffered);
     let engine = config.open(root).unwrap();
     let mut shelf = Shelf::new(&engine, "jobs");
@@ -283,12 +282,11 @@ fn sleeps() -> BTreeMap<String, u64> {
 
 #[test]
 fn an_idle_engine_wakes_no_thread() {
-    if std::env::var(IDLER).is_ok() {
+    if IDLER.get().is_some() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "opening::idler", "--nocapture", "--test-threads", "1"]).env(IDLER, folder.path());
+    let mut command = IDLER.command("opening::idler", folder.path());
     let output = command.stderr(Stdio::inherit()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let woke: Vec<&str> = text.lines().filter_map(|line| line.split_once("woke: ")).map(|(_, count)| count).collect();

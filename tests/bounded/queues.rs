@@ -7,7 +7,8 @@ use zaqar_sled::{
     DataDriver, Durability, Engine, Metadata, NewMessage, Project, QueueListOptions, QueueName, QueueStats,
 };
 
-use super::support::{CLIENT, KIB, ROOT, World, clock, config, number, queue, seconds};
+use super::support::{CLIENT, KIB, ROOT, World, clock, config, queue, seconds};
+use super::variables::QUEUES;
 
 fn name(n: u64) -> QueueName {
     QueueName::new(format!("queue-{n:07}")).unwrap()
@@ -87,7 +88,7 @@ fn assert_whole(engine: &Engine, count: u64) {
 
 #[test]
 fn thousands_of_queues_are_made_listed_posted_to_and_deleted() {
-    play(number("ZAQAR_QUEUES").unwrap_or(5_000));
+    play(QUEUES.or(5_000));
 }
 
 #[test]

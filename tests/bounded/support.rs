@@ -152,10 +152,6 @@ pub(crate) fn body(number: u64, bytes: usize) -> Vec<u8> {
     words.take(bytes).collect()
 }
 
-pub(crate) fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 /// Waits for a condition that another thread brings about, and no longer than twenty seconds.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();

@@ -13,7 +13,8 @@ use zaqar_sled::{
     Queue,
 };
 
-use super::support::{CLIENT, KIB, ROOT, Random, body, config, everything, number, queue, seconds};
+use super::support::{CLIENT, KIB, ROOT, Random, body, config, everything, queue, seconds};
+use super::variables::{MILLIS, SEED};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -204,8 +205,8 @@ fn hammer(memory: u64, seed: u64, length: Duration) {
 
 #[test]
 fn with_next_to_no_memory_many_threads_lose_and_double_nothing() {
-    let length = Duration::from_millis(number("ZAQAR_MILLIS").unwrap_or(1_500));
-    let seed = number("ZAQAR_SEED").unwrap_or(1);
+    let length = MILLIS.millis_or(Duration::from_millis(1_500));
+    let seed = SEED.or(1);
     hammer(40 * KIB, seed, length);
     hammer(0, seed + 1, length);
 }

@@ -14,6 +14,7 @@ use zaqar_sled::disk::{Keep, SimulatedDisk};
 use zaqar_sled::{Error, ManualClock, Result};
 
 use super::support::clock;
+use super::variables::{POWER, SEED};
 
 /// The calls on a store, and its visible state.
 pub(crate) trait Scene: Sized {
@@ -279,16 +280,8 @@ pub(crate) fn go_on<S: Scene>(store: S::Store, disk: &SimulatedDisk, clock: &Arc
     S::assert_sound(&store, context);
 }
 
-pub(crate) fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 pub(crate) fn seeds() -> Vec<u64> {
-    number("ZAQAR_SEED").map_or_else(|| vec![1, 2, 3], |seed| vec![seed])
-}
-
-pub(crate) fn is_thorough() -> bool {
-    std::env::var("ZAQAR_POWER").is_ok_and(|value| value == "all")
+    SEED.get().map_or_else(|| vec![1, 2, 3], |seed| vec![seed])
 }
 
 /// The number of operations of the calls; asserts that no call fails.
@@ -308,7 +301,7 @@ pub(crate) fn cut_everywhere<S: Scene>(end: impl Fn(u64) -> End, stride: u64) {
     for seed in seeds() {
         let mut oracle = Oracle::<S>::new(seed);
         let operations = operations::<S>(seed);
-        let stride = if is_thorough() { 1 } else { stride };
+        let stride = POWER.stride(stride);
         for k in (seed % stride..operations).step_by(stride as usize) {
             cut(&mut oracle, k, end(k));
             cuts += 1;

@@ -19,8 +19,8 @@ use zaqar_sled::{
 
 use super::support::{AMPLE, CLIENT, Random, assert_sound, everything};
 use crate::kills::{Diary, Kills, Order, Outcome, tell_ready};
+use crate::variables::CHILD;
 
-const CHILD: &str = "ZAQAR_CHILD";
 const WORKERS: u64 = 3;
 const QUEUES: [&str; 2] = ["a", "b"];
 
@@ -365,7 +365,7 @@ fn close_idle_calls(diary: &Path) -> PathBuf {
 
 #[test]
 fn acknowledged_calls_of_a_killed_process_are_kept() {
-    if std::env::var(CHILD).is_ok() {
+    if CHILD.get().is_some() {
         return;
     }
     let mut ledger = Ledger::default();

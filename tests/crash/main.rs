@@ -35,5 +35,7 @@ mod images;
 mod kills;
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/variables.rs"]
+mod variables;
 #[path = "../support/wrapped_disk.rs"]
 mod wrapped_disk;

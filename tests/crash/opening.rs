@@ -1,9 +1,11 @@
 //! Which process may open a store, and at which places.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use zaqar_sled::{Config, Engine, Error, Metadata, Project, Queue};
+
+use super::variables::OPENER;
 
 fn jobs(engine: &Engine) -> Queue {
     engine.queue(Project::none(), "jobs").unwrap()
@@ -12,7 +14,7 @@ fn jobs(engine: &Engine) -> Queue {
 /// The view of a store from another process.
 #[test]
 fn opener() {
-    let Ok(root) = std::env::var("ZAQAR_OPENER") else { return };
+    let Some(root) = OPENER.get() else { return };
     match Config::new().open(root) {
         Ok(_) => println!("outcome: opened"),
         Err(Error::Locked { .. }) => println!("outcome: locked"),
@@ -21,8 +23,7 @@ fn opener() {
 }
 
 fn open_elsewhere(root: &Path) -> String {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "opening::opener", "--nocapture", "--test-threads", "1"]).env("ZAQAR_OPENER", root);
+    let mut command = OPENER.command("opening::opener", root);
     let output = command.stderr(Stdio::inherit()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let outcome = text.lines().find_map(|line| line.split_once("outcome: ")).map(|(_, outcome)| outcome);

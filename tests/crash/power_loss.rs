@@ -10,11 +10,12 @@ use zaqar_sled::{
     QueueName, Result,
 };
 
-use super::cut::{End, Scene, World, cut_everywhere, number, seeds, uncut};
+use super::cut::{End, Scene, World, cut_everywhere, seeds, uncut};
 use super::support::{
     AMPLE, CLIENT, ROOT, Random, Told, assert_sound, clock, config, dump, message, messages_of, post_everywhere,
     queues_of,
 };
+use super::variables::{ROUNDS, SEED};
 
 /// Calls of all kinds on three queues, with a budget of `MEMORY` bytes. On a disk without faults the budget is large,
 /// and the state with cold pages must be the same.
@@ -271,8 +272,8 @@ const BATCH: usize = 3;
 
 #[test]
 fn a_power_cut_during_calls_of_several_threads_and_a_snapshot_loses_nothing_acknowledged() {
-    let rounds = number("ZAQAR_ROUNDS").unwrap_or(80);
-    let seed = number("ZAQAR_SEED").unwrap_or(1);
+    let rounds = ROUNDS.or(80);
+    let seed = SEED.or(1);
     let mut random = Random::new(seed);
     for round in 0..rounds {
         let (disk, clock) = (SimulatedDisk::new(), clock());

@@ -20,4 +20,8 @@ mod harm;
 #[path = "../support/images.rs"]
 mod images;
 mod judge;
+#[path = "../support/random.rs"]
+mod random;
 mod store;
+#[path = "../support/variables.rs"]
+mod variables;

@@ -35,11 +35,12 @@ mod pair;
 mod pools;
 mod subject;
 mod subscriptions;
+#[path = "../support/variables.rs"]
+mod variables;
 mod world;
 
 use std::cell::Cell;
-use std::env;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use proptest::test_runner::{Config as RunnerConfig, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
@@ -47,6 +48,7 @@ use calls::{CASE_OPS, case};
 use moves::Traffic;
 use pair::play;
 use subject::Kind;
+use variables::{OPS, SEED};
 
 #[test]
 fn the_engine_answers_as_the_model_does() {
@@ -65,7 +67,7 @@ fn the_pooled_driver_answers_as_the_model_does() {
         let traffic = run("the_pooled_driver", Kind::Pooled, DEFAULT_POOLED);
         println!("{traffic:?}");
         // Few calls may be without.
-        let few = variable("ZAQAR_OPS").is_some_and(|calls: u32| calls < DEFAULT_POOLED);
+        let few = OPS.get().is_some_and(|calls: u32| calls < DEFAULT_POOLED);
         few || (traffic.moves > 0 && traffic.dead_letters > 0 && traffic.waits > 0)
     });
     assert!(covers_all, "no run had moves, dead letters and dead letters that waited");
@@ -76,8 +78,8 @@ const DEFAULT_POOLED: u32 = 60_000;
 
 /// Plays cases with `calls` calls together, unless `ZAQAR_OPS` sets another number.
 fn run(name: &str, kind: Kind, calls: u32) -> Traffic {
-    let total: u32 = variable("ZAQAR_OPS").unwrap_or(calls);
-    let seed = variable("ZAQAR_SEED").unwrap_or_else(arbitrary_seed);
+    let total = OPS.or(calls);
+    let seed = SEED.or_arbitrary();
     let cases = total.div_ceil(CASE_OPS);
     let config = RunnerConfig { cases, max_shrink_iters: 8_000, failure_persistence: None, ..RunnerConfig::default() };
     let mut runner = TestRunner::new_with_rng(config, rng(seed));
@@ -99,15 +101,6 @@ fn run(name: &str, kind: Kind, calls: u32) -> Traffic {
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     }
     traffic.get()
-}
-
-fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
-    let text = env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
-}
-
-fn arbitrary_seed() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() & u128::from(u64::MAX)).unwrap()
 }
 
 fn rng(seed: u64) -> TestRng {

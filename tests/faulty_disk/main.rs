@@ -22,3 +22,5 @@ mod support;
 
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/variables.rs"]
+mod variables;

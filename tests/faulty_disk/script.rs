@@ -6,7 +6,6 @@
 //! unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::sync::Arc;
 
 use zaqar_sled::disk::{Calls, Fault, FaultError, Keep, Operation, SimulatedDisk};
@@ -17,6 +16,7 @@ use zaqar_sled::{
 
 use super::random::Random;
 use super::support::{CLIENT, ROOT, clock, seconds};
+use super::variables::{FAULTS, ROUNDS, SEED};
 
 const CALLS: u64 = 300;
 const QUEUES: [&str; 3] = ["a", "b", "c"];
@@ -269,10 +269,7 @@ fn reopen(disk: &SimulatedDisk, clock: &Arc<ManualClock>, run: &Run, ledger: &Le
 
 /// Makes the requested number of runs, or a few; with `ZAQAR_FAULTS=all` every n of every kind.
 fn campaign(kind_of_store: Kind, background: bool) {
-    let variable =
-        |name: &str, default: u64| env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default);
-    let (seed, rounds) = (variable("ZAQAR_SEED", 1), variable("ZAQAR_ROUNDS", 60));
-    let all = env::var("ZAQAR_FAULTS").is_ok_and(|value| value == "all");
+    let (seed, rounds) = (SEED.or(1), ROUNDS.or(60));
     let mut random = Random::new(seed * 2 + 77);
     let mut done = 0;
     let clean = Run { seed, kind: 0, nth: u64::MAX, lasts: false, kind_of_store, background, cut: false };
@@ -281,7 +278,7 @@ fn campaign(kind_of_store: Kind, background: bool) {
         perform(run);
         done += 1;
     };
-    if all {
+    if FAULTS.is_all() {
         for nth in 1..=calls {
             for kind in 0..kinds().len() {
                 for lasts in [false, true] {

@@ -24,5 +24,7 @@ mod metered;
 mod random;
 #[path = "../support/severed.rs"]
 mod severed;
+#[path = "../support/variables.rs"]
+mod variables;
 #[path = "../support/wrapped_disk.rs"]
 mod wrapped_disk;

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use crate::drain::live;
 use crate::medium::Folder;
-use crate::simulated::{number, shape};
+use crate::simulated::shape;
+use crate::variables::{ROUNDS, SEED};
 
 const MIB: u64 = 1 << 20;
 
@@ -49,7 +50,7 @@ fn run(program: &str, arguments: &[&str], last: &Path) -> bool {
 }
 
 fn lives(kind: &str, mount: impl Fn(u64) -> Option<Mount>) {
-    let (first, rounds) = (number("ZAQAR_SEED", 0), number("ZAQAR_ROUNDS", 6));
+    let (first, rounds) = (SEED.or(0), ROUNDS.or(6));
     for seed in first..first + rounds {
         let (mut shape, space) = shape(seed, 40 * MIB);
         shape.background = seed % 2 == 0;

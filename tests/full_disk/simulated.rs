@@ -6,13 +6,10 @@ use zaqar_sled::disk::SimulatedDisk;
 use crate::drain::{Shape, live};
 use crate::medium::Simulated;
 use crate::random::Random;
+use crate::variables::{ROUNDS, SEED};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
-
-pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().map_or(otherwise, |text| text.parse().expect(name))
-}
 
 /// The shape of a life that follows from a seed, and its disk space beside the empty store.
 pub(crate) fn shape(seed: u64, most: u64) -> (Shape, u64) {
@@ -29,7 +26,7 @@ pub(crate) fn shape(seed: u64, most: u64) -> (Shape, u64) {
 
 #[test]
 fn a_store_on_a_full_disk_opens_and_drains_to_nothing_and_the_space_comes_back() {
-    let (first, rounds) = (number("ZAQAR_SEED", 0), number("ZAQAR_ROUNDS", 24));
+    let (first, rounds) = (SEED.or(0), ROUNDS.or(24));
     for seed in first..first + rounds {
         let (shape, space) = shape(seed, 100 * MIB);
         let disk = SimulatedDisk::new();

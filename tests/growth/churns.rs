@@ -7,6 +7,7 @@ use zaqar_sled::disk::RealDisk;
 use zaqar_sled::{ClaimOptions, DataDriver, Message, Metadata, NewMessage, Queue, Subscriber};
 
 use crate::full::{FillableDisk, Space};
+use crate::variables::ROUNDS;
 use crate::world::{CLIENT, KIB, World};
 
 /// The allowed growth in the last quarter, with no more items: 10 bytes a round, or a part of the planned memory,
@@ -14,14 +15,10 @@ use crate::world::{CLIENT, KIB, World};
 const CREEP: u64 = 24 * KIB;
 const CREEP_SHARE: u64 = 32;
 
-fn rounds() -> u64 {
-    std::env::var("ZAQAR_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
-}
-
 /// Makes the rounds, collecting now and then. Asserts at four points that the allocated memory is within the plan, and
 /// that it has not grown in the last quarter.
 fn churn(what: &str, world: &World, mut round: impl FnMut(&World, u64)) {
-    let (all, mut before) = (rounds(), 0);
+    let (all, mut before) = (ROUNDS.or(10_000), 0);
     for n in 0..all {
         round(world, n);
         if n % 16 == 15 {

@@ -18,6 +18,8 @@
 mod churns;
 mod full;
 mod plan;
+#[path = "../support/variables.rs"]
+mod variables;
 mod world;
 #[path = "../support/wrapped_disk.rs"]
 mod wrapped_disk;

@@ -22,17 +22,19 @@
 mod calls;
 #[path = "../support/clock.rs"]
 mod clock;
+#[path = "../support/random.rs"]
+mod random;
 mod search;
 mod spec;
 #[path = "../support/turbulence.rs"]
 mod turbulence;
+#[path = "../support/variables.rs"]
+mod variables;
 mod world;
 #[path = "../support/wrapped_disk.rs"]
 mod wrapped_disk;
 
-use std::env;
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use variables::{HISTORIES, SEED};
 use world::{Kind, World};
 
 #[test]
@@ -56,8 +58,8 @@ fn calls_on_a_driver_whose_dead_letters_go_to_another_pool_are_linearizable() {
 }
 
 fn run(kind: Kind) {
-    let histories = variable("ZAQAR_HISTORIES").unwrap_or(DEFAULT_HISTORIES);
-    let seed = variable("ZAQAR_SEED").unwrap_or_else(arbitrary_seed);
+    let histories = HISTORIES.or(DEFAULT_HISTORIES);
+    let seed = SEED.or_arbitrary();
     let (mut done, mut dead_letters) = (0, 0);
     while done < histories {
         // A store of its own for some of them at a time, so that it does not grow, and is opened in all its states.
@@ -81,12 +83,3 @@ fn run(kind: Kind) {
 
 const DEFAULT_HISTORIES: u64 = 250;
 const HISTORIES_A_STORE: u64 = 250;
-
-fn variable(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text:?}")))
-}
-
-fn arbitrary_seed() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos() & u128::from(u32::MAX)).unwrap_or(1)
-}

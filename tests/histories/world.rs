@@ -84,7 +84,7 @@ impl World {
 
     /// Three threads make calls at the same time; one thread makes some before and after.
     pub(crate) fn play(&self, seed: u64) -> History {
-        seed_this_thread(scramble(seed));
+        seed_this_thread(seed);
         let project = Project::named(format!("p{seed}")).expect("a name");
         self.place_dead_letters(&project);
         let (ticks, bodies) = (AtomicU64::new(0), AtomicU32::new(0));
@@ -100,7 +100,7 @@ impl World {
                     let driver: &dyn DataDriver = if random(2) == 0 { self.driver() } else { &*quick };
                     let (mut caller, start) = (before.fork(driver), &start);
                     scope.spawn(move || {
-                        seed_this_thread(scramble(seed ^ (number + 1) << 48));
+                        seed_this_thread(seed ^ (number + 1) << 48);
                         start.wait();
                         for _ in 0..CALLS {
                             pause();
@@ -200,12 +200,6 @@ pub(crate) fn any_rule() -> Option<Rule> {
         0 => None,
         most => Some(Rule { most: u32::try_from(most - 1).unwrap_or(0), to }),
     }
-}
-
-/// Turns consecutive seeds into unrelated numbers.
-fn scramble(seed: u64) -> u64 {
-    let mixed = (seed ^ (seed >> 30)).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)
 }
 
 const THREADS: usize = 3;

@@ -17,15 +17,11 @@ mod fork;
 mod opening;
 mod placing;
 #[path = "../support/random.rs"]
-#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod random;
 mod storm;
 #[path = "../support/tracked_disk.rs"]
 mod tracked_disk;
+#[path = "../support/variables.rs"]
+mod variables;
 #[path = "../support/wrapped_disk.rs"]
 mod wrapped_disk;
-
-/// A number from the environment, or `default`.
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}

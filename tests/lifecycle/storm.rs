@@ -15,8 +15,8 @@ use zaqar_sled::{
 };
 
 use super::random::Random;
-use super::setting;
 use super::tracked_disk::{Owner, TrackedDisk};
+use super::variables::{ROUNDS, SEED};
 
 /// The acknowledged messages, over all lives of a store.
 #[derive(Default)]
@@ -241,7 +241,7 @@ static KILLED: Mutex<Option<SimulatedDisk>> = Mutex::new(None);
 
 #[test]
 fn a_simulated_store_survives_every_end_during_calls_of_all_threads() {
-    let (seed, rounds) = (setting("ZAQAR_SEED", 1), setting("ZAQAR_ROUNDS", 40));
+    let (seed, rounds) = (SEED.or(1), ROUNDS.or(40));
     let mut random = Random::new(seed);
     let storm = Storm { root: "/store".into(), ledger: Arc::default(), seed };
     let mut disk = SimulatedDisk::new();
@@ -257,7 +257,7 @@ fn a_simulated_store_survives_every_end_during_calls_of_all_threads() {
 
 #[test]
 fn a_store_on_a_real_disk_survives_every_end_with_everybody_at_it() {
-    let (seed, rounds) = (setting("ZAQAR_SEED", 1), setting("ZAQAR_ROUNDS", 40) / 4);
+    let (seed, rounds) = (SEED.or(1), ROUNDS.or(40) / 4);
     let folder = tempfile::tempdir().unwrap();
     let mut random = Random::new(seed ^ 0x5eed);
     let storm = Storm { root: Path::join(folder.path(), "store"), ledger: Arc::default(), seed };

@@ -12,3 +12,5 @@
 mod clock;
 mod directory;
 mod storms;
+#[path = "../support/variables.rs"]
+mod variables;

@@ -13,6 +13,8 @@ use zaqar_sled::{
     PoolUpdate, PooledDriver, Pools, Project, QueueListOptions, QueueName, Result, SimulatedDisk, Subscriber,
 };
 
+use super::variables::STORM;
+
 const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
 
 /// A thread that needs longer than this is stuck, whatever the number of rounds.
@@ -92,7 +94,7 @@ fn running() -> PooledDriver {
 
 /// The number of steps of the first thread.
 fn rounds() -> usize {
-    std::env::var("ZAQAR_STORM").map_or(60, |rounds| rounds.parse().expect("ZAQAR_STORM is a number"))
+    STORM.or(60)
 }
 
 fn change_pools(driver: &PooledDriver, round: usize) -> Result<()> {

@@ -8,8 +8,10 @@ use zaqar_sled::{
     ReferenceModel, Result, SubscriptionMarker,
 };
 
+use crate::random::Random;
 use crate::subscriptions::hook;
 use crate::support::{ALICE, BOB, Harness, START, everything, json, name_of, pool_of, secs, shop, terms, texts};
+use crate::variables::{CASES, SEED};
 
 const QUEUES: [&str; 4] = ["a", "b", "c", "dead"];
 const POOLS: [&str; 3] = ["one", "two", "home"];
@@ -19,7 +21,7 @@ struct Pair {
     h: Harness,
     model: ReferenceModel,
     clock: Arc<ManualClock>,
-    random: u64,
+    random: Random,
     posted: usize,
     /// The number of moves, and of dead letters that arrived.
     moved: usize,
@@ -49,15 +51,21 @@ impl Pair {
         h.pool_at("home", "localhost", 1);
         let clock = Arc::new(ManualClock::new(START));
         let model = ReferenceModel::new(clock.clone());
-        Self { h, model, clock, random: seed, posted: 0, moved: 0, buried: 0, messages: Vec::new(), claims: Vec::new() }
+        Self {
+            h,
+            model,
+            clock,
+            random: Random::new(seed),
+            posted: 0,
+            moved: 0,
+            buried: 0,
+            messages: Vec::new(),
+            claims: Vec::new(),
+        }
     }
 
     fn below(&mut self, end: usize) -> usize {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
+        usize::try_from(self.random.below(end as u64)).unwrap()
     }
 
     /// Makes the call on both and asserts that the outcomes are the same.
@@ -299,8 +307,8 @@ impl Pair {
 
 #[test]
 fn a_pooled_driver_answers_as_the_model() {
-    let cases = std::env::var("ZAQAR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40);
-    let first = std::env::var("ZAQAR_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let cases = CASES.or(40);
+    let first = SEED.or(1);
     let (mut moved, mut buried) = (0, 0);
     for seed in first..first + cases {
         println!("seed {seed}");

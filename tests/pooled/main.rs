@@ -70,5 +70,9 @@ mod transit;
 mod unmapped;
 mod unreachable;
 
+#[path = "../support/random.rs"]
+mod random;
 #[path = "../support/values.rs"]
 mod values;
+#[path = "../support/variables.rs"]
+mod variables;

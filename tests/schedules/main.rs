@@ -25,8 +25,11 @@ mod closing;
 mod group_commit;
 mod pooled;
 mod program;
+#[path = "../support/random.rs"]
+mod random;
 #[path = "../support/tracked_disk.rs"]
-#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod tracked_disk;
+#[path = "../support/variables.rs"]
+mod variables;
 #[path = "../support/wrapped_disk.rs"]
 mod wrapped_disk;

@@ -13,14 +13,15 @@ use zaqar_sled::{
     Timestamp,
 };
 
+use crate::variables::{SCHEDULES, SEED};
+
 /// Runs a program under many schedules.
 pub(crate) fn check(name: &str, program: fn()) {
     // The engine's statics belong to the checker, which supports only one system thread.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let (seed, schedules) = (setting("ZAQAR_SEED", 1), setting("ZAQAR_SCHEDULES", 100));
+    let (seed, schedules) = (SEED.or(1), SCHEDULES.or(100));
     println!("{name}: {schedules} schedules by chance and {schedules} by PCT, ZAQAR_SEED={seed}");
-    let schedules = usize::try_from(schedules).unwrap();
     run("chance", RandomScheduler::new_from_seed(seed, schedules), program);
     run("PCT", PctScheduler::new_from_seed(seed, DEPTH, schedules), program);
 }
@@ -51,10 +52,6 @@ impl Drop for Begun {
             println!("it failed in schedule {} by {}", self.schedules.load(Ordering::Relaxed), self.by);
         }
     }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 /// A store with one queue on a simulated disk, and a clock that stands still.

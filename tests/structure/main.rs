@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod imports;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,12 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::random::Random;
+use crate::variables::{ChildOrder, KILLS, SEED};
 
 /// The file to which a child writes each call and each answer. A kill may tear a line at the end of a page of the file.
 /// So a line counts only with its end mark, and each line begins with a line feed of its own.
@@ -55,8 +56,8 @@ pub(crate) struct Order {
 
 impl Order {
     /// The order in the variable `variable`; `None` in a process that is not a child.
-    pub(crate) fn read(variable: &str) -> Option<Self> {
-        let text = std::env::var(variable).ok()?;
+    pub(crate) fn read(variable: ChildOrder) -> Option<Self> {
+        let text = variable.get()?;
         let mut parts = text.split('|');
         let root = PathBuf::from(parts.next().unwrap());
         let diary = Diary::open(Path::new(parts.next().unwrap()));
@@ -68,7 +69,7 @@ impl Order {
 /// round a second child opens the killed store and is killed too, before the check.
 pub(crate) struct Kills {
     /// The test that is the child, and the variable with its [`Order`].
-    pub(crate) child: (&'static str, &'static str),
+    pub(crate) child: (&'static str, ChildOrder),
     /// The number of rounds, unless `ZAQAR_KILLS` sets it.
     pub(crate) rounds: u64,
 }
@@ -90,8 +91,7 @@ impl Kills {
         read: impl Fn(&mut T, &Path),
         check: impl Fn(&mut T, &Path, u64, &mut Random),
     ) -> Outcome {
-        let number = |name: &str| std::env::var(name).ok()?.parse().ok();
-        let (rounds, seed) = (number("ZAQAR_KILLS").unwrap_or(self.rounds), number("ZAQAR_SEED").unwrap_or(1));
+        let (rounds, seed) = (KILLS.or(self.rounds), SEED.or(1));
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("store");
         let mut random = Random::new(seed);
@@ -113,14 +113,9 @@ impl Kills {
     }
 }
 
-/// Runs the test `name` in a process of its own, with `value` in the variable `variable`, and kills it.
-fn run_and_kill(name: &str, variable: &str, value: &str, random: &mut Random) {
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
-        .env(variable, value)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn();
+/// Runs the test `name` in a process of its own, with the order `value`, and kills it.
+fn run_and_kill(name: &str, variable: ChildOrder, value: &str, random: &mut Random) {
+    let child = variable.command(name, value).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
     let mut child = Killed(child.unwrap());
     let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let opening = random.one_in(8);

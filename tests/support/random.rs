@@ -1,5 +1,7 @@
 //! Numbers from a seed.
 
+use std::hash::{BuildHasher, RandomState};
+
 /// A stream of numbers that a seed decides (`SplitMix64`).
 #[derive(Debug, Clone)]
 #[allow(dead_code, reason = "each harness uses what it needs")]
@@ -9,6 +11,11 @@ pub(crate) struct Random(u64);
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// A stream that no other run has.
+    pub(crate) fn arbitrary() -> Self {
+        Self(RandomState::new().hash_one(0))
     }
 
     pub(crate) fn next(&mut self) -> u64 {

@@ -5,9 +5,10 @@ use std::io;
 use std::panic;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::random::Random;
 use crate::wrapped_disk::{Call, Hook, WrappedDisk};
 
 /// One owner's view of a disk. Clones are the same owner.
@@ -22,8 +23,8 @@ pub(crate) struct Owner {
     /// Reads of page files wait, and whether one does.
     holds_reads: AtomicBool,
     reading: AtomicBool,
-    /// The state of the random delays.
-    state: AtomicU64,
+    /// Of the delays.
+    random: Mutex<Random>,
 }
 
 #[allow(dead_code, reason = "not every test binary asks for all of it")]
@@ -36,7 +37,7 @@ impl Owner {
             panics: AtomicBool::new(false),
             holds_reads: AtomicBool::new(false),
             reading: AtomicBool::new(false),
-            state: AtomicU64::new(seed),
+            random: Mutex::new(Random::new(seed)),
         }
     }
 
@@ -73,9 +74,8 @@ impl Owner {
 
     /// Between the check and the action other threads get a turn.
     fn set_aside(&self) {
-        let drawn = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let drawn = (drawn ^ (drawn >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 60;
-        (0..drawn.saturating_sub(8)).for_each(|_| thread::yield_now());
+        let turns = self.random.lock().unwrap().below(16).saturating_sub(8);
+        (0..turns).for_each(|_| thread::yield_now());
     }
 }
 

@@ -3,9 +3,8 @@
 //! The engine reads its clock while a queue is locked, and writes to its disk while a queue and the journal are locked.
 //! A thread that is delayed there acts like a thread that the system has preempted.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,21 +13,17 @@ use std::time::Duration;
 
 use zaqar_sled::{Clock, Timestamp};
 
+use crate::random::Random;
 use crate::wrapped_disk::{Call, Hook, WrappedDisk};
 
-/// From here on this thread is held up as these numbers have it; a thread that never calls this is held up by its own.
+/// From here on this thread is held up as these numbers have it; a thread that never calls this is held up at arbitrary moments.
 pub(crate) fn seed_this_thread(seed: u64) {
-    STATE.set(seed | 1);
+    RANDOM.set(Random::new(seed));
 }
 
 /// A number below `end`, from this thread's generator.
 pub(crate) fn random(end: u64) -> u64 {
-    let mut state = STATE.get();
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    STATE.set(state);
-    state.wrapping_mul(0x2545_f491_4f6c_dd1d) % end
+    RANDOM.with_borrow_mut(|random| random.below(end))
 }
 
 /// Delays this thread: mostly not at all, sometimes for a few turns of the other threads.
@@ -41,12 +36,7 @@ pub(crate) fn pause() {
 }
 
 thread_local! {
-    static STATE: Cell<u64> = Cell::new(own_seed());
-}
-
-/// Of a thread that was given none.
-fn own_seed() -> u64 {
-    RandomState::new().build_hasher().finish() | 1
+    static RANDOM: RefCell<Random> = RefCell::new(Random::arbitrary());
 }
 
 /// The clock within, read with pauses before and after.

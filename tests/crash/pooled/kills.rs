@@ -9,11 +9,11 @@ use std::time::Duration;
 use zaqar_sled::{Config, PooledDriver, Result};
 
 use crate::kills::{Diary, Kills, Order, Outcome, tell_ready};
+use crate::variables::POOLED_CHILD as CHILD;
 
 use super::accounts::Accounts;
 use super::labour::{move_about, set_up, work};
 
-const CHILD: &str = "ZAQAR_POOLED_CHILD";
 const WORKERS: u64 = 2;
 
 fn open(root: &Path) -> Result<PooledDriver> {
@@ -43,7 +43,7 @@ fn child() {
 
 #[test]
 fn acknowledged_calls_of_a_killed_process_are_kept() {
-    if std::env::var(CHILD).is_ok() {
+    if CHILD.get().is_some() {
         return;
     }
     let mut accounts = Accounts::new(true);

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use zaqar_sled::disk::Keep;
 
 use super::cut::{self, End, Left, Oracle, Scene, cut_everywhere, cut_recovery, operations, run_and_cut, seeds, uncut};
+use super::variables::POWER;
 use scene::Pooled;
 
 /// Each call acknowledged at `Sync`.
@@ -54,7 +55,7 @@ fn a_kill_leaves_all_that_was_acknowledged() {
 #[test]
 fn a_power_cut_loses_and_doubles_nothing_synced_whatever_it_takes_back() {
     for seed in seeds() {
-        let stride = if cut::is_thorough() { 1 } else { 5 };
+        let stride = POWER.stride(5);
         for k in (seed % stride..operations::<Mixed>(seed)).step_by(stride as usize) {
             let end = End::Power(if k % 2 == 0 { Keep::Nothing } else { Keep::Random(k) });
             let mut left = run_and_cut::<Mixed>(seed, k, end);
@@ -81,7 +82,7 @@ fn a_recovery_can_be_cut_after_every_operation() {
     let seed = seeds()[0];
     let mut oracle = Oracle::<Synced>::new(seed);
     let operations = operations::<Synced>(seed);
-    let cuts = if cut::is_thorough() { 40 } else { 3 };
+    let cuts = if POWER.is_all() { 40 } else { 3 };
     for n in 0..cuts {
         let k = operations * (2 * n + 1) / (2 * cuts);
         let mut r = 0;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use zaqar_sled::disk::{Keep, SimulatedDisk};
 use zaqar_sled::{DataDriver, Error, NewMessage, Project};
 
-use super::super::cut::number;
 use super::super::support::{CLIENT, Random, clock, config};
+use super::super::variables::{ROUNDS, SEED};
 use super::accounts::Accounts;
 use super::labour::{QUEUES, move_about, set_up, work};
 
@@ -17,8 +17,8 @@ const WORKERS: u64 = 3;
 
 #[test]
 fn a_power_cut_under_several_threads_and_a_move_loses_and_doubles_nothing_acknowledged() {
-    let rounds = number("ZAQAR_ROUNDS").unwrap_or(100);
-    let seed = number("ZAQAR_SEED").unwrap_or(1);
+    let rounds = ROUNDS.or(100);
+    let seed = SEED.or(1);
     let mut random = Random::new(seed);
     let (mut answers, mut dead_letters, mut moves) = (0, 0, 0);
     for round in 0..rounds {
