@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the way to say what is wrong")]
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "support/clock.rs"]
+mod clock;
+
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use zaqar_sled::{
     Claim, ClaimOptions, ClientId, Clock, Config, Engine, Error, ManualClock, Metadata, NewMessage, Project, Queue,
     SimulatedDisk, Timestamp,
 };
+
+use clock::{WatchedClock, interrupt_at, was_interrupted};
 
 const LONG: Duration = Duration::from_secs(1_000_000);
 
@@ -200,37 +203,10 @@ fn waiters_and_posters_side_by_side_leave_nothing_behind() {
     assert_eq!(jobs.stats().unwrap().total(), 0);
 }
 
-/// A clock that counts its readings: every waiter that checks the queue reads the clock.
-#[derive(Debug)]
-struct Counting {
-    clock: ManualClock,
-    reads: AtomicUsize,
-}
-
-impl Clock for Counting {
-    fn wall(&self) -> Timestamp {
-        self.clock.wall()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        self.clock.monotonic()
-    }
-
-    fn real_wait(&self, duration: Duration) -> Option<Duration> {
-        self.clock.real_wait(duration)
-    }
-
-    fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.clock.on_jump(wake);
-    }
-}
-
 #[test]
 fn a_renewal_wakes_no_waiter_and_a_release_as_many_as_it_frees() {
     const WAITERS: usize = 40;
-    let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
-    let clock = Arc::new(Counting { clock, reads: AtomicUsize::new(0) });
+    let clock = WatchedClock::at(Timestamp::from_millis(1_000_000));
     let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).background(false);
     let engine = config.open("/store").unwrap();
     let jobs = jobs(&engine);
@@ -238,12 +214,14 @@ fn a_renewal_wakes_no_waiter_and_a_release_as_many_as_it_frees() {
     post(&jobs, "two");
     let mut held = jobs.claim(options().limit(2)).unwrap().unwrap();
     let waiters: Vec<_> = (0..WAITERS).map(|_| waiter(&engine, &jobs, LONG)).collect();
+    // Every waiter that checks the queue reads the two clocks once.
+    let reads = || clock.readings() / 2;
     // All waiters have checked the queue when the clock is not read any more.
     let settled = || {
-        let mut last = (clock.reads.load(Ordering::SeqCst), Instant::now());
+        let mut last = (reads(), Instant::now());
         while last.1.elapsed() < Duration::from_millis(200) {
             thread::yield_now();
-            let now = clock.reads.load(Ordering::SeqCst);
+            let now = reads();
             if now != last.0 {
                 last = (now, Instant::now());
             }
@@ -277,68 +255,18 @@ fn a_claim_that_ends_earlier_than_it_was_to_is_not_missed() {
     assert_eq!(body_of(joined(waiter)), b"work");
 }
 
-/// A clock that makes another event happen at one of its readings.
-struct Interrupted {
-    clock: ManualClock,
-    reads: AtomicUsize,
-    interrupt: Mutex<Box<dyn FnMut() + Send>>,
-}
-
-impl std::fmt::Debug for Interrupted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.clock.fmt(f)
-    }
-}
-
-thread_local! {
-    /// The number of this thread's readings until the event; 0 for none.
-    static INTERRUPT_AT: Cell<usize> = const { Cell::new(0) };
-}
-
-impl Interrupted {
-    fn read<T>(&self, read: impl FnOnce(&ManualClock) -> T) -> T {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        let left = INTERRUPT_AT.get();
-        INTERRUPT_AT.set(left.saturating_sub(1));
-        if left == 1 {
-            self.interrupt.lock().unwrap()();
-        }
-        read(&self.clock)
-    }
-}
-
-impl Clock for Interrupted {
-    fn wall(&self) -> Timestamp {
-        self.read(Clock::wall)
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.read(Clock::monotonic)
-    }
-
-    fn real_wait(&self, duration: Duration) -> Option<Duration> {
-        self.clock.real_wait(duration)
-    }
-
-    fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.clock.on_jump(wake);
-    }
-}
-
 /// Posts when the waiter reads the clock for the `nth` time, or when it is asleep if it never does; whether it did.
-fn posted_at_reading(nth: usize) -> bool {
+fn posted_at_reading(nth: u64) -> bool {
     let (due, on_due) = mpsc::channel::<()>();
     let (made, on_made) = mpsc::channel::<()>();
-    let now = due.clone();
+    let (now, on_made) = (due.clone(), Mutex::new(on_made));
     // A post that has to wait for the waiter's lock happens a little later.
-    let interrupt = move || {
+    let clock = WatchedClock::at(Timestamp::from_millis(1_000_000));
+    clock.on_interrupt(move || {
         // Once it has posted, the poster listens no more.
         let _ = now.send(());
-        let _ = on_made.recv_timeout(Duration::from_millis(30));
-    };
-    let clock = ManualClock::new(Timestamp::from_millis(1_000_000));
-    let clock = Interrupted { clock, reads: AtomicUsize::new(0), interrupt: Mutex::new(Box::new(interrupt)) };
-    let clock = Arc::new(clock);
+        let _ = on_made.lock().unwrap().recv_timeout(Duration::from_millis(30));
+    });
     let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).background(false);
     let engine = config.open("/store").unwrap();
     let jobs = jobs(&engine);
@@ -351,14 +279,14 @@ fn posted_at_reading(nth: usize) -> bool {
         }
     });
     let waiter = thread::spawn(move || {
-        INTERRUPT_AT.set(nth);
-        (jobs.claim_wait(options(), LONG), INTERRUPT_AT.get() == 0)
+        interrupt_at(nth);
+        (jobs.claim_wait(options(), LONG), was_interrupted())
     });
     // A thread that does not read the clock any more is asleep or has ended.
     let mut last = (0, Instant::now());
     while last.1.elapsed() < Duration::from_millis(100) && !waiter.is_finished() {
         thread::yield_now();
-        let now = clock.reads.load(Ordering::SeqCst);
+        let now = clock.readings();
         if now != last.0 {
             last = (now, Instant::now());
         }
@@ -377,7 +305,8 @@ fn a_post_at_any_instant_between_the_check_and_the_sleep_is_not_missed() {
     assert!((4..99).contains(&reached), "{reached} readings");
 }
 
-/// A clock that runs a hundred times as fast as the machine's.
+/// A clock that runs a hundred times as fast as the machine's. It stays with its test: every jump of a clock that is
+/// moved by hand wakes the housekeeping, which here has to wake by itself.
 #[derive(Debug)]
 struct Fast(Instant);
 

@@ -41,6 +41,8 @@ mod watched;
 mod images;
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/values.rs"]
+mod values;
 #[path = "../support/variables.rs"]
 mod variables;
 #[path = "../support/wrapped_disk.rs"]

@@ -11,6 +11,7 @@ use zaqar_sled::{
 
 pub(crate) use crate::images::{assert_sound, disk_of, files};
 pub(crate) use crate::random::Random;
+pub(crate) use crate::values::seconds;
 
 pub(crate) const ROOT: &str = "/store";
 pub(crate) const KIB: u64 = 1 << 10;
@@ -139,10 +140,6 @@ pub(crate) fn queue_with(engine: &Engine, name: &str, metadata: &str) -> Queue {
 /// The options of a complete listing.
 pub(crate) fn everything() -> MessageListOptions {
     MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true)
-}
-
-pub(crate) const fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
 }
 
 /// Bytes that no other number has.

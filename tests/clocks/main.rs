@@ -8,8 +8,10 @@
     reason = "in a test a panic is the way to say what is wrong"
 )]
 
+#[path = "../support/clock.rs"]
+mod clock;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use zaqar_sled::{
@@ -17,70 +19,34 @@ use zaqar_sled::{
     Sort, Timestamp,
 };
 
-/// A clock whose reader is preempted for two seconds, once: before or after the reading with that number.
-#[derive(Debug)]
-struct Pausing {
-    clock: ManualClock,
-    readings: AtomicU64,
-    /// Even: before the reading of half that number; odd: after it.
-    pause_at: u64,
-}
-
-impl Pausing {
-    fn new(pause_at: u64) -> Arc<Self> {
-        Arc::new(Self { clock: ManualClock::new(START), readings: AtomicU64::new(0), pause_at })
-    }
-
-    fn read<T>(&self, read: impl FnOnce() -> T) -> T {
-        let number = self.readings.fetch_add(1, Ordering::Relaxed);
-        let pause = |at| {
-            if at == self.pause_at {
-                self.clock.advance(PAUSE);
-            }
-        };
-        pause(2 * number);
-        let value = read();
-        pause(2 * number + 1);
-        value
-    }
-}
-
-impl Clock for Pausing {
-    fn wall(&self) -> Timestamp {
-        self.read(|| self.clock.wall())
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.read(|| self.clock.monotonic())
-    }
-
-    fn real_wait(&self, duration: Duration) -> Option<Duration> {
-        self.clock.real_wait(duration)
-    }
-
-    fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.clock.on_jump(wake);
-    }
-}
+use clock::WatchedClock;
 
 #[test]
 fn no_pause_between_two_readings_is_gained() {
-    for pause_at in 0.. {
-        let clock = Pausing::new(pause_at);
+    // Even: before the reading of half that number; odd: after it. The first reading has the number 1.
+    for pause_at in 2.. {
+        let clock = WatchedClock::at(START);
+        let pause = move |at, clock: &ManualClock| {
+            if at == pause_at {
+                clock.advance(PAUSE);
+            }
+        };
+        clock.before_each(move |reading, clock| pause(2 * reading, clock));
+        clock.after_each(move |reading, _, clock| pause(2 * reading + 1, clock));
         let engine = open(clock.clone());
         let orders = orders(&engine);
-        assert!(posted_at(&orders) <= clock.clock.wall(), "ahead of the wall clock, pause {pause_at}");
-        let readings = clock.readings.load(Ordering::Relaxed);
-        if pause_at >= 2 * readings {
+        assert!(posted_at(&orders) <= clock.within().wall(), "ahead of the wall clock, pause {pause_at}");
+        let readings = clock.readings();
+        if pause_at > 2 * readings + 1 {
             assert!(readings > 10, "{readings}");
             return;
         }
         // The next reading corrects the lead that the pause hid.
-        assert_eq!(posted_at(&orders), clock.clock.wall(), "pause {pause_at}");
+        assert_eq!(posted_at(&orders), clock.within().wall(), "pause {pause_at}");
         let claim = orders.claim(ClaimOptions::new().ttl(Duration::from_mins(1))).unwrap().unwrap();
-        clock.clock.advance(Duration::from_millis(59_999));
+        clock.within().advance(Duration::from_millis(59_999));
         assert!(orders.claim(ClaimOptions::new()).unwrap().is_none(), "a claim ended early, pause {pause_at}");
-        clock.clock.advance(Duration::from_millis(1));
+        clock.within().advance(Duration::from_millis(1));
         drop(claim);
         assert!(orders.claim(ClaimOptions::new()).unwrap().is_some(), "a claim did not end, pause {pause_at}");
         engine.close().unwrap();

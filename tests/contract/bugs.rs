@@ -35,7 +35,7 @@ contract! {
         h.pass(21);
         h.driver().gc().unwrap();
         h.turn();
-        assert_eq!(orders.get(id).unwrap().ttl(), secs(120));
+        assert_eq!(orders.get(id).unwrap().ttl(), seconds(120));
         h.pass(98);
         h.turn();
         assert!(orders.get(id).is_ok());

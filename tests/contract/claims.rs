@@ -17,7 +17,7 @@ contract! {
         let orders = h.create("orders");
         orders.post(12);
         let claim = h.driver().claims().create(&shop(), &name_of("orders"), &ClaimOptions::new()).unwrap().unwrap();
-        assert_eq!((claim.messages().len(), claim.ttl(), claim.age()), (10, secs(300), secs(0)));
+        assert_eq!((claim.messages().len(), claim.ttl(), claim.age()), (10, seconds(300), seconds(0)));
         h.turn();
         assert_eq!(orders.look_up(claim.id()).unwrap(), claim);
     }
@@ -58,7 +58,7 @@ contract! {
         h.pass_millis(9_999);
         h.turn();
         assert!(orders.taken(1).is_empty());
-        assert_eq!(orders.look_up(claim.id()).unwrap().age(), secs(9));
+        assert_eq!(orders.look_up(claim.id()).unwrap().age(), seconds(9));
         h.pass_millis(1);
         h.turn();
         assert_fails!(orders.look_up(claim.id()), Error::ClaimDoesNotExist { .. });
@@ -104,12 +104,12 @@ contract! {
         let id = orders.send(&[lasting("42", 50)]).unwrap()[0];
         h.pass(10);
         let claim = orders.claim(60, 30, 1);
-        assert_eq!(claim.messages()[0].ttl(), secs(90));
+        assert_eq!(claim.messages()[0].ttl(), seconds(90));
         h.turn();
-        assert_eq!(orders.get(id).unwrap().ttl(), secs(90));
+        assert_eq!(orders.get(id).unwrap().ttl(), seconds(90));
         h.pass(89);
         h.turn();
-        assert_eq!(orders.get(id).unwrap().age(), secs(99));
+        assert_eq!(orders.get(id).unwrap().age(), seconds(99));
         h.pass(1);
         h.turn();
         assert_fails!(orders.get(id), Error::MessageDoesNotExist { .. });
@@ -119,7 +119,7 @@ contract! {
         let orders = h.create("orders");
         orders.send(&[lasting("same", 100), lasting("longer", 101)]).unwrap();
         let claim = orders.claim(100, 60, 10);
-        assert!(claim.messages()[0].ttl() == secs(100) && claim.messages()[1].ttl() == secs(101));
+        assert!(claim.messages()[0].ttl() == seconds(100) && claim.messages()[1].ttl() == seconds(101));
         h.pass(100);
         h.turn();
         assert_eq!(orders.all(), ["longer"]);
@@ -130,9 +130,9 @@ contract! {
         orders.send(&[lasting("42", 100)]).unwrap();
         h.pass_millis(1);
         let claim = orders.claim(100, 60, 10);
-        assert_eq!(claim.messages()[0].ttl(), secs(160));
+        assert_eq!(claim.messages()[0].ttl(), seconds(160));
         h.turn();
-        assert_eq!(orders.look_up(claim.id()).unwrap().messages()[0].ttl(), secs(160));
+        assert_eq!(orders.look_up(claim.id()).unwrap().messages()[0].ttl(), seconds(160));
     }
 
     fn every_claim_counts(h) {
@@ -156,7 +156,7 @@ contract! {
         h.turn();
         let record = orders.look_up(claim.id()).unwrap();
         assert_eq!(texts(record.messages()), ["0", "2"]);
-        assert_eq!((record.id(), record.ttl(), record.age()), (claim.id(), secs(60), secs(20)));
+        assert_eq!((record.id(), record.ttl(), record.age()), (claim.id(), seconds(60), seconds(20)));
     }
 
     fn getting_a_claim_that_is_not_there_fails(h) {
@@ -197,7 +197,7 @@ contract! {
         h.pass(30);
         h.turn();
         let record = orders.look_up(claim.id()).unwrap();
-        assert_eq!((record.ttl(), record.age()), (secs(100), secs(30)));
+        assert_eq!((record.ttl(), record.age()), (seconds(100), seconds(30)));
         h.pass(69);
         h.turn();
         assert!(orders.taken(1).is_empty());
@@ -219,11 +219,11 @@ contract! {
         let orders = h.create("orders");
         let id = orders.send(&[lasting("42", 100)]).unwrap()[0];
         let claim = orders.claim(60, 60, 1);
-        assert_eq!(claim.messages()[0].ttl(), secs(100));
+        assert_eq!(claim.messages()[0].ttl(), seconds(100));
         h.pass(50);
         orders.renew(claim.id(), 60, 30).unwrap();
         h.turn();
-        assert_eq!(orders.get(id).unwrap().ttl(), secs(90));
+        assert_eq!(orders.get(id).unwrap().ttl(), seconds(90));
         h.pass(89);
         assert!(orders.get(id).is_ok());
         h.pass(1);
@@ -238,7 +238,7 @@ contract! {
         h.pass(40);
         orders.renew(claim.id(), 60, 30).unwrap();
         h.turn();
-        assert_eq!(orders.get(id).unwrap().ttl(), secs(100));
+        assert_eq!(orders.get(id).unwrap().ttl(), seconds(100));
     }
 
     fn an_expired_claim_cannot_be_revived(h) {
@@ -289,7 +289,7 @@ contract! {
         let claim = orders.claim(60, 30, 1);
         orders.release(claim.id()).unwrap();
         h.turn();
-        assert_eq!(orders.get(id).unwrap().ttl(), secs(90));
+        assert_eq!(orders.get(id).unwrap().ttl(), seconds(90));
         h.pass(89);
         assert!(orders.get(id).is_ok());
         h.pass(1);
@@ -389,7 +389,7 @@ contract! {
         assert!(orders.taken(10).is_empty());
         h.turn();
         let dead_letter = dead.list(&everything()).unwrap().items[0].clone();
-        assert_eq!((dead_letter.created(), dead_letter.claim_count(), dead_letter.ttl()), (START, 2, secs(1_000)));
+        assert_eq!((dead_letter.created(), dead_letter.claim_count(), dead_letter.ttl()), (START, 2, seconds(1_000)));
         assert!(dead.bodies(&everything().client(BOB)).is_empty());
         h.pass(900);
         h.turn();

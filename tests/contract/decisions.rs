@@ -183,8 +183,8 @@ contract! {
         h.pass(99);
         h.turn();
         let popped = orders.pop(1).unwrap();
-        assert_eq!((popped[0].claim_id(), popped[0].claim_count(), popped[0].ttl()), (None, 1, secs(100)));
-        assert_eq!(popped[0].age(), secs(99));
+        assert_eq!((popped[0].claim_id(), popped[0].claim_count(), popped[0].ttl()), (None, 1, seconds(100)));
+        assert_eq!(popped[0].age(), seconds(99));
     }
 
     fn a_pop_moves_no_dead_letters(h) {
@@ -207,13 +207,13 @@ contract! {
         let orders = h.create("orders");
         orders.send(&[lasting("42", 100)]).unwrap();
         let claim = orders.claim(100, 60, 1);
-        assert_eq!(claim.messages()[0].ttl(), secs(100));
+        assert_eq!(claim.messages()[0].ttl(), seconds(100));
         orders.renew(claim.id(), 100, 60).unwrap();
         h.turn();
-        assert_eq!(orders.look_up(claim.id()).unwrap().messages()[0].ttl(), secs(100));
+        assert_eq!(orders.look_up(claim.id()).unwrap().messages()[0].ttl(), seconds(100));
         orders.renew(claim.id(), 101, 60).unwrap();
         h.turn();
-        assert_eq!(orders.look_up(claim.id()).unwrap().messages()[0].ttl(), secs(161));
+        assert_eq!(orders.look_up(claim.id()).unwrap().messages()[0].ttl(), seconds(161));
     }
 
     fn every_messages_own_delay_is_honoured_by_a_claim(h) {
@@ -270,7 +270,7 @@ contract! {
         assert!(orders.taken(1).is_empty());
         h.turn();
         let dead_letter = dead.list(&everything()).unwrap().items[0].clone();
-        assert_eq!((dead_letter.ttl(), dead_letter.age()), (secs(50), secs(900)));
+        assert_eq!((dead_letter.ttl(), dead_letter.age()), (seconds(50), seconds(900)));
         h.pass(49);
         h.turn();
         assert_eq!(dead.all(), ["42"]);
@@ -298,7 +298,7 @@ contract! {
         exhaust(h, &orders);
         assert!(orders.taken(1).is_empty());
         h.turn();
-        assert_eq!(dead.list(&everything()).unwrap().items[0].ttl(), secs(1_000));
+        assert_eq!(dead.list(&everything()).unwrap().items[0].ttl(), seconds(1_000));
     }
 
     fn a_dead_letter_is_claimable_at_once(h) {
@@ -361,7 +361,7 @@ contract! {
         orders.renew(claim.id(), 100, 60).unwrap();
         h.pass(99);
         h.turn();
-        assert_eq!(orders.look_up(claim.id()).unwrap().age(), secs(99));
+        assert_eq!(orders.look_up(claim.id()).unwrap().age(), seconds(99));
         h.pass(1);
         h.turn();
         assert_fails!(orders.look_up(claim.id()), Error::ClaimDoesNotExist { .. });
@@ -403,7 +403,7 @@ contract! {
         h.turn();
         let stats = orders.stats().unwrap();
         let oldest = stats.oldest().unwrap();
-        assert_eq!((oldest.id(), oldest.age(), oldest.created()), (id, secs(3), START));
+        assert_eq!((oldest.id(), oldest.age(), oldest.created()), (id, seconds(3), START));
     }
 
     fn no_limit_is_a_limit_of_zero(h) {
@@ -433,7 +433,7 @@ contract! {
         h.pass_millis(1_999);
         h.turn();
         let message = orders.get(id).unwrap();
-        assert_eq!((message.age(), message.ttl()), (secs(1), secs(11)));
+        assert_eq!((message.age(), message.ttl()), (seconds(1), seconds(11)));
         h.pass_millis(8_001);
         assert!(orders.get(id).is_ok());
         h.pass_millis(1);
@@ -445,15 +445,15 @@ contract! {
         let orders = h.create("orders");
         let id = orders.send(&[lasting("42", 100)]).unwrap()[0];
         h.pass(60);
-        assert_eq!(orders.get(id).unwrap().age(), secs(60));
+        assert_eq!(orders.get(id).unwrap().age(), seconds(60));
         orders.say("later");
         h.clock().set_wall(START);
         h.turn();
-        assert_eq!(orders.get(id).unwrap().age(), secs(60));
+        assert_eq!(orders.get(id).unwrap().age(), seconds(60));
         h.pass(39);
         orders.say("a change, so that a killed engine knows how far time had come");
         h.turn();
-        assert_eq!(orders.get(id).unwrap().age(), secs(99));
+        assert_eq!(orders.get(id).unwrap().age(), seconds(99));
         h.pass(1);
         assert!(orders.get(id).is_err());
     }
@@ -461,10 +461,10 @@ contract! {
     fn a_forward_jump_of_the_clock_is_believed(h) {
         let orders = h.create("orders");
         orders.send(&[lasting("short", 3_600), lasting("long", 360_000)]).unwrap();
-        h.clock().set_wall(h.clock().wall().saturating_add(secs(86_400)));
+        h.clock().set_wall(h.clock().wall().saturating_add(seconds(86_400)));
         h.turn();
         assert_eq!(orders.all(), ["long"]);
-        assert_eq!(orders.stats().unwrap().oldest().unwrap().age(), secs(86_400));
+        assert_eq!(orders.stats().unwrap().oldest().unwrap().age(), seconds(86_400));
     }
 
     fn a_time_past_the_year_9999_is_told_before_a_missing_queue(h) {
@@ -504,7 +504,7 @@ contract! {
         let left = Timestamp::MAX.since(h.clock().wall());
         let more = left + std::time::Duration::from_millis(1);
         assert_eq!(refused(orders.send(&[NewMessage::new("42").ttl(more)])), "ttl");
-        assert_eq!(refused(orders.send(&[NewMessage::new("42").ttl(secs(1)).delay(more)])), "delay");
+        assert_eq!(refused(orders.send(&[NewMessage::new("42").ttl(seconds(1)).delay(more)])), "delay");
         orders.send(&[NewMessage::new("42").ttl(left).delay(left)]).unwrap();
         h.turn();
         assert_eq!(orders.all(), ["42"]);

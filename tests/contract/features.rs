@@ -92,7 +92,7 @@ contract! {
 
     fn a_delayed_messages_ttl_runs_meanwhile(h) {
         let orders = h.create("orders");
-        orders.send(&[lasting("42", 20).delay(secs(15)), lasting("never", 10).delay(secs(15))]).unwrap();
+        orders.send(&[lasting("42", 20).delay(seconds(15)), lasting("never", 10).delay(seconds(15))]).unwrap();
         h.pass(15);
         h.turn();
         assert_eq!(orders.shown(), ["42"]);
@@ -115,7 +115,7 @@ contract! {
         orders.send(&[lasting("42", 100)]).unwrap();
         h.turn();
         assert_eq!(orders.shown(), ["42"]);
-        assert_eq!(orders.list(&everything()).unwrap().items[0].ttl(), secs(100));
+        assert_eq!(orders.list(&everything()).unwrap().items[0].ttl(), seconds(100));
     }
 
     fn a_queue_may_lower_the_size_of_a_post(h) {
@@ -141,7 +141,7 @@ contract! {
             (Body::from("42"), "a1d0c6e83f027327d8461063f4ac58a6"),
             (Body::from(""), "d41d8cd98f00b204e9800998ecf8427e"),
         ];
-        let messages: Vec<_> = bodies.iter().map(|(body, _)| NewMessage::new(body.clone()).ttl(secs(60))).collect();
+        let messages: Vec<_> = bodies.iter().map(|(body, _)| NewMessage::new(body.clone()).ttl(seconds(60))).collect();
         let ids = orders.send(&messages).unwrap();
         h.turn();
         for (message, (_, md5)) in orders.bulk_get(&ids).iter().zip(&bodies) {
@@ -157,7 +157,7 @@ contract! {
     fn json_null_has_no_checksum(h) {
         let h = &h.with_checksums();
         let orders = h.create("orders");
-        orders.send(&[NewMessage::json(&()).unwrap().ttl(secs(60))]).unwrap();
+        orders.send(&[NewMessage::json(&()).unwrap().ttl(seconds(60))]).unwrap();
         h.turn();
         assert_eq!(orders.list(&everything()).unwrap().items[0].checksum(), None);
     }

@@ -16,7 +16,7 @@ contract! {
         h.pass(7);
         h.turn();
         let message = orders.get(id).unwrap();
-        assert_eq!((message.id(), message.age(), message.ttl()), (id, secs(7), secs(120)));
+        assert_eq!((message.id(), message.age(), message.ttl()), (id, seconds(7), seconds(120)));
         assert_eq!(message.body(), &Body::from("42"));
         assert_eq!((message.claim_id(), message.claim_count(), message.checksum()), (None, 0, None));
         assert_eq!(message.created(), START);
@@ -32,7 +32,7 @@ contract! {
             Body::json(&1.0).unwrap(),
             Body::from(vec![7_u8; 100_000]),
         ];
-        let messages: Vec<_> = bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(secs(60))).collect();
+        let messages: Vec<_> = bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(seconds(60))).collect();
         let ids = orders.send(&messages).unwrap();
         h.turn();
         let read: Vec<Body> = orders.bulk_get(&ids).iter().map(|message| message.body().clone()).collect();
@@ -103,7 +103,7 @@ contract! {
         let id = orders.send(&[lasting("42", 10)]).unwrap()[0];
         h.pass_millis(9_999);
         h.turn();
-        assert_eq!(orders.get(id).unwrap().age(), secs(9));
+        assert_eq!(orders.get(id).unwrap().age(), seconds(9));
         h.pass_millis(1);
         h.turn();
         assert_fails!(orders.get(id), Error::MessageDoesNotExist { .. });

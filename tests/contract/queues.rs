@@ -243,8 +243,8 @@ contract! {
         h.turn();
         let stats = orders.stats().unwrap();
         let (oldest, newest) = (stats.oldest().unwrap(), stats.newest().unwrap());
-        assert_eq!((oldest.id(), oldest.age()), (old, secs(95)));
-        assert_eq!((newest.id(), newest.age()), (new, secs(5)));
+        assert_eq!((oldest.id(), oldest.age()), (old, seconds(95)));
+        assert_eq!((newest.id(), newest.age()), (new, seconds(5)));
         assert_eq!(oldest.created().to_string(), "2026-01-01T00:00:00Z");
         assert_eq!(newest.created().to_string(), "2026-01-01T00:01:30Z");
     }

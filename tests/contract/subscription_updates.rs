@@ -4,8 +4,8 @@ use crate::support::*;
 use zaqar_sled::{Error, Limits, Project, SubscriptionId, SubscriptionUpdate};
 
 /// A ttl of so many seconds.
-fn lasting(seconds: u64) -> SubscriptionUpdate {
-    SubscriptionUpdate::new().ttl(secs(seconds))
+fn lasting(ttl: u64) -> SubscriptionUpdate {
+    SubscriptionUpdate::new().ttl(seconds(ttl))
 }
 
 fn with(options: &str) -> SubscriptionUpdate {
@@ -20,26 +20,26 @@ contract! {
         orders.change(id, &to("b")).unwrap();
         h.turn();
         let one = orders.subscription(id).unwrap();
-        assert_eq!((one.subscriber(), one.ttl(), one.age()), (&hook("b"), secs(600), secs(5)));
+        assert_eq!((one.subscriber(), one.ttl(), one.age()), (&hook("b"), seconds(600), seconds(5)));
         assert_eq!(one.options(), &json(r#"{"a": 1}"#));
         orders.change(id, &with(r#"{"b": 2}"#)).unwrap();
         h.turn();
         let one = orders.subscription(id).unwrap();
-        assert_eq!((one.subscriber(), one.ttl()), (&hook("b"), secs(600)));
+        assert_eq!((one.subscriber(), one.ttl()), (&hook("b"), seconds(600)));
         orders.change(id, &lasting(60)).unwrap();
         h.turn();
         let one = orders.subscription(id).unwrap();
-        assert_eq!((one.subscriber(), one.ttl()), (&hook("b"), secs(60)));
+        assert_eq!((one.subscriber(), one.ttl()), (&hook("b"), seconds(60)));
         assert_eq!(one.options(), &json(r#"{"b": 2}"#));
     }
 
     fn an_update_may_set_everything_at_once(h) {
         let orders = h.create("orders");
         let id = orders.subscribe("a");
-        orders.change(id, &to("b").ttl(secs(60)).options(json(r#"{"b": 2}"#))).unwrap();
+        orders.change(id, &to("b").ttl(seconds(60)).options(json(r#"{"b": 2}"#))).unwrap();
         h.turn();
         let one = orders.subscription(id).unwrap();
-        assert_eq!((one.subscriber(), one.ttl(), one.options()), (&hook("b"), secs(60), &json(r#"{"b": 2}"#)));
+        assert_eq!((one.subscriber(), one.ttl(), one.options()), (&hook("b"), seconds(60), &json(r#"{"b": 2}"#)));
     }
 
     fn a_new_ttl_counts_from_now_and_does_not_restart_the_age(h) {
@@ -50,7 +50,7 @@ contract! {
         h.pass(49);
         h.turn();
         let one = orders.subscription(id).unwrap();
-        assert_eq!((one.ttl(), one.age()), (secs(50), secs(139)));
+        assert_eq!((one.ttl(), one.age()), (seconds(50), seconds(139)));
         h.pass(1);
         h.turn();
         assert!(!orders.is_subscribed(id));
@@ -95,7 +95,7 @@ contract! {
         let orders = h.create("orders");
         let id = orders.subscribe("a");
         orders.confirm(id, true).unwrap();
-        orders.change(id, &to("b").ttl(secs(60)).options(json("{}"))).unwrap();
+        orders.change(id, &to("b").ttl(seconds(60)).options(json("{}"))).unwrap();
         h.turn();
         assert!(orders.subscription(id).unwrap().confirmed());
     }
@@ -123,7 +123,7 @@ contract! {
             assert_fails!(other.change(id, &lasting(60)), Error::SubscriptionDoesNotExist { .. });
         }
         h.turn();
-        assert_eq!(orders.subscription(id).unwrap().ttl(), secs(3600));
+        assert_eq!(orders.subscription(id).unwrap().ttl(), seconds(3600));
         assert!(!orders.is_subscribed(gone));
     }
 
@@ -131,12 +131,12 @@ contract! {
         let orders = h.create("orders");
         let (a, b) = (orders.subscribe("a"), orders.subscribe("b"));
         h.turn();
-        assert_fails!(orders.change(a, &to("b").ttl(secs(60))), Error::SubscriptionAlreadyExists { project, queue }
+        assert_fails!(orders.change(a, &to("b").ttl(seconds(60))), Error::SubscriptionAlreadyExists { project, queue }
             if (&project, &queue) == (&shop(), &name_of("orders")));
         assert!(orders.change(a, &to("b")).unwrap_err().is_conflict());
         h.turn();
         let one = orders.subscription(a).unwrap();
-        assert_eq!((one.subscriber(), one.ttl()), (&hook("a"), secs(3600)));
+        assert_eq!((one.subscriber(), one.ttl()), (&hook("a"), seconds(3600)));
         assert_eq!(orders.subscription_of("b").unwrap().id(), b);
     }
 
@@ -150,10 +150,10 @@ contract! {
     fn ones_own_subscriber_is_no_collision(h) {
         let orders = h.create("orders");
         let id = orders.subscribe("a");
-        orders.change(id, &to("a").ttl(secs(60))).unwrap();
+        orders.change(id, &to("a").ttl(seconds(60))).unwrap();
         h.turn();
         assert_eq!(orders.subscription_of("a").unwrap().id(), id);
-        assert_eq!(orders.subscription(id).unwrap().ttl(), secs(60));
+        assert_eq!(orders.subscription(id).unwrap().ttl(), seconds(60));
     }
 
     fn an_expired_subscribers_place_can_be_taken(h) {
@@ -201,7 +201,7 @@ contract! {
         let orders = h.create("orders");
         let id = orders.subscribe("a");
         orders.subscribe("b");
-        orders.change(id, &to("z").ttl(secs(60))).unwrap();
+        orders.change(id, &to("z").ttl(seconds(60))).unwrap();
         h.turn();
         assert_eq!(orders.told(), ["z", "b"]);
     }
@@ -215,6 +215,6 @@ contract! {
         let id = orders.subscribe("a");
         orders.subscribe("b");
         h.turn();
-        assert_eq!(refused(orders.change(id, &to("b").ttl(secs(300_000_000_000)))), "ttl");
+        assert_eq!(refused(orders.change(id, &to("b").ttl(seconds(300_000_000_000)))), "ttl");
     }
 }

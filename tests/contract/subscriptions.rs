@@ -20,7 +20,7 @@ contract! {
         h.turn();
         let one = orders.subscription(id).unwrap();
         assert_eq!((one.id(), one.source(), one.subscriber()), (id, &name_of("orders"), &hook("a")));
-        assert_eq!((one.ttl(), one.age()), (secs(600), secs(0)));
+        assert_eq!((one.ttl(), one.age()), (seconds(600), seconds(0)));
         assert_eq!(one.options(), &json(r#"{"retries": 3}"#));
         assert!(!one.confirmed());
     }
@@ -30,7 +30,7 @@ contract! {
         let id = orders.subscribe("a");
         h.pass_millis(5_999);
         h.turn();
-        assert_eq!(orders.subscription(id).unwrap().age(), secs(5));
+        assert_eq!(orders.subscription(id).unwrap().age(), seconds(5));
     }
 
     fn options_come_back_equal_whatever_is_in_them(h) {
@@ -50,7 +50,7 @@ contract! {
         assert_eq!(orders.try_subscribe("a", 1000, r#"{"b": 2}"#).unwrap(), None);
         h.turn();
         let one = orders.subscription(id).unwrap();
-        assert_eq!((one.ttl(), one.age(), one.confirmed()), (secs(100), secs(40), true));
+        assert_eq!((one.ttl(), one.age(), one.confirmed()), (seconds(100), seconds(40), true));
         assert_eq!(one.options(), &json(r#"{"a": 1}"#));
         assert_eq!(orders.told(), ["a"]);
         h.pass(60);
@@ -403,7 +403,7 @@ contract! {
     fn a_replaced_or_extended_subscription_is_not_freed(h) {
         let orders = h.create("orders");
         let id = orders.subscribe_lasting("a", 10);
-        orders.change(id, &SubscriptionUpdate::new().ttl(secs(100))).unwrap();
+        orders.change(id, &SubscriptionUpdate::new().ttl(seconds(100))).unwrap();
         orders.subscribe_lasting("b", 10);
         h.pass(10);
         let new = orders.subscribe_lasting("b", 100);
@@ -437,7 +437,7 @@ contract! {
         assert!(orders.try_subscribe("a", 60, &large).unwrap_err().is_too_large());
         let id = orders.subscribe_lasting("a", 60);
         assert!(orders.subscribe_lasting("b", 100_000_000) > id);
-        assert_eq!(refused(orders.change(id, &SubscriptionUpdate::new().ttl(secs(59)))), "ttl");
+        assert_eq!(refused(orders.change(id, &SubscriptionUpdate::new().ttl(seconds(59)))), "ttl");
         assert!(orders.change(id, &SubscriptionUpdate::new().options(json(&large))).unwrap_err().is_too_large());
         for limit in [0, 21] {
             assert_eq!(refused(orders.subscriptions(&page(limit))), "limit");
@@ -475,8 +475,8 @@ contract! {
         let most = Timestamp::MAX.since(START).as_secs();
         assert_eq!(refused(orders.try_subscribe("a", most + 1, "{}")), "ttl");
         let id = orders.subscribe_lasting("a", most);
-        assert_eq!(refused(orders.change(id, &SubscriptionUpdate::new().ttl(secs(most + 1)))), "ttl");
+        assert_eq!(refused(orders.change(id, &SubscriptionUpdate::new().ttl(seconds(most + 1)))), "ttl");
         h.turn();
-        assert_eq!(orders.subscription(id).unwrap().ttl(), secs(most));
+        assert_eq!(orders.subscription(id).unwrap().ttl(), seconds(most));
     }
 }

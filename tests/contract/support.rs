@@ -17,7 +17,7 @@ pub(crate) use control::*;
 pub(crate) use subscriptions::*;
 
 pub(crate) use crate::values::{
-    ALICE, BOB, START, assert_fails, delayed, everything, ids, json, lasting, name_of, no_claim, no_message, secs,
+    ALICE, BOB, START, assert_fails, delayed, everything, ids, json, lasting, name_of, no_claim, no_message, seconds,
     shop, terms, texts,
 };
 
@@ -182,8 +182,8 @@ impl Harness {
     }
 
     /// Advances the clock by so many seconds.
-    pub(crate) fn pass(&self, seconds: u64) {
-        self.clock.advance(secs(seconds));
+    pub(crate) fn pass(&self, count: u64) {
+        self.clock.advance(seconds(count));
     }
 
     pub(crate) fn pass_millis(&self, millis: u64) {

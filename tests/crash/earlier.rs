@@ -2,92 +2,24 @@
 //! thread may be preempted between reading the clock and writing the journal. In recovery nothing may happen earlier
 //! than it did live.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use zaqar_sled::{
-    ClaimOptions, Clock, DataDriver, Engine, ListOptions, ManualClock, Metadata, Project, QueueName, Subscriber,
-    SubscriptionUpdate, Timestamp,
+    ClaimOptions, DataDriver, Engine, ListOptions, ManualClock, Metadata, Project, QueueName, Subscriber,
+    SubscriptionUpdate,
 };
 
+use super::clock::{WatchedClock, interrupt_at, was_interrupted};
 use super::support::{CLIENT, MINUTE, ROOT, assert_sound, clock, config, dump, dump_subscriptions, message};
 
-type Interlude = Box<dyn FnOnce() + Send>;
-
-/// A clock that can delay the use of one reading: other threads continue meanwhile, at a later time.
-#[derive(Debug)]
-struct Late {
-    clock: Arc<ManualClock>,
-    held: Mutex<Held>,
-}
-
-#[derive(Default)]
-struct Held {
-    /// The thread whose readings are fixed, and their values.
-    readings: Option<(std::thread::ThreadId, Timestamp, Duration)>,
-    interlude: Option<Interlude>,
-}
-
-impl std::fmt::Debug for Held {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Held").field("readings", &self.readings).finish_non_exhaustive()
-    }
-}
-
-impl Late {
-    fn new(clock: Arc<ManualClock>) -> Arc<Self> {
-        Arc::new(Self { clock, held: Mutex::default() })
-    }
-
-    /// Makes `call` with the current time, while `interlude` runs in another thread after the call's first reading.
-    fn call_late<R>(&self, interlude: impl FnOnce() + Send + 'static, call: impl FnOnce() -> R) -> R {
-        let readings = Some((std::thread::current().id(), self.clock.wall(), self.clock.monotonic()));
-        *self.held.lock() = Held { readings, interlude: Some(Box::new(interlude)) };
-        let result = call();
-        *self.held.lock() = Held::default();
-        result
-    }
-
-    fn held(&self) -> Option<(Timestamp, Duration)> {
-        let (held, interlude) = {
-            let mut held = self.held.lock();
-            let (thread, wall, monotonic) = held.readings?;
-            if thread != std::thread::current().id() {
-                return None;
-            }
-            ((wall, monotonic), held.interlude.take())
-        };
-        if let Some(interlude) = interlude {
-            std::thread::spawn(interlude).join().unwrap();
-        }
-        Some(held)
-    }
-}
-
-impl Clock for Late {
-    fn wall(&self) -> Timestamp {
-        self.held().map_or_else(|| self.clock.wall(), |(wall, _)| wall)
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.held().map_or_else(|| self.clock.monotonic(), |(_, monotonic)| monotonic)
-    }
-
-    fn real_wait(&self, duration: Duration) -> Option<Duration> {
-        self.clock.real_wait(duration)
-    }
-
-    fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.clock.on_jump(wake);
-    }
-}
-
-/// A store whose clock can be held, and two queues in it.
+/// A store with two queues, and a clock that can delay the use of a reading: other threads continue meanwhile, at a
+/// later time.
 struct World {
     disk: zaqar_sled::SimulatedDisk,
     time: Arc<ManualClock>,
-    late: Arc<Late>,
+    clock: Arc<WatchedClock>,
     engine: Engine,
 }
 
@@ -100,23 +32,32 @@ const TTL: Duration = MINUTE;
 impl World {
     fn new() -> Self {
         let (disk, time) = (zaqar_sled::SimulatedDisk::new(), clock());
-        let late = Late::new(time.clone());
-        let engine = config(&disk, &time, 1).clock(late.clone()).open(ROOT).unwrap();
+        let clock = WatchedClock::around(time.clone());
+        let engine = config(&disk, &time, 1).clock(clock.clone()).open(ROOT).unwrap();
         for queue in ["a", "b"] {
             engine.queues().create(&Project::none(), &name(queue), &Metadata::new()).unwrap();
         }
-        Self { disk, time, late, engine }
+        Self { disk, time, clock, engine }
     }
 
-    /// Makes `call` so late that meanwhile a message was posted to the other queue, at a time at which the renewed item
-    /// would have expired.
+    /// Makes `call` with an instant that it has read so early that meanwhile a message is posted to the other queue, at a
+    /// time at which the renewed item would have expired.
     fn late<R>(&self, call: impl FnOnce() -> R) -> R {
         let (time, engine) = (self.time.clone(), self.engine.clone());
         let other = move || {
             time.advance(TTL + Duration::from_secs(1));
             engine.messages().post(&Project::none(), &name("b"), CLIENT, &[message("other", 1)]).unwrap();
         };
-        self.late.call_late(other, call)
+        let other = Mutex::new(Some(other));
+        self.clock.on_interrupt(move || {
+            let other = other.lock().unwrap().take().unwrap();
+            thread::spawn(other).join().unwrap();
+        });
+        // An instant is the wall clock and then the monotonic one.
+        interrupt_at(2);
+        let result = call();
+        assert!(was_interrupted(), "the call reads no clock");
+        result
     }
 
     fn seen(&self) -> String {
@@ -129,7 +70,7 @@ impl World {
     fn assert_recovers(self, context: &str) {
         let before = self.seen();
         let disk = self.disk.kill();
-        let engine = config(&disk, &self.time, 2).clock(self.late.clone()).open(ROOT).unwrap();
+        let engine = config(&disk, &self.time, 2).clock(self.clock.clone()).open(ROOT).unwrap();
         let again = Self { disk, engine, ..self };
         assert_eq!(again.seen(), before, "{context}: {}", again.engine.recovery());
         assert_sound(&again.engine, context);

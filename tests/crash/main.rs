@@ -13,6 +13,8 @@
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
 mod around;
+#[path = "../support/clock.rs"]
+mod clock;
 mod cut;
 mod earlier;
 mod full;
@@ -35,6 +37,8 @@ mod images;
 mod kills;
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/values.rs"]
+mod values;
 #[path = "../support/variables.rs"]
 mod variables;
 #[path = "../support/wrapped_disk.rs"]

@@ -16,6 +16,7 @@ use super::support::{
     queues_of,
 };
 use super::variables::{ROUNDS, SEED};
+use crate::values::seconds;
 
 /// Calls of all kinds on three queues, with a budget of `MEMORY` bytes. On a disk without faults the budget is large,
 /// and the state with cold pages must be the same.
@@ -181,10 +182,6 @@ fn new_message(name: &str, random: &mut Random) -> NewMessage {
     };
     let delay = if random.one_in(5) { seconds(1 + random.below(15)) } else { Duration::ZERO };
     message(name, bytes).ttl(seconds(if random.one_in(3) { 1 + random.below(60) } else { 3_600 })).delay(delay)
-}
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
 }
 
 fn place(n: u64) -> (Project, QueueName) {

@@ -16,6 +16,7 @@ use super::cut::{End, Scene, World, cut_everywhere, seeds, uncut};
 use super::support::{
     CLIENT, ROOT, Random, assert_sound, config, dump, dump_control, dump_subscriptions, message, messages_of, queues_of,
 };
+use crate::values::seconds;
 
 /// Calls of all controllers, mostly those that have to do with the registry.
 struct Registrations;
@@ -188,10 +189,6 @@ fn queues(engine: &Engine, random: &mut Random) -> Result<bool> {
         _ => drop(engine.messages().post(&project, &queue, CLIENT, &[message("m", 100)])?),
     }
     Ok(true)
-}
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
 }
 
 fn ttl(random: &mut Random) -> Duration {

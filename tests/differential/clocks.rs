@@ -1,95 +1,60 @@
-//! A clock that advances whenever the engine reads it, and a clock that shows the model the engine's last reading.
+//! Time that passes whenever the engine reads its clock, and a clock that shows the model the engine's last reading.
 //!
 //! The instant of a call is its last reading, when all locks of the call are held. The model reads its clock once a
 //! call and gets that reading. So the engine must not depend on the time between two of its readings.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use zaqar_sled::{Clock, ManualClock, Timestamp};
 
-/// The clock within, with a millisecond passing before every reading.
-#[derive(Debug)]
+use crate::clock::{Reading, WatchedClock};
+
+/// The clocks of the engine and of the model.
 pub(crate) struct Ticking {
-    clock: Arc<ManualClock>,
-    /// The last readings of the wall clock and of the monotonic clock since they were taken.
-    last: Mutex<Option<(Timestamp, Duration)>>,
+    /// A millisecond passes before every reading.
+    pub(crate) engines: Arc<WatchedClock>,
+    /// It stands still until it is shown the next instant.
+    pub(crate) models: Arc<ManualClock>,
+    last: Arc<Mutex<Option<Instant>>>,
 }
+
+/// The readings of the wall clock and of the monotonic clock.
+type Instant = (Timestamp, Duration);
 
 impl Ticking {
-    pub(crate) fn new(clock: Arc<ManualClock>) -> Arc<Self> {
-        Arc::new(Self { clock, last: Mutex::new(None) })
+    pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
+        let models = Arc::new(ManualClock::new(clock.wall()));
+        models.advance(TICK);
+        models.set_wall(clock.wall());
+        let last = Arc::new(Mutex::new(None));
+        let engines = WatchedClock::around(clock);
+        engines.before_each(|_, clock| clock.advance(TICK));
+        engines.after_each({
+            let last = last.clone();
+            move |_, reading, clock| note(&mut last.lock().unwrap_or_else(PoisonError::into_inner), reading, clock)
+        });
+        Self { engines, models, last }
     }
 
-    /// The last reading; without one, the current time.
-    pub(crate) fn take_last(&self) -> (Timestamp, Duration) {
+    /// Shows the model the engine's last instant since this was called; without one, the current time.
+    pub(crate) fn show_last(&self) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let clock = self.engines.within();
         // The monotonic one is read a tick after the wall clock.
-        last.unwrap_or_else(|| (self.clock.wall(), self.clock.monotonic() + Duration::from_millis(1)))
-    }
-
-    fn read(&self) -> (Timestamp, Duration) {
-        self.clock.advance(Duration::from_millis(1));
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // The engine reads the wall clock first, and the monotonic one after it.
-        let read = (self.clock.wall(), self.clock.monotonic());
-        let pair = last.map_or(read, |(wall, _)| (wall, read.1));
-        *last = Some(pair);
-        pair
+        let (wall, monotonic) = last.unwrap_or_else(|| (clock.wall(), clock.monotonic() + TICK));
+        self.models.advance(monotonic.saturating_sub(self.models.monotonic()));
+        self.models.set_wall(wall);
     }
 }
 
-impl Clock for Ticking {
-    fn wall(&self) -> Timestamp {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.read().0
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.read().1
-    }
-
-    fn real_wait(&self, duration: Duration) -> Option<Duration> {
-        self.clock.real_wait(duration)
-    }
-
-    /// No call waits during a comparison.
-    fn on_jump(&self, _: Box<dyn Fn() + Send + Sync>) {}
+/// The engine reads the wall clock first, and the monotonic one after it.
+fn note(last: &mut Option<Instant>, reading: Reading, clock: &ManualClock) {
+    *last = Some(match (reading, *last) {
+        (Reading::Wall(wall), _) => (wall, clock.monotonic()),
+        (Reading::Monotonic(monotonic), Some((wall, _))) => (wall, monotonic),
+        (Reading::Monotonic(monotonic), None) => (clock.wall(), monotonic),
+    });
 }
 
-/// A clock that shows the time it was set to.
-#[derive(Debug)]
-pub(crate) struct Shown {
-    wall_millis: AtomicU64,
-    monotonic_nanos: AtomicU64,
-}
-
-impl Shown {
-    pub(crate) fn new(wall: Timestamp) -> Arc<Self> {
-        let shown = Self { wall_millis: AtomicU64::new(0), monotonic_nanos: AtomicU64::new(0) };
-        shown.show((wall, Duration::from_millis(1)));
-        Arc::new(shown)
-    }
-
-    pub(crate) fn show(&self, (wall, monotonic): (Timestamp, Duration)) {
-        self.wall_millis.store(wall.as_millis(), Ordering::SeqCst);
-        self.monotonic_nanos.store(u64::try_from(monotonic.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
-    }
-}
-
-impl Clock for Shown {
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_millis(self.wall_millis.load(Ordering::SeqCst))
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::from_nanos(self.monotonic_nanos.load(Ordering::SeqCst))
-    }
-
-    fn real_wait(&self, _: Duration) -> Option<Duration> {
-        None
-    }
-
-    fn on_jump(&self, _: Box<dyn Fn() + Send + Sync>) {}
-}
+const TICK: Duration = Duration::from_millis(1);

@@ -26,6 +26,8 @@
 )]
 mod calls;
 mod catalogue;
+#[path = "../support/clock.rs"]
+mod clock;
 mod clocks;
 mod controllers;
 mod flavors;

@@ -10,7 +10,7 @@ use zaqar_sled::{
 };
 
 use crate::calls::{BUSIEST, Case, Listing, NAMES, Op, PROJECTS, QueueListing, QueueRef, project_of};
-use crate::clocks::{Shown, Ticking};
+use crate::clocks::Ticking;
 use crate::ids::Pairs;
 use crate::moves::Traffic;
 use crate::subject::{Kind, Subject};
@@ -38,8 +38,8 @@ pub(crate) struct Pair<'c> {
     pub(crate) clock: Arc<ManualClock>,
     /// The clock that the engine is opened with.
     pub(crate) engines_clock: Arc<dyn Clock>,
-    /// Where time also passes within a call: the engine's clock, and the model's.
-    ticking: Option<(Arc<Ticking>, Arc<Shown>)>,
+    /// Where time also passes within a call.
+    ticking: Option<Ticking>,
     pub(crate) disk: SimulatedDisk,
     pub(crate) subject: Subject,
     pub(crate) model: ReferenceModel,
@@ -64,9 +64,9 @@ impl<'c> Pair<'c> {
     pub(crate) fn new(case: &'c Case) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_767_225_600_123)));
         let disk = SimulatedDisk::new();
-        let ticking = (case.kind == Kind::Ticking).then(|| (Ticking::new(clock.clone()), Shown::new(clock.wall())));
+        let ticking = (case.kind == Kind::Ticking).then(|| Ticking::new(clock.clone()));
         let (engines_clock, models_clock): (Arc<dyn Clock>, Arc<dyn Clock>) = match &ticking {
-            Some((engines, models)) => (engines.clone(), models.clone()),
+            Some(ticking) => (ticking.engines.clone(), ticking.models.clone()),
             None => (clock.clone(), clock.clone()),
         };
         let subject = Subject::open(case, &engines_clock, &disk, 1);
@@ -194,8 +194,8 @@ impl<'c> Pair<'c> {
 
     /// Shows the model the instant of the engine's call, where time passes within calls.
     pub(crate) fn show_time(&self) {
-        if let Some((engines, models)) = &self.ticking {
-            models.show(engines.take_last());
+        if let Some(ticking) = &self.ticking {
+            ticking.show_last();
         }
     }
 

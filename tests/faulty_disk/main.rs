@@ -22,5 +22,7 @@ mod support;
 
 #[path = "../support/random.rs"]
 mod random;
+#[path = "../support/values.rs"]
+mod values;
 #[path = "../support/variables.rs"]
 mod variables;

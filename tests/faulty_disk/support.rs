@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
     ClientId, Config, Engine, ManualClock, Message, MessageId, MessageListOptions, Metadata, NewMessage, Project,
     Queue, Result, Timestamp,
 };
+
+pub(crate) use crate::values::seconds;
 
 pub(crate) const ROOT: &str = "/store";
 pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
@@ -28,10 +29,6 @@ pub(crate) fn queue(engine: &Engine, name: &str) -> Queue {
     let queue = engine.queue(Project::none(), name).unwrap();
     queue.create(Metadata::new()).unwrap();
     queue
-}
-
-pub(crate) fn seconds(count: u64) -> Duration {
-    Duration::from_secs(count)
 }
 
 /// Posts so many messages of 700 bytes; each body contains its number.

@@ -7,6 +7,7 @@ use zaqar_sled::disk::RealDisk;
 use zaqar_sled::{ClaimOptions, DataDriver, Message, Metadata, NewMessage, Queue, Subscriber};
 
 use crate::full::{FillableDisk, Space};
+use crate::values::seconds;
 use crate::variables::ROUNDS;
 use crate::world::{CLIENT, KIB, World};
 
@@ -35,10 +36,6 @@ fn churn(what: &str, world: &World, mut round: impl FnMut(&World, u64)) {
     }
     let (grown, creep) = (world.grown(), CREEP.max(world.planned() / CREEP_SHARE));
     assert!(grown <= before + creep, "{what}: {before} bytes after three quarters, {grown} at the end");
-}
-
-const fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
 }
 
 fn message(ttl: u64) -> NewMessage {

@@ -18,6 +18,8 @@
 mod churns;
 mod full;
 mod plan;
+#[path = "../support/values.rs"]
+mod values;
 #[path = "../support/variables.rs"]
 mod variables;
 mod world;

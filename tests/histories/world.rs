@@ -11,10 +11,10 @@ use zaqar_sled::{
 };
 
 use crate::calls::Caller;
-use crate::clock::TickingClock;
+use crate::clock::{TickingClock, WatchedClock};
 use crate::search::{History, Made};
 use crate::spec::{Call, Name, Rule, Rules};
-use crate::turbulence::{Pauses, TurbulentClock, TurbulentDisk, pause, random, seed_this_thread};
+use crate::turbulence::{Pauses, TurbulentDisk, pause, random, seed_this_thread};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -50,10 +50,12 @@ pub(crate) enum World {
 impl World {
     pub(crate) fn open(kind: Kind) -> Self {
         // Time passes, but nothing expires.
-        let clock = TickingClock::new(Timestamp::from_millis(1_800_000_000_000), Duration::from_millis(1));
+        let start = Timestamp::from_millis(1_800_000_000_000);
+        let clock = WatchedClock::around(TickingClock::new(start, Duration::from_millis(1)));
+        clock.before_each(|_, _| pause());
         let memory = if kind == Kind::Tiny { 0 } else { 1 << 24 };
         let config = Config::new()
-            .clock(Arc::new(TurbulentClock(clock)))
+            .clock(clock)
             .disk(Arc::new(TurbulentDisk::around(Arc::new(SimulatedDisk::new()), Pauses)))
             .memory(memory)
             .segment_size(1 << 20)

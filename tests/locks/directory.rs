@@ -1,35 +1,25 @@
 //! While one queue is locked for long, by a long listing or a slow page, calls on other queues continue: no thread
 //! waits for a queue while it holds the directory.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimOptions, ClientId, Config, DataDriver, Metadata, NewMessage, NewPool, PoolName, PooledDriver, Project,
-    QueueListOptions, QueueName, SimulatedDisk, Timestamp,
+    ClaimOptions, Config, DataDriver, Metadata, NewMessage, NewPool, PoolName, PooledDriver, Project, QueueListOptions,
+    SimulatedDisk,
 };
 
-use crate::clock::TickingClock;
+use crate::clock::{TickingClock, WatchedClock, interrupt_at};
+use crate::values::{ALICE, START, name_of as name};
 
-const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
 /// A thread that needs longer than this is stuck.
 const STUCK: Duration = Duration::from_mins(1);
 
-thread_local! {
-    /// The number of clock readings after which this thread is stopped; 0 is never.
-    static STOP_AFTER: Cell<u32> = const { Cell::new(0) };
-}
-
-fn name(name: &str) -> QueueName {
-    QueueName::new(name).unwrap()
-}
-
 /// A driver of a kind, with the queues `slow` and `worn`, whose dead letters go to `slow`, and its clock.
-fn scene(pooled: bool) -> (Arc<dyn DataDriver>, Arc<TickingClock>) {
-    let clock = TickingClock::new(Timestamp::from_millis(1_767_225_600_000), Duration::from_millis(1));
+fn scene(pooled: bool) -> (Arc<dyn DataDriver>, Arc<WatchedClock<TickingClock>>) {
+    let clock = WatchedClock::around(TickingClock::new(START, Duration::from_millis(1)));
     let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).background(false);
     let driver: Arc<dyn DataDriver> = if pooled {
         let driver: PooledDriver = config.open_pooled("/control").unwrap();
@@ -59,19 +49,15 @@ fn others_are_served_while(pooled: bool, wanting: fn(&dyn DataDriver)) {
     let (stopped, on_stop) = mpsc::channel();
     let (go, on_go) = mpsc::channel::<()>();
     let on_go = std::sync::Mutex::new(on_go);
-    clock.on_reading(move |_| {
-        let left = STOP_AFTER.get();
-        STOP_AFTER.set(left.saturating_sub(1));
-        if left == 1 {
-            stopped.send(()).unwrap();
-            // Until the test drops the other end.
-            let _ = on_go.lock().unwrap().recv();
-        }
+    clock.on_interrupt(move || {
+        stopped.send(()).unwrap();
+        // Until the test drops the other end.
+        let _ = on_go.lock().unwrap().recv();
     });
     thread::scope(|scope| {
         scope.spawn(|| {
             // The clock is first read when the queue is locked.
-            STOP_AFTER.set(1);
+            interrupt_at(1);
             // In a pooled driver the queue may be gone for callers before its side in the pool is.
             let stats = driver.queues().stats(&Project::none(), &name("slow"));
             assert!(stats.is_ok() || stats.is_err_and(|error| error.is_not_found()));

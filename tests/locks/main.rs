@@ -12,5 +12,7 @@
 mod clock;
 mod directory;
 mod storms;
+#[path = "../support/values.rs"]
+mod values;
 #[path = "../support/variables.rs"]
 mod variables;

@@ -9,13 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimOptions, ClientId, Config, DataDriver, Error, ListOptions, Metadata, NewMessage, NewPool, PoolName,
-    PoolUpdate, PooledDriver, Pools, Project, QueueListOptions, QueueName, Result, SimulatedDisk, Subscriber,
+    ClaimOptions, Config, DataDriver, Error, ListOptions, Metadata, NewMessage, NewPool, PoolName, PoolUpdate,
+    PooledDriver, Pools, Project, QueueListOptions, QueueName, Result, SimulatedDisk, Subscriber,
 };
 
+use super::values::ALICE;
 use super::variables::STORM;
-
-const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
 
 /// A thread that needs longer than this is stuck, whatever the number of rounds.
 const STUCK: Duration = Duration::from_mins(1);

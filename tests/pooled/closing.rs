@@ -7,7 +7,7 @@ use zaqar_sled::{
 };
 
 use crate::subscriptions::hook;
-use crate::support::{ALICE, json, lasting, name_of, no_claim, pool_of, secs, shop, terms};
+use crate::support::{ALICE, json, lasting, name_of, no_claim, pool_of, seconds, shop, terms};
 
 pooled! {
     fn closed_is_closed(h) {
@@ -60,7 +60,7 @@ pooled! {
         closed(driver.gc().map(drop));
         closed(driver.step());
         closed(driver.verify().map(drop));
-        closed(handle.claim_wait(ClaimOptions::new(), secs(60)).map(drop));
+        closed(handle.claim_wait(ClaimOptions::new(), seconds(60)).map(drop));
         closed(handle.exists().map(drop));
         assert_eq!(driver.status().pools().len(), 2);
     }
@@ -96,11 +96,11 @@ fn closed_in_control(driver: &PooledDriver) {
     closed(Catalogue::delete(driver, project, name));
     closed(Catalogue::drop_all(driver));
     let id = SubscriptionId::lossy("none");
-    closed(Subscriptions::create(driver, project, name, &hook("a"), secs(60), &json("{}")).map(drop));
+    closed(Subscriptions::create(driver, project, name, &hook("a"), seconds(60), &json("{}")).map(drop));
     closed(Subscriptions::get(driver, project, name, &id).map(drop));
     closed(Subscriptions::exists(driver, project, name, &id).map(drop));
     closed(Subscriptions::list(driver, project, name, &ListOptions::new()).map(drop));
-    closed(Subscriptions::update(driver, project, name, &id, &SubscriptionUpdate::new().ttl(secs(60))));
+    closed(Subscriptions::update(driver, project, name, &id, &SubscriptionUpdate::new().ttl(seconds(60))));
     closed(Subscriptions::delete(driver, project, name, &id));
     closed(Subscriptions::confirm(driver, project, name, &id, true));
     closed(driver.get_with_subscriber(project, name, &hook("a")).map(drop));

@@ -2,7 +2,7 @@
 
 use zaqar_sled::{Error, MessageListOptions, NewMessage, Sort};
 
-use crate::support::{ALICE, BOB, Harness, Queue, assert_fails, lasting, secs, texts};
+use crate::support::{ALICE, BOB, Harness, Queue, assert_fails, lasting, seconds, texts};
 
 /// Metadata with which a message moves to the queue `dead` after one claim.
 pub(crate) const ONCE: &str = r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#;
@@ -67,7 +67,7 @@ pooled! {
     fn a_dead_letter_keeps_what_it_is_and_changes_what_it_should(h) {
         let h = &h.with(|config| config.checksums(true));
         let (orders, dead) = apart(h, ONCE_WITH_TTL);
-        let sent = orders.send(&[NewMessage::json(&"coffee").unwrap().ttl(secs(3600))]).unwrap()[0];
+        let sent = orders.send(&[NewMessage::json(&"coffee").unwrap().ttl(seconds(3600))]).unwrap()[0];
         let before = orders.get(sent).unwrap();
         assert!(before.checksum().is_some());
         h.pass(10);
@@ -80,7 +80,7 @@ pooled! {
         assert_eq!(dead_letter.body(), before.body());
         assert_eq!(dead_letter.checksum(), before.checksum());
         assert_eq!((dead_letter.claim_id(), dead_letter.claim_count()), (None, 1));
-        assert_eq!((dead_letter.ttl(), dead_letter.age()), (secs(100), secs(15)));
+        assert_eq!((dead_letter.ttl(), dead_letter.age()), (seconds(100), seconds(15)));
         assert_eq!(dead_letter.created(), before.created());
         assert_ne!(dead_letter.id(), sent);
         assert_fails!(orders.get(sent), Error::MessageDoesNotExist { .. });
@@ -103,7 +103,7 @@ pooled! {
         bury(&orders);
         h.turn();
         h.settle();
-        assert_eq!(dead.first(Sort::Oldest).unwrap().ttl(), secs(300));
+        assert_eq!(dead.first(Sort::Oldest).unwrap().ttl(), seconds(300));
         h.pass(99);
         assert_eq!(dead.all(), ["a"]);
         h.pass(1);

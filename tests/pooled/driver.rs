@@ -9,7 +9,7 @@ use zaqar_sled::{
 };
 
 use crate::subscriptions::{hook, names, subscribe};
-use crate::support::{ALICE, assert_fails, json, lasting, name_of, pool_of, secs, shop, terms, texts};
+use crate::support::{ALICE, assert_fails, json, lasting, name_of, pool_of, seconds, shop, terms, texts};
 
 /// A scene for any data driver.
 fn plays_data(driver: &dyn DataDriver) {
@@ -22,7 +22,7 @@ fn plays_data(driver: &dyn DataDriver) {
     assert_eq!(texts(claim.messages()), ["a"]);
     driver.messages().delete(&project, &orders, &ids[0], Some(&claim.id())).unwrap();
     assert_eq!(driver.queues().stats(&project, &orders).unwrap().total(), 1);
-    let made = driver.subscriptions().create(&project, &orders, &hook("a"), secs(60), &json("{}")).unwrap();
+    let made = driver.subscriptions().create(&project, &orders, &hook("a"), seconds(60), &json("{}")).unwrap();
     assert!(made.is_some());
     driver.queues().delete(&project, &orders).unwrap();
     assert!(driver.health().unwrap().storage_reachable());
@@ -61,7 +61,7 @@ pooled! {
         assert!(orders.claim_wait(ClaimOptions::new(), Duration::ZERO).unwrap().is_none());
         assert!(orders.create(json(defaults)).unwrap());
         let id = orders.post(ALICE, &[NewMessage::new("coffee")]).unwrap()[0];
-        assert_eq!(orders.get(&id).unwrap().ttl(), secs(120));
+        assert_eq!(orders.get(&id).unwrap().ttl(), seconds(120));
         assert!(orders.claim(ClaimOptions::new()).unwrap().is_none());
         h.pass(5);
         assert!(orders.post(ALICE, &[NewMessage::new("x".repeat(100))]).unwrap_err().is_too_large());
@@ -69,7 +69,7 @@ pooled! {
         let orders = h.driver().queue(shop(), "orders").unwrap();
         let mut claim = orders.claim(ClaimOptions::new()).unwrap().unwrap();
         assert_eq!(texts(claim.messages()), ["coffee"]);
-        claim.renew(secs(100), secs(60)).unwrap();
+        claim.renew(seconds(100), seconds(60)).unwrap();
         claim.delete(&claim.messages()[0]).unwrap();
         claim.release().unwrap();
         orders.set_metadata(&Metadata::new()).unwrap();
@@ -81,11 +81,11 @@ pooled! {
         assert_eq!(orders.first(Sort::Newest).unwrap().body().as_bytes(), b"x");
         assert_eq!(orders.stats().unwrap().total(), 100);
         let hook = hook("a");
-        let id = orders.subscribe(&hook, secs(60), &Metadata::new()).unwrap().unwrap();
-        assert_eq!(orders.subscribe(&hook, secs(60), &Metadata::new()).unwrap(), None);
+        let id = orders.subscribe(&hook, seconds(60), &Metadata::new()).unwrap().unwrap();
+        assert_eq!(orders.subscribe(&hook, seconds(60), &Metadata::new()).unwrap(), None);
         assert_eq!(orders.subscriptions().unwrap()[0].id(), id);
         orders.unsubscribe(&id).unwrap();
-        orders.subscribe(&hook, secs(60), &Metadata::new()).unwrap().unwrap();
+        orders.subscribe(&hook, seconds(60), &Metadata::new()).unwrap().unwrap();
         assert_eq!(orders.purge().unwrap(), 101);
         orders.delete().unwrap();
         assert!(orders.list(&MessageListOptions::new()).unwrap().items.is_empty());

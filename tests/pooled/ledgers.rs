@@ -9,7 +9,7 @@ use std::thread;
 
 use zaqar_sled::{ClaimOptions, Error, MessageListOptions, MessageMarker, Metadata, NewMessage, Queue, Result};
 
-use crate::support::{ALICE, Harness, pool_of, secs, shop, texts};
+use crate::support::{ALICE, Harness, pool_of, seconds, shop, texts};
 
 /// A driver with threads of its own, and pools `one` and `two`.
 pub(crate) fn running() -> Harness {
@@ -169,7 +169,7 @@ fn waiting_claims_do_not_fail_while_their_queue_moves() {
                 let queue = handle(&h, "orders");
                 for _ in 0..100 {
                     let claim =
-                        queue.claim_wait(ClaimOptions::new().limit(1), secs(3600))?.expect("a post ends the wait");
+                        queue.claim_wait(ClaimOptions::new().limit(1), seconds(3600))?.expect("a post ends the wait");
                     patiently(|| claim.delete_all());
                 }
                 Ok::<(), Error>(())

@@ -3,7 +3,7 @@
 use zaqar_sled::{DataDriver, Error, PoolUpdate};
 
 use crate::subscriptions::{names, subscribe};
-use crate::support::{Harness, assert_fails, json, secs};
+use crate::support::{Harness, assert_fails, json, seconds};
 
 /// The phase of a move at the cut.
 #[derive(PartialEq, Eq, Debug, Clone, Copy)]
@@ -110,7 +110,7 @@ fn the_rest_of_a_cut_move_is_removed_without_the_content_of_a_new_queue() {
         orders.say("new");
         let hook = crate::subscriptions::hook("new");
         let subscribed =
-            || h.driver().subscriptions().create(&orders.project, &orders.name, &hook, secs(3600), &json("{}"));
+            || h.driver().subscriptions().create(&orders.project, &orders.name, &hook, seconds(3600), &json("{}"));
         // The subscription is accepted, or refused until the old ones are removed.
         match subscribed() {
             Ok(id) => assert!(id.is_some()),

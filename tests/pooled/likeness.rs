@@ -10,7 +10,7 @@ use zaqar_sled::{
 
 use crate::random::Random;
 use crate::subscriptions::hook;
-use crate::support::{ALICE, BOB, Harness, START, everything, json, name_of, pool_of, secs, shop, terms, texts};
+use crate::support::{ALICE, BOB, Harness, START, everything, json, name_of, pool_of, seconds, shop, terms, texts};
 use crate::variables::{CASES, SEED};
 
 const QUEUES: [&str; 4] = ["a", "b", "c", "dead"];
@@ -119,7 +119,7 @@ impl Pair {
                 self.posted += 1;
                 let large = if self.below(10) == 0 { "x".repeat(70_000) } else { String::new() };
                 let (ttl, delay) = ([40, 90, 300, 3600][self.below(4)], [0, 0, 0, 30][self.below(4)]);
-                NewMessage::new(format!("{}{large}", self.posted)).ttl(secs(ttl)).delay(secs(delay))
+                NewMessage::new(format!("{}{large}", self.posted)).ttl(seconds(ttl)).delay(seconds(delay))
             })
             .collect();
         let client = [ALICE, BOB][self.below(2)];
@@ -220,7 +220,7 @@ impl Pair {
         let (ttl, confirm) = ([50, 3600][self.below(2)], self.below(2) == 0);
         self.both("subscribe", |driver| {
             let subscriptions = driver.subscriptions();
-            let made = subscriptions.create(&shop(), &name, &hook, secs(ttl), &json("{}")).unwrap();
+            let made = subscriptions.create(&shop(), &name, &hook, seconds(ttl), &json("{}")).unwrap();
             let there = subscriptions.get_with_subscriber(&shop(), &name, &hook).unwrap().unwrap();
             if confirm {
                 subscriptions.confirm(&shop(), &name, &there.id(), true).unwrap();
@@ -232,9 +232,9 @@ impl Pair {
     }
 
     fn pass(&mut self) {
-        let seconds = [1, 10, 35, 100][self.below(4)];
-        self.h.pass(seconds);
-        self.clock.advance(secs(seconds));
+        let passed = [1, 10, 35, 100][self.below(4)];
+        self.h.pass(passed);
+        self.clock.advance(seconds(passed));
     }
 
     fn move_queue(&mut self, queue: usize) {

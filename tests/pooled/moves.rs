@@ -4,7 +4,7 @@ use zaqar_sled::{ClaimRecord, DataDriver, Error, MessageId, MessageMarker, NewMe
 
 use crate::subscriptions::{hook, names, subscribe, subscribed};
 use crate::support::{
-    BOB, Harness, Queue, assert_fails, delayed, everything, ids, lasting, no_claim, secs, shop, texts,
+    BOB, Harness, Queue, assert_fails, delayed, everything, ids, lasting, no_claim, seconds, shop, texts,
 };
 
 /// A queue with content of every kind, as its callers know it.
@@ -23,7 +23,7 @@ fn full(h: &Harness) -> Full<'_> {
         ids.push(queue.say(body));
     }
     ids.extend(queue.send(&[lasting("brief", 30), delayed("late", 20), delayed("later", 600)]).unwrap());
-    let client = NewMessage::new("bob's").ttl(secs(3600));
+    let client = NewMessage::new("bob's").ttl(seconds(3600));
     ids.extend(h.driver().messages().post(&queue.project, &queue.name, BOB, &[client]).unwrap());
     ids.extend(queue.post(1500));
     let mut claims: Vec<ClaimRecord> = (0..3).map(|_| queue.take(100)).collect();
@@ -302,7 +302,7 @@ pooled! {
         let driver = h.driver();
         let subscriptions = driver.subscriptions();
         let got = subscriptions.get(&orders.project, &orders.name, &a).unwrap();
-        assert_eq!((got.age(), got.ttl()), (secs(10), secs(100)));
+        assert_eq!((got.age(), got.ttl()), (seconds(10), seconds(100)));
         assert_eq!(subscribe(h, &orders, "a", 100), None);
         let taken = SubscriptionUpdate::new().subscriber(hook("a"));
         assert_fails!(

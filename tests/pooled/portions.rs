@@ -3,7 +3,7 @@
 use zaqar_sled::{Metadata, NewMessage, Subscriber, Subscriptions};
 
 use crate::dead_letters::{ONCE, apart, bury};
-use crate::support::{Harness, Queue, secs, shop};
+use crate::support::{Harness, Queue, seconds, shop};
 
 const MIB: usize = 1 << 20;
 
@@ -29,7 +29,7 @@ fn large_subscriptions_move_a_few_at_a_time() {
     let options = Metadata::new().with("note", "x".repeat(900 << 10)).unwrap();
     for number in 0..12 {
         let hook = Subscriber::new(format!("https://example.com/{number}")).unwrap();
-        Subscriptions::create(&h.driver(), &shop(), &orders.name, &hook, secs(3600), &options).unwrap().unwrap();
+        Subscriptions::create(&h.driver(), &shop(), &orders.name, &hook, seconds(3600), &options).unwrap().unwrap();
     }
     orders.move_to("two").unwrap();
     assert!(h.longest_segment("/two") < 2 * MIB, "{} bytes in one operation", h.longest_segment("/two"));
@@ -41,7 +41,8 @@ fn large_subscriptions_move_a_few_at_a_time() {
 fn large_dead_letters_are_delivered_a_few_at_a_time() {
     let h = Harness::live();
     let (orders, dead) = apart(&h, ONCE);
-    let messages: Vec<NewMessage> = (0..16).map(|_| NewMessage::new(vec![b'x'; 600 << 10]).ttl(secs(3600))).collect();
+    let messages: Vec<NewMessage> =
+        (0..16).map(|_| NewMessage::new(vec![b'x'; 600 << 10]).ttl(seconds(3600))).collect();
     for messages in messages.chunks(4) {
         orders.send(messages).unwrap();
     }
@@ -58,7 +59,7 @@ fn large_dead_letters_go_elsewhere_a_few_at_a_time_and_in_order() {
     let h = Harness::live();
     let (orders, dead) = apart(&h, ONCE);
     for number in 0..16_u8 {
-        orders.send(&[NewMessage::new(vec![b'a' + number; 600 << 10]).ttl(secs(3600))]).unwrap();
+        orders.send(&[NewMessage::new(vec![b'a' + number; 600 << 10]).ttl(seconds(3600))]).unwrap();
     }
     send_off(&h, &orders);
     h.pool("three", 0);

@@ -7,7 +7,7 @@ use std::thread;
 use zaqar_sled::{ClaimOptions, Error, MessageId, Metadata, NewMessage, Result};
 
 use crate::ledgers::{during, handle, patiently, running, wait_until_settled};
-use crate::support::{ALICE, Harness, ids, pool_of, secs, shop};
+use crate::support::{ALICE, Harness, ids, pool_of, seconds, shop};
 
 /// Posts to the queues `a` and `b` from several threads while `a` moves, until the posts fail after `end`; returns the
 /// acknowledged messages.
@@ -160,7 +160,7 @@ fn everything_at_once_comes_to_an_end() {
                         let hook = zaqar_sled::Subscriber::new(format!("https://example.com/{number}")).unwrap();
                         let subscriptions: &dyn zaqar_sled::Subscriptions = &h.driver();
                         let name = crate::support::name_of(name);
-                        let made = subscriptions.create(&shop(), &name, &hook, secs(60), &Metadata::new());
+                        let made = subscriptions.create(&shop(), &name, &hook, seconds(60), &Metadata::new());
                         made.map_or_else(fine, drop);
                     }
                 });

@@ -5,15 +5,15 @@ use zaqar_sled::{
     SubscriptionUpdate,
 };
 
-use crate::support::{Harness, Queue, assert_fails, json, secs};
+use crate::support::{Harness, Queue, assert_fails, json, seconds};
 
 pub(crate) fn hook(name: &str) -> Subscriber {
     Subscriber::new(format!("https://example.com/{name}")).unwrap()
 }
 
-pub(crate) fn subscribe(h: &Harness, queue: &Queue<'_>, name: &str, seconds: u64) -> Option<SubscriptionId> {
+pub(crate) fn subscribe(h: &Harness, queue: &Queue<'_>, name: &str, ttl: u64) -> Option<SubscriptionId> {
     let options = json(&format!(r#"{{"name": "{name}"}}"#));
-    h.driver().subscriptions().create(&queue.project, &queue.name, &hook(name), secs(seconds), &options).unwrap()
+    h.driver().subscriptions().create(&queue.project, &queue.name, &hook(name), seconds(ttl), &options).unwrap()
 }
 
 pub(crate) fn subscribed(h: &Harness, queue: &Queue<'_>) -> Vec<Subscription> {
@@ -39,7 +39,7 @@ pooled! {
         let driver = h.driver();
         let subscriptions = driver.subscriptions();
         subscriptions.confirm(project, name, &a, true).unwrap();
-        let update = SubscriptionUpdate::new().ttl(secs(60)).options(json(r#"{"x": 1}"#));
+        let update = SubscriptionUpdate::new().ttl(seconds(60)).options(json(r#"{"x": 1}"#));
         subscriptions.update(project, name, &b, &update).unwrap();
         let taken = SubscriptionUpdate::new().subscriber(hook("a"));
         assert_fails!(subscriptions.update(project, name, &b, &taken), Error::SubscriptionAlreadyExists { .. });
@@ -49,9 +49,9 @@ pooled! {
         let subscriptions = driver.subscriptions();
         let got = subscriptions.get(project, name, &a).unwrap();
         assert!(got.confirmed());
-        assert_eq!((got.age(), got.ttl(), got.options()), (secs(5), secs(3600), &json(r#"{"name": "a"}"#)));
+        assert_eq!((got.age(), got.ttl(), got.options()), (seconds(5), seconds(3600), &json(r#"{"name": "a"}"#)));
         let found = subscriptions.get_with_subscriber(project, name, &hook("b")).unwrap().unwrap();
-        assert_eq!((found.id(), found.ttl(), found.options()), (b, secs(60), &json(r#"{"x": 1}"#)));
+        assert_eq!((found.id(), found.ttl(), found.options()), (b, seconds(60), &json(r#"{"x": 1}"#)));
         assert!(subscriptions.exists(project, name, &b).unwrap());
         h.pass(55);
         assert!(!subscriptions.exists(project, name, &b).unwrap());
@@ -155,7 +155,7 @@ pooled! {
         assert!(orders.create("{}").unwrap());
         h.turn();
         let kept = &subscribed(h, &orders)[0];
-        assert!((kept.id(), kept.confirmed(), kept.age(), kept.ttl()) == (a, true, secs(10), secs(3600)));
+        assert!((kept.id(), kept.confirmed(), kept.age(), kept.ttl()) == (a, true, seconds(10), seconds(3600)));
         assert_eq!(subscribe(h, &orders, "a", 60), None);
         let c = subscribe(h, &orders, "c", 3600).unwrap();
         assert!(c > a);

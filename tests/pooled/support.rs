@@ -11,7 +11,7 @@ use zaqar_sled::{
 };
 
 pub(crate) use crate::values::{
-    ALICE, BOB, START, assert_fails, delayed, everything, ids, json, lasting, name_of, no_claim, no_message, secs,
+    ALICE, BOB, START, assert_fails, delayed, everything, ids, json, lasting, name_of, no_claim, no_message, seconds,
     shop, terms, texts,
 };
 
@@ -124,8 +124,8 @@ impl Harness {
     }
 
     /// Advances the clock by so many seconds.
-    pub(crate) fn pass(&self, seconds: u64) {
-        self.clock.advance(secs(seconds));
+    pub(crate) fn pass(&self, count: u64) {
+        self.clock.advance(seconds(count));
     }
 
     pub(crate) fn step(&self) {

@@ -7,7 +7,7 @@ use std::thread;
 use zaqar_sled::{ClaimOptions, Error, Metadata, NewMessage, NewPool, PoolUpdate, Pools, Subscriber, Subscriptions};
 
 use crate::subscriptions::names;
-use crate::support::{ALICE, Harness, delayed, json, name_of, no_message, pool_of, secs, shop, texts};
+use crate::support::{ALICE, Harness, delayed, json, name_of, no_message, pool_of, seconds, shop, texts};
 
 /// A driver with threads of its own, and pools `one` and `two`.
 fn running() -> Harness {
@@ -74,7 +74,7 @@ fn one_of_several_concurrent_subscribes_succeeds() {
     for round in 0..20 {
         let hook = Subscriber::new(format!("https://example.com/{round}")).unwrap();
         let made = at_once(4, |_| {
-            Subscriptions::create(&driver, &shop(), &name_of("orders"), &hook, secs(3600), &json("{}")).unwrap()
+            Subscriptions::create(&driver, &shop(), &name_of("orders"), &hook, seconds(3600), &json("{}")).unwrap()
         });
         assert_eq!(made.iter().flatten().count(), 1);
     }
@@ -89,7 +89,7 @@ fn a_claim_waits_through_a_move_and_a_new_route() {
     let driver = h.driver();
     for round in 0..10 {
         let handle = driver.queue(shop(), "orders").unwrap();
-        let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), secs(60)));
+        let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), seconds(60)));
         while driver.status().control().waiting() == 0 {
             thread::yield_now();
         }
@@ -113,7 +113,7 @@ fn a_claim_waits_for_a_queue_and_for_a_mapping() {
     let h = running();
     let driver = h.driver();
     let handle = driver.queue(shop(), "orders").unwrap();
-    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), secs(60)));
+    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), seconds(60)));
     while driver.status().control().waiting() == 0 {
         thread::yield_now();
     }
@@ -123,7 +123,7 @@ fn a_claim_waits_for_a_queue_and_for_a_mapping() {
     orders.say("coffee");
     assert_eq!(texts(worker.join().unwrap().unwrap().unwrap().messages()), ["coffee"]);
     let handle = driver.queue(shop(), "orders").unwrap();
-    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), secs(600)));
+    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), seconds(600)));
     while driver.status().control().waiting() == 0 {
         thread::yield_now();
     }
@@ -138,7 +138,7 @@ fn a_claim_that_waits_is_woken_by_time_in_a_pool() {
     orders.send(&[delayed("late", 30)]).unwrap();
     let driver = h.driver();
     let handle = driver.queue(shop(), "orders").unwrap();
-    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new().ttl(secs(60)), secs(600)));
+    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new().ttl(seconds(60)), seconds(600)));
     while driver.status().control().waiting() == 0 {
         thread::yield_now();
     }
@@ -146,7 +146,7 @@ fn a_claim_that_waits_is_woken_by_time_in_a_pool() {
     let claim = worker.join().unwrap().unwrap().unwrap();
     assert_eq!(texts(claim.messages()), ["late"]);
     let handle = driver.queue(shop(), "orders").unwrap();
-    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), secs(600)));
+    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), seconds(600)));
     while driver.status().control().waiting() == 0 {
         thread::yield_now();
     }
@@ -163,7 +163,7 @@ fn the_threads_deliver_and_remove_by_themselves() {
     let dead = h.create("dead");
     let driver = h.driver();
     let handle = driver.queue(shop(), "dead").unwrap();
-    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), secs(60)));
+    let worker = thread::spawn(move || handle.claim_wait(ClaimOptions::new(), seconds(60)));
     while driver.status().control().waiting() == 0 {
         thread::yield_now();
     }

@@ -5,7 +5,7 @@ use zaqar_sled::{
     SubscriptionUpdate,
 };
 
-use crate::support::{Harness, Queue, assert_fails, everything, json, lasting, no_claim, no_message, secs, shop};
+use crate::support::{Harness, Queue, assert_fails, everything, json, lasting, no_claim, no_message, seconds, shop};
 
 /// The whole table for a queue that is mapped nowhere.
 fn answers_as_unmapped(h: &Harness, queue: &Queue<'_>) {
@@ -44,21 +44,21 @@ fn keeps_subscriptions(h: &Harness, queue: &Queue<'_>) {
     assert!(!subscriptions.exists(project, name, &id).unwrap());
     let page = subscriptions.list(project, name, &ListOptions::<SubscriptionMarker>::new()).unwrap();
     assert!(page.items.is_empty() && page.next.is_none());
-    let longer = SubscriptionUpdate::new().ttl(secs(60));
+    let longer = SubscriptionUpdate::new().ttl(seconds(60));
     assert_fails!(subscriptions.update(project, name, &id, &longer), Error::SubscriptionDoesNotExist { .. });
     assert_fails!(subscriptions.confirm(project, name, &id, true), Error::SubscriptionDoesNotExist { .. });
     subscriptions.delete(project, name, &id).unwrap();
     assert_eq!(subscriptions.get_with_subscriber(project, name, &hook).unwrap(), None);
     assert!(subscriptions.update(project, name, &id, &SubscriptionUpdate::new()).unwrap_err().is_invalid());
     let id = subscriptions
-        .create(project, name, &hook, secs(30), &json("{}"))
+        .create(project, name, &hook, seconds(30), &json("{}"))
         .unwrap()
         .expect("no such subscription exists");
-    assert_eq!(subscriptions.create(project, name, &hook, secs(30), &json("{}")).unwrap(), None);
+    assert_eq!(subscriptions.create(project, name, &hook, seconds(30), &json("{}")).unwrap(), None);
     subscriptions.update(project, name, &id, &longer).unwrap();
     subscriptions.confirm(project, name, &id, true).unwrap();
     let got = subscriptions.get(project, name, &id).unwrap();
-    assert!(got.confirmed() && got.ttl() == secs(60));
+    assert!(got.confirmed() && got.ttl() == seconds(60));
     assert_eq!(queue.purge(Purge::Subscriptions).unwrap(), 1);
     assert!(!subscriptions.exists(project, name, &id).unwrap());
 }
@@ -91,11 +91,11 @@ fn answers_as_lost(h: &Harness, queue: &Queue<'_>) {
     let (project, name) = (&queue.project, &queue.name);
     let hook = Subscriber::new("https://example.com/hook").unwrap();
     let id = SubscriptionId::lossy("none");
-    lost(subscriptions.create(project, name, &hook, secs(60), &json("{}")).map(drop));
+    lost(subscriptions.create(project, name, &hook, seconds(60), &json("{}")).map(drop));
     lost(subscriptions.get(project, name, &id).map(drop));
     lost(subscriptions.exists(project, name, &id).map(drop));
     lost(subscriptions.list(project, name, &ListOptions::new()).map(drop));
-    lost(subscriptions.update(project, name, &id, &SubscriptionUpdate::new().ttl(secs(60))));
+    lost(subscriptions.update(project, name, &id, &SubscriptionUpdate::new().ttl(seconds(60))));
     lost(subscriptions.delete(project, name, &id));
     lost(subscriptions.confirm(project, name, &id, true));
     lost(subscriptions.get_with_subscriber(project, name, &hook).map(drop));
@@ -147,7 +147,7 @@ pooled! {
         assert!(orders.try_claim(60, 60, 1).unwrap().is_none());
         // But a pool to keep subscriptions in, which need no queue.
         let hook = Subscriber::new("https://example.com/hook").unwrap();
-        let made = h.driver().subscriptions().create(&shop(), &orders.name, &hook, secs(60), &json("{}")).unwrap();
+        let made = h.driver().subscriptions().create(&shop(), &orders.name, &hook, seconds(60), &json("{}")).unwrap();
         assert!(made.is_some());
         orders.remove().unwrap();
         assert_eq!(orders.pool(), None);

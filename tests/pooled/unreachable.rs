@@ -6,7 +6,7 @@ use zaqar_sled::{
 
 use crate::subscriptions::{hook, names, subscribe};
 use crate::support::{
-    Harness, Queue, assert_fails, everything, json, lasting, no_claim, no_message, pool_of, secs, shop,
+    Harness, Queue, assert_fails, everything, json, lasting, no_claim, no_message, pool_of, seconds, shop,
 };
 
 /// `orders` in pool `one` and `bills` in pool `two`, each with a message.
@@ -45,7 +45,7 @@ fn answers_as_unreachable(h: &Harness, queue: &Queue<'_>, pool: &str) {
     refused(queue.purge(Purge::All).map(drop));
     let driver = h.driver();
     let subscriptions = driver.subscriptions();
-    refused(subscriptions.create(&queue.project, &queue.name, &hook("a"), secs(60), &json("{}")).map(drop));
+    refused(subscriptions.create(&queue.project, &queue.name, &hook("a"), seconds(60), &json("{}")).map(drop));
     refused(subscriptions.list(&queue.project, &queue.name, &ListOptions::new()).map(drop));
 }
 

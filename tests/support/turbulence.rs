@@ -1,17 +1,12 @@
-//! A disk and a clock that delay threads at random, so that concurrent calls interleave in many ways.
+//! Delays of threads at random, also in the calls of a disk, so that concurrent calls interleave in many ways.
 //!
 //! The engine reads its clock while a queue is locked, and writes to its disk while a queue and the journal are locked.
 //! A thread that is delayed there acts like a thread that the system has preempted.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
-
-use zaqar_sled::{Clock, Timestamp};
 
 use crate::random::Random;
 use crate::wrapped_disk::{Call, Hook, WrappedDisk};
@@ -37,35 +32,6 @@ pub(crate) fn pause() {
 
 thread_local! {
     static RANDOM: RefCell<Random> = RefCell::new(Random::arbitrary());
-}
-
-/// The clock within, read with pauses before and after.
-pub(crate) struct TurbulentClock(pub(crate) Arc<dyn Clock>);
-
-impl fmt::Debug for TurbulentClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Clock for TurbulentClock {
-    fn wall(&self) -> Timestamp {
-        pause();
-        self.0.wall()
-    }
-
-    fn monotonic(&self) -> Duration {
-        pause();
-        self.0.monotonic()
-    }
-
-    fn real_wait(&self, duration: Duration) -> Option<Duration> {
-        self.0.real_wait(duration)
-    }
-
-    fn on_jump(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.0.on_jump(wake);
-    }
 }
 
 /// Delays threads that write, read or sync.

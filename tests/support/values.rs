@@ -1,4 +1,5 @@
 //! The values that scenes use, and short readings of what they get.
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test binary uses what it needs")]
 
 use std::time::Duration;
 
@@ -26,21 +27,21 @@ pub(crate) fn json(text: &str) -> Metadata {
     Metadata::from_json(text).unwrap()
 }
 
-pub(crate) const fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
+pub(crate) const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
 }
 
-pub(crate) fn lasting(body: &str, seconds: u64) -> NewMessage {
-    NewMessage::new(body).ttl(secs(seconds))
+pub(crate) fn lasting(body: &str, ttl: u64) -> NewMessage {
+    NewMessage::new(body).ttl(seconds(ttl))
 }
 
 /// A message with a delay of so many seconds and a ttl of an hour.
-pub(crate) fn delayed(body: &str, seconds: u64) -> NewMessage {
-    lasting(body, 3600).delay(secs(seconds))
+pub(crate) fn delayed(body: &str, delay: u64) -> NewMessage {
+    lasting(body, 3600).delay(seconds(delay))
 }
 
 pub(crate) fn terms(ttl: u64, grace: u64, limit: usize) -> ClaimOptions {
-    ClaimOptions::new().ttl(secs(ttl)).grace(secs(grace)).limit(limit)
+    ClaimOptions::new().ttl(seconds(ttl)).grace(seconds(grace)).limit(limit)
 }
 
 /// The options of a complete listing.

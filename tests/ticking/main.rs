@@ -11,3 +11,5 @@
 #[path = "../support/clock.rs"]
 mod clock;
 mod moves;
+#[path = "../support/values.rs"]
+mod values;

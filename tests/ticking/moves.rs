@@ -6,26 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zaqar_sled::{
-    Catalogue, ClaimOptions, ClientId, Config, Message, Metadata, NewMessage, NewPool, PoolName, PooledDriver, Pools,
-    Project, Queue, SimulatedDisk, Timestamp,
+    Catalogue, ClaimOptions, Config, Message, Metadata, NewMessage, NewPool, PoolName, PooledDriver, Pools, Project,
+    Queue, SimulatedDisk,
 };
 
-use crate::clock::TickingClock;
+use crate::clock::WatchedClock;
+use crate::values::{ALICE, START, seconds};
 
-const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
-const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-fn open(disk: &SimulatedDisk, clock: &Arc<TickingClock>) -> PooledDriver {
+fn open(disk: &SimulatedDisk, clock: &Arc<WatchedClock>) -> PooledDriver {
     let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
     config.open_pooled("/control").expect("all stores open")
 }
 
 /// A driver with pools `one` and `two` and the queue `orders` in the first.
-fn start(disk: &SimulatedDisk, clock: &Arc<TickingClock>) -> (PooledDriver, Queue) {
+fn start(disk: &SimulatedDisk, clock: &Arc<WatchedClock>) -> (PooledDriver, Queue) {
     let driver = open(disk, clock);
     for name in ["one", "two"] {
         let pool = NewPool::new(format!("sled:/{name}").parse().unwrap());
@@ -49,14 +43,18 @@ fn move_it(driver: &PooledDriver) {
 /// Fills the queue, moves it while the clock jumps at the `nth` reading, and checks the moved content. Returns whether
 /// the move read the clock that often.
 fn moved_while_time_jumps(nth: u64, by: Duration, fill: fn(&Queue) -> usize) -> bool {
-    let (disk, clock) = (SimulatedDisk::new(), TickingClock::new(START, Duration::ZERO));
+    let (disk, clock) = (SimulatedDisk::new(), WatchedClock::at(START));
     let (driver, orders_queue) = start(&disk, &clock);
     let count = fill(&orders_queue);
-    let before = clock.readings();
-    clock.jump_at(nth, by);
+    let jump_at = clock.readings() + nth;
+    clock.before_each(move |reading, clock| {
+        if reading == jump_at {
+            clock.advance(by);
+        }
+    });
     move_it(&driver);
-    let reached = clock.readings() >= before.saturating_add(nth);
-    clock.forget_jumps();
+    let reached = clock.readings() >= jump_at;
+    clock.before_each(|_, _| {});
     assert!(driver.verify().unwrap().is_sound(), "jump at {nth}: {:?}", driver.verify().unwrap().findings());
     drop(orders_queue);
     // Killed first, so that the journal is replayed; then closed, so that the trees are.
@@ -68,7 +66,7 @@ fn moved_while_time_jumps(nth: u64, by: Duration, fill: fn(&Queue) -> usize) -> 
     let driver = open(&disk, &clock);
     assert!(driver.verify().unwrap().is_sound(), "jump at {nth}, closed: {:?}", driver.verify().unwrap().findings());
     // All claims have ended by now.
-    clock.advance(seconds(100));
+    clock.within().advance(seconds(100));
     let mut left = BTreeSet::new();
     let options = ClaimOptions::new().ttl(seconds(60)).limit(100);
     while let Some(claim) = orders(&driver).claim(options.clone()).unwrap() {

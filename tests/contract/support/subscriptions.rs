@@ -4,7 +4,7 @@ use zaqar_sled::{
     ListOptions, Page, Result, Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate,
 };
 
-use super::{Queue, json, secs};
+use super::{Queue, json, seconds};
 
 impl Queue<'_> {
     /// A new subscription for an hour, without options.
@@ -12,22 +12,22 @@ impl Queue<'_> {
         self.subscribe_lasting(name, 3600)
     }
 
-    pub(crate) fn subscribe_lasting(&self, name: &str, seconds: u64) -> SubscriptionId {
-        self.try_subscribe(name, seconds, "{}").unwrap().expect("the subscriber is new")
+    pub(crate) fn subscribe_lasting(&self, name: &str, ttl: u64) -> SubscriptionId {
+        self.try_subscribe(name, ttl, "{}").unwrap().expect("the subscriber is new")
     }
 
-    pub(crate) fn try_subscribe(&self, name: &str, seconds: u64, options: &str) -> Result<Option<SubscriptionId>> {
-        self.try_subscribe_for(&hook(name), seconds, options)
+    pub(crate) fn try_subscribe(&self, name: &str, ttl: u64, options: &str) -> Result<Option<SubscriptionId>> {
+        self.try_subscribe_for(&hook(name), ttl, options)
     }
 
     pub(crate) fn try_subscribe_for(
         &self,
         subscriber: &Subscriber,
-        seconds: u64,
+        ttl: u64,
         options: &str,
     ) -> Result<Option<SubscriptionId>> {
         let (driver, options) = (self.driver(), json(options));
-        driver.subscriptions().create(&self.project, &self.name, subscriber, secs(seconds), &options)
+        driver.subscriptions().create(&self.project, &self.name, subscriber, seconds(ttl), &options)
     }
 
     pub(crate) fn subscription(&self, id: SubscriptionId) -> Result<Subscription> {

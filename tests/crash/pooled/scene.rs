@@ -15,6 +15,7 @@ use super::super::cut::{Scene, World};
 use super::super::support::{CLIENT, Random, Told, config, message, messages_of, queues_of};
 use super::ledger::Ledger;
 use super::view;
+use crate::values::seconds;
 
 /// The last pool is the control store itself.
 pub(super) const POOLS: [&str; 3] = ["one", "two", "here"];
@@ -415,8 +416,4 @@ fn metadata(random: &mut Random) -> Metadata {
 
 fn subscriber(n: u64) -> Subscriber {
     Subscriber::new(format!("http://subscriber/{n}")).unwrap()
-}
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
 }
