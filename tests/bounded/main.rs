@@ -39,6 +39,8 @@ mod watched;
 
 #[path = "../support/images.rs"]
 mod images;
+#[path = "../support/ledger.rs"]
+mod ledger;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/values.rs"]

@@ -1,16 +1,15 @@
 //! A record of the messages that a queue must hold.
 
-use std::collections::BTreeMap;
-
 use zaqar_sled::{Engine, Message, MessageId, MessageStat, NewMessage, Queue};
 
+use super::ledger::Ledger;
 use super::support::{CLIENT, body, everything, queue, seconds};
 
 /// A queue, and the bodies that are to be in it.
 #[derive(Clone)]
 pub(crate) struct Shelf {
     pub(crate) queue: Queue,
-    kept: BTreeMap<MessageId, Vec<u8>>,
+    kept: Ledger<MessageId, Vec<u8>>,
     posted: u64,
 }
 
@@ -23,7 +22,7 @@ impl Shelf {
     /// A queue that is empty.
     pub(crate) fn of(queue: Queue) -> Self {
         let salt = queue.name().as_str().bytes().fold(0_u64, |salt, byte| salt.wrapping_mul(31) + u64::from(byte));
-        Self { queue, kept: BTreeMap::new(), posted: salt << 32 }
+        Self { queue, kept: Ledger::default(), posted: salt << 32 }
     }
 
     /// The same record for a store that was opened again.
@@ -43,7 +42,7 @@ impl Shelf {
         let new = |body: &Vec<u8>| shape(NewMessage::new(body.clone()).ttl(seconds(36_000)).delay(seconds(0)));
         let batch: Vec<NewMessage> = bodies.iter().map(new).collect();
         let ids = self.queue.post(CLIENT, &batch).unwrap();
-        self.kept.extend(ids.iter().copied().zip(bodies));
+        self.kept.posted(ids.iter().copied().zip(bodies));
         ids
     }
 
@@ -65,44 +64,43 @@ impl Shelf {
     /// Removes messages that were deleted or have expired.
     pub(crate) fn forget<'i>(&mut self, ids: impl IntoIterator<Item = &'i MessageId>) {
         for id in ids {
-            assert!(self.kept.remove(id).is_some(), "{id} was not to be there");
+            assert!(self.kept.removed(id), "{id} was not to be there");
         }
     }
 
     pub(crate) fn forget_all(&mut self) {
-        self.kept.clear();
+        self.kept.emptied();
     }
 
     /// Adds messages that moved in from another queue, under new ids.
     pub(crate) fn adopt(&mut self, messages: &[(MessageId, Vec<u8>)]) {
-        self.kept.extend(messages.iter().cloned());
+        self.kept.posted(messages.iter().cloned());
     }
 
     pub(crate) fn ids(&self) -> Vec<MessageId> {
-        self.kept.keys().copied().collect()
+        self.kept.live().keys().copied().collect()
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.kept.len() as u64
+        self.kept.live().len() as u64
     }
 
     pub(crate) fn body(&self, id: &MessageId) -> &[u8] {
-        &self.kept[id]
+        &self.kept.live()[id]
     }
 
     /// Asserts that a message belongs to the queue and has the posted body.
     pub(crate) fn assert_genuine(&self, message: &Message) {
-        let Some(body) = self.kept.get(&message.id()) else { panic!("{} is not to be there", message.id()) };
-        let there: &[u8] = message.body();
-        assert!(there == body.as_slice(), "{} has another body", message.id());
+        self.kept.assert_live(&message.id(), &message.body()[..], self.queue.name().as_str());
     }
 
     /// Asserts that the queue holds exactly the recorded messages, and that its stats agree.
     pub(crate) fn assert_whole(&self) {
         let listed = self.queue.list(&everything()).unwrap().items;
-        listed.iter().for_each(|message| self.assert_genuine(message));
+        self.kept
+            .check(listed.iter().map(|message| (message.id(), message.body().to_vec())), self.queue.name().as_str());
         let ids: Vec<MessageId> = listed.iter().map(Message::id).collect();
-        assert!(ids == self.ids(), "{} messages for {}", ids.len(), self.kept.len());
+        assert!(ids == self.ids(), "{}: out of order, or twice", self.queue.name());
         let stats = self.queue.stats().unwrap();
         let claimed = listed.iter().filter(|message| message.claim_id().is_some()).count() as u64;
         assert_eq!((stats.total(), stats.claimed()), (self.len(), claimed));

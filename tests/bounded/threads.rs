@@ -1,7 +1,6 @@
 //! Many threads on one store with next to no memory, its own threads at work: every message is accounted for exactly
 //! once.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -13,6 +12,7 @@ use zaqar_sled::{
     Queue,
 };
 
+use super::ledger::Ledger;
 use super::support::{CLIENT, KIB, ROOT, Random, body, config, everything, queue, seconds};
 use super::variables::{MILLIS, SEED};
 
@@ -182,7 +182,7 @@ fn hammer(memory: u64, seed: u64, length: Duration) {
     }
     scene.stop.store(true, Ordering::Relaxed);
     let posted: Vec<u64> = posters.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
-    let mut gone: Vec<u64> = consumers.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    let gone: Vec<u64> = consumers.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     let (read, rounds) = (reader.join().unwrap(), housekeeper.join().unwrap());
     let context = format!("ZAQAR_SEED={seed}, {memory} bytes of memory");
     println!("{context}: {} posted, {} gone, {read} read, {rounds} rounds, {coldest} cold", posted.len(), gone.len());
@@ -191,16 +191,12 @@ fn hammer(memory: u64, seed: u64, length: Duration) {
     drop(scene);
 
     let engine = config(&disk.kill(), &super::support::clock(), memory).open(ROOT).unwrap();
-    for name in NAMES {
-        let left = engine.queue(Project::none(), name).unwrap().list(&everything()).unwrap().items;
-        gone.extend(left.iter().map(assert_genuine));
-    }
+    let mut ledger = Ledger::default();
+    ledger.posted(posted.into_iter().map(|number| (number, ())));
+    gone.iter().for_each(|number| ledger.taken(number));
+    let left = NAMES.map(|name| engine.queue(Project::none(), name).unwrap().list(&everything()).unwrap().items);
     assert!(engine.verify().unwrap().is_sound(), "{context}");
-    let (count, gone): (usize, BTreeSet<u64>) = (gone.len(), gone.into_iter().collect());
-    assert_eq!(count, gone.len(), "{context}: something was there twice");
-    let posted: BTreeSet<u64> = posted.into_iter().collect();
-    let (lost, made_up) = (posted.difference(&gone).count(), gone.difference(&posted).count());
-    assert_eq!((lost, made_up), (0, 0), "{context}: lost, made up");
+    ledger.check(left.iter().flatten().map(|message| (assert_genuine(message), ())), &context);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use zaqar_sled::{
 
 use super::support::{AMPLE, CLIENT, Random, assert_sound, everything};
 use crate::kills::{Diary, Kills, Order, Outcome, tell_ready};
+use crate::ledger::Ledger;
 use crate::variables::CHILD;
 
 const WORKERS: u64 = 3;
@@ -127,7 +128,7 @@ fn pick(claims: &mut Vec<(usize, zaqar_sled::Claim)>, random: &mut Random) -> Op
     if claims.is_empty() { None } else { Some(claims.swap_remove(random.below(claims.len() as u64) as usize)) }
 }
 
-/// A short-lived message may expire at any time, so the ledger accepts its absence.
+/// A short-lived message may expire at any time, so the books accept its absence.
 fn new_message(name: &str, short: bool, random: &mut Random) -> NewMessage {
     let mut body = format!("{name} {}", if short { "short" } else { "long" }).into_bytes();
     body.resize(body.len() + random.below(400) as usize, b' ');
@@ -136,25 +137,25 @@ fn new_message(name: &str, short: bool, random: &mut Random) -> NewMessage {
 
 /// The content of the diaries so far.
 #[derive(Default)]
-struct Ledger {
-    /// Acknowledged posts: queue, ids in order. By name.
-    posts: BTreeMap<String, (usize, Vec<MessageId>, bool)>,
-    /// Posts without an answer: queue, count.
-    open_posts: BTreeMap<String, (usize, u64, bool)>,
-    gone: BTreeSet<MessageId>,
-    /// Ids a delete, or the whole queue a pop, was under way for when the child died.
-    maybe_gone: BTreeSet<MessageId>,
-    open_pops: BTreeMap<String, (usize, u64)>,
+struct Books {
+    messages: Ledger<MessageId>,
+    /// Posts that took effect, with their ids in order. By name.
+    posts: BTreeMap<String, Vec<MessageId>>,
+    /// Messages that may have expired by now.
+    short: Vec<MessageId>,
+    /// Posts without an answer: the number of messages, and whether they are short-lived.
+    open_posts: BTreeMap<String, (u64, bool)>,
+    /// Pops without an answer: their limits.
+    open_pops: BTreeMap<String, usize>,
     open_deletes: BTreeMap<String, Vec<MessageId>>,
     /// Acknowledged claims that were not released, with their messages.
     claims: BTreeMap<String, (usize, Vec<MessageId>)>,
     open_claims: BTreeMap<String, usize>,
     open_releases: BTreeMap<String, String>,
-    shown: BTreeSet<MessageId>,
     calls: u64,
 }
 
-impl Ledger {
+impl Books {
     fn read(&mut self, diary: &Path) {
         for line in BufReader::new(File::open(diary).unwrap()).lines() {
             let line = line.unwrap();
@@ -171,23 +172,20 @@ impl Ledger {
         self.calls += u64::from(answered);
         match (answered, what) {
             (false, "post") => {
-                self.open_posts.insert(name, (queue, rest[0].parse().unwrap(), rest[1] == "short"));
+                self.open_posts.insert(name, (rest[0].parse().unwrap(), rest[1] == "short"));
             }
             (true, "post") => {
-                let (_, count, short) = self.open_posts.remove(&name).unwrap();
+                let (count, short) = self.open_posts.remove(&name).unwrap();
                 let ids = ids(rest[0]);
                 assert_eq!(ids.len() as u64, count);
-                for id in &ids {
-                    assert!(self.shown.insert(*id), "{name}: {id} was given out twice");
-                }
-                self.posts.insert(name, (queue, ids, short));
+                self.posted(name, ids, short);
             }
             (false, "claim") => drop(self.open_claims.insert(name, queue)),
             (true, "claim") => {
                 self.open_claims.remove(&name);
                 let ids = ids(rest[1]);
                 for id in &ids {
-                    assert!(!self.gone.contains(id), "{name}: {id} was claimed after it was gone");
+                    assert!(!self.messages.is_gone(id), "{name}: {id} was claimed after it was gone");
                 }
                 for (other, (_, held)) in &self.claims {
                     let ends = self.open_releases.values().any(|claim| claim == other);
@@ -195,13 +193,17 @@ impl Ledger {
                 }
                 self.claims.insert(rest[0].to_owned(), (queue, ids));
             }
-            (false, "pop") => drop(self.open_pops.insert(name, (queue, rest[0].parse().unwrap()))),
+            (false, "pop") => drop(self.open_pops.insert(name, rest[0].parse().unwrap())),
             (false, "delete") => drop(self.open_deletes.insert(name, ids(rest[0]))),
             (true, "gone") => {
                 self.open_pops.remove(&name);
                 let deleted = self.open_deletes.remove(&name).is_some();
                 for id in ids(rest[0]) {
-                    assert!(self.gone.insert(id) || deleted, "{name}: {id} was popped twice");
+                    if deleted {
+                        self.messages.removed(&id);
+                    } else {
+                        self.messages.taken(&id);
+                    }
                 }
             }
             (false, "release") => drop(self.open_releases.insert(name, rest[0].to_owned())),
@@ -213,7 +215,15 @@ impl Ledger {
         }
     }
 
-    /// Compares the ledger with the store, and decides the outcome of open calls by it.
+    fn posted(&mut self, name: String, ids: Vec<MessageId>, short: bool) {
+        self.messages.posted(ids.iter().map(|id| (*id, ())));
+        if short {
+            self.short.extend(&ids);
+        }
+        self.posts.insert(name, ids);
+    }
+
+    /// Compares the books with the store, and decides the outcome of open calls by it.
     fn check(&mut self, engine: &Engine) {
         assert_sound(engine, "after a kill");
         // Calls that found nothing have no second line, so only the last line of a worker can be an open call.
@@ -234,70 +244,48 @@ impl Ledger {
             let (name, i) = body.split(' ').next().unwrap().rsplit_once('.').unwrap();
             names.entry(name.to_owned()).or_default().push((i.parse().unwrap(), message.id()));
         }
-        self.settle_posts(&there, &names);
-        self.check_gone(&there);
-        self.check_claims(engine, &there);
-    }
-
-    fn settle_posts(&mut self, there: &BTreeMap<MessageId, &Message>, names: &BTreeMap<String, Vec<(u64, MessageId)>>) {
-        let gone_or_maybe = |id: &MessageId, ledger: &Self| ledger.gone.contains(id) || ledger.maybe_gone.contains(id);
-        for id in self.open_deletes.values().flatten() {
-            self.maybe_gone.insert(*id);
-        }
-        for (name, (queue, count, short)) in std::mem::take(&mut self.open_posts) {
-            let Some((i, id)) = names.get(&name).and_then(|found| found.first()) else { continue };
-            // The post took effect as a whole. Other workers may have taken some of its messages since.
-            let ids: Vec<MessageId> = (0..count).map(|n| offset(*id, i128::from(n) - i128::from(*i))).collect();
-            for id in &ids {
-                assert!(self.shown.insert(*id), "{name}: {id} was given out before");
-            }
-            self.posts.insert(name, (queue, ids, short));
-        }
-        // A pop under way may have taken up to its limit of any that were there.
-        let mut allowance: u64 = self.open_pops.values().map(|(_, limit)| *limit).sum();
-        for (name, (_, ids, short)) in &self.posts {
-            if *short {
-                continue;
-            }
-            for id in ids {
-                if !there.contains_key(id) && !gone_or_maybe(id, self) {
-                    assert!(allowance > 0, "{name}: {id} is lost");
-                    allowance -= 1;
-                    self.maybe_gone.insert(*id);
-                }
-            }
-        }
-        for (name, found) in names.clone() {
-            let Some((_, ids, _)) = self.posts.get(&name) else { panic!("{name}: no call posted that") };
+        self.settle_posts(&names);
+        self.check_messages(&there);
+        for (name, found) in names {
+            let Some(ids) = self.posts.get(&name) else { panic!("{name}: no call posted that") };
             for (i, id) in found {
                 assert_eq!(ids.get(i as usize), Some(&id), "{name}: out of place");
             }
         }
+        self.check_claims(engine, &there);
+    }
+
+    /// A post of which a message is found took effect as a whole. Other workers may have taken its messages since.
+    fn settle_posts(&mut self, names: &BTreeMap<String, Vec<(u64, MessageId)>>) {
+        for (name, (count, short)) in std::mem::take(&mut self.open_posts) {
+            let Some((i, id)) = names.get(&name).and_then(|found| found.first()) else {
+                self.messages.may_have_posted(count as usize);
+                continue;
+            };
+            let ids = (0..count).map(|n| offset(*id, i128::from(n) - i128::from(*i))).collect();
+            self.posted(name, ids, short);
+        }
+    }
+
+    /// Compares the messages with the store, which then decides the outcome of deletions and pops.
+    fn check_messages(&mut self, there: &BTreeMap<MessageId, &Message>) {
+        self.short.retain(|id| self.messages.live().contains_key(id));
+        for id in self.short.iter().chain(self.open_deletes.values().flatten()) {
+            self.messages.may_be_missing(*id);
+        }
+        // A pop under way may have taken up to its limit of any that were there.
+        for limit in std::mem::take(&mut self.open_pops).into_values() {
+            self.messages.may_have_taken(limit);
+        }
+        let found = there.keys().map(|id| (*id, ()));
+        self.messages.check(found.clone(), "after a kill");
         for ids in std::mem::take(&mut self.open_deletes).into_values() {
             // A deletion is atomic: all of its messages are gone, or none is.
             let left = ids.iter().filter(|id| there.contains_key(id)).count();
-            let before = ids.iter().filter(|id| !self.gone.contains(id)).count();
-            assert!(left == 0 || left == before || before > ids.len(), "half a deletion: {left} of {before}");
-            if left == 0 {
-                self.gone.extend(ids);
-            } else {
-                ids.iter().for_each(|id| {
-                    self.maybe_gone.remove(id);
-                });
-            }
+            let before = ids.iter().filter(|id| !self.messages.is_gone(id)).count();
+            assert!(left == 0 || left == before, "half a deletion: {left} of {before}");
         }
-        for id in std::mem::take(&mut self.maybe_gone) {
-            if !there.contains_key(&id) {
-                self.gone.insert(id);
-            }
-        }
-        self.open_pops.clear();
-    }
-
-    fn check_gone(&self, there: &BTreeMap<MessageId, &Message>) {
-        for id in there.keys() {
-            assert!(!self.gone.contains(id), "{id} has come back");
-        }
+        self.messages.settle(found);
     }
 
     fn check_claims(&mut self, engine: &Engine, there: &BTreeMap<MessageId, &Message>) {
@@ -368,35 +356,35 @@ fn acknowledged_calls_of_a_killed_process_are_kept() {
     if CHILD.get().is_some() {
         return;
     }
-    let mut ledger = Ledger::default();
+    let mut books = Books::default();
     let kills = Kills { child: ("kill::child", CHILD), rounds: 200 };
-    let read = |ledger: &mut Ledger, diary: &Path| ledger.read(&close_idle_calls(diary));
-    let Outcome { seed, rounds, kills, took } = kills.run(&mut ledger, read, |ledger, root, round, random| {
+    let read = |books: &mut Books, diary: &Path| books.read(&close_idle_calls(diary));
+    let Outcome { seed, rounds, kills, took } = kills.run(&mut books, read, |books, root, round, random| {
         let engine = open(root, random.below(3)).unwrap_or_else(|error| panic!("{error}"));
         for name in QUEUES {
             engine.queue(Project::none(), name).unwrap().create(Metadata::new()).unwrap();
         }
-        ledger.check(&engine);
-        ledger.release_all(&engine);
+        books.check(&engine);
+        books.release_all(&engine);
         if round % 5 == 4 {
             for name in QUEUES {
-                empty(&engine.queue(Project::none(), name).unwrap(), ledger);
+                empty(&engine.queue(Project::none(), name).unwrap(), books);
             }
         }
         if round % 3 == 0 {
             engine.close().unwrap();
         }
     });
-    let (calls, ids) = (ledger.calls, ledger.shown.len());
+    let (calls, ids) = (books.calls, books.messages.shown());
     println!("seed {seed}: {rounds} rounds, {kills} kills, {calls} answers, {ids} ids in {took:?}");
 }
 
 /// Keeps the store small: deletes half of the messages.
-fn empty(queue: &Queue, ledger: &mut Ledger) {
+fn empty(queue: &Queue, books: &mut Books) {
     let count = queue.stats().unwrap().total() as usize / 2;
     if count > 0 {
         let popped: Result<Vec<Message>, Error> = queue.pop(count);
-        ledger.gone.extend(popped.unwrap().iter().map(Message::id));
+        popped.unwrap().iter().for_each(|message| books.messages.taken(&message.id()));
     }
 }
 

@@ -35,6 +35,8 @@ mod support;
 mod images;
 #[path = "../support/kills.rs"]
 mod kills;
+#[path = "../support/ledger.rs"]
+mod ledger;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/values.rs"]

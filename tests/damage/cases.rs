@@ -162,7 +162,7 @@ fn the_report_names_every_damaged_place_and_counts_what_each_queue_lost() {
     let super::store::Opened::Engine(engine) = &opened else { panic!("an engine") };
     let report = engine.recovery().clone();
     let missed: u64 = report.lost().iter().map(zaqar_sled::LostMessages::messages).sum();
-    assert_eq!(engine.status().messages() + missed, ended.ledger.live.len() as u64, "{report}");
+    assert_eq!(engine.status().messages() + missed, ended.known.messages.live().len() as u64, "{report}");
     assert!(missed > 0 && missed < 257, "{report}");
     for (path, _) in [&first, &last] {
         let named = report.damaged().iter().any(|place| place.file() == path);
@@ -222,7 +222,7 @@ fn salvage_of_a_store_that_is_whole_changes_nothing_but_what_opening_does() {
         assert!(files_aside(disk).is_empty(), "{end:?}");
         if let super::store::Opened::Engine(engine) = &opened {
             assert!(engine.recovery().damaged().is_empty() && engine.recovery().notes().is_empty());
-            assert_eq!(engine.status().messages(), ended.ledger.live.len() as u64);
+            assert_eq!(engine.status().messages(), ended.known.messages.live().len() as u64);
         }
         assert!(disk.exists(&Path::new(ROOT).join("MANIFEST")).unwrap());
     }

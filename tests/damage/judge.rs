@@ -114,7 +114,7 @@ fn judge_both(ended: &Ended, disk: &SimulatedDisk, path: &Path, harm: Harm, cont
             if !last && !found.is_empty() {
                 let missing = intact.iter().filter(|id| !found.contains_key(*id)).count();
                 assert_eq!(missing, 0, "{context}: {missing} messages are missing without an error");
-                let returned = found.keys().filter(|id| ended.ledger.deleted.contains(id)).count();
+                let returned = found.keys().filter(|id| ended.known.messages.is_gone(id)).count();
                 assert_eq!(returned, 0, "{context}: {returned} deleted messages are back");
             }
             found.is_empty()
@@ -136,16 +136,13 @@ fn is_last(files: &[(PathBuf, Vec<u8>)], path: &Path) -> bool {
 
 /// The live messages whose bodies are whole in some file.
 fn intact(ended: &Ended, evidence: &Evidence) -> BTreeSet<MessageId> {
-    let live = ended.ledger.live.iter().filter(|(_, (_, body))| evidence.bodies.contains(&number(body)));
+    let live = ended.known.messages.live().iter().filter(|(_, posted)| evidence.bodies.contains(&number(&posted.body)));
     live.map(|(id, _)| *id).collect()
 }
 
 fn assert_genuine(ended: &Ended, found: &BTreeMap<MessageId, Vec<u8>>, context: &str) {
     for (id, body) in found {
-        match ended.ledger.live.get(id) {
-            Some((_, posted)) => assert_eq!(posted, body, "{context}: another body"),
-            None => assert!(ended.ledger.deleted.contains(id), "{context}: {id} never was"),
-        }
+        ended.known.messages.assert_known(id, body, context);
     }
 }
 
@@ -160,7 +157,7 @@ fn salvaged(
     let found = survey(&opened).unwrap_or_else(|error| panic!("{context}: {error}"));
     assert_genuine(ended, &found, context);
     assert!(opened.is_sound().unwrap(), "{context}: unsound");
-    let returned: Vec<&MessageId> = found.keys().filter(|id| ended.ledger.deleted.contains(id)).collect();
+    let returned: Vec<&MessageId> = found.keys().filter(|id| ended.known.messages.is_gone(id)).collect();
     let told = returned.iter().filter(|id| is_told(ended, path, evidence, id)).count();
     assert_eq!(told, 0, "{context}: {told} messages are back of which a record says that they were deleted");
     opened.driver().close().unwrap();
@@ -181,6 +178,6 @@ fn is_told(ended: &Ended, path: &Path, evidence: &Evidence, id: &MessageId) -> b
         Kind::Snapshot => evidence.tells_of(id),
         // It is not known when the stores of the pools wrote their snapshots.
         Kind::Journal if ended.end == super::store::End::Pooled => evidence.tells_of(id),
-        Kind::Journal => evidence.tells_of(id) || ended.ledger.long_gone.contains(id),
+        Kind::Journal => evidence.tells_of(id) || ended.known.long_gone.contains(id),
     }
 }

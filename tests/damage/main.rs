@@ -20,6 +20,8 @@ mod harm;
 #[path = "../support/images.rs"]
 mod images;
 mod judge;
+#[path = "../support/ledger.rs"]
+mod ledger;
 #[path = "../support/random.rs"]
 mod random;
 mod store;

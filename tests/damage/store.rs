@@ -1,6 +1,6 @@
 //! Stores with a history and an end, and their expected content.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use zaqar_sled::{
 
 use super::evidence::{Stores, stores};
 use super::images::files;
+use super::ledger::Ledger;
 
 pub(crate) const ROOT: &str = "/store";
 const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
@@ -33,19 +34,32 @@ pub(crate) const ENDS: [End; 4] = [End::Closed, End::Killed, End::Cold, End::Poo
 
 /// The messages that callers know.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Ledger {
-    pub(crate) live: BTreeMap<MessageId, (&'static str, Vec<u8>)>,
-    pub(crate) deleted: BTreeSet<MessageId>,
+pub(crate) struct Known {
+    pub(crate) messages: Ledger<MessageId, Posted>,
     /// The messages that were deleted before the last snapshot, whose deletions are no longer in the journal.
     pub(crate) long_gone: BTreeSet<MessageId>,
     posted: u64,
+}
+
+/// The queue and the body of a message.
+#[derive(Debug, Clone)]
+pub(crate) struct Posted {
+    queue: &'static str,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A message is found by its id, so only the body is compared.
+impl PartialEq<Vec<u8>> for Posted {
+    fn eq(&self, body: &Vec<u8>) -> bool {
+        self.body == *body
+    }
 }
 
 /// A store that has ended.
 pub(crate) struct Ended {
     pub(crate) end: End,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) ledger: Ledger,
+    pub(crate) known: Known,
     /// Its files in the middle of its life.
     pub(crate) older: Vec<(PathBuf, Vec<u8>)>,
     pub(crate) stores: Stores,
@@ -100,17 +114,17 @@ impl Ended {
                 Pools::create(driver, &PoolName::new(pool).unwrap(), &new).unwrap();
             }
         }
-        let mut life = Life { opened, ledger: Ledger::default(), disk: disk.clone(), snapshots: Vec::new() };
+        let mut life = Life { opened, known: Known::default(), disk: disk.clone(), snapshots: Vec::new() };
         life.first_half();
         let older = files(&disk);
         life.second_half();
         if end == End::Closed {
             life.opened.driver().close().unwrap();
             // The last step left a snapshot of everything.
-            life.ledger.long_gone.clone_from(&life.ledger.deleted);
+            life.known.long_gone.clone_from(life.known.messages.gone());
         }
         let stores = stores(&files(&disk));
-        Self { end, clock, ledger: life.ledger, older, stores, disk: disk.kill() }
+        Self { end, clock, known: life.known, older, stores, disk: disk.kill() }
     }
 
     pub(crate) fn open(&self, disk: &SimulatedDisk, salvage: bool) -> Result<Opened> {
@@ -130,7 +144,7 @@ fn open(end: End, disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64, sal
 
 struct Life {
     opened: Opened,
-    ledger: Ledger,
+    known: Known,
     disk: SimulatedDisk,
     snapshots: Vec<PathBuf>,
 }
@@ -198,7 +212,7 @@ impl Life {
         let all = self.disk.list_all().into_iter();
         let snapshots: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|kind| kind == "base")).collect();
         if snapshots != self.snapshots {
-            self.ledger.long_gone.clone_from(&self.ledger.deleted);
+            self.known.long_gone.clone_from(self.known.messages.gone());
             self.snapshots = snapshots;
         }
     }
@@ -212,20 +226,20 @@ impl Life {
         let batch: Vec<NewMessage> =
             bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(Duration::from_hours(100))).collect();
         let ids = self.opened.driver().messages().post(&Project::none(), &name(queue), CLIENT, &batch).unwrap();
-        self.ledger.live.extend(ids.into_iter().zip(bodies.into_iter().map(|body| (queue, body))));
+        self.known.messages.posted(ids.into_iter().zip(bodies.into_iter().map(|body| Posted { queue, body })));
     }
 
     /// A body that can be distinguished from all others wherever its bytes are found.
     fn body(&mut self) -> Vec<u8> {
-        self.ledger.posted += 1;
-        let mut body = format!("<{:08}>", self.ledger.posted).into_bytes();
-        body.resize(40 + (self.ledger.posted as usize * 37) % 200, b'.');
+        self.known.posted += 1;
+        let mut body = format!("<{:08}>", self.known.posted).into_bytes();
+        body.resize(40 + (self.known.posted as usize * 37) % 200, b'.');
         body
     }
 
     fn delete_some(&mut self, nth: usize) {
         let chosen: Vec<(MessageId, &str)> =
-            self.ledger.live.iter().step_by(nth).map(|(id, (queue, _))| (*id, *queue)).collect();
+            self.known.messages.live().iter().step_by(nth).map(|(id, posted)| (*id, posted.queue)).collect();
         for queue in QUEUES {
             let ids: Vec<MessageId> = chosen.iter().filter(|(_, at)| *at == queue).map(|(id, _)| *id).collect();
             self.opened.driver().messages().bulk_delete(&Project::none(), &name(queue), &ids, &[]).unwrap();
@@ -234,13 +248,12 @@ impl Life {
     }
 
     fn delete(&mut self, id: MessageId) {
-        self.ledger.live.remove(&id).unwrap();
-        self.ledger.deleted.insert(id);
+        assert!(self.known.messages.removed(&id), "{id} is no live message");
     }
 
     fn forget(&mut self, queue: &str) {
         let all: Vec<MessageId> =
-            self.ledger.live.iter().filter(|(_, (at, _))| *at == queue).map(|(id, _)| *id).collect();
+            self.known.messages.live().iter().filter(|(_, posted)| posted.queue == queue).map(|(id, _)| *id).collect();
         all.into_iter().for_each(|id| self.delete(id));
     }
 }

@@ -15,6 +15,8 @@
 mod damaged;
 mod descriptors;
 mod journal;
+#[path = "../support/ledger.rs"]
+mod ledger;
 mod openings;
 mod proof;
 mod script;

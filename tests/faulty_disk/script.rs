@@ -5,15 +5,15 @@
 //! exist, no deleted message exists, and `verify` is sound. A failed call has changed nothing, unless its outcome is
 //! unknown.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use zaqar_sled::disk::{Calls, Fault, FaultError, Keep, Operation, SimulatedDisk};
 use zaqar_sled::{
-    ClaimOptions, Config, DataDriver, Engine, Error, ManualClock, Message, MessageId, MessageListOptions, Metadata,
-    NewMessage, NewPool, PooledDriver, Project, QueueName, Result,
+    ClaimOptions, Config, DataDriver, Engine, Error, ManualClock, MessageId, MessageListOptions, Metadata, NewMessage,
+    NewPool, PooledDriver, Project, QueueName, Result,
 };
 
+use super::ledger::Ledger;
 use super::random::Random;
 use super::support::{CLIENT, ROOT, clock, seconds};
 use super::variables::{FAULTS, ROUNDS, SEED};
@@ -120,14 +120,8 @@ fn name(queue: &str) -> QueueName {
 
 /// The answers of the calls.
 #[derive(Default)]
-struct Ledger {
-    there: BTreeMap<(usize, MessageId), Vec<u8>>,
-    gone: BTreeSet<(usize, MessageId)>,
-    /// Their deletion's outcome is unknown.
-    doubtful: BTreeSet<(usize, MessageId)>,
-    /// Posts of unknown outcome, and pops: how many messages may be there beyond, or not any more.
-    more: usize,
-    fewer: usize,
+struct Answers {
+    messages: Ledger<(usize, MessageId), Vec<u8>>,
     claims: Vec<(usize, zaqar_sled::ClaimRecord)>,
 }
 
@@ -137,7 +131,7 @@ fn body(number: u64) -> Vec<u8> {
     bytes
 }
 
-impl Ledger {
+impl Answers {
     /// Makes one call and records the answer.
     fn call(&mut self, store: &Store, random: &mut Random, number: u64) {
         let (driver, project) = (store.driver(), Project::none());
@@ -149,8 +143,8 @@ impl Ledger {
                 let messages: Vec<NewMessage> =
                     bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(seconds(36_000))).collect();
                 match driver.messages().post(&project, &queue, CLIENT, &messages) {
-                    Ok(ids) => self.there.extend(ids.into_iter().map(|id| (at, id)).zip(bodies)),
-                    Err(error) if error.is_outcome_unknown() => self.more += bodies.len(),
+                    Ok(ids) => self.messages.posted(ids.into_iter().map(|id| (at, id)).zip(bodies)),
+                    Err(error) if error.is_outcome_unknown() => self.messages.may_have_posted(bodies.len()),
                     Err(_) => {}
                 }
             }
@@ -173,8 +167,8 @@ impl Ledger {
                 let _ = driver.claims().delete(&project, &name(QUEUES[at]), &claim.id());
             }
             14 | 15 => match driver.messages().pop(&project, &queue, 2) {
-                Ok(popped) => popped.iter().for_each(|message| self.deleted((at, message.id()), &Ok(()))),
-                Err(error) if error.is_outcome_unknown() => self.fewer += 2,
+                Ok(popped) => popped.iter().for_each(|message| self.messages.taken(&(at, message.id()))),
+                Err(error) if error.is_outcome_unknown() => self.messages.may_have_taken(2),
                 Err(_) => {}
             },
             16 => {
@@ -187,37 +181,24 @@ impl Ledger {
 
     fn deleted(&mut self, message: (usize, MessageId), outcome: &Result<()>) {
         match outcome {
-            Ok(()) => {
-                self.there.remove(&message);
-                self.gone.insert(message);
-            }
-            Err(error) if error.is_outcome_unknown() => drop(self.doubtful.insert(message)),
+            Ok(()) => drop(self.messages.removed(&message)),
+            Err(error) if error.is_outcome_unknown() => self.messages.may_be_missing(message),
             Err(_) => {}
         }
     }
 
     /// Asserts that the store agrees with the recorded answers.
     fn check(&self, store: &Store, run: &Run) {
-        let (mut extra, mut missing) = (0, 0);
+        let mut found = Vec::new();
         for (at, queue) in QUEUES.iter().enumerate() {
             let options = MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true);
             let listed = match store.driver().messages().list(&Project::none(), &name(queue), &options) {
                 Err(error) if error.is_not_found() => Vec::new(),
                 listed => listed.unwrap_or_else(|error| panic!("{run:?}: {error}")).items,
             };
-            let found: BTreeMap<MessageId, &Message> = listed.iter().map(|message| (message.id(), message)).collect();
-            for (id, message) in &found {
-                assert!(!self.gone.contains(&(at, *id)), "{run:?}: {id} is back in {queue}");
-                match self.there.get(&(at, *id)) {
-                    Some(body) => assert!(message.body()[..] == body[..], "{run:?}: {id} has another body"),
-                    None => extra += 1,
-                }
-            }
-            let ours = self.there.keys().filter(|message| message.0 == at && !self.doubtful.contains(message));
-            missing += ours.filter(|(_, id)| !found.contains_key(id)).count();
+            found.extend(listed.iter().map(|message| ((at, message.id()), message.body().to_vec())));
         }
-        assert!(missing <= self.fewer, "{run:?}: {missing} of {} are missing, {} may be", self.there.len(), self.fewer);
-        assert!(extra <= self.more, "{run:?}: {extra} more than were posted, {} may be", self.more);
+        self.messages.check(found, &format!("{run:?}"));
         let verification = match store {
             Store::One(engine) => engine.verify(),
             Store::Pooled(driver) => driver.verify(),
@@ -234,37 +215,37 @@ fn perform(run: &Run) -> u64 {
     let (error, calls) = kinds()[run.kind].clone();
     let fault = Fault::on(calls).nth(run.nth).error(error);
     disk.inject(if run.lasts { fault.forever() } else { fault });
-    let mut ledger = Ledger::default();
+    let mut answers = Answers::default();
     if let Ok(store) = Store::open(&disk, &clock, run, 1) {
         let mut random = Random::new(run.seed * 2 + 1);
         let set_up = store.set_up();
         for number in 0..CALLS {
             if set_up.is_ok() {
-                ledger.call(&store, &mut random, number);
+                answers.call(&store, &mut random, number);
             }
         }
         let calls = disk.calls();
         // Neither closed nor dropped: a process that dies does neither.
         let left = if run.cut { disk.power_loss(Keep::Random(run.seed)) } else { disk.kill() };
         drop(store);
-        reopen(&left, &clock, run, &ledger);
+        reopen(&left, &clock, run, &answers);
         return calls;
     }
     let calls = disk.calls();
-    reopen(&if run.cut { disk.power_loss(Keep::Random(run.seed)) } else { disk.kill() }, &clock, run, &ledger);
+    reopen(&if run.cut { disk.power_loss(Keep::Random(run.seed)) } else { disk.kill() }, &clock, run, &answers);
     calls
 }
 
-fn reopen(disk: &SimulatedDisk, clock: &Arc<ManualClock>, run: &Run, ledger: &Ledger) {
+fn reopen(disk: &SimulatedDisk, clock: &Arc<ManualClock>, run: &Run, answers: &Answers) {
     // The cache may drop data that a failed sync lost during the read.
     let open = |opening| Store::open(disk, clock, run, opening);
     let opened = (2..6).map(open).find(|opened| !opened.as_ref().is_err_and(Error::is_busy));
     let store = opened.unwrap_or_else(|| open(6)).unwrap_or_else(|error| panic!("{run:?}: {error}"));
-    ledger.check(&store, run);
+    answers.check(&store, run);
     store.driver().close().unwrap_or_else(|error| panic!("{run:?}: {error}"));
     drop(store);
     let store = open(7).unwrap_or_else(|error| panic!("{run:?}: {error}"));
-    ledger.check(&store, run);
+    answers.check(&store, run);
 }
 
 /// Makes the requested number of runs, or a few; with `ZAQAR_FAULTS=all` every n of every kind.

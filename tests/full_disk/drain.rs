@@ -1,6 +1,5 @@
 //! One life of a store on a disk that fills up, and its end: every message is removed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use zaqar_sled::{
     MessageListOptions, Metadata, NewMessage, Project, Purge, Queue, Timestamp,
 };
 
+use crate::ledger::Ledger;
 use crate::medium::Medium;
 use crate::random::Random;
 
@@ -35,8 +35,8 @@ pub(crate) struct Life<P> {
     random: Random,
     clock: Arc<ManualClock>,
     engine: Option<Engine>,
-    /// The live messages by queue, with the numbers that determine their bodies.
-    live: Vec<Option<BTreeMap<MessageId, u64>>>,
+    /// The messages of each queue that exists, with the sizes of their bodies.
+    live: Vec<Option<Ledger<MessageId, u64>>>,
     claims: Vec<(usize, ClaimId, Vec<MessageId>)>,
     posted: u64,
     context: String,
@@ -85,9 +85,14 @@ impl<P: Medium> Life<P> {
             let Some(live) = live else { continue };
             let options = MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true);
             let found = queue.iter(options).map(|message| message.unwrap());
-            let found: BTreeMap<_, _> = found.map(|message| (message.id(), message.body().len() as u64)).collect();
-            assert!(found == *live, "{}: queue{number} {when}: {} of {}", self.context, found.len(), live.len());
+            let found = found.map(|message| (message.id(), message.body().len() as u64));
+            live.check(found, &format!("{}: queue{number} {when}", self.context));
         }
+    }
+
+    /// The live messages of a queue.
+    fn ids(&self, number: usize) -> impl Iterator<Item = MessageId> {
+        self.live[number].iter().flat_map(|queue| queue.live().keys().copied())
     }
 
     fn kill(&mut self) {
@@ -130,14 +135,14 @@ impl<P: Medium> Life<P> {
         let Some(ids) = self.done(self.queue(number).post(CLIENT, &batch)) else { return false };
         self.posted += count;
         let live = self.live[number].as_mut().unwrap();
-        live.extend(ids.into_iter().map(|id| (id, bytes as u64)));
+        live.posted(ids.into_iter().map(|id| (id, bytes as u64)));
         true
     }
 
     fn create(&mut self, number: usize) -> bool {
         let created = self.done(self.queue(number).create(Metadata::new().with("n", number).unwrap()));
         if created == Some(true) {
-            self.live[number] = Some(BTreeMap::new());
+            self.live[number] = Some(Ledger::default());
         }
         created.is_some()
     }
@@ -196,13 +201,12 @@ impl<P: Medium> Life<P> {
                 }
             }
             (3, _) => {
-                let ids: Vec<_> = self.live[number].iter().flatten().map(|(id, _)| *id).take(30).collect();
+                let ids: Vec<_> = self.ids(number).take(30).collect();
                 self.done(queue.bulk_delete(&ids))?;
                 ids
             }
             (4 | 5, _) => {
-                let first = self.live[number].iter().flatten().map(|(id, _)| *id).next();
-                let ids = first.into_iter().collect::<Vec<_>>();
+                let ids: Vec<_> = self.ids(number).take(1).collect();
                 self.done(queue.bulk_delete(&ids))?;
                 ids
             }
@@ -212,7 +216,7 @@ impl<P: Medium> Life<P> {
             }
         };
         let live = self.live[number].as_mut();
-        let removed = live.map_or(0, |live| gone.iter().filter(|id| live.remove(id).is_some()).count());
+        let removed = live.map_or(0, |live| gone.iter().filter(|id| live.removed(id)).count());
         Some(removed)
     }
 
@@ -231,7 +235,7 @@ impl<P: Medium> Life<P> {
             _ => self.done(self.engine().queues().purge(&Project::none(), queue.name(), Purge::All)).is_some(),
         };
         if cleared {
-            self.live[number].iter_mut().for_each(BTreeMap::clear);
+            self.live[number].iter_mut().for_each(Ledger::emptied);
             self.claims.retain(|(of, _, _)| *of != number);
         }
         cleared
@@ -296,7 +300,9 @@ impl<P: Medium> Life<P> {
     pub(crate) fn drain(&mut self) -> u64 {
         let (mut calls, mut stuck) = (0, 0);
         let mut whole = self.random.below(40);
-        while let Some(number) = (0..QUEUES).find(|number| self.live[*number].as_ref().is_some_and(|q| !q.is_empty())) {
+        while let Some(number) =
+            (0..QUEUES).find(|number| self.live[*number].as_ref().is_some_and(|q| !q.live().is_empty()))
+        {
             calls += 1;
             whole = whole.saturating_sub(1);
             let done = if whole == 0 {
@@ -336,7 +342,7 @@ impl<P: Medium> Life<P> {
     }
 
     fn left(&self) -> usize {
-        self.live.iter().flatten().map(BTreeMap::len).sum()
+        self.live.iter().flatten().map(|queue| queue.live().len()).sum()
     }
 
     /// Asserts that the space was freed and that the store works.

@@ -18,6 +18,8 @@ mod medium;
 mod mounted;
 mod simulated;
 
+#[path = "../support/ledger.rs"]
+mod ledger;
 #[path = "../support/metered.rs"]
 mod metered;
 #[path = "../support/random.rs"]

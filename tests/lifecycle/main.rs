@@ -14,6 +14,8 @@
 
 mod closing;
 mod fork;
+#[path = "../support/ledger.rs"]
+mod ledger;
 mod opening;
 mod placing;
 #[path = "../support/random.rs"]
