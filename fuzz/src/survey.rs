@@ -18,7 +18,11 @@ pub fn read_all(engine: &Engine, is_ours: bool) -> u64 {
     for project in [Project::none(), Project::named("").expect("a valid name")] {
         let queues = engine.queues().list(&project, &QueueListOptions::new().limit(0).detailed(true)).expect("a read");
         for entry in queues.items {
-            assert!(!is_ours || NAMES.contains(&entry.name().as_str()), "a queue that no call made: {:?}", entry.name());
+            assert!(
+                !is_ours || NAMES.contains(&entry.name().as_str()),
+                "a queue that no call made: {:?}",
+                entry.name()
+            );
             total += read_queue(engine, &project, entry.name(), is_ours);
         }
     }

@@ -113,7 +113,7 @@ impl World {
             _ => self.act_on_messages(operation),
         }
         self.mapped_alike();
-        self.is_loose |= self.has_loose_pools();
+        self.is_loose |= self.subject.has_loose_pools(&self.model).expect("a model");
         self.note_time();
         Next::GoOn
     }
@@ -142,7 +142,7 @@ impl World {
         self.subject = self.kind.open(config).expect("nothing was damaged");
         assert!(self.subject.recovery().notes().is_empty(), "{}", self.subject.recovery());
         self.is_loose = self.durability == Durability::Buffered;
-        self.forget_memory();
+        self.subject.forget_memory(&self.model).expect("no other pool is there");
         self.verify();
     }
 

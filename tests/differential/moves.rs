@@ -1,21 +1,13 @@
-//! The work that only a pooled driver does: it assigns queues to pools, moves them between pools, and sends dead
-//! letters from store to store.
-//!
-//! Two things are not compared:
-//!
-//! - the states while a dead letter is in transit, which takes some steps of the driver and no time in the model: after
-//!   each call the driver makes steps until only dead letters without a pool are in transit;
-//! - the random choice of a pool: the model takes the pool that the driver took, if that pool is allowed.
+//! The work that only a pooled driver does, and how it is compared: see [`Subject`](crate::subject::Subject).
 
 use std::iter::Sum;
 
 use proptest::prelude::*;
-use zaqar_sled::{Catalogue, ControlDriver, ListOptions, Pool, PoolUpdate, PoolUri, Project};
 
 use crate::calls::{Op, QueueRef, claim_op, message_op, queue_op, queue_ref, queue_refs, world_op};
 use crate::catalogue::catalogue_op;
 use crate::flavors::flavor_op;
-use crate::pair::{Check, Pair, equal};
+use crate::pair::{Check, Pair};
 use crate::pools::{POOLS, own_store_pool, own_store_pool_op, pool_name, pool_op};
 use crate::subscriptions::subscription_op;
 
@@ -75,69 +67,28 @@ impl Pair<'_> {
         (0..pools).try_for_each(|name| self.call_pools(&own_store_pool(name, 1)))
     }
 
-    /// Drops the contents of memory pools, which end with the process.
-    pub(crate) fn forget_memory(&self) -> zaqar_sled::Result<()> {
-        let (pools, nowhere) = (ControlDriver::pools(&self.model), PoolUri::new("memory:nowhere")?);
-        for pool in self.pooled_pools()? {
-            if pool.uri().as_str().starts_with("memory:") {
-                pools.update(pool.name(), &PoolUpdate::new().uri(nowhere.clone()))?;
-                pools.update(pool.name(), &PoolUpdate::new().uri(pool.uri().clone()))?;
-            }
-        }
+    /// Notes whether a power cut may lose unsynced changes of a pool.
+    pub(crate) fn note_loose_pools(&mut self) -> Check {
+        self.has_been_loose |= self.subject.has_loose_pools(&self.model).map_err(|error| error.to_string())?;
         Ok(())
     }
 
-    /// Notes the pools whose settings let a power cut lose unsynced changes.
-    pub(crate) fn note_loose_pools(&mut self) -> zaqar_sled::Result<()> {
-        let loose = self.pooled_pools()?.iter().any(|pool| pool.uri().as_str().contains("durability=buffered"));
-        self.has_been_loose |= loose;
-        Ok(())
-    }
-
-    /// The pools that have stores.
-    fn pooled_pools(&self) -> zaqar_sled::Result<Vec<Pool>> {
-        let options = ListOptions::new().limit(POOLS.len());
-        let pools = ControlDriver::pools(&self.model).list(&options)?.items;
-        Ok(if self.case.is_pooled() { pools } else { Vec::new() })
-    }
-
-    /// Steps the driver until its dead letters have arrived, as in the model, and tells the model which pools the
-    /// driver chose.
+    /// Has the driver's dead letters arrive, as in the model, and tells the model which pools the driver chose.
     pub(crate) fn arrive(&mut self) -> Check {
         let Some(driver) = self.subject.pooled() else { return Ok(()) };
-        let traffic = &mut self.traffic;
-        let mut waiting = driver.status().in_transit();
-        traffic.dead_letters += waiting.saturating_sub(traffic.waiting);
-        while waiting > 0 {
-            self.subject.step().map_err(|error| error.to_string())?;
-            let left = driver.status().in_transit();
-            if left == waiting {
-                break;
-            }
-            waiting = left;
-        }
-        traffic.waiting = waiting;
-        traffic.waits += u64::from(waiting > 0);
-        for (project, name) in queue_refs().map(|queue_ref| (queue_ref.project(), queue_ref.name())) {
-            if let Ok(entry) = Catalogue::get(driver, &project, &name) {
-                self.model.prefer(&project, &name, entry.pool());
-            }
-        }
+        let sent = driver.status().in_transit().saturating_sub(self.traffic.waiting);
+        let waiting = self.subject.deliver().map_err(|error| error.to_string())?;
+        self.traffic.dead_letters += sent;
+        self.traffic.waiting = waiting;
+        self.traffic.waits += u64::from(waiting > 0);
+        self.subject.show_pools(&self.model, queue_refs().map(|queue_ref| (queue_ref.project(), queue_ref.name())));
         Ok(())
     }
 
     /// Checks after a call on both that they have the same queues in the same pools.
     pub(crate) fn mapped_alike(&mut self) -> Check {
-        let Some(driver) = self.subject.pooled() else { return Ok(()) };
-        // The model delivers dead letters when it is called.
-        self.model.queues().count(&Project::none()).map_err(|error| error.to_string())?;
-        let pool = |driver: &dyn Catalogue, queue_ref: QueueRef| {
-            driver.get(&queue_ref.project(), &queue_ref.name()).ok().map(|entry| entry.pool().to_string())
-        };
-        for queue_ref in queue_refs() {
-            let (driver, model) = (pool(driver, queue_ref), pool(&self.model, queue_ref));
-            equal((queue_ref, driver), (queue_ref, model))?;
-        }
-        Ok(())
+        let queues = queue_refs().map(|queue_ref| (queue_ref.project(), queue_ref.name()));
+        let apart = self.subject.mapped_apart(&self.model, queues).map_err(|error| error.to_string())?;
+        apart.map_or(Ok(()), Err)
     }
 }

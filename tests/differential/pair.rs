@@ -108,7 +108,7 @@ impl<'c> Pair<'c> {
             Op::Subscriptions(queue_ref, op) => self.call_subscriptions(*queue_ref, op),
             Op::Pools(op) => {
                 self.call_pools(op)?;
-                self.note_loose_pools().map_err(|error| error.to_string())
+                self.note_loose_pools()
             }
             Op::Flavors(op) => self.call_flavors(op),
             Op::Catalogue(op) => self.call_catalogue(op),

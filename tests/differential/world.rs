@@ -103,8 +103,8 @@ impl Pair<'_> {
         self.openings += 1;
         self.subject = Subject::open(self.case, &self.engines_clock, &self.disk, self.openings);
         self.has_been_loose = false;
-        self.forget_memory().map_err(|error| error.to_string())?;
-        self.note_loose_pools().map_err(|error| error.to_string())?;
+        self.subject.forget_memory(&self.model).map_err(|error| error.to_string())?;
+        self.note_loose_pools()?;
         self.arrive()?;
         self.mapped_alike()
     }
