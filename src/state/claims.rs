@@ -35,7 +35,8 @@ pub(crate) struct Claim {
 pub(crate) struct Claims {
     by_number: BTreeMap<u64, Claim>,
     numbers: HashMap<[u8; 16], u64>,
-    /// The spent claims in the order in which they became spent, and some that have ended or are not spent any more.
+    /// The spent claims in the order in which they became spent, and some that have ended or are not spent any more. The
+    /// first one is spent, so that the oldest are found without a search.
     spent: VecDeque<u64>,
     charge: SpentCharge,
 }
@@ -67,6 +68,7 @@ impl Claims {
         self.numbers.remove(&claim.id);
         if claim.spent {
             self.charge.end_one();
+            self.forget_ended();
         }
         if self.by_number.is_empty() && self.numbers.capacity() > CAPACITY_KEPT {
             // Maps keep their capacity, and this much may not be needed again for long.
@@ -116,6 +118,7 @@ impl Claims {
             claim.left = claim.left.saturating_add(1);
             if std::mem::take(&mut claim.spent) {
                 self.charge.end_one();
+                self.forget_ended();
             }
         }
     }
@@ -141,6 +144,15 @@ impl Claims {
         self.spent.iter().copied().filter(spent).take(most).collect()
     }
 
+    /// Removes the claims at the front of the list that have ended.
+    fn forget_ended(&mut self) {
+        while let Some(number) = self.spent.front()
+            && self.by_number.get(number).is_none_or(|claim| !claim.spent)
+        {
+            self.spent.pop_front();
+        }
+    }
+
     /// Keeps the list of spent claims from growing by those that ended otherwise.
     fn tidy_spent(&mut self) {
         let spent = usize::try_from(self.charge.claims()).unwrap_or(usize::MAX);
@@ -156,3 +168,45 @@ impl Claims {
 const SPENT_TO_SPARE: usize = 64;
 /// The capacity, in claims, that a queue without claims keeps.
 const CAPACITY_KEPT: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spent_claims(count: u64) -> Claims {
+        let mut claims = Claims::new(&Budget::unlimited());
+        for number in 0..count {
+            let id = u128::from(number).to_be_bytes();
+            claims.insert(number, Claim::new(id, 1, 1, Sequences::default(), 1));
+            assert!(claims.lose_one(number));
+        }
+        claims
+    }
+
+    #[test]
+    fn the_oldest_spent_claims_are_found_without_passing_the_ended_ones() {
+        let mut claims = spent_claims(1000);
+        for first in (0..960).step_by(64) {
+            let oldest = claims.oldest_spent(64);
+            assert_eq!(oldest, (first..first + 64).collect::<Vec<_>>());
+            for number in oldest {
+                claims.remove(number);
+            }
+            assert_eq!(claims.spent.front(), Some(&(first + 64)), "ended claims are not passed at each search");
+        }
+        assert_eq!((claims.spent.len(), claims.spent()), (40, 40));
+    }
+
+    #[test]
+    fn claims_that_end_out_of_order_or_get_messages_again_leave_the_list() {
+        let mut claims = spent_claims(6);
+        claims.remove(1);
+        claims.remove(2);
+        claims.gain_one(3);
+        assert_eq!(claims.oldest_spent(2), [0, 4]);
+        claims.remove(0);
+        assert_eq!(claims.spent.front(), Some(&4));
+        claims.gain_one(4);
+        assert_eq!((claims.oldest_spent(9), claims.spent.len()), (vec![5], 1));
+    }
+}
