@@ -1,4 +1,19 @@
-//! The shared support of the tests is able to fail: each of its checks rejects what it has to.
+//! What the tests share, and that its checks reject what they have to.
+//!
+//! | File in `support` | What it has |
+//! |---|---|
+//! | `variables` | the environment variables, with their defaults |
+//! | `values` | names, ids and options that every test may use; how many seconds |
+//! | `random` | numbers from a seed |
+//! | `clock` | a clock that ticks, and one whose readings are counted, delayed and interrupted |
+//! | `ledger` | what calls acknowledged, and the comparison with what a store holds |
+//! | `kills` | children that are killed, and the diaries they leave |
+//! | `images` | the files of a simulated disk as bytes |
+//! | `wrapped_disk` | a disk with a hook around each call |
+//! | `metered`, `severed`, `tracked_disk`, `turbulence` | hooks: count, cut off, record an owner's late changes, delay |
+//! | `subject` | an engine or a pooled driver beside the reference model, also for fuzzing |
+//!
+//! A test includes the files that it needs with `#[path]`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the way to say what is wrong")]
 

@@ -40,6 +40,8 @@ mod opening;
 mod plan;
 mod posts;
 mod quiet;
+#[path = "../../tests/support/random.rs"]
+mod random;
 mod rounds;
 mod scratch;
 mod stats;

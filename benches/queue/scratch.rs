@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use zaqar_sled::{ClientId, Config, Durability, Engine, Metadata, NewMessage, Project, Queue};
 
 use crate::Result;
+use crate::random::Random;
 
 pub(crate) const BODY_BYTES: usize = 256;
 
@@ -76,14 +77,10 @@ pub(crate) fn messages_of(count: u64, bytes: usize) -> Vec<NewMessage> {
 }
 
 fn body(seed: u64, bytes: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = Random::new(seed);
     let mut body = Vec::with_capacity(bytes);
     while body.len() < bytes {
-        // xorshift64
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        body.extend_from_slice(&state.to_le_bytes());
+        body.extend_from_slice(&random.next().to_le_bytes());
         body.extend_from_slice(b"\"value\":");
     }
     body

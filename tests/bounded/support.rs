@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zaqar_sled::disk::{Keep, SimulatedDisk};
-use zaqar_sled::{
-    ClientId, Config, Engine, ManualClock, MessageListOptions, Metadata, Project, Queue, Result, Timestamp,
-};
+use zaqar_sled::{Config, Engine, ManualClock, Metadata, Project, Queue, Result};
 
 pub(crate) use crate::images::{assert_sound, disk_of, files};
 pub(crate) use crate::random::Random;
-pub(crate) use crate::values::seconds;
+pub(crate) use crate::values::{CLIENT, clock, everything, seconds};
 
 pub(crate) const ROOT: &str = "/store";
 pub(crate) const KIB: u64 = 1 << 10;
@@ -19,7 +17,6 @@ pub(crate) const KIB: u64 = 1 << 10;
 pub(crate) const AMPLE: u64 = 1 << 30;
 /// The largest memory of a page with more than one message: 16 KiB of bodies, 128 messages and the overhead.
 pub(crate) const PAGE: u64 = 24 * KIB;
-pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 
 /// A store on a simulated disk, and how it is opened.
 pub(crate) struct World {
@@ -113,10 +110,6 @@ impl World {
     }
 }
 
-pub(crate) fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)))
-}
-
 pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, memory: u64) -> Config {
     let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).seed(1);
     config.background(false).segment_size(4 * KIB).memory(memory)
@@ -135,11 +128,6 @@ pub(crate) fn queue_with(engine: &Engine, name: &str, metadata: &str) -> Queue {
     let queue = engine.queue(Project::none(), name).unwrap();
     assert!(queue.create(Metadata::from_json(metadata).unwrap()).unwrap(), "{name} is there already");
     queue
-}
-
-/// The options of a complete listing.
-pub(crate) fn everything() -> MessageListOptions {
-    MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true)
 }
 
 /// Bytes that no other number has.

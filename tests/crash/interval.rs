@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zaqar_sled::disk::{Keep, RealDisk, SimulatedDisk};
-use zaqar_sled::{Config, Durability, Engine, ManualClock, Metadata, Project, Queue, Timestamp};
+use zaqar_sled::{Config, Durability, Engine, ManualClock, Metadata, Project, Queue};
 
 use super::metered::{Meter, MeteredDisk};
 use super::support::{CLIENT, ROOT, clock, config, everything, message};
@@ -86,7 +86,7 @@ fn buffered_would_lose_no_more_at_any_instant_between_two_segments() {
 
 #[test]
 fn an_observed_expiry_stays_after_a_power_cut_and_a_clock_set_back() {
-    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let (disk, clock, set_back) = (SimulatedDisk::new(), clock(), clock());
     let open = |disk: &SimulatedDisk, clock: &Arc<ManualClock>| {
         config(disk, clock, 1).background(true).sync_interval(Duration::from_millis(5)).open(ROOT).unwrap()
     };
@@ -102,8 +102,7 @@ fn an_observed_expiry_stays_after_a_power_cut_and_a_clock_set_back() {
     }
     let disk = disk.power_loss(Keep::Nothing);
     drop(engine);
-    let before = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
-    let engine = open(&disk, &before);
+    let engine = open(&disk, &set_back);
     assert!(jobs(&engine).list(&everything()).unwrap().items.is_empty(), "it is back");
 }
 

@@ -7,23 +7,18 @@ use std::sync::Arc;
 
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
-    ClaimId, ClaimOptions, ClientId, Config, ControlDriver, DataDriver, Engine, ListOptions, ManualClock, Message,
-    MessageId, MessageListOptions, Metadata, NewMessage, Project, QueueListOptions, QueueName, Result, Subscription,
-    Timestamp,
+    ClaimId, ClaimOptions, Config, ControlDriver, DataDriver, Engine, ListOptions, ManualClock, Message, MessageId,
+    Metadata, NewMessage, Project, QueueListOptions, QueueName, Result, Subscription,
 };
 
 pub(crate) use crate::images::{assert_sound, disk_of, files};
 pub(crate) use crate::random::Random;
+pub(crate) use crate::values::{CLIENT, clock, everything};
 
 pub(crate) const ROOT: &str = "/store";
 /// More memory than any of these stores needs.
 pub(crate) const AMPLE: u64 = 256 << 20;
 pub(crate) const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
-pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
-
-pub(crate) fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)))
-}
 
 /// The settings of these tests: no background threads, and the smallest segments.
 pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
@@ -33,10 +28,6 @@ pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) 
 
 pub(crate) fn projects() -> [Project; 3] {
     [Project::none(), Project::named("").unwrap(), Project::named("p").unwrap()]
-}
-
-pub(crate) fn everything() -> MessageListOptions {
-    MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true)
 }
 
 pub(crate) fn queues_of(driver: &dyn DataDriver) -> Result<Vec<(Project, QueueName)>> {

@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use zaqar_sled::disk::SimulatedDisk;
-use zaqar_sled::{Error, Message, MessageId, MessageListOptions, Project, QueueListOptions, Result};
+use zaqar_sled::{Error, Message, MessageId, Project, QueueListOptions, Result};
 
 use super::evidence::{Evidence, number, number_of};
 use super::harm::{Harm, Kind};
 use super::images::{disk_of, files};
 use super::store::{Ended, Opened};
+use super::values::everything;
 
 /// The messages that salvage recovered.
 #[derive(Debug, Default, Clone, Copy)]
@@ -49,9 +50,8 @@ pub(crate) fn assert_enough(figures: &Figures) {
 fn survey(opened: &Opened) -> Result<BTreeMap<MessageId, Vec<u8>>> {
     let (none, mut all) = (Project::none(), BTreeMap::new());
     let queues = opened.driver().queues().list(&none, &QueueListOptions::new().limit(0))?.items;
-    let options = MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true);
     for queue in queues {
-        let listed = opened.driver().messages().list(&none, queue.name(), &options)?.items;
+        let listed = opened.driver().messages().list(&none, queue.name(), &everything())?.items;
         let stats = opened.driver().queues().stats(&none, queue.name())?;
         assert_eq!(stats.total(), listed.len() as u64, "{}", queue.name());
         assert!(listed.is_sorted_by_key(Message::id));

@@ -25,5 +25,7 @@ mod ledger;
 #[path = "../support/random.rs"]
 mod random;
 mod store;
+#[path = "../support/values.rs"]
+mod values;
 #[path = "../support/variables.rs"]
 mod variables;

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
-    ClaimOptions, ClientId, Config, DataDriver, Engine, ManualClock, MessageId, Metadata, NewMessage, NewPool,
-    PoolName, PooledDriver, Pools, Project, Purge, QueueName, Result, Timestamp,
+    ClaimOptions, Config, DataDriver, Engine, ManualClock, MessageId, Metadata, NewMessage, NewPool, PoolName,
+    PooledDriver, Pools, Project, Purge, QueueName, Result,
 };
 
 use super::evidence::{Stores, stores};
 use super::images::files;
 use super::ledger::Ledger;
+use super::values::{CLIENT, clock};
 
 pub(crate) const ROOT: &str = "/store";
-const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 pub(crate) const QUEUES: [&str; 4] = ["a", "b", "c", "d"];
 
 /// The end of a store.
@@ -105,7 +105,7 @@ impl Opened {
 
 impl Ended {
     pub(crate) fn new(end: End, seed: u64) -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
+        let clock = clock();
         let disk = SimulatedDisk::new();
         let opened = open(end, &disk, &clock, seed, false).unwrap();
         if let Opened::Pooled(driver) = &opened {

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use zaqar_sled::disk::{Calls, Fault, FaultError, Keep, Operation, SimulatedDisk};
 use zaqar_sled::{
-    ClaimOptions, Config, DataDriver, Engine, Error, ManualClock, MessageId, MessageListOptions, Metadata, NewMessage,
-    NewPool, PooledDriver, Project, QueueName, Result,
+    ClaimOptions, Config, DataDriver, Engine, Error, ManualClock, MessageId, Metadata, NewMessage, NewPool,
+    PooledDriver, Project, QueueName, Result,
 };
 
 use super::ledger::Ledger;
 use super::random::Random;
-use super::support::{CLIENT, ROOT, clock, seconds};
+use super::support::{CLIENT, ROOT, clock, everything, seconds};
 use super::variables::{FAULTS, ROUNDS, SEED};
 
 const CALLS: u64 = 300;
@@ -191,8 +191,7 @@ impl Answers {
     fn check(&self, store: &Store, run: &Run) {
         let mut found = Vec::new();
         for (at, queue) in QUEUES.iter().enumerate() {
-            let options = MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true);
-            let listed = match store.driver().messages().list(&Project::none(), &name(queue), &options) {
+            let listed = match store.driver().messages().list(&Project::none(), &name(queue), &everything()) {
                 Err(error) if error.is_not_found() => Vec::new(),
                 listed => listed.unwrap_or_else(|error| panic!("{run:?}: {error}")).items,
             };

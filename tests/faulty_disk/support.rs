@@ -4,20 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use zaqar_sled::disk::SimulatedDisk;
-use zaqar_sled::{
-    ClientId, Config, Engine, ManualClock, Message, MessageId, MessageListOptions, Metadata, NewMessage, Project,
-    Queue, Result, Timestamp,
-};
+use zaqar_sled::{Config, Engine, ManualClock, Message, MessageId, Metadata, NewMessage, Project, Queue, Result};
 
-pub(crate) use crate::values::seconds;
+pub(crate) use crate::values::{CLIENT, clock, everything, seconds};
 
 pub(crate) const ROOT: &str = "/store";
-pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 const KIB: u64 = 1 << 10;
-
-pub(crate) fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)))
-}
 
 /// Settings without background threads, with which every page is evicted when possible.
 pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
@@ -40,8 +32,7 @@ pub(crate) fn fill(queue: &Queue, count: usize) -> Vec<MessageId> {
 }
 
 pub(crate) fn listed(queue: &Queue) -> Result<Vec<MessageId>> {
-    let options = MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true);
-    Ok(queue.list(&options)?.items.iter().map(Message::id).collect())
+    Ok(queue.list(&everything())?.items.iter().map(Message::id).collect())
 }
 
 /// The page files, in order.

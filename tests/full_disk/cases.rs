@@ -6,20 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
-use zaqar_sled::{
-    ClaimOptions, ClientId, Config, Durability, Engine, ManualClock, MessageListOptions, Metadata, NewMessage, Project,
-    Queue, Timestamp,
-};
+use zaqar_sled::{ClaimOptions, Config, Durability, Engine, MessageListOptions, Metadata, NewMessage, Project, Queue};
 
 use crate::metered::{Meter, MeteredDisk};
+use crate::values::{CLIENT, clock};
 
-const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 const KIB: u64 = 1 << 10;
 const HOUR: Duration = Duration::from_hours(1);
 const ROOT: &str = "/store";
 
 fn config(disk: impl Disk) -> Config {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
+    let clock = clock();
     let config = Config::new().disk(Arc::new(disk)).clock(clock).seed(1).background(false);
     config.segment_size(64 * KIB).durability(Durability::Buffered)
 }

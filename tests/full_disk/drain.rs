@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimId, ClaimOptions, ClientId, Config, DataDriver, Durability, Engine, Error, ManualClock, MessageId,
-    MessageListOptions, Metadata, NewMessage, Project, Purge, Queue, Timestamp,
+    ClaimId, ClaimOptions, Config, DataDriver, Durability, Engine, Error, ManualClock, MessageId, Metadata, NewMessage,
+    Project, Purge, Queue,
 };
 
 use crate::ledger::Ledger;
 use crate::medium::Medium;
 use crate::random::Random;
+use crate::values::{CLIENT, clock, everything};
 
-const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 const QUEUES: usize = 3;
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -44,7 +44,7 @@ pub(crate) struct Life<P> {
 
 impl<P: Medium> Life<P> {
     pub(crate) fn new(medium: P, shape: Shape, seed: u64) -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
+        let clock = clock();
         let context = format!("ZAQAR_SEED={seed} {shape:?}");
         let (random, live) = (Random::new(seed), vec![None; QUEUES]);
         let mut this =
@@ -83,8 +83,7 @@ impl<P: Medium> Life<P> {
             let there = queue.exists().unwrap();
             assert_eq!(there, live.is_some(), "{}: queue{number} {when}", self.context);
             let Some(live) = live else { continue };
-            let options = MessageListOptions::new().limit(0).echo(true).include_claimed(true).include_delayed(true);
-            let found = queue.iter(options).map(|message| message.unwrap());
+            let found = queue.iter(everything()).map(|message| message.unwrap());
             let found = found.map(|message| (message.id(), message.body().len() as u64));
             live.check(found, &format!("{}: queue{number} {when}", self.context));
         }

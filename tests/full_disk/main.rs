@@ -26,6 +26,8 @@ mod metered;
 mod random;
 #[path = "../support/severed.rs"]
 mod severed;
+#[path = "../support/values.rs"]
+mod values;
 #[path = "../support/variables.rs"]
 mod variables;
 #[path = "../support/wrapped_disk.rs"]

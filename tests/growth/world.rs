@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use zaqar_sled::{ClientId, Config, Durability, Engine, ManualClock, Metadata, Project, Queue, Timestamp};
+use zaqar_sled::{Config, Durability, Engine, ManualClock, Metadata, Project, Queue};
 
 use crate::live;
+pub(crate) use crate::values::CLIENT;
+use crate::values::clock;
 
 pub(crate) const KIB: u64 = 1 << 10;
-pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 
 /// A store, opened, and the bytes that were allocated when it was.
 pub(crate) struct World {
@@ -30,7 +31,7 @@ impl World {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)));
+        let clock = clock();
         let config = Config::new().clock(clock.clone()).durability(Durability::Buffered).seed(1).background(false);
         let engine = configure(config).open(folder.path().join("store")).unwrap();
         Self { opened: live(), engine, clock, _folder: folder, _turn: turn }

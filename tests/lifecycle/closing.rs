@@ -6,11 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use zaqar_sled::disk::{FaultKind, SimulatedDisk};
-use zaqar_sled::{
-    ClaimOptions, ClientId, Config, Durability, Engine, Metadata, NewMessage, NewPool, PoolName, Project, Queue,
-};
+use zaqar_sled::{ClaimOptions, Config, Durability, Engine, Metadata, NewMessage, NewPool, PoolName, Project, Queue};
 
 use super::tracked_disk::{Owner, TrackedDisk};
+use super::values::CLIENT;
 
 const ROOT: &str = "/store";
 
@@ -23,7 +22,7 @@ fn jobs(engine: &Engine) -> Queue {
 }
 
 fn post(engine: &Engine) {
-    jobs(engine).post(ClientId::from_bytes([7; 16]), &[NewMessage::new("work")]).unwrap();
+    jobs(engine).post(CLIENT, &[NewMessage::new("work")]).unwrap();
 }
 
 #[test]
@@ -76,9 +75,7 @@ fn calls_that_wait_for_messages_or_for_admission_end_at_once() {
                 loop {
                     let outcome = match number {
                         0 => empty.claim_wait(ClaimOptions::new(), Duration::from_hours(1)).map(drop),
-                        _ => jobs(&engine)
-                            .post(ClientId::from_bytes([7; 16]), &[NewMessage::new(vec![7; 4 << 10])])
-                            .map(drop),
+                        _ => jobs(&engine).post(CLIENT, &[NewMessage::new(vec![7; 4 << 10])]).map(drop),
                     };
                     match outcome {
                         Err(error) if error.is_closed() => return,
@@ -107,7 +104,7 @@ fn a_disk_that_panics_in_a_sync_leaves_no_call_waiting_for_it() {
         .map(|_| {
             let engine = engine.clone();
             let message = [NewMessage::new("work")];
-            thread::spawn(move || jobs(&engine).post(ClientId::from_bytes([7; 16]), &message).unwrap_err())
+            thread::spawn(move || jobs(&engine).post(CLIENT, &message).unwrap_err())
         })
         .collect();
     for poster in posters {
@@ -126,7 +123,7 @@ fn housekeeping_does_not_wait_for_pages_that_a_verification_reads() {
     let engine = Config::new().disk(Arc::new(tracked.clone())).background(false).memory(64 << 10).open(ROOT).unwrap();
     jobs(&engine).create(Metadata::new()).unwrap();
     for _ in 0..40 {
-        jobs(&engine).post(ClientId::from_bytes([7; 16]), &[NewMessage::new(vec![7; 8 << 10])]).unwrap();
+        jobs(&engine).post(CLIENT, &[NewMessage::new(vec![7; 8 << 10])]).unwrap();
     }
     engine.checkpoint().unwrap();
     assert!(engine.status().cold_pages() > 0);

@@ -4,7 +4,9 @@
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use zaqar_sled::{ClientId, Config, Durability, Engine, Error, Metadata, NewMessage, Project, Queue};
+use zaqar_sled::{Config, Durability, Engine, Error, Metadata, NewMessage, Project, Queue};
+
+use super::values::CLIENT;
 
 unsafe extern "C" {
     fn fork() -> i32;
@@ -34,7 +36,7 @@ fn jobs(engine: &Engine) -> Queue {
 }
 
 fn post(engine: &Engine) -> Result<(), Error> {
-    jobs(engine).post(ClientId::from_bytes([7; 16]), &[NewMessage::new("work")]).map(drop)
+    jobs(engine).post(CLIENT, &[NewMessage::new("work")]).map(drop)
 }
 
 fn is_forked<T>(outcome: Result<T, Error>) -> bool {
@@ -131,11 +133,11 @@ fn a_fork_of_a_process_with_a_pooled_driver_is_refused_too() {
     queue.create(Metadata::new()).unwrap();
     let message = [NewMessage::new("work")];
     assert!(in_fork(|| {
-        let refused = is_forked(queue.post(ClientId::from_bytes([7; 16]), &message)) && is_forked(driver.close());
+        let refused = is_forked(queue.post(CLIENT, &message)) && is_forked(driver.close());
         drop(driver.clone());
         refused
     }));
-    queue.post(ClientId::from_bytes([7; 16]), &message).unwrap();
+    queue.post(CLIENT, &message).unwrap();
     assert_eq!(queue.stats().unwrap().total(), 1);
     driver.close().unwrap();
 }

@@ -23,6 +23,8 @@ mod random;
 mod storm;
 #[path = "../support/tracked_disk.rs"]
 mod tracked_disk;
+#[path = "../support/values.rs"]
+mod values;
 #[path = "../support/variables.rs"]
 mod variables;
 #[path = "../support/wrapped_disk.rs"]

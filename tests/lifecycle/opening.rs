@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use zaqar_sled::disk::{Disk, RealDisk, SimulatedDisk};
 use zaqar_sled::{
-    ClientId, Config, Durability, Error, Limits, ManualClock, Metadata, NewMessage, Project, RecoverySource, Spawner,
-    Timestamp,
+    Config, Durability, Error, Limits, ManualClock, Metadata, NewMessage, Project, RecoverySource, Spawner, Timestamp,
 };
 
 use super::tracked_disk::{Owner, TrackedDisk};
+use super::values::CLIENT;
 
 /// A spawner that fails to start one thread, and counts the other threads that still run.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ fn an_opening_that_lacks_a_thread_leaves_no_thread_no_lock_and_the_store_as_it_w
     let engine = config().open("/store").unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
     jobs.create(Metadata::new()).unwrap();
-    jobs.post(ClientId::from_bytes([7; 16]), &[NewMessage::new("work")]).unwrap();
+    jobs.post(CLIENT, &[NewMessage::new("work")]).unwrap();
     engine.close().unwrap();
     let before = files(&disk);
     for failing in 0..4 {

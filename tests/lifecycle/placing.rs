@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use zaqar_sled::disk::{Disk, RealDisk, SimulatedDisk};
-use zaqar_sled::{ClientId, Config, Engine, Error, Metadata, NewMessage, Project};
+use zaqar_sled::{Config, Engine, Error, Metadata, NewMessage, Project};
+
+use super::values::CLIENT;
 
 fn config(disk: &Arc<dyn Disk>) -> Config {
     Config::new().disk(disk.clone()).segment_size(64 << 10).memory(256 << 10).background(false)
@@ -14,7 +16,7 @@ fn config(disk: &Arc<dyn Disk>) -> Config {
 fn post(engine: &Engine, bytes: usize) -> Result<(), Error> {
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
     jobs.create(Metadata::new())?;
-    jobs.post(ClientId::from_bytes([7; 16]), &[NewMessage::new(vec![7; bytes])]).map(drop)
+    jobs.post(CLIENT, &[NewMessage::new(vec![7; bytes])]).map(drop)
 }
 
 fn count(engine: &Engine) -> u64 {

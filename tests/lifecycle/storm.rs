@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use zaqar_sled::disk::{Disk, RealDisk, SimulatedDisk};
 use zaqar_sled::{
-    ClaimOptions, ClientId, Config, DataDriver, Durability, Engine, Error, MessageId, MessageListOptions, Metadata,
-    NewMessage, Project, Queue,
+    ClaimOptions, Config, DataDriver, Durability, Engine, Error, MessageId, Metadata, NewMessage, Project, Queue,
 };
 
 use super::ledger::Ledger;
 use super::random::Random;
 use super::tracked_disk::{Owner, TrackedDisk};
+use super::values::{CLIENT, everything};
 use super::variables::{ROUNDS, SEED};
 
 /// The answers of all callers, over all lives of a store.
@@ -235,8 +235,7 @@ fn jobs(engine: &Engine) -> Queue {
 }
 
 fn messages(engine: &Engine) -> BTreeSet<MessageId> {
-    let options = MessageListOptions::new().limit(0).echo(true).include_claimed(true);
-    jobs(engine).list(&options).unwrap().items.iter().map(zaqar_sled::Message::id).collect()
+    jobs(engine).list(&everything()).unwrap().items.iter().map(zaqar_sled::Message::id).collect()
 }
 
 /// The image of a disk whose process was killed, on its way to the next round.
@@ -272,7 +271,6 @@ fn a_store_on_a_real_disk_survives_every_end_with_everybody_at_it() {
     println!("seed {seed}: {rounds} rounds, {} acknowledged", storm.answers.count.load(Ordering::SeqCst));
 }
 
-const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 const TTL: Duration = Duration::from_hours(24);
 /// Two callers post, one waits, three make all other calls.
 const CALLERS: usize = 6;

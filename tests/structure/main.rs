@@ -4,6 +4,8 @@
 //! A file's imports are its `use` lines, its re-exports from other modules, and the paths in its code that start with
 //! `crate` or `super`, without the tests in the file. A re-exported name
 //! counts as a name of the module that defines it.
+//!
+//! [`variables`] is about the tests: one file reads their environment variables, and its table is complete.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 

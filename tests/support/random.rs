@@ -1,13 +1,13 @@
 //! Numbers from a seed.
+#![allow(dead_code, reason = "each test binary uses what it needs")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a list in memory is never too long, and not empty")]
 
 use std::hash::{BuildHasher, RandomState};
 
 /// A stream of numbers that a seed decides (`SplitMix64`).
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "each harness uses what it needs")]
 pub(crate) struct Random(u64);
 
-#[allow(dead_code, reason = "each harness uses what it needs")]
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)

@@ -1,16 +1,20 @@
 //! The values that scenes use, and short readings of what they get.
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test binary uses what it needs")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimId, ClaimOptions, ClientId, Message, MessageId, MessageListOptions, Metadata, NewMessage, Project, QueueName,
-    Timestamp,
+    ClaimId, ClaimOptions, ClientId, ManualClock, Message, MessageId, MessageListOptions, Metadata, NewMessage,
+    Project, QueueName, Timestamp,
 };
 
 /// Two clients that are not each other.
 pub(crate) const ALICE: ClientId = ClientId::from_bytes([0xa1; 16]);
 pub(crate) const BOB: ClientId = ClientId::from_bytes([0xb0; 16]);
+
+/// The client of tests that need only one.
+pub(crate) const CLIENT: ClientId = ClientId::from_bytes([7; 16]);
 
 /// 2026-01-01T00:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -25,6 +29,11 @@ pub(crate) fn name_of(name: &str) -> QueueName {
 
 pub(crate) fn json(text: &str) -> Metadata {
     Metadata::from_json(text).unwrap()
+}
+
+/// A clock that is moved by hand.
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000_000)))
 }
 
 pub(crate) const fn seconds(n: u64) -> Duration {
@@ -44,7 +53,7 @@ pub(crate) fn terms(ttl: u64, grace: u64, limit: usize) -> ClaimOptions {
     ClaimOptions::new().ttl(seconds(ttl)).grace(seconds(grace)).limit(limit)
 }
 
-/// The options of a complete listing.
+/// The options of a complete listing. Without a client in them no message is left out as its own.
 pub(crate) fn everything() -> MessageListOptions {
     MessageListOptions::new().limit(0).include_claimed(true).include_delayed(true)
 }

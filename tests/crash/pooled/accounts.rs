@@ -1,4 +1,5 @@
-//! The comparison of the workers' books with the stores.
+//! The comparison of the workers' books with the stores. Messages are known by their names, because a dead letter has
+//! another id than before, and a power cut may take back answers at `Buffered`: the shared ledger knows neither.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,6 +4,9 @@
 //! message exists twice. A message that was posted at `Sync` and that no call may have removed is in its queue, in its
 //! dead-letter queue, or where an earlier mapping of the queue left it. And no message that was removed at `Sync`
 //! exists.
+//!
+//! The shared ledger would not do. A power cut may take back the answers at `Buffered`, so that a message that was
+//! removed may be there; and a dead letter has a new id in another queue, so messages are known by their names.
 
 use std::collections::BTreeMap;
 
