@@ -2,9 +2,9 @@
 
 use crate::contract::Claims;
 use crate::model::error::{Error, Result};
-use crate::model::limits::check_times;
+use crate::model::limits::{are_long, check_times};
 use crate::model::time::millis;
-use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, Project, QueueName, Timestamp};
+use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName, Timestamp};
 use crate::state::Reading;
 use crate::state::op::{NewClaim, Op};
 use crate::state::sequences::Sequences;
@@ -71,10 +71,11 @@ fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Result<Option<ClaimRecord>> {
     let Some(number) = queue.claims().number(id.as_bytes()) else { return Ok(None) };
     let Some(claim) = queue.claims().get(number) else { return Ok(None) };
     let mut reading = Reading::new(queue.now());
-    for sequence in claim.sequences.iter() {
-        let place = queue.locate(sequence)?.filter(|(page, index)| page.held_by(*index, number));
-        place.into_iter().for_each(|(page, index)| reading.push(queue, page, index));
-    }
+    queue.visit(&claim.sequences, |page, index| {
+        if page.held_by(index, number) {
+            reading.push_with(queue, page, index, Some(*id));
+        }
+    })?;
     let age = queue.now().saturating_sub(claim.expires.saturating_sub(claim.ttl));
     Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() }))
 }
@@ -100,7 +101,10 @@ pub(crate) fn create_claim<S: Backend>(
 ) -> Result<Claimed> {
     let control_store = backend.control_store();
     control_store.limits.check_claim(options)?;
-    check_times(Timestamp::from_millis(control_store.now()), "ttl", &[options.ttl, options.grace])?;
+    if are_long(&[options.ttl, options.grace]) {
+        // Before the queue is looked up.
+        check_times(Timestamp::from_millis(control_store.now()), "ttl", &[options.ttl, options.grace])?;
+    }
     loop {
         match backend.with_queue(project, queue, Access::Change, |queue| claim(queue, None, options))? {
             None => return Ok((None, None)),
@@ -181,19 +185,11 @@ fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
 fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {
     let Op::Claim(op) = op else { return Ok(None) };
     let mut reading = Reading::with_capacity(queue, queue.now(), op.taken.len());
-    for sequence in op.taken.iter() {
-        // In memory since the claim was decided.
-        queue.locate(sequence)?.into_iter().for_each(|(page, index)| reading.push(queue, page, index));
-    }
     let id = ClaimId::from_bytes(op.claim);
-    let messages: Vec<Message> = reading.finish().into_iter().map(|message| claimed_by(message, id)).collect();
-    Ok((!op.taken.is_empty()).then_some(ClaimRecord { id, ttl: op.ttl, age: 0, messages }))
-}
-
-/// The message with its claim. A claim of ttl 0 has ended when it is created, but its result still shows it.
-fn claimed_by(mut message: Message, id: ClaimId) -> Message {
-    message.claim = Some(id);
-    message
+    // The pages are in memory since the claim was decided. A claim of ttl 0 has ended when it is created, but its result
+    // still shows it.
+    queue.visit(&op.taken, |page, index| reading.push_with(queue, page, index, Some(id)))?;
+    Ok((!op.taken.is_empty()).then_some(ClaimRecord { id, ttl: op.ttl, age: 0, messages: reading.finish() }))
 }
 
 /// The most bytes of dead letters that one claim moves beyond the first. With these the operation is at most half of

@@ -1,8 +1,10 @@
 //! The message controller (contract 6).
 
+use std::time::Duration;
+
 use crate::contract::Messages;
 use crate::model::error::{Error, Result};
-use crate::model::limits::check_times;
+use crate::model::limits::{are_long, check_times};
 use crate::model::time::millis;
 use crate::model::{
     ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project,
@@ -28,7 +30,11 @@ impl<S: Backend> Messages for S {
     ) -> Result<Vec<MessageId>> {
         let control_store = self.control_store();
         control_store.limits.check_post(messages, None)?;
-        check_message_times(Timestamp::from_millis(control_store.now()), messages)?;
+        let is_long = |time: Option<Duration>| are_long(&[time.unwrap_or_default()]);
+        if messages.iter().any(|message| is_long(message.ttl) || is_long(message.delay)) {
+            // Before the queue is looked up.
+            check_message_times(Timestamp::from_millis(control_store.now()), messages)?;
+        }
         let access = if messages.is_empty() { Access::Read } else { Access::Fill };
         let posted = self.with_queue(project, queue, access, |queue| post_locked(queue, client, messages))?;
         posted.ok_or_else(|| missing(project, queue))
@@ -103,8 +109,11 @@ impl<S: Backend> Messages for S {
         let deleted = self.with_queue(project, queue, Access::Change, |queue| {
             let mut found = Vec::with_capacity(ids.len());
             let holders: Vec<u64> = claims.iter().filter_map(|claim| queue.claims().number(claim.as_bytes())).collect();
+            let mut near = None;
             for id in ids {
-                let Some((page, index)) = locate(queue, *id)? else { continue };
+                let place = if id.queue == queue.number() { queue.locate_near(near, id.sequence)? } else { None };
+                let Some((page, index)) = place else { continue };
+                near = Some(page);
                 if !claims.is_empty() {
                     check_claims(page, index, &holders).map_err(|refusal| refusal.error(project, name, *id))?;
                 }

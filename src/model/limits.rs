@@ -219,6 +219,12 @@ pub(crate) fn check_times(now: Timestamp, name: &str, durations: &[Duration]) ->
         .ok_or_else(|| Error::invalid(name, "ends after the year 9999"))
 }
 
+/// Whether these durations, one after the other, may end after the last date, whatever the time is now. Readings of the
+/// clock with less than a century left do not count (see `clock`), so shorter durations need no reading.
+pub(crate) fn are_long(durations: &[Duration]) -> bool {
+    durations.iter().try_fold(Duration::ZERO, |sum, duration| sum.checked_add(*duration)).is_none_or(|sum| sum > LONG)
+}
+
 fn check_size(what: &'static str, size: u64, limit: u64) -> Result<()> {
     if size > limit {
         return Err(Error::TooLarge { what, size, limit });
@@ -245,6 +251,9 @@ fn check_time(name: &str, time: Duration, range: &RangeInclusive<Duration>) -> R
     let reason = format!("{time:?} is not from {least} to {most} seconds");
     Err(Error::invalid(name, reason))
 }
+
+/// Half of a century.
+const LONG: Duration = Duration::from_hours(50 * 365 * 24);
 
 #[cfg(test)]
 mod tests {
@@ -438,5 +447,6 @@ mod tests {
         assert!(error.is_invalid());
         assert!(check_times(now, "ttl", &[Duration::MAX, Duration::MAX]).is_err());
         assert!(check_times(now, "ttl", &[]).is_ok());
+        assert!(!are_long(&[LONG / 2, LONG / 2]) && are_long(&[LONG, TICK]) && are_long(&[Duration::MAX, TICK]));
     }
 }

@@ -9,6 +9,7 @@
 //! the sum with alarms and indexes.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ pub(crate) struct Claim {
 #[derive(Debug)]
 pub(crate) struct Claims {
     by_number: BTreeMap<u64, Claim>,
-    numbers: HashMap<[u8; 16], u64>,
+    numbers: HashMap<[u8; 16], u64, BuildHasherDefault<IdHasher>>,
     /// The spent claims in the order in which they became spent, and some that have ended or are not spent any more. The
     /// first one is spent, so that the oldest are found without a search.
     spent: VecDeque<u64>,
@@ -52,9 +53,28 @@ impl Claim {
     }
 }
 
+/// Takes the hash of a claim's id from its random bytes. Only ids that an engine made are in the map, so no caller can
+/// choose ids that collide.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(random) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*random);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl Claims {
     pub(crate) fn new(budget: &Arc<Budget>) -> Self {
-        let (by_number, numbers, spent) = (BTreeMap::new(), HashMap::new(), VecDeque::new());
+        let (by_number, numbers, spent) = (BTreeMap::new(), HashMap::default(), VecDeque::new());
         Self { by_number, numbers, spent, charge: SpentCharge::new(budget) }
     }
 
@@ -106,10 +126,15 @@ impl Claims {
         self.charge.claims()
     }
 
-    /// Counts a removed message of the claim `number`; returns whether that changes the claim's record.
-    pub(crate) fn lose_one(&mut self, number: u64) -> bool {
-        let left = self.by_number.get(&number).map(|claim| claim.left.saturating_sub(1));
-        left.is_some_and(|left| self.set_left(number, left))
+    /// Counts `count` removed messages of the claim `number`; returns whether that changes the claim's record.
+    pub(crate) fn lose(&mut self, number: u64, count: u32) -> bool {
+        let Some(claim) = self.by_number.get_mut(&number) else { return false };
+        let left = claim.left.saturating_sub(count);
+        if left > 0 {
+            claim.left = left;
+            return false;
+        }
+        self.set_left(number, left)
     }
 
     /// Counts an added message of the claim `number`.
@@ -171,6 +196,8 @@ const CAPACITY_KEPT: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher;
+
     use super::*;
 
     fn spent_claims(count: u64) -> Claims {
@@ -178,7 +205,7 @@ mod tests {
         for number in 0..count {
             let id = u128::from(number).to_be_bytes();
             claims.insert(number, Claim::new(id, 1, 1, Sequences::default(), 1));
-            assert!(claims.lose_one(number));
+            assert!(claims.lose(number, 1));
         }
         claims
     }
@@ -195,6 +222,15 @@ mod tests {
             assert_eq!(claims.spent.front(), Some(&(first + 64)), "ended claims are not passed at each search");
         }
         assert_eq!((claims.spent.len(), claims.spent()), (40, 40));
+    }
+
+    #[test]
+    fn an_id_is_hashed_by_its_first_bytes() {
+        let hash = |id: [u8; 16]| BuildHasherDefault::<IdHasher>::default().hash_one(id);
+        let id = *b"0123456789abcdef";
+        assert_eq!(hash(id), u64::from_ne_bytes(*b"01234567"));
+        let others = (0..8).map(|byte| std::array::from_fn(|at| if at == byte { b'x' } else { id[at] }));
+        assert!(others.map(hash).all(|other| other != hash(id)));
     }
 
     #[test]

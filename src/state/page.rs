@@ -34,8 +34,8 @@ use crate::model::Timestamp;
 use crate::model::error::Result;
 use crate::storage::budget::Budget;
 
-pub(crate) use bits::{Hold, bits};
-use bits::{bit, hold};
+use bits::hold;
+pub(crate) use bits::{Hold, bit, bits, set_of};
 use entry::read;
 pub(crate) use entry::{FrozenPage, PageEntry, PageRecord};
 use held::{Held, Reads};
@@ -226,6 +226,16 @@ impl Page {
         self.position(sequence).filter(|index| self.live & bit(*index) != 0)
     }
 
+    /// The live messages at the `count` sequences from `start` on, which is not before the page.
+    pub(crate) fn find_all(&self, start: u64, count: u32) -> u128 {
+        if self.is_dense() {
+            let from = u32::try_from(start.saturating_sub(self.first)).unwrap_or(u32::MAX);
+            let below = |end: u32| 1_u128.checked_shl(end).map_or(u128::MAX, |bit| bit.wrapping_sub(1));
+            return self.live & below(from.saturating_add(count)) & !below(from);
+        }
+        set_of((start..).take(count as usize).filter_map(|sequence| self.find(sequence)))
+    }
+
     pub(crate) fn slot(&self, index: usize) -> Option<&MessageSlot> {
         self.content()?.slot(index)
     }
@@ -250,32 +260,39 @@ impl Page {
         self.content().map(|content| content.body(slot)).unwrap_or_default()
     }
 
-    /// Puts a free message under the claim `number`. By the extension rule (contract 7.1), a message that would expire
+    /// Puts free messages under the claim `number`. By the extension rule (contract 7.1), a message that would expire
     /// before the claim lives until the claim's end plus the grace.
-    pub(crate) fn claim(&mut self, index: usize, number: u64, lease: Lease) {
-        self.claimed |= bit(index);
-        self.hold_on(index, lease, |slot| {
+    pub(crate) fn claim(&mut self, taken: u128, number: u64, lease: Lease) {
+        self.claimed |= taken;
+        self.hold_on(taken, lease, |slot| {
             slot.hold = number;
             slot.claim_count = slot.claim_count.saturating_add(1);
         });
     }
 
-    /// Runs the extension rule again for a claimed message.
-    pub(crate) fn renew(&mut self, index: usize, lease: Lease) {
-        self.hold_on(index, lease, |_| {});
+    /// Runs the extension rule again for claimed messages.
+    pub(crate) fn renew(&mut self, held: u128, lease: Lease) {
+        self.hold_on(held, lease, |_| {});
     }
 
-    fn hold_on(&mut self, index: usize, lease: Lease, change: impl FnOnce(&mut MessageSlot)) {
-        let Some(slot) = self.change().and_then(|content| content.slot_mut(index)) else {
-            // Of a damaged page: it may live on as long as this.
-            let end = lease.now.saturating_add(lease.ttl).saturating_add(lease.grace);
-            self.latest = self.latest.max(end.min(Timestamp::MAX.as_millis()));
+    fn hold_on(&mut self, held: u128, lease: Lease, change: impl Fn(&mut MessageSlot)) {
+        if held == 0 {
             return;
-        };
-        change(slot);
-        lease.extend(slot);
-        let expires = slot.expires;
-        self.latest = self.latest.max(expires);
+        }
+        let mut latest = self.latest;
+        if let Some(content) = self.change() {
+            for index in bits(held) {
+                let Some(slot) = content.slot_mut(index) else { continue };
+                change(slot);
+                lease.extend(slot);
+                latest = latest.max(slot.expires);
+            }
+        } else {
+            // A damaged page may live on as long as this.
+            let end = lease.now.saturating_add(lease.ttl).saturating_add(lease.grace);
+            latest = latest.max(end.min(Timestamp::MAX.as_millis()));
+        }
+        self.latest = latest;
     }
 
     /// Puts a message under the claim `number` that held it before, and lasts until `end`; whether it could be.
@@ -292,16 +309,15 @@ impl Page {
         true
     }
 
-    /// Frees a claimed message.
-    pub(crate) fn release(&mut self, index: usize) {
-        self.claimed &= !bit(index);
+    /// Frees claimed messages.
+    pub(crate) fn release(&mut self, held: u128) {
+        self.claimed &= !held;
     }
 
-    /// Removes a live message; returns the number of its claim.
-    pub(crate) fn remove(&mut self, index: usize) -> Option<u64> {
-        let claimed = self.claimed & bit(index) != 0;
-        self.forget(bit(index));
-        self.slot(index).filter(|_| claimed).map(|slot| slot.hold)
+    /// Removes live messages; adds the numbers of their claims to `lost`.
+    pub(crate) fn remove(&mut self, removed: u128, lost: &mut Vec<u64>) {
+        lost.extend(bits(removed & self.claimed).filter_map(|index| Some(self.slot(index)?.hold)));
+        self.forget(removed);
     }
 
     fn forget(&mut self, removed: u128) {
@@ -414,10 +430,8 @@ mod tests {
     #[test]
     fn compacting_keeps_what_is_alive_and_only_that() {
         let mut page = page_of(40);
-        page.claim(5, 77, Lease { now: 100, ttl: 50, grace: 10 });
-        (0..40).filter(|i| i % 8 != 5).for_each(|i| {
-            page.remove(i);
-        });
+        page.claim(bit(5), 77, Lease { now: 100, ttl: 50, grace: 10 });
+        page.remove(set_of((0..40).filter(|i| i % 8 != 5)), &mut Vec::new());
         assert!(page.is_sparse());
         let (weight, bodies) = (page.weight(), [5, 13, 21, 29, 37].map(|i| body(&page, 50 + i)));
         page.compact();
@@ -431,11 +445,37 @@ mod tests {
     }
 
     #[test]
+    fn the_live_messages_of_a_range_are_found_in_dense_pages_and_others() {
+        let mut page = page_of(100);
+        for gap in [0, 7] {
+            (0..28 - gap).for_each(|i| page.push(150 + gap + i, &arrival(b"more")));
+            page.remove(set_of([3, 50, 99].into_iter()), &mut Vec::new());
+            assert_eq!(page.is_dense(), gap == 0);
+            for (start, count) in [(50, 1), (50, 128), (53, 1), (60, 50), (149, 30), (177, 300), (400, 9), (50, 0)] {
+                let each = (start..start + u64::from(count)).filter_map(|sequence| page.find(sequence));
+                assert_eq!(page.find_all(start, count), set_of(each), "{count} from {start}");
+            }
+            page = page_of(100);
+        }
+    }
+
+    #[test]
+    fn messages_that_are_removed_name_their_claims() {
+        let mut page = page_of(10);
+        page.claim(set_of([1, 2, 5].into_iter()), 77, Lease { now: 100, ttl: 50, grace: 10 });
+        page.claim(bit(3), 78, Lease { now: 100, ttl: 50, grace: 10 });
+        let (weight, mut lost) = (page.weight(), Vec::new());
+        page.remove(set_of([0, 2, 3, 4].into_iter()), &mut lost);
+        assert_eq!((lost, bits(page.live()).count(), bits(page.claimed()).count()), (vec![77, 78], 6, 2));
+        assert!(page.weight() < weight);
+    }
+
+    #[test]
     fn a_record_brings_the_live_messages_back() {
         let mut page = page_of(10);
         page.push(70, &Arrival { ready_at: 150, checksum: Some([9; 16]), ..arrival(b"late") });
-        page.claim(2, 77, Lease { now: 100, ttl: 50, grace: 10 });
-        page.remove(0);
+        page.claim(bit(2), 77, Lease { now: 100, ttl: 50, grace: 10 });
+        page.remove(bit(0), &mut Vec::new());
         let content = page.content().unwrap().clone();
         let (record, budget) = (page.freeze().record(&content), Budget::unlimited());
         let back = Page::from_record(50, &record, content.bodies().to_vec(), &budget).unwrap();

@@ -123,6 +123,18 @@ impl Content {
         Self { slots: Vec::new(), bodies: Arc::default(), clients: Vec::new(), charge: Charge::new(budget, 0) }
     }
 
+    /// An empty content with capacity for some of `messages` with bodies of `body_bytes`, as far as a page holds them.
+    pub(crate) fn for_messages(budget: &Arc<Budget>, messages: usize, body_bytes: usize) -> Self {
+        let mut content = Self::new(budget);
+        // A message alone may be the first of many.
+        if messages > 1 {
+            content.slots.reserve_exact(messages.min(PAGE_MESSAGES));
+            let bytes = body_bytes.saturating_mul(messages).min(PAGE_BYTES);
+            content.bodies = Arc::new(Vec::with_capacity(bytes));
+        }
+        content
+    }
+
     /// An empty content with the capacity of `full`.
     pub(crate) fn like(full: &Self) -> Self {
         let mut content = Self::new(full.charge.budget());

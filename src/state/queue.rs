@@ -310,7 +310,7 @@ impl Queue {
             lost.extend(bits(fallen.expired_claimed).filter_map(|index| Some(page.slot(index)?.hold)));
             (u64::from(fallen.expired.count_ones()), u64::from(fallen.delays_ended.count_ones()))
         });
-        self.lose_claimed(lost);
+        self.lose_claimed(&lost);
         expired.unwrap_or_default()
     }
 
@@ -363,23 +363,32 @@ impl Queue {
     }
 
     /// Changes every live message among `sequences`, a page at a time.
-    fn change_each(&mut self, sequences: &Sequences, mut each: impl FnMut(&mut Page, usize)) {
-        let mut rest = sequences.iter().peekable();
-        while let Some(&sequence) = rest.peek() {
-            let Some(first) = self.page_of(sequence) else {
-                rest.next();
+    fn change_each(&mut self, sequences: &Sequences, mut each: impl FnMut(&mut Page, u128)) {
+        let mut rest = sequences.portions();
+        while let Some(sequence) = rest.first() {
+            let Some((&first, page)) = self.pages.range(..=sequence).next_back() else {
+                rest.next_below(sequence.saturating_add(1));
                 continue;
             };
-            let beyond = self.pages.range((Bound::Excluded(first), Bound::Unbounded)).next();
-            let end = beyond.map_or(u64::MAX, |(next, _)| *next);
-            self.change(first, |page| {
-                while let Some(sequence) = rest.next_if(|sequence| *sequence < end) {
-                    if let Some(index) = page.find(sequence) {
-                        each(page, index);
-                    }
+            let end = self.end_of(page).max(sequence.saturating_add(1));
+            let changed = self.change(first, |page| {
+                let mut found = 0;
+                while let Some((start, count)) = rest.next_below(end) {
+                    found |= page.find_all(start, count);
                 }
+                each(page, found);
             });
+            if changed.is_none() {
+                // The page could not be read, which has marked the queue as broken.
+                while rest.next_below(end).is_some() {}
+            }
         }
+    }
+
+    /// A sequence above all in the page, and not above any in the next page.
+    pub(crate) fn end_of(&self, page: &Page) -> u64 {
+        let next = || self.pages.range((Bound::Excluded(page.first()), Bound::Unbounded)).next();
+        page.last().map_or_else(|| next().map_or(u64::MAX, |(next, _)| *next), |last| last.saturating_add(1))
     }
 
     /// The page whose range contains `sequence`.
@@ -425,10 +434,14 @@ impl Queue {
     }
 
     /// Subtracts removed messages from their claims, one for each time a claim is named.
-    fn lose_claimed(&mut self, claims: Vec<u64>) {
-        for number in claims {
-            if self.claims.lose_one(number) {
-                self.dirty.claims.change(&number);
+    fn lose_claimed(&mut self, claims: &[u64]) {
+        // Nearly always those of one claim.
+        for same in claims.chunk_by(|one, next| one == next) {
+            let count = u32::try_from(same.len()).unwrap_or(u32::MAX);
+            if let Some(number) = same.first()
+                && self.claims.lose(*number, count)
+            {
+                self.dirty.claims.change(number);
             }
         }
     }

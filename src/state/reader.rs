@@ -8,9 +8,10 @@ use bytes::Bytes;
 use crate::model::error::{Error, Result};
 use crate::model::{Body, Checksum, ClaimId, Message, MessageId, Timestamp};
 
-use super::page::{Page, bits};
+use super::page::{Hold, Page, bits};
 use super::page_content::PAGE_BYTES;
 use super::queue::Queue;
+use super::sequences::Sequences;
 
 impl Queue {
     /// The live message at `sequence`.
@@ -21,6 +22,37 @@ impl Queue {
         }
         self.load(page)?;
         Ok(page.find(sequence).map(|index| (&**page, index)))
+    }
+
+    /// As [`Self::locate`], for a message that is probably in the page `near`.
+    pub(crate) fn locate_near<'a>(
+        &'a self,
+        near: Option<&'a Page>,
+        sequence: u64,
+    ) -> Result<Option<(&'a Page, usize)>> {
+        match near.filter(|page| page.content().is_some()).and_then(|page| Some((page, page.find(sequence)?))) {
+            Some(place) => Ok(Some(place)),
+            None => self.locate(sequence),
+        }
+    }
+
+    /// Visits the live messages at `sequences`, oldest first.
+    pub(crate) fn visit<'a>(&'a self, sequences: &Sequences, mut visit: impl FnMut(&'a Page, usize)) -> Result<()> {
+        let mut rest = sequences.portions();
+        while let Some(sequence) = rest.first() {
+            let Some((_, page)) = self.pages().range(..=sequence).next_back() else {
+                rest.next_below(sequence.saturating_add(1));
+                continue;
+            };
+            let end = self.end_of(page).max(sequence.saturating_add(1));
+            while let Some((start, count)) = rest.next_below(end) {
+                if !page.is_dense() || page.find_all(start, count) != 0 {
+                    self.load(page)?;
+                }
+                bits(page.find_all(start, count)).for_each(|index| visit(page, index));
+            }
+        }
+        Ok(())
     }
 
     /// The messages that a claim may take, oldest first, without those of damaged pages.
@@ -163,8 +195,14 @@ impl Reading {
 
     /// Adds a message of `queue`.
     pub(crate) fn push(&mut self, queue: &Queue, page: &Page, index: usize) {
+        let number = page.slot(index).map(|slot| slot.hold).filter(|_| page.hold(index) == Hold::Claimed);
+        let claim = number.and_then(|number| queue.claims().get(number));
+        self.push_with(queue, page, index, claim.map(|claim| ClaimId::from_bytes(claim.id)));
+    }
+
+    /// Adds a message of `queue` that is under `claim`, or under none.
+    pub(crate) fn push_with(&mut self, queue: &Queue, page: &Page, index: usize, claim: Option<ClaimId>) {
         let Some(slot) = page.slot(index) else { return };
-        let claim = if page.claimed() & (1 << index) == 0 { None } else { queue.claims().get(slot.hold) };
         let body = page.body(slot);
         self.bytes = self.bytes.saturating_add(body.len() as u64);
         let shared = if body.len() > PAGE_BYTES { share(page, index) } else { self.copy(body) };
@@ -174,7 +212,7 @@ impl Reading {
             read_at: self.now,
             ttl: slot.ttl,
             body: shared,
-            claim: claim.map(|claim| ClaimId::from_bytes(claim.id)),
+            claim,
             claim_count: slot.claim_count,
             checksum: page.checksum(slot).map(Checksum),
         });

@@ -26,6 +26,11 @@ impl Sequences {
         self.0.len()
     }
 
+    /// The sequences, to be taken in portions.
+    pub(crate) fn portions(&self) -> Portions<'_> {
+        Portions { runs: &self.0, taken: 0 }
+    }
+
     pub(crate) fn contains(&self, sequence: u64) -> bool {
         let behind = self.0.partition_point(|(start, _)| *start <= sequence);
         let run = behind.checked_sub(1).and_then(|index| self.0.get(index));
@@ -43,6 +48,34 @@ impl Sequences {
     /// Frees the memory, for a claim without messages.
     pub(crate) fn clear(&mut self) {
         self.0 = Vec::new();
+    }
+}
+
+/// Ascending sequences that have not been taken yet.
+#[derive(Debug)]
+pub(crate) struct Portions<'a> {
+    runs: &'a [(u64, u32)],
+    /// How many of the first run were taken.
+    taken: u32,
+}
+
+impl Portions<'_> {
+    /// The first sequence.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.runs.first().map(|(start, _)| start.saturating_add(u64::from(self.taken)))
+    }
+
+    /// Takes the neighbours from the first sequence on that are below `end`: the first one, and how many.
+    pub(crate) fn next_below(&mut self, end: u64) -> Option<(u64, u32)> {
+        let first = self.first().filter(|first| *first < end)?;
+        let left = self.runs.first()?.1.saturating_sub(self.taken);
+        let count = left.min(u32::try_from(end.saturating_sub(first)).unwrap_or(u32::MAX));
+        if count == left {
+            (self.runs, self.taken) = (self.runs.get(1..)?, 0);
+        } else {
+            self.taken = self.taken.saturating_add(count);
+        }
+        Some((first, count))
     }
 }
 
@@ -65,5 +98,17 @@ mod tests {
         assert_eq!((all.len(), all.0.len()), (6, 3));
         assert!(all.iter().all(|sequence| all.contains(sequence)));
         assert!([0, 4, 6, 9, 21].iter().all(|sequence| !all.contains(*sequence)));
+    }
+
+    #[test]
+    fn sequences_are_taken_in_portions() {
+        let all: Sequences = [1, 2, 3, 7, 8, 20].into_iter().collect();
+        let mut portions = all.portions();
+        assert_eq!((portions.next_below(1), portions.first()), (None, Some(1)));
+        assert_eq!((portions.next_below(3), portions.first()), (Some((1, 2)), Some(3)));
+        assert_eq!((portions.next_below(8), portions.first()), (Some((3, 1)), Some(7)));
+        assert_eq!((portions.next_below(8), portions.next_below(8)), (Some((7, 1)), None));
+        assert_eq!((portions.next_below(u64::MAX), portions.next_below(u64::MAX)), (Some((8, 1)), Some((20, 1))));
+        assert_eq!((portions.next_below(u64::MAX), portions.first()), (None, None));
     }
 }

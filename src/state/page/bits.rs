@@ -27,6 +27,11 @@ pub(crate) fn bits(mut set: u128) -> impl Iterator<Item = usize> + Clone {
     })
 }
 
-pub(super) fn bit(index: usize) -> u128 {
+/// The set of these indexes.
+pub(crate) fn set_of(indexes: impl Iterator<Item = usize>) -> u128 {
+    indexes.fold(0, |set, index| set | bit(index))
+}
+
+pub(crate) fn bit(index: usize) -> u128 {
     u32::try_from(index).ok().and_then(|index| 1_u128.checked_shl(index)).unwrap_or(0)
 }

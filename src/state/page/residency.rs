@@ -350,9 +350,9 @@ mod tests {
     #[test]
     fn a_claim_changes_the_content_and_drops_the_image() {
         let mut bench = Bench::in_residency(Residency::Both);
-        bench.page.release(0);
+        bench.page.release(1);
         assert_eq!(bench.page.residency(), Residency::Both, "what the entry says changes no content");
-        bench.page.claim(0, 7, Lease { now: 1, ttl: 1, grace: 0 });
+        bench.page.claim(1, 7, Lease { now: 1, ttl: 1, grace: 0 });
         assert_eq!(bench.page.residency(), Residency::Hot);
     }
 

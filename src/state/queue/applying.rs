@@ -3,7 +3,7 @@
 use super::{Due, Queue, Totals};
 use crate::state::claims::Claim;
 use crate::state::op::{DeadLetter, NewClaim, Posted};
-use crate::state::page::{Hold, Lease, Page};
+use crate::state::page::{Lease, Page};
 use crate::state::page_content::{Arrival, Content};
 use crate::state::sequences::Sequences;
 
@@ -45,14 +45,17 @@ impl Queue {
     /// in a queue that is rebuilt.
     pub(super) fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {
         let mut arrivals = arrivals.zip(first..).peekable();
-        while let Some((next, sequence)) = arrivals.peek() {
+        loop {
+            let arrivals_left = arrivals.size_hint().0;
+            let Some((next, sequence)) = arrivals.peek() else { return };
             // Nearly always the last one.
             let last = self.pages.last_key_value().filter(|(first, _)| **first <= *sequence);
             let page = match last.or_else(|| self.pages.range(..=*sequence).next_back()) {
                 Some((first, tail)) if tail.fits(*sequence, next.body.len()) => *first,
                 tail => {
                     let like = tail.and_then(|(_, full)| full.content());
-                    let content = like.map_or_else(|| Content::new(&self.budget), |full| Content::like(full));
+                    let room = || Content::for_messages(&self.budget, arrivals_left, next.body.len());
+                    let content = like.map_or_else(room, |full| Content::like(full));
                     let first = *sequence;
                     self.insert_page(Page::new(first, content));
                     first
@@ -80,9 +83,9 @@ impl Queue {
         let expires = start.saturating_add(op.ttl);
         let lease = Lease { now: start, ttl: op.ttl, grace: op.grace };
         let mut left = 0_u32;
-        self.change_each(&op.taken, |page, index| {
-            page.claim(index, lsn, lease);
-            left = left.saturating_add(1);
+        self.change_each(&op.taken, |page, taken| {
+            page.claim(taken, lsn, lease);
+            left = left.saturating_add(taken.count_ones());
         });
         self.claims.insert(lsn, Claim::new(op.claim, op.ttl, expires, op.taken.clone(), left));
         self.deadlines.insert((expires, Due::Claim(lsn)));
@@ -98,11 +101,7 @@ impl Queue {
         (claim.ttl, claim.expires) = (ttl, expires);
         let sequences = claim.sequences.clone();
         let lease = Lease { now: time, ttl, grace };
-        self.change_each(&sequences, |page, index| {
-            if page.hold(index) == Hold::Claimed {
-                page.renew(index, lease);
-            }
-        });
+        self.change_each(&sequences, |page, held| page.renew(held & page.claimed(), lease));
         self.dirty.claims.change(&number);
     }
 
@@ -117,17 +116,13 @@ impl Queue {
         let Some(claim) = self.claims.remove(number) else { return };
         self.deadlines.remove(&(claim.expires, Due::Claim(number)));
         self.dirty.claims.remove(&number);
-        self.change_each(&claim.sequences, |page, index| {
-            // The message is under this claim, because no other claim can have taken it.
-            if page.hold(index) == Hold::Claimed {
-                page.release(index);
-            }
-        });
+        // A claimed message is under this claim, because no other claim can have taken it.
+        self.change_each(&claim.sequences, Page::release);
     }
 
     pub(super) fn remove(&mut self, sequences: &Sequences) {
         let mut lost = Vec::new();
-        self.change_each(sequences, |page, index| lost.extend(page.remove(index)));
-        self.lose_claimed(lost);
+        self.change_each(sequences, |page, removed| page.remove(removed, &mut lost));
+        self.lose_claimed(&lost);
     }
 }

@@ -1,6 +1,7 @@
 //! Damaged pages, whose image cannot be read. Calls that need none of their messages continue.
 
 use super::{Bound, Error, Page, Queue, Result, Share, bits};
+use crate::state::page::set_of;
 
 impl Queue {
     /// As [`Self::load`], but accepts a damaged page, for calls that need only its entry.
@@ -79,9 +80,9 @@ impl Queue {
             let mut lost = Vec::new();
             self.change(first, |page| {
                 let removed = bits(page.live()).filter(|index| (from..to).contains(&page.sequence(*index)));
-                removed.collect::<Vec<_>>().into_iter().for_each(|index| lost.extend(page.remove(index)));
+                page.remove(set_of(removed), &mut lost);
             });
-            self.lose_claimed(lost);
+            self.lose_claimed(&lost);
         }
     }
 }

@@ -90,15 +90,14 @@ impl Queue {
 
     /// The pages of `sequences`.
     fn load_pages(&self, sequences: &Sequences) -> Result<()> {
-        let mut end = 0;
-        for sequence in sequences.iter() {
-            if sequence < end {
-                continue;
+        let mut rest = sequences.portions();
+        while let Some(sequence) = rest.first() {
+            let mut end = sequence.saturating_add(1);
+            if let Some((_, page)) = self.pages.range(..=sequence).next_back() {
+                self.load_unless_damaged(page)?;
+                end = end.max(self.end_of(page));
             }
-            let Some(first) = self.page_of(sequence) else { continue };
-            let next = self.pages.range((Bound::Excluded(first), Bound::Unbounded)).next();
-            end = next.map_or(u64::MAX, |(next, _)| *next);
-            self.pages.get(&first).map_or(Ok(()), |page| self.load_unless_damaged(page))?;
+            while rest.next_below(end).is_some() {}
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::{Claim, Dirty, DirtyRecords, Due, Page, Queue, Share, Sizes, bits};
 use crate::state::dirty::Tombstones;
 use crate::state::op::Import;
-use crate::state::page::FrozenPage;
+use crate::state::page::{FrozenPage, bit, set_of};
 
 /// The changes of a queue that a checkpoint writes.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Queue {
             let claim = page.slot(index).map(|slot| slot.hold).filter(|number| self.claims.get(*number).is_some());
             match claim {
                 Some(number) => self.claims.gain_one(number),
-                None => page.release(index),
+                None => page.release(bit(index)),
             }
         }
     }
@@ -167,10 +167,10 @@ impl Queue {
                 claims.get(hold).is_some_and(|claim| claim.sequences.contains(page.sequence(index)))
             };
             let orphan = |index: &usize| page.slot(*index).is_some_and(|slot| !listed(slot.hold, *index));
-            let orphans: Vec<usize> = bits(page.claimed()).filter(orphan).collect();
+            let orphans = set_of(bits(page.claimed()).filter(orphan));
             let last = bits(page.live()).last().map_or(first, |index| page.sequence(index));
             self.next = self.next.max(last.saturating_add(1));
-            self.change(first, |page| orphans.into_iter().for_each(|index| page.release(index)));
+            self.change(first, |page| page.release(orphans));
             if let Some(page) = self.pages.get_mut(&first).filter(|page| page.image().is_some()) {
                 page.evict();
                 self.hot.get_mut().remove(&first);
