@@ -25,6 +25,9 @@ use crate::model::time::{millis, whole_millis};
 /// A source of time. The engine asks the clock for everything that concerns time, so a test that
 /// owns the clock decides when messages expire.
 ///
+/// Cost: every call of the engine reads both times once, about 50 ns with [`SystemClock`]. The other
+/// methods are called seldom.
+///
 /// ```
 /// use std::time::Duration;
 /// use zaqar_sled::{Clock, ManualClock, Timestamp};
@@ -95,6 +98,11 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// A clock whose monotonic time starts now.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert!(SystemClock::new().monotonic().as_secs() < 60);
+    /// ```
     pub fn new() -> Self {
         Self { started: std::time::Instant::now() }
     }
@@ -149,6 +157,12 @@ pub struct ManualClock {
 
 impl ManualClock {
     /// A clock whose wall time is `wall` and whose monotonic time is zero.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let clock = ManualClock::new(Timestamp::from_millis(1_000));
+    /// assert_eq!((clock.wall().as_millis(), clock.monotonic().as_millis()), (1_000, 0));
+    /// ```
     pub fn new(wall: Timestamp) -> Self {
         let times = (Duration::from_millis(wall.as_millis()), Duration::ZERO);
         Self { times: Mutex::new(Rank::Clock, times), wakers: Mutex::new(Rank::Wakers, Vec::new()) }

@@ -23,6 +23,8 @@ pub trait HeldDir: fmt::Debug + Send + Sync {
     /// Whether the path that the directory was held by leads to it now. It does not if the
     /// directory, or one above it, was moved, removed or replaced.
     ///
+    /// Cost: one system call.
+    ///
     /// # Errors
     /// those of the operating system other than `NotFound`, which is `false`.
     ///
@@ -43,6 +45,8 @@ pub trait HeldDir: fmt::Debug + Send + Sync {
     /// Makes the entries of this directory durable, as [`Disk::sync_dir`](super::Disk::sync_dir) does, wherever the
     /// directory is now, and without another descriptor. `None` if the disk cannot do that, which
     /// holds unless it overrides this method.
+    ///
+    /// Cost: one `fsync`.
     ///
     /// # Errors
     /// Those of the sync. After an error the entries may or may not be durable.

@@ -5,6 +5,9 @@ use std::io;
 
 /// An open file of a [`Disk`](super::Disk). Every method may be called from any thread.
 ///
+/// Cost: unless a method states another cost, it makes one system call, or one for each part of a
+/// longer read or write, and no sync.
+///
 /// ```
 /// use std::path::Path;
 /// use zaqar_sled::disk::{Disk, SimulatedDisk};

@@ -46,21 +46,43 @@ pub struct Capabilities(u8);
 
 impl Capabilities {
     /// The set of all five.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert_eq!(Capabilities::all(), Capability::ALL.into_iter().collect());
+    /// ```
     pub fn all() -> Self {
         Capability::ALL.into_iter().collect()
     }
 
     /// The same set without one capability.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert!(!Capabilities::all().without(Capability::Aod).contains(Capability::Aod));
+    /// ```
     pub const fn without(self, capability: Capability) -> Self {
         Self(self.0 & !capability.bit())
     }
 
     /// Whether the capability is in the set.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert!(Capabilities::all().contains(Capability::Fifo));
+    /// assert!(!Capabilities::default().contains(Capability::Fifo));
+    /// ```
     pub const fn contains(self, capability: Capability) -> bool {
         self.0 & capability.bit() != 0
     }
 
     /// The members of the set, by Zaqar's numbers.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let set = Capabilities::from_iter([Capability::Durability, Capability::Fifo]);
+    /// assert!(set.iter().eq([Capability::Fifo, Capability::Durability]));
+    /// ```
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         Capability::ALL.into_iter().filter(move |capability| self.contains(*capability))
     }

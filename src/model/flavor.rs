@@ -71,6 +71,7 @@ impl NewFlavor {
 /// let flavor = engine.flavors().get(&shop, &gold, true)?;
 /// assert_eq!((flavor.name(), flavor.pool_group().as_str()), (&gold, "gold"));
 /// assert!(flavor.capabilities().is_some_and(|text| text.is_empty()));
+/// assert_eq!(flavor.marker().name(), &gold);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]

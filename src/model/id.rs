@@ -124,6 +124,11 @@ impl ClaimId {
 
     /// The id with this text. Text that is not a UUID gives the nil id, which names nothing
     /// (contract 2).
+    ///
+    /// ```
+    /// let id = zaqar_sled::ClaimId::lossy("no id");
+    /// assert_eq!(id.to_string(), "00000000-0000-0000-0000-000000000000");
+    /// ```
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self(Uuid::nil()))
     }
@@ -193,6 +198,11 @@ impl SubscriptionId {
 
     /// The id with this text. Text that is not a UUID gives the nil id, which names nothing
     /// (contract 2).
+    ///
+    /// ```
+    /// let id = zaqar_sled::SubscriptionId::lossy("no id");
+    /// assert_eq!(id.to_string(), "00000000-0000-0000-0000-000000000000");
+    /// ```
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self(Uuid::nil()))
     }

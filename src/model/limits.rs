@@ -65,6 +65,16 @@ pub struct Limits {
 
 impl Limits {
     /// The limits of Zaqar's front end as Zaqar ships it (contract 13).
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let engine = Config::new().disk(disk).limits(Limits::zaqar()).open("store")?;
+    /// let long = QueueName::new("x".repeat(65))?;
+    /// let refused = engine.queues().create(&Project::none(), &long, &Metadata::new());
+    /// assert!(refused.unwrap_err().is_too_large());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
     pub const fn zaqar() -> Self {
         Self {
             zaqar_names: true,

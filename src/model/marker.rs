@@ -31,6 +31,12 @@ pub struct MessageMarker {
 impl MessageMarker {
     /// The marker with this text. Text that is not a marker gives one after which every page is
     /// empty (contract 6.2).
+    ///
+    /// ```
+    /// use zaqar_sled::MessageMarker;
+    ///
+    /// assert_eq!(MessageMarker::lossy("no marker").to_string(), "f".repeat(32));
+    /// ```
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self { queue: u64::MAX, sequence: u64::MAX })
     }
@@ -93,6 +99,13 @@ pub struct SubscriptionMarker(pub(crate) SubscriptionId);
 impl SubscriptionMarker {
     /// The marker with this text. Text that is not a marker gives one after which every page is
     /// empty.
+    ///
+    /// ```
+    /// use zaqar_sled::{SubscriptionId, SubscriptionMarker};
+    ///
+    /// let end = SubscriptionMarker::lossy("no marker");
+    /// assert!(end > SubscriptionMarker::from(SubscriptionId::from_bytes([0xfe; 16])));
+    /// ```
     pub fn lossy(text: &str) -> Self {
         text.parse().unwrap_or(Self(SubscriptionId::MAX))
     }
@@ -162,6 +175,7 @@ name_marker! {
     ///
     /// let marker: QueueMarker = "orders".parse()?;
     /// assert_eq!(marker, QueueMarker::from(QueueName::new("orders")?));
+    /// assert_eq!(marker.name().as_str(), "orders");
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     QueueMarker, QueueName

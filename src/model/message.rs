@@ -124,11 +124,14 @@ impl NewMessage {
 /// # let engine = Config::new().disk(disk).open("store")?;
 /// let orders = engine.queue(Project::none(), "orders")?;
 /// orders.create(Metadata::new())?;
-/// orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
+/// let ids = orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
 /// let message = orders.first(Sort::Oldest)?;
-/// assert_eq!(&**message.body(), b"42");
+/// assert_eq!((message.id(), &**message.body()), (ids[0], &b"42"[..]));
+/// assert_eq!(message.marker(), MessageMarker::from(message.id()));
 /// assert_eq!((message.claim_id(), message.claim_count()), (None, 0));
 /// assert_eq!((message.ttl().as_secs(), message.age().as_secs()), (3600, 0));
+/// assert!(message.created() > Timestamp::from_millis(0));
+/// assert!(message.checksum().is_none()); // see Config::checksums
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]

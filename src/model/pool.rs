@@ -99,6 +99,7 @@ impl NewPool {
 /// assert_eq!((pool.uri().as_str(), pool.group()), ("sled:/mnt/ssd", None));
 /// assert!(pool.options().is_some_and(|options| options.is_empty()));
 /// assert!(engine.pools().get(&fast, false)?.options().is_none());
+/// assert_eq!(pool.marker().name(), &fast);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -101,6 +101,7 @@ impl fmt::Debug for Subscriber {
 /// assert_eq!((found.id(), found.source(), found.subscriber()), (id, &orders, &hook));
 /// assert_eq!((found.ttl(), found.age().as_secs()), (hour, 0));
 /// assert!(!found.confirmed() && found.options().is_empty());
+/// assert_eq!(found.marker(), SubscriptionMarker::from(id));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]

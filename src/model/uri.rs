@@ -33,6 +33,7 @@ use crate::model::error::{Error, Result};
 /// assert!(disk.capabilities().is_some_and(|set| set.contains(Capability::Durability)));
 /// let memory: PoolUri = "memory:scratch".parse()?;
 /// assert!(memory.capabilities().is_some_and(|set| !set.contains(Capability::Durability)));
+/// assert_eq!(memory.as_str(), "memory:scratch");
 /// assert!(PoolUri::new("sled:relative/path").unwrap_err().is_invalid());
 /// assert!(PoolUri::new("mongodb://elsewhere").unwrap_err().is_invalid());
 /// # Ok::<(), zaqar_sled::Error>(())

@@ -302,6 +302,8 @@ impl PooledDriver {
 
     /// The queue controller, which both drivers share.
     ///
+    /// Cost: none: the driver is the controller.
+    ///
     /// ```
     /// # use zaqar_sled::*;
     /// # let disk = std::sync::Arc::new(SimulatedDisk::new());

@@ -15,8 +15,22 @@ use crate::store::Store;
 /// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
 /// let status = engine.status();
 /// assert_eq!((status.queues(), status.messages(), status.live_bytes()), (1, 1, 4 + 64));
+/// assert_eq!((status.pages(), status.cold_pages()), (1, 0)); // in memory
+/// assert!(status.memory_bytes() > 0);
+/// assert_eq!((status.claims(), status.spent_claims()), (0, 0));
+/// assert_eq!((status.subscriptions(), status.deleted_queues()), (0, 0));
+/// assert_eq!((status.waiting(), status.in_transit()), (0, 0));
+///
+/// // The files.
+/// assert!(status.journal_segments() > 0);
+/// assert!(status.journal_bytes() + status.page_file_bytes() > 0);
 /// assert_eq!(status.unsynced(), 0); // the default is Durability::Sync
-/// assert_eq!((status.damaged_pages(), status.poisoned()), (0, None));
+/// assert!(status.checkpoint_lsn().max(status.snapshot_lsn()) <= status.appended_lsn());
+///
+/// // The health.
+/// assert_eq!((status.damaged_pages(), status.damaged_messages()), (0, 0));
+/// assert_eq!((status.poisoned(), status.trees_fault()), (None, None));
+/// assert_eq!((status.clock_gap().as_secs(), status.clock_readings_ignored()), (0, 0));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

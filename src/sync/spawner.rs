@@ -8,6 +8,8 @@ use super::thread::{self, JoinHandle};
 /// Starts the threads of an engine. An embedder can give the threads a priority, a processor or a
 /// limit; a test can make starting a thread fail.
 ///
+/// Cost: one thread for each call. A store makes as many calls as it has threads when it is opened.
+///
 /// ```
 /// use std::sync::Arc;
 /// use std::thread::{self, JoinHandle};

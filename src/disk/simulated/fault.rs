@@ -7,6 +7,13 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 /// One kind of call of the file layer.
+///
+/// ```
+/// use zaqar_sled::disk::{FaultKind, Operation};
+///
+/// assert_eq!(Operation::Sync.kind(), FaultKind::Sync);
+/// assert!(Operation::ALL.contains(&Operation::Lock));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -66,6 +73,11 @@ impl Operation {
     ];
 
     /// The group of the call.
+    ///
+    /// ```
+    /// # use zaqar_sled::disk::*;
+    /// assert_eq!(Operation::Rename.kind(), FaultKind::Write);
+    /// ```
     pub fn kind(self) -> FaultKind {
         match self {
             Self::Open | Self::Read | Self::Look | Self::Lock | Self::OpenTrees | Self::ReadTrees => FaultKind::Read,
@@ -82,6 +94,13 @@ impl Operation {
 }
 
 /// The three groups of [`Operation`]s.
+///
+/// ```
+/// use zaqar_sled::disk::{FaultKind, Operation};
+///
+/// let syncs = Operation::ALL.into_iter().filter(|call| call.kind() == FaultKind::Sync);
+/// assert!(syncs.eq([Operation::Sync, Operation::SyncDir, Operation::SyncTrees]));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum FaultKind {
     /// The calls that change the disk without a sync: writes, allocations, changes of lengths and trees, and the
@@ -112,11 +131,26 @@ pub struct Calls {
 
 impl Calls {
     /// Every call.
+    ///
+    /// ```
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.inject(Fault::on(Calls::any()).nth(2)); // as Fault::on_any()
+    /// ```
     pub fn any() -> Self {
         Self::default()
     }
 
     /// Calls of these kinds.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.inject(Fault::on(Calls::of([Operation::Create, Operation::Rename])));
+    /// assert!(disk.list(Path::new("/")).is_ok());
+    /// assert!(disk.create(Path::new("/file")).is_err());
+    /// ```
     pub fn of(operations: impl IntoIterator<Item = Operation>) -> Self {
         Self { operations: Some(operations.into_iter().collect()), under: None }
     }
@@ -124,6 +158,17 @@ impl Calls {
     /// Only the calls on this path or on a path under it.
     ///
     /// An open file has the path it was opened by; a rename has both of its paths, and one of them is enough.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create_dir_all(Path::new("/store"))?;
+    /// disk.inject(Fault::on(Calls::from(Operation::Create).under("/store")));
+    /// assert!(disk.create(Path::new("/file")).is_ok());
+    /// assert!(disk.create(Path::new("/store/file")).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn under(self, path: impl Into<PathBuf>) -> Self {
         Self { under: Some(path.into()), ..self }
@@ -239,6 +284,15 @@ pub struct Fault {
 
 impl Fault {
     /// A fault that makes the next of these calls fail.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.inject(Fault::on(FaultKind::Write));
+    /// assert!(disk.create(Path::new("/file")).is_err());
+    /// assert!(disk.create(Path::new("/file")).is_ok());
+    /// ```
     pub fn on(calls: impl Into<Calls>) -> Self {
         Self { calls: calls.into(), nth: 1, is_lasting: false, error: FaultError::default(), group: None }
     }
@@ -258,24 +312,61 @@ impl Fault {
     }
 
     /// Makes the `nth` such call fail; 1 is the next one.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.inject(Fault::on(Operation::Create).nth(2));
+    /// assert!(disk.create(Path::new("/1")).is_ok());
+    /// assert!(disk.create(Path::new("/2")).is_err());
+    /// ```
     #[must_use]
     pub fn nth(self, nth: u64) -> Self {
         Self { nth, ..self }
     }
 
     /// Makes every such call fail from there on.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.inject(Fault::on(Operation::Create).forever());
+    /// assert!(disk.create(Path::new("/1")).is_err());
+    /// assert!(disk.create(Path::new("/2")).is_err());
+    /// disk.heal();
+    /// assert!(disk.create(Path::new("/3")).is_ok());
+    /// ```
     #[must_use]
     pub fn forever(self) -> Self {
         Self { is_lasting: true, ..self }
     }
 
     /// Sets the error that the call returns.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.inject(Fault::on(Operation::Create).error(FaultError::Permission));
+    /// let refused = disk.create(Path::new("/file")).unwrap_err();
+    /// assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+    /// ```
     #[must_use]
     pub fn error(self, error: FaultError) -> Self {
         Self { error, ..self }
     }
 
     /// Makes only calls on this path, or on a path under it, fail.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.inject(Fault::on(Operation::Create).under("/store"));
+    /// assert!(disk.create(Path::new("/file")).is_ok());
+    /// ```
     #[must_use]
     pub fn under(self, path: impl Into<PathBuf>) -> Self {
         Self { calls: self.calls.under(path), ..self }

@@ -59,11 +59,26 @@ impl Gate {
     }
 
     /// The number of calls that are held now.
+    ///
+    /// ```
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let gate = disk.hold(Operation::Sync);
+    /// assert_eq!(gate.held(), 0);
+    /// ```
     pub fn held(&self) -> usize {
         self.0.passage.lock().held
     }
 
     /// Waits until so many calls are held, at most `timeout`; returns whether they are.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let gate = disk.hold(Operation::Sync);
+    /// assert!(!gate.wait_for(1, Duration::from_millis(1))); // no thread syncs
+    /// ```
     pub fn wait_for(&self, calls: usize, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut passage = self.0.passage.lock();
@@ -76,6 +91,16 @@ impl Gate {
     }
 
     /// Lets every held call continue, and holds no more calls.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let gate = disk.hold(Operation::Create);
+    /// gate.open();
+    /// disk.create(Path::new("/file"))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn open(self) {}
 }
 

@@ -30,6 +30,16 @@ pub use self::fault::{Calls, Fault, FaultError, FaultKind, Operation};
 pub use self::gate::Gate;
 
 /// The unsynced changes that survive a power cut.
+///
+/// ```
+/// use std::path::Path;
+/// use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
+///
+/// let disk = SimulatedDisk::new();
+/// disk.create(Path::new("/file"))?;
+/// assert!(!disk.power_loss(Keep::Nothing).exists(Path::new("/file"))?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Keep {
     /// None of them: the disk has exactly the synced changes.
@@ -214,7 +224,22 @@ impl SimulatedDisk {
     }
 
     /// Holds these calls until the gate is opened or dropped, so that a test can act while a disk
-    /// is slow. See [`Gate`] for an example.
+    /// is slow. [`Gate`] has a longer example.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let gate = disk.hold(Operation::Create);
+    /// let creating = disk.clone();
+    /// let thread = std::thread::spawn(move || drop(creating.create(Path::new("/file"))));
+    /// assert!(gate.wait_for(1, std::time::Duration::from_mins(1)));
+    /// assert!(!disk.exists(Path::new("/file"))?);
+    /// gate.open();
+    /// thread.join().expect("the call returns");
+    /// assert!(disk.exists(Path::new("/file"))?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn hold(&self, calls: impl Into<Calls>) -> Gate {
         let gate = Gate::new(calls.into());
         self.0.lock().add_gate(gate.shared());
@@ -226,6 +251,22 @@ impl SimulatedDisk {
     ///
     /// Without a call, every disk has the same seed. A disk returned by [`kill`](Self::kill) or
     /// [`power_loss`](Self::power_loss) continues the sequence.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// /// The part of a write that a failed call leaves.
+    /// fn torn(seed: u64) -> std::io::Result<Vec<u8>> {
+    ///     let disk = SimulatedDisk::new();
+    ///     disk.set_seed(seed);
+    ///     let file = disk.create(Path::new("/file"))?;
+    ///     disk.inject(Fault::on(Operation::Write));
+    ///     assert!(file.write_all_at(&[1; 4096], 0).is_err());
+    ///     disk.read("/file")
+    /// }
+    /// assert_eq!(torn(7)?, torn(7)?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_seed(&self, seed: u64) {
         self.0.lock().random = Random::new(seed);
     }
@@ -256,6 +297,17 @@ impl SimulatedDisk {
     }
 
     /// The number of open handles: of files, directories, trees and locks.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// let file = disk.create(Path::new("/file"))?;
+    /// assert_eq!(disk.open_handles(), 1);
+    /// drop(file);
+    /// assert_eq!(disk.open_handles(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn open_handles(&self) -> u64 {
         self.0.lock().open_handles()
     }

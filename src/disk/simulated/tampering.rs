@@ -217,6 +217,16 @@ impl SimulatedDisk {
 
     /// The paths of all files, in order. Empty once [`kill`](Self::kill) or
     /// [`power_loss`](Self::power_loss) has returned another disk.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.create_dir_all(Path::new("/store/heap"))?;
+    /// disk.create(Path::new("/store/heap/1"))?;
+    /// assert_eq!(disk.list_all(), [Path::new("/store/heap/1")]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn list_all(&self) -> Vec<PathBuf> {
         let found = self.0.lock().names.all();
         let files = found.into_iter().filter(|(_, node)| matches!(node, Node::File(_)));

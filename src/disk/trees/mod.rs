@@ -57,6 +57,10 @@ impl Tree {
     ];
 
     /// The name the tree is stored under.
+    ///
+    /// ```
+    /// assert_eq!(zaqar_sled::disk::Tree::Queues.name(), "queues");
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
@@ -95,6 +99,18 @@ impl Tree {
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 
 /// One change of a tree: a key with its new value, or without one.
+///
+/// ```
+/// use std::path::Path;
+/// use zaqar_sled::disk::{Disk, SimulatedDisk, Tree, TreeChange};
+///
+/// let trees = SimulatedDisk::new().trees(Path::new("/trees"))?;
+/// let (tree, key) = (Tree::Queues, b"key".to_vec());
+/// let put = TreeChange { tree, key: key.clone(), value: Some(b"value".to_vec()) };
+/// let remove = TreeChange { tree, key, value: None };
+/// assert_eq!(trees.change(vec![put, remove])?, [None, Some(b"value".to_vec())]);
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TreeChange {
     /// The tree.
@@ -248,6 +264,8 @@ pub trait Trees: Send + Sync + fmt::Debug {
 
     /// Hands every change to the operating system, so that it survives the death of the process. To
     /// survive a power cut, it also needs [`Disk::sync_trees`](crate::disk::Disk::sync_trees).
+    ///
+    /// Cost: O(changes since the last flush).
     ///
     /// # Errors
     /// those of every call of this trait.

@@ -37,8 +37,11 @@ pub enum RecoverySource {
 /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
 /// # let engine = Config::new().disk(disk).open("store")?;
 /// let report = engine.recovery();
+/// assert_eq!((report.source(), report.last_lsn()), (RecoverySource::New, 0));
 /// assert_eq!((report.replayed(), report.dropped(), report.lost_changes()), (0, 0, 0));
 /// assert!(report.notes().is_empty() && report.damaged().is_empty());
+/// assert!(report.lost().is_empty() && report.moved_aside().is_empty());
+/// println!("opened in {:?}", report.took());
 /// assert!(report.to_string().starts_with("made a new store"));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
@@ -196,7 +199,8 @@ impl fmt::Display for Damaged {
 /// let lost: u64 = engine.recovery().lost().iter().map(|queue| queue.messages()).sum();
 /// assert_eq!(lost, 0);
 /// for dropped in engine.drop_damaged()? {
-///     println!("{} lost {} messages", dropped.queue(), dropped.messages());
+///     let (project, queue) = (dropped.project(), dropped.queue());
+///     println!("{queue} of {:?} lost {} messages", project.name(), dropped.messages());
 /// }
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```

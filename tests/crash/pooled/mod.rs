@@ -16,6 +16,9 @@ use super::cut::{self, End, Left, Oracle, Scene, cut_everywhere, cut_recovery, o
 use super::variables::POWER;
 use scene::Pooled;
 
+/// The number of consecutive seeds, from any first one, whose runs together make every kind of call more than once.
+const COVERING: u64 = 3;
+
 /// Each call acknowledged at `Sync`.
 type Synced = Pooled<false>;
 /// Most only `Buffered`.
@@ -24,7 +27,8 @@ type Mixed = Pooled<true>;
 #[test]
 fn the_calls_come_to_the_same_on_every_disk() {
     let mut counts = BTreeMap::new();
-    for seed in seeds() {
+    let first = seeds()[0];
+    for seed in first..first + COVERING {
         for (what, times) in uncut::<Synced>(seed).told.counts.into_iter().chain(uncut::<Mixed>(seed).told.counts) {
             *counts.entry(what).or_default() += times;
         }
