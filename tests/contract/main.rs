@@ -28,12 +28,7 @@ macro_rules! contract {
             $(#[$attribute])*
             fn scene($h: &crate::support::Harness) $body
 
-            #[test]
-            fn model() {
-                crate::support::Harness::model().play(scene);
-            }
-
-            engines!();
+            ways!(std::convert::identity; model live cold reopened recovered rebuilt);
         }
     )*};
 }
@@ -48,62 +43,19 @@ macro_rules! pooled {
             $(#[$attribute])*
             fn scene($h: &crate::support::Harness) $body
 
-            #[test]
-            fn model() {
-                crate::support::Harness::model().pooled().play(scene);
-            }
-
-            #[test]
-            fn live() {
-                crate::support::Harness::live().pooled().play(scene);
-            }
-
-            #[test]
-            fn cold() {
-                crate::support::Harness::cold().pooled().play(scene);
-            }
-
-            #[test]
-            fn reopened() {
-                crate::support::Harness::reopened().pooled().play(scene);
-            }
-
-            #[test]
-            fn recovered() {
-                crate::support::Harness::recovered().pooled().play(scene);
-            }
+            ways!(crate::support::Harness::pooled; model live cold reopened recovered);
         }
     )*};
 }
 
-/// The engine's five ways to run a scene.
-macro_rules! engines {
-    () => {
+/// A test for each way to run a scene, with the harness that `change` makes of the plain one.
+macro_rules! ways {
+    ($change:expr; $($way:ident)*) => {$(
         #[test]
-        fn live() {
-            crate::support::Harness::live().play(scene);
+        fn $way() {
+            ($change)(crate::support::Harness::$way()).play(scene);
         }
-
-        #[test]
-        fn cold() {
-            crate::support::Harness::cold().play(scene);
-        }
-
-        #[test]
-        fn reopened() {
-            crate::support::Harness::reopened().play(scene);
-        }
-
-        #[test]
-        fn recovered() {
-            crate::support::Harness::recovered().play(scene);
-        }
-
-        #[test]
-        fn rebuilt() {
-            crate::support::Harness::rebuilt().play(scene);
-        }
-    };
+    )*};
 }
 
 mod bugs;

@@ -730,34 +730,27 @@ fn copy_all(from: &Path, to: &Path) {
 
 #[test]
 fn a_large_torn_message_of_random_bytes_does_not_hold_up_the_next_open() {
-    let (disk, clock) = (SimulatedDisk::new(), clock());
-    let engine = config(&disk, &clock, 1).segment_size(32 << 20).durability(Durability::Buffered).open(ROOT).unwrap();
-    let jobs = engine.queue(Project::none(), "jobs").unwrap();
-    jobs.create(Metadata::new()).unwrap();
     let mut random = Random::new(1);
-    let body: Vec<u8> = (0..2 << 20).flat_map(|_| random.next().to_le_bytes()).collect();
-    jobs.post(CLIENT, &[NewMessage::new(body)]).unwrap();
-    let disk = disk.kill();
-    let path = used_segments(&disk).pop().unwrap();
-    let end = *frames(&disk.read(&path).unwrap()).last().unwrap() as u64;
-    disk.corrupt(&path, end - 10, 1).unwrap();
-    let started = Instant::now();
-    let engine = config(&disk, &clock, 2).open(ROOT).unwrap();
-    assert_eq!(engine.queue(Project::none(), "jobs").unwrap().stats().unwrap().total(), 0);
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    let body = (0..2 << 20).flat_map(|_| random.next().to_le_bytes()).collect();
+    assert_opens_soon_after_tearing(body);
 }
 
 #[test]
 fn a_torn_message_made_to_look_like_frames_does_not_hold_up_the_next_open() {
-    let (disk, clock) = (SimulatedDisk::new(), clock());
-    let engine = config(&disk, &clock, 1).segment_size(32 << 20).durability(Durability::Buffered).open(ROOT).unwrap();
-    let jobs = engine.queue(Project::none(), "jobs").unwrap();
-    jobs.create(Metadata::new()).unwrap();
     // Headers of large frames, one in every 32 bytes, as an attacker who knows the format would post them.
     let mut header = [0_u8; 32];
     header[..4].copy_from_slice(&(1_u32 << 20).to_le_bytes());
     header[8..16].copy_from_slice(&3_u64.to_le_bytes());
-    jobs.post(CLIENT, &[NewMessage::new(header.repeat(60_000))]).unwrap();
+    assert_opens_soon_after_tearing(header.repeat(60_000));
+}
+
+/// Asserts that a store whose last frame, a post of this body, is torn opens without the message and without delay.
+fn assert_opens_soon_after_tearing(body: Vec<u8>) {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, 1).segment_size(32 << 20).durability(Durability::Buffered).open(ROOT).unwrap();
+    let jobs = engine.queue(Project::none(), "jobs").unwrap();
+    jobs.create(Metadata::new()).unwrap();
+    jobs.post(CLIENT, &[NewMessage::new(body)]).unwrap();
     let disk = disk.kill();
     let path = used_segments(&disk).pop().unwrap();
     let end = *frames(&disk.read(&path).unwrap()).last().unwrap() as u64;

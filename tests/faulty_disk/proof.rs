@@ -24,6 +24,20 @@ fn filled(disk: &SimulatedDisk) -> (Engine, Vec<zaqar_sled::MessageId>) {
     (engine, ids)
 }
 
+/// A store with a journal of one segment, which a close leaves as it is.
+fn large(disk: &SimulatedDisk, seed: u64) -> Engine {
+    config(disk, &clock(), seed).segment_size(1 << 20).open(ROOT).unwrap()
+}
+
+/// The ids of the messages of a closed store, whose pages are in page files alone.
+fn closed(disk: &SimulatedDisk) -> Vec<zaqar_sled::MessageId> {
+    let engine = large(disk, 1);
+    let ids = fill(&queue(&engine, "jobs"), 60);
+    chill(&engine);
+    engine.close().unwrap();
+    ids
+}
+
 #[test]
 fn after_a_failed_sync_of_the_page_files_no_snapshot_names_a_lost_image() {
     let (mut refused, mut counted) = (0, 0);
@@ -58,13 +72,8 @@ fn a_flipped_bit_before_a_snapshot_or_a_close_keeps_the_journal() {
 #[test]
 fn a_bit_that_rots_while_the_store_is_closed_keeps_the_journal() {
     let disk = SimulatedDisk::new();
-    // Of one segment, which a close leaves as it is.
-    let large = |seed| config(&disk, &clock(), seed).segment_size(1 << 20).open(ROOT).unwrap();
-    let engine = large(1);
-    let ids = fill(&queue(&engine, "jobs"), 60);
-    chill(&engine);
-    engine.close().unwrap();
-    let engine = large(2);
+    let ids = closed(&disk);
+    let engine = large(&disk, 2);
     assert_eq!(engine.status().snapshot_lsn(), 0, "the journal has it all");
     rot(&disk, 3);
     assert!(engine.snapshot().unwrap_err().is_corrupt());
@@ -75,13 +84,8 @@ fn a_bit_that_rots_while_the_store_is_closed_keeps_the_journal() {
 fn a_page_that_rotted_while_nothing_else_changed_is_restored_by_the_opening_after_a_close() {
     for by_listing in [true, false] {
         let disk = SimulatedDisk::new();
-        let large = |seed| config(&disk, &clock(), seed).segment_size(1 << 20).open(ROOT).unwrap();
-        let engine = large(1);
-        let ids = fill(&queue(&engine, "jobs"), 60);
-        chill(&engine);
-        engine.close().unwrap();
-        drop(engine);
-        let engine = large(2);
+        let ids = closed(&disk);
+        let engine = large(&disk, 2);
         rot(&disk, 3);
         if by_listing {
             assert!(listed(&engine.queue(zaqar_sled::Project::none(), "jobs").unwrap()).unwrap_err().is_corrupt());
@@ -90,7 +94,7 @@ fn a_page_that_rotted_while_nothing_else_changed_is_restored_by_the_opening_afte
         }
         let _ = engine.close();
         drop(engine);
-        let engine = large(3);
+        let engine = large(&disk, 3);
         let found = listed(&engine.queue(zaqar_sled::Project::none(), "jobs").unwrap());
         assert_eq!(found.unwrap(), ids, "noticed by a listing: {by_listing}");
     }

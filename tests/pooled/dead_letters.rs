@@ -31,6 +31,18 @@ pub(crate) fn bury(queue: &Queue<'_>) {
     assert!(queue.try_claim(60, 60, 1000).unwrap().is_none());
 }
 
+/// Buries messages of two sources, whose dead letters go to other stores, and asserts that they arrive.
+fn assert_exchanged(h: &Harness, [orders, bills]: [&Queue<'_>; 2], [dead, unpaid]: [&Queue<'_>; 2]) {
+    worn(orders, &["a", "b"]);
+    worn(bills, &["1.00"]);
+    bury(orders);
+    bury(bills);
+    assert_eq!(h.pending(), (0, 3));
+    h.turn();
+    h.settle();
+    assert_eq!((dead.all(), unpaid.all()), (vec!["a".into(), "b".into()], vec!["1.00".to_owned()]));
+}
+
 pooled! {
     fn within_a_pool_dead_letters_arrive_with_the_claim(h) {
         h.two_pools();
@@ -221,14 +233,7 @@ pooled! {
         let (dead, unpaid) = (h.create("dead"), h.create("unpaid"));
         bills.move_to("one").unwrap();
         dead.move_to("one").unwrap();
-        worn(&orders, &["a", "b"]);
-        worn(&bills, &["1.00"]);
-        bury(&orders);
-        bury(&bills);
-        assert_eq!(h.pending(), (0, 3));
-        h.turn();
-        h.settle();
-        assert_eq!((dead.all(), unpaid.all()), (vec!["a".into(), "b".into()], vec!["1.00".to_owned()]));
+        assert_exchanged(h, [&orders, &bills], [&dead, &unpaid]);
     }
 
     fn dead_letters_leave_and_reach_the_virtual_pool(h) {
@@ -238,14 +243,7 @@ pooled! {
         h.pool("one", 1);
         let dead = h.create("dead");
         let bills = h.create_with("bills", r#"{"_max_claim_count": 1, "_dead_letter_queue": "unpaid"}"#);
-        worn(&orders, &["a", "b"]);
-        worn(&bills, &["1.00"]);
-        bury(&orders);
-        bury(&bills);
-        assert_eq!(h.pending(), (0, 3));
-        h.turn();
-        h.settle();
-        assert_eq!((dead.all(), unpaid.all()), (vec!["a".into(), "b".into()], vec!["1.00".to_owned()]));
+        assert_exchanged(h, [&orders, &bills], [&dead, &unpaid]);
         assert_eq!((orders.pool(), unpaid.pool()), (None, None));
         h.check();
     }

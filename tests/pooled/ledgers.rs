@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use zaqar_sled::{ClaimOptions, Error, MessageListOptions, MessageMarker, Metadata, NewMessage, Queue, Result};
+use zaqar_sled::{
+    ClaimOptions, Error, MessageId, MessageListOptions, MessageMarker, Metadata, NewMessage, Queue, Result,
+};
 
 use crate::support::{ALICE, Harness, pool_of, seconds, shop, texts};
 
@@ -44,6 +46,20 @@ impl Rounds {
             thread::yield_now();
         }
     }
+}
+
+/// Posts `most` messages one by one, `per_round` in each round; posts again where the queue or its pool is missing for a
+/// moment. Returns the ids.
+fn post(queue: &Queue, most: usize, rounds: &Rounds, per_round: usize) -> Vec<MessageId> {
+    let mut posted = Vec::new();
+    while posted.len() < most {
+        rounds.reach(posted.len() / per_round);
+        match queue.post(ALICE, &[NewMessage::new(posted.len().to_string())]) {
+            Ok(ids) => posted.extend(ids),
+            Err(error) => assert!(error.is_not_found() || error.is_busy(), "{error:?}"),
+        }
+    }
+    posted
 }
 
 /// Runs `work` while `unrest` runs again and again.
@@ -195,18 +211,7 @@ fn acknowledged_posts_are_in_one_pool_however_the_queue_is_mapped_meanwhile() {
         1 | 3 => h.queue("orders").route("one"),
         _ => h.queue("orders").unmap(),
     };
-    let posted = during(reroute, |rounds| {
-        let queue = handle(&h, "orders");
-        let mut posted = Vec::new();
-        while posted.len() < 300 {
-            rounds.reach(posted.len() / 10);
-            match queue.post(ALICE, &[NewMessage::new(posted.len().to_string())]) {
-                Ok(ids) => posted.extend(ids),
-                Err(error) => assert!(error.is_not_found() || error.is_busy(), "{error:?}"),
-            }
-        }
-        posted
-    });
+    let posted = during(reroute, |rounds| post(&handle(&h, "orders"), 300, rounds, 10));
     let mut found = Vec::new();
     for pool in ["one", "two"] {
         orders.route(pool);
@@ -233,18 +238,7 @@ fn acknowledged_posts_stay_while_the_pools_come_and_go() {
         }
         thread::yield_now();
     };
-    let posted = during(unrest, |rounds| {
-        let queue = handle(&h, "orders");
-        let mut posted = Vec::new();
-        while posted.len() < 100 {
-            rounds.reach(posted.len() / 5);
-            match queue.post(ALICE, &[NewMessage::new(posted.len().to_string())]) {
-                Ok(ids) => posted.extend(ids),
-                Err(error) => assert!(error.is_not_found() || error.is_busy(), "{error:?}"),
-            }
-        }
-        posted
-    });
+    let posted = during(unrest, |rounds| post(&handle(&h, "orders"), 100, rounds, 5));
     let look = |uri: &str| {
         h.change_pool("one", &zaqar_sled::PoolUpdate::new().uri(uri.parse().unwrap())).unwrap();
         patiently(|| orders.list(&crate::support::everything())).items

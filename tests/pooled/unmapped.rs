@@ -1,11 +1,12 @@
 //! The answers for queues that are not mapped to a pool (contract 12).
 
 use zaqar_sled::{
-    Catalogue, DataDriver, Error, ListOptions, Purge, Result, Sort, Subscriber, SubscriptionId, SubscriptionMarker,
+    Catalogue, DataDriver, Error, ListOptions, Purge, Sort, Subscriber, SubscriptionId, SubscriptionMarker,
     SubscriptionUpdate,
 };
 
 use crate::support::{Harness, Queue, assert_fails, everything, json, lasting, no_claim, no_message, seconds, shop};
+use crate::unreachable::calls_on_the_pool;
 
 /// The whole table for a queue that is mapped nowhere.
 fn answers_as_unmapped(h: &Harness, queue: &Queue<'_>) {
@@ -65,40 +66,12 @@ fn keeps_subscriptions(h: &Harness, queue: &Queue<'_>) {
 
 /// Asserts the answers of a queue that is mapped to an unregistered pool: every call that needs the pool fails.
 fn answers_as_lost(h: &Harness, queue: &Queue<'_>) {
-    let lost = |outcome: Result<()>| match outcome {
-        Err(Error::PoolDoesNotExist { pool }) => assert_eq!(pool.as_str(), "gone"),
-        Err(other) => panic!("another error: {other:?}"),
-        Ok(()) => panic!("it did not fail"),
-    };
-    lost(queue.send(&[lasting("tea", 60)]).map(drop));
-    lost(queue.get(no_message()).map(drop));
-    lost(queue.first(Sort::Oldest).map(drop));
-    lost(queue.stats().map(drop));
-    lost(queue.list(&everything()).map(drop));
-    lost(queue.bulk_get(&[no_message()]).map(drop));
-    lost(queue.delete(no_message(), None));
-    lost(queue.bulk_delete(&[no_message()], &[]));
-    lost(queue.pop(1).map(drop));
-    lost(queue.release(no_claim()));
-    lost(queue.try_claim(60, 60, 1).map(drop));
-    lost(queue.look_up(no_claim()).map(drop));
-    lost(queue.renew(no_claim(), 60, 60));
-    lost(queue.purge(Purge::All).map(drop));
-    lost(queue.purge(Purge::Messages).map(drop));
-    lost(queue.purge(Purge::Subscriptions).map(drop));
-    let driver = h.driver();
-    let subscriptions = driver.subscriptions();
-    let (project, name) = (&queue.project, &queue.name);
-    let hook = Subscriber::new("https://example.com/hook").unwrap();
-    let id = SubscriptionId::lossy("none");
-    lost(subscriptions.create(project, name, &hook, seconds(60), &json("{}")).map(drop));
-    lost(subscriptions.get(project, name, &id).map(drop));
-    lost(subscriptions.exists(project, name, &id).map(drop));
-    lost(subscriptions.list(project, name, &ListOptions::new()).map(drop));
-    lost(subscriptions.update(project, name, &id, &SubscriptionUpdate::new().ttl(seconds(60))));
-    lost(subscriptions.delete(project, name, &id));
-    lost(subscriptions.confirm(project, name, &id, true));
-    lost(subscriptions.get_with_subscriber(project, name, &hook).map(drop));
+    for (call, outcome) in calls_on_the_pool(h, queue) {
+        match outcome {
+            Err(Error::PoolDoesNotExist { pool }) => assert_eq!(pool.as_str(), "gone", "{call}"),
+            other => panic!("{call}: {other:?}"),
+        }
+    }
 }
 
 pooled! {

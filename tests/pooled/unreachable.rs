@@ -1,7 +1,8 @@
 //! Pools whose stores cannot be opened: calls on their queues fail, and all other queues work.
 
 use zaqar_sled::{
-    Config, DataDriver, Error, ListOptions, NewPool, OperationStatus, PoolUpdate, PooledDriver, Purge, Sort,
+    Config, DataDriver, Error, ListOptions, NewPool, OperationStatus, PoolUpdate, PooledDriver, Purge, Result, Sort,
+    SubscriptionId, SubscriptionUpdate,
 };
 
 use crate::subscriptions::{hook, names, subscribe};
@@ -20,33 +21,50 @@ fn both(h: &Harness) -> (Queue<'_>, Queue<'_>) {
     (orders, bills)
 }
 
-/// Every call that needs the pool says that it cannot be reached.
-fn answers_as_unreachable(h: &Harness, queue: &Queue<'_>, pool: &str) {
-    let refused = |outcome: zaqar_sled::Result<()>| match outcome {
-        Err(error @ Error::PoolUnavailable { .. }) => {
-            assert!(error.is_busy() && error.to_string().contains(pool), "{error}");
-        }
-        Err(other) => panic!("another error: {other:?}"),
-        Ok(()) => panic!("it did not fail"),
-    };
-    refused(queue.send(&[lasting("tea", 60)]).map(drop));
-    refused(queue.get(no_message()).map(drop));
-    refused(queue.first(Sort::Oldest).map(drop));
-    refused(queue.stats().map(drop));
-    refused(queue.list(&everything()).map(drop));
-    refused(queue.bulk_get(&[no_message()]).map(drop));
-    refused(queue.delete(no_message(), None));
-    refused(queue.bulk_delete(&[no_message()], &[]));
-    refused(queue.pop(1).map(drop));
-    refused(queue.release(no_claim()));
-    refused(queue.try_claim(60, 60, 1).map(drop));
-    refused(queue.look_up(no_claim()).map(drop));
-    refused(queue.renew(no_claim(), 60, 60));
-    refused(queue.purge(Purge::All).map(drop));
+/// Every call that needs the queue's pool, and its outcome.
+pub(crate) fn calls_on_the_pool(h: &Harness, queue: &Queue<'_>) -> Vec<(&'static str, Result<()>)> {
     let driver = h.driver();
     let subscriptions = driver.subscriptions();
-    refused(subscriptions.create(&queue.project, &queue.name, &hook("a"), seconds(60), &json("{}")).map(drop));
-    refused(subscriptions.list(&queue.project, &queue.name, &ListOptions::new()).map(drop));
+    let (project, name, hook) = (&queue.project, &queue.name, hook("a"));
+    let (id, longer) = (SubscriptionId::lossy("none"), SubscriptionUpdate::new().ttl(seconds(60)));
+    vec![
+        ("post", queue.send(&[lasting("tea", 60)]).map(drop)),
+        ("get", queue.get(no_message()).map(drop)),
+        ("first", queue.first(Sort::Oldest).map(drop)),
+        ("stats", queue.stats().map(drop)),
+        ("list", queue.list(&everything()).map(drop)),
+        ("bulk_get", queue.bulk_get(&[no_message()]).map(drop)),
+        ("delete", queue.delete(no_message(), None)),
+        ("bulk_delete", queue.bulk_delete(&[no_message()], &[])),
+        ("pop", queue.pop(1).map(drop)),
+        ("release", queue.release(no_claim())),
+        ("claim", queue.try_claim(60, 60, 1).map(drop)),
+        ("get a claim", queue.look_up(no_claim()).map(drop)),
+        ("renew", queue.renew(no_claim(), 60, 60)),
+        ("purge all", queue.purge(Purge::All).map(drop)),
+        ("purge messages", queue.purge(Purge::Messages).map(drop)),
+        ("purge subscriptions", queue.purge(Purge::Subscriptions).map(drop)),
+        ("subscribe", subscriptions.create(project, name, &hook, seconds(60), &json("{}")).map(drop)),
+        ("get a subscription", subscriptions.get(project, name, &id).map(drop)),
+        ("subscription exists", subscriptions.exists(project, name, &id).map(drop)),
+        ("list subscriptions", subscriptions.list(project, name, &ListOptions::new()).map(drop)),
+        ("update a subscription", subscriptions.update(project, name, &id, &longer)),
+        ("unsubscribe", subscriptions.delete(project, name, &id)),
+        ("confirm", subscriptions.confirm(project, name, &id, true)),
+        ("get with subscriber", subscriptions.get_with_subscriber(project, name, &hook).map(drop)),
+    ]
+}
+
+/// Asserts that every call that needs the pool says that it cannot be reached.
+fn answers_as_unreachable(h: &Harness, queue: &Queue<'_>, pool: &str) {
+    for (call, outcome) in calls_on_the_pool(h, queue) {
+        match outcome {
+            Err(error @ Error::PoolUnavailable { .. }) => {
+                assert!(error.is_busy() && error.to_string().contains(pool), "{call}: {error}");
+            }
+            other => panic!("{call}: {other:?}"),
+        }
+    }
 }
 
 pooled! {
