@@ -77,7 +77,7 @@
 //!   opening, [`Engine::verify`] a [`Verification`], [`Engine::inspect`] an [`Inspection`] of a store
 //!   that is not open; [`DataDriver::health`] gives a [`Health`].
 //! - [`Config::salvage`] opens a damaged store with everything that is intact; [`LostMessages`] and
-//!   [`Damaged`] say what is not. [`DataDriver::gc`] gives a [`GcReport`].
+//!   [`Damaged`] name the rest. [`DataDriver::gc`] gives a [`GcReport`].
 //! - [`RealDisk`](struct@RealDisk), [`SystemClock`] and [`Spawner`] are what a store uses of the machine;
 //!   [`Config`] takes others, for example any [`Clock`].
 //! - [`docs::bounds`] states the memory, disk space, descriptors and time that a store needs;

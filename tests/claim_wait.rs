@@ -305,8 +305,8 @@ fn a_post_at_any_instant_between_the_check_and_the_sleep_is_not_missed() {
     assert!((4..99).contains(&reached), "{reached} readings");
 }
 
-/// A clock that runs a hundred times as fast as the machine's. It stays with its test: every jump of a clock that is
-/// moved by hand wakes the housekeeping, which here has to wake by itself.
+/// A clock that runs a hundred times as fast as the machine's. Each jump of a [`ManualClock`] wakes housekeeping, and
+/// in this test housekeeping has to wake on its own.
 #[derive(Debug)]
 struct Fast(Instant);
 

@@ -2,8 +2,8 @@
 //! test checks:
 //!
 //! 1. Every public type and trait has an example.
-//! 2. Every public method has an example: of its own, if it is a method of a trait, of a handle, of a driver or of a type
-//!    that callers build; otherwise, the example of its type may use it.
+//! 2. Every public method has an example: of its own, if it is a method of a trait, of a handle, of a driver or of a
+//!    type that callers build; otherwise, the example of its type may use it.
 //! 3. Every method of a trait, of a handle and of a driver states its cost, or the trait does for all.
 //! 4. The lines of the examples fit beside the text.
 //!

@@ -1,4 +1,4 @@
-//! What the tests share, and that its checks reject what they have to.
+//! The support that the tests share, and the tests of its checks: they reject wrong answers.
 //!
 //! | File in `support` | What it has |
 //! |---|---|

@@ -186,8 +186,8 @@ fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {
     let Op::Claim(op) = op else { return Ok(None) };
     let mut reading = Reading::with_capacity(queue, queue.now(), op.taken.len());
     let id = ClaimId::from_bytes(op.claim);
-    // The pages are in memory since the claim was decided. A claim of ttl 0 has ended when it is created, but its result
-    // still shows it.
+    // The pages are in memory since the claim was decided. A claim of ttl 0 has ended when it is created, but its
+    // result still shows it.
     queue.visit(&op.taken, |page, index| reading.push_with(queue, page, index, Some(id)))?;
     Ok((!op.taken.is_empty()).then_some(ClaimRecord { id, ttl: op.ttl, age: 0, messages: reading.finish() }))
 }

@@ -41,11 +41,13 @@ impl MessageMarker {
         text.parse().unwrap_or(Self { queue: u64::MAX, sequence: u64::MAX })
     }
 
-    /// The sequence after which the listing continues in the queue with number `queue`; none if it starts at the first message.
+    /// The sequence after which the listing continues in the queue with number `queue`; none if it starts at the first
+    /// message.
     ///
-    /// A queue that is created again has a higher number, and all its messages come after the markers of the former queue. A
-    /// marker with a number above the queue's own comes from another queue, or from a queue that a power cut removed. In both
-    /// cases it comes after all numbers that were assigned in its incarnation, and before all numbers of later ones.
+    /// A queue that is created again has a higher number, and all its messages come after the markers of the former
+    /// queue. A marker with a number above the queue's own comes from another queue, or from a queue that a power cut
+    /// removed. In both cases it comes after all numbers that were assigned in its incarnation, and before all numbers
+    /// of later ones.
     pub(crate) fn position_in(self, queue: u64) -> Option<u64> {
         match self.queue.cmp(&queue) {
             Ordering::Less => None,

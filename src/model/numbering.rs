@@ -1,5 +1,5 @@
-//! Queue numbers and message sequences: an incarnation and a counter. Each opening of a store that may have lost data raises
-//! the incarnation. So no number is assigned twice, whatever a power cut removed.
+//! Queue numbers and message sequences: an incarnation and a counter. Each opening of a store that may have lost data
+//! raises the incarnation. So no number is assigned twice, whatever a power cut removed.
 
 /// The first sequence, or queue number, of an incarnation.
 pub(crate) fn first_of(incarnation: u32) -> u64 {

@@ -1,8 +1,8 @@
 //! Contract 12: the location of a queue's contents, and the pool that a new queue gets.
 //!
 //! A queue has one record. Each of its messages, claims and subscriptions is marked with its location,
-//! and a call sees those at the location that the queue is mapped to. So mapping a queue to another
-//! pool moves nothing, and mapping it back makes the former contents visible again.
+//! and a call sees those at the location that the queue is mapped to. A queue that is mapped to another
+//! pool leaves its contents where they are; mapping it back makes them visible again.
 
 use std::iter;
 
@@ -281,8 +281,8 @@ impl Store {
     }
 
     /// Delivers dead letters to queues that have a pool, or get one now. Those in a location without
-    /// a pool wait. The delivery goes location by location, and keeps the order of the dead letters of one
-    /// location.
+    /// a pool wait. One location's dead letters are delivered after another's, and those of one location
+    /// in their order.
     pub(super) fn deliver(&mut self, now: Timestamp) {
         let locations = self.locations();
         let turn = |one: &Transit| locations.iter().position(|location| *location == one.from);

@@ -2,8 +2,8 @@
 
 use crate::model::{Location, NewPool};
 
-/// The location of a pool's store. `None` is the store itself, for everything that is not pooled and for pools without a
-/// scheme.
+/// The location of a pool's store. `None` is the store itself, for everything that is not pooled and for pools without
+/// a scheme.
 pub(super) type StoreLocation = Option<Location>;
 
 pub(super) fn location_of(pool: &NewPool) -> StoreLocation {

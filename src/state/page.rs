@@ -15,8 +15,8 @@
 //!    it is removed as a whole when the last of them would have expired, and only its entry changes. The mark ends with
 //!    the run: the entry on disk is the same, and an image that can be read again is valid.
 //!
-//! Memory: 128 B for a page and its entries in the queue's indexes (see `docs::bounds` for the sum); 40 B and a byte for
-//! each message more for a written page that is not dense.
+//! Memory: 128 B for a page and its entries in the queue's indexes (see `docs::bounds` for the sum); 40 B and a byte
+//! for each message more for a written page that is not dense.
 
 mod bits;
 mod converting;

@@ -32,8 +32,8 @@ impl Store {
         Ok(None)
     }
 
-    /// Locks a queue and, if there is one, another queue of the store, the lower number first. The first is advanced to the
-    /// later of their times. `None` if one of them has been deleted.
+    /// Locks a queue and, if there is one, another queue of the store, the lower number first. The first is advanced to
+    /// the later of their times. `None` if one of them has been deleted.
     ///
     /// # Errors
     /// Those of reading a page in which something is due.

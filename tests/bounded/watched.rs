@@ -1,6 +1,6 @@
-//! A disk that counts the bytes read from files of a kind, the openings of trees, and the checks of the store's directory, with which every
-//! attempt to free memory or to shorten the journal begins. Reads and writes of such files can be held, and writes made
-//! to fail.
+//! A disk that counts the bytes read from files of a kind, the openings of trees, and the checks of the store's
+//! directory, with which every attempt to free memory or to shorten the journal begins. Reads and writes of such files
+//! can be held, and writes made to fail.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};

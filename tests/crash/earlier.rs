@@ -40,8 +40,8 @@ impl World {
         Self { disk, time, clock, engine }
     }
 
-    /// Makes `call` with an instant that it has read so early that meanwhile a message is posted to the other queue, at a
-    /// time at which the renewed item would have expired.
+    /// Makes `call` with an instant that it has read so early that meanwhile a message is posted to the other queue, at
+    /// a time at which the renewed item would have expired.
     fn late<R>(&self, call: impl FnOnce() -> R) -> R {
         let (time, engine) = (self.time.clone(), self.engine.clone());
         let other = move || {

@@ -189,7 +189,8 @@ fn the_report_names_every_damaged_place_and_counts_what_each_queue_lost() {
     assert!(!aside.is_empty());
 }
 
-/// An opening after the power cut would remove a file that is back at its old place, as one that nothing names any more.
+/// An opening after the power cut would remove a file that is back at its old place, as one that nothing names any
+/// more.
 #[test]
 fn a_damaged_file_is_kept_also_if_the_power_fails_after_the_salvage() {
     for kind in [Kind::Manifest, Kind::Snapshot, Kind::Journal, Kind::PageFile] {

@@ -24,7 +24,7 @@ fn filled(disk: &SimulatedDisk) -> (Engine, Vec<zaqar_sled::MessageId>) {
     (engine, ids)
 }
 
-/// A store with a journal of one segment, which a close leaves as it is.
+/// A store with a journal of one segment, which a close does not change.
 fn large(disk: &SimulatedDisk, seed: u64) -> Engine {
     config(disk, &clock(), seed).segment_size(1 << 20).open(ROOT).unwrap()
 }

@@ -48,8 +48,8 @@ impl Rounds {
     }
 }
 
-/// Posts `most` messages one by one, `per_round` in each round; posts again where the queue or its pool is missing for a
-/// moment. Returns the ids.
+/// Posts `most` messages one by one, `per_round` in each round; posts again where the queue or its pool is missing for
+/// a moment. Returns the ids.
 fn post(queue: &Queue, most: usize, rounds: &Rounds, per_round: usize) -> Vec<MessageId> {
     let mut posted = Vec::new();
     while posted.len() < most {

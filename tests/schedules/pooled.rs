@@ -1,4 +1,4 @@
-//! A driver of two pools: what is in several stores changes for all callers at one instant.
+//! A driver of two pools: data in several stores changes for all callers at one instant.
 
 use shuttle::thread::JoinHandle;
 use zaqar_sled::disk::SimulatedDisk;
@@ -161,8 +161,8 @@ fn a_move_and_a_deletion_leave_nothing_behind() {
     });
 }
 
-/// Threads that each make all of several calls, beginning with another one. Once a call finds the queue gone, or there,
-/// as it will be in the end, every later call does.
+/// Threads that each make all of several calls, beginning with another one. Once a call finds the queue in its final
+/// state, deleted or created, every later call does.
 fn look(driver: &PooledDriver, jobs: &Queue, gone_in_the_end: bool) -> [JoinHandle<()>; 4] {
     [0, 1, 2, 3].map(|first| {
         let (jobs, driver) = (jobs.clone(), driver.clone());

@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imports::{Module, Modules};
 
-/// The top-level modules, each of which may use only those before it. `docs` holds text, and `bin` is a program of its own.
+/// The top-level modules, each of which may use only those before it. `docs` holds text, and `bin` is a program of its
+/// own.
 const MODULES: [&str; 16] = [
     "model",
     "contract",
@@ -41,6 +42,16 @@ fn every_module_has_its_place() {
     let modules = Modules::read();
     let tops: BTreeSet<&str> = modules.tops().filter(|top| *top != "docs").collect();
     assert_eq!(tops, BTreeSet::from(MODULES));
+}
+
+#[test]
+fn the_design_page_lists_the_modules_in_their_order() {
+    let page = include_str!("../../src/docs/design.md");
+    let (_, table) = page.split_once("| Module | Content |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let firsts = rows.map(|row| row.split('|').nth(1).unwrap());
+    let listed: Vec<&str> = firsts.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert_eq!(listed, MODULES);
 }
 
 #[test]

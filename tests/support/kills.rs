@@ -83,8 +83,8 @@ pub(crate) struct Outcome {
 }
 
 impl Kills {
-    /// Makes the rounds. `read` reads the diary of each child, and `check` compares the store at the path with what
-    /// was read; it also gets the number of the round.
+    /// Makes the rounds. `read` reads the diary of each child, and `check` compares the store at the path with the
+    /// diary; it also gets the number of the round.
     pub(crate) fn run<T>(
         &self,
         state: &mut T,

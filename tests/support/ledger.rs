@@ -11,8 +11,8 @@ use std::fmt::Debug;
 /// 3. No message exists, or was taken, that no call posted.
 /// 4. No id is given out twice.
 ///
-/// A call of unknown outcome makes an allowance: for so many messages that no answer named, for so many missing ones, or
-/// for one particular message to be missing.
+/// A call of unknown outcome makes an allowance: for so many messages that no answer named, for so many missing ones,
+/// or for one particular message to be missing.
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger<Id, Content = ()> {
     /// The messages that exist, unless a call of unknown outcome removed them.
@@ -115,7 +115,7 @@ impl<Id: Ord + Clone + Debug, Content> Ledger<Id, Content> {
         assert!(posted == found, "{context}: {id:?} has another content");
     }
 
-    /// Asserts that a message was posted, with this content as far as that is still known. The message may be gone.
+    /// Asserts that a message was posted, with this content if the ledger still has it. The message may be removed.
     pub(crate) fn assert_known<Found>(&self, id: &Id, found: &Found, context: &str)
     where
         Content: PartialEq<Found>,
@@ -152,7 +152,8 @@ impl<Id: Ord + Clone + Debug, Content> Ledger<Id, Content> {
         assert!(count <= allowed, "{context}: {count} of {all} are lost, {allowed} may be: {:?}", missing.first());
     }
 
-    /// Takes what a store holds, which was checked, as the outcome of all calls so far: there are no allowances any more.
+    /// Takes what a store holds, which was checked, as the outcome of all calls so far: there are no allowances any
+    /// more.
     pub(crate) fn settle(&mut self, found: impl IntoIterator<Item = (Id, Content)>) {
         let before = std::mem::take(&mut self.live);
         self.live.extend(found);

@@ -1,7 +1,7 @@
 //! The subject that is compared with the model: an engine, or a pooled driver with several stores on one disk.
 //!
 //! Only a pooled driver assigns queues to pools, moves them between pools, and sends dead letters from store to store.
-//! Two things of that are not compared:
+//! Two parts of this work are not compared:
 //!
 //! - the states while a dead letter is in transit, which takes some steps of the driver and no time in the model: after
 //!   each call the driver makes steps until only dead letters without a pool are in transit;

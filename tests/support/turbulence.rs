@@ -11,7 +11,8 @@ use std::thread;
 use crate::random::Random;
 use crate::wrapped_disk::{Call, Hook, WrappedDisk};
 
-/// From here on this thread is held up as these numbers have it; a thread that never calls this is held up at arbitrary moments.
+/// From here on this thread is held up as these numbers have it; a thread that never calls this is held up at arbitrary
+/// moments.
 pub(crate) fn seed_this_thread(seed: u64) {
     RANDOM.set(Random::new(seed));
 }

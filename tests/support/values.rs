@@ -1,4 +1,4 @@
-//! The values that scenes use, and short readings of what they get.
+//! The values that scenes use, and short forms of the answers.
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test binary uses what it needs")]
 
 use std::sync::Arc;

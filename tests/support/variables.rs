@@ -1,5 +1,5 @@
-//! The environment variables of the tests. Only this file reads them; `tests/structure` checks that, and that this table
-//! names every variable.
+//! The environment variables of the tests. Only this file reads them; `tests/structure` checks that, and that this
+//! table names every variable.
 //!
 //! | Variable | Meaning | Unless set |
 //! |---|---|---|

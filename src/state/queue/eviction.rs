@@ -88,8 +88,8 @@ impl Queue {
         }
     }
 
-    /// Records that the image of the page `first` at `location` has wrong bytes. If the page is in memory, it is written
-    /// again.
+    /// Records that the image of the page `first` at `location` has wrong bytes. If the page is in memory, it is
+    /// written again.
     pub(crate) fn distrust(&mut self, first: u64, location: ImageLocation) {
         if self.pages.get_mut(&first).is_some_and(|page| page.distrust(location)) {
             self.note_entry(first);

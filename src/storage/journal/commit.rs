@@ -1,8 +1,8 @@
 //! Group commit: one sync for all calls that have appended before it.
 //!
 //! The first call leads: it syncs, wakes all calls that the sync covers, and passes the lead to one of the calls that
-//! arrived during the sync. Each call sleeps on a waiter of its own, never on a lock that the leader needs again. This makes the
-//! groups large.
+//! arrived during the sync. Each call sleeps on a waiter of its own, never on a lock that the leader needs again. This
+//! makes the groups large.
 
 use std::sync::Arc;
 

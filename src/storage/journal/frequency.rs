@@ -13,7 +13,8 @@ impl SyncFrequency {
         (self.previous, self.live) = (self.live, syncs);
     }
 
-    /// Whether a segment is synced often, by the previous one and what there is of the live one, after so many syncs.
+    /// Whether segments are synced often: whether the last full segment and the live one together had many of the
+    /// `syncs` that the journal has made.
     pub(super) fn is_high(&self, syncs: u64) -> bool {
         syncs.saturating_sub(self.previous) >= MANY_SYNCS
     }

@@ -117,8 +117,8 @@ impl Journal {
     /// Writes a frame and returns its LSN. `frame` is [`frame::begin`] followed by the body.
     ///
     /// # Errors
-    /// `StorageFull`, with nothing written, when there is no space; `OutcomeUnknown` if the write fails; `Poisoned` after
-    /// a failure.
+    /// `StorageFull`, with nothing written, when there is no space; `OutcomeUnknown` if the write fails; `Poisoned`
+    /// after a failure.
     pub(crate) fn append(&self, mut frame: Vec<u8>, growth: Growth) -> Result<(u64, Vec<u8>)> {
         let checksum = frame::body_checksum(&frame)?;
         let bytes = frame.len() as u64;

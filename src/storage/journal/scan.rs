@@ -265,8 +265,8 @@ pub(crate) fn holds_frames(bytes: &[u8], number: u64) -> bool {
     frame::parse(frames, SegmentId::new(store, number)).is_some()
 }
 
-/// Searches behind the stop, in the remainder of that segment and in later ones, for frames that prove how far the journal
-/// had been synced.
+/// Searches behind the stop, in the remainder of that segment and in later ones, for frames that prove how far the
+/// journal had been synced.
 fn search_unreached(source: &Source<'_>, started: &[FoundSegment], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {
     let stopped = stop.map_or((0, 0), |stop| (stop.index, stop.offset));
     for (index, found) in started.iter().enumerate().skip(stopped.0) {

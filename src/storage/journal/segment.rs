@@ -95,9 +95,9 @@ impl Segment {
         Ok(segment)
     }
 
-    /// A new segment filled with zeros, synced, and its directory entry too. The zeros are written and synced in slices.
-    /// `between` is called before each slice with the time that the last one took, and can sync the live segment.
-    /// `frames` are written after the space for the header, before the last sync.
+    /// A new segment filled with zeros, synced, and its directory entry too. The zeros are written and synced in
+    /// slices. `between` is called before each slice with the time that the last one took, and can sync the live
+    /// segment. `frames` are written after the space for the header, before the last sync.
     pub(crate) fn prepare(
         context: &JournalContext,
         number: u64,

@@ -349,8 +349,8 @@ impl PageFiles {
         }
     }
 
-    /// Bytes of all page files, and how many of them are in use; as they last were, while the disk keeps a page file from
-    /// being made.
+    /// Bytes of all page files, and how many of them are in use; as they last were, while the disk keeps a page file
+    /// from being made.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         if let Some(list) = self.list.try_lock() {
             let live = |page_file: &Arc<PageFile>| page_file.live.load(Ordering::Relaxed).min(page_file.written());

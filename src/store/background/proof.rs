@@ -6,8 +6,8 @@
 //! 2. images that were read back whole in this run, after a successful sync of their file.
 //!
 //! A file whose sync has failed, or that returned other bytes than were written, proves nothing any more. Its pages are
-//! written to another file. A page that cannot be read and is not in memory keeps the journal, until the page is removed
-//! or the store is opened again and rebuilds it.
+//! written to another file. A page that cannot be read and is not in memory keeps the journal, until the page is
+//! removed or the store is opened again and rebuilds it.
 //!
 //! Cost: each image is read once, usually from the system's cache, by the first snapshot or close after its write.
 //! After an opening from the trees, the first snapshot or close reads the records of the former snapshot instead of the

@@ -1,5 +1,5 @@
-//! Stores without a manifest: creating a store, and distinguishing an unfinished creation from a store whose manifest is
-//! lost.
+//! Stores without a manifest: creating a store, and distinguishing an unfinished creation from a store whose manifest
+//! is lost.
 
 use std::collections::BTreeSet;
 use std::path::Path;

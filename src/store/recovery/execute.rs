@@ -153,8 +153,8 @@ impl Opening<'_> {
                 moved.push(to);
             }
         }
-        // Back at its old place, a file would be one that nothing names any more, and the next opening would remove it.
-        // Its new name is durable before the old one is gone.
+        // After a power cut a file may be back at its old place, where nothing names it, and the next opening would
+        // remove it. So its new name is made durable before the removal of the old one.
         let mut changed = moved.first().map(|_| aside.clone()).into_iter().chain(left);
         changed.try_for_each(|dir| disk.sync_dir(&dir).map_err(|e| Error::file("syncing", &dir, e)))?;
         Ok(moved)

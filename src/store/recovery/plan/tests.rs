@@ -361,7 +361,7 @@ fn a_salvage_removes_nothing_but_segments_that_were_never_used() {
         is_known: false,
         report: RecoveryReport::new(RecoverySource::Journal),
     };
-    // A store with content becomes a pool only of a driver that knows it.
+    // A store with content becomes a pool only of a driver that has it among its pools.
     let state = StateFacts { holds_something: true, ..salvaged.state };
     let opened = |is_known| plan_salvage(Salvaged { state, driver: Some([3; 16]), is_known, ..salvaged.clone() });
     assert!(opened(true).is_ok() && opened(false).unwrap_err().is_invalid());
