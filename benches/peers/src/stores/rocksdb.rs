@@ -56,7 +56,7 @@ impl Map for Rocks {
                 None => writes.delete_cf(self.table(*table)?, key),
             }
         }
-        Ok(self.database.write_opt(&writes, &self.how)?)
+        Ok(self.database.write_opt(writes, &self.how)?)
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
