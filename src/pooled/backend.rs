@@ -12,8 +12,8 @@ use crate::storage::keys;
 use crate::store::{Locked, Store};
 
 use super::PooledDriver;
-use super::locking::Beside;
-use super::outbox::{Way, missing_outbox};
+use super::locking::SecondQueue;
+use super::outbox::{Delivery, missing_outbox};
 use super::pool::Pool;
 use super::routes::{CachedSide, moving};
 use super::sides::Side;
@@ -118,26 +118,26 @@ impl Backend for PooledDriver {
         let Some(found) = self.find(project, name, Access::Change)? else { return Ok(None) };
         let Some(side) = shared.describe(&found) else { return Ok(None) };
         let Some(target) = side.description.settings.dead_letter_queue.clone() else { return Ok(None) };
-        let (pool, way) = (&found.pool, shared.dead_letter_way(&found.pool, project, &target)?);
+        let (pool, delivery) = (&found.pool, shared.dead_letter_delivery(&found.pool, project, &target)?);
         let outbox = pool.store().outbox();
-        let beside = match &way {
-            Way::Beside(target) => match shared.describe(target) {
-                Some(target) => Beside::Side(target),
+        let second = match &delivery {
+            Delivery::SameStore(target) => match shared.describe(target) {
+                Some(target) => SecondQueue::Side(target),
                 None => return Ok(None),
             },
-            Way::Outbox(_) => Beside::Outbox(outbox.as_ref()),
+            Delivery::Outbox(_) => SecondQueue::Outbox(outbox.as_ref()),
         };
-        let Some((mut queue, locked)) = shared.lock_with(&side, &beside)? else { return Ok(None) };
-        let destination = way.destination(project, &target);
+        let Some((mut queue, locked)) = shared.lock_with(&side, &second)? else { return Ok(None) };
+        let destination = delivery.destination(project, &target);
         let dead = DeadLetterQueue { target: locked.map_or_else(missing_outbox, TargetQueue::Present), destination };
         let done = call(&mut queue, dead);
         drop(queue);
         pool.store().keep_within_budget();
         let done = done?;
         self.wait_route_durable(pool, done.waits())?;
-        let wake = |moved| match beside {
-            Beside::Side(_) => self.control_store().wake(project, &target, moved),
-            Beside::Outbox(_) => shared.signal_relay(),
+        let wake = |moved| match second {
+            SecondQueue::Side(_) => self.control_store().wake(project, &target, moved),
+            SecondQueue::Outbox(_) => shared.signal_relay(),
         };
         done.wait_durable(pool.store(), self.durability_in(pool), wake).map(Some)
     }

@@ -26,7 +26,7 @@ pub(super) struct Described<'a> {
 }
 
 /// Another queue of the same store, which is locked together with a side.
-pub(super) enum Beside<'a> {
+pub(super) enum SecondQueue<'a> {
     Side(Described<'a>),
     /// The outbox, if it exists.
     Outbox(Option<&'a Arc<QueueSlot>>),
@@ -81,18 +81,20 @@ impl Shared {
     pub(super) fn lock_with<'a>(
         &self,
         side: &Described<'a>,
-        beside: &Beside<'a>,
+        second: &SecondQueue<'a>,
     ) -> Result<Option<(Locked<'a>, Option<Locked<'a>>)>> {
         let CachedSide { route, pool, slot } = side.found;
-        let other = match beside {
-            Beside::Side(other) => Some(&other.found.slot),
-            Beside::Outbox(outbox) => *outbox,
+        let other = match second {
+            SecondQueue::Side(other) => Some(&other.found.slot),
+            SecondQueue::Outbox(outbox) => *outbox,
         };
         if let Some((mut queue, mut locked)) = pool.store().lock_with(slot, other)?
             && self.admits(side, &mut queue, Access::Change)?
         {
-            return Ok(match (beside, &mut locked) {
-                (Beside::Side(other), Some(locked)) => matches!(self.admits(other, locked, Access::Change), Ok(true)),
+            return Ok(match (second, &mut locked) {
+                (SecondQueue::Side(other), Some(locked)) => {
+                    matches!(self.admits(other, locked, Access::Change), Ok(true))
+                }
                 _ => true,
             }
             .then_some((queue, locked)));

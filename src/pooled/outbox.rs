@@ -63,19 +63,19 @@ pub(super) fn missing_outbox<'a>() -> TargetQueue<'a> {
     TargetQueue::Missing { project: Project::none(), name: QueueName::outbox(), number: Some(OUTBOX) }
 }
 
-/// The way of dead letters from a pool's store to a dead-letter queue.
-pub(super) enum Way {
+/// How dead letters get from a pool's store to a dead-letter queue.
+pub(super) enum Delivery {
     /// The dead-letter queue is in the same store.
-    Beside(CachedSide),
+    SameStore(CachedSide),
     /// Through the outbox, with the store that they are assigned to, if known.
     Outbox(Option<[u8; 16]>),
 }
 
-impl Way {
+impl Delivery {
     /// What the header of an entry in the outbox names; `None` for a queue in the same store.
     pub(super) fn destination(&self, project: &Project, queue: &QueueName) -> Option<(Destination, Option<[u8; 16]>)> {
         match self {
-            Self::Beside(_) => None,
+            Self::SameStore(_) => None,
             Self::Outbox(assigned) => Some((Destination::of(project, queue), *assigned)),
         }
     }
@@ -108,9 +108,9 @@ impl Shared {
         }
     }
 
-    /// The way of dead letters from that pool's store to a dead-letter queue, which is created if it is missing.
-    pub(super) fn dead_letter_way(&self, from: &Pool, project: &Project, queue: &QueueName) -> Result<Way> {
-        let Ok((route, pool)) = self.dead_letter_pool(project, queue) else { return Ok(Way::Outbox(None)) };
+    /// How dead letters get from that pool's store to a dead-letter queue, which is created if it is missing.
+    pub(super) fn dead_letter_delivery(&self, from: &Pool, project: &Project, queue: &QueueName) -> Result<Delivery> {
+        let Ok((route, pool)) = self.dead_letter_pool(project, queue) else { return Ok(Delivery::Outbox(None)) };
         // A queue that is being moved gets its dead letters afterwards. Those in the outbox may have the same
         // destination and come first.
         if pool.engine().is_same(from.engine())
@@ -118,9 +118,9 @@ impl Shared {
             && from.store().in_transit() == 0
             && let Side::There(slot) = self.made_side(&pool, &route)?
         {
-            return Ok(Way::Beside(CachedSide { route, pool, slot }));
+            return Ok(Delivery::SameStore(CachedSide { route, pool, slot }));
         }
-        Ok(Way::Outbox(Some(pool.store().id())))
+        Ok(Delivery::Outbox(Some(pool.store().id())))
     }
 
     /// Delivers the dead letters of every open store. Returns the first failure, after an attempt on every store.

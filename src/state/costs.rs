@@ -2,7 +2,7 @@
 
 use super::op::Op;
 use super::queue::Totals;
-use crate::storage::reserve::{RECORD_BYTES, Share};
+use crate::storage::reserve::{RECORD_BYTES, ReserveDemand};
 
 /// The bytes that an operation adds to the needed reserve, for queues whose key has `key_bytes` bytes.
 pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
@@ -42,13 +42,13 @@ pub(crate) fn queue_bytes(key: usize, metadata: usize) -> u64 {
     (key as u64).saturating_add(metadata as u64).saturating_add(RECORD_BYTES)
 }
 
-/// The part of the reserve that a queue's messages and claims need: far less than 2^64.
-pub(crate) fn share_of(totals: Totals, key: &[u8]) -> Share {
+/// The bytes of the reserve that a queue's messages and claims need: far less than 2^64.
+pub(crate) fn reserve_demand(totals: Totals, key: &[u8]) -> ReserveDemand {
     // Every entry of a page or a claim begins with it.
     let key = key.len() as u64;
     let claims = totals.claims.wrapping_mul(CLAIM_BYTES / 2);
     let claimed = totals.claimed.wrapping_mul(CLAIMED_BYTES);
-    Share {
+    ReserveDemand {
         removals: totals.total.wrapping_mul(REMOVAL_BYTES).wrapping_add(claims),
         entries: totals
             .pages

@@ -47,9 +47,9 @@ pub(crate) enum Need {
     Open,
 }
 
-/// The part of the reserve that a queue's messages and claims need.
+/// The bytes of the reserve that a queue's messages and claims need.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Share {
+pub(crate) struct ReserveDemand {
     /// Bytes that their removal needs, one by one.
     pub(crate) removals: u64,
     /// Bytes of their entries in a snapshot.
@@ -108,8 +108,8 @@ impl Reserve {
         }
     }
 
-    /// Counts the change of a queue's share.
-    pub(crate) fn count(&self, before: Share, after: Share) {
+    /// Counts the change of a queue's demand.
+    pub(crate) fn count(&self, before: ReserveDemand, after: ReserveDemand) {
         // Wrapping: the difference is right whichever is larger.
         let removals = after.removals.wrapping_sub(before.removals);
         let entries = after.entries.wrapping_sub(before.entries);

@@ -2,9 +2,9 @@
 //! removed.
 //!
 //! A snapshot is a sequence of frames like the journal's, seeded with the snapshot's own number: a head, every queue's
-//! records (those of the trees), and a tail with their count and digest. A snapshot without a tail does not count.
+//! records (those of the trees), and a footer with their count and digest. A snapshot without a footer does not count.
 //!
-//! 1. Every queue's LSN is between the head's `from` and the tail's `to`; replay starts after `from`.
+//! 1. Every queue's LSN is between the head's `from` and the footer's `to`; replay starts after `from`.
 //! 2. A snapshot is synced, read back and checked before the manifest names it.
 
 use std::borrow::Cow;
@@ -42,12 +42,12 @@ pub(crate) enum Part<'a> {
         #[serde(borrow, with = "serde_bytes")]
         value: Cow<'a, [u8]>,
     },
-    Tail(Tail),
+    Footer(Footer),
 }
 
-/// The end of a whole snapshot.
+/// The last record of a whole snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Tail {
+pub(crate) struct Footer {
     pub(crate) from: u64,
     pub(crate) to: u64,
     pub(crate) time: u64,
@@ -106,10 +106,10 @@ impl<'a> Writer<'a> {
         self.push(&Part::Record { tree: record.tree.tag(), key, value })
     }
 
-    /// Writes the tail and syncs; returns the file's size.
+    /// Writes the footer and syncs; returns the file's size.
     pub(crate) fn finish(mut self, to: u64, time: u64, next_queue: u64) -> Result<u64> {
-        let tail = Tail { from: self.from, to, time, next_queue, digest: self.digest };
-        self.push(&Part::Tail(tail))?;
+        let footer = Footer { from: self.from, to, time, next_queue, digest: self.digest };
+        self.push(&Part::Footer(footer))?;
         self.write_out()?;
         self.file.sync_data().map_err(|e| Error::io("syncing a snapshot", e))?;
         Ok(self.written)
@@ -155,14 +155,14 @@ impl From<Fault> for Error {
 /// The callback for each record; its error describes the record's damage.
 pub(crate) type Visit<'a> = dyn FnMut(Tree, &[u8], &[u8]) -> Result<(), String> + 'a;
 
-/// Reads a snapshot through, visiting every record, and checks it against its tail.
+/// Reads a snapshot through, visiting every record, and checks it against its footer.
 pub(crate) fn read(
     disk: &dyn Disk,
     path: &Path,
     store: [u8; 16],
     number: u64,
     visit: &mut Visit<'_>,
-) -> Result<Tail, Fault> {
+) -> Result<Footer, Fault> {
     let file = match disk.open_read(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
@@ -192,8 +192,8 @@ pub(crate) fn read(
                 digest.add(tree, &key, &value);
                 visit(tree, &key, &value).map_err(damaged)?;
             }
-            Part::Tail(tail) if tail.digest == digest && from == Some(tail.from) => return Ok(tail),
-            Part::Tail(_) => return Err(damaged("the snapshot's digest does not match".into())),
+            Part::Footer(footer) if footer.digest == digest && from == Some(footer.from) => return Ok(footer),
+            Part::Footer(_) => return Err(damaged("the snapshot's digest does not match".into())),
         }
     }
 }
@@ -278,21 +278,21 @@ mod tests {
         writer.finish(20, 1_000, 5).unwrap()
     }
 
-    fn count(disk: &SimulatedDisk, path: &Path) -> Result<(u64, Tail), Fault> {
+    fn count(disk: &SimulatedDisk, path: &Path) -> Result<(u64, Footer), Fault> {
         let mut records = 0;
-        let tail = read(disk, path, [7; 16], 3, &mut |_, _, _| {
+        let footer = read(disk, path, [7; 16], 3, &mut |_, _, _| {
             records += 1;
             Ok(())
         })?;
-        Ok((records, tail))
+        Ok((records, footer))
     }
 
     #[test]
     fn a_snapshot_is_read_back_whole() {
         let (disk, path) = (SimulatedDisk::new(), Path::new("/snapshot"));
         written(&disk, path);
-        let (records, tail) = count(&disk, path).unwrap();
-        assert_eq!((records, tail.from, tail.to, tail.time, tail.next_queue), (200, 10, 20, 1_000, 5));
+        let (records, footer) = count(&disk, path).unwrap();
+        assert_eq!((records, footer.from, footer.to, footer.time, footer.next_queue), (200, 10, 20, 1_000, 5));
     }
 
     #[test]

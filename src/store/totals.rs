@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::Store;
 use crate::model::{Project, QueueName};
-use crate::state::costs::share_of;
+use crate::state::costs::reserve_demand;
 use crate::state::{Sizes, Totals};
 use crate::storage::keys;
 
@@ -14,7 +14,7 @@ impl Store {
         // Wrapping: the difference is right whichever is larger.
         self.messages.fetch_add(after.total.wrapping_sub(before.total), Ordering::Relaxed);
         self.weight.fetch_add(after.weight.wrapping_sub(before.weight), Ordering::Relaxed);
-        self.reserve.count(share_of(before, key), share_of(after, key));
+        self.reserve.count(reserve_demand(before, key), reserve_demand(after, key));
     }
 
     /// The number of live messages, as of the last advance of each queue.

@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use super::files::{parse_trees_name, remove_any};
 use super::gather::Loaded;
+use super::journal_tail::{self, CopyPolicy, JournalTail};
 use super::opening::Opening;
 use super::plan::{JournalPlan, Plan, Tidying};
 use super::report::RecoveryReport;
 use super::start;
-use super::tail::{self, CopyPolicy, Tail};
 use crate::disk::{KeptDir, REACH, remove_own};
 use crate::model::error::{Error, Result};
 use crate::state::Contents;
@@ -59,7 +59,7 @@ impl Opening<'_> {
         let (former, aside): (Vec<_>, Vec<_>) = aside.into_iter().partition(|file| file.ends_with(manifest::FILE));
         report.moved_aside.extend(self.move_aside(&manifest, former)?);
         let mut start = self.save_manifest(&mut manifest, &context, start)?;
-        tail::trim_last(&context, &mut start);
+        journal_tail::trim_last(&context, &mut start);
         report.moved_aside.extend(self.move_aside(&manifest, aside)?);
         new_snapshot.iter().for_each(|new| self.page_files.forget(&new.leaving));
         remove_segments(&context, &unused)?;
@@ -102,7 +102,7 @@ impl Opening<'_> {
     fn start(&self, context: &JournalContext, journal: &JournalPlan, manifest: &Manifest) -> Result<(Start, Vec<u64>)> {
         let start = |journal: &JournalPlan, policy, minimal| -> Result<(Start, Vec<u64>)> {
             let (start, replaced) =
-                Tail::of(context, journal, policy)?.start(context, &self.reserve, manifest.segment, minimal)?;
+                JournalTail::of(context, journal, policy)?.start(context, &self.reserve, manifest.segment, minimal)?;
             Ok((start, journal.unused.iter().copied().chain(replaced).collect()))
         };
         match start(journal, CopyPolicy::IfWorthwhile, false) {
@@ -110,7 +110,7 @@ impl Opening<'_> {
             started => return started,
         }
         let snapshot = manifest.snapshot.map_or(0, |mark| mark.from);
-        let left = tail::free_disk_space(context, journal, snapshot, manifest.segment)?;
+        let left = journal_tail::free_disk_space(context, journal, snapshot, manifest.segment)?;
         match start(&left, CopyPolicy::Always, true) {
             // The copies save space only afterwards.
             Err(error) if error.is_full() => start(&left, CopyPolicy::Never, true),

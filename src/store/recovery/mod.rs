@@ -27,7 +27,7 @@
 //! 2. Without a clean close, the incarnation is raised, durably, before the first call. The manifest names the segment
 //!    that this run starts, so that the loss of the segment is detected.
 //! 3. Nothing is appended to a segment that an earlier process wrote. Frames after the last proven one are made durable
-//!    first: see `tail`.
+//!    first: see `journal_tail`.
 //! 4. Damaged files are moved aside, never deleted.
 //! 5. Pages stay in the page files until they are needed. A page file that is missing or too short is damage like any
 //!    other. A damaged page within a file is found when the page is read, or here if salvage is allowed.
@@ -37,13 +37,13 @@ mod evidence;
 mod execute;
 mod files;
 mod gather;
+mod journal_tail;
 mod opening;
 mod plan;
 mod reading;
 mod report;
 mod salvage;
 mod start;
-mod tail;
 mod writing;
 
 use std::path::Path;

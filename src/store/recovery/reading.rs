@@ -21,14 +21,14 @@ pub(crate) fn read_snapshot(
     contents: &mut Contents,
 ) -> Result<(), snapshot::Fault> {
     let path = snapshot::path(root, mark.number);
-    let tail =
+    let footer =
         snapshot::read(disk, &path, store, mark.number, &mut |tree, key, value| contents.load(tree, key, value))?;
     let damaged = |reason: String| snapshot::Fault::Damaged(Damage { file: path.clone(), offset: 0, reason });
-    if (tail.from, tail.to) != (mark.from, mark.to) {
+    if (footer.from, footer.to) != (mark.from, mark.to) {
         return Err(damaged("the snapshot is not the one the manifest names".into()));
     }
-    contents.time = contents.time.max(tail.time);
-    contents.next_queue = contents.next_queue.max(tail.next_queue);
+    contents.time = contents.time.max(footer.time);
+    contents.next_queue = contents.next_queue.max(footer.next_queue);
     contents.settle().map_err(damaged)?;
     contents.prove_all();
     Ok(())

@@ -272,10 +272,10 @@ impl Salvage<'_> {
             }
             Ok(())
         })?;
-        if let Some(tail) = &snapshot.tail {
-            merge.contents.time = merge.contents.time.max(tail.time);
-            merge.contents.next_queue = merge.contents.next_queue.max(tail.next_queue);
-            merge.known_queues = if snapshot.is_whole() { tail.next_queue } else { 0 };
+        if let Some(footer) = &snapshot.footer {
+            merge.contents.time = merge.contents.time.max(footer.time);
+            merge.contents.next_queue = merge.contents.next_queue.max(footer.next_queue);
+            merge.known_queues = if snapshot.is_whole() { footer.next_queue } else { 0 };
         }
         Ok(())
     }
@@ -373,7 +373,7 @@ impl Salvage<'_> {
 /// The highest LSN that anything names.
 fn last_lsn(manifest: &Manifest, journal: &Journal, origin: &Origin, merge: &Merge<'_>) -> u64 {
     let (to, from) = match origin {
-        Origin::Snapshot(snapshot) => (snapshot.tail.map_or(0, |tail| tail.to), snapshot.from.unwrap_or(0)),
+        Origin::Snapshot(snapshot) => (snapshot.footer.map_or(0, |footer| footer.to), snapshot.from.unwrap_or(0)),
         Origin::Trees(_, lsn) => (0, *lsn),
         Origin::New | Origin::Lost => (0, 0),
     };

@@ -8,7 +8,7 @@ use crate::disk::trees::Tree;
 use crate::model::error::{Error, Result};
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
-use crate::storage::snapshot::{self, Part, Tail};
+use crate::storage::snapshot::{self, Footer, Part};
 
 /// The readable part of a snapshot.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct FoundSnapshot {
     pub(super) path: PathBuf,
     /// The LSN after which replay starts, if known.
     pub(super) from: Option<u64>,
-    pub(super) tail: Option<Tail>,
+    pub(super) footer: Option<Footer>,
     records: u64,
     /// The places where records are missing.
     pub(super) gaps: Vec<Gap>,
@@ -51,7 +51,7 @@ impl FoundSnapshot {
             number,
             path: path.clone(),
             from: None,
-            tail: None,
+            footer: None,
             records: 0,
             gaps: Vec::new(),
             damages: Vec::new(),
@@ -60,9 +60,9 @@ impl FoundSnapshot {
         let walked = walk(disk, &path, store, number, &mut |offset, part| {
             match part {
                 Ok(Part::Head { from, .. }) => found.from = Some(from),
-                Ok(Part::Tail(tail)) => {
-                    found.from = found.from.or(Some(tail.from));
-                    found.tail = Some(tail);
+                Ok(Part::Footer(footer)) => {
+                    found.from = found.from.or(Some(footer.from));
+                    found.footer = Some(footer);
                 }
                 Ok(Part::Record { tree, key, .. }) => {
                     found.records = found.records.saturating_add(1);
@@ -88,7 +88,7 @@ impl FoundSnapshot {
     }
 
     pub(super) fn is_whole(&self) -> bool {
-        self.gaps.is_empty() && self.tail.is_some() && self.from.is_some()
+        self.gaps.is_empty() && self.footer.is_some() && self.from.is_some()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -122,7 +122,7 @@ fn walk(disk: &dyn Disk, path: &Path, store: [u8; 16], number: u64, visit: &mut 
                 return Err(Error::UnsupportedFormat { file: path.into(), found: format, supported: snapshot::FORMAT });
             }
             Ok(part) => {
-                ended |= matches!(part, Part::Tail(_));
+                ended |= matches!(part, Part::Footer(_));
                 visit(found.offset, Ok(part))?;
             }
             Err(_) => visit(found.offset, Err(Some(1)))?,

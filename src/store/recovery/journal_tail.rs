@@ -33,7 +33,7 @@ pub(super) enum CopyPolicy {
 
 /// The way in which the journal continues.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(super) struct JournalTail {
     number: u64,
     last: u64,
     proven: u64,
@@ -44,7 +44,7 @@ pub(super) struct Tail {
     replaced: Vec<u64>,
 }
 
-impl Tail {
+impl JournalTail {
     pub(super) fn of(context: &JournalContext, journal: &JournalPlan, policy: CopyPolicy) -> Result<Self> {
         let does_copy = match policy {
             CopyPolicy::IfWorthwhile => journal.kept.len() >= MANY_SEGMENTS || journal.last_lsn > journal.proven,
