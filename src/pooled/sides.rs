@@ -53,7 +53,7 @@ impl Shared {
             // An older side belongs to a deleted queue of that name and is still to be removed.
             _ => {
                 let mut queue = new_side(pool, route, 0)?;
-                drop(queue.take_changes());
+                drop(queue.take_changes(false));
                 Ok(Side::Empty(QueueSlot::new(queue, &pool.store().budget, Tier::Pool)))
             }
         }

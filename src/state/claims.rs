@@ -4,6 +4,8 @@
 //! 2. `left` counts the live messages whose slots name the claim.
 //! 3. A claim outlives its last message: it ends by time or release (contract 7.2). A claim without messages is
 //!    *spent*. The store bounds the memory of spent claims: beyond the bound, an operation ends them early.
+//! 4. Spent claims are stored in *groups* of close numbers. A worker that deletes all messages of its claims leaves
+//!    thousands of them a second, and a record for each would cost as much as a page.
 //!
 //! Memory: about 240 B for a claim and 16 B for each run of its messages; a spent claim has no runs. `docs::bounds` has
 //! the sum with alarms and indexes.
@@ -30,6 +32,9 @@ pub(crate) struct Claim {
     /// It is charged to the account of claims without messages.
     #[serde(skip)]
     spent: bool,
+    /// Its record was read in a group of claims without messages.
+    #[serde(skip)]
+    was_grouped: bool,
 }
 
 #[derive(Debug)]
@@ -44,7 +49,17 @@ pub(crate) struct Claims {
 
 impl Claim {
     pub(crate) fn new(id: [u8; 16], ttl: u64, expires: u64, sequences: Sequences, left: u32) -> Self {
-        Self { id, ttl, expires, sequences, left, spent: false }
+        Self { id, ttl, expires, sequences, left, spent: false, was_grouped: false }
+    }
+
+    /// Whether no message is left, and the claim only lasts until its end or its release.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// The claim as it was read in a group of claims without messages.
+    pub(super) fn from_group(self) -> Self {
+        Self { was_grouped: true, ..self }
     }
 
     /// The claim as it is imported into another store, before its messages.
@@ -113,8 +128,34 @@ impl Claims {
         self.by_number.iter().map(|(number, claim)| (*number, claim))
     }
 
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.by_number.keys().copied()
+    /// The numbers of the claims with messages.
+    pub(crate) fn holding(&self) -> impl Iterator<Item = (u64, &Claim)> {
+        self.iter().filter(|(_, claim)| !claim.spent)
+    }
+
+    /// The spent claims of a group.
+    pub(crate) fn spent_in(&self, group: u64) -> impl Iterator<Item = (u64, &Claim)> {
+        let members = self.by_number.range(group..=group.saturating_add(GROUP_NUMBERS - 1));
+        members.filter(|(_, claim)| claim.spent).map(|(number, claim)| (*number, claim))
+    }
+
+    /// The groups that have spent claims, ascending.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = u64> {
+        let spent = self.iter().filter(|(_, claim)| claim.spent);
+        let mut last = None;
+        spent.map(|(number, _)| group_of(number)).filter(move |group| last.replace(*group) != Some(*group))
+    }
+
+    /// The number of their records.
+    pub(crate) fn records(&self) -> u64 {
+        (self.len() as u64).saturating_sub(self.spent()).saturating_add(self.groups().count() as u64)
+    }
+
+    /// The claims that are spent although their record was read apart, and those that are not although it was read in
+    /// a group.
+    pub(crate) fn regrouped(&self) -> Vec<u64> {
+        let other = self.iter().filter(|(_, claim)| claim.spent != claim.was_grouped);
+        other.map(|(number, _)| number).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -189,6 +230,14 @@ impl Claims {
     }
 }
 
+/// The group of a spent claim: the lowest number in it.
+pub(crate) fn group_of(number: u64) -> u64 {
+    number & !(GROUP_NUMBERS - 1)
+}
+
+/// The numbers in a group. Claims that are made one after the other have close numbers, and a record of as many claims
+/// is well below the largest that the trees keep in one place.
+const GROUP_NUMBERS: u64 = 512;
 /// The outdated entries that the list of spent claims may have, beside as many as there are spent claims.
 const SPENT_TO_SPARE: usize = 64;
 /// The capacity, in claims, that a queue without claims keeps.

@@ -106,6 +106,12 @@ impl Contents {
             Tree::Queues => self.load_queue(key, body)?,
             Tree::Messages => self.load_page(key, body)?,
             Tree::Claims => {
+                if let Some((_, number, _)) = keys::parse_spent_claims(key) {
+                    let queue = self.queues.get_mut(&number).ok_or("a claim without its queue")?;
+                    let claims = codec::decode::<Vec<(u64, Claim)>>(body)?;
+                    queue.with(|queue| claims.into_iter().for_each(|(claim, record)| queue.load_spent(claim, record)));
+                    return Ok(());
+                }
                 let (number, claim) = keys::parse_claim(key).ok_or("not a claim's key")?;
                 let queue = self.queues.get_mut(&number).ok_or("a claim without its queue")?;
                 let record = codec::decode::<Claim>(body)?;

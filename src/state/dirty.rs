@@ -15,8 +15,9 @@
 //! 2. A record that is added and removed between two checkpoints leaves nothing behind.
 //! 3. While the trees have none of a set's records, all records are new, and none is listed. So a queue that no
 //!    checkpoint has reached yet, and trees that are filled again, cost nothing.
-//! 4. A checkpoint takes the set, which is empty from then on, and writes the listed records. A checkpoint that fails
-//!    abandons its trees, and the next trees are empty: every record is new again.
+//! 4. A checkpoint takes the set, which is empty from then on, and writes the listed records. A checkpoint beside calls
+//!    leaves claims without messages in the set. A checkpoint that fails abandons its trees, and the next trees are
+//!    empty: every record is new again.
 //!
 //! Cost: O(log n) for each change, n being the listed records; about 20 B for each record listed by number.
 
@@ -124,10 +125,17 @@ impl<K: Ord> DirtySet<K> {
     /// Takes the keys of all records that differ, and continues as if the trees had the current records; `there` are
     /// those in the state. Keys that are taken and not there have to be removed from the trees.
     pub(crate) fn take(&mut self, there: impl Iterator<Item = K>) -> Vec<K> {
-        match std::mem::replace(self, Self::clean()).listed {
-            Some(listed) => listed.into_keys().collect(),
-            None => there.collect(),
-        }
+        self.take_some(there, |_| true)
+    }
+
+    /// As [`Self::take`], but takes only the keys that `choose` chooses. The others stay listed.
+    pub(crate) fn take_some(&mut self, there: impl Iterator<Item = K>, choose: impl Fn(&K) -> bool) -> Vec<K> {
+        let (taken, left): (BTreeMap<K, Dirty>, _) = match std::mem::replace(self, Self::clean()).listed {
+            Some(listed) => listed.into_iter().partition(|(key, _)| choose(key)),
+            None => there.map(|key| (key, Dirty::New)).partition(|(key, _)| choose(key)),
+        };
+        self.listed = Some(left);
+        taken.into_keys().collect()
     }
 
     /// The keys in the trees of records that are removed together; `there` are those in the state.
@@ -139,7 +147,8 @@ impl<K: Ord> DirtySet<K> {
     }
 }
 
-/// The records of a queue that differ from the trees. A page is listed by its first sequence, a claim by its number.
+/// The records of a queue that differ from the trees. A page is listed by its first sequence, a claim by its number, and
+/// claims without messages by their group.
 #[derive(Debug)]
 pub(crate) struct DirtyRecords {
     /// The queue's own record, which exists as long as the queue. While it is new, the trees have no pages or claims
@@ -147,22 +156,23 @@ pub(crate) struct DirtyRecords {
     pub(super) record: Option<Dirty>,
     pub(super) pages: DirtySet<u64>,
     pub(super) claims: DirtySet<u64>,
+    pub(super) spent: DirtySet<u64>,
 }
 
-/// The records to remove from the trees: pages by their first sequences, claims by their numbers.
+/// The records to remove from the trees: pages by their first sequences, claims by their numbers, claims without
+/// messages by their groups.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
     pub(crate) pages: Vec<u64>,
     pub(crate) claims: Vec<u64>,
+    pub(crate) spent: Vec<u64>,
 }
 
 impl DirtyRecords {
     /// The set of a queue without pages and claims, whose own record differs from the trees by `record`.
     pub(super) fn of(record: Option<Dirty>) -> Self {
-        match record {
-            Some(Dirty::New) => Self { record, pages: DirtySet::unstored(), claims: DirtySet::unstored() },
-            Some(Dirty::Stale) | None => Self { record, pages: DirtySet::clean(), claims: DirtySet::clean() },
-        }
+        let set = || if record == Some(Dirty::New) { DirtySet::unstored() } else { DirtySet::clean() };
+        Self { record, pages: set(), claims: set(), spent: set() }
     }
 
     /// Lists a change of the queue's own record.
@@ -172,7 +182,7 @@ impl DirtyRecords {
 
     /// Whether pages or claims are listed.
     pub(super) fn has_entries(&self) -> bool {
-        !self.pages.is_empty() || !self.claims.is_empty()
+        !self.pages.is_empty() || !self.claims.is_empty() || !self.spent.is_empty()
     }
 }
 
@@ -265,6 +275,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_record_that_is_not_taken_stays_listed_as_it_was() {
+        let mut dirty = DirtySet::unstored();
+        assert_eq!(dirty.take_some([1, 2, 3].into_iter(), |key| *key != 2), [1, 3]);
+        assert!(dirty.is_stored(&1) && !dirty.is_stored(&2) && !dirty.is_unstored());
+        dirty.change(&3);
+        assert_eq!(dirty.take_some(std::iter::empty(), |_| false), [0; 0]);
+        assert_eq!(dirty.len(3), 2);
+        // The trees have nothing of 2, and an older value of 3.
+        dirty.remove(&2);
+        dirty.remove(&3);
+        assert_eq!(dirty.take(std::iter::empty()), [3]);
     }
 
     #[test]

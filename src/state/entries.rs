@@ -44,11 +44,17 @@ pub(crate) fn claim(of: Owner<'_>, number: u64, claim: &Claim) -> Result<Record>
     seal(Tree::Claims, keys::claim(of.key, of.number, number), claim)
 }
 
+/// Claims without messages, by their numbers; they are all that there are of their group.
+pub(crate) fn spent_claims(of: Owner<'_>, group: u64, claims: &[(u64, Claim)]) -> Result<Record> {
+    seal(Tree::Claims, keys::spent_claims(of.key, of.number, group), &claims)
+}
+
 /// Removes a queue's removed records from the trees.
 pub(crate) fn remove(of: Owner<'_>, tombstones: &Tombstones, trees: &mut Digested) -> Result<()> {
-    let Tombstones { pages, claims } = tombstones;
+    let Tombstones { pages, claims, spent } = tombstones;
     pages.iter().try_for_each(|first| trees.remove(Tree::Messages, &keys::page(of.key, of.number, *first)))?;
-    claims.iter().try_for_each(|number| trees.remove(Tree::Claims, &keys::claim(of.key, of.number, *number)))
+    claims.iter().try_for_each(|number| trees.remove(Tree::Claims, &keys::claim(of.key, of.number, *number)))?;
+    spent.iter().try_for_each(|group| trees.remove(Tree::Claims, &keys::spent_claims(of.key, of.number, *group)))
 }
 
 #[cfg(test)]
@@ -56,6 +62,7 @@ mod tests {
     use super::*;
     use crate::state::Page;
     use crate::state::page_content::{Arrival, Content};
+    use crate::state::sequences::Sequences;
     use crate::storage::budget::Budget;
     use crate::storage::codec::{self, hex};
     use crate::storage::page_files::ImageLocation;
@@ -81,6 +88,10 @@ mod tests {
         assert_eq!(hex(&page(OWNER, 7, &entry()).unwrap().value[5..]), "010000020242020100 01020304".replace(' ', ""));
         let one = Claim::new([9; 16], 1, 2, [7].into_iter().collect(), 1);
         assert_eq!(hex(&claim(OWNER, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));
+        let spent = |number| (number, Claim::new([9; 16], 1, 2, Sequences::default(), 0));
+        let group = spent_claims(OWNER, 512, &[spent(513), spent(600)]).unwrap();
+        let (one, another) = (format!("fb0102{}010200", "09".repeat(16)), format!("fb5802{}010200", "09".repeat(16)));
+        assert_eq!(hex(&group.value[5..]), format!("02{one}{another}"));
     }
 
     #[test]

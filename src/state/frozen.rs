@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::claims::Claim;
+use super::claims::{Claim, Claims};
 use super::page::FrozenPage;
 use super::queue::{Description, Queue};
 use crate::model::{Project, QueueName};
@@ -17,7 +17,10 @@ pub(crate) struct FrozenQueue {
     pub(crate) next: u64,
     pub(crate) lsn: u64,
     pub(crate) pages: Vec<FrozenPage>,
+    /// The claims with messages.
     pub(crate) claims: Vec<(u64, Claim)>,
+    /// Those without, by group.
+    pub(crate) spent: Vec<(u64, Vec<(u64, Claim)>)>,
 }
 
 impl FrozenQueue {
@@ -32,6 +35,7 @@ impl FrozenQueue {
             lsn: queue.lsn(),
             pages: Vec::new(),
             claims: Vec::new(),
+            spent: Vec::new(),
         }
     }
 
@@ -40,8 +44,18 @@ impl FrozenQueue {
         Self {
             lsn,
             pages: queue.pages().values().map(|page| page.freeze()).collect(),
-            claims: queue.claims().iter().map(|(number, claim)| (number, claim.clone())).collect(),
+            claims: queue.claims().holding().map(owned).collect(),
+            spent: queue.claims().groups().map(|group| (group, members(queue.claims(), group))).collect(),
             ..Self::record_of(queue)
         }
     }
+}
+
+/// The spent claims of a group.
+pub(super) fn members(claims: &Claims, group: u64) -> Vec<(u64, Claim)> {
+    claims.spent_in(group).map(owned).collect()
+}
+
+fn owned((number, claim): (u64, &Claim)) -> (u64, Claim) {
+    (number, claim.clone())
 }

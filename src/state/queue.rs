@@ -441,7 +441,7 @@ impl Queue {
             if let Some(number) = same.first()
                 && self.claims.lose(*number, count)
             {
-                self.dirty.claims.change(number);
+                self.note_spent(*number);
             }
         }
     }

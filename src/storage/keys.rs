@@ -26,6 +26,9 @@ const REMOVAL: &[u8] = b"removal\0";
 const LEFT_BEHIND: &[u8] = b"left\0";
 const RECEIVED: &[u8] = b"received\0";
 
+/// Behind the key of a group of claims.
+const SPENT_CLAIMS: u8 = 1;
+
 const NO_PROJECT: u8 = 0;
 const PROJECT: u8 = 1;
 const END: [u8; 2] = [0, 1];
@@ -188,6 +191,19 @@ pub(crate) fn parse_claim(key: &[u8]) -> Option<(u64, u64)> {
     Some((number, claim))
 }
 
+/// The key of a group of claims without messages. A queue's key ends with a zero and a one, so the byte behind the
+/// group's number distinguishes this key from a claim's.
+pub(crate) fn spent_claims(queue: &[u8], number: u64, group: u64) -> Vec<u8> {
+    let mut key = of_queue(queue, number, group);
+    key.push(SPENT_CLAIMS);
+    key
+}
+
+/// The queue's key and number, and the group's number.
+pub(crate) fn parse_spent_claims(key: &[u8]) -> Option<(&[u8], u64, u64)> {
+    parse_of_queue(key.strip_suffix(&[SPENT_CLAIMS])?)
+}
+
 fn of_queue(queue: &[u8], number: u64, part: u64) -> Vec<u8> {
     [queue, &number.to_be_bytes(), &part.to_be_bytes()].concat()
 }
@@ -264,6 +280,11 @@ mod tests {
         let queue = queue(&in_project("a"), &name("b"));
         assert_eq!(parse_page(&page(&queue, 7, 8)), Some((7, 8)));
         assert_eq!(parse_claim(&claim(&queue, 7, 8)), Some((7, 8)));
+        for (number, part) in [(7, 512), (1, 1), (0x0100_0000_0000_0001, 0x0101), (u64::MAX, u64::MAX - 511)] {
+            let group = spent_claims(&queue, number, part);
+            assert_eq!(parse_spent_claims(&group), Some((&*queue, number, part)));
+            assert_eq!((parse_claim(&group), parse_spent_claims(&claim(&queue, number, part))), (None, None));
+        }
         assert_eq!(parse_subscription(&subscription(&queue, &[9; 16])), Some((queue.as_slice(), [9; 16])));
         let outbox = keys_of_the_outbox();
         assert_eq!(parse_queue(&outbox), Some((Project::none(), QueueName::outbox())));

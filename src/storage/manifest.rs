@@ -4,7 +4,7 @@
 //! ```text
 //! offset  bytes  little-endian
 //!      0      8  "zaqarman"
-//!      8      4  format, 4
+//!      8      4  format, 5
 //!     12      4  CRC-32 of bytes 0..12 and the body
 //!     16      n  body (see `codec`)
 //! ```
@@ -24,7 +24,7 @@ use crate::storage::records::Digest;
 pub(crate) const FILE: &str = "MANIFEST";
 pub(crate) const FRESH: &str = "MANIFEST.new";
 const MAGIC: &[u8; 8] = b"zaqarman";
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const HEADER_BYTES: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let bytes = manifest().bytes().unwrap();
-        assert_eq!(bytes[..12], *b"zaqarman\x04\0\0\0");
+        assert_eq!(bytes[..12], *b"zaqarman\x05\0\0\0");
         let body = codec::hex(&bytes[16..]);
         assert_eq!(body, format!("{}03010102040501060800 0000090a", "07".repeat(16)).replace(' ', ""));
     }
@@ -163,14 +163,14 @@ mod tests {
 
     #[test]
     fn an_older_or_newer_format_is_refused_by_name() {
-        for format in [3, 5] {
+        for format in [4, 6] {
             let mut other = manifest().bytes().unwrap();
             other[8] = format;
             let checksum = crc32_from(crc32(&other[..12]), &other[16..]);
             other[12..16].copy_from_slice(&checksum.to_le_bytes());
             let error = Manifest::parse(&other, FILE.into()).unwrap_err();
-            assert!(matches!(error, Error::UnsupportedFormat { supported: 4, .. }), "{error}");
-            assert_eq!(error.to_string(), format!("{FILE} has format {format}; this version reads format 4"));
+            assert!(matches!(error, Error::UnsupportedFormat { supported: 5, .. }), "{error}");
+            assert_eq!(error.to_string(), format!("{FILE} has format {format}; this version reads format 5"));
         }
     }
 }

@@ -114,7 +114,7 @@ impl Store {
         let mut records = 1 + self.registry.read().records();
         for slot in self.slots() {
             let queue = slot.lock();
-            records += 1 + queue.pages().len() as u64 + queue.claims().len() as u64;
+            records += 1 + queue.pages().len() as u64 + queue.claims().records();
         }
         records
     }

@@ -102,7 +102,7 @@ impl Queue {
         let sequences = claim.sequences.clone();
         let lease = Lease { now: time, ttl, grace };
         self.change_each(&sequences, |page, held| page.renew(held & page.claimed(), lease));
-        self.dirty.claims.change(&number);
+        self.note_changed_claim(number);
     }
 
     /// Ends a claim that has no messages.
@@ -115,7 +115,7 @@ impl Queue {
     pub(super) fn end_claim(&mut self, number: u64) {
         let Some(claim) = self.claims.remove(number) else { return };
         self.deadlines.remove(&(claim.expires, Due::Claim(number)));
-        self.dirty.claims.remove(&number);
+        self.note_ended(number, &claim);
         // A claimed message is under this claim, because no other claim can have taken it.
         self.change_each(&claim.sequences, Page::release);
     }

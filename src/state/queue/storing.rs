@@ -1,7 +1,9 @@
 //! A queue and its records on disk: loading records, and collecting changes to write.
 
 use super::{Claim, Dirty, DirtyRecords, Due, Page, Queue, Share, Sizes, bits};
+use crate::state::claims::group_of;
 use crate::state::dirty::Tombstones;
+use crate::state::frozen::members;
 use crate::state::op::Import;
 use crate::state::page::{FrozenPage, bit, set_of};
 
@@ -12,6 +14,8 @@ pub(crate) struct Changes {
     pub(crate) record: bool,
     pub(crate) pages: Vec<FrozenPage>,
     pub(crate) claims: Vec<(u64, Claim)>,
+    /// Claims without messages, by group.
+    pub(crate) spent: Vec<(u64, Vec<(u64, Claim)>)>,
     pub(crate) tombstones: Tombstones,
 }
 
@@ -29,6 +33,11 @@ impl Queue {
     pub(crate) fn load_claim(&mut self, number: u64, claim: Claim) {
         self.deadlines.insert((claim.expires, Due::Claim(number)));
         self.claims.insert(number, claim);
+    }
+
+    /// As [`Self::load_claim`], for a claim from a group of claims without messages.
+    pub(crate) fn load_spent(&mut self, number: u64, claim: Claim) {
+        self.load_claim(number, claim.from_group());
     }
 
     /// Adds the content that another store had of this queue. The exporting store has checked its pages.
@@ -128,19 +137,20 @@ impl Queue {
 
     /// Whether the dirty set agrees with the flags of the pages and claims.
     pub(crate) fn is_dirty_set_sound(&self) -> bool {
-        let (pages, claims) = (&self.dirty.pages, &self.dirty.claims);
+        let DirtyRecords { pages, claims, spent, .. } = &self.dirty;
         let marked = |page: &Page| pages.is_unstored() || page.dirty != pages.is_stored(&page.first());
         let is_new = self.dirty.record == Some(Dirty::New);
         self.pages.values().all(|page| marked(page))
             && pages.lists_new(|first| self.pages.contains_key(first))
-            && claims.lists_new(|number| self.claims.get(*number).is_some())
+            && claims.lists_new(|number| self.claims.get(*number).is_some_and(|claim| !claim.is_spent()))
+            && spent.lists_new(|group| self.claims.spent_in(*group).next().is_some())
             && (pages.is_unstored(), claims.is_unstored()) == (is_new, is_new)
     }
 
     /// How many records the trees lack, about.
     pub(crate) fn unwritten(&self) -> u64 {
         let (pages, claims) = (self.dirty.pages.len(self.pages.len()), self.dirty.claims.len(self.claims.len()));
-        pages.saturating_add(claims).saturating_add(1) as u64
+        pages.saturating_add(claims).saturating_add(self.dirty.spent.len(0)).saturating_add(1) as u64
     }
 
     /// Hands a deleted queue's contents over, so that freeing them can wait.
@@ -180,8 +190,9 @@ impl Queue {
         let _ = self.settle();
     }
 
-    /// Takes the changes that a checkpoint has to write, and continues as if they were written.
-    pub(crate) fn take_changes(&mut self) -> Changes {
+    /// Takes the changes that a checkpoint has to write, and continues as if they were written. With `leave_spent` the
+    /// claims without messages stay listed.
+    pub(crate) fn take_changes(&mut self, leave_spent: bool) -> Changes {
         let record = self.dirty.record.take().is_some();
         let mut tombstones = Tombstones::default();
         let mut pages = Vec::new();
@@ -195,13 +206,20 @@ impl Queue {
             }
         }
         let mut claims = Vec::new();
-        for number in self.dirty.claims.take(self.claims.numbers()) {
-            match self.claims.get(number) {
+        for number in self.dirty.claims.take(self.claims.holding().map(|(number, _)| number)) {
+            match self.claims.get(number).filter(|claim| !claim.is_spent()) {
                 Some(claim) => claims.push((number, claim.clone())),
                 None => tombstones.claims.push(number),
             }
         }
-        Changes { record, pages, claims, tombstones }
+        let is_empty = |group: &u64| self.claims.spent_in(*group).next().is_none();
+        let groups = self.dirty.spent.take_some(self.claims.groups(), |group| !leave_spent || is_empty(group));
+        let mut spent = Vec::new();
+        for group in groups {
+            let claims = members(&self.claims, group);
+            if claims.is_empty() { tombstones.spent.push(group) } else { spent.push((group, claims)) }
+        }
+        Changes { record, pages, claims, spent, tombstones }
     }
 
     /// The records of a deleted queue in the trees; `None` if the trees never had its record.
@@ -210,8 +228,9 @@ impl Queue {
             return None;
         }
         let pages = self.dirty.pages.into_tombstones(self.pages.keys().copied());
-        let claims = self.dirty.claims.into_tombstones(self.claims.numbers());
-        Some(Tombstones { pages, claims })
+        let claims = self.dirty.claims.into_tombstones(self.claims.holding().map(|(number, _)| number));
+        let spent = self.dirty.spent.into_tombstones(self.claims.groups());
+        Some(Tombstones { pages, claims, spent })
     }
 
     /// Records that new trees have nothing of the queue: the next checkpoint writes everything.
@@ -223,6 +242,47 @@ impl Queue {
     pub(crate) fn mark_stored(&mut self) {
         self.dirty = DirtyRecords::of(None);
         self.pages.values_mut().for_each(|page| page.dirty = false);
+        for number in self.claims.regrouped() {
+            let group = group_of(number);
+            if self.claims.get(number).is_some_and(Claim::is_spent) {
+                self.dirty.claims.remove(&number);
+            } else {
+                self.dirty.claims.add(number);
+            }
+            self.dirty.spent.change(&group);
+        }
+    }
+
+    /// Lists the claim `number`, which is spent from now on.
+    pub(super) fn note_spent(&mut self, number: u64) {
+        let group = group_of(number);
+        self.dirty.claims.remove(&number);
+        if self.claims.spent_in(group).nth(1).is_some() {
+            self.dirty.spent.change(&group);
+        } else {
+            self.dirty.spent.add(group);
+        }
+    }
+
+    /// Lists a changed claim.
+    pub(super) fn note_changed_claim(&mut self, number: u64) {
+        if self.claims.get(number).is_some_and(Claim::is_spent) {
+            self.dirty.spent.change(&group_of(number));
+        } else {
+            self.dirty.claims.change(&number);
+        }
+    }
+
+    /// Lists a claim that has ended.
+    pub(super) fn note_ended(&mut self, number: u64, claim: &Claim) {
+        let group = group_of(number);
+        if !claim.is_spent() {
+            self.dirty.claims.remove(&number);
+        } else if self.claims.spent_in(group).next().is_some() {
+            self.dirty.spent.change(&group);
+        } else {
+            self.dirty.spent.remove(&group);
+        }
     }
 
     /// The numbers of the items that take memory.
@@ -230,5 +290,112 @@ impl Queue {
         let (pages, hot) = (self.pages.len() as u64, self.hot.borrow().len() as u64);
         let cold_pages = pages.saturating_sub(hot);
         Sizes { pages, cold_pages, claims: self.claims.len() as u64, spent_claims: self.claims.spent() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::op::{NewClaim, NewQueue, Op, Posted};
+    use crate::state::sequences::Sequences;
+    use crate::storage::budget::Budget;
+
+    /// A queue with messages 1 to `messages`, each under a claim of its own with the number 1000 more.
+    fn queue_with_claims(messages: u64) -> Queue {
+        let new = NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() };
+        let mut queue = Queue::from_new(&new, 1, &Budget::unlimited()).unwrap();
+        let posted = |_| Posted { ttl: 60_000, delay: 0, checksum: None, body: b"body".as_slice().into() };
+        let messages_posted = (0..messages).map(posted).collect();
+        queue.apply(2, 10, &Op::Post { queue: 5, first: 1, client: [1; 16], messages: messages_posted });
+        for message in 1..=messages {
+            let claim = NewClaim {
+                queue: 5,
+                claim: u128::from(message).to_be_bytes(),
+                ttl: 50_000,
+                grace: 0,
+                slack: 0,
+                taken: [message].into_iter().collect(),
+                moved: Sequences::default(),
+                dead: None,
+            };
+            queue.apply(1000 + message, 10, &Op::Claim(claim));
+        }
+        queue
+    }
+
+    fn delete(queue: &mut Queue, messages: impl IntoIterator<Item = u64>) {
+        let (lsn, messages) = (queue.lsn() + 1, messages.into_iter().collect());
+        queue.apply(lsn, 10, &Op::Delete { queue: 5, messages });
+    }
+
+    /// The numbers of the written claims: those apart, and those in each group.
+    fn written(changes: &Changes) -> (Vec<u64>, Vec<(u64, Vec<u64>)>) {
+        let numbers = |claims: &[(u64, Claim)]| claims.iter().map(|(number, _)| *number).collect::<Vec<_>>();
+        let groups = changes.spent.iter().map(|(group, claims)| (*group, numbers(claims)));
+        (numbers(&changes.claims), groups.collect())
+    }
+
+    #[test]
+    fn claims_without_messages_are_written_in_groups() {
+        let mut queue = queue_with_claims(30);
+        delete(&mut queue, 1..=3);
+        delete(&mut queue, 22..=25);
+        assert!(queue.is_dirty_set_sound());
+        let changes = queue.take_changes(false);
+        let apart: Vec<u64> = (1004..=1021).chain(1026..=1030).collect();
+        let groups = vec![(512, vec![1001, 1002, 1003, 1022, 1023]), (1024, vec![1024, 1025])];
+        assert_eq!(written(&changes), (apart, groups));
+        // One that was stored apart goes into its group, and only that is written.
+        delete(&mut queue, [21]);
+        let changes = queue.take_changes(false);
+        assert_eq!(written(&changes), (vec![], vec![(512, vec![1001, 1002, 1003, 1021, 1022, 1023])]));
+        assert_eq!((changes.tombstones.claims, changes.tombstones.spent), (vec![1021], vec![]));
+        // A group goes with its last claim.
+        queue.apply(2000, 10, &Op::EndClaims { queue: 5, claims: vec![1001, 1024, 1025] });
+        let changes = queue.take_changes(false);
+        assert_eq!(written(&changes), (vec![], vec![(512, vec![1002, 1003, 1021, 1022, 1023])]));
+        assert_eq!((changes.tombstones.claims, changes.tombstones.spent), (vec![], vec![1024]));
+        assert!(!queue.has_changes() && queue.is_dirty_set_sound());
+        let tombstones = queue.into_tombstones().unwrap();
+        assert_eq!((tombstones.spent, tombstones.claims.len()), (vec![512], 22));
+    }
+
+    #[test]
+    fn a_checkpoint_beside_calls_leaves_claims_without_messages() {
+        let mut queue = queue_with_claims(30);
+        delete(&mut queue, 1..=25);
+        assert_eq!(written(&queue.take_changes(true)), ((1026..=1030).collect(), vec![]));
+        assert!(queue.has_changes());
+        queue.apply(2000, 10, &Op::EndClaims { queue: 5, claims: vec![1024, 1025] });
+        let later = written(&queue.take_changes(false));
+        assert_eq!(later, (vec![], vec![(512, (1001..=1023).collect())]));
+        // The trees still have a group without claims, and a checkpoint beside calls removes it.
+        queue.apply(2001, 10, &Op::EndClaims { queue: 5, claims: (1001..=1023).collect() });
+        let changes = queue.take_changes(true);
+        assert_eq!((written(&changes), changes.tombstones.spent), ((vec![], vec![]), vec![512]));
+        assert!(!queue.has_changes());
+    }
+
+    #[test]
+    fn a_claim_that_was_stored_otherwise_than_it_is_now_is_stored_anew() {
+        let mut queue = queue_with_claims(3);
+        delete(&mut queue, [2]);
+        let claims: Vec<(u64, Claim)> = queue.claims.iter().map(|(number, claim)| (number, claim.clone())).collect();
+        let mut loaded = queue_with_claims(0);
+        queue.pages.into_values().for_each(|page| loaded.load_page(*page));
+        for (number, claim) in claims {
+            // Each in the way of the other kind.
+            if claim.is_spent() {
+                loaded.load_claim(number, claim.imported())
+            } else {
+                loaded.load_spent(number, claim)
+            }
+        }
+        loaded.next = 4;
+        loaded.settle().unwrap();
+        loaded.mark_stored();
+        let changes = loaded.take_changes(false);
+        assert_eq!(written(&changes), (vec![1001, 1003], vec![(512, vec![1002])]));
+        assert_eq!(changes.tombstones.claims, [1002]);
     }
 }

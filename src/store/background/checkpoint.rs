@@ -4,7 +4,9 @@
 //! 1. A checkpoint takes the dirty records (see [`DirtyQueues`](super::super::dirty_queues::DirtyQueues)) of a queue together,
 //!    and those of the registry. Records that change during the write are dirty again.
 //! 2. If a checkpoint ends early, the remaining queues stay listed, with all their dirty records.
-//! 3. After a failure the trees and the taken records are abandoned: new trees are empty, and the next checkpoint
+//! 3. A checkpoint beside calls leaves claims without messages to a later one, at the latest to that of the close,
+//!    because most of them end before.
+//! 4. After a failure the trees and the taken records are abandoned: new trees are empty, and the next checkpoint
 //!    writes everything.
 
 use std::collections::BTreeSet;
@@ -22,19 +24,15 @@ use crate::store::{QueueSlot, Store};
 impl Store {
     /// Writes the changes since the last checkpoint to the trees, or everything to new trees.
     pub(crate) fn checkpoint(&self, housekeeping: &mut Housekeeping) -> Result<()> {
-        self.checkpoint_while(housekeeping, &|| true)
+        self.checkpoint_as(housekeeping, Extent::Everything)
     }
 
-    /// As [`Self::checkpoint`], until `may_continue` returns false; the next checkpoint writes the rest.
-    pub(super) fn checkpoint_while(
-        &self,
-        housekeeping: &mut Housekeeping,
-        may_continue: &dyn Fn() -> bool,
-    ) -> Result<()> {
+    /// As [`Self::checkpoint`], but only as far as `extent` says; the next checkpoint writes the rest.
+    pub(super) fn checkpoint_as(&self, housekeeping: &mut Housekeeping, extent: Extent<'_>) -> Result<()> {
         if self.trees_are_bloated(housekeeping) {
             self.abandon_trees(housekeeping);
         }
-        let written = self.write_changes(housekeeping, may_continue);
+        let written = self.write_changes(housekeeping, extent);
         if let Err(error) = &written {
             housekeeping.trees_fault = Some(error.to_string());
             self.abandon_trees(housekeeping);
@@ -49,7 +47,7 @@ impl Store {
         size > digest.bytes.saturating_mul(TREES_GROWTH).saturating_add(TREES_BYTES)
     }
 
-    fn write_changes(&self, housekeeping: &mut Housekeeping, may_continue: &dyn Fn() -> bool) -> Result<()> {
+    fn write_changes(&self, housekeeping: &mut Housekeeping, extent: Extent<'_>) -> Result<()> {
         let (bytes, lsn) = (self.journal.appended_bytes(), self.journal.appended());
         // In this order: a queue with the name of a deleted one is listed only after the deleted one.
         let changed = self.dirty.take_changed();
@@ -58,9 +56,9 @@ impl Store {
         let mut trees = self.open_trees(housekeeping)?;
         left.iter().try_for_each(|deleted| deleted.remove_from(&mut trees))?;
         let mut changed = changed.into_iter();
-        while may_continue() {
+        while extent.may_continue() {
             let Some(slot) = changed.next() else { break };
-            self.write_queue(&mut trees, &slot)?;
+            self.write_queue(&mut trees, &slot, extent)?;
         }
         let rest = changed.len();
         changed.for_each(|slot| self.note_changed(&slot));
@@ -78,19 +76,26 @@ impl Store {
     }
 
     /// Writes the changes of a queue since the last checkpoint.
-    fn write_queue(&self, trees: &mut Digested, slot: &Arc<QueueSlot>) -> Result<()> {
-        let (record, changes) = {
+    fn write_queue(&self, trees: &mut Digested, slot: &Arc<QueueSlot>, extent: Extent<'_>) -> Result<()> {
+        let (record, changes, is_rest) = {
             let mut queue = slot.lock();
             if queue.is_deleted() {
                 return Ok(());
             }
-            (FrozenQueue::record_of(&queue), queue.take_changes())
+            let changes = queue.take_changes(matches!(extent, Extent::BesideCalls(_)));
+            (FrozenQueue::record_of(&queue), changes, queue.has_changes())
         };
+        if is_rest {
+            self.note_changed(slot);
+        }
         entries::remove(slot.owner(), &changes.tombstones, trees)?;
         let none = BTreeSet::new();
         self.write_pages(slot, changes.pages, &none, Purpose::Checkpoint, &mut |_, _, page| trees.insert(&page))?;
         for (number, claim) in &changes.claims {
             trees.insert(&entries::claim(slot.owner(), *number, claim)?)?;
+        }
+        for (group, spent) in &changes.spent {
+            trees.insert(&entries::spent_claims(slot.owner(), *group, spent)?)?;
         }
         if changes.record { trees.insert(&entries::queue(&record)?) } else { Ok(()) }
     }
@@ -172,6 +177,23 @@ impl Store {
     }
 }
 
+/// The changes that a checkpoint writes.
+#[derive(Clone, Copy)]
+pub(super) enum Extent<'a> {
+    Everything,
+    /// All but claims without messages, for as long as the function returns true.
+    BesideCalls(&'a dyn Fn() -> bool),
+}
+
+impl Extent<'_> {
+    fn may_continue(self) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::BesideCalls(may_continue) => may_continue(),
+        }
+    }
+}
+
 /// The number of images that are recorded in one lock of a queue.
 const PAGES_AT_ONCE: usize = 64;
 /// The allowed size of the trees' directory: so many times its content, and so many bytes more.
@@ -205,8 +227,11 @@ mod tests {
                 assert!(page.image().is_some(), "a page that a checkpoint has written is in the page files");
                 add(entries::page(slot.owner(), page.first(), &page.entry()).unwrap());
             });
-            let claims = queue.claims().iter();
-            claims.for_each(|(number, claim)| add(entries::claim(slot.owner(), number, claim).unwrap()));
+            let frozen = FrozenQueue::of(&queue, queue.lsn());
+            let claims = frozen.claims.iter();
+            claims.for_each(|(number, claim)| add(entries::claim(slot.owner(), *number, claim).unwrap()));
+            let spent = frozen.spent.iter();
+            spent.for_each(|(group, claims)| add(entries::spent_claims(slot.owner(), *group, claims).unwrap()));
         }
         let registry = store.registry.read();
         let mut add_row = |record| {

@@ -13,6 +13,7 @@
 //!    waits only for a snapshot that is due, and a snapshot is due because of the space it frees.
 
 use super::super::housekeeping::{Housekeeping, Pressure};
+use super::checkpoint::Extent;
 use crate::model::error::{Error, Result};
 use crate::storage::manifest::Manifest;
 use crate::storage::reserve::Need;
@@ -33,7 +34,8 @@ impl Store {
         let enough = self.context.segment_bytes.saturating_mul(CHECKPOINT_AFTER);
         if self.journal.appended_bytes().saturating_sub(housekeeping.checkpointed) >= enough {
             // Sled is slow; a snapshot must not wait for it.
-            self.checkpoint_while(&mut housekeeping, &|| self.pressure() == Pressure::Low)?;
+            let extent = Extent::BesideCalls(&|| self.pressure() == Pressure::Low);
+            self.checkpoint_as(&mut housekeeping, extent)?;
         }
         let mut due = self.pressure() != Pressure::Low;
         while due {

@@ -82,7 +82,8 @@ impl Store {
             let record = entries::queue(&frozen)?;
             found = found.saturating_add(weigh(&record));
             writer.record(&record)?;
-            let FrozenQueue { pages, claims, .. } = frozen;
+            let FrozenQueue { pages, claims, spent, .. } = frozen;
+            let of = slot.owner();
             self.write_pages(&slot, pages, &leaving, Purpose::Snapshot, &mut |first, image, page| {
                 files.insert(image.location().file);
                 if !image.is_proven() {
@@ -90,7 +91,8 @@ impl Store {
                 }
                 writer.record(&page)
             })?;
-            claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(slot.owner(), *one, claim)?))?;
+            claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(of, *one, claim)?))?;
+            spent.iter().try_for_each(|(group, spent)| writer.record(&entries::spent_claims(of, *group, spent)?))?;
         }
         found = found.saturating_add(self.write_registry(&mut writer, from)?);
         to = to.max(self.journal.appended());

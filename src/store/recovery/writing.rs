@@ -67,6 +67,7 @@ impl Opening<'_> {
             writer.record(&entries::page(owner, page.first, &page.entry(&image))?)?;
             queue.set_image(page, &image, Purpose::Snapshot);
         }
-        frozen.claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(owner, *one, claim)?))
+        frozen.claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(owner, *one, claim)?))?;
+        frozen.spent.iter().try_for_each(|(group, spent)| writer.record(&entries::spent_claims(owner, *group, spent)?))
     }
 }

@@ -103,7 +103,7 @@ impl<'a> Merge<'a> {
         match tree {
             Tree::Messages => return self.load_page(key, body),
             Tree::Claims => {
-                if let Some((queue, _)) = keys::parse_claim(key) {
+                if let Some((_, queue, _)) = keys::parse_spent_claims(key).or_else(|| keys::parse_of_queue(key)) {
                     self.ensure(queue);
                 }
             }
@@ -283,7 +283,7 @@ impl<'a> Merge<'a> {
             Tree::Claims => 2,
             _ => return Some((true, Vec::new(), 0, 0)),
         };
-        let (queue, _, number) = keys::parse_of_queue(key)?;
+        let (queue, _, number) = keys::parse_spent_claims(key).or_else(|| keys::parse_of_queue(key))?;
         Some((false, queue.to_vec(), rank, number))
     }
 
