@@ -218,14 +218,15 @@ impl QueueMove<'_> {
 
     fn copy_messages(&self, target: &Arc<QueueSlot>, frozen: &FrozenQueue) -> Result<()> {
         // Numbers that no claim of the target will have.
-        let first = u64::MAX.saturating_sub(frozen.claims.len() as u64);
-        let numbers: Vec<u64> = frozen.claims.iter().map(|(number, _)| *number).collect();
+        let all = frozen.all_claims();
+        let first = u64::MAX.saturating_sub(all.len() as u64);
+        let numbers: Vec<u64> = all.keys().copied().collect();
         let renumbered = |number: u64| {
             let index = numbers.binary_search(&number).ok()?;
             Some(first.saturating_add(index as u64))
         };
         let claims: Vec<(u64, Claim)> =
-            frozen.claims.iter().filter_map(|(number, claim)| Some((renumbered(*number)?, claim.clone()))).collect();
+            all.into_iter().filter_map(|(number, claim)| Some((renumbered(number)?, claim.clone()))).collect();
         for claims in portions(&claims, |(_, claim)| claim.sequences.runs().saturating_mul(size_of::<(u64, u32)>())) {
             self.import(target, frozen.next, claims.to_vec(), Vec::new(), Vec::new())?;
         }

@@ -58,7 +58,7 @@ impl Claim {
     }
 
     /// The claim as it was read in a group of claims without messages.
-    pub(super) fn from_group(self) -> Self {
+    pub(super) fn grouped(self) -> Self {
         Self { was_grouped: true, ..self }
     }
 

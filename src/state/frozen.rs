@@ -1,5 +1,6 @@
 //! A queue at one instant, which is written out while the queue changes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::claims::{Claim, Claims};
@@ -37,6 +38,12 @@ impl FrozenQueue {
             claims: Vec::new(),
             spent: Vec::new(),
         }
+    }
+
+    /// All claims by number, with messages and without.
+    pub(crate) fn all_claims(&self) -> BTreeMap<u64, &Claim> {
+        let spent = self.spent.iter().flat_map(|(_, claims)| claims);
+        self.claims.iter().chain(spent).map(|(number, claim)| (*number, claim)).collect()
     }
 
     /// The whole queue, at `lsn`.

@@ -37,7 +37,7 @@ impl Queue {
 
     /// As [`Self::load_claim`], for a claim from a group of claims without messages.
     pub(crate) fn load_spent(&mut self, number: u64, claim: Claim) {
-        self.load_claim(number, claim.from_group());
+        self.load_claim(number, claim.grouped());
     }
 
     /// Adds the content that another store had of this queue. The exporting store has checked its pages.
@@ -386,9 +386,9 @@ mod tests {
         for (number, claim) in claims {
             // Each in the way of the other kind.
             if claim.is_spent() {
-                loaded.load_claim(number, claim.imported())
+                loaded.load_claim(number, claim.imported());
             } else {
-                loaded.load_spent(number, claim)
+                loaded.load_spent(number, claim);
             }
         }
         loaded.next = 4;
