@@ -61,7 +61,7 @@ pub(crate) fn remove(of: Owner<'_>, tombstones: &Tombstones, trees: &mut Digeste
 mod tests {
     use super::*;
     use crate::state::Page;
-    use crate::state::page_content::{Arrival, Content};
+    use crate::state::page_content::{Content, IncomingMessage};
     use crate::state::sequences::Sequences;
     use crate::storage::budget::Budget;
     use crate::storage::codec::{self, hex};
@@ -73,10 +73,7 @@ mod tests {
     fn entry() -> PageEntry {
         let location = ImageLocation { file: 1, offset: 2, bytes: 3, checksum: 4 };
         let mut page = Page::new(7, Content::new(&Budget::unlimited()));
-        let (client, checksum) = ([5; 16], None);
-        let arrival =
-            Arrival { created: 1, expires: 2, ttl: 3, ready_at: 0, claim_count: 4, client, checksum, body: b"ab" };
-        page.push(7, &arrival);
+        page.push(7, &IncomingMessage::sample(b"ab"));
         page.entry().at(location)
     }
 

@@ -18,7 +18,7 @@ use crate::model::{Project, QueueName};
 
 use super::claims::Claim;
 use super::page::PageRecord;
-use super::page_content::Arrival;
+use super::page_content::IncomingMessage;
 use super::registry::SubscriptionRow;
 use super::sequences::Sequences;
 
@@ -260,7 +260,7 @@ pub(crate) struct ImportedPage<'a> {
     pub(crate) bodies: Cow<'a, [u8]>,
 }
 
-impl<'a> Arrival<'a> {
+impl<'a> IncomingMessage<'a> {
     /// A message posted at `time`.
     pub(crate) fn posted(time: u64, client: [u8; 16], message: &'a Posted<'_>) -> Self {
         Self {

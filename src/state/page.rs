@@ -29,7 +29,8 @@ mod spread;
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
-use super::page_content::{Arrival, Content, MessageSlot, PAGE_BYTES, PAGE_MESSAGES, narrow};
+use super::dirty::DirtySet;
+use super::page_content::{Content, IncomingMessage, MessageSlot, PAGE_BYTES, PAGE_MESSAGES, narrow};
 use crate::model::Timestamp;
 use crate::model::error::Result;
 use crate::storage::budget::Budget;
@@ -61,14 +62,15 @@ pub(crate) struct Page {
     reads: Cell<Reads>,
     /// Whether the queue's indexes have it as damaged.
     noted: bool,
-    /// Set while the queue's dirty set lists the page, so that another change needs no look-up. It has no meaning while
-    /// the trees have no record of the queue.
+    /// Set while the queue's dirty set lists the page, so that another change needs no look-up there. Every claim and
+    /// delete changes a page, and a look-up took 70 ns with 100 listed pages and 170 ns with 10 000. The flag has no
+    /// meaning while the trees have no record of the queue.
     pub(super) dirty: bool,
 }
 
-/// The messages of a page that fell due.
+/// The messages of a page whose expiry or whose end of a delay has come, as bit sets.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fallen {
+pub(crate) struct DueMessages {
     pub(crate) expired: u128,
     pub(crate) expired_claimed: u128,
     pub(crate) delays_ended: u128,
@@ -157,7 +159,7 @@ impl Page {
     }
 
     /// Appends a message; [`Self::fits`] has said that it fits.
-    pub(crate) fn push(&mut self, sequence: u64, message: &Arrival<'_>) {
+    pub(crate) fn push(&mut self, sequence: u64, message: &IncomingMessage<'_>) {
         let (index, distance) = (usize::from(self.slots), narrow(sequence.saturating_sub(self.first)));
         let Some(content) = self.change() else { return };
         content.push(distance, message);
@@ -166,7 +168,7 @@ impl Page {
     }
 
     /// Puts a message in at its place, which the page has lost and its entry names; whether it was not there.
-    pub(crate) fn put_back(&mut self, sequence: u64, message: &Arrival<'_>) -> bool {
+    pub(crate) fn put_back(&mut self, sequence: u64, message: &IncomingMessage<'_>) -> bool {
         let Ok(distance) = u32::try_from(sequence.saturating_sub(self.first)) else { return false };
         let has_slot = usize::from(self.slots) < PAGE_MESSAGES;
         let Some(content) = self.change().filter(|_| has_slot) else { return false };
@@ -181,7 +183,7 @@ impl Page {
     }
 
     /// Counts the message that was added at `index`; all bodies of the page now have `bodies` bytes.
-    fn count(&mut self, index: usize, message: &Arrival<'_>, weight: u64, bodies: usize) {
+    fn count(&mut self, index: usize, message: &IncomingMessage<'_>, weight: u64, bodies: usize) {
         self.body_bytes = narrow(bodies as u64);
         self.slots = self.slots.saturating_add(1);
         self.weight = self.weight.saturating_add(weight);
@@ -341,29 +343,36 @@ impl Page {
     }
 
     /// Expires or frees everything due by `now`. The slots of expired messages stay readable until the next change.
-    pub(crate) fn fall_due(&mut self, now: u64) -> Fallen {
-        let mut fallen = Fallen::default();
+    pub(crate) fn process_due(&mut self, now: u64) -> DueMessages {
+        let mut found = DueMessages::default();
         let mut due = u64::MAX;
         for index in bits(self.live) {
             let Some(slot) = self.slot(index) else { continue };
             if slot.expires <= now {
-                fallen.expired |= bit(index);
+                found.expired |= bit(index);
                 continue;
             }
             due = due.min(slot.expires);
             if self.delayed & bit(index) != 0 {
                 if slot.hold <= now {
-                    fallen.delays_ended |= bit(index);
+                    found.delays_ended |= bit(index);
                 } else {
                     due = due.min(slot.hold);
                 }
             }
         }
-        self.delayed &= !fallen.delays_ended;
-        fallen.expired_claimed = fallen.expired & self.claimed;
-        self.forget(fallen.expired);
+        self.delayed &= !found.delays_ended;
+        found.expired_claimed = found.expired & self.claimed;
+        self.forget(found.expired);
         self.due = due;
-        fallen
+        found
+    }
+
+    /// Lists a change of the page in the queue's dirty set.
+    pub(super) fn note_change(&mut self, dirty: &mut DirtySet<u64>) {
+        if !std::mem::replace(&mut self.dirty, true) {
+            dirty.change(&self.first);
+        }
     }
 
     /// Whether dropping the dead messages would halve the page.
@@ -405,9 +414,9 @@ impl Page {
 mod tests {
     use super::*;
 
-    fn arrival(body: &[u8]) -> Arrival<'_> {
+    fn message(body: &[u8]) -> IncomingMessage<'_> {
         let (created, expires, ttl) = (100, 200, 100);
-        Arrival { created, expires, ttl, ready_at: 0, claim_count: 0, client: [1; 16], checksum: None, body }
+        IncomingMessage { created, expires, ttl, ready_at: 0, claim_count: 0, client: [1; 16], checksum: None, body }
     }
 
     fn new_page(first: u64) -> Page {
@@ -417,7 +426,7 @@ mod tests {
     fn page_of(count: u64) -> Page {
         let mut page = new_page(50);
         for i in 0..count {
-            page.push(50 + i, &arrival(format!("body {i}").as_bytes()));
+            page.push(50 + i, &message(format!("body {i}").as_bytes()));
         }
         page
     }
@@ -448,7 +457,7 @@ mod tests {
     fn the_live_messages_of_a_range_are_found_in_dense_pages_and_others() {
         let mut page = page_of(100);
         for gap in [0, 7] {
-            (0..28 - gap).for_each(|i| page.push(150 + gap + i, &arrival(b"more")));
+            (0..28 - gap).for_each(|i| page.push(150 + gap + i, &message(b"more")));
             page.remove(set_of([3, 50, 99].into_iter()), &mut Vec::new());
             assert_eq!(page.is_dense(), gap == 0);
             for (start, count) in [(50, 1), (50, 128), (53, 1), (60, 50), (149, 30), (177, 300), (400, 9), (50, 0)] {
@@ -473,7 +482,7 @@ mod tests {
     #[test]
     fn a_record_brings_the_live_messages_back() {
         let mut page = page_of(10);
-        page.push(70, &Arrival { ready_at: 150, checksum: Some([9; 16]), ..arrival(b"late") });
+        page.push(70, &IncomingMessage { ready_at: 150, checksum: Some([9; 16]), ..message(b"late") });
         page.claim(bit(2), 77, Lease { now: 100, ttl: 50, grace: 10 });
         page.remove(bit(0), &mut Vec::new());
         let content = page.content().unwrap().clone();
@@ -502,11 +511,11 @@ mod tests {
     #[test]
     fn what_is_due_expires_and_delays_end() {
         let mut page = new_page(1);
-        page.push(1, &arrival(b"a"));
-        page.push(2, &Arrival { expires: 300, ready_at: 200, ..arrival(b"b") });
+        page.push(1, &message(b"a"));
+        page.push(2, &IncomingMessage { expires: 300, ready_at: 200, ..message(b"b") });
         assert_eq!((page.due(), page.latest(), page.ready()), (200, 300, 0b01));
-        let fallen = page.fall_due(200);
-        assert_eq!(fallen, Fallen { expired: 0b01, expired_claimed: 0, delays_ended: 0b10 });
+        let found = page.process_due(200);
+        assert_eq!(found, DueMessages { expired: 0b01, expired_claimed: 0, delays_ended: 0b10 });
         assert_eq!((page.due(), page.ready()), (300, 0b10));
     }
 }

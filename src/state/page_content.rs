@@ -62,9 +62,9 @@ impl MessageSlot {
     }
 }
 
-/// A message on its way into a page.
+/// A message that is added to a page.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival<'a> {
+pub(crate) struct IncomingMessage<'a> {
     pub(crate) created: u64,
     pub(crate) expires: u64,
     pub(crate) ttl: u64,
@@ -76,9 +76,9 @@ pub(crate) struct Arrival<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl<'a> Arrival<'a> {
+impl<'a> IncomingMessage<'a> {
     /// A message from another page's content: free, or delayed as it was posted.
-    pub(crate) fn again(content: &'a Content, slot: &MessageSlot) -> Self {
+    pub(crate) fn copied(content: &'a Content, slot: &MessageSlot) -> Self {
         Self {
             created: slot.created,
             expires: slot.expires,
@@ -180,13 +180,13 @@ impl Content {
     }
 
     /// Appends a message at `distance` behind the page's first sequence.
-    pub(crate) fn push(&mut self, distance: u32, message: &Arrival<'_>) {
+    pub(crate) fn push(&mut self, distance: u32, message: &IncomingMessage<'_>) {
         let slot = self.take_body(distance, message);
         self.slots.push(slot);
     }
 
     /// Inserts a message in order; returns its index, or none if it exists already.
-    pub(crate) fn insert(&mut self, distance: u32, message: &Arrival<'_>) -> Option<usize> {
+    pub(crate) fn insert(&mut self, distance: u32, message: &IncomingMessage<'_>) -> Option<usize> {
         let index = self.slots.binary_search_by_key(&distance, |slot| slot.distance).err()?;
         let slot = self.take_body(distance, message);
         self.slots.insert(index, slot);
@@ -194,7 +194,7 @@ impl Content {
     }
 
     /// Appends a message's body; returns the slot for it.
-    fn take_body(&mut self, distance: u32, message: &Arrival<'_>) -> MessageSlot {
+    fn take_body(&mut self, distance: u32, message: &IncomingMessage<'_>) -> MessageSlot {
         let bodies = Arc::make_mut(&mut self.bodies);
         let start = bodies.len();
         let flags = message.checksum.map_or(0, |checksum| {
@@ -379,6 +379,15 @@ pub(super) fn narrow(value: u64) -> u32 {
 }
 
 #[cfg(test)]
+impl<'a> IncomingMessage<'a> {
+    /// A message for tests, which expires at once.
+    pub(crate) fn sample(body: &'a [u8]) -> Self {
+        let (created, expires, ttl, client) = (1, 2, 3, [5; 16]);
+        Self { created, expires, ttl, ready_at: 0, claim_count: 4, client, checksum: None, body }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -391,10 +400,7 @@ mod tests {
     fn golden_bytes_of_an_image_and_it_comes_back() {
         let budget = Budget::unlimited();
         let mut content = Content::new(&budget);
-        let (client, checksum) = ([5; 16], None);
-        let arrival =
-            Arrival { created: 1, expires: 2, ttl: 3, ready_at: 0, claim_count: 4, client, checksum, body: b"ab" };
-        content.push(0, &arrival);
+        content.push(0, &IncomingMessage::sample(b"ab"));
         let mut image = Vec::new();
         content.write_image(Owner { number: 9, key: b"k" }, 7, 1, &mut image).unwrap();
         let expected = format!("21000000{}{}{}6162", "090701016b01", "05".repeat(16), "0101020300000002040000");

@@ -108,13 +108,13 @@ pub(crate) struct Freed {
 
 /// The contribution of a page to the queue's indexes and totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Share {
+struct PageContribution {
     due: u64,
     ready: bool,
     totals: Totals,
 }
 
-impl Share {
+impl PageContribution {
     const NOTHING: Self = Self {
         due: u64::MAX,
         ready: false,
@@ -306,9 +306,9 @@ impl Queue {
         }
         let mut lost = Vec::new();
         let expired = self.change(first, |page| {
-            let fallen = page.fall_due(now);
-            lost.extend(bits(fallen.expired_claimed).filter_map(|index| Some(page.slot(index)?.hold)));
-            (u64::from(fallen.expired.count_ones()), u64::from(fallen.delays_ended.count_ones()))
+            let due = page.process_due(now);
+            lost.extend(bits(due.expired_claimed).filter_map(|index| Some(page.slot(index)?.hold)));
+            (u64::from(due.expired.count_ones()), u64::from(due.delays_ended.count_ones()))
         });
         self.lose_claimed(&lost);
         expired.unwrap_or_default()
@@ -318,10 +318,10 @@ impl Queue {
     fn drop_page(&mut self, first: u64) -> u64 {
         self.settle_damage();
         let Some(page) = self.pages.remove(&first) else { return 0 };
-        let before = Share::of(&page);
+        let before = PageContribution::of(&page);
         self.dirty.pages.remove(&first);
         self.hot.get_mut().remove(&first);
-        self.reindex(first, before, Share::NOTHING);
+        self.reindex(first, before, PageContribution::NOTHING);
         before.totals.total
     }
 
@@ -404,15 +404,13 @@ impl Queue {
         }
         self.settle_damage();
         let page = self.pages.get_mut(&first)?;
-        let before = Share::of(page);
+        let before = PageContribution::of(page);
         let result = change(page);
-        if !std::mem::replace(&mut page.dirty, true) {
-            self.dirty.pages.change(&first);
-        }
+        page.note_change(&mut self.dirty.pages);
         if page.is_sparse() {
             page.compact();
         }
-        let after = Share::of(page);
+        let after = PageContribution::of(page);
         if after.totals.total == 0 {
             self.dirty.pages.remove(&first);
             self.pages.remove(&first);
@@ -446,7 +444,7 @@ impl Queue {
         }
     }
 
-    fn reindex(&mut self, first: u64, before: Share, after: Share) {
+    fn reindex(&mut self, first: u64, before: PageContribution, after: PageContribution) {
         let alive = after.totals.total > 0;
         if !alive && !self.damaged.is_empty() {
             self.damaged.remove(&first);

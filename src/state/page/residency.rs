@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::disk::{Disk, SimulatedDisk};
     use crate::state::page::Lease;
-    use crate::state::page_content::{Arrival, Owner};
+    use crate::state::page_content::{IncomingMessage, Owner};
     use crate::storage::budget::Budget;
     use crate::storage::page_files::PageFiles;
 
@@ -241,18 +241,8 @@ mod tests {
         /// Appends a message; every other place is left out, so that the page is not dense.
         fn push(&mut self) {
             let body = format!("body {}", self.bodies.len());
-            let (client, body_bytes) = ([1; 16], body.as_bytes());
-            let arrival = Arrival {
-                created: 1,
-                expires: 2,
-                ttl: 1,
-                ready_at: 0,
-                claim_count: 0,
-                client,
-                checksum: None,
-                body: body_bytes,
-            };
-            self.page.push(50 + 2 * self.bodies.len() as u64, &arrival);
+            let sequence = 50 + 2 * self.bodies.len() as u64;
+            self.page.push(sequence, &IncomingMessage::sample(body.as_bytes()));
             self.bodies.push(body);
         }
 

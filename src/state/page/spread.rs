@@ -67,16 +67,13 @@ const LOW: u8 = 0x7f;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::page_content::{Arrival, Content};
+    use crate::state::page_content::{Content, IncomingMessage};
     use crate::storage::budget::Budget;
 
     fn spread(distances: &[u32]) -> Spread {
         let mut content = Content::new(&Budget::unlimited());
-        let (client, checksum) = ([5; 16], None);
         for distance in distances {
-            let arrival =
-                Arrival { created: 1, expires: 2, ttl: 3, ready_at: 0, claim_count: 4, client, checksum, body: b"" };
-            content.push(*distance, &arrival);
+            content.push(*distance, &IncomingMessage::sample(b""));
         }
         Spread::of(content.slots())
     }

@@ -4,7 +4,7 @@ use super::{Due, Queue, Totals};
 use crate::state::claims::Claim;
 use crate::state::op::{DeadLetter, NewClaim, Posted};
 use crate::state::page::{Lease, Page};
-use crate::state::page_content::{Arrival, Content};
+use crate::state::page_content::{Content, IncomingMessage};
 use crate::state::sequences::Sequences;
 
 use super::Description;
@@ -31,30 +31,30 @@ impl Queue {
     }
 
     pub(super) fn post(&mut self, time: u64, first: u64, client: [u8; 16], messages: &[Posted<'_>]) {
-        let arrivals = messages.iter().map(|message| Arrival::posted(time, client, message));
-        self.append(first, arrivals);
+        let incoming = messages.iter().map(|message| IncomingMessage::posted(time, client, message));
+        self.append(first, incoming);
     }
 
     /// Adds the dead letters of another queue.
     pub(super) fn deliver(&mut self, first: u64, messages: &[DeadLetter<'_>]) {
-        let arrivals = messages.iter().map(Arrival::moved);
-        self.append(first, arrivals);
+        let incoming = messages.iter().map(IncomingMessage::moved);
+        self.append(first, incoming);
     }
 
     /// Appends messages at ascending sequences from `first`, none of which exists. They are behind all others, except
     /// in a queue that is rebuilt.
-    pub(super) fn append<'a>(&mut self, first: u64, arrivals: impl Iterator<Item = Arrival<'a>>) {
-        let mut arrivals = arrivals.zip(first..).peekable();
+    pub(super) fn append<'a>(&mut self, first: u64, incoming: impl Iterator<Item = IncomingMessage<'a>>) {
+        let mut incoming = incoming.zip(first..).peekable();
         loop {
-            let arrivals_left = arrivals.size_hint().0;
-            let Some((next, sequence)) = arrivals.peek() else { return };
+            let left = incoming.size_hint().0;
+            let Some((next, sequence)) = incoming.peek() else { return };
             // Nearly always the last one.
             let last = self.pages.last_key_value().filter(|(first, _)| **first <= *sequence);
             let page = match last.or_else(|| self.pages.range(..=*sequence).next_back()) {
                 Some((first, tail)) if tail.fits(*sequence, next.body.len()) => *first,
                 tail => {
                     let like = tail.and_then(|(_, full)| full.content());
-                    let room = || Content::for_messages(&self.budget, arrivals_left, next.body.len());
+                    let room = || Content::for_messages(&self.budget, left, next.body.len());
                     let content = like.map_or_else(room, |full| Content::like(full));
                     let first = *sequence;
                     self.insert_page(Page::new(first, content));
@@ -63,8 +63,8 @@ impl Queue {
             };
             let next = self.change(page, |page| {
                 let mut next = page.first();
-                while let Some((arrival, sequence)) = arrivals.next_if(|(one, at)| page.fits(*at, one.body.len())) {
-                    page.push(sequence, &arrival);
+                while let Some((message, sequence)) = incoming.next_if(|(one, at)| page.fits(*at, one.body.len())) {
+                    page.push(sequence, &message);
                     next = sequence.saturating_add(1);
                 }
                 page.settle_charge();

@@ -1,6 +1,6 @@
 //! Damaged pages, whose image cannot be read. Calls that need none of their messages continue.
 
-use super::{Bound, Error, Page, Queue, Result, Share, bits};
+use super::{Bound, Error, Page, PageContribution, Queue, Result, bits};
 use crate::state::page::set_of;
 
 impl Queue {
@@ -27,9 +27,9 @@ impl Queue {
     pub(super) fn settle_damage(&mut self) {
         while let Some(first) = self.found.get_mut().pop() {
             let Some(page) = self.pages.get_mut(&first) else { continue };
-            let before = Share::of(page);
+            let before = PageContribution::of(page);
             page.note();
-            let (after, is_damaged) = (Share::of(page), page.is_noted());
+            let (after, is_damaged) = (PageContribution::of(page), page.is_noted());
             if is_damaged {
                 self.damaged.insert(first);
                 self.had_damage = true;

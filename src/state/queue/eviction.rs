@@ -104,9 +104,8 @@ impl Queue {
 
     /// The page's entry is not the one in the trees any more.
     fn note_entry(&mut self, first: u64) {
-        let Some(page) = self.pages.get_mut(&first) else { return };
-        if !std::mem::replace(&mut page.dirty, true) {
-            self.dirty.pages.change(&first);
+        if let Some(page) = self.pages.get_mut(&first) {
+            page.note_change(&mut self.dirty.pages);
         }
     }
 }

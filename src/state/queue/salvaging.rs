@@ -2,7 +2,7 @@
 
 use super::{Error, Page, Queue, Result};
 use crate::state::Hold;
-use crate::state::page_content::{Arrival, Content};
+use crate::state::page_content::{Content, IncomingMessage};
 
 impl Queue {
     /// Adds a page that was rebuilt from its image, whose last sequence is `last`.
@@ -15,10 +15,10 @@ impl Queue {
     ///
     /// # Errors
     /// Those of reading the page that it is added to.
-    pub(crate) fn take_in(&mut self, sequence: u64, arrival: Arrival<'_>) -> Result<()> {
+    pub(crate) fn take_in(&mut self, sequence: u64, message: IncomingMessage<'_>) -> Result<()> {
         let page = self.pages.range(..=sequence).next_back().map(|(_, page)| page);
-        page.filter(|page| page.fits(sequence, arrival.body.len())).map_or(Ok(()), |page| self.load(page))?;
-        self.append(sequence, std::iter::once(arrival));
+        page.filter(|page| page.fits(sequence, message.body.len())).map_or(Ok(()), |page| self.load(page))?;
+        self.append(sequence, std::iter::once(message));
         Ok(())
     }
 
@@ -26,13 +26,13 @@ impl Queue {
     ///
     /// # Errors
     /// Those of reading the page.
-    pub(crate) fn put_back(&mut self, first: u64, sequence: u64, arrival: &Arrival<'_>) -> Result<()> {
+    pub(crate) fn put_back(&mut self, first: u64, sequence: u64, message: &IncomingMessage<'_>) -> Result<()> {
         if let Some(page) = self.pages.get(&first) {
             self.load(page)?;
         } else {
             self.insert_page(Page::new(first, Content::new(&self.budget)));
         }
-        self.change(first, |page| page.put_back(sequence, arrival));
+        self.change(first, |page| page.put_back(sequence, message));
         Ok(())
     }
 

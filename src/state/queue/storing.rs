@@ -1,6 +1,6 @@
 //! A queue and its records on disk: loading records, and collecting changes to write.
 
-use super::{Claim, Dirty, DirtyRecords, Due, Page, Queue, Share, Sizes, bits};
+use super::{Claim, Dirty, DirtyRecords, Due, Page, PageContribution, Queue, Sizes, bits};
 use crate::state::claims::group_of;
 use crate::state::dirty::Tombstones;
 use crate::state::frozen::members;
@@ -22,12 +22,12 @@ pub(crate) struct Changes {
 impl Queue {
     /// Puts a page read back in; [`Self::settle`] ends the loading.
     pub(crate) fn load_page(&mut self, page: Page) {
-        let (first, share) = (page.first(), Share::of(&page));
+        let (first, contribution) = (page.first(), PageContribution::of(&page));
         if page.content().is_some() {
             self.hot.get_mut().insert(first);
         }
         self.pages.insert(first, Box::new(page));
-        self.reindex(first, Share::NOTHING, share);
+        self.reindex(first, PageContribution::NOTHING, contribution);
     }
 
     pub(crate) fn load_claim(&mut self, number: u64, claim: Claim) {
@@ -52,9 +52,9 @@ impl Queue {
                 continue;
             };
             self.hold_again(&mut page);
-            let (first, share) = (page.first(), Share::of(&page));
+            let (first, contribution) = (page.first(), PageContribution::of(&page));
             self.insert_page(page);
-            self.reindex(first, Share::NOTHING, share);
+            self.reindex(first, PageContribution::NOTHING, contribution);
         }
         self.next = self.next.max(import.next);
     }
@@ -296,6 +296,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::audit::Invariant;
     use crate::state::op::{NewClaim, NewQueue, Op, Posted};
     use crate::state::sequences::Sequences;
     use crate::storage::budget::Budget;
@@ -397,5 +398,31 @@ mod tests {
         let changes = loaded.take_changes(false);
         assert_eq!(written(&changes), (vec![1001, 1003], vec![(512, vec![1002])]));
         assert_eq!(changes.tombstones.claims, [1002]);
+    }
+
+    fn post(first: u64) -> Op<'static> {
+        let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
+        Op::Post { queue: 5, first, client: [1; 16], messages: vec![posted] }
+    }
+
+    #[test]
+    fn a_page_is_marked_exactly_while_the_dirty_set_lists_it() {
+        let new = NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() };
+        let mut queue = Queue::from_new(&new, 1, &Budget::unlimited()).unwrap();
+        queue.apply(2, 100, &post(1));
+        for (lsn, marked) in (3..).zip([false, true, false, true]) {
+            if marked {
+                queue.apply(lsn, 100, &post(lsn));
+            } else {
+                drop(queue.take_changes(false));
+            }
+            let page = |queue: &Queue| queue.pages.values().next().unwrap().dirty;
+            assert_eq!((page(&queue), queue.audit().unwrap()), (marked, vec![]));
+            let mark = |queue: &mut Queue, dirty| queue.pages.values_mut().for_each(|page| page.dirty = dirty);
+            mark(&mut queue, !marked);
+            let found: Vec<Invariant> = queue.audit().unwrap().iter().map(|one| one.invariant).collect();
+            assert_eq!(found, [Invariant::Queue(9)]);
+            mark(&mut queue, marked);
+        }
     }
 }

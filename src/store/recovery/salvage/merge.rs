@@ -23,7 +23,7 @@ use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
 use crate::state::entries::QueueRecord;
 use crate::state::op::{DeadLetter, JournalEntry, NewClaim, NewQueue, Op};
-use crate::state::page_content::{Arrival, Content, MessageSlot};
+use crate::state::page_content::{Content, IncomingMessage, MessageSlot};
 use crate::state::{Activity, Contents, Description, LoadedQueue, Page, PageEntry, Queue};
 use crate::storage::budget::Budget;
 use crate::storage::codec;
@@ -333,8 +333,9 @@ impl<'a> Merge<'a> {
         if let Some(queue) = self.contents.queues.get_mut(&number) {
             queue.with(|queue| {
                 let mut messages = taken.messages.iter();
-                messages
-                    .try_for_each(|(sequence, (content, slot))| queue.take_in(*sequence, Arrival::again(content, slot)))
+                messages.try_for_each(|(sequence, (content, slot))| {
+                    queue.take_in(*sequence, IncomingMessage::copied(content, slot))
+                })
             })?;
         }
         self.contents.free_disk_space()?;
@@ -359,7 +360,7 @@ impl<'a> Merge<'a> {
                 let content = self.read(number, &found)?;
                 for slot in content.slots() {
                     let sequence = found.first.saturating_add(slot.distance());
-                    self.restore(number, sequence, &Arrival::again(&content, slot))?;
+                    self.restore(number, sequence, &IncomingMessage::copied(&content, slot))?;
                 }
                 if self.missing.get(&(number, first)).is_none_or(Vec::is_empty) {
                     break;
@@ -375,18 +376,18 @@ impl<'a> Merge<'a> {
     pub(super) fn search_change(&mut self, body: &[u8]) -> Result<()> {
         let Ok(entry) = codec::decode::<JournalEntry<'_>>(body) else { return Ok(()) };
         let budget = self.budget.clone();
-        arrivals(&entry, &budget, &mut |number, sequence, arrival| self.restore(number, sequence, arrival))?;
+        for_each_added(&entry, &budget, &mut |number, sequence, message| self.restore(number, sequence, message))?;
         self.contents.free_disk_space()
     }
 
     /// Puts a message back in the page that has lost it, if one has.
-    fn restore(&mut self, number: u64, sequence: u64, arrival: &Arrival<'_>) -> Result<()> {
+    fn restore(&mut self, number: u64, sequence: u64, message: &IncomingMessage<'_>) -> Result<()> {
         let page = self.missing.range_mut((number, 0)..=(number, sequence)).next_back();
         let Some(((_, first), missing)) = page else { return Ok(()) };
         let Ok(index) = missing.binary_search(&sequence) else { return Ok(()) };
         missing.remove(index);
         match self.contents.queues.get_mut(&number) {
-            Some(queue) => queue.with(|queue| queue.put_back(*first, sequence, arrival)),
+            Some(queue) => queue.with(|queue| queue.put_back(*first, sequence, message)),
             None => Ok(()),
         }
     }
@@ -429,14 +430,14 @@ pub(super) struct Taken {
 }
 
 /// The callback for a message: its queue, its sequence, and the message.
-type Bring<'a> = dyn FnMut(u64, u64, &Arrival<'_>) -> Result<()> + 'a;
+type Bring<'a> = dyn FnMut(u64, u64, &IncomingMessage<'_>) -> Result<()> + 'a;
 
 /// Visits the messages that a change brings.
-fn arrivals(entry: &JournalEntry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_>) -> Result<()> {
+fn for_each_added(entry: &JournalEntry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_>) -> Result<()> {
     match &entry.op {
         Op::Post { queue, first, client, messages } => {
-            let arrivals = messages.iter().map(|message| Arrival::posted(entry.time, *client, message));
-            (*first..).zip(arrivals).try_for_each(|(sequence, arrival)| bring(*queue, sequence, &arrival))
+            let added = messages.iter().map(|message| IncomingMessage::posted(entry.time, *client, message));
+            (*first..).zip(added).try_for_each(|(sequence, message)| bring(*queue, sequence, &message))
         }
         Op::Receive(received) => dead_letters(received.queue, received.first, &received.messages, bring),
         Op::Claim(NewClaim { dead: Some(dead), .. }) => dead_letters(dead.target, dead.first, &dead.messages, bring),
@@ -445,7 +446,11 @@ fn arrivals(entry: &JournalEntry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_
             let content = Content::checked(budget, page.record.clients.clone(), slots, page.bodies.to_vec());
             let Ok(content) = content else { return Ok(()) };
             content.slots().iter().try_for_each(|slot| {
-                bring(import.queue, page.first.saturating_add(slot.distance()), &Arrival::again(&content, slot))
+                bring(
+                    import.queue,
+                    page.first.saturating_add(slot.distance()),
+                    &IncomingMessage::copied(&content, slot),
+                )
             })
         }),
         _ => Ok(()),
@@ -453,7 +458,7 @@ fn arrivals(entry: &JournalEntry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_
 }
 
 fn dead_letters(queue: u64, first: u64, messages: &[DeadLetter<'_>], bring: &mut Bring<'_>) -> Result<()> {
-    (first..).zip(messages).try_for_each(|(sequence, message)| bring(queue, sequence, &Arrival::moved(message)))
+    (first..).zip(messages).try_for_each(|(sequence, message)| bring(queue, sequence, &IncomingMessage::moved(message)))
 }
 
 /// The last sequence of the page before, and the first of the page behind.
