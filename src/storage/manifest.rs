@@ -25,6 +25,9 @@ pub(crate) const FILE: &str = "MANIFEST";
 pub(crate) const FRESH: &str = "MANIFEST.new";
 const MAGIC: &[u8; 8] = b"zaqarman";
 const FORMAT: u32 = 5;
+/// A store of this format is read as it is. It has a record for each claim without messages, where a store of today's
+/// format has one for a group of them.
+const OLDEST_FORMAT: u32 = 4;
 const HEADER_BYTES: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +93,7 @@ impl Manifest {
             return Err(corrupt("the manifest's checksum does not match"));
         }
         let format = u32::from_le_bytes(array_at(&head, 8).unwrap_or_default());
-        if format != FORMAT {
+        if !(OLDEST_FORMAT..=FORMAT).contains(&format) {
             return Err(Error::UnsupportedFormat { file, found: format, supported: FORMAT });
         }
         codec::decode(body).map_err(|reason| corrupt(&reason))
@@ -162,8 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn the_format_before_is_read() {
+        let mut former = manifest().bytes().unwrap();
+        former[8] = 4;
+        let checksum = crc32_from(crc32(&former[..12]), &former[16..]);
+        former[12..16].copy_from_slice(&checksum.to_le_bytes());
+        assert_eq!(Manifest::parse(&former, FILE.into()).unwrap(), manifest());
+    }
+
+    #[test]
     fn an_older_or_newer_format_is_refused_by_name() {
-        for format in [4, 6] {
+        for format in [3, 6] {
             let mut other = manifest().bytes().unwrap();
             other[8] = format;
             let checksum = crc32_from(crc32(&other[..12]), &other[16..]);
