@@ -108,7 +108,10 @@ impl Pair<'_> {
     fn live_subscription(&self, number: usize) -> Option<SubscriptionId> {
         let limit = if self.case.zaqar_limits { 20 } else { 0 };
         let (project, name) = (self.queue_ref.project(), self.queue_ref.name());
-        let listed = self.model.subscriptions().list(&project, &name, &ListOptions::new().limit(limit));
+        let options = ListOptions::new().limit(limit);
+        // Both, because a call on the subscriptions of a queue moves them to the queue's pool.
+        drop(self.subject.data().subscriptions().list(&project, &name, &options));
+        let listed = self.model.subscriptions().list(&project, &name, &options);
         let subscriptions = listed.ok()?.items;
         (!subscriptions.is_empty()).then(|| subscriptions[number % subscriptions.len()].id())
     }
