@@ -89,6 +89,10 @@ mod tests {
         let group = spent_claims(OWNER, 512, &[spent(513), spent(600)]).unwrap();
         let (one, another) = (format!("fb0102{}010200", "09".repeat(16)), format!("fb5802{}010200", "09".repeat(16)));
         assert_eq!(hex(&group.value[5..]), format!("02{one}{another}"));
+        // Of any 512 claims, so that the trees keep the record in a segment.
+        let longest = |number| (u64::MAX - number, Claim::new([9; 16], u64::MAX, u64::MAX, Sequences::default(), 0));
+        let full: Vec<_> = (0..512).rev().map(longest).collect();
+        assert!(spent_claims(OWNER, u64::MAX - 511, &full).unwrap().value.len() < 24 << 10);
     }
 
     #[test]

@@ -126,11 +126,11 @@ impl Content {
     /// An empty content with capacity for some of `messages` with bodies of `body_bytes`, as far as a page holds them.
     pub(crate) fn for_messages(budget: &Arc<Budget>, messages: usize, body_bytes: usize) -> Self {
         let mut content = Self::new(budget);
+        let messages = messages.min(PAGE_MESSAGES).min(PAGE_BYTES.checked_div(body_bytes).unwrap_or(usize::MAX));
         // A message alone may be the first of many.
         if messages > 1 {
-            content.slots.reserve_exact(messages.min(PAGE_MESSAGES));
-            let bytes = body_bytes.saturating_mul(messages).min(PAGE_BYTES);
-            content.bodies = Arc::new(Vec::with_capacity(bytes));
+            content.slots.reserve_exact(messages);
+            content.bodies = Arc::new(Vec::with_capacity(body_bytes.saturating_mul(messages)));
         }
         content
     }

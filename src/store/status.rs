@@ -195,7 +195,8 @@ impl Status {
     }
 
     /// The number of the last change that is in the trees for certain; 0 before the first
-    /// checkpoint and while one runs.
+    /// checkpoint and while one runs. Claims without messages may be missing: a checkpoint beside
+    /// calls leaves them to a later one.
     pub fn checkpoint_lsn(&self) -> u64 {
         self.checkpoint_lsn
     }
