@@ -89,6 +89,8 @@ pub(crate) enum Rank {
     Group,
     /// One call that waits for a sync.
     SyncWaiter,
+    /// The free disk space, while space of the reserve is spent.
+    FreeSpace,
     /// The disk space that is held back.
     Reserve,
     /// The list of page files.

@@ -22,13 +22,17 @@
 //! 3. The file is longer than needed, so that a change seldom waits for an allocation. When half of the excess is used
 //!    up, housekeeping is asked to lengthen the file. The change does so itself only if housekeeping is too late.
 //!
+//! 4. While a change shortens the file and uses the freed space, nothing else takes free disk space: a page that is
+//!    written in vain would take it meanwhile. So whatever takes free space does so within [`Reserve::take_free`]. The
+//!    trees do not, because a checkpoint takes long; none is written while the disk is known to be full.
+//!
 //! Cost: a few loads for each change, and one allocation each time the store grows by an eighth.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile};
-use crate::lock::{Mutex, Rank};
+use crate::lock::{Mutex, Rank, RwLock};
 use crate::model::error::{Error, Result};
 use crate::storage::budget::Budget;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -65,6 +69,8 @@ pub(crate) struct Reserve {
     file: Mutex<Option<Arc<dyn DiskFile>>>,
     /// Its length.
     held: AtomicU64,
+    /// Locked by a change that uses space of the file; for reading, by a change that takes free space.
+    free: RwLock<()>,
     /// Set while the file is too short because the disk is full.
     short: AtomicBool,
     /// Set while a power cut could undo the file's growth.
@@ -97,6 +103,7 @@ impl Reserve {
             segment_bytes,
             file: Mutex::new(Rank::Reserve, file),
             held: AtomicU64::new(held),
+            free: RwLock::new(Rank::FreeSpace, ()),
             short: AtomicBool::new(false),
             unsynced: AtomicBool::new(false),
             low: AtomicBool::new(false),
@@ -223,6 +230,7 @@ impl Reserve {
     }
 
     fn grow(&self, to: u64) -> Result<()> {
+        let _free = self.free.read();
         let mut file = self.file.lock();
         if self.held() >= to {
             return Ok(());
@@ -292,12 +300,22 @@ impl Reserve {
         self.held().saturating_sub(self.floor(need))
     }
 
+    /// Does `work`, which takes free disk space, at a moment when no other thread uses space of the reserve.
+    pub(crate) fn take_free<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _free = self.free.read();
+        work()
+    }
+
     /// Does `work`, which needs about `bytes` of disk space. If the disk has none, uses the space that is held back for
     /// `need`.
     pub(crate) fn spend<T>(&self, need: Need, bytes: u64, mut work: impl FnMut() -> Result<T>) -> Result<T> {
-        let mut done = work();
+        let mut done = self.take_free(&mut work);
         for _ in 0..TRIES {
-            if !done.as_ref().is_err_and(Error::is_full) || !self.release(need, bytes) {
+            if !done.as_ref().is_err_and(Error::is_full) {
+                break;
+            }
+            let _alone = self.free.write();
+            if !self.release(need, bytes) {
                 break;
             }
             self.short.store(true, Ordering::Release);
@@ -351,6 +369,31 @@ mod tests {
         assert!(reserve.held() >= OPENING.min(held - 3 * 12 * 1024));
         reserve.hold();
         assert!(reserve.held() >= held - 2_000 && !reserve.is_short());
+    }
+
+    #[test]
+    fn nothing_takes_the_space_of_the_reserve_before_the_change_it_was_freed_for() {
+        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
+        let reserve = Reserve::open(&disk, Path::new("/"), 4 << 10, &Budget::unlimited());
+        reserve.require(Need::Grow, 1_000).unwrap();
+        let taken = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let mut tries = 0;
+            let spent = reserve.spend(Need::Free, 1_000, || {
+                tries += 1;
+                if tries == 1 {
+                    return Err(Error::io("full", std::io::ErrorKind::StorageFull.into()));
+                }
+                let page = scope.spawn(|| reserve.take_free(|| taken.store(true, Ordering::SeqCst)));
+                for _ in 0..1_000 {
+                    std::thread::yield_now();
+                }
+                assert!(!page.is_finished() && !taken.load(Ordering::SeqCst));
+                Ok(())
+            });
+            spent.unwrap();
+        });
+        assert!(taken.load(Ordering::SeqCst), "afterwards it is taken");
     }
 
     #[test]

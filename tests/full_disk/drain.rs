@@ -1,5 +1,6 @@
 //! One life of a store on a disk that fills up, and its end: every message is removed.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(crate) struct Life<P> {
     live: Vec<Option<Ledger<MessageId, u64>>>,
     claims: Vec<(usize, ClaimId, Vec<MessageId>)>,
     posted: u64,
+    /// Why calls were refused since the last one that was done.
+    refusals: RefCell<Vec<Error>>,
     context: String,
 }
 
@@ -47,8 +50,8 @@ impl<P: Medium> Life<P> {
         let clock = clock();
         let context = format!("ZAQAR_SEED={seed} {shape:?}");
         let (random, live) = (Random::new(seed), vec![None; QUEUES]);
-        let mut this =
-            Self { medium, shape, random, clock, engine: None, live, claims: Vec::new(), posted: 0, context };
+        let (claims, refusals) = (Vec::new(), RefCell::default());
+        let mut this = Self { medium, shape, random, clock, engine: None, live, claims, posted: 0, refusals, context };
         this.open("at first");
         this
     }
@@ -117,7 +120,10 @@ impl<P: Medium> Life<P> {
     fn done<T>(&self, outcome: Result<T, Error>) -> Option<T> {
         match outcome {
             Ok(done) => Some(done),
-            Err(error) if error.is_full() || error.is_busy() => None,
+            Err(error) if error.is_full() || error.is_busy() => {
+                self.refusals.borrow_mut().push(error);
+                None
+            }
             Err(error) => panic!("{}: {error}", self.context),
         }
     }
@@ -318,16 +324,18 @@ impl<P: Medium> Life<P> {
             };
             if done {
                 stuck = 0;
+                self.refusals.borrow_mut().clear();
             } else {
                 stuck += 1;
                 assert!(
                     stuck < 5,
-                    "{}: stuck with {} messages: {:?}",
+                    "{}: stuck with {} messages: {:?} {:?}",
                     self.context,
                     self.left(),
+                    self.refusals,
                     self.engine().status()
                 );
-                let _ = self.engine().step();
+                self.refusals.borrow_mut().extend(self.engine().step().err());
             }
             if self.random.one_in(self.shape.kills) {
                 self.kill();

@@ -38,6 +38,16 @@ impl Effect {
         }
     }
 
+    /// The part that lengthens a file of length `len` by at most `free` bytes.
+    pub(super) fn clipped(mut self, len: u64, free: u64) -> Self {
+        let most = usize::try_from(len.saturating_add(free)).unwrap_or(usize::MAX);
+        match &mut self {
+            Self::Write { at, bytes } => bytes.truncate(most.saturating_sub(*at)),
+            Self::SetLen(to) | Self::Allocate(to) => *to = most.min(*to),
+        }
+        self
+    }
+
     /// The part of the old contents that the change overwrites or cuts.
     pub(super) fn range(&self) -> Range<usize> {
         match self {

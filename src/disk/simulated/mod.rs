@@ -336,7 +336,8 @@ impl SimulatedDisk {
     ///
     /// Lengths of files, allocated space included, and keys and values of trees count. A call that
     /// needs more, or a new name on a full disk, fails with
-    /// [`ErrorKind::StorageFull`](std::io::ErrorKind::StorageFull) and changes nothing.
+    /// [`ErrorKind::StorageFull`](std::io::ErrorKind::StorageFull). As on Linux, a write or an allocation that fails
+    /// keeps the part for which there was space; any other call changes nothing.
     ///
     /// ```
     /// use std::io::ErrorKind;
@@ -347,6 +348,7 @@ impl SimulatedDisk {
     /// let file = disk.create(Path::new("/file"))?;
     /// disk.set_capacity(Some(4096));
     /// assert_eq!(file.allocate(8192).unwrap_err().kind(), ErrorKind::StorageFull);
+    /// assert_eq!(file.len()?, 4096);
     /// disk.set_capacity(None);
     /// file.allocate(8192)?;
     /// # Ok::<(), std::io::Error>(())

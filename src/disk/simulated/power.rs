@@ -156,16 +156,19 @@ impl State {
         Ok(())
     }
 
-    /// Changes a file.
+    /// Changes a file. On a full disk the part that fits is changed.
     pub(super) fn change(&self, file: &File, effect: Effect) -> io::Result<()> {
         let growth = file.lock().growth(&effect);
-        self.check_capacity(growth)?;
+        let fits = self.check_capacity(growth);
+        // A node's lock is not held while all nodes are measured.
+        let free = if fits.is_err() { self.free_bytes() } else { growth };
         let mut file = file.lock();
+        let effect = if fits.is_err() { effect.clipped(file.len(), free) } else { effect };
         file.change(effect)?;
         if self.is_volatile {
             file.sync();
         }
-        Ok(())
+        fits
     }
 
     /// Forgets unsynced names on a disk in memory, where they do not matter.
@@ -177,14 +180,12 @@ impl State {
 
     /// An error if `growth` more bytes do not fit.
     pub(super) fn check_capacity(&self, growth: u64) -> io::Result<()> {
-        match self.capacity {
-            Some(capacity) if growth > 0 => {
-                let used: u64 = self.names.all().iter().map(|(_, node)| node.size()).sum();
-                let fits = used.checked_add(growth).is_some_and(|needed| needed <= capacity);
-                if fits { Ok(()) } else { Err(ErrorKind::StorageFull.into()) }
-            }
-            _ => Ok(()),
-        }
+        if growth == 0 || growth <= self.free_bytes() { Ok(()) } else { Err(ErrorKind::StorageFull.into()) }
+    }
+
+    fn free_bytes(&self) -> u64 {
+        let used = || self.names.all().iter().map(|(_, node)| node.size()).sum();
+        self.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(used()))
     }
 
     /// Takes the image of the disk: the state that the next process finds.

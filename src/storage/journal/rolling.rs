@@ -23,7 +23,8 @@ impl Journal {
     pub(super) fn keep_reserve(&self, segments: &mut Segments, bytes: u64) -> Result<()> {
         let filled = segments.live().end().saturating_add(bytes);
         if !segments.has_spare() && filled > segments.live().capacity() / 2 {
-            let spare = Segment::reserve(&self.context, segments.next_number(), self.context.segment_bytes);
+            let reserve = || Segment::reserve(&self.context, segments.next_number(), self.context.segment_bytes);
+            let spare = self.reserve.take_free(reserve);
             segments.adopt(spare.inspect_err(|error| self.note_shortage(error))?);
             self.note_spare();
         }
@@ -68,14 +69,15 @@ impl Journal {
     /// Creates a segment for at least `needed` bytes; for changes that free space, out of the reserve if necessary.
     fn make_next(&self, segments: &Segments, needed: u64, growth: Growth) -> Result<Next> {
         let reserve = |bytes: u64| Segment::reserve(&self.context, segments.next_number(), bytes);
-        let next = match reserve(needed.max(self.context.segment_bytes)) {
+        let usual = needed.max(self.context.segment_bytes);
+        let next = match self.reserve.take_free(|| reserve(usual)) {
             Err(error) if error.is_full() && growth == Growth::Frees => {
                 let ample = (self.reserve.removal_bytes() / 8).clamp(LEAN_BYTES, MOST_LEAN_BYTES);
                 let ample = if self.reserve.usable(Need::Free) > ample * 2 { ample } else { LEAN_BYTES };
                 let bytes = needed.next_multiple_of(LEAN_BYTES).max(ample);
                 self.reserve.spend(Need::Free, bytes, || reserve(bytes)).map(Next::Lean)
             }
-            usual => usual.map(Next::Made),
+            made => made.map(Next::Made),
         };
         let is_usual = needed <= self.context.segment_bytes;
         let next = next.inspect_err(|error| {
@@ -98,11 +100,10 @@ impl Journal {
             (tail.segments.take_number(), tail.frequency.is_high(self.syncs.load(Ordering::Relaxed)))
         };
         let (context, bytes) = (&self.context, self.context.segment_bytes);
-        let prepared = if syncs_often {
-            Segment::prepare(context, number, bytes, &[], between)
-        } else {
-            Segment::reserve_durably(context, number, bytes, between)
-        };
+        let reserved = self.reserve.take_free(|| Segment::reserve(context, number, bytes));
+        let prepared = reserved.and_then(|segment| {
+            if syncs_often { segment.written_out(context, &[], between) } else { segment.durable(context, between) }
+        });
         let prepared = prepared.inspect_err(|error| self.note_shortage(error))?;
         if self.tail.lock().segments.accept_prepared(prepared) {
             self.note_spare();

@@ -71,42 +71,29 @@ impl Segment {
         })
     }
 
-    /// As [`Self::reserve`], and syncs the file and its directory entry. `between` is called before each sync, with the
-    /// time that the last one took.
-    pub(crate) fn reserve_durably(
-        context: &JournalContext,
-        number: u64,
-        capacity: u64,
-        between: &mut dyn FnMut(Duration),
-    ) -> Result<Self> {
-        let mut segment = Self::reserve(context, number, capacity)?;
-        let mut sync = || {
+    /// The new segment, synced, and its directory entry too. `between` is called before each sync, with the time that
+    /// the last one took.
+    pub(crate) fn durable(self, context: &JournalContext, between: &mut dyn FnMut(Duration)) -> Result<Self> {
+        let synced = (|| {
             between(Duration::ZERO);
             let started = Instant::now();
-            segment.file.sync_data()?;
+            self.file.sync_data()?;
             between(started.elapsed());
             context.kept_directory.sync(&*context.disk)
-        };
-        if let Err(cause) = sync() {
-            let _ = context.disk.remove_file(&context.path(number));
-            return Err(Error::io("preparing a journal segment", cause));
-        }
-        segment.length_is_durable = true;
-        Ok(segment)
+        })();
+        self.prepared(context, synced)
     }
 
-    /// A new segment filled with zeros, synced, and its directory entry too. The zeros are written and synced in
+    /// The new segment filled with zeros, synced, and its directory entry too. The zeros are written and synced in
     /// slices. `between` is called before each slice with the time that the last one took, and can sync the live
     /// segment. `frames` are written after the space for the header, before the last sync.
-    pub(crate) fn prepare(
+    pub(crate) fn written_out(
+        self,
         context: &JournalContext,
-        number: u64,
-        capacity: u64,
         frames: &[u8],
         between: &mut dyn FnMut(Duration),
     ) -> Result<Self> {
-        let mut segment = Self::reserve(context, number, capacity)?;
-        let zeros = vec![0; ZEROS];
+        let (zeros, capacity) = (vec![0; ZEROS], self.capacity);
         let mut write = || {
             let (mut at, mut took) = (0, Duration::ZERO);
             while at < capacity {
@@ -115,28 +102,31 @@ impl Segment {
                 let slice = if capacity - at < 2 * SLICE { capacity } else { at.saturating_add(SLICE) };
                 while at < slice {
                     let bytes = usize::try_from(slice - at).unwrap_or(ZEROS).min(ZEROS);
-                    segment.file.write_all_at(zeros.get(..bytes).unwrap_or_default(), at)?;
+                    self.file.write_all_at(zeros.get(..bytes).unwrap_or_default(), at)?;
                     at += bytes as u64;
                 }
                 if at >= capacity {
-                    segment.file.write_all_at(frames, SEGMENT_HEADER_BYTES)?;
+                    self.file.write_all_at(frames, SEGMENT_HEADER_BYTES)?;
                 }
-                segment.file.sync_data()?;
+                self.file.sync_data()?;
                 took = started.elapsed();
             }
             between(took);
             context.kept_directory.sync(&*context.disk)
         };
-        match write() {
-            Ok(()) => {
-                segment.length_is_durable = true;
-                Ok(segment)
-            }
-            Err(cause) => {
-                let _ = context.disk.remove_file(&context.path(number));
-                Err(Error::io("preparing a journal segment", cause))
-            }
-        }
+        let written = write();
+        self.prepared(context, written)
+    }
+
+    /// The segment after its length was made durable; or an error, and the file is removed.
+    fn prepared(mut self, context: &JournalContext, outcome: io::Result<()>) -> Result<Self> {
+        outcome.map_err(|cause| {
+            // A file that stays takes only space; a later open removes it.
+            let _ = context.disk.remove_file(&context.path(self.number()));
+            Error::io("preparing a journal segment", cause)
+        })?;
+        self.length_is_durable = true;
+        Ok(self)
     }
 
     /// The file of segment `from` under a new number, its space already written out.

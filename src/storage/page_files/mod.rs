@@ -203,7 +203,13 @@ impl PageFiles {
             page_file::stamp(location.offset),
             checksum,
         );
-        page_file.write(&bytes, offset)?;
+        let written = page_file.write(&bytes, offset);
+        if page_file.is_ragged() {
+            // A full disk had space for a part of the image, and nothing else has space now.
+            let _list = self.list.lock();
+            page_file.cut_off();
+        }
+        written?;
         Ok(Image::new(page_file, location))
     }
 
@@ -369,7 +375,7 @@ pub(crate) fn damage_at(path: &Path, offset: u64, reason: &str) -> Damage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{FaultKind, SimulatedDisk};
+    use crate::disk::{Fault, FaultKind, Operation, SimulatedDisk};
     use crate::storage::codec::hex;
 
     fn page_files(disk: &SimulatedDisk) -> PageFiles {
@@ -468,6 +474,30 @@ mod tests {
         drop(image);
         page_files.sync().unwrap();
         assert!(!page_files.is_doubtful());
+    }
+
+    #[test]
+    fn an_image_for_which_a_full_disk_has_no_space_leaves_nothing() {
+        let disk = SimulatedDisk::new();
+        let page_files = page_files(&disk);
+        let image = write(&page_files, b"body");
+        let size = || disk.size(Path::new("/store/heap/0000000000000001.heap")).unwrap();
+        let before = size();
+        disk.set_capacity(Some(disk.size(Path::new("/")).unwrap() + 50));
+        let fill = |buffer: &mut Vec<u8>| {
+            buffer.extend_from_slice(&[7; 60]);
+            Ok(())
+        };
+        assert!(page_files.write(fill).unwrap_err().is_full());
+        assert_eq!(size(), before, "a part of the image takes space");
+        disk.inject(Fault::on(Operation::Allocate).nth(1));
+        assert!(page_files.write(fill).unwrap_err().is_full());
+        assert!(size() > before, "the file could not be cut off");
+        assert!(page_files.write(fill).unwrap_err().is_full());
+        assert_eq!(size(), before);
+        assert_eq!(image.read().unwrap(), b"body");
+        disk.set_capacity(None);
+        assert_eq!(u64::from(write(&page_files, b"more").location().offset), before);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::disk::{Disk, DiskFile};
@@ -25,6 +25,10 @@ pub(crate) struct PageFile {
     files: Arc<OpenFiles>,
     /// The offset of the next image.
     written: AtomicU64,
+    /// The number of images being written.
+    writing: AtomicUsize,
+    /// Set when a failed write may have left a part of an image, which takes space.
+    is_ragged: AtomicBool,
     /// Bytes of the images in use.
     pub(super) live: AtomicU64,
     pub(super) unsynced: AtomicBool,
@@ -59,7 +63,9 @@ impl PageFile {
     fn new(files: &Arc<OpenFiles>, path: PathBuf, number: u64, written: u64) -> Self {
         let (written, live) = (AtomicU64::new(written), AtomicU64::new(0));
         let (unsynced, failed) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { number, path, is_new: false, files: files.clone(), written, live, unsynced, failed }
+        let (writing, is_ragged) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let files = files.clone();
+        Self { number, path, is_new: false, files, written, writing, is_ragged, live, unsynced, failed }
     }
 
     /// The open file.
@@ -83,9 +89,27 @@ impl PageFile {
         self.written.load(Ordering::Acquire)
     }
 
-    /// Reserves `bytes` behind all images; returns their offset.
+    /// Reserves `bytes` behind all images, for one [`write`](Self::write); returns their offset. The caller has the list
+    /// of files locked.
     pub(super) fn reserve(&self, bytes: u64) -> u64 {
+        self.writing.fetch_add(1, Ordering::AcqRel);
         self.written.fetch_add(bytes, Ordering::AcqRel)
+    }
+
+    /// Whether the file has to be cut off behind its images.
+    pub(super) fn is_ragged(&self) -> bool {
+        self.is_ragged.load(Ordering::Acquire) && self.writing.load(Ordering::Acquire) == 0
+    }
+
+    /// Frees the space of what failed writes have left behind the images. The caller has the list of files locked, so
+    /// that no other write begins.
+    pub(super) fn cut_off(self: &Arc<Self>) {
+        if !self.is_ragged() {
+            return;
+        }
+        let cut = self.files.get(self).and_then(|file| file.set_len(self.written()));
+        // After a failure the end of the next write tries again.
+        self.is_ragged.store(cut.is_err(), Ordering::Release);
     }
 
     /// Writes into reserved space. The bytes that a failed write leaves are garbage, or their space is reserved again.
@@ -95,13 +119,15 @@ impl PageFile {
         self.unsynced.store(true, Ordering::Release);
         let written =
             self.file().and_then(|file| file.write_all_at(bytes, offset).map_err(|e| Error::io("writing a page", e)));
-        written.inspect_err(|_| {
+        let written = written.inspect_err(|_| {
             // If others have written behind it, its space stays unused.
             let _ = self.written.compare_exchange(end, offset, Ordering::AcqRel, Ordering::Acquire);
-        })?;
+            self.is_ragged.store(true, Ordering::Release);
+        });
+        self.writing.fetch_sub(1, Ordering::AcqRel);
         // Set again, because a sync may have cleared it during the write.
         self.unsynced.store(true, Ordering::Release);
-        Ok(())
+        written
     }
 }
 

@@ -74,7 +74,8 @@ impl Store {
         drop(queue);
         let mut written = Vec::with_capacity(pages.len());
         for page in pages {
-            let (image, _) = page.write(&self.page_files, &BTreeSet::new(), &self.budget, slot.owner())?;
+            let write = || page.write(&self.page_files, &BTreeSet::new(), &self.budget, slot.owner());
+            let (image, _) = self.reserve.take_free(write)?;
             written.push((page, image));
         }
         self.set_images(slot, &mut written, Purpose::Eviction);

@@ -36,7 +36,7 @@ pub(super) fn start(context: &JournalContext, number: u64, copied: &CopiedFrames
     let needed = SEGMENT_HEADER_BYTES.saturating_add(copied.bytes());
     let (bytes, next_lsn) = frames(context, number, copied)?;
     let capacity = needed.saturating_add(space.min(context.segment_bytes));
-    let live = Segment::prepare(context, number, capacity, &bytes, &mut |_| {})?;
+    let live = Segment::reserve(context, number, capacity)?.written_out(context, &bytes, &mut |_| {})?;
     // The header states no LSN that was not proven before. A kill may leave the header only in the system's cache, and
     // the next open would treat its frames as durable.
     let header = live.header(copied.first, context.incarnation, copied.proven);

@@ -15,11 +15,18 @@ fn a_full_disk_refuses_growth_and_heals_with_space() {
     disk.set_capacity(Some(12));
     assert_eq!(disk.size(Path::new("/")).unwrap(), 11);
 
-    assert_eq!(kind(file.write_all_at(b"67", 5)), Some(ErrorKind::StorageFull));
-    assert_eq!(kind(file.allocate(7)), Some(ErrorKind::StorageFull));
     assert!(matches!(trees.insert(Tree::Meta, b"k", b"longer!"), Err(Error::StorageFull { .. })));
-    assert_eq!(file.len().unwrap(), 5);
-    file.write_all_at(b"6", 5).unwrap();
+    assert_eq!(kind(file.write_all_at(b"0", 6)), Some(ErrorKind::StorageFull));
+    assert_eq!(file.len().unwrap(), 5, "not even the space before it fits");
+    assert_eq!(kind(file.write_all_at(b"67", 5)), Some(ErrorKind::StorageFull));
+    assert_eq!(file.len().unwrap(), 6, "the part that fits stays");
+    file.set_len(5).unwrap();
+    assert_eq!(kind(file.allocate(7)), Some(ErrorKind::StorageFull));
+    assert_eq!(file.len().unwrap(), 6, "of an allocation too");
+    file.set_len(5).unwrap();
+    file.write_all_at(b"4567", 3).unwrap_err();
+    assert_eq!(disk.read("/file").unwrap(), b"123456".as_slice());
+    file.write_all_at(b"12345", 0).unwrap();
     assert_eq!(kind(disk.create(Path::new("/new"))), Some(ErrorKind::StorageFull));
     assert_eq!(kind(disk.create_dir_all(Path::new("/dir"))), Some(ErrorKind::StorageFull));
 

@@ -147,7 +147,8 @@ fn a_prepared_segment_is_spare_only_while_one_is_wanted() {
     let mut started = Started::new();
     let prepared = |started: &mut Started| {
         let number = started.segments.take_number();
-        Segment::prepare(&started.context, number, BYTES, &[], &mut |_| {}).unwrap()
+        let reserved = Segment::reserve(&started.context, number, BYTES).unwrap();
+        reserved.written_out(&started.context, &[], &mut |_| {}).unwrap()
     };
     let first = prepared(&mut started);
     let late = prepared(&mut started);
