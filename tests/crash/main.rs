@@ -13,6 +13,7 @@
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
 mod around;
+mod between;
 #[path = "../support/clock.rs"]
 mod clock;
 mod cut;

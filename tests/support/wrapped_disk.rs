@@ -69,6 +69,11 @@ pub(crate) trait Hook: fmt::Debug + Send + Sync + 'static {
         let _ = (call, path, bytes);
     }
 
+    /// Runs after a sync of a file that has succeeded.
+    fn synced(&self, path: &Path) {
+        let _ = path;
+    }
+
     /// Whether the engine treats this disk as different from the inner one, and from those of other hooks.
     fn is_a_disk_of_its_own(&self) -> bool {
         false
@@ -235,7 +240,9 @@ impl<H: Hook> DiskFile for WrappedFile<H> {
 
     fn sync_data(&self) -> io::Result<()> {
         self.hook.before(Call::Sync, &self.path)?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        self.hook.synced(&self.path);
+        Ok(())
     }
 
     fn will_need(&self, offset: u64, len: u64) {

@@ -1,0 +1,210 @@
+//! A call between two steps of another thread, and a power cut before the next sync: threads do not meet there by chance.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use zaqar_sled::disk::{Keep, SimulatedDisk};
+use zaqar_sled::{Config, Durability, Engine, Metadata, NewPool, Project, Queue};
+
+use super::support::{CLIENT, ROOT, clock, config, everything, message};
+use super::wrapped_disk::{Call, Hook, WrappedDisk};
+
+/// A moment at which something is done, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Before(Call),
+    AfterSync,
+}
+
+type Work = Box<dyn FnOnce(&Path) + Send>;
+
+/// Does the work when a call of that kind comes to a file whose path contains that text, and lists all syncs.
+#[derive(Default)]
+struct Interruption {
+    armed: Mutex<Option<(Moment, String, Work)>>,
+    syncs: Mutex<Vec<(Call, PathBuf)>>,
+}
+
+impl fmt::Debug for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interruption")
+    }
+}
+
+impl Interruption {
+    fn arm(&self, moment: Moment, path: &str, work: impl FnOnce(&Path) + Send + 'static) {
+        *self.armed.lock().unwrap() = Some((moment, path.to_owned(), Box::new(work)));
+    }
+
+    fn assert_happened(&self) {
+        assert!(self.armed.lock().unwrap().is_none(), "the moment did not come");
+    }
+
+    fn reach(&self, moment: Moment, path: &Path) {
+        let is_it =
+            |(at, part, _): &mut (Moment, String, Work)| *at == moment && path.to_string_lossy().contains(&*part);
+        let due = self.armed.lock().unwrap().take_if(is_it);
+        if let Some((_, _, work)) = due {
+            // On another thread, as it would be.
+            let path = path.to_owned();
+            thread::spawn(move || work(&path)).join().unwrap();
+        }
+    }
+}
+
+impl Hook for Interruption {
+    fn before(&self, call: Call, path: &Path) -> io::Result<()> {
+        if call.syncs() {
+            self.syncs.lock().unwrap().push((call, path.to_owned()));
+        }
+        self.reach(Moment::Before(call), path);
+        Ok(())
+    }
+
+    fn synced(&self, path: &Path) {
+        self.reach(Moment::AfterSync, path);
+    }
+}
+
+/// A simulated disk, and the disk around it that an engine gets.
+fn disks() -> (SimulatedDisk, WrappedDisk<Interruption>) {
+    let disk = SimulatedDisk::new();
+    (disk.clone(), WrappedDisk::around(Arc::new(disk), Interruption::default()))
+}
+
+fn queue(engine: &Engine, name: &str) -> Queue {
+    engine.queue(Project::none(), name).unwrap()
+}
+
+fn bodies(queue: &Queue) -> Vec<String> {
+    queue.iter(everything()).map(|message| String::from_utf8(message.unwrap().body().to_vec()).unwrap()).collect()
+}
+
+fn post(queue: &Queue, body: &str) {
+    queue.post(CLIENT, &[message(body, body.len())]).unwrap();
+}
+
+#[test]
+fn a_sync_does_not_count_for_what_was_appended_during_the_sync() {
+    let ((disk, between), clock) = (disks(), clock());
+    let engine = config(&disk, &clock, 1).disk(Arc::new(between.clone())).open(ROOT).unwrap();
+    queue(&engine, "q").create(Metadata::new()).unwrap();
+    let late = Arc::new(Mutex::new(None));
+    between.hook.arm(Moment::AfterSync, ".journal", {
+        let (engine, late) = (engine.clone(), late.clone());
+        move |_| {
+            let appended = engine.status().appended_lsn();
+            let other = engine.clone();
+            *late.lock().unwrap() = Some(thread::spawn(move || post(&queue(&other, "q"), "late")));
+            // It waits for its sync, which this one is not.
+            while engine.status().appended_lsn() == appended {
+                thread::yield_now();
+            }
+        }
+    });
+    post(&queue(&engine, "q"), "first");
+    between.hook.assert_happened();
+    let late = late.lock().unwrap().take().unwrap();
+    late.join().unwrap();
+    let disk = disk.power_loss(Keep::Nothing);
+    drop(engine);
+    let engine = config(&disk, &clock, 2).open(ROOT).unwrap();
+    assert_eq!(bodies(&queue(&engine, "q")).len(), 2, "a post acknowledged at Sync is lost");
+}
+
+#[test]
+fn a_snapshot_counts_only_when_the_changes_made_meanwhile_are_synced() {
+    let ((disk, between), clock) = (disks(), clock());
+    let engine = config(&disk, &clock, 1).disk(Arc::new(between.clone())).open(ROOT).unwrap();
+    for name in ["a", "b"] {
+        queue(&engine, name).create(Metadata::new()).unwrap();
+        post(&queue(&engine, name), "first");
+    }
+    // The snapshot begins at an earlier change, and contains this one.
+    between.hook.arm(Moment::Before(Call::Create), ".base", {
+        let engine = engine.with_durability(Durability::Buffered);
+        move |_| post(&queue(&engine, "b"), "meanwhile")
+    });
+    engine.snapshot().unwrap();
+    between.hook.assert_happened();
+    let mut disk = disk.power_loss(Keep::Nothing);
+    drop(engine);
+    for seed in 2..4 {
+        let engine = config(&disk, &clock, seed).open(ROOT).unwrap();
+        assert_eq!(bodies(&queue(&engine, "a")).len(), 1);
+        assert_eq!(bodies(&queue(&engine, "b")).len() as u64, seed, "the snapshot had it");
+        assert!(engine.verify().unwrap().is_sound());
+        post(&queue(&engine, "b"), "later");
+        disk = disk.power_loss(Keep::Nothing);
+        drop(engine);
+    }
+}
+
+#[test]
+fn a_pool_removes_the_messages_of_a_queue_only_when_its_deletion_is_synced() {
+    let ((disk, between), clock) = (disks(), clock());
+    let driver = config(&disk, &clock, 1).disk(Arc::new(between.clone())).open_pooled("/control").unwrap();
+    driver.pools().create(&"one".parse().unwrap(), &NewPool::new("sled:/one".parse().unwrap())).unwrap();
+    let of = |driver: &zaqar_sled::PooledDriver| driver.queue(Project::none(), "q").unwrap();
+    of(&driver).create(Metadata::new()).unwrap();
+    of(&driver).post(CLIENT, &[message("m", 10)]).unwrap();
+    of(&driver.with_durability(Durability::Buffered)).delete().unwrap();
+    let left = Arc::new(Mutex::new(None));
+    between.hook.arm(Moment::AfterSync, "/one/", {
+        let (disk, left) = (disk, left.clone());
+        move |_| *left.lock().unwrap() = Some(disk.power_loss(Keep::Nothing))
+    });
+    assert!(driver.step().is_err(), "the power was cut");
+    between.hook.assert_happened();
+    drop(driver);
+    let disk = left.lock().unwrap().take().unwrap();
+    let driver = config(&disk, &clock, 2).open_pooled("/control").unwrap();
+    if of(&driver).exists().unwrap() {
+        assert_eq!(of(&driver).iter(everything()).count(), 1, "the queue is back without its message");
+    }
+}
+
+#[test]
+fn changes_that_are_due_are_synced_while_a_segment_is_prepared() {
+    let (_, between) = disks();
+    let settings = Config::new().clock(clock()).segment_size(64 << 10).durability(Durability::Buffered);
+    let interval = Duration::from_millis(2);
+    let engine = settings.sync_interval(interval).disk(Arc::new(between.clone())).open(ROOT).unwrap();
+    queue(&engine, "q").create(Metadata::new()).unwrap();
+    let prepared = Arc::new(Mutex::new(None));
+    between.hook.arm(Moment::Before(Call::Allocate), ".journal", {
+        let (hook, engine, prepared) = (between.hook.clone(), engine.clone(), prepared.clone());
+        move |segment| {
+            let (path, known) = (segment.to_string_lossy().into_owned(), hook.clone());
+            // The sync of the new segment takes so long that a change is due meanwhile.
+            hook.arm(Moment::AfterSync, &path, move |segment| {
+                *prepared.lock().unwrap() = Some((segment.to_owned(), known.syncs.lock().unwrap().len()));
+                post(&queue(&engine, "q"), "due");
+                let posted = Instant::now();
+                while posted.elapsed() <= interval {
+                    thread::yield_now();
+                }
+            });
+        }
+    });
+    let body = "x".repeat(1 << 10);
+    while prepared.lock().unwrap().is_none() {
+        post(&queue(&engine, "q"), &body);
+        thread::yield_now();
+    }
+    let (segment, at) = prepared.lock().unwrap().clone().unwrap();
+    // Housekeeping may sync other files.
+    let is_next = |(_, path): &&(Call, PathBuf)| path.to_string_lossy().contains("journal");
+    let (call, path) = loop {
+        if let Some(next) = between.hook.syncs.lock().unwrap().iter().skip(at).find(is_next) {
+            break next.clone();
+        }
+        thread::yield_now();
+    };
+    assert_eq!(call, Call::Sync, "the change waits until {} is prepared", segment.display());
+    assert!(path != segment && path.extension() == segment.extension(), "{path:?} was synced");
+}
