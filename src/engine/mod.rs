@@ -288,6 +288,11 @@ impl Engine {
         let store = self.store().enter()?;
         store.check_place()?;
         let mut housekeeping = store.housekeeping.lock();
+        store.reserve.hold_durably();
+        if store.is_short() {
+            let cause = std::io::ErrorKind::StorageFull.into();
+            return Err(crate::Error::io("a checkpoint would take the space that removals need", cause));
+        }
         store.checkpoint(&mut housekeeping)
     }
 

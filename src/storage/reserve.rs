@@ -8,11 +8,14 @@
 //! | Need | Is granted while the file holds | May shorten the file to |
 //! |---|---|---|
 //! | [`Grow`](Need::Grow): posts, creates | the next row, space for leases, and the pages not yet written out | – |
-//! | [`Lease`](Need::Lease): claims, renewals, releases | opening, removals, a snapshot | – |
-//! | [`Pages`](Need::Pages): the pages that a snapshot writes | – | opening, removals, a snapshot |
-//! | [`Snapshot`](Need::Snapshot), manifest | – | opening, removals |
+//! | [`Lease`](Need::Lease): claims, renewals, releases | opening, a small snapshot, removals, a snapshot | – |
+//! | [`Pages`](Need::Pages): the pages that a snapshot writes | – | opening, a small snapshot, removals, a snapshot |
+//! | [`Snapshot`](Need::Snapshot), manifest | – | opening, a small snapshot, removals |
 //! | [`Free`](Need::Free): removals | – | opening, a small snapshot |
 //! | [`Open`](Need::Open) | – | nothing |
+//!
+//! Removals need whole segments: a removal for which the live segment has no space starts a segment, however little is
+//! left to remove.
 //!
 //! 1. A change that adds to the store is refused before anything is written, unless the file holds the amount of its
 //!    row and the amount that the change adds.
@@ -168,7 +171,9 @@ impl Reserve {
 
     /// The bytes that `need` has to leave for the needs below it in the table.
     fn floor(&self, need: Need) -> u64 {
-        let removals = OPENING.saturating_add(self.removal_bytes());
+        // The end of the last segment stays unused, and a snapshot on a full disk begins another one.
+        let segments = self.removal_bytes().saturating_add(2 * REMOVAL_SEGMENT).next_multiple_of(REMOVAL_SEGMENT);
+        let removals = (OPENING + LEAST_SNAPSHOT).saturating_add(segments);
         let lease = removals.saturating_add(self.snapshot_bytes()).saturating_add(LEAST_SNAPSHOT);
         match need {
             Need::Open => 0,
@@ -217,9 +222,11 @@ impl Reserve {
     pub(crate) fn hold(&self) {
         let wanted = self.floor(Need::Grow);
         let ample = wanted.saturating_add(self.ahead(wanted));
-        if self.is_low(wanted) {
+        if self.is_low(wanted) || self.is_short() {
             // If the disk has no space now, the change that needs the space asks again.
-            let _ = self.lengthen(wanted);
+            if self.lengthen(wanted).is_err() {
+                self.grow_partly(self.floor(Need::Lease));
+            }
         } else if self.held() / 2 > ample && self.held() < u64::MAX {
             self.shorten(ample);
         }
@@ -229,8 +236,20 @@ impl Reserve {
         (wanted / 4).clamp((self.segment_bytes / 4).min(LEAST_AHEAD), MOST_AHEAD)
     }
 
+    /// Grows the file towards that length, as far as the disk has space: what is freed is held before others use it.
+    fn grow_partly(&self, to: u64) {
+        let mut step = to.saturating_sub(self.held());
+        while step >= BLOCK {
+            // In the end the step is too large or the length is reached.
+            if self.held() >= to || self.grow(self.held().saturating_add(step).min(to)).is_err() {
+                step /= 2;
+            }
+        }
+    }
+
     fn grow(&self, to: u64) -> Result<()> {
-        let _free = self.free.read();
+        // An attempt that fails takes all space for a moment, which no other change must meet.
+        let _alone = self.free.write();
         let mut file = self.file.lock();
         if self.held() >= to {
             return Ok(());
@@ -329,6 +348,8 @@ impl Reserve {
 pub(crate) const RECORD_BYTES: u64 = 128;
 /// Two openings: the first segment of a run, twice, and the manifest.
 const OPENING: u64 = 40 << 10;
+/// The least segment that a removal starts on a full disk.
+pub(crate) const REMOVAL_SEGMENT: u64 = 8 << 10;
 /// The size of a snapshot of an almost empty store.
 pub(crate) const LEAST_SNAPSHOT: u64 = 16 << 10;
 /// The space that claims may still use when posts are refused: a quarter of a segment, within these limits.
@@ -369,6 +390,39 @@ mod tests {
         assert!(reserve.held() >= OPENING.min(held - 3 * 12 * 1024));
         reserve.hold();
         assert!(reserve.held() >= held - 2_000 && !reserve.is_short());
+    }
+
+    #[test]
+    fn a_reserve_that_holds_enough_is_not_short_after_a_moment_without_space() {
+        let disk = SimulatedDisk::new();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let reserve = Reserve::open(&shared, Path::new("/"), 16 << 20, &Budget::unlimited());
+        reserve.hold();
+        let full = || Error::io("full", std::io::ErrorKind::StorageFull.into());
+        let mut tries = 0;
+        let spent = reserve.spend(Need::Snapshot, 4_096, || {
+            tries += 1;
+            if tries == 1 { Err(full()) } else { Ok(()) }
+        });
+        assert!(spent.is_ok() && reserve.is_short());
+        disk.set_capacity(Some(disk.size(Path::new("/")).unwrap()));
+        reserve.hold();
+        assert!(!reserve.is_short(), "what removals need is held");
+    }
+
+    #[test]
+    fn a_reserve_that_is_too_short_takes_what_space_there_is() {
+        let disk = SimulatedDisk::new();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let reserve = Reserve::open(&shared, Path::new("/"), 4 << 10, &Budget::unlimited());
+        reserve.add_records(1 << 20);
+        disk.set_capacity(Some(100_000));
+        reserve.hold();
+        assert!(reserve.is_short() && (90_000..=100_000).contains(&reserve.held()), "{}", reserve.held());
+        assert_eq!(disk.size(Path::new("/RESERVE")).unwrap(), reserve.held());
+        disk.set_capacity(None);
+        reserve.hold();
+        assert!(!reserve.is_short() && reserve.held() >= reserve.floor(Need::Grow));
     }
 
     #[test]

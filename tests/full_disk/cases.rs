@@ -57,7 +57,7 @@ fn a_post_too_large_for_the_disk_takes_no_space_from_deletes() {
     }
     let all = jobs.iter(MessageListOptions::new().limit(0).echo(true)).map(|message| message.unwrap().id());
     let all: Vec<_> = all.collect();
-    assert!(all.len() > 2_000, "{}", all.len());
+    assert!(all.len() > 1_900, "{}", all.len());
     for (deleted, id) in all.iter().enumerate() {
         jobs.delete_message(id).unwrap_or_else(|error| panic!("after {deleted} of {}: {error}", all.len()));
     }
@@ -84,6 +84,52 @@ fn claims_are_refused_before_they_take_space_from_deletes() {
         popped += 1;
     }
     assert_eq!(popped, before);
+}
+
+#[test]
+fn the_last_messages_are_removed_though_leases_and_pages_have_used_what_they_may() {
+    let mut removed = 0;
+    for body in (2_000..40_000).step_by(200) {
+        let disk = SimulatedDisk::new();
+        let engine = config(disk.clone()).open(ROOT).unwrap();
+        let jobs = queue(&engine, "jobs");
+        disk.set_capacity(Some(used(&disk)));
+        if jobs.post(CLIENT, &vec![message(body); 3]).is_err() {
+            continue;
+        }
+        let Ok(Some(mut claim)) = jobs.claim(ClaimOptions::new().ttl(HOUR).limit(5)) else { continue };
+        while claim.renew(HOUR, Duration::ZERO).is_ok() {}
+        let _ = engine.snapshot();
+        if body % 400 == 0 {
+            let _ = engine.checkpoint();
+        }
+        for (deleted, message) in claim.messages().iter().enumerate() {
+            claim.delete(message).unwrap_or_else(|error| panic!("{body}, {deleted} deleted: {error}"));
+            removed += 1;
+        }
+    }
+    assert!(removed > 30, "{removed}");
+}
+
+#[test]
+fn pages_for_which_there_was_space_stay_written_though_there_was_none_for_the_next() {
+    let disk = SimulatedDisk::new();
+    let engine = config(disk.clone()).open(ROOT).unwrap();
+    let jobs = queue(&engine, "jobs");
+    for _ in 0..50 {
+        jobs.post(CLIENT, &[message(16_000)]).unwrap();
+    }
+    disk.set_capacity(Some(used(&disk) + 90 * KIB));
+    for _ in 0..3 {
+        assert!(engine.snapshot().unwrap_err().is_full());
+        let written = engine.status().page_file_bytes();
+        // With what the reserve may give.
+        assert!((60 * KIB..400 * KIB).contains(&written), "{written}");
+    }
+    disk.set_capacity(None);
+    engine.snapshot().unwrap();
+    let written = engine.status().page_file_bytes();
+    assert!(written < 830 * KIB, "{written}: the pages were written twice");
 }
 
 #[test]

@@ -115,6 +115,16 @@ impl Commit {
         }
     }
 
+    /// Ends the waits for everything up to `lsn`, which is durable without the journal.
+    pub(crate) fn cover(&self, lsn: u64) {
+        let woken: Vec<_> = {
+            let mut group = self.group.lock();
+            self.synced.fetch_max(lsn, Ordering::AcqRel);
+            group.waiting.extract_if(.., |waiter| waiter.lsn <= lsn).collect()
+        };
+        woken.into_iter().for_each(|waiter| waiter.wake(Wake::Synced));
+    }
+
     /// Ends every wait, now and later, with an unknown outcome.
     pub(crate) fn fail(&self, cause: &Arc<str>) {
         let woken = {
@@ -177,6 +187,24 @@ mod tests {
         assert_eq!(late.join().unwrap(), Turn::Lead);
         assert_eq!(commit.finish(3, Ok(3)).unwrap(), Turn::Answer);
         assert_eq!(commit.enter(3).unwrap(), Turn::Answer);
+    }
+
+    #[test]
+    fn those_that_a_snapshot_covers_are_done_while_the_leader_syncs() {
+        let commit = Arc::new(Commit::new(0));
+        assert_eq!(commit.enter(1).unwrap(), Turn::Lead);
+        let [covered, late] = [2, 4].map(|lsn| {
+            let commit = commit.clone();
+            std::thread::spawn(move || commit.enter(lsn).unwrap())
+        });
+        while commit.group.lock().waiting.len() < 2 {
+            std::thread::yield_now();
+        }
+        commit.cover(3);
+        assert_eq!(covered.join().unwrap(), Turn::Answer);
+        assert_eq!(commit.enter(3).unwrap(), Turn::Answer);
+        assert_eq!(commit.finish(1, Ok(1)).unwrap(), Turn::Answer);
+        assert_eq!((commit.synced(), late.join().unwrap()), (3, Turn::Lead));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use super::segments::{HeaderFields, Next, Segments, remove};
 use super::{Growth, Journal, Tail};
 use crate::model::error::{Error, Result};
-use crate::storage::reserve::Need;
+use crate::storage::reserve::{Need, REMOVAL_SEGMENT};
 use crate::sync::atomic::Ordering;
 
 impl Journal {
@@ -72,9 +72,9 @@ impl Journal {
         let usual = needed.max(self.context.segment_bytes);
         let next = match self.reserve.take_free(|| reserve(usual)) {
             Err(error) if error.is_full() && growth == Growth::Frees => {
-                let ample = (self.reserve.removal_bytes() / 8).clamp(LEAN_BYTES, MOST_LEAN_BYTES);
-                let ample = if self.reserve.usable(Need::Free) > ample * 2 { ample } else { LEAN_BYTES };
-                let bytes = needed.next_multiple_of(LEAN_BYTES).max(ample);
+                let ample = (self.reserve.removal_bytes() / 8).clamp(REMOVAL_SEGMENT, MOST_LEAN_BYTES);
+                let ample = if self.reserve.usable(Need::Free) > ample * 2 { ample } else { REMOVAL_SEGMENT };
+                let bytes = needed.next_multiple_of(REMOVAL_SEGMENT).max(ample);
                 self.reserve.spend(Need::Free, bytes, || reserve(bytes)).map(Next::Lean)
             }
             made => made.map(Next::Made),
@@ -158,7 +158,7 @@ impl Journal {
     pub(crate) fn leave_live(&self) -> Result<()> {
         let mut tail = self.tail.lock();
         let live = tail.segments.live();
-        let small = live.capacity() <= LEAN_BYTES;
+        let small = live.capacity() <= REMOVAL_SEGMENT;
         if tail.failed.is_some() || small || live.end() <= live.capacity() / 2 {
             return Ok(());
         }
@@ -182,6 +182,5 @@ impl Journal {
     }
 }
 
-/// The least and the most size of a lean segment, unless a frame needs more.
-const LEAN_BYTES: u64 = 8 << 10;
+/// The most bytes of a lean segment, unless a frame needs more.
 const MOST_LEAN_BYTES: u64 = 1 << 20;

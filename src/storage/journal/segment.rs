@@ -130,12 +130,12 @@ impl Segment {
     }
 
     /// The file of segment `from` under a new number, its space already written out.
-    pub(crate) fn recycle(context: &JournalContext, from: u64, number: u64) -> Result<Self> {
+    pub(crate) fn recycle(context: &JournalContext, from: u64, number: u64, length_is_durable: bool) -> Result<Self> {
         let path = context.path(number);
         let renamed = context.disk.rename(&context.path(from), &path);
         let file = renamed.and_then(|()| context.disk.open(&path));
         let file = file.map_err(|e| Error::io("recycling a journal segment", e))?;
-        Ok(Self { id: context.id(number), file, capacity: context.segment_bytes, length_is_durable: true })
+        Ok(Self { id: context.id(number), file, capacity: context.segment_bytes, length_is_durable })
     }
 
     pub(crate) fn id(&self) -> SegmentId {
@@ -144,6 +144,10 @@ impl Segment {
 
     pub(crate) fn number(&self) -> u64 {
         self.id.number
+    }
+
+    pub(crate) fn length_is_durable(&self) -> bool {
+        self.length_is_durable
     }
 
     pub(crate) fn capacity(&self) -> u64 {

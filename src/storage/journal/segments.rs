@@ -27,8 +27,9 @@
 //!
 //! 1. One segment is live, and at most one is spare. The spare's number is above the live one's, and that is above
 //!    those of all full segments, because an opening follows segments by their numbers.
-//! 2. Sealed segments are the newest full ones, so a sync takes all of them and the live one: every LSN before a synced
-//!    one is synced too.
+//! 2. A sync takes all sealed segments and the live one, so every LSN before a synced one is synced too. Only the sync
+//!    for a snapshot leaves the sealed segments that the snapshot makes unnecessary; nothing counts as synced by it
+//!    before they are retired.
 //! 3. A number is used once. The number of a file in preparation is above the live one's.
 //! 4. The directory is synced before a frame in a segment whose entry may not be durable is acknowledged.
 //! 5. The live segment is never retired.
@@ -111,7 +112,10 @@ pub(super) struct HeaderFields {
 /// A segment that is not needed any more, to be recycled or discarded.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Retired(Kept);
+pub(super) struct Retired {
+    kept: Kept,
+    length_is_durable: bool,
+}
 
 /// The files that a sync has to cover.
 #[derive(Debug)]
@@ -217,21 +221,29 @@ impl Segments {
         Ok(())
     }
 
-    /// Sealed → synced: the files that the caller is about to sync. If the sync fails, nothing may be appended any
-    /// more.
-    pub(super) fn take_unsynced(&mut self) -> Unsynced {
-        let sealed = self.full.iter_mut().rev().map_while(|full| full.unsynced.take());
-        let mut sealed: Vec<Arc<Segment>> = sealed.collect();
-        sealed.reverse();
+    /// Sealed → synced: the files from number `first` on, which the caller is about to sync. If the sync fails, nothing may
+    /// be appended any more.
+    pub(super) fn take_unsynced(&mut self, first: u64) -> Unsynced {
+        let needed = self.full.iter_mut().filter(|full| full.kept.number >= first);
+        let sealed = needed.filter_map(|full| full.unsynced.take()).collect();
         let directory = std::mem::take(&mut self.directory_unsynced);
         self.check();
         Unsynced { directory, sealed, live: self.live.segment.clone() }
     }
 
+    /// Whether a sealed segment is left.
+    pub(super) fn has_sealed(&self) -> bool {
+        self.full.iter().any(|full| full.unsynced.is_some())
+    }
+
     /// Sealed or synced → retired: the segments below number `first`, oldest first.
     pub(super) fn retire_below(&mut self, first: u64) -> Vec<Retired> {
         let end = self.full.iter().take_while(|full| full.kept.number < first).count();
-        let retired = self.full.drain(..end).map(|full| Retired(full.kept)).collect();
+        let retired = self.full.drain(..end).map(|full| Retired {
+            kept: full.kept,
+            length_is_durable: full.unsynced.is_none_or(|sealed| sealed.length_is_durable()),
+        });
+        let retired = retired.collect();
         self.check();
         retired
     }
@@ -242,11 +254,12 @@ impl Segments {
     /// # Errors
     /// That of renaming the file, which is then obsolete.
     pub(super) fn recycle(&mut self, context: &JournalContext, retired: Retired) -> Result<bool> {
-        if self.spare.is_some() || retired.0.bytes != context.segment_bytes {
+        let Retired { kept, length_is_durable } = retired;
+        if self.spare.is_some() || kept.bytes != context.segment_bytes {
             self.discard(retired);
             return Ok(false);
         }
-        match Segment::recycle(context, retired.0.number, self.next_number) {
+        match Segment::recycle(context, kept.number, self.next_number, length_is_durable) {
             Ok(spare) => {
                 self.adopt(spare);
                 Ok(true)
@@ -260,7 +273,7 @@ impl Segments {
 
     /// Retired → obsolete.
     pub(super) fn discard(&mut self, retired: Retired) {
-        self.obsolete.push(retired.0.number);
+        self.obsolete.push(retired.kept.number);
         self.check();
     }
 
@@ -325,8 +338,6 @@ impl Segments {
         debug_assert!(numbers.is_sorted_by(|one, next| one < next), "1: {numbers:?} are in order");
         let spare = self.spare.as_ref().map(|spare| spare.number());
         debug_assert!(spare.is_none_or(|spare| spare > live), "1: the spare {spare:?} follows {live}");
-        let sealed = self.full.iter().map(|full| full.unsynced.is_some());
-        debug_assert!(sealed.is_sorted(), "2: the sealed ones are the newest");
         debug_assert!(self.next_number > spare.unwrap_or(live), "3: {} is free", self.next_number);
         let in_use = |number: &u64| numbers.contains(number) || spare == Some(*number);
         debug_assert!(!self.obsolete.iter().any(in_use), "no obsolete one of {:?} is in use", self.obsolete);

@@ -24,15 +24,40 @@ impl Journal {
         Ok(())
     }
 
+    /// Syncs what a replay from `from` to `to` reads, for a snapshot that begins at `from`. Earlier segments are left: when the
+    /// snapshot counts, [`cover`](Self::cover) says so, and they are removed without a sync.
+    pub(crate) fn sync_for_replay(&self, from: u64, to: u64) -> Result<()> {
+        lock::check_may_wait();
+        if let Turn::Lead = self.commit.enter(to)? {
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.sync_from(self.first_needed(from))));
+            let outcome = outcome.unwrap_or_else(|_| Err(self.poison("a panic while the journal was synced")));
+            self.commit.finish(0, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Everything up to `lsn` is durable, because a snapshot that counts has it, with the segments that
+    /// [`sync_for_replay`](Self::sync_for_replay) has synced.
+    pub(crate) fn cover(&self, lsn: u64) {
+        self.commit.cover(lsn);
+    }
+
     /// Syncs everything appended, oldest segment first, and returns the last LSN that the sync covers.
     fn sync(&self) -> Result<u64, Arc<str>> {
         self.unsynced.store(false, Ordering::Release);
+        self.sync_from(0)
+    }
+
+    /// Syncs the segments from number `first` on, oldest first, and returns the last LSN up to which everything is
+    /// synced.
+    fn sync_from(&self, first: u64) -> Result<u64, Arc<str>> {
         let (unsynced, last) = {
             let mut tail = self.tail.lock();
             if let Some(cause) = &tail.failed {
                 return Err(cause.clone());
             }
-            (tail.segments.take_unsynced(), self.appended())
+            let unsynced = tail.segments.take_unsynced(first);
+            (unsynced, if tail.segments.has_sealed() { self.synced() } else { self.appended() })
         };
         let synced = unsynced.sync(&self.context);
         self.syncs.fetch_add(1, Ordering::Relaxed);
@@ -73,9 +98,10 @@ impl Journal {
         self.unsynced.load(Ordering::Acquire)
     }
 
-    /// Makes the header of the live segment durable, if it may not be: before a manifest names it, and those before go.
-    pub(crate) fn sync_header(&self) -> Result<()> {
-        let live = self.tail.lock().segments.unsynced_header(self.synced());
+    /// Makes the header of the live segment durable, if it may not be when everything up to `synced` is: before a
+    /// manifest names it, and those before go.
+    pub(crate) fn sync_header(&self, synced: u64) -> Result<()> {
+        let live = self.tail.lock().segments.unsynced_header(synced);
         let Some(live) = live else { return Ok(()) };
         let synced = self.context.disk.sync_dir(&self.context.directory).and_then(|()| live.sync());
         synced.map_err(|cause| {

@@ -181,15 +181,17 @@ impl PageFiles {
         Ok(Image::new(page_file, location))
     }
 
-    /// Writes an image, which `fill` appends to a buffer. No lock is held during the write.
+    /// Syncs if many files have unsynced images: such files stay open, and one that is to be read needs a descriptor.
+    /// Called before [`write`](Self::write) by a thread that holds no lock.
+    pub(crate) fn relieve(&self) -> Result<()> {
+        if self.files.are_held() { self.sync() } else { Ok(()) }
+    }
+
+    /// Writes an image, which `fill` appends to a buffer. No lock of the store is needed.
     pub(crate) fn write(&self, fill: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Image> {
         let mut bytes = frame_buffer(Vec::new());
         fill(&mut bytes)?;
         let checksum = frame::body_checksum(&bytes)?;
-        // Unsynced files stay open. They are synced before they are so many that no file could be opened for reading.
-        if self.files.are_held() {
-            self.sync()?;
-        }
         let (page_file, offset) = self.reserve_range(bytes.len() as u64)?;
         let location = ImageLocation {
             file: page_file.number,

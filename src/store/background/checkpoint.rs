@@ -111,7 +111,8 @@ impl Store {
         visit: &mut dyn FnMut(u64, &Image, Record) -> Result<()>,
     ) -> Result<()> {
         let mut written = Vec::new();
-        for page in pages {
+        let outcome: Result<()> = pages.into_iter().try_for_each(|page| {
+            self.page_files.relieve()?;
             let write = || page.write(&self.page_files, leaving, &self.budget, slot.owner());
             let outcome = match purpose {
                 Purpose::Snapshot => self.reserve.spend(Need::Pages, page.bytes(), write),
@@ -131,9 +132,11 @@ impl Store {
             if written.len() >= PAGES_AT_ONCE {
                 self.set_images(slot, &mut written, purpose);
             }
-        }
+            Ok(())
+        });
+        // After a failure too: an image that no page has is garbage, and what the disk had space for would be lost.
         self.set_images(slot, &mut written, purpose);
-        Ok(())
+        outcome
     }
 
     /// The trees of the current generation; a new generation starts empty.

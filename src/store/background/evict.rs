@@ -73,12 +73,16 @@ impl Store {
         self.hot_queues.list_last(slot, &queue);
         drop(queue);
         let mut written = Vec::with_capacity(pages.len());
-        for page in pages {
+        let outcome: Result<()> = pages.into_iter().try_for_each(|page| {
+            self.page_files.relieve()?;
             let write = || page.write(&self.page_files, &BTreeSet::new(), &self.budget, slot.owner());
             let (image, _) = self.reserve.take_free(write)?;
             written.push((page, image));
-        }
+            Ok(())
+        });
+        // After a failure too: the pages that were written leave memory.
         self.set_images(slot, &mut written, Purpose::Eviction);
+        outcome?;
         Ok(if evicted { Round::Evicted } else { Round::Nothing })
     }
 }

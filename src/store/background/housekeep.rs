@@ -80,6 +80,10 @@ impl Store {
             return Ok(());
         }
         self.write_snapshot(&mut housekeeping)?;
+        if self.is_short() {
+            // The trees would take the space that removals need.
+            return Ok(());
+        }
         self.checkpoint(&mut housekeeping)?;
         if self.trees_are_bloated(&housekeeping) { self.checkpoint(&mut housekeeping) } else { Ok(()) }
     }
@@ -110,7 +114,8 @@ impl Store {
             return Ok(());
         }
         housekeeping.insufficient = Some((weight, appended));
-        self.journal.leave_live()?;
+        // If there is no space for another segment, the snapshot frees less.
+        let _ = self.journal.leave_live();
         self.write_snapshot(housekeeping)?;
         // So that the next call finds the freed space.
         let prepared = self.journal.prepare_spare(&mut |_| {});

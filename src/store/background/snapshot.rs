@@ -21,6 +21,8 @@ impl Store {
         if written.is_err() {
             // It may have met a page that cannot be read.
             housekeeping.untouched = None;
+            // Otherwise images that were written in vain take the space that the reserve lacks.
+            self.page_files.sweep(&housekeeping.snapshot_files);
         }
         self.reserve.hold_durably();
         written
@@ -41,7 +43,7 @@ impl Store {
             self.remove_obsolete(housekeeping);
         })?;
         let segment = self.journal.first_needed(mark.from);
-        self.journal.sync_header()?;
+        self.journal.sync_header(mark.to)?;
         let (synced, newest) = (self.journal.synced(), segment.max(housekeeping.manifest.segment));
         let mut manifest = Manifest { snapshot: Some(mark), synced, segment: newest, ..housekeeping.manifest.clone() };
         self.save(&manifest).inspect_err(|_| {
@@ -49,6 +51,7 @@ impl Store {
             housekeeping.snapshot_files.extend(&files);
         })?;
         std::mem::swap(&mut housekeeping.manifest, &mut manifest);
+        self.journal.cover(mark.to);
         housekeeping.snapshot_files = files;
         if let Some(old) = old {
             housekeeping.obsolete.push(snapshot::path(&self.root, old.number));
@@ -103,8 +106,8 @@ impl Store {
         drop(unproven);
         writer.finish(to, self.now(), next_queue)?;
         disk.sync_dir(&self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
-        // The snapshot's state must not be ahead of the durable journal.
-        self.journal.wait_durable(to)?;
+        // The snapshot's state must not be ahead of the durable journal, which goes on from the first segment kept.
+        self.journal.sync_for_replay(from, to)?;
         snapshot::read(disk, &path, store, number, &mut |_, _, _| Ok(()))?;
         self.reserve.change_records(estimated, found);
         Ok((SnapshotMark { number, from, to }, files))

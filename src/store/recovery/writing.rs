@@ -1,6 +1,7 @@
 //! Writing a new snapshot of the state that an opening has read.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::opening::Opening;
 use super::plan::NewSnapshot;
@@ -31,7 +32,20 @@ impl Opening<'_> {
         new: &NewSnapshot,
     ) -> Result<BTreeSet<u64>> {
         let path = snapshot::path(self.root, mark.number);
-        let mut writer = Writer::create((self.disk(), &path), self.store, mark.number, mark.from, &self.reserve)?;
+        self.write_snapshot_file(&path, contents, mark, new).inspect_err(|_| {
+            // A file that stays takes space that the next attempt may need.
+            let _ = self.disk().remove_file(&path);
+        })
+    }
+
+    fn write_snapshot_file(
+        &self,
+        path: &Path,
+        contents: &mut Contents,
+        mark: SnapshotMark,
+        new: &NewSnapshot,
+    ) -> Result<BTreeSet<u64>> {
+        let mut writer = Writer::create((self.disk(), path), self.store, mark.number, mark.from, &self.reserve)?;
         let mut files = Files::default();
         for queue in contents.queues.values_mut() {
             queue.with(|queue| self.write_queue(queue, mark, new, &mut writer, &mut files))?;
@@ -59,6 +73,7 @@ impl Opening<'_> {
         let owner = Owner { number, key: &key };
         writer.record(&entries::queue(&frozen)?)?;
         for page in &frozen.pages {
+            self.page_files.relieve()?;
             let (image, is_fresh) = page.write(&self.page_files, &new.leaving, &self.budget, owner)?;
             files.named.insert(image.location().file);
             if is_fresh {

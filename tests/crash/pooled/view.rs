@@ -40,8 +40,14 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
             Err(error) => return Err(error),
         }
     }
-    // Called only for its assertions: the subscriptions are dumped with their queues.
-    dump_subscriptions(driver, &places())?;
+    // Those of other queues are dumped with their queues.
+    let dead: Vec<String> =
+        places().iter().filter(|(_, queue)| is_dead(queue)).map(|(p, q)| format!("{p:?} {q} ")).collect();
+    for line in dump_subscriptions(driver, &places())?.lines() {
+        if dead.iter().any(|place| line.starts_with(place)) {
+            writeln!(text, "{line}").unwrap();
+        }
+    }
     for line in dump_control(driver)?.lines() {
         // A claim may have created or mapped a dead-letter queue before the cut.
         let of_dead = |(project, queue): &(Project, QueueName)| {
@@ -58,6 +64,9 @@ pub(super) fn dump(driver: &PooledDriver, told: &Known) -> Result<String> {
             dump_queue(driver, told, project, queue, &mut there)?;
             // The pool that a dead letter's arrival has mapped its queue to is random.
             let there = if is_dead(queue) { there.replace(&format!(" in {pool}\n"), "\n") } else { there };
+            // A claim that was cut may have mapped the queue, which moves the subscriptions to its pool.
+            let in_place = |line: &&str| !is_dead(queue) || !line.starts_with("  Subscription");
+            let there: String = there.lines().filter(in_place).flat_map(|line| [line, "\n"]).collect();
             if (is_dead(queue) || !routed) && there.lines().count() > 1 {
                 others.push(there);
             }

@@ -93,12 +93,12 @@ fn a_spare_that_is_started_is_live_and_the_former_live_one_sealed_until_a_sync_t
     assert_eq!((started.segments.live().end(), started.segments.live().number()), (SEGMENT_HEADER_BYTES, 4));
     started.go_on(40);
     assert_eq!(started.states().2, [3, 4]);
-    let unsynced = started.segments.take_unsynced();
+    let unsynced = started.segments.take_unsynced(0);
     let sealed: Vec<u64> = unsynced.sealed.iter().map(|segment| segment.number()).collect();
     assert_eq!((sealed, unsynced.live.number(), unsynced.directory), (vec![3, 4], 5, true));
     unsynced.sync(&started.context).unwrap();
     assert_eq!(started.states(), (vec![1, 2, 3, 4, 5], None, vec![], vec![]));
-    let again = started.segments.take_unsynced();
+    let again = started.segments.take_unsynced(0);
     assert!(again.sealed.is_empty() && !again.directory && again.live.number() == 5);
 }
 
@@ -108,7 +108,7 @@ fn what_a_sync_takes_survives_a_power_cut() {
     started.segments.live_mut().append(b"sealed").unwrap();
     started.go_on(30);
     started.segments.live_mut().append(b"live").unwrap();
-    started.segments.take_unsynced().sync(&started.context).unwrap();
+    started.segments.take_unsynced(0).sync(&started.context).unwrap();
     let disk = started.disk.power_loss(crate::disk::Keep::Nothing);
     for (number, frame) in [(3, &b"sealed"[..]), (4, b"live")] {
         assert_eq!(&disk.read(started.context.path(number)).unwrap()[64..64 + frame.len()], frame);
@@ -166,11 +166,43 @@ fn a_prepared_segment_is_spare_only_while_one_is_wanted() {
 }
 
 #[test]
+fn a_sync_for_a_snapshot_leaves_the_segments_before_it_which_are_retired_or_synced_later() {
+    let mut started = Started::new();
+    started.go_on(30);
+    started.go_on(40);
+    let numbers = |unsynced: &Unsynced| unsynced.sealed.iter().map(|one| one.number()).collect::<Vec<_>>();
+    let needed = started.segments.take_unsynced(started.segments.first_needed(29));
+    assert_eq!((numbers(&needed), needed.live.number()), (vec![4], 5));
+    assert_eq!(started.states(), (vec![1, 2, 3, 4, 5], None, vec![3], vec![]));
+    assert!(started.segments.has_sealed());
+    // The snapshot did not come to count.
+    started.go_on(50);
+    assert_eq!(numbers(&started.segments.take_unsynced(0)), [3, 5]);
+    assert!(!started.segments.has_sealed());
+}
+
+#[test]
+fn the_length_of_a_segment_that_was_retired_unsynced_is_not_taken_for_durable() {
+    let mut started = Started::new();
+    started.go_on(30);
+    let unsynced = started.segments.retire_below(4).pop().unwrap();
+    assert_eq!((unsynced.kept.number, unsynced.length_is_durable), (3, false));
+    started.segments.recycle(&started.context, unsynced).unwrap();
+    assert!(!started.segments.spare.as_ref().unwrap().length_is_durable());
+    let mut started = Started::new();
+    started.go_on(30);
+    started.segments.take_unsynced(0).sync(&started.context).unwrap();
+    let synced = started.segments.retire_below(4).pop().unwrap();
+    started.segments.recycle(&started.context, synced).unwrap();
+    assert!(started.segments.spare.as_ref().unwrap().length_is_durable());
+}
+
+#[test]
 fn of_those_retired_one_becomes_the_spare_and_the_rest_go() {
     let mut started = Started::new();
     started.go_on(30);
     let retired = started.segments.retire_below(4);
-    assert_eq!(retired.iter().map(|one| one.0.number).collect::<Vec<_>>(), [1, 2, 3], "a sealed one too");
+    assert_eq!(retired.iter().map(|one| one.kept.number).collect::<Vec<_>>(), [1, 2, 3], "a sealed one too");
     let recycled: Vec<bool> =
         retired.into_iter().map(|one| started.segments.recycle(&started.context, one).unwrap()).collect();
     assert_eq!(recycled, [true, false, false]);
