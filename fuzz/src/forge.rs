@@ -1,8 +1,10 @@
 //! Frames, headers, manifests and records with checksums that fit, written here a second time from `docs::format`.
+//!
+//! `tests/forging.rs` compares them with those of real stores.
 
 use std::path::Path;
 
-pub const HEADER_BYTES: usize = 28;
+pub const HEADER_BYTES: usize = 32;
 const SEGMENT_HEADER_BYTES: usize = 64;
 const BASE: u64 = 1 << 63;
 
@@ -73,7 +75,8 @@ pub fn sealed(body: &[u8], seed: Seed, stamp: Stamp) -> Vec<u8> {
     let mut stamped = stamp.lsn.to_le_bytes().to_vec();
     stamped.extend_from_slice(&stamp.incarnation.to_le_bytes());
     stamped.extend_from_slice(&stamp.synced.to_le_bytes());
-    let checksum = crc_from(seed.0, &[&length, &stamped, &crc32fast::hash(body).to_le_bytes()]);
+    stamped.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
+    let checksum = crc_from(seed.0, &[&length, &stamped]);
     [&length[..], &checksum.to_le_bytes(), &stamped, body].concat()
 }
 
@@ -121,8 +124,8 @@ pub fn base_record(bytes: &mut Vec<u8>, seed: Seed, nth: usize, at: usize, xor: 
     }
     let tail = all.last_mut().filter(|last| last.body.first() == Some(&TAIL))?;
     let mut end = 1;
-    // From, to, time, next queue, count; the sum follows.
-    for _ in 0..5 {
+    // From, to, time, next queue, count, bytes; the sum follows.
+    for _ in 0..6 {
         end += varint(&tail.body, end)?.1;
     }
     tail.body.truncate(end);

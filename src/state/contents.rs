@@ -151,14 +151,23 @@ impl Contents {
         Ok(())
     }
 
-    /// Ends the loading of records.
+    /// Ends the loading of records from the trees.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
+        self.settle_with(Queue::settle)
+    }
+
+    /// Ends the loading of records from a snapshot.
+    pub(crate) fn settle_snapshot(&mut self) -> Result<(), String> {
+        self.settle_with(Queue::settle_snapshot)
+    }
+
+    fn settle_with(&mut self, settle: impl Fn(&mut Queue) -> Result<(), String>) -> Result<(), String> {
         if let Some(store) = &self.store {
             self.next_queue = self.next_queue.max(store.next_queue);
             self.time = self.time.max(store.time);
         }
         self.registry.settle()?;
-        self.active().try_for_each(|queue| queue.with(Queue::settle))
+        self.active().try_for_each(|queue| queue.with(&settle))
     }
 
     /// Marks every image loaded so far as proven, because a snapshot that counts names it.

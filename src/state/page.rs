@@ -10,10 +10,12 @@
 //! 5. The content is in memory, or there is an image; if both exist, they are the same (see `residency`).
 //! 6. In a *dense* page a message's index is its distance from the first. A page that is neither dense nor in memory
 //!    has a `spread`.
-//! 7. An entry names every message of its page; if the page is not dense, by the distances from the first sequence.
+//! 7. An entry names every message of its page; if the page is not dense, by the distances from the first sequence. So
+//!    where a message is in its page, and the reverse, is known of every page, in memory or not.
 //! 8. A page whose image cannot be read is *damaged*: none of its messages can be claimed, nothing is appended to it,
-//!    it is removed as a whole when the last of them would have expired, and only its entry changes. The mark ends with
-//!    the run: the entry on disk is the same, and an image that can be read again is valid.
+//!    it is removed as a whole when the last of them would have expired, and only its entry changes. A claim that holds
+//!    messages of it ends as any other. The mark ends with the run: the entry on disk is the same, and an image that
+//!    can be read again is valid.
 //!
 //! Memory: 128 B for a page and its entries in the queue's indexes (see `docs::bounds` for the sum); 40 B and a byte
 //! for each message more for a written page that is not dense.
@@ -196,26 +198,22 @@ impl Page {
         self.latest = self.latest.max(message.expires);
     }
 
-    /// The index of the message at `sequence`, alive or not; `None` for a page that is not dense and not in memory.
+    /// The index of the message at `sequence`, alive or not.
     pub(crate) fn position(&self, sequence: u64) -> Option<usize> {
-        let distance = u32::try_from(sequence.checked_sub(self.first)?).ok()?;
-        match self.content() {
-            Some(content) => content.position(distance),
-            None => (self.is_dense() && distance < u32::from(self.slots)).then_some(distance as usize),
+        let distance = sequence.checked_sub(self.first)?;
+        match (self.content(), self.spread.get()) {
+            (Some(content), _) => content.position(u32::try_from(distance).ok()?),
+            (None, Some(spread)) => spread.iter().position(|one| one == distance),
+            (None, None) => usize::try_from(distance).ok().filter(|index| *index < usize::from(self.slots)),
         }
     }
 
-    /// The last sequence in the page, alive or not; `None` for a page that is not dense and not in memory.
+    /// The last sequence in the page, alive or not; `None` for a page without messages.
     pub(crate) fn last(&self) -> Option<u64> {
-        let distance = match self.content() {
-            Some(content) => content.slots().last()?.distance(),
-            None if self.is_dense() => u64::from(self.slots).checked_sub(1)?,
-            None => return None,
-        };
-        Some(self.first.saturating_add(distance))
+        Some(self.sequence(usize::from(self.slots).checked_sub(1)?))
     }
 
-    /// Whether [`Self::position`] needs the content.
+    /// Whether there are no gaps between the messages.
     pub(crate) fn is_dense(&self) -> bool {
         match self.content() {
             Some(content) => content.is_dense(),
@@ -230,12 +228,21 @@ impl Page {
 
     /// The live messages at the `count` sequences from `start` on, which is not before the page.
     pub(crate) fn find_all(&self, start: u64, count: u32) -> u128 {
-        if self.is_dense() {
-            let from = u32::try_from(start.saturating_sub(self.first)).unwrap_or(u32::MAX);
-            let below = |end: u32| 1_u128.checked_shl(end).map_or(u128::MAX, |bit| bit.wrapping_sub(1));
-            return self.live & below(from.saturating_add(count)) & !below(from);
+        let from = start.saturating_sub(self.first);
+        let below = |distance: u64| bit(self.count_below(distance)).wrapping_sub(1);
+        self.live & below(from.saturating_add(count.into())) & !below(from)
+    }
+
+    /// The number of messages nearer to the first sequence than `distance`, alive or not; in a dense page at least that
+    /// many.
+    fn count_below(&self, distance: u64) -> usize {
+        match (self.content(), self.spread.get()) {
+            (Some(content), _) if !content.is_dense() => {
+                content.slots().partition_point(|slot| slot.distance() < distance)
+            }
+            (None, Some(spread)) => spread.iter().take_while(|one| *one < distance).count(),
+            _ => usize::try_from(distance).unwrap_or(usize::MAX),
         }
-        set_of((start..).take(count as usize).filter_map(|sequence| self.find(sequence)))
     }
 
     pub(crate) fn slot(&self, index: usize) -> Option<&MessageSlot> {
@@ -243,9 +250,10 @@ impl Page {
     }
 
     pub(crate) fn sequence(&self, index: usize) -> u64 {
-        let distance = match self.slot(index) {
-            Some(slot) => u64::from(slot.distance),
-            None => index as u64,
+        let distance = match (self.slot(index), self.spread.get()) {
+            (Some(slot), _) => slot.distance(),
+            (None, Some(spread)) => spread.iter().nth(index).unwrap_or_default(),
+            (None, None) => index as u64,
         };
         self.first.saturating_add(distance)
     }

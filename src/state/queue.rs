@@ -34,7 +34,7 @@ use crate::model::numbering::{first_of, incarnation_of};
 use crate::model::settings::QueueSettings;
 use crate::model::{Metadata, Project, QueueName};
 use crate::state::op::{NewQueue, Op};
-use crate::state::sequences::Sequences;
+use crate::state::sequences::{Portions, Sequences};
 use crate::storage::budget::Budget;
 
 use super::claims::{Claim, Claims};
@@ -365,30 +365,35 @@ impl Queue {
     /// Changes every live message among `sequences`, a page at a time.
     fn change_each(&mut self, sequences: &Sequences, mut each: impl FnMut(&mut Page, u128)) {
         let mut rest = sequences.portions();
-        while let Some(sequence) = rest.first() {
-            let Some((&first, page)) = self.pages.range(..=sequence).next_back() else {
-                rest.next_below(sequence.saturating_add(1));
-                continue;
-            };
-            let end = self.end_of(page).max(sequence.saturating_add(1));
-            let changed = self.change(first, |page| {
-                let mut found = 0;
-                while let Some((start, count)) = rest.next_below(end) {
-                    found |= page.find_all(start, count);
-                }
-                each(page, found);
-            });
-            if changed.is_none() {
-                // The page could not be read, which has marked the queue as broken.
-                while rest.next_below(end).is_some() {}
-            }
+        while let Some((first, found)) = self.next_found(&mut rest).map(|(page, found)| (page.first(), found)) {
+            // A page that cannot be read marks the queue as broken.
+            self.change(first, |page| each(page, found));
         }
     }
 
-    /// A sequence above all in the page, and not above any in the next page.
-    pub(crate) fn end_of(&self, page: &Page) -> u64 {
-        let next = || self.pages.range((Bound::Excluded(page.first()), Bound::Unbounded)).next();
-        page.last().map_or_else(|| next().map_or(u64::MAX, |(next, _)| *next), |last| last.saturating_add(1))
+    /// Takes sequences up to the end of the first page with live messages at some of them: the page, and these
+    /// messages. `None` if there is no such page.
+    ///
+    /// A gap between pages is taken at once, however long it is, and costs no page.
+    pub(crate) fn next_found(&self, rest: &mut Portions<'_>) -> Option<(&Page, u128)> {
+        while let Some(sequence) = rest.first() {
+            let page = self.pages.range(..=sequence).next_back().map(|(_, page)| &**page);
+            let Some((page, last)) = page.and_then(|page| Some((page, page.last().filter(|last| sequence <= *last)?)))
+            else {
+                let next = self.pages.range((Bound::Excluded(sequence), Bound::Unbounded)).next();
+                let end = next.map_or(u64::MAX, |(next, _)| next.saturating_sub(1));
+                while rest.next_up_to(end).is_some() {}
+                continue;
+            };
+            let mut found = 0;
+            while let Some((start, count)) = rest.next_up_to(last) {
+                found |= page.find_all(start, count);
+            }
+            if found != 0 {
+                return Some((page, found));
+            }
+        }
+        None
     }
 
     /// The page whose range contains `sequence`.

@@ -17,11 +17,9 @@ impl Queue {
     /// The live message at `sequence`.
     pub(crate) fn locate(&self, sequence: u64) -> Result<Option<(&Page, usize)>> {
         let Some((_, page)) = self.pages().range(..=sequence).next_back() else { return Ok(None) };
-        if page.is_dense() && page.find(sequence).is_none() {
-            return Ok(None);
-        }
+        let Some(index) = page.find(sequence) else { return Ok(None) };
         self.load(page)?;
-        Ok(page.find(sequence).map(|index| (&**page, index)))
+        Ok(Some((page, index)))
     }
 
     /// As [`Self::locate`], for a message that is probably in the page `near`.
@@ -39,18 +37,9 @@ impl Queue {
     /// Visits the live messages at `sequences`, oldest first.
     pub(crate) fn visit<'a>(&'a self, sequences: &Sequences, mut visit: impl FnMut(&'a Page, usize)) -> Result<()> {
         let mut rest = sequences.portions();
-        while let Some(sequence) = rest.first() {
-            let Some((_, page)) = self.pages().range(..=sequence).next_back() else {
-                rest.next_below(sequence.saturating_add(1));
-                continue;
-            };
-            let end = self.end_of(page).max(sequence.saturating_add(1));
-            while let Some((start, count)) = rest.next_below(end) {
-                if !page.is_dense() || page.find_all(start, count) != 0 {
-                    self.load(page)?;
-                }
-                bits(page.find_all(start, count)).for_each(|index| visit(page, index));
-            }
+        while let Some((page, found)) = self.next_found(&mut rest) {
+            self.load(page)?;
+            bits(found).for_each(|index| visit(page, index));
         }
         Ok(())
     }

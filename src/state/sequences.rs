@@ -1,10 +1,25 @@
 //! Sequences of messages, as runs of neighbours.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// Ascending sequences as runs of neighbours: a claim over ten messages in a row is one run.
+///
+/// Every sequence has one behind it: none is the highest number. What is decoded is checked for that, and may be long:
+/// a run of four bytes can have four thousand million sequences. So sequences from a disk are taken in runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<(u64, u32)>")]
 pub(crate) struct Sequences(Vec<(u64, u32)>);
+
+impl TryFrom<Vec<(u64, u32)>> for Sequences {
+    type Error = &'static str;
+
+    fn try_from(runs: Vec<(u64, u32)>) -> Result<Self, Self::Error> {
+        let ends = |(start, count): &(u64, u32)| start.checked_add(u64::from(*count)).is_some();
+        if runs.iter().all(ends) { Ok(Self(runs)) } else { Err("sequences above the highest number") }
+    }
+}
 
 impl Sequences {
     /// Adds a sequence above all that are there.
@@ -19,6 +34,11 @@ impl Sequences {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.0.iter().flat_map(|&(start, count)| (0..u64::from(count)).map(move |i| start.saturating_add(i)))
+    }
+
+    /// The runs of neighbours.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.0.iter().map(|&(start, count)| start..start.saturating_add(count.into()))
     }
 
     /// How many runs of neighbours they are.
@@ -65,11 +85,12 @@ impl Portions<'_> {
         self.runs.first().map(|(start, _)| start.saturating_add(u64::from(self.taken)))
     }
 
-    /// Takes the neighbours from the first sequence on that are below `end`: the first one, and how many.
-    pub(crate) fn next_below(&mut self, end: u64) -> Option<(u64, u32)> {
-        let first = self.first().filter(|first| *first < end)?;
+    /// Takes the neighbours from the first sequence on that are not above `last`: the first one, and how many. If
+    /// `last` is not below the first sequence, this takes something.
+    pub(crate) fn next_up_to(&mut self, last: u64) -> Option<(u64, u32)> {
+        let first = self.first().filter(|first| *first <= last)?;
         let left = self.runs.first()?.1.saturating_sub(self.taken);
-        let count = left.min(u32::try_from(end.saturating_sub(first)).unwrap_or(u32::MAX));
+        let count = left.min(u32::try_from(last.saturating_sub(first)).unwrap_or(u32::MAX).saturating_add(1));
         if count == left {
             (self.runs, self.taken) = (self.runs.get(1..)?, 0);
         } else {
@@ -101,14 +122,33 @@ mod tests {
     }
 
     #[test]
+    fn sequences_beyond_the_highest_number_are_not_decoded() {
+        use crate::storage::codec;
+
+        for (run, is_valid) in [((u64::MAX - 5, 5), true), ((u64::MAX, 1), false), ((u64::MAX - 5, u32::MAX), false)] {
+            let mut bytes = Vec::new();
+            codec::encode_into(&Sequences(vec![(1, 1), run]), &mut bytes).unwrap();
+            assert_eq!(codec::decode::<Sequences>(&bytes).is_ok(), is_valid, "{run:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_portion_reaches_the_highest_number() {
+        let all: Sequences = [u64::MAX - 1, u64::MAX].into_iter().collect();
+        let mut portions = all.portions();
+        assert_eq!(portions.next_up_to(u64::MAX - 1), Some((u64::MAX - 1, 1)));
+        assert_eq!((portions.next_up_to(u64::MAX), portions.first()), (Some((u64::MAX, 1)), None));
+    }
+
+    #[test]
     fn sequences_are_taken_in_portions() {
         let all: Sequences = [1, 2, 3, 7, 8, 20].into_iter().collect();
         let mut portions = all.portions();
-        assert_eq!((portions.next_below(1), portions.first()), (None, Some(1)));
-        assert_eq!((portions.next_below(3), portions.first()), (Some((1, 2)), Some(3)));
-        assert_eq!((portions.next_below(8), portions.first()), (Some((3, 1)), Some(7)));
-        assert_eq!((portions.next_below(8), portions.next_below(8)), (Some((7, 1)), None));
-        assert_eq!((portions.next_below(u64::MAX), portions.next_below(u64::MAX)), (Some((8, 1)), Some((20, 1))));
-        assert_eq!((portions.next_below(u64::MAX), portions.first()), (None, None));
+        assert_eq!((portions.next_up_to(0), portions.first()), (None, Some(1)));
+        assert_eq!((portions.next_up_to(2), portions.first()), (Some((1, 2)), Some(3)));
+        assert_eq!((portions.next_up_to(7), portions.first()), (Some((3, 1)), Some(7)));
+        assert_eq!((portions.next_up_to(7), portions.next_up_to(7)), (Some((7, 1)), None));
+        assert_eq!((portions.next_up_to(u64::MAX), portions.next_up_to(u64::MAX)), (Some((8, 1)), Some((20, 1))));
+        assert_eq!((portions.next_up_to(u64::MAX), portions.first()), (None, None));
     }
 }

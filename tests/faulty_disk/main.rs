@@ -14,6 +14,7 @@
 
 mod damaged;
 mod descriptors;
+mod gaps;
 mod journal;
 #[path = "../support/ledger.rs"]
 mod ledger;

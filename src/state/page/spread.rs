@@ -37,18 +37,31 @@ impl Spread {
         if self.is_dense() {
             return Ok((0..).take(slots.min(PAGE_MESSAGES)).collect());
         }
-        let (mut distances, mut next, mut left_out, mut shift) = (Vec::with_capacity(slots), 0_u64, 0_u64, 0_u32);
-        for byte in &self.0 {
-            left_out |= u64::from(byte & LOW).checked_shl(shift).unwrap_or(0);
-            shift = shift.saturating_add(GROUP);
-            if byte & !LOW == 0 {
-                let distance = next.saturating_add(left_out);
-                distances.push(u32::try_from(distance).map_err(|_| "messages too far from one another")?);
-                (next, left_out, shift) = (distance.saturating_add(1), 0, 0);
-            }
+        let mut distances = Vec::with_capacity(slots.min(PAGE_MESSAGES));
+        for distance in self.iter() {
+            distances.push(u32::try_from(distance).map_err(|_| "messages too far from one another")?);
         }
-        let fits = shift == 0 && distances.len() == slots && slots <= PAGE_MESSAGES;
+        let is_whole = self.0.last().is_some_and(|last| last & !LOW == 0);
+        let fits = is_whole && distances.len() == slots && slots <= PAGE_MESSAGES;
         if fits { Ok(distances) } else { Err("a page of messages that stand nowhere") }
+    }
+
+    /// The distances if there are gaps, ascending; none if there are no gaps.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        let (mut bytes, mut next) = (self.0.iter(), 0_u64);
+        std::iter::from_fn(move || {
+            let (mut left_out, mut shift) = (0_u64, 0_u32);
+            loop {
+                let byte = bytes.next()?;
+                left_out |= u64::from(byte & LOW).checked_shl(shift).unwrap_or(0);
+                shift = shift.saturating_add(GROUP);
+                if byte & !LOW == 0 {
+                    let distance = next.saturating_add(left_out);
+                    next = distance.saturating_add(1);
+                    return Some(distance);
+                }
+            }
+        })
     }
 }
 
@@ -91,6 +104,7 @@ mod tests {
             let spread = spread(&distances);
             assert!(!spread.is_dense());
             assert_eq!(spread.distances(distances.len()), Ok(distances.clone()));
+            assert!(spread.iter().eq(distances.iter().copied().map(u64::from)));
             assert!(spread.distances(distances.len() + 1).is_err());
         }
         assert_eq!(*spread(&[0, 2, 3, 300]).0, [0, 1, 0, 0xa8, 2]);

@@ -126,3 +126,94 @@ impl Queue {
         self.lose_claimed(&lost);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::op::{NewQueue, Op};
+    use crate::storage::budget::Budget;
+
+    /// A queue with three messages at each of these sequences and behind it.
+    fn queue_with(firsts: &[u64]) -> Queue {
+        let new = NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() };
+        let mut queue = Queue::from_new(&new, 1, &Budget::unlimited()).unwrap();
+        for (lsn, first) in (2..).zip(firsts) {
+            let posted = || Posted { ttl: 60, delay: 0, checksum: None, body: b"body".as_slice().into() };
+            let messages = vec![posted(), posted(), posted()];
+            queue.apply(lsn, 100, &Op::Post { queue: 5, first: *first, client: [1; 16], messages });
+        }
+        queue
+    }
+
+    /// Far enough from one another for pages of their own.
+    const FIRSTS: [u64; 3] = [100, 1 << 34, 1 << 36];
+
+    fn run(start: u64, count: u32) -> Sequences {
+        Sequences::try_from(vec![(start, count)]).unwrap()
+    }
+
+    /// The first sequence of every page that a change of these sequences changes, and how many messages there.
+    fn changed(queue: &mut Queue, sequences: &Sequences) -> Vec<(u64, u32)> {
+        let mut changed = Vec::new();
+        queue.change_each(sequences, |page, found| changed.push((page.first(), found.count_ones())));
+        changed
+    }
+
+    #[test]
+    fn a_gap_between_pages_costs_no_change_however_long_it_is() {
+        let mut queue = queue_with(&FIRSTS);
+        let [one, two, three] = FIRSTS;
+        // As many before the first page, behind it, behind the last one.
+        for (sequences, expected) in [
+            (run(1, 50), vec![]),
+            (run(1, 1_000), vec![(one, 3)]),
+            (run(one + 1, 1_000), vec![(one, 2)]),
+            (run(one + 3, 1_000), vec![]),
+            (run(three + 1, 1_000), vec![(three, 2)]),
+            (run(1, u32::MAX), vec![(one, 3)]),
+            (run(two - 10, u32::MAX), vec![(two, 3)]),
+            (run(three + 3, u32::MAX), vec![]),
+            (run(u64::MAX - 5, 5), vec![]),
+            ([1, one, one + 2, one + 3, two, two + 1, two + 90, three + 2].into_iter().collect(), {
+                vec![(one, 2), (two, 2), (three, 1)]
+            }),
+        ] {
+            assert_eq!(changed(&mut queue, &sequences), expected, "{sequences:?}");
+            let mut visited = Vec::new();
+            queue.visit(&sequences, |page, index| visited.push(page.sequence(index))).unwrap();
+            assert_eq!(visited.len(), expected.iter().map(|(_, count)| *count as usize).sum::<usize>());
+            assert!(visited.iter().all(|sequence| sequences.contains(*sequence)), "{visited:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_page_that_a_removal_empties_is_in_no_other_page() {
+        let mut queue = queue_with(&FIRSTS);
+        let (mut lost, mut changed) = (Vec::new(), Vec::new());
+        queue.change_each(&run(FIRSTS[1], 1_000), |page, removed| {
+            changed.push(page.first());
+            page.remove(removed, &mut lost);
+        });
+        assert_eq!((changed, queue.pages().len()), (vec![FIRSTS[1]], 2));
+    }
+
+    #[test]
+    fn a_sequence_that_no_other_can_follow_ends_the_walk() {
+        let mut queue = queue_with(&FIRSTS);
+        let highest: Sequences = [FIRSTS[2], u64::MAX].into_iter().collect();
+        assert_eq!(changed(&mut queue, &highest), [(FIRSTS[2], 1)]);
+        let mut visited = 0;
+        queue.visit(&highest, |_, _| visited += 1).unwrap();
+        assert_eq!(visited, 1);
+        queue.prepare(&Op::Delete { queue: 5, messages: highest }).unwrap();
+    }
+
+    #[test]
+    fn a_range_of_damage_that_ends_before_it_begins_is_empty() {
+        let mut queue = queue_with(&FIRSTS);
+        let drop = Op::DropDamaged { queue: 5, ranges: vec![(FIRSTS[1], FIRSTS[0]), (FIRSTS[1] + 1, 0)] };
+        queue.prepare(&drop).unwrap();
+        queue.apply(9, 100, &drop);
+        assert_eq!(queue.totals().total, 9);
+    }
+}

@@ -70,7 +70,7 @@ impl Queue {
     /// again, the messages may be in other pages.
     pub(super) fn drop_range(&mut self, from: u64, to: u64) {
         let start = self.page_of(from).unwrap_or(from);
-        let firsts: Vec<u64> = self.pages.range(start..to).map(|(first, _)| *first).collect();
+        let firsts: Vec<u64> = self.pages.range(start..to.max(start)).map(|(first, _)| *first).collect();
         for first in firsts {
             let Some(page) = self.pages.get(&first) else { continue };
             if self.load_unless_damaged(page).is_ok() && page.is_damaged() {

@@ -88,16 +88,11 @@ impl Queue {
         tail.map_or(Ok(()), |(_, tail)| self.load_unless_damaged(tail))
     }
 
-    /// The pages of `sequences`.
+    /// The pages with live messages among `sequences`, which are those that a change of them changes.
     fn load_pages(&self, sequences: &Sequences) -> Result<()> {
         let mut rest = sequences.portions();
-        while let Some(sequence) = rest.first() {
-            let mut end = sequence.saturating_add(1);
-            if let Some((_, page)) = self.pages.range(..=sequence).next_back() {
-                self.load_unless_damaged(page)?;
-                end = end.max(self.end_of(page));
-            }
-            while rest.next_below(end).is_some() {}
+        while let Some((page, _)) = self.next_found(&mut rest) {
+            self.load_unless_damaged(page)?;
         }
         Ok(())
     }
@@ -105,7 +100,7 @@ impl Queue {
     /// The pages from `from` up to `to`.
     fn load_range(&self, from: u64, to: u64) -> Result<()> {
         let start = self.page_of(from).unwrap_or(from);
-        self.pages.range(start..to).try_for_each(|(_, page)| self.load_unless_damaged(page))
+        self.pages.range(start..to.max(start)).try_for_each(|(_, page)| self.load_unless_damaged(page))
     }
 
     fn load_claimed(&self, number: u64) -> Result<()> {

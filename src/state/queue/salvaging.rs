@@ -1,7 +1,6 @@
 //! Rebuilding a queue from its intact parts.
 
-use super::{Error, Page, Queue, Result};
-use crate::state::Hold;
+use super::{Claim, Error, Page, Queue, Result, bits};
 use crate::state::page_content::{Content, IncomingMessage};
 
 impl Queue {
@@ -41,31 +40,19 @@ impl Queue {
     /// # Errors
     /// Those of reading their pages.
     pub(crate) fn restore_holds(&mut self) -> Result<()> {
-        let listed = self.claims.iter().flat_map(|(number, claim)| {
-            let end = claim.expires;
-            claim.sequences.iter().map(move |sequence| (sequence, number, end))
-        });
-        let listed: Vec<(u64, u64, u64)> = listed.collect();
-        for (sequence, number, end) in listed {
-            let Some(first) = self.page_of(sequence) else { continue };
-            self.pages.get(&first).map_or(Ok(()), |page| self.load(page))?;
-            let held = self.change(first, |page| {
-                let index = page.find(sequence).filter(|index| page.hold(*index) != Hold::Claimed);
-                index.is_some_and(|index| page.hold_again(index, number, end))
+        let claims: Vec<(u64, Claim)> = self.claims.holding().map(|(number, claim)| (number, claim.clone())).collect();
+        for (number, Claim { expires, sequences, .. }) in claims {
+            self.visit(&sequences, |_, _| {})?;
+            let mut held = 0_u32;
+            self.change_each(&sequences, |page, listed| {
+                let again = bits(listed & !page.claimed()).filter(|index| page.hold_again(*index, number, expires));
+                held = held.saturating_add(u32::try_from(again.count()).unwrap_or(u32::MAX));
             });
-            if let Some(claim) = self.claims.get_mut(number).filter(|_| held == Some(true)) {
-                claim.left = claim.left.saturating_add(1);
+            if let Some(claim) = self.claims.get_mut(number) {
+                claim.left = claim.left.saturating_add(held);
             }
         }
         Ok(())
-    }
-
-    /// The last sequence of a page, alive or not; `None` if that cannot be read.
-    pub(crate) fn last_of(&self, page: &Page) -> Option<u64> {
-        page.last().or_else(|| {
-            let content = self.read(page).ok()?;
-            Some(page.first().saturating_add(content.slots().last()?.distance()))
-        })
     }
 
     /// Why the first page cannot be read that cannot.

@@ -29,7 +29,7 @@ pub(crate) fn read_snapshot(
     }
     contents.time = contents.time.max(footer.time);
     contents.next_queue = contents.next_queue.max(footer.next_queue);
-    contents.settle().map_err(damaged)?;
+    contents.settle_snapshot().map_err(damaged)?;
     contents.prove_all();
     Ok(())
 }

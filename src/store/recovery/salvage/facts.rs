@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::ranges::Ranges;
 use crate::state::op::{JournalEntry, NewClaim, NewQueue, Op};
+use crate::state::sequences::Sequences;
 use crate::storage::codec;
 
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ impl Facts {
             Op::Claim(claim) => self.claim(claim, above),
             Op::Delete { queue, messages } => {
                 self.removed.entry(*queue).or_default().insert_all(messages);
-                self.name(*queue, messages.iter().last());
+                self.name_all(*queue, messages);
             }
             Op::DropDamaged { queue, ranges } => {
                 ranges.iter().for_each(|(from, to)| self.drop(*queue, *from..*to));
@@ -64,7 +65,7 @@ impl Facts {
 
     fn claim(&mut self, claim: &NewClaim<'_>, above: bool) {
         self.removed.entry(claim.queue).or_default().insert_all(&claim.moved);
-        self.name(claim.queue, claim.taken.iter().last());
+        self.name_all(claim.queue, &claim.taken);
         if let Some(dead) = &claim.dead {
             dead.create.iter().for_each(|new| self.create(new));
             self.post(dead.target, dead.first, dead.messages.len(), above);
@@ -82,6 +83,10 @@ impl Facts {
             *lowest = (*lowest).min(first);
         }
         self.name(queue, end.checked_sub(1));
+    }
+
+    fn name_all(&mut self, queue: u64, sequences: &Sequences) {
+        self.name(queue, sequences.ranges().last().and_then(|run| run.end.checked_sub(1)));
     }
 
     fn name(&mut self, queue: u64, last: Option<u64>) {

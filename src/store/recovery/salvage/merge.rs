@@ -463,7 +463,7 @@ fn dead_letters(queue: u64, first: u64, messages: &[DeadLetter<'_>], bring: &mut
 
 /// The last sequence of the page before, and the first of the page behind.
 fn neighbours(queue: &Queue, first: u64) -> (Option<u64>, u64) {
-    let before = queue.pages().range(..first).next_back().and_then(|(_, page)| queue.last_of(page));
+    let before = queue.pages().range(..first).next_back().and_then(|(_, page)| page.last());
     let after = queue.pages().range(first..).next().map_or(u64::MAX, |(first, _)| *first);
     (before, after)
 }

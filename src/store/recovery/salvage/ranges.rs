@@ -24,7 +24,7 @@ impl Ranges {
     }
 
     pub(super) fn insert_all(&mut self, sequences: &Sequences) {
-        sequences.iter().for_each(|sequence| self.insert(sequence..sequence.saturating_add(1)));
+        sequences.ranges().for_each(|run| self.insert(run));
     }
 
     /// The members within `range`.
