@@ -2,7 +2,7 @@
 //! trees.
 //!
 //! 1. A queue that is not deleted, and whose dirty set is not empty, is listed, at the latest when it is unlocked; its
-//!    slot has a flag too.
+//!    slot has a flag too. A deleted queue may be listed as well: a checkpoint may list a queue just after its deletion.
 //! 2. The content of a deleted queue is in `deleted` until its memory is freed. If the trees have records of the queue,
 //!    these are then in `left`, until a checkpoint takes them.
 //! 3. A checkpoint takes the listed queues first and then those in `left`. A queue with the name of a deleted one is
@@ -27,8 +27,9 @@ use crate::storage::records::Digested;
 
 #[derive(Debug)]
 pub(crate) struct DirtyQueues {
-    /// By number.
-    changed: Mutex<BTreeMap<u64, Arc<QueueSlot>>>,
+    /// By number and by the slot's own address: a deleted queue and one that was created again with its number may
+    /// both be listed.
+    changed: Mutex<BTreeMap<(u64, usize), Arc<QueueSlot>>>,
     /// The content of deleted queues, which is freed in the background.
     deleted: Mutex<Vec<Queue>>,
     /// The records in the trees of the deleted queues that were freed.
@@ -57,17 +58,13 @@ impl DirtyQueues {
     /// Lists a queue.
     pub(super) fn note(&self, slot: &Arc<QueueSlot>) {
         if !slot.changed.swap(true, Ordering::AcqRel) {
-            self.changed.lock().insert(slot.number, slot.clone());
+            self.changed.lock().insert(place(slot), slot.clone());
         }
     }
 
     /// Removes a deleted queue from the list.
     pub(super) fn forget(&self, slot: &Arc<QueueSlot>) {
-        let mut changed = self.changed.lock();
-        // A queue that was created again may have the same number.
-        if changed.get(&slot.number).is_some_and(|listed| Arc::ptr_eq(listed, slot)) {
-            changed.remove(&slot.number);
-        }
+        self.changed.lock().remove(&place(slot));
     }
 
     /// Takes the listed queues. A later change lists a queue again.
@@ -123,6 +120,11 @@ impl DirtyQueues {
     }
 }
 
+/// The place of a slot in the list. A listed slot is alive, so no other has its address.
+fn place(slot: &Arc<QueueSlot>) -> (u64, usize) {
+    (slot.number, Arc::as_ptr(slot).addr())
+}
+
 impl DeletedRecords {
     /// Collects the records of `queue` in the trees, and frees everything else; `None` if the trees have none.
     fn of(queue: Queue) -> Option<Self> {
@@ -133,5 +135,40 @@ impl DeletedRecords {
     pub(super) fn remove_from(&self, trees: &mut Digested) -> Result<()> {
         trees.remove(Tree::Queues, &self.key)?;
         entries::remove(Owner { number: self.number, key: &self.key }, &self.entries, trees)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Tier;
+    use crate::state::op::NewQueue;
+    use crate::storage::budget::Budget;
+
+    fn slot() -> Arc<QueueSlot> {
+        let (new, budget) =
+            (NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() }, Budget::unlimited());
+        QueueSlot::new(Queue::from_new(&new, 1, &budget).unwrap(), &budget, Tier::Control)
+    }
+
+    #[test]
+    fn a_deleted_queue_does_not_displace_one_that_was_created_again_with_its_number() {
+        for is_late in [false, true] {
+            let (dirty, old, new) = (DirtyQueues::default(), slot(), slot());
+            dirty.note(&old);
+            assert_eq!(dirty.take_changed().len(), 1);
+            // The old one is deleted. A checkpoint that has taken its changes before lists it once more.
+            dirty.forget(&old);
+            let order = if is_late { [&new, &old] } else { [&old, &new] };
+            order.into_iter().for_each(|slot| dirty.note(slot));
+            let listed = dirty.take_changed();
+            assert!(listed.iter().any(|slot| Arc::ptr_eq(slot, &new)), "late: {is_late}");
+            // Either can be listed again, and one that is forgotten is not listed.
+            order.into_iter().for_each(|slot| dirty.note(slot));
+            dirty.forget(&old);
+            let listed = dirty.take_changed();
+            assert!(listed.len() == 1 && Arc::ptr_eq(&listed[0], &new));
+            assert!(dirty.is_empty());
+        }
     }
 }
