@@ -71,7 +71,7 @@ fn a_claim_on_a_damaged_page_with_gaps_ends_by_release_and_by_time() {
         engine.snapshot().unwrap();
         let (engine, jobs) = opened_again(disk, &clock, engine, closes);
         assert_eq!(counts(&jobs), (LEFT + OTHERS, 0), "by time: {by_time}, closes: {closes}");
-        assert_eq!(engine.drop_damaged().unwrap().iter().map(|one| one.messages()).sum::<u64>(), LEFT);
+        assert_eq!(engine.drop_damaged().unwrap().iter().map(zaqar_sled::LostMessages::messages).sum::<u64>(), LEFT);
         assert_eq!(listed(&jobs).unwrap().len() as u64, OTHERS);
         assert!(engine.verify().unwrap().is_sound(), "{:?}", engine.verify().unwrap().findings());
     }
