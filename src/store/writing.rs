@@ -77,8 +77,8 @@ impl Store {
             Growth::Grows => self.reserve.require(Need::Grow, price(op, bytes, key_bytes)),
         };
         let appended = admitted.and_then(|()| self.journal.append(frame, growth));
-        if self.is_short() || self.reserve.wants_housekeeping() {
-            // A snapshot may free space; the reserve is lengthened and synced there.
+        if self.is_short() || self.reserve.wants_housekeeping() || self.journal.has_filled_segment() {
+            // A snapshot may free space, or be due; the reserve is lengthened and synced there.
             self.signals.housekeeping();
         }
         let (lsn, frame) = appended?;

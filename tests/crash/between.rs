@@ -21,6 +21,8 @@ enum Moment {
     AfterSync,
 }
 
+const JOURNAL_THREAD: &str = "zaqar-journal";
+
 type Work = Box<dyn FnOnce(&Path) + Send>;
 
 struct Armed {
@@ -37,6 +39,8 @@ struct Armed {
 struct Interruption {
     armed: Mutex<Option<Armed>>,
     syncs: Mutex<Vec<(Call, PathBuf)>>,
+    /// Those of the thread that syncs within the interval and prepares segments.
+    by_journal: Mutex<Vec<(Call, PathBuf)>>,
 }
 
 impl fmt::Debug for Interruption {
@@ -79,6 +83,9 @@ impl Hook for Interruption {
     fn before(&self, call: Call, path: &Path) -> io::Result<()> {
         if call.syncs() {
             self.syncs.lock().unwrap().push((call, path.to_owned()));
+            if thread::current().name() == Some(JOURNAL_THREAD) {
+                self.by_journal.lock().unwrap().push((call, path.to_owned()));
+            }
         }
         self.reach(Moment::Before(call), path);
         Ok(())
@@ -195,6 +202,45 @@ fn a_snapshot_syncs_no_segment_that_it_makes_unnecessary_and_makes_everything_be
 }
 
 #[test]
+fn a_snapshot_ends_a_long_sync_that_no_call_waits_for() {
+    let ((disk, between), clock) = (disks(), clock());
+    let settings = config(&disk, &clock, 1).disk(Arc::new(between.clone())).durability(Durability::Buffered);
+    let engine = settings.open(ROOT).unwrap();
+    let q = queue(&engine, "q");
+    q.create(Metadata::new()).unwrap();
+    for _ in 0..100 {
+        post(&q, &"x".repeat(1_000));
+    }
+    q.pop(99).unwrap();
+    let segments = engine.status().journal_segments();
+    let snapshot = Arc::new(Mutex::new(None));
+    between.hook.arm(Moment::AfterSync, ".journal", {
+        let (engine, snapshot, hook) = (engine.clone(), snapshot.clone(), between.hook.clone());
+        move |_| {
+            *snapshot.lock().unwrap() = Some(thread::spawn(move || engine.snapshot()));
+            // Then it waits for this sync.
+            let has_written = |(call, path): &(Call, PathBuf)| *call == Call::SyncDirectory && path.ends_with(ROOT);
+            while !hook.syncs.lock().unwrap().iter().rev().take(1).any(has_written) {
+                thread::yield_now();
+            }
+        }
+    });
+    let before = between.hook.syncs.lock().unwrap().len();
+    engine.step().unwrap();
+    between.hook.assert_happened();
+    let snapshot = snapshot.lock().unwrap().take().unwrap();
+    snapshot.join().unwrap().unwrap();
+    let synced = between.hook.syncs.lock().unwrap().split_off(before).into_iter().map(|(_, path)| path);
+    let synced: BTreeSet<_> = synced.filter(|path| path.extension().is_some_and(|end| end == "journal")).collect();
+    assert!((synced.len() as u64) < segments as u64 / 2, "{} of {segments}", synced.len());
+    assert_eq!(engine.status().unsynced(), 0);
+    let disk = disk.power_loss(Keep::Nothing);
+    drop((q, engine));
+    let engine = config(&disk, &clock, 2).open(ROOT).unwrap();
+    assert_eq!(bodies(&queue(&engine, "q")).len(), 1);
+}
+
+#[test]
 fn a_pool_removes_the_messages_of_a_queue_only_when_its_deletion_is_synced() {
     let ((disk, between), clock) = (disks(), clock());
     let driver = config(&disk, &clock, 1).disk(Arc::new(between.clone())).open_pooled("/control").unwrap();
@@ -227,13 +273,13 @@ fn changes_that_are_due_are_synced_while_a_segment_is_prepared() {
     queue(&engine, "q").create(Metadata::new()).unwrap();
     let prepared = Arc::new(Mutex::new(None));
     // A segment that a call creates is not prepared.
-    between.hook.arm_in("zaqar-journal", Moment::Before(Call::Allocate), ".journal", {
+    between.hook.arm_in(JOURNAL_THREAD, Moment::Before(Call::Allocate), ".journal", {
         let (hook, engine, prepared) = (between.hook.clone(), engine.clone(), prepared.clone());
         move |segment| {
             let (path, known) = (segment.to_string_lossy().into_owned(), hook.clone());
             // The sync of the new segment takes so long that a change is due meanwhile.
             hook.arm(Moment::AfterSync, &path, move |segment| {
-                *prepared.lock().unwrap() = Some((segment.to_owned(), known.syncs.lock().unwrap().len()));
+                *prepared.lock().unwrap() = Some((segment.to_owned(), known.by_journal.lock().unwrap().len()));
                 post(&queue(&engine, "q"), "due");
                 let posted = Instant::now();
                 while posted.elapsed() <= interval {
@@ -248,10 +294,8 @@ fn changes_that_are_due_are_synced_while_a_segment_is_prepared() {
         thread::yield_now();
     }
     let (segment, at) = prepared.lock().unwrap().clone().unwrap();
-    // Housekeeping may sync other files.
-    let is_next = |(_, path): &&(Call, PathBuf)| path.to_string_lossy().contains("journal");
     let (call, path) = loop {
-        if let Some(next) = between.hook.syncs.lock().unwrap().iter().skip(at).find(is_next) {
+        if let Some(next) = between.hook.by_journal.lock().unwrap().get(at) {
             break next.clone();
         }
         thread::yield_now();

@@ -3,7 +3,8 @@
 //! 1. One frame is one atomic change; frames have consecutive LSNs from 1.
 //! 2. The kernel has a frame before [`Journal::append`] returns: the frame survives the death of the process.
 //! 3. [`Journal::wait_durable`] returns once everything up to an LSN is on the device: it survives power loss.
-//! 4. A segment is synced before a frame of the next one is acknowledged as synced.
+//! 4. A segment is synced before a frame of the next one is acknowledged as synced, unless a snapshot that counts has
+//!    made the segment unnecessary.
 //! 5. A failed write or sync poisons the journal: nothing is appended or acknowledged afterwards.
 //! 6. Lack of space is not a failure: it is reported before anything is written. Changes that free space continue in
 //!    segments made of the reserve, and no other change is written to such a *lean* segment.
@@ -75,6 +76,8 @@ pub(crate) struct Journal {
     /// Bytes of the segments on disk, and of the full ones; written under `tail`, read without it.
     kept_bytes: AtomicU64,
     full_bytes: AtomicU64,
+    /// The last `full_bytes` that [`Journal::has_filled_segment`] saw.
+    full_noted: AtomicU64,
 }
 
 /// The end of the journal.
@@ -111,6 +114,7 @@ impl Journal {
             short: AtomicBool::new(false),
             kept_bytes: AtomicU64::new(kept_bytes),
             full_bytes: AtomicU64::new(full_bytes),
+            full_noted: AtomicU64::new(full_bytes),
         }
     }
 
@@ -192,6 +196,16 @@ impl Journal {
     /// Bytes of the full segments on disk.
     pub(crate) fn full_bytes(&self) -> u64 {
         self.full_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether a segment was filled since this was last asked.
+    pub(crate) fn has_filled_segment(&self) -> bool {
+        let full = self.full_bytes();
+        let before = self.full_noted.load(Ordering::Relaxed);
+        if full != before {
+            self.full_noted.store(full, Ordering::Relaxed);
+        }
+        full > before
     }
 
     /// Bytes of the segments on disk, without the spare one.

@@ -117,13 +117,13 @@ pub(super) struct Retired {
     length_is_durable: bool,
 }
 
-/// The files that a sync has to cover.
+/// The files that a sync covers.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Unsynced {
     directory: bool,
     sealed: Vec<Arc<Segment>>,
-    live: Arc<Segment>,
+    live: Option<Arc<Segment>>,
 }
 
 impl Segments {
@@ -221,14 +221,23 @@ impl Segments {
         Ok(())
     }
 
-    /// Sealed → synced: the files from number `first` on, which the caller is about to sync. If the sync fails, nothing may
-    /// be appended any more.
+    /// Sealed → synced: the files from number `first` on, which the caller is about to sync. If the sync fails, nothing
+    /// may be appended any more.
     pub(super) fn take_unsynced(&mut self, first: u64) -> Unsynced {
         let needed = self.full.iter_mut().filter(|full| full.kept.number >= first);
         let sealed = needed.filter_map(|full| full.unsynced.take()).collect();
         let directory = std::mem::take(&mut self.directory_unsynced);
         self.check();
-        Unsynced { directory, sealed, live: self.live.segment.clone() }
+        Unsynced { directory, sealed, live: Some(self.live.segment.clone()) }
+    }
+
+    /// Sealed → synced: the oldest file, with the last LSN in it; `None` if only the live segment is left.
+    pub(super) fn take_oldest_unsynced(&mut self) -> Option<(Unsynced, u64)> {
+        let at = self.full.iter().position(|full| full.unsynced.is_some())?;
+        let next = self.full.get(at.saturating_add(1)).map_or(self.live.first_lsn, |next| next.kept.first_lsn);
+        let sealed = self.full.get_mut(at).and_then(|full| full.unsynced.take()).into_iter().collect();
+        let directory = std::mem::take(&mut self.directory_unsynced);
+        Some((Unsynced { directory, sealed, live: None }, next.saturating_sub(1)))
     }
 
     /// Whether a sealed segment is left.
@@ -391,8 +400,7 @@ impl Unsynced {
         if self.directory {
             context.kept_directory.sync(&*context.disk)?;
         }
-        self.sealed.iter().try_for_each(|segment| segment.sync())?;
-        self.live.sync()
+        self.sealed.iter().chain(&self.live).try_for_each(|segment| segment.sync())
     }
 }
 

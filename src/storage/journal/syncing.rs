@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Journal;
 use super::commit::Turn;
+use super::segments::{Segments, Unsynced};
 use crate::lock;
 use crate::model::error::{Error, Result};
 use crate::sync::atomic::Ordering;
@@ -24,16 +25,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Syncs what a replay from `from` to `to` reads, for a snapshot that begins at `from`. Earlier segments are left: when the
-    /// snapshot counts, [`cover`](Self::cover) says so, and they are removed without a sync.
+    /// Syncs what a replay from `from` to `to` reads, for a snapshot that begins at `from`. Earlier segments are left:
+    /// when the snapshot counts, [`cover`](Self::cover) says so, and they are removed without a sync.
     pub(crate) fn sync_for_replay(&self, from: u64, to: u64) -> Result<()> {
         lock::check_may_wait();
-        if let Turn::Lead = self.commit.enter(to)? {
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.sync_from(self.first_needed(from))));
-            let outcome = outcome.unwrap_or_else(|_| Err(self.poison("a panic while the journal was synced")));
-            self.commit.finish(0, outcome)?;
-        }
-        Ok(())
+        self.lead(to, || self.sync_from(self.first_needed(from)))
     }
 
     /// Everything up to `lsn` is durable, because a snapshot that counts has it, with the segments that
@@ -51,13 +47,28 @@ impl Journal {
     /// Syncs the segments from number `first` on, oldest first, and returns the last LSN up to which everything is
     /// synced.
     fn sync_from(&self, first: u64) -> Result<u64, Arc<str>> {
+        self.sync_taken(|segments| {
+            let unsynced = segments.take_unsynced(first);
+            (unsynced, if segments.has_sealed() { self.synced() } else { self.appended() })
+        })
+    }
+
+    /// Syncs the oldest sealed segment, or the live one if none is sealed, and returns the last LSN up to which
+    /// everything is synced.
+    fn sync_next(&self) -> Result<u64, Arc<str>> {
+        self.sync_taken(|segments| {
+            segments.take_oldest_unsynced().unwrap_or_else(|| (segments.take_unsynced(0), self.appended()))
+        })
+    }
+
+    /// Syncs what `take` takes, and returns the LSN that it returns.
+    fn sync_taken(&self, take: impl FnOnce(&mut Segments) -> (Unsynced, u64)) -> Result<u64, Arc<str>> {
         let (unsynced, last) = {
             let mut tail = self.tail.lock();
             if let Some(cause) = &tail.failed {
                 return Err(cause.clone());
             }
-            let unsynced = tail.segments.take_unsynced(first);
-            (unsynced, if tail.segments.has_sealed() { self.synced() } else { self.appended() })
+            take(&mut tail.segments)
         };
         let synced = unsynced.sync(&self.context);
         self.syncs.fetch_add(1, Ordering::Relaxed);
@@ -86,11 +97,28 @@ impl Journal {
         self.has_unsynced().then(|| self.born.checked_add(since).unwrap_or(self.born))
     }
 
-    /// Syncs appends that no call waits for.
+    /// Syncs appends that no call waits for, a segment at a time. In between, a call that waits takes the lead, or a
+    /// snapshot, which makes the rest unnecessary.
     pub(crate) fn sync_unwaited(&self) -> Result<()> {
-        // Cleared first: the sync may not cover appends from now on.
+        lock::check_may_wait();
+        // Cleared first: the syncs may not cover appends from now on.
         self.unsynced.store(false, Ordering::Release);
-        self.wait_durable(self.appended())
+        let last = self.appended();
+        while self.synced() < last {
+            self.lead(last, || self.sync_next())?;
+        }
+        Ok(())
+    }
+
+    /// Waits until `lsn` is synced or this call leads, and then makes one `sync`.
+    fn lead(&self, lsn: u64, sync: impl FnOnce() -> Result<u64, Arc<str>>) -> Result<()> {
+        if let Turn::Lead = self.commit.enter(lsn)? {
+            // A panic in the disk must not leave the other calls waiting for their leader.
+            let outcome = catch_unwind(AssertUnwindSafe(sync));
+            let outcome = outcome.unwrap_or_else(|_| Err(self.poison("a panic while the journal was synced")));
+            self.commit.finish(0, outcome)?;
+        }
+        Ok(())
     }
 
     /// Whether there are unsynced appends that no call waits for.

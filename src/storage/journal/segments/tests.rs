@@ -95,11 +95,11 @@ fn a_spare_that_is_started_is_live_and_the_former_live_one_sealed_until_a_sync_t
     assert_eq!(started.states().2, [3, 4]);
     let unsynced = started.segments.take_unsynced(0);
     let sealed: Vec<u64> = unsynced.sealed.iter().map(|segment| segment.number()).collect();
-    assert_eq!((sealed, unsynced.live.number(), unsynced.directory), (vec![3, 4], 5, true));
+    assert_eq!((sealed, unsynced.live.as_ref().unwrap().number(), unsynced.directory), (vec![3, 4], 5, true));
     unsynced.sync(&started.context).unwrap();
     assert_eq!(started.states(), (vec![1, 2, 3, 4, 5], None, vec![], vec![]));
     let again = started.segments.take_unsynced(0);
-    assert!(again.sealed.is_empty() && !again.directory && again.live.number() == 5);
+    assert!(again.sealed.is_empty() && !again.directory && again.live.as_ref().unwrap().number() == 5);
 }
 
 #[test]
@@ -172,13 +172,26 @@ fn a_sync_for_a_snapshot_leaves_the_segments_before_it_which_are_retired_or_sync
     started.go_on(40);
     let numbers = |unsynced: &Unsynced| unsynced.sealed.iter().map(|one| one.number()).collect::<Vec<_>>();
     let needed = started.segments.take_unsynced(started.segments.first_needed(29));
-    assert_eq!((numbers(&needed), needed.live.number()), (vec![4], 5));
+    assert_eq!((numbers(&needed), needed.live.as_ref().unwrap().number()), (vec![4], 5));
     assert_eq!(started.states(), (vec![1, 2, 3, 4, 5], None, vec![3], vec![]));
     assert!(started.segments.has_sealed());
     // The snapshot did not come to count.
     started.go_on(50);
     assert_eq!(numbers(&started.segments.take_unsynced(0)), [3, 5]);
     assert!(!started.segments.has_sealed());
+}
+
+#[test]
+fn a_sync_that_no_call_waits_for_takes_one_segment_after_another() {
+    let mut started = Started::new();
+    started.go_on(30);
+    started.go_on(40);
+    for (number, last) in [(3, 29), (4, 39)] {
+        let (taken, through) = started.segments.take_oldest_unsynced().unwrap();
+        assert_eq!((taken.sealed[0].number(), taken.sealed.len(), through), (number, 1, last));
+        assert!(taken.live.is_none() && taken.directory == (number == 3));
+    }
+    assert!(started.segments.take_oldest_unsynced().is_none() && !started.segments.has_sealed());
 }
 
 #[test]
