@@ -121,6 +121,30 @@ pooled! {
         assert_eq!(queue.taken(2).len(), 2);
     }
 
+    fn claims_without_messages_are_counted_as_such_in_the_other_pool(h) {
+        let orders = orders(h);
+        orders.post(20);
+        for _ in 0..3 {
+            let claim = orders.take(5);
+            orders.bulk_delete(&ids(claim.messages()), &[claim.id()]).unwrap();
+        }
+        let held = orders.take(2);
+        let claims = |h: &Harness| {
+            let status = h.driver().status();
+            let (_, two) = status.pools().iter().find(|(name, _)| name.as_str() == "two").unwrap();
+            let two = two.as_ref().unwrap();
+            (two.claims(), two.spent_claims())
+        };
+        orders.move_to("two").unwrap();
+        assert_eq!(claims(h), (4, 3));
+        h.turn();
+        assert_eq!(claims(h), (4, 3));
+        assert_eq!(orders.look_up(held.id()).unwrap().messages().len(), 2);
+        h.kill();
+        h.driver().step().unwrap();
+        assert_eq!(claims(h), (4, 3));
+    }
+
     fn deadlines_fall_due_in_the_other_pool(h) {
         let orders = orders(h);
         orders.send(&[lasting("brief", 30), delayed("late", 20), lasting("claimed", 3600)]).unwrap();

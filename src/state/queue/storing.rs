@@ -42,7 +42,8 @@ impl Queue {
         self.load_claim(number, claim.grouped());
     }
 
-    /// Adds the content that another store had of this queue. The exporting store has checked its pages.
+    /// Adds the content that another store had of this queue. The exporting store has checked its pages. The last import
+    /// of a copy has neither claims nor pages: a claim that has no message by then is spent.
     pub(super) fn import(&mut self, import: &Import<'_>) {
         for (number, claim) in &import.claims {
             // The claim's messages are counted when their pages are added.
@@ -59,6 +60,20 @@ impl Queue {
             self.reindex(first, PageContribution::NOTHING, contribution);
         }
         self.next = self.next.max(import.next);
+        if import.claims.is_empty() && import.pages.is_empty() && import.subscriptions.is_empty() {
+            self.end_copy();
+        }
+    }
+
+    /// Marks the claims that got no messages from a copy as spent.
+    fn end_copy(&mut self) {
+        let empty = self.claims.holding().filter(|(_, claim)| claim.left == 0);
+        let empty: Vec<u64> = empty.map(|(number, _)| number).collect();
+        for number in empty {
+            if self.claims.set_left(number, 0) {
+                self.note_spent(number);
+            }
+        }
     }
 
     /// Counts a page's claimed messages to their claims. Time passes during a move, so the messages of a claim that has
@@ -154,7 +169,7 @@ impl Queue {
             && pages.lists_new(|first| self.pages.contains_key(first))
             && claims.lists_new(|number| self.claims.get(*number).is_some_and(|claim| !claim.is_spent()))
             && spent.lists_new(|group| self.claims.spent_in(*group).next().is_some())
-            && (pages.is_unstored(), claims.is_unstored()) == (is_new, is_new)
+            && [pages.is_unstored(), claims.is_unstored(), spent.is_unstored()] == [is_new; 3]
     }
 
     /// How many records the trees lack, about.
