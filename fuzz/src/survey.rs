@@ -18,11 +18,10 @@ pub fn read_all(engine: &Engine, is_ours: bool) -> u64 {
     for project in [Project::none(), Project::named("").expect("a valid name")] {
         let queues = engine.queues().list(&project, &QueueListOptions::new().limit(0).detailed(true)).expect("a read");
         for entry in queues.items {
-            assert!(
-                !is_ours || NAMES.contains(&entry.name().as_str()),
-                "a queue that no call made: {:?}",
-                entry.name()
-            );
+            let name = entry.name().as_str();
+            // A salvage may find messages of a queue whose record is lost.
+            let is_known = NAMES.contains(&name) || name.starts_with("salvaged-");
+            assert!(!is_ours || is_known, "a queue that no call made: {name}");
             total += read_queue(engine, &project, entry.name(), is_ours);
         }
     }
