@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use zaqar_sled::{Engine, SimulatedDisk};
+use zaqar_sled::{Engine, Error, SimulatedDisk};
 use zaqar_sled_fuzz::damage::Damage;
 use zaqar_sled_fuzz::image::{self, Image, Kind, STORE};
 use zaqar_sled_fuzz::survey;
@@ -37,11 +37,11 @@ fn opened(disk: &SimulatedDisk, salvage: bool, seed: u64) -> Option<Engine> {
     match image::config(disk, &image::clock(), seed).salvage(salvage).open(STORE) {
         Ok(engine) => Some(engine),
         Err(error) => {
-            let known = error.is_corrupt() || matches!(error, zaqar_sled::Error::UnsupportedFormat { .. });
+            let known = error.is_corrupt() || matches!(error, Error::UnsupportedFormat { .. });
             // A forged incarnation may be the last one. The error then comes late, when a new snapshot has been
             // written.
-            assert!(known || error.is_busy(), "opening gave {error:?}");
-            assert!(error.is_busy() || before == files(disk), "opening gave {error:?} and changed the store");
+            assert!(known || is_last(&error), "opening gave {error:?}");
+            assert!(is_last(&error) || before == files(disk), "opening gave {error:?} and changed the store");
             None
         }
     }
@@ -73,9 +73,14 @@ fn go_on(disk: SimulatedDisk, engine: Engine, is_ours: bool) {
 /// Asserts that a closed or killed store opens again, unless its incarnation was forged to be the last one.
 fn opened_again(disk: &SimulatedDisk, seed: u64, is_ours: bool) -> Option<Engine> {
     let engine = opened(disk, false, seed);
-    let is_last = || image::config(disk, &image::clock(), seed).open(STORE).is_err_and(|error| error.is_busy());
-    assert!(engine.is_some() || (!is_ours && is_last()), "it was in order");
+    let was_last = || image::config(disk, &image::clock(), seed).open(STORE).is_err_and(|error| is_last(&error));
+    assert!(engine.is_some() || (!is_ours && was_last()), "it was in order");
     engine
+}
+
+/// Whether the store has used its last incarnation.
+fn is_last(error: &Error) -> bool {
+    matches!(error, Error::Exhausted { .. })
 }
 
 fn files(disk: &SimulatedDisk) -> Vec<(PathBuf, Vec<u8>)> {
