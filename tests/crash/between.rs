@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ struct Armed {
 struct Interruption {
     armed: Mutex<Option<Armed>>,
     syncs: Mutex<Vec<(Call, PathBuf)>>,
+    /// Whether each sync takes long enough for other threads to go on.
+    is_slow: AtomicBool,
     /// Those of the thread that syncs within the interval and prepares segments.
     by_journal: Mutex<Vec<(Call, PathBuf)>>,
 }
@@ -86,6 +89,9 @@ impl Hook for Interruption {
             if thread::current().name() == Some(JOURNAL_THREAD) {
                 self.by_journal.lock().unwrap().push((call, path.to_owned()));
             }
+        }
+        if call == Call::Sync && self.is_slow.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(2));
         }
         self.reach(Moment::Before(call), path);
         Ok(())
@@ -218,7 +224,8 @@ fn a_snapshot_ends_a_long_sync_that_no_call_waits_for() {
         let (engine, snapshot, hook) = (engine.clone(), snapshot.clone(), between.hook.clone());
         move |_| {
             *snapshot.lock().unwrap() = Some(thread::spawn(move || engine.snapshot()));
-            // Then it waits for this sync.
+            // Then it waits for this sync or one of the next.
+            hook.is_slow.store(true, Ordering::SeqCst);
             let has_written = |(call, path): &(Call, PathBuf)| *call == Call::SyncDirectory && path.ends_with(ROOT);
             while !hook.syncs.lock().unwrap().iter().rev().take(1).any(has_written) {
                 thread::yield_now();
@@ -272,7 +279,6 @@ fn changes_that_are_due_are_synced_while_a_segment_is_prepared() {
     let engine = settings.sync_interval(interval).disk(Arc::new(between.clone())).open(ROOT).unwrap();
     queue(&engine, "q").create(Metadata::new()).unwrap();
     let prepared = Arc::new(Mutex::new(None));
-    // A segment that a call creates is not prepared.
     between.hook.arm_in(JOURNAL_THREAD, Moment::Before(Call::Allocate), ".journal", {
         let (hook, engine, prepared) = (between.hook.clone(), engine.clone(), prepared.clone());
         move |segment| {
@@ -288,9 +294,11 @@ fn changes_that_are_due_are_synced_while_a_segment_is_prepared() {
             });
         }
     });
-    let body = "x".repeat(1 << 10);
+    // More than an eighth of the first segment, so that the next is prepared, and less than half, so that no call makes it.
+    for _ in 0..12 {
+        post(&queue(&engine, "q"), &"x".repeat(1 << 10));
+    }
     while prepared.lock().unwrap().is_none() {
-        post(&queue(&engine, "q"), &body);
         thread::yield_now();
     }
     let (segment, at) = prepared.lock().unwrap().clone().unwrap();
