@@ -44,7 +44,7 @@ impl Queue {
     /// Appends messages at ascending sequences from `first`, none of which exists. They are behind all others, except
     /// in a queue that is rebuilt.
     pub(super) fn append<'a>(&mut self, first: u64, incoming: impl Iterator<Item = IncomingMessage<'a>>) {
-        let mut incoming = incoming.zip(first..).peekable();
+        let mut incoming = incoming.zip(first..=u64::MAX).peekable();
         loop {
             let left = incoming.size_hint().0;
             let Some((next, sequence)) = incoming.peek() else { return };
@@ -147,6 +147,15 @@ mod tests {
 
     /// Far enough from one another for pages of their own.
     const FIRSTS: [u64; 3] = [100, 1 << 34, 1 << 36];
+
+    #[test]
+    fn a_damaged_post_beyond_the_last_sequence_does_not_panic() {
+        for first in [u64::MAX - 3, u64::MAX - 2, u64::MAX - 1, u64::MAX] {
+            let mut queue = queue_with(&[100, first]);
+            queue.apply(9, 200_000, &Op::Time);
+            assert_eq!(queue.totals().total, 0, "{first}");
+        }
+    }
 
     fn run(start: u64, count: u32) -> Sequences {
         Sequences::try_from(vec![(start, count)]).unwrap()

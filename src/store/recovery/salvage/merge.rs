@@ -458,7 +458,9 @@ fn for_each_added(entry: &JournalEntry<'_>, budget: &Arc<Budget>, bring: &mut Br
 }
 
 fn dead_letters(queue: u64, first: u64, messages: &[DeadLetter<'_>], bring: &mut Bring<'_>) -> Result<()> {
-    (first..).zip(messages).try_for_each(|(sequence, message)| bring(queue, sequence, &IncomingMessage::moved(message)))
+    (first..=u64::MAX)
+        .zip(messages)
+        .try_for_each(|(sequence, message)| bring(queue, sequence, &IncomingMessage::moved(message)))
 }
 
 /// The last sequence of the page before, and the first of the page behind.
