@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use zaqar_sled::disk::{Keep, SimulatedDisk};
-use zaqar_sled::{Config, Durability, Engine, Metadata, NewPool, Project, Queue};
+use zaqar_sled::{Config, Durability, Engine, ManualClock, Metadata, NewPool, Project, Queue};
 
 use super::support::{CLIENT, ROOT, clock, config, everything, message};
 use super::wrapped_disk::{Call, Hook, WrappedDisk};
@@ -176,30 +176,44 @@ fn a_snapshot_counts_only_when_the_changes_made_meanwhile_are_synced() {
     }
 }
 
+/// A store at `Buffered` with so many posts in unsynced segments, of which one message is left.
+fn with_unsynced_segments(disk: &WrappedDisk<Interruption>, clock: &Arc<ManualClock>, posts: usize) -> (Engine, u64) {
+    let settings = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
+    let engine = settings.segment_size(4096).durability(Durability::Buffered).open(ROOT).unwrap();
+    let q = queue(&engine, "q");
+    q.create(Metadata::new()).unwrap();
+    for _ in 0..posts {
+        post(&q, &"x".repeat(1_000));
+    }
+    q.pop(posts - 1).unwrap();
+    let segments = engine.status().journal_segments() as u64;
+    assert!(segments > posts as u64 / 4, "{segments}");
+    (engine, segments)
+}
+
+impl Interruption {
+    /// The segments that were synced after the first `from` syncs.
+    fn segments_synced(&self, from: usize) -> u64 {
+        let syncs = self.syncs.lock().unwrap();
+        let paths = syncs.iter().skip(from).map(|(_, path)| path);
+        paths.filter(|path| path.extension().is_some_and(|end| end == "journal")).collect::<BTreeSet<_>>().len() as u64
+    }
+}
+
 #[test]
 fn a_snapshot_syncs_no_segment_that_it_makes_unnecessary_and_makes_everything_before_it_durable() {
     let ((disk, between), clock) = (disks(), clock());
-    let settings = config(&disk, &clock, 1).disk(Arc::new(between.clone())).durability(Durability::Buffered);
-    let engine = settings.open(ROOT).unwrap();
-    let q = queue(&engine, "q");
-    q.create(Metadata::new()).unwrap();
-    for _ in 0..40 {
-        post(&q, &"x".repeat(1_000));
-    }
-    q.pop(39).unwrap();
-    let (segments, syncs) = (engine.status().journal_segments(), between.hook.syncs.lock().unwrap().len());
-    assert!(segments > 10, "{segments}");
+    let (engine, segments) = with_unsynced_segments(&between, &clock, 40);
+    let before = between.hook.syncs.lock().unwrap().len();
     engine.snapshot().unwrap();
     assert_eq!(engine.status().unsynced(), 0);
-    let is_segment = |path: &PathBuf| path.extension().is_some_and(|end| end == "journal");
-    let synced = between.hook.syncs.lock().unwrap().split_off(syncs).into_iter().map(|(_, path)| path);
-    let synced: BTreeSet<_> = synced.filter(is_segment).collect();
-    assert!(synced.len() <= 2, "{synced:?} of {segments}");
+    let synced = between.hook.segments_synced(before);
+    assert!(synced <= 2, "{synced} of {segments}");
     let mut disk = disk.power_loss(Keep::Nothing);
-    drop((q, engine));
-    for seed in 2..4 {
-        let engine = config(&disk, &clock, seed).open(ROOT).unwrap();
-        assert_eq!(bodies(&queue(&engine, "q")).len() as u64, seed - 1);
+    drop(engine);
+    for opened in 1..3 {
+        let engine = config(&disk, &clock, opened).open(ROOT).unwrap();
+        assert_eq!(bodies(&queue(&engine, "q")).len() as u64, opened);
         assert!(engine.verify().unwrap().is_sound());
         post(&queue(&engine, "q"), "later");
         disk = disk.power_loss(Keep::Nothing);
@@ -208,17 +222,49 @@ fn a_snapshot_syncs_no_segment_that_it_makes_unnecessary_and_makes_everything_be
 }
 
 #[test]
+fn a_power_cut_at_any_operation_of_a_snapshot_over_unsynced_segments_leaves_a_state_that_there_was() {
+    for (rounds, random) in [(0, false), (0, true), (1, false), (1, true)] {
+        for operation in 0.. {
+            let ((disk, between), clock) = (disks(), clock());
+            let (engine, _) = with_unsynced_segments(&between, &clock, 24);
+            let durable = engine.with_durability(Durability::Sync);
+            if rounds == 1 {
+                // Everything up to here is acknowledged as synced, and more follows that is not.
+                post(&queue(&durable, "q"), "synced");
+                (0..24).for_each(|_| post(&queue(&engine, "q"), &"y".repeat(1_000)));
+            }
+            disk.fail_after(operation);
+            let done = engine.snapshot();
+            // What goes on behind the snapshot, and claims to be durable.
+            let later = done.is_ok() && queue(&durable, "q").post(CLIENT, &[message("later", 5)]).is_ok();
+            let keep = if random { Keep::Random(operation) } else { Keep::Nothing };
+            let context = format!("round {rounds}, operation {operation}, {keep:?}");
+            let left = disk.power_loss(keep);
+            drop((durable, engine));
+            let opened = config(&left, &clock, 2).open(ROOT).unwrap_or_else(|error| panic!("{context}: {error}"));
+            if queue(&opened, "q").exists().unwrap() {
+                let found = bodies(&queue(&opened, "q"));
+                let has = |body: &str| found.iter().any(|one| one.starts_with(body));
+                assert!(rounds == 0 || has("synced"), "{context}: {} found", found.len());
+                assert!(!later || has("later"), "{context}");
+                let first = found.iter().filter(|body| body.starts_with('x')).count();
+                assert!(first == 1 || rounds == 0 && done.is_err(), "{context}: {first} messages");
+                post(&queue(&opened, "q"), "works");
+            } else {
+                assert!(rounds == 0 && done.is_err(), "{context}: the queue is lost");
+            }
+            assert!(opened.verify().unwrap().is_sound(), "{context}");
+            if later {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn a_snapshot_ends_a_long_sync_that_no_call_waits_for() {
     let ((disk, between), clock) = (disks(), clock());
-    let settings = config(&disk, &clock, 1).disk(Arc::new(between.clone())).durability(Durability::Buffered);
-    let engine = settings.open(ROOT).unwrap();
-    let q = queue(&engine, "q");
-    q.create(Metadata::new()).unwrap();
-    for _ in 0..100 {
-        post(&q, &"x".repeat(1_000));
-    }
-    q.pop(99).unwrap();
-    let segments = engine.status().journal_segments();
+    let (engine, segments) = with_unsynced_segments(&between, &clock, 100);
     let snapshot = Arc::new(Mutex::new(None));
     between.hook.arm(Moment::AfterSync, ".journal", {
         let (engine, snapshot, hook) = (engine.clone(), snapshot.clone(), between.hook.clone());
@@ -227,7 +273,7 @@ fn a_snapshot_ends_a_long_sync_that_no_call_waits_for() {
             // Then it waits for this sync or one of the next.
             hook.is_slow.store(true, Ordering::SeqCst);
             let has_written = |(call, path): &(Call, PathBuf)| *call == Call::SyncDirectory && path.ends_with(ROOT);
-            while !hook.syncs.lock().unwrap().iter().rev().take(1).any(has_written) {
+            while !hook.syncs.lock().unwrap().last().is_some_and(has_written) {
                 thread::yield_now();
             }
         }
@@ -237,12 +283,11 @@ fn a_snapshot_ends_a_long_sync_that_no_call_waits_for() {
     between.hook.assert_happened();
     let snapshot = snapshot.lock().unwrap().take().unwrap();
     snapshot.join().unwrap().unwrap();
-    let synced = between.hook.syncs.lock().unwrap().split_off(before).into_iter().map(|(_, path)| path);
-    let synced: BTreeSet<_> = synced.filter(|path| path.extension().is_some_and(|end| end == "journal")).collect();
-    assert!((synced.len() as u64) < segments as u64 / 2, "{} of {segments}", synced.len());
+    let synced = between.hook.segments_synced(before);
+    assert!(synced < segments / 2, "{synced} of {segments}");
     assert_eq!(engine.status().unsynced(), 0);
     let disk = disk.power_loss(Keep::Nothing);
-    drop((q, engine));
+    drop(engine);
     let engine = config(&disk, &clock, 2).open(ROOT).unwrap();
     assert_eq!(bodies(&queue(&engine, "q")).len(), 1);
 }

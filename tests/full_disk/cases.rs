@@ -112,6 +112,20 @@ fn the_last_messages_are_removed_though_leases_and_pages_have_used_what_they_may
 }
 
 #[test]
+fn a_checkpoint_takes_no_space_from_removals() {
+    let disk = SimulatedDisk::new();
+    let engine = config(disk.clone()).open(ROOT).unwrap();
+    let jobs = queue(&engine, "jobs");
+    disk.set_capacity(Some(used(&disk) + 600 * KIB));
+    fill(&jobs, 100);
+    let before = used(&disk);
+    assert!(engine.checkpoint().unwrap_err().is_full());
+    assert!(used(&disk) <= before, "{} of {before}", used(&disk));
+    disk.set_capacity(None);
+    engine.checkpoint().unwrap();
+}
+
+#[test]
 fn pages_for_which_there_was_space_stay_written_though_there_was_none_for_the_next() {
     let disk = SimulatedDisk::new();
     let engine = config(disk.clone()).open(ROOT).unwrap();

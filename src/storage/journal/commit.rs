@@ -85,7 +85,7 @@ impl Commit {
     }
 
     /// Ends a lead with the LSN that the sync reached, or with its failure.
-    pub(crate) fn finish(&self, own: u64, outcome: Result<u64, Arc<str>>) -> Result<Turn> {
+    pub(crate) fn finish(&self, outcome: Result<u64, Arc<str>>) -> Result<()> {
         let (woken, next_leader) = {
             let mut group = self.group.lock();
             match &outcome {
@@ -108,11 +108,7 @@ impl Commit {
         next_leader.into_iter().for_each(|waiter| waiter.wake(Wake::Lead));
         let message = outcome.as_ref().map_or_else(|cause| Wake::Failed(cause.clone()), |_| Wake::Synced);
         woken.into_iter().for_each(|waiter| waiter.wake(message.clone()));
-        match outcome {
-            Ok(_) if self.synced() >= own => Ok(Turn::Answer),
-            Ok(_) => self.enter(own),
-            Err(cause) => Err(unknown(&cause)),
-        }
+        outcome.map(drop).map_err(|cause| unknown(&cause))
     }
 
     /// Ends the waits for everything up to `lsn`, which is durable without the journal.
@@ -182,10 +178,10 @@ mod tests {
         while commit.group.lock().waiting.len() < 2 {
             std::thread::yield_now();
         }
-        assert_eq!(commit.finish(1, Ok(2)).unwrap(), Turn::Answer);
+        commit.finish(Ok(2)).unwrap();
         assert_eq!(follower.join().unwrap(), Turn::Answer);
         assert_eq!(late.join().unwrap(), Turn::Lead);
-        assert_eq!(commit.finish(3, Ok(3)).unwrap(), Turn::Answer);
+        commit.finish(Ok(3)).unwrap();
         assert_eq!(commit.enter(3).unwrap(), Turn::Answer);
     }
 
@@ -203,7 +199,7 @@ mod tests {
         commit.cover(3);
         assert_eq!(covered.join().unwrap(), Turn::Answer);
         assert_eq!(commit.enter(3).unwrap(), Turn::Answer);
-        assert_eq!(commit.finish(1, Ok(1)).unwrap(), Turn::Answer);
+        commit.finish(Ok(1)).unwrap();
         assert_eq!((commit.synced(), late.join().unwrap()), (3, Turn::Lead));
     }
 
@@ -211,7 +207,7 @@ mod tests {
     fn a_failed_sync_leaves_every_outcome_unknown() {
         let commit = Commit::new(0);
         assert_eq!(commit.enter(1).unwrap(), Turn::Lead);
-        assert!(commit.finish(1, Err("no".into())).unwrap_err().is_outcome_unknown());
+        assert!(commit.finish(Err("no".into())).unwrap_err().is_outcome_unknown());
         assert!(commit.enter(1).unwrap_err().is_outcome_unknown());
     }
 }

@@ -15,12 +15,8 @@ impl Journal {
     /// Waits until everything up to `lsn` is synced. The first caller syncs for all calls that have already appended.
     pub(crate) fn wait_durable(&self, lsn: u64) -> Result<()> {
         lock::check_may_wait();
-        let mut turn = self.commit.enter(lsn)?;
-        while let Turn::Lead = turn {
-            // A panic in the disk must not leave the other calls waiting for their leader.
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.sync()));
-            let outcome = outcome.unwrap_or_else(|_| Err(self.poison("a panic while the journal was synced")));
-            turn = self.commit.finish(lsn, outcome)?;
+        while self.synced() < lsn {
+            self.lead(lsn, || self.sync())?;
         }
         Ok(())
     }
@@ -116,7 +112,7 @@ impl Journal {
             // A panic in the disk must not leave the other calls waiting for their leader.
             let outcome = catch_unwind(AssertUnwindSafe(sync));
             let outcome = outcome.unwrap_or_else(|_| Err(self.poison("a panic while the journal was synced")));
-            self.commit.finish(0, outcome)?;
+            self.commit.finish(outcome)?;
         }
         Ok(())
     }
