@@ -159,7 +159,8 @@ fn a_snapshot_counts_only_when_the_changes_made_meanwhile_are_synced() {
     // The snapshot begins at an earlier change, and contains this one.
     between.hook.arm(Moment::Before(Call::Create), ".base", {
         let engine = engine.with_durability(Durability::Buffered);
-        move |_| post(&queue(&engine, "b"), "meanwhile")
+        // So much that the segment in which the snapshot begins is full.
+        move |_| (0..10).for_each(|_| post(&queue(&engine, "b"), &"meanwhile".repeat(100)))
     });
     engine.snapshot().unwrap();
     between.hook.assert_happened();
@@ -168,7 +169,7 @@ fn a_snapshot_counts_only_when_the_changes_made_meanwhile_are_synced() {
     for seed in 2..4 {
         let engine = config(&disk, &clock, seed).open(ROOT).unwrap();
         assert_eq!(bodies(&queue(&engine, "a")).len(), 1);
-        assert_eq!(bodies(&queue(&engine, "b")).len() as u64, seed, "the snapshot had it");
+        assert_eq!(bodies(&queue(&engine, "b")).len() as u64, 9 + seed, "the snapshot had them");
         assert!(engine.verify().unwrap().is_sound());
         post(&queue(&engine, "b"), "later");
         disk = disk.power_loss(Keep::Nothing);
@@ -259,6 +260,31 @@ fn a_power_cut_at_any_operation_of_a_snapshot_over_unsynced_segments_leaves_a_st
             }
         }
     }
+}
+
+#[test]
+fn what_a_snapshot_has_is_durable_only_when_the_manifest_names_it() {
+    let ((disk, between), clock) = (disks(), clock());
+    let (engine, _) = with_unsynced_segments(&between, &clock, 10);
+    let durable = engine.with_durability(Durability::Sync);
+    let ids = queue(&durable, "q").post(CLIENT, &[message("removed", 7)]).unwrap();
+    queue(&engine, "q").bulk_delete(&ids).unwrap();
+    (0..10).for_each(|_| post(&queue(&engine, "q"), &"x".repeat(1_000)));
+    let left = Arc::new(Mutex::new(None));
+    between.hook.arm(Moment::Before(Call::Rename), "MANIFEST", {
+        let (disk, left) = (disk.clone(), left.clone());
+        move |_| {
+            // There is nothing left to delete, and the call says so only when that is durable.
+            queue(&durable, "q").bulk_delete(&ids).unwrap();
+            *left.lock().unwrap() = Some(disk.power_loss(Keep::Nothing));
+        }
+    });
+    assert!(engine.snapshot().is_err(), "the power was cut");
+    between.hook.assert_happened();
+    drop(engine);
+    let disk = left.lock().unwrap().take().unwrap();
+    let engine = config(&disk, &clock, 2).open(ROOT).unwrap();
+    assert!(!bodies(&queue(&engine, "q")).iter().any(|body| body == "removed"), "it is back");
 }
 
 #[test]
