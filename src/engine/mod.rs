@@ -289,7 +289,7 @@ impl Engine {
         store.check_place()?;
         let mut housekeeping = store.housekeeping.lock();
         store.reserve.hold_durably();
-        if store.is_short() {
+        if store.reserve.is_short() {
             let cause = std::io::ErrorKind::StorageFull.into();
             return Err(crate::Error::io("a checkpoint would take the space that removals need", cause));
         }

@@ -80,7 +80,7 @@ impl Store {
             return Ok(());
         }
         self.write_snapshot(&mut housekeeping)?;
-        if self.is_short() {
+        if self.reserve.is_short() {
             // The trees would take the space that removals need.
             return Ok(());
         }
