@@ -41,7 +41,7 @@
 //!   [`stats`](Queue::stats).
 //! - [`NewMessage`] is a message to post, [`Message`] a stored one with its [`MessageId`] and
 //!   [`Body`]; [`ClientId`] names the client that posts it.
-//! - [`Metadata`] holds a queue's settings. [`MessageListOptions`], [`QueueListOptions`],
+//! - [`Metadata`] holds a queue's settings, each a [`MetadataValue`]. [`MessageListOptions`], [`QueueListOptions`],
 //!   [`ListOptions`], [`Sort`], [`QueueEntry`] and [`Page`] are for listings, [`QueueStats`] for
 //!   counts, [`Purge`] says what a purge removes, [`Timestamp`] is a time.
 //! - [`Subscription`] and [`Subscriber`] store where a queue's messages are to be announced.
@@ -91,7 +91,7 @@
 //! - [`ReferenceModel`] is the simplest implementation of the same traits. Tests compare an engine's
 //!   answers with the model's.
 //! - [`docs::design`] explains how the engine works, [`docs::format`] the files, [`docs::testing`]
-//!   the tests, [`docs::glossary`] the terms.
+//!   the tests, [`docs::glossary`] the terms, [`docs::changelog`] the changes.
 //!
 //! # What is promised
 //!
@@ -139,9 +139,9 @@ pub use model::{
     Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId,
     ControlHealth, Durability, Error, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Health, Limits,
     ListOptions, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata,
-    NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName,
-    PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats, Result,
-    Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp,
+    MetadataValue, NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker,
+    PoolName, PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats,
+    Result, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

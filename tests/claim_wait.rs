@@ -64,7 +64,7 @@ fn joined<T>(thread: JoinHandle<T>) -> T {
 const STUCK: Duration = Duration::from_secs(30);
 
 fn body_of(claimed: Result<Option<Claim>, Error>) -> Vec<u8> {
-    claimed.unwrap().unwrap().messages()[0].body().to_vec()
+    claimed.unwrap().unwrap().messages()[0].body().as_bytes().to_vec()
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn waiters_and_posters_side_by_side_leave_nothing_behind() {
                 let mut done = 0;
                 while let Some(claim) = jobs.claim_wait(options(), LONG).unwrap() {
                     claim.delete_all().unwrap();
-                    if &**claim.messages()[0].body() == b"stop" {
+                    if claim.messages()[0].body().as_bytes() == b"stop" {
                         return done;
                     }
                     done += 1;

@@ -26,7 +26,7 @@ fn a_message_without_times_gets_the_queues_or_an_hour_and_no_delay() {
     let plain = engine.queue(Project::none(), "plain").unwrap();
     plain.create(Metadata::new()).unwrap();
     plain.post(ClientId::random(), &[NewMessage::new("a")]).unwrap();
-    assert_eq!(plain.pop(1).unwrap()[0].ttl(), Duration::from_hours(1));
+    assert_eq!(plain.pop(1).unwrap()[0].ttl(), Duration::from_secs(3600));
 
     let set = engine.queue(Project::none(), "set").unwrap();
     let metadata = Metadata::new().with("_default_message_ttl", 90).unwrap();

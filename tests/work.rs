@@ -406,7 +406,7 @@ impl WorkDir {
     fn wait_for_ledger(&self, lines: usize) {
         let start = Instant::now();
         while self.ledger().len() < lines {
-            assert!(start.elapsed() < Duration::from_mins(2), "{} of {lines} lines", self.ledger().len());
+            assert!(start.elapsed() < Duration::from_secs(120), "{} of {lines} lines", self.ledger().len());
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -421,7 +421,8 @@ impl WorkDir {
         let engine = Engine::open(self.path("store")).unwrap();
         assert!(engine.verify().unwrap().is_sound());
         let dead = engine.queue(Project::named("work").unwrap(), format!("dead:{}", file.display())).unwrap();
-        let dead_letters = dead.iter(MessageListOptions::new()).map(|message| message.unwrap().body().to_vec());
+        let dead_letters =
+            dead.iter(MessageListOptions::new()).map(|message| message.unwrap().body().as_bytes().to_vec());
         let mut dead_letters: Vec<Vec<u8>> = dead_letters.collect();
         dead_letters.sort();
         dead_letters

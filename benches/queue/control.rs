@@ -45,7 +45,7 @@ fn subscriptions(rounds: Rounds, table: &mut Table) -> Result<()> {
     let store = Store::new(Durability::Buffered)?;
     let (shop, orders) = (Project::named("shop")?, QueueName::new("orders")?);
     let subscriptions = store.engine.subscriptions();
-    let (hour, options) = (Duration::from_hours(1), Metadata::new());
+    let (hour, options) = (Duration::from_secs(3600), Metadata::new());
     let (mut pairs, mut made) = (Pairs::default(), 0_u64);
     for _ in 0..rounds.count {
         pairs.measured.push(rate(rounds.measured, 1, || {

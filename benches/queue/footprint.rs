@@ -132,7 +132,7 @@ fn ticks() -> Result<u64> {
 const LOOK: Duration = Duration::from_millis(50);
 /// The time without a change that counts as idle: three times the longest wait of the engine itself.
 const QUIET: Duration = Duration::from_millis(1_500);
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The measurement itself takes a little time.
 const FEW_TICKS: u64 = 10;
 

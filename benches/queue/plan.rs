@@ -98,7 +98,7 @@ fn claim(queues: &[Queue], shape: Shape) -> Result<()> {
     if shape.messages_a_claim == 0 {
         return Ok(());
     }
-    let options = ClaimOptions::new().ttl(Duration::from_hours(1)).limit(usize::try_from(shape.messages_a_claim)?);
+    let options = ClaimOptions::new().ttl(Duration::from_secs(3600)).limit(usize::try_from(shape.messages_a_claim)?);
     for queue in queues {
         while queue.claim(options.clone())?.is_some() {}
     }

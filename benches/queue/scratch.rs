@@ -86,4 +86,4 @@ fn body(seed: u64, bytes: usize) -> Vec<u8> {
     body
 }
 
-const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_secs(3600);

@@ -226,8 +226,7 @@ impl Name {
 impl MessageSpec {
     pub(crate) fn message(&self) -> NewMessage {
         let body = vec![self.bytes as u8; usize::from(self.bytes % 3000)];
-        let message = NewMessage::new(body).ttl(self.ttl.into());
-        self.delay.map_or(message.clone(), |delay| message.delay(delay.into()))
+        NewMessage::new(body).ttl(Duration::from(self.ttl)).delay(self.delay.map(Duration::from))
     }
 }
 

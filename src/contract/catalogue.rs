@@ -1,5 +1,6 @@
 //! The catalogue controller (contract 11): which pool holds which queue.
 
+use super::Sealed;
 use crate::model::error::Result;
 use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 
@@ -24,7 +25,7 @@ use crate::model::{CatalogueEntry, PoolName, Project, QueueName};
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[doc(alias = "CatalogueController")]
-pub trait Catalogue: Send + Sync {
+pub trait Catalogue: Sealed + Send + Sync {
     /// Maps a queue to a pool, and replaces the entry if there is one. Neither the queue nor the
     /// pool need exist (contract 11). Zaqar's.
     ///

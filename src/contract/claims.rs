@@ -1,5 +1,6 @@
 //! The claim controller (contract 7): leases on messages.
 
+use super::Sealed;
 use crate::model::error::Result;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName};
 
@@ -26,7 +27,7 @@ use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName};
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[doc(alias = "ClaimController")]
-pub trait Claims: Send + Sync {
+pub trait Claims: Sealed + Send + Sync {
     /// Claims the oldest messages that are live, not delayed and under no live claim: at most
     /// `limit`, and beyond the first message at most `max_bytes` of bodies (ours: so that a claim fits
     /// into memory). Returns `None`, and creates no claim, if there is no such message or no queue, as

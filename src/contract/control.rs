@@ -1,6 +1,6 @@
 //! The control driver (contract 4): the controllers of the control plane.
 
-use super::{Catalogue, Flavors, Pools, Queues};
+use super::{Catalogue, Flavors, Pools, Queues, Sealed};
 use crate::model::ControlHealth;
 use crate::model::error::Result;
 
@@ -18,7 +18,7 @@ use crate::model::error::Result;
 /// driver.close()?;
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
-pub trait ControlDriver: Send + Sync {
+pub trait ControlDriver: Sealed + Send + Sync {
     /// The catalogue controller.
     ///
     /// Cost: none.

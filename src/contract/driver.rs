@@ -1,10 +1,14 @@
 //! The data driver (contract 4): the controllers of the data plane, and the rules of all of them.
 
-use super::{Claims, Messages, Queues, Subscriptions};
+use super::{Claims, Messages, Queues, Sealed, Subscriptions};
 use crate::model::error::Result;
 use crate::model::{Capabilities, GcReport, Health};
 
 /// The data plane: the controllers of one store, which follow Zaqar's storage contract.
+///
+/// The drivers are [`Engine`](crate::Engine), [`PooledDriver`](crate::PooledDriver) and
+/// [`ReferenceModel`](crate::ReferenceModel). Other crates cannot implement the traits of the
+/// contract, so that a trait can gain a method without breaking anybody.
 ///
 /// # Rules of every method
 ///
@@ -70,7 +74,7 @@ use crate::model::{Capabilities, GcReport, Health};
 /// assert!(!driver.is_alive());
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
-pub trait DataDriver: Send + Sync {
+pub trait DataDriver: Sealed + Send + Sync {
     /// The queue controller, the one that [`ControlDriver::queues`](crate::ControlDriver::queues)
     /// gives too.
     ///

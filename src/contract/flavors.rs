@@ -1,5 +1,6 @@
 //! The flavor controller (contract 10): names for groups of pools.
 
+use super::Sealed;
 use crate::model::error::Result;
 use crate::model::{Flavor, FlavorMarker, FlavorName, FlavorUpdate, ListOptions, NewFlavor, Page, Project};
 
@@ -23,7 +24,7 @@ use crate::model::{Flavor, FlavorMarker, FlavorName, FlavorUpdate, ListOptions, 
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[doc(alias = "FlavorsController")]
-pub trait Flavors: Send + Sync {
+pub trait Flavors: Sealed + Send + Sync {
     /// Registers a flavor, or replaces the flavor of that name (contract 10). A flavor without a
     /// group ([`NewFlavor::new`](crate::NewFlavor::new)) stands for the group of its own name,
     /// which need not have pools yet.

@@ -1,5 +1,6 @@
 //! The message controller (contract 6): posts, reads and removes messages.
 
+use super::Sealed;
 use crate::model::error::Result;
 use crate::model::{
     ClaimId, ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project, QueueName,
@@ -25,7 +26,7 @@ use crate::model::{
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[doc(alias = "MessageController")]
-pub trait Messages: Send + Sync {
+pub trait Messages: Sealed + Send + Sync {
     /// Adds the messages to the end of the queue, all or none, next to one another. The ids come
     /// back in the order of the messages, which is queue order. An empty list posts nothing and
     /// returns no ids (contract 6.1).

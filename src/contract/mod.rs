@@ -1,5 +1,5 @@
 //! The storage contract: the behaviour of every driver, method by method. The traits have no state and no I/O of their
-//! own.
+//! own, and only the drivers of this crate implement them.
 
 mod catalogue;
 mod claims;
@@ -9,6 +9,7 @@ mod flavors;
 mod messages;
 mod pools;
 mod queues;
+mod sealed;
 mod subscriptions;
 
 pub use catalogue::Catalogue;
@@ -19,4 +20,5 @@ pub use flavors::Flavors;
 pub use messages::Messages;
 pub use pools::Pools;
 pub use queues::Queues;
+pub(crate) use sealed::Sealed;
 pub use subscriptions::Subscriptions;

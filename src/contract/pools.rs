@@ -1,5 +1,6 @@
 //! The pool controller (contract 9): the stores that hold queues.
 
+use super::Sealed;
 use crate::model::error::Result;
 use crate::model::{
     Capabilities, Flavor, ListOptions, NewPool, Page, Pool, PoolGroup, PoolMarker, PoolName, PoolUpdate,
@@ -23,7 +24,7 @@ use crate::model::{
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[doc(alias = "PoolsController")]
-pub trait Pools: Send + Sync {
+pub trait Pools: Sealed + Send + Sync {
     /// Registers a pool. A pool of that name is replaced whole: weight, URI, group and options
     /// (contract 9).
     ///

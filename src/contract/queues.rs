@@ -1,5 +1,6 @@
 //! The queue controller (contract 5): the queues of a project and their metadata.
 
+use super::Sealed;
 use crate::model::error::Result;
 use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats};
 
@@ -18,7 +19,7 @@ use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions,
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[doc(alias = "QueueController")]
-pub trait Queues: Send + Sync {
+pub trait Queues: Sealed + Send + Sync {
     /// Creates a queue and returns `true`. If the queue exists, the call changes nothing, not even
     /// its metadata, and returns `false`: all of Zaqar's drivers do so, although Zaqar's interface
     /// page says that the metadata is updated (contract 5).

@@ -1,5 +1,6 @@
 //! The subscription controller (contract 8): the subscribers to notify of a queue's messages.
 
+use super::Sealed;
 use std::time::Duration;
 
 use crate::model::error::Result;
@@ -33,7 +34,7 @@ use crate::model::{
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[doc(alias = "SubscriptionController")]
-pub trait Subscriptions: Send + Sync {
+pub trait Subscriptions: Sealed + Send + Sync {
     /// Creates a subscription, not confirmed yet, and returns its id. Returns `None` if the
     /// subscriber has a live subscription already, which the call leaves as it is. An expired
     /// subscription does not count (ours: Redis's driver crashes there). The queue need not exist

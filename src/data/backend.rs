@@ -5,6 +5,7 @@
 //! store of its pool.
 
 use super::dead_letters::DeadLetterQueue;
+use crate::contract::Sealed;
 use crate::model::error::Result;
 use crate::model::{Durability, Project, QueueName};
 use crate::store::{Locked, Store};
@@ -75,7 +76,7 @@ impl<R> Answer<R> {
     }
 }
 
-pub(crate) trait Backend: Send + Sync {
+pub(crate) trait Backend: Sealed + Send + Sync {
     /// The store whose limits and clock apply to every call.
     fn control_store(&self) -> &Store;
 

@@ -29,10 +29,10 @@ impl<'a> HealthCheck<'a> {
         let engine = self.driver;
         let (project, name) = &self.names()?;
         self.time("create_queue", || create(project, name));
-        let posts = vec![NewMessage::new("{}").ttl(Duration::from_mins(10)); POSTS];
+        let posts = vec![NewMessage::new("{}").ttl(Duration::from_secs(600)); POSTS];
         let client = ClientId::from_bytes(self.random.uuid().into_bytes());
         let ids = self.time("post_messages", || engine.messages().post(project, name, client, &posts));
-        let options = ClaimOptions::new().ttl(Duration::from_mins(1)).grace(Duration::from_mins(5)).limit(CLAIMED);
+        let options = ClaimOptions::new().ttl(Duration::from_secs(60)).grace(Duration::from_secs(300)).limit(CLAIMED);
         let claim = self.time("claim_messages", || engine.claims().create(project, name, &options)).flatten();
         let listing = MessageListOptions::new().echo(true).include_claimed(true);
         self.time("list_messages", || engine.messages().list(project, name, &listing));

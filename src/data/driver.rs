@@ -1,12 +1,14 @@
 //! The data driver (contract 4).
 
-use crate::contract::{Claims, DataDriver, Messages, Queues, Subscriptions};
+use crate::contract::{Claims, DataDriver, Messages, Queues, Sealed, Subscriptions};
 use crate::engine::Engine;
 use crate::model::error::Result;
 use crate::model::{Capabilities, Capability, GcReport, Health, MessageVolume, Metadata};
 use crate::state::OUTBOX;
 
 use super::HealthCheck;
+
+impl Sealed for Engine {}
 
 impl DataDriver for Engine {
     fn queues(&self) -> &dyn Queues {

@@ -9,9 +9,14 @@
 //! - [`format`](mod@format): the files and their bytes.
 //! - [`testing`]: how the crate is tested.
 //! - [`glossary`]: the terms.
+//! - [`changelog`]: what changed from version to version.
 
 pub mod bounds {
     #![doc = include_str!("bounds.md")]
+}
+
+pub mod changelog {
+    #![doc = include_str!("changelog.md")]
 }
 
 pub mod contract {

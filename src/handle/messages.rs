@@ -336,4 +336,4 @@ impl Iterator for Pages<'_> {
 }
 
 /// Zaqar's default for a message without a ttl, on a queue without one.
-const DEFAULT_TTL: Duration = Duration::from_hours(1);
+const DEFAULT_TTL: Duration = Duration::from_secs(3600);

@@ -3,7 +3,6 @@
 //! A body is bytes and is returned byte for byte. JSON is one way to write and read a body.
 
 use std::fmt;
-use std::ops::Deref;
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
@@ -18,7 +17,7 @@ use crate::model::error::{Error, Result};
 /// ```
 /// use zaqar_sled::Body;
 ///
-/// assert_eq!(&*Body::from("42"), b"42");
+/// assert_eq!(Body::from("42").as_bytes(), b"42");
 /// let body = Body::json(&("a", 1.0, Some("ü")))?;
 /// assert_eq!(body, Body::from(r#"["a", 1.0, "\u00fc"]"#));
 /// let (text, number): (String, f64) = Body::json(&("a", 1.0))?.to_json()?;
@@ -131,11 +130,9 @@ impl<const N: usize> From<&[u8; N]> for Body {
     }
 }
 
-impl Deref for Body {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
+impl From<Body> for Vec<u8> {
+    fn from(body: Body) -> Self {
+        body.0.into()
     }
 }
 
@@ -196,8 +193,9 @@ mod tests {
             Body::from(&bytes),
             Body::from_bytes(Bytes::copy_from_slice(&bytes)),
         ] {
-            assert_eq!((&*body, body.len()), (bytes.as_slice(), 4));
+            assert_eq!((body.as_bytes(), body.len()), (bytes.as_slice(), 4));
             assert_eq!(body.as_bytes(), body.as_ref());
+            assert_eq!(Vec::from(body), bytes);
         }
         assert_eq!(Body::from(String::from("ü")), Body::from("ü"));
         assert!(Body::default().is_empty());
@@ -206,7 +204,7 @@ mod tests {
     #[test]
     fn a_clone_shares_the_bytes() {
         let body = Body::from("42");
-        assert_eq!(body.clone().as_ptr(), body.as_ptr());
+        assert_eq!(body.clone().as_bytes().as_ptr(), body.as_bytes().as_ptr());
     }
 
     #[test]

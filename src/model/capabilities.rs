@@ -8,6 +8,7 @@ use std::fmt;
 /// assert_eq!(zaqar_sled::Capability::Durability as u8, 3);
 /// assert_eq!(zaqar_sled::Capability::ALL.len(), 5);
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum Capability {

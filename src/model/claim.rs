@@ -43,7 +43,7 @@ impl ClaimOptions {
     /// assert_eq!(options.ttl, Duration::from_secs(300));
     /// ```
     pub fn new() -> Self {
-        Self { ttl: Duration::from_mins(5), grace: Duration::from_mins(1), limit: 10, max_bytes: MAX_BYTES }
+        Self { ttl: Duration::from_secs(300), grace: Duration::from_secs(60), limit: 10, max_bytes: MAX_BYTES }
     }
 
     /// Sets how long the claim lasts.

@@ -19,6 +19,7 @@
 /// assert!(orders.create(Metadata::new())?);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Durability {
     /// A call returns when the device has the change: one `fdatasync`, which the call shares with

@@ -208,6 +208,7 @@ impl OperationStatus {
 /// assert_eq!((volume.claimed, volume.free, volume.total), (1, 1, 2));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct MessageVolume {
     /// Messages under no live claim, delayed ones included.

@@ -48,6 +48,11 @@ pub(super) const MAX_DEPTH: usize = 127;
 pub(super) const TOO_DEEP: &str = "is nested too deep";
 
 impl Json {
+    /// A whole number of Rust's.
+    pub(super) fn whole(value: impl ToString) -> Self {
+        Self::Integer(Integer(value.to_string().into()))
+    }
+
     /// The number of lists and objects around the innermost value.
     pub(super) fn depth(&self) -> usize {
         match self {
@@ -276,19 +281,19 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
-        Ok(whole(value))
+        Ok(Json::whole(value))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(whole(value))
+        Ok(Json::whole(value))
     }
 
     fn visit_i128<E>(self, value: i128) -> Result<Json, E> {
-        Ok(whole(value))
+        Ok(Json::whole(value))
     }
 
     fn visit_u128<E>(self, value: u128) -> Result<Json, E> {
-        Ok(whole(value))
+        Ok(Json::whole(value))
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json, E> {
@@ -315,10 +320,6 @@ impl<'de> Visitor<'de> for AnyValue {
         let value = Json::Object(object);
         if value.depth() > MAX_DEPTH { Err(A::Error::custom(TOO_DEEP)) } else { Ok(value) }
     }
-}
-
-fn whole(value: impl ToString) -> Json {
-    Json::Integer(Integer(value.to_string().into()))
 }
 
 const TOO_LARGE: &str = "the number is larger than any float";

@@ -84,14 +84,14 @@ impl Limits {
             body_max: 256 << 10,
             post_max: 256 << 10,
             post_count: 1..=usize::MAX,
-            message_ttl: Duration::from_mins(1)..=Duration::from_hours(14 * 24),
-            delay: Duration::ZERO..=Duration::from_mins(15),
-            claim_ttl: Duration::from_mins(1)..=Duration::from_hours(12),
-            claim_grace: Duration::from_mins(1)..=Duration::from_hours(12),
+            message_ttl: MINUTE..=Duration::from_secs(14 * 24 * 60 * 60),
+            delay: Duration::ZERO..=Duration::from_secs(15 * 60),
+            claim_ttl: MINUTE..=Duration::from_secs(12 * 60 * 60),
+            claim_grace: MINUTE..=Duration::from_secs(12 * 60 * 60),
             claim_limit: 1..=20,
             page_limit: 1..=20,
             bulk_ids: 1..=20,
-            subscription_ttl: Duration::from_mins(1)..=Duration::MAX,
+            subscription_ttl: MINUTE..=Duration::MAX,
         }
     }
 
@@ -263,7 +263,9 @@ fn check_time(name: &str, time: Duration, range: &RangeInclusive<Duration>) -> R
 }
 
 /// Half of a century.
-const LONG: Duration = Duration::from_hours(50 * 365 * 24);
+const LONG: Duration = Duration::from_secs(50 * 365 * 24 * 60 * 60);
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

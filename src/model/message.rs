@@ -67,7 +67,7 @@ impl NewMessage {
         Ok(Self { is_json: true, ..Self::new(Body::json(value)?) })
     }
 
-    /// Sets how long the message lives from the post on.
+    /// Sets how long the message lives from the post on; `None` leaves it to the queue.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -75,12 +75,12 @@ impl NewMessage {
     /// let message = NewMessage::new("42").ttl(Duration::from_secs(60));
     /// assert_eq!(message.ttl, Some(Duration::from_secs(60)));
     /// ```
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
+    pub fn ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.ttl = ttl.into();
         self
     }
 
-    /// Sets how long the message is hidden after the post.
+    /// Sets how long the message is hidden after the post; `None` leaves it to the queue.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -94,8 +94,8 @@ impl NewMessage {
     /// assert!(orders.claim(ClaimOptions::new())?.is_none()); // it is delayed
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn delay(mut self, delay: Duration) -> Self {
-        self.delay = Some(delay);
+    pub fn delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
+        self.delay = delay.into();
         self
     }
 
@@ -112,7 +112,7 @@ impl NewMessage {
     /// The checksum of the stored bytes, which for JSON are the text that Zaqar uses. JSON null has no checksum.
     pub(crate) fn checksum(&self) -> Option<Checksum> {
         let is_null = self.is_json && self.body.as_bytes() == b"null";
-        (!is_null).then(|| Checksum::of(&self.body))
+        (!is_null).then(|| Checksum::of(self.body.as_bytes()))
     }
 }
 
@@ -285,7 +285,7 @@ impl MessageListOptions {
         self
     }
 
-    /// Sets the largest number of bytes of bodies beyond the first message.
+    /// Sets the largest number of bytes of bodies beyond the first message; `None` means no limit.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -298,8 +298,8 @@ impl MessageListOptions {
     /// assert_eq!(page.items.len(), 3); // the first, and 4 bytes beyond it
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn max_bytes(mut self, bytes: u64) -> Self {
-        self.max_bytes = Some(bytes);
+    pub fn max_bytes(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.max_bytes = bytes.into();
         self
     }
 
@@ -324,7 +324,7 @@ impl MessageListOptions {
     }
 
     /// Sets the client that lists. Its own messages are left out unless [`echo`](Self::echo) is
-    /// set.
+    /// set. `None` lists everybody's.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -337,8 +337,8 @@ impl MessageListOptions {
     /// assert!(orders.list(&MessageListOptions::new().client(me))?.items.is_empty());
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn client(mut self, client: ClientId) -> Self {
-        self.client = Some(client);
+    pub fn client(mut self, client: impl Into<Option<ClientId>>) -> Self {
+        self.client = client.into();
         self
     }
 
@@ -398,6 +398,7 @@ impl Default for MessageListOptions {
 /// assert!(Sort::try_from(0).unwrap_err().is_invalid());
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Sort {
     /// The oldest first: Zaqar's 1.

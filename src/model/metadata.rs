@@ -5,6 +5,8 @@
 //!    surrogate pair, which Rust's own types cannot hold.
 //! 2. The text of an object parses again: values that are nested deeper than a parser accepts are refused.
 
+mod value;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,6 +16,8 @@ use serde::ser::Serializer;
 
 use super::json::{Json, MAX_DEPTH, Object, TOO_DEEP, Text, serialize_object, write_object};
 use crate::model::error::{Error, Result};
+
+pub use value::MetadataValue;
 
 /// A JSON object: the metadata of a queue, the options of a subscription or a pool, or the
 /// capabilities of a flavor. In a queue's metadata, keys that begin with `_` are settings of the
@@ -251,6 +255,21 @@ impl Metadata {
     /// `null` is as good as absent for a reserved key.
     pub(super) fn set_value(&self, key: &str) -> Option<&Json> {
         self.0.get(key).filter(|value| !value.is_null())
+    }
+}
+
+/// Sets each key in turn, as [`insert`](Metadata::insert) does.
+impl<K: Into<String>, V: Into<MetadataValue>> Extend<(K, V)> for Metadata {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, pairs: I) {
+        self.0.extend(pairs.into_iter().map(|(key, value)| (key.into().into(), value.into().0)));
+    }
+}
+
+impl<K: Into<String>, V: Into<MetadataValue>> FromIterator<(K, V)> for Metadata {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let mut metadata = Self::new();
+        metadata.extend(pairs);
+        metadata
     }
 }
 

@@ -4,6 +4,8 @@
 //!    below never checks it again.
 //! 2. This module uses no disk, lock or clock.
 //! 3. No dependency's type appears in a public signature.
+//! 4. Options are built by setters. A setter takes the value that it sets; where `None` is a value, it takes a value or
+//!    an `Option`. The setter of an update always sets: what is not set stays as it is.
 
 mod body;
 mod capabilities;
@@ -43,7 +45,7 @@ pub use limits::Limits;
 pub use marker::{FlavorMarker, MessageMarker, PoolMarker, QueueMarker, SubscriptionMarker};
 pub(crate) use message::MAX_BYTES;
 pub use message::{Message, MessageListOptions, NewMessage, Sort};
-pub use metadata::Metadata;
+pub use metadata::{Metadata, MetadataValue};
 pub use names::{FlavorName, PoolGroup, PoolName, Project, QueueName};
 pub use page::{ListOptions, Page};
 pub use pool::{NewPool, Pool, PoolUpdate};

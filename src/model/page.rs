@@ -12,6 +12,7 @@
 /// assert_eq!(page.into_iter().collect::<Vec<_>>(), ["a", "b"]);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
+#[non_exhaustive]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page<T, M> {
     /// The items, in the order of the listing.

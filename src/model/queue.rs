@@ -138,8 +138,8 @@ impl QueueListOptions {
     /// assert_eq!(engine.queues().list(&all, &options)?.items.len(), 1); // of two queues
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn metadata_filter(mut self, filter: Metadata) -> Self {
-        self.metadata_filter = Some(filter);
+    pub fn metadata_filter(mut self, filter: impl Into<Option<Metadata>>) -> Self {
+        self.metadata_filter = filter.into();
         self
     }
 }
@@ -276,6 +276,7 @@ impl MessageStat {
 /// ```
 /// assert_eq!(zaqar_sled::Purge::default(), zaqar_sled::Purge::All);
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Purge {
     /// All messages, claimed and delayed ones too, and all claims.

@@ -1,11 +1,15 @@
 //! The data and the control driver over all pools.
 
-use crate::contract::{Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Subscriptions};
+use crate::contract::{
+    Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Sealed, Subscriptions,
+};
 use crate::data::HealthCheck;
 use crate::model::error::{Error, Result};
 use crate::model::{Capabilities, ControlHealth, GcReport, Health, MessageVolume, Metadata, PoolHealth, PoolName};
 
 use super::PooledDriver;
+
+impl Sealed for PooledDriver {}
 
 impl DataDriver for PooledDriver {
     fn queues(&self) -> &dyn Queues {

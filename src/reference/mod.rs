@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, EngineClock};
-use crate::contract::{Claims, DataDriver, Messages, Queues, Subscriptions};
+use crate::contract::{Claims, DataDriver, Messages, Queues, Sealed, Subscriptions};
 use crate::lock::{Mutex, MutexGuard, Rank};
 use crate::model::error::{Error, Result};
 use crate::model::{
@@ -289,6 +289,8 @@ impl Store {
         })
     }
 }
+
+impl Sealed for ReferenceModel {}
 
 impl DataDriver for ReferenceModel {
     fn queues(&self) -> &dyn Queues {

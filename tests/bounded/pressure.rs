@@ -14,7 +14,7 @@ use super::watched::{Rule, Watch, WatchedDisk};
 
 const BYTES: usize = 1_000;
 /// The busy timeout of tests whose posts must not give up, and of tests whose posts must.
-const PATIENT: Duration = Duration::from_mins(10);
+const PATIENT: Duration = Duration::from_secs(600);
 const HASTY: Duration = Duration::from_millis(50);
 
 /// The resource that is full.

@@ -91,14 +91,16 @@ impl Shelf {
 
     /// Asserts that a message belongs to the queue and has the posted body.
     pub(crate) fn assert_genuine(&self, message: &Message) {
-        self.kept.assert_live(&message.id(), &message.body()[..], self.queue.name().as_str());
+        self.kept.assert_live(&message.id(), message.body().as_bytes(), self.queue.name().as_str());
     }
 
     /// Asserts that the queue holds exactly the recorded messages, and that its stats agree.
     pub(crate) fn assert_whole(&self) {
         let listed = self.queue.list(&everything()).unwrap().items;
-        self.kept
-            .check(listed.iter().map(|message| (message.id(), message.body().to_vec())), self.queue.name().as_str());
+        self.kept.check(
+            listed.iter().map(|message| (message.id(), message.body().as_bytes().to_vec())),
+            self.queue.name().as_str(),
+        );
         let ids: Vec<MessageId> = listed.iter().map(Message::id).collect();
         assert!(ids == self.ids(), "{}: out of order, or twice", self.queue.name());
         let stats = self.queue.stats().unwrap();

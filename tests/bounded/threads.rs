@@ -21,7 +21,7 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 fn open(disk: &SimulatedDisk, memory: u64) -> Engine {
     let config = Config::new().disk(Arc::new(disk.clone())).segment_size(16 * KIB).memory(memory);
     let config = config.journal_max(400 * KIB).sync_interval(Duration::from_millis(2));
-    config.durability(Durability::Buffered).busy_timeout(Duration::from_mins(5)).open(ROOT).unwrap()
+    config.durability(Durability::Buffered).busy_timeout(Duration::from_secs(300)).open(ROOT).unwrap()
 }
 
 /// A body that contains its own check.

@@ -18,7 +18,7 @@ use super::watched::{Rule, Watch, WatchedDisk};
 const MEMORY: u64 = 200 * KIB;
 const BYTES: usize = 1_000;
 /// Longer than any of these tests, so that a post that is not woken is found.
-const PATIENT: Duration = Duration::from_mins(10);
+const PATIENT: Duration = Duration::from_secs(600);
 /// The time for which posts and the other threads are watched. Two threads that signal each other do so thousands of
 /// times in it.
 const WATCHED: Duration = Duration::from_millis(300);

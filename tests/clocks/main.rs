@@ -43,7 +43,7 @@ fn no_pause_between_two_readings_is_gained() {
         }
         // The next reading corrects the lead that the pause hid.
         assert_eq!(posted_at(&orders), clock.within().wall(), "pause {pause_at}");
-        let claim = orders.claim(ClaimOptions::new().ttl(Duration::from_mins(1))).unwrap().unwrap();
+        let claim = orders.claim(ClaimOptions::new().ttl(Duration::from_secs(60))).unwrap().unwrap();
         clock.within().advance(Duration::from_millis(59_999));
         assert!(orders.claim(ClaimOptions::new()).unwrap().is_none(), "a claim ended early, pause {pause_at}");
         clock.within().advance(Duration::from_millis(1));
@@ -61,7 +61,7 @@ fn a_claim_is_never_shorter_than_was_asked_for() {
         let engine = open(clock.clone());
         let orders = orders(&engine);
         posted_at(&orders);
-        let ttl = Duration::from_mins(1);
+        let ttl = Duration::from_secs(60);
         let mut claim = orders.claim(ClaimOptions::new().ttl(ttl)).unwrap().unwrap();
         for _ in 0..2 {
             clock.advance(ttl.saturating_sub(Duration::from_micros(1)));
@@ -100,7 +100,7 @@ fn orders(engine: &Engine) -> Queue {
 
 /// The time of creation of a message that is posted now.
 fn posted_at(orders: &Queue) -> Timestamp {
-    orders.post(ClientId::random(), &[NewMessage::new("work").ttl(Duration::from_hours(1))]).unwrap();
+    orders.post(ClientId::random(), &[NewMessage::new("work").ttl(Duration::from_secs(3600))]).unwrap();
     let newest = orders.first(Sort::Newest).unwrap().created();
     if orders.stats().unwrap().total() > 1 {
         orders.pop(1).unwrap();

@@ -9,8 +9,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use zaqar_sled::{
     ClaimId, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, Limits, ManualClock, Message, MessageId,
-    MessageListOptions, MessageMarker, Metadata, NewMessage, Page, PooledDriver, Project, Purge, QueueListOptions,
-    QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort,
+    MessageListOptions, MessageMarker, MessageVolume, Metadata, NewMessage, Page, PooledDriver, Project, Purge,
+    QueueListOptions, QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort,
 };
 
 pub(crate) use control::*;
@@ -377,4 +377,9 @@ pub(crate) fn refused<T>(result: Result<T>) -> String {
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("accepted"),
     }
+}
+
+/// The free, the claimed and all messages.
+pub(crate) fn figures(volume: MessageVolume) -> (u64, u64, u64) {
+    (volume.free, volume.claimed, volume.total)
 }

@@ -113,7 +113,10 @@ fn queue(engine: &Engine, name: &str) -> Queue {
 }
 
 fn bodies(queue: &Queue) -> Vec<String> {
-    queue.iter(everything()).map(|message| String::from_utf8(message.unwrap().body().to_vec()).unwrap()).collect()
+    queue
+        .iter(everything())
+        .map(|message| String::from_utf8(message.unwrap().body().as_bytes().to_vec()).unwrap())
+        .collect()
 }
 
 fn post(queue: &Queue, body: &str) {

@@ -88,7 +88,7 @@ fn work(engine: &Engine, diary: &Diary, seed: u64, worker: u64) {
                 diary.note(&format!("{name} ! post {which} {}", join(ids)));
             }
             4 | 5 => {
-                let options = ClaimOptions::new().ttl(Duration::from_hours(1)).limit(1 + random.below(5) as usize);
+                let options = ClaimOptions::new().ttl(Duration::from_secs(3600)).limit(1 + random.below(5) as usize);
                 diary.note(&format!("{name} ? claim {which}"));
                 if let Some(claim) = queue.claim(options).unwrap() {
                     let ids = join(claim.messages().iter().map(Message::id));
@@ -132,7 +132,7 @@ fn pick(claims: &mut Vec<(usize, zaqar_sled::Claim)>, random: &mut Random) -> Op
 fn new_message(name: &str, short: bool, random: &mut Random) -> NewMessage {
     let mut body = format!("{name} {}", if short { "short" } else { "long" }).into_bytes();
     body.resize(body.len() + random.below(400) as usize, b' ');
-    NewMessage::new(body).ttl(if short { Duration::from_millis(random.below(30)) } else { Duration::from_hours(10) })
+    NewMessage::new(body).ttl(if short { Duration::from_millis(random.below(30)) } else { Duration::from_secs(36_000) })
 }
 
 /// The content of the diaries so far.
@@ -240,7 +240,7 @@ impl Books {
         let mut names: BTreeMap<String, Vec<(u64, MessageId)>> = BTreeMap::new();
         for message in listed.iter().flatten() {
             assert!(there.insert(message.id(), message).is_none());
-            let body = String::from_utf8(message.body().to_vec()).unwrap();
+            let body = String::from_utf8(message.body().as_bytes().to_vec()).unwrap();
             let (name, i) = body.split(' ').next().unwrap().rsplit_once('.').unwrap();
             names.entry(name.to_owned()).or_default().push((i.parse().unwrap(), message.id()));
         }

@@ -14,7 +14,7 @@ fn listed(engine: &Engine, name: &QueueName, marker: Option<MessageMarker>) -> (
         options = options.marker(marker);
     }
     let page = engine.messages().list(&Project::none(), name, &options).unwrap();
-    let bodies = page.items.iter().map(|message| String::from_utf8_lossy(message.body()).into_owned());
+    let bodies = page.items.iter().map(|message| String::from_utf8_lossy(message.body().as_bytes()).into_owned());
     (bodies.collect(), page.next.or(marker))
 }
 

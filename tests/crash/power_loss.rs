@@ -315,7 +315,7 @@ fn check(engine: &Engine, told: &[Toil], context: &str) {
     // All other messages come from a batch in progress, whose messages are contiguous.
     let others = listed.iter().filter(|message| !ledger.live().contains_key(&message.id()));
     for message in others {
-        let body = String::from_utf8_lossy(message.body());
+        let body = String::from_utf8_lossy(message.body().as_bytes());
         let ours = |told: &Toil| told.posting.as_ref().is_some_and(|name| body.starts_with(&format!("{name}.")));
         assert!(told.iter().any(ours), "{context}: {body} was never posted");
     }

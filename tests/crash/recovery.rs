@@ -799,7 +799,7 @@ fn a_message_acknowledged_while_another_thread_closes_the_store_is_in_it() {
 #[test]
 fn an_unobserved_expiry_before_a_clean_close_leaves_the_trees_sound() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
-    let minute = Duration::from_mins(1);
+    let minute = Duration::from_secs(60);
     let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
     jobs.create(Metadata::new()).unwrap();

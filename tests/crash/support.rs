@@ -18,7 +18,7 @@ pub(crate) use crate::values::{CLIENT, clock, everything};
 pub(crate) const ROOT: &str = "/store";
 /// More memory than any of these stores needs.
 pub(crate) const AMPLE: u64 = 256 << 20;
-pub(crate) const MINUTE: std::time::Duration = std::time::Duration::from_mins(1);
+pub(crate) const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The settings of these tests: no background threads, and the smallest segments.
 pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
@@ -60,7 +60,7 @@ pub(crate) fn dump(driver: &dyn DataDriver, claims: &[Told]) -> Result<String> {
             assert_eq!(free.contains(message), message.claim_id().is_none(), "{message:?}");
             let (id, age, ttl) = (message.id(), message.age(), message.ttl());
             let (created, claim, count) = (message.created().as_millis(), message.claim_id(), message.claim_count());
-            let body = &message.body()[..message.body().len().min(24)];
+            let body = &message.body().as_bytes()[..message.body().len().min(24)];
             let (body, bytes) = (String::from_utf8_lossy(body), message.body().len());
             writeln!(text, "  {id} {body} {bytes} {created} {age:?} {ttl:?} {claim:?} {count} {delayed}").unwrap();
         }

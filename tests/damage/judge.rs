@@ -55,7 +55,7 @@ fn survey(opened: &Opened) -> Result<BTreeMap<MessageId, Vec<u8>>> {
         let stats = opened.driver().queues().stats(&none, queue.name())?;
         assert_eq!(stats.total(), listed.len() as u64, "{}", queue.name());
         assert!(listed.is_sorted_by_key(Message::id));
-        all.extend(listed.iter().map(|message| (message.id(), message.body().to_vec())));
+        all.extend(listed.iter().map(|message| (message.id(), message.body().as_bytes().to_vec())));
     }
     Ok(all)
 }

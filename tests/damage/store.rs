@@ -191,7 +191,7 @@ impl Life {
             self.step();
         }
         let none = Project::none();
-        let options = ClaimOptions::new().limit(7).ttl(Duration::from_hours(1));
+        let options = ClaimOptions::new().limit(7).ttl(Duration::from_secs(3600));
         let claim = self.opened.driver().claims().create(&none, &name("a"), &options).unwrap().unwrap();
         let taken = &claim.messages()[0];
         self.opened.driver().messages().delete(&none, &name("a"), &taken.id(), Some(&claim.id())).unwrap();
@@ -224,7 +224,7 @@ impl Life {
     fn post(&mut self, queue: &'static str, count: usize) {
         let bodies: Vec<Vec<u8>> = (0..count).map(|_| self.body()).collect();
         let batch: Vec<NewMessage> =
-            bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(Duration::from_hours(100))).collect();
+            bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(Duration::from_secs(360_000))).collect();
         let ids = self.opened.driver().messages().post(&Project::none(), &name(queue), CLIENT, &batch).unwrap();
         self.known.messages.posted(ids.into_iter().zip(bodies.into_iter().map(|body| Posted { queue, body })));
     }

@@ -195,7 +195,7 @@ impl Answers {
                 Err(error) if error.is_not_found() => Vec::new(),
                 listed => listed.unwrap_or_else(|error| panic!("{run:?}: {error}")).items,
             };
-            found.extend(listed.iter().map(|message| ((at, message.id()), message.body().to_vec())));
+            found.extend(listed.iter().map(|message| ((at, message.id()), message.body().as_bytes().to_vec())));
         }
         self.messages.check(found, &format!("{run:?}"));
         let verification = match store {

@@ -12,7 +12,7 @@ use crate::metered::{Meter, MeteredDisk};
 use crate::values::{CLIENT, clock};
 
 const KIB: u64 = 1 << 10;
-const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_secs(3600);
 const ROOT: &str = "/store";
 
 fn config(disk: impl Disk) -> Config {

@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::values::{CLIENT, clock, everything};
 
 const QUEUES: usize = 3;
-const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The parameters of a life.
 #[derive(Debug, Clone)]

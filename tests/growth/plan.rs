@@ -10,7 +10,7 @@ use crate::world::{CLIENT, KIB, World};
 const MIB: u64 = KIB * KIB;
 /// A body that has a page of its own.
 const LARGE: usize = 4 << 20;
-const FOREVER: Duration = Duration::from_hours(100_000);
+const FOREVER: Duration = Duration::from_secs(360_000_000);
 
 fn post(queue: &Queue, count: usize, bytes: usize) {
     let message = NewMessage::new(vec![7; bytes]).ttl(FOREVER).delay(Duration::ZERO);

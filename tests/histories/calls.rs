@@ -174,7 +174,7 @@ impl<'a> Caller<'a> {
 
     fn on_claims(&self, name: &QueueName, call: &Call) -> Result<Answer> {
         let (project, claims) = (self.project, self.driver.claims());
-        let options = ClaimOptions::new().ttl(Duration::from_hours(1)).grace(Duration::from_mins(1));
+        let options = ClaimOptions::new().ttl(Duration::from_secs(3600)).grace(Duration::from_secs(60));
         Ok(match call {
             Call::Claim(_, limit) => {
                 let claim = claims.create(project, name, &options.limit(*limit))?;
@@ -224,7 +224,7 @@ fn pick<T: Copy>(all: &[T]) -> Option<T> {
 }
 
 fn new(bodies: &[u32]) -> Vec<NewMessage> {
-    let new = |body: &u32| NewMessage::new(body.to_le_bytes().to_vec()).ttl(Duration::from_hours(24));
+    let new = |body: &u32| NewMessage::new(body.to_le_bytes().to_vec()).ttl(Duration::from_secs(86_400));
     bodies.iter().map(new).collect()
 }
 

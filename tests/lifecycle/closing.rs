@@ -52,7 +52,7 @@ fn a_store_that_was_closed_answers_every_call_with_closed() {
         engine.health().map(drop),
         zaqar_sled::DataDriver::gc(&engine).map(drop),
         jobs(&engine).stats().map(drop),
-        jobs(&engine).claim_wait(ClaimOptions::new(), Duration::from_hours(1)).map(drop),
+        jobs(&engine).claim_wait(ClaimOptions::new(), Duration::from_secs(3600)).map(drop),
     ];
     for outcome in outcomes {
         assert!(outcome.unwrap_err().is_closed());
@@ -62,7 +62,7 @@ fn a_store_that_was_closed_answers_every_call_with_closed() {
 #[test]
 fn calls_that_wait_for_messages_or_for_admission_end_at_once() {
     let disk = SimulatedDisk::new();
-    let engine = Config::new().disk(Arc::new(disk.clone())).memory(64 << 10).busy_timeout(Duration::from_hours(1));
+    let engine = Config::new().disk(Arc::new(disk.clone())).memory(64 << 10).busy_timeout(Duration::from_secs(3600));
     let engine = engine.open(ROOT).unwrap();
     jobs(&engine).create(Metadata::new()).unwrap();
     // No page can be evicted, so posts wait once memory is full.
@@ -74,7 +74,7 @@ fn calls_that_wait_for_messages_or_for_admission_end_at_once() {
                 let empty = engine.queue(Project::none(), "empty").unwrap();
                 loop {
                     let outcome = match number {
-                        0 => empty.claim_wait(ClaimOptions::new(), Duration::from_hours(1)).map(drop),
+                        0 => empty.claim_wait(ClaimOptions::new(), Duration::from_secs(3600)).map(drop),
                         _ => jobs(&engine).post(CLIENT, &[NewMessage::new(vec![7; 4 << 10])]).map(drop),
                     };
                     match outcome {
@@ -153,7 +153,7 @@ fn a_pooled_driver_that_is_closed_ends_every_wait() {
     driver.pools().create(&PoolName::new("one").unwrap(), &NewPool::new("sled:/one".parse().unwrap())).unwrap();
     let queue = driver.queue(Project::none(), "jobs").unwrap();
     queue.create(Metadata::new()).unwrap();
-    let waiter = thread::spawn(move || queue.claim_wait(ClaimOptions::new(), Duration::from_hours(1)).unwrap_err());
+    let waiter = thread::spawn(move || queue.claim_wait(ClaimOptions::new(), Duration::from_secs(3600)).unwrap_err());
     while driver.status().control().waiting() == 0 {
         thread::yield_now();
     }

@@ -271,6 +271,6 @@ fn a_store_on_a_real_disk_survives_every_end_with_everybody_at_it() {
     println!("seed {seed}: {rounds} rounds, {} acknowledged", storm.answers.count.load(Ordering::SeqCst));
 }
 
-const TTL: Duration = Duration::from_hours(24);
+const TTL: Duration = Duration::from_secs(86_400);
 /// Two callers post, one waits, three make all other calls.
 const CALLERS: usize = 6;

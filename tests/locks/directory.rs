@@ -15,7 +15,7 @@ use crate::clock::{TickingClock, WatchedClock, interrupt_at};
 use crate::values::{ALICE, START, name_of as name};
 
 /// A thread that needs longer than this is stuck.
-const STUCK: Duration = Duration::from_mins(1);
+const STUCK: Duration = Duration::from_secs(60);
 
 /// A driver of a kind, with the queues `slow` and `worn`, whose dead letters go to `slow`, and its clock.
 fn scene(pooled: bool) -> (Arc<dyn DataDriver>, Arc<WatchedClock<TickingClock>>) {
@@ -33,10 +33,10 @@ fn scene(pooled: bool) -> (Arc<dyn DataDriver>, Arc<WatchedClock<TickingClock>>)
     let worn = Metadata::from_json(r#"{"_max_claim_count": 1, "_dead_letter_queue": "slow"}"#).unwrap();
     for (queue, metadata) in [("slow", Metadata::new()), ("worn", worn)] {
         driver.queues().create(&project, &name(queue), &metadata).unwrap();
-        let message = NewMessage::new("x").ttl(Duration::from_hours(1));
+        let message = NewMessage::new("x").ttl(Duration::from_secs(3600));
         driver.messages().post(&project, &name(queue), ALICE, &[message]).unwrap();
     }
-    let options = ClaimOptions::new().ttl(Duration::from_mins(1));
+    let options = ClaimOptions::new().ttl(Duration::from_secs(60));
     let claim = driver.claims().create(&project, &name("worn"), &options).unwrap().expect("a message waits");
     driver.claims().delete(&project, &name("worn"), &claim.id()).unwrap();
     (driver, clock)
@@ -88,7 +88,7 @@ fn others_are_served_while(pooled: bool, wanting: fn(&dyn DataDriver)) {
 fn serve(driver: &dyn DataDriver) {
     let project = Project::none();
     driver.queues().create(&project, &name("other"), &Metadata::new()).unwrap();
-    let message = NewMessage::new("x").ttl(Duration::from_hours(1));
+    let message = NewMessage::new("x").ttl(Duration::from_secs(3600));
     driver.messages().post(&project, &name("other"), ALICE, &[message]).unwrap();
     assert_eq!(driver.messages().pop(&project, &name("other"), 1).unwrap().len(), 1);
     driver.queues().delete(&project, &name("other")).unwrap();
@@ -126,7 +126,7 @@ fn a_queue_that_is_made_again() {
 #[test]
 fn a_claim_that_moves_to_it() {
     others_are_served_while(false, |driver| {
-        let options = ClaimOptions::new().ttl(Duration::from_mins(1));
+        let options = ClaimOptions::new().ttl(Duration::from_secs(60));
         assert!(driver.claims().create(&Project::none(), &name("worn"), &options).unwrap().is_none());
     });
 }

@@ -17,7 +17,7 @@ use super::values::ALICE;
 use super::variables::STORM;
 
 /// A thread that needs longer than this is stuck, whatever the number of rounds.
-const STUCK: Duration = Duration::from_mins(1);
+const STUCK: Duration = Duration::from_secs(60);
 
 /// A step of one kind, with the number of the round.
 type Step = fn(&PooledDriver, usize) -> Result<()>;
@@ -148,7 +148,7 @@ fn subscribe(driver: &PooledDriver, round: usize) -> Result<()> {
     let (project, name) = (Project::none(), QueueName::new(format!("q{}", round % 3))?);
     let hook = Subscriber::new(format!("https://example.com/{}", round % 5))?;
     let subscriptions = driver.subscriptions();
-    subscriptions.create(&project, &name, &hook, Duration::from_mins(1), &Metadata::new())?;
+    subscriptions.create(&project, &name, &hook, Duration::from_secs(60), &Metadata::new())?;
     let found = subscriptions.list(&project, &name, &ListOptions::new())?;
     if let Some(one) = found.items.first().filter(|_| round.is_multiple_of(4)) {
         subscriptions.delete(&project, &name, &one.id())?;

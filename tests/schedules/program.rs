@@ -114,7 +114,7 @@ pub(crate) fn claim_one(queue: &Queue) -> Result<Claim, Error> {
 }
 
 pub(crate) const ROOT: &str = "/store";
-pub(crate) const LONG: Duration = Duration::from_hours(12);
+pub(crate) const LONG: Duration = Duration::from_secs(43_200);
 /// Two of the larger messages fill one segment.
 const SEGMENT_BYTES: u64 = 4 << 10;
 /// The decisions that matter, in PCT.

@@ -42,4 +42,4 @@ impl Bookmark {
 }
 
 /// A thousand years, so that lines wait until they are processed.
-pub(crate) const FOREVER: Duration = Duration::from_hours(1000 * 365 * 24);
+pub(crate) const FOREVER: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);

@@ -73,7 +73,7 @@ impl<'a> Worker<'a> {
     }
 
     fn count_words(&self, lease: &Lease) -> Result<(), Failure> {
-        let words = lease.messages().iter().map(|message| words(message.body())).sum();
+        let words = lease.messages().iter().map(|message| words(message.body().as_bytes())).sum();
         if lease.delete_all()? {
             self.run.add_words(words);
         }
@@ -86,7 +86,7 @@ fn run_each(command: &Command, mut lease: Lease) -> Result<(), Failure> {
     let mut all_succeeded = true;
     for message in lease.messages() {
         lease.keep()?;
-        if command.run(message.body(), &mut lease)? {
+        if command.run(message.body().as_bytes(), &mut lease)? {
             lease.delete(&message)?;
         } else {
             all_succeeded = false;

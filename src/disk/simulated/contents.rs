@@ -89,8 +89,11 @@ impl Contents {
         self.rewrite_cut(&effect)?;
         let range = effect.range();
         let mut before = self.bytes.get(range.start.min(len)..range.end.min(len)).unwrap_or_default().to_vec();
-        for (block, old) in self.lost.extract_if(blocks(&range), |_, _| true) {
-            put(&mut before, (block * SECTOR).saturating_sub(range.start), &old);
+        let replaced: Vec<usize> = self.lost.range(blocks(&range)).map(|(block, _)| *block).collect();
+        for block in replaced {
+            if let Some(old) = self.lost.remove(&block) {
+                put(&mut before, (block * SECTOR).saturating_sub(range.start), &old);
+            }
         }
         effect.apply(&mut self.bytes);
         self.unsynced.push(Change { effect, before, len_before: len });

@@ -101,6 +101,7 @@ impl Operation {
 /// let syncs = Operation::ALL.into_iter().filter(|call| call.kind() == FaultKind::Sync);
 /// assert!(syncs.eq([Operation::Sync, Operation::SyncDir, Operation::SyncTrees]));
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum FaultKind {
     /// The calls that change the disk without a sync: writes, allocations, changes of lengths and trees, and the

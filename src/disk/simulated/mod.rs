@@ -40,6 +40,7 @@ pub use self::gate::Gate;
 /// assert!(!disk.power_loss(Keep::Nothing).exists(Path::new("/file"))?);
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Keep {
     /// None of them: the disk has exactly the synced changes.
@@ -292,8 +293,8 @@ impl SimulatedDisk {
     /// assert_eq!(disk.list(Path::new("/"))?, ["file"]);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn set_descriptors(&self, most: Option<u64>) {
-        self.0.lock().set_descriptors(most);
+    pub fn set_descriptors(&self, most: impl Into<Option<u64>>) {
+        self.0.lock().set_descriptors(most.into());
     }
 
     /// The number of open handles: of files, directories, trees and locks.
@@ -353,8 +354,8 @@ impl SimulatedDisk {
     /// file.allocate(8192)?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn set_capacity(&self, bytes: Option<u64>) {
-        self.0.lock().set_capacity(bytes);
+    pub fn set_capacity(&self, bytes: impl Into<Option<u64>>) {
+        self.0.lock().set_capacity(bytes.into());
     }
 
     /// The disk as the next process finds it when this one is killed: all written data is there, synced or not,

@@ -23,6 +23,7 @@ use crate::Result;
 /// assert_eq!(names[..4], ["meta", "queues", "messages", "claims"]);
 /// assert_eq!(names[4..], ["subscriptions", "catalogue", "pools", "flavors"]);
 /// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Tree {
     /// Facts about the trees as a whole: format, generation.

@@ -32,7 +32,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest time that a call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time that opening and closing may take; they read or write much.
-const SETUP_TIMEOUT: Duration = Duration::from_mins(1);
+const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
 /// Records a scan reads at a time.
 const SCANNED_AT_ONCE: usize = 1024;
 

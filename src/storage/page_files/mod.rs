@@ -351,10 +351,13 @@ impl PageFiles {
     pub(crate) fn abandon(&self) {
         let mut list = self.list.lock();
         list.active = None;
-        for (_, page_file) in list.all.extract_if(.., |_, page_file| page_file.is_new) {
-            // A file that stays takes space only until the next open.
-            let _ = self.disk.remove_file(&page_file.path);
-        }
+        list.all.retain(|_, page_file| {
+            if page_file.is_new {
+                // A file that stays takes space only until the next open.
+                let _ = self.disk.remove_file(&page_file.path);
+            }
+            !page_file.is_new
+        });
     }
 
     /// Bytes of all page files, and how many of them are in use; as they last were, while the disk keeps a page file

@@ -210,8 +210,9 @@ impl Open {
     }
 
     fn close_beyond(&mut self, most: usize, kept: u64) -> Vec<OpenFile> {
-        let mut closed: Vec<OpenFile> =
-            self.files.extract_if(.., |_, file| file.page_file.strong_count() == 0).map(|(_, file)| file).collect();
+        let is_gone = |(_, file): &(&u64, &OpenFile)| file.page_file.strong_count() == 0;
+        let gone: Vec<u64> = self.files.iter().filter(is_gone).map(|(number, _)| *number).collect();
+        let mut closed: Vec<OpenFile> = gone.iter().filter_map(|number| self.files.remove(number)).collect();
         while self.files.len() > most {
             let idle = self.files.iter().filter(|(number, file)| **number != kept && !file.is_unsynced());
             let Some(oldest) = idle.min_by_key(|(_, file)| file.used).map(|(number, _)| *number) else { break };

@@ -127,7 +127,8 @@ impl Worker<'_> {
                 self.told(&format!("post {name} {}", join(ids)));
             }
             4..=6 => {
-                let options = ClaimOptions::new().ttl(Duration::from_hours(1)).limit(1 + self.random.below(4) as usize);
+                let options =
+                    ClaimOptions::new().ttl(Duration::from_secs(3600)).limit(1 + self.random.below(4) as usize);
                 self.asks(&format!("claim {name}"));
                 let claim = driver.claims().create(&project, &queue, &options)?;
                 let Some(claim) = claim else {
@@ -172,7 +173,7 @@ impl Worker<'_> {
 }
 
 fn new_message(name: &str, i: u64) -> NewMessage {
-    message(name, name.len() + (i as usize * 97) % 400).ttl(Duration::from_hours(10))
+    message(name, name.len() + (i as usize * 97) % 400).ttl(Duration::from_secs(36_000))
 }
 
 fn names(messages: &[Message]) -> String {

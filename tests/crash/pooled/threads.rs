@@ -64,7 +64,7 @@ fn cut_labour(seed: u64, operations: u64, keep: Keep, context: &str) -> Accounts
     let driver = driver.unwrap_or_else(|error| panic!("{context}: {error}"));
     accounts.check(&driver, context);
     for queue in QUEUES {
-        let message = NewMessage::new("new").ttl(Duration::from_mins(1));
+        let message = NewMessage::new("new").ttl(Duration::from_secs(60));
         let ids = driver.messages().post(&Project::none(), &queue.parse().unwrap(), CLIENT, &[message]).unwrap();
         assert!(!accounts.was_shown(&ids[0]), "{context}: {} was given out before", ids[0]);
     }

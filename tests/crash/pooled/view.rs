@@ -97,7 +97,7 @@ pub(super) fn in_each_pool(
 }
 
 pub(super) fn name_of(message: &Message) -> String {
-    let body = String::from_utf8_lossy(message.body());
+    let body = String::from_utf8_lossy(message.body().as_bytes());
     body.split('.').next().unwrap().to_owned()
 }
 
