@@ -35,20 +35,21 @@ fn every_line_of_every_file_is_processed() {
         dir.file("bytes", b"\xff\xfe two\r\n\0\n"),
         dir.file("empty", b""),
     ];
-    let report = Report::of(dir.work(&["--workers", "4"]).args(&files).output().unwrap());
+    let report = Report::of(dir.work(&["--workers", "4", "--complete"]).args(&files).output().unwrap());
     report.assert_success();
     for (file, lines) in files.iter().zip([2000, 3, 2, 0]) {
         let row = report.row(file);
         assert_eq!((row["posted"], row["processed"], row["waiting"]), (lines, lines, 0));
     }
-    assert!(report.output.ends_with("2005 words counted by this run\n"), "{report:?}");
+    assert!(report.errors.ends_with("2005 words counted by this run\n"), "{report:?}");
+    assert_eq!(report.output, "", "standard output is the command's");
 }
 
 #[test]
 fn the_command_gets_each_line_with_a_newline() {
     let dir = WorkDir::new();
     let file = dir.file("lines", b"one\n\n\xff\x00two\r\nlast");
-    let report = dir.run(&["--run", "cat >> ledger"], &file);
+    let report = dir.run(&["--complete", "--run", "cat >> ledger"], &file);
     report.assert_success();
     let mut lines = dir.ledger();
     lines.sort();
@@ -60,8 +61,12 @@ fn lines_the_command_fails_on_are_redelivered_and_then_dead_lettered() {
     let dir = WorkDir::new();
     let file = dir.numbers(30);
     let script = "read line; test $((line % 10)) -ne 0";
-    let report = dir.run(&["--run", script, "--max-claims", "3"], &file);
-    report.assert_success();
+    let report = dir.run(&["--run", script, "--max-claims", "3", "--claim", "10"], &file);
+    assert_eq!(report.code, Some(3), "{report:?}");
+    for line in [10, 20, 30] {
+        let named = format!("{}: \"{line}\" is dead after 3 tries: exit status 1", file.display());
+        assert!(report.errors.contains(&named), "{report:?}");
+    }
     let row = report.row(&file);
     assert_eq!((row["posted"], row["processed"], row["dead-lettered"], row["waiting"]), (30, 27, 3, 0));
     // Lines that succeed are deleted before the claim is released, so only the failing lines are delivered again: twice
@@ -84,9 +89,112 @@ fn a_line_the_command_fails_on_once_is_processed_by_the_next_try() {
 fn a_command_need_not_read_its_line() {
     let dir = WorkDir::new();
     let file = dir.file("long", &vec![b'x'; 300_000]);
-    let report = dir.run(&["--run", "true"], &file);
+    let report = dir.run(&["--complete", "--run", "true"], &file);
     report.assert_success();
     assert_eq!(report.row(&file)["processed"], 1);
+}
+
+#[test]
+fn a_last_line_without_a_newline_waits_until_it_is_ended() {
+    let dir = WorkDir::new();
+    let file = dir.file("log", b"a\nb");
+    let report = dir.run(&["--run", "cat >> ledger"], &file);
+    assert_eq!((report.code, dir.ledger()), (Some(4), vec![b"a".to_vec()]), "{report:?}");
+    assert!(report.errors.contains("log: the last line has no newline and waits for it"), "{report:?}");
+    fs::write(&file, b"a\nbc\n").unwrap();
+    dir.run(&["--run", "cat >> ledger"], &file).assert_success();
+    assert_eq!(dir.ledger(), [b"a".to_vec(), b"bc".to_vec()]);
+}
+
+#[test]
+fn a_last_line_of_a_complete_file_is_a_line_and_may_not_grow() {
+    let dir = WorkDir::new();
+    let file = dir.file("log", b"a\nb");
+    dir.run(&["--complete", "--run", "cat >> ledger"], &file).assert_success();
+    assert_eq!(dir.ledger().len(), 2);
+    dir.run(&[], &file).assert_success();
+    fs::write(&file, b"a\nbc\n").unwrap();
+    let report = dir.run(&["--run", "cat >> ledger"], &file);
+    assert_eq!((report.code, dir.ledger().len()), (Some(1), 2), "{report:?}");
+    assert!(report.errors.contains("its line 2 was processed without a newline, and has grown"), "{report:?}");
+    fs::write(&file, b"a\nb\nc\n").unwrap();
+    dir.run(&["--run", "cat >> ledger"], &file).assert_success();
+    assert_eq!(dir.ledger().last().unwrap(), b"c");
+}
+
+#[test]
+fn a_signal_stops_the_run_after_the_running_commands_and_the_next_run_continues() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let dir = WorkDir::new();
+        let file = dir.numbers(50);
+        // The first command waits for the file `go`; the others are quick.
+        let script = "read n; echo $n >> started; while ! [ -e go ]; do sleep 0.01; done; echo $n >> ledger";
+        let child = dir.work(&["--workers", "1", "--run", script, "--ttl", "3600"]).arg(&file).spawn().unwrap();
+        dir.wait_for("started");
+        send(signal, child.id());
+        dir.file("go", b"");
+        let report = Report::of(child.wait_with_output().unwrap());
+        assert_eq!(report.code, Some(code), "{report:?}");
+        let row = report.row(&file);
+        let done = dir.ledger().len() as u64;
+        assert_eq!((row["processed"], row["waiting"]), (done, row["posted"] - done), "{report:?}");
+        assert!((1..50).contains(&done), "{report:?}");
+        let report = dir.run(&["--run", "cat >> ledger", "--ttl", "3600"], &file);
+        report.assert_success();
+        assert_eq!((report.row(&file)["redelivered"], dir.ledger().len()), (0, 50), "{report:?}");
+    }
+}
+
+#[test]
+fn a_second_signal_kills_the_commands_and_gives_their_lines_back() {
+    let dir = WorkDir::new();
+    let file = dir.numbers(3);
+    // A grandchild is killed too: it would hold the pipes of the output open, and the test would not end.
+    let script = "touch started; (sleep 600; true)";
+    let mut child = dir.work(&["--run", script, "--workers", "1", "--ttl", "3600"]).arg(&file).spawn().unwrap();
+    dir.wait_for("started");
+    send("TERM", child.id());
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("once more kills them") {
+        assert_ne!(errors.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    send("TERM", child.id());
+    errors.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{said}");
+    assert!(said.contains("stopped; 3 posted lines wait"), "{said}");
+    let report = dir.run(&["--run", "cat >> ledger", "--ttl", "3600"], &file);
+    report.assert_success();
+    assert_eq!((report.row(&file)["redelivered"], dir.ledger().len()), (1, 3), "{report:?}");
+}
+
+#[test]
+fn the_lines_of_a_killed_run_are_delivered_at_once_when_its_commands_are_dead_and_not_before() {
+    let dir = WorkDir::new();
+    let file = dir.numbers(2);
+    let script = "echo $$ > pid.new; mv pid.new started; exec sleep 600 >/dev/null 2>&1";
+    let mut child = dir.work(&["--run", script, "--workers", "1", "--ttl", "3600"]).arg(&file).spawn().unwrap();
+    dir.wait_for("started");
+    let command: u32 = fs::read_to_string(dir.path("started")).unwrap().trim().parse().unwrap();
+    kill(&mut child);
+
+    // The command lives on, so its line stays claimed; the other one is processed.
+    let mut second = dir.work(&["--run", "cat >> ledger", "--ttl", "3600"]).arg(&file).spawn().unwrap();
+    dir.wait_for_ledger(1);
+    let mut errors = String::new();
+    send("TERM", second.id());
+    second.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    second.wait().unwrap();
+    assert!(errors.contains("a command of an earlier run still runs"), "{errors}");
+    assert_eq!(dir.ledger().len(), 1);
+
+    send("KILL", command);
+    while Path::new(&format!("/proc/{command}/fd")).read_dir().is_ok_and(|mut open| open.next().is_some()) {
+        thread::yield_now();
+    }
+    let report = dir.run(&["--run", "cat >> ledger", "--ttl", "3600"], &file);
+    report.assert_success();
+    assert_eq!(dir.ledger().len(), 2);
 }
 
 #[test]
@@ -105,7 +213,7 @@ fn lines_of_many_mebibytes_are_fine() {
     bytes.push(b'\n');
     bytes.extend(vec![b'y'; 3 << 20]);
     let file = dir.file("long", &bytes);
-    let report = dir.run(&["--run", "wc -c >> ledger"], &file);
+    let report = dir.run(&["--complete", "--run", "wc -c >> ledger"], &file);
     report.assert_success();
     let mut sizes = dir.ledger();
     sizes.sort();
@@ -118,7 +226,7 @@ fn a_line_over_the_limit_is_named_and_the_lines_before_it_are_processed() {
     let mut bytes = b"short\n".to_vec();
     bytes.extend(vec![b'x'; (64 << 20) + 1]);
     let file = dir.file("too-long", &bytes);
-    let report = dir.run(&["--batch", "1"], &file);
+    let report = dir.run(&["--batch", "1", "--complete"], &file);
     assert_eq!(report.code, Some(1), "{report:?}");
     assert!(report.errors.contains("line 2 is over 67108864 bytes"), "{report:?}");
     assert_eq!(report.row(&file)["processed"], 1);
@@ -174,7 +282,7 @@ fn a_file_named_twice_is_posted_once() {
     let report = Report::of(dir.work(&[]).arg(&file).arg("./numbers").output().unwrap());
     report.assert_success();
     assert_eq!(report.row(&file)["posted"], 10);
-    assert_eq!(report.output.lines().count(), 3, "{report:?}");
+    assert_eq!(report.table().count(), 3, "{report:?}");
 }
 
 #[test]
@@ -310,7 +418,7 @@ fn killed_anywhere_it_posts_no_line_twice_and_leaves_none_out() {
             ["--run", "false", "--max-claims", "1", "--ttl", "1", "--batch", "7", "--durability", durability];
         dir.kill_often(&dice, &arguments, &file);
         let report = dir.run(&arguments, &file);
-        report.assert_success();
+        assert_eq!(report.code, Some(3), "{report:?}");
         assert_eq!((report.row(&file)["posted"], report.row(&file)["dead-lettered"]), (600, 600));
         let mut dead_letters: Vec<u32> =
             dir.dead_letters(&file).iter().map(|line| String::from_utf8_lossy(line).parse().unwrap()).collect();
@@ -411,6 +519,14 @@ impl WorkDir {
         }
     }
 
+    fn wait_for(&self, name: &str) {
+        let start = Instant::now();
+        while !self.path(name).exists() {
+            assert!(start.elapsed() < Duration::from_secs(120), "{name} does not come");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn missing_from_ledger<'a>(&self, lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         let ledger: std::collections::BTreeSet<Vec<u8>> = self.ledger().into_iter().collect();
         lines.filter(|line| !ledger.contains(line.as_bytes())).collect()
@@ -432,6 +548,11 @@ impl WorkDir {
 fn numbers(last: u32) -> String {
     let lines: Vec<String> = (1..=last).map(|number| number.to_string()).collect();
     lines.join("\n") + "\n"
+}
+
+fn send(signal: &str, process: u32) {
+    let sent = Command::new("kill").args(["-s", signal, &process.to_string()]).status().unwrap();
+    assert!(sent.success());
 }
 
 fn kill(child: &mut Child) {
@@ -458,17 +579,23 @@ impl Report {
         assert_eq!(self.code, Some(0), "{self:?}");
     }
 
+    /// The lines from the table's head on, without messages.
+    fn table(&self) -> impl Iterator<Item = &str> {
+        let lines = self.errors.lines().skip_while(|line| !line.starts_with("file "));
+        lines.filter(|line| !line.starts_with("zaqar-sled: "))
+    }
+
     /// The cells of a file's row, in order.
     fn cells(&self, file: impl AsRef<Path>) -> Vec<u64> {
         let name = file.as_ref().display().to_string();
-        let row = self.output.lines().find_map(|line| line.strip_prefix(&name).filter(|rest| rest.starts_with(' ')));
+        let row = self.table().find_map(|line| line.strip_prefix(&name).filter(|rest| rest.starts_with(' ')));
         let row = row.unwrap_or_else(|| panic!("no row of {name}: {self:?}"));
         row.split_whitespace().map(|cell| cell.trim_start_matches('+').parse().unwrap()).collect()
     }
 
     /// The cells of a file's row by the names of their columns.
     fn row(&self, file: impl AsRef<Path>) -> BTreeMap<&str, u64> {
-        let names = self.output.lines().next().unwrap().split_whitespace().skip(1);
+        let names = self.table().next().unwrap().split_whitespace().skip(1);
         names.zip(self.cells(file)).collect()
     }
 

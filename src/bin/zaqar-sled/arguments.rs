@@ -24,10 +24,16 @@ pub(crate) enum Task {
     /// every line is processed at least once. A file may have grown since then, but the part that was posted must not
     /// have changed. Standard input must start from the beginning again: the part that was posted is read and skipped.
     ///
-    /// A line is up to 64 MiB of bytes; the last line needs no newline. The exit code is 0 when every line is processed
-    /// or dead-lettered, and 1 otherwise.
+    /// A line is up to 64 MiB of bytes. A last line without newline may still be written: it waits until the file ends
+    /// it, or until --complete says that the file is done. The end of standard input ends its last line too.
     ///
-    /// In the table at the end, the columns marked `+now`, redelivered and lines/s count this run. All other columns
+    /// Ctrl-C or SIGTERM stops the run: lines in work are finished, claimed ones are given back, and the table is
+    /// printed. A second signal kills the running commands and gives their lines back too.
+    ///
+    /// Exit codes: 0, every line is processed; 1, a failure; 2, wrong arguments; 3, lines are dead-lettered (each is
+    /// named with its reason); 4, lines are left; 130 and 143, stopped by Ctrl-C or SIGTERM.
+    ///
+    /// The table and the progress go to standard error, so that standard output is the command's alone. In the table, the columns marked `+now`, redelivered and lines/s count this run. All other columns
     /// count all runs.
     Work(Work),
 }
@@ -51,11 +57,12 @@ pub(crate) struct Work {
     #[arg(long, value_name = "LINES", default_value_t = 100, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) batch: usize,
 
-    /// Number of lines that a worker claims at once.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
-    pub(crate) claim: usize,
+    /// Number of lines that a worker claims at once [default: 1 with --run, else 10].
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    claim: Option<usize>,
 
-    /// Lifetime of a claim. A worker renews its claims; after the death of a worker its lines wait this long.
+    /// Lifetime of a claim. A worker renews its claims. The lines of a run that died are delivered again at once if none
+    /// of its commands is still running, and else after this time.
     #[arg(long, value_name = "SECS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     ttl: u64,
 
@@ -67,6 +74,10 @@ pub(crate) struct Work {
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Survival::Sync)]
     durability: Survival,
 
+    /// The files are complete: a last line without newline is a line too.
+    #[arg(long)]
+    pub(crate) complete: bool,
+
     /// The files to read; `-` or no file means standard input.
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
@@ -75,6 +86,12 @@ pub(crate) struct Work {
 impl Work {
     pub(crate) fn workers(&self) -> usize {
         self.workers.unwrap_or_else(cores)
+    }
+
+    /// A line that waits behind another one's command is delivered again when the run stops, so with commands a worker
+    /// claims one.
+    pub(crate) fn claim(&self) -> usize {
+        self.claim.unwrap_or(if self.run.is_some() { 1 } else { 10 })
     }
 
     pub(crate) fn ttl(&self) -> Duration {

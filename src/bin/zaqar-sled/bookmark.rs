@@ -21,6 +21,9 @@ pub(crate) struct Bookmark {
     pub(crate) lines: u64,
     /// The checksum of the posted bytes.
     pub(crate) crc32: u32,
+    /// Whether the last posted line had no newline.
+    #[serde(default)]
+    pub(crate) unended: bool,
     /// The bookmark before this one.
     pub(crate) previous: Option<MessageId>,
 }

@@ -21,6 +21,11 @@ pub(crate) enum Failure {
          a changed file needs another --store"
     )]
     Changed { name: String, offset: u64 },
+    #[error(
+        "{name}: its line {line} was processed without a newline, and has grown since; \
+         a file that grows must not be --complete, and this one needs another --store"
+    )]
+    Grown { name: String, line: u64 },
     #[error("{name}: the store's queue {queue:?} was not created for it; use another --store")]
     Foreign { name: String, queue: String },
     #[error("the store {} is in use by another process", .path.display())]
@@ -31,10 +36,10 @@ pub(crate) enum Failure {
     Store(#[from] zaqar_sled::Error),
     #[error("starting a thread: {0}")]
     Thread(io::Error),
-    #[error("writing the report: {0}")]
-    Report(io::Error),
-    #[error("{0} lines are still waiting")]
-    Unfinished(u64),
+    #[error("locking the store's file WORK: {0}")]
+    Lock(io::Error),
+    #[error("watching for signals: {0}")]
+    Signals(io::Error),
 }
 
 impl Failure {
@@ -44,6 +49,6 @@ impl Failure {
 
     /// Whether the other files can still be processed.
     pub(crate) fn is_of_one_file(&self) -> bool {
-        matches!(self, Self::Read { .. } | Self::LongLine { .. } | Self::Changed { .. })
+        matches!(self, Self::Read { .. } | Self::LongLine { .. } | Self::Changed { .. } | Self::Grown { .. })
     }
 }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use zaqar_sled::{ClaimId, DataDriver, Engine, MessageId, MessageListOptions, Metadata, Project, Queue, QueueStats};
 
 use crate::bookmark::Bookmark;
+use crate::dead_lines::{DeadLine, LastTries};
 use crate::failure::Failure;
 use crate::source::Source;
 
@@ -19,7 +20,9 @@ pub(crate) struct Job {
     before: Counts,
     is_posted: AtomicBool,
     is_done: AtomicBool,
+    is_held_back: AtomicBool,
     redelivered: AtomicU64,
+    last_tries: LastTries,
 }
 
 /// The lines of a source. The processed lines are those that are neither waiting nor dead, so they need no count of
@@ -57,6 +60,8 @@ impl Job {
             before: Counts::default(),
             is_posted: AtomicBool::new(false),
             is_done: AtomicBool::new(false),
+            is_held_back: AtomicBool::new(false),
+            last_tries: LastTries::default(),
             redelivered: AtomicU64::new(0),
         };
         job.before = job.counts()?;
@@ -75,6 +80,27 @@ impl Job {
     /// Records that all lines of the source are posted.
     pub(crate) fn set_posted(&self) {
         self.is_posted.store(true, Ordering::Release);
+    }
+
+    /// Records that the source's last line waits for its newline.
+    pub(crate) fn set_held_back(&self) {
+        self.is_held_back.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.is_held_back.load(Ordering::Relaxed)
+    }
+
+    /// Why lines failed for the last time.
+    pub(crate) fn last_tries(&self) -> &LastTries {
+        &self.last_tries
+    }
+
+    /// Up to `most` lines that became dead letters in this run, in that order. Cost: reads the dead letters before them.
+    pub(crate) fn dead_lines(&self, most: usize) -> Result<Vec<DeadLine>, Failure> {
+        let before = usize::try_from(self.before.dead).unwrap_or(usize::MAX);
+        let dead = self.dead.iter(MessageListOptions::new()).skip(before).take(most);
+        dead.map(|message| Ok(self.last_tries.describe(&message?))).collect()
     }
 
     pub(crate) fn add_redelivered(&self, lines: u64) {

@@ -8,10 +8,12 @@
 mod arguments;
 mod bookmark;
 mod command;
+mod dead_lines;
 mod failure;
 mod job;
 mod lease;
 mod lines;
+mod live_runs;
 mod poster;
 mod progress;
 mod run;
@@ -29,7 +31,7 @@ use crate::arguments::{Arguments, Task};
 fn main() -> ExitCode {
     let Task::Work(work) = Arguments::parse().task;
     match run::work(&work) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             say(format_args!("{failure}"));
             ExitCode::FAILURE

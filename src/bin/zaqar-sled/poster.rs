@@ -20,7 +20,7 @@ pub(crate) fn post_jobs(run: &Run) {
 
 fn post(run: &Run, job: &Job) -> Result<(), Failure> {
     let bookmark = job.bookmark().map(|(_, bookmark)| bookmark).unwrap_or_default();
-    let mut lines = Lines::open(&job.source, &bookmark)?;
+    let mut lines = Lines::open(&job.source, &bookmark, run.is_complete)?;
     let client = ClientId::random();
     // If a power cut undoes this, the next run does it again.
     let tidying = run.engine.with_durability(Durability::Buffered);
@@ -32,6 +32,9 @@ fn post(run: &Run, job: &Job) -> Result<(), Failure> {
         }
         post_batch(job, client, batch, lines.bookmark(), &old)?;
         wait_admitted(run, job, &lines.bookmark())?;
+    }
+    if lines.is_held_back() {
+        job.set_held_back();
     }
     Ok(())
 }

@@ -2,19 +2,23 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::{Condvar, Mutex};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use zaqar_sled::{Config, Engine};
 
 use crate::arguments::{self, Work};
 use crate::command::Command;
 use crate::failure::Failure;
 use crate::job::Job;
+use crate::live_runs::LiveRuns;
 use crate::poster;
 use crate::progress::Progress;
 use crate::say;
@@ -23,26 +27,36 @@ use crate::table;
 use crate::worker::Worker;
 
 pub(crate) struct Run {
+    #[expect(dead_code, reason = "it is held")]
+    live_runs: LiveRuns,
     pub(crate) engine: Engine,
     pub(crate) jobs: Vec<Job>,
     pub(crate) command: Option<Command>,
     pub(crate) batch: usize,
     pub(crate) claim: usize,
     pub(crate) ttl: Duration,
+    pub(crate) max_claims: Option<u32>,
+    /// Whether a last line without newline is a line.
+    pub(crate) is_complete: bool,
     next_job: AtomicUsize,
     words: AtomicU64,
     is_stopped: AtomicBool,
+    is_failed: AtomicBool,
+    /// The first signal that stopped the run; 0 before.
+    signal: AtomicI32,
+    is_killed: AtomicBool,
     failures: Mutex<Vec<Failure>>,
     progress: Mutex<()>,
     progressed: Condvar,
 }
 
-/// Runs `work`: from the files to the report.
-pub(crate) fn work(work: &Work) -> Result<(), Failure> {
+/// Runs `work`: from the files to the report, and to the exit code.
+pub(crate) fn work(work: &Work) -> Result<ExitCode, Failure> {
     let sources = Source::all(&work.files)?;
     let engine = open(work)?;
     say(format_args!("{}: {}", work.store.display(), engine.recovery()));
     let run = Arc::new(Run::new(work, engine, sources)?);
+    run.watch_signals()?;
     let start = Instant::now();
     let done = run.start(work.workers())?;
     Progress::new().show_until(&run, &done);
@@ -58,9 +72,24 @@ fn open(work: &Work) -> Result<Engine, Failure> {
     })
 }
 
+/// The table and what is not in it, on standard error.
 fn report(run: &Run, took: Duration) -> Result<(), Failure> {
     let table = table::of(run, took)?;
-    std::io::stdout().lock().write_all(table.as_bytes()).map_err(Failure::Report)
+    let _ = std::io::stderr().lock().write_all(table.as_bytes());
+    for job in &run.jobs {
+        let name = job.source.name();
+        let died = job.counts()?.dead.saturating_sub(job.before().dead);
+        for line in if died > 0 { job.dead_lines(MOST_NAMED)? } else { Vec::new() } {
+            say(format_args!("{name}: {line}"));
+        }
+        if died > MOST_NAMED as u64 {
+            say(format_args!("{name}: and {} more", died - MOST_NAMED as u64));
+        }
+        if job.is_held_back() {
+            say(format_args!("{name}: the last line has no newline and waits for it; --complete makes it a line"));
+        }
+    }
+    Ok(())
 }
 
 impl Run {
@@ -68,20 +97,28 @@ impl Run {
         let open = |source| Job::open(&engine, source, work.max_claims());
         let jobs: Vec<Job> = sources.into_iter().map(open).collect::<Result<_, _>>()?;
         let command = work.run.clone().map(Command::new);
-        if command.is_none() {
-            // A command of a run that died may still be running. Its lines stay claimed until their claims end.
+        let (live_runs, are_dead) = LiveRuns::enter(&work.store).map_err(Failure::Lock)?;
+        if are_dead {
             jobs.iter().try_for_each(|job| job.release_all(&engine))?;
+        } else {
+            say(format_args!("a command of an earlier run still runs: its lines wait until their claims end"));
         }
         Ok(Self {
+            live_runs,
             engine,
             jobs,
             command,
             batch: work.batch,
-            claim: work.claim,
+            claim: work.claim(),
             ttl: work.ttl(),
+            max_claims: work.max_claims(),
+            is_complete: work.complete,
             next_job: AtomicUsize::new(0),
             words: AtomicU64::new(0),
             is_stopped: AtomicBool::new(false),
+            is_failed: AtomicBool::new(false),
+            signal: AtomicI32::new(0),
+            is_killed: AtomicBool::new(false),
             failures: Mutex::default(),
             progress: Mutex::default(),
             progressed: Condvar::new(),
@@ -110,9 +147,9 @@ impl Run {
         drop(working);
     }
 
-    /// Closes the store and returns the first failure; others are printed when they happen.
-    fn finish(&self) -> Result<(), Failure> {
-        let waiting = self.jobs.iter().map(|job| Ok(job.counts()?.waiting)).sum::<Result<u64, Failure>>();
+    /// Closes the store and says how the run ended. Of several failures the first is returned; the others are printed.
+    fn finish(&self) -> Result<ExitCode, Failure> {
+        let ended = self.ending();
         let closed = self.engine.close();
         let mut failures = std::mem::take(&mut *self.failures.lock()).into_iter();
         if let Some(first) = failures.next() {
@@ -120,10 +157,44 @@ impl Run {
             return Err(first);
         }
         closed?;
-        match waiting? {
-            0 => Ok(()),
-            waiting => Err(Failure::Unfinished(waiting)),
+        ended
+    }
+
+    fn ending(&self) -> Result<ExitCode, Failure> {
+        let counts = self.jobs.iter().map(Job::counts).collect::<Result<Vec<_>, _>>()?;
+        let waiting: u64 = counts.iter().map(|counts| counts.waiting).sum();
+        let signal = self.signal.load(Ordering::Relaxed);
+        if signal != 0 {
+            say(format_args!("stopped; {waiting} posted lines wait for the next run"));
+            return Ok(ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX)));
         }
+        if waiting > 0 {
+            say(format_args!("{waiting} lines are still waiting"));
+        }
+        Ok(ExitCode::from(if waiting > 0 || self.jobs.iter().any(Job::is_held_back) {
+            LEFT
+        } else if counts.iter().any(|counts| counts.dead > 0) {
+            DEAD
+        } else {
+            0
+        }))
+    }
+
+    /// Stops the run at the first SIGINT or SIGTERM, and kills its commands at the second.
+    fn watch_signals(self: &Arc<Self>) -> Result<(), Failure> {
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::Signals)?;
+        let run = self.clone();
+        spawn("signals", move || signals.forever().for_each(|signal| run.interrupt(signal)))
+    }
+
+    fn interrupt(&self, signal: i32) {
+        let is_first = self.signal.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_first && self.command.is_some() {
+            say(format_args!("stopping when the running commands have ended; once more kills them"));
+        }
+        self.is_killed.fetch_or(!is_first, Ordering::Relaxed);
+        self.is_stopped.store(true, Ordering::Relaxed);
+        self.progressed.notify_all();
     }
 
     /// The next job that no poster has taken.
@@ -134,9 +205,10 @@ impl Run {
     /// Stores a failure, and stops the run unless the failure concerns one file.
     pub(crate) fn fail(&self, failure: Failure) {
         if !failure.is_of_one_file() {
-            if self.is_stopped.swap(true, Ordering::Relaxed) {
+            if self.is_failed.swap(true, Ordering::Relaxed) {
                 return; // The failure that stopped the run makes the other threads fail too.
             }
+            self.is_stopped.store(true, Ordering::Relaxed);
             self.progressed.notify_all();
         }
         self.failures.lock().push(failure);
@@ -144,6 +216,11 @@ impl Run {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)
+    }
+
+    /// Whether the running commands are to be killed.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.is_killed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn add_words(&self, words: u64) {
@@ -171,3 +248,11 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Failure
 }
 
 const A_LITTLE: Duration = Duration::from_millis(50);
+
+/// The most dead lines of a file that are named.
+const MOST_NAMED: usize = 20;
+
+/// The exit code when lines are dead-lettered.
+const DEAD: u8 = 3;
+/// The exit code when lines are left.
+const LEFT: u8 = 4;

@@ -67,7 +67,7 @@ impl<'a> Worker<'a> {
         job.add_redelivered(again as u64);
         let lease = Lease::new(claim, self.run.ttl);
         match &self.run.command {
-            Some(command) => run_each(command, lease),
+            Some(command) => self.run_each(command, job, lease),
             None => self.count_words(&lease),
         }
     }
@@ -79,20 +79,28 @@ impl<'a> Worker<'a> {
         }
         Ok(())
     }
-}
 
-/// Deletes each line as soon as the command has succeeded on it, and releases the lines it failed on.
-fn run_each(command: &Command, mut lease: Lease) -> Result<(), Failure> {
-    let mut all_succeeded = true;
-    for message in lease.messages() {
-        lease.keep()?;
-        if command.run(message.body().as_bytes(), &mut lease)? {
-            lease.delete(&message)?;
-        } else {
-            all_succeeded = false;
+    /// Deletes each line as soon as the command has succeeded on it, and releases the lines it failed on, and those that
+    /// are left when the run is stopped.
+    fn run_each(&self, command: &Command, job: &Job, mut lease: Lease) -> Result<(), Failure> {
+        let mut all_succeeded = true;
+        for message in lease.messages() {
+            if self.run.is_stopped() {
+                return lease.release();
+            }
+            lease.keep()?;
+            match command.run(message.body().as_bytes(), &mut lease, || self.run.is_killed())? {
+                Ok(()) => drop(lease.delete(&message)?),
+                Err(reason) => {
+                    all_succeeded = false;
+                    if self.run.max_claims.is_some_and(|most| message.claim_count() >= most) {
+                        job.last_tries().note(&message, reason);
+                    }
+                }
+            }
         }
+        if all_succeeded { Ok(()) } else { lease.release() }
     }
-    if all_succeeded { Ok(()) } else { lease.release() }
 }
 
 fn words(line: &[u8]) -> u64 {
