@@ -126,8 +126,9 @@ impl Config {
     /// let engine = Config::new().disk(disk).clock(clock.clone()).open("store")?;
     /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
     /// # orders.create(Metadata::new())?;
-    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
-    /// clock.advance(std::time::Duration::from_secs(3600)); // the default ttl
+    /// let hour = std::time::Duration::from_secs(3600);
+    /// orders.post(ClientId::random(), &[NewMessage::new("a").ttl(hour)])?;
+    /// clock.advance(hour);
     /// assert_eq!(orders.stats()?.total(), 0);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```

@@ -43,7 +43,8 @@
 //!   [`Body`]; [`ClientId`] names the client that posts it.
 //! - [`Metadata`] holds a queue's settings, each a [`MetadataValue`]. [`MessageListOptions`], [`QueueListOptions`],
 //!   [`ListOptions`], [`Sort`], [`QueueEntry`] and [`Page`] are for listings, [`QueueStats`] for
-//!   counts, [`Purge`] says what a purge removes, [`Timestamp`] is a time.
+//!   counts, [`Purge`] says what a purge removes, [`Timestamp`] is a time. [`Ttl`] is how long a message
+//!   lives: without a ttl, until it is deleted.
 //! - [`Subscription`] and [`Subscriber`] store where a queue's messages are to be announced.
 //!
 //! # Claims
@@ -141,7 +142,7 @@ pub use model::{
     ListOptions, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata,
     MetadataValue, NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker,
     PoolName, PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats,
-    Result, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp,
+    Result, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

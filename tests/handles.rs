@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use zaqar_sled::{
     ClaimOptions, ClientId, Config, Engine, Limits, ManualClock, MessageListOptions, Metadata, NewMessage, Project,
-    SimulatedDisk, Sort, Timestamp,
+    SimulatedDisk, Sort, Timestamp, Ttl,
 };
 
 fn config(disk: &SimulatedDisk) -> Config {
@@ -21,12 +21,18 @@ fn engine() -> Engine {
 }
 
 #[test]
-fn a_message_without_times_gets_the_queues_or_an_hour_and_no_delay() {
+fn a_message_without_times_gets_the_queues_or_no_end_and_no_delay() {
     let engine = engine();
     let plain = engine.queue(Project::none(), "plain").unwrap();
     plain.create(Metadata::new()).unwrap();
     plain.post(ClientId::random(), &[NewMessage::new("a")]).unwrap();
-    assert_eq!(plain.pop(1).unwrap()[0].ttl(), Duration::from_secs(3600));
+    assert_eq!(plain.pop(1).unwrap()[0].ttl(), Ttl::Forever);
+
+    let zaqar = config(&SimulatedDisk::new()).limits(Limits::zaqar()).open("/store").unwrap();
+    let limited = zaqar.queue(Project::none(), "plain").unwrap();
+    limited.create(Metadata::new()).unwrap();
+    limited.post(ClientId::random(), &[NewMessage::new("a")]).unwrap();
+    assert_eq!(limited.pop(1).unwrap()[0].ttl(), Duration::from_secs(3600));
 
     let set = engine.queue(Project::none(), "set").unwrap();
     let metadata = Metadata::new().with("_default_message_ttl", 90).unwrap();
@@ -34,7 +40,7 @@ fn a_message_without_times_gets_the_queues_or_an_hour_and_no_delay() {
     let given = NewMessage::new("given").ttl(Duration::from_secs(70)).delay(Duration::ZERO);
     set.post(ClientId::random(), &[NewMessage::new("a"), given]).unwrap();
     let popped = set.pop(5).unwrap();
-    assert_eq!((popped.len(), popped[0].ttl()), (1, Duration::from_secs(70)), "the other one is delayed");
+    assert_eq!((popped.len(), popped[0].ttl()), (1, Duration::from_secs(70).into()), "the other one is delayed");
     assert_eq!(set.first(Sort::Oldest).unwrap().ttl(), Duration::from_secs(90));
 }
 

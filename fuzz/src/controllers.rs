@@ -57,7 +57,9 @@ impl World {
                 let (project, name) = queue.parts();
                 let pair = both(ours.stats(&project, &name), model().stats(&project, &name));
                 if let Some((ours, model)) = pair {
-                    let counts = |stats: &zaqar_sled::QueueStats| (stats.claimed(), stats.free(), stats.total());
+                    let counts = |stats: &zaqar_sled::QueueStats| {
+                        (stats.claimed(), stats.free(), stats.total(), stats.expired())
+                    };
                     assert_eq!(counts(&ours), counts(&model));
                     self.same_stat(ours.oldest(), model.oldest());
                     self.same_stat(ours.newest(), model.newest());

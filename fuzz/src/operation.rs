@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use zaqar_sled::{ClientId, Metadata, NewMessage, Project, Purge, QueueName};
+use zaqar_sled::{ClientId, Metadata, NewMessage, Project, Purge, QueueName, Ttl};
 
 use crate::registration::{Few, Flavoring, Mapping, Pooling, Subscribing};
 
@@ -196,7 +196,8 @@ impl From<Time> for Duration {
 
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub struct MessageSpec {
-    pub ttl: Time,
+    /// None is forever.
+    pub ttl: Option<Time>,
     pub delay: Option<Time>,
     pub bytes: u16,
 }
@@ -226,7 +227,8 @@ impl Name {
 impl MessageSpec {
     pub(crate) fn message(&self) -> NewMessage {
         let body = vec![self.bytes as u8; usize::from(self.bytes % 3000)];
-        NewMessage::new(body).ttl(Duration::from(self.ttl)).delay(self.delay.map(Duration::from))
+        let ttl = self.ttl.map_or(Ttl::Forever, |ttl| Duration::from(ttl).into());
+        NewMessage::new(body).ttl(ttl).delay(self.delay.map(Duration::from))
     }
 }
 

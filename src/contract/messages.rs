@@ -32,7 +32,8 @@ pub trait Messages: Sealed + Send + Sync {
     /// returns no ids (contract 6.1).
     ///
     /// Every message needs a ttl here; the handle [`Queue::post`](crate::Queue::post) fills in a
-    /// default. A ttl of zero is accepted: the message is expired at once.
+    /// default. A ttl of zero is accepted: the message is expired at once. A message with
+    /// [`Ttl::Forever`](crate::Ttl::Forever) lives until it is deleted (ours).
     ///
     /// Cost: O(messages + bytes): one lock and one write to the journal.
     ///

@@ -8,7 +8,7 @@ use crate::model::limits::{are_long, check_times};
 use crate::model::time::millis;
 use crate::model::{
     ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project,
-    QueueName, Sort, Timestamp,
+    QueueName, Sort, Timestamp, Ttl,
 };
 use crate::state::op::{Op, Posted};
 use crate::state::sequences::Sequences;
@@ -30,8 +30,9 @@ impl<S: Backend> Messages for S {
     ) -> Result<Vec<MessageId>> {
         let control_store = self.control_store();
         control_store.limits.check_post(messages, None)?;
-        let is_long = |time: Option<Duration>| are_long(&[time.unwrap_or_default()]);
-        if messages.iter().any(|message| is_long(message.ttl) || is_long(message.delay)) {
+        let is_long = |time: Duration| are_long(&[time]);
+        let are_long = |m: &NewMessage| is_long(m.limited_ttl()) || is_long(m.delay.unwrap_or_default());
+        if messages.iter().any(are_long) {
             // Before the queue is looked up.
             check_message_times(Timestamp::from_millis(control_store.now()), messages)?;
         }
@@ -176,7 +177,7 @@ fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]
 
 fn posted(message: &NewMessage, checksums: bool) -> Posted<'_> {
     Posted {
-        ttl: millis(message.ttl.unwrap_or_default()),
+        ttl: message.ttl.map_or(0, Ttl::as_millis),
         delay: millis(message.delay.unwrap_or_default()),
         checksum: if checksums { message.checksum().map(|checksum| checksum.0) } else { None },
         body: message.body().as_bytes().into(),
@@ -185,7 +186,7 @@ fn posted(message: &NewMessage, checksums: bool) -> Posted<'_> {
 
 fn check_message_times(now: Timestamp, messages: &[NewMessage]) -> Result<()> {
     for message in messages {
-        check_times(now, "ttl", &[message.ttl.unwrap_or_default()])?;
+        check_times(now, "ttl", &[message.limited_ttl()])?;
         check_times(now, "delay", &[message.delay.unwrap_or_default()])?;
     }
     Ok(())

@@ -196,7 +196,7 @@ fn purge_locked(
     registry: Option<LockedRegistry<'_>>,
 ) -> Result<Answer<u64>> {
     let count = queue.totals().total;
-    let idle = count == 0 && queue.claims().len() == 0;
+    let idle = count == 0 && queue.claims().len() == 0 && queue.totals().expired == 0;
     let subscriptions =
         registry.as_ref().map_or(0, |registry| registry.subscriptions.page(&address.key(), None, usize::MAX).len());
     match registry {
@@ -281,6 +281,7 @@ fn count(queue: &Locked<'_>) -> Result<QueueStats> {
     Ok(QueueStats {
         claimed: totals.claimed,
         free: totals.total.saturating_sub(totals.claimed),
+        expired: totals.expired,
         oldest: stat(oldest),
         newest: stat(newest),
     })

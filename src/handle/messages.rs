@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use super::queue::{ITER_PAGE, Queue, SMALL_ITER_PAGE};
 use crate::model::error::Result;
-use crate::model::{ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Sort};
+use crate::model::{ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Sort, Ttl};
 
 impl Queue {
     /// Posts messages to the end of the queue, all or none, and returns their ids in the same order
     /// (contract 6.1).
     ///
-    /// A message without a ttl gets the queue's `_default_message_ttl`, or one hour if the queue
-    /// has none. A message without a delay gets the queue's `_default_message_delay`, or no delay.
+    /// A message without a ttl gets the queue's `_default_message_ttl`. If the queue has none, the
+    /// message lives until it is deleted ([`Ttl::Forever`](crate::Ttl::Forever)), or an hour under
+    /// [`Limits::zaqar`](crate::Limits::zaqar). A message without a delay gets the queue's
+    /// `_default_message_delay`, or no delay.
     ///
     /// Cost: O(messages + bytes): one lock and one write to the journal. If every message has a ttl
     /// and a delay, the defaults are not looked up.
@@ -37,10 +39,10 @@ impl Queue {
     /// # let engine = Config::new().disk(disk).open("store")?;
     /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
     /// # orders.create(Metadata::new())?;
-    /// let messages = [NewMessage::new("a"), NewMessage::new("b").ttl(2 * hour)];
+    /// let messages = [NewMessage::new("a"), NewMessage::new("b").ttl(hour)];
     /// let ids = orders.post(ClientId::random(), &messages)?;
-    /// assert_eq!(orders.get(&ids[0])?.ttl(), hour);
-    /// assert_eq!(orders.get(&ids[1])?.ttl(), 2 * hour);
+    /// assert_eq!(orders.get(&ids[0])?.ttl(), Ttl::Forever);
+    /// assert_eq!(orders.get(&ids[1])?.ttl(), hour);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn post(&self, client: ClientId, messages: &[NewMessage]) -> Result<Vec<MessageId>> {
@@ -52,7 +54,7 @@ impl Queue {
         self.driver().messages().post(&self.project, &self.name, client, &filled)
     }
 
-    fn defaults(&self) -> Result<(Duration, Duration)> {
+    fn defaults(&self) -> Result<(Ttl, Duration)> {
         let control_store = self.control_store().enter()?;
         // The record is here, wherever the messages are.
         let record = control_store.find(&self.project, &self.name);
@@ -60,7 +62,8 @@ impl Queue {
             .and_then(|record| record.description())
             .map(|description| (description.settings.default_ttl, description.settings.default_delay));
         let (ttl, delay) = defaults.unwrap_or_default();
-        Ok((ttl.map_or(DEFAULT_TTL, Duration::from_millis), delay.map_or(Duration::ZERO, Duration::from_millis)))
+        let ttl = ttl.map_or(control_store.limits.default_ttl(), |ttl| Duration::from_millis(ttl).into());
+        Ok((ttl, delay.map_or(Duration::ZERO, Duration::from_millis)))
     }
 
     /// One page of live messages in the order of their posts (contract 6.2). [`iter`](Self::iter)
@@ -296,7 +299,7 @@ impl Queue {
     }
 }
 
-fn fill(message: &NewMessage, ttl: Duration, delay: Duration) -> NewMessage {
+fn fill(message: &NewMessage, ttl: Ttl, delay: Duration) -> NewMessage {
     let mut filled = message.clone();
     filled.ttl.get_or_insert(ttl);
     filled.delay.get_or_insert(delay);
@@ -334,6 +337,3 @@ impl Iterator for Pages<'_> {
         }
     }
 }
-
-/// Zaqar's default for a message without a ttl, on a queue without one.
-const DEFAULT_TTL: Duration = Duration::from_secs(3600);

@@ -282,7 +282,7 @@ impl Queue {
     /// # orders.create(Metadata::new())?;
     /// orders.set_metadata(&Metadata::new().with("_default_message_ttl", 60)?)?;
     /// let ids = orders.post(ClientId::random(), &[NewMessage::new("a")])?;
-    /// assert_eq!(orders.get(&ids[0])?.ttl().as_secs(), 60);
+    /// assert_eq!(orders.get(&ids[0])?.ttl(), std::time::Duration::from_secs(60));
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn set_metadata(&self, metadata: &Metadata) -> Result<()> {

@@ -79,7 +79,8 @@ impl ClaimOptions {
     /// let options = ClaimOptions::new().ttl(Duration::from_secs(90));
     /// let options = options.grace(Duration::from_secs(30));
     /// let claim = orders.claim(options)?.expect("a message waits");
-    /// assert_eq!(claim.messages()[0].ttl().as_secs(), 120); // longer than it was posted with
+    /// let longer = Duration::from_secs(120); // than it was posted with
+    /// assert_eq!(claim.messages()[0].ttl(), longer);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn grace(mut self, grace: Duration) -> Self {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::names::valid::MAX_NAME_LEN;
 use super::settings::{DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, MAX_POST_SIZE, QueueSettings};
-use super::{ClaimOptions, Metadata, NewMessage, Project, QueueName, Subscriber, Timestamp};
+use super::{ClaimOptions, Metadata, NewMessage, Project, QueueName, Subscriber, Timestamp, Ttl};
 use crate::model::error::{Error, Result};
 
 /// The sizes and times that a store accepts from its callers (contract 13).
@@ -20,7 +20,8 @@ use crate::model::error::{Error, Result};
 /// | metadata | 1 MiB of JSON | 64 KiB |
 /// | body | 64 MiB | 256 KiB |
 /// | one post | 128 MiB of bodies | 1 message or more, 256 KiB of bodies |
-/// | message ttl | any | 60 s–14 days |
+/// | message ttl | any, or forever | 60 s–14 days |
+/// | ttl of a message without one, by a handle | forever | 3600 s |
 /// | delay | any | 0–900 s |
 /// | claim ttl, grace | any | 60 s–12 h |
 /// | claim, pop | 1 or more | 1–20 |
@@ -54,6 +55,7 @@ pub struct Limits {
     post_max: u64,
     post_count: RangeInclusive<usize>,
     message_ttl: RangeInclusive<Duration>,
+    default_ttl: Ttl,
     delay: RangeInclusive<Duration>,
     claim_ttl: RangeInclusive<Duration>,
     claim_grace: RangeInclusive<Duration>,
@@ -85,6 +87,7 @@ impl Limits {
             post_max: 256 << 10,
             post_count: 1..=usize::MAX,
             message_ttl: MINUTE..=Duration::from_secs(14 * 24 * 60 * 60),
+            default_ttl: Ttl::For(Duration::from_secs(60 * 60)),
             delay: Duration::ZERO..=Duration::from_secs(15 * 60),
             claim_ttl: MINUTE..=Duration::from_secs(12 * 60 * 60),
             claim_grace: MINUTE..=Duration::from_secs(12 * 60 * 60),
@@ -106,6 +109,7 @@ impl Limits {
             post_max: 128 << 20,
             post_count: 0..=usize::MAX,
             message_ttl: ANY,
+            default_ttl: Ttl::Forever,
             delay: ANY,
             claim_ttl: ANY,
             claim_grace: ANY,
@@ -168,13 +172,29 @@ impl Limits {
         check_count("messages", messages.len(), &self.post_count)?;
         for message in messages {
             let ttl = message.ttl.ok_or_else(|| Error::invalid("ttl", "is missing"))?;
-            check_time("ttl", ttl, &self.message_ttl)?;
+            self.check_message_ttl(ttl)?;
             check_time("delay", message.delay.unwrap_or_default(), &self.delay)?;
             check_size("body bytes", message.body().len() as u64, self.body_max)?;
         }
         let size = messages.iter().fold(0_u64, |sum, m| sum.saturating_add(m.body().len() as u64));
         let limit = max_post_size.map_or(self.post_max, |limit| limit.min(self.post_max));
         check_size("post bytes", size, limit)
+    }
+
+    fn check_message_ttl(&self, ttl: Ttl) -> Result<()> {
+        match ttl {
+            Ttl::For(ttl) => check_time("ttl", ttl, &self.message_ttl),
+            Ttl::Forever if *self.message_ttl.end() == Duration::MAX => Ok(()),
+            Ttl::Forever => {
+                let most = self.message_ttl.end().as_secs();
+                Err(Error::invalid("ttl", format!("forever is more than {most} seconds")))
+            }
+        }
+    }
+
+    /// The ttl of a message that was posted by a handle without one, to a queue without a default.
+    pub(crate) const fn default_ttl(&self) -> Ttl {
+        self.default_ttl
     }
 
     pub(crate) fn check_claim(&self, options: &ClaimOptions) -> Result<()> {
@@ -377,6 +397,9 @@ mod tests {
         let ttl = |ttl| limits.check_post(&[message(ttl)], None);
         let outside = [Duration::ZERO, just_less, fortnight + TICK];
         assert_range(ttl, [minute, fortnight], &outside);
+        let forever = [NewMessage::new("42").ttl(Ttl::Forever)];
+        assert!(limits.check_post(&forever, None).unwrap_err().is_invalid());
+        assert!(Limits::default().check_post(&forever, None).is_ok());
 
         let delay = |delay| limits.check_post(&[message(minute).delay(delay)], None);
         let most = Duration::from_mins(15);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::time::{age, whole_seconds_up};
-use super::{Body, Checksum, ClaimId, ClientId, MessageId, MessageMarker, Timestamp};
+use super::time::age;
+use super::{Body, Checksum, ClaimId, ClientId, MessageId, MessageMarker, Timestamp, Ttl};
 use crate::model::error::{Error, Result};
 
 /// A message to post: a body, how long it lives, and how long it is hidden at first.
@@ -19,7 +19,8 @@ use crate::model::error::{Error, Result};
 ///
 /// let bytes = NewMessage::new(b"42").ttl(Duration::from_secs(3600));
 /// let json = NewMessage::json(&["order", "7"])?.delay(Duration::from_secs(5));
-/// assert_eq!(bytes.ttl, Some(Duration::from_secs(3600)));
+/// assert_eq!(bytes.ttl, Some(Duration::from_secs(3600).into()));
+/// assert_eq!(json.ttl, None); // until it is deleted, unless the queue has a default
 /// assert_eq!(json.body().as_bytes(), br#"["order", "7"]"#);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
@@ -28,9 +29,10 @@ pub struct NewMessage {
     body: Body,
     is_json: bool,
     /// How long the message lives from the post on. `None`: the handle fills in the queue's
-    /// `_default_message_ttl` or an hour; the [`Messages`](crate::Messages) contract refuses the
-    /// message.
-    pub ttl: Option<Duration>,
+    /// `_default_message_ttl`, or else [`Ttl::Forever`] (an hour under
+    /// [`Limits::zaqar`](crate::Limits::zaqar)); the [`Messages`](crate::Messages) contract refuses
+    /// the message.
+    pub ttl: Option<Ttl>,
     /// How long the message is hidden from claims and plain listings; its ttl runs during the delay.
     /// `None`: the handle fills in the queue's `_default_message_delay`; else there is no delay.
     pub delay: Option<Duration>,
@@ -67,16 +69,16 @@ impl NewMessage {
         Ok(Self { is_json: true, ..Self::new(Body::json(value)?) })
     }
 
-    /// Sets how long the message lives from the post on; `None` leaves it to the queue.
+    /// Sets how long the message lives from the post on. If it is not set, the queue decides.
     ///
     /// ```
     /// # use zaqar_sled::*;
     /// # use std::time::Duration;
     /// let message = NewMessage::new("42").ttl(Duration::from_secs(60));
-    /// assert_eq!(message.ttl, Some(Duration::from_secs(60)));
+    /// assert_eq!(message.ttl, Some(Ttl::For(Duration::from_secs(60))));
     /// ```
-    pub fn ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
-        self.ttl = ttl.into();
+    pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.ttl = Some(ttl.into());
         self
     }
 
@@ -109,6 +111,11 @@ impl NewMessage {
         &self.body
     }
 
+    /// The ttl, if it has an end; zero otherwise.
+    pub(crate) fn limited_ttl(&self) -> Duration {
+        self.ttl.and_then(Ttl::duration).unwrap_or_default()
+    }
+
     /// The checksum of the stored bytes, which for JSON are the text that Zaqar uses. JSON null has no checksum.
     pub(crate) fn checksum(&self) -> Option<Checksum> {
         let is_null = self.is_json && self.body.as_bytes() == b"null";
@@ -129,7 +136,7 @@ impl NewMessage {
 /// assert_eq!((message.id(), &**message.body()), (ids[0], &b"42"[..]));
 /// assert_eq!(message.marker(), MessageMarker::from(message.id()));
 /// assert_eq!((message.claim_id(), message.claim_count()), (None, 0));
-/// assert_eq!((message.ttl().as_secs(), message.age().as_secs()), (3600, 0));
+/// assert_eq!((message.ttl(), message.age().as_secs()), (Ttl::Forever, 0));
 /// assert!(message.created() > Timestamp::from_millis(0));
 /// assert!(message.checksum().is_none()); // see Config::checksums
 /// # Ok::<(), zaqar_sled::Error>(())
@@ -139,7 +146,7 @@ pub struct Message {
     pub(crate) id: MessageId,
     pub(crate) created: Timestamp,
     pub(crate) read_at: Timestamp,
-    /// In milliseconds.
+    /// In milliseconds; `FOREVER` if it has no end.
     pub(crate) ttl: u64,
     pub(crate) body: Body,
     pub(crate) claim: Option<ClaimId>,
@@ -161,8 +168,8 @@ impl Message {
     }
 
     /// The ttl as posted, or as a claim extended it, in whole seconds, rounded up.
-    pub fn ttl(&self) -> Duration {
-        whole_seconds_up(self.ttl)
+    pub fn ttl(&self) -> Ttl {
+        Ttl::shown(self.ttl)
     }
 
     /// The instant of the post, to the millisecond.

@@ -30,6 +30,7 @@ mod queue;
 pub(crate) mod settings;
 mod subscription;
 pub(crate) mod time;
+pub(crate) mod ttl;
 mod uri;
 
 pub use body::{Body, Checksum};
@@ -52,6 +53,7 @@ pub use pool::{NewPool, Pool, PoolUpdate};
 pub use queue::{MessageStat, Purge, QueueEntry, QueueListOptions, QueueStats};
 pub use subscription::{Subscriber, Subscription, SubscriptionUpdate};
 pub use time::Timestamp;
+pub use ttl::Ttl;
 pub use uri::PoolUri;
 
 pub(crate) use uri::Location;

@@ -201,6 +201,7 @@ impl QueueEntry {
 pub struct QueueStats {
     pub(crate) claimed: u64,
     pub(crate) free: u64,
+    pub(crate) expired: u64,
     pub(crate) oldest: Option<MessageStat>,
     pub(crate) newest: Option<MessageStat>,
 }
@@ -219,6 +220,28 @@ impl QueueStats {
     /// The number of live messages: claimed and free.
     pub fn total(&self) -> u64 {
         self.claimed.saturating_add(self.free)
+    }
+
+    /// The number of messages that have expired since the queue was created, or since its messages were last purged.
+    /// No listing shows them. A move to another pool keeps the count.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::{sync::Arc, time::Duration};
+    /// # let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    /// # let disk = Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).clock(clock.clone()).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// let minute = NewMessage::new("42").ttl(Duration::from_secs(60));
+    /// orders.post(ClientId::random(), &[minute, NewMessage::new("kept until it is deleted")])?;
+    /// clock.advance(Duration::from_secs(60));
+    /// let stats = orders.stats()?;
+    /// assert_eq!((stats.total(), stats.expired()), (1, 1));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn expired(&self) -> u64 {
+        self.expired
     }
 
     /// The oldest message; `None` if there is none.

@@ -228,16 +228,16 @@ impl QueueMove<'_> {
         let claims: Vec<(u64, Claim)> =
             all.into_iter().filter_map(|(number, claim)| Some((renumbered(number)?, claim.clone()))).collect();
         for claims in portions(&claims, |(_, claim)| claim.sequences.runs().saturating_mul(size_of::<(u64, u32)>())) {
-            self.import(target, frozen.next, claims.to_vec(), Vec::new(), Vec::new())?;
+            self.import(target, Import { next: frozen.next, claims: claims.to_vec(), ..self.nothing() })?;
         }
         for portion in portions(&frozen.pages, FrozenPage::body_bytes) {
             let portion = portion.iter().map(|page| self.export(page, target.number, &renumbered));
             let portion = portion.collect::<Result<Vec<_>>>()?;
             self.to.store().wait_for_admission()?;
-            self.import(target, frozen.next, Vec::new(), portion, Vec::new())?;
+            self.import(target, Import { next: frozen.next, pages: portion, ..self.nothing() })?;
         }
         // Also without any content: the ids continue above the assigned ones.
-        self.import(target, frozen.next, Vec::new(), Vec::new(), Vec::new())
+        self.import(target, Import { next: frozen.next, expired: frozen.expired, ..self.nothing() })
     }
 
     /// A page as the target takes it in.
@@ -272,28 +272,26 @@ impl QueueMove<'_> {
             };
             let Some((last, _)) = rows.last() else { return Ok(()) };
             after = Some(*last);
-            self.import(target, 0, Vec::new(), Vec::new(), rows)?;
+            self.import(target, Import { subscriptions: rows, ..self.nothing() })?;
         }
     }
 
-    fn import(
-        &self,
-        target: &Arc<QueueSlot>,
-        next: u64,
-        claims: Vec<(u64, Claim)>,
-        pages: Vec<ImportedPage<'_>>,
-        subscriptions: Vec<([u8; 16], SubscriptionRow)>,
-    ) -> Result<()> {
+    /// An operation of the copy that copies nothing.
+    fn nothing(&self) -> Import<'_> {
+        Import {
+            queue: self.route.record.number,
+            next: 0,
+            expired: 0,
+            claims: Vec::new(),
+            pages: Vec::new(),
+            address: Address::of(self.project, self.queue),
+            subscriptions: Vec::new(),
+        }
+    }
+
+    fn import(&self, target: &Arc<QueueSlot>, import: Import<'_>) -> Result<()> {
         let store = self.to.store();
         let Some(mut queue) = store.lock(target)? else { return Err(moving(self.project, self.queue)) };
-        let import = Import {
-            queue: queue.number(),
-            next,
-            claims,
-            pages,
-            address: Address::of(self.project, self.queue),
-            subscriptions,
-        };
         let mut registry = store.lock_registry();
         registry.record(Growth::Grows, &Op::Import(import), &mut [queue.state()]).map(drop)
     }

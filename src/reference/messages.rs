@@ -22,7 +22,7 @@ impl Messages for ReferenceModel {
         let (mut store, now) = self.enter_queue(project, queue)?;
         self.limits.check_post(messages, None)?;
         for message in messages {
-            check_times(now, "ttl", &[message.ttl.unwrap_or_default()])?;
+            check_times(now, "ttl", &[message.limited_ttl()])?;
             check_times(now, "delay", &[message.delay.unwrap_or_default()])?;
         }
         let target = store.contents(project, queue)?.ok_or_else(|| no_queue(project, queue))?;

@@ -8,7 +8,7 @@ use crate::model::settings::QueueSettings;
 use crate::model::time::millis;
 use crate::model::{
     Body, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageStat, Metadata,
-    NewMessage, QueueStats, Timestamp,
+    NewMessage, QueueStats, Timestamp, Ttl,
 };
 
 pub(super) struct QueueModel {
@@ -19,6 +19,8 @@ pub(super) struct QueueModel {
     pub(super) messages: Vec<MessageModel>,
     pub(super) claims: BTreeMap<ClaimId, ClaimModel>,
     posted: u64,
+    /// The expired messages that were dropped, by their location.
+    expired: BTreeMap<StoreLocation, u64>,
     /// The location of the messages and claims that the current call uses.
     location: StoreLocation,
 }
@@ -28,7 +30,8 @@ pub(super) struct MessageModel {
     pub(super) sequence: u64,
     location: StoreLocation,
     pub(super) created: Timestamp,
-    pub(super) expires: Timestamp,
+    /// `None` if it lives until it is deleted.
+    pub(super) expires: Option<Timestamp>,
     /// The end of the delay, until which claims and plain listings do not show the message.
     pub(super) ready: Timestamp,
     /// In milliseconds, as shown.
@@ -50,14 +53,14 @@ pub(super) struct ClaimModel {
 
 impl MessageModel {
     pub(super) fn posted(message: &NewMessage, client: ClientId, checksums: bool, now: Timestamp) -> Self {
-        let ttl = message.ttl.unwrap_or_default();
+        let ttl = message.ttl.unwrap_or(Ttl::Forever);
         Self {
             sequence: 0, // this and the location are given by the queue it is added to
             location: None,
             created: now,
-            expires: now.saturating_add(ttl),
+            expires: ttl.duration().map(|ttl| now.saturating_add(ttl)),
             ready: now.saturating_add(message.delay.unwrap_or_default()),
-            ttl: millis(ttl),
+            ttl: ttl.as_millis(),
             client,
             body: message.body().clone(),
             checksum: checksums.then(|| message.checksum()).flatten(),
@@ -72,7 +75,7 @@ impl MessageModel {
     }
 
     pub(super) fn is_live(&self, now: Timestamp) -> bool {
-        now < self.expires
+        self.expires.is_none_or(|expires| now < expires)
     }
 
     pub(super) fn is_delayed(&self, now: Timestamp) -> bool {
@@ -82,9 +85,9 @@ impl MessageModel {
     /// The extension rule of contract 7.1: only a message that would expire before the claim is extended.
     fn extend(&mut self, options: &ClaimOptions, now: Timestamp) {
         let claim_ends = now.saturating_add(options.ttl);
-        if self.expires < claim_ends {
+        if self.expires.is_some_and(|expires| expires < claim_ends) {
             self.ttl = millis(options.ttl).saturating_add(millis(options.grace));
-            self.expires = claim_ends.saturating_add(options.grace);
+            self.expires = Some(claim_ends.saturating_add(options.grace));
         }
     }
 
@@ -92,7 +95,7 @@ impl MessageModel {
     fn dead(mut self, ttl: Option<u64>, now: Timestamp) -> Self {
         if let Some(ttl) = ttl {
             self.ttl = ttl;
-            self.expires = now.saturating_add(Duration::from_millis(ttl));
+            self.expires = Some(now.saturating_add(Duration::from_millis(ttl)));
         }
         self.claim = None;
         self
@@ -108,6 +111,7 @@ impl QueueModel {
             messages: Vec::new(),
             claims: BTreeMap::new(),
             posted: 0,
+            expired: BTreeMap::new(),
             location: None,
         }
     }
@@ -122,6 +126,7 @@ impl QueueModel {
     pub(super) fn forget(&mut self, is_removed: impl Fn(&StoreLocation) -> bool) {
         self.messages.retain(|message| !is_removed(&message.location));
         self.claims.retain(|_, claim| !is_removed(&claim.location));
+        self.expired.retain(|location, _| !is_removed(location));
     }
 
     /// Whether there are messages or claims.
@@ -135,6 +140,13 @@ impl QueueModel {
         let messages = self.messages.iter_mut().map(|message| &mut message.location);
         let claims = self.claims.values_mut().map(|claim| &mut claim.location);
         messages.chain(claims).filter(|location| *location == here).for_each(|location| location.clone_from(there));
+        let expired = self.expired.remove(here).unwrap_or_default();
+        self.count_expired(there.clone(), expired);
+    }
+
+    fn count_expired(&mut self, location: StoreLocation, messages: u64) {
+        let count = self.expired.entry(location).or_default();
+        *count = count.saturating_add(messages);
     }
 
     /// Adds a message to the end.
@@ -247,14 +259,27 @@ impl QueueModel {
         QueueStats {
             claimed,
             free: total.saturating_sub(claimed),
+            expired: self
+                .expired
+                .get(&self.location)
+                .copied()
+                .unwrap_or_default()
+                .saturating_add(self.expired_now(now)),
             oldest: self.live(now).next().map(stat),
             newest: self.live(now).next_back().map(stat),
         }
     }
 
+    /// The expired messages that are still here.
+    fn expired_now(&self, now: Timestamp) -> u64 {
+        let here = self.messages.iter().filter(|message| message.location == self.location);
+        here.filter(|message| !message.is_live(now)).count() as u64
+    }
+
     /// Drops all messages and claims; returns the number of messages.
     pub(super) fn clear(&mut self, now: Timestamp) -> u64 {
         let count = self.live(now).count() as u64;
+        self.expired.remove(&self.location);
         self.messages.retain(|message| message.location != self.location);
         self.claims.retain(|_, claim| claim.location != self.location);
         count
@@ -263,6 +288,7 @@ impl QueueModel {
     /// Drops expired messages and claims, and returns how many.
     pub(super) fn drop_expired(&mut self, now: Timestamp) -> (usize, usize) {
         let before = (self.messages.len(), self.claims.len());
+        self.count_expired(self.location.clone(), self.expired_now(now));
         self.messages.retain(|message| message.location != self.location || message.is_live(now));
         self.claims.retain(|_, claim| claim.location != self.location || now < claim.expires);
         (before.0.saturating_sub(self.messages.len()), before.1.saturating_sub(self.claims.len()))

@@ -11,6 +11,7 @@ use super::page::{Page, bits};
 use super::page_content::Content;
 use super::queue::{Due, Queue, Totals};
 use crate::model::error::Result;
+use crate::model::ttl::FOREVER;
 
 /// An invariant that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,8 @@ impl Queue {
         let ready: BTreeSet<u64> =
             self.pages().iter().filter(|(_, page)| page.ready() != 0).map(|(first, _)| *first).collect();
         check(Invariant::Queue(2), *self.ready() == ready, "the index of claimable pages differs from the pages");
-        let pages = self.pages().values().map(|page| (page.due(), Due::Page(page.first())));
+        let pages = self.pages().values().filter(|page| page.due() != FOREVER);
+        let pages = pages.map(|page| (page.due(), Due::Page(page.first())));
         let claims = self.claims().iter().map(|(number, claim)| (claim.expires, Due::Claim(number)));
         let due: BTreeSet<_> = pages.chain(claims).collect();
         check(Invariant::Queue(3), *self.deadlines() == due, "the deadlines differ from the pages' and claims'");
@@ -102,7 +104,7 @@ impl Queue {
     }
 
     fn recount(&self) -> Totals {
-        let mut totals = Totals::default();
+        let mut totals = Totals { expired: self.totals().expired, ..Totals::default() };
         for page in self.pages().values() {
             totals.total += u64::from(page.live().count_ones());
             totals.claimed += u64::from(page.claimed().count_ones());

@@ -129,7 +129,7 @@ impl Contents {
         let record: QueueRecord<'_> = codec::decode(body)?;
         let description = Description::parse(&record.metadata).map_err(|error| error.to_string())?;
         let mut queue = Queue::new(record.number, project, name, description.shared(), record.lsn, &self.budget);
-        queue.resume(record.next, Some(Dirty::New));
+        queue.resume(record.next, record.expired, Some(Dirty::New));
         let queue = LoadedQueue::new(queue, &self.budget);
         self.next_queue = self.next_queue.max(record.number.saturating_add(1));
         let twice = self.queues.insert(record.number, queue).is_some();

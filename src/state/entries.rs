@@ -21,6 +21,8 @@ pub(crate) struct QueueRecord<'a> {
     pub(crate) next: u64,
     /// The last operation that is in this record and the queue's pages and claims.
     pub(crate) lsn: u64,
+    /// The messages that have expired.
+    pub(crate) expired: u64,
     pub(crate) metadata: Cow<'a, str>,
 }
 
@@ -30,6 +32,7 @@ pub(crate) fn queue(frozen: &FrozenQueue) -> Result<Record> {
         number: frozen.number,
         next: frozen.next,
         lsn: frozen.lsn,
+        expired: frozen.expired,
         metadata: frozen.description.metadata.to_json().into(),
     };
     seal(Tree::Queues, keys::queue(&frozen.project, &frozen.name), &record)
@@ -79,9 +82,9 @@ mod tests {
 
     #[test]
     fn golden_bytes_of_every_record() {
-        let queue = QueueRecord { number: 5, next: 6, lsn: 7, metadata: "{}".into() };
+        let queue = QueueRecord { number: 5, next: 6, lsn: 7, expired: 8, metadata: "{}".into() };
         let sealed = records::seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
-        assert_eq!(hex(&sealed.value[5..]), "050607027b7d");
+        assert_eq!(hex(&sealed.value[5..]), "05060708027b7d");
         assert_eq!(hex(&page(OWNER, 7, &entry()).unwrap().value[5..]), "010000020242020100 01020304".replace(' ', ""));
         let one = Claim::new([9; 16], 1, 2, [7].into_iter().collect(), 1);
         assert_eq!(hex(&claim(OWNER, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));

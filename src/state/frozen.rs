@@ -17,6 +17,8 @@ pub(crate) struct FrozenQueue {
     pub(crate) description: Arc<Description>,
     pub(crate) next: u64,
     pub(crate) lsn: u64,
+    /// The messages that have expired.
+    pub(crate) expired: u64,
     pub(crate) pages: Vec<FrozenPage>,
     /// The claims with messages.
     pub(crate) claims: Vec<(u64, Claim)>,
@@ -34,6 +36,7 @@ impl FrozenQueue {
             description: queue.description().clone(),
             next: queue.next(),
             lsn: queue.lsn(),
+            expired: queue.totals().expired,
             pages: Vec::new(),
             claims: Vec::new(),
             spent: Vec::new(),

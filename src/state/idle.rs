@@ -9,7 +9,8 @@
 use std::sync::Arc;
 
 use super::dirty::Dirty;
-use super::queue::{Description, Queue};
+use super::queue::{Description, Queue, Totals};
+use super::u48::U48;
 use crate::model::{Project, QueueName};
 use crate::state::costs::queue_bytes;
 use crate::storage::budget::Budget;
@@ -23,6 +24,8 @@ pub(crate) enum Activity {
         description: Arc<Description>,
         lsn: u64,
         next: u64,
+        /// The messages that have expired.
+        expired: U48,
         /// The difference of the queue's record from the trees.
         record: Option<Dirty>,
     },
@@ -46,13 +49,21 @@ impl Activity {
         }
     }
 
+    /// The queue's totals; those of an idle queue are 0, except for the expired messages.
+    pub(crate) fn totals(&self) -> Totals {
+        match self {
+            Self::Active(queue) => queue.totals(),
+            Self::Idle { expired, .. } => Totals { expired: expired.get(), ..Totals::default() },
+        }
+    }
+
     /// Activates the queue with that number and key.
     pub(crate) fn activate(&mut self, number: u64, key: &[u8], budget: &Arc<Budget>) {
-        if let Self::Idle { description, lsn, next, record } = self {
+        if let Self::Idle { description, lsn, next, expired, record } = self {
             // The key was made from these.
             let (project, name) = keys::parse_queue(key).unwrap_or((Project::none(), QueueName::outbox()));
             let mut queue = Queue::new(number, project, name, description.clone(), *lsn, budget);
-            queue.resume(*next, *record);
+            queue.resume(*next, expired.get(), *record);
             *self = Self::Active(Box::new(queue));
         }
     }
@@ -63,7 +74,8 @@ impl Activity {
             && queue.is_idle()
         {
             let (description, lsn, next) = (queue.description().clone(), queue.lsn(), queue.next());
-            *self = Self::Idle { description, lsn, next, record: queue.dirty_record() };
+            let expired = queue.totals().expired.into();
+            *self = Self::Idle { description, lsn, next, expired, record: queue.dirty_record() };
         }
     }
 
@@ -115,6 +127,11 @@ mod tests {
     use crate::state::op::{NewQueue, Op, Posted};
 
     #[test]
+    fn an_idle_queue_takes_32_bytes() {
+        assert_eq!(size_of::<Activity>(), 32);
+    }
+
+    #[test]
     fn an_empty_queue_becomes_idle_and_is_the_same_when_it_becomes_active() {
         let budget = Budget::unlimited();
         let new = NewQueue { number: 5, project: Some("p".into()), name: "q".into(), metadata: r#"{"a":1}"#.into() };
@@ -126,7 +143,9 @@ mod tests {
         assert!(matches!(loaded.state, Activity::Active(_)), "a queue with a message is active");
         loaded.with(|queue| queue.apply(9, 200, &Op::Time));
         assert!(matches!(loaded.state, Activity::Idle { lsn: 9, next: 10, .. }), "{loaded:?}");
+        assert_eq!(loaded.state.totals().expired, 1);
         loaded.with(|queue| {
+            assert_eq!(queue.totals().expired, 1);
             assert_eq!((queue.number(), queue.project().name(), queue.name().as_str()), (5, Some("p"), "q"));
             assert_eq!(queue.description().metadata.to_json(), r#"{"a":1}"#);
         });

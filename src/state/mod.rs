@@ -16,6 +16,7 @@ mod queue;
 mod reader;
 mod registry;
 pub(crate) mod sequences;
+mod u48;
 
 pub(crate) use claims::Claim;
 pub(crate) use contents::{Contents, Obstacle};

@@ -244,6 +244,8 @@ pub(crate) struct Import<'a> {
     pub(crate) queue: u64,
     /// The next sequence.
     pub(crate) next: u64,
+    /// The messages that expired in the source, in one operation of a copy.
+    pub(crate) expired: u64,
     pub(crate) claims: Vec<(u64, Claim)>,
     #[serde(borrow)]
     pub(crate) pages: Vec<ImportedPage<'a>>,
@@ -265,6 +267,7 @@ impl<'a> IncomingMessage<'a> {
     pub(crate) fn posted(time: u64, client: [u8; 16], message: &'a Posted<'_>) -> Self {
         Self {
             created: time,
+            // A ttl without an end is the largest number, and so is the expiry.
             expires: time.saturating_add(message.ttl),
             ttl: message.ttl,
             ready_at: time.saturating_add(message.delay),

@@ -4,7 +4,8 @@
 //! the page's [`Content`], which is in memory or in an image in the page files.
 //!
 //! 1. `claimed` and `delayed` are disjoint subsets of `live`.
-//! 2. `due` is no later than the earliest expiry of a live message and the earliest end of a delay.
+//! 2. `due` is no later than the earliest expiry of a live message and the earliest end of a delay; `FOREVER` if nothing
+//!    falls due.
 //! 3. `latest` is no earlier than the last expiry of a live message.
 //! 4. `weight` is the sum over the live messages.
 //! 5. The content is in memory, or there is an image; if both exist, they are the same (see `residency`).

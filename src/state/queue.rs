@@ -2,8 +2,9 @@
 //!
 //! 1. Pages are keyed by their first sequence and do not overlap; none is empty.
 //! 2. `ready` names exactly the pages with a message that a claim may take.
-//! 3. `deadlines` holds every live claim's end and every page's `due`.
-//! 4. `total`, `claimed`, `delayed`, `weight` and `pages` are the sums over the pages.
+//! 3. `deadlines` holds every live claim's end, and the `due` of every page in which something falls due.
+//! 4. `total`, `claimed`, `delayed`, `weight` and `pages` are the sums over the pages. `expired` counts what time has
+//!    removed since the queue was created or last purged, in this store and before a move to it.
 //! 5. After [`Queue::advance`]`(now)` has succeeded, no item that expired by `now` is left.
 //! 6. [`Queue::apply`] depends only on the operation and this queue, and cannot fail after [`Queue::prepare`] has
 //!    succeeded.
@@ -19,6 +20,7 @@
 mod applying;
 mod damage;
 mod eviction;
+mod expiring;
 mod loading;
 mod salvaging;
 mod storing;
@@ -32,6 +34,7 @@ use std::sync::{Arc, LazyLock};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::{first_of, incarnation_of};
 use crate::model::settings::QueueSettings;
+use crate::model::ttl::FOREVER;
 use crate::model::{Metadata, Project, QueueName};
 use crate::state::op::{NewQueue, Op};
 use crate::state::sequences::{Portions, Sequences};
@@ -43,6 +46,7 @@ use super::page::{Page, bits};
 use super::page_content::Content;
 
 pub(crate) use eviction::Purpose;
+pub(crate) use expiring::Freed;
 pub(crate) use totals::{Sizes, Totals};
 
 /// The number of the outbox, the queue of dead letters for other stores. The number has no incarnation, so no other
@@ -96,16 +100,6 @@ pub(crate) enum Due {
     Page(u64),
 }
 
-/// The effects of time: expired messages, ended claims, ended delays.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Freed {
-    pub(crate) messages: u64,
-    pub(crate) claims: u64,
-    pub(crate) delays: u64,
-    /// Messages that can be claimed now, at most: those of the claims and delays that ended.
-    pub(crate) claimable: u64,
-}
-
 /// The contribution of a page to the queue's indexes and totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PageContribution {
@@ -118,7 +112,7 @@ impl PageContribution {
     const NOTHING: Self = Self {
         due: u64::MAX,
         ready: false,
-        totals: Totals { total: 0, claimed: 0, delayed: 0, weight: 0, pages: 0, claims: 0 },
+        totals: Totals { total: 0, claimed: 0, delayed: 0, weight: 0, pages: 0, claims: 0, expired: 0 },
     };
 
     fn of(page: &Page) -> Self {
@@ -129,6 +123,7 @@ impl PageContribution {
             weight: page.weight(),
             pages: u64::from(page.live() != 0),
             claims: 0,
+            expired: 0,
         };
         Self { due: page.due(), ready: page.is_indexed_ready(), totals }
     }
@@ -175,9 +170,10 @@ impl Queue {
         Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?.shared(), lsn, budget))
     }
 
-    /// Restores the next sequence, and the difference of the queue's record from the trees.
-    pub(crate) fn resume(&mut self, next: u64, record: Option<Dirty>) {
-        self.next = next;
+    /// Restores the next sequence, the count of expired messages, and the difference of the queue's record from the
+    /// trees.
+    pub(crate) fn resume(&mut self, next: u64, expired: u64, record: Option<Dirty>) {
+        (self.next, self.totals.expired) = (next, expired);
         self.dirty = DirtyRecords::of(record);
     }
 
@@ -257,72 +253,6 @@ impl Queue {
     /// Whether a change could not be applied whole, because a page it needed was not in memory. This is a defect.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
-    }
-
-    /// Expires, ends or frees everything due by `now`. If a page cannot be read, the remaining due work is left, and
-    /// the error is returned with the work done.
-    pub(crate) fn advance(&mut self, now: u64) -> (Freed, Result<()>) {
-        self.advance_some(now, usize::MAX)
-    }
-
-    /// As [`Self::advance`], up to `most` claims and pages.
-    pub(crate) fn advance_some(&mut self, now: u64, most: usize) -> (Freed, Result<()>) {
-        let mut freed = Freed::default();
-        for _ in 0..most {
-            self.settle_damage();
-            let Some((when, due)) = self.deadlines.first().copied().filter(|(when, _)| *when <= now) else { break };
-            if let Err(error) = self.load_due(due, now) {
-                return (freed, Err(error));
-            }
-            self.settle_damage();
-            if !self.deadlines.remove(&(when, due)) {
-                continue; // The page was found damaged: it is removed later, as a whole.
-            }
-            match due {
-                Due::Claim(number) => {
-                    let released = self.claims.get(number).map_or(0, |claim| claim.left);
-                    self.end_claim(number);
-                    freed.claims = freed.claims.saturating_add(1);
-                    freed.claimable = freed.claimable.saturating_add(u64::from(released));
-                }
-                Due::Page(first) => {
-                    let (expired, delays) = self.expire(first, now);
-                    freed.messages = freed.messages.saturating_add(expired);
-                    freed.delays = freed.delays.saturating_add(delays);
-                    freed.claimable = freed.claimable.saturating_add(delays);
-                }
-            }
-            if self.budget.is_exceeded() {
-                // However much is due, the pages read for it do not accumulate.
-                self.release_read_pages();
-            }
-        }
-        (freed, Ok(()))
-    }
-
-    fn expire(&mut self, first: u64, now: u64) -> (u64, u64) {
-        if self.pages.get(&first).is_some_and(|page| page.goes_whole(now)) {
-            return (self.drop_page(first), 0);
-        }
-        let mut lost = Vec::new();
-        let expired = self.change(first, |page| {
-            let due = page.process_due(now);
-            lost.extend(bits(due.expired_claimed).filter_map(|index| Some(page.slot(index)?.hold)));
-            (u64::from(due.expired.count_ones()), u64::from(due.delays_ended.count_ones()))
-        });
-        self.lose_claimed(&lost);
-        expired.unwrap_or_default()
-    }
-
-    /// Removes a page without claimed messages, or a damaged page; returns the number of its messages.
-    fn drop_page(&mut self, first: u64) -> u64 {
-        self.settle_damage();
-        let Some(page) = self.pages.remove(&first) else { return 0 };
-        let before = PageContribution::of(&page);
-        self.dirty.pages.remove(&first);
-        self.hot.get_mut().remove(&first);
-        self.reindex(first, before, PageContribution::NOTHING);
-        before.totals.total
     }
 
     /// Applies the part of `op`, decided at `time` and journaled at `lsn`, that concerns this queue.
@@ -456,7 +386,7 @@ impl Queue {
         }
         if before.due != after.due || !alive {
             self.deadlines.remove(&(before.due, Due::Page(first)));
-            if alive {
+            if alive && after.due != FOREVER {
                 self.deadlines.insert((after.due, Due::Page(first)));
             }
         }

@@ -4,7 +4,7 @@
 //! ```text
 //! offset  bytes  little-endian
 //!      0      8  "zaqarman"
-//!      8      4  format, 5
+//!      8      4  format, 6
 //!     12      4  CRC-32 of bytes 0..12 and the body
 //!     16      n  body (see `codec`)
 //! ```
@@ -24,10 +24,7 @@ use crate::storage::records::Digest;
 pub(crate) const FILE: &str = "MANIFEST";
 pub(crate) const FRESH: &str = "MANIFEST.new";
 const MAGIC: &[u8; 8] = b"zaqarman";
-const FORMAT: u32 = 5;
-/// A store of this format is read as it is. It has a record for each claim without messages, where a store of today's
-/// format has one for a group of them.
-const OLDEST_FORMAT: u32 = 4;
+const FORMAT: u32 = 6;
 const HEADER_BYTES: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +90,7 @@ impl Manifest {
             return Err(corrupt("the manifest's checksum does not match"));
         }
         let format = u32::from_le_bytes(array_at(&head, 8).unwrap_or_default());
-        if !(OLDEST_FORMAT..=FORMAT).contains(&format) {
+        if format != FORMAT {
             return Err(Error::UnsupportedFormat { file, found: format, supported: FORMAT });
         }
         codec::decode(body).map_err(|reason| corrupt(&reason))
@@ -142,7 +139,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let bytes = manifest().bytes().unwrap();
-        assert_eq!(bytes[..12], *b"zaqarman\x05\0\0\0");
+        assert_eq!(bytes[..12], *b"zaqarman\x06\0\0\0");
         let body = codec::hex(&bytes[16..]);
         assert_eq!(body, format!("{}03010102040501060800 0000090a", "07".repeat(16)).replace(' ', ""));
     }
@@ -165,24 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn the_format_before_is_read() {
-        let mut former = manifest().bytes().unwrap();
-        former[8] = 4;
-        let checksum = crc32_from(crc32(&former[..12]), &former[16..]);
-        former[12..16].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(Manifest::parse(&former, FILE.into()).unwrap(), manifest());
-    }
-
-    #[test]
     fn an_older_or_newer_format_is_refused_by_name() {
-        for format in [3, 6] {
+        for format in [5, 7] {
             let mut other = manifest().bytes().unwrap();
             other[8] = format;
             let checksum = crc32_from(crc32(&other[..12]), &other[16..]);
             other[12..16].copy_from_slice(&checksum.to_le_bytes());
             let error = Manifest::parse(&other, FILE.into()).unwrap_err();
-            assert!(matches!(error, Error::UnsupportedFormat { supported: 5, .. }), "{error}");
-            assert_eq!(error.to_string(), format!("{FILE} has format {format}; this version reads format 5"));
+            assert!(matches!(error, Error::UnsupportedFormat { supported: 6, .. }), "{error}");
+            assert_eq!(error.to_string(), format!("{FILE} has format {format}; this version reads format 6"));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The values of the trees, and of a snapshot, which holds the same records.
 //!
-//! A value is a version byte (2), the CRC-32 of tree, key and body, little-endian, and the body: bincode (see `codec`).
+//! A value is a version byte (3), the CRC-32 of tree, key and body, little-endian, and the body: bincode (see `codec`).
 //! The key is part of the checksum, so that a value under another key is invalid.
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::disk::trees::{Tree, TreeChange, Trees, size};
 use crate::model::error::Result;
 use crate::storage::codec::{self, array_at, crc32, crc32_from};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const ENVELOPE_BYTES: usize = 5;
 
 /// One tree, a key and its value.

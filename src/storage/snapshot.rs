@@ -24,7 +24,7 @@ use crate::storage::journal::scan::Damage;
 use crate::storage::records::{Digest, Record};
 use crate::storage::reserve::{Need, Reserve};
 
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
 const BUFFER_BYTES: usize = 1 << 20;
 /// Distinguishes a snapshot's frames from those of the segment with the same number.
 const SNAPSHOT: u64 = 1 << 63;

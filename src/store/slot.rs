@@ -111,7 +111,7 @@ impl QueueSlot {
     pub(super) fn sizes(&self) -> Sizes {
         match &*self.state.lock() {
             Activity::Active(queue) => queue.sizes(),
-            Activity::Idle { .. } => Sizes::default(),
+            Activity::Idle { expired, .. } => Sizes { expired: expired.get(), ..Sizes::default() },
         }
     }
 
@@ -127,7 +127,7 @@ impl QueueSlot {
     pub(super) fn outlook(&self) -> (Totals, Option<u64>) {
         match &*self.state.lock() {
             Activity::Active(queue) => (queue.totals(), queue.next_due()),
-            Activity::Idle { .. } => (Totals::default(), None),
+            idle @ Activity::Idle { .. } => (idle.totals(), None),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::store::Store;
 /// assert_eq!((status.pages(), status.cold_pages()), (1, 0)); // in memory
 /// assert!(status.memory_bytes() > 0);
 /// assert_eq!((status.claims(), status.spent_claims()), (0, 0));
+/// assert_eq!(status.expired_messages(), 0);
 /// assert_eq!((status.subscriptions(), status.deleted_queues()), (0, 0));
 /// assert_eq!((status.waiting(), status.in_transit()), (0, 0));
 ///
@@ -43,6 +44,7 @@ pub struct Status {
     cold_pages: u64,
     claims: u64,
     spent_claims: u64,
+    expired_messages: u64,
     deleted_queues: u64,
     damaged_pages: u64,
     damaged_messages: u64,
@@ -78,6 +80,7 @@ impl Status {
             cold_pages: sizes.cold_pages,
             claims: sizes.claims,
             spent_claims: sizes.spent_claims,
+            expired_messages: sizes.expired,
             deleted_queues: store.dirty.count_deleted(),
             damaged_pages,
             damaged_messages,
@@ -144,6 +147,13 @@ impl Status {
     /// without messages for longest end early.
     pub fn spent_claims(&self) -> u64 {
         self.spent_claims
+    }
+
+    /// The number of messages that have expired in the present queues, each since its creation or
+    /// last purge: the sum of [`QueueStats::expired`](crate::QueueStats::expired), as far as expired
+    /// messages have been collected.
+    pub fn expired_messages(&self) -> u64 {
+        self.expired_messages
     }
 
     /// The number of deleted queues that still have something to free in memory, or to remove from

@@ -111,7 +111,7 @@ fn the_age_of_a_cold_message_continues() {
     world.freeze();
     world.clock.advance(seconds(77));
     let message = shelf.queue.get(&ids[5]).unwrap();
-    assert_eq!((message.age(), message.ttl()), (seconds(77), seconds(36_000)));
+    assert_eq!((message.age(), message.ttl()), (seconds(77), seconds(36_000).into()));
     let stats = shelf.queue.stats().unwrap();
     assert_eq!(stats.oldest().unwrap().age(), seconds(77));
     assert_eq!(stats.newest().unwrap().age(), seconds(77));

@@ -389,7 +389,7 @@ contract! {
         assert!(orders.taken(10).is_empty());
         h.turn();
         let dead_letter = dead.list(&everything()).unwrap().items[0].clone();
-        assert_eq!((dead_letter.created(), dead_letter.claim_count(), dead_letter.ttl()), (START, 2, seconds(1_000)));
+        assert_eq!((dead_letter.created(), dead_letter.claim_count(), dead_letter.ttl()), (START, 2, seconds(1_000).into()));
         assert!(dead.bodies(&everything().client(BOB)).is_empty());
         h.pass(900);
         h.turn();

@@ -183,7 +183,7 @@ contract! {
         h.pass(99);
         h.turn();
         let popped = orders.pop(1).unwrap();
-        assert_eq!((popped[0].claim_id(), popped[0].claim_count(), popped[0].ttl()), (None, 1, seconds(100)));
+        assert_eq!((popped[0].claim_id(), popped[0].claim_count(), popped[0].ttl()), (None, 1, seconds(100).into()));
         assert_eq!(popped[0].age(), seconds(99));
     }
 
@@ -270,7 +270,7 @@ contract! {
         assert!(orders.taken(1).is_empty());
         h.turn();
         let dead_letter = dead.list(&everything()).unwrap().items[0].clone();
-        assert_eq!((dead_letter.ttl(), dead_letter.age()), (seconds(50), seconds(900)));
+        assert_eq!((dead_letter.ttl(), dead_letter.age()), (seconds(50).into(), seconds(900)));
         h.pass(49);
         h.turn();
         assert_eq!(dead.all(), ["42"]);
@@ -433,7 +433,7 @@ contract! {
         h.pass_millis(1_999);
         h.turn();
         let message = orders.get(id).unwrap();
-        assert_eq!((message.age(), message.ttl()), (seconds(1), seconds(11)));
+        assert_eq!((message.age(), message.ttl()), (seconds(1), seconds(11).into()));
         h.pass_millis(8_001);
         assert!(orders.get(id).is_ok());
         h.pass_millis(1);

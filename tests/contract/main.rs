@@ -66,6 +66,7 @@ mod decisions;
 mod driver;
 mod features;
 mod flavors;
+mod lifetimes;
 mod messages;
 mod pool_updates;
 mod pooling;

@@ -16,7 +16,7 @@ contract! {
         h.pass(7);
         h.turn();
         let message = orders.get(id).unwrap();
-        assert_eq!((message.id(), message.age(), message.ttl()), (id, seconds(7), seconds(120)));
+        assert_eq!((message.id(), message.age(), message.ttl()), (id, seconds(7), seconds(120).into()));
         assert_eq!(message.body(), &Body::from("42"));
         assert_eq!((message.claim_id(), message.claim_count(), message.checksum()), (None, 0, None));
         assert_eq!(message.created(), START);

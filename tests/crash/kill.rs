@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use zaqar_sled::{
     ClaimOptions, Config, DataDriver, Durability, Engine, Error, Message, MessageId, Metadata, NewMessage, Project,
-    Queue,
+    Queue, Ttl,
 };
 
 use super::support::{AMPLE, CLIENT, Random, assert_sound, everything};
@@ -132,7 +132,12 @@ fn pick(claims: &mut Vec<(usize, zaqar_sled::Claim)>, random: &mut Random) -> Op
 fn new_message(name: &str, short: bool, random: &mut Random) -> NewMessage {
     let mut body = format!("{name} {}", if short { "short" } else { "long" }).into_bytes();
     body.resize(body.len() + random.below(400) as usize, b' ');
-    NewMessage::new(body).ttl(if short { Duration::from_millis(random.below(30)) } else { Duration::from_secs(36_000) })
+    let ttl = match short {
+        true => Duration::from_millis(random.below(30)).into(),
+        false if random.one_in(2) => Ttl::Forever,
+        false => Duration::from_secs(36_000).into(),
+    };
+    NewMessage::new(body).ttl(ttl)
 }
 
 /// The content of the diaries so far.

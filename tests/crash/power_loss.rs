@@ -7,7 +7,7 @@ use std::time::Duration;
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 use zaqar_sled::{
     ClaimOptions, DataDriver, Durability, Engine, ManualClock, MessageId, Metadata, NewMessage, Project, Purge,
-    QueueName, Result,
+    QueueName, Result, Ttl,
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, seeds, uncut};
@@ -182,7 +182,12 @@ fn new_message(name: &str, random: &mut Random) -> NewMessage {
         _ => 10 + random.below(200) as usize,
     };
     let delay = if random.one_in(5) { seconds(1 + random.below(15)) } else { Duration::ZERO };
-    message(name, bytes).ttl(seconds(if random.one_in(3) { 1 + random.below(60) } else { 3_600 })).delay(delay)
+    let ttl = match random.below(12) {
+        0..=3 => seconds(1 + random.below(60)).into(),
+        4 | 5 => Ttl::Forever,
+        _ => seconds(3_600).into(),
+    };
+    message(name, bytes).ttl(ttl).delay(delay)
 }
 
 fn place(n: u64) -> (Project, QueueName) {

@@ -67,6 +67,7 @@ pub(crate) fn dump(driver: &dyn DataDriver, claims: &[Told]) -> Result<String> {
         let stats = driver.queues().stats(&project, &queue)?;
         let claimed = all.iter().filter(|message| message.claim_id().is_some()).count() as u64;
         assert_eq!((stats.claimed(), stats.total()), (claimed, all.len() as u64), "{project:?} {queue}\n{text}");
+        writeln!(text, "  {} expired", stats.expired()).unwrap();
         assert_eq!(stats.oldest().map(zaqar_sled::MessageStat::id), all.first().map(Message::id));
         assert_eq!(stats.newest().map(zaqar_sled::MessageStat::id), all.last().map(Message::id));
         assert!(all.is_sorted_by_key(Message::id), "{text}");

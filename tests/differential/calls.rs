@@ -68,6 +68,7 @@ pub(crate) enum Pick {
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
     pub(crate) bytes: usize,
+    /// [`FOREVER`] without an end.
     pub(crate) ttl: Option<u64>,
     pub(crate) delay: Option<u64>,
 }
@@ -159,6 +160,7 @@ pub(crate) const METADATA: [&str; 11] = [
 ];
 /// More than is left until the year 9999.
 pub(crate) const TOO_LONG: u64 = 300_000_000_000_000;
+pub(crate) const FOREVER: u64 = u64::MAX;
 
 pub(crate) fn case(kind: Kind) -> impl Strategy<Value = Case> {
     let op = match kind {
@@ -288,6 +290,7 @@ pub(crate) fn post() -> impl Strategy<Value = Post> {
         30 => select(vec![1_000, 5_000, 5_500, 30_000, 60_000]).prop_map(Some),
         40 => select(vec![100_000, 600_000, 3_600_000, 50_000_000]).prop_map(Some),
         4 => select(vec![0, 1, 999]).prop_map(Some),
+        8 => Just(Some(FOREVER)),
         1 => prop_oneof![8 => Just(Some(70_000)), 1 => Just(None), 1 => Just(Some(TOO_LONG))],
     ];
     let delay = prop_oneof![

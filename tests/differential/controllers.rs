@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use zaqar_sled::{
     ClaimId, ClaimRecord, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, NewMessage, Project,
-    QueueListOptions, QueueName, QueueStats,
+    QueueListOptions, QueueName, QueueStats, Ttl,
 };
 
-use crate::calls::{Listing, NAMES, Op, Pick, Post, QueueListing, QueueRef, client_of, first, json, project_of};
+use crate::calls::{
+    FOREVER, Listing, NAMES, Op, Pick, Post, QueueListing, QueueRef, client_of, first, json, project_of,
+};
 use crate::pair::{Check, Pair, equal, same};
 
 impl Pair<'_> {
@@ -67,7 +69,7 @@ impl Pair<'_> {
                 }
                 let told = |stats: &QueueStats| {
                     let stat = |stat: Option<&MessageStat>| stat.map(|stat| (stat.age(), stat.created()));
-                    let counts = (stats.claimed(), stats.free(), stats.total());
+                    let counts = (stats.claimed(), stats.free(), stats.total(), stats.expired());
                     (counts, stat(stats.oldest()), stat(stats.newest()))
                 };
                 equal(told(engine), told(model))
@@ -159,7 +161,7 @@ impl Pair<'_> {
         let mut body = self.posted.to_string().into_bytes();
         body.resize(post.bytes, b'.');
         let mut message = NewMessage::new(body);
-        message.ttl = post.ttl.map(Duration::from_millis);
+        message.ttl = post.ttl.map(|ttl| if ttl == FOREVER { Ttl::Forever } else { Duration::from_millis(ttl).into() });
         message.delay = post.delay.map(Duration::from_millis);
         message
     }

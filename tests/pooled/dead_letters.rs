@@ -92,7 +92,7 @@ pooled! {
         assert_eq!(dead_letter.body(), before.body());
         assert_eq!(dead_letter.checksum(), before.checksum());
         assert_eq!((dead_letter.claim_id(), dead_letter.claim_count()), (None, 1));
-        assert_eq!((dead_letter.ttl(), dead_letter.age()), (seconds(100), seconds(15)));
+        assert_eq!((dead_letter.ttl(), dead_letter.age()), (seconds(100).into(), seconds(15)));
         assert_eq!(dead_letter.created(), before.created());
         assert_ne!(dead_letter.id(), sent);
         assert_fails!(orders.get(sent), Error::MessageDoesNotExist { .. });

@@ -284,7 +284,7 @@ impl Pair {
                     .map(|message| {
                         let body = texts(std::slice::from_ref(message)).remove(0);
                         let held = message.claim_id().is_some();
-                        let (age, ttl) = (message.age().as_secs(), message.ttl().as_secs());
+                        let (age, ttl) = (message.age().as_secs(), message.ttl());
                         format!("{:.8} {age} {ttl} {held} {}", body, message.claim_count())
                     })
                     .collect();

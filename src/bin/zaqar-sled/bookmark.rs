@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use zaqar_sled::{MessageId, NewMessage, Queue, Sort};
+use zaqar_sled::{MessageId, NewMessage, Queue, Sort, Ttl};
 
 use crate::failure::Failure;
 use crate::source::Source;
@@ -40,9 +40,9 @@ impl Bookmark {
     }
 
     pub(crate) fn message(&self) -> Result<NewMessage, Failure> {
-        Ok(NewMessage::json(self)?.ttl(FOREVER).delay(FOREVER))
+        Ok(NewMessage::json(self)?.ttl(Ttl::Forever).delay(WHOLE_LIFE))
     }
 }
 
-/// A thousand years, so that lines wait until they are processed.
-pub(crate) const FOREVER: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
+/// A thousand years.
+const WHOLE_LIFE: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);

@@ -1,8 +1,8 @@
 //! Posts sources, batch by batch.
 
-use zaqar_sled::{ClientId, Durability, NewMessage, Queue};
+use zaqar_sled::{ClientId, Durability, NewMessage, Queue, Ttl};
 
-use crate::bookmark::{Bookmark, FOREVER};
+use crate::bookmark::Bookmark;
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::lines::Lines;
@@ -56,7 +56,7 @@ fn post_batch(job: &Job, client: ClientId, batch: Vec<Vec<u8>>, end: Bookmark, o
 }
 
 fn line(bytes: Vec<u8>) -> NewMessage {
-    NewMessage::new(bytes).ttl(FOREVER).delay(std::time::Duration::ZERO)
+    NewMessage::new(bytes).ttl(Ttl::Forever).delay(std::time::Duration::ZERO)
 }
 
 /// Waits while the waiting lines weigh too much, by the source's average, because they all are in memory.

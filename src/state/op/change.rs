@@ -235,11 +235,12 @@ mod tests {
         let import = Import {
             queue: 5,
             next: 8,
+            expired: 9,
             claims: Vec::new(),
             pages: vec![page],
             address: address(),
             subscriptions: Vec::new(),
         };
-        assert_eq!(bytes(Op::Import(import)), "010f05080001070100000162 010170017100".replace(' ', ""));
+        assert_eq!(bytes(Op::Import(import)), "010f0508090001070100000162 010170017100".replace(' ', ""));
     }
 }

@@ -60,6 +60,7 @@ impl Queue {
             self.reindex(first, PageContribution::NOTHING, contribution);
         }
         self.next = self.next.max(import.next);
+        self.count_expired(import.expired);
         if import.claims.is_empty() && import.pages.is_empty() && import.subscriptions.is_empty() {
             self.end_copy();
         }
@@ -314,7 +315,8 @@ impl Queue {
     pub(crate) fn sizes(&self) -> Sizes {
         let (pages, hot) = (self.pages.len() as u64, self.hot.borrow().len() as u64);
         let cold_pages = pages.saturating_sub(hot);
-        Sizes { pages, cold_pages, claims: self.claims.len() as u64, spent_claims: self.claims.spent() }
+        let (claims, spent_claims) = (self.claims.len() as u64, self.claims.spent());
+        Sizes { pages, cold_pages, claims, spent_claims, expired: self.totals.expired }
     }
 }
 

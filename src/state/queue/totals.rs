@@ -9,6 +9,8 @@ pub(crate) struct Totals {
     pub(crate) pages: u64,
     /// Live claims.
     pub(crate) claims: u64,
+    /// The messages that have expired since the queue was created or last purged.
+    pub(crate) expired: u64,
 }
 
 /// The numbers of the items that take memory.
@@ -20,6 +22,8 @@ pub(crate) struct Sizes {
     pub(crate) claims: u64,
     /// The claims without messages.
     pub(crate) spent_claims: u64,
+    /// The messages that have expired.
+    pub(crate) expired: u64,
 }
 
 impl Sizes {
@@ -29,6 +33,7 @@ impl Sizes {
             cold_pages: self.cold_pages.saturating_add(other.cold_pages),
             claims: self.claims.saturating_add(other.claims),
             spent_claims: self.spent_claims.saturating_add(other.spent_claims),
+            expired: self.expired.saturating_add(other.expired),
         }
     }
 }
@@ -44,6 +49,7 @@ impl Totals {
             weight: step(self.weight, before.weight, after.weight),
             pages: step(self.pages, before.pages, after.pages),
             claims: step(self.claims, before.claims, after.claims),
+            expired: self.expired,
         }
     }
 }
