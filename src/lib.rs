@@ -76,7 +76,7 @@
 //!
 //! - [`Engine::status`] gives a [`Status`], [`Engine::recovery`] the [`RecoveryReport`] of the
 //!   opening, [`Engine::verify`] a [`Verification`], [`Engine::inspect`] an [`Inspection`] of a store
-//!   that is not open; [`DataDriver::health`] gives a [`Health`].
+//!   without opening it, even while another process uses it; [`DataDriver::health`] gives a [`Health`].
 //! - [`Config::salvage`] opens a damaged store with everything that is intact; [`LostMessages`] and
 //!   [`Damaged`] name the rest. [`DataDriver::gc`] gives a [`GcReport`].
 //! - [`RealDisk`](struct@RealDisk), [`SystemClock`] and [`Spawner`] are what a store uses of the machine;

@@ -417,14 +417,16 @@ impl Engine {
     /// Reads the snapshot and the journal of a store into memory without opening the store. Writes
     /// nothing, takes no lock and does not read the trees.
     ///
-    /// Use it for a store that is not open: in an open store it may find a half-written change.
+    /// The store may be open, in this or another process: the result is the store at one instant
+    /// during the call. A finding that a change of the store could explain is read again.
     ///
-    /// Cost: O(what the snapshot and the journal hold).
+    /// Cost: O(what the snapshot and the journal hold), a few times if the store changes meanwhile.
     ///
     /// # Errors
     /// [`is_invalid`](crate::Error::is_invalid) if the directory has no store;
     /// [`is_corrupt`](crate::Error::is_corrupt) for damage;
-    /// [`UnsupportedFormat`](crate::Error::UnsupportedFormat) for a store in another format;
+    /// [`is_busy`](crate::Error::is_busy) if the store is in use and changes faster than it can be
+    /// read; [`UnsupportedFormat`](crate::Error::UnsupportedFormat) for a store in another format;
     /// [`Io`](crate::Error::Io).
     ///
     /// # Example

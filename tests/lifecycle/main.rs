@@ -14,6 +14,7 @@
 
 mod closing;
 mod fork;
+mod inspecting;
 #[path = "../support/ledger.rs"]
 mod ledger;
 mod opening;

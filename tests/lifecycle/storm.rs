@@ -221,8 +221,8 @@ impl Caller {
             _ => {
                 let _ = engine.status();
                 if self.is_real {
-                    // A half-written change may be seen.
-                    let _ = Engine::inspect(&self.root);
+                    let inspected = Engine::inspect(&self.root);
+                    assert!(!inspected.as_ref().is_err_and(Error::is_corrupt), "{inspected:?}");
                 }
                 Ok(())
             }
