@@ -52,10 +52,12 @@
 //! - [`Queue::claim`] leases messages to a worker; [`Queue::claim_wait`] waits until there are some.
 //! - [`Claim`] is the handle on a claim: [`delete`](Claim::delete) a finished message,
 //!   [`renew`](Claim::renew) the lease when the work takes longer, [`release`](Claim::release) the
-//!   claim at the end.
+//!   claim at the end, or [`retry`](Claim::retry) a message that failed, with a delay and a reason:
+//!   [`Retry`]. [`split`](Claim::split) renews some messages of a claim.
 //! - [`ClaimRecord`] and [`ClaimId`] name a claim in the traits.
-//! - [`ClaimOptions`] sets the times and sizes; dead letters are set in the queue's metadata (see
-//!   [`Claims::create`]).
+//! - [`ClaimOptions`] sets the times and sizes; [`QueueSettings`] sets dead letters and the
+//!   [`RetryPolicy`] of a queue (see [`Claims::create`]).
+//! - [`ExtendedDriver`] gives [`Retries`], which Zaqar's contract does not have.
 //!
 //! # The storage contract
 //!
@@ -132,7 +134,10 @@ mod sync;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
-pub use contract::{Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Subscriptions};
+pub use contract::{
+    Catalogue, Claims, ControlDriver, DataDriver, ExtendedDriver, Flavors, Messages, Pools, Queues, Retries,
+    Subscriptions,
+};
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
 pub use handle::{Claim, Queue};
@@ -141,8 +146,9 @@ pub use model::{
     ControlHealth, Durability, Error, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Health, Limits,
     ListOptions, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata,
     MetadataValue, NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker,
-    PoolName, PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats,
-    Result, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
+    PoolName, PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings,
+    QueueStats, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
+    SubscriptionUpdate, Timestamp, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

@@ -212,7 +212,7 @@ fn a_renewal_wakes_no_waiter_and_a_release_as_many_as_it_frees() {
     let jobs = jobs(&engine);
     post(&jobs, "one");
     post(&jobs, "two");
-    let mut held = jobs.claim(options().limit(2)).unwrap().unwrap();
+    let held = jobs.claim(options().limit(2)).unwrap().unwrap();
     let waiters: Vec<_> = (0..WAITERS).map(|_| waiter(&engine, &jobs, LONG)).collect();
     // Every waiter that checks the queue reads the two clocks once.
     let reads = || clock.readings() / 2;
@@ -247,7 +247,7 @@ fn a_claim_that_ends_earlier_than_it_was_to_is_not_missed() {
     let (engine, clock) = engine();
     let jobs = jobs(&engine);
     post(&jobs, "work");
-    let mut held = jobs.claim(options()).unwrap().unwrap();
+    let held = jobs.claim(options()).unwrap().unwrap();
     held.renew(Duration::from_secs(5_000), Duration::ZERO).unwrap();
     let waiter = waiter(&engine, &jobs, LONG);
     held.renew(Duration::from_secs(10), Duration::ZERO).unwrap();

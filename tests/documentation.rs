@@ -22,7 +22,7 @@ use syn::{
 };
 
 /// The types that callers work with all day, and those that they build for a call.
-const TYPES: [&str; 17] = [
+const TYPES: [&str; 19] = [
     "Queue",
     "Claim",
     "Config",
@@ -39,6 +39,8 @@ const TYPES: [&str; 17] = [
     "NewPool",
     "PoolUpdate",
     "QueueListOptions",
+    "QueueSettings",
+    "Retry",
     "SubscriptionUpdate",
 ];
 /// The handles and the drivers, whose methods do the work.

@@ -74,7 +74,7 @@ fn a_claim_deletes_renews_and_releases() {
     let jobs = engine().queue(Project::none(), "jobs").unwrap();
     jobs.create(Metadata::new()).unwrap();
     jobs.post(ClientId::random(), &vec![NewMessage::new("work"); 3]).unwrap();
-    let mut claim = jobs.claim(ClaimOptions::new().limit(2)).unwrap().unwrap();
+    let claim = jobs.claim(ClaimOptions::new().limit(2)).unwrap().unwrap();
     claim.delete(&claim.messages()[0]).unwrap();
     claim.delete(&claim.messages()[0]).unwrap(); // Already deleted.
     claim.renew(Duration::from_secs(500), Duration::ZERO).unwrap();

@@ -46,11 +46,11 @@ names! {
         ManualClock Message MessageId MessageListOptions MessageMarker MessageStat MessageVolume Metadata MetadataValue
         NewFlavor NewMessage NewPool Operation OperationStatus Page<Message, MessageMarker> Pool PoolGroup PoolHealth
         PoolMarker PoolName PoolUpdate PoolUri PooledDriver PooledStatus Project Purge Queue QueueEntry QueueListOptions
-        QueueMarker QueueName QueueStats RealDisk RecoveryReport RecoverySource ReferenceModel SimulatedDisk Sort Status
+        QueueMarker QueueName QueueSettings QueueStats RealDisk RecoveryReport RecoverySource ReferenceModel Retry RetryPolicy SimulatedDisk Sort Status
         Subscriber Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Tree
         TreeChange Ttl Verification;
     traits:
-        Catalogue Claims Clock ControlDriver DataDriver Disk DiskFile Flavors HeldDir Messages Pools Queues Spawner
+        Catalogue Claims Clock ControlDriver DataDriver Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
         Subscriptions Trees;
 }
 
@@ -89,10 +89,12 @@ fn the_interface_follows_its_rules() {
             "Claims",
             "ControlDriver",
             "DataDriver",
+            "ExtendedDriver",
             "Flavors",
             "Messages",
             "Pools",
             "Queues",
+            "Retries",
             "Subscriptions"
         ]
         .map(String::from)

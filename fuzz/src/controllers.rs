@@ -1,12 +1,14 @@
 //! Calls to the queues, messages and claims of the two, compared.
 
+use std::time::Duration;
+
 use zaqar_sled::{
-    ClaimId, ClaimOptions, ClaimRecord, DataDriver, Message, MessageId, MessageListOptions, MessageMarker, MessageStat,
-    QueueListOptions, Sort,
+    ClaimId, ClaimOptions, ClaimRecord, DataDriver, ExtendedDriver, Message, MessageId, MessageListOptions,
+    MessageMarker, MessageStat, QueueListOptions, Retry, Sort,
 };
 
 use crate::compare::{both, same};
-use crate::operation::{Known, MessageSpec, Operation, client_of, project_of};
+use crate::operation::{Known, MessageSpec, Operation, Time, client_of, project_of};
 use crate::world::World;
 
 impl World {
@@ -184,6 +186,42 @@ impl World {
         }
     }
 
+    pub(crate) fn act_on_retries(&mut self, operation: &Operation) {
+        use Operation as Op;
+        let (ours, model) = (self.subject.data().retries(), || self.model().retries());
+        match operation {
+            Op::Retry { queue, claim, messages } => {
+                let ((project, name), claim) = (queue.parts(), self.claim(*claim));
+                let retry = |id: MessageId, delay: Option<Time>, reason: Option<u16>| {
+                    let mut retry = Retry::new(id);
+                    retry.delay = delay.map(Duration::from);
+                    retry.reason = reason.map(|length| "r".repeat(usize::from(length % 1_100)));
+                    retry
+                };
+                let both: Vec<_> = messages.iter().take(50).map(|one| (self.message(one.0), one.1, one.2)).collect();
+                let left: Vec<_> = both.iter().map(|(id, delay, reason)| retry(id.0, *delay, *reason)).collect();
+                let right: Vec<_> = both.iter().map(|(id, delay, reason)| retry(id.1, *delay, *reason)).collect();
+                let ours = ours.retry(&project, &name, &claim.0, &left);
+                same(ours, model().retry(&project, &name, &claim.1, &right));
+            }
+            Op::Split { queue, claim, messages, ttl, grace } => {
+                let ((project, name), claim) = (queue.parts(), self.claim(*claim));
+                let options = ClaimOptions::new().ttl((*ttl).into()).grace((*grace).into());
+                let ids = self.messages(messages);
+                let ours = ours.split(&project, &name, &claim.0, &ids.0, &options);
+                match both(ours, model().split(&project, &name, &claim.1, &ids.1, &options)) {
+                    None | Some((None, None)) => {}
+                    Some((Some(ours), Some(model))) => {
+                        self.claims.push((ours.id(), model.id()));
+                        self.same_claims(&ours, &model);
+                    }
+                    Some(other) => panic!("one of two claims: {other:?}"),
+                }
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+
     fn message(&self, known: Known) -> (MessageId, MessageId) {
         let back = self.messages.len().checked_sub(usize::from(known.0) + 1);
         back.map_or((MessageId::lossy("no"), MessageId::lossy("no")), |index| self.messages[index])
@@ -209,6 +247,8 @@ impl World {
         for (ours, model) in ours.iter().map(M::borrow).zip(model.iter().map(M::borrow)) {
             self.same_id(ours.id(), model.id());
             let told = |m: &Message| (m.age(), m.ttl(), m.created(), m.body().clone(), m.claim_count(), m.checksum());
+            let claims = |m: &Message| (m.first_claimed(), m.last_claimed(), m.last_failure().map(str::to_owned));
+            assert_eq!(claims(ours), claims(model));
             assert_eq!(told(ours), told(model));
             match (ours.claim_id(), model.claim_id()) {
                 (None, None) => {}

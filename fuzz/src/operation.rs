@@ -101,6 +101,18 @@ pub enum Operation {
         queue: Name,
         claim: Known,
     },
+    Retry {
+        queue: Name,
+        claim: Known,
+        messages: Vec<(Known, Option<Time>, Option<u16>)>,
+    },
+    Split {
+        queue: Name,
+        claim: Known,
+        messages: Vec<Known>,
+        ttl: Time,
+        grace: Time,
+    },
     Subscriptions {
         queue: Name,
         call: Subscribing,

@@ -79,6 +79,7 @@ impl World {
             Op::Claim { .. } | Op::GetClaim { .. } | Op::Renew { .. } | Op::Release { .. } => {
                 self.act_on_claims(operation)
             }
+            Op::Retry { .. } | Op::Split { .. } => self.act_on_retries(operation),
             Op::Subscriptions { queue, call } => self.act_on_subscriptions(*queue, call),
             Op::Pools(call) => self.act_on_pools(call),
             Op::Flavors(call) => self.act_on_flavors(call),

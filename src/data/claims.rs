@@ -56,7 +56,7 @@ impl<S: Backend> Claims for S {
     }
 }
 
-fn missing(project: &Project, queue: &QueueName, id: ClaimId) -> Error {
+pub(super) fn missing(project: &Project, queue: &QueueName, id: ClaimId) -> Error {
     Error::ClaimDoesNotExist { project: project.clone(), queue: queue.clone(), id }
 }
 
@@ -166,7 +166,7 @@ fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> 
 /// moves the rest.
 fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
     let settings = &queue.description().settings;
-    let most = settings.max_claim_count.filter(|_| settings.dead_letter_queue.is_some()).unwrap_or(u32::MAX);
+    let most = settings.most_claims().unwrap_or(u32::MAX);
     let mut decision = Decision { taken: Sequences::default(), moved: Sequences::default() };
     let (mut all, mut dead) = (Allowance::new(options.max_bytes), Allowance::new(MOVED_BYTES));
     for place in queue.claimable().take(options.limit) {

@@ -56,10 +56,12 @@ impl DeadLetterQueue<'_> {
         let copy = |(page, index): (&Page, usize)| {
             let slot = page.slot(index)?;
             Some(DeadLetter {
-                created: slot.created,
-                expires: new_ttl.map_or(slot.expires, |ttl| queue.now().saturating_add(ttl).min(latest)),
-                ttl: new_ttl.unwrap_or(slot.ttl),
+                created: slot.created(),
+                expires: new_ttl.map_or(slot.expires(), |ttl| queue.now().saturating_add(ttl).min(latest)),
+                ttl: new_ttl.unwrap_or(slot.ttl()),
                 claim_count: slot.claim_count,
+                claimed: slot.claimed(),
+                failure: page.failure(index).map(|failure| failure.to_owned().into()),
                 client: page.client(slot),
                 checksum: page.checksum(slot),
                 body: page.body(slot).to_vec().into(),

@@ -277,7 +277,7 @@ const PORTION_BYTES: u64 = 1 << 20;
 const READ_BYTES: u64 = 128 << 20;
 
 /// Why a message may not be deleted.
-enum Refusal {
+pub(super) enum Refusal {
     Claimed,
     NotClaimed,
     ClaimedByOther(ClaimId),
@@ -286,7 +286,7 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn error(self, project: &Project, queue: &QueueName, id: MessageId) -> Error {
+    pub(super) fn error(self, project: &Project, queue: &QueueName, id: MessageId) -> Error {
         let (project, queue) = (project.clone(), queue.clone());
         match self {
             Self::Claimed => Error::MessageIsClaimed { id },
@@ -299,7 +299,12 @@ impl Refusal {
 }
 
 /// Whether the message may be deleted by `claim`, or without one (contract 6.6, in its order).
-fn check_claim(queue: &Locked<'_>, page: &state::Page, index: usize, claim: Option<&ClaimId>) -> Result<(), Refusal> {
+pub(super) fn check_claim(
+    queue: &Locked<'_>,
+    page: &state::Page,
+    index: usize,
+    claim: Option<&ClaimId>,
+) -> Result<(), Refusal> {
     let claimed = page.hold(index) == Hold::Claimed;
     let Some(claim) = claim else {
         return if claimed { Err(Refusal::Claimed) } else { Ok(()) };

@@ -9,6 +9,7 @@ mod driver;
 mod engine;
 mod messages;
 pub(crate) mod queues;
+mod retries;
 mod subscriptions;
 
 pub(crate) use checkup::HealthCheck;

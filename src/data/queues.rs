@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::lock::{MutexGuard, RwLockWriteGuard};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::first_of;
-use crate::model::settings::{DEAD_LETTER_QUEUE, QueueSettings};
+use crate::model::settings::{DEAD_LETTER_QUEUE, ParsedSettings};
 use crate::model::{
     MessageStat, Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats,
 };
@@ -229,10 +229,10 @@ pub(crate) fn check(
     project: &Project,
     name: &QueueName,
     metadata: &Metadata,
-) -> Result<(String, QueueSettings)> {
+) -> Result<(String, ParsedSettings)> {
     let text = metadata.to_json();
     store.limits.check_metadata(text.len())?;
-    let settings = QueueSettings::parse(metadata)?;
+    let settings = ParsedSettings::parse(metadata)?;
     store.limits.check_settings(&settings)?;
     let next = |queue: &QueueName| store.find(project, queue)?.description()?.settings.dead_letter_queue.clone();
     settings.check_chain(name, next)?;

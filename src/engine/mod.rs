@@ -257,6 +257,36 @@ impl Engine {
         Verification::of(self.store())
     }
 
+    /// Makes every change durable that was acknowledged before the call, whatever the durability of
+    /// the calls: many [`Buffered`](crate::Durability::Buffered) calls and one sync are as safe as
+    /// calls at [`Sync`](crate::Durability::Sync), and wait for the disk once.
+    ///
+    /// Cost: one `fdatasync`, which the call shares with other calls; none if there is nothing to sync.
+    ///
+    /// Durability: everything that was acknowledged is durable when the call returns.
+    ///
+    /// # Errors
+    /// [`is_closed`](crate::Error::is_closed), [`is_poisoned`](crate::Error::is_poisoned);
+    /// [`is_outcome_unknown`](crate::Error::is_outcome_unknown) if the sync fails.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let quick = engine.with_durability(Durability::Buffered);
+    /// let orders = quick.queue(Project::none(), "orders")?;
+    /// orders.create(Metadata::new())?;
+    /// orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// engine.sync()?;
+    /// assert_eq!(engine.status().unsynced(), 0);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn sync(&self) -> Result<()> {
+        self.store().enter()?.wait_seen_durable(Durability::Sync)
+    }
+
     /// Writes what changed since the last checkpoint into the trees, now instead of when the engine
     /// would do it.
     ///

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::driver::Driver;
 use crate::model::error::Result;
-use crate::model::time::millis;
-use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, MessageId, Project, QueueName};
+use crate::model::time::{millis, whole_seconds_up};
+use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, MessageId, Project, QueueName, Retry};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A claim on messages: a lease that ends by itself.
 ///
@@ -14,29 +15,36 @@ use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, MessageId, Proje
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project};
+/// # use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project, Retry};
 /// # let disk = std::sync::Arc::new(zaqar_sled::SimulatedDisk::new());
 /// # let engine = Config::new().disk(disk).open("store")?;
 /// # let jobs = engine.queue(Project::none(), "jobs")?;
 /// # jobs.create(Metadata::new())?;
 /// # jobs.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
 /// let minute = Duration::from_secs(60);
-/// let mut claim = jobs.claim(ClaimOptions::new().ttl(minute))?.expect("two messages wait");
+/// let claim = jobs.claim(ClaimOptions::new().ttl(minute))?.expect("two messages wait");
 /// claim.delete(&claim.messages()[0])?; // this message is done
 /// claim.renew(5 * minute, minute)?; // the other takes longer
-/// claim.release()?; // another worker may have it
-/// assert_eq!(jobs.stats()?.free(), 1);
+/// claim.retry(Retry::from(&claim.messages()[1]).delay(minute))?; // and fails
+/// claim.release()?;
+/// assert_eq!(jobs.stats()?.free(), 1); // another worker gets it in a minute
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Claim {
-    pub(super) driver: Driver,
-    pub(super) project: Project,
-    pub(super) name: QueueName,
-    pub(super) record: ClaimRecord,
+    driver: Driver,
+    project: Project,
+    name: QueueName,
+    record: ClaimRecord,
+    ttl: LastTtl,
 }
 
 impl Claim {
+    pub(super) fn new(driver: Driver, project: Project, name: QueueName, record: ClaimRecord) -> Self {
+        let ttl = LastTtl::new(record.ttl);
+        Self { driver, project, name, record, ttl }
+    }
+
     /// The id of the claim.
     ///
     /// Cost: none.
@@ -77,8 +85,8 @@ impl Claim {
         self.record.messages()
     }
 
-    /// How long the claim lasts, counted from when it was made or last renewed: whole seconds,
-    /// rounded up.
+    /// How long the claim lasts, counted from when it was made or last renewed by this handle: whole
+    /// seconds, rounded up.
     ///
     /// Cost: none.
     ///
@@ -94,7 +102,7 @@ impl Claim {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn ttl(&self) -> Duration {
-        self.record.ttl()
+        whole_seconds_up(self.ttl.0.load(Ordering::Relaxed))
     }
 
     /// Deletes a message of this claim. A missing message is no error (contract 6.6).
@@ -186,17 +194,120 @@ impl Claim {
     /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
     /// # orders.create(Metadata::new())?;
     /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
-    /// let mut claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
     /// claim.renew(Duration::from_secs(900), Duration::from_secs(60))?;
     /// assert_eq!(claim.ttl(), Duration::from_secs(900));
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn renew(&mut self, ttl: Duration, grace: Duration) -> Result<()> {
-        let Self { project, name, .. } = &*self;
+    pub fn renew(&self, ttl: Duration, grace: Duration) -> Result<()> {
+        let Self { project, name, .. } = self;
         let options = ClaimOptions::new().ttl(ttl).grace(grace);
         self.driver.data().claims().update(project, name, &self.id(), &options)?;
-        (self.record.ttl, self.record.age) = (millis(ttl), 0);
+        self.ttl.0.store(millis(ttl), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Gives a message of this claim back, with a delay and a reason. A missing message is no error.
+    ///
+    /// Cost: O(log messages + bytes of the reason).
+    ///
+    /// Durability: as the handle the claim was created with.
+    ///
+    /// # Errors
+    /// as [`retry_all`](Self::retry_all).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("two messages wait");
+    /// claim.retry(Retry::from(&claim.messages()[0]).reason("no route"))?;
+    /// let again = orders.claim(ClaimOptions::new())?.expect("one waits again");
+    /// let message = &again.messages()[0];
+    /// assert_eq!((message.claim_count(), message.last_failure()), (2, Some("no route")));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    #[doc(alias = "nack")]
+    pub fn retry(&self, retry: Retry) -> Result<()> {
+        self.retry_all(&[retry]).map(drop)
+    }
+
+    /// Gives messages of this claim back, all or none, each with a delay and a reason; returns how
+    /// many there were. The rules are those of [`Retries::retry`](crate::Retries::retry).
+    ///
+    /// Cost: O(messages × log messages + bytes of the reasons).
+    ///
+    /// Durability: as the handle the claim was created with.
+    ///
+    /// # Errors
+    /// [`is_not_found`](crate::Error::is_not_found) if the claim has ended;
+    /// [`is_not_permitted`](crate::Error::is_not_permitted) if a message exists and is not under this
+    /// claim; [`is_too_large`](crate::Error::is_too_large) for a reason of more than 1 KiB;
+    /// [`is_invalid`](crate::Error::is_invalid) for a delay outside the store's
+    /// [`Limits`](crate::Limits) or after the year 9999; [`is_full`](crate::Error::is_full); the
+    /// errors of [every change](crate::DataDriver#errors-of-every-call).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("two messages wait");
+    /// let minute = std::time::Duration::from_secs(60);
+    /// let later = |message| Retry::from(message).delay(minute);
+    /// let retries: Vec<Retry> = claim.messages().iter().map(later).collect();
+    /// assert_eq!(claim.retry_all(&retries)?, 2);
+    /// assert_eq!(orders.stats()?.free(), 2);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn retry_all(&self, retries: &[Retry]) -> Result<u64> {
+        let Self { project, name, .. } = self;
+        self.driver.extended().retries().retry(project, name, &self.id(), retries)
+    }
+
+    /// Puts messages of this claim under a new claim that begins now: a renewal of some messages,
+    /// while the others keep this claim. `None` if none of them exists any more. The rules are those of
+    /// [`Retries::split`](crate::Retries::split).
+    ///
+    /// Cost: O(messages × log messages).
+    ///
+    /// Durability: as the handle the claim was created with.
+    ///
+    /// # Errors
+    /// as [`retry_all`](Self::retry_all), and [`is_invalid`](crate::Error::is_invalid) for times
+    /// outside the store's [`Limits`](crate::Limits) or after the year 9999.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("two messages wait");
+    /// let (hour, id) = (Duration::from_secs(3600), claim.messages()[0].id());
+    /// let slow = claim.split(&[id], hour, hour)?.expect("the message exists");
+    /// claim.release()?; // the other message
+    /// assert_eq!((slow.messages().len(), orders.stats()?.claimed()), (1, 1));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn split(&self, messages: &[MessageId], ttl: Duration, grace: Duration) -> Result<Option<Self>> {
+        let Self { project, name, .. } = self;
+        let options = ClaimOptions::new().ttl(ttl).grace(grace);
+        let split = self.driver.extended().retries().split(project, name, &self.id(), messages, &options)?;
+        Ok(split.map(|record| Self::new(self.driver.clone(), project.clone(), name.clone(), record)))
     }
 
     /// Ends the claim: its messages can be claimed again at once. If the claim has ended, the call
@@ -229,5 +340,21 @@ impl Claim {
     pub fn release(self) -> Result<()> {
         let Self { project, name, .. } = &self;
         self.driver.data().claims().delete(project, name, &self.record.id())
+    }
+}
+
+/// The ttl, in milliseconds, that the claim was made or last renewed with.
+#[derive(Debug)]
+struct LastTtl(AtomicU64);
+
+impl LastTtl {
+    fn new(millis: u64) -> Self {
+        Self(AtomicU64::new(millis))
+    }
+}
+
+impl Clone for LastTtl {
+    fn clone(&self) -> Self {
+        Self::new(self.0.load(Ordering::Relaxed))
     }
 }

@@ -100,6 +100,6 @@ impl Queue {
     }
 
     fn handle_on(&self, record: ClaimRecord) -> Claim {
-        Claim { driver: self.driver.clone(), project: self.project.clone(), name: self.name.clone(), record }
+        Claim::new(self.driver.clone(), self.project.clone(), self.name.clone(), record)
     }
 }

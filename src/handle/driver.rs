@@ -1,6 +1,6 @@
 //! The driver that a handle calls: an engine or a pooled driver.
 
-use crate::contract::DataDriver;
+use crate::contract::{DataDriver, ExtendedDriver};
 use crate::data::backend::Backend;
 use crate::data::claims::create_claim;
 use crate::engine::Engine;
@@ -17,6 +17,13 @@ pub(super) enum Driver {
 
 impl Driver {
     pub(super) fn data(&self) -> &dyn DataDriver {
+        match self {
+            Self::Engine(engine) => engine,
+            Self::Pooled(driver) => driver,
+        }
+    }
+
+    pub(super) fn extended(&self) -> &dyn ExtendedDriver {
         match self {
             Self::Engine(engine) => engine,
             Self::Pooled(driver) => driver,

@@ -153,8 +153,9 @@ impl Queue {
         &self.name
     }
 
-    /// Creates the queue and returns `true`. An existing queue, its metadata included, stays as it
-    /// is, and the call returns `false` (contract 5).
+    /// Creates the queue with metadata, or with [`QueueSettings`](crate::QueueSettings), and returns
+    /// `true`. An existing queue, its metadata included, stays as it is, and the call returns `false`
+    /// (contract 5).
     ///
     /// Cost: O(metadata); O(log queues) for each queue that a chain of dead-letter queues passes.
     ///
@@ -178,8 +179,8 @@ impl Queue {
     /// assert!(!orders.create(Metadata::new())?);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    pub fn create(&self, metadata: Metadata) -> Result<bool> {
-        self.driver().queues().create(&self.project, &self.name, &metadata)
+    pub fn create(&self, metadata: impl Into<Metadata>) -> Result<bool> {
+        self.driver().queues().create(&self.project, &self.name, &metadata.into())
     }
 
     /// Whether the queue exists at this instant (contract 5).

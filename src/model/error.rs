@@ -27,6 +27,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// |---|---|
 /// | [`is_not_found`](Error::is_not_found) | the item does not exist (any more): give up or create it |
 /// | [`is_conflict`](Error::is_conflict), [`is_not_permitted`](Error::is_not_permitted) | another caller was first: stop the work |
+/// | [`is_lease_lost`](Error::is_lease_lost) | stop the work on the message: another worker may have it |
 /// | [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) | correct the arguments |
 /// | [`is_busy`](Error::is_busy) | try again later |
 /// | [`is_full`](Error::is_full) | free space: deletes still work |

@@ -42,6 +42,33 @@ impl MessageId {
         Self { queue, sequence }
     }
 
+    /// The message id with these 16 bytes.
+    ///
+    /// ```
+    /// use zaqar_sled::MessageId;
+    ///
+    /// let id: MessageId = "00000000000000070000000000000001".parse()?;
+    /// assert_eq!(MessageId::from_bytes(id.to_bytes()), id);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        let (queue, sequence) = Uuid::from_bytes(bytes).as_u64_pair();
+        Self::new(queue, sequence)
+    }
+
+    /// The 16 bytes of the id, in the order of its text: the ids of one queue sort as their bytes.
+    ///
+    /// ```
+    /// use zaqar_sled::MessageId;
+    ///
+    /// let id: MessageId = "00000000000000070000000000000001".parse()?;
+    /// assert_eq!(id.to_bytes(), [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1]);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub const fn to_bytes(self) -> [u8; 16] {
+        Uuid::from_u64_pair(self.queue, self.sequence).into_bytes()
+    }
+
     /// The id with this text. Text that is not an id gives the nil id, which names nothing, so that
     /// a malformed id is a missing one (contract 2).
     ///

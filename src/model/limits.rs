@@ -7,8 +7,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::names::valid::MAX_NAME_LEN;
-use super::settings::{DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, MAX_POST_SIZE, QueueSettings};
-use super::{ClaimOptions, Metadata, NewMessage, Project, QueueName, Subscriber, Timestamp, Ttl};
+use super::settings::{
+    DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, MAX_POST_SIZE, ParsedSettings, RETRY,
+};
+use super::{ClaimOptions, Metadata, NewMessage, Project, QueueName, Retry, Subscriber, Timestamp, Ttl, check_reasons};
 use crate::model::error::{Error, Result};
 
 /// The sizes and times that a store accepts from its callers (contract 13).
@@ -143,7 +145,7 @@ impl Limits {
     }
 
     /// Checks that the defaults which a queue sets for its messages are allowed for messages.
-    pub(crate) fn check_settings(&self, settings: &QueueSettings) -> Result<()> {
+    pub(crate) fn check_settings(&self, settings: &ParsedSettings) -> Result<()> {
         if let Some(name) = &settings.dead_letter_queue {
             let named = |error: Error| Error::invalid(DEAD_LETTER_QUEUE, error.to_string());
             self.check_queue_name(name).map_err(named)?;
@@ -157,6 +159,9 @@ impl Limits {
             if let Some(millis) = millis {
                 check_time(key, Duration::from_millis(millis), range)?;
             }
+        }
+        if let Some(retry) = &settings.retry {
+            check_time(RETRY, retry.longest(), &self.delay)?;
         }
         match settings.max_post_size {
             // The hard limit applies in any case; only Zaqar refuses a larger setting.
@@ -216,6 +221,13 @@ impl Limits {
         }
         ttl.map_or(Ok(()), |ttl| check_time("ttl", ttl, &self.subscription_ttl))?;
         options.map_or(Ok(()), |options| self.check_metadata(options.to_json().len()))
+    }
+
+    pub(crate) fn check_retries(&self, retries: &[Retry]) -> Result<()> {
+        self.check_ids(retries.len())?;
+        let delays = retries.iter().filter_map(|retry| retry.delay);
+        delays.into_iter().try_for_each(|delay| check_time("delay", delay, &self.delay))?;
+        check_reasons(retries)
     }
 
     pub(crate) fn check_pop(&self, limit: usize) -> Result<()> {
@@ -306,8 +318,8 @@ mod tests {
         NewMessage::new(vec![b'x'; bytes]).ttl(Duration::from_mins(1))
     }
 
-    fn settings(json: &str) -> QueueSettings {
-        QueueSettings::parse(&Metadata::from_json(json).unwrap()).unwrap()
+    fn settings(json: &str) -> ParsedSettings {
+        ParsedSettings::parse(&Metadata::from_json(json).unwrap()).unwrap()
     }
 
     /// Asserts that the bounds are allowed and that the values next to them are invalid arguments.

@@ -1,5 +1,6 @@
 //! Messages: a message to post, a stored message, and the options of a listing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -136,6 +137,8 @@ impl NewMessage {
 /// assert_eq!((message.id(), &**message.body()), (ids[0], &b"42"[..]));
 /// assert_eq!(message.marker(), MessageMarker::from(message.id()));
 /// assert_eq!((message.claim_id(), message.claim_count()), (None, 0));
+/// assert_eq!((message.first_claimed(), message.last_claimed()), (None, None));
+/// assert_eq!(message.last_failure(), None);
 /// assert_eq!((message.ttl(), message.age().as_secs()), (Ttl::Forever, 0));
 /// assert!(message.created() > Timestamp::from_millis(0));
 /// assert!(message.checksum().is_none()); // see Config::checksums
@@ -151,10 +154,16 @@ pub struct Message {
     pub(crate) body: Body,
     pub(crate) claim: Option<ClaimId>,
     pub(crate) claim_count: u32,
+    /// When it was claimed first and last, in milliseconds; 0 if it never was.
+    pub(crate) claimed: (u64, u64),
+    pub(crate) failure: Option<Arc<str>>,
     pub(crate) checksum: Option<Checksum>,
 }
 
 impl Message {
+    /// The [`last_failure`](Self::last_failure) of a message whose claim ended by itself.
+    pub const LEASE_RAN_OUT: &str = "lease ran out";
+
     /// The message's id, which names it in its queue permanently.
     pub fn id(&self) -> MessageId {
         self.id
@@ -192,6 +201,24 @@ impl Message {
     /// count.
     pub fn claim_count(&self) -> u32 {
         self.claim_count
+    }
+
+    /// When the message was claimed first; `None` if it was never claimed. A dead letter keeps the
+    /// times of its claims.
+    pub fn first_claimed(&self) -> Option<Timestamp> {
+        (self.claim_count > 0).then(|| Timestamp::from_millis(self.claimed.0))
+    }
+
+    /// When the message was claimed last; `None` if it was never claimed. A renewal is no claim.
+    pub fn last_claimed(&self) -> Option<Timestamp> {
+        (self.claim_count > 0).then(|| Timestamp::from_millis(self.claimed.1))
+    }
+
+    /// Why the message was last given back: the reason of [`Claim::retry`](crate::Claim::retry), or
+    /// [`LEASE_RAN_OUT`](Self::LEASE_RAN_OUT) if a lease of it has ended by itself since. A dead
+    /// letter keeps it.
+    pub fn last_failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// The body's checksum, if the store is opened with [`checksums`](crate::Config::checksums) and
@@ -452,6 +479,8 @@ mod tests {
             body: Body::default(),
             claim: None,
             claim_count: 0,
+            claimed: (0, 0),
+            failure: None,
             checksum: None,
         };
         assert_eq!(message.age(), Duration::from_secs(2));

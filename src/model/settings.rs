@@ -3,13 +3,15 @@
 //! The keys are parsed once, when metadata is set. So bad values are refused there, and the data path
 //! works with numbers. `null` means absent; unknown keys that begin with `_` are ignored.
 
+use std::time::Duration;
+
 use super::json::Json;
-use super::{Metadata, QueueName, Timestamp};
+use super::{Metadata, QueueName, RetryPolicy, Timestamp};
 use crate::model::error::{Error, Result};
 
 /// The settings the storage acts on. Times are in milliseconds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct QueueSettings {
+pub(crate) struct ParsedSettings {
     pub(crate) default_ttl: Option<u64>,
     pub(crate) default_delay: Option<u64>,
     /// In bytes of body per post.
@@ -18,9 +20,11 @@ pub(crate) struct QueueSettings {
     pub(crate) dead_letter_queue: Option<QueueName>,
     /// 0 is unset, so never `Some(0)`.
     pub(crate) dead_letter_ttl: Option<u64>,
+    /// Boxed, because few queues have one.
+    pub(crate) retry: Option<Box<RetryPolicy>>,
 }
 
-impl QueueSettings {
+impl ParsedSettings {
     /// Reads the reserved keys; `is_invalid` naming the first key of the wrong type or range.
     pub(crate) fn parse(metadata: &Metadata) -> Result<Self> {
         let keys = Keys(metadata);
@@ -34,11 +38,17 @@ impl QueueSettings {
             max_claim_count: keys.integer(MAX_CLAIM_COUNT, 0, u32::MAX.into())?.and_then(|count| count.try_into().ok()),
             dead_letter_queue: keys.queue_name(DEAD_LETTER_QUEUE)?,
             dead_letter_ttl: keys.millis(DEAD_LETTER_TTL)?.filter(|ttl| *ttl > 0),
+            retry: keys.retry()?.map(Box::new),
         })
     }
-}
 
-impl QueueSettings {
+    /// After how many claims a message is moved to the dead-letter queue; `None` if it never is.
+    pub(crate) fn most_claims(&self) -> Option<u32> {
+        self.dead_letter_queue.as_ref()?;
+        let attempts = self.retry.as_ref().and_then(|retry| retry.attempts);
+        self.max_claim_count.into_iter().chain(attempts).min()
+    }
+
     /// Refuses a dead-letter queue from which messages would return to `queue`. `next` gives the dead-letter queue of a
     /// queue. Cost: one look-up for each queue on the way, at most [`MOST_CHAINED`].
     pub(crate) fn check_chain(&self, queue: &QueueName, next: impl Fn(&QueueName) -> Option<QueueName>) -> Result<()> {
@@ -89,6 +99,36 @@ impl Keys<'_> {
         Ok(seconds.map(|seconds| seconds.saturating_mul(1000)))
     }
 
+    /// The retry policy; the error names the key of the wrong member.
+    fn retry(&self) -> Result<Option<RetryPolicy>> {
+        let Some(value) = self.0.set_value(RETRY) else { return Ok(None) };
+        let Json::Object(members) = value else { return Err(Error::invalid(RETRY, "must be an object")) };
+        let mut policy = RetryPolicy::new(Duration::ZERO);
+        let mut has_base = false;
+        for (name, value) in members {
+            let number = |most: u64| {
+                let wrong =
+                    || Error::invalid(RETRY, format!("{} must be a whole number from 0 to {most}", name.shown()));
+                value.as_u64().filter(|number| *number <= most).ok_or_else(wrong)
+            };
+            let small = |most: u32| number(most.into()).map(|number| u32::try_from(number).unwrap_or(most));
+            let last = Timestamp::MAX.as_millis();
+            match name.shown() {
+                "base_ms" => (policy.base, has_base) = (number(last)?, true),
+                "factor" => policy.factor = small(MAX_FACTOR)?,
+                "cap_ms" => policy.cap = number(last)?,
+                "jitter_percent" => policy.jitter = small(100)?,
+                "attempts" if value.is_null() => policy.attempts = None,
+                "attempts" => policy.attempts = Some(small(u32::MAX)?),
+                _ => return Err(Error::invalid(RETRY, format!("has an unknown member {}", name.shown()))),
+            }
+        }
+        if !has_base || policy.factor == 0 {
+            return Err(Error::invalid(RETRY, "needs base_ms, and a factor of at least 1"));
+        }
+        Ok(Some(policy))
+    }
+
     fn queue_name(&self, key: &str) -> Result<Option<QueueName>> {
         self.check(key, "must be text", Json::is_text)?;
         let Some(value) = self.0.set_value(key) else { return Ok(None) };
@@ -101,18 +141,22 @@ pub(super) const DEFAULT_TTL: &str = "_default_message_ttl";
 pub(super) const DEFAULT_DELAY: &str = "_default_message_delay";
 pub(super) const MAX_POST_SIZE: &str = "_max_messages_post_size";
 pub(super) const DEAD_LETTER_TTL: &str = "_dead_letter_queue_messages_ttl";
-const MAX_CLAIM_COUNT: &str = "_max_claim_count";
+pub(super) const MAX_CLAIM_COUNT: &str = "_max_claim_count";
 pub(crate) const DEAD_LETTER_QUEUE: &str = "_dead_letter_queue";
-const FLAVOR: &str = "_flavor";
+pub(super) const FLAVOR: &str = "_flavor";
 const ENCRYPT: &str = "_enable_encrypt_messages";
 const RETRY_POLICY: &str = "_retry_policy";
+/// Ours. `_retry_policy` is Zaqar's, and concerns notifications.
+pub(super) const RETRY: &str = "_retry";
+const MAX_FACTOR: u32 = 100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::QueueSettings;
 
-    fn parse(json: &str) -> Result<QueueSettings> {
-        QueueSettings::parse(&Metadata::from_json(json)?)
+    fn parse(json: &str) -> Result<ParsedSettings> {
+        ParsedSettings::parse(&Metadata::from_json(json)?)
     }
 
     #[test]
@@ -121,15 +165,17 @@ mod tests {
             r#"{"_default_message_ttl": 600, "_default_message_delay": 5,
                 "_max_messages_post_size": 1024, "_max_claim_count": 2, "_dead_letter_queue": "dead",
                 "_dead_letter_queue_messages_ttl": 7, "_flavor": "gold", "owner": "ann",
-                "_enable_encrypt_messages": true, "_retry_policy": {"retries": 3}, "_else": [1]}"#,
+                "_enable_encrypt_messages": true, "_retry_policy": {"retries": 3},
+                "_retry": {"base_ms": 5, "factor": 3, "attempts": 4}, "_else": [1]}"#,
         )?;
-        let expected = QueueSettings {
+        let expected = ParsedSettings {
             default_ttl: Some(600_000),
             default_delay: Some(5000),
             max_post_size: Some(1024),
             max_claim_count: Some(2),
             dead_letter_queue: Some(QueueName::new("dead")?),
             dead_letter_ttl: Some(7000),
+            retry: Some(Box::new(RetryPolicy::new(Duration::from_millis(5)).factor(3).attempts(4))),
         };
         assert_eq!(settings, expected);
         Ok(())
@@ -137,9 +183,9 @@ mod tests {
 
     #[test]
     fn null_and_absent_keys_are_unset() -> Result<()> {
-        assert_eq!(parse("{}")?, QueueSettings::default());
+        assert_eq!(parse("{}")?, ParsedSettings::default());
         for key in EVERY_KEY {
-            assert_eq!(parse(&format!(r#"{{"{key}": null}}"#))?, QueueSettings::default());
+            assert_eq!(parse(&format!(r#"{{"{key}": null}}"#))?, ParsedSettings::default());
         }
         Ok(())
     }
@@ -162,6 +208,7 @@ mod tests {
         }
         for value in ["1", r#""x""#, "true"] {
             assert_refused(RETRY_POLICY, value);
+            assert_refused(RETRY, value);
         }
         for key in [FLAVOR, DEAD_LETTER_QUEUE] {
             for value in ["1", "{}", "true"] {
@@ -196,6 +243,46 @@ mod tests {
     }
 
     #[test]
+    fn a_retry_policy_comes_back_and_wrong_ones_are_refused() -> Result<()> {
+        let second = Duration::from_secs(1);
+        let full = RetryPolicy::new(second).factor(100).cap(90 * second).jitter(100).attempts(u32::MAX);
+        for policy in [RetryPolicy::new(second), full] {
+            let metadata = Metadata::from(QueueSettings::new().retry(policy));
+            assert_eq!(
+                ParsedSettings::parse(&Metadata::from_json(&metadata.to_json())?)?.retry.as_deref(),
+                Some(&policy)
+            );
+        }
+        for value in [
+            "{}",
+            r#"{"factor": 2}"#,
+            r#"{"base_ms": -1}"#,
+            r#"{"base_ms": 1.5}"#,
+            r#"{"base_ms": 253402300800000}"#,
+            r#"{"base_ms": 1, "factor": 0}"#,
+            r#"{"base_ms": 1, "factor": 101}"#,
+            r#"{"base_ms": 1, "jitter_percent": 101}"#,
+            r#"{"base_ms": 1, "attempts": 4294967296}"#,
+            r#"{"base_ms": 1, "base": 2}"#,
+        ] {
+            assert_refused(RETRY, value);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_lower_number_of_claims_counts_if_there_is_a_dead_letter_queue() -> Result<()> {
+        let most =
+            |rest: &str| Ok::<_, Error>(parse(&format!(r#"{{"_dead_letter_queue": "d"{rest}}}"#))?.most_claims());
+        assert_eq!(most("")?, None);
+        assert_eq!(most(r#", "_max_claim_count": 3"#)?, Some(3));
+        assert_eq!(most(r#", "_retry": {"base_ms": 1, "attempts": 2}"#)?, Some(2));
+        assert_eq!(most(r#", "_max_claim_count": 1, "_retry": {"base_ms": 1, "attempts": 2}"#)?, Some(1));
+        assert_eq!(parse(r#"{"_max_claim_count": 3}"#)?.most_claims(), None);
+        Ok(())
+    }
+
+    #[test]
     fn a_dead_letter_queue_must_be_a_name() {
         assert_refused(DEAD_LETTER_QUEUE, r#""""#);
         assert_refused(DEAD_LETTER_QUEUE, &format!("\"{}\"", "x".repeat(513)));
@@ -210,7 +297,7 @@ mod tests {
 
     const NUMBERS: [&str; 5] = [DEFAULT_TTL, DEFAULT_DELAY, MAX_POST_SIZE, MAX_CLAIM_COUNT, DEAD_LETTER_TTL];
 
-    const EVERY_KEY: [&str; 9] = [
+    const EVERY_KEY: [&str; 10] = [
         DEFAULT_TTL,
         DEFAULT_DELAY,
         MAX_POST_SIZE,
@@ -220,5 +307,6 @@ mod tests {
         FLAVOR,
         ENCRYPT,
         RETRY_POLICY,
+        RETRY,
     ];
 }

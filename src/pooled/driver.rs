@@ -1,7 +1,8 @@
 //! The data and the control driver over all pools.
 
 use crate::contract::{
-    Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Sealed, Subscriptions,
+    Catalogue, Claims, ControlDriver, DataDriver, ExtendedDriver, Flavors, Messages, Pools, Queues, Retries, Sealed,
+    Subscriptions,
 };
 use crate::data::HealthCheck;
 use crate::model::error::{Error, Result};
@@ -10,6 +11,11 @@ use crate::model::{Capabilities, ControlHealth, GcReport, Health, MessageVolume,
 use super::PooledDriver;
 
 impl Sealed for PooledDriver {}
+impl ExtendedDriver for PooledDriver {
+    fn retries(&self) -> &dyn Retries {
+        self
+    }
+}
 
 impl DataDriver for PooledDriver {
     fn queues(&self) -> &dyn Queues {

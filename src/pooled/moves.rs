@@ -248,18 +248,18 @@ impl QueueMove<'_> {
         renumbered: &impl Fn(u64) -> Option<u64>,
     ) -> Result<ImportedPage<'static>> {
         let content = page.read(&self.from.store().budget, queue)?;
-        let PageRecord { bodies_bytes, clients, slots } = page.record(&content);
+        let PageRecord { bodies_bytes, clients, slots, reasons } = page.record(&content);
         let slots = slots.into_iter().map(|(mut slot, hold)| match hold {
             Hold::Claimed => match renumbered(slot.hold) {
                 Some(number) => {
                     slot.hold = number;
                     (slot, hold)
                 }
-                None => (slot, Hold::Free),
+                None => (slot, Hold::Lapsed),
             },
-            Hold::Free | Hold::Delayed => (slot, hold),
+            Hold::Free | Hold::Delayed | Hold::Lapsed => (slot, hold),
         });
-        let record = PageRecord { bodies_bytes, clients, slots: slots.collect() };
+        let record = PageRecord { bodies_bytes, clients, slots: slots.collect(), reasons };
         Ok(ImportedPage { first: page.first, record, bodies: content.bodies().to_vec().into() })
     }
 

@@ -306,10 +306,12 @@ fn entry_at(page: &Page, index: usize) -> Option<OutboxEntry> {
     let body = page.body(slot);
     let (header, start) = OutboxHeader::split(body)?;
     let message = DeadLetter {
-        created: slot.created,
-        expires: slot.expires,
-        ttl: slot.ttl,
+        created: slot.created(),
+        expires: slot.expires(),
+        ttl: slot.ttl(),
         claim_count: slot.claim_count,
+        claimed: slot.claimed(),
+        failure: page.failure(index).map(|failure| failure.to_owned().into()),
         client: page.client(slot),
         checksum: page.checksum(slot),
         body: body.get(start..)?.to_vec().into(),

@@ -7,7 +7,7 @@ use crate::model::limits::check_times;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName, Timestamp};
 
 impl ReferenceModel {
-    fn check_claim(&self, options: &ClaimOptions, now: Timestamp) -> Result<()> {
+    pub(super) fn check_claim(&self, options: &ClaimOptions, now: Timestamp) -> Result<()> {
         self.limits.check_claim(options)?;
         check_times(now, "ttl", &[options.ttl, options.grace])
     }
@@ -45,14 +45,14 @@ impl Claims for ReferenceModel {
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<()> {
-        let (mut store, _) = self.enter_queue(project, queue)?;
+        let (mut store, now) = self.enter_queue(project, queue)?;
         if let Some(queue) = store.contents(project, queue)? {
-            queue.release(*id);
+            queue.release(*id, now);
         }
         Ok(())
     }
 }
 
-fn no_claim(project: &Project, queue: &QueueName, id: ClaimId) -> Error {
+pub(super) fn no_claim(project: &Project, queue: &QueueName, id: ClaimId) -> Error {
     Error::ClaimDoesNotExist { project: project.clone(), queue: queue.clone(), id }
 }

@@ -17,6 +17,7 @@ mod pooling;
 mod pools;
 mod queue;
 mod queues;
+mod retries;
 mod rows;
 mod store_location;
 mod subscriptions;

@@ -1,10 +1,11 @@
 //! One queue of the model.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::store_location::StoreLocation;
-use crate::model::settings::QueueSettings;
+use crate::model::settings::ParsedSettings;
 use crate::model::time::millis;
 use crate::model::{
     Body, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageStat, Metadata,
@@ -14,7 +15,7 @@ use crate::model::{
 pub(super) struct QueueModel {
     pub(super) number: u64,
     pub(super) metadata: Metadata,
-    pub(super) settings: QueueSettings,
+    pub(super) settings: ParsedSettings,
     /// The messages in the order of their posts. Expired ones stay until a `gc`.
     pub(super) messages: Vec<MessageModel>,
     pub(super) claims: BTreeMap<ClaimId, ClaimModel>,
@@ -42,6 +43,10 @@ pub(super) struct MessageModel {
     /// The last claim of the message, which may have ended.
     pub(super) claim: Option<ClaimId>,
     pub(super) claim_count: u32,
+    /// In milliseconds: when it was claimed first and last.
+    claimed: (u64, u64),
+    /// Why it was last given back, except for a lease that has run out since.
+    failure: Option<Arc<str>>,
 }
 
 pub(super) struct ClaimModel {
@@ -66,6 +71,8 @@ impl MessageModel {
             checksum: checksums.then(|| message.checksum()).flatten(),
             claim: None,
             claim_count: 0,
+            claimed: (0, 0),
+            failure: None,
         }
     }
 
@@ -107,7 +114,7 @@ impl QueueModel {
         Self {
             number,
             metadata: Metadata::new(),
-            settings: QueueSettings::default(),
+            settings: ParsedSettings::default(),
             messages: Vec::new(),
             claims: BTreeMap::new(),
             posted: 0,
@@ -186,7 +193,7 @@ impl QueueModel {
 
     /// Claims messages under the id; returns the messages that go to the dead-letter queue instead.
     pub(super) fn claim(&mut self, id: ClaimId, options: &ClaimOptions, now: Timestamp) -> Vec<MessageModel> {
-        let most = self.settings.max_claim_count.filter(|_| self.settings.dead_letter_queue.is_some());
+        let most = self.settings.most_claims();
         let taken = self.claimable(options.limit, options.max_bytes, now);
         let (dead, taken): (Vec<_>, Vec<_>) =
             taken.into_iter().partition(|message| most.is_some_and(|most| message.claim_count >= most));
@@ -196,13 +203,21 @@ impl QueueModel {
             self.renew(id, options, now);
         }
         let ttl = self.settings.dead_letter_ttl;
-        dead.into_iter().map(|message| message.dead(ttl, now)).collect()
+        let failed = |message: MessageModel| MessageModel { failure: self.failure_of(&message, now), ..message };
+        dead.into_iter().map(|message| failed(message).dead(ttl, now)).collect()
     }
 
     fn hold(&mut self, sequences: &[u64], id: ClaimId, now: Timestamp) {
         self.claims.insert(id, ClaimModel { location: self.location.clone(), ttl: 0, expires: now });
-        for message in self.messages.iter_mut().filter(|message| sequences.contains(&message.sequence)) {
+        for index in 0..self.messages.len() {
+            let Some(message) = self.messages.get(index).filter(|message| sequences.contains(&message.sequence)) else {
+                continue;
+            };
+            let (failure, time) = (self.failure_of(message, now), now.as_millis());
+            let Some(message) = self.messages.get_mut(index) else { continue };
+            message.failure = failure;
             message.claim = Some(id);
+            message.claimed = (if message.claim_count == 0 { time } else { message.claimed.0 }, time);
             message.claim_count = message.claim_count.saturating_add(1);
         }
     }
@@ -215,8 +230,35 @@ impl QueueModel {
         held.for_each(|message| message.extend(options, now));
     }
 
+    /// Why the message was last given back. A message that is still marked with a claim that has ended was under it
+    /// until its end.
+    fn failure_of(&self, message: &MessageModel, now: Timestamp) -> Option<Arc<str>> {
+        let has_lapsed = message.claim.is_some() && self.claim_of(message, now).is_none();
+        if has_lapsed { Some(Message::LEASE_RAN_OUT.into()) } else { message.failure.clone() }
+    }
+
+    /// Gives a claimed message back.
+    pub(super) fn give_back(&mut self, sequence: u64, ready: Timestamp, reason: Option<&str>) {
+        for message in self.messages.iter_mut().filter(|message| message.sequence == sequence) {
+            (message.claim, message.ready) = (None, ready);
+            if let Some(reason) = reason {
+                message.failure = Some(reason.into());
+            }
+        }
+    }
+
+    /// Puts claimed messages under another claim.
+    pub(super) fn hand_over(&mut self, sequences: &[u64], into: ClaimId) {
+        let taken = self.messages.iter_mut().filter(|message| sequences.contains(&message.sequence));
+        taken.for_each(|message| message.claim = Some(into));
+    }
+
     /// Ends the claim.
-    pub(super) fn release(&mut self, id: ClaimId) {
+    pub(super) fn release(&mut self, id: ClaimId, now: Timestamp) {
+        if self.live_claim(id, now).is_some() {
+            let held = self.messages.iter_mut().filter(|message| message.claim == Some(id));
+            held.for_each(|message| message.claim = None);
+        }
         self.claims.retain(|other, claim| *other != id || claim.location != self.location);
     }
 
@@ -244,6 +286,8 @@ impl QueueModel {
             body: message.body.clone(),
             claim: self.claim_of(message, now),
             claim_count: message.claim_count,
+            claimed: message.claimed,
+            failure: self.failure_of(message, now),
             checksum: message.checksum,
         }
     }

@@ -4,7 +4,7 @@ use super::rows::Owner;
 use super::{ReferenceModel, Store};
 use crate::contract::Queues;
 use crate::model::error::{Error, Result};
-use crate::model::settings::QueueSettings;
+use crate::model::settings::ParsedSettings;
 use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats};
 
 impl ReferenceModel {
@@ -14,9 +14,9 @@ impl ReferenceModel {
         project: &Project,
         name: &QueueName,
         metadata: &Metadata,
-    ) -> Result<QueueSettings> {
+    ) -> Result<ParsedSettings> {
         self.limits.check_metadata(metadata.to_json().len())?;
-        let settings = QueueSettings::parse(metadata)?;
+        let settings = ParsedSettings::parse(metadata)?;
         self.limits.check_settings(&settings)?;
         settings.check_chain(name, |queue| store.queue(project, queue)?.settings.dead_letter_queue.clone())?;
         Ok(settings)

@@ -19,6 +19,7 @@ pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
             let moved = new.dead.as_ref().map_or(0, |dead| messages(dead.messages.len()));
             claim(new.taken.len()).saturating_add(moved)
         }
+        Op::SplitClaim(split) => claim(split.taken.len()),
         Op::RenewClaim { .. } | Op::ReleaseClaim { .. } | Op::Time => 0,
         _ => frame_bytes.saturating_add(RECORD_BYTES).saturating_mul(2),
     }

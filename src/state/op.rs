@@ -125,6 +125,11 @@ pub(crate) enum Op<'a> {
         queue: u64,
         ranges: Vec<(u64, u64)>,
     },
+    /// Gives some messages of a claim back.
+    #[serde(borrow)]
+    Retry(Retried<'a>),
+    /// Puts some messages of a claim under a new claim with its own times.
+    SplitClaim(SplitClaim),
 }
 
 impl Op<'_> {
@@ -137,6 +142,8 @@ impl Op<'_> {
             Self::Claim(claim) => Some(claim.queue),
             Self::Receive(received) => Some(received.queue),
             Self::Import(import) => Some(import.queue),
+            Self::Retry(retried) => Some(retried.queue),
+            Self::SplitClaim(split) => Some(split.queue),
             Self::SetMetadata { queue, .. }
             | Self::DeleteQueue { queue }
             | Self::Unregister { queue, .. }
@@ -200,6 +207,38 @@ pub(crate) struct NewClaim<'a> {
     pub(crate) dead: Option<DeadLetters<'a>>,
 }
 
+/// Messages of one claim that are given back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Retried<'a> {
+    pub(crate) queue: u64,
+    pub(crate) claim: [u8; 16],
+    #[serde(borrow)]
+    pub(crate) groups: Vec<GivenBack<'a>>,
+}
+
+/// Messages that are given back with the same delay and reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct GivenBack<'a> {
+    pub(crate) messages: Sequences,
+    /// From the operation's time on; 0 for none.
+    pub(crate) delay: u64,
+    /// None leaves the reason of the failure before.
+    pub(crate) reason: Option<Cow<'a, str>>,
+}
+
+/// The messages `taken` of `claim` are under the claim `into` from the operation's time on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SplitClaim {
+    pub(crate) queue: u64,
+    pub(crate) claim: [u8; 16],
+    pub(crate) into: [u8; 16],
+    pub(crate) ttl: u64,
+    pub(crate) grace: u64,
+    /// As a new claim's.
+    pub(crate) slack: u8,
+    pub(crate) taken: Sequences,
+}
+
 /// The moved messages, whole, at consecutive sequences from `first` of the queue `target`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeadLetters<'a> {
@@ -217,6 +256,10 @@ pub(crate) struct DeadLetter<'a> {
     pub(crate) expires: u64,
     pub(crate) ttl: u64,
     pub(crate) claim_count: u32,
+    /// When it was claimed first and last.
+    pub(crate) claimed: (u64, u64),
+    /// Why it was last given back.
+    pub(crate) failure: Option<Cow<'a, str>>,
     pub(crate) client: [u8; 16],
     pub(crate) checksum: Option<[u8; 16]>,
     #[serde(borrow, with = "serde_bytes")]
@@ -272,6 +315,8 @@ impl<'a> IncomingMessage<'a> {
             ttl: message.ttl,
             ready_at: time.saturating_add(message.delay),
             claim_count: 0,
+            claimed: (0, 0),
+            failure: None,
             client,
             checksum: message.checksum,
             body: &message.body,
@@ -286,6 +331,8 @@ impl<'a> IncomingMessage<'a> {
             ttl: dead_letter.ttl,
             ready_at: 0,
             claim_count: dead_letter.claim_count,
+            claimed: dead_letter.claimed,
+            failure: dead_letter.failure.as_deref(),
             client: dead_letter.client,
             checksum: dead_letter.checksum,
             body: &dead_letter.body,
@@ -329,6 +376,8 @@ mod tests {
             expires: 2,
             ttl: 3,
             claim_count: 4,
+            claimed: (1, 2),
+            failure: Some("f".into()),
             client: [2; 16],
             checksum: Some([3; 16]),
             body: b"z".as_slice().into(),
@@ -348,7 +397,7 @@ mod tests {
             "fbe8030605{}3c1e01020103090101040101060105{}0801010203{}{}01{}017a",
             "09".repeat(16),
             "0101700171027b7d",
-            "04",
+            "0401020101 66".replace(' ', ""),
             "02".repeat(16),
             "03".repeat(16)
         );
@@ -360,6 +409,16 @@ mod tests {
         assert_eq!(golden(Op::ReleaseClaim { queue: 5, claim: [9; 16] }), format!("fbe8030805{}", "09".repeat(16)));
         assert_eq!(golden(Op::Delete { queue: 5, messages: taken }), "fbe803090502010309 01".replace(' ', ""));
         assert_eq!(golden(Op::EndClaims { queue: 5, claims: vec![7, 9] }), "fbe8031105020709");
+        let group = GivenBack { messages: [7].into_iter().collect(), delay: 9, reason: Some("r".into()) };
+        let retried = Retried { queue: 5, claim: [9; 16], groups: vec![group] };
+        assert_eq!(
+            golden(Op::Retry(retried)),
+            format!("fbe8031305{}010107010901 0172", "09".repeat(16)).replace(' ', "")
+        );
+        let (claim, into, taken) = ([9; 16], [8; 16], [7].into_iter().collect());
+        let split = SplitClaim { queue: 5, claim, into, ttl: 60, grace: 30, slack: 1, taken };
+        let ids = format!("{}{}", "09".repeat(16), "08".repeat(16));
+        assert_eq!(golden(Op::SplitClaim(split)), format!("fbe8031405{ids}3c1e01010701"));
         assert_eq!(golden(Op::DropDamaged { queue: 5, ranges: vec![(7, 9)] }), "fbe803120501 0709".replace(' ', ""));
     }
 }

@@ -3,7 +3,8 @@
 //! The state of the messages that can change after the post is here, in three bit sets. The messages themselves are in
 //! the page's [`Content`], which is in memory or in an image in the page files.
 //!
-//! 1. `claimed` and `delayed` are disjoint subsets of `live`.
+//! 1. `claimed` and `delayed` are subsets of `live`: two bits for each message. A message in both has *lapsed*: it is
+//!    free, and the lease of its last claim ran out. So the end of a claim changes no slot.
 //! 2. `due` is no later than the earliest expiry of a live message and the earliest end of a delay; `FOREVER` if nothing
 //!    falls due.
 //! 3. `latest` is no earlier than the last expiry of a live message.
@@ -34,8 +35,8 @@ use std::sync::Arc;
 
 use super::dirty::DirtySet;
 use super::page_content::{Content, IncomingMessage, MessageSlot, PAGE_BYTES, PAGE_MESSAGES, narrow};
-use crate::model::Timestamp;
 use crate::model::error::Result;
+use crate::model::{Message, Timestamp};
 use crate::storage::budget::Budget;
 
 use bits::hold;
@@ -117,11 +118,11 @@ impl Page {
     }
 
     pub(crate) fn claimed(&self) -> u128 {
-        self.claimed
+        self.claimed & !self.delayed
     }
 
     pub(crate) fn delayed(&self) -> u128 {
-        self.delayed
+        self.delayed & !self.claimed
     }
 
     pub(crate) fn weight(&self) -> u64 {
@@ -130,12 +131,16 @@ impl Page {
 
     /// The messages a claim may take.
     pub(crate) fn ready(&self) -> u128 {
-        if self.is_damaged() { 0 } else { self.live & !self.claimed & !self.delayed }
+        if self.is_damaged() { 0 } else { self.free() }
     }
 
     /// Whether the queue's index names the page among those with claimable messages.
     pub(super) fn is_indexed_ready(&self) -> bool {
-        !self.noted && self.live & !self.claimed & !self.delayed != 0
+        !self.noted && self.free() != 0
+    }
+
+    fn free(&self) -> u128 {
+        self.live & !(self.claimed ^ self.delayed)
     }
 
     /// Whether a message of `body_bytes` at `sequence` still fits.
@@ -273,12 +278,55 @@ impl Page {
 
     /// Puts free messages under the claim `number`. By the extension rule (contract 7.1), a message that would expire
     /// before the claim lives until the claim's end plus the grace.
-    pub(crate) fn claim(&mut self, taken: u128, number: u64, lease: Lease) {
+    pub(crate) fn claim(&mut self, taken: u128, number: u64, time: u64, lease: Lease) {
+        let lapsed = taken & self.claimed & self.delayed;
         self.claimed |= taken;
-        self.hold_on(taken, lease, |slot| {
-            slot.hold = number;
-            slot.claim_count = slot.claim_count.saturating_add(1);
-        });
+        self.delayed &= !taken;
+        self.hold_on(taken, lease, |slot| slot.claim(number, time));
+        if lapsed != 0
+            && let Some(content) = self.change()
+        {
+            bits(lapsed).for_each(|index| content.set_failure(index, Some(Message::LEASE_RAN_OUT)));
+            content.settle_charge();
+        }
+    }
+
+    /// Puts messages that another claim holds under the claim `number`.
+    pub(crate) fn hand_over(&mut self, held: u128, number: u64, lease: Lease) {
+        self.hold_on(held, lease, |slot| slot.hold = number);
+    }
+
+    /// Gives claimed messages back until they are ready again, at once if `ready_at` is 0.
+    pub(crate) fn retry(&mut self, held: u128, ready_at: u64, reason: Option<&str>) {
+        if held == 0 {
+            return;
+        }
+        let Some(content) = self.change() else { return };
+        for index in bits(held) {
+            content.slot_mut(index).into_iter().for_each(|slot| slot.delay_again(ready_at));
+            if reason.is_some() {
+                content.set_failure(index, reason);
+            }
+        }
+        content.settle_charge();
+        self.claimed &= !held;
+        if ready_at > 0 {
+            self.delayed |= held;
+            self.due = self.due.min(ready_at);
+        }
+    }
+
+    /// The messages among `found` that are under the claim `number`; none in a damaged page.
+    pub(crate) fn held_among(&self, found: u128, number: u64) -> u128 {
+        set_of(bits(found).filter(|index| self.held_by(*index, number)))
+    }
+
+    /// Why the message was last given back.
+    pub(crate) fn failure(&self, index: usize) -> Option<&str> {
+        match self.hold(index) {
+            Hold::Lapsed => Some(Message::LEASE_RAN_OUT),
+            _ => self.content().and_then(|content| content.failure(content.slot(index)?)),
+        }
     }
 
     /// Runs the extension rule again for claimed messages.
@@ -296,7 +344,7 @@ impl Page {
                 let Some(slot) = content.slot_mut(index) else { continue };
                 change(slot);
                 lease.extend(slot);
-                latest = latest.max(slot.expires);
+                latest = latest.max(slot.expires());
             }
         } else {
             // A damaged page may live on as long as this.
@@ -312,8 +360,8 @@ impl Page {
         slot.hold = number;
         slot.claim_count = slot.claim_count.max(1);
         // The claim may have extended the message's life beyond the recovered expiry.
-        slot.expires = slot.expires.max(end);
-        let expires = slot.expires;
+        slot.set_expires(slot.expires().max(end));
+        let expires = slot.expires();
         self.latest = self.latest.max(expires);
         self.claimed |= bit(index);
         self.delayed &= !bit(index);
@@ -322,12 +370,17 @@ impl Page {
 
     /// Frees claimed messages.
     pub(crate) fn release(&mut self, held: u128) {
-        self.claimed &= !held;
+        self.claimed &= !held | self.delayed;
+    }
+
+    /// Frees claimed messages whose lease ran out.
+    pub(crate) fn lapse(&mut self, held: u128) {
+        self.delayed |= held & self.claimed;
     }
 
     /// Removes live messages; adds the numbers of their claims to `lost`.
     pub(crate) fn remove(&mut self, removed: u128, lost: &mut Vec<u64>) {
-        lost.extend(bits(removed & self.claimed).filter_map(|index| Some(self.slot(index)?.hold)));
+        lost.extend(bits(removed & self.claimed()).filter_map(|index| Some(self.slot(index)?.hold)));
         self.forget(removed);
     }
 
@@ -348,7 +401,7 @@ impl Page {
 
     /// Whether the whole page has expired by `now`, by its entry alone.
     pub(crate) fn goes_whole(&self, now: u64) -> bool {
-        self.latest <= now && (self.claimed == 0 || self.is_damaged())
+        self.latest <= now && (self.claimed() == 0 || self.is_damaged())
     }
 
     /// Expires or frees everything due by `now`. The slots of expired messages stay readable until the next change.
@@ -357,12 +410,12 @@ impl Page {
         let mut due = u64::MAX;
         for index in bits(self.live) {
             let Some(slot) = self.slot(index) else { continue };
-            if slot.expires <= now {
+            if slot.expires() <= now {
                 found.expired |= bit(index);
                 continue;
             }
-            due = due.min(slot.expires);
-            if self.delayed & bit(index) != 0 {
+            due = due.min(slot.expires());
+            if self.delayed() & bit(index) != 0 {
                 if slot.hold <= now {
                     found.delays_ended |= bit(index);
                 } else {
@@ -371,7 +424,7 @@ impl Page {
             }
         }
         self.delayed &= !found.delays_ended;
-        found.expired_claimed = found.expired & self.claimed;
+        found.expired_claimed = found.expired & self.claimed();
         self.forget(found.expired);
         self.due = due;
         found
@@ -411,7 +464,7 @@ impl Page {
 
     /// Whether the message is under the claim `number`.
     pub(crate) fn held_by(&self, index: usize, number: u64) -> bool {
-        self.claimed & bit(index) != 0 && self.slot(index).is_some_and(|slot| slot.hold == number)
+        self.claimed() & bit(index) != 0 && self.slot(index).is_some_and(|slot| slot.hold == number)
     }
 
     pub(crate) fn hold(&self, index: usize) -> Hold {
@@ -425,7 +478,9 @@ mod tests {
 
     fn message(body: &[u8]) -> IncomingMessage<'_> {
         let (created, expires, ttl) = (100, 200, 100);
-        IncomingMessage { created, expires, ttl, ready_at: 0, claim_count: 0, client: [1; 16], checksum: None, body }
+        let (claimed, failure, client) = ((0, 0), None, [1; 16]);
+        let checksum = None;
+        IncomingMessage { created, expires, ttl, ready_at: 0, claim_count: 0, claimed, failure, client, checksum, body }
     }
 
     fn new_page(first: u64) -> Page {
@@ -448,7 +503,7 @@ mod tests {
     #[test]
     fn compacting_keeps_what_is_alive_and_only_that() {
         let mut page = page_of(40);
-        page.claim(bit(5), 77, Lease { now: 100, ttl: 50, grace: 10 });
+        page.claim(bit(5), 77, 100, Lease { now: 100, ttl: 50, grace: 10 });
         page.remove(set_of((0..40).filter(|i| i % 8 != 5)), &mut Vec::new());
         assert!(page.is_sparse());
         let (weight, bodies) = (page.weight(), [5, 13, 21, 29, 37].map(|i| body(&page, 50 + i)));
@@ -480,8 +535,8 @@ mod tests {
     #[test]
     fn messages_that_are_removed_name_their_claims() {
         let mut page = page_of(10);
-        page.claim(set_of([1, 2, 5].into_iter()), 77, Lease { now: 100, ttl: 50, grace: 10 });
-        page.claim(bit(3), 78, Lease { now: 100, ttl: 50, grace: 10 });
+        page.claim(set_of([1, 2, 5].into_iter()), 77, 100, Lease { now: 100, ttl: 50, grace: 10 });
+        page.claim(bit(3), 78, 100, Lease { now: 100, ttl: 50, grace: 10 });
         let (weight, mut lost) = (page.weight(), Vec::new());
         page.remove(set_of([0, 2, 3, 4].into_iter()), &mut lost);
         assert_eq!((lost, bits(page.live()).count(), bits(page.claimed()).count()), (vec![77, 78], 6, 2));
@@ -492,7 +547,7 @@ mod tests {
     fn a_record_brings_the_live_messages_back() {
         let mut page = page_of(10);
         page.push(70, &IncomingMessage { ready_at: 150, checksum: Some([9; 16]), ..message(b"late") });
-        page.claim(bit(2), 77, Lease { now: 100, ttl: 50, grace: 10 });
+        page.claim(bit(2), 77, 100, Lease { now: 100, ttl: 50, grace: 10 });
         page.remove(bit(0), &mut Vec::new());
         let content = page.content().unwrap().clone();
         let (record, budget) = (page.freeze().record(&content), Budget::unlimited());

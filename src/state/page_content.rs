@@ -1,8 +1,6 @@
 //! A page's content: its messages. The content is in memory while it is needed, and in an image in the page files.
 //!
 //! 1. Slots ascend by distance; a slot's body is at `start..start + len` of the bodies.
-//! 2. A slot's `hold` is valid only while its page marks the message as claimed or delayed: then it is the number of
-//!    the claim, or the end of the delay.
 //!
 //! Memory: 56 B for each message and its body, and about 200 B for the page.
 
@@ -11,56 +9,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Message;
 use crate::model::error::Result;
 use crate::storage::budget::{Budget, Charge};
 use crate::storage::codec::{self, array_at};
+
+pub(crate) use super::message_slot::MessageSlot;
+use super::reasons::Reasons;
 
 /// Most messages in a page: one bit each in a `u128`.
 pub(crate) const PAGE_MESSAGES: usize = 128;
 /// Most body bytes in a page of more than one message.
 pub(crate) const PAGE_BYTES: usize = 16 << 10;
-/// Marks a body with its 16-byte checksum in front.
-const CHECKSUMMED: u8 = 1;
 const CHECKSUM_BYTES: usize = 16;
 /// The approximate memory of a page beside its messages.
 const OVERHEAD_BYTES: usize = 200;
-
-/// One message. Times are engine milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct MessageSlot {
-    pub(crate) created: u64,
-    pub(crate) expires: u64,
-    pub(crate) ttl: u64,
-    pub(crate) hold: u64,
-    /// Distance from the page's first sequence.
-    pub(super) distance: u32,
-    pub(super) start: u32,
-    pub(super) len: u32,
-    pub(crate) claim_count: u32,
-    /// Index of the poster among the page's clients.
-    pub(super) client: u8,
-    flags: u8,
-}
-
-impl MessageSlot {
-    pub(crate) fn weight(&self) -> u64 {
-        u64::from(self.len).saturating_add(64)
-    }
-
-    pub(crate) fn distance(&self) -> u64 {
-        u64::from(self.distance)
-    }
-
-    /// Whether a message without a known claim is delayed, whatever the time: a message that was never claimed has the
-    /// end of its delay in `hold`.
-    pub(crate) fn waits(&self) -> bool {
-        self.claim_count == 0 && self.hold > self.created
-    }
-
-    fn has_checksum(&self) -> bool {
-        self.flags & CHECKSUMMED != 0
-    }
-}
 
 /// A message that is added to a page.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +34,10 @@ pub(crate) struct IncomingMessage<'a> {
     /// When its delay ends; not after `created` when it has none.
     pub(crate) ready_at: u64,
     pub(crate) claim_count: u32,
+    /// When it was claimed first and last; 0 if it never was.
+    pub(crate) claimed: (u64, u64),
+    /// Why it was last given back.
+    pub(crate) failure: Option<&'a str>,
     pub(crate) client: [u8; 16],
     pub(crate) checksum: Option<[u8; 16]>,
     pub(crate) body: &'a [u8],
@@ -80,11 +47,13 @@ impl<'a> IncomingMessage<'a> {
     /// A message from another page's content: free, or delayed as it was posted.
     pub(crate) fn copied(content: &'a Content, slot: &MessageSlot) -> Self {
         Self {
-            created: slot.created,
-            expires: slot.expires,
-            ttl: slot.ttl,
+            created: slot.created(),
+            expires: slot.expires(),
+            ttl: slot.ttl(),
             ready_at: if slot.waits() { slot.hold } else { 0 },
             claim_count: slot.claim_count,
+            claimed: slot.claimed(),
+            failure: content.failure(slot),
             client: content.client(slot),
             checksum: content.checksum(slot),
             body: content.body(slot),
@@ -101,6 +70,7 @@ pub(crate) struct Content {
     slots: Vec<MessageSlot>,
     bodies: Arc<Vec<u8>>,
     clients: Vec<[u8; 16]>,
+    reasons: Reasons,
     charge: Charge,
 }
 
@@ -116,11 +86,18 @@ struct Head {
     key: Vec<u8>,
     clients: Vec<[u8; 16]>,
     slots: Vec<MessageSlot>,
+    reasons: Reasons,
 }
 
 impl Content {
     pub(crate) fn new(budget: &Arc<Budget>) -> Self {
-        Self { slots: Vec::new(), bodies: Arc::default(), clients: Vec::new(), charge: Charge::new(budget, 0) }
+        Self {
+            slots: Vec::new(),
+            bodies: Arc::default(),
+            clients: Vec::new(),
+            reasons: Reasons::default(),
+            charge: Charge::new(budget, 0),
+        }
     }
 
     /// An empty content with capacity for some of `messages` with bodies of `body_bytes`, as far as a page holds them.
@@ -150,6 +127,7 @@ impl Content {
         budget: &Arc<Budget>,
         clients: Vec<[u8; 16]>,
         slots: Vec<MessageSlot>,
+        reasons: Reasons,
         bodies: Vec<u8>,
     ) -> Result<Self, &'static str> {
         if slots.len() > PAGE_MESSAGES || clients.len() > PAGE_MESSAGES {
@@ -168,7 +146,10 @@ impl Content {
                 return Err("an unknown client");
             }
         }
-        let mut content = Self { slots, bodies: Arc::new(bodies), clients, charge: Charge::new(budget, 0) };
+        let mut content = Self { slots, bodies: Arc::new(bodies), clients, reasons, charge: Charge::new(budget, 0) };
+        if content.reasons.distances().any(|distance| content.position(distance).is_none()) {
+            return Err("a reason of an unknown message");
+        }
         content.settle_charge();
         Ok(content)
     }
@@ -176,7 +157,7 @@ impl Content {
     /// Updates the charge to the current memory.
     pub(crate) fn settle_charge(&mut self) {
         let (slots, clients) = (size_of::<MessageSlot>() * self.slots.capacity(), 16 * self.clients.capacity());
-        self.charge.set(slots + clients + self.bodies.capacity() + OVERHEAD_BYTES);
+        self.charge.set(slots + clients + self.bodies.capacity() + self.reasons.bytes() + OVERHEAD_BYTES);
     }
 
     /// Appends a message at `distance` behind the page's first sequence.
@@ -197,24 +178,43 @@ impl Content {
     fn take_body(&mut self, distance: u32, message: &IncomingMessage<'_>) -> MessageSlot {
         let bodies = Arc::make_mut(&mut self.bodies);
         let start = bodies.len();
-        let flags = message.checksum.map_or(0, |checksum| {
+        let mut slot = MessageSlot::new(message.created, message.expires, message.ttl);
+        if let Some(checksum) = message.checksum {
             bodies.extend_from_slice(&checksum);
-            CHECKSUMMED
-        });
-        bodies.extend_from_slice(message.body);
-        let len = bodies.len().saturating_sub(start);
-        MessageSlot {
-            created: message.created,
-            expires: message.expires,
-            ttl: message.ttl,
-            hold: if message.is_delayed() { message.ready_at } else { 0 },
-            distance,
-            start: narrow(start as u64),
-            len: narrow(len as u64),
-            claim_count: message.claim_count,
-            client: self.intern(message.client),
-            flags,
+            slot.set_checksum();
         }
+        bodies.extend_from_slice(message.body);
+        (slot.distance, slot.start) = (distance, narrow(start as u64));
+        slot.len = narrow(bodies.len().saturating_sub(start) as u64);
+        slot.client = self.intern(message.client);
+        slot.claim_count = message.claim_count;
+        slot.set_claimed(message.claimed);
+        slot.hold = if message.is_delayed() { message.ready_at } else { 0 };
+        if message.is_delayed() && message.claim_count > 0 {
+            slot.delay_again(message.ready_at);
+        }
+        if message.failure.is_some() {
+            self.set_failure_of(&mut slot, message.failure);
+        }
+        slot
+    }
+
+    /// Why the message was last given back.
+    pub(crate) fn failure(&self, slot: &MessageSlot) -> Option<&str> {
+        if slot.has_lapsed() { Some(Message::LEASE_RAN_OUT) } else { self.reasons.get(slot.distance) }
+    }
+
+    /// Sets why the message at `index` was last given back.
+    pub(super) fn set_failure(&mut self, index: usize, failure: Option<&str>) {
+        let Some(mut slot) = self.slot(index).copied() else { return };
+        self.set_failure_of(&mut slot, failure);
+        self.slots.get_mut(index).into_iter().for_each(|place| *place = slot);
+    }
+
+    fn set_failure_of(&mut self, slot: &mut MessageSlot, failure: Option<&str>) {
+        // The most frequent reason, of workers that died, takes no memory.
+        slot.set_lapsed(failure == Some(Message::LEASE_RAN_OUT));
+        self.reasons.set(slot.distance, failure.filter(|_| !slot.has_lapsed()));
     }
 
     fn intern(&mut self, client: [u8; 16]) -> u8 {
@@ -257,6 +257,10 @@ impl Content {
         self.clients.get(usize::from(slot.client)).copied().unwrap_or_default()
     }
 
+    pub(crate) fn reasons(&self) -> &Reasons {
+        &self.reasons
+    }
+
     pub(crate) fn clients(&self) -> &[[u8; 16]] {
         &self.clients
     }
@@ -294,7 +298,10 @@ impl Content {
             let start = narrow(bodies.len() as u64);
             bodies.extend_from_slice(self.stored_bytes(slot));
             let client = content.intern(self.client(slot));
-            content.slots.push(MessageSlot { start, client, ..*slot });
+            let mut copy = *slot;
+            (copy.start, copy.client) = (start, client);
+            content.slots.push(copy);
+            content.reasons.set(slot.distance, self.reasons.get(slot.distance));
         }
         content.bodies = Arc::new(bodies);
         content
@@ -306,7 +313,8 @@ impl Content {
         let start = buffer.len();
         buffer.extend_from_slice(&[0; 4]);
         let Owner { number: queue, key } = owner;
-        let head = HeadRef { queue, first, live, key, clients: &self.clients, slots: &self.slots };
+        let head =
+            HeadRef { queue, first, live, key, clients: &self.clients, slots: &self.slots, reasons: &self.reasons };
         codec::encode_into(&head, buffer)?;
         let length = narrow(buffer.len().saturating_sub(start).saturating_sub(4) as u64).to_le_bytes();
         buffer.iter_mut().skip(start).zip(length).for_each(|(to, from)| *to = from);
@@ -321,7 +329,7 @@ impl Content {
             return Err("the image of another page".into());
         }
         let bodies = image.get(end..).unwrap_or_default().to_vec();
-        Ok(Self::checked(budget, head.clients, head.slots, bodies)?)
+        Ok(Self::checked(budget, head.clients, head.slots, head.reasons, bodies)?)
     }
 }
 
@@ -371,6 +379,7 @@ struct HeadRef<'a> {
     key: &'a [u8],
     clients: &'a [[u8; 16]],
     slots: &'a [MessageSlot],
+    reasons: &'a Reasons,
 }
 
 pub(super) fn narrow(value: u64) -> u32 {
@@ -383,7 +392,19 @@ impl<'a> IncomingMessage<'a> {
     /// A message for tests, which expires at once.
     pub(crate) fn sample(body: &'a [u8]) -> Self {
         let (created, expires, ttl, client) = (1, 2, 3, [5; 16]);
-        Self { created, expires, ttl, ready_at: 0, claim_count: 4, client, checksum: None, body }
+        let claimed = (1, 2);
+        Self {
+            created,
+            expires,
+            ttl,
+            ready_at: 0,
+            claim_count: 4,
+            claimed,
+            failure: None,
+            client,
+            checksum: None,
+            body,
+        }
     }
 }
 
@@ -392,18 +413,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_takes_56_bytes() {
-        assert!(size_of::<MessageSlot>() <= 56);
-    }
-
-    #[test]
     fn golden_bytes_of_an_image_and_it_comes_back() {
         let budget = Budget::unlimited();
         let mut content = Content::new(&budget);
         content.push(0, &IncomingMessage::sample(b"ab"));
         let mut image = Vec::new();
         content.write_image(Owner { number: 9, key: b"k" }, 7, 1, &mut image).unwrap();
-        let expected = format!("21000000{}{}{}6162", "090701016b01", "05".repeat(16), "0101020300000002040000");
+        let expected = format!("24000000{}{}{}6162", "090701016b01", "05".repeat(16), "0101020300000002040000000100");
         assert_eq!(label_of(&image), Ok(Label { queue: 9, first: 7, last: 7, live: 1, key: b"k".to_vec() }));
         assert_eq!(crate::storage::codec::hex(&image), expected);
         let back = Content::read_image(&budget, 9, 7, &image).unwrap();
@@ -417,7 +433,7 @@ mod tests {
     #[test]
     fn the_memory_of_a_content_is_charged_until_it_is_dropped() {
         let budget = Budget::unlimited();
-        let content = Content::checked(&budget, vec![[0; 16]], Vec::new(), vec![0; 1_000]).unwrap();
+        let content = Content::checked(&budget, vec![[0; 16]], Vec::new(), Reasons::default(), vec![0; 1_000]).unwrap();
         assert_eq!(budget.used(), 1_000 + 16 + OVERHEAD_BYTES as u64);
         drop(content);
         assert_eq!(budget.used(), 0);

@@ -33,7 +33,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::model::error::{Error, Result};
 use crate::model::numbering::{first_of, incarnation_of};
-use crate::model::settings::QueueSettings;
+use crate::model::settings::ParsedSettings;
 use crate::model::ttl::FOREVER;
 use crate::model::{Metadata, Project, QueueName};
 use crate::state::op::{NewQueue, Op};
@@ -90,7 +90,7 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 pub(crate) struct Description {
     pub(crate) metadata: Metadata,
-    pub(crate) settings: QueueSettings,
+    pub(crate) settings: ParsedSettings,
 }
 
 /// An item that falls due.
@@ -283,6 +283,8 @@ impl Queue {
                     self.end_claim(number);
                 }
             }
+            Op::Retry(retried) => self.retry(time, retried),
+            Op::SplitClaim(split) => self.split_claim(lsn, time, split),
             Op::Delete { messages, .. } => self.remove(messages),
             Op::EndClaims { claims, .. } => claims.iter().for_each(|number| self.end_spent(*number)),
             Op::DropDamaged { ranges, .. } => ranges.iter().for_each(|(from, to)| self.drop_range(*from, *to)),
@@ -412,7 +414,7 @@ impl Description {
     /// Reads metadata from its text.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let metadata = Metadata::from_json(text)?;
-        let settings = QueueSettings::parse(&metadata)?;
+        let settings = ParsedSettings::parse(&metadata)?;
         Ok(Self { metadata, settings })
     }
 }

@@ -178,7 +178,7 @@ impl Reading {
         index: usize,
         now: u64,
     ) -> Option<(MessageId, Timestamp, Timestamp)> {
-        let created = Timestamp::from_millis(page.slot(index)?.created);
+        let created = Timestamp::from_millis(page.slot(index)?.created());
         Some((MessageId::new(queue.number(), page.sequence(index)), created, Timestamp::from_millis(now)))
     }
 
@@ -197,12 +197,14 @@ impl Reading {
         let shared = if body.len() > PAGE_BYTES { share(page, index) } else { self.copy(body) };
         self.messages.push(Message {
             id: MessageId::new(queue.number(), page.sequence(index)),
-            created: Timestamp::from_millis(slot.created),
+            created: Timestamp::from_millis(slot.created()),
             read_at: self.now,
-            ttl: slot.ttl,
+            ttl: slot.ttl(),
             body: shared,
             claim,
             claim_count: slot.claim_count,
+            claimed: slot.claimed(),
+            failure: if slot.claim_count > 0 { page.failure(index).map(Into::into) } else { None },
             checksum: page.checksum(slot).map(Checksum),
         });
     }

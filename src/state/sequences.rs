@@ -46,6 +46,23 @@ impl Sequences {
         self.0.len()
     }
 
+    /// These sequences without others, in time O(runs of both).
+    pub(crate) fn without(&self, others: &Self) -> Self {
+        let mut left = Vec::with_capacity(self.runs());
+        let mut others = others.ranges().peekable();
+        for run in self.ranges() {
+            let mut start = run.start;
+            while let Some(other) = others.next_if(|other| other.end <= run.end) {
+                push_run(&mut left, start..other.start.max(start));
+                start = start.max(other.end);
+            }
+            // The next one may reach into the run behind, too.
+            let end = others.peek().map_or(run.end, |other| other.start.min(run.end));
+            push_run(&mut left, start..end.max(start));
+        }
+        Self(left)
+    }
+
     /// The sequences, to be taken in portions.
     pub(crate) fn portions(&self) -> Portions<'_> {
         Portions { runs: &self.0, taken: 0 }
@@ -68,6 +85,14 @@ impl Sequences {
     /// Frees the memory, for a claim without messages.
     pub(crate) fn clear(&mut self) {
         self.0 = Vec::new();
+    }
+}
+
+/// Adds a run that is part of one of at most 2^32 - 1 sequences, unless it is empty.
+fn push_run(runs: &mut Vec<(u64, u32)>, run: Range<u64>) {
+    let count = u32::try_from(run.end.saturating_sub(run.start)).unwrap_or(u32::MAX);
+    if count > 0 {
+        runs.push((run.start, count));
     }
 }
 
@@ -119,6 +144,27 @@ mod tests {
         assert_eq!((all.len(), all.0.len()), (6, 3));
         assert!(all.iter().all(|sequence| all.contains(sequence)));
         assert!([0, 4, 6, 9, 21].iter().all(|sequence| !all.contains(*sequence)));
+    }
+
+    #[test]
+    fn sequences_without_others_are_those_that_are_in_no_run_of_the_others() {
+        let samples: [&[u64]; 8] = [
+            &[],
+            &[5],
+            &[1, 2, 3, 4, 5, 6],
+            &[3, 4],
+            &[1, 3, 5, 7, 9],
+            &[2, 3, 4, 8, 9, 10, 20],
+            &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+            &[6, 7, 19, 20, 21],
+        ];
+        for all in samples {
+            for others in samples {
+                let left: Vec<u64> = all.iter().copied().filter(|one| !others.contains(one)).collect();
+                let [all, others]: [Sequences; 2] = [all, others].map(|one| one.iter().copied().collect());
+                assert_eq!(all.without(&others), left.into_iter().collect(), "{all:?} without {others:?}");
+            }
+        }
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn renewing_a_cold_claim_lets_its_messages_live_as_long() {
     let world = World::new(0);
     let mut shelf = Shelf::new(&world.engine, "jobs");
     let short = shelf.fill_as(100, 500, |message| message.ttl(seconds(100)));
-    let mut claim = claim(&shelf, 60, 100);
+    let claim = claim(&shelf, 60, 100);
     world.freeze();
     world.clock.advance(seconds(50));
     claim.renew(seconds(200), seconds(40)).unwrap();

@@ -211,7 +211,7 @@ fn everything_but_posts(engine: &Engine, mut old: Shelf) {
     old.assert_whole();
     let ids = old.ids();
     old.assert_genuine(&old.queue.get(&ids[300]).unwrap());
-    let mut claim = old.queue.claim(ClaimOptions::new().ttl(seconds(60)).limit(20)).unwrap().unwrap();
+    let claim = old.queue.claim(ClaimOptions::new().ttl(seconds(60)).limit(20)).unwrap().unwrap();
     claim.renew(seconds(90), seconds(10)).unwrap();
     claim.delete(&claim.messages()[0]).unwrap();
     old.forget([&ids[0]]);

@@ -62,7 +62,7 @@ fn a_claim_is_never_shorter_than_was_asked_for() {
         let orders = orders(&engine);
         posted_at(&orders);
         let ttl = Duration::from_secs(60);
-        let mut claim = orders.claim(ClaimOptions::new().ttl(ttl)).unwrap().unwrap();
+        let claim = orders.claim(ClaimOptions::new().ttl(ttl)).unwrap().unwrap();
         for _ in 0..2 {
             clock.advance(ttl.saturating_sub(Duration::from_micros(1)));
             assert!(orders.claim(ClaimOptions::new()).unwrap().is_none(), "{fraction} µs behind the millisecond");

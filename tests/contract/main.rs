@@ -73,6 +73,7 @@ mod pooling;
 mod pools;
 mod queues;
 mod races;
+mod retries;
 mod settings;
 mod subscription_updates;
 mod subscriptions;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use zaqar_sled::{
-    ClaimId, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, Limits, ManualClock, Message, MessageId,
-    MessageListOptions, MessageMarker, MessageVolume, Metadata, NewMessage, Page, PooledDriver, Project, Purge,
-    QueueListOptions, QueueName, QueueStats, ReferenceModel, Result, SimulatedDisk, Sort,
+    ClaimId, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, ExtendedDriver, Limits, ManualClock, Message,
+    MessageId, MessageListOptions, MessageMarker, MessageVolume, Metadata, NewMessage, Page, PooledDriver, Project,
+    Purge, QueueListOptions, QueueName, QueueStats, ReferenceModel, Result, Retry, SimulatedDisk, Sort,
 };
 
 pub(crate) use control::*;
@@ -173,7 +173,7 @@ impl Harness {
     }
 
     /// The driver that is open now.
-    pub(crate) fn driver(&self) -> Arc<dyn DataDriver> {
+    pub(crate) fn driver(&self) -> Arc<dyn ExtendedDriver> {
         match &*self.open.lock() {
             Open::Model(model) => model.clone(),
             Open::Engine(engine, _) => engine.clone(),
@@ -229,7 +229,7 @@ pub(crate) struct Queue<'h> {
 }
 
 impl Queue<'_> {
-    fn driver(&self) -> Arc<dyn DataDriver> {
+    fn driver(&self) -> Arc<dyn ExtendedDriver> {
         self.harness.driver()
     }
 
@@ -358,6 +358,14 @@ impl Queue<'_> {
 
     pub(crate) fn renew(&self, claim: ClaimId, ttl: u64, grace: u64) -> Result<()> {
         self.driver().claims().update(&self.project, &self.name, &claim, &terms(ttl, grace, 1))
+    }
+
+    pub(crate) fn retry(&self, claim: ClaimId, retries: &[Retry]) -> Result<u64> {
+        self.driver().retries().retry(&self.project, &self.name, &claim, retries)
+    }
+
+    pub(crate) fn split(&self, claim: ClaimId, ids: &[MessageId], ttl: u64, grace: u64) -> Result<Option<ClaimRecord>> {
+        self.driver().retries().split(&self.project, &self.name, &claim, ids, &terms(ttl, grace, 1))
     }
 
     pub(crate) fn release(&self, claim: ClaimId) -> Result<()> {

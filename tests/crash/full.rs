@@ -59,7 +59,7 @@ fn a_full_disk_refuses_posts_and_new_queues_and_accepts_calls_that_free_space() 
             assert_eq!(engine.status().poisoned(), None, "{context}");
 
             let claim = jobs(&engine).claim(ClaimOptions::new().limit(1)).unwrap_or_else(|e| panic!("{context}: {e}"));
-            let mut claim = claim.unwrap();
+            let claim = claim.unwrap();
             claim.renew(Duration::from_secs(60), Duration::ZERO).unwrap_or_else(|e| panic!("{context}: {e}"));
             claim.delete(&claim.messages()[0]).unwrap_or_else(|e| panic!("{context}: {e}"));
             claim.release().unwrap_or_else(|e| panic!("{context}: {e}"));

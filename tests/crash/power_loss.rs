@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 use zaqar_sled::{
-    ClaimOptions, DataDriver, Durability, Engine, ManualClock, MessageId, Metadata, NewMessage, Project, Purge,
-    QueueName, Result, Ttl,
+    ClaimOptions, DataDriver, Durability, Engine, ExtendedDriver, ManualClock, MessageId, Metadata, NewMessage,
+    Project, Purge, QueueName, Result, Retry, Ttl,
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, seeds, uncut};
@@ -111,7 +111,9 @@ impl<const MEMORY: u64> Scene for Calls<MEMORY> {
                 let Some((project, queue, claim)) = world.told.pick_claim(&mut random) else { return Ok(false) };
                 engine.claims().delete(&project, &queue, &claim).map(|()| true)?
             }
-            39..=42 => {
+            39 => return retry(&engine, &world.told, &mut random, i).map(|changed| changed && sync),
+            40 => return split(&engine, &mut world.told, &mut random).map(|changed| changed && sync),
+            41 | 42 => {
                 world.clock.advance(seconds(random.below(8)));
                 return Ok(false);
             }
@@ -159,6 +161,27 @@ impl<const MEMORY: u64> Scene for Calls<MEMORY> {
     fn assert_clean(engine: &Engine, context: &str) {
         assert!(engine.recovery().notes().is_empty(), "{context}: {}", engine.recovery());
     }
+}
+
+/// Gives back up to two messages of a claim; whether there were any.
+fn retry(engine: &Engine, told: &Known, random: &mut Random, i: usize) -> Result<bool> {
+    let Some((project, queue, claim)) = told.pick_claim(random) else { return Ok(false) };
+    let held = engine.claims().get(&project, &queue, &claim)?;
+    let retry = |message| Retry::from(message).delay(seconds(random.below(9))).reason(format!("at {i}"));
+    let retries: Vec<_> = held.messages().iter().take(2).map(retry).collect();
+    let given_back = engine.retries().retry(&project, &queue, &claim, &retries)?;
+    Ok(given_back > 0)
+}
+
+/// Puts all messages of a claim but the first under a new claim; whether there were any.
+fn split(engine: &Engine, told: &mut Known, random: &mut Random) -> Result<bool> {
+    let Some((project, queue, claim)) = told.pick_claim(random) else { return Ok(false) };
+    let held = engine.claims().get(&project, &queue, &claim)?;
+    let ids: Vec<_> = held.messages().iter().skip(1).map(zaqar_sled::Message::id).collect();
+    let options = ClaimOptions::new().ttl(seconds(5 + random.below(90))).grace(seconds(random.below(30)));
+    let Some(split) = engine.retries().split(&project, &queue, &claim, &ids, &options)? else { return Ok(false) };
+    told.claims.push((project, queue, split.id()));
+    Ok(true)
 }
 
 impl Known {

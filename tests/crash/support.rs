@@ -62,7 +62,8 @@ pub(crate) fn dump(driver: &dyn DataDriver, claims: &[Told]) -> Result<String> {
             let (created, claim, count) = (message.created().as_millis(), message.claim_id(), message.claim_count());
             let body = &message.body().as_bytes()[..message.body().len().min(24)];
             let (body, bytes) = (String::from_utf8_lossy(body), message.body().len());
-            writeln!(text, "  {id} {body} {bytes} {created} {age:?} {ttl:?} {claim:?} {count} {delayed}").unwrap();
+            let claims = (count, message.first_claimed(), message.last_claimed(), message.last_failure());
+            writeln!(text, "  {id} {body} {bytes} {created} {age:?} {ttl:?} {claim:?} {claims:?} {delayed}").unwrap();
         }
         let stats = driver.queues().stats(&project, &queue)?;
         let claimed = all.iter().filter(|message| message.claim_id().is_some()).count() as u64;

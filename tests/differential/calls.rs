@@ -81,6 +81,13 @@ pub(crate) struct Terms {
 }
 
 #[derive(Clone, Debug)]
+pub(crate) struct GivenBack {
+    pub(crate) message: Pick,
+    pub(crate) delay: Option<u64>,
+    pub(crate) reason: Option<&'static str>,
+}
+
+#[derive(Clone, Debug)]
 pub(crate) struct Listing {
     pub(crate) marker: Option<Pick>,
     pub(crate) limit: usize,
@@ -122,6 +129,8 @@ pub(crate) enum Op {
     GetClaim(QueueRef, Pick),
     UpdateClaim(QueueRef, Pick, Terms),
     ReleaseClaim(QueueRef, Pick),
+    Retry(QueueRef, Pick, Vec<GivenBack>),
+    Split(QueueRef, Pick, Vec<Pick>, Terms),
     Subscriptions(QueueRef, SubscriptionOp),
     Pools(PoolOp),
     Flavors(FlavorOp),
@@ -145,7 +154,7 @@ pub(crate) enum Op {
 
 pub(crate) const PROJECTS: [Option<&str>; 2] = [None, Some("shop")];
 pub(crate) const NAMES: [&str; 4] = ["orders", "dead", "a", "a.b"];
-pub(crate) const METADATA: [&str; 11] = [
+pub(crate) const METADATA: [&str; 13] = [
     "{}",
     r#"{"owner": "ann"}"#,
     r#"{"_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
@@ -153,6 +162,8 @@ pub(crate) const METADATA: [&str; 11] = [
     r#"{"_max_claim_count": 0, "_dead_letter_queue": "a", "owner": "ann"}"#,
     r#"{"_max_claim_count": 1, "_dead_letter_queue": "orders", "_dead_letter_queue_messages_ttl": 900}"#,
     r#"{"_max_claim_count": 3}"#,
+    r#"{"_max_claim_count": 5, "_dead_letter_queue": "dead", "_retry": {"base_ms": 700, "factor": 3, "cap_ms": 9000, "attempts": 3}}"#,
+    r#"{"_retry": {"base_ms": 5000}}"#,
     r#"{"_max_messages_post_size": 60}"#,
     r#"{"_default_message_ttl": "soon"}"#,
     r#"{"_flavor": "gold"}"#,
@@ -161,6 +172,11 @@ pub(crate) const METADATA: [&str; 11] = [
 /// More than is left until the year 9999.
 pub(crate) const TOO_LONG: u64 = 300_000_000_000_000;
 pub(crate) const FOREVER: u64 = u64::MAX;
+/// A reason that is longer than 1 KiB.
+pub(crate) static TOO_WORDY: &str = match str::from_utf8(&[b'x'; 1_025]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
 
 pub(crate) fn case(kind: Kind) -> impl Strategy<Value = Case> {
     let op = match kind {
@@ -170,7 +186,7 @@ pub(crate) fn case(kind: Kind) -> impl Strategy<Value = Case> {
     let ops = prop::collection::vec(op, 0..=2 * CASE_OPS as usize);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
     let sizes = (select(vec![4 << 10, 16 << 10, 256 << 10]), select(vec![0, 2 << 10, 64 << 10, 256 << 20]));
-    (flags, sizes, select(METADATA[..5].to_vec()), ops).prop_map(
+    (flags, sizes, select(METADATA[..9].to_vec()), ops).prop_map(
         move |((buffered, zaqar_limits, checksums), (segment_bytes, memory), metadata, ops)| Case {
             kind,
             buffered,
@@ -233,6 +249,8 @@ pub(crate) fn claim_op() -> impl Strategy<Value = Op> {
         2 => (queue_ref(), claim_pick()).prop_map(|(queue_ref, claim)| Op::GetClaim(queue_ref, claim)),
         2 => (queue_ref(), claim_pick(), terms()).prop_map(|(queue_ref, claim, terms)| Op::UpdateClaim(queue_ref, claim, terms)),
         3 => (queue_ref(), claim_pick()).prop_map(|(queue_ref, claim)| Op::ReleaseClaim(queue_ref, claim)),
+        4 => (queue_ref(), claim_pick(), prop::collection::vec(given_back(), 0..5)).prop_map(|(queue_ref, claim, retries)| Op::Retry(queue_ref, claim, retries)),
+        2 => (queue_ref(), claim_pick(), picks(), terms()).prop_map(|(queue_ref, claim, ids, terms)| Op::Split(queue_ref, claim, ids, terms)),
     ]
 }
 
@@ -312,6 +330,17 @@ pub(crate) fn terms() -> impl Strategy<Value = Terms> {
     (ttl, grace, limit).prop_map(|(ttl, grace, limit)| Terms { ttl, grace, limit })
 }
 
+pub(crate) fn given_back() -> impl Strategy<Value = GivenBack> {
+    let delay = prop_oneof![
+        8 => Just(None),
+        12 => select(vec![0, 1, 999, 5_000, 30_000, 70_000]).prop_map(Some),
+        1 => Just(Some(TOO_LONG)),
+    ];
+    let reasons = vec!["no route", "", "lease ran out"];
+    let reason = prop_oneof![4 => Just(None), 12 => select(reasons).prop_map(Some), 1 => Just(Some(TOO_WORDY))];
+    (pick(), delay, reason).prop_map(|(message, delay, reason)| GivenBack { message, delay, reason })
+}
+
 pub(crate) fn listing() -> impl Strategy<Value = Listing> {
     let marker = prop::option::weighted(0.4, pick());
     let limit = prop_oneof![Just(0_usize), 1_usize..5, Just(50)];
@@ -350,6 +379,8 @@ impl Op {
             | Op::GetClaim(queue_ref, _)
             | Op::UpdateClaim(queue_ref, ..)
             | Op::ReleaseClaim(queue_ref, _)
+            | Op::Retry(queue_ref, ..)
+            | Op::Split(queue_ref, ..)
             | Op::Subscriptions(queue_ref, _)
             | Op::Move(queue_ref, _) => Some(*queue_ref),
             _ => None,

@@ -35,6 +35,7 @@ mod ids;
 mod moves;
 mod pair;
 mod pools;
+mod retries;
 mod subject;
 mod subscriptions;
 #[path = "../support/variables.rs"]

@@ -5,7 +5,7 @@ use std::slice;
 use std::sync::Arc;
 
 use zaqar_sled::{
-    ClaimId, ClaimRecord, Clock, ControlDriver, DataDriver, Error, ManualClock, Message, MessageId, ReferenceModel,
+    ClaimId, ClaimRecord, Clock, ControlDriver, Error, ExtendedDriver, ManualClock, Message, MessageId, ReferenceModel,
     SimulatedDisk, SubscriptionId, Timestamp,
 };
 
@@ -105,6 +105,7 @@ impl<'c> Pair<'c> {
             | Op::Stats(..)
             | Op::Purge(..) => self.call_queues(op),
             Op::Claim(..) | Op::GetClaim(..) | Op::UpdateClaim(..) | Op::ReleaseClaim(..) => self.call_claims(op),
+            Op::Retry(..) | Op::Split(..) => self.call_retries(op),
             Op::Subscriptions(queue_ref, op) => self.call_subscriptions(*queue_ref, op),
             Op::Pools(op) => {
                 self.call_pools(op)?;
@@ -160,7 +161,7 @@ impl<'c> Pair<'c> {
 
     pub(crate) fn both<T: Debug>(
         &mut self,
-        call: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
+        call: impl Fn(&dyn ExtendedDriver) -> zaqar_sled::Result<T>,
         then: impl FnOnce(&mut Self, &T, &T) -> Check,
     ) -> Check {
         self.each(&call, &call, then)
@@ -168,8 +169,8 @@ impl<'c> Pair<'c> {
 
     pub(crate) fn each<T: Debug>(
         &mut self,
-        engine: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
-        model: impl Fn(&dyn DataDriver) -> zaqar_sled::Result<T>,
+        engine: impl Fn(&dyn ExtendedDriver) -> zaqar_sled::Result<T>,
+        model: impl Fn(&dyn ExtendedDriver) -> zaqar_sled::Result<T>,
         then: impl FnOnce(&mut Self, &T, &T) -> Check,
     ) -> Check {
         let engine = engine(self.subject.data());
@@ -248,7 +249,8 @@ impl<'c> Pair<'c> {
 /// The fields of a message, without its ids.
 pub(crate) fn told(message: &Message) -> impl PartialEq + Debug + '_ {
     let times = (message.age(), message.ttl(), message.created());
-    (message.body(), times, message.claim_count(), message.checksum())
+    let claims = (message.claim_count(), message.first_claimed(), message.last_claimed(), message.last_failure());
+    (message.body(), times, claims, message.checksum())
 }
 
 pub(crate) fn predicates(error: &Error) -> [bool; 11] {

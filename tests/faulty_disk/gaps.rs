@@ -106,7 +106,7 @@ fn a_device_that_can_read_again_gives_the_messages_of_an_ended_claim_back() {
 
 #[test]
 fn a_renewed_claim_keeps_a_damaged_page_with_gaps_for_as_long_as_it_lasts() {
-    let World { disk, clock, engine, jobs, mut claim } = world();
+    let World { disk, clock, engine, jobs, claim } = world();
     rot(&disk, FREE);
     claim.renew(seconds(10_000), seconds(60)).unwrap();
     clock.advance(seconds(9_000));

@@ -71,7 +71,7 @@ fn claims_are_refused_before_they_take_space_from_deletes() {
     disk.set_capacity(Some(used(&disk) + 600 * KIB));
     fill(&jobs, 100);
     let before = total(&jobs);
-    let mut claim = jobs.claim(ClaimOptions::new().ttl(HOUR).limit(5)).unwrap().unwrap();
+    let claim = jobs.claim(ClaimOptions::new().ttl(HOUR).limit(5)).unwrap().unwrap();
     let refused = (0..1_000_000).find_map(|_| claim.renew(HOUR, Duration::ZERO).err()).expect("the disk is full");
     assert!(refused.is_full(), "{refused}");
     let refused = jobs.claim(ClaimOptions::new().ttl(HOUR).limit(5)).unwrap_err();
@@ -97,7 +97,7 @@ fn the_last_messages_are_removed_though_leases_and_pages_have_used_what_they_may
         if jobs.post(CLIENT, &vec![message(body); 3]).is_err() {
             continue;
         }
-        let Ok(Some(mut claim)) = jobs.claim(ClaimOptions::new().ttl(HOUR).limit(5)) else { continue };
+        let Ok(Some(claim)) = jobs.claim(ClaimOptions::new().ttl(HOUR).limit(5)) else { continue };
         while claim.renew(HOUR, Duration::ZERO).is_ok() {}
         let _ = engine.snapshot();
         if body % 400 == 0 {
@@ -121,8 +121,8 @@ fn a_checkpoint_on_a_full_disk_takes_no_space_from_removals_and_is_possible_agai
     let mut refused = 0;
     while total(&jobs) > 0 {
         // Renewals use up what they may, so that the reserve is at its least.
-        let mut claim = jobs.claim(ClaimOptions::new().ttl(HOUR).limit(20));
-        if let Ok(Some(claim)) = &mut claim {
+        let claim = jobs.claim(ClaimOptions::new().ttl(HOUR).limit(20));
+        if let Ok(Some(claim)) = &claim {
             while claim.renew(HOUR, Duration::ZERO).is_ok() {}
         }
         refused += u64::from(engine.checkpoint().is_err_and(|error| error.is_full()));

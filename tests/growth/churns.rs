@@ -175,7 +175,7 @@ fn claims_renewed() {
     let world = World::new(64 * KIB * KIB);
     let queue = world.queue("jobs");
     post(&queue, 10, 1_000_000_000);
-    let mut held = queue.claim(claim(3600)).unwrap().unwrap();
+    let held = queue.claim(claim(3600)).unwrap().unwrap();
     churn("renewed claims", &world, |world, n| {
         held.renew(seconds(4_000 - n % 3_000), seconds(1)).unwrap();
         world.advance(1);

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimId, ClaimOptions, ClientId, DataDriver, Error, Message, MessageId, MessageListOptions, Metadata, NewMessage,
-    Project, QueueName, Result,
+    ClaimId, ClaimOptions, ClientId, Error, ExtendedDriver, Message, MessageId, MessageListOptions, Metadata,
+    NewMessage, Project, QueueName, Result, Retry,
 };
 
 use crate::search::Made;
@@ -14,7 +14,7 @@ use crate::turbulence::random;
 use crate::world::{Kind, queue_name};
 
 pub(crate) struct Caller<'a> {
-    driver: &'a dyn DataDriver,
+    driver: &'a dyn ExtendedDriver,
     pub(crate) kind: Kind,
     project: &'a Project,
     /// Numbers beginnings and ends.
@@ -28,7 +28,7 @@ pub(crate) struct Caller<'a> {
 
 impl<'a> Caller<'a> {
     pub(crate) fn new(
-        driver: &'a dyn DataDriver,
+        driver: &'a dyn ExtendedDriver,
         kind: Kind,
         project: &'a Project,
         ticks: &'a AtomicU64,
@@ -38,7 +38,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Another caller with the same knowledge.
-    pub(crate) fn fork<'b>(&self, driver: &'b dyn DataDriver) -> Caller<'b>
+    pub(crate) fn fork<'b>(&self, driver: &'b dyn ExtendedDriver) -> Caller<'b>
     where
         'a: 'b,
     {
@@ -89,8 +89,10 @@ impl<'a> Caller<'a> {
             38..44 => Call::Pop(name, limit),
             44..55 => self.any_delete(),
             55..58 => self.any_bulk_delete(),
-            58..65 => self.with_claim(Call::Release),
-            65..68 => self.with_claim(Call::Renew),
+            58..62 => self.with_claim(Call::Release),
+            62..64 => self.with_claim(Call::Renew),
+            64..67 => self.with_held(Call::Retry),
+            67..68 => self.with_held(Call::Split),
             68..71 => self.with_claim(Call::Read),
             71..76 => Call::List(name, random(2) == 0),
             76..80 => Call::Stats(name),
@@ -136,6 +138,12 @@ impl<'a> Caller<'a> {
         pick(&self.claims).map_or(Call::Claim(Name::Work, 1), |(name, claim)| call(name, claim))
     }
 
+    fn with_held(&self, call: fn(Name, ClaimId, MessageId) -> Call) -> Call {
+        let claim = pick(&self.claims).map(|(_, claim)| claim);
+        let held = pick(&self.ids).and_then(|(name, id)| Some(call(name, claim?, id)));
+        held.unwrap_or(Call::Claim(Name::Work, 1))
+    }
+
     fn learn(&mut self, name: Name, answer: &Answer) {
         match answer {
             Answer::Ids(ids) => self.ids.extend(ids.iter().map(|id| (name, *id))),
@@ -167,7 +175,12 @@ impl<'a> Caller<'a> {
                 let options = MessageListOptions::new().limit(0).echo(true).include_claimed(*claimed);
                 Answer::Messages(seen(&messages.list(project, name, &options)?.items))
             }
-            Call::Claim(..) | Call::Read(..) | Call::Release(..) | Call::Renew(..) => self.on_claims(name, call)?,
+            Call::Claim(..)
+            | Call::Read(..)
+            | Call::Release(..)
+            | Call::Renew(..)
+            | Call::Retry(..)
+            | Call::Split(..) => self.on_claims(name, call)?,
             _ => self.on_queues(name, call)?,
         })
     }
@@ -188,6 +201,13 @@ impl<'a> Caller<'a> {
             Call::Renew(_, claim) => {
                 claims.update(project, name, claim, &options)?;
                 Answer::Done
+            }
+            Call::Retry(_, claim, id) => {
+                Answer::Is(self.driver.retries().retry(project, name, claim, &[Retry::new(*id)])? == 1)
+            }
+            Call::Split(_, claim, id) => {
+                let split = self.driver.retries().split(project, name, claim, &[*id], &options)?;
+                Answer::Claimed(split.map(|claim| (claim.id(), seen(claim.messages()))))
             }
             other => unreachable!("{other:?} is about no claim"),
         })

@@ -30,6 +30,10 @@ pub(crate) enum Call {
     Read(Name, ClaimId),
     Release(Name, ClaimId),
     Renew(Name, ClaimId),
+    /// Gives one message of a claim back.
+    Retry(Name, ClaimId, MessageId),
+    /// Puts one message of a claim under a new one.
+    Split(Name, ClaimId, MessageId),
     /// A listing, with or without claimed messages.
     List(Name, bool),
     Stats(Name),
@@ -131,6 +135,8 @@ impl State {
             Call::Renew(_, claim) => {
                 *answer == if queue.claims.contains(claim) { Answer::Done } else { Answer::NoClaim }
             }
+            Call::Retry(_, claim, id) => queue.retry(*claim, *id, ids, answer),
+            Call::Split(_, claim, id) => queue.split(*claim, *id, ids, answer),
             Call::List(name, claimed) => {
                 let in_any_order = rules.dead_letters_travel && *name != Name::Work;
                 queue.list(*claimed, in_any_order, answer)
@@ -260,6 +266,39 @@ impl Queue {
             .for_each(|message| message.claim = None);
     }
 
+    /// The message of that id, if it exists and is under the claim; otherwise the answer.
+    fn held(&mut self, claim: ClaimId, id: MessageId, ids: &Ids) -> Result<&mut Message, Option<Answer>> {
+        if !self.claims.contains(&claim) {
+            return Err(Some(Answer::NoClaim));
+        }
+        let body = self.find(id, ids).ok_or(None)?.body;
+        let message = self.messages.iter_mut().find(|message| message.body == body).ok_or(None)?;
+        match message.claim {
+            Some(holder) if holder == claim => Ok(message),
+            Some(_) => Err(Some(Answer::NotClaimedBy)),
+            None => Err(Some(Answer::NotClaimed)),
+        }
+    }
+
+    fn retry(&mut self, claim: ClaimId, id: MessageId, ids: &Ids, answer: &Answer) -> bool {
+        let held = self.held(claim, id, ids).map(|message| message.claim = None);
+        *answer == held.map_or_else(|other| other.unwrap_or(Answer::Is(false)), |()| Answer::Is(true))
+    }
+
+    fn split(&mut self, claim: ClaimId, id: MessageId, ids: &Ids, answer: &Answer) -> bool {
+        match (self.held(claim, id, ids), answer) {
+            (Ok(message), Answer::Claimed(Some((into, seen)))) => {
+                message.claim = Some(*into);
+                let is_it = are(seen, &[*message]);
+                self.claims.insert(*into);
+                is_it
+            }
+            (Err(None), answer) => *answer == Answer::Claimed(None),
+            (Err(Some(expected)), answer) => *answer == expected,
+            (Ok(_), _) => false,
+        }
+    }
+
     fn list(&self, claimed: bool, in_any_order: bool, answer: &Answer) -> bool {
         let mut shown: Vec<Message> =
             self.messages.iter().filter(|message| claimed || message.claim.is_none()).copied().collect();
@@ -300,6 +339,8 @@ impl Call {
             | Self::Read(name, _)
             | Self::Release(name, _)
             | Self::Renew(name, _)
+            | Self::Retry(name, ..)
+            | Self::Split(name, ..)
             | Self::List(name, _)
             | Self::Stats(name)
             | Self::SetMetadata(name, _)
@@ -317,7 +358,7 @@ fn missing(call: &Call, rules: Rules) -> Answer {
         Call::Delete(..) | Call::BulkDelete(..) | Call::Release(..) => Answer::Done,
         Call::Pop(..) => Answer::Messages(Vec::new()),
         Call::List(..) if rules.pooled => Answer::Messages(Vec::new()),
-        Call::Read(..) | Call::Renew(..) => Answer::NoClaim,
+        Call::Read(..) | Call::Renew(..) | Call::Retry(..) | Call::Split(..) => Answer::NoClaim,
         _ => Answer::NoQueue,
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use zaqar_sled::{
-    Config, ControlDriver, DataDriver, Durability, Engine, NewPool, PoolName, PooledDriver, Project, QueueName,
+    Config, ControlDriver, Durability, Engine, ExtendedDriver, NewPool, PoolName, PooledDriver, Project, QueueName,
     SimulatedDisk, Timestamp,
 };
 
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    fn driver(&self) -> &dyn DataDriver {
+    fn driver(&self) -> &dyn ExtendedDriver {
         match self {
             Self::Engine(_, engine) => engine,
             Self::Pooled(_, driver) => driver,
@@ -99,7 +99,7 @@ impl World {
             let threads: Vec<_> = (0..THREADS as u64)
                 .map(|number| {
                     // Some calls wait for the disk and others do not.
-                    let driver: &dyn DataDriver = if random(2) == 0 { self.driver() } else { &*quick };
+                    let driver: &dyn ExtendedDriver = if random(2) == 0 { self.driver() } else { &*quick };
                     let (mut caller, start) = (before.fork(driver), &start);
                     scope.spawn(move || {
                         seed_this_thread(seed ^ (number + 1) << 48);
@@ -131,7 +131,7 @@ impl World {
     }
 
     /// The same driver, with calls that do not wait for the disk.
-    fn in_a_hurry(&self) -> Box<dyn DataDriver> {
+    fn in_a_hurry(&self) -> Box<dyn ExtendedDriver> {
         match self {
             Self::Engine(_, engine) => Box::new(engine.with_durability(Durability::Buffered)),
             Self::Pooled(_, driver) => Box::new(driver.with_durability(Durability::Buffered)),

@@ -67,7 +67,7 @@ pooled! {
         assert!(orders.post(ALICE, &[NewMessage::new("x".repeat(100))]).unwrap_err().is_too_large());
         h.turn();
         let orders = h.driver().queue(shop(), "orders").unwrap();
-        let mut claim = orders.claim(ClaimOptions::new()).unwrap().unwrap();
+        let claim = orders.claim(ClaimOptions::new()).unwrap().unwrap();
         assert_eq!(texts(claim.messages()), ["coffee"]);
         claim.renew(seconds(100), seconds(60)).unwrap();
         claim.delete(&claim.messages()[0]).unwrap();

@@ -8,7 +8,7 @@
 //! - the random choice of a pool: the model takes the pool that the driver took, if that pool is allowed.
 
 use zaqar_sled::{
-    Catalogue, ControlDriver, DataDriver, Engine, ListOptions, Pool, PoolUpdate, PoolUri, PooledDriver, Project,
+    Catalogue, ControlDriver, Engine, ExtendedDriver, ListOptions, Pool, PoolUpdate, PoolUri, PooledDriver, Project,
     QueueName, ReferenceModel, Result, Verification,
 };
 
@@ -18,7 +18,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(crate) fn data(&self) -> &dyn DataDriver {
+    pub(crate) fn data(&self) -> &dyn ExtendedDriver {
         match self {
             Self::Engine(engine) => engine,
             Self::Pooled(driver) => driver,

@@ -79,6 +79,32 @@ impl Error {
         )
     }
 
+    /// Whether the claim that a call named has ended, or does not hold the message any more: a worker
+    /// that gets this stops its work on the message, which another worker may have.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
+    /// claim.clone().release()?;
+    /// let error = claim.delete(&claim.messages()[0]).unwrap_err();
+    /// assert!(error.is_lease_lost());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn is_lease_lost(&self) -> bool {
+        matches!(
+            self,
+            Self::ClaimDoesNotExist { .. }
+                | Self::ClaimDoesNotMatch { .. }
+                | Self::MessageNotClaimed { .. }
+                | Self::MessageNotClaimedBy { .. }
+        )
+    }
+
     /// Whether an argument is malformed or out of range. The same call can never succeed.
     ///
     /// ```

@@ -150,6 +150,7 @@ mod tests {
     use super::*;
     use crate::state::op::{Import, ImportedPage, JournalEntry, NewQueue, Op, Received};
     use crate::state::page::PageRecord;
+    use crate::state::reasons::Reasons;
     use crate::storage::codec;
 
     fn address() -> Address<'static> {
@@ -230,7 +231,8 @@ mod tests {
         assert_eq!(bytes(remap), "01100101700171 05027b7d016e02".replace(' ', ""));
         let received = Received { queue: 5, first: 7, from: [8; 16], sources: vec![(1, 2)], messages: Vec::new() };
         assert_eq!(bytes(Op::Receive(received)), format!("010e0507{}01010200", "08".repeat(16)));
-        let record = PageRecord { bodies_bytes: 1, clients: Vec::new(), slots: Vec::new() };
+        let record =
+            PageRecord { bodies_bytes: 1, clients: Vec::new(), slots: Vec::new(), reasons: Reasons::default() };
         let page = ImportedPage { first: 7, record, bodies: b"b".as_slice().into() };
         let import = Import {
             queue: 5,
@@ -241,6 +243,6 @@ mod tests {
             address: address(),
             subscriptions: Vec::new(),
         };
-        assert_eq!(bytes(Op::Import(import)), "010f0508090001070100000162 010170017100".replace(' ', ""));
+        assert_eq!(bytes(Op::Import(import)), "010f050809000107010000000162 010170017100".replace(' ', ""));
     }
 }

@@ -8,10 +8,13 @@ pub(crate) enum Hold {
     Free,
     Claimed,
     Delayed,
+    /// Free, since the lease of its last claim ran out.
+    Lapsed,
 }
 
 pub(super) fn hold(claimed: u128, delayed: u128, index: usize) -> Hold {
     match bit(index) {
+        bit if claimed & delayed & bit != 0 => Hold::Lapsed,
         bit if claimed & bit != 0 => Hold::Claimed,
         bit if delayed & bit != 0 => Hold::Delayed,
         _ => Hold::Free,

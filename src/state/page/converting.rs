@@ -41,7 +41,7 @@ impl Page {
         if slots > PAGE_MESSAGES || entry.live & !places != 0 || entry.live == 0 {
             return Err("a page of messages that it does not have");
         }
-        if (entry.claimed | entry.delayed) & !entry.live != 0 || entry.claimed & entry.delayed != 0 {
+        if (entry.claimed | entry.delayed) & !entry.live != 0 {
             return Err("a page that contradicts itself");
         }
         entry.spread.distances(slots)?;
@@ -80,8 +80,8 @@ impl Page {
             }
             page.live |= bit(index);
             page.weight = page.weight.saturating_add(slot.weight());
-            page.due = page.due.min(slot.expires);
-            page.latest = page.latest.max(slot.expires);
+            page.due = page.due.min(slot.expires());
+            page.latest = page.latest.max(slot.expires());
             if slot.waits() {
                 page.delayed |= bit(index);
                 page.due = page.due.min(slot.hold);
@@ -103,21 +103,25 @@ impl Page {
             return Err("bodies of another length");
         }
         let slots: Vec<MessageSlot> = record.slots.iter().map(|(slot, _)| *slot).collect();
-        let content = Content::checked(budget, record.clients.clone(), slots, bodies)?;
+        let content = Content::checked(budget, record.clients.clone(), slots, record.reasons.clone(), bodies)?;
         let mut page = Self::new(first, Content::new(budget));
         page.body_bytes = record.bodies_bytes;
         page.slots = u8::try_from(record.slots.len()).unwrap_or(u8::MAX);
         for (index, (slot, hold)) in record.slots.iter().enumerate() {
             page.live |= bit(index);
             page.weight = page.weight.saturating_add(slot.weight());
-            page.due = page.due.min(slot.expires);
-            page.latest = page.latest.max(slot.expires);
+            page.due = page.due.min(slot.expires());
+            page.latest = page.latest.max(slot.expires());
             match hold {
                 Hold::Free => {}
                 Hold::Claimed => page.claimed |= bit(index),
                 Hold::Delayed => {
                     page.delayed |= bit(index);
                     page.due = page.due.min(slot.hold);
+                }
+                Hold::Lapsed => {
+                    page.claimed |= bit(index);
+                    page.delayed |= bit(index);
                 }
             }
         }

@@ -9,6 +9,7 @@ use super::bits::{Hold, bit, bits, hold};
 use super::spread::Spread;
 use crate::model::error::{Error, Result};
 use crate::state::page_content::{Content, MessageSlot, Owner};
+use crate::state::reasons::Reasons;
 use crate::storage::budget::Budget;
 use crate::storage::page_files::{Image, ImageLocation, PageFiles};
 
@@ -47,6 +48,7 @@ pub(crate) struct PageRecord {
     pub(crate) clients: Vec<[u8; 16]>,
     /// The live slots and their holds.
     pub(crate) slots: Vec<(MessageSlot, Hold)>,
+    pub(crate) reasons: Reasons,
 }
 
 /// A page at one instant, to be written.
@@ -109,7 +111,8 @@ impl FrozenPage {
         let PageEntry { live, claimed, delayed, .. } = self.entry;
         let slot = |index: usize| Some((*content.slot(index)?, hold(claimed, delayed, index)));
         let slots = bits(live).filter_map(slot).collect();
-        PageRecord { bodies_bytes: self.entry.body_bytes, clients: content.clients().to_vec(), slots }
+        let (clients, reasons) = (content.clients().to_vec(), content.reasons().clone());
+        PageRecord { bodies_bytes: self.entry.body_bytes, clients, slots, reasons }
     }
 }
 
@@ -133,4 +136,4 @@ pub(super) fn read(
 }
 
 /// An upper bound of the size of a slot in an image.
-const SLOT_BYTES: u64 = 72;
+const SLOT_BYTES: u64 = 80;

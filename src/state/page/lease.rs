@@ -13,10 +13,9 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(super) fn extend(self, slot: &mut MessageSlot) {
-        if slot.expires < self.now.saturating_add(self.ttl) {
-            slot.ttl = self.ttl.saturating_add(self.grace);
-            let latest = Timestamp::MAX.as_millis();
-            slot.expires = self.now.saturating_add(slot.ttl).min(latest);
+        if slot.expires() < self.now.saturating_add(self.ttl) {
+            let ttl = self.ttl.saturating_add(self.grace);
+            slot.set_life(ttl, self.now.saturating_add(ttl).min(Timestamp::MAX.as_millis()));
         }
     }
 }

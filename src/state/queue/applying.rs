@@ -2,7 +2,7 @@
 
 use super::{Due, Queue, Totals};
 use crate::state::claims::Claim;
-use crate::state::op::{DeadLetter, NewClaim, Posted};
+use crate::state::op::{DeadLetter, GivenBack, NewClaim, Posted, Retried, SplitClaim};
 use crate::state::page::{Lease, Page};
 use crate::state::page_content::{Content, IncomingMessage};
 use crate::state::sequences::Sequences;
@@ -84,7 +84,7 @@ impl Queue {
         let lease = Lease { now: start, ttl: op.ttl, grace: op.grace };
         let mut left = 0_u32;
         self.change_each(&op.taken, |page, taken| {
-            page.claim(taken, lsn, lease);
+            page.claim(taken, lsn, time, lease);
             left = left.saturating_add(taken.count_ones());
         });
         self.claims.insert(lsn, Claim::new(op.claim, op.ttl, expires, op.taken.clone(), left));
@@ -112,12 +112,67 @@ impl Queue {
         }
     }
 
+    /// Ends a claim that is released, or whose messages are removed.
     pub(super) fn end_claim(&mut self, number: u64) {
+        self.end_claim_by(number, Page::release);
+    }
+
+    /// Ends a claim whose time is over.
+    pub(super) fn lapse_claim(&mut self, number: u64) {
+        self.end_claim_by(number, Page::lapse);
+    }
+
+    fn end_claim_by(&mut self, number: u64, free: impl FnMut(&mut Page, u128)) {
         let Some(claim) = self.claims.remove(number) else { return };
         self.deadlines.remove(&(claim.expires, Due::Claim(number)));
         self.note_ended(number, &claim);
-        // A claimed message is under this claim, because no other claim can have taken it.
-        self.change_each(&claim.sequences, Page::release);
+        // A claimed message that the claim lists is under this claim, because no other claim can have taken it.
+        self.change_each(&claim.sequences, free);
+    }
+
+    /// Gives messages of a claim back. The claim remains, with the rest of its messages or without any.
+    pub(super) fn retry(&mut self, time: u64, op: &Retried<'_>) {
+        let Some(number) = self.claims.number(&op.claim) else { return };
+        for GivenBack { messages, delay, reason } in &op.groups {
+            let ready_at = if *delay == 0 { 0 } else { time.saturating_add(*delay) };
+            let mut count = 0_u32;
+            self.change_each(messages, |page, found| {
+                let held = page.held_among(found, number);
+                page.retry(held, ready_at, reason.as_deref());
+                count = count.saturating_add(held.count_ones());
+            });
+            self.take_from_claim(number, messages, count);
+        }
+    }
+
+    pub(super) fn split_claim(&mut self, lsn: u64, time: u64, op: &SplitClaim) {
+        let Some(number) = self.claims.number(&op.claim) else { return };
+        let start = time.saturating_add(op.slack.into());
+        let (expires, lease) = (start.saturating_add(op.ttl), Lease { now: start, ttl: op.ttl, grace: op.grace });
+        let mut count = 0_u32;
+        self.change_each(&op.taken, |page, found| {
+            let held = page.held_among(found, number);
+            page.hand_over(held, lsn, lease);
+            count = count.saturating_add(held.count_ones());
+        });
+        if count == 0 {
+            return;
+        }
+        self.take_from_claim(number, &op.taken, count);
+        self.claims.insert(lsn, Claim::new(op.into, op.ttl, expires, op.taken.clone(), count));
+        self.deadlines.insert((expires, Due::Claim(lsn)));
+        self.dirty.claims.add(lsn);
+    }
+
+    /// The claim `number` does not list these messages any more, of which it held `count`.
+    fn take_from_claim(&mut self, number: u64, messages: &Sequences, count: u32) {
+        let Some(claim) = self.claims.get_mut(number) else { return };
+        claim.sequences = claim.sequences.without(messages);
+        if self.claims.lose(number, count) {
+            self.note_spent(number);
+        } else {
+            self.note_changed_claim(number);
+        }
     }
 
     pub(super) fn remove(&mut self, sequences: &Sequences) {

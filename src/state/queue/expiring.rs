@@ -36,7 +36,7 @@ impl Queue {
             match due {
                 Due::Claim(number) => {
                     let released = self.claims.get(number).map_or(0, |claim| claim.left);
-                    self.end_claim(number);
+                    self.lapse_claim(number);
                     freed.claims = freed.claims.saturating_add(1);
                     freed.claimable = freed.claimable.saturating_add(u64::from(released));
                 }

@@ -65,6 +65,8 @@ impl Queue {
                 let number = self.claims().number(claim);
                 number.map_or(Ok(()), |number| self.load_claimed(number))
             }
+            Op::Retry(retried) => retried.groups.iter().try_for_each(|group| self.load_pages(&group.messages)),
+            Op::SplitClaim(split) => self.load_pages(&split.taken),
             Op::Delete { messages, .. } => self.load_pages(messages),
             Op::DropDamaged { ranges, .. } => ranges.iter().try_for_each(|(from, to)| self.load_range(*from, *to)),
             Op::Time

@@ -78,13 +78,13 @@ impl Queue {
     }
 
     /// Counts a page's claimed messages to their claims. Time passes during a move, so the messages of a claim that has
-    /// ended since are free, as in the source.
+    /// ended since have lapsed, as in the source.
     fn hold_again(&mut self, page: &mut Page) {
         for index in bits(page.claimed()) {
             let claim = page.slot(index).map(|slot| slot.hold).filter(|number| self.claims.get(*number).is_some());
             match claim {
                 Some(number) => self.claims.gain_one(number),
-                None => page.release(bit(index)),
+                None => page.lapse(bit(index)),
             }
         }
     }

@@ -230,6 +230,8 @@ fn concerns(op: &Op<'_>) -> bool {
         | Op::Claim(_)
         | Op::RenewClaim { .. }
         | Op::ReleaseClaim { .. }
+        | Op::Retry(_)
+        | Op::SplitClaim(_)
         | Op::EndClaims { .. }
         | Op::Delete { .. }
         | Op::DropDamaged { .. } => false,

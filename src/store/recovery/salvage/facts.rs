@@ -53,6 +53,8 @@ impl Facts {
             | Op::SetMetadata { .. }
             | Op::RenewClaim { .. }
             | Op::ReleaseClaim { .. }
+            | Op::Retry(_)
+            | Op::SplitClaim(_)
             | Op::EndClaims { .. }
             | Op::Registry(_)
             | Op::Remap { .. } => {}

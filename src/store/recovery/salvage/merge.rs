@@ -443,7 +443,13 @@ fn for_each_added(entry: &JournalEntry<'_>, budget: &Arc<Budget>, bring: &mut Br
         Op::Claim(NewClaim { dead: Some(dead), .. }) => dead_letters(dead.target, dead.first, &dead.messages, bring),
         Op::Import(import) => import.pages.iter().try_for_each(|page| {
             let slots: Vec<MessageSlot> = page.record.slots.iter().map(|(slot, _)| *slot).collect();
-            let content = Content::checked(budget, page.record.clients.clone(), slots, page.bodies.to_vec());
+            let content = Content::checked(
+                budget,
+                page.record.clients.clone(),
+                slots,
+                page.record.reasons.clone(),
+                page.bodies.to_vec(),
+            );
             let Ok(content) = content else { return Ok(()) };
             content.slots().iter().try_for_each(|slot| {
                 bring(

@@ -1,0 +1,31 @@
+//! What the drivers of this crate do beyond Zaqar's contract.
+
+use super::{DataDriver, Retries, Sealed};
+
+/// A data driver with the calls that Zaqar's contract does not have. [`Engine`](crate::Engine),
+/// [`PooledDriver`](crate::PooledDriver) and [`ReferenceModel`](crate::ReferenceModel) implement it.
+///
+/// ```
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// let engine = Config::new().disk(disk).open("store")?;
+/// let driver: &dyn ExtendedDriver = &engine;
+/// let (orders, claim) = (QueueName::new("orders")?, ClaimId::lossy("?"));
+/// let missing = driver.retries().retry(&Project::none(), &orders, &claim, &[]);
+/// assert!(missing.unwrap_err().is_not_found());
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+pub trait ExtendedDriver: Sealed + DataDriver {
+    /// Retries: giving back and renewing some messages of a claim.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let _: &dyn Retries = engine.retries();
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    fn retries(&self) -> &dyn Retries;
+}

@@ -1,0 +1,174 @@
+//! The settings of a queue as a builder of its reserved keys.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::settings::{
+    DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, FLAVOR, MAX_CLAIM_COUNT, MAX_POST_SIZE, RETRY,
+};
+use super::time::millis;
+use super::{Metadata, RetryPolicy, Ttl};
+
+/// The settings of a queue, which are reserved keys of its metadata.
+///
+/// | Key | Value | Unset |
+/// |---|---|---|
+/// | `_default_message_ttl` | seconds: the ttl that a handle gives a message without one | forever (3600 under [`Limits::zaqar`](crate::Limits::zaqar)) |
+/// | `_default_message_delay` | seconds: the delay that a handle gives a message without one | 0 |
+/// | `_max_messages_post_size` | bytes of bodies in a post | as [`Limits`](crate::Limits) |
+/// | `_max_claim_count` | a number: a message that was claimed so often moves to the dead-letter queue | no limit |
+/// | `_dead_letter_queue` | the name of a queue of the same project | messages stay |
+/// | `_dead_letter_queue_messages_ttl` | seconds that a dead letter lives from its move on | as before the move |
+/// | `_retry` | an object, see [`RetryPolicy`]: `base_ms`, `factor`, `cap_ms`, `jitter_percent`, `attempts` | retries are not delayed |
+/// | `_flavor` | the name of a flavor: for pooled drivers | any pool |
+/// | `_enable_encrypt_messages` | true or false: for Zaqar's front end | |
+/// | `_retry_policy` | an object, of notifications: for Zaqar's front end | |
+///
+/// All numbers are whole. `null` is as unset. Other keys with a `_` are ignored. The values are checked
+/// when the queue gets its metadata.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// let settings = QueueSettings::new()
+///     .dead_letters("dead", 5)
+///     .default_ttl(Duration::from_secs(86_400))
+///     .retry(RetryPolicy::new(Duration::from_secs(10)));
+/// let jobs = engine.queue(Project::none(), "jobs")?;
+/// jobs.create(settings)?;
+/// assert_eq!(jobs.metadata()?.get("_max_claim_count")?, Some(5));
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct QueueSettings(Metadata);
+
+impl QueueSettings {
+    /// No settings.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// assert!(Metadata::from(QueueSettings::new()).is_empty());
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the ttl that a handle gives a message without one, rounded up to seconds.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::time::Duration;
+    /// let settings = QueueSettings::new().default_ttl(Duration::from_secs(60));
+    /// assert_eq!(Metadata::from(settings).get("_default_message_ttl")?, Some(60));
+    /// let kept = QueueSettings::new().default_ttl(Ttl::Forever);
+    /// assert!(Metadata::from(kept).is_empty());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn default_ttl(self, ttl: impl Into<Ttl>) -> Self {
+        match ttl.into() {
+            Ttl::For(ttl) => self.set(DEFAULT_TTL, seconds(ttl)),
+            Ttl::Forever => self.unset(DEFAULT_TTL),
+        }
+    }
+
+    /// Sets the delay that a handle gives a message without one, rounded up to seconds.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::time::Duration;
+    /// let settings = QueueSettings::new().default_delay(Duration::from_millis(1_500));
+    /// assert_eq!(Metadata::from(settings).get("_default_message_delay")?, Some(2));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn default_delay(self, delay: Duration) -> Self {
+        self.set(DEFAULT_DELAY, seconds(delay))
+    }
+
+    /// Sets the most bytes of bodies in a post, at least 1.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let settings = QueueSettings::new().max_post_size(1 << 20);
+    /// assert_eq!(Metadata::from(settings).get("_max_messages_post_size")?, Some(1 << 20));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn max_post_size(self, bytes: u64) -> Self {
+        self.set(MAX_POST_SIZE, bytes)
+    }
+
+    /// Moves a message that was claimed `claims` times to the queue of that name, instead of claiming
+    /// it again.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let metadata = Metadata::from(QueueSettings::new().dead_letters("dead", 5));
+    /// assert_eq!(metadata.get("_dead_letter_queue")?, Some("dead".to_owned()));
+    /// assert_eq!(metadata.get("_max_claim_count")?, Some(5));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn dead_letters(self, queue: impl AsRef<str>, claims: u32) -> Self {
+        self.set(DEAD_LETTER_QUEUE, queue.as_ref()).set(MAX_CLAIM_COUNT, claims)
+    }
+
+    /// Sets how long a dead letter lives from its move on, rounded up to seconds; zero is unset.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::time::Duration;
+    /// let settings = QueueSettings::new().dead_letter_ttl(Duration::from_secs(60));
+    /// assert_eq!(Metadata::from(settings).get("_dead_letter_queue_messages_ttl")?, Some(60));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn dead_letter_ttl(self, ttl: Duration) -> Self {
+        self.set(DEAD_LETTER_TTL, seconds(ttl))
+    }
+
+    /// Sets how long a message that is given back without a delay is delayed.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::time::Duration;
+    /// let settings = QueueSettings::new().retry(RetryPolicy::new(Duration::from_secs(10)));
+    /// assert!(Metadata::from(settings).contains("_retry"));
+    /// ```
+    pub fn retry(self, policy: RetryPolicy) -> Self {
+        self.set(RETRY, policy)
+    }
+
+    /// Asks for one of the pools of this flavor, in a pooled driver.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let metadata = Metadata::from(QueueSettings::new().flavor("gold"));
+    /// assert_eq!(metadata.get("_flavor")?, Some("gold".to_owned()));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn flavor(self, flavor: impl AsRef<str>) -> Self {
+        self.set(FLAVOR, flavor.as_ref())
+    }
+
+    fn set(mut self, key: &str, value: impl Serialize) -> Self {
+        // Numbers, texts and a policy can always be written.
+        drop(self.0.insert(key, value));
+        self
+    }
+
+    fn unset(mut self, key: &str) -> Self {
+        self.0.remove(key);
+        self
+    }
+}
+
+impl From<QueueSettings> for Metadata {
+    fn from(settings: QueueSettings) -> Self {
+        settings.0
+    }
+}
+
+/// In whole seconds, rounded up.
+fn seconds(time: Duration) -> u64 {
+    millis(time).div_ceil(1_000)
+}
