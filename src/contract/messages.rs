@@ -22,7 +22,7 @@ use crate::model::{
 /// let message = NewMessage::new(b"42").ttl(Duration::from_secs(3600));
 /// engine.messages().post(&shop, &orders, ClientId::random(), &[message])?;
 /// let taken = engine.messages().pop(&shop, &orders, 1)?;
-/// assert_eq!(&**taken[0].body(), b"42");
+/// assert_eq!(taken[0].body().as_bytes(), b"42");
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[doc(alias = "MessageController")]
