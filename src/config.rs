@@ -38,6 +38,7 @@ pub struct Config {
     pub(crate) segment_bytes: u64,
     pub(crate) memory: u64,
     pub(crate) journal_max: u64,
+    pub(crate) queue_memory: Option<u64>,
     pub(crate) page_files: usize,
     pub(crate) busy_timeout: Duration,
     /// The control store that the store is opened as a pool of, and the time they share.
@@ -82,6 +83,7 @@ impl Config {
             segment_bytes: 16 << 20,
             memory: 256 << 20,
             journal_max: 256 << 20,
+            queue_memory: None,
             page_files: 64,
             busy_timeout: Duration::from_secs(10),
             control: None,
@@ -255,6 +257,33 @@ impl Config {
         self
     }
 
+    /// The memory for the directory of queues, in bytes, from which queues without messages and claims are archived.
+    /// Default: a quarter of [`memory`](Self::memory), which is enough for some 250 000 queues; at least 1 MiB.
+    ///
+    /// An archived queue takes no memory. Its record is in one sorted file, and the first call on the queue reads a
+    /// block of 16 KiB of that file. Every queue without messages and claims that no call has used for a while is
+    /// archived; if that is not enough, all of them. A store with an archive keeps no sled trees.
+    ///
+    /// Cost: the archive is written anew each time the directory has grown by half of this; a snapshot is written with
+    /// it.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let config = Config::new().disk(disk).queue_memory(16 << 10).background(false);
+    /// let engine = config.open("store")?;
+    /// for number in 0..1000 {
+    ///     engine.queue(Project::none(), format!("reply-{number}"))?.create(Metadata::new())?;
+    /// }
+    /// engine.step()?;
+    /// assert_eq!((engine.status().queues(), engine.status().archived_queues()), (1000, 1000));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn queue_memory(mut self, bytes: u64) -> Self {
+        self.queue_memory = Some(bytes);
+        self
+    }
+
     /// The number of page files that are open at once, at least 4. Default: 64. If another file is
     /// needed, the least recently used one is closed.
     ///
@@ -297,6 +326,10 @@ impl Config {
     pub(crate) fn pooled(mut self) -> Self {
         self.pooled = true;
         self
+    }
+
+    pub(crate) fn queue_memory_bytes(&self) -> u64 {
+        self.queue_memory.unwrap_or((self.memory / 4).max(LEAST_QUEUE_MEMORY))
     }
 
     pub(crate) fn cache_bytes(&self) -> u64 {
@@ -469,6 +502,7 @@ impl Config {
             ("segment_size", self.segment_bytes != other.segment_bytes),
             ("memory", self.memory != other.memory),
             ("journal_max", self.journal_max != other.journal_max),
+            ("queue_memory", self.queue_memory != other.queue_memory),
             ("page_files", self.page_files != other.page_files),
             ("busy_timeout", self.busy_timeout != other.busy_timeout),
             ("virtual_pool", self.virtual_pool != other.virtual_pool),
@@ -492,5 +526,7 @@ impl Default for Config {
     }
 }
 
+/// The least default of [`Config::queue_memory`].
+const LEAST_QUEUE_MEMORY: u64 = 1 << 20;
 /// Fewer page files than this are never open at once.
 pub(crate) const LEAST_PAGE_FILES: usize = 4;

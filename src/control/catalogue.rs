@@ -90,7 +90,7 @@ impl Engine {
     fn map(&self, project: &Project, queue: &QueueName, pool: &PoolName, update: bool) -> Result<()> {
         let store = self.store();
         let key = keys::queue(project, queue);
-        let record = store.find(project, queue);
+        let record = store.find(project, queue)?;
         let mut registry = store.lock_registry();
         let mapping = registry.catalogue.get(&key);
         if let Some(mapping) = mapping {

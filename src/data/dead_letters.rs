@@ -8,7 +8,7 @@ use crate::state::outbox_header::{Destination, OutboxHeader};
 use crate::state::{self, Page};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::Locked;
+use crate::store::{Locked, Place};
 
 /// The queue that gets the dead letters in the store of their source: the dead-letter queue, or the outbox.
 pub(crate) struct DeadLetterQueue<'a> {
@@ -92,10 +92,7 @@ fn record_with_new_target(
     messages: Vec<DeadLetter<'static>>,
 ) -> Result<Option<(Op<'static>, u64)>> {
     let store = queue.store();
-    let mut directory = store.directory.write();
-    if directory.names.contains(&keys::queue(project, name)) {
-        return Ok(None);
-    }
+    let Place::Free(mut directory) = store.lock_place(&keys::queue(project, name))? else { return Ok(None) };
     let new = match number {
         Some(number) => NewQueue::new(number, project, name, "{}"),
         None => directory.new_queue(store, project, name, "{}")?,

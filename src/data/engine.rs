@@ -57,10 +57,10 @@ impl Backend for Engine {
         call: impl FnOnce(&mut Locked<'_>, DeadLetterQueue<'_>) -> Result<Answer<R>>,
     ) -> Result<Option<R>> {
         let store = self.store().enter()?;
-        let Some(slot) = store.find(project, name) else { return Ok(None) };
+        let Some(slot) = store.find(project, name)? else { return Ok(None) };
         let to = |description: &Description| description.settings.dead_letter_queue.clone();
         let Some(target) = slot.description().and_then(|description| to(&description)) else { return Ok(None) };
-        let there = store.find(project, &target);
+        let there = store.find(project, &target)?;
         let Some((mut queue, locked)) = store.lock_with(&slot, there.as_ref())? else { return Ok(None) };
         if to(queue.description()).as_ref() != Some(&target) {
             return Ok(None);

@@ -1,6 +1,5 @@
 //! The queue controller (contract 5).
 
-use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::contract::Queues;
@@ -14,11 +13,11 @@ use crate::model::{
 };
 use crate::state::costs::queue_bytes;
 use crate::state::op::{Address, NewQueue, Op};
-use crate::state::{self, Description, OUTBOX, Reading};
+use crate::state::{self, Description, Reading};
 use crate::storage::budget::Budget;
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::{Directory, Locked, LockedRegistry, QueueSlot, Store};
+use crate::store::{Directory, Listed, Locked, LockedRegistry, Place, QueueSlot, Store};
 
 use super::backend::{Access, Answer, Backend};
 
@@ -28,12 +27,11 @@ impl Queues for Engine {
         let chains = store.chains_for(metadata);
         // An existing queue is reported before wrong metadata (contract 5).
         let checked = check(&store, project, name, metadata);
-        let mut directory = store.directory.write();
-        if directory.names.contains(&keys::queue(project, name)) {
-            drop((directory, chains));
+        let Place::Free(mut directory) = store.lock_place(&keys::queue(project, name))? else {
+            drop(chains);
             store.wait_seen_durable(self.durability())?;
             return Ok(false);
-        }
+        };
         let (text, settings) = checked?;
         let now = store.now();
         let new = directory.new_queue(&store, project, name, &text)?;
@@ -72,12 +70,12 @@ impl Queues for Engine {
 
     fn exists(&self, project: &Project, name: &QueueName) -> Result<bool> {
         let _call = self.store().enter_queue(project, name)?;
-        Ok(self.store().find(project, name).is_some())
+        Ok(self.store().find(project, name)?.is_some())
     }
 
     fn delete(&self, project: &Project, name: &QueueName) -> Result<()> {
         let store = self.store().enter_queue(project, name)?;
-        while let Some(slot) = store.find(project, name) {
+        while let Some(slot) = store.find(project, name)? {
             // The queue was deleted meanwhile and may have been created again: look it up once more.
             if let Some(lsn) = store.remove_queue(&slot)? {
                 return store.wait_durable(lsn, self.durability());
@@ -96,14 +94,20 @@ impl Queues for Engine {
         let start = keys::queue(project, &start.unwrap_or_else(QueueName::outbox));
         let limit = if options.limit == 0 { usize::MAX } else { options.limit };
         // The queues at one instant. Their metadata are read after the directory has been unlocked.
-        let taken = if options.metadata_filter.is_some() { usize::MAX } else { limit };
-        let found: Vec<Arc<QueueSlot>> = {
-            let directory = store.directory.read();
-            let queues = directory.names.from(Bound::Excluded(&start));
-            let ours = queues.take_while(|slot| slot.key.starts_with(&prefix)).filter(|slot| is_named(slot, options));
-            ours.take(taken).cloned().collect()
-        };
-        let items: Vec<QueueEntry> = found.iter().filter_map(|slot| entry(slot, options)).take(limit).collect();
+        // A filter by metadata looks at portions, each at one instant.
+        let portion = if options.metadata_filter.is_some() { PORTION } else { limit };
+        let (mut items, mut after) = (Vec::new(), start);
+        loop {
+            let found = store.list(&prefix, &after, portion, |key| is_named(key, options))?;
+            for listed in &found {
+                items.extend(entry(listed, options)?);
+            }
+            match found.last().filter(|_| found.len() >= portion && items.len() < limit) {
+                Some(last) => after = last.key().to_vec(),
+                None => break,
+            }
+        }
+        items.truncate(limit);
         let next = items.last().map(|last| QueueMarker::from(last.name().clone()));
         Ok(Page { items, next })
     }
@@ -115,11 +119,7 @@ impl Queues for Engine {
     fn count(&self, project: &Project) -> Result<u64> {
         let _call = self.store().enter()?;
         self.store().limits.check_project(project)?;
-        let prefix = keys::project(project);
-        let directory = self.store().directory.read();
-        let queues = directory.names.from(Bound::Included(&prefix));
-        let ours = queues.take_while(|slot| slot.key.starts_with(&prefix));
-        Ok(ours.filter(|slot| slot.number != OUTBOX).count() as u64)
+        self.store().count_queues_of(&keys::project(project))
     }
 
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
@@ -160,7 +160,7 @@ impl Store {
         self.forget_slot(slot);
         // Before a queue of that name can be made: the trees lose the old one first.
         self.free_later(remains);
-        directory.unwrap_or_else(|| self.directory.write()).names.remove(&slot.key);
+        directory.unwrap_or_else(|| self.directory.write()).remove(slot);
     }
 }
 
@@ -234,8 +234,10 @@ pub(crate) fn check(
     store.limits.check_metadata(text.len())?;
     let settings = ParsedSettings::parse(metadata)?;
     store.limits.check_settings(&settings)?;
-    let next = |queue: &QueueName| store.find(project, queue)?.description()?.settings.dead_letter_queue.clone();
-    settings.check_chain(name, next)?;
+    settings.check_chain(name, |queue: &QueueName| {
+        let description = store.find(project, queue)?.and_then(|slot| slot.description());
+        Ok(description.and_then(|description| description.settings.dead_letter_queue.clone()))
+    })?;
     Ok((text, settings))
 }
 
@@ -247,27 +249,30 @@ impl Store {
     }
 }
 
+/// The queues that a listing with a filter by metadata looks at together.
+const PORTION: usize = 1024;
+
 pub(crate) fn missing(project: &Project, name: &QueueName) -> Error {
     Error::QueueDoesNotExist { project: project.clone(), queue: name.clone() }
 }
 
 /// Whether a queue passes the filter by name.
-fn is_named(slot: &QueueSlot, options: &QueueListOptions) -> bool {
+fn is_named(key: &[u8], options: &QueueListOptions) -> bool {
     let Some(text) = &options.name_contains else { return true };
-    keys::parse_queue(&slot.key).is_some_and(|(_, name)| name.as_str().contains(text.as_str()))
+    keys::parse_queue(key).is_some_and(|(_, name)| name.as_str().contains(text.as_str()))
 }
 
 /// The listing's entry for a queue, if the queue passes the filter by metadata. A queue is locked only for its
 /// metadata. A queue that is deleted meanwhile existed when it was found.
-fn entry(slot: &QueueSlot, options: &QueueListOptions) -> Option<QueueEntry> {
-    let (_, name) = keys::parse_queue(&slot.key)?;
+fn entry(listed: &Listed, options: &QueueListOptions) -> Result<Option<QueueEntry>> {
+    let Some((_, name)) = keys::parse_queue(listed.key()) else { return Ok(None) };
     if !options.detailed && options.metadata_filter.is_none() {
-        return Some(QueueEntry { name, metadata: None });
+        return Ok(Some(QueueEntry { name, metadata: None }));
     }
-    let description = slot.last_description();
+    let description = listed.last_description()?;
     let matches = options.metadata_filter.as_ref().is_none_or(|filter| description.metadata.matches(filter));
     let metadata = options.detailed.then(|| description.metadata.clone());
-    matches.then_some(QueueEntry { name, metadata })
+    Ok(matches.then_some(QueueEntry { name, metadata }))
 }
 
 fn count(queue: &Locked<'_>) -> Result<QueueStats> {

@@ -57,7 +57,7 @@ impl Queue {
     fn defaults(&self) -> Result<(Ttl, Duration)> {
         let control_store = self.control_store().enter()?;
         // The record is here, wherever the messages are.
-        let record = control_store.find(&self.project, &self.name);
+        let record = control_store.find(&self.project, &self.name)?;
         let defaults = record
             .and_then(|record| record.description())
             .map(|description| (description.settings.default_ttl, description.settings.default_delay));

@@ -51,7 +51,11 @@ impl ParsedSettings {
 
     /// Refuses a dead-letter queue from which messages would return to `queue`. `next` gives the dead-letter queue of a
     /// queue. Cost: one look-up for each queue on the way, at most [`MOST_CHAINED`].
-    pub(crate) fn check_chain(&self, queue: &QueueName, next: impl Fn(&QueueName) -> Option<QueueName>) -> Result<()> {
+    pub(crate) fn check_chain(
+        &self,
+        queue: &QueueName,
+        next: impl Fn(&QueueName) -> Result<Option<QueueName>>,
+    ) -> Result<()> {
         let refused = |reason: String| Err(Error::invalid(DEAD_LETTER_QUEUE, reason));
         let mut at = self.dead_letter_queue.clone();
         for passed in 0..MOST_CHAINED {
@@ -63,7 +67,7 @@ impl ParsedSettings {
                 Some(name) if name == *queue => {
                     return refused(format!("dead letters would come back to queue {queue:?}"));
                 }
-                Some(name) => at = next(&name),
+                Some(name) => at = next(&name)?,
             }
         }
         if at.is_none() { Ok(()) } else { refused(format!("more than {MOST_CHAINED} queues pass dead letters on")) }

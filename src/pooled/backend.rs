@@ -155,7 +155,7 @@ impl PooledDriver {
                 }
                 shared.sides.forget(&key);
             }
-            let Some(route) = shared.route(&key) else { return Ok(None) };
+            let Some(route) = shared.route(&key)? else { return Ok(None) };
             let pool = shared.pool_of(&route)?;
             if !shared.holds(&route, &pool, access)? {
                 continue;

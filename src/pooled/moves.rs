@@ -105,8 +105,8 @@ impl Shared {
     fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
         let _turn = self.turn.lock();
         let key = crate::storage::keys::queue(project, queue);
-        let Some(route) = self.route(&key) else {
-            let missing = self.control.store().find(project, queue).is_none();
+        let Some(route) = self.route(&key)? else {
+            let missing = self.control.store().find(project, queue)?.is_none();
             let (project, queue) = (project.clone(), queue.clone());
             let unmapped = Error::QueueNotMapped { project: project.clone(), queue: queue.clone() };
             return Err(if missing { Error::QueueDoesNotExist { project, queue } } else { unmapped });

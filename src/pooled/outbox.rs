@@ -98,7 +98,7 @@ impl Shared {
     /// The pool of a dead-letter queue, which is created if it is missing.
     pub(super) fn dead_letter_pool(&self, project: &Project, queue: &QueueName) -> Result<(Route, Arc<Pool>)> {
         loop {
-            if let Some(route) = self.route(&keys::queue(project, queue)) {
+            if let Some(route) = self.route(&keys::queue(project, queue))? {
                 let pool = self.pool_of(&route)?;
                 return Ok((route, pool));
             }

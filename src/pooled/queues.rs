@@ -14,7 +14,7 @@ use crate::state::op::{Address, Change, NewQueue, Op};
 use crate::state::{Description, Queue, Registry};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::{Locked, QueueSlot};
+use crate::store::{Locked, Place, QueueSlot};
 
 use super::PooledDriver;
 use super::shared::Shared;
@@ -122,9 +122,10 @@ impl Shared {
         let checked = check(store, project, name, metadata);
         let key = keys::queue(project, name);
         let mut directory = loop {
-            let directory = store.directory.write();
-            let Some(slot) = directory.names.get(&key).cloned() else { break directory };
-            drop(directory);
+            let slot = match store.lock_place(&key)? {
+                Place::Free(directory) => break directory,
+                Place::Taken(slot) => slot,
+            };
             // If the queue is deleted meanwhile, it can be created after all.
             if let Some(left_alone) = self.remap(&slot, project, name, metadata)? {
                 return Ok(left_alone);
@@ -272,17 +273,14 @@ impl Shared {
         let store = self.control.store();
         let key = keys::queue(project, name);
         loop {
-            if let Some(slot) = store.find(project, name) {
+            if let Some(slot) = store.find(project, name)? {
                 if let Some(lsn) = self.unregister_record(&slot, &key, project, name)? {
                     return Ok(Some(lsn));
                 }
                 continue;
             }
             // Held, so that no queue is created meanwhile.
-            let directory = store.directory.read();
-            if directory.names.contains(&key) {
-                continue;
-            }
+            let Place::Free(_directory) = store.lock_place(&key)? else { continue };
             // There may be a mapping without a queue: it would lead the next one astray.
             let mut registry = store.lock_registry();
             if !registry.catalogue.contains(&key) {

@@ -57,7 +57,7 @@ impl Shared {
             let op = Op::Clear { address: Address::of(&project, &name), queue: None };
             registry.record(Growth::Frees, &op, &mut [])?;
         }
-        let slot = store.directory.read().names.get(&removal.key).filter(|slot| slot.number == removal.queue).cloned();
+        let slot = store.find_key(&removal.key)?.filter(|slot| slot.number == removal.queue);
         if let Some(slot) = slot {
             if pool.engine().is_same(&self.control) {
                 // The side has the queue's record, which stays; the content is removed.

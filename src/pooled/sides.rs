@@ -9,7 +9,7 @@ use crate::model::{Durability, PoolName};
 use crate::state::op::{NewQueue, Op};
 use crate::state::{Description, Queue};
 use crate::storage::journal::Growth;
-use crate::store::QueueSlot;
+use crate::store::{Place, QueueSlot};
 
 use super::pool::Pool;
 use super::routes::Route;
@@ -26,14 +26,14 @@ pub(super) enum Side {
 
 impl Shared {
     /// The queue's route; `None` for a queue that is not there or not mapped.
-    pub(super) fn route(&self, key: &[u8]) -> Option<Route> {
+    pub(super) fn route(&self, key: &[u8]) -> Result<Option<Route>> {
         let control = self.control.store();
         let mapping = control.registry.read().catalogue.get(key).cloned();
         if mapping.is_none() && !self.config.virtual_pool {
-            return None;
+            return Ok(None);
         }
-        let record = control.directory.read().names.get(key).cloned()?;
-        Some(Route { key: key.into(), mapping, record })
+        let record = control.find_key(key)?;
+        Ok(record.map(|record| Route { key: key.into(), mapping, record }))
     }
 
     /// The pool of a route, its store open.
@@ -46,7 +46,7 @@ impl Shared {
         if pool.engine().is_same(&self.control) {
             return Ok(Side::There(route.record.clone()));
         }
-        let found = pool.store().directory.read().names.get(&route.key).cloned();
+        let found = pool.store().find_key(&route.key)?;
         match found {
             Some(slot) if slot.number == route.record.number => Ok(Side::There(slot)),
             Some(slot) if slot.number > route.record.number => self.newer_than_its_record(pool, route),
@@ -81,9 +81,10 @@ impl Shared {
         control.wait_durable(control.journal.appended(), Durability::Sync)?;
         let store = pool.store();
         let mut directory = loop {
-            let directory = store.directory.write();
-            let Some(old) = directory.names.get(&route.key).cloned() else { break directory };
-            drop(directory);
+            let old = match store.lock_place(&route.key)? {
+                Place::Free(directory) => break directory,
+                Place::Taken(old) => old,
+            };
             if old.number >= route.record.number {
                 return self.side(pool, route);
             }

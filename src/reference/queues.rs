@@ -18,7 +18,9 @@ impl ReferenceModel {
         self.limits.check_metadata(metadata.to_json().len())?;
         let settings = ParsedSettings::parse(metadata)?;
         self.limits.check_settings(&settings)?;
-        settings.check_chain(name, |queue| store.queue(project, queue)?.settings.dead_letter_queue.clone())?;
+        settings.check_chain(name, |queue| {
+            Ok(store.queue(project, queue).and_then(|queue| queue.settings.dead_letter_queue.clone()))
+        })?;
         Ok(settings)
     }
 }

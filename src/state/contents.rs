@@ -3,7 +3,9 @@
 //! 1. A queue's record has the LSN of its pages and claims; operations up to that LSN are skipped for the queue.
 //! 2. Pages are in the page files. Pages that the replay adds or changes are in memory, and are evicted when memory is
 //!    full.
-//! 3. An operation on a missing queue belongs to a queue that was deleted before the snapshot reached it. Its deletion
+//! 3. Queues that are only in the archive are not loaded. The journal recalls such a queue before it changes it, and the
+//!    archive's record of a recalled queue is void.
+//! 4. An operation on a missing queue belongs to a queue that was deleted before the snapshot reached it. Its deletion
 //!    must follow, otherwise data is missing.
 
 use std::collections::btree_map::Entry;
@@ -14,6 +16,7 @@ use crate::disk::trees::Tree;
 use crate::model::error::Error;
 use crate::state::entries::QueueRecord;
 use crate::state::op::{self, NewQueue, Op};
+use crate::storage::archive::Archive;
 use crate::storage::budget::Budget;
 use crate::storage::codec;
 use crate::storage::keys;
@@ -43,6 +46,9 @@ pub(crate) struct Contents {
     pub(crate) budget: Arc<Budget>,
     /// The page files that the records name.
     pub(crate) named_files: BTreeSet<u64>,
+    pub(crate) archive: Option<Arc<Archive>>,
+    /// The keys whose records in the archive are void: the queues have changed since, or were deleted.
+    pub(crate) void: BTreeSet<Box<[u8]>>,
     /// The approximate size of the records of queues and of the registry.
     pub(crate) records: u64,
     /// Why the first page could not be found that was not.
@@ -87,6 +93,8 @@ impl Contents {
             page_files,
             budget,
             named_files: BTreeSet::new(),
+            archive: None,
+            void: BTreeSet::new(),
             records: 0,
             lost: None,
             is_full: false,
@@ -98,6 +106,12 @@ impl Contents {
     /// Loads one record; the error says what is wrong with it.
     pub(crate) fn load(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<(), String> {
         let body = records::open(tree, key, value)?;
+        if tree == Tree::Meta
+            && let Some(queue) = keys::parse_void(key)
+        {
+            self.void.insert(queue.into());
+            return Ok(());
+        }
         if !matches!(tree, Tree::Messages | Tree::Claims) {
             self.records = self.records.saturating_add((key.len() + value.len()) as u64 + RECORD_BYTES);
         }
@@ -226,6 +240,7 @@ impl Contents {
                 }
                 self.unknown.remove(queue);
             }
+            Op::Recall { queue, address } => self.recall(*queue, &address.key())?,
             Op::Claim(claim) => {
                 self.apply(claim.queue, lsn, time, &entry.op)?;
                 if let Some(dead) = &claim.dead {
@@ -337,6 +352,39 @@ impl Contents {
         Ok(())
     }
 
+    /// Loads a queue from the archive, unless it is loaded. A queue that is not there was deleted before the snapshot
+    /// was written.
+    fn recall(&mut self, number: u64, key: &[u8]) -> Result<(), Obstacle> {
+        if self.queues.contains_key(&number) {
+            return Ok(());
+        }
+        let archive = self.archive.clone().filter(|_| !self.void.contains(key));
+        let value = archive.map_or(Ok(None), |archive| archive.get(key))?;
+        let record = value.filter(|value| archived_number(key, value) == Some(number));
+        match record {
+            Some(value) => {
+                self.load_queue(key, records::open(Tree::Queues, key, &value).map_err(str::to_owned)?)?;
+                self.void.insert(key.into());
+            }
+            None => drop(self.unknown.insert(number)),
+        }
+        Ok(())
+    }
+
+    /// Loads every queue of the archive, whose records are then not needed any more.
+    pub(crate) fn load_archived(&mut self) -> Result<(), Error> {
+        let Some(archive) = self.archive.take() else { return Ok(()) };
+        let mut wrong = None;
+        archive.visit(&mut |key, value| {
+            if !self.void.contains(key) && wrong.is_none() {
+                let loaded = records::open(Tree::Queues, key, value).map_err(str::to_owned);
+                wrong = loaded.and_then(|body| self.load_queue(key, body)).err();
+            }
+        })?;
+        self.void.clear();
+        wrong.map_or(Ok(()), |reason| Err(archive.corrupt(0, reason)))
+    }
+
     /// Ends the replay at the highest time met.
     pub(crate) fn finish(&mut self) -> Result<(), String> {
         if let Some(number) = self.unknown.first() {
@@ -350,6 +398,12 @@ impl Contents {
         let unique = self.queues.values().all(|queue| names.insert(&queue.key));
         if unique { Ok(()) } else { Err("two queues of one name".into()) }
     }
+}
+
+/// The number of the queue in a record of the archive.
+fn archived_number(key: &[u8], value: &[u8]) -> Option<u64> {
+    let body = records::open(Tree::Queues, key, value).ok()?;
+    codec::decode::<QueueRecord<'_>>(body).ok().map(|record| record.number)
 }
 
 /// The number of pages evicted from a queue before the next queue.

@@ -9,6 +9,7 @@ use super::dirty::Tombstones;
 use super::frozen::FrozenQueue;
 use super::page::PageEntry;
 use super::page_content::Owner;
+use super::queue::Description;
 use crate::disk::trees::Tree;
 use crate::model::error::Result;
 use crate::storage::keys;
@@ -36,6 +37,22 @@ pub(crate) fn queue(frozen: &FrozenQueue) -> Result<Record> {
         metadata: frozen.description.metadata.to_json().into(),
     };
     seal(Tree::Queues, keys::queue(&frozen.project, &frozen.name), &record)
+}
+
+/// The record of a queue without content.
+pub(crate) fn idle_queue(
+    key: &[u8],
+    number: u64,
+    (lsn, next, expired): (u64, u64, u64),
+    description: &Description,
+) -> Result<Record> {
+    let metadata = description.metadata.to_json().into();
+    seal(Tree::Queues, key.to_vec(), &QueueRecord { number, next, lsn, expired, metadata })
+}
+
+/// The mark that the archive's record of a queue is void; only snapshots have it.
+pub(crate) fn void(key: &[u8]) -> Result<Record> {
+    seal(Tree::Meta, keys::void(key), &())
 }
 
 /// A page's entry in the directory.

@@ -9,12 +9,14 @@
 use std::sync::Arc;
 
 use super::dirty::Dirty;
+use super::entries::QueueRecord;
 use super::queue::{Description, Queue, Totals};
 use super::u48::U48;
+use crate::disk::trees::Tree;
 use crate::model::{Project, QueueName};
 use crate::state::costs::queue_bytes;
 use crate::storage::budget::Budget;
-use crate::storage::keys;
+use crate::storage::{codec, keys, records};
 
 /// A queue's state, active or idle.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) enum Activity {
         expired: U48,
         /// The difference of the queue's record from the trees.
         record: Option<Dirty>,
+        /// As [`Queue::is_archived`].
+        archived: bool,
     },
 }
 
@@ -59,13 +63,19 @@ impl Activity {
 
     /// Activates the queue with that number and key.
     pub(crate) fn activate(&mut self, number: u64, key: &[u8], budget: &Arc<Budget>) {
-        if let Self::Idle { description, lsn, next, expired, record } = self {
+        if let Self::Idle { description, lsn, next, expired, record, archived } = self {
             // The key was made from these.
             let (project, name) = keys::parse_queue(key).unwrap_or((Project::none(), QueueName::outbox()));
             let mut queue = Queue::new(number, project, name, description.clone(), *lsn, budget);
             queue.resume(*next, expired.get(), *record);
+            queue.set_archived(*archived);
             *self = Self::Active(Box::new(queue));
         }
+    }
+
+    /// Whether an idle queue's record is in an archive and has not changed since.
+    pub(crate) fn is_archived(&self) -> bool {
+        matches!(self, Self::Idle { archived: true, .. })
     }
 
     /// Makes the queue idle if possible.
@@ -74,8 +84,9 @@ impl Activity {
             && queue.is_idle()
         {
             let (description, lsn, next) = (queue.description().clone(), queue.lsn(), queue.next());
-            let expired = queue.totals().expired.into();
-            *self = Self::Idle { description, lsn, next, expired, record: queue.dirty_record() };
+            let (expired, record) = (queue.totals().expired.into(), queue.dirty_record());
+            let archived = queue.is_archived();
+            *self = Self::Idle { description, lsn, next, expired, record, archived };
         }
     }
 
@@ -101,6 +112,32 @@ impl LoadedQueue {
         let mut state = Activity::Active(Box::new(queue));
         state.retire_if_idle();
         Self { number, key, budget: budget.clone(), state }
+    }
+
+    /// A queue from a record of an archive, with that key.
+    pub(crate) fn from_archive(key: &[u8], value: &[u8], budget: &Arc<Budget>) -> Result<Self, String> {
+        let record: QueueRecord<'_> = codec::decode(records::open(Tree::Queues, key, value)?)?;
+        let description = Description::parse(&record.metadata).map_err(|error| error.to_string())?.shared();
+        let (lsn, next, expired) = (record.lsn, record.next, record.expired.into());
+        let state = Activity::Idle { description, lsn, next, expired, record: Some(Dirty::New), archived: true };
+        Ok(Self { number: record.number, key: key.into(), budget: budget.clone(), state })
+    }
+
+    /// The description in a record of an archive.
+    pub(crate) fn describe_archived(key: &[u8], value: &[u8]) -> Result<Arc<Description>, String> {
+        let record: QueueRecord<'_> = codec::decode(records::open(Tree::Queues, key, value)?)?;
+        Ok(Description::parse(&record.metadata).map_err(|error| error.to_string())?.shared())
+    }
+
+    /// The memory of the key and the description, about.
+    pub(crate) fn idle_bytes(&self) -> u64 {
+        let description = match &self.state {
+            Activity::Active(queue) => queue.description(),
+            Activity::Idle { description, .. } => description,
+        };
+        // Metadata take about twice their text; queues without any share one description.
+        let text = if description.metadata.is_empty() { 0 } else { description.bytes() as u64 };
+        (self.key.len() as u64).saturating_add(text.saturating_mul(2))
     }
 
     /// The size of the queue's record.

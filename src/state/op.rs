@@ -130,6 +130,12 @@ pub(crate) enum Op<'a> {
     Retry(Retried<'a>),
     /// Puts some messages of a claim under a new claim with its own times.
     SplitClaim(SplitClaim),
+    /// A queue comes back from the archive, because the next operation changes it.
+    Recall {
+        queue: u64,
+        #[serde(borrow)]
+        address: Address<'a>,
+    },
 }
 
 impl Op<'_> {
@@ -154,7 +160,8 @@ impl Op<'_> {
             | Self::ReleaseClaim { queue, .. }
             | Self::EndClaims { queue, .. }
             | Self::Delete { queue, .. }
-            | Self::DropDamaged { queue, .. } => Some(*queue),
+            | Self::DropDamaged { queue, .. }
+            | Self::Recall { queue, .. } => Some(*queue),
         }
     }
 }
@@ -420,5 +427,7 @@ mod tests {
         let ids = format!("{}{}", "09".repeat(16), "08".repeat(16));
         assert_eq!(golden(Op::SplitClaim(split)), format!("fbe8031405{ids}3c1e01010701"));
         assert_eq!(golden(Op::DropDamaged { queue: 5, ranges: vec![(7, 9)] }), "fbe803120501 0709".replace(' ', ""));
+        let address = Address { project: Some("p".into()), queue: "q".into() };
+        assert_eq!(golden(Op::Recall { queue: 5, address }), "fbe80315050101700171");
     }
 }

@@ -84,6 +84,8 @@ pub(crate) struct Queue {
     pub(crate) touched: bool,
     /// A change that was applied could not be applied whole.
     broken: bool,
+    /// Whether the record is in an archive and has not changed since.
+    archived: bool,
 }
 
 /// A queue's metadata and the settings in its reserved keys.
@@ -160,6 +162,7 @@ impl Queue {
             had_damage: false,
             touched: false,
             broken: false,
+            archived: false,
         }
     }
 
@@ -175,6 +178,16 @@ impl Queue {
     pub(crate) fn resume(&mut self, next: u64, expired: u64, record: Option<Dirty>) {
         (self.next, self.totals.expired) = (next, expired);
         self.dirty = DirtyRecords::of(record);
+    }
+
+    /// Whether the record is in an archive and has not changed since. Its next change is journaled behind an
+    /// [`Op::Recall`].
+    pub(crate) fn is_archived(&self) -> bool {
+        self.archived
+    }
+
+    pub(crate) fn set_archived(&mut self, archived: bool) {
+        self.archived = archived;
     }
 
     /// Whether the queue has only its record, in the state and in the trees.
@@ -260,7 +273,7 @@ impl Queue {
         // A page that could not be read stays due, and the next call gets the error.
         let _ = self.advance(time);
         match op {
-            Op::Time | Op::CreateQueue(_) | Op::Register { .. } | Op::Registry(_) => {}
+            Op::Time | Op::CreateQueue(_) | Op::Register { .. } | Op::Registry(_) | Op::Recall { .. } => {}
             Op::SetMetadata { metadata, .. } | Op::Remap { metadata, .. } => self.describe(metadata),
             Op::DeleteQueue { .. } | Op::Unregister { .. } => self.deleted = true,
             Op::Purge { .. } | Op::Clear { .. } => self.purge(),

@@ -2,7 +2,7 @@
 //!
 //! | Tree | Key |
 //! |---|---|
-//! | `meta` | a name: `store`, `registry`; or `removal`, a pool's name and a queue's number; or `left`, a queue's number and a pool's name; or `received` and a message's id |
+//! | `meta` | a name: `store`, `registry`; or `removal`, a pool's name and a queue's number; or `left`, a queue's number and a pool's name; or `received` and a message's id; in a snapshot also `void` and a queue's key |
 //! | `queues`, `catalogue` | project, then queue name |
 //! | `messages` | project, queue name, queue number, first sequence of the page |
 //! | `claims` | project, queue name, queue number, claim number |
@@ -25,6 +25,7 @@ pub(crate) const REGISTRY: &[u8] = b"registry";
 const REMOVAL: &[u8] = b"removal\0";
 const LEFT_BEHIND: &[u8] = b"left\0";
 const RECEIVED: &[u8] = b"received\0";
+const VOID: &[u8] = b"void\0";
 
 /// Behind the key of a group of claims.
 const SPENT_CLAIMS: u8 = 1;
@@ -153,6 +154,16 @@ pub(crate) fn left_behind_of(queue: u64) -> Vec<u8> {
 
 pub(crate) fn is_left_behind(key: &[u8]) -> bool {
     key.starts_with(LEFT_BEHIND)
+}
+
+/// The key that marks the archive's record of a queue as void.
+pub(crate) fn void(queue: &[u8]) -> Vec<u8> {
+    [VOID, queue].concat()
+}
+
+/// The key of the queue whose record in the archive is void.
+pub(crate) fn parse_void(key: &[u8]) -> Option<&[u8]> {
+    key.strip_prefix(VOID)
 }
 
 /// The key of a dead letter that came from another store.

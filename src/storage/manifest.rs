@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, read_all, write_new};
 use crate::model::error::{Error, Result};
+use crate::storage::archive::ArchiveMark;
 use crate::storage::codec::{self, array_at, crc32, crc32_from};
 use crate::storage::records::Digest;
 
@@ -43,6 +44,8 @@ pub(crate) struct Manifest {
     /// A journal segment that had been started and synced when the manifest was written. If it is missing, recovery
     /// reports damage.
     pub(crate) segment: u64,
+    /// The archive that the snapshot builds upon.
+    pub(crate) archive: Option<ArchiveMark>,
 }
 
 /// The snapshot recovery starts from.
@@ -67,7 +70,7 @@ pub(crate) struct CleanMark {
 impl Manifest {
     /// The manifest of an empty store.
     pub(crate) fn new(store: [u8; 16]) -> Self {
-        Self { store, incarnation: 1, snapshot: None, generation: 1, clean: None, synced: 0, segment: 0 }
+        Self { store, incarnation: 1, snapshot: None, generation: 1, clean: None, synced: 0, segment: 0, archive: None }
     }
 
     /// Reads the manifest of the store in `root`; `None` when there is none.
@@ -133,6 +136,7 @@ mod tests {
             clean: Some(CleanMark { lsn: 6, time: 8, digest: Digest::default() }),
             synced: 9,
             segment: 10,
+            archive: None,
         }
     }
 
@@ -141,7 +145,7 @@ mod tests {
         let bytes = manifest().bytes().unwrap();
         assert_eq!(bytes[..12], *b"zaqarman\x06\0\0\0");
         let body = codec::hex(&bytes[16..]);
-        assert_eq!(body, format!("{}03010102040501060800 0000090a", "07".repeat(16)).replace(' ', ""));
+        assert_eq!(body, format!("{}03010102040501060800 0000090a00", "07".repeat(16)).replace(' ', ""));
     }
 
     #[test]

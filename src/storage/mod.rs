@@ -1,9 +1,11 @@
-//! The bytes on disk, without their meaning: the journal, page files, snapshots, records and their keys, the manifest,
+//! The bytes on disk, without their meaning: the journal, page files, snapshots, archives, records and their keys, the manifest,
 //! and the reserve.
 
+pub(crate) mod archive;
 pub(crate) mod budget;
 pub(crate) mod codec;
 pub(crate) mod event_count;
+pub(crate) mod frame_file;
 pub(crate) mod journal;
 pub(crate) mod keys;
 pub(crate) mod manifest;

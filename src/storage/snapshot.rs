@@ -9,23 +9,23 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Disk;
 use crate::disk::trees::Tree;
-use crate::disk::{Disk, DiskFile};
 use crate::model::error::{Error, Result};
+use crate::storage::archive::ArchiveMark;
 use crate::storage::codec;
-use crate::storage::journal::frame::{self, HEADER_BYTES, MAX_BODY_BYTES, Stamp};
-use crate::storage::journal::frame_buffer;
+use crate::storage::frame_file::{self, FrameReader, FrameWriter, Space};
 use crate::storage::journal::naming::SegmentId;
 use crate::storage::journal::scan::Damage;
 use crate::storage::records::{Digest, Record};
-use crate::storage::reserve::{Need, Reserve};
+use crate::storage::reserve::Reserve;
+
+pub(crate) use crate::storage::frame_file::Fault;
 
 pub(crate) const FORMAT: u32 = 5;
-const BUFFER_BYTES: usize = 1 << 20;
 /// Distinguishes a snapshot's frames from those of the segment with the same number.
 const SNAPSHOT: u64 = 1 << 63;
 
@@ -34,6 +34,8 @@ pub(crate) enum Part<'a> {
     Head {
         format: u32,
         from: u64,
+        /// The archive that has the queues without a record here.
+        archive: Option<ArchiveMark>,
     },
     Record {
         tree: u8,
@@ -72,83 +74,37 @@ pub(crate) fn parse_file_name(name: &str) -> Option<u64> {
 /// A snapshot being written.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
-    file: Arc<dyn DiskFile>,
-    id: SegmentId,
+    frames: FrameWriter<'a>,
     from: u64,
-    frames: u64,
     digest: Digest,
-    buffer: Vec<u8>,
-    written: u64,
-    reserve: &'a Reserve,
 }
 
 impl<'a> Writer<'a> {
     /// Begins a snapshot. If the disk has no other space, the snapshot uses the space that `reserve` holds back for it.
     pub(crate) fn create(
-        (disk, path): (&dyn Disk, &Path),
+        place: (&dyn Disk, &Path),
         store: [u8; 16],
         number: u64,
-        from: u64,
+        (from, archive): (u64, Option<ArchiveMark>),
         reserve: &'a Reserve,
     ) -> Result<Self> {
-        let create = || disk.create(path).map_err(|e| Error::io("creating a snapshot", e));
-        let file = reserve.spend(Need::Snapshot, 0, create)?;
-        let id = frame_id(store, number);
-        let digest = Digest::default();
-        let mut writer = Self { file, id, from, frames: 0, digest, buffer: Vec::new(), written: 0, reserve };
-        writer.push(&Part::Head { format: FORMAT, from })?;
-        Ok(writer)
+        let (id, space) = (frame_id(store, number), Space::Reserved(reserve));
+        let mut frames = FrameWriter::create(place, "writing a snapshot", id, space)?;
+        frames.push(&Part::Head { format: FORMAT, from, archive })?;
+        Ok(Self { frames, from, digest: Digest::default() })
     }
 
     pub(crate) fn record(&mut self, record: &Record) -> Result<()> {
         self.digest.add(record.tree, &record.key, &record.value);
         let (key, value) = (Cow::from(&record.key), Cow::from(&record.value));
-        self.push(&Part::Record { tree: record.tree.tag(), key, value })
+        self.frames.push(&Part::Record { tree: record.tree.tag(), key, value })
     }
 
     /// Writes the footer and syncs; returns the file's size.
     pub(crate) fn finish(mut self, to: u64, time: u64, next_queue: u64) -> Result<u64> {
         let footer = Footer { from: self.from, to, time, next_queue, digest: self.digest };
-        self.push(&Part::Footer(footer))?;
-        self.write_out()?;
-        self.file.sync_data().map_err(|e| Error::io("syncing a snapshot", e))?;
-        Ok(self.written)
-    }
-
-    fn push(&mut self, part: &Part<'_>) -> Result<()> {
-        let mut bytes = frame_buffer(Vec::new());
-        codec::encode_into(part, &mut bytes)?;
-        let checksum = frame::body_checksum(&bytes)?;
-        self.frames = self.frames.saturating_add(1);
-        frame::seal(&mut bytes, self.id, Stamp { lsn: self.frames, incarnation: 0, synced: 0 }, checksum);
-        self.buffer.extend_from_slice(&bytes);
-        if self.buffer.len() >= BUFFER_BYTES { self.write_out() } else { Ok(()) }
-    }
-
-    fn write_out(&mut self) -> Result<()> {
-        let bytes = self.buffer.len() as u64;
-        let write =
-            || self.file.write_all_at(&self.buffer, self.written).map_err(|e| Error::io("writing a snapshot", e));
-        self.reserve.spend(Need::Snapshot, bytes, write)?;
-        self.written = self.written.saturating_add(self.buffer.len() as u64);
-        self.buffer.clear();
-        Ok(())
-    }
-}
-
-/// The damage of a snapshot, or the error that prevented reading it.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    Damaged(Damage),
-    Failed(Error),
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Damaged(damage) => damage.into(),
-            Fault::Failed(error) => error,
-        }
+        self.frames.push(&Part::Footer(footer))?;
+        self.frames.finish()
     }
 }
 
@@ -163,19 +119,8 @@ pub(crate) fn read(
     number: u64,
     visit: &mut Visit<'_>,
 ) -> Result<Footer, Fault> {
-    let file = match disk.open_read(path) {
-        Ok(file) => file,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Fault::Damaged(Damage {
-                file: path.into(),
-                offset: 0,
-                reason: "the snapshot is missing".into(),
-            }));
-        }
-        Err(cause) => return Err(Fault::Failed(Error::file("opening", path, cause))),
-    };
-    let id = frame_id(store, number);
-    let mut frames = Frames { file: &*file, path, id, window: Vec::new(), at: 0, offset: 0, lsn: 0 };
+    let file = frame_file::open(disk, path, "snapshot")?;
+    let mut frames = FrameReader::new(&*file, path, frame_id(store, number));
     let mut from = None;
     let mut digest = Digest::default();
     loop {
@@ -198,65 +143,6 @@ pub(crate) fn read(
     }
 }
 
-/// The frames of a file, one after another, through a window that grows only for a frame that needs it.
-struct Frames<'a> {
-    file: &'a dyn DiskFile,
-    path: &'a Path,
-    id: SegmentId,
-    window: Vec<u8>,
-    /// The offset in the window at which the next frame starts.
-    at: usize,
-    /// The offset in the file at which the window starts.
-    offset: u64,
-    lsn: u64,
-}
-
-impl Frames<'_> {
-    fn next(&mut self) -> Result<(u64, &[u8]), Fault> {
-        let needed = self.peek(HEADER_BYTES)?;
-        let body_bytes = u32::from_le_bytes(codec::array_at(needed, 0).unwrap_or_default()) as usize;
-        self.peek(HEADER_BYTES.saturating_add(body_bytes.min(MAX_BODY_BYTES)))?;
-        let offset = self.offset.saturating_add(self.at as u64);
-        self.lsn = self.lsn.saturating_add(1);
-        let start = self.at;
-        let frame = self.window.get(start..).and_then(|bytes| frame::parse(bytes, self.id));
-        let Some(frame) = frame.filter(|frame| frame.stamp.lsn == self.lsn) else {
-            let reason = "no frame that follows the one before".into();
-            return Err(Fault::Damaged(Damage { file: self.path.into(), offset, reason }));
-        };
-        self.at = self.at.saturating_add(frame.bytes());
-        Ok((offset, frame.body))
-    }
-
-    /// Makes sure that the window has `bytes` from the next frame on, or all up to the end of the file.
-    fn peek(&mut self, bytes: usize) -> Result<&[u8], Fault> {
-        if self.window.len().saturating_sub(self.at) < bytes {
-            self.window.drain(..self.at);
-            self.offset = self.offset.saturating_add(self.at as u64);
-            self.at = 0;
-            let filled = self.fill(bytes.max(BUFFER_BYTES));
-            filled.map_err(|e| Fault::Failed(Error::file_at("reading", self.path, self.offset, e)))?;
-        }
-        Ok(self.window.get(self.at..).unwrap_or_default())
-    }
-
-    fn fill(&mut self, bytes: usize) -> std::io::Result<()> {
-        // A damaged length must not allocate more memory than the file has bytes.
-        let there = self.file.len()?.saturating_sub(self.offset);
-        let bytes = bytes.min(usize::try_from(there).unwrap_or(usize::MAX));
-        let mut filled = self.window.len();
-        self.window.resize(bytes.max(filled), 0);
-        while let Some(rest) = self.window.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, self.offset.saturating_add(filled as u64))? {
-                0 => break,
-                read => filled = filled.saturating_add(read),
-            }
-        }
-        self.window.truncate(filled);
-        Ok(())
-    }
-}
-
 /// The path of the snapshot `number` of the store in `root`.
 pub(crate) fn path(root: &Path, number: u64) -> PathBuf {
     root.join(file_name(number))
@@ -264,6 +150,8 @@ pub(crate) fn path(root: &Path, number: u64) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::disk::SimulatedDisk;
     use crate::storage::records;
@@ -271,7 +159,7 @@ mod tests {
     fn written(disk: &SimulatedDisk, path: &Path) -> u64 {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let reserve = Reserve::open(&shared, Path::new("/"), 4096, &crate::storage::budget::Budget::unlimited());
-        let mut writer = Writer::create((disk, path), [7; 16], 3, 10, &reserve).unwrap();
+        let mut writer = Writer::create((disk, path), [7; 16], 3, (10, None), &reserve).unwrap();
         for i in 0..200_u64 {
             writer.record(&records::seal(Tree::Claims, i.to_be_bytes().to_vec(), &vec![i; 100]).unwrap()).unwrap();
         }

@@ -34,6 +34,13 @@ impl Store {
         let lsn = self.journal.appended();
         self.journal.wait_durable(lsn)?;
         let mut housekeeping = self.housekeeping.lock();
+        if !self.dirty.has_trees() {
+            if self.garbage() > LONG_JOURNAL.saturating_mul(self.context.segment_bytes) {
+                // If this fails, the next opening takes longer.
+                let _ = self.write_snapshot(&mut housekeeping);
+            }
+            return Ok(());
+        }
         if self.dirty.unwritten() > MOST_AT_CLOSE && self.write_snapshot(&mut housekeeping).is_ok() {
             // The trees would take long, so they stay as they are. The next opening uses the snapshot.
             return Ok(());
@@ -47,6 +54,10 @@ impl Store {
         }
         // If this fails, the trees are not valid, and the next opening uses the journal.
         self.prove_images(&mut housekeeping)?;
+        if !self.dirty.has_trees() {
+            // A snapshot has archived queues.
+            return Ok(());
+        }
         let digest = self.finish_trees(&mut housekeeping, lsn, time)?;
         self.mark_clean(&mut housekeeping, CleanMark { lsn, time, digest })
     }

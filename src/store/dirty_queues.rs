@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::slot::QueueSlot;
 use crate::disk::trees::Tree;
@@ -34,6 +34,8 @@ pub(crate) struct DirtyQueues {
     deleted: Mutex<Vec<Queue>>,
     /// The records in the trees of the deleted queues that were freed.
     left: Mutex<Vec<DeletedRecords>>,
+    /// Whether the store has trees. Without trees no queue is listed.
+    has_trees: AtomicBool,
 }
 
 /// The records that a deleted queue left in the trees: its own, and those of its pages and claims.
@@ -44,20 +46,31 @@ pub(crate) struct DeletedRecords {
     entries: Tombstones,
 }
 
-impl Default for DirtyQueues {
-    fn default() -> Self {
+impl DirtyQueues {
+    pub(super) fn new(has_trees: bool) -> Self {
         Self {
             changed: Mutex::new(Rank::Changed, BTreeMap::new()),
             deleted: Mutex::new(Rank::Deleted, Vec::new()),
             left: Mutex::new(Rank::DeletedRecords, Vec::new()),
+            has_trees: AtomicBool::new(has_trees),
         }
     }
-}
 
-impl DirtyQueues {
+    /// Whether the store has trees.
+    pub(super) fn has_trees(&self) -> bool {
+        self.has_trees.load(Ordering::Acquire)
+    }
+
+    /// The store has no trees from now on.
+    pub(super) fn give_up_trees(&self) {
+        self.has_trees.store(false, Ordering::Release);
+        // A queue that is being listed at this moment stays in the list until the next checkpoint.
+        drop(self.take_changed());
+    }
+
     /// Lists a queue.
     pub(super) fn note(&self, slot: &Arc<QueueSlot>) {
-        if !slot.changed.swap(true, Ordering::AcqRel) {
+        if self.has_trees() && !slot.changed.swap(true, Ordering::AcqRel) {
             self.changed.lock().insert(place(slot), slot.clone());
         }
     }
@@ -154,7 +167,7 @@ mod tests {
     #[test]
     fn a_deleted_queue_does_not_displace_one_that_was_created_again_with_its_number() {
         for is_late in [false, true] {
-            let (dirty, old, new) = (DirtyQueues::default(), slot(), slot());
+            let (dirty, old, new) = (DirtyQueues::new(true), slot(), slot());
             dirty.note(&old);
             assert_eq!(dirty.take_changed().len(), 1);
             // The old one is deleted. A checkpoint that has taken its changes before lists it once more.

@@ -29,6 +29,10 @@ pub(crate) struct Housekeeping {
     pub(super) insufficient: Option<(u64, u64)>,
     /// Files that are not needed any more and could not be removed yet.
     pub(super) obsolete: Vec<PathBuf>,
+    /// Files that the manifest on disk may name, because saving it has failed. After the next success it names others.
+    pub(super) undecided: Vec<PathBuf>,
+    /// Why the last archive could not be written.
+    pub(crate) archive_fault: Option<String>,
     /// The failure of the last trees, until new ones are filled.
     pub(crate) trees_fault: Option<String>,
 }
@@ -48,6 +52,8 @@ impl Housekeeping {
             snapshot_number,
             insufficient: None,
             obsolete: Vec::new(),
+            undecided: Vec::new(),
+            archive_fault: None,
             trees_fault: None,
         }
     }

@@ -20,7 +20,7 @@ use crate::storage::journal::naming::JOURNAL;
 use crate::storage::journal::scan::{self, Source};
 use crate::storage::manifest::{self, Manifest, SnapshotMark};
 use crate::storage::page_files::{PAGE_FILES, PageFiles};
-use crate::store::recovery::read_snapshot;
+use crate::store::recovery::{open_archive, read_snapshot};
 
 /// The content of a store's snapshot and journal: the result of [`Engine::inspect`](crate::Engine::inspect).
 ///
@@ -101,6 +101,7 @@ impl Inspection {
         if let Some(mark) = manifest.snapshot {
             read_snapshot(files, root, manifest.store, mark, &mut contents)?;
         }
+        open_archive(files, root, manifest, &mut contents)?;
         let snapshot = manifest.snapshot.unwrap_or(SnapshotMark { number: 0, from: 0, to: 0 });
         let (journal, clean) = (root.join(JOURNAL), manifest.clean.map_or(0, |clean| clean.lsn));
         let proven = manifest.synced.max(snapshot.to).max(clean);
@@ -120,6 +121,7 @@ impl Inspection {
             return Err(damage.into());
         }
         contents.finish().map_err(corrupt)?;
+        contents.load_archived()?;
         let named = contents.queues.into_values().filter(|queue| queue.number != OUTBOX);
         let queues = named.map(|mut queue| queue.with(|queue| InspectedQueue::of(queue)));
         Ok(Self { queues: queues.collect(), last_lsn: scan.end.last_lsn, clean: manifest.clean.is_some() })

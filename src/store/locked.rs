@@ -13,6 +13,7 @@ use crate::model::{Durability, Project, QueueName};
 use crate::state::op::Op;
 use crate::state::{Description, Freed, Queue, Registry, Totals};
 use crate::storage::journal::Growth;
+use crate::sync::atomic::Ordering;
 
 impl Store {
     /// Locks the queue of that name as it is now; `None` when there is none. The caller has begun a call.
@@ -22,7 +23,7 @@ impl Store {
         name: &QueueName,
         call: impl FnOnce(&mut Locked<'_>) -> Result<R>,
     ) -> Result<Option<R>> {
-        while let Some(slot) = self.find(project, name) {
+        while let Some(slot) = self.find(project, name)? {
             // The queue was deleted between the look-up and the lock, and may have been created again: look it up once
             // more.
             if let Some(mut locked) = self.lock(&slot)? {
@@ -74,6 +75,7 @@ impl Store {
             return None;
         }
         queue.touched = true;
+        slot.used.store(true, Ordering::Relaxed);
         Some(Locked::new(self, slot, queue, self.clock.instant()))
     }
 
@@ -317,6 +319,7 @@ impl LockedRegistry<'_> {
     /// Journals `op` and applies it to the registry and to `queues`, which are locked.
     pub(crate) fn record(&mut self, growth: Growth, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
         queues.iter().try_for_each(|queue| queue.prepare(op))?;
+        self.store.recall_all(growth, self.now, queues)?;
         let lsn = self.store.append(growth, self.now, op)?;
         let poison_on_panic = PoisonOnPanic(self.store);
         let before = self.registry.bytes();

@@ -11,6 +11,8 @@
 
 mod admission;
 pub(crate) mod alarms;
+mod archived;
+mod archiving;
 pub(crate) mod background;
 mod bookkeeping;
 pub(crate) mod calls;
@@ -60,6 +62,8 @@ use crate::store::waiters::Waiters;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use admission::Admission;
+pub(crate) use archived::{Listed, Place, merge};
+use archiving::Archiving;
 use dirty_queues::DirtyQueues;
 use hot_queues::HotQueues;
 pub(crate) use locked::{Locked, LockedRegistry};
@@ -98,6 +102,10 @@ pub(crate) struct Store {
     pub(crate) report: RecoveryReport,
     /// The changes of queues that the next checkpoint has to write.
     dirty: DirtyQueues,
+    /// The memory of the directory from which idle queues are archived.
+    queue_memory: u64,
+    /// The memory of the directory from which another attempt to archive queues is worthwhile.
+    worth_archiving: AtomicU64,
     /// The highest time in the journal.
     journaled_time: AtomicU64,
     /// The number of live messages in all queues.
@@ -109,7 +117,9 @@ pub(crate) struct Store {
 /// The directory: the queues of the store.
 #[derive(Debug)]
 pub(crate) struct Directory {
+    /// The queues in memory.
     pub(crate) names: Names,
+    pub(crate) archiving: Archiving,
     pub(crate) next_number: u64,
     pub(crate) tier: Tier,
 }
@@ -125,11 +135,13 @@ impl Store {
         signals: Signals,
     ) -> Self {
         let Recovered { contents, manifest, context, start, filled, snapshot_files, report, reserve } = recovered;
-        let Contents { queues, next_queue, time, registry, page_files, budget, records, .. } = contents;
+        let Contents { queues, next_queue, time, registry, page_files, budget, records, archive, void, .. } = contents;
         reserve.add_records(records);
         let loaded = filled.is_some();
         let tier = if config.control.is_some() { Tier::Pool } else { Tier::Control };
         let names = queues.into_values().map(|queue| QueueSlot::of(queue, tier)).collect();
+        let dirty = DirtyQueues::new(archive.is_none());
+        let archiving = Archiving::new(archive, void, &names);
         let next_number = next_queue.max(first_of(manifest.incarnation));
         let last_lsn = start.next_lsn.saturating_sub(1);
         let incarnation = manifest.incarnation;
@@ -148,7 +160,7 @@ impl Store {
             admission: Admission::new(config, budget.events()),
             budget,
             hot_queues: HotQueues::default(),
-            directory: RwLock::new(Rank::Directory(tier), Directory { names, next_number, tier }),
+            directory: RwLock::new(Rank::Directory(tier), Directory { names, archiving, next_number, tier }),
             registry: RwLock::new(Rank::Registry(tier), registry),
             registering: Mutex::new(Rank::Registering, ()),
             chains: Mutex::new(Rank::Chains, ()),
@@ -158,7 +170,9 @@ impl Store {
             housekeeping: Mutex::new(Rank::Housekeeping, housekeeping),
             signals,
             report,
-            dirty: DirtyQueues::default(),
+            dirty,
+            queue_memory: config.queue_memory_bytes(),
+            worth_archiving: AtomicU64::new(0),
             journaled_time: AtomicU64::new(time),
             messages: AtomicU64::new(0),
             weight: AtomicU64::new(0),
@@ -217,10 +231,6 @@ impl Store {
         self.calls.are_refused()
     }
 
-    pub(crate) fn find(&self, project: &Project, name: &QueueName) -> Option<Arc<QueueSlot>> {
-        keys::with_queue(project, name, |key| self.directory.read().names.get(key).cloned())
-    }
-
     /// Wakes up to `most` calls that wait for messages of that queue.
     pub(crate) fn wake(&self, project: &Project, name: &QueueName, most: usize) {
         if !self.waiters.is_empty() {
@@ -228,7 +238,7 @@ impl Store {
         }
     }
 
-    /// Every queue, by project and name. The directory is locked for some queues at a time, so queues that are created
+    /// Every queue in memory, by project and name. The directory is locked for some queues at a time, so queues that are created
     /// during the iteration may or may not be included.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Arc<QueueSlot>> + '_ {
         let mut after: Option<Arc<QueueSlot>> = None;

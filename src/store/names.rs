@@ -10,43 +10,64 @@ use super::QueueSlot;
 
 /// Queue slots by the key of their project and name. Memory: 12 B a queue, because the key is stored in the slot.
 #[derive(Debug, Default)]
-pub(crate) struct Names(BTreeSet<ByKey>);
+pub(crate) struct Names {
+    slots: BTreeSet<ByKey>,
+    /// The approximate memory of the slots and their keys.
+    bytes: u64,
+}
 
 #[derive(Debug)]
 struct ByKey(Arc<QueueSlot>);
 
 impl Names {
     pub(crate) fn get(&self, key: &[u8]) -> Option<&Arc<QueueSlot>> {
-        self.0.get(key).map(|ByKey(slot)| slot)
+        self.slots.get(key).map(|ByKey(slot)| slot)
     }
 
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        self.0.contains(key)
+        self.slots.contains(key)
     }
 
     /// Adds a queue, or replaces the queue of that name.
     pub(crate) fn insert(&mut self, slot: Arc<QueueSlot>) {
-        self.0.replace(ByKey(slot));
+        self.bytes = self.bytes.saturating_add(memory(&slot));
+        if let Some(ByKey(former)) = self.slots.replace(ByKey(slot)) {
+            self.bytes = self.bytes.saturating_sub(memory(&former));
+        }
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) {
-        self.0.remove(key);
+        if let Some(ByKey(slot)) = self.slots.take(key) {
+            self.bytes = self.bytes.saturating_sub(memory(&slot));
+        }
+    }
+
+    /// The approximate memory of the slots and their keys.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The queues from `start` on.
     pub(crate) fn from(&self, start: Bound<&[u8]>) -> impl Iterator<Item = &Arc<QueueSlot>> {
-        self.0.range::<[u8], _>((start, Bound::Unbounded)).map(|ByKey(slot)| slot)
+        self.slots.range::<[u8], _>((start, Bound::Unbounded)).map(|ByKey(slot)| slot)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.slots.len()
     }
 }
 
 impl FromIterator<Arc<QueueSlot>> for Names {
     fn from_iter<I: IntoIterator<Item = Arc<QueueSlot>>>(slots: I) -> Self {
-        Self(slots.into_iter().map(ByKey).collect())
+        let mut names = Self { slots: slots.into_iter().map(ByKey).collect(), bytes: 0 };
+        names.bytes = names.slots.iter().map(|ByKey(slot)| memory(slot)).sum();
+        names
     }
+}
+
+/// The approximate memory of an idle queue.
+fn memory(slot: &QueueSlot) -> u64 {
+    slot.idle_bytes.into()
 }
 
 impl Borrow<[u8]> for ByKey {

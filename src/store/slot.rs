@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lock::{Mutex, MutexGuard, Rank, Tier};
+use crate::model::error::Result;
+use crate::model::numbering::incarnation_of;
+use crate::state::entries;
 use crate::state::page_content::Owner;
-use crate::state::{Activity, Description, LoadedQueue, Queue, Sizes, Totals};
+use crate::state::{Activity, Description, LoadedQueue, OUTBOX, Queue, Sizes, Totals};
 use crate::storage::budget::Budget;
+use crate::storage::records::Record;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// A queue behind its lock.
@@ -26,7 +30,41 @@ pub(crate) struct QueueSlot {
     version: AtomicU32,
     /// The instant of the alarm; `u64::MAX` without one.
     pub(crate) armed: AtomicU64,
+    /// The memory of the queue while it is idle, as of its creation or its loading.
+    pub(super) idle_bytes: u32,
+    /// The archives that have a record of the queue.
+    archives: AtomicU64,
+    /// Whether a call has used the queue since an archive was last written.
+    pub(super) used: AtomicBool,
 }
+
+/// The numbers of two archives that have a record of a queue: the one in use, and the one that was written last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Archives(u64);
+
+impl Archives {
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Whether the archive `number` is the one that was written last.
+    fn is_last(self, number: u64) -> bool {
+        self.0 & LOW == number & LOW && number & LOW != 0
+    }
+
+    /// Whether the archive `number` has the record.
+    pub(crate) fn has(self, number: u64) -> bool {
+        [self.0 & LOW, self.0 >> 32].contains(&(number & LOW)) && number & LOW != 0
+    }
+
+    /// These and the archive `number`; of the others only `current` is kept.
+    pub(crate) fn with(self, number: u64, current: Option<u64>) -> Self {
+        let kept = current.filter(|current| *current != number && self.has(*current)).unwrap_or(0);
+        Self((kept << 32) | (number & LOW))
+    }
+}
+
+const LOW: u64 = u32::MAX as u64;
+/// The slot, its allocations and its place in the map.
+const SLOT_BYTES: u64 = 192;
 
 impl QueueSlot {
     pub(crate) fn new(queue: Queue, budget: &Arc<Budget>, tier: Tier) -> Arc<Self> {
@@ -34,8 +72,10 @@ impl QueueSlot {
     }
 
     pub(super) fn of(queue: LoadedQueue, tier: Tier) -> Arc<Self> {
+        let idle_bytes = SLOT_BYTES.saturating_add(queue.idle_bytes());
         let LoadedQueue { number, key, budget, state } = queue;
         Arc::new(Self {
+            idle_bytes: u32::try_from(idle_bytes).unwrap_or(u32::MAX),
             number,
             key,
             budget,
@@ -44,12 +84,19 @@ impl QueueSlot {
             hot: AtomicU64::new(0),
             version: AtomicU32::new(0),
             armed: AtomicU64::new(u64::MAX),
+            archives: AtomicU64::new(0),
+            used: AtomicBool::new(false),
         })
     }
 
     /// The owner of the queue's pages.
     pub(crate) fn owner(&self) -> Owner<'_> {
         Owner { number: self.number, key: &self.key }
+    }
+
+    /// Whether callers know the queue: not so the outbox.
+    pub(crate) fn is_named(&self) -> bool {
+        self.number != OUTBOX
     }
 
     /// Locks the queue without advancing it, for housekeeping and for work that does not depend on time.
@@ -88,6 +135,40 @@ impl QueueSlot {
             Activity::Active(queue) => queue.description().clone(),
             Activity::Idle { description, .. } => description.clone(),
         }
+    }
+
+    /// The archives that have a record of the queue.
+    pub(crate) fn archives(&self) -> Archives {
+        Archives(self.archives.load(Ordering::Acquire))
+    }
+
+    /// Notes that the archive `number` has a record of the queue, beside `current`, the one in use. One thread at a time
+    /// does this.
+    pub(crate) fn note_archive(&self, number: u64, current: Option<u64>) {
+        self.archives.store(self.archives().with(number, current).0, Ordering::Release);
+    }
+
+    /// The record of an idle queue for the archive `number`, with the highest incarnation of its numbers; `None` for an
+    /// active queue. From here on a change of the queue is journaled behind its recall.
+    pub(super) fn archive(&self, number: u64, current: Option<u64>) -> Result<Option<(Record, u32)>> {
+        let mut state = self.state.lock();
+        let Activity::Idle { description, lsn, next, expired, archived, .. } = &mut *state else { return Ok(None) };
+        let record = entries::idle_queue(&self.key, self.number, (*lsn, *next, expired.get()), description)?;
+        *archived = true;
+        self.note_archive(number, current);
+        Ok(Some((record, incarnation_of(self.number.max(*next)))))
+    }
+
+    /// Whether the archive `number` has the queue as it is; the queue is locked. A queue is unchanged since the archive
+    /// that was written last: a record in an earlier one may be older.
+    pub(crate) fn is_as_in(&self, number: u64, queue: &Queue) -> bool {
+        queue.is_archived() && self.archives().is_last(number)
+    }
+
+    /// The lock of an idle queue that the archive `number` has as it is. The queue is not waited for.
+    pub(super) fn try_lock_as_in(&self, number: u64) -> Option<MutexGuard<'_, Activity>> {
+        let state = self.state.try_lock()?;
+        (state.is_archived() && self.archives().is_last(number)).then_some(state)
     }
 
     /// Changes whenever metadata is set. Read before [`description`](Self::description), it is that description's or

@@ -15,6 +15,7 @@ use crate::store::Store;
 /// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
 /// let status = engine.status();
 /// assert_eq!((status.queues(), status.messages(), status.live_bytes()), (1, 1, 4 + 64));
+/// assert_eq!(status.archived_queues(), 0);
 /// assert_eq!((status.pages(), status.cold_pages()), (1, 0)); // in memory
 /// assert!(status.memory_bytes() > 0);
 /// assert_eq!((status.claims(), status.spent_claims()), (0, 0));
@@ -31,12 +32,14 @@ use crate::store::Store;
 /// // The health.
 /// assert_eq!((status.damaged_pages(), status.damaged_messages()), (0, 0));
 /// assert_eq!((status.poisoned(), status.trees_fault()), (None, None));
+/// assert_eq!(status.archive_fault(), None);
 /// assert_eq!((status.clock_gap().as_secs(), status.clock_readings_ignored()), (0, 0));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     queues: u64,
+    archived_queues: u64,
     messages: u64,
     live_bytes: u64,
     memory_bytes: u64,
@@ -62,6 +65,7 @@ pub struct Status {
     clock_readings_ignored: u64,
     poisoned: Option<String>,
     trees_fault: Option<String>,
+    archive_fault: Option<String>,
 }
 
 impl Status {
@@ -71,8 +75,10 @@ impl Status {
         let kept = store.journal.kept();
         let sizes = store.sizes();
         let (damaged_pages, damaged_messages) = store.count_damaged();
+        let archived_queues = store.directory.read().archiving.len();
         Self {
             queues: store.count_queues(),
+            archived_queues,
             messages: store.messages(),
             live_bytes: store.weight(),
             memory_bytes: store.budget.used(),
@@ -100,6 +106,7 @@ impl Status {
             clock_gap: store.clock.gap(),
             clock_readings_ignored: store.clock.ignored(),
             poisoned: store.journal.poisoned().map(|cause| cause.to_string()),
+            archive_fault: housekeeping.as_ref().and_then(|housekeeping| housekeeping.archive_fault.clone()),
             trees_fault: housekeeping.and_then(|housekeeping| housekeeping.trees_fault.clone()),
         }
     }
@@ -107,6 +114,12 @@ impl Status {
     /// The number of queues in all projects.
     pub fn queues(&self) -> u64 {
         self.queues
+    }
+
+    /// The number of these queues that are only in the archive; see
+    /// [`Config::queue_memory`](crate::Config::queue_memory).
+    pub fn archived_queues(&self) -> u64 {
+        self.archived_queues
     }
 
     /// The number of messages in all queues, including expired ones that are not collected yet.
@@ -151,7 +164,7 @@ impl Status {
 
     /// The number of messages that have expired in the present queues, each since its creation or
     /// last purge: the sum of [`QueueStats::expired`](crate::QueueStats::expired), as far as expired
-    /// messages have been collected.
+    /// messages have been collected. Those of archived queues count again when a call has used the queue.
     pub fn expired_messages(&self) -> u64 {
         self.expired_messages
     }
@@ -249,6 +262,12 @@ impl Status {
     /// The failure that stopped all changes; `None` while changes are accepted.
     pub fn poisoned(&self) -> Option<&str> {
         self.poisoned.as_deref()
+    }
+
+    /// Why the last archive could not be written: the queues stay in memory until the next attempt. A damaged archive is
+    /// repaired by opening the store with [`Config::salvage`](crate::Config::salvage). `None` after a success.
+    pub fn archive_fault(&self) -> Option<&str> {
+        self.archive_fault.as_deref()
     }
 
     /// The failure of the former trees; `None` once a checkpoint has filled new ones.

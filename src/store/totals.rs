@@ -30,8 +30,9 @@ impl Store {
     /// The number of queues that callers have created.
     pub(crate) fn count_queues(&self) -> u64 {
         let directory = self.directory.read();
+        // The outbox is never archived.
         let outbox = directory.names.contains(&keys::queue(&Project::none(), &QueueName::outbox()));
-        (directory.names.len() as u64).saturating_sub(u64::from(outbox))
+        directory.len().saturating_sub(u64::from(outbox))
     }
 
     /// The number of pages that are known to be damaged, and of their messages.

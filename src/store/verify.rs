@@ -42,6 +42,7 @@ impl Verification {
                 verification.recount(&queue)?;
             }
         }
+        verification.check_archive(&store)?;
         verification.compare_with_trees(&store)?;
         verification.check_totals(&store);
         Ok(verification)
@@ -61,6 +62,20 @@ impl Verification {
         for violation in queue.audit()? {
             let number = queue.number();
             self.findings.push(format!("queue {number:#x}, invariant {}: {}", violation.invariant, violation.what));
+        }
+        Ok(())
+    }
+
+    /// Reads every record of the archive.
+    fn check_archive(&mut self, store: &Store) -> Result<()> {
+        let (archive, archived) = {
+            let directory = store.directory.read();
+            (directory.archiving.archive().cloned(), directory.archiving.len())
+        };
+        self.queues = self.queues.saturating_add(archived);
+        match archive.map_or(Ok(()), |archive| archive.check()) {
+            Err(error) if error.is_corrupt() => self.findings.push(error.to_string()),
+            checked => checked?,
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::Store;
 use crate::model::Durability;
 use crate::model::error::Result;
 use crate::state::costs::{made_by, price};
-use crate::state::op::Op;
+use crate::state::op::{Address, Op};
 use crate::state::{Freed, Queue};
 use crate::storage::codec;
 use crate::storage::journal::{Growth, frame_buffer};
@@ -36,10 +36,22 @@ impl Store {
     /// Appends `op` and applies it to `queues`; returns its LSN.
     pub(crate) fn record(&self, growth: Growth, now: u64, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
         queues.iter().try_for_each(|queue| queue.prepare(op))?;
+        self.recall_all(growth, now, queues)?;
         let key_bytes = queues.iter().map(|queue| queue.key_bytes()).max().unwrap_or(0);
         let lsn = self.append_for(key_bytes, growth, now, op)?;
         self.apply(lsn, now, op, queues);
         Ok(lsn)
+    }
+
+    /// Journals the recall of the queues that are in an archive as they are: a replay has to load them.
+    pub(super) fn recall_all(&self, growth: Growth, now: u64, queues: &mut [&mut Queue]) -> Result<()> {
+        for queue in queues.iter_mut().filter(|queue| queue.is_archived()) {
+            let (project, name) = (queue.project().clone(), queue.name().clone());
+            let op = Op::Recall { queue: queue.number(), address: Address::of(&project, &name) };
+            self.append(growth, now, &op)?;
+            queue.set_archived(false);
+        }
+        Ok(())
     }
 
     /// Applies an appended operation, whose pages have been loaded before.

@@ -64,7 +64,7 @@ impl Setup {
     fn engine(&self, clock: &Arc<ManualClock>, disk: SimulatedDisk) -> Open {
         let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).background(false);
         let config = config.limits(self.limits.clone()).checksums(self.checksums).segment_size(32 << 10);
-        let config = if self.cold { config.memory(0) } else { config };
+        let config = if self.cold { config.memory(0).queue_memory(0) } else { config };
         if self.pooled {
             return Open::Pooled(Arc::new(config.open_pooled("/store").expect("the stores open")), disk);
         }

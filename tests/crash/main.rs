@@ -12,6 +12,7 @@
 #![allow(clippy::format_collect, reason = "a dump is a few lines")]
 #![allow(clippy::duration_suboptimal_units, reason = "seconds are what the contract counts in")]
 
+mod archives;
 mod around;
 mod between;
 #[path = "../support/clock.rs"]

@@ -23,6 +23,8 @@ pub(crate) const MINUTE: std::time::Duration = std::time::Duration::from_secs(60
 /// The settings of these tests: no background threads, and the smallest segments.
 pub(crate) fn config(disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64) -> Config {
     let config = Config::new().disk(Arc::new(disk.clone())).clock(clock.clone()).seed(seed);
+    // With every third seed idle queues leave memory with every snapshot.
+    let config = if seed.is_multiple_of(3) { config.queue_memory(0) } else { config };
     config.background(false).segment_size(4096)
 }
 
@@ -69,6 +71,10 @@ pub(crate) fn dump(driver: &dyn DataDriver, claims: &[Told]) -> Result<String> {
         let claimed = all.iter().filter(|message| message.claim_id().is_some()).count() as u64;
         assert_eq!((stats.claimed(), stats.total()), (claimed, all.len() as u64), "{project:?} {queue}\n{text}");
         writeln!(text, "  {} expired", stats.expired()).unwrap();
+        if stats.oldest().map(zaqar_sled::MessageStat::id) != all.first().map(Message::id) {
+            // A page that was read before may be found damaged now: then it is an error of this call.
+            messages_of(driver, &project, &queue)?;
+        }
         assert_eq!(stats.oldest().map(zaqar_sled::MessageStat::id), all.first().map(Message::id));
         assert_eq!(stats.newest().map(zaqar_sled::MessageStat::id), all.last().map(Message::id));
         assert!(all.is_sorted_by_key(Message::id), "{text}");

@@ -26,6 +26,8 @@ impl Subject {
         let config = config.durability(if case.buffered { Durability::Buffered } else { Durability::Sync });
         let config = config.limits(case.limits()).checksums(case.checksums);
         let config = config.segment_size(case.segment_bytes).memory(case.memory);
+        // Idle queues leave memory with every snapshot.
+        let config = if case.buffered { config.queue_memory(0) } else { config };
         match case.kind {
             Kind::Engine | Kind::Ticking => Self::Engine(config.open("/store").expect("the store opens")),
             // The choice of pools has to repeat when a failing case is made smaller; ids must not repeat, so every

@@ -1,6 +1,6 @@
 //! An opening that fails or is cut off at any of its disk calls leaves a store that opens with everything in it.
 
-use zaqar_sled::disk::{Fault, FaultError, Keep, Operation, SimulatedDisk};
+use zaqar_sled::disk::{Calls, Fault, FaultError, Keep, Operation, SimulatedDisk};
 use zaqar_sled::{Durability, Engine, MessageId, Project};
 
 use super::support::{ROOT, clock, config, fill, listed, queue};
@@ -58,6 +58,27 @@ impl Store {
         // Everything that the second opening relied on is on the device.
         self.assert_opens(&disk.power_loss(keep), 52, &format!("{context}, after a power cut: {keep:?}"));
         opened
+    }
+}
+
+#[test]
+fn a_creation_that_failed_and_was_tried_again_leaves_a_store_that_opens_after_a_power_cut() {
+    for calls in [Calls::any(), Calls::of([Operation::Sync, Operation::SyncDir])] {
+        for keep in (0..12).map(Keep::Random).chain([Keep::Nothing]) {
+            let failed = (1..).take_while(|nth| {
+                let disk = SimulatedDisk::new();
+                disk.inject(Fault::on(calls.clone()).nth(*nth).forever());
+                let open = |disk: &SimulatedDisk, seed| config(disk, &clock(), seed).open(ROOT);
+                let opened = (1..=3).filter(|seed| open(&disk, *seed).map(std::mem::forget).is_ok()).count();
+                let left = disk.power_loss(keep);
+                left.heal();
+                let engine =
+                    open(&left, 4).unwrap_or_else(|error| panic!("call {nth} of {calls:?}, {keep:?}: {error}"));
+                queue(&engine, "jobs");
+                opened == 0
+            });
+            assert!(failed.count() > 2);
+        }
     }
 }
 

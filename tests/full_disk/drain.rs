@@ -74,6 +74,7 @@ impl<P: Medium> Life<P> {
             .durability(self.shape.durability)
             .segment_size(self.shape.segment)
             .memory(self.shape.memory);
+        let config = if self.shape.background { config.queue_memory(0) } else { config };
         let opened = config.open(self.medium.root());
         self.engine = Some(opened.unwrap_or_else(|error| panic!("{}: it does not open {when}: {error}", self.context)));
         self.assert_kept(when);

@@ -53,6 +53,7 @@ impl Storm {
     fn config(disk: Arc<dyn Disk>, random: &mut Random) -> Config {
         let durability = if random.one_in(2) { Durability::Sync } else { Durability::Buffered };
         let config = Config::new().disk(disk).segment_size(64 << 10).memory(1 << 20).durability(durability);
+        let config = if random.one_in(2) { config.queue_memory(0) } else { config };
         config.sync_interval(Duration::from_millis(1 + random.below(5))).background(!random.one_in(4))
     }
 

@@ -20,6 +20,7 @@
 )]
 
 mod admission;
+mod archives;
 mod claim_wait;
 mod closing;
 mod group_commit;

@@ -129,7 +129,7 @@ fn threads_get_every_message_once(queue: &dyn Queue) -> Result<()> {
         all.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
     })?;
     let got = got.into_inner().map_err(|_| "poisoned")?;
-    let distinct: BTreeSet<&[u8]> = got.iter().map(|body| &**body).collect();
+    let distinct: BTreeSet<&[u8]> = got.iter().map(Body::as_bytes).collect();
     same("the number of claimed messages", &got.len(), &total)?;
     same("the number of different messages", &distinct.len(), &total)?;
     same("counts", &queue.stats()?, &Stats { free: 0, claimed: 0 })

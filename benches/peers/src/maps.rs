@@ -129,7 +129,7 @@ impl Content {
     fn post(&mut self, queue: usize, bodies: &[Body], expires: u64) -> Result<()> {
         self.begin(b'p', queue).note(&expires.to_le_bytes());
         for body in bodies {
-            self.note(&(body.len() as u64).to_le_bytes()).note(body);
+            self.note(&(body.len() as u64).to_le_bytes()).note(body.as_bytes());
             let messages = self.messages(queue)?;
             let number = messages.next;
             messages.next += 1;
@@ -281,7 +281,7 @@ impl MapClaim {
 
 impl Claim for MapClaim {
     fn bodies(&self) -> Vec<&[u8]> {
-        self.held.iter().map(|held| &*held.body).collect()
+        self.held.iter().map(|held| held.body.as_bytes()).collect()
     }
 
     fn delete(&self, index: usize) -> Result<()> {

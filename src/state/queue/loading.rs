@@ -80,6 +80,7 @@ impl Queue {
             | Op::Register { .. }
             | Op::Unregister { .. }
             | Op::Import(_)
+            | Op::Recall { .. }
             | Op::Remap { .. } => Ok(()),
         }
     }

@@ -234,6 +234,7 @@ fn concerns(op: &Op<'_>) -> bool {
         | Op::SplitClaim(_)
         | Op::EndClaims { .. }
         | Op::Delete { .. }
-        | Op::DropDamaged { .. } => false,
+        | Op::DropDamaged { .. }
+        | Op::Recall { .. } => false,
     }
 }

@@ -265,6 +265,12 @@ pub(crate) fn holds_frames(bytes: &[u8], number: u64) -> bool {
     frame::parse(frames, SegmentId::new(store, number)).is_some()
 }
 
+/// Whether a segment has a header at most.
+pub(crate) fn is_unwritten(bytes: &[u8]) -> bool {
+    let header = segment::store_of(bytes).map_or(0, |_| usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64));
+    bytes.iter().skip(header).all(|byte| *byte == 0)
+}
+
 /// Searches behind the stop, in the remainder of that segment and in later ones, for frames that prove how far the
 /// journal had been synced.
 fn search_unreached(source: &Source<'_>, started: &[FoundSegment], stop: Option<&Stop>, scan: &mut Scan) -> Result<()> {

@@ -29,6 +29,12 @@ impl Store {
 
     /// As [`Self::checkpoint`], but only as far as `extent` says; the next checkpoint writes the rest.
     pub(super) fn checkpoint_as(&self, housekeeping: &mut Housekeeping, extent: Extent<'_>) -> Result<()> {
+        if !self.dirty.has_trees() {
+            self.clear_deleted();
+            // One that was listed while the trees were given up.
+            drop(self.dirty.take_changed());
+            return Ok(());
+        }
         if self.trees_are_bloated(housekeeping) {
             self.abandon_trees(housekeeping);
         }
@@ -159,7 +165,7 @@ impl Store {
     }
 
     /// Abandons the trees; the next checkpoint writes everything to new ones.
-    fn abandon_trees(&self, housekeeping: &mut Housekeeping) {
+    pub(super) fn abandon_trees(&self, housekeeping: &mut Housekeeping) {
         (housekeeping.filled, housekeeping.untouched) = (None, None);
         let left = housekeeping.manifest.generation;
         housekeeping.manifest.generation = left.saturating_add(1);

@@ -32,7 +32,7 @@ impl Store {
         }
         self.name_newest_segment(&mut housekeeping)?;
         let enough = self.context.segment_bytes.saturating_mul(CHECKPOINT_AFTER);
-        if self.journal.appended_bytes().saturating_sub(housekeeping.checkpointed) >= enough {
+        if self.dirty.has_trees() && self.journal.appended_bytes().saturating_sub(housekeeping.checkpointed) >= enough {
             // Sled is slow; a snapshot must not wait for it.
             let extent = Extent::BesideCalls(&|| self.pressure() == Pressure::Low);
             self.checkpoint_as(&mut housekeeping, extent)?;
@@ -50,12 +50,13 @@ impl Store {
     /// the journal without its live segment, and garbage in the page files.
     pub(crate) fn pressure(&self) -> Pressure {
         let enough = self.context.segment_bytes.saturating_mul(SNAPSHOT_AFTER);
-        let directory = self.reserve.snapshot_bytes().saturating_mul(DIRECTORY_SHARE);
+        let snapshot = self.reserve.snapshot_bytes().saturating_sub(self.archived_weight());
+        let directory = snapshot.saturating_mul(DIRECTORY_SHARE);
         let worth = enough.max(self.weight()).max(directory);
         let most = self.admission.journal_max().max(worth.saturating_mul(2));
         if self.journal.full_bytes() > most {
             Pressure::High
-        } else if self.garbage() > worth {
+        } else if self.garbage() > worth || self.archiving_is_due() {
             Pressure::Due
         } else {
             Pressure::Low
@@ -102,7 +103,8 @@ impl Store {
         let weight = self.weight().min(self.budget.used());
         let (pages, live) = self.page_files.bytes();
         let gain = self.journal.kept_bytes().saturating_add(pages.saturating_sub(live));
-        let cost = self.reserve.snapshot_bytes().saturating_add(weight);
+        let snapshot = self.reserve.snapshot_bytes().saturating_sub(self.archived_weight());
+        let cost = snapshot.saturating_add(weight);
         if gain <= cost.saturating_add(MANIFEST_BYTES) {
             return Ok(());
         }

@@ -10,6 +10,7 @@
 //!
 //! An idle engine wakes no thread before its next deadline.
 
+mod archive;
 mod checkpoint;
 mod collect;
 mod evict;

@@ -3,10 +3,13 @@
 //! removed.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::super::housekeeping::Housekeeping;
+use super::archive::FreshArchive;
 use crate::model::error::{Error, Result};
 use crate::state::{FrozenQueue, PARTS, Purpose, entries};
+use crate::storage::archive::{self, ArchiveMark};
 use crate::storage::manifest::{Manifest, SnapshotMark};
 use crate::storage::records::Record;
 use crate::storage::reserve::RECORD_BYTES;
@@ -34,23 +37,20 @@ impl Store {
         let disk = &*self.context.disk;
         let mut number = housekeeping.snapshot_number.saturating_add(1);
         // A file of that name is not the store's.
-        while disk.exists(&snapshot::path(&self.root, number)).unwrap_or(false) {
+        let is_taken = |path: PathBuf| disk.exists(&path).unwrap_or(false);
+        while is_taken(snapshot::path(&self.root, number)) || is_taken(archive::path(&self.root, number)) {
             number = number.saturating_add(1);
         }
         housekeeping.snapshot_number = number;
-        let (mark, files) = self.write_snapshot_file(number).inspect_err(|_| {
-            housekeeping.obsolete.push(snapshot::path(&self.root, number));
-            self.remove_obsolete(housekeeping);
-        })?;
-        let segment = self.journal.first_needed(mark.from);
-        self.journal.sync_header(mark.to)?;
-        let (synced, newest) = (self.journal.synced(), segment.max(housekeeping.manifest.segment));
-        let mut manifest = Manifest { snapshot: Some(mark), synced, segment: newest, ..housekeeping.manifest.clone() };
-        self.save(&manifest).inspect_err(|_| {
-            // It is unknown which of the two snapshots the manifest on disk names.
-            housekeeping.snapshot_files.extend(&files);
-        })?;
-        std::mem::swap(&mut housekeeping.manifest, &mut manifest);
+        let fresh = self.write_archive(housekeeping, number);
+        let (mark, files, segment) =
+            self.name_next_snapshot(housekeeping, number, fresh.as_ref()).inspect_err(|_| {
+                self.directory.write().archiving.abandon();
+                self.remove_obsolete(housekeeping);
+            })?;
+        if let Some(fresh) = fresh {
+            self.use_archive(housekeeping, fresh);
+        }
         self.journal.cover(mark.to);
         housekeeping.snapshot_files = files;
         if let Some(old) = old {
@@ -62,25 +62,75 @@ impl Store {
         Ok(())
     }
 
+    /// Writes the snapshot `number` and the manifest that names it and the archive; returns its entry in the manifest, the
+    /// page files that it names, and the first segment that is needed from then on.
+    fn name_next_snapshot(
+        &self,
+        housekeeping: &mut Housekeeping,
+        number: u64,
+        fresh: Option<&FreshArchive>,
+    ) -> Result<(SnapshotMark, BTreeSet<u64>, u64)> {
+        let archive = fresh.map(|fresh| fresh.mark).or(housekeeping.manifest.archive);
+        let weight = fresh.map_or_else(|| self.archived_weight(), FreshArchive::weight);
+        let new_files = [snapshot::path(&self.root, number), archive::path(&self.root, number)];
+        let new_files = new_files.into_iter().take(if fresh.is_some() { 2 } else { 1 });
+        let written = self.write_snapshot_file(number, archive, weight).and_then(|(mark, files)| {
+            self.journal.sync_header(mark.to)?;
+            Ok((mark, files))
+        });
+        let (mark, files) = written.inspect_err(|_| housekeeping.obsolete.extend(new_files.clone()))?;
+        let segment = self.journal.first_needed(mark.from);
+        let (synced, newest) = (self.journal.synced(), segment.max(housekeeping.manifest.segment));
+        let named = Manifest { snapshot: Some(mark), synced, segment: newest, ..housekeeping.manifest.clone() };
+        let manifest = Manifest { archive, ..named };
+        self.save(&manifest).inspect_err(|_| {
+            // It is unknown which of the two snapshots the manifest on disk names.
+            housekeeping.snapshot_files.extend(&files);
+            housekeeping.undecided.extend(new_files.clone());
+        })?;
+        let former = std::mem::replace(&mut housekeeping.manifest, manifest);
+        housekeeping.obsolete.append(&mut housekeeping.undecided);
+        if fresh.is_some() {
+            housekeeping.obsolete.extend(former.archive.map(|mark| archive::path(&self.root, mark.number)));
+        }
+        Ok((mark, files, segment))
+    }
+
     /// Writes a snapshot; returns the manifest's entry for it, and the page files it names.
-    fn write_snapshot_file(&self, number: u64) -> Result<(SnapshotMark, BTreeSet<u64>)> {
+    ///
+    /// A queue that is in the archive as it is has no record in the snapshot. The archive's records have the size
+    /// `archived`.
+    fn write_snapshot_file(
+        &self,
+        number: u64,
+        archive: Option<ArchiveMark>,
+        archived: u64,
+    ) -> Result<(SnapshotMark, BTreeSet<u64>)> {
         let (disk, store) = (&*self.context.disk, self.id());
         let path = snapshot::path(&self.root, number);
         // Every operation up to here is applied before its queue's lock is free again, so no frozen queue has a lower
         // LSN.
         let from = self.journal.appended();
-        let mut writer = snapshot::Writer::create((disk, &path), store, number, from, &self.reserve)?;
+        let mut writer = snapshot::Writer::create((disk, &path), store, number, (from, archive), &self.reserve)?;
         let (estimated, mut found) = (self.reserve.records(), 0_u64);
         let (mut to, leaving, mut files) = (from, self.page_files.to_rewrite(), BTreeSet::new());
         let mut unproven = Vec::new();
+        let archive = archive.map(|mark| mark.number);
+        let mut void = BTreeSet::new();
         for slot in self.slots() {
+            if archive.is_some_and(|number| slot.try_lock_as_in(number).is_some()) {
+                continue;
+            }
             let frozen = {
                 let queue = slot.lock();
-                if queue.is_deleted() {
+                if queue.is_deleted() || archive.is_some_and(|number| slot.is_as_in(number, &queue)) {
                     continue;
                 }
                 FrozenQueue::of(&queue, self.journal.appended())
             };
+            if archive.is_some_and(|number| slot.archives().has(number)) {
+                void.insert(slot.key.clone());
+            }
             to = to.max(frozen.lsn);
             let record = entries::queue(&frozen)?;
             found = found.saturating_add(weigh(&record));
@@ -97,7 +147,11 @@ impl Store {
             claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(of, *one, claim)?))?;
             spent.iter().try_for_each(|(group, spent)| writer.record(&entries::spent_claims(of, *group, spent)?))?;
         }
+        void.extend(archive.map(|number| self.void_keys(number)).unwrap_or_default());
+        // Behind the queues, so that nothing stands between the records of two queues.
+        void.iter().try_for_each(|key| writer.record(&entries::void(key)?))?;
         found = found.saturating_add(self.write_registry(&mut writer, from)?);
+        found = found.saturating_add(archived);
         to = to.max(self.journal.appended());
         let next_queue = self.directory.read().next_number;
         // Before the snapshot can count, the images it names must be on the disk.

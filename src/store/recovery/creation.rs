@@ -13,6 +13,7 @@ use super::start::{self, CopiedFrames};
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::model::error::{Error, Result};
+use crate::storage::archive;
 use crate::storage::journal::naming::{self, JOURNAL};
 use crate::storage::journal::scan;
 use crate::storage::manifest::Manifest;
@@ -43,7 +44,11 @@ pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Re
 /// Whether files were written after the creation in a directory without a manifest.
 pub(super) fn is_in_use(disk: &dyn Disk, root: &Path) -> Result<bool> {
     let names = disk.list(root).map_err(|e| Error::file("listing", root, e))?;
-    let kept = names.iter().any(|name| snapshot::parse_file_name(name).is_some() || parse_trees_name(name).is_some());
+    let kept = names.iter().any(|name| {
+        snapshot::parse_file_name(name).is_some()
+            || archive::parse_file_name(name).is_some()
+            || parse_trees_name(name).is_some()
+    });
     let pages = !disk.list(&root.join(PAGE_FILES)).unwrap_or_default().is_empty();
     let journal = disk.list(&root.join(JOURNAL)).unwrap_or_default();
     let segments = journal.iter().filter_map(|name| naming::parse_file_name(name));
@@ -52,7 +57,8 @@ pub(super) fn is_in_use(disk: &dyn Disk, root: &Path) -> Result<bool> {
     for number in segments {
         let path = root.join(JOURNAL).join(naming::file_name(number));
         let bytes = crate::disk::read_all(disk, &path).map_err(|e| Error::file("reading", &path, e))?;
-        used |= number > 1 || scan::holds_frames(&bytes, number);
+        // A later opening that failed as well may have started another, while the manifest was not durable yet.
+        used |= scan::holds_frames(&bytes, number) || number > 1 && !scan::is_unwritten(&bytes);
     }
     Ok(kept || pages || used)
 }

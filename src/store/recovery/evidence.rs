@@ -87,11 +87,14 @@ impl StateFacts {
     pub(super) fn of(contents: &Contents) -> Self {
         let numbers = contents.queues.iter().flat_map(|(number, queue)| [*number, queue.state.position().1]);
         let given = numbers.chain([contents.registry.next_subscription(), contents.next_queue]);
+        let archived = contents.archive.as_ref().map_or(0, |archive| archive.incarnation());
         let highest = given.map(incarnation_of).max().unwrap_or(0);
         Self {
             pool_of: contents.registry.control(),
-            holds_something: contents.queues.keys().any(|number| *number != OUTBOX) || contents.registry.records() > 1,
-            incarnation: highest.max(contents.registry.incarnation()),
+            holds_something: contents.queues.keys().any(|number| *number != OUTBOX)
+                || contents.registry.records() > 1
+                || contents.archive.as_ref().is_some_and(|archive| archive.len() > contents.void.len() as u64),
+            incarnation: highest.max(contents.registry.incarnation()).max(archived),
         }
     }
 }

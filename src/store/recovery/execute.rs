@@ -19,6 +19,7 @@ use super::start;
 use crate::disk::{KeptDir, REACH, remove_own};
 use crate::model::error::{Error, Result};
 use crate::state::Contents;
+use crate::storage::archive;
 use crate::storage::journal::naming::JOURNAL;
 use crate::storage::journal::{JournalContext, Start};
 use crate::storage::manifest::{self, Manifest};
@@ -160,14 +161,17 @@ impl Opening<'_> {
         Ok(moved)
     }
 
-    /// Removes files that the manifest does not name: older snapshots, other generations of trees, page files,
+    /// Removes files that the manifest does not name: older snapshots and archives, other generations of trees, page files,
     /// half-written files.
     fn tidy(&self, manifest: &Manifest, snapshot_files: &BTreeSet<u64>) -> Result<()> {
         let (snapshot, trees) = (manifest.snapshot.map_or(0, |mark| mark.number), manifest.generation);
+        let archive = manifest.archive.map(|mark| mark.number);
         let is_stale = |number: u64, own: u64| number != own && number <= own.saturating_add(REACH);
         for name in self.disk().list(self.root).map_err(|e| Error::file("listing", self.root, e))? {
             let path = self.root.join(&name);
             if snapshot::parse_file_name(&name).is_some_and(|number| is_stale(number, snapshot))
+                || archive::parse_file_name(&name)
+                    .is_some_and(|number| Some(number) != archive && number <= snapshot.saturating_add(REACH))
                 || name == manifest::FRESH
             {
                 remove_own(self.disk(), &path)?;

@@ -4,7 +4,8 @@
 //! 2. Damage is evidence. Only unreadable files, and files of another version, are errors.
 //!
 //! Cost: after a clean close every record of the trees, and snapshot and journal once, as a check; otherwise snapshot
-//! and journal once. Trees that are older than the journal are read in vain.
+//! and journal once. Trees that are older than the journal are read in vain. Of an archive only the
+//! index is read.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::path::Path;
 use super::evidence::{Evidence, StateFacts, Trees, is_overtaken};
 use super::files::{snapshot_numbers, trees_path};
 use super::opening::Opening;
-use super::reading::{check_snapshot, load_all, read_snapshot};
+use super::reading::{check_snapshot, load_all, open_archive, read_snapshot};
 use crate::model::error::{Error, Result};
 use crate::state::{Contents, Obstacle, Queue};
 use crate::storage::journal::naming::JOURNAL;
@@ -106,6 +107,8 @@ impl Opening<'_> {
         };
         if self.config.salvage && (loaded.filled.is_some() || evidence.damage().is_none()) {
             evidence.page = loaded.contents.first_unreadable();
+            let archive = loaded.contents.archive.as_ref().filter(|_| evidence.page.is_none());
+            evidence.page = evidence.page.or_else(|| archive.and_then(|archive| archive.check().err()));
         }
         Ok((evidence, loaded))
     }
@@ -145,6 +148,7 @@ impl Opening<'_> {
             Use::Load => read_snapshot(self.disk(), self.root, self.store, mark, contents),
             Use::Check => check_snapshot(self.disk(), self.root, self.store, mark, &mut contents.named_files),
         });
+        let read = read.and_then(|()| open_archive(self.disk(), self.root, manifest, contents));
         let fault = match read {
             Ok(()) => None,
             Err(Fault::Damaged(damage)) => Some(damage),

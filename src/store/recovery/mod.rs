@@ -60,7 +60,7 @@ pub(crate) use files::{remove_any, trees_path};
 use opening::Opening;
 pub(crate) use plan::LAST_INCARNATION;
 use plan::{AfterFailure, after_failure, plan};
-pub(crate) use reading::read_snapshot;
+pub(crate) use reading::{open_archive, read_snapshot};
 pub use report::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 
 /// Opens or creates the store in `root`, which exists and is locked.

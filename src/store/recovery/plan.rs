@@ -275,14 +275,14 @@ fn started(manifest: &Manifest, incarnation: u32, proven: u64) -> Manifest {
     Manifest { incarnation, clean: None, synced: manifest.synced.max(proven), ..manifest.clone() }
 }
 
-/// The manifest of a run, with a snapshot at `last` whose number is unused.
+/// The manifest of a run, with a snapshot of the whole state at `last` whose number is unused.
 fn with_new_snapshot(manifest: &Manifest, snapshots: &[u64], last: u64, incarnation: u32) -> Manifest {
     let mut number = manifest.snapshot.map_or(1, |mark| mark.number.saturating_add(1));
     while snapshots.contains(&number) {
         number = number.saturating_add(1);
     }
     let snapshot = Some(SnapshotMark { number, from: last, to: last });
-    Manifest { snapshot, ..started(manifest, incarnation, last) }
+    Manifest { snapshot, archive: None, ..started(manifest, incarnation, last) }
 }
 
 fn segment_paths(root: &Path, numbers: impl Iterator<Item = u64>) -> impl Iterator<Item = PathBuf> {

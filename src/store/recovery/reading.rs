@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::disk::trees::{Tree, Trees};
 use crate::state::{Contents, PageEntry};
+use crate::storage::archive::Archive;
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
-use crate::storage::manifest::SnapshotMark;
+use crate::storage::manifest::{Manifest, SnapshotMark};
 use crate::storage::records::{self, Digest};
 use crate::storage::snapshot;
 
@@ -31,6 +33,20 @@ pub(crate) fn read_snapshot(
     contents.next_queue = contents.next_queue.max(footer.next_queue);
     contents.settle_snapshot().map_err(damaged)?;
     contents.prove_all();
+    Ok(())
+}
+
+/// Opens the archive that the manifest names, if it names one.
+pub(crate) fn open_archive(
+    disk: &dyn Disk,
+    root: &Path,
+    manifest: &Manifest,
+    contents: &mut Contents,
+) -> Result<(), snapshot::Fault> {
+    let Some(mark) = manifest.archive else { return Ok(()) };
+    let archive = Archive::open(disk, root, manifest.store, mark)?;
+    contents.records = contents.records.saturating_add(archive.weight());
+    contents.archive = Some(Arc::new(archive));
     Ok(())
 }
 

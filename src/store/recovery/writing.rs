@@ -45,7 +45,8 @@ impl Opening<'_> {
         mark: SnapshotMark,
         new: &NewSnapshot,
     ) -> Result<BTreeSet<u64>> {
-        let mut writer = Writer::create((self.disk(), path), self.store, mark.number, mark.from, &self.reserve)?;
+        let mut writer =
+            Writer::create((self.disk(), path), self.store, mark.number, (mark.from, None), &self.reserve)?;
         let mut files = Files::default();
         for queue in contents.queues.values_mut() {
             queue.with(|queue| self.write_queue(queue, mark, new, &mut writer, &mut files))?;

@@ -228,7 +228,7 @@ impl Queue for KvQueue {
         let queue = self.state.number;
         let mut batch = Vec::with_capacity(2 * bodies.len());
         for (message, body) in (first..).zip(bodies) {
-            batch.push(Write::put(Table::Messages, Key::message(queue, message), pair(expires, body)));
+            batch.push(Write::put(Table::Messages, Key::message(queue, message), pair(expires, body.as_bytes())));
             batch.push(Write::put(Table::Expiries, Key::expiry(expires, queue, message), Vec::new()));
         }
         let written = self.shared.write(batch);
@@ -348,7 +348,7 @@ impl KvClaim {
 
 impl Claim for KvClaim {
     fn bodies(&self) -> Vec<&[u8]> {
-        self.held.iter().map(|held| &*held.body).collect()
+        self.held.iter().map(|held| held.body.as_bytes()).collect()
     }
 
     fn delete(&self, index: usize) -> Result<()> {

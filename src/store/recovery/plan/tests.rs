@@ -82,6 +82,7 @@ impl Case {
                 clean: (self.trees != Trees::NotClosed).then_some(clean),
                 synced: 30,
                 segment: 7,
+                archive: None,
             },
             trees: self.trees.clone(),
             snapshots: vec![3, 4],

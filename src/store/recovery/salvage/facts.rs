@@ -57,6 +57,7 @@ impl Facts {
             | Op::SplitClaim(_)
             | Op::EndClaims { .. }
             | Op::Registry(_)
+            | Op::Recall { .. }
             | Op::Remap { .. } => {}
         }
     }

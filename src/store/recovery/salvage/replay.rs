@@ -55,6 +55,7 @@ impl Merge<'_> {
             Op::Receive(received) => self.meet(lsn, received.queue, &mut received.first, &mut received.messages)?,
             Op::Import(import) => drop(self.ensure(import.queue)),
             Op::SetMetadata { queue, .. } | Op::Remap { queue, .. } => drop(self.ensure(*queue)),
+            Op::Recall { queue, address } => self.recall(*queue, address.key()),
             Op::Claim(claim) => {
                 if let Some(dead) = &mut claim.dead {
                     match &dead.create {

@@ -6,6 +6,7 @@ use super::reading::{self, frames};
 use crate::disk::Disk;
 use crate::disk::trees::Tree;
 use crate::model::error::{Error, Result};
+use crate::storage::archive::ArchiveMark;
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
 use crate::storage::snapshot::{self, Footer, Part};
@@ -17,6 +18,10 @@ pub(super) struct FoundSnapshot {
     pub(super) path: PathBuf,
     /// The LSN after which replay starts, if known.
     pub(super) from: Option<u64>,
+    /// Whether its head is whole.
+    pub(super) has_head: bool,
+    /// The archive that it builds upon, according to its head.
+    pub(super) archive: Option<ArchiveMark>,
     pub(super) footer: Option<Footer>,
     records: u64,
     /// The places where records are missing.
@@ -51,6 +56,8 @@ impl FoundSnapshot {
             number,
             path: path.clone(),
             from: None,
+            has_head: false,
+            archive: None,
             footer: None,
             records: 0,
             gaps: Vec::new(),
@@ -59,7 +66,9 @@ impl FoundSnapshot {
         let (mut last, mut open): (Option<Key>, Option<usize>) = (None, None);
         let walked = walk(disk, &path, store, number, &mut |offset, part| {
             match part {
-                Ok(Part::Head { from, .. }) => found.from = Some(from),
+                Ok(Part::Head { from, archive, .. }) => {
+                    (found.from, found.has_head, found.archive) = (Some(from), true, archive);
+                }
                 Ok(Part::Footer(footer)) => {
                     found.from = found.from.or(Some(footer.from));
                     found.footer = Some(footer);
