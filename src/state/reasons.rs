@@ -23,6 +23,14 @@ impl Reasons {
         }
     }
 
+    /// The reasons of the messages at these distances.
+    pub(super) fn of(&self, distances: impl Iterator<Item = u32>) -> Self {
+        if self.0.is_empty() {
+            return Self::default();
+        }
+        Self(distances.filter_map(|distance| Some((distance, self.0.get(&distance)?.clone()))).collect())
+    }
+
     /// Bytes of memory, approximately.
     pub(super) fn bytes(&self) -> usize {
         self.0.values().map(|reason| reason.len() + REASON_BYTES).sum()

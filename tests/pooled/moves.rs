@@ -1,10 +1,13 @@
 //! Moving queues, with all they hold, from pool to pool.
 
-use zaqar_sled::{ClaimRecord, DataDriver, Error, MessageId, MessageMarker, NewMessage, Sort, SubscriptionUpdate};
+use zaqar_sled::{
+    ClaimRecord, DataDriver, Error, ExtendedDriver as _, MessageId, MessageMarker, NewMessage, Retry, Sort,
+    SubscriptionUpdate,
+};
 
 use crate::subscriptions::{hook, names, subscribe, subscribed};
 use crate::support::{
-    BOB, Harness, Queue, assert_fails, delayed, everything, ids, lasting, no_claim, seconds, shop, texts,
+    BOB, Harness, Queue, assert_fails, delayed, everything, ids, lasting, name_of, no_claim, seconds, shop, texts,
 };
 
 /// A queue with content of every kind, as its callers know it.
@@ -68,6 +71,23 @@ fn orders(h: &Harness) -> Queue<'_> {
 }
 
 pooled! {
+    fn a_page_from_which_a_message_with_a_reason_is_gone_moves_whole(h) {
+        h.two_pools();
+        let orders = h.create("orders");
+        orders.send(&[lasting("a", 3600), lasting("b", 3600), lasting("c", 3600)]).unwrap();
+        let claim = orders.try_claim(60, 60, 2).unwrap().unwrap();
+        let reasons = claim.messages().iter().map(|message| Retry::new(message.id()).reason("no route"));
+        let retries: Vec<Retry> = reasons.collect();
+        h.driver().retries().retry(&shop(), &name_of("orders"), &claim.id(), &retries).unwrap();
+        assert_eq!(orders.pop(1).unwrap().len(), 1);
+        for pool in ["two", "one"] {
+            orders.move_to(pool).unwrap();
+            h.turn();
+            assert_eq!(orders.all(), ["b", "c"]);
+            assert_eq!(orders.messages()[0].last_failure(), Some("no route"));
+        }
+    }
+
     fn nothing_changes_by_a_move_but_the_pool(h) {
         h.two_pools();
         let all = full(h);

@@ -110,8 +110,9 @@ impl FrozenPage {
     pub(crate) fn record(&self, content: &Content) -> PageRecord {
         let PageEntry { live, claimed, delayed, .. } = self.entry;
         let slot = |index: usize| Some((*content.slot(index)?, hold(claimed, delayed, index)));
-        let slots = bits(live).filter_map(slot).collect();
-        let (clients, reasons) = (content.clients().to_vec(), content.reasons().clone());
+        let slots: Vec<_> = bits(live).filter_map(slot).collect();
+        let reasons = content.reasons().of(slots.iter().map(|(slot, _)| slot.distance));
+        let clients = content.clients().to_vec();
         PageRecord { bodies_bytes: self.entry.body_bytes, clients, slots, reasons }
     }
 }

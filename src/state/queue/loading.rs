@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::{Content, Due, Page, Queue, Result};
+use crate::model::error::Error;
 use crate::state::op::Op;
 use crate::state::sequences::Sequences;
 
@@ -68,6 +69,11 @@ impl Queue {
             Op::Retry(retried) => retried.groups.iter().try_for_each(|group| self.load_pages(&group.messages)),
             Op::SplitClaim(split) => self.load_pages(&split.taken),
             Op::Delete { messages, .. } => self.load_pages(messages),
+            // A page that could not be taken in would be lost, because the source is removed.
+            Op::Import(import) => import.pages.iter().try_for_each(|page| {
+                let taken = Page::from_record(page.first, &page.record, page.bodies.to_vec(), &self.budget);
+                taken.map(drop).map_err(|reason| Error::invalid("page", reason))
+            }),
             Op::DropDamaged { ranges, .. } => ranges.iter().try_for_each(|(from, to)| self.load_range(*from, *to)),
             Op::Time
             | Op::CreateQueue(_)
@@ -79,7 +85,6 @@ impl Queue {
             | Op::Clear { .. }
             | Op::Register { .. }
             | Op::Unregister { .. }
-            | Op::Import(_)
             | Op::Recall { .. }
             | Op::Remap { .. } => Ok(()),
         }

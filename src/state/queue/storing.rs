@@ -52,6 +52,8 @@ impl Queue {
         }
         for page in &import.pages {
             let Ok(mut page) = Page::from_record(page.first, &page.record, page.bodies.to_vec(), &self.budget) else {
+                // It was checked before the operation was journaled.
+                self.broken = true;
                 continue;
             };
             self.hold_again(&mut page);
