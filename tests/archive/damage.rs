@@ -207,6 +207,23 @@ fn a_queue_that_changed_since_the_archive_keeps_its_change_when_the_next_archive
 }
 
 #[test]
+fn an_archive_whose_queues_were_all_deleted_gives_its_space_back() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = filled(config(&disk, &clock));
+    let size = disk.size(&archive_of(&disk)).unwrap();
+    for number in 0..QUEUES {
+        engine.queue(Project::none(), name(number)).unwrap().delete().unwrap();
+    }
+    engine.snapshot().unwrap();
+    assert_eq!((engine.status().queues(), engine.status().archive_fault()), (0, None));
+    let left = disk.size(&archive_of(&disk)).unwrap();
+    assert!(size > 50_000 && left < 1_000, "{size} bytes, then {left}");
+    let engine = config(&disk.kill(), &clock).open(ROOT).unwrap();
+    assert_eq!(engine.status().queues(), 0);
+    assert!(engine.queue(Project::none(), name(7)).unwrap().create(Metadata::new()).unwrap());
+}
+
+#[test]
 fn the_reserve_holds_what_the_removal_of_archived_queues_needs() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
     let engine = filled(config(&disk, &clock));

@@ -66,7 +66,8 @@ impl Store {
         self.directory.read().archiving.void_in(number).map(Into::into).collect()
     }
 
-    /// Writes the archive `number` if that is due. What could not be written, or has no record, is no archive.
+    /// Writes the archive `number` if that is due. What could not be written is no archive, and neither is a first one
+    /// without records; one that replaces another may be empty, because all of its queues were deleted.
     pub(super) fn write_archive(&self, housekeeping: &mut Housekeeping, number: u64) -> Option<FreshArchive> {
         let before = self.directory_bytes();
         if !self.is_worth_archiving(before) {
@@ -81,7 +82,8 @@ impl Store {
         self.directory.write().archiving.begin(number);
         let written = self.write_archive_file(number, spare);
         housekeeping.archive_fault = written.as_ref().err().map(ToString::to_string);
-        let useful = written.ok().filter(|fresh| fresh.archive.len() > 0);
+        let has_former = housekeeping.manifest.archive.is_some();
+        let useful = written.ok().filter(|fresh| has_former || fresh.archive.len() > 0);
         if useful.is_none() {
             self.directory.write().archiving.abandon();
             housekeeping.obsolete.push(archive::path(&self.root, number));
