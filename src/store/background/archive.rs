@@ -9,7 +9,7 @@
 //! 2. A marked queue has no record in the snapshot. Every other queue that the archive has a record of is in the
 //!    snapshot, with a mark that the archive's record is void; and so is each deleted one.
 //! 3. A failure to write an archive is no failure of the snapshot: the queues stay in memory.
-//! 4. A store with an archive has no trees. Sled takes some 20 000 records a second, an archive takes a million.
+//! 4. A store with an archive has no trees: they could not follow. The design page has the measurements.
 //!
 //! Cost: the archive is read and written whole. It is due each time that the directory has grown by half of what it may
 //! take, so that each queue is written as often as that fits into the number of queues.

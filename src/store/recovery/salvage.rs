@@ -19,6 +19,7 @@
 //!
 //! Cost: every file is read whole, one after the other; 80 bytes of memory for each image.
 
+mod archived;
 mod facts;
 mod images;
 mod journal;
@@ -49,7 +50,6 @@ use crate::disk::{Disk, list_or_empty};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::incarnation_of;
 use crate::state::OUTBOX;
-use crate::storage::archive;
 use crate::storage::journal::naming::{self, JOURNAL};
 use crate::storage::journal::scan::Damage;
 use crate::storage::journal::segment;
@@ -282,40 +282,6 @@ impl Salvage<'_> {
             merge.contents.next_queue = merge.contents.next_queue.max(footer.next_queue);
             merge.known_queues = if snapshot.is_whole() { footer.next_queue } else { 0 };
         }
-        Ok(())
-    }
-
-    /// Loads the queues of the archive that the snapshot names; if that is not known, of the one that the manifest
-    /// names, or else of the newest.
-    fn load_archive(&self, origin: &Origin, merge: &mut Merge<'_>) -> Result<()> {
-        let files = list_or_empty(self.disk, self.root)?;
-        let newest = || files.iter().filter_map(|name| archive::parse_file_name(name)).max();
-        let marked = self.manifest.as_ref().map(|manifest| manifest.archive.map(|mark| mark.number));
-        let named = match origin {
-            Origin::Snapshot(snapshot) if snapshot.has_head => Some(snapshot.archive.map(|mark| mark.number)),
-            _ => None,
-        };
-        let Some(number) = named.or(marked).unwrap_or_else(newest) else { return Ok(()) };
-        let (path, id) = (archive::path(self.root, number), archive::frame_id(self.store, number));
-        let file = reading::read(self.disk, &path)?.unwrap_or_default();
-        let (mut end, mut next) = (0, 1_u64);
-        for found in reading::frames(&file.bytes, id, 0) {
-            if found.stamp.lsn != next {
-                let reason = "queues of the archive are missing".into();
-                note(&mut merge.damages, Damage { file: path.clone(), offset: end, reason });
-            }
-            (next, end) = (found.stamp.lsn.saturating_add(1), found.end() as u64);
-            for (key, value) in archive::decode_block(found.body).into_iter().flatten() {
-                if let Err(reason) = merge.load_archived(&key, &value) {
-                    note(&mut merge.damages, Damage { file: path.clone(), offset: end, reason });
-                }
-            }
-        }
-        if end != file.bytes.len() as u64 || end == 0 {
-            let reason = "the archive breaks off, or is missing".into();
-            note(&mut merge.damages, Damage { file: path.clone(), offset: end, reason });
-        }
-        file.damages(&path).for_each(|damage| note(&mut merge.damages, damage));
         Ok(())
     }
 

@@ -204,20 +204,6 @@ impl<'a> Merge<'a> {
         Queue::new(number, project, name, description.shared(), self.floor, &self.budget)
     }
 
-    /// Loads a record of an archive, unless the queue is loaded, was deleted, or has changed since.
-    pub(super) fn load_archived(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        if self.contents.void.contains(key) {
-            return Ok(());
-        }
-        let body = records::open(Tree::Queues, key, value)?;
-        let number = codec::decode::<QueueRecord<'_>>(body)?.number;
-        let is_loaded = self.contents.queues.contains_key(&number);
-        if is_loaded || self.facts.deleted.contains(&number) || !self.take_name(key.to_vec(), number) {
-            return Ok(());
-        }
-        self.contents.load(Tree::Queues, key, value)
-    }
-
     /// Makes sure that a queue exists that came back from an archive.
     pub(super) fn recall(&mut self, number: u64, key: Vec<u8>) {
         self.other_names.entry(number).or_insert_with(|| (key, "{}".to_owned()));
