@@ -134,7 +134,7 @@ impl NewMessage {
 /// orders.create(Metadata::new())?;
 /// let ids = orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
 /// let message = orders.first(Sort::Oldest)?;
-/// assert_eq!((message.id(), &**message.body()), (ids[0], &b"42"[..]));
+/// assert_eq!((message.id(), message.body().as_bytes()), (ids[0], &b"42"[..]));
 /// assert_eq!(message.marker(), MessageMarker::from(message.id()));
 /// assert_eq!((message.claim_id(), message.claim_count()), (None, 0));
 /// assert_eq!((message.first_claimed(), message.last_claimed()), (None, None));

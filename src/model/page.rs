@@ -5,11 +5,17 @@
 /// A full last page has a marker too, and the page after it is empty. An empty page has no marker.
 ///
 /// ```
-/// use zaqar_sled::{Page, QueueMarker};
-///
-/// let next: QueueMarker = "b".parse()?;
-/// let page = Page { items: vec!["a", "b"], next: Some(next) };
-/// assert_eq!(page.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// let project = Project::none();
+/// for name in ["a", "b", "c"] {
+///     engine.queue(project.clone(), name)?.create(Metadata::new())?;
+/// }
+/// let page = engine.queues().list(&project, &QueueListOptions::new().limit(2))?;
+/// assert_eq!(page.next, Some("b".parse()?));
+/// let names: Vec<_> = page.into_iter().map(|entry| entry.name().clone()).collect();
+/// assert_eq!(names, ["a".parse()?, "b".parse()?]);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[non_exhaustive]
