@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use super::dirty::DirtySet;
 use super::page_content::{Content, IncomingMessage, MessageSlot, PAGE_BYTES, PAGE_MESSAGES, narrow};
+use super::sequences::Sequences;
 use crate::model::error::Result;
 use crate::model::{Message, Timestamp};
 use crate::storage::budget::Budget;
@@ -296,11 +297,13 @@ impl Page {
         self.hold_on(held, lease, |slot| slot.hold = number);
     }
 
-    /// Gives claimed messages back until they are ready again, at once if `ready_at` is 0.
+    /// Gives claimed messages back until they are ready again, at once if `ready_at` is 0. Those of a damaged page are
+    /// ready at once, and without the reason.
     pub(crate) fn retry(&mut self, held: u128, ready_at: u64, reason: Option<&str>) {
         if held == 0 {
             return;
         }
+        self.claimed &= !held;
         let Some(content) = self.change() else { return };
         for index in bits(held) {
             content.slot_mut(index).into_iter().for_each(|slot| slot.delay_again(ready_at));
@@ -309,16 +312,16 @@ impl Page {
             }
         }
         content.settle_charge();
-        self.claimed &= !held;
         if ready_at > 0 {
             self.delayed |= held;
             self.due = self.due.min(ready_at);
         }
     }
 
-    /// The messages among `found` that are under the claim `number`; none in a damaged page.
-    pub(crate) fn held_among(&self, found: u128, number: u64) -> u128 {
-        set_of(bits(found).filter(|index| self.held_by(*index, number)))
+    /// The messages among `found` that are under the claim that lists `listed`, by the page's entry alone: a claimed
+    /// message that a claim lists is under that claim, because no other can have taken it.
+    pub(crate) fn claimed_of(&self, found: u128, listed: &Sequences) -> u128 {
+        set_of(bits(found & self.claimed()).filter(|index| listed.contains(self.sequence(*index))))
     }
 
     /// Why the message was last given back.

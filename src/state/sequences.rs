@@ -63,6 +63,13 @@ impl Sequences {
         Self(left)
     }
 
+    /// All sequences of several sets that have none in common, in time O(runs × log runs).
+    pub(crate) fn union<'a>(sets: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut runs: Vec<(u64, u32)> = sets.into_iter().flat_map(|set| set.0.iter().copied()).collect();
+        runs.sort_unstable();
+        Self(runs)
+    }
+
     /// The sequences, to be taken in portions.
     pub(crate) fn portions(&self) -> Portions<'_> {
         Portions { runs: &self.0, taken: 0 }
@@ -165,6 +172,16 @@ mod tests {
                 assert_eq!(all.without(&others), left.into_iter().collect(), "{all:?} without {others:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_union_has_the_sequences_of_every_set_in_order() {
+        let [one, two, three]: [Sequences; 3] =
+            [&[1_u64, 2, 9][..], &[3, 5], &[]].map(|set| set.iter().copied().collect());
+        let all = Sequences::union([&one, &two, &three]);
+        assert_eq!(all.iter().collect::<Vec<_>>(), [1, 2, 3, 5, 9]);
+        let wide: Sequences = (0..10).collect();
+        assert_eq!(wide.without(&all), [0, 4, 6, 7, 8].into_iter().collect());
     }
 
     #[test]

@@ -15,6 +15,7 @@
 mod damaged;
 mod descriptors;
 mod gaps;
+mod given_back;
 mod journal;
 #[path = "../support/ledger.rs"]
 mod ledger;

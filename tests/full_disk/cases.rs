@@ -179,7 +179,7 @@ fn a_store_killed_on_a_full_disk_with_an_unsynced_tail_opens_and_keeps_it() {
 }
 
 #[test]
-fn segments_are_written_out_in_advance_only_if_they_are_synced_often() {
+fn zeros_are_written_ahead_only_in_segments_that_are_synced_often() {
     for (durability, posts, bytes, percents) in
         [(Durability::Buffered, 400_u64, 2_000_u64, 90..130), (Durability::Sync, 4_000, 50, 140..260)]
     {

@@ -132,26 +132,34 @@ impl Queue {
 
     /// Gives messages of a claim back. The claim remains, with the rest of its messages or without any.
     pub(super) fn retry(&mut self, time: u64, op: &Retried<'_>) {
-        let Some(number) = self.claims.number(&op.claim) else { return };
+        let Some((number, listed)) = self.claim_and_list(&op.claim) else { return };
+        let mut count = 0_u32;
         for GivenBack { messages, delay, reason } in &op.groups {
             let ready_at = if *delay == 0 { 0 } else { time.saturating_add(*delay) };
-            let mut count = 0_u32;
             self.change_each(messages, |page, found| {
-                let held = page.held_among(found, number);
+                let held = page.claimed_of(found, &listed);
                 page.retry(held, ready_at, reason.as_deref());
                 count = count.saturating_add(held.count_ones());
             });
-            self.take_from_claim(number, messages, count);
         }
+        // At once: a claim of many messages may have many runs.
+        let all = Sequences::union(op.groups.iter().map(|group| &group.messages));
+        self.take_from_claim(number, &all, count);
+    }
+
+    /// The number of a claim, and the messages that it lists.
+    fn claim_and_list(&self, id: &[u8; 16]) -> Option<(u64, Sequences)> {
+        let number = self.claims.number(id)?;
+        Some((number, self.claims.get(number)?.sequences.clone()))
     }
 
     pub(super) fn split_claim(&mut self, lsn: u64, time: u64, op: &SplitClaim) {
-        let Some(number) = self.claims.number(&op.claim) else { return };
+        let Some((number, listed)) = self.claim_and_list(&op.claim) else { return };
         let start = time.saturating_add(op.slack.into());
         let (expires, lease) = (start.saturating_add(op.ttl), Lease { now: start, ttl: op.ttl, grace: op.grace });
         let mut count = 0_u32;
         self.change_each(&op.taken, |page, found| {
-            let held = page.held_among(found, number);
+            let held = page.claimed_of(found, &listed);
             page.hand_over(held, lsn, lease);
             count = count.saturating_add(held.count_ones());
         });

@@ -1,25 +1,27 @@
-//! How often segments are synced, which decides whether the next one is written out in advance.
+//! How often the live segment is synced, which decides whether zeros are written ahead of its frames.
 
-/// The number of syncs of the journal when its last two segments were started.
+use super::segments::AHEAD;
+
+/// The number of syncs of the journal when its live segment was started.
 #[derive(Debug, Default)]
 pub(super) struct SyncFrequency {
-    live: u64,
-    previous: u64,
+    before: u64,
 }
 
 impl SyncFrequency {
     /// Records that a segment was started, after so many syncs.
     pub(super) fn rotate(&mut self, syncs: u64) {
-        (self.previous, self.live) = (self.live, syncs);
+        self.before = syncs;
     }
 
-    /// Whether segments are synced often: whether the last full segment and the live one together had many of the
-    /// `syncs` that the journal has made.
-    pub(super) fn is_high(&self, syncs: u64) -> bool {
-        syncs.saturating_sub(self.previous) >= MANY_SYNCS
+    /// Whether the live segment, of which `end` bytes are in use, is synced often: zeros that are written ahead now
+    /// save several of the later syncs a change of metadata. `syncs` is the number of syncs that the journal has made.
+    pub(super) fn is_high(&self, syncs: u64, end: u64) -> bool {
+        let of_live = syncs.saturating_sub(self.before);
+        of_live >= LEAST_SYNCS && end <= of_live.saturating_mul(AHEAD / LEAST_SYNCS)
     }
 }
 
-/// The number of syncs of a segment from which it is written out. That takes the disk about 50 ms for 16 MiB, and saves
-/// each sync a change of metadata.
-const MANY_SYNCS: u64 = 128;
+/// The syncs that zeros written ahead have to serve: so many were made in the live segment, and so many will be made
+/// in the next [`AHEAD`] bytes if they come as often.
+const LEAST_SYNCS: u64 = 8;

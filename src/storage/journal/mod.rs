@@ -90,6 +90,16 @@ struct Tail {
     failed: Option<Arc<str>>,
 }
 
+impl Tail {
+    /// Writes zeros ahead of the frames, if `syncs` syncs so far say that it is worth it.
+    fn write_ahead(&mut self, syncs: u64) {
+        let live = self.segments.live_mut();
+        if live.has_reached_unwritten() && self.frequency.is_high(syncs, live.end()) {
+            live.write_ahead();
+        }
+    }
+}
+
 impl Journal {
     /// A journal that continues at recovery's end. Everything before `start.next_lsn` is synced.
     pub(crate) fn new(context: JournalContext, start: Start, reserve: Arc<Reserve>, events: Arc<EventCount>) -> Self {
@@ -144,6 +154,7 @@ impl Journal {
         let stamp = Stamp { lsn, incarnation: self.context.incarnation, synced: self.commit.synced() };
         frame::seal(&mut frame, tail.segments.live().id(), stamp, checksum);
         self.write(&mut tail, &frame)?;
+        tail.write_ahead(self.syncs.load(Ordering::Relaxed));
         self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.appended.store(lsn, Ordering::Release);
         let live = tail.segments.live();

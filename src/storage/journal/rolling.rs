@@ -2,10 +2,10 @@
 //!
 //! 1. A spare segment exists before the live segment is full. Once an eighth is full, the background thread makes a
 //!    spare. Beyond a half, a change that grows the store needs a spare.
-//! 2. A segment is created under the journal's lock only if a call cannot continue without it; then its space is
-//!    allocated and not written out.
-//! 3. The background thread writes a spare out with zeros if segments are synced often: then no sync changes the file's
-//!    metadata. If a segment is filled within few syncs, writing it twice would cost more.
+//! 2. A segment is created under the journal's lock only if a call cannot continue without it.
+//! 3. The space of a segment is allocated, not written. If a segment is synced often, zeros are written ahead of its
+//!    frames, a part at a time: then few syncs change the file's metadata. If a segment is filled within few syncs,
+//!    writing it twice would cost more.
 //! 4. Retired files are removed without the journal's lock.
 
 use std::time::Duration;
@@ -95,15 +95,10 @@ impl Journal {
         if !self.wants_spare() {
             return Ok(());
         }
-        let (number, syncs_often) = {
-            let tail = &mut *self.tail.lock();
-            (tail.segments.take_number(), tail.frequency.is_high(self.syncs.load(Ordering::Relaxed)))
-        };
+        let number = self.tail.lock().segments.take_number();
         let (context, bytes) = (&self.context, self.context.segment_bytes);
         let reserved = self.reserve.take_free(|| Segment::reserve(context, number, bytes));
-        let prepared = reserved.and_then(|segment| {
-            if syncs_often { segment.written_out(context, &[], between) } else { segment.durable(context, between) }
-        });
+        let prepared = reserved.and_then(|segment| segment.durable(context, &[], between));
         let prepared = prepared.inspect_err(|error| self.note_shortage(error))?;
         if self.tail.lock().segments.accept_prepared(prepared) {
             self.note_spare();

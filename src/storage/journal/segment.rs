@@ -32,9 +32,7 @@ pub(crate) const FORMAT: u32 = 4;
 const MAGIC: &[u8; 8] = b"zaqarlog";
 /// The bytes of zeros in one write. After larger writes the page cache keeps the file in larger units, and ext4 walks
 /// all blocks of a unit at every small write into it: at 1 MiB an append took 6 µs instead of 1 µs.
-const ZEROS: usize = 4 << 10;
-/// Zeros synced at a time; less than twice as much at the end.
-const SLICE: u64 = 1 << 20;
+static ZEROS: [u8; 4 << 10] = [0; 4 << 10];
 
 /// A segment's header, read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +52,8 @@ pub(crate) struct Segment {
     capacity: u64,
     /// Whether the file's length is on the device, so that a shorter file is damage.
     length_is_durable: bool,
+    /// Whether all of the space was written before, so that a sync changes no metadata of the file.
+    is_written_out: bool,
 }
 
 impl Segment {
@@ -62,7 +62,7 @@ impl Segment {
         let path = context.path(number);
         let made = context.disk.create(&path).and_then(|file| {
             file.allocate(capacity)?;
-            Ok(Self { id: context.id(number), file, capacity, length_is_durable: false })
+            Ok(Self { id: context.id(number), file, capacity, length_is_durable: false, is_written_out: false })
         });
         made.map_err(|cause| {
             // A file that stays takes only space; a later open removes it.
@@ -71,10 +71,16 @@ impl Segment {
         })
     }
 
-    /// The new segment, synced, and its directory entry too. `between` is called before each sync, with the time that
-    /// the last one took.
-    pub(crate) fn durable(self, context: &JournalContext, between: &mut dyn FnMut(Duration)) -> Result<Self> {
+    /// The new segment with `frames` after the space for the header, synced, and its directory entry too. `between` is
+    /// called before each sync, with the time that the last one took, and can sync the live segment.
+    pub(crate) fn durable(
+        self,
+        context: &JournalContext,
+        frames: &[u8],
+        between: &mut dyn FnMut(Duration),
+    ) -> Result<Self> {
         let synced = (|| {
+            self.file.write_all_at(frames, SEGMENT_HEADER_BYTES)?;
             between(Duration::ZERO);
             let started = Instant::now();
             self.file.sync_data()?;
@@ -82,40 +88,6 @@ impl Segment {
             context.kept_directory.sync(&*context.disk)
         })();
         self.prepared(context, synced)
-    }
-
-    /// The new segment filled with zeros, synced, and its directory entry too. The zeros are written and synced in
-    /// slices. `between` is called before each slice with the time that the last one took, and can sync the live
-    /// segment. `frames` are written after the space for the header, before the last sync.
-    pub(crate) fn written_out(
-        self,
-        context: &JournalContext,
-        frames: &[u8],
-        between: &mut dyn FnMut(Duration),
-    ) -> Result<Self> {
-        let (zeros, capacity) = (vec![0; ZEROS], self.capacity);
-        let mut write = || {
-            let (mut at, mut took) = (0, Duration::ZERO);
-            while at < capacity {
-                between(took);
-                let started = Instant::now();
-                let slice = if capacity - at < 2 * SLICE { capacity } else { at.saturating_add(SLICE) };
-                while at < slice {
-                    let bytes = usize::try_from(slice - at).unwrap_or(ZEROS).min(ZEROS);
-                    self.file.write_all_at(zeros.get(..bytes).unwrap_or_default(), at)?;
-                    at += bytes as u64;
-                }
-                if at >= capacity {
-                    self.file.write_all_at(frames, SEGMENT_HEADER_BYTES)?;
-                }
-                self.file.sync_data()?;
-                took = started.elapsed();
-            }
-            between(took);
-            context.kept_directory.sync(&*context.disk)
-        };
-        let written = write();
-        self.prepared(context, written)
     }
 
     /// The segment after its length was made durable; or an error, and the file is removed.
@@ -135,7 +107,8 @@ impl Segment {
         let renamed = context.disk.rename(&context.path(from), &path);
         let file = renamed.and_then(|()| context.disk.open(&path));
         let file = file.map_err(|e| Error::io("recycling a journal segment", e))?;
-        Ok(Self { id: context.id(number), file, capacity: context.segment_bytes, length_is_durable })
+        let (id, capacity) = (context.id(number), context.segment_bytes);
+        Ok(Self { id, file, capacity, length_is_durable, is_written_out: true })
     }
 
     pub(crate) fn id(&self) -> SegmentId {
@@ -150,12 +123,29 @@ impl Segment {
         self.length_is_durable
     }
 
+    pub(crate) fn is_written_out(&self) -> bool {
+        self.is_written_out
+    }
+
     pub(crate) fn capacity(&self) -> u64 {
         self.capacity
     }
 
     pub(crate) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
+    }
+
+    /// Writes zeros from `from` to `to`.
+    pub(crate) fn write_zeros(&self, from: u64, to: u64) -> io::Result<()> {
+        let mut at = from;
+        while at < to {
+            // Whole blocks, apart from the first.
+            let end = at.saturating_add(1).next_multiple_of(ZEROS.len() as u64).min(to);
+            let bytes = usize::try_from(end - at).unwrap_or(ZEROS.len());
+            self.file.write_all_at(ZEROS.get(..bytes).unwrap_or(&ZEROS), at)?;
+            at = end;
+        }
+        Ok(())
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {

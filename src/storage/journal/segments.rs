@@ -83,6 +83,8 @@ pub(super) struct Live {
     /// The offset of the next frame.
     end: u64,
     lean: bool,
+    /// The end of the space that was written before.
+    written: u64,
 }
 
 #[derive(Debug)]
@@ -132,7 +134,7 @@ impl Segments {
         let Start { live, offset, mut kept, next_lsn } = start;
         let first_lsn = kept.pop().map_or(next_lsn, |live| live.first_lsn);
         let next_number = live.number().saturating_add(1);
-        let live = Live { segment: Arc::new(live), first_lsn, end: offset, lean: false };
+        let live = Live::new(Arc::new(live), first_lsn, offset, false);
         let full = kept.into_iter().map(|kept| Full { kept, unsynced: None }).collect();
         let segments = Self { live, spare: None, full, obsolete: Vec::new(), next_number, directory_unsynced: false };
         segments.check();
@@ -213,7 +215,7 @@ impl Segments {
         }
         self.next_number = self.next_number.max(segment.number().saturating_add(1));
         self.directory_unsynced |= !was_spare;
-        let live = Live { segment, first_lsn: fields.first_lsn, end: SEGMENT_HEADER_BYTES, lean };
+        let live = Live::new(segment, fields.first_lsn, SEGMENT_HEADER_BYTES, lean);
         let sealed = std::mem::replace(&mut self.live, live);
         self.full.push_back(Full { kept: sealed.kept(), unsynced: Some(sealed.segment) });
         self.obsolete.extend(self.spare.take().map(|spare| spare.number()));
@@ -354,6 +356,11 @@ impl Segments {
 }
 
 impl Live {
+    fn new(segment: Arc<Segment>, first_lsn: u64, end: u64, lean: bool) -> Self {
+        let written = if segment.is_written_out() { segment.capacity() } else { end };
+        Self { segment, first_lsn, end, lean, written }
+    }
+
     pub(super) fn number(&self) -> u64 {
         self.segment.number()
     }
@@ -389,6 +396,20 @@ impl Live {
         Ok(())
     }
 
+    /// Whether the frames have reached space that was not written before.
+    pub(super) fn has_reached_unwritten(&self) -> bool {
+        self.end > self.written
+    }
+
+    /// Writes zeros to the next space. Without them each sync of a few frames changes the file's metadata, because
+    /// space that is only allocated becomes written; after them only the next sync does.
+    pub(super) fn write_ahead(&mut self) {
+        let until = self.end.saturating_add(AHEAD).min(self.capacity());
+        // Frames take the place of the zeros anyway: after an error, syncs are slower and nothing else.
+        let written = self.segment.write_zeros(self.end, until);
+        self.written = if written.is_ok() { until } else { self.capacity() };
+    }
+
     fn kept(&self) -> Kept {
         Kept { number: self.number(), first_lsn: self.first_lsn, bytes: self.capacity() }
     }
@@ -403,6 +424,9 @@ impl Unsynced {
         self.sealed.iter().chain(&self.live).try_for_each(|segment| segment.sync())
     }
 }
+
+/// The bytes of zeros written ahead of the frames.
+pub(super) const AHEAD: u64 = 256 << 10;
 
 /// Removes files of segments; returns the numbers of those that stay.
 pub(super) fn remove(context: &JournalContext, mut numbers: Vec<u64>) -> Vec<u64> {

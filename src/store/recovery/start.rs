@@ -29,14 +29,14 @@ impl CopiedFrames {
     }
 }
 
-/// The first segment of a run: small, since it is written out while the caller waits, smaller where the disk is full.
+/// The first segment of a run: small, since it may be all that is ever written to the store, smaller where the disk is full.
 /// Its header is written last: until then it does not count.
 pub(super) fn start(context: &JournalContext, number: u64, copied: &CopiedFrames, minimal: bool) -> Result<Start> {
     let space = if minimal { MINIMAL_SEGMENT_BYTES } else { FIRST_SEGMENT_BYTES };
     let needed = SEGMENT_HEADER_BYTES.saturating_add(copied.bytes());
     let (bytes, next_lsn) = frames(context, number, copied)?;
     let capacity = needed.saturating_add(space.min(context.segment_bytes));
-    let live = Segment::reserve(context, number, capacity)?.written_out(context, &bytes, &mut |_| {})?;
+    let live = Segment::reserve(context, number, capacity)?.durable(context, &bytes, &mut |_| {})?;
     // The header states no LSN that was not proven before. A kill may leave the header only in the system's cache, and
     // the next open would treat its frames as durable.
     let header = live.header(copied.first, context.incarnation, copied.proven);

@@ -116,6 +116,45 @@ fn what_a_sync_takes_survives_a_power_cut() {
 }
 
 #[test]
+fn zeros_are_written_ahead_once_the_frames_reach_unwritten_space_and_change_no_frame() {
+    let mut started = Started::new();
+    assert!(!started.segments.live().has_reached_unwritten());
+    started.segments.live_mut().append(&[1; 100]).unwrap();
+    assert!(started.segments.live().has_reached_unwritten());
+    let path = started.context.path(3);
+    let file = started.disk.open(&path).unwrap();
+    // What is there before the zeros are written tells which space they take.
+    file.write_all_at(&[9; 1000], 164).unwrap();
+    started.segments.live_mut().write_ahead();
+    assert!(!started.segments.live().has_reached_unwritten());
+    let bytes = started.disk.read(&path).unwrap();
+    assert_eq!(bytes.len() as u64, BYTES);
+    assert!(bytes[64..164].iter().all(|byte| *byte == 1) && bytes[164..].iter().all(|byte| *byte == 0));
+    // The rest of this small segment is written by now.
+    started.segments.live_mut().append(&[2; 7000]).unwrap();
+    assert!(!started.segments.live().has_reached_unwritten());
+}
+
+#[test]
+fn nothing_is_written_ahead_in_a_recycled_segment_nor_after_an_error() {
+    let mut started = Started::new();
+    started.go_on(30);
+    let retired = started.segments.retire_below(2).into_iter().next().unwrap();
+    assert!(started.segments.recycle(&started.context, retired).unwrap());
+    let spare = started.segments.take_spare(BYTES).unwrap();
+    started.start(spare, 40).unwrap();
+    started.segments.live_mut().append(&[1; 100]).unwrap();
+    assert!(!started.segments.live().has_reached_unwritten());
+
+    started.go_on(50);
+    started.segments.live_mut().append(&[2; 100]).unwrap();
+    started.disk.inject(Fault::on(Operation::Write));
+    started.segments.live_mut().write_ahead();
+    assert!(!started.segments.live().has_reached_unwritten());
+    started.segments.live_mut().append(&[3; 100]).unwrap();
+}
+
+#[test]
 fn a_spare_whose_header_cannot_be_written_is_spare_again_and_nothing_has_changed() {
     let mut started = Started::new();
     started.adopt();
@@ -148,7 +187,7 @@ fn a_prepared_segment_is_spare_only_while_one_is_wanted() {
     let prepared = |started: &mut Started| {
         let number = started.segments.take_number();
         let reserved = Segment::reserve(&started.context, number, BYTES).unwrap();
-        reserved.written_out(&started.context, &[], &mut |_| {}).unwrap()
+        reserved.durable(&started.context, &[], &mut |_| {}).unwrap()
     };
     let first = prepared(&mut started);
     let late = prepared(&mut started);
