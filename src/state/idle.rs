@@ -131,22 +131,19 @@ impl LoadedQueue {
 
     /// The memory of the key and the description, about.
     pub(crate) fn idle_bytes(&self) -> u64 {
-        let description = match &self.state {
-            Activity::Active(queue) => queue.description(),
-            Activity::Idle { description, .. } => description,
-        };
-        // Metadata take about twice their text; queues without any share one description.
-        let text = if description.metadata.is_empty() { 0 } else { description.bytes() as u64 };
-        (self.key.len() as u64).saturating_add(text.saturating_mul(2))
+        idle_bytes(&self.key, self.description())
     }
 
     /// The size of the queue's record.
     pub(crate) fn record_bytes(&self) -> u64 {
-        let description = match &self.state {
+        queue_bytes(self.key.len(), self.description().bytes())
+    }
+
+    fn description(&self) -> &Description {
+        match &self.state {
             Activity::Active(queue) => queue.description(),
             Activity::Idle { description, .. } => description,
-        };
-        queue_bytes(self.key.len(), description.bytes())
+        }
     }
 
     /// Wakes the queue for `call`.
@@ -156,6 +153,13 @@ impl LoadedQueue {
         self.state.retire_if_idle();
         result
     }
+}
+
+/// The memory of a queue's key and description, about.
+pub(crate) fn idle_bytes(key: &[u8], description: &Description) -> u64 {
+    // Metadata take about twice their text; queues without any share one description.
+    let text = if description.metadata.is_empty() { 0 } else { description.bytes() as u64 };
+    (key.len() as u64).saturating_add(text.saturating_mul(2))
 }
 
 #[cfg(test)]

@@ -10,6 +10,16 @@ use std::sync::Arc;
 use super::names::Names;
 use super::slot::Archives;
 use crate::storage::archive::Archive;
+use crate::sync::atomic::AtomicU64;
+
+/// When another attempt to archive queues is worthwhile: when either is reached.
+#[derive(Debug, Default)]
+pub(super) struct ArchivingDue {
+    /// The memory of the directory.
+    pub(super) bytes: AtomicU64,
+    /// The bytes appended to the journal.
+    pub(super) appended: AtomicU64,
+}
 
 /// The archive in use, and what hides its records.
 #[derive(Debug, Default)]

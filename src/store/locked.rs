@@ -4,14 +4,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::Store;
-use super::slot::{ActiveQueue, QueueSlot};
+use super::slot::{ActiveQueue, QueueSlot, slot_bytes};
 use super::writing::PoisonOnPanic;
 use crate::clock::Instant;
 use crate::lock::{RwLockReadGuard, RwLockWriteGuard};
 use crate::model::error::{Error, Result};
 use crate::model::{Durability, Project, QueueName};
 use crate::state::op::Op;
-use crate::state::{Description, Freed, Queue, Registry, Totals};
+use crate::state::{Description, Freed, Queue, Registry, Totals, idle_bytes};
 use crate::storage::journal::Growth;
 use crate::sync::atomic::Ordering;
 
@@ -236,7 +236,12 @@ impl<'a> Locked<'a> {
 
     /// Journals `op` and applies it to this queue.
     pub(crate) fn record(&mut self, growth: Growth, op: &Op<'_>) -> Result<u64> {
-        self.store.record(growth, self.now, op, &mut [&mut self.queue])
+        let lsn = self.store.record(growth, self.now, op, &mut [&mut self.queue])?;
+        if matches!(op, Op::SetMetadata { .. }) {
+            let bytes = slot_bytes(idle_bytes(&self.slot.key, self.queue.description()));
+            self.store.directory.write().names.set_memory(self.slot, bytes);
+        }
+        Ok(lsn)
     }
 }
 

@@ -63,7 +63,7 @@ use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use admission::Admission;
 pub(crate) use archived::{Listed, Place, merge};
-use archiving::Archiving;
+use archiving::{Archiving, ArchivingDue};
 use dirty_queues::DirtyQueues;
 use hot_queues::HotQueues;
 pub(crate) use locked::{Locked, LockedRegistry};
@@ -104,8 +104,7 @@ pub(crate) struct Store {
     dirty: DirtyQueues,
     /// The memory of the directory from which idle queues are archived.
     queue_memory: u64,
-    /// The memory of the directory from which another attempt to archive queues is worthwhile.
-    worth_archiving: AtomicU64,
+    archiving_due: ArchivingDue,
     /// The highest time in the journal.
     journaled_time: AtomicU64,
     /// The number of live messages in all queues.
@@ -172,7 +171,7 @@ impl Store {
             report,
             dirty,
             queue_memory: config.queue_memory_bytes(),
-            worth_archiving: AtomicU64::new(0),
+            archiving_due: ArchivingDue::default(),
             journaled_time: AtomicU64::new(time),
             messages: AtomicU64::new(0),
             weight: AtomicU64::new(0),

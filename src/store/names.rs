@@ -7,6 +7,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::QueueSlot;
+use crate::sync::atomic::Ordering::Relaxed;
 
 /// Queue slots by the key of their project and name. Memory: 12 B a queue, because the key is stored in the slot.
 #[derive(Debug, Default)]
@@ -42,6 +43,14 @@ impl Names {
         }
     }
 
+    /// Records the memory that a queue takes from now on.
+    pub(crate) fn set_memory(&mut self, slot: &QueueSlot, bytes: u32) {
+        let before = slot.idle_bytes.swap(bytes, Relaxed);
+        if self.slots.get(&*slot.key).is_some_and(|ByKey(there)| std::ptr::eq(&raw const **there, slot)) {
+            self.bytes = self.bytes.saturating_sub(before.into()).saturating_add(bytes.into());
+        }
+    }
+
     /// The approximate memory of the slots and their keys.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
@@ -67,7 +76,7 @@ impl FromIterator<Arc<QueueSlot>> for Names {
 
 /// The approximate memory of an idle queue.
 fn memory(slot: &QueueSlot) -> u64 {
-    slot.idle_bytes.into()
+    slot.idle_bytes.load(Relaxed).into()
 }
 
 impl Borrow<[u8]> for ByKey {

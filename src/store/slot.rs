@@ -30,8 +30,8 @@ pub(crate) struct QueueSlot {
     version: AtomicU32,
     /// The instant of the alarm; `u64::MAX` without one.
     pub(crate) armed: AtomicU64,
-    /// The memory of the queue while it is idle, as of its creation or its loading.
-    pub(super) idle_bytes: u32,
+    /// The memory of the queue while it is idle. Written while the directory is locked, because that has the sum.
+    pub(super) idle_bytes: AtomicU32,
     /// The archives that have a record of the queue.
     archives: AtomicU64,
     /// Whether a call has used the queue since an archive was last written.
@@ -63,6 +63,12 @@ impl Archives {
 }
 
 const LOW: u64 = u32::MAX as u64;
+
+/// The memory of a slot whose queue's key and description take `bytes`.
+pub(super) fn slot_bytes(bytes: u64) -> u32 {
+    u32::try_from(SLOT_BYTES.saturating_add(bytes)).unwrap_or(u32::MAX)
+}
+
 /// The slot, its allocations and its place in the map.
 const SLOT_BYTES: u64 = 192;
 
@@ -72,10 +78,10 @@ impl QueueSlot {
     }
 
     pub(super) fn of(queue: LoadedQueue, tier: Tier) -> Arc<Self> {
-        let idle_bytes = SLOT_BYTES.saturating_add(queue.idle_bytes());
+        let idle_bytes = slot_bytes(queue.idle_bytes());
         let LoadedQueue { number, key, budget, state } = queue;
         Arc::new(Self {
-            idle_bytes: u32::try_from(idle_bytes).unwrap_or(u32::MAX),
+            idle_bytes: AtomicU32::new(idle_bytes),
             number,
             key,
             budget,

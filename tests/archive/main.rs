@@ -16,6 +16,7 @@ mod random;
 #[path = "../support/variables.rs"]
 mod variables;
 
+mod bound;
 mod damage;
 mod threads;
 mod walk;

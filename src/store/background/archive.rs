@@ -12,7 +12,8 @@
 //! 4. A store with an archive has no trees: they could not follow. The design page has the measurements.
 //!
 //! Cost: the archive is read and written whole. It is due each time that the directory has grown by half of what it may
-//! take, so that each queue is written as often as that fits into the number of queues.
+//! take, so that each queue is written as often as that fits into the number of queues. Queues that became idle do not
+//! make the directory grow, so it is due, too, when as much was journaled as an attempt has to write.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -47,7 +48,17 @@ impl Store {
 
     /// As [`Self::archiving_is_due`], for a directory that takes `bytes`.
     pub(in crate::store) fn is_worth_archiving(&self, bytes: u64) -> bool {
-        bytes > self.queue_memory && bytes > self.worth_archiving.load(Ordering::Relaxed)
+        if bytes <= self.queue_memory {
+            return false;
+        }
+        // Where there were more queues before, the next growth counts from what there is now.
+        let expected = self.archiving_due.bytes.fetch_min(self.grown(bytes), Ordering::Relaxed);
+        bytes > expected || self.journal.appended_bytes() >= self.archiving_due.appended.load(Ordering::Relaxed)
+    }
+
+    /// The size of a directory of `bytes` at which another attempt to archive queues is worthwhile.
+    fn grown(&self, bytes: u64) -> u64 {
+        bytes.saturating_add(self.queue_memory / 2)
     }
 
     /// The memory of the directory, about.
@@ -94,7 +105,11 @@ impl Store {
 
     /// Sets when another attempt to archive queues is worthwhile, after one that left `bytes`.
     fn expect_growth(&self, bytes: u64) {
-        self.worth_archiving.store(bytes.saturating_add(self.queue_memory / 2), Ordering::Relaxed);
+        self.archiving_due.bytes.store(self.grown(bytes), Ordering::Relaxed);
+        let cost = bytes.saturating_add(self.archived_weight());
+        let least = self.context.segment_bytes.saturating_mul(LEAST_JOURNAL);
+        let appended = self.journal.appended_bytes().saturating_add(cost.max(least));
+        self.archiving_due.appended.store(appended, Ordering::Relaxed);
     }
 
     fn write_archive_file(&self, number: u64, spare: bool) -> Result<FreshArchive> {
@@ -188,3 +203,5 @@ fn archive_slot(
 
 /// The records and the queues in memory that are looked at while the directory is locked.
 const AT_ONCE: usize = 512;
+/// The journal, in segments, before which the directory is not looked at again unless it grows.
+const LEAST_JOURNAL: u64 = 4;
