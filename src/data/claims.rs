@@ -173,7 +173,8 @@ fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
         let (page, index) = place?;
         let Some(slot) = page.slot(index) else { continue };
         let (claimed_too_often, bytes) = (slot.claim_count >= most, page.body(slot).len());
-        if !all.admits(bytes) || (claimed_too_often && !dead.admits(bytes)) {
+        let moved_bytes = || bytes + page.failure(index).map_or(0, str::len) + MOVED_OVERHEAD;
+        if !all.admits(bytes) || (claimed_too_often && !dead.admits(moved_bytes())) {
             break;
         }
         let to = if claimed_too_often { &mut decision.moved } else { &mut decision.taken };
@@ -192,6 +193,8 @@ fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {
     Ok((!op.taken.is_empty()).then_some(ClaimRecord { id, ttl: op.ttl, age: 0, messages: reading.finish() }))
 }
 
-/// The most bytes of dead letters that one claim moves beyond the first. With these the operation is at most half of
-/// the largest.
+/// The most bytes of dead letters, with their reasons, that one claim moves beyond the first. With these the operation
+/// is at most half of the largest.
 const MOVED_BYTES: u64 = 64 << 20;
+/// The bytes that a dead letter takes in an operation beside its body and its reason.
+const MOVED_OVERHEAD: usize = 128;

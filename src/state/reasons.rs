@@ -32,7 +32,7 @@ impl Reasons {
     }
 
     /// Bytes of memory, approximately.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.0.values().map(|reason| reason.len() + REASON_BYTES).sum()
     }
 

@@ -8,7 +8,8 @@ use crate::random::Random;
 const QUEUES: usize = 400;
 
 fn store(settings: impl FnOnce(Config) -> Config) -> Engine {
-    let clock = std::sync::Arc::new(zaqar_sled::ManualClock::new(zaqar_sled::Timestamp::from_millis(1_700_000_000_000)));
+    let clock =
+        std::sync::Arc::new(zaqar_sled::ManualClock::new(zaqar_sled::Timestamp::from_millis(1_700_000_000_000)));
     settings(config(&SimulatedDisk::new(), &clock)).open(ROOT).unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! Dead letters that move from cold pages to queues that are cold too.
 
-use zaqar_sled::{ClaimOptions, Durability, Message, MessageId, NewMessage, Project};
+use zaqar_sled::{ClaimOptions, Durability, Message, MessageId, NewMessage, Project, Retry, Sort};
 
 use super::shelf::Shelf;
 use super::support::{CLIENT, World, everything, queue_with, seconds};
@@ -92,16 +92,40 @@ fn dead_letters_move_within_a_number_of_bytes_and_the_rest_with_the_next_claim()
     let all = || ClaimOptions::new().limit(100).max_bytes(u64::MAX);
     jobs.claim(all()).unwrap().unwrap().release().unwrap();
     let left = || jobs.stats().unwrap().total();
-    // The first, and 64 MiB beyond.
+    // The first, and beyond it 64 MiB with the 128 B of each.
     assert!(jobs.claim(all()).unwrap().is_none());
-    assert_eq!(left(), 40 - 17);
+    assert_eq!(left(), 40 - 16);
     // By default, as few bytes as a claim takes.
     assert!(jobs.claim(ClaimOptions::new().limit(100)).unwrap().is_none());
-    assert_eq!(left(), 40 - 18);
+    assert_eq!(left(), 40 - 17);
     assert!(jobs.claim(all()).unwrap().is_none());
     assert!(jobs.claim(all()).unwrap().is_none());
     assert_eq!(left(), 0);
     let dead = quick.queue(Project::none(), "dead").unwrap();
     assert_eq!(dead.stats().unwrap().total(), 40);
     world.assert_sound("large dead letters");
+}
+
+#[test]
+fn the_reasons_of_dead_letters_count_to_the_bytes_that_one_claim_moves() {
+    const MESSAGES: usize = 62_000;
+    let world = World::new(256 << 20);
+    let quick = world.engine.with_durability(Durability::Buffered);
+    let jobs = queue_with(&quick, "jobs", DEAD_LETTERS);
+    let posted = vec![NewMessage::new("").delay(seconds(0)); MESSAGES / 20];
+    (0..20).for_each(|_| drop(jobs.post(CLIENT, &posted).unwrap()));
+    let all = || ClaimOptions::new().limit(MESSAGES).max_bytes(u64::MAX);
+    let claim = jobs.claim(all()).unwrap().unwrap();
+    let reason = "x".repeat(1_024);
+    let given_back: Vec<Retry> =
+        claim.messages().iter().map(|message| Retry::new(message.id()).reason(reason.clone())).collect();
+    assert_eq!(claim.retry_all(&given_back).unwrap(), MESSAGES as u64);
+    claim.release().unwrap();
+    assert!(jobs.claim(all()).unwrap().is_none());
+    let (left, most) = (jobs.stats().unwrap().total(), (64 << 20) / (1_024 + 128) + 1);
+    assert_eq!(left, MESSAGES as u64 - most);
+    assert!(jobs.claim(all()).unwrap().is_none());
+    assert_eq!(jobs.stats().unwrap().total(), 0);
+    let dead = quick.queue(Project::none(), "dead").unwrap();
+    assert_eq!(dead.first(Sort::Oldest).unwrap().last_failure(), Some(&*reason));
 }

@@ -82,7 +82,9 @@ impl FrozenPage {
 
     /// The approximate size of the image.
     pub(crate) fn bytes(&self) -> u64 {
-        u64::from(self.entry.body_bytes).saturating_add(u64::from(self.entry.slots).saturating_mul(SLOT_BYTES))
+        let reasons = self.content.as_ref().map_or(0, |content| content.reasons().bytes() as u64);
+        let slots = u64::from(self.entry.slots).saturating_mul(SLOT_BYTES);
+        u64::from(self.entry.body_bytes).saturating_add(slots).saturating_add(reasons)
     }
 
     /// Writes the page to the page files, unless its image is already in a file that stays.
