@@ -43,6 +43,11 @@ pub(crate) fn queue_bytes(key: usize, metadata: usize) -> u64 {
     (key as u64).saturating_add(metadata as u64).saturating_add(RECORD_BYTES)
 }
 
+/// The approximate bytes of the record that an archive's record of a queue is void.
+pub(crate) fn void_bytes(key: u64) -> u64 {
+    key.saturating_add(RECORD_BYTES)
+}
+
 /// The bytes of the reserve that a queue's messages and claims need: far less than 2^64.
 pub(crate) fn reserve_demand(totals: Totals, key: &[u8]) -> ReserveDemand {
     // Every entry of a page or a claim begins with it.

@@ -7,7 +7,7 @@ use std::thread;
 use super::Store;
 use crate::model::Durability;
 use crate::model::error::Result;
-use crate::state::costs::{made_by, price};
+use crate::state::costs::{made_by, price, void_bytes};
 use crate::state::op::{Address, Op};
 use crate::state::{Freed, Queue};
 use crate::storage::codec;
@@ -50,6 +50,8 @@ impl Store {
             let op = Op::Recall { queue: queue.number(), address: Address::of(&project, &name) };
             self.append(growth, now, &op)?;
             queue.set_archived(false);
+            // The next snapshot says that the archive's record is void, also if the queue is deleted by then.
+            self.reserve.add_records(void_bytes(queue.key_bytes()));
         }
         Ok(())
     }

@@ -149,7 +149,11 @@ impl Store {
         }
         void.extend(archive.map(|number| self.void_keys(number)).unwrap_or_default());
         // Behind the queues, so that nothing stands between the records of two queues.
-        void.iter().try_for_each(|key| writer.record(&entries::void(key)?))?;
+        for key in &void {
+            let record = entries::void(key)?;
+            found = found.saturating_add(weigh(&record));
+            writer.record(&record)?;
+        }
         found = found.saturating_add(self.write_registry(&mut writer, from)?);
         found = found.saturating_add(archived);
         to = to.max(self.journal.appended());
