@@ -28,8 +28,8 @@
 //! 1. One segment is live, and at most one is spare. The spare's number is above the live one's, and that is above
 //!    those of all full segments, because an opening follows segments by their numbers.
 //! 2. A sync takes all sealed segments and the live one, so every LSN before a synced one is synced too. Only the sync
-//!    for a snapshot leaves the sealed segments that the snapshot makes unnecessary; nothing counts as synced by it
-//!    before they are retired.
+//!    for a snapshot leaves the sealed segments that the snapshot makes unnecessary, and those behind it; nothing counts
+//!    as synced by it before the snapshot counts.
 //! 3. A number is used once. The number of a file in preparation is above the live one's.
 //! 4. The directory is synced before a frame in a segment whose entry may not be durable is acknowledged.
 //! 5. The live segment is never retired.
@@ -223,14 +223,24 @@ impl Segments {
         Ok(())
     }
 
-    /// Sealed → synced: the files from number `first` on, which the caller is about to sync. If the sync fails, nothing
-    /// may be appended any more.
-    pub(super) fn take_unsynced(&mut self, first: u64) -> Unsynced {
-        let needed = self.full.iter_mut().filter(|full| full.kept.number >= first);
-        let sealed = needed.filter_map(|full| full.unsynced.take()).collect();
+    /// Sealed → synced: all files, which the caller is about to sync. If the sync fails, nothing may be appended any
+    /// more.
+    pub(super) fn take_unsynced(&mut self) -> Unsynced {
+        let sealed = self.full.iter_mut().filter_map(|full| full.unsynced.take()).collect();
         let directory = std::mem::take(&mut self.directory_unsynced);
         self.check();
         Unsynced { directory, sealed, live: Some(self.live.segment.clone()) }
+    }
+
+    /// Sealed → synced: the file `first` and those behind it with a frame up to `last`.
+    pub(super) fn take_needed(&mut self, first: u64, last: u64) -> Unsynced {
+        let is_needed = |kept: Kept| kept.number == first || kept.number > first && kept.first_lsn <= last;
+        let needed = self.full.iter_mut().filter(|full| is_needed(full.kept));
+        let sealed = needed.filter_map(|full| full.unsynced.take()).collect();
+        let live = is_needed(self.live.kept()).then(|| self.live.segment.clone());
+        let directory = std::mem::take(&mut self.directory_unsynced);
+        self.check();
+        Unsynced { directory, sealed, live }
     }
 
     /// Sealed → synced: the oldest file, with the last LSN in it; `None` if only the live segment is left.
@@ -329,9 +339,15 @@ impl Segments {
         self.kept().rev().find(|kept| kept.first_lsn <= synced).map(|kept| kept.number)
     }
 
-    /// The live segment, if its header may not be durable when everything up to `synced` is.
-    pub(super) fn unsynced_header(&self, synced: u64) -> Option<Arc<Segment>> {
-        (self.live.first_lsn > synced).then(|| self.live.segment.clone())
+    /// The first LSN in segment `number`, if that is full.
+    pub(super) fn first_of_full(&self, number: u64) -> Option<u64> {
+        self.full.iter().find(|full| full.kept.number == number).map(|full| full.kept.first_lsn)
+    }
+
+    /// Segment `number`, if it is the live one and its header may not be durable when everything up to `synced` is.
+    pub(super) fn unsynced_header(&self, number: u64, synced: u64) -> Option<Arc<Segment>> {
+        let is_named = self.live.number() == number;
+        (is_named && self.live.first_lsn > synced).then(|| self.live.segment.clone())
     }
 
     /// Bytes of the full segments.
@@ -416,6 +432,11 @@ impl Live {
 }
 
 impl Unsynced {
+    /// Whether the live segment is one of the files.
+    pub(super) fn has_live(&self) -> bool {
+        self.live.is_some()
+    }
+
     /// Syncs the directory, and then the segments, oldest first.
     pub(super) fn sync(&self, context: &JournalContext) -> io::Result<()> {
         if self.directory {

@@ -22,10 +22,23 @@ impl Journal {
     }
 
     /// Syncs what a replay from `from` to `to` reads, for a snapshot that begins at `from`. Earlier segments are left:
-    /// when the snapshot counts, [`cover`](Self::cover) says so, and they are removed without a sync.
+    /// when the snapshot counts, [`cover`](Self::cover) says so, and they are removed without a sync. Later ones are
+    /// left too, because the snapshot has nothing of them.
     pub(crate) fn sync_for_replay(&self, from: u64, to: u64) -> Result<()> {
         lock::check_may_wait();
-        self.lead(to, || self.sync_from(self.first_needed(from)))
+        let (first, to) = {
+            let segments = &self.tail.lock().segments;
+            let first = segments.first_needed(from);
+            // The manifest will name the first segment, so it has to exist even if its first frame is behind `to`.
+            (first, segments.first_of_full(first).map_or(to, |lsn| lsn.max(to)))
+        };
+        self.lead(to, || {
+            self.sync_taken(|segments| {
+                let needed = segments.take_needed(first, to);
+                let is_all = needed.has_live() && !segments.has_sealed();
+                (needed, if is_all { self.appended() } else { self.synced() })
+            })
+        })
     }
 
     /// Everything up to `lsn` is durable, because a snapshot that counts has it, with the segments that
@@ -37,23 +50,14 @@ impl Journal {
     /// Syncs everything appended, oldest segment first, and returns the last LSN that the sync covers.
     fn sync(&self) -> Result<u64, Arc<str>> {
         self.unsynced.store(false, Ordering::Release);
-        self.sync_from(0)
-    }
-
-    /// Syncs the segments from number `first` on, oldest first, and returns the last LSN up to which everything is
-    /// synced.
-    fn sync_from(&self, first: u64) -> Result<u64, Arc<str>> {
-        self.sync_taken(|segments| {
-            let unsynced = segments.take_unsynced(first);
-            (unsynced, if segments.has_sealed() { self.synced() } else { self.appended() })
-        })
+        self.sync_taken(|segments| (segments.take_unsynced(), self.appended()))
     }
 
     /// Syncs the oldest sealed segment, or the live one if none is sealed, and returns the last LSN up to which
     /// everything is synced.
     fn sync_next(&self) -> Result<u64, Arc<str>> {
         self.sync_taken(|segments| {
-            segments.take_oldest_unsynced().unwrap_or_else(|| (segments.take_unsynced(0), self.appended()))
+            segments.take_oldest_unsynced().unwrap_or_else(|| (segments.take_unsynced(), self.appended()))
         })
     }
 
@@ -122,10 +126,10 @@ impl Journal {
         self.unsynced.load(Ordering::Acquire)
     }
 
-    /// Makes the header of the live segment durable, if it may not be when everything up to `synced` is: before a
-    /// manifest names it, and those before go.
-    pub(crate) fn sync_header(&self, synced: u64) -> Result<()> {
-        let live = self.tail.lock().segments.unsynced_header(synced);
+    /// Makes the header of segment `number`, the first that is needed, durable, if that is the live one and its header
+    /// may not be durable when everything up to `synced` is: before a manifest names it, and those before go.
+    pub(crate) fn sync_header(&self, number: u64, synced: u64) -> Result<()> {
+        let live = self.tail.lock().segments.unsynced_header(number, synced);
         let Some(live) = live else { return Ok(()) };
         let synced = self.context.disk.sync_dir(&self.context.directory).and_then(|()| live.sync());
         synced.map_err(|cause| {

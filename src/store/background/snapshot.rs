@@ -75,7 +75,7 @@ impl Store {
         let new_files = [snapshot::path(&self.root, number), archive::path(&self.root, number)];
         let new_files = new_files.into_iter().take(if fresh.is_some() { 2 } else { 1 });
         let written = self.write_snapshot_file(number, archive, weight).and_then(|(mark, files)| {
-            self.journal.sync_header(mark.to)?;
+            self.journal.sync_header(self.journal.first_needed(mark.from), mark.to)?;
             Ok((mark, files))
         });
         let (mark, files) = written.inspect_err(|_| housekeeping.obsolete.extend(new_files.clone()))?;
@@ -147,7 +147,11 @@ impl Store {
             claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(of, *one, claim)?))?;
             spent.iter().try_for_each(|(group, spent)| writer.record(&entries::spent_claims(of, *group, spent)?))?;
         }
-        void.extend(archive.map(|number| self.void_keys(number)).unwrap_or_default());
+        if let Some(number) = archive {
+            // Queues that were deleted meanwhile are among them.
+            void.extend(self.void_keys(number));
+            to = to.max(self.journal.appended());
+        }
         // Behind the queues, so that nothing stands between the records of two queues.
         for key in &void {
             let record = entries::void(key)?;
@@ -156,7 +160,9 @@ impl Store {
         }
         found = found.saturating_add(self.write_registry(&mut writer, from)?);
         found = found.saturating_add(archived);
-        to = to.max(self.journal.appended());
+        // Not the end of the journal: what came while the pages were written is not in the snapshot, and need not be
+        // synced for it.
+        to = to.max(self.registry.read().lsn());
         let next_queue = self.directory.read().next_number;
         // Before the snapshot can count, the images it names must be on the disk.
         self.page_files.sync()?;

@@ -93,12 +93,12 @@ fn a_spare_that_is_started_is_live_and_the_former_live_one_sealed_until_a_sync_t
     assert_eq!((started.segments.live().end(), started.segments.live().number()), (SEGMENT_HEADER_BYTES, 4));
     started.go_on(40);
     assert_eq!(started.states().2, [3, 4]);
-    let unsynced = started.segments.take_unsynced(0);
+    let unsynced = started.segments.take_unsynced();
     let sealed: Vec<u64> = unsynced.sealed.iter().map(|segment| segment.number()).collect();
     assert_eq!((sealed, unsynced.live.as_ref().unwrap().number(), unsynced.directory), (vec![3, 4], 5, true));
     unsynced.sync(&started.context).unwrap();
     assert_eq!(started.states(), (vec![1, 2, 3, 4, 5], None, vec![], vec![]));
-    let again = started.segments.take_unsynced(0);
+    let again = started.segments.take_unsynced();
     assert!(again.sealed.is_empty() && !again.directory && again.live.as_ref().unwrap().number() == 5);
 }
 
@@ -108,7 +108,7 @@ fn what_a_sync_takes_survives_a_power_cut() {
     started.segments.live_mut().append(b"sealed").unwrap();
     started.go_on(30);
     started.segments.live_mut().append(b"live").unwrap();
-    started.segments.take_unsynced(0).sync(&started.context).unwrap();
+    started.segments.take_unsynced().sync(&started.context).unwrap();
     let disk = started.disk.power_loss(crate::disk::Keep::Nothing);
     for (number, frame) in [(3, &b"sealed"[..]), (4, b"live")] {
         assert_eq!(&disk.read(started.context.path(number)).unwrap()[64..64 + frame.len()], frame);
@@ -210,14 +210,32 @@ fn a_sync_for_a_snapshot_leaves_the_segments_before_it_which_are_retired_or_sync
     started.go_on(30);
     started.go_on(40);
     let numbers = |unsynced: &Unsynced| unsynced.sealed.iter().map(|one| one.number()).collect::<Vec<_>>();
-    let needed = started.segments.take_unsynced(started.segments.first_needed(29));
+    let needed = started.segments.take_needed(started.segments.first_needed(29), 45);
     assert_eq!((numbers(&needed), needed.live.as_ref().unwrap().number()), (vec![4], 5));
     assert_eq!(started.states(), (vec![1, 2, 3, 4, 5], None, vec![3], vec![]));
     assert!(started.segments.has_sealed());
     // The snapshot did not come to count.
     started.go_on(50);
-    assert_eq!(numbers(&started.segments.take_unsynced(0)), [3, 5]);
+    assert_eq!(numbers(&started.segments.take_unsynced()), [3, 5]);
     assert!(!started.segments.has_sealed());
+}
+
+#[test]
+fn a_sync_for_a_snapshot_leaves_the_segments_behind_it() {
+    let mut started = Started::new();
+    [30, 40, 50].into_iter().for_each(|first_lsn| started.go_on(first_lsn));
+    let numbers = |unsynced: &Unsynced| unsynced.sealed.iter().map(|one| one.number()).collect::<Vec<_>>();
+    let needed = started.segments.take_needed(3, 35);
+    assert_eq!((numbers(&needed), needed.has_live()), (vec![3, 4], false));
+    // The first one is needed even if nothing of it is.
+    let first = started.segments.first_needed(39);
+    assert_eq!((first, started.segments.first_of_full(first)), (5, Some(40)));
+    let needed = started.segments.take_needed(first, 39);
+    assert_eq!((numbers(&needed), needed.has_live()), (vec![5], false));
+    assert!(!started.segments.has_sealed());
+    let needed = started.segments.take_needed(started.segments.first_needed(49), 49);
+    assert_eq!((numbers(&needed), needed.has_live()), (vec![], true));
+    assert_eq!(started.segments.first_of_full(6), None);
 }
 
 #[test]
@@ -243,7 +261,7 @@ fn the_length_of_a_segment_that_was_retired_unsynced_is_not_taken_for_durable() 
     assert!(!started.segments.spare.as_ref().unwrap().length_is_durable());
     let mut started = Started::new();
     started.go_on(30);
-    started.segments.take_unsynced(0).sync(&started.context).unwrap();
+    started.segments.take_unsynced().sync(&started.context).unwrap();
     let synced = started.segments.retire_below(4).pop().unwrap();
     started.segments.recycle(&started.context, synced).unwrap();
     assert!(started.segments.spare.as_ref().unwrap().length_is_durable());
@@ -332,7 +350,8 @@ fn segments_are_found_by_what_is_needed_and_what_is_synced() {
     }
     for (synced, newest) in [(0, None), (1, Some(1)), (9, Some(1)), (10, Some(2)), (20, Some(3))] {
         assert_eq!(segments.newest_synced(synced), newest, "{synced}");
-        assert_eq!(segments.unsynced_header(synced).is_some(), synced < 20, "{synced}");
+        assert_eq!(segments.unsynced_header(3, synced).is_some(), synced < 20, "{synced}");
+        assert!(segments.unsynced_header(2, synced).is_none());
     }
 }
 
