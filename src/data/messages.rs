@@ -211,8 +211,9 @@ fn check_size(bytes: u64) -> Result<()> {
 
 fn list(queue: &mut Locked<'_>, options: &MessageListOptions) -> Result<Vec<Message>> {
     let mut after = options.marker.and_then(|marker| marker.position_in(queue.number()));
-    let mut reading = Reading::new(queue.now());
     let (limit, bytes) = if options.limit == 0 { (usize::MAX, u64::MAX) } else { (options.limit, MAX_BYTES) };
+    let at_first = usize::try_from(queue.totals().total).unwrap_or(usize::MAX).min(limit).min(EXPECTED);
+    let mut reading = Reading::with_capacity(queue, queue.now(), at_first);
     let mut allowance = Allowance::new(options.max_bytes.unwrap_or(bytes));
     loop {
         let last = list_portion(queue, options, after, limit, &mut allowance, &mut reading)?;
@@ -270,6 +271,8 @@ fn list_portion(
 
 type Places<'a> = Box<dyn Iterator<Item = Result<(&'a state::Page, usize)>> + 'a>;
 
+/// The most messages for which a listing makes room before it has found them.
+const EXPECTED: usize = 128;
 /// The number of messages that a listing visits before it evicts the pages it has read.
 const PORTION: usize = 1024;
 const PORTION_BYTES: u64 = 1 << 20;

@@ -240,6 +240,12 @@ impl Page {
         self.live & below(from.saturating_add(count.into())) & !below(from)
     }
 
+    /// The messages behind the sequence `after`, alive or not.
+    pub(crate) fn behind(&self, after: Option<u64>) -> u128 {
+        let distance = after.and_then(|after| after.checked_sub(self.first)).map(|distance| distance.saturating_add(1));
+        distance.map_or(u128::MAX, |distance| !bit(self.count_below(distance)).wrapping_sub(1))
+    }
+
     /// The number of messages nearer to the first sequence than `distance`, alive or not; in a dense page at least that
     /// many.
     fn count_below(&self, distance: u64) -> usize {
@@ -526,10 +532,12 @@ mod tests {
         for gap in [0, 7] {
             (0..28 - gap).for_each(|i| page.push(150 + gap + i, &message(b"more")));
             page.remove(set_of([3, 50, 99].into_iter()), &mut Vec::new());
-            assert_eq!(page.is_dense(), gap == 0);
+            assert_eq!((page.is_dense(), page.behind(None)), (gap == 0, u128::MAX));
             for (start, count) in [(50, 1), (50, 128), (53, 1), (60, 50), (149, 30), (177, 300), (400, 9), (50, 0)] {
                 let each = (start..start + u64::from(count)).filter_map(|sequence| page.find(sequence));
                 assert_eq!(page.find_all(start, count), set_of(each), "{count} from {start}");
+                let later = bits(page.live()).filter(|index| page.sequence(*index) > start);
+                assert_eq!(page.live() & page.behind(Some(start)), set_of(later), "behind {start}");
             }
             page = page_of(100);
         }

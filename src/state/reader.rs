@@ -81,10 +81,9 @@ impl Queue {
             // Before the page may be found to be damaged.
             let chosen = choose(page);
             let fault = if chosen == 0 { None } else { self.load(page).err() };
-            let chosen = if fault.is_some() { 0 } else { chosen };
-            let places = bits(chosen).map(move |index| (&**page, index));
-            let behind = places.filter(move |(page, index)| after.is_none_or(|after| page.sequence(*index) > after));
-            fault.map(Err).into_iter().chain(behind.map(Ok))
+            let behind = if chosen == 0 || fault.is_some() { 0 } else { page.behind(after) };
+            let places = bits(chosen & behind).map(move |index| (&**page, index));
+            fault.map(Err).into_iter().chain(places.map(Ok))
         })
     }
 
