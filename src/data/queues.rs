@@ -155,6 +155,7 @@ impl Store {
         mut queue: Locked<'_>,
         directory: Option<RwLockWriteGuard<'_, Directory>>,
     ) {
+        self.note_deletion();
         self.reserve.change_records(queue_bytes(slot.key.len(), queue.description().bytes()), 0);
         let remains = queue.take_remains();
         self.forget_slot(slot);

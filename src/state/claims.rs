@@ -189,6 +189,15 @@ impl Claims {
         }
     }
 
+    /// Says how many messages were loaded of those that the claim `number` lists. A claim that lists some is not spent
+    /// yet if none was: the rest of a replay may bring them, because a snapshot can be written in the middle of a move.
+    pub(crate) fn set_loaded(&mut self, number: u64, left: u32) {
+        match self.by_number.get_mut(&number) {
+            Some(claim) if left == 0 && !claim.sequences.is_empty() => claim.left = 0,
+            _ => drop(self.set_left(number, left)),
+        }
+    }
+
     /// Says how many messages the claim `number` has; whether that changes its record.
     pub(crate) fn set_left(&mut self, number: u64, left: u32) -> bool {
         let Some(claim) = self.by_number.get_mut(&number) else { return false };

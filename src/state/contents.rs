@@ -392,7 +392,12 @@ impl Contents {
         }
         let time = self.time;
         // An unreadable page is reported to the call that needs it.
-        self.active().for_each(|queue| drop(queue.with(|queue| queue.advance(time))));
+        self.active().for_each(|queue| {
+            queue.with(|queue| {
+                queue.end_copy();
+                drop(queue.advance(time));
+            });
+        });
         self.registry.advance(time);
         let mut names = BTreeSet::new();
         let unique = self.queues.values().all(|queue| names.insert(&queue.key));

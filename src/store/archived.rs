@@ -72,6 +72,11 @@ impl Directory {
         !self.names.contains(key) && !self.archiving.is_void(key)
     }
 
+    /// The memory of the directory, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.names.bytes().saturating_add(self.archiving.void_bytes())
+    }
+
     /// Removes a deleted queue.
     pub(crate) fn remove(&mut self, slot: &QueueSlot) {
         self.names.remove(&slot.key);
@@ -183,7 +188,7 @@ impl Store {
         if directory.archiving.is_current(Some(archive)) && directory.counts(key) {
             let slot = QueueSlot::of(queue, directory.tier);
             directory.recall(slot);
-            let bytes = directory.names.bytes();
+            let bytes = directory.bytes();
             drop(directory);
             if self.is_worth_archiving(bytes) {
                 // A call that changes nothing wakes nobody else.

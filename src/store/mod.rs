@@ -105,6 +105,8 @@ pub(crate) struct Store {
     /// The memory of the directory from which idle queues are archived.
     queue_memory: u64,
     archiving_due: ArchivingDue,
+    /// An LSN not below that of any deletion of a queue that a snapshot may not find any more.
+    last_deletion: AtomicU64,
     /// The highest time in the journal.
     journaled_time: AtomicU64,
     /// The number of live messages in all queues.
@@ -172,6 +174,7 @@ impl Store {
             dirty,
             queue_memory: config.queue_memory_bytes(),
             archiving_due: ArchivingDue::default(),
+            last_deletion: AtomicU64::new(0),
             journaled_time: AtomicU64::new(time),
             messages: AtomicU64::new(0),
             weight: AtomicU64::new(0),

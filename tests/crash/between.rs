@@ -124,6 +124,37 @@ fn post(queue: &Queue, body: &str) {
 }
 
 #[test]
+fn a_queue_deleted_during_a_snapshot_is_deleted_durably_when_the_snapshot_counts() {
+    for posts in [true, false] {
+        let ((disk, between), clock) = (disks(), clock());
+        let engine = config(&disk, &clock, 1).disk(Arc::new(between.clone())).open(ROOT).unwrap();
+        for name in ["a", "z"] {
+            queue(&engine, name).create(Metadata::new()).unwrap();
+            post(&queue(&engine, name), "early");
+        }
+        // While the pages of the first queue are written, the last one is deleted, which no sync follows.
+        between.hook.arm(Moment::Before(Call::Write), "heap", {
+            let engine = engine.clone();
+            move |_| {
+                if posts {
+                    post(&queue(&engine, "z"), "late");
+                }
+                queue(&engine.with_durability(Durability::Buffered), "z").delete().unwrap();
+            }
+        });
+        engine.snapshot().unwrap();
+        between.hook.assert_happened();
+        let disk = disk.power_loss(Keep::Nothing);
+        drop(engine);
+        let engine = config(&disk, &clock, 2).open(ROOT).unwrap_or_else(|error| panic!("posts: {posts}: {error}"));
+        assert_eq!(bodies(&queue(&engine, "a")), ["early"]);
+        // The snapshot does not have it.
+        assert!(!queue(&engine, "z").exists().unwrap());
+        assert!(engine.verify().unwrap().is_sound());
+    }
+}
+
+#[test]
 fn a_sync_does_not_count_for_what_was_appended_during_the_sync() {
     let ((disk, between), clock) = (disks(), clock());
     let engine = config(&disk, &clock, 1).disk(Arc::new(between.clone())).open(ROOT).unwrap();

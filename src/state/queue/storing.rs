@@ -68,8 +68,8 @@ impl Queue {
         }
     }
 
-    /// Marks the claims that got no messages from a copy as spent.
-    fn end_copy(&mut self) {
+    /// Marks the claims that got no messages from a copy, or from a replay, as spent.
+    pub(crate) fn end_copy(&mut self) {
         let empty = self.claims.holding().filter(|(_, claim)| claim.left == 0);
         let empty: Vec<u64> = empty.map(|(number, _)| number).collect();
         for number in empty {
@@ -103,7 +103,7 @@ impl Queue {
         let mut found = 0_u64;
         for number in numbers {
             let left = self.count_claimed(number);
-            self.claims.set_left(number, left);
+            self.claims.set_loaded(number, left);
             found = found.saturating_add(u64::from(left));
         }
         if found == self.totals.claimed { Ok(()) } else { Err("a message under a claim that does not list it".into()) }
@@ -325,8 +325,9 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Project;
     use crate::state::audit::Invariant;
-    use crate::state::op::{NewClaim, NewQueue, Op, Posted};
+    use crate::state::op::{Address, GivenBack, ImportedPage, NewClaim, NewQueue, Op, Posted, Retried};
     use crate::state::sequences::Sequences;
     use crate::storage::budget::Budget;
 
@@ -381,6 +382,46 @@ mod tests {
             assert_eq!(queue.totals().claimed, left - u64::from(gap > 0));
             assert_eq!(queue.audit().unwrap().is_empty(), gap > 0);
         }
+    }
+
+    #[test]
+    fn a_claim_whose_messages_come_after_the_snapshot_of_a_move_in_progress_holds_them() {
+        // The copy of a queue: its claims first, then its pages, and a snapshot in between.
+        let source = queue_with_claims(3);
+        let page = source.pages.values().next().unwrap().freeze();
+        let content = page.content.clone().unwrap();
+        let bodies = content.bodies().to_vec().into();
+        let page = ImportedPage { first: page.first, record: page.record(&content), bodies };
+        let mut target = queue_with_claims(0);
+        for (number, claim) in source.claims.iter() {
+            target.load_claim(number, claim.clone());
+        }
+        target.next = 4;
+        target.settle().unwrap();
+        assert!(target.claims.iter().all(|(_, claim)| claim.left == 0 && !claim.is_spent()));
+        let project = Project::none();
+        for (lsn, pages) in [(1998, vec![page]), (1999, vec![])] {
+            let (address, subscriptions) = (Address::of(&project, source.name()), vec![]);
+            let import = Import { queue: 5, next: 4, expired: 0, claims: vec![], pages, address, subscriptions };
+            target.apply(lsn, 10, &Op::Import(import));
+        }
+        assert!(target.claims.iter().all(|(_, claim)| claim.left == 1 && claim.sequences.len() == 1));
+        // Given back, released and over: every one of them ends.
+        let given = Retried {
+            queue: 5,
+            claim: 1_u128.to_be_bytes(),
+            groups: vec![GivenBack { messages: [1].into_iter().collect(), delay: 0, reason: None }],
+        };
+        target.apply(2000, 10, &Op::Retry(given));
+        assert_eq!(target.totals().claimed, 2);
+        target.apply(2001, 50_010, &Op::Time);
+        assert_eq!(target.totals().claimed, 0);
+        // One that has none when everything is there is spent.
+        let mut empty = queue_with_claims(0);
+        empty.load_claim(1001, source.claims.get(1001).unwrap().clone());
+        empty.settle().unwrap();
+        empty.end_copy();
+        assert!(empty.claims.get(1001).unwrap().is_spent());
     }
 
     #[test]

@@ -230,11 +230,6 @@ impl Journal {
         self.tail.lock().segments.newest_synced(synced)
     }
 
-    /// The first segment that a replay after `lsn` needs.
-    pub(crate) fn first_needed(&self, lsn: u64) -> u64 {
-        self.tail.lock().segments.first_needed(lsn)
-    }
-
     /// Refuses every later append.
     pub(crate) fn close(&self) {
         self.tail.lock().closed = true;

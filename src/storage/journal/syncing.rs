@@ -21,24 +21,33 @@ impl Journal {
         Ok(())
     }
 
-    /// Syncs what a replay from `from` to `to` reads, for a snapshot that begins at `from`. Earlier segments are left:
-    /// when the snapshot counts, [`cover`](Self::cover) says so, and they are removed without a sync. Later ones are
-    /// left too, because the snapshot has nothing of them.
-    pub(crate) fn sync_for_replay(&self, from: u64, to: u64) -> Result<()> {
+    /// Syncs what a replay from `from` to `to` reads, for a snapshot that begins at `from`, and returns the first segment
+    /// of that, for the manifest. Earlier segments are left: when the snapshot counts, [`cover`](Self::cover) says so, and
+    /// they are removed without a sync. Later ones are left too, because the snapshot has nothing of them.
+    pub(crate) fn sync_for_replay(&self, from: u64, to: u64) -> Result<u64> {
         lock::check_may_wait();
-        let (first, to) = {
+        let (first, to, unsynced) = {
             let segments = &self.tail.lock().segments;
             let first = segments.first_needed(from);
-            // The manifest will name the first segment, so it has to exist even if its first frame is behind `to`.
-            (first, segments.first_of_full(first).map_or(to, |lsn| lsn.max(to)))
+            // The first segment has to exist, also if its first frame is behind `to`, or if it has none.
+            (first, segments.first_of_full(first).map_or(to, |lsn| lsn.max(to)), segments.unsynced_header(first, to))
         };
+        if let Some(live) = unsynced {
+            let synced = self.context.kept_directory.sync(&*self.context.disk).and_then(|()| live.sync());
+            synced.map_err(|cause| {
+                let cause = Error::io("syncing the journal", cause);
+                self.poison(&cause.to_string());
+                cause
+            })?;
+        }
         self.lead(to, || {
             self.sync_taken(|segments| {
                 let needed = segments.take_needed(first, to);
                 let is_all = needed.has_live() && !segments.has_sealed();
                 (needed, if is_all { self.appended() } else { self.synced() })
             })
-        })
+        })?;
+        Ok(first)
     }
 
     /// Everything up to `lsn` is durable, because a snapshot that counts has it, with the segments that
@@ -124,18 +133,5 @@ impl Journal {
     /// Whether there are unsynced appends that no call waits for.
     pub(crate) fn has_unsynced(&self) -> bool {
         self.unsynced.load(Ordering::Acquire)
-    }
-
-    /// Makes the header of segment `number`, the first that is needed, durable, if that is the live one and its header
-    /// may not be durable when everything up to `synced` is: before a manifest names it, and those before go.
-    pub(crate) fn sync_header(&self, number: u64, synced: u64) -> Result<()> {
-        let live = self.tail.lock().segments.unsynced_header(number, synced);
-        let Some(live) = live else { return Ok(()) };
-        let synced = self.context.disk.sync_dir(&self.context.directory).and_then(|()| live.sync());
-        synced.map_err(|cause| {
-            let cause = Error::io("syncing the journal", cause);
-            self.poison(&cause.to_string());
-            cause
-        })
     }
 }

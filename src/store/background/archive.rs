@@ -19,6 +19,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::super::housekeeping::Housekeeping;
+use super::housekeep::DIRECTORY_SHARE;
 use crate::model::error::Result;
 use crate::storage::archive::{self, Archive, ArchiveMark, Archived, Writer};
 use crate::store::{Listed, QueueSlot, Store};
@@ -61,10 +62,8 @@ impl Store {
         bytes.saturating_add(self.queue_memory / 2)
     }
 
-    /// The memory of the directory, about.
     fn directory_bytes(&self) -> u64 {
-        let directory = self.directory.read();
-        directory.names.bytes().saturating_add(directory.archiving.void_bytes())
+        self.directory.read().bytes()
     }
 
     /// The size of the archive's records.
@@ -106,7 +105,9 @@ impl Store {
     /// Sets when another attempt to archive queues is worthwhile, after one that left `bytes`.
     fn expect_growth(&self, bytes: u64) {
         self.archiving_due.bytes.store(self.grown(bytes), Ordering::Relaxed);
-        let cost = bytes.saturating_add(self.archived_weight());
+        // An attempt comes with a snapshot.
+        let snapshot = self.reserve.snapshot_bytes().saturating_mul(DIRECTORY_SHARE);
+        let cost = bytes.saturating_add(self.archived_weight()).saturating_add(snapshot);
         let least = self.context.segment_bytes.saturating_mul(LEAST_JOURNAL);
         let appended = self.journal.appended_bytes().saturating_add(cost.max(least));
         self.archiving_due.appended.store(appended, Ordering::Relaxed);

@@ -155,6 +155,6 @@ const CHECKPOINT_AFTER: u64 = 16;
 /// Bytes that a snapshot would free, in segments, from which one is written, unless the live messages weigh more.
 const SNAPSHOT_AFTER: u64 = 4;
 /// A snapshot is due only when it frees this many times its own size.
-const DIRECTORY_SHARE: u64 = 4;
+pub(super) const DIRECTORY_SHARE: u64 = 4;
 /// The disk space of the manifest.
 const MANIFEST_BYTES: u64 = 4 << 10;

@@ -15,6 +15,7 @@ use crate::storage::records::Record;
 use crate::storage::reserve::RECORD_BYTES;
 use crate::storage::snapshot;
 use crate::store::Store;
+use crate::sync::atomic::Ordering;
 
 impl Store {
     /// Writes a snapshot and frees the journal before it; on a full disk, with space of the reserve.
@@ -74,12 +75,8 @@ impl Store {
         let weight = fresh.map_or_else(|| self.archived_weight(), FreshArchive::weight);
         let new_files = [snapshot::path(&self.root, number), archive::path(&self.root, number)];
         let new_files = new_files.into_iter().take(if fresh.is_some() { 2 } else { 1 });
-        let written = self.write_snapshot_file(number, archive, weight).and_then(|(mark, files)| {
-            self.journal.sync_header(self.journal.first_needed(mark.from), mark.to)?;
-            Ok((mark, files))
-        });
-        let (mark, files) = written.inspect_err(|_| housekeeping.obsolete.extend(new_files.clone()))?;
-        let segment = self.journal.first_needed(mark.from);
+        let written = self.write_snapshot_file(number, archive, weight);
+        let (mark, files, segment) = written.inspect_err(|_| housekeeping.obsolete.extend(new_files.clone()))?;
         let (synced, newest) = (self.journal.synced(), segment.max(housekeeping.manifest.segment));
         let named = Manifest { snapshot: Some(mark), synced, segment: newest, ..housekeeping.manifest.clone() };
         let manifest = Manifest { archive, ..named };
@@ -96,7 +93,14 @@ impl Store {
         Ok((mark, files, segment))
     }
 
-    /// Writes a snapshot; returns the manifest's entry for it, and the page files it names.
+    /// Records that a queue is about to be removed, whose deletion is journaled. A snapshot that is being written may be
+    /// without the queue from now on, so the deletion has to be durable when it counts.
+    pub(crate) fn note_deletion(&self) {
+        self.last_deletion.fetch_max(self.journal.appended(), Ordering::SeqCst);
+    }
+
+    /// Writes a snapshot; returns the manifest's entry for it, the page files it names, and the first segment that is
+    /// needed beside it, which exists durably.
     ///
     /// A queue that is in the archive as it is has no record in the snapshot. The archive's records have the size
     /// `archived`.
@@ -105,7 +109,7 @@ impl Store {
         number: u64,
         archive: Option<ArchiveMark>,
         archived: u64,
-    ) -> Result<(SnapshotMark, BTreeSet<u64>)> {
+    ) -> Result<(SnapshotMark, BTreeSet<u64>, u64)> {
         let (disk, store) = (&*self.context.disk, self.id());
         let path = snapshot::path(&self.root, number);
         // Every operation up to here is applied before its queue's lock is free again, so no frozen queue has a lower
@@ -161,8 +165,8 @@ impl Store {
         found = found.saturating_add(self.write_registry(&mut writer, from)?);
         found = found.saturating_add(archived);
         // Not the end of the journal: what came while the pages were written is not in the snapshot, and need not be
-        // synced for it.
-        to = to.max(self.registry.read().lsn());
+        // synced for it. But a queue may be missing because it was deleted meanwhile.
+        to = to.max(self.registry.read().lsn()).max(self.last_deletion.load(Ordering::SeqCst));
         let next_queue = self.directory.read().next_number;
         // Before the snapshot can count, the images it names must be on the disk.
         self.page_files.sync()?;
@@ -171,10 +175,10 @@ impl Store {
         writer.finish(to, self.now(), next_queue)?;
         disk.sync_dir(&self.root).map_err(|e| Error::io("syncing the store's directory", e))?;
         // The snapshot's state must not be ahead of the durable journal, which goes on from the first segment kept.
-        self.journal.sync_for_replay(from, to)?;
+        let segment = self.journal.sync_for_replay(from, to)?;
         snapshot::read(disk, &path, store, number, &mut |_, _, _| Ok(()))?;
         self.reserve.change_records(estimated, found);
-        Ok((SnapshotMark { number, from, to }, files))
+        Ok((SnapshotMark { number, from, to }, files, segment))
     }
 
     /// Writes the registry while it changes: a replay from `from` gives the state of one instant. Returns the size of
