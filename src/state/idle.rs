@@ -129,12 +129,17 @@ impl LoadedQueue {
         Ok(Description::parse(&record.metadata).map_err(|error| error.to_string())?.shared())
     }
 
-    /// The memory of the key and the description, about.
-    pub(crate) fn idle_bytes(&self) -> u64 {
-        let description = match &self.state {
+    /// The queue's metadata and settings.
+    pub(crate) fn description(&self) -> &Arc<Description> {
+        match &self.state {
             Activity::Active(queue) => queue.description(),
             Activity::Idle { description, .. } => description,
-        };
+        }
+    }
+
+    /// The memory of the key and the description, about.
+    pub(crate) fn idle_bytes(&self) -> u64 {
+        let description = self.description();
         // Metadata take about twice their text; queues without any share one description.
         let text = if description.metadata.is_empty() { 0 } else { description.bytes() as u64 };
         (self.key.len() as u64).saturating_add(text.saturating_mul(2))
@@ -142,11 +147,7 @@ impl LoadedQueue {
 
     /// The size of the queue's record.
     pub(crate) fn record_bytes(&self) -> u64 {
-        let description = match &self.state {
-            Activity::Active(queue) => queue.description(),
-            Activity::Idle { description, .. } => description,
-        };
-        queue_bytes(self.key.len(), description.bytes())
+        queue_bytes(self.key.len(), self.description().bytes())
     }
 
     /// Wakes the queue for `call`.
