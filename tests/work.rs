@@ -375,8 +375,8 @@ fn a_second_program_on_the_same_store_is_refused_and_the_first_continues() {
     assert!(opened.contains("made a new store"), "{opened}");
 
     let report = dir.run(&[], &file);
-    assert_eq!(report.code, Some(1), "{report:?}");
-    assert!(report.errors.contains("the store store is in use by another process"), "{report:?}");
+    assert_eq!(report.code, Some(6), "{report:?}");
+    assert!(report.errors.contains("the store store is in use by process"), "{report:?}");
 
     drop(stdin);
     errors.read_to_string(&mut opened).unwrap();

@@ -8,9 +8,13 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zaqar_sled::Durability;
 
+use crate::commands::{Claims, Ls, Peek, Stat};
+use crate::exit;
+use crate::quantity;
+
 /// Durable message queues on one directory.
 #[derive(Debug, Parser)]
-#[command(name = "zaqar-sled", version)]
+#[command(name = "zaqar-sled", version, after_help = exit::TABLE)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) task: Task,
@@ -30,12 +34,40 @@ pub(crate) enum Task {
     /// Ctrl-C or SIGTERM stops the run: lines in work are finished, claimed ones are given back, and the table is
     /// printed. A second signal kills the running commands and gives their lines back too.
     ///
-    /// Exit codes: 0, every line is processed; 1, a failure; 2, wrong arguments; 3, lines are dead-lettered (each is
-    /// named with its reason); 4, lines are left; 130 and 143, stopped by Ctrl-C or SIGTERM.
+    /// Dead-lettered lines are each named with their reason.
     ///
-    /// The table and the progress go to standard error, so that standard output is the command's alone. In the table, the columns marked `+now`, redelivered and lines/s count this run. All other columns
-    /// count all runs.
+    /// The table and the progress go to standard error, so that standard output is the command's alone. In the table, the
+    /// columns marked `+now`, redelivered and lines/s count this run. All other columns count all runs.
+    #[command(after_help = exit::TABLE)]
     Work(Work),
+
+    /// List the queues of a store.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. `oldest` is the age of the oldest
+    /// message.
+    #[command(after_help = exit::TABLE)]
+    Ls(Ls),
+
+    /// Show a store, or one queue, in detail.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. The sizes are those of the files;
+    /// the journal's files are allocated in advance.
+    #[command(after_help = exit::TABLE)]
+    Stat(Stat),
+
+    /// Show messages of a queue without claiming them.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. Claimed and delayed messages are
+    /// shown too. A body that is not UTF-8 is shown with escapes, and in JSON as `body_base64`.
+    #[command(after_help = exit::TABLE)]
+    Peek(Peek),
+
+    /// List the live claims of a queue, or the messages of one.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. `age` is the time since the claim
+    /// was created or last renewed; it ends when the age reaches the ttl.
+    #[command(after_help = exit::TABLE)]
+    Claims(Claims),
 }
 
 /// The arguments of `work`.
@@ -63,8 +95,8 @@ pub(crate) struct Work {
 
     /// Lifetime of a claim. A worker renews its claims. The lines of a run that died are delivered again at once if none
     /// of its commands is still running, and else after this time.
-    #[arg(long, value_name = "SECS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
-    ttl: u64,
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_lease)]
+    ttl: Duration,
 
     /// Dead-letter a line after this many claims without success [default: 5 with --run, else never].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -95,7 +127,7 @@ impl Work {
     }
 
     pub(crate) fn ttl(&self) -> Duration {
-        Duration::from_secs(self.ttl)
+        self.ttl
     }
 
     pub(crate) fn max_claims(&self) -> Option<u32> {
@@ -114,6 +146,13 @@ impl Work {
 enum Survival {
     Sync,
     Buffered,
+}
+
+/// One second to a year.
+fn parse_lease(text: &str) -> Result<Duration, String> {
+    let ttl = quantity::parse_duration(text)?;
+    let is_fit = (Duration::from_secs(1)..=Duration::from_secs(31_536_000)).contains(&ttl);
+    if is_fit { Ok(ttl) } else { Err("not between 1s and a year".into()) }
 }
 
 pub(crate) fn cores() -> usize {

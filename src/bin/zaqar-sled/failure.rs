@@ -1,11 +1,13 @@
-//! The reasons why a line was not processed.
+//! The reasons why a command failed, each with what to do, and the exit code of each.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use zaqar_sled::Queue;
 
+use crate::exit::Exit;
+use crate::holder::Holder;
 use crate::source::Source;
 
 #[derive(Debug, Error)]
@@ -28,10 +30,34 @@ pub(crate) enum Failure {
     Grown { name: String, line: u64 },
     #[error("{name}: the store's queue {queue:?} was not created for it; use another --store")]
     Foreign { name: String, queue: String },
-    #[error("the store {} is in use by another process", .path.display())]
-    InUse { path: PathBuf },
+    #[error(
+        "the store {} is in use by {}; stop that, or use a command that only looks: ls, stat, peek, claims",
+        .path.display(),
+        .holder.as_ref().map_or_else(|| "another process".into(), Holder::to_string)
+    )]
+    InUse { path: PathBuf, holder: Option<Holder> },
+    #[error("the store {} changes faster than it can be read; try again", .path.display())]
+    Changing { path: PathBuf },
+    #[error(
+        "the store {} is damaged: {source}; to open it with all that is intact, use Config::salvage",
+        .path.display()
+    )]
+    Damaged { path: PathBuf, source: zaqar_sled::Error },
     #[error("the store {}: {source}", .path.display())]
     Open { path: PathBuf, source: zaqar_sled::Error },
+    #[error(
+        "there is no store in {}; name its directory with --store",
+        .path.display()
+    )]
+    NoStore { path: PathBuf },
+    #[error("{}: {source}", .path.display())]
+    Path { path: PathBuf, source: io::Error },
+    #[error("there is no queue {queue}; `zaqar-sled ls` lists the queues")]
+    NoQueue { queue: String },
+    #[error("there is no {what} {id} in the queue; it may have been deleted, or its time is over")]
+    NotThere { what: &'static str, id: String },
+    #[error("writing to standard output: {0}")]
+    Output(#[from] io::Error),
     #[error("the store: {0}")]
     Store(#[from] zaqar_sled::Error),
     #[error("starting a thread: {0}")]
@@ -43,6 +69,38 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Why the store at that path cannot be read or opened.
+    pub(crate) fn of_store(path: &Path, source: zaqar_sled::Error) -> Self {
+        let path = path.to_owned();
+        match source {
+            zaqar_sled::Error::Locked { .. } => Self::InUse { holder: Holder::of(&path), path },
+            source if source.is_busy() => Self::Changing { path },
+            source if source.is_corrupt() => Self::Damaged { path, source },
+            source => Self::Open { path, source },
+        }
+    }
+
+    /// Whether the same may succeed a moment later.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Changing { .. } => true,
+            Self::Store(error) => error.is_busy(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::NoStore { .. } | Self::NoQueue { .. } | Self::NotThere { .. } => Exit::NotFound,
+            Self::InUse { .. } | Self::Changing { .. } => Exit::InUse,
+            Self::Damaged { .. } => Exit::Damaged,
+            // Nobody reads on, as in `zaqar-sled ls | head -1`.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+            Self::Store(error) | Self::Open { source: error, .. } => Exit::of(error),
+            _ => Exit::Failed,
+        }
+    }
+
     pub(crate) fn foreign(source: &Source, queue: &Queue) -> Self {
         Self::Foreign { name: source.name().into(), queue: queue.name().to_string() }
     }

@@ -1,5 +1,5 @@
-//! The command-line program: `zaqar-sled work` posts every line of its input to a durable queue, from which workers
-//! take it.
+//! The command-line program. `zaqar-sled work` posts every line of its input to a durable queue, from which workers take
+//! it. The other commands look into a store, or change one that is not in use.
 //!
 //! 1. A line is posted exactly once: each post is atomic and holds a batch of lines and a bookmark of their end.
 //! 2. A line is deleted only after it was processed, so it is processed at least once, whenever the program dies.
@@ -8,16 +8,26 @@
 mod arguments;
 mod bookmark;
 mod command;
+mod commands;
 mod dead_lines;
+mod exit;
 mod failure;
+mod grid;
+mod holder;
 mod job;
 mod lease;
 mod lines;
 mod live_runs;
+mod message_row;
+mod output;
+mod plain;
 mod poster;
 mod progress;
+mod quantity;
+mod queue_name;
 mod run;
 mod source;
+mod store_path;
 mod table;
 mod worker;
 
@@ -27,16 +37,23 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::arguments::{Arguments, Task};
+use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let Task::Work(work) = Arguments::parse().task;
-    match run::work(&work) {
-        Ok(code) => code,
-        Err(failure) => {
+    let ended = match Arguments::parse().task {
+        Task::Work(work) => run::work(&work),
+        Task::Ls(ls) => ls.run().map(ExitCode::from),
+        Task::Stat(stat) => stat.run().map(ExitCode::from),
+        Task::Peek(peek) => peek.run().map(ExitCode::from),
+        Task::Claims(claims) => claims.run().map(ExitCode::from),
+    };
+    ended.unwrap_or_else(|failure| {
+        let exit = failure.exit();
+        if exit != Exit::Done {
             say(format_args!("{failure}"));
-            ExitCode::FAILURE
         }
-    }
+        exit.into()
+    })
 }
 
 /// Prints a message on standard error. A failure to print cannot be reported.

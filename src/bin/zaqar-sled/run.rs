@@ -16,6 +16,7 @@ use zaqar_sled::{Config, Engine};
 
 use crate::arguments::{self, Work};
 use crate::command::Command;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::live_runs::LiveRuns;
@@ -66,10 +67,7 @@ pub(crate) fn work(work: &Work) -> Result<ExitCode, Failure> {
 
 fn open(work: &Work) -> Result<Engine, Failure> {
     let path: &Path = &work.store;
-    Config::new().durability(work.durability()).open(path).map_err(|source| {
-        let path = path.into();
-        if source.is_busy() { Failure::InUse { path } } else { Failure::Open { path, source } }
-    })
+    Config::new().durability(work.durability()).open(path).map_err(|source| Failure::of_store(path, source))
 }
 
 /// The table and what is not in it, on standard error.
@@ -172,11 +170,11 @@ impl Run {
             say(format_args!("{waiting} lines are still waiting"));
         }
         Ok(ExitCode::from(if waiting > 0 || self.jobs.iter().any(Job::is_held_back) {
-            LEFT
+            Exit::LeftLines
         } else if counts.iter().any(|counts| counts.dead > 0) {
-            DEAD
+            Exit::DeadLines
         } else {
-            0
+            Exit::Done
         }))
     }
 
@@ -251,8 +249,3 @@ const A_LITTLE: Duration = Duration::from_millis(50);
 
 /// The most dead lines of a file that are named.
 const MOST_NAMED: usize = 20;
-
-/// The exit code when lines are dead-lettered.
-const DEAD: u8 = 3;
-/// The exit code when lines are left.
-const LEFT: u8 = 4;

@@ -1,0 +1,6 @@
+//! The program's commands beside `work`, each run as a process.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod looking;
+mod scene;
