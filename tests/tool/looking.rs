@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use serde_json::{Value, json};
 use zaqar_sled::{ClientId, Engine, Metadata, NewMessage, Project};
@@ -107,6 +109,37 @@ fn a_queue_is_read_page_by_page_and_one_message_whole() {
     }
     assert_eq!(scene.rows("peek many --project shop --json --limit 2300").len(), 2300);
     assert_eq!(scene.rows("peek many --project shop --json --limit 5000").len(), 2400);
+}
+
+#[test]
+fn a_store_that_changes_all_the_time_is_shown_or_called_busy() {
+    let scene = Scene::new();
+    let engine = scene.shop();
+    let (is_over, mut shown) = (AtomicBool::new(false), 0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let many = queue(&engine, "many");
+            many.create(Metadata::new()).unwrap();
+            while !is_over.load(Ordering::Relaxed) {
+                for _ in 0..20 {
+                    many.post(ClientId::random(), &vec![NewMessage::new(vec![b'x'; 2000]); 10]).unwrap();
+                }
+                engine.step().unwrap();
+                engine.snapshot().unwrap();
+                many.purge().unwrap();
+            }
+        });
+        for command in COMMANDS.iter().cycle().take(12) {
+            let run = scene.run(command);
+            shown += u32::from(run.code == Some(0));
+            if !matches!(run.code, Some(0 | 6)) {
+                is_over.store(true, Ordering::Relaxed);
+                panic!("{run:?}");
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert!(shown > 0, "no command saw the store");
 }
 
 #[test]

@@ -35,7 +35,12 @@ impl Scene {
         let mut words = arguments.split(' ');
         let mut command = Command::new(env!("CARGO_BIN_EXE_zaqar-sled"));
         command.current_dir(self.0.path()).env_remove("COLUMNS").stdin(Stdio::null());
-        command.arg(words.next().unwrap()).args(["--store", "store"]).args(words);
+        let name = words.next().unwrap();
+        command.arg(name);
+        if name == "pools" {
+            command.args(words.next());
+        }
+        command.args(["--store", "store"]).args(words);
         command
     }
 
@@ -75,6 +80,19 @@ impl Scene {
         let lease = ClaimOptions::new().ttl(Duration::from_secs(600)).limit(2);
         assert!(orders.claim(lease).unwrap().is_some());
         engine
+    }
+
+    /// A closed store with 100 messages in `orders`, which are only in page files.
+    pub(crate) fn full_shop(&self) {
+        let engine = self.engine();
+        let orders = queue(&engine, "orders");
+        orders.create(Metadata::new()).unwrap();
+        for _ in 0..10 {
+            orders.post(ClientId::random(), &vec![NewMessage::new(vec![b'x'; 30_000]); 10]).unwrap();
+            engine.step().unwrap();
+        }
+        engine.snapshot().unwrap();
+        engine.close().unwrap();
     }
 
     /// Every file of the store, with its inode, time and content.

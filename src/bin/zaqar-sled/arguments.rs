@@ -8,7 +8,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zaqar_sled::Durability;
 
-use crate::commands::{Claims, Ls, Peek, Stat};
+use crate::commands::{Claims, Completions, Get, Ls, Man, Peek, Pools, Post, Purge, Rm, Salvage, Stat, Verify};
 use crate::exit;
 use crate::quantity;
 
@@ -68,12 +68,65 @@ pub(crate) enum Task {
     /// was created or last renewed; it ends when the age reaches the ttl.
     #[command(after_help = exit::TABLE)]
     Claims(Claims),
+
+    /// Post messages to a queue.
+    ///
+    /// All messages are posted in one step and are durable when the command ends; their ids are printed. The store must
+    /// not be in use, because one process uses a store at a time. Neither a queue nor a store is made without --create.
+    #[command(after_help = exit::TABLE)]
+    Post(Post),
+
+    /// Take the oldest messages out of a queue, or put them under a claim with --claim.
+    ///
+    /// A message is removed only after it has been printed. If the queue has no free message, the exit code is 8. The store
+    /// must not be in use.
+    #[command(after_help = exit::TABLE)]
+    Get(Get),
+
+    /// Remove all messages of a queue, claimed and delayed ones too. The queue stays.
+    ///
+    /// The store must not be in use.
+    #[command(after_help = exit::TABLE)]
+    Purge(Purge),
+
+    /// Delete a queue with its messages, or only messages with --message.
+    ///
+    /// The store must not be in use.
+    #[command(after_help = exit::TABLE)]
+    Rm(Rm),
+
+    /// List, register and remove the pools over which a store spreads its queues.
+    #[command(after_help = exit::TABLE)]
+    Pools(Pools),
+
+    /// Check a store: all checksums, counters, indexes and claims, and every page of messages.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. The exit code is 0 for a sound
+    /// store and 7 for a damaged one.
+    #[command(after_help = exit::TABLE)]
+    Verify(Verify),
+
+    /// Open a damaged store with all that is intact, and report the rest.
+    ///
+    /// Damaged files are moved into a folder of the store. The report names the messages that each queue has lost, as far
+    /// as intact records tell. The exit code is 0 if nothing is lost, else 7. Copy the directory before. The store must not
+    /// be in use.
+    #[command(after_help = exit::TABLE)]
+    Salvage(Salvage),
+
+    /// Print a shell's completions for this program.
+    #[command(after_help = exit::TABLE)]
+    Completions(Completions),
+
+    /// Print the manual page, or write the pages of all commands into a directory.
+    #[command(after_help = exit::TABLE)]
+    Man(Man),
 }
 
 /// The arguments of `work`.
 #[derive(Debug, Args)]
 pub(crate) struct Work {
-    /// The directory of the store; created if it is missing.
+    /// The directory of the store; made if it is missing, but not among other files.
     #[arg(long, value_name = "DIR", default_value = "./zaqar-store")]
     pub(crate) store: PathBuf,
 

@@ -14,6 +14,8 @@ pub(crate) enum Exit {
     NotFound = 5,
     InUse = 6,
     Damaged = 7,
+    Empty = 8,
+    Unconfirmed = 9,
 }
 
 impl Exit {
@@ -44,6 +46,8 @@ Exit codes:
   4    work: lines are left
   5    not found: the store, queue, message, claim or pool
   6    in use: another process has the store open, or changes it too fast to be read
-  7    damaged: a file of the store is
+  7    damaged: the store is, or it was and messages are lost
+  8    empty: no message could be taken
+  9    not confirmed: --create or --yes is missing, or the directory has other files
   130  stopped by Ctrl-C
   143  stopped by SIGTERM";

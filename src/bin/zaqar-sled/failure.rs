@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use zaqar_sled::Queue;
+use zaqar_sled::{MessageId, Queue};
 
 use crate::exit::Exit;
 use crate::holder::Holder;
@@ -31,7 +31,7 @@ pub(crate) enum Failure {
     #[error("{name}: the store's queue {queue:?} was not created for it; use another --store")]
     Foreign { name: String, queue: String },
     #[error(
-        "the store {} is in use by {}; stop that, or use a command that only looks: ls, stat, peek, claims",
+        "the store {} is in use by {}; stop that, or use a command that only looks: ls, stat, peek, claims, verify",
         .path.display(),
         .holder.as_ref().map_or_else(|| "another process".into(), Holder::to_string)
     )]
@@ -39,23 +39,42 @@ pub(crate) enum Failure {
     #[error("the store {} changes faster than it can be read; try again", .path.display())]
     Changing { path: PathBuf },
     #[error(
-        "the store {} is damaged: {source}; to open it with all that is intact, use Config::salvage",
+        "the store {} is damaged: {source}; `zaqar-sled verify` shows the damage, \
+         `zaqar-sled salvage` opens a store with all that is intact",
         .path.display()
     )]
     Damaged { path: PathBuf, source: zaqar_sled::Error },
     #[error("the store {}: {source}", .path.display())]
     Open { path: PathBuf, source: zaqar_sled::Error },
     #[error(
-        "there is no store in {}; name its directory with --store",
+        "there is no store in {}; name its directory with --store (post and pools add make one with --create)",
         .path.display()
     )]
     NoStore { path: PathBuf },
+    #[error(
+        "{} has no store but other files, for example {name:?}; \
+         name an empty or a new directory for a new store",
+        .path.display()
+    )]
+    Strangers { path: PathBuf, name: String },
     #[error("{}: {source}", .path.display())]
     Path { path: PathBuf, source: io::Error },
-    #[error("there is no queue {queue}; `zaqar-sled ls` lists the queues")]
+    #[error("there is no queue {queue}; `zaqar-sled ls` lists the queues, `zaqar-sled post --create` makes one")]
     NoQueue { queue: String },
     #[error("there is no {what} {id} in the queue; it may have been deleted, or its time is over")]
     NotThere { what: &'static str, id: String },
+    #[error(
+        "message {id} is claimed; give its claim with --claim (`zaqar-sled claims` lists them), or wait for its end"
+    )]
+    Claimed { id: MessageId },
+    #[error("there is no pool {pool}; `zaqar-sled pools ls` lists them")]
+    NoPool { pool: String },
+    #[error(
+        "salvage gives up what cannot be read, and moves damaged files aside: copy the directory {} first, \
+         see the damage with `zaqar-sled verify`, then add --yes",
+        .path.display()
+    )]
+    Unconfirmed { path: PathBuf },
     #[error("writing to standard output: {0}")]
     Output(#[from] io::Error),
     #[error("the store: {0}")]
@@ -91,9 +110,10 @@ impl Failure {
 
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::NoStore { .. } | Self::NoQueue { .. } | Self::NotThere { .. } => Exit::NotFound,
+            Self::NoStore { .. } | Self::NoQueue { .. } | Self::NotThere { .. } | Self::NoPool { .. } => Exit::NotFound,
             Self::InUse { .. } | Self::Changing { .. } => Exit::InUse,
             Self::Damaged { .. } => Exit::Damaged,
+            Self::Strangers { .. } | Self::Unconfirmed { .. } => Exit::Unconfirmed,
             // Nobody reads on, as in `zaqar-sled ls | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Store(error) | Self::Open { source: error, .. } => Exit::of(error),

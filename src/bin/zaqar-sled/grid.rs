@@ -4,6 +4,7 @@
 //!    [`LEAST_TEXT`] columns. If it still is, each row becomes a block with one line for each cell.
 //! 2. Ids are never cut, because they are there to be copied.
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::termios::tcgetwinsize;
@@ -126,8 +127,11 @@ impl<const N: usize> Grid<N> {
 pub(crate) fn facts(facts: &[(&str, String)], width: Option<usize>) -> String {
     let widest = facts.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
     let space = width.map_or(usize::MAX, |width| width.saturating_sub(widest + GAP).max(LEAST_TEXT));
-    let line = |(name, fact): &(&str, String)| format!("{}  {}\n", padded(name, widest), cut(fact, space));
-    facts.iter().map(line).collect()
+    let lines = facts.iter().flat_map(|(name, fact)| {
+        let names = std::iter::once(*name).chain(std::iter::repeat(""));
+        names.zip(wrapped(fact, space)).map(|(name, part)| format!("{}  {part}\n", padded(name, widest)))
+    });
+    lines.collect()
 }
 
 fn line<const N: usize>(cells: [&str; N], head: [(&'static str, Kind); N], widths: &[usize; N]) -> String {
@@ -149,6 +153,24 @@ fn sum(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
 }
 
+/// The text in parts of so many columns, at least one.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    if text.width() <= width {
+        return vec![text.to_owned()];
+    }
+    let mut parts = vec![String::new()];
+    for c in text.chars() {
+        let is_full = |part: &String| part.width() + c.width().unwrap_or(0) > width && !part.is_empty();
+        if parts.last().is_some_and(is_full) {
+            parts.push(String::new());
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(c);
+        }
+    }
+    parts
+}
+
 /// The text, or its beginning and a mark.
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
@@ -166,8 +188,13 @@ fn cut(text: &str, width: usize) -> String {
 
 /// The width of the terminal on standard output, or what the variable `COLUMNS` says. `None` if there is neither.
 pub(crate) fn terminal_width() -> Option<usize> {
+    width_of(std::io::stdout())
+}
+
+/// As [`terminal_width`], of another output.
+pub(crate) fn width_of(output: impl AsFd) -> Option<usize> {
     let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let size = || tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    let size = || tcgetwinsize(output).ok().map(|size| usize::from(size.ws_col));
     set.or_else(size).filter(|columns| *columns > 0)
 }
 
@@ -204,6 +231,14 @@ mod tests {
             assert!(text.contains("0123456789"), "{text}");
         }
         assert_eq!(grid().text(Some(80)), whole);
+    }
+
+    #[test]
+    fn a_long_fact_goes_on_in_the_next_line() {
+        let text = [("file", "abcdefghijkl飲み".to_owned()), ("empty", String::new())];
+        let expected = "file   abcdefgh\n       ijkl飲み\nempty  \n";
+        assert_eq!(facts(&text, Some(15)), expected);
+        assert_eq!(facts(&text, None).lines().count(), 2);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod lease;
 mod lines;
 mod live_runs;
 mod message_row;
+mod opened;
 mod output;
 mod plain;
 mod poster;
@@ -38,22 +39,35 @@ use clap::Parser;
 
 use crate::arguments::{Arguments, Task};
 use crate::exit::Exit;
+use crate::failure::Failure;
 
 fn main() -> ExitCode {
     let ended = match Arguments::parse().task {
-        Task::Work(work) => run::work(&work),
-        Task::Ls(ls) => ls.run().map(ExitCode::from),
-        Task::Stat(stat) => stat.run().map(ExitCode::from),
-        Task::Peek(peek) => peek.run().map(ExitCode::from),
-        Task::Claims(claims) => claims.run().map(ExitCode::from),
+        Task::Work(work) => return run::work(&work).unwrap_or_else(failed),
+        Task::Ls(ls) => ls.run(),
+        Task::Stat(stat) => stat.run(),
+        Task::Peek(peek) => peek.run(),
+        Task::Claims(claims) => claims.run(),
+        Task::Post(post) => post.run(),
+        Task::Get(get) => get.run(),
+        Task::Purge(purge) => purge.run(),
+        Task::Rm(rm) => rm.run(),
+        Task::Pools(pools) => pools.run(),
+        Task::Verify(verify) => verify.run(),
+        Task::Salvage(salvage) => salvage.run(),
+        Task::Completions(completions) => completions.run(),
+        Task::Man(man) => man.run(),
     };
-    ended.unwrap_or_else(|failure| {
-        let exit = failure.exit();
-        if exit != Exit::Done {
-            say(format_args!("{failure}"));
-        }
-        exit.into()
-    })
+    ended.map_or_else(failed, ExitCode::from)
+}
+
+/// Says why a command failed.
+fn failed(failure: Failure) -> ExitCode {
+    let exit = failure.exit();
+    if exit != Exit::Done {
+        say(format_args!("{failure}"));
+    }
+    exit.into()
 }
 
 /// Prints a message on standard error. A failure to print cannot be reported.

@@ -39,6 +39,8 @@ pub(crate) enum State {
     Free,
     Claimed,
     Delayed,
+    /// It is not in the queue any more.
+    Taken,
 }
 
 impl MessageRow {
@@ -65,6 +67,11 @@ impl MessageRow {
             body_base64: text.is_none().then(|| BASE64.encode(bytes)),
             message,
         }
+    }
+
+    /// A message that is removed from its queue.
+    pub(crate) fn taken(message: Message) -> Self {
+        Self { state: State::Taken, claim: None, ..Self::of(message, false) }
     }
 
     pub(crate) fn message(&self) -> &Message {
@@ -112,6 +119,7 @@ impl State {
             Self::Free => "free",
             Self::Claimed => "claimed",
             Self::Delayed => "delayed",
+            Self::Taken => "taken",
         }
     }
 }

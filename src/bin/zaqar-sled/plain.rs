@@ -7,13 +7,17 @@ use zaqar_sled::Project;
 /// A name as it is if it is plain, else in quotes with everything escaped that a terminal would act on.
 pub(crate) fn name(name: &str) -> String {
     let escaped = name.escape_debug().to_string();
-    let is_plain = escaped == name && name.trim() == name && !name.is_empty() && name != NO_PROJECT;
+    let is_plain = escaped == name && name.trim() == name && !name.is_empty();
     if is_plain { escaped } else { format!("\"{escaped}\"") }
 }
 
 /// A project's name, `-` for none.
 pub(crate) fn project(project: &Project) -> String {
-    project.name().map_or_else(|| NO_PROJECT.into(), name)
+    match project.name() {
+        None => NO_PROJECT.into(),
+        Some(NO_PROJECT) => format!("\"{NO_PROJECT}\""),
+        Some(text) => name(text),
+    }
 }
 
 /// The beginning of a body on one line: text if it is UTF-8, else bytes that are escaped.
@@ -55,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_act_on_the_terminal() {
-        let names = ["", "-", " x", "a\nb", "\x1b[2J", "\u{202e}gnp.exe", "say \"hi\"", "a\u{7f}", "\\"];
+        let names = ["", " x", "a\nb", "\x1b[2J", "\u{202e}gnp.exe", "say \"hi\"", "a\u{7f}", "\\"];
         for strange in names {
             let shown = name(strange);
             assert!(shown.starts_with('"') && shown.ends_with('"') && shown.len() > 1, "{strange:?}: {shown}");

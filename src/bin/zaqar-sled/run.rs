@@ -20,6 +20,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::live_runs::LiveRuns;
+use crate::opened;
 use crate::poster;
 use crate::progress::Progress;
 use crate::say;
@@ -67,6 +68,7 @@ pub(crate) fn work(work: &Work) -> Result<ExitCode, Failure> {
 
 fn open(work: &Work) -> Result<Engine, Failure> {
     let path: &Path = &work.store;
+    opened::check_free(path)?;
     Config::new().durability(work.durability()).open(path).map_err(|source| Failure::of_store(path, source))
 }
 

@@ -54,7 +54,7 @@ impl StorePath {
 }
 
 /// The file without which there is no store.
-const MANIFEST: &str = "MANIFEST";
+pub(crate) const MANIFEST: &str = "MANIFEST";
 
 /// A store that changes too fast is looked at for two seconds.
 const BUSY_TRIES: u32 = 20;
