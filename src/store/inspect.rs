@@ -112,7 +112,8 @@ impl Inspection {
         let queues = named.filter_map(|queue| {
             let (project, name) = keys::parse_queue(&queue.key)?;
             let archived = !loaded.contains(&queue.number);
-            Some(InspectedQueue::new(project, name, archived, queue, time, origin.clone()))
+            let pool = contents.registry.catalogue.get(&queue.key).map(|mapping| mapping.pool.clone());
+            Some(InspectedQueue::new((project, name, pool), archived, queue, time, origin.clone()))
         });
         let (queues, clean) = (queues.collect(), manifest.clean.is_some());
         let file_sizes = FileSizes::of(&**disk, root)?;

@@ -181,6 +181,47 @@ fn pools_are_listed_added_and_removed_and_their_queues_are_used() {
     assert_eq!(scene.run("pools ls --json").output, "");
 }
 
+#[test]
+fn a_queue_in_a_pool_is_shown_with_its_messages() {
+    let scene = Scene::new();
+    let (near, far) = (scene.path("near"), scene.path("far"));
+    scene.run(&format!("pools add near sled:{} --create", near.display()));
+    assert_eq!(scene.run("post orders tea coffee --create").code, Some(0));
+    let changed = scene.run(&format!("pools add near sled:{} --weight 0", near.display()));
+    assert_eq!(changed.code, Some(0), "{changed:?}");
+    scene.run(&format!("pools add far sled:{}", far.display()));
+    scene.run("post drinks water --create");
+    let taken = scene.rows("get orders --claim --json");
+
+    let rows = scene.rows("ls --json");
+    let counts: Vec<_> = rows.iter().map(|row| (&row["queue"], &row["free"], &row["claimed"])).collect();
+    assert_eq!(counts, [(&json!("drinks"), &json!(1), &json!(0)), (&json!("orders"), &json!(1), &json!(1))]);
+    assert_eq!(bodies(&scene), ["tea", "coffee"]);
+    assert_eq!(scene.rows("claims orders --json")[0]["claim"], taken[0]["claim"]);
+    assert_eq!(scene.rows("stat --json")[0]["free"], 2);
+    assert_eq!(scene.rows("stat orders --json")[0]["oldest"]["id"], taken[0]["id"]);
+    assert_eq!(scene.rows("verify --json")[0]["messages"], 3);
+    assert!(scene.run("verify --trees").output.ends_with("the store is sound\n"));
+
+    // The store of a pool is not a store of its own.
+    fs::rename(scene.path("store"), scene.path("control")).unwrap();
+    fs::rename(&near, scene.path("store")).unwrap();
+    scene.run("post orders tea").assert_fails(1, &["is a pool of another store"]);
+    assert_eq!(scene.rows("ls --json")[0]["free"], 1);
+    fs::rename(scene.path("store"), &near).unwrap();
+    fs::rename(scene.path("control"), scene.path("store")).unwrap();
+
+    // A disk that is not mounted is not an empty one.
+    fs::rename(&near, scene.path("unmounted")).unwrap();
+    let listed = scene.run("ls --json");
+    assert_eq!((listed.code, listed.output.lines().count()), (Some(5), 1), "{listed:?}");
+    assert!(listed.errors.contains("pool near cannot be looked into: there is no store in"), "{listed:?}");
+    for command in ["peek orders", "stat orders", "claims orders", "verify", "stat"] {
+        scene.run(command).assert_fails(5, &["pool near cannot be looked into"]);
+    }
+    assert_eq!(scene.rows("peek drinks --json")[0]["body"], "water");
+}
+
 /// Changes bytes in each page of the store's page files.
 fn damage_pages(store: &Path) {
     for entry in fs::read_dir(store.join("heap")).unwrap() {

@@ -4,10 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use zaqar_sled::{MessageId, Queue};
+use zaqar_sled::{Engine, MessageId, PoolName, Queue};
 
 use crate::exit::Exit;
 use crate::holder::Holder;
+use crate::plain;
 use crate::source::Source;
 
 #[derive(Debug, Error)]
@@ -69,6 +70,12 @@ pub(crate) enum Failure {
     Claimed { id: MessageId },
     #[error("there is no pool {pool}; `zaqar-sled pools ls` lists them")]
     NoPool { pool: String },
+    #[error("pool {} cannot be looked into: {}", .0.pool, .0.reason)]
+    Unseen(Unseen),
+    #[error("{0}")]
+    NotSeen(String),
+    #[error("the store {} is a pool of another store; name that store with --store", .path.display())]
+    OfPool { path: PathBuf },
     #[error(
         "salvage gives up what cannot be read, and moves damaged files aside: copy the directory {} first, \
          see the damage with `zaqar-sled verify`, then add --yes",
@@ -87,6 +94,20 @@ pub(crate) enum Failure {
     Signals(io::Error),
 }
 
+/// Why the store of a pool cannot be looked into.
+#[derive(Debug, Clone)]
+pub(crate) struct Unseen {
+    pub(crate) pool: String,
+    pub(crate) reason: String,
+    pub(crate) exit: Exit,
+}
+
+impl Unseen {
+    pub(crate) fn of(pool: &PoolName, failure: &Failure) -> Self {
+        Self { pool: plain::name(pool.as_str()), reason: failure.to_string(), exit: failure.exit() }
+    }
+}
+
 impl Failure {
     /// Why the store at that path cannot be read or opened.
     pub(crate) fn of_store(path: &Path, source: zaqar_sled::Error) -> Self {
@@ -95,6 +116,10 @@ impl Failure {
             zaqar_sled::Error::Locked { .. } => Self::InUse { holder: Holder::of(&path), path },
             source if source.is_busy() => Self::Changing { path },
             source if source.is_corrupt() => Self::Damaged { path, source },
+            // A store refuses another opener than the one it is a pool of.
+            source if source.is_invalid() && Engine::inspect(&path).is_ok_and(|store| store.is_pool()) => {
+                Self::OfPool { path }
+            }
             source => Self::Open { path, source },
         }
     }
@@ -110,8 +135,13 @@ impl Failure {
 
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::NoStore { .. } | Self::NoQueue { .. } | Self::NotThere { .. } | Self::NoPool { .. } => Exit::NotFound,
+            Self::NoStore { .. }
+            | Self::NoQueue { .. }
+            | Self::NotThere { .. }
+            | Self::NoPool { .. }
+            | Self::NotSeen(_) => Exit::NotFound,
             Self::InUse { .. } | Self::Changing { .. } => Exit::InUse,
+            Self::Unseen(unseen) => unseen.exit,
             Self::Damaged { .. } => Exit::Damaged,
             Self::Strangers { .. } | Self::Unconfirmed { .. } => Exit::Unconfirmed,
             // Nobody reads on, as in `zaqar-sled ls | head -1`.

@@ -30,6 +30,8 @@ mod run;
 mod source;
 mod store_path;
 mod table;
+mod view;
+mod waiting;
 mod worker;
 
 use std::io::Write;

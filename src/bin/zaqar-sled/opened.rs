@@ -10,7 +10,9 @@ use zaqar_sled::{Config, ControlDriver, DataDriver, Engine, ListOptions, PooledD
 
 use crate::failure::Failure;
 use crate::queue_name::QueueArgs;
-use crate::store_path::{MANIFEST, StorePath};
+use crate::store_path::StorePath;
+use crate::view::MANIFEST;
+use crate::waiting::Waiting;
 
 /// An open store.
 #[derive(Debug)]
@@ -35,12 +37,14 @@ impl StorePath {
     /// Opens this one store, whether or not pools are registered in it.
     pub(crate) fn open_engine(&self, config: Config, create: bool) -> Result<Engine, Failure> {
         self.check_may_open(create)?;
+        let _waiting = Waiting::on("opening the store");
         config.open(self.path()).map_err(|error| Failure::of_store(self.path(), error))
     }
 
     /// Opens the store for changes of its pools.
     pub(crate) fn open_pooled(&self, create: bool) -> Result<PooledDriver, Failure> {
         self.check_may_open(create)?;
+        let _waiting = Waiting::on("opening the store");
         Config::new().open_pooled(self.path()).map_err(|error| Failure::of_store(self.path(), error))
     }
 

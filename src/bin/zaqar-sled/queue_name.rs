@@ -1,10 +1,11 @@
 //! The queue that a command works on.
 
 use clap::Args;
-use zaqar_sled::{InspectedQueue, Inspection, Project, QueueName};
+use zaqar_sled::{InspectedQueue, Project, QueueName};
 
 use crate::failure::Failure;
 use crate::plain;
+use crate::view::View;
 
 /// A queue's name and project.
 #[derive(Debug, Args)]
@@ -24,8 +25,8 @@ impl QueueArgs {
     }
 
     /// The queue in a store that is looked into.
-    pub(crate) fn find<'a>(&self, inspection: &'a Inspection) -> Result<&'a InspectedQueue, Failure> {
-        inspection.queue(&self.project(), &self.name).ok_or_else(|| self.missing())
+    pub(crate) fn find<'a>(&self, view: &'a View) -> Result<&'a InspectedQueue, Failure> {
+        view.queue(&self.project(), &self.name)?.ok_or_else(|| self.missing())
     }
 
     /// The failure when there is no such queue.

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use clap::Args;
-use zaqar_sled::{Clock, Engine, Inspection, SystemClock};
-
 use crate::failure::Failure;
+use crate::view::{MANIFEST, View};
+use crate::waiting::Waiting;
+use clap::Args;
 
 /// Where the store is.
 #[derive(Debug, Args)]
@@ -27,14 +27,12 @@ impl StorePath {
     }
 
     /// What `look` finds in the store at this instant. If the store changes too fast, everything is tried again.
-    pub(crate) fn look<R>(&self, look: impl Fn(&Inspection) -> Result<R, Failure>) -> Result<R, Failure> {
+    pub(crate) fn look<R>(&self, look: impl Fn(&View) -> Result<R, Failure>) -> Result<R, Failure> {
         self.check_exists()?;
+        let _waiting = Waiting::on("reading the store");
         let mut tries = 0..BUSY_TRIES;
         loop {
-            let inspection =
-                Engine::inspect(&self.path).and_then(|inspection| inspection.at(SystemClock::new().wall()));
-            let found = inspection.map_err(|error| Failure::of_store(&self.path, error));
-            match found.and_then(|inspection| look(&inspection)) {
+            match View::of(&self.path).and_then(|view| look(&view)) {
                 Err(failure) if failure.is_passing() && tries.next().is_some() => thread::sleep(BUSY_PAUSE),
                 found => return found,
             }
@@ -52,9 +50,6 @@ impl StorePath {
         }
     }
 }
-
-/// The file without which there is no store.
-pub(crate) const MANIFEST: &str = "MANIFEST";
 
 /// A store that changes too fast is looked at for two seconds.
 const BUSY_TRIES: u32 = 20;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::lock::{Mutex, Rank};
 use crate::model::error::Result;
 use crate::model::{
-    ClaimId, ClaimRecord, Message, MessageId, MessageListOptions, MessageMarker, Metadata, Page, Project, QueueName,
-    QueueStats, Timestamp,
+    ClaimId, ClaimRecord, Message, MessageId, MessageListOptions, MessageMarker, Metadata, Page, PoolName, Project,
+    QueueName, QueueStats, Timestamp,
 };
 use crate::state::{LoadedQueue, Queue, Reading};
 use crate::store::verify::Verification;
@@ -37,6 +37,7 @@ use super::origin::Origin;
 /// assert_eq!((jobs.messages(), jobs.claimed(), jobs.delayed(), jobs.free()), (1, 0, 1, 0));
 /// assert_eq!((jobs.bytes(), jobs.is_archived()), (5 + 64, false));
 /// assert!(jobs.metadata().contains("owner") && jobs.claims().is_empty());
+/// assert_eq!(jobs.pool(), None);
 /// assert_eq!(jobs.stats()?.oldest().map(|oldest| oldest.id()), Some(ids[0]));
 ///
 /// let all = MessageListOptions::new().include_delayed(true);
@@ -49,6 +50,7 @@ use super::origin::Origin;
 pub struct InspectedQueue {
     project: Project,
     name: QueueName,
+    pool: Option<PoolName>,
     archived: bool,
     queue: Mutex<LoadedQueue>,
     time: Timestamp,
@@ -57,14 +59,13 @@ pub struct InspectedQueue {
 
 impl InspectedQueue {
     pub(super) fn new(
-        project: Project,
-        name: QueueName,
+        (project, name, pool): (Project, QueueName, Option<PoolName>),
         archived: bool,
         queue: LoadedQueue,
         time: Timestamp,
         origin: Arc<Origin>,
     ) -> Self {
-        Self { project, name, archived, queue: Mutex::new(Rank::Inspected, queue), time, origin }
+        Self { project, name, pool, archived, queue: Mutex::new(Rank::Inspected, queue), time, origin }
     }
 
     /// Shows the queue as at `time`.
@@ -99,6 +100,12 @@ impl InspectedQueue {
     /// The queue's name.
     pub fn name(&self) -> &QueueName {
         &self.name
+    }
+
+    /// The pool that has the queue's messages and claims: they are in the store of that pool, under the same project and
+    /// name. `None` for a queue whose messages are in this store.
+    pub fn pool(&self) -> Option<&PoolName> {
+        self.pool.as_ref()
     }
 
     /// The queue's metadata.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use zaqar_sled::{ClaimId, InspectedClaim, Inspection};
+use zaqar_sled::{ClaimId, InspectedClaim};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -11,6 +11,7 @@ use crate::message_row::MessageRow;
 use crate::output::Output;
 use crate::queue_name::QueueArgs;
 use crate::store_path::StorePath;
+use crate::view::View;
 
 /// The arguments of `claims`.
 #[derive(Debug, Args)]
@@ -45,25 +46,25 @@ impl Claims {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         match &self.id {
             None => {
-                let rows = self.store.look(|inspection| self.rows(inspection))?;
+                let rows = self.store.look(|view| self.rows(view))?;
                 self.output.list(&rows, grid)?;
             }
             Some(id) => {
-                let rows = self.store.look(|inspection| self.messages(inspection, id))?;
+                let rows = self.store.look(|view| self.messages(view, id))?;
                 self.output.list(&rows, MessageRow::grid)?;
             }
         }
         Ok(Exit::Done)
     }
 
-    fn rows(&self, inspection: &Inspection) -> Result<Vec<Row>, Failure> {
-        let claims = self.queue.find(inspection)?.claims();
+    fn rows(&self, view: &View) -> Result<Vec<Row>, Failure> {
+        let claims = self.queue.find(view)?.claims();
         Ok(claims.into_iter().map(Row::of).collect())
     }
 
-    fn messages(&self, inspection: &Inspection, id: &ClaimId) -> Result<Vec<MessageRow>, Failure> {
+    fn messages(&self, view: &View, id: &ClaimId) -> Result<Vec<MessageRow>, Failure> {
         let missing = || Failure::NotThere { what: "claim", id: id.to_string() };
-        let claim = self.queue.find(inspection)?.claim(id)?.ok_or_else(missing)?;
+        let claim = self.queue.find(view)?.claim(id)?.ok_or_else(missing)?;
         Ok(claim.into_messages().into_iter().map(|message| MessageRow::of(message, false)).collect())
     }
 }

@@ -7,12 +7,13 @@ use serde::Serialize;
 use zaqar_sled::{InspectedQueue, MessageStat, Project};
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Unseen};
 use crate::grid::{Cell, Grid, Kind};
 use crate::output::Output;
 use crate::plain;
 use crate::quantity;
 use crate::queue_name::parse_project;
+use crate::say;
 use crate::store_path::StorePath;
 
 /// The arguments of `ls`.
@@ -55,13 +56,14 @@ struct Row {
 
 impl Ls {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let mut rows = self.store.look(|inspection| {
-            let chosen = inspection.queues().iter().filter(|queue| self.is_chosen(queue));
-            chosen.map(Row::of).collect::<Result<Vec<_>, _>>()
+        let (mut rows, unseen) = self.store.look(|view| {
+            let chosen = view.queues().into_iter().filter(|queue| self.is_chosen(queue));
+            let rows = chosen.map(Row::of).collect::<Result<Vec<_>, _>>()?;
+            Ok((rows, view.unseen().cloned().collect::<Vec<_>>()))
         })?;
         rows.sort_by(|one, other| (&one.project, &one.queue).cmp(&(&other.project, &other.queue)));
         self.output.list(&rows, grid)?;
-        Ok(Exit::Done)
+        Ok(warn(unseen))
     }
 
     fn is_chosen(&self, queue: &InspectedQueue) -> bool {
@@ -69,6 +71,15 @@ impl Ls {
         let is_in = self.project.as_ref().or(none.as_ref()).is_none_or(|project| project == queue.project());
         is_in && queue.name().as_str().contains(&self.contains)
     }
+}
+
+/// Tells which queues are not listed.
+fn warn(unseen: Vec<Unseen>) -> Exit {
+    let exit = unseen.first().map_or(Exit::Done, |unseen| unseen.exit);
+    for unseen in unseen {
+        say(format_args!("{}; its queues are not listed", Failure::Unseen(unseen)));
+    }
+    exit
 }
 
 impl Row {

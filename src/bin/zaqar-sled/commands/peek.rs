@@ -48,7 +48,7 @@ pub(crate) struct Peek {
 
 impl Peek {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let rows = self.store.look(|inspection| self.rows(self.queue.find(inspection)?))?;
+        let rows = self.store.look(|view| self.rows(self.queue.find(view)?))?;
         if self.raw {
             rows.iter().try_for_each(|row| output::print(&[row.message().body().as_bytes(), b"\n"].concat()))?;
         } else if let (Some(_), [row]) = (self.id, rows.as_slice()) {

@@ -95,7 +95,7 @@ impl Pools {
 
 impl List {
     fn run(&self) -> Result<(), Failure> {
-        let rows = self.store.look(|inspection| Ok(inspection.pools().iter().map(Row::of).collect::<Vec<_>>()))?;
+        let rows = self.store.look(|view| Ok(view.store().pools().iter().map(Row::of).collect::<Vec<_>>()))?;
         self.output.list(&rows, grid)
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use zaqar_sled::{FileSizes, InspectedQueue, Inspection, MessageStat, Project, QueueName};
+use zaqar_sled::{FileSizes, InspectedQueue, MessageStat, Project, QueueName};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -14,6 +14,7 @@ use crate::plain;
 use crate::quantity;
 use crate::queue_name::{QueueArgs, parse_project};
 use crate::store_path::StorePath;
+use crate::view::View;
 
 /// The arguments of `stat`.
 #[derive(Debug, Args)]
@@ -102,12 +103,12 @@ impl Stat {
         match &self.queue {
             None => {
                 let holder = Holder::of(self.store.path());
-                let facts = self.store.look(|inspection| Ok(StoreFacts::of(inspection, holder.as_ref())))?;
+                let facts = self.store.look(|view| StoreFacts::of(view, holder.as_ref()))?;
                 self.output.document(&facts, |facts| grid::facts(&facts.shown(), grid::terminal_width()))?;
             }
             Some(name) => {
                 let queue = QueueArgs { name: name.clone(), project: self.project.clone() };
-                let facts = self.store.look(|inspection| QueueFacts::of(queue.find(inspection)?))?;
+                let facts = self.store.look(|view| QueueFacts::of(queue.find(view)?))?;
                 self.output.document(&facts, |facts| grid::facts(&facts.shown(), grid::terminal_width()))?;
             }
         }
@@ -116,16 +117,20 @@ impl Stat {
 }
 
 impl StoreFacts {
-    fn of(inspection: &Inspection, holder: Option<&Holder>) -> Self {
-        let queues = inspection.queues();
-        let sum = |count: fn(&InspectedQueue) -> u64| queues.iter().map(count).fold(0, u64::saturating_add);
+    fn of(view: &View, holder: Option<&Holder>) -> Result<Self, Failure> {
+        if let Some(unseen) = view.unseen().next() {
+            return Err(Failure::Unseen(unseen.clone()));
+        }
+        let (queues, inspection) = (view.queues(), view.store());
+        let sum =
+            |count: fn(&InspectedQueue) -> u64| queues.iter().map(|queue| count(queue)).fold(0, u64::saturating_add);
         let closed = inspection.was_closed();
         let state = match holder.filter(|_| !closed) {
             _ if closed => "closed cleanly".to_owned(),
             Some(holder) => format!("in use by {holder}"),
             None => "not in use, as far as is known; the next opening replays the journal".to_owned(),
         };
-        Self {
+        Ok(Self {
             closed_cleanly: closed,
             used_by: holder.filter(|_| !closed).map(Holder::pid),
             last_change: inspection.last_lsn(),
@@ -140,7 +145,7 @@ impl StoreFacts {
             bytes: sum(InspectedQueue::bytes),
             files: FileFacts::of(inspection.file_sizes()),
             state,
-        }
+        })
     }
 
     fn shown(&self) -> Vec<(&'static str, String)> {

@@ -2,14 +2,16 @@
 
 use clap::Args;
 use serde::Serialize;
-use zaqar_sled::{Config, Verification};
+use zaqar_sled::{PoolName, Verification};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::opened::Opened;
 use crate::output::Output;
 use crate::plain;
 use crate::quantity::counted;
 use crate::store_path::StorePath;
+use crate::view::View;
 
 /// The arguments of `verify`.
 #[derive(Debug, Args)]
@@ -38,34 +40,53 @@ struct Report {
 impl Verify {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let report = match self.check() {
-            Ok(verification) => Report::of(&verification),
             Err(Failure::Damaged { source, .. }) => Report { findings: vec![source.to_string()], ..Report::default() },
-            Err(failure) => return Err(failure),
+            report => report?,
         };
         self.output.document(&report, Report::shown)?;
         Ok(if report.sound { Exit::Done } else { Exit::Damaged })
     }
 
-    fn check(&self) -> Result<Verification, Failure> {
-        let verification = self.store.look(|inspection| Ok(inspection.verify()?))?;
-        if !self.trees || !verification.is_sound() {
-            return Ok(verification);
+    fn check(&self) -> Result<Report, Failure> {
+        let report = self.store.look(Report::of)?;
+        if !self.trees || !report.sound {
+            return Ok(report);
         }
-        let engine = self.store.open_engine(Config::new(), false)?;
-        let verification = engine.verify()?;
-        engine.close()?;
-        Ok(verification)
+        let store = self.store.open(false)?;
+        let verification = match &store {
+            Opened::Engine(engine) => engine.verify()?,
+            Opened::Pooled(driver) => driver.verify()?,
+        };
+        store.close()?;
+        Ok(Report::default().plus(None, &verification))
     }
 }
 
 impl Report {
-    fn of(verification: &Verification) -> Self {
+    /// The report on a store and the stores of its pools.
+    fn of(view: &View) -> Result<Self, Failure> {
+        let mut report = Self::default().plus(None, &view.store().verify()?);
+        for (name, pool) in view.pools() {
+            report = report.plus(Some(name), &pool.verify()?);
+        }
+        for unseen in view.unseen() {
+            if unseen.exit != Exit::Damaged {
+                return Err(Failure::Unseen(unseen.clone()));
+            }
+            report.findings.push(format!("pool {}: {}", unseen.pool, unseen.reason));
+        }
+        Ok(Self { sound: report.findings.is_empty(), ..report })
+    }
+
+    fn plus(mut self, pool: Option<&PoolName>, verification: &Verification) -> Self {
+        let pool = pool.map(|pool| format!("pool {}: ", plain::name(pool.as_str()))).unwrap_or_default();
+        self.findings.extend(verification.findings().iter().map(|finding| format!("{pool}{finding}")));
         Self {
-            sound: verification.is_sound(),
-            queues: verification.queues(),
-            messages: verification.messages(),
-            records: verification.records(),
-            findings: verification.findings().to_vec(),
+            sound: self.findings.is_empty(),
+            queues: self.queues.saturating_add(verification.queues()),
+            messages: self.messages.saturating_add(verification.messages()),
+            records: self.records.saturating_add(verification.records()),
+            findings: self.findings,
         }
     }
 
