@@ -84,6 +84,7 @@
 //!   [`Damaged`] name the rest. [`DataDriver::gc`] gives a [`GcReport`].
 //! - [`RealDisk`](struct@RealDisk), [`SystemClock`] and [`Spawner`] are what a store uses of the machine;
 //!   [`Config`] takes others, for example any [`Clock`].
+//! - [`docs::tool`] shows the command-line program, for the people who operate a store.
 //! - [`docs::bounds`] states the memory, disk space, descriptors and time that a store needs;
 //!   [`docs::processes`] explains opening, closing and forking.
 //!

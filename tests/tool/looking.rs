@@ -204,6 +204,20 @@ fn a_failure_says_what_to_do_and_has_a_code_of_its_own() {
 }
 
 #[test]
+fn a_message_cannot_act_on_the_terminal() {
+    let scene = Scene::new();
+    let strange = "a\x1b[2J\u{202e}b";
+    let program = || Command::new(env!("CARGO_BIN_EXE_zaqar-sled"));
+    scene.shop().close().unwrap();
+    for arguments in [["ls", "--store", strange, "--json"], ["peek", strange, "--store", "store"]] {
+        let run = Run::of(program().current_dir(scene.path("")).args(arguments));
+        assert_eq!(run.code, Some(5), "{run:?}");
+        assert!(run.errors.contains("a\\u{1b}[2J\\u{202e}b"), "{run:?}");
+        assert!(!run.errors.trim_end().chars().any(|c| c.is_control() || c == '\u{202e}'), "{run:?}");
+    }
+}
+
+#[test]
 fn every_command_lists_the_exit_codes() {
     for command in ["--help", "work --help", "ls --help", "stat --help", "peek --help", "claims --help"] {
         let help = Run::of(Command::new(env!("CARGO_BIN_EXE_zaqar-sled")).args(command.split(' ')));

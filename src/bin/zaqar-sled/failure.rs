@@ -40,8 +40,8 @@ pub(crate) enum Failure {
     #[error("the store {} changes faster than it can be read; try again", .path.display())]
     Changing { path: PathBuf },
     #[error(
-        "the store {} is damaged: {source}; `zaqar-sled verify` shows the damage, \
-         `zaqar-sled salvage` opens a store with all that is intact",
+        "the store {} is damaged: {source}; `zaqar-sled verify` shows the damage; an opening may mend a store that was \
+         closed cleanly, `zaqar-sled salvage` opens any other with all that is intact",
         .path.display()
     )]
     Damaged { path: PathBuf, source: zaqar_sled::Error },

@@ -74,5 +74,5 @@ fn failed(failure: Failure) -> ExitCode {
 
 /// Prints a message on standard error. A failure to print cannot be reported.
 fn say(what: std::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr().lock(), "zaqar-sled: {what}");
+    let _ = writeln!(std::io::stderr().lock(), "zaqar-sled: {}", plain::message(&what.to_string()));
 }

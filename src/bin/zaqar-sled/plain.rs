@@ -34,6 +34,13 @@ pub(crate) fn body(body: &[u8]) -> String {
     text.chars().flat_map(escaped).collect()
 }
 
+/// A message to the user. It may have several lines.
+pub(crate) fn message(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| (c == '\n').then_some(c).into_iter().chain(escaped(c).filter(move |_| c != '\n')))
+        .collect()
+}
+
 /// As in a string, without the escapes that only a string in quotes needs.
 fn escaped(c: char) -> impl Iterator<Item = char> {
     let is_kept = matches!(c, '"' | '\'' | '\\');
@@ -66,6 +73,11 @@ mod tests {
             assert!(!shown.chars().any(|c| c.is_control() || c == '\u{202e}'), "{strange:?}: {shown}");
         }
         assert_eq!((project(&Project::none()), project(&Project::named("-").unwrap())), ("-".into(), "\"-\"".into()));
+    }
+
+    #[test]
+    fn a_message_keeps_its_lines_and_quotes() {
+        assert_eq!(message("the store \"a\\b\":\n\x1b[2J\tü"), "the store \"a\\b\":\n\\u{1b}[2J\\tü");
     }
 
     #[test]

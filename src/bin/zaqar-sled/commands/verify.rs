@@ -102,4 +102,5 @@ impl Report {
     }
 }
 
-const SALVAGE: &str = "the store is damaged: `zaqar-sled salvage` opens it with all that is intact";
+const SALVAGE: &str = "the store is damaged: an opening may mend it if it was closed cleanly, else `zaqar-sled salvage` \
+                       opens it with all that is intact";
