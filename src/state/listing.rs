@@ -26,8 +26,8 @@ impl Queue {
         }
     }
 
-    /// Reads the next messages behind `after`, up to so many that those passed over count too; returns the last of these,
-    /// or `None` where the page ends.
+    /// Reads the next messages behind `after`, up to so many that those passed over count too; returns the last of
+    /// these, or `None` where the page ends.
     fn list_portion(
         &self,
         options: &MessageListOptions,

@@ -3,10 +3,10 @@
 //! 1. Nothing is written, created or locked.
 //! 2. A store in use changes while it is read. A reading counts only if the manifest is the same afterwards: until then
 //!    everything that the manifest needs is kept. A finding counts only if a second reading has the same finding in the
-//!    same files; every state of the disk between two writes is sound, so the state of a sound store that stands still has
-//!    none.
-//! 3. Pages of messages are read when they are asked for. An image that the manifest needs never changes, so what is read
-//!    is of the same instant as the rest, or is gone because the store has gone on.
+//!    same files; every state of the disk between two writes is sound, so the state of a sound store that stands still
+//!    has none.
+//! 3. Pages of messages are read when they are asked for. An image that the manifest needs never changes, so what is
+//!    read is of the same instant as the rest, or is gone because the store has gone on.
 
 mod claim;
 mod file_sizes;
@@ -153,9 +153,9 @@ impl Inspection {
         Ok(self)
     }
 
-    /// Checks the store without opening it: recounts every counter, index, deadline and claim, and reads every page of the
-    /// page files. Disagreements and damaged pages are in the result, and are not errors. The journal, the snapshot and
-    /// the archive were checked by the inspection itself. The trees are not read: only
+    /// Checks the store without opening it: recounts every counter, index, deadline and claim, and reads every page of
+    /// the page files. Disagreements and damaged pages are in the result, and are not errors. The journal, the snapshot
+    /// and the archive were checked by the inspection itself. The trees are not read: only
     /// [`Engine::verify`](crate::Engine::verify) compares them.
     ///
     /// Cost: O(messages): reads every page from disk.
@@ -186,7 +186,8 @@ impl Inspection {
         Ok(verification)
     }
 
-    /// The queues of all projects, in the order of their creation. Those that the store has in its archive are there too.
+    /// The queues of all projects, in the order of their creation. Those that the store has in its archive are there
+    /// too.
     pub fn queues(&self) -> &[InspectedQueue] {
         &self.queues
     }
@@ -227,8 +228,8 @@ impl Inspection {
     }
 }
 
-/// The content of the snapshot and of the journal behind it, and the number of the last change. The queues of the archive
-/// are not loaded.
+/// The content of the snapshot and of the journal behind it, and the number of the last change. The queues of the
+/// archive are not loaded.
 fn replay(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<(Contents, u64)> {
     let files = &**disk;
     // Nothing may be written, so the journal's messages stay in memory.

@@ -36,36 +36,36 @@ pub(crate) enum Task {
     ///
     /// Dead-lettered lines are each named with their reason.
     ///
-    /// The table and the progress go to standard error, so that standard output is the command's alone. In the table, the
-    /// columns marked `+now`, redelivered and lines/s count this run. All other columns count all runs.
+    /// The table and the progress go to standard error, so that standard output is the command's alone. In the table,
+    /// the columns marked `+now`, redelivered and lines/s count this run. All other columns count all runs.
     #[command(after_help = exit::TABLE)]
     Work(Work),
 
     /// List the queues of a store.
     ///
-    /// The store may be in use, or closed: nothing in it is written, created or locked. `oldest` is the age of the oldest
-    /// message.
+    /// The store may be in use, or closed: nothing in it is written, created or locked. `oldest` is the age of the
+    /// oldest message.
     #[command(after_help = exit::TABLE)]
     Ls(Ls),
 
     /// Show a store, or one queue, in detail.
     ///
-    /// The store may be in use, or closed: nothing in it is written, created or locked. The sizes are those of the files;
-    /// the journal's files are allocated in advance.
+    /// The store may be in use, or closed: nothing in it is written, created or locked. The sizes are those of the
+    /// files; the journal's files are allocated in advance.
     #[command(after_help = exit::TABLE)]
     Stat(Stat),
 
     /// Show messages of a queue without claiming them.
     ///
-    /// The store may be in use, or closed: nothing in it is written, created or locked. Claimed and delayed messages are
-    /// shown too. A body that is not UTF-8 is shown with escapes, and in JSON as `body_base64`.
+    /// The store may be in use, or closed: nothing in it is written, created or locked. Claimed and delayed messages
+    /// are shown too. A body that is not UTF-8 is shown with escapes, and in JSON as `body_base64`.
     #[command(after_help = exit::TABLE)]
     Peek(Peek),
 
     /// List the live claims of a queue, or the messages of one.
     ///
-    /// The store may be in use, or closed: nothing in it is written, created or locked. `age` is the time since the claim
-    /// was created or last renewed; it ends when the age reaches the ttl.
+    /// The store may be in use, or closed: nothing in it is written, created or locked. `age` is the time since the
+    /// claim was created or last renewed; it ends when the age reaches the ttl.
     #[command(after_help = exit::TABLE)]
     Claims(Claims),
 
@@ -78,8 +78,8 @@ pub(crate) enum Task {
 
     /// Take the oldest messages out of a queue, or put them under a claim with --claim.
     ///
-    /// A message is removed only after it has been printed. If the queue has no free message, the exit code is 8. The store
-    /// must not be in use.
+    /// A message is removed only after it has been printed. If the queue has no free message, the exit code is 8. The
+    /// store must not be in use.
     #[command(after_help = exit::TABLE)]
     Get(Get),
 
@@ -108,9 +108,9 @@ pub(crate) enum Task {
 
     /// Open a damaged store with all that is intact, and report the rest.
     ///
-    /// Damaged files are moved into a folder of the store. The report names the messages that each queue has lost, as far
-    /// as intact records tell. The exit code is 0 if nothing is lost, else 7. Copy the directory before. The store must not
-    /// be in use.
+    /// Damaged files are moved into a folder of the store. The report names the messages that each queue has lost, as
+    /// far as intact records tell. The exit code is 0 if nothing is lost, else 7. Copy the directory before. The store
+    /// must not be in use.
     #[command(after_help = exit::TABLE)]
     Salvage(Salvage),
 
@@ -146,8 +146,8 @@ pub(crate) struct Work {
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     claim: Option<usize>,
 
-    /// Lifetime of a claim. A worker renews its claims. The lines of a run that died are delivered again at once if none
-    /// of its commands is still running, and else after this time.
+    /// Lifetime of a claim. A worker renews its claims. The lines of a run that died are delivered again at once if
+    /// none of its commands is still running, and else after this time.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_lease)]
     ttl: Duration,
 

@@ -1,5 +1,5 @@
-//! The command-line program. `zaqar-sled work` posts every line of its input to a durable queue, from which workers take
-//! it. The other commands look into a store, or change one that is not in use.
+//! The command-line program. `zaqar-sled work` posts every line of its input to a durable queue, from which workers
+//! take it. The other commands look into a store, or change one that is not in use.
 //!
 //! 1. A line is posted exactly once: each post is atomic and holds a batch of lines and a bookmark of their end.
 //! 2. A line is deleted only after it was processed, so it is processed at least once, whenever the program dies.

@@ -1,6 +1,7 @@
 //! The store that a command works on, opened for changes.
 //!
-//! 1. A command that opens a store makes none, unless it is asked to with `--create`, and then only where nothing else is.
+//! 1. A command that opens a store makes none, unless it is asked to with `--create`, and then only where nothing else
+//!    is.
 
 use std::fs;
 use std::io::{self, ErrorKind};

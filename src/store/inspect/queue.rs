@@ -102,8 +102,8 @@ impl InspectedQueue {
         &self.name
     }
 
-    /// The pool that has the queue's messages and claims: they are in the store of that pool, under the same project and
-    /// name. `None` for a queue whose messages are in this store.
+    /// The pool that has the queue's messages and claims: they are in the store of that pool, under the same project
+    /// and name. `None` for a queue whose messages are in this store.
     pub fn pool(&self) -> Option<&PoolName> {
         self.pool.as_ref()
     }
@@ -152,8 +152,8 @@ impl InspectedQueue {
         })
     }
 
-    /// A live claim with its live messages; `None` if there is none of that id. Cost: a read of each page with one of the
-    /// messages.
+    /// A live claim with its live messages; `None` if there is none of that id. Cost: a read of each page with one of
+    /// the messages.
     ///
     /// # Errors
     /// those of [`list`](Self::list).
@@ -169,8 +169,8 @@ impl InspectedQueue {
         self.read(|queue| queue.stats(self.time.as_millis()))
     }
 
-    /// The messages behind a marker, as [`Queue::list`](crate::Queue::list) lists them, of the instant of the inspection.
-    /// Nothing is claimed. Cost: a read of each page.
+    /// The messages behind a marker, as [`Queue::list`](crate::Queue::list) lists them, of the instant of the
+    /// inspection. Nothing is claimed. Cost: a read of each page.
     ///
     /// # Errors
     /// [`is_busy`](crate::Error::is_busy) if the store has changed since and messages are gone: inspect it again;
