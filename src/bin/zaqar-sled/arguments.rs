@@ -10,6 +10,7 @@ use zaqar_sled::Durability;
 
 use crate::commands::{Claims, Completions, Get, Ls, Man, Peek, Pools, Post, Purge, Rm, Salvage, Stat, Verify};
 use crate::exit;
+use crate::output::Output;
 use crate::quantity;
 
 /// Durable message queues on one directory.
@@ -37,7 +38,8 @@ pub(crate) enum Task {
     /// Dead-lettered lines are each named with their reason.
     ///
     /// The table and the progress go to standard error, so that standard output is the command's alone. In the table,
-    /// the columns marked `+now`, redelivered and lines/s count this run. All other columns count all runs.
+    /// the columns marked `+now`, redelivered and lines/s count this run. All other columns count all runs. With
+    /// --json, the table is the last that standard output gets, one line for each file.
     #[command(after_help = exit::TABLE)]
     Work(Work),
 
@@ -158,6 +160,9 @@ pub(crate) struct Work {
     /// A power cut loses nothing (sync), or the last half second (buffered). A killed process loses nothing.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Survival::Sync)]
     durability: Survival,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
 
     /// The files are complete: a last line without newline is a line too.
     #[arg(long)]

@@ -18,9 +18,11 @@ use crate::arguments::{self, Work};
 use crate::command::Command;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::grid;
 use crate::job::Job;
 use crate::live_runs::LiveRuns;
 use crate::opened;
+use crate::output::Output;
 use crate::poster;
 use crate::progress::Progress;
 use crate::say;
@@ -62,7 +64,7 @@ pub(crate) fn work(work: &Work) -> Result<ExitCode, Failure> {
     let start = Instant::now();
     let done = run.start(work.workers())?;
     Progress::new().show_until(&run, &done);
-    report(&run, start.elapsed())?;
+    report(&run, &work.output, start.elapsed())?;
     run.finish()
 }
 
@@ -72,10 +74,18 @@ fn open(work: &Work) -> Result<Engine, Failure> {
     Config::new().durability(work.durability()).open(path).map_err(|source| Failure::of_store(path, source))
 }
 
-/// The table and what is not in it, on standard error.
-fn report(run: &Run, took: Duration) -> Result<(), Failure> {
-    let table = table::of(run, took)?;
-    let _ = std::io::stderr().lock().write_all(table.as_bytes());
+/// The table and what is not in it, on standard error; as JSON, the table is on standard output.
+fn report(run: &Run, output: &Output, took: Duration) -> Result<(), Failure> {
+    let rows = table::rows(run, took)?;
+    if output.json {
+        output.list(&rows, table::grid)?;
+    } else {
+        let table = table::grid(&rows).text(grid::width_of(std::io::stderr()));
+        let _ = std::io::stderr().lock().write_all(table.as_bytes());
+    }
+    if let Some(words) = run.words() {
+        let _ = writeln!(std::io::stderr().lock(), "{words} words counted by this run");
+    }
     for job in &run.jobs {
         let name = job.source.name();
         let died = job.counts()?.dead.saturating_sub(job.before().dead);
