@@ -232,6 +232,15 @@ fn damage_pages(store: &Path) {
     }
 }
 
+/// Changes the first frame of the store's journal.
+fn damage_journal(store: &Path) {
+    let segments = fs::read_dir(store.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let first = segments.min().unwrap();
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[100..110].iter_mut().for_each(|byte| *byte ^= 1);
+    fs::write(&first, bytes).unwrap();
+}
+
 #[test]
 fn damage_is_found_and_salvage_reports_what_is_lost() {
     let scene = Scene::new();
@@ -258,6 +267,25 @@ fn damage_is_found_and_salvage_reports_what_is_lost() {
     assert_eq!(scene.run("verify").code, Some(0));
     let again = scene.run("salvage --yes");
     assert_eq!((again.code, again.output.contains("lost messages  0\n")), (Some(0), true), "{again:?}");
+}
+
+#[test]
+fn the_stores_of_pools_are_salvaged_too() {
+    let scene = Scene::new();
+    let near = scene.path("near");
+    scene.run(&format!("pools add near sled:{} --create", near.display()));
+    scene.run("post orders tea coffee --create");
+    damage_journal(&near);
+    let verified = scene.run("verify");
+    assert_eq!(verified.code, Some(7), "{verified:?}");
+    assert!(verified.output.contains("damaged: pool near: "), "{verified:?}");
+    let salvaged = scene.run("salvage --yes --json");
+    let report: Value = serde_json::from_str(&salvaged.output).unwrap();
+    assert!(report["damaged"].as_array().unwrap().is_empty(), "{report}");
+    assert!(!report["pools"]["near"]["damaged"].as_array().unwrap().is_empty(), "{report}");
+    assert_eq!((salvaged.code, scene.run("verify").code), (Some(0), Some(0)), "{report}");
+    assert_eq!(bodies(&scene), ["tea", "coffee"]);
+    assert!(scene.run("salvage --yes").output.contains("\npool near\nchanges "));
 }
 
 #[test]

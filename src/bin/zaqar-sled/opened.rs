@@ -28,11 +28,11 @@ impl StorePath {
     pub(crate) fn open(&self, create: bool) -> Result<Opened, Failure> {
         let engine = self.open_engine(Config::new(), create)?;
         let failed = |error| Failure::of_store(self.path(), error);
-        if ControlDriver::pools(&engine).list(&ListOptions::new().limit(1)).map_err(failed)?.items.is_empty() {
+        if !has_pools(&engine).map_err(failed)? {
             return Ok(Opened::Engine(engine));
         }
         engine.close().map_err(failed)?;
-        self.open_pooled(false).map(Opened::Pooled)
+        self.open_pooled(Config::new(), false).map(Opened::Pooled)
     }
 
     /// Opens this one store, whether or not pools are registered in it.
@@ -43,15 +43,20 @@ impl StorePath {
     }
 
     /// Opens the store for changes of its pools.
-    pub(crate) fn open_pooled(&self, create: bool) -> Result<PooledDriver, Failure> {
+    pub(crate) fn open_pooled(&self, config: Config, create: bool) -> Result<PooledDriver, Failure> {
         self.check_may_open(create)?;
         let _waiting = Waiting::on("opening the store");
-        Config::new().open_pooled(self.path()).map_err(|error| Failure::of_store(self.path(), error))
+        config.open_pooled(self.path()).map_err(|error| Failure::of_store(self.path(), error))
     }
 
     fn check_may_open(&self, create: bool) -> Result<(), Failure> {
         if create { check_free(self.path()) } else { self.check_exists() }
     }
+}
+
+/// Whether pools are registered in the store.
+pub(crate) fn has_pools(engine: &Engine) -> zaqar_sled::Result<bool> {
+    Ok(!ControlDriver::pools(engine).list(&ListOptions::new().limit(1))?.items.is_empty())
 }
 
 /// Checks that the directory has a store, one whose creation was interrupted, or nothing.

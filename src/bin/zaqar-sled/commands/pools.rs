@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use zaqar_sled::{NewPool, Pool, PoolGroup, PoolName, PoolUri};
+use zaqar_sled::{Config, NewPool, Pool, PoolGroup, PoolName, PoolUri};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -102,7 +102,7 @@ impl List {
 
 impl Add {
     fn run(&self) -> Result<(), Failure> {
-        let driver = self.store.open_pooled(self.create)?;
+        let driver = self.store.open_pooled(Config::new(), self.create)?;
         let pool = NewPool::new(self.uri.clone()).weight(self.weight).group(self.group.clone());
         driver.pools().create(&self.name, &pool)?;
         Ok(driver.close()?)
@@ -111,7 +111,7 @@ impl Add {
 
 impl Remove {
     fn run(&self) -> Result<(), Failure> {
-        let driver = self.store.open_pooled(false)?;
+        let driver = self.store.open_pooled(Config::new(), false)?;
         if !driver.pools().exists(&self.name)? {
             return Err(Failure::NoPool { pool: plain::name(self.name.as_str()) });
         }

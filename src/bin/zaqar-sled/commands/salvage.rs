@@ -1,12 +1,15 @@
 //! `salvage`: opens a damaged store with all that is intact, and reports the rest.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
-use zaqar_sled::{Config, Damaged, LostMessages, RecoveryReport};
+use zaqar_sled::{Config, Damaged, LostMessages, PoolName, RecoveryReport};
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Unseen};
 use crate::grid::{self, Cell, Grid, Kind};
+use crate::opened;
 use crate::output::Output;
 use crate::plain;
 use crate::store_path::StorePath;
@@ -36,6 +39,8 @@ struct Report {
     damaged: Vec<Place>,
     moved_aside: Vec<String>,
     notes: Vec<String>,
+    /// The reports on the stores of pools.
+    pools: BTreeMap<String, Report>,
 }
 
 /// The lost messages of a queue.
@@ -63,10 +68,25 @@ impl Salvage {
             return Err(Failure::Unconfirmed { path: self.store.path().to_owned() });
         }
         let engine = self.store.open_engine(Config::new().salvage(true), false)?;
-        let report = Report::of(engine.recovery());
+        let (mut report, has_pools) = (Report::of(engine.recovery()), opened::has_pools(&engine)?);
         engine.close()?;
+        if has_pools {
+            report.pools = self.pools()?;
+        }
         self.output.document(&report, Report::shown)?;
         Ok(if report.is_whole() { Exit::Done } else { Exit::Damaged })
+    }
+
+    /// Opens the stores of the pools in the same way.
+    fn pools(&self) -> Result<BTreeMap<String, Report>, Failure> {
+        let driver = self.store.open_pooled(Config::new().salvage(true), false)?;
+        let recoveries = driver.pool_recoveries();
+        driver.close()?;
+        let report = |(pool, recovery): (PoolName, zaqar_sled::Result<RecoveryReport>)| match recovery {
+            Ok(report) => Ok((pool.to_string(), Report::of(&report))),
+            Err(error) => Err(Failure::Unseen(Unseen::of(&pool, &Failure::Store(error)))),
+        };
+        recoveries.into_iter().map(report).collect()
     }
 }
 
@@ -81,12 +101,13 @@ impl Report {
             damaged: report.damaged().iter().map(Place::of).collect(),
             moved_aside: report.moved_aside().iter().map(|path| path.display().to_string()).collect(),
             notes: report.notes().to_vec(),
+            pools: BTreeMap::new(),
         }
     }
 
     /// Whether nothing is lost, as far as is known.
     fn is_whole(&self) -> bool {
-        self.lost.is_empty() && self.lost_changes == 0
+        self.lost.is_empty() && self.lost_changes == 0 && self.pools.values().all(Self::is_whole)
     }
 
     fn shown(&self) -> String {
@@ -104,6 +125,9 @@ impl Report {
         }
         if !self.damaged.is_empty() {
             text = format!("{text}\n{}", places(&self.damaged).text(width));
+        }
+        for (pool, report) in &self.pools {
+            text = format!("{text}\npool {}\n{}", plain::name(pool), report.shown());
         }
         text
     }
