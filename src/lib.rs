@@ -78,11 +78,13 @@
 //!
 //! - [`Engine::status`] gives a [`Status`], [`Engine::recovery`] the [`RecoveryReport`] of the
 //!   opening, [`Engine::verify`] a [`Verification`], [`Engine::inspect`] an [`Inspection`] of a store
-//!   without opening it, even while another process uses it; [`DataDriver::health`] gives a [`Health`].
+//!   without opening it, even while another process uses it: each [`InspectedQueue`] with its messages, each
+//!   [`InspectedClaim`], the [`FileSizes`]; [`DataDriver::health`] gives a [`Health`].
 //! - [`Config::salvage`] opens a damaged store with everything that is intact; [`LostMessages`] and
 //!   [`Damaged`] name the rest. [`DataDriver::gc`] gives a [`GcReport`].
 //! - [`RealDisk`](struct@RealDisk), [`SystemClock`] and [`Spawner`] are what a store uses of the machine;
 //!   [`Config`] takes others, for example any [`Clock`].
+//! - [`docs::tool`] shows the command-line program, for the people who operate a store.
 //! - [`docs::bounds`] states the memory, disk space, descriptors and time that a store needs;
 //!   [`docs::processes`] explains opening, closing and forking.
 //!
@@ -152,7 +154,7 @@ pub use model::{
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;
-pub use store::inspect::{InspectedQueue, Inspection};
+pub use store::inspect::{FileSizes, InspectedClaim, InspectedQueue, Inspection};
 pub use store::recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 pub use store::status::Status;
 pub use store::verify::Verification;

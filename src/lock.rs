@@ -93,6 +93,8 @@ pub(crate) enum Rank {
     FreeSpace,
     /// The disk space that is held back.
     Reserve,
+    /// A queue of a store that is inspected, not opened.
+    Inspected,
     /// The list of page files.
     PageFiles,
     /// The open page files.

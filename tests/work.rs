@@ -46,6 +46,21 @@ fn every_line_of_every_file_is_processed() {
 }
 
 #[test]
+fn the_report_is_the_last_of_the_output_as_json() {
+    let dir = WorkDir::new();
+    let files = [dir.numbers(20), dir.file("two", b"a\nb\n")];
+    let script = "read line; echo $line; test $line != b";
+    let report = Report::of(dir.work(&["--json", "--run", script, "--max-claims", "1"]).args(&files).output().unwrap());
+    assert_eq!(report.code, Some(3), "{report:?}");
+    let lines: Vec<&str> = report.output.lines().collect();
+    let rows: Vec<serde_json::Value> = lines.iter().skip(22).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let counts: Vec<_> = rows.iter().map(|row| (row["posted"].as_u64(), row["dead_lettered"].as_u64())).collect();
+    assert_eq!(counts, [(Some(20), Some(0)), (Some(2), Some(1))], "{report:?}");
+    assert_eq!(rows[1]["file"], files[1].display().to_string());
+    assert!(!report.errors.contains("dead-lettered  waiting"), "{report:?}");
+}
+
+#[test]
 fn the_command_gets_each_line_with_a_newline() {
     let dir = WorkDir::new();
     let file = dir.file("lines", b"one\n\n\xff\x00two\r\nlast");
@@ -375,8 +390,8 @@ fn a_second_program_on_the_same_store_is_refused_and_the_first_continues() {
     assert!(opened.contains("made a new store"), "{opened}");
 
     let report = dir.run(&[], &file);
-    assert_eq!(report.code, Some(1), "{report:?}");
-    assert!(report.errors.contains("the store store is in use by another process"), "{report:?}");
+    assert_eq!(report.code, Some(6), "{report:?}");
+    assert!(report.errors.contains("the store store is in use by process"), "{report:?}");
 
     drop(stdin);
     errors.read_to_string(&mut opened).unwrap();

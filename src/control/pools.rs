@@ -10,7 +10,7 @@ use crate::model::{
     PoolUpdate, PoolUri,
 };
 use crate::state::op::{Change, Op};
-use crate::state::{PoolRow, Registry};
+use crate::state::{PoolRow, Registry, pool_name};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
 
@@ -35,7 +35,7 @@ impl Pools for Engine {
         let _call = self.store().enter()?;
         let registry = self.store().registry.read();
         let row = registry.pools.get(name.as_str().as_bytes()).ok_or_else(|| missing(name))?;
-        record(name.clone(), row, detailed)
+        row.pool(name.clone(), detailed)
     }
 
     fn exists(&self, name: &PoolName) -> Result<bool> {
@@ -65,7 +65,7 @@ impl Pools for Engine {
         update.check_not_empty()?;
         let _one = store.registering.lock();
         let row = store.registry.read().pools.get(name.as_str().as_bytes()).cloned();
-        let old = record(name.clone(), &row.ok_or_else(|| missing(name))?, true)?;
+        let old = row.ok_or_else(|| missing(name))?.pool(name.clone(), true)?;
         let uri = update.uri.as_ref().unwrap_or(&old.uri);
         let group = update.group.as_ref().unwrap_or(&old.group);
         let options = update.options.as_ref().or(old.options.as_ref()).cloned().unwrap_or_default();
@@ -154,7 +154,7 @@ impl Engine {
         let others: Vec<(PoolName, PoolRow)> = {
             let registry = self.store().registry.read();
             let others = registry.pools.iter().filter(|(key, _)| *key != name.as_str().as_bytes());
-            others.map(|(key, row)| Ok((name_of(key)?, row.clone()))).collect::<Result<_>>()?
+            others.map(|(key, row)| Ok((pool_name(key)?, row.clone()))).collect::<Result<_>>()?
         };
         let group = group.map(PoolGroup::as_str);
         if let Some((_, mate)) = others.iter().find(|(_, row)| row.group.as_deref() == group)
@@ -216,22 +216,8 @@ fn is_same_place(one: &str, other: &str) -> bool {
         || PoolUri::new(one).is_ok_and(|one| PoolUri::new(other).is_ok_and(|other| one.location() == other.location()))
 }
 
-fn record(name: PoolName, row: &PoolRow, detailed: bool) -> Result<Pool> {
-    Ok(Pool {
-        name,
-        uri: PoolUri::new(&row.uri)?,
-        weight: row.weight,
-        group: row.group.as_ref().map(PoolGroup::new).transpose()?,
-        options: detailed.then(|| Metadata::from_json(&row.options)).transpose()?,
-    })
-}
-
 pub(super) fn named(key: &[u8], row: &PoolRow, detailed: bool) -> Result<Pool> {
-    record(name_of(key)?, row, detailed)
-}
-
-fn name_of(key: &[u8]) -> Result<PoolName> {
-    PoolName::new(String::from_utf8_lossy(key))
+    row.pool(pool_name(key)?, detailed)
 }
 
 fn in_group<'a>(registry: &'a Registry, group: Option<&PoolGroup>) -> impl Iterator<Item = (&'a [u8], &'a PoolRow)> {

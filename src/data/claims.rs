@@ -5,13 +5,12 @@ use crate::model::error::{Error, Result};
 use crate::model::limits::{are_long, check_times};
 use crate::model::time::millis;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName, Timestamp};
-use crate::state::Reading;
 use crate::state::op::{NewClaim, Op};
 use crate::state::sequences::Sequences;
+use crate::state::{Allowance, Reading};
 use crate::storage::journal::Growth;
 use crate::store::Locked;
 
-use super::allowance::Allowance;
 use super::backend::{Access, Answer, Backend};
 use super::dead_letters::DeadLetterQueue;
 
@@ -21,7 +20,9 @@ impl<S: Backend> Claims for S {
     }
 
     fn get(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<ClaimRecord> {
-        let found = self.with_queue(project, queue, Access::Read, |queue| look_up(queue, id).map(Answer::at_once))?;
+        let found = self.with_queue(project, queue, Access::Read, |queue| {
+            queue.claim_record(id, queue.now()).map(Answer::at_once)
+        })?;
         found.flatten().ok_or_else(|| missing(project, queue, *id))
     }
 
@@ -65,19 +66,6 @@ fn held(queue: &Locked<'_>, id: &ClaimId) -> Option<(usize, u64)> {
     let claims = queue.claims();
     let claim = claims.number(id.as_bytes()).and_then(|number| claims.get(number))?;
     Some((usize::try_from(claim.left).unwrap_or(usize::MAX), claim.expires))
-}
-
-fn look_up(queue: &Locked<'_>, id: &ClaimId) -> Result<Option<ClaimRecord>> {
-    let Some(number) = queue.claims().number(id.as_bytes()) else { return Ok(None) };
-    let Some(claim) = queue.claims().get(number) else { return Ok(None) };
-    let mut reading = Reading::new(queue.now());
-    queue.visit(&claim.sequences, |page, index| {
-        if page.held_by(index, number) {
-            reading.push_with(queue, page, index, Some(*id));
-        }
-    })?;
-    let age = queue.now().saturating_sub(claim.expires.saturating_sub(claim.ttl));
-    Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age, messages: reading.finish() }))
 }
 
 /// A claim, if messages were claimable, and the instant at which to check again.

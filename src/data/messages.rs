@@ -12,11 +12,10 @@ use crate::model::{
 };
 use crate::state::op::{Op, Posted};
 use crate::state::sequences::Sequences;
-use crate::state::{self, Hold, Reading};
+use crate::state::{self, Allowance, Hold, Reading};
 use crate::storage::journal::Growth;
 use crate::store::Locked;
 
-use super::allowance::Allowance;
 use super::backend::{Access, Answer, Backend};
 use super::queues::missing;
 
@@ -48,8 +47,10 @@ impl<S: Backend> Messages for S {
         options: &MessageListOptions,
     ) -> Result<Page<Message, MessageMarker>> {
         self.control_store().limits.check_page_limit(options.limit)?;
-        let listed =
-            self.with_queue(project, queue, Access::Read, |queue| list(queue, options).map(Answer::at_once))?;
+        let listed = self.with_queue(project, queue, Access::Read, |queue| {
+            let now = queue.now();
+            queue.state().list(options, now).map(Answer::at_once)
+        })?;
         let items = match listed {
             Some(items) => items,
             None if self.is_pooled() => Vec::new(),
@@ -209,73 +210,6 @@ fn check_size(bytes: u64) -> Result<()> {
     if bytes > READ_BYTES { Err(Error::TooLarge { what, size: bytes, limit: READ_BYTES }) } else { Ok(()) }
 }
 
-fn list(queue: &mut Locked<'_>, options: &MessageListOptions) -> Result<Vec<Message>> {
-    let mut after = options.marker.and_then(|marker| marker.position_in(queue.number()));
-    let (limit, bytes) = if options.limit == 0 { (usize::MAX, u64::MAX) } else { (options.limit, MAX_BYTES) };
-    let at_first = usize::try_from(queue.totals().total).unwrap_or(usize::MAX).min(limit).min(EXPECTED);
-    let mut reading = Reading::with_capacity(queue, queue.now(), at_first);
-    let mut allowance = Allowance::new(options.max_bytes.unwrap_or(bytes));
-    loop {
-        let last = list_portion(queue, options, after, limit, &mut allowance, &mut reading)?;
-        if last.is_none() || reading.len() >= limit {
-            return Ok(reading.finish());
-        }
-        after = last;
-        // A long read does not fill memory with the pages it has read.
-        queue.state().release_read_pages();
-    }
-}
-
-/// Reads the next messages behind `after`, up to so many that those passed over count too; returns the last of these,
-/// or `None` where the page ends.
-fn list_portion(
-    queue: &Locked<'_>,
-    options: &MessageListOptions,
-    after: Option<u64>,
-    limit: usize,
-    allowance: &mut Allowance,
-    reading: &mut Reading,
-) -> Result<Option<u64>> {
-    let hidden = if options.echo { None } else { options.client.map(|client| *client.as_bytes()) };
-    let shown =
-        |page: &state::Page, index: usize| hidden.is_none() || page.slot(index).map(|slot| page.client(slot)) != hidden;
-    let (claimed, delayed) = (options.include_claimed, options.include_delayed);
-    let chosen = move |page: &state::Page| {
-        let without = |include: bool, set: u128| if include { u128::MAX } else { !set };
-        page.live() & without(claimed, page.claimed()) & without(delayed, page.delayed())
-    };
-    // Only the second way skips hidden messages by the index, and with them damaged pages.
-    let places: Places<'_> = if claimed || delayed || queue.has_damage() {
-        Box::new(queue.alive_after(after, chosen))
-    } else {
-        Box::new(queue.claimable_after(after))
-    };
-    let (mut last, mut looked_at) = (None, 0_u64);
-    for place in places.take(PORTION) {
-        let (page, index) = place?;
-        let bytes = page.slot(index).map_or(0, |slot| page.body(slot).len());
-        if shown(page, index) {
-            if !allowance.admits(bytes) {
-                return Ok(None);
-            }
-            reading.push(queue, page, index);
-        }
-        last = Some(page.sequence(index));
-        looked_at = looked_at.saturating_add(bytes as u64);
-        if reading.len() >= limit || looked_at >= PORTION_BYTES {
-            break;
-        }
-    }
-    Ok(last)
-}
-
-type Places<'a> = Box<dyn Iterator<Item = Result<(&'a state::Page, usize)>> + 'a>;
-
-/// The most messages for which a listing makes room before it has found them.
-const EXPECTED: usize = 128;
-/// The number of messages that a listing visits before it evicts the pages it has read.
-const PORTION: usize = 1024;
-const PORTION_BYTES: u64 = 1 << 20;
 /// Bytes of bodies that are read by their ids at once, as many as may be posted at once by default.
 const READ_BYTES: u64 = 128 << 20;
 

@@ -1,6 +1,5 @@
 //! The data plane's controllers: each call validates, decides under the queue's lock, records an operation and answers.
 
-mod allowance;
 pub(crate) mod backend;
 mod checkup;
 pub(crate) mod claims;

@@ -8,12 +8,10 @@ use crate::lock::{MutexGuard, RwLockWriteGuard};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::first_of;
 use crate::model::settings::{DEAD_LETTER_QUEUE, ParsedSettings};
-use crate::model::{
-    MessageStat, Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats,
-};
+use crate::model::{Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats};
 use crate::state::costs::queue_bytes;
 use crate::state::op::{Address, NewQueue, Op};
-use crate::state::{self, Description, Reading};
+use crate::state::{self, Description};
 use crate::storage::budget::Budget;
 use crate::storage::journal::Growth;
 use crate::storage::keys;
@@ -166,7 +164,8 @@ impl Store {
 }
 
 pub(crate) fn stats(backend: &impl Backend, project: &Project, name: &QueueName) -> Result<QueueStats> {
-    let stats = backend.with_queue(project, name, Access::Read, |queue| count(queue).map(Answer::at_once))?;
+    let stats =
+        backend.with_queue(project, name, Access::Read, |queue| queue.stats(queue.now()).map(Answer::at_once))?;
     stats.ok_or_else(|| missing(project, name))
 }
 
@@ -274,23 +273,6 @@ fn entry(listed: &Listed, options: &QueueListOptions) -> Result<Option<QueueEntr
     let matches = options.metadata_filter.as_ref().is_none_or(|filter| description.metadata.matches(filter));
     let metadata = options.detailed.then(|| description.metadata.clone());
     Ok(matches.then_some(QueueEntry { name, metadata }))
-}
-
-fn count(queue: &Locked<'_>) -> Result<QueueStats> {
-    let totals = queue.totals();
-    let [oldest, newest] = queue.ends()?;
-    let stat = |place: Option<(&state::Page, usize)>| {
-        let (page, index) = place?;
-        let (id, created, read_at) = Reading::identify(queue, page, index, queue.now())?;
-        Some(MessageStat { id, created, read_at })
-    };
-    Ok(QueueStats {
-        claimed: totals.claimed,
-        free: totals.total.saturating_sub(totals.claimed),
-        expired: totals.expired,
-        oldest: stat(oldest),
-        newest: stat(newest),
-    })
 }
 
 impl Directory {

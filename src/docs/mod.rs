@@ -7,6 +7,7 @@
 //! - [`pools`]: how several pools work together, and what a failure between two stores leaves.
 //! - [`processes`]: opening, closing, and other processes.
 //! - [`format`](mod@format): the files and their bytes.
+//! - [`tool`]: the command-line program, command by command.
 //! - [`testing`]: how the crate is tested.
 //! - [`glossary`]: the terms.
 //! - [`changelog`]: what changed from version to version.
@@ -51,4 +52,8 @@ pub mod format {
 
 pub mod testing {
     #![doc = include_str!("testing.md")]
+}
+
+pub mod tool {
+    #![doc = include_str!("tool.md")]
 }

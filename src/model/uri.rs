@@ -107,6 +107,33 @@ impl PoolUri {
         &self.text
     }
 
+    /// The directory of the store; `None` for a store in memory and for the control store itself.
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// let uri = zaqar_sled::PoolUri::new("sled:///mnt/ssd?memory=67108864")?;
+    /// assert_eq!(uri.directory(), Some(Path::new("/mnt/ssd")));
+    /// assert_eq!(zaqar_sled::PoolUri::new("memory:scratch")?.directory(), None);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.location {
+            Location::Directory(path) => Some(path),
+            Location::Default(_) | Location::Memory(_) => None,
+        }
+    }
+
+    /// Whether the store is the control store itself.
+    ///
+    /// ```
+    /// assert!(zaqar_sled::PoolUri::new("localhost:27017")?.is_control_store());
+    /// assert!(!zaqar_sled::PoolUri::new("sled:/mnt/ssd")?.is_control_store());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn is_control_store(&self) -> bool {
+        matches!(self.location, Location::Default(_))
+    }
+
     /// The capabilities of a store at this URI; `None` for the control store, whose capabilities do not follow from the
     /// URI.
     pub fn capabilities(&self) -> Option<Capabilities> {

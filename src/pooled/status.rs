@@ -2,6 +2,7 @@
 
 use crate::model::PoolName;
 use crate::model::error::Result;
+use crate::store::recovery::RecoveryReport;
 use crate::store::status::Status;
 use crate::store::verify::Verification;
 
@@ -79,6 +80,30 @@ impl PooledDriver {
             in_transit: shared.engines().iter().map(|engine| engine.store().in_transit()).sum(),
             leftovers: shared.count_leftovers(),
         }
+    }
+
+    /// The reports of opening the stores of the pools, by the pools' names, as [`recovery`](Self::recovery) is of the
+    /// control store: what each opening found, repaired, and lost. Stores that are not open yet are opened; a pool whose
+    /// store cannot be opened has the error.
+    ///
+    /// Cost: O(pools); opening a store costs as [`Config::open`](crate::Config::open).
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let driver = Config::new().disk(disk).open_pooled("control")?;
+    /// driver.pools().create(&PoolName::new("one")?, &NewPool::new("sled:/mnt/one".parse()?))?;
+    /// for (pool, report) in driver.pool_recoveries() {
+    ///     assert_eq!((pool.as_str(), report?.source()), ("one", RecoverySource::New));
+    /// }
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn pool_recoveries(&self) -> Vec<(PoolName, Result<RecoveryReport>)> {
+        let pools = self.shared().all_pools().into_iter();
+        let report = |(name, pool): (String, Result<std::sync::Arc<super::pool::Pool>>)| {
+            Some((PoolName::new(name).ok()?, pool.map(|pool| pool.engine().recovery().clone())))
+        };
+        pools.filter_map(report).collect()
     }
 
     /// Verifies every store that can be opened, as [`Engine::verify`](crate::Engine::verify) does.

@@ -57,6 +57,11 @@ impl Claim {
         self.spent
     }
 
+    /// The time since the claim was created or last renewed, in milliseconds.
+    pub(crate) fn age(&self, now: u64) -> u64 {
+        now.saturating_sub(self.expires.saturating_sub(self.ttl))
+    }
+
     /// The claim as it was read in a group of claims without messages.
     pub(super) fn grouped(self) -> Self {
         Self { was_grouped: true, ..self }

@@ -129,6 +129,14 @@ impl LoadedQueue {
         Ok(Description::parse(&record.metadata).map_err(|error| error.to_string())?.shared())
     }
 
+    /// The queue's metadata and settings.
+    pub(crate) fn description(&self) -> &Arc<Description> {
+        match &self.state {
+            Activity::Active(queue) => queue.description(),
+            Activity::Idle { description, .. } => description,
+        }
+    }
+
     /// The memory of the key and the description, about.
     pub(crate) fn idle_bytes(&self) -> u64 {
         idle_bytes(&self.key, self.description())
@@ -137,13 +145,6 @@ impl LoadedQueue {
     /// The size of the queue's record.
     pub(crate) fn record_bytes(&self) -> u64 {
         queue_bytes(self.key.len(), self.description().bytes())
-    }
-
-    fn description(&self) -> &Description {
-        match &self.state {
-            Activity::Active(queue) => queue.description(),
-            Activity::Idle { description, .. } => description,
-        }
     }
 
     /// Wakes the queue for `call`.

@@ -1,5 +1,6 @@
 //! The state: the result of applying the journal's operations in order.
 
+mod allowance;
 mod audit;
 mod claims;
 mod contents;
@@ -8,6 +9,7 @@ mod dirty;
 pub(crate) mod entries;
 mod frozen;
 mod idle;
+mod listing;
 mod message_slot;
 pub(crate) mod op;
 pub(crate) mod outbox_header;
@@ -20,6 +22,7 @@ mod registry;
 pub(crate) mod sequences;
 mod u48;
 
+pub(crate) use allowance::Allowance;
 pub(crate) use claims::Claim;
 pub(crate) use contents::{Contents, Obstacle};
 pub(crate) use dirty::Tombstones;
@@ -28,4 +31,4 @@ pub(crate) use idle::{Activity, LoadedQueue, idle_bytes};
 pub(crate) use page::{FrozenPage, Hold, Page, PageEntry};
 pub(crate) use queue::{Description, Freed, OUTBOX, Purpose, Queue, Sizes, Totals};
 pub(crate) use reader::Reading;
-pub(crate) use registry::{FlavorRow, Mapping, PARTS, PoolRow, Registry, Removal, SubscriptionRow};
+pub(crate) use registry::{FlavorRow, Mapping, PARTS, PoolRow, Registry, Removal, SubscriptionRow, pool_name};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::model::error::{Error, Result};
-use crate::model::{Body, Checksum, ClaimId, Message, MessageId, Timestamp};
+use crate::model::{Body, Checksum, ClaimId, ClaimRecord, Message, MessageId, MessageStat, QueueStats, Timestamp};
 
 use super::page::{Hold, Page, bits};
 use super::page_content::PAGE_BYTES;
@@ -99,6 +99,37 @@ impl Queue {
         let oldest = self.first_readable(self.pages().values())?;
         let newest = self.first_readable(self.pages().values().rev())?;
         Ok([oldest.and_then(oldest_in), newest.and_then(newest_in)])
+    }
+
+    /// The numbers of the live messages, with the oldest and the newest that can be read.
+    pub(crate) fn stats(&self, now: u64) -> Result<QueueStats> {
+        let totals = self.totals();
+        let [oldest, newest] = self.ends()?;
+        let stat = |place: Option<(&Page, usize)>| {
+            let (page, index) = place?;
+            let (id, created, read_at) = Reading::identify(self, page, index, now)?;
+            Some(MessageStat { id, created, read_at })
+        };
+        Ok(QueueStats {
+            claimed: totals.claimed,
+            free: totals.total.saturating_sub(totals.claimed),
+            expired: totals.expired,
+            oldest: stat(oldest),
+            newest: stat(newest),
+        })
+    }
+
+    /// The live claim of that id, with its live messages.
+    pub(crate) fn claim_record(&self, id: &ClaimId, now: u64) -> Result<Option<ClaimRecord>> {
+        let Some(number) = self.claims().number(id.as_bytes()) else { return Ok(None) };
+        let Some(claim) = self.claims().get(number) else { return Ok(None) };
+        let mut reading = Reading::new(now);
+        self.visit(&claim.sequences, |page, index| {
+            if page.held_by(index, number) {
+                reading.push_with(self, page, index, Some(*id));
+            }
+        })?;
+        Ok(Some(ClaimRecord { id: *id, ttl: claim.ttl, age: claim.age(now), messages: reading.finish() }))
     }
 
     fn first_readable<'a>(&self, pages: impl Iterator<Item = &'a Box<Page>>) -> Result<Option<&'a Page>> {

@@ -3,9 +3,17 @@
 //! 1. Nothing is written, created or locked.
 //! 2. A store in use changes while it is read. A reading counts only if the manifest is the same afterwards: until then
 //!    everything that the manifest needs is kept. A finding counts only if a second reading has the same finding in the
-//!    same files; every state of the disk between two writes is sound, so the state of a sound store that stands still has
-//!    none.
+//!    same files; every state of the disk between two writes is sound, so the state of a sound store that stands still
+//!    has none.
+//! 3. Pages of messages are read when they are asked for. An image that the manifest needs never changes, so what is
+//!    read is of the same instant as the rest, or is gone because the store has gone on.
 
+mod claim;
+mod file_sizes;
+mod origin;
+mod queue;
+
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,55 +21,52 @@ use std::sync::Arc;
 use crate::config::LEAST_PAGE_FILES;
 use crate::disk::{Disk, list_or_empty};
 use crate::model::error::{Error, Result};
-use crate::model::{Project, QueueName};
-use crate::state::{Contents, OUTBOX, Obstacle, Queue};
+use crate::model::{Pool, Project, QueueName, Timestamp};
+use crate::state::{Contents, OUTBOX, Obstacle, pool_name};
 use crate::storage::budget::Budget;
 use crate::storage::journal::naming::JOURNAL;
 use crate::storage::journal::scan::{self, Source};
+use crate::storage::keys;
 use crate::storage::manifest::{self, Manifest, SnapshotMark};
 use crate::storage::page_files::{PAGE_FILES, PageFiles};
 use crate::store::recovery::{open_archive, read_snapshot};
+use crate::store::verify::Verification;
 
-/// The content of a store's snapshot and journal: the result of [`Engine::inspect`](crate::Engine::inspect).
+pub use claim::InspectedClaim;
+pub use file_sizes::FileSizes;
+pub use queue::InspectedQueue;
+
+use origin::Origin;
+
+/// The content of a store at one instant: the result of [`Engine::inspect`](crate::Engine::inspect).
+///
+/// It is shown as at the store's last change; [`at`](Self::at) shows what time has done since.
 ///
 /// ```
+/// # use zaqar_sled::*;
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path();
-/// drop(zaqar_sled::Engine::open(path)?);
-/// let inspection = zaqar_sled::Engine::inspect(path)?;
+/// drop(Engine::open(path)?);
+/// let now = SystemClock::new().wall();
+/// let inspection = Engine::inspect(path)?.at(now)?;
 /// assert!(inspection.queues().is_empty() && inspection.was_closed());
+/// assert!(inspection.queue(&Project::none(), &"jobs".parse()?).is_none());
+/// assert!(inspection.pools().is_empty() && !inspection.is_pool());
+/// assert!(inspection.file_sizes().journal() > 0 && inspection.time() >= now);
 /// println!("the last change is number {}", inspection.last_lsn());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Inspection {
     queues: Vec<InspectedQueue>,
+    pools: Vec<Pool>,
+    is_pool: bool,
     last_lsn: u64,
+    time: Timestamp,
     clean: bool,
-}
-
-/// A queue as [`Inspection`] found it, at the time of the store's last change.
-///
-/// ```
-/// # use zaqar_sled::{Engine, Metadata, Project};
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path();
-/// let engine = Engine::open(path)?;
-/// engine.queue(Project::none(), "jobs")?.create(Metadata::new())?;
-/// drop(engine);
-/// let inspection = Engine::inspect(path)?;
-/// let jobs = &inspection.queues()[0];
-/// assert_eq!((jobs.project(), jobs.name().as_str()), (&Project::none(), "jobs"));
-/// assert_eq!((jobs.messages(), jobs.claimed(), jobs.bytes()), (0, 0, 0));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InspectedQueue {
-    project: Project,
-    name: QueueName,
-    messages: u64,
-    claimed: u64,
-    bytes: u64,
+    file_sizes: FileSizes,
+    /// The invariants of subscriptions, pools and mappings that do not hold.
+    findings: Vec<String>,
 }
 
 /// What two readings of a store have to agree on.
@@ -94,42 +99,112 @@ impl Inspection {
     }
 
     fn read(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<Self> {
-        let files = &**disk;
-        // Nothing may be written, so the journal's messages stay in memory.
-        let page_files = PageFiles::open(disk, root, manifest.store, 0, LEAST_PAGE_FILES)?;
-        let mut contents = Contents::new(Arc::new(page_files), Budget::unlimited());
-        if let Some(mark) = manifest.snapshot {
-            read_snapshot(files, root, manifest.store, mark, &mut contents)?;
-        }
-        open_archive(files, root, manifest, &mut contents)?;
-        let snapshot = manifest.snapshot.unwrap_or(SnapshotMark { number: 0, from: 0, to: 0 });
-        let (journal, clean) = (root.join(JOURNAL), manifest.clean.map_or(0, |clean| clean.lsn));
-        let proven = manifest.synced.max(snapshot.to).max(clean);
-        let (store, after) = (manifest.store, snapshot.from);
-        let source = Source { disk: files, directory: &journal, store, after, proven, named: 0 };
-        let corrupt = |reason| Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason };
-        if let Some(error) = contents.lost.take() {
-            return Err(error);
-        }
-        let scan = scan::scan(&source, &mut |lsn, body| {
-            contents.replay(lsn, body).map_err(|obstacle| match obstacle {
-                Obstacle::Wrong(reason) => corrupt(reason),
-                Obstacle::Failed(error) => error,
-            })
-        })?;
-        if let Some(damage) = scan.faults.stopped_early {
-            return Err(damage.into());
-        }
-        contents.finish().map_err(corrupt)?;
+        let (mut contents, last_lsn) = replay(disk, root, manifest)?;
+        let loaded: BTreeSet<u64> = contents.queues.keys().copied().collect();
         contents.load_archived()?;
+        let origin = Arc::new(Origin::new(disk.clone(), root, manifest.clone()));
+        let time = Timestamp::from_millis(contents.time);
+        let pools = contents.registry.pools.iter().map(|(key, row)| row.pool(pool_name(key)?, true));
+        let pools = pools.collect::<Result<_>>()?;
+        let is_pool = contents.registry.control().is_some();
+        let findings = contents.registry.audit().map(|what| format!("registry: {what}"));
         let named = contents.queues.into_values().filter(|queue| queue.number != OUTBOX);
-        let queues = named.map(|mut queue| queue.with(|queue| InspectedQueue::of(queue)));
-        Ok(Self { queues: queues.collect(), last_lsn: scan.end.last_lsn, clean: manifest.clean.is_some() })
+        let queues = named.filter_map(|queue| {
+            let (project, name) = keys::parse_queue(&queue.key)?;
+            let archived = !loaded.contains(&queue.number);
+            let pool = contents.registry.catalogue.get(&queue.key).map(|mapping| mapping.pool.clone());
+            Some(InspectedQueue::new((project, name, pool), archived, queue, time, origin.clone()))
+        });
+        let (queues, clean) = (queues.collect(), manifest.clean.is_some());
+        let file_sizes = FileSizes::of(&**disk, root)?;
+        Ok(Self { queues, pools, is_pool, last_lsn, time, clean, file_sizes, findings: findings.into_iter().collect() })
     }
 
-    /// The queues, in the order of their creation.
+    /// The same store at the instant `now`, if that is later than [`time`](Self::time): messages have expired by then,
+    /// claims and delays have ended.
+    ///
+    /// Cost: O(what falls due), and a read of each page in which a part of the messages does.
+    ///
+    /// # Errors
+    /// [`is_busy`](crate::Error::is_busy) if the store has changed since and a page is gone: inspect it again;
+    /// [`Io`](crate::Error::Io).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::time::Duration;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path();
+    /// let engine = Engine::open(path)?;
+    /// let jobs = engine.queue(Project::none(), "jobs")?;
+    /// jobs.create(Metadata::new())?;
+    /// let minute = NewMessage::new("work").ttl(Duration::from_secs(60));
+    /// jobs.post(ClientId::random(), &[minute])?;
+    /// let inspection = Engine::inspect(path)?;
+    /// assert_eq!(inspection.queues()[0].messages(), 1);
+    /// let later = inspection.time().saturating_add(Duration::from_secs(61));
+    /// assert_eq!(inspection.at(later)?.queues()[0].messages(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn at(mut self, now: Timestamp) -> Result<Self> {
+        self.time = self.time.max(now);
+        self.queues.iter_mut().try_for_each(|queue| queue.advance(self.time))?;
+        Ok(self)
+    }
+
+    /// Checks the store without opening it: recounts every counter, index, deadline and claim, and reads every page of
+    /// the page files. Disagreements and damaged pages are in the result, and are not errors. The journal, the snapshot
+    /// and the archive were checked by the inspection itself. The trees are not read: only
+    /// [`Engine::verify`](crate::Engine::verify) compares them.
+    ///
+    /// Cost: O(messages): reads every page from disk.
+    ///
+    /// # Errors
+    /// [`is_busy`](crate::Error::is_busy) if the store has changed since and a page is gone: inspect it again;
+    /// [`Io`](crate::Error::Io).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path();
+    /// let engine = Engine::open(path)?;
+    /// let jobs = engine.queue(Project::none(), "jobs")?;
+    /// jobs.create(Metadata::new())?;
+    /// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
+    /// let verification = Engine::inspect(path)?.verify()?;
+    /// assert!(verification.is_sound());
+    /// assert_eq!((verification.queues(), verification.messages()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn verify(&self) -> Result<Verification> {
+        let mut verification = Verification::default();
+        verification.find(&self.findings);
+        self.queues.iter().try_for_each(|queue| queue.verify(&mut verification))?;
+        Ok(verification)
+    }
+
+    /// The queues of all projects, in the order of their creation. Those that the store has in its archive are there
+    /// too.
     pub fn queues(&self) -> &[InspectedQueue] {
         &self.queues
+    }
+
+    /// The queue of that name. Cost: O(queues).
+    pub fn queue(&self, project: &Project, name: &QueueName) -> Option<&InspectedQueue> {
+        self.queues.iter().find(|queue| queue.project() == project && queue.name() == name)
+    }
+
+    /// The pools that are registered in this store, by name.
+    pub fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+
+    /// Whether the store is a pool of another store, whose [`PooledDriver`](crate::PooledDriver) alone may open it.
+    pub fn is_pool(&self) -> bool {
+        self.is_pool
     }
 
     /// The number of the store's last change.
@@ -137,49 +212,56 @@ impl Inspection {
         self.last_lsn
     }
 
+    /// The instant that is shown.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
     /// Whether the store was closed cleanly.
     pub fn was_closed(&self) -> bool {
         self.clean
     }
-}
 
-impl InspectedQueue {
-    fn of(queue: &Queue) -> Self {
-        Self {
-            project: queue.project().clone(),
-            name: queue.name().clone(),
-            messages: queue.totals().total,
-            claimed: queue.totals().claimed,
-            bytes: queue.totals().weight,
-        }
-    }
-
-    /// The queue's project.
-    pub fn project(&self) -> &Project {
-        &self.project
-    }
-
-    /// The queue's name.
-    pub fn name(&self) -> &QueueName {
-        &self.name
-    }
-
-    /// The number of the queue's live messages.
-    pub fn messages(&self) -> u64 {
-        self.messages
-    }
-
-    /// The number of the queue's messages under a live claim.
-    pub fn claimed(&self) -> u64 {
-        self.claimed
-    }
-
-    /// The weight of the queue's messages: the bytes of their bodies and 64 bytes each.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
+    /// The bytes of the store's files, by kind.
+    pub fn file_sizes(&self) -> &FileSizes {
+        &self.file_sizes
     }
 }
 
+/// The content of the snapshot and of the journal behind it, and the number of the last change. The queues of the
+/// archive are not loaded.
+fn replay(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<(Contents, u64)> {
+    let files = &**disk;
+    // Nothing may be written, so the journal's messages stay in memory.
+    let page_files = PageFiles::open(disk, root, manifest.store, 0, LEAST_PAGE_FILES)?;
+    let mut contents = Contents::new(Arc::new(page_files), Budget::unlimited());
+    if let Some(mark) = manifest.snapshot {
+        read_snapshot(files, root, manifest.store, mark, &mut contents)?;
+    }
+    open_archive(files, root, manifest, &mut contents)?;
+    let snapshot = manifest.snapshot.unwrap_or(SnapshotMark { number: 0, from: 0, to: 0 });
+    let (journal, clean) = (root.join(JOURNAL), manifest.clean.map_or(0, |clean| clean.lsn));
+    let proven = manifest.synced.max(snapshot.to).max(clean);
+    let (store, after) = (manifest.store, snapshot.from);
+    let source = Source { disk: files, directory: &journal, store, after, proven, named: 0 };
+    let corrupt = |reason| Error::Corrupt { file: root.join(manifest::FILE), offset: 0, reason };
+    if let Some(error) = contents.lost.take() {
+        return Err(error);
+    }
+    let scan = scan::scan(&source, &mut |lsn, body| {
+        contents.replay(lsn, body).map_err(|obstacle| match obstacle {
+            Obstacle::Wrong(reason) => corrupt(reason),
+            Obstacle::Failed(error) => error,
+        })
+    })?;
+    if let Some(damage) = scan.faults.stopped_early {
+        return Err(damage.into());
+    }
+    contents.finish().map_err(corrupt)?;
+    Ok((contents, scan.end.last_lsn))
+}
+
+/// The store's manifest.
 fn load(disk: &dyn Disk, root: &Path) -> Result<Manifest> {
     Manifest::load(disk, root)?.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))
 }

@@ -8,7 +8,8 @@ use crate::state::{PageEntry, Queue};
 use crate::storage::records::{self, Digest, Digested, Record};
 use crate::store::Store;
 
-/// The result of [`Engine::verify`](crate::Engine::verify): counts and findings.
+/// The result of [`Engine::verify`](crate::Engine::verify) and of
+/// [`Inspection::verify`](crate::Inspection::verify): counts and findings.
 ///
 /// ```
 /// # use zaqar_sled::*;
@@ -48,6 +49,11 @@ impl Verification {
         Ok(verification)
     }
 
+    /// Adds findings about other parts of the store.
+    pub(super) fn find(&mut self, findings: &[String]) {
+        self.findings.extend_from_slice(findings);
+    }
+
     /// Adds the result for the store of a pool.
     pub(crate) fn add(&mut self, pool: &str, other: Self) {
         self.queues = self.queues.saturating_add(other.queues);
@@ -56,7 +62,8 @@ impl Verification {
         self.findings.extend(other.findings.into_iter().map(|finding| format!("pool {pool}: {finding}")));
     }
 
-    fn recount(&mut self, queue: &Queue) -> Result<()> {
+    /// Recounts a queue and adds what is wrong.
+    pub(super) fn recount(&mut self, queue: &Queue) -> Result<()> {
         self.queues = self.queues.saturating_add(1);
         self.messages = self.messages.saturating_add(queue.totals().total);
         for violation in queue.audit()? {

@@ -20,6 +20,7 @@ mod clock;
 mod cut;
 mod earlier;
 mod full;
+mod inspecting;
 mod interval;
 mod kill;
 mod markers;

@@ -568,32 +568,6 @@ fn every_reopening_gives_out_larger_ids() {
     }
 }
 
-#[test]
-fn inspecting_a_store_shows_what_opening_it_does() {
-    let folder = tempfile::tempdir().unwrap();
-    for life in LIVES {
-        for closed in [false, true] {
-            let (disk, lived) = if closed { Lived::closed(life) } else { Lived::killed(life) };
-            let root = folder.path().join(format!("{life:?}-{closed}"));
-            for (path, bytes) in files(&disk) {
-                let path = root.join(path.strip_prefix(ROOT).unwrap());
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, bytes).unwrap();
-            }
-            let inspection = Engine::inspect(&root).unwrap();
-            assert_eq!(inspection.was_closed(), closed);
-            let engine = Config::new().clock(lived.clock.clone()).background(false).memory(500).open(&root).unwrap();
-            assert_eq!(dump(&engine, &[]).unwrap(), lived.last());
-            assert_eq!(inspection.last_lsn(), engine.recovery().last_lsn());
-            assert_eq!(inspection.queues().len(), queues_of(&engine).unwrap().len());
-            for queue in inspection.queues() {
-                let stats = engine.queues().stats(queue.project(), queue.name()).unwrap();
-                assert_eq!((queue.messages(), queue.claimed()), (stats.total(), stats.claimed()));
-            }
-        }
-    }
-}
-
 /// Creates a cleanly closed store with sled's trees on the operating system's disk; returns its dump.
 fn real_store(root: &Path, memory: u64) -> String {
     let engine = Config::new().background(false).segment_size(64 << 10).memory(memory).open(root).unwrap();

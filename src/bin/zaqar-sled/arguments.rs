@@ -8,9 +8,14 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zaqar_sled::Durability;
 
+use crate::commands::{Claims, Completions, Get, Ls, Man, Peek, Pools, Post, Purge, Rm, Salvage, Stat, Verify};
+use crate::exit;
+use crate::output::Output;
+use crate::quantity;
+
 /// Durable message queues on one directory.
 #[derive(Debug, Parser)]
-#[command(name = "zaqar-sled", version)]
+#[command(name = "zaqar-sled", version, after_help = exit::TABLE)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) task: Task,
@@ -30,18 +35,100 @@ pub(crate) enum Task {
     /// Ctrl-C or SIGTERM stops the run: lines in work are finished, claimed ones are given back, and the table is
     /// printed. A second signal kills the running commands and gives their lines back too.
     ///
-    /// Exit codes: 0, every line is processed; 1, a failure; 2, wrong arguments; 3, lines are dead-lettered (each is
-    /// named with its reason); 4, lines are left; 130 and 143, stopped by Ctrl-C or SIGTERM.
+    /// Dead-lettered lines are each named with their reason.
     ///
-    /// The table and the progress go to standard error, so that standard output is the command's alone. In the table, the columns marked `+now`, redelivered and lines/s count this run. All other columns
-    /// count all runs.
+    /// The table and the progress go to standard error, so that standard output is the command's alone. In the table,
+    /// the columns marked `+now`, redelivered and lines/s count this run. All other columns count all runs. With
+    /// --json, the table is the last that standard output gets, one line for each file.
+    #[command(after_help = exit::TABLE)]
     Work(Work),
+
+    /// List the queues of a store.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. `oldest` is the age of the
+    /// oldest message.
+    #[command(after_help = exit::TABLE)]
+    Ls(Ls),
+
+    /// Show a store, or one queue, in detail.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. The sizes are those of the
+    /// files; the journal's files are allocated in advance.
+    #[command(after_help = exit::TABLE)]
+    Stat(Stat),
+
+    /// Show messages of a queue without claiming them.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. Claimed and delayed messages
+    /// are shown too. A body that is not UTF-8 is shown with escapes, and in JSON as `body_base64`.
+    #[command(after_help = exit::TABLE)]
+    Peek(Peek),
+
+    /// List the live claims of a queue, or the messages of one.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. `age` is the time since the
+    /// claim was created or last renewed; it ends when the age reaches the ttl.
+    #[command(after_help = exit::TABLE)]
+    Claims(Claims),
+
+    /// Post messages to a queue.
+    ///
+    /// All messages are posted in one step and are durable when the command ends; their ids are printed. The store must
+    /// not be in use, because one process uses a store at a time. Neither a queue nor a store is made without --create.
+    #[command(after_help = exit::TABLE)]
+    Post(Post),
+
+    /// Take the oldest messages out of a queue, or put them under a claim with --claim.
+    ///
+    /// A message is removed only after it has been printed. If the queue has no free message, the exit code is 8. The
+    /// store must not be in use.
+    #[command(after_help = exit::TABLE)]
+    Get(Get),
+
+    /// Remove all messages of a queue, claimed and delayed ones too. The queue stays.
+    ///
+    /// The store must not be in use.
+    #[command(after_help = exit::TABLE)]
+    Purge(Purge),
+
+    /// Delete a queue with its messages, or only messages with --message.
+    ///
+    /// The store must not be in use.
+    #[command(after_help = exit::TABLE)]
+    Rm(Rm),
+
+    /// List, register and remove the pools over which a store spreads its queues.
+    #[command(after_help = exit::TABLE)]
+    Pools(Pools),
+
+    /// Check a store: all checksums, counters, indexes and claims, and every page of messages.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. The exit code is 0 for a sound
+    /// store and 7 for a damaged one.
+    #[command(after_help = exit::TABLE)]
+    Verify(Verify),
+
+    /// Open a damaged store with all that is intact, and report the rest.
+    ///
+    /// Damaged files are moved into a folder of the store. The report names the messages that each queue has lost, as
+    /// far as intact records tell. The exit code is 0 if nothing is lost, else 7. Copy the directory before. The store
+    /// must not be in use.
+    #[command(after_help = exit::TABLE)]
+    Salvage(Salvage),
+
+    /// Print a shell's completions for this program.
+    #[command(after_help = exit::TABLE)]
+    Completions(Completions),
+
+    /// Print the manual page, or write the pages of all commands into a directory.
+    #[command(after_help = exit::TABLE)]
+    Man(Man),
 }
 
 /// The arguments of `work`.
 #[derive(Debug, Args)]
 pub(crate) struct Work {
-    /// The directory of the store; created if it is missing.
+    /// The directory of the store; made if it is missing, but not among other files.
     #[arg(long, value_name = "DIR", default_value = "./zaqar-store")]
     pub(crate) store: PathBuf,
 
@@ -61,10 +148,10 @@ pub(crate) struct Work {
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     claim: Option<usize>,
 
-    /// Lifetime of a claim. A worker renews its claims. The lines of a run that died are delivered again at once if none
-    /// of its commands is still running, and else after this time.
-    #[arg(long, value_name = "SECS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
-    ttl: u64,
+    /// Lifetime of a claim. A worker renews its claims. The lines of a run that died are delivered again at once if
+    /// none of its commands is still running, and else after this time.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_lease)]
+    ttl: Duration,
 
     /// Dead-letter a line after this many claims without success [default: 5 with --run, else never].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -73,6 +160,9 @@ pub(crate) struct Work {
     /// A power cut loses nothing (sync), or the last half second (buffered). A killed process loses nothing.
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Survival::Sync)]
     durability: Survival,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
 
     /// The files are complete: a last line without newline is a line too.
     #[arg(long)]
@@ -95,7 +185,7 @@ impl Work {
     }
 
     pub(crate) fn ttl(&self) -> Duration {
-        Duration::from_secs(self.ttl)
+        self.ttl
     }
 
     pub(crate) fn max_claims(&self) -> Option<u32> {
@@ -114,6 +204,13 @@ impl Work {
 enum Survival {
     Sync,
     Buffered,
+}
+
+/// One second to a year.
+fn parse_lease(text: &str) -> Result<Duration, String> {
+    let ttl = quantity::parse_duration(text)?;
+    let is_fit = (Duration::from_secs(1)..=Duration::from_secs(31_536_000)).contains(&ttl);
+    if is_fit { Ok(ttl) } else { Err("not between 1s and a year".into()) }
 }
 
 pub(crate) fn cores() -> usize {

@@ -1,11 +1,14 @@
-//! The reasons why a line was not processed.
+//! The reasons why a command failed, each with what to do, and the exit code of each.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use zaqar_sled::Queue;
+use zaqar_sled::{Engine, MessageId, PoolName, Queue};
 
+use crate::exit::Exit;
+use crate::holder::Holder;
+use crate::plain;
 use crate::source::Source;
 
 #[derive(Debug, Error)]
@@ -28,10 +31,59 @@ pub(crate) enum Failure {
     Grown { name: String, line: u64 },
     #[error("{name}: the store's queue {queue:?} was not created for it; use another --store")]
     Foreign { name: String, queue: String },
-    #[error("the store {} is in use by another process", .path.display())]
-    InUse { path: PathBuf },
+    #[error(
+        "the store {} is in use by {}; stop that, or use a command that only looks: ls, stat, peek, claims, verify",
+        .path.display(),
+        .holder.as_ref().map_or_else(|| "another process".into(), Holder::to_string)
+    )]
+    InUse { path: PathBuf, holder: Option<Holder> },
+    #[error("the store {} changes faster than it can be read; try again", .path.display())]
+    Changing { path: PathBuf },
+    #[error(
+        "the store {} is damaged: {source}; `zaqar-sled verify` shows the damage; an opening may mend a store that was \
+         closed cleanly, `zaqar-sled salvage` opens any other with all that is intact",
+        .path.display()
+    )]
+    Damaged { path: PathBuf, source: zaqar_sled::Error },
     #[error("the store {}: {source}", .path.display())]
     Open { path: PathBuf, source: zaqar_sled::Error },
+    #[error(
+        "there is no store in {}; name its directory with --store (post and pools add make one with --create)",
+        .path.display()
+    )]
+    NoStore { path: PathBuf },
+    #[error(
+        "{} has no store but other files, for example {name:?}; \
+         name an empty or a new directory for a new store",
+        .path.display()
+    )]
+    Strangers { path: PathBuf, name: String },
+    #[error("{}: {source}", .path.display())]
+    Path { path: PathBuf, source: io::Error },
+    #[error("there is no queue {queue}; `zaqar-sled ls` lists the queues, `zaqar-sled post --create` makes one")]
+    NoQueue { queue: String },
+    #[error("there is no {what} {id} in the queue; it may have been deleted, or its time is over")]
+    NotThere { what: &'static str, id: String },
+    #[error(
+        "message {id} is claimed; give its claim with --claim (`zaqar-sled claims` lists them), or wait for its end"
+    )]
+    Claimed { id: MessageId },
+    #[error("there is no pool {pool}; `zaqar-sled pools ls` lists them")]
+    NoPool { pool: String },
+    #[error("pool {} cannot be looked into: {}", .0.pool, .0.reason)]
+    Unseen(Unseen),
+    #[error("{0}")]
+    NotSeen(String),
+    #[error("the store {} is a pool of another store; name that store with --store", .path.display())]
+    OfPool { path: PathBuf },
+    #[error(
+        "salvage gives up what cannot be read, and moves damaged files aside: copy the directory {} first, \
+         see the damage with `zaqar-sled verify`, then add --yes",
+        .path.display()
+    )]
+    Unconfirmed { path: PathBuf },
+    #[error("writing to standard output: {0}")]
+    Output(#[from] io::Error),
     #[error("the store: {0}")]
     Store(#[from] zaqar_sled::Error),
     #[error("starting a thread: {0}")]
@@ -42,7 +94,63 @@ pub(crate) enum Failure {
     Signals(io::Error),
 }
 
+/// Why the store of a pool cannot be looked into.
+#[derive(Debug, Clone)]
+pub(crate) struct Unseen {
+    pub(crate) pool: String,
+    pub(crate) reason: String,
+    pub(crate) exit: Exit,
+}
+
+impl Unseen {
+    pub(crate) fn of(pool: &PoolName, failure: &Failure) -> Self {
+        Self { pool: plain::name(pool.as_str()), reason: failure.to_string(), exit: failure.exit() }
+    }
+}
+
 impl Failure {
+    /// Why the store at that path cannot be read or opened.
+    pub(crate) fn of_store(path: &Path, source: zaqar_sled::Error) -> Self {
+        let path = path.to_owned();
+        match source {
+            zaqar_sled::Error::Locked { .. } => Self::InUse { holder: Holder::of(&path), path },
+            source if source.is_busy() => Self::Changing { path },
+            source if source.is_corrupt() => Self::Damaged { path, source },
+            // A store refuses another opener than the one it is a pool of.
+            source if source.is_invalid() && Engine::inspect(&path).is_ok_and(|store| store.is_pool()) => {
+                Self::OfPool { path }
+            }
+            source => Self::Open { path, source },
+        }
+    }
+
+    /// Whether the same may succeed a moment later.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Changing { .. } => true,
+            Self::Store(error) => error.is_busy(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::NoStore { .. }
+            | Self::NoQueue { .. }
+            | Self::NotThere { .. }
+            | Self::NoPool { .. }
+            | Self::NotSeen(_) => Exit::NotFound,
+            Self::InUse { .. } | Self::Changing { .. } => Exit::InUse,
+            Self::Unseen(unseen) => unseen.exit,
+            Self::Damaged { .. } => Exit::Damaged,
+            Self::Strangers { .. } | Self::Unconfirmed { .. } => Exit::Unconfirmed,
+            // Nobody reads on, as in `zaqar-sled ls | head -1`.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+            Self::Store(error) | Self::Open { source: error, .. } => Exit::of(error),
+            _ => Exit::Failed,
+        }
+    }
+
     pub(crate) fn foreign(source: &Source, queue: &Queue) -> Self {
         Self::Foreign { name: source.name().into(), queue: queue.name().to_string() }
     }

@@ -16,9 +16,13 @@ use zaqar_sled::{Config, Engine};
 
 use crate::arguments::{self, Work};
 use crate::command::Command;
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::grid;
 use crate::job::Job;
 use crate::live_runs::LiveRuns;
+use crate::opened;
+use crate::output::Output;
 use crate::poster;
 use crate::progress::Progress;
 use crate::say;
@@ -60,22 +64,28 @@ pub(crate) fn work(work: &Work) -> Result<ExitCode, Failure> {
     let start = Instant::now();
     let done = run.start(work.workers())?;
     Progress::new().show_until(&run, &done);
-    report(&run, start.elapsed())?;
+    report(&run, &work.output, start.elapsed())?;
     run.finish()
 }
 
 fn open(work: &Work) -> Result<Engine, Failure> {
     let path: &Path = &work.store;
-    Config::new().durability(work.durability()).open(path).map_err(|source| {
-        let path = path.into();
-        if source.is_busy() { Failure::InUse { path } } else { Failure::Open { path, source } }
-    })
+    opened::check_free(path)?;
+    Config::new().durability(work.durability()).open(path).map_err(|source| Failure::of_store(path, source))
 }
 
-/// The table and what is not in it, on standard error.
-fn report(run: &Run, took: Duration) -> Result<(), Failure> {
-    let table = table::of(run, took)?;
-    let _ = std::io::stderr().lock().write_all(table.as_bytes());
+/// The table and what is not in it, on standard error; as JSON, the table is on standard output.
+fn report(run: &Run, output: &Output, took: Duration) -> Result<(), Failure> {
+    let rows = table::rows(run, took)?;
+    if output.json {
+        output.list(&rows, table::grid)?;
+    } else {
+        let table = table::grid(&rows).text(grid::width_of(std::io::stderr()));
+        let _ = std::io::stderr().lock().write_all(table.as_bytes());
+    }
+    if let Some(words) = run.words() {
+        let _ = writeln!(std::io::stderr().lock(), "{words} words counted by this run");
+    }
     for job in &run.jobs {
         let name = job.source.name();
         let died = job.counts()?.dead.saturating_sub(job.before().dead);
@@ -172,11 +182,11 @@ impl Run {
             say(format_args!("{waiting} lines are still waiting"));
         }
         Ok(ExitCode::from(if waiting > 0 || self.jobs.iter().any(Job::is_held_back) {
-            LEFT
+            Exit::LeftLines
         } else if counts.iter().any(|counts| counts.dead > 0) {
-            DEAD
+            Exit::DeadLines
         } else {
-            0
+            Exit::Done
         }))
     }
 
@@ -251,8 +261,3 @@ const A_LITTLE: Duration = Duration::from_millis(50);
 
 /// The most dead lines of a file that are named.
 const MOST_NAMED: usize = 20;
-
-/// The exit code when lines are dead-lettered.
-const DEAD: u8 = 3;
-/// The exit code when lines are left.
-const LEFT: u8 = 4;

@@ -48,8 +48,17 @@ impl Queue {
     /// they must not fill it.
     pub(crate) fn release_read_pages(&mut self) {
         self.settle_damage();
-        let exceeded = self.budget.is_exceeded();
-        for first in self.read.get_mut().drain(..).filter(|_| exceeded) {
+        if self.budget.is_exceeded() {
+            self.evict_read_pages();
+        } else {
+            self.read.get_mut().clear();
+        }
+    }
+
+    /// Evicts the pages that were read since the queue was locked.
+    pub(crate) fn evict_read_pages(&mut self) {
+        self.settle_damage();
+        for first in self.read.get_mut().drain(..) {
             if self.pages.get_mut(&first).is_some_and(|page| page.evict()) {
                 self.hot.get_mut().remove(&first);
             }

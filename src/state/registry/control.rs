@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::PoolName;
+use crate::model::error::Result;
+use crate::model::{Metadata, Pool, PoolGroup, PoolName, PoolUri};
 
 /// A pool, under its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,24 @@ pub(crate) struct PoolRow {
     pub(crate) options: String,
     /// The id of its store, once that has been opened; a store in memory has none that lasts.
     pub(crate) store: Option<[u8; 16]>,
+}
+
+impl PoolRow {
+    /// The pool of that name, as callers see it.
+    pub(crate) fn pool(&self, name: PoolName, detailed: bool) -> Result<Pool> {
+        Ok(Pool {
+            name,
+            uri: PoolUri::new(&self.uri)?,
+            weight: self.weight,
+            group: self.group.as_ref().map(PoolGroup::new).transpose()?,
+            options: detailed.then(|| Metadata::from_json(&self.options)).transpose()?,
+        })
+    }
+}
+
+/// The name in a pool's key.
+pub(crate) fn pool_name(key: &[u8]) -> Result<PoolName> {
+    PoolName::new(String::from_utf8_lossy(key))
 }
 
 /// A flavor, under its project and name.

@@ -22,7 +22,7 @@ use crate::state::op::Source;
 use crate::storage::records::{self, Record};
 use crate::storage::{codec, keys};
 
-pub(crate) use control::{FlavorRow, Mapping, PoolRow, Removal};
+pub(crate) use control::{FlavorRow, Mapping, PoolRow, Removal, pool_name};
 pub(crate) use subscriptions::{SubscriptionRow, Subscriptions};
 pub(crate) use table::{Changed, Table};
 

@@ -1,0 +1,27 @@
+//! The commands, one in each file.
+
+mod claims;
+mod get;
+mod ls;
+mod manual;
+mod peek;
+mod pools;
+mod post;
+mod purge;
+mod rm;
+mod salvage;
+mod stat;
+mod verify;
+
+pub(crate) use claims::Claims;
+pub(crate) use get::Get;
+pub(crate) use ls::Ls;
+pub(crate) use manual::{Completions, Man};
+pub(crate) use peek::Peek;
+pub(crate) use pools::Pools;
+pub(crate) use post::Post;
+pub(crate) use purge::Purge;
+pub(crate) use rm::Rm;
+pub(crate) use salvage::Salvage;
+pub(crate) use stat::Stat;
+pub(crate) use verify::Verify;

@@ -1,0 +1,247 @@
+//! `stat`: one store, or one queue, in detail.
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use zaqar_sled::{FileSizes, InspectedQueue, MessageStat, Project, QueueName};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::grid;
+use crate::holder::Holder;
+use crate::output::Output;
+use crate::plain;
+use crate::quantity;
+use crate::queue_name::{QueueArgs, parse_project};
+use crate::store_path::StorePath;
+use crate::view::View;
+
+/// The arguments of `stat`.
+#[derive(Debug, Args)]
+pub(crate) struct Stat {
+    #[command(flatten)]
+    store: StorePath,
+
+    #[command(flatten)]
+    output: Output,
+
+    /// The queue; without one, the store is shown.
+    #[arg(value_name = "QUEUE")]
+    queue: Option<QueueName>,
+
+    /// The queue's project [default: none].
+    #[arg(long, value_name = "NAME", value_parser = parse_project, requires = "queue")]
+    project: Option<Project>,
+}
+
+/// The store as a whole.
+#[derive(Debug, Serialize)]
+struct StoreFacts {
+    closed_cleanly: bool,
+    /// The number of the process that has the store open, if that is known.
+    used_by: Option<u32>,
+    last_change: u64,
+    is_pool: bool,
+    pools: usize,
+    queues: usize,
+    archived_queues: usize,
+    free: u64,
+    delayed: u64,
+    claimed: u64,
+    claims: usize,
+    bytes: u64,
+    files: FileFacts,
+    #[serde(skip)]
+    state: String,
+}
+
+/// Bytes of files by kind.
+#[derive(Debug, Serialize)]
+struct FileFacts {
+    journal: u64,
+    page_files: u64,
+    snapshots: u64,
+    archives: u64,
+    trees: u64,
+    reserve: u64,
+    damaged: u64,
+    other: u64,
+    total: u64,
+}
+
+/// One queue.
+#[derive(Debug, Serialize)]
+struct QueueFacts {
+    project: Option<String>,
+    queue: String,
+    archived: bool,
+    free: u64,
+    delayed: u64,
+    claimed: u64,
+    claims: usize,
+    expired: u64,
+    bytes: u64,
+    oldest: Option<MessageFacts>,
+    newest: Option<MessageFacts>,
+    metadata: Box<RawValue>,
+    #[serde(skip)]
+    shown: [String; 2],
+}
+
+/// The oldest or the newest message.
+#[derive(Debug, Serialize)]
+struct MessageFacts {
+    id: String,
+    created: String,
+    age_s: u64,
+    #[serde(skip)]
+    age: String,
+}
+
+impl Stat {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        match &self.queue {
+            None => {
+                let holder = Holder::of(self.store.path());
+                let facts = self.store.look(|view| StoreFacts::of(view, holder.as_ref()))?;
+                self.output.document(&facts, |facts| grid::facts(&facts.shown(), grid::terminal_width()))?;
+            }
+            Some(name) => {
+                let queue = QueueArgs { name: name.clone(), project: self.project.clone() };
+                let facts = self.store.look(|view| QueueFacts::of(queue.find(view)?))?;
+                self.output.document(&facts, |facts| grid::facts(&facts.shown(), grid::terminal_width()))?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl StoreFacts {
+    fn of(view: &View, holder: Option<&Holder>) -> Result<Self, Failure> {
+        if let Some(unseen) = view.unseen().next() {
+            return Err(Failure::Unseen(unseen.clone()));
+        }
+        let (queues, inspection) = (view.queues(), view.store());
+        let sum =
+            |count: fn(&InspectedQueue) -> u64| queues.iter().map(|queue| count(queue)).fold(0, u64::saturating_add);
+        let closed = inspection.was_closed();
+        let state = match holder.filter(|_| !closed) {
+            _ if closed => "closed cleanly".to_owned(),
+            Some(holder) => format!("in use by {holder}"),
+            None => "not in use, as far as is known; the next opening replays the journal".to_owned(),
+        };
+        Ok(Self {
+            closed_cleanly: closed,
+            used_by: holder.filter(|_| !closed).map(Holder::pid),
+            last_change: inspection.last_lsn(),
+            is_pool: inspection.is_pool(),
+            pools: inspection.pools().len(),
+            queues: queues.len(),
+            archived_queues: queues.iter().filter(|queue| queue.is_archived()).count(),
+            free: sum(InspectedQueue::free),
+            delayed: sum(InspectedQueue::delayed),
+            claimed: sum(InspectedQueue::claimed),
+            claims: queues.iter().map(|queue| queue.claims().len()).sum(),
+            bytes: sum(InspectedQueue::bytes),
+            files: FileFacts::of(inspection.file_sizes()),
+            state,
+        })
+    }
+
+    fn shown(&self) -> Vec<(&'static str, String)> {
+        let files = &self.files;
+        let mut facts = vec![
+            ("state", self.state.clone()),
+            ("last change", self.last_change.to_string()),
+            ("queues", format!("{}, {} of them archived", self.queues, self.archived_queues)),
+            ("free", self.free.to_string()),
+            ("delayed", self.delayed.to_string()),
+            ("claimed", format!("{} by {}", self.claimed, quantity::counted(self.claims as u64, "claim"))),
+            ("bytes", quantity::size(self.bytes)),
+            ("journal", quantity::size(files.journal)),
+            ("page files", quantity::size(files.page_files)),
+            ("snapshots", quantity::size(files.snapshots)),
+            ("archives", quantity::size(files.archives)),
+            ("trees", quantity::size(files.trees)),
+            ("reserve", quantity::size(files.reserve)),
+            ("damaged", quantity::size(files.damaged)),
+            ("other files", quantity::size(files.other)),
+            ("all files", quantity::size(files.total)),
+        ];
+        if self.pools > 0 {
+            facts.push(("pools", self.pools.to_string()));
+        }
+        if self.is_pool {
+            facts.push(("pool", "of another store".into()));
+        }
+        facts
+    }
+}
+
+impl FileFacts {
+    fn of(sizes: &FileSizes) -> Self {
+        Self {
+            journal: sizes.journal(),
+            page_files: sizes.page_files(),
+            snapshots: sizes.snapshots(),
+            archives: sizes.archives(),
+            trees: sizes.trees(),
+            reserve: sizes.reserve(),
+            damaged: sizes.damaged(),
+            other: sizes.other(),
+            total: sizes.total(),
+        }
+    }
+}
+
+impl QueueFacts {
+    fn of(queue: &InspectedQueue) -> Result<Self, Failure> {
+        let stats = queue.stats()?;
+        Ok(Self {
+            project: queue.project().name().map(str::to_owned),
+            queue: queue.name().to_string(),
+            archived: queue.is_archived(),
+            free: queue.free(),
+            delayed: queue.delayed(),
+            claimed: queue.claimed(),
+            claims: queue.claims().len(),
+            expired: stats.expired(),
+            bytes: queue.bytes(),
+            oldest: stats.oldest().map(MessageFacts::of),
+            newest: stats.newest().map(MessageFacts::of),
+            metadata: RawValue::from_string(queue.metadata().to_json()).map_err(std::io::Error::from)?,
+            shown: [plain::project(queue.project()), plain::name(queue.name().as_str())],
+        })
+    }
+
+    fn shown(&self) -> Vec<(&'static str, String)> {
+        let [project, queue] = self.shown.clone();
+        let message = |message: &Option<MessageFacts>| {
+            message.as_ref().map_or_else(|| "-".into(), |message| format!("{}, {} old", message.id, message.age))
+        };
+        vec![
+            ("project", project),
+            ("queue", queue),
+            ("archived", if self.archived { "yes" } else { "no" }.into()),
+            ("free", self.free.to_string()),
+            ("delayed", self.delayed.to_string()),
+            ("claimed", format!("{} by {}", self.claimed, quantity::counted(self.claims as u64, "claim"))),
+            ("expired", self.expired.to_string()),
+            ("bytes", quantity::size(self.bytes)),
+            ("oldest", message(&self.oldest)),
+            ("newest", message(&self.newest)),
+            ("metadata", plain::body(self.metadata.get().as_bytes())),
+        ]
+    }
+}
+
+impl MessageFacts {
+    fn of(message: &MessageStat) -> Self {
+        Self {
+            id: message.id().to_string(),
+            created: message.created().to_string(),
+            age_s: message.age().as_secs(),
+            age: quantity::age(message.age()),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A message as it is shown: by `peek`, `get` and `claims`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+use zaqar_sled::{Message, Timestamp};
+
+use crate::grid::{Cell, Grid, Kind};
+use crate::plain;
+use crate::quantity;
+
+/// A message with all that is known of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct MessageRow {
+    id: String,
+    state: State,
+    created: String,
+    age_s: u64,
+    /// `None`: it lives until it is deleted.
+    ttl_s: Option<u64>,
+    claim: Option<String>,
+    claim_count: u32,
+    first_claimed: Option<String>,
+    last_claimed: Option<String>,
+    last_failure: Option<String>,
+    bytes: usize,
+    /// The body, if it is UTF-8.
+    body: Option<String>,
+    /// The body, if it is not.
+    body_base64: Option<String>,
+    #[serde(skip)]
+    message: Message,
+}
+
+/// Whether a message can be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    Free,
+    Claimed,
+    Delayed,
+    /// It is not in the queue any more.
+    Taken,
+}
+
+impl MessageRow {
+    pub(crate) fn of(message: Message, is_delayed: bool) -> Self {
+        let bytes = message.body().as_bytes();
+        let text = std::str::from_utf8(bytes).ok();
+        Self {
+            id: message.id().to_string(),
+            state: match message.claim_id() {
+                Some(_) => State::Claimed,
+                None if is_delayed => State::Delayed,
+                None => State::Free,
+            },
+            created: message.created().to_string(),
+            age_s: message.age().as_secs(),
+            ttl_s: message.ttl().duration().map(|ttl| ttl.as_secs()),
+            claim: message.claim_id().map(|claim| claim.to_string()),
+            claim_count: message.claim_count(),
+            first_claimed: message.first_claimed().as_ref().map(Timestamp::to_string),
+            last_claimed: message.last_claimed().as_ref().map(Timestamp::to_string),
+            last_failure: message.last_failure().map(str::to_owned),
+            bytes: bytes.len(),
+            body: text.map(str::to_owned),
+            body_base64: text.is_none().then(|| BASE64.encode(bytes)),
+            message,
+        }
+    }
+
+    /// A message that is removed from its queue.
+    pub(crate) fn taken(message: Message) -> Self {
+        Self { state: State::Taken, claim: None, ..Self::of(message, false) }
+    }
+
+    pub(crate) fn message(&self) -> &Message {
+        &self.message
+    }
+
+    pub(crate) fn grid(rows: &[Self]) -> Grid<4> {
+        let mut grid = Grid::new([("id", Kind::Id), ("state", Kind::Id), ("age", Kind::Figure), ("body", Kind::Text)]);
+        for row in rows {
+            let body = plain::body(row.message.body().as_bytes());
+            grid.push([
+                row.id.clone().into(),
+                row.state.name().to_owned().into(),
+                Cell::age(row.message.age()),
+                body.into(),
+            ]);
+        }
+        grid
+    }
+
+    /// Everything, for one message.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+        let or_none = |text: Option<&String>| text.map_or_else(|| "-".into(), |text| plain::body(text.as_bytes()));
+        let ttl = self.message.ttl().duration().map_or_else(|| "forever".into(), quantity::duration);
+        vec![
+            ("id", self.id.clone()),
+            ("state", self.state.name().into()),
+            ("created", self.created.clone()),
+            ("age", quantity::duration(self.message.age())),
+            ("ttl", ttl),
+            ("claim", or_none(self.claim.as_ref())),
+            ("times claimed", self.claim_count.to_string()),
+            ("first claimed", or_none(self.first_claimed.as_ref())),
+            ("last claimed", or_none(self.last_claimed.as_ref())),
+            ("last failure", or_none(self.last_failure.as_ref())),
+            ("size", quantity::size(self.bytes as u64)),
+            ("body", plain::body(self.message.body().as_bytes())),
+        ]
+    }
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Claimed => "claimed",
+            Self::Delayed => "delayed",
+            Self::Taken => "taken",
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The queue that a command works on.
+
+use clap::Args;
+use zaqar_sled::{InspectedQueue, Project, QueueName};
+
+use crate::failure::Failure;
+use crate::plain;
+use crate::view::View;
+
+/// A queue's name and project.
+#[derive(Debug, Args)]
+pub(crate) struct QueueArgs {
+    /// The name of the queue.
+    #[arg(value_name = "QUEUE")]
+    pub(crate) name: QueueName,
+
+    /// The queue's project [default: none].
+    #[arg(long, value_name = "NAME", value_parser = parse_project)]
+    pub(crate) project: Option<Project>,
+}
+
+impl QueueArgs {
+    pub(crate) fn project(&self) -> Project {
+        self.project.clone().unwrap_or_default()
+    }
+
+    /// The queue in a store that is looked into.
+    pub(crate) fn find<'a>(&self, view: &'a View) -> Result<&'a InspectedQueue, Failure> {
+        view.queue(&self.project(), &self.name)?.ok_or_else(|| self.missing())
+    }
+
+    /// The failure when there is no such queue.
+    pub(crate) fn missing(&self) -> Failure {
+        let project = self.project().name().map(plain::name);
+        let within = project.map(|project| format!(" of project {project}")).unwrap_or_default();
+        Failure::NoQueue { queue: format!("{}{within}", plain::name(self.name.as_str())) }
+    }
+}
+
+/// A project's name among the arguments.
+pub(crate) fn parse_project(name: &str) -> zaqar_sled::Result<Project> {
+    Project::named(name)
+}

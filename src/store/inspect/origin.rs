@@ -1,0 +1,33 @@
+//! The store that an inspection is of, to tell a store that has gone on from a damaged one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::model::error::{Error, Result};
+use crate::storage::manifest::Manifest;
+
+/// A store and its manifest at the inspection.
+#[derive(Debug)]
+pub(super) struct Origin {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    manifest: Manifest,
+}
+
+impl Origin {
+    pub(super) fn new(disk: Arc<dyn Disk>, root: &Path, manifest: Manifest) -> Self {
+        Self { disk, root: root.into(), manifest }
+    }
+
+    /// Checks that everything that the inspection refers to is still there.
+    ///
+    /// # Errors
+    /// `Unavailable` if the store has written a snapshot since, so that the files before it may be gone.
+    pub(super) fn check(&self) -> Result<()> {
+        match Manifest::load(&*self.disk, &self.root) {
+            Ok(Some(manifest)) if manifest == self.manifest => Ok(()),
+            _ => Err(Error::Unavailable { reason: "the store has changed since it was inspected".into() }),
+        }
+    }
+}

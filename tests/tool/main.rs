@@ -1,0 +1,9 @@
+//! The program's commands beside `work`, each run as a process.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod changing;
+mod installing;
+mod looking;
+mod scene;
+mod transcript;
