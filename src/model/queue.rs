@@ -201,6 +201,7 @@ impl QueueEntry {
 pub struct QueueStats {
     pub(crate) claimed: u64,
     pub(crate) free: u64,
+    pub(crate) delayed: u64,
     pub(crate) expired: u64,
     pub(crate) oldest: Option<MessageStat>,
     pub(crate) newest: Option<MessageStat>,
@@ -215,6 +216,27 @@ impl QueueStats {
     /// The number of messages under no live claim, delayed ones included.
     pub fn free(&self) -> u64 {
         self.free
+    }
+
+    /// The number of free messages that no claim takes yet, because their delay is not over.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::{sync::Arc, time::Duration};
+    /// # let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    /// # let disk = Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).clock(clock.clone()).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// let later = NewMessage::new("42").delay(Duration::from_secs(5));
+    /// orders.post(ClientId::random(), &[later, NewMessage::new("at once")])?;
+    /// assert_eq!((orders.stats()?.free(), orders.stats()?.delayed()), (2, 1));
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!((orders.stats()?.free(), orders.stats()?.delayed()), (2, 0));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn delayed(&self) -> u64 {
+        self.delayed
     }
 
     /// The number of live messages: claimed and free.

@@ -303,6 +303,7 @@ impl QueueModel {
         QueueStats {
             claimed,
             free: total.saturating_sub(claimed),
+            delayed: self.live(now).filter(|message| message.is_delayed(now)).count() as u64,
             expired: self
                 .expired
                 .get(&self.location)

@@ -113,6 +113,7 @@ impl Queue {
         Ok(QueueStats {
             claimed: totals.claimed,
             free: totals.total.saturating_sub(totals.claimed),
+            delayed: totals.delayed,
             expired: totals.expired,
             oldest: stat(oldest),
             newest: stat(newest),

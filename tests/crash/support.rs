@@ -70,7 +70,7 @@ pub(crate) fn dump(driver: &dyn DataDriver, claims: &[Told]) -> Result<String> {
         let stats = driver.queues().stats(&project, &queue)?;
         let claimed = all.iter().filter(|message| message.claim_id().is_some()).count() as u64;
         assert_eq!((stats.claimed(), stats.total()), (claimed, all.len() as u64), "{project:?} {queue}\n{text}");
-        writeln!(text, "  {} expired", stats.expired()).unwrap();
+        writeln!(text, "  {} delayed, {} expired", stats.delayed(), stats.expired()).unwrap();
         if stats.oldest().map(zaqar_sled::MessageStat::id) != all.first().map(Message::id) {
             // A page that was read before may be found damaged now: then it is an error of this call.
             messages_of(driver, &project, &queue)?;

@@ -69,7 +69,7 @@ impl Pair<'_> {
                 }
                 let told = |stats: &QueueStats| {
                     let stat = |stat: Option<&MessageStat>| stat.map(|stat| (stat.age(), stat.created()));
-                    let counts = (stats.claimed(), stats.free(), stats.total(), stats.expired());
+                    let counts = [stats.claimed(), stats.free(), stats.delayed(), stats.total(), stats.expired()];
                     (counts, stat(stats.oldest()), stat(stats.newest()))
                 };
                 equal(told(engine), told(model))
