@@ -255,7 +255,10 @@ fn replay(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<(Con
         })
     })?;
     if let Some(damage) = scan.faults.stopped_early {
-        return Err(damage.into());
+        // Changes that were synced meanwhile look like ones that are missing, until they are looked for again.
+        if !scan::was_overtaken(&source, &damage, scan.end.last_lsn)? {
+            return Err(damage.into());
+        }
     }
     contents.finish().map_err(corrupt)?;
     Ok((contents, scan.end.last_lsn))

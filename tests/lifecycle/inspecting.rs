@@ -71,6 +71,30 @@ fn a_store_in_use_is_never_called_corrupt() {
 }
 
 #[test]
+fn a_store_that_is_synced_all_the_time_can_be_looked_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("store");
+    let engine = Config::new().background(false).open(&root).unwrap();
+    jobs(&engine).create(Metadata::new()).unwrap();
+    // So that a reading takes longer than a call.
+    let quick = engine.with_durability(Durability::Buffered);
+    (0..1_000).for_each(|_| drop(jobs(&quick).post(ALICE, &[NewMessage::new(vec![7; 4_000])]).unwrap()));
+    let is_over = AtomicBool::new(false);
+    let found = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                jobs(&engine).post(ALICE, &[NewMessage::new("synced")]).unwrap();
+            }
+        });
+        let found: Vec<_> = (0..5).map(|_| Engine::inspect(&root)).collect();
+        is_over.store(true, Ordering::Relaxed);
+        found
+    });
+    let counts = found.into_iter().map(|inspection| inspection.unwrap().queues()[0].messages());
+    assert!(counts.is_sorted_by(|one, next| *one >= 1_000 && one <= next));
+}
+
+#[test]
 fn a_store_in_use_that_is_damaged_is_called_so() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("store");

@@ -244,6 +244,16 @@ fn follow(
     Ok(Some(Stop { index: started.len(), offset: 0, reason: "the journal ends" }))
 }
 
+/// Whether the journal goes on by now where a scan of a journal in use has stopped, behind LSN `last`. Then the scan was
+/// overtaken, and what it has read is the state of one instant.
+pub(crate) fn was_overtaken(source: &Source<'_>, stop: &Damage, last: u64) -> Result<bool> {
+    let name = stop.file.file_name().and_then(|name| name.to_str());
+    let Some(number) = name.and_then(naming::parse_file_name) else { return Ok(false) };
+    let bytes = read_all(source.disk, &stop.file).map_err(|e| Error::file("reading", &stop.file, e))?;
+    let offset = usize::try_from(stop.offset).unwrap_or(usize::MAX);
+    Ok(following(&bytes, offset, SegmentId::new(source.store, number), last.saturating_add(1)).is_some())
+}
+
 fn kept(found: &FoundSegment) -> Kept {
     Kept { number: found.number, first_lsn: found.header.first_lsn, bytes: found.bytes }
 }

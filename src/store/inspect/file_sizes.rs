@@ -1,5 +1,6 @@
 //! The bytes of a store's files, by kind.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::disk::{Disk, list_or_empty};
@@ -37,13 +38,18 @@ pub struct FileSizes {
 }
 
 impl FileSizes {
-    /// The files in the store's directory. A file that is removed meanwhile counts 0.
+    /// The files in the store's directory. A file that is removed meanwhile counts 0, and so does a directory that may
+    /// not be read.
     pub(super) fn of(disk: &dyn Disk, root: &Path) -> Result<Self> {
         let mut sizes = Self::default();
         for name in list_or_empty(disk, root)? {
             let path = root.join(&name);
-            let bytes = disk.size(&path).map_err(|e| Error::file("measuring", &path, e))?;
-            let sum = sizes.of_kind(&name);
+            let (measured, sum) = (disk.size(&path), sizes.of_kind(&name));
+            let bytes = match measured {
+                // A directory of somebody else, as `lost+found` is.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => 0,
+                measured => measured.map_err(|e| Error::file("measuring", &path, e))?,
+            };
             *sum = sum.saturating_add(bytes);
         }
         Ok(sizes)
