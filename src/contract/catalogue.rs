@@ -176,6 +176,7 @@ pub trait Catalogue: Sealed + Send + Sync {
     /// Durability: a change.
     ///
     /// # Errors
+    /// [`Moving`](crate::Error::Moving) while a queue is being moved, and then nothing has changed;
     /// the errors of [every change](crate::DataDriver#errors-of-every-call).
     ///
     /// # Example

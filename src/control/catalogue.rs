@@ -74,10 +74,14 @@ impl Engine {
         store.wait_durable(lsn, self.durability())
     }
 
-    /// Unmaps all queues, as [`Self::unmap`] does one.
+    /// Unmaps all queues, as [`Self::unmap`] does one; none if one of them is being moved.
     pub(crate) fn unmap_all(&self, come_to_control_store: bool) -> Result<()> {
         let store = self.store().enter()?;
         let mut registry = store.lock_registry();
+        for (key, mapping) in registry.catalogue.iter().filter(|(_, mapping)| mapping.is_moving()) {
+            let Some((project, queue)) = keys::parse_queue(key) else { continue };
+            check_not_moving(mapping, &project, &queue)?;
+        }
         if come_to_control_store {
             raise_incarnation(&store, &mut registry)?;
         }

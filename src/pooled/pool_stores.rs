@@ -212,6 +212,8 @@ impl Shared {
             dropped.push(pool);
         }
         self.sides.clear();
+        // A pool that is back may have something to deliver or to remove.
+        self.signal_relay();
     }
 
     /// The pools that are registered, by name, each with its open store or why there is none.

@@ -164,7 +164,7 @@ impl Shared {
         }
         let pool = match pool {
             Some(pool) => Some(pool.to_owned()),
-            None => self.choose(registry, project, name, metadata)?,
+            None => self.choose(registry, project, name, metadata, new.number)?,
         };
         Ok(match pool {
             Some(pool) => Op::Register { new, pool: pool.into(), least_incarnation: 0 },
@@ -192,7 +192,7 @@ impl Shared {
                 group_of(&registry, project, metadata)?;
                 None
             }
-            None => self.choose(&registry, project, name, metadata)?,
+            None => self.choose(&registry, project, name, metadata, number)?,
         };
         let Some(pool) = pool else {
             drop(registry);
@@ -228,7 +228,8 @@ impl Shared {
         if is_mapped(&registry)? {
             return found(None);
         }
-        let Some(pool) = self.choose(&registry, project, name, metadata)? else { return found(None) };
+        let chosen = self.choose(&registry, project, name, metadata, queue.number())?;
+        let Some(pool) = chosen else { return found(None) };
         // It may have been in another pool, or in this one, before.
         let least_incarnation = next_incarnation(store, &registry)?;
         let (address, number) = (Address::of(project, name), Some(queue.number()));
@@ -236,21 +237,31 @@ impl Shared {
         found(Some(registry.record(Growth::Grows, &Op::Registry(change), &mut [])?))
     }
 
-    /// A pool for a new queue, by weight; `None` for the virtual one.
+    /// A pool for the queue `number`, by weight; `None` for the virtual one. Not a pool that has still to remove what it
+    /// had of this queue before: that would remove what comes now, too.
     fn choose(
         &self,
         registry: &Registry,
         project: &Project,
         name: &QueueName,
         metadata: &Metadata,
+        number: u64,
     ) -> Result<Option<String>> {
         let group = group_of(registry, project, metadata)?;
+        let has_leftover = |pool: &[u8]| {
+            registry.removals.len() > 0
+                && registry.removals.contains(&keys::removal(&String::from_utf8_lossy(pool), number))
+        };
         let eligible: Vec<(&[u8], u64)> = registry
             .pools
             .iter()
             .filter(|(_, row)| row.group == group)
             .filter_map(|(key, row)| Some((key, u64::try_from(row.weight).ok().filter(|weight| *weight > 0)?)))
             .collect();
+        let (left_over, eligible): (Vec<_>, Vec<_>) = eligible.into_iter().partition(|(key, _)| has_leftover(key));
+        if eligible.is_empty() && !left_over.is_empty() {
+            return Err(Error::Moving { project: project.clone(), queue: name.clone() });
+        }
         let sum = eligible.iter().fold(0_u64, |sum, (_, weight)| sum.saturating_add(*weight));
         let Some(mut left) = self.control.store().random.below(sum) else {
             if group.is_none() && self.config.virtual_pool {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::model::Durability;
 use crate::model::error::Result;
-use crate::state::Removal;
 use crate::state::op::{Address, Change, Op};
+use crate::state::{Registry, Removal};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
 use crate::store::{QueueSlot, Store};
@@ -42,6 +42,14 @@ impl Shared {
         let pool = self.pool(&removal.pool)?;
         // A pool that has another store may have the former one again.
         if removal.store.is_some_and(|store| store != pool.store().id()) {
+            return Ok(());
+        }
+        let is_mapped_here = |registry: &Registry| {
+            let mapping = registry.catalogue.get(&removal.key);
+            mapping.is_some_and(|now| now.queue == Some(removal.queue) && now.pool.as_str() == removal.pool)
+        };
+        if is_mapped_here(&store.registry.read()) {
+            // What is there is the queue. Only an earlier version mapped it back before the removal.
             return Ok(());
         }
         self.remove_side(&pool, removal)?;

@@ -9,7 +9,7 @@
 //! A call on a queue's subscriptions makes these steps first, so that no call sees only a part of them.
 
 use crate::model::Durability;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::state::op::{Address, Change, Op};
 use crate::state::{Registry, SubscriptionRow};
 use crate::storage::journal::Growth;
@@ -29,6 +29,14 @@ impl Shared {
             return Ok(());
         }
         let _turn = self.turn.lock();
+        if self.pool_to_move_to(key).is_some_and(|pool| self.has_leftover_subscriptions(&pool, key)) {
+            // The removal of a former queue's subscriptions would remove these too.
+            self.remove_leftovers()?;
+            if self.pool_to_move_to(key).is_some_and(|pool| self.has_leftover_subscriptions(&pool, key)) {
+                let named = keys::parse_queue(key);
+                return named.map_or(Ok(()), |(project, queue)| Err(Error::Moving { project, queue }));
+            }
+        }
         // No call reads the subscriptions while they are in both stores.
         let _moves = self.moves.write();
         self.check_open()?;

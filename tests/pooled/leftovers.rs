@@ -99,6 +99,45 @@ fn the_rest_of_a_cut_move_prevents_a_mapping_onto_it() {
 }
 
 #[test]
+fn a_queue_that_lost_its_pool_gets_none_that_has_still_to_remove_what_it_had_of_the_queue() {
+    with_every_cut(|h, cut| {
+        let orders = h.queue("orders");
+        let (project, name) = (&orders.project, &orders.name);
+        let driver = h.driver();
+        let catalogue: &dyn zaqar_sled::Catalogue = &driver;
+        catalogue.delete(project, name).unwrap();
+        h.prefer(out_of_reach(cut));
+        let set = || driver.queues().set_metadata(project, name, &zaqar_sled::Metadata::new());
+        assert_fails!(orders.create("{}"), Error::Moving { .. });
+        assert_fails!(set(), Error::Moving { .. });
+        // The pool can be reached again: the removal comes first, and the queue goes there after it.
+        h.mend_pool(&format!("/{}", out_of_reach(cut)));
+        h.step();
+        assert!(!orders.create("{}").unwrap());
+        assert_eq!(orders.pool().as_deref(), Some(out_of_reach(cut)));
+        orders.say("new");
+        h.settle();
+        assert_eq!(orders.all(), ["new"]);
+    });
+}
+
+#[test]
+fn subscriptions_to_a_queue_without_a_pool_outlast_the_removal_of_a_former_one() {
+    with_every_cut(|h, cut| {
+        let orders = h.queue("orders");
+        orders.remove().unwrap();
+        // Kept in the control store, until the queue exists.
+        subscribe(h, &orders, "early", 3600).unwrap();
+        h.prefer(out_of_reach(cut));
+        // The pool can be reached again, but the removal is still pending.
+        h.flip_manifest(&format!("/{}", out_of_reach(cut)));
+        assert!(orders.create("{}").unwrap());
+        h.settle();
+        assert!(names(h, &orders).contains(&"early".to_owned()), "a subscription that was acknowledged is gone");
+    });
+}
+
+#[test]
 fn the_rest_of_a_cut_move_is_removed_without_the_content_of_a_new_queue() {
     with_every_cut(|h, cut| {
         let orders = h.queue("orders");
