@@ -1,12 +1,14 @@
 //! Facts in the journal beside the changes themselves: the names of queues, and the removed messages.
 //!
-//! A removed message never comes back, so every frame with a removal is used, whatever is missing around it.
+//! A removed message never comes back, so every frame with a removal is used, whatever is missing around it. Only a move
+//! brings a queue back, with its number and its sequences, to a store that had it before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::ranges::Ranges;
 use crate::state::op::{JournalEntry, NewClaim, NewQueue, Op};
+use crate::state::page_content::MessageSlot;
 use crate::state::sequences::Sequences;
 use crate::storage::codec;
 
@@ -45,6 +47,12 @@ impl Facts {
             }
             Op::Receive(received) => self.post(received.queue, received.first, received.messages.len(), above),
             Op::Import(import) => {
+                if let Some(removed) = self.removed.get_mut(&import.queue) {
+                    for page in &import.pages {
+                        let sequence = |slot: &MessageSlot| page.first.saturating_add(slot.distance());
+                        page.record.slots.iter().for_each(|(slot, _)| removed.remove(sequence(slot)));
+                    }
+                }
                 let first = import.pages.iter().map(|page| page.first).min();
                 first.into_iter().for_each(|first| self.post(import.queue, first, 0, above));
             }
@@ -63,6 +71,7 @@ impl Facts {
     }
 
     fn create(&mut self, new: &NewQueue<'_>) {
+        self.deleted.remove(&new.number);
         self.created.insert(new.number, new.clone().into_owned());
     }
 
@@ -100,5 +109,50 @@ impl Facts {
 
     pub(super) fn is_removed(&self, queue: u64, sequence: u64) -> bool {
         self.removed.get(&queue).is_some_and(|removed| removed.contains(sequence))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Project, QueueName};
+    use crate::state::Queue;
+    use crate::state::op::{Address, Import, ImportedPage, Posted};
+    use crate::storage::budget::Budget;
+
+    fn note(facts: &mut Facts, op: Op<'_>) {
+        let mut body = Vec::new();
+        codec::encode_into(&JournalEntry { time: 10, op }, &mut body).unwrap();
+        facts.note(&body, true);
+    }
+
+    #[test]
+    fn a_move_back_brings_the_queue_and_its_messages_back() {
+        let (mut facts, new) =
+            (Facts::default(), || NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() });
+        note(&mut facts, Op::CreateQueue(new()));
+        note(&mut facts, Op::Delete { queue: 5, messages: [1, 2].into_iter().collect() });
+        note(&mut facts, Op::Purge { queue: 5, next: 10 });
+        note(&mut facts, Op::DeleteQueue { queue: 5 });
+        assert!(facts.deleted.contains(&5) && (0..10).all(|sequence| facts.is_removed(5, sequence)));
+        // Messages 3 and 4 are live in the other store.
+        let mut queue = Queue::from_new(&new(), 1, &Budget::unlimited()).unwrap();
+        let posted = || Posted { ttl: 60, delay: 0, checksum: None, body: b"body".as_slice().into() };
+        let messages = vec![posted(), posted()];
+        queue.apply(2, 10, &Op::Post { queue: 5, first: 3, client: [1; 16], messages });
+        let page = queue.pages().values().next().unwrap().freeze();
+        let content = page.content.clone().unwrap();
+        let bodies = content.bodies().to_vec().into();
+        let pages = vec![ImportedPage { first: page.first, record: page.record(&content), bodies }];
+        note(&mut facts, Op::CreateQueue(new()));
+        let (project, name) = (Project::none(), QueueName::new("q").unwrap());
+        let (address, subscriptions) = (Address::of(&project, &name), vec![]);
+        note(
+            &mut facts,
+            Op::Import(Import { queue: 5, next: 5, expired: 0, claims: vec![], pages, address, subscriptions }),
+        );
+        assert!(!facts.deleted.contains(&5));
+        let removed: Vec<u64> = (0..10).filter(|sequence| facts.is_removed(5, *sequence)).collect();
+        assert_eq!(removed, [0, 1, 2, 5, 6, 7, 8, 9]);
     }
 }

@@ -23,6 +23,15 @@ impl Ranges {
         self.0.insert(start, end);
     }
 
+    pub(super) fn remove(&mut self, sequence: u64) {
+        let Some((&start, &end)) = self.0.range(..=sequence).next_back().filter(|(_, end)| **end > sequence) else {
+            return;
+        };
+        self.0.remove(&start);
+        self.insert(start..sequence);
+        self.insert(sequence.saturating_add(1)..end);
+    }
+
     pub(super) fn insert_all(&mut self, sequences: &Sequences) {
         sequences.ranges().for_each(|run| self.insert(run));
     }
@@ -72,6 +81,8 @@ mod tests {
         let mut other = Ranges::default();
         other.unite(&ranges, &(3..10));
         assert_eq!((other.count_within(&(0..20)), other.contains(9), other.contains(2)), (4, true, false));
+        [3, 9, 7, 5].into_iter().for_each(|sequence| ranges.remove(sequence));
+        assert_eq!((0..12).filter(|sequence| ranges.contains(*sequence)).collect::<Vec<_>>(), [1, 2, 4]);
         ranges.insert(0..u64::MAX);
         assert_eq!((ranges.0.len(), ranges.count_within(&(2..4))), (1, 2));
     }
