@@ -146,6 +146,27 @@ fn a_message_that_cannot_be_printed_stays() {
 }
 
 #[test]
+fn a_message_is_shown_whole_before_it_is_removed() {
+    let scene = Scene::new();
+    let long = format!("{}!", "wide ".repeat(2000));
+    let bodies = [long.as_str(), "a\\nb", "a\nb", "end ", &long];
+    for body in bodies {
+        fs::write(scene.path("body"), body).unwrap();
+        assert_eq!(scene.run("post orders --file body --create").code, Some(0));
+    }
+    let on_terminal = || Run::of(scene.command("get orders").env("COLUMNS", "60")).output;
+    let block = on_terminal();
+    assert!(block.ends_with(&format!("body   {long}\n")), "{block}");
+    for shown in ["a\\\\nb", "a\\nb", "\"end \""] {
+        let table = on_terminal();
+        assert!(table.ends_with(&format!("  {shown}\n")), "{table}");
+    }
+    // A message that stays may be cut, with a mark.
+    assert!(scene.run("peek orders").output.ends_with("…\n"));
+    assert!(scene.run("get orders").output.ends_with(&format!("  {long}\n")));
+}
+
+#[test]
 fn a_queue_is_emptied_and_deleted() {
     let scene = Scene::new();
     scene.run("post orders a b --create");

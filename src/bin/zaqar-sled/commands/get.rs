@@ -1,6 +1,7 @@
 //! `get`: takes messages out of a queue, or puts them under a claim.
 //!
 //! 1. A message is removed only after it has been printed: the program may die, or nobody may read the output.
+//! 2. A message is removed only if its whole body has been printed, in a form from which it can be restored.
 
 use std::time::Duration;
 
@@ -79,11 +80,14 @@ impl Get {
                 .into_iter()
                 .try_for_each(|message| output::print(&[message.body().as_bytes(), b"\n"].concat()));
         }
-        if self.claim && !self.output.json {
+        if !self.claim {
+            let rows: Vec<MessageRow> = messages.cloned().map(MessageRow::taken).collect();
+            return self.output.list(&rows, MessageRow::whole_grid);
+        }
+        if !self.output.json {
             output::text(&format!("claim {} for {}\n", claim.id(), quantity::duration(self.ttl)))?;
         }
-        let row = |message| if self.claim { MessageRow::of(message, false) } else { MessageRow::taken(message) };
-        let rows: Vec<MessageRow> = messages.cloned().map(row).collect();
+        let rows: Vec<MessageRow> = messages.cloned().map(|message| MessageRow::of(message, false)).collect();
         self.output.list(&rows, MessageRow::grid)
     }
 }
