@@ -9,6 +9,7 @@ use zaqar_sled::{Engine, MessageId, PoolName, Queue};
 use crate::exit::Exit;
 use crate::holder::Holder;
 use crate::plain;
+use crate::quantity::counted;
 use crate::source::Source;
 
 #[derive(Debug, Error)]
@@ -70,6 +71,14 @@ pub(crate) enum Failure {
     Claimed { id: MessageId },
     #[error("there is no pool {pool}; `zaqar-sled pools ls` lists them")]
     NoPool { pool: String },
+    #[error("pool {pool} has {}, for example {queue}; delete them first with `zaqar-sled rm`", counted(*.queues, "queue"))]
+    PoolHasQueues { pool: String, queues: u64, queue: String },
+    #[error(
+        "the data of {} that were deleted or moved is still in their former pools, perhaps in {pool}: make the pools' \
+         stores available and try again, or leave that data where it is with --yes",
+        counted(*.queues, "queue")
+    )]
+    PoolHasLeftovers { pool: String, queues: u64 },
     #[error("pool {} cannot be looked into: {}", .0.pool, .0.reason)]
     Unseen(Unseen),
     #[error("{0}")]
@@ -143,7 +152,7 @@ impl Failure {
             Self::InUse { .. } | Self::Changing { .. } => Exit::InUse,
             Self::Unseen(unseen) => unseen.exit,
             Self::Damaged { .. } => Exit::Damaged,
-            Self::Strangers { .. } | Self::Unconfirmed { .. } => Exit::Unconfirmed,
+            Self::Strangers { .. } | Self::Unconfirmed { .. } | Self::PoolHasLeftovers { .. } => Exit::Unconfirmed,
             // Nobody reads on, as in `zaqar-sled ls | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Store(error) | Self::Open { source: error, .. } => Exit::of(error),

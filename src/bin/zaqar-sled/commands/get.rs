@@ -51,7 +51,7 @@ pub(crate) struct Get {
 
 impl Get {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let store = self.store.open(false)?;
+        let store = self.store.open(&self.queue.project(), false)?;
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let options = ClaimOptions::new().ttl(self.ttl).limit(limit).max_bytes(self.max_bytes);
         let claim = store.existing(&self.queue)?.claim(options)?;

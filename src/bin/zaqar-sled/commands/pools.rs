@@ -1,14 +1,17 @@
 //! `pools`: the pools that are registered in a store.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use zaqar_sled::{Config, NewPool, Pool, PoolGroup, PoolName, PoolUri};
+use zaqar_sled::{Config, ControlDriver, NewPool, Pool, PoolGroup, PoolName, PoolUri, PooledDriver, Project};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::grid::{Cell, Grid, Kind};
 use crate::output::Output;
 use crate::plain;
+use crate::queue_name;
 use crate::store_path::StorePath;
 
 /// The arguments of `pools`.
@@ -25,6 +28,9 @@ enum Task {
     /// Register a pool, or change one.
     Add(Add),
     /// Remove a pool, which must have no queues. Its store stays.
+    ///
+    /// The data of queues that were deleted or moved is removed from the pool before. Where that is impossible, because
+    /// the pool's store is not available, the pool is removed only with --yes.
     Rm(Remove),
 }
 
@@ -71,6 +77,10 @@ struct Remove {
     /// The name of the pool.
     #[arg(value_name = "POOL")]
     name: PoolName,
+
+    /// Even if the data of queues that were deleted or moved cannot be removed from pools now.
+    #[arg(long)]
+    yes: bool,
 }
 
 /// A pool as it is listed.
@@ -115,8 +125,43 @@ impl Remove {
         if !driver.pools().exists(&self.name)? {
             return Err(Failure::NoPool { pool: plain::name(self.name.as_str()) });
         }
+        self.check_no_queues(&driver)?;
+        self.check_no_leftovers(&driver)?;
         driver.pools().delete(&self.name)?;
         Ok(driver.close()?)
+    }
+
+    /// Checks that no queue is in the pool, and none will be when it is created. The store is open, so nobody else
+    /// changes it.
+    fn check_no_queues(&self, driver: &PooledDriver) -> Result<(), Failure> {
+        let (projects, mut queues) = self.store.look(|view| {
+            let projects = view.store().queues().iter().map(|queue| queue.project().clone());
+            let projects: BTreeSet<Project> = projects.chain([Project::none()]).collect();
+            let queues = view.mapped_to(&self.name).map(|queue| queue_name::shown(queue.project(), queue.name()));
+            Ok((projects, queues.collect::<BTreeSet<String>>()))
+        })?;
+        for project in &projects {
+            let mapped = driver.catalogue().list(project)?.into_iter().filter(|entry| *entry.pool() == self.name);
+            queues.extend(mapped.map(|entry| queue_name::shown(project, entry.queue())));
+        }
+        match queues.first() {
+            Some(queue) => Err(Failure::PoolHasQueues {
+                pool: plain::name(self.name.as_str()),
+                queues: queues.len() as u64,
+                queue: queue.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that no data of deleted queues is left in a pool. The opening has removed what it could.
+    fn check_no_leftovers(&self, driver: &PooledDriver) -> Result<(), Failure> {
+        match driver.status().leftovers() {
+            queues if queues > 0 && !self.yes => {
+                Err(Failure::PoolHasLeftovers { pool: plain::name(self.name.as_str()), queues })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

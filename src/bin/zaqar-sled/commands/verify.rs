@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use zaqar_sled::{PoolName, Verification};
+use zaqar_sled::{PoolName, Project, Verification};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -52,7 +52,7 @@ impl Verify {
         if !self.trees || !report.sound {
             return Ok(report);
         }
-        let store = self.store.open(false)?;
+        let store = self.store.open(&Project::none(), false)?;
         let verification = match &store {
             Opened::Engine(engine) => engine.verify()?,
             Opened::Pooled(driver) => driver.verify()?,

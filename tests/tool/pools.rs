@@ -1,0 +1,77 @@
+//! Stores whose queues are in pools.
+
+use std::fs;
+
+use zaqar_sled::{Config, ControlDriver, PoolName, PooledDriver, Project, QueueName};
+
+use crate::scene::{Run, Scene};
+
+/// Registers a pool in a directory of the scene.
+#[track_caller]
+fn add(scene: &Scene, pool: &str, flags: &str) {
+    let run = scene.run(&format!("pools add {pool} sled:{}{flags}", scene.path(pool).display()));
+    assert_eq!((run.code, run.errors.as_str()), (Some(0), ""), "{run:?}");
+}
+
+#[track_caller]
+fn done(run: &Run) {
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+fn pool(name: &str) -> PoolName {
+    PoolName::new(name).unwrap()
+}
+
+fn driver(scene: &Scene) -> PooledDriver {
+    Config::new().background(false).open_pooled(scene.path("store")).unwrap()
+}
+
+#[test]
+fn a_pool_with_queues_is_not_removed() {
+    let scene = Scene::new();
+    add(&scene, "near", " --create");
+    done(&scene.run("post orders tea --create --project shop"));
+    let told = ["pool near has 1 queue, for example orders of project shop", "`zaqar-sled rm`"];
+    scene.run("pools rm near").assert_fails(1, &told);
+    assert_eq!(scene.run("peek orders --project shop --raw").output, "tea\n");
+    done(&scene.run("rm orders --project shop"));
+    // A queue that is mapped before it is created.
+    let driver = driver(&scene);
+    driver.catalogue().insert(&Project::none(), &QueueName::new("planned").unwrap(), &pool("near")).unwrap();
+    driver.close().unwrap();
+    scene.run("pools rm near --yes").assert_fails(1, &["pool near has 1 queue, for example planned"]);
+}
+
+#[test]
+fn a_pool_with_data_of_deleted_queues_is_not_removed() {
+    let scene = Scene::new();
+    add(&scene, "near", " --create");
+    done(&scene.run("post orders tea --create"));
+    fs::rename(scene.path("near"), scene.path("unmounted")).unwrap();
+    let driver = driver(&scene);
+    driver.queues().delete(&Project::none(), &QueueName::new("orders").unwrap()).unwrap();
+    assert_eq!(driver.status().leftovers(), 1);
+    driver.close().unwrap();
+    scene.run("pools rm near").assert_fails(9, &["the data of 1 queue", "available", "--yes"]);
+    fs::rename(scene.path("unmounted"), scene.path("near")).unwrap();
+    done(&scene.run("pools rm near"));
+}
+
+#[test]
+fn the_queues_of_an_unregistered_pool_are_neither_shown_nor_used() {
+    let scene = Scene::new();
+    add(&scene, "near", " --create");
+    done(&scene.run("post orders tea --create"));
+    let driver = driver(&scene);
+    driver.pools().delete(&pool("near")).unwrap();
+    driver.close().unwrap();
+    scene.run("ls --json").assert_fails(5, &["pool near cannot be looked into", "not registered", "pools add"]);
+    for command in ["peek orders", "stat orders", "claims orders", "verify", "verify --trees", "stat"] {
+        scene.run(command).assert_fails(5, &["pool near cannot be looked into"]);
+    }
+    for command in ["post orders coffee", "post orders coffee --create", "get orders", "purge orders"] {
+        scene.run(command).assert_fails(5, &["near"]);
+    }
+    add(&scene, "near", "");
+    assert_eq!(scene.run("peek orders --raw").output, "tea\n");
+}
