@@ -93,6 +93,8 @@ pub(crate) enum Failure {
     Unconfirmed { path: PathBuf },
     #[error("writing to standard output: {0}")]
     Output(#[from] io::Error),
+    #[error("writing to standard output: {0}; the messages are in the queue again")]
+    GivenBack(io::Error),
     #[error("the store: {0}")]
     Store(#[from] zaqar_sled::Error),
     #[error("starting a thread: {0}")]
@@ -133,6 +135,14 @@ impl Failure {
         }
     }
 
+    /// The same, when the messages that could not be printed are in their queue again.
+    pub(crate) fn after_giving_back(self) -> Self {
+        match self {
+            Self::Output(error) => Self::GivenBack(error),
+            other => other,
+        }
+    }
+
     /// Whether the same may succeed a moment later.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
@@ -153,7 +163,7 @@ impl Failure {
             Self::Unseen(unseen) => unseen.exit,
             Self::Damaged { .. } => Exit::Damaged,
             Self::Strangers { .. } | Self::Unconfirmed { .. } | Self::PoolHasLeftovers { .. } => Exit::Unconfirmed,
-            // Nobody reads on, as in `zaqar-sled ls | head -1`.
+            // Nobody reads on, as in `zaqar-sled peek orders | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Store(error) | Self::Open { source: error, .. } => Exit::of(error),
             _ => Exit::Failed,

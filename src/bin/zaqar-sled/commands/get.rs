@@ -64,7 +64,7 @@ impl Get {
     fn give(&self, claim: &Claim) -> Result<Exit, Failure> {
         if let Err(failure) = self.print(claim) {
             claim.clone().release()?;
-            return Err(failure);
+            return Err(failure.after_giving_back());
         }
         if !self.claim {
             claim.delete_all()?;

@@ -7,7 +7,7 @@ use zaqar_sled::{PoolName, Project, Verification};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::opened::Opened;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::plain;
 use crate::quantity::counted;
 use crate::store_path::StorePath;
@@ -43,7 +43,7 @@ impl Verify {
             Err(Failure::Damaged { source, .. }) => Report { findings: vec![source.to_string()], ..Report::default() },
             report => report?,
         };
-        self.output.document(&report, Report::shown)?;
+        output::even_unread(self.output.document(&report, Report::shown))?;
         Ok(if report.sound { Exit::Done } else { Exit::Damaged })
     }
 
