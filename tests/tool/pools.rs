@@ -75,3 +75,38 @@ fn the_queues_of_an_unregistered_pool_are_neither_shown_nor_used() {
     add(&scene, "near", "");
     assert_eq!(scene.run("peek orders --raw").output, "tea\n");
 }
+
+#[test]
+fn the_exit_code_tells_why_a_pool_cannot_be_reached() {
+    let scene = Scene::new();
+    add(&scene, "near", " --create");
+    add(&scene, "spare", " --weight 0");
+    done(&scene.run("post orders tea --create"));
+    let manifest = scene.path("near/MANIFEST");
+    let bytes = fs::read(&manifest).unwrap();
+    fs::write(&manifest, vec![b'x'; bytes.len()]).unwrap();
+    for command in ["get orders", "post orders coffee", "purge orders"] {
+        scene.run(command).assert_fails(7, &["near", "cannot be reached"]);
+    }
+    fs::write(&manifest, bytes).unwrap();
+    fs::rename(scene.path("near"), scene.path("unmounted")).unwrap();
+    scene.run("get orders").assert_fails(5, &["near", "has no store"]);
+    fs::rename(scene.path("unmounted"), scene.path("near")).unwrap();
+
+    let lock = fs::File::open(scene.path("near/LOCK")).unwrap();
+    lock.lock().unwrap();
+    scene.run("get orders").assert_fails(6, &["near", "cannot be reached"]);
+    lock.unlock().unwrap();
+    assert_eq!(scene.run("get orders --raw").output, "tea\n");
+}
+
+#[test]
+fn the_trees_of_a_pool_that_cannot_be_opened_are_not_called_sound() {
+    let scene = Scene::new();
+    add(&scene, "near", " --create");
+    add(&scene, "spare", " --weight 0");
+    done(&scene.run("post orders tea --create"));
+    done(&scene.run("verify --trees"));
+    fs::rename(scene.path("spare"), scene.path("unmounted")).unwrap();
+    scene.run("verify --trees").assert_fails(5, &["pool spare cannot be looked into"]);
+}

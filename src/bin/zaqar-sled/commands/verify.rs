@@ -2,10 +2,10 @@
 
 use clap::Args;
 use serde::Serialize;
-use zaqar_sled::{PoolName, Project, Verification};
+use zaqar_sled::{PoolName, PooledDriver, Project, Verification};
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Unseen};
 use crate::opened::Opened;
 use crate::output::{self, Output};
 use crate::plain;
@@ -55,11 +55,19 @@ impl Verify {
         let store = self.store.open(&Project::none(), false)?;
         let verification = match &store {
             Opened::Engine(engine) => engine.verify()?,
-            Opened::Pooled(driver) => driver.verify()?,
+            Opened::Pooled(driver) => verify_all(driver)?,
         };
         store.close()?;
         Ok(Report::default().plus(None, &verification))
     }
+}
+
+/// Verifies the stores of all pools too, each of which must be open.
+fn verify_all(driver: &PooledDriver) -> Result<Verification, Failure> {
+    for (pool, opening) in driver.pool_recoveries() {
+        opening.map_err(|error| Failure::Unseen(Unseen::of(&pool, &Failure::Store(error))))?;
+    }
+    Ok(driver.verify()?)
 }
 
 impl Report {
