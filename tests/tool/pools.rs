@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use zaqar_sled::{Config, ControlDriver, PoolName, PooledDriver, Project, QueueName};
+use serde_json::{Value, json};
+use zaqar_sled::{Config, ControlDriver, Metadata, PoolName, PoolUpdate, PooledDriver, Project, QueueName};
 
 use crate::scene::{Run, Scene};
 
@@ -109,4 +110,42 @@ fn the_trees_of_a_pool_that_cannot_be_opened_are_not_called_sound() {
     done(&scene.run("verify --trees"));
     fs::rename(scene.path("spare"), scene.path("unmounted")).unwrap();
     scene.run("verify --trees").assert_fails(5, &["pool spare cannot be looked into"]);
+}
+
+#[test]
+fn a_pool_that_is_added_again_keeps_what_is_not_given() {
+    let scene = Scene::new();
+    add(&scene, "near", " --weight 3 --group fast --create");
+    let options = Metadata::new().with("memory", 1 << 20).unwrap();
+    let by_library = driver(&scene);
+    by_library.pools().update(&pool("near"), &PoolUpdate::new().options(options.clone())).unwrap();
+    by_library.close().unwrap();
+    for (flags, weight, group) in [
+        ("", 3, json!("fast")),
+        (" --weight 5", 5, json!("fast")),
+        (" --group slow", 5, json!("slow")),
+        (" --no-group", 5, Value::Null),
+    ] {
+        add(&scene, "near", flags);
+        let row = &scene.rows("pools ls --json")[0];
+        assert_eq!((&row["weight"], &row["group"]), (&json!(weight), &group), "{flags}");
+    }
+    let by_library = driver(&scene);
+    assert_eq!(by_library.pools().get(&pool("near"), true).unwrap().options(), Some(&options));
+}
+
+#[test]
+fn the_place_of_a_pool_with_queues_is_not_changed_by_mistake() {
+    let scene = Scene::new();
+    add(&scene, "near", " --create");
+    let elsewhere = format!("pools add near sled:{} --weight 1", scene.path("elsewhere").display());
+    done(&scene.run(&elsewhere));
+    add(&scene, "near", "");
+    done(&scene.run("post orders tea --create"));
+    scene.run(&elsewhere).assert_fails(9, &["pool near has 1 queue", "whose messages stay in sled:", "--yes"]);
+    add(&scene, "near", " --weight 2");
+    fs::remove_dir_all(scene.path("elsewhere")).ok();
+    fs::rename(scene.path("near"), scene.path("elsewhere")).unwrap();
+    done(&scene.run(&format!("{elsewhere} --yes")));
+    assert_eq!(scene.run("get orders --raw").output, "tea\n");
 }

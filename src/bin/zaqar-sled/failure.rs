@@ -79,6 +79,11 @@ pub(crate) enum Failure {
         counted(*.queues, "queue")
     )]
     PoolHasLeftovers { pool: String, queues: u64 },
+    #[error(
+        "pool {pool} has {}, whose messages stay in {place}: if you have moved the pool's directory, add --yes",
+        counted(*.queues, "queue")
+    )]
+    PoolWouldMove { pool: String, place: String, queues: u64 },
     #[error("pool {} cannot be looked into: {}", .0.pool, .0.reason)]
     Unseen(Unseen),
     #[error("{0}")]
@@ -162,7 +167,10 @@ impl Failure {
             Self::InUse { .. } | Self::Changing { .. } => Exit::InUse,
             Self::Unseen(unseen) => unseen.exit,
             Self::Damaged { .. } => Exit::Damaged,
-            Self::Strangers { .. } | Self::Unconfirmed { .. } | Self::PoolHasLeftovers { .. } => Exit::Unconfirmed,
+            Self::Strangers { .. }
+            | Self::Unconfirmed { .. }
+            | Self::PoolHasLeftovers { .. }
+            | Self::PoolWouldMove { .. } => Exit::Unconfirmed,
             // Nobody reads on, as in `zaqar-sled peek orders | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Store(error) | Self::Open { source: error, .. } => Exit::of(error),

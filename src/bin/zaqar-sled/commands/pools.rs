@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use zaqar_sled::{Config, ControlDriver, NewPool, Pool, PoolGroup, PoolName, PoolUri, PooledDriver, Project};
+use zaqar_sled::{
+    Config, ControlDriver, NewPool, Pool, PoolGroup, PoolName, PoolUpdate, PoolUri, PooledDriver, Project,
+};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -26,6 +28,9 @@ enum Task {
     /// List the pools. The store may be in use.
     Ls(List),
     /// Register a pool, or change one.
+    ///
+    /// A pool that is registered keeps whatever is not given. Its place is changed only if it has no queues: their
+    /// messages do not move. If its directory was moved, --yes changes the place.
     Add(Add),
     /// Remove a pool, which must have no queues. Its store stays.
     ///
@@ -56,13 +61,21 @@ struct Add {
     #[arg(value_name = "URI")]
     uri: PoolUri,
 
-    /// The pool's share of new queues; 0 gives it none.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    weight: i64,
+    /// The pool's share of new queues; 0 gives it none [default for a new pool: 1].
+    #[arg(long, value_name = "N")]
+    weight: Option<i64>,
 
     /// The group that flavors name.
     #[arg(long, value_name = "NAME")]
     group: Option<PoolGroup>,
+
+    /// Take the pool out of its group.
+    #[arg(long, conflicts_with = "group")]
+    no_group: bool,
+
+    /// Change the place of a pool that has queues.
+    #[arg(long)]
+    yes: bool,
 
     /// Make the store with the list of pools if it is missing.
     #[arg(long)]
@@ -113,9 +126,31 @@ impl List {
 impl Add {
     fn run(&self) -> Result<(), Failure> {
         let driver = self.store.open_pooled(Config::new(), self.create)?;
-        let pool = NewPool::new(self.uri.clone()).weight(self.weight).group(self.group.clone());
-        driver.pools().create(&self.name, &pool)?;
+        if driver.pools().exists(&self.name)? {
+            self.check_place(&driver)?;
+            driver.pools().update(&self.name, &self.update())?;
+        } else {
+            let pool = NewPool::new(self.uri.clone()).weight(self.weight.unwrap_or(1)).group(self.group.clone());
+            driver.pools().create(&self.name, &pool)?;
+        }
         Ok(driver.close()?)
+    }
+
+    fn update(&self) -> PoolUpdate {
+        let update = PoolUpdate::new().uri(self.uri.clone());
+        let update = if let Some(weight) = self.weight { update.weight(weight) } else { update };
+        if self.no_group || self.group.is_some() { update.group(self.group.clone()) } else { update }
+    }
+
+    /// Checks that no queue's messages stay behind at the pool's former place.
+    fn check_place(&self, driver: &PooledDriver) -> Result<(), Failure> {
+        let before = driver.pools().get(&self.name, false)?;
+        if self.yes || is_same_place(before.uri(), &self.uri) {
+            return Ok(());
+        }
+        let queues = queues_in(&self.store, driver, &self.name)?.len() as u64;
+        let [pool, place] = [self.name.as_str(), before.uri().as_str()].map(plain::name);
+        if queues > 0 { Err(Failure::PoolWouldMove { pool, place, queues }) } else { Ok(()) }
     }
 }
 
@@ -131,27 +166,11 @@ impl Remove {
         Ok(driver.close()?)
     }
 
-    /// Checks that no queue is in the pool, and none will be when it is created. The store is open, so nobody else
-    /// changes it.
     fn check_no_queues(&self, driver: &PooledDriver) -> Result<(), Failure> {
-        let (projects, mut queues) = self.store.look(|view| {
-            let projects = view.store().queues().iter().map(|queue| queue.project().clone());
-            let projects: BTreeSet<Project> = projects.chain([Project::none()]).collect();
-            let queues = view.mapped_to(&self.name).map(|queue| queue_name::shown(queue.project(), queue.name()));
-            Ok((projects, queues.collect::<BTreeSet<String>>()))
-        })?;
-        for project in &projects {
-            let mapped = driver.catalogue().list(project)?.into_iter().filter(|entry| *entry.pool() == self.name);
-            queues.extend(mapped.map(|entry| queue_name::shown(project, entry.queue())));
-        }
-        match queues.first() {
-            Some(queue) => Err(Failure::PoolHasQueues {
-                pool: plain::name(self.name.as_str()),
-                queues: queues.len() as u64,
-                queue: queue.clone(),
-            }),
-            None => Ok(()),
-        }
+        let queues = queues_in(&self.store, driver, &self.name)?;
+        let (pool, count) = (plain::name(self.name.as_str()), queues.len() as u64);
+        let failure = |queue| Failure::PoolHasQueues { pool, queues: count, queue };
+        queues.into_iter().next().map_or(Ok(()), |queue| Err(failure(queue)))
     }
 
     /// Checks that no data of deleted queues is left in a pool. The opening has removed what it could.
@@ -163,6 +182,26 @@ impl Remove {
             _ => Ok(()),
         }
     }
+}
+
+/// The queues that are in the pool, or will be when they are created. The store is open, so nobody else changes it.
+fn queues_in(store: &StorePath, driver: &PooledDriver, pool: &PoolName) -> Result<BTreeSet<String>, Failure> {
+    let (projects, mut queues) = store.look(|view| {
+        let projects = view.store().queues().iter().map(|queue| queue.project().clone());
+        let projects: BTreeSet<Project> = projects.chain([Project::none()]).collect();
+        let queues = view.mapped_to(pool).map(|queue| queue_name::shown(queue.project(), queue.name()));
+        Ok((projects, queues.collect::<BTreeSet<String>>()))
+    })?;
+    for project in &projects {
+        let mapped = driver.catalogue().list(project)?.into_iter().filter(|entry| entry.pool() == pool);
+        queues.extend(mapped.map(|entry| queue_name::shown(project, entry.queue())));
+    }
+    Ok(queues)
+}
+
+/// Whether both name the same directory, or are the same.
+fn is_same_place(one: &PoolUri, other: &PoolUri) -> bool {
+    one == other || one.directory().is_some_and(|directory| other.directory() == Some(directory))
 }
 
 impl Row {
