@@ -149,3 +149,16 @@ fn the_place_of_a_pool_with_queues_is_not_changed_by_mistake() {
     done(&scene.run(&format!("{elsewhere} --yes")));
     assert_eq!(scene.run("get orders --raw").output, "tea\n");
 }
+
+#[test]
+fn the_metadata_of_a_queue_in_a_pool_is_shown() {
+    let scene = Scene::new();
+    add(&scene, "near", " --create");
+    done(&scene.run("post orders tea --create"));
+    let by_library = driver(&scene);
+    let orders = by_library.queue(Project::none(), "orders").unwrap();
+    orders.set_metadata(&Metadata::new().with("owner", "ann").unwrap()).unwrap();
+    by_library.close().unwrap();
+    let facts = &scene.rows("stat orders --json")[0];
+    assert_eq!((&facts["metadata"], &facts["free"]), (&json!({"owner": "ann"}), &json!(1)));
+}

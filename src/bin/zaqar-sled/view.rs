@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use zaqar_sled::{Clock, Engine, InspectedQueue, Inspection, Pool, PoolName, Project, QueueName, SystemClock};
+use zaqar_sled::{
+    Clock, Engine, InspectedQueue, Inspection, Metadata, Pool, PoolName, Project, QueueName, SystemClock,
+};
 
 use crate::failure::{Failure, Unseen};
 
@@ -82,6 +84,11 @@ impl View {
             Some((_, Ok(pool))) => Ok(Some(pool.queue(project, name).unwrap_or(queue))),
             Some((_, Err(unseen))) => Err(Failure::Unseen(unseen.clone())),
         }
+    }
+
+    /// The metadata of a queue, which the store itself has even if the queue is in a pool.
+    pub(crate) fn metadata(&self, project: &Project, name: &QueueName) -> Metadata {
+        self.store.queue(project, name).map(InspectedQueue::metadata).unwrap_or_default()
     }
 
     fn pool_of(&self, queue: &InspectedQueue) -> Option<(&PoolName, &Result<Inspection, Unseen>)> {
