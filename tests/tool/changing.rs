@@ -210,7 +210,7 @@ fn a_queue_in_a_pool_is_shown_with_its_messages() {
     assert_eq!(scene.run("post orders tea coffee --create").code, Some(0));
     let changed = scene.run(&format!("pools add near sled:{} --weight 0", near.display()));
     assert_eq!(changed.code, Some(0), "{changed:?}");
-    scene.run(&format!("pools add far sled:{}", far.display()));
+    scene.run(&format!("pools add far sled:{} --create", far.display()));
     scene.run("post drinks water --create");
     let taken = scene.rows("get orders --claim --json");
 

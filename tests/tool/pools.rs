@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use zaqar_sled::{Config, ControlDriver, Metadata, PoolName, PoolUpdate, PooledDriver, Project, QueueName};
+use zaqar_sled::{Config, ControlDriver, Engine, Metadata, PoolName, PoolUpdate, PooledDriver, Project, QueueName};
 
 use crate::scene::{Run, Scene};
 
@@ -81,7 +81,7 @@ fn the_queues_of_an_unregistered_pool_are_neither_shown_nor_used() {
 fn the_exit_code_tells_why_a_pool_cannot_be_reached() {
     let scene = Scene::new();
     add(&scene, "near", " --create");
-    add(&scene, "spare", " --weight 0");
+    add(&scene, "spare", " --weight 0 --create");
     done(&scene.run("post orders tea --create"));
     let manifest = scene.path("near/MANIFEST");
     let bytes = fs::read(&manifest).unwrap();
@@ -105,7 +105,7 @@ fn the_exit_code_tells_why_a_pool_cannot_be_reached() {
 fn the_trees_of_a_pool_that_cannot_be_opened_are_not_called_sound() {
     let scene = Scene::new();
     add(&scene, "near", " --create");
-    add(&scene, "spare", " --weight 0");
+    add(&scene, "spare", " --weight 0 --create");
     done(&scene.run("post orders tea --create"));
     done(&scene.run("verify --trees"));
     fs::rename(scene.path("spare"), scene.path("unmounted")).unwrap();
@@ -138,7 +138,7 @@ fn a_pool_that_is_added_again_keeps_what_is_not_given() {
 fn the_place_of_a_pool_with_queues_is_not_changed_by_mistake() {
     let scene = Scene::new();
     add(&scene, "near", " --create");
-    let elsewhere = format!("pools add near sled:{} --weight 1", scene.path("elsewhere").display());
+    let elsewhere = format!("pools add near sled:{} --create", scene.path("elsewhere").display());
     done(&scene.run(&elsewhere));
     add(&scene, "near", "");
     done(&scene.run("post orders tea --create"));
@@ -161,4 +161,32 @@ fn the_metadata_of_a_queue_in_a_pool_is_shown() {
     by_library.close().unwrap();
     let facts = &scene.rows("stat orders --json")[0];
     assert_eq!((&facts["metadata"], &facts["free"]), (&json!({"owner": "ann"}), &json!(1)));
+}
+
+#[test]
+fn the_store_of_a_pool_is_made_only_on_request_and_not_among_other_files() {
+    let scene = Scene::new();
+    add(&scene, "near", " --create");
+    assert!(scene.path("near/MANIFEST").exists());
+    let far = format!("pools add far sled:{}", scene.path("far").display());
+    scene.run(&far).assert_fails(9, &["there is no store in", "--create"]);
+    fs::create_dir(scene.path("far")).unwrap();
+    scene.run(&far).assert_fails(9, &["there is no store in", "--create"]);
+    fs::write(scene.path("far/thesis.tex"), "years of work").unwrap();
+    scene.run(&format!("{far} --create")).assert_fails(9, &["other files", "\"thesis.tex\""]);
+    done(&scene.run("verify --trees"));
+    done(&scene.run("salvage --yes"));
+    assert_eq!(fs::read_dir(scene.path("far")).unwrap().count(), 1);
+    assert_eq!(scene.rows("pools ls --json").len(), 1);
+    fs::remove_file(scene.path("far/thesis.tex")).unwrap();
+    // A store that is no pool, or that of another store.
+    let own = Engine::open(scene.path("far")).unwrap();
+    own.queue(Project::none(), "mail").unwrap().create(Metadata::new()).unwrap();
+    own.close().unwrap();
+    let refused = scene.run(&far);
+    assert!(refused.code != Some(0) && refused.errors.contains("pool far cannot be looked into"), "{refused:?}");
+    assert_eq!(scene.rows("pools ls --json").len(), 1);
+    fs::remove_dir_all(scene.path("far")).unwrap();
+    add(&scene, "far", " --create");
+    assert_eq!(scene.rows("pools ls --json").len(), 2);
 }

@@ -80,6 +80,11 @@ pub(crate) enum Failure {
     )]
     PoolHasLeftovers { pool: String, queues: u64 },
     #[error(
+        "there is no store in {} for the pool: if its disk is mounted and the pool is new, make one with --create",
+        .path.display()
+    )]
+    NoPoolStore { path: PathBuf },
+    #[error(
         "pool {pool} has {}, whose messages stay in {place}: if you have moved the pool's directory, add --yes",
         counted(*.queues, "queue")
     )]
@@ -170,6 +175,7 @@ impl Failure {
             Self::Strangers { .. }
             | Self::Unconfirmed { .. }
             | Self::PoolHasLeftovers { .. }
+            | Self::NoPoolStore { .. }
             | Self::PoolWouldMove { .. } => Exit::Unconfirmed,
             // Nobody reads on, as in `zaqar-sled peek orders | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,

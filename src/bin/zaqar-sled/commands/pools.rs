@@ -9,12 +9,14 @@ use zaqar_sled::{
 };
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Unseen};
 use crate::grid::{Cell, Grid, Kind};
+use crate::opened;
 use crate::output::Output;
 use crate::plain;
 use crate::queue_name;
 use crate::store_path::StorePath;
+use crate::view::MANIFEST;
 
 /// The arguments of `pools`.
 #[derive(Debug, Args)]
@@ -77,7 +79,7 @@ struct Add {
     #[arg(long)]
     yes: bool,
 
-    /// Make the store with the list of pools if it is missing.
+    /// Make the pool's store, and the store with the list of pools, if they are missing.
     #[arg(long)]
     create: bool,
 }
@@ -126,14 +128,48 @@ impl List {
 impl Add {
     fn run(&self) -> Result<(), Failure> {
         let driver = self.store.open_pooled(Config::new(), self.create)?;
-        if driver.pools().exists(&self.name)? {
-            self.check_place(&driver)?;
-            driver.pools().update(&self.name, &self.update())?;
-        } else {
-            let pool = NewPool::new(self.uri.clone()).weight(self.weight.unwrap_or(1)).group(self.group.clone());
-            driver.pools().create(&self.name, &pool)?;
-        }
+        if driver.pools().exists(&self.name)? { self.change(&driver) } else { self.register(&driver) }?;
         Ok(driver.close()?)
+    }
+
+    fn register(&self, driver: &PooledDriver) -> Result<(), Failure> {
+        self.check_directory()?;
+        let pool = NewPool::new(self.uri.clone()).weight(self.weight.unwrap_or(1)).group(self.group.clone());
+        driver.pools().create(&self.name, &pool)?;
+        let opened = self.open_store(driver);
+        if opened.is_err() {
+            driver.pools().delete(&self.name)?;
+        }
+        opened
+    }
+
+    fn change(&self, driver: &PooledDriver) -> Result<(), Failure> {
+        let before = driver.pools().get(&self.name, false)?;
+        if is_same_place(before.uri(), &self.uri) {
+            return Ok(driver.pools().update(&self.name, &self.update())?);
+        }
+        self.check_no_queues(driver, &before)?;
+        self.check_directory()?;
+        driver.pools().update(&self.name, &self.update())?;
+        self.open_store(driver)
+    }
+
+    /// Checks that the pool's directory has a store, or that one may be made there.
+    fn check_directory(&self) -> Result<(), Failure> {
+        let Some(path) = self.uri.directory() else { return Ok(()) };
+        if !self.create && !path.join(MANIFEST).exists() {
+            return Err(Failure::NoPoolStore { path: path.to_owned() });
+        }
+        opened::check_free(path)
+    }
+
+    /// Opens the pool's store, so that it is known from now on and made at no other time.
+    fn open_store(&self, driver: &PooledDriver) -> Result<(), Failure> {
+        let mut openings = driver.pool_recoveries().into_iter();
+        match openings.find(|(pool, _)| *pool == self.name) {
+            Some((pool, Err(error))) => Err(Failure::Unseen(Unseen::of(&pool, &Failure::Store(error)))),
+            _ => Ok(()),
+        }
     }
 
     fn update(&self) -> PoolUpdate {
@@ -143,9 +179,8 @@ impl Add {
     }
 
     /// Checks that no queue's messages stay behind at the pool's former place.
-    fn check_place(&self, driver: &PooledDriver) -> Result<(), Failure> {
-        let before = driver.pools().get(&self.name, false)?;
-        if self.yes || is_same_place(before.uri(), &self.uri) {
+    fn check_no_queues(&self, driver: &PooledDriver, before: &Pool) -> Result<(), Failure> {
+        if self.yes {
             return Ok(());
         }
         let queues = queues_in(&self.store, driver, &self.name)?.len() as u64;
