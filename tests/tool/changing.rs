@@ -146,6 +146,27 @@ fn a_message_that_cannot_be_printed_stays() {
 }
 
 #[test]
+fn a_message_is_shown_whole_before_it_is_removed() {
+    let scene = Scene::new();
+    let long = format!("{}!", "wide ".repeat(2000));
+    let bodies = [long.as_str(), "a\\nb", "a\nb", "end ", &long];
+    for body in bodies {
+        fs::write(scene.path("body"), body).unwrap();
+        assert_eq!(scene.run("post orders --file body --create").code, Some(0));
+    }
+    let on_terminal = || Run::of(scene.command("get orders").env("COLUMNS", "60")).output;
+    let block = on_terminal();
+    assert!(block.ends_with(&format!("body   {long}\n")), "{block}");
+    for shown in ["a\\\\nb", "a\\nb", "\"end \""] {
+        let table = on_terminal();
+        assert!(table.ends_with(&format!("  {shown}\n")), "{table}");
+    }
+    // A message that stays may be cut, with a mark.
+    assert!(scene.run("peek orders").output.ends_with("…\n"));
+    assert!(scene.run("get orders").output.ends_with(&format!("  {long}\n")));
+}
+
+#[test]
 fn a_queue_is_emptied_and_deleted() {
     let scene = Scene::new();
     scene.run("post orders a b --create");
@@ -189,7 +210,7 @@ fn a_queue_in_a_pool_is_shown_with_its_messages() {
     assert_eq!(scene.run("post orders tea coffee --create").code, Some(0));
     let changed = scene.run(&format!("pools add near sled:{} --weight 0", near.display()));
     assert_eq!(changed.code, Some(0), "{changed:?}");
-    scene.run(&format!("pools add far sled:{}", far.display()));
+    scene.run(&format!("pools add far sled:{} --create", far.display()));
     scene.run("post drinks water --create");
     let taken = scene.rows("get orders --claim --json");
 
@@ -280,12 +301,75 @@ fn the_stores_of_pools_are_salvaged_too() {
     assert_eq!(verified.code, Some(7), "{verified:?}");
     assert!(verified.output.contains("damaged: pool near: "), "{verified:?}");
     let salvaged = scene.run("salvage --yes --json");
-    let report: Value = serde_json::from_str(&salvaged.output).unwrap();
-    assert!(report["damaged"].as_array().unwrap().is_empty(), "{report}");
-    assert!(!report["pools"]["near"]["damaged"].as_array().unwrap().is_empty(), "{report}");
-    assert_eq!((salvaged.code, scene.run("verify").code), (Some(0), Some(0)), "{report}");
+    let reports: Vec<Value> = salvaged.output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&reports[0]["pool"], &reports[1]["pool"]), (&Value::Null, &json!("near")), "{reports:?}");
+    assert!(reports[0]["damaged"].as_array().unwrap().is_empty(), "{reports:?}");
+    assert!(!reports[1]["damaged"].as_array().unwrap().is_empty(), "{reports:?}");
+    assert_eq!((salvaged.code, scene.run("verify").code), (Some(0), Some(0)), "{reports:?}");
     assert_eq!(bodies(&scene), ["tea", "coffee"]);
     assert!(scene.run("salvage --yes").output.contains("\npool near\nchanges "));
+}
+
+#[test]
+fn the_report_of_a_salvage_is_told_whatever_fails_later() {
+    let scene = Scene::new();
+    for pool in ["far", "near", "zone"] {
+        scene.run(&format!("pools add {pool} sled:{} --create", scene.path(pool).display()));
+    }
+    assert_eq!(scene.run("verify --trees").code, Some(0));
+    damage_journal(&scene.path("near"));
+    fs::rename(scene.path("far"), scene.path("unmounted")).unwrap();
+    let salvaged = scene.run("salvage --yes");
+    assert!(!matches!(salvaged.code, Some(0 | 7)), "{salvaged:?}");
+    assert!(salvaged.errors.contains("pool far cannot be looked into"), "{salvaged:?}");
+    for told in ["changes ", "\npool near\nchanges ", "damaged file", "\npool zone\nchanges "] {
+        assert!(salvaged.output.contains(told), "{salvaged:?}");
+    }
+}
+
+#[test]
+fn the_report_of_a_salvage_is_on_standard_error_if_standard_output_is_full() {
+    for (is_damaged, full, closed) in [(false, 1, 0), (true, 7, 7)] {
+        for (is_full, code) in [(true, full), (false, closed)] {
+            let scene = Scene::new();
+            scene.full_shop();
+            if is_damaged {
+                damage_pages(&scene.path("store"));
+            }
+            let mut command = scene.command("salvage --yes");
+            let run = if is_full { Run::of(command.stdout(full_disk())) } else { Run::unread(&mut command) };
+            assert_eq!(run.code, Some(code), "{run:?}");
+            assert!(run.errors.contains("lost messages  "), "{run:?}");
+            assert_eq!(run.errors.contains("writing to standard output"), is_full, "{run:?}");
+        }
+    }
+}
+
+fn full_disk() -> Stdio {
+    Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
+}
+
+#[test]
+fn an_outcome_that_nobody_reads_is_in_the_exit_code() {
+    let scene = Scene::new();
+    scene.full_shop();
+    let unread = |arguments| Run::unread(&mut scene.command(arguments));
+    for (command, code) in [("ls", 0), ("peek orders --project shop", 0), ("verify", 0)] {
+        let run = unread(command);
+        assert_eq!((run.code, run.errors.as_str()), (Some(code), ""), "{run:?}");
+    }
+    for command in ["get orders --project shop", "get orders --project shop --raw", "get orders --project shop --claim"]
+    {
+        let run = unread(command);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.errors.contains("the messages are in the queue again"), "{run:?}");
+        assert_eq!(scene.rows("ls --json")[0]["free"], 100);
+    }
+    fs::write(scene.path("file"), "line\n").unwrap();
+    let work = Run::unread(&mut scene.command("work --json --run false --max-claims 1 file"));
+    assert_eq!(work.code, Some(3), "{work:?}");
+    damage_pages(&scene.path("store"));
+    assert_eq!(unread("verify").code, Some(7));
 }
 
 #[test]

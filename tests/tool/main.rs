@@ -5,5 +5,6 @@
 mod changing;
 mod installing;
 mod looking;
+mod pools;
 mod scene;
 mod transcript;

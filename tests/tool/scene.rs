@@ -125,6 +125,13 @@ impl Run {
         Self { code: output.status.code(), output: text(output.stdout), errors: text(output.stderr) }
     }
 
+    /// Runs the command with a standard output that nobody reads.
+    pub(crate) fn unread(command: &mut Command) -> Self {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Self::of(command.stdout(writer))
+    }
+
     /// Checks a failure: its exit code, and that its message tells what is wrong and what to do.
     #[track_caller]
     pub(crate) fn assert_fails(&self, code: i32, says: &[&str]) {

@@ -111,7 +111,7 @@ pub(crate) enum Task {
     /// Open a damaged store with all that is intact, and report the rest.
     ///
     /// Damaged files are moved into a folder of the store. The report names the messages that each queue has lost, as
-    /// far as intact records tell. The exit code is 0 if nothing is lost, else 7. Copy the directory before. The store
+    /// far as intact records tell. With --json, each store has a line of its own. The exit code is 0 if nothing is lost, else 7. Copy the directory before. The store
     /// must not be in use.
     #[command(after_help = exit::TABLE)]
     Salvage(Salvage),

@@ -4,6 +4,8 @@
 
 use std::process::ExitCode;
 
+use zaqar_sled::Error;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -19,9 +21,11 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The code for an error of the store.
-    pub(crate) fn of(error: &zaqar_sled::Error) -> Self {
+    /// The code for an error of the store; if the store of a pool cannot be reached, that of the reason.
+    pub(crate) fn of(error: &Error) -> Self {
         match error {
+            Error::PoolUnavailable { source, .. } => Self::of(source),
+            Error::WrongStore { .. } => Self::NotFound,
             error if error.is_not_found() => Self::NotFound,
             error if error.is_busy() => Self::InUse,
             error if error.is_corrupt() => Self::Damaged,

@@ -9,6 +9,7 @@ use zaqar_sled::{Engine, MessageId, PoolName, Queue};
 use crate::exit::Exit;
 use crate::holder::Holder;
 use crate::plain;
+use crate::quantity::counted;
 use crate::source::Source;
 
 #[derive(Debug, Error)]
@@ -70,6 +71,24 @@ pub(crate) enum Failure {
     Claimed { id: MessageId },
     #[error("there is no pool {pool}; `zaqar-sled pools ls` lists them")]
     NoPool { pool: String },
+    #[error("pool {pool} has {}, for example {queue}; delete them first with `zaqar-sled rm`", counted(*.queues, "queue"))]
+    PoolHasQueues { pool: String, queues: u64, queue: String },
+    #[error(
+        "the data of {} that were deleted or moved is still in their former pools, perhaps in {pool}: make the pools' \
+         stores available and try again, or leave that data where it is with --yes",
+        counted(*.queues, "queue")
+    )]
+    PoolHasLeftovers { pool: String, queues: u64 },
+    #[error(
+        "there is no store in {} for the pool: if its disk is mounted and the pool is new, make one with --create",
+        .path.display()
+    )]
+    NoPoolStore { path: PathBuf },
+    #[error(
+        "pool {pool} has {}, whose messages stay in {place}: if you have moved the pool's directory, add --yes",
+        counted(*.queues, "queue")
+    )]
+    PoolWouldMove { pool: String, place: String, queues: u64 },
     #[error("pool {} cannot be looked into: {}", .0.pool, .0.reason)]
     Unseen(Unseen),
     #[error("{0}")]
@@ -84,6 +103,8 @@ pub(crate) enum Failure {
     Unconfirmed { path: PathBuf },
     #[error("writing to standard output: {0}")]
     Output(#[from] io::Error),
+    #[error("writing to standard output: {0}; the messages are in the queue again")]
+    GivenBack(io::Error),
     #[error("the store: {0}")]
     Store(#[from] zaqar_sled::Error),
     #[error("starting a thread: {0}")]
@@ -124,6 +145,14 @@ impl Failure {
         }
     }
 
+    /// The same, when the messages that could not be printed are in their queue again.
+    pub(crate) fn after_giving_back(self) -> Self {
+        match self {
+            Self::Output(error) => Self::GivenBack(error),
+            other => other,
+        }
+    }
+
     /// Whether the same may succeed a moment later.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
@@ -143,8 +172,12 @@ impl Failure {
             Self::InUse { .. } | Self::Changing { .. } => Exit::InUse,
             Self::Unseen(unseen) => unseen.exit,
             Self::Damaged { .. } => Exit::Damaged,
-            Self::Strangers { .. } | Self::Unconfirmed { .. } => Exit::Unconfirmed,
-            // Nobody reads on, as in `zaqar-sled ls | head -1`.
+            Self::Strangers { .. }
+            | Self::Unconfirmed { .. }
+            | Self::PoolHasLeftovers { .. }
+            | Self::NoPoolStore { .. }
+            | Self::PoolWouldMove { .. } => Exit::Unconfirmed,
+            // Nobody reads on, as in `zaqar-sled peek orders | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Store(error) | Self::Open { source: error, .. } => Exit::of(error),
             _ => Exit::Failed,

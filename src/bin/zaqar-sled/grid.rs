@@ -2,7 +2,7 @@
 //!
 //! 1. If the table is too wide, figures take their short form, then texts are cut at their end, down to
 //!    [`LEAST_TEXT`] columns. If it still is, each row becomes a block with one line for each cell.
-//! 2. Ids are never cut, because they are there to be copied.
+//! 2. Ids are never cut, because they are there to be copied. Nor are the bodies of messages that are removed.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -135,9 +135,11 @@ pub(crate) fn facts(facts: &[(&str, String)], width: Option<usize>) -> String {
 }
 
 fn line<const N: usize>(cells: [&str; N], head: [(&'static str, Kind); N], widths: &[usize; N]) -> String {
-    let cells = cells.iter().zip(head).zip(widths).map(|((cell, (_, kind)), width)| {
+    let cells = cells.iter().enumerate().zip(head).zip(widths).map(|(((at, cell), (_, kind)), width)| {
         let cell = cut(cell, *width);
         match kind {
+            // The widest cell may be long: the others need not be.
+            Kind::Text | Kind::Id if at + 1 == N => cell,
             Kind::Figure => format!("{}{cell}", " ".repeat(width.saturating_sub(cell.width()))),
             Kind::Text | Kind::Id => padded(&cell, *width),
         }

@@ -78,10 +78,20 @@ impl MessageRow {
         &self.message
     }
 
+    /// The messages with the beginnings of their bodies, as much as the terminal shows.
     pub(crate) fn grid(rows: &[Self]) -> Grid<4> {
-        let mut grid = Grid::new([("id", Kind::Id), ("state", Kind::Id), ("age", Kind::Figure), ("body", Kind::Text)]);
+        Self::table(rows, Kind::Text, plain::body)
+    }
+
+    /// The messages with their whole bodies.
+    pub(crate) fn whole_grid(rows: &[Self]) -> Grid<4> {
+        Self::table(rows, Kind::Id, plain::whole_body)
+    }
+
+    fn table(rows: &[Self], kind: Kind, shown: fn(&[u8]) -> String) -> Grid<4> {
+        let mut grid = Grid::new([("id", Kind::Id), ("state", Kind::Id), ("age", Kind::Figure), ("body", kind)]);
         for row in rows {
-            let body = plain::body(row.message.body().as_bytes());
+            let body = shown(row.message.body().as_bytes());
             grid.push([
                 row.id.clone().into(),
                 row.state.name().to_owned().into(),

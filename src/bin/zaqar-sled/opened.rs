@@ -19,16 +19,16 @@ use crate::waiting::Waiting;
 #[derive(Debug)]
 pub(crate) enum Opened {
     Engine(Engine),
-    /// A store in which pools are registered.
+    /// A store in which pools are registered, or whose queues are in pools.
     Pooled(PooledDriver),
 }
 
 impl StorePath {
-    /// Opens the store for changes of its queues.
-    pub(crate) fn open(&self, create: bool) -> Result<Opened, Failure> {
+    /// Opens the store for changes of the project's queues.
+    pub(crate) fn open(&self, project: &Project, create: bool) -> Result<Opened, Failure> {
         let engine = self.open_engine(Config::new(), create)?;
         let failed = |error| Failure::of_store(self.path(), error);
-        if !has_pools(&engine).map_err(failed)? {
+        if !has_pools(&engine).map_err(failed)? && ControlDriver::catalogue(&engine).list(project)?.is_empty() {
             return Ok(Opened::Engine(engine));
         }
         engine.close().map_err(failed)?;

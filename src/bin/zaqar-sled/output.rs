@@ -1,6 +1,6 @@
 //! What a command prints on standard output: a table for people, or JSON.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 
 use clap::Args;
 use serde::Serialize;
@@ -36,12 +36,25 @@ impl Output {
 
     /// Prints one JSON document, or text.
     pub(crate) fn document<T: Serialize>(&self, item: &T, shown: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        print(&self.form(item, shown)?)
+    }
+
+    /// What [`document`](Self::document) prints.
+    pub(crate) fn form<T: Serialize>(&self, item: &T, shown: impl FnOnce(&T) -> String) -> Result<Vec<u8>, Failure> {
         if !self.json {
-            return text(&shown(item));
+            return Ok(shown(item).into_bytes());
         }
         let mut document = serde_json::to_vec(item).map_err(io::Error::from)?;
         document.push(b'\n');
-        print(&document)
+        Ok(document)
+    }
+}
+
+/// The printing, where the exit code tells the outcome of the command: it need not be read to its end.
+pub(crate) fn even_unread(printed: Result<(), Failure>) -> Result<(), Failure> {
+    match printed {
+        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
     }
 }
 

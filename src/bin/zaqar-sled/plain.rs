@@ -1,6 +1,7 @@
 //! Text from a store, such as names and bodies, as a terminal may show it.
 //!
 //! 1. Nothing that is shown moves the cursor, changes colours or the direction of the text, or ends the line.
+//! 2. What [`whole_body`] shows is the whole body, and no other body looks the same.
 
 use zaqar_sled::Project;
 
@@ -20,18 +21,30 @@ pub(crate) fn project(project: &Project) -> String {
     }
 }
 
-/// The beginning of a body on one line: text if it is UTF-8, else bytes that are escaped.
+/// The beginning of a body on one line, with a mark if that is not all: text if it is UTF-8, else bytes that are escaped.
 pub(crate) fn body(body: &[u8]) -> String {
     let head = body.get(..LONGEST_BODY).unwrap_or(body);
+    let is_cut = head.len() < body.len();
     let text = match std::str::from_utf8(head) {
-        Ok(text) => text,
+        Ok(text) => Some(text),
         // A character that was cut in two at the end.
-        Err(error) if error.error_len().is_none() && head.len() < body.len() => {
-            head.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok()).unwrap_or_default()
+        Err(error) if error.error_len().is_none() && is_cut => {
+            head.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok())
         }
-        Err(_) => return head.escape_ascii().to_string(),
+        Err(_) => None,
     };
-    text.chars().flat_map(escaped).collect()
+    let mark = if is_cut { "…" } else { "" };
+    text.map_or_else(|| head.escape_ascii().to_string(), |text| text.chars().flat_map(escaped).collect()) + mark
+}
+
+/// A body on one line, whole, and with its backslashes escaped too. A text is in quotes if it is empty, begins with a
+/// quote, or has space at an end.
+pub(crate) fn whole_body(body: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(body) else { return body.escape_ascii().to_string() };
+    if text.trim() != text || text.is_empty() || text.starts_with('"') {
+        return format!("\"{}\"", text.escape_debug());
+    }
+    text.chars().flat_map(|c| (c == '\\').then_some('\\').into_iter().chain(escaped(c))).collect()
 }
 
 /// A message to the user. It may have several lines.
@@ -55,6 +68,8 @@ const LONGEST_BODY: usize = 4096;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -87,6 +102,20 @@ mod tests {
         assert_eq!(body(b"\xff\xfe\n\x00a"), "\\xff\\xfe\\n\\x00a");
         let long = "ü".repeat(LONGEST_BODY);
         assert_eq!(body(&long.as_bytes()[1..]).chars().next(), Some('\\'));
-        assert_eq!(body(format!("a{long}").as_bytes()), format!("a{}", "ü".repeat(LONGEST_BODY / 2 - 1)));
+        assert_eq!(body(format!("a{long}").as_bytes()), format!("a{}…", "ü".repeat(LONGEST_BODY / 2 - 1)));
+        assert_eq!(body(&b"x".repeat(LONGEST_BODY)), "x".repeat(LONGEST_BODY));
+    }
+
+    #[test]
+    fn no_two_bodies_are_shown_whole_in_the_same_form() {
+        let bodies: [&[u8]; 14] = [
+            b"a\nb", b"a\\nb", b"a\\\\nb", b"\xff", b"\\xff", b"\"\xff", b"", b"\"\"", b" ", b"\" \"", b"a", b"a ",
+            b"\"a \"", b"\"a",
+        ];
+        let shown: BTreeSet<String> = bodies.iter().map(|body| whole_body(body)).collect();
+        assert_eq!(shown.len(), bodies.len(), "{shown:?}");
+        assert!(shown.iter().all(|shown| shown.trim() == shown && !shown.is_empty()), "{shown:?}");
+        assert_eq!(whole_body(b"{\"a\": 'b\\c'}"), "{\"a\": 'b\\\\c'}");
+        assert_eq!(whole_body("ü\u{202e}".repeat(LONGEST_BODY).as_bytes()), "ü\\u{202e}".repeat(LONGEST_BODY));
     }
 }

@@ -31,10 +31,14 @@ impl QueueArgs {
 
     /// The failure when there is no such queue.
     pub(crate) fn missing(&self) -> Failure {
-        let project = self.project().name().map(plain::name);
-        let within = project.map(|project| format!(" of project {project}")).unwrap_or_default();
-        Failure::NoQueue { queue: format!("{}{within}", plain::name(self.name.as_str())) }
+        Failure::NoQueue { queue: shown(&self.project(), &self.name) }
     }
+}
+
+/// A queue's name, and its project if it has one.
+pub(crate) fn shown(project: &Project, name: &QueueName) -> String {
+    let within = project.name().map(|project| format!(" of project {}", plain::name(project))).unwrap_or_default();
+    format!("{}{within}", plain::name(name.as_str()))
 }
 
 /// A project's name among the arguments.

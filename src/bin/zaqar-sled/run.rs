@@ -22,7 +22,7 @@ use crate::grid;
 use crate::job::Job;
 use crate::live_runs::LiveRuns;
 use crate::opened;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::poster;
 use crate::progress::Progress;
 use crate::say;
@@ -78,7 +78,7 @@ fn open(work: &Work) -> Result<Engine, Failure> {
 fn report(run: &Run, output: &Output, took: Duration) -> Result<(), Failure> {
     let rows = table::rows(run, took)?;
     if output.json {
-        output.list(&rows, table::grid)?;
+        output::even_unread(output.list(&rows, table::grid))?;
     } else {
         let table = table::grid(&rows).text(grid::width_of(std::io::stderr()));
         let _ = std::io::stderr().lock().write_all(table.as_bytes());

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use zaqar_sled::{Clock, Engine, InspectedQueue, Inspection, Pool, PoolName, Project, QueueName, SystemClock};
+use zaqar_sled::{
+    Clock, Engine, InspectedQueue, Inspection, Metadata, Pool, PoolName, Project, QueueName, SystemClock,
+};
 
 use crate::failure::{Failure, Unseen};
 
@@ -22,12 +24,16 @@ impl View {
         let store = inspect(path)?;
         let used: BTreeSet<PoolName> = store.queues().iter().filter_map(|queue| queue.pool().cloned()).collect();
         let mut pools = BTreeMap::new();
-        for pool in store.pools().iter().filter(|pool| used.contains(pool.name()) && !pool.uri().is_control_store()) {
-            let found = match inspect_pool(pool) {
+        for name in used {
+            let pool = store.pools().iter().find(|pool| *pool.name() == name);
+            if pool.is_some_and(|pool| pool.uri().is_control_store()) {
+                continue;
+            }
+            let found = match pool.map_or_else(not_registered, inspect_pool) {
                 Err(failure) if failure.is_passing() => return Err(failure),
-                found => found.map_err(|failure| Unseen::of(pool.name(), &failure)),
+                found => found.map_err(|failure| Unseen::of(&name, &failure)),
             };
-            pools.insert(pool.name().clone(), found);
+            pools.insert(name, found);
         }
         Ok(Self { store, pools })
     }
@@ -45,6 +51,11 @@ impl View {
     /// The pools that cannot.
     pub(crate) fn unseen(&self) -> impl Iterator<Item = &Unseen> {
         self.pools.values().filter_map(|pool| pool.as_ref().err())
+    }
+
+    /// The queues that are in a pool, as the store itself lists them.
+    pub(crate) fn mapped_to(&self, pool: &PoolName) -> impl Iterator<Item = &InspectedQueue> {
+        self.store.queues().iter().filter(move |queue| queue.pool() == Some(pool))
     }
 
     /// Every queue where its messages are, except for those in pools that cannot be seen.
@@ -75,6 +86,11 @@ impl View {
         }
     }
 
+    /// The metadata of a queue, which the store itself has even if the queue is in a pool.
+    pub(crate) fn metadata(&self, project: &Project, name: &QueueName) -> Metadata {
+        self.store.queue(project, name).map(InspectedQueue::metadata).unwrap_or_default()
+    }
+
     fn pool_of(&self, queue: &InspectedQueue) -> Option<(&PoolName, &Result<Inspection, Unseen>)> {
         queue.pool().and_then(|pool| self.pools.get_key_value(pool))
     }
@@ -87,6 +103,11 @@ fn key<'a>(pool: &'a PoolName, queue: &'a InspectedQueue) -> (&'a PoolName, &'a 
 fn inspect(path: &Path) -> Result<Inspection, Failure> {
     let inspection = Engine::inspect(path).and_then(|inspection| inspection.at(SystemClock::new().wall()));
     inspection.map_err(|error| Failure::of_store(path, error))
+}
+
+/// A pool that has queues, and was unregistered nevertheless.
+fn not_registered() -> Result<Inspection, Failure> {
+    Err(Failure::NotSeen("it has queues but is not registered; `zaqar-sled pools add` registers it again".into()))
 }
 
 fn inspect_pool(pool: &Pool) -> Result<Inspection, Failure> {

@@ -1,6 +1,7 @@
 //! `get`: takes messages out of a queue, or puts them under a claim.
 //!
 //! 1. A message is removed only after it has been printed: the program may die, or nobody may read the output.
+//! 2. A message is removed only if its whole body has been printed, in a form from which it can be restored.
 
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ pub(crate) struct Get {
 
 impl Get {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let store = self.store.open(false)?;
+        let store = self.store.open(&self.queue.project(), false)?;
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let options = ClaimOptions::new().ttl(self.ttl).limit(limit).max_bytes(self.max_bytes);
         let claim = store.existing(&self.queue)?.claim(options)?;
@@ -63,7 +64,7 @@ impl Get {
     fn give(&self, claim: &Claim) -> Result<Exit, Failure> {
         if let Err(failure) = self.print(claim) {
             claim.clone().release()?;
-            return Err(failure);
+            return Err(failure.after_giving_back());
         }
         if !self.claim {
             claim.delete_all()?;
@@ -79,11 +80,14 @@ impl Get {
                 .into_iter()
                 .try_for_each(|message| output::print(&[message.body().as_bytes(), b"\n"].concat()));
         }
-        if self.claim && !self.output.json {
+        if !self.claim {
+            let rows: Vec<MessageRow> = messages.cloned().map(MessageRow::taken).collect();
+            return self.output.list(&rows, MessageRow::whole_grid);
+        }
+        if !self.output.json {
             output::text(&format!("claim {} for {}\n", claim.id(), quantity::duration(self.ttl)))?;
         }
-        let row = |message| if self.claim { MessageRow::of(message, false) } else { MessageRow::taken(message) };
-        let rows: Vec<MessageRow> = messages.cloned().map(row).collect();
+        let rows: Vec<MessageRow> = messages.cloned().map(|message| MessageRow::of(message, false)).collect();
         self.output.list(&rows, MessageRow::grid)
     }
 }

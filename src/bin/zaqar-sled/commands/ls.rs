@@ -9,7 +9,7 @@ use zaqar_sled::{InspectedQueue, MessageStat, Project};
 use crate::exit::Exit;
 use crate::failure::{Failure, Unseen};
 use crate::grid::{Cell, Grid, Kind};
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::plain;
 use crate::quantity;
 use crate::queue_name::parse_project;
@@ -62,7 +62,7 @@ impl Ls {
             Ok((rows, view.unseen().cloned().collect::<Vec<_>>()))
         })?;
         rows.sort_by(|one, other| (&one.project, &one.queue).cmp(&(&other.project, &other.queue)));
-        self.output.list(&rows, grid)?;
+        output::even_unread(self.output.list(&rows, grid))?;
         Ok(warn(unseen))
     }
 

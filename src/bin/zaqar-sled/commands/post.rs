@@ -65,7 +65,7 @@ impl Post {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         // What cannot be read is found before anything is changed.
         let messages: Vec<NewMessage> = self.bodies()?.into_iter().map(|body| self.message(body)).collect();
-        let store = self.store.open(self.create)?;
+        let store = self.store.open(&self.queue.project(), self.create)?;
         let queue = if self.create {
             let queue = store.queue(self.queue.project(), self.queue.name.as_str())?;
             queue.create(Metadata::new())?;

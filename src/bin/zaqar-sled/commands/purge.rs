@@ -31,7 +31,7 @@ struct Purged {
 
 impl Purge {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let store = self.store.open(false)?;
+        let store = self.store.open(&self.queue.project(), false)?;
         let queue = store.existing(&self.queue)?;
         let messages = store.driver().queues().purge(queue.project(), queue.name(), What::Messages)?;
         store.close()?;

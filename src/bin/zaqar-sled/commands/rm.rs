@@ -41,7 +41,7 @@ struct Removed {
 
 impl Rm {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let store = self.store.open(false)?;
+        let store = self.store.open(&self.queue.project(), false)?;
         let queue = store.existing(&self.queue)?;
         let removed = if self.message.is_empty() {
             let messages = queue.stats()?.total();

@@ -1,6 +1,9 @@
 //! `salvage`: opens a damaged store with all that is intact, and reports the rest.
+//!
+//! 1. The report on a store is printed as soon as the store was opened, whatever fails later: a second salvage does not
+//!    report the losses of the first.
 
-use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use clap::Args;
 use serde::Serialize;
@@ -10,8 +13,9 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Unseen};
 use crate::grid::{self, Cell, Grid, Kind};
 use crate::opened;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::plain;
+use crate::say;
 use crate::store_path::StorePath;
 
 /// The arguments of `salvage`.
@@ -28,9 +32,19 @@ pub(crate) struct Salvage {
     yes: bool,
 }
 
-/// The report of the opening.
+/// How the salvage goes.
+#[derive(Debug)]
+struct Ending {
+    /// Whether nothing is lost, as far as is known.
+    is_whole: bool,
+    failures: Vec<Failure>,
+}
+
+/// The report of an opening.
 #[derive(Debug, Serialize)]
 struct Report {
+    /// `None` for the store itself.
+    pool: Option<String>,
     last_change: u64,
     replayed_changes: u64,
     dropped_changes: u64,
@@ -39,8 +53,6 @@ struct Report {
     damaged: Vec<Place>,
     moved_aside: Vec<String>,
     notes: Vec<String>,
-    /// The reports on the stores of pools.
-    pools: BTreeMap<String, Report>,
 }
 
 /// The lost messages of a queue.
@@ -67,32 +79,74 @@ impl Salvage {
             self.store.check_exists()?;
             return Err(Failure::Unconfirmed { path: self.store.path().to_owned() });
         }
-        let engine = self.store.open_engine(Config::new().salvage(true), false)?;
-        let (mut report, has_pools) = (Report::of(engine.recovery()), opened::has_pools(&engine)?);
-        engine.close()?;
-        if has_pools {
-            report.pools = self.pools()?;
+        let mut ending = Ending::default();
+        if self.store(&mut ending)? {
+            self.pools(&mut ending);
         }
-        self.output.document(&report, Report::shown)?;
-        Ok(if report.is_whole() { Exit::Done } else { Exit::Damaged })
+        ending.exit()
+    }
+
+    /// Opens the store itself. Returns whether it has pools.
+    fn store(&self, ending: &mut Ending) -> Result<bool, Failure> {
+        let engine = self.store.open_engine(Config::new().salvage(true), false)?;
+        self.tell(&Report::of(None, engine.recovery()), ending);
+        let has_pools = ending.take(opened::has_pools(&engine).map_err(Failure::from));
+        ending.take(engine.close().map_err(Failure::from));
+        Ok(has_pools.unwrap_or(false))
     }
 
     /// Opens the stores of the pools in the same way.
-    fn pools(&self) -> Result<BTreeMap<String, Report>, Failure> {
-        let driver = self.store.open_pooled(Config::new().salvage(true), false)?;
-        let recoveries = driver.pool_recoveries();
-        driver.close()?;
-        let report = |(pool, recovery): (PoolName, zaqar_sled::Result<RecoveryReport>)| match recovery {
-            Ok(report) => Ok((pool.to_string(), Report::of(&report))),
-            Err(error) => Err(Failure::Unseen(Unseen::of(&pool, &Failure::Store(error)))),
-        };
-        recoveries.into_iter().map(report).collect()
+    fn pools(&self, ending: &mut Ending) {
+        let opened = self.store.open_pooled(Config::new().salvage(true), false);
+        let Some(driver) = ending.take(opened) else { return };
+        for (pool, recovery) in driver.pool_recoveries() {
+            let unseen = |error| Failure::Unseen(Unseen::of(&pool, &Failure::Store(error)));
+            if let Some(recovery) = ending.take(recovery.map_err(unseen)) {
+                self.tell(&Report::of(Some(&pool), &recovery), ending);
+            }
+        }
+        ending.take(driver.close().map_err(Failure::from));
+    }
+
+    /// Prints a report, on standard error if standard output does not take it: nothing else tells again what is lost.
+    fn tell(&self, report: &Report, ending: &mut Ending) {
+        ending.is_whole &= report.is_whole();
+        let Some(form) = ending.take(self.output.form(report, Report::shown)) else { return };
+        if let Err(failure) = output::print(&form) {
+            let _ = io::stderr().lock().write_all(&form);
+            ending.take(output::even_unread(Err(failure)));
+        }
+    }
+}
+
+impl Ending {
+    /// Notes a failure: what can still be done is done.
+    fn take<T>(&mut self, done: Result<T, Failure>) -> Option<T> {
+        done.map_err(|failure| self.failures.push(failure)).ok()
+    }
+
+    fn exit(self) -> Result<Exit, Failure> {
+        let mut failures = self.failures.into_iter();
+        let first = if self.is_whole { failures.next() } else { None };
+        failures.for_each(|failure| say(format_args!("{failure}")));
+        match first {
+            Some(failure) => Err(failure),
+            None if self.is_whole => Ok(Exit::Done),
+            None => Ok(Exit::Damaged),
+        }
+    }
+}
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self { is_whole: true, failures: Vec::new() }
     }
 }
 
 impl Report {
-    fn of(report: &RecoveryReport) -> Self {
+    fn of(pool: Option<&PoolName>, report: &RecoveryReport) -> Self {
         Self {
+            pool: pool.map(PoolName::to_string),
             last_change: report.last_lsn(),
             replayed_changes: report.replayed(),
             dropped_changes: report.dropped(),
@@ -101,13 +155,12 @@ impl Report {
             damaged: report.damaged().iter().map(Place::of).collect(),
             moved_aside: report.moved_aside().iter().map(|path| path.display().to_string()).collect(),
             notes: report.notes().to_vec(),
-            pools: BTreeMap::new(),
         }
     }
 
     /// Whether nothing is lost, as far as is known.
     fn is_whole(&self) -> bool {
-        self.lost.is_empty() && self.lost_changes == 0 && self.pools.values().all(Self::is_whole)
+        self.lost.is_empty() && self.lost_changes == 0
     }
 
     fn shown(&self) -> String {
@@ -126,10 +179,10 @@ impl Report {
         if !self.damaged.is_empty() {
             text = format!("{text}\n{}", places(&self.damaged).text(width));
         }
-        for (pool, report) in &self.pools {
-            text = format!("{text}\npool {}\n{}", plain::name(pool), report.shown());
+        match &self.pool {
+            Some(pool) => format!("\npool {}\n{text}", plain::name(pool)),
+            None => text,
         }
-        text
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use zaqar_sled::{FileSizes, InspectedQueue, MessageStat, Project, QueueName};
+use zaqar_sled::{FileSizes, InspectedQueue, MessageStat, Metadata, Project, QueueName};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -108,7 +108,9 @@ impl Stat {
             }
             Some(name) => {
                 let queue = QueueArgs { name: name.clone(), project: self.project.clone() };
-                let facts = self.store.look(|view| QueueFacts::of(queue.find(view)?))?;
+                let facts = self
+                    .store
+                    .look(|view| QueueFacts::of(queue.find(view)?, &view.metadata(&queue.project(), &queue.name)))?;
                 self.output.document(&facts, |facts| grid::facts(&facts.shown(), grid::terminal_width()))?;
             }
         }
@@ -195,7 +197,7 @@ impl FileFacts {
 }
 
 impl QueueFacts {
-    fn of(queue: &InspectedQueue) -> Result<Self, Failure> {
+    fn of(queue: &InspectedQueue, metadata: &Metadata) -> Result<Self, Failure> {
         let stats = queue.stats()?;
         Ok(Self {
             project: queue.project().name().map(str::to_owned),
@@ -209,7 +211,7 @@ impl QueueFacts {
             bytes: queue.bytes(),
             oldest: stats.oldest().map(MessageFacts::of),
             newest: stats.newest().map(MessageFacts::of),
-            metadata: RawValue::from_string(queue.metadata().to_json()).map_err(std::io::Error::from)?,
+            metadata: RawValue::from_string(metadata.to_json()).map_err(std::io::Error::from)?,
             shown: [plain::project(queue.project()), plain::name(queue.name().as_str())],
         })
     }

@@ -2,12 +2,12 @@
 
 use clap::Args;
 use serde::Serialize;
-use zaqar_sled::{PoolName, Verification};
+use zaqar_sled::{PoolName, PooledDriver, Project, Verification};
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Unseen};
 use crate::opened::Opened;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::plain;
 use crate::quantity::counted;
 use crate::store_path::StorePath;
@@ -43,7 +43,7 @@ impl Verify {
             Err(Failure::Damaged { source, .. }) => Report { findings: vec![source.to_string()], ..Report::default() },
             report => report?,
         };
-        self.output.document(&report, Report::shown)?;
+        output::even_unread(self.output.document(&report, Report::shown))?;
         Ok(if report.sound { Exit::Done } else { Exit::Damaged })
     }
 
@@ -52,14 +52,22 @@ impl Verify {
         if !self.trees || !report.sound {
             return Ok(report);
         }
-        let store = self.store.open(false)?;
+        let store = self.store.open(&Project::none(), false)?;
         let verification = match &store {
             Opened::Engine(engine) => engine.verify()?,
-            Opened::Pooled(driver) => driver.verify()?,
+            Opened::Pooled(driver) => verify_all(driver)?,
         };
         store.close()?;
         Ok(Report::default().plus(None, &verification))
     }
+}
+
+/// Verifies the stores of all pools too, each of which must be open.
+fn verify_all(driver: &PooledDriver) -> Result<Verification, Failure> {
+    for (pool, opening) in driver.pool_recoveries() {
+        opening.map_err(|error| Failure::Unseen(Unseen::of(&pool, &Failure::Store(error))))?;
+    }
+    Ok(driver.verify()?)
 }
 
 impl Report {
