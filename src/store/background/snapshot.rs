@@ -157,11 +157,7 @@ impl Store {
             to = to.max(self.journal.appended());
         }
         // Behind the queues, so that nothing stands between the records of two queues.
-        for key in &void {
-            let record = entries::void(key)?;
-            found = found.saturating_add(weigh(&record));
-            writer.record(&record)?;
-        }
+        found = found.saturating_add(write_void(&mut writer, &void)?);
         found = found.saturating_add(self.write_registry(&mut writer, from)?);
         found = found.saturating_add(archived);
         // Not the end of the journal: what came while the pages were written is not in the snapshot, and need not be
@@ -198,6 +194,17 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+/// Writes that the archive's records under these keys are void. Returns the size of its records.
+fn write_void(writer: &mut snapshot::Writer<'_>, keys: &BTreeSet<Box<[u8]>>) -> Result<u64> {
+    let mut found = 0_u64;
+    for key in keys {
+        let record = entries::void(key)?;
+        found = found.saturating_add(weigh(&record));
+        writer.record(&record)?;
+    }
+    Ok(found)
 }
 
 /// The size of a record with its overhead.
