@@ -258,7 +258,8 @@ impl Shared {
 }
 
 /// Removes the notes of dead letters whose source, which is open, does not have them any more. A run that ended between
-/// the last two steps has left these notes.
+/// the last two steps has left these notes. A source of whose outbox a page cannot be read may have them, and may read
+/// them later.
 fn forget_delivered(engines: &[Engine]) -> Result<()> {
     for target in engines {
         let noted: Vec<(Source, [u8; 16])> = {
@@ -268,16 +269,26 @@ fn forget_delivered(engines: &[Engine]) -> Result<()> {
         };
         for source in engines {
             let from = source.store().id();
-            let waiting: BTreeSet<Source> = if noted.is_empty() { BTreeSet::new() } else { ids(source.store())? };
-            let done = noted.iter().filter(|(id, store)| *store == from && !waiting.contains(id));
-            let done: Vec<Source> = done.map(|(id, _)| *id).collect();
-            if !done.is_empty() {
+            let mut noted: BTreeSet<Source> =
+                noted.iter().filter(|(_, store)| *store == from).map(|(id, _)| *id).collect();
+            if noted.is_empty() {
+                continue;
+            }
+            for waiting in ids(source.store()) {
+                noted.remove(&waiting?);
+            }
+            if !noted.is_empty() && !has_damaged_outbox(source.store())? {
                 source.store().wait_durable(source.store().journal.appended(), Durability::Sync)?;
-                forget(target.store(), done)?;
+                forget(target.store(), noted.into_iter().collect())?;
             }
         }
     }
     Ok(())
+}
+
+fn has_damaged_outbox(store: &Store) -> Result<bool> {
+    let Some(outbox) = store.outbox() else { return Ok(false) };
+    Ok(store.lock(&outbox)?.is_some_and(|queue| queue.has_damage()))
 }
 
 /// Reads a batch of dead letters from a store's outbox, after `after`, and applies `make` to them. A dead letter that
@@ -339,8 +350,8 @@ fn header_at(page: &Page, index: usize) -> Option<(u64, OutboxHeader)> {
 }
 
 /// The source ids of all dead letters in a store's outbox.
-fn ids(store: &Store) -> Result<BTreeSet<Source>> {
-    headers(store).map(|header| Ok(header?.1.source)).collect()
+fn ids(store: &Store) -> impl Iterator<Item = Result<Source>> {
+    headers(store).map(|header| Ok(header?.1.source))
 }
 
 /// Stores dead letters in their queue, except those it has already; returns how many.

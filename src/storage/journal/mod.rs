@@ -168,7 +168,7 @@ impl Journal {
     fn write(&self, tail: &mut Tail, frame: &[u8]) -> Result<()> {
         let Err(cause) = tail.segments.live_mut().append(frame) else { return Ok(()) };
         match Error::io("writing the journal", cause) {
-            // No complete frame was written and the space is used again, so nothing has changed.
+            // The file does not have the whole frame, and the space is used again, so nothing has changed.
             full @ Error::StorageFull { .. } => Err(full),
             // The device may have taken all of the frame, and a recovery would find it there.
             other => Err(Error::OutcomeUnknown { cause: self.fail(tail, &other) }),

@@ -135,6 +135,13 @@ impl Segment {
         self.file.write_all_at(bytes, offset)
     }
 
+    /// Whether these bytes are at that offset.
+    pub(crate) fn holds(&self, bytes: &[u8], offset: u64) -> io::Result<bool> {
+        let mut found = vec![0; bytes.len()];
+        let read = self.file.read_at(&mut found, offset)?;
+        Ok(read == bytes.len() && found == bytes)
+    }
+
     /// Writes zeros from `from` to `to`.
     pub(crate) fn write_zeros(&self, from: u64, to: u64) -> io::Result<()> {
         let mut at = from;

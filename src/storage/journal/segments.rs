@@ -404,10 +404,17 @@ impl Live {
     }
 
     /// Writes a frame behind the last one. After an error the next frame is written at the same offset.
+    ///
+    /// For lack of space, the beginning of the frame may be all that is written. The file can have the whole frame even
+    /// so, because its last bytes were there before. A recovery would find it, so it counts as written.
     pub(super) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         let bytes = frame.len() as u64;
         debug_assert!(self.fits(bytes), "a frame of {bytes} bytes does not fit");
-        self.segment.write(frame, self.end)?;
+        if let Err(cause) = self.segment.write(frame, self.end)
+            && !(lacks_space(&cause) && self.segment.holds(frame, self.end)?)
+        {
+            return Err(cause);
+        }
         self.end = self.end.saturating_add(bytes);
         Ok(())
     }
@@ -444,6 +451,10 @@ impl Unsynced {
         }
         self.sealed.iter().chain(&self.live).try_for_each(|segment| segment.sync())
     }
+}
+
+fn lacks_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The bytes of zeros written ahead of the frames.
