@@ -57,7 +57,8 @@
 //! - [`ClaimRecord`] and [`ClaimId`] name a claim in the traits.
 //! - [`ClaimOptions`] sets the times and sizes; [`QueueSettings`] sets dead letters and the
 //!   [`RetryPolicy`] of a queue (see [`Claims::create`]).
-//! - [`ExtendedDriver`] gives [`Retries`], which Zaqar's contract does not have.
+//! - [`Batch`] collects changes of several queues that take effect together, and answers with a [`BatchOutcome`].
+//! - [`ExtendedDriver`] gives [`Retries`] and [`Batches`], with [`BatchStep`], which Zaqar's contract does not have.
 //!
 //! # The storage contract
 //!
@@ -137,20 +138,20 @@ mod sync;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
 pub use contract::{
-    Catalogue, Claims, ControlDriver, DataDriver, ExtendedDriver, Flavors, Messages, Pools, Queues, Retries,
+    Batches, Catalogue, Claims, ControlDriver, DataDriver, ExtendedDriver, Flavors, Messages, Pools, Queues, Retries,
     Subscriptions,
 };
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
-pub use handle::{Claim, Queue};
+pub use handle::{Batch, Claim, Queue};
 pub use model::{
-    Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId,
-    ControlHealth, Durability, Error, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Health, Limits,
-    ListOptions, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata,
-    MetadataValue, NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker,
-    PoolName, PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings,
-    QueueStats, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
-    SubscriptionUpdate, Timestamp, Ttl,
+    BatchOutcome, BatchStep, Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimId, ClaimOptions,
+    ClaimRecord, ClientId, ControlHealth, Durability, Error, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport,
+    Health, Limits, ListOptions, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume,
+    Metadata, MetadataValue, NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth,
+    PoolMarker, PoolName, PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName,
+    QueueSettings, QueueStats, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId,
+    SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

@@ -1,6 +1,6 @@
 //! What the drivers of this crate do beyond Zaqar's contract.
 
-use super::{DataDriver, Retries, Sealed};
+use super::{Batches, DataDriver, Retries, Sealed};
 
 /// A data driver with the calls that Zaqar's contract does not have. [`Engine`](crate::Engine),
 /// [`PooledDriver`](crate::PooledDriver) and [`ReferenceModel`](crate::ReferenceModel) implement it.
@@ -28,4 +28,18 @@ pub trait ExtendedDriver: Sealed + DataDriver {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     fn retries(&self) -> &dyn Retries;
+
+    /// Batches: changes of several queues that take effect together.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let batches: &dyn Batches = engine.batches();
+    /// assert_eq!(batches.commit(&[])?.deleted(), 0);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    fn batches(&self) -> &dyn Batches;
 }

@@ -1,6 +1,7 @@
 //! The storage contract: the behaviour of every driver, method by method. The traits have no state and no I/O of their
 //! own, and only the drivers of this crate implement them.
 
+mod batches;
 mod catalogue;
 mod claims;
 mod control;
@@ -14,6 +15,7 @@ mod retries;
 mod sealed;
 mod subscriptions;
 
+pub use batches::Batches;
 pub use catalogue::Catalogue;
 pub use claims::Claims;
 pub use control::ControlDriver;

@@ -4,11 +4,12 @@
 //! wakes the waiters of the queue and waits for the disk. An engine finds a queue in its store, a pooled driver in the
 //! store of its pool.
 
+use super::batches::NamedQueue;
 use super::dead_letters::DeadLetterQueue;
 use crate::contract::Sealed;
 use crate::model::error::Result;
 use crate::model::{Durability, Project, QueueName};
-use crate::store::{Locked, Store};
+use crate::store::{Locked, Store, Together};
 
 /// The effect of a call on the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +94,17 @@ pub(crate) trait Backend: Sealed + Send + Sync {
         access: Access,
         call: impl FnOnce(&mut Locked<'_>) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
+
+    /// Runs a call on queues, each named once, all locked and advanced to the same instant. The answer says for each how
+    /// many waiters to wake.
+    ///
+    /// # Errors
+    /// `NotInOneStore`.
+    fn with_queues<R>(
+        &self,
+        named: &[NamedQueue],
+        call: impl FnOnce(&mut Together<'_>) -> Result<(Answer<R>, Vec<usize>)>,
+    ) -> Result<R>;
 
     /// Runs a call on the store that has the queue's subscriptions, whether or not the queue exists. The call gets the
     /// lowest number for new subscriptions. `None` if no store has them.

@@ -62,7 +62,7 @@ pub(super) fn missing(project: &Project, queue: &QueueName, id: ClaimId) -> Erro
 }
 
 /// The number of messages of a live claim, and its end.
-fn held(queue: &Locked<'_>, id: &ClaimId) -> Option<(usize, u64)> {
+pub(super) fn held(queue: &Locked<'_>, id: &ClaimId) -> Option<(usize, u64)> {
     let claims = queue.claims();
     let claim = claims.number(id.as_bytes()).and_then(|number| claims.get(number))?;
     Some((usize::try_from(claim.left).unwrap_or(usize::MAX), claim.expires))

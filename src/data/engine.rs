@@ -1,12 +1,13 @@
 //! An engine as the controllers see it: one store.
 
 use super::backend::{Access, Answer, Backend};
+use super::batches::NamedQueue;
 use super::dead_letters::{DeadLetterQueue, TargetQueue};
 use crate::engine::Engine;
 use crate::model::error::Result;
 use crate::model::{Durability, Project, QueueName};
 use crate::state::Description;
-use crate::store::{Locked, Store};
+use crate::store::{Locked, Store, Together};
 
 impl Backend for Engine {
     fn control_store(&self) -> &Store {
@@ -37,6 +38,30 @@ impl Backend for Engine {
         let done = done?;
         let wake = |most| store.wake(project, name, most);
         done.map(|done| done.wait_durable(&store, self.durability(), wake)).transpose()
+    }
+
+    fn with_queues<R>(
+        &self,
+        named: &[NamedQueue],
+        call: impl FnOnce(&mut Together<'_>) -> Result<(Answer<R>, Vec<usize>)>,
+    ) -> Result<R> {
+        let store = self.store().enter()?;
+        if named.iter().any(|queue| queue.access == Access::Fill) {
+            store.wait_for_admission()?;
+        }
+        let (done, wake) = loop {
+            let slots =
+                named.iter().map(|queue| store.find(&queue.project, &queue.name)).collect::<Result<Vec<_>>>()?;
+            let slots: Vec<_> = slots.iter().map(Option::as_ref).collect();
+            // One of them was deleted between the look-up and the lock.
+            let Some(mut queues) = store.lock_all(&slots)? else { continue };
+            let done = call(&mut queues);
+            drop(queues);
+            store.keep_within_budget();
+            break done?;
+        };
+        named.iter().zip(wake).for_each(|(queue, most)| store.wake(&queue.project, &queue.name, most));
+        done.wait_durable(&store, self.durability(), |_| {})
     }
 
     fn with_subscriptions<R>(

@@ -98,7 +98,7 @@ impl<S: Backend> Messages for S {
         let name = queue;
         let deleted = self.with_queue(project, queue, Access::Change, |queue| {
             let Some((page, index)) = locate(queue, *id)? else { return Ok(Answer::seen(())) };
-            check_claim(queue, page, index, claim).map_err(|refusal| refusal.error(project, name, *id))?;
+            check_claim(queue, page, index, claim, &[]).map_err(|refusal| refusal.error(project, name, *id))?;
             let op = Op::Delete { queue: queue.number(), messages: [id.sequence].into_iter().collect() };
             Ok(Answer::changed((), queue.record(Growth::Frees, &op)?))
         })?;
@@ -176,7 +176,7 @@ fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]
     Ok(Answer::changed(ids.collect(), lsn).waking(messages.len()))
 }
 
-fn posted(message: &NewMessage, checksums: bool) -> Posted<'_> {
+pub(super) fn posted(message: &NewMessage, checksums: bool) -> Posted<'_> {
     Posted {
         ttl: message.ttl.map_or(0, Ttl::as_millis),
         delay: millis(message.delay.unwrap_or_default()),
@@ -185,7 +185,7 @@ fn posted(message: &NewMessage, checksums: bool) -> Posted<'_> {
     }
 }
 
-fn check_message_times(now: Timestamp, messages: &[NewMessage]) -> Result<()> {
+pub(super) fn check_message_times(now: Timestamp, messages: &[NewMessage]) -> Result<()> {
     for message in messages {
         check_times(now, "ttl", &[message.limited_ttl()])?;
         check_times(now, "delay", &[message.delay.unwrap_or_default()])?;
@@ -235,14 +235,17 @@ impl Refusal {
     }
 }
 
-/// Whether the message may be deleted by `claim`, or without one (contract 6.6, in its order).
+/// Whether the message may be deleted by `claim`, or without one (contract 6.6, in its order). The claims numbered `ended`
+/// count as ended.
 pub(super) fn check_claim(
     queue: &Locked<'_>,
     page: &state::Page,
     index: usize,
     claim: Option<&ClaimId>,
+    ended: &[u64],
 ) -> Result<(), Refusal> {
-    let claimed = page.hold(index) == Hold::Claimed;
+    let is_free = || ended.iter().any(|number| page.held_by(index, *number));
+    let claimed = page.hold(index) == Hold::Claimed && !is_free();
     let Some(claim) = claim else {
         return if claimed { Err(Refusal::Claimed) } else { Ok(()) };
     };
@@ -252,7 +255,7 @@ pub(super) fn check_claim(
     if !claimed {
         return Err(Refusal::NotClaimed);
     }
-    match queue.claims().number(claim.as_bytes()) {
+    match queue.claims().number(claim.as_bytes()).filter(|number| !ended.contains(number)) {
         Some(number) if page.held_by(index, number) => Ok(()),
         Some(_) => Err(Refusal::ClaimedByOther(*claim)),
         None => Err(Refusal::NoSuchClaim(*claim)),

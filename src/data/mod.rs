@@ -1,6 +1,7 @@
 //! The data plane's controllers: each call validates, decides under the queue's lock, records an operation and answers.
 
 pub(crate) mod backend;
+pub(crate) mod batches;
 mod checkup;
 pub(crate) mod claims;
 pub(crate) mod dead_letters;

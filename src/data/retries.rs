@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::contract::{ExtendedDriver, Retries};
+use crate::contract::{Batches, ExtendedDriver, Retries};
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
@@ -21,6 +21,10 @@ use super::messages::{check_claim, locate};
 
 impl ExtendedDriver for Engine {
     fn retries(&self) -> &dyn Retries {
+        self
+    }
+
+    fn batches(&self) -> &dyn Batches {
         self
     }
 }
@@ -110,7 +114,7 @@ fn held(
     id: MessageId,
 ) -> Result<Option<u32>> {
     let Some((page, index)) = locate(queue, id)? else { return Ok(None) };
-    check_claim(queue, page, index, Some(claim)).map_err(|refusal| refusal.error(project, name, id))?;
+    check_claim(queue, page, index, Some(claim), &[]).map_err(|refusal| refusal.error(project, name, id))?;
     Ok(page.slot(index).map(|slot| slot.claim_count))
 }
 

@@ -32,9 +32,9 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Claim {
-    driver: Driver,
-    project: Project,
-    name: QueueName,
+    pub(super) driver: Driver,
+    pub(super) project: Project,
+    pub(super) name: QueueName,
     record: ClaimRecord,
     ttl: LastTtl,
 }

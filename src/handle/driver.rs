@@ -23,6 +23,15 @@ impl Driver {
         }
     }
 
+    /// Whether both are the same store, or the same pooled driver.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Engine(one), Self::Engine(other)) => one.is_same(other),
+            (Self::Pooled(one), Self::Pooled(other)) => one.is_same(other),
+            _ => false,
+        }
+    }
+
     pub(super) fn extended(&self) -> &dyn ExtendedDriver {
         match self {
             Self::Engine(engine) => engine,

@@ -1,5 +1,6 @@
 //! Messages by the handle on their queue.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::queue::{ITER_PAGE, Queue, SMALL_ITER_PAGE};
@@ -46,12 +47,16 @@ impl Queue {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn post(&self, client: ClientId, messages: &[NewMessage]) -> Result<Vec<MessageId>> {
+        self.driver().messages().post(&self.project, &self.name, client, &self.filled(messages)?)
+    }
+
+    /// The messages with the queue's defaults where they have no ttl or delay.
+    pub(super) fn filled<'a>(&self, messages: &'a [NewMessage]) -> Result<Cow<'a, [NewMessage]>> {
         if messages.iter().all(|message| message.ttl.is_some() && message.delay.is_some()) {
-            return self.driver().messages().post(&self.project, &self.name, client, messages);
+            return Ok(messages.into());
         }
         let (ttl, delay) = self.defaults()?;
-        let filled: Vec<NewMessage> = messages.iter().map(|message| fill(message, ttl, delay)).collect();
-        self.driver().messages().post(&self.project, &self.name, client, &filled)
+        Ok(messages.iter().map(|message| fill(message, ttl, delay)).collect())
     }
 
     fn defaults(&self) -> Result<(Ttl, Duration)> {

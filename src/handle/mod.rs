@@ -1,10 +1,12 @@
 //! Handles on one queue and on one claim. They add to the contract's traits the defaults that a caller expects.
 
+mod batch;
 mod claim;
 mod claims;
 mod driver;
 mod messages;
 mod queue;
 
+pub use batch::Batch;
 pub use claim::Claim;
 pub use queue::Queue;

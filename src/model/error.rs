@@ -214,6 +214,18 @@ pub enum Error {
         /// The queue.
         queue: QueueName,
     },
+    /// Two queues of a batch are in different stores, so their changes cannot take effect together.
+    #[error("queue {one:?}{} and queue {other:?}{} are not in one store", within(.project), within(.other_project))]
+    NotInOneStore {
+        /// The project of the first queue.
+        project: Project,
+        /// A queue of the batch.
+        one: QueueName,
+        /// The project of the other queue.
+        other_project: Project,
+        /// A queue of the batch in another store.
+        other: QueueName,
+    },
     /// An argument is malformed or out of range.
     #[error("invalid {name}: {reason}")]
     InvalidArgument {

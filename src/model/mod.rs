@@ -7,6 +7,7 @@
 //! 4. Options are built by setters. A setter takes the value that it sets; where `None` is a value, it takes a value or
 //!    an `Option`. The setter of an update always sets: what is not set stays as it is.
 
+mod batch;
 mod body;
 mod capabilities;
 mod catalogue;
@@ -35,6 +36,7 @@ pub(crate) mod time;
 pub(crate) mod ttl;
 mod uri;
 
+pub use batch::{BatchOutcome, BatchStep};
 pub use body::{Body, Checksum};
 pub use capabilities::{Capabilities, Capability};
 pub use catalogue::CatalogueEntry;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::data::backend::{Access, Answer, Backend};
+use crate::data::batches::NamedQueue;
 use crate::data::dead_letters::{DeadLetterQueue, TargetQueue};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::numbering::first_of;
 use crate::model::{Durability, Project, QueueName};
 use crate::storage::keys;
-use crate::store::{Locked, Store};
+use crate::store::{Locked, Store, Together};
 
 use super::PooledDriver;
 use super::locking::SecondQueue;
@@ -62,6 +63,37 @@ impl Backend for PooledDriver {
                     self.control_store().wake(project, name, most);
                 })
                 .map(Some);
+        }
+    }
+
+    fn with_queues<R>(
+        &self,
+        named: &[NamedQueue],
+        call: impl FnOnce(&mut Together<'_>) -> Result<(Answer<R>, Vec<usize>)>,
+    ) -> Result<R> {
+        let _call = self.shared().enter()?;
+        let access = |index: usize| named.get(index).map_or(Access::Read, |queue| queue.access);
+        loop {
+            let found = named.iter().map(|queue| self.find(&queue.project, &queue.name, queue.access));
+            let found = found.collect::<Result<Vec<_>>>()?;
+            let pool = one_store(named, &found)?.unwrap_or_else(|| self.shared().control_pool.clone());
+            if named.iter().any(|queue| queue.access == Access::Fill) {
+                pool.store().wait_for_admission()?;
+            }
+            let Some(mut queues) = self.shared().lock_sides(pool.store(), &found, access)? else { continue };
+            let done = call(&mut queues);
+            let claimable: Vec<usize> = queues.claimable_since();
+            drop(queues);
+            let wake = |counts: Vec<usize>| {
+                let counted = named.iter().zip(counts).filter(|(_, most)| *most > 0);
+                counted.for_each(|(queue, most)| self.control_store().wake(&queue.project, &queue.name, most));
+            };
+            wake(claimable);
+            pool.store().keep_within_budget();
+            let (done, counts) = done?;
+            wake(counts);
+            self.wait_route_durable(&pool, done.waits())?;
+            return done.wait_durable(pool.store(), self.durability_in(&pool), |_| {});
         }
     }
 
@@ -140,6 +172,21 @@ impl Backend for PooledDriver {
             SecondQueue::Outbox(_) => shared.signal_relay(),
         };
         done.wait_durable(pool.store(), self.durability_in(pool), wake).map(Some)
+    }
+}
+
+/// The pool whose store has all of the queues that are there; `None` if none is.
+fn one_store(named: &[NamedQueue], found: &[Option<Arc<CachedSide>>]) -> Result<Option<Arc<Pool>>> {
+    let mut there = named.iter().zip(found).filter_map(|(queue, side)| Some((queue, side.as_ref()?)));
+    let Some((one, first)) = there.next() else { return Ok(None) };
+    match there.find(|(_, side)| !side.pool.engine().is_same(first.pool.engine())) {
+        Some((other, _)) => Err(Error::NotInOneStore {
+            project: one.project.clone(),
+            one: one.name.clone(),
+            other_project: other.project.clone(),
+            other: other.name.clone(),
+        }),
+        None => Ok(Some(first.pool.clone())),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The data and the control driver over all pools.
 
 use crate::contract::{
-    Catalogue, Claims, ControlDriver, DataDriver, ExtendedDriver, Flavors, Messages, Pools, Queues, Retries, Sealed,
-    Subscriptions,
+    Batches, Catalogue, Claims, ControlDriver, DataDriver, ExtendedDriver, Flavors, Messages, Pools, Queues, Retries,
+    Sealed, Subscriptions,
 };
 use crate::data::HealthCheck;
 use crate::model::error::{Error, Result};
@@ -13,6 +13,10 @@ use super::PooledDriver;
 impl Sealed for PooledDriver {}
 impl ExtendedDriver for PooledDriver {
     fn retries(&self) -> &dyn Retries {
+        self
+    }
+
+    fn batches(&self) -> &dyn Batches {
         self
     }
 }

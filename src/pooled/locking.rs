@@ -16,7 +16,7 @@ use super::shared::Shared;
 use crate::data::backend::Access;
 use crate::model::error::Result;
 use crate::state::Description;
-use crate::store::{Locked, QueueSlot};
+use crate::store::{Locked, QueueSlot, Store, Together};
 
 /// A side to lock, and the content of the queue's record.
 pub(super) struct Described<'a> {
@@ -100,6 +100,41 @@ impl Shared {
             .then_some((queue, locked)));
         }
         self.sides.forget(&route.key);
+        Ok(None)
+    }
+
+    /// Locks the sides of several queues of one store, each given once. `None` if the caller has to look them up again.
+    ///
+    /// # Errors
+    /// As [`lock_side`](Self::lock_side).
+    pub(super) fn lock_sides<'a>(
+        &self,
+        store: &'a Store,
+        found: &'a [Option<Arc<CachedSide>>],
+        access: impl Fn(usize) -> Access,
+    ) -> Result<Option<Together<'a>>> {
+        let mut described = Vec::with_capacity(found.len());
+        for side in found {
+            match side.as_deref().map(|side| self.describe(side)) {
+                Some(None) => return Ok(None),
+                side => described.push(side.flatten()),
+            }
+        }
+        let slots: Vec<_> = found.iter().map(|side| side.as_ref().map(|side| &side.slot)).collect();
+        let mut locked = store.lock_all(&slots)?;
+        if let Some(queues) = &mut locked {
+            let mut is_current = true;
+            for (index, side) in described.iter().enumerate() {
+                if let (Some(side), Some(queue)) = (side, queues.queue_mut(index)) {
+                    is_current = is_current && self.admits(side, queue, access(index))?;
+                }
+            }
+            if is_current {
+                return Ok(locked);
+            }
+        }
+        drop(locked);
+        found.iter().flatten().for_each(|side| self.sides.forget(&side.route.key));
         Ok(None)
     }
 

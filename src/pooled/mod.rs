@@ -379,6 +379,11 @@ impl PooledDriver {
         self.opened.close()
     }
 
+    /// Whether both are handles on the same open driver.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.opened, &other.opened)
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.opened.shared
     }

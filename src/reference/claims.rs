@@ -1,6 +1,6 @@
 //! The claim controller of the model: contract 7.
 
-use super::ReferenceModel;
+use super::{ReferenceModel, Store};
 use crate::contract::Claims;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
@@ -10,6 +10,22 @@ impl ReferenceModel {
     pub(super) fn check_claim(&self, options: &ClaimOptions, now: Timestamp) -> Result<()> {
         self.limits.check_claim(options)?;
         check_times(now, "ttl", &[options.ttl, options.grace])
+    }
+
+    pub(super) fn renew_at(
+        &self,
+        store: &mut Store,
+        now: Timestamp,
+        project: &Project,
+        queue: &QueueName,
+        id: ClaimId,
+        options: &ClaimOptions,
+    ) -> Result<()> {
+        let source = store.contents(project, queue)?.filter(|queue| queue.live_claim(id, now).is_some());
+        let source = source.ok_or_else(|| no_claim(project, queue, id))?;
+        self.check_claim(&options.clone().limit(1), now)?;
+        source.renew(id, options, now);
+        Ok(())
     }
 }
 
@@ -37,11 +53,7 @@ impl Claims for ReferenceModel {
 
     fn update(&self, project: &Project, queue: &QueueName, id: &ClaimId, options: &ClaimOptions) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let source = store.contents(project, queue)?.filter(|queue| queue.live_claim(*id, now).is_some());
-        let source = source.ok_or_else(|| no_claim(project, queue, *id))?;
-        self.check_claim(&options.clone().limit(1), now)?;
-        source.renew(*id, options, now);
-        Ok(())
+        self.renew_at(&mut store, now, project, queue, *id, options)
     }
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<()> {

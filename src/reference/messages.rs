@@ -1,8 +1,8 @@
 //! The message controller of the model: contract 6.
 
-use super::ReferenceModel;
 use super::queue::{MessageModel, QueueModel, sequences, within};
 use super::queues::no_queue;
+use super::{ReferenceModel, Store};
 use crate::contract::Messages;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
@@ -20,15 +20,7 @@ impl Messages for ReferenceModel {
         messages: &[NewMessage],
     ) -> Result<Vec<MessageId>> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        self.limits.check_post(messages, None)?;
-        for message in messages {
-            check_times(now, "ttl", &[message.limited_ttl()])?;
-            check_times(now, "delay", &[message.delay.unwrap_or_default()])?;
-        }
-        let target = store.contents(project, queue)?.ok_or_else(|| no_queue(project, queue))?;
-        self.limits.check_post(messages, target.settings.max_post_size)?;
-        let post = |message| target.push(MessageModel::posted(message, client, self.checksums, now));
-        Ok(messages.iter().map(post).collect())
+        self.post_at(&mut store, now, project, queue, client, messages)
     }
 
     fn list(
@@ -88,24 +80,7 @@ impl Messages for ReferenceModel {
 
     fn delete(&self, project: &Project, queue: &QueueName, id: &MessageId, claim: Option<&ClaimId>) -> Result<()> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let Some(source) = store.contents(project, queue)? else {
-            return Ok(());
-        };
-        let Some(message) = source.find(id, now) else {
-            return Ok(());
-        };
-        let no_claim = |id| Error::ClaimDoesNotExist { project: project.clone(), queue: queue.clone(), id };
-        match (claim, source.claim_of(message, now)) {
-            (Some(given), _) if given.is_nil() => return Err(no_claim(*given)),
-            (None, None) => {}
-            (None, Some(_)) => return Err(Error::MessageIsClaimed { id: *id }),
-            (Some(_), None) => return Err(Error::MessageNotClaimed { id: *id }),
-            (Some(given), Some(holder)) if *given == holder => {}
-            (Some(given), Some(_)) if source.live_claim(*given, now).is_none() => return Err(no_claim(*given)),
-            (Some(given), Some(_)) => return Err(Error::MessageNotClaimedBy { id: *id, claim: *given }),
-        }
-        source.remove(&[id.sequence]);
-        Ok(())
+        store.delete_at(now, project, queue, id, claim).map(drop)
     }
 
     fn bulk_delete(&self, project: &Project, queue: &QueueName, ids: &[MessageId], claims: &[ClaimId]) -> Result<()> {
@@ -143,6 +118,59 @@ impl Messages for ReferenceModel {
         let popped = queue.claimable(limit, MAX_BYTES, now);
         queue.remove(&sequences(&popped));
         Ok(popped.iter().map(|message| queue.record(message, now)).collect())
+    }
+}
+
+impl ReferenceModel {
+    pub(super) fn post_at(
+        &self,
+        store: &mut Store,
+        now: Timestamp,
+        project: &Project,
+        queue: &QueueName,
+        client: ClientId,
+        messages: &[NewMessage],
+    ) -> Result<Vec<MessageId>> {
+        self.limits.check_post(messages, None)?;
+        for message in messages {
+            check_times(now, "ttl", &[message.limited_ttl()])?;
+            check_times(now, "delay", &[message.delay.unwrap_or_default()])?;
+        }
+        let target = store.contents(project, queue)?.ok_or_else(|| no_queue(project, queue))?;
+        self.limits.check_post(messages, target.settings.max_post_size)?;
+        let post = |message| target.push(MessageModel::posted(message, client, self.checksums, now));
+        Ok(messages.iter().map(post).collect())
+    }
+}
+
+impl Store {
+    /// Deletes a message; false if it does not exist.
+    pub(super) fn delete_at(
+        &mut self,
+        now: Timestamp,
+        project: &Project,
+        queue: &QueueName,
+        id: &MessageId,
+        claim: Option<&ClaimId>,
+    ) -> Result<bool> {
+        let Some(source) = self.contents(project, queue)? else {
+            return Ok(false);
+        };
+        let Some(message) = source.find(id, now) else {
+            return Ok(false);
+        };
+        let no_claim = |id| Error::ClaimDoesNotExist { project: project.clone(), queue: queue.clone(), id };
+        match (claim, source.claim_of(message, now)) {
+            (Some(given), _) if given.is_nil() => return Err(no_claim(*given)),
+            (None, None) => {}
+            (None, Some(_)) => return Err(Error::MessageIsClaimed { id: *id }),
+            (Some(_), None) => return Err(Error::MessageNotClaimed { id: *id }),
+            (Some(given), Some(holder)) if *given == holder => {}
+            (Some(given), Some(_)) if source.live_claim(*given, now).is_none() => return Err(no_claim(*given)),
+            (Some(given), Some(_)) => return Err(Error::MessageNotClaimedBy { id: *id, claim: *given }),
+        }
+        source.remove(&[id.sequence]);
+        Ok(true)
     }
 }
 

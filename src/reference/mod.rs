@@ -8,6 +8,7 @@
 //!
 //! Cost: each call takes O(messages posted to the queue since the last `gc`).
 
+mod batches;
 mod catalogue;
 mod claims;
 mod control;
@@ -251,9 +252,13 @@ impl ReferenceModel {
     /// As [`Self::enter`], for a call that names a queue.
     fn enter_queue(&self, project: &Project, name: &QueueName) -> Result<(MutexGuard<'_, Store>, Timestamp)> {
         let entered = self.enter()?;
-        self.limits.check_project(project)?;
-        self.limits.check_queue_name(name)?;
+        self.check_name(project, name)?;
         Ok(entered)
+    }
+
+    fn check_name(&self, project: &Project, name: &QueueName) -> Result<()> {
+        self.limits.check_project(project)?;
+        self.limits.check_queue_name(name)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::model::{
     NewMessage, QueueStats, Timestamp, Ttl,
 };
 
+#[derive(Clone)]
 pub(super) struct QueueModel {
     pub(super) number: u64,
     pub(super) metadata: Metadata,
@@ -49,6 +50,7 @@ pub(super) struct MessageModel {
     failure: Option<Arc<str>>,
 }
 
+#[derive(Clone)]
 pub(super) struct ClaimModel {
     location: StoreLocation,
     /// In milliseconds.

@@ -6,13 +6,17 @@ use std::time::Duration;
 use super::ReferenceModel;
 use super::claims::no_claim;
 use super::queue::QueueModel;
-use crate::contract::{ExtendedDriver, Retries};
+use crate::contract::{Batches, ExtendedDriver, Retries};
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, MessageId, Project, QueueName, Retry, Timestamp};
 
 impl ExtendedDriver for ReferenceModel {
     fn retries(&self) -> &dyn Retries {
+        self
+    }
+
+    fn batches(&self) -> &dyn Batches {
         self
     }
 }

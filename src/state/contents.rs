@@ -249,6 +249,9 @@ impl Contents {
                     self.apply(dead.target, lsn, time, &entry.op)?;
                 }
             }
+            Op::Batch(steps) => {
+                op::queues_of(steps).into_iter().try_for_each(|queue| self.apply(queue, lsn, time, &entry.op))?;
+            }
             op => op.queue().into_iter().try_for_each(|queue| self.apply(queue, lsn, time, op))?,
         }
         self.free_disk_space()?;

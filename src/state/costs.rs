@@ -1,25 +1,33 @@
 //! The disk space that the reserve has to hold for operations, and for the state they produce.
 
-use super::op::Op;
+use super::op::{Op, Step};
 use super::queue::Totals;
 use crate::storage::reserve::{RECORD_BYTES, ReserveDemand};
 
 /// The bytes that an operation adds to the needed reserve, for queues whose key has `key_bytes` bytes.
 pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
-    let messages = |count: usize| {
-        let pages = 2 + frame_bytes / PAGE_BODIES + count as u64 / PAGE_MESSAGES;
+    let messages = |count: usize, bytes: u64| {
+        let pages = 2 + bytes / PAGE_BODIES + count as u64 / PAGE_MESSAGES;
         (count as u64).saturating_mul(REMOVAL_BYTES).saturating_add(pages.saturating_mul(ENTRY_BYTES + key_bytes))
     };
     let claim = |taken: usize| (CLAIM_BYTES + key_bytes).saturating_add((taken as u64).saturating_mul(CLAIMED_BYTES));
     match op {
-        Op::Post { messages: posted, .. } => messages(posted.len()),
-        Op::Receive(received) => messages(received.messages.len()),
-        Op::Import(import) => messages(import.pages.len().saturating_mul(128)),
+        Op::Post { messages: posted, .. } => messages(posted.len(), frame_bytes),
+        Op::Receive(received) => messages(received.messages.len(), frame_bytes),
+        Op::Import(import) => messages(import.pages.len().saturating_mul(128), frame_bytes),
         Op::Claim(new) => {
-            let moved = new.dead.as_ref().map_or(0, |dead| messages(dead.messages.len()));
+            let moved = new.dead.as_ref().map_or(0, |dead| messages(dead.messages.len(), frame_bytes));
             claim(new.taken.len()).saturating_add(moved)
         }
         Op::SplitClaim(split) => claim(split.taken.len()),
+        // The other steps add nothing.
+        Op::Batch(steps) => steps.iter().fold(0, |sum: u64, step| match step {
+            Step::Post { messages: posted, .. } => {
+                let bytes = posted.iter().fold(0, |sum: u64, one| sum.saturating_add(one.body.len() as u64));
+                sum.saturating_add(messages(posted.len(), bytes))
+            }
+            Step::Renew { .. } | Step::Release { .. } | Step::Delete { .. } => sum,
+        }),
         Op::RenewClaim { .. } | Op::ReleaseClaim { .. } | Op::Time => 0,
         _ => frame_bytes.saturating_add(RECORD_BYTES).saturating_mul(2),
     }

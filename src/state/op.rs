@@ -8,11 +8,13 @@
 //! 3. The order of the variants is the format on disk: new variants are added at the end.
 
 mod change;
+mod step;
 
 use std::borrow::Cow;
 
 pub(crate) use change::{Address, Change};
 use serde::{Deserialize, Serialize};
+pub(crate) use step::{Step, queues_of, steps_of};
 
 use crate::model::{Project, QueueName};
 
@@ -136,13 +138,16 @@ pub(crate) enum Op<'a> {
         #[serde(borrow)]
         address: Address<'a>,
     },
+    /// Changes of one or more queues, together; the steps are in the order of the queues' numbers.
+    #[serde(borrow)]
+    Batch(Vec<Step<'a>>),
 }
 
 impl Op<'_> {
-    /// The number of the queue this is about.
+    /// The number of the queue this is about, if it is about one.
     pub(crate) fn queue(&self) -> Option<u64> {
         match self {
-            Self::Time | Self::Registry(_) => None,
+            Self::Time | Self::Registry(_) | Self::Batch(_) => None,
             Self::Clear { queue, .. } => queue.map(|(number, _)| number),
             Self::CreateQueue(new) | Self::Register { new, .. } => Some(new.number),
             Self::Claim(claim) => Some(claim.queue),
@@ -312,6 +317,13 @@ pub(crate) struct ImportedPage<'a> {
     pub(crate) bodies: Cow<'a, [u8]>,
 }
 
+impl Posted<'_> {
+    fn by_ref(&self) -> Posted<'_> {
+        let body = Cow::Borrowed(&*self.body);
+        Posted { ttl: self.ttl, delay: self.delay, checksum: self.checksum, body }
+    }
+}
+
 impl<'a> IncomingMessage<'a> {
     /// A message posted at `time`.
     pub(crate) fn posted(time: u64, client: [u8; 16], message: &'a Posted<'_>) -> Self {
@@ -428,6 +440,16 @@ mod tests {
         assert_eq!(golden(Op::SplitClaim(split)), format!("fbe8031405{ids}3c1e01010701"));
         assert_eq!(golden(Op::DropDamaged { queue: 5, ranges: vec![(7, 9)] }), "fbe803120501 0709".replace(' ', ""));
         let address = Address { project: Some("p".into()), queue: "q".into() };
+        let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
+        let steps = vec![
+            Step::Post { queue: 5, first: 7, client: [1; 16], messages: vec![posted] },
+            Step::Renew { queue: 5, claim: [9; 16], ttl: 60, grace: 30, slack: 1 },
+            Step::Release { queue: 6, claim: [9; 16] },
+            Step::Delete { queue: 6, messages: [7].into_iter().collect() },
+        ];
+        let (one, nine) = ("01".repeat(16), "09".repeat(16));
+        let expected = format!("fbe80316 04 000507{one}013c0000026162 0105{nine}3c1e01 0206{nine} 0306010701");
+        assert_eq!(golden(Op::Batch(steps)), expected.replace(' ', ""));
         assert_eq!(golden(Op::Recall { queue: 5, address }), "fbe80315050101700171");
     }
 }

@@ -291,16 +291,13 @@ impl Queue {
             Op::RenewClaim { claim, ttl, grace, slack, .. } => {
                 self.renew(time.saturating_add((*slack).into()), claim, *ttl, *grace);
             }
-            Op::ReleaseClaim { claim, .. } => {
-                if let Some(number) = self.claims.number(claim) {
-                    self.end_claim(number);
-                }
-            }
+            Op::ReleaseClaim { claim, .. } => self.release(claim),
             Op::Retry(retried) => self.retry(time, retried),
             Op::SplitClaim(split) => self.split_claim(lsn, time, split),
             Op::Delete { messages, .. } => self.remove(messages),
             Op::EndClaims { claims, .. } => claims.iter().for_each(|number| self.end_spent(*number)),
             Op::DropDamaged { ranges, .. } => ranges.iter().for_each(|(from, to)| self.drop_range(*from, *to)),
+            Op::Batch(steps) => self.take_steps(time, steps),
         }
         self.lsn = lsn;
         self.dirty.change_record();

@@ -211,10 +211,19 @@ impl<'a> Locked<'a> {
         &mut self.queue
     }
 
+    /// The instant that the queue was advanced to.
+    pub(super) fn instant(&self) -> Instant {
+        Instant { millis: self.now, slack: self.slack }
+    }
+
     /// Advances to the time of another queue that is locked with this one, if that is later.
     fn advance_with(&mut self, other: Option<&Self>) -> Result<()> {
-        let other = other.map_or((0, 0), |other| (other.now, other.slack));
-        (self.now, self.slack) = (self.now.max(other.0), self.slack.max(other.1));
+        other.map_or(Ok(()), |other| self.advance_to(other.instant()))
+    }
+
+    /// Advances to an instant, if it is later.
+    pub(super) fn advance_to(&mut self, other: Instant) -> Result<()> {
+        (self.now, self.slack) = (self.now.max(other.millis), self.slack.max(other.slack));
         let (freed, outcome) = self.queue.advance(self.now);
         self.note_claimable(freed);
         outcome

@@ -30,6 +30,7 @@ pub(crate) mod recovery;
 pub(crate) mod signals;
 mod slot;
 pub(crate) mod status;
+mod together;
 mod totals;
 pub(crate) mod verify;
 pub(crate) mod waiters;
@@ -69,6 +70,7 @@ use hot_queues::HotQueues;
 pub(crate) use locked::{Locked, LockedRegistry};
 pub(crate) use names::Names;
 pub(crate) use slot::QueueSlot;
+pub(crate) use together::Together;
 
 #[derive(Debug)]
 pub(crate) struct Store {

@@ -58,6 +58,7 @@ macro_rules! ways {
     )*};
 }
 
+mod batches;
 mod bugs;
 mod catalogue;
 mod claims;

@@ -32,7 +32,8 @@ impl Error {
 
     /// Whether the call conflicts with what is stored: the given claims do not match the messages,
     /// the subscriber has a subscription already, the pool's store belongs to another pool, its
-    /// capabilities differ from its group's, or the store to be shared is open with other settings.
+    /// capabilities differ from its group's, the store to be shared is open with other settings, or the
+    /// queues of a batch are in different stores.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -52,6 +53,7 @@ impl Error {
                 | Self::PoolAlreadyExists { .. }
                 | Self::PoolCapabilitiesMismatch { .. }
                 | Self::SettingsDiffer { .. }
+                | Self::NotInOneStore { .. }
         )
     }
 

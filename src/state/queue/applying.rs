@@ -2,7 +2,7 @@
 
 use super::{Due, Queue, Totals};
 use crate::state::claims::Claim;
-use crate::state::op::{DeadLetter, GivenBack, NewClaim, Posted, Retried, SplitClaim};
+use crate::state::op::{DeadLetter, GivenBack, NewClaim, Posted, Retried, SplitClaim, Step, steps_of};
 use crate::state::page::{Lease, Page};
 use crate::state::page_content::{Content, IncomingMessage};
 use crate::state::sequences::Sequences;
@@ -28,6 +28,20 @@ impl Queue {
         self.ready.clear();
         self.deadlines.clear();
         self.totals = Totals::default();
+    }
+
+    /// Applies the steps of a batch that concern this queue.
+    pub(super) fn take_steps(&mut self, time: u64, steps: &[Step<'_>]) {
+        for step in steps_of(steps, self.number) {
+            match step {
+                Step::Post { first, client, messages, .. } => self.post(time, *first, *client, messages),
+                Step::Renew { claim, ttl, grace, slack, .. } => {
+                    self.renew(time.saturating_add((*slack).into()), claim, *ttl, *grace);
+                }
+                Step::Release { claim, .. } => self.release(claim),
+                Step::Delete { messages, .. } => self.remove(messages),
+            }
+        }
     }
 
     pub(super) fn post(&mut self, time: u64, first: u64, client: [u8; 16], messages: &[Posted<'_>]) {
@@ -103,6 +117,12 @@ impl Queue {
         let lease = Lease { now: time, ttl, grace };
         self.change_each(&sequences, |page, held| page.renew(held & page.claimed(), lease));
         self.note_changed_claim(number);
+    }
+
+    pub(super) fn release(&mut self, id: &[u8; 16]) {
+        if let Some(number) = self.claims.number(id) {
+            self.end_claim(number);
+        }
     }
 
     /// Ends a claim that has no messages.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Content, Due, Page, Queue, Result};
 use crate::model::error::Error;
-use crate::state::op::Op;
+use crate::state::op::{Op, Posted, Step, steps_of};
 use crate::state::sequences::Sequences;
 
 /// The number of pages ahead of a read that the disk prefetches.
@@ -51,7 +51,7 @@ impl Queue {
     /// Loads every page that applying `op` changes. Damaged pages change by their entry.
     pub(crate) fn prepare(&self, op: &Op<'_>) -> Result<()> {
         match op {
-            Op::Post { messages, .. } => messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len())),
+            Op::Post { messages, .. } => self.load_tail_for(messages),
             Op::Receive(received) => received.messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len())),
             Op::Claim(claim) => {
                 if claim.queue == self.number() {
@@ -62,10 +62,7 @@ impl Queue {
                 let first = dead.and_then(|dead| dead.messages.first());
                 first.map_or(Ok(()), |first| self.load_tail(first.body.len()))
             }
-            Op::RenewClaim { claim, .. } | Op::ReleaseClaim { claim, .. } => {
-                let number = self.claims().number(claim);
-                number.map_or(Ok(()), |number| self.load_claimed(number))
-            }
+            Op::RenewClaim { claim, .. } | Op::ReleaseClaim { claim, .. } => self.load_claimed_by(claim),
             Op::Retry(retried) => retried.groups.iter().try_for_each(|group| self.load_pages(&group.messages)),
             Op::SplitClaim(split) => self.load_pages(&split.taken),
             Op::Delete { messages, .. } => self.load_pages(messages),
@@ -75,6 +72,7 @@ impl Queue {
                 taken.map(drop).map_err(|reason| Error::invalid("page", reason))
             }),
             Op::DropDamaged { ranges, .. } => ranges.iter().try_for_each(|(from, to)| self.load_range(*from, *to)),
+            Op::Batch(steps) => steps_of(steps, self.number()).iter().try_for_each(|step| self.prepare_step(step)),
             Op::Time
             | Op::CreateQueue(_)
             | Op::SetMetadata { .. }
@@ -88,6 +86,19 @@ impl Queue {
             | Op::Recall { .. }
             | Op::Remap { .. } => Ok(()),
         }
+    }
+
+    /// Loads every page that applying `step` changes. A page that an earlier step of the batch adds is in memory.
+    fn prepare_step(&self, step: &Step<'_>) -> Result<()> {
+        match step {
+            Step::Post { messages, .. } => self.load_tail_for(messages),
+            Step::Renew { claim, .. } | Step::Release { claim, .. } => self.load_claimed_by(claim),
+            Step::Delete { messages, .. } => self.load_pages(messages),
+        }
+    }
+
+    fn load_tail_for(&self, messages: &[Posted<'_>]) -> Result<()> {
+        messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len()))
     }
 
     /// The last page, if a message with a body of that size is going to be appended to it.
@@ -109,6 +120,10 @@ impl Queue {
     fn load_range(&self, from: u64, to: u64) -> Result<()> {
         let start = self.page_of(from).unwrap_or(from);
         self.pages.range(start..to.max(start)).try_for_each(|(_, page)| self.load_unless_damaged(page))
+    }
+
+    fn load_claimed_by(&self, id: &[u8; 16]) -> Result<()> {
+        self.claims().number(id).map_or(Ok(()), |number| self.load_claimed(number))
     }
 
     fn load_claimed(&self, number: u64) -> Result<()> {

@@ -235,6 +235,7 @@ fn concerns(op: &Op<'_>) -> bool {
         | Op::EndClaims { .. }
         | Op::Delete { .. }
         | Op::DropDamaged { .. }
-        | Op::Recall { .. } => false,
+        | Op::Recall { .. }
+        | Op::Batch(_) => false,
     }
 }

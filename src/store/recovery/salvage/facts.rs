@@ -30,7 +30,11 @@ impl Facts {
     /// Adds the facts of a frame, in order; `above` says whether the frame is newer than the snapshot.
     pub(super) fn note(&mut self, body: &[u8], above: bool) {
         let Ok(entry) = codec::decode::<JournalEntry<'_>>(body) else { return };
-        match &entry.op {
+        self.note_op(&entry.op, above);
+    }
+
+    fn note_op(&mut self, op: &Op<'_>, above: bool) {
+        match op {
             Op::CreateQueue(new) | Op::Register { new, .. } => self.create(new),
             Op::DeleteQueue { queue } | Op::Unregister { queue, .. } => {
                 self.deleted.insert(*queue);
@@ -56,6 +60,7 @@ impl Facts {
                 let first = import.pages.iter().map(|page| page.first).min();
                 first.into_iter().for_each(|first| self.post(import.queue, first, 0, above));
             }
+            Op::Batch(steps) => steps.iter().for_each(|step| self.note_op(&step.alone(), above)),
             Op::Clear { queue: None, .. }
             | Op::Time
             | Op::SetMetadata { .. }

@@ -22,7 +22,7 @@ use crate::disk::trees::Tree;
 use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
 use crate::state::entries::QueueRecord;
-use crate::state::op::{DeadLetter, JournalEntry, NewClaim, NewQueue, Op};
+use crate::state::op::{DeadLetter, JournalEntry, NewClaim, NewQueue, Op, Posted, Step};
 use crate::state::page_content::{Content, IncomingMessage, MessageSlot};
 use crate::state::{Activity, Contents, Description, LoadedQueue, Page, PageEntry, Queue};
 use crate::storage::budget::Budget;
@@ -440,11 +440,16 @@ type Bring<'a> = dyn FnMut(u64, u64, &IncomingMessage<'_>) -> Result<()> + 'a;
 
 /// Visits the messages that a change brings.
 fn for_each_added(entry: &JournalEntry<'_>, budget: &Arc<Budget>, bring: &mut Bring<'_>) -> Result<()> {
+    let mut posted = |queue: u64, first: u64, client: [u8; 16], messages: &[Posted<'_>]| {
+        let added = messages.iter().map(|message| IncomingMessage::posted(entry.time, client, message));
+        (first..=u64::MAX).zip(added).try_for_each(|(sequence, message)| bring(queue, sequence, &message))
+    };
     match &entry.op {
-        Op::Post { queue, first, client, messages } => {
-            let added = messages.iter().map(|message| IncomingMessage::posted(entry.time, *client, message));
-            (*first..).zip(added).try_for_each(|(sequence, message)| bring(*queue, sequence, &message))
-        }
+        Op::Post { queue, first, client, messages } => posted(*queue, *first, *client, messages),
+        Op::Batch(steps) => steps.iter().try_for_each(|step| match step {
+            Step::Post { queue, first, client, messages } => posted(*queue, *first, *client, messages),
+            Step::Renew { .. } | Step::Release { .. } | Step::Delete { .. } => Ok(()),
+        }),
         Op::Receive(received) => dead_letters(received.queue, received.first, &received.messages, bring),
         Op::Claim(NewClaim { dead: Some(dead), .. }) => dead_letters(dead.target, dead.first, &dead.messages, bring),
         Op::Import(import) => import.pages.iter().try_for_each(|page| {

@@ -4,6 +4,7 @@
 //!    as lost, because sequences are assigned without gaps.
 //! 2. A message that exists already, from an image, is not posted again.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::images::{FoundImage, note};
@@ -11,10 +12,17 @@ use super::merge::Merge;
 use crate::model::error::{Error, Result};
 use crate::model::numbering::{first_of, incarnation_of};
 use crate::state::Obstacle;
-use crate::state::op::{JournalEntry, NewQueue, Op};
+use crate::state::op::{JournalEntry, NewQueue, Op, Step};
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
 use crate::storage::keys;
+
+/// Omits messages from `first` on that are below `next`.
+fn omit<T>(next: u64, first: &mut u64, messages: &mut Vec<T>) {
+    let there = usize::try_from(next.saturating_sub(*first)).unwrap_or(usize::MAX).min(messages.len());
+    messages.drain(..there);
+    *first = first.saturating_add(there as u64);
+}
 
 impl Merge<'_> {
     /// Applies a change of the journal as far as possible.
@@ -52,6 +60,7 @@ impl Merge<'_> {
         match op {
             Op::CreateQueue(new) | Op::Register { new, .. } => self.make_way(new),
             Op::Post { queue, first, messages, .. } => self.meet(lsn, *queue, first, messages)?,
+            Op::Batch(steps) => self.meet_all(lsn, steps)?,
             Op::Receive(received) => self.meet(lsn, received.queue, &mut received.first, &mut received.messages)?,
             Op::Import(import) => drop(self.ensure(import.queue)),
             Op::SetMetadata { queue, .. } | Op::Remap { queue, .. } => drop(self.ensure(*queue)),
@@ -80,19 +89,34 @@ impl Merge<'_> {
         if !self.ensure(number) {
             return Ok(());
         }
-        let Some((stands, next)) = self.contents.queues.get(&number).map(|queue| queue.state.position()) else {
-            return Ok(());
-        };
-        if stands >= lsn {
-            return Ok(());
+        match self.next_before(lsn, number) {
+            Some(next) if next < *first => self.fill(number, next..*first)?,
+            next => omit(next.unwrap_or(0), first, messages),
         }
-        if next < *first {
-            return self.fill(number, next..*first);
-        }
-        let there = usize::try_from(next.saturating_sub(*first)).unwrap_or(usize::MAX).min(messages.len());
-        messages.drain(..there);
-        *first = first.saturating_add(there as u64);
         Ok(())
+    }
+
+    /// As [`Self::meet`], for each post of a batch. Those of one queue follow one another without a gap.
+    fn meet_all(&mut self, lsn: u64, steps: &mut [Step<'_>]) -> Result<()> {
+        let mut met = BTreeSet::new();
+        for step in steps {
+            match step {
+                Step::Post { queue, first, messages, .. } if met.insert(*queue) => {
+                    self.meet(lsn, *queue, first, messages)?;
+                }
+                Step::Post { queue, first, messages, .. } => {
+                    omit(self.next_before(lsn, *queue).unwrap_or(0), first, messages);
+                }
+                Step::Renew { .. } | Step::Release { .. } | Step::Delete { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The next sequence of a queue that does not have the change `lsn` yet.
+    fn next_before(&self, lsn: u64, number: u64) -> Option<u64> {
+        let (stands, next) = self.contents.queues.get(&number).map(|queue| queue.state.position())?;
+        (stands < lsn).then_some(next)
     }
 
     /// Takes the messages of `range` from page images; counts those that are neither found nor known to be removed.

@@ -1,0 +1,269 @@
+//! Batches: changes of several queues in one operation.
+//!
+//! The steps are checked one after the other against the queues as they are, together with what the steps before have
+//! done: [`Planned`] has that. Then all changes are recorded at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::contract::Batches;
+use crate::model::error::{Error, Result};
+use crate::model::limits::check_times;
+use crate::model::time::millis;
+use crate::model::{
+    BatchOutcome, BatchStep, ClaimId, ClaimOptions, ClientId, Limits, MessageId, NewMessage, Project, QueueName,
+    Timestamp,
+};
+use crate::state::op::{Op, Step};
+use crate::storage::journal::Growth;
+use crate::store::{Locked, Store, Together};
+
+use super::backend::{Access, Answer, Backend};
+use super::claims::{held, missing as missing_claim};
+use super::messages::{check_claim, check_message_times, posted};
+use super::queues::missing;
+
+/// A queue that a batch names.
+#[derive(Debug)]
+pub(crate) struct NamedQueue {
+    pub(crate) project: Project,
+    pub(crate) name: QueueName,
+    pub(crate) access: Access,
+}
+
+impl<S: Backend> Batches for S {
+    fn commit(&self, steps: &[BatchStep]) -> Result<BatchOutcome> {
+        check_size(steps)?;
+        let (named, indexes) = name_queues(steps);
+        loop {
+            let committed = self.with_queues(&named, |queues| {
+                let mut plan = Plan::new(self.control_store(), named.len());
+                for (step, index) in steps.iter().zip(&indexes) {
+                    plan.add(queues, step, *index)?;
+                }
+                plan.record(queues)
+            });
+            match committed {
+                // It may have been created after it was looked up, and before the other queues were locked.
+                Err(Error::QueueDoesNotExist { project, queue }) if exists(self, &project, &queue)? => {}
+                committed => return committed,
+            }
+        }
+    }
+}
+
+fn exists<S: Backend>(backend: &S, project: &Project, queue: &QueueName) -> Result<bool> {
+    Ok(backend.with_queue(project, queue, Access::Read, |_| Ok(Answer::at_once(())))?.is_some())
+}
+
+pub(crate) fn check_size(steps: &[BatchStep]) -> Result<()> {
+    if steps.len() > BatchStep::MOST {
+        return Err(Error::invalid("steps", format!("{} are more than {}", steps.len(), BatchStep::MOST)));
+    }
+    let bodies = steps.iter().map(|step| match step {
+        BatchStep::Post { messages, .. } => messages.as_slice(),
+        BatchStep::Delete { .. } | BatchStep::Renew { .. } | BatchStep::Release { .. } => &[],
+    });
+    let size = bodies.flatten().fold(0_u64, |sum, message| sum.saturating_add(message.body().len() as u64));
+    if size > BatchStep::MOST_BYTES {
+        let what = "bytes of the bodies in a batch";
+        return Err(Error::TooLarge { what, size, limit: BatchStep::MOST_BYTES });
+    }
+    Ok(())
+}
+
+/// The queues of the steps, each once, and for each step the index of its queue.
+fn name_queues(steps: &[BatchStep]) -> (Vec<NamedQueue>, Vec<usize>) {
+    let mut found: BTreeMap<(&Project, &QueueName), usize> = BTreeMap::new();
+    let (mut named, mut indexes): (Vec<NamedQueue>, _) = (Vec::new(), Vec::with_capacity(steps.len()));
+    for step in steps {
+        let index = *found.entry((step.project(), step.queue())).or_insert_with(|| {
+            let (project, name) = (step.project().clone(), step.queue().clone());
+            named.push(NamedQueue { project, name, access: Access::Change });
+            named.len().saturating_sub(1)
+        });
+        if matches!(step, BatchStep::Post { .. })
+            && let Some(queue) = named.get_mut(index)
+        {
+            queue.access = Access::Fill;
+        }
+        indexes.push(index);
+    }
+    (named, indexes)
+}
+
+/// The changes of a batch, as far as its steps have been checked.
+struct Plan<'s> {
+    control_store: &'s Store,
+    queues: Vec<Planned<'s>>,
+    outcome: BatchOutcome,
+}
+
+/// The changes of one queue.
+#[derive(Default)]
+struct Planned<'s> {
+    /// The claims that have ended, by number.
+    ended: Vec<u64>,
+    deleted: BTreeSet<u64>,
+    /// The number of messages posted.
+    posted: usize,
+    /// The changes of claims.
+    claims: Vec<Step<'s>>,
+    posts: Vec<Step<'s>>,
+    /// The most waiters to wake.
+    wake: usize,
+}
+
+/// The names in a step.
+#[derive(Clone, Copy)]
+struct Address<'s> {
+    project: &'s Project,
+    name: &'s QueueName,
+}
+
+impl<'s> Plan<'s> {
+    fn new(control_store: &'s Store, queues: usize) -> Self {
+        let queues = std::iter::repeat_with(Planned::default).take(queues).collect();
+        Self { control_store, queues, outcome: BatchOutcome::default() }
+    }
+
+    /// Checks a step and adds its changes.
+    fn add(&mut self, queues: &Together<'_>, step: &'s BatchStep, index: usize) -> Result<()> {
+        let limits = &self.control_store.limits;
+        let address = Address { project: step.project(), name: step.queue() };
+        limits.check_project(address.project)?;
+        limits.check_queue_name(address.name)?;
+        let Some(planned) = self.queues.get_mut(index) else { return Ok(()) };
+        let queue = queues.queue(index);
+        match step {
+            BatchStep::Post { client, messages, .. } => {
+                let now = queue.map_or_else(|| self.control_store.now(), Locked::now);
+                limits.check_post(messages, None)?;
+                check_message_times(Timestamp::from_millis(now), messages)?;
+                let queue = queue.ok_or_else(|| missing(address.project, address.name))?;
+                self.outcome.posted.push(planned.post(queue, limits, *client, messages)?);
+            }
+            BatchStep::Delete { messages, claim, .. } => {
+                limits.check_ids(messages.len())?;
+                let Some(queue) = queue else { return Ok(()) };
+                let deleted = planned.delete(queue, address, messages, claim.as_ref())?;
+                self.outcome.deleted = self.outcome.deleted.saturating_add(deleted);
+            }
+            BatchStep::Renew { claim, ttl, grace, .. } => {
+                let no_claim = || missing_claim(address.project, address.name, *claim);
+                let queue = queue.ok_or_else(no_claim)?;
+                let number = planned.live_claim(queue, claim).ok_or_else(no_claim)?;
+                limits.check_claim(&ClaimOptions::new().ttl(*ttl).grace(*grace).limit(1))?;
+                check_times(Timestamp::from_millis(queue.now()), "ttl", &[*ttl, *grace])?;
+                planned.renew(queue, claim, number, *ttl, *grace);
+            }
+            BatchStep::Release { claim, .. } => {
+                if let Some(queue) = queue {
+                    planned.release(queue, claim);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the changes. The answer says how many waiters to wake, by queue.
+    fn record(self, queues: &mut Together<'_>) -> Result<(Answer<BatchOutcome>, Vec<usize>)> {
+        let Self { queues: mut planned, outcome, .. } = self;
+        let (mut steps, mut growth) = (Vec::new(), Growth::Frees);
+        for index in queues.order() {
+            let (Some(one), Some(queue)) = (planned.get_mut(*index), queues.queue(*index)) else { continue };
+            if !one.posts.is_empty() {
+                growth = Growth::Grows;
+            } else if !one.claims.is_empty() && growth == Growth::Frees {
+                growth = Growth::Leases;
+            }
+            steps.append(&mut one.claims);
+            if !one.deleted.is_empty() {
+                steps.push(Step::Delete { queue: queue.number(), messages: one.deleted.iter().copied().collect() });
+            }
+            steps.append(&mut one.posts);
+        }
+        let Some(store) = queues.store().filter(|_| !steps.is_empty()) else {
+            return Ok((Answer::seen(outcome), Vec::new()));
+        };
+        let lsn = queues.record(store, growth, &Op::Batch(steps))?;
+        Ok((Answer::changed(outcome, lsn), planned.iter().map(|one| one.wake).collect()))
+    }
+}
+
+impl<'s> Planned<'s> {
+    fn post(
+        &mut self,
+        queue: &Locked<'_>,
+        limits: &Limits,
+        client: ClientId,
+        messages: &'s [NewMessage],
+    ) -> Result<Vec<MessageId>> {
+        if let Some(most) = queue.description().settings.max_post_size {
+            limits.check_post(messages, Some(most))?;
+        }
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = self.posted.saturating_add(messages.len());
+        let first = queue.allot_here(all)?.saturating_add(self.posted as u64);
+        let checksums = queue.store().checksums;
+        self.posts.push(Step::Post {
+            queue: queue.number(),
+            first,
+            client: *client.as_bytes(),
+            messages: messages.iter().map(|message| posted(message, checksums)).collect(),
+        });
+        self.posted = all;
+        self.wake = self.wake.saturating_add(messages.len());
+        Ok((first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence)).collect())
+    }
+
+    /// Returns the number of messages that are there to be deleted.
+    fn delete(
+        &mut self,
+        queue: &Locked<'_>,
+        address: Address<'_>,
+        ids: &[MessageId],
+        claim: Option<&ClaimId>,
+    ) -> Result<u64> {
+        let (mut near, mut count) = (None, 0_u64);
+        for id in ids.iter().filter(|id| id.queue == queue.number()) {
+            let Some((page, index)) = queue.locate_near(near, id.sequence)? else { continue };
+            near = Some(page);
+            if self.deleted.contains(&id.sequence) {
+                continue;
+            }
+            check_claim(queue, page, index, claim, &self.ended)
+                .map_err(|refusal| refusal.error(address.project, address.name, *id))?;
+            self.deleted.insert(id.sequence);
+            count = count.saturating_add(1);
+        }
+        Ok(count)
+    }
+
+    /// The number of a claim that has not ended.
+    fn live_claim(&self, queue: &Locked<'_>, claim: &ClaimId) -> Option<u64> {
+        queue.claims().number(claim.as_bytes()).filter(|number| !self.ended.contains(number))
+    }
+
+    fn renew(&mut self, queue: &Locked<'_>, claim: &ClaimId, number: u64, ttl: Duration, grace: Duration) {
+        let (ttl, grace) = (millis(ttl), millis(grace));
+        let slack = queue.slack_for(ttl);
+        let end = queue.now().saturating_add(ttl).saturating_add(slack.into());
+        if let Some((messages, _)) = held(queue, claim).filter(|(_, expires)| end < *expires) {
+            self.wake = self.wake.saturating_add(messages);
+        }
+        if end <= queue.now() {
+            self.ended.push(number);
+        }
+        self.claims.push(Step::Renew { queue: queue.number(), claim: *claim.as_bytes(), ttl, grace, slack });
+    }
+
+    fn release(&mut self, queue: &Locked<'_>, claim: &ClaimId) {
+        let Some(number) = self.live_claim(queue, claim) else { return };
+        self.ended.push(number);
+        self.wake = self.wake.saturating_add(held(queue, claim).map_or(0, |(messages, _)| messages));
+        self.claims.push(Step::Release { queue: queue.number(), claim: *claim.as_bytes() });
+    }
+}

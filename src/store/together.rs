@@ -1,0 +1,86 @@
+//! Several queues locked together.
+
+use std::sync::Arc;
+
+use super::Store;
+use super::locked::Locked;
+use super::slot::QueueSlot;
+use crate::clock::Instant;
+use crate::model::error::Result;
+use crate::state::Queue;
+use crate::state::op::Op;
+use crate::storage::journal::Growth;
+
+/// Queues of one store, some of them missing, each locked and advanced to the same instant.
+pub(crate) struct Together<'a> {
+    queues: Vec<Option<Locked<'a>>>,
+    /// The indexes of the queues that are there, by ascending number.
+    order: Vec<usize>,
+}
+
+impl Store {
+    /// Locks queues, each given once, by ascending number. `None` if one of them has been deleted.
+    ///
+    /// # Errors
+    /// Those of reading a page in which something is due.
+    pub(crate) fn lock_all<'a>(&'a self, slots: &[Option<&'a Arc<QueueSlot>>]) -> Result<Option<Together<'a>>> {
+        let mut numbered: Vec<(u64, usize, &'a Arc<QueueSlot>)> = Vec::with_capacity(slots.len());
+        numbered
+            .extend(slots.iter().enumerate().filter_map(|(index, slot)| slot.map(|slot| (slot.number, index, slot))));
+        numbered.sort_unstable_by_key(|(number, ..)| *number);
+        let mut queues: Vec<Option<Locked<'a>>> = slots.iter().map(|_| None).collect();
+        for (_, index, slot) in &numbered {
+            let Some(locked) = self.lock(slot)? else { return Ok(None) };
+            if let Some(place) = queues.get_mut(*index) {
+                *place = Some(locked);
+            }
+        }
+        let mut together = Together { queues, order: numbered.into_iter().map(|(_, index, _)| index).collect() };
+        together.advance()?;
+        Ok(Some(together))
+    }
+}
+
+impl<'a> Together<'a> {
+    /// Advances every queue to the latest of their times.
+    fn advance(&mut self) -> Result<()> {
+        let times = self.queues.iter().flatten().map(Locked::instant);
+        let later = |one: Instant, other: Instant| Instant {
+            millis: one.millis.max(other.millis),
+            slack: one.slack.max(other.slack),
+        };
+        let Some(latest) = times.reduce(later) else { return Ok(()) };
+        self.queues.iter_mut().flatten().try_for_each(|queue| queue.advance_to(latest))
+    }
+
+    /// The queue of that index; `None` if it is missing.
+    pub(crate) fn queue(&self, index: usize) -> Option<&Locked<'a>> {
+        self.queues.get(index)?.as_ref()
+    }
+
+    pub(crate) fn queue_mut(&mut self, index: usize) -> Option<&mut Locked<'a>> {
+        self.queues.get_mut(index)?.as_mut()
+    }
+
+    /// The store of the queues; `None` if all of them are missing.
+    pub(crate) fn store(&self) -> Option<&'a Store> {
+        self.queues.iter().flatten().next().map(Locked::store)
+    }
+
+    /// The indexes of the queues that are there, by ascending number.
+    pub(crate) fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// For each queue the most messages that time has made claimable since the lock, for waiters of another store.
+    pub(crate) fn claimable_since(&self) -> Vec<usize> {
+        self.queues.iter().map(|queue| queue.as_ref().map_or(0, Locked::claimable_since)).collect()
+    }
+
+    /// Journals `op` and applies it to the queues.
+    pub(crate) fn record(&mut self, store: &Store, growth: Growth, op: &Op<'_>) -> Result<u64> {
+        let now = self.queues.iter().flatten().map(Locked::now).max().unwrap_or_default();
+        let mut queues: Vec<&mut Queue> = self.queues.iter_mut().flatten().map(Locked::state).collect();
+        store.record(growth, now, op, &mut queues)
+    }
+}
