@@ -14,7 +14,7 @@ use crate::model::{
     BatchOutcome, BatchStep, ClaimId, ClaimOptions, ClientId, Limits, MessageId, NewMessage, Project, QueueName,
     Timestamp,
 };
-use crate::state::op::{Op, Step};
+use crate::state::op::Step;
 use crate::storage::journal::Growth;
 use crate::store::{Locked, Store, Together};
 
@@ -186,7 +186,7 @@ impl<'s> Plan<'s> {
         let Some(store) = queues.store().filter(|_| !steps.is_empty()) else {
             return Ok((Answer::seen(outcome), Vec::new()));
         };
-        let lsn = queues.record(store, growth, &Op::Batch(steps))?;
+        let lsn = queues.record(store, growth, steps)?;
         Ok((Answer::changed(outcome, lsn), planned.iter().map(|one| one.wake).collect()))
     }
 }

@@ -52,22 +52,21 @@ impl ReferenceModel {
 impl Store {
     /// Refuses steps whose queues have their contents at different locations.
     fn check_one_location(&mut self, steps: &[BatchStep]) -> Result<()> {
-        let mut first = None;
+        let mut there = Vec::new();
         for step in steps {
             let (project, queue) = (step.project(), step.queue());
-            if self.contents(project, queue)?.is_none() {
-                continue;
+            if self.contents(project, queue)?.is_some() {
+                there.push((step, self.location(project, queue)?));
             }
-            let location = self.location(project, queue)?;
-            let (one, there) = first.get_or_insert_with(|| (step, location.clone()));
-            if *there != location {
-                return Err(Error::NotInOneStore {
-                    project: one.project().clone(),
-                    one: one.queue().clone(),
-                    other_project: project.clone(),
-                    other: queue.clone(),
-                });
-            }
+        }
+        let Some((one, location)) = there.first() else { return Ok(()) };
+        if let Some((other, _)) = there.iter().find(|(_, another)| another != location) {
+            return Err(Error::NotInOneStore {
+                project: one.project().clone(),
+                one: one.queue().clone(),
+                other_project: other.project().clone(),
+                other: other.queue().clone(),
+            });
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::slot::QueueSlot;
 use crate::clock::Instant;
 use crate::model::error::Result;
 use crate::state::Queue;
-use crate::state::op::Op;
+use crate::state::op::{Op, Step, steps_of};
 use crate::storage::journal::Growth;
 
 /// Queues of one store, some of them missing, each locked and advanced to the same instant.
@@ -77,10 +77,12 @@ impl<'a> Together<'a> {
         self.queues.iter().map(|queue| queue.as_ref().map_or(0, Locked::claimable_since)).collect()
     }
 
-    /// Journals `op` and applies it to the queues.
-    pub(crate) fn record(&mut self, store: &Store, growth: Growth, op: &Op<'_>) -> Result<u64> {
+    /// Journals these steps as one operation and applies them. A queue without a step stays as it is: it may be only the
+    /// stand-in for one that has no content yet.
+    pub(crate) fn record(&mut self, store: &Store, growth: Growth, steps: Vec<Step<'_>>) -> Result<u64> {
         let now = self.queues.iter().flatten().map(Locked::now).max().unwrap_or_default();
-        let mut queues: Vec<&mut Queue> = self.queues.iter_mut().flatten().map(Locked::state).collect();
-        store.record(growth, now, op, &mut queues)
+        let changed = self.queues.iter_mut().flatten().filter(|queue| !steps_of(&steps, queue.number()).is_empty());
+        let mut changed: Vec<&mut Queue> = changed.map(Locked::state).collect();
+        store.record(growth, now, &Op::Batch(steps), &mut changed)
     }
 }

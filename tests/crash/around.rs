@@ -2,10 +2,12 @@
 //! that is retired and used again, trees that are replaced. There are few calls, and no operation is left out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 use zaqar_sled::{
-    ClaimOptions, DataDriver, Durability, Engine, ManualClock, MessageId, Metadata, Project, QueueName, Result,
+    BatchStep, ClaimOptions, DataDriver, Durability, Engine, ExtendedDriver, ManualClock, Message, MessageId,
+    MessageListOptions, Metadata, Project, QueueName, Result,
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, operations, seeds};
@@ -29,6 +31,9 @@ enum Act {
     Buffered,
     Claim,
     DeleteOldest,
+    CreateDone,
+    /// Renews the last claim, deletes a message of it and another one, and posts to both queues, in one batch.
+    Batch,
     Delete,
     Step,
     Snapshot,
@@ -36,16 +41,20 @@ enum Act {
     Reopen,
 }
 
-const ACTS: [Act; 21] = [
+const ACTS: [Act; 25] = [
     Act::Create,
     Act::Post(2),
+    Act::CreateDone,
     Act::Claim,
     Act::Step,
     Act::Post(3),
     Act::Snapshot,
+    Act::Batch,
+    Act::Claim,
     Act::DeleteOldest,
     Act::Buffered,
     Act::Step,
+    Act::Batch,
     Act::Post(4),
     Act::Snapshot,
     Act::Buffered,
@@ -63,6 +72,35 @@ const ACTS: [Act; 21] = [
 
 fn jobs() -> (Project, QueueName) {
     (Project::none(), QueueName::new("jobs").unwrap())
+}
+
+fn done() -> QueueName {
+    QueueName::new("done").unwrap()
+}
+
+/// The steps of batch `i`.
+fn batch(engine: &Engine, i: usize, claim: Option<&Told>) -> Result<Vec<BatchStep>> {
+    let (project, queue) = jobs();
+    let post = |queue: QueueName, name: &str, count: usize| BatchStep::Post {
+        project: project.clone(),
+        queue,
+        client: CLIENT,
+        messages: (0..count).map(|n| message(&format!("{i}-{name}-{n}"), 900)).collect(),
+    };
+    let mut steps = vec![post(done(), "done", 2), post(queue.clone(), "more", 1)];
+    let waiting = engine.messages().list(&project, &queue, &MessageListOptions::new().limit(1))?;
+    let delete =
+        |messages, claim| BatchStep::Delete { project: project.clone(), queue: queue.clone(), messages, claim };
+    steps.push(delete(waiting.items.iter().map(Message::id).collect(), None));
+    if let Some((_, _, id)) = claim
+        && let Ok(claim) = engine.claims().get(&project, &queue, id)
+    {
+        let (ttl, grace) = (Duration::from_secs(500), Duration::ZERO);
+        steps.push(BatchStep::Renew { project: project.clone(), queue: queue.clone(), claim: *id, ttl, grace });
+        steps.push(delete(claim.messages().iter().map(Message::id).collect(), Some(*id)));
+    }
+    steps.push(post(done(), "again", 1));
+    Ok(steps)
 }
 
 impl<const MEMORY: u64> Scene for Around<MEMORY> {
@@ -104,6 +142,12 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
             Act::DeleteOldest => {
                 let ids: Vec<MessageId> = world.told.shown.iter().skip(1).take(2).copied().collect();
                 engine.messages().bulk_delete(&project, &queue, &ids, &[]).map(|()| true)
+            }
+            Act::CreateDone => engine.queues().create(&project, &done(), &Metadata::new()).map(|_| true),
+            Act::Batch => {
+                let outcome = engine.batches().commit(&batch(&engine, i, world.told.claims.last())?)?;
+                world.told.shown.extend(outcome.posted().concat());
+                Ok(true)
             }
             Act::Delete => {
                 engine.with_durability(Durability::Buffered).queues().delete(&project, &queue).map(|()| false)

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 use zaqar_sled::{
-    ClaimOptions, DataDriver, Durability, Engine, ExtendedDriver, ManualClock, MessageId, Metadata, NewMessage,
-    Project, Purge, QueueName, Result, Retry, Ttl,
+    BatchStep, ClaimOptions, DataDriver, Durability, Engine, ExtendedDriver, ManualClock, MessageId, Metadata,
+    NewMessage, Project, Purge, QueueName, Result, Retry, Ttl,
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, seeds, uncut};
@@ -52,7 +52,7 @@ impl<const MEMORY: u64> Scene for Calls<MEMORY> {
         let sync = random.one_in(3);
         let engine = world.store()?.with_durability(if sync { Durability::Sync } else { Durability::Buffered });
         let (project, queue) = place(if i < 3 { i as u64 } else { random.below(3) });
-        match if i < 3 { 0 } else { random.below(48) } {
+        match if i < 3 { 0 } else { random.below(51) } {
             0 => engine.queues().create(&project, &queue, &metadata(&mut random))?,
             1 => engine.queues().delete(&project, &queue).map(|()| true)?,
             2 | 3 => engine.queues().set_metadata(&project, &queue, &metadata(&mut random)).map(|()| true)?,
@@ -133,6 +133,7 @@ impl<const MEMORY: u64> Scene for Calls<MEMORY> {
                 engine.gc()?;
                 return Ok(false);
             }
+            47..=49 => return commit(&engine, &mut world.told, &mut random, i).map(|changed| changed && sync),
             _ => {
                 drop(engine);
                 world.reopen()?;
@@ -182,6 +183,39 @@ fn split(engine: &Engine, told: &mut Known, random: &mut Random) -> Result<bool>
     let Some(split) = engine.retries().split(&project, &queue, &claim, &ids, &options)? else { return Ok(false) };
     told.claims.push((project, queue, split.id()));
     Ok(true)
+}
+
+/// Commits a batch over all queues: posts, deletes of a claim's messages, and a renewal or a release; whether there was
+/// anything to do.
+fn commit(engine: &Engine, told: &mut Known, random: &mut Random, i: usize) -> Result<bool> {
+    let (mut steps, mut posted) = (Vec::new(), Vec::new());
+    for n in 0..3 {
+        let (project, queue) = place(n);
+        if engine.queues().exists(&project, &queue)? && !random.one_in(3) {
+            let messages = (0..=random.below(2)).map(|m| new_message(&format!("{i}-{n}-{m}"), random)).collect();
+            posted.push((project.clone(), queue.clone()));
+            steps.push(BatchStep::Post { project, queue, client: CLIENT, messages });
+        }
+    }
+    if let Some((project, queue, claim)) = told.pick_claim(random)
+        && let Ok(held) = engine.claims().get(&project, &queue, &claim)
+    {
+        let messages = held.messages().iter().skip(random.below(2) as usize).map(zaqar_sled::Message::id).collect();
+        steps.push(BatchStep::Delete { project: project.clone(), queue: queue.clone(), messages, claim: Some(claim) });
+        let (ttl, grace) = (seconds(5 + random.below(90)), seconds(random.below(30)));
+        steps.push(match random.below(3) {
+            0 => BatchStep::Release { project, queue, claim },
+            _ => BatchStep::Renew { project, queue, claim, ttl, grace },
+        });
+    }
+    let outcome = engine.batches().commit(&steps)?;
+    for ((project, queue), ids) in posted.iter().zip(outcome.posted()) {
+        for id in ids {
+            assert!(told.shown.insert(*id), "{id} was given out twice");
+            told.messages.push((project.clone(), queue.clone(), *id));
+        }
+    }
+    Ok(!steps.is_empty())
 }
 
 impl Known {

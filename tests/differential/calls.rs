@@ -5,6 +5,7 @@ use proptest::sample::select;
 use std::time::Duration;
 use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Project, Purge, QueueName, Sort};
 
+use crate::batches::{Step, steps};
 use crate::catalogue::{CatalogueOp, catalogue_op};
 use crate::flavors::{FlavorOp, flavor_op};
 use crate::moves::pooled_op;
@@ -131,6 +132,7 @@ pub(crate) enum Op {
     ReleaseClaim(QueueRef, Pick),
     Retry(QueueRef, Pick, Vec<GivenBack>),
     Split(QueueRef, Pick, Vec<Pick>, Terms),
+    Batch(Vec<Step>),
     Subscriptions(QueueRef, SubscriptionOp),
     Pools(PoolOp),
     Flavors(FlavorOp),
@@ -251,6 +253,7 @@ pub(crate) fn claim_op() -> impl Strategy<Value = Op> {
         3 => (queue_ref(), claim_pick()).prop_map(|(queue_ref, claim)| Op::ReleaseClaim(queue_ref, claim)),
         4 => (queue_ref(), claim_pick(), prop::collection::vec(given_back(), 0..5)).prop_map(|(queue_ref, claim, retries)| Op::Retry(queue_ref, claim, retries)),
         2 => (queue_ref(), claim_pick(), picks(), terms()).prop_map(|(queue_ref, claim, ids, terms)| Op::Split(queue_ref, claim, ids, terms)),
+        5 => steps().prop_map(Op::Batch),
     ]
 }
 

@@ -111,10 +111,8 @@ impl Pair<'_> {
             Op::Finish(queue_ref, id) => {
                 let queue_ref = self.messages.queue_of(*queue_ref, *id);
                 let id = self.message(*id);
-                let held = self.subject.data().messages().get(&queue_ref.project(), &queue_ref.name(), &id.0);
-                let held = held.ok().and_then(|message| message.claim_id());
-                let claim = held.map(|claim| (claim, self.claims.of_engine[&claim]));
-                self.named.extend(claim.map(|(engine, model)| (engine.to_string(), model.to_string())));
+                self.queue_ref = queue_ref;
+                let claim = self.holder(id.0);
                 self.delete(queue_ref, id, claim)
             }
             Op::BulkDelete(queue_ref, ids, claims) => {

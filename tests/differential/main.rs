@@ -24,6 +24,7 @@
     clippy::panic,
     reason = "in a test a panic is the way to say what is wrong"
 )]
+mod batches;
 mod calls;
 mod catalogue;
 #[path = "../support/clock.rs"]

@@ -19,6 +19,8 @@ pub(crate) struct Traffic {
     pub(crate) dead_letters: u64,
     /// The number of calls after which dead letters waited for a pool.
     pub(crate) waits: u64,
+    /// The number of batches with steps that succeeded.
+    pub(crate) batches: u64,
     /// The number of dead letters that wait now.
     waiting: u64,
 }
@@ -27,6 +29,7 @@ impl Sum for Traffic {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self::default(), |sum, one| Self {
             moves: sum.moves + one.moves,
+            batches: sum.batches + one.batches,
             dead_letters: sum.dead_letters + one.dead_letters,
             waits: sum.waits + one.waits,
             waiting: 0,
