@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimId, ClaimOptions, ClientId, Error, ExtendedDriver, Message, MessageId, MessageListOptions, Metadata,
-    NewMessage, Project, QueueName, Result, Retry,
+    BatchStep, ClaimId, ClaimOptions, ClientId, Error, ExtendedDriver, Message, MessageId, MessageListOptions,
+    Metadata, NewMessage, Project, QueueName, Result, Retry,
 };
 
 use crate::search::Made;
@@ -62,7 +62,7 @@ impl<'a> Caller<'a> {
         let began = self.ticks.fetch_add(1, Ordering::SeqCst);
         let answer = self.perform(&call).unwrap_or_else(|error| answer_of(&error, &call));
         let ended = self.ticks.fetch_add(1, Ordering::SeqCst);
-        self.learn(call.name(), &answer);
+        self.learn(call.shows(), &answer);
         self.made.push(Made { call, answer, began, ended });
     }
 
@@ -89,6 +89,7 @@ impl<'a> Caller<'a> {
             38..44 => Call::Pop(name, limit),
             44..55 => self.any_delete(),
             55..58 => self.any_bulk_delete(),
+            93..95 if self.kind != Kind::TwoPools => self.any_forward(),
             58..62 => self.with_claim(Call::Release),
             62..64 => self.with_claim(Call::Renew),
             64..67 => self.with_held(Call::Retry),
@@ -99,7 +100,7 @@ impl<'a> Caller<'a> {
             80..88 => Call::SetMetadata(Name::Work, super::world::any_rule()),
             88..90 => Call::Metadata(name),
             90..91 => Call::Exists(name),
-            91..94 => Call::DeleteQueue(self.any_deletable()),
+            91..93 => Call::DeleteQueue(self.any_deletable()),
             _ => {
                 let name = self.any_deletable();
                 Call::Create(name, if name == Name::Work { super::world::any_rule() } else { None })
@@ -125,6 +126,14 @@ impl<'a> Caller<'a> {
         let Some((name, id)) = pick(&self.ids) else { return Call::List(Name::Work, true) };
         let claim = if random(4) == 0 { None } else { pick(&self.claims).map(|(_, claim)| claim) };
         if random(5) == 0 { Call::Get(name, id) } else { Call::Delete(name, id, claim) }
+    }
+
+    fn any_forward(&self) -> Call {
+        let body = self.bodies.fetch_add(1, Ordering::Relaxed);
+        match self.any_delete() {
+            Call::Delete(name, id, claim) => Call::Forward(name, id, claim, body),
+            call => call,
+        }
     }
 
     fn any_bulk_delete(&self) -> Call {
@@ -170,6 +179,13 @@ impl<'a> Caller<'a> {
             Call::BulkDelete(_, ids, claims) => {
                 messages.bulk_delete(project, name, ids, claims)?;
                 Answer::Done
+            }
+            Call::Forward(_, id, claim, body) => {
+                let (project, queue, messages) = (project.clone(), name.clone(), vec![*id]);
+                let delete = BatchStep::Delete { project: project.clone(), queue, messages, claim: *claim };
+                let (queue, messages) = (queue_name(Name::Other), new(&[*body]));
+                let post = BatchStep::Post { project, queue, client: CLIENT, messages };
+                Answer::Ids(self.driver.batches().commit(&[delete, post])?.posted().concat())
             }
             Call::List(_, claimed) => {
                 let options = MessageListOptions::new().limit(0).echo(true).include_claimed(*claimed);

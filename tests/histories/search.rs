@@ -80,6 +80,7 @@ impl History {
         for Made { call, answer, .. } in self.made() {
             let shown: Vec<_> = match (call, answer) {
                 (Call::Post(_, bodies), Answer::Ids(ids)) => ids.iter().copied().zip(bodies.iter().copied()).collect(),
+                (Call::Forward(.., body), Answer::Ids(ids)) => ids.iter().map(|id| (*id, *body)).collect(),
                 (_, Answer::Messages(seen) | Answer::Claimed(Some((_, seen)))) => {
                     if !seen.is_sorted_by(|one, next| one.id < next.id) {
                         return Err(format!("ids out of order: {call:?} {answer:?}"));
@@ -89,7 +90,7 @@ impl History {
                 _ => continue,
             };
             for (id, body) in shown {
-                let means = (call.name(), body);
+                let means = (call.shows(), body);
                 if let Some(other) = ids.insert(id, means).filter(|other| *other != means) {
                     return Err(format!("{id} means {means:?} and {other:?}"));
                 }

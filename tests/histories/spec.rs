@@ -34,6 +34,8 @@ pub(crate) enum Call {
     Retry(Name, ClaimId, MessageId),
     /// Puts one message of a claim under a new one.
     Split(Name, ClaimId, MessageId),
+    /// A batch: deletes a message, with its claim if one is given, and posts one to the queue `Other`.
+    Forward(Name, MessageId, Option<ClaimId>, u32),
     /// A listing, with or without claimed messages.
     List(Name, bool),
     Stats(Name),
@@ -118,6 +120,7 @@ impl State {
                 return *answer == Answer::Done;
             }
             Call::Claim(name, limit) => return self.claim(*name, *limit, answer),
+            Call::Forward(name, id, claim, body) => return self.forward((*name, *id, *claim), *body, ids, answer),
             _ => {}
         }
         let Some(queue) = self.queues.get_mut(&call.name()) else { return *answer == missing(call, rules) };
@@ -147,8 +150,28 @@ impl State {
                 *answer == Answer::Done
             }
             Call::Metadata(_) => *answer == Answer::Metadata(queue.rule),
-            Call::Create(..) | Call::Exists(_) | Call::DeleteQueue(_) | Call::Claim(..) => false,
+            Call::Create(..) | Call::Exists(_) | Call::DeleteQueue(_) | Call::Claim(..) | Call::Forward(..) => false,
         }
+    }
+
+    /// The deletion and the post, one after the other, or neither.
+    fn forward(
+        &mut self,
+        (name, id, claim): (Name, MessageId, Option<ClaimId>),
+        body: u32,
+        ids: &Ids,
+        answer: &Answer,
+    ) -> bool {
+        let mut next = self.clone();
+        if let Some(source) = next.queues.get_mut(&name)
+            && !source.delete(id, claim, ids, &Answer::Done)
+        {
+            return source.delete(id, claim, ids, answer);
+        }
+        let Some(target) = next.queues.get_mut(&Name::Other) else { return *answer == Answer::NoQueue };
+        let is_posted = target.post(&[body], answer);
+        *self = next;
+        is_posted
     }
 
     fn create(&mut self, name: Name, rule: Option<Rule>, answer: &Answer) -> bool {
@@ -328,6 +351,11 @@ impl Queue {
 }
 
 impl Call {
+    /// The queue of the ids in the answer.
+    pub(crate) fn shows(&self) -> Name {
+        if matches!(self, Self::Forward(..)) { Name::Other } else { self.name() }
+    }
+
     pub(crate) fn name(&self) -> Name {
         match self {
             Self::Post(name, _)
@@ -341,6 +369,7 @@ impl Call {
             | Self::Renew(name, _)
             | Self::Retry(name, ..)
             | Self::Split(name, ..)
+            | Self::Forward(name, ..)
             | Self::List(name, _)
             | Self::Stats(name)
             | Self::SetMetadata(name, _)
