@@ -40,7 +40,7 @@ macro_rules! names {
 
 names! {
     types:
-        Body Calls Capabilities Capability CatalogueEntry Checksum Claim ClaimId ClaimOptions ClaimRecord ClientId
+        Batch BatchOutcome BatchStep Body Calls Capabilities Capability CatalogueEntry Checksum Claim ClaimId ClaimOptions ClaimRecord ClientId
         Config ControlHealth Damaged Durability Engine Error Fault FaultError FaultKind Flavor FlavorMarker
         FlavorName FileSizes FlavorUpdate Gate GcReport Health InspectedClaim InspectedQueue Inspection Keep Limits
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker
@@ -51,7 +51,7 @@ names! {
         Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Tree TreeChange Ttl
         Verification;
     traits:
-        Catalogue Claims Clock ControlDriver DataDriver Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
+        Batches Catalogue Claims Clock ControlDriver DataDriver Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
         Subscriptions Trees;
 }
 

@@ -10,6 +10,7 @@
 //! | Group | What |
 //! |---|---|
 //! | `post`, `cycle`, `claim`, `stats` | calls, and in a cycle |
+//! | `batch` | a delete and a post in one batch, beside a post |
 //! | `control` | subscriptions, the catalogue, pools |
 //! | `open` | a store of a million messages, after a kill and after a close |
 //! | `hidden` | a claim behind delayed or claimed messages |
@@ -26,6 +27,7 @@
 
 mod backlog;
 mod bare;
+mod batches;
 mod child;
 mod claims;
 mod control;
@@ -83,10 +85,11 @@ fn main() -> Result<ExitCode> {
 
 type Group = fn(Rounds, &mut Table) -> Result<()>;
 
-const GROUPS: [(&str, Group); 12] = [
+const GROUPS: [(&str, Group); 13] = [
     ("post", posts::run),
     ("cycle", cycles::run),
     ("claim", claims::run),
+    ("batch", batches::run),
     ("stats", stats::run),
     ("control", control::run),
     ("open", opening::run),

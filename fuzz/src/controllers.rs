@@ -227,11 +227,11 @@ impl World {
         back.map_or((MessageId::lossy("no"), MessageId::lossy("no")), |index| self.messages[index])
     }
 
-    fn messages(&self, known: &[Known]) -> (Vec<MessageId>, Vec<MessageId>) {
+    pub(crate) fn messages(&self, known: &[Known]) -> (Vec<MessageId>, Vec<MessageId>) {
         known.iter().take(50).map(|known| self.message(*known)).unzip()
     }
 
-    fn claim(&self, known: Known) -> (ClaimId, ClaimId) {
+    pub(crate) fn claim(&self, known: Known) -> (ClaimId, ClaimId) {
         let back = self.claims.len().checked_sub(usize::from(known.0) + 1);
         back.map_or((ClaimId::lossy("no"), ClaimId::lossy("no")), |index| self.claims[index])
     }

@@ -1,5 +1,6 @@
 //! The parts of the fuzz targets.
 
+pub mod batching;
 mod compare;
 mod controllers;
 pub mod damage;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use zaqar_sled::{ClientId, Metadata, NewMessage, Project, Purge, QueueName, Ttl};
 
+use crate::batching::Step;
 use crate::registration::{Few, Flavoring, Mapping, Pooling, Subscribing};
 
 #[derive(Debug, Clone, Arbitrary)]
@@ -112,6 +113,9 @@ pub enum Operation {
         messages: Vec<Known>,
         ttl: Time,
         grace: Time,
+    },
+    Batch {
+        steps: Vec<Step>,
     },
     Subscriptions {
         queue: Name,

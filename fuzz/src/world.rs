@@ -80,6 +80,7 @@ impl World {
                 self.act_on_claims(operation)
             }
             Op::Retry { .. } | Op::Split { .. } => self.act_on_retries(operation),
+            Op::Batch { steps } => self.act_on_batch(steps),
             Op::Subscriptions { queue, call } => self.act_on_subscriptions(*queue, call),
             Op::Pools(call) => self.act_on_pools(call),
             Op::Flavors(call) => self.act_on_flavors(call),

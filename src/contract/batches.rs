@@ -7,8 +7,9 @@ use crate::model::{BatchOutcome, BatchStep};
 /// Changes of several queues that take effect together, or not at all (ours). A [`Batch`](crate::Batch) collects them by
 /// handles.
 ///
-/// With a batch, a worker takes a message from one queue and puts its results into others exactly once: either the message
-/// is deleted and all results are there, or the message is still claimed and there is no result.
+/// With a batch, a worker takes a message from one queue and puts its results into others exactly once. Either the message
+/// is deleted and all results are there, or there is no result. A worker that is late, because its claim has ended and
+/// another worker has the message, puts nothing.
 ///
 /// ```
 /// use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project};
@@ -32,22 +33,30 @@ use crate::model::{BatchOutcome, BatchStep};
 /// ```
 pub trait Batches: Sealed + Send + Sync {
     /// Makes the changes of all steps, or none. The steps are checked as if they were called one by one, in their order and
-    /// at one instant: a step sees what those before it have done.
+    /// at one instant: a step sees what those before it have done. Three rules are a batch's own:
     ///
-    /// In a [`PooledDriver`](crate::PooledDriver), all queues of the batch must be in one store. A queue that is missing
-    /// counts for no store.
+    /// 1. A message that is deleted under a claim must exist, unless an earlier step has deleted it. So of two batches that
+    ///    finish the same message, only one takes effect.
+    /// 2. A message that the batch posts cannot be named by its other steps.
+    /// 3. In a [`PooledDriver`](crate::PooledDriver), all queues of the batch must be in one store. A queue that is missing
+    ///    counts for no store.
     ///
-    /// Cost: the sum of the steps' costs, one lock for each queue, by ascending number, and one write to the journal.
+    /// Cost: the sum of the steps' costs; one lock for each queue, by ascending number, and one write to the journal. All
+    /// messages that the batch deletes or renews are in memory at the same time, whatever
+    /// [`Config::memory`](crate::Config::memory) says.
     ///
-    /// Durability: a change, whole: after a crash, all of it is there or nothing.
+    /// Durability: a change, whole: after a crash, all of it is there or nothing. In a pooled driver, the strongest of the
+    /// queues' durabilities.
     ///
     /// # Errors
-    /// the error of the first step that would fail, and nothing has changed;
-    /// [`NotInOneStore`](crate::Error::NotInOneStore) for queues of different stores;
-    /// [`is_invalid`](crate::Error::is_invalid) for more than [`BatchStep::MOST`](crate::BatchStep::MOST) steps,
-    /// [`is_too_large`](crate::Error::is_too_large) for posts of more than
-    /// [`BatchStep::MOST_BYTES`](crate::BatchStep::MOST_BYTES) together; both are reported first. A batch that posts fails
-    /// with [`is_full`](crate::Error::is_full) where its deletes alone would succeed. And the errors of [every
+    /// Nothing has changed after an error, unless [`is_outcome_unknown`](crate::Error::is_outcome_unknown) is true for it.
+    /// First come the errors of the batch as a whole: [`is_invalid`](crate::Error::is_invalid) for more than
+    /// [`BatchStep::MOST`](crate::BatchStep::MOST) steps, [`is_too_large`](crate::Error::is_too_large) for posts of more than
+    /// [`BatchStep::MOST_BYTES`](crate::BatchStep::MOST_BYTES) together, and those of finding the queues, such as
+    /// [`NotInOneStore`](crate::Error::NotInOneStore) and [`is_busy`](crate::Error::is_busy). Then come the errors of the
+    /// steps: of each as of its call, and for a message that rule 1 asks for and that does not exist, `ClaimDoesNotExist` if
+    /// the claim has ended, else `MessageDoesNotExist`. A batch that posts, renews or releases may fail with
+    /// [`is_full`](crate::Error::is_full) where its deletes alone would succeed. And the errors of [every
     /// change](crate::DataDriver#errors-of-every-call).
     ///
     /// # Example

@@ -12,8 +12,8 @@ use crate::model::{Capabilities, GcReport, Health};
 ///
 /// # Rules of every method
 ///
-/// 1. **Scope.** A call touches only the queue of the given project and name. The ids and markers
-///    of another queue name nothing there.
+/// 1. **Scope.** A call touches only the queue of the given project and name, a [batch](crate::Batches)
+///    only those that it names. The ids and markers of another queue name nothing there.
 /// 2. **All or nothing.** A call that fails has changed nothing, unless
 ///    [`is_outcome_unknown`](crate::Error::is_outcome_unknown) is true for its error.
 /// 3. **Expiry is exact.** An expired message, claim or subscription is invisible to every call

@@ -12,7 +12,7 @@ use crate::model::{Durability, Project, QueueName};
 use crate::store::{Locked, Store, Together};
 
 /// The effect of a call on the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Access {
     Read,
     /// May change existing content.

@@ -79,17 +79,23 @@ fn name_queues(steps: &[BatchStep]) -> (Vec<NamedQueue>, Vec<usize>) {
     for step in steps {
         let index = *found.entry((step.project(), step.queue())).or_insert_with(|| {
             let (project, name) = (step.project().clone(), step.queue().clone());
-            named.push(NamedQueue { project, name, access: Access::Change });
+            named.push(NamedQueue { project, name, access: Access::Read });
             named.len().saturating_sub(1)
         });
-        if matches!(step, BatchStep::Post { .. })
-            && let Some(queue) = named.get_mut(index)
-        {
-            queue.access = Access::Fill;
+        if let Some(queue) = named.get_mut(index) {
+            queue.access = queue.access.max(access_of(step));
         }
         indexes.push(index);
     }
     (named, indexes)
+}
+
+fn access_of(step: &BatchStep) -> Access {
+    match step {
+        BatchStep::Post { messages, .. } if messages.is_empty() => Access::Read,
+        BatchStep::Post { .. } => Access::Fill,
+        BatchStep::Delete { .. } | BatchStep::Renew { .. } | BatchStep::Release { .. } => Access::Change,
+    }
 }
 
 /// The changes of a batch, as far as its steps have been checked.
@@ -103,7 +109,7 @@ struct Plan<'s> {
 #[derive(Default)]
 struct Planned<'s> {
     /// The claims that have ended, by number.
-    ended: Vec<u64>,
+    ended: BTreeSet<u64>,
     deleted: BTreeSet<u64>,
     /// The number of messages posted.
     posted: usize,
@@ -145,7 +151,10 @@ impl<'s> Plan<'s> {
             }
             BatchStep::Delete { messages, claim, .. } => {
                 limits.check_ids(messages.len())?;
-                let Some(queue) = queue else { return Ok(()) };
+                let Some(queue) = queue else {
+                    let claim = claim.filter(|_| !messages.is_empty());
+                    return claim.map_or(Ok(()), |id| Err(missing_claim(address.project, address.name, id)));
+                };
                 let deleted = planned.delete(queue, address, messages, claim.as_ref())?;
                 self.outcome.deleted = self.outcome.deleted.saturating_add(deleted);
             }
@@ -178,10 +187,11 @@ impl<'s> Plan<'s> {
                 growth = Growth::Leases;
             }
             steps.append(&mut one.claims);
+            // Before the deletion: if that removed the last page, the messages would go to one that was not loaded.
+            steps.append(&mut one.posts);
             if !one.deleted.is_empty() {
                 steps.push(Step::Delete { queue: queue.number(), messages: one.deleted.iter().copied().collect() });
             }
-            steps.append(&mut one.posts);
         }
         let Some(store) = queues.store().filter(|_| !steps.is_empty()) else {
             return Ok((Answer::seen(outcome), Vec::new()));
@@ -219,7 +229,8 @@ impl<'s> Planned<'s> {
         Ok((first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence)).collect())
     }
 
-    /// Returns the number of messages that are there to be deleted.
+    /// Returns the number of messages that are there to be deleted. With a claim, all have to be there: if one is missing,
+    /// somebody else may have processed it.
     fn delete(
         &mut self,
         queue: &Locked<'_>,
@@ -228,18 +239,32 @@ impl<'s> Planned<'s> {
         claim: Option<&ClaimId>,
     ) -> Result<u64> {
         let (mut near, mut count) = (None, 0_u64);
-        for id in ids.iter().filter(|id| id.queue == queue.number()) {
-            let Some((page, index)) = queue.locate_near(near, id.sequence)? else { continue };
-            near = Some(page);
-            if self.deleted.contains(&id.sequence) {
+        for id in ids {
+            let is_own = id.queue == queue.number();
+            if is_own && self.deleted.contains(&id.sequence) {
                 continue;
             }
+            let place = if is_own { queue.locate_near(near, id.sequence)? } else { None };
+            let Some((page, index)) = place else {
+                claim.map_or(Ok(()), |claim| Err(self.lost(queue, address, *id, claim)))?;
+                continue;
+            };
+            near = Some(page);
             check_claim(queue, page, index, claim, &self.ended)
                 .map_err(|refusal| refusal.error(address.project, address.name, *id))?;
             self.deleted.insert(id.sequence);
             count = count.saturating_add(1);
         }
         Ok(count)
+    }
+
+    /// The error for a message that a claim should hold and that does not exist.
+    fn lost(&self, queue: &Locked<'_>, address: Address<'_>, id: MessageId, claim: &ClaimId) -> Error {
+        let Address { project, name } = address;
+        match self.live_claim(queue, claim) {
+            None => missing_claim(project, name, *claim),
+            Some(_) => Error::MessageDoesNotExist { project: project.clone(), queue: name.clone(), id },
+        }
     }
 
     /// The number of a claim that has not ended.
@@ -255,14 +280,14 @@ impl<'s> Planned<'s> {
             self.wake = self.wake.saturating_add(messages);
         }
         if end <= queue.now() {
-            self.ended.push(number);
+            self.ended.insert(number);
         }
         self.claims.push(Step::Renew { queue: queue.number(), claim: *claim.as_bytes(), ttl, grace, slack });
     }
 
     fn release(&mut self, queue: &Locked<'_>, claim: &ClaimId) {
         let Some(number) = self.live_claim(queue, claim) else { return };
-        self.ended.push(number);
+        self.ended.insert(number);
         self.wake = self.wake.saturating_add(held(queue, claim).map_or(0, |(messages, _)| messages));
         self.claims.push(Step::Release { queue: queue.number(), claim: *claim.as_bytes() });
     }

@@ -49,17 +49,9 @@ impl Backend for Engine {
         if named.iter().any(|queue| queue.access == Access::Fill) {
             store.wait_for_admission()?;
         }
-        let (done, wake) = loop {
-            let slots =
-                named.iter().map(|queue| store.find(&queue.project, &queue.name)).collect::<Result<Vec<_>>>()?;
-            let slots: Vec<_> = slots.iter().map(Option::as_ref).collect();
-            // One of them was deleted between the look-up and the lock.
-            let Some(mut queues) = store.lock_all(&slots)? else { continue };
-            let done = call(&mut queues);
-            drop(queues);
-            store.keep_within_budget();
-            break done?;
-        };
+        let done = with_locked(&store, named, call);
+        store.keep_within_budget();
+        let (done, wake) = done?;
         named.iter().zip(wake).for_each(|(queue, most)| store.wake(&queue.project, &queue.name, most));
         done.wait_durable(&store, self.durability(), |_| {})
     }
@@ -96,5 +88,17 @@ impl Backend for Engine {
         drop(queue);
         store.keep_within_budget();
         done?.wait_durable(&store, self.durability(), |moved| store.wake(project, &target, moved)).map(Some)
+    }
+}
+
+/// Runs a call on the queues of these names, all locked.
+fn with_locked<R>(store: &Store, named: &[NamedQueue], call: impl FnOnce(&mut Together<'_>) -> Result<R>) -> Result<R> {
+    loop {
+        let slots = named.iter().map(|queue| store.find(&queue.project, &queue.name)).collect::<Result<Vec<_>>>()?;
+        let slots: Vec<_> = slots.iter().map(Option::as_ref).collect();
+        // Otherwise one of them was deleted between the look-up and the lock.
+        if let Some(mut queues) = store.lock_all(&slots)? {
+            return call(&mut queues);
+        }
     }
 }

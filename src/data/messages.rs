@@ -1,5 +1,6 @@
 //! The message controller (contract 6).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::contract::Messages;
@@ -98,7 +99,8 @@ impl<S: Backend> Messages for S {
         let name = queue;
         let deleted = self.with_queue(project, queue, Access::Change, |queue| {
             let Some((page, index)) = locate(queue, *id)? else { return Ok(Answer::seen(())) };
-            check_claim(queue, page, index, claim, &[]).map_err(|refusal| refusal.error(project, name, *id))?;
+            check_claim(queue, page, index, claim, &BTreeSet::new())
+                .map_err(|refusal| refusal.error(project, name, *id))?;
             let op = Op::Delete { queue: queue.number(), messages: [id.sequence].into_iter().collect() };
             Ok(Answer::changed((), queue.record(Growth::Frees, &op)?))
         })?;
@@ -242,10 +244,9 @@ pub(super) fn check_claim(
     page: &state::Page,
     index: usize,
     claim: Option<&ClaimId>,
-    ended: &[u64],
+    ended: &BTreeSet<u64>,
 ) -> Result<(), Refusal> {
-    let is_free = || ended.iter().any(|number| page.held_by(index, *number));
-    let claimed = page.hold(index) == Hold::Claimed && !is_free();
+    let claimed = page.holder(index).is_some_and(|number| !ended.contains(&number));
     let Some(claim) = claim else {
         return if claimed { Err(Refusal::Claimed) } else { Ok(()) };
     };

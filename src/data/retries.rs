@@ -1,6 +1,6 @@
 //! Retries: giving back and renewing some messages of a claim.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::contract::{Batches, ExtendedDriver, Retries};
@@ -114,7 +114,8 @@ fn held(
     id: MessageId,
 ) -> Result<Option<u32>> {
     let Some((page, index)) = locate(queue, id)? else { return Ok(None) };
-    check_claim(queue, page, index, Some(claim), &[]).map_err(|refusal| refusal.error(project, name, id))?;
+    check_claim(queue, page, index, Some(claim), &BTreeSet::new())
+        .map_err(|refusal| refusal.error(project, name, id))?;
     Ok(page.slot(index).map(|slot| slot.claim_count))
 }
 

@@ -12,8 +12,11 @@ use crate::pooled::PooledDriver;
 
 /// Changes of one or more queues that take effect together, or not at all: posts, deletes, renewals and releases.
 ///
-/// The methods only collect; [`commit`](Self::commit) makes the changes. A batch can be committed again, for example after
-/// an error that is [`is_busy`](crate::Error::is_busy). The rules are those of [`Batches::commit`](crate::Batches::commit).
+/// The methods only collect; [`commit`](Self::commit) makes the changes. The rules are those of
+/// [`Batches::commit`](crate::Batches::commit).
+///
+/// After an error, the batch can be committed again. A batch that deletes a message of a claim takes effect once, however
+/// often it is committed. One without such a message posts its messages each time.
 ///
 /// ```
 /// use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project};
@@ -21,7 +24,8 @@ use crate::pooled::PooledDriver;
 /// # let disk = std::sync::Arc::new(zaqar_sled::SimulatedDisk::new());
 /// let engine = Config::new().disk(disk).open("store")?;
 /// let jobs = engine.queue(Project::none(), "jobs")?;
-/// let (done, mail) = (engine.queue(Project::none(), "done")?, engine.queue(Project::none(), "mail")?);
+/// let done = engine.queue(Project::none(), "done")?;
+/// let mail = engine.queue(Project::none(), "mail")?;
 /// for queue in [&jobs, &done, &mail] {
 ///     queue.create(Metadata::new())?;
 /// }
@@ -34,7 +38,8 @@ use crate::pooled::PooledDriver;
 /// batch.post(&done, client, [NewMessage::new("resized")]);
 /// batch.post(&mail, client, [NewMessage::new("to: ann"), NewMessage::new("to: bob")]);
 /// batch.commit()?;
-/// assert_eq!((jobs.stats()?.total(), done.stats()?.total(), mail.stats()?.total()), (0, 1, 2));
+/// let left = [jobs.stats()?.total(), done.stats()?.total(), mail.stats()?.total()];
+/// assert_eq!(left, [0, 1, 2]);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -117,7 +122,7 @@ impl Batch {
         self
     }
 
-    /// Deletes a message of a claim, as [`Claim::delete`] does.
+    /// Deletes a message of a claim, which must still exist and be under the claim.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -134,7 +139,8 @@ impl Batch {
         self.delete_of(claim, vec![message.id()])
     }
 
-    /// Deletes every message of a claim.
+    /// Deletes every message of a claim as it was made. All must still exist and be under the claim: delete the rest by
+    /// [`delete`](Self::delete) if some were deleted, given back or split off.
     ///
     /// ```
     /// # use zaqar_sled::*;

@@ -30,15 +30,16 @@ pub enum BatchStep {
         /// The messages, each with a ttl.
         messages: Vec<NewMessage>,
     },
-    /// Deletes messages, each as [`Messages::delete`](crate::Messages::delete) does.
+    /// Deletes messages, each as [`Messages::delete`](crate::Messages::delete) does; under a claim, all must exist.
     Delete {
         /// The queue's project.
         project: Project,
         /// The queue.
         queue: QueueName,
-        /// The messages. One that does not exist is no error.
+        /// The messages.
         messages: Vec<MessageId>,
-        /// The claim that holds the messages; `None` for messages that are under no claim.
+        /// The claim that holds the messages. `None` for messages that are under no claim: then one that does not exist is
+        /// no error.
         claim: Option<ClaimId>,
     },
     /// Renews a claim, as [`Claims::update`](crate::Claims::update) does.
@@ -124,7 +125,9 @@ impl BatchStep {
 /// # let engine = Config::new().disk(disk).open("store")?;
 /// # let orders = engine.queue(Project::none(), "orders")?;
 /// # orders.create(Metadata::new())?;
-/// let outcome = engine.batch().post(&orders, ClientId::random(), [NewMessage::new("a")]).commit()?;
+/// let mut batch = engine.batch();
+/// batch.post(&orders, ClientId::random(), [NewMessage::new("a")]);
+/// let outcome = batch.commit()?;
 /// assert_eq!((outcome.posted()[0].len(), outcome.deleted()), (1, 0));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```

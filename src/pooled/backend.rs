@@ -92,8 +92,11 @@ impl Backend for PooledDriver {
             pool.store().keep_within_budget();
             let (done, counts) = done?;
             wake(counts);
-            self.wait_route_durable(&pool, done.waits())?;
-            return done.wait_durable(pool.store(), self.durability_in(&pool), |_| {});
+            let durability = self.strongest_durability(&found);
+            if done.waits() {
+                self.control_store().wait_seen_durable(durability)?;
+            }
+            return done.wait_durable(pool.store(), durability, |_| {});
         }
     }
 
@@ -238,6 +241,14 @@ impl PooledDriver {
     /// them.
     fn wait_route_durable(&self, pool: &Pool, waits: bool) -> Result<()> {
         if waits { self.control_store().wait_seen_durable(self.durability_in(pool)) } else { Ok(()) }
+    }
+
+    /// The durability of a change of several queues: the strongest of theirs. Pools with one store may differ.
+    fn strongest_durability(&self, found: &[Option<Arc<CachedSide>>]) -> Durability {
+        let of = |side: &Option<Arc<CachedSide>>| {
+            side.as_ref().map_or_else(|| self.durability(), |side| self.durability_in(&side.pool))
+        };
+        if found.iter().any(|side| of(side) == Durability::Sync) { Durability::Sync } else { Durability::Buffered }
     }
 
     fn durability_in(&self, pool: &Pool) -> Durability {

@@ -122,27 +122,46 @@ impl Shared {
         }
         let slots: Vec<_> = found.iter().map(|side| side.as_ref().map(|side| &side.slot)).collect();
         let mut locked = store.lock_all(&slots)?;
-        if let Some(queues) = &mut locked {
-            let mut is_current = true;
-            for (index, side) in described.iter().enumerate() {
-                if let (Some(side), Some(queue)) = (side, queues.queue_mut(index)) {
-                    is_current = is_current && self.admits(side, queue, access(index))?;
+        let mut stale: Vec<&CachedSide> = Vec::new();
+        match &mut locked {
+            // One of them was deleted.
+            None => stale.extend(found.iter().flatten().map(|side| &**side)),
+            Some(queues) => {
+                for (index, side) in described.iter().enumerate() {
+                    let (Some(side), Some(queue)) = (side, queues.queue_mut(index)) else { continue };
+                    // Of these calls only posts use the description.
+                    let access = access(index);
+                    if !self.admits_as(side, queue, access, access == Access::Fill)? {
+                        stale.push(side.found);
+                    }
                 }
             }
-            if is_current {
-                return Ok(locked);
-            }
+        }
+        if stale.is_empty() {
+            return Ok(locked);
         }
         drop(locked);
-        found.iter().flatten().for_each(|side| self.sides.forget(&side.route.key));
+        stale.iter().for_each(|side| self.sides.forget(&side.route.key));
         Ok(None)
     }
 
     /// Whether a locked side is still the one that was looked up. Sets its description from the record.
     fn admits(&self, side: &Described<'_>, locked: &mut Locked<'_>, access: Access) -> Result<bool> {
+        self.admits_as(side, locked, access, true)
+    }
+
+    /// As above; the call uses the description, or not.
+    fn admits_as(
+        &self,
+        side: &Described<'_>,
+        locked: &mut Locked<'_>,
+        access: Access,
+        uses_description: bool,
+    ) -> Result<bool> {
         let CachedSide { route, pool, .. } = side.found;
         // A call that set other metadata may have returned already.
-        let holds = route.is_described_by(side.version) && self.holds(route, pool, access)?;
+        let is_current = !uses_description || route.is_described_by(side.version);
+        let holds = is_current && self.holds(route, pool, access)?;
         locked.describe(side.description.clone(), route.least_incarnation());
         Ok(holds)
     }

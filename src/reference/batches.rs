@@ -1,39 +1,55 @@
 //! Batches in the model: every step is called, and after an error the queues are as they were.
 
+use std::collections::BTreeSet;
+
+use super::claims::no_claim;
 use super::{ReferenceModel, Store};
 use crate::contract::Batches;
 use crate::data::batches::check_size;
 use crate::model::error::{Error, Result};
-use crate::model::{BatchOutcome, BatchStep, ClaimOptions, Timestamp};
+use crate::model::{BatchOutcome, BatchStep, ClaimId, ClaimOptions, MessageId, Project, QueueName, Timestamp};
 
 impl Batches for ReferenceModel {
     fn commit(&self, steps: &[BatchStep]) -> Result<BatchOutcome> {
         check_size(steps)?;
         let (mut store, now) = self.enter()?;
         store.check_one_location(steps)?;
-        let (before, mut outcome) = (store.queues.clone(), BatchOutcome::default());
-        let done = steps.iter().try_for_each(|step| self.take(&mut store, now, step, &mut outcome));
+        let (before, mut progress) = (store.queues.clone(), Progress::default());
+        let done = steps.iter().try_for_each(|step| self.take(&mut store, now, step, &mut progress));
         if done.is_err() {
             store.queues = before;
         }
-        done.map(|()| outcome)
+        done.map(|()| progress.outcome)
     }
 }
 
+/// What the steps of a batch have done so far.
+#[derive(Default)]
+struct Progress<'s> {
+    outcome: BatchOutcome,
+    deleted: BTreeSet<(&'s Project, &'s QueueName, MessageId)>,
+}
+
 impl ReferenceModel {
-    fn take(&self, store: &mut Store, now: Timestamp, step: &BatchStep, outcome: &mut BatchOutcome) -> Result<()> {
+    fn take<'s>(
+        &self,
+        store: &mut Store,
+        now: Timestamp,
+        step: &'s BatchStep,
+        progress: &mut Progress<'s>,
+    ) -> Result<()> {
         let (project, queue) = (step.project(), step.queue());
         self.check_name(project, queue)?;
         match step {
             BatchStep::Post { client, messages, .. } => {
-                outcome.posted.push(self.post_at(store, now, project, queue, *client, messages)?);
+                let ids = self.post_at(store, now, project, queue, *client, messages)?;
+                progress.outcome.posted.push(ids);
             }
             BatchStep::Delete { messages, claim, .. } => {
                 self.limits.check_ids(messages.len())?;
-                for id in messages {
-                    let is_deleted = store.delete_at(now, project, queue, id, claim.as_ref())?;
-                    outcome.deleted = outcome.deleted.saturating_add(is_deleted.into());
-                }
+                messages
+                    .iter()
+                    .try_for_each(|id| progress.delete(store, now, (project, queue, *id), claim.as_ref()))?;
             }
             BatchStep::Renew { claim, ttl, grace, .. } => {
                 let options = ClaimOptions::new().ttl(*ttl).grace(*grace);
@@ -46,6 +62,34 @@ impl ReferenceModel {
             }
         }
         Ok(())
+    }
+}
+
+impl<'s> Progress<'s> {
+    /// Deletes a message. Under a claim, it has to exist, unless a step before has deleted it.
+    fn delete(
+        &mut self,
+        store: &mut Store,
+        now: Timestamp,
+        (project, queue, id): (&'s Project, &'s QueueName, MessageId),
+        claim: Option<&ClaimId>,
+    ) -> Result<()> {
+        if self.deleted.contains(&(project, queue, id)) {
+            return Ok(());
+        }
+        // The messages of the batch itself have no ids yet.
+        let is_new = self.outcome.posted.iter().flatten().any(|posted| *posted == id);
+        if !is_new && store.delete_at(now, project, queue, &id, claim)? {
+            self.deleted.insert((project, queue, id));
+            self.outcome.deleted = self.outcome.deleted.saturating_add(1);
+            return Ok(());
+        }
+        let Some(claim) = claim else { return Ok(()) };
+        let source = store.contents(project, queue)?;
+        Err(match source.filter(|queue| queue.live_claim(*claim, now).is_some()) {
+            Some(_) => Error::MessageDoesNotExist { project: project.clone(), queue: queue.clone(), id },
+            None => no_claim(project, queue, *claim),
+        })
     }
 }
 

@@ -250,7 +250,9 @@ impl Contents {
                 }
             }
             Op::Batch(steps) => {
-                op::queues_of(steps).into_iter().try_for_each(|queue| self.apply(queue, lsn, time, &entry.op))?;
+                // A salvage continues after an error, so every queue gets its steps.
+                let each = op::queues_of(steps).into_iter().map(|queue| self.apply(queue, lsn, time, &entry.op));
+                each.fold(Ok(()), Result::and)?;
             }
             op => op.queue().into_iter().try_for_each(|queue| self.apply(queue, lsn, time, op))?,
         }

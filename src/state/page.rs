@@ -471,9 +471,14 @@ impl Page {
         self.replace(content);
     }
 
+    /// The number of the claim that the message is under.
+    pub(crate) fn holder(&self, index: usize) -> Option<u64> {
+        (self.hold(index) == Hold::Claimed).then(|| self.slot(index).map(|slot| slot.hold)).flatten()
+    }
+
     /// Whether the message is under the claim `number`.
     pub(crate) fn held_by(&self, index: usize, number: u64) -> bool {
-        self.claimed() & bit(index) != 0 && self.slot(index).is_some_and(|slot| slot.hold == number)
+        self.holder(index) == Some(number)
     }
 
     pub(crate) fn hold(&self, index: usize) -> Hold {

@@ -225,6 +225,7 @@ impl<'a> Locked<'a> {
     pub(super) fn advance_to(&mut self, other: Instant) -> Result<()> {
         (self.now, self.slack) = (self.now.max(other.millis), self.slack.max(other.slack));
         let (freed, outcome) = self.queue.advance(self.now);
+        self.store.record_freed(freed, self.now);
         self.note_claimable(freed);
         outcome
     }

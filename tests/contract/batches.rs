@@ -141,6 +141,30 @@ contract! {
         assert_eq!(jobs.counts(), (0, 0, 0));
     }
 
+    fn of_two_batches_that_finish_a_message_one_takes_effect(h) {
+        let (jobs, done) = (h.create("jobs"), h.create("done"));
+        let ids = jobs.post(2);
+        let late = jobs.claim(10, 60, 1);
+        h.pass(10);
+        let claim = jobs.claim(60, 60, 1);
+        h.turn();
+        let finish = |claim: ClaimId| h.commit(&[done.posting(&["result"]), jobs.deleting(&ids[..1], Some(claim))]);
+        finish(claim.id()).unwrap();
+        h.turn();
+        // The same batch again, and that of the worker whose lease has run out.
+        assert_fails!(finish(claim.id()), Error::MessageDoesNotExist { id, .. } if id == ids[0]);
+        assert_fails!(finish(late.id()), Error::ClaimDoesNotExist { id, .. } if id == late.id());
+        jobs.release(claim.id()).unwrap();
+        assert_fails!(finish(claim.id()), Error::ClaimDoesNotExist { .. });
+        // Neither is a message of this queue, nor is there such a queue.
+        let elsewhere = done.say("other");
+        assert_fails!(h.commit(&[jobs.deleting(&[elsewhere], Some(late.id()))]), Error::ClaimDoesNotExist { .. });
+        let missing = h.queue("missing");
+        assert_fails!(h.commit(&[missing.deleting(&ids, Some(claim.id()))]), Error::ClaimDoesNotExist { .. });
+        h.turn();
+        assert_eq!((jobs.all(), done.all()), (vec!["1".into()], vec!["result".into(), "other".into()]));
+    }
+
     fn a_batch_without_effect_is_no_error(h) {
         let jobs = h.create("jobs");
         let ids = jobs.post(1);
@@ -148,7 +172,7 @@ contract! {
         let missing = h.queue("missing");
         h.turn();
         let claim = ClaimId::lossy("5f8a2c4e-8e55-4a0e-9d3e-6f3c1a2b4d5e");
-        let steps = [jobs.deleting(&ids, None), missing.deleting(&ids, Some(claim)), missing.releasing(claim), jobs.releasing(claim)];
+        let steps = [jobs.deleting(&ids, None), missing.deleting(&ids, None), missing.releasing(claim), jobs.releasing(claim)];
         assert_eq!(h.commit(&steps).unwrap(), BatchOutcome::default());
         assert_eq!(h.commit(&[]).unwrap(), BatchOutcome::default());
         assert!(!missing.exists());

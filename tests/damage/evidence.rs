@@ -51,6 +51,16 @@ impl Evidence {
         self.queues_deleted.contains(&queue) || self.gone.get(&queue).is_some_and(is_gone)
     }
 
+    /// Adds the deletion of the messages of a queue.
+    fn hear_deletion(&mut self, change: &mut &[u8]) -> Option<()> {
+        let queue = integer(change)?;
+        for _ in 0..integer(change)? {
+            let (first, count) = (integer(change)?, integer(change)?);
+            self.gone.entry(queue).or_default().push(first..first + count);
+        }
+        Some(())
+    }
+
     /// Adds the deletions of a change; none if the change is cut short.
     fn hear(&mut self, mut change: &[u8]) -> Option<()> {
         let _time = integer(&mut change)?;
@@ -69,11 +79,14 @@ impl Evidence {
                 let (queue, next) = (integer(&mut change)?, integer(&mut change)?);
                 self.gone.entry(queue).or_default().push(0..next);
             }
-            DELETE => {
-                let queue = integer(&mut change)?;
+            DELETE => self.hear_deletion(&mut change)?,
+            BATCH => {
                 for _ in 0..integer(&mut change)? {
-                    let (first, count) = (integer(&mut change)?, integer(&mut change)?);
-                    self.gone.entry(queue).or_default().push(first..first + count);
+                    match integer(&mut change)? {
+                        STEP_POST => skip_post(&mut change)?,
+                        STEP_DELETE => self.hear_deletion(&mut change)?,
+                        step => panic!("step {step} is in no batch of these stores"),
+                    }
                 }
             }
             _ => {}
@@ -82,10 +95,32 @@ impl Evidence {
     }
 }
 
+/// Skips the fields of a post.
+fn skip_post(change: &mut &[u8]) -> Option<()> {
+    let (_queue, _first) = (integer(change)?, integer(change)?);
+    skip(change, 16)?;
+    for _ in 0..integer(change)? {
+        let (_ttl, _delay) = (integer(change)?, integer(change)?);
+        if integer(change)? == 1 {
+            skip(change, 16)?;
+        }
+        text(change)?;
+    }
+    Some(())
+}
+
+fn skip(bytes: &mut &[u8], count: usize) -> Option<()> {
+    *bytes = bytes.get(count..)?;
+    Some(())
+}
+
 const DELETE_QUEUE: u64 = 3;
 const PURGE: u64 = 4;
 const DELETE: u64 = 9;
 const UNREGISTER: u64 = 13;
+const BATCH: u64 = 22;
+const STEP_POST: u64 = 0;
+const STEP_DELETE: u64 = 3;
 
 /// Reads an integer from the front, as the codec writes it.
 fn integer(bytes: &mut &[u8]) -> Option<u64> {

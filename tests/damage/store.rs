@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
-    ClaimOptions, Config, DataDriver, Engine, ManualClock, MessageId, Metadata, NewMessage, NewPool, PoolName,
-    PooledDriver, Pools, Project, Purge, QueueName, Result,
+    BatchStep, ClaimOptions, Config, Engine, ExtendedDriver, ManualClock, MessageId, Metadata, NewMessage, NewPool,
+    PoolName, PooledDriver, Pools, Project, Purge, QueueName, Result,
 };
 
 use super::evidence::{Stores, stores};
@@ -73,7 +73,7 @@ pub(crate) enum Opened {
 }
 
 impl Opened {
-    pub(crate) fn driver(&self) -> &dyn DataDriver {
+    pub(crate) fn driver(&self) -> &dyn ExtendedDriver {
         match self {
             Self::Engine(engine) => engine,
             Self::Pooled(driver) => driver,
@@ -120,8 +120,7 @@ impl Ended {
         life.second_half();
         if end == End::Closed {
             life.opened.driver().close().unwrap();
-            // The last step left a snapshot of everything.
-            life.known.long_gone.clone_from(life.known.messages.gone());
+            life.look_for_snapshots();
         }
         let stores = stores(&files(&disk));
         Self { end, clock, known: life.known, older, stores, disk: disk.kill() }
@@ -140,6 +139,13 @@ fn open(end: End, disk: &SimulatedDisk, clock: &Arc<ManualClock>, seed: u64, sal
         End::Pooled => config.open_pooled(ROOT).map(Opened::Pooled),
         End::Closed | End::Killed | End::Cold => config.open(ROOT).map(Opened::Engine),
     }
+}
+
+/// The part of a batch on one queue.
+struct Batched {
+    queue: &'static str,
+    posts: [Vec<Vec<u8>>; 2],
+    deleted: Option<MessageId>,
 }
 
 struct Life {
@@ -188,6 +194,7 @@ impl Life {
                 self.post(queue, 5);
             }
             self.delete_some(9);
+            self.commit();
             self.step();
         }
         let none = Project::none();
@@ -222,11 +229,50 @@ impl Life {
     }
 
     fn post(&mut self, queue: &'static str, count: usize) {
-        let bodies: Vec<Vec<u8>> = (0..count).map(|_| self.body()).collect();
-        let batch: Vec<NewMessage> =
-            bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(Duration::from_secs(360_000))).collect();
-        let ids = self.opened.driver().messages().post(&Project::none(), &name(queue), CLIENT, &batch).unwrap();
+        let bodies = self.bodies(count);
+        let posting = self.opened.driver().messages();
+        let ids = posting.post(&Project::none(), &name(queue), CLIENT, &messages(&bodies)).unwrap();
         self.known.messages.posted(ids.into_iter().zip(bodies.into_iter().map(|body| Posted { queue, body })));
+    }
+
+    /// Posts twice to each queue and deletes a message of each, in one batch, or in one for each queue of different stores.
+    fn commit(&mut self) {
+        let mut steps = Vec::new();
+        for queue in QUEUES {
+            let oldest = self.known.messages.live().iter().find(|(_, posted)| posted.queue == queue).map(|(id, _)| *id);
+            steps.push(Batched { queue, posts: [self.bodies(2), self.bodies(1)], deleted: oldest });
+        }
+        if self.commit_all(&steps).is_err() {
+            steps.chunks(1).for_each(|of_one| self.commit_all(of_one).unwrap());
+        }
+    }
+
+    fn commit_all(&mut self, steps: &[Batched]) -> Result<()> {
+        let mut all = Vec::new();
+        for Batched { queue, posts: [first, second], deleted } in steps {
+            let post = |bodies: &[Vec<u8>]| BatchStep::Post {
+                project: Project::none(),
+                queue: name(queue),
+                client: CLIENT,
+                messages: messages(bodies),
+            };
+            let messages = deleted.iter().copied().collect();
+            all.push(post(first));
+            all.push(BatchStep::Delete { project: Project::none(), queue: name(queue), messages, claim: None });
+            all.push(post(second));
+        }
+        let outcome = self.opened.driver().batches().commit(&all)?;
+        let posts = steps.iter().flat_map(|one| one.posts.iter().map(|bodies| (one.queue, bodies)));
+        for ((queue, bodies), ids) in posts.zip(outcome.posted()) {
+            let posted = bodies.iter().map(|body| Posted { queue, body: body.clone() });
+            self.known.messages.posted(ids.iter().copied().zip(posted));
+        }
+        steps.iter().filter_map(|one| one.deleted).for_each(|id| self.delete(id));
+        Ok(())
+    }
+
+    fn bodies(&mut self, count: usize) -> Vec<Vec<u8>> {
+        (0..count).map(|_| self.body()).collect()
     }
 
     /// A body that can be distinguished from all others wherever its bytes are found.
@@ -256,6 +302,10 @@ impl Life {
             self.known.messages.live().iter().filter(|(_, posted)| posted.queue == queue).map(|(id, _)| *id).collect();
         all.into_iter().for_each(|id| self.delete(id));
     }
+}
+
+fn messages(bodies: &[Vec<u8>]) -> Vec<NewMessage> {
+    bodies.iter().map(|body| NewMessage::new(body.clone()).ttl(Duration::from_secs(360_000))).collect()
 }
 
 pub(crate) fn name(queue: &str) -> QueueName {

@@ -12,6 +12,7 @@
     reason = "in a test a panic is the way to say what is wrong"
 )]
 
+mod batches;
 mod damaged;
 mod descriptors;
 mod gaps;

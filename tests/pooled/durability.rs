@@ -1,7 +1,7 @@
 //! The changes of each pool that survive a power cut.
 
 use zaqar_sled::disk::Keep;
-use zaqar_sled::{Durability, Messages, NewPool, PoolUpdate};
+use zaqar_sled::{BatchStep, Durability, ExtendedDriver, Messages, NewPool, PoolUpdate, QueueName};
 
 use crate::support::{ALICE, Harness, json, lasting};
 
@@ -66,4 +66,46 @@ fn a_lost_pool_creation_loses_no_more_than_that() {
     assert_eq!(orders.pool().as_deref(), Some("one"));
     assert!(orders.all().is_empty());
     h.check();
+}
+
+#[test]
+fn a_batch_over_pools_of_one_store_has_the_strongest_durability_of_them() {
+    for (first, last) in [("one", "two"), ("two", "one"), ("missing", "two"), ("missing", "one")] {
+        let h = Harness::live();
+        for (name, durability) in [("one", "buffered"), ("two", "sync")] {
+            let pool = NewPool::new(format!("localhost:{name}").parse().unwrap());
+            h.try_pool(name, &pool.options(json(&format!(r#"{{"durability": "{durability}"}}"#)))).unwrap();
+        }
+        let queues = ["one", "two"].map(|name| {
+            h.prefer(name);
+            let queue = h.create(name);
+            assert_eq!(queue.pool().as_deref(), Some(name));
+            queue
+        });
+        h.step();
+        let of = |name: &str| queues.iter().find(|queue| queue.name.as_str() == name);
+        let step = |name: &str| match of(name) {
+            Some(queue) => BatchStep::Post {
+                project: queue.project.clone(),
+                queue: queue.name.clone(),
+                client: ALICE,
+                messages: vec![lasting(name, 3600)],
+            },
+            None => BatchStep::Delete {
+                project: queues[0].project.clone(),
+                queue: QueueName::new(name).unwrap(),
+                messages: Vec::new(),
+                claim: None,
+            },
+        };
+        h.driver().batches().commit(&[step(first), step(last)]).unwrap();
+        let disk = h.disk().power_loss(Keep::Nothing);
+        h.open_on(disk);
+        for name in [first, last] {
+            if let Some(queue) = of(name) {
+                assert_eq!(queue.all(), [name], "{first} and {last}");
+            }
+        }
+        h.check();
+    }
 }

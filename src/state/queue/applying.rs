@@ -84,7 +84,9 @@ impl Queue {
                 page.settle_charge();
                 next
             });
-            self.next = self.next.max(next.unwrap_or_default());
+            // A page that cannot be read takes no message, and the queue is marked as broken.
+            let Some(next) = next else { return };
+            self.next = self.next.max(next);
         }
     }
 

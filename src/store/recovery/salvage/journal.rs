@@ -129,8 +129,8 @@ impl Journal {
         self.proven
     }
 
-    /// Records the gaps above `after` that had been synced by proof; returns the number of missing changes. Without a
-    /// snapshot, `after` is none, and the journal may begin at any LSN.
+    /// Records the gaps above `after` that had been synced by proof, and those in front of it within a segment; returns the
+    /// number of missing changes above it. Without a snapshot, `after` is none, and the journal may begin at any LSN.
     pub(super) fn note_gaps(&mut self, directory: &Path, after: Option<u64>, proven: u64) -> u64 {
         let mut expected = after.map(|after| after.saturating_add(1));
         let (mut missing, mut last) = (0_u64, (directory.to_path_buf(), 0));
@@ -138,14 +138,19 @@ impl Journal {
             // Frames missing before the first frame of a segment were in that segment, or in a missing one.
             let is_here = expected.is_none_or(|expected| segment.first_lsn <= expected);
             last = if is_here { (segment.path.clone(), SEGMENT_HEADER_BYTES) } else { (directory.to_path_buf(), 0) };
+            let mut next = segment.first_lsn;
             for run in &segment.runs {
                 let end = run.lsn.saturating_add(run.count).min(segment.limit);
                 let from = expected.unwrap_or(run.lsn);
                 if run.lsn > from && run.lsn < segment.limit {
                     missing = missing.saturating_add(run.lsn.saturating_sub(from));
                     self.damages.push(gap(last.clone(), from, run.lsn.saturating_sub(1)));
+                } else if run.lsn > next && run.lsn < segment.limit {
+                    // The snapshot has these changes, but the file is damaged even so.
+                    self.damages.push(gap(last.clone(), next, run.lsn.saturating_sub(1)));
                 }
                 expected = Some(from.max(end));
+                next = next.max(end);
                 last = (segment.path.clone(), run.end as u64);
             }
         }
@@ -189,5 +194,5 @@ impl Journal {
 }
 
 fn gap((file, offset): (PathBuf, u64), from: u64, to: u64) -> Damage {
-    Damage { file, offset, reason: format!("changes {from} to {to} of the journal are missing") }
+    Damage { file, offset, reason: format!("changes {from} to {to} cannot be read here") }
 }
