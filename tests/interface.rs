@@ -86,6 +86,7 @@ fn the_interface_follows_its_rules() {
     assert_eq!(
         rules.sealed,
         [
+            "Batches",
             "Catalogue",
             "Claims",
             "ControlDriver",

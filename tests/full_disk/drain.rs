@@ -145,6 +145,31 @@ impl<P: Medium> Life<P> {
         true
     }
 
+    /// A batch that posts to two queues and deletes a message of the first.
+    fn commit(&mut self, number: usize) -> bool {
+        let other = (0..QUEUES).rev().find(|other| self.live[*other].is_some()).unwrap_or(number);
+        let gone: Vec<MessageId> = self.ids(number).take(1).collect();
+        let body = vec![7; self.shape.body];
+        let mut batch = self.engine().batch();
+        for to in [number, other] {
+            batch.post(&self.queue(to), CLIENT, [NewMessage::new(body.clone()).ttl(HOUR * 100)]);
+        }
+        batch.delete_messages(&self.queue(number), gone.iter().copied());
+        let outcome = match batch.commit() {
+            // Another call has claimed the message.
+            Err(error) if error.is_not_permitted() => return true,
+            outcome => outcome,
+        };
+        let Some(outcome) = self.done(outcome) else { return false };
+        for (to, ids) in [number, other].into_iter().zip(outcome.posted()) {
+            self.posted += 1;
+            self.live[to].as_mut().unwrap().posted(ids.iter().map(|id| (*id, body.len() as u64)));
+        }
+        let live = self.live[number].as_mut().unwrap();
+        assert_eq!(gone.iter().filter(|id| live.removed(id)).count() as u64, outcome.deleted());
+        true
+    }
+
     fn create(&mut self, number: usize) -> bool {
         let created = self.done(self.queue(number).create(Metadata::new().with("n", number).unwrap()));
         if created == Some(true) {
@@ -211,10 +236,20 @@ impl<P: Medium> Life<P> {
                 self.done(queue.bulk_delete(&ids))?;
                 ids
             }
-            (4 | 5, _) => {
+            (4, _) => {
                 let ids: Vec<_> = self.ids(number).take(1).collect();
                 self.done(queue.bulk_delete(&ids))?;
                 ids
+            }
+            (5, _) => {
+                let ids: Vec<_> = self.ids(number).take(1).collect();
+                match self.engine().batch().delete_messages(&queue, ids.iter().copied()).commit() {
+                    Err(error) if error.is_not_permitted() => Vec::new(),
+                    outcome => {
+                        self.done(outcome)?;
+                        ids
+                    }
+                }
             }
             (_, _) => {
                 let limit = 1 + usize::try_from(self.random.below(4)).unwrap();
@@ -274,7 +309,8 @@ impl<P: Medium> Life<P> {
                 continue;
             }
             match self.random.below(100) {
-                0..60 => refused += u64::from(!self.post(number)),
+                0..50 => refused += u64::from(!self.post(number)),
+                50..60 => refused += u64::from(!self.commit(number)),
                 60..85 => drop(self.lease(number)),
                 85..92 => drop(self.free(number)),
                 92..98 => self.tend(),
@@ -290,7 +326,8 @@ impl<P: Medium> Life<P> {
         for round in 0..4 {
             for _ in 0..200 {
                 let number = usize::try_from(self.random.below(QUEUES as u64)).unwrap();
-                if self.live[number].is_some() && !self.post(number) && !self.lease(number) {
+                let is_there = self.live[number].is_some();
+                if is_there && !self.post(number) && !self.commit(number) && !self.lease(number) {
                     break;
                 }
             }

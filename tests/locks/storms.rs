@@ -144,6 +144,24 @@ fn work(driver: &PooledDriver, round: usize) -> Result<()> {
     queue.pop(1).map(drop)
 }
 
+/// A batch over all queues, in another order each time.
+fn commit(driver: &PooledDriver, round: usize) -> Result<()> {
+    let mut batch = driver.batch();
+    let claimed = driver.queue(Project::none(), format!("q{}", round % 3))?.claim(ClaimOptions::new().limit(2))?;
+    if let Some(claim) = &claimed {
+        batch.delete_all(claim).release(claim);
+    }
+    for n in 0..3 {
+        let queue = driver.queue(Project::none(), format!("q{}", (round + n) % 3))?;
+        batch.post(&queue, ALICE, [NewMessage::new("y")]);
+    }
+    match batch.commit() {
+        // The claim's queue was moved, deleted, or has lost its pool.
+        Err(error) if error.is_not_permitted() || matches!(error, Error::NotInOneStore { .. }) => Ok(()),
+        done => done.map(drop),
+    }
+}
+
 fn subscribe(driver: &PooledDriver, round: usize) -> Result<()> {
     let (project, name) = (Project::none(), QueueName::new(format!("q{}", round % 3))?);
     let hook = Subscriber::new(format!("https://example.com/{}", round % 5))?;
@@ -167,7 +185,7 @@ fn pools_are_changed_while_queues_are_made_and_deleted() {
 #[test]
 fn concurrent_calls_of_every_kind_end() {
     let driver = running();
-    let works = vec![change_pools, make_and_delete, move_about, work, subscribe, look];
+    let works = vec![change_pools, make_and_delete, move_about, work, subscribe, look, commit];
     beside(&driver, rounds(), works);
     driver.step().unwrap();
     let verified = driver.verify().unwrap();
