@@ -49,7 +49,8 @@
 //!
 //! # Claims
 //!
-//! - [`Queue::claim`] leases messages to a worker; [`Queue::claim_wait`] waits until there are some.
+//! - [`Queue::claim`] leases messages to a worker; [`Queue::claim_wait`] waits until there are some,
+//!   and a [`CancelToken`] ends that wait.
 //! - [`Claim`] is the handle on a claim: [`delete`](Claim::delete) a finished message,
 //!   [`renew`](Claim::renew) the lease when the work takes longer, [`release`](Claim::release) the
 //!   claim at the end, or [`retry`](Claim::retry) a message that failed, with a delay and a reason:
@@ -155,6 +156,7 @@ pub use model::{
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;
+pub use store::cancel_token::CancelToken;
 pub use store::inspect::{FileSizes, InspectedClaim, InspectedQueue, Inspection};
 pub use store::recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 pub use store::status::Status;

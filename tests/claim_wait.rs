@@ -6,66 +6,17 @@
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/waits.rs"]
+mod waits;
 
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use zaqar_sled::{
-    Claim, ClaimOptions, ClientId, Clock, Config, Engine, Error, ManualClock, Metadata, NewMessage, Project, Queue,
-    SimulatedDisk, Timestamp,
-};
+use zaqar_sled::{ClaimOptions, ClientId, Clock, Config, Metadata, NewMessage, Project, SimulatedDisk, Timestamp};
 
 use clock::{WatchedClock, interrupt_at, was_interrupted};
-
-const LONG: Duration = Duration::from_secs(1_000_000);
-
-fn engine() -> (Engine, Arc<ManualClock>) {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
-    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).background(false);
-    (config.open("/store").unwrap(), clock)
-}
-
-fn jobs(engine: &Engine) -> Queue {
-    let jobs = engine.queue(Project::none(), "jobs").unwrap();
-    jobs.create(Metadata::new()).unwrap();
-    jobs
-}
-
-fn post(queue: &Queue, body: &str) {
-    queue.post(ClientId::random(), &[NewMessage::new(body)]).unwrap();
-}
-
-fn options() -> ClaimOptions {
-    ClaimOptions::new().ttl(Duration::from_secs(60)).limit(1)
-}
-
-/// A waiter that is asleep by the time this returns.
-fn waiter(engine: &Engine, queue: &Queue, timeout: Duration) -> JoinHandle<Result<Option<Claim>, Error>> {
-    let before = engine.status().waiting();
-    let queue = queue.clone();
-    let waiter = thread::spawn(move || queue.claim_wait(options(), timeout));
-    while engine.status().waiting() == before {
-        thread::yield_now();
-    }
-    waiter
-}
-
-/// The result of the thread. A thread that still waits after a while has missed its wake-up.
-fn joined<T>(thread: JoinHandle<T>) -> T {
-    let started = Instant::now();
-    while !thread.is_finished() {
-        assert!(started.elapsed() < STUCK, "it waits for ever");
-        thread::sleep(Duration::from_millis(1));
-    }
-    thread.join().unwrap()
-}
-
-const STUCK: Duration = Duration::from_secs(30);
-
-fn body_of(claimed: Result<Option<Claim>, Error>) -> Vec<u8> {
-    claimed.unwrap().unwrap().messages()[0].body().as_bytes().to_vec()
-}
+use waits::{LONG, body_of, engine, jobs, joined, options, post, waiter};
 
 #[test]
 fn a_post_wakes_a_waiter() {

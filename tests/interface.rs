@@ -40,7 +40,8 @@ macro_rules! names {
 
 names! {
     types:
-        Batch BatchOutcome BatchStep Body Calls Capabilities Capability CatalogueEntry Checksum Claim ClaimId ClaimOptions ClaimRecord ClientId
+        Batch BatchOutcome BatchStep Body Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimId
+        ClaimOptions ClaimRecord ClientId
         Config ControlHealth Damaged Durability Engine Error Fault FaultError FaultKind Flavor FlavorMarker
         FlavorName FileSizes FlavorUpdate Gate GcReport Health InspectedClaim InspectedQueue Inspection Keep Limits
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker

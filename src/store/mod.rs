@@ -16,6 +16,7 @@ mod archiving;
 pub(crate) mod background;
 mod bookkeeping;
 pub(crate) mod calls;
+pub(crate) mod cancel_token;
 mod close;
 mod dirty_queues;
 mod entering;
@@ -33,6 +34,7 @@ pub(crate) mod status;
 mod together;
 mod totals;
 pub(crate) mod verify;
+mod waiter;
 pub(crate) mod waiters;
 mod writing;
 

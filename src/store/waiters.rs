@@ -4,27 +4,32 @@
 //! 2. A call that makes messages claimable wakes as many waiters of that queue. For messages that time makes claimable,
 //!    a waiter wakes up by itself.
 //! 3. A waiter passes its wake-up on to the next waiter in two cases: it leaves without a check since it was woken,
-//!    because its call failed or timed out; or it knows an instant at which something falls due.
+//!    because its call failed, timed out or was cancelled; or it knows an instant at which something falls due.
+//!
+//! Cost: O(log waiters of the queue) to register and to leave.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::lock::{Condvar, Mutex, Rank};
+use super::waiter::Waiter;
+use crate::lock::{Mutex, Rank};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Waiters {
     /// The number of waiters, so that a post without waiters costs one load.
     count: AtomicUsize,
-    by_queue: Mutex<HashMap<Vec<u8>, Vec<Arc<Waiter>>>>,
+    lists: Mutex<Lists>,
 }
 
-#[derive(Debug)]
-struct Waiter {
-    woken: Mutex<bool>,
-    wake: Condvar,
+#[derive(Debug, Default)]
+struct Lists {
+    /// The number of the next waiter.
+    next: u64,
+    /// The waiters of each queue, oldest first.
+    by_queue: HashMap<Vec<u8>, BTreeMap<u64, Arc<Waiter>>>,
 }
 
 /// A waiter of a queue, until it is dropped.
@@ -32,6 +37,7 @@ struct Waiter {
 pub(crate) struct Waiting<'a> {
     waiters: &'a Waiters,
     key: Vec<u8>,
+    number: u64,
     waiter: Arc<Waiter>,
     /// Set when the waiter was woken and has not checked the queue since.
     must_check: Cell<bool>,
@@ -41,17 +47,21 @@ pub(crate) struct Waiting<'a> {
 
 impl Default for Waiters {
     fn default() -> Self {
-        Self { count: AtomicUsize::new(0), by_queue: Mutex::new(Rank::Waiters, HashMap::new()) }
+        Self { count: AtomicUsize::new(0), lists: Mutex::new(Rank::Waiters, Lists::default()) }
     }
 }
 
 impl Waiters {
     pub(crate) fn register(&self, key: Vec<u8>) -> Waiting<'_> {
-        let waiter = Waiter { woken: Mutex::new(Rank::Waiter, false), wake: Condvar::default() };
-        let waiter = Arc::new(waiter);
-        self.by_queue.lock().entry(key.clone()).or_default().push(waiter.clone());
+        let waiter = Arc::new(Waiter::new());
+        let mut lists = self.lists.lock();
+        let number = lists.next;
+        lists.next += 1;
+        lists.by_queue.entry(key.clone()).or_default().insert(number, waiter.clone());
+        drop(lists);
         self.count.fetch_add(1, Ordering::SeqCst);
-        Waiting { waiters: self, key, waiter, must_check: Cell::new(false), knows_due: Cell::new(false) }
+        let (must_check, knows_due) = (Cell::new(false), Cell::new(false));
+        Waiting { waiters: self, key, number, waiter, must_check, knows_due }
     }
 
     /// Whether no call waits, on any queue.
@@ -61,18 +71,18 @@ impl Waiters {
 
     /// Wakes up to `most` of the queue's waiters that are not yet woken, oldest first.
     pub(crate) fn wake(&self, key: &[u8], most: usize) {
-        if self.is_empty() {
+        if most == 0 || self.is_empty() {
             return;
         }
-        if let Some(waiters) = self.by_queue.lock().get(key) {
-            waiters.iter().filter(|waiter| waiter.wake()).take(most).for_each(drop);
+        if let Some(waiters) = self.lists.lock().by_queue.get(key) {
+            waiters.values().filter(|waiter| waiter.wake()).take(most).for_each(drop);
         }
     }
 
     pub(crate) fn wake_all(&self) {
-        self.by_queue.lock().values().flatten().for_each(|waiter| {
+        for waiter in self.lists.lock().by_queue.values().flat_map(BTreeMap::values) {
             waiter.wake();
-        });
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -80,31 +90,15 @@ impl Waiters {
     }
 }
 
-impl Waiter {
-    /// Wakes the waiter; true if it was asleep.
-    fn wake(&self) -> bool {
-        let slept = !std::mem::replace(&mut *self.woken.lock(), true);
-        self.wake.notify_one();
-        slept
-    }
-}
-
 impl Waiting<'_> {
-    /// Sleeps until woken, or for `timeout` if there is one.
+    /// The waiter, for a token that cancels its sleep.
+    pub(crate) fn waiter(&self) -> &Arc<Waiter> {
+        &self.waiter
+    }
+
+    /// Sleeps until woken or cancelled, or for `timeout` if there is one.
     pub(crate) fn sleep(&self, timeout: Option<Duration>) {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut woken = self.waiter.woken.lock();
-        while !*woken {
-            match deadline {
-                None => self.waiter.wake.wait(&mut woken),
-                Some(deadline) => {
-                    if self.waiter.wake.wait_until(&mut woken, deadline) {
-                        break;
-                    }
-                }
-            }
-        }
-        let was_woken = std::mem::replace(&mut *woken, false);
+        let was_woken = self.waiter.sleep(timeout);
         self.must_check.set(self.must_check.get() || was_woken);
     }
 
@@ -119,22 +113,22 @@ impl Waiting<'_> {
         self.knows_due.set(knows_due);
     }
 
-    /// Passes this waiter's wake-up on to the next waiter.
+    /// Passes this waiter's wake-ups on to the next waiters. It has two if it was woken once more before it checked the
+    /// queue for the first.
     fn hand_on(&self) {
-        if *self.waiter.woken.lock() || self.must_check.get() || self.knows_due.get() {
-            self.waiters.wake(&self.key, 1);
-        }
+        let held = usize::from(self.waiter.is_woken()) + usize::from(self.must_check.get());
+        self.waiters.wake(&self.key, held.max(self.knows_due.get().into()));
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         {
-            let mut by_queue = self.waiters.by_queue.lock();
-            if let Some(waiters) = by_queue.get_mut(&self.key) {
-                waiters.retain(|waiter| !Arc::ptr_eq(waiter, &self.waiter));
+            let mut lists = self.waiters.lists.lock();
+            if let Some(waiters) = lists.by_queue.get_mut(&self.key) {
+                waiters.remove(&self.number);
                 if waiters.is_empty() {
-                    by_queue.remove(&self.key);
+                    lists.by_queue.remove(&self.key);
                 }
             }
         }
@@ -145,6 +139,7 @@ impl Drop for Waiting<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cancel_token::CancelToken;
     use super::*;
 
     #[test]
@@ -167,7 +162,7 @@ mod tests {
         second.found_nothing(false);
         let third = waiters.register(b"q".to_vec());
         drop(second);
-        assert!(!*third.waiter.woken.lock());
+        assert!(!third.waiter.is_woken());
     }
 
     #[test]
@@ -181,14 +176,43 @@ mod tests {
     }
 
     #[test]
+    fn a_waiter_that_is_cancelled_hands_on_the_wake_up_that_it_got_and_no_other() {
+        let (waiters, token) = (Waiters::default(), CancelToken::new());
+        let [first, second, third] = [(); 3].map(|()| waiters.register(b"q".to_vec()));
+        let cancellable = token.register(first.waiter());
+        waiters.wake(b"q", 1);
+        token.cancel();
+        first.sleep(None);
+        drop((cancellable, first));
+        assert!(second.waiter.is_woken() && !third.waiter.is_woken());
+        second.sleep(None);
+        second.found_nothing(false);
+        let cancellable = token.register(second.waiter());
+        second.sleep(None);
+        drop((cancellable, second));
+        assert!(!third.waiter.is_woken());
+    }
+
+    #[test]
+    fn a_waiter_that_was_woken_twice_before_it_failed_wakes_two() {
+        let waiters = Waiters::default();
+        let [first, second, third, fourth] = [(); 4].map(|()| waiters.register(b"q".to_vec()));
+        waiters.wake(b"q", 1);
+        first.sleep(None);
+        waiters.wake(b"q", 1);
+        drop(first);
+        assert!(second.waiter.is_woken() && third.waiter.is_woken() && !fourth.waiter.is_woken());
+    }
+
+    #[test]
     fn one_wake_up_wakes_one_and_is_handed_on_by_a_waiter_that_leaves() {
         let waiters = Waiters::default();
         let (first, second) = (waiters.register(b"q".to_vec()), waiters.register(b"q".to_vec()));
         waiters.wake(b"q", 1);
-        assert!(!*second.waiter.woken.lock());
+        assert!(!second.waiter.is_woken());
         drop(first);
         second.sleep(None);
         drop(second);
-        assert_eq!((waiters.len(), waiters.by_queue.lock().len()), (0, 0));
+        assert_eq!((waiters.len(), waiters.lists.lock().by_queue.len()), (0, 0));
     }
 }
