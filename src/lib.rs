@@ -51,6 +51,7 @@
 //!
 //! - [`Queue::claim`] leases messages to a worker; [`Queue::claim_wait`] waits until there are some,
 //!   and a [`CancelToken`] ends that wait.
+//! - [`QueueSet`] claims from many queues, fairly, and waits for all of them at once.
 //! - [`Claim`] is the handle on a claim: [`delete`](Claim::delete) a finished message,
 //!   [`renew`](Claim::renew) the lease when the work takes longer, [`release`](Claim::release) the
 //!   claim at the end, or [`retry`](Claim::retry) a message that failed, with a delay and a reason:
@@ -144,7 +145,7 @@ pub use contract::{
 };
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
-pub use handle::{Batch, Claim, Queue};
+pub use handle::{Batch, Claim, Queue, QueueSet};
 pub use model::{
     BatchOutcome, BatchStep, Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimId, ClaimOptions,
     ClaimRecord, ClientId, ControlHealth, Durability, Error, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport,

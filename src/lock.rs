@@ -73,6 +73,8 @@ pub(crate) enum Rank {
     Alarms,
     /// The calls that wait for messages, by queue.
     Waiters,
+    /// The queues that calls wait for together.
+    ReadyQueues,
     /// The calls that a token cancels.
     Cancelling,
     /// One call that waits for messages.

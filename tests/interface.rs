@@ -47,7 +47,7 @@ names! {
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker
         MessageStat MessageVolume Metadata MetadataValue NewFlavor NewMessage NewPool Operation OperationStatus
         Page<Message, MessageMarker> Pool PoolGroup PoolHealth PoolMarker PoolName PoolUpdate PoolUri PooledDriver
-        PooledStatus Project Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSettings QueueStats
+        PooledStatus Project Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSet QueueSettings QueueStats
         RealDisk RecoveryReport RecoverySource ReferenceModel Retry RetryPolicy SimulatedDisk Sort Status Subscriber
         Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Tree TreeChange Ttl
         Verification;

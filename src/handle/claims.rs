@@ -154,7 +154,7 @@ impl Queue {
         Ok(None)
     }
 
-    fn handle_on(&self, record: ClaimRecord) -> Claim {
+    pub(super) fn handle_on(&self, record: ClaimRecord) -> Claim {
         Claim::new(self.driver.clone(), self.project.clone(), self.name.clone(), record)
     }
 }

@@ -27,6 +27,7 @@ mod locked;
 mod names;
 mod posts;
 pub(crate) mod random;
+pub(crate) mod ready_queues;
 pub(crate) mod recovery;
 pub(crate) mod signals;
 mod slot;

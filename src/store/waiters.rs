@@ -5,6 +5,7 @@
 //!    a waiter wakes up by itself.
 //! 3. A waiter passes its wake-up on to the next waiter in two cases: it leaves without a check since it was woken,
 //!    because its call failed, timed out or was cancelled; or it knows an instant at which something falls due.
+//! 4. Queues that calls wait for together are marked by the same wake-ups: see [`ready_queues`](super::ready_queues).
 //!
 //! Cost: O(log waiters of the queue) to register and to leave.
 
@@ -13,24 +14,40 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ready_queues::ReadyQueues;
 use super::waiter::Waiter;
 use crate::lock::{Mutex, Rank};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Waiters {
-    /// The number of waiters, so that a post without waiters costs one load.
+    /// The number of waiters and sets, so that a post without any costs one load.
     count: AtomicUsize,
+    /// The number of calls that wait.
+    calls: AtomicUsize,
     lists: Mutex<Lists>,
 }
 
 #[derive(Debug, Default)]
 struct Lists {
-    /// The number of the next waiter.
+    /// The number of the next waiter or set.
     next: u64,
-    /// The waiters of each queue, oldest first.
-    by_queue: HashMap<Vec<u8>, BTreeMap<u64, Arc<Waiter>>>,
+    by_queue: HashMap<Vec<u8>, Listeners>,
+    /// The sets of queues that calls wait for together.
+    sets: BTreeMap<u64, Arc<ReadyQueues>>,
 }
+
+/// The listeners of one queue, oldest first.
+#[derive(Debug, Default)]
+struct Listeners {
+    waiters: BTreeMap<u64, Arc<Waiter>>,
+    /// The sets that the queue is in, each with the queue's index there.
+    sets: BTreeMap<u64, (Arc<ReadyQueues>, usize)>,
+}
+
+/// A call that waits for the queues of a set, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct WaitingCall<'a>(&'a Waiters);
 
 /// A waiter of a queue, until it is dropped.
 #[derive(Debug)]
@@ -47,7 +64,8 @@ pub(crate) struct Waiting<'a> {
 
 impl Default for Waiters {
     fn default() -> Self {
-        Self { count: AtomicUsize::new(0), lists: Mutex::new(Rank::Waiters, Lists::default()) }
+        let (count, calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { count, calls, lists: Mutex::new(Rank::Waiters, Lists::default()) }
     }
 }
 
@@ -57,36 +75,89 @@ impl Waiters {
         let mut lists = self.lists.lock();
         let number = lists.next;
         lists.next += 1;
-        lists.by_queue.entry(key.clone()).or_default().insert(number, waiter.clone());
+        lists.by_queue.entry(key.clone()).or_default().waiters.insert(number, waiter.clone());
         drop(lists);
         self.count.fetch_add(1, Ordering::SeqCst);
+        self.calls.fetch_add(1, Ordering::SeqCst);
         let (must_check, knows_due) = (Cell::new(false), Cell::new(false));
         Waiting { waiters: self, key, number, waiter, must_check, knows_due }
     }
 
-    /// Whether no call waits, on any queue.
+    /// Has the queues of these keys marked in `queues`, by their order, until [`unwatch`](Self::unwatch).
+    pub(crate) fn watch(&self, keys: impl Iterator<Item = Vec<u8>>, queues: &Arc<ReadyQueues>) -> u64 {
+        let mut lists = self.lists.lock();
+        let number = lists.next;
+        lists.next += 1;
+        for (index, key) in keys.enumerate() {
+            lists.by_queue.entry(key).or_default().sets.insert(number, (queues.clone(), index));
+        }
+        lists.sets.insert(number, queues.clone());
+        drop(lists);
+        self.count.fetch_add(1, Ordering::SeqCst);
+        number
+    }
+
+    /// Ends a [`watch`](Self::watch) of the same keys.
+    pub(crate) fn unwatch(&self, keys: impl Iterator<Item = Vec<u8>>, number: u64) {
+        let mut lists = self.lists.lock();
+        for key in keys {
+            lists.change(&key, |listeners| drop(listeners.sets.remove(&number)));
+        }
+        lists.sets.remove(&number);
+        drop(lists);
+        self.count.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Counts a call that waits for the queues of a set.
+    pub(crate) fn begin_wait(&self) -> WaitingCall<'_> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        WaitingCall(self)
+    }
+
+    /// Whether no call waits and no queue is watched.
     pub(crate) fn is_empty(&self) -> bool {
         self.count.load(Ordering::SeqCst) == 0
     }
 
-    /// Wakes up to `most` of the queue's waiters that are not yet woken, oldest first.
+    /// Wakes up to `most` of the queue's waiters that are not yet woken, oldest first, and as many calls of each set.
     pub(crate) fn wake(&self, key: &[u8], most: usize) {
         if most == 0 || self.is_empty() {
             return;
         }
-        if let Some(waiters) = self.lists.lock().by_queue.get(key) {
-            waiters.values().filter(|waiter| waiter.wake()).take(most).for_each(drop);
+        if let Some(listeners) = self.lists.lock().by_queue.get(key) {
+            listeners.waiters.values().filter(|waiter| waiter.wake()).take(most).for_each(drop);
+            listeners.sets.values().for_each(|(queues, index)| queues.mark(*index, most));
         }
     }
 
     pub(crate) fn wake_all(&self) {
-        for waiter in self.lists.lock().by_queue.values().flat_map(BTreeMap::values) {
+        let lists = self.lists.lock();
+        for waiter in lists.by_queue.values().flat_map(|listeners| listeners.waiters.values()) {
             waiter.wake();
         }
+        lists.sets.values().for_each(|queues| queues.wake_all());
     }
 
+    /// The number of calls that wait.
     pub(crate) fn len(&self) -> usize {
-        self.count.load(Ordering::SeqCst)
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+impl Lists {
+    /// Changes the listeners of a queue, and forgets the queue if it has none left.
+    fn change(&mut self, key: &[u8], change: impl FnOnce(&mut Listeners)) {
+        let Some(listeners) = self.by_queue.get_mut(key) else { return };
+        change(listeners);
+        if listeners.waiters.is_empty() && listeners.sets.is_empty() {
+            self.by_queue.remove(key);
+        }
+    }
+}
+
+impl Drop for WaitingCall<'_> {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -123,16 +194,10 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        {
-            let mut lists = self.waiters.lists.lock();
-            if let Some(waiters) = lists.by_queue.get_mut(&self.key) {
-                waiters.remove(&self.number);
-                if waiters.is_empty() {
-                    lists.by_queue.remove(&self.key);
-                }
-            }
-        }
+        let number = self.number;
+        self.waiters.lists.lock().change(&self.key, |listeners| drop(listeners.waiters.remove(&number)));
         self.waiters.count.fetch_sub(1, Ordering::SeqCst);
+        self.waiters.calls.fetch_sub(1, Ordering::SeqCst);
         self.hand_on();
     }
 }
@@ -140,6 +205,7 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::cancel_token::CancelToken;
+    use super::super::ready_queues::Next;
     use super::*;
 
     #[test]
@@ -202,6 +268,30 @@ mod tests {
         waiters.wake(b"q", 1);
         drop(first);
         assert!(second.waiter.is_woken() && third.waiter.is_woken() && !fourth.waiter.is_woken());
+    }
+
+    #[test]
+    fn a_watched_queue_is_marked_until_it_is_watched_no_more() {
+        let (waiters, keys) = (Waiters::default(), || [b"p".to_vec(), b"q".to_vec()].into_iter());
+        let queues = Arc::new(ReadyQueues::new(2));
+        let number = waiters.watch(keys(), &queues);
+        let mut visit = queues.visit();
+        let mut tried = || {
+            let Next::Try(turn) = visit.next(0) else { return None };
+            visit.tried(&turn, false, None);
+            Some(turn.index)
+        };
+        assert_eq!([tried(), tried(), tried()], [Some(0), Some(1), None]);
+        let waiting = waiters.register(b"q".to_vec());
+        waiters.wake(b"q", 1);
+        assert!(waiting.waiter.is_woken(), "a set takes no wake-up from others");
+        assert_eq!([tried(), tried()], [Some(1), None]);
+        drop(waiting);
+        assert_eq!([tried(), tried()], [Some(1), None], "it handed on its wake-up");
+        waiters.unwatch(keys(), number);
+        waiters.wake(b"q", 1);
+        assert_eq!(tried(), None);
+        assert!(waiters.is_empty() && waiters.lists.lock().by_queue.is_empty() && waiters.lists.lock().sets.is_empty());
     }
 
     #[test]
