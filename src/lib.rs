@@ -56,6 +56,9 @@
 //!   [`renew`](Claim::renew) the lease when the work takes longer, [`release`](Claim::release) the
 //!   claim at the end, or [`retry`](Claim::retry) a message that failed, with a delay and a reason:
 //!   [`Retry`]. [`split`](Claim::split) renews some messages of a claim.
+//! - A [`Worker`] does all of that in threads of its own: it hands each message to a handler as a
+//!   [`Job`], renews the leases meanwhile, and does what the [`Outcome`] says; it returns a
+//!   [`WorkReport`]. [`docs::workers`] is a guide, also for async programs.
 //! - [`ClaimRecord`] and [`ClaimId`] name a claim in the traits.
 //! - [`ClaimOptions`] sets the times and sizes; [`QueueSettings`] sets dead letters and the
 //!   [`RetryPolicy`] of a queue (see [`Claims::create`]).
@@ -136,6 +139,7 @@ mod state;
 mod storage;
 mod store;
 mod sync;
+mod worker;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
@@ -163,6 +167,7 @@ pub use store::recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource}
 pub use store::status::Status;
 pub use store::verify::Verification;
 pub use sync::spawner::Spawner;
+pub use worker::{Job, Outcome, WorkReport, Worker};
 
 /// Compiles and runs the README's examples as tests.
 #[cfg(doctest)]

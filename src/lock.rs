@@ -19,6 +19,12 @@ use crate::sync::locks;
 /// The lock order, outermost first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
+    /// The messages that a worker has claimed and not begun.
+    Backlog,
+    /// The leases that a worker renews.
+    Leases,
+    /// The first error of a worker's run.
+    RunError,
     /// The reference model, whole.
     Model,
     /// The pooled drivers this process has open.

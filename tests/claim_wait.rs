@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zaqar_sled::{ClaimOptions, ClientId, Clock, Config, Metadata, NewMessage, Project, SimulatedDisk, Timestamp};
+use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk, Timestamp};
 
 use clock::{WatchedClock, interrupt_at, was_interrupted};
-use waits::{LONG, body_of, engine, jobs, joined, options, post, waiter};
+use waits::{LONG, Quick, body_of, engine, jobs, joined, options, post, waiter};
 
 #[test]
 fn a_post_wakes_a_waiter() {
@@ -256,30 +256,10 @@ fn a_post_at_any_instant_between_the_check_and_the_sleep_is_not_missed() {
     assert!((4..99).contains(&reached), "{reached} readings");
 }
 
-/// A clock that runs a hundred times as fast as the machine's. Each jump of a [`ManualClock`] wakes housekeeping, and
-/// in this test housekeeping has to wake on its own.
-#[derive(Debug)]
-struct Fast(Instant);
-
-impl Clock for Fast {
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_millis(1_000_000 + u64::try_from(self.monotonic().as_millis()).unwrap())
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed() * 100
-    }
-
-    fn real_wait(&self, duration: Duration) -> Option<Duration> {
-        Some(duration / 100)
-    }
-
-    fn on_jump(&self, _: Box<dyn Fn() + Send + Sync>) {}
-}
-
+/// Each jump of a [`ManualClock`](zaqar_sled::ManualClock) wakes housekeeping, and here it has to wake on its own.
 #[test]
 fn dead_letters_in_a_queue_that_a_claim_made_are_collected_when_they_expire() {
-    let clock = Arc::new(Fast(Instant::now()));
+    let clock = Quick::new(100);
     let engine = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock).open("/store").unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
     let dead_letters =

@@ -23,7 +23,7 @@ use zaqar_sled::{
 
 use clock::{WatchedClock, interrupt_at, was_interrupted};
 use random::Random;
-use waits::{LONG, body_of, created, engine, joined, options, post, waiter, waiting};
+use waits::{LONG, Quick, body_of, created, engine, joined, options, post, waiter, waiting};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -111,24 +111,9 @@ fn time_a_release_and_a_retry_wake_a_call() {
     assert!(joined(call).unwrap().is_none());
 }
 
-/// On a clock that wakes nobody: only what a call knows ends its sleep.
 #[test]
 fn a_call_that_takes_a_message_tells_another_when_the_lease_ends() {
-    #[derive(Debug)]
-    struct Quick(Instant);
-    impl zaqar_sled::Clock for Quick {
-        fn wall(&self) -> Timestamp {
-            Timestamp::from_millis(1_000_000 + u64::try_from(self.monotonic().as_millis()).unwrap())
-        }
-        fn monotonic(&self) -> Duration {
-            self.0.elapsed() * 200
-        }
-        fn real_wait(&self, duration: Duration) -> Option<Duration> {
-            Some(duration / 200)
-        }
-        fn on_jump(&self, _: Box<dyn Fn() + Send + Sync>) {}
-    }
-    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(Arc::new(Quick(Instant::now())));
+    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(Quick::new(200));
     let engine = config.background(false).open("/store").unwrap();
     let jobs = created(&engine, "jobs");
     let set = QueueSet::new([&jobs]).unwrap();

@@ -154,6 +154,21 @@ impl Queue {
         Ok(None)
     }
 
+    /// Repeats a change of the queue that is refused because the queue is being moved, when the move has ended.
+    pub(crate) fn when_not_moving<R>(&self, change: impl Fn() -> Result<R>) -> Result<R> {
+        let first = change();
+        if !matches!(first, Err(Error::Moving { .. })) {
+            return first;
+        }
+        let waiting = self.control_store().waiters.register(keys::queue(&self.project, &self.name));
+        loop {
+            match change() {
+                Err(Error::Moving { .. }) => waiting.sleep(None),
+                other => return other,
+            }
+        }
+    }
+
     pub(super) fn handle_on(&self, record: ClaimRecord) -> Claim {
         Claim::new(self.driver.clone(), self.project.clone(), self.name.clone(), record)
     }

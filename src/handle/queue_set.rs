@@ -105,9 +105,7 @@ impl QueueSet {
         }
         let Some(first) = chosen.first() else { return Err(Error::invalid("queues", "there are none")) };
         let driver = first.driver.clone();
-        let ready = Arc::new(ReadyQueues::new(chosen.len()));
-        let number = driver.control_store().waiters.watch(chosen.iter().map(key_of), &ready);
-        Ok(Self(Arc::new(Set { driver, queues: chosen, ready, number })))
+        Ok(Self::of(chosen, driver))
     }
 
     /// The queues, in the order in which they were given.
@@ -158,7 +156,7 @@ impl QueueSet {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn claim(&self, options: ClaimOptions) -> Result<Option<Claim>> {
-        self.0.wait_for_claim(&options, Duration::ZERO, None)
+        self.claim_until(&options, Duration::ZERO, &[])
     }
 
     /// Claims messages as [`claim`](Self::claim) does, and waits up to `timeout`, measured by the
@@ -193,7 +191,7 @@ impl QueueSet {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn claim_wait(&self, options: ClaimOptions, timeout: Duration) -> Result<Option<Claim>> {
-        self.0.wait_for_claim(&options, timeout, None)
+        self.claim_until(&options, timeout, &[])
     }
 
     /// Claims messages as [`claim_wait`](Self::claim_wait) does, but another thread can end the wait by
@@ -229,7 +227,41 @@ impl QueueSet {
         timeout: Duration,
         token: &CancelToken,
     ) -> Result<Option<Claim>> {
-        self.0.wait_for_claim(&options, timeout, Some(token))
+        self.claim_until(&options, timeout, &[token])
+    }
+
+    /// As [`claim_wait_with`](Self::claim_wait_with), with any number of tokens.
+    pub(crate) fn claim_until(
+        &self,
+        options: &ClaimOptions,
+        timeout: Duration,
+        tokens: &[&CancelToken],
+    ) -> Result<Option<Claim>> {
+        self.0.wait_for_claim(options, timeout, tokens)
+    }
+
+    /// The store whose clock applies.
+    pub(crate) fn store(&self) -> &Store {
+        self.0.store()
+    }
+
+    fn of(queues: Vec<Queue>, driver: Driver) -> Self {
+        let ready = Arc::new(ReadyQueues::new(queues.len()));
+        let number = driver.control_store().waiters.watch(queues.iter().map(key_of), &ready);
+        Self(Arc::new(Set { driver, queues, ready, number }))
+    }
+}
+
+/// A set of one queue.
+impl From<&Queue> for QueueSet {
+    fn from(queue: &Queue) -> Self {
+        Self::of(vec![queue.clone()], queue.driver.clone())
+    }
+}
+
+impl From<&QueueSet> for QueueSet {
+    fn from(queues: &QueueSet) -> Self {
+        queues.clone()
     }
 }
 
@@ -249,7 +281,7 @@ impl Set {
         &self,
         options: &ClaimOptions,
         timeout: Duration,
-        token: Option<&CancelToken>,
+        tokens: &[&CancelToken],
     ) -> Result<Option<Claim>> {
         let store = self.store();
         store.limits.check_claim(options)?;
@@ -258,9 +290,9 @@ impl Set {
         let left = || deadline.saturating_sub(clock.monotonic());
         let _waiting = store.waiters.begin_wait();
         let mut visit = self.ready.visit();
-        let _cancellable = token.map(|token| token.register(visit.waiter()));
+        let _cancellable: Vec<_> = tokens.iter().map(|token| token.register(visit.waiter())).collect();
         let mut tries = 0;
-        while !token.is_some_and(CancelToken::is_cancelled) {
+        while !tokens.iter().any(|token| token.is_cancelled()) {
             match visit.next(store.now()) {
                 Next::Try(turn) => {
                     let (claim, has_more) = self.take_turn(&mut visit, &turn, options)?;

@@ -35,6 +35,8 @@ struct Lists {
     by_queue: HashMap<Vec<u8>, Listeners>,
     /// The sets of queues that calls wait for together.
     sets: BTreeMap<u64, Arc<ReadyQueues>>,
+    /// Threads that wait for an instant, not for messages.
+    sleepers: BTreeMap<u64, Arc<Waiter>>,
 }
 
 /// The listeners of one queue, oldest first.
@@ -43,6 +45,14 @@ struct Listeners {
     waiters: BTreeMap<u64, Arc<Waiter>>,
     /// The sets that the queue is in, each with the queue's index there.
     sets: BTreeMap<u64, (Arc<ReadyQueues>, usize)>,
+}
+
+/// The sleep of a thread that waits for an instant: a clock that jumps and a close wake it.
+#[derive(Debug)]
+pub(crate) struct Sleeper<'a> {
+    waiters: &'a Waiters,
+    number: u64,
+    waiter: Arc<Waiter>,
 }
 
 /// A call that waits for the queues of a set, until it is dropped.
@@ -108,6 +118,17 @@ impl Waiters {
         self.count.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Registers a thread that waits for an instant.
+    pub(crate) fn register_sleeper(&self) -> Sleeper<'_> {
+        let waiter = Arc::new(Waiter::new());
+        let mut lists = self.lists.lock();
+        let number = lists.next;
+        lists.next += 1;
+        lists.sleepers.insert(number, waiter.clone());
+        drop(lists);
+        Sleeper { waiters: self, number, waiter }
+    }
+
     /// Counts a call that waits for the queues of a set.
     pub(crate) fn begin_wait(&self) -> WaitingCall<'_> {
         self.calls.fetch_add(1, Ordering::SeqCst);
@@ -132,7 +153,8 @@ impl Waiters {
 
     pub(crate) fn wake_all(&self) {
         let lists = self.lists.lock();
-        for waiter in lists.by_queue.values().flat_map(|listeners| listeners.waiters.values()) {
+        let waiters = lists.by_queue.values().flat_map(|listeners| listeners.waiters.values());
+        for waiter in waiters.chain(lists.sleepers.values()) {
             waiter.wake();
         }
         lists.sets.values().for_each(|queues| queues.wake_all());
@@ -152,6 +174,28 @@ impl Lists {
         if listeners.waiters.is_empty() && listeners.sets.is_empty() {
             self.by_queue.remove(key);
         }
+    }
+}
+
+impl Sleeper<'_> {
+    /// The waiter, for a token that cancels its sleep.
+    pub(crate) fn waiter(&self) -> &Arc<Waiter> {
+        &self.waiter
+    }
+
+    pub(crate) fn wake(&self) {
+        self.waiter.wake();
+    }
+
+    /// Sleeps until woken or cancelled, or for `timeout` if there is one.
+    pub(crate) fn sleep(&self, timeout: Option<Duration>) {
+        self.waiter.sleep(timeout);
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        self.waiters.lists.lock().sleepers.remove(&self.number);
     }
 }
 
