@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zaqar_sled::{ClaimOptions, ClientId, Config, Metadata, NewMessage, Project, SimulatedDisk, Timestamp};
+use zaqar_sled::{
+    ClaimOptions, ClientId, Config, Metadata, NewMessage, NewPool, PoolName, Project, Queue, SimulatedDisk, Timestamp,
+};
 
 use clock::{WatchedClock, interrupt_at, was_interrupted};
 use waits::{LONG, Quick, body_of, engine, jobs, joined, options, post, waiter};
@@ -280,4 +282,36 @@ fn dead_letters_in_a_queue_that_a_claim_made_are_collected_when_they_expire() {
         );
         thread::yield_now();
     }
+}
+
+/// Two waiters; the first to get the message never gives it back. The other one knows nothing of the lease.
+fn second_gets_it_when_the_lease_ends(jobs: &Queue, waiting: impl Fn() -> usize) {
+    let waiters = [0, 1].map(|before| {
+        let jobs = jobs.clone();
+        let waiter = thread::spawn(move || jobs.claim_wait(options(), LONG));
+        while waiting() == before {
+            thread::yield_now();
+        }
+        waiter
+    });
+    post(jobs, "work");
+    for waiter in waiters {
+        assert_eq!(body_of(joined(waiter)), b"work");
+    }
+}
+
+#[test]
+fn the_end_of_a_lease_wakes_a_waiter_that_does_not_know_of_it() {
+    let engine = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(Quick::new(100)).open("/store").unwrap();
+    second_gets_it_when_the_lease_ends(&jobs(&engine), || engine.status().waiting());
+}
+
+#[test]
+fn the_end_of_a_lease_in_a_pool_wakes_a_waiter_that_does_not_know_of_it() {
+    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(Quick::new(100));
+    let driver = config.open_pooled("/control").unwrap();
+    driver.pools().create(&PoolName::new("one").unwrap(), &NewPool::new("sled:/one".parse().unwrap())).unwrap();
+    let jobs = driver.queue(Project::none(), "jobs").unwrap();
+    jobs.create(Metadata::new()).unwrap();
+    second_gets_it_when_the_lease_ends(&jobs, || driver.status().control().waiting());
 }

@@ -41,7 +41,7 @@ mod writing;
 
 use std::ops::Bound;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::clock::EngineClock;
 use crate::config::Config;
@@ -101,7 +101,9 @@ pub(crate) struct Store {
     /// The incarnation of new sequences and subscriptions: this run's, or one that the control store has assigned.
     incarnation: AtomicU32,
     pub(crate) alarms: Alarms,
-    pub(crate) waiters: Waiters,
+    pub(crate) waiters: Arc<Waiters>,
+    /// In a pool: the waiters of the control store, where the calls wait.
+    waiters_of_driver: OnceLock<Arc<Waiters>>,
     pub(crate) housekeeping: Mutex<Housekeeping>,
     pub(crate) signals: Signals,
     pub(crate) report: RecoveryReport,
@@ -172,7 +174,8 @@ impl Store {
             chains: Mutex::new(Rank::Chains, ()),
             incarnation: AtomicU32::new(incarnation),
             alarms: Alarms::default(),
-            waiters: Waiters::default(),
+            waiters: Arc::default(),
+            waiters_of_driver: OnceLock::new(),
             housekeeping: Mutex::new(Rank::Housekeeping, housekeeping),
             signals,
             report,
@@ -236,6 +239,11 @@ impl Store {
     /// Whether closing has begun.
     pub(crate) fn is_closed(&self) -> bool {
         self.calls.are_refused()
+    }
+
+    /// Has messages that time makes claimable wake the waiters of `control` instead of this store's own.
+    pub(crate) fn wake_waiters_of(&self, control: &Self) {
+        let _ = self.waiters_of_driver.set(control.waiters.clone());
     }
 
     /// Wakes up to `most` calls that wait for messages of that queue.
