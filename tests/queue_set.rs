@@ -73,6 +73,24 @@ fn every_message_of_a_post_wakes_a_call_and_no_more() {
 }
 
 #[test]
+fn a_batch_that_posts_to_several_queues_wakes_a_call_for_each_message() {
+    let (engine, _) = engine();
+    let queues = queues(&engine, 3);
+    let set = QueueSet::new(&queues).unwrap();
+    let calls: Vec<_> = (0..3).map(|_| set_waiter(&engine, &set, LONG)).collect();
+    let messages = |count| vec![NewMessage::new("work"); count];
+    let mut batch = engine.batch();
+    batch
+        .post(&queues[2], ClientId::random(), messages(1))
+        .post(&queues[0], ClientId::random(), messages(2))
+        .commit()
+        .unwrap();
+    let mut names: Vec<_> = calls.into_iter().map(|call| name_of(&joined(call).unwrap().unwrap())).collect();
+    names.sort();
+    assert_eq!(names, ["queue-0", "queue-0", "queue-2"]);
+}
+
+#[test]
 fn time_a_release_and_a_retry_wake_a_call() {
     let (engine, clock) = engine();
     let queues = queues(&engine, 2);
