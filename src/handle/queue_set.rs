@@ -25,7 +25,7 @@ use crate::store::ready_queues::{Next, ReadyQueues, Turn, Visit};
 /// projects and, in a pooled driver, to several pools. A queue may be missing: its messages are
 /// claimed once it is created and has some.
 ///
-/// Cost: 300 bytes for each queue, and its name twice, while the set exists; then every post and
+/// Cost: 400 bytes for each queue, and its name twice, while the set exists; then every post and
 /// release of the store takes one more lock. An error of one queue, such as a pool that cannot be
 /// reached, is returned to a call that tries it; the next call goes on with the next queue.
 ///

@@ -43,8 +43,8 @@ struct Lists {
 #[derive(Debug, Default)]
 struct Listeners {
     waiters: BTreeMap<u64, Arc<Waiter>>,
-    /// The sets that the queue is in, each with the queue's index there.
-    sets: BTreeMap<u64, (Arc<ReadyQueues>, usize)>,
+    /// The sets that the queue is in, each with its number and the queue's index there. No map: most queues are in one.
+    sets: Vec<(u64, Arc<ReadyQueues>, usize)>,
 }
 
 /// The sleep of a thread that waits for an instant: a clock that jumps and a close wake it.
@@ -99,7 +99,11 @@ impl Waiters {
         let number = lists.next;
         lists.next += 1;
         for (index, key) in keys.enumerate() {
-            lists.by_queue.entry(key).or_default().sets.insert(number, (queues.clone(), index));
+            let sets = &mut lists.by_queue.entry(key).or_default().sets;
+            if sets.is_empty() {
+                sets.reserve_exact(1);
+            }
+            sets.push((number, queues.clone(), index));
         }
         lists.sets.insert(number, queues.clone());
         drop(lists);
@@ -111,7 +115,7 @@ impl Waiters {
     pub(crate) fn unwatch(&self, keys: impl Iterator<Item = Vec<u8>>, number: u64) {
         let mut lists = self.lists.lock();
         for key in keys {
-            lists.change(&key, |listeners| drop(listeners.sets.remove(&number)));
+            lists.change(&key, |listeners| listeners.sets.retain(|(of, ..)| *of != number));
         }
         lists.sets.remove(&number);
         drop(lists);
@@ -147,7 +151,7 @@ impl Waiters {
         }
         if let Some(listeners) = self.lists.lock().by_queue.get(key) {
             listeners.waiters.values().filter(|waiter| waiter.wake()).take(most).for_each(drop);
-            listeners.sets.values().for_each(|(queues, index)| queues.mark(*index, most));
+            listeners.sets.iter().for_each(|(_, queues, index)| queues.mark(*index, most));
         }
     }
 
@@ -173,6 +177,10 @@ impl Lists {
         change(listeners);
         if listeners.waiters.is_empty() && listeners.sets.is_empty() {
             self.by_queue.remove(key);
+            let capacity = self.by_queue.capacity();
+            if self.by_queue.len() < capacity / 4 {
+                self.by_queue.shrink_to(capacity / 2);
+            }
         }
     }
 }
