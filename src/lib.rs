@@ -49,11 +49,16 @@
 //!
 //! # Claims
 //!
-//! - [`Queue::claim`] leases messages to a worker; [`Queue::claim_wait`] waits until there are some.
+//! - [`Queue::claim`] leases messages to a worker; [`Queue::claim_wait`] waits until there are some,
+//!   and a [`CancelToken`] ends that wait.
+//! - [`QueueSet`] claims from many queues, fairly, and waits for all of them at once.
 //! - [`Claim`] is the handle on a claim: [`delete`](Claim::delete) a finished message,
 //!   [`renew`](Claim::renew) the lease when the work takes longer, [`release`](Claim::release) the
 //!   claim at the end, or [`retry`](Claim::retry) a message that failed, with a delay and a reason:
 //!   [`Retry`]. [`split`](Claim::split) renews some messages of a claim.
+//! - A [`Worker`] does all of that in threads of its own: it hands each message to a handler as a
+//!   [`Job`], renews the leases meanwhile, and does what the [`Outcome`] says; it returns a
+//!   [`WorkReport`]. [`docs::workers`] is a guide, also for async programs.
 //! - [`ClaimRecord`] and [`ClaimId`] name a claim in the traits.
 //! - [`ClaimOptions`] sets the times and sizes; [`QueueSettings`] sets dead letters and the
 //!   [`RetryPolicy`] of a queue (see [`Claims::create`]).
@@ -134,6 +139,7 @@ mod state;
 mod storage;
 mod store;
 mod sync;
+mod worker;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
@@ -143,7 +149,7 @@ pub use contract::{
 };
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
-pub use handle::{Batch, Claim, Queue};
+pub use handle::{Batch, Claim, Queue, QueueSet};
 pub use model::{
     BatchOutcome, BatchStep, Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimId, ClaimOptions,
     ClaimRecord, ClientId, ControlHealth, Durability, Error, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport,
@@ -155,11 +161,13 @@ pub use model::{
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;
+pub use store::cancel_token::CancelToken;
 pub use store::inspect::{FileSizes, InspectedClaim, InspectedQueue, Inspection};
 pub use store::recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 pub use store::status::Status;
 pub use store::verify::Verification;
 pub use sync::spawner::Spawner;
+pub use worker::{Job, Outcome, WorkReport, Worker};
 
 /// Compiles and runs the README's examples as tests.
 #[cfg(doctest)]

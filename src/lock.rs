@@ -19,6 +19,12 @@ use crate::sync::locks;
 /// The lock order, outermost first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
+    /// The messages that a worker has claimed and not begun.
+    Backlog,
+    /// The leases that a worker renews.
+    Leases,
+    /// The first error of a worker's run.
+    RunError,
     /// The reference model, whole.
     Model,
     /// The pooled drivers this process has open.
@@ -73,6 +79,10 @@ pub(crate) enum Rank {
     Alarms,
     /// The calls that wait for messages, by queue.
     Waiters,
+    /// The queues that calls wait for together.
+    ReadyQueues,
+    /// The calls that a token cancels.
+    Cancelling,
     /// One call that waits for messages.
     Waiter,
     /// The open pools.

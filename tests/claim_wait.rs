@@ -6,66 +6,19 @@
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/waits.rs"]
+mod waits;
 
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use zaqar_sled::{
-    Claim, ClaimOptions, ClientId, Clock, Config, Engine, Error, ManualClock, Metadata, NewMessage, Project, Queue,
-    SimulatedDisk, Timestamp,
+    ClaimOptions, ClientId, Config, Metadata, NewMessage, NewPool, PoolName, Project, Queue, SimulatedDisk, Timestamp,
 };
 
 use clock::{WatchedClock, interrupt_at, was_interrupted};
-
-const LONG: Duration = Duration::from_secs(1_000_000);
-
-fn engine() -> (Engine, Arc<ManualClock>) {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
-    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).background(false);
-    (config.open("/store").unwrap(), clock)
-}
-
-fn jobs(engine: &Engine) -> Queue {
-    let jobs = engine.queue(Project::none(), "jobs").unwrap();
-    jobs.create(Metadata::new()).unwrap();
-    jobs
-}
-
-fn post(queue: &Queue, body: &str) {
-    queue.post(ClientId::random(), &[NewMessage::new(body)]).unwrap();
-}
-
-fn options() -> ClaimOptions {
-    ClaimOptions::new().ttl(Duration::from_secs(60)).limit(1)
-}
-
-/// A waiter that is asleep by the time this returns.
-fn waiter(engine: &Engine, queue: &Queue, timeout: Duration) -> JoinHandle<Result<Option<Claim>, Error>> {
-    let before = engine.status().waiting();
-    let queue = queue.clone();
-    let waiter = thread::spawn(move || queue.claim_wait(options(), timeout));
-    while engine.status().waiting() == before {
-        thread::yield_now();
-    }
-    waiter
-}
-
-/// The result of the thread. A thread that still waits after a while has missed its wake-up.
-fn joined<T>(thread: JoinHandle<T>) -> T {
-    let started = Instant::now();
-    while !thread.is_finished() {
-        assert!(started.elapsed() < STUCK, "it waits for ever");
-        thread::sleep(Duration::from_millis(1));
-    }
-    thread.join().unwrap()
-}
-
-const STUCK: Duration = Duration::from_secs(30);
-
-fn body_of(claimed: Result<Option<Claim>, Error>) -> Vec<u8> {
-    claimed.unwrap().unwrap().messages()[0].body().as_bytes().to_vec()
-}
+use waits::{LONG, Quick, body_of, engine, jobs, joined, options, post, waiter};
 
 #[test]
 fn a_post_wakes_a_waiter() {
@@ -305,30 +258,10 @@ fn a_post_at_any_instant_between_the_check_and_the_sleep_is_not_missed() {
     assert!((4..99).contains(&reached), "{reached} readings");
 }
 
-/// A clock that runs a hundred times as fast as the machine's. Each jump of a [`ManualClock`] wakes housekeeping, and
-/// in this test housekeeping has to wake on its own.
-#[derive(Debug)]
-struct Fast(Instant);
-
-impl Clock for Fast {
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_millis(1_000_000 + u64::try_from(self.monotonic().as_millis()).unwrap())
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed() * 100
-    }
-
-    fn real_wait(&self, duration: Duration) -> Option<Duration> {
-        Some(duration / 100)
-    }
-
-    fn on_jump(&self, _: Box<dyn Fn() + Send + Sync>) {}
-}
-
+/// Each jump of a [`ManualClock`](zaqar_sled::ManualClock) wakes housekeeping, and here it has to wake on its own.
 #[test]
 fn dead_letters_in_a_queue_that_a_claim_made_are_collected_when_they_expire() {
-    let clock = Arc::new(Fast(Instant::now()));
+    let clock = Quick::new(100);
     let engine = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock).open("/store").unwrap();
     let jobs = engine.queue(Project::none(), "jobs").unwrap();
     let dead_letters =
@@ -349,4 +282,36 @@ fn dead_letters_in_a_queue_that_a_claim_made_are_collected_when_they_expire() {
         );
         thread::yield_now();
     }
+}
+
+/// Two waiters; the first to get the message never gives it back. The other one knows nothing of the lease.
+fn second_gets_it_when_the_lease_ends(jobs: &Queue, waiting: impl Fn() -> usize) {
+    let waiters = [0, 1].map(|before| {
+        let jobs = jobs.clone();
+        let waiter = thread::spawn(move || jobs.claim_wait(options(), LONG));
+        while waiting() == before {
+            thread::yield_now();
+        }
+        waiter
+    });
+    post(jobs, "work");
+    for waiter in waiters {
+        assert_eq!(body_of(joined(waiter)), b"work");
+    }
+}
+
+#[test]
+fn the_end_of_a_lease_wakes_a_waiter_that_does_not_know_of_it() {
+    let engine = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(Quick::new(100)).open("/store").unwrap();
+    second_gets_it_when_the_lease_ends(&jobs(&engine), || engine.status().waiting());
+}
+
+#[test]
+fn the_end_of_a_lease_in_a_pool_wakes_a_waiter_that_does_not_know_of_it() {
+    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(Quick::new(100));
+    let driver = config.open_pooled("/control").unwrap();
+    driver.pools().create(&PoolName::new("one").unwrap(), &NewPool::new("sled:/one".parse().unwrap())).unwrap();
+    let jobs = driver.queue(Project::none(), "jobs").unwrap();
+    jobs.create(Metadata::new()).unwrap();
+    second_gets_it_when_the_lease_ends(&jobs, || driver.status().control().waiting());
 }

@@ -22,8 +22,9 @@ use syn::{
 };
 
 /// The types that callers work with all day, and those that they build for a call.
-const TYPES: [&str; 19] = [
+const TYPES: [&str; 21] = [
     "Queue",
+    "QueueSet",
     "Claim",
     "Config",
     "Engine",
@@ -42,9 +43,10 @@ const TYPES: [&str; 19] = [
     "QueueSettings",
     "Retry",
     "SubscriptionUpdate",
+    "Worker",
 ];
 /// The handles and the drivers, whose methods do the work.
-const HANDLES: [&str; 4] = ["Queue", "Claim", "Engine", "PooledDriver"];
+const HANDLES: [&str; 6] = ["Queue", "QueueSet", "Claim", "Engine", "PooledDriver", "Worker"];
 /// In characters: the width that rustdoc shows beside its index on a laptop.
 const WIDEST: usize = 90;
 

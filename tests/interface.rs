@@ -40,16 +40,18 @@ macro_rules! names {
 
 names! {
     types:
-        Batch BatchOutcome BatchStep Body Calls Capabilities Capability CatalogueEntry Checksum Claim ClaimId ClaimOptions ClaimRecord ClientId
+        Batch BatchOutcome BatchStep Body Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimId
+        ClaimOptions ClaimRecord ClientId
         Config ControlHealth Damaged Durability Engine Error Fault FaultError FaultKind Flavor FlavorMarker
-        FlavorName FileSizes FlavorUpdate Gate GcReport Health InspectedClaim InspectedQueue Inspection Keep Limits
+        FlavorName FileSizes FlavorUpdate Gate GcReport Health InspectedClaim InspectedQueue Inspection Job Keep Limits
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker
         MessageStat MessageVolume Metadata MetadataValue NewFlavor NewMessage NewPool Operation OperationStatus
+        Outcome
         Page<Message, MessageMarker> Pool PoolGroup PoolHealth PoolMarker PoolName PoolUpdate PoolUri PooledDriver
-        PooledStatus Project Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSettings QueueStats
+        PooledStatus Project Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSet QueueSettings QueueStats
         RealDisk RecoveryReport RecoverySource ReferenceModel Retry RetryPolicy SimulatedDisk Sort Status Subscriber
         Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Tree TreeChange Ttl
-        Verification;
+        Verification WorkReport Worker;
     traits:
         Batches Catalogue Claims Clock ControlDriver DataDriver Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
         Subscriptions Trees;

@@ -68,7 +68,7 @@ pub(super) fn held(queue: &Locked<'_>, id: &ClaimId) -> Option<(usize, u64)> {
     Some((usize::try_from(claim.left).unwrap_or(usize::MAX), claim.expires))
 }
 
-/// A claim, if messages were claimable, and the instant at which to check again.
+/// A claim, if messages were claimable, and the instant at which to check again: now if more are claimable.
 type Claimed = (Option<ClaimRecord>, Option<u64>);
 
 /// The messages that a claim takes, and those that the dead-letter rule moves instead.
@@ -77,7 +77,7 @@ struct Decision {
     moved: Sequences,
 }
 
-/// Creates a claim; also returns the next instant at which something in the queue falls due.
+/// Creates a claim; also returns the instant at which to check again.
 ///
 /// First only the queue is locked. If the claim then meets a message that has to move, it changes nothing and starts
 /// again with both queues locked. So every claim is one decision at one instant.
@@ -131,8 +131,8 @@ fn claim(
         Some((op, lsn))
     };
     let Some((op, lsn)) = recorded else { return Ok(Answer::at_once(None)) };
-    // Moved messages counted toward the limit, so more messages may be claimable at once.
-    let again = (moved > 0).then(|| queue.now());
+    // Moved messages counted toward the limit.
+    let again = if queue.ready().is_empty() { queue.next_due() } else { Some(queue.now()) };
     Ok(Answer::changed(Some((record_of(queue, &op)?, again)), lsn).waking(moved))
 }
 

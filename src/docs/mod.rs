@@ -4,6 +4,7 @@
 //!   [`DataDriver`](crate::DataDriver#rules-of-every-method). Read these first.
 //! - [`design`]: how the engine works inside.
 //! - [`bounds`]: the most memory, disk space and files that a store uses.
+//! - [`workers`]: processing messages in threads, stopping, and async programs.
 //! - [`pools`]: how several pools work together, and what a failure between two stores leaves.
 //! - [`processes`]: opening, closing, and other processes.
 //! - [`format`](mod@format): the files and their bytes.
@@ -56,4 +57,8 @@ pub mod testing {
 
 pub mod tool {
     #![doc = include_str!("tool.md")]
+}
+
+pub mod workers {
+    #![doc = include_str!("workers.md")]
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::driver::Driver;
+use super::queue::Queue;
 use crate::model::error::Result;
 use crate::model::time::{millis, whole_seconds_up};
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, MessageId, Project, QueueName, Retry};
@@ -62,6 +63,25 @@ impl Claim {
     /// ```
     pub fn id(&self) -> ClaimId {
         self.record.id()
+    }
+
+    /// A handle on the queue that the messages were claimed from.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// # orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// let claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
+    /// assert_eq!(claim.queue().name(), orders.name());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn queue(&self) -> Queue {
+        Queue { driver: self.driver.clone(), project: self.project.clone(), name: self.name.clone() }
     }
 
     /// The claimed messages, oldest first, as they were when they were claimed. The list does not

@@ -47,7 +47,15 @@ impl Driver {
         }
     }
 
-    /// Claims messages; if there are none, returns the instant at which something falls due.
+    /// `Closed` once closing has begun.
+    pub(super) fn check_open(&self) -> Result<()> {
+        match self {
+            Self::Engine(engine) => engine.control_store().enter().map(drop),
+            Self::Pooled(driver) => driver.shared().enter().map(drop),
+        }
+    }
+
+    /// Claims messages. Also returns the next instant at which more can be claimed or something falls due.
     pub(super) fn create_claim(
         &self,
         project: &Project,

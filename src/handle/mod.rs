@@ -1,4 +1,4 @@
-//! Handles on one queue and on one claim. They add to the contract's traits the defaults that a caller expects.
+//! Handles on queues and on one claim. They add to the contract's traits the defaults that a caller expects.
 
 mod batch;
 mod claim;
@@ -6,7 +6,9 @@ mod claims;
 mod driver;
 mod messages;
 mod queue;
+mod queue_set;
 
 pub use batch::Batch;
 pub use claim::Claim;
 pub use queue::Queue;
+pub use queue_set::QueueSet;

@@ -29,7 +29,7 @@ mod pool;
 mod python_json;
 mod queue;
 mod queue_settings;
-mod retry;
+pub(crate) mod retry;
 pub(crate) mod settings;
 mod subscription;
 pub(crate) mod time;

@@ -184,7 +184,7 @@ impl Serialize for RetryPolicy {
 }
 
 /// The longest reason of a retry, in bytes.
-const REASON_BYTES: u64 = 1 << 10;
+pub(crate) const REASON_BYTES: usize = 1 << 10;
 /// The most bytes of reasons in one call.
 const REASONS_BYTES: u64 = 64 << 20;
 
@@ -192,7 +192,7 @@ const REASONS_BYTES: u64 = 64 << 20;
 pub(crate) fn check_reasons(retries: &[Retry]) -> Result<()> {
     let sizes = || retries.iter().filter_map(|retry| retry.reason.as_ref()).map(|reason| reason.len() as u64);
     let check = |what, size, limit| if size > limit { Err(Error::TooLarge { what, size, limit }) } else { Ok(()) };
-    sizes().try_for_each(|size| check("reason bytes", size, REASON_BYTES))?;
+    sizes().try_for_each(|size| check("reason bytes", size, REASON_BYTES as u64))?;
     check("bytes of all reasons", sizes().sum(), REASONS_BYTES)
 }
 

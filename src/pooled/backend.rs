@@ -49,12 +49,7 @@ impl Backend for PooledDriver {
             }
             let Some(mut queue) = self.shared().lock_side(&found, access)? else { continue };
             let done = call(&mut queue);
-            let claimable = queue.claimable_since();
             drop(queue);
-            if claimable > 0 {
-                // Waiters wait in the control store, not in the pool.
-                self.control_store().wake(project, name, claimable);
-            }
             pool.store().keep_within_budget();
             let done = done?;
             self.wait_route_durable(pool, done.waits())?;
@@ -82,16 +77,11 @@ impl Backend for PooledDriver {
             }
             let Some(mut queues) = self.shared().lock_sides(pool.store(), &found, access)? else { continue };
             let done = call(&mut queues);
-            let claimable: Vec<usize> = queues.claimable_since();
             drop(queues);
-            let wake = |counts: Vec<usize>| {
-                let counted = named.iter().zip(counts).filter(|(_, most)| *most > 0);
-                counted.for_each(|(queue, most)| self.control_store().wake(&queue.project, &queue.name, most));
-            };
-            wake(claimable);
             pool.store().keep_within_budget();
             let (done, counts) = done?;
-            wake(counts);
+            let counted = named.iter().zip(counts).filter(|(_, most)| *most > 0);
+            counted.for_each(|(queue, most)| self.control_store().wake(&queue.project, &queue.name, most));
             let durability = self.strongest_durability(&found);
             if done.waits() {
                 self.control_store().wait_seen_durable(durability)?;

@@ -84,6 +84,7 @@ impl Shared {
             }
             Location::Memory(_) => config.disk(Arc::new(SimulatedDisk::memory())).open(Path::new("/memory"))?,
         };
+        engine.store().wake_waiters_of(self.control.store());
         // The control store too: its sequences have to continue above those of the pool's former store.
         self.allot_incarnation(&engine)?;
         let location = uri.location().clone();

@@ -35,7 +35,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Begins a call, which is in flight until the result is dropped: no store is closed before.
-    pub(super) fn enter(&self) -> Result<InFlight<'_>> {
+    pub(crate) fn enter(&self) -> Result<InFlight<'_>> {
         self.calls.enter()
     }
 

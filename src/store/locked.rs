@@ -143,25 +143,12 @@ pub(crate) struct Locked<'a> {
     pub(super) least_incarnation: u32,
     /// Set when due work is left to the next thread that locks the queue.
     pub(super) quiet: bool,
-    /// The number of messages that time has made claimable since the lock.
-    pub(super) claimable: usize,
 }
 
 impl<'a> Locked<'a> {
     fn new(store: &'a Store, slot: &'a Arc<QueueSlot>, queue: ActiveQueue<'a>, instant: Instant) -> Self {
         let (Instant { millis: now, slack }, before) = (instant, queue.totals());
-        Self {
-            store,
-            slot,
-            queue,
-            now,
-            slack,
-            before,
-            described: None,
-            least_incarnation: 0,
-            quiet: false,
-            claimable: 0,
-        }
+        Self { store, slot, queue, now, slack, before, described: None, least_incarnation: 0, quiet: false }
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -231,17 +218,12 @@ impl<'a> Locked<'a> {
     }
 
     /// Wakes as many waiters as time has made messages claimable.
-    pub(super) fn note_claimable(&mut self, freed: Freed) {
+    pub(super) fn note_claimable(&self, freed: Freed) {
         let claimable = usize::try_from(freed.claimable).unwrap_or(usize::MAX);
-        self.claimable = self.claimable.saturating_add(claimable);
         if claimable > 0 {
-            self.store.waiters.wake(&self.slot.key, claimable);
+            let waiters = self.store.waiters_of_driver.get().unwrap_or(&self.store.waiters);
+            waiters.wake(&self.slot.key, claimable);
         }
-    }
-
-    /// The most messages that time has made claimable since the lock, for waiters of another store.
-    pub(crate) fn claimable_since(&self) -> usize {
-        self.claimable
     }
 
     /// Journals `op` and applies it to this queue.

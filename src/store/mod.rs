@@ -16,6 +16,7 @@ mod archiving;
 pub(crate) mod background;
 mod bookkeeping;
 pub(crate) mod calls;
+pub(crate) mod cancel_token;
 mod close;
 mod dirty_queues;
 mod entering;
@@ -26,6 +27,7 @@ mod locked;
 mod names;
 mod posts;
 pub(crate) mod random;
+pub(crate) mod ready_queues;
 pub(crate) mod recovery;
 pub(crate) mod signals;
 mod slot;
@@ -33,12 +35,13 @@ pub(crate) mod status;
 mod together;
 mod totals;
 pub(crate) mod verify;
+mod waiter;
 pub(crate) mod waiters;
 mod writing;
 
 use std::ops::Bound;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::clock::EngineClock;
 use crate::config::Config;
@@ -98,7 +101,9 @@ pub(crate) struct Store {
     /// The incarnation of new sequences and subscriptions: this run's, or one that the control store has assigned.
     incarnation: AtomicU32,
     pub(crate) alarms: Alarms,
-    pub(crate) waiters: Waiters,
+    pub(crate) waiters: Arc<Waiters>,
+    /// In a pool: the waiters of the control store, where the calls wait.
+    waiters_of_driver: OnceLock<Arc<Waiters>>,
     pub(crate) housekeeping: Mutex<Housekeeping>,
     pub(crate) signals: Signals,
     pub(crate) report: RecoveryReport,
@@ -169,7 +174,8 @@ impl Store {
             chains: Mutex::new(Rank::Chains, ()),
             incarnation: AtomicU32::new(incarnation),
             alarms: Alarms::default(),
-            waiters: Waiters::default(),
+            waiters: Arc::default(),
+            waiters_of_driver: OnceLock::new(),
             housekeeping: Mutex::new(Rank::Housekeeping, housekeeping),
             signals,
             report,
@@ -233,6 +239,11 @@ impl Store {
     /// Whether closing has begun.
     pub(crate) fn is_closed(&self) -> bool {
         self.calls.are_refused()
+    }
+
+    /// Has messages that time makes claimable wake the waiters of `control` instead of this store's own.
+    pub(crate) fn wake_waiters_of(&self, control: &Self) {
+        let _ = self.waiters_of_driver.set(control.waiters.clone());
     }
 
     /// Wakes up to `most` calls that wait for messages of that queue.

@@ -230,7 +230,9 @@ impl Status {
         self.snapshot_lsn
     }
 
-    /// The number of calls of [`claim_wait`](crate::Queue::claim_wait) that wait now.
+    /// The number of calls that wait for messages now: those of
+    /// [`Queue::claim_wait`](crate::Queue::claim_wait) and of
+    /// [`QueueSet::claim_wait`](crate::QueueSet::claim_wait).
     pub fn waiting(&self) -> usize {
         self.waiting
     }

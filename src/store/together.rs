@@ -72,11 +72,6 @@ impl<'a> Together<'a> {
         &self.order
     }
 
-    /// For each queue the most messages that time has made claimable since the lock, for waiters of another store.
-    pub(crate) fn claimable_since(&self) -> Vec<usize> {
-        self.queues.iter().map(|queue| queue.as_ref().map_or(0, Locked::claimable_since)).collect()
-    }
-
     /// Journals these steps as one operation and applies them. A queue without a step stays as it is: it may be only the
     /// stand-in for one that has no content yet.
     pub(crate) fn record(&mut self, store: &Store, growth: Growth, steps: Vec<Step<'_>>) -> Result<u64> {

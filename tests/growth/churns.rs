@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zaqar_sled::disk::RealDisk;
-use zaqar_sled::{ClaimOptions, DataDriver, Message, Metadata, NewMessage, Queue, Subscriber};
+use zaqar_sled::{
+    CancelToken, ClaimOptions, DataDriver, Message, Metadata, NewMessage, Outcome, Project, Queue, QueueSet,
+    Subscriber, Worker,
+};
 
 use crate::full::{FillableDisk, Space};
+use crate::live;
 use crate::values::seconds;
 use crate::variables::ROUNDS;
 use crate::world::{CLIENT, KIB, World};
@@ -300,6 +304,43 @@ fn waiters_that_come_and_go() {
         let missing = world.engine.queue(queue.project().clone(), format!("missing-{n}")).unwrap();
         assert!(missing.claim_wait(claim(60), Duration::ZERO).unwrap().is_none());
     });
+}
+
+#[test]
+fn waits_with_a_token_queue_sets_and_runs_of_a_worker_that_come_and_go() {
+    let world = World::new(64 * KIB * KIB);
+    let queue = world.queue("jobs");
+    let token = CancelToken::new();
+    let kept = QueueSet::new([&queue]).unwrap();
+    churn("queue sets", &world, |world, n| {
+        assert!(queue.claim_wait_with(claim(60), Duration::ZERO, &token).unwrap().is_none());
+        let missing = world.engine.queue(queue.project().clone(), format!("missing-{n}")).unwrap();
+        let set = QueueSet::new([&queue, &missing]).unwrap();
+        queue.post(CLIENT, &[message(60)]).unwrap();
+        let claimed = set.claim_wait_with(claim(60), Duration::ZERO, &token).unwrap().unwrap();
+        claimed.delete_all().unwrap();
+        claimed.release().unwrap();
+        queue.post(CLIENT, &[message(60)]).unwrap();
+        let worker = Worker::new(&kept, claim(60)).idle_timeout(Duration::ZERO);
+        assert_eq!(worker.run(1, &token, |_| Outcome::Done).unwrap().done, 1);
+    });
+}
+
+#[test]
+fn a_queue_set_takes_400_bytes_for_each_queue_and_its_names() {
+    const QUEUES: u64 = 10_000;
+    let world = World::new(64 * KIB * KIB);
+    let before = live();
+    let names = (0..QUEUES).map(|number| format!("a queue with a name of {number:10}"));
+    let name_bytes: usize = names.clone().map(|name| name.len()).sum();
+    let queue = |name| world.engine.queue(Project::none(), name).unwrap();
+    let set = QueueSet::new(names.map(queue).collect::<Vec<Queue>>()).unwrap();
+    assert!(set.claim(claim(60)).unwrap().is_none());
+    let bytes = live() - before - 2 * name_bytes;
+    println!("{} bytes a queue", bytes as u64 / QUEUES);
+    assert!((200 * QUEUES..400 * QUEUES).contains(&(bytes as u64)), "{bytes}");
+    drop(set);
+    assert!(live() < before + 10_000, "{} bytes are left", live() - before);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use imports::{Module, Modules};
 
 /// The top-level modules, each of which may use only those before it. `docs` holds text, and `bin` is a program of its
 /// own.
-const MODULES: [&str; 16] = [
+const MODULES: [&str; 17] = [
     "model",
     "contract",
     "sync",
@@ -34,6 +34,7 @@ const MODULES: [&str; 16] = [
     "control",
     "pooled",
     "handle",
+    "worker",
     "reference",
 ];
 

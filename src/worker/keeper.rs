@@ -1,0 +1,58 @@
+//! The leases of a run, and when each is to be renewed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lease::Lease;
+use crate::lock::{Mutex, Rank};
+
+/// The leases that are renewed, by their numbers: in the order in which they were made.
+#[derive(Debug)]
+pub(super) struct Leases(Mutex<(u64, BTreeMap<u64, Kept>)>);
+
+#[derive(Debug)]
+struct Kept {
+    lease: Arc<Lease>,
+    /// On the engine's monotonic clock.
+    renew_at: Duration,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        Self(Mutex::new(Rank::Leases, (0, BTreeMap::new())))
+    }
+}
+
+impl Leases {
+    /// Adds a lease, which is renewed no earlier than the others. Returns its number, and whether the thread that renews
+    /// the leases has to be told, because there is no other one.
+    pub(super) fn add(&self, lease: Arc<Lease>, renew_at: Duration) -> (u64, bool) {
+        let (last, kept) = &mut *self.0.lock();
+        let is_only = kept.values().all(|kept| kept.lease.is_lost());
+        *last += 1;
+        kept.insert(*last, Kept { lease, renew_at });
+        (*last, is_only)
+    }
+
+    pub(super) fn remove(&self, number: u64) {
+        self.0.lock().1.remove(&number);
+    }
+
+    /// The leases to renew at `now`; they are to be renewed again at `again`.
+    pub(super) fn due(&self, now: Duration, again: Duration) -> Vec<Arc<Lease>> {
+        let kept = &mut self.0.lock().1;
+        let due = kept.values_mut().filter(|kept| kept.renew_at <= now && !kept.lease.is_lost());
+        let renewed = due.map(|kept| {
+            kept.renew_at = again;
+            kept.lease.clone()
+        });
+        renewed.collect()
+    }
+
+    /// When the next lease is to be renewed.
+    pub(super) fn next(&self) -> Option<Duration> {
+        let kept = &self.0.lock().1;
+        kept.values().filter(|kept| !kept.lease.is_lost()).map(|kept| kept.renew_at).min()
+    }
+}
