@@ -4,7 +4,6 @@
 //! wakes the waiters of the queue and waits for the disk. An engine finds a queue in its store, a pooled driver in the
 //! store of its pool.
 
-use super::batches::NamedQueue;
 use super::dead_letters::DeadLetterQueue;
 use crate::contract::Sealed;
 use crate::model::error::Result;
@@ -19,6 +18,14 @@ pub(crate) enum Access {
     Change,
     /// May add content to an empty queue.
     Fill,
+}
+
+/// One of several queues of a call, and what the call does to it.
+#[derive(Debug)]
+pub(crate) struct NamedQueue {
+    pub(crate) project: Project,
+    pub(crate) name: QueueName,
+    pub(crate) access: Access,
 }
 
 /// The result of a call, and the conditions before it may return.

@@ -18,18 +18,10 @@ use crate::state::op::Step;
 use crate::storage::journal::Growth;
 use crate::store::{Locked, Store, Together};
 
-use super::backend::{Access, Answer, Backend};
+use super::backend::{Access, Answer, Backend, NamedQueue};
 use super::claims::{held, missing as missing_claim};
 use super::messages::{check_claim, check_message_times, posted};
 use super::queues::missing;
-
-/// A queue that a batch names.
-#[derive(Debug)]
-pub(crate) struct NamedQueue {
-    pub(crate) project: Project,
-    pub(crate) name: QueueName,
-    pub(crate) access: Access,
-}
 
 impl<S: Backend> Batches for S {
     fn commit(&self, steps: &[BatchStep]) -> Result<BatchOutcome> {

@@ -1,7 +1,6 @@
 //! An engine as the controllers see it: one store.
 
-use super::backend::{Access, Answer, Backend};
-use super::batches::NamedQueue;
+use super::backend::{Access, Answer, Backend, NamedQueue};
 use super::dead_letters::{DeadLetterQueue, TargetQueue};
 use crate::engine::Engine;
 use crate::model::error::Result;

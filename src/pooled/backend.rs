@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::data::backend::{Access, Answer, Backend};
-use crate::data::batches::NamedQueue;
+use crate::data::backend::{Access, Answer, Backend, NamedQueue};
 use crate::data::dead_letters::{DeadLetterQueue, TargetQueue};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::first_of;
