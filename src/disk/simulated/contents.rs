@@ -45,6 +45,12 @@ impl Contents {
     }
 
     /// Reads the contents. Of a block that a failed sync lost, returns the new or the old contents at random.
+    /// The length, or the longest that a power cut may bring back.
+    pub(super) fn longest(&self) -> u64 {
+        let before = self.unsynced.iter().map(|change| change.len_before).max();
+        self.bytes.len().max(before.unwrap_or(0)) as u64
+    }
+
     pub(super) fn read_at(&mut self, buf: &mut [u8], offset: u64, random: &mut Random) -> io::Result<usize> {
         let end = offset.saturating_add(buf.len() as u64).min(self.len());
         if self.unreadable.iter().any(|bad| bad.start < end && offset < bad.end) {

@@ -338,7 +338,8 @@ impl SimulatedDisk {
     /// Lengths of files, allocated space included, and keys and values of trees count. A call that
     /// needs more, or a new name on a full disk, fails with
     /// [`ErrorKind::StorageFull`](std::io::ErrorKind::StorageFull). As on Linux, a write or an allocation that fails
-    /// keeps the part for which there was space; any other call changes nothing.
+    /// keeps the part for which there was space; any other call changes nothing. Space that an unsynced change has freed is
+    /// used again only after the disk has made all changes durable.
     ///
     /// ```
     /// use std::io::ErrorKind;

@@ -111,6 +111,14 @@ impl Names {
         found
     }
 
+    /// Every file that has a name, or had one that a power cut may bring back; a file may be named more than once.
+    pub(super) fn files(&self) -> Vec<File> {
+        let all = self.all();
+        let before = self.unsynced.iter().flatten().filter_map(|edit| edit.before.as_ref());
+        let nodes = all.iter().map(|(_, node)| node).chain(before);
+        nodes.filter_map(|node| if let Node::File(file) = node { Some(file.clone()) } else { None }).collect()
+    }
+
     /// Puts a new file or directory.
     pub(super) fn insert(&mut self, path: &Path, node: Node) -> io::Result<()> {
         let edit = self.edit(path, Some(node))?;

@@ -157,9 +157,12 @@ impl State {
     }
 
     /// Changes a file. On a full disk the part that fits is changed.
-    pub(super) fn change(&self, file: &File, effect: Effect) -> io::Result<()> {
+    pub(super) fn change(&mut self, file: &File, effect: Effect) -> io::Result<()> {
         let growth = file.lock().growth(&effect);
         let fits = self.check_capacity(growth);
+        if fits.is_ok() && growth > 0 {
+            self.commit_for(growth);
+        }
         // A node's lock is not held while all nodes are measured.
         let free = if fits.is_err() { self.free_bytes() } else { growth };
         let mut file = file.lock();
@@ -181,6 +184,20 @@ impl State {
     /// An error if `growth` more bytes do not fit.
     pub(super) fn check_capacity(&self, growth: u64) -> io::Result<()> {
         if growth == 0 || growth <= self.free_bytes() { Ok(()) } else { Err(ErrorKind::StorageFull.into()) }
+    }
+
+    /// Makes everything durable if `growth` more bytes fit only in space that an unsynced change has freed. So a power cut
+    /// never brings back more than the disk has space for.
+    fn commit_for(&mut self, growth: u64) {
+        let Some(capacity) = self.capacity else { return };
+        let mut files = self.names.files();
+        files.sort_unstable_by_key(Arc::as_ptr);
+        files.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        let held = files.iter().fold(growth, |sum, file| sum.saturating_add(file.lock().longest()));
+        if held > capacity {
+            self.names.sync_all();
+            files.iter().for_each(|file| file.lock().sync());
+        }
     }
 
     fn free_bytes(&self) -> u64 {
