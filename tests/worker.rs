@@ -236,12 +236,12 @@ fn a_handler_that_panics_gives_its_message_back_with_the_panic_as_the_reason() {
 
 #[test]
 fn a_retry_has_the_delay_and_the_reason_of_its_handler() {
-    let (engine, _) = engine();
+    let (engine, clock) = engine();
     let jobs = jobs(&engine);
     ["later", "wrong", "twice"].iter().for_each(|body| post(&jobs, body));
     let seen = AtomicUsize::new(0);
     let stop = CancelToken::new();
-    let report =
+    let run = || {
         draining(&jobs, lease()).run(1, &stop, |job| match (text(job).as_str(), job.message().claim_count()) {
             ("later", 1) => Outcome::Retry { delay: Some(20 * SECOND), reason: Some("x".repeat(5_000)) },
             ("wrong", 1) => "x".parse::<u32>().map(drop).into(),
@@ -257,9 +257,16 @@ fn a_retry_has_the_delay_and_the_reason_of_its_handler() {
                 Outcome::Done
             }
             other => panic!("{other:?}"),
-        });
-    assert_eq!(counts(report.unwrap()), [2, 3, 0, 0, 0]);
-    assert_eq!(seen.into_inner(), 2);
+        })
+    };
+    assert_eq!(counts(run().unwrap()), [1, 3, 0, 0, 0]);
+    assert_eq!(jobs.stats().unwrap().delayed(), 2);
+    // A message that fails without a delay, in a queue without a policy, is delayed even so.
+    clock.advance(Duration::from_millis(999));
+    assert_eq!(counts(run().unwrap()), [0, 0, 0, 0, 0]);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(counts(run().unwrap()), [1, 0, 0, 0, 0]);
+    assert_eq!(seen.load(Ordering::SeqCst), 2);
     assert_eq!(jobs.stats().unwrap().delayed(), 1);
     let left = jobs.iter(MessageListOptions::new().include_delayed(true)).next().unwrap().unwrap();
     assert_eq!(left.last_failure(), Some("x".repeat(1_024).as_str()));
@@ -382,7 +389,102 @@ fn an_error_of_the_engine_ends_the_run_and_what_was_not_begun_is_given_back() {
     disk.inject(Fault::on(Operation::Write).nth(1).error(FaultError::Space).under("/store/journal"));
     held.go_on.send(Outcome::Retry { delay: None, reason: None }).unwrap();
     assert!(held.end().unwrap_err().is_full());
-    assert_eq!((jobs.stats().unwrap().free(), jobs.stats().unwrap().claimed()), (3, 1));
+    // The message whose retry failed is free too: the run has nothing more to do under the claim.
+    assert_eq!((jobs.stats().unwrap().free(), jobs.stats().unwrap().claimed()), (4, 0));
+}
+
+/// A payload that panics when it is dropped.
+struct Dropped;
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        panic!("again");
+    }
+}
+
+#[test]
+fn a_panic_whose_payload_panics_too_is_a_panic_of_the_handler_and_no_more() {
+    let (engine, _) = engine();
+    let jobs = jobs(&engine);
+    (0..3).for_each(|_| post(&jobs, "work"));
+    let report =
+        draining(&jobs, lease()).run(2, &CancelToken::new(), |_| -> Outcome { std::panic::panic_any(Dropped) });
+    assert_eq!(counts(report.unwrap()), [0, 0, 3, 0, 0]);
+    assert_eq!((jobs.stats().unwrap().delayed(), jobs.stats().unwrap().claimed()), (3, 0));
+}
+
+#[test]
+fn a_message_that_somebody_else_has_finished_is_lost() {
+    let (engine, _) = engine();
+    let jobs = jobs(&engine);
+    post(&jobs, "work");
+    let held = Held::start(draining(&jobs, lease()), 1, &CancelToken::new());
+    let job = held.begun();
+    // The run does not notice before it wants to delete the message.
+    engine.claims().delete(jobs.project(), jobs.name(), &job.message().claim_id().unwrap()).unwrap();
+    let other = jobs.claim(lease()).unwrap().unwrap();
+    other.delete_all().unwrap();
+    assert!(!job.is_lost());
+    assert_eq!(counts(held.end().unwrap()), [0, 0, 0, 1, 0]);
+}
+
+/// The clock stands still for the thread that renews: only the time shows that the lease is over.
+#[test]
+fn a_lease_that_has_ended_by_the_clock_is_lost_at_once() {
+    let disk = SimulatedDisk::new();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    let engine = Config::new().disk(Arc::new(disk)).clock(clock.clone()).background(false).open("/store").unwrap();
+    let jobs = jobs(&engine);
+    post(&jobs, "work");
+    let held = Held::start(draining(&jobs, lease()), 1, &CancelToken::new());
+    let job = held.begun();
+    clock.advance(61 * SECOND);
+    assert!(job.is_lost());
+    // The message is claimed again, and handled.
+    assert_eq!(counts(held.end().unwrap()), [1, 0, 0, 1, 0]);
+}
+
+#[test]
+fn leases_of_other_queues_are_renewed_while_a_queue_is_moved() {
+    let gate_disk = SimulatedDisk::new();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    let config = Config::new().disk(Arc::new(gate_disk.clone())).clock(clock.clone()).background(false);
+    let driver = config.open_pooled("/control").unwrap();
+    let pools = ["one", "two"].map(|name| PoolName::new(name).unwrap());
+    driver.pools().create(&pools[0], &NewPool::new("sled:/one".parse().unwrap())).unwrap();
+    let queues = ["moved", "stays"].map(|name| driver.queue(Project::none(), name).unwrap());
+    for queue in &queues {
+        queue.create(Metadata::new()).unwrap();
+        queue.post(ClientId::random(), &[NewMessage::new("work")]).unwrap();
+    }
+    driver.pools().create(&pools[1], &NewPool::new("sled:/two".parse().unwrap()).weight(0)).unwrap();
+    driver.step().unwrap();
+    let worker = Worker::new(QueueSet::new(&queues).unwrap(), lease()).idle_timeout(Duration::ZERO);
+    let held = Held::start(worker, 2, &CancelToken::new());
+    let jobs = [held.begun(), held.begun()];
+    let stays = jobs.iter().find(|job| job.queue().name().as_str() == "stays").unwrap();
+    let claim = stays.message().claim_id().unwrap();
+    // The copy of the move hangs at the disk.
+    let gate = gate_disk.hold(zaqar_sled::disk::Calls::from(Operation::Write).under("/two/journal"));
+    let mover = {
+        let (driver, moved, to) = (driver.clone(), queues[0].clone(), pools[1].clone());
+        thread::spawn(move || driver.move_queue(moved.project(), moved.name(), &to))
+    };
+    assert!(gate.wait_for(1, STUCK), "the queue is not moved");
+    for _ in 0..4 {
+        clock.advance(30 * SECOND);
+        until("the lease of the other queue is renewed", || {
+            driver
+                .claims()
+                .get(stays.queue().project(), stays.queue().name(), &claim)
+                .is_ok_and(|it| it.age().is_zero())
+        });
+    }
+    gate.open();
+    joined(mover).unwrap();
+    // The lease on the queue that was moved for so long is over, and the message is handled again.
+    let report = held.end().unwrap();
+    assert_eq!((report.done, report.lost), (2, 1));
 }
 
 #[test]

@@ -65,6 +65,14 @@ impl<R> Answer<R> {
         Self { wake: most, ..self }
     }
 
+    /// Wakes the waiters now, before the wait for the disk.
+    pub(crate) fn wakes(self, wake: impl FnOnce(usize)) -> Self {
+        if self.wake > 0 {
+            wake(self.wake);
+        }
+        Self { wake: 0, ..self }
+    }
+
     /// Whether the answer has to wait for the disk.
     pub(crate) fn waits(&self) -> bool {
         !matches!(self.wait, Wait::No)

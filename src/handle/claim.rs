@@ -6,7 +6,7 @@ use super::driver::Driver;
 use super::queue::Queue;
 use crate::model::error::Result;
 use crate::model::time::{millis, whole_seconds_up};
-use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Message, MessageId, Project, QueueName, Retry};
+use crate::model::{BatchStep, ClaimId, ClaimOptions, ClaimRecord, Message, MessageId, Project, QueueName, Retry};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A claim on messages: a lease that ends by itself.
@@ -225,6 +225,18 @@ impl Claim {
         self.driver.data().claims().update(project, name, &self.id(), &options)?;
         self.ttl.0.store(millis(ttl), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The same claim, whose changes do not wait for the disk.
+    pub(crate) fn buffered(&self) -> Self {
+        Self { driver: self.driver.buffered(), ..self.clone() }
+    }
+
+    /// Deletes a message, which must exist and be under this claim.
+    pub(crate) fn finish(&self, message: &Message) -> Result<()> {
+        let (project, queue) = (self.project.clone(), self.name.clone());
+        let step = BatchStep::Delete { project, queue, messages: vec![message.id()], claim: Some(self.id()) };
+        self.driver.extended().batches().commit(&[step]).map(drop)
     }
 
     /// Gives a message of this claim back, with a delay and a reason. A missing message is no error.

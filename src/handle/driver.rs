@@ -5,7 +5,7 @@ use crate::data::backend::Backend;
 use crate::data::claims::create_claim;
 use crate::engine::Engine;
 use crate::model::error::Result;
-use crate::model::{ClaimOptions, ClaimRecord, Project, QueueName};
+use crate::model::{ClaimOptions, ClaimRecord, Durability, Project, QueueName};
 use crate::pooled::PooledDriver;
 use crate::store::Store;
 
@@ -29,6 +29,14 @@ impl Driver {
             (Self::Engine(one), Self::Engine(other)) => one.is_same(other),
             (Self::Pooled(one), Self::Pooled(other)) => one.is_same(other),
             _ => false,
+        }
+    }
+
+    /// The same driver, whose changes do not wait for the disk.
+    pub(super) fn buffered(&self) -> Self {
+        match self {
+            Self::Engine(engine) => Self::Engine(engine.with_durability(Durability::Buffered)),
+            Self::Pooled(driver) => Self::Pooled(driver.with_durability(Durability::Buffered)),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::queue::{ITER_PAGE, Queue, SMALL_ITER_PAGE};
 use crate::model::error::Result;
+use crate::model::settings::ParsedSettings;
 use crate::model::{ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Sort, Ttl};
 
 impl Queue {
@@ -59,13 +60,21 @@ impl Queue {
         Ok(messages.iter().map(|message| fill(message, ttl, delay)).collect())
     }
 
-    fn defaults(&self) -> Result<(Ttl, Duration)> {
-        let control_store = self.control_store().enter()?;
+    /// The settings in the queue's record, if there is one.
+    fn settings<R>(&self, look: impl FnOnce(&ParsedSettings) -> R) -> Result<Option<R>> {
         // The record is here, wherever the messages are.
-        let record = control_store.find(&self.project, &self.name)?;
-        let defaults = record
-            .and_then(|record| record.description())
-            .map(|description| (description.settings.default_ttl, description.settings.default_delay));
+        let record = self.control_store().enter()?.find(&self.project, &self.name)?;
+        Ok(record.and_then(|record| record.description()).map(|description| look(&description.settings)))
+    }
+
+    /// Whether the queue has a policy that says how long a message is delayed that is given back.
+    pub(crate) fn has_retry_policy(&self) -> Result<bool> {
+        Ok(self.settings(|settings| settings.retry.is_some())?.unwrap_or(false))
+    }
+
+    fn defaults(&self) -> Result<(Ttl, Duration)> {
+        let control_store = self.control_store();
+        let defaults = self.settings(|settings| (settings.default_ttl, settings.default_delay))?;
         let (ttl, delay) = defaults.unwrap_or_default();
         let ttl = ttl.map_or(control_store.limits.default_ttl(), |ttl| Duration::from_millis(ttl).into());
         Ok((ttl, delay.map_or(Duration::ZERO, Duration::from_millis)))

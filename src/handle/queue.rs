@@ -119,6 +119,11 @@ impl Queue {
         self.driver.control_store()
     }
 
+    /// The engine's time, in milliseconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.control_store().now()
+    }
+
     /// The queue's project.
     ///
     /// Cost: none.

@@ -26,7 +26,7 @@ use crate::store::ready_queues::{Next, ReadyQueues, Turn, Visit};
 /// claimed once it is created and has some.
 ///
 /// Cost: 400 bytes for each queue, and its name twice, while the set exists; then every post and
-/// release of the store takes one more lock. An error of one queue, such as a pool that cannot be
+/// release of the store takes two more locks, one of which all queues share. An error of one queue, such as a pool that cannot be
 /// reached, is returned to a call that tries it; the next call goes on with the next queue.
 ///
 /// ```
@@ -160,8 +160,9 @@ impl QueueSet {
     }
 
     /// Claims messages as [`claim`](Self::claim) does, and waits up to `timeout`, measured by the
-    /// engine's clock, until a queue has some; then `None`. The call does not poll, and each message
-    /// wakes at most one call of the set.
+    /// engine's clock, until a queue has some; then `None`. The call does not poll. A message wakes
+    /// one call of the set; a call that leaves with a claim wakes one more, which learns when the lease
+    /// ends.
     ///
     /// Cost: as [`claim`](Self::claim) when the call is woken; while it waits, its thread and 300 bytes.
     ///

@@ -50,13 +50,9 @@ impl Backend for PooledDriver {
             let done = call(&mut queue);
             drop(queue);
             pool.store().keep_within_budget();
-            let done = done?;
+            let done = done?.wakes(|most| self.control_store().wake(project, name, most));
             self.wait_route_durable(pool, done.waits())?;
-            return done
-                .wait_durable(pool.store(), self.durability_in(pool), |most| {
-                    self.control_store().wake(project, name, most);
-                })
-                .map(Some);
+            return done.wait_durable(pool.store(), self.durability_in(pool), |_| {}).map(Some);
         }
     }
 
@@ -157,13 +153,12 @@ impl Backend for PooledDriver {
         let done = call(&mut queue, dead);
         drop(queue);
         pool.store().keep_within_budget();
-        let done = done?;
-        self.wait_route_durable(pool, done.waits())?;
-        let wake = |moved| match second {
+        let done = done?.wakes(|moved| match second {
             SecondQueue::Side(_) => self.control_store().wake(project, &target, moved),
             SecondQueue::Outbox(_) => shared.signal_relay(),
-        };
-        done.wait_durable(pool.store(), self.durability_in(pool), wake).map(Some)
+        });
+        self.wait_route_durable(pool, done.waits())?;
+        done.wait_durable(pool.store(), self.durability_in(pool), |_| {}).map(Some)
     }
 }
 

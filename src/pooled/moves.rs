@@ -75,10 +75,7 @@ impl PooledDriver {
     pub fn move_queue(&self, project: &Project, queue: &QueueName, to: &PoolName) -> Result<()> {
         let _call = self.shared().enter_queue(project, queue)?;
         self.shared().try_move_subscriptions(&crate::storage::keys::queue(project, queue));
-        let moved = self.shared().move_queue(project, queue, to);
-        // The waiters look the queue up again.
-        self.shared().control.store().wake(project, queue, usize::MAX);
-        moved
+        self.shared().move_queue(project, queue, to)
     }
 }
 
@@ -124,6 +121,8 @@ impl Shared {
         }
         let queue_move = QueueMove { shared: self, project, queue, route, from, to };
         let moved = queue_move.run(&mapping);
+        // The waiters look the queue up again.
+        self.control.store().wake(project, queue, usize::MAX);
         // The source's side is removed, or the copy of a failed move; if not now, then later.
         if self.remove_leftovers().is_err() {
             self.signal_relay();

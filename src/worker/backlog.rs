@@ -29,6 +29,8 @@ struct State {
     is_claiming: bool,
     /// The threads with a task.
     busy: usize,
+    /// The tasks that have ended.
+    handled: u64,
     /// Cancelled when no thread is busy any more.
     all_finished: Option<CancelToken>,
     is_over: bool,
@@ -42,6 +44,16 @@ pub(super) enum Step {
     Claim,
     /// End, and give back what no thread has begun.
     End,
+}
+
+/// What follows a claim that found nothing.
+#[derive(Debug)]
+pub(super) enum Rest {
+    Over,
+    /// A handler has ended meanwhile.
+    Again,
+    /// Wait until the token is cancelled, when no thread is busy any more.
+    Until(CancelToken),
 }
 
 impl Default for Backlog {
@@ -78,24 +90,38 @@ impl Backlog {
         self.changed.notify_all();
     }
 
-    /// After a claim that found nothing in time: the run is over, unless a thread is busy, which may make new messages.
-    /// Then returns a token that is cancelled when no thread is busy any more.
-    pub(super) fn is_busy(&self) -> Option<CancelToken> {
+    /// The number of tasks that have ended.
+    pub(super) fn handled(&self) -> u64 {
+        self.state.lock().handled
+    }
+
+    /// After a claim that found nothing in time, and before which so many tasks had ended. The run is over, unless a
+    /// handler may have made new messages since, or may still make some.
+    pub(super) fn rest(&self, handled: u64) -> Rest {
         let mut state = self.state.lock();
-        if state.busy == 0 {
-            state.is_over = true;
-            return None;
+        if state.busy > 0 {
+            return Rest::Until(state.all_finished.insert(CancelToken::new()).clone());
         }
-        Some(state.all_finished.insert(CancelToken::new()).clone())
+        if state.handled != handled {
+            return Rest::Again;
+        }
+        state.is_over = true;
+        Rest::Over
     }
 
     /// Ends a task.
     pub(super) fn finished(&self) {
         let mut state = self.state.lock();
         state.busy -= 1;
+        state.handled += 1;
         let all_finished = if state.busy == 0 { state.all_finished.take() } else { None };
         drop(state);
         all_finished.iter().for_each(CancelToken::cancel);
+    }
+
+    /// Leaves tasks to the threads, which give them back when they end.
+    pub(super) fn leave(&self, tasks: Vec<Task>) {
+        self.state.lock().tasks.extend(tasks);
     }
 
     /// Ends the run: no thread begins another task. Returns those that none has begun.

@@ -93,7 +93,8 @@ pub enum Outcome {
     /// The message is given back, to be claimed again.
     Retry {
         /// How long no claim takes the message. `None`: as the queue's
-        /// [`RetryPolicy`](crate::RetryPolicy) says, or no delay if the queue has none.
+        /// [`RetryPolicy`](crate::RetryPolicy) says. In a queue without one: a second,
+        /// doubled with each claim of the message, up to a minute.
         delay: Option<Duration>,
         /// Why the message could not be processed, which
         /// [`Message::last_failure`](crate::Message::last_failure) shows; cut to 1 KiB. `None` leaves

@@ -25,34 +25,37 @@ impl Default for Leases {
 }
 
 impl Leases {
-    /// Adds a lease, which is renewed no earlier than the others. Returns its number, and whether the thread that renews
-    /// the leases has to be told, because there is no other one.
+    /// Adds a lease. Returns its number, and whether the thread that renews the leases has to be told, because this is the
+    /// first one to be renewed.
     pub(super) fn add(&self, lease: Arc<Lease>, renew_at: Duration) -> (u64, bool) {
         let (last, kept) = &mut *self.0.lock();
-        let is_only = kept.values().all(|kept| kept.lease.is_lost());
+        let is_first = kept.values().all(|kept| kept.lease.is_known_lost() || kept.renew_at > renew_at);
         *last += 1;
         kept.insert(*last, Kept { lease, renew_at });
-        (*last, is_only)
+        (*last, is_first)
     }
 
     pub(super) fn remove(&self, number: u64) {
         self.0.lock().1.remove(&number);
     }
 
-    /// The leases to renew at `now`; they are to be renewed again at `again`.
-    pub(super) fn due(&self, now: Duration, again: Duration) -> Vec<Arc<Lease>> {
-        let kept = &mut self.0.lock().1;
-        let due = kept.values_mut().filter(|kept| kept.renew_at <= now && !kept.lease.is_lost());
-        let renewed = due.map(|kept| {
-            kept.renew_at = again;
-            kept.lease.clone()
-        });
-        renewed.collect()
+    /// The leases to renew at `now`, with their numbers.
+    pub(super) fn due(&self, now: Duration) -> Vec<(u64, Arc<Lease>)> {
+        let kept = &self.0.lock().1;
+        let due = kept.iter().filter(|(_, kept)| kept.renew_at <= now && !kept.lease.is_known_lost());
+        due.map(|(number, kept)| (*number, kept.lease.clone())).collect()
+    }
+
+    /// Sets when a lease is to be renewed, if the run still has it.
+    pub(super) fn set(&self, number: u64, renew_at: Duration) {
+        if let Some(kept) = self.0.lock().1.get_mut(&number) {
+            kept.renew_at = renew_at;
+        }
     }
 
     /// When the next lease is to be renewed.
     pub(super) fn next(&self) -> Option<Duration> {
         let kept = &self.0.lock().1;
-        kept.values().filter(|kept| !kept.lease.is_lost()).map(|kept| kept.renew_at).min()
+        kept.values().filter(|kept| !kept.lease.is_known_lost()).map(|kept| kept.renew_at).min()
     }
 }

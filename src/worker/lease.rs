@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::handle::{Claim, Queue};
-use crate::model::error::Result;
-use crate::model::{Message, Retry};
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::model::error::{Error, Result};
+use crate::model::time::millis;
+use crate::model::{Message, Retry, Timestamp};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// A claim whose messages are handled one by one, by several threads.
 #[derive(Debug)]
@@ -15,12 +16,25 @@ pub(super) struct Lease {
     /// The messages that the run is not done with.
     left: AtomicUsize,
     is_lost: AtomicBool,
+    /// When the lease ends by the engine's clock, in milliseconds, as far as the run knows.
+    ends: AtomicU64,
+}
+
+/// The result of a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renewal {
+    Renewed,
+    Lost,
+    /// Not possible while the queue is moved to another pool.
+    Moving,
 }
 
 impl Lease {
-    pub(super) fn new(claim: Claim) -> Self {
+    pub(super) fn new(claim: Claim, ttl: Duration) -> Self {
         let (queue, left) = (claim.queue(), AtomicUsize::new(claim.messages().len()));
-        Self { claim, queue, left, is_lost: AtomicBool::new(false) }
+        let claimed = claim.messages().first().and_then(Message::last_claimed).map_or(0, Timestamp::as_millis);
+        let ends = AtomicU64::new(claimed.saturating_add(millis(ttl)));
+        Self { claim, queue, left, is_lost: AtomicBool::new(false), ends }
     }
 
     pub(super) fn queue(&self) -> &Queue {
@@ -31,26 +45,63 @@ impl Lease {
         self.claim.messages()
     }
 
+    /// Whether the lease is known to be lost, or has ended by the clock.
     pub(super) fn is_lost(&self) -> bool {
+        self.is_known_lost() || self.left_at(self.queue.now()).is_zero()
+    }
+
+    pub(super) fn is_known_lost(&self) -> bool {
         self.is_lost.load(Ordering::SeqCst)
     }
 
-    /// Starts the lease again from now. If it has ended, it is lost.
-    pub(super) fn renew(&self, ttl: Duration, grace: Duration) -> Result<()> {
-        if !self.under_lease(|| self.claim.renew(ttl, grace))? {
-            self.is_lost.store(true, Ordering::SeqCst);
+    /// How long the lease lasts from that time of the engine on.
+    pub(super) fn left_at(&self, now: u64) -> Duration {
+        Duration::from_millis(self.ends.load(Ordering::SeqCst).saturating_sub(now))
+    }
+
+    /// Starts the lease again from now. If it has ended, it is lost. Waits for neither the disk nor the end of a move: a
+    /// power cut that loses the renewal ends the run too.
+    pub(super) fn renew(&self, ttl: Duration, grace: Duration) -> Result<Renewal> {
+        let asked = self.queue.now();
+        match self.claim.buffered().renew(ttl, grace) {
+            Ok(()) => {
+                self.ends.fetch_max(asked.saturating_add(millis(ttl)), Ordering::SeqCst);
+                Ok(Renewal::Renewed)
+            }
+            Err(Error::Moving { .. }) => Ok(Renewal::Moving),
+            Err(error) if error.is_lease_lost() => {
+                self.is_lost.store(true, Ordering::SeqCst);
+                Ok(Renewal::Lost)
+            }
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
-    /// Deletes a message; false if the lease was lost.
+    /// Deletes a message; false if the lease was lost, or the message is gone.
     pub(super) fn delete(&self, message: &Message) -> Result<bool> {
-        Ok(!self.is_lost() && self.under_lease(|| self.claim.delete(message))?)
+        if self.is_known_lost() {
+            return Ok(false);
+        }
+        match self.queue.when_not_moving(|| self.claim.finish(message)) {
+            Err(Error::MessageDoesNotExist { .. }) => Ok(false),
+            done => held(done).map(|done| done.is_some()),
+        }
     }
 
-    /// Gives messages back; false if the lease was lost.
-    pub(super) fn retry(&self, retries: &[Retry]) -> Result<bool> {
-        Ok(!self.is_lost() && self.under_lease(|| self.claim.retry_all(retries).map(drop))?)
+    /// Gives messages back, and returns how many: none if the lease was lost.
+    pub(super) fn retry(&self, retries: &[Retry]) -> Result<u64> {
+        self.queue.when_not_moving(|| self.retry_at_once(retries))
+    }
+
+    /// As [`retry`](Self::retry), but does not wait for the end of a move.
+    ///
+    /// # Errors
+    /// also `Moving`.
+    pub(super) fn retry_at_once(&self, retries: &[Retry]) -> Result<u64> {
+        if self.is_known_lost() {
+            return Ok(0);
+        }
+        held(self.claim.retry_all(retries)).map(Option::unwrap_or_default)
     }
 
     /// Records that the run is done with so many messages; whether these were the last.
@@ -60,18 +111,18 @@ impl Lease {
 
     /// Ends the claim, which is without messages.
     pub(super) fn release(&self) -> Result<()> {
-        if self.is_lost() {
+        if self.is_known_lost() {
             return Ok(());
         }
         self.queue.when_not_moving(|| self.claim.clone().release())
     }
+}
 
-    /// Whether the call succeeded; false if the claim has ended, or does not hold the message any more.
-    fn under_lease(&self, call: impl Fn() -> Result<()>) -> Result<bool> {
-        match self.queue.when_not_moving(call) {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_lease_lost() => Ok(false),
-            Err(error) => Err(error),
-        }
+/// The result of a call under a lease; `None` if the claim has ended, or does not hold the message any more.
+fn held<R>(result: Result<R>) -> Result<Option<R>> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.is_lease_lost() => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backlog::{Backlog, Step, Task};
+use super::backlog::{Backlog, Rest, Step, Task};
 use super::job::{Job, Outcome};
 use super::keeper::Leases;
-use super::lease::Lease;
+use super::lease::{Lease, Renewal};
 use super::report::{Counts, WorkReport};
 use crate::handle::{Claim, QueueSet};
 use crate::lock::{Mutex, Rank};
@@ -47,6 +47,15 @@ impl Drop for Leaving<'_, '_> {
     }
 }
 
+/// Counts a message as handled when it is dropped.
+struct Handling<'a>(&'a Backlog);
+
+impl Drop for Handling<'_> {
+    fn drop(&mut self) {
+        self.0.finished();
+    }
+}
+
 impl<'a> Run<'a> {
     pub(super) fn new(
         queues: &'a QueueSet,
@@ -76,8 +85,9 @@ impl<'a> Run<'a> {
         loop {
             match self.backlog.next(|| self.is_stopping()) {
                 Step::Handle(task) => {
-                    self.note(self.handle(&task, handler).and_then(|()| self.finish(&task, 1)));
-                    self.backlog.finished();
+                    let _handling = Handling(&self.backlog);
+                    self.note(self.handle(&task, handler));
+                    self.note(self.finish(&task, 1));
                 }
                 Step::Claim => self.claim(),
                 Step::End => return self.give_back(),
@@ -94,17 +104,19 @@ impl<'a> Run<'a> {
             self.renew_while(until_stopped, || !self.is_stopping());
         }
         if self.is_stopping() {
-            self.give_back();
+            self.give_back_unless_moving();
         }
         self.renew_while(until_ended, || true);
+        // What could not be given back before the last thread ended.
+        self.give_back();
     }
 
     fn renew_while(&self, sleeper: &Sleeper<'_>, goes_on: impl Fn() -> bool) {
         let clock = self.queues.store().clock.source();
         while goes_on() && self.threads.load(Ordering::SeqCst) > 0 {
             let now = clock.monotonic();
-            for lease in self.leases.due(now, now.saturating_add(self.options.ttl / 2)) {
-                self.note(lease.renew(self.options.ttl, self.options.grace));
+            for (number, lease) in self.leases.due(now) {
+                self.leases.set(number, self.renew(&lease));
             }
             let left = self.leases.next().map(|next| next.saturating_sub(clock.monotonic()));
             if left != Some(Duration::ZERO) {
@@ -113,17 +125,40 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Renews a lease; returns when it is to be renewed again. If it could not be renewed, that is soon: the run's handlers
+    /// need the lease until they end, also if the run is stopped because of the error.
+    fn renew(&self, lease: &Lease) -> Duration {
+        match lease.renew(self.options.ttl, self.options.grace) {
+            Ok(Renewal::Renewed | Renewal::Lost) => self.half_of(lease),
+            Ok(Renewal::Moving) => self.soon(),
+            Err(error) => {
+                self.fail(error);
+                self.soon()
+            }
+        }
+    }
+
+    /// The instant at which half of the ttl is left of a lease, on the monotonic clock.
+    fn half_of(&self, lease: &Lease) -> Duration {
+        let store = self.queues.store();
+        let left = lease.left_at(store.now()).saturating_sub(self.options.ttl / 2);
+        store.clock.source().monotonic().saturating_add(left)
+    }
+
+    fn soon(&self) -> Duration {
+        self.queues.store().clock.source().monotonic().saturating_add((self.options.ttl / 8).min(SOON))
+    }
+
     /// Records that so many threads have ended, or were not started.
     pub(super) fn leave(&self, threads: usize) {
         self.threads.fetch_sub(threads, Ordering::SeqCst);
         self.wake_keeper();
     }
 
-    /// Ends the run with an error; only the first counts.
+    /// Stops the run with an error; only the first counts.
     pub(super) fn fail(&self, error: Error) {
         self.error.lock().get_or_insert(error);
         self.failed.cancel();
-        self.give_back();
     }
 
     /// The result, after all threads have ended.
@@ -160,12 +195,16 @@ impl<'a> Run<'a> {
     /// Waits for a claim; `None` if the run is stopped, or is over because nothing has come.
     fn claim_batch(&self) -> Result<Option<Claim>> {
         loop {
-            let stops = [self.stop, &self.failed];
+            let (stops, handled) = ([self.stop, &self.failed], self.backlog.handled());
             let claim = self.queues.claim_until(self.options, self.idle_timeout, &stops)?;
             if claim.is_some() || self.is_stopping() {
                 return Ok(claim);
             }
-            let Some(all_finished) = self.backlog.is_busy() else { return Ok(None) };
+            let all_finished = match self.backlog.rest(handled) {
+                Rest::Over => return Ok(None),
+                Rest::Again => continue,
+                Rest::Until(all_finished) => all_finished,
+            };
             let claim =
                 self.queues.claim_until(self.options, Duration::MAX, &[self.stop, &self.failed, &all_finished])?;
             if claim.is_some() {
@@ -175,10 +214,9 @@ impl<'a> Run<'a> {
     }
 
     fn tasks(&self, claim: Claim) -> impl Iterator<Item = Task> + use<> {
-        let lease = Arc::new(Lease::new(claim));
-        let renew_at = self.queues.store().clock.source().monotonic().saturating_add(self.options.ttl / 2);
-        let (number, is_only) = self.leases.add(lease.clone(), renew_at);
-        if is_only {
+        let lease = Arc::new(Lease::new(claim, self.options.ttl));
+        let (number, is_first) = self.leases.add(lease.clone(), self.half_of(&lease));
+        if is_first {
             self.wake_keeper();
         }
         (0..lease.messages().len()).map(move |index| Task { lease: lease.clone(), number, index })
@@ -195,7 +233,14 @@ impl<'a> Run<'a> {
         let (count, outcome) = match catch_unwind(AssertUnwindSafe(|| handler(&job))) {
             Ok(outcome @ Outcome::Done) => (&self.counts.done, outcome),
             Ok(outcome @ Outcome::Retry { .. }) => (&self.counts.retried, outcome),
-            Err(panic) => (&self.counts.panicked, Outcome::Retry { delay: None, reason: Some(text_of(&*panic)) }),
+            Err(panic) => {
+                let reason = Some(text_of(&*panic));
+                if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                    // To drop that too may panic for ever.
+                    std::mem::forget(second);
+                }
+                (&self.counts.panicked, Outcome::Retry { delay: None, reason })
+            }
         };
         let has_held = carry_out(&task.lease, message, outcome)?;
         self.counts.add(count, has_held, 1);
@@ -213,28 +258,46 @@ impl<'a> Run<'a> {
 
     /// Ends the run, and gives back what no thread has begun.
     fn give_back(&self) {
-        let mut tasks = self.backlog.end();
-        while let Some(first) = tasks.first() {
-            let number = first.number;
-            let (batch, rest): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(|task| task.number == number);
-            tasks = rest;
-            if let Err(error) = self.give_back_batch(&batch) {
-                // What is left of it comes back when its lease ends.
-                self.error.lock().get_or_insert(error);
-                self.failed.cancel();
+        batches(self.backlog.end()).for_each(|batch| self.note(self.give_back_batch(&batch, Lease::retry)));
+    }
+
+    /// As above, but leaves the messages of a queue that is being moved to the threads that work: they wait.
+    fn give_back_unless_moving(&self) {
+        for batch in batches(self.backlog.end()) {
+            match self.give_back_batch(&batch, Lease::retry_at_once) {
+                Err(Error::Moving { .. }) => self.backlog.leave(batch),
+                given_back => self.note(given_back),
             }
         }
     }
 
     /// Gives messages of one lease back, without a delay and a reason.
-    fn give_back_batch(&self, batch: &[Task]) -> Result<()> {
+    fn give_back_batch(&self, batch: &[Task], retry: impl Fn(&Lease, &[Retry]) -> Result<u64>) -> Result<()> {
         let Some(first) = batch.first() else { return Ok(()) };
         let messages = batch.iter().filter_map(|task| task.lease.messages().get(task.index));
         let retries: Vec<Retry> = messages.map(|message| Retry::from(message).delay(Duration::ZERO)).collect();
-        let has_held = first.lease.retry(&retries)?;
-        self.counts.add(&self.counts.given_back, has_held, batch.len() as u64);
-        self.finish(first, batch.len())
+        let given_back = match retry(&first.lease, &retries) {
+            Err(error @ Error::Moving { .. }) => return Err(error),
+            other => other,
+        };
+        if let Ok(count) = &given_back {
+            self.counts.add(&self.counts.given_back, true, *count);
+            self.counts.add(&self.counts.given_back, false, (batch.len() as u64).saturating_sub(*count));
+        }
+        // Also after an error: what is left comes back when its lease ends.
+        let finished = self.finish(first, batch.len());
+        given_back.map(drop).and(finished)
     }
+}
+
+/// The tasks, lease by lease.
+fn batches(mut tasks: Vec<Task>) -> impl Iterator<Item = Vec<Task>> {
+    std::iter::from_fn(move || {
+        let number = tasks.first()?.number;
+        let (batch, rest) = std::mem::take(&mut tasks).into_iter().partition(|task| task.number == number);
+        tasks = rest;
+        Some(batch)
+    })
 }
 
 /// Does to the message what its handler decided; false if the lease was lost.
@@ -242,12 +305,25 @@ fn carry_out(lease: &Lease, message: &Message, outcome: Outcome) -> Result<bool>
     match outcome {
         Outcome::Done => lease.delete(message),
         Outcome::Retry { delay, reason } => {
+            let has_delay = delay.is_some() || lease.queue().has_retry_policy()?;
+            let delay = if has_delay { delay } else { Some(default_delay(message.claim_count())) };
             let mut retry = Retry::from(message).delay(delay);
             retry.reason = reason.map(shortened);
-            lease.retry(&[retry])
+            Ok(lease.retry(&[retry])? > 0)
         }
     }
 }
+
+/// The delay of a retry that names none, in a queue without a policy: without one, a message that always fails would be
+/// handled again at once, before all others.
+fn default_delay(claims: u32) -> Duration {
+    LEAST_DELAY.saturating_mul(1 << claims.saturating_sub(1).min(6)).min(MOST_DELAY)
+}
+
+const LEAST_DELAY: Duration = Duration::from_secs(1);
+const MOST_DELAY: Duration = Duration::from_secs(60);
+/// The longest time before a renewal that was not possible is tried again.
+const SOON: Duration = Duration::from_secs(1);
 
 /// The text of a panic.
 fn text_of(panic: &(dyn Any + Send)) -> String {
