@@ -22,9 +22,9 @@ pub(crate) enum Access {
 
 /// One of several queues of a call, and what the call does to it.
 #[derive(Debug)]
-pub(crate) struct NamedQueue {
-    pub(crate) project: Project,
-    pub(crate) name: QueueName,
+pub(crate) struct NamedQueue<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) name: &'a QueueName,
     pub(crate) access: Access,
 }
 
@@ -117,7 +117,7 @@ pub(crate) trait Backend: Sealed + Send + Sync {
     /// `NotInOneStore`.
     fn with_queues<R>(
         &self,
-        named: &[NamedQueue],
+        named: &[NamedQueue<'_>],
         call: impl FnOnce(&mut Together<'_>) -> Result<(Answer<R>, Vec<usize>)>,
     ) -> Result<R>;
 

@@ -25,21 +25,25 @@ use super::queues::missing;
 
 impl<S: Backend> Batches for S {
     fn commit(&self, steps: &[BatchStep]) -> Result<BatchOutcome> {
-        check_size(steps)?;
-        let (named, indexes) = name_queues(steps);
-        loop {
-            let committed = self.with_queues(&named, |queues| {
-                let mut plan = Plan::new(self.control_store(), named.len());
-                for (step, index) in steps.iter().zip(&indexes) {
-                    plan.add(queues, step, *index)?;
-                }
-                plan.record(queues)
-            });
-            match committed {
-                // It may have been created after it was looked up, and before the other queues were locked.
-                Err(Error::QueueDoesNotExist { project, queue }) if exists(self, &project, &queue)? => {}
-                committed => return committed,
+        commit(self, &steps.iter().collect::<Vec<_>>())
+    }
+}
+
+pub(crate) fn commit<S: Backend>(backend: &S, steps: &[&BatchStep]) -> Result<BatchOutcome> {
+    check_size(steps)?;
+    let (named, indexes) = name_queues(steps);
+    loop {
+        let committed = backend.with_queues(&named, |queues| {
+            let mut plan = Plan::new(backend.control_store(), named.len());
+            for (step, index) in steps.iter().zip(&indexes) {
+                plan.add(queues, step, *index)?;
             }
+            plan.record(queues)
+        });
+        match committed {
+            // It may have been created after it was looked up, and before the other queues were locked.
+            Err(Error::QueueDoesNotExist { project, queue }) if exists(backend, &project, &queue)? => {}
+            committed => return committed,
         }
     }
 }
@@ -48,7 +52,7 @@ fn exists<S: Backend>(backend: &S, project: &Project, queue: &QueueName) -> Resu
     Ok(backend.with_queue(project, queue, Access::Read, |_| Ok(Answer::at_once(())))?.is_some())
 }
 
-pub(crate) fn check_size(steps: &[BatchStep]) -> Result<()> {
+pub(crate) fn check_size(steps: &[&BatchStep]) -> Result<()> {
     if steps.len() > BatchStep::MOST {
         return Err(Error::invalid("steps", format!("{} are more than {}", steps.len(), BatchStep::MOST)));
     }
@@ -65,12 +69,12 @@ pub(crate) fn check_size(steps: &[BatchStep]) -> Result<()> {
 }
 
 /// The queues of the steps, each once, and for each step the index of its queue.
-fn name_queues(steps: &[BatchStep]) -> (Vec<NamedQueue>, Vec<usize>) {
+fn name_queues<'a>(steps: &[&'a BatchStep]) -> (Vec<NamedQueue<'a>>, Vec<usize>) {
     let mut found: BTreeMap<(&Project, &QueueName), usize> = BTreeMap::new();
-    let (mut named, mut indexes): (Vec<NamedQueue>, _) = (Vec::new(), Vec::with_capacity(steps.len()));
+    let (mut named, mut indexes): (Vec<NamedQueue<'a>>, _) = (Vec::new(), Vec::with_capacity(steps.len()));
     for step in steps {
-        let index = *found.entry((step.project(), step.queue())).or_insert_with(|| {
-            let (project, name) = (step.project().clone(), step.queue().clone());
+        let (project, name) = (step.project(), step.queue());
+        let index = *found.entry((project, name)).or_insert_with(|| {
             named.push(NamedQueue { project, name, access: Access::Read });
             named.len().saturating_sub(1)
         });

@@ -41,7 +41,7 @@ impl Backend for Engine {
 
     fn with_queues<R>(
         &self,
-        named: &[NamedQueue],
+        named: &[NamedQueue<'_>],
         call: impl FnOnce(&mut Together<'_>) -> Result<(Answer<R>, Vec<usize>)>,
     ) -> Result<R> {
         let store = self.store().enter()?;
@@ -51,7 +51,7 @@ impl Backend for Engine {
         let done = with_locked(&store, named, call);
         store.keep_within_budget();
         let (done, wake) = done?;
-        named.iter().zip(wake).for_each(|(queue, most)| store.wake(&queue.project, &queue.name, most));
+        named.iter().zip(wake).for_each(|(queue, most)| store.wake(queue.project, queue.name, most));
         done.wait_durable(&store, self.durability(), |_| {})
     }
 
@@ -91,9 +91,13 @@ impl Backend for Engine {
 }
 
 /// Runs a call on the queues of these names, all locked.
-fn with_locked<R>(store: &Store, named: &[NamedQueue], call: impl FnOnce(&mut Together<'_>) -> Result<R>) -> Result<R> {
+fn with_locked<R>(
+    store: &Store,
+    named: &[NamedQueue<'_>],
+    call: impl FnOnce(&mut Together<'_>) -> Result<R>,
+) -> Result<R> {
     loop {
-        let slots = named.iter().map(|queue| store.find(&queue.project, &queue.name)).collect::<Result<Vec<_>>>()?;
+        let slots = named.iter().map(|queue| store.find(queue.project, queue.name)).collect::<Result<Vec<_>>>()?;
         let slots: Vec<_> = slots.iter().map(Option::as_ref).collect();
         // Otherwise one of them was deleted between the look-up and the lock.
         if let Some(mut queues) = store.lock_all(&slots)? {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::claim::Claim;
 use super::driver::Driver;
+use super::messages::is_complete;
 use super::queue::Queue;
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
@@ -46,17 +47,12 @@ use crate::pooled::PooledDriver;
 #[must_use = "a batch changes nothing before it is committed"]
 pub struct Batch {
     driver: Driver,
-    steps: Vec<Collected>,
+    steps: Vec<BatchStep>,
+    /// The posts of messages that lack a ttl or a delay, by index, with their queues: the defaults are looked up at the
+    /// commit.
+    incomplete: Vec<(usize, Queue)>,
     /// Whether a handle of another engine or driver was given.
     is_mixed: bool,
-}
-
-/// A step as it was given.
-#[derive(Debug, Clone)]
-enum Collected {
-    Step(BatchStep),
-    /// Messages that may lack a ttl or a delay; the queue's defaults are looked up at the commit.
-    Post(Queue, ClientId, Vec<NewMessage>),
 }
 
 impl Engine {
@@ -95,7 +91,7 @@ impl PooledDriver {
 
 impl Batch {
     fn new(driver: Driver) -> Self {
-        Self { driver, steps: Vec::new(), is_mixed: false }
+        Self { driver, steps: Vec::new(), incomplete: Vec::new(), is_mixed: false }
     }
 
     /// Posts messages to the end of a queue. A message without a ttl or a delay gets the queue's default, as in
@@ -118,8 +114,12 @@ impl Batch {
         messages: impl IntoIterator<Item = NewMessage>,
     ) -> &mut Self {
         self.meet(&queue.driver);
-        self.steps.push(Collected::Post(queue.clone(), client, messages.into_iter().collect()));
-        self
+        let messages: Vec<NewMessage> = messages.into_iter().collect();
+        if !is_complete(&messages) {
+            self.incomplete.push((self.steps.len(), queue.clone()));
+        }
+        let (project, queue) = (queue.project.clone(), queue.name.clone());
+        self.add(BatchStep::Post { project, queue, client, messages })
     }
 
     /// Deletes a message of a claim, which must still exist and be under the claim.
@@ -269,21 +269,28 @@ impl Batch {
         if self.is_mixed {
             return Err(Error::invalid("batch", "has a handle of another engine or driver"));
         }
-        let step = |collected: &Collected| match collected {
-            Collected::Step(step) => Ok(step.clone()),
-            Collected::Post(queue, client, messages) => Ok(BatchStep::Post {
-                project: queue.project.clone(),
-                queue: queue.name.clone(),
-                client: *client,
-                messages: queue.filled(messages)?.into_owned(),
-            }),
+        let complete = self.incomplete.iter().map(|(index, queue)| Ok((*index, self.completed(*index, queue)?)));
+        let complete = complete.collect::<Result<Vec<(usize, Option<BatchStep>)>>>()?;
+        let mut steps: Vec<&BatchStep> = self.steps.iter().collect();
+        for (index, step) in &complete {
+            if let (Some(place), Some(step)) = (steps.get_mut(*index), step) {
+                *place = step;
+            }
+        }
+        self.driver.commit(&steps)
+    }
+
+    /// A post with the queue's defaults where its messages have no ttl or delay.
+    fn completed(&self, index: usize, queue: &Queue) -> Result<Option<BatchStep>> {
+        let Some(BatchStep::Post { project, queue: name, client, messages }) = self.steps.get(index) else {
+            return Ok(None);
         };
-        let steps = self.steps.iter().map(step).collect::<Result<Vec<_>>>()?;
-        self.driver.extended().batches().commit(&steps)
+        let messages = queue.filled(messages)?.into_owned();
+        Ok(Some(BatchStep::Post { project: project.clone(), queue: name.clone(), client: *client, messages }))
     }
 
     fn add(&mut self, step: BatchStep) -> &mut Self {
-        self.steps.push(Collected::Step(step));
+        self.steps.push(step);
         self
     }
 

@@ -236,7 +236,7 @@ impl Claim {
     pub(crate) fn finish(&self, message: &Message) -> Result<()> {
         let (project, queue) = (self.project.clone(), self.name.clone());
         let step = BatchStep::Delete { project, queue, messages: vec![message.id()], claim: Some(self.id()) };
-        self.driver.extended().batches().commit(&[step]).map(drop)
+        self.driver.commit(&[&step]).map(drop)
     }
 
     /// Gives a message of this claim back, with a delay and a reason. A missing message is no error.

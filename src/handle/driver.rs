@@ -2,10 +2,11 @@
 
 use crate::contract::{DataDriver, ExtendedDriver};
 use crate::data::backend::Backend;
+use crate::data::batches::commit;
 use crate::data::claims::create_claim;
 use crate::engine::Engine;
 use crate::model::error::Result;
-use crate::model::{ClaimOptions, ClaimRecord, Durability, Project, QueueName};
+use crate::model::{BatchOutcome, BatchStep, ClaimOptions, ClaimRecord, Durability, Project, QueueName};
 use crate::pooled::PooledDriver;
 use crate::store::Store;
 
@@ -60,6 +61,13 @@ impl Driver {
         match self {
             Self::Engine(engine) => engine.control_store().enter().map(drop),
             Self::Pooled(driver) => driver.shared().enter().map(drop),
+        }
+    }
+
+    pub(super) fn commit(&self, steps: &[&BatchStep]) -> Result<BatchOutcome> {
+        match self {
+            Self::Engine(engine) => commit(engine, steps),
+            Self::Pooled(driver) => commit(driver, steps),
         }
     }
 

@@ -53,7 +53,7 @@ impl Queue {
 
     /// The messages with the queue's defaults where they have no ttl or delay.
     pub(super) fn filled<'a>(&self, messages: &'a [NewMessage]) -> Result<Cow<'a, [NewMessage]>> {
-        if messages.iter().all(|message| message.ttl.is_some() && message.delay.is_some()) {
+        if is_complete(messages) {
             return Ok(messages.into());
         }
         let (ttl, delay) = self.defaults()?;
@@ -311,6 +311,11 @@ impl Queue {
     pub fn pop(&self, limit: usize) -> Result<Vec<Message>> {
         self.driver().messages().pop(&self.project, &self.name, limit)
     }
+}
+
+/// Whether no message needs a default of its queue.
+pub(super) fn is_complete(messages: &[NewMessage]) -> bool {
+    messages.iter().all(|message| message.ttl.is_some() && message.delay.is_some())
 }
 
 fn fill(message: &NewMessage, ttl: Ttl, delay: Duration) -> NewMessage {

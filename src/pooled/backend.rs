@@ -58,13 +58,13 @@ impl Backend for PooledDriver {
 
     fn with_queues<R>(
         &self,
-        named: &[NamedQueue],
+        named: &[NamedQueue<'_>],
         call: impl FnOnce(&mut Together<'_>) -> Result<(Answer<R>, Vec<usize>)>,
     ) -> Result<R> {
         let _call = self.shared().enter()?;
         let access = |index: usize| named.get(index).map_or(Access::Read, |queue| queue.access);
         loop {
-            let found = named.iter().map(|queue| self.find(&queue.project, &queue.name, queue.access));
+            let found = named.iter().map(|queue| self.find(queue.project, queue.name, queue.access));
             let found = found.collect::<Result<Vec<_>>>()?;
             let pool = one_store(named, &found)?.unwrap_or_else(|| self.shared().control_pool.clone());
             if named.iter().any(|queue| queue.access == Access::Fill) {
@@ -76,7 +76,7 @@ impl Backend for PooledDriver {
             pool.store().keep_within_budget();
             let (done, counts) = done?;
             let counted = named.iter().zip(counts).filter(|(_, most)| *most > 0);
-            counted.for_each(|(queue, most)| self.control_store().wake(&queue.project, &queue.name, most));
+            counted.for_each(|(queue, most)| self.control_store().wake(queue.project, queue.name, most));
             let durability = self.strongest_durability(&found);
             if done.waits() {
                 self.control_store().wait_seen_durable(durability)?;
@@ -163,7 +163,7 @@ impl Backend for PooledDriver {
 }
 
 /// The pool whose store has all of the queues that are there; `None` if none is.
-fn one_store(named: &[NamedQueue], found: &[Option<Arc<CachedSide>>]) -> Result<Option<Arc<Pool>>> {
+fn one_store(named: &[NamedQueue<'_>], found: &[Option<Arc<CachedSide>>]) -> Result<Option<Arc<Pool>>> {
     let mut there = named.iter().zip(found).filter_map(|(queue, side)| Some((queue, side.as_ref()?)));
     let Some((one, first)) = there.next() else { return Ok(None) };
     match there.find(|(_, side)| !side.pool.engine().is_same(first.pool.engine())) {

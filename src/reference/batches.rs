@@ -11,7 +11,7 @@ use crate::model::{BatchOutcome, BatchStep, ClaimId, ClaimOptions, MessageId, Pr
 
 impl Batches for ReferenceModel {
     fn commit(&self, steps: &[BatchStep]) -> Result<BatchOutcome> {
-        check_size(steps)?;
+        check_size(&steps.iter().collect::<Vec<_>>())?;
         let (mut store, now) = self.enter()?;
         store.check_one_location(steps)?;
         let (before, mut progress) = (store.queues.clone(), Progress::default());
