@@ -70,13 +70,21 @@ impl Store {
 
     /// Locks a queue without advancing it, for work that does not depend on time.
     pub(crate) fn lock_as_is<'a>(&'a self, slot: &'a Arc<QueueSlot>) -> Option<Locked<'a>> {
+        let mut locked = self.lock_untimed(slot)?;
+        let Instant { millis, slack } = self.clock.instant();
+        (locked.now, locked.slack) = (millis, slack);
+        Some(locked)
+    }
+
+    /// Locks a queue at no time: the caller reads the clock when it has locked all its queues.
+    pub(super) fn lock_untimed<'a>(&'a self, slot: &'a Arc<QueueSlot>) -> Option<Locked<'a>> {
         let mut queue = slot.lock();
         if queue.is_deleted() {
             return None;
         }
         queue.touched = true;
         slot.used.store(true, Ordering::Relaxed);
-        Some(Locked::new(self, slot, queue, self.clock.instant()))
+        Some(Locked::new(self, slot, queue, Instant { millis: 0, slack: 0 }))
     }
 
     /// Locks the registry for reading, after removing everything that has expired.

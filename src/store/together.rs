@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::Store;
 use super::locked::Locked;
 use super::slot::QueueSlot;
-use crate::clock::Instant;
 use crate::model::error::Result;
 use crate::state::Queue;
 use crate::state::op::{Op, Step, steps_of};
@@ -30,29 +29,19 @@ impl Store {
         numbered.sort_unstable_by_key(|(number, ..)| *number);
         let mut queues: Vec<Option<Locked<'a>>> = slots.iter().map(|_| None).collect();
         for (_, index, slot) in &numbered {
-            let Some(locked) = self.lock(slot)? else { return Ok(None) };
+            let Some(locked) = self.lock_untimed(slot) else { return Ok(None) };
             if let Some(place) = queues.get_mut(*index) {
                 *place = Some(locked);
             }
         }
-        let mut together = Together { queues, order: numbered.into_iter().map(|(_, index, _)| index).collect() };
-        together.advance()?;
-        Ok(Some(together))
+        // Not before the last lock: a queue's changes are in the order of their times.
+        let now = self.clock.instant();
+        queues.iter_mut().flatten().try_for_each(|queue| queue.advance_to(now))?;
+        Ok(Some(Together { queues, order: numbered.into_iter().map(|(_, index, _)| index).collect() }))
     }
 }
 
 impl<'a> Together<'a> {
-    /// Advances every queue to the latest of their times.
-    fn advance(&mut self) -> Result<()> {
-        let times = self.queues.iter().flatten().map(Locked::instant);
-        let later = |one: Instant, other: Instant| Instant {
-            millis: one.millis.max(other.millis),
-            slack: one.slack.max(other.slack),
-        };
-        let Some(latest) = times.reduce(later) else { return Ok(()) };
-        self.queues.iter_mut().flatten().try_for_each(|queue| queue.advance_to(latest))
-    }
-
     /// The queue of that index; `None` if it is missing.
     pub(crate) fn queue(&self, index: usize) -> Option<&Locked<'a>> {
         self.queues.get(index)?.as_ref()

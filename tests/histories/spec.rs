@@ -154,7 +154,7 @@ impl State {
         }
     }
 
-    /// The deletion and the post, one after the other, or neither.
+    /// The deletion and the post, one after the other, or neither. Under a claim, the message has to exist.
     fn forward(
         &mut self,
         (name, id, claim): (Name, MessageId, Option<ClaimId>),
@@ -163,6 +163,13 @@ impl State {
         answer: &Answer,
     ) -> bool {
         let mut next = self.clone();
+        let source = next.queues.get(&name);
+        if let Some(claim) = claim
+            && source.is_none_or(|queue| queue.find(id, ids).is_none())
+        {
+            let lives = source.is_some_and(|queue| queue.claims.contains(&claim));
+            return *answer == if lives { Answer::NoMessage } else { Answer::NoClaim };
+        }
         if let Some(source) = next.queues.get_mut(&name)
             && !source.delete(id, claim, ids, &Answer::Done)
         {
