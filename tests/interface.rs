@@ -40,9 +40,9 @@ macro_rules! names {
 
 names! {
     types:
-        Batch BatchOutcome BatchStep Body Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimId
+        Availability Batch BatchOutcome BatchStep Body Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimId
         ClaimOptions ClaimRecord ClientId
-        Config ControlHealth Damaged Durability Engine Error Fault FaultError FaultKind Flavor FlavorMarker
+        Config ControlHealth Damaged Durability Engine Error Explanation Fault FaultError FaultKind Flavor FlavorMarker
         FlavorName FileSizes FlavorUpdate Gate GcReport Health InspectedClaim InspectedQueue Inspection Job Keep Limits
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker
         MessageStat MessageVolume Metadata MetadataValue NewFlavor NewMessage NewPool Operation OperationStatus
@@ -53,7 +53,7 @@ names! {
         Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Tree TreeChange Ttl
         Verification WorkReport Worker;
     traits:
-        Batches Catalogue Claims Clock ControlDriver DataDriver Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
+        Batches Catalogue Claims Clock ControlDriver DataDriver Diagnostics Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
         Subscriptions Trees;
 }
 
@@ -93,6 +93,7 @@ fn the_interface_follows_its_rules() {
             "Claims",
             "ControlDriver",
             "DataDriver",
+            "Diagnostics",
             "ExtendedDriver",
             "Flavors",
             "Messages",

@@ -59,7 +59,12 @@ impl Claim {
 
     /// The time since the claim was created or last renewed, in milliseconds.
     pub(crate) fn age(&self, now: u64) -> u64 {
-        now.saturating_sub(self.expires.saturating_sub(self.ttl))
+        now.saturating_sub(self.start())
+    }
+
+    /// When the claim was created or last renewed.
+    pub(crate) fn start(&self) -> u64 {
+        self.expires.saturating_sub(self.ttl)
     }
 
     /// The claim as it was read in a group of claims without messages.

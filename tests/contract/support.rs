@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use zaqar_sled::{
-    ClaimId, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, ExtendedDriver, Limits, ManualClock, Message,
-    MessageId, MessageListOptions, MessageMarker, MessageVolume, Metadata, NewMessage, Page, PooledDriver, Project,
-    Purge, QueueListOptions, QueueName, QueueStats, ReferenceModel, Result, Retry, SimulatedDisk, Sort,
+    ClaimId, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, Explanation, ExtendedDriver, Limits,
+    ManualClock, Message, MessageId, MessageListOptions, MessageMarker, MessageVolume, Metadata, NewMessage, Page,
+    PooledDriver, Project, Purge, QueueListOptions, QueueName, QueueStats, ReferenceModel, Result, Retry,
+    SimulatedDisk, Sort,
 };
 
 pub(crate) use control::*;
@@ -315,6 +316,10 @@ impl Queue<'_> {
 
     pub(crate) fn get(&self, id: MessageId) -> Result<Message> {
         self.driver().messages().get(&self.project, &self.name, &id)
+    }
+
+    pub(crate) fn explain(&self, id: MessageId) -> Result<Explanation> {
+        self.driver().diagnostics().explain(&self.project, &self.name, &id)
     }
 
     pub(crate) fn bulk_get(&self, ids: &[MessageId]) -> Vec<Message> {

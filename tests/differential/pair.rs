@@ -106,6 +106,7 @@ impl<'c> Pair<'c> {
             | Op::Purge(..) => self.call_queues(op),
             Op::Claim(..) | Op::GetClaim(..) | Op::UpdateClaim(..) | Op::ReleaseClaim(..) => self.call_claims(op),
             Op::Retry(..) | Op::Split(..) => self.call_retries(op),
+            Op::Explain(queue_ref, id) => self.explain(*queue_ref, *id),
             Op::Batch(steps) => self.commit(steps),
             Op::Subscriptions(queue_ref, op) => self.call_subscriptions(*queue_ref, op),
             Op::Pools(op) => {
