@@ -65,7 +65,7 @@
 //! - [`Batch`] collects changes of several queues that take effect together, and answers with a [`BatchOutcome`].
 //! - [`Queue::explain`] says why a message can or cannot be claimed: an [`Explanation`] with its [`Availability`].
 //! - [`ExtendedDriver`] gives [`Retries`], [`Batches`], with [`BatchStep`], and [`Diagnostics`], which Zaqar's contract
-//!   does not have.
+//!   does not have. A page of live claims has a [`ClaimEntry`] for each and is continued by a [`ClaimMarker`].
 //!
 //! # The storage contract
 //!
@@ -153,13 +153,13 @@ pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
 pub use handle::{Batch, Claim, Queue, QueueSet};
 pub use model::{
-    Availability, BatchOutcome, BatchStep, Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimId,
-    ClaimOptions, ClaimRecord, ClientId, ControlHealth, Durability, Error, Explanation, Flavor, FlavorMarker,
-    FlavorName, FlavorUpdate, GcReport, Health, Limits, ListOptions, Message, MessageId, MessageListOptions,
-    MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, NewFlavor, NewMessage, NewPool,
-    OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project, Purge,
-    QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats, Result, Retry, RetryPolicy, Sort,
-    Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
+    Availability, BatchOutcome, BatchStep, Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry,
+    ClaimId, ClaimMarker, ClaimOptions, ClaimRecord, ClientId, ControlHealth, Durability, Error, Explanation, Flavor,
+    FlavorMarker, FlavorName, FlavorUpdate, GcReport, Health, Limits, ListOptions, Message, MessageId,
+    MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, NewFlavor, NewMessage,
+    NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project,
+    Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats, Result, Retry, RetryPolicy,
+    Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

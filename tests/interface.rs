@@ -40,7 +40,7 @@ macro_rules! names {
 
 names! {
     types:
-        Availability Batch BatchOutcome BatchStep Body Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimId
+        Availability Batch BatchOutcome BatchStep Body Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimEntry ClaimId ClaimMarker
         ClaimOptions ClaimRecord ClientId
         Config ControlHealth Damaged Durability Engine Error Explanation Fault FaultError FaultKind Flavor FlavorMarker
         FlavorName FileSizes FlavorUpdate Gate GcReport Health InspectedClaim InspectedQueue Inspection Job Keep Limits
@@ -75,6 +75,29 @@ fn every_name_of_the_crate_is_known_here() {
     let known: BTreeSet<String> = checked_names().into_iter().map(str::to_owned).collect();
     let missing: Vec<_> = exported.difference(&known).collect();
     assert!(missing.is_empty(), "add to the list: {missing:?}");
+}
+
+#[test]
+fn every_error_has_the_name_of_its_variant() {
+    let source = read(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/model/error.rs"));
+    let variants = source.items.iter().find_map(|item| match item {
+        Item::Enum(item) if item.ident == "Error" => {
+            Some(item.variants.iter().map(|variant| variant.ident.to_string()))
+        }
+        _ => None,
+    });
+    // The names that programs have in their metrics: one may be added, none may change.
+    let names =
+        "QueueDoesNotExist QueueIsEmpty MessageDoesNotExist ClaimDoesNotExist ClaimDoesNotMatch MessageIsClaimed
+        MessageNotClaimed MessageNotClaimedBy SubscriptionDoesNotExist SubscriptionAlreadyExists PoolDoesNotExist
+        PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
+        QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore InvalidArgument TooLarge StorageFull
+        Unavailable Exhausted JournalChanged Closed Poisoned OutcomeUnknown Corrupt UnsupportedFormat AlreadyOpen Locked
+        SettingsDiffer Forked Displaced Io Trees";
+    assert_eq!(variants.unwrap().collect::<Vec<_>>(), names.split_whitespace().collect::<Vec<_>>());
+    // `Error::name` matches every variant, and gives the name that it matches.
+    assert_eq!(QueueName::new("").unwrap_err().name(), "InvalidArgument");
+    assert_eq!(Error::Closed.name(), "Closed");
 }
 
 #[test]

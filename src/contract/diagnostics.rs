@@ -2,7 +2,7 @@
 
 use super::Sealed;
 use crate::model::error::Result;
-use crate::model::{Explanation, MessageId, Project, QueueName};
+use crate::model::{ClaimEntry, ClaimMarker, Explanation, ListOptions, MessageId, Page, Project, QueueName};
 
 /// Answers for the people who operate queues (ours). They are reads: they change nothing.
 ///
@@ -54,4 +54,70 @@ pub trait Diagnostics: Sealed + Send + Sync {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     fn explain(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Explanation>;
+
+    /// A page of the queue's live claims, in the order of their creation. A claim whose messages are all
+    /// deleted is among them until it ends.
+    ///
+    /// Cost: O(limit + log claims), reads nothing from disk.
+    ///
+    /// # Errors
+    /// [`is_not_found`](crate::Error::is_not_found) if the queue is missing;
+    /// [`is_invalid`](crate::Error::is_invalid) for a limit outside the store's
+    /// [`Limits`](crate::Limits); the errors of [every read](crate::DataDriver#errors-of-every-call).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let hour = std::time::Duration::from_secs(3600);
+    /// # let (shop, orders) = (Project::named("shop")?, QueueName::new("orders")?);
+    /// # engine.queues().create(&shop, &orders, &Metadata::new())?;
+    /// # let messages = vec![NewMessage::new("a").ttl(hour); 3];
+    /// # engine.messages().post(&shop, &orders, ClientId::random(), &messages)?;
+    /// for limit in [1, 2] {
+    ///     engine.claims().create(&shop, &orders, &ClaimOptions::new().limit(limit))?;
+    /// }
+    /// let page = engine.diagnostics().claims(&shop, &orders, &ListOptions::new())?;
+    /// assert_eq!((page.items[0].messages(), page.items[1].messages()), (1, 2));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    fn claims(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        options: &ListOptions<ClaimMarker>,
+    ) -> Result<Page<ClaimEntry, ClaimMarker>>;
+
+    /// A page of the projects that have queues: first the queues without a project, if there are any,
+    /// then the projects by name. The marker is the last project of the page before.
+    ///
+    /// The page is not of one instant: of a project whose first queue is created meanwhile, or whose last
+    /// queue is deleted, nothing is promised.
+    ///
+    /// Cost: O(log queues) for each project, however many queues it has. If there are [archived
+    /// queues](crate::Config::queue_memory), a few reads from disk for each project too.
+    ///
+    /// # Errors
+    /// [`is_invalid`](crate::Error::is_invalid) for a limit outside the store's
+    /// [`Limits`](crate::Limits); the errors of [every read](crate::DataDriver#errors-of-every-call).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let (shop, bank) = (Project::named("shop")?, Project::named("bank")?);
+    /// for project in [&shop, &bank] {
+    ///     engine.queue(project.clone(), "orders")?.create(Metadata::new())?;
+    /// }
+    /// let page = engine.diagnostics().projects(&ListOptions::new().limit(1))?;
+    /// assert_eq!(page.items, [bank]);
+    /// let rest = engine.diagnostics().projects(&ListOptions::new().marker(page.next))?;
+    /// assert_eq!(rest.items, [shop]);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    fn projects(&self, options: &ListOptions<Project>) -> Result<Page<Project, Project>>;
 }

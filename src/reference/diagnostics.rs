@@ -5,7 +5,10 @@ use super::queue::{MessageModel, QueueModel};
 use super::queues::no_queue;
 use crate::contract::Diagnostics;
 use crate::model::error::Result;
-use crate::model::{Availability, Explanation, MessageId, Project, QueueName, Timestamp};
+use crate::model::{
+    Availability, ClaimEntry, ClaimId, ClaimMarker, Explanation, ListOptions, MessageId, Page, Project, QueueName,
+    Timestamp,
+};
 
 impl Diagnostics for ReferenceModel {
     fn explain(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Explanation> {
@@ -19,6 +22,39 @@ impl Diagnostics for ReferenceModel {
             None => nothing(Availability::Gone),
         }
     }
+
+    fn claims(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        options: &ListOptions<ClaimMarker>,
+    ) -> Result<Page<ClaimEntry, ClaimMarker>> {
+        let (mut store, now) = self.enter_queue(project, queue)?;
+        self.limits.check_page_limit(options.limit)?;
+        let source = store.contents(project, queue)?.ok_or_else(|| no_queue(project, queue))?;
+        // The ids are numbers, in the order of creation.
+        let live = source.claims.keys().filter_map(|id| source.claim_entry(*id, number_of(*id), now));
+        let behind = live.filter(|claim| options.marker.is_none_or(|marker| marker < claim.marker()));
+        let items: Vec<_> = behind.take(options.most()).collect();
+        let next = items.last().map(ClaimEntry::marker);
+        Ok(Page { items, next })
+    }
+
+    fn projects(&self, options: &ListOptions<Project>) -> Result<Page<Project, Project>> {
+        let (store, _) = self.enter()?;
+        self.limits.check_page_limit(options.limit)?;
+        let mut items: Vec<Project> = store.queues.keys().map(|(project, _)| project.clone()).collect();
+        items.dedup();
+        items.retain(|project| options.marker.as_ref().is_none_or(|marker| marker < project));
+        items.truncate(options.most());
+        let next = items.last().cloned();
+        Ok(Page { items, next })
+    }
+}
+
+/// The number in an id that the model made.
+fn number_of(id: ClaimId) -> u64 {
+    id.as_bytes().last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 fn explain(queue: &QueueModel, message: &MessageModel, now: Timestamp) -> Explanation {

@@ -8,8 +8,8 @@ use super::store_location::StoreLocation;
 use crate::model::settings::ParsedSettings;
 use crate::model::time::millis;
 use crate::model::{
-    Body, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageStat, Metadata,
-    NewMessage, QueueStats, Timestamp, Ttl,
+    Body, Checksum, ClaimEntry, ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageStat,
+    Metadata, NewMessage, QueueStats, Timestamp, Ttl,
 };
 
 #[derive(Clone)]
@@ -286,6 +286,14 @@ impl QueueModel {
             age: now.as_millis().saturating_sub(claim.start().as_millis()),
             messages: held.map(show).collect(),
         })
+    }
+
+    /// The claim in a listing, if it is live.
+    pub(super) fn claim_entry(&self, id: ClaimId, number: u64, now: Timestamp) -> Option<ClaimEntry> {
+        let claim = self.live_claim(id, now)?;
+        let messages = self.live(now).filter(|message| message.claim == Some(id)).count() as u64;
+        let age = now.as_millis().saturating_sub(claim.start().as_millis());
+        Some(ClaimEntry { id, number, ttl: claim.ttl, age, expires: claim.expires, messages })
     }
 
     /// The message as a caller sees it.

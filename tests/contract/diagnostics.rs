@@ -1,7 +1,10 @@
-//! Why a message can or cannot be claimed.
+//! Why a message can or cannot be claimed; the listings of claims and of projects.
 
 use crate::support::*;
-use zaqar_sled::{Availability, Error, Explanation, MessageId, NewMessage, Purge, Retry, Ttl};
+use zaqar_sled::{
+    Availability, ClaimEntry, ClaimId, ClaimMarker, Error, Explanation, Limits, ListOptions, MessageId, NewMessage,
+    Page, Project, Purge, Retry, Ttl,
+};
 
 /// An id of the same queue that has not been assigned.
 fn beyond(id: MessageId) -> MessageId {
@@ -183,7 +186,104 @@ contract! {
     }
 }
 
+/// The claims on a page, each with its messages, ttl and age in seconds.
+fn listed(page: &Page<ClaimEntry, ClaimMarker>) -> Vec<(ClaimId, u64, u64, u64)> {
+    page.items
+        .iter()
+        .map(|claim| (claim.id(), claim.messages(), claim.ttl().as_secs(), claim.age().as_secs()))
+        .collect()
+}
+
+contract! {
+    fn live_claims_are_listed_in_the_order_of_their_creation(h) {
+        let orders = h.create("orders");
+        let posted = orders.post(9);
+        assert!(orders.claims(None, 0).unwrap().items.is_empty());
+        let (first, short, third) = (orders.claim(100, 60, 3), orders.claim(20, 60, 2), orders.claim(50, 60, 1));
+        h.pass(5);
+        let split = orders.split(first.id(), &posted[..1], 40, 60).unwrap().unwrap();
+        orders.delete(posted[5], Some(third.id())).unwrap();
+        h.turn();
+        let rows = [(first.id(), 2, 100, 5), (short.id(), 2, 20, 5), (third.id(), 0, 50, 5), (split.id(), 1, 40, 0)];
+        let page = orders.claims(None, 0).unwrap();
+        assert_eq!(listed(&page), rows);
+        assert_eq!(page.items[1].expires(), START.saturating_add(seconds(20)));
+        assert_eq!(page.next, page.items.last().map(ClaimEntry::marker));
+        // Page by page; a claim that has ended still is a position.
+        let head = orders.claims(None, 2).unwrap();
+        assert_eq!(listed(&head), rows[..2]);
+        h.pass(15);
+        h.turn();
+        let rest = orders.claims(head.next, 2).unwrap();
+        assert_eq!(listed(&rest), [(third.id(), 0, 50, 20), (split.id(), 1, 40, 15)]);
+        let end = orders.claims(rest.next, 2).unwrap();
+        assert!(end.items.is_empty() && end.next.is_none());
+        orders.renew(first.id(), 30, 60).unwrap();
+        orders.release(third.id()).unwrap();
+        h.turn();
+        assert_eq!(listed(&orders.claims(None, 0).unwrap()), [(first.id(), 2, 30, 0), (split.id(), 1, 40, 15)]);
+        orders.purge(Purge::Messages).unwrap();
+        h.turn();
+        assert!(orders.claims(None, 0).unwrap().items.is_empty());
+        assert_fails!(h.queue("missing").claims(None, 0), Error::QueueDoesNotExist { .. });
+    }
+
+    fn a_store_lists_its_projects(h) {
+        let named = |name: &str| Project::named(name).unwrap();
+        assert!(h.projects(None, 0).is_empty());
+        let (long, odd) = (named(&"p".repeat(200)), named("a\0b"));
+        for project in [&long, &named("b"), &Project::none(), &odd, &named("a"), &named("")] {
+            for name in ["x", "y", "\u{10ffff}"] {
+                h.queue_in(project, name).create("{}").unwrap();
+            }
+        }
+        h.turn();
+        let all = [Project::none(), named(""), named("a"), odd.clone(), named("b"), long];
+        assert_eq!(h.projects(None, 0), all);
+        assert_eq!(h.projects(None, 2), all[..2]);
+        assert_eq!(h.projects(Some(named("a")), 2), all[3..5]);
+        assert_eq!(h.projects(Some(named("aa")), 1), all[4..5], "a marker need not exist");
+        assert!(h.projects(Some(all[5].clone()), 0).is_empty());
+        for name in ["x", "y", "\u{10ffff}"] {
+            h.queue_in(&odd, name).remove().unwrap();
+            h.queue_in(&Project::none(), name).remove().unwrap();
+        }
+        h.turn();
+        assert_eq!(h.projects(None, 0), [&all[1..3], &all[4..]].concat());
+    }
+
+    fn limits_apply_to_pages_of_claims_and_projects(h) {
+        let h = &h.with_limits(Limits::zaqar());
+        let orders = h.create("orders");
+        assert_eq!(refused(orders.claims(None, 21)), "limit");
+        let options = ListOptions::new().limit(21);
+        assert_eq!(refused(h.driver().diagnostics().projects(&options)), "limit");
+        assert_eq!(h.projects(None, 20), [shop()]);
+    }
+}
+
 pooled! {
+    fn claims_and_projects_of_a_pooled_driver_are_listed(h) {
+        h.register("one", at("sled:/pools/one"));
+        h.register("two", at("sled:/pools/two").weight(0));
+        let metadata = r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#;
+        let orders = h.create_with("orders", metadata);
+        orders.post(2);
+        let claim = orders.take(1);
+        h.turn();
+        assert_eq!(listed(&orders.claims(None, 0).unwrap()), [(claim.id(), 1, 60, 0)]);
+        // Its claims stay where they are.
+        orders.map_to("two");
+        h.turn();
+        assert!(orders.claims(None, 0).unwrap().items.is_empty());
+        orders.map_to("one");
+        h.queue_in(&Project::none(), "x").create("{}").unwrap();
+        h.turn();
+        assert_eq!(listed(&orders.claims(None, 0).unwrap()), [(claim.id(), 1, 60, 0)]);
+        assert_eq!(h.projects(None, 0), [Project::none(), shop()]);
+        assert_eq!(h.projects(None, 1), [Project::none()]);
+    }
+
     fn messages_of_a_pool_are_explained(h) {
         h.register("one", at("sled:/pools/one"));
         let metadata = r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#;

@@ -122,6 +122,8 @@ pub(crate) enum Op {
     Get(QueueRef, Pick),
     BulkGet(QueueRef, Vec<Pick>),
     Explain(QueueRef, Pick),
+    ListClaims(QueueRef, usize),
+    ListProjects(Option<usize>, usize),
     Delete(QueueRef, Pick, Option<Pick>),
     /// Deletes a message with the claim it is under, as workers do.
     Finish(QueueRef, Pick),
@@ -225,6 +227,9 @@ pub(crate) fn queue_op() -> impl Strategy<Value = Op> {
         1 => queue_ref().prop_map(Op::DeleteQueue),
         3 => (0..PROJECTS.len(), queue_listing()).prop_map(|(project, listing)| Op::ListQueues(project, listing)),
         6 => queue_ref().prop_map(Op::Stats),
+        2 => (queue_ref(), 0_usize..4).prop_map(|(queue_ref, limit)| Op::ListClaims(queue_ref, limit)),
+        1 => (prop::option::of(0..PROJECTS.len()), 0_usize..3)
+            .prop_map(|(marker, limit)| Op::ListProjects(marker, limit)),
         1 => (queue_ref(), purge).prop_map(|(queue_ref, what)| Op::Purge(queue_ref, what)),
     ]
 }
@@ -377,6 +382,7 @@ impl Op {
             | Op::Get(queue_ref, _)
             | Op::BulkGet(queue_ref, _)
             | Op::Explain(queue_ref, _)
+            | Op::ListClaims(queue_ref, _)
             | Op::Delete(queue_ref, ..)
             | Op::Finish(queue_ref, _)
             | Op::BulkDelete(queue_ref, ..)

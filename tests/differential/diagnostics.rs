@@ -1,9 +1,9 @@
-//! The calls that explain.
+//! The calls that explain, and the listings of claims and projects.
 
-use zaqar_sled::{Availability, Explanation};
+use zaqar_sled::{Availability, ClaimEntry, ClaimMarker, Explanation, ListOptions, Page};
 
-use crate::calls::{Pick, QueueRef};
-use crate::pair::{Check, Pair, equal};
+use crate::calls::{Pick, QueueRef, project_of};
+use crate::pair::{Check, Pair, equal, same};
 
 impl Pair<'_> {
     pub(crate) fn explain(&mut self, queue_ref: QueueRef, id: Pick) -> Check {
@@ -14,6 +14,26 @@ impl Pair<'_> {
             |model| model.diagnostics().explain(&project, &name, &id.1),
             Self::explanation,
         )
+    }
+
+    pub(crate) fn list_claims(&mut self, queue_ref: QueueRef, limit: usize) -> Check {
+        let (project, name, options) = (queue_ref.project(), queue_ref.name(), ListOptions::new().limit(limit));
+        self.both(
+            |driver| driver.diagnostics().claims(&project, &name, &options),
+            |pair, engine: &Page<ClaimEntry, ClaimMarker>, model: &Page<ClaimEntry, ClaimMarker>| {
+                equal((engine.items.len(), engine.next.is_some()), (model.items.len(), model.next.is_some()))?;
+                engine.items.iter().zip(&model.items).try_for_each(|(engine, model)| {
+                    equal(pair.claims.of_engine.get(&engine.id()), Some(&model.id()))?;
+                    let told = |claim: &ClaimEntry| (claim.ttl(), claim.age(), claim.expires(), claim.messages());
+                    equal(told(engine), told(model))
+                })
+            },
+        )
+    }
+
+    pub(crate) fn list_projects(&mut self, marker: Option<usize>, limit: usize) -> Check {
+        let options = ListOptions::new().marker(marker.map(project_of)).limit(limit);
+        self.both(|driver| driver.diagnostics().projects(&options), same)
     }
 
     fn explanation(&mut self, engine: &Explanation, model: &Explanation) -> Check {
