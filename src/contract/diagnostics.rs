@@ -56,7 +56,10 @@ pub trait Diagnostics: Sealed + Send + Sync {
     fn explain(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Explanation>;
 
     /// A page of the queue's live claims, in the order of their creation. A claim whose messages are all
-    /// deleted is among them until it ends.
+    /// deleted is among them until it ends, if the store does not end it [early](crate::Claims::get).
+    ///
+    /// When a pooled driver moves the queue to another pool, its claims come behind all later ones, and a
+    /// marker loses its position: begin again.
     ///
     /// Cost: O(limit + log claims), reads nothing from disk.
     ///
@@ -79,11 +82,11 @@ pub trait Diagnostics: Sealed + Send + Sync {
     /// for limit in [1, 2] {
     ///     engine.claims().create(&shop, &orders, &ClaimOptions::new().limit(limit))?;
     /// }
-    /// let page = engine.diagnostics().claims(&shop, &orders, &ListOptions::new())?;
+    /// let page = engine.diagnostics().list_claims(&shop, &orders, &ListOptions::new())?;
     /// assert_eq!((page.items[0].messages(), page.items[1].messages()), (1, 2));
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    fn claims(
+    fn list_claims(
         &self,
         project: &Project,
         queue: &QueueName,
@@ -113,11 +116,11 @@ pub trait Diagnostics: Sealed + Send + Sync {
     /// for project in [&shop, &bank] {
     ///     engine.queue(project.clone(), "orders")?.create(Metadata::new())?;
     /// }
-    /// let page = engine.diagnostics().projects(&ListOptions::new().limit(1))?;
+    /// let page = engine.diagnostics().list_projects(&ListOptions::new().limit(1))?;
     /// assert_eq!(page.items, [bank]);
-    /// let rest = engine.diagnostics().projects(&ListOptions::new().marker(page.next))?;
+    /// let rest = engine.diagnostics().list_projects(&ListOptions::new().marker(page.next))?;
     /// assert_eq!(rest.items, [shop]);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
-    fn projects(&self, options: &ListOptions<Project>) -> Result<Page<Project, Project>>;
+    fn list_projects(&self, options: &ListOptions<Project>) -> Result<Page<Project, Project>>;
 }

@@ -20,7 +20,7 @@ impl<S: Backend> Diagnostics for S {
         explained.ok_or_else(|| missing(project, queue))
     }
 
-    fn claims(
+    fn list_claims(
         &self,
         project: &Project,
         queue: &QueueName,
@@ -36,7 +36,7 @@ impl<S: Backend> Diagnostics for S {
         Ok(Page { items, next })
     }
 
-    fn projects(&self, options: &ListOptions<Project>) -> Result<Page<Project, Project>> {
+    fn list_projects(&self, options: &ListOptions<Project>) -> Result<Page<Project, Project>> {
         let store = self.control_store().enter()?;
         store.limits.check_page_limit(options.limit)?;
         // The outbox is not a queue of a project.

@@ -136,7 +136,7 @@ impl Default for ClaimOptions {
     }
 }
 
-/// A live claim of a listing: see [`Diagnostics::claims`](crate::Diagnostics::claims).
+/// A live claim of a listing: see [`Diagnostics::list_claims`](crate::Diagnostics::list_claims).
 ///
 /// ```
 /// # use zaqar_sled::*;
@@ -147,7 +147,7 @@ impl Default for ClaimOptions {
 /// # orders.create(Metadata::new())?;
 /// # orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
 /// let claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
-/// let page = engine.diagnostics().claims(&project, &name, &ListOptions::new())?;
+/// let page = engine.diagnostics().list_claims(&project, &name, &ListOptions::new())?;
 /// let found = &page.items[0];
 /// assert_eq!((found.id(), found.messages()), (claim.id(), 1));
 /// assert_eq!((found.ttl().as_secs(), found.age().as_secs()), (300, 0));

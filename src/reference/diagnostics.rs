@@ -23,7 +23,7 @@ impl Diagnostics for ReferenceModel {
         }
     }
 
-    fn claims(
+    fn list_claims(
         &self,
         project: &Project,
         queue: &QueueName,
@@ -40,7 +40,7 @@ impl Diagnostics for ReferenceModel {
         Ok(Page { items, next })
     }
 
-    fn projects(&self, options: &ListOptions<Project>) -> Result<Page<Project, Project>> {
+    fn list_projects(&self, options: &ListOptions<Project>) -> Result<Page<Project, Project>> {
         let (store, _) = self.enter()?;
         self.limits.check_page_limit(options.limit)?;
         let mut items: Vec<Project> = store.queues.keys().map(|(project, _)| project.clone()).collect();

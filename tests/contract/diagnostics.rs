@@ -257,7 +257,7 @@ contract! {
         let orders = h.create("orders");
         assert_eq!(refused(orders.claims(None, 21)), "limit");
         let options = ListOptions::new().limit(21);
-        assert_eq!(refused(h.driver().diagnostics().projects(&options)), "limit");
+        assert_eq!(refused(h.driver().diagnostics().list_projects(&options)), "limit");
         assert_eq!(h.projects(None, 20), [shop()]);
     }
 }

@@ -217,7 +217,7 @@ impl Harness {
 
     /// A page of the projects.
     pub(crate) fn projects(&self, marker: Option<Project>, limit: usize) -> Vec<Project> {
-        let page = self.driver().diagnostics().projects(&ListOptions::new().marker(marker).limit(limit)).unwrap();
+        let page = self.driver().diagnostics().list_projects(&ListOptions::new().marker(marker).limit(limit)).unwrap();
         assert_eq!(page.next.as_ref(), page.items.last());
         page.items
     }
@@ -331,7 +331,7 @@ impl Queue<'_> {
 
     pub(crate) fn claims(&self, marker: Option<ClaimMarker>, limit: usize) -> Result<Page<ClaimEntry, ClaimMarker>> {
         let options = ListOptions::new().marker(marker).limit(limit);
-        self.driver().diagnostics().claims(&self.project, &self.name, &options)
+        self.driver().diagnostics().list_claims(&self.project, &self.name, &options)
     }
 
     pub(crate) fn bulk_get(&self, ids: &[MessageId]) -> Vec<Message> {
