@@ -104,7 +104,7 @@ impl fmt::Display for Explanation {
 /// # let id = jobs.post(ClientId::random(), &[NewMessage::new("work")])?[0];
 /// let advice = match jobs.explain(&id)?.availability() {
 ///     Availability::Waiting => "start a worker".to_owned(),
-///     Availability::Claimed { claim, until } => format!("{claim} has it until {until}"),
+///     Availability::Claimed { claim, until, .. } => format!("{claim} has it until {until}"),
 ///     Availability::Gone => "it is done, or too late".to_owned(),
 ///     other => format!("{other:?}"),
 /// };
