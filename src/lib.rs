@@ -63,7 +63,9 @@
 //! - [`ClaimOptions`] sets the times and sizes; [`QueueSettings`] sets dead letters and the
 //!   [`RetryPolicy`] of a queue (see [`Claims::create`]).
 //! - [`Batch`] collects changes of several queues that take effect together, and answers with a [`BatchOutcome`].
-//! - [`ExtendedDriver`] gives [`Retries`] and [`Batches`], with [`BatchStep`], which Zaqar's contract does not have.
+//! - [`Queue::explain`] says why a message can or cannot be claimed: an [`Explanation`] with its [`Availability`].
+//! - [`ExtendedDriver`] gives [`Retries`], [`Batches`], with [`BatchStep`], and [`Diagnostics`], which Zaqar's contract
+//!   does not have. A page of live claims has a [`ClaimEntry`] for each and is continued by a [`ClaimMarker`].
 //!
 //! # The storage contract
 //!
@@ -144,20 +146,20 @@ mod worker;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
 pub use contract::{
-    Batches, Catalogue, Claims, ControlDriver, DataDriver, ExtendedDriver, Flavors, Messages, Pools, Queues, Retries,
-    Subscriptions,
+    Batches, Catalogue, Claims, ControlDriver, DataDriver, Diagnostics, ExtendedDriver, Flavors, Messages, Pools,
+    Queues, Retries, Subscriptions,
 };
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
 pub use handle::{Batch, Claim, Queue, QueueSet};
 pub use model::{
-    BatchOutcome, BatchStep, Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimId, ClaimOptions,
-    ClaimRecord, ClientId, ControlHealth, Durability, Error, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport,
-    Health, Limits, ListOptions, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume,
-    Metadata, MetadataValue, NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth,
-    PoolMarker, PoolName, PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName,
-    QueueSettings, QueueStats, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId,
-    SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
+    Availability, BatchOutcome, BatchStep, Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry,
+    ClaimId, ClaimMarker, ClaimOptions, ClaimRecord, ClientId, ControlHealth, Durability, Error, Explanation, Flavor,
+    FlavorMarker, FlavorName, FlavorUpdate, GcReport, Health, Limits, ListOptions, Message, MessageId,
+    MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, NewFlavor, NewMessage,
+    NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project,
+    Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats, Result, Retry, RetryPolicy,
+    Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

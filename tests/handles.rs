@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimOptions, ClientId, Config, Engine, Limits, ManualClock, MessageListOptions, Metadata, NewMessage, Project,
-    SimulatedDisk, Sort, Timestamp, Ttl,
+    ClaimOptions, ClientId, Config, Engine, Limits, ManualClock, MessageListOptions, Metadata, NewMessage, NewPool,
+    Project, SimulatedDisk, Sort, Timestamp, Ttl,
 };
 
 fn config(disk: &SimulatedDisk) -> Config {
@@ -107,4 +107,54 @@ fn a_page_that_shrank_leaves_nothing_behind_in_the_trees() {
         assert!(engine.verify().unwrap().is_sound());
         assert_eq!(engine.queue(Project::none(), "jobs").unwrap().stats().unwrap().total(), left as u64);
     }
+}
+
+#[test]
+fn a_queue_is_created_or_its_metadata_are_replaced() {
+    let engine = engine();
+    let jobs = engine.queue(Project::none(), "jobs").unwrap();
+    let owner = |name: &str| Metadata::new().with("owner", name).unwrap();
+    assert!(jobs.create_or_update(owner("ann")).unwrap());
+    let ids = jobs.post(ClientId::random(), &[NewMessage::new("a")]).unwrap();
+    assert!(!jobs.create_or_update(owner("bob")).unwrap());
+    assert_eq!(jobs.metadata().unwrap(), owner("bob"));
+    assert!(jobs.get(&ids[0]).is_ok(), "it is the same queue");
+    let wrong = Metadata::new().with("_max_claim_count", "many").unwrap();
+    assert!(jobs.create_or_update(wrong.clone()).unwrap_err().is_invalid());
+    assert_eq!(jobs.metadata().unwrap(), owner("bob"));
+    jobs.delete().unwrap();
+    assert!(jobs.create_or_update(wrong).unwrap_err().is_invalid());
+    assert!(!jobs.exists().unwrap());
+    assert!(jobs.create_or_update(owner("eve")).unwrap());
+}
+
+#[test]
+fn a_queue_that_others_create_and_delete_is_created_or_updated_all_the_same() {
+    let engine = engine();
+    let jobs = engine.queue(Project::none(), "jobs").unwrap();
+    let round = |thread: u64| {
+        for n in 0..200 {
+            let metadata = Metadata::new().with("by", thread).unwrap();
+            jobs.create_or_update(metadata).unwrap();
+            if n % 3 == 0 {
+                jobs.delete().unwrap();
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..3).for_each(|thread| drop(scope.spawn(move || round(thread)))));
+    jobs.create_or_update(Metadata::new()).unwrap();
+    assert!(engine.verify().unwrap().is_sound());
+}
+
+#[test]
+fn a_pooled_queue_is_created_or_updated_and_stays_where_it_is() {
+    let driver = config(&SimulatedDisk::new()).open_pooled("/store").unwrap();
+    let jobs = driver.queue(Project::none(), "jobs").unwrap();
+    assert_eq!(jobs.create_or_update(Metadata::new()).unwrap_err().name(), "NoPoolFound");
+    driver.pools().create(&"one".parse().unwrap(), &NewPool::new("sled:/one".parse().unwrap())).unwrap();
+    assert!(jobs.create_or_update(Metadata::new()).unwrap());
+    let flavored = Metadata::new().with("_flavor", "gold").unwrap();
+    assert_eq!(jobs.create_or_update(flavored).unwrap_err().name(), "FlavorDoesNotExist");
+    assert!(!jobs.create_or_update(Metadata::new().with("owner", "ann").unwrap()).unwrap());
+    assert!(jobs.metadata().unwrap().contains("owner"));
 }

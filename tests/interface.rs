@@ -40,9 +40,9 @@ macro_rules! names {
 
 names! {
     types:
-        Batch BatchOutcome BatchStep Body Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimId
+        Availability Batch BatchOutcome BatchStep Body Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimEntry ClaimId ClaimMarker
         ClaimOptions ClaimRecord ClientId
-        Config ControlHealth Damaged Durability Engine Error Fault FaultError FaultKind Flavor FlavorMarker
+        Config ControlHealth Damaged Durability Engine Error Explanation Fault FaultError FaultKind Flavor FlavorMarker
         FlavorName FileSizes FlavorUpdate Gate GcReport Health InspectedClaim InspectedQueue Inspection Job Keep Limits
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker
         MessageStat MessageVolume Metadata MetadataValue NewFlavor NewMessage NewPool Operation OperationStatus
@@ -53,7 +53,7 @@ names! {
         Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Tree TreeChange Ttl
         Verification WorkReport Worker;
     traits:
-        Batches Catalogue Claims Clock ControlDriver DataDriver Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
+        Batches Catalogue Claims Clock ControlDriver DataDriver Diagnostics Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
         Subscriptions Trees;
 }
 
@@ -78,6 +78,29 @@ fn every_name_of_the_crate_is_known_here() {
 }
 
 #[test]
+fn every_error_has_the_name_of_its_variant() {
+    let source = read(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/model/error.rs"));
+    let variants = source.items.iter().find_map(|item| match item {
+        Item::Enum(item) if item.ident == "Error" => {
+            Some(item.variants.iter().map(|variant| variant.ident.to_string()))
+        }
+        _ => None,
+    });
+    // The names that programs have in their metrics: one may be added, none may change.
+    let names =
+        "QueueDoesNotExist QueueIsEmpty MessageDoesNotExist ClaimDoesNotExist ClaimDoesNotMatch MessageIsClaimed
+        MessageNotClaimed MessageNotClaimedBy SubscriptionDoesNotExist SubscriptionAlreadyExists PoolDoesNotExist
+        PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
+        QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore InvalidArgument TooLarge StorageFull
+        Unavailable Exhausted JournalChanged Closed Poisoned OutcomeUnknown Corrupt UnsupportedFormat AlreadyOpen Locked
+        SettingsDiffer Forked Displaced Io Trees";
+    assert_eq!(variants.unwrap().collect::<Vec<_>>(), names.split_whitespace().collect::<Vec<_>>());
+    // `Error::name` matches every variant, and gives the name that it matches.
+    assert_eq!(QueueName::new("").unwrap_err().name(), "InvalidArgument");
+    assert_eq!(Error::Closed.name(), "Closed");
+}
+
+#[test]
 fn the_interface_follows_its_rules() {
     let names = checked_names();
     let mut rules = Rules::new(&names);
@@ -93,6 +116,7 @@ fn the_interface_follows_its_rules() {
             "Claims",
             "ControlDriver",
             "DataDriver",
+            "Diagnostics",
             "ExtendedDriver",
             "Flavors",
             "Messages",

@@ -1,6 +1,6 @@
 //! What the drivers of this crate do beyond Zaqar's contract.
 
-use super::{Batches, DataDriver, Retries, Sealed};
+use super::{Batches, DataDriver, Diagnostics, Retries, Sealed};
 
 /// A data driver with the calls that Zaqar's contract does not have. [`Engine`](crate::Engine),
 /// [`PooledDriver`](crate::PooledDriver) and [`ReferenceModel`](crate::ReferenceModel) implement it.
@@ -42,4 +42,19 @@ pub trait ExtendedDriver: Sealed + DataDriver {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     fn batches(&self) -> &dyn Batches;
+
+    /// Diagnostics: answers for the people who operate queues.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let diagnostics: &dyn Diagnostics = engine.diagnostics();
+    /// let (orders, id) = (QueueName::new("orders")?, MessageId::lossy("?"));
+    /// assert!(diagnostics.explain(&Project::none(), &orders, &id).unwrap_err().is_not_found());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    fn diagnostics(&self) -> &dyn Diagnostics;
 }

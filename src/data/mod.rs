@@ -5,6 +5,7 @@ pub(crate) mod batches;
 mod checkup;
 pub(crate) mod claims;
 pub(crate) mod dead_letters;
+mod diagnostics;
 mod driver;
 mod engine;
 mod messages;

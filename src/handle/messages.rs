@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::queue::{ITER_PAGE, Queue, SMALL_ITER_PAGE};
 use crate::model::error::Result;
 use crate::model::settings::ParsedSettings;
-use crate::model::{ClientId, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Sort, Ttl};
+use crate::model::{
+    ClientId, Explanation, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Sort, Ttl,
+};
 
 impl Queue {
     /// Posts messages to the end of the queue, all or none, and returns their ids in the same order
@@ -189,6 +191,33 @@ impl Queue {
     /// ```
     pub fn get(&self, id: &MessageId) -> Result<Message> {
         self.driver().messages().get(&self.project, &self.name, id)
+    }
+
+    /// Why a message can or cannot be claimed at this instant, and since when: it is free, delayed,
+    /// claimed, worn out, gone, or was never there. See [`Diagnostics::explain`](crate::Diagnostics::explain).
+    ///
+    /// Cost: O(log messages). Reads the message from disk if it is not in memory.
+    ///
+    /// # Errors
+    /// [`is_not_found`](crate::Error::is_not_found) if the queue is missing; the errors of [every
+    /// read](crate::DataDriver#errors-of-every-call). A missing message is no error.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// # orders.create(Metadata::new())?;
+    /// let ids = orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// assert!(orders.explain(&ids[0])?.is_claimable());
+    /// orders.delete_message(&ids[0])?;
+    /// assert_eq!(orders.explain(&ids[0])?.availability(), &Availability::Gone);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn explain(&self, id: &MessageId) -> Result<Explanation> {
+        self.driver.extended().diagnostics().explain(&self.project, &self.name, id)
     }
 
     /// The given messages that exist, in the order of the ids. Missing ids are skipped; a missing

@@ -6,7 +6,7 @@ use super::driver::Driver;
 use crate::contract::DataDriver;
 use crate::data::backend::Backend;
 use crate::engine::Engine;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::{
     ListOptions, Metadata, Project, Purge, QueueName, QueueStats, Subscriber, Subscription, SubscriptionId,
 };
@@ -186,6 +186,45 @@ impl Queue {
     /// ```
     pub fn create(&self, metadata: impl Into<Metadata>) -> Result<bool> {
         self.driver().queues().create(&self.project, &self.name, &metadata.into())
+    }
+
+    /// Creates the queue with these metadata and returns `true`; or replaces all metadata of the queue
+    /// that exists, as [`set_metadata`](Self::set_metadata) does, and returns `false`. Either happens at
+    /// one instant: other callers see the queue with its former metadata or with these.
+    ///
+    /// Cost: that of [`set_metadata`](Self::set_metadata), and of [`create`](Self::create) if the queue is
+    /// missing.
+    ///
+    /// Durability: a change, in both cases.
+    ///
+    /// # Errors
+    /// those of [`create`](Self::create). Wrong metadata are an error also if the queue exists.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let orders = engine.queue(Project::named("shop")?, "orders")?;
+    /// assert!(orders.create_or_update(Metadata::new())?);
+    /// let minute = std::time::Duration::from_secs(60);
+    /// assert!(!orders.create_or_update(QueueSettings::new().default_ttl(minute))?);
+    /// assert!(orders.metadata()?.contains("_default_message_ttl"));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn create_or_update(&self, metadata: impl Into<Metadata>) -> Result<bool> {
+        let metadata = metadata.into();
+        loop {
+            match self.set_metadata(&metadata) {
+                Err(Error::QueueDoesNotExist { .. }) => {}
+                updated => return updated.map(|()| false),
+            }
+            // Another caller may create the queue now: then this changes nothing.
+            if self.driver().queues().create(&self.project, &self.name, &metadata)? {
+                return Ok(true);
+            }
+        }
     }
 
     /// Whether the queue exists at this instant (contract 5).

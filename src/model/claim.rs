@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::time::{whole_seconds_down, whole_seconds_up};
-use super::{ClaimId, MAX_BYTES, Message};
+use super::{ClaimId, ClaimMarker, MAX_BYTES, Message, Timestamp};
 
 /// How long to hold messages, how far to extend their lives, and how many to take (contract 7.1).
 ///
@@ -133,6 +133,69 @@ impl ClaimOptions {
 impl Default for ClaimOptions {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A live claim of a listing: see [`Diagnostics::list_claims`](crate::Diagnostics::list_claims).
+///
+/// ```
+/// # use zaqar_sled::*;
+/// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+/// # let engine = Config::new().disk(disk).open("store")?;
+/// # let (project, name) = (Project::none(), "orders".parse()?);
+/// # let orders = engine.queue(project.clone(), "orders")?;
+/// # orders.create(Metadata::new())?;
+/// # orders.post(ClientId::random(), &[NewMessage::new(b"42")])?;
+/// let claim = orders.claim(ClaimOptions::new())?.expect("a message waits");
+/// let page = engine.diagnostics().list_claims(&project, &name, &ListOptions::new())?;
+/// let found = &page.items[0];
+/// assert_eq!((found.id(), found.messages()), (claim.id(), 1));
+/// assert_eq!((found.ttl().as_secs(), found.age().as_secs()), (300, 0));
+/// assert!(found.expires() > claim.messages()[0].created());
+/// assert_eq!(page.next, Some(found.marker()));
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClaimEntry {
+    pub(crate) id: ClaimId,
+    pub(crate) number: u64,
+    /// In milliseconds.
+    pub(crate) ttl: u64,
+    /// In milliseconds.
+    pub(crate) age: u64,
+    pub(crate) expires: Timestamp,
+    pub(crate) messages: u64,
+}
+
+impl ClaimEntry {
+    /// The claim's id.
+    pub fn id(&self) -> ClaimId {
+        self.id
+    }
+
+    /// The ttl that the claim was created or last renewed with, in whole seconds, rounded up.
+    pub fn ttl(&self) -> Duration {
+        whole_seconds_up(self.ttl)
+    }
+
+    /// The time since the claim was created or last renewed, in whole seconds, rounded down.
+    pub fn age(&self) -> Duration {
+        whole_seconds_down(self.age)
+    }
+
+    /// The instant at which the claim ends, if it is not renewed.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// The number of the claim's live messages.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// The position just after this claim.
+    pub fn marker(&self) -> ClaimMarker {
+        ClaimMarker(self.number)
     }
 }
 

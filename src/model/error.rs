@@ -3,6 +3,7 @@
 //! Every failure of a call is a variant of [`Error`]. Code that only decides what to do next should use a predicate
 //! (`is_not_found`, `is_busy`, ...), because predicates stay correct when variants are added.
 
+mod name;
 mod predicates;
 
 use std::io;

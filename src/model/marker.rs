@@ -133,6 +133,35 @@ impl FromStr for SubscriptionMarker {
     }
 }
 
+/// A position among the claims of a queue, just after a claim; the claim need not be live any more.
+///
+/// ```
+/// use zaqar_sled::ClaimMarker;
+///
+/// let marker: ClaimMarker = "00000000000000ff".parse()?;
+/// assert_eq!(marker.to_string(), "00000000000000ff");
+/// assert!("ff".parse::<ClaimMarker>().unwrap_err().is_invalid());
+/// # Ok::<(), zaqar_sled::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ClaimMarker(pub(crate) u64);
+
+impl fmt::Display for ClaimMarker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for ClaimMarker {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let is_hex = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| is_hex);
+        number.map(Self).ok_or_else(|| Error::invalid("marker", "must be 16 lower-case hexadecimal digits"))
+    }
+}
+
 /// A marker of a listing by name.
 macro_rules! name_marker {
     ($(#[$doc:meta])* $type:ident, $name:ident) => {

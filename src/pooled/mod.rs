@@ -272,6 +272,41 @@ impl PooledDriver {
         outcome
     }
 
+    /// As [`Engine::sync`](crate::Engine::sync), in every store that is open: every change of any handle
+    /// that was acknowledged before the call is durable when the call returns.
+    ///
+    /// Cost: one `fdatasync` for each store that has something to sync, one store after the other.
+    ///
+    /// Durability: everything that was acknowledged is durable when the call returns.
+    ///
+    /// # Errors
+    /// [`is_closed`](crate::Error::is_closed), [`is_poisoned`](crate::Error::is_poisoned);
+    /// [`is_outcome_unknown`](crate::Error::is_outcome_unknown) if a sync fails. The first error is
+    /// returned after every store has been tried.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let config = Config::new().disk(disk).durability(Durability::Buffered);
+    /// let driver = config.open_pooled("control")?;
+    /// driver.pools().create(&"one".parse()?, &NewPool::new("sled:/one".parse()?))?;
+    /// let orders = driver.queue(Project::none(), "orders")?;
+    /// orders.create(Metadata::new())?;
+    /// orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// driver.sync()?;
+    /// let status = driver.status();
+    /// let unsynced = status.pools()[0].1.as_ref().map(Status::unsynced);
+    /// assert_eq!((status.control().unsynced(), unsynced), (0, Ok(0)));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn sync(&self) -> Result<()> {
+        let _call = self.shared().enter()?;
+        let synced: Vec<Result<()>> = self.shared().engines().iter().map(Engine::sync).collect();
+        synced.into_iter().collect()
+    }
+
     /// As [`Engine::drop_damaged`](crate::Engine::drop_damaged), in every store that is open. Dead
     /// letters on their way from one pool to another are in a queue with an empty name.
     ///

@@ -12,6 +12,7 @@ mod batches;
 mod catalogue;
 mod claims;
 mod control;
+mod diagnostics;
 mod flavors;
 mod messages;
 mod pooling;

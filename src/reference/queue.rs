@@ -8,8 +8,8 @@ use super::store_location::StoreLocation;
 use crate::model::settings::ParsedSettings;
 use crate::model::time::millis;
 use crate::model::{
-    Body, Checksum, ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageStat, Metadata,
-    NewMessage, QueueStats, Timestamp, Ttl,
+    Body, Checksum, ClaimEntry, ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageStat,
+    Metadata, NewMessage, QueueStats, Timestamp, Ttl,
 };
 
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub(super) struct QueueModel {
     /// The messages in the order of their posts. Expired ones stay until a `gc`.
     pub(super) messages: Vec<MessageModel>,
     pub(super) claims: BTreeMap<ClaimId, ClaimModel>,
-    posted: u64,
+    pub(super) posted: u64,
     /// The expired messages that were dropped, by their location.
     expired: BTreeMap<StoreLocation, u64>,
     /// The location of the messages and claims that the current call uses.
@@ -46,6 +46,8 @@ pub(super) struct MessageModel {
     pub(super) claim_count: u32,
     /// In milliseconds: when it was claimed first and last.
     claimed: (u64, u64),
+    /// Whether it was given back with a delay, and has not been claimed since.
+    pub(super) was_delayed_again: bool,
     /// Why it was last given back, except for a lease that has run out since.
     failure: Option<Arc<str>>,
 }
@@ -55,7 +57,14 @@ pub(super) struct ClaimModel {
     location: StoreLocation,
     /// In milliseconds.
     ttl: u64,
-    expires: Timestamp,
+    pub(super) expires: Timestamp,
+}
+
+impl ClaimModel {
+    /// When the claim was created or last renewed.
+    pub(super) fn start(&self) -> Timestamp {
+        Timestamp::from_millis(self.expires.as_millis().saturating_sub(self.ttl))
+    }
 }
 
 impl MessageModel {
@@ -74,6 +83,7 @@ impl MessageModel {
             claim: None,
             claim_count: 0,
             claimed: (0, 0),
+            was_delayed_again: false,
             failure: None,
         }
     }
@@ -106,7 +116,7 @@ impl MessageModel {
             self.ttl = ttl;
             self.expires = Some(now.saturating_add(Duration::from_millis(ttl)));
         }
-        self.claim = None;
+        (self.claim, self.ready, self.was_delayed_again) = (None, self.created, false);
         self
     }
 }
@@ -218,7 +228,7 @@ impl QueueModel {
             let (failure, time) = (self.failure_of(message, now), now.as_millis());
             let Some(message) = self.messages.get_mut(index) else { continue };
             message.failure = failure;
-            message.claim = Some(id);
+            (message.claim, message.was_delayed_again) = (Some(id), false);
             message.claimed = (if message.claim_count == 0 { time } else { message.claimed.0 }, time);
             message.claim_count = message.claim_count.saturating_add(1);
         }
@@ -240,9 +250,10 @@ impl QueueModel {
     }
 
     /// Gives a claimed message back.
-    pub(super) fn give_back(&mut self, sequence: u64, ready: Timestamp, reason: Option<&str>) {
+    pub(super) fn give_back(&mut self, sequence: u64, delay: Duration, reason: Option<&str>, now: Timestamp) {
         for message in self.messages.iter_mut().filter(|message| message.sequence == sequence) {
-            (message.claim, message.ready) = (None, ready);
+            (message.claim, message.ready) = (None, now.saturating_add(delay));
+            message.was_delayed_again = message.ready > now;
             if let Some(reason) = reason {
                 message.failure = Some(reason.into());
             }
@@ -267,15 +278,22 @@ impl QueueModel {
     /// The claim with its messages. A claim with a ttl of zero is still returned to the call that created it.
     pub(super) fn claim_record(&self, id: ClaimId, now: Timestamp) -> Option<ClaimRecord> {
         let claim = self.claims.get(&id)?;
-        let started = claim.expires.as_millis().saturating_sub(claim.ttl);
         let held = self.live(now).filter(|message| message.claim == Some(id));
         let show = |message: &MessageModel| Message { claim: Some(id), ..self.record(message, now) };
         Some(ClaimRecord {
             id,
             ttl: claim.ttl,
-            age: now.as_millis().saturating_sub(started),
+            age: now.as_millis().saturating_sub(claim.start().as_millis()),
             messages: held.map(show).collect(),
         })
+    }
+
+    /// The claim in a listing, if it is live.
+    pub(super) fn claim_entry(&self, id: ClaimId, number: u64, now: Timestamp) -> Option<ClaimEntry> {
+        let claim = self.live_claim(id, now)?;
+        let messages = self.live(now).filter(|message| message.claim == Some(id)).count() as u64;
+        let age = now.as_millis().saturating_sub(claim.start().as_millis());
+        Some(ClaimEntry { id, number, ttl: claim.ttl, age, expires: claim.expires, messages })
     }
 
     /// The message as a caller sees it.

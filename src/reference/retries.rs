@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ReferenceModel;
 use super::claims::no_claim;
 use super::queue::QueueModel;
-use crate::contract::{Batches, ExtendedDriver, Retries};
+use crate::contract::{Batches, Diagnostics, ExtendedDriver, Retries};
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, MessageId, Project, QueueName, Retry, Timestamp};
@@ -19,6 +19,10 @@ impl ExtendedDriver for ReferenceModel {
     fn batches(&self) -> &dyn Batches {
         self
     }
+
+    fn diagnostics(&self) -> &dyn Diagnostics {
+        self
+    }
 }
 
 /// The model has no chance: the jitter of a policy leaves nothing out.
@@ -28,16 +32,16 @@ impl Retries for ReferenceModel {
         let source = store.contents(project, queue)?.filter(|queue| queue.live_claim(*claim, now).is_some());
         let source = source.ok_or_else(|| no_claim(project, queue, *claim))?;
         self.limits.check_retries(messages)?;
-        let mut found: Vec<(u64, Timestamp, Option<&str>)> = Vec::new();
+        let mut found: Vec<(u64, Duration, Option<&str>)> = Vec::new();
         for retry in messages {
             let Some(claims) = held(source, claim, &retry.message, now)? else { continue };
             let delay = retry.delay.unwrap_or_else(|| policy_delay(source, claims));
             check_times(now, "delay", &[delay])?;
-            found.push((retry.message.sequence, now.saturating_add(delay), retry.reason.as_deref()));
+            found.push((retry.message.sequence, delay, retry.reason.as_deref()));
         }
         check_distinct(source, found.iter().map(|(sequence, ..)| *sequence))?;
-        for (sequence, ready, reason) in &found {
-            source.give_back(*sequence, *ready, *reason);
+        for (sequence, delay, reason) in &found {
+            source.give_back(*sequence, *delay, *reason, now);
         }
         Ok(found.len() as u64)
     }

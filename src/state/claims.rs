@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,12 @@ impl Claim {
 
     /// The time since the claim was created or last renewed, in milliseconds.
     pub(crate) fn age(&self, now: u64) -> u64 {
-        now.saturating_sub(self.expires.saturating_sub(self.ttl))
+        now.saturating_sub(self.start())
+    }
+
+    /// When the claim was created or last renewed.
+    pub(crate) fn start(&self) -> u64 {
+        self.expires.saturating_sub(self.ttl)
     }
 
     /// The claim as it was read in a group of claims without messages.
@@ -131,6 +137,12 @@ impl Claims {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Claim)> {
         self.by_number.iter().map(|(number, claim)| (*number, claim))
+    }
+
+    /// The claims with higher numbers than `number`; all, without one.
+    pub(crate) fn behind(&self, number: Option<u64>) -> impl Iterator<Item = (u64, &Claim)> {
+        let start = number.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_number.range((start, Bound::Unbounded)).map(|(number, claim)| (*number, claim))
     }
 
     /// The numbers of the claims with messages.

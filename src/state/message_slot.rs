@@ -104,6 +104,12 @@ impl MessageSlot {
         (self.claim_count == 0 || self.has(RETRIED)) && self.hold > self.created()
     }
 
+    /// Since when a message that is neither claimed nor delayed is free; `None` if it was under a claim before, because
+    /// the end of that claim is not recorded.
+    pub(super) fn free_since(&self) -> Option<u64> {
+        if self.waits() { Some(self.hold) } else { (self.claim_count == 0).then(|| self.created()) }
+    }
+
     pub(super) fn has_checksum(&self) -> bool {
         self.has(CHECKSUMMED)
     }

@@ -73,6 +73,14 @@ pub(crate) fn project(project: &Project) -> Vec<u8> {
     key
 }
 
+/// A key behind those of all named items of a project, and before those of the next project.
+pub(crate) fn behind_project(project: &Project) -> Vec<u8> {
+    let mut key = self::project(project);
+    // No text begins with this byte.
+    key.push(u8::MAX);
+    key
+}
+
 fn push_project(key: &mut Vec<u8>, project: Option<&str>) {
     match project {
         None => key.push(NO_PROJECT),

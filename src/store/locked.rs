@@ -9,6 +9,7 @@ use super::writing::PoisonOnPanic;
 use crate::clock::Instant;
 use crate::lock::{RwLockReadGuard, RwLockWriteGuard};
 use crate::model::error::{Error, Result};
+use crate::model::numbering::first_of;
 use crate::model::{Durability, Project, QueueName};
 use crate::state::op::Op;
 use crate::state::{Description, Freed, Queue, Registry, Totals, idle_bytes};
@@ -195,6 +196,11 @@ impl<'a> Locked<'a> {
     /// `Exhausted` if the incarnation has none left.
     pub(crate) fn allot_here(&self, count: usize) -> Result<u64> {
         self.allot(self.incarnation(), count).ok_or(Error::Exhausted { what: "the sequences of this incarnation" })
+    }
+
+    /// The first sequence that no message has had. Those that the queue leaves out after a crash count as had.
+    pub(crate) fn unassigned(&self) -> u64 {
+        self.next().max(first_of(self.incarnation()))
     }
 
     /// Records that metadata was set: a call that uses the record from another store has to read it again.

@@ -64,6 +64,7 @@ mod catalogue;
 mod claims;
 mod control;
 mod decisions;
+mod diagnostics;
 mod driver;
 mod features;
 mod flavors;

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use zaqar_sled::{
-    ClaimId, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, ExtendedDriver, Limits, ManualClock, Message,
-    MessageId, MessageListOptions, MessageMarker, MessageVolume, Metadata, NewMessage, Page, PooledDriver, Project,
-    Purge, QueueListOptions, QueueName, QueueStats, ReferenceModel, Result, Retry, SimulatedDisk, Sort,
+    ClaimEntry, ClaimId, ClaimMarker, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, Explanation,
+    ExtendedDriver, Limits, ListOptions, ManualClock, Message, MessageId, MessageListOptions, MessageMarker,
+    MessageVolume, Metadata, NewMessage, Page, PooledDriver, Project, Purge, QueueListOptions, QueueName, QueueStats,
+    ReferenceModel, Result, Retry, SimulatedDisk, Sort,
 };
 
 pub(crate) use control::*;
@@ -214,6 +215,13 @@ impl Harness {
         queue
     }
 
+    /// A page of the projects.
+    pub(crate) fn projects(&self, marker: Option<Project>, limit: usize) -> Vec<Project> {
+        let page = self.driver().diagnostics().list_projects(&ListOptions::new().marker(marker).limit(limit)).unwrap();
+        assert_eq!(page.next.as_ref(), page.items.last());
+        page.items
+    }
+
     /// The names on a page of the project's queues.
     pub(crate) fn names(&self, options: &QueueListOptions) -> Vec<String> {
         let page = self.driver().queues().list(&shop(), options).unwrap();
@@ -315,6 +323,15 @@ impl Queue<'_> {
 
     pub(crate) fn get(&self, id: MessageId) -> Result<Message> {
         self.driver().messages().get(&self.project, &self.name, &id)
+    }
+
+    pub(crate) fn explain(&self, id: MessageId) -> Result<Explanation> {
+        self.driver().diagnostics().explain(&self.project, &self.name, &id)
+    }
+
+    pub(crate) fn claims(&self, marker: Option<ClaimMarker>, limit: usize) -> Result<Page<ClaimEntry, ClaimMarker>> {
+        let options = ListOptions::new().marker(marker).limit(limit);
+        self.driver().diagnostics().list_claims(&self.project, &self.name, &options)
     }
 
     pub(crate) fn bulk_get(&self, ids: &[MessageId]) -> Vec<Message> {

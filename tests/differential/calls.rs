@@ -121,6 +121,9 @@ pub(crate) enum Op {
     First(QueueRef, Sort),
     Get(QueueRef, Pick),
     BulkGet(QueueRef, Vec<Pick>),
+    Explain(QueueRef, Pick),
+    ListClaims(QueueRef, usize),
+    ListProjects(Option<usize>, usize),
     Delete(QueueRef, Pick, Option<Pick>),
     /// Deletes a message with the claim it is under, as workers do.
     Finish(QueueRef, Pick),
@@ -224,6 +227,9 @@ pub(crate) fn queue_op() -> impl Strategy<Value = Op> {
         1 => queue_ref().prop_map(Op::DeleteQueue),
         3 => (0..PROJECTS.len(), queue_listing()).prop_map(|(project, listing)| Op::ListQueues(project, listing)),
         6 => queue_ref().prop_map(Op::Stats),
+        2 => (queue_ref(), 0_usize..4).prop_map(|(queue_ref, limit)| Op::ListClaims(queue_ref, limit)),
+        1 => (prop::option::of(0..PROJECTS.len()), 0_usize..3)
+            .prop_map(|(marker, limit)| Op::ListProjects(marker, limit)),
         1 => (queue_ref(), purge).prop_map(|(queue_ref, what)| Op::Purge(queue_ref, what)),
     ]
 }
@@ -237,6 +243,7 @@ pub(crate) fn message_op() -> impl Strategy<Value = Op> {
         1 => (queue_ref(), select(vec![Sort::Oldest, Sort::Newest])).prop_map(|(queue_ref, sort)| Op::First(queue_ref, sort)),
         2 => (queue_ref(), pick()).prop_map(|(queue_ref, id)| Op::Get(queue_ref, id)),
         1 => (queue_ref(), picks()).prop_map(|(queue_ref, ids)| Op::BulkGet(queue_ref, ids)),
+        3 => (queue_ref(), pick()).prop_map(|(queue_ref, id)| Op::Explain(queue_ref, id)),
         2 => (queue_ref(), pick(), prop::option::of(claim_pick())).prop_map(|(queue_ref, id, claim)| Op::Delete(queue_ref, id, claim)),
         3 => (queue_ref(), pick()).prop_map(|(queue_ref, id)| Op::Finish(queue_ref, id)),
         2 => (queue_ref(), picks(), prop_oneof![Just(Vec::new()), prop::collection::vec(claim_pick(), 0..6)])
@@ -374,6 +381,8 @@ impl Op {
             | Op::First(queue_ref, _)
             | Op::Get(queue_ref, _)
             | Op::BulkGet(queue_ref, _)
+            | Op::Explain(queue_ref, _)
+            | Op::ListClaims(queue_ref, _)
             | Op::Delete(queue_ref, ..)
             | Op::Finish(queue_ref, _)
             | Op::BulkDelete(queue_ref, ..)

@@ -31,6 +31,7 @@ mod catalogue;
 mod clock;
 mod clocks;
 mod controllers;
+mod diagnostics;
 mod flavors;
 mod ids;
 mod moves;

@@ -106,6 +106,9 @@ impl<'c> Pair<'c> {
             | Op::Purge(..) => self.call_queues(op),
             Op::Claim(..) | Op::GetClaim(..) | Op::UpdateClaim(..) | Op::ReleaseClaim(..) => self.call_claims(op),
             Op::Retry(..) | Op::Split(..) => self.call_retries(op),
+            Op::ListClaims(queue_ref, limit) => self.list_claims(*queue_ref, *limit),
+            Op::ListProjects(marker, limit) => self.list_projects(*marker, *limit),
+            Op::Explain(queue_ref, id) => self.explain(*queue_ref, *id),
             Op::Batch(steps) => self.commit(steps),
             Op::Subscriptions(queue_ref, op) => self.call_subscriptions(*queue_ref, op),
             Op::Pools(op) => {
@@ -135,12 +138,14 @@ impl<'c> Pair<'c> {
         let limit = if self.case.zaqar_limits { 20 } else { 0 };
         let whole = Listing { marker: None, limit, echo: true, client: None, claimed: true, delayed: true };
         let plain = Listing { claimed: false, delayed: false, ..whole.clone() };
+        self.list_projects(None, limit)?;
         for project in 0..PROJECTS.len() {
             let queues = QueueListing { marker: None, limit, detailed: true, contains: None, filter: None };
             self.list_queues(&project_of(project), &queues)?;
             for name in 0..NAMES.len() {
                 let queue_ref = QueueRef(project, name);
                 self.stats(queue_ref)?;
+                self.list_claims(queue_ref, limit)?;
                 self.list(queue_ref, &whole)?;
                 self.list(queue_ref, &plain)?;
             }

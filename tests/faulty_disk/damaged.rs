@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use zaqar_sled::disk::{Fault, Operation, SimulatedDisk};
-use zaqar_sled::{ClaimOptions, Engine, ManualClock, MessageId, Metadata, NewMessage, NewPool, Project, Queue, Sort};
+use zaqar_sled::{
+    Availability, ClaimOptions, Engine, ManualClock, MessageId, Metadata, NewMessage, NewPool, Project, Queue, Sort,
+};
 
 use super::support::{CLIENT, ROOT, chill, clock, config, fill, listed, places, queue, rot, seconds};
 
@@ -49,6 +51,24 @@ fn claim(jobs: &Queue, limit: usize) -> Vec<MessageId> {
 
 fn post(jobs: &Queue) -> MessageId {
     jobs.post(CLIENT, &[NewMessage::new("new").ttl(seconds(3_600))]).unwrap()[0]
+}
+
+#[test]
+fn a_message_of_a_damaged_page_is_explained_as_damaged() {
+    for at in [At::First, At::Last] {
+        let World { engine, jobs, ids, lost, .. } = world(at, |_| {});
+        let lost = usize::try_from(lost).unwrap();
+        let explained = |id: &MessageId| jobs.explain(id).unwrap().availability().clone();
+        let hurt = if at == At::First { &ids[..lost] } else { &ids[60 - lost..] };
+        for id in &ids {
+            let expected = if hurt.contains(id) { Availability::Damaged } else { Availability::Waiting };
+            assert_eq!(explained(id), expected, "{at:?}");
+        }
+        let explanation = jobs.explain(&hurt[0]).unwrap();
+        assert_eq!((explanation.since(), explanation.expires()), (None, None));
+        engine.drop_damaged().unwrap();
+        assert!(hurt.iter().all(|id| explained(id) == Availability::Gone));
+    }
 }
 
 #[test]

@@ -36,6 +36,27 @@ fn a_pools_durability_is_that_of_its_options_its_uri_or_the_driver() {
 }
 
 #[test]
+fn a_sync_makes_the_changes_in_every_store_durable() {
+    let synced = |syncs: bool| {
+        let h = Harness::live().with(|config| config.durability(Durability::Buffered));
+        h.pool("one", 1);
+        let orders = h.create("orders");
+        h.step();
+        orders.say("posted");
+        orders.set_metadata(r#"{"a": 1}"#).unwrap();
+        if syncs {
+            h.driver().sync().unwrap();
+        }
+        let disk = h.disk().power_loss(Keep::Nothing);
+        h.open_on(disk);
+        h.check();
+        (orders.all(), orders.metadata().unwrap().contains("a"))
+    };
+    assert_eq!(synced(true), (vec!["posted".to_owned()], true));
+    assert_eq!(synced(false), (vec![], false));
+}
+
+#[test]
 fn a_pools_durability_changes_with_its_options_at_once() {
     let h = Harness::live();
     h.pool("one", 1);

@@ -1,8 +1,8 @@
 //! Moving queues, with all they hold, from pool to pool.
 
 use zaqar_sled::{
-    ClaimRecord, DataDriver, Error, ExtendedDriver as _, MessageId, MessageMarker, NewMessage, Retry, Sort,
-    SubscriptionUpdate,
+    ClaimRecord, DataDriver, Error, ExtendedDriver as _, ListOptions, MessageId, MessageMarker, NewMessage, Retry,
+    Sort, SubscriptionUpdate,
 };
 
 use crate::subscriptions::{hook, names, subscribe, subscribed};
@@ -71,6 +71,24 @@ fn orders(h: &Harness) -> Queue<'_> {
 }
 
 pooled! {
+    fn the_claims_of_a_queue_that_has_moved_are_listed_behind_the_later_ones(h) {
+        let orders = orders(h);
+        orders.post(4);
+        let before = [orders.take(1).id(), orders.take(1).id()];
+        orders.move_to("two").unwrap();
+        h.turn();
+        let later = orders.take(1).id();
+        h.turn();
+        let listed = |marker, limit| {
+            let options = ListOptions::new().marker(marker).limit(limit);
+            h.driver().diagnostics().list_claims(&orders.project, &orders.name, &options).unwrap()
+        };
+        let all: Vec<_> = listed(None, 0).items.iter().map(zaqar_sled::ClaimEntry::id).collect();
+        assert_eq!(all, [later, before[0], before[1]]);
+        let rest: Vec<_> = listed(listed(None, 1).next, 9).items.iter().map(zaqar_sled::ClaimEntry::id).collect();
+        assert_eq!(rest, before);
+    }
+
     fn a_page_from_which_a_message_with_a_reason_is_gone_moves_whole(h) {
         h.two_pools();
         let orders = h.create("orders");

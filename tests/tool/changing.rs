@@ -67,7 +67,7 @@ fn a_store_in_use_is_refused_and_the_process_named() {
     orders.post(ClientId::random(), &[NewMessage::new("tea")]).unwrap();
     let process = format!("in use by process {}", std::process::id());
     for command in COMMANDS {
-        scene.run(command).assert_fails(6, &[&process, "ls, stat, peek, claims, verify"]);
+        scene.run(command).assert_fails(6, &[&process, "ls, stat, peek, claims, explain, verify"]);
     }
     assert_eq!(scene.run("verify").code, Some(0));
     assert_eq!(orders.stats().unwrap().free(), 1);

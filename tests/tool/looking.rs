@@ -1,17 +1,24 @@
-//! Commands that look into a store: `ls`, `stat`, `peek`, `claims`.
+//! Commands that look into a store: `ls`, `stat`, `peek`, `claims`, `explain`.
 
 use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use zaqar_sled::{ClientId, Engine, Metadata, NewMessage, Project};
+use zaqar_sled::{ClaimOptions, ClientId, Engine, Metadata, NewMessage, Project, QueueSettings};
 
 use crate::scene::{Run, Scene, queue};
 
 /// Every command that looks, on the queue `orders`.
-const COMMANDS: [&str; 4] = ["ls", "stat", "peek orders --project shop", "claims orders --project shop"];
+const COMMANDS: [&str; 5] = [
+    "ls",
+    "stat",
+    "peek orders --project shop",
+    "claims orders --project shop",
+    "explain orders --project shop 00000100000000010000010000000001",
+];
 
 #[test]
 fn a_store_is_shown_whether_it_is_in_use_or_closed_and_not_a_byte_is_changed() {
@@ -65,6 +72,16 @@ fn a_store_is_shown_whether_it_is_in_use_or_closed_and_not_a_byte_is_changed() {
         let id = claim["claim"].as_str().unwrap();
         let held = scene.rows(&format!("claims orders --project shop --json --id {id}"));
         assert_eq!(held.iter().map(|row| &row["id"]).collect::<Vec<_>>(), [&messages[0]["id"], &messages[1]["id"]]);
+        let explained = |row: usize| {
+            let id = messages[row]["id"].as_str().unwrap();
+            scene.rows(&format!("explain orders --project shop --json {id}")).remove(0)
+        };
+        let [held, free, delayed] = [0, 2, 5].map(explained);
+        assert_eq!((&held["state"], &held["claim"]), (&json!("claimed"), &claim["claim"]));
+        assert_eq!((&held["until"], &held["expires"]), (&claim["expires"], &Value::Null));
+        assert_eq!((&free["state"], &free["since"]), (&json!("free"), &messages[2]["created"]));
+        assert_eq!((&delayed["state"], &delayed["since"]), (&json!("delayed"), &messages[5]["created"]));
+        assert!(delayed["until"].as_str() < delayed["expires"].as_str(), "{delayed}");
         assert_eq!(scene.files(), before);
     }
 }
@@ -109,6 +126,36 @@ fn a_queue_is_read_page_by_page_and_one_message_whole() {
     }
     assert_eq!(scene.rows("peek many --project shop --json --limit 2300").len(), 2300);
     assert_eq!(scene.rows("peek many --project shop --json --limit 5000").len(), 2400);
+}
+
+#[test]
+fn a_message_that_is_not_there_is_explained() {
+    let scene = Scene::new();
+    let engine = scene.shop();
+    let all = scene.rows("peek orders --project shop --json");
+    let id = |row: usize| all[row]["id"].as_str().unwrap().to_owned();
+    queue(&engine, "orders").delete_message(&id(2).parse().unwrap()).unwrap();
+    let beyond = id(0)[..16].to_owned() + &"f".repeat(16);
+    for (id, state) in [(id(2), "gone"), (beyond, "never posted"), ("0".repeat(32), "other queue")] {
+        let run = scene.run(&format!("explain orders --project shop {id}"));
+        assert_eq!((run.code, run.output), (Some(0), format!("id     {id}\nstate  {state}\n")));
+    }
+}
+
+#[test]
+fn a_worn_out_message_is_explained_with_its_dead_letter_queue() {
+    let scene = Scene::new();
+    let engine = scene.engine();
+    let jobs = queue(&engine, "jobs");
+    jobs.create(QueueSettings::new().dead_letters("dead jobs ", 1)).unwrap();
+    jobs.post(ClientId::random(), &[NewMessage::new("work").ttl(Duration::from_secs(3600))]).unwrap();
+    let claim = jobs.claim(ClaimOptions::new()).unwrap().unwrap();
+    claim.release().unwrap();
+    let id = scene.rows("peek jobs --project shop --json")[0]["id"].as_str().unwrap().to_owned();
+    let run = scene.run(&format!("explain jobs --project shop {id}"));
+    assert!(run.output.contains("state         worn out\ndead letters  \"dead jobs \"\nexpires       2"), "{run:?}");
+    let row = scene.rows(&format!("explain jobs --project shop {id} --json")).remove(0);
+    assert_eq!((&row["since"], &row["dead_letter_queue"]), (&Value::Null, &json!("dead jobs ")));
 }
 
 #[test]
@@ -179,14 +226,21 @@ fn a_failure_says_what_to_do_and_has_a_code_of_its_own() {
     fs::remove_file(scene.path("store")).unwrap();
 
     let engine = scene.shop();
-    for command in ["stat drinks", "peek drinks --project shop", "claims drinks"] {
+    for command in [
+        "stat drinks",
+        "peek drinks --project shop",
+        "claims drinks",
+        "explain drinks 00000100000000010000010000000001",
+    ] {
         scene.run(command).assert_fails(5, &["there is no queue drinks", "`zaqar-sled ls` lists the queues"]);
     }
     let nothing = "0".repeat(32);
     scene.run(&format!("peek orders --project shop --id {nothing}")).assert_fails(5, &["no message 000"]);
     let claim = "00000000-0000-4000-8000-000000000000";
     scene.run(&format!("claims orders --project shop --id {claim}")).assert_fails(5, &["no claim 000"]);
-    for wrong in ["ls --projects", "peek", "peek orders --limit 0", "peek orders --after x", "frobnicate"] {
+    for wrong in
+        ["ls --projects", "peek", "peek orders --limit 0", "peek orders --after x", "explain orders x", "frobnicate"]
+    {
         assert_eq!(scene.run(wrong).code, Some(2), "{wrong}");
     }
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -219,7 +273,9 @@ fn a_message_cannot_act_on_the_terminal() {
 
 #[test]
 fn every_command_lists_the_exit_codes() {
-    for command in ["--help", "work --help", "ls --help", "stat --help", "peek --help", "claims --help"] {
+    for command in
+        ["--help", "work --help", "ls --help", "stat --help", "peek --help", "claims --help", "explain --help"]
+    {
         let help = Run::of(Command::new(env!("CARGO_BIN_EXE_zaqar-sled")).args(command.split(' ')));
         assert!(help.output.contains("Exit codes:\n  0    done\n"), "{help:?}");
     }

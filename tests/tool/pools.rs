@@ -3,7 +3,10 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use zaqar_sled::{Config, ControlDriver, Engine, Metadata, PoolName, PoolUpdate, PooledDriver, Project, QueueName};
+use zaqar_sled::{
+    ClaimOptions, ClientId, Config, ControlDriver, Engine, Metadata, NewMessage, PoolName, PoolUpdate, PooledDriver,
+    Project, QueueName, QueueSettings,
+};
 
 use crate::scene::{Run, Scene};
 
@@ -56,6 +59,22 @@ fn a_pool_with_data_of_deleted_queues_is_not_removed() {
     scene.run("pools rm near").assert_fails(9, &["the data of 1 queue", "available", "--yes"]);
     fs::rename(scene.path("unmounted"), scene.path("near")).unwrap();
     done(&scene.run("pools rm near"));
+}
+
+#[test]
+fn a_worn_out_message_in_a_pool_is_explained_by_the_settings_in_the_store() {
+    let scene = Scene::new();
+    add(&scene, "near", " --create");
+    let driver = driver(&scene);
+    let orders = driver.queue(Project::none(), "orders").unwrap();
+    orders.create(QueueSettings::new().dead_letters("dead", 1)).unwrap();
+    let ids = orders.post(ClientId::random(), &[NewMessage::new("tea"), NewMessage::new("cake")]).unwrap();
+    orders.claim(ClaimOptions::new().limit(1)).unwrap().unwrap().release().unwrap();
+    driver.close().unwrap();
+    for (id, state, dead) in [(ids[0], "worn out", json!("dead")), (ids[1], "free", Value::Null)] {
+        let row = scene.rows(&format!("explain orders {id} --json")).remove(0);
+        assert_eq!((&row["state"], &row["dead_letter_queue"]), (&json!(state), &dead));
+    }
 }
 
 #[test]

@@ -8,7 +8,9 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zaqar_sled::Durability;
 
-use crate::commands::{Claims, Completions, Get, Ls, Man, Peek, Pools, Post, Purge, Rm, Salvage, Stat, Verify};
+use crate::commands::{
+    Claims, Completions, Explain, Get, Ls, Man, Peek, Pools, Post, Purge, Rm, Salvage, Stat, Verify,
+};
 use crate::exit;
 use crate::output::Output;
 use crate::quantity;
@@ -70,6 +72,15 @@ pub(crate) enum Task {
     /// claim was created or last renewed; it ends when the age reaches the ttl.
     #[command(after_help = exit::TABLE)]
     Claims(Claims),
+
+    /// Say why a message can or cannot be claimed, and since when.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. `since` is left out where the
+    /// store does not know it: the end of a claim is not recorded. A message that is gone was deleted, has expired, or
+    /// was moved to the dead-letter queue, where it has another id. The exit code is 7 if the message is in a damaged
+    /// page, else 0.
+    #[command(after_help = exit::TABLE)]
+    Explain(Explain),
 
     /// Post messages to a queue.
     ///

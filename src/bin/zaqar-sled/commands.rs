@@ -1,6 +1,7 @@
 //! The commands, one in each file.
 
 mod claims;
+mod explain;
 mod get;
 mod ls;
 mod manual;
@@ -14,6 +15,7 @@ mod stat;
 mod verify;
 
 pub(crate) use claims::Claims;
+pub(crate) use explain::Explain;
 pub(crate) use get::Get;
 pub(crate) use ls::Ls;
 pub(crate) use manual::{Completions, Man};

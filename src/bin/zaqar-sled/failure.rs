@@ -33,7 +33,7 @@ pub(crate) enum Failure {
     #[error("{name}: the store's queue {queue:?} was not created for it; use another --store")]
     Foreign { name: String, queue: String },
     #[error(
-        "the store {} is in use by {}; stop that, or use a command that only looks: ls, stat, peek, claims, verify",
+        "the store {} is in use by {}; stop that, or use a command that only looks: ls, stat, peek, claims, explain, verify",
         .path.display(),
         .holder.as_ref().map_or_else(|| "another process".into(), Holder::to_string)
     )]

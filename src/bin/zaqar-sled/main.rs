@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Task::Stat(stat) => stat.run(),
         Task::Peek(peek) => peek.run(),
         Task::Claims(claims) => claims.run(),
+        Task::Explain(explain) => explain.run(),
         Task::Post(post) => post.run(),
         Task::Get(get) => get.run(),
         Task::Purge(purge) => purge.run(),

@@ -20,6 +20,11 @@ impl Origin {
         Self { disk, root: root.into(), manifest }
     }
 
+    /// The incarnation of the store's numbers.
+    pub(super) fn incarnation(&self) -> u32 {
+        self.manifest.incarnation
+    }
+
     /// Checks that everything that the inspection refers to is still there.
     ///
     /// # Errors

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::lock::{Mutex, Rank};
 use crate::model::error::Result;
+use crate::model::numbering::first_of;
+use crate::model::settings::ParsedSettings;
 use crate::model::{
-    ClaimId, ClaimRecord, Message, MessageId, MessageListOptions, MessageMarker, Metadata, Page, PoolName, Project,
-    QueueName, QueueStats, Timestamp,
+    ClaimId, ClaimRecord, Explanation, Message, MessageId, MessageListOptions, MessageMarker, Metadata, Page, PoolName,
+    Project, QueueName, QueueStats, Timestamp,
 };
 use crate::state::{LoadedQueue, Queue, Reading};
 use crate::store::verify::Verification;
@@ -43,6 +45,8 @@ use super::origin::Origin;
 /// let all = MessageListOptions::new().include_delayed(true);
 /// assert_eq!(jobs.list(&all)?.items[0].body(), &Body::from("later"));
 /// assert_eq!(jobs.get(&ids[0])?.map(|message| message.id()), Some(ids[0]));
+/// let explained = jobs.explain(&ids[0], &jobs.metadata())?;
+/// assert!(matches!(explained.availability(), Availability::Delayed { .. }));
 /// assert!(jobs.claim(&ClaimId::lossy("none"))?.is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -193,5 +197,19 @@ impl InspectedQueue {
             place.into_iter().for_each(|(page, index)| reading.push(queue, page, index));
             Ok(reading.finish().pop())
         })
+    }
+
+    /// Why a message can or could not be claimed at the instant of the inspection, and since when, as
+    /// [`Queue::explain`](crate::Queue::explain) says it. `metadata` is the queue's own
+    /// [`metadata`](Self::metadata); for a queue in the store of a pool, that of the same queue in the
+    /// control store, which alone has the settings that count. Cost: a read of one page.
+    ///
+    /// # Errors
+    /// [`is_invalid`](crate::Error::is_invalid) for metadata that no queue can have;
+    /// [`is_busy`](crate::Error::is_busy) and [`Io`](crate::Error::Io), as of [`list`](Self::list).
+    pub fn explain(&self, id: &MessageId, metadata: &Metadata) -> Result<Explanation> {
+        let settings = ParsedSettings::parse(metadata)?;
+        let least = first_of(self.origin.incarnation());
+        self.read(|queue| queue.explain(*id, &settings, queue.next().max(least)))
     }
 }
