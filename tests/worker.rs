@@ -393,6 +393,19 @@ fn an_error_of_the_engine_ends_the_run_and_what_was_not_begun_is_given_back() {
     assert_eq!((jobs.stats().unwrap().free(), jobs.stats().unwrap().claimed()), (4, 0));
 }
 
+#[test]
+fn a_message_that_has_failed_too_often_is_not_delayed_on_its_way_to_the_dead_letters() {
+    let (engine, _) = engine();
+    let jobs = engine.queue(Project::none(), "jobs").unwrap();
+    jobs.create(QueueSettings::new().dead_letters("dead", 1)).unwrap();
+    post(&jobs, "work");
+    let failed = |_: &zaqar_sled::Job| Outcome::Retry { delay: None, reason: None };
+    let report = draining(&jobs, lease()).run(1, &CancelToken::new(), failed);
+    assert_eq!(counts(report.unwrap()), [0, 1, 0, 0, 0]);
+    let dead = engine.queue(Project::none(), "dead").unwrap();
+    assert_eq!((jobs.stats().unwrap().total(), dead.stats().unwrap().total()), (0, 1));
+}
+
 /// A payload that panics when it is dropped.
 struct Dropped;
 

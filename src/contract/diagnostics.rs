@@ -26,7 +26,9 @@ pub trait Diagnostics: Sealed + Send + Sync {
     /// Why a message can or cannot be claimed at this instant, and since when.
     ///
     /// The store keeps no record of messages that are gone, so a message that was deleted, one that has
-    /// expired and one that was moved to the dead-letter queue are explained alike.
+    /// expired and one that was moved to the dead-letter queue are explained alike. A queue that is being
+    /// moved to another pool is explained as it was: until the end of the move, claims are refused as
+    /// [`is_busy`](crate::Error::is_busy).
     ///
     /// Cost: O(log messages). Reads the message from disk if it is not in memory.
     ///

@@ -69,9 +69,13 @@ impl Queue {
         Ok(record.and_then(|record| record.description()).map(|description| look(&description.settings)))
     }
 
-    /// Whether the queue has a policy that says how long a message is delayed that is given back.
-    pub(crate) fn has_retry_policy(&self) -> Result<bool> {
-        Ok(self.settings(|settings| settings.retry.is_some())?.unwrap_or(false))
+    /// Whether the queue itself says how long a message is delayed that is given back after so many claims: it has a
+    /// policy, or the next claim moves the message to the dead-letter queue.
+    pub(crate) fn decides_delay(&self, claims: u32) -> Result<bool> {
+        let decides = |settings: &ParsedSettings| {
+            settings.retry.is_some() || settings.most_claims().is_some_and(|most| claims >= most)
+        };
+        Ok(self.settings(decides)?.unwrap_or(false))
     }
 
     fn defaults(&self) -> Result<(Ttl, Duration)> {

@@ -73,11 +73,12 @@ impl Store {
     pub(crate) fn lock_as_is<'a>(&'a self, slot: &'a Arc<QueueSlot>) -> Option<Locked<'a>> {
         let mut locked = self.lock_untimed(slot)?;
         let Instant { millis, slack } = self.clock.instant();
-        (locked.now, locked.slack) = (millis, slack);
+        (locked.now, locked.slack, locked.quiet) = (millis, slack, false);
         Some(locked)
     }
 
-    /// Locks a queue at no time: the caller reads the clock when it has locked all its queues.
+    /// Locks a queue at no time: the caller reads the clock when it has locked all its queues, and advances them. Until
+    /// then nothing can be recorded.
     pub(super) fn lock_untimed<'a>(&'a self, slot: &'a Arc<QueueSlot>) -> Option<Locked<'a>> {
         let mut queue = slot.lock();
         if queue.is_deleted() {
@@ -85,7 +86,9 @@ impl Store {
         }
         queue.touched = true;
         slot.used.store(true, Ordering::Relaxed);
-        Some(Locked::new(self, slot, queue, Instant { millis: 0, slack: 0 }))
+        let mut locked = Locked::new(self, slot, queue, Instant { millis: 0, slack: 0 });
+        locked.quiet = true;
+        Some(locked)
     }
 
     /// Locks the registry for reading, after removing everything that has expired.
@@ -225,6 +228,7 @@ impl<'a> Locked<'a> {
     /// Advances to an instant, if it is later.
     pub(super) fn advance_to(&mut self, other: Instant) -> Result<()> {
         (self.now, self.slack) = (self.now.max(other.millis), self.slack.max(other.slack));
+        self.quiet = false;
         let (freed, outcome) = self.queue.advance(self.now);
         self.store.record_freed(freed, self.now);
         self.note_claimable(freed);

@@ -94,7 +94,8 @@ pub enum Outcome {
     Retry {
         /// How long no claim takes the message. `None`: as the queue's
         /// [`RetryPolicy`](crate::RetryPolicy) says. In a queue without one: a second,
-        /// doubled with each claim of the message, up to a minute.
+        /// doubled with each claim of the message, up to a minute; no delay if the next claim moves the
+        /// message to the dead-letter queue.
         delay: Option<Duration>,
         /// Why the message could not be processed, which
         /// [`Message::last_failure`](crate::Message::last_failure) shows; cut to 1 KiB. `None` leaves

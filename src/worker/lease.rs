@@ -114,7 +114,11 @@ impl Lease {
         if self.is_known_lost() {
             return Ok(());
         }
-        self.queue.when_not_moving(|| self.claim.clone().release())
+        match self.claim.clone().release() {
+            // It is not worth the wait for the end of the move: the claim ends by itself.
+            Err(Error::Moving { .. }) => Ok(()),
+            released => released,
+        }
     }
 }
 

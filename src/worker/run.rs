@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use super::backlog::{Backlog, Rest, Step, Task};
@@ -53,6 +54,18 @@ struct Handling<'a>(&'a Backlog);
 impl Drop for Handling<'_> {
     fn drop(&mut self) {
         self.0.finished();
+    }
+}
+
+/// The turn to claim. A panic ends it, and stops the run, so that no thread waits for the turn's end.
+struct Turn<'a, 'b>(&'a Run<'b>);
+
+impl Drop for Turn<'_, '_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.failed.cancel();
+            self.0.backlog.claimed(std::iter::empty());
+        }
     }
 }
 
@@ -182,6 +195,7 @@ impl<'a> Run<'a> {
 
     /// Takes the thread's turn to claim.
     fn claim(&self) {
+        let _turn = Turn(self);
         match self.claim_batch() {
             Ok(Some(claim)) => self.backlog.claimed(self.tasks(claim)),
             Ok(None) => self.backlog.claimed(std::iter::empty()),
@@ -305,8 +319,9 @@ fn carry_out(lease: &Lease, message: &Message, outcome: Outcome) -> Result<bool>
     match outcome {
         Outcome::Done => lease.delete(message),
         Outcome::Retry { delay, reason } => {
-            let has_delay = delay.is_some() || lease.queue().has_retry_policy()?;
-            let delay = if has_delay { delay } else { Some(default_delay(message.claim_count())) };
+            let claims = message.claim_count();
+            let is_decided = delay.is_some() || lease.queue().decides_delay(claims)?;
+            let delay = if is_decided { delay } else { Some(default_delay(claims)) };
             let mut retry = Retry::from(message).delay(delay);
             retry.reason = reason.map(shortened);
             Ok(lease.retry(&[retry])? > 0)
