@@ -1,19 +1,25 @@
 //! A write to the journal that the device fails: the frame may be on the disk, whole.
 
 use zaqar_sled::disk::{Fault, FaultError, Operation, SimulatedDisk};
-use zaqar_sled::{NewMessage, Project};
+use zaqar_sled::{Engine, MessageId, NewMessage, Project, Queue};
 
 use super::support::{CLIENT, ROOT, clock, config, fill, listed, queue, seconds};
+
+/// A store with three messages, on a disk that keeps random parts of failed writes.
+fn begun(seed: u64) -> (SimulatedDisk, Engine, Queue, Vec<MessageId>) {
+    let disk = SimulatedDisk::new();
+    disk.set_seed(seed);
+    let engine = config(&disk, &clock(), 1).open(ROOT).unwrap();
+    let jobs = queue(&engine, "jobs");
+    let acknowledged = fill(&jobs, 3);
+    (disk, engine, jobs, acknowledged)
+}
 
 #[test]
 fn the_outcome_of_a_call_whose_write_failed_is_unknown_and_later_calls_are_refused() {
     let (mut there, mut missing) = (0, 0);
     for seed in 0..200 {
-        let disk = SimulatedDisk::new();
-        disk.set_seed(seed);
-        let engine = config(&disk, &clock(), 1).open(ROOT).unwrap();
-        let jobs = queue(&engine, "jobs");
-        let acknowledged = fill(&jobs, 3);
+        let (disk, engine, jobs, acknowledged) = begun(seed);
         disk.inject(Fault::on(Operation::Write).under("/store/journal"));
         // A segment is zeros before it is used: of such a frame the part that reaches the disk may be all that differs.
         let post = || jobs.post(CLIENT, &[NewMessage::new(vec![0; 700]).ttl(seconds(60))]);
@@ -40,11 +46,7 @@ fn the_outcome_of_a_call_whose_write_failed_is_unknown_and_later_calls_are_refus
 fn a_post_refused_for_lack_of_space_does_not_appear_after_a_kill() {
     let (mut posted, mut refused) = (0, 0);
     for seed in 0..200 {
-        let disk = SimulatedDisk::new();
-        disk.set_seed(seed);
-        let engine = config(&disk, &clock(), 1).open(ROOT).unwrap();
-        let jobs = queue(&engine, "jobs");
-        let acknowledged = fill(&jobs, 3);
+        let (disk, engine, jobs, acknowledged) = begun(seed);
         // A file system that copies on write can lack space for a write to space that the file has.
         disk.inject(Fault::on(Operation::Write).error(FaultError::Space).under("/store/journal"));
         // Of a frame that ends in zeros, the part that reaches the disk may be all that differs from the space.

@@ -118,9 +118,8 @@ impl Store {
         let mut writer = snapshot::Writer::create((disk, &path), store, number, (from, archive), &self.reserve)?;
         let (estimated, mut found) = (self.reserve.records(), 0_u64);
         let (mut to, leaving, mut files) = (from, self.page_files.to_rewrite(), BTreeSet::new());
-        let mut unproven = Vec::new();
         let archive = archive.map(|mark| mark.number);
-        let mut void = BTreeSet::new();
+        let (mut unproven, mut void) = (Vec::new(), BTreeSet::new());
         for slot in self.slots() {
             if archive.is_some_and(|number| slot.try_lock_as_in(number).is_some()) {
                 continue;
@@ -140,7 +139,6 @@ impl Store {
             found = found.saturating_add(weigh(&record));
             writer.record(&record)?;
             let FrozenQueue { pages, claims, spent, .. } = frozen;
-            let of = slot.owner();
             self.write_pages(&slot, pages, &leaving, Purpose::Snapshot, &mut |first, image, page| {
                 files.insert(image.location().file);
                 if !image.is_proven() {
@@ -148,14 +146,13 @@ impl Store {
                 }
                 writer.record(&page)
             })?;
+            let of = slot.owner();
             claims.iter().try_for_each(|(one, claim)| writer.record(&entries::claim(of, *one, claim)?))?;
             spent.iter().try_for_each(|(group, spent)| writer.record(&entries::spent_claims(of, *group, spent)?))?;
         }
-        if let Some(number) = archive {
-            // Queues that were deleted meanwhile are among them.
-            void.extend(self.void_keys(number));
-            to = to.max(self.journal.appended());
-        }
+        // Queues that were deleted meanwhile are among them.
+        void.extend(archive.into_iter().flat_map(|number| self.void_keys(number)));
+        to = if archive.is_some() { to.max(self.journal.appended()) } else { to };
         // Behind the queues, so that nothing stands between the records of two queues.
         found = found.saturating_add(write_void(&mut writer, &void)?);
         found = found.saturating_add(self.write_registry(&mut writer, from)?);
