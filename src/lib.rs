@@ -40,7 +40,8 @@
 //!   [`iter`](Queue::iter), [`first`](Queue::first), [`get`](Queue::get), [`pop`](Queue::pop),
 //!   [`stats`](Queue::stats).
 //! - [`NewMessage`] is a message to post, [`Message`] a stored one with its [`MessageId`] and
-//!   [`Body`]; [`ClientId`] names the client that posts it.
+//!   [`Body`]; [`ClientId`] names the client that posts it, [`Headers`] travel with it, and
+//!   [`DeadLetterOrigin`] says where a dead letter comes from.
 //! - [`Metadata`] holds a queue's settings, each a [`MetadataValue`]. [`MessageListOptions`], [`QueueListOptions`],
 //!   [`ListOptions`], [`Sort`], [`QueueEntry`] and [`Page`] are for listings, [`QueueStats`] for
 //!   counts, [`Purge`] says what a purge removes, [`Timestamp`] is a time. [`Ttl`] is how long a message
@@ -154,12 +155,13 @@ pub use engine::Engine;
 pub use handle::{Batch, Claim, Queue, QueueSet};
 pub use model::{
     Availability, BatchOutcome, BatchStep, Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry,
-    ClaimId, ClaimMarker, ClaimOptions, ClaimRecord, ClientId, ControlHealth, Durability, Error, Explanation, Flavor,
-    FlavorMarker, FlavorName, FlavorUpdate, GcReport, Health, Limits, ListOptions, Message, MessageId,
-    MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, NewFlavor, NewMessage,
-    NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project,
-    Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats, Result, Retry, RetryPolicy,
-    Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
+    ClaimId, ClaimMarker, ClaimOptions, ClaimRecord, ClientId, ControlHealth, DeadLetterOrigin, Durability, Error,
+    Explanation, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Headers, Health, Limits, ListOptions,
+    Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue,
+    NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName,
+    PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings,
+    QueueStats, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
+    SubscriptionUpdate, Timestamp, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

@@ -42,8 +42,8 @@ names! {
     types:
         Availability Batch BatchOutcome BatchStep Body Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimEntry ClaimId ClaimMarker
         ClaimOptions ClaimRecord ClientId
-        Config ControlHealth Damaged Durability Engine Error Explanation Fault FaultError FaultKind Flavor FlavorMarker
-        FlavorName FileSizes FlavorUpdate Gate GcReport Health InspectedClaim InspectedQueue Inspection Job Keep Limits
+        Config ControlHealth Damaged DeadLetterOrigin Durability Engine Error Explanation Fault FaultError FaultKind Flavor FlavorMarker
+        FlavorName FileSizes FlavorUpdate Gate GcReport Headers Health InspectedClaim InspectedQueue Inspection Job Keep Limits
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker
         MessageStat MessageVolume Metadata MetadataValue NewFlavor NewMessage NewPool Operation OperationStatus
         Outcome

@@ -249,6 +249,12 @@ impl World {
             let told = |m: &Message| (m.age(), m.ttl(), m.created(), m.body().clone(), m.claim_count(), m.checksum());
             let claims = |m: &Message| (m.first_claimed(), m.last_claimed(), m.last_failure().map(str::to_owned));
             assert_eq!(claims(ours), claims(model));
+            assert_eq!(ours.headers(), model.headers());
+            let origin = |m: &Message| {
+                let origin = m.dead_letter_origin().cloned();
+                origin.map(|from| (from.queue().clone(), from.claim_count(), from.reason().map(str::to_owned), from.moved()))
+            };
+            assert_eq!(origin(ours), origin(model));
             assert_eq!(told(ours), told(model));
             match (ours.claim_id(), model.claim_id()) {
                 (None, None) => {}

@@ -216,6 +216,7 @@ pub struct MessageSpec {
     pub ttl: Option<Time>,
     pub delay: Option<Time>,
     pub bytes: u16,
+    pub headers: Vec<(u8, u8)>,
 }
 
 #[derive(Debug, Clone, Copy, Arbitrary)]
@@ -244,7 +245,10 @@ impl MessageSpec {
     pub(crate) fn message(&self) -> NewMessage {
         let body = vec![self.bytes as u8; usize::from(self.bytes % 3000)];
         let ttl = self.ttl.map_or(Ttl::Forever, |ttl| Duration::from(ttl).into());
-        NewMessage::new(body).ttl(ttl).delay(self.delay.map(Duration::from))
+        // Some names are empty, some headers too long, and some too many.
+        let header = |(name, value): &(u8, u8)| ("n".repeat(usize::from(name % 8)), "v".repeat(usize::from(*value) * 8));
+        let headers = self.headers.iter().map(header).collect();
+        NewMessage::new(body).ttl(ttl).delay(self.delay.map(Duration::from)).headers(headers)
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn check_size(steps: &[&BatchStep]) -> Result<()> {
         BatchStep::Post { messages, .. } => messages.as_slice(),
         BatchStep::Delete { .. } | BatchStep::Renew { .. } | BatchStep::Release { .. } => &[],
     });
-    let size = bodies.flatten().fold(0_u64, |sum, message| sum.saturating_add(message.body().len() as u64));
+    let size = bodies.flatten().fold(0_u64, |sum, message| sum.saturating_add(message.size()));
     if size > BatchStep::MOST_BYTES {
         let what = "bytes of the bodies in a batch";
         return Err(Error::TooLarge { what, size, limit: BatchStep::MOST_BYTES });
@@ -218,7 +218,7 @@ impl<'s> Planned<'s> {
             queue: queue.number(),
             first,
             client: *client.as_bytes(),
-            messages: messages.iter().map(|message| posted(message, checksums)).collect(),
+            messages: messages.iter().map(|message| posted(message, checksums)).collect::<Result<_>>()?,
         });
         self.posted = all;
         self.wake = self.wake.saturating_add(messages.len());

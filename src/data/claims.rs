@@ -94,12 +94,12 @@ pub(crate) fn create_claim<S: Backend>(
         check_times(Timestamp::from_millis(control_store.now()), "ttl", &[options.ttl, options.grace])?;
     }
     loop {
-        match backend.with_queue(project, queue, Access::Change, |queue| claim(queue, None, options))? {
+        match backend.with_queue(project, queue, Access::Change, |locked| claim(locked, queue, None, options))? {
             None => return Ok((None, None)),
             Some(Some(claimed)) => return Ok(claimed),
             Some(None) => {}
         }
-        let call = |queue: &mut Locked<'_>, dead: DeadLetterQueue<'_>| claim(queue, Some(dead), options);
+        let call = |locked: &mut Locked<'_>, dead: DeadLetterQueue<'_>| claim(locked, queue, Some(dead), options);
         if let Some(claimed) = backend.with_dead_letter_queue(project, queue, call)?.flatten() {
             return Ok(claimed);
         }
@@ -110,11 +110,12 @@ pub(crate) fn create_claim<S: Backend>(
 /// dead-letter queue is not locked, or was created by another call meanwhile.
 fn claim(
     queue: &mut Locked<'_>,
+    name: &QueueName,
     dead: Option<DeadLetterQueue<'_>>,
     options: &ClaimOptions,
 ) -> Result<Answer<Option<Claimed>>> {
     check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
-    let decision = decide(queue, options)?;
+    let decision = decide(queue, name, options)?;
     let moved = decision.moved.len();
     if moved == 0 && decision.taken.is_empty() {
         return Ok(Answer::at_once(Some((None, queue.next_due()))));
@@ -124,7 +125,7 @@ fn claim(
     }
     let claim = new_claim(queue, options, decision);
     let recorded = if let Some(dead) = dead.filter(|_| moved > 0) {
-        dead.record(queue, claim)?
+        dead.record(queue, name, claim)?
     } else {
         let op = Op::Claim(claim);
         let lsn = queue.record(Growth::Leases, &op)?;
@@ -152,7 +153,7 @@ fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> 
 /// Splits the oldest claimable messages by the dead-letter rule. A moved message counts toward the limit and the bytes.
 /// The operation contains the moved messages, so their bytes are bounded whatever the caller allows; the next claim
 /// moves the rest.
-fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
+fn decide(queue: &Locked<'_>, name: &QueueName, options: &ClaimOptions) -> Result<Decision> {
     let settings = &queue.description().settings;
     let most = settings.most_claims().unwrap_or(u32::MAX);
     let mut decision = Decision { taken: Sequences::default(), moved: Sequences::default() };
@@ -161,7 +162,11 @@ fn decide(queue: &Locked<'_>, options: &ClaimOptions) -> Result<Decision> {
         let (page, index) = place?;
         let Some(slot) = page.slot(index) else { continue };
         let (claimed_too_often, bytes) = (slot.claim_count >= most, page.body(slot).len());
-        let moved_bytes = || bytes + page.failure(index).map_or(0, str::len) + MOVED_OVERHEAD;
+        // The reason is kept twice: as the last failure, and in the origin.
+        let moved_bytes = || {
+            let reason = page.failure(index).map_or(0, str::len);
+            bytes + page.envelope(slot).len() + 2 * reason + name.as_str().len() + MOVED_OVERHEAD
+        };
         if !all.admits(bytes) || (claimed_too_often && !dead.admits(moved_bytes())) {
             break;
         }
@@ -184,5 +189,5 @@ fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {
 /// The most bytes of dead letters, with their reasons, that one claim moves beyond the first. With these the operation
 /// is at most half of the largest.
 const MOVED_BYTES: u64 = 64 << 20;
-/// The bytes that a dead letter takes in an operation beside its body and its reason.
-const MOVED_OVERHEAD: usize = 128;
+/// The bytes that a dead letter takes in an operation beside its body, its headers, its queue's name and its reason.
+const MOVED_OVERHEAD: usize = 192;

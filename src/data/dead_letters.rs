@@ -2,10 +2,10 @@
 
 use crate::model::error::Result;
 use crate::model::numbering::first_of;
-use crate::model::{Project, QueueName, Timestamp};
+use crate::model::{DeadLetterOrigin, MessageId, Project, QueueName, Timestamp};
 use crate::state::op::{DeadLetter, DeadLetters, NewClaim, NewQueue, Op};
 use crate::state::outbox_header::{Destination, OutboxHeader};
-use crate::state::{self, Page};
+use crate::state::{self, envelope};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
 use crate::store::{Locked, Place};
@@ -28,13 +28,15 @@ pub(crate) enum TargetQueue<'a> {
 }
 
 impl DeadLetterQueue<'_> {
-    /// Records a claim that moves messages here. `None` if another call has created the missing target.
+    /// Records a claim that moves messages from the queue of that name here. `None` if another call has created the
+    /// missing target.
     pub(super) fn record(
         self,
         queue: &mut Locked<'_>,
+        name: &QueueName,
         mut claim: NewClaim<'static>,
     ) -> Result<Option<(Op<'static>, u64)>> {
-        let messages = self.dead_letters(queue, &claim)?;
+        let messages = self.dead_letters(queue, name, &claim)?;
         match self.target {
             TargetQueue::Present(mut target) => {
                 let first = target.allot_here(claim.moved.len())?;
@@ -50,26 +52,17 @@ impl DeadLetterQueue<'_> {
     }
 
     /// The messages that the claim moves, as they arrive here.
-    fn dead_letters(&self, queue: &Locked<'_>, claim: &NewClaim<'_>) -> Result<Vec<DeadLetter<'static>>> {
-        let new_ttl = queue.description().settings.dead_letter_ttl.filter(|ttl| *ttl > 0);
-        let latest = Timestamp::MAX.as_millis();
-        let copy = |(page, index): (&Page, usize)| {
-            let slot = page.slot(index)?;
-            Some(DeadLetter {
-                created: slot.created(),
-                expires: new_ttl.map_or(slot.expires(), |ttl| queue.now().saturating_add(ttl).min(latest)),
-                ttl: new_ttl.unwrap_or(slot.ttl()),
-                claim_count: slot.claim_count,
-                claimed: slot.claimed(),
-                failure: page.failure(index).map(|failure| failure.to_owned().into()),
-                client: page.client(slot),
-                checksum: page.checksum(slot),
-                body: page.body(slot).to_vec().into(),
-            })
-        };
+    fn dead_letters(
+        &self,
+        queue: &Locked<'_>,
+        name: &QueueName,
+        claim: &NewClaim<'_>,
+    ) -> Result<Vec<DeadLetter<'static>>> {
         let mut dead_letters = Vec::with_capacity(claim.moved.len());
         for sequence in claim.moved.iter() {
-            let Some(mut dead_letter) = queue.locate(sequence)?.and_then(copy) else { continue };
+            let copied = queue.locate(sequence)?.and_then(|(page, index)| DeadLetter::copied(page, index));
+            let Some(message) = copied else { continue };
+            let mut dead_letter = buried(queue, name, sequence, message)?;
             if let Some((destination, assigned)) = &self.destination {
                 let source = (queue.number(), sequence);
                 OutboxHeader { source, destination: destination.clone(), assigned: *assigned }
@@ -79,6 +72,32 @@ impl DeadLetterQueue<'_> {
         }
         Ok(dead_letters)
     }
+}
+
+/// A message as it arrives in the dead-letter queue: with its origin, and with the time to live that its queue gives to
+/// dead letters.
+fn buried(
+    queue: &Locked<'_>,
+    name: &QueueName,
+    sequence: u64,
+    message: DeadLetter<'static>,
+) -> Result<DeadLetter<'static>> {
+    let headers = envelope::decode(&message.envelope).unwrap_or_default().headers;
+    let origin = DeadLetterOrigin {
+        queue: name.clone(),
+        id: MessageId::new(queue.number(), sequence),
+        claim_count: message.claim_count,
+        reason: message.failure.as_deref().map(str::to_owned),
+        moved: Timestamp::from_millis(queue.now()),
+    };
+    let new_ttl = queue.description().settings.dead_letter_ttl;
+    let latest = Timestamp::MAX.as_millis();
+    Ok(DeadLetter {
+        expires: new_ttl.map_or(message.expires, |ttl| queue.now().saturating_add(ttl).min(latest)),
+        ttl: new_ttl.unwrap_or(message.ttl),
+        envelope: envelope::encode(&headers, Some(&origin))?.into(),
+        ..message
+    })
 }
 
 /// Records a claim that creates its target. `None` if another call has created the queue. The directory is locked only

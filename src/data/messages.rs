@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::state::op::{Op, Posted};
 use crate::state::sequences::Sequences;
-use crate::state::{self, Allowance, Hold, Reading};
+use crate::state::{self, Allowance, Hold, Reading, envelope};
 use crate::storage::journal::Growth;
 use crate::store::Locked;
 
@@ -167,7 +167,7 @@ fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]
     let now = Timestamp::from_millis(queue.now());
     check_message_times(now, messages)?;
     let checksums = store.checksums;
-    let posted: Vec<Posted<'_>> = messages.iter().map(|message| posted(message, checksums)).collect();
+    let posted = messages.iter().map(|message| posted(message, checksums)).collect::<Result<Vec<_>>>()?;
     if posted.is_empty() {
         return Ok(Answer::at_once(Vec::new()));
     }
@@ -178,13 +178,14 @@ fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]
     Ok(Answer::changed(ids.collect(), lsn).waking(messages.len()))
 }
 
-pub(super) fn posted(message: &NewMessage, checksums: bool) -> Posted<'_> {
-    Posted {
+pub(super) fn posted(message: &NewMessage, checksums: bool) -> Result<Posted<'_>> {
+    Ok(Posted {
         ttl: message.ttl.map_or(0, Ttl::as_millis),
         delay: millis(message.delay.unwrap_or_default()),
         checksum: if checksums { message.checksum().map(|checksum| checksum.0) } else { None },
+        envelope: envelope::encode(&message.headers, None)?.into(),
         body: message.body().as_bytes().into(),
-    }
+    })
 }
 
 pub(super) fn check_message_times(now: Timestamp, messages: &[NewMessage]) -> Result<()> {

@@ -180,8 +180,9 @@ impl Limits {
             self.check_message_ttl(ttl)?;
             check_time("delay", message.delay.unwrap_or_default(), &self.delay)?;
             check_size("body bytes", message.body().len() as u64, self.body_max)?;
+            message.headers.check()?;
         }
-        let size = messages.iter().fold(0_u64, |sum, m| sum.saturating_add(m.body().len() as u64));
+        let size = messages.iter().fold(0_u64, |sum, m| sum.saturating_add(m.size()));
         let limit = max_post_size.map_or(self.post_max, |limit| limit.min(self.post_max));
         check_size("post bytes", size, limit)
     }

@@ -303,7 +303,9 @@ fn gather<T>(store: &Store, after: Option<u64>, make: impl Fn(&Page, usize) -> O
             Err(_) => break,
             Ok(place) => place,
         };
-        bytes = bytes.saturating_add(page.slot(index).map_or(0, |slot| page.body(slot).len()));
+        bytes = bytes.saturating_add(
+            page.slot(index).map_or(0, |slot| page.body(slot).len().saturating_add(page.envelope(slot).len())),
+        );
         if gathered.len() >= BATCH || (bytes > BATCH_BYTES && !gathered.is_empty()) {
             break;
         }
@@ -313,20 +315,9 @@ fn gather<T>(store: &Store, after: Option<u64>, make: impl Fn(&Page, usize) -> O
 }
 
 fn entry_at(page: &Page, index: usize) -> Option<OutboxEntry> {
-    let slot = page.slot(index)?;
-    let body = page.body(slot);
-    let (header, start) = OutboxHeader::split(body)?;
-    let message = DeadLetter {
-        created: slot.created(),
-        expires: slot.expires(),
-        ttl: slot.ttl(),
-        claim_count: slot.claim_count,
-        claimed: slot.claimed(),
-        failure: page.failure(index).map(|failure| failure.to_owned().into()),
-        client: page.client(slot),
-        checksum: page.checksum(slot),
-        body: body.get(start..)?.to_vec().into(),
-    };
+    let mut message = DeadLetter::copied(page, index)?;
+    let (header, start) = OutboxHeader::split(&message.body)?;
+    message.body = message.body.get(start..)?.to_vec().into();
     Some(OutboxEntry { sequence: page.sequence(index), header, message })
 }
 
@@ -402,7 +393,7 @@ fn assign(source: &Store, destination: &Destination, assigned: Option<[u8; 16]>)
         let mut message = one.message;
         OutboxHeader { source: one.header.source, destination: destination.clone(), assigned }
             .prepend_to(&mut message)?;
-        bytes = bytes.saturating_add(message.body.len());
+        bytes = bytes.saturating_add(message.size());
         moved.push(one.sequence);
         messages.push(message);
         if bytes >= BATCH_BYTES {

@@ -37,7 +37,7 @@ impl Claims for ReferenceModel {
         let Some(source) = store.contents(project, queue)? else {
             return Ok(None);
         };
-        let dead = source.claim(id, options, now);
+        let dead = source.claim(queue, id, options, now);
         let record = source.claim_record(id, now);
         if let Some(name) = source.settings.dead_letter_queue.clone().filter(|_| !dead.is_empty()) {
             store.send(project, &name, dead, now);

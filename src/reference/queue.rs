@@ -8,8 +8,8 @@ use super::store_location::StoreLocation;
 use crate::model::settings::ParsedSettings;
 use crate::model::time::millis;
 use crate::model::{
-    Body, Checksum, ClaimEntry, ClaimId, ClaimOptions, ClaimRecord, ClientId, Message, MessageId, MessageStat,
-    Metadata, NewMessage, QueueStats, Timestamp, Ttl,
+    Body, Checksum, ClaimEntry, ClaimId, ClaimOptions, ClaimRecord, ClientId, DeadLetterOrigin, Envelope, Message,
+    MessageId, MessageStat, Metadata, NewMessage, QueueName, QueueStats, Timestamp, Ttl,
 };
 
 #[derive(Clone)]
@@ -50,6 +50,7 @@ pub(super) struct MessageModel {
     pub(super) was_delayed_again: bool,
     /// Why it was last given back, except for a lease that has run out since.
     failure: Option<Arc<str>>,
+    envelope: Envelope,
 }
 
 #[derive(Clone)]
@@ -85,6 +86,7 @@ impl MessageModel {
             claimed: (0, 0),
             was_delayed_again: false,
             failure: None,
+            envelope: Envelope { headers: message.headers.clone(), origin: None },
         }
     }
 
@@ -111,7 +113,14 @@ impl MessageModel {
     }
 
     /// The message as it arrives in the dead-letter queue.
-    fn dead(mut self, ttl: Option<u64>, now: Timestamp) -> Self {
+    fn dead(mut self, source: (&QueueName, u64), ttl: Option<u64>, now: Timestamp) -> Self {
+        self.envelope.origin = Some(DeadLetterOrigin {
+            queue: source.0.clone(),
+            id: MessageId::new(source.1, self.sequence),
+            claim_count: self.claim_count,
+            reason: self.failure.as_deref().map(str::to_owned),
+            moved: now,
+        });
         if let Some(ttl) = ttl {
             self.ttl = ttl;
             self.expires = Some(now.saturating_add(Duration::from_millis(ttl)));
@@ -203,8 +212,15 @@ impl QueueModel {
         self.messages.retain(|message| !sequences.contains(&message.sequence));
     }
 
-    /// Claims messages under the id; returns the messages that go to the dead-letter queue instead.
-    pub(super) fn claim(&mut self, id: ClaimId, options: &ClaimOptions, now: Timestamp) -> Vec<MessageModel> {
+    /// Claims messages of the queue of that name under the id; returns the messages that go to the dead-letter queue
+    /// instead.
+    pub(super) fn claim(
+        &mut self,
+        name: &QueueName,
+        id: ClaimId,
+        options: &ClaimOptions,
+        now: Timestamp,
+    ) -> Vec<MessageModel> {
         let most = self.settings.most_claims();
         let taken = self.claimable(options.limit, options.max_bytes, now);
         let (dead, taken): (Vec<_>, Vec<_>) =
@@ -214,9 +230,9 @@ impl QueueModel {
             self.hold(&sequences(&taken), id, now);
             self.renew(id, options, now);
         }
-        let ttl = self.settings.dead_letter_ttl;
+        let (source, ttl) = ((name, self.number), self.settings.dead_letter_ttl);
         let failed = |message: MessageModel| MessageModel { failure: self.failure_of(&message, now), ..message };
-        dead.into_iter().map(|message| failed(message).dead(ttl, now)).collect()
+        dead.into_iter().map(|message| failed(message).dead(source, ttl, now)).collect()
     }
 
     fn hold(&mut self, sequences: &[u64], id: ClaimId, now: Timestamp) {
@@ -309,6 +325,7 @@ impl QueueModel {
             claimed: message.claimed,
             failure: self.failure_of(message, now),
             checksum: message.checksum,
+            envelope: (!message.envelope.is_empty()).then(|| Arc::new(message.envelope.clone())),
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
         // The other steps add nothing.
         Op::Batch(steps) => steps.iter().fold(0, |sum: u64, step| match step {
             Step::Post { messages: posted, .. } => {
-                let bytes = posted.iter().fold(0, |sum: u64, one| sum.saturating_add(one.body.len() as u64));
+                let bytes = posted.iter().fold(0, |sum: u64, one| sum.saturating_add(one.size() as u64));
                 sum.saturating_add(messages(posted.len(), bytes))
             }
             Step::Renew { .. } | Step::Release { .. } | Step::Delete { .. } => sum,

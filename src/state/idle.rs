@@ -179,7 +179,13 @@ mod tests {
         let new = NewQueue { number: 5, project: Some("p".into()), name: "q".into(), metadata: r#"{"a":1}"#.into() };
         let mut loaded = LoadedQueue::new(Queue::from_new(&new, 7, &budget).unwrap(), &budget);
         assert!(matches!(loaded.state, Activity::Idle { lsn: 7, record: Some(Dirty::New), .. }));
-        let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
+        let posted = Posted {
+            ttl: 60,
+            delay: 0,
+            checksum: None,
+            envelope: b"".as_slice().into(),
+            body: b"ab".as_slice().into(),
+        };
         let post = Op::Post { queue: 5, first: 9, client: [1; 16], messages: vec![posted] };
         loaded.with(|queue| queue.apply(8, 100, &post));
         assert!(matches!(loaded.state, Activity::Active(_)), "a queue with a message is active");

@@ -118,6 +118,14 @@ impl MessageSlot {
         self.set(CHECKSUMMED, true);
     }
 
+    pub(super) fn has_envelope(&self) -> bool {
+        self.has(ENVELOPED)
+    }
+
+    pub(super) fn set_envelope(&mut self) {
+        self.set(ENVELOPED, true);
+    }
+
     /// Whether the message's last failure is a lease that ran out.
     pub(super) fn has_lapsed(&self) -> bool {
         self.has(LAPSED)
@@ -142,6 +150,8 @@ const CHECKSUMMED: u8 = 1;
 const LAPSED: u8 = 2;
 /// `hold` is the end of a delay although the message was claimed.
 const RETRIED: u8 = 4;
+/// The message's envelope and its length precede the body, behind the checksum.
+const ENVELOPED: u8 = 8;
 
 /// Ten fields, and the claim times as differences if the message was claimed.
 impl Serialize for MessageSlot {

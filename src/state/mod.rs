@@ -7,6 +7,7 @@ mod contents;
 pub(crate) mod costs;
 mod dirty;
 pub(crate) mod entries;
+pub(crate) mod envelope;
 mod explaining;
 mod frozen;
 mod idle;

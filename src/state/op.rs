@@ -8,11 +8,13 @@
 //! 3. The order of the variants is the format on disk: new variants are added at the end.
 
 mod change;
+mod dead_letter;
 mod step;
 
 use std::borrow::Cow;
 
 pub(crate) use change::{Address, Change};
+pub(crate) use dead_letter::{DeadLetter, DeadLetters, Received, Source};
 use serde::{Deserialize, Serialize};
 pub(crate) use step::{Step, queues_of, steps_of};
 
@@ -200,6 +202,9 @@ pub(crate) struct Posted<'a> {
     pub(crate) ttl: u64,
     pub(crate) delay: u64,
     pub(crate) checksum: Option<[u8; 16]>,
+    /// Encoded; empty if there is none.
+    #[serde(borrow, with = "serde_bytes")]
+    pub(crate) envelope: Cow<'a, [u8]>,
     #[serde(borrow, with = "serde_bytes")]
     pub(crate) body: Cow<'a, [u8]>,
 }
@@ -251,48 +256,6 @@ pub(crate) struct SplitClaim {
     pub(crate) taken: Sequences,
 }
 
-/// The moved messages, whole, at consecutive sequences from `first` of the queue `target`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct DeadLetters<'a> {
-    pub(crate) target: u64,
-    /// Set if the claim creates the dead-letter queue.
-    #[serde(borrow)]
-    pub(crate) create: Option<NewQueue<'a>>,
-    pub(crate) first: u64,
-    pub(crate) messages: Vec<DeadLetter<'a>>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct DeadLetter<'a> {
-    pub(crate) created: u64,
-    pub(crate) expires: u64,
-    pub(crate) ttl: u64,
-    pub(crate) claim_count: u32,
-    /// When it was claimed first and last.
-    pub(crate) claimed: (u64, u64),
-    /// Why it was last given back.
-    pub(crate) failure: Option<Cow<'a, str>>,
-    pub(crate) client: [u8; 16],
-    pub(crate) checksum: Option<[u8; 16]>,
-    #[serde(borrow, with = "serde_bytes")]
-    pub(crate) body: Cow<'a, [u8]>,
-}
-
-/// Dead letters of other stores, at consecutive sequences from `first`; each is taken in once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Received<'a> {
-    pub(crate) queue: u64,
-    pub(crate) first: u64,
-    /// The store that the dead letters come from, and their ids there.
-    pub(crate) from: [u8; 16],
-    pub(crate) sources: Vec<Source>,
-    #[serde(borrow)]
-    pub(crate) messages: Vec<DeadLetter<'a>>,
-}
-
-/// Queue number and sequence of a message in its source store.
-pub(crate) type Source = (u64, u64);
-
 /// Pages and claims as in the trees, and subscriptions. Claims come before the pages that name them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Import<'a> {
@@ -319,8 +282,13 @@ pub(crate) struct ImportedPage<'a> {
 
 impl Posted<'_> {
     fn by_ref(&self) -> Posted<'_> {
-        let body = Cow::Borrowed(&*self.body);
-        Posted { ttl: self.ttl, delay: self.delay, checksum: self.checksum, body }
+        let (envelope, body) = (Cow::Borrowed(&*self.envelope), Cow::Borrowed(&*self.body));
+        Posted { ttl: self.ttl, delay: self.delay, checksum: self.checksum, envelope, body }
+    }
+
+    /// Bytes of its body and its envelope.
+    pub(crate) fn size(&self) -> usize {
+        self.body.len().saturating_add(self.envelope.len())
     }
 }
 
@@ -338,23 +306,8 @@ impl<'a> IncomingMessage<'a> {
             failure: None,
             client,
             checksum: message.checksum,
+            envelope: &message.envelope,
             body: &message.body,
-        }
-    }
-
-    /// A message that comes from another queue.
-    pub(crate) fn moved(dead_letter: &'a DeadLetter<'_>) -> Self {
-        Self {
-            created: dead_letter.created,
-            expires: dead_letter.expires,
-            ttl: dead_letter.ttl,
-            ready_at: 0,
-            claim_count: dead_letter.claim_count,
-            claimed: dead_letter.claimed,
-            failure: dead_letter.failure.as_deref(),
-            client: dead_letter.client,
-            checksum: dead_letter.checksum,
-            body: &dead_letter.body,
         }
     }
 }
@@ -385,10 +338,16 @@ mod tests {
         assert_eq!(golden(Op::SetMetadata { queue: 5, metadata: "{}".into() }), "fbe8030205027b7d");
         assert_eq!(golden(Op::DeleteQueue { queue: 5 }), "fbe8030305");
         assert_eq!(golden(Op::Purge { queue: 5, next: 8 }), "fbe803040508");
-        let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
+        let posted = Posted {
+            ttl: 60,
+            delay: 0,
+            checksum: None,
+            envelope: b"".as_slice().into(),
+            body: b"ab".as_slice().into(),
+        };
         assert_eq!(
             golden(Op::Post { queue: 5, first: 7, client: [1; 16], messages: vec![posted] }),
-            format!("fbe803050507{}013c0000026162", "01".repeat(16))
+            format!("fbe803050507{}013c000000026162", "01".repeat(16))
         );
         let dead_letter = DeadLetter {
             created: 1,
@@ -399,6 +358,7 @@ mod tests {
             failure: Some("f".into()),
             client: [2; 16],
             checksum: Some([3; 16]),
+            envelope: b"e".as_slice().into(),
             body: b"z".as_slice().into(),
         };
         let dead = DeadLetters { target: 6, create: Some(new_queue()), first: 8, messages: vec![dead_letter] };
@@ -413,7 +373,7 @@ mod tests {
             dead: Some(dead),
         };
         let expected = format!(
-            "fbe8030605{}3c1e01020103090101040101060105{}0801010203{}{}01{}017a",
+            "fbe8030605{}3c1e01020103090101040101060105{}0801010203{}{}01{}0165017a",
             "09".repeat(16),
             "0101700171027b7d",
             "0401020101 66".replace(' ', ""),
@@ -440,7 +400,13 @@ mod tests {
         assert_eq!(golden(Op::SplitClaim(split)), format!("fbe8031405{ids}3c1e01010701"));
         assert_eq!(golden(Op::DropDamaged { queue: 5, ranges: vec![(7, 9)] }), "fbe803120501 0709".replace(' ', ""));
         let address = Address { project: Some("p".into()), queue: "q".into() };
-        let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
+        let posted = Posted {
+            ttl: 60,
+            delay: 0,
+            checksum: None,
+            envelope: b"".as_slice().into(),
+            body: b"ab".as_slice().into(),
+        };
         let steps = vec![
             Step::Post { queue: 5, first: 7, client: [1; 16], messages: vec![posted] },
             Step::Renew { queue: 5, claim: [9; 16], ttl: 60, grace: 30, slack: 1 },
@@ -448,7 +414,7 @@ mod tests {
             Step::Delete { queue: 6, messages: [7].into_iter().collect() },
         ];
         let (one, nine) = ("01".repeat(16), "09".repeat(16));
-        let expected = format!("fbe80316 04 000507{one}013c0000026162 0105{nine}3c1e01 0206{nine} 0306010701");
+        let expected = format!("fbe80316 04 000507{one}013c000000026162 0105{nine}3c1e01 0206{nine} 0306010701");
         assert_eq!(golden(Op::Batch(steps)), expected.replace(' ', ""));
         assert_eq!(golden(Op::Recall { queue: 5, address }), "fbe80315050101700171");
     }

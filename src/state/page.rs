@@ -144,10 +144,10 @@ impl Page {
         self.live & !(self.claimed ^ self.delayed)
     }
 
-    /// Whether a message of `body_bytes` at `sequence` still fits.
-    pub(crate) fn fits(&self, sequence: u64, body_bytes: usize) -> bool {
+    /// Whether a message whose body and envelope have `bytes` still fits at `sequence`.
+    pub(crate) fn fits(&self, sequence: u64, bytes: usize) -> bool {
         let near = sequence.checked_sub(self.first).is_some_and(|distance| u32::try_from(distance).is_ok());
-        let small = self.slots == 0 || (self.body_bytes as usize).saturating_add(body_bytes) <= PAGE_BYTES;
+        let small = self.slots == 0 || (self.body_bytes as usize).saturating_add(bytes) <= PAGE_BYTES;
         near && small && usize::from(self.slots) < PAGE_MESSAGES && !self.is_damaged()
     }
 
@@ -277,6 +277,11 @@ impl Page {
 
     pub(crate) fn checksum(&self, slot: &MessageSlot) -> Option<[u8; 16]> {
         self.content()?.checksum(slot)
+    }
+
+    /// The message's envelope as bytes; empty if it has none.
+    pub(crate) fn envelope(&self, slot: &MessageSlot) -> &[u8] {
+        self.content().map(|content| content.envelope(slot)).unwrap_or_default()
     }
 
     pub(crate) fn body(&self, slot: &MessageSlot) -> &[u8] {
@@ -494,7 +499,20 @@ mod tests {
         let (created, expires, ttl) = (100, 200, 100);
         let (claimed, failure, client) = ((0, 0), None, [1; 16]);
         let checksum = None;
-        IncomingMessage { created, expires, ttl, ready_at: 0, claim_count: 0, claimed, failure, client, checksum, body }
+        let (ready_at, claim_count, envelope) = (0, 0, [].as_slice());
+        IncomingMessage {
+            created,
+            expires,
+            ttl,
+            ready_at,
+            claim_count,
+            claimed,
+            failure,
+            client,
+            checksum,
+            envelope,
+            body,
+        }
     }
 
     fn new_page(first: u64) -> Page {

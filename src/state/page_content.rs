@@ -1,6 +1,7 @@
 //! A page's content: its messages. The content is in memory while it is needed, and in an image in the page files.
 //!
-//! 1. Slots ascend by distance; a slot's body is at `start..start + len` of the bodies.
+//! 1. Slots ascend by distance. At `start..start + len` of the bodies are, one after the other, a message's checksum, the
+//!    length of its envelope and the envelope, if it has them, and its body.
 //!
 //! Memory: 56 B for each message and its body, and about 200 B for the page.
 
@@ -14,6 +15,7 @@ use crate::model::error::Result;
 use crate::storage::budget::{Budget, Charge};
 use crate::storage::codec::{self, array_at};
 
+use super::envelope;
 pub(crate) use super::message_slot::MessageSlot;
 use super::reasons::Reasons;
 
@@ -22,6 +24,8 @@ pub(crate) const PAGE_MESSAGES: usize = 128;
 /// Most body bytes in a page of more than one message.
 pub(crate) const PAGE_BYTES: usize = 16 << 10;
 const CHECKSUM_BYTES: usize = 16;
+/// The bytes of the length of an envelope.
+const LENGTH_BYTES: usize = 4;
 /// The approximate memory of a page beside its messages.
 const OVERHEAD_BYTES: usize = 200;
 
@@ -40,6 +44,8 @@ pub(crate) struct IncomingMessage<'a> {
     pub(crate) failure: Option<&'a str>,
     pub(crate) client: [u8; 16],
     pub(crate) checksum: Option<[u8; 16]>,
+    /// Encoded; empty if there is none.
+    pub(crate) envelope: &'a [u8],
     pub(crate) body: &'a [u8],
 }
 
@@ -56,8 +62,14 @@ impl<'a> IncomingMessage<'a> {
             failure: content.failure(slot),
             client: content.client(slot),
             checksum: content.checksum(slot),
+            envelope: content.envelope(slot),
             body: content.body(slot),
         }
+    }
+
+    /// Bytes of its body and its envelope.
+    pub(crate) fn size(&self) -> usize {
+        self.body.len().saturating_add(self.envelope.len())
     }
 
     pub(crate) fn is_delayed(&self) -> bool {
@@ -137,11 +149,10 @@ impl Content {
             return Err("messages out of order");
         }
         for slot in &slots {
-            let checksum_bytes = if slot.has_checksum() { CHECKSUM_BYTES } else { 0 };
             let end = (slot.start as usize).saturating_add(slot.len as usize);
-            if end > bodies.len() || (slot.len as usize) < checksum_bytes {
-                return Err("a body outside the bodies");
-            }
+            let stored = bodies.get(slot.start as usize..end).ok_or("a body outside the bodies")?;
+            let parts = Parts::of(slot, stored).ok_or("a body outside the bodies")?;
+            envelope::decode(parts.envelope).map_err(|_| "an unknown envelope")?;
             if usize::from(slot.client) >= clients.len() {
                 return Err("an unknown client");
             }
@@ -182,6 +193,11 @@ impl Content {
         if let Some(checksum) = message.checksum {
             bodies.extend_from_slice(&checksum);
             slot.set_checksum();
+        }
+        if !message.envelope.is_empty() {
+            bodies.extend_from_slice(&narrow(message.envelope.len() as u64).to_le_bytes());
+            bodies.extend_from_slice(message.envelope);
+            slot.set_envelope();
         }
         bodies.extend_from_slice(message.body);
         (slot.distance, slot.start) = (distance, narrow(start as u64));
@@ -270,8 +286,12 @@ impl Content {
     }
 
     pub(crate) fn body(&self, slot: &MessageSlot) -> &[u8] {
-        let skip = if slot.has_checksum() { CHECKSUM_BYTES } else { 0 };
-        self.stored_bytes(slot).get(skip..).unwrap_or_default()
+        Parts::of(slot, self.stored_bytes(slot)).unwrap_or_default().body
+    }
+
+    /// The message's envelope as bytes; empty if it has none.
+    pub(crate) fn envelope(&self, slot: &MessageSlot) -> &[u8] {
+        Parts::of(slot, self.stored_bytes(slot)).unwrap_or_default().envelope
     }
 
     fn stored_bytes(&self, slot: &MessageSlot) -> &[u8] {
@@ -330,6 +350,26 @@ impl Content {
         }
         let bodies = image.get(end..).unwrap_or_default().to_vec();
         Ok(Self::checked(budget, head.clients, head.slots, head.reasons, bodies)?)
+    }
+}
+
+/// What is stored of a message, without its checksum.
+#[derive(Default)]
+struct Parts<'a> {
+    envelope: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// The parts of a message's stored bytes; `None` if these are too short.
+    fn of(slot: &MessageSlot, stored: &'a [u8]) -> Option<Self> {
+        let rest = if slot.has_checksum() { stored.get(CHECKSUM_BYTES..)? } else { stored };
+        if !slot.has_envelope() {
+            return Some(Self { envelope: &[], body: rest });
+        }
+        let length = u32::from_le_bytes(array_at(rest, 0)?) as usize;
+        let (envelope, body) = rest.get(LENGTH_BYTES..)?.split_at_checked(length)?;
+        Some(Self { envelope, body })
     }
 }
 
@@ -403,6 +443,7 @@ impl<'a> IncomingMessage<'a> {
             failure: None,
             client,
             checksum: None,
+            envelope: &[],
             body,
         }
     }

@@ -6,8 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::model::error::{Error, Result};
-use crate::model::{Body, Checksum, ClaimId, ClaimRecord, Message, MessageId, MessageStat, QueueStats, Timestamp};
+use crate::model::{
+    Body, Checksum, ClaimId, ClaimRecord, Envelope, Message, MessageId, MessageStat, QueueStats, Timestamp,
+};
 
+use super::envelope;
+use super::message_slot::MessageSlot;
 use super::page::{Hold, Page, bits};
 use super::page_content::PAGE_BYTES;
 use super::queue::Queue;
@@ -237,6 +241,7 @@ impl Reading {
             claimed: slot.claimed(),
             failure: if slot.claim_count > 0 { page.failure(index).map(Into::into) } else { None },
             checksum: page.checksum(slot).map(Checksum),
+            envelope: envelope_of(page, slot),
         });
     }
 
@@ -256,6 +261,12 @@ impl Reading {
         }
         self.messages
     }
+}
+
+/// The envelope of a message, if it has one. The page has been checked when it was read.
+fn envelope_of(page: &Page, slot: &MessageSlot) -> Option<Arc<Envelope>> {
+    let bytes = page.envelope(slot);
+    if bytes.is_empty() { None } else { envelope::decode(bytes).ok().map(Arc::new) }
 }
 
 /// A body as part of the page's own allocation.

@@ -68,6 +68,7 @@ mod diagnostics;
 mod driver;
 mod features;
 mod flavors;
+mod headers;
 mod lifetimes;
 mod messages;
 mod pool_updates;

@@ -65,7 +65,12 @@ pub(crate) fn dump(driver: &dyn DataDriver, claims: &[Told]) -> Result<String> {
             let body = &message.body().as_bytes()[..message.body().len().min(24)];
             let (body, bytes) = (String::from_utf8_lossy(body), message.body().len());
             let claims = (count, message.first_claimed(), message.last_claimed(), message.last_failure());
-            writeln!(text, "  {id} {body} {bytes} {created} {age:?} {ttl:?} {claim:?} {claims:?} {delayed}").unwrap();
+            let envelope = (message.headers(), message.dead_letter_origin());
+            writeln!(
+                text,
+                "  {id} {body} {bytes} {created} {age:?} {ttl:?} {claim:?} {claims:?} {delayed} {envelope:?}"
+            )
+            .unwrap();
         }
         let stats = driver.queues().stats(&project, &queue)?;
         let claimed = all.iter().filter(|message| message.claim_id().is_some()).count() as u64;

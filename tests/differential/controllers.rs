@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimId, ClaimRecord, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, NewMessage, Project,
-    QueueListOptions, QueueName, QueueStats, Ttl,
+    ClaimId, ClaimRecord, Headers, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, NewMessage,
+    Project, QueueListOptions, QueueName, QueueStats, Ttl,
 };
 
 use crate::calls::{
@@ -161,6 +161,10 @@ impl Pair<'_> {
         let mut message = NewMessage::new(body);
         message.ttl = post.ttl.map(|ttl| if ttl == FOREVER { Ttl::Forever } else { Duration::from_millis(ttl).into() });
         message.delay = post.delay.map(Duration::from_millis);
+        if self.posted.is_multiple_of(3) {
+            let long = "x".repeat(usize::try_from(self.posted % 1_000).unwrap());
+            message.headers = Headers::new().with("number", self.posted.to_string()).with("long", long);
+        }
         message
     }
 

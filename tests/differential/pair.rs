@@ -241,6 +241,9 @@ impl<'c> Pair<'c> {
             let holder = engine.claim_id().map(|claim| self.claims.of_engine.get(&claim));
             equal(holder, model.claim_id().as_ref().map(Some))?;
             equal(told(engine), told(model))?;
+            if let (Some(engine), Some(model)) = (engine.dead_letter_origin(), model.dead_letter_origin()) {
+                self.messages.meet(self.queue_ref, engine.id(), model.id())?;
+            }
         }
         Ok(())
     }
@@ -256,7 +259,9 @@ impl<'c> Pair<'c> {
 pub(crate) fn told(message: &Message) -> impl PartialEq + Debug + '_ {
     let times = (message.age(), message.ttl(), message.created());
     let claims = (message.claim_count(), message.first_claimed(), message.last_claimed(), message.last_failure());
-    (message.body(), times, claims, message.checksum())
+    let origin = message.dead_letter_origin();
+    let origin = origin.map(|from| (from.queue(), from.claim_count(), from.reason(), from.moved()));
+    (message.body(), times, claims, message.checksum(), message.headers(), origin)
 }
 
 pub(crate) fn predicates(error: &Error) -> [bool; 11] {

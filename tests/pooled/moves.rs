@@ -26,7 +26,7 @@ fn full(h: &Harness) -> Full<'_> {
         ids.push(queue.say(body));
     }
     ids.extend(queue.send(&[lasting("brief", 30), delayed("late", 20), delayed("later", 600)]).unwrap());
-    let client = NewMessage::new("bob's").ttl(seconds(3600));
+    let client = NewMessage::new("bob's").ttl(seconds(3600)).header("customer", "bob").header("tried", "");
     ids.extend(h.driver().messages().post(&queue.project, &queue.name, BOB, &[client]).unwrap());
     ids.extend(queue.post(1500));
     let mut claims: Vec<ClaimRecord> = (0..3).map(|_| queue.take(100)).collect();

@@ -44,6 +44,20 @@ fn no_command_makes_a_store_or_a_queue_unless_it_is_asked_to() {
 }
 
 #[test]
+fn headers_are_posted_and_shown() {
+    let scene = Scene::new();
+    let posted = scene.run("post orders tea --create --header customer=ann --header content-type=text/plain");
+    assert_eq!(posted.code, Some(0), "{posted:?}");
+    let rows = scene.rows("peek orders --json");
+    assert_eq!(rows[0]["headers"], json!([["customer", "ann"], ["content-type", "text/plain"]]));
+    let shown = scene.run(&format!("peek orders --id {}", posted.output.trim())).output;
+    assert!(shown.contains("header         customer: ann\n"), "{shown}");
+    scene.run("post orders tea --header customer").assert_fails(2, &["NAME=VALUE"]);
+    scene.run("post orders tea --header content-type=tea").assert_fails(1, &["content-type"]);
+    assert_eq!(bodies(&scene), ["tea"]);
+}
+
+#[test]
 fn a_store_is_not_made_among_other_files() {
     let scene = Scene::new();
     fs::create_dir(scene.path("store")).unwrap();

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
-use zaqar_sled::{Message, Timestamp};
+use zaqar_sled::{DeadLetterOrigin, Headers, Message, Timestamp};
 
 use crate::grid::{Cell, Grid, Kind};
 use crate::plain;
@@ -23,6 +23,8 @@ pub(crate) struct MessageRow {
     first_claimed: Option<String>,
     last_claimed: Option<String>,
     last_failure: Option<String>,
+    headers: Headers,
+    origin: Option<Origin>,
     bytes: usize,
     /// The body, if it is UTF-8.
     body: Option<String>,
@@ -30,6 +32,28 @@ pub(crate) struct MessageRow {
     body_base64: Option<String>,
     #[serde(skip)]
     message: Message,
+}
+
+/// Where a dead letter comes from.
+#[derive(Debug, Serialize)]
+struct Origin {
+    queue: String,
+    id: String,
+    claim_count: u32,
+    reason: Option<String>,
+    moved: String,
+}
+
+impl Origin {
+    fn of(origin: &DeadLetterOrigin) -> Self {
+        Self {
+            queue: origin.queue().to_string(),
+            id: origin.id().to_string(),
+            claim_count: origin.claim_count(),
+            reason: origin.reason().map(str::to_owned),
+            moved: origin.moved().to_string(),
+        }
+    }
 }
 
 /// Whether a message can be claimed.
@@ -62,6 +86,8 @@ impl MessageRow {
             first_claimed: message.first_claimed().as_ref().map(Timestamp::to_string),
             last_claimed: message.last_claimed().as_ref().map(Timestamp::to_string),
             last_failure: message.last_failure().map(str::to_owned),
+            headers: message.headers().clone(),
+            origin: message.dead_letter_origin().map(Origin::of),
             bytes: bytes.len(),
             body: text.map(str::to_owned),
             body_base64: text.is_none().then(|| BASE64.encode(bytes)),
@@ -106,7 +132,8 @@ impl MessageRow {
     pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
         let or_none = |text: Option<&String>| text.map_or_else(|| "-".into(), |text| plain::body(text.as_bytes()));
         let ttl = self.message.ttl().duration().map_or_else(|| "forever".into(), quantity::duration);
-        vec![
+        let header = |(name, value): (&str, &str)| ("header", plain::body(format!("{name}: {value}").as_bytes()));
+        let mut facts = vec![
             ("id", self.id.clone()),
             ("state", self.state.name().into()),
             ("created", self.created.clone()),
@@ -117,9 +144,17 @@ impl MessageRow {
             ("first claimed", or_none(self.first_claimed.as_ref())),
             ("last claimed", or_none(self.last_claimed.as_ref())),
             ("last failure", or_none(self.last_failure.as_ref())),
-            ("size", quantity::size(self.bytes as u64)),
-            ("body", plain::body(self.message.body().as_bytes())),
-        ]
+        ];
+        if let Some(origin) = &self.origin {
+            let Origin { queue, id, claim_count, reason, moved } = origin;
+            facts.push(("dead letter of", plain::body(format!("{queue} {id}").as_bytes())));
+            facts.push(("moved", format!("{moved}, claimed {claim_count} times")));
+            facts.push(("reason", or_none(reason.as_ref())));
+        }
+        facts.extend(self.message.headers().iter().map(header));
+        facts.push(("size", quantity::size(self.bytes as u64)));
+        facts.push(("body", plain::body(self.message.body().as_bytes())));
+        facts
     }
 }
 

@@ -65,10 +65,10 @@ impl Queue {
             // Nearly always the last one.
             let last = self.pages.last_key_value().filter(|(first, _)| **first <= *sequence);
             let page = match last.or_else(|| self.pages.range(..=*sequence).next_back()) {
-                Some((first, tail)) if tail.fits(*sequence, next.body.len()) => *first,
+                Some((first, tail)) if tail.fits(*sequence, next.size()) => *first,
                 tail => {
                     let like = tail.and_then(|(_, full)| full.content());
-                    let room = || Content::for_messages(&self.budget, left, next.body.len());
+                    let room = || Content::for_messages(&self.budget, left, next.size());
                     let content = like.map_or_else(room, |full| Content::like(full));
                     let first = *sequence;
                     self.insert_page(Page::new(first, content));
@@ -77,7 +77,7 @@ impl Queue {
             };
             let next = self.change(page, |page| {
                 let mut next = page.first();
-                while let Some((message, sequence)) = incoming.next_if(|(one, at)| page.fits(*at, one.body.len())) {
+                while let Some((message, sequence)) = incoming.next_if(|(one, at)| page.fits(*at, one.size())) {
                     page.push(sequence, &message);
                     next = sequence.saturating_add(1);
                 }
@@ -223,7 +223,13 @@ mod tests {
         let new = NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() };
         let mut queue = Queue::from_new(&new, 1, &Budget::unlimited()).unwrap();
         for (lsn, first) in (2..).zip(firsts) {
-            let posted = || Posted { ttl: 60, delay: 0, checksum: None, body: b"body".as_slice().into() };
+            let posted = || Posted {
+                ttl: 60,
+                delay: 0,
+                checksum: None,
+                envelope: b"".as_slice().into(),
+                body: b"body".as_slice().into(),
+            };
             let messages = vec![posted(), posted(), posted()];
             queue.apply(lsn, 100, &Op::Post { queue: 5, first: *first, client: [1; 16], messages });
         }

@@ -52,7 +52,7 @@ impl Queue {
     pub(crate) fn prepare(&self, op: &Op<'_>) -> Result<()> {
         match op {
             Op::Post { messages, .. } => self.load_tail_for(messages),
-            Op::Receive(received) => received.messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len())),
+            Op::Receive(received) => received.messages.first().map_or(Ok(()), |first| self.load_tail(first.size())),
             Op::Claim(claim) => {
                 if claim.queue == self.number() {
                     self.load_pages(&claim.taken)?;
@@ -60,7 +60,7 @@ impl Queue {
                 }
                 let dead = claim.dead.as_ref().filter(|dead| dead.target == self.number());
                 let first = dead.and_then(|dead| dead.messages.first());
-                first.map_or(Ok(()), |first| self.load_tail(first.body.len()))
+                first.map_or(Ok(()), |first| self.load_tail(first.size()))
             }
             Op::RenewClaim { claim, .. } | Op::ReleaseClaim { claim, .. } => self.load_claimed_by(claim),
             Op::Retry(retried) => retried.groups.iter().try_for_each(|group| self.load_pages(&group.messages)),
@@ -98,12 +98,12 @@ impl Queue {
     }
 
     fn load_tail_for(&self, messages: &[Posted<'_>]) -> Result<()> {
-        messages.first().map_or(Ok(()), |first| self.load_tail(first.body.len()))
+        messages.first().map_or(Ok(()), |first| self.load_tail(first.size()))
     }
 
-    /// The last page, if a message with a body of that size is going to be appended to it.
-    fn load_tail(&self, body_bytes: usize) -> Result<()> {
-        let tail = self.pages.last_key_value().filter(|(_, tail)| tail.fits(self.next, body_bytes));
+    /// The last page, if a message of that size is going to be appended to it.
+    fn load_tail(&self, bytes: usize) -> Result<()> {
+        let tail = self.pages.last_key_value().filter(|(_, tail)| tail.fits(self.next, bytes));
         tail.map_or(Ok(()), |(_, tail)| self.load_unless_damaged(tail))
     }
 

@@ -16,7 +16,7 @@ impl Queue {
     /// Those of reading the page that it is added to.
     pub(crate) fn take_in(&mut self, sequence: u64, message: IncomingMessage<'_>) -> Result<()> {
         let page = self.pages.range(..=sequence).next_back().map(|(_, page)| page);
-        page.filter(|page| page.fits(sequence, message.body.len())).map_or(Ok(()), |page| self.load(page))?;
+        page.filter(|page| page.fits(sequence, message.size())).map_or(Ok(()), |page| self.load(page))?;
         self.append(sequence, std::iter::once(message));
         Ok(())
     }

@@ -335,7 +335,13 @@ mod tests {
     fn queue_with_claims(messages: u64) -> Queue {
         let new = NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() };
         let mut queue = Queue::from_new(&new, 1, &Budget::unlimited()).unwrap();
-        let posted = |_| Posted { ttl: 60_000, delay: 0, checksum: None, body: b"body".as_slice().into() };
+        let posted = |_| Posted {
+            ttl: 60_000,
+            delay: 0,
+            checksum: None,
+            envelope: b"".as_slice().into(),
+            body: b"body".as_slice().into(),
+        };
         let messages_posted = (0..messages).map(posted).collect();
         queue.apply(2, 10, &Op::Post { queue: 5, first: 1, client: [1; 16], messages: messages_posted });
         for message in 1..=messages {
@@ -489,7 +495,13 @@ mod tests {
     }
 
     fn post(first: u64) -> Op<'static> {
-        let posted = Posted { ttl: 60, delay: 0, checksum: None, body: b"ab".as_slice().into() };
+        let posted = Posted {
+            ttl: 60,
+            delay: 0,
+            checksum: None,
+            envelope: b"".as_slice().into(),
+            body: b"ab".as_slice().into(),
+        };
         Op::Post { queue: 5, first, client: [1; 16], messages: vec![posted] }
     }
 

@@ -50,6 +50,10 @@ pub(crate) struct Post {
     #[arg(long, value_name = "TIME", value_parser = quantity::parse_duration)]
     delay: Option<Duration>,
 
+    /// A header of the messages, as NAME=VALUE; may be given again.
+    #[arg(long, value_name = "HEADER", value_parser = parse_header)]
+    header: Vec<(String, String)>,
+
     /// Make the queue, and the store, if they are missing.
     #[arg(long)]
     create: bool,
@@ -81,7 +85,8 @@ impl Post {
     }
 
     fn message(&self, body: Vec<u8>) -> NewMessage {
-        let message = NewMessage::new(body).delay(self.delay);
+        let headers = self.header.iter().cloned().collect();
+        let message = NewMessage::new(body).delay(self.delay).headers(headers);
         if let Some(ttl) = self.ttl { message.ttl(ttl) } else { message }
     }
 
@@ -111,6 +116,11 @@ fn standard_input() -> Result<Vec<u8>, Failure> {
 fn lines(input: &[u8]) -> Vec<Vec<u8>> {
     let ended = input.strip_suffix(b"\n").unwrap_or(input);
     if input.is_empty() { Vec::new() } else { ended.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect() }
+}
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').ok_or("a header is NAME=VALUE")?;
+    Ok((parts.0.to_owned(), parts.1.to_owned()))
 }
 
 fn parse_ttl(text: &str) -> Result<Ttl, String> {

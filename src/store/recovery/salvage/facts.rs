@@ -142,7 +142,13 @@ mod tests {
         assert!(facts.deleted.contains(&5) && (0..10).all(|sequence| facts.is_removed(5, sequence)));
         // Messages 3 and 4 are live in the other store.
         let mut queue = Queue::from_new(&new(), 1, &Budget::unlimited()).unwrap();
-        let posted = || Posted { ttl: 60, delay: 0, checksum: None, body: b"body".as_slice().into() };
+        let posted = || Posted {
+            ttl: 60,
+            delay: 0,
+            checksum: None,
+            envelope: b"".as_slice().into(),
+            body: b"body".as_slice().into(),
+        };
         let messages = vec![posted(), posted()];
         queue.apply(2, 10, &Op::Post { queue: 5, first: 3, client: [1; 16], messages });
         let page = queue.pages().values().next().unwrap().freeze();
