@@ -252,7 +252,9 @@ impl World {
             assert_eq!(ours.headers(), model.headers());
             let origin = |m: &Message| {
                 let origin = m.dead_letter_origin().cloned();
-                origin.map(|from| (from.queue().clone(), from.claim_count(), from.reason().map(str::to_owned), from.moved()))
+                origin.map(|from| {
+                    (from.queue().clone(), from.claim_count(), from.reason().map(str::to_owned), from.moved())
+                })
             };
             assert_eq!(origin(ours), origin(model));
             assert_eq!(told(ours), told(model));

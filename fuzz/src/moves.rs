@@ -24,7 +24,7 @@ impl World {
             self.act(&Operation::Create { queue, metadata });
         }
         let queue = Name(0);
-        let message = MessageSpec { ttl: Some(Time::Hour), delay: None, bytes: 10 };
+        let message = MessageSpec { ttl: Some(Time::Hour), delay: None, bytes: 10, headers: vec![(1, 1)] };
         self.act(&Operation::Post { queue, client: false, messages: vec![message; 3] });
         self.act(&Operation::Claim { queue, ttl: Time::Minute, grace: Time::Zero, limit: 3 });
         self.act(&Operation::Release { queue, claim: Known(0) });

@@ -210,7 +210,7 @@ impl From<Time> for Duration {
     }
 }
 
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Arbitrary)]
 pub struct MessageSpec {
     /// None is forever.
     pub ttl: Option<Time>,
@@ -246,7 +246,8 @@ impl MessageSpec {
         let body = vec![self.bytes as u8; usize::from(self.bytes % 3000)];
         let ttl = self.ttl.map_or(Ttl::Forever, |ttl| Duration::from(ttl).into());
         // Some names are empty, some headers too long, and some too many.
-        let header = |(name, value): &(u8, u8)| ("n".repeat(usize::from(name % 8)), "v".repeat(usize::from(*value) * 8));
+        let header =
+            |(name, value): &(u8, u8)| ("n".repeat(usize::from(name % 8)), "v".repeat(usize::from(*value) * 8));
         let headers = self.headers.iter().map(header).collect();
         NewMessage::new(body).ttl(ttl).delay(self.delay.map(Duration::from)).headers(headers)
     }
