@@ -147,8 +147,8 @@ mod worker;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
 pub use contract::{
-    Batches, Catalogue, Claims, ControlDriver, DataDriver, Diagnostics, ExtendedDriver, Flavors, Messages, Pools,
-    Queues, Retries, Subscriptions,
+    Batches, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver, Flavors, Messages,
+    Pools, Queues, Retries, Subscriptions,
 };
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
@@ -160,8 +160,8 @@ pub use model::{
     Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue,
     NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName,
     PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings,
-    QueueStats, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
-    SubscriptionUpdate, Timestamp, Ttl,
+    QueueStats, RedriveOptions, RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription,
+    SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

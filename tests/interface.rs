@@ -49,11 +49,11 @@ names! {
         Outcome
         Page<Message, MessageMarker> Pool PoolGroup PoolHealth PoolMarker PoolName PoolUpdate PoolUri PooledDriver
         PooledStatus Project Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSet QueueSettings QueueStats
-        RealDisk RecoveryReport RecoverySource ReferenceModel Retry RetryPolicy SimulatedDisk Sort Status Subscriber
+        RealDisk RecoveryReport RecoverySource RedriveOptions RedriveOutcome ReferenceModel Retry RetryPolicy SimulatedDisk Sort Status Subscriber
         Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Tree TreeChange Ttl
         Verification WorkReport Worker;
     traits:
-        Batches Catalogue Claims Clock ControlDriver DataDriver Diagnostics Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
+        Batches Catalogue Claims Clock ControlDriver DataDriver DeadLetters Diagnostics Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
         Subscriptions Trees;
 }
 
@@ -116,6 +116,7 @@ fn the_interface_follows_its_rules() {
             "Claims",
             "ControlDriver",
             "DataDriver",
+            "DeadLetters",
             "Diagnostics",
             "ExtendedDriver",
             "Flavors",

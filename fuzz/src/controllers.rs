@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use zaqar_sled::{
     ClaimId, ClaimOptions, ClaimRecord, DataDriver, ExtendedDriver, Message, MessageId, MessageListOptions,
-    MessageMarker, MessageStat, QueueListOptions, Retry, Sort,
+    MessageMarker, MessageStat, QueueListOptions, RedriveOptions, Retry, Sort,
 };
 
 use crate::compare::{both, same};
-use crate::operation::{Known, MessageSpec, Operation, Time, client_of, project_of};
+use crate::operation::{Known, MessageSpec, Name, Operation, Time, client_of, project_of};
 use crate::world::World;
 
 impl World {
@@ -217,6 +217,17 @@ impl World {
                     }
                     Some(other) => panic!("one of two claims: {other:?}"),
                 }
+            }
+            Op::Redrive { queue, to, source, older_than, limit, ttl, dry_run } => {
+                let (project, name) = queue.parts();
+                let named = |name: &Option<Name>| name.map(|name| name.parts().1);
+                let options = RedriveOptions::new().to(named(to)).source(named(source)).dry_run(*dry_run);
+                let options = options.older_than(older_than.map(Duration::from)).limit(limit.map(u64::from));
+                let options = options.ttl(ttl.map(|ttl| Duration::from(ttl).into()));
+                let ours = self.subject.data().dead_letters().redrive(&project, &name, &options);
+                both(ours, self.model().dead_letters().redrive(&project, &name, &options))
+                    .into_iter()
+                    .for_each(|(ours, model)| assert_eq!(ours, model));
             }
             other => unreachable!("{other:?}"),
         }

@@ -117,6 +117,15 @@ pub enum Operation {
     Batch {
         steps: Vec<Step>,
     },
+    Redrive {
+        queue: Name,
+        to: Option<Name>,
+        source: Option<Name>,
+        older_than: Option<Time>,
+        limit: Option<u8>,
+        ttl: Option<Time>,
+        dry_run: bool,
+    },
     Subscriptions {
         queue: Name,
         call: Subscribing,

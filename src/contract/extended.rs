@@ -1,6 +1,6 @@
 //! What the drivers of this crate do beyond Zaqar's contract.
 
-use super::{Batches, DataDriver, Diagnostics, Retries, Sealed};
+use super::{Batches, DataDriver, DeadLetters, Diagnostics, Retries, Sealed};
 
 /// A data driver with the calls that Zaqar's contract does not have. [`Engine`](crate::Engine),
 /// [`PooledDriver`](crate::PooledDriver) and [`ReferenceModel`](crate::ReferenceModel) implement it.
@@ -42,6 +42,22 @@ pub trait ExtendedDriver: Sealed + DataDriver {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     fn batches(&self) -> &dyn Batches;
+
+    /// Dead letters: putting them back.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let dead_letters: &dyn DeadLetters = engine.dead_letters();
+    /// let (dead, options) = (QueueName::new("dead")?, RedriveOptions::new());
+    /// let missing = dead_letters.redrive(&Project::none(), &dead, &options);
+    /// assert!(missing.unwrap_err().is_not_found());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    fn dead_letters(&self) -> &dyn DeadLetters;
 
     /// Diagnostics: answers for the people who operate queues.
     ///

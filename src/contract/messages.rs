@@ -43,8 +43,9 @@ pub trait Messages: Sealed + Send + Sync {
     /// # Errors
     /// [`is_not_found`](crate::Error::is_not_found) if the queue is missing (ours, as in MongoDB's
     /// driver: the others store messages that no call can list);
-    /// [`is_invalid`](crate::Error::is_invalid) for a missing ttl or a time after the year 9999;
-    /// [`is_too_large`](crate::Error::is_too_large) for a body or the whole post, also over the
+    /// [`is_invalid`](crate::Error::is_invalid) for a missing ttl, a time after the year 9999, or
+    /// headers that break the rules of [`Headers`](crate::Headers);
+    /// [`is_too_large`](crate::Error::is_too_large) for a body, headers or the whole post, also over the
     /// queue's `_max_messages_post_size`; [`is_busy`](crate::Error::is_busy) if memory or the
     /// journal stays full for the [`busy_timeout`](crate::Config::busy_timeout);
     /// [`is_full`](crate::Error::is_full); the errors of [every
@@ -289,7 +290,7 @@ pub trait Messages: Sealed + Send + Sync {
     fn bulk_delete(&self, project: &Project, queue: &QueueName, ids: &[MessageId], claims: &[ClaimId]) -> Result<()>;
 
     /// Removes and returns the oldest messages that a claim would take, in one step: at most
-    /// `limit`, and at most 1 MiB of bodies beyond the first message. Nothing to take, or no queue,
+    /// `limit`, and at most 1 MiB of bodies and headers beyond the first message. Nothing to take, or no queue,
     /// gives an empty list (contract 6.8).
     ///
     /// The records show no claim. No claim is counted, no ttl is extended and no message is moved

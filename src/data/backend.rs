@@ -7,6 +7,7 @@
 use super::dead_letters::DeadLetterQueue;
 use crate::contract::Sealed;
 use crate::model::error::Result;
+use crate::model::settings::ParsedSettings;
 use crate::model::{Durability, Project, QueueName};
 use crate::store::{Locked, Store, Together};
 
@@ -26,6 +27,29 @@ pub(crate) struct NamedQueue<'a> {
     pub(crate) project: &'a Project,
     pub(crate) name: &'a QueueName,
     pub(crate) access: Access,
+}
+
+/// The other queue of a call, in the same project.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Other<'a> {
+    /// The queue's dead-letter queue, which is created if it is missing.
+    DeadLetters,
+    /// A queue that exists, and that the call adds to.
+    Named(&'a QueueName),
+}
+
+impl Other<'_> {
+    /// The other queue's name, if the queue has these settings.
+    pub(crate) fn name(self, settings: &ParsedSettings) -> Option<QueueName> {
+        match self {
+            Self::DeadLetters => settings.dead_letter_queue.clone(),
+            Self::Named(name) => Some(name.clone()),
+        }
+    }
+
+    pub(crate) fn has_to_exist(self) -> bool {
+        matches!(self, Self::Named(_))
+    }
 }
 
 /// The result of a call, and the conditions before it may return.
@@ -101,6 +125,9 @@ pub(crate) trait Backend: Sealed + Send + Sync {
     /// Whether queues have to be mapped to a pool to be found (contract 12).
     fn is_pooled(&self) -> bool;
 
+    /// Whether there is a queue of that name, and, in a pooled driver, whether it has a pool, which may be out of reach.
+    fn has_queue(&self, project: &Project, name: &QueueName) -> Result<bool>;
+
     /// Runs a call on the queue of that name; `None` if there is no such queue.
     fn with_queue<R>(
         &self,
@@ -134,13 +161,13 @@ pub(crate) trait Backend: Sealed + Send + Sync {
     /// Records the number of a new subscription, before a caller sees it.
     fn note_subscription(&self, _number: u64) {}
 
-    /// Runs a call on the queue of that name and on its dead-letter queue, both locked. The answer wakes waiters of the
-    /// dead-letter queue. `None` if the queue does not exist, has no dead-letter queue, or has changed since the
-    /// look-up: the caller starts again.
-    fn with_dead_letter_queue<R>(
+    /// Runs a call on the queue of that name and on another one, both locked. The answer wakes waiters of the other queue.
+    /// `None` if one of them does not exist, or has changed since the look-up: the caller starts again.
+    fn with_other_queue<R>(
         &self,
         project: &Project,
         name: &QueueName,
+        other: Other<'_>,
         call: impl FnOnce(&mut Locked<'_>, DeadLetterQueue<'_>) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
 

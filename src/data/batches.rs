@@ -62,7 +62,7 @@ pub(crate) fn check_size(steps: &[&BatchStep]) -> Result<()> {
     });
     let size = bodies.flatten().fold(0_u64, |sum, message| sum.saturating_add(message.size()));
     if size > BatchStep::MOST_BYTES {
-        let what = "bytes of the bodies in a batch";
+        let what = "bytes of the bodies and headers in a batch";
         return Err(Error::TooLarge { what, size, limit: BatchStep::MOST_BYTES });
     }
     Ok(())

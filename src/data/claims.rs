@@ -4,15 +4,15 @@ use crate::contract::Claims;
 use crate::model::error::{Error, Result};
 use crate::model::limits::{are_long, check_times};
 use crate::model::time::millis;
-use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName, Timestamp};
-use crate::state::op::{NewClaim, Op};
+use crate::model::{ClaimId, ClaimOptions, ClaimRecord, MessageId, Project, QueueName, Timestamp};
+use crate::state::op::{DeadLetter, NewClaim, Op};
 use crate::state::sequences::Sequences;
 use crate::state::{Allowance, Reading};
 use crate::storage::journal::Growth;
 use crate::store::Locked;
 
-use super::backend::{Access, Answer, Backend};
-use super::dead_letters::DeadLetterQueue;
+use super::backend::{Access, Answer, Backend, Other};
+use super::dead_letters::{DeadLetterQueue, buried};
 
 impl<S: Backend> Claims for S {
     fn create(&self, project: &Project, queue: &QueueName, options: &ClaimOptions) -> Result<Option<ClaimRecord>> {
@@ -100,7 +100,7 @@ pub(crate) fn create_claim<S: Backend>(
             Some(None) => {}
         }
         let call = |locked: &mut Locked<'_>, dead: DeadLetterQueue<'_>| claim(locked, queue, Some(dead), options);
-        if let Some(claimed) = backend.with_dead_letter_queue(project, queue, call)?.flatten() {
+        if let Some(claimed) = backend.with_other_queue(project, queue, Other::DeadLetters, call)?.flatten() {
             return Ok(claimed);
         }
     }
@@ -125,7 +125,11 @@ fn claim(
     }
     let claim = new_claim(queue, options, decision);
     let recorded = if let Some(dead) = dead.filter(|_| moved > 0) {
-        dead.record(queue, name, claim)?
+        let (number, new_ttl) = (queue.number(), queue.description().settings.dead_letter_ttl);
+        let bury = |sequence: u64, message: DeadLetter<'static>, now: u64| {
+            buried(name, MessageId::new(number, sequence), message, new_ttl, now)
+        };
+        dead.record(queue, claim, Growth::Leases, &bury)?
     } else {
         let op = Op::Claim(claim);
         let lsn = queue.record(Growth::Leases, &op)?;
@@ -161,11 +165,11 @@ fn decide(queue: &Locked<'_>, name: &QueueName, options: &ClaimOptions) -> Resul
     for place in queue.claimable().take(options.limit) {
         let (page, index) = place?;
         let Some(slot) = page.slot(index) else { continue };
-        let (claimed_too_often, bytes) = (slot.claim_count >= most, page.body(slot).len());
+        let (claimed_too_often, bytes) = (slot.claim_count >= most, page.size(slot));
         // The reason is kept twice: as the last failure, and in the origin.
         let moved_bytes = || {
             let reason = page.failure(index).map_or(0, str::len);
-            bytes + page.envelope(slot).len() + 2 * reason + name.as_str().len() + MOVED_OVERHEAD
+            page.body(slot).len() + page.envelope(slot).len() + 2 * reason + name.as_str().len() + MOVED_OVERHEAD
         };
         if !all.admits(bytes) || (claimed_too_often && !dead.admits(moved_bytes())) {
             break;
@@ -189,5 +193,6 @@ fn record_of(queue: &Locked<'_>, op: &Op<'_>) -> Result<Option<ClaimRecord>> {
 /// The most bytes of dead letters, with their reasons, that one claim moves beyond the first. With these the operation
 /// is at most half of the largest.
 const MOVED_BYTES: u64 = 64 << 20;
-/// The bytes that a dead letter takes in an operation beside its body, its headers, its queue's name and its reason.
-const MOVED_OVERHEAD: usize = 192;
+/// The bytes that a dead letter takes in an operation beside its body, its headers, its queue's name and its reason: in an
+/// outbox, the project and the name of its destination are among them.
+const MOVED_OVERHEAD: usize = 1_280;

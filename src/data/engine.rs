@@ -1,6 +1,6 @@
 //! An engine as the controllers see it: one store.
 
-use super::backend::{Access, Answer, Backend, NamedQueue};
+use super::backend::{Access, Answer, Backend, NamedQueue, Other};
 use super::dead_letters::{DeadLetterQueue, TargetQueue};
 use crate::engine::Engine;
 use crate::model::error::Result;
@@ -19,6 +19,10 @@ impl Backend for Engine {
 
     fn is_pooled(&self) -> bool {
         false
+    }
+
+    fn has_queue(&self, project: &Project, name: &QueueName) -> Result<bool> {
+        Ok(self.store().enter_queue(project, name)?.find(project, name)?.is_some())
     }
 
     fn with_queue<R>(
@@ -66,17 +70,24 @@ impl Backend for Engine {
         call(&store, 0)?.wait_durable(&store, self.durability(), |_| {}).map(Some)
     }
 
-    fn with_dead_letter_queue<R>(
+    fn with_other_queue<R>(
         &self,
         project: &Project,
         name: &QueueName,
+        other: Other<'_>,
         call: impl FnOnce(&mut Locked<'_>, DeadLetterQueue<'_>) -> Result<Answer<R>>,
     ) -> Result<Option<R>> {
         let store = self.store().enter()?;
         let Some(slot) = store.find(project, name)? else { return Ok(None) };
-        let to = |description: &Description| description.settings.dead_letter_queue.clone();
+        let to = |description: &Description| other.name(&description.settings);
         let Some(target) = slot.description().and_then(|description| to(&description)) else { return Ok(None) };
         let there = store.find(project, &target)?;
+        if other.has_to_exist() {
+            if there.is_none() {
+                return Ok(None);
+            }
+            store.wait_for_admission()?;
+        }
         let Some((mut queue, locked)) = store.lock_with(&slot, there.as_ref())? else { return Ok(None) };
         if to(queue.description()).as_ref() != Some(&target) {
             return Ok(None);

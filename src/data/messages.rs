@@ -141,7 +141,7 @@ impl<S: Backend> Messages for S {
             let (mut messages, mut allowance) = (Sequences::default(), Allowance::new(MAX_BYTES));
             for place in queue.claimable().take(limit) {
                 let (page, index) = place?;
-                if page.slot(index).is_some_and(|slot| !allowance.admits(page.body(slot).len())) {
+                if page.slot(index).is_some_and(|slot| !allowance.admits(page.size(slot))) {
                     break;
                 }
                 reading.push(queue, page, index);

@@ -10,6 +10,7 @@ mod driver;
 mod engine;
 mod messages;
 pub(crate) mod queues;
+mod redrives;
 mod retries;
 mod subscriptions;
 

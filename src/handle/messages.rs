@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::queue::{ITER_PAGE, Queue, SMALL_ITER_PAGE};
+use super::queue::Queue;
 use crate::model::error::Result;
 use crate::model::settings::ParsedSettings;
 use crate::model::{
@@ -140,9 +140,7 @@ impl Queue {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn iter(&self, options: MessageListOptions) -> impl Iterator<Item = Result<Message>> + '_ {
-        let allowed = self.control_store().limits.check_page_limit(ITER_PAGE).is_ok();
-        let options = options.limit(if allowed { ITER_PAGE } else { SMALL_ITER_PAGE });
-        Pages { queue: self, options, page: Vec::new().into_iter(), done: false }
+        self.clone().into_messages(options)
     }
 
     /// The oldest or the newest live message, even if it is claimed or delayed (contract 6.3).
@@ -312,7 +310,7 @@ impl Queue {
     }
 
     /// Removes and returns the oldest messages that a claim would take: at most `limit`, and at
-    /// most 1 MiB of bodies beyond the first message. Nothing to take, or no queue, gives an empty
+    /// most 1 MiB of bodies and headers beyond the first message. Nothing to take, or no queue, gives an empty
     /// list (contract 6.8).
     ///
     /// A popped message is deleted. If the worker may die before the work is done, use
@@ -356,36 +354,4 @@ fn fill(message: &NewMessage, ttl: Ttl, delay: Duration) -> NewMessage {
     filled.ttl.get_or_insert(ttl);
     filled.delay.get_or_insert(delay);
     filled
-}
-
-struct Pages<'a> {
-    queue: &'a Queue,
-    options: MessageListOptions,
-    page: std::vec::IntoIter<Message>,
-    done: bool,
-}
-
-impl Iterator for Pages<'_> {
-    type Item = Result<Message>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(message) = self.page.next() {
-            return Some(Ok(message));
-        }
-        if self.done {
-            return None;
-        }
-        match self.queue.list(&self.options) {
-            Ok(page) => {
-                self.done = page.next.is_none();
-                self.options.marker = page.next;
-                self.page = page.items.into_iter();
-                self.page.next().map(Ok)
-            }
-            Err(error) => {
-                self.done = true;
-                Some(Err(error))
-            }
-        }
-    }
 }

@@ -3,7 +3,9 @@
 mod batch;
 mod claim;
 mod claims;
+mod dead_letters;
 mod driver;
+mod message_iterator;
 mod messages;
 mod queue;
 mod queue_set;

@@ -74,7 +74,7 @@ impl BatchStep {
     /// ```
     pub const MOST: usize = 10_000;
 
-    /// The most bytes of bodies that one batch posts: 128 MiB.
+    /// The most bytes of bodies and headers that one batch posts: 128 MiB.
     ///
     /// ```
     /// assert_eq!(zaqar_sled::BatchStep::MOST_BYTES, 128 << 20);

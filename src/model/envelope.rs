@@ -1,6 +1,6 @@
 //! What travels with a message's body: its headers, and where a dead letter comes from.
 
-use super::{Headers, MessageId, QueueName, Timestamp};
+use super::{Headers, MessageId, QueueName, Timestamp, Ttl};
 
 /// Nothing, for nearly all messages.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -39,7 +39,7 @@ impl Envelope {
 /// let origin = letter.dead_letter_origin().expect("it was moved");
 /// assert_eq!((origin.queue().as_str(), origin.id()), ("jobs", id));
 /// assert_eq!((origin.claim_count(), origin.reason()), (1, Some("no route")));
-/// assert!(origin.moved() >= letter.created());
+/// assert!(origin.moved() >= letter.created() && origin.ttl() == Ttl::Forever);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,10 +49,13 @@ pub struct DeadLetterOrigin {
     pub(crate) claim_count: u32,
     pub(crate) reason: Option<String>,
     pub(crate) moved: Timestamp,
+    /// In milliseconds; `FOREVER` if it has no end.
+    pub(crate) ttl: u64,
 }
 
 impl DeadLetterOrigin {
-    /// The queue from which the message was moved last, in the same project.
+    /// The queue from which the message was moved last, in the same project. A queue that is deleted and
+    /// made again has the same name.
     pub fn queue(&self) -> &QueueName {
         &self.queue
     }
@@ -70,6 +73,12 @@ impl DeadLetterOrigin {
     /// The message's [`last_failure`](crate::Message::last_failure) when it was moved.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
+    }
+
+    /// The message's ttl when it was moved, in whole seconds, rounded up: the one that it gets again when it
+    /// is put back.
+    pub fn ttl(&self) -> Ttl {
+        Ttl::shown(self.ttl)
     }
 
     /// When the claim that moved the message was made.

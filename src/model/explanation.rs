@@ -56,7 +56,7 @@ impl Explanation {
     /// Since when this is so, where the store knows it:
     ///
     /// - for [`Waiting`](Availability::Waiting) and [`WornOut`](Availability::WornOut), the post of the
-    ///   message, or the end of its delay. `None` if the message has been under a claim since: when that
+    ///   message, also of one that was put back by a redrive, or the end of its delay. `None` if the message has been under a claim since: when that
     ///   claim ended is not recorded;
     /// - for [`Delayed`](Availability::Delayed), the post; `None` if the message was given back with a
     ///   delay;

@@ -21,7 +21,7 @@ use crate::model::error::{Error, Result};
 /// | project | 512 bytes | 256 characters |
 /// | metadata | 1 MiB of JSON | 64 KiB |
 /// | body | 64 MiB | 256 KiB |
-/// | one post | 128 MiB of bodies | 1 message or more, 256 KiB of bodies |
+/// | one post | 128 MiB of bodies and headers | 1 message or more, 256 KiB of bodies and headers |
 /// | message ttl | any, or forever | 60 s–14 days |
 /// | ttl of a message without one, by a handle | forever | 3600 s |
 /// | delay | any | 0–900 s |
@@ -187,7 +187,7 @@ impl Limits {
         check_size("post bytes", size, limit)
     }
 
-    fn check_message_ttl(&self, ttl: Ttl) -> Result<()> {
+    pub(super) fn check_message_ttl(&self, ttl: Ttl) -> Result<()> {
         match ttl {
             Ttl::For(ttl) => check_time("ttl", ttl, &self.message_ttl),
             Ttl::Forever if *self.message_ttl.end() == Duration::MAX => Ok(()),

@@ -232,13 +232,13 @@ impl Message {
     }
 
     /// The number of times the message has been claimed, including the present claim. A release keeps the
-    /// count.
+    /// count; a [redrive](crate::DeadLetters::redrive) begins a new one.
     pub fn claim_count(&self) -> u32 {
         self.claim_count
     }
 
-    /// When the message was claimed first; `None` if it was never claimed. A dead letter keeps the
-    /// times of its claims.
+    /// When the message was claimed first; `None` if it was never claimed, or not since
+    /// it was put back. A dead letter keeps the times of its claims.
     pub fn first_claimed(&self) -> Option<Timestamp> {
         (self.claim_count > 0).then(|| Timestamp::from_millis(self.claimed.0))
     }

@@ -20,7 +20,7 @@ pub struct MessageListOptions {
     pub marker: Option<MessageMarker>,
     /// The largest number of messages; 0 means no limit. 10 unless set.
     pub limit: usize,
-    /// The largest number of bytes of bodies beyond the first message. The page is then shorter,
+    /// The largest number of bytes of bodies and headers beyond the first message. The page is then shorter,
     /// and its marker continues as always. 1 MiB unless set; no bound if `limit` is 0, which asks
     /// for all messages.
     pub max_bytes: Option<u64>,
@@ -89,7 +89,7 @@ impl MessageListOptions {
         self
     }
 
-    /// Sets the largest number of bytes of bodies beyond the first message; `None` means no limit.
+    /// Sets the largest number of bytes of bodies and headers beyond the first message; `None` means no limit.
     ///
     /// ```
     /// # use zaqar_sled::*;

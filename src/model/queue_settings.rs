@@ -16,7 +16,7 @@ use super::{Metadata, RetryPolicy, Ttl};
 /// |---|---|---|
 /// | `_default_message_ttl` | seconds: the ttl that a handle gives a message without one | forever (3600 under [`Limits::zaqar`](crate::Limits::zaqar)) |
 /// | `_default_message_delay` | seconds: the delay that a handle gives a message without one | 0 |
-/// | `_max_messages_post_size` | bytes of bodies in a post | as [`Limits`](crate::Limits) |
+/// | `_max_messages_post_size` | bytes of bodies and headers in a post | as [`Limits`](crate::Limits) |
 /// | `_max_claim_count` | a number: a message that was claimed so often moves to the dead-letter queue | no limit |
 /// | `_dead_letter_queue` | the name of a queue of the same project | messages stay |
 /// | `_dead_letter_queue_messages_ttl` | seconds that a dead letter lives from its move on | as before the move |
@@ -87,7 +87,7 @@ impl QueueSettings {
         self.set(DEFAULT_DELAY, seconds(delay))
     }
 
-    /// Sets the most bytes of bodies in a post, at least 1.
+    /// Sets the most bytes of bodies and headers in a post, at least 1.
     ///
     /// ```
     /// # use zaqar_sled::*;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::data::backend::{Access, Answer, Backend, NamedQueue};
+use crate::data::backend::{Access, Answer, Backend, NamedQueue, Other};
 use crate::data::dead_letters::{DeadLetterQueue, TargetQueue};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::first_of;
@@ -30,6 +30,11 @@ impl Backend for PooledDriver {
 
     fn is_pooled(&self) -> bool {
         true
+    }
+
+    fn has_queue(&self, project: &Project, name: &QueueName) -> Result<bool> {
+        let _call = self.shared().enter()?;
+        Ok(self.shared().route(&keys::queue(project, name))?.is_some())
     }
 
     fn with_queue<R>(
@@ -127,17 +132,24 @@ impl Backend for PooledDriver {
         self.shared().subscriptions.fetch_max(number.saturating_add(1), Ordering::SeqCst);
     }
 
-    fn with_dead_letter_queue<R>(
+    fn with_other_queue<R>(
         &self,
         project: &Project,
         name: &QueueName,
+        other: Other<'_>,
         call: impl FnOnce(&mut Locked<'_>, DeadLetterQueue<'_>) -> Result<Answer<R>>,
     ) -> Result<Option<R>> {
         let shared = self.shared();
         let _call = shared.enter()?;
         let Some(found) = self.find(project, name, Access::Change)? else { return Ok(None) };
         let Some(side) = shared.describe(&found) else { return Ok(None) };
-        let Some(target) = side.description.settings.dead_letter_queue.clone() else { return Ok(None) };
+        let Some(target) = other.name(&side.description.settings) else { return Ok(None) };
+        if other.has_to_exist() {
+            if shared.route(&keys::queue(project, &target))?.is_none() {
+                return Ok(None);
+            }
+            found.pool.store().wait_for_admission()?;
+        }
         let (pool, delivery) = (&found.pool, shared.dead_letter_delivery(&found.pool, project, &target)?);
         let outbox = pool.store().outbox();
         let second = match &delivery {

@@ -19,6 +19,7 @@ mod pooling;
 mod pools;
 mod queue;
 mod queues;
+mod redrives;
 mod retries;
 mod rows;
 mod store_location;

@@ -184,6 +184,12 @@ impl Store {
         Ok(queue.map(|queue| queue.at(location)))
     }
 
+    /// Whether the queue exists, and has a pool where there are pools.
+    pub(super) fn is_mapped(&self, project: &Project, name: &QueueName) -> bool {
+        let key = (project.clone(), name.clone());
+        self.queues.contains_key(&key) && (!self.pooled || self.catalogue.contains_key(&key))
+    }
+
     /// Maps an existing queue, unless it is mapped; then its new metadata are not checked.
     pub(super) fn remap(&mut self, project: &Project, queue: &QueueName, metadata: &Metadata) -> Result<()> {
         let is_mapped = self.catalogue.contains_key(&(project.clone(), queue.clone()));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::store_location::StoreLocation;
 use crate::model::settings::ParsedSettings;
 use crate::model::time::millis;
+use crate::model::ttl::FOREVER;
 use crate::model::{
     Body, Checksum, ClaimEntry, ClaimId, ClaimOptions, ClaimRecord, ClientId, DeadLetterOrigin, Envelope, Message,
     MessageId, MessageStat, Metadata, NewMessage, QueueName, QueueStats, Timestamp, Ttl,
@@ -120,12 +121,35 @@ impl MessageModel {
             claim_count: self.claim_count,
             reason: self.failure.as_deref().map(str::to_owned),
             moved: now,
+            ttl: self.ttl,
         });
         if let Some(ttl) = ttl {
             self.ttl = ttl;
             self.expires = Some(now.saturating_add(Duration::from_millis(ttl)));
         }
         (self.claim, self.ready, self.was_delayed_again) = (None, self.created, false);
+        self
+    }
+}
+
+impl MessageModel {
+    /// Bytes of its body and headers.
+    fn size(&self) -> u64 {
+        (self.body.len() as u64).saturating_add(self.envelope.headers.bytes())
+    }
+
+    /// Where it comes from, if it is a dead letter.
+    pub(super) fn origin(&self) -> Option<&DeadLetterOrigin> {
+        self.envelope.origin.as_ref()
+    }
+
+    /// The message as it arrives in the queue that it is put back into.
+    pub(super) fn revived(mut self, ttl: Option<Ttl>, now: Timestamp) -> Self {
+        let before = self.envelope.origin.as_ref().map_or(self.ttl, |origin| origin.ttl);
+        self.ttl = ttl.map_or(before, Ttl::as_millis);
+        self.expires = (self.ttl != FOREVER).then(|| now.saturating_add(Duration::from_millis(self.ttl)));
+        (self.claim, self.ready, self.was_delayed_again) = (None, self.created, false);
+        (self.claim_count, self.claimed, self.failure, self.envelope.origin) = (0, (0, 0), None, None);
         self
     }
 }
@@ -377,14 +401,14 @@ impl QueueModel {
     }
 }
 
-/// The first messages whose bodies, without the first one's, are at most `bytes` together.
+/// The first messages whose bodies and headers, without the first one's, are at most `bytes` together.
 pub(super) fn within<'a>(
     bytes: u64,
     messages: impl Iterator<Item = &'a MessageModel>,
 ) -> impl Iterator<Item = &'a MessageModel> {
     let mut sum = None;
     messages.take_while(move |message| {
-        let more = sum.map_or(0, |sum: u64| sum.saturating_add(message.body.len() as u64));
+        let more = sum.map_or(0, |sum: u64| sum.saturating_add(message.size()));
         sum = Some(more);
         more <= bytes
     })

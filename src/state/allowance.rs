@@ -1,4 +1,4 @@
-//! The bytes of bodies that one call may return.
+//! The bytes of bodies and headers that one call may return.
 
 /// Admits the first message, whatever its size, and further messages while these together stay within a number of
 /// bytes.
@@ -15,7 +15,7 @@ impl Allowance {
         Self { is_untouched: true, left: bytes }
     }
 
-    /// Whether a body of so many bytes is admitted. After a refusal no later body is admitted.
+    /// Whether a message of so many bytes is admitted. After a refusal no later one is.
     pub(crate) fn admits(&mut self, bytes: usize) -> bool {
         if std::mem::replace(&mut self.is_untouched, false) {
             return true;

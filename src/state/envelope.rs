@@ -20,8 +20,9 @@ struct StoredOrigin<'a> {
     id: MessageId,
     claim_count: u32,
     reason: Option<Cow<'a, str>>,
-    /// In engine milliseconds.
+    /// In engine milliseconds, as the ttl.
     moved: u64,
+    ttl: u64,
 }
 
 /// The bytes of an envelope.
@@ -36,6 +37,7 @@ pub(crate) fn encode(headers: &Headers, origin: Option<&DeadLetterOrigin>) -> Re
         claim_count: origin.claim_count,
         reason: origin.reason.as_deref().map(Into::into),
         moved: origin.moved.as_millis(),
+        ttl: origin.ttl,
     });
     codec::encode_into(&Stored { headers: Cow::Borrowed(headers), origin }, &mut bytes)?;
     Ok(bytes)
@@ -59,6 +61,7 @@ impl StoredOrigin<'_> {
             claim_count: self.claim_count,
             reason: self.reason.map(Cow::into_owned),
             moved: Timestamp::from_millis(self.moved),
+            ttl: self.ttl,
         })
     }
 }
@@ -76,12 +79,13 @@ mod tests {
             claim_count: 2,
             reason: Some("r".into()),
             moved: Timestamp::from_millis(9),
+            ttl: 60,
         };
         for (headers, origin, bytes) in [
             (Headers::new(), None, ""),
             (headers.clone(), None, "010161016200"),
-            (Headers::new(), Some(origin.clone()), "000101710507020101 7209"),
-            (headers, Some(origin), "0101610162010171050702010172 09"),
+            (Headers::new(), Some(origin.clone()), "000101710507020101 72093c"),
+            (headers, Some(origin), "0101610162010171050702010172 093c"),
         ] {
             let encoded = encode(&headers, origin.as_ref()).unwrap();
             assert_eq!(codec::hex(&encoded), bytes.replace(' ', ""));

@@ -54,7 +54,7 @@ impl Queue {
         let (mut last, mut looked_at) = (None, 0_u64);
         for place in places.take(PORTION) {
             let (page, index) = place?;
-            let bytes = page.slot(index).map_or(0, |slot| page.body(slot).len());
+            let bytes = page.slot(index).map_or(0, |slot| page.size(slot));
             if shown(page, index) {
                 if !allowance.admits(bytes) {
                     return Ok(None);

@@ -34,6 +34,7 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use super::dirty::DirtySet;
+use super::envelope;
 use super::page_content::{Content, IncomingMessage, MessageSlot, PAGE_BYTES, PAGE_MESSAGES, narrow};
 use super::sequences::Sequences;
 use crate::model::error::Result;
@@ -282,6 +283,12 @@ impl Page {
     /// The message's envelope as bytes; empty if it has none.
     pub(crate) fn envelope(&self, slot: &MessageSlot) -> &[u8] {
         self.content().map(|content| content.envelope(slot)).unwrap_or_default()
+    }
+
+    /// Bytes of the message's body and headers.
+    pub(crate) fn size(&self, slot: &MessageSlot) -> usize {
+        let headers = envelope::decode(self.envelope(slot)).map_or(0, |envelope| envelope.headers.bytes());
+        self.body(slot).len().saturating_add(usize::try_from(headers).unwrap_or(usize::MAX))
     }
 
     pub(crate) fn body(&self, slot: &MessageSlot) -> &[u8] {

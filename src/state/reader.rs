@@ -172,7 +172,7 @@ pub(crate) struct Reading {
     small: Vec<u8>,
     /// The messages whose bodies are in `small`, with their ranges.
     places: Vec<(usize, Range<usize>)>,
-    /// Bytes of all bodies.
+    /// Bytes of all bodies and headers.
     bytes: u64,
 }
 
@@ -186,7 +186,7 @@ impl Reading {
         self.messages.len()
     }
 
-    /// Bytes of their bodies.
+    /// Bytes of their bodies and headers.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -228,7 +228,7 @@ impl Reading {
     pub(crate) fn push_with(&mut self, queue: &Queue, page: &Page, index: usize, claim: Option<ClaimId>) {
         let Some(slot) = page.slot(index) else { return };
         let body = page.body(slot);
-        self.bytes = self.bytes.saturating_add(body.len() as u64);
+        self.bytes = self.bytes.saturating_add(page.size(slot) as u64);
         let shared = if body.len() > PAGE_BYTES { share(page, index) } else { self.copy(body) };
         self.messages.push(Message {
             id: MessageId::new(queue.number(), page.sequence(index)),

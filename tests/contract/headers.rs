@@ -86,6 +86,29 @@ contract! {
         assert!(orders.send(&[labeled("1234567", &short)]).unwrap_err().is_too_large());
     }
 
+    fn headers_count_as_bytes_that_a_call_returns(h) {
+        let orders = h.create("orders");
+        let headers = Headers::new().with("x", "y".repeat(999));
+        let messages: Vec<NewMessage> = (0..3).map(|_| labeled("", &headers)).collect();
+        orders.send(&messages).unwrap();
+        h.turn();
+        let options = everything().max_bytes(1_999);
+        assert_eq!(orders.list(&options).unwrap().items.len(), 2);
+        let claim = |bytes| terms(60, 60, 9).max_bytes(bytes);
+        let claimed = h.driver().claims().create(&orders.project, &orders.name, &claim(999)).unwrap().unwrap();
+        assert_eq!(claimed.messages().len(), 1);
+        let claimed = h.driver().claims().create(&orders.project, &orders.name, &claim(1_000)).unwrap().unwrap();
+        assert_eq!(claimed.messages().len(), 2);
+    }
+
+    fn a_pop_returns_a_mebibyte_of_headers_beyond_the_first_message(h) {
+        let orders = h.create("orders");
+        let headers = Headers::new().with("x", "y".repeat(8_191));
+        orders.send(&vec![labeled("", &headers); 200]).unwrap();
+        h.turn();
+        assert_eq!(orders.pop(200).unwrap().len(), 129);
+    }
+
     fn a_dead_letter_tells_where_it_comes_from_and_why(h) {
         let orders = h.create_with("orders", DEAD_AFTER_ONE);
         let ids = orders.send(&[labeled("0", &three()), lasting("1", 3600), lasting("2", 3600)]).unwrap();

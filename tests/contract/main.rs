@@ -76,6 +76,7 @@ mod pooling;
 mod pools;
 mod queues;
 mod races;
+mod redrives;
 mod retries;
 mod settings;
 mod subscription_updates;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 use zaqar_sled::{
     BatchStep, ClaimOptions, DataDriver, Durability, Engine, ExtendedDriver, ManualClock, Message, MessageId,
-    MessageListOptions, Metadata, Project, QueueName, Result,
+    MessageListOptions, Metadata, Project, QueueName, QueueSettings, RedriveOptions, Result, Retry,
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, operations, seeds};
@@ -34,6 +34,7 @@ enum Act {
     CreateDone,
     /// Renews the last claim, deletes a message of it and another one, and posts to both queues, in one batch.
     Batch,
+    Redrive(Redrive),
     Delete,
     Step,
     Snapshot,
@@ -41,7 +42,18 @@ enum Act {
     Reopen,
 }
 
-const ACTS: [Act; 25] = [
+/// The calls of [`redrive`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redrive {
+    Create,
+    Post,
+    /// Claims both messages the first time, and moves the worn-out one the second time.
+    Bury,
+    Retry,
+    Back,
+}
+
+const ACTS: [Act; 31] = [
     Act::Create,
     Act::Post(2),
     Act::CreateDone,
@@ -50,13 +62,19 @@ const ACTS: [Act; 25] = [
     Act::Post(3),
     Act::Snapshot,
     Act::Batch,
+    Act::Redrive(Redrive::Create),
+    Act::Redrive(Redrive::Post),
     Act::Claim,
+    Act::Redrive(Redrive::Bury),
+    Act::Redrive(Redrive::Retry),
+    Act::Redrive(Redrive::Bury),
     Act::DeleteOldest,
     Act::Buffered,
     Act::Step,
     Act::Batch,
     Act::Post(4),
     Act::Snapshot,
+    Act::Redrive(Redrive::Back),
     Act::Buffered,
     Act::Checkpoint,
     Act::Delete,
@@ -101,6 +119,34 @@ fn batch(engine: &Engine, i: usize, claim: Option<&Told>) -> Result<Vec<BatchSte
     }
     steps.push(post(done(), "again", 1));
     Ok(steps)
+}
+
+/// A call on the way of a message from the queue `worn` to the queue `dead`, and from there to the queue `done`.
+fn redrive(engine: &Engine, step: Redrive) -> Result<()> {
+    let (project, worn) = (Project::none(), QueueName::new("worn")?);
+    let held = || engine.messages().list(&project, &worn, &MessageListOptions::new().include_claimed(true));
+    match step {
+        Redrive::Create => {
+            let metadata = Metadata::from(QueueSettings::new().dead_letters("dead", 1));
+            engine.queues().create(&project, &worn, &metadata).map(drop)
+        }
+        Redrive::Post => {
+            let posted = [message("worn", 900).header("worn", "out"), message("kept", 900)];
+            engine.messages().post(&project, &worn, CLIENT, &posted).map(drop)
+        }
+        Redrive::Bury => engine.claims().create(&project, &worn, &ClaimOptions::new().limit(2)).map(drop),
+        Redrive::Retry => {
+            let held = &held()?.items[0];
+            let claim = held.claim_id().expect("it is claimed");
+            engine.retries().retry(&project, &worn, &claim, &[Retry::new(held.id()).reason("why")]).map(drop)
+        }
+        Redrive::Back => {
+            let options = RedriveOptions::new().to(done());
+            let outcome = engine.dead_letters().redrive(&project, &QueueName::new("dead")?, &options)?;
+            assert_eq!(outcome.moved(), 1);
+            Ok(())
+        }
+    }
 }
 
 impl<const MEMORY: u64> Scene for Around<MEMORY> {
@@ -149,6 +195,7 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
                 world.told.shown.extend(outcome.posted().concat());
                 Ok(true)
             }
+            Act::Redrive(step) => redrive(&engine, step).map(|()| true),
             Act::Delete => {
                 engine.with_durability(Durability::Buffered).queues().delete(&project, &queue).map(|()| false)
             }

@@ -104,7 +104,7 @@ fn skip_post(change: &mut &[u8]) -> Option<()> {
         if integer(change)? == 1 {
             skip(change, 16)?;
         }
-        text(change)?;
+        let (_envelope, _body) = (text(change)?, text(change)?);
     }
     Some(())
 }

@@ -89,6 +89,17 @@ pub(crate) struct GivenBack {
 }
 
 #[derive(Clone, Debug)]
+pub(crate) struct Redrive {
+    pub(crate) to: Option<usize>,
+    pub(crate) source: Option<usize>,
+    pub(crate) older_than: Option<u64>,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) limit: Option<u64>,
+    pub(crate) ttl: Option<u64>,
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Clone, Debug)]
 pub(crate) struct Listing {
     pub(crate) marker: Option<Pick>,
     pub(crate) limit: usize,
@@ -136,6 +147,7 @@ pub(crate) enum Op {
     Retry(QueueRef, Pick, Vec<GivenBack>),
     Split(QueueRef, Pick, Vec<Pick>, Terms),
     Batch(Vec<Step>),
+    Redrive(QueueRef, Redrive),
     Subscriptions(QueueRef, SubscriptionOp),
     Pools(PoolOp),
     Flavors(FlavorOp),
@@ -261,6 +273,7 @@ pub(crate) fn claim_op() -> impl Strategy<Value = Op> {
         4 => (queue_ref(), claim_pick(), prop::collection::vec(given_back(), 0..5)).prop_map(|(queue_ref, claim, retries)| Op::Retry(queue_ref, claim, retries)),
         2 => (queue_ref(), claim_pick(), picks(), terms()).prop_map(|(queue_ref, claim, ids, terms)| Op::Split(queue_ref, claim, ids, terms)),
         5 => steps().prop_map(Op::Batch),
+        3 => (queue_ref(), redrive()).prop_map(|(queue_ref, redrive)| Op::Redrive(queue_ref, redrive)),
     ]
 }
 
@@ -351,6 +364,25 @@ pub(crate) fn given_back() -> impl Strategy<Value = GivenBack> {
     (pick(), delay, reason).prop_map(|(message, delay, reason)| GivenBack { message, delay, reason })
 }
 
+pub(crate) fn redrive() -> impl Strategy<Value = Redrive> {
+    let name = || prop::option::weighted(0.3, 0..NAMES.len());
+    let older_than = prop::option::weighted(0.2, select(vec![0, 999, 5_000, 60_000]));
+    let reason = prop::option::weighted(0.2, select(vec!["", "route", "lease"]));
+    let limit = prop::option::weighted(0.3, 0_u64..4);
+    let ttl = prop::option::weighted(0.3, select(vec![0, 5_000, 60_000, FOREVER, TOO_LONG]));
+    (name(), name(), older_than, reason, limit, ttl, prop::bool::weighted(0.2)).prop_map(
+        |(to, source, older_than, reason, limit, ttl, dry_run)| Redrive {
+            to,
+            source,
+            older_than,
+            reason,
+            limit,
+            ttl,
+            dry_run,
+        },
+    )
+}
+
 pub(crate) fn listing() -> impl Strategy<Value = Listing> {
     let marker = prop::option::weighted(0.4, pick());
     let limit = prop_oneof![Just(0_usize), 1_usize..5, Just(50)];
@@ -393,6 +425,7 @@ impl Op {
             | Op::ReleaseClaim(queue_ref, _)
             | Op::Retry(queue_ref, ..)
             | Op::Split(queue_ref, ..)
+            | Op::Redrive(queue_ref, _)
             | Op::Subscriptions(queue_ref, _)
             | Op::Move(queue_ref, _) => Some(*queue_ref),
             _ => None,

@@ -110,6 +110,7 @@ impl<'c> Pair<'c> {
             Op::ListProjects(marker, limit) => self.list_projects(*marker, *limit),
             Op::Explain(queue_ref, id) => self.explain(*queue_ref, *id),
             Op::Batch(steps) => self.commit(steps),
+            Op::Redrive(queue_ref, redrive) => self.redrive(*queue_ref, redrive),
             Op::Subscriptions(queue_ref, op) => self.call_subscriptions(*queue_ref, op),
             Op::Pools(op) => {
                 self.call_pools(op)?;

@@ -1,11 +1,12 @@
-//! The calls that give back and renew some messages of a claim.
+//! The calls that give back and renew some messages of a claim, and that put dead letters back.
 
 use std::time::Duration;
 
-use zaqar_sled::{ClaimRecord, MessageId, Retry};
+use zaqar_sled::{ClaimRecord, MessageId, RedriveOptions, Retry, Ttl};
 
-use crate::calls::{GivenBack, Op, Pick, QueueRef, Terms};
+use crate::calls::{FOREVER, GivenBack, Op, Pick, QueueRef, Redrive, Terms};
 use crate::pair::{Check, Pair, equal, same};
+use crate::subject::Kind;
 
 impl Pair<'_> {
     pub(crate) fn call_retries(&mut self, op: &Op) -> Check {
@@ -32,6 +33,21 @@ impl Pair<'_> {
             |model| model.retries().retry(&project, &name, &claim.1, &models),
             same,
         )
+    }
+
+    pub(crate) fn redrive(&mut self, queue_ref: QueueRef, redrive: &Redrive) -> Check {
+        if self.case.kind == Kind::Ticking {
+            // It decides at more than one instant, and the model at one.
+            return Ok(());
+        }
+        let (project, name) = (queue_ref.project(), queue_ref.name());
+        let named = |number: Option<usize>| number.map(|number| QueueRef(0, number).name());
+        let ttl = |ttl| if ttl == FOREVER { Ttl::Forever } else { Duration::from_millis(ttl).into() };
+        let mut options = RedriveOptions::new().to(named(redrive.to)).source(named(redrive.source));
+        options = options.older_than(redrive.older_than.map(Duration::from_millis)).limit(redrive.limit);
+        options = options.ttl(redrive.ttl.map(ttl)).dry_run(redrive.dry_run);
+        options.reason = redrive.reason.map(str::to_owned);
+        self.both(|driver| driver.dead_letters().redrive(&project, &name, &options), same)
     }
 
     fn split(&mut self, queue_ref: QueueRef, claim: Pick, ids: &[Pick], terms: Terms) -> Check {

@@ -1,6 +1,6 @@
 //! Dead letters: within a pool at once, between pools through the outbox and the relay.
 
-use zaqar_sled::{Error, MessageListOptions, NewMessage, Sort};
+use zaqar_sled::{Error, ExtendedDriver as _, Headers, MessageListOptions, NewMessage, RedriveOptions, Sort};
 
 use crate::support::{ALICE, BOB, Harness, Queue, assert_fails, lasting, seconds, texts};
 
@@ -41,6 +41,12 @@ fn assert_exchanged(h: &Harness, [orders, bills]: [&Queue<'_>; 2], [dead, unpaid
     h.turn();
     h.settle();
     assert_eq!((dead.all(), unpaid.all()), (vec!["a".into(), "b".into()], vec!["1.00".to_owned()]));
+}
+
+/// The numbers of messages that a redrive moved, and left because there is no queue for them.
+fn redrive(h: &Harness, dead: &Queue<'_>, options: &RedriveOptions) -> (u64, u64) {
+    let outcome = h.driver().dead_letters().redrive(&dead.project, &dead.name, options).unwrap();
+    (outcome.moved(), outcome.stranded())
 }
 
 pooled! {
@@ -120,6 +126,68 @@ pooled! {
         assert_eq!(dead.all(), ["a"]);
         h.pass(1);
         assert!(dead.all().is_empty());
+    }
+
+    fn dead_letters_go_back_to_the_pool_that_they_come_from(h) {
+        let (orders, dead) = apart(h, ONCE);
+        let headers = Headers::new().with("customer", "ann");
+        orders.send(&[lasting("a", 300).headers(headers.clone()), lasting("b", 300)]).unwrap();
+        orders.wear();
+        bury(&orders);
+        h.turn();
+        h.settle();
+        let letters = dead.messages();
+        assert_eq!(letters[0].headers(), &headers);
+        assert_eq!(letters[1].dead_letter_origin().unwrap().queue().as_str(), "orders");
+        assert_eq!(redrive(h, &dead, &RedriveOptions::new().dry_run(true)), (2, 0));
+        assert_eq!(redrive(h, &dead, &RedriveOptions::new()), (2, 0));
+        assert_eq!((dead.all().len(), orders.all().len(), h.pending()), (0, 0, (0, 2)));
+        h.turn();
+        h.settle();
+        let back = orders.messages();
+        assert_eq!((texts(&back), back[0].headers()), (vec!["a".into(), "b".into()], &headers));
+        assert!(back.iter().all(|message| message.claim_count() == 0 && message.dead_letter_origin().is_none()));
+        // They are worn out once more, and come back once more.
+        orders.wear();
+        bury(&orders);
+        h.turn();
+        h.settle();
+        assert_eq!(redrive(h, &dead, &RedriveOptions::new().limit(1)), (1, 0));
+        h.settle();
+        assert_eq!((orders.all(), dead.all()), (vec!["a".into()], vec!["b".into()]));
+    }
+
+    fn dead_letters_go_back_to_where_their_queue_was_moved(h) {
+        let (orders, dead) = apart(h, ONCE);
+        worn(&orders, &["a", "b"]);
+        bury(&orders);
+        h.settle();
+        orders.move_to("two").unwrap();
+        h.turn();
+        assert_eq!(redrive(h, &dead, &RedriveOptions::new()), (2, 0));
+        assert_eq!((orders.all(), h.pending()), (vec!["a".into(), "b".into()], (0, 0)));
+    }
+
+    fn a_queue_that_is_deleted_while_its_messages_are_on_the_way_back_is_made_again(h) {
+        let (orders, dead) = apart(h, ONCE);
+        worn(&orders, &["a"]);
+        bury(&orders);
+        h.settle();
+        assert_eq!(redrive(h, &dead, &RedriveOptions::new()), (1, 0));
+        orders.remove().unwrap();
+        h.turn();
+        h.settle();
+        assert_eq!(orders.all(), ["a"]);
+        // But not one that was deleted before.
+        worn(&h.create_with("bills", ONCE), &["1.00"]);
+        let bills = h.queue("bills");
+        bury(&bills);
+        h.settle();
+        bills.remove().unwrap();
+        h.turn();
+        assert_eq!(redrive(h, &dead, &RedriveOptions::new()), (0, 1));
+        assert_eq!(dead.all(), ["1.00"]);
+        assert!(!bills.exists());
     }
 
     fn dead_letters_keep_their_order_in_any_number(h) {

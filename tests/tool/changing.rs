@@ -1,4 +1,4 @@
-//! Commands that change a store: `post`, `get`, `purge`, `rm`, `pools`, `salvage`; and `verify`.
+//! Commands that change a store: `post`, `get`, `purge`, `redrive`, `rm`, `pools`, `salvage`; and `verify`.
 
 use std::fs;
 use std::io::Write;
@@ -6,15 +6,16 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use zaqar_sled::{ClientId, Engine, Metadata, NewMessage, PooledDriver, Project};
+use zaqar_sled::{ClaimOptions, ClientId, Engine, Metadata, NewMessage, PooledDriver, Project, QueueSettings, Retry};
 
 use crate::scene::{Run, Scene};
 
 /// Every command that changes a store, on the queue `orders`.
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "post orders tea",
     "get orders",
     "purge orders",
+    "redrive orders",
     "rm orders",
     "pools add spare sled:/nowhere/spare",
     "pools rm spare",
@@ -37,7 +38,7 @@ fn no_command_makes_a_store_or_a_queue_unless_it_is_asked_to() {
     }
     assert_eq!(scene.run("post orders tea --create").code, Some(0));
     scene.run("post drinks tea").assert_fails(5, &["there is no queue drinks", "post --create"]);
-    for command in ["get drinks", "purge drinks", "rm drinks"] {
+    for command in ["get drinks", "purge drinks", "redrive drinks", "rm drinks"] {
         scene.run(command).assert_fails(5, &["there is no queue drinks"]);
     }
     assert_eq!(scene.rows("ls --json").len(), 1);
@@ -56,6 +57,51 @@ fn headers_are_posted_and_shown() {
     scene.run("post orders tea --header content-type=tea").assert_fails(1, &["content-type"]);
     assert_eq!(bodies(&scene), ["tea"]);
 }
+
+#[test]
+fn dead_letters_are_listed_and_put_back() {
+    let scene = Scene::new();
+    let engine = scene.engine();
+    let orders = engine.queue(Project::none(), "orders").unwrap();
+    orders.create(QueueSettings::new().dead_letters("dead", 1)).unwrap();
+    orders.post(ClientId::random(), &[NewMessage::new("tea"), NewMessage::new("coffee")]).unwrap();
+    let claim = orders.claim(ClaimOptions::new()).unwrap().unwrap();
+    claim.retry(Retry::from(&claim.messages()[0]).reason("no \x1b cups")).unwrap();
+    claim.release().unwrap();
+    assert!(orders.claim(ClaimOptions::new()).unwrap().is_none());
+    let dead = engine.queue(Project::none(), "dead").unwrap();
+    dead.post(ClientId::random(), &[NewMessage::new("posted")]).unwrap();
+    assert_eq!(scene.rows("dead orders --json").len(), 2, "also while the store is in use");
+    engine.close().unwrap();
+
+    let rows = scene.rows("dead orders --json");
+    let origins: Vec<&Value> = rows.iter().map(|row| &row["origin"]).collect();
+    assert_eq!((&origins[0]["reason"], &origins[1]["reason"]), (&json!("no \x1b cups"), &Value::Null));
+    assert_eq!((&origins[0]["queue"], &origins[0]["claim_count"]), (&json!("orders"), &json!(1)));
+    let behind = rows[0]["id"].as_str().unwrap();
+    assert_eq!(scene.rows(&format!("dead orders --json --after {behind}"))[0]["body"], "coffee");
+    assert_eq!(scene.rows("dead orders --json --limit 1").len(), 1);
+    let shown = scene.run("dead orders").output;
+    assert!(shown.contains("no \\u{1b} cups") && !shown.contains("posted"), "{shown}");
+    assert!(scene.rows("dead dead --json").is_empty(), "it has no dead-letter queue");
+    scene.run("dead drinks").assert_fails(5, &["there is no queue drinks"]);
+
+    assert_eq!(scene.run("redrive dead --dry-run").output, MOVABLE);
+    assert_eq!(scene.run("redrive dead --reason cups --source orders").output, "1 message moved\n");
+    assert_eq!(bodies(&scene), ["tea"]);
+    scene.run("redrive dead --to drinks").assert_fails(5, &["drinks"]);
+    scene.run("redrive dead --to dead").assert_fails(1, &["into itself"]);
+    assert_eq!(
+        scene.rows("redrive dead --to orders --ttl 1h --json"),
+        [json!({
+            "dry_run": false, "moved": 2, "stranded": 0
+        })]
+    );
+    assert_eq!(bodies(&scene), ["tea", "coffee", "posted"]);
+    assert_eq!(scene.rows("peek orders --json")[1]["ttl_s"], 3600);
+}
+
+const MOVABLE: &str = "2 messages would move\n1 message without a queue to go to; --to names one\n";
 
 #[test]
 fn a_store_is_not_made_among_other_files() {

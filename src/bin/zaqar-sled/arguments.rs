@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use zaqar_sled::Durability;
 
 use crate::commands::{
-    Claims, Completions, Explain, Get, Ls, Man, Peek, Pools, Post, Purge, Rm, Salvage, Stat, Verify,
+    Claims, Completions, Dead, Explain, Get, Ls, Man, Peek, Pools, Post, Purge, Redrive, Rm, Salvage, Stat, Verify,
 };
 use crate::exit;
 use crate::output::Output;
@@ -81,6 +81,20 @@ pub(crate) enum Task {
     /// page, else 0.
     #[command(after_help = exit::TABLE)]
     Explain(Explain),
+
+    /// List the dead letters of a queue, with the reason why each was given up.
+    ///
+    /// The store may be in use, or closed: nothing in it is written, created or locked. `moved` is the time since the
+    /// message was moved to the dead-letter queue; the id is the one that it has there.
+    #[command(after_help = exit::TABLE)]
+    Dead(Dead),
+
+    /// Put messages of a dead-letter queue back into the queues that they come from, or into another one.
+    ///
+    /// They move in their order, whole portions at a time, and are as if they had never been claimed. Claimed and
+    /// delayed messages stay. The store must not be in use.
+    #[command(after_help = exit::TABLE)]
+    Redrive(Redrive),
 
     /// Post messages to a queue.
     ///

@@ -1,6 +1,7 @@
 //! The commands, one in each file.
 
 mod claims;
+mod dead;
 mod explain;
 mod get;
 mod ls;
@@ -9,12 +10,14 @@ mod peek;
 mod pools;
 mod post;
 mod purge;
+mod redrive;
 mod rm;
 mod salvage;
 mod stat;
 mod verify;
 
 pub(crate) use claims::Claims;
+pub(crate) use dead::Dead;
 pub(crate) use explain::Explain;
 pub(crate) use get::Get;
 pub(crate) use ls::Ls;
@@ -23,6 +26,7 @@ pub(crate) use peek::Peek;
 pub(crate) use pools::Pools;
 pub(crate) use post::Post;
 pub(crate) use purge::Purge;
+pub(crate) use redrive::Redrive;
 pub(crate) use rm::Rm;
 pub(crate) use salvage::Salvage;
 pub(crate) use stat::Stat;

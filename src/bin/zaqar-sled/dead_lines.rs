@@ -1,51 +1,35 @@
 //! The lines that were given up, and why.
-//!
-//! 1. The reason of a line's last try is remembered by a hash of the line, so that it costs a few bytes a dead line. It is
-//!    not stored: of a line that an earlier run or a killed worker had last, only that is known.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
-use parking_lot::Mutex;
-use zaqar_sled::Message;
-
-use crate::command::Reason;
-
-/// The reasons of the last tries.
-#[derive(Debug, Default)]
-pub(crate) struct LastTries(Mutex<BTreeMap<u64, (u32, Reason)>>);
+use zaqar_sled::{DeadLetterOrigin, Message};
 
 /// A line that was given up.
 #[derive(Debug)]
 pub(crate) struct DeadLine {
     line: String,
-    last_try: Option<(u32, Reason)>,
+    tries: u32,
+    /// Why its last try failed.
+    reason: Option<String>,
 }
 
-impl LastTries {
-    pub(crate) fn note(&self, message: &Message, reason: Reason) {
-        self.0.lock().insert(hash(message), (message.claim_count(), reason));
+impl DeadLine {
+    pub(crate) fn of(letter: &Message) -> Self {
+        let origin = letter.dead_letter_origin();
+        Self {
+            line: quoted(letter.body().as_bytes()),
+            tries: origin.map_or(0, DeadLetterOrigin::claim_count),
+            reason: origin.and_then(DeadLetterOrigin::reason).map(str::to_owned),
+        }
     }
-
-    /// The dead letter as a line for the user.
-    pub(crate) fn describe(&self, message: &Message) -> DeadLine {
-        DeadLine { line: quoted(message.body().as_bytes()), last_try: self.0.lock().get(&hash(message)).copied() }
-    }
-}
-
-fn hash(message: &Message) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    message.body().hash(&mut hasher);
-    hasher.finish()
 }
 
 impl fmt::Display for DeadLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.last_try {
-            Some((1, reason)) => write!(f, "{} is dead after 1 try: {reason}", self.line),
-            Some((tries, reason)) => write!(f, "{} is dead after {tries} tries: {reason}", self.line),
-            None => write!(f, "{} is dead: the runs that had it were stopped or killed", self.line),
+        let tries = if self.tries == 1 { "1 try".to_owned() } else { format!("{} tries", self.tries) };
+        match &self.reason {
+            Some(reason) => write!(f, "{} is dead after {tries}: {reason}", self.line),
+            None => write!(f, "{} is dead after {tries}: the runs that had it were stopped or killed", self.line),
         }
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use zaqar_sled::{ClaimId, DataDriver, Engine, MessageId, MessageListOptions, Metadata, Project, Queue, QueueStats};
 
 use crate::bookmark::Bookmark;
-use crate::dead_lines::{DeadLine, LastTries};
+use crate::dead_lines::DeadLine;
 use crate::failure::Failure;
 use crate::source::Source;
 
@@ -22,7 +22,6 @@ pub(crate) struct Job {
     is_done: AtomicBool,
     is_held_back: AtomicBool,
     redelivered: AtomicU64,
-    last_tries: LastTries,
 }
 
 /// The lines of a source. The processed lines are those that are neither waiting nor dead, so they need no count of
@@ -61,7 +60,6 @@ impl Job {
             is_posted: AtomicBool::new(false),
             is_done: AtomicBool::new(false),
             is_held_back: AtomicBool::new(false),
-            last_tries: LastTries::default(),
             redelivered: AtomicU64::new(0),
         };
         job.before = job.counts()?;
@@ -91,16 +89,11 @@ impl Job {
         self.is_held_back.load(Ordering::Relaxed)
     }
 
-    /// Why lines failed for the last time.
-    pub(crate) fn last_tries(&self) -> &LastTries {
-        &self.last_tries
-    }
-
     /// Up to `most` lines that became dead letters in this run, in that order. Cost: reads the dead letters before them.
     pub(crate) fn dead_lines(&self, most: usize) -> Result<Vec<DeadLine>, Failure> {
         let before = usize::try_from(self.before.dead).unwrap_or(usize::MAX);
         let dead = self.dead.iter(MessageListOptions::new()).skip(before).take(most);
-        dead.map(|message| Ok(self.last_tries.describe(&message?))).collect()
+        dead.map(|message| Ok(DeadLine::of(&message?))).collect()
     }
 
     pub(crate) fn add_redelivered(&self, lines: u64) {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use zaqar_sled::{Claim, Message};
+use zaqar_sled::{Claim, Message, Retry};
 
 use crate::failure::Failure;
 
@@ -46,7 +46,12 @@ impl Lease {
         unless_ended(self.claim.delete_all())
     }
 
-    /// Releases the messages that were not deleted.
+    /// Gives a message back that could not be processed.
+    pub(crate) fn give_back(&self, message: &Message, reason: &impl ToString) -> Result<bool, Failure> {
+        unless_ended(self.claim.retry(Retry::from(message).reason(reason.to_string())))
+    }
+
+    /// Releases the messages that are left.
     pub(crate) fn release(self) -> Result<(), Failure> {
         Ok(self.claim.release()?)
     }

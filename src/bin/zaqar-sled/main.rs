@@ -51,6 +51,8 @@ fn main() -> ExitCode {
         Task::Peek(peek) => peek.run(),
         Task::Claims(claims) => claims.run(),
         Task::Explain(explain) => explain.run(),
+        Task::Dead(dead) => dead.run(),
+        Task::Redrive(redrive) => redrive.run(),
         Task::Post(post) => post.run(),
         Task::Get(get) => get.run(),
         Task::Purge(purge) => purge.run(),

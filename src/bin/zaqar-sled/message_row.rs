@@ -114,6 +114,25 @@ impl MessageRow {
         Self::table(rows, Kind::Id, plain::whole_body)
     }
 
+    /// Dead letters, with the reasons why they were given up.
+    pub(crate) fn dead_grid(rows: &[Self]) -> Grid<5> {
+        let figures = [("moved", Kind::Figure), ("claims", Kind::Figure)];
+        let [moved, claims] = figures;
+        let mut grid = Grid::new([("id", Kind::Id), moved, claims, ("reason", Kind::Text), ("body", Kind::Text)]);
+        for row in rows {
+            let Some(origin) = row.message.dead_letter_origin() else { continue };
+            let read_at = row.message.created().saturating_add(row.message.age());
+            grid.push([
+                row.id.clone().into(),
+                Cell::age(read_at.since(origin.moved())),
+                Cell::count(origin.claim_count().into()),
+                origin.reason().map_or_else(Cell::nothing, |reason| plain::body(reason.as_bytes()).into()),
+                plain::body(row.message.body().as_bytes()).into(),
+            ]);
+        }
+        grid
+    }
+
     fn table(rows: &[Self], kind: Kind, shown: fn(&[u8]) -> String) -> Grid<4> {
         let mut grid = Grid::new([("id", Kind::Id), ("state", Kind::Id), ("age", Kind::Figure), ("body", kind)]);
         for row in rows {

@@ -3,6 +3,12 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use zaqar_sled::Ttl;
+
+/// Reads a time to live: a duration, or `forever`.
+pub(crate) fn parse_ttl(text: &str) -> Result<Ttl, String> {
+    if text == "forever" { Ok(Ttl::Forever) } else { parse_duration(text).map(Ttl::For) }
+}
 
 /// `30s`, `1h 30m`, or a number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -39,7 +39,6 @@ pub(crate) struct Run {
     pub(crate) batch: usize,
     pub(crate) claim: usize,
     pub(crate) ttl: Duration,
-    pub(crate) max_claims: Option<u32>,
     /// Whether a last line without newline is a line.
     pub(crate) is_complete: bool,
     next_job: AtomicUsize,
@@ -121,7 +120,6 @@ impl Run {
             batch: work.batch,
             claim: work.claim(),
             ttl: work.ttl(),
-            max_claims: work.max_claims(),
             is_complete: work.complete,
             next_job: AtomicUsize::new(0),
             words: AtomicU64::new(0),

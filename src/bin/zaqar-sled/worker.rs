@@ -67,7 +67,7 @@ impl<'a> Worker<'a> {
         job.add_redelivered(again as u64);
         let lease = Lease::new(claim, self.run.ttl);
         match &self.run.command {
-            Some(command) => self.run_each(command, job, lease),
+            Some(command) => self.run_each(command, lease),
             None => self.count_words(&lease),
         }
     }
@@ -80,9 +80,9 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Deletes each line as soon as the command has succeeded on it, and releases the lines it failed on, and those that
-    /// are left when the run is stopped.
-    fn run_each(&self, command: &Command, job: &Job, mut lease: Lease) -> Result<(), Failure> {
+    /// Deletes each line as soon as the command has succeeded on it, and gives it back as soon as the command has failed;
+    /// releases those that are left when the run is stopped.
+    fn run_each(&self, command: &Command, mut lease: Lease) -> Result<(), Failure> {
         let mut all_succeeded = true;
         for message in lease.messages() {
             if self.run.is_stopped() {
@@ -93,9 +93,7 @@ impl<'a> Worker<'a> {
                 Ok(()) => drop(lease.delete(&message)?),
                 Err(reason) => {
                     all_succeeded = false;
-                    if self.run.max_claims.is_some_and(|most| message.claim_count() >= most) {
-                        job.last_tries().note(&message, reason);
-                    }
+                    lease.give_back(&message, &reason)?;
                 }
             }
         }

@@ -72,7 +72,12 @@ impl Peek {
 }
 
 /// Messages of the queue, the claimed and the delayed ones too if `all`.
-fn list(queue: &InspectedQueue, after: Option<MessageId>, limit: usize, all: bool) -> Result<Vec<MessageRow>, Failure> {
+pub(super) fn list(
+    queue: &InspectedQueue,
+    after: Option<MessageId>,
+    limit: usize,
+    all: bool,
+) -> Result<Vec<MessageRow>, Failure> {
     let mut rows = Vec::new();
     let mut marker = after.map(MessageMarker::from);
     // A page has up to 1 MiB of bodies beyond its first message.

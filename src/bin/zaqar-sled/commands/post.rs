@@ -43,7 +43,7 @@ pub(crate) struct Post {
     lines: bool,
 
     /// How long the messages live, as in 30s or 2days; `forever` means until they are deleted [default: the queue's].
-    #[arg(long, value_name = "TIME", value_parser = parse_ttl)]
+    #[arg(long, value_name = "TIME", value_parser = quantity::parse_ttl)]
     ttl: Option<Ttl>,
 
     /// How long the messages are hidden at first [default: the queue's].
@@ -121,8 +121,4 @@ fn lines(input: &[u8]) -> Vec<Vec<u8>> {
 fn parse_header(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').ok_or("a header is NAME=VALUE")?;
     Ok((parts.0.to_owned(), parts.1.to_owned()))
-}
-
-fn parse_ttl(text: &str) -> Result<Ttl, String> {
-    if text == "forever" { Ok(Ttl::Forever) } else { quantity::parse_duration(text).map(Ttl::For) }
 }
