@@ -65,8 +65,10 @@
 //!   [`RetryPolicy`] of a queue (see [`Claims::create`]).
 //! - [`Batch`] collects changes of several queues that take effect together, and answers with a [`BatchOutcome`].
 //! - [`Queue::explain`] says why a message can or cannot be claimed: an [`Explanation`] with its [`Availability`].
-//! - [`ExtendedDriver`] gives [`Retries`], [`Batches`], with [`BatchStep`], and [`Diagnostics`], which Zaqar's contract
-//!   does not have. A page of live claims has a [`ClaimEntry`] for each and is continued by a [`ClaimMarker`].
+//! - [`Queue::dead_letters`] lists what was given up, [`Queue::redrive`] puts it back: which of it, [`RedriveOptions`]
+//!   say, and how much, a [`RedriveOutcome`]. [`Queue::pause`] stops a queue for a while: see [`Pause`].
+//! - [`ExtendedDriver`] gives [`Retries`], [`Batches`], with [`BatchStep`], [`DeadLetters`], [`FlowControl`] and
+//!   [`Diagnostics`], which Zaqar's contract does not have. A page of live claims has a [`ClaimEntry`] for each and is continued by a [`ClaimMarker`].
 //!
 //! # The storage contract
 //!
@@ -147,8 +149,8 @@ mod worker;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
 pub use contract::{
-    Batches, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver, Flavors, Messages,
-    Pools, Queues, Retries, Subscriptions,
+    Batches, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver, Flavors,
+    FlowControl, Messages, Pools, Queues, Retries, Subscriptions,
 };
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
@@ -158,7 +160,7 @@ pub use model::{
     ClaimId, ClaimMarker, ClaimOptions, ClaimRecord, ClientId, ControlHealth, DeadLetterOrigin, Durability, Error,
     Explanation, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Headers, Health, Limits, ListOptions,
     Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue,
-    NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName,
+    NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName,
     PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings,
     QueueStats, RedriveOptions, RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription,
     SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,

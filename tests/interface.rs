@@ -47,13 +47,13 @@ names! {
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker
         MessageStat MessageVolume Metadata MetadataValue NewFlavor NewMessage NewPool Operation OperationStatus
         Outcome
-        Page<Message, MessageMarker> Pool PoolGroup PoolHealth PoolMarker PoolName PoolUpdate PoolUri PooledDriver
+        Page<Message, MessageMarker> Pause Pool PoolGroup PoolHealth PoolMarker PoolName PoolUpdate PoolUri PooledDriver
         PooledStatus Project Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSet QueueSettings QueueStats
         RealDisk RecoveryReport RecoverySource RedriveOptions RedriveOutcome ReferenceModel Retry RetryPolicy SimulatedDisk Sort Status Subscriber
         Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Tree TreeChange Ttl
         Verification WorkReport Worker;
     traits:
-        Batches Catalogue Claims Clock ControlDriver DataDriver DeadLetters Diagnostics Disk DiskFile ExtendedDriver Flavors HeldDir Messages Pools Queues Retries Spawner
+        Batches Catalogue Claims Clock ControlDriver DataDriver DeadLetters Diagnostics Disk DiskFile ExtendedDriver FlowControl Flavors HeldDir Messages Pools Queues Retries Spawner
         Subscriptions Trees;
 }
 
@@ -91,7 +91,7 @@ fn every_error_has_the_name_of_its_variant() {
         "QueueDoesNotExist QueueIsEmpty MessageDoesNotExist ClaimDoesNotExist ClaimDoesNotMatch MessageIsClaimed
         MessageNotClaimed MessageNotClaimedBy SubscriptionDoesNotExist SubscriptionAlreadyExists PoolDoesNotExist
         PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
-        QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore InvalidArgument TooLarge StorageFull
+        QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore QueuePaused InvalidArgument TooLarge StorageFull
         Unavailable Exhausted JournalChanged Closed Poisoned OutcomeUnknown Corrupt UnsupportedFormat AlreadyOpen Locked
         SettingsDiffer Forked Displaced Io Trees";
     assert_eq!(variants.unwrap().collect::<Vec<_>>(), names.split_whitespace().collect::<Vec<_>>());
@@ -120,6 +120,7 @@ fn the_interface_follows_its_rules() {
             "Diagnostics",
             "ExtendedDriver",
             "Flavors",
+            "FlowControl",
             "Messages",
             "Pools",
             "Queues",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zaqar_sled::{
     ClaimId, ClaimOptions, ClaimRecord, DataDriver, ExtendedDriver, Message, MessageId, MessageListOptions,
-    MessageMarker, MessageStat, QueueListOptions, RedriveOptions, Retry, Sort,
+    MessageMarker, MessageStat, Pause, QueueListOptions, RedriveOptions, Retry, Sort,
 };
 
 use crate::compare::{both, same};
@@ -217,6 +217,12 @@ impl World {
                     }
                     Some(other) => panic!("one of two claims: {other:?}"),
                 }
+            }
+            Op::SetPause { queue, pause } => {
+                let (project, name) = queue.parts();
+                let pause = [None, Some(Pause::Claims), Some(Pause::Posts), Some(Pause::All)][pause.0];
+                let ours = self.subject.data().flow_control().set_pause(&project, &name, pause);
+                same(ours, self.model().flow_control().set_pause(&project, &name, pause));
             }
             Op::Redrive { queue, to, source, older_than, limit, ttl, dry_run } => {
                 let (project, name) = queue.parts();

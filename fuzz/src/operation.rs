@@ -117,6 +117,10 @@ pub enum Operation {
     Batch {
         steps: Vec<Step>,
     },
+    SetPause {
+        queue: Name,
+        pause: Few<4>,
+    },
     Redrive {
         queue: Name,
         to: Option<Name>,

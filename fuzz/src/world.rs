@@ -79,7 +79,9 @@ impl World {
             Op::Claim { .. } | Op::GetClaim { .. } | Op::Renew { .. } | Op::Release { .. } => {
                 self.act_on_claims(operation)
             }
-            Op::Retry { .. } | Op::Split { .. } | Op::Redrive { .. } => self.act_on_retries(operation),
+            Op::Retry { .. } | Op::Split { .. } | Op::Redrive { .. } | Op::SetPause { .. } => {
+                self.act_on_retries(operation)
+            }
             Op::Batch { steps } => self.act_on_batch(steps),
             Op::Subscriptions { queue, call } => self.act_on_subscriptions(*queue, call),
             Op::Pools(call) => self.act_on_pools(call),

@@ -1,6 +1,6 @@
 //! What the drivers of this crate do beyond Zaqar's contract.
 
-use super::{Batches, DataDriver, DeadLetters, Diagnostics, Retries, Sealed};
+use super::{Batches, DataDriver, DeadLetters, Diagnostics, FlowControl, Retries, Sealed};
 
 /// A data driver with the calls that Zaqar's contract does not have. [`Engine`](crate::Engine),
 /// [`PooledDriver`](crate::PooledDriver) and [`ReferenceModel`](crate::ReferenceModel) implement it.
@@ -58,6 +58,22 @@ pub trait ExtendedDriver: Sealed + DataDriver {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     fn dead_letters(&self) -> &dyn DeadLetters;
+
+    /// Flow control: stopping a queue for a while.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let flow_control: &dyn FlowControl = engine.flow_control();
+    /// let orders = QueueName::new("orders")?;
+    /// let missing = flow_control.set_pause(&Project::none(), &orders, Some(Pause::All));
+    /// assert!(missing.unwrap_err().is_not_found());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    fn flow_control(&self) -> &dyn FlowControl;
 
     /// Diagnostics: answers for the people who operate queues.
     ///

@@ -8,7 +8,7 @@ use super::dead_letters::DeadLetterQueue;
 use crate::contract::Sealed;
 use crate::model::error::Result;
 use crate::model::settings::ParsedSettings;
-use crate::model::{Durability, Project, QueueName};
+use crate::model::{Durability, Metadata, Project, QueueName};
 use crate::store::{Locked, Store, Together};
 
 /// The effect of a call on the queue.
@@ -127,6 +127,15 @@ pub(crate) trait Backend: Sealed + Send + Sync {
 
     /// Whether there is a queue of that name, and, in a pooled driver, whether it has a pool, which may be out of reach.
     fn has_queue(&self, project: &Project, name: &QueueName) -> Result<bool>;
+
+    /// Replaces a queue's metadata, in one step, by what `change` makes of them. The change must leave the queue's
+    /// dead-letter queue and its flavor as they are. Wakes all that wait for messages of the queue.
+    fn redescribe(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        change: &dyn Fn(&Metadata) -> Result<Metadata>,
+    ) -> Result<()>;
 
     /// Runs a call on the queue of that name; `None` if there is no such queue.
     fn with_queue<R>(

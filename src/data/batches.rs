@@ -21,6 +21,7 @@ use crate::store::{Locked, Store, Together};
 use super::backend::{Access, Answer, Backend, NamedQueue};
 use super::claims::{held, missing as missing_claim};
 use super::messages::{check_claim, check_message_times, posted};
+use super::pauses::check_post as check_pause;
 use super::queues::missing;
 
 impl<S: Backend> Batches for S {
@@ -143,6 +144,7 @@ impl<'s> Plan<'s> {
                 limits.check_post(messages, None)?;
                 check_message_times(Timestamp::from_millis(now), messages)?;
                 let queue = queue.ok_or_else(|| missing(address.project, address.name))?;
+                check_pause(queue.description(), address.project, address.name)?;
                 self.outcome.posted.push(planned.post(queue, limits, *client, messages)?);
             }
             BatchStep::Delete { messages, claim, .. } => {

@@ -4,7 +4,7 @@ use crate::contract::Claims;
 use crate::model::error::{Error, Result};
 use crate::model::limits::{are_long, check_times};
 use crate::model::time::millis;
-use crate::model::{ClaimId, ClaimOptions, ClaimRecord, MessageId, Project, QueueName, Timestamp};
+use crate::model::{ClaimId, ClaimOptions, ClaimRecord, MessageId, Pause, Project, QueueName, Timestamp};
 use crate::state::op::{DeadLetter, NewClaim, Op};
 use crate::state::sequences::Sequences;
 use crate::state::{Allowance, Reading};
@@ -115,6 +115,10 @@ fn claim(
     options: &ClaimOptions,
 ) -> Result<Answer<Option<Claimed>>> {
     check_times(Timestamp::from_millis(queue.now()), "ttl", &[options.ttl, options.grace])?;
+    if queue.description().settings.pause.is_some_and(Pause::stops_claims) {
+        // The end of the pause wakes those that wait.
+        return Ok(Answer::at_once(Some((None, None))));
+    }
     let decision = decide(queue, name, options)?;
     let moved = decision.moved.len();
     if moved == 0 && decision.taken.is_empty() {

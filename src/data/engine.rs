@@ -2,10 +2,13 @@
 
 use super::backend::{Access, Answer, Backend, NamedQueue, Other};
 use super::dead_letters::{DeadLetterQueue, TargetQueue};
+use super::queues::missing;
 use crate::engine::Engine;
 use crate::model::error::Result;
-use crate::model::{Durability, Project, QueueName};
+use crate::model::{Durability, Metadata, Project, QueueName};
 use crate::state::Description;
+use crate::state::op::Op;
+use crate::storage::journal::Growth;
 use crate::store::{Locked, Store, Together};
 
 impl Backend for Engine {
@@ -23,6 +26,24 @@ impl Backend for Engine {
 
     fn has_queue(&self, project: &Project, name: &QueueName) -> Result<bool> {
         Ok(self.store().enter_queue(project, name)?.find(project, name)?.is_some())
+    }
+
+    fn redescribe(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        change: &dyn Fn(&Metadata) -> Result<Metadata>,
+    ) -> Result<()> {
+        let store = self.store().enter_queue(project, name)?;
+        let lsn = store.with_queue(project, name, |queue| {
+            let text = change(&queue.description().metadata)?.to_json();
+            store.limits.check_metadata(text.len())?;
+            let lsn = queue.record(Growth::Grows, &Op::SetMetadata { queue: queue.number(), metadata: text.into() })?;
+            queue.note_described();
+            Ok(lsn)
+        })?;
+        store.wake(project, name, usize::MAX);
+        store.wait_durable(lsn.ok_or_else(|| missing(project, name))?, self.durability())
     }
 
     fn with_queue<R>(

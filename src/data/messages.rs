@@ -8,8 +8,8 @@ use crate::model::error::{Error, Result};
 use crate::model::limits::{are_long, check_times};
 use crate::model::time::millis;
 use crate::model::{
-    ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project,
-    QueueName, Sort, Timestamp, Ttl,
+    ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Pause,
+    Project, QueueName, Sort, Timestamp, Ttl,
 };
 use crate::state::op::{Op, Posted};
 use crate::state::sequences::Sequences;
@@ -18,6 +18,7 @@ use crate::storage::journal::Growth;
 use crate::store::Locked;
 
 use super::backend::{Access, Answer, Backend};
+use super::pauses::check_post as check_pause;
 use super::queues::missing;
 
 impl<S: Backend> Messages for S {
@@ -37,7 +38,8 @@ impl<S: Backend> Messages for S {
             check_message_times(Timestamp::from_millis(control_store.now()), messages)?;
         }
         let access = if messages.is_empty() { Access::Read } else { Access::Fill };
-        let posted = self.with_queue(project, queue, access, |queue| post_locked(queue, client, messages))?;
+        let posted =
+            self.with_queue(project, queue, access, |locked| post_locked(locked, project, queue, client, messages))?;
         posted.ok_or_else(|| missing(project, queue))
     }
 
@@ -138,6 +140,8 @@ impl<S: Backend> Messages for S {
         self.control_store().limits.check_pop(limit)?;
         let popped = self.with_queue(project, queue, Access::Change, |queue| {
             let mut reading = Reading::new(queue.now());
+            let is_paused = queue.description().settings.pause.is_some_and(Pause::stops_claims);
+            let limit = if is_paused { 0 } else { limit };
             let (mut messages, mut allowance) = (Sequences::default(), Allowance::new(MAX_BYTES));
             for place in queue.claimable().take(limit) {
                 let (page, index) = place?;
@@ -159,8 +163,15 @@ impl<S: Backend> Messages for S {
     }
 }
 
-fn post_locked(queue: &mut Locked<'_>, client: ClientId, messages: &[NewMessage]) -> Result<Answer<Vec<MessageId>>> {
+fn post_locked(
+    queue: &mut Locked<'_>,
+    project: &Project,
+    name: &QueueName,
+    client: ClientId,
+    messages: &[NewMessage],
+) -> Result<Answer<Vec<MessageId>>> {
     let store = queue.store();
+    check_pause(queue.description(), project, name)?;
     if let Some(most) = queue.description().settings.max_post_size {
         store.limits.check_post(messages, Some(most))?;
     }

@@ -9,6 +9,7 @@ mod diagnostics;
 mod driver;
 mod engine;
 mod messages;
+pub(crate) mod pauses;
 pub(crate) mod queues;
 mod redrives;
 mod retries;

@@ -63,6 +63,8 @@ impl Queues for Engine {
             Ok(lsn)
         })?;
         drop(chains);
+        // A pause may have ended.
+        store.wake(project, name, usize::MAX);
         store.wait_durable(lsn.ok_or_else(|| missing(project, name))?, self.durability())
     }
 

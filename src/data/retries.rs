@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::contract::{Batches, DeadLetters, Diagnostics, ExtendedDriver, Retries};
+use crate::contract::{Batches, DeadLetters, Diagnostics, ExtendedDriver, FlowControl, Retries};
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
@@ -29,6 +29,10 @@ impl ExtendedDriver for Engine {
     }
 
     fn dead_letters(&self) -> &dyn DeadLetters {
+        self
+    }
+
+    fn flow_control(&self) -> &dyn FlowControl {
         self
     }
 

@@ -7,6 +7,7 @@ mod dead_letters;
 mod driver;
 mod message_iterator;
 mod messages;
+mod pauses;
 mod queue;
 mod queue_set;
 

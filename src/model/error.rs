@@ -31,6 +31,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`is_lease_lost`](Error::is_lease_lost) | stop the work on the message: another worker may have it |
 /// | [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) | correct the arguments |
 /// | [`is_busy`](Error::is_busy) | try again later |
+/// | [`is_paused`](Error::is_paused) | wait until somebody resumes the queue |
 /// | [`is_full`](Error::is_full) | free space: deletes still work |
 /// | [`is_outcome_unknown`](Error::is_outcome_unknown) | check whether the change was made before you try again |
 /// | [`is_closed`](Error::is_closed), [`is_poisoned`](Error::is_poisoned) | open the store again |
@@ -226,6 +227,14 @@ pub enum Error {
         other_project: Project,
         /// A queue of the batch in another store.
         other: QueueName,
+    },
+    /// The queue is paused for posts.
+    #[error("queue {queue:?} is paused{}", within(.project))]
+    QueuePaused {
+        /// The project of the queue.
+        project: Project,
+        /// The queue.
+        queue: QueueName,
     },
     /// An argument is malformed or out of range.
     #[error("invalid {name}: {reason}")]

@@ -55,7 +55,8 @@ impl Explanation {
 
     /// Since when this is so, where the store knows it:
     ///
-    /// - for [`Waiting`](Availability::Waiting) and [`WornOut`](Availability::WornOut), the post of the
+    /// - for [`Waiting`](Availability::Waiting), [`Paused`](Availability::Paused) and
+    ///   [`WornOut`](Availability::WornOut), the post of the
     ///   message, also of one that was put back by a redrive, or the end of its delay. `None` if the message has been under a claim since: when that
     ///   claim ended is not recorded;
     /// - for [`Delayed`](Availability::Delayed), the post; `None` if the message was given back with a
@@ -85,6 +86,7 @@ impl fmt::Display for Explanation {
                 write!(f, "claimed by {claim}").and_then(|()| since(f))?;
                 write!(f, ", until {until}")
             }
+            Availability::Paused => f.write_str("paused: no message of the queue can be claimed"),
             Availability::WornOut { dead_letter_queue } => {
                 write!(f, "worn out: the next claim moves it to the queue {dead_letter_queue:?}")
             }
@@ -140,6 +142,9 @@ pub enum Availability {
         /// The end of the claim, if it is not renewed.
         until: Timestamp,
     },
+    /// Nothing keeps the message from being claimed but that its queue is [paused](crate::Pause) for
+    /// claims.
+    Paused,
     /// The message was claimed as often as its queue allows. A pop still takes it, and a claim that
     /// reaches it moves it to the dead-letter queue.
     #[non_exhaustive]
@@ -170,6 +175,7 @@ mod tests {
                 Availability::Claimed { claim, until },
                 "claimed by 51db7067-821f-4a7e-b3b5-94a9dd6b45b3 since 1970-01-01T00:00:01Z, until 1970-01-01T00:01:01Z",
             ),
+            (Availability::Paused, "paused: no message of the queue can be claimed"),
             (Availability::WornOut { dead_letter_queue }, "worn out: the next claim moves it to the queue \"dead\""),
             (Availability::Damaged, "damaged: it cannot be read from the disk"),
         ];

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::settings::{
-    DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, FLAVOR, MAX_CLAIM_COUNT, MAX_POST_SIZE, RETRY,
+    DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, FLAVOR, MAX_CLAIM_COUNT, MAX_POST_SIZE, PAUSED,
+    RETRY,
 };
 use super::time::millis;
-use super::{Metadata, RetryPolicy, Ttl};
+use super::{Metadata, Pause, RetryPolicy, Ttl};
 
 /// The settings of a queue, which are reserved keys of its metadata.
 ///
@@ -21,6 +22,7 @@ use super::{Metadata, RetryPolicy, Ttl};
 /// | `_dead_letter_queue` | the name of a queue of the same project | messages stay |
 /// | `_dead_letter_queue_messages_ttl` | seconds that a dead letter lives from its move on | as before the move |
 /// | `_retry` | an object, see [`RetryPolicy`]: `base_ms`, `factor`, `cap_ms`, `jitter_percent`, `attempts` | retries are not delayed |
+/// | `_paused` | `"claims"`, `"posts"` or `"all"`, see [`Pause`] | not paused |
 /// | `_flavor` | the name of a flavor: for pooled drivers | any pool |
 /// | `_enable_encrypt_messages` | true or false: for Zaqar's front end | |
 /// | `_retry_policy` | an object, of notifications: for Zaqar's front end | |
@@ -111,6 +113,18 @@ impl QueueSettings {
     /// ```
     pub fn dead_letters(self, queue: impl AsRef<str>, claims: u32) -> Self {
         self.set(DEAD_LETTER_QUEUE, queue.as_ref()).set(MAX_CLAIM_COUNT, claims)
+    }
+
+    /// Sets what the queue does not do until it is [resumed](crate::Queue::resume).
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let metadata = Metadata::from(QueueSettings::new().paused(Pause::Claims));
+    /// assert_eq!(metadata.get("_paused")?, Some("claims".to_owned()));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn paused(self, pause: Pause) -> Self {
+        self.set(PAUSED, pause.to_string())
     }
 
     /// Sets how long a dead letter lives from its move on, rounded up to seconds; zero is unset.

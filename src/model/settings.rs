@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::json::Json;
-use super::{Metadata, QueueName, RetryPolicy, Timestamp};
+use super::{Metadata, Pause, QueueName, RetryPolicy, Timestamp};
 use crate::model::error::{Error, Result};
 
 /// The settings the storage acts on. Times are in milliseconds.
@@ -20,6 +20,7 @@ pub(crate) struct ParsedSettings {
     pub(crate) dead_letter_queue: Option<QueueName>,
     /// 0 is unset, so never `Some(0)`.
     pub(crate) dead_letter_ttl: Option<u64>,
+    pub(crate) pause: Option<Pause>,
     /// Boxed, because few queues have one.
     pub(crate) retry: Option<Box<RetryPolicy>>,
 }
@@ -38,6 +39,7 @@ impl ParsedSettings {
             max_claim_count: keys.integer(MAX_CLAIM_COUNT, 0, u32::MAX.into())?.and_then(|count| count.try_into().ok()),
             dead_letter_queue: keys.queue_name(DEAD_LETTER_QUEUE)?,
             dead_letter_ttl: keys.millis(DEAD_LETTER_TTL)?.filter(|ttl| *ttl > 0),
+            pause: keys.pause()?,
             retry: keys.retry()?.map(Box::new),
         })
     }
@@ -133,6 +135,12 @@ impl Keys<'_> {
         Ok(Some(policy))
     }
 
+    fn pause(&self) -> Result<Option<Pause>> {
+        let Some(value) = self.0.set_value(PAUSED) else { return Ok(None) };
+        let text = value.as_str().unwrap_or_default();
+        text.parse().map(Some).map_err(|_| Error::invalid(PAUSED, r#"must be "claims", "posts" or "all""#))
+    }
+
     fn queue_name(&self, key: &str) -> Result<Option<QueueName>> {
         self.check(key, "must be text", Json::is_text)?;
         let Some(value) = self.0.set_value(key) else { return Ok(None) };
@@ -152,6 +160,8 @@ const ENCRYPT: &str = "_enable_encrypt_messages";
 const RETRY_POLICY: &str = "_retry_policy";
 /// Ours. `_retry_policy` is Zaqar's, and concerns notifications.
 pub(super) const RETRY: &str = "_retry";
+/// Ours.
+pub(crate) const PAUSED: &str = "_paused";
 const MAX_FACTOR: u32 = 100;
 
 #[cfg(test)]
@@ -169,7 +179,7 @@ mod tests {
             r#"{"_default_message_ttl": 600, "_default_message_delay": 5,
                 "_max_messages_post_size": 1024, "_max_claim_count": 2, "_dead_letter_queue": "dead",
                 "_dead_letter_queue_messages_ttl": 7, "_flavor": "gold", "owner": "ann",
-                "_enable_encrypt_messages": true, "_retry_policy": {"retries": 3},
+                "_enable_encrypt_messages": true, "_retry_policy": {"retries": 3}, "_paused": "posts",
                 "_retry": {"base_ms": 5, "factor": 3, "attempts": 4}, "_else": [1]}"#,
         )?;
         let expected = ParsedSettings {
@@ -179,6 +189,7 @@ mod tests {
             max_claim_count: Some(2),
             dead_letter_queue: Some(QueueName::new("dead")?),
             dead_letter_ttl: Some(7000),
+            pause: Some(Pause::Posts),
             retry: Some(Box::new(RetryPolicy::new(Duration::from_millis(5)).factor(3).attempts(4))),
         };
         assert_eq!(settings, expected);
@@ -214,11 +225,12 @@ mod tests {
             assert_refused(RETRY_POLICY, value);
             assert_refused(RETRY, value);
         }
-        for key in [FLAVOR, DEAD_LETTER_QUEUE] {
+        for key in [FLAVOR, DEAD_LETTER_QUEUE, PAUSED] {
             for value in ["1", "{}", "true"] {
                 assert_refused(key, value);
             }
         }
+        assert_refused(PAUSED, r#""both""#);
     }
 
     #[test]
@@ -301,7 +313,7 @@ mod tests {
 
     const NUMBERS: [&str; 5] = [DEFAULT_TTL, DEFAULT_DELAY, MAX_POST_SIZE, MAX_CLAIM_COUNT, DEAD_LETTER_TTL];
 
-    const EVERY_KEY: [&str; 10] = [
+    const EVERY_KEY: [&str; 11] = [
         DEFAULT_TTL,
         DEFAULT_DELAY,
         MAX_POST_SIZE,
@@ -312,5 +324,6 @@ mod tests {
         ENCRYPT,
         RETRY_POLICY,
         RETRY,
+        PAUSED,
     ];
 }

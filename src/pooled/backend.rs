@@ -7,7 +7,7 @@ use crate::data::backend::{Access, Answer, Backend, NamedQueue, Other};
 use crate::data::dead_letters::{DeadLetterQueue, TargetQueue};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::first_of;
-use crate::model::{Durability, Project, QueueName};
+use crate::model::{Durability, Metadata, Project, QueueName};
 use crate::storage::keys;
 use crate::store::{Locked, Store, Together};
 
@@ -35,6 +35,15 @@ impl Backend for PooledDriver {
     fn has_queue(&self, project: &Project, name: &QueueName) -> Result<bool> {
         let _call = self.shared().enter()?;
         Ok(self.shared().route(&keys::queue(project, name))?.is_some())
+    }
+
+    fn redescribe(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        change: &dyn Fn(&Metadata) -> Result<Metadata>,
+    ) -> Result<()> {
+        self.change_metadata(project, name, change)
     }
 
     fn with_queue<R>(

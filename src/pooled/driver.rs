@@ -1,8 +1,8 @@
 //! The data and the control driver over all pools.
 
 use crate::contract::{
-    Batches, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver, Flavors, Messages,
-    Pools, Queues, Retries, Sealed, Subscriptions,
+    Batches, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver, Flavors,
+    FlowControl, Messages, Pools, Queues, Retries, Sealed, Subscriptions,
 };
 use crate::data::HealthCheck;
 use crate::model::error::{Error, Result};
@@ -21,6 +21,10 @@ impl ExtendedDriver for PooledDriver {
     }
 
     fn dead_letters(&self) -> &dyn DeadLetters {
+        self
+    }
+
+    fn flow_control(&self) -> &dyn FlowControl {
         self
     }
 

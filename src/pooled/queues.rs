@@ -19,6 +19,29 @@ use crate::store::{Locked, Place, QueueSlot};
 use super::PooledDriver;
 use super::shared::Shared;
 
+impl PooledDriver {
+    /// Replaces a queue's metadata, in one step, by what `change` makes of them.
+    pub(super) fn change_metadata(
+        &self,
+        project: &Project,
+        name: &QueueName,
+        change: &dyn Fn(&Metadata) -> Result<Metadata>,
+    ) -> Result<()> {
+        let _call = self.shared().enter_queue(project, name)?;
+        let control = self.control();
+        let lsn = control.store().with_queue(project, name, |queue| {
+            let metadata = change(&queue.description().metadata)?;
+            let text = metadata.to_json();
+            control.store().limits.check_metadata(text.len())?;
+            let lsn = self.shared().redescribe(queue, Address::of(project, name), project, name, &metadata, &text)?;
+            queue.note_described();
+            Ok(lsn)
+        })?;
+        control.store().wake(project, name, usize::MAX);
+        control.store().wait_durable(lsn.ok_or_else(|| missing(project, name))?, control.durability())
+    }
+}
+
 impl Queues for PooledDriver {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
         let _call = self.shared().enter_queue(project, name)?;
@@ -55,6 +78,8 @@ impl Queues for PooledDriver {
             Ok(lsn)
         })?;
         drop(chains);
+        // A pause may have ended.
+        control.store().wake(project, name, usize::MAX);
         control.store().wait_durable(lsn.ok_or_else(|| missing(project, name))?, control.durability())?;
         self.shared().try_move_subscriptions(&keys::queue(project, name));
         Ok(())

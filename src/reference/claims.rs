@@ -4,7 +4,7 @@ use super::{ReferenceModel, Store};
 use crate::contract::Claims;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
-use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Project, QueueName, Timestamp};
+use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Pause, Project, QueueName, Timestamp};
 
 impl ReferenceModel {
     pub(super) fn check_claim(&self, options: &ClaimOptions, now: Timestamp) -> Result<()> {
@@ -37,6 +37,9 @@ impl Claims for ReferenceModel {
         let Some(source) = store.contents(project, queue)? else {
             return Ok(None);
         };
+        if source.settings.pause.is_some_and(Pause::stops_claims) {
+            return Ok(None);
+        }
         let dead = source.claim(queue, id, options, now);
         let record = source.claim_record(id, now);
         if let Some(name) = source.settings.dead_letter_queue.clone().filter(|_| !dead.is_empty()) {

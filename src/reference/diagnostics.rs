@@ -6,8 +6,8 @@ use super::queues::no_queue;
 use crate::contract::Diagnostics;
 use crate::model::error::Result;
 use crate::model::{
-    Availability, ClaimEntry, ClaimId, ClaimMarker, Explanation, ListOptions, MessageId, Page, Project, QueueName,
-    Timestamp,
+    Availability, ClaimEntry, ClaimId, ClaimMarker, Explanation, ListOptions, MessageId, Page, Pause, Project,
+    QueueName, Timestamp,
 };
 
 impl Diagnostics for ReferenceModel {
@@ -72,6 +72,9 @@ fn explain(queue: &QueueModel, message: &MessageModel, now: Timestamp) -> Explan
 
 fn if_free(queue: &QueueModel, message: &MessageModel) -> Availability {
     let settings = &queue.settings;
+    if settings.pause.is_some_and(Pause::stops_claims) {
+        return Availability::Paused;
+    }
     match (&settings.dead_letter_queue, settings.most_claims()) {
         (Some(name), Some(most)) if message.claim_count >= most => {
             Availability::WornOut { dead_letter_queue: name.clone() }

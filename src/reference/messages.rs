@@ -1,5 +1,6 @@
 //! The message controller of the model: contract 6.
 
+use super::pauses::check_post as check_pause;
 use super::queue::{MessageModel, QueueModel, sequences, within};
 use super::queues::no_queue;
 use super::{ReferenceModel, Store};
@@ -7,8 +8,8 @@ use crate::contract::Messages;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{
-    ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Project,
-    QueueName, Sort, Timestamp,
+    ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Pause,
+    Project, QueueName, Sort, Timestamp,
 };
 
 impl Messages for ReferenceModel {
@@ -115,7 +116,8 @@ impl Messages for ReferenceModel {
         let Some(queue) = store.contents(project, queue)? else {
             return Ok(Vec::new());
         };
-        let popped = queue.claimable(limit, MAX_BYTES, now);
+        let is_paused = queue.settings.pause.is_some_and(Pause::stops_claims);
+        let popped = queue.claimable(if is_paused { 0 } else { limit }, MAX_BYTES, now);
         queue.remove(&sequences(&popped));
         Ok(popped.iter().map(|message| queue.record(message, now)).collect())
     }
@@ -137,6 +139,7 @@ impl ReferenceModel {
             check_times(now, "delay", &[message.delay.unwrap_or_default()])?;
         }
         let target = store.contents(project, queue)?.ok_or_else(|| no_queue(project, queue))?;
+        check_pause(target.settings.pause, project, queue)?;
         self.limits.check_post(messages, target.settings.max_post_size)?;
         let post = |message| target.push(MessageModel::posted(message, client, self.checksums, now));
         Ok(messages.iter().map(post).collect())

@@ -15,6 +15,7 @@ mod control;
 mod diagnostics;
 mod flavors;
 mod messages;
+mod pauses;
 mod pooling;
 mod pools;
 mod queue;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ReferenceModel;
 use super::claims::no_claim;
 use super::queue::QueueModel;
-use crate::contract::{Batches, DeadLetters, Diagnostics, ExtendedDriver, Retries};
+use crate::contract::{Batches, DeadLetters, Diagnostics, ExtendedDriver, FlowControl, Retries};
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, MessageId, Project, QueueName, Retry, Timestamp};
@@ -21,6 +21,10 @@ impl ExtendedDriver for ReferenceModel {
     }
 
     fn dead_letters(&self) -> &dyn DeadLetters {
+        self
+    }
+
+    fn flow_control(&self) -> &dyn FlowControl {
         self
     }
 

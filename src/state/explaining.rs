@@ -3,7 +3,7 @@
 use crate::model::error::Result;
 use crate::model::settings::ParsedSettings;
 use crate::model::ttl::FOREVER;
-use crate::model::{Availability, ClaimId, Explanation, MessageId, Timestamp};
+use crate::model::{Availability, ClaimId, Explanation, MessageId, Pause, Timestamp};
 
 use super::page::{Hold, Page};
 use super::page_content::MessageSlot;
@@ -46,6 +46,9 @@ impl Queue {
 
 /// What the next claim does with a free message that was claimed so often.
 fn if_free(claim_count: u32, settings: &ParsedSettings) -> Availability {
+    if settings.pause.is_some_and(Pause::stops_claims) {
+        return Availability::Paused;
+    }
     let is_worn_out = settings.most_claims().is_some_and(|most| claim_count >= most);
     match settings.dead_letter_queue.clone().filter(|_| is_worn_out) {
         Some(dead_letter_queue) => Availability::WornOut { dead_letter_queue },

@@ -71,6 +71,7 @@ mod flavors;
 mod headers;
 mod lifetimes;
 mod messages;
+mod pauses;
 mod pool_updates;
 mod pooling;
 mod pools;

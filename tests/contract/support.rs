@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use zaqar_sled::{
     ClaimEntry, ClaimId, ClaimMarker, ClaimRecord, ClientId, Config, DataDriver, Engine, Error, Explanation,
     ExtendedDriver, Limits, ListOptions, ManualClock, Message, MessageId, MessageListOptions, MessageMarker,
-    MessageVolume, Metadata, NewMessage, Page, PooledDriver, Project, Purge, QueueListOptions, QueueName, QueueStats,
-    RedriveOptions, RedriveOutcome, ReferenceModel, Result, Retry, SimulatedDisk, Sort,
+    MessageVolume, Metadata, NewMessage, Page, Pause, PooledDriver, Project, Purge, QueueListOptions, QueueName,
+    QueueStats, RedriveOptions, RedriveOutcome, ReferenceModel, Result, Retry, SimulatedDisk, Sort,
 };
 
 pub(crate) use control::*;
@@ -383,6 +383,10 @@ impl Queue<'_> {
 
     pub(crate) fn split(&self, claim: ClaimId, ids: &[MessageId], ttl: u64, grace: u64) -> Result<Option<ClaimRecord>> {
         self.driver().retries().split(&self.project, &self.name, &claim, ids, &terms(ttl, grace, 1))
+    }
+
+    pub(crate) fn pause(&self, pause: Option<Pause>) -> Result<()> {
+        self.driver().flow_control().set_pause(&self.project, &self.name, pause)
     }
 
     pub(crate) fn redrive(&self, options: &RedriveOptions) -> Result<RedriveOutcome> {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::time::Duration;
-use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Project, Purge, QueueName, Sort};
+use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Pause, Project, Purge, QueueName, Sort};
 
 use crate::batches::{Step, steps};
 use crate::catalogue::{CatalogueOp, catalogue_op};
@@ -148,6 +148,7 @@ pub(crate) enum Op {
     Split(QueueRef, Pick, Vec<Pick>, Terms),
     Batch(Vec<Step>),
     Redrive(QueueRef, Redrive),
+    SetPause(QueueRef, Option<Pause>),
     Subscriptions(QueueRef, SubscriptionOp),
     Pools(PoolOp),
     Flavors(FlavorOp),
@@ -171,7 +172,7 @@ pub(crate) enum Op {
 
 pub(crate) const PROJECTS: [Option<&str>; 2] = [None, Some("shop")];
 pub(crate) const NAMES: [&str; 4] = ["orders", "dead", "a", "a.b"];
-pub(crate) const METADATA: [&str; 13] = [
+pub(crate) const METADATA: [&str; 14] = [
     "{}",
     r#"{"owner": "ann"}"#,
     r#"{"_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
@@ -182,6 +183,7 @@ pub(crate) const METADATA: [&str; 13] = [
     r#"{"_max_claim_count": 5, "_dead_letter_queue": "dead", "_retry": {"base_ms": 700, "factor": 3, "cap_ms": 9000, "attempts": 3}}"#,
     r#"{"_retry": {"base_ms": 5000}}"#,
     r#"{"_max_messages_post_size": 60}"#,
+    r#"{"_paused": "posts", "owner": "ann"}"#,
     r#"{"_default_message_ttl": "soon"}"#,
     r#"{"_flavor": "gold"}"#,
     r#"{"_flavor": "plain", "_max_claim_count": 1, "_dead_letter_queue": "dead"}"#,
@@ -236,6 +238,7 @@ pub(crate) fn queue_op() -> impl Strategy<Value = Op> {
         14 => (queue_ref(), select(METADATA.to_vec())).prop_map(|(queue_ref, text)| Op::Create(queue_ref, text)),
         4 => (queue_ref(), select(METADATA.to_vec())).prop_map(|(queue_ref, text)| Op::SetMetadata(queue_ref, text)),
         3 => queue_ref().prop_map(Op::Describe),
+        4 => (queue_ref(), pause()).prop_map(|(queue_ref, pause)| Op::SetPause(queue_ref, pause)),
         1 => queue_ref().prop_map(Op::DeleteQueue),
         3 => (0..PROJECTS.len(), queue_listing()).prop_map(|(project, listing)| Op::ListQueues(project, listing)),
         6 => queue_ref().prop_map(Op::Stats),
@@ -364,6 +367,11 @@ pub(crate) fn given_back() -> impl Strategy<Value = GivenBack> {
     (pick(), delay, reason).prop_map(|(message, delay, reason)| GivenBack { message, delay, reason })
 }
 
+/// Mostly none, so that most calls find a queue that works.
+pub(crate) fn pause() -> impl Strategy<Value = Option<Pause>> {
+    prop::option::weighted(0.3, select(vec![Pause::Claims, Pause::Posts, Pause::All]))
+}
+
 pub(crate) fn redrive() -> impl Strategy<Value = Redrive> {
     let name = || prop::option::weighted(0.3, 0..NAMES.len());
     let older_than = prop::option::weighted(0.2, select(vec![0, 999, 5_000, 60_000]));
@@ -426,6 +434,7 @@ impl Op {
             | Op::Retry(queue_ref, ..)
             | Op::Split(queue_ref, ..)
             | Op::Redrive(queue_ref, _)
+            | Op::SetPause(queue_ref, _)
             | Op::Subscriptions(queue_ref, _)
             | Op::Move(queue_ref, _) => Some(*queue_ref),
             _ => None,

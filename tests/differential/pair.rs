@@ -111,6 +111,10 @@ impl<'c> Pair<'c> {
             Op::Explain(queue_ref, id) => self.explain(*queue_ref, *id),
             Op::Batch(steps) => self.commit(steps),
             Op::Redrive(queue_ref, redrive) => self.redrive(*queue_ref, redrive),
+            Op::SetPause(queue_ref, pause) => {
+                let (project, name) = (queue_ref.project(), queue_ref.name());
+                self.both(|driver| driver.flow_control().set_pause(&project, &name, *pause), same)
+            }
             Op::Subscriptions(queue_ref, op) => self.call_subscriptions(*queue_ref, op),
             Op::Pools(op) => {
                 self.call_pools(op)?;
@@ -265,7 +269,7 @@ pub(crate) fn told(message: &Message) -> impl PartialEq + Debug + '_ {
     (message.body(), times, claims, message.checksum(), message.headers(), origin)
 }
 
-pub(crate) fn predicates(error: &Error) -> [bool; 11] {
+pub(crate) fn predicates(error: &Error) -> [bool; 12] {
     [
         error.is_not_found(),
         error.is_conflict(),
@@ -273,6 +277,7 @@ pub(crate) fn predicates(error: &Error) -> [bool; 11] {
         error.is_invalid(),
         error.is_too_large(),
         error.is_full(),
+        error.is_paused(),
         error.is_busy(),
         error.is_closed(),
         error.is_poisoned(),

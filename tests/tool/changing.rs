@@ -11,11 +11,13 @@ use zaqar_sled::{ClaimOptions, ClientId, Engine, Metadata, NewMessage, PooledDri
 use crate::scene::{Run, Scene};
 
 /// Every command that changes a store, on the queue `orders`.
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 11] = [
     "post orders tea",
     "get orders",
     "purge orders",
     "redrive orders",
+    "pause orders",
+    "resume orders",
     "rm orders",
     "pools add spare sled:/nowhere/spare",
     "pools rm spare",
@@ -38,7 +40,7 @@ fn no_command_makes_a_store_or_a_queue_unless_it_is_asked_to() {
     }
     assert_eq!(scene.run("post orders tea --create").code, Some(0));
     scene.run("post drinks tea").assert_fails(5, &["there is no queue drinks", "post --create"]);
-    for command in ["get drinks", "purge drinks", "redrive drinks", "rm drinks"] {
+    for command in ["get drinks", "purge drinks", "redrive drinks", "pause drinks", "resume drinks", "rm drinks"] {
         scene.run(command).assert_fails(5, &["there is no queue drinks"]);
     }
     assert_eq!(scene.rows("ls --json").len(), 1);
@@ -56,6 +58,23 @@ fn headers_are_posted_and_shown() {
     scene.run("post orders tea --header customer").assert_fails(2, &["NAME=VALUE"]);
     scene.run("post orders tea --header content-type=tea").assert_fails(1, &["content-type"]);
     assert_eq!(bodies(&scene), ["tea"]);
+}
+
+#[test]
+fn a_queue_is_paused_and_resumed() {
+    let scene = Scene::new();
+    assert_eq!(scene.run("post orders tea --create").code, Some(0));
+    assert_eq!(scene.rows("pause orders --json"), [json!({"paused": "all"})]);
+    scene.run("post orders coffee").assert_fails(1, &["paused"]);
+    assert_eq!(scene.run("get orders").code, Some(8));
+    let id = scene.rows("peek orders --json")[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(scene.rows(&format!("explain orders {id} --json"))[0]["state"], "paused");
+    assert_eq!(scene.rows("stat orders --json")[0]["metadata"]["_paused"], "all");
+    assert_eq!(scene.run("pause orders --only claims").output, "paused for claims\n");
+    assert_eq!(scene.run("post orders coffee").code, Some(0));
+    scene.run("pause orders --only both").assert_fails(2, &["claims"]);
+    assert_eq!(scene.run("resume orders").output, "resumed\n");
+    assert_eq!(scene.rows("get orders --json --limit 9").len(), 2);
 }
 
 #[test]

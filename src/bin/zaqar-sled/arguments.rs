@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use zaqar_sled::Durability;
 
 use crate::commands::{
-    Claims, Completions, Dead, Explain, Get, Ls, Man, Peek, Pools, Post, Purge, Redrive, Rm, Salvage, Stat, Verify,
+    Claims, Completions, Dead, Explain, Get, Ls, Man, Pause, Peek, Pools, Post, Purge, Redrive, Resume, Rm, Salvage,
+    Stat, Verify,
 };
 use crate::exit;
 use crate::output::Output;
@@ -115,6 +116,19 @@ pub(crate) enum Task {
     /// The store must not be in use.
     #[command(after_help = exit::TABLE)]
     Purge(Purge),
+
+    /// Stop a queue: no message can be claimed, none be posted, or both, until it is resumed.
+    ///
+    /// The pause is the key `_paused` of the queue's metadata, which `stat` shows. Claimed messages can be finished. The
+    /// store must not be in use.
+    #[command(after_help = exit::TABLE)]
+    Pause(Pause),
+
+    /// End the pause of a queue.
+    ///
+    /// The store must not be in use.
+    #[command(after_help = exit::TABLE)]
+    Resume(Resume),
 
     /// Delete a queue with its messages, or only messages with --message.
     ///

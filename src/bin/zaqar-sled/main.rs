@@ -53,6 +53,8 @@ fn main() -> ExitCode {
         Task::Explain(explain) => explain.run(),
         Task::Dead(dead) => dead.run(),
         Task::Redrive(redrive) => redrive.run(),
+        Task::Pause(pause) => pause.run(),
+        Task::Resume(resume) => resume.run(),
         Task::Post(post) => post.run(),
         Task::Get(get) => get.run(),
         Task::Purge(purge) => purge.run(),

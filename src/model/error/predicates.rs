@@ -162,6 +162,22 @@ impl Error {
         )
     }
 
+    /// Whether the queue is [paused](crate::Pause) for what the call does.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// orders.create(QueueSettings::new().paused(Pause::Posts))?;
+    /// let refused = orders.post(ClientId::random(), &[NewMessage::new("42")]);
+    /// assert!(refused.unwrap_err().is_paused());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn is_paused(&self) -> bool {
+        matches!(self, Self::QueuePaused { .. })
+    }
+
     /// Whether the engine was closed.
     ///
     /// ```

@@ -75,6 +75,7 @@ impl Row {
             Availability::Claimed { claim, until: end, .. } => {
                 Self { state: "claimed", until: until(end), claim: Some(claim.to_string()), ..row }
             }
+            Availability::Paused => Self { state: "paused", ..row },
             Availability::WornOut { dead_letter_queue, .. } => {
                 Self { state: "worn out", dead_letter_queue: Some(dead_letter_queue.to_string()), ..row }
             }
