@@ -20,7 +20,7 @@ use crate::state::op::{Address, Change, Import, ImportedPage, Op};
 use crate::state::page::PageRecord;
 use crate::state::{Claim, FrozenPage, FrozenQueue, Hold, Mapping, SubscriptionRow};
 use crate::storage::journal::Growth;
-use crate::store::QueueSlot;
+use crate::store::{QueueSlot, Store};
 
 use super::PooledDriver;
 use super::pool::Pool;
@@ -89,12 +89,18 @@ struct QueueMove<'a> {
     to: Arc<Pool>,
 }
 
-/// Refuses changes of the queue until it is dropped.
-struct MovingFlag(Arc<Mapping>);
+/// Refuses changes of the queue until it is dropped, also by a panic; then its waiters look it up again.
+struct MovingFlag<'a> {
+    mapping: Arc<Mapping>,
+    control: &'a Store,
+    project: &'a Project,
+    queue: &'a QueueName,
+}
 
-impl Drop for MovingFlag {
+impl Drop for MovingFlag<'_> {
     fn drop(&mut self) {
-        self.0.set_moving(false);
+        self.mapping.set_moving(false);
+        self.control.wake(self.project, self.queue, usize::MAX);
     }
 }
 
@@ -121,8 +127,6 @@ impl Shared {
         }
         let queue_move = QueueMove { shared: self, project, queue, route, from, to };
         let moved = queue_move.run(&mapping);
-        // The waiters look the queue up again.
-        self.control.store().wake(project, queue, usize::MAX);
         // The source's side is removed, or the copy of a failed move; if not now, then later.
         if self.remove_leftovers().is_err() {
             self.signal_relay();
@@ -146,7 +150,7 @@ impl QueueMove<'_> {
         self.finish()
     }
 
-    fn begin(&self, mapping: &Arc<Mapping>) -> Result<MovingFlag> {
+    fn begin(&self, mapping: &Arc<Mapping>) -> Result<MovingFlag<'_>> {
         self.check_target()?;
         let control = self.shared.control.store();
         let mut registry = control.lock_registry();
@@ -160,14 +164,18 @@ impl QueueMove<'_> {
                 store: self.to.lasting_store(),
             };
             let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
-            mapping.set_moving(true);
-            let moving = MovingFlag(mapping.clone());
+            let moving = self.set_moving(mapping);
             drop(registry);
             control.wait_durable(lsn, Durability::Sync)?;
             return Ok(moving);
         }
+        Ok(self.set_moving(mapping))
+    }
+
+    fn set_moving(&self, mapping: &Arc<Mapping>) -> MovingFlag<'_> {
         mapping.set_moving(true);
-        Ok(MovingFlag(mapping.clone()))
+        let control = self.shared.control.store();
+        MovingFlag { mapping: mapping.clone(), control, project: self.project, queue: self.queue }
     }
 
     /// Checks that the queue is still mapped to the source's pool. It has a mapping, so that takes no lock.

@@ -9,7 +9,8 @@ use crate::lock::{Mutex, Rank};
 
 /// The alarms of the queues.
 ///
-/// 1. Every queue with a deadline has an alarm at that deadline or earlier.
+/// 1. Every queue with a deadline has an alarm at that deadline or earlier, or, if a page could not be read when it was
+///    due, a little later.
 /// 2. A queue's alarm is set again only when the queue's next deadline is earlier than the alarm. So a queue whose
 ///    deadlines only move later costs nothing.
 /// 3. A queue has at most one alarm, the one that its slot names, and a deleted queue has none.

@@ -118,7 +118,8 @@ impl Store {
     }
 
     /// Advances a queue by a bounded number of steps; returns whether more is due. `None` if the queue was deleted, or
-    /// if a page cannot be read; the next call on the queue gets that error.
+    /// if a page cannot be read: the next call on the queue gets that error, or the work is tried again after
+    /// [`TRIED_AGAIN_AFTER`].
     pub(crate) fn collect_some(&self, slot: &Arc<QueueSlot>, now: u64) -> Option<(Freed, bool)> {
         let queue = slot.lock();
         if queue.is_deleted() {
@@ -134,6 +135,9 @@ impl Store {
             // But not to be tried at once again.
             locked.quiet = true;
             self.record_freed(freed, now);
+            if self.alarms.arm(slot, Some(now.saturating_add(TRIED_AGAIN_AFTER))) {
+                self.signals.gc();
+            }
             return None;
         }
         Some((freed, more))
@@ -365,5 +369,7 @@ impl Drop for LockedRegistry<'_> {
 
 /// The most claims without messages that one operation ends.
 const ENDED_AT_ONCE: usize = 64;
+/// Milliseconds after which garbage collection tries to read a page again.
+const TRIED_AGAIN_AFTER: u64 = 1_000;
 /// Pages and claims collected while a queue is locked: some tens of microseconds.
 const COLLECTED_AT_ONCE: usize = 64;

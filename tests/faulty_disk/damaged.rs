@@ -205,3 +205,23 @@ fn a_pooled_driver_drops_what_is_damaged_in_any_of_its_stores() {
     driver.close().unwrap();
     assert!(driver.drop_damaged().unwrap_err().is_closed());
 }
+
+#[test]
+fn garbage_collection_that_cannot_read_a_page_tries_again_a_little_later() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let engine = config(&disk, &clock, 1).open(ROOT).unwrap();
+    let jobs = queue(&engine, "jobs");
+    // A page with only some of its messages due has to be read.
+    let bodies = [seconds(10), seconds(3_600)].map(|ttl| NewMessage::new(vec![b'x'; 700]).ttl(ttl));
+    (0..20).for_each(|_| drop(jobs.post(CLIENT, &bodies).unwrap()));
+    chill(&engine);
+    clock.advance(seconds(10));
+    disk.inject(Fault::on(Operation::Read).under("/store/heap"));
+    engine.step().unwrap();
+    assert_eq!(engine.status().expired_messages(), 0, "the page could not be read");
+    engine.step().unwrap();
+    assert_eq!(engine.status().expired_messages(), 0, "it is not tried at once");
+    clock.advance(seconds(1));
+    engine.step().unwrap();
+    assert_eq!(engine.status().expired_messages(), 20);
+}
