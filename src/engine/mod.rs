@@ -1,5 +1,6 @@
 //! The engine: an open store behind a handle that is cheap to clone.
 
+mod backing_up;
 pub(crate) mod opening;
 pub(crate) mod opening_paths;
 

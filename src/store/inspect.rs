@@ -15,7 +15,7 @@ mod queue;
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::LEAST_PAGE_FILES;
@@ -23,6 +23,7 @@ use crate::disk::{Disk, list_or_empty};
 use crate::model::error::{Error, Result};
 use crate::model::{Pool, Project, QueueName, Timestamp};
 use crate::state::{Contents, OUTBOX, Obstacle, pool_name};
+use crate::storage::backup_record;
 use crate::storage::budget::Budget;
 use crate::storage::journal::naming::JOURNAL;
 use crate::storage::journal::scan::{self, Source};
@@ -78,12 +79,12 @@ struct Finding {
 
 impl Inspection {
     pub(crate) fn of(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self> {
-        let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
+        let path = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
         let mut last: Option<Finding> = None;
         for _ in 0..MOST_READINGS {
-            let manifest = load(&**disk, &root)?;
-            match Self::read(disk, &root, &manifest) {
-                Ok(inspection) if load(&**disk, &root)? == manifest => return Ok(inspection),
+            let (root, manifest) = load(&**disk, &path)?;
+            match Self::read(disk, (&path, &root), &manifest) {
+                Ok(inspection) if load(&**disk, &path)?.1 == manifest => return Ok(inspection),
                 Ok(_) => last = None,
                 Err(error) if may_be_passing(&error) => {
                     let finding = Finding { error: error.to_string(), files: files(&**disk, &root)? };
@@ -98,11 +99,11 @@ impl Inspection {
         Err(Error::Unavailable { reason: "the store is in use and changes faster than it can be read".into() })
     }
 
-    fn read(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<Self> {
+    fn read(disk: &Arc<dyn Disk>, (path, root): (&Path, &Path), manifest: &Manifest) -> Result<Self> {
         let (mut contents, last_lsn) = replay(disk, root, manifest)?;
         let loaded: BTreeSet<u64> = contents.queues.keys().copied().collect();
         contents.load_archived()?;
-        let origin = Arc::new(Origin::new(disk.clone(), root, manifest.clone()));
+        let origin = Arc::new(Origin::new(disk.clone(), path, manifest.clone()));
         let time = Timestamp::from_millis(contents.time);
         let pools = contents.registry.pools.iter().map(|(key, row)| row.pool(pool_name(key)?, true));
         let pools = pools.collect::<Result<_>>()?;
@@ -230,7 +231,7 @@ impl Inspection {
 
 /// The content of the snapshot and of the journal behind it, and the number of the last change. The queues of the
 /// archive are not loaded.
-fn replay(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<(Contents, u64)> {
+pub(in crate::store) fn replay(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<(Contents, u64)> {
     let files = &**disk;
     // Nothing may be written, so the journal's messages stay in memory.
     let page_files = PageFiles::open(disk, root, manifest.store, 0, LEAST_PAGE_FILES)?;
@@ -264,9 +265,9 @@ fn replay(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<(Con
     Ok((contents, scan.end.last_lsn))
 }
 
-/// The store's manifest.
-fn load(disk: &dyn Disk, root: &Path) -> Result<Manifest> {
-    Manifest::load(disk, root)?.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))
+/// Where the store's files are, in the directory or in its backup, and its manifest.
+fn load(disk: &dyn Disk, path: &Path) -> Result<(PathBuf, Manifest)> {
+    backup_record::locate(disk, path)?.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))
 }
 
 /// Whether a change of the store during the reading explains the error.

@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::model::error::{Error, Result};
+use crate::storage::backup_record;
 use crate::storage::manifest::Manifest;
 
 /// A store and its manifest at the inspection.
 #[derive(Debug)]
 pub(super) struct Origin {
     disk: Arc<dyn Disk>,
-    root: PathBuf,
+    path: PathBuf,
     manifest: Manifest,
 }
 
 impl Origin {
-    pub(super) fn new(disk: Arc<dyn Disk>, root: &Path, manifest: Manifest) -> Self {
-        Self { disk, root: root.into(), manifest }
+    pub(super) fn new(disk: Arc<dyn Disk>, path: &Path, manifest: Manifest) -> Self {
+        Self { disk, path: path.into(), manifest }
     }
 
     /// The incarnation of the store's numbers.
@@ -30,8 +31,8 @@ impl Origin {
     /// # Errors
     /// `Unavailable` if the store has written a snapshot since, so that the files before it may be gone.
     pub(super) fn check(&self) -> Result<()> {
-        match Manifest::load(&*self.disk, &self.root) {
-            Ok(Some(manifest)) if manifest == self.manifest => Ok(()),
+        match backup_record::locate(&*self.disk, &self.path) {
+            Ok(Some((_, manifest))) if manifest == self.manifest => Ok(()),
             _ => Err(Error::Unavailable { reason: "the store has changed since it was inspected".into() }),
         }
     }
