@@ -1,13 +1,14 @@
 //! Backup and restore of an engine's store.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Engine;
 use crate::config::Config;
 use crate::disk::{Disk, RealDisk};
+use crate::model::PoolName;
 use crate::model::error::Result;
-use crate::store::backup::{BackupReport, restore};
+use crate::store::backup::{BackupReport, restore, restore_pooled};
 
 impl Engine {
     /// Takes a backup of the store into the directory `path`, while all calls continue. The directory is created if it
@@ -116,11 +117,60 @@ impl Config {
     /// let report = config.clone().restore("backup", "restored")?;
     /// assert_eq!(report.last_lsn(), config.clone().open("restored")?.recovery().last_lsn());
     ///
-    /// assert!(config.clone().restore("backup", "restored").unwrap_err().is_invalid()); // there is a store
+    /// let error = config.clone().restore("backup", "restored").unwrap_err();
+    /// assert!(error.is_invalid()); // there is a store
     /// assert!(matches!(config.open("backup"), Err(Error::IsBackup { .. })));
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn restore(self, backup: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<BackupReport> {
         restore(&self.disk, backup.as_ref(), path.as_ref())
+    }
+
+    /// Restores the backup of a [`PooledDriver`](crate::PooledDriver) in the directory `backup`: its control store to
+    /// the directory `path`, and the store of each pool to the directory that `pools` has for it, or else to the one
+    /// that its URI names. All these directories are created if they are missing and must else be empty.
+    ///
+    /// The URIs of the pools in `pools` are changed in the restored control store, so that it never uses the stores of
+    /// the original. A pool in memory is empty, as after every opening. Everything else is as in
+    /// [`restore`](Self::restore).
+    ///
+    /// Cost: that of [`restore`](Self::restore) for each store.
+    ///
+    /// Durability: the stores are on the disk when the call returns.
+    ///
+    /// # Errors
+    /// as [`restore`](Self::restore), for each directory; [`is_invalid`](crate::Error::is_invalid) for a pool that is
+    /// not in the backup, and for directories that lie within one another. After a failure `path` has no store; if the
+    /// process ends in the last step, the directories of pools may have one, which has to be removed before the next
+    /// attempt.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// let config = Config::new().disk(disk);
+    /// let driver = config.clone().open_pooled("/control")?;
+    /// let one = PoolName::new("one")?;
+    /// driver.pools().create(&one, &NewPool::new("sled:/one".parse()?))?;
+    /// driver.backup("/backup")?;
+    ///
+    /// // The places of the pools are taken while the original is there.
+    /// let error = config.clone().restore_pooled("/backup", "/restored", []).unwrap_err();
+    /// assert!(error.is_invalid());
+    /// let places = [(one.clone(), "/restored-one".into())];
+    /// config.clone().restore_pooled("/backup", "/restored", places)?;
+    /// let restored = config.open_pooled("/restored")?;
+    /// assert_eq!(restored.pools().get(&one, true)?.uri().as_str(), "sled:/restored-one");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn restore_pooled(
+        self,
+        backup: impl AsRef<Path>,
+        path: impl AsRef<Path>,
+        pools: impl IntoIterator<Item = (PoolName, PathBuf)>,
+    ) -> Result<BackupReport> {
+        let pools = pools.into_iter().map(|(name, path)| (name.to_string(), path)).collect();
+        restore_pooled(&self.disk, backup.as_ref(), path.as_ref(), &pools)
     }
 }

@@ -73,15 +73,46 @@ pub(crate) fn store_root(set: &Path, index: usize) -> PathBuf {
     if index == 0 { set.join("store") } else { set.join(format!("pool-{index}")) }
 }
 
-/// Where the files of a store are, and its manifest: in `path` itself, or, if that has a backup, in the backup. `None`
-/// when there is neither.
-pub(crate) fn locate(disk: &dyn Disk, path: &Path) -> Result<Option<(PathBuf, Manifest)>> {
-    if let Some(manifest) = Manifest::load(disk, path)? {
-        return Ok(Some((path.into(), manifest)));
+/// Where the files of a store are: in the directory that is asked for, or in the set of a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Located {
+    pub(crate) root: PathBuf,
+    pub(crate) manifest: Manifest,
+    /// In a backup of a control store: the pools whose stores are in it, and where.
+    pub(crate) pools: Vec<(String, PathBuf)>,
+}
+
+impl Located {
+    /// The store in the directory `path`, or in the backup there, or in that directory of a backup; `None` when there is
+    /// none.
+    pub(crate) fn find(disk: &dyn Disk, path: &Path) -> Result<Option<Self>> {
+        if let Some(manifest) = Manifest::load(disk, path)? {
+            return Ok(Some(Self { root: path.into(), manifest, pools: Vec::new() }));
+        }
+        let of_store = backup_of_store(path);
+        for directory in [Some(path), of_store].into_iter().flatten() {
+            let Some(record) = BackupRecord::load(disk, directory)? else { continue };
+            let roots: Vec<PathBuf> = (0..record.stores.len()).map(|index| record.root(directory, index)).collect();
+            let mut stores = record.stores.into_iter().zip(roots);
+            if directory != path {
+                let found = stores.find(|(_, root)| root == path);
+                return Ok(found.map(|(copy, root)| Self { root, manifest: copy.manifest, pools: Vec::new() }));
+            }
+            let Some((copy, root)) = stores.next() else { return Ok(None) };
+            let pools = stores.filter_map(|(copy, root)| Some((copy.pool?, root))).collect();
+            return Ok(Some(Self { root, manifest: copy.manifest, pools }));
+        }
+        Ok(None)
     }
-    let Some(record) = BackupRecord::load(disk, path)? else { return Ok(None) };
-    let root = record.root(path, 0);
-    Ok(record.stores.into_iter().next().map(|store| (root, store.manifest)))
+}
+
+/// The directory of the backup, of a path that may be that of a store in it.
+fn backup_of_store(path: &Path) -> Option<&Path> {
+    path.parent().filter(|set| is_set(set)).and_then(Path::parent)
+}
+
+fn is_set(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).and_then(parse_set_name).is_some()
 }
 
 /// Checks that a directory without a manifest is neither a backup, nor the directory of a store in one, nor one that a
@@ -94,10 +125,8 @@ pub(crate) fn check_is_none(disk: &dyn Disk, root: &Path) -> Result<()> {
     if exists(root.join(RESTORING))? {
         return Err(Error::invalid("path", "a restore into this directory was not finished: restore again"));
     }
-    let is_set = |set: &&Path| set.file_name().and_then(|name| name.to_str()).and_then(parse_set_name).is_some();
-    let of_store = root.parent().filter(is_set).and_then(Path::parent);
-    let of_set = Some(root).filter(is_set).and_then(Path::parent);
-    for directory in [Some(root), of_set, of_store].into_iter().flatten() {
+    let of_set = Some(root).filter(|root| is_set(root)).and_then(Path::parent);
+    for directory in [Some(root), of_set, backup_of_store(root)].into_iter().flatten() {
         if exists(directory.join(FILE))? {
             return Err(Error::IsBackup { path: directory.into() });
         }
@@ -128,12 +157,15 @@ mod tests {
         let (disk, path) = (SimulatedDisk::new(), Path::new("/backup"));
         disk.create_dir_all(path).unwrap();
         assert_eq!(BackupRecord::load(&disk, path).unwrap(), None);
-        assert_eq!(locate(&disk, path).unwrap(), None);
+        assert_eq!(Located::find(&disk, path).unwrap(), None);
         check_is_none(&disk, path).unwrap();
         record().save(&disk, path).unwrap();
         assert_eq!(BackupRecord::load(&disk, path).unwrap(), Some(record()));
         let root = Path::new("/backup/set-0000000000000003/store");
-        assert_eq!(locate(&disk, path).unwrap(), Some((root.into(), Manifest::new([7; 16]))));
+        let found = Located { root: root.into(), manifest: Manifest::new([7; 16]), pools: Vec::new() };
+        assert_eq!(Located::find(&disk, path).unwrap().as_ref(), Some(&found));
+        assert_eq!(Located::find(&disk, root).unwrap(), Some(found));
+        assert_eq!(Located::find(&disk, &path.join("set-0000000000000002/store")).unwrap(), None);
         for inside in [path, root, root.parent().unwrap()] {
             let error = check_is_none(&disk, inside).unwrap_err();
             assert!(matches!(&error, Error::IsBackup { path } if path == Path::new("/backup")), "{error}");

@@ -9,6 +9,7 @@ mod content;
 mod cuts;
 mod damage;
 mod faults;
+mod pooled;
 mod refusals;
 mod reuse;
 mod scene;
@@ -22,3 +23,5 @@ mod random;
 mod support;
 #[path = "../support/values.rs"]
 mod values;
+#[path = "../support/wrapped_disk.rs"]
+mod wrapped_disk;

@@ -1,5 +1,6 @@
 //! The commands, one in each file.
 
+mod backup;
 mod claims;
 mod explain;
 mod get;
@@ -9,11 +10,13 @@ mod peek;
 mod pools;
 mod post;
 mod purge;
+mod restore;
 mod rm;
 mod salvage;
 mod stat;
 mod verify;
 
+pub(crate) use backup::Backup;
 pub(crate) use claims::Claims;
 pub(crate) use explain::Explain;
 pub(crate) use get::Get;
@@ -23,6 +26,7 @@ pub(crate) use peek::Peek;
 pub(crate) use pools::Pools;
 pub(crate) use post::Post;
 pub(crate) use purge::Purge;
+pub(crate) use restore::Restore;
 pub(crate) use rm::Rm;
 pub(crate) use salvage::Salvage;
 pub(crate) use stat::Stat;

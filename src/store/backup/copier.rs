@@ -33,6 +33,11 @@ impl<'a> Copier<'a> {
         Self { disk, reserve, goes_on, report: BackupReport::default() }
     }
 
+    /// Counts on from that report.
+    pub(super) fn continuing(self, report: BackupReport) -> Self {
+        Self { report, ..self }
+    }
+
     /// Writes a new file, which the caller syncs.
     pub(super) fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<Arc<dyn DiskFile>> {
         let failed = |e| Error::file("writing", path, e);

@@ -24,10 +24,14 @@
 
 mod checking;
 mod copier;
+mod place;
+mod places;
 mod report;
 mod restoring;
 mod taking;
 mod target;
 
 pub use report::BackupReport;
-pub(crate) use restoring::restore;
+pub(crate) use restoring::{restore, restore_pooled};
+pub(crate) use taking::{CopyInProgress, Frozen};
+pub(crate) use target::{Filled, Target};

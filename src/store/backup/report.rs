@@ -16,10 +16,11 @@ use serde::Serialize;
 /// jobs.post(ClientId::random(), &[NewMessage::new("work")])?;
 /// let first = engine.backup("backup")?;
 /// assert!(first.copied_files() > 0 && first.copied_bytes() > 0);
-/// assert_eq!((first.cloned_files(), first.cloned_bytes()), (0, 0)); // this disk cannot clone files
+/// assert_eq!((first.cloned_files(), first.cloned_bytes()), (0, 0)); // this disk cannot
 /// assert_eq!((first.reused_files(), first.reused_bytes()), (0, 0));
 /// let second = engine.backup("backup")?;
-/// assert_eq!((second.last_lsn(), second.reused_files()), (first.last_lsn(), 1)); // the messages
+/// assert_eq!(second.last_lsn(), first.last_lsn());
+/// assert_eq!(second.reused_files(), 1); // the messages
 /// println!("{second}: it took {:?}", second.took());
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
@@ -37,7 +38,7 @@ pub struct BackupReport {
 
 impl BackupReport {
     /// The number of the last change that the backup has, as in
-    /// [`RecoveryReport::last_lsn`](crate::RecoveryReport::last_lsn).
+    /// [`RecoveryReport::last_lsn`](crate::RecoveryReport::last_lsn); of a pooled driver, that of the control store.
     pub fn last_lsn(&self) -> u64 {
         self.last_lsn
     }
@@ -77,6 +78,19 @@ impl BackupReport {
     /// How long the call took.
     pub fn took(&self) -> Duration {
         self.took
+    }
+
+    /// Adds what was done for another store.
+    pub(super) fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.copied_files, other.copied_files),
+            (&mut self.copied_bytes, other.copied_bytes),
+            (&mut self.cloned_files, other.cloned_files),
+            (&mut self.cloned_bytes, other.cloned_bytes),
+            (&mut self.reused_files, other.reused_files),
+            (&mut self.reused_bytes, other.reused_bytes),
+        ];
+        pairs.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
     }
 
     pub(super) fn copied(&mut self, bytes: u64) {

@@ -1,6 +1,6 @@
 //! Taking a backup of an open store.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::checking::{blamed_on, check_rest, read_snapshot};
@@ -16,16 +16,25 @@ use crate::storage::manifest::Manifest;
 use crate::storage::page_files::{PAGE_FILES, PinnedPageFile};
 use crate::storage::snapshot;
 use crate::store::Store;
-use crate::store::housekeeping::Housekeeping;
+
+/// A copy of a store that is being made.
+pub(crate) struct CopyInProgress<'a> {
+    store: &'a Store,
+    /// The directory of the copy.
+    root: PathBuf,
+    /// Whether the copying goes on.
+    goes_on: &'a dyn Fn() -> Result<()>,
+}
 
 /// The files of a store as of one LSN, which can still be read whatever the store does meanwhile.
-struct Frozen {
+pub(crate) struct Frozen {
     copy: StoreCopy,
     snapshot: Option<Arc<dyn DiskFile>>,
     archive: Option<Arc<dyn DiskFile>>,
     page_files: Vec<PinnedPageFile>,
     /// The copied segments, not synced yet.
     journal: Vec<Arc<dyn DiskFile>>,
+    report: BackupReport,
 }
 
 impl Store {
@@ -33,61 +42,20 @@ impl Store {
     pub(crate) fn backup(&self, path: &Path) -> Result<BackupReport> {
         self.check_place()?;
         let target = Target::open(&self.context.disk, path, self.id(), &[&self.root])?;
+        let goes_on = || if self.is_closed() { Err(Error::Closed) } else { Ok(()) };
         target.fill(|target| {
-            let (copy, report) = self.copy_into(&target.root(0), target.former(self.id()).as_deref())?;
-            Ok(Filled { time: self.now(), stores: vec![copy], report })
+            let copy = CopyInProgress::begin(self, target.root(0), &goes_on)?;
+            let frozen = copy.freeze(None)?;
+            let copied = copy.finish(frozen, target.former(self.id()).as_deref())?;
+            Ok(Filled::of(self.now(), vec![copied]))
         })
     }
 
-    /// Copies the store, as of one LSN, into the directory `root`, and reads the copy back. The files of the `former`
-    /// backup are reused.
-    fn copy_into(&self, root: &Path, former: Option<&Path>) -> Result<(StoreCopy, BackupReport)> {
-        let disk = &*self.context.disk;
-        for directory in [root.join(JOURNAL), root.join(PAGE_FILES)] {
-            disk.create_dir_all(&directory).map_err(|e| Error::file("creating", &directory, e))?;
-        }
-        let goes_on = || if self.is_closed() { Err(Error::Closed) } else { Ok(()) };
-        let mut copier = Copier::new(disk, Some(&*self.reserve), &goes_on);
-        let frozen = self.freeze(&mut copier, root)?;
-        // The store must not lose what the backup has.
-        self.journal.wait_durable(frozen.copy.lsn)?;
-        let synced = frozen.journal.iter().try_for_each(|segment| segment.sync_data());
-        synced.map_err(|e| Error::file("syncing", &root.join(JOURNAL), e))?;
-        let done = self.copy_files(&mut copier, &frozen, root, former);
-        done.map_err(|error| blamed_on(disk, error, root, &self.root))?;
-        for directory in [root.join(JOURNAL), root.join(PAGE_FILES), root.into()] {
-            disk.sync_dir(&directory).map_err(|e| Error::file("syncing", &directory, e))?;
-        }
-        copier.report.last_lsn = frozen.copy.lsn;
-        Ok((frozen.copy, copier.report))
-    }
-
-    /// Copies the journal, and makes sure that the other files can be read.
-    fn freeze(&self, copier: &mut Copier<'_>, root: &Path) -> Result<Frozen> {
-        let mut housekeeping = self.housekeeping.lock();
-        self.renew_snapshot(&mut housekeeping)?;
-        // Every operation up to here is in its segment. No segment is retired while housekeeping is locked.
-        let lsn = self.journal.appended();
-        let named = &housekeeping.manifest;
-        let from = named.snapshot.map_or(0, |mark| mark.from);
-        let mut journal = Vec::new();
-        let segment = self.journal.copy_frames((from, lsn), &mut |name, bytes| {
-            journal.push(copier.write(&root.join(JOURNAL).join(name), bytes)?);
-            Ok(())
-        })?;
-        let open =
-            |path: std::path::PathBuf| self.context.disk.open_read(&path).map_err(|e| Error::file("opening", &path, e));
-        let snapshot = named.snapshot.map(|mark| open(snapshot::path(&self.root, mark.number))).transpose()?;
-        let archive = named.archive.map(|mark| open(archive::path(&self.root, mark.number))).transpose()?;
-        let page_files = self.page_files.pin(&housekeeping.snapshot_files)?;
-        let manifest = Manifest { clean: None, synced: lsn, segment, ..named.clone() };
-        Ok(Frozen { copy: StoreCopy { pool: None, lsn, manifest }, snapshot, archive, page_files, journal })
-    }
-
     /// Writes a snapshot, so that there is little journal behind it, unless nothing has changed since the last one.
-    fn renew_snapshot(&self, housekeeping: &mut Housekeeping) -> Result<()> {
+    fn renew_snapshot(&self) -> Result<()> {
+        let mut housekeeping = self.housekeeping.lock();
         let is_current = housekeeping.manifest.snapshot.is_some_and(|mark| mark.from == self.journal.appended());
-        if is_current || self.write_snapshot(housekeeping).is_ok() {
+        if is_current || self.write_snapshot(&mut housekeeping).is_ok() {
             return Ok(());
         }
         // The former snapshot, or none, and the journal behind it are the same state.
@@ -96,10 +64,67 @@ impl Store {
             None => self.check_place(),
         }
     }
+}
+
+impl<'a> CopyInProgress<'a> {
+    /// Creates the directories of the copy, and does the work that takes long and that other stores need not wait for.
+    pub(crate) fn begin(store: &'a Store, root: PathBuf, goes_on: &'a dyn Fn() -> Result<()>) -> Result<Self> {
+        for directory in [root.join(JOURNAL), root.join(PAGE_FILES)] {
+            store.context.disk.create_dir_all(&directory).map_err(|e| Error::file("creating", &directory, e))?;
+        }
+        store.renew_snapshot()?;
+        Ok(Self { store, root, goes_on })
+    }
+
+    /// Decides the LSN of the copy: copies the journal up to it, and makes sure that the other files can be read. The
+    /// store is that of the `pool`, if there is a name.
+    pub(crate) fn freeze(&self, pool: Option<String>) -> Result<Frozen> {
+        let store = self.store;
+        let (mut copier, mut journal) = (self.copier(BackupReport::default()), Vec::new());
+        // No segment is retired and no page file is removed while housekeeping is locked.
+        let housekeeping = store.housekeeping.lock();
+        // Every operation up to here is in its segment.
+        let lsn = store.journal.appended();
+        let named = &housekeeping.manifest;
+        let from = named.snapshot.map_or(0, |mark| mark.from);
+        let segment = store.journal.copy_frames((from, lsn), &mut |name, bytes| {
+            journal.push(copier.write(&self.root.join(JOURNAL).join(name), bytes)?);
+            Ok(())
+        })?;
+        let open = |path: PathBuf| store.context.disk.open_read(&path).map_err(|e| Error::file("opening", &path, e));
+        let snapshot = named.snapshot.map(|mark| open(snapshot::path(&store.root, mark.number))).transpose()?;
+        let archive = named.archive.map(|mark| open(archive::path(&store.root, mark.number))).transpose()?;
+        let page_files = store.page_files.pin(&housekeeping.snapshot_files)?;
+        let manifest = Manifest { clean: None, synced: lsn, segment, ..named.clone() };
+        let copy = StoreCopy { pool, lsn, manifest };
+        Ok(Frozen { copy, snapshot, archive, page_files, journal, report: copier.report })
+    }
+
+    /// Copies the other files, syncs everything and reads it back. The files of the `former` backup are reused.
+    pub(crate) fn finish(&self, frozen: Frozen, former: Option<&Path>) -> Result<(StoreCopy, BackupReport)> {
+        let (store, root) = (self.store, self.root.as_path());
+        let disk = &*store.context.disk;
+        // The store must not lose what the backup has.
+        store.journal.wait_durable(frozen.copy.lsn)?;
+        let synced = frozen.journal.iter().try_for_each(|segment| segment.sync_data());
+        synced.map_err(|e| Error::file("syncing", &root.join(JOURNAL), e))?;
+        let mut copier = self.copier(frozen.report.clone());
+        let done = self.copy_files(&mut copier, &frozen, former);
+        done.map_err(|error| blamed_on(disk, error, root, &store.root))?;
+        for directory in [root.join(JOURNAL), root.join(PAGE_FILES), root.into()] {
+            disk.sync_dir(&directory).map_err(|e| Error::file("syncing", &directory, e))?;
+        }
+        copier.report.last_lsn = frozen.copy.lsn;
+        Ok((frozen.copy, copier.report))
+    }
+
+    fn copier(&self, report: BackupReport) -> Copier<'a> {
+        Copier::new(&*self.store.context.disk, Some(&*self.store.reserve), self.goes_on).continuing(report)
+    }
 
     /// Copies what the manifest names, and reads it back.
-    fn copy_files(&self, copier: &mut Copier<'_>, frozen: &Frozen, root: &Path, former: Option<&Path>) -> Result<()> {
-        let (disk, manifest) = (&*self.context.disk, &frozen.copy.manifest);
+    fn copy_files(&self, copier: &mut Copier<'_>, frozen: &Frozen, former: Option<&Path>) -> Result<()> {
+        let (disk, manifest, root) = (&*self.store.context.disk, &frozen.copy.manifest, self.root.as_path());
         if let (Some(mark), Some(file)) = (manifest.snapshot, &frozen.snapshot) {
             copier.copy(&**file, &snapshot::path(root, mark.number))?;
         }

@@ -20,12 +20,21 @@ pub(crate) struct Target {
     _lock: Box<dyn Send + Sync>,
 }
 
-/// The content of a set that is whole.
+/// The content of a set that is whole. The first store is that which the backup is of.
 pub(crate) struct Filled {
     /// The engine's time, in milliseconds.
-    pub(crate) time: u64,
-    pub(crate) stores: Vec<StoreCopy>,
-    pub(crate) report: BackupReport,
+    time: u64,
+    stores: Vec<StoreCopy>,
+    report: BackupReport,
+}
+
+impl Filled {
+    /// The content, with the store that the backup is of first.
+    pub(crate) fn of(time: u64, copies: Vec<(StoreCopy, BackupReport)>) -> Self {
+        let mut report = copies.first().map(|(_, report)| report.clone()).unwrap_or_default();
+        copies.iter().skip(1).for_each(|(_, more)| report.add(more));
+        Self { time, stores: copies.into_iter().map(|(copy, _)| copy).collect(), report }
+    }
 }
 
 impl Target {
