@@ -23,13 +23,15 @@ impl Engine {
     ///
     /// Cost: that of a [`snapshot`](Self::snapshot), and one copy and two reads of the bytes that are new since the
     /// former backup; one read of those that it has. Housekeeping waits while the snapshot is written and the
-    /// journal behind it is copied, which is little; calls wait for none of it. Memory: 1 MiB, and 24 B a page.
+    /// journal behind it is copied, which is little; calls wait for none of it. Memory: twice a journal segment, one
+    /// page, and 24 B for each page.
     ///
     /// Durability: the backup is on its disk when the call returns, and everything in it is durable in the store.
     ///
     /// # Errors
     /// [`is_invalid`](crate::Error::is_invalid) if the directory has other files, the backup of another store, or is in
-    /// the store's own; [`is_busy`](crate::Error::is_busy) as [`Locked`](crate::Error::Locked) while another backup is
+    /// the store's own, and for a control store with pools in directories
+    /// ([`PooledDriver::backup`](crate::PooledDriver::backup)); [`is_busy`](crate::Error::is_busy) as [`Locked`](crate::Error::Locked) while another backup is
     /// written to it; [`is_corrupt`](crate::Error::is_corrupt) for damage, with the damaged file: of the store, if the
     /// damage is there; [`is_full`](crate::Error::is_full); [`is_closed`](crate::Error::is_closed), also when the store
     /// is closed during the call; [`is_poisoned`](crate::Error::is_poisoned); [`Displaced`](crate::Error::Displaced);
@@ -99,7 +101,8 @@ impl Config {
     /// Durability: the store is on the disk when the call returns.
     ///
     /// # Errors
-    /// [`is_invalid`](crate::Error::is_invalid) if there is no backup, or if `path` has a store or any other files;
+    /// [`is_invalid`](crate::Error::is_invalid) if there is no backup, if it is one of several stores
+    /// ([`restore_pooled`](Self::restore_pooled)), or if `path` has a store or any other files, or is in the backup;
     /// [`is_corrupt`](crate::Error::is_corrupt) if a file of the backup is damaged or missing;
     /// [`UnsupportedFormat`](crate::Error::UnsupportedFormat) for a backup in another format;
     /// [`is_busy`](crate::Error::is_busy) if the backup is replaced by another meanwhile, or another call uses `path`;

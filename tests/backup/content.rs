@@ -1,6 +1,7 @@
 //! What a restored store holds, and the numbers that it assigns.
 
-use zaqar_sled::{Config, DataDriver, Engine, Error, Metadata, NewMessage, Project, Subscriber};
+use zaqar_sled::disk::{Fault, FaultError, Keep, Operation};
+use zaqar_sled::{Config, DataDriver, Durability, Engine, Error, Metadata, NewMessage, Project, Subscriber};
 
 use crate::scene::{BACKUP, RESTORED, Scene, disks_config, sets, state};
 use crate::support::{CLIENT, MINUTE, message, post_everywhere};
@@ -21,6 +22,23 @@ fn a_restored_store_has_everything_as_it_was() {
         scene.live();
         assert_eq!(scene.restored(&scene.disk), before, "seed {seed}");
     }
+}
+
+#[test]
+fn a_store_keeps_what_its_backup_has_whatever_the_durability() {
+    let mut scene = Scene::new(0);
+    scene.live();
+    scene.engine.snapshot().unwrap();
+    let buffered = scene.engine.with_durability(Durability::Buffered);
+    buffered.queue(Project::none(), "jobs").unwrap().post(CLIENT, &[message("buffered", 10)]).unwrap();
+    let before = scene.state();
+    // Without a snapshot the message is in the journal alone.
+    scene.disk.inject(Fault::on(Operation::Create).under("/store").error(FaultError::Permission).forever());
+    scene.engine.backup(BACKUP).unwrap();
+    let disk = scene.disk.power_loss(Keep::Nothing);
+    let engine = crate::scene::config(&disk, &scene.clock, 0).open("/store").unwrap();
+    assert_eq!(state(&engine, &scene.claims), before);
+    assert_eq!(scene.restored(&disk), before);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Directories that are refused, and backups that are not stores.
 
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
-use zaqar_sled::Error;
-use zaqar_sled::disk::Disk;
+use zaqar_sled::disk::{Calls, Disk, Operation};
+use zaqar_sled::{ControlDriver, Error, NewPool, PoolName};
 
 use crate::scene::{BACKUP, RESTORED, Scene, config, disks_config, sets};
 use crate::support::ROOT;
@@ -33,7 +35,7 @@ fn a_restore_takes_only_an_empty_directory() {
     scene.disk.create_dir_all(Path::new("/other")).unwrap();
     scene.disk.write("/other/notes", "mine").unwrap();
     let restore = |backup: &str, path: &str| disks_config(&scene.disk).restore(backup, path);
-    for path in [ROOT, BACKUP, "/other"] {
+    for path in [ROOT, BACKUP, "/other", "/backup/inside"] {
         assert!(restore(BACKUP, path).is_err_and(|error| error.is_invalid() || path == BACKUP), "{path}");
     }
     for backup in [ROOT, "/other", "/nowhere"] {
@@ -68,6 +70,49 @@ fn a_backup_goes_only_to_a_directory_of_its_own() {
     assert!(matches!(scene.engine.backup(BACKUP), Err(Error::Locked { .. })));
     drop(lock);
     assert_eq!(scene.restored(disk), scene.state());
+}
+
+#[test]
+fn a_restore_from_a_backup_that_is_replaced_meanwhile_is_told_to_try_again() {
+    let mut scene = Scene::new(1);
+    scene.live();
+    scene.engine.backup(BACKUP).unwrap();
+    // The journal is there, and no page file yet.
+    let gate = scene.disk.hold(Calls::from(Operation::Create).under("/restored/heap"));
+    let done = thread::scope(|scope| {
+        let restore = scope.spawn(|| disks_config(&scene.disk).restore(BACKUP, RESTORED));
+        assert!(gate.wait_for(1, Duration::from_secs(60)));
+        scene.queue("quiet").delete().unwrap();
+        scene.queue("jobs").delete().unwrap();
+        scene.engine.backup(BACKUP).unwrap();
+        gate.open();
+        restore.join().unwrap()
+    });
+    // What was open by then can be read on.
+    if let Err(error) = done {
+        assert!(error.is_busy(), "{error}");
+        assert!(!scene.disk.exists(Path::new("/restored/MANIFEST")).unwrap());
+        assert_eq!(scene.restored(&scene.disk), scene.state());
+    }
+    let gate = scene.disk.hold(Calls::from(Operation::Create).under("/late/journal"));
+    let done = thread::scope(|scope| {
+        let restore = scope.spawn(|| disks_config(&scene.disk).restore(BACKUP, "/late"));
+        assert!(gate.wait_for(1, Duration::from_secs(60)));
+        scene.queue("dead").delete().unwrap();
+        scene.engine.backup(BACKUP).unwrap();
+        gate.open();
+        restore.join().unwrap()
+    });
+    assert!(done.unwrap_err().is_busy());
+    disks_config(&scene.disk).restore(BACKUP, "/late").unwrap();
+}
+
+#[test]
+fn a_control_store_is_not_backed_up_without_its_pools() {
+    let scene = Scene::new(0);
+    let pool = NewPool::new("sled:/pool".parse().unwrap());
+    ControlDriver::pools(&scene.engine).create(&PoolName::new("one").unwrap(), &pool).unwrap();
+    assert!(scene.engine.backup(BACKUP).unwrap_err().is_invalid());
 }
 
 #[test]

@@ -76,6 +76,10 @@ fn from_record(
 }
 
 fn restore_all(disk: &Arc<dyn Disk>, backup: &Path, record: &BackupRecord, places: &Places) -> Result<BackupReport> {
+    let inside = disk.canonical(backup);
+    if places.paths.iter().any(|path| disk.canonical(path).starts_with(&inside)) {
+        return Err(Error::invalid("path", "a store cannot be in the directory of a backup"));
+    }
     let taken = places.paths.iter().map(|path| Place::take(disk, path)).collect::<Result<Vec<_>>>()?;
     let restored = copy_all(disk, backup, record, &taken, &places.moved).and_then(|(manifests, report)| {
         // The control store last.

@@ -8,12 +8,15 @@ use super::copier::{Copier, Original};
 use super::report::BackupReport;
 use super::target::{Filled, Target};
 use crate::disk::DiskFile;
+use crate::model::PoolUri;
 use crate::model::error::{Error, Result};
+use crate::state::PoolRow;
 use crate::storage::archive;
 use crate::storage::backup_record::StoreCopy;
 use crate::storage::journal::naming::JOURNAL;
+use crate::storage::journal::scan::Damage;
 use crate::storage::manifest::Manifest;
-use crate::storage::page_files::{PAGE_FILES, PinnedPageFile};
+use crate::storage::page_files::{self, PAGE_FILES, PinnedPageFile};
 use crate::storage::snapshot;
 use crate::store::Store;
 
@@ -41,6 +44,7 @@ impl Store {
     /// Takes a backup, or continues the one in the directory.
     pub(crate) fn backup(&self, path: &Path) -> Result<BackupReport> {
         self.check_place()?;
+        self.check_has_no_pools()?;
         let target = Target::open(&self.context.disk, path, self.id(), &[&self.root])?;
         let goes_on = || if self.is_closed() { Err(Error::Closed) } else { Ok(()) };
         target.fill(|target| {
@@ -49,6 +53,16 @@ impl Store {
             let copied = copy.finish(frozen, target.former(self.id()).as_deref())?;
             Ok(Filled::of(self.now(), vec![copied]))
         })
+    }
+
+    /// A control store without its pools would be restored to a driver that uses the pools of the original.
+    fn check_has_no_pools(&self) -> Result<()> {
+        let registry = self.registry.read();
+        let has_directory = |row: &PoolRow| PoolUri::new(&row.uri).is_ok_and(|uri| uri.directory().is_some());
+        if registry.pools.iter().any(|(_, row)| has_directory(row)) {
+            return Err(Error::invalid("store", "it has pools: back them up together, with PooledDriver::backup"));
+        }
+        Ok(())
     }
 
     /// Writes a snapshot, so that there is little journal behind it, unless nothing has changed since the last one.
@@ -131,12 +145,14 @@ impl<'a> CopyInProgress<'a> {
         if let (Some(mark), Some(file)) = (manifest.archive, &frozen.archive) {
             copier.bring_archive(&**file, mark.number, former, root)?;
         }
-        let images = read_snapshot(disk, root, manifest)?;
-        for page_file in &frozen.page_files {
-            if let Some(images) = images.get(&page_file.number()) {
-                let original = Original { path: page_file.path(), open: &|| page_file.open() };
-                copier.bring_page_file(&original, (page_file.number(), images), former, root)?;
-            }
+        for (number, images) in &read_snapshot(disk, root, manifest)? {
+            let pinned = frozen.page_files.iter().find(|page_file| page_file.number() == *number);
+            let pinned = pinned.ok_or_else(|| {
+                let reason = "the snapshot names a page file that the store does not know".into();
+                Error::from(Damage { file: page_files::path(&self.store.root, *number), offset: 0, reason })
+            })?;
+            let original = Original { path: pinned.path(), open: &|| pinned.open() };
+            copier.bring_page_file(&original, (*number, images), former, root)?;
         }
         check_rest(disk, root, &frozen.copy).map(drop)
     }
