@@ -14,7 +14,8 @@
 //! 5. Pools that are added, removed or moved meanwhile end the backup.
 //!
 //! The turn is held while the journals behind the snapshots are copied, which is short: the snapshots are written before,
-//! and all other files are copied afterwards. Calls wait for the turn only to move subscriptions, or to move a queue.
+//! and all other files are copied afterwards. A snapshot or checkpoint that a store is writing at that moment is waited
+//! for. Calls wait for the turn only to move subscriptions, or to move a queue.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use zaqar_sled::disk::SimulatedDisk;
+use zaqar_sled::disk::{Calls, Operation, SimulatedDisk};
 use zaqar_sled::{ClaimOptions, Config, DataDriver, Durability, Engine, Metadata, Project, Queue};
 
-use crate::scene::disks_config;
+use crate::scene::{BACKUP, Scene, disks_config};
 use crate::support::{CLIENT, assert_sound, everything, message};
 
 /// How far one queue is: messages are posted in order, and deleted in order.
@@ -24,6 +25,15 @@ impl Progress {
     /// Begun, posted, deleting, deleted: what has at most, and at least, happened.
     fn now(&self) -> [u64; 4] {
         [&self.begun, &self.posted, &self.deleting, &self.deleted].map(|counter| counter.load(Ordering::SeqCst))
+    }
+}
+
+/// Ends the other threads, also when the test fails.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 
@@ -89,6 +99,7 @@ fn a_backup_beside_calls_is_the_state_of_one_instant() {
                 });
             }
         }
+        let _over = Over(&over);
         for round in 0..12 {
             let before = names.map(|name| progress[name].now());
             let report = engine.backup("/backup").unwrap();
@@ -110,7 +121,6 @@ fn a_backup_beside_calls_is_the_state_of_one_instant() {
             let [(_, a), _, (_, chained)] = found;
             assert!(chained <= a || a == 0, "round {round}: {chained} behind {a}");
         }
-        over.store(true, Ordering::SeqCst);
     });
     assert_sound(&engine, "the original");
 }
@@ -122,10 +132,10 @@ fn a_close_ends_a_backup_early() {
     let jobs = queue(&engine, "jobs");
     jobs.create(Metadata::new()).unwrap();
     jobs.post(CLIENT, &[message("work", 100)]).unwrap();
-    let gate = disk.hold(zaqar_sled::disk::Calls::from(zaqar_sled::disk::Operation::Create).under("/backup"));
+    let gate = disk.hold(Calls::from(Operation::Create).under("/backup"));
     thread::scope(|scope| {
         let backup = scope.spawn(|| engine.backup("/backup"));
-        assert!(gate.wait_for(1, std::time::Duration::from_secs(60)));
+        assert!(gate.wait_for(1, Duration::from_secs(60)));
         let close = scope.spawn(|| engine.close());
         while engine.is_alive() {
             thread::yield_now();
@@ -135,4 +145,31 @@ fn a_close_ends_a_backup_early() {
         close.join().unwrap().unwrap();
     });
     assert!(crate::scene::sets(&disk).is_empty());
+}
+
+#[test]
+fn housekeeping_goes_on_while_files_are_copied_and_keeps_those_that_the_backup_needs() {
+    let mut scene = Scene::new(1);
+    scene.live();
+    let before = scene.state();
+    let page_files = || {
+        let all = scene.disk.list_all().into_iter();
+        all.filter(|path| path.starts_with("/store") && path.to_string_lossy().ends_with(".heap")).count()
+    };
+    let gate = scene.disk.hold(Calls::from(Operation::Create).under("/backup/set-0000000000000001/store/heap"));
+    thread::scope(|scope| {
+        let backup = scope.spawn(|| scene.engine.backup(BACKUP));
+        assert!(gate.wait_for(1, Duration::from_secs(60)));
+        ["jobs", "dead", "quiet"].iter().for_each(|name| scene.queue(name).delete().unwrap());
+        for _ in 0..3 {
+            scene.engine.step().unwrap();
+            scene.engine.snapshot().unwrap();
+        }
+        assert!(page_files() > 0, "the backup needs them");
+        gate.open();
+        backup.join().unwrap().unwrap();
+    });
+    scene.engine.snapshot().unwrap();
+    assert_eq!(page_files(), 0, "nobody needs them any more");
+    assert_eq!(scene.restored(&scene.disk), before);
 }

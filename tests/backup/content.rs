@@ -75,6 +75,9 @@ fn a_restored_store_is_backed_up_and_restored_again() {
         jobs.post(CLIENT, &[message(&format!("restored {round}"), 400)]).unwrap();
         scene.queue("jobs").post(CLIENT, &[message(&format!("original {round}"), 400)]).unwrap();
         for (engine, path) in [(&restored, "/of-restored"), (&scene.engine, "/of-original")] {
+            // The two archive other queues under the same number.
+            let idle = engine.queue(Project::none(), format!("idle{}{round}", path.replace('/', "-"))).unwrap();
+            idle.create(Metadata::new()).unwrap();
             engine.backup(BACKUP).unwrap();
             let path = format!("{path}-{round}");
             disks_config(&scene.disk).restore(BACKUP, &path).unwrap();

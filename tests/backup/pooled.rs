@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use zaqar_sled::disk::{Disk, Fault, Keep, Operation, SimulatedDisk};
 use zaqar_sled::{
@@ -14,6 +15,7 @@ use zaqar_sled::{
     NewMessage, NewPool, PoolName, PoolUpdate, PooledDriver, Project, Queue, QueueName, Result, Subscriber,
 };
 
+use crate::beside::Over;
 use crate::scene::{BACKUP, disks_config, sets};
 use crate::support::{CLIENT, MINUTE, clock, config, dump, dump_subscriptions, everything, message};
 use crate::wrapped_disk::{Call, Hook, WrappedDisk};
@@ -280,10 +282,10 @@ fn dead_letters_on_their_way_arrive_once() {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Does its work before the copy of the control store's journal is written: the instants of the pools' copies are
-/// over, that of the control store's is to come.
+/// Does its work before the copy of a store's journal is written: its instant is over, and those of the stores behind it
+/// are to come. The control store comes last.
 #[derive(Default)]
-struct Between(Mutex<Option<Work>>);
+struct Between(Mutex<Option<(&'static str, Work)>>);
 
 impl fmt::Debug for Between {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -294,11 +296,9 @@ impl fmt::Debug for Between {
 impl Hook for Between {
     fn before(&self, call: Call, path: &Path) -> io::Result<()> {
         let path = path.to_string_lossy();
-        if call == Call::Create
-            && path.contains("/pool-2/journal/")
-            && let Some(work) = self.0.lock().unwrap().take()
-        {
-            // The last pool's copy has its instant: the journal's end has been read.
+        let is_due = |(part, _): &mut (&str, Work)| call == Call::Create && path.contains(*part);
+        let due = self.0.lock().unwrap().take_if(is_due);
+        if let Some((_, work)) = due {
             thread::spawn(work).join().unwrap();
         }
         Ok(())
@@ -335,7 +335,7 @@ fn changes_between_the_instants_of_the_stores_leave_a_consistent_driver() {
             wear_out(&queue(&driver, "jobs"));
         }
     };
-    *between.hook.0.lock().unwrap() = Some(Box::new(work));
+    *between.hook.0.lock().unwrap() = Some(("/pool-2/journal/", Box::new(work)));
     driver.backup(BACKUP).unwrap();
     assert!(between.hook.0.lock().unwrap().is_none());
     let restored = restored(&disk, &clock, "/restored");
@@ -362,6 +362,37 @@ fn changes_between_the_instants_of_the_stores_leave_a_consistent_driver() {
 }
 
 #[test]
+fn nothing_is_delivered_between_the_instants_of_the_stores() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let between = WrappedDisk::around(Arc::new(disk.clone()), Between::default());
+    drop(driver(&disk, &clock));
+    let config = config(&disk, &clock, 4).disk(Arc::new(between.clone())).background(true);
+    let driver = config.open_pooled(CONTROL).unwrap();
+    let (jobs, dead) = dead_lettering(&driver);
+    post(&jobs, "job");
+    let work = {
+        let (driver, jobs) = (driver.clone(), jobs.clone());
+        move || {
+            // A relay that delivered now would put the message into the copy of the second pool too.
+            wear_out(&jobs);
+            let until = Instant::now() + Duration::from_millis(300);
+            while driver.status().in_transit() > 0 && Instant::now() < until {
+                thread::yield_now();
+            }
+        }
+    };
+    *between.hook.0.lock().unwrap() = Some(("/pool-1/journal/", Box::new(work)));
+    driver.backup(BACKUP).unwrap();
+    assert!(between.hook.0.lock().unwrap().is_none());
+    let restored = restored(&disk, &clock, "/restored");
+    let of_jobs = [bodies(&queue(&restored, "jobs")), bodies(&queue(&restored, "dead"))].concat();
+    assert_eq!(of_jobs, ["job"]);
+    while bodies(&dead).is_empty() {
+        thread::yield_now();
+    }
+}
+
+#[test]
 fn pools_that_change_meanwhile_end_the_backup() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
     let between = WrappedDisk::around(Arc::new(disk.clone()), Between::default());
@@ -372,7 +403,7 @@ fn pools_that_change_meanwhile_end_the_backup() {
         let driver = driver.clone();
         move || driver.pools().update(&pool("two"), &PoolUpdate::new().weight(7)).unwrap()
     };
-    *between.hook.0.lock().unwrap() = Some(Box::new(work));
+    *between.hook.0.lock().unwrap() = Some(("/pool-2/journal/", Box::new(work)));
     assert!(driver.backup(BACKUP).unwrap_err().is_busy());
     driver.backup(BACKUP).unwrap();
 }
@@ -424,6 +455,7 @@ fn backups_beside_posts_moves_and_dead_letters_have_every_message_once() {
                 }
             }
         });
+        let _over = Over(over);
         for round in 0..6 {
             let before = acknowledged.lock().unwrap().clone();
             driver.backup(BACKUP).unwrap();
@@ -445,7 +477,6 @@ fn backups_beside_posts_moves_and_dead_letters_have_every_message_once() {
             assert!(found.len() <= after + 2, "round {round}");
             assert!(restored.verify().unwrap().is_sound());
         }
-        over.store(true, Ordering::SeqCst);
     });
     let _ = dead;
 }
