@@ -68,7 +68,7 @@ fn a_restored_store_is_backed_up_and_restored_again() {
     scene.engine.backup(BACKUP).unwrap();
     let before = scene.state();
     disks_config(&scene.disk).restore(BACKUP, RESTORED).unwrap();
-    let restored = scene.open(&scene.disk, RESTORED);
+    let restored = crate::scene::config(&scene.disk, &scene.clock, 9).open(RESTORED).unwrap();
     // Into the backup that it came from: the two have the same files, and then others under the same names.
     for round in 0..3 {
         let jobs = restored.queue(Project::none(), "jobs").unwrap();
