@@ -61,6 +61,16 @@ impl Disk for Anchored {
         self.inner.rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.check()?;
+        self.inner.link(from, to)
+    }
+
+    fn clone_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.check()?;
+        self.inner.clone_file(from, to)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.check()?;
         self.inner.remove_file(path)

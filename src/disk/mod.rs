@@ -172,6 +172,58 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// ```
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name, which must be free: a hard link. Durable after
+    /// [`sync_dir`](Self::sync_dir). Unless a disk overrides this method, it cannot do that.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing file; `AlreadyExists` if the second name is taken; `Unsupported`,
+    /// `PermissionDenied`, `CrossesDevices` or others if the disk cannot link this file.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// # let disk = SimulatedDisk::new();
+    /// disk.write("/file", "abc")?;
+    /// disk.link(Path::new("/file"), Path::new("/same"))?;
+    /// disk.remove_file(Path::new("/file"))?;
+    /// assert_eq!(disk.read("/same")?, b"abc");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Creates the file `to`, or replaces its contents, with those of `from`, where the file system
+    /// can do that without copying them: the two files share their blocks until one is written to.
+    /// Durable after a sync of the file and of its directory. Unless a disk overrides this method,
+    /// it cannot do that.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing file; `Unsupported` or others if the disk cannot clone this file.
+    /// Then `to` may exist and be empty.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::path::Path;
+    /// # use zaqar_sled::disk::*;
+    /// let folder = tempfile::tempdir()?;
+    /// let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    /// std::fs::write(&from, "abc")?;
+    /// match RealDisk.clone_file(&from, &to) {
+    ///     Ok(()) => assert_eq!(std::fs::read(&to)?, b"abc"),
+    ///     Err(cannot) => println!("this file has to be copied: {cannot}"), // as on ext4
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    fn clone_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Removes a file. Handles that are open keep the contents until they are dropped. Durable
     /// after [`sync_dir`](Self::sync_dir).
     ///

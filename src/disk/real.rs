@@ -108,6 +108,17 @@ impl Disk for RealDisk {
         fs::rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn clone_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let from = File::open(from)?;
+        let mut options = OpenOptions::new();
+        let to = options.read(true).write(true).create(true).truncate(true).mode(self.file_mode).open(to)?;
+        share_blocks(&to, &from)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
@@ -233,6 +244,21 @@ impl DiskFile for RealFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }
+}
+
+/// Has `to` share the blocks of `from`, where the file system can do that.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(any(target_arch = "sparc", target_arch = "sparc64"))))]
+fn share_blocks(to: &File, from: &File) -> io::Result<()> {
+    Ok(rustix::fs::ioctl_ficlone(to, from)?)
+}
+
+/// No other system has this call.
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    not(any(target_arch = "sparc", target_arch = "sparc64"))
+)))]
+fn share_blocks(_to: &File, _from: &File) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
 }
 
 fn handle(options: &OpenOptions, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -372,6 +398,20 @@ mod tests {
         RealDisk.remove_dir_all(&folder.path().join("a")).unwrap();
         RealDisk.remove_dir_all(&folder.path().join("a")).unwrap();
         assert!(RealDisk.list(folder.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_linked_file_is_the_same_and_a_cloned_one_is_its_own() {
+        let folder = folder();
+        let path = |name| folder.path().join(name);
+        fs::write(path("file"), b"abc").unwrap();
+        RealDisk.link(&path("file"), &path("link")).unwrap();
+        RealDisk.link(&path("file"), &path("link")).unwrap_err();
+        let is_cloned = RealDisk.clone_file(&path("file"), &path("clone")).is_ok();
+        RealDisk.open(&path("file")).unwrap().write_all_at(b"x", 0).unwrap();
+        assert_eq!(fs::read(path("link")).unwrap(), b"xbc");
+        // ext4 cannot clone, XFS and btrfs can.
+        assert_eq!(fs::read(path("clone")).unwrap(), if is_cloned { &b"abc"[..] } else { b"" });
     }
 
     #[test]

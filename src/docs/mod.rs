@@ -5,6 +5,7 @@
 //! - [`design`]: how the engine works inside.
 //! - [`bounds`]: the most memory, disk space and files that a store uses.
 //! - [`workers`]: processing messages in threads, stopping, and async programs.
+//! - [`backup`]: taking backups of a store in use, and restoring them.
 //! - [`pools`]: how several pools work together, and what a failure between two stores leaves.
 //! - [`processes`]: opening, closing, and other processes.
 //! - [`format`](mod@format): the files and their bytes.
@@ -12,6 +13,10 @@
 //! - [`testing`]: how the crate is tested.
 //! - [`glossary`]: the terms.
 //! - [`changelog`]: what changed from version to version.
+
+pub mod backup {
+    #![doc = include_str!("backup.md")]
+}
 
 pub mod bounds {
     #![doc = include_str!("bounds.md")]

@@ -1,5 +1,6 @@
 //! The engine: an open store behind a handle that is cheap to clone.
 
+mod backing_up;
 pub(crate) mod opening;
 pub(crate) mod opening_paths;
 
@@ -449,7 +450,7 @@ impl Engine {
     ///
     /// The store may be open, in this or another process: the result is the store at one instant
     /// during the call. A finding that a change of the store could explain is read again. Messages in
-    /// page files are read later, when the [`Inspection`] is asked for them.
+    /// page files are read later, when the [`Inspection`] is asked for them. A backup is read in the same way.
     ///
     /// Cost: O(what the snapshot and the journal hold), a few times if the store changes meanwhile.
     ///

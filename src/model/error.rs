@@ -356,6 +356,13 @@ pub enum Error {
         /// The directory it was opened at.
         path: PathBuf,
     },
+    /// The directory has a backup, which is not opened: [restore](crate::Engine::restore) it into
+    /// another directory, and open that.
+    #[error("{} has a backup: restore it into another directory, and open that", .path.display())]
+    IsBackup {
+        /// The directory of the backup.
+        path: PathBuf,
+    },
     /// The operating system refused a file operation.
     #[error("{context}: {source}")]
     Io {

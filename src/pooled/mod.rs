@@ -17,6 +17,7 @@
 //! store. Nothing of another store is locked under a pool's lock.
 
 mod backend;
+mod backing_up;
 mod control;
 mod driver;
 mod locking;

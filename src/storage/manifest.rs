@@ -1,32 +1,23 @@
 //! The manifest: one small file that names the snapshot and the trees of a store. A directory without it is not a
 //! store.
 //!
-//! ```text
-//! offset  bytes  little-endian
-//!      0      8  "zaqarman"
-//!      8      4  format, 6
-//!     12      4  CRC-32 of bytes 0..12 and the body
-//!     16      n  body (see `codec`)
-//! ```
-//!
-//! A new manifest is written to a second file and synced; then it replaces the old one by a rename, and the directory
-//! is synced.
+//! It is a file as in [`whole_file`](super::whole_file): a new manifest replaces the old one by a rename.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Disk, read_all, write_new};
-use crate::model::error::{Error, Result};
+use crate::disk::Disk;
+use crate::model::error::Result;
 use crate::storage::archive::ArchiveMark;
-use crate::storage::codec::{self, array_at, crc32, crc32_from};
 use crate::storage::records::Digest;
+use crate::storage::whole_file::WholeFile;
 
 pub(crate) const FILE: &str = "MANIFEST";
 pub(crate) const FRESH: &str = "MANIFEST.new";
-const MAGIC: &[u8; 8] = b"zaqarman";
-const FORMAT: u32 = 6;
-const HEADER_BYTES: usize = 16;
+/// The mark of a restore that is not finished, which becomes the manifest.
+pub(crate) const RESTORING: &str = "MANIFEST.restoring";
+const WHOLE: WholeFile = WholeFile { name: FILE, fresh: FRESH, kind: "the manifest", magic: *b"zaqarman", format: 6 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
@@ -75,50 +66,17 @@ impl Manifest {
 
     /// Reads the manifest of the store in `root`; `None` when there is none.
     pub(crate) fn load(disk: &dyn Disk, root: &Path) -> Result<Option<Self>> {
-        let file = root.join(FILE);
-        if !disk.exists(&file).map_err(|e| Error::file("looking for", &file, e))? {
-            return Ok(None);
-        }
-        let bytes = read_all(disk, &file).map_err(|e| Error::file("reading", &file, e))?;
-        Self::parse(&bytes, file).map(Some)
+        WHOLE.load(disk, root)
     }
 
-    fn parse(bytes: &[u8], file: PathBuf) -> Result<Self> {
-        let corrupt = |reason: &str| Error::Corrupt { file: file.clone(), offset: 0, reason: reason.to_owned() };
-        let (Some(head), Some(checksum)) = (array_at::<12>(bytes, 0), array_at(bytes, 12)) else {
-            return Err(corrupt("the manifest is cut short"));
-        };
-        let body = bytes.get(HEADER_BYTES..).unwrap_or_default();
-        if !head.starts_with(MAGIC) || crc32_from(crc32(&head), body) != u32::from_le_bytes(checksum) {
-            return Err(corrupt("the manifest's checksum does not match"));
-        }
-        let format = u32::from_le_bytes(array_at(&head, 8).unwrap_or_default());
-        if format != FORMAT {
-            return Err(Error::UnsupportedFormat { file, found: format, supported: FORMAT });
-        }
-        codec::decode(body).map_err(|reason| corrupt(&reason))
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>> {
-        let mut head = MAGIC.to_vec();
-        head.extend_from_slice(&FORMAT.to_le_bytes());
-        let mut body = Vec::new();
-        codec::encode_into(self, &mut body)?;
-        let checksum = crc32_from(crc32(&head), &body);
-        head.extend_from_slice(&checksum.to_le_bytes());
-        head.extend_from_slice(&body);
-        Ok(head)
+    /// The bytes of the file.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
+        WHOLE.bytes(self)
     }
 
     /// Replaces the store's manifest by this one, durably.
     pub(crate) fn save(&self, disk: &dyn Disk, root: &Path) -> Result<()> {
-        let bytes = self.bytes()?;
-        let save = || {
-            write_new(disk, &root.join(FRESH), &bytes)?;
-            disk.rename(&root.join(FRESH), &root.join(FILE))?;
-            disk.sync_dir(root)
-        };
-        save().map_err(|e| Error::io("writing the manifest", e))
+        WHOLE.save(self, disk, root)
     }
 }
 
@@ -126,6 +84,12 @@ impl Manifest {
 mod tests {
     use super::*;
     use crate::disk::SimulatedDisk;
+    use crate::model::error::Error;
+    use crate::storage::codec::{self, crc32, crc32_from};
+
+    fn parse(bytes: &[u8]) -> Result<Manifest> {
+        WHOLE.parse(bytes, FILE.into())
+    }
 
     fn manifest() -> Manifest {
         Manifest {
@@ -160,9 +124,9 @@ mod tests {
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(Manifest::parse(&bad, FILE.into()).unwrap_err().is_corrupt(), "bit {bit}");
+            assert!(parse(&bad).unwrap_err().is_corrupt(), "bit {bit}");
         }
-        assert!(Manifest::parse(&good[..10], FILE.into()).unwrap_err().is_corrupt());
+        assert!(parse(&good[..10]).unwrap_err().is_corrupt());
     }
 
     #[test]
@@ -172,7 +136,7 @@ mod tests {
             other[8] = format;
             let checksum = crc32_from(crc32(&other[..12]), &other[16..]);
             other[12..16].copy_from_slice(&checksum.to_le_bytes());
-            let error = Manifest::parse(&other, FILE.into()).unwrap_err();
+            let error = parse(&other).unwrap_err();
             assert!(matches!(error, Error::UnsupportedFormat { supported: 6, .. }), "{error}");
             assert_eq!(error.to_string(), format!("{FILE} has format {format}; this version reads format 6"));
         }

@@ -1,7 +1,8 @@
-//! The bytes on disk, without their meaning: the journal, page files, snapshots, archives, records and their keys, the manifest,
-//! and the reserve.
+//! The bytes on disk, without their meaning: the journal, page files, snapshots, archives, records and their keys, the
+//! manifest, the record of a backup, and the reserve.
 
 pub(crate) mod archive;
+pub(crate) mod backup_record;
 pub(crate) mod budget;
 pub(crate) mod codec;
 pub(crate) mod event_count;
@@ -13,3 +14,4 @@ pub(crate) mod page_files;
 pub(crate) mod records;
 pub(crate) mod reserve;
 pub(crate) mod snapshot;
+pub(crate) mod whole_file;

@@ -13,16 +13,17 @@ mod file_sizes;
 mod origin;
 mod queue;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::LEAST_PAGE_FILES;
 use crate::disk::{Disk, list_or_empty};
 use crate::model::error::{Error, Result};
-use crate::model::{Pool, Project, QueueName, Timestamp};
+use crate::model::{Pool, PoolName, Project, QueueName, Timestamp};
 use crate::state::{Contents, OUTBOX, Obstacle, pool_name};
+use crate::storage::backup_record::Located;
 use crate::storage::budget::Budget;
 use crate::storage::journal::naming::JOURNAL;
 use crate::storage::journal::scan::{self, Source};
@@ -60,6 +61,7 @@ use origin::Origin;
 pub struct Inspection {
     queues: Vec<InspectedQueue>,
     pools: Vec<Pool>,
+    pool_copies: BTreeMap<PoolName, PathBuf>,
     is_pool: bool,
     last_lsn: u64,
     time: Timestamp,
@@ -78,15 +80,15 @@ struct Finding {
 
 impl Inspection {
     pub(crate) fn of(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self> {
-        let root = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
+        let path = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
         let mut last: Option<Finding> = None;
         for _ in 0..MOST_READINGS {
-            let manifest = load(&**disk, &root)?;
-            match Self::read(disk, &root, &manifest) {
-                Ok(inspection) if load(&**disk, &root)? == manifest => return Ok(inspection),
+            let found = load(&**disk, &path)?;
+            match Self::read(disk, &path, &found) {
+                Ok(inspection) if load(&**disk, &path)? == found => return Ok(inspection),
                 Ok(_) => last = None,
                 Err(error) if may_be_passing(&error) => {
-                    let finding = Finding { error: error.to_string(), files: files(&**disk, &root)? };
+                    let finding = Finding { error: error.to_string(), files: files(&**disk, &found.root)? };
                     if last.as_ref() == Some(&finding) {
                         return Err(error);
                     }
@@ -98,11 +100,12 @@ impl Inspection {
         Err(Error::Unavailable { reason: "the store is in use and changes faster than it can be read".into() })
     }
 
-    fn read(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<Self> {
+    fn read(disk: &Arc<dyn Disk>, path: &Path, found: &Located) -> Result<Self> {
+        let Located { root, manifest, .. } = found;
         let (mut contents, last_lsn) = replay(disk, root, manifest)?;
         let loaded: BTreeSet<u64> = contents.queues.keys().copied().collect();
         contents.load_archived()?;
-        let origin = Arc::new(Origin::new(disk.clone(), root, manifest.clone()));
+        let origin = Arc::new(Origin::new(disk.clone(), path, found.clone()));
         let time = Timestamp::from_millis(contents.time);
         let pools = contents.registry.pools.iter().map(|(key, row)| row.pool(pool_name(key)?, true));
         let pools = pools.collect::<Result<_>>()?;
@@ -117,7 +120,9 @@ impl Inspection {
         });
         let (queues, clean) = (queues.collect(), manifest.clean.is_some());
         let file_sizes = FileSizes::of(&**disk, root)?;
-        Ok(Self { queues, pools, is_pool, last_lsn, time, clean, file_sizes, findings: findings.into_iter().collect() })
+        let copies = found.pools.iter().map(|(name, root)| Ok((PoolName::new(name)?, root.clone())));
+        let (pool_copies, findings) = (copies.collect::<Result<_>>()?, findings.into_iter().collect());
+        Ok(Self { queues, pools, pool_copies, is_pool, last_lsn, time, clean, file_sizes, findings })
     }
 
     /// The same store at the instant `now`, if that is later than [`time`](Self::time): messages have expired by then,
@@ -202,6 +207,27 @@ impl Inspection {
         &self.pools
     }
 
+    /// In a backup: where the copy of a pool's store is, to be inspected by itself. `None` for a pool whose store is not
+    /// in the backup, and outside of a backup.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = |name| directory.path().join(name);
+    /// let driver = PooledDriver::open(path("control"))?;
+    /// let one = PoolName::new("one")?;
+    /// let uri = PoolUri::new(format!("sled:{}", path("one").display()))?;
+    /// driver.pools().create(&one, &NewPool::new(uri))?;
+    /// driver.backup(path("backup"))?;
+    /// let backup = Engine::inspect(path("backup"))?;
+    /// let copy = backup.pool_copy(&one).expect("the pool's store is in the backup");
+    /// assert!(Engine::inspect(copy)?.is_pool());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pool_copy(&self, pool: &PoolName) -> Option<&Path> {
+        self.pool_copies.get(pool).map(PathBuf::as_path)
+    }
+
     /// Whether the store is a pool of another store, whose [`PooledDriver`](crate::PooledDriver) alone may open it.
     pub fn is_pool(&self) -> bool {
         self.is_pool
@@ -230,7 +256,7 @@ impl Inspection {
 
 /// The content of the snapshot and of the journal behind it, and the number of the last change. The queues of the
 /// archive are not loaded.
-fn replay(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<(Contents, u64)> {
+pub(in crate::store) fn replay(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<(Contents, u64)> {
     let files = &**disk;
     // Nothing may be written, so the journal's messages stay in memory.
     let page_files = PageFiles::open(disk, root, manifest.store, 0, LEAST_PAGE_FILES)?;
@@ -264,9 +290,9 @@ fn replay(disk: &Arc<dyn Disk>, root: &Path, manifest: &Manifest) -> Result<(Con
     Ok((contents, scan.end.last_lsn))
 }
 
-/// The store's manifest.
-fn load(disk: &dyn Disk, root: &Path) -> Result<Manifest> {
-    Manifest::load(disk, root)?.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))
+/// The store in the directory, or in the backup there.
+fn load(disk: &dyn Disk, path: &Path) -> Result<Located> {
+    Located::find(disk, path)?.ok_or_else(|| Error::invalid("path", "there is no store in this directory"))
 }
 
 /// Whether a change of the store during the reading explains the error.

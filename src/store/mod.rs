@@ -14,6 +14,7 @@ pub(crate) mod alarms;
 mod archived;
 mod archiving;
 pub(crate) mod background;
+pub(crate) mod backup;
 mod bookkeeping;
 pub(crate) mod calls;
 pub(crate) mod cancel_token;

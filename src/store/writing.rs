@@ -134,9 +134,9 @@ impl Store {
 
 /// A [`JournalEntry`](crate::state::op::JournalEntry) that borrows its operation.
 #[derive(serde::Serialize)]
-struct EntryRef<'a, 'b> {
-    time: u64,
-    op: &'a Op<'b>,
+pub(super) struct EntryRef<'a, 'b> {
+    pub(super) time: u64,
+    pub(super) op: &'a Op<'b>,
 }
 
 /// Poisons the store on a panic between the append and the end of the apply, because journal and memory then differ.

@@ -206,7 +206,7 @@ impl Caller {
 
     fn work(&self, random: &mut Random) -> Result<(), Error> {
         let engine = &self.engine;
-        match random.below(12) {
+        match random.below(14) {
             0..4 => engine.snapshot(),
             4 | 5 => engine.checkpoint(),
             6 | 7 => engine.step(),
@@ -219,6 +219,11 @@ impl Caller {
                 Ok(())
             }
             10 => engine.health().map(drop),
+            11 | 12 => match engine.backup(self.root.with_file_name("backup")) {
+                // Another caller takes one.
+                Err(Error::Locked { .. }) => Ok(()),
+                taken => taken.map(drop),
+            },
             _ => {
                 let _ = engine.status();
                 if self.is_real {

@@ -174,10 +174,14 @@ fn subscribe(driver: &PooledDriver, round: usize) -> Result<()> {
     Ok(())
 }
 
+fn back_up(driver: &PooledDriver, _: usize) -> Result<()> {
+    driver.backup("/backup").map(drop)
+}
+
 #[test]
 fn pools_are_changed_while_queues_are_made_and_deleted() {
     let driver = running();
-    beside(&driver, rounds(), vec![change_pools, make_and_delete, make_and_delete, look]);
+    beside(&driver, rounds(), vec![change_pools, make_and_delete, make_and_delete, look, back_up]);
     driver.step().unwrap();
     assert!(driver.verify().unwrap().is_sound());
 }
@@ -185,7 +189,7 @@ fn pools_are_changed_while_queues_are_made_and_deleted() {
 #[test]
 fn concurrent_calls_of_every_kind_end() {
     let driver = running();
-    let works = vec![change_pools, make_and_delete, move_about, work, subscribe, look, commit];
+    let works = vec![change_pools, make_and_delete, move_about, work, subscribe, look, commit, back_up];
     beside(&driver, rounds(), works);
     driver.step().unwrap();
     let verified = driver.verify().unwrap();

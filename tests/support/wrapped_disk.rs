@@ -18,6 +18,8 @@ pub(crate) enum Call {
     OpenToRead,
     Create,
     Rename,
+    Link,
+    Clone,
     Remove,
     RemoveDirectory,
     List,
@@ -141,6 +143,16 @@ impl<H: Hook, D: Disk + ?Sized> Disk for WrappedDisk<H, D> {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.hook.before(Call::Rename, from)?;
         self.disk.rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.hook.before(Call::Link, from)?;
+        self.disk.link(from, to)
+    }
+
+    fn clone_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.hook.before(Call::Clone, from)?;
+        self.disk.clone_file(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use zaqar_sled::Durability;
 
 use crate::commands::{
-    Claims, Completions, Dead, Explain, Get, Ls, Man, Pause, Peek, Pools, Post, Purge, Redrive, Resume, Rm, Salvage,
-    Stat, Verify,
+    Backup, Claims, Completions, Dead, Explain, Get, Ls, Man, Pause, Peek, Pools, Post, Purge, Redrive, Restore,
+    Resume, Rm, Salvage, Stat, Verify,
 };
 use crate::exit;
 use crate::output::Output;
@@ -146,6 +146,21 @@ pub(crate) enum Task {
     /// store and 7 for a damaged one.
     #[command(after_help = exit::TABLE)]
     Verify(Verify),
+
+    /// Take a backup of a store and of the stores of its pools, or bring an earlier one up to date.
+    ///
+    /// The backup is read back before it counts; until then an earlier backup in the directory stays as it was. Files
+    /// that the earlier one has are not copied again. The commands that only look work on a backup too, with
+    /// --store DIR. The store must not be in use: a program that uses it takes backups itself.
+    #[command(after_help = exit::TABLE)]
+    Backup(Backup),
+
+    /// Make a store of a backup.
+    ///
+    /// The store's directory must be missing or empty, and so must those of its pools, which get their former places
+    /// unless --pool names others. The exit code is 7 if the backup is damaged.
+    #[command(after_help = exit::TABLE)]
+    Restore(Restore),
 
     /// Open a damaged store with all that is intact, and report the rest.
     ///

@@ -1,5 +1,6 @@
 //! The commands, one in each file.
 
+mod backup;
 mod claims;
 mod dead;
 mod explain;
@@ -12,11 +13,13 @@ mod pools;
 mod post;
 mod purge;
 mod redrive;
+mod restore;
 mod rm;
 mod salvage;
 mod stat;
 mod verify;
 
+pub(crate) use backup::Backup;
 pub(crate) use claims::Claims;
 pub(crate) use dead::Dead;
 pub(crate) use explain::Explain;
@@ -29,6 +32,7 @@ pub(crate) use pools::Pools;
 pub(crate) use post::Post;
 pub(crate) use purge::Purge;
 pub(crate) use redrive::Redrive;
+pub(crate) use restore::Restore;
 pub(crate) use rm::Rm;
 pub(crate) use salvage::Salvage;
 pub(crate) use stat::Stat;

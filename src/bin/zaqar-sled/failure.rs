@@ -101,6 +101,10 @@ pub(crate) enum Failure {
         .path.display()
     )]
     Unconfirmed { path: PathBuf },
+    #[error("there is no backup in {}; `zaqar-sled backup` takes one", .path.display())]
+    NoBackup { path: PathBuf },
+    #[error("the backup {} is damaged, and nothing was restored: {source}", .path.display())]
+    DamagedBackup { path: PathBuf, source: zaqar_sled::Error },
     #[error("writing to standard output: {0}")]
     Output(#[from] io::Error),
     #[error("writing to standard output: {0}; the messages are in the queue again")]
@@ -165,13 +169,14 @@ impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::NoStore { .. }
+            | Self::NoBackup { .. }
             | Self::NoQueue { .. }
             | Self::NotThere { .. }
             | Self::NoPool { .. }
             | Self::NotSeen(_) => Exit::NotFound,
             Self::InUse { .. } | Self::Changing { .. } => Exit::InUse,
             Self::Unseen(unseen) => unseen.exit,
-            Self::Damaged { .. } => Exit::Damaged,
+            Self::Damaged { .. } | Self::DamagedBackup { .. } => Exit::Damaged,
             Self::Strangers { .. }
             | Self::Unconfirmed { .. }
             | Self::PoolHasLeftovers { .. }

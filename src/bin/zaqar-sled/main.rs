@@ -61,6 +61,8 @@ fn main() -> ExitCode {
         Task::Rm(rm) => rm.run(),
         Task::Pools(pools) => pools.run(),
         Task::Verify(verify) => verify.run(),
+        Task::Backup(backup) => backup.run(),
+        Task::Restore(restore) => restore.run(),
         Task::Salvage(salvage) => salvage.run(),
         Task::Completions(completions) => completions.run(),
         Task::Man(man) => man.run(),

@@ -28,7 +28,7 @@ impl StorePath {
 
     /// What `look` finds in the store at this instant. If the store changes too fast, everything is tried again.
     pub(crate) fn look<R>(&self, look: impl Fn(&View) -> Result<R, Failure>) -> Result<R, Failure> {
-        self.check_exists()?;
+        self.check_can_be_seen()?;
         let _waiting = Waiting::on("reading the store");
         let mut tries = 0..BUSY_TRIES;
         loop {
@@ -37,6 +37,11 @@ impl StorePath {
                 found => return found,
             }
         }
+    }
+
+    /// Checks that there is a store, or a backup, which can be looked into.
+    fn check_can_be_seen(&self) -> Result<(), Failure> {
+        self.check_exists().or_else(|failure| if self.path.join(BACKUP).exists() { Ok(()) } else { Err(failure) })
     }
 
     /// Checks that there is a store.
@@ -51,6 +56,8 @@ impl StorePath {
     }
 }
 
+/// The file without which there is no backup.
+pub(crate) const BACKUP: &str = "BACKUP";
 /// A store that changes too fast is looked at for two seconds.
 const BUSY_TRIES: u32 = 20;
 const BUSY_PAUSE: Duration = Duration::from_millis(100);

@@ -29,7 +29,8 @@ impl View {
             if pool.is_some_and(|pool| pool.uri().is_control_store()) {
                 continue;
             }
-            let found = match pool.map_or_else(not_registered, inspect_pool) {
+            let copy = store.pool_copy(&name).map(inspect);
+            let found = match copy.unwrap_or_else(|| pool.map_or_else(not_registered, inspect_pool)) {
                 Err(failure) if failure.is_passing() => return Err(failure),
                 found => found.map_err(|failure| Unseen::of(&name, &failure)),
             };

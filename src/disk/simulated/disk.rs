@@ -50,6 +50,29 @@ impl Disk for SimulatedDisk {
         Ok(())
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.pass(Operation::Link, &[from, to]);
+        state.begin(Operation::Link, &[from, to])?;
+        let file = state.names.file(from)?;
+        if state.names.look(to)?.is_some() {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        state.names.insert(to, Node::File(file))?;
+        state.settle();
+        Ok(())
+    }
+
+    fn clone_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if !self.0.lock().does_clone {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        let bytes = self.present()?.names.file(from)?.lock().bytes().to_vec();
+        self.create(to)?;
+        let mut state = self.begin(Operation::Write, to)?;
+        let file = state.names.file(to)?;
+        state.change(&file, Effect::write(&bytes, 0)?)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.begin(Operation::Remove, path)?;
         state.names.file(path)?;

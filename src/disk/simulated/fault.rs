@@ -33,6 +33,8 @@ pub enum Operation {
     SyncDir,
     /// Renaming a file or directory.
     Rename,
+    /// Giving a file a second name.
+    Link,
     /// Removing a file or directory.
     Remove,
     /// Making a directory.
@@ -53,7 +55,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Open,
         Self::Create,
         Self::Read,
@@ -62,6 +64,7 @@ impl Operation {
         Self::Sync,
         Self::SyncDir,
         Self::Rename,
+        Self::Link,
         Self::Remove,
         Self::MakeDir,
         Self::Look,
@@ -86,6 +89,7 @@ impl Operation {
             | Self::Write
             | Self::Allocate
             | Self::Rename
+            | Self::Link
             | Self::Remove
             | Self::MakeDir
             | Self::WriteTrees => FaultKind::Write,
@@ -105,7 +109,7 @@ impl Operation {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum FaultKind {
     /// The calls that change the disk without a sync: writes, allocations, changes of lengths and trees, and the
-    /// creation, renaming and removal of names and directories.
+    /// creation, linking, renaming and removal of names and directories.
     Write,
     /// Syncs of files, directories and trees, and a flush of trees.
     Sync,

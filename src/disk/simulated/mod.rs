@@ -58,6 +58,7 @@ pub enum Keep {
 /// | be killed, or lose power after any operation | [`kill`](Self::kill), [`power_loss`](Self::power_loss), [`fail_after`](Self::fail_after) |
 /// | fail any call, once or from then on, with any error a disk gives | [`inject`](Self::inject), [`fail_nth`](Self::fail_nth), [`heal`](Self::heal) |
 /// | be slow | [`hold`](Self::hold) |
+/// | clone files, or not | [`set_cloning`](Self::set_cloning) |
 /// | be full, or out of descriptors | [`set_capacity`](Self::set_capacity), [`set_descriptors`](Self::set_descriptors) |
 /// | be damaged | [`corrupt`](Self::corrupt), [`truncate`](Self::truncate), [`make_unreadable`](Self::make_unreadable) |
 /// | lose a directory while it is in use | [`vanish`](Self::vanish), [`displace`](Self::displace) |
@@ -357,6 +358,25 @@ impl SimulatedDisk {
     /// ```
     pub fn set_capacity(&self, bytes: impl Into<Option<u64>>) {
         self.0.lock().set_capacity(bytes.into());
+    }
+
+    /// Sets whether [`clone_file`](crate::disk::Disk::clone_file) works, as on XFS and btrfs; at first it does not, as on
+    /// ext4. A clone takes as much of the capacity as a copy.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use zaqar_sled::disk::{Disk, SimulatedDisk};
+    ///
+    /// let disk = SimulatedDisk::new();
+    /// disk.write("/file", "abc")?;
+    /// assert!(disk.clone_file(Path::new("/file"), Path::new("/clone")).is_err());
+    /// disk.set_cloning(true);
+    /// disk.clone_file(Path::new("/file"), Path::new("/clone"))?;
+    /// assert_eq!(disk.read("/clone")?, b"abc");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_cloning(&self, does_clone: bool) {
+        self.0.lock().does_clone = does_clone;
     }
 
     /// The disk as the next process finds it when this one is killed: all written data is there, synced or not,

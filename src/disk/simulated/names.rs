@@ -111,6 +111,16 @@ impl Names {
         found
     }
 
+    /// The bytes that everything uses; a file with two names uses its space once.
+    pub(super) fn bytes(&self) -> u64 {
+        let mut seen = BTreeSet::new();
+        let mut is_new = |node: &Node| match node {
+            Node::File(file) => seen.insert(Arc::as_ptr(file).addr()),
+            Node::Dir(_) => true,
+        };
+        self.all().iter().filter(|(_, node)| is_new(node)).map(|(_, node)| node.size()).sum()
+    }
+
     /// Every file that has a name, or had one that a power cut may bring back; a file may be named more than once.
     pub(super) fn files(&self) -> Vec<File> {
         let all = self.all();

@@ -31,6 +31,8 @@ pub(super) struct State {
     descriptors: Option<u64>,
     open_handles: u64,
     is_volatile: bool,
+    /// Whether files can be cloned.
+    pub(super) does_clone: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -201,8 +203,7 @@ impl State {
     }
 
     fn free_bytes(&self) -> u64 {
-        let used = || self.names.all().iter().map(|(_, node)| node.size()).sum();
-        self.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(used()))
+        self.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(self.names.bytes()))
     }
 
     /// Takes the image of the disk: the state that the next process finds.
@@ -214,6 +215,7 @@ impl State {
             capacity: image.capacity,
             random: image.random,
             is_volatile: image.is_volatile,
+            does_clone: image.does_clone,
             power: if image.power == Power::ImageTaken { Power::ImageTaken } else { Power::On },
             ..Self::default()
         }

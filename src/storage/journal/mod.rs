@@ -14,6 +14,7 @@
 
 pub(crate) mod commit;
 mod context;
+mod cutting;
 pub(crate) mod frame;
 mod frequency;
 pub(crate) mod naming;

@@ -200,6 +200,19 @@ pub(crate) fn parse_header(bytes: &[u8], id: SegmentId) -> Heading {
     read_header(bytes, id).unwrap_or(Heading::NotStarted)
 }
 
+/// The header of a new segment whose file may have any length.
+pub(crate) fn header_of(id: SegmentId, first_lsn: u64, incarnation: u32, synced: u64) -> Vec<u8> {
+    encode_header(id, Header { first_lsn, incarnation, synced, durable_bytes: 0 })
+}
+
+/// The header of a copy of that segment, whose frames begin with LSN `first_lsn`, and whose file may have any length.
+pub(crate) fn header_of_copy(bytes: &[u8], id: SegmentId, first_lsn: u64) -> Option<Vec<u8>> {
+    match parse_header(bytes, id) {
+        Heading::Started(header) => Some(encode_header(id, Header { first_lsn, durable_bytes: 0, ..header })),
+        Heading::NotStarted | Heading::Other(_) => None,
+    }
+}
+
 /// The store a segment belongs to, whatever its number; for a store that has lost its manifest.
 pub(crate) fn store_of(bytes: &[u8]) -> Option<[u8; 16]> {
     let covered: [u8; 60] = array_at(bytes, 0)?;

@@ -26,7 +26,7 @@ impl ImageLocation {
     /// No location.
     pub(crate) const NONE: Self = Self { file: 0, offset: 0, bytes: 0, checksum: 0 };
 
-    pub(super) fn end(self) -> u64 {
+    pub(crate) fn end(self) -> u64 {
         u64::from(self.offset).saturating_add(u64::from(self.bytes))
     }
 }

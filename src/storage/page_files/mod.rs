@@ -18,6 +18,7 @@
 
 mod image;
 mod page_file;
+mod pinned;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use crate::storage::journal::{frame, frame_buffer};
 pub(crate) use image::{Image, ImageLocation};
 use page_file::OpenFiles;
 use page_file::PageFile;
+pub(crate) use pinned::{PinnedPageFile, check_images, path};
 
 /// The folder of the page files in the store's directory.
 pub(crate) const PAGE_FILES: &str = "heap";
@@ -164,21 +166,23 @@ impl PageFiles {
     /// # Errors
     /// `Corrupt` if its file is missing or too short, `Io` if that cannot be determined.
     pub(crate) fn image(&self, location: ImageLocation) -> Result<Image> {
-        let mut list = self.list.lock();
-        let page_file = if let Some(page_file) = list.all.get(&location.file) {
-            page_file.clone()
-        } else {
-            let path = page_file::path(&self.directory, location.file);
-            let found = PageFile::open(&self.files, path, location.file)?;
-            list.all.insert(location.file, found.clone());
-            found
-        };
-        drop(list);
+        let page_file = self.page_file(location.file)?;
         if location.end() > page_file.written() {
             let reason = "the file ends before a page it is to hold".into();
             return Err(Damage { file: page_file.path.clone(), offset: page_file.written(), reason }.into());
         }
         Ok(Image::new(page_file, location))
+    }
+
+    /// The page file with that number, which is opened if no image of it was needed before.
+    fn page_file(&self, number: u64) -> Result<Arc<PageFile>> {
+        let mut list = self.list.lock();
+        if let Some(page_file) = list.all.get(&number) {
+            return Ok(page_file.clone());
+        }
+        let found = PageFile::open(&self.files, page_file::path(&self.directory, number), number)?;
+        list.all.insert(number, found.clone());
+        Ok(found)
     }
 
     /// Syncs if many files have unsynced images: such files stay open, and one that is to be read needs a descriptor.

@@ -5,24 +5,24 @@ use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::model::error::{Error, Result};
-use crate::storage::manifest::Manifest;
+use crate::storage::backup_record::Located;
 
 /// A store and its manifest at the inspection.
 #[derive(Debug)]
 pub(super) struct Origin {
     disk: Arc<dyn Disk>,
-    root: PathBuf,
-    manifest: Manifest,
+    path: PathBuf,
+    found: Located,
 }
 
 impl Origin {
-    pub(super) fn new(disk: Arc<dyn Disk>, root: &Path, manifest: Manifest) -> Self {
-        Self { disk, root: root.into(), manifest }
+    pub(super) fn new(disk: Arc<dyn Disk>, path: &Path, found: Located) -> Self {
+        Self { disk, path: path.into(), found }
     }
 
     /// The incarnation of the store's numbers.
     pub(super) fn incarnation(&self) -> u32 {
-        self.manifest.incarnation
+        self.found.manifest.incarnation
     }
 
     /// Checks that everything that the inspection refers to is still there.
@@ -30,8 +30,8 @@ impl Origin {
     /// # Errors
     /// `Unavailable` if the store has written a snapshot since, so that the files before it may be gone.
     pub(super) fn check(&self) -> Result<()> {
-        match Manifest::load(&*self.disk, &self.root) {
-            Ok(Some(manifest)) if manifest == self.manifest => Ok(()),
+        match Located::find(&*self.disk, &self.path) {
+            Ok(Some(found)) if found == self.found => Ok(()),
             _ => Err(Error::Unavailable { reason: "the store has changed since it was inspected".into() }),
         }
     }

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::disk::Disk;
 use crate::model::error::{Error, Result};
 use crate::storage::archive;
+use crate::storage::backup_record;
 use crate::storage::journal::naming::{self, JOURNAL};
 use crate::storage::journal::scan;
 use crate::storage::manifest::Manifest;
@@ -24,6 +25,7 @@ use crate::store::random::Random;
 /// Creates a store. The manifest is written last: without it, the directory has no store, and the creation is repeated.
 pub(super) fn create(config: &Config, root: &Path, random: &Random) -> Result<Recovered> {
     let disk = &*config.disk;
+    backup_record::check_is_none(disk, root)?;
     plan_creation(root, is_in_use(disk, root)?)?;
     let mut manifest = Manifest::new(random.uuid().into_bytes());
     let journal = root.join(JOURNAL);

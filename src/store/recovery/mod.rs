@@ -52,9 +52,11 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::model::error::Result;
+use crate::state::Contents;
 use crate::storage::manifest::Manifest;
 use crate::store::random::Random;
 
+use evidence::StateFacts;
 pub(crate) use execute::Recovered;
 pub(crate) use files::{remove_any, trees_path};
 use opening::Opening;
@@ -90,6 +92,11 @@ fn open(config: &Config, root: &Path, random: &Random) -> Result<Recovered> {
         let (evidence, loaded) = opening.gather(manifest)?;
         opening.execute(plan(&evidence)?, loaded)
     })
+}
+
+/// The highest incarnation of a number in the state.
+pub(crate) fn highest_incarnation(contents: &Contents) -> u32 {
+    StateFacts::of(contents).incarnation
 }
 
 /// Whether `root` has a store that lost its manifest.

@@ -170,7 +170,7 @@ fn a_failing_write_leaves_any_part_of_its_beginning() {
 #[test]
 fn every_kind_of_call_can_fail_with_every_error_once_and_for_ever() {
     type Call = fn(&SimulatedDisk, &dyn DiskFile, &dyn Trees) -> bool;
-    let calls: [(Operation, Call); 16] = [
+    let calls: [(Operation, Call); 17] = [
         (Operation::Open, |disk, _, _| disk.open_read(Path::new("/file")).is_ok()),
         (Operation::Create, |disk, _, _| disk.create(Path::new("/new")).is_ok()),
         (Operation::Read, |_, file, _| file.read_at(&mut [0], 0).is_ok() && file.len().is_ok()),
@@ -179,6 +179,10 @@ fn every_kind_of_call_can_fail_with_every_error_once_and_for_ever() {
         (Operation::Sync, |_, file, _| file.sync_data().is_ok()),
         (Operation::SyncDir, |disk, _, _| disk.sync_dir(Path::new("/")).is_ok()),
         (Operation::Rename, |disk, _, _| disk.rename(Path::new("/file"), Path::new("/file")).is_ok()),
+        (Operation::Link, |disk, _, _| {
+            let _ = disk.remove_file(Path::new("/link"));
+            disk.link(Path::new("/file"), Path::new("/link")).is_ok()
+        }),
         (Operation::Remove, |disk, _, _| {
             disk.write("/gone", "").unwrap();
             disk.remove_file(Path::new("/gone")).is_ok()

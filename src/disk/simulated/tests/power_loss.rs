@@ -41,6 +41,23 @@ fn truncating_by_create_is_undone_by_a_power_cut() {
 }
 
 #[test]
+fn an_unsynced_link_is_there_or_not_and_its_file_stays() {
+    let left = possible(|disk| {
+        disk.write("/file", "abc").unwrap();
+        disk.link(Path::new("/file"), Path::new("/link")).unwrap();
+        assert_eq!(disk.link(Path::new("/file"), Path::new("/link")).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    });
+    assert_eq!(left, set(&["/file=abc", "/file=abc /link=abc"]));
+    let disk = SimulatedDisk::new();
+    disk.write("/file", "abc").unwrap();
+    disk.set_capacity(Some(4));
+    disk.link(Path::new("/file"), Path::new("/link")).unwrap();
+    disk.open(Path::new("/link")).unwrap().write_all_at(b"d", 3).unwrap();
+    assert_eq!(files(&disk), ["/file=abcd", "/link=abcd"]);
+    disk.open(Path::new("/link")).unwrap().write_all_at(b"e", 4).unwrap_err();
+}
+
+#[test]
 fn an_unsynced_rename_over_a_file_shows_the_old_or_the_new_one() {
     let left = possible(|disk| {
         disk.write("/current", "old").unwrap();
