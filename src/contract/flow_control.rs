@@ -23,11 +23,12 @@ use crate::model::{Pause, Project, QueueName};
 /// ```
 pub trait FlowControl: Sealed + Send + Sync {
     /// Pauses a queue, or resumes it with `None`. A pause is the key `_paused` of the queue's metadata, so
-    /// it lasts over restarts and moves; of the metadata, this call changes nothing else.
+    /// it lasts over restarts and moves; of the metadata, this call changes nothing else. Metadata that are set
+    /// without the key end it.
     ///
     /// While claims are paused, a claim and a pop get nothing, as from an empty queue, and calls that wait
     /// for messages go on waiting. The end of the pause wakes them. Claims that exist can be renewed,
-    /// finished and released; ttls, delays and leases run on. While posts are paused, a post fails, and so
+    /// finished and released; ttls, delays and leases run on, and a redrive still takes messages out. While posts are paused, a post fails, and so
     /// does a batch with one. Calls that began before the pause may still take effect; none does that
     /// begins after it has returned.
     ///
@@ -37,7 +38,8 @@ pub trait FlowControl: Sealed + Send + Sync {
     ///
     /// # Errors
     /// [`is_not_found`](crate::Error::is_not_found) if the queue does not exist;
-    /// [`is_too_large`](crate::Error::is_too_large) if the metadata have no space for the key;
+    /// [`is_too_large`](crate::Error::is_too_large) if the metadata have no space for the key; not for `None`,
+    /// which also succeeds on a full disk for as long as claims do;
     /// [`is_busy`](crate::Error::is_busy) while the queue is moved to another pool;
     /// [`is_full`](crate::Error::is_full); the errors of [every
     /// change](crate::DataDriver#errors-of-every-call).

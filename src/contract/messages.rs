@@ -48,7 +48,7 @@ pub trait Messages: Sealed + Send + Sync {
     /// [`is_too_large`](crate::Error::is_too_large) for a body, headers or the whole post, also over the
     /// queue's `_max_messages_post_size`; [`is_busy`](crate::Error::is_busy) if memory or the
     /// journal stays full for the [`busy_timeout`](crate::Config::busy_timeout);
-    /// [`is_full`](crate::Error::is_full); the errors of [every
+    /// [`is_full`](crate::Error::is_full); [`is_paused`](crate::Error::is_paused); the errors of [every
     /// change](crate::DataDriver#errors-of-every-call).
     ///
     /// # Example

@@ -125,7 +125,8 @@ pub(crate) trait Backend: Sealed + Send + Sync {
     /// Whether queues have to be mapped to a pool to be found (contract 12).
     fn is_pooled(&self) -> bool;
 
-    /// Whether there is a queue of that name, and, in a pooled driver, whether it has a pool, which may be out of reach.
+    /// Whether there is a queue of that name, and, in a pooled driver, whether it has a registered pool, which may be out
+    /// of reach.
     fn has_queue(&self, project: &Project, name: &QueueName) -> Result<bool>;
 
     /// Replaces a queue's metadata, in one step, by what `change` makes of them. The change must leave the queue's

@@ -2,13 +2,12 @@
 
 use super::backend::{Access, Answer, Backend, NamedQueue, Other};
 use super::dead_letters::{DeadLetterQueue, TargetQueue};
+use super::pauses::redescribe;
 use super::queues::missing;
 use crate::engine::Engine;
 use crate::model::error::Result;
 use crate::model::{Durability, Metadata, Project, QueueName};
 use crate::state::Description;
-use crate::state::op::Op;
-use crate::storage::journal::Growth;
 use crate::store::{Locked, Store, Together};
 
 impl Backend for Engine {
@@ -25,7 +24,7 @@ impl Backend for Engine {
     }
 
     fn has_queue(&self, project: &Project, name: &QueueName) -> Result<bool> {
-        Ok(self.store().enter_queue(project, name)?.find(project, name)?.is_some())
+        Ok(self.store().enter()?.find(project, name)?.is_some())
     }
 
     fn redescribe(
@@ -35,13 +34,7 @@ impl Backend for Engine {
         change: &dyn Fn(&Metadata) -> Result<Metadata>,
     ) -> Result<()> {
         let store = self.store().enter_queue(project, name)?;
-        let lsn = store.with_queue(project, name, |queue| {
-            let text = change(&queue.description().metadata)?.to_json();
-            store.limits.check_metadata(text.len())?;
-            let lsn = queue.record(Growth::Grows, &Op::SetMetadata { queue: queue.number(), metadata: text.into() })?;
-            queue.note_described();
-            Ok(lsn)
-        })?;
+        let lsn = store.with_queue(project, name, |queue| redescribe(queue, change))?;
         store.wake(project, name, usize::MAX);
         store.wait_durable(lsn.ok_or_else(|| missing(project, name))?, self.durability())
     }

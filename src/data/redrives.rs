@@ -8,6 +8,7 @@ use crate::model::error::Result;
 use crate::model::ttl::FOREVER;
 use crate::model::{DeadLetterOrigin, Envelope, Project, QueueName, RedriveOptions, RedriveOutcome, Timestamp, Ttl};
 use crate::state::op::{DeadLetter, NewClaim};
+use crate::state::page::bit;
 use crate::state::sequences::Sequences;
 use crate::state::{Page, envelope};
 use crate::storage::journal::Growth;
@@ -24,6 +25,7 @@ const PORTION_BYTES: usize = 4 << 20;
 impl<S: Backend> DeadLetters for S {
     fn redrive(&self, project: &Project, queue: &QueueName, options: &RedriveOptions) -> Result<RedriveOutcome> {
         let store = self.control_store();
+        store.limits.check_project(project)?;
         options.check(queue, &store.limits, Timestamp::from_millis(store.now()))?;
         let redrive = Redrive { backend: self, project, queue, options };
         let Some((number, end)) = redrive.with_queue(|queue| Ok((queue.number(), queue.next())))? else {
@@ -47,7 +49,6 @@ struct Redrive<'a, S> {
 struct Portion {
     /// The queue's number. If the queue is deleted and made again, the new one has no message that was there.
     number: u64,
-    after: Option<u64>,
     /// The last sequence in it.
     last: u64,
     /// The messages that the options choose, oldest first, each with the queue that it goes to, if there is one.
@@ -57,10 +58,9 @@ struct Portion {
 /// What becomes of the messages up to `last`.
 struct Plan {
     number: u64,
-    after: Option<u64>,
     last: u64,
-    /// How many move to each queue.
-    targets: BTreeMap<QueueName, u64>,
+    /// The messages that move to each queue.
+    targets: BTreeMap<QueueName, Vec<u64>>,
     /// How many stay, because there is no queue for them.
     stranded: u64,
 }
@@ -79,8 +79,9 @@ impl<S: Backend> Redrive<'_, S> {
             let plan = self.plan(portion, left)?;
             after = Some(plan.last);
             outcome.stranded = outcome.stranded.saturating_add(plan.stranded);
-            for (target, count) in &plan.targets {
-                let moved = if self.options.dry_run { *count } else { self.send(&plan, target, *count)? };
+            for (target, planned) in &plan.targets {
+                let dry_run = self.options.dry_run;
+                let moved = if dry_run { planned.len() as u64 } else { self.send(plan.number, target, planned)? };
                 outcome.moved = outcome.moved.saturating_add(moved);
             }
         }
@@ -93,7 +94,7 @@ impl<S: Backend> Redrive<'_, S> {
 
     /// The messages behind `after` and before `end`, as many as a portion holds; `None` if there are none.
     fn portion(&self, queue: &Locked<'_>, number: u64, after: Option<u64>, end: u64) -> Result<Option<Portion>> {
-        let mut portion = Portion { number, after, last: 0, letters: Vec::new() };
+        let mut portion = Portion { number, last: 0, letters: Vec::new() };
         let (mut count, mut bytes) = (0_usize, 0_usize);
         if queue.number() != number {
             return Ok(None);
@@ -121,8 +122,8 @@ impl<S: Backend> Redrive<'_, S> {
 
     /// Decides where the messages of the portion go; up to `left` move, if there is a limit.
     fn plan(&self, portion: Portion, left: Option<u64>) -> Result<Plan> {
-        let Portion { number, after, last, letters } = portion;
-        let mut plan = Plan { number, after, last, targets: BTreeMap::new(), stranded: 0 };
+        let Portion { number, last, letters } = portion;
+        let mut plan = Plan { number, last, targets: BTreeMap::new(), stranded: 0 };
         let (mut known, mut moved): (BTreeMap<QueueName, bool>, u64) = (BTreeMap::new(), 0);
         for (sequence, target) in letters {
             if left == Some(moved) {
@@ -137,8 +138,7 @@ impl<S: Backend> Redrive<'_, S> {
                 },
             };
             if let Some(target) = target.filter(|_| exists) {
-                let count = plan.targets.entry(target).or_default();
-                *count = count.saturating_add(1);
+                plan.targets.entry(target).or_default().push(sequence);
                 moved = moved.saturating_add(1);
             } else {
                 plan.stranded = plan.stranded.saturating_add(1);
@@ -153,11 +153,11 @@ impl<S: Backend> Redrive<'_, S> {
         Ok(exists)
     }
 
-    /// Moves up to `count` messages of the plan to `target`; returns how many.
-    fn send(&self, plan: &Plan, target: &QueueName, count: u64) -> Result<u64> {
+    /// Moves the planned messages that are still free to `target`; returns how many.
+    fn send(&self, number: u64, target: &QueueName, planned: &[u64]) -> Result<u64> {
         loop {
             let call = |queue: &mut Locked<'_>, other: DeadLetterQueue<'_>| {
-                let chosen = self.choose(queue, plan, target, count)?;
+                let chosen = still_free(queue, number, planned)?;
                 self.record(queue, other, chosen)
             };
             let moved = self.backend.with_other_queue(self.project, self.queue, Other::Named(target), call)?;
@@ -171,26 +171,6 @@ impl<S: Backend> Redrive<'_, S> {
                 }
             }
         }
-    }
-
-    /// The messages of the plan that are free now and go to `target`.
-    fn choose(&self, queue: &Locked<'_>, plan: &Plan, target: &QueueName, most: u64) -> Result<Sequences> {
-        let mut chosen = Sequences::default();
-        if queue.number() != plan.number {
-            return Ok(chosen);
-        }
-        for place in queue.claimable_after(plan.after) {
-            let Some((page, index)) = readable(place)? else { continue };
-            let sequence = page.sequence(index);
-            if sequence > plan.last || chosen.len() as u64 >= most {
-                break;
-            }
-            let origin = origin_of(page, index);
-            if self.admits(queue, origin.as_ref()) && self.options.target(self.queue, origin.as_ref()) == Some(target) {
-                chosen.push(sequence);
-            }
-        }
-        Ok(chosen)
     }
 
     /// Moves the chosen messages; `None`, without a change, if another call has made the outbox that they go to.
@@ -211,6 +191,24 @@ impl<S: Backend> Redrive<'_, S> {
         let Some((_, lsn)) = other.record(queue, op, Growth::Grows, &revive)? else { return Ok(Answer::at_once(None)) };
         Ok(Answer::changed(Some(count as u64), lsn).waking(count))
     }
+}
+
+/// The planned messages that are neither claimed nor delayed now; none if the queue is not the one of that number.
+fn still_free(queue: &Locked<'_>, number: u64, planned: &[u64]) -> Result<Sequences> {
+    let mut chosen = Sequences::default();
+    if queue.number() != number {
+        return Ok(chosen);
+    }
+    for sequence in planned {
+        let found = match queue.locate(*sequence) {
+            Err(error) if error.is_corrupt() => None,
+            found => found?,
+        };
+        if found.is_some_and(|(page, index)| page.ready() & bit(index) != 0) {
+            chosen.push(*sequence);
+        }
+    }
+    Ok(chosen)
 }
 
 /// A place that could be read; `None` for a page that is damaged.

@@ -142,8 +142,7 @@ pub enum Availability {
         /// The end of the claim, if it is not renewed.
         until: Timestamp,
     },
-    /// Nothing keeps the message from being claimed but that its queue is [paused](crate::Pause) for
-    /// claims.
+    /// The message is free, but its queue is [paused](crate::Pause) for claims.
     Paused,
     /// The message was claimed as often as its queue allows. A pop still takes it, and a claim that
     /// reaches it moves it to the dead-letter queue.

@@ -34,7 +34,9 @@ impl Backend for PooledDriver {
 
     fn has_queue(&self, project: &Project, name: &QueueName) -> Result<bool> {
         let _call = self.shared().enter()?;
-        Ok(self.shared().route(&keys::queue(project, name))?.is_some())
+        let Some(route) = self.shared().route(&keys::queue(project, name))? else { return Ok(false) };
+        let registry = self.shared().control.store().registry.read();
+        Ok(route.mapping.is_none_or(|mapping| registry.pools.contains(mapping.pool.as_str().as_bytes())))
     }
 
     fn redescribe(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::contract::Queues;
 use crate::control::{check_not_moving, missing_flavor, next_incarnation};
+use crate::data::pauses::redescribe;
 use crate::data::queues::{check, missing, purge, stats};
 use crate::model::error::{Error, Result};
 use crate::model::{
@@ -30,12 +31,13 @@ impl PooledDriver {
         let _call = self.shared().enter_queue(project, name)?;
         let control = self.control();
         let lsn = control.store().with_queue(project, name, |queue| {
-            let metadata = change(&queue.description().metadata)?;
-            let text = metadata.to_json();
-            control.store().limits.check_metadata(text.len())?;
-            let lsn = self.shared().redescribe(queue, Address::of(project, name), project, name, &metadata, &text)?;
-            queue.note_described();
-            Ok(lsn)
+            let registry = control.store().registry.read();
+            registry
+                .catalogue
+                .get(&keys::queue(project, name))
+                .map_or(Ok(()), |mapping| check_not_moving(mapping, project, name))?;
+            drop(registry);
+            redescribe(queue, change)
         })?;
         control.store().wake(project, name, usize::MAX);
         control.store().wait_durable(lsn.ok_or_else(|| missing(project, name))?, control.durability())

@@ -2,19 +2,22 @@
 
 use super::ReferenceModel;
 use super::queues::no_queue;
-use crate::contract::{FlowControl, Queues};
+use crate::contract::FlowControl;
 use crate::data::pauses::with_pause;
 use crate::model::error::{Error, Result};
 use crate::model::{Pause, Project, QueueName};
 
 impl FlowControl for ReferenceModel {
     fn set_pause(&self, project: &Project, queue: &QueueName, pause: Option<Pause>) -> Result<()> {
-        let metadata = {
-            let (store, _) = self.enter_queue(project, queue)?;
-            let queue = store.queue(project, queue).ok_or_else(|| no_queue(project, queue))?;
-            with_pause(&queue.metadata, pause)?
-        };
-        self.set_metadata(project, queue, &metadata)
+        let (mut store, _) = self.enter_queue(project, queue)?;
+        let found = store.queue_mut(project, queue).ok_or_else(|| no_queue(project, queue))?;
+        let metadata = with_pause(&found.metadata, pause)?;
+        let (before, after) = (found.metadata.to_json().len(), metadata.to_json().len());
+        if after > before {
+            self.limits.check_metadata(after)?;
+        }
+        (found.metadata, found.settings.pause) = (metadata, pause);
+        Ok(())
     }
 }
 

@@ -184,10 +184,11 @@ impl Store {
         Ok(queue.map(|queue| queue.at(location)))
     }
 
-    /// Whether the queue exists, and has a pool where there are pools.
+    /// Whether the queue exists, and has a registered pool where there are pools.
     pub(super) fn is_mapped(&self, project: &Project, name: &QueueName) -> bool {
         let key = (project.clone(), name.clone());
-        self.queues.contains_key(&key) && (!self.pooled || self.catalogue.contains_key(&key))
+        let has_pool = || self.catalogue.get(&key).is_some_and(|pool| self.pools.contains_key(pool));
+        self.queues.contains_key(&key) && (!self.pooled || has_pool())
     }
 
     /// Maps an existing queue, unless it is mapped; then its new metadata are not checked.

@@ -10,6 +10,7 @@ use crate::model::{Project, QueueName, RedriveOptions, RedriveOutcome};
 impl DeadLetters for ReferenceModel {
     fn redrive(&self, project: &Project, queue: &QueueName, options: &RedriveOptions) -> Result<RedriveOutcome> {
         let (mut store, now) = self.enter()?;
+        self.limits.check_project(project)?;
         options.check(queue, &self.limits, now)?;
         let source = store.contents(project, queue)?.ok_or_else(|| no_queue(project, queue))?;
         let free = source.claimable(usize::MAX, u64::MAX, now);

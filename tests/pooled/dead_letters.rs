@@ -1,6 +1,9 @@
 //! Dead letters: within a pool at once, between pools through the outbox and the relay.
 
-use zaqar_sled::{Error, ExtendedDriver as _, Headers, MessageListOptions, NewMessage, RedriveOptions, Sort};
+use zaqar_sled::{
+    ControlDriver as _, Error, ExtendedDriver as _, Headers, MessageListOptions, NewMessage, Pause, PoolName,
+    RedriveOptions, Sort,
+};
 
 use crate::support::{ALICE, BOB, Harness, Queue, assert_fails, lasting, seconds, texts};
 
@@ -155,6 +158,32 @@ pooled! {
         assert_eq!(redrive(h, &dead, &RedriveOptions::new().limit(1)), (1, 0));
         h.settle();
         assert_eq!((orders.all(), dead.all()), (vec!["a".into()], vec!["b".into()]));
+    }
+
+    fn dead_letters_of_a_queue_without_a_registered_pool_stay(h) {
+        let (orders, dead) = apart(h, ONCE);
+        worn(&orders, &["a"]);
+        bury(&orders);
+        h.settle();
+        h.driver().pools().delete(&PoolName::new("one").unwrap()).unwrap();
+        assert_eq!(redrive(h, &dead, &RedriveOptions::new()), (0, 1));
+        assert_eq!(dead.all(), ["a"]);
+    }
+
+    fn a_pause_is_kept_by_a_queue_that_is_moved(h) {
+        h.two_pools();
+        let orders = h.create("orders");
+        orders.say("a");
+        let set = |pause| h.driver().flow_control().set_pause(&orders.project, &orders.name, pause);
+        set(Some(Pause::All)).unwrap();
+        h.turn();
+        assert!(orders.try_claim(60, 60, 1).unwrap().is_none());
+        orders.move_to("two").unwrap();
+        h.turn();
+        assert!(orders.send(&[lasting("b", 60)]).unwrap_err().is_paused());
+        set(None).unwrap();
+        h.turn();
+        assert_eq!(orders.taken(1), ["a"]);
     }
 
     fn dead_letters_go_back_to_where_their_queue_was_moved(h) {

@@ -74,6 +74,16 @@ fn a_queue_is_paused_and_resumed() {
     assert_eq!(scene.run("post orders coffee").code, Some(0));
     scene.run("pause orders --only both").assert_fails(2, &["claims"]);
     assert_eq!(scene.run("resume orders").output, "resumed\n");
+    // `work` does not end a pause.
+    fs::write(scene.path("lines"), "a\nb\n").unwrap();
+    let count = || scene.run("work --workers 1 lines");
+    assert_eq!(count().code, Some(0));
+    let rows = scene.rows("ls --json --project work");
+    let lines = rows.iter().find_map(|row| row["queue"].as_str()).unwrap().to_owned();
+    assert_eq!(scene.run(&format!("pause {lines} --project work")).code, Some(0));
+    let paused = count();
+    assert!(paused.code == Some(1) && paused.errors.contains("is paused for all"), "{paused:?}");
+    assert_eq!(scene.rows(&format!("stat {lines} --project work --json"))[0]["metadata"]["_paused"], "all");
     assert_eq!(scene.rows("get orders --json --limit 9").len(), 2);
 }
 

@@ -32,6 +32,8 @@ pub(crate) enum Failure {
     Grown { name: String, line: u64 },
     #[error("{name}: the store's queue {queue:?} was not created for it; use another --store")]
     Foreign { name: String, queue: String },
+    #[error("the queue {queue:?} is paused for {what}; `zaqar-sled resume` ends that")]
+    Paused { queue: String, what: String },
     #[error(
         "the store {} is in use by {}; stop that, or use a command that only looks: ls, stat, peek, claims, explain, verify",
         .path.display(),

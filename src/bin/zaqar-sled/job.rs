@@ -167,6 +167,9 @@ fn prepare(lines: &Queue, dead: &Queue, source: &Source, max_claims: Option<u32>
         return Ok(());
     }
     let found = lines.metadata()?;
+    if let Some(what) = found.get::<String>("_paused")? {
+        return Err(Failure::Paused { queue: lines.name().to_string(), what });
+    }
     if found.get::<String>(PATH).ok().flatten().as_ref() != Some(&path) {
         return Err(Failure::foreign(source, lines));
     }
