@@ -537,6 +537,33 @@ fn a_cut_during_the_backup_or_the_restore_of_a_driver_leaves_the_former_or_the_n
 }
 
 #[test]
+fn a_failing_call_of_a_restore_of_several_stores_leaves_none_of_them() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let driver = driver(&disk, &clock);
+    post(&create_in(&driver, "a", "one"), "a");
+    driver.backup(BACKUP).unwrap();
+    let before = state(&driver);
+    for nth in 1.. {
+        let to = format!("/restored-{nth}");
+        disk.inject(Fault::on(Operation::Rename).nth(nth));
+        let done = restore(&disk, &to);
+        disk.heal();
+        if done.is_err() {
+            let stores = places(&to).map(|(_, path)| path).into_iter().chain([PathBuf::from(&to)]);
+            for path in stores {
+                assert!(!disk.exists(&path.join("MANIFEST")).unwrap(), "{}", path.display());
+            }
+            restore(&disk, &to).unwrap();
+        }
+        assert_eq!(state(&open(&disk, &clock, &to)), before);
+        if done.is_ok() {
+            assert_eq!(nth, 4);
+            break;
+        }
+    }
+}
+
+#[test]
 fn the_store_of_one_engine_is_restored_as_a_control_store_too() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
     let engine: Engine = config(&disk, &clock, 1).open("/store").unwrap();
