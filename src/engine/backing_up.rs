@@ -143,7 +143,7 @@ impl Config {
     ///
     /// # Errors
     /// as [`restore`](Self::restore), for each directory; [`is_invalid`](crate::Error::is_invalid) for a pool that is
-    /// not in the backup, and for directories that lie within one another. After a failure `path` has no store; if the
+    /// not in the backup, and for directories that lie within one another. After a failure there is no store. If the
     /// process ends in the last step, the directories of pools may have one, which has to be removed before the next
     /// attempt.
     ///

@@ -9,6 +9,7 @@ mod content;
 mod cuts;
 mod damage;
 mod faults;
+mod instants;
 mod pooled;
 mod refusals;
 mod reuse;

@@ -113,7 +113,7 @@ impl Error {
     /// assert!("no id".parse::<zaqar_sled::ClaimId>().unwrap_err().is_invalid());
     /// ```
     pub fn is_invalid(&self) -> bool {
-        matches!(self, Self::InvalidArgument { .. })
+        matches!(self, Self::InvalidArgument { .. } | Self::IsBackup { .. })
     }
 
     /// Whether an argument is over a size limit. The same call can never succeed.

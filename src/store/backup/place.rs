@@ -61,6 +61,19 @@ impl Place {
         turn().map_err(|e| Error::io("writing the manifest", e))
     }
 
+    /// Turns a manifest back into the mark: of several stores one did not get its manifest. There was none before.
+    pub(super) fn take_back(&self) -> Result<()> {
+        let (manifest, mark) = (self.path.join(manifest::FILE), self.path.join(RESTORING));
+        let take_back = || {
+            if self.disk.exists(&manifest)? {
+                self.disk.rename(&manifest, &mark)?;
+                self.disk.sync_dir(&self.path)?;
+            }
+            Ok(())
+        };
+        take_back().map_err(|e| Error::file("taking back", &manifest, e))
+    }
+
     /// Removes what an unfinished restore has left, the mark last.
     pub(super) fn clear(&self) -> Result<()> {
         let disk = &*self.disk;

@@ -88,7 +88,7 @@ fn restore_all(disk: &Arc<dyn Disk>, backup: &Path, record: &BackupRecord, place
     });
     restored.inspect_err(|_| {
         // What stays is removed by the next restore.
-        taken.iter().for_each(|place| drop(place.clear()));
+        taken.iter().for_each(|place| drop(place.take_back().and_then(|()| place.clear())));
     })
 }
 
