@@ -224,6 +224,20 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Whether what is written under one of these paths may take the space of the other: whether they are
+    /// on one file system. Unless a disk overrides this method, they are.
+    ///
+    /// ```
+    /// # use zaqar_sled::disk::*;
+    /// let folder = tempfile::tempdir()?;
+    /// assert!(RealDisk.shares_space(folder.path(), folder.path()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    fn shares_space(&self, one: &Path, other: &Path) -> bool {
+        let _ = (one, other);
+        true
+    }
+
     /// Removes a file. Handles that are open keep the contents until they are dropped. Durable
     /// after [`sync_dir`](Self::sync_dir).
     ///

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -117,6 +117,12 @@ impl Disk for RealDisk {
         let mut options = OpenOptions::new();
         let to = options.read(true).write(true).create(true).truncate(true).mode(self.file_mode).open(to)?;
         share_blocks(&to, &from)
+    }
+
+    fn shares_space(&self, one: &Path, other: &Path) -> bool {
+        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev());
+        // If that is unknown, they may.
+        !matches!((device(one), device(other)), (Ok(one), Ok(other)) if one != other)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

@@ -106,7 +106,7 @@ impl Config {
     /// [`is_corrupt`](crate::Error::is_corrupt) if a file of the backup is damaged or missing;
     /// [`UnsupportedFormat`](crate::Error::UnsupportedFormat) for a backup in another format;
     /// [`is_busy`](crate::Error::is_busy) if the backup is replaced by another meanwhile, or another call uses `path`;
-    /// [`Exhausted`](crate::Error::Exhausted) after 255 restores, each from a backup of the former;
+    /// [`Exhausted`](crate::Error::Exhausted) after 63 restores, each from a backup of the former;
     /// [`is_full`](crate::Error::is_full); [`Io`](crate::Error::Io). After a failure `path` has no store.
     ///
     /// # Example

@@ -113,8 +113,11 @@ impl Shared {
         let control = self.control.store();
         control.check_place()?;
         self.pools.forget_failures();
-        let pools = self.lasting_pools()?;
+        // Opens them, which takes a while and notes the ids of new stores in their rows. A pool that is registered from
+        // here on makes the rows differ in the end, whether or not it is among the pools.
+        self.lasting_pools()?;
         let rows = self.rows();
+        let pools = self.lasting_pools()?;
         let stores: Vec<&Store> = std::iter::once(&**control).chain(pools.iter().map(|pool| pool.store())).collect();
         let roots: Vec<&Path> = stores.iter().map(|store| store.root.as_path()).collect();
         let target = Target::open(&control.context.disk, path, control.id(), &roots)?;

@@ -15,6 +15,8 @@ use crate::model::error::{Error, Result};
 use crate::storage::manifest::{Manifest, RESTORING};
 use crate::storage::whole_file::WholeFile;
 
+/// In the root of a file system, and nobody's file.
+pub(crate) const LOST_AND_FOUND: &str = "lost+found";
 pub(crate) const FILE: &str = "BACKUP";
 pub(crate) const FRESH: &str = "BACKUP.new";
 const WHOLE: WholeFile =

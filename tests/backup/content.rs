@@ -140,7 +140,7 @@ fn restores_one_from_a_backup_of_the_other_end_when_the_incarnations_are_used_up
     for n in 0..300 {
         let (from, to) = (format!("/backup-{n}"), format!("/{}", n + 1));
         if let Err(error) = config().restore(&from, &to) {
-            assert!(matches!(error, Error::Exhausted { .. }) && n == 255, "{n}: {error}");
+            assert!(matches!(error, Error::Exhausted { .. }) && n == 63, "{n}: {error}");
             assert!(config().restore(&from, &to).is_err(), "nothing is left of it");
             return;
         }

@@ -118,3 +118,31 @@ fn a_cut_during_a_restore_leaves_no_store_or_the_whole_and_the_next_restore_fini
         assert!(refused > 20 && finished >= ENDS.len(), "{refused} refused, {finished} finished");
     }
 }
+
+/// The record of the newer backup counts in the cache alone, and the next backup removes the files of the former one: a
+/// power cut must not keep the removal without the record.
+#[test]
+fn a_cut_after_a_backup_that_was_killed_leaves_one_of_the_backups() {
+    let operations = operations_of_backup(0, false);
+    let mut former = 0;
+    // The record is replaced near the end.
+    for kill in operations.saturating_sub(20)..=operations {
+        for (cut, seed) in (0..14).flat_map(|cut| [(cut, 1), (cut, 2)]) {
+            let context = format!("kill {kill} of {operations}, cut {cut}, seed {seed}");
+            let (scene, then, now) = scene(0, false);
+            scene.disk.fail_after(kill);
+            let _ = scene.engine.backup(BACKUP);
+            let disk = scene.disk.kill();
+            let engine = config(&disk, &scene.clock, 0).open(ROOT).unwrap();
+            disk.fail_after(cut);
+            let _ = engine.backup(BACKUP);
+            let disk = disk.power_loss(Keep::Random(seed));
+            let restored = disks_config(&disk).restore(BACKUP, RESTORED);
+            assert!(restored.is_ok(), "{context}: {restored:?}");
+            let found = state(&scene.open(&disk, RESTORED), &scene.claims);
+            assert!(found == then || found == now, "{context}: {found}");
+            former += u64::from(found == then);
+        }
+    }
+    assert!(former > 0);
+}

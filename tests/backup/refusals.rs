@@ -122,3 +122,15 @@ fn a_closed_store_takes_no_backup() {
     assert!(scene.engine.backup(BACKUP).unwrap_err().is_closed());
     assert!(!scene.disk.exists(Path::new(BACKUP)).unwrap());
 }
+
+#[test]
+fn the_root_of_a_file_system_takes_a_backup_and_a_restore() {
+    let mut scene = Scene::new(0);
+    scene.live();
+    let before = scene.state();
+    for path in [BACKUP, RESTORED] {
+        scene.disk.create_dir_all(&Path::new(path).join("lost+found")).unwrap();
+    }
+    scene.engine.backup(BACKUP).unwrap();
+    assert_eq!(scene.restored(&scene.disk), before);
+}

@@ -1,8 +1,7 @@
 //! Dead letters: within a pool at once, between pools through the outbox and the relay.
 
 use zaqar_sled::{
-    ControlDriver as _, Error, ExtendedDriver as _, Headers, MessageListOptions, NewMessage, Pause, PoolName,
-    RedriveOptions, Sort,
+    Error, ExtendedDriver as _, Headers, MessageListOptions, NewMessage, Pause, PoolName, RedriveOptions, Sort,
 };
 
 use crate::support::{ALICE, BOB, Harness, Queue, assert_fails, lasting, seconds, texts};

@@ -108,7 +108,8 @@ fn check_free(disk: &dyn Disk, path: &Path) -> Result<()> {
     }
     let is_unfinished = names.iter().any(|name| name == RESTORING);
     let is_own = |name: &str| {
-        name == LOCK || is_unfinished && ([RESTORING, JOURNAL, PAGE_FILES].contains(&name) || is_data(name))
+        [LOCK, backup_record::LOST_AND_FOUND].contains(&name)
+            || is_unfinished && ([RESTORING, JOURNAL, PAGE_FILES].contains(&name) || is_data(name))
     };
     match names.iter().find(|name| !is_own(name)) {
         Some(name) => Err(Error::invalid("path", format!("the directory has other files, for example {name:?}"))),

@@ -2,9 +2,9 @@
 //!
 //! 1. The original may have gone on after the backup, and callers know the ids that it has assigned since. So a
 //!    restored store takes an incarnation far above that of the backup: each opening after a crash raises the original's
-//!    by one, so it would have to crash 65 536 times to get there. Every sequence, queue number and subscription number
-//!    of an incarnation stands above those of all earlier ones. A store can be restored so 255 times, one from a backup
-//!    of the other, before its 2^24 incarnations are used up.
+//!    by one (in a pooled driver, openings, new mappings and moves too), so it would need 262 144 of them to get there.
+//!    Every sequence, queue number and subscription number of an incarnation stands above those of all earlier ones. A
+//!    store can be restored so 63 times, one from a backup of the other, before its 2^24 incarnations are used up.
 //! 2. Nothing counts before everything has been copied and read back. Of several stores, the control store counts last,
 //!    because it alone opens the others.
 //! 3. Where a pool has another place than before, the restored control store's journal says so in one more operation for
@@ -177,4 +177,4 @@ fn missing(path: &Path, cause: std::io::Error) -> Error {
 }
 
 /// The distance of the incarnation of a restored store from that of the backup.
-const JUMP: u32 = 1 << 16;
+const JUMP: u32 = 1 << 18;

@@ -133,7 +133,10 @@ impl<'a> CopyInProgress<'a> {
     }
 
     fn copier(&self, report: BackupReport) -> Copier<'a> {
-        Copier::new(&*self.store.context.disk, Some(&*self.store.reserve), self.goes_on).continuing(report)
+        let disk = &*self.store.context.disk;
+        // Another file system takes nothing of the store's space, and must not keep the store waiting.
+        let reserve = disk.shares_space(&self.root, &self.store.root).then_some(&*self.store.reserve);
+        Copier::new(disk, reserve, self.goes_on).continuing(report)
     }
 
     /// Copies what the manifest names, and reads it back.

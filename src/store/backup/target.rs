@@ -61,6 +61,8 @@ impl Target {
             return Err(Error::invalid("path", "the directory has a backup of another store"));
         }
         let set = former.as_ref().map_or(0, |record| record.set).saturating_add(1);
+        // The record that was read must not be taken back by a power cut that keeps the removals.
+        disk.sync_dir(&path).map_err(|e| Error::file("syncing", &path, e))?;
         let target = Self { disk, path, former, set, started, _lock: lock };
         target.remove_sets_but(target.former.as_ref().map(|record| record.set))?;
         Ok(target)
@@ -114,7 +116,7 @@ impl Target {
 /// Checks that the directory has nothing but a backup.
 fn check_free(disk: &dyn Disk, path: &Path) -> Result<()> {
     let is_own = |name: &String| {
-        [backup_record::FILE, backup_record::FRESH, LOCK].contains(&name.as_str())
+        [backup_record::FILE, backup_record::FRESH, LOCK, backup_record::LOST_AND_FOUND].contains(&name.as_str())
             || backup_record::parse_set_name(name).is_some()
     };
     let names = disk.list(path).map_err(|e| Error::file("listing", path, e))?;
