@@ -32,7 +32,9 @@ pub(crate) struct Restore {
 
 impl Restore {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        if !self.from.join(BACKUP).exists() {
+        let record = self.from.join(BACKUP);
+        let exists = record.try_exists();
+        if !exists.map_err(|source| Failure::Path { path: record, source })? {
             return Err(Failure::NoBackup { path: self.from.clone() });
         }
         let waiting = Waiting::on("restoring the backup");
