@@ -20,7 +20,7 @@ use crate::store::{Locked, Store, Together};
 
 use super::backend::{Access, Answer, Backend, NamedQueue};
 use super::claims::{held, missing as missing_claim};
-use super::messages::{check_claim, check_message_times, posted};
+use super::messages::{all_posted, check_claim, check_message_times};
 use super::pauses::check_post as check_pause;
 use super::queues::missing;
 
@@ -220,7 +220,7 @@ impl<'s> Planned<'s> {
             queue: queue.number(),
             first,
             client: *client.as_bytes(),
-            messages: messages.iter().map(|message| posted(message, checksums)).collect::<Result<_>>()?,
+            messages: all_posted(messages, checksums)?,
         });
         self.posted = all;
         self.wake = self.wake.saturating_add(messages.len());

@@ -1,5 +1,6 @@
 //! The message controller (contract 6).
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -178,7 +179,7 @@ fn post_locked(
     let now = Timestamp::from_millis(queue.now());
     check_message_times(now, messages)?;
     let checksums = store.checksums;
-    let posted = messages.iter().map(|message| posted(message, checksums)).collect::<Result<Vec<_>>>()?;
+    let posted = all_posted(messages, checksums)?;
     if posted.is_empty() {
         return Ok(Answer::at_once(Vec::new()));
     }
@@ -189,12 +190,23 @@ fn post_locked(
     Ok(Answer::changed(ids.collect(), lsn).waking(messages.len()))
 }
 
-pub(super) fn posted(message: &NewMessage, checksums: bool) -> Result<Posted<'_>> {
+/// The messages as an operation has them.
+pub(super) fn all_posted(messages: &[NewMessage], checksums: bool) -> Result<Vec<Posted<'_>>> {
+    let mut all = Vec::with_capacity(messages.len());
+    for message in messages {
+        all.push(posted(message, checksums)?);
+    }
+    Ok(all)
+}
+
+fn posted(message: &NewMessage, checksums: bool) -> Result<Posted<'_>> {
+    let headers = &message.headers;
+    let envelope = if headers.is_empty() { Cow::Borrowed(&[][..]) } else { envelope::encode(headers, None)?.into() };
     Ok(Posted {
         ttl: message.ttl.map_or(0, Ttl::as_millis),
         delay: millis(message.delay.unwrap_or_default()),
         checksum: if checksums { message.checksum().map(|checksum| checksum.0) } else { None },
-        envelope: envelope::encode(&message.headers, None)?.into(),
+        envelope,
         body: message.body().as_bytes().into(),
     })
 }

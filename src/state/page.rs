@@ -287,8 +287,12 @@ impl Page {
 
     /// Bytes of the message's body and headers.
     pub(crate) fn size(&self, slot: &MessageSlot) -> usize {
+        let body = self.body(slot).len();
+        if !slot.has_envelope() {
+            return body;
+        }
         let headers = envelope::decode(self.envelope(slot)).map_or(0, |envelope| envelope.headers.bytes());
-        self.body(slot).len().saturating_add(usize::try_from(headers).unwrap_or(usize::MAX))
+        body.saturating_add(usize::try_from(headers).unwrap_or(usize::MAX))
     }
 
     pub(crate) fn body(&self, slot: &MessageSlot) -> &[u8] {

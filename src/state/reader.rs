@@ -228,7 +228,9 @@ impl Reading {
     pub(crate) fn push_with(&mut self, queue: &Queue, page: &Page, index: usize, claim: Option<ClaimId>) {
         let Some(slot) = page.slot(index) else { return };
         let body = page.body(slot);
-        self.bytes = self.bytes.saturating_add(page.size(slot) as u64);
+        let envelope = envelope_of(page, slot);
+        let headers = envelope.as_ref().map_or(0, |envelope| envelope.headers.bytes());
+        self.bytes = self.bytes.saturating_add(body.len() as u64).saturating_add(headers);
         let shared = if body.len() > PAGE_BYTES { share(page, index) } else { self.copy(body) };
         self.messages.push(Message {
             id: MessageId::new(queue.number(), page.sequence(index)),
@@ -241,7 +243,7 @@ impl Reading {
             claimed: slot.claimed(),
             failure: if slot.claim_count > 0 { page.failure(index).map(Into::into) } else { None },
             checksum: page.checksum(slot).map(Checksum),
-            envelope: envelope_of(page, slot),
+            envelope,
         });
     }
 
@@ -265,8 +267,7 @@ impl Reading {
 
 /// The envelope of a message, if it has one. The page has been checked when it was read.
 fn envelope_of(page: &Page, slot: &MessageSlot) -> Option<Arc<Envelope>> {
-    let bytes = page.envelope(slot);
-    if bytes.is_empty() { None } else { envelope::decode(bytes).ok().map(Arc::new) }
+    if slot.has_envelope() { envelope::decode(page.envelope(slot)).ok().map(Arc::new) } else { None }
 }
 
 /// A body as part of the page's own allocation.
