@@ -56,3 +56,32 @@ fn a_dead_letter_is_either_claimed_or_put_back() {
     }
     assert!(claimed_ever > 0 && moved_ever > 0, "{claimed_ever} claimed, {moved_ever} moved");
 }
+
+#[test]
+fn what_arrives_during_a_redrive_stays() {
+    const LETTERS: usize = 3_000;
+    let (engine, _) = engine();
+    let (dead, sink) = (created(&engine, "dead"), created(&engine, "sink"));
+    let options = RedriveOptions::new().to(sink.name().clone());
+    for round in 0..5 {
+        dead.post(ClientId::random(), &vec![NewMessage::new("early"); LETTERS]).unwrap();
+        let is_over = AtomicBool::new(false);
+        let moved = thread::scope(|scope| {
+            scope.spawn(|| {
+                // Once a message has moved, the call has decided which are early.
+                while sink.stats().unwrap().total() == 0 {
+                    thread::yield_now();
+                }
+                while !is_over.load(Ordering::SeqCst) {
+                    dead.post(ClientId::random(), &vec![NewMessage::new("late"); 10]).unwrap();
+                }
+            });
+            let moved = dead.redrive(&options).unwrap().moved();
+            is_over.store(true, Ordering::SeqCst);
+            moved
+        });
+        assert_eq!(moved, LETTERS as u64, "round {round}");
+        dead.purge().unwrap();
+        sink.purge().unwrap();
+    }
+}
