@@ -7,6 +7,7 @@ use arbitrary::Arbitrary;
 use zaqar_sled::{ClientId, Metadata, NewMessage, Project, Purge, QueueName, Ttl};
 
 use crate::batching::Step;
+use crate::bookmarking::BookmarkCall;
 use crate::registration::{Few, Flavoring, Mapping, Pooling, Subscribing};
 
 #[derive(Debug, Clone, Arbitrary)]
@@ -117,6 +118,7 @@ pub enum Operation {
     Batch {
         steps: Vec<Step>,
     },
+    Bookmarks(BookmarkCall),
     SetPause {
         queue: Name,
         pause: Few<4>,

@@ -2,6 +2,7 @@
 
 pub(crate) mod backend;
 pub(crate) mod batches;
+pub(crate) mod bookmarks;
 mod checkup;
 pub(crate) mod claims;
 pub(crate) mod dead_letters;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::id::{ClaimId, MessageId, SubscriptionId};
-use super::names::{FlavorName, PoolGroup, PoolName, Project, QueueName};
+use super::names::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName};
 
 /// The result of a fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -227,6 +227,28 @@ pub enum Error {
         other_project: Project,
         /// A queue of the batch in another store.
         other: QueueName,
+    },
+    /// A queue and a bookmark of a batch are in different stores: a pooled driver has its bookmarks in the control store.
+    #[error("queue {queue:?}{} and bookmark {bookmark:?}{} are not in one store", within(.project), within(.bookmark_project))]
+    BookmarkNotInStore {
+        /// The project of the queue.
+        project: Project,
+        /// A queue of the batch.
+        queue: QueueName,
+        /// The project of the bookmark.
+        bookmark_project: Project,
+        /// A bookmark of the batch.
+        bookmark: BookmarkName,
+    },
+    /// The bookmark is not what the caller expects: somebody else has set or deleted it.
+    #[error("bookmark {bookmark:?} was changed by another caller{}", within(.project))]
+    BookmarkChanged {
+        /// The project of the bookmark.
+        project: Project,
+        /// The bookmark.
+        bookmark: BookmarkName,
+        /// The version that it has; `None` if it is missing.
+        version: Option<u64>,
     },
     /// The queue is paused for posts.
     #[error("queue {queue:?} is paused{}", within(.project))]

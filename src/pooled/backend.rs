@@ -252,6 +252,9 @@ impl PooledDriver {
 
     /// The durability of a change of several queues: the strongest of theirs. Pools with one store may differ.
     fn strongest_durability(&self, found: &[Option<Arc<CachedSide>>]) -> Durability {
+        if found.is_empty() {
+            return self.durability();
+        }
         let of = |side: &Option<Arc<CachedSide>>| {
             side.as_ref().map_or_else(|| self.durability(), |side| self.durability_in(&side.pool))
         };

@@ -1,8 +1,8 @@
 //! The data and the control driver over all pools.
 
 use crate::contract::{
-    Batches, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver, Flavors,
-    FlowControl, Messages, Pools, Queues, Retries, Sealed, Subscriptions,
+    Batches, Bookmarks, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver,
+    Flavors, FlowControl, Messages, Pools, Queues, Retries, Sealed, Subscriptions,
 };
 use crate::data::HealthCheck;
 use crate::model::error::{Error, Result};
@@ -17,6 +17,10 @@ impl ExtendedDriver for PooledDriver {
     }
 
     fn batches(&self) -> &dyn Batches {
+        self
+    }
+
+    fn bookmarks(&self) -> &dyn Bookmarks {
         self
     }
 

@@ -9,6 +9,7 @@
 //! Cost: each call takes O(messages posted to the queue since the last `gc`).
 
 mod batches;
+mod bookmarks;
 mod catalogue;
 mod claims;
 mod control;
@@ -36,8 +37,8 @@ use crate::contract::{Claims, DataDriver, Messages, Queues, Sealed, Subscription
 use crate::lock::{Mutex, MutexGuard, Rank};
 use crate::model::error::{Error, Result};
 use crate::model::{
-    Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits, MessageVolume, NewPool, OperationStatus,
-    PoolName, Project, QueueName, Timestamp,
+    BookmarkName, BookmarkRecord, Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits,
+    MessageVolume, NewPool, OperationStatus, PoolName, Project, QueueName, Timestamp,
 };
 use queue::QueueModel;
 use rows::{FlavorModel, SubscriptionModel, Transit};
@@ -92,6 +93,9 @@ struct Store {
     pools: BTreeMap<PoolName, NewPool>,
     flavors: BTreeMap<(Project, FlavorName), FlavorModel>,
     catalogue: BTreeMap<(Project, QueueName), PoolName>,
+    bookmarks: BTreeMap<(Project, BookmarkName), BookmarkRecord>,
+    /// The number of changes of bookmarks so far.
+    bookmarks_set: u64,
     /// The numbers of queues, of claims and of subscriptions created so far.
     queues_made: u64,
     claims_made: u128,

@@ -33,4 +33,6 @@ pub(crate) use idle::{Activity, LoadedQueue, idle_bytes};
 pub(crate) use page::{FrozenPage, Hold, Page, PageEntry};
 pub(crate) use queue::{Description, Freed, OUTBOX, Purpose, Queue, Sizes, Totals};
 pub(crate) use reader::Reading;
-pub(crate) use registry::{FlavorRow, Mapping, PARTS, PoolRow, Registry, Removal, SubscriptionRow, pool_name};
+pub(crate) use registry::{
+    BookmarkRow, FlavorRow, Mapping, PARTS, Part, PoolRow, Registry, Removal, SubscriptionRow, pool_name,
+};

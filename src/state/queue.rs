@@ -36,7 +36,7 @@ use crate::model::numbering::{first_of, incarnation_of};
 use crate::model::settings::ParsedSettings;
 use crate::model::ttl::FOREVER;
 use crate::model::{Metadata, Project, QueueName};
-use crate::state::op::{NewQueue, Op};
+use crate::state::op::{Bookmarked, NewQueue, Op};
 use crate::state::sequences::{Portions, Sequences};
 use crate::storage::budget::Budget;
 
@@ -297,7 +297,7 @@ impl Queue {
             Op::Delete { messages, .. } => self.remove(messages),
             Op::EndClaims { claims, .. } => claims.iter().for_each(|number| self.end_spent(*number)),
             Op::DropDamaged { ranges, .. } => ranges.iter().for_each(|(from, to)| self.drop_range(*from, *to)),
-            Op::Batch(steps) => self.take_steps(time, steps),
+            Op::Batch(steps) | Op::Bookmark(Bookmarked { steps, .. }) => self.take_steps(time, steps),
         }
         self.lsn = lsn;
         self.dirty.change_record();

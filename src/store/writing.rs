@@ -78,7 +78,7 @@ impl Store {
     }
 
     /// As [`Self::append`], for an operation on a queue whose key has `key_bytes` bytes.
-    fn append_for(&self, key_bytes: u64, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
+    pub(super) fn append_for(&self, key_bytes: u64, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
         if !self.process.is_this_as_far_as_known() {
             return Err(self.forked());
         }

@@ -59,6 +59,7 @@ macro_rules! ways {
 }
 
 mod batches;
+mod bookmarks;
 mod bugs;
 mod catalogue;
 mod claims;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 use zaqar_sled::{
-    BatchStep, ClaimOptions, DataDriver, Durability, Engine, ExtendedDriver, ManualClock, Message, MessageId,
-    MessageListOptions, Metadata, Project, QueueName, QueueSettings, RedriveOptions, Result, Retry,
+    BatchStep, Body, ClaimOptions, DataDriver, Durability, Engine, ExtendedDriver, ListOptions, ManualClock, Message,
+    MessageId, MessageListOptions, Metadata, Project, QueueName, QueueSettings, RedriveOptions, Result, Retry,
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, operations, seeds};
@@ -32,9 +32,14 @@ enum Act {
     Claim,
     DeleteOldest,
     CreateDone,
-    /// Renews the last claim, deletes a message of it and another one, and posts to both queues, in one batch.
+    /// Renews the last claim, deletes a message of it and another one, posts to both queues and sets a bookmark, in one
+    /// batch.
     Batch,
     Redrive(Redrive),
+    /// Sets a bookmark to a value of many sectors.
+    Mark,
+    /// Deletes the bookmark that batches set.
+    Unmark,
     Delete,
     Step,
     Snapshot,
@@ -53,7 +58,7 @@ enum Redrive {
     Back,
 }
 
-const ACTS: [Act; 31] = [
+const ACTS: [Act; 35] = [
     Act::Create,
     Act::Post(2),
     Act::CreateDone,
@@ -62,6 +67,7 @@ const ACTS: [Act; 31] = [
     Act::Post(3),
     Act::Snapshot,
     Act::Batch,
+    Act::Mark,
     Act::Redrive(Redrive::Create),
     Act::Redrive(Redrive::Post),
     Act::Claim,
@@ -77,10 +83,13 @@ const ACTS: [Act; 31] = [
     Act::Redrive(Redrive::Back),
     Act::Buffered,
     Act::Checkpoint,
+    Act::Unmark,
+    Act::Mark,
     Act::Delete,
     Act::Create,
     Act::Snapshot,
     Act::Post(1),
+    Act::Unmark,
     Act::Reopen,
     Act::Buffered,
     // The snapshot's content was not synced before.
@@ -118,6 +127,10 @@ fn batch(engine: &Engine, i: usize, claim: Option<&Told>) -> Result<Vec<BatchSte
         steps.push(delete(claim.messages().iter().map(Message::id).collect(), Some(*id)));
     }
     steps.push(post(done(), "again", 1));
+    let bookmark = engine.bookmark(project.clone(), "offset")?;
+    let condition = bookmark.get()?.map(|read| read.version()).into();
+    let (bookmark, value) = (bookmark.name().clone(), Body::from(i.to_string()));
+    steps.push(BatchStep::SetBookmark { project: project.clone(), bookmark, condition, value });
     Ok(steps)
 }
 
@@ -196,6 +209,11 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
                 Ok(true)
             }
             Act::Redrive(step) => redrive(&engine, step).map(|()| true),
+            Act::Mark => {
+                let value = format!("{i}").repeat(3_000);
+                engine.bookmark(project, "large")?.set(value).map(|_| true)
+            }
+            Act::Unmark => engine.bookmark(project, "offset")?.delete().map(|_| true),
             Act::Delete => {
                 engine.with_durability(Durability::Buffered).queues().delete(&project, &queue).map(|()| false)
             }
@@ -210,7 +228,8 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
     }
 
     fn dump(engine: &Engine, told: &Known) -> String {
-        dump(engine, &told.claims).unwrap()
+        let bookmarks = engine.bookmarks().list(&Project::none(), &ListOptions::new().limit(0)).unwrap();
+        format!("{}{:?}", dump(engine, &told.claims).unwrap(), bookmarks.items)
     }
 
     fn assert_sound(engine: &Engine, context: &str) {

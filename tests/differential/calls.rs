@@ -6,6 +6,7 @@ use std::time::Duration;
 use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Pause, Project, Purge, QueueName, Sort};
 
 use crate::batches::{Step, steps};
+use crate::bookmarks::{BookmarkOp, bookmark_op};
 use crate::catalogue::{CatalogueOp, catalogue_op};
 use crate::flavors::{FlavorOp, flavor_op};
 use crate::moves::pooled_op;
@@ -149,6 +150,7 @@ pub(crate) enum Op {
     Batch(Vec<Step>),
     Redrive(QueueRef, Redrive),
     SetPause(QueueRef, Option<Pause>),
+    Bookmarks(BookmarkOp),
     Subscriptions(QueueRef, SubscriptionOp),
     Pools(PoolOp),
     Flavors(FlavorOp),
@@ -225,6 +227,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         15 => message_op(),
         9 => claim_op(),
         6 => (queue_ref(), subscription_op()).prop_map(|(queue_ref, op)| Op::Subscriptions(queue_ref, op)),
+        2 => bookmark_op().prop_map(Op::Bookmarks),
         2 => pool_op().prop_map(Op::Pools),
         2 => flavor_op().prop_map(Op::Flavors),
         1 => catalogue_op().prop_map(Op::Catalogue),

@@ -32,8 +32,8 @@ impl Error {
 
     /// Whether the call conflicts with what is stored: the given claims do not match the messages,
     /// the subscriber has a subscription already, the pool's store belongs to another pool, its
-    /// capabilities differ from its group's, the store to be shared is open with other settings, or the
-    /// queues of a batch are in different stores.
+    /// capabilities differ from its group's, the store to be shared is open with other settings, the
+    /// queues of a batch are in different stores, or another caller has changed the bookmark.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -54,6 +54,8 @@ impl Error {
                 | Self::PoolCapabilitiesMismatch { .. }
                 | Self::SettingsDiffer { .. }
                 | Self::NotInOneStore { .. }
+                | Self::BookmarkNotInStore { .. }
+                | Self::BookmarkChanged { .. }
         )
     }
 

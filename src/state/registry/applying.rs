@@ -18,6 +18,12 @@ impl Registry {
         if !concerns(op) {
             return;
         }
+        if let Op::Bookmark(changed) = op {
+            // Decided under the locks of queues too, so at a time that may be before that of another change.
+            self.bookmark(lsn, time, changed);
+            self.note_applied(lsn);
+            return;
+        }
         self.advance(time);
         match op {
             Op::Registry(change) => self.change(time, change),
@@ -44,9 +50,13 @@ impl Registry {
             }
             _ => {}
         }
+        self.note_applied(lsn);
+        self.advance(time);
+    }
+
+    fn note_applied(&mut self, lsn: u64) {
         self.head.lsn = lsn;
         self.head_dirty.get_or_insert(Dirty::Stale);
-        self.advance(time);
     }
 
     fn change(&mut self, time: u64, change: &Change<'_>) {
@@ -220,7 +230,8 @@ fn concerns(op: &Op<'_>) -> bool {
         | Op::Unregister { .. }
         | Op::Remap { .. }
         | Op::Receive(_)
-        | Op::Import(_) => true,
+        | Op::Import(_)
+        | Op::Bookmark(_) => true,
         Op::Time
         | Op::CreateQueue(_)
         | Op::SetMetadata { .. }

@@ -40,8 +40,8 @@ use segments::Segments;
 pub(crate) use segments::{Kept, Start};
 
 /// The effect of an operation on the store's size. On a disk that fills up, operations that grow the store are refused
-/// first, then those that neither grow nor free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// first, then those that neither grow nor free: in the order of the variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Growth {
     /// Adds messages, queues or records.
     Grows,

@@ -414,4 +414,5 @@ fn is_file_of_ours(root: &Path, file: &Path) -> bool {
 }
 
 /// The trees that the registry is in.
-const REGISTRY: [Tree; 5] = [Tree::Meta, Tree::Subscriptions, Tree::Catalogue, Tree::Pools, Tree::Flavors];
+const REGISTRY: [Tree; 6] =
+    [Tree::Meta, Tree::Subscriptions, Tree::Catalogue, Tree::Pools, Tree::Flavors, Tree::Bookmarks];
