@@ -244,6 +244,9 @@ pub enum Settings {
         ttl: Option<u8>,
     },
     Largest(u16),
+    Bound {
+        messages: u8,
+    },
     /// One of the pools of a flavor.
     Flavor(Few<3>),
     Invalid,
@@ -281,6 +284,7 @@ impl Settings {
             }
             Self::Flavor(flavor) => Metadata::new().with("_flavor", flavor.flavor().as_str()),
             Self::Largest(bytes) => Metadata::new().with("_max_messages_post_size", bytes),
+            Self::Bound { messages } => Metadata::new().with("_max_queue_messages", messages),
             Self::Invalid => Metadata::new().with("_max_claim_count", "many"),
         };
         made.expect("plain values")

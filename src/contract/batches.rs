@@ -57,7 +57,7 @@ pub trait Batches: Sealed + Send + Sync {
     /// [`NotInOneStore`](crate::Error::NotInOneStore),
     /// [`BookmarkNotInStore`](crate::Error::BookmarkNotInStore) and [`is_busy`](crate::Error::is_busy). Then come the errors of the
     /// steps: of each as of its call, and for a message that rule 1 asks for and that does not exist, `ClaimDoesNotExist` if
-    /// the claim has ended, else `MessageDoesNotExist`. A batch that posts, renews or releases may fail with
+    /// the claim has ended, else `MessageDoesNotExist`. A batch that posts, renews, releases or sets a bookmark may fail with
     /// [`is_full`](crate::Error::is_full) where its deletes alone would succeed. And the errors of [every
     /// change](crate::DataDriver#errors-of-every-call).
     ///

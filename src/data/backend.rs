@@ -168,6 +168,12 @@ pub(crate) trait Backend: Sealed + Send + Sync {
         call: impl FnOnce(&Store, u64) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
 
+    /// Makes a call on a queue and its subscriptions. A move of the queue begins before the call, which then finds it, or
+    /// waits for the end of the call.
+    fn while_unmoved<R>(&self, call: impl FnOnce() -> R) -> R {
+        call()
+    }
+
     /// Records the number of a new subscription, before a caller sees it.
     fn note_subscription(&self, _number: u64) {}
 

@@ -20,6 +20,7 @@ use crate::store::{Locked, Store, Together};
 
 use super::backend::{Access, Answer, Backend, NamedQueue};
 use super::bookmarks::BookmarkPlan;
+use super::bounds::{Load, check_bound};
 use super::claims::{held, missing as missing_claim};
 use super::messages::{all_posted, check_claim, check_message_times};
 use super::pauses::check_post as check_pause;
@@ -134,6 +135,8 @@ struct Planned<'s> {
     deleted: BTreeSet<u64>,
     /// The number of messages posted.
     posted: usize,
+    added: Load,
+    freed: Load,
     /// The changes of claims.
     claims: Vec<Step<'s>>,
     posts: Vec<Step<'s>>,
@@ -170,7 +173,7 @@ impl<'s> Plan<'s> {
                 check_message_times(Timestamp::from_millis(now), messages)?;
                 let queue = queue.ok_or_else(|| missing(address.project, address.name))?;
                 check_pause(queue.description(), address.project, address.name)?;
-                self.outcome.posted.push(planned.post(queue, limits, *client, messages)?);
+                self.outcome.posted.push(planned.post(queue, address, limits, *client, messages)?);
             }
             BatchStep::Delete { messages, claim, .. } => {
                 limits.check_ids(messages.len())?;
@@ -238,6 +241,7 @@ impl<'s> Planned<'s> {
     fn post(
         &mut self,
         queue: &Locked<'_>,
+        address: Address<'_>,
         limits: &Limits,
         client: ClientId,
         messages: &'s [NewMessage],
@@ -250,13 +254,11 @@ impl<'s> Planned<'s> {
         }
         let all = self.posted.saturating_add(messages.len());
         let first = queue.allot_here(all)?.saturating_add(self.posted as u64);
-        let checksums = queue.store().checksums;
-        self.posts.push(Step::Post {
-            queue: queue.number(),
-            first,
-            client: *client.as_bytes(),
-            messages: all_posted(messages, checksums)?,
-        });
+        let posted = all_posted(messages, queue.store().checksums)?;
+        self.added = self.added.and(Load::of(&posted));
+        let load = Load::from(queue.totals()).without(self.freed).and(self.added);
+        check_bound(queue.description().settings.bound.as_deref(), load, address.project, address.name)?;
+        self.posts.push(Step::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted });
         self.posted = all;
         self.wake = self.wake.saturating_add(messages.len());
         Ok((first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence)).collect())
@@ -285,6 +287,8 @@ impl<'s> Planned<'s> {
             near = Some(page);
             check_claim(queue, page, index, claim, &self.ended)
                 .map_err(|refusal| refusal.error(address.project, address.name, *id))?;
+            let slot = page.slot(index);
+            self.freed = self.freed.and(slot.map_or_else(Load::default, |slot| Load::default().plus(slot.size())));
             self.deleted.insert(id.sequence);
             count = count.saturating_add(1);
         }

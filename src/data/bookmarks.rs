@@ -9,10 +9,10 @@ use crate::model::{
     Timestamp,
 };
 use crate::state::BookmarkRow;
+use crate::state::costs::bookmark_bytes;
 use crate::state::op::{BookmarkChange, Bookmarked, Step};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::storage::reserve::RECORD_BYTES;
 use crate::store::{LockedRegistry, Store, Together};
 
 use super::backend::{Answer, Backend};
@@ -86,7 +86,7 @@ pub(super) struct BookmarkPlan<'s> {
     changes: Vec<BookmarkChange<'s>>,
     named: BTreeSet<(&'s Project, &'s BookmarkName)>,
     growth: Growth,
-    /// The size of all bookmarks with the changes, as an upper bound.
+    /// The size of all bookmarks with the changes so far.
     bytes: u64,
 }
 
@@ -138,26 +138,23 @@ impl<'s> BookmarkPlan<'s> {
         }
         self.store.limits.check_project(project)?;
         check_value(value)?;
-        let before = self.registry.bookmarks.get(&key(project, name));
+        let key = key(project, name);
+        let before = self.registry.bookmarks.get(&key);
         check_condition(project, name, condition, before.map(|row| row.version))?;
-        let bytes_before = before.map(|row| row.value.len() as u64);
-        let Some(value) = value else {
-            if before.is_none() {
-                return Ok(());
+        let bytes_before = before.map_or(0, |row| bookmark_bytes(key.len(), row.value.len()));
+        self.bytes = self.bytes.saturating_sub(bytes_before);
+        if let Some(value) = value {
+            let bytes = bookmark_bytes(key.len(), value.len());
+            self.bytes = self.bytes.saturating_add(bytes);
+            let grows = bytes > bytes_before;
+            if grows {
+                check_bytes_of_all(self.bytes)?;
             }
-            self.push(project, name, None);
-            return Ok(());
-        };
-        let bytes = value.len() as u64;
-        if bytes_before.is_none_or(|before| before < bytes) {
-            self.growth = Growth::Grows;
-            let new_key = if before.is_none() { key(project, name).len() as u64 + ROW_BYTES } else { 0 };
-            self.bytes = self.bytes.saturating_add(bytes).saturating_add(new_key);
-            check_bytes_of_all(self.bytes)?;
-        } else {
-            self.growth = self.growth.min(Growth::Leases);
+            self.growth = self.growth.min(if grows { Growth::Grows } else { Growth::Leases });
         }
-        self.push(project, name, Some(value.as_bytes()));
+        if value.is_some() || bytes_before > 0 {
+            self.push(project, name, value.map(Body::as_bytes));
+        }
         Ok(())
     }
 
@@ -174,7 +171,8 @@ impl<'s> BookmarkPlan<'s> {
             return Ok(Answer::seen(answer(None)));
         }
         let sets = self.changes.iter().any(|change| change.value.is_some());
-        let incarnation = self.store.incarnation();
+        // That of the run, which is durable; one that was allotted since need not be.
+        let incarnation = self.store.context.incarnation;
         let changed = Bookmarked { bookmarks: self.changes, incarnation, steps };
         let (lsn, version) = queues.record_with(&mut self.registry, growth.min(self.growth), changed)?;
         Ok(Answer::changed(answer(sets.then_some(version)), lsn))
@@ -225,6 +223,3 @@ fn record(name: BookmarkName, row: &BookmarkRow) -> BookmarkRecord {
     let (value, changed) = (row.value.as_slice().into(), Timestamp::from_millis(row.changed));
     BookmarkRecord { name, value, version: row.version, changed }
 }
-
-/// What a record takes beside its key and its value.
-const ROW_BYTES: u64 = RECORD_BYTES + 24;

@@ -64,7 +64,7 @@ impl Queues for Engine {
         })?;
         drop(chains);
         // A pause may have ended.
-        store.wake(project, name, usize::MAX);
+        store.wake_all_of(project, name);
         store.wait_durable(lsn.ok_or_else(|| missing(project, name))?, self.durability())
     }
 
@@ -78,6 +78,7 @@ impl Queues for Engine {
         while let Some(slot) = store.find(project, name)? {
             // The queue was deleted meanwhile and may have been created again: look it up once more.
             if let Some(lsn) = store.remove_queue(&slot)? {
+                store.wake_all_of(project, name);
                 return store.wait_durable(lsn, self.durability());
             }
         }
@@ -178,9 +179,11 @@ pub(crate) fn purge(backend: &impl Backend, project: &Project, name: &QueueName,
             purge_locked(queue, &Address::of(project, name), None)
         })?,
         Purge::Subscriptions => None,
-        Purge::All => backend.with_queue(project, name, Access::Change, |queue| {
-            let store = queue.store();
-            purge_locked(queue, &Address::of(project, name), Some(store.lock_registry()))
+        Purge::All => backend.while_unmoved(|| {
+            backend.with_queue(project, name, Access::Change, |queue| {
+                let store = queue.store();
+                purge_locked(queue, &Address::of(project, name), Some(store.lock_registry()))
+            })
         })?,
     };
     if purged.is_some() || what == Purge::Messages {
@@ -299,4 +302,10 @@ impl Directory {
         self.names.insert(slot.clone());
         slot
     }
+}
+
+/// The next instant at which something in the queue falls due.
+pub(crate) fn next_due<S: Backend>(backend: &S, project: &Project, name: &QueueName) -> Result<Option<u64>> {
+    let due = backend.with_queue(project, name, Access::Read, |queue| Ok(Answer::at_once(queue.next_due())))?;
+    Ok(due.flatten())
 }

@@ -9,6 +9,7 @@ mod driver;
 mod message_iterator;
 mod messages;
 mod pauses;
+mod posting;
 mod queue;
 mod queue_set;
 

@@ -30,7 +30,7 @@ impl BookmarkRecord {
     /// ```
     pub const MOST_BYTES: u64 = 64 << 10;
 
-    /// The most bytes of all bookmarks of a store, with their names and 152 bytes each: 64 MiB. They are in memory while
+    /// The most bytes of all bookmarks of a store, with their projects, names and 152 bytes each: 64 MiB. They are in memory while
     /// the store is open.
     ///
     /// ```

@@ -32,7 +32,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) | correct the arguments |
 /// | [`is_busy`](Error::is_busy) | try again later |
 /// | [`is_paused`](Error::is_paused) | wait until somebody resumes the queue |
-/// | [`is_full`](Error::is_full) | free space: deletes still work |
+/// | [`is_full`](Error::is_full) | free space, on the disk or in the queue: deletes still work |
 /// | [`is_outcome_unknown`](Error::is_outcome_unknown) | check whether the change was made before you try again |
 /// | [`is_closed`](Error::is_closed), [`is_poisoned`](Error::is_poisoned) | open the store again |
 /// | [`is_corrupt`](Error::is_corrupt) | [`verify`](crate::Engine::verify), then [salvage](crate::Config::salvage) or a backup |
@@ -93,6 +93,8 @@ pub enum Error {
         queue: QueueName,
         /// The first message that did not match.
         id: MessageId,
+        /// The claim that it is under.
+        claim: ClaimId,
     },
     /// The message is under a live claim, and no claim was given.
     #[error("message {id} is claimed")]
@@ -257,6 +259,18 @@ pub enum Error {
         project: Project,
         /// The queue.
         queue: QueueName,
+    },
+    /// The post would exceed what the queue may hold by its own settings. It works once messages are gone.
+    #[error("queue {queue:?} is full{}: it may have {limit} {what}", within(.project))]
+    QueueIsFull {
+        /// The project of the queue.
+        project: Project,
+        /// The queue.
+        queue: QueueName,
+        /// What is limited: messages, or bytes.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
     },
     /// An argument is malformed or out of range.
     #[error("invalid {name}: {reason}")]

@@ -112,6 +112,11 @@ impl Backend for PooledDriver {
         let key = keys::queue(project, name);
         self.remove_leftover_subscriptions(&key);
         self.shared().move_subscriptions(&key)?;
+        // Opened before the moves are locked, so that an opening that takes long holds up no other queue's calls.
+        let mapping = self.control_store().registry.read().catalogue.get(&key).cloned();
+        if let Some(mapping) = mapping {
+            drop(self.shared().pool(mapping.pool.as_str()));
+        }
         let moves = self.shared().moves.read();
         let least = self.shared().subscriptions.load(Ordering::SeqCst);
         let mapping = self.control_store().registry.read().catalogue.get(&key).cloned();
@@ -137,6 +142,11 @@ impl Backend for PooledDriver {
         drop(moves);
         self.wait_route_durable(&pool, done.waits())?;
         done.wait_durable(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
+    }
+
+    fn while_unmoved<R>(&self, call: impl FnOnce() -> R) -> R {
+        let _moves = self.shared().moves.read();
+        call()
     }
 
     fn note_subscription(&self, number: u64) {

@@ -77,6 +77,8 @@ impl DataDriver for PooledDriver {
     fn gc(&self) -> Result<GcReport> {
         let _call = self.shared().enter()?;
         let mut sum = GcReport::default();
+        // Opens every pool that can be opened.
+        drop(self.shared().all_pools());
         for engine in self.shared().engines() {
             let GcReport { messages, claims, subscriptions, queues } = engine.gc()?;
             sum.messages = sum.messages.saturating_add(messages);

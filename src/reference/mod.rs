@@ -371,7 +371,8 @@ fn sum(one: MessageVolume, other: MessageVolume) -> MessageVolume {
 
 /// The result of a health check whose operations cannot fail.
 fn fine<const N: usize>(operations: [&'static str; N]) -> Vec<OperationStatus> {
-    let fine = |name| OperationStatus { name, succeeded: true, elapsed: Duration::ZERO, reference: None };
+    let fine =
+        |name| OperationStatus { name, succeeded: true, elapsed: Duration::ZERO, reference: None, failure: None };
     operations.into_iter().map(fine).collect()
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
         Op::Bookmark(changed) => {
             let bookmarks = changed.bookmarks.iter().map(|change| {
                 let value = change.value.as_ref().map_or(0, |value| value.len());
-                (value.saturating_add(change.name.len()) as u64).saturating_add(RECORD_BYTES).saturating_mul(2)
+                bookmark_bytes(change.key().len(), value).saturating_mul(2)
             });
             bookmarks.fold(added(&changed.steps), u64::saturating_add)
         }
@@ -54,6 +54,12 @@ pub(crate) fn made_by(op: &Op<'_>) -> u64 {
         let project = new.project.as_ref().map_or(0, |project| project.len());
         queue_bytes(project.saturating_add(new.name.len()), new.metadata.len())
     })
+}
+
+/// The most bytes of a bookmark's record.
+pub(crate) fn bookmark_bytes(key: usize, value: usize) -> u64 {
+    // Version, time and length as integers.
+    (key as u64).saturating_add(value as u64).saturating_add(RECORD_BYTES + 24)
 }
 
 /// The approximate bytes of a queue's record: its key and its metadata.

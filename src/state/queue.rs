@@ -42,7 +42,7 @@ use crate::storage::budget::Budget;
 
 use super::claims::{Claim, Claims};
 use super::dirty::{Dirty, DirtyRecords};
-use super::page::{Page, bits};
+use super::page::{Lease, Page, bits};
 use super::page_content::Content;
 
 pub(crate) use eviction::Purpose;
@@ -289,7 +289,7 @@ impl Queue {
             Op::Receive(received) => self.deliver(received.first, &received.messages),
             Op::Import(import) => self.import(import),
             Op::RenewClaim { claim, ttl, grace, slack, .. } => {
-                self.renew(time.saturating_add((*slack).into()), claim, *ttl, *grace);
+                self.renew(claim, Lease { now: time, slack: *slack, ttl: *ttl, grace: *grace });
             }
             Op::ReleaseClaim { claim, .. } => self.release(claim),
             Op::Retry(retried) => self.retry(time, retried),

@@ -249,8 +249,7 @@ impl<'a> Locked<'a> {
     pub(super) fn note_claimable(&self, freed: Freed) {
         let claimable = usize::try_from(freed.claimable).unwrap_or(usize::MAX);
         if claimable > 0 {
-            let waiters = self.store.waiters_of_driver.get().unwrap_or(&self.store.waiters);
-            waiters.wake(&self.slot.key, claimable);
+            self.store.all_waiters().wake(&self.slot.key, claimable);
         }
     }
 
@@ -307,6 +306,9 @@ impl Drop for Locked<'_> {
         let after = self.queue.totals();
         if after != self.before {
             self.store.count(&self.slot.key, self.before, after);
+        }
+        if after.total < self.before.total && self.store.all_waiters().has_posters() {
+            self.store.all_waiters().wake_posters(&self.slot.key);
         }
         if self.queue.has_changes() {
             self.store.note_changed(self.slot);

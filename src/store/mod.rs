@@ -254,6 +254,19 @@ impl Store {
         }
     }
 
+    /// Wakes all calls that wait for messages of that queue, or for room in it.
+    pub(crate) fn wake_all_of(&self, project: &Project, name: &QueueName) {
+        self.wake(project, name, usize::MAX);
+        if self.waiters.has_posters() {
+            self.waiters.wake_posters(&keys::queue(project, name));
+        }
+    }
+
+    /// The waiters of the driver that the store belongs to.
+    pub(super) fn all_waiters(&self) -> &Waiters {
+        self.waiters_of_driver.get().unwrap_or(&self.waiters)
+    }
+
     /// Every queue in memory, by project and name. The directory is locked for some queues at a time, so queues that are created
     /// during the iteration may or may not be included.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Arc<QueueSlot>> + '_ {

@@ -60,6 +60,7 @@ macro_rules! ways {
 
 mod batches;
 mod bookmarks;
+mod bounds;
 mod bugs;
 mod catalogue;
 mod claims;

@@ -174,7 +174,7 @@ pub(crate) enum Op {
 
 pub(crate) const PROJECTS: [Option<&str>; 2] = [None, Some("shop")];
 pub(crate) const NAMES: [&str; 4] = ["orders", "dead", "a", "a.b"];
-pub(crate) const METADATA: [&str; 14] = [
+pub(crate) const METADATA: [&str; 16] = [
     "{}",
     r#"{"owner": "ann"}"#,
     r#"{"_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
@@ -184,6 +184,8 @@ pub(crate) const METADATA: [&str; 14] = [
     r#"{"_max_claim_count": 3}"#,
     r#"{"_max_claim_count": 5, "_dead_letter_queue": "dead", "_retry": {"base_ms": 700, "factor": 3, "cap_ms": 9000, "attempts": 3}}"#,
     r#"{"_retry": {"base_ms": 5000}}"#,
+    r#"{"_max_queue_messages": 40}"#,
+    r#"{"_max_queue_messages": 6, "_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
     r#"{"_max_messages_post_size": 60}"#,
     r#"{"_paused": "posts", "owner": "ann"}"#,
     r#"{"_default_message_ttl": "soon"}"#,
@@ -207,7 +209,7 @@ pub(crate) fn case(kind: Kind) -> impl Strategy<Value = Case> {
     let ops = prop::collection::vec(op, 0..=2 * CASE_OPS as usize);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
     let sizes = (select(vec![4 << 10, 16 << 10, 256 << 10]), select(vec![0, 2 << 10, 64 << 10, 256 << 20]));
-    (flags, sizes, select(METADATA[..9].to_vec()), ops).prop_map(
+    (flags, sizes, select(METADATA[..10].to_vec()), ops).prop_map(
         move |((buffered, zaqar_limits, checksums), (segment_bytes, memory), metadata, ops)| Case {
             kind,
             buffered,

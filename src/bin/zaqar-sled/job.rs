@@ -49,6 +49,10 @@ impl Job {
         let lines = engine.queue(project.clone(), format!("lines:{name}"))?;
         let dead = engine.queue(project.clone(), format!("dead:{name}"))?;
         let bookmark = engine.bookmark(project, lines.name())?;
+        if !lines.exists()? {
+            // The queue was removed, or is new: the source is posted from its start.
+            bookmark.delete()?;
+        }
         prepare(&lines, &dead, &source, max_claims)?;
         let position = Position::read(&source, &lines, &bookmark)?;
         let mut job = Self {

@@ -128,8 +128,10 @@ impl Error {
         matches!(self, Self::TooLarge { .. })
     }
 
-    /// Whether there is no space for anything more. Deletes, pops, purges and expiry still succeed,
-    /// and free space. Claims, renewals and releases succeed longer than posts, but may fail too.
+    /// Whether there is no space for anything more: on the disk, or in the queue by its
+    /// [settings](crate::QueueSettings). Deletes, pops, purges and expiry still succeed, and free
+    /// space. On a full disk, claims, renewals and releases succeed longer than posts, but may fail
+    /// too.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -139,7 +141,7 @@ impl Error {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::StorageFull { .. })
+        matches!(self, Self::StorageFull { .. } | Self::QueueIsFull { .. })
     }
 
     /// Whether the same call may succeed later: the store is in use or behind with its work, its

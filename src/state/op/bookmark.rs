@@ -13,7 +13,7 @@ use crate::storage::keys;
 pub(crate) struct Bookmarked<'a> {
     #[serde(borrow)]
     pub(crate) bookmarks: Vec<BookmarkChange<'a>>,
-    /// That of the store, as a part of the new values' version.
+    /// That of the store's run, as a part of the new values' version.
     pub(crate) incarnation: u32,
     #[serde(borrow)]
     pub(crate) steps: Vec<Step<'a>>,

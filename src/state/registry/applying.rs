@@ -189,8 +189,10 @@ impl Registry {
         let prefix = keys::left_behind_of(queue);
         let left = self.left_behind.range(&prefix, None);
         let left: Vec<Vec<u8>> = left.map(|(key, _)| key.to_vec()).collect();
-        for left in left.iter().filter_map(|key| self.left_behind.remove(key)) {
-            self.removals.insert(keys::removal(&left.pool, left.queue), left);
+        for key in &left {
+            if let Some(left) = self.left_behind.remove(key) {
+                self.add_removal(left);
+            }
         }
     }
 
@@ -216,8 +218,17 @@ impl Registry {
         subscriptions: bool,
         store: Option<[u8; 16]>,
     ) {
-        let removal = Removal { pool: pool.to_owned(), queue, key: address.key(), subscriptions, store };
-        self.removals.insert(keys::removal(pool, queue), removal);
+        self.add_removal(Removal { pool: pool.to_owned(), queue, key: address.key(), subscriptions, store });
+    }
+
+    /// Adds a removal to what is pending in that pool for the queue already.
+    fn add_removal(&mut self, mut removal: Removal) {
+        let key = keys::removal(&removal.pool, removal.queue);
+        if let Some(pending) = self.removals.get(&key) {
+            removal.subscriptions |= pending.subscriptions;
+            removal.store = removal.store.or(pending.store);
+        }
+        self.removals.insert(key, removal);
     }
 }
 

@@ -165,6 +165,23 @@ impl Registry {
         }
     }
 
+    /// Whether there is a row under that key.
+    pub(crate) fn has(&self, tree: Tree, key: &[u8]) -> bool {
+        match tree {
+            Tree::Subscriptions => self.subscriptions.rows.contains(key),
+            Tree::Pools => self.pools.contains(key),
+            Tree::Flavors => self.flavors.contains(key),
+            Tree::Catalogue => self.catalogue.contains(key),
+            Tree::Bookmarks => self.bookmarks.contains(key),
+            _ => self.removals.contains(key) || self.left_behind.contains(key) || self.received.contains(key),
+        }
+    }
+
+    /// Sets the last operation that is in the tables: a replay applies the later ones.
+    pub(crate) fn stand_at(&mut self, lsn: u64) {
+        self.head.lsn = lsn;
+    }
+
     /// Ends loading.
     pub(crate) fn settle(&mut self) -> Result<(), &'static str> {
         self.subscriptions.settle()
