@@ -8,8 +8,8 @@ use crate::state::op::{Address, Change, Op};
 use crate::state::{Mapping, Registry};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::Store;
 use crate::store::recovery::LAST_INCARNATION;
+use crate::store::{Place, Store};
 
 impl Catalogue for Engine {
     fn insert(&self, project: &Project, queue: &QueueName, pool: &PoolName) -> Result<()> {
@@ -101,36 +101,59 @@ impl Engine {
     fn map(&self, project: &Project, queue: &QueueName, pool: &PoolName, update: bool) -> Result<()> {
         let store = self.store();
         let key = keys::queue(project, queue);
-        let record = store.find(project, queue)?;
+        let lsn = loop {
+            // Held until the mapping has the queue's number, so that the queue is not created or deleted meanwhile.
+            let place = store.lock_place(&key)?;
+            let record = match &place {
+                Place::Taken(slot) => match store.lock_as_is(slot) {
+                    Some(record) => Some(record),
+                    None => continue,
+                },
+                Place::Free(_) => None,
+            };
+            let number = record.as_ref().map(|record| record.number());
+            break self.map_numbered(project, queue, number, pool, update)?;
+        };
+        match lsn {
+            Some(lsn) => store.wait_durable(lsn, self.durability()),
+            None => store.wait_seen_durable(self.durability()),
+        }
+    }
+
+    /// Maps the queue of that number, or one that does not exist; `None` if it is mapped to that pool already.
+    fn map_numbered(
+        &self,
+        project: &Project,
+        queue: &QueueName,
+        number: Option<u64>,
+        pool: &PoolName,
+        update: bool,
+    ) -> Result<Option<u64>> {
+        let store = self.store();
         let mut registry = store.lock_registry();
-        let mapping = registry.catalogue.get(&key);
+        let mapping = registry.catalogue.get(&keys::queue(project, queue));
         if let Some(mapping) = mapping {
             check_not_moving(mapping, project, queue)?;
         }
         match mapping {
             None if update => return Err(unmapped(project, queue)),
-            Some(mapping) if mapping.pool == *pool => {
-                drop(registry);
-                return store.wait_seen_durable(self.durability());
-            }
+            Some(mapping) if mapping.pool == *pool => return Ok(None),
             _ => {}
         }
         let is_here = registry.is_in_control_store(pool.as_str());
         let leftover = |number| {
             registry.has_due_removal(pool.as_str(), number) || is_here && registry.has_due_removal_here(number)
         };
-        if record.as_ref().is_some_and(|record| leftover(record.number)) {
+        if number.is_some_and(leftover) {
             // The copy of the queue that a move left in that pool has to be removed first.
             return Err(Error::Moving { project: project.clone(), queue: queue.clone() });
         }
         // A queue that was never created has no ids that could be assigned twice.
         let least_incarnation =
-            if record.is_some() || mapping.is_some() { next_incarnation(store, &registry)? } else { 0 };
-        let (address, number) = (Address::of(project, queue), record.map(|record| record.number));
+            if number.is_some() || mapping.is_some() { next_incarnation(store, &registry)? } else { 0 };
+        let address = Address::of(project, queue);
         let change = Change::Map { address, pool: pool.as_str().into(), least_incarnation, queue: number };
-        let lsn = registry.record(Growth::Grows, &Op::Registry(change), &mut [])?;
-        drop(registry);
-        store.wait_durable(lsn, self.durability())
+        registry.record(Growth::Grows, &Op::Registry(change), &mut []).map(Some)
     }
 }
 
