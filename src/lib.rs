@@ -160,11 +160,11 @@ pub use model::{
     Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry, ClaimId, ClaimMarker, ClaimOptions, ClaimRecord,
     ClientId, ControlHealth, DeadLetterOrigin, Durability, Error, Explanation, Flavor, FlavorMarker, FlavorName,
     FlavorUpdate, GcReport, Headers, Health, Limits, ListOptions, Message, MessageId, MessageListOptions,
-    MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, NewFlavor, NewMessage, NewPool,
+    MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, Metrics, NewFlavor, NewMessage, NewPool,
     OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project,
     Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats, RedriveOptions,
     RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
-    SubscriptionUpdate, Timestamp, Ttl,
+    SubscriptionUpdate, Timestamp, Timings, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

@@ -45,12 +45,12 @@ names! {
         Config ControlHealth Damaged DeadLetterOrigin Durability Engine Error Explanation Fault FaultError FaultKind Flavor FlavorMarker
         FlavorName FileSizes FlavorUpdate Gate GcReport Headers Health InspectedClaim InspectedQueue Inspection Job Keep Limits
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker
-        MessageStat MessageVolume Metadata MetadataValue NewFlavor NewMessage NewPool Operation OperationStatus
+        MessageStat MessageVolume Metadata MetadataValue Metrics NewFlavor NewMessage NewPool Operation OperationStatus
         Outcome
         Page<Message, MessageMarker> Pause Pool PoolGroup PoolHealth PoolMarker PoolName PoolUpdate PoolUri PooledDriver
         PooledStatus Project Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSet QueueSettings QueueStats
         RealDisk RecoveryReport RecoverySource RedriveOptions RedriveOutcome ReferenceModel Retry RetryPolicy SimulatedDisk Sort Status Subscriber
-        Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Tree TreeChange Ttl
+        Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Timings Tree TreeChange Ttl
         Verification WorkReport Worker;
     traits:
         Batches Bookmarks Catalogue Claims Clock ControlDriver DataDriver DeadLetters Diagnostics Disk DiskFile ExtendedDriver FlowControl Flavors HeldDir Messages Pools Queues Retries Spawner

@@ -77,7 +77,7 @@ impl Queues for Engine {
         let store = self.store().enter_queue(project, name)?;
         while let Some(slot) = store.find(project, name)? {
             // The queue was deleted meanwhile and may have been created again: look it up once more.
-            if let Some(lsn) = store.remove_queue(&slot)? {
+            if let Some(lsn) = store.remove_queue(&slot, true)? {
                 store.wake_all_of(project, name);
                 return store.wait_durable(lsn, self.durability());
             }
@@ -137,12 +137,16 @@ impl Engine {
 }
 
 impl Store {
-    /// Deletes a queue; `None` if it has been deleted already.
-    pub(crate) fn remove_queue(&self, slot: &Arc<QueueSlot>) -> Result<Option<u64>> {
+    /// Deletes a queue; `None` if it has been deleted already. `counts` says whether its messages are deleted: those that
+    /// were moved to another store are not.
+    pub(crate) fn remove_queue(&self, slot: &Arc<QueueSlot>, counts: bool) -> Result<Option<u64>> {
         // As it is: a page that cannot be read does not keep the queue from being deleted.
         let Some(mut queue) = self.lock_as_is(slot) else { return Ok(None) };
         let op = Op::DeleteQueue { queue: queue.number() };
         let lsn = queue.record(Growth::Frees, &op)?;
+        if counts {
+            self.meters.deleted.add(queue.totals().total);
+        }
         self.remove_recorded(slot, queue, None);
         Ok(Some(lsn))
     }

@@ -6,6 +6,7 @@
 //! - [`bounds`]: the most memory, disk space and files that a store uses.
 //! - [`workers`]: processing messages in threads, stopping, and async programs.
 //! - [`backup`]: taking backups of a store in use, and restoring them.
+//! - [`metrics`]: what a store counts and measures, for graphs and alarms.
 //! - [`pools`]: how several pools work together, and what a failure between two stores leaves.
 //! - [`processes`]: opening, closing, and other processes.
 //! - [`format`](mod@format): the files and their bytes.
@@ -40,6 +41,10 @@ pub mod design {
 
 pub mod glossary {
     #![doc = include_str!("glossary.md")]
+}
+
+pub mod metrics {
+    #![doc = include_str!("metrics.md")]
 }
 
 pub mod pools {

@@ -72,7 +72,7 @@ impl Shared {
                 // The side has the queue's record, which stays; the content is removed.
                 empty(store, &slot)?;
             } else {
-                store.remove_queue(&slot)?;
+                store.remove_queue(&slot, !removal.subscriptions)?;
             }
         }
         store.wait_durable(store.journal.appended(), Durability::Sync)

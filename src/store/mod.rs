@@ -25,6 +25,7 @@ mod hot_queues;
 pub(crate) mod housekeeping;
 pub(crate) mod inspect;
 mod locked;
+pub(crate) mod meters;
 mod names;
 mod posts;
 pub(crate) mod random;
@@ -60,6 +61,7 @@ use crate::storage::reserve::Reserve;
 use crate::store::alarms::Alarms;
 use crate::store::calls::Calls;
 use crate::store::housekeeping::Housekeeping;
+use crate::store::meters::Meters;
 use crate::store::random::Random;
 use crate::store::recovery::{Recovered, RecoveryReport};
 use crate::store::signals::Signals;
@@ -121,6 +123,7 @@ pub(crate) struct Store {
     messages: AtomicU64,
     weight: AtomicU64,
     pub(crate) calls: Calls,
+    pub(crate) meters: Meters,
 }
 
 /// The directory: the queues of the store.
@@ -176,6 +179,7 @@ impl Store {
             incarnation: AtomicU32::new(incarnation),
             alarms: Alarms::default(),
             waiters: Arc::default(),
+            meters: Meters::default(),
             waiters_of_driver: OnceLock::new(),
             housekeeping: Mutex::new(Rank::Housekeeping, housekeeping),
             signals,
