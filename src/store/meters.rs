@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Store;
-use super::status::Status;
 use crate::model::Metrics;
 use crate::state::Queue;
 use crate::state::op::{Bookmarked, Op, Posted, Step};
@@ -41,6 +39,24 @@ impl Counter {
 }
 
 impl Meters {
+    /// The counters and the timings, without those of the journal.
+    pub(super) fn read(&self) -> Metrics {
+        Metrics {
+            posted_messages: self.posted.get(),
+            posted_bytes: self.posted_bytes.get(),
+            claimed_messages: self.claimed.get(),
+            redelivered_messages: self.redelivered.get(),
+            retried_messages: self.retried.get(),
+            deleted_messages: self.deleted.get(),
+            expired_messages: self.expired.get(),
+            dead_lettered_messages: self.dead_lettered.get(),
+            redriven_messages: self.redriven.get(),
+            snapshots: self.snapshots.timings(),
+            checkpoints: self.checkpoints.timings(),
+            ..Metrics::default()
+        }
+    }
+
     /// Counts an operation that has been applied to `queues`, which had so many messages before.
     pub(super) fn note(&self, op: &Op<'_>, before: u64, queues: &[&mut Queue]) {
         match op {
@@ -78,37 +94,4 @@ impl Meters {
 /// Messages in queues together.
 pub(super) fn messages_in(queues: &[&mut Queue]) -> u64 {
     queues.iter().fold(0, |sum, queue| sum.saturating_add(queue.totals().total))
-}
-
-impl Store {
-    pub(crate) fn metrics(&self) -> Metrics {
-        let (meters, status) = (&self.meters, Status::of(self));
-        Metrics {
-            pool: None,
-            posted_messages: meters.posted.get(),
-            posted_bytes: meters.posted_bytes.get(),
-            claimed_messages: meters.claimed.get(),
-            redelivered_messages: meters.redelivered.get(),
-            retried_messages: meters.retried.get(),
-            deleted_messages: meters.deleted.get(),
-            expired_messages: meters.expired.get(),
-            dead_lettered_messages: meters.dead_lettered.get(),
-            redriven_messages: meters.redriven.get(),
-            journal_syncs: self.journal.sync_timings(),
-            snapshots: meters.snapshots.timings(),
-            checkpoints: meters.checkpoints.timings(),
-            queues: status.queues(),
-            messages: status.messages(),
-            live_bytes: status.live_bytes(),
-            claims: status.claims(),
-            subscriptions: status.subscriptions(),
-            waiting_calls: status.waiting() as u64,
-            unsynced_changes: status.unsynced(),
-            memory_bytes: status.memory_bytes(),
-            journal_bytes: status.journal_bytes(),
-            page_file_bytes: status.page_file_bytes(),
-            damaged_messages: status.damaged_messages(),
-            poisoned: status.poisoned().is_some().into(),
-        }
-    }
 }

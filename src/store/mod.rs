@@ -26,6 +26,7 @@ pub(crate) mod housekeeping;
 pub(crate) mod inspect;
 mod locked;
 pub(crate) mod meters;
+mod metrics;
 mod names;
 mod posts;
 pub(crate) mod random;
