@@ -27,6 +27,7 @@
 //!
 //! # Start here
 //!
+//! - [`docs::guide`] shows what a program does with a queue, step by step.
 //! - [`Engine`] is an open store, and [`Config`] has its settings. [`Durability`] says what an
 //!   acknowledged change survives, [`Limits`] what callers may send.
 //! - [`Queue`] is a handle on one queue of a [`Project`]. Most programs need no more than its
@@ -64,11 +65,13 @@
 //! - [`ClaimOptions`] sets the times and sizes; [`QueueSettings`] sets dead letters and the
 //!   [`RetryPolicy`] of a queue (see [`Claims::create`]).
 //! - [`Batch`] collects changes of several queues that take effect together, and answers with a [`BatchOutcome`].
+//! - [`Bookmark`] is a small named value, such as an offset, that a batch changes together with messages. It is read as a
+//!   [`BookmarkRecord`] and set under a [`BookmarkCondition`]. [`Queue::post_wait`] waits for room in a bounded queue.
 //! - [`Queue::explain`] says why a message can or cannot be claimed: an [`Explanation`] with its [`Availability`].
 //! - [`Queue::dead_letters`] lists what was given up, [`Queue::redrive`] puts it back: which of it, [`RedriveOptions`]
 //!   say, and how much, a [`RedriveOutcome`]. [`Queue::pause`] stops a queue for a while: see [`Pause`].
-//! - [`ExtendedDriver`] gives [`Retries`], [`Batches`], with [`BatchStep`], [`DeadLetters`], [`FlowControl`] and
-//!   [`Diagnostics`], which Zaqar's contract does not have. A page of live claims has a [`ClaimEntry`] for each and is continued by a [`ClaimMarker`].
+//! - [`ExtendedDriver`] gives [`Retries`], [`Batches`], with [`BatchStep`], [`Bookmarks`], with [`BookmarkName`] and [`BookmarkMarker`],
+//!   [`DeadLetters`], [`FlowControl`] and [`Diagnostics`], which Zaqar's contract does not have. A page of live claims has a [`ClaimEntry`] for each and is continued by a [`ClaimMarker`].
 //!
 //! # The storage contract
 //!
@@ -95,6 +98,7 @@
 //!   [`Damaged`] name the rest. [`DataDriver::gc`] gives a [`GcReport`].
 //! - [`RealDisk`](struct@RealDisk), [`SystemClock`] and [`Spawner`] are what a store uses of the machine;
 //!   [`Config`] takes others, for example any [`Clock`].
+//! - [`Engine::metrics`] and [`PooledDriver::metrics`] give [`Metrics`], with [`Timings`], for graphs and alarms.
 //! - [`docs::tool`] shows the command-line program, for the people who operate a store.
 //! - [`docs::bounds`] states the memory, disk space, descriptors and time that a store needs;
 //!   [`docs::processes`] explains opening, closing and forking.

@@ -1,7 +1,8 @@
 //! The manual.
 //!
+//! - [`guide`]: what a program does with a queue, step by step. Read this first.
 //! - [`contract`]: each method of Zaqar's storage interface and its Rust counterpart. The rules are in
-//!   [`DataDriver`](crate::DataDriver#rules-of-every-method). Read these first.
+//!   [`DataDriver`](crate::DataDriver#rules-of-every-method).
 //! - [`design`]: how the engine works inside.
 //! - [`bounds`]: the most memory, disk space and files that a store uses.
 //! - [`workers`]: processing messages in threads, stopping, and async programs.
@@ -41,6 +42,10 @@ pub mod design {
 
 pub mod glossary {
     #![doc = include_str!("glossary.md")]
+}
+
+pub mod guide {
+    #![doc = include_str!("guide.md")]
 }
 
 pub mod metrics {
