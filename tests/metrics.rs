@@ -91,6 +91,16 @@ fn every_way_of_a_message_is_counted() {
     assert_eq!(changed(), counts([("deleted", left - 2)]));
     other.delete().unwrap();
     assert_eq!(changed(), counts([("deleted", 4)]));
+    let gone: Vec<_> = (0..2).map(|_| NewMessage::new("gone").ttl(Duration::ZERO)).collect();
+    jobs.post(ClientId::random(), &gone).unwrap();
+    assert_eq!(changed(), counts([("posted", 2), ("expired", 2)]));
+    engine.batch().post(&jobs, ClientId::random(), gone).commit().unwrap();
+    assert_eq!(changed(), counts([("posted", 2), ("expired", 2)]));
+    let brief = created(&engine, "brief");
+    brief.post(ClientId::random(), &[NewMessage::new("z").ttl(Duration::from_secs(5)), NewMessage::new("z")]).unwrap();
+    clock.advance(Duration::from_secs(5));
+    brief.delete().unwrap();
+    assert_eq!(changed(), counts([("posted", 2), ("expired", 1), ("deleted", 1)]));
     for by_call in [true, false] {
         let brief = vec![NewMessage::new("z").ttl(Duration::from_secs(10)); 3];
         jobs.post(ClientId::random(), &brief).unwrap();
@@ -170,4 +180,24 @@ fn each_pool_counts_its_own() {
     assert_eq!(counted, [3, 3, 0]);
     let text = Metrics::all_to_prometheus(&driver.metrics());
     assert!(text.contains("\nzaqar_messages{pool=\"two\"} 3\n"), "{text}");
+    // Into the control store and out of it.
+    for to in ["home", "one"] {
+        driver.move_queue(&Project::none(), jobs.name(), &PoolName::new(to).unwrap()).unwrap();
+    }
+    assert_eq!((sums(|one| one.messages), sums(|one| one.deleted_messages)), (3, 0));
+    // A dead letter to a queue in another pool.
+    let dead = driver.queue(Project::none(), "dead").unwrap();
+    dead.create(Metadata::new()).unwrap();
+    driver.move_queue(&Project::none(), dead.name(), &PoolName::new("two").unwrap()).unwrap();
+    jobs.set_metadata(&QueueSettings::new().dead_letters("dead", 1).into()).unwrap();
+    jobs.claim(ClaimOptions::new().limit(3)).unwrap().unwrap().release().unwrap();
+    assert!(jobs.claim(ClaimOptions::new().limit(3)).unwrap().is_none());
+    driver.step().unwrap();
+    assert_eq!(dead.stats().unwrap().total(), 3);
+    let counted = [sums(|one| one.dead_lettered_messages), sums(|one| one.deleted_messages), sums(|one| one.messages)];
+    assert_eq!(counted, [3, 0, 3]);
+    jobs.delete().unwrap();
+    dead.delete().unwrap();
+    driver.step().unwrap();
+    assert_eq!((sums(|one| one.messages), sums(|one| one.deleted_messages)), (0, 3));
 }

@@ -110,6 +110,31 @@ fn a_call_knows_by_itself_when_a_message_expires() {
 }
 
 #[test]
+fn a_batch_that_exchanges_a_large_message_for_a_small_one_makes_room() {
+    let (engine, _) = engine();
+    let queue = engine.queue(Project::none(), "jobs").unwrap();
+    queue.create(QueueSettings::new().max_bytes(1_000)).unwrap();
+    let ids = queue.post(ClientId::random(), &of(&"x".repeat(900))).unwrap();
+    let poster = poster(&engine, &queue, LONG);
+    let mut batch = engine.batch();
+    batch.delete_messages(&queue, ids).post(&queue, ClientId::random(), of("small"));
+    batch.commit().unwrap();
+    assert_posted(&queue, poster);
+}
+
+#[test]
+fn a_post_that_no_empty_queue_could_hold_does_not_wait() {
+    let (engine, _) = engine();
+    let queue = full(&engine, 3);
+    let post = |messages: &[NewMessage]| queue.post_wait(ClientId::random(), messages, LONG).unwrap_err();
+    assert!(post(&vec![NewMessage::new("x"); 4]).is_full());
+    queue.set_metadata(&QueueSettings::new().max_bytes(200).into()).unwrap();
+    assert!(post(&of(&"x".repeat(137))).is_full());
+    let with_header = [NewMessage::new("x".repeat(120)).header("name", "a value of some length")];
+    assert!(post(&with_header).is_full());
+}
+
+#[test]
 fn the_wait_ends_with_its_time_a_token_or_the_store() {
     let (engine, clock) = engine();
     let queue = full(&engine, 1);

@@ -59,42 +59,38 @@ impl Engine {
     /// Unmaps a queue. If its calls then go to this store, its sequences continue above all others.
     pub(crate) fn unmap(&self, project: &Project, queue: &QueueName, comes_to_control_store: bool) -> Result<()> {
         let store = self.store().enter_queue(project, queue)?;
-        if comes_to_control_store && store.registry.read().catalogue.contains(&keys::queue(project, queue)) {
-            raise_incarnation(&store)?;
+        let held = || Error::Moving { project: project.clone(), queue: queue.clone() };
+        let lsn = lock_highest(&store, comes_to_control_store, |registry| {
+            let Some(mapping) = registry.catalogue.get(&keys::queue(project, queue)) else { return Ok(None) };
+            check_not_moving(mapping, project, queue)?;
+            if comes_to_control_store
+                && mapping.queue.is_some_and(|number| registry.has_removal_here(number, store.id()))
+            {
+                return Err(held());
+            }
+            Ok(Some(Change::Unmap { address: Address::of(project, queue) }))
+        })?;
+        match lsn {
+            Some(lsn) => store.wait_durable(lsn, self.durability()),
+            None => store.wait_seen_durable(self.durability()),
         }
-        let mut registry = store.lock_registry();
-        let Some(mapping) = registry.catalogue.get(&keys::queue(project, queue)) else {
-            drop(registry);
-            return store.wait_seen_durable(self.durability());
-        };
-        check_not_moving(mapping, project, queue)?;
-        if comes_to_control_store && mapping.queue.is_some_and(|number| registry.has_due_removal_here(number)) {
-            return Err(Error::Moving { project: project.clone(), queue: queue.clone() });
-        }
-        let op = Op::Registry(Change::Unmap { address: Address::of(project, queue) });
-        let lsn = registry.record(Growth::Frees, &op, &mut [])?;
-        drop(registry);
-        store.wait_durable(lsn, self.durability())
     }
 
     /// Unmaps all queues, as [`Self::unmap`] does one; none if one of them is being moved.
     pub(crate) fn unmap_all(&self, come_to_control_store: bool) -> Result<()> {
         let store = self.store().enter()?;
-        if come_to_control_store && store.registry.read().catalogue.len() > 0 {
-            raise_incarnation(&store)?;
-        }
-        let mut registry = store.lock_registry();
-        let is_left_here = |mapping: &Mapping| {
-            let left = come_to_control_store && registry.removals.len() > 0;
-            left && mapping.queue.is_some_and(|number| registry.has_due_removal_here(number))
-        };
-        let held = registry.catalogue.iter().find(|(_, mapping)| mapping.is_moving() || is_left_here(mapping));
-        if let Some((project, queue)) = held.and_then(|(key, _)| keys::parse_queue(key)) {
-            return Err(Error::Moving { project, queue });
-        }
-        let lsn = registry.record(Growth::Frees, &Op::Registry(Change::DropCatalogue), &mut [])?;
-        drop(registry);
-        store.wait_durable(lsn, self.durability())
+        let lsn = lock_highest(&store, come_to_control_store, |registry| {
+            let is_left_here = |mapping: &Mapping| {
+                let left = come_to_control_store && registry.removals.len() > 0;
+                left && mapping.queue.is_some_and(|number| registry.has_removal_here(number, store.id()))
+            };
+            let held = registry.catalogue.iter().find(|(_, mapping)| mapping.is_moving() || is_left_here(mapping));
+            match held.and_then(|(key, _)| keys::parse_queue(key)) {
+                Some((project, queue)) => Err(Error::Moving { project, queue }),
+                None => Ok(Some(Change::DropCatalogue)),
+            }
+        })?;
+        lsn.map_or(Ok(()), |lsn| store.wait_durable(lsn, self.durability()))
     }
 
     /// Maps a queue to a pool; with `update`, only a queue that is mapped already.
@@ -115,7 +111,8 @@ impl Engine {
             break self.map_numbered(project, queue, number, pool, update)?;
         };
         match lsn {
-            Some(lsn) => store.wait_durable(lsn, self.durability()),
+            // Whatever the durability: a power cut must not take back the incarnation that ids may have by then.
+            Some(lsn) => store.wait_durable(lsn, Durability::Sync),
             None => store.wait_seen_durable(self.durability()),
         }
     }
@@ -142,7 +139,8 @@ impl Engine {
         }
         let is_here = registry.is_in_control_store(pool.as_str());
         let leftover = |number| {
-            registry.has_due_removal(pool.as_str(), number) || is_here && registry.has_due_removal_here(number)
+            registry.removals.contains(&keys::removal(pool.as_str(), number))
+                || is_here && registry.has_removal_here(number, store.id())
         };
         if number.is_some_and(leftover) {
             // The copy of the queue that a move left in that pool has to be removed first.
@@ -157,16 +155,28 @@ impl Engine {
     }
 }
 
-/// Raises this store's own incarnation above all others: durably, before a number of it is given out. Otherwise a power
-/// cut could take the incarnation back, and its numbers would be given out again.
-fn raise_incarnation(store: &Store) -> Result<()> {
-    let mut registry = store.lock_registry();
-    let incarnation = next_incarnation(store, &registry)?;
-    let lsn = registry.record(Growth::Frees, &Op::Registry(Change::Allot { incarnation }), &mut [])?;
-    drop(registry);
-    store.wait_durable(lsn, Durability::Sync)?;
-    store.raise_incarnation(incarnation);
-    Ok(())
+/// Records the change of the catalogue that `decide` makes under the registry's lock; `None` if it makes none. With
+/// `as_highest`, this store's incarnation is above those of all pools and mappings by then.
+///
+/// It is raised durably before a number of it is given out: otherwise a power cut could take it back, and its numbers would
+/// be given out again. A mapping or a pool may get a higher one meanwhile, so it is compared under the lock.
+fn lock_highest<'a>(
+    store: &Store,
+    as_highest: bool,
+    decide: impl Fn(&Registry) -> Result<Option<Change<'a>>>,
+) -> Result<Option<u64>> {
+    loop {
+        let mut registry = store.lock_registry();
+        let Some(change) = decide(&registry)? else { return Ok(None) };
+        if !as_highest || registry.incarnation() <= store.incarnation() {
+            return registry.record(Growth::Frees, &Op::Registry(change), &mut []).map(Some);
+        }
+        let incarnation = next_incarnation(store, &registry)?;
+        let lsn = registry.record(Growth::Frees, &Op::Registry(Change::Allot { incarnation }), &mut [])?;
+        drop(registry);
+        store.wait_durable(lsn, Durability::Sync)?;
+        store.raise_incarnation(incarnation);
+    }
 }
 
 /// An incarnation above all that this store and its pools have used.

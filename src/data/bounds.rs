@@ -2,9 +2,9 @@
 
 use crate::model::error::{Error, Result};
 use crate::model::settings::Bound;
-use crate::model::{Project, QueueName};
+use crate::model::{NewMessage, Project, QueueName};
 use crate::state::op::Posted;
-use crate::state::{MESSAGE_WEIGHT, Totals};
+use crate::state::{MESSAGE_WEIGHT, Totals, envelope};
 
 /// Messages, and what they weigh.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,6 +17,15 @@ impl Load {
     pub(crate) fn of(posted: &[Posted<'_>]) -> Self {
         let one = |sum: Self, message: &Posted<'_>| sum.plus(message.size() as u64);
         posted.iter().fold(Self::default(), one)
+    }
+
+    /// Of messages that are to be posted.
+    pub(crate) fn of_new(messages: &[NewMessage]) -> Self {
+        messages.iter().fold(Self::default(), |sum, message| {
+            // Headers that cannot be stored are refused with the post.
+            let envelope = envelope::encode(&message.headers, None).map_or(0, |bytes| bytes.len());
+            sum.plus((message.body().len() as u64).saturating_add(envelope as u64))
+        })
     }
 
     /// With one more message, of which the body and the headers have so many bytes.
@@ -42,13 +51,16 @@ impl From<Totals> for Load {
     }
 }
 
+/// What a bound of messages is told by.
+pub(crate) const MESSAGES: &str = "messages";
+
 /// Checks that a queue may hold this.
 ///
 /// # Errors
 /// `QueueIsFull`.
 pub(crate) fn check_bound(bound: Option<&Bound>, load: Load, project: &Project, queue: &QueueName) -> Result<()> {
     let Some(bound) = bound else { return Ok(()) };
-    for (what, limit, size) in [("messages", bound.messages, load.messages), ("bytes", bound.bytes, load.bytes)] {
+    for (what, limit, size) in [(MESSAGES, bound.messages, load.messages), ("bytes", bound.bytes, load.bytes)] {
         if let Some(limit) = limit.filter(|limit| size > *limit) {
             return Err(Error::QueueIsFull { project: project.clone(), queue: queue.clone(), what, limit });
         }

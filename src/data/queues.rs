@@ -213,12 +213,15 @@ fn purge_locked(
         Some(mut registry) if subscriptions > 0 => {
             let op = Op::Clear { address: address.clone(), queue: Some((queue.number(), queue.next())) };
             let lsn = registry.record(Growth::Frees, &op, &mut [queue.state()])?;
+            queue.store().meters.deleted.add(count);
             Ok(Answer::changed(count.saturating_add(subscriptions as u64), lsn))
         }
         _ if idle => Ok(Answer::seen(0)),
         _ => {
             let op = Op::Purge { queue: queue.number(), next: queue.next() };
-            Ok(Answer::changed(count, queue.record(Growth::Frees, &op)?))
+            let lsn = queue.record(Growth::Frees, &op)?;
+            queue.store().meters.deleted.add(count);
+            Ok(Answer::changed(count, lsn))
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::queue::Queue;
+use crate::data::bounds::{Load, MESSAGES};
 use crate::model::error::{Error, Result};
 use crate::model::{ClientId, MessageId, NewMessage};
 use crate::storage::keys;
@@ -22,7 +23,8 @@ impl Queue {
     /// Durability: as [`post`](Self::post).
     ///
     /// # Errors
-    /// [`QueueIsFull`](crate::Error::QueueIsFull) if the queue is still full when the time is over; else those of
+    /// [`QueueIsFull`](crate::Error::QueueIsFull) if the queue is still full when the time is over, and at once if the
+    /// messages are more than the queue may ever hold; else those of
     /// [`post`](Self::post). [`is_closed`](crate::Error::is_closed) if the store is closed during the wait.
     ///
     /// # Example
@@ -94,10 +96,10 @@ impl Queue {
         token: Option<&CancelToken>,
     ) -> Result<Vec<MessageId>> {
         let refused = match self.post(client, messages) {
-            Err(error @ Error::QueueIsFull { .. }) => error,
+            Err(error @ (Error::QueueIsFull { .. } | Error::Moving { .. })) => error,
             posted => return posted,
         };
-        if timeout.is_zero() {
+        if timeout.is_zero() || is_hopeless(&refused, messages) {
             return Err(refused);
         }
         let store = self.control_store();
@@ -112,7 +114,7 @@ impl Queue {
                 posted => return posted,
             };
             let left = deadline.saturating_sub(clock.monotonic());
-            if left.is_zero() || token.is_some_and(CancelToken::is_cancelled) {
+            if left.is_zero() || is_hopeless(&refused, messages) || token.is_some_and(CancelToken::is_cancelled) {
                 return Err(refused);
             }
             let due = self.driver.next_due(&self.project, &self.name)?;
@@ -121,5 +123,15 @@ impl Queue {
                 waiting.sleep(clock.real_wait(until_due.map_or(left, |due| due.min(left))));
             }
         }
+    }
+}
+
+/// Whether not even an empty queue has room for the messages.
+fn is_hopeless(refused: &Error, messages: &[NewMessage]) -> bool {
+    let load = Load::of_new(messages);
+    match refused {
+        Error::QueueIsFull { what: MESSAGES, limit, .. } => load.messages > *limit,
+        Error::QueueIsFull { limit, .. } => load.bytes > *limit,
+        _ => false,
     }
 }

@@ -260,7 +260,8 @@ pub enum Error {
         /// The queue.
         queue: QueueName,
     },
-    /// The post would exceed what the queue may hold by its own settings. It works once messages are gone.
+    /// The post would exceed what the queue may hold by its own settings. It works once messages are gone, unless it
+    /// alone exceeds the limit.
     #[error("queue {queue:?} is full{}: it may have {limit} {what}", within(.project))]
     QueueIsFull {
         /// The project of the queue.

@@ -113,15 +113,12 @@ impl Backend for PooledDriver {
         self.remove_leftover_subscriptions(&key);
         self.shared().move_subscriptions(&key)?;
         // Opened before the moves are locked, so that an opening that takes long holds up no other queue's calls.
-        let mapping = self.control_store().registry.read().catalogue.get(&key).cloned();
-        if let Some(mapping) = mapping {
-            drop(self.shared().pool(mapping.pool.as_str()));
-        }
+        self.shared().open_pool_of(&key);
         let moves = self.shared().moves.read();
         let least = self.shared().subscriptions.load(Ordering::SeqCst);
         let mapping = self.control_store().registry.read().catalogue.get(&key).cloned();
         let Some(mapping) = mapping else {
-            if is_left_in_control_store(&self.control_store().registry.read(), &key) {
+            if is_left_in_control_store(self.control_store(), &key) {
                 return Err(moving(project, name));
             }
             // Until it is mapped; then they are taken along.
@@ -250,7 +247,7 @@ impl PooledDriver {
         let mapping = self.control_store().registry.read().catalogue.get(key).cloned();
         match mapping {
             Some(mapping) => self.shared().has_leftover_subscriptions(mapping.pool.as_str(), key),
-            None => is_left_in_control_store(&self.control_store().registry.read(), key),
+            None => is_left_in_control_store(self.control_store(), key),
         }
     }
 

@@ -120,7 +120,10 @@ impl Catalogue for PooledDriver {
         let _call = self.shared().enter()?;
         // Subscriptions that cannot move stay in the control store until the next mapping.
         let _ = self.shared().move_all_subscriptions();
-        self.control().unmap_all(self.shared().config.virtual_pool)
+        self.control().unmap_all(self.shared().config.virtual_pool)?;
+        // The queues' waiters look up their new places.
+        self.shared().control.store().waiters.wake_all();
+        Ok(())
     }
 }
 

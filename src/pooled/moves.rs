@@ -124,6 +124,10 @@ impl Shared {
         let from = self.pool_of(&route)?;
         if self.has_leftover(&to.name, route.record.number) {
             self.remove_leftovers()?;
+            // One that is for another store of the pool stays.
+            if self.has_leftover(&to.name, route.record.number) {
+                return Err(moving(project, queue));
+            }
         }
         let queue_move = QueueMove { shared: self, project, queue, route, from, to };
         let moved = queue_move.run(&mapping);

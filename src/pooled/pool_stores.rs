@@ -218,6 +218,15 @@ impl Shared {
         self.signal_relay();
     }
 
+    /// Opens the pool that the queue of that key is mapped to, if that is possible, for a call that uses the pool under a
+    /// lock later.
+    pub(super) fn open_pool_of(&self, key: &[u8]) {
+        let mapping = self.control.store().registry.read().catalogue.get(key).cloned();
+        if let Some(mapping) = mapping {
+            drop(self.pool(mapping.pool.as_str()));
+        }
+    }
+
     /// The pools that are registered, by name, each with its open store or why there is none.
     pub(super) fn all_pools(&self) -> Vec<(String, Result<Arc<Pool>>)> {
         let names: Vec<String> = {

@@ -117,7 +117,9 @@ impl Queues for PooledDriver {
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
         if what != Purge::Messages {
             let _call = self.shared().enter()?;
-            self.shared().move_subscriptions(&keys::queue(project, name))?;
+            let key = keys::queue(project, name);
+            self.shared().move_subscriptions(&key)?;
+            self.shared().open_pool_of(&key);
         }
         purge(self, project, name, what)
     }
@@ -275,7 +277,10 @@ impl Shared {
         number: u64,
     ) -> Result<Option<String>> {
         let group = group_of(registry, project, metadata)?;
-        let has_leftover = |pool: &[u8]| registry.has_due_removal(&String::from_utf8_lossy(pool), number);
+        let has_leftover = |pool: &[u8]| {
+            registry.removals.len() > 0
+                && registry.removals.contains(&keys::removal(&String::from_utf8_lossy(pool), number))
+        };
         let eligible: Vec<(&[u8], u64)> = registry
             .pools
             .iter()

@@ -20,7 +20,7 @@ impl Shared {
         let removals: Vec<Removal> = {
             let registry = store.registry.read();
             let all = registry.removals.iter().map(|(_, removal)| removal);
-            all.filter(|removal| registry.is_due(removal)).cloned().collect()
+            all.filter(|removal| registry.is_due(removal, store.id())).cloned().collect()
         };
         if removals.is_empty() {
             return Ok(());
@@ -37,7 +37,7 @@ impl Shared {
     fn remove_leftover(&self, removal: &Removal) -> Result<()> {
         let store = self.control.store();
         // An unregistered pool may be registered again.
-        if !store.registry.read().is_due(removal) {
+        if !store.registry.read().is_due(removal, store.id()) {
             return Ok(());
         }
         let pool = self.pool(&removal.pool)?;
@@ -81,8 +81,8 @@ impl Shared {
     /// The number of pending removals. The removal of an unregistered pool, or of one that has another store, waits until
     /// the pool is as it was.
     pub(super) fn count_leftovers(&self) -> u64 {
-        let registry = self.control.store().registry.read();
-        registry.removals.iter().filter(|(_, left)| registry.is_due(left)).count() as u64
+        let (registry, own) = (self.control.store().registry.read(), self.control.store().id());
+        registry.removals.iter().filter(|(_, left)| registry.is_due(left, own)).count() as u64
     }
 
     /// Whether subscriptions under that key are still to be removed from that pool.
@@ -95,12 +95,13 @@ impl Shared {
         registry
             .removals
             .range(&removals, None)
-            .any(|(_, left)| left.subscriptions && left.key == key && registry.is_due(left))
+            .any(|(_, left)| left.subscriptions && left.key == key && registry.is_due(left, self.control.store().id()))
     }
 
-    /// Whether a removal of the queue is pending in that pool.
+    /// Whether a removal of the queue is pending in that pool, whichever store the pool has now: when it has the former one
+    /// again, the removal may not meet the queue itself.
     pub(super) fn has_leftover(&self, pool: &str, queue: u64) -> bool {
-        self.control.store().registry.read().has_due_removal(pool, queue)
+        self.control.store().registry.read().removals.contains(&keys::removal(pool, queue))
     }
 }
 

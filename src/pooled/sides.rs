@@ -9,6 +9,7 @@ use crate::model::{Durability, PoolName};
 use crate::state::op::{NewQueue, Op};
 use crate::state::{Description, Queue};
 use crate::storage::journal::Growth;
+use crate::storage::keys;
 use crate::store::{Place, QueueSlot};
 
 use super::pool::Pool;
@@ -88,7 +89,14 @@ impl Shared {
             if old.number >= route.record.number {
                 return self.side(pool, route);
             }
-            store.remove_queue(&old, true)?;
+            {
+                // A copy that a move left there is no deleted message.
+                let registry = control.registry.read();
+                let removal = registry.removals.get(&keys::removal(&pool.name, old.number));
+                let is_deleted = removal.is_none_or(|removal| !removal.subscriptions);
+                drop(registry);
+                store.remove_queue(&old, is_deleted)?
+            };
         };
         // A later deletion or change of the mapping finds the side that is created now.
         if !self.holds(route, pool, Access::Read)? {

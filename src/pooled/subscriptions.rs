@@ -10,10 +10,11 @@
 
 use crate::model::Durability;
 use crate::model::error::{Error, Result};
+use crate::state::SubscriptionRow;
 use crate::state::op::{Address, Change, Op};
-use crate::state::{Registry, SubscriptionRow};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
+use crate::store::Store;
 
 use super::moves::{PORTION_BYTES, PORTION_ROWS};
 use super::shared::Shared;
@@ -100,13 +101,14 @@ impl Shared {
 
     /// Removes the control store's subscriptions of a queue that was moved out of it: they are copies.
     fn remove_moved_away(&self, key: &[u8]) -> Result<()> {
-        let left = is_left_in_control_store(&self.control.store().registry.read(), key);
+        let left = is_left_in_control_store(self.control.store(), key);
         if left { self.remove_leftovers() } else { Ok(()) }
     }
 }
 
 /// Whether the control store still has subscriptions of a queue that was moved out of it, or was to be moved into it.
-pub(super) fn is_left_in_control_store(registry: &Registry, key: &[u8]) -> bool {
-    let mut removals = registry.removals.iter();
-    removals.any(|(_, left)| left.subscriptions && left.key == key && registry.is_in_control_store(&left.pool))
+pub(super) fn is_left_in_control_store(control: &Store, key: &[u8]) -> bool {
+    let registry = control.registry.read();
+    let mut removals = registry.removals.iter().map(|(_, left)| left);
+    removals.any(|left| left.subscriptions && left.key == key && registry.is_to_be_removed_here(left, control.id()))
 }

@@ -143,8 +143,7 @@ impl ReferenceModel {
         check_pause(target.settings.pause, project, queue)?;
         self.limits.check_post(messages, target.settings.max_post_size)?;
         if !messages.is_empty() {
-            let posted = messages.iter().map(MessageModel::load_of);
-            let load = target.live(now).map(MessageModel::load).chain(posted).fold(Load::default(), Load::and);
+            let load = target.live(now).map(MessageModel::load).fold(Load::of_new(messages), Load::and);
             check_bound(target.settings.bound.as_deref(), load, project, queue)?;
         }
         let post = |message| target.push(MessageModel::posted(message, client, self.checksums, now));

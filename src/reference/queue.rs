@@ -146,12 +146,6 @@ impl MessageModel {
         Load::default().plus((self.body.len() + envelope) as u64)
     }
 
-    /// The load of a message that is posted.
-    pub(super) fn load_of(message: &NewMessage) -> Load {
-        let envelope = encode(&message.headers, None).map_or(0, |bytes| bytes.len());
-        Load::default().plus((message.body().len() + envelope) as u64)
-    }
-
     /// Where it comes from, if it is a dead letter.
     pub(super) fn origin(&self) -> Option<&DeadLetterOrigin> {
         self.envelope.origin.as_ref()

@@ -268,10 +268,11 @@ impl Queue {
         self.broken
     }
 
-    /// Applies the part of `op`, decided at `time` and journaled at `lsn`, that concerns this queue.
-    pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) {
+    /// Applies the part of `op`, decided at `time` and journaled at `lsn`, that concerns this queue. Returns the number of
+    /// messages that have expired by then.
+    pub(crate) fn apply(&mut self, lsn: u64, time: u64, op: &Op<'_>) -> u64 {
         // A page that could not be read stays due, and the next call gets the error.
-        let _ = self.advance(time);
+        let (before, _) = self.advance(time);
         match op {
             Op::Time | Op::CreateQueue(_) | Op::Register { .. } | Op::Registry(_) | Op::Recall { .. } => {}
             Op::SetMetadata { metadata, .. } | Op::Remap { metadata, .. } => self.describe(metadata),
@@ -301,7 +302,9 @@ impl Queue {
         }
         self.lsn = lsn;
         self.dirty.change_record();
-        let _ = self.advance(time);
+        // What was posted with a ttl of zero, for example.
+        let (after, _) = self.advance(time);
+        before.messages.saturating_add(after.messages)
     }
 
     /// Changes every live message among `sequences`, a page at a time.

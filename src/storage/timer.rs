@@ -13,6 +13,16 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
+    /// Measures a call, if it succeeds.
+    pub(crate) fn time_success<R, E>(&self, call: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+        let started = Instant::now();
+        let result = call();
+        if result.is_ok() {
+            self.note(started.elapsed());
+        }
+        result
+    }
+
     /// Measures a call.
     pub(crate) fn time<R>(&self, call: impl FnOnce() -> R) -> R {
         let started = Instant::now();

@@ -307,7 +307,8 @@ impl Drop for Locked<'_> {
         if after != self.before {
             self.store.count(&self.slot.key, self.before, after);
         }
-        if after.total < self.before.total && self.store.all_waiters().has_posters() {
+        let has_removed = after.total < self.before.total || after.weight < self.before.weight;
+        if has_removed && self.store.all_waiters().has_posters() {
             self.store.all_waiters().wake_posters(&self.slot.key);
         }
         if self.queue.has_changes() {

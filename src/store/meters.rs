@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::Metrics;
-use crate::state::Queue;
 use crate::state::op::{Bookmarked, Op, Posted, Step};
+use crate::state::{OUTBOX, Queue};
 use crate::storage::timer::Timer;
 
 #[derive(Debug, Default)]
@@ -57,8 +57,12 @@ impl Meters {
         }
     }
 
-    /// Counts an operation that has been applied to `queues`, which had so many messages before.
-    pub(super) fn note(&self, op: &Op<'_>, before: u64, queues: &[&mut Queue]) {
+    /// Counts an operation that has been applied to `queues`, which had so many messages before, some of which have expired
+    /// by then. The messages of purges and of deleted queues are counted where these are made: a store also removes what
+    /// has moved to another one.
+    pub(super) fn note(&self, op: &Op<'_>, (before, expired): (u64, u64), queues: &[&mut Queue]) {
+        self.expired.add(expired);
+        let left = || messages_in(queues).saturating_add(expired);
         match op {
             Op::Post { messages, .. } => {
                 self.note_posted(messages);
@@ -69,12 +73,12 @@ impl Meters {
                     Step::Renew { .. } | Step::Release { .. } | Step::Delete { .. } => 0,
                 });
                 let held = before.saturating_add(posts.sum());
-                self.deleted.add(held.saturating_sub(messages_in(queues)));
+                self.deleted.add(held.saturating_sub(left()));
             }
-            Op::Delete { .. } | Op::Purge { .. } | Op::Clear { .. } => {
-                self.deleted.add(before.saturating_sub(messages_in(queues)));
-            }
-            Op::Unregister { .. } => self.deleted.add(before),
+            // Dead letters that have arrived in another store leave the outbox.
+            Op::Delete { queue: OUTBOX, .. } => {}
+            Op::Delete { .. } => self.deleted.add(before.saturating_sub(left())),
+            Op::Unregister { .. } => self.deleted.add(before.saturating_sub(expired)),
             Op::Retry(retried) => {
                 let count: usize = retried.groups.iter().map(|group| group.messages.len()).sum();
                 self.retried.add(count as u64);

@@ -65,11 +65,11 @@ impl Store {
         let bytes = |queues: &[&mut Queue]| queues.iter().map(|queue| queue.description().bytes() as u64).sum();
         let before = if described { bytes(queues) } else { 0 };
         let messages = messages_in(queues);
-        queues.iter_mut().for_each(|queue| queue.apply(lsn, now, op));
+        let expired = queues.iter_mut().map(|queue| queue.apply(lsn, now, op)).sum();
         if described {
             self.reserve.change_records(before, bytes(queues));
         }
-        self.meters.note(op, messages, queues);
+        self.meters.note(op, (messages, expired), queues);
         drop(poison_on_panic);
         if queues.iter().any(|queue| queue.is_broken()) {
             self.journal.poison("a change could not be applied whole");

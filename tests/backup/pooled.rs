@@ -455,6 +455,12 @@ fn places_are_told_apart_by_where_they_lead() {
     driver.close().unwrap();
     std::fs::create_dir(at("real")).unwrap();
     std::os::unix::fs::symlink(at("real"), at("link")).unwrap();
+    let relative = |name: &str| {
+        let here = std::env::current_dir().unwrap();
+        here.ancestors().skip(1).fold(PathBuf::new(), |up, _| up.join("..")).join(at(name).strip_prefix("/").unwrap())
+    };
+    let inside = Config::new().restore_pooled(at("backup"), relative("new"), [(pool("one"), relative("new/one"))]);
+    assert!(inside.unwrap_err().is_invalid());
     for (path, place) in [("real", "link"), ("link", "real"), ("link", "link/inside"), ("real/../real", "link")] {
         let restored = Config::new().restore_pooled(at("backup"), at(path), [(pool("one"), at(place))]);
         assert!(restored.unwrap_err().is_invalid(), "{path} and {place}");

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::Registry;
 use crate::model::error::Result;
 use crate::model::{Location, Metadata, Pool, PoolGroup, PoolName, PoolUri};
-use crate::storage::keys;
 
 /// A pool, under its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,24 +121,29 @@ impl Registry {
         uri.is_some_and(|uri| matches!(uri.location(), Location::Default(_)))
     }
 
-    /// Whether a removal can be made: its pool is registered, and is not known to have another store. One that cannot
-    /// waits until the pool has the former store again.
-    pub(crate) fn is_due(&self, removal: &Removal) -> bool {
-        self.pools.get(removal.pool.as_bytes()).is_some_and(|pool| match (pool.store, removal.store) {
-            (Some(present), Some(former)) => present == former,
-            _ => true,
-        })
+    /// Whether a removal can be made: its pool is registered, and does not have another store than the removal is for, as
+    /// far as is known. One that cannot be made waits until the pool has the former store again. `own` is the id of the
+    /// control store.
+    pub(crate) fn is_due(&self, removal: &Removal, own: [u8; 16]) -> bool {
+        let Some(pool) = self.pools.get(removal.pool.as_bytes()) else { return false };
+        let Some(former) = removal.store else { return true };
+        match PoolUri::new(&pool.uri).as_ref().map(PoolUri::location) {
+            Ok(Location::Default(_)) => former == own,
+            Ok(Location::Memory(_)) => false,
+            // Before the pool is opened for the first time, its store is not known.
+            _ => pool.store.is_none_or(|present| present == former),
+        }
     }
 
-    /// Whether a removal of the queue is due in that pool.
-    pub(crate) fn has_due_removal(&self, pool: &str, queue: u64) -> bool {
-        self.removals.len() > 0
-            && self.removals.get(&keys::removal(pool, queue)).is_some_and(|removal| self.is_due(removal))
+    /// Whether the control store still has contents of the queue that were moved out of it, or were to be moved into it,
+    /// as one of its pools. `own` is the control store's id.
+    pub(crate) fn is_to_be_removed_here(&self, removal: &Removal, own: [u8; 16]) -> bool {
+        removal.store.map_or_else(|| self.is_in_control_store(&removal.pool), |store| store == own)
     }
 
-    /// Whether a removal of the queue's contents in the control store, as one of its pools, is due.
-    pub(crate) fn has_due_removal_here(&self, queue: u64) -> bool {
+    /// Whether a removal of the queue's contents in the control store is pending.
+    pub(crate) fn has_removal_here(&self, queue: u64, own: [u8; 16]) -> bool {
         let mut removals = self.removals.iter().map(|(_, removal)| removal);
-        removals.any(|removal| removal.queue == queue && self.is_in_control_store(&removal.pool))
+        removals.any(|removal| removal.queue == queue && self.is_to_be_removed_here(removal, own))
     }
 }

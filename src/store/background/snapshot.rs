@@ -21,7 +21,7 @@ impl Store {
     /// Writes a snapshot and frees the journal before it; on a full disk, with space of the reserve.
     pub(crate) fn write_snapshot(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         self.page_files.sweep(&housekeeping.snapshot_files);
-        let written = self.meters.snapshots.time(|| self.write_next_snapshot(housekeeping));
+        let written = self.meters.snapshots.time_success(|| self.write_next_snapshot(housekeeping));
         if written.is_err() {
             // It may have met a page that cannot be read.
             housekeeping.untouched = None;

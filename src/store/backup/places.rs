@@ -45,7 +45,7 @@ impl Places {
         moved: &BTreeMap<String, PathBuf>,
     ) -> Result<Self> {
         let mut places = Self::of_one(path)?;
-        let mut taken = vec![disk.canonical(path)];
+        let mut taken: Vec<PathBuf> = places.paths.iter().map(|path| disk.canonical(path)).collect();
         let names: Vec<&str> = record.stores.iter().filter_map(|copy| copy.pool.as_deref()).collect();
         if let Some(unknown) = moved.keys().find(|name| !names.contains(&name.as_str())) {
             return Err(Error::invalid("pools", format!("the backup has no store of the pool {unknown:?}")));
@@ -63,7 +63,7 @@ impl Places {
                 let uri = PoolUri::new(&row.uri)?;
                 uri.directory().ok_or_else(|| Error::invalid("backup", "a pool without a directory"))?.to_owned()
             };
-            // By where they lead: a path may have `..` and links.
+            // By where they lead: a path may have links.
             let leads_to = disk.canonical(&place);
             if let Some(other) = taken.iter().find(|other| leads_to.starts_with(other) || other.starts_with(&leads_to))
             {
