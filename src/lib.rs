@@ -152,18 +152,19 @@ pub use contract::{
     Batches, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver, Flavors,
     FlowControl, Messages, Pools, Queues, Retries, Subscriptions,
 };
+pub use data::ExportReport;
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
 pub use handle::{Batch, Claim, Queue, QueueSet};
 pub use model::{
     Availability, BatchOutcome, BatchStep, Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry,
     ClaimId, ClaimMarker, ClaimOptions, ClaimRecord, ClientId, ControlHealth, DeadLetterOrigin, Durability, Error,
-    Explanation, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Headers, Health, Limits, ListOptions,
-    Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue,
-    NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName,
-    PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings,
-    QueueStats, RedriveOptions, RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription,
-    SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
+    Explanation, ExportFault, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Headers, Health, Limits,
+    ListOptions, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata,
+    MetadataValue, NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth,
+    PoolMarker, PoolName, PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName,
+    QueueSettings, QueueStats, RedriveOptions, RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber,
+    Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

@@ -168,6 +168,9 @@ pub(crate) trait Backend: Sealed + Send + Sync {
         call: impl FnOnce(&Store, u64) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
 
+    /// The key of the next name, after that of `after`, that has subscriptions, whether or not there is a queue.
+    fn next_subscribed(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>>;
+
     /// Records the number of a new subscription, before a caller sees it.
     fn note_subscription(&self, _number: u64) {}
 

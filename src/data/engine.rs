@@ -84,6 +84,11 @@ impl Backend for Engine {
         call(&store, 0)?.wait_durable(&store, self.durability(), |_| {}).map(Some)
     }
 
+    fn next_subscribed(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+        let store = self.store().enter()?;
+        Ok(store.registry.read().subscriptions.next_queue(after))
+    }
+
     fn with_other_queue<R>(
         &self,
         project: &Project,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::data::backend::{Access, Answer, Backend, NamedQueue, Other};
 use crate::data::dead_letters::{DeadLetterQueue, TargetQueue};
+use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::numbering::first_of;
 use crate::model::{Durability, Metadata, Project, QueueName};
@@ -137,6 +138,13 @@ impl Backend for PooledDriver {
         drop(moves);
         self.wait_route_durable(&pool, done.waits())?;
         done.wait_durable(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
+    }
+
+    fn next_subscribed(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+        let shared = self.shared();
+        let _call = shared.enter()?;
+        let next = |engine: &Engine| engine.store().registry.read().subscriptions.next_queue(after);
+        Ok(shared.engines().iter().filter_map(next).min())
     }
 
     fn note_subscription(&self, number: u64) {

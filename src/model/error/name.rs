@@ -26,7 +26,7 @@ impl Error {
             PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
             QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore QueuePaused InvalidArgument TooLarge
             StorageFull Unavailable Exhausted JournalChanged Closed Poisoned OutcomeUnknown Corrupt UnsupportedFormat
-            AlreadyOpen Locked SettingsDiffer Forked Displaced IsBackup Io Trees
+            AlreadyOpen Locked SettingsDiffer Forked Displaced IsBackup InvalidExport Io Trees
         }
     }
 }
