@@ -20,6 +20,8 @@ mod backend;
 mod backing_up;
 mod control;
 mod driver;
+mod exporting;
+mod importing;
 mod locking;
 mod moves;
 mod outbox;

@@ -7,6 +7,7 @@
 mod beside;
 mod cuts;
 mod exactness;
+mod pooled;
 mod refusals;
 mod scene;
 

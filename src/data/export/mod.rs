@@ -50,7 +50,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`is_invalid`](crate::Error::is_invalid) for a control store with pools in directories
-    /// (export it with its pools); [`is_corrupt`](crate::Error::is_corrupt) for a damaged
+    /// ([`PooledDriver::export`](crate::PooledDriver::export)); [`is_corrupt`](crate::Error::is_corrupt) for a damaged
     /// page, which [`drop_damaged`](Self::drop_damaged) gives up; [`Io`](crate::Error::Io) if the writer fails;
     /// [`is_closed`](crate::Error::is_closed), also when the store is closed during the call;
     /// [`is_poisoned`](crate::Error::is_poisoned). What was written by then has no last line.

@@ -170,7 +170,8 @@ impl<'a, T: Target> Importer<'a, T> {
             return Err(malformed("no queue has so many messages or claims"));
         }
         let metadata = Metadata::from_json(line.metadata.get())?;
-        let new = NewQueueLine { project, name, number, metadata };
+        let has_content = line.claims > 0 || line.messages > 0 || line.expired > 0 || line.next.sequence > 0;
+        let new = NewQueueLine { project, name, number, metadata, has_content };
         let made = self.target.create_queue(&new)?;
         self.queue = Some(OpenQueue::new(made, (new.project, new.name), line));
         Ok(())

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 pub(crate) use importer::Importer;
 pub(crate) use reader::LineReader;
+pub(crate) use target::{NewQueueLine, Target, check_queue};
 
 use super::export::ExportReport;
 use super::export::line::Header;

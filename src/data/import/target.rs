@@ -20,6 +20,8 @@ pub(crate) struct NewQueueLine {
     pub(crate) name: QueueName,
     pub(crate) number: u64,
     pub(crate) metadata: Metadata,
+    /// Whether it has or has had messages or claims.
+    pub(crate) has_content: bool,
 }
 
 pub(crate) trait Target {

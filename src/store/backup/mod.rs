@@ -32,6 +32,7 @@ mod taking;
 mod target;
 mod unfinished;
 
+pub(crate) use places::moved_uri;
 pub use report::BackupReport;
 pub(crate) use restoring::{restore, restore_pooled};
 pub(crate) use taking::{CopyInProgress, Frozen};
