@@ -4,6 +4,7 @@
 
 mod backups;
 mod changing;
+mod exports;
 mod installing;
 mod looking;
 mod pools;
