@@ -170,6 +170,7 @@ pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;
 pub use store::backup::BackupReport;
 pub use store::cancel_token::CancelToken;
+pub use store::compact_report::CompactReport;
 pub use store::inspect::{FileSizes, InspectedClaim, InspectedQueue, Inspection};
 pub use store::recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 pub use store::status::Status;

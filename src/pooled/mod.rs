@@ -18,6 +18,7 @@
 
 mod backend;
 mod backing_up;
+mod compacting;
 mod control;
 mod driver;
 mod exporting;

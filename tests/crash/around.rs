@@ -39,6 +39,7 @@ enum Act {
     Step,
     Snapshot,
     Checkpoint,
+    Compact,
     Reopen,
 }
 
@@ -53,7 +54,7 @@ enum Redrive {
     Back,
 }
 
-const ACTS: [Act; 31] = [
+const ACTS: [Act; 35] = [
     Act::Create,
     Act::Post(2),
     Act::CreateDone,
@@ -61,6 +62,7 @@ const ACTS: [Act; 31] = [
     Act::Step,
     Act::Post(3),
     Act::Snapshot,
+    Act::Compact,
     Act::Batch,
     Act::Redrive(Redrive::Create),
     Act::Redrive(Redrive::Post),
@@ -77,11 +79,14 @@ const ACTS: [Act; 31] = [
     Act::Redrive(Redrive::Back),
     Act::Buffered,
     Act::Checkpoint,
+    Act::Compact,
     Act::Delete,
     Act::Create,
+    Act::Compact,
     Act::Snapshot,
     Act::Post(1),
     Act::Reopen,
+    Act::Compact,
     Act::Buffered,
     // The snapshot's content was not synced before.
     Act::Snapshot,
@@ -202,6 +207,7 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
             Act::Step => engine.step().map(|()| true),
             Act::Snapshot => engine.snapshot().map(|()| true),
             Act::Checkpoint => engine.checkpoint().map(|()| false),
+            Act::Compact => engine.compact().map(|_| true),
             Act::Reopen => {
                 drop(engine);
                 world.reopen().map(|()| true)

@@ -4,6 +4,7 @@
 
 mod backups;
 mod changing;
+mod compacting;
 mod exports;
 mod installing;
 mod looking;

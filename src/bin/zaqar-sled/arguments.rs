@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use zaqar_sled::Durability;
 
 use crate::commands::{
-    Backup, Claims, Completions, Dead, Explain, Export, Get, Import, Ls, Man, Pause, Peek, Pools, Post, Purge, Redrive,
-    Restore, Resume, Rm, Salvage, Stat, Verify,
+    Backup, Claims, Compact, Completions, Dead, Explain, Export, Get, Import, Ls, Man, Pause, Peek, Pools, Post, Purge,
+    Redrive, Restore, Resume, Rm, Salvage, Stat, Verify,
 };
 use crate::exit;
 use crate::output::Output;
@@ -161,6 +161,14 @@ pub(crate) enum Task {
     /// unless --pool names others. The exit code is 7 if the backup is damaged.
     #[command(after_help = exit::TABLE)]
     Restore(Restore),
+
+    /// Give back the disk space that a store and the stores of its pools hold beyond need.
+    ///
+    /// Messages, claims and everything else stay as they are. The sizes are those before and after the compaction; the
+    /// trees are written once more when the store is closed. The store must not be in use: a program that uses it does
+    /// this itself.
+    #[command(after_help = exit::TABLE)]
+    Compact(Compact),
 
     /// Write everything in a store and in the stores of its pools as lines of JSON.
     ///

@@ -2,6 +2,7 @@
 
 mod backup;
 mod claims;
+mod compact;
 mod dead;
 mod explain;
 mod export;
@@ -23,6 +24,7 @@ mod verify;
 
 pub(crate) use backup::Backup;
 pub(crate) use claims::Claims;
+pub(crate) use compact::Compact;
 pub(crate) use dead::Dead;
 pub(crate) use explain::Explain;
 pub(crate) use export::Export;

@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         Task::Verify(verify) => verify.run(),
         Task::Backup(backup) => backup.run(),
         Task::Restore(restore) => restore.run(),
+        Task::Compact(compact) => compact.run(),
         Task::Export(export) => export.run(),
         Task::Import(import) => import.run(),
         Task::Salvage(salvage) => salvage.run(),

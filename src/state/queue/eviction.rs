@@ -112,7 +112,7 @@ impl Queue {
     }
 
     /// The page's entry is not the one in the trees any more.
-    fn note_entry(&mut self, first: u64) {
+    pub(super) fn note_entry(&mut self, first: u64) {
         if let Some(page) = self.pages.get_mut(&first) {
             page.note_change(&mut self.dirty.pages);
         }

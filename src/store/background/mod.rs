@@ -13,6 +13,7 @@
 mod archive;
 mod checkpoint;
 mod collect;
+mod compact;
 mod evict;
 mod housekeep;
 mod proof;
