@@ -114,3 +114,27 @@ fn a_writer_that_fails_ends_the_export() {
     assert!(scene.engine.export(Full).unwrap_err().is_full());
     exported(&scene.engine);
 }
+
+#[test]
+fn a_damaged_page_ends_the_export_until_it_is_given_up() {
+    let scene = Scene::new(1);
+    let queue = shop_queue(&scene.engine, "jobs");
+    queue.create(Metadata::new()).unwrap();
+    for _ in 0..4 {
+        queue.post(CLIENT, &vec![NewMessage::new("x".repeat(4_000)); 4]).unwrap();
+    }
+    scene.engine.step().unwrap();
+    scene.engine.snapshot().unwrap();
+    scene.engine.close().unwrap();
+    let heap = |path: &&std::path::PathBuf| path.extension().is_some_and(|kind| kind == "heap");
+    let files = scene.disk.list_all();
+    scene.disk.corrupt(files.iter().find(heap).unwrap(), 5_000, 0xff).unwrap();
+    let engine = crate::scene::config(&scene.disk, &scene.clock, 1).open("/store").unwrap();
+    let mut lines = Vec::new();
+    assert!(engine.export(&mut lines).unwrap_err().is_corrupt());
+    assert!(!String::from_utf8(lines).unwrap().contains("\"end\""));
+    assert!(!engine.verify().unwrap().is_sound());
+    let lost: u64 = engine.drop_damaged().unwrap().iter().map(zaqar_sled::LostMessages::messages).sum();
+    assert!(lost > 0);
+    assert_eq!(exported(&engine).0.messages() + lost, 16);
+}

@@ -1,5 +1,6 @@
 //! A store that is made of an export is the same store, and says the same of itself.
 
+use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{ClaimOptions, DataDriver, Metadata, NewMessage, Project};
 
 use crate::scene::{COPY, Scene, behind_the_first, config, exported, shop_queue};
@@ -96,20 +97,28 @@ fn the_copy_assigns_no_id_that_the_original_assigns() {
         scene.ids.extend(last.post(CLIENT, &[NewMessage::new("x")]).unwrap());
         last.delete().unwrap();
         let (_, lines) = exported(&scene.engine);
-        last.create(Metadata::new()).unwrap();
-        for name in ["last", "quiet"] {
-            let queue = shop_queue(&scene.engine, name);
-            for _ in 0..20 {
-                scene.post(&queue);
+        // The original goes on, and dies a few times.
+        let mut original = scene.disk.clone();
+        for round in 0..4 {
+            original = original.kill();
+            let engine = config(&original, &scene.clock, seed).open("/store").unwrap();
+            for name in ["last", "quiet"] {
+                let queue = shop_queue(&engine, name);
+                queue.create(Metadata::new()).unwrap();
+                queue.resume().unwrap();
+                let batch = vec![NewMessage::new("original"); round + 1];
+                scene.ids.extend(queue.post(CLIENT, &batch).unwrap());
             }
         }
-        let (_, copy) = scene.import(lines.as_bytes());
+        let disk = SimulatedDisk::new();
+        config(&disk, &scene.clock, seed).import(COPY, lines.as_bytes()).unwrap();
+        let copy = config(&disk, &scene.clock, 9).open(COPY).unwrap();
         shop_queue(&copy, "last").create(Metadata::new()).unwrap();
         for (project, name) in queues_of(&copy).unwrap() {
             copy.queue(project, name.as_str()).unwrap().resume().unwrap();
         }
         post_everywhere(&copy, &scene.ids, &format!("seed {seed}"));
-        let killed = config(&scene.disk.kill(), &scene.clock, 9).open(COPY).unwrap();
+        let killed = config(&disk.kill(), &scene.clock, 9).open(COPY).unwrap();
         post_everywhere(&killed, &scene.ids, &format!("seed {seed}, killed"));
     }
 }

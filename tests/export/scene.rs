@@ -6,10 +6,12 @@ use std::time::Duration;
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
     Claim, ClaimOptions, Config, ControlDriver, DataDriver, Engine, ExportReport, Headers, ManualClock, MessageId,
-    Metadata, NewFlavor, NewMessage, NewPool, PoolName, Project, Queue, Result, Retry, Subscriber, Ttl,
+    Metadata, NewFlavor, NewMessage, NewPool, PoolName, Project, Queue, QueueName, Result, Retry, Subscriber, Ttl,
 };
 
-use crate::support::{self, CLIENT, MINUTE, Random, clock, dump, dump_control, dump_subscriptions, projects};
+use crate::support::{
+    self, CLIENT, MINUTE, Random, clock, dump, dump_control, dump_subscriptions, messages_of, projects, queues_of,
+};
 use crate::values::{ALICE, name_of};
 
 /// The name under which a store is imported.
@@ -175,8 +177,22 @@ impl Scene {
             })
             .collect();
         let places: Vec<_> = projects().into_iter().map(|project| (project, name_of("none"))).collect();
-        dump(engine, &told).unwrap() + &dump_subscriptions(engine, &places).unwrap() + &dump_control(engine).unwrap()
+        let explained: Vec<String> = queues_of(engine).unwrap().iter().map(|at| explained(engine, at)).collect();
+        dump(engine, &told).unwrap()
+            + &dump_subscriptions(engine, &places).unwrap()
+            + &dump_control(engine).unwrap()
+            + &explained.concat()
     }
+}
+
+/// Why each message of the queue can or cannot be claimed, and since when.
+fn explained(engine: &Engine, (project, name): &(Project, QueueName)) -> String {
+    let queue = engine.queue(project.clone(), name.as_str()).unwrap();
+    let messages = messages_of(engine, project, name).unwrap();
+    messages
+        .iter()
+        .map(|message| queue.explain(&message.id()).unwrap())
+        .fold(String::new(), |text, explanation| text + &format!("{explanation:?}\n"))
 }
 
 pub(crate) fn exported(engine: &Engine) -> (ExportReport, String) {

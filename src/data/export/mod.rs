@@ -51,7 +51,7 @@ impl Engine {
     /// # Errors
     /// [`is_invalid`](crate::Error::is_invalid) for a control store with pools in directories
     /// ([`PooledDriver::export`](crate::PooledDriver::export)); [`is_corrupt`](crate::Error::is_corrupt) for a damaged
-    /// page, which [`drop_damaged`](Self::drop_damaged) gives up; [`Io`](crate::Error::Io) if the writer fails;
+    /// page: [`verify`](Self::verify) finds all of them, and [`drop_damaged`](Self::drop_damaged) gives them up; [`Io`](crate::Error::Io) if the writer fails;
     /// [`is_closed`](crate::Error::is_closed), also when the store is closed during the call;
     /// [`is_poisoned`](crate::Error::is_poisoned). What was written by then has no last line.
     ///

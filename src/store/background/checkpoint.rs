@@ -324,8 +324,18 @@ mod tests {
                         drop(queue.unsubscribe(&id));
                     }
                 }
-                94..98 => self.clock.advance(seconds / 4),
+                94..96 => self.clock.advance(seconds / 4),
+                96..98 => self.drop_dead(),
                 _ => self.engine.step().unwrap(),
+            }
+        }
+
+        /// As a compaction does, of which no snapshot follows.
+        fn drop_dead(&mut self) {
+            let store = self.engine.store();
+            for slot in store.slots() {
+                let mut queue = store.lock_as_is(&slot).unwrap();
+                let _ = queue.drop_dead(None, 64).unwrap();
             }
         }
 
