@@ -168,6 +168,9 @@ pub(crate) trait Backend: Sealed + Send + Sync {
         call: impl FnOnce(&Store, u64) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
 
+    /// Writes the pages of the queue of that name that are only in memory to the page files, if there is the queue.
+    fn write_out(&self, project: &Project, name: &QueueName) -> Result<()>;
+
     /// The key of the next name, after that of `after`, that has subscriptions, whether or not there is a queue.
     fn next_subscribed(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>>;
 

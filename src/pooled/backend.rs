@@ -140,6 +140,12 @@ impl Backend for PooledDriver {
         done.wait_durable(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
     }
 
+    fn write_out(&self, project: &Project, name: &QueueName) -> Result<()> {
+        let _call = self.shared().enter()?;
+        let found = self.find(project, name, Access::Read)?;
+        found.map_or(Ok(()), |side| side.pool.store().write_out(&side.slot))
+    }
+
     fn next_subscribed(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
         let shared = self.shared();
         let _call = shared.enter()?;

@@ -138,3 +138,31 @@ fn a_damaged_page_ends_the_export_until_it_is_given_up() {
     assert!(lost > 0);
     assert_eq!(exported(&engine).0.messages() + lost, 16);
 }
+
+/// The export of a queue that fills the memory waits for its reader for as long as that likes; the queue is posted to
+/// meanwhile.
+#[test]
+fn an_export_that_is_read_slowly_takes_no_memory_from_posts() {
+    let scene = Scene::new(0);
+    let config = crate::scene::config(&scene.disk, &scene.clock, 0).memory(500_000).segment_size(64 << 10);
+    let engine = config.busy_timeout(std::time::Duration::from_secs(2)).open("/full").unwrap();
+    let queue = shop_queue(&engine, "jobs");
+    queue.create(Metadata::new()).unwrap();
+    let batch = vec![NewMessage::new("x".repeat(3_000)); 10];
+    (0..11).for_each(|_| drop(queue.post(CLIENT, &batch).unwrap()));
+    assert_eq!(engine.status().page_file_bytes(), 0);
+    let (mut posted, mut held, mut written) = (0, 0, 0);
+    let mut writer = Between(Vec::new(), || {
+        if posted == 0 {
+            written = engine.status().page_file_bytes();
+            (0..20).for_each(|_| posted += queue.post(CLIENT, &batch).unwrap().len());
+            // All that can leave memory leaves it.
+            engine.step().unwrap();
+            held = engine.status().memory_bytes();
+        }
+    });
+    assert_eq!(engine.export(&mut writer).unwrap().messages(), 110);
+    assert!(written > 330_000, "{written} bytes are in page files: the export holds the rest in memory");
+    assert!(held < 400_000, "{held} bytes of memory are held");
+    assert_eq!((posted, queue.stats().unwrap().total()), (200, 310));
+}

@@ -122,3 +122,34 @@ fn a_restore_begins_again_where_an_import_was_cut_and_the_reverse() {
         assert!(open(&scene, &disk).is_ok());
     }
 }
+
+#[test]
+fn an_import_for_which_the_disk_has_no_space_ends_at_once_and_leaves_it_free() {
+    let scene = Scene::lived(0, 120);
+    let (lines, seen) = (exported(&scene.engine).1, scene.seen(&scene.engine));
+    let size = |disk: &SimulatedDisk| zaqar_sled::disk::Disk::size(disk, "/".as_ref()).unwrap();
+    let whole = SimulatedDisk::new();
+    import(&scene, &whole, &lines).unwrap();
+    let needed = size(&whole);
+    let (mut full, mut done) = (0, 0);
+    for capacity in (0..needed + 400_000).step_by(needed as usize / 9) {
+        for is_threaded in [false, true] {
+            let disk = SimulatedDisk::new();
+            disk.set_capacity(Some(capacity));
+            let config = config(&disk, &scene.clock, scene.seed).background(is_threaded);
+            match config.import(COPY, lines.as_bytes()) {
+                Ok(_) => done += 1,
+                Err(error) => {
+                    assert!(error.is_full(), "{capacity} of {needed}: {error}");
+                    assert!(size(&disk) < 1_000, "{capacity} of {needed}: {:?}", disk.list_all());
+                    full += 1;
+                    disk.set_capacity(None);
+                    import(&scene, &disk, &lines).unwrap();
+                }
+            }
+            disk.set_capacity(None);
+            assert_eq!(scene.seen(&open(&scene, &disk).unwrap()), seen);
+        }
+    }
+    assert!(full > 4 && done > 0, "{full} full, {done} done");
+}

@@ -243,3 +243,40 @@ fn a_cut_during_the_import_of_a_driver_leaves_no_driver_or_the_whole() {
     }
     assert!(refused > 9 && finished > 1 && last_step < refused / 3, "{refused}, {finished}, {last_step}");
 }
+
+#[test]
+fn a_queue_that_is_moved_meanwhile_is_exported_once_and_whole() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let made = driver(&disk, &clock);
+    live(&made);
+    made.close().unwrap();
+    // With memory for more than one page: a move waits for memory, too.
+    let driver = config(&disk, &clock, 2).open_pooled("/control").unwrap();
+    let moved = queue(&driver, "moved");
+    let (total, number) = (moved.stats().unwrap().total(), moved.post(CLIENT, &[message("last", 9)]).unwrap()[0]);
+    let prefix = format!("{{\"message\":{{\"id\":\"{}", &number.to_string()[..16]);
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let moving = scope.spawn(|| {
+            let mut count = 0;
+            while !is_done.load(std::sync::atomic::Ordering::SeqCst) {
+                for to in ["two", "one"] {
+                    driver.move_queue(moved.project(), moved.name(), &pool(to)).unwrap();
+                    count += 1;
+                }
+            }
+            count
+        });
+        for round in 0..40 {
+            let (report, lines) = exported(&driver);
+            let messages = lines.lines().filter(|line| line.starts_with(&prefix)).count() as u64;
+            assert_eq!((messages, report.queues()), (total + 1, 5), "round {round}");
+            assert_eq!(lines.matches("\"queue\":\"moved\",\"id\"").count(), 1, "its subscription is there once");
+            if round % 10 == 0 {
+                import(&SimulatedDisk::new(), &clock, &lines).unwrap();
+            }
+        }
+        is_done.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(moving.join().unwrap() > 3);
+    });
+}

@@ -8,8 +8,11 @@
 //!    for the first line.
 //! 4. What can be read in the export is durable in the store when the call returns.
 //!
-//! Memory: 300 B for each page of one queue, one page, and one line. A queue that changes while it is exported keeps a
-//! second copy of those of its pages that were in memory.
+//! 5. Before a queue is frozen, its pages that are only in memory are written to the page files. So a reader that takes its
+//!    time keeps nothing in memory but the pages that were changed between the two, and what a full disk has no space
+//!    for.
+//!
+//! Memory: 300 B for each page of one queue, one page, and one line.
 
 mod body;
 pub(crate) mod line;
@@ -42,7 +45,7 @@ impl Engine {
     /// dead letter, may be there in both or in neither. An export of a store that no call changes is of one instant; a
     /// [`backup`](Self::backup) always is, and a store restored from it can be exported.
     ///
-    /// Cost: one read of everything, and the writer's time. Memory: 300 B for each page of up to 128 messages of the
+    /// Cost: one write of the pages that are only in memory, one read of everything, and the writer's time. Memory: 300 B for each page of up to 128 messages of the
     /// largest queue, and the largest message, whatever the size of the store.
     ///
     /// Durability: everything in the export is durable in the store when the call returns. The writer is flushed; to

@@ -52,6 +52,7 @@ impl QueueExport {
             return Self::archived(project, name, key, value).map(Some);
         }
         if !(export.is_left_out)(key) {
+            export.backend.write_out(&project, &name)?;
             let frozen = export
                 .backend
                 .with_queue(&project, &name, Access::Read, |queue| Ok(Answer::at_once(Self::whole(queue))))?;
@@ -82,6 +83,7 @@ impl QueueExport {
         let spent = spent.into_iter().flat_map(|(_, claims)| claims);
         let (messages, budget) = (queue.totals().total, queue.store().budget.clone());
         let claims = claims.into_iter().chain(spent).collect();
+        let pages = pages.into_iter().map(FrozenPage::in_its_image).collect();
         Self::of(queue, Some(QueueContent { pages, claims, messages, budget }))
     }
 

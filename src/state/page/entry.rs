@@ -76,6 +76,14 @@ impl FrozenPage {
         }
     }
 
+    /// The same page, which keeps no content in memory that is in an image too.
+    pub(crate) fn in_its_image(mut self) -> Self {
+        if self.image.is_some() {
+            self.content = None;
+        }
+        self
+    }
+
     pub(crate) fn body_bytes(&self) -> usize {
         self.entry.body_bytes as usize
     }

@@ -122,7 +122,7 @@ impl Store {
             let write = || page.write(&self.page_files, leaving, &self.budget, slot.owner());
             let outcome = match purpose {
                 Purpose::Snapshot => self.reserve.spend(Need::Pages, page.bytes(), write),
-                Purpose::Checkpoint | Purpose::Eviction => self.reserve.take_free(write),
+                Purpose::Checkpoint | Purpose::Eviction | Purpose::Reading => self.reserve.take_free(write),
             };
             let (image, fresh) = match (outcome, &page.image) {
                 // In its present place the page takes more space than necessary, which is acceptable.

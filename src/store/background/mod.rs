@@ -18,6 +18,7 @@ mod evict;
 mod housekeep;
 mod proof;
 mod snapshot;
+mod write_out;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
