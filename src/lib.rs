@@ -149,22 +149,23 @@ mod worker;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
 pub use contract::{
-    Batches, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver, Flavors,
-    FlowControl, Messages, Pools, Queues, Retries, Subscriptions,
+    Batches, Bookmarks, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver,
+    Flavors, FlowControl, Messages, Pools, Queues, Retries, Subscriptions,
 };
 pub use data::ExportReport;
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
-pub use handle::{Batch, Claim, Queue, QueueSet};
+pub use handle::{Batch, Bookmark, Claim, Queue, QueueSet};
 pub use model::{
-    Availability, BatchOutcome, BatchStep, Body, Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry,
-    ClaimId, ClaimMarker, ClaimOptions, ClaimRecord, ClientId, ControlHealth, DeadLetterOrigin, Durability, Error,
-    Explanation, ExportFault, Flavor, FlavorMarker, FlavorName, FlavorUpdate, GcReport, Headers, Health, Limits,
-    ListOptions, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata,
-    MetadataValue, NewFlavor, NewMessage, NewPool, OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth,
-    PoolMarker, PoolName, PoolUpdate, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName,
-    QueueSettings, QueueStats, RedriveOptions, RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber,
-    Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Ttl,
+    Availability, BatchOutcome, BatchStep, Body, BookmarkCondition, BookmarkMarker, BookmarkName, BookmarkRecord,
+    Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry, ClaimId, ClaimMarker, ClaimOptions, ClaimRecord,
+    ClientId, ControlHealth, DeadLetterOrigin, Durability, Error, Explanation, ExportFault, Flavor, FlavorMarker,
+    FlavorName, FlavorUpdate, GcReport, Headers, Health, Limits, ListOptions, Message, MessageId, MessageListOptions,
+    MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, Metrics, NewFlavor, NewMessage, NewPool,
+    OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project,
+    Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats, RedriveOptions,
+    RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
+    SubscriptionUpdate, Timestamp, Timings, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

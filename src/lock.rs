@@ -63,7 +63,7 @@ pub(crate) enum Rank {
     /// The map of a store's queues. It comes after the queues, so that no thread waits for a queue while it holds the
     /// map.
     Directory(Tier),
-    /// Subscriptions, pools, flavors and catalogue of a store.
+    /// Subscriptions, pools, flavors, catalogue and bookmarks of a store.
     Registry(Tier),
     /// The records that deleted queues left in the trees.
     DeletedRecords,

@@ -40,20 +40,20 @@ macro_rules! names {
 
 names! {
     types:
-        Availability BackupReport Batch BatchOutcome BatchStep Body Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimEntry ClaimId ClaimMarker
+        Availability BackupReport Batch BatchOutcome BatchStep Body Bookmark BookmarkCondition BookmarkMarker BookmarkName BookmarkRecord Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimEntry ClaimId ClaimMarker
         ClaimOptions ClaimRecord ClientId CompactReport
         Config ControlHealth Damaged DeadLetterOrigin Durability Engine Error Explanation ExportFault ExportReport Fault FaultError FaultKind Flavor FlavorMarker
         FlavorName FileSizes FlavorUpdate Gate GcReport Headers Health InspectedClaim InspectedQueue Inspection Job Keep Limits
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker
-        MessageStat MessageVolume Metadata MetadataValue NewFlavor NewMessage NewPool Operation OperationStatus
+        MessageStat MessageVolume Metadata MetadataValue Metrics NewFlavor NewMessage NewPool Operation OperationStatus
         Outcome
         Page<Message, MessageMarker> Pause Pool PoolGroup PoolHealth PoolMarker PoolName PoolUpdate PoolUri PooledDriver
         PooledStatus Project Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSet QueueSettings QueueStats
         RealDisk RecoveryReport RecoverySource RedriveOptions RedriveOutcome ReferenceModel Retry RetryPolicy SimulatedDisk Sort Status Subscriber
-        Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Tree TreeChange Ttl
+        Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Timings Tree TreeChange Ttl
         Verification WorkReport Worker;
     traits:
-        Batches Catalogue Claims Clock ControlDriver DataDriver DeadLetters Diagnostics Disk DiskFile ExtendedDriver FlowControl Flavors HeldDir Messages Pools Queues Retries Spawner
+        Batches Bookmarks Catalogue Claims Clock ControlDriver DataDriver DeadLetters Diagnostics Disk DiskFile ExtendedDriver FlowControl Flavors HeldDir Messages Pools Queues Retries Spawner
         Subscriptions Trees;
 }
 
@@ -91,7 +91,7 @@ fn every_error_has_the_name_of_its_variant() {
         "QueueDoesNotExist QueueIsEmpty MessageDoesNotExist ClaimDoesNotExist ClaimDoesNotMatch MessageIsClaimed
         MessageNotClaimed MessageNotClaimedBy SubscriptionDoesNotExist SubscriptionAlreadyExists PoolDoesNotExist
         PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
-        QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore QueuePaused InvalidArgument TooLarge StorageFull
+        QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore BookmarkNotInStore BookmarkChanged QueuePaused QueueIsFull InvalidArgument TooLarge StorageFull
         Unavailable Exhausted JournalChanged Closed Poisoned OutcomeUnknown Corrupt UnsupportedFormat AlreadyOpen Locked
         SettingsDiffer Forked Displaced IsBackup InvalidExport Io Trees";
     assert_eq!(variants.unwrap().collect::<Vec<_>>(), names.split_whitespace().collect::<Vec<_>>());
@@ -112,6 +112,7 @@ fn the_interface_follows_its_rules() {
         rules.sealed,
         [
             "Batches",
+            "Bookmarks",
             "Catalogue",
             "Claims",
             "ControlDriver",

@@ -46,6 +46,23 @@ fn every_line_of_every_file_is_processed() {
 }
 
 #[test]
+fn after_its_queue_was_removed_a_file_is_posted_from_its_start() {
+    let dir = WorkDir::new();
+    let file = dir.numbers(20);
+    dir.run(&["--run", "cat >> ledger"], &file).assert_success();
+    let engine = Engine::open(dir.path("store")).unwrap();
+    let lines = engine.queue(Project::named("work").unwrap(), format!("lines:{}", file.display())).unwrap();
+    assert!(lines.exists().unwrap());
+    lines.delete().unwrap();
+    engine.close().unwrap();
+    drop((lines, engine));
+    let report = dir.run(&["--run", "cat >> ledger"], &file);
+    report.assert_success();
+    assert_eq!(report.row(&file)["posted"], 20);
+    assert_eq!(dir.ledger().len(), 40);
+}
+
+#[test]
 fn the_report_is_the_last_of_the_output_as_json() {
     let dir = WorkDir::new();
     let files = [dir.numbers(20), dir.file("two", b"a\nb\n")];

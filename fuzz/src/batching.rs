@@ -3,6 +3,7 @@
 use arbitrary::Arbitrary;
 use zaqar_sled::{BatchOutcome, BatchStep, ExtendedDriver};
 
+use crate::bookmarking::Change;
 use crate::compare::both;
 use crate::operation::{Known, MessageSpec, Name, Time, client_of};
 use crate::world::World;
@@ -13,6 +14,7 @@ pub enum Step {
     Delete { queue: Name, ids: Vec<Known>, claim: Option<Known> },
     Renew { queue: Name, claim: Known, ttl: Time, grace: Time },
     Release { queue: Name, claim: Known },
+    Bookmark { change: Change, deletes: bool },
 }
 
 impl World {
@@ -23,6 +25,8 @@ impl World {
         let shape =
             |outcome: &BatchOutcome| (outcome.deleted(), outcome.posted().iter().map(Vec::len).collect::<Vec<_>>());
         assert_eq!(shape(&ours), shape(&model));
+        assert_eq!(ours.bookmark_version().is_some(), model.bookmark_version().is_some());
+        self.versions.extend(ours.bookmark_version().zip(model.bookmark_version()));
         self.messages.extend(ours.posted().concat().into_iter().zip(model.posted().concat()));
     }
 
@@ -58,6 +62,7 @@ impl World {
                 let release = |claim| BatchStep::Release { project: project.clone(), queue: queue.clone(), claim };
                 (release(claim.0), release(claim.1))
             }
+            Step::Bookmark { change, deletes } => self.bookmark_step(change, *deletes),
         }
     }
 }

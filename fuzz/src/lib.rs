@@ -1,6 +1,7 @@
 //! The parts of the fuzz targets.
 
 pub mod batching;
+mod bookmarking;
 mod compare;
 mod controllers;
 pub mod damage;

@@ -7,6 +7,7 @@ use arbitrary::Arbitrary;
 use zaqar_sled::{ClientId, Metadata, NewMessage, Project, Purge, QueueName, Ttl};
 
 use crate::batching::Step;
+use crate::bookmarking::BookmarkCall;
 use crate::registration::{Few, Flavoring, Mapping, Pooling, Subscribing};
 
 #[derive(Debug, Clone, Arbitrary)]
@@ -117,6 +118,7 @@ pub enum Operation {
     Batch {
         steps: Vec<Step>,
     },
+    Bookmarks(BookmarkCall),
     SetPause {
         queue: Name,
         pause: Few<4>,
@@ -242,6 +244,9 @@ pub enum Settings {
         ttl: Option<u8>,
     },
     Largest(u16),
+    Bound {
+        messages: u8,
+    },
     /// One of the pools of a flavor.
     Flavor(Few<3>),
     Invalid,
@@ -279,6 +284,7 @@ impl Settings {
             }
             Self::Flavor(flavor) => Metadata::new().with("_flavor", flavor.flavor().as_str()),
             Self::Largest(bytes) => Metadata::new().with("_max_messages_post_size", bytes),
+            Self::Bound { messages } => Metadata::new().with("_max_queue_messages", messages),
             Self::Invalid => Metadata::new().with("_max_claim_count", "many"),
         };
         made.expect("plain values")

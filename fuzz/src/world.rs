@@ -29,6 +29,8 @@ pub struct World {
     pub(crate) messages: Vec<(MessageId, MessageId)>,
     pub(crate) claims: Vec<(ClaimId, ClaimId)>,
     pub(crate) subscriptions: Vec<(SubscriptionId, SubscriptionId)>,
+    /// Versions of bookmarks: the subject's and the model's.
+    pub(crate) versions: Vec<(u64, u64)>,
 }
 
 /// Whether the two can still be compared.
@@ -56,6 +58,7 @@ impl World {
             messages: Vec::new(),
             claims: Vec::new(),
             subscriptions: Vec::new(),
+            versions: Vec::new(),
         };
         if kind == Kind::Pooled {
             world.begin();
@@ -83,6 +86,7 @@ impl World {
                 self.act_on_retries(operation)
             }
             Op::Batch { steps } => self.act_on_batch(steps),
+            Op::Bookmarks(call) => self.act_on_bookmarks(call),
             Op::Subscriptions { queue, call } => self.act_on_subscriptions(*queue, call),
             Op::Pools(call) => self.act_on_pools(call),
             Op::Flavors(call) => self.act_on_flavors(call),
@@ -137,6 +141,7 @@ impl World {
             });
             self.act(&Operation::Get { queue: name });
         }
+        self.compare_bookmarks();
         self.finish_registry();
     }
 

@@ -1,6 +1,6 @@
 //! What the drivers of this crate do beyond Zaqar's contract.
 
-use super::{Batches, DataDriver, DeadLetters, Diagnostics, FlowControl, Retries, Sealed};
+use super::{Batches, Bookmarks, DataDriver, DeadLetters, Diagnostics, FlowControl, Retries, Sealed};
 
 /// A data driver with the calls that Zaqar's contract does not have. [`Engine`](crate::Engine),
 /// [`PooledDriver`](crate::PooledDriver) and [`ReferenceModel`](crate::ReferenceModel) implement it.
@@ -42,6 +42,20 @@ pub trait ExtendedDriver: Sealed + DataDriver {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     fn batches(&self) -> &dyn Batches;
+
+    /// Bookmarks: small named values of a project.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let bookmarks: &dyn Bookmarks = engine.bookmarks();
+    /// assert!(bookmarks.list(&Project::none(), &ListOptions::new())?.items.is_empty());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    fn bookmarks(&self) -> &dyn Bookmarks;
 
     /// Dead letters: putting them back.
     ///

@@ -125,16 +125,16 @@ pub trait Flavors: Sealed + Send + Sync {
     /// ```
     fn list(&self, project: &Project, options: &ListOptions<FlavorMarker>) -> Result<Page<Flavor, FlavorMarker>>;
 
-    /// Changes the fields that the update sets (contract 10). Zaqar's.
+    /// Changes the fields that the update sets (contract 10). A new group need have no pools. Zaqar's.
     ///
-    /// Cost: O(pools).
+    /// Cost: O(log flavors).
     ///
     /// Durability: a change.
     ///
     /// # Errors
     /// in this order: [`is_invalid`](crate::Error::is_invalid) if the update sets nothing;
-    /// [`is_not_found`](crate::Error::is_not_found) if the flavor is missing, then if the new group
-    /// has no pools; the errors of [every change](crate::DataDriver#errors-of-every-call).
+    /// [`is_not_found`](crate::Error::is_not_found) if the flavor is missing; the errors of [every
+    /// change](crate::DataDriver#errors-of-every-call).
     ///
     /// # Example
     ///

@@ -2,6 +2,7 @@
 //! own, and only the drivers of this crate implement them.
 
 mod batches;
+mod bookmarks;
 mod catalogue;
 mod claims;
 mod control;
@@ -19,6 +20,7 @@ mod sealed;
 mod subscriptions;
 
 pub use batches::Batches;
+pub use bookmarks::Bookmarks;
 pub use catalogue::Catalogue;
 pub use claims::Claims;
 pub use control::ControlDriver;

@@ -64,7 +64,6 @@ impl Flavors for Engine {
         let mut registry = store.lock_registry();
         let row = registry.flavors.get(&key(project, name)).cloned();
         let mut row = row.ok_or_else(|| missing(project, name))?;
-        check_group(&registry, update.pool_group.as_ref())?;
         if let Some(group) = &update.pool_group {
             row.pool_group = group.to_string();
         }

@@ -28,7 +28,7 @@ impl Pools for Engine {
             options: options.to_json(),
             store: None,
         };
-        self.put(name, row)
+        self.put(name, row, false)
     }
 
     fn get(&self, name: &PoolName, detailed: bool) -> Result<Pool> {
@@ -80,7 +80,7 @@ impl Pools for Engine {
             options: options.to_json(),
             store: None,
         };
-        self.put(name, row)
+        self.put(name, row, true)
     }
 
     fn delete(&self, name: &PoolName) -> Result<()> {
@@ -124,10 +124,14 @@ impl Engine {
         self.store().wait_durable(lsn, self.durability())
     }
 
-    /// Registers a pool. If the place stays the same, the pool keeps its store.
-    fn put(&self, name: &PoolName, mut pool: PoolRow) -> Result<()> {
+    /// Registers a pool. If the place stays the same, the pool keeps its store. With `must_exist`, one that was deleted
+    /// while the new place was checked stays deleted.
+    fn put(&self, name: &PoolName, mut pool: PoolRow, must_exist: bool) -> Result<()> {
         let mut registry = self.store().lock_registry();
         let before = registry.pools.get(name.as_str().as_bytes());
+        if must_exist && before.is_none() {
+            return Err(missing(name));
+        }
         if let Some(before) = before.filter(|before| before.group != pool.group) {
             check_may_leave(&registry, name, before.group.as_deref())?;
         }
@@ -237,5 +241,9 @@ fn flavors_of(registry: &Registry, group: Option<&str>) -> Result<Vec<String>> {
     let Some(group) = group else { return Ok(Vec::new()) };
     let flavors = registry.flavors.iter().filter(|(_, row)| row.pool_group == group);
     let name = |key: &[u8]| keys::parse_named(key).ok_or_else(|| Error::invalid("flavor", "is stored under no name"));
-    flavors.map(|(key, _)| FlavorName::new(name(key)?.1).map(|name| name.to_string())).collect()
+    let names = flavors.map(|(key, _)| FlavorName::new(name(key)?.1).map(|name| name.to_string()));
+    let mut names = names.collect::<Result<Vec<String>>>()?;
+    // As in Zaqar, whatever their projects.
+    names.sort();
+    Ok(names)
 }

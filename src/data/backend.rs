@@ -174,6 +174,12 @@ pub(crate) trait Backend: Sealed + Send + Sync {
     /// The key of the next name, after that of `after`, that has subscriptions, whether or not there is a queue.
     fn next_subscribed(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>>;
 
+    /// Makes a call on a queue and its subscriptions. A move of the queue begins before the call, which then finds it, or
+    /// waits for the end of the call.
+    fn while_unmoved<R>(&self, call: impl FnOnce() -> R) -> R {
+        call()
+    }
+
     /// Records the number of a new subscription, before a caller sees it.
     fn note_subscription(&self, _number: u64) {}
 

@@ -1,4 +1,4 @@
-//! Batches: changes of several queues in one operation.
+//! Batches: changes of several queues, and of bookmarks, in one operation.
 //!
 //! The steps are checked one after the other against the queues as they are, together with what the steps before have
 //! done: [`Planned`] has that. Then all changes are recorded at once.
@@ -19,6 +19,8 @@ use crate::storage::journal::Growth;
 use crate::store::{Locked, Store, Together};
 
 use super::backend::{Access, Answer, Backend, NamedQueue};
+use super::bookmarks::BookmarkPlan;
+use super::bounds::{Load, check_bound};
 use super::claims::{held, missing as missing_claim};
 use super::messages::{all_posted, check_claim, check_message_times};
 use super::pauses::check_post as check_pause;
@@ -32,14 +34,24 @@ impl<S: Backend> Batches for S {
 
 pub(crate) fn commit<S: Backend>(backend: &S, steps: &[&BatchStep]) -> Result<BatchOutcome> {
     check_size(steps)?;
+    if backend.is_pooled() {
+        check_bookmarks_alone(steps)?;
+    }
     let (named, indexes) = name_queues(steps);
     loop {
         let committed = backend.with_queues(&named, |queues| {
-            let mut plan = Plan::new(backend.control_store(), named.len());
-            for (step, index) in steps.iter().zip(&indexes) {
-                plan.add(queues, step, *index)?;
+            let store = backend.control_store();
+            let mut plan = Plan::new(store, named.len());
+            for (number, (step, index)) in steps.iter().zip(&indexes).enumerate() {
+                let Some(index) = index else { continue };
+                // Bookmarks are checked last, because no page is read while the registry is locked. But the error is that
+                // of the first step that has one.
+                plan.add(queues, step, *index).or_else(|error| {
+                    BookmarkPlan::of(store, queues, steps.get(..number).unwrap_or_default())?;
+                    Err(error)
+                })?;
             }
-            plan.record(queues)
+            plan.record(queues, steps)
         });
         match committed {
             // It may have been created after it was looked up, and before the other queues were locked.
@@ -57,24 +69,36 @@ pub(crate) fn check_size(steps: &[&BatchStep]) -> Result<()> {
     if steps.len() > BatchStep::MOST {
         return Err(Error::invalid("steps", format!("{} are more than {}", steps.len(), BatchStep::MOST)));
     }
-    let bodies = steps.iter().map(|step| match step {
-        BatchStep::Post { messages, .. } => messages.as_slice(),
-        BatchStep::Delete { .. } | BatchStep::Renew { .. } | BatchStep::Release { .. } => &[],
-    });
-    let size = bodies.flatten().fold(0_u64, |sum, message| sum.saturating_add(message.size()));
+    let size = steps.iter().fold(0, |sum: u64, step| sum.saturating_add(step.size()));
     if size > BatchStep::MOST_BYTES {
-        let what = "bytes of the bodies and headers in a batch";
+        let what = "bytes of the bodies, headers and bookmarks in a batch";
         return Err(Error::TooLarge { what, size, limit: BatchStep::MOST_BYTES });
     }
     Ok(())
 }
 
+/// Refuses bookmarks beside queues: a pooled driver has them in different stores.
+pub(crate) fn check_bookmarks_alone(steps: &[&BatchStep]) -> Result<()> {
+    let bookmark = steps.iter().find_map(|step| Some((step.project(), step.bookmark()?)));
+    let queue = steps.iter().find_map(|step| Some((step.project(), step.queue()?)));
+    let (Some((bookmark_project, bookmark)), Some((project, queue))) = (bookmark, queue) else { return Ok(()) };
+    Err(Error::BookmarkNotInStore {
+        project: project.clone(),
+        queue: queue.clone(),
+        bookmark_project: bookmark_project.clone(),
+        bookmark: bookmark.clone(),
+    })
+}
+
 /// The queues of the steps, each once, and for each step the index of its queue.
-fn name_queues<'a>(steps: &[&'a BatchStep]) -> (Vec<NamedQueue<'a>>, Vec<usize>) {
+fn name_queues<'a>(steps: &[&'a BatchStep]) -> (Vec<NamedQueue<'a>>, Vec<Option<usize>>) {
     let mut found: BTreeMap<(&Project, &QueueName), usize> = BTreeMap::new();
     let (mut named, mut indexes): (Vec<NamedQueue<'a>>, _) = (Vec::new(), Vec::with_capacity(steps.len()));
     for step in steps {
-        let (project, name) = (step.project(), step.queue());
+        let (project, Some(name)) = (step.project(), step.queue()) else {
+            indexes.push(None);
+            continue;
+        };
         let index = *found.entry((project, name)).or_insert_with(|| {
             named.push(NamedQueue { project, name, access: Access::Read });
             named.len().saturating_sub(1)
@@ -82,7 +106,7 @@ fn name_queues<'a>(steps: &[&'a BatchStep]) -> (Vec<NamedQueue<'a>>, Vec<usize>)
         if let Some(queue) = named.get_mut(index) {
             queue.access = queue.access.max(access_of(step));
         }
-        indexes.push(index);
+        indexes.push(Some(index));
     }
     (named, indexes)
 }
@@ -92,6 +116,7 @@ fn access_of(step: &BatchStep) -> Access {
         BatchStep::Post { messages, .. } if messages.is_empty() => Access::Read,
         BatchStep::Post { .. } => Access::Fill,
         BatchStep::Delete { .. } | BatchStep::Renew { .. } | BatchStep::Release { .. } => Access::Change,
+        BatchStep::SetBookmark { .. } | BatchStep::DeleteBookmark { .. } => Access::Read,
     }
 }
 
@@ -110,6 +135,8 @@ struct Planned<'s> {
     deleted: BTreeSet<u64>,
     /// The number of messages posted.
     posted: usize,
+    added: Load,
+    freed: Load,
     /// The changes of claims.
     claims: Vec<Step<'s>>,
     posts: Vec<Step<'s>>,
@@ -133,7 +160,8 @@ impl<'s> Plan<'s> {
     /// Checks a step and adds its changes.
     fn add(&mut self, queues: &Together<'_>, step: &'s BatchStep, index: usize) -> Result<()> {
         let limits = &self.control_store.limits;
-        let address = Address { project: step.project(), name: step.queue() };
+        let Some(name) = step.queue() else { return Ok(()) };
+        let address = Address { project: step.project(), name };
         limits.check_project(address.project)?;
         limits.check_queue_name(address.name)?;
         let Some(planned) = self.queues.get_mut(index) else { return Ok(()) };
@@ -145,7 +173,7 @@ impl<'s> Plan<'s> {
                 check_message_times(Timestamp::from_millis(now), messages)?;
                 let queue = queue.ok_or_else(|| missing(address.project, address.name))?;
                 check_pause(queue.description(), address.project, address.name)?;
-                self.outcome.posted.push(planned.post(queue, limits, *client, messages)?);
+                self.outcome.posted.push(planned.post(queue, address, limits, *client, messages)?);
             }
             BatchStep::Delete { messages, claim, .. } => {
                 limits.check_ids(messages.len())?;
@@ -169,20 +197,22 @@ impl<'s> Plan<'s> {
                     planned.release(queue, claim);
                 }
             }
+            BatchStep::SetBookmark { .. } | BatchStep::DeleteBookmark { .. } => {}
         }
         Ok(())
     }
 
-    /// Records the changes. The answer says how many waiters to wake, by queue.
-    fn record(self, queues: &mut Together<'_>) -> Result<(Answer<BatchOutcome>, Vec<usize>)> {
-        let Self { queues: mut planned, outcome, .. } = self;
+    /// Records the changes, and those of the bookmarks, if there are any. The answer says how many waiters to wake, by
+    /// queue.
+    fn record(self, queues: &mut Together<'_>, all: &[&BatchStep]) -> Result<(Answer<BatchOutcome>, Vec<usize>)> {
+        let Self { queues: mut planned, outcome, control_store } = self;
         let (mut steps, mut growth) = (Vec::new(), Growth::Frees);
         for index in queues.order() {
             let (Some(one), Some(queue)) = (planned.get_mut(*index), queues.queue(*index)) else { continue };
             if !one.posts.is_empty() {
                 growth = Growth::Grows;
-            } else if !one.claims.is_empty() && growth == Growth::Frees {
-                growth = Growth::Leases;
+            } else if !one.claims.is_empty() {
+                growth = growth.min(Growth::Leases);
             }
             steps.append(&mut one.claims);
             // Before the deletion: if that removed the last page, the messages would go to one that was not loaded.
@@ -191,11 +221,19 @@ impl<'s> Plan<'s> {
                 steps.push(Step::Delete { queue: queue.number(), messages: one.deleted.iter().copied().collect() });
             }
         }
+        let wake = || planned.iter().map(|one| one.wake).collect();
+        if all.iter().any(|step| step.bookmark().is_some()) {
+            queues.prepare(&steps)?;
+        }
+        if let Some(bookmarks) = BookmarkPlan::of(control_store, queues, all)? {
+            let answer = |version| BatchOutcome { bookmark_version: version, ..outcome };
+            return Ok((bookmarks.record(queues, growth, steps, answer)?, wake()));
+        }
         let Some(store) = queues.store().filter(|_| !steps.is_empty()) else {
             return Ok((Answer::seen(outcome), Vec::new()));
         };
         let lsn = queues.record(store, growth, steps)?;
-        Ok((Answer::changed(outcome, lsn), planned.iter().map(|one| one.wake).collect()))
+        Ok((Answer::changed(outcome, lsn), wake()))
     }
 }
 
@@ -203,6 +241,7 @@ impl<'s> Planned<'s> {
     fn post(
         &mut self,
         queue: &Locked<'_>,
+        address: Address<'_>,
         limits: &Limits,
         client: ClientId,
         messages: &'s [NewMessage],
@@ -215,13 +254,11 @@ impl<'s> Planned<'s> {
         }
         let all = self.posted.saturating_add(messages.len());
         let first = queue.allot_here(all)?.saturating_add(self.posted as u64);
-        let checksums = queue.store().checksums;
-        self.posts.push(Step::Post {
-            queue: queue.number(),
-            first,
-            client: *client.as_bytes(),
-            messages: all_posted(messages, checksums)?,
-        });
+        let posted = all_posted(messages, queue.store().checksums)?;
+        self.added = self.added.and(Load::of(&posted));
+        let load = Load::from(queue.totals()).without(self.freed).and(self.added);
+        check_bound(queue.description().settings.bound.as_deref(), load, address.project, address.name)?;
+        self.posts.push(Step::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted });
         self.posted = all;
         self.wake = self.wake.saturating_add(messages.len());
         Ok((first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence)).collect())
@@ -250,6 +287,8 @@ impl<'s> Planned<'s> {
             near = Some(page);
             check_claim(queue, page, index, claim, &self.ended)
                 .map_err(|refusal| refusal.error(address.project, address.name, *id))?;
+            let slot = page.slot(index);
+            self.freed = self.freed.and(slot.map_or_else(Load::default, |slot| Load::default().plus(slot.size())));
             self.deleted.insert(id.sequence);
             count = count.saturating_add(1);
         }

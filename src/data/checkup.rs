@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::contract::{Catalogue, DataDriver};
 use crate::model::error::Result;
 use crate::model::{
-    ClaimOptions, ClientId, MessageId, MessageListOptions, NewMessage, OperationStatus, PoolName, Project, QueueName,
+    ClaimOptions, ClientId, MessageListOptions, NewMessage, OperationStatus, PoolName, Project, QueueName,
 };
 use crate::store::random::Random;
 
@@ -21,33 +21,38 @@ impl<'a> HealthCheck<'a> {
         Self { driver, random, done: Vec::new() }
     }
 
-    /// Creates the queue with `create` and tries every operation on it.
+    /// Creates the queue with `create` and tries every operation on it. As in Zaqar, an operation that has nothing to work
+    /// on, because one before it failed, is left out.
     pub(crate) fn run(
         mut self,
         create: impl FnOnce(&Project, &QueueName) -> Result<bool>,
     ) -> Result<Vec<OperationStatus>> {
         let engine = self.driver;
         let (project, name) = &self.names()?;
-        self.time("create_queue", || create(project, name));
+        if self.time("create_queue", || create(project, name)).is_none() {
+            return Ok(self.done);
+        }
         let posts = vec![NewMessage::new("{}").ttl(Duration::from_secs(600)); POSTS];
         let client = ClientId::from_bytes(self.random.uuid().into_bytes());
         let ids = self.time("post_messages", || engine.messages().post(project, name, client, &posts));
         let options = ClaimOptions::new().ttl(Duration::from_secs(60)).grace(Duration::from_secs(300)).limit(CLAIMED);
-        let claim = self.time("claim_messages", || engine.claims().create(project, name, &options)).flatten();
-        let listing = MessageListOptions::new().echo(true).include_claimed(true);
-        self.time("list_messages", || engine.messages().list(project, name, &listing));
-        self.time("delete_messages", || {
-            let claim = claim.as_ref();
-            let messages = claim.into_iter().flat_map(|claim| claim.messages().iter().map(|m| (m.id(), claim.id())));
-            messages.into_iter().try_for_each(|(id, claim)| engine.messages().delete(project, name, &id, Some(&claim)))
-        });
-        self.time("delete_claim", || {
-            claim.as_ref().map_or(Ok(()), |claim| engine.claims().delete(project, name, &claim.id()))
-        });
-        let rest: Vec<MessageId> = ids.unwrap_or_default();
-        self.time("bulk_delete_messages", || {
-            rest.chunks(CHUNK).try_for_each(|ids| engine.messages().bulk_delete(project, name, ids, &[]))
-        });
+        if let Some(ids) = &ids {
+            let claim = self.time("claim_messages", || engine.claims().create(project, name, &options)).flatten();
+            let listing = MessageListOptions::new().echo(true).include_claimed(true);
+            self.time("list_messages", || engine.messages().list(project, name, &listing));
+            if let Some(claim) = &claim {
+                self.time("delete_messages", || {
+                    let messages = claim.messages().iter();
+                    let mut delete = messages
+                        .map(|message| engine.messages().delete(project, name, &message.id(), Some(&claim.id())));
+                    delete.try_for_each(|deleted| deleted)
+                });
+                self.time("delete_claim", || engine.claims().delete(project, name, &claim.id()));
+            }
+            self.time("bulk_delete_messages", || {
+                ids.chunks(CHUNK).try_for_each(|ids| engine.messages().bulk_delete(project, name, ids, &[]))
+            });
+        }
         self.time("delete_queue", || engine.queues().delete(project, name));
         Ok(self.done)
     }
@@ -70,8 +75,10 @@ impl<'a> HealthCheck<'a> {
     fn time<T>(&mut self, name: &'static str, operation: impl FnOnce() -> Result<T>) -> Option<T> {
         let started = Instant::now();
         let outcome = operation();
-        let reference = outcome.as_ref().err().map(|_| self.random.uuid().to_string());
-        let status = OperationStatus { name, succeeded: outcome.is_ok(), elapsed: started.elapsed(), reference };
+        let elapsed = started.elapsed();
+        let failure = outcome.as_ref().err().map(ToString::to_string);
+        let reference = failure.is_some().then(|| self.random.uuid().to_string());
+        let status = OperationStatus { name, succeeded: outcome.is_ok(), elapsed, reference, failure };
         self.done.push(status);
         outcome.ok()
     }

@@ -140,9 +140,18 @@ fn claim(
         Some((op, lsn))
     };
     let Some((op, lsn)) = recorded else { return Ok(Answer::at_once(None)) };
+    queue.store().meters.dead_lettered.add(moved as u64);
     // Moved messages counted toward the limit.
     let again = if queue.ready().is_empty() { queue.next_due() } else { Some(queue.now()) };
-    Ok(Answer::changed(Some((record_of(queue, &op)?, again)), lsn).waking(moved))
+    let record = record_of(queue, &op)?;
+    note_claimed(queue, record.as_ref());
+    Ok(Answer::changed(Some((record, again)), lsn).waking(moved))
+}
+
+fn note_claimed(queue: &Locked<'_>, claimed: Option<&ClaimRecord>) {
+    let (messages, meters) = (claimed.map_or(&[][..], ClaimRecord::messages), &queue.store().meters);
+    meters.claimed.add(messages.len() as u64);
+    meters.redelivered.add(messages.iter().filter(|message| message.claim_count() > 1).count() as u64);
 }
 
 fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> NewClaim<'static> {

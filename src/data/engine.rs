@@ -35,7 +35,7 @@ impl Backend for Engine {
     ) -> Result<()> {
         let store = self.store().enter_queue(project, name)?;
         let lsn = store.with_queue(project, name, |queue| redescribe(queue, change))?;
-        store.wake(project, name, usize::MAX);
+        store.wake_all_of(project, name);
         store.wait_durable(lsn.ok_or_else(|| missing(project, name))?, self.durability())
     }
 

@@ -19,6 +19,7 @@ use crate::storage::journal::Growth;
 use crate::store::Locked;
 
 use super::backend::{Access, Answer, Backend};
+use super::bounds::{Load, check_bound};
 use super::pauses::check_post as check_pause;
 use super::queues::missing;
 
@@ -122,7 +123,7 @@ impl<S: Backend> Messages for S {
                 let Some((page, index)) = place else { continue };
                 near = Some(page);
                 if !claims.is_empty() {
-                    check_claims(page, index, &holders).map_err(|refusal| refusal.error(project, name, *id))?;
+                    check_claims(queue, page, index, &holders).map_err(|refusal| refusal.error(project, name, *id))?;
                 }
                 found.push(id.sequence);
             }
@@ -182,6 +183,9 @@ fn post_locked(
     let posted = all_posted(messages, checksums)?;
     if posted.is_empty() {
         return Ok(Answer::at_once(Vec::new()));
+    }
+    if let Some(bound) = &queue.description().settings.bound {
+        check_bound(Some(bound), Load::from(queue.totals()).and(Load::of(&posted)), project, name)?;
     }
     let first = queue.allot_here(posted.len())?;
     let op = Op::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted };
@@ -245,7 +249,7 @@ pub(super) enum Refusal {
     NotClaimed,
     ClaimedByOther(ClaimId),
     NoSuchClaim(ClaimId),
-    OtherClaims,
+    OtherClaims(ClaimId),
 }
 
 impl Refusal {
@@ -256,7 +260,7 @@ impl Refusal {
             Self::NotClaimed => Error::MessageNotClaimed { id },
             Self::ClaimedByOther(claim) => Error::MessageNotClaimedBy { id, claim },
             Self::NoSuchClaim(id) => Error::ClaimDoesNotExist { project, queue, id },
-            Self::OtherClaims => Error::ClaimDoesNotMatch { project, queue, id },
+            Self::OtherClaims(claim) => Error::ClaimDoesNotMatch { project, queue, id, claim },
         }
     }
 }
@@ -288,9 +292,13 @@ pub(super) fn check_claim(
 }
 
 /// Whether the message is under one of the claims numbered `holders` (contract 6.7).
-fn check_claims(page: &state::Page, index: usize, holders: &[u64]) -> Result<(), Refusal> {
+fn check_claims(queue: &Locked<'_>, page: &state::Page, index: usize, holders: &[u64]) -> Result<(), Refusal> {
     if page.hold(index) != Hold::Claimed {
         return Err(Refusal::NotClaimed);
     }
-    if holders.iter().any(|number| page.held_by(index, *number)) { Ok(()) } else { Err(Refusal::OtherClaims) }
+    if holders.iter().any(|number| page.held_by(index, *number)) {
+        return Ok(());
+    }
+    let holder = page.holder(index).and_then(|number| queue.claims().get(number));
+    Err(holder.map_or(Refusal::NotClaimed, |claim| Refusal::OtherClaims(ClaimId::from_bytes(claim.id))))
 }

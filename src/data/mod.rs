@@ -2,6 +2,8 @@
 
 pub(crate) mod backend;
 pub(crate) mod batches;
+pub(crate) mod bookmarks;
+pub(crate) mod bounds;
 mod checkup;
 pub(crate) mod claims;
 pub(crate) mod dead_letters;

@@ -64,7 +64,7 @@ impl Queues for Engine {
         })?;
         drop(chains);
         // A pause may have ended.
-        store.wake(project, name, usize::MAX);
+        store.wake_all_of(project, name);
         store.wait_durable(lsn.ok_or_else(|| missing(project, name))?, self.durability())
     }
 
@@ -77,7 +77,8 @@ impl Queues for Engine {
         let store = self.store().enter_queue(project, name)?;
         while let Some(slot) = store.find(project, name)? {
             // The queue was deleted meanwhile and may have been created again: look it up once more.
-            if let Some(lsn) = store.remove_queue(&slot)? {
+            if let Some(lsn) = store.remove_queue(&slot, true)? {
+                store.wake_all_of(project, name);
                 return store.wait_durable(lsn, self.durability());
             }
         }
@@ -136,12 +137,16 @@ impl Engine {
 }
 
 impl Store {
-    /// Deletes a queue; `None` if it has been deleted already.
-    pub(crate) fn remove_queue(&self, slot: &Arc<QueueSlot>) -> Result<Option<u64>> {
+    /// Deletes a queue; `None` if it has been deleted already. `counts` says whether its messages are deleted: those that
+    /// were moved to another store are not.
+    pub(crate) fn remove_queue(&self, slot: &Arc<QueueSlot>, counts: bool) -> Result<Option<u64>> {
         // As it is: a page that cannot be read does not keep the queue from being deleted.
         let Some(mut queue) = self.lock_as_is(slot) else { return Ok(None) };
         let op = Op::DeleteQueue { queue: queue.number() };
         let lsn = queue.record(Growth::Frees, &op)?;
+        if counts {
+            self.meters.deleted.add(queue.totals().total);
+        }
         self.remove_recorded(slot, queue, None);
         Ok(Some(lsn))
     }
@@ -178,9 +183,11 @@ pub(crate) fn purge(backend: &impl Backend, project: &Project, name: &QueueName,
             purge_locked(queue, &Address::of(project, name), None)
         })?,
         Purge::Subscriptions => None,
-        Purge::All => backend.with_queue(project, name, Access::Change, |queue| {
-            let store = queue.store();
-            purge_locked(queue, &Address::of(project, name), Some(store.lock_registry()))
+        Purge::All => backend.while_unmoved(|| {
+            backend.with_queue(project, name, Access::Change, |queue| {
+                let store = queue.store();
+                purge_locked(queue, &Address::of(project, name), Some(store.lock_registry()))
+            })
         })?,
     };
     if purged.is_some() || what == Purge::Messages {
@@ -299,4 +306,10 @@ impl Directory {
         self.names.insert(slot.clone());
         slot
     }
+}
+
+/// The next instant at which something in the queue falls due.
+pub(crate) fn next_due<S: Backend>(backend: &S, project: &Project, name: &QueueName) -> Result<Option<u64>> {
+    let due = backend.with_queue(project, name, Access::Read, |queue| Ok(Answer::at_once(queue.next_due())))?;
+    Ok(due.flatten())
 }

@@ -189,6 +189,7 @@ impl<S: Backend> Redrive<'_, S> {
             NewClaim { queue: number, claim: [0; 16], ttl: 0, grace: 0, slack: 0, taken, moved: chosen, dead: None };
         let revive = |_: u64, letter: DeadLetter<'static>, now: u64| revived(letter, now, self.options.ttl);
         let Some((_, lsn)) = other.record(queue, op, Growth::Grows, &revive)? else { return Ok(Answer::at_once(None)) };
+        queue.store().meters.redriven.add(count as u64);
         Ok(Answer::changed(Some(count as u64), lsn).waking(count))
     }
 }

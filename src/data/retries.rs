@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::contract::{Batches, DeadLetters, Diagnostics, ExtendedDriver, FlowControl, Retries};
+use crate::contract::{Batches, Bookmarks, DeadLetters, Diagnostics, ExtendedDriver, FlowControl, Retries};
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
@@ -25,6 +25,10 @@ impl ExtendedDriver for Engine {
     }
 
     fn batches(&self) -> &dyn Batches {
+        self
+    }
+
+    fn bookmarks(&self) -> &dyn Bookmarks {
         self
     }
 

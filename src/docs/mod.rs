@@ -7,6 +7,7 @@
 //! - [`workers`]: processing messages in threads, stopping, and async programs.
 //! - [`backup`]: taking backups of a store in use, and restoring them.
 //! - [`export`]: a store as lines of JSON, and stores that are made of them.
+//! - [`metrics`]: what a store counts and measures, for graphs and alarms.
 //! - [`pools`]: how several pools work together, and what a failure between two stores leaves.
 //! - [`processes`]: opening, closing, and other processes.
 //! - [`format`](mod@format): the files and their bytes.
@@ -45,6 +46,10 @@ pub mod export {
 
 pub mod glossary {
     #![doc = include_str!("glossary.md")]
+}
+
+pub mod metrics {
+    #![doc = include_str!("metrics.md")]
 }
 
 pub mod pools {

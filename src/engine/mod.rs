@@ -2,6 +2,7 @@
 
 mod backing_up;
 mod compacting;
+mod metrics;
 pub(crate) mod opening;
 pub(crate) mod opening_paths;
 

@@ -11,7 +11,8 @@ use crate::model::error::{Error, Result};
 use crate::model::{BatchOutcome, BatchStep, ClientId, Message, MessageId, NewMessage};
 use crate::pooled::PooledDriver;
 
-/// Changes of one or more queues that take effect together, or not at all: posts, deletes, renewals and releases.
+/// Changes of queues and bookmarks that take effect together, or not at all: posts, deletes, renewals, releases, and
+/// values of bookmarks.
 ///
 /// The methods only collect; [`commit`](Self::commit) makes the changes. The rules are those of
 /// [`Batches::commit`](crate::Batches::commit).
@@ -289,13 +290,13 @@ impl Batch {
         Ok(Some(BatchStep::Post { project: project.clone(), queue: name.clone(), client: *client, messages }))
     }
 
-    fn add(&mut self, step: BatchStep) -> &mut Self {
+    pub(super) fn add(&mut self, step: BatchStep) -> &mut Self {
         self.steps.push(step);
         self
     }
 
     /// Notes whether a handle belongs to the batch's driver.
-    fn meet(&mut self, driver: &Driver) {
+    pub(super) fn meet(&mut self, driver: &Driver) {
         self.is_mixed = self.is_mixed || !self.driver.is_same(driver);
     }
 }

@@ -4,6 +4,7 @@ use crate::contract::{DataDriver, ExtendedDriver};
 use crate::data::backend::Backend;
 use crate::data::batches::commit;
 use crate::data::claims::create_claim;
+use crate::data::queues::next_due;
 use crate::engine::Engine;
 use crate::model::error::Result;
 use crate::model::{BatchOutcome, BatchStep, ClaimOptions, ClaimRecord, Durability, Project, QueueName};
@@ -68,6 +69,14 @@ impl Driver {
         match self {
             Self::Engine(engine) => commit(engine, steps),
             Self::Pooled(driver) => commit(driver, steps),
+        }
+    }
+
+    /// The next instant at which something in the queue falls due.
+    pub(super) fn next_due(&self, project: &Project, name: &QueueName) -> Result<Option<u64>> {
+        match self {
+            Self::Engine(engine) => next_due(engine, project, name),
+            Self::Pooled(driver) => next_due(driver, project, name),
         }
     }
 

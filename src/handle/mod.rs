@@ -1,6 +1,7 @@
 //! Handles on queues and on one claim. They add to the contract's traits the defaults that a caller expects.
 
 mod batch;
+mod bookmark;
 mod claim;
 mod claims;
 mod dead_letters;
@@ -8,10 +9,12 @@ mod driver;
 mod message_iterator;
 mod messages;
 mod pauses;
+mod posting;
 mod queue;
 mod queue_set;
 
 pub use batch::Batch;
+pub use bookmark::Bookmark;
 pub use claim::Claim;
 pub use queue::Queue;
 pub use queue_set::QueueSet;

@@ -1,8 +1,8 @@
-//! Batches: changes of several queues that take effect together.
+//! Batches: changes of several queues and bookmarks that take effect together.
 
 use std::time::Duration;
 
-use super::{ClaimId, ClientId, MessageId, NewMessage, Project, QueueName};
+use super::{Body, BookmarkCondition, BookmarkName, ClaimId, ClientId, MessageId, NewMessage, Project, QueueName};
 
 /// One change of a batch, as [`Batches::commit`](crate::Batches::commit) takes it. A [`Batch`](crate::Batch)
 /// collects the same changes by handles.
@@ -13,7 +13,7 @@ use super::{ClaimId, ClientId, MessageId, NewMessage, Project, QueueName};
 /// let (project, queue) = (Project::none(), QueueName::new("orders")?);
 /// let claim = ClaimId::lossy("5f8a2c4e-8e55-4a0e-9d3e-6f3c1a2b4d5e");
 /// let step = BatchStep::Release { project, queue, claim };
-/// assert_eq!(step.queue().as_str(), "orders");
+/// assert_eq!(step.queue().map(QueueName::as_str), Some("orders"));
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[non_exhaustive]
@@ -64,6 +64,26 @@ pub enum BatchStep {
         /// The claim. One that has ended is no error.
         claim: ClaimId,
     },
+    /// Sets a bookmark, as [`Bookmarks::set`](crate::Bookmarks::set) does.
+    SetBookmark {
+        /// The bookmark's project.
+        project: Project,
+        /// The bookmark.
+        bookmark: BookmarkName,
+        /// What the bookmark has to be before.
+        condition: BookmarkCondition,
+        /// The new value.
+        value: Body,
+    },
+    /// Deletes a bookmark, as [`Bookmarks::delete`](crate::Bookmarks::delete) does.
+    DeleteBookmark {
+        /// The bookmark's project.
+        project: Project,
+        /// The bookmark.
+        bookmark: BookmarkName,
+        /// What the bookmark has to be before.
+        condition: BookmarkCondition,
+    },
 }
 
 impl BatchStep {
@@ -74,14 +94,14 @@ impl BatchStep {
     /// ```
     pub const MOST: usize = 10_000;
 
-    /// The most bytes of bodies and headers that one batch posts: 128 MiB.
+    /// The most bytes of bodies, headers and values of bookmarks in one batch: 128 MiB.
     ///
     /// ```
     /// assert_eq!(zaqar_sled::BatchStep::MOST_BYTES, 128 << 20);
     /// ```
     pub const MOST_BYTES: u64 = 128 << 20;
 
-    /// The project of the step's queue.
+    /// The project of the step's queue or bookmark.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -91,28 +111,60 @@ impl BatchStep {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn project(&self) -> &Project {
-        self.address().0
+        match self {
+            Self::Post { project, .. }
+            | Self::Delete { project, .. }
+            | Self::Renew { project, .. }
+            | Self::Release { project, .. }
+            | Self::SetBookmark { project, .. }
+            | Self::DeleteBookmark { project, .. } => project,
+        }
     }
 
-    /// The name of the step's queue.
+    /// The name of the step's queue; `None` if it changes a bookmark.
     ///
     /// ```
     /// # use zaqar_sled::*;
     /// let (project, queue) = (Project::none(), QueueName::new("orders")?);
     /// let step = BatchStep::Delete { project, queue, messages: Vec::new(), claim: None };
-    /// assert_eq!(step.queue().as_str(), "orders");
+    /// assert_eq!(step.queue().map(QueueName::as_str), Some("orders"));
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn queue(&self) -> &QueueName {
-        self.address().1
+    pub fn queue(&self) -> Option<&QueueName> {
+        match self {
+            Self::Post { queue, .. }
+            | Self::Delete { queue, .. }
+            | Self::Renew { queue, .. }
+            | Self::Release { queue, .. } => Some(queue),
+            Self::SetBookmark { .. } | Self::DeleteBookmark { .. } => None,
+        }
     }
 
-    fn address(&self) -> (&Project, &QueueName) {
+    /// The name of the step's bookmark; `None` if it changes a queue.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let (project, bookmark) = (Project::none(), BookmarkName::new("offset")?);
+    /// let condition = BookmarkCondition::Any;
+    /// let step = BatchStep::DeleteBookmark { project, bookmark, condition };
+    /// assert_eq!(step.bookmark().map(BookmarkName::as_str), Some("offset"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn bookmark(&self) -> Option<&BookmarkName> {
         match self {
-            Self::Post { project, queue, .. }
-            | Self::Delete { project, queue, .. }
-            | Self::Renew { project, queue, .. }
-            | Self::Release { project, queue, .. } => (project, queue),
+            Self::SetBookmark { bookmark, .. } | Self::DeleteBookmark { bookmark, .. } => Some(bookmark),
+            Self::Post { .. } | Self::Delete { .. } | Self::Renew { .. } | Self::Release { .. } => None,
+        }
+    }
+
+    /// The bytes that count for [`MOST_BYTES`](Self::MOST_BYTES).
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::Post { messages, .. } => {
+                messages.iter().fold(0, |sum: u64, message| sum.saturating_add(message.size()))
+            }
+            Self::SetBookmark { value, .. } => value.len() as u64,
+            Self::Delete { .. } | Self::Renew { .. } | Self::Release { .. } | Self::DeleteBookmark { .. } => 0,
         }
     }
 }
@@ -135,6 +187,7 @@ impl BatchStep {
 pub struct BatchOutcome {
     pub(crate) posted: Vec<Vec<MessageId>>,
     pub(crate) deleted: u64,
+    pub(crate) bookmark_version: Option<u64>,
 }
 
 impl BatchOutcome {
@@ -173,5 +226,20 @@ impl BatchOutcome {
     /// ```
     pub fn deleted(&self) -> u64 {
         self.deleted
+    }
+
+    /// The [version](crate::BookmarkRecord::version) of the bookmarks that the batch has set; `None` if it set none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let offset = engine.bookmark(Project::none(), "offset")?;
+    /// let outcome = engine.batch().set_bookmark(&offset, "17").commit()?;
+    /// assert_eq!(outcome.bookmark_version(), offset.get()?.map(|record| record.version()));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn bookmark_version(&self) -> Option<u64> {
+        self.bookmark_version
     }
 }

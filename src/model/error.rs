@@ -15,7 +15,7 @@ pub use export_fault::ExportFault;
 use rustix::io::Errno;
 
 use super::id::{ClaimId, MessageId, SubscriptionId};
-use super::names::{FlavorName, PoolGroup, PoolName, Project, QueueName};
+use super::names::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName};
 
 /// The result of a fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -34,7 +34,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) | correct the arguments |
 /// | [`is_busy`](Error::is_busy) | try again later |
 /// | [`is_paused`](Error::is_paused) | wait until somebody resumes the queue |
-/// | [`is_full`](Error::is_full) | free space: deletes still work |
+/// | [`is_full`](Error::is_full) | free space, on the disk or in the queue: deletes still work |
 /// | [`is_outcome_unknown`](Error::is_outcome_unknown) | check whether the change was made before you try again |
 /// | [`is_closed`](Error::is_closed), [`is_poisoned`](Error::is_poisoned) | open the store again |
 /// | [`is_corrupt`](Error::is_corrupt) | [`verify`](crate::Engine::verify), then [salvage](crate::Config::salvage) or a backup |
@@ -95,6 +95,8 @@ pub enum Error {
         queue: QueueName,
         /// The first message that did not match.
         id: MessageId,
+        /// The claim that it is under.
+        claim: ClaimId,
     },
     /// The message is under a live claim, and no claim was given.
     #[error("message {id} is claimed")]
@@ -230,6 +232,28 @@ pub enum Error {
         /// A queue of the batch in another store.
         other: QueueName,
     },
+    /// A queue and a bookmark of a batch are in different stores: a pooled driver has its bookmarks in the control store.
+    #[error("queue {queue:?}{} and bookmark {bookmark:?}{} are not in one store", within(.project), within(.bookmark_project))]
+    BookmarkNotInStore {
+        /// The project of the queue.
+        project: Project,
+        /// A queue of the batch.
+        queue: QueueName,
+        /// The project of the bookmark.
+        bookmark_project: Project,
+        /// A bookmark of the batch.
+        bookmark: BookmarkName,
+    },
+    /// The bookmark is not what the caller expects: somebody else has set or deleted it.
+    #[error("bookmark {bookmark:?} was changed by another caller{}", within(.project))]
+    BookmarkChanged {
+        /// The project of the bookmark.
+        project: Project,
+        /// The bookmark.
+        bookmark: BookmarkName,
+        /// The version that it has; `None` if it is missing.
+        version: Option<u64>,
+    },
     /// The queue is paused for posts.
     #[error("queue {queue:?} is paused{}", within(.project))]
     QueuePaused {
@@ -237,6 +261,18 @@ pub enum Error {
         project: Project,
         /// The queue.
         queue: QueueName,
+    },
+    /// The post would exceed what the queue may hold by its own settings. It works once messages are gone.
+    #[error("queue {queue:?} is full{}: it may have {limit} {what}", within(.project))]
+    QueueIsFull {
+        /// The project of the queue.
+        project: Project,
+        /// The queue.
+        queue: QueueName,
+        /// What is limited: messages, or bytes.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
     },
     /// An argument is malformed or out of range.
     #[error("invalid {name}: {reason}")]

@@ -161,7 +161,8 @@ impl ControlHealth {
 /// let health = DataDriver::health(&engine)?;
 /// let first = &health.operations()[0];
 /// assert_eq!((first.name(), first.succeeded()), ("create_queue", true));
-/// assert!(first.reference().is_none() && first.elapsed().as_secs() < 60);
+/// assert!(first.reference().is_none() && first.failure().is_none());
+/// assert!(first.elapsed().as_secs() < 60);
 /// # Ok::<(), zaqar_sled::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -170,6 +171,7 @@ pub struct OperationStatus {
     pub(crate) succeeded: bool,
     pub(crate) elapsed: Duration,
     pub(crate) reference: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 impl OperationStatus {
@@ -191,6 +193,11 @@ impl OperationStatus {
     /// For an operation that failed, a random id to find this outcome by; else `None`.
     pub fn reference(&self) -> Option<&str> {
         self.reference.as_deref()
+    }
+
+    /// For an operation that failed, the text of its error; else `None`.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 }
 

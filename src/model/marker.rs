@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::id::{NOT_HEX, parse_hex, write_hex};
-use super::{FlavorName, MessageId, PoolName, QueueName, SubscriptionId};
+use super::{BookmarkName, FlavorName, MessageId, PoolName, QueueName, SubscriptionId};
 use crate::model::error::{Error, Result};
 use crate::model::numbering::{incarnation_of, last_of};
 
@@ -236,6 +236,19 @@ name_marker! {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     FlavorMarker, FlavorName
+}
+
+name_marker! {
+    /// A position among a project's bookmarks, just after a name; no bookmark need have that name.
+    ///
+    /// ```
+    /// use zaqar_sled::{BookmarkMarker, BookmarkName};
+    ///
+    /// let marker: BookmarkMarker = "offset".parse()?;
+    /// assert_eq!(marker.name(), &BookmarkName::new("offset")?);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    BookmarkMarker, BookmarkName
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 
 mod batch;
 mod body;
+mod bookmark;
 mod capabilities;
 mod catalogue;
 mod claim;
@@ -26,6 +27,7 @@ mod marker;
 mod message;
 mod message_listing;
 mod metadata;
+mod metrics;
 mod names;
 pub(crate) mod numbering;
 mod page;
@@ -44,6 +46,7 @@ mod uri;
 
 pub use batch::{BatchOutcome, BatchStep};
 pub use body::{Body, Checksum};
+pub use bookmark::{BookmarkCondition, BookmarkRecord};
 pub use capabilities::{Capabilities, Capability};
 pub use catalogue::CatalogueEntry;
 pub use claim::{ClaimEntry, ClaimOptions, ClaimRecord};
@@ -57,12 +60,15 @@ pub use headers::Headers;
 pub use health::{ControlHealth, GcReport, Health, MessageVolume, OperationStatus, PoolHealth};
 pub use id::{ClaimId, ClientId, MessageId, SubscriptionId};
 pub use limits::Limits;
-pub use marker::{ClaimMarker, FlavorMarker, MessageMarker, PoolMarker, QueueMarker, SubscriptionMarker};
+pub use marker::{
+    BookmarkMarker, ClaimMarker, FlavorMarker, MessageMarker, PoolMarker, QueueMarker, SubscriptionMarker,
+};
 pub(crate) use message::MAX_BYTES;
 pub use message::{Message, NewMessage};
 pub use message_listing::{MessageListOptions, Sort};
 pub use metadata::{Metadata, MetadataValue};
-pub use names::{FlavorName, PoolGroup, PoolName, Project, QueueName};
+pub use metrics::{Metrics, Timings};
+pub use names::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName};
 pub use page::{ListOptions, Page};
 pub use pause::Pause;
 pub use pool::{NewPool, Pool, PoolUpdate};

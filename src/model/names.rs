@@ -1,4 +1,4 @@
-//! Projects, and the names of queues, pools, groups of pools and flavors.
+//! Projects, and the names of queues, pools, groups of pools, flavors and bookmarks.
 //!
 //! All are cheap to clone (one shared allocation) and order by their bytes, which is the order of
 //! listings. [`Limits`](crate::Limits) decides which characters a name may have.
@@ -113,6 +113,16 @@ name! {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     FlavorName
+}
+
+name! {
+    /// A bookmark's name: 1 to 512 bytes of any text.
+    ///
+    /// ```
+    /// assert_eq!(zaqar_sled::BookmarkName::new("offset")?.as_str(), "offset");
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    BookmarkName
 }
 
 impl QueueName {

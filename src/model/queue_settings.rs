@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::settings::{
-    DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, FLAVOR, MAX_CLAIM_COUNT, MAX_POST_SIZE, PAUSED,
-    RETRY,
+    DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, FLAVOR, MAX_BYTES, MAX_CLAIM_COUNT, MAX_MESSAGES,
+    MAX_POST_SIZE, PAUSED, RETRY,
 };
 use super::time::millis;
 use super::{Metadata, Pause, RetryPolicy, Ttl};
@@ -18,6 +18,8 @@ use super::{Metadata, Pause, RetryPolicy, Ttl};
 /// | `_default_message_ttl` | seconds: the ttl that a handle gives a message without one | forever (3600 under [`Limits::zaqar`](crate::Limits::zaqar)) |
 /// | `_default_message_delay` | seconds: the delay that a handle gives a message without one | 0 |
 /// | `_max_messages_post_size` | bytes of bodies and headers in a post | as [`Limits`](crate::Limits) |
+/// | `_max_queue_messages` | the most messages that the queue holds: a post of more is refused | no limit |
+/// | `_max_queue_bytes` | the most bytes that they take, each 64 more than its body and headers | no limit |
 /// | `_max_claim_count` | a number: a message that was claimed so often moves to the dead-letter queue | no limit |
 /// | `_dead_letter_queue` | the name of a queue of the same project | messages stay |
 /// | `_dead_letter_queue_messages_ttl` | seconds that a dead letter lives from its move on | as before the move |
@@ -99,6 +101,39 @@ impl QueueSettings {
     /// ```
     pub fn max_post_size(self, bytes: u64) -> Self {
         self.set(MAX_POST_SIZE, bytes)
+    }
+
+    /// Sets the most messages that the queue holds, at least 1, whether free, delayed or claimed. A post that would
+    /// exceed it is refused as a whole with [`QueueIsFull`](crate::Error::QueueIsFull), or waits
+    /// ([`Queue::post_wait`](crate::Queue::post_wait)). Dead letters and redrives arrive in a full queue too.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let jobs = engine.queue(Project::none(), "jobs")?;
+    /// jobs.create(QueueSettings::new().max_messages(1))?;
+    /// jobs.post(ClientId::random(), &[NewMessage::new("one")])?;
+    /// let refused = jobs.post(ClientId::random(), &[NewMessage::new("two")]);
+    /// assert!(refused.unwrap_err().is_full());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    #[doc(alias = "max_length")]
+    pub fn max_messages(self, messages: u64) -> Self {
+        self.set(MAX_MESSAGES, messages)
+    }
+
+    /// Sets the most bytes that the queue's messages take, at least 1: for each its body, its headers as they are stored,
+    /// and 64 bytes. It works as [`max_messages`](Self::max_messages) does, and a queue may have both.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let metadata = Metadata::from(QueueSettings::new().max_bytes(64 << 20));
+    /// assert_eq!(metadata.get("_max_queue_bytes")?, Some(64 << 20));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn max_bytes(self, bytes: u64) -> Self {
+        self.set(MAX_BYTES, bytes)
     }
 
     /// Moves a message that was claimed `claims` times to the queue of that name, instead of claiming

@@ -23,6 +23,16 @@ pub(crate) struct ParsedSettings {
     pub(crate) pause: Option<Pause>,
     /// Boxed, because few queues have one.
     pub(crate) retry: Option<Box<RetryPolicy>>,
+    /// Boxed, because few queues have one.
+    pub(crate) bound: Option<Box<Bound>>,
+}
+
+/// How much a queue may hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Bound {
+    pub(crate) messages: Option<u64>,
+    /// As messages weigh: 64 bytes each beside their own.
+    pub(crate) bytes: Option<u64>,
 }
 
 impl ParsedSettings {
@@ -41,6 +51,7 @@ impl ParsedSettings {
             dead_letter_ttl: keys.millis(DEAD_LETTER_TTL)?.filter(|ttl| *ttl > 0),
             pause: keys.pause()?,
             retry: keys.retry()?.map(Box::new),
+            bound: keys.bound()?.map(Box::new),
         })
     }
 
@@ -135,6 +146,12 @@ impl Keys<'_> {
         Ok(Some(policy))
     }
 
+    fn bound(&self) -> Result<Option<Bound>> {
+        let messages = self.integer(MAX_MESSAGES, 1, u64::MAX)?;
+        let bytes = self.integer(MAX_BYTES, 1, u64::MAX)?;
+        Ok((messages.is_some() || bytes.is_some()).then_some(Bound { messages, bytes }))
+    }
+
     fn pause(&self) -> Result<Option<Pause>> {
         let Some(value) = self.0.set_value(PAUSED) else { return Ok(None) };
         let text = value.as_str().unwrap_or_default();
@@ -161,6 +178,10 @@ const RETRY_POLICY: &str = "_retry_policy";
 /// Ours. `_retry_policy` is Zaqar's, and concerns notifications.
 pub(super) const RETRY: &str = "_retry";
 /// Ours.
+pub(super) const MAX_MESSAGES: &str = "_max_queue_messages";
+/// Ours.
+pub(super) const MAX_BYTES: &str = "_max_queue_bytes";
+/// Ours.
 pub(crate) const PAUSED: &str = "_paused";
 const MAX_FACTOR: u32 = 100;
 
@@ -180,7 +201,8 @@ mod tests {
                 "_max_messages_post_size": 1024, "_max_claim_count": 2, "_dead_letter_queue": "dead",
                 "_dead_letter_queue_messages_ttl": 7, "_flavor": "gold", "owner": "ann",
                 "_enable_encrypt_messages": true, "_retry_policy": {"retries": 3}, "_paused": "posts",
-                "_retry": {"base_ms": 5, "factor": 3, "attempts": 4}, "_else": [1]}"#,
+                "_retry": {"base_ms": 5, "factor": 3, "attempts": 4}, "_max_queue_messages": 8,
+                "_max_queue_bytes": 4096, "_else": [1]}"#,
         )?;
         let expected = ParsedSettings {
             default_ttl: Some(600_000),
@@ -191,6 +213,7 @@ mod tests {
             dead_letter_ttl: Some(7000),
             pause: Some(Pause::Posts),
             retry: Some(Box::new(RetryPolicy::new(Duration::from_millis(5)).factor(3).attempts(4))),
+            bound: Some(Box::new(Bound { messages: Some(8), bytes: Some(4096) })),
         };
         assert_eq!(settings, expected);
         Ok(())
@@ -311,9 +334,12 @@ mod tests {
         }
     }
 
-    const NUMBERS: [&str; 5] = [DEFAULT_TTL, DEFAULT_DELAY, MAX_POST_SIZE, MAX_CLAIM_COUNT, DEAD_LETTER_TTL];
+    const NUMBERS: [&str; 7] =
+        [DEFAULT_TTL, DEFAULT_DELAY, MAX_POST_SIZE, MAX_CLAIM_COUNT, DEAD_LETTER_TTL, MAX_MESSAGES, MAX_BYTES];
 
-    const EVERY_KEY: [&str; 11] = [
+    const EVERY_KEY: [&str; 13] = [
+        MAX_MESSAGES,
+        MAX_BYTES,
         DEFAULT_TTL,
         DEFAULT_DELAY,
         MAX_POST_SIZE,

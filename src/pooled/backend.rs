@@ -113,6 +113,11 @@ impl Backend for PooledDriver {
         let key = keys::queue(project, name);
         self.remove_leftover_subscriptions(&key);
         self.shared().move_subscriptions(&key)?;
+        // Opened before the moves are locked, so that an opening that takes long holds up no other queue's calls.
+        let mapping = self.control_store().registry.read().catalogue.get(&key).cloned();
+        if let Some(mapping) = mapping {
+            drop(self.shared().pool(mapping.pool.as_str()));
+        }
         let moves = self.shared().moves.read();
         let least = self.shared().subscriptions.load(Ordering::SeqCst);
         let mapping = self.control_store().registry.read().catalogue.get(&key).cloned();
@@ -151,6 +156,11 @@ impl Backend for PooledDriver {
         let _call = shared.enter()?;
         let next = |engine: &Engine| engine.store().registry.read().subscriptions.next_queue(after);
         Ok(shared.engines().iter().filter_map(next).min())
+    }
+
+    fn while_unmoved<R>(&self, call: impl FnOnce() -> R) -> R {
+        let _moves = self.shared().moves.read();
+        call()
     }
 
     fn note_subscription(&self, number: u64) {
@@ -266,6 +276,9 @@ impl PooledDriver {
 
     /// The durability of a change of several queues: the strongest of theirs. Pools with one store may differ.
     fn strongest_durability(&self, found: &[Option<Arc<CachedSide>>]) -> Durability {
+        if found.is_empty() {
+            return self.durability();
+        }
         let of = |side: &Option<Arc<CachedSide>>| {
             side.as_ref().map_or_else(|| self.durability(), |side| self.durability_in(&side.pool))
         };

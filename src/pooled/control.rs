@@ -134,7 +134,7 @@ impl PooledDriver {
         route()?;
         self.shared().try_move_subscriptions(&key);
         // The queue's waiters look up its new place.
-        self.shared().control.store().wake(project, queue, usize::MAX);
+        self.shared().control.store().wake_all_of(project, queue);
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! The data and the control driver over all pools.
 
 use crate::contract::{
-    Batches, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver, Flavors,
-    FlowControl, Messages, Pools, Queues, Retries, Sealed, Subscriptions,
+    Batches, Bookmarks, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver,
+    Flavors, FlowControl, Messages, Pools, Queues, Retries, Sealed, Subscriptions,
 };
 use crate::data::HealthCheck;
 use crate::model::error::{Error, Result};
@@ -17,6 +17,10 @@ impl ExtendedDriver for PooledDriver {
     }
 
     fn batches(&self) -> &dyn Batches {
+        self
+    }
+
+    fn bookmarks(&self) -> &dyn Bookmarks {
         self
     }
 
@@ -73,6 +77,8 @@ impl DataDriver for PooledDriver {
     fn gc(&self) -> Result<GcReport> {
         let _call = self.shared().enter()?;
         let mut sum = GcReport::default();
+        // Opens every pool that can be opened.
+        drop(self.shared().all_pools());
         for engine in self.shared().engines() {
             let GcReport { messages, claims, subscriptions, queues } = engine.gc()?;
             sum.messages = sum.messages.saturating_add(messages);

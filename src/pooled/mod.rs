@@ -119,9 +119,10 @@ struct Opened {
 impl Config {
     /// Opens the store in the directory `path` as the control store of a [`PooledDriver`], and
     /// creates the store if the directory has none. The stores of the pools get the same settings.
-    /// Each is opened when it is first needed.
+    /// The pools' stores are opened one after the other; one that cannot be opened is tried again when
+    /// it is needed.
     ///
-    /// Cost: as [`open`](Self::open), for the control store.
+    /// Cost: as [`open`](Self::open), for the control store and every pool.
     ///
     /// Durability: a new control store is on the disk when the call returns.
     ///

@@ -100,7 +100,7 @@ struct MovingFlag<'a> {
 impl Drop for MovingFlag<'_> {
     fn drop(&mut self) {
         self.mapping.set_moving(false);
-        self.control.wake(self.project, self.queue, usize::MAX);
+        self.control.wake_all_of(self.project, self.queue);
     }
 }
 

@@ -213,7 +213,8 @@ impl Shared {
             dropped.push(pool);
         }
         self.sides.clear();
-        // A pool that is back may have something to deliver or to remove.
+        // A pool that is back may have something to deliver or to remove, and messages that calls wait for.
+        self.control.store().waiters.wake_all();
         self.signal_relay();
     }
 

@@ -8,8 +8,7 @@ use crate::data::pauses::redescribe;
 use crate::data::queues::{check, missing, purge, stats};
 use crate::model::error::{Error, Result};
 use crate::model::{
-    FlavorName, Location, Metadata, Page, PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker,
-    QueueName, QueueStats,
+    FlavorName, Metadata, Page, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueStats,
 };
 use crate::state::op::{Address, Change, NewQueue, Op};
 use crate::state::{Description, Queue, Registry};
@@ -39,7 +38,7 @@ impl PooledDriver {
             drop(registry);
             redescribe(queue, change)
         })?;
-        control.store().wake(project, name, usize::MAX);
+        control.store().wake_all_of(project, name);
         control.store().wait_durable(lsn.ok_or_else(|| missing(project, name))?, control.durability())
     }
 }
@@ -55,7 +54,7 @@ impl Queues for PooledDriver {
         }
         self.shared().try_move_subscriptions(&keys::queue(project, name));
         // A queue that was not there may be waited for.
-        control.store().wake(project, name, usize::MAX);
+        control.store().wake_all_of(project, name);
         Ok(created.made)
     }
 
@@ -81,7 +80,7 @@ impl Queues for PooledDriver {
         })?;
         drop(chains);
         // A pause may have ended.
-        control.store().wake(project, name, usize::MAX);
+        control.store().wake_all_of(project, name);
         control.store().wait_durable(lsn.ok_or_else(|| missing(project, name))?, control.durability())?;
         self.shared().try_move_subscriptions(&keys::queue(project, name));
         Ok(())
@@ -95,6 +94,7 @@ impl Queues for PooledDriver {
         let _call = self.shared().enter_queue(project, name)?;
         let control = self.control();
         let lsn = self.shared().unregister(project, name)?;
+        control.store().wake_all_of(project, name);
         self.shared().signal_relay();
         match lsn {
             Some(lsn) => control.store().wait_durable(lsn, control.durability()),
@@ -275,10 +275,7 @@ impl Shared {
         number: u64,
     ) -> Result<Option<String>> {
         let group = group_of(registry, project, metadata)?;
-        let has_leftover = |pool: &[u8]| {
-            registry.removals.len() > 0
-                && registry.removals.contains(&keys::removal(&String::from_utf8_lossy(pool), number))
-        };
+        let has_leftover = |pool: &[u8]| registry.has_due_removal(&String::from_utf8_lossy(pool), number);
         let eligible: Vec<(&[u8], u64)> = registry
             .pools
             .iter()
@@ -289,7 +286,14 @@ impl Shared {
         if eligible.is_empty() && !left_over.is_empty() {
             return Err(Error::Moving { project: project.clone(), queue: name.clone() });
         }
-        let sum = eligible.iter().fold(0_u64, |sum, (_, weight)| sum.saturating_add(*weight));
+        let mut sum = eligible.iter().map(|(_, weight)| u128::from(*weight)).sum::<u128>();
+        // Of weights whose sum is too large to draw from, the last bits do not matter.
+        let mut eligible = eligible;
+        while sum > u128::from(u64::MAX) {
+            eligible.iter_mut().for_each(|(_, weight)| *weight /= 2);
+            sum = eligible.iter().map(|(_, weight)| u128::from(*weight)).sum();
+        }
+        let sum = u64::try_from(sum).unwrap_or(u64::MAX);
         let Some(mut left) = self.control.store().random.below(sum) else {
             if group.is_none() && self.config.virtual_pool {
                 return Ok(None);
@@ -346,7 +350,7 @@ impl Shared {
         if let Some(mapping) = &mapping {
             check_not_moving(mapping, project, name)?;
         }
-        let elsewhere = mapping.filter(|mapping| !is_in_control_store(&registry, mapping.pool.as_str()));
+        let elsewhere = mapping.filter(|mapping| !registry.is_in_control_store(mapping.pool.as_str()));
         let op = Op::Unregister {
             address: Address::of(project, name),
             queue: queue.number(),
@@ -372,12 +376,6 @@ fn group_of(registry: &Registry, project: &Project, metadata: &Metadata) -> Resu
 /// The id of a pool's store, if that is known and lasts.
 fn store_of(registry: &Registry, pool: &str) -> Option<[u8; 16]> {
     registry.pools.get(pool.as_bytes())?.store
-}
-
-/// Whether a pool is the control store itself, where a queue's record and messages are removed together.
-pub(super) fn is_in_control_store(registry: &Registry, pool: &str) -> bool {
-    let uri = registry.pools.get(pool.as_bytes()).and_then(|row| PoolUri::new(&row.uri).ok());
-    uri.is_some_and(|uri| matches!(uri.location(), Location::Default(_)))
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ impl Shared {
         let store = self.control.store();
         let removals: Vec<Removal> = {
             let registry = store.registry.read();
-            registry.removals.iter().map(|(_, removal)| removal.clone()).collect()
+            let all = registry.removals.iter().map(|(_, removal)| removal);
+            all.filter(|removal| registry.is_due(removal)).cloned().collect()
         };
         if removals.is_empty() {
             return Ok(());
@@ -36,7 +37,7 @@ impl Shared {
     fn remove_leftover(&self, removal: &Removal) -> Result<()> {
         let store = self.control.store();
         // An unregistered pool may be registered again.
-        if !store.registry.read().pools.contains(removal.pool.as_bytes()) {
+        if !store.registry.read().is_due(removal) {
             return Ok(());
         }
         let pool = self.pool(&removal.pool)?;
@@ -71,17 +72,17 @@ impl Shared {
                 // The side has the queue's record, which stays; the content is removed.
                 empty(store, &slot)?;
             } else {
-                store.remove_queue(&slot)?;
+                store.remove_queue(&slot, !removal.subscriptions)?;
             }
         }
         store.wait_durable(store.journal.appended(), Durability::Sync)
     }
 
-    /// The number of pending removals. The removal of an unregistered pool waits until the pool is registered again.
+    /// The number of pending removals. The removal of an unregistered pool, or of one that has another store, waits until
+    /// the pool is as it was.
     pub(super) fn count_leftovers(&self) -> u64 {
         let registry = self.control.store().registry.read();
-        let removals = registry.removals.iter();
-        removals.filter(|(_, left)| registry.pools.contains(left.pool.as_bytes())).count() as u64
+        registry.removals.iter().filter(|(_, left)| registry.is_due(left)).count() as u64
     }
 
     /// Whether subscriptions under that key are still to be removed from that pool.
@@ -91,12 +92,15 @@ impl Shared {
             return false;
         }
         let removals = keys::removals_of(pool);
-        registry.removals.range(&removals, None).any(|(_, left)| left.subscriptions && left.key == key)
+        registry
+            .removals
+            .range(&removals, None)
+            .any(|(_, left)| left.subscriptions && left.key == key && registry.is_due(left))
     }
 
     /// Whether a removal of the queue is pending in that pool.
     pub(super) fn has_leftover(&self, pool: &str, queue: u64) -> bool {
-        self.control.store().registry.read().removals.contains(&keys::removal(pool, queue))
+        self.control.store().registry.read().has_due_removal(pool, queue)
     }
 }
 

@@ -88,7 +88,7 @@ impl Shared {
             if old.number >= route.record.number {
                 return self.side(pool, route);
             }
-            store.remove_queue(&old)?;
+            store.remove_queue(&old, true)?;
         };
         // A later deletion or change of the mapping finds the side that is created now.
         if !self.holds(route, pool, Access::Read)? {

@@ -1,7 +1,7 @@
 //! The status of a pooled driver, for an operator.
 
-use crate::model::PoolName;
 use crate::model::error::Result;
+use crate::model::{Metrics, PoolName};
 use crate::store::recovery::RecoveryReport;
 use crate::store::status::Status;
 use crate::store::verify::Verification;
@@ -80,6 +80,38 @@ impl PooledDriver {
             in_transit: shared.engines().iter().map(|engine| engine.store().in_transit()).sum(),
             leftovers: shared.count_leftovers(),
         }
+    }
+
+    /// What each store has done since it was opened, and its sizes now: first the control store's, then those of the pools
+    /// by name. Stores that are not open yet are opened; one that cannot be opened is left out. Works also on a closed
+    /// driver. Of messages, the control store has only those of queues without a pool.
+    ///
+    /// Cost: as [`status`](Self::status).
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let driver = Config::new().disk(disk).open_pooled("control")?;
+    /// let one = PoolName::new("one")?;
+    /// driver.pools().create(&one, &NewPool::new("sled:/mnt/one".parse()?))?;
+    /// let orders = driver.queue(Project::none(), "orders")?;
+    /// orders.create(Metadata::new())?;
+    /// orders.post(ClientId::random(), &[NewMessage::new("a")])?;
+    /// let all = driver.metrics();
+    /// assert_eq!((all.len(), all[0].pool.clone(), all[1].pool.clone()), (2, None, Some(one)));
+    /// assert_eq!((all[0].queues, all[1].posted_messages), (1, 1));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn metrics(&self) -> Vec<Metrics> {
+        let shared = self.shared();
+        let of_pool = |(name, pool): (String, Result<std::sync::Arc<super::pool::Pool>>)| {
+            let (pool, name) = (pool.ok()?, PoolName::new(name).ok()?);
+            // A pool in the control store is counted there.
+            let is_apart = !pool.engine().is_same(&shared.control);
+            is_apart.then(|| Metrics { pool: Some(name), ..pool.store().metrics() })
+        };
+        let pools = shared.all_pools().into_iter().filter_map(of_pool);
+        std::iter::once(shared.control.store().metrics()).chain(pools).collect()
     }
 
     /// The reports of opening the stores of the pools, by the pools' names, as [`recovery`](Self::recovery) is of the

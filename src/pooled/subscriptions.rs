@@ -16,7 +16,6 @@ use crate::storage::journal::Growth;
 use crate::storage::keys;
 
 use super::moves::{PORTION_BYTES, PORTION_ROWS};
-use super::queues::is_in_control_store;
 use super::shared::Shared;
 
 impl Shared {
@@ -36,6 +35,10 @@ impl Shared {
                 let named = keys::parse_queue(key);
                 return named.map_or(Ok(()), |(project, queue)| Err(Error::Moving { project, queue }));
             }
+        }
+        // Opened before, because no call on any subscriptions goes on meanwhile.
+        if let Some(pool) = self.pool_to_move_to(key) {
+            drop(self.pool(&pool));
         }
         // No call reads the subscriptions while they are in both stores.
         let _moves = self.moves.write();
@@ -85,13 +88,13 @@ impl Shared {
             return None;
         }
         let mapping = registry.catalogue.get(key)?;
-        if is_in_control_store(&registry, mapping.pool.as_str()) {
+        if registry.is_in_control_store(mapping.pool.as_str()) {
             return None;
         }
         // Contents that the queue left in the control store as one of its pools stay there, as in any pool.
         let left = keys::left_behind_of(mapping.queue.unwrap_or_default());
         let mut left = registry.left_behind.range(&left, None);
-        let stays = mapping.queue.is_some() && left.any(|(_, left)| is_in_control_store(&registry, &left.pool));
+        let stays = mapping.queue.is_some() && left.any(|(_, left)| registry.is_in_control_store(&left.pool));
         (!stays).then(|| mapping.pool.to_string())
     }
 
@@ -105,5 +108,5 @@ impl Shared {
 /// Whether the control store still has subscriptions of a queue that was moved out of it, or was to be moved into it.
 pub(super) fn is_left_in_control_store(registry: &Registry, key: &[u8]) -> bool {
     let mut removals = registry.removals.iter();
-    removals.any(|(_, left)| left.subscriptions && left.key == key && is_in_control_store(registry, &left.pool))
+    removals.any(|(_, left)| left.subscriptions && left.key == key && registry.is_in_control_store(&left.pool))
 }

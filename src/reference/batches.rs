@@ -5,19 +5,29 @@ use std::collections::BTreeSet;
 use super::claims::no_claim;
 use super::{ReferenceModel, Store};
 use crate::contract::Batches;
-use crate::data::batches::check_size;
+use crate::data::batches::{check_bookmarks_alone, check_size};
+use crate::data::bookmarks::named_twice;
 use crate::model::error::{Error, Result};
-use crate::model::{BatchOutcome, BatchStep, ClaimId, ClaimOptions, MessageId, Project, QueueName, Timestamp};
+use crate::model::{
+    BatchOutcome, BatchStep, BookmarkName, ClaimId, ClaimOptions, MessageId, Project, QueueName, Timestamp,
+};
 
 impl Batches for ReferenceModel {
     fn commit(&self, steps: &[BatchStep]) -> Result<BatchOutcome> {
-        check_size(&steps.iter().collect::<Vec<_>>())?;
+        let named: Vec<&BatchStep> = steps.iter().collect();
+        check_size(&named)?;
+        if self.store.lock().pooled {
+            check_bookmarks_alone(&named)?;
+        }
         let (mut store, now) = self.enter()?;
         store.check_one_location(steps)?;
-        let (before, mut progress) = (store.queues.clone(), Progress::default());
+        let (before, mut progress) = ((store.queues.clone(), store.bookmarks.clone()), Progress::default());
         let done = steps.iter().try_for_each(|step| self.take(&mut store, now, step, &mut progress));
         if done.is_err() {
-            store.queues = before;
+            (store.queues, store.bookmarks) = before;
+        } else if steps.iter().any(|step| matches!(step, BatchStep::SetBookmark { .. })) {
+            store.bookmarks_set = store.bookmarks_set.saturating_add(1);
+            progress.outcome.bookmark_version = Some(store.bookmarks_set);
         }
         done.map(|()| progress.outcome)
     }
@@ -28,6 +38,7 @@ impl Batches for ReferenceModel {
 struct Progress<'s> {
     outcome: BatchOutcome,
     deleted: BTreeSet<(&'s Project, &'s QueueName, MessageId)>,
+    bookmarks: BTreeSet<(&'s Project, &'s BookmarkName)>,
 }
 
 impl ReferenceModel {
@@ -38,7 +49,8 @@ impl ReferenceModel {
         step: &'s BatchStep,
         progress: &mut Progress<'s>,
     ) -> Result<()> {
-        let (project, queue) = (step.project(), step.queue());
+        let Some(queue) = step.queue() else { return self.take_bookmark(store, now, step, progress) };
+        let project = step.project();
         self.check_name(project, queue)?;
         match step {
             BatchStep::Post { client, messages, .. } => {
@@ -60,8 +72,27 @@ impl ReferenceModel {
                     queue.release(*claim, now);
                 }
             }
+            BatchStep::SetBookmark { .. } | BatchStep::DeleteBookmark { .. } => {}
         }
         Ok(())
+    }
+
+    fn take_bookmark<'s>(
+        &self,
+        store: &mut Store,
+        now: Timestamp,
+        step: &'s BatchStep,
+        progress: &mut Progress<'s>,
+    ) -> Result<()> {
+        let (name, value, condition) = match step {
+            BatchStep::SetBookmark { bookmark, value, condition, .. } => (bookmark, Some(value), *condition),
+            BatchStep::DeleteBookmark { bookmark, condition, .. } => (bookmark, None, *condition),
+            _ => return Ok(()),
+        };
+        if !progress.bookmarks.insert((step.project(), name)) {
+            return Err(named_twice(name));
+        }
+        self.change_at(store, now, (step.project(), name), value, condition).map(drop)
     }
 }
 
@@ -97,19 +128,18 @@ impl Store {
     /// Refuses steps whose queues have their contents at different locations.
     fn check_one_location(&mut self, steps: &[BatchStep]) -> Result<()> {
         let mut there = Vec::new();
-        for step in steps {
-            let (project, queue) = (step.project(), step.queue());
+        for (project, queue) in steps.iter().filter_map(|step| Some((step.project(), step.queue()?))) {
             if self.contents(project, queue)?.is_some() {
-                there.push((step, self.location(project, queue)?));
+                there.push((project, queue, self.location(project, queue)?));
             }
         }
-        let Some((one, location)) = there.first() else { return Ok(()) };
-        if let Some((other, _)) = there.iter().find(|(_, another)| another != location) {
+        let Some((project, one, location)) = there.first() else { return Ok(()) };
+        if let Some((other_project, other, _)) = there.iter().find(|(_, _, another)| another != location) {
             return Err(Error::NotInOneStore {
-                project: one.project().clone(),
-                one: one.queue().clone(),
-                other_project: other.project().clone(),
-                other: other.queue().clone(),
+                project: (*project).clone(),
+                one: (*one).clone(),
+                other_project: (*other_project).clone(),
+                other: (*other).clone(),
             });
         }
         Ok(())

@@ -65,8 +65,6 @@ impl Flavors for ReferenceModel {
         self.limits.check_project(project)?;
         update.check_not_empty()?;
         update.capabilities.as_ref().map_or(Ok(()), |given| self.limits.check_metadata(given.to_json().len()))?;
-        store.flavor(project, name).ok_or_else(|| no_flavor(project, name))?;
-        store.check_group(update.pool_group.as_ref())?;
         let flavor = store.flavors.get_mut(&(project.clone(), name.clone()));
         let flavor = flavor.ok_or_else(|| no_flavor(project, name))?;
         if let Some(group) = &update.pool_group {

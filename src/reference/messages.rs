@@ -5,6 +5,7 @@ use super::queue::{MessageModel, QueueModel, sequences, within};
 use super::queues::no_queue;
 use super::{ReferenceModel, Store};
 use crate::contract::Messages;
+use crate::data::bounds::{Load, check_bound};
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{
@@ -99,9 +100,9 @@ impl Messages for ReferenceModel {
                 _ if claims.is_empty() => {}
                 None => return Err(Error::MessageNotClaimed { id: *id }),
                 Some(holder) if claims.contains(&holder) => {}
-                Some(_) => {
+                Some(claim) => {
                     let (project, queue) = (project.clone(), queue.clone());
-                    return Err(Error::ClaimDoesNotMatch { project, queue, id: *id });
+                    return Err(Error::ClaimDoesNotMatch { project, queue, id: *id, claim });
                 }
             }
             found.push(message.sequence);
@@ -141,6 +142,11 @@ impl ReferenceModel {
         let target = store.contents(project, queue)?.ok_or_else(|| no_queue(project, queue))?;
         check_pause(target.settings.pause, project, queue)?;
         self.limits.check_post(messages, target.settings.max_post_size)?;
+        if !messages.is_empty() {
+            let posted = messages.iter().map(MessageModel::load_of);
+            let load = target.live(now).map(MessageModel::load).chain(posted).fold(Load::default(), Load::and);
+            check_bound(target.settings.bound.as_deref(), load, project, queue)?;
+        }
         let post = |message| target.push(MessageModel::posted(message, client, self.checksums, now));
         Ok(messages.iter().map(post).collect())
     }

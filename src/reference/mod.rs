@@ -9,6 +9,7 @@
 //! Cost: each call takes O(messages posted to the queue since the last `gc`).
 
 mod batches;
+mod bookmarks;
 mod catalogue;
 mod claims;
 mod control;
@@ -36,8 +37,8 @@ use crate::contract::{Claims, DataDriver, Messages, Queues, Sealed, Subscription
 use crate::lock::{Mutex, MutexGuard, Rank};
 use crate::model::error::{Error, Result};
 use crate::model::{
-    Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits, MessageVolume, NewPool, OperationStatus,
-    PoolName, Project, QueueName, Timestamp,
+    BookmarkName, BookmarkRecord, Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits,
+    MessageVolume, NewPool, OperationStatus, PoolName, Project, QueueName, Timestamp,
 };
 use queue::QueueModel;
 use rows::{FlavorModel, SubscriptionModel, Transit};
@@ -92,6 +93,9 @@ struct Store {
     pools: BTreeMap<PoolName, NewPool>,
     flavors: BTreeMap<(Project, FlavorName), FlavorModel>,
     catalogue: BTreeMap<(Project, QueueName), PoolName>,
+    bookmarks: BTreeMap<(Project, BookmarkName), BookmarkRecord>,
+    /// The number of changes of bookmarks so far.
+    bookmarks_set: u64,
     /// The numbers of queues, of claims and of subscriptions created so far.
     queues_made: u64,
     claims_made: u128,
@@ -367,7 +371,8 @@ fn sum(one: MessageVolume, other: MessageVolume) -> MessageVolume {
 
 /// The result of a health check whose operations cannot fail.
 fn fine<const N: usize>(operations: [&'static str; N]) -> Vec<OperationStatus> {
-    let fine = |name| OperationStatus { name, succeeded: true, elapsed: Duration::ZERO, reference: None };
+    let fine =
+        |name| OperationStatus { name, succeeded: true, elapsed: Duration::ZERO, reference: None, failure: None };
     operations.into_iter().map(fine).collect()
 }
 

@@ -13,10 +13,12 @@ impl Store {
         self.pools.iter().filter(move |(_, pool)| pool.group.as_ref() == group)
     }
 
-    /// The flavors of all projects that stand for the group, by project and name.
+    /// The flavors of all projects that stand for the group, by name.
     fn flavors_of(&self, group: &PoolGroup) -> Vec<&str> {
         let of = self.flavors.iter().filter(|(_, flavor)| flavor.pool_group == *group);
-        of.map(|((_, name), _)| name.as_str()).collect()
+        let mut names: Vec<&str> = of.map(|((_, name), _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Refuses to take the last pool out of a group that a flavor stands for.

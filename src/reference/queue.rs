@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::store_location::StoreLocation;
+use crate::data::bounds::Load;
 use crate::model::settings::ParsedSettings;
 use crate::model::time::millis;
 use crate::model::ttl::FOREVER;
@@ -12,6 +13,7 @@ use crate::model::{
     Body, Checksum, ClaimEntry, ClaimId, ClaimOptions, ClaimRecord, ClientId, DeadLetterOrigin, Envelope, Message,
     MessageId, MessageStat, Metadata, NewMessage, QueueName, QueueStats, Timestamp, Ttl,
 };
+use crate::state::envelope::encode;
 
 #[derive(Clone)]
 pub(super) struct QueueModel {
@@ -136,6 +138,18 @@ impl MessageModel {
     /// Bytes of its body and headers.
     fn size(&self) -> u64 {
         (self.body.len() as u64).saturating_add(self.envelope.headers.bytes())
+    }
+
+    /// What it counts for the bounds of its queue: its envelope as it is stored.
+    pub(super) fn load(&self) -> Load {
+        let envelope = encode(&self.envelope.headers, self.origin()).map_or(0, |bytes| bytes.len());
+        Load::default().plus((self.body.len() + envelope) as u64)
+    }
+
+    /// The load of a message that is posted.
+    pub(super) fn load_of(message: &NewMessage) -> Load {
+        let envelope = encode(&message.headers, None).map_or(0, |bytes| bytes.len());
+        Load::default().plus((message.body().len() + envelope) as u64)
     }
 
     /// Where it comes from, if it is a dead letter.

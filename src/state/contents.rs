@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::disk::trees::Tree;
 use crate::model::error::Error;
 use crate::state::entries::QueueRecord;
-use crate::state::op::{self, NewQueue, Op};
+use crate::state::op::{self, Bookmarked, NewQueue, Op};
 use crate::storage::archive::Archive;
 use crate::storage::budget::Budget;
 use crate::storage::codec;
@@ -131,7 +131,7 @@ impl Contents {
                 let record = codec::decode::<Claim>(body)?;
                 queue.with(|queue| queue.load_claim(claim, record));
             }
-            Tree::Meta | Tree::Subscriptions | Tree::Catalogue | Tree::Pools | Tree::Flavors => {
+            Tree::Meta | Tree::Subscriptions | Tree::Catalogue | Tree::Pools | Tree::Flavors | Tree::Bookmarks => {
                 self.registry.load(tree, key, body)?;
             }
         }
@@ -249,7 +249,7 @@ impl Contents {
                     self.apply(dead.target, lsn, time, &entry.op)?;
                 }
             }
-            Op::Batch(steps) => {
+            Op::Batch(steps) | Op::Bookmark(Bookmarked { steps, .. }) => {
                 // A salvage continues after an error, so every queue gets its steps.
                 let each = op::queues_of(steps).into_iter().map(|queue| self.apply(queue, lsn, time, &entry.op));
                 each.fold(Ok(()), Result::and)?;

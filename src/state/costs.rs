@@ -11,6 +11,16 @@ pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
         (count as u64).saturating_mul(REMOVAL_BYTES).saturating_add(pages.saturating_mul(ENTRY_BYTES + key_bytes))
     };
     let claim = |taken: usize| (CLAIM_BYTES + key_bytes).saturating_add((taken as u64).saturating_mul(CLAIMED_BYTES));
+    let added = |steps: &[Step<'_>]| {
+        steps.iter().fold(0, |sum: u64, step| match step {
+            Step::Post { messages: posted, .. } => {
+                let bytes = posted.iter().fold(0, |sum: u64, one| sum.saturating_add(one.size() as u64));
+                sum.saturating_add(messages(posted.len(), bytes))
+            }
+            // The other steps add nothing.
+            Step::Renew { .. } | Step::Release { .. } | Step::Delete { .. } => sum,
+        })
+    };
     match op {
         Op::Post { messages: posted, .. } => messages(posted.len(), frame_bytes),
         Op::Receive(received) => messages(received.messages.len(), frame_bytes),
@@ -20,14 +30,14 @@ pub(crate) fn price(op: &Op<'_>, frame_bytes: u64, key_bytes: u64) -> u64 {
             claim(new.taken.len()).saturating_add(moved)
         }
         Op::SplitClaim(split) => claim(split.taken.len()),
-        // The other steps add nothing.
-        Op::Batch(steps) => steps.iter().fold(0, |sum: u64, step| match step {
-            Step::Post { messages: posted, .. } => {
-                let bytes = posted.iter().fold(0, |sum: u64, one| sum.saturating_add(one.size() as u64));
-                sum.saturating_add(messages(posted.len(), bytes))
-            }
-            Step::Renew { .. } | Step::Release { .. } | Step::Delete { .. } => sum,
-        }),
+        Op::Batch(steps) => added(steps),
+        Op::Bookmark(changed) => {
+            let bookmarks = changed.bookmarks.iter().map(|change| {
+                let value = change.value.as_ref().map_or(0, |value| value.len());
+                bookmark_bytes(change.key().len(), value).saturating_mul(2)
+            });
+            bookmarks.fold(added(&changed.steps), u64::saturating_add)
+        }
         Op::RenewClaim { .. } | Op::ReleaseClaim { .. } | Op::Time => 0,
         _ => frame_bytes.saturating_add(RECORD_BYTES).saturating_mul(2),
     }
@@ -44,6 +54,12 @@ pub(crate) fn made_by(op: &Op<'_>) -> u64 {
         let project = new.project.as_ref().map_or(0, |project| project.len());
         queue_bytes(project.saturating_add(new.name.len()), new.metadata.len())
     })
+}
+
+/// The most bytes of a bookmark's record.
+pub(crate) fn bookmark_bytes(key: usize, value: usize) -> u64 {
+    // Version, time and length as integers.
+    (key as u64).saturating_add(value as u64).saturating_add(RECORD_BYTES + 24)
 }
 
 /// The approximate bytes of a queue's record: its key and its metadata.

@@ -90,8 +90,13 @@ impl MessageSlot {
         self.set(RETRIED, ready_at > 0);
     }
 
+    /// Bytes of its body and its envelope.
+    pub(crate) fn size(&self) -> u64 {
+        u64::from(self.len)
+    }
+
     pub(crate) fn weight(&self) -> u64 {
-        u64::from(self.len).saturating_add(64)
+        u64::from(self.len).saturating_add(MESSAGE_WEIGHT)
     }
 
     pub(crate) fn distance(&self) -> u64 {
@@ -208,6 +213,9 @@ impl<'de> Visitor<'de> for SlotVisitor {
         Ok(slot)
     }
 }
+
+/// What a message weighs beside its body and its headers.
+pub(crate) const MESSAGE_WEIGHT: u64 = 64;
 
 #[cfg(test)]
 mod tests {

@@ -31,8 +31,11 @@ pub(crate) use contents::{Contents, Obstacle};
 pub(crate) use dirty::Tombstones;
 pub(crate) use frozen::FrozenQueue;
 pub(crate) use idle::{Activity, LoadedQueue, idle_bytes};
+pub(crate) use message_slot::MESSAGE_WEIGHT;
 pub(crate) use page::{FrozenPage, Hold, Page, PageEntry};
 pub(crate) use page_builder::PageBuilder;
 pub(crate) use queue::{Description, Freed, OUTBOX, Purpose, Queue, Sizes, Totals};
 pub(crate) use reader::Reading;
-pub(crate) use registry::{FlavorRow, Mapping, PARTS, PoolRow, Registry, Removal, SubscriptionRow, pool_name};
+pub(crate) use registry::{
+    BookmarkRow, FlavorRow, Mapping, PARTS, Part, PoolRow, Registry, Removal, SubscriptionRow, pool_name,
+};

@@ -7,12 +7,14 @@
 //!    expired data.
 //! 3. The order of the variants is the format on disk: new variants are added at the end.
 
+mod bookmark;
 mod change;
 mod dead_letter;
 mod step;
 
 use std::borrow::Cow;
 
+pub(crate) use bookmark::{BookmarkChange, Bookmarked};
 pub(crate) use change::{Address, Change};
 pub(crate) use dead_letter::{DeadLetter, DeadLetters, Received, Source};
 use serde::{Deserialize, Serialize};
@@ -143,13 +145,16 @@ pub(crate) enum Op<'a> {
     /// Changes of one or more queues, together; the steps are in the order of the queues' numbers.
     #[serde(borrow)]
     Batch(Vec<Step<'a>>),
+    /// Bookmarks change, and queues together with them.
+    #[serde(borrow)]
+    Bookmark(Bookmarked<'a>),
 }
 
 impl Op<'_> {
     /// The number of the queue this is about, if it is about one.
     pub(crate) fn queue(&self) -> Option<u64> {
         match self {
-            Self::Time | Self::Registry(_) | Self::Batch(_) => None,
+            Self::Time | Self::Registry(_) | Self::Batch(_) | Self::Bookmark(_) => None,
             Self::Clear { queue, .. } => queue.map(|(number, _)| number),
             Self::CreateQueue(new) | Self::Register { new, .. } => Some(new.number),
             Self::Claim(claim) => Some(claim.queue),

@@ -552,7 +552,7 @@ mod tests {
     #[test]
     fn compacting_keeps_what_is_alive_and_only_that() {
         let mut page = page_of(40);
-        page.claim(bit(5), 77, 100, Lease { now: 100, ttl: 50, grace: 10 });
+        page.claim(bit(5), 77, 100, Lease { now: 100, slack: 0, ttl: 50, grace: 10 });
         page.remove(set_of((0..40).filter(|i| i % 8 != 5)), &mut Vec::new());
         assert!(page.is_sparse());
         let (weight, bodies) = (page.weight(), [5, 13, 21, 29, 37].map(|i| body(&page, 50 + i)));
@@ -586,8 +586,8 @@ mod tests {
     #[test]
     fn messages_that_are_removed_name_their_claims() {
         let mut page = page_of(10);
-        page.claim(set_of([1, 2, 5].into_iter()), 77, 100, Lease { now: 100, ttl: 50, grace: 10 });
-        page.claim(bit(3), 78, 100, Lease { now: 100, ttl: 50, grace: 10 });
+        page.claim(set_of([1, 2, 5].into_iter()), 77, 100, Lease { now: 100, slack: 0, ttl: 50, grace: 10 });
+        page.claim(bit(3), 78, 100, Lease { now: 100, slack: 0, ttl: 50, grace: 10 });
         let (weight, mut lost) = (page.weight(), Vec::new());
         page.remove(set_of([0, 2, 3, 4].into_iter()), &mut lost);
         assert_eq!((lost, bits(page.live()).count(), bits(page.claimed()).count()), (vec![77, 78], 6, 2));
@@ -598,7 +598,7 @@ mod tests {
     fn a_record_brings_the_live_messages_back() {
         let mut page = page_of(10);
         page.push(70, &IncomingMessage { ready_at: 150, checksum: Some([9; 16]), ..message(b"late") });
-        page.claim(bit(2), 77, 100, Lease { now: 100, ttl: 50, grace: 10 });
+        page.claim(bit(2), 77, 100, Lease { now: 100, slack: 0, ttl: 50, grace: 10 });
         page.remove(bit(0), &mut Vec::new());
         let content = page.content().unwrap().clone();
         let (record, budget) = (page.freeze().record(&content), Budget::unlimited());

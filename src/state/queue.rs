@@ -37,13 +37,13 @@ use crate::model::numbering::{first_of, incarnation_of};
 use crate::model::settings::ParsedSettings;
 use crate::model::ttl::FOREVER;
 use crate::model::{Metadata, Project, QueueName};
-use crate::state::op::{NewQueue, Op};
+use crate::state::op::{Bookmarked, NewQueue, Op};
 use crate::state::sequences::{Portions, Sequences};
 use crate::storage::budget::Budget;
 
 use super::claims::{Claim, Claims};
 use super::dirty::{Dirty, DirtyRecords};
-use super::page::{Page, bits};
+use super::page::{Lease, Page, bits};
 use super::page_content::Content;
 
 pub(crate) use eviction::Purpose;
@@ -290,7 +290,7 @@ impl Queue {
             Op::Receive(received) => self.deliver(received.first, &received.messages),
             Op::Import(import) => self.import(import),
             Op::RenewClaim { claim, ttl, grace, slack, .. } => {
-                self.renew(time.saturating_add((*slack).into()), claim, *ttl, *grace);
+                self.renew(claim, Lease { now: time, slack: *slack, ttl: *ttl, grace: *grace });
             }
             Op::ReleaseClaim { claim, .. } => self.release(claim),
             Op::Retry(retried) => self.retry(time, retried),
@@ -298,7 +298,7 @@ impl Queue {
             Op::Delete { messages, .. } => self.remove(messages),
             Op::EndClaims { claims, .. } => claims.iter().for_each(|number| self.end_spent(*number)),
             Op::DropDamaged { ranges, .. } => ranges.iter().for_each(|(from, to)| self.drop_range(*from, *to)),
-            Op::Batch(steps) => self.take_steps(time, steps),
+            Op::Batch(steps) | Op::Bookmark(Bookmarked { steps, .. }) => self.take_steps(time, steps),
         }
         self.lsn = lsn;
         self.dirty.change_record();

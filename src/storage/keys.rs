@@ -8,7 +8,7 @@
 //! | `claims` | project, queue name, queue number, claim number |
 //! | `subscriptions` | project, queue name, then the subscription's id |
 //! | `pools` | name |
-//! | `flavors` | project, then name |
+//! | `flavors`, `bookmarks` | project, then name |
 //!
 //! A project is `00` for none, or `01`, its text and an end; a name is its text and an end. Within text `00` is written
 //! `00 ff`, and the end is `00 01`: so the keys sort as (project, name) sorts, whatever bytes the names hold.

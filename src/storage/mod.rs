@@ -14,4 +14,5 @@ pub(crate) mod page_files;
 pub(crate) mod records;
 pub(crate) mod reserve;
 pub(crate) mod snapshot;
+pub(crate) mod timer;
 pub(crate) mod whole_file;

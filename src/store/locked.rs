@@ -105,9 +105,8 @@ impl Store {
 
     /// Locks the registry for changes, after removing everything that has expired.
     pub(crate) fn lock_registry(&self) -> LockedRegistry<'_> {
-        let registry = self.registry.write();
-        let (now, due) = (self.now(), registry.next_due());
-        let mut locked = LockedRegistry { store: self, registry, now, due, expired: 0 };
+        let mut locked = self.lock_registry_as_is(Self::now);
+        let now = locked.now;
         let before = locked.registry.bytes();
         locked.expired = locked.registry.advance(now);
         self.reserve.change_records(before, locked.registry.bytes());
@@ -115,6 +114,13 @@ impl Store {
             self.record_time(now);
         }
         locked
+    }
+
+    /// Locks the registry for changes that do not depend on what has expired, made at a time that is read under the lock.
+    pub(crate) fn lock_registry_as_is(&self, time: impl FnOnce(&Self) -> u64) -> LockedRegistry<'_> {
+        let registry = self.registry.write();
+        let (now, due) = (time(self), registry.next_due());
+        LockedRegistry { store: self, registry, now, due, expired: 0 }
     }
 
     /// Advances a queue by a bounded number of steps; returns whether more is due. `None` if the queue was deleted, or
@@ -243,8 +249,7 @@ impl<'a> Locked<'a> {
     pub(super) fn note_claimable(&self, freed: Freed) {
         let claimable = usize::try_from(freed.claimable).unwrap_or(usize::MAX);
         if claimable > 0 {
-            let waiters = self.store.waiters_of_driver.get().unwrap_or(&self.store.waiters);
-            waiters.wake(&self.slot.key, claimable);
+            self.store.all_waiters().wake(&self.slot.key, claimable);
         }
     }
 
@@ -302,6 +307,9 @@ impl Drop for Locked<'_> {
         if after != self.before {
             self.store.count(&self.slot.key, self.before, after);
         }
+        if after.total < self.before.total && self.store.all_waiters().has_posters() {
+            self.store.all_waiters().wake_posters(&self.slot.key);
+        }
         if self.queue.has_changes() {
             self.store.note_changed(self.slot);
         }
@@ -337,15 +345,17 @@ impl LockedRegistry<'_> {
 
     /// Journals `op` and applies it to the registry and to `queues`, which are locked.
     pub(crate) fn record(&mut self, growth: Growth, op: &Op<'_>, queues: &mut [&mut Queue]) -> Result<u64> {
+        let time = self.now;
         queues.iter().try_for_each(|queue| queue.prepare(op))?;
-        self.store.recall_all(growth, self.now, queues)?;
-        let lsn = self.store.append(growth, self.now, op)?;
+        self.store.recall_all(growth, time, queues)?;
+        let key_bytes = queues.iter().map(|queue| queue.key_bytes()).max().unwrap_or(0);
+        let lsn = self.store.append_for(key_bytes, growth, time, op)?;
         let poison_on_panic = PoisonOnPanic(self.store);
         let before = self.registry.bytes();
-        self.registry.apply(lsn, self.now, op);
+        self.registry.apply(lsn, time, op);
         self.store.reserve.change_records(before, self.registry.bytes());
         drop(poison_on_panic);
-        self.store.apply(lsn, self.now, op, queues);
+        self.store.apply(lsn, time, op, queues);
         Ok(lsn)
     }
 }

@@ -26,6 +26,8 @@ mod hot_queues;
 pub(crate) mod housekeeping;
 pub(crate) mod inspect;
 mod locked;
+pub(crate) mod meters;
+mod metrics;
 mod names;
 mod posts;
 pub(crate) mod random;
@@ -61,6 +63,7 @@ use crate::storage::reserve::Reserve;
 use crate::store::alarms::Alarms;
 use crate::store::calls::Calls;
 use crate::store::housekeeping::Housekeeping;
+use crate::store::meters::Meters;
 use crate::store::random::Random;
 use crate::store::recovery::{Recovered, RecoveryReport};
 use crate::store::signals::Signals;
@@ -122,6 +125,7 @@ pub(crate) struct Store {
     messages: AtomicU64,
     weight: AtomicU64,
     pub(crate) calls: Calls,
+    pub(crate) meters: Meters,
 }
 
 /// The directory: the queues of the store.
@@ -177,6 +181,7 @@ impl Store {
             incarnation: AtomicU32::new(incarnation),
             alarms: Alarms::default(),
             waiters: Arc::default(),
+            meters: Meters::default(),
             waiters_of_driver: OnceLock::new(),
             housekeeping: Mutex::new(Rank::Housekeeping, housekeeping),
             signals,
@@ -253,6 +258,19 @@ impl Store {
         if !self.waiters.is_empty() {
             self.waiters.wake(&keys::queue(project, name), most);
         }
+    }
+
+    /// Wakes all calls that wait for messages of that queue, or for room in it.
+    pub(crate) fn wake_all_of(&self, project: &Project, name: &QueueName) {
+        self.wake(project, name, usize::MAX);
+        if self.waiters.has_posters() {
+            self.waiters.wake_posters(&keys::queue(project, name));
+        }
+    }
+
+    /// The waiters of the driver that the store belongs to.
+    pub(super) fn all_waiters(&self) -> &Waiters {
+        self.waiters_of_driver.get().unwrap_or(&self.waiters)
     }
 
     /// Every queue in memory, by project and name. The directory is locked for some queues at a time, so queues that are created

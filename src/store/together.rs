@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::Store;
-use super::locked::Locked;
+use super::locked::{Locked, LockedRegistry};
 use super::slot::QueueSlot;
 use crate::model::error::Result;
 use crate::state::Queue;
-use crate::state::op::{Op, Step, steps_of};
+use crate::state::op::{Bookmarked, Op, Step, steps_of};
 use crate::storage::journal::Growth;
 
 /// Queues of one store, some of them missing, each locked and advanced to the same instant.
@@ -61,12 +61,39 @@ impl<'a> Together<'a> {
         &self.order
     }
 
+    /// Reads the pages that the steps change and that are not in memory.
+    pub(crate) fn prepare(&self, steps: &[Step<'_>]) -> Result<()> {
+        self.queues.iter().flatten().try_for_each(|queue| queue.prepare_steps(steps))
+    }
+
     /// Journals these steps as one operation and applies them. A queue without a step stays as it is: it may be only the
     /// stand-in for one that has no content yet.
     pub(crate) fn record(&mut self, store: &Store, growth: Growth, steps: Vec<Step<'_>>) -> Result<u64> {
-        let now = self.queues.iter().flatten().map(Locked::now).max().unwrap_or_default();
-        let changed = self.queues.iter_mut().flatten().filter(|queue| !steps_of(&steps, queue.number()).is_empty());
-        let mut changed: Vec<&mut Queue> = changed.map(Locked::state).collect();
+        let now = self.now().unwrap_or_default();
+        let mut changed = self.changed_by(&steps);
         store.record(growth, now, &Op::Batch(steps), &mut changed)
+    }
+
+    /// As [`Self::record`], with changes of bookmarks. Returns the LSN and the version of the bookmarks.
+    pub(crate) fn record_with(
+        &mut self,
+        registry: &mut LockedRegistry<'_>,
+        growth: Growth,
+        changed: Bookmarked<'_>,
+    ) -> Result<(u64, u64)> {
+        let mut queues = self.changed_by(&changed.steps);
+        let op = Op::Bookmark(changed);
+        let lsn = registry.record(growth, &op, &mut queues)?;
+        Ok((lsn, if let Op::Bookmark(changed) = &op { changed.version(lsn) } else { 0 }))
+    }
+
+    /// The instant that the queues were advanced to; `None` if there are none.
+    pub(crate) fn now(&self) -> Option<u64> {
+        self.queues.iter().flatten().map(Locked::now).max()
+    }
+
+    fn changed_by(&mut self, steps: &[Step<'_>]) -> Vec<&mut Queue> {
+        let changed = self.queues.iter_mut().flatten().filter(|queue| !steps_of(steps, queue.number()).is_empty());
+        changed.map(Locked::state).collect()
     }
 }

@@ -5,7 +5,8 @@
 //!    a waiter wakes up by itself.
 //! 3. A waiter passes its wake-up on to the next waiter in two cases: it leaves without a check since it was woken,
 //!    because its call failed, timed out or was cancelled; or it knows an instant at which something falls due.
-//! 4. Queues that calls wait for together are marked by the same wake-ups: see [`ready_queues`](super::ready_queues).
+//! 4. A post that waits for room in a queue is woken by every removal of its messages and every change of its settings.
+//! 5. Queues that calls wait for together are marked by the same wake-ups: see [`ready_queues`](super::ready_queues).
 //!
 //! Cost: O(log waiters of the queue) to register and to leave.
 
@@ -25,6 +26,8 @@ pub(crate) struct Waiters {
     count: AtomicUsize,
     /// The number of calls that wait.
     calls: AtomicUsize,
+    /// The number of calls that wait for room in a queue.
+    posters: AtomicUsize,
     lists: Mutex<Lists>,
 }
 
@@ -33,6 +36,8 @@ struct Lists {
     /// The number of the next waiter or set.
     next: u64,
     by_queue: HashMap<Vec<u8>, Listeners>,
+    /// The calls that wait for room in a queue.
+    posters: HashMap<Vec<u8>, BTreeMap<u64, Arc<Waiter>>>,
     /// The sets of queues that calls wait for together.
     sets: BTreeMap<u64, Arc<ReadyQueues>>,
     /// Threads that wait for an instant, not for messages.
@@ -59,6 +64,15 @@ pub(crate) struct Sleeper<'a> {
 #[derive(Debug)]
 pub(crate) struct WaitingCall<'a>(&'a Waiters);
 
+/// A call that waits for room in a queue, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct WaitingPost<'a> {
+    waiters: &'a Waiters,
+    key: Vec<u8>,
+    number: u64,
+    waiter: Arc<Waiter>,
+}
+
 /// A waiter of a queue, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Waiting<'a> {
@@ -74,8 +88,8 @@ pub(crate) struct Waiting<'a> {
 
 impl Default for Waiters {
     fn default() -> Self {
-        let (count, calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { count, calls, lists: Mutex::new(Rank::Waiters, Lists::default()) }
+        let [count, calls, posters] = [(); 3].map(|()| AtomicUsize::new(0));
+        Self { count, calls, posters, lists: Mutex::new(Rank::Waiters, Lists::default()) }
     }
 }
 
@@ -91,6 +105,32 @@ impl Waiters {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let (must_check, knows_due) = (Cell::new(false), Cell::new(false));
         Waiting { waiters: self, key, number, waiter, must_check, knows_due }
+    }
+
+    /// Registers a call that waits for room in the queue of that key.
+    pub(crate) fn register_poster(&self, key: Vec<u8>) -> WaitingPost<'_> {
+        let waiter = Arc::new(Waiter::new());
+        let mut lists = self.lists.lock();
+        let number = lists.next;
+        lists.next += 1;
+        lists.posters.entry(key.clone()).or_default().insert(number, waiter.clone());
+        drop(lists);
+        self.posters.fetch_add(1, Ordering::SeqCst);
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        WaitingPost { waiters: self, key, number, waiter }
+    }
+
+    pub(crate) fn has_posters(&self) -> bool {
+        self.posters.load(Ordering::SeqCst) > 0
+    }
+
+    /// Wakes all calls that wait for room in the queue: how much a post needs is known to it alone.
+    pub(crate) fn wake_posters(&self, key: &[u8]) {
+        if let Some(waiters) = self.lists.lock().posters.get(key) {
+            for waiter in waiters.values() {
+                waiter.wake();
+            }
+        }
     }
 
     /// Has the queues of these keys marked in `queues`, by their order, until [`unwatch`](Self::unwatch).
@@ -158,7 +198,8 @@ impl Waiters {
     pub(crate) fn wake_all(&self) {
         let lists = self.lists.lock();
         let waiters = lists.by_queue.values().flat_map(|listeners| listeners.waiters.values());
-        for waiter in waiters.chain(lists.sleepers.values()) {
+        let posters = lists.posters.values().flat_map(BTreeMap::values);
+        for waiter in waiters.chain(lists.sleepers.values()).chain(posters) {
             waiter.wake();
         }
         lists.sets.values().for_each(|queues| queues.wake_all());
@@ -204,6 +245,33 @@ impl Sleeper<'_> {
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
         self.waiters.lists.lock().sleepers.remove(&self.number);
+    }
+}
+
+impl WaitingPost<'_> {
+    /// The waiter, for a token that cancels its sleep.
+    pub(crate) fn waiter(&self) -> &Arc<Waiter> {
+        &self.waiter
+    }
+
+    /// Sleeps until woken or cancelled, or for `timeout` if there is one.
+    pub(crate) fn sleep(&self, timeout: Option<Duration>) {
+        self.waiter.sleep(timeout);
+    }
+}
+
+impl Drop for WaitingPost<'_> {
+    fn drop(&mut self) {
+        let mut lists = self.waiters.lists.lock();
+        if let Some(posters) = lists.posters.get_mut(&self.key) {
+            posters.remove(&self.number);
+            if posters.is_empty() {
+                lists.posters.remove(&self.key);
+            }
+        }
+        drop(lists);
+        self.waiters.posters.fetch_sub(1, Ordering::SeqCst);
+        self.waiters.calls.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::Store;
+use super::meters::messages_in;
 use crate::model::Durability;
 use crate::model::error::Result;
 use crate::state::costs::{made_by, price, void_bytes};
@@ -19,6 +20,7 @@ impl Store {
     /// restart, whatever the wall clock shows then. A store that cannot write continues to read.
     pub(crate) fn record_freed(&self, freed: Freed, now: u64) {
         if freed != Freed::default() {
+            self.meters.expired.add(freed.messages);
             self.record_time(now);
         }
     }
@@ -62,10 +64,12 @@ impl Store {
         let described = matches!(op, Op::SetMetadata { .. } | Op::Remap { .. });
         let bytes = |queues: &[&mut Queue]| queues.iter().map(|queue| queue.description().bytes() as u64).sum();
         let before = if described { bytes(queues) } else { 0 };
+        let messages = messages_in(queues);
         queues.iter_mut().for_each(|queue| queue.apply(lsn, now, op));
         if described {
             self.reserve.change_records(before, bytes(queues));
         }
+        self.meters.note(op, messages, queues);
         drop(poison_on_panic);
         if queues.iter().any(|queue| queue.is_broken()) {
             self.journal.poison("a change could not be applied whole");
@@ -78,7 +82,7 @@ impl Store {
     }
 
     /// As [`Self::append`], for an operation on a queue whose key has `key_bytes` bytes.
-    fn append_for(&self, key_bytes: u64, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
+    pub(super) fn append_for(&self, key_bytes: u64, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
         if !self.process.is_this_as_far_as_known() {
             return Err(self.forked());
         }

@@ -440,3 +440,27 @@ fn the_store_of_one_engine_is_restored_as_a_control_store_too() {
     disks_config(&disk).restore_pooled(BACKUP, "/restored", []).unwrap();
     assert!(open(&disk, &clock, "/restored").queues().exists(&Project::none(), &"q".parse().unwrap()).unwrap());
 }
+
+#[test]
+fn places_are_told_apart_by_where_they_lead() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let driver = Config::new().open_pooled(at("control")).unwrap();
+    let uri = format!("sled:{}", at("one").display()).parse().unwrap();
+    driver.pools().create(&pool("one"), &NewPool::new(uri)).unwrap();
+    let jobs = driver.queue(Project::none(), "jobs").unwrap();
+    jobs.create(Metadata::new()).unwrap();
+    jobs.post(CLIENT, &[NewMessage::new("work")]).unwrap();
+    driver.backup(at("backup")).unwrap();
+    driver.close().unwrap();
+    std::fs::create_dir(at("real")).unwrap();
+    std::os::unix::fs::symlink(at("real"), at("link")).unwrap();
+    for (path, place) in [("real", "link"), ("link", "real"), ("link", "link/inside"), ("real/../real", "link")] {
+        let restored = Config::new().restore_pooled(at("backup"), at(path), [(pool("one"), at(place))]);
+        assert!(restored.unwrap_err().is_invalid(), "{path} and {place}");
+        assert_eq!(std::fs::read_dir(at("real")).unwrap().count(), 0, "{path} and {place}: nothing is written");
+    }
+    Config::new().restore_pooled(at("backup"), at("link/control"), [(pool("one"), at("real/one"))]).unwrap();
+    let driver = Config::new().open_pooled(at("real/control")).unwrap();
+    assert_eq!(driver.queue(Project::none(), "jobs").unwrap().stats().unwrap().total(), 1);
+}

@@ -75,6 +75,28 @@ fn a_claim_is_never_shorter_than_was_asked_for() {
 }
 
 #[test]
+fn a_message_that_lives_as_long_as_its_claim_is_not_extended() {
+    for fraction in [0, 1, 500, 999] {
+        let clock = Arc::new(ManualClock::new(START));
+        clock.advance(Duration::from_micros(fraction));
+        let engine = open(clock.clone());
+        let orders = orders(&engine);
+        let ttl = Duration::from_secs(60);
+        let message = |ttl: Duration| NewMessage::new("work").ttl(ttl);
+        let life = |claim: &zaqar_sled::Claim| claim.messages()[0].ttl().duration();
+        orders.post(ClientId::random(), &[message(ttl)]).unwrap();
+        let claim = orders.claim(ClaimOptions::new().ttl(ttl).grace(ttl).limit(1)).unwrap().unwrap();
+        assert_eq!(life(&claim), Some(ttl), "{fraction} µs behind the millisecond");
+        claim.renew(ttl, ttl).unwrap();
+        assert_eq!(orders.first(Sort::Oldest).unwrap().ttl().duration(), Some(ttl));
+        // One that dies a moment before is.
+        orders.post(ClientId::random(), &[message(Duration::from_millis(59_999))]).unwrap();
+        let claim = orders.claim(ClaimOptions::new().ttl(ttl).grace(ttl).limit(1)).unwrap().unwrap();
+        assert_eq!(life(&claim), Some(2 * ttl));
+    }
+}
+
+#[test]
 fn one_reading_past_all_dates_does_not_stop_the_store() {
     let clock = Arc::new(ManualClock::new(START));
     let engine = open(clock.clone());

@@ -250,11 +250,11 @@ contract! {
     fn deleting_only_by_claim_wants_the_messages_own_claim(h) {
         let orders = h.create("orders");
         let ids = orders.post(2);
-        let (one, _two) = (orders.take(1), orders.take(1));
+        let (one, two) = (orders.take(1), orders.take(1));
         h.turn();
         let result = orders.bulk_delete(&ids, &[one.id(), no_claim()]);
-        assert_fails!(result, Error::ClaimDoesNotMatch { project, queue, id }
-            if project == shop() && queue == name_of("orders") && id == ids[1]);
+        assert_fails!(result, Error::ClaimDoesNotMatch { project, queue, id, claim }
+            if project == shop() && queue == name_of("orders") && id == ids[1] && claim == two.id());
         assert!(orders.bulk_delete(&ids, &[no_claim()]).unwrap_err().is_conflict());
         h.turn();
         assert_eq!(orders.counts(), (2, 0, 2));

@@ -59,6 +59,8 @@ macro_rules! ways {
 }
 
 mod batches;
+mod bookmarks;
+mod bounds;
 mod bugs;
 mod catalogue;
 mod claims;

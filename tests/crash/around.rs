@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 use zaqar_sled::{
-    BatchStep, ClaimOptions, DataDriver, Durability, Engine, ExtendedDriver, ManualClock, Message, MessageId,
-    MessageListOptions, Metadata, Project, QueueName, QueueSettings, RedriveOptions, Result, Retry,
+    BatchStep, Body, ClaimOptions, DataDriver, Durability, Engine, ExtendedDriver, ListOptions, ManualClock, Message,
+    MessageId, MessageListOptions, Metadata, Project, QueueName, QueueSettings, RedriveOptions, Result, Retry,
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, operations, seeds};
@@ -32,9 +32,14 @@ enum Act {
     Claim,
     DeleteOldest,
     CreateDone,
-    /// Renews the last claim, deletes a message of it and another one, and posts to both queues, in one batch.
+    /// Renews the last claim, deletes a message of it and another one, posts to both queues and sets a bookmark, in one
+    /// batch.
     Batch,
     Redrive(Redrive),
+    /// Sets a bookmark to a value of many sectors.
+    Mark,
+    /// Deletes the bookmark that batches set.
+    Unmark,
     Delete,
     Step,
     Snapshot,
@@ -54,7 +59,7 @@ enum Redrive {
     Back,
 }
 
-const ACTS: [Act; 35] = [
+const ACTS: [Act; 39] = [
     Act::Create,
     Act::Post(2),
     Act::CreateDone,
@@ -64,6 +69,7 @@ const ACTS: [Act; 35] = [
     Act::Snapshot,
     Act::Compact,
     Act::Batch,
+    Act::Mark,
     Act::Redrive(Redrive::Create),
     Act::Redrive(Redrive::Post),
     Act::Claim,
@@ -80,11 +86,14 @@ const ACTS: [Act; 35] = [
     Act::Buffered,
     Act::Checkpoint,
     Act::Compact,
+    Act::Unmark,
+    Act::Mark,
     Act::Delete,
     Act::Create,
     Act::Compact,
     Act::Snapshot,
     Act::Post(1),
+    Act::Unmark,
     Act::Reopen,
     Act::Compact,
     Act::Buffered,
@@ -123,6 +132,10 @@ fn batch(engine: &Engine, i: usize, claim: Option<&Told>) -> Result<Vec<BatchSte
         steps.push(delete(claim.messages().iter().map(Message::id).collect(), Some(*id)));
     }
     steps.push(post(done(), "again", 1));
+    let bookmark = engine.bookmark(project.clone(), "offset")?;
+    let condition = bookmark.get()?.map(|read| read.version()).into();
+    let (bookmark, value) = (bookmark.name().clone(), Body::from(i.to_string()));
+    steps.push(BatchStep::SetBookmark { project: project.clone(), bookmark, condition, value });
     Ok(steps)
 }
 
@@ -201,6 +214,11 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
                 Ok(true)
             }
             Act::Redrive(step) => redrive(&engine, step).map(|()| true),
+            Act::Mark => {
+                let value = format!("{i}").repeat(3_000);
+                engine.bookmark(project, "large")?.set(value).map(|_| true)
+            }
+            Act::Unmark => engine.bookmark(project, "offset")?.delete().map(|_| true),
             Act::Delete => {
                 engine.with_durability(Durability::Buffered).queues().delete(&project, &queue).map(|()| false)
             }
@@ -216,7 +234,8 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
     }
 
     fn dump(engine: &Engine, told: &Known) -> String {
-        dump(engine, &told.claims).unwrap()
+        let bookmarks = engine.bookmarks().list(&Project::none(), &ListOptions::new().limit(0)).unwrap();
+        format!("{}{:?}", dump(engine, &told.claims).unwrap(), bookmarks.items)
     }
 
     fn assert_sound(engine: &Engine, context: &str) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use zaqar_sled::{BatchOutcome, BatchStep, ClaimId, MessageId};
 
-use crate::calls::{Pick, Post, QueueRef, Terms, claim_pick, client_of, first, pick, post, queue_ref, terms};
+use crate::bookmarks::{BookmarkRef, Expected, bookmark_step};
+use crate::calls::{BUSIEST, Pick, Post, QueueRef, Terms, claim_pick, client_of, first, pick, post, queue_ref, terms};
 use crate::pair::{Check, Pair, equal};
 
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub(crate) enum Step {
     Finish(QueueRef, Pick),
     Renew(QueueRef, Pick, Terms),
     Release(QueueRef, Pick),
+    /// Without a number of bytes it is deleted.
+    Bookmark(BookmarkRef, Expected, Option<usize>),
 }
 
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -28,6 +31,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (queue_ref(), pick()).prop_map(|(queue_ref, id)| Step::Finish(queue_ref, id)),
         1 => (queue_ref(), claim_pick(), terms()).prop_map(|(queue_ref, claim, terms)| Step::Renew(queue_ref, claim, terms)),
         2 => (queue_ref(), claim_pick()).prop_map(|(queue_ref, claim)| Step::Release(queue_ref, claim)),
+        1 => bookmark_step(),
     ];
     prop::collection::vec(step, 0..5)
 }
@@ -45,6 +49,10 @@ impl Pair<'_> {
             |model| model.batches().commit(&models),
             |pair, engine: &BatchOutcome, model: &BatchOutcome| {
                 equal(engine.deleted(), model.deleted())?;
+                equal(engine.bookmark_version().is_some(), model.bookmark_version().is_some())?;
+                if let (Some(engine), Some(model)) = (engine.bookmark_version(), model.bookmark_version()) {
+                    pair.versions.meet(BUSIEST, engine, model)?;
+                }
                 equal((engine.posted().len(), posts.len()), (model.posted().len(), model.posted().len()))?;
                 pair.traffic.batches += u64::from(!engines.is_empty());
                 for (queue_ref, (engine, model)) in posts.iter().zip(engine.posted().iter().zip(model.posted())) {
@@ -94,6 +102,7 @@ impl Pair<'_> {
                 };
                 (release(claim.0), release(claim.1))
             }
+            Step::Bookmark(at, expected, bytes) => self.bookmark_step(*at, *expected, *bytes),
         }
     }
 

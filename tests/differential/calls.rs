@@ -6,6 +6,7 @@ use std::time::Duration;
 use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Pause, Project, Purge, QueueName, Sort};
 
 use crate::batches::{Step, steps};
+use crate::bookmarks::{BookmarkOp, bookmark_op};
 use crate::catalogue::{CatalogueOp, catalogue_op};
 use crate::flavors::{FlavorOp, flavor_op};
 use crate::moves::pooled_op;
@@ -149,6 +150,7 @@ pub(crate) enum Op {
     Batch(Vec<Step>),
     Redrive(QueueRef, Redrive),
     SetPause(QueueRef, Option<Pause>),
+    Bookmarks(BookmarkOp),
     Subscriptions(QueueRef, SubscriptionOp),
     Pools(PoolOp),
     Flavors(FlavorOp),
@@ -172,7 +174,7 @@ pub(crate) enum Op {
 
 pub(crate) const PROJECTS: [Option<&str>; 2] = [None, Some("shop")];
 pub(crate) const NAMES: [&str; 4] = ["orders", "dead", "a", "a.b"];
-pub(crate) const METADATA: [&str; 14] = [
+pub(crate) const METADATA: [&str; 16] = [
     "{}",
     r#"{"owner": "ann"}"#,
     r#"{"_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
@@ -182,6 +184,8 @@ pub(crate) const METADATA: [&str; 14] = [
     r#"{"_max_claim_count": 3}"#,
     r#"{"_max_claim_count": 5, "_dead_letter_queue": "dead", "_retry": {"base_ms": 700, "factor": 3, "cap_ms": 9000, "attempts": 3}}"#,
     r#"{"_retry": {"base_ms": 5000}}"#,
+    r#"{"_max_queue_messages": 40}"#,
+    r#"{"_max_queue_messages": 6, "_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
     r#"{"_max_messages_post_size": 60}"#,
     r#"{"_paused": "posts", "owner": "ann"}"#,
     r#"{"_default_message_ttl": "soon"}"#,
@@ -205,7 +209,7 @@ pub(crate) fn case(kind: Kind) -> impl Strategy<Value = Case> {
     let ops = prop::collection::vec(op, 0..=2 * CASE_OPS as usize);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
     let sizes = (select(vec![4 << 10, 16 << 10, 256 << 10]), select(vec![0, 2 << 10, 64 << 10, 256 << 20]));
-    (flags, sizes, select(METADATA[..9].to_vec()), ops).prop_map(
+    (flags, sizes, select(METADATA[..10].to_vec()), ops).prop_map(
         move |((buffered, zaqar_limits, checksums), (segment_bytes, memory), metadata, ops)| Case {
             kind,
             buffered,
@@ -225,6 +229,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         15 => message_op(),
         9 => claim_op(),
         6 => (queue_ref(), subscription_op()).prop_map(|(queue_ref, op)| Op::Subscriptions(queue_ref, op)),
+        2 => bookmark_op().prop_map(Op::Bookmarks),
         2 => pool_op().prop_map(Op::Pools),
         2 => flavor_op().prop_map(Op::Flavors),
         1 => catalogue_op().prop_map(Op::Catalogue),

@@ -25,6 +25,7 @@
     reason = "in a test a panic is the way to say what is wrong"
 )]
 mod batches;
+mod bookmarks;
 mod calls;
 mod catalogue;
 #[path = "../support/clock.rs"]

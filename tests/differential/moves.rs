@@ -4,6 +4,7 @@ use std::iter::Sum;
 
 use proptest::prelude::*;
 
+use crate::bookmarks::bookmark_op;
 use crate::calls::{Op, QueueRef, claim_op, message_op, queue_op, queue_ref, queue_refs, world_op};
 use crate::catalogue::catalogue_op;
 use crate::flavors::flavor_op;
@@ -44,6 +45,7 @@ pub(crate) fn pooled_op() -> impl Strategy<Value = Op> {
         90 => message_op(),
         70 => claim_op(),
         36 => (queue_ref(), subscription_op()).prop_map(|(queue_ref, op)| Op::Subscriptions(queue_ref, op)),
+        12 => bookmark_op().prop_map(Op::Bookmarks),
         16 => own_store_pool_op().prop_map(Op::Pools),
         6 => pool_op().prop_map(Op::Pools),
         6 => flavor_op().prop_map(Op::Flavors),

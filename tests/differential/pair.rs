@@ -46,6 +46,8 @@ pub(crate) struct Pair<'c> {
     pub(crate) messages: Pairs<MessageId>,
     pub(crate) claims: Pairs<ClaimId>,
     pub(crate) subscriptions: Pairs<SubscriptionId>,
+    /// Of bookmarks.
+    pub(crate) versions: Pairs<u64>,
     /// Texts of ids the present call names: an error may repeat them.
     pub(crate) named: Vec<(String, String)>,
     pub(crate) posted: u64,
@@ -84,6 +86,7 @@ impl<'c> Pair<'c> {
             messages: Pairs::new(),
             claims: Pairs::new(),
             subscriptions: Pairs::new(),
+            versions: Pairs::new(),
             named: Vec::new(),
             posted: 0,
             queue_ref: BUSIEST,
@@ -115,6 +118,7 @@ impl<'c> Pair<'c> {
                 let (project, name) = (queue_ref.project(), queue_ref.name());
                 self.both(|driver| driver.flow_control().set_pause(&project, &name, *pause), same)
             }
+            Op::Bookmarks(op) => self.call_bookmarks(op),
             Op::Subscriptions(queue_ref, op) => self.call_subscriptions(*queue_ref, op),
             Op::Pools(op) => {
                 self.call_pools(op)?;
@@ -160,6 +164,7 @@ impl<'c> Pair<'c> {
             self.get_claim(queue_ref, claim)?;
         }
         self.compare_subscriptions(limit)?;
+        self.compare_bookmarks(limit)?;
         self.compare_pools(limit)?;
         self.compare_flavors(limit)?;
         self.compare_catalogue()

@@ -12,7 +12,7 @@ use crate::variables::{CASES, SEED};
 #[test]
 fn an_import_of_an_export_has_the_same_export() {
     let first = SEED.or(0);
-    let (mut claimed, mut delayed, mut failed, mut dead) = (0, 0, 0, 0);
+    let (mut claimed, mut delayed, mut failed, mut dead, mut marked) = (0, 0, 0, 0, 0);
     for seed in first..first + CASES.or(24) {
         let scene = Scene::lived(seed, 150);
         let (seen, (report, lines)) = (scene.seen(&scene.engine), exported(&scene.engine));
@@ -33,8 +33,9 @@ fn an_import_of_an_export_has_the_same_export() {
         delayed += lines.matches("\"delayed_until\":").count();
         failed += lines.matches("\"last_failure\":").count();
         dead += lines.matches("\"origin\":").count();
+        marked += lines.matches("{\"bookmark\":").count();
     }
-    let kinds = [claimed, delayed, failed, dead];
+    let kinds = [claimed, delayed, failed, dead, marked];
     assert!(kinds.iter().all(|count| *count > 0), "{kinds:?}");
 }
 

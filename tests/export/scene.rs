@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
-    Claim, ClaimOptions, Config, ControlDriver, DataDriver, Engine, ExportReport, Headers, ManualClock, MessageId,
-    Metadata, NewFlavor, NewMessage, NewPool, PoolName, Project, Queue, QueueName, Result, Retry, Subscriber, Ttl,
+    Claim, ClaimOptions, Config, ControlDriver, DataDriver, Engine, ExportReport, ExtendedDriver, Headers, ListOptions,
+    ManualClock, MessageId, Metadata, NewFlavor, NewMessage, NewPool, PoolName, Project, Queue, QueueName, Result,
+    Retry, Subscriber, Ttl,
 };
 
 use crate::support::{
@@ -82,10 +83,21 @@ impl Scene {
             72..75 => drop(queue.pop(1)),
             75..77 => drop(queue.purge()),
             77..79 => drop(queue.delete()),
-            79..83 => self.pause(&queue),
+            79..81 => self.pause(&queue),
+            81..83 => self.bookmark(),
             83..90 => self.subscribe(),
             90..97 => self.clock.advance(MINUTE / 3),
             _ => self.engine.step().unwrap(),
+        }
+    }
+
+    fn bookmark(&mut self) {
+        let project = self.random.of(&projects()).unwrap().clone();
+        let bookmark = self.engine.bookmark(project, self.random.pick(&["here", "a b/ü"])).unwrap();
+        if self.random.one_in(4) {
+            bookmark.delete().unwrap();
+        } else {
+            bookmark.set(vec![self.random.pick(&[b'1', 0xff]); self.random.below(40) as usize]).unwrap();
         }
     }
 
@@ -177,11 +189,14 @@ impl Scene {
             })
             .collect();
         let places: Vec<_> = projects().into_iter().map(|project| (project, name_of("none"))).collect();
+        let bookmarks = projects().map(|project| engine.bookmarks().list(&project, &ListOptions::new()).unwrap().items);
+        let bookmarks = format!("{bookmarks:?}");
         let explained: Vec<String> = queues_of(engine).unwrap().iter().map(|at| explained(engine, at)).collect();
         dump(engine, &told).unwrap()
             + &dump_subscriptions(engine, &places).unwrap()
             + &dump_control(engine).unwrap()
             + &explained.concat()
+            + &bookmarks
     }
 }
 

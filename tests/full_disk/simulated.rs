@@ -1,7 +1,9 @@
 //! On a simulated disk with a limit.
 
-use zaqar_sled::Durability;
-use zaqar_sled::disk::SimulatedDisk;
+use std::sync::Arc;
+
+use zaqar_sled::disk::{Disk, SimulatedDisk};
+use zaqar_sled::{ClientId, Config, Durability, Metadata, NewMessage, Project};
 
 use crate::drain::{Shape, live};
 use crate::medium::Simulated;
@@ -22,6 +24,23 @@ pub(crate) fn shape(seed: u64, most: u64) -> (Shape, u64) {
     let durability = if random.one_in(2) { Durability::Sync } else { Durability::Buffered };
     let kills = random.pick(&[3, 20, 100, 1_000]);
     (Shape { segment, memory, body, calls: 3_000, background: false, durability, kills }, space)
+}
+
+#[test]
+fn health_on_a_full_disk_leaves_out_what_it_could_not_try() {
+    let disk = SimulatedDisk::new();
+    let engine = Config::new().disk(Arc::new(disk.clone())).background(false).open("/store").unwrap();
+    let queue = engine.queue(Project::none(), "jobs").unwrap();
+    queue.create(Metadata::new()).unwrap();
+    disk.set_capacity(Some(disk.list_all().iter().map(|path| disk.size(path).unwrap_or(0)).sum()));
+    while queue.post(ClientId::random(), &vec![NewMessage::new(vec![7; 20_000]); 8]).is_ok() {}
+    let health = engine.health().unwrap();
+    let failed: Vec<_> = health.operations().iter().filter(|tried| !tried.succeeded()).collect();
+    let names: Vec<&str> = health.operations().iter().map(zaqar_sled::OperationStatus::name).collect();
+    assert!(!failed.is_empty(), "{names:?}");
+    assert!(failed.iter().all(|tried| tried.failure().unwrap().contains("full") && tried.reference().is_some()));
+    // Nothing was there to claim or to delete.
+    assert!(names == ["create_queue"] || names == ["create_queue", "post_messages", "delete_queue"], "{names:?}");
 }
 
 #[test]

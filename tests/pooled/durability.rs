@@ -1,7 +1,7 @@
 //! The changes of each pool that survive a power cut.
 
 use zaqar_sled::disk::Keep;
-use zaqar_sled::{BatchStep, Durability, ExtendedDriver, Messages, NewPool, PoolUpdate, QueueName};
+use zaqar_sled::{BatchStep, Durability, ExtendedDriver, Messages, NewPool, PoolUpdate, Project, QueueName};
 
 use crate::support::{ALICE, Harness, json, lasting};
 
@@ -54,6 +54,27 @@ fn a_sync_makes_the_changes_in_every_store_durable() {
     };
     assert_eq!(synced(true), (vec!["posted".to_owned()], true));
     assert_eq!(synced(false), (vec![], false));
+}
+
+/// Unmapping a queue gives the control store a higher incarnation, which a power cut may not take back.
+#[test]
+fn after_a_power_cut_no_id_and_no_version_of_the_control_store_is_given_out_again() {
+    let h = Harness::live().with(|config| config.durability(Durability::Buffered).virtual_pool(true));
+    let own = h.create("own");
+    h.pool("one", 1);
+    let queues = ["a", "b", "c"].map(|name| h.create(name));
+    let bookmark = || h.driver().bookmark(Project::none(), "offset").unwrap();
+    own.say("synced");
+    h.driver().sync().unwrap();
+    queues.iter().for_each(crate::support::Queue::unmap);
+    // As many changes as before the cut, so that the next have the same numbers.
+    let seen: Vec<_> = (0..9).map(|n| (own.say(&n.to_string()), bookmark().set("before").unwrap())).collect();
+    let disk = h.disk().power_loss(Keep::Nothing);
+    h.open_on(disk);
+    let again: Vec<_> = (0..30).map(|n| (own.say(&n.to_string()), bookmark().set("behind").unwrap())).collect();
+    let (last_id, last_version) = *seen.last().unwrap();
+    assert!(again.iter().all(|(id, version)| *id > last_id && *version > last_version), "{seen:?} {again:?}");
+    h.check();
 }
 
 #[test]

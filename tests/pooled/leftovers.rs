@@ -17,15 +17,20 @@ enum Cut {
 /// Cuts moves of `orders` from `one` to `two` after every disk operation, kills the process, damages the pool with the
 /// pending removal, opens the driver, and plays the scene if work is pending.
 fn with_every_cut(scene: fn(&Harness, Cut)) -> [usize; 2] {
+    with_every_cut_behind(|_| {}, scene)
+}
+
+/// The same, of a queue with a past.
+fn with_every_cut_behind(past: fn(&Harness), scene: fn(&Harness, Cut)) -> [usize; 2] {
     let mut played = [0, 0];
     for operations in 0.. {
-        let Some(found) = cut_after(operations) else { break };
+        let Some(found) = cut_after(operations, past) else { break };
         let h = Harness::live();
         h.open_on(found);
         let cut =
             if h.queue("orders").pool().as_deref() == Some("one") { Cut::BeforeTheSwitch } else { Cut::AfterTheSwitch };
         // This opening has removed the copy. The same cut again, with the pool out of reach.
-        let image = cut_after(operations).expect("it is cut again");
+        let image = cut_after(operations, past).expect("it is cut again");
         let path = format!("/{}", out_of_reach(cut));
         crate::damage::flip_manifest_on(&image, &path);
         h.open_on(image);
@@ -44,10 +49,11 @@ fn with_every_cut(scene: fn(&Harness, Cut)) -> [usize; 2] {
 }
 
 /// The disk after a move that was cut after so many operations; `None` if the move takes fewer.
-fn cut_after(operations: u64) -> Option<zaqar_sled::SimulatedDisk> {
+fn cut_after(operations: u64, past: fn(&Harness)) -> Option<zaqar_sled::SimulatedDisk> {
     let h = Harness::live();
     h.two_pools();
     let orders = h.create("orders");
+    past(&h);
     orders.post(20);
     subscribe(&h, &orders, "old", 3600).unwrap();
     h.step();
@@ -201,7 +207,64 @@ fn the_rest_of_a_cut_move_is_removed_even_if_its_pool_has_another_store_meanwhil
     });
 }
 
+#[test]
+fn the_rest_of_a_cut_move_holds_up_nothing_in_a_pool_with_a_new_store() {
+    with_every_cut(|h, cut| {
+        let (orders, pool) = (h.queue("orders"), out_of_reach(cut));
+        // Its disk is broken for good.
+        h.change_pool(pool, &PoolUpdate::new().uri(format!("sled:/{pool}-again").parse().unwrap())).unwrap();
+        h.settle();
+        assert_eq!(h.pending(), (0, 0), "{cut:?}: the work of a store that is not there is not due");
+        let (project, name, there) = (&orders.project, &orders.name, orders.pool().unwrap());
+        zaqar_sled::Catalogue::insert(&h.driver(), project, name, &crate::support::pool_of(pool)).unwrap();
+        assert_eq!(orders.counts(), (0, 0, 0));
+        assert!(names(h, &orders).is_empty());
+        orders.route(&there);
+        orders.move_to(pool).unwrap();
+        assert_eq!((orders.counts(), names(h, &orders)), ((0, 20, 20), vec!["old".to_owned()]));
+        orders.remove().unwrap();
+        h.prefer(pool);
+        h.create("orders").say("new");
+        subscribe(h, &orders, "new", 3600).unwrap();
+        h.settle();
+        assert_eq!((orders.all(), h.pending()), (vec!["new".to_owned()], (0, 0)));
+        assert!(names(h, &orders).contains(&"new".to_owned()));
+    });
+}
+
+#[test]
+fn an_unsubscribed_copy_of_a_cut_move_does_not_come_back_with_a_queue_that_was_in_both_pools() {
+    let past = |h: &Harness| {
+        h.queue("orders").route("two");
+        h.queue("orders").route("one");
+    };
+    with_every_cut_behind(past, |h, cut| {
+        let (orders, pool) = (h.queue("orders"), out_of_reach(cut));
+        for subscription in crate::subscriptions::subscribed(h, &orders) {
+            let driver = h.driver();
+            driver.subscriptions().delete(&orders.project, &orders.name, &subscription.id()).unwrap();
+        }
+        orders.remove().unwrap();
+        h.mend_pool(&format!("/{pool}"));
+        h.settle();
+        h.prefer(pool);
+        let orders = h.create("orders");
+        assert_eq!((names(h, &orders), orders.counts()), (Vec::<String>::new(), (0, 0, 0)), "{cut:?}");
+    });
+}
+
 pooled! {
+    fn garbage_is_collected_in_pools_that_no_call_has_used(h) {
+        h.two_pools();
+        let orders = h.create("orders");
+        orders.send(&[crate::support::lasting("brief", 10)]).unwrap();
+        h.drop_pool("one").unwrap();
+        h.turn();
+        h.pool("one", 1);
+        h.pass(10);
+        assert_eq!(h.driver().gc().unwrap().messages(), 1);
+    }
+
     fn the_content_that_a_deleted_queue_left_in_other_pools_is_not_counted(h) {
         h.two_pools();
         let orders = h.create("orders");

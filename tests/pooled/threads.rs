@@ -34,6 +34,137 @@ fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> 
 }
 
 #[test]
+fn a_pool_that_was_deleted_during_its_update_stays_deleted() {
+    let h = running();
+    let (driver, three) = (h.driver(), pool_of("three"));
+    for round in 0..400 {
+        let uri = |n: u32| format!("sled:/three-{round}-{n}").parse().unwrap();
+        driver.pools().create(&three, &NewPool::new(uri(0)).weight(0)).unwrap();
+        let done = at_once(2, |number| match number {
+            0 => driver.pools().update(&three, &PoolUpdate::new().uri(uri(1))),
+            _ => driver.pools().delete(&three),
+        });
+        assert!(done[1].is_ok() && done[0].as_ref().err().is_none_or(Error::is_not_found), "{done:?}");
+        assert!(!driver.pools().exists(&three).unwrap(), "round {round}: it is back");
+    }
+}
+
+#[test]
+fn a_queue_that_is_mapped_while_it_is_created_leaves_nothing_when_it_is_deleted() {
+    let h = running();
+    let driver = h.driver();
+    for round in 0..300 {
+        let name = format!("q{round}");
+        let (queue, known) = (driver.queue(shop(), &name).unwrap(), name_of(&name));
+        at_once(3, |number| match number {
+            0 => queue.create(Metadata::new()).map(drop).unwrap(),
+            1 => zaqar_sled::Catalogue::insert(&driver, &shop(), &known, &pool_of("two")).unwrap(),
+            _ => drop(queue.delete()),
+        });
+        queue.create(Metadata::new()).unwrap();
+        queue.post(ALICE, &[NewMessage::new("x")]).unwrap();
+        zaqar_sled::Catalogue::update(&driver, &shop(), &known, Some(&pool_of("one"))).unwrap();
+        queue.post(ALICE, &[NewMessage::new("y")]).unwrap();
+        queue.delete().unwrap();
+    }
+    h.settle();
+    assert_eq!((h.pending(), driver.health().unwrap().volume().total), ((0, 0), 0));
+    h.check();
+}
+
+#[test]
+fn subscriptions_that_are_purged_during_a_move_stay_away() {
+    let h = running();
+    let driver = h.driver();
+    let mut purged = 0;
+    for round in 0..300 {
+        // One that has nothing in the pool but subscriptions.
+        let orders = h.create(&format!("orders {round}"));
+        for name in ["a", "b", "c"] {
+            crate::subscriptions::subscribe(&h, &orders, name, 3600).unwrap();
+        }
+        let (project, name) = (&orders.project, &orders.name);
+        let done = at_once(2, |number| match number {
+            0 => driver.move_queue(project, name, &pool_of("two")).map(|()| 0),
+            _ => driver.queues().purge(project, name, zaqar_sled::Purge::All),
+        });
+        done[0].as_ref().unwrap();
+        let left = names(&h, &orders);
+        match &done[1] {
+            Ok(count) => {
+                purged += 1;
+                assert_eq!((*count, left), (3, Vec::new()), "round {round}");
+            }
+            Err(error) => assert!(error.is_busy() && left.len() == 3, "round {round}: {error}, {left:?}"),
+        }
+    }
+    assert!(purged > 0);
+    h.check();
+}
+
+#[test]
+fn a_pool_with_another_store_wakes_those_that_wait_for_its_messages() {
+    let h = running();
+    let (driver, orders) = (h.driver(), h.create("orders"));
+    orders.say("there");
+    let lead = |uri: &str| h.change_pool("one", &PoolUpdate::new().uri(uri.parse().unwrap())).unwrap();
+    lead("sled:/elsewhere");
+    assert_eq!(orders.counts(), (0, 0, 0));
+    let queue = driver.queue(shop(), "orders").unwrap();
+    let before = driver.status().control().waiting();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| queue.claim_wait(ClaimOptions::new(), seconds(1_000_000)));
+        while driver.status().control().waiting() == before {
+            thread::yield_now();
+        }
+        lead("sled:/one");
+        let started = std::time::Instant::now();
+        while !waiter.is_finished() {
+            if started.elapsed() > seconds(30) {
+                orders.say("to end the test");
+                panic!("it sleeps on");
+            }
+            thread::yield_now();
+        }
+        assert_eq!(waiter.join().unwrap().unwrap().unwrap().messages()[0].body().as_bytes(), b"there");
+    });
+}
+
+#[test]
+fn a_pool_that_opens_slowly_holds_up_no_subscriptions_of_other_pools() {
+    // The driver's own thread would take the turn that the move needs.
+    let h = Harness::live();
+    h.two_pools();
+    h.pool("three", 0);
+    let [fast, third, slow] = ["fast", "third", "slow"].map(|name| h.create(name));
+    slow.move_to("two").unwrap();
+    fast.move_to("three").unwrap();
+    for queue in [&fast, &slow] {
+        crate::subscriptions::subscribe(&h, queue, "a", 3600).unwrap();
+    }
+    h.drop_pool("two").unwrap();
+    h.pool("two", 0);
+    let gate = h.disk().hold(zaqar_sled::disk::Calls::from(zaqar_sled::disk::Operation::Read).under("/two"));
+    thread::scope(|scope| {
+        let late = scope.spawn(|| names(&h, &slow));
+        assert!(gate.wait_for(1, seconds(30)));
+        // A move that waits for the moves of others to end would hold up all.
+        let mover = scope.spawn(|| third.move_to("three"));
+        let other = scope.spawn(|| names(&h, &fast));
+        let started = std::time::Instant::now();
+        while !other.is_finished() && started.elapsed() < seconds(10) {
+            thread::yield_now();
+        }
+        let is_done = other.is_finished();
+        gate.open();
+        assert!(is_done, "it waits for another pool");
+        assert_eq!(other.join().unwrap(), ["a"]);
+        mover.join().unwrap().unwrap();
+        assert_eq!(late.join().unwrap(), ["a"]);
+    });
+}
+
+#[test]
 fn one_of_several_concurrent_creates_makes_the_queue() {
     let h = running();
     let driver = h.driver();

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use zaqar_sled::{ClaimId, DataDriver, Engine, MessageId, MessageListOptions, Metadata, Project, Queue, QueueStats};
+use zaqar_sled::{Bookmark, ClaimId, DataDriver, Engine, MessageListOptions, Metadata, Project, Queue, QueueStats};
 
-use crate::bookmark::Bookmark;
 use crate::dead_lines::DeadLine;
 use crate::failure::Failure;
+use crate::position::Position;
 use crate::source::Source;
 
 #[derive(Debug)]
@@ -16,7 +16,9 @@ pub(crate) struct Job {
     pub(crate) source: Source,
     pub(crate) lines: Queue,
     dead: Queue,
-    bookmark: Mutex<Option<(MessageId, Bookmark)>>,
+    /// Is at the position up to which the source is posted.
+    pub(crate) bookmark: Bookmark,
+    position: Mutex<Position>,
     before: Counts,
     is_posted: AtomicBool,
     is_done: AtomicBool,
@@ -45,17 +47,20 @@ impl Job {
         let project = Project::named(PROJECT)?;
         let name = source.short_identity();
         let lines = engine.queue(project.clone(), format!("lines:{name}"))?;
-        let dead = engine.queue(project, format!("dead:{name}"))?;
-        prepare(&lines, &dead, &source, max_claims)?;
-        let bookmark = Bookmark::read(&source, &lines)?;
-        if let Some(leftover) = bookmark.as_ref().and_then(|(_, bookmark)| bookmark.previous) {
-            lines.delete_message(&leftover)?;
+        let dead = engine.queue(project.clone(), format!("dead:{name}"))?;
+        let bookmark = engine.bookmark(project, lines.name())?;
+        if !lines.exists()? {
+            // The queue was removed, or is new: the source is posted from its start.
+            bookmark.delete()?;
         }
+        prepare(&lines, &dead, &source, max_claims)?;
+        let position = Position::read(&source, &lines, &bookmark)?;
         let mut job = Self {
             source,
             lines,
             dead,
-            bookmark: Mutex::new(bookmark),
+            bookmark,
+            position: Mutex::new(position),
             before: Counts::default(),
             is_posted: AtomicBool::new(false),
             is_done: AtomicBool::new(false),
@@ -66,13 +71,13 @@ impl Job {
         Ok(job)
     }
 
-    /// The source's bookmark, and the message that contains it.
-    pub(crate) fn bookmark(&self) -> Option<(MessageId, Bookmark)> {
-        *self.bookmark.lock()
+    /// The position up to which the source is posted.
+    pub(crate) fn position(&self) -> Position {
+        *self.position.lock()
     }
 
-    pub(crate) fn set_bookmark(&self, id: MessageId, bookmark: Bookmark) {
-        *self.bookmark.lock() = Some((id, bookmark));
+    pub(crate) fn set_position(&self, position: Position) {
+        *self.position.lock() = position;
     }
 
     /// Records that all lines of the source are posted.
@@ -117,15 +122,15 @@ impl Job {
         Ok(())
     }
 
-    /// The current counts; while lines are posted, off by the bookmark that is being replaced.
+    /// The current counts. While lines are posted, some may be counted as waiting and not as posted.
     pub(crate) fn counts(&self) -> Result<Counts, Failure> {
-        let bookmark = self.bookmark();
-        let waiting = self.lines.stats()?.total().saturating_sub(u64::from(bookmark.is_some()));
+        let posted = self.position().lines;
+        let waiting = self.lines.stats()?.total();
         let dead = match self.dead.stats() {
             Err(error) if error.is_not_found() => 0,
             stats => stats?.total(),
         };
-        Ok(Counts { posted: bookmark.map_or(0, |(_, bookmark)| bookmark.lines), waiting, dead })
+        Ok(Counts { posted, waiting, dead })
     }
 
     /// The counts at the start of this run.

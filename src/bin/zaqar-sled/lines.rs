@@ -1,14 +1,14 @@
 //! A source as lines, with a count and checksum of the bytes read.
 //!
 //! 1. A last line without a newline is returned only if its source is complete: somebody may still be writing it.
-//! 2. A bookmark says whether its last line had a newline. A line that was posted without one cannot grow any more.
+//! 2. A position says whether its last line had a newline. A line that was posted without one cannot grow any more.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 use crc32fast::Hasher;
 
-use crate::bookmark::Bookmark;
 use crate::failure::Failure;
+use crate::position::Position;
 use crate::source::Source;
 
 pub(crate) struct Lines {
@@ -36,13 +36,13 @@ enum End {
 }
 
 impl Lines {
-    /// Opens the source at the bookmark, and reads and checks the part before it.
-    pub(crate) fn open(source: &Source, bookmark: &Bookmark, is_complete: bool) -> Result<Self, Failure> {
+    /// Opens the source at the position, and reads and checks the part before it.
+    pub(crate) fn open(source: &Source, position: &Position, is_complete: bool) -> Result<Self, Failure> {
         let name = source.name().to_owned();
         let reader = source.open().map_err(|source| Failure::Read { name: name.clone(), source })?;
         let mut lines = Self::new(name, reader, source.is_stream());
         lines.is_complete |= is_complete;
-        lines.skip_to(bookmark)?;
+        lines.skip_to(position)?;
         Ok(lines)
     }
 
@@ -51,13 +51,13 @@ impl Lines {
         Self { name, reader, is_stream, hasher, offset: 0, count: 0, is_complete: is_stream, end: End::OfLine }
     }
 
-    fn skip_to(&mut self, bookmark: &Bookmark) -> Result<(), Failure> {
-        let skipped = io::copy(&mut self.reader.by_ref().take(bookmark.offset), &mut self.hasher);
-        (self.offset, self.count) = (skipped.map_err(|source| self.unreadable(source))?, bookmark.lines);
-        if (self.offset, self.checksum()) != (bookmark.offset, bookmark.crc32) {
-            return Err(Failure::Changed { name: self.name.clone(), offset: bookmark.offset });
+    fn skip_to(&mut self, position: &Position) -> Result<(), Failure> {
+        let skipped = io::copy(&mut self.reader.by_ref().take(position.offset), &mut self.hasher);
+        (self.offset, self.count) = (skipped.map_err(|source| self.unreadable(source))?, position.lines);
+        if (self.offset, self.checksum()) != (position.offset, position.crc32) {
+            return Err(Failure::Changed { name: self.name.clone(), offset: position.offset });
         }
-        if bookmark.unended { self.skip_newline() } else { Ok(()) }
+        if position.unended { self.skip_newline() } else { Ok(()) }
     }
 
     /// Behind a line that was posted without its newline, only that newline may follow.
@@ -88,9 +88,9 @@ impl Lines {
     }
 
     /// The position behind the lines that were returned.
-    pub(crate) fn bookmark(&self) -> Bookmark {
+    pub(crate) fn position(&self) -> Position {
         let (offset, lines, crc32) = (self.offset, self.count, self.checksum());
-        Bookmark { offset, lines, crc32, unended: self.end == End::Unended, previous: None }
+        Position { offset, lines, crc32, unended: self.end == End::Unended }
     }
 
     /// Whether the last line waits for its newline.
@@ -176,24 +176,24 @@ mod tests {
     fn lines_are_bytes_and_the_last_need_not_end() -> Result<(), Failure> {
         let mut lines = lines(b"a\n\n\xff\r\nend", true);
         assert_eq!(lines.next_batch(2)?, [b"a".to_vec(), vec![]]);
-        assert_eq!((lines.bookmark().offset, lines.bookmark().lines), (3, 2));
+        assert_eq!((lines.position().offset, lines.position().lines), (3, 2));
         assert_eq!(lines.next_batch(9)?, [b"\xff\r".to_vec(), b"end".to_vec()]);
-        assert_eq!((lines.bookmark().offset, lines.bookmark().lines), (9, 4));
+        assert_eq!((lines.position().offset, lines.position().lines), (9, 4));
         assert!(lines.next_batch(9)?.is_empty());
         Ok(())
     }
 
     #[test]
-    fn a_bookmark_is_gone_on_from_only_in_the_same_bytes() -> Result<(), Failure> {
+    fn a_position_is_gone_on_from_only_in_the_same_bytes() -> Result<(), Failure> {
         let mut first = lines(b"a\nb\nc\n", false);
         first.next_batch(2)?;
-        let bookmark = first.bookmark();
+        let position = first.position();
         let mut again = lines(b"a\nb\nc\n", false);
-        again.skip_to(&bookmark)?;
+        again.skip_to(&position)?;
         assert_eq!(again.next_batch(9)?, [b"c"]);
-        assert_eq!(again.bookmark().lines, 3);
+        assert_eq!(again.position().lines, 3);
         for other in [b"a\nB\nc\n".as_slice(), b"a\n"] {
-            assert!(matches!(lines(other, false).skip_to(&bookmark), Err(Failure::Changed { .. })));
+            assert!(matches!(lines(other, false).skip_to(&position), Err(Failure::Changed { .. })));
         }
         Ok(())
     }
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(lines.next_batch(9)?, [b"a"]);
         assert!(lines.next_batch(9)?.is_empty() && lines.is_held_back());
         let mut grown = self::lines(b"a\nbc\n", false);
-        grown.skip_to(&lines.bookmark())?;
+        grown.skip_to(&lines.position())?;
         assert_eq!(grown.next_batch(9)?, [b"bc"]);
         assert!(!grown.is_held_back());
         Ok(())
@@ -223,13 +223,13 @@ mod tests {
     fn a_line_that_was_posted_without_its_newline_may_get_it_and_nothing_else() -> Result<(), Failure> {
         let mut first = lines(b"a\nb", true);
         first.next_batch(9)?;
-        let bookmark = first.bookmark();
+        let position = first.position();
         for (bytes, rest) in [(b"a\nb".as_slice(), None), (b"a\nb\n", None), (b"a\nb\nc\n", Some(b"c".to_vec()))] {
             let mut again = lines(bytes, true);
-            again.skip_to(&bookmark)?;
+            again.skip_to(&position)?;
             assert_eq!(again.next_batch(9)?.pop(), rest);
         }
-        assert!(matches!(lines(b"a\nbc\n", true).skip_to(&bookmark), Err(Failure::Grown { line: 2, .. })));
+        assert!(matches!(lines(b"a\nbc\n", true).skip_to(&position), Err(Failure::Grown { line: 2, .. })));
         Ok(())
     }
 }

@@ -1,12 +1,11 @@
 //! The command-line program. `zaqar-sled work` posts every line of its input to a durable queue, from which workers
 //! take it. The other commands look into a store, or change one that is not in use.
 //!
-//! 1. A line is posted exactly once: each post is atomic and holds a batch of lines and a bookmark of their end.
+//! 1. A line is posted exactly once: each batch posts lines and moves the bookmark to their end.
 //! 2. A line is deleted only after it was processed, so it is processed at least once, whenever the program dies.
 #![forbid(unsafe_code)]
 
 mod arguments;
-mod bookmark;
 mod command;
 mod commands;
 mod dead_lines;
@@ -22,6 +21,7 @@ mod message_row;
 mod opened;
 mod output;
 mod plain;
+mod position;
 mod poster;
 mod progress;
 mod quantity;

@@ -66,7 +66,7 @@ impl Sum {
             sum.claimed += stats.claimed();
             sum.dead += counts.dead;
             if let Some(len) = job.source.len() {
-                sum.bytes += job.bookmark().map_or(0, |(_, bookmark)| bookmark.offset).min(len);
+                sum.bytes += job.position().offset.min(len);
                 sum.of_bytes += len;
             }
         }

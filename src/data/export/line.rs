@@ -27,6 +27,8 @@ pub(crate) enum Line<'a> {
     #[serde(borrow)]
     Mapping(MappingLine<'a>),
     #[serde(borrow)]
+    Bookmark(BookmarkLine<'a>),
+    #[serde(borrow)]
     Queue(QueueLine<'a>),
     Claim(ClaimLine),
     #[serde(borrow)]
@@ -85,6 +87,21 @@ pub(crate) struct MappingLine<'a> {
     pub(crate) queue: Cow<'a, str>,
     #[serde(borrow)]
     pub(crate) pool: Cow<'a, str>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BookmarkLine<'a> {
+    #[serde(borrow)]
+    pub(crate) project: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(crate) name: Cow<'a, str>,
+    /// 16 hex digits: other programs may not read so large a number exactly.
+    #[serde(borrow)]
+    pub(crate) version: Cow<'a, str>,
+    pub(crate) changed: u64,
+    #[serde(borrow)]
+    pub(crate) value: BodyForm<'a>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -186,6 +203,7 @@ pub(crate) struct Counts {
     pub(crate) pools: u64,
     pub(crate) flavors: u64,
     pub(crate) mappings: u64,
+    pub(crate) bookmarks: u64,
     pub(crate) queues: u64,
     pub(crate) claims: u64,
     pub(crate) messages: u64,
@@ -204,6 +222,7 @@ impl Counts {
             Line::Pool(_) => &mut self.pools,
             Line::Flavor(_) => &mut self.flavors,
             Line::Mapping(_) => &mut self.mappings,
+            Line::Bookmark(_) => &mut self.bookmarks,
             Line::Queue(_) => &mut self.queues,
             Line::Claim(_) => &mut self.claims,
             Line::Message(_) => &mut self.messages,

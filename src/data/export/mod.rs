@@ -97,6 +97,8 @@ impl<B: Backend> Export<'_, B> {
         rows::write_pools(self, &mut output)?;
         rows::write_flavors(self, &mut output)?;
         rows::write_mappings(self, &mut output)?;
+        // Before the queues: a batch that moves a bookmark on beside the export is done again, and not left out.
+        rows::write_bookmarks(self, &mut output)?;
         self.write_queues(&mut output)?;
         rows::write_subscriptions(self, &mut output)?;
         sync()?;

@@ -2,13 +2,14 @@
 //!
 //! Rows are copied in portions while the registry is locked, and written after that.
 
-use super::line::{FlavorLine, Line, MappingLine, PoolLine, SubscriptionLine, raw};
+use super::body::BodyForm;
+use super::line::{BookmarkLine, FlavorLine, Line, MappingLine, PoolLine, SubscriptionLine, raw};
 use super::source::Export;
 use super::writer::LineWriter;
 use crate::data::backend::{Access, Answer, Backend};
 use crate::model::SubscriptionId;
 use crate::model::error::Result;
-use crate::state::{FlavorRow, PoolRow, SubscriptionRow};
+use crate::state::{BookmarkRow, FlavorRow, PoolRow, SubscriptionRow};
 use crate::storage::keys;
 
 /// Up to so many of the rows behind a key, copied from the tables of the control store.
@@ -83,6 +84,26 @@ pub(super) fn write_mappings<B: Backend>(export: &Export<'_, B>, output: &mut Li
     )
 }
 
+pub(super) fn write_bookmarks<B: Backend>(export: &Export<'_, B>, output: &mut LineWriter<'_>) -> Result<()> {
+    portions(
+        export,
+        |registry, after| {
+            let rows = registry.bookmarks.range(b"", after).take(BOOKMARKS_AT_ONCE);
+            rows.map(|(key, row)| (key.to_vec(), row.clone())).collect()
+        },
+        |key, row: BookmarkRow| {
+            let Some((project, name)) = keys::parse_named(key) else { return Ok(()) };
+            output.write(&Line::Bookmark(BookmarkLine {
+                project: project.name().map(Into::into),
+                name: name.into(),
+                version: format!("{:016x}", row.version).into(),
+                changed: row.changed,
+                value: BodyForm::of(&row.value),
+            }))
+        },
+    )
+}
+
 /// Writes the subscriptions of all names, those without a queue too.
 pub(super) fn write_subscriptions<B: Backend>(export: &Export<'_, B>, output: &mut LineWriter<'_>) -> Result<()> {
     let mut after: Option<Vec<u8>> = None;
@@ -127,4 +148,5 @@ fn write_subscriptions_of<B: Backend>(export: &Export<'_, B>, key: &[u8], output
 
 /// Rows that are copied while the registry is locked.
 const ROWS_AT_ONCE: usize = 256;
+const BOOKMARKS_AT_ONCE: usize = 16;
 const BYTES_AT_ONCE: usize = 1 << 20;

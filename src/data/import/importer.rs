@@ -2,16 +2,23 @@
 
 use std::collections::HashSet;
 
+use super::message::check_instants;
 use super::open_queue::{OpenQueue, incarnation_in};
 use super::reader::LineReader;
 use super::subscriptions::OpenSubscriptions;
 use super::target::{NewQueueLine, Target};
+use crate::data::bookmarks::{check_bytes_of_all, check_value};
 use crate::data::export::ExportReport;
-use crate::data::export::line::{Counts, FlavorLine, Header, Line, MappingLine, PoolLine, QueueLine, SubscriptionLine};
+use crate::data::export::line::{
+    BookmarkLine, Counts, FlavorLine, Header, Line, MappingLine, PoolLine, QueueLine, SubscriptionLine,
+};
 use crate::model::error::{Error, Result};
-use crate::model::{ExportFault, FlavorName, Metadata, NewPool, PoolGroup, PoolName, PoolUri, Project, QueueName};
+use crate::model::numbering::incarnation_of;
+use crate::model::{
+    Body, BookmarkName, ExportFault, FlavorName, Metadata, NewPool, PoolGroup, PoolName, PoolUri, Project, QueueName,
+};
 use crate::state::op::{Address, Change, Op};
-use crate::state::{FlavorRow, OUTBOX};
+use crate::state::{BookmarkRow, FlavorRow, OUTBOX};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
 
@@ -35,6 +42,7 @@ enum Place {
     Pool(Vec<u8>),
     Flavor(Vec<u8>),
     Mapping(Vec<u8>),
+    Bookmark(Vec<u8>),
     Queue(Vec<u8>),
     Subscription(Vec<u8>, [u8; 16]),
 }
@@ -95,6 +103,7 @@ impl<'a, T: Target> Importer<'a, T> {
             Line::Pool(pool) => self.pool(pool),
             Line::Flavor(flavor) => self.flavor(flavor),
             Line::Mapping(mapping) => self.mapping(mapping),
+            Line::Bookmark(bookmark) => self.bookmark(bookmark),
             Line::Queue(queue) => self.queue(queue),
             Line::Subscription(subscription) => self.subscription(subscription),
         }
@@ -148,6 +157,24 @@ impl<'a, T: Target> Importer<'a, T> {
         let pool = PoolName::new(&line.pool)?.to_string().into();
         // All of the store's own incarnations are above those of the ids in the export.
         self.change(Change::Map { address: Address::of(&project, &queue), pool, least_incarnation: 0, queue: None })
+    }
+
+    fn bookmark(&mut self, line: &BookmarkLine<'_>) -> Taken {
+        let (project, name) = (project(line.project.as_deref())?, BookmarkName::new(&line.name)?);
+        self.go_to(Place::Bookmark(keys::named(project.name(), name.as_str())))?;
+        let store = self.target.control().store();
+        store.limits.check_project(&project)?;
+        check_instants(&[Some(line.changed)])?;
+        let version = u64::from_str_radix(&line.version, 16).ok().filter(|_| line.version.len() == 16);
+        let version = version.filter(|version| incarnation_of(*version) <= self.header.incarnation);
+        let version = version.ok_or_else(|| malformed("the version is none, or of a later incarnation"))?;
+        let value = line.value.bytes().map_err(|reason| malformed(&reason))?;
+        let value = Body::from(value.into_owned());
+        check_value(Some(&value))?;
+        check_bytes_of_all(store.registry.read().bookmarks.bytes())?;
+        let bookmark = BookmarkRow { version, changed: line.changed, value: value.into() };
+        let project = project.name().map(Into::into);
+        self.change(Change::TakeBookmark { project, name: name.as_str().into(), bookmark })
     }
 
     fn change(&self, change: Change<'_>) -> Taken {

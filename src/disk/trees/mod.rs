@@ -21,7 +21,7 @@ use crate::Result;
 ///
 /// let names = Tree::ALL.map(Tree::name);
 /// assert_eq!(names[..4], ["meta", "queues", "messages", "claims"]);
-/// assert_eq!(names[4..], ["subscriptions", "catalogue", "pools", "flavors"]);
+/// assert_eq!(names[4..], ["subscriptions", "catalogue", "pools", "flavors", "bookmarks"]);
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -42,11 +42,13 @@ pub enum Tree {
     Pools,
     /// Names for groups of pools.
     Flavors,
+    /// Small named values.
+    Bookmarks,
 }
 
 impl Tree {
     /// Every tree, in the order of the type.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Meta,
         Self::Queues,
         Self::Messages,
@@ -55,6 +57,7 @@ impl Tree {
         Self::Catalogue,
         Self::Pools,
         Self::Flavors,
+        Self::Bookmarks,
     ];
 
     /// The name the tree is stored under.
@@ -72,6 +75,7 @@ impl Tree {
             Self::Catalogue => "catalogue",
             Self::Pools => "pools",
             Self::Flavors => "flavors",
+            Self::Bookmarks => "bookmarks",
         }
     }
 }
@@ -88,6 +92,7 @@ impl Tree {
             Self::Catalogue => 5,
             Self::Pools => 6,
             Self::Flavors => 7,
+            Self::Bookmarks => 8,
         }
     }
 

@@ -24,7 +24,8 @@ impl Error {
             QueueDoesNotExist QueueIsEmpty MessageDoesNotExist ClaimDoesNotExist ClaimDoesNotMatch MessageIsClaimed
             MessageNotClaimed MessageNotClaimedBy SubscriptionDoesNotExist SubscriptionAlreadyExists PoolDoesNotExist
             PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
-            QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore QueuePaused InvalidArgument TooLarge
+            QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore BookmarkNotInStore
+            BookmarkChanged QueuePaused QueueIsFull InvalidArgument TooLarge
             StorageFull Unavailable Exhausted JournalChanged Closed Poisoned OutcomeUnknown Corrupt UnsupportedFormat
             AlreadyOpen Locked SettingsDiffer Forked Displaced IsBackup InvalidExport Io Trees
         }

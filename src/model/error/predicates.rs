@@ -32,8 +32,8 @@ impl Error {
 
     /// Whether the call conflicts with what is stored: the given claims do not match the messages,
     /// the subscriber has a subscription already, the pool's store belongs to another pool, its
-    /// capabilities differ from its group's, the store to be shared is open with other settings, or the
-    /// queues of a batch are in different stores.
+    /// capabilities differ from its group's, the store to be shared is open with other settings, the
+    /// queues of a batch are in different stores, or another caller has changed the bookmark.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -54,6 +54,8 @@ impl Error {
                 | Self::PoolCapabilitiesMismatch { .. }
                 | Self::SettingsDiffer { .. }
                 | Self::NotInOneStore { .. }
+                | Self::BookmarkNotInStore { .. }
+                | Self::BookmarkChanged { .. }
         )
     }
 
@@ -127,8 +129,10 @@ impl Error {
         matches!(self, Self::TooLarge { .. }) || matches!(self, Self::InvalidExport { fault, .. } if is_fault(fault))
     }
 
-    /// Whether there is no space for anything more. Deletes, pops, purges and expiry still succeed,
-    /// and free space. Claims, renewals and releases succeed longer than posts, but may fail too.
+    /// Whether there is no space for anything more: on the disk, or in the queue by its
+    /// [settings](crate::QueueSettings). Deletes, pops, purges and expiry still succeed, and free
+    /// space. On a full disk, claims, renewals and releases succeed longer than posts, but may fail
+    /// too.
     ///
     /// ```
     /// # use zaqar_sled::*;
@@ -138,7 +142,7 @@ impl Error {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::StorageFull { .. })
+        matches!(self, Self::StorageFull { .. } | Self::QueueIsFull { .. })
     }
 
     /// Whether the same call may succeed later: the store is in use or behind with its work, its

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{FlavorName, PoolGroup, PoolName, Project, QueueName};
+use super::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName};
 use crate::model::error::{Error, Result};
 
 impl Project {
@@ -75,6 +75,7 @@ valid!(QueueName, "queue name");
 valid!(PoolName, "pool name");
 valid!(PoolGroup, "pool group");
 valid!(FlavorName, "flavor name");
+valid!(BookmarkName, "bookmark name");
 
 fn check_len(what: &'static str, name: &str) -> Result<()> {
     if name.len() > MAX_NAME_LEN {

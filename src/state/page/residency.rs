@@ -342,7 +342,7 @@ mod tests {
         let mut bench = Bench::in_residency(Residency::Both);
         bench.page.release(1);
         assert_eq!(bench.page.residency(), Residency::Both, "what the entry says changes no content");
-        bench.page.claim(1, 7, 1, Lease { now: 1, ttl: 1, grace: 0 });
+        bench.page.claim(1, 7, 1, Lease { now: 1, slack: 0, ttl: 1, grace: 0 });
         assert_eq!(bench.page.residency(), Residency::Hot);
     }
 

@@ -36,7 +36,7 @@ impl Queue {
             match step {
                 Step::Post { first, client, messages, .. } => self.post(time, *first, *client, messages),
                 Step::Renew { claim, ttl, grace, slack, .. } => {
-                    self.renew(time.saturating_add((*slack).into()), claim, *ttl, *grace);
+                    self.renew(claim, Lease { now: time, slack: *slack, ttl: *ttl, grace: *grace });
                 }
                 Step::Release { claim, .. } => self.release(claim),
                 Step::Delete { messages, .. } => self.remove(messages),
@@ -95,9 +95,8 @@ impl Queue {
         if op.taken.is_empty() {
             return;
         }
-        let start = time.saturating_add(op.slack.into());
-        let expires = start.saturating_add(op.ttl);
-        let lease = Lease { now: start, ttl: op.ttl, grace: op.grace };
+        let lease = Lease { now: time, slack: op.slack, ttl: op.ttl, grace: op.grace };
+        let expires = lease.end();
         let mut left = 0_u32;
         self.change_each(&op.taken, |page, taken| {
             page.claim(taken, lsn, time, lease);
@@ -108,15 +107,14 @@ impl Queue {
         self.dirty.claims.add(lsn);
     }
 
-    pub(super) fn renew(&mut self, time: u64, id: &[u8; 16], ttl: u64, grace: u64) {
+    pub(super) fn renew(&mut self, id: &[u8; 16], lease: Lease) {
         let Some(number) = self.claims.number(id) else { return };
         let Some(claim) = self.claims.get_mut(number) else { return };
-        let expires = time.saturating_add(ttl);
+        let expires = lease.end();
         self.deadlines.remove(&(claim.expires, Due::Claim(number)));
         self.deadlines.insert((expires, Due::Claim(number)));
-        (claim.ttl, claim.expires) = (ttl, expires);
+        (claim.ttl, claim.expires) = (lease.ttl, expires);
         let sequences = claim.sequences.clone();
-        let lease = Lease { now: time, ttl, grace };
         self.change_each(&sequences, |page, held| page.renew(held & page.claimed(), lease));
         self.note_changed_claim(number);
     }
@@ -177,8 +175,8 @@ impl Queue {
 
     pub(super) fn split_claim(&mut self, lsn: u64, time: u64, op: &SplitClaim) {
         let Some((number, listed)) = self.claim_and_list(&op.claim) else { return };
-        let start = time.saturating_add(op.slack.into());
-        let (expires, lease) = (start.saturating_add(op.ttl), Lease { now: start, ttl: op.ttl, grace: op.grace });
+        let lease = Lease { now: time, slack: op.slack, ttl: op.ttl, grace: op.grace };
+        let expires = lease.end();
         let mut count = 0_u32;
         self.change_each(&op.taken, |page, found| {
             let held = page.claimed_of(found, &listed);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Content, Due, Page, Queue, Result};
 use crate::model::error::Error;
-use crate::state::op::{Op, Posted, Step, steps_of};
+use crate::state::op::{Bookmarked, Op, Posted, Step, steps_of};
 use crate::state::sequences::Sequences;
 
 /// The number of pages ahead of a read that the disk prefetches.
@@ -72,7 +72,7 @@ impl Queue {
                 taken.map(drop).map_err(|reason| Error::invalid("page", reason))
             }),
             Op::DropDamaged { ranges, .. } => ranges.iter().try_for_each(|(from, to)| self.load_range(*from, *to)),
-            Op::Batch(steps) => steps_of(steps, self.number()).iter().try_for_each(|step| self.prepare_step(step)),
+            Op::Batch(steps) | Op::Bookmark(Bookmarked { steps, .. }) => self.prepare_steps(steps),
             Op::Time
             | Op::CreateQueue(_)
             | Op::SetMetadata { .. }
@@ -86,6 +86,11 @@ impl Queue {
             | Op::Recall { .. }
             | Op::Remap { .. } => Ok(()),
         }
+    }
+
+    /// Loads every page that applying the queue's steps of a batch changes.
+    pub(crate) fn prepare_steps(&self, steps: &[Step<'_>]) -> Result<()> {
+        steps_of(steps, self.number()).iter().try_for_each(|step| self.prepare_step(step))
     }
 
     /// Loads every page that applying `step` changes. A page that an earlier step of the batch adds is in memory.

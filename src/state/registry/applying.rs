@@ -18,6 +18,12 @@ impl Registry {
         if !concerns(op) {
             return;
         }
+        if let Op::Bookmark(changed) = op {
+            // Decided under the locks of queues too, so at a time that may be before that of another change.
+            self.bookmark(lsn, time, changed);
+            self.note_applied(lsn);
+            return;
+        }
         self.advance(time);
         match op {
             Op::Registry(change) => self.change(time, change),
@@ -44,9 +50,13 @@ impl Registry {
             }
             _ => {}
         }
+        self.note_applied(lsn);
+        self.advance(time);
+    }
+
+    fn note_applied(&mut self, lsn: u64) {
         self.head.lsn = lsn;
         self.head_dirty.get_or_insert(Dirty::Stale);
-        self.advance(time);
     }
 
     fn change(&mut self, time: u64, change: &Change<'_>) {
@@ -63,6 +73,9 @@ impl Registry {
             }
             Change::GiveUpStore { name } => self.give_up_store(name),
             Change::TakeSubscriptions { address, subscriptions: rows } => self.take_subscriptions(&address.key(), rows),
+            Change::TakeBookmark { project, name, bookmark } => {
+                self.bookmarks.insert(keys::named(project.as_deref(), name), bookmark.clone());
+            }
             Change::PutFlavor { project, name, flavor } => {
                 self.flavors.insert(keys::named(project.as_deref(), name), flavor.clone());
             }
@@ -179,8 +192,10 @@ impl Registry {
         let prefix = keys::left_behind_of(queue);
         let left = self.left_behind.range(&prefix, None);
         let left: Vec<Vec<u8>> = left.map(|(key, _)| key.to_vec()).collect();
-        for left in left.iter().filter_map(|key| self.left_behind.remove(key)) {
-            self.removals.insert(keys::removal(&left.pool, left.queue), left);
+        for key in &left {
+            if let Some(left) = self.left_behind.remove(key) {
+                self.add_removal(left);
+            }
         }
     }
 
@@ -206,8 +221,17 @@ impl Registry {
         subscriptions: bool,
         store: Option<[u8; 16]>,
     ) {
-        let removal = Removal { pool: pool.to_owned(), queue, key: address.key(), subscriptions, store };
-        self.removals.insert(keys::removal(pool, queue), removal);
+        self.add_removal(Removal { pool: pool.to_owned(), queue, key: address.key(), subscriptions, store });
+    }
+
+    /// Adds a removal to what is pending in that pool for the queue already.
+    fn add_removal(&mut self, mut removal: Removal) {
+        let key = keys::removal(&removal.pool, removal.queue);
+        if let Some(pending) = self.removals.get(&key) {
+            removal.subscriptions |= pending.subscriptions;
+            removal.store = removal.store.or(pending.store);
+        }
+        self.removals.insert(key, removal);
     }
 }
 
@@ -220,7 +244,8 @@ fn concerns(op: &Op<'_>) -> bool {
         | Op::Unregister { .. }
         | Op::Remap { .. }
         | Op::Receive(_)
-        | Op::Import(_) => true,
+        | Op::Import(_)
+        | Op::Bookmark(_) => true,
         Op::Time
         | Op::CreateQueue(_)
         | Op::SetMetadata { .. }

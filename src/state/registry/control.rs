@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::Registry;
 use crate::model::error::Result;
-use crate::model::{Metadata, Pool, PoolGroup, PoolName, PoolUri};
+use crate::model::{Location, Metadata, Pool, PoolGroup, PoolName, PoolUri};
+use crate::storage::keys;
 
 /// A pool, under its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,4 +113,33 @@ pub(crate) struct Removal {
     pub(crate) subscriptions: bool,
     /// The id of the store that has the contents, if known, because the pool may get another store.
     pub(crate) store: Option<[u8; 16]>,
+}
+
+impl Registry {
+    /// Whether a pool is the control store itself, where a queue's record and messages are removed together.
+    pub(crate) fn is_in_control_store(&self, pool: &str) -> bool {
+        let uri = self.pools.get(pool.as_bytes()).and_then(|row| PoolUri::new(&row.uri).ok());
+        uri.is_some_and(|uri| matches!(uri.location(), Location::Default(_)))
+    }
+
+    /// Whether a removal can be made: its pool is registered, and is not known to have another store. One that cannot
+    /// waits until the pool has the former store again.
+    pub(crate) fn is_due(&self, removal: &Removal) -> bool {
+        self.pools.get(removal.pool.as_bytes()).is_some_and(|pool| match (pool.store, removal.store) {
+            (Some(present), Some(former)) => present == former,
+            _ => true,
+        })
+    }
+
+    /// Whether a removal of the queue is due in that pool.
+    pub(crate) fn has_due_removal(&self, pool: &str, queue: u64) -> bool {
+        self.removals.len() > 0
+            && self.removals.get(&keys::removal(pool, queue)).is_some_and(|removal| self.is_due(removal))
+    }
+
+    /// Whether a removal of the queue's contents in the control store, as one of its pools, is due.
+    pub(crate) fn has_due_removal_here(&self, queue: u64) -> bool {
+        let mut removals = self.removals.iter().map(|(_, removal)| removal);
+        removals.any(|removal| removal.queue == queue && self.is_in_control_store(&removal.pool))
+    }
 }

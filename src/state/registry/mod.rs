@@ -1,4 +1,4 @@
-//! The registry: subscriptions, pools, flavors, the catalogue, and the accounts of a pooled driver.
+//! The registry: subscriptions, pools, flavors, the catalogue, bookmarks, and the accounts of a pooled driver.
 //!
 //! 1. The registry is the result of the operations in order, and applying some of them again changes nothing. So a
 //!    snapshot can be written while the registry changes, and a replay starts at the LSN at which the writing began.
@@ -7,6 +7,7 @@
 //! Cost: O(log rows) a change.
 
 mod applying;
+mod bookmarks;
 mod control;
 mod subscriptions;
 mod table;
@@ -22,6 +23,7 @@ use crate::state::op::Source;
 use crate::storage::records::{self, Record};
 use crate::storage::{codec, keys};
 
+pub(crate) use bookmarks::BookmarkRow;
 pub(crate) use control::{FlavorRow, Mapping, PoolRow, Removal, pool_name};
 pub(crate) use subscriptions::{SubscriptionRow, Subscriptions};
 pub(crate) use table::{Changed, Table};
@@ -32,6 +34,7 @@ pub(crate) struct Registry {
     pub(crate) pools: Table<PoolRow>,
     pub(crate) flavors: Table<FlavorRow>,
     pub(crate) catalogue: Table<Arc<Mapping>>,
+    pub(crate) bookmarks: Table<BookmarkRow>,
     pub(crate) removals: Table<Removal>,
     /// The contents that queues left in pools they were mapped to.
     pub(crate) left_behind: Table<Removal>,
@@ -62,6 +65,7 @@ impl Default for Registry {
             pools: Table::new(Tree::Pools),
             flavors: Table::new(Tree::Flavors),
             catalogue: Table::new(Tree::Catalogue),
+            bookmarks: Table::new(Tree::Bookmarks),
             removals: Table::new(Tree::Meta),
             left_behind: Table::new(Tree::Meta),
             received: Table::new(Tree::Meta),
@@ -89,6 +93,10 @@ macro_rules! each_table {
         }
         {
             let $table = &mut registry.catalogue;
+            $call;
+        }
+        {
+            let $table = &mut registry.bookmarks;
             $call;
         }
         {
@@ -145,6 +153,7 @@ impl Registry {
             Tree::Pools => self.pools.load(key, body),
             Tree::Flavors => self.flavors.load(key, body),
             Tree::Catalogue => self.catalogue.load(key, body),
+            Tree::Bookmarks => self.bookmarks.load(key, body),
             Tree::Meta if key == keys::REGISTRY => {
                 self.head = codec::decode(body)?;
                 Ok(())
@@ -154,6 +163,23 @@ impl Registry {
             Tree::Meta if keys::is_received(key) => self.received.load(key, body),
             _ => Err("a record of an unknown kind".into()),
         }
+    }
+
+    /// Whether there is a row under that key.
+    pub(crate) fn has(&self, tree: Tree, key: &[u8]) -> bool {
+        match tree {
+            Tree::Subscriptions => self.subscriptions.rows.contains(key),
+            Tree::Pools => self.pools.contains(key),
+            Tree::Flavors => self.flavors.contains(key),
+            Tree::Catalogue => self.catalogue.contains(key),
+            Tree::Bookmarks => self.bookmarks.contains(key),
+            _ => self.removals.contains(key) || self.left_behind.contains(key) || self.received.contains(key),
+        }
+    }
+
+    /// Sets the last operation that is in the tables: a replay applies the later ones.
+    pub(crate) fn stand_at(&mut self, lsn: u64) {
+        self.head.lsn = lsn;
     }
 
     /// Ends loading.
@@ -175,16 +201,16 @@ impl Registry {
     /// The number of records in complete trees.
     pub(crate) fn records(&self) -> u64 {
         let tables = [self.subscriptions.len(), self.pools.len(), self.flavors.len(), self.catalogue.len()];
-        let accounts = [self.removals.len(), self.left_behind.len(), self.received.len()];
-        1 + tables.iter().chain(&accounts).sum::<usize>() as u64
+        let others = [self.bookmarks.len(), self.removals.len(), self.left_behind.len(), self.received.len()];
+        1 + tables.iter().chain(&others).sum::<usize>() as u64
     }
 
     /// The approximate size of all records.
     pub(crate) fn bytes(&self) -> u64 {
         let tables =
             [self.subscriptions.rows.bytes(), self.pools.bytes(), self.flavors.bytes(), self.catalogue.bytes()];
-        let accounts = [self.removals.bytes(), self.left_behind.bytes(), self.received.bytes()];
-        tables.into_iter().chain(accounts).fold(0, u64::saturating_add)
+        let others = [self.bookmarks.bytes(), self.removals.bytes(), self.left_behind.bytes(), self.received.bytes()];
+        tables.into_iter().chain(others).fold(0, u64::saturating_add)
     }
 
     /// Its own record, standing at `lsn`.
@@ -199,6 +225,7 @@ impl Registry {
             Part::Pools => self.pools.records(after, most),
             Part::Flavors => self.flavors.records(after, most),
             Part::Catalogue => self.catalogue.records(after, most),
+            Part::Bookmarks => self.bookmarks.records(after, most),
             Part::Removals => self.removals.records(after, most),
             Part::LeftBehind => self.left_behind.records(after, most),
             Part::Received => self.received.records(after, most),
@@ -232,6 +259,7 @@ impl Registry {
             || self.pools.has_changes()
             || self.flavors.has_changes()
             || self.catalogue.has_changes()
+            || self.bookmarks.has_changes()
             || self.removals.has_changes()
             || self.left_behind.has_changes()
             || self.received.has_changes()
@@ -243,6 +271,7 @@ impl Registry {
         records.extend(self.pools.unchanged()?);
         records.extend(self.flavors.unchanged()?);
         records.extend(self.catalogue.unchanged()?);
+        records.extend(self.bookmarks.unchanged()?);
         records.extend(self.removals.unchanged()?);
         records.extend(self.left_behind.unchanged()?);
         records.extend(self.received.unchanged()?);
@@ -274,16 +303,18 @@ pub(crate) enum Part {
     Pools,
     Flavors,
     Catalogue,
+    Bookmarks,
     Removals,
     LeftBehind,
     Received,
 }
 
-pub(crate) const PARTS: [Part; 7] = [
+pub(crate) const PARTS: [Part; 8] = [
     Part::Subscriptions,
     Part::Pools,
     Part::Flavors,
     Part::Catalogue,
+    Part::Bookmarks,
     Part::Removals,
     Part::LeftBehind,
     Part::Received,

@@ -31,6 +31,7 @@ use crate::lock::{Mutex, Rank};
 use crate::model::error::{Error, Result};
 use crate::storage::event_count::EventCount;
 use crate::storage::reserve::Reserve;
+use crate::storage::timer::Timer;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use commit::Commit;
 pub(crate) use context::JournalContext;
@@ -40,8 +41,8 @@ use segments::Segments;
 pub(crate) use segments::{Kept, Start};
 
 /// The effect of an operation on the store's size. On a disk that fills up, operations that grow the store are refused
-/// first, then those that neither grow nor free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// first, then those that neither grow nor free: in the order of the variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Growth {
     /// Adds messages, queues or records.
     Grows,
@@ -59,6 +60,7 @@ pub(crate) struct Journal {
     events: Arc<EventCount>,
     tail: Mutex<Tail>,
     commit: Commit,
+    sync_timer: Timer,
     /// Highest LSN appended; written under `tail`, read without it.
     appended: AtomicU64,
     /// Bytes appended by this process; written under `tail`.
@@ -115,6 +117,7 @@ impl Journal {
             events,
             tail: Mutex::new(Rank::Tail, tail),
             commit: Commit::new(last),
+            sync_timer: Timer::default(),
             appended: AtomicU64::new(last),
             appended_bytes: AtomicU64::new(0),
             unsynced: AtomicBool::new(false),

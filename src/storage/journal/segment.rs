@@ -28,7 +28,7 @@ use super::context::JournalContext;
 use super::naming::SegmentId;
 
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 64;
-pub(crate) const FORMAT: u32 = 5;
+pub(crate) const FORMAT: u32 = 6;
 const MAGIC: &[u8; 8] = b"zaqarlog";
 /// The bytes of zeros in one write. After larger writes the page cache keeps the file in larger units, and ext4 walks
 /// all blocks of a unit at every small write into it: at 1 MiB an append took 6 µs instead of 1 µs.
@@ -255,7 +255,7 @@ mod tests {
     fn golden_bytes_of_the_header() {
         let hex = crate::storage::codec::hex(&encode_header(id(), HEADER));
         let expected = format!(
-            "7a617161726c6f6705000000{}03000000000000000900000000000000020000000500000000000000060000009a296573",
+            "7a617161726c6f6706000000{}03000000000000000900000000000000020000000500000000000000060000008d2d30c9",
             "07".repeat(16)
         );
         assert_eq!(hex, expected);

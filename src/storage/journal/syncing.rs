@@ -8,6 +8,7 @@ use super::Journal;
 use super::commit::Turn;
 use super::segments::{Segments, Unsynced};
 use crate::lock;
+use crate::model::Timings;
 use crate::model::error::{Error, Result};
 use crate::sync::atomic::Ordering;
 
@@ -123,11 +124,16 @@ impl Journal {
     fn lead(&self, lsn: u64, sync: impl FnOnce() -> Result<u64, Arc<str>>) -> Result<()> {
         if let Turn::Lead = self.commit.enter(lsn)? {
             // A panic in the disk must not leave the other calls waiting for their leader.
-            let outcome = catch_unwind(AssertUnwindSafe(sync));
+            let outcome = self.sync_timer.time(|| catch_unwind(AssertUnwindSafe(sync)));
             let outcome = outcome.unwrap_or_else(|_| Err(self.poison("a panic while the journal was synced")));
             self.commit.finish(outcome)?;
         }
         Ok(())
+    }
+
+    /// How long the syncs have taken.
+    pub(crate) fn sync_timings(&self) -> Timings {
+        self.sync_timer.timings()
     }
 
     /// Whether there are unsynced appends that no call waits for.

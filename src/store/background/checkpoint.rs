@@ -38,7 +38,7 @@ impl Store {
         if self.trees_are_bloated(housekeeping) {
             self.abandon_trees(housekeeping);
         }
-        let written = self.write_changes(housekeeping, extent);
+        let written = self.meters.checkpoints.time(|| self.write_changes(housekeeping, extent));
         if let Err(error) = &written {
             housekeeping.trees_fault = Some(error.to_string());
             self.abandon_trees(housekeeping);

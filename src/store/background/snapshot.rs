@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::super::housekeeping::Housekeeping;
 use super::archive::FreshArchive;
 use crate::model::error::{Error, Result};
-use crate::state::{FrozenQueue, PARTS, Purpose, entries};
+use crate::state::{FrozenQueue, PARTS, Part, Purpose, entries};
 use crate::storage::archive::{self, ArchiveMark};
 use crate::storage::manifest::{Manifest, SnapshotMark};
 use crate::storage::records::Record;
@@ -21,7 +21,7 @@ impl Store {
     /// Writes a snapshot and frees the journal before it; on a full disk, with space of the reserve.
     pub(crate) fn write_snapshot(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         self.page_files.sweep(&housekeeping.snapshot_files);
-        let written = self.write_next_snapshot(housekeeping);
+        let written = self.meters.snapshots.time(|| self.write_next_snapshot(housekeeping));
         if written.is_err() {
             // It may have met a page that cannot be read.
             housekeeping.untouched = None;
@@ -182,7 +182,7 @@ impl Store {
         for part in PARTS {
             let mut after: Option<Vec<u8>> = None;
             loop {
-                let records = self.registry.read().part(part, after.as_deref(), ROWS_AT_ONCE)?;
+                let records = self.registry.read().part(part, after.as_deref(), rows_at_once(part))?;
                 let Some(last) = records.last() else { break };
                 after = Some(last.key.clone());
                 found = found.saturating_add(records.iter().map(weigh).sum());
@@ -190,6 +190,14 @@ impl Store {
             }
         }
         Ok(found)
+    }
+}
+
+/// The rows that are copied while the registry is locked.
+fn rows_at_once(part: Part) -> usize {
+    match part {
+        Part::Bookmarks => VALUES_AT_ONCE,
+        _ => ROWS_AT_ONCE,
     }
 }
 
@@ -211,3 +219,5 @@ fn weigh(record: &Record) -> u64 {
 
 /// Rows of the registry encoded while it is locked.
 const ROWS_AT_ONCE: usize = 1024;
+/// Of rows with values: a few megabytes at most.
+const VALUES_AT_ONCE: usize = 64;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::disk::Disk;
 use crate::model::PoolUri;
 use crate::model::error::{Error, Result};
 use crate::state::op::{Change, Op};
@@ -37,12 +38,14 @@ impl Places {
     /// # Errors
     /// `InvalidArgument` for a pool that is not in the backup, and for places that are not apart.
     pub(super) fn of_pools(
+        disk: &dyn Disk,
         path: &Path,
         record: &BackupRecord,
         registry: &Registry,
         moved: &BTreeMap<String, PathBuf>,
     ) -> Result<Self> {
         let mut places = Self::of_one(path)?;
+        let mut taken = vec![disk.canonical(path)];
         let names: Vec<&str> = record.stores.iter().filter_map(|copy| copy.pool.as_deref()).collect();
         if let Some(unknown) = moved.keys().find(|name| !names.contains(&name.as_str())) {
             return Err(Error::invalid("pools", format!("the backup has no store of the pool {unknown:?}")));
@@ -60,11 +63,14 @@ impl Places {
                 let uri = PoolUri::new(&row.uri)?;
                 uri.directory().ok_or_else(|| Error::invalid("backup", "a pool without a directory"))?.to_owned()
             };
-            if let Some(other) = places.paths.iter().find(|other| place.starts_with(other) || other.starts_with(&place))
+            // By where they lead: a path may have `..` and links.
+            let leads_to = disk.canonical(&place);
+            if let Some(other) = taken.iter().find(|other| leads_to.starts_with(other) || other.starts_with(&leads_to))
             {
                 let (place, other) = (place.display(), other.display());
                 return Err(Error::invalid("pools", format!("{place} and {other} are not apart")));
             }
+            taken.push(leads_to);
             places.paths.push(place);
         }
         Ok(places)

@@ -50,7 +50,7 @@ pub(crate) fn restore_pooled(
     from_record(disk, backup, |backup, record| {
         let Some(control) = record.stores.first() else { return Ok(BackupReport::default()) };
         let (contents, _) = replay(disk, &record.root(backup, 0), &control.manifest)?;
-        restore_all(disk, backup, record, &Places::of_pools(path, record, &contents.registry, moved)?)
+        restore_all(disk, backup, record, &Places::of_pools(&**disk, path, record, &contents.registry, moved)?)
     })
 }
 

@@ -87,7 +87,9 @@ impl<'a> CopyInProgress<'a> {
         for directory in [root.join(JOURNAL), root.join(PAGE_FILES)] {
             store.context.disk.create_dir_all(&directory).map_err(|e| Error::file("creating", &directory, e))?;
         }
+        goes_on()?;
         store.renew_snapshot()?;
+        goes_on()?;
         Ok(Self { store, root, goes_on })
     }
 
@@ -103,6 +105,7 @@ impl<'a> CopyInProgress<'a> {
         let named = &housekeeping.manifest;
         let from = named.snapshot.map_or(0, |mark| mark.from);
         let segment = store.journal.copy_frames((from, lsn), &mut |name, bytes| {
+            (self.goes_on)()?;
             journal.push(copier.write(&self.root.join(JOURNAL).join(name), bytes)?);
             Ok(())
         })?;

@@ -87,6 +87,7 @@ impl StateFacts {
     pub(super) fn of(contents: &Contents) -> Self {
         let numbers = contents.queues.iter().flat_map(|(number, queue)| [*number, queue.state.position().1]);
         let given = numbers.chain([contents.registry.next_subscription(), contents.next_queue]);
+        let given = given.chain(contents.registry.bookmarks.iter().map(|(_, row)| row.version));
         let archived = contents.archive.as_ref().map_or(0, |archive| archive.incarnation());
         let highest = given.map(incarnation_of).max().unwrap_or(0);
         Self {

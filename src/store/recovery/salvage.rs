@@ -254,12 +254,14 @@ impl Salvage<'_> {
             Origin::New | Origin::Trees(..) => true,
             Origin::Snapshot(snapshot) if snapshot.is_whole() => true,
             Origin::Snapshot(snapshot) => {
-                self.restore_registry(merge);
+                let missing = snapshot.gaps.iter().try_fold(0_u64, |sum, gap| Some(sum.saturating_add(gap.records?)));
+                let rows = if missing == Some(1) { Rows::None } else { Rows::Absent };
+                self.restore_registry(merge, rows);
                 merge.fill_gaps(&snapshot.gaps)?;
                 false
             }
             Origin::Lost => {
-                self.restore_registry(merge);
+                self.restore_registry(merge, Rows::All);
                 let (file, reason) = (self.root.to_path_buf(), "the snapshot is missing".into());
                 note(&mut merge.damages, Damage { file, offset: 0, reason });
                 merge.fill_gaps(&[Gap { records: None, after: None, before: None }])?;
@@ -312,7 +314,7 @@ impl Salvage<'_> {
     }
 
     /// Takes the registry from the newest trees if it is lost in the snapshot: an older state is better than none.
-    fn restore_registry(&self, merge: &mut Merge<'_>) {
+    fn restore_registry(&self, merge: &mut Merge<'_>, rows: Rows) {
         if merge.has_registry {
             return;
         }
@@ -321,13 +323,22 @@ impl Salvage<'_> {
         for tree in REGISTRY {
             let _ = trees.as_ref().map(|trees| {
                 trees.scan(tree, &mut |key, value| {
-                    if key != keys::STORE {
+                    let is_wanted = match rows {
+                        Rows::All => true,
+                        Rows::Absent => !merge.contents.registry.has(tree, key),
+                        Rows::None => key == keys::REGISTRY,
+                    };
+                    if key != keys::STORE && is_wanted {
                         // One that is damaged is one less.
                         let _ = merge.load(tree, key, value)?;
                     }
                     Ok(())
                 })
             });
+        }
+        if !matches!(rows, Rows::All) {
+            // Its rows are the snapshot's, whatever the trees have.
+            merge.contents.registry.stand_at(merge.floor);
         }
         merge.contents.registry.complete(self.opening.config.control);
     }
@@ -413,5 +424,17 @@ fn is_file_of_ours(root: &Path, file: &Path) -> bool {
     file != root && file.file_name().is_some_and(|name| name != JOURNAL)
 }
 
+/// The rows of the registry that a salvage takes from trees.
+#[derive(Clone, Copy)]
+enum Rows {
+    /// The snapshot is lost.
+    All,
+    /// Those that the snapshot does not have.
+    Absent,
+    /// The snapshot has lost a single record, and that is the registry's own.
+    None,
+}
+
 /// The trees that the registry is in.
-const REGISTRY: [Tree; 5] = [Tree::Meta, Tree::Subscriptions, Tree::Catalogue, Tree::Pools, Tree::Flavors];
+const REGISTRY: [Tree; 6] =
+    [Tree::Meta, Tree::Subscriptions, Tree::Catalogue, Tree::Pools, Tree::Flavors, Tree::Bookmarks];

@@ -42,6 +42,7 @@ pub(super) struct Report {
     pools: u64,
     flavors: u64,
     mappings: u64,
+    bookmarks: u64,
     lines: u64,
     bytes: u64,
 }
@@ -100,6 +101,7 @@ impl Report {
             pools: report.pools(),
             flavors: report.flavors(),
             mappings: report.mappings(),
+            bookmarks: report.bookmarks(),
             lines: report.lines(),
             bytes: report.bytes(),
         }
@@ -111,6 +113,7 @@ impl Report {
             ("messages", self.messages.to_string()),
             ("claims", self.claims.to_string()),
             ("subscriptions", self.subscriptions.to_string()),
+            ("bookmarks", self.bookmarks.to_string()),
             ("pools", self.pools.to_string()),
             ("lines", format!("{}, {}", self.lines, size(self.bytes))),
         ];

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::ranges::Ranges;
-use crate::state::op::{JournalEntry, NewClaim, NewQueue, Op};
+use crate::state::op::{Bookmarked, JournalEntry, NewClaim, NewQueue, Op};
 use crate::state::page_content::MessageSlot;
 use crate::state::sequences::Sequences;
 use crate::storage::codec;
@@ -60,7 +60,9 @@ impl Facts {
                 let first = import.pages.iter().map(|page| page.first).min();
                 first.into_iter().for_each(|first| self.post(import.queue, first, 0, above));
             }
-            Op::Batch(steps) => steps.iter().for_each(|step| self.note_op(&step.alone(), above)),
+            Op::Batch(steps) | Op::Bookmark(Bookmarked { steps, .. }) => {
+                steps.iter().for_each(|step| self.note_op(&step.alone(), above));
+            }
             Op::Clear { queue: None, .. }
             | Op::Time
             | Op::SetMetadata { .. }

@@ -22,7 +22,7 @@ use crate::disk::trees::Tree;
 use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
 use crate::state::entries::QueueRecord;
-use crate::state::op::{DeadLetter, JournalEntry, NewClaim, NewQueue, Op, Posted, Step};
+use crate::state::op::{Bookmarked, DeadLetter, JournalEntry, NewClaim, NewQueue, Op, Posted, Step};
 use crate::state::page_content::{Content, IncomingMessage, MessageSlot};
 use crate::state::{Activity, Contents, Description, LoadedQueue, Page, PageEntry, Queue};
 use crate::storage::budget::Budget;
@@ -446,7 +446,7 @@ fn for_each_added(entry: &JournalEntry<'_>, budget: &Arc<Budget>, bring: &mut Br
     };
     match &entry.op {
         Op::Post { queue, first, client, messages } => posted(*queue, *first, *client, messages),
-        Op::Batch(steps) => steps.iter().try_for_each(|step| match step {
+        Op::Batch(steps) | Op::Bookmark(Bookmarked { steps, .. }) => steps.iter().try_for_each(|step| match step {
             Step::Post { queue, first, client, messages } => posted(*queue, *first, *client, messages),
             Step::Renew { .. } | Step::Release { .. } | Step::Delete { .. } => Ok(()),
         }),

@@ -12,7 +12,7 @@ use super::merge::Merge;
 use crate::model::error::{Error, Result};
 use crate::model::numbering::{first_of, incarnation_of};
 use crate::state::Obstacle;
-use crate::state::op::{JournalEntry, NewQueue, Op, Step};
+use crate::state::op::{Bookmarked, JournalEntry, NewQueue, Op, Step};
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
 use crate::storage::keys;
@@ -60,7 +60,7 @@ impl Merge<'_> {
         match op {
             Op::CreateQueue(new) | Op::Register { new, .. } => self.make_way(new),
             Op::Post { queue, first, messages, .. } => self.meet(lsn, *queue, first, messages)?,
-            Op::Batch(steps) => self.meet_all(lsn, steps)?,
+            Op::Batch(steps) | Op::Bookmark(Bookmarked { steps, .. }) => self.meet_all(lsn, steps)?,
             Op::Receive(received) => self.meet(lsn, received.queue, &mut received.first, &mut received.messages)?,
             Op::Import(import) => drop(self.ensure(import.queue)),
             Op::SetMetadata { queue, .. } | Op::Remap { queue, .. } => drop(self.ensure(*queue)),
