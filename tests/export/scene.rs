@@ -190,7 +190,7 @@ impl Scene {
             .collect();
         let places: Vec<_> = projects().into_iter().map(|project| (project, name_of("none"))).collect();
         let bookmarks = projects().map(|project| engine.bookmarks().list(&project, &ListOptions::new()).unwrap().items);
-        let bookmarks = format!("{bookmarks:?}");
+        let bookmarks = bookmarks.concat().iter().fold(String::new(), |text, one| text + &format!("{one:?}\n"));
         let explained: Vec<String> = queues_of(engine).unwrap().iter().map(|at| explained(engine, at)).collect();
         dump(engine, &told).unwrap()
             + &dump_subscriptions(engine, &places).unwrap()
