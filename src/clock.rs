@@ -307,7 +307,7 @@ fn signed(millis: u64) -> i64 {
 }
 
 /// A century before the last instant: 9899-12-31T23:59:59.999Z.
-const LATEST_BELIEVED: Timestamp = Timestamp::from_millis(Timestamp::MAX.as_millis() - 36_524 * 86_400_000);
+pub(crate) const LATEST_BELIEVED: Timestamp = Timestamp::from_millis(Timestamp::MAX.as_millis() - 36_524 * 86_400_000);
 
 #[cfg(test)]
 mod tests {

@@ -156,14 +156,15 @@ pub use contract::{
     Batches, Bookmarks, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver,
     Flavors, FlowControl, Messages, Pools, Queues, Retries, Subscriptions,
 };
+pub use data::ExportReport;
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
 pub use handle::{Batch, Bookmark, Claim, Queue, QueueSet};
 pub use model::{
     Availability, BatchOutcome, BatchStep, Body, BookmarkCondition, BookmarkMarker, BookmarkName, BookmarkRecord,
     Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry, ClaimId, ClaimMarker, ClaimOptions, ClaimRecord,
-    ClientId, ControlHealth, DeadLetterOrigin, Durability, Error, Explanation, Flavor, FlavorMarker, FlavorName,
-    FlavorUpdate, GcReport, Headers, Health, Limits, ListOptions, Message, MessageId, MessageListOptions,
+    ClientId, ControlHealth, DeadLetterOrigin, Durability, Error, Explanation, ExportFault, Flavor, FlavorMarker,
+    FlavorName, FlavorUpdate, GcReport, Headers, Health, Limits, ListOptions, Message, MessageId, MessageListOptions,
     MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, Metrics, NewFlavor, NewMessage, NewPool,
     OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project,
     Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats, RedriveOptions,
@@ -174,6 +175,7 @@ pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;
 pub use store::backup::BackupReport;
 pub use store::cancel_token::CancelToken;
+pub use store::compact_report::CompactReport;
 pub use store::inspect::{FileSizes, InspectedClaim, InspectedQueue, Inspection};
 pub use store::recovery::{Damaged, LostMessages, RecoveryReport, RecoverySource};
 pub use store::status::Status;

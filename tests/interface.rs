@@ -41,8 +41,8 @@ macro_rules! names {
 names! {
     types:
         Availability BackupReport Batch BatchOutcome BatchStep Body Bookmark BookmarkCondition BookmarkMarker BookmarkName BookmarkRecord Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimEntry ClaimId ClaimMarker
-        ClaimOptions ClaimRecord ClientId
-        Config ControlHealth Damaged DeadLetterOrigin Durability Engine Error Explanation Fault FaultError FaultKind Flavor FlavorMarker
+        ClaimOptions ClaimRecord ClientId CompactReport
+        Config ControlHealth Damaged DeadLetterOrigin Durability Engine Error Explanation ExportFault ExportReport Fault FaultError FaultKind Flavor FlavorMarker
         FlavorName FileSizes FlavorUpdate Gate GcReport Headers Health InspectedClaim InspectedQueue Inspection Job Keep Limits
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker
         MessageStat MessageVolume Metadata MetadataValue Metrics NewFlavor NewMessage NewPool Operation OperationStatus
@@ -93,7 +93,7 @@ fn every_error_has_the_name_of_its_variant() {
         PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
         QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore BookmarkNotInStore BookmarkChanged QueuePaused QueueIsFull InvalidArgument TooLarge StorageFull
         Unavailable Exhausted JournalChanged Closed Poisoned OutcomeUnknown Corrupt UnsupportedFormat AlreadyOpen Locked
-        SettingsDiffer Forked Displaced IsBackup Io Trees";
+        SettingsDiffer Forked Displaced IsBackup InvalidExport Io Trees";
     assert_eq!(variants.unwrap().collect::<Vec<_>>(), names.split_whitespace().collect::<Vec<_>>());
     // `Error::name` matches every variant, and gives the name that it matches.
     assert_eq!(QueueName::new("").unwrap_err().name(), "InvalidArgument");

@@ -168,6 +168,12 @@ pub(crate) trait Backend: Sealed + Send + Sync {
         call: impl FnOnce(&Store, u64) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
 
+    /// Writes the pages of the queue of that name that are only in memory to the page files, if there is the queue.
+    fn write_out(&self, project: &Project, name: &QueueName) -> Result<()>;
+
+    /// The key of the next name, after that of `after`, that has subscriptions, whether or not there is a queue.
+    fn next_subscribed(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>>;
+
     /// Makes a call on a queue and its subscriptions. A move of the queue begins before the call, which then finds it, or
     /// waits for the end of the call.
     fn while_unmoved<R>(&self, call: impl FnOnce() -> R) -> R {

@@ -210,7 +210,7 @@ pub(crate) fn named_twice(name: &BookmarkName) -> Error {
     Error::invalid("steps", format!("bookmark {name:?} is changed twice"))
 }
 
-fn check_bytes_of_all(size: u64) -> Result<()> {
+pub(super) fn check_bytes_of_all(size: u64) -> Result<()> {
     let (what, limit) = ("bytes of all bookmarks of the store", BookmarkRecord::MOST_BYTES_OF_ALL);
     if size > limit { Err(Error::TooLarge { what, size, limit }) } else { Ok(()) }
 }

@@ -84,6 +84,16 @@ impl Backend for Engine {
         call(&store, 0)?.wait_durable(&store, self.durability(), |_| {}).map(Some)
     }
 
+    fn write_out(&self, project: &Project, name: &QueueName) -> Result<()> {
+        let store = self.store().enter()?;
+        store.find(project, name)?.map_or(Ok(()), |slot| store.write_out(&slot))
+    }
+
+    fn next_subscribed(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+        let store = self.store().enter()?;
+        Ok(store.registry.read().subscriptions.next_queue(after))
+    }
+
     fn with_other_queue<R>(
         &self,
         project: &Project,

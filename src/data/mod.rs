@@ -10,6 +10,8 @@ pub(crate) mod dead_letters;
 mod diagnostics;
 mod driver;
 mod engine;
+pub(crate) mod export;
+pub(crate) mod import;
 mod messages;
 pub(crate) mod pauses;
 pub(crate) mod queues;
@@ -18,3 +20,4 @@ mod retries;
 mod subscriptions;
 
 pub(crate) use checkup::HealthCheck;
+pub use export::ExportReport;

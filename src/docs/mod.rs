@@ -7,6 +7,7 @@
 //! - [`bounds`]: the most memory, disk space and files that a store uses.
 //! - [`workers`]: processing messages in threads, stopping, and async programs.
 //! - [`backup`]: taking backups of a store in use, and restoring them.
+//! - [`export`]: a store as lines of JSON, and stores that are made of them.
 //! - [`metrics`]: what a store counts and measures, for graphs and alarms.
 //! - [`pools`]: how several pools work together, and what a failure between two stores leaves.
 //! - [`processes`]: opening, closing, and other processes.
@@ -38,6 +39,10 @@ pub mod design {
     #![doc = include_str!("design.md")]
     #![doc = "\n## The files of a store\n"]
     #![doc = include_str!("files.svg")]
+}
+
+pub mod export {
+    #![doc = include_str!("export.md")]
 }
 
 pub mod glossary {

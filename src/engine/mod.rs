@@ -1,6 +1,7 @@
 //! The engine: an open store behind a handle that is cheap to clone.
 
 mod backing_up;
+mod compacting;
 mod metrics;
 pub(crate) mod opening;
 pub(crate) mod opening_paths;

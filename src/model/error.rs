@@ -3,6 +3,7 @@
 //! Every failure of a call is a variant of [`Error`]. Code that only decides what to do next should use a predicate
 //! (`is_not_found`, `is_busy`, ...), because predicates stay correct when variants are added.
 
+mod export_fault;
 mod name;
 mod predicates;
 
@@ -10,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use export_fault::ExportFault;
 use rustix::io::Errno;
 
 use super::id::{ClaimId, MessageId, SubscriptionId};
@@ -399,6 +401,14 @@ pub enum Error {
     IsBackup {
         /// The directory of the backup.
         path: PathBuf,
+    },
+    /// A line of an export cannot be imported.
+    #[error("line {line} of the export: {fault}")]
+    InvalidExport {
+        /// The number of the line, from 1 on.
+        line: u64,
+        /// What is wrong with the line.
+        fault: ExportFault,
     },
     /// The operating system refused a file operation.
     #[error("{context}: {source}")]

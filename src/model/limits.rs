@@ -10,7 +10,9 @@ use super::names::valid::MAX_NAME_LEN;
 use super::settings::{
     DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, MAX_POST_SIZE, ParsedSettings, RETRY,
 };
-use super::{ClaimOptions, Metadata, NewMessage, Project, QueueName, Retry, Subscriber, Timestamp, Ttl, check_reasons};
+use super::{
+    ClaimOptions, Headers, Metadata, NewMessage, Project, QueueName, Retry, Subscriber, Timestamp, Ttl, check_reasons,
+};
 use crate::model::error::{Error, Result};
 
 /// The sizes and times that a store accepts from its callers (contract 13).
@@ -185,6 +187,12 @@ impl Limits {
         let size = messages.iter().fold(0_u64, |sum, m| sum.saturating_add(m.size()));
         let limit = max_post_size.map_or(self.post_max, |limit| limit.min(self.post_max));
         check_size("post bytes", size, limit)
+    }
+
+    /// Checks a message that was accepted elsewhere: its times are what has become of it.
+    pub(crate) fn check_imported(&self, body_bytes: usize, headers: &Headers) -> Result<()> {
+        check_size("body bytes", body_bytes as u64, self.body_max)?;
+        headers.check()
     }
 
     pub(super) fn check_message_ttl(&self, ttl: Ttl) -> Result<()> {

@@ -53,7 +53,7 @@ pub use claim::{ClaimEntry, ClaimOptions, ClaimRecord};
 pub use durability::Durability;
 pub use envelope::DeadLetterOrigin;
 pub(crate) use envelope::Envelope;
-pub use error::{Error, Result};
+pub use error::{Error, ExportFault, Result};
 pub use explanation::{Availability, Explanation};
 pub use flavor::{Flavor, FlavorUpdate, NewFlavor};
 pub use headers::Headers;

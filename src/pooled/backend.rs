@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::data::backend::{Access, Answer, Backend, NamedQueue, Other};
 use crate::data::dead_letters::{DeadLetterQueue, TargetQueue};
+use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::numbering::first_of;
 use crate::model::{Durability, Metadata, Project, QueueName};
@@ -139,6 +140,19 @@ impl Backend for PooledDriver {
         drop(moves);
         self.wait_route_durable(&pool, done.waits())?;
         done.wait_durable(pool.store(), self.durability_in(&pool), |_| {}).map(Some)
+    }
+
+    fn write_out(&self, project: &Project, name: &QueueName) -> Result<()> {
+        let _call = self.shared().enter()?;
+        let found = self.find(project, name, Access::Read)?;
+        found.map_or(Ok(()), |side| side.pool.store().write_out(&side.slot))
+    }
+
+    fn next_subscribed(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+        let shared = self.shared();
+        let _call = shared.enter()?;
+        let next = |engine: &Engine| engine.store().registry.read().subscriptions.next_queue(after);
+        Ok(shared.engines().iter().filter_map(next).min())
     }
 
     fn while_unmoved<R>(&self, call: impl FnOnce() -> R) -> R {

@@ -18,8 +18,11 @@
 
 mod backend;
 mod backing_up;
+mod compacting;
 mod control;
 mod driver;
+mod exporting;
+mod importing;
 mod locking;
 mod moves;
 mod outbox;

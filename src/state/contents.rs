@@ -327,7 +327,7 @@ impl Contents {
         if found <= self.garbage.saturating_add(live.max(self.page_files.file_bytes())) {
             return Ok(());
         }
-        let mut leaving = self.page_files.to_rewrite();
+        let mut leaving = self.page_files.to_rewrite(false);
         leaving.retain(|file| !self.named_files.contains(file));
         let (page_files, budget) = (&self.page_files, &self.budget);
         for queue in self.queues.values_mut() {

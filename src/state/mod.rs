@@ -16,6 +16,7 @@ mod message_slot;
 pub(crate) mod op;
 pub(crate) mod outbox_header;
 pub(crate) mod page;
+mod page_builder;
 pub(crate) mod page_content;
 mod queue;
 mod reader;
@@ -32,6 +33,7 @@ pub(crate) use frozen::FrozenQueue;
 pub(crate) use idle::{Activity, LoadedQueue, idle_bytes};
 pub(crate) use message_slot::MESSAGE_WEIGHT;
 pub(crate) use page::{FrozenPage, Hold, Page, PageEntry};
+pub(crate) use page_builder::PageBuilder;
 pub(crate) use queue::{Description, Freed, OUTBOX, Purpose, Queue, Sizes, Totals};
 pub(crate) use reader::Reading;
 pub(crate) use registry::{

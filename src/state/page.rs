@@ -469,6 +469,12 @@ impl Page {
         slots >= 16 && live.saturating_mul(2) <= slots
     }
 
+    /// Whether more than a sixteenth of what the page takes is of dead messages.
+    pub(crate) fn is_wasteful(&self) -> bool {
+        let all = u64::from(self.body_bytes).saturating_add(u64::from(self.slots).saturating_mul(64));
+        !self.is_damaged() && self.weight.saturating_mul(16) < all.saturating_mul(15)
+    }
+
     /// Drops the dead messages, if the content is in memory.
     pub(crate) fn compact(&mut self) {
         let Some(content) = self.content() else { return };

@@ -18,6 +18,7 @@
 //! before it; and one read for each page that is not in memory.
 
 mod applying;
+mod compacting;
 mod damage;
 mod eviction;
 mod expiring;

@@ -125,7 +125,7 @@ fn is_set(path: &Path) -> bool {
 pub(crate) fn check_is_none(disk: &dyn Disk, root: &Path) -> Result<()> {
     let exists = |file: PathBuf| disk.exists(&file).map_err(|e| Error::file("looking for", &file, e));
     if exists(root.join(RESTORING))? {
-        return Err(Error::invalid("path", "a restore into this directory was not finished: restore again"));
+        return Err(Error::invalid("path", "a restore or an import into this directory was not finished: do it again"));
     }
     let of_set = Some(root).filter(|root| is_set(root)).and_then(Path::parent);
     for directory in [Some(root), of_set, backup_of_store(root)].into_iter().flatten() {

@@ -69,6 +69,11 @@ impl Archiving {
         self.archive.as_ref().map(Arc::as_ptr) == archive.map(Arc::as_ptr)
     }
 
+    /// Whether the archive has records that do not count.
+    pub(super) fn has_hidden(&self) -> bool {
+        self.archive.is_some() && self.hidden > 0
+    }
+
     /// The number of records that nothing hides.
     pub(crate) fn len(&self) -> u64 {
         self.archive.as_ref().map_or(0, |archive| archive.len().saturating_sub(self.hidden))

@@ -22,6 +22,8 @@ pub(crate) struct Housekeeping {
     /// The number of the last snapshot that was begun. No number is used twice, because after a failed save it is
     /// unknown which snapshot the manifest on disk names.
     pub(super) snapshot_number: u64,
+    /// Whether the next snapshot is to leave as little garbage as possible.
+    pub(super) thorough: bool,
     /// Whether pages came from the trees, so that it is unknown which of their images the snapshot names.
     pub(super) unproven: bool,
     /// The weight of the live messages, and the appended bytes, when a snapshot on a full disk last did not free
@@ -50,6 +52,7 @@ impl Housekeeping {
             checkpointed: 0,
             checkpoint_lsn: 0,
             snapshot_number,
+            thorough: false,
             insufficient: None,
             obsolete: Vec::new(),
             undecided: Vec::new(),

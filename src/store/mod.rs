@@ -19,6 +19,7 @@ mod bookkeeping;
 pub(crate) mod calls;
 pub(crate) mod cancel_token;
 mod close;
+pub(crate) mod compact_report;
 mod dirty_queues;
 mod entering;
 mod hot_queues;

@@ -25,13 +25,14 @@ enum Act {
     /// Only looks at the queue, which brings it into memory.
     Look(&'static str),
     Snapshot,
+    Compact,
     Step,
     Reopen,
 }
 
-use Act::{Buffered, Create, Delete, Describe, Look, Pop, Post, Reopen, Snapshot, Step};
+use Act::{Buffered, Compact, Create, Delete, Describe, Look, Pop, Post, Reopen, Snapshot, Step};
 
-const ACTS: [Act; 33] = [
+const ACTS: [Act; 35] = [
     Create("a"),
     Create("b"),
     Create("c"),
@@ -49,6 +50,7 @@ const ACTS: [Act; 33] = [
     Snapshot,
     Pop("c"),
     Delete("a"),
+    Compact,
     Reopen,
     Snapshot,
     Look("d"),
@@ -66,6 +68,7 @@ const ACTS: [Act; 33] = [
     Pop("a"),
     Reopen,
     Delete("c"),
+    Compact,
 ];
 
 #[derive(Debug, Clone, Default)]
@@ -124,6 +127,7 @@ impl Scene for Archives {
                 engine.queues().stats(&project, &name).map(|_| false)
             }
             Snapshot => engine.snapshot().map(|()| true),
+            Compact => engine.compact().map(|_| true),
             Step => engine.step().map(|()| true),
             Reopen => {
                 drop(engine);

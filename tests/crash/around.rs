@@ -44,6 +44,7 @@ enum Act {
     Step,
     Snapshot,
     Checkpoint,
+    Compact,
     Reopen,
 }
 
@@ -58,7 +59,7 @@ enum Redrive {
     Back,
 }
 
-const ACTS: [Act; 35] = [
+const ACTS: [Act; 39] = [
     Act::Create,
     Act::Post(2),
     Act::CreateDone,
@@ -66,6 +67,7 @@ const ACTS: [Act; 35] = [
     Act::Step,
     Act::Post(3),
     Act::Snapshot,
+    Act::Compact,
     Act::Batch,
     Act::Mark,
     Act::Redrive(Redrive::Create),
@@ -83,14 +85,17 @@ const ACTS: [Act; 35] = [
     Act::Redrive(Redrive::Back),
     Act::Buffered,
     Act::Checkpoint,
+    Act::Compact,
     Act::Unmark,
     Act::Mark,
     Act::Delete,
     Act::Create,
+    Act::Compact,
     Act::Snapshot,
     Act::Post(1),
     Act::Unmark,
     Act::Reopen,
+    Act::Compact,
     Act::Buffered,
     // The snapshot's content was not synced before.
     Act::Snapshot,
@@ -220,6 +225,7 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
             Act::Step => engine.step().map(|()| true),
             Act::Snapshot => engine.snapshot().map(|()| true),
             Act::Checkpoint => engine.checkpoint().map(|()| false),
+            Act::Compact => engine.compact().map(|_| true),
             Act::Reopen => {
                 drop(engine);
                 world.reopen().map(|()| true)

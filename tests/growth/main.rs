@@ -16,6 +16,7 @@
 )]
 
 mod churns;
+mod exports;
 mod full;
 mod plan;
 #[path = "../support/values.rs"]

@@ -3,13 +3,13 @@
 //!
 //! | Variable | Meaning | Unless set |
 //! |---|---|---|
-//! | `ZAQAR_SEED` | the seed of random choices; a failing test prints it | 1; `bounded mixes`: 1 to 4; `archive`: 1; `crash` at each operation: 1 to 3; `full_disk`: 0; `differential`, `histories`, `work`: another at each run |
+//! | `ZAQAR_SEED` | the seed of random choices; a failing test prints it | 1; `bounded mixes`: 1 to 4; `archive`: 1; `crash` at each operation: 1 to 3; `full_disk`, `export`: 0; `differential`, `histories`, `work`: another at each run |
 //! | `ZAQAR_ROUNDS` | rounds of a campaign | `crash power_loss`: 80, `pooled`: 100; `faulty_disk`: 60; `full_disk`: 24, mounted 6; `growth`: 10 000; `lifecycle`: 40, a quarter of them on a real disk; `archive`: 6 |
 //! | `ZAQAR_KILLS` | killed processes | `crash kill`: 200, `pooled`: 25; `work`: 12 |
 //! | `ZAQAR_POWER` | `all`: a power cut at every disk operation | at sampled ones |
 //! | `ZAQAR_FAULTS` | `all`: every disk call fails in a run of its own | sampled ones |
 //! | `ZAQAR_OPS` | calls compared with the model | 120 000; with a ticking clock 40 000; pooled 60 000 |
-//! | `ZAQAR_CASES` | cases of `pooled likeness` | 40 |
+//! | `ZAQAR_CASES` | cases of `pooled likeness`, random stores of `export` | 40; `export`: 24 |
 //! | `ZAQAR_HISTORIES` | histories of each kind | 250 |
 //! | `ZAQAR_SCHEDULES` | schedules of either kind for each program | 100 |
 //! | `ZAQAR_DAMAGE` | random damages | 240 |

@@ -4,6 +4,8 @@
 
 mod backups;
 mod changing;
+mod compacting;
+mod exports;
 mod installing;
 mod looking;
 mod pools;

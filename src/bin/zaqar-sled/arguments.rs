@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use zaqar_sled::Durability;
 
 use crate::commands::{
-    Backup, Claims, Completions, Dead, Explain, Get, Ls, Man, Pause, Peek, Pools, Post, Purge, Redrive, Restore,
-    Resume, Rm, Salvage, Stat, Verify,
+    Backup, Claims, Compact, Completions, Dead, Explain, Export, Get, Import, Ls, Man, Pause, Peek, Pools, Post, Purge,
+    Redrive, Restore, Resume, Rm, Salvage, Stat, Verify,
 };
 use crate::exit;
 use crate::output::Output;
@@ -161,6 +161,28 @@ pub(crate) enum Task {
     /// unless --pool names others. The exit code is 7 if the backup is damaged.
     #[command(after_help = exit::TABLE)]
     Restore(Restore),
+
+    /// Give back the disk space that a store and the stores of its pools hold beyond need.
+    ///
+    /// Messages, claims and everything else stay as they are. The sizes are those before and after the compaction; the
+    /// trees are written once more when the store is closed. The store must not be in use: a program that uses it does
+    /// this itself.
+    #[command(after_help = exit::TABLE)]
+    Compact(Compact),
+
+    /// Write everything in a store and in the stores of its pools as lines of JSON.
+    ///
+    /// Each line is a queue, a claim, a message, a subscription, a pool, a flavor or a mapping; the last one has the
+    /// numbers of all these. The store must not be in use: a program that uses it writes exports itself.
+    #[command(after_help = exit::TABLE)]
+    Export(Export),
+
+    /// Make a store of an export, with all ids, times and counts.
+    ///
+    /// The store's directory must be missing or empty, and so must those of its pools, which get their former places
+    /// unless --pool names others. An export that is incomplete or damaged leaves no store; the exit code is then 7.
+    #[command(after_help = exit::TABLE)]
+    Import(Import),
 
     /// Open a damaged store with all that is intact, and report the rest.
     ///

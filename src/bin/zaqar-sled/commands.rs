@@ -2,9 +2,12 @@
 
 mod backup;
 mod claims;
+mod compact;
 mod dead;
 mod explain;
+mod export;
 mod get;
+mod import;
 mod ls;
 mod manual;
 mod pause;
@@ -21,9 +24,12 @@ mod verify;
 
 pub(crate) use backup::Backup;
 pub(crate) use claims::Claims;
+pub(crate) use compact::Compact;
 pub(crate) use dead::Dead;
 pub(crate) use explain::Explain;
+pub(crate) use export::Export;
 pub(crate) use get::Get;
+pub(crate) use import::Import;
 pub(crate) use ls::Ls;
 pub(crate) use manual::{Completions, Man};
 pub(crate) use pause::{Pause, Resume};

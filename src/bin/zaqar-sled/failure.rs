@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use zaqar_sled::{Engine, MessageId, PoolName, Queue};
+use zaqar_sled::{Engine, ExportFault, MessageId, PoolName, Queue};
 
 use crate::exit::Exit;
 use crate::holder::Holder;
@@ -107,6 +107,8 @@ pub(crate) enum Failure {
     NoBackup { path: PathBuf },
     #[error("the backup {} is damaged, and nothing was restored: {source}", .path.display())]
     DamagedBackup { path: PathBuf, source: zaqar_sled::Error },
+    #[error("nothing was imported: {source}")]
+    InvalidExport { source: zaqar_sled::Error },
     #[error("writing to standard output: {0}")]
     Output(#[from] io::Error),
     #[error("writing to standard output: {0}; the messages are in the queue again")]
@@ -179,6 +181,9 @@ impl Failure {
             Self::InUse { .. } | Self::Changing { .. } => Exit::InUse,
             Self::Unseen(unseen) => unseen.exit,
             Self::Damaged { .. } | Self::DamagedBackup { .. } => Exit::Damaged,
+            Self::InvalidExport { source: zaqar_sled::Error::InvalidExport { fault, .. } } if is_damage(fault) => {
+                Exit::Damaged
+            }
             Self::Strangers { .. }
             | Self::Unconfirmed { .. }
             | Self::PoolHasLeftovers { .. }
@@ -199,4 +204,9 @@ impl Failure {
     pub(crate) fn is_of_one_file(&self) -> bool {
         matches!(self, Self::Read { .. } | Self::LongLine { .. } | Self::Changed { .. } | Self::Grown { .. })
     }
+}
+
+/// Whether an export is not as it was written, and not only of another kind than is expected.
+fn is_damage(fault: &ExportFault) -> bool {
+    matches!(fault, ExportFault::Incomplete | ExportFault::Malformed { .. } | ExportFault::OutOfPlace { .. })
 }

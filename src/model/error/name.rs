@@ -27,7 +27,7 @@ impl Error {
             QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore BookmarkNotInStore
             BookmarkChanged QueuePaused QueueIsFull InvalidArgument TooLarge
             StorageFull Unavailable Exhausted JournalChanged Closed Poisoned OutcomeUnknown Corrupt UnsupportedFormat
-            AlreadyOpen Locked SettingsDiffer Forked Displaced IsBackup Io Trees
+            AlreadyOpen Locked SettingsDiffer Forked Displaced IsBackup InvalidExport Io Trees
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The predicates of an error: what the caller can do next.
 
-use super::Error;
+use super::{Error, ExportFault};
 
 impl Error {
     /// Whether an item that was named does not exist: a queue, message, claim, subscription, pool,
@@ -115,7 +115,7 @@ impl Error {
     /// assert!("no id".parse::<zaqar_sled::ClaimId>().unwrap_err().is_invalid());
     /// ```
     pub fn is_invalid(&self) -> bool {
-        matches!(self, Self::InvalidArgument { .. } | Self::IsBackup { .. })
+        matches!(self, Self::InvalidArgument { .. } | Self::IsBackup { .. } | Self::InvalidExport { .. })
     }
 
     /// Whether an argument is over a size limit. The same call can never succeed.
@@ -125,7 +125,8 @@ impl Error {
     /// assert!(error.is_too_large());
     /// ```
     pub fn is_too_large(&self) -> bool {
-        matches!(self, Self::TooLarge { .. })
+        let is_fault = |fault: &ExportFault| matches!(fault, ExportFault::TooLarge { .. });
+        matches!(self, Self::TooLarge { .. }) || matches!(self, Self::InvalidExport { fault, .. } if is_fault(fault))
     }
 
     /// Whether there is no space for anything more: on the disk, or in the queue by its

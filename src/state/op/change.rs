@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Source;
 use crate::model::{Project, QueueName};
-use crate::state::{FlavorRow, PoolRow, SubscriptionRow};
+use crate::state::{BookmarkRow, FlavorRow, PoolRow, SubscriptionRow};
 use crate::storage::keys;
 
 /// The variants' order is the format on disk: new ones go at the end.
@@ -125,6 +125,12 @@ pub(crate) enum Change<'a> {
         address: Address<'a>,
         subscriptions: Vec<([u8; 16], SubscriptionRow)>,
     },
+    /// A bookmark of another store, with its version.
+    TakeBookmark {
+        project: Option<Cow<'a, str>>,
+        name: Cow<'a, str>,
+        bookmark: BookmarkRow,
+    },
 }
 
 /// A queue by its name.
@@ -217,6 +223,11 @@ mod tests {
         let take = Change::TakeSubscriptions { address: address(), subscriptions: vec![([9; 16], row)] };
         let hex = "09".repeat(16);
         assert_eq!(golden(take), format!("15010170017101{hex}0173010203027b7d01"));
+        let bookmark = BookmarkRow { version: 5, changed: 6, value: b"v".to_vec() };
+        assert_eq!(
+            golden(Change::TakeBookmark { project: None, name: "b".into(), bookmark }),
+            "160001620506 0176".replace(' ', "")
+        );
     }
 
     #[test]

@@ -76,6 +76,14 @@ impl FrozenPage {
         }
     }
 
+    /// The same page, which keeps no content in memory that is in an image too.
+    pub(crate) fn in_its_image(mut self) -> Self {
+        if self.image.is_some() {
+            self.content = None;
+        }
+        self
+    }
+
     pub(crate) fn body_bytes(&self) -> usize {
         self.entry.body_bytes as usize
     }
@@ -106,6 +114,12 @@ impl FrozenPage {
         };
         let image = page_files.write(|buffer| content.write_image(owner, self.first, self.entry.live, buffer))?;
         Ok((image, true))
+    }
+
+    /// The live messages of this page, and why each is not there to be claimed; `content` is the page's content.
+    pub(crate) fn messages<'c>(&self, content: &'c Content) -> impl Iterator<Item = (&'c MessageSlot, Hold)> + use<'c> {
+        let PageEntry { live, claimed, delayed, .. } = self.entry;
+        bits(live).filter_map(move |index| Some((content.slot(index)?, hold(claimed, delayed, index))))
     }
 
     /// The record of this page for another store; `content` is the page's content.
@@ -140,3 +154,13 @@ pub(super) fn read(
 
 /// An upper bound of the size of a slot in an image.
 const SLOT_BYTES: u64 = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frozen_page_takes_as_much_memory_as_the_documentation_of_exports_says() {
+        assert!(size_of::<FrozenPage>() <= 300, "{}", size_of::<FrozenPage>());
+    }
+}

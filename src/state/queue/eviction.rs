@@ -1,5 +1,7 @@
 //! Pages that are to leave memory.
 
+use std::ops::Bound;
+
 use super::Queue;
 use crate::state::page::FrozenPage;
 use crate::storage::page_files::{Image, ImageLocation};
@@ -10,6 +12,8 @@ pub(crate) enum Purpose {
     Eviction,
     Checkpoint,
     Snapshot,
+    /// Somebody reads them slowly.
+    Reading,
 }
 
 /// Pages at a queue's head that are spared while it is in use: those are claimed next.
@@ -42,6 +46,14 @@ impl Queue {
             }
         }
         unwritten
+    }
+
+    /// Up to `most` of the pages behind the page `after` that are only in memory.
+    pub(crate) fn unwritten_pages(&self, after: Option<u64>, most: usize) -> Vec<FrozenPage> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let hot = self.hot.borrow();
+        let pages = hot.range((start, Bound::Unbounded)).filter_map(|first| self.pages.get(first));
+        pages.filter(|page| page.image().is_none()).take(most).map(|page| page.freeze()).collect()
     }
 
     /// Evicts the pages that were read since the queue was locked, if memory is full. Reads do not wait for memory, so
@@ -112,7 +124,7 @@ impl Queue {
     }
 
     /// The page's entry is not the one in the trees any more.
-    fn note_entry(&mut self, first: u64) {
+    pub(super) fn note_entry(&mut self, first: u64) {
         if let Some(page) = self.pages.get_mut(&first) {
             page.note_change(&mut self.dirty.pages);
         }

@@ -73,6 +73,9 @@ impl Registry {
             }
             Change::GiveUpStore { name } => self.give_up_store(name),
             Change::TakeSubscriptions { address, subscriptions: rows } => self.take_subscriptions(&address.key(), rows),
+            Change::TakeBookmark { project, name, bookmark } => {
+                self.bookmarks.insert(keys::named(project.as_deref(), name), bookmark.clone());
+            }
             Change::PutFlavor { project, name, flavor } => {
                 self.flavors.insert(keys::named(project.as_deref(), name), flavor.clone());
             }

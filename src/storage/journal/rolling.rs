@@ -149,6 +149,12 @@ impl Journal {
         self.rotate(&mut tail, 0, Growth::Grows)
     }
 
+    /// Removes the spare segment, until the live one is so full that another is made.
+    pub(crate) fn remove_spare(&self) {
+        self.tail.lock().segments.discard_spare();
+        self.sweep();
+    }
+
     /// Switches to a new segment, made of the reserve if necessary, so that a snapshot can free a large live one.
     pub(crate) fn leave_live(&self) -> Result<()> {
         let mut tail = self.tail.lock();

@@ -189,6 +189,12 @@ impl Segments {
         is_wanted
     }
 
+    /// Spare → obsolete.
+    pub(super) fn discard_spare(&mut self) {
+        self.obsolete.extend(self.spare.take().map(|spare| spare.number()));
+        self.check();
+    }
+
     /// Takes the spare, to start it, if it has space for so many bytes.
     pub(super) fn take_spare(&mut self, bytes: u64) -> Option<Next> {
         self.spare.take_if(|spare| spare.capacity() >= bytes).map(Next::Spare)

@@ -278,18 +278,20 @@ impl PageFiles {
 
     /// The page files whose images have to be rewritten: files that are less than half in use, files whose sync has
     /// failed, and small files when there are many. If the active page file is one of them, no more images are appended
-    /// to it.
-    pub(crate) fn to_rewrite(&self) -> BTreeSet<u64> {
+    /// to it. With `is_thorough` these are all files of which more than a sixteenth is not in use, and all small ones
+    /// but one.
+    pub(crate) fn to_rewrite(&self, is_thorough: bool) -> BTreeSet<u64> {
         let mut list = self.list.lock();
         let to_rewrite = |page_file: &Arc<PageFile>| {
-            let live = page_file.live.load(Ordering::Relaxed);
-            page_file.failed.load(Ordering::Acquire) || live.saturating_mul(2) < page_file.written()
+            let (live, written) = (page_file.live.load(Ordering::Relaxed), page_file.written());
+            let least = if is_thorough { written - written / 16 } else { written / 2 };
+            page_file.failed.load(Ordering::Acquire) || live < least
         };
         list.active = list.active.take().filter(|active| !to_rewrite(active));
         let active = list.active.as_ref().map(|active| active.number);
         let is_small =
             |page_file: &&Arc<PageFile>| page_file.written() < self.file_bytes / 4 && Some(page_file.number) != active;
-        let merging = list.all.values().filter(is_small).count() > MOST_SMALL;
+        let merging = list.all.values().filter(is_small).count() > if is_thorough { 1 } else { MOST_SMALL };
         let leaving = list.all.values().filter(|page_file| to_rewrite(page_file) || (merging && is_small(page_file)));
         leaving.map(|page_file| page_file.number).collect()
     }
@@ -463,7 +465,7 @@ mod tests {
         assert_eq!(files(&disk).len(), 3, "a snapshot names it");
         page_files.sweep(&BTreeSet::new());
         assert_eq!(files(&disk).len(), 2);
-        assert_eq!(page_files.to_rewrite(), BTreeSet::new());
+        assert_eq!(page_files.to_rewrite(false), BTreeSet::new());
         drop(rest);
         assert_eq!(page_files.bytes().1, 0);
     }
@@ -477,7 +479,7 @@ mod tests {
         assert!(page_files.sync().is_err());
         page_files.sync().unwrap();
         assert!(page_files.is_doubtful(), "a later sync proves nothing");
-        assert_eq!(page_files.to_rewrite(), BTreeSet::from([1]));
+        assert_eq!(page_files.to_rewrite(false), BTreeSet::from([1]));
         let again = write(&page_files, b"body");
         assert_eq!(again.location().file, 2);
         drop(image);

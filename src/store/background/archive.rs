@@ -80,7 +80,9 @@ impl Store {
     /// without records; one that replaces another may be empty, because all of its queues were deleted.
     pub(super) fn write_archive(&self, housekeeping: &mut Housekeeping, number: u64) -> Option<FreshArchive> {
         let before = self.directory_bytes();
-        if !self.is_worth_archiving(before) {
+        let has_void = || self.directory.read().archiving.has_hidden();
+        let is_due = self.is_worth_archiving(before) || housekeeping.thorough && has_void();
+        if !is_due {
             return None;
         }
         self.expect_growth(before);

@@ -122,7 +122,7 @@ impl Store {
             let write = || page.write(&self.page_files, leaving, &self.budget, slot.owner());
             let outcome = match purpose {
                 Purpose::Snapshot => self.reserve.spend(Need::Pages, page.bytes(), write),
-                Purpose::Checkpoint | Purpose::Eviction => self.reserve.take_free(write),
+                Purpose::Checkpoint | Purpose::Eviction | Purpose::Reading => self.reserve.take_free(write),
             };
             let (image, fresh) = match (outcome, &page.image) {
                 // In its present place the page takes more space than necessary, which is acceptable.
@@ -324,8 +324,18 @@ mod tests {
                         drop(queue.unsubscribe(&id));
                     }
                 }
-                94..98 => self.clock.advance(seconds / 4),
+                94..96 => self.clock.advance(seconds / 4),
+                96..98 => self.drop_dead(),
                 _ => self.engine.step().unwrap(),
+            }
+        }
+
+        /// As a compaction does, of which no snapshot follows.
+        fn drop_dead(&mut self) {
+            let store = self.engine.store();
+            for slot in store.slots() {
+                let mut queue = store.lock_as_is(&slot).unwrap();
+                let _ = queue.drop_dead(None, 64).unwrap();
             }
         }
 

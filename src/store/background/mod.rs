@@ -13,10 +13,12 @@
 mod archive;
 mod checkpoint;
 mod collect;
+mod compact;
 mod evict;
 mod housekeep;
 mod proof;
 mod snapshot;
+mod write_out;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -75,7 +75,7 @@ impl Store {
         let weight = fresh.map_or_else(|| self.archived_weight(), FreshArchive::weight);
         let new_files = [snapshot::path(&self.root, number), archive::path(&self.root, number)];
         let new_files = new_files.into_iter().take(if fresh.is_some() { 2 } else { 1 });
-        let written = self.write_snapshot_file(number, archive, weight);
+        let written = self.write_snapshot_file((number, housekeeping.thorough), archive, weight);
         let (mark, files, segment) = written.inspect_err(|_| housekeeping.obsolete.extend(new_files.clone()))?;
         let (synced, newest) = (self.journal.synced(), segment.max(housekeeping.manifest.segment));
         let named = Manifest { snapshot: Some(mark), synced, segment: newest, ..housekeeping.manifest.clone() };
@@ -102,11 +102,11 @@ impl Store {
     /// Writes a snapshot; returns the manifest's entry for it, the page files it names, and the first segment that is
     /// needed beside it, which exists durably.
     ///
-    /// A queue that is in the archive as it is has no record in the snapshot. The archive's records have the size
+    /// A thorough one leaves little garbage in the page files. A queue that is in the archive as it is has no record in the snapshot. The archive's records have the size
     /// `archived`.
     fn write_snapshot_file(
         &self,
-        number: u64,
+        (number, is_thorough): (u64, bool),
         archive: Option<ArchiveMark>,
         archived: u64,
     ) -> Result<(SnapshotMark, BTreeSet<u64>, u64)> {
@@ -117,7 +117,7 @@ impl Store {
         let from = self.journal.appended();
         let mut writer = snapshot::Writer::create((disk, &path), store, number, (from, archive), &self.reserve)?;
         let (estimated, mut found) = (self.reserve.records(), 0_u64);
-        let (mut to, leaving, mut files) = (from, self.page_files.to_rewrite(), BTreeSet::new());
+        let (mut to, leaving, mut files) = (from, self.page_files.to_rewrite(is_thorough), BTreeSet::new());
         let archive = archive.map(|mark| mark.number);
         let (mut unproven, mut void) = (Vec::new(), BTreeSet::new());
         for slot in self.slots() {

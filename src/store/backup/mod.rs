@@ -30,8 +30,11 @@ mod report;
 mod restoring;
 mod taking;
 mod target;
+mod unfinished;
 
+pub(crate) use places::moved_uri;
 pub use report::BackupReport;
 pub(crate) use restoring::{restore, restore_pooled};
 pub(crate) use taking::{CopyInProgress, Frozen};
 pub(crate) use target::{Filled, Target};
+pub(crate) use unfinished::{MarkedDisk, begin, finish, give_up, incarnation_above};

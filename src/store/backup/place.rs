@@ -10,7 +10,9 @@ use crate::storage::backup_record;
 use crate::storage::journal::naming::JOURNAL;
 use crate::storage::manifest::{self, Manifest, RESTORING};
 use crate::storage::page_files::PAGE_FILES;
+use crate::storage::reserve::RESERVE;
 use crate::storage::snapshot;
+use crate::store::recovery;
 
 /// The directory that a store is restored to. It is locked.
 pub(super) struct Place {
@@ -40,6 +42,13 @@ impl Place {
         Ok(place)
     }
 
+    /// Takes a directory that has an unfinished store, as it is.
+    pub(super) fn take_again(disk: &Arc<dyn Disk>, path: &Path) -> Result<Self> {
+        let lock = disk.lock(&path.join(LOCK)).map_err(|e| Error::file("locking", path, e))?;
+        let lock = lock.ok_or_else(|| Error::Locked { path: path.into() })?;
+        Ok(Self { disk: disk.clone(), path: path.into(), _lock: lock })
+    }
+
     /// Marks the directory as unfinished, durably, before anything else is there.
     pub(super) fn begin(&self, manifest: &Manifest) -> Result<()> {
         let bytes = manifest.bytes()?;
@@ -55,6 +64,15 @@ impl Place {
         let bytes = manifest.bytes()?;
         let turn = || {
             write_new(&*self.disk, &self.path.join(RESTORING), &bytes)?;
+            self.disk.rename(&self.path.join(RESTORING), &self.path.join(manifest::FILE))?;
+            self.disk.sync_dir(&self.path)
+        };
+        turn().map_err(|e| Error::io("writing the manifest", e))
+    }
+
+    /// As [`Self::finish`], for a store whose manifest the mark has become.
+    pub(super) fn complete(&self) -> Result<()> {
+        let turn = || {
             self.disk.rename(&self.path.join(RESTORING), &self.path.join(manifest::FILE))?;
             self.disk.sync_dir(&self.path)
         };
@@ -84,6 +102,8 @@ impl Place {
         let clear = || {
             disk.remove_dir_all(&self.path.join(JOURNAL))?;
             disk.remove_dir_all(&self.path.join(PAGE_FILES))?;
+            let mut trees = names.iter().filter(|name| recovery::parse_trees_name(name).is_some());
+            trees.try_for_each(|name| disk.remove_dir_all(&self.path.join(name)))?;
             let mut files = names.iter().filter(|name| is_data(name));
             files.try_for_each(|name| disk.remove_file(&self.path.join(name)))?;
             disk.sync_dir(&self.path)?;
@@ -93,8 +113,11 @@ impl Place {
     }
 }
 
+/// Whether it is a file that an unfinished store may have beside the mark.
 fn is_data(name: &str) -> bool {
-    snapshot::parse_file_name(name).is_some() || archive::parse_file_name(name).is_some()
+    snapshot::parse_file_name(name).is_some()
+        || archive::parse_file_name(name).is_some()
+        || [RESERVE, manifest::FRESH].contains(&name)
 }
 
 /// Checks that the directory has nothing, or an unfinished restore.
@@ -110,6 +133,7 @@ fn check_free(disk: &dyn Disk, path: &Path) -> Result<()> {
     let is_own = |name: &str| {
         [LOCK, backup_record::LOST_AND_FOUND].contains(&name)
             || is_unfinished && ([RESTORING, JOURNAL, PAGE_FILES].contains(&name) || is_data(name))
+            || is_unfinished && recovery::parse_trees_name(name).is_some()
     };
     match names.iter().find(|name| !is_own(name)) {
         Some(name) => Err(Error::invalid("path", format!("the directory has other files, for example {name:?}"))),

@@ -78,7 +78,7 @@ impl Places {
 }
 
 /// The URI with another directory, and the same options.
-fn moved_uri(uri: &str, place: &Path) -> Result<String> {
+pub(crate) fn moved_uri(uri: &str, place: &Path) -> Result<String> {
     let path = place.to_str().ok_or_else(|| Error::invalid("pools", "a pool's directory must be UTF-8"))?;
     let options = uri.split_once('?').map(|(_, options)| format!("?{options}")).unwrap_or_default();
     let uri = format!("sled:{path}{options}");

@@ -177,4 +177,4 @@ fn missing(path: &Path, cause: std::io::Error) -> Error {
 }
 
 /// The distance of the incarnation of a restored store from that of the backup.
-const JUMP: u32 = 1 << 18;
+pub(super) const JUMP: u32 = 1 << 18;

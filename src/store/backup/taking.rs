@@ -44,7 +44,7 @@ impl Store {
     /// Takes a backup, or continues the one in the directory.
     pub(crate) fn backup(&self, path: &Path) -> Result<BackupReport> {
         self.check_place()?;
-        self.check_has_no_pools()?;
+        self.check_has_no_pools("back them up", "PooledDriver::backup")?;
         let target = Target::open(&self.context.disk, path, self.id(), &[&self.root])?;
         let goes_on = || if self.is_closed() { Err(Error::Closed) } else { Ok(()) };
         target.fill(|target| {
@@ -55,12 +55,13 @@ impl Store {
         })
     }
 
-    /// A control store without its pools would be restored to a driver that uses the pools of the original.
-    fn check_has_no_pools(&self) -> Result<()> {
+    /// A copy of a control store without its pools would be that of a driver that uses the pools of the original. The
+    /// error says to `copy_them` together, with `method`.
+    pub(crate) fn check_has_no_pools(&self, copy_them: &str, method: &str) -> Result<()> {
         let registry = self.registry.read();
         let has_directory = |row: &PoolRow| PoolUri::new(&row.uri).is_ok_and(|uri| uri.directory().is_some());
         if registry.pools.iter().any(|(_, row)| has_directory(row)) {
-            return Err(Error::invalid("store", "it has pools: back them up together, with PooledDriver::backup"));
+            return Err(Error::invalid("store", format!("it has pools: {copy_them} together, with {method}")));
         }
         Ok(())
     }

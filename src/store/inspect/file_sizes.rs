@@ -40,7 +40,7 @@ pub struct FileSizes {
 impl FileSizes {
     /// The files in the store's directory. A file that is removed meanwhile counts 0, and so does a directory that may
     /// not be read.
-    pub(super) fn of(disk: &dyn Disk, root: &Path) -> Result<Self> {
+    pub(crate) fn of(disk: &dyn Disk, root: &Path) -> Result<Self> {
         let mut sizes = Self::default();
         for name in list_or_empty(disk, root)? {
             let path = root.join(&name);
@@ -53,6 +53,22 @@ impl FileSizes {
             *sum = sum.saturating_add(bytes);
         }
         Ok(sizes)
+    }
+
+    /// Adds the files of another store.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { journal, page_files, snapshots, archives, trees, reserve, damaged, other: rest } = *other;
+        let sums = [
+            (&mut self.journal, journal),
+            (&mut self.page_files, page_files),
+            (&mut self.snapshots, snapshots),
+            (&mut self.archives, archives),
+            (&mut self.trees, trees),
+            (&mut self.reserve, reserve),
+            (&mut self.damaged, damaged),
+            (&mut self.other, rest),
+        ];
+        sums.into_iter().for_each(|(sum, more)| *sum = sum.saturating_add(more));
     }
 
     fn of_kind(&mut self, name: &str) -> &mut u64 {

@@ -12,7 +12,7 @@ pub(crate) fn trees_path(root: &Path, generation: u64) -> PathBuf {
 }
 
 /// The generation of the trees with that name.
-pub(super) fn parse_trees_name(name: &str) -> Option<u64> {
+pub(crate) fn parse_trees_name(name: &str) -> Option<u64> {
     u64::from_str_radix(name.strip_prefix("trees-")?, 16).ok()
 }
 

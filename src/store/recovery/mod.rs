@@ -58,7 +58,7 @@ use crate::store::random::Random;
 
 use evidence::StateFacts;
 pub(crate) use execute::Recovered;
-pub(crate) use files::{remove_any, trees_path};
+pub(crate) use files::{parse_trees_name, remove_any, trees_path};
 use opening::Opening;
 pub(crate) use plan::LAST_INCARNATION;
 use plan::{AfterFailure, after_failure, plan};

@@ -55,7 +55,7 @@ impl Restore {
     }
 }
 
-fn parse_place(text: &str) -> Result<(PoolName, PathBuf), String> {
+pub(super) fn parse_place(text: &str) -> Result<(PoolName, PathBuf), String> {
     let (name, place) = text.split_once('=').ok_or("not NAME=DIR")?;
     let name = PoolName::new(name).map_err(|error| error.to_string())?;
     if place.is_empty() { Err("not NAME=DIR".into()) } else { Ok((name, Path::new(place).into())) }

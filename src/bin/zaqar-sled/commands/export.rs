@@ -1,0 +1,122 @@
+//! `export`: writes everything in a store as lines of JSON.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use zaqar_sled::{ExportReport, Project};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::grid;
+use crate::opened::Opened;
+use crate::output::Output;
+use crate::quantity::size;
+use crate::store_path::StorePath;
+use crate::waiting::Waiting;
+
+/// The arguments of `export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    store: StorePath,
+
+    #[command(flatten)]
+    output: Output,
+
+    /// The file to write, which replaces one that is there when it is whole; `-` or no file means standard output,
+    /// where no report is printed.
+    #[arg(value_name = "TO")]
+    to: Option<PathBuf>,
+}
+
+/// What an export has, or an import has taken in.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    queues: u64,
+    messages: u64,
+    claims: u64,
+    subscriptions: u64,
+    pools: u64,
+    flavors: u64,
+    mappings: u64,
+    bookmarks: u64,
+    lines: u64,
+    bytes: u64,
+}
+
+impl Export {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let store = self.store.open(&Project::none(), false)?;
+        let report = match self.to.as_deref().filter(|to| *to != Path::new("-")) {
+            Some(to) => Some(to_file(&store, to)?),
+            None => to_writer(&store, io::stdout().lock()).map(|_| None).or_else(unread)?,
+        };
+        store.close()?;
+        if let Some(report) = report {
+            self.output.document(&Report::of(&report), Report::shown)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Writes a file beside `to`, which takes its place when it is whole and on the disk.
+fn to_file(store: &Opened, to: &Path) -> Result<ExportReport, Failure> {
+    let mut name = to.as_os_str().to_owned();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    let failed = |source| Failure::Path { path: part.clone(), source };
+    let mut file = File::create(&part).map_err(failed)?;
+    let report = to_writer(store, &mut file).inspect_err(|_| drop(fs::remove_file(&part)))?;
+    file.sync_all().and_then(|()| fs::rename(&part, to)).map_err(failed)?;
+    Ok(report)
+}
+
+fn to_writer(store: &Opened, writer: impl Write) -> zaqar_sled::Result<ExportReport> {
+    let waiting = Waiting::on("exporting the store");
+    let writer = waiting.counting(writer);
+    match store {
+        Opened::Engine(engine) => engine.export(writer),
+        Opened::Pooled(driver) => driver.export(writer),
+    }
+}
+
+/// Nobody reads on, as in `zaqar-sled export | head -1`.
+fn unread(error: zaqar_sled::Error) -> Result<Option<ExportReport>, Failure> {
+    match &error {
+        zaqar_sled::Error::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => Ok(None),
+        _ => Err(error.into()),
+    }
+}
+
+impl Report {
+    pub(super) fn of(report: &ExportReport) -> Self {
+        Self {
+            queues: report.queues(),
+            messages: report.messages(),
+            claims: report.claims(),
+            subscriptions: report.subscriptions(),
+            pools: report.pools(),
+            flavors: report.flavors(),
+            mappings: report.mappings(),
+            bookmarks: report.bookmarks(),
+            lines: report.lines(),
+            bytes: report.bytes(),
+        }
+    }
+
+    pub(super) fn shown(&self) -> String {
+        let facts = [
+            ("queues", self.queues.to_string()),
+            ("messages", self.messages.to_string()),
+            ("claims", self.claims.to_string()),
+            ("subscriptions", self.subscriptions.to_string()),
+            ("bookmarks", self.bookmarks.to_string()),
+            ("pools", self.pools.to_string()),
+            ("lines", format!("{}, {}", self.lines, size(self.bytes))),
+        ];
+        grid::facts(&facts, grid::terminal_width())
+    }
+}

@@ -1,0 +1,152 @@
+//! A store that counts only when it is whole: an import writes it with the means of an open store.
+//!
+//! 1. Until the store is finished, its manifest has the name of the mark of an unfinished restore. So no opening takes
+//!    the directory for a store, and the next restore or import into it begins again.
+//! 2. The engine that fills the store sees the mark as its manifest: [`MarkedDisk`] gives it that name.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::place::Place;
+use crate::disk::{Disk, DiskFile, HeldDir, Trees};
+use crate::model::error::{Error, Result};
+use crate::storage::manifest::{FILE, Manifest, RESTORING};
+
+/// Begins a store in the directory `path`, which is empty or missing, or has an unfinished one. The store gets numbers
+/// of the `incarnation` and of later ones.
+///
+/// # Errors
+/// `InvalidArgument` if the directory has anything else; `Locked` if another call uses it.
+pub(crate) fn begin(disk: &Arc<dyn Disk>, path: &Path, store: [u8; 16], incarnation: u32) -> Result<()> {
+    Place::take(disk, path)?.begin(&Manifest { incarnation, ..Manifest::new(store) })
+}
+
+/// Makes the closed store in the directory `path` count, durably.
+pub(crate) fn finish(disk: &Arc<dyn Disk>, path: &Path) -> Result<()> {
+    Place::take_again(disk, path)?.complete()
+}
+
+/// Removes what there is of an unfinished store. What stays is removed by the next restore or import.
+pub(crate) fn give_up(disk: &Arc<dyn Disk>, path: &Path) {
+    drop(Place::take_again(disk, path).and_then(|place| place.take_back().and_then(|()| place.clear())));
+}
+
+/// A disk on which every manifest has the name of the mark of an unfinished restore.
+#[derive(Debug)]
+pub(crate) struct MarkedDisk(Arc<dyn Disk>);
+
+impl MarkedDisk {
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
+        Self(disk)
+    }
+}
+
+/// The path at which the file is.
+fn marked(path: &Path) -> PathBuf {
+    if path.file_name().is_some_and(|name| name == FILE) { path.with_file_name(RESTORING) } else { path.into() }
+}
+
+impl Disk for MarkedDisk {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.0.create_dir_all(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.0.open(&marked(path))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.0.open_read(&marked(path))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.0.create(&marked(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(&marked(from), &marked(to))
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.link(&marked(from), &marked(to))
+    }
+
+    fn clone_file(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.clone_file(&marked(from), &marked(to))
+    }
+
+    fn shares_space(&self, one: &Path, other: &Path) -> bool {
+        self.0.shares_space(one, other)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.0.remove_file(&marked(path))
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.0.remove_dir_all(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let names = self.0.list(path)?.into_iter();
+        Ok(names.map(|name| if name == RESTORING { FILE.to_owned() } else { name }).collect())
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        // The mark itself is not there: it is the manifest.
+        if path.file_name().is_some_and(|name| name == RESTORING) { Ok(false) } else { self.0.exists(&marked(path)) }
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.sync_dir(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
+        self.0.lock(path)
+    }
+
+    fn hold_dir(&self, path: &Path) -> io::Result<Arc<dyn HeldDir>> {
+        self.0.hold_dir(path)
+    }
+
+    fn trees(&self, path: &Path) -> Result<Box<dyn Trees>> {
+        self.0.trees(path)
+    }
+
+    fn trees_with(&self, path: &Path, cache_bytes: u64) -> Result<Box<dyn Trees>> {
+        self.0.trees_with(path, cache_bytes)
+    }
+
+    fn sync_trees(&self, path: &Path) -> io::Result<()> {
+        self.0.sync_trees(path)
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        self.0.size(&marked(path))
+    }
+
+    fn is_durable(&self) -> bool {
+        self.0.is_durable()
+    }
+
+    fn canonical(&self, path: &Path) -> PathBuf {
+        self.0.canonical(path)
+    }
+
+    fn identity(&self) -> usize {
+        self.0.identity()
+    }
+}
+
+/// The incarnation from which a store counts that takes in numbers of up to `highest`.
+///
+/// # Errors
+/// `Exhausted`.
+pub(crate) fn incarnation_above(highest: u32) -> Result<u32> {
+    let incarnation = highest.saturating_add(super::restoring::JUMP);
+    if incarnation >= crate::store::recovery::LAST_INCARNATION {
+        return Err(Error::Exhausted { what: "the 2^24 incarnations of the store" });
+    }
+    Ok(incarnation)
+}
