@@ -463,16 +463,20 @@ impl Page {
     }
 
     /// Whether dropping the dead messages would halve the page.
+    ///
+    /// Goes by bytes: one large message among small ones, or one of a few, weighs as much as it takes on disk.
     pub(crate) fn is_sparse(&self) -> bool {
-        let live = self.live.count_ones() as usize;
-        let slots = usize::from(self.slots);
-        slots >= 16 && live.saturating_mul(2) <= slots
+        !self.is_damaged() && self.weight.saturating_mul(2) <= self.all_bytes()
+    }
+
+    /// What the page's messages take, dead ones included.
+    fn all_bytes(&self) -> u64 {
+        u64::from(self.body_bytes).saturating_add(u64::from(self.slots).saturating_mul(64))
     }
 
     /// Whether more than a sixteenth of what the page takes is of dead messages.
     pub(crate) fn is_wasteful(&self) -> bool {
-        let all = u64::from(self.body_bytes).saturating_add(u64::from(self.slots).saturating_mul(64));
-        !self.is_damaged() && self.weight.saturating_mul(16) < all.saturating_mul(15)
+        !self.is_damaged() && self.weight.saturating_mul(16) < self.all_bytes().saturating_mul(15)
     }
 
     /// Drops the dead messages, if the content is in memory.

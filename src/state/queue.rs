@@ -349,6 +349,12 @@ impl Queue {
 
     /// Changes a page and updates indexes, totals and the dirty set.
     fn change<R>(&mut self, first: u64, change: impl FnOnce(&mut Page) -> R) -> Option<R> {
+        self.change_with(first, true, change)
+    }
+
+    /// As [`Self::change`]. The page drops its dead messages only if it may be compacted: what it has in memory is then no
+    /// longer what its image has.
+    fn change_with<R>(&mut self, first: u64, may_be_compacted: bool, change: impl FnOnce(&mut Page) -> R) -> Option<R> {
         if self.pages.get(&first).is_some_and(|page| self.load_unless_damaged(page).is_err()) {
             self.broken = true;
             return None;
@@ -358,7 +364,7 @@ impl Queue {
         let before = PageContribution::of(page);
         let result = change(page);
         page.note_change(&mut self.dirty.pages);
-        if page.is_sparse() {
+        if may_be_compacted && page.is_sparse() {
             page.compact();
         }
         let after = PageContribution::of(page);

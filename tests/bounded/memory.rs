@@ -1,6 +1,6 @@
 //! The memory use of a store, and its status.
 
-use zaqar_sled::{ClaimOptions, DataDriver, Durability};
+use zaqar_sled::{ClaimOptions, DataDriver, Durability, MessageId};
 
 use super::shelf::Shelf;
 use super::support::{AMPLE, KIB, PAGE, ROOT, Random, World, everything, seconds};
@@ -186,4 +186,33 @@ fn the_figures_of_the_page_files_follow_their_content() {
     world.engine.snapshot().unwrap();
     assert_eq!(world.engine.status().cold_pages(), 0);
     assert!(world.engine.status().page_file_bytes() <= 8 * KIB + PAGE, "{:?}", world.engine.status());
+}
+
+#[test]
+fn pages_of_few_large_messages_take_no_more_than_twice_what_is_alive() {
+    // Five to a page, of which one stays; and one large message among small ones, which goes.
+    let few: (&[usize], &[usize]) = (&[3_000; 5], &[2]);
+    let uneven: (&[usize], &[usize]) = (&[20, 20, 20, 12_000, 20, 20, 20], &[0, 1, 2, 4, 5, 6]);
+    for (sizes, stay) in [few, uneven] {
+        let world = World::new(0);
+        let mut shelf = Shelf::new(&world.engine, "jobs");
+        for _ in 0..200 {
+            shelf.post_as(sizes, |message| message);
+        }
+        world.freeze();
+        let ids = shelf.ids();
+        let gone = ids.iter().enumerate().filter(|(n, _)| !stay.contains(&(n % sizes.len())));
+        let gone: Vec<MessageId> = gone.map(|(_, id)| *id).collect();
+        for ids in gone.chunks(20) {
+            shelf.queue.bulk_delete(ids).unwrap();
+            shelf.forget(ids);
+        }
+        world.chill();
+        world.engine.snapshot().unwrap();
+        let status = world.engine.status();
+        let most = 2 * status.live_bytes() + 2 * 4 * KIB;
+        assert!(status.page_file_bytes() <= most, "{} of {most} bytes: {status:?}", status.page_file_bytes());
+        shelf.assert_whole();
+        world.assert_sound("few to a page");
+    }
 }

@@ -61,7 +61,9 @@ impl Queue {
             return (self.drop_page(first), 0);
         }
         let mut lost = Vec::new();
-        let expired = self.change(first, |page| {
+        // However much is due, the pages read for it do not accumulate: they stay as their images have them.
+        let is_short = self.budget.is_exceeded() && self.pages.get(&first).is_some_and(|page| page.image().is_some());
+        let expired = self.change_with(first, !is_short, |page| {
             let due = page.process_due(now);
             lost.extend(bits(due.expired_claimed).filter_map(|index| Some(page.slot(index)?.hold)));
             (u64::from(due.expired.count_ones()), u64::from(due.delays_ended.count_ones()))

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Registry;
+use crate::model::{BookmarkName, BookmarkRecord, Timestamp};
 use crate::state::op::Bookmarked;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,14 @@ pub(crate) struct BookmarkRow {
     pub(crate) changed: u64,
     #[serde(with = "serde_bytes")]
     pub(crate) value: Vec<u8>,
+}
+
+impl BookmarkRow {
+    /// The row as callers see it.
+    pub(crate) fn record(&self, name: BookmarkName) -> BookmarkRecord {
+        let (value, changed) = (self.value.as_slice().into(), Timestamp::from_millis(self.changed));
+        BookmarkRecord { name, value, version: self.version, changed }
+    }
 }
 
 impl Registry {
