@@ -102,6 +102,7 @@
 //! - [`docs::tool`] shows the command-line program, for the people who operate a store.
 //! - [`docs::bounds`] states the memory, disk space, descriptors and time that a store needs;
 //!   [`docs::processes`] explains opening, closing and forking.
+//! - [`docs::comparison`] says what other stores are better and worse at.
 //!
 //! # Testing
 //!

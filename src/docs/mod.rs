@@ -10,6 +10,7 @@
 //! - [`export`]: a store as lines of JSON, and stores that are made of them.
 //! - [`metrics`]: what a store counts and measures, for graphs and alarms.
 //! - [`pools`]: how several pools work together, and what a failure between two stores leaves.
+//! - [`comparison`]: other stores, what each is better at, and what sled does here.
 //! - [`processes`]: opening, closing, and other processes.
 //! - [`format`](mod@format): the files and their bytes.
 //! - [`tool`]: the command-line program, command by command.
@@ -27,6 +28,10 @@ pub mod bounds {
 
 pub mod changelog {
     #![doc = include_str!("changelog.md")]
+}
+
+pub mod comparison {
+    #![doc = include_str!("comparison.md")]
 }
 
 pub mod contract {
