@@ -6,9 +6,7 @@ use crate::contract::Bookmarks;
 use crate::model::error::{Error, Result};
 use crate::model::{
     BatchStep, Body, BookmarkCondition, BookmarkMarker, BookmarkName, BookmarkRecord, ListOptions, Page, Project,
-    Timestamp,
 };
-use crate::state::BookmarkRow;
 use crate::state::costs::bookmark_bytes;
 use crate::state::op::{BookmarkChange, Bookmarked, Step};
 use crate::storage::journal::Growth;
@@ -24,7 +22,7 @@ impl<S: Backend> Bookmarks for S {
             store.limits.check_project(project)?;
             let registry = store.registry.read();
             let found = registry.bookmarks.get(&key(project, name));
-            Ok((Answer::at_once(found.map(|row| record(name.clone(), row))), Vec::new()))
+            Ok((Answer::at_once(found.map(|row| row.record(name.clone()))), Vec::new()))
         })
     }
 
@@ -53,7 +51,7 @@ impl<S: Backend> Bookmarks for S {
             let rows = registry.bookmarks.range(&prefix, after.as_deref()).take(options.most());
             // The key was made from a name.
             let named = rows.filter_map(|(key, row)| Some((keys::parse_named(key)?.1, row)));
-            let items = named.map(|(name, row)| Ok(record(BookmarkName::new(name)?, row)));
+            let items = named.map(|(name, row)| Ok(row.record(BookmarkName::new(name)?)));
             Ok((Answer::at_once(items.collect::<Result<Vec<_>>>()?), Vec::new()))
         })?;
         let next = items.last().map(|record| record.name.clone().into());
@@ -217,9 +215,4 @@ pub(super) fn check_bytes_of_all(size: u64) -> Result<()> {
 
 fn key(project: &Project, name: &BookmarkName) -> Vec<u8> {
     keys::named(project.name(), name.as_str())
-}
-
-fn record(name: BookmarkName, row: &BookmarkRow) -> BookmarkRecord {
-    let (value, changed) = (row.value.as_slice().into(), Timestamp::from_millis(row.changed));
-    BookmarkRecord { name, value, version: row.version, changed }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use crate::config::LEAST_PAGE_FILES;
 use crate::disk::{Disk, list_or_empty};
 use crate::model::error::{Error, Result};
-use crate::model::{Pool, PoolName, Project, QueueName, Timestamp};
+use crate::model::{BookmarkName, BookmarkRecord, Pool, PoolName, Project, QueueName, Timestamp};
 use crate::state::{Contents, OUTBOX, Obstacle, pool_name};
 use crate::storage::backup_record::Located;
 use crate::storage::budget::Budget;
@@ -61,6 +61,7 @@ use origin::Origin;
 pub struct Inspection {
     queues: Vec<InspectedQueue>,
     pools: Vec<Pool>,
+    bookmarks: Vec<(Project, BookmarkRecord)>,
     pool_copies: BTreeMap<PoolName, PathBuf>,
     is_pool: bool,
     last_lsn: u64,
@@ -109,6 +110,11 @@ impl Inspection {
         let time = Timestamp::from_millis(contents.time);
         let pools = contents.registry.pools.iter().map(|(key, row)| row.pool(pool_name(key)?, true));
         let pools = pools.collect::<Result<_>>()?;
+        let bookmarks = contents.registry.bookmarks.iter().filter_map(|(key, row)| {
+            let (project, name) = keys::parse_named(key)?;
+            Some((project, row.record(BookmarkName::new(name).ok()?)))
+        });
+        let bookmarks = bookmarks.collect();
         let is_pool = contents.registry.control().is_some();
         let findings = contents.registry.audit().map(|what| format!("registry: {what}"));
         let named = contents.queues.into_values().filter(|queue| queue.number != OUTBOX);
@@ -122,7 +128,7 @@ impl Inspection {
         let file_sizes = FileSizes::of(&**disk, root)?;
         let copies = found.pools.iter().map(|(name, root)| Ok((PoolName::new(name)?, root.clone())));
         let (pool_copies, findings) = (copies.collect::<Result<_>>()?, findings.into_iter().collect());
-        Ok(Self { queues, pools, pool_copies, is_pool, last_lsn, time, clean, file_sizes, findings })
+        Ok(Self { queues, pools, bookmarks, pool_copies, is_pool, last_lsn, time, clean, file_sizes, findings })
     }
 
     /// The same store at the instant `now`, if that is later than [`time`](Self::time): messages have expired by then,
@@ -205,6 +211,24 @@ impl Inspection {
     /// The pools that are registered in this store, by name.
     pub fn pools(&self) -> &[Pool] {
         &self.pools
+    }
+
+    /// The bookmarks of all projects, by project and name.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path();
+    /// let engine = Engine::open(path)?;
+    /// engine.bookmark(Project::named("shop")?, "offset")?.set("17")?;
+    /// let inspection = Engine::inspect(path)?;
+    /// let (project, record) = &inspection.bookmarks()[0];
+    /// assert_eq!((project.name(), record.name().as_str()), (Some("shop"), "offset"));
+    /// assert_eq!(record.value().as_bytes(), b"17");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bookmarks(&self) -> &[(Project, BookmarkRecord)] {
+        &self.bookmarks
     }
 
     /// In a backup: where the copy of a pool's store is, to be inspected by itself. `None` for a pool whose store is not

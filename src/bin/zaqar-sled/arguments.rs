@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use zaqar_sled::Durability;
 
 use crate::commands::{
-    Backup, Claims, Compact, Completions, Dead, Explain, Export, Get, Import, Ls, Man, Pause, Peek, Pools, Post, Purge,
-    Redrive, Restore, Resume, Rm, Salvage, Stat, Verify,
+    Backup, Bookmarks, Claims, Compact, Completions, Dead, Explain, Export, Get, Import, Ls, Man, Pause, Peek, Pools,
+    Post, Purge, Redrive, Restore, Resume, Rm, Salvage, Stat, Verify,
 };
 use crate::exit;
 use crate::output::Output;
@@ -139,6 +139,10 @@ pub(crate) enum Task {
     /// List, register and remove the pools over which a store spreads its queues.
     #[command(after_help = exit::TABLE)]
     Pools(Pools),
+
+    /// List, print and delete the bookmarks of a store: small values by which programs remember where they are.
+    #[command(after_help = exit::TABLE)]
+    Bookmarks(Bookmarks),
 
     /// Check a store: all checksums, counters, indexes and claims, and every page of messages.
     ///

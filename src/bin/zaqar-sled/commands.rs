@@ -1,6 +1,7 @@
 //! The commands, one in each file.
 
 mod backup;
+mod bookmarks;
 mod claims;
 mod compact;
 mod dead;
@@ -23,6 +24,7 @@ mod stat;
 mod verify;
 
 pub(crate) use backup::Backup;
+pub(crate) use bookmarks::Bookmarks;
 pub(crate) use claims::Claims;
 pub(crate) use compact::Compact;
 pub(crate) use dead::Dead;

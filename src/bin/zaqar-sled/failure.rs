@@ -71,6 +71,8 @@ pub(crate) enum Failure {
         "message {id} is claimed; give its claim with --claim (`zaqar-sled claims` lists them), or wait for its end"
     )]
     Claimed { id: MessageId },
+    #[error("there is no bookmark {bookmark}; `zaqar-sled bookmarks ls` lists them, --project names their project")]
+    NoBookmark { bookmark: String },
     #[error("there is no pool {pool}; `zaqar-sled pools ls` lists them")]
     NoPool { pool: String },
     #[error("pool {pool} has {}, for example {queue}; delete them first with `zaqar-sled rm`", counted(*.queues, "queue"))]
@@ -176,6 +178,7 @@ impl Failure {
             | Self::NoBackup { .. }
             | Self::NoQueue { .. }
             | Self::NotThere { .. }
+            | Self::NoBookmark { .. }
             | Self::NoPool { .. }
             | Self::NotSeen(_) => Exit::NotFound,
             Self::InUse { .. } | Self::Changing { .. } => Exit::InUse,

@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         Task::Purge(purge) => purge.run(),
         Task::Rm(rm) => rm.run(),
         Task::Pools(pools) => pools.run(),
+        Task::Bookmarks(bookmarks) => bookmarks.run(),
         Task::Verify(verify) => verify.run(),
         Task::Backup(backup) => backup.run(),
         Task::Restore(restore) => restore.run(),

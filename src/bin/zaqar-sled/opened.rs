@@ -7,7 +7,9 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use zaqar_sled::{Config, ControlDriver, DataDriver, Engine, ListOptions, PooledDriver, Project, Queue};
+use zaqar_sled::{
+    Bookmark, BookmarkName, Config, ControlDriver, DataDriver, Engine, ListOptions, PooledDriver, Project, Queue,
+};
 
 use crate::failure::Failure;
 use crate::queue_name::QueueArgs;
@@ -89,6 +91,13 @@ impl Opened {
         Ok(match self {
             Self::Engine(engine) => engine.queue(project, name),
             Self::Pooled(driver) => driver.queue(project, name),
+        }?)
+    }
+
+    pub(crate) fn bookmark(&self, project: Project, name: &BookmarkName) -> Result<Bookmark, Failure> {
+        Ok(match self {
+            Self::Engine(engine) => engine.bookmark(project, name),
+            Self::Pooled(driver) => driver.bookmark(project, name),
         }?)
     }
 

@@ -40,9 +40,13 @@ impl Output {
     }
 
     /// What [`document`](Self::document) prints.
-    pub(crate) fn form<T: Serialize>(&self, item: &T, shown: impl FnOnce(&T) -> String) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn form<T: Serialize, S: Into<Vec<u8>>>(
+        &self,
+        item: &T,
+        shown: impl FnOnce(&T) -> S,
+    ) -> Result<Vec<u8>, Failure> {
         if !self.json {
-            return Ok(shown(item).into_bytes());
+            return Ok(shown(item).into());
         }
         let mut document = serde_json::to_vec(item).map_err(io::Error::from)?;
         document.push(b'\n');
