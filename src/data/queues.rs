@@ -242,14 +242,20 @@ pub(crate) fn check(
     name: &QueueName,
     metadata: &Metadata,
 ) -> Result<(String, ParsedSettings)> {
-    let text = metadata.to_json();
-    store.limits.check_metadata(text.len())?;
-    let settings = ParsedSettings::parse(metadata)?;
-    store.limits.check_settings(&settings)?;
+    let (text, settings) = check_alone(store, metadata)?;
     settings.check_chain(name, |queue: &QueueName| {
         let description = store.find(project, queue)?.and_then(|slot| slot.description());
         Ok(description.and_then(|description| description.settings.dead_letter_queue.clone()))
     })?;
+    Ok((text, settings))
+}
+
+/// As [`check`], whatever other queues there are.
+pub(crate) fn check_alone(store: &Store, metadata: &Metadata) -> Result<(String, ParsedSettings)> {
+    let text = metadata.to_json();
+    store.limits.check_metadata(text.len())?;
+    let settings = ParsedSettings::parse(metadata)?;
+    store.limits.check_settings(&settings)?;
     Ok((text, settings))
 }
 

@@ -60,10 +60,9 @@ impl PooledDriver {
         shared.all_pools().into_iter().try_for_each(|(_, pool)| pool.map(drop))?;
         shared.resume()?;
         shared.move_all_subscriptions()?;
-        let is_left_out = |key: &[u8]| is_out_of_reach(&shared.control.store().registry.read(), key);
         let goes_on = || shared.check_open();
         let incarnation = shared.highest_incarnation();
-        let export = Export { backend: self, incarnation, goes_on: &goes_on, is_left_out: &is_left_out };
+        let export = Export { backend: self, incarnation, goes_on: &goes_on, is_left_out: is_out_of_reach };
         export.write(&mut writer, &|| self.sync())
     }
 }

@@ -20,12 +20,12 @@ use crate::data::import::{Importer, LineReader, NewQueueLine, Target, check_queu
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
-use crate::model::{NewPool, PoolName, Project, QueueName};
+use crate::model::{NewPool, PoolName, PoolUri, Project, QueueName};
 use crate::state::op::{NewQueue, Op};
 use crate::state::{Description, Queue};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
-use crate::store::backup::{begin, finish, give_up, incarnation_above, moved_uri};
+use crate::store::backup::{begin, check_apart, check_own, finish, give_up, incarnation_above, moved_uri};
 use crate::store::random::Random;
 use crate::store::{Place, QueueSlot};
 
@@ -65,7 +65,9 @@ impl Config {
     /// in the directory `path`, and the store of each pool in the directory that `pools` has for it, or else in the one
     /// that its URI names. All these directories are created if they are missing, and must else be empty.
     ///
-    /// The URIs of the pools in `pools` are those of the new directories. A pool in memory is empty, as after every
+    /// The directories must be apart: none in another. The URIs of the pools in `pools` are those of the new directories.
+    /// A queue with messages that is in no pool, as a driver with a
+    /// [virtual pool](Self::virtual_pool) has it, is in the control store. A pool in memory is empty, as after every
     /// opening. Everything else is as in [`import`](Self::import).
     ///
     /// Cost: that of [`import`](Self::import) for each store.
@@ -74,7 +76,7 @@ impl Config {
     ///
     /// # Errors
     /// as [`import`](Self::import), for each directory; [`is_invalid`](crate::Error::is_invalid) for a pool that is not
-    /// in the export. After a failure there is no store. If the process ends in the last step, the directories of pools
+    /// in the export, or has no directory there. After a failure there is no store. If the process ends in the last step, the directories of pools
     /// may have one, which has to be removed before the next attempt.
     ///
     /// # Example
@@ -113,19 +115,20 @@ impl Config {
         let moved: BTreeMap<String, PathBuf> = pools.collect::<Result<_>>()?;
         let (config, store) = filling(self);
         begin(&disk, &path, store, incarnation)?;
-        let begun = RefCell::new(vec![path.clone()]);
+        let begun = RefCell::new(vec![(path.clone(), store)]);
         let fill = || {
             let driver = config.open_pooled(&path)?;
+            check_own(&disk, &path, store)?;
             let target = PooledTarget { driver: &driver, disk: &disk, moved: &moved, incarnation, begun: &begun };
-            let report = Importer::new(&target, header).run(&mut lines)?;
+            let report = Importer::new(&target, &header, incarnation).run(&mut lines)?;
             target.check_moved()?;
             driver.shared().engines().iter().try_for_each(Engine::snapshot)?;
             driver.close()?;
             // The control store last.
-            begun.borrow().iter().rev().try_for_each(|place| finish(&disk, place))?;
+            begun.borrow().iter().rev().try_for_each(|(place, store)| finish(&disk, place, *store))?;
             Ok(report)
         };
-        fill().inspect_err(|_| begun.borrow().iter().for_each(|place| give_up(&disk, place)))
+        fill().inspect_err(|_| begun.borrow().iter().for_each(|(place, store)| give_up(&disk, place, *store)))
     }
 }
 
@@ -137,22 +140,26 @@ struct PooledTarget<'a> {
     /// The places of pools that get others than those of the export.
     moved: &'a BTreeMap<String, PathBuf>,
     incarnation: u32,
-    /// The directories of the stores, the control store's first.
-    begun: &'a RefCell<Vec<PathBuf>>,
+    /// The directories and ids of the stores, the control store's first.
+    begun: &'a RefCell<Vec<(PathBuf, [u8; 16])>>,
 }
 
 impl PooledTarget<'_> {
     /// Checks that every pool that was to get another place is there.
     fn check_moved(&self) -> Result<()> {
         let registry = self.control().store().registry.read();
-        match self.moved.keys().find(|name| !registry.pools.contains(name.as_bytes())) {
+        let has_place = |name: &str| {
+            let row = registry.pools.get(name.as_bytes());
+            row.is_some_and(|row| PoolUri::new(&row.uri).is_ok_and(|uri| uri.directory().is_some()))
+        };
+        match self.moved.keys().find(|name| !has_place(name)) {
             Some(name) => Err(Error::invalid("pools", format!("the export has no pool {name:?} in a directory"))),
             None => Ok(()),
         }
     }
 
-    /// The engine of the pool that has the content of the queue with that key. `has_content`: an error if no store
-    /// would keep any.
+    /// The engine of the store that has the content of the queue with that key: of its pool, or of the control store if
+    /// it has none. `has_content`: an error if no store would keep any.
     fn engine_of(&self, key: &[u8], has_content: bool) -> Result<Engine> {
         let shared = self.driver.shared();
         let control = self.control();
@@ -160,9 +167,8 @@ impl PooledTarget<'_> {
             let registry = control.store().registry.read();
             (registry.catalogue.get(key).cloned(), is_out_of_reach(&registry, key))
         };
-        let is_kept = if mapping.is_some() { !is_lost } else { shared.config.virtual_pool };
-        if has_content && !is_kept {
-            return Err(Error::invalid("queue", "it has content, and is in no pool that keeps any"));
+        if has_content && is_lost {
+            return Err(Error::invalid("queue", "it has content, and is in a pool that keeps none"));
         }
         match mapping.filter(|_| !is_lost) {
             Some(mapping) => Ok(shared.pool(mapping.pool.as_str())?.engine().clone()),
@@ -220,17 +226,21 @@ impl Target for PooledTarget<'_> {
             Some(place) => (place.clone(), moved_uri(pool.uri.as_str(), place)?.parse()?),
             None => (directory.to_owned(), pool.uri.clone()),
         };
-        begin(self.disk, &place, Random::System.uuid().into_bytes(), self.incarnation)?;
-        self.begun.borrow_mut().push(place);
+        let taken: Vec<PathBuf> = self.begun.borrow().iter().map(|(place, _)| self.disk.canonical(place)).collect();
+        check_apart(&**self.disk, &taken, &place)?;
+        let store = Random::System.uuid().into_bytes();
+        begin(self.disk, &place, store, self.incarnation)?;
+        self.begun.borrow_mut().push((place.clone(), store));
         Pools::create(self.driver, name, &NewPool { uri, ..pool.clone() })?;
-        self.driver.shared().pool(name.as_str()).map(drop)
+        self.driver.shared().pool(name.as_str())?;
+        check_own(self.disk, &place, store)
     }
 
     fn create_queue(&self, new: &NewQueueLine) -> Result<(Engine, Arc<QueueSlot>)> {
         let key = keys::queue(&new.project, &new.name);
-        let engine = self.engine_of(&key, new.has_content)?;
+        let engine = self.engine_of(&key, new.has_messages)?;
         let record = self.record(&key, new)?;
-        if engine.is_same(self.control()) || !new.has_content {
+        if engine.is_same(self.control()) || !new.has_history {
             return Ok((self.control().clone(), record));
         }
         let slot = make_side(&engine, &key, new)?;

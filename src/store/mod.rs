@@ -243,6 +243,11 @@ impl Store {
         self.incarnation.fetch_max(incarnation, Ordering::Relaxed);
     }
 
+    /// The number of the next queue: those of all queues are lower.
+    pub(crate) fn next_queue_number(&self) -> u64 {
+        self.directory.read().next_number
+    }
+
     /// Whether closing has begun.
     pub(crate) fn is_closed(&self) -> bool {
         self.calls.are_refused()

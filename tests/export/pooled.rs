@@ -280,3 +280,120 @@ fn a_queue_that_is_moved_meanwhile_is_exported_once_and_whole() {
         assert!(moving.join().unwrap() > 3);
     });
 }
+
+/// Queues are created, posted to, moved between all pools and deleted, and a subscriber comes and goes.
+#[test]
+fn whatever_goes_on_meanwhile_an_export_can_be_imported() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let made = driver(&disk, &clock);
+    live(&made);
+    made.close().unwrap();
+    let driver = config(&disk, &clock, 2).open_pooled("/control").unwrap();
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    let subscriber = Subscriber::new("https://host/2").unwrap();
+    std::thread::scope(|scope| {
+        let living = scope.spawn(|| {
+            let mut rounds = 0_u64;
+            while !is_done.load(std::sync::atomic::Ordering::SeqCst) {
+                for (name, to) in [("passing", "two"), ("empty", "two"), ("empty", "one"), ("passing", "memory")] {
+                    driver.move_queue(&Project::none(), &name_of(name), &pool(to)).unwrap();
+                    queue(&driver, name).post(CLIENT, &[message("meanwhile", 9)]).unwrap();
+                }
+                // Before and behind the others in their order.
+                for name in ["a", "z"] {
+                    let new = queue(&driver, name);
+                    new.create(Metadata::new()).unwrap();
+                    new.post(CLIENT, &[message("meanwhile", 9)]).unwrap();
+                    if rounds % 2 == 1 {
+                        new.delete().unwrap();
+                    }
+                }
+                let jobs = queue(&driver, "jobs");
+                let id = jobs.subscribe(&subscriber, MINUTE, &Metadata::new()).unwrap().unwrap();
+                std::thread::yield_now();
+                jobs.unsubscribe(&id).unwrap();
+                rounds += 1;
+            }
+            rounds
+        });
+        for round in 0..30 {
+            let (report, lines) = exported(&driver);
+            let fresh = SimulatedDisk::new();
+            assert_eq!(import(&fresh, &clock, &lines).unwrap(), report, "round {round}");
+            open(&fresh, &clock, "/copy").close().unwrap();
+        }
+        is_done.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(living.join().unwrap() > 3);
+    });
+}
+
+#[test]
+fn what_a_queue_without_a_pool_has_had_does_not_stop_an_import() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let driver = config(&disk, &clock, 1).open_pooled("/control").unwrap();
+    let uri = "localhost".parse().or_else(|_| "sled:".parse()).unwrap();
+    driver.pools().create(&pool("here"), &NewPool::new(uri)).unwrap();
+    let jobs = queue(&driver, "jobs");
+    jobs.create(Metadata::new()).unwrap();
+    jobs.post(CLIENT, &[message("lost", 9)]).unwrap();
+    driver.pools().drop_all().unwrap();
+    let (report, lines) = exported(&driver);
+    assert_eq!((report.queues(), report.messages()), (1, 0));
+    config(&disk, &clock, 2).import_pooled("/copy", lines.as_bytes(), []).unwrap();
+    assert_eq!(behind_the_first(&exported(&open(&disk, &clock, "/copy")).1), behind_the_first(&lines));
+}
+
+#[test]
+fn what_is_in_a_virtual_pool_is_exported_and_imported_whoever_does_it() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let driver = config(&disk, &clock, 1).virtual_pool(true).open_pooled("/control").unwrap();
+    let jobs = queue(&driver, "jobs");
+    jobs.create(Metadata::new()).unwrap();
+    let ids = jobs.post(CLIENT, &[message("first", 9), message("second", 9)]).unwrap();
+    jobs.claim(ClaimOptions::new().limit(1)).unwrap();
+    let whole = exported(&driver).1;
+    driver.close().unwrap();
+    let plain = config(&disk, &clock, 1).open_pooled("/control").unwrap();
+    let (report, lines) = exported(&plain);
+    assert_eq!((report.queues(), report.messages(), report.claims()), (1, 2, 1));
+    assert_eq!(behind_the_first(&lines), behind_the_first(&whole));
+    plain.close().unwrap();
+    config(&disk, &clock, 2).import_pooled("/copy", lines.as_bytes(), []).unwrap();
+    let copy = config(&disk, &clock, 3).virtual_pool(true).open_pooled("/copy").unwrap();
+    assert!(copy.verify().unwrap().is_sound());
+    let found = queue(&copy, "jobs").bulk_get(&ids).unwrap();
+    assert_eq!(found.iter().map(zaqar_sled::Message::id).collect::<Vec<_>>(), ids);
+}
+
+#[test]
+fn a_long_chain_of_dead_letter_queues_is_imported() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let driver = config(&disk, &clock, 1).open_pooled("/control").unwrap();
+    driver.pools().create(&pool("one"), &NewPool::new("sled:/pools/one".parse().unwrap())).unwrap();
+    for n in 0..40 {
+        let next = format!("q{:02}", n + 1);
+        let metadata = Metadata::new().with("_dead_letter_queue", next).unwrap().with("_max_claim_count", 1).unwrap();
+        queue(&driver, &format!("q{n:02}")).create(metadata).unwrap();
+    }
+    let (report, lines) = exported(&driver);
+    let places = [(pool("one"), "/copies/one".into())];
+    assert_eq!(config(&disk, &clock, 2).import_pooled("/copy", lines.as_bytes(), places).unwrap(), report);
+}
+
+#[test]
+fn places_that_are_not_apart_or_of_no_use_are_refused_and_leave_nothing() {
+    let (disk, clock) = (SimulatedDisk::new(), clock());
+    let driver = driver(&disk, &clock);
+    live(&driver);
+    let lines = exported(&driver).1;
+    for place in [("one", "/copy/one"), ("one", "/copies/two"), ("two", "/copies"), ("memory", "/copies/memory")] {
+        let mut places: std::collections::BTreeMap<PoolName, PathBuf> = places().into();
+        places.insert(pool(place.0), place.1.into());
+        let refused = config(&disk, &clock, 2).import_pooled("/copy", lines.as_bytes(), places).unwrap_err();
+        assert!(refused.is_invalid(), "{place:?}: {refused}");
+        import(&disk, &clock, &lines).unwrap();
+        for directory in ["/copy", "/copies"] {
+            disk.remove_dir_all(directory.as_ref()).unwrap();
+        }
+    }
+}

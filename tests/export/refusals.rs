@@ -124,7 +124,6 @@ fn edited_lines_are_taken_without_a_checksum_and_refused_where_they_contradict()
         ("\"queue\":\"jobs\"", "\"queue\":\"\""),
         ("\"metadata\":{}", "\"metadata\":{\"_max_claim_count\":-1}"),
         ("\"metadata\":{}", "\"metadata\":[]"),
-        ("\"incarnation\":1,", "\"incarnation\":0,"),
         ("\"md5\":\"", "\"md5\":\"0"),
         ("{\"claim\":{\"id\":\"", "{\"clain\":{\"id\":\""),
         ("\n{\"claim\"", "\n\n{\"claim\""),
@@ -137,6 +136,15 @@ fn edited_lines_are_taken_without_a_checksum_and_refused_where_they_contradict()
         assert_ne!(changed, lines, "{from} is there");
         refused(&scene, &changed);
     }
+    // A claimed message that is not under the claim that lists it, and one that two claims list.
+    let freed = lines.replace(&format!("\"claim\":\"{id}\","), "");
+    assert_ne!(freed, lines);
+    refused(&scene, &freed);
+    let line = lines.lines().find(|line| line.starts_with("{\"claim\"")).unwrap();
+    let twin = line.replace(&id[..8], "12345678");
+    let twice = lines.replace(line, &format!("{line}\n{twin}")).replace("\"claims\":1,", "\"claims\":2,");
+    let (at, _) = refused(&scene, &twice);
+    assert_eq!(twice.lines().nth(at as usize - 1), Some(twin.as_str()));
     let named = lines.replace("\"queue\":\"jobs\"", "\"queue\":\"work\"");
     scene.try_import(named.as_bytes()).unwrap();
 }

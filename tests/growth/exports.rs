@@ -63,6 +63,7 @@ fn peaks(engine: &Engine, directory: &Path) -> (u64, usize, usize) {
 
 #[test]
 fn a_queue_of_many_messages_is_exported_and_imported_in_little_memory() {
+    let _turn = crate::world::turn();
     let directory = tempfile::tempdir().unwrap();
     let (few, many) = (directory.path().join("few"), directory.path().join("many"));
     let messages = 80_000;
@@ -78,6 +79,7 @@ fn a_queue_of_many_messages_is_exported_and_imported_in_little_memory() {
 
 #[test]
 fn many_queues_are_exported_and_imported_in_little_memory() {
+    let _turn = crate::world::turn();
     let directory = tempfile::tempdir().unwrap();
     let (few, many) = (directory.path().join("few"), directory.path().join("many"));
     let queues = 30_000;

@@ -12,6 +12,12 @@ use crate::values::clock;
 
 pub(crate) const KIB: u64 = 1 << 10;
 
+/// The tests of this file share one allocator: while a test holds this, no other one runs.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A store, opened, and the bytes that were allocated when it was.
 pub(crate) struct World {
     pub(crate) engine: Engine,
@@ -28,8 +34,7 @@ impl World {
     }
 
     pub(crate) fn with(configure: impl FnOnce(Config) -> Config) -> Self {
-        static TURN: Mutex<()> = Mutex::new(());
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let folder = tempfile::tempdir().unwrap();
         let clock = clock();
         let config = Config::new().clock(clock.clone()).durability(Durability::Buffered).seed(1).background(false);

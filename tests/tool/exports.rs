@@ -40,9 +40,32 @@ fn a_former_export_stays_until_the_new_one_is_whole() {
     assert_eq!(fs::read_to_string(scene.path("lines")).unwrap(), "former");
     engine.close().unwrap();
     drop(engine);
-    scene.run("export nowhere/lines").assert_fails(1, &["nowhere/lines.part"]);
+    scene.run("export nowhere/lines").assert_fails(1, &["nowhere/lines"]);
     done(&scene.run("export lines"));
     assert!(fs::read_to_string(scene.path("lines")).unwrap().ends_with("}}\n"));
+}
+
+#[test]
+fn only_a_file_is_replaced_by_an_export() {
+    let scene = Scene::new();
+    scene.shop().close().unwrap();
+    done(&scene.run("export lines"));
+    let lines = fs::read_to_string(scene.path("lines")).unwrap();
+    let behind = |lines: &str| lines.split_once('\n').unwrap().1.to_owned();
+    // A link stays one, and so does a device. What else is beside is not touched.
+    fs::write(scene.path("linked"), "former").unwrap();
+    fs::write(scene.path("linked.part"), "mine").unwrap();
+    std::os::unix::fs::symlink(scene.path("linked"), scene.path("link")).unwrap();
+    done(&scene.run("export link"));
+    assert!(fs::symlink_metadata(scene.path("link")).unwrap().is_symlink());
+    assert_eq!(behind(&fs::read_to_string(scene.path("linked")).unwrap()), behind(&lines));
+    assert_eq!(fs::read_to_string(scene.path("linked.part")).unwrap(), "mine");
+    std::os::unix::fs::symlink("/dev/null", scene.path("nothing")).unwrap();
+    done(&scene.run("export nothing"));
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    // Nothing is left of what was written beside.
+    let names = fs::read_dir(scene.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.filter(|name| name.to_string_lossy().contains(".part")).count(), 1);
 }
 
 #[test]
@@ -59,7 +82,6 @@ fn what_cannot_be_exported_or_imported_is_told() {
         (lines[..lines.len() / 2].to_owned(), 7, "the export ends before its last line"),
         (lines.replacen("\"messages\":", "\"massages\":", 1), 7, "line 2"),
         (lines.replace("\"format\":1", "\"format\":9"), 1, "format 9; this version reads format 1"),
-        (lines.replace("\"pooled\":false", "\"pooled\":true"), 1, "in no pool"),
         ("hello\n".to_owned(), 7, "line 1 of the export: the first line is not that of an export"),
     ] {
         fs::write(scene.path("changed"), changed).unwrap();

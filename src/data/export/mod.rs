@@ -22,6 +22,7 @@ mod rows;
 mod source;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 pub use report::ExportReport;
@@ -32,6 +33,7 @@ use crate::model::error::{Error, Result};
 use line::{FORMAT, Header, Line};
 use queues::QueueExport;
 pub(crate) use source::Export;
+use source::Scope;
 use writer::LineWriter;
 
 impl Engine {
@@ -83,7 +85,7 @@ impl Engine {
         store.check_has_no_pools("export them", "PooledDriver::export")?;
         let incarnation = store.incarnation().max(store.context.incarnation).max(store.registry.read().incarnation());
         let goes_on = || if store.is_closed() { Err(Error::Closed) } else { Ok(()) };
-        let export = Export { backend: self, incarnation, goes_on: &goes_on, is_left_out: &|_| false };
+        let export = Export { backend: self, incarnation, goes_on: &goes_on, is_left_out: |_, _| false };
         export.write(&mut writer, &|| self.sync())
     }
 }
@@ -94,18 +96,32 @@ impl<B: Backend> Export<'_, B> {
         let mut output = LineWriter::new(writer);
         let (time, pooled) = (self.backend.control_store().now(), self.backend.is_pooled());
         output.write(&Line::Export(Header { format: FORMAT, time, incarnation: self.incarnation, pooled }))?;
-        rows::write_pools(self, &mut output)?;
+        // What other calls create from here on would have no line of its pool or of its mapping.
+        let first_new = self.backend.control_store().next_queue_number();
+        let pools = rows::write_pools(self, &mut output)?;
         rows::write_flavors(self, &mut output)?;
-        rows::write_mappings(self, &mut output)?;
+        let lost = rows::write_mappings(self, &mut output)?;
+        self.check_pools(&pools)?;
+        let scope = Scope { first_new, lost };
         // Before the queues: a batch that moves a bookmark on beside the export is done again, and not left out.
         rows::write_bookmarks(self, &mut output)?;
-        self.write_queues(&mut output)?;
-        rows::write_subscriptions(self, &mut output)?;
+        self.write_queues(&scope, &mut output)?;
+        rows::write_subscriptions(self, &scope, &mut output)?;
         sync()?;
         output.finish()
     }
 
-    fn write_queues(&self, output: &mut LineWriter<'_>) -> Result<()> {
+    /// Checks that the mappings, which have been written, are among these pools.
+    fn check_pools(&self, written: &BTreeSet<Vec<u8>>) -> Result<()> {
+        let registry = self.backend.control_store().registry.read();
+        if !self.backend.is_pooled() || registry.pools.iter().map(|(name, _)| name).eq(written.iter()) {
+            return Ok(());
+        }
+        let reason = "pools were registered or removed while the export wrote the list of them: export again".into();
+        Err(Error::Unavailable { reason })
+    }
+
+    fn write_queues(&self, scope: &Scope, output: &mut LineWriter<'_>) -> Result<()> {
         let mut after = Vec::new();
         loop {
             let found = self.backend.control_store().list(&[], &after, QUEUES_AT_ONCE, queues::is_named)?;
@@ -113,7 +129,7 @@ impl<B: Backend> Export<'_, B> {
             after = last.key().to_vec();
             for listed in &found {
                 (self.goes_on)()?;
-                if let Some(queue) = QueueExport::freeze(self, listed)? {
+                if let Some(queue) = QueueExport::freeze(self, scope, listed)? {
                     queue.write(self.goes_on, output)?;
                 }
             }
@@ -121,5 +137,5 @@ impl<B: Backend> Export<'_, B> {
     }
 }
 
-/// The queues that are listed together.
-const QUEUES_AT_ONCE: usize = 1024;
+/// The queues that are listed together, each with up to 1 MiB of metadata.
+const QUEUES_AT_ONCE: usize = 32;

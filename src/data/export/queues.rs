@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::body::BodyForm;
 use super::line::{ClaimLine, Line, MessageLine, OriginLine, QueueLine, hex, raw};
-use super::source::Export;
+use super::source::{Export, Scope};
 use super::writer::LineWriter;
 use crate::data::backend::{Access, Answer, Backend};
 use crate::disk::trees::Tree;
@@ -45,25 +45,29 @@ pub(super) fn is_named(key: &[u8]) -> bool {
 
 impl QueueExport {
     /// The queue as it is now; `None` if it has been deleted.
-    pub(super) fn freeze<B: Backend>(export: &Export<'_, B>, listed: &Listed) -> Result<Option<Self>> {
+    pub(super) fn freeze<B: Backend>(export: &Export<'_, B>, scope: &Scope, listed: &Listed) -> Result<Option<Self>> {
         let key = listed.key();
         let Some((project, name)) = keys::parse_queue(key) else { return Ok(None) };
         if let (Listed::Archived((key, value)), false) = (listed, export.backend.is_pooled()) {
             return Self::archived(project, name, key, value).map(Some);
         }
-        if !(export.is_left_out)(key) {
+        let is_old = |queue: &Self| !export.backend.is_pooled() || queue.number < scope.first_new;
+        if !scope.is_lost(export, key) {
             export.backend.write_out(&project, &name)?;
             let frozen = export
                 .backend
                 .with_queue(&project, &name, Access::Read, |queue| Ok(Answer::at_once(Self::whole(queue))))?;
             if frozen.is_some() {
-                return Ok(frozen);
+                return Ok(frozen.filter(is_old));
             }
         }
-        // The record alone, of a queue whose content is left out, or that has lost its pool.
+        // The record alone, of a queue whose content is left out, or that has lost its pool. What is in no pool, because
+        // the driver that has put it there had a virtual one, is in the control store.
         let control = export.backend.control_store();
-        let frozen = control.with_queue(&project, &name, |queue| Ok(Self::of(queue, None)))?;
-        Ok(frozen.filter(|_| export.backend.is_pooled()))
+        let is_mapped = control.registry.read().catalogue.contains(key);
+        let seen = |queue: &Locked<'_>| if is_mapped { Self::of(queue, None) } else { Self::whole(queue) };
+        let frozen = control.with_queue(&project, &name, |queue| Ok(seen(queue)))?;
+        Ok(frozen.filter(|queue| export.backend.is_pooled() && is_old(queue)))
     }
 
     fn of(queue: &Locked<'_>, content: Option<QueueContent>) -> Self {

@@ -2,9 +2,11 @@
 //!
 //! Rows are copied in portions while the registry is locked, and written after that.
 
+use std::collections::BTreeSet;
+
 use super::body::BodyForm;
 use super::line::{BookmarkLine, FlavorLine, Line, MappingLine, PoolLine, SubscriptionLine, raw};
-use super::source::Export;
+use super::source::{Export, Scope};
 use super::writer::LineWriter;
 use crate::data::backend::{Access, Answer, Backend};
 use crate::model::SubscriptionId;
@@ -28,14 +30,31 @@ fn portions<B: Backend, R>(
     }
 }
 
-pub(super) fn write_pools<B: Backend>(export: &Export<'_, B>, output: &mut LineWriter<'_>) -> Result<()> {
+/// Copies of the first rows, by number and by their largest part.
+fn bounded<'r, R: Clone + 'r>(
+    rows: impl Iterator<Item = (&'r [u8], &'r R)>,
+    bytes: impl Fn(&R) -> usize,
+) -> Vec<(Vec<u8>, R)> {
+    let mut sum = 0_usize;
+    let within = rows.take(ROWS_AT_ONCE).take_while(|(_, row)| {
+        let is_within = sum < BYTES_AT_ONCE;
+        sum = sum.saturating_add(bytes(row));
+        is_within
+    });
+    within.map(|(key, row)| (key.to_vec(), row.clone())).collect()
+}
+
+/// Writes the pools; returns their names.
+pub(super) fn write_pools<B: Backend>(
+    export: &Export<'_, B>,
+    output: &mut LineWriter<'_>,
+) -> Result<BTreeSet<Vec<u8>>> {
+    let mut names = BTreeSet::new();
     portions(
         export,
-        |registry, after| {
-            let rows = registry.pools.range(b"", after).take(ROWS_AT_ONCE);
-            rows.map(|(key, row)| (key.to_vec(), row.clone())).collect()
-        },
+        |registry, after| bounded(registry.pools.range(b"", after), |row| row.options.len()),
         |key, row: PoolRow| {
+            names.insert(key.to_vec());
             output.write(&Line::Pool(PoolLine {
                 name: String::from_utf8_lossy(key),
                 uri: row.uri.into(),
@@ -44,16 +63,14 @@ pub(super) fn write_pools<B: Backend>(export: &Export<'_, B>, output: &mut LineW
                 options: raw(&row.options)?,
             }))
         },
-    )
+    )?;
+    Ok(names)
 }
 
 pub(super) fn write_flavors<B: Backend>(export: &Export<'_, B>, output: &mut LineWriter<'_>) -> Result<()> {
     portions(
         export,
-        |registry, after| {
-            let rows = registry.flavors.range(b"", after).take(ROWS_AT_ONCE);
-            rows.map(|(key, row)| (key.to_vec(), row.clone())).collect()
-        },
+        |registry, after| bounded(registry.flavors.range(b"", after), |row| row.capabilities.len()),
         |key, row: FlavorRow| {
             let Some((project, name)) = keys::parse_named(key) else { return Ok(()) };
             output.write(&Line::Flavor(FlavorLine {
@@ -66,14 +83,23 @@ pub(super) fn write_flavors<B: Backend>(export: &Export<'_, B>, output: &mut Lin
     )
 }
 
-pub(super) fn write_mappings<B: Backend>(export: &Export<'_, B>, output: &mut LineWriter<'_>) -> Result<()> {
+/// Writes the mappings; returns the keys of the queues whose pools keep nothing.
+pub(super) fn write_mappings<B: Backend>(
+    export: &Export<'_, B>,
+    output: &mut LineWriter<'_>,
+) -> Result<BTreeSet<Vec<u8>>> {
+    let mut lost = BTreeSet::new();
     portions(
         export,
         |registry, after| {
             let rows = registry.catalogue.range(b"", after).take(ROWS_AT_ONCE);
-            rows.map(|(key, mapping)| (key.to_vec(), mapping.pool.clone())).collect()
+            let is_lost = |key: &[u8]| (export.is_left_out)(registry, key);
+            rows.map(|(key, mapping)| (key.to_vec(), (mapping.pool.clone(), is_lost(key)))).collect()
         },
-        |key, pool| {
+        |key, (pool, is_lost)| {
+            if is_lost {
+                lost.insert(key.to_vec());
+            }
             let Some((project, queue)) = keys::parse_queue(key) else { return Ok(()) };
             output.write(&Line::Mapping(MappingLine {
                 project: project.name().map(Into::into),
@@ -81,16 +107,14 @@ pub(super) fn write_mappings<B: Backend>(export: &Export<'_, B>, output: &mut Li
                 pool: pool.as_str().into(),
             }))
         },
-    )
+    )?;
+    Ok(lost)
 }
 
 pub(super) fn write_bookmarks<B: Backend>(export: &Export<'_, B>, output: &mut LineWriter<'_>) -> Result<()> {
     portions(
         export,
-        |registry, after| {
-            let rows = registry.bookmarks.range(b"", after).take(BOOKMARKS_AT_ONCE);
-            rows.map(|(key, row)| (key.to_vec(), row.clone())).collect()
-        },
+        |registry, after| bounded(registry.bookmarks.range(b"", after), |row| row.value.len()),
         |key, row: BookmarkRow| {
             let Some((project, name)) = keys::parse_named(key) else { return Ok(()) };
             output.write(&Line::Bookmark(BookmarkLine {
@@ -105,10 +129,14 @@ pub(super) fn write_bookmarks<B: Backend>(export: &Export<'_, B>, output: &mut L
 }
 
 /// Writes the subscriptions of all names, those without a queue too.
-pub(super) fn write_subscriptions<B: Backend>(export: &Export<'_, B>, output: &mut LineWriter<'_>) -> Result<()> {
+pub(super) fn write_subscriptions<B: Backend>(
+    export: &Export<'_, B>,
+    scope: &Scope,
+    output: &mut LineWriter<'_>,
+) -> Result<()> {
     let mut after: Option<Vec<u8>> = None;
     while let Some(key) = export.backend.next_subscribed(after.as_deref())? {
-        if !(export.is_left_out)(&key) {
+        if !scope.is_lost(export, &key) {
             write_subscriptions_of(export, &key, output)?;
         }
         after = Some(key);
@@ -148,5 +176,4 @@ fn write_subscriptions_of<B: Backend>(export: &Export<'_, B>, key: &[u8], output
 
 /// Rows that are copied while the registry is locked.
 const ROWS_AT_ONCE: usize = 256;
-const BOOKMARKS_AT_ONCE: usize = 16;
 const BYTES_AT_ONCE: usize = 1 << 20;

@@ -25,7 +25,9 @@ use crate::storage::keys;
 /// An import in progress.
 pub(crate) struct Importer<'a, T> {
     target: &'a T,
-    header: Header,
+    /// The incarnation of the numbers that the store assigns: those in the export are of earlier ones. A number may be of
+    /// a later one than the first line has, if the store went on beside the export.
+    incarnation: u32,
     /// Where the last line stands: lines ascend.
     place: Place,
     counts: Counts,
@@ -62,11 +64,11 @@ impl From<Error> for Failure {
 type Taken<R = ()> = std::result::Result<R, Failure>;
 
 impl<'a, T: Target> Importer<'a, T> {
-    /// An import of the export with that first line.
-    pub(crate) fn new(target: &'a T, header: Header) -> Self {
+    /// An import of the export with that first line into a store that counts from `incarnation`.
+    pub(crate) fn new(target: &'a T, header: &Header, incarnation: u32) -> Self {
         target.control().store().clock.raise(header.time);
         let (counts, numbers) = (Counts::default(), HashSet::new());
-        Self { target, header, place: Place::Header, counts, numbers, queue: None, subscriptions: None }
+        Self { target, incarnation, place: Place::Header, counts, numbers, queue: None, subscriptions: None }
     }
 
     /// Takes in all lines behind the first one.
@@ -166,7 +168,7 @@ impl<'a, T: Target> Importer<'a, T> {
         store.limits.check_project(&project)?;
         check_instants(&[Some(line.changed)])?;
         let version = u64::from_str_radix(&line.version, 16).ok().filter(|_| line.version.len() == 16);
-        let version = version.filter(|version| incarnation_of(*version) <= self.header.incarnation);
+        let version = version.filter(|version| incarnation_of(*version) < self.incarnation);
         let version = version.ok_or_else(|| malformed("the version is none, or of a later incarnation"))?;
         let value = line.value.bytes().map_err(|reason| malformed(&reason))?;
         let value = Body::from(value.into_owned());
@@ -190,15 +192,16 @@ impl<'a, T: Target> Importer<'a, T> {
         if number <= OUTBOX || !self.numbers.insert(number) {
             return Err(malformed("no queue, or another one, has that number"));
         }
-        if incarnation_in(line) > self.header.incarnation {
+        if incarnation_in(line) >= self.incarnation {
             return Err(malformed("the queue's number is of a later incarnation than the export"));
         }
         if line.messages > MOST_ITEMS || line.claims > MOST_ITEMS {
             return Err(malformed("no queue has so many messages or claims"));
         }
         let metadata = Metadata::from_json(line.metadata.get())?;
-        let has_content = line.claims > 0 || line.messages > 0 || line.expired > 0 || line.next.sequence > 0;
-        let new = NewQueueLine { project, name, number, metadata, has_content };
+        let has_messages = line.claims > 0 || line.messages > 0;
+        let has_history = has_messages || line.expired > 0 || line.next.sequence > 0;
+        let new = NewQueueLine { project, name, number, metadata, has_messages, has_history };
         let made = self.target.create_queue(&new)?;
         self.queue = Some(OpenQueue::new(made, (new.project, new.name), line));
         Ok(())
@@ -211,7 +214,7 @@ impl<'a, T: Target> Importer<'a, T> {
             if open.is_of(&project, &name) { Ok(Some(open)) } else { open.put().map(|()| None) }
         })?;
         let mut open = open.map_or_else(|| OpenSubscriptions::new(self.target, project, name), Ok)?;
-        open.take(line, self.header.incarnation)?;
+        open.take(line, self.incarnation)?;
         self.subscriptions = Some(open);
         Ok(())
     }

@@ -33,7 +33,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::{Durability, ExportFault};
-use crate::store::backup::{MarkedDisk, begin, finish, give_up, incarnation_above};
+use crate::store::backup::{MarkedDisk, begin, check_own, finish, give_up, incarnation_above};
 use crate::store::random::Random;
 
 impl Engine {
@@ -120,16 +120,18 @@ impl Config {
         let disk = self.disk.clone();
         let path = std::path::absolute(path).map_err(|e| Error::io("the store's path", e))?;
         let (config, store) = filling(self);
-        begin(&disk, &path, store, incarnation_above(header.incarnation)?)?;
+        let incarnation = incarnation_above(header.incarnation)?;
+        begin(&disk, &path, store, incarnation)?;
         let fill = || {
             let engine = config.open(&path)?;
-            let report = Importer::new(&engine, header).run(&mut lines)?;
+            check_own(&disk, &path, store)?;
+            let report = Importer::new(&engine, &header, incarnation).run(&mut lines)?;
             engine.snapshot()?;
             engine.close()?;
-            finish(&disk, &path)?;
+            finish(&disk, &path, store)?;
             Ok(report)
         };
-        fill().inspect_err(|_| give_up(&disk, &path))
+        fill().inspect_err(|_| give_up(&disk, &path, store))
     }
 }
 

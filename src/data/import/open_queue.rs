@@ -1,9 +1,10 @@
 //! The queue that an import is filling.
 //!
 //! 1. All claims are in the store before the first page that names them.
-//! 2. Pages are full, as far as the sequences allow, whatever their messages were in before.
+//! 2. A message is under the claim that lists it: no two claims list the same one. The state relies on that.
+//! 3. Pages are full, as far as the sequences allow, whatever their messages were in before.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::message::{Decoded, check_instants};
@@ -30,8 +31,10 @@ pub(super) struct OpenQueue {
     /// The numbers of the claims and messages that are still to come.
     claims: u64,
     messages: u64,
-    /// The queue's claims by their ids: the number in this store, and the messages.
-    by_id: HashMap<[u8; 16], (u64, Sequences)>,
+    /// The numbers that the queue's claims have in this store, by their ids.
+    by_id: HashMap<[u8; 16], u64>,
+    /// The runs of messages that claims list, by their starts: their ends, and the numbers of the claims.
+    held: BTreeMap<u64, (u64, u64)>,
     ready_claims: Vec<(u64, Claim)>,
     ready_claim_runs: usize,
     page: Option<PageBuilder>,
@@ -58,6 +61,7 @@ impl OpenQueue {
             claims,
             messages,
             by_id: HashMap::new(),
+            held: BTreeMap::new(),
             ready_claims: Vec::new(),
             ready_claim_runs: 0,
             page: None,
@@ -92,8 +96,15 @@ impl OpenQueue {
         let number = u64::MAX.saturating_sub(self.claims);
         self.claims = self.claims.saturating_sub(1);
         let id = *line.id.as_bytes();
-        if line.id.is_nil() || self.by_id.insert(id, (number, sequences.clone())).is_some() {
+        if line.id.is_nil() || self.by_id.insert(id, number).is_some() {
             return Err(Error::invalid("id", "another claim has it"));
+        }
+        for run in sequences.ranges() {
+            let before = self.held.range(..run.end).next_back();
+            if before.is_some_and(|(_, (end, _))| *end > run.start) {
+                return Err(Error::invalid("took", "another claim lists one of the messages"));
+            }
+            self.held.insert(run.start, (run.end, number));
         }
         self.ready_claim_runs = self.ready_claim_runs.saturating_add(sequences.runs());
         self.ready_claims.push((number, Claim::new(id, line.ttl, line.expires, sequences, 0)));
@@ -143,9 +154,14 @@ impl OpenQueue {
     }
 
     fn claim_of(&self, line: &MessageLine<'_>, sequence: u64) -> Result<Option<u64>> {
-        let Some(claim) = line.claim else { return Ok(None) };
+        let before = self.held.range(..=sequence).next_back();
+        let holder = before.and_then(|(_, (end, number))| (*end > sequence).then_some(*number));
+        let Some(claim) = line.claim else {
+            let reason = "a claim lists the message, which is not under it";
+            return holder.map_or(Ok(None), |_| Err(Error::invalid("claim", reason)));
+        };
         match self.by_id.get(claim.as_bytes()) {
-            Some((number, sequences)) if sequences.contains(sequence) => Ok(Some(*number)),
+            Some(number) if holder == Some(*number) => Ok(holder),
             _ => Err(Error::invalid("claim", "the queue has no such claim on this message")),
         }
     }

@@ -1,7 +1,5 @@
 //! The subscriptions that an import takes in, in portions of one name each.
 
-use std::collections::HashSet;
-
 use super::message::check_instants;
 use super::target::Target;
 use crate::data::export::line::SubscriptionLine;
@@ -19,7 +17,6 @@ pub(super) struct OpenSubscriptions {
     project: Project,
     name: QueueName,
     last: Option<SubscriptionId>,
-    subscribers: HashSet<String>,
     ready: Vec<([u8; 16], SubscriptionRow)>,
     bytes: usize,
 }
@@ -30,15 +27,17 @@ impl OpenSubscriptions {
         limits.check_project(&project)?;
         limits.check_queue_name(&name)?;
         let engine = target.store_of_subscriptions(&project, &name)?;
-        let (last, subscribers, ready) = (None, HashSet::new(), Vec::new());
-        Ok(Self { engine, project, name, last, subscribers, ready, bytes: 0 })
+        let (last, ready) = (None, Vec::new());
+        Ok(Self { engine, project, name, last, ready, bytes: 0 })
     }
 
     pub(super) fn is_of(&self, project: &Project, name: &QueueName) -> bool {
         self.project == *project && self.name == *name
     }
 
-    /// Takes in a subscription of this name. No number in the export is of a later incarnation than `incarnation`.
+    /// Takes in a subscription of this name, in the place of an earlier one of the same subscriber: the export may have
+    /// read the one before it ended, and the other after it began. The numbers in the export are of incarnations before
+    /// `incarnation`.
     pub(super) fn take(&mut self, line: &SubscriptionLine<'_>, incarnation: u32) -> Result<()> {
         check_instants(&[Some(line.ttl), Some(line.created), Some(line.expires)])?;
         let (subscriber, options) = (Subscriber::new(&line.subscriber)?, Metadata::from_json(line.options.get())?);
@@ -46,11 +45,8 @@ impl OpenSubscriptions {
         if self.last.replace(line.id).is_some_and(|last| line.id <= last) {
             return Err(Error::invalid("id", "it is not behind that of the subscription before"));
         }
-        if incarnation_of(line.id.number()) > incarnation {
+        if incarnation_of(line.id.number()) >= incarnation {
             return Err(Error::invalid("id", "it is of a later incarnation than the export"));
-        }
-        if !self.subscribers.insert(subscriber.as_str().to_owned()) {
-            return Err(Error::invalid("subscriber", "another subscription of that name has it"));
         }
         let row = SubscriptionRow {
             subscriber: subscriber.as_str().to_owned(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::contract::Pools;
-use crate::data::queues::check;
+use crate::data::queues::check_alone;
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::{Metadata, NewPool, PoolName, Project, QueueName};
@@ -20,8 +20,10 @@ pub(crate) struct NewQueueLine {
     pub(crate) name: QueueName,
     pub(crate) number: u64,
     pub(crate) metadata: Metadata,
-    /// Whether it has or has had messages or claims.
-    pub(crate) has_content: bool,
+    /// Whether it has messages or claims.
+    pub(crate) has_messages: bool,
+    /// Whether it has or has had any.
+    pub(crate) has_history: bool,
 }
 
 pub(crate) trait Target {
@@ -71,6 +73,7 @@ pub(crate) fn check_queue(control: &Engine, new: &NewQueueLine) -> Result<(Strin
     let store = control.store();
     store.limits.check_project(&new.project)?;
     store.limits.check_queue_name(&new.name)?;
-    let (text, settings) = check(store, &new.project, &new.name, &new.metadata)?;
+    // A chain of dead-letter queues may be of any length where each queue was created before the one that names it.
+    let (text, settings) = check_alone(store, &new.metadata)?;
     Ok((text, Description { metadata: new.metadata.clone(), settings }.shared()))
 }

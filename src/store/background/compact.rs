@@ -31,13 +31,21 @@ impl Store {
         for slot in self.slots() {
             let mut after = None;
             loop {
+                // Nothing is evicted any more.
+                if self.is_closed() {
+                    return Err(Error::Closed);
+                }
                 let Some(mut queue) = self.lock_as_is(&slot) else { break };
                 after = queue.drop_dead(after, PAGES_AT_ONCE)?;
                 drop(queue);
                 if after.is_none() {
                     break;
                 }
-                self.evict()?;
+                match self.evict() {
+                    // The rest can be given back without more pages.
+                    Err(error) if error.is_full() => return Ok(()),
+                    evicted => evicted?,
+                }
             }
         }
         Ok(())

@@ -32,9 +32,9 @@ mod taking;
 mod target;
 mod unfinished;
 
-pub(crate) use places::moved_uri;
+pub(crate) use places::{check_apart, moved_uri};
 pub use report::BackupReport;
 pub(crate) use restoring::{restore, restore_pooled};
 pub(crate) use taking::{CopyInProgress, Frozen};
 pub(crate) use target::{Filled, Target};
-pub(crate) use unfinished::{MarkedDisk, begin, finish, give_up, incarnation_above};
+pub(crate) use unfinished::{MarkedDisk, begin, check_own, finish, give_up, incarnation_above};

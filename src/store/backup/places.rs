@@ -63,17 +63,23 @@ impl Places {
                 let uri = PoolUri::new(&row.uri)?;
                 uri.directory().ok_or_else(|| Error::invalid("backup", "a pool without a directory"))?.to_owned()
             };
-            // By where they lead: a path may have links.
-            let leads_to = disk.canonical(&place);
-            if let Some(other) = taken.iter().find(|other| leads_to.starts_with(other) || other.starts_with(&leads_to))
-            {
-                let (place, other) = (place.display(), other.display());
-                return Err(Error::invalid("pools", format!("{place} and {other} are not apart")));
-            }
-            taken.push(leads_to);
+            check_apart(disk, &taken, &place)?;
+            taken.push(disk.canonical(&place));
             places.paths.push(place);
         }
         Ok(places)
+    }
+}
+
+/// Checks that the place is apart from the others, which are canonical: by where it leads, because a path may have
+/// links.
+pub(crate) fn check_apart(disk: &dyn Disk, taken: &[PathBuf], place: &Path) -> Result<()> {
+    let leads_to = disk.canonical(place);
+    match taken.iter().find(|other| leads_to.starts_with(other) || other.starts_with(&leads_to)) {
+        Some(other) => {
+            Err(Error::invalid("pools", format!("{} and {} are not apart", place.display(), other.display())))
+        }
+        None => Ok(()),
     }
 }
 

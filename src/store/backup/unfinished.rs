@@ -22,14 +22,44 @@ pub(crate) fn begin(disk: &Arc<dyn Disk>, path: &Path, store: [u8; 16], incarnat
     Place::take(disk, path)?.begin(&Manifest { incarnation, ..Manifest::new(store) })
 }
 
-/// Makes the closed store in the directory `path` count, durably.
-pub(crate) fn finish(disk: &Arc<dyn Disk>, path: &Path) -> Result<()> {
-    Place::take_again(disk, path)?.complete()
+/// Checks that the directory has the unfinished store of that id: between two steps another import or restore may have
+/// begun anew in it.
+///
+/// # Errors
+/// `Locked`.
+pub(crate) fn check_own(disk: &Arc<dyn Disk>, path: &Path, store: [u8; 16]) -> Result<()> {
+    let found = Manifest::load(&MarkedDisk::new(disk.clone()), path)?;
+    if found.is_some_and(|manifest| manifest.store == store) {
+        Ok(())
+    } else {
+        Err(Error::Locked { path: path.into() })
+    }
 }
 
-/// Removes what there is of an unfinished store. What stays is removed by the next restore or import.
-pub(crate) fn give_up(disk: &Arc<dyn Disk>, path: &Path) {
-    drop(Place::take_again(disk, path).and_then(|place| place.take_back().and_then(|()| place.clear())));
+/// Makes the closed store in the directory `path` count, durably.
+///
+/// # Errors
+/// `Locked` if it is not the store of that id.
+pub(crate) fn finish(disk: &Arc<dyn Disk>, path: &Path, store: [u8; 16]) -> Result<()> {
+    let place = Place::take_again(disk, path)?;
+    check_own(disk, path, store)?;
+    place.complete()
+}
+
+/// Removes what there is of an unfinished store of that id, or of one that was finished as the first of several. What
+/// stays is removed by the next restore or import.
+pub(crate) fn give_up(disk: &Arc<dyn Disk>, path: &Path, store: [u8; 16]) {
+    let give_up = || {
+        let place = Place::take_again(disk, path)?;
+        let finished = Manifest::load(&**disk, path)?;
+        if finished.is_none_or(|manifest| manifest.store != store) {
+            check_own(disk, path, store)?;
+        }
+        place.take_back()?;
+        place.clear()
+    };
+    // The failure that is told is the one for which the import ends.
+    drop::<Result<()>>(give_up());
 }
 
 /// A disk on which every manifest has the name of the mark of an unfinished restore.
@@ -149,4 +179,28 @@ pub(crate) fn incarnation_above(highest: u32) -> Result<u32> {
         return Err(Error::Exhausted { what: "the 2^24 incarnations of the store" });
     }
     Ok(incarnation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::SimulatedDisk;
+
+    #[test]
+    fn an_import_that_another_one_has_replaced_neither_counts_nor_takes_anything_away() {
+        let (disk, path): (Arc<dyn Disk>, _) = (Arc::new(SimulatedDisk::new()), Path::new("/copy"));
+        let (first, second) = ([1; 16], [2; 16]);
+        begin(&disk, path, first, 5).unwrap();
+        check_own(&disk, path, first).unwrap();
+        // Nobody holds the lock between two steps.
+        begin(&disk, path, second, 6).unwrap();
+        assert!(matches!(check_own(&disk, path, first), Err(Error::Locked { .. })));
+        assert!(matches!(finish(&disk, path, first), Err(Error::Locked { .. })));
+        give_up(&disk, path, first);
+        finish(&disk, path, second).unwrap();
+        give_up(&disk, path, first);
+        assert_eq!(Manifest::load(&*disk, path).unwrap().map(|manifest| manifest.store), Some(second));
+        give_up(&disk, path, second);
+        assert!(disk.list(path).unwrap().iter().all(|name| name == "LOCK"));
+    }
 }

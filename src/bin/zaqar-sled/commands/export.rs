@@ -62,16 +62,30 @@ impl Export {
     }
 }
 
-/// Writes a file beside `to`, which takes its place when it is whole and on the disk.
+/// Writes a file beside `to`, which takes its place when it is whole and on the disk. A device or a pipe is written to.
 fn to_file(store: &Opened, to: &Path) -> Result<ExportReport, Failure> {
+    let failed = |source| Failure::Path { path: to.to_owned(), source };
+    if fs::metadata(to).is_ok_and(|found| !found.is_file()) {
+        let file = File::options().write(true).open(to).map_err(failed)?;
+        return Ok(to_writer(store, file)?);
+    }
+    // The file that a link leads to.
+    let to = fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
     let mut name = to.as_os_str().to_owned();
-    name.push(".part");
+    name.push(format!(".{}.part", std::process::id()));
     let part = PathBuf::from(name);
-    let failed = |source| Failure::Path { path: part.clone(), source };
-    let mut file = File::create(&part).map_err(failed)?;
-    let report = to_writer(store, &mut file).inspect_err(|_| drop(fs::remove_file(&part)))?;
-    file.sync_all().and_then(|()| fs::rename(&part, to)).map_err(failed)?;
-    Ok(report)
+    let mut file = File::create_new(&part).map_err(failed)?;
+    let written = to_writer(store, &mut file).map_err(Failure::from).and_then(|report| {
+        let placed = file.sync_all().and_then(|()| fs::rename(&part, &to)).and_then(|()| sync_directory(&to));
+        placed.map(|()| report).map_err(failed)
+    });
+    written.inspect_err(|_| drop(fs::remove_file(&part)))
+}
+
+/// Makes the file's name durable.
+fn sync_directory(file: &Path) -> io::Result<()> {
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()
 }
 
 fn to_writer(store: &Opened, writer: impl Write) -> zaqar_sled::Result<ExportReport> {
