@@ -494,6 +494,8 @@ impl Page {
         self.live = if count >= PAGE_MESSAGES { u128::MAX } else { bit(count).wrapping_sub(1) };
         self.slots = u8::try_from(count).unwrap_or(u8::MAX);
         self.body_bytes = narrow(content.bodies().len() as u64);
+        // Exact, also if messages were removed while the page could not be read.
+        self.weight = self.all_bytes();
         self.replace(content);
     }
 

@@ -349,12 +349,12 @@ impl Queue {
 
     /// Changes a page and updates indexes, totals and the dirty set.
     fn change<R>(&mut self, first: u64, change: impl FnOnce(&mut Page) -> R) -> Option<R> {
-        self.change_with(first, true, change)
+        self.change_with(first, false, change)
     }
 
-    /// As [`Self::change`]. The page drops its dead messages only if it may be compacted: what it has in memory is then no
-    /// longer what its image has.
-    fn change_with<R>(&mut self, first: u64, may_be_compacted: bool, change: impl FnOnce(&mut Page) -> R) -> Option<R> {
+    /// As [`Self::change`]. A page that has lost messages drops the dead ones, after which only memory has what it has: so
+    /// not if its image `is_kept`.
+    fn change_with<R>(&mut self, first: u64, is_kept: bool, change: impl FnOnce(&mut Page) -> R) -> Option<R> {
         if self.pages.get(&first).is_some_and(|page| self.load_unless_damaged(page).is_err()) {
             self.broken = true;
             return None;
@@ -364,7 +364,9 @@ impl Queue {
         let before = PageContribution::of(page);
         let result = change(page);
         page.note_change(&mut self.dirty.pages);
-        if may_be_compacted && page.is_sparse() {
+        let keeps_image = page.image().is_some() && (is_kept || self.budget.keeps_images());
+        let has_lost = u64::from(page.live().count_ones()) < before.totals.total;
+        if has_lost && !keeps_image && page.is_sparse() {
             page.compact();
         }
         let after = PageContribution::of(page);

@@ -17,17 +17,28 @@ pub(crate) struct Budget {
     events: Arc<EventCount>,
     /// The number of claims without messages.
     spent_claims: AtomicU64,
+    /// Whether what is in the page files has to be left there, because nothing is written.
+    keeps_images: bool,
 }
 
 impl Budget {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        let (used, spent_claims) = (AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { used, limit, events: Arc::default(), spent_claims })
+        Arc::new(Self::of(limit, false))
     }
 
-    /// A budget without a limit, for stores that never evict.
+    /// A budget without a limit, for stores that are only read.
     pub(crate) fn unlimited() -> Arc<Self> {
-        Self::new(u64::MAX)
+        Arc::new(Self::of(u64::MAX, true))
+    }
+
+    fn of(limit: u64, keeps_images: bool) -> Self {
+        let (used, spent_claims) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { used, limit, events: Arc::default(), spent_claims, keeps_images }
+    }
+
+    /// Whether a page with an image has to stay as the image has it: no page is written.
+    pub(crate) fn keeps_images(&self) -> bool {
+        self.keeps_images
     }
 
     /// Bytes in use.

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use zaqar_sled::disk::{Disk, FaultKind, SimulatedDisk};
-use zaqar_sled::{Config, Durability, Engine, Error, NewMessage, Project, RecoverySource};
+use zaqar_sled::{ClaimOptions, Config, Durability, Engine, Error, NewMessage, Project, RecoverySource};
 
 use super::shelf::Shelf;
 use super::support::{AMPLE, CLIENT, KIB, PAGE, ROOT, World, clock, config, page_files_of, queue, seconds};
@@ -314,4 +314,28 @@ fn opening_a_store_with_much_due_takes_no_more_memory_than_it_may() {
     assert_eq!(jobs.stats().unwrap().total(), 100);
     world.assert_within(PAGE);
     world.assert_sound("after opening with much due");
+}
+
+#[test]
+fn opening_a_store_with_many_claims_due_takes_no_more_memory_than_it_may() {
+    let world = World::new(30 * KIB);
+    let jobs = queue(&world.engine, "jobs");
+    let message = |ttl, delay| NewMessage::new(vec![7; 7_000]).ttl(seconds(ttl)).delay(seconds(delay));
+    for _ in 0..100 {
+        jobs.post(CLIENT, &[message(5_000, 0)]).unwrap();
+        jobs.claim(ClaimOptions::new().limit(1).ttl(seconds(60)).grace(seconds(60))).unwrap().unwrap();
+        // Beside it in the page, and gone before the claim ends.
+        jobs.post(CLIENT, &[message(5, 3)]).unwrap();
+        world.engine.step().unwrap();
+    }
+    world.engine.snapshot().unwrap();
+    world.clock.advance(seconds(100));
+    drop(queue(&world.engine, "other"));
+    let world = world.killed();
+    assert_eq!(world.engine.status().messages(), 100);
+    world.assert_within(PAGE);
+    let jobs = world.engine.queue(Project::none(), "jobs").unwrap();
+    assert_eq!(jobs.stats().unwrap().free(), 100);
+    world.assert_within(PAGE);
+    world.assert_sound("after opening with many claims due");
 }

@@ -18,6 +18,7 @@
 mod churns;
 mod exports;
 mod full;
+mod inspections;
 mod plan;
 #[path = "../support/values.rs"]
 mod values;

@@ -136,7 +136,7 @@ pub(super) fn write_subscriptions<B: Backend>(
 ) -> Result<()> {
     let mut after: Option<Vec<u8>> = None;
     while let Some(key) = export.backend.next_subscribed(after.as_deref())? {
-        if !scope.is_lost(export, &key) {
+        if !scope.is_lost(export, &key) && !scope.is_new(export, &key)? {
             write_subscriptions_of(export, &key, output)?;
         }
         after = Some(key);

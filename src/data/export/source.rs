@@ -26,6 +26,12 @@ pub(super) struct Scope {
 }
 
 impl Scope {
+    /// Whether there is a queue with that key which is left out because it is new.
+    pub(super) fn is_new<B: Backend>(&self, export: &Export<'_, B>, key: &[u8]) -> Result<bool> {
+        let found = export.backend.control_store().find_key(key)?;
+        Ok(export.backend.is_pooled() && found.is_some_and(|slot| slot.number >= self.first_new))
+    }
+
     /// Whether the content of the queue with that key is left out.
     pub(super) fn is_lost<B: Backend>(&self, export: &Export<'_, B>, key: &[u8]) -> bool {
         self.lost.contains(key) || (export.is_left_out)(&export.backend.control_store().registry.read(), key)

@@ -60,7 +60,7 @@ impl Queue {
     /// they must not fill it.
     pub(crate) fn release_read_pages(&mut self) {
         self.settle_damage();
-        if self.budget.is_exceeded() {
+        if self.budget.is_exceeded() || self.budget.keeps_images() {
             self.evict_read_pages();
         } else {
             self.read.get_mut().clear();

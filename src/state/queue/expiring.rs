@@ -48,7 +48,7 @@ impl Queue {
                     freed.claimable = freed.claimable.saturating_add(delays);
                 }
             }
-            if self.budget.is_exceeded() {
+            if self.budget.is_exceeded() || self.budget.keeps_images() {
                 // However much is due, the pages read for it do not accumulate.
                 self.release_read_pages();
             }
@@ -62,8 +62,7 @@ impl Queue {
         }
         let mut lost = Vec::new();
         // However much is due, the pages read for it do not accumulate: they stay as their images have them.
-        let is_short = self.budget.is_exceeded() && self.pages.get(&first).is_some_and(|page| page.image().is_some());
-        let expired = self.change_with(first, !is_short, |page| {
+        let expired = self.change_with(first, self.budget.is_exceeded(), |page| {
             let due = page.process_due(now);
             lost.extend(bits(due.expired_claimed).filter_map(|index| Some(page.slot(index)?.hold)));
             (u64::from(due.expired.count_ones()), u64::from(due.delays_ended.count_ones()))

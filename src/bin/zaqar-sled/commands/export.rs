@@ -65,22 +65,46 @@ impl Export {
 /// Writes a file beside `to`, which takes its place when it is whole and on the disk. A device or a pipe is written to.
 fn to_file(store: &Opened, to: &Path) -> Result<ExportReport, Failure> {
     let failed = |source| Failure::Path { path: to.to_owned(), source };
-    if fs::metadata(to).is_ok_and(|found| !found.is_file()) {
-        let file = File::options().write(true).open(to).map_err(failed)?;
+    // What is open already may be a file too, to which others write.
+    let is_open_file = ["/dev", "/proc"].iter().any(|system| to.starts_with(system));
+    if is_open_file || fs::metadata(to).is_ok_and(|found| !found.is_file()) {
+        let file = File::options().append(true).open(to).map_err(failed)?;
         return Ok(to_writer(store, file)?);
     }
-    // The file that a link leads to.
-    let to = fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
-    let mut name = to.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = PathBuf::from(name);
-    let mut file = File::create_new(&part).map_err(failed)?;
+    let to = behind_links(to);
+    let (mut file, part) = create_beside(&to).map_err(failed)?;
     let written = to_writer(store, &mut file).map_err(Failure::from).and_then(|report| {
-        let placed = file.sync_all().and_then(|()| fs::rename(&part, &to)).and_then(|()| sync_directory(&to));
-        placed.map(|()| report).map_err(failed)
+        file.sync_all().and_then(|()| fs::rename(&part, &to)).map_err(failed)?;
+        // Not every file system syncs directories.
+        drop(sync_directory(&to));
+        Ok(report)
     });
     written.inspect_err(|_| drop(fs::remove_file(&part)))
 }
+
+/// The file that a link leads to, which need not exist.
+fn behind_links(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| match (fs::read_link(path), path.parent()) {
+        (Ok(next), Some(parent)) => parent.join(next),
+        _ => path.to_owned(),
+    })
+}
+
+/// A new file beside `to`. Those that killed exports have left stay.
+fn create_beside(to: &Path) -> io::Result<(File, PathBuf)> {
+    let mut numbers = 0..MOST_PARTS;
+    loop {
+        let mut name = to.as_os_str().to_owned();
+        name.push(format!(".{}.part", numbers.next().unwrap_or(MOST_PARTS)));
+        let part = PathBuf::from(name);
+        match File::create_new(&part) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !numbers.is_empty() => {}
+            created => return created.map(|file| (file, part)),
+        }
+    }
+}
+
+const MOST_PARTS: u32 = 1000;
 
 /// Makes the file's name durable.
 fn sync_directory(file: &Path) -> io::Result<()> {
