@@ -71,9 +71,10 @@ fn a_queue_of_many_messages_is_exported_and_imported_in_little_memory() {
     let many = peaks(&with_messages(&many.join("store"), messages), &many);
     assert!(many.0 > 16 << 20 && many.0 > few.0 * 7, "{many:?} {few:?}");
     let pages = messages / 64;
-    // The pages of the queue are listed, and the directory of the imported store has them.
+    // The pages of the queue are listed, and the directory of the imported store has them. The peak of an import
+    // varies from run to run by about 1 MiB.
     assert!(many.1 < few.1 + 400 * pages, "exporting took {} and {} bytes", few.1, many.1);
-    assert!(many.2 < few.2 + 700 * pages, "importing took {} and {} bytes", few.2, many.2);
+    assert!(many.2 < few.2 + 700 * pages + (1 << 20), "importing took {} and {} bytes", few.2, many.2);
     assert!(many.1 < 2 << 20 && many.2 < 16 << 20, "{many:?}");
 }
 
