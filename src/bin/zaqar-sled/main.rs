@@ -11,6 +11,7 @@ mod commands;
 mod dead_lines;
 mod exit;
 mod failure;
+mod file_facts;
 mod grid;
 mod holder;
 mod job;

@@ -47,8 +47,9 @@ impl Engine {
     /// dead letter, may be there in both or in neither. An export of a store that no call changes is of one instant; a
     /// [`backup`](Self::backup) always is, and a store restored from it can be exported.
     ///
-    /// Cost: one write of the pages that are only in memory, one read of everything, and the writer's time. Memory: 300 B for each page of up to 128 messages of the
-    /// largest queue, and the largest message, whatever the size of the store.
+    /// Cost: one write of the pages that are only in memory, one read of everything, and the writer's time. Memory: of the
+    /// largest queue, 300 B for each page of up to 128 messages and 200 B for each claim; and the largest message,
+    /// whatever the size of the store.
     ///
     /// Durability: everything in the export is durable in the store when the call returns. The writer is flushed; to
     /// sync a file is the caller's task.

@@ -2,10 +2,11 @@
 
 use clap::Args;
 use serde::Serialize;
-use zaqar_sled::{CompactReport, FileSizes, Project};
+use zaqar_sled::{CompactReport, Project};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::file_facts::FileFacts;
 use crate::grid;
 use crate::opened::Opened;
 use crate::output::Output;
@@ -26,21 +27,8 @@ pub(crate) struct Compact {
 /// The sizes before and after, in bytes.
 #[derive(Debug, Serialize)]
 struct Report {
-    before: Sizes,
-    after: Sizes,
-}
-
-#[derive(Debug, Serialize)]
-struct Sizes {
-    journal: u64,
-    page_files: u64,
-    snapshots: u64,
-    archives: u64,
-    trees: u64,
-    reserve: u64,
-    damaged: u64,
-    other: u64,
-    total: u64,
+    before: FileFacts,
+    after: FileFacts,
 }
 
 impl Compact {
@@ -60,42 +48,15 @@ impl Compact {
 
 impl Report {
     fn of(report: &CompactReport) -> Self {
-        Self { before: Sizes::of(report.before()), after: Sizes::of(report.after()) }
+        Self { before: FileFacts::of(report.before()), after: FileFacts::of(report.after()) }
     }
 
     fn shown(&self) -> String {
-        let Self { before, after } = self;
-        let rows = [
-            ("journal", before.journal, after.journal),
-            ("page files", before.page_files, after.page_files),
-            ("snapshots", before.snapshots, after.snapshots),
-            ("archives", before.archives, after.archives),
-            ("trees", before.trees, after.trees),
-            ("reserve", before.reserve, after.reserve),
-            ("damaged", before.damaged, after.damaged),
-            ("other files", before.other, after.other),
-            ("all files", before.total, after.total),
-        ];
-        let changed = |(name, before, after): (&'static str, u64, u64)| {
+        let changed = |((name, before), (_, after))| {
             let sizes = [size(before), size(after)];
             (name, if before == after { size(after) } else { sizes.join(" → ") })
         };
-        grid::facts(&rows.map(changed), grid::terminal_width())
-    }
-}
-
-impl Sizes {
-    fn of(sizes: &FileSizes) -> Self {
-        Self {
-            journal: sizes.journal(),
-            page_files: sizes.page_files(),
-            snapshots: sizes.snapshots(),
-            archives: sizes.archives(),
-            trees: sizes.trees(),
-            reserve: sizes.reserve(),
-            damaged: sizes.damaged(),
-            other: sizes.other(),
-            total: sizes.total(),
-        }
+        let rows: Vec<_> = self.before.rows().into_iter().zip(self.after.rows()).map(changed).collect();
+        grid::facts(&rows, grid::terminal_width())
     }
 }

@@ -1,6 +1,7 @@
 //! `export`: writes everything in a store as lines of JSON.
 
 use std::fs::{self, File};
+use std::io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -74,10 +75,8 @@ fn to_file(store: &Opened, to: &Path) -> Result<ExportReport, Failure> {
     let to = behind_links(to);
     let (mut file, part) = create_beside(&to).map_err(failed)?;
     let written = to_writer(store, &mut file).map_err(Failure::from).and_then(|report| {
-        file.sync_all().and_then(|()| fs::rename(&part, &to)).map_err(failed)?;
-        // Not every file system syncs directories.
-        drop(sync_directory(&to));
-        Ok(report)
+        let placed = file.sync_all().and_then(|()| fs::rename(&part, &to)).and_then(|()| sync_directory(&to));
+        placed.map(|()| report).map_err(failed)
     });
     written.inspect_err(|_| drop(fs::remove_file(&part)))
 }
@@ -109,7 +108,11 @@ const MOST_PARTS: u32 = 1000;
 /// Makes the file's name durable.
 fn sync_directory(file: &Path) -> io::Result<()> {
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()
+    match File::open(directory).and_then(|directory| directory.sync_all()) {
+        // Not every directory may be opened, and not every file system syncs them.
+        Err(error) if [PermissionDenied, InvalidInput, Unsupported].contains(&error.kind()) => Ok(()),
+        synced => synced,
+    }
 }
 
 fn to_writer(store: &Opened, writer: impl Write) -> zaqar_sled::Result<ExportReport> {

@@ -3,10 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use zaqar_sled::{FileSizes, InspectedQueue, MessageStat, Metadata, Project, QueueName};
+use zaqar_sled::{InspectedQueue, MessageStat, Metadata, Project, QueueName};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::file_facts::FileFacts;
 use crate::grid;
 use crate::holder::Holder;
 use crate::output::Output;
@@ -53,20 +54,6 @@ struct StoreFacts {
     files: FileFacts,
     #[serde(skip)]
     state: String,
-}
-
-/// Bytes of files by kind.
-#[derive(Debug, Serialize)]
-struct FileFacts {
-    journal: u64,
-    page_files: u64,
-    snapshots: u64,
-    archives: u64,
-    trees: u64,
-    reserve: u64,
-    damaged: u64,
-    other: u64,
-    total: u64,
 }
 
 /// One queue.
@@ -151,7 +138,6 @@ impl StoreFacts {
     }
 
     fn shown(&self) -> Vec<(&'static str, String)> {
-        let files = &self.files;
         let mut facts = vec![
             ("state", self.state.clone()),
             ("last change", self.last_change.to_string()),
@@ -160,16 +146,8 @@ impl StoreFacts {
             ("delayed", self.delayed.to_string()),
             ("claimed", format!("{} by {}", self.claimed, quantity::counted(self.claims as u64, "claim"))),
             ("bytes", quantity::size(self.bytes)),
-            ("journal", quantity::size(files.journal)),
-            ("page files", quantity::size(files.page_files)),
-            ("snapshots", quantity::size(files.snapshots)),
-            ("archives", quantity::size(files.archives)),
-            ("trees", quantity::size(files.trees)),
-            ("reserve", quantity::size(files.reserve)),
-            ("damaged", quantity::size(files.damaged)),
-            ("other files", quantity::size(files.other)),
-            ("all files", quantity::size(files.total)),
         ];
+        facts.extend(self.files.rows().map(|(name, bytes)| (name, quantity::size(bytes))));
         if self.pools > 0 {
             facts.push(("pools", self.pools.to_string()));
         }
@@ -177,22 +155,6 @@ impl StoreFacts {
             facts.push(("pool", "of another store".into()));
         }
         facts
-    }
-}
-
-impl FileFacts {
-    fn of(sizes: &FileSizes) -> Self {
-        Self {
-            journal: sizes.journal(),
-            page_files: sizes.page_files(),
-            snapshots: sizes.snapshots(),
-            archives: sizes.archives(),
-            trees: sizes.trees(),
-            reserve: sizes.reserve(),
-            damaged: sizes.damaged(),
-            other: sizes.other(),
-            total: sizes.total(),
-        }
     }
 }
 
