@@ -244,6 +244,15 @@ fn a_cut_during_the_import_of_a_driver_leaves_no_driver_or_the_whole() {
     assert!(refused > 9 && finished > 1 && last_step < refused / 3, "{refused}, {finished}, {last_step}");
 }
 
+/// Ends the other thread, also when an assertion fails.
+struct Ended<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn a_queue_that_is_moved_meanwhile_is_exported_once_and_whole() {
     let (disk, clock) = (SimulatedDisk::new(), clock());
@@ -267,6 +276,7 @@ fn a_queue_that_is_moved_meanwhile_is_exported_once_and_whole() {
             }
             count
         });
+        let _ended = Ended(&is_done);
         for round in 0..40 {
             let (report, lines) = exported(&driver);
             let messages = lines.lines().filter(|line| line.starts_with(&prefix)).count() as u64;
@@ -316,8 +326,15 @@ fn whatever_goes_on_meanwhile_an_export_can_be_imported() {
             }
             rounds
         });
+        let _ended = Ended(&is_done);
         for round in 0..30 {
             let (report, lines) = exported(&driver);
+            let of = |kind: &str| -> std::collections::BTreeSet<&str> {
+                let lines = lines.lines().filter(|line| line.starts_with(kind));
+                lines.map(|line| line.split("\"queue\":\"").nth(1).unwrap().split('"').next().unwrap()).collect()
+            };
+            let (queues, mapped) = (of("{\"queue\":{"), of("{\"mapping\":{"));
+            assert!(queues.len() >= 5 && queues.is_subset(&mapped), "round {round}: {queues:?} of {mapped:?}");
             let fresh = SimulatedDisk::new();
             assert_eq!(import(&fresh, &clock, &lines).unwrap(), report, "round {round}");
             open(&fresh, &clock, "/copy").close().unwrap();
