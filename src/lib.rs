@@ -67,6 +67,8 @@
 //! - [`Batch`] collects changes of several queues that take effect together, and answers with a [`BatchOutcome`].
 //! - [`Bookmark`] is a small named value, such as an offset, that a batch changes together with messages. It is read as a
 //!   [`BookmarkRecord`] and set under a [`BookmarkCondition`]. [`Queue::post_wait`] waits for room in a bounded queue.
+//! - A [`Topic`] is a list of messages for many readers, each with a marker; queues that are subscribed to it get each of
+//!   its messages in the same operation. [`Topics`] is its trait, with [`TopicName`], [`TopicEntry`] and [`TopicStats`].
 //! - [`Queue::explain`] says why a message can or cannot be claimed: an [`Explanation`] with its [`Availability`].
 //! - [`Queue::dead_letters`] lists what was given up, [`Queue::redrive`] puts it back: which of it, [`RedriveOptions`]
 //!   say, and how much, a [`RedriveOutcome`]. [`Queue::pause`] stops a queue for a while: see [`Pause`].
@@ -155,12 +157,12 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
 pub use contract::{
     Batches, Bookmarks, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver,
-    Flavors, FlowControl, Messages, Pools, Queues, Retries, Subscriptions,
+    Flavors, FlowControl, Messages, Pools, Queues, Retries, Subscriptions, Topics,
 };
 pub use data::ExportReport;
 pub use disk::{RealDisk, SimulatedDisk};
 pub use engine::Engine;
-pub use handle::{Batch, Bookmark, Claim, Queue, QueueSet};
+pub use handle::{Batch, Bookmark, Claim, Queue, QueueSet, Topic};
 pub use model::{
     Availability, BatchOutcome, BatchStep, Body, BookmarkCondition, BookmarkMarker, BookmarkName, BookmarkRecord,
     Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry, ClaimId, ClaimMarker, ClaimOptions, ClaimRecord,
@@ -170,7 +172,7 @@ pub use model::{
     OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project,
     Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats, RedriveOptions,
     RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
-    SubscriptionUpdate, Timestamp, Timings, Ttl,
+    SubscriptionUpdate, Timestamp, Timings, TopicEntry, TopicName, TopicStats, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

@@ -50,11 +50,11 @@ names! {
         Page<Message, MessageMarker> Pause Pool PoolGroup PoolHealth PoolMarker PoolName PoolUpdate PoolUri PooledDriver
         PooledStatus Project Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSet QueueSettings QueueStats
         RealDisk RecoveryReport RecoverySource RedriveOptions RedriveOutcome ReferenceModel Retry RetryPolicy SimulatedDisk Sort Status Subscriber
-        Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Timings Tree TreeChange Ttl
+        Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Timings Topic TopicEntry TopicName TopicStats Tree TreeChange Ttl
         Verification WorkReport Worker;
     traits:
         Batches Bookmarks Catalogue Claims Clock ControlDriver DataDriver DeadLetters Diagnostics Disk DiskFile ExtendedDriver FlowControl Flavors HeldDir Messages Pools Queues Retries Spawner
-        Subscriptions Trees;
+        Subscriptions Topics Trees;
 }
 
 /// Setters that convert a value into the type of the field, so that they cannot convert an `Option` of it.
@@ -88,7 +88,7 @@ fn every_error_has_the_name_of_its_variant() {
     });
     // The names that programs have in their metrics: one may be added, none may change.
     let names =
-        "QueueDoesNotExist QueueIsEmpty MessageDoesNotExist ClaimDoesNotExist ClaimDoesNotMatch MessageIsClaimed
+        "QueueDoesNotExist QueueIsEmpty TopicDoesNotExist TopicIsEmpty MessageDoesNotExist ClaimDoesNotExist ClaimDoesNotMatch MessageIsClaimed
         MessageNotClaimed MessageNotClaimedBy SubscriptionDoesNotExist SubscriptionAlreadyExists PoolDoesNotExist
         PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
         QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore BookmarkNotInStore BookmarkChanged QueuePaused QueueIsFull InvalidArgument TooLarge StorageFull
@@ -126,7 +126,8 @@ fn the_interface_follows_its_rules() {
             "Pools",
             "Queues",
             "Retries",
-            "Subscriptions"
+            "Subscriptions",
+            "Topics"
         ]
         .map(String::from)
         .into()

@@ -51,7 +51,7 @@ impl World {
 }
 
 fn places() -> impl Iterator<Item = (Project, QueueName)> {
-    (0..6).map(|number| Name(number).parts())
+    (0..8).map(|number| Name(number).parts())
 }
 
 /// Two directories, the control store and memory, among the URIs there are.

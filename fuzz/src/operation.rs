@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use zaqar_sled::{ClientId, Metadata, NewMessage, Project, Purge, QueueName, Ttl};
+use zaqar_sled::{ClientId, Metadata, NewMessage, Project, Purge, QueueName, TopicName, Ttl};
 
 use crate::batching::Step;
 use crate::bookmarking::BookmarkCall;
@@ -164,13 +164,13 @@ pub enum Operation {
     },
 }
 
-/// One of three names in one of two projects.
+/// One of three names of queues, or a topic, in one of two projects.
 #[derive(Debug, Clone, Copy)]
 pub struct Name(pub u8);
 
 impl Arbitrary<'_> for Name {
     fn arbitrary(input: &mut arbitrary::Unstructured<'_>) -> arbitrary::Result<Self> {
-        Ok(Self(input.arbitrary::<u8>()? % 6))
+        Ok(Self(input.arbitrary::<u8>()? % 8))
     }
 }
 
@@ -249,13 +249,18 @@ pub enum Settings {
     },
     /// One of the pools of a flavor.
     Flavor(Few<3>),
+    /// Of a topic.
+    Subscribed(u8),
     Invalid,
 }
 
 impl Name {
     pub(crate) fn parts(self) -> (Project, QueueName) {
-        let name = ["a", "b", "c"][usize::from(self.0 % 3)];
-        (project_of(self.0 >= 3), QueueName::new(name).expect("a valid name"))
+        let project = project_of(self.0 >= 4);
+        match ["a", "b", "c"].get(usize::from(self.0 % 4)) {
+            Some(name) => (project, QueueName::new(name).expect("a valid name")),
+            None => (project, TopicName::new("a").expect("a valid name").to_queue_name()),
+        }
     }
 }
 
@@ -285,6 +290,10 @@ impl Settings {
             Self::Flavor(flavor) => Metadata::new().with("_flavor", flavor.flavor().as_str()),
             Self::Largest(bytes) => Metadata::new().with("_max_messages_post_size", bytes),
             Self::Bound { messages } => Metadata::new().with("_max_queue_messages", messages),
+            Self::Subscribed(which) => {
+                let queues = ["a", "b", "c"].iter().enumerate().filter(|(at, _)| which & (1 << at) != 0);
+                Metadata::new().with("_subscribed_queues", queues.map(|(_, name)| *name).collect::<Vec<_>>())
+            }
             Self::Invalid => Metadata::new().with("_max_claim_count", "many"),
         };
         made.expect("plain values")

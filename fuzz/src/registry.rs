@@ -212,7 +212,7 @@ impl World {
 
     /// Compares the whole registries.
     pub(crate) fn finish_registry(&mut self) {
-        for queue in (0..6).map(Name) {
+        for queue in (0..8).map(Name) {
             self.act_on_subscriptions(queue, &Subscribing::List { marker: None, limit: crate::registration::Few(0) });
         }
         let all = ListOptions::new().limit(0).detailed(true);

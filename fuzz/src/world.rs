@@ -129,7 +129,7 @@ impl World {
     /// Compares everything.
     pub fn finish(mut self) {
         self.verify();
-        for name in (0..6).map(Name) {
+        for name in (0..8).map(Name) {
             self.act(&Operation::Stats { queue: name });
             self.act(&Operation::List {
                 queue: name,

@@ -94,7 +94,7 @@ pub trait Catalogue: Sealed + Send + Sync {
     /// ```
     fn exists(&self, project: &Project, queue: &QueueName) -> Result<bool>;
 
-    /// All entries of the project in the order of the queues' names, not paged (contract 11). A
+    /// All entries of the project in the order of the queues' names, those of topics last, not paged (contract 11). A
     /// project without entries gives an empty list. Zaqar's.
     ///
     /// Cost: O(entries of the project), reads nothing from disk.

@@ -1,6 +1,6 @@
 //! What the drivers of this crate do beyond Zaqar's contract.
 
-use super::{Batches, Bookmarks, DataDriver, DeadLetters, Diagnostics, FlowControl, Retries, Sealed};
+use super::{Batches, Bookmarks, DataDriver, DeadLetters, Diagnostics, FlowControl, Retries, Sealed, Topics};
 
 /// A data driver with the calls that Zaqar's contract does not have. [`Engine`](crate::Engine),
 /// [`PooledDriver`](crate::PooledDriver) and [`ReferenceModel`](crate::ReferenceModel) implement it.
@@ -103,4 +103,19 @@ pub trait ExtendedDriver: Sealed + DataDriver {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     fn diagnostics(&self) -> &dyn Diagnostics;
+
+    /// Topics: named lists of messages for many readers, and the queues that are subscribed to them.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let topics: &dyn Topics = engine.topics();
+    /// assert!(topics.create(&Project::none(), &TopicName::new("prices")?, &Metadata::new())?);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    #[doc(alias = "topic_controller")]
+    fn topics(&self) -> &dyn Topics;
 }

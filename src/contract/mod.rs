@@ -18,6 +18,7 @@ mod queues;
 mod retries;
 mod sealed;
 mod subscriptions;
+mod topics;
 
 pub use batches::Batches;
 pub use bookmarks::Bookmarks;
@@ -36,3 +37,4 @@ pub use queues::Queues;
 pub use retries::Retries;
 pub(crate) use sealed::Sealed;
 pub use subscriptions::Subscriptions;
+pub use topics::Topics;

@@ -31,9 +31,9 @@ impl Catalogue for Engine {
 
     fn list(&self, project: &Project) -> Result<Vec<CatalogueEntry>> {
         let _call = self.store().enter_project(project)?;
-        let prefix = keys::project(project);
         let registry = self.store().registry.read();
-        let rows = registry.catalogue.range(&prefix, None);
+        let prefixes = [keys::project(project), keys::topics(project)];
+        let rows = prefixes.iter().flat_map(|prefix| registry.catalogue.range(prefix, None));
         Ok(rows.filter_map(|(key, mapping)| Some(record(project, keys::parse_queue(key)?.1, mapping))).collect())
     }
 

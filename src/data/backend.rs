@@ -84,6 +84,11 @@ impl<R> Answer<R> {
         Self { value, wait: Wait::For(lsn), wake: 0 }
     }
 
+    /// The same with another value.
+    pub(crate) fn map<T>(self, change: impl FnOnce(R) -> T) -> Answer<T> {
+        Answer { value: change(self.value), wait: self.wait, wake: self.wake }
+    }
+
     /// Also wakes up to `most` waiters.
     pub(crate) fn waking(self, most: usize) -> Self {
         Self { wake: most, ..self }

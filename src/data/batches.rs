@@ -14,7 +14,7 @@ use crate::model::{
     BatchOutcome, BatchStep, ClaimId, ClaimOptions, ClientId, Limits, MessageId, NewMessage, Project, QueueName,
     Timestamp,
 };
-use crate::state::op::Step;
+use crate::state::op::{Posted, Step};
 use crate::storage::journal::Growth;
 use crate::store::{Locked, Store, Together};
 
@@ -25,6 +25,7 @@ use super::claims::{held, missing as missing_claim};
 use super::messages::{all_posted, check_claim, check_message_times};
 use super::pauses::check_post as check_pause;
 use super::queues::missing;
+use super::topics::Reach;
 
 impl<S: Backend> Batches for S {
     fn commit(&self, steps: &[BatchStep]) -> Result<BatchOutcome> {
@@ -37,27 +38,43 @@ pub(crate) fn commit<S: Backend>(backend: &S, steps: &[&BatchStep]) -> Result<Ba
     if backend.is_pooled() {
         check_bookmarks_alone(steps)?;
     }
-    let (named, indexes) = name_queues(steps);
     loop {
-        let committed = backend.with_queues(&named, |queues| {
+        let reach = Reach::of(backend, steps)?;
+        let places = Places::of(steps, &reach);
+        let committed = backend.with_queues(&places.named, |queues| {
+            if !places.are_current(queues, &reach) {
+                return Ok((Answer::at_once(None), Vec::new()));
+            }
             let store = backend.control_store();
-            let mut plan = Plan::new(store, named.len());
-            for (number, (step, index)) in steps.iter().zip(&indexes).enumerate() {
-                let Some(index) = index else { continue };
+            let mut plan = Plan::new(store, places.named.len());
+            for (number, (step, place)) in steps.iter().zip(&places.steps).enumerate() {
+                let Some(place) = place else { continue };
                 // Bookmarks are checked last, because no page is read while the registry is locked. But the error is that
                 // of the first step that has one.
-                plan.add(queues, step, *index).or_else(|error| {
+                plan.add(queues, step, &places.named, place).or_else(|error| {
                     BookmarkPlan::of(store, queues, steps.get(..number).unwrap_or_default())?;
                     Err(error)
                 })?;
             }
-            plan.record(queues, steps)
+            let (answer, wake) = plan.record(queues, steps)?;
+            Ok((answer.map(Some), wake))
         });
         match committed {
-            // It may have been created after it was looked up, and before the other queues were locked.
-            Err(Error::QueueDoesNotExist { project, queue }) if exists(backend, &project, &queue)? => {}
-            committed => return committed,
+            Ok(Some(outcome)) => return Ok(outcome),
+            Err(error) if !was_created(backend, &error)? => return Err(error),
+            // A queue was created, or a topic has got other subscribed queues, since it was looked up.
+            Ok(None) | Err(_) => {}
         }
+    }
+}
+
+/// Whether a queue that was missing is there now: it was created after it was looked up, and before the other queues
+/// were locked.
+fn was_created<S: Backend>(backend: &S, error: &Error) -> Result<bool> {
+    match error {
+        Error::QueueDoesNotExist { project, queue } => exists(backend, project, queue),
+        Error::TopicDoesNotExist { project, topic } => exists(backend, project, &topic.to_queue_name()),
+        _ => Ok(false),
     }
 }
 
@@ -90,25 +107,52 @@ pub(crate) fn check_bookmarks_alone(steps: &[&BatchStep]) -> Result<()> {
     })
 }
 
-/// The queues of the steps, each once, and for each step the index of its queue.
-fn name_queues<'a>(steps: &[&'a BatchStep]) -> (Vec<NamedQueue<'a>>, Vec<Option<usize>>) {
-    let mut found: BTreeMap<(&Project, &QueueName), usize> = BTreeMap::new();
-    let (mut named, mut indexes): (Vec<NamedQueue<'a>>, _) = (Vec::new(), Vec::with_capacity(steps.len()));
-    for step in steps {
-        let (project, Some(name)) = (step.project(), step.queue()) else {
-            indexes.push(None);
-            continue;
+/// The queues that a batch changes.
+struct Places<'a> {
+    /// Each once.
+    named: Vec<NamedQueue<'a>>,
+    /// For each step that concerns a queue, which ones.
+    steps: Vec<Option<StepPlace>>,
+}
+
+/// The indexes of a step's queue, and of the queues that are subscribed to it.
+struct StepPlace {
+    queue: usize,
+    subscribed: Vec<usize>,
+}
+
+impl<'a> Places<'a> {
+    fn of(steps: &[&'a BatchStep], reach: &'a Reach) -> Self {
+        let mut found: BTreeMap<(&Project, &QueueName), usize> = BTreeMap::new();
+        let mut named: Vec<NamedQueue<'a>> = Vec::new();
+        let mut index = |project: &'a Project, name: &'a QueueName, access| {
+            let index = *found.entry((project, name)).or_insert_with(|| {
+                named.push(NamedQueue { project, name, access: Access::Read });
+                named.len().saturating_sub(1)
+            });
+            if let Some(queue) = named.get_mut(index) {
+                queue.access = queue.access.max(access);
+            }
+            index
         };
-        let index = *found.entry((project, name)).or_insert_with(|| {
-            named.push(NamedQueue { project, name, access: Access::Read });
-            named.len().saturating_sub(1)
+        let places = steps.iter().map(|step| {
+            let (project, name, access) = (step.project(), step.queue()?, access_of(step));
+            let queue = index(project, name, access);
+            let is_post = matches!(step, BatchStep::Post { .. });
+            let subscribed = if is_post { reach.subscribed(project, name) } else { &[] };
+            let subscribed = subscribed.iter().map(|name| index(project, name, access)).collect();
+            Some(StepPlace { queue, subscribed })
         });
-        if let Some(queue) = named.get_mut(index) {
-            queue.access = queue.access.max(access_of(step));
-        }
-        indexes.push(Some(index));
+        let steps = places.collect();
+        Self { named, steps }
     }
-    (named, indexes)
+
+    /// Whether the topics, now locked, have the subscribed queues that were looked up.
+    fn are_current(&self, queues: &Together<'_>, reach: &Reach) -> bool {
+        self.named.iter().enumerate().all(|(index, NamedQueue { project, name, .. })| {
+            queues.queue(index).is_none_or(|locked| reach.is_current(project, name, locked))
+        })
+    }
 }
 
 fn access_of(step: &BatchStep) -> Access {
@@ -144,6 +188,13 @@ struct Planned<'s> {
     wake: usize,
 }
 
+/// Messages to post.
+#[derive(Clone, Copy)]
+struct NewPost<'n> {
+    client: ClientId,
+    messages: &'n [NewMessage],
+}
+
 /// The names in a step.
 #[derive(Clone, Copy)]
 struct Address<'s> {
@@ -158,22 +209,37 @@ impl<'s> Plan<'s> {
     }
 
     /// Checks a step and adds its changes.
-    fn add(&mut self, queues: &Together<'_>, step: &'s BatchStep, index: usize) -> Result<()> {
+    fn add(
+        &mut self,
+        queues: &Together<'_>,
+        step: &'s BatchStep,
+        named: &[NamedQueue<'_>],
+        place: &StepPlace,
+    ) -> Result<()> {
         let limits = &self.control_store.limits;
         let Some(name) = step.queue() else { return Ok(()) };
         let address = Address { project: step.project(), name };
         limits.check_project(address.project)?;
         limits.check_queue_name(address.name)?;
-        let Some(planned) = self.queues.get_mut(index) else { return Ok(()) };
-        let queue = queues.queue(index);
+        let Some(planned) = self.queues.get_mut(place.queue) else { return Ok(()) };
+        let queue = queues.queue(place.queue);
         match step {
             BatchStep::Post { client, messages, .. } => {
                 let now = queue.map_or_else(|| self.control_store.now(), Locked::now);
                 limits.check_post(messages, None)?;
                 check_message_times(Timestamp::from_millis(now), messages)?;
                 let queue = queue.ok_or_else(|| missing(address.project, address.name))?;
-                check_pause(queue.description(), address.project, address.name)?;
-                self.outcome.posted.push(planned.post(queue, address, limits, *client, messages)?);
+                let new = NewPost { client: *client, messages };
+                let posted = all_posted(messages, queue.store().checksums)?;
+                let copy = if place.subscribed.is_empty() { Vec::new() } else { posted.clone() };
+                self.outcome.posted.push(planned.post(queue, address, limits, new, posted)?);
+                for index in &place.subscribed {
+                    let (Some(planned), Some(queue)) = (self.queues.get_mut(*index), queues.queue(*index)) else {
+                        continue;
+                    };
+                    let Some(NamedQueue { project, name, .. }) = named.get(*index) else { continue };
+                    planned.post(queue, Address { project, name }, limits, new, copy.clone())?;
+                }
             }
             BatchStep::Delete { messages, claim, .. } => {
                 limits.check_ids(messages.len())?;
@@ -243,9 +309,11 @@ impl<'s> Planned<'s> {
         queue: &Locked<'_>,
         address: Address<'_>,
         limits: &Limits,
-        client: ClientId,
-        messages: &'s [NewMessage],
+        new: NewPost<'_>,
+        posted: Vec<Posted<'s>>,
     ) -> Result<Vec<MessageId>> {
+        let NewPost { client, messages } = new;
+        check_pause(queue.description(), address.project, address.name)?;
         if let Some(most) = queue.description().settings.max_post_size {
             limits.check_post(messages, Some(most))?;
         }
@@ -254,7 +322,6 @@ impl<'s> Planned<'s> {
         }
         let all = self.posted.saturating_add(messages.len());
         let first = queue.allot_here(all)?.saturating_add(self.posted as u64);
-        let posted = all_posted(messages, queue.store().checksums)?;
         self.added = self.added.and(Load::of(&posted));
         let load = Load::from(queue.totals()).without(self.freed).and(self.added);
         check_bound(queue.description().settings.bound.as_deref(), load, address.project, address.name)?;

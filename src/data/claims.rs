@@ -87,6 +87,7 @@ pub(crate) fn create_claim<S: Backend>(
     queue: &QueueName,
     options: &ClaimOptions,
 ) -> Result<Claimed> {
+    check_claimable(queue)?;
     let control_store = backend.control_store();
     control_store.limits.check_claim(options)?;
     if are_long(&[options.ttl, options.grace]) {
@@ -104,6 +105,11 @@ pub(crate) fn create_claim<S: Backend>(
             return Ok(claimed);
         }
     }
+}
+
+/// Refuses a topic: nobody claims its messages.
+pub(crate) fn check_claimable(queue: &QueueName) -> Result<()> {
+    if queue.is_topic() { Err(Error::invalid("queue", "is a topic, which has no claims")) } else { Ok(()) }
 }
 
 /// Creates a claim by one decision. `None`, without a change, if it meets messages that have to move and their

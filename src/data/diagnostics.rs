@@ -44,8 +44,13 @@ impl<S: Backend> Diagnostics for S {
         let (mut items, mut last) = (Vec::new(), options.marker.clone());
         while items.len() < options.most() {
             let behind = last.as_ref().map(keys::behind_project).unwrap_or_default();
-            let found = store.list(&[], &behind, 1, |key| key != outbox)?;
-            let Some((project, _)) = found.first().and_then(|queue| keys::parse_queue(queue.key())) else { break };
+            let mut next = None;
+            for start in keys::QUEUES.iter().filter(|start| behind.first() <= start.first()) {
+                if next.is_none() {
+                    next = store.list(start, &behind, 1, |key| key != outbox)?.pop();
+                }
+            }
+            let Some((project, _)) = next.and_then(|queue| keys::parse_queue(queue.key())) else { break };
             items.push(project.clone());
             last = Some(project);
         }

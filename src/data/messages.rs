@@ -21,7 +21,8 @@ use crate::store::Locked;
 use super::backend::{Access, Answer, Backend};
 use super::bounds::{Load, check_bound};
 use super::pauses::check_post as check_pause;
-use super::queues::missing;
+use super::queues::{empty, missing};
+use super::topics::publish;
 
 impl<S: Backend> Messages for S {
     fn post(
@@ -31,6 +32,9 @@ impl<S: Backend> Messages for S {
         client: ClientId,
         messages: &[NewMessage],
     ) -> Result<Vec<MessageId>> {
+        if queue.is_topic() {
+            return publish(self, project, queue, client, messages);
+        }
         let control_store = self.control_store();
         control_store.limits.check_post(messages, None)?;
         let is_long = |time: Duration| are_long(&[time]);
@@ -70,10 +74,9 @@ impl<S: Backend> Messages for S {
             let place = if sort == Sort::Oldest { queue.oldest()? } else { queue.newest()? };
             Ok(Answer::at_once(place.and_then(|(page, index)| one(queue, page, index))))
         })?;
-        let empty = || Error::QueueIsEmpty { project: project.clone(), queue: queue.clone() };
         match first {
             None if self.is_pooled() => Err(missing(project, queue)),
-            first => first.flatten().ok_or_else(empty),
+            first => first.flatten().ok_or_else(|| empty(project, queue)),
         }
     }
 

@@ -18,6 +18,7 @@ pub(crate) mod queues;
 mod redrives;
 mod retries;
 mod subscriptions;
+pub(crate) mod topics;
 
 pub(crate) use checkup::HealthCheck;
 pub use export::ExportReport;

@@ -86,31 +86,10 @@ impl Queues for Engine {
     }
 
     fn list(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>> {
-        let store = self.store().enter()?;
-        store.limits.check_project(project)?;
-        store.limits.check_page_limit(options.limit)?;
-        let prefix = keys::project(project);
-        let start = options.marker.as_ref().and_then(|marker| QueueName::new(marker.name()).ok());
         // The outbox is not a queue of a project.
-        let start = keys::queue(project, &start.unwrap_or_else(QueueName::outbox));
-        let limit = if options.limit == 0 { usize::MAX } else { options.limit };
-        // The queues at one instant. Their metadata are read after the directory has been unlocked.
-        // A filter by metadata looks at portions, each at one instant.
-        let portion = if options.metadata_filter.is_some() { PORTION } else { limit };
-        let (mut items, mut after) = (Vec::new(), start);
-        loop {
-            let found = store.list(&prefix, &after, portion, |key| is_named(key, options))?;
-            for listed in &found {
-                items.extend(entry(listed, options)?);
-            }
-            match found.last().filter(|_| found.len() >= portion && items.len() < limit) {
-                Some(last) => after = last.key().to_vec(),
-                None => break,
-            }
-        }
-        items.truncate(limit);
-        let next = items.last().map(|last| QueueMarker::from(last.name().clone()));
-        Ok(Page { items, next })
+        let after = options.marker.as_ref().and_then(|marker| QueueName::new(marker.name()).ok());
+        let after = after.unwrap_or_else(QueueName::outbox);
+        list(self.store(), project, &keys::project(project), &keys::queue(project, &after), options)
     }
 
     fn stats(&self, project: &Project, name: &QueueName) -> Result<QueueStats> {
@@ -267,11 +246,54 @@ impl Store {
     }
 }
 
+/// The queues, or the topics, of a project whose keys begin with `prefix` and come behind `start`.
+pub(super) fn list(
+    store: &Store,
+    project: &Project,
+    prefix: &[u8],
+    start: &[u8],
+    options: &QueueListOptions,
+) -> Result<Page<QueueEntry, QueueMarker>> {
+    let store = store.enter()?;
+    store.limits.check_project(project)?;
+    store.limits.check_page_limit(options.limit)?;
+    let limit = if options.limit == 0 { usize::MAX } else { options.limit };
+    // The queues at one instant. Their metadata are read after the directory has been unlocked.
+    // A filter by metadata looks at portions, each at one instant.
+    let portion = if options.metadata_filter.is_some() { PORTION } else { limit };
+    let (mut items, mut after) = (Vec::new(), start.to_vec());
+    loop {
+        let found = store.list(prefix, &after, portion, |key| is_named(key, options))?;
+        for listed in &found {
+            items.extend(entry(listed, options)?);
+        }
+        match found.last().filter(|_| found.len() >= portion && items.len() < limit) {
+            Some(last) => after = last.key().to_vec(),
+            None => break,
+        }
+    }
+    items.truncate(limit);
+    let next = items.last().map(|last| QueueMarker::from(last.name().clone()));
+    Ok(Page { items, next })
+}
+
 /// The queues that a listing with a filter by metadata looks at together.
 const PORTION: usize = 1024;
 
+/// The error for a queue or a topic that does not exist.
 pub(crate) fn missing(project: &Project, name: &QueueName) -> Error {
-    Error::QueueDoesNotExist { project: project.clone(), queue: name.clone() }
+    match name.topic() {
+        Some(topic) => Error::TopicDoesNotExist { project: project.clone(), topic },
+        None => Error::QueueDoesNotExist { project: project.clone(), queue: name.clone() },
+    }
+}
+
+/// The error for a queue or a topic that has no first message.
+pub(crate) fn empty(project: &Project, name: &QueueName) -> Error {
+    match name.topic() {
+        Some(topic) => Error::TopicIsEmpty { project: project.clone(), topic },
+        None => Error::QueueIsEmpty { project: project.clone(), queue: name.clone() },
+    }
 }
 
 /// Whether a queue passes the filter by name.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::contract::{Batches, Bookmarks, DeadLetters, Diagnostics, ExtendedDriver, FlowControl, Retries};
+use crate::contract::{Batches, Bookmarks, DeadLetters, Diagnostics, ExtendedDriver, FlowControl, Retries, Topics};
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
@@ -41,6 +41,10 @@ impl ExtendedDriver for Engine {
     }
 
     fn diagnostics(&self) -> &dyn Diagnostics {
+        self
+    }
+
+    fn topics(&self) -> &dyn Topics {
         self
     }
 }

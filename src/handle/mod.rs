@@ -12,9 +12,11 @@ mod pauses;
 mod posting;
 mod queue;
 mod queue_set;
+mod topic;
 
 pub use batch::Batch;
 pub use bookmark::Bookmark;
 pub use claim::Claim;
 pub use queue::Queue;
 pub use queue_set::QueueSet;
+pub use topic::Topic;

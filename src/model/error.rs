@@ -15,7 +15,7 @@ pub use export_fault::ExportFault;
 use rustix::io::Errno;
 
 use super::id::{ClaimId, MessageId, SubscriptionId};
-use super::names::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName};
+use super::names::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName, TopicName};
 
 /// The result of a fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -65,6 +65,22 @@ pub enum Error {
         project: Project,
         /// The queue asked for.
         queue: QueueName,
+    },
+    /// The topic does not exist.
+    #[error("topic {topic:?} does not exist{}", within(.project))]
+    TopicDoesNotExist {
+        /// The project asked in.
+        project: Project,
+        /// The topic asked for.
+        topic: TopicName,
+    },
+    /// The first message was asked for, and the topic has none or does not exist.
+    #[error("topic {topic:?} is empty{}", within(.project))]
+    TopicIsEmpty {
+        /// The project asked in.
+        project: Project,
+        /// The topic asked for.
+        topic: TopicName,
     },
     /// The message never existed, has expired, or was deleted.
     #[error("message {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]

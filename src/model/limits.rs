@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::names::valid::MAX_NAME_LEN;
 use super::settings::{
-    DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, MAX_POST_SIZE, ParsedSettings, RETRY,
+    DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, MAX_POST_SIZE, ParsedSettings, RETRY, SUBSCRIBED,
 };
 use super::{
     ClaimOptions, Headers, Metadata, NewMessage, Project, QueueName, Retry, Subscriber, Timestamp, Ttl, check_reasons,
@@ -151,6 +151,9 @@ impl Limits {
         if let Some(name) = &settings.dead_letter_queue {
             let named = |error: Error| Error::invalid(DEAD_LETTER_QUEUE, error.to_string());
             self.check_queue_name(name).map_err(named)?;
+        }
+        for name in settings.subscribed.iter().flat_map(|names| names.iter()) {
+            self.check_queue_name(name).map_err(|error| Error::invalid(SUBSCRIBED, error.to_string()))?;
         }
         let times = [
             (DEFAULT_TTL, settings.default_ttl, &self.message_ttl),

@@ -41,6 +41,7 @@ pub(crate) mod retry;
 pub(crate) mod settings;
 mod subscription;
 pub(crate) mod time;
+mod topic;
 pub(crate) mod ttl;
 mod uri;
 
@@ -68,7 +69,7 @@ pub use message::{Message, NewMessage};
 pub use message_listing::{MessageListOptions, Sort};
 pub use metadata::{Metadata, MetadataValue};
 pub use metrics::{Metrics, Timings};
-pub use names::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName};
+pub use names::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName, TopicName};
 pub use page::{ListOptions, Page};
 pub use pause::Pause;
 pub use pool::{NewPool, Pool, PoolUpdate};
@@ -79,6 +80,7 @@ pub(crate) use retry::check_reasons;
 pub use retry::{Retry, RetryPolicy};
 pub use subscription::{Subscriber, Subscription, SubscriptionUpdate};
 pub use time::Timestamp;
+pub use topic::{TopicEntry, TopicStats};
 pub use ttl::Ttl;
 pub use uri::PoolUri;
 

@@ -1,4 +1,4 @@
-//! The settings of a queue as a builder of its reserved keys.
+//! The settings of a queue or a topic as a builder of its reserved keys.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::settings::{
     DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, FLAVOR, MAX_BYTES, MAX_CLAIM_COUNT, MAX_MESSAGES,
-    MAX_POST_SIZE, PAUSED, RETRY,
+    MAX_POST_SIZE, PAUSED, RETRY, SUBSCRIBED,
 };
 use super::time::millis;
 use super::{Metadata, Pause, RetryPolicy, Ttl};
 
-/// The settings of a queue, which are reserved keys of its metadata.
+/// The settings of a queue or a topic, which are reserved keys of its metadata.
 ///
 /// | Key | Value | Unset |
 /// |---|---|---|
@@ -25,6 +25,7 @@ use super::{Metadata, Pause, RetryPolicy, Ttl};
 /// | `_dead_letter_queue_messages_ttl` | seconds that a dead letter lives from its move on | as before the move |
 /// | `_retry` | an object, see [`RetryPolicy`]: `base_ms`, `factor`, `cap_ms`, `jitter_percent`, `attempts` | retries are not delayed |
 /// | `_paused` | `"claims"`, `"posts"` or `"all"`, see [`Pause`] | not paused |
+/// | `_subscribed_queues` | of a topic: names of queues of the same project that get what is posted to it, see [`Topics`](crate::Topics) | none |
 /// | `_flavor` | the name of a flavor: for pooled drivers | any pool |
 /// | `_enable_encrypt_messages` | true or false: for Zaqar's front end | |
 /// | `_retry_policy` | an object, of notifications: for Zaqar's front end | |
@@ -187,6 +188,23 @@ impl QueueSettings {
         self.set(RETRY, policy)
     }
 
+    /// Sets the queues of the same project that get each message that is posted to the topic, at most 1 000, each once:
+    /// see [`Topics`](crate::Topics). For topics only: on a queue the key does nothing.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let orders = engine.topic(Project::none(), "orders")?;
+    /// orders.create(QueueSettings::new().subscribed(["invoices", "parcels"]))?;
+    /// assert_eq!(orders.subscribed()?.len(), 2);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn subscribed(self, queues: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        let names: Vec<String> = queues.into_iter().map(|name| name.as_ref().to_owned()).collect();
+        self.set(SUBSCRIBED, names)
+    }
+
     /// Asks for one of the pools of this flavor, in a pooled driver.
     ///
     /// ```
@@ -200,7 +218,7 @@ impl QueueSettings {
     }
 
     fn set(mut self, key: &str, value: impl Serialize) -> Self {
-        // Numbers, texts and a policy can always be written.
+        // Numbers, texts, lists of texts and a policy can always be written.
         drop(self.0.insert(key, value));
         self
     }

@@ -3,6 +3,8 @@
 //! The keys are parsed once, when metadata is set. So bad values are refused there, and the data path
 //! works with numbers. `null` means absent; unknown keys that begin with `_` are ignored.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::json::Json;
@@ -25,6 +27,8 @@ pub(crate) struct ParsedSettings {
     pub(crate) retry: Option<Box<RetryPolicy>>,
     /// Boxed, because few queues have one.
     pub(crate) bound: Option<Box<Bound>>,
+    /// The queues that get what is posted to the topic, each once.
+    pub(crate) subscribed: Option<Arc<[QueueName]>>,
 }
 
 /// How much a queue may hold.
@@ -52,6 +56,7 @@ impl ParsedSettings {
             pause: keys.pause()?,
             retry: keys.retry()?.map(Box::new),
             bound: keys.bound()?.map(Box::new),
+            subscribed: keys.subscribed()?,
         })
     }
 
@@ -158,6 +163,25 @@ impl Keys<'_> {
         text.parse().map(Some).map_err(|_| Error::invalid(PAUSED, r#"must be "claims", "posts" or "all""#))
     }
 
+    fn subscribed(&self) -> Result<Option<Arc<[QueueName]>>> {
+        let Some(value) = self.0.set_value(SUBSCRIBED) else { return Ok(None) };
+        let wrong = |reason: &str| Error::invalid(SUBSCRIBED, reason);
+        let Json::List(values) = value else { return Err(wrong("must be a list of names of queues")) };
+        if values.len() > MOST_SUBSCRIBED {
+            return Err(wrong(&format!("has more than {MOST_SUBSCRIBED} queues")));
+        }
+        let (mut names, mut met) = (Vec::with_capacity(values.len()), BTreeSet::new());
+        for value in values {
+            let text = value.as_str().ok_or_else(|| wrong("must be a list of names of queues"))?;
+            let name = QueueName::new(text).map_err(|error| wrong(&error.to_string()))?;
+            if !met.insert(name.clone()) {
+                return Err(wrong(&format!("has queue {name:?} twice")));
+            }
+            names.push(name);
+        }
+        Ok((!names.is_empty()).then(|| names.into()))
+    }
+
     fn queue_name(&self, key: &str) -> Result<Option<QueueName>> {
         self.check(key, "must be text", Json::is_text)?;
         let Some(value) = self.0.set_value(key) else { return Ok(None) };
@@ -183,7 +207,11 @@ pub(super) const MAX_MESSAGES: &str = "_max_queue_messages";
 pub(super) const MAX_BYTES: &str = "_max_queue_bytes";
 /// Ours.
 pub(crate) const PAUSED: &str = "_paused";
+/// Ours. It acts on topics only.
+pub(crate) const SUBSCRIBED: &str = "_subscribed_queues";
 const MAX_FACTOR: u32 = 100;
+/// The most queues that are subscribed to a topic: a post locks all of them.
+pub(crate) const MOST_SUBSCRIBED: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -202,7 +230,7 @@ mod tests {
                 "_dead_letter_queue_messages_ttl": 7, "_flavor": "gold", "owner": "ann",
                 "_enable_encrypt_messages": true, "_retry_policy": {"retries": 3}, "_paused": "posts",
                 "_retry": {"base_ms": 5, "factor": 3, "attempts": 4}, "_max_queue_messages": 8,
-                "_max_queue_bytes": 4096, "_else": [1]}"#,
+                "_max_queue_bytes": 4096, "_subscribed_queues": ["b", "a"], "_else": [1]}"#,
         )?;
         let expected = ParsedSettings {
             default_ttl: Some(600_000),
@@ -214,6 +242,7 @@ mod tests {
             pause: Some(Pause::Posts),
             retry: Some(Box::new(RetryPolicy::new(Duration::from_millis(5)).factor(3).attempts(4))),
             bound: Some(Box::new(Bound { messages: Some(8), bytes: Some(4096) })),
+            subscribed: Some([QueueName::new("b")?, QueueName::new("a")?].into()),
         };
         assert_eq!(settings, expected);
         Ok(())
@@ -232,7 +261,7 @@ mod tests {
     fn a_value_of_the_wrong_type_names_its_key() {
         for key in EVERY_KEY {
             // No reserved key accepts any of these values.
-            for value in ["1.5", "-1", "[]", "1e3"] {
+            for value in ["1.5", "-1", "[[]]", "1e3"] {
                 assert_refused(key, value);
             }
         }
@@ -337,7 +366,7 @@ mod tests {
     const NUMBERS: [&str; 7] =
         [DEFAULT_TTL, DEFAULT_DELAY, MAX_POST_SIZE, MAX_CLAIM_COUNT, DEAD_LETTER_TTL, MAX_MESSAGES, MAX_BYTES];
 
-    const EVERY_KEY: [&str; 13] = [
+    const EVERY_KEY: [&str; 14] = [
         MAX_MESSAGES,
         MAX_BYTES,
         DEFAULT_TTL,
@@ -351,5 +380,6 @@ mod tests {
         RETRY_POLICY,
         RETRY,
         PAUSED,
+        SUBSCRIBED,
     ];
 }

@@ -2,7 +2,7 @@
 
 use crate::contract::{
     Batches, Bookmarks, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver,
-    Flavors, FlowControl, Messages, Pools, Queues, Retries, Sealed, Subscriptions,
+    Flavors, FlowControl, Messages, Pools, Queues, Retries, Sealed, Subscriptions, Topics,
 };
 use crate::data::HealthCheck;
 use crate::model::error::{Error, Result};
@@ -33,6 +33,10 @@ impl ExtendedDriver for PooledDriver {
     }
 
     fn diagnostics(&self) -> &dyn Diagnostics {
+        self
+    }
+
+    fn topics(&self) -> &dyn Topics {
         self
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::control::next_incarnation;
 use crate::data::backend::Access;
+use crate::data::queues::missing;
 use crate::model::error::{Error, Result};
 use crate::model::{Durability, PoolName, Project, QueueName};
 use crate::state::op::{Address, Change, Import, ImportedPage, Op};
@@ -109,10 +110,10 @@ impl Shared {
         let _turn = self.turn.lock();
         let key = crate::storage::keys::queue(project, queue);
         let Some(route) = self.route(&key)? else {
-            let missing = self.control.store().find(project, queue)?.is_none();
-            let (project, queue) = (project.clone(), queue.clone());
-            let unmapped = Error::QueueNotMapped { project: project.clone(), queue: queue.clone() };
-            return Err(if missing { Error::QueueDoesNotExist { project, queue } } else { unmapped });
+            return Err(match self.control.store().find(project, queue)? {
+                None => missing(project, queue),
+                Some(_) => Error::QueueNotMapped { project: project.clone(), queue: queue.clone() },
+            });
         };
         let Some(mapping) = route.mapping.clone() else {
             return Err(Error::QueueNotMapped { project: project.clone(), queue: queue.clone() });

@@ -1,12 +1,14 @@
 //! Batches in the model: every step is called, and after an error the queues are as they were.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use super::claims::no_claim;
 use super::{ReferenceModel, Store};
 use crate::contract::Batches;
 use crate::data::batches::{check_bookmarks_alone, check_size};
 use crate::data::bookmarks::named_twice;
+use crate::data::topics::{Copies, posted_topic};
 use crate::model::error::{Error, Result};
 use crate::model::{
     BatchOutcome, BatchStep, BookmarkName, ClaimId, ClaimOptions, MessageId, Project, QueueName, Timestamp,
@@ -20,6 +22,8 @@ impl Batches for ReferenceModel {
             check_bookmarks_alone(&named)?;
         }
         let (mut store, now) = self.enter()?;
+        let mut copies = Copies::default();
+        steps.iter().try_for_each(|step| copies.add(step, store.subscribed_to(step).len()))?;
         store.check_one_location(steps)?;
         let (before, mut progress) = ((store.queues.clone(), store.bookmarks.clone()), Progress::default());
         let done = steps.iter().try_for_each(|step| self.take(&mut store, now, step, &mut progress));
@@ -55,6 +59,11 @@ impl ReferenceModel {
         match step {
             BatchStep::Post { client, messages, .. } => {
                 let ids = self.post_at(store, now, project, queue, *client, messages)?;
+                for subscribed in store.subscribed_to(step) {
+                    if store.contents(project, &subscribed)?.is_some() {
+                        self.post_at(store, now, project, &subscribed, *client, messages)?;
+                    }
+                }
                 progress.outcome.posted.push(ids);
             }
             BatchStep::Delete { messages, claim, .. } => {
@@ -125,12 +134,22 @@ impl<'s> Progress<'s> {
 }
 
 impl Store {
+    /// The queues that get what the step posts beside the step's own, whether or not they exist.
+    fn subscribed_to(&self, step: &BatchStep) -> Vec<QueueName> {
+        let topic = posted_topic(step).filter(|topic| self.is_mapped(step.project(), topic));
+        let topic = topic.and_then(|topic| self.queue(step.project(), topic));
+        topic.and_then(|topic| topic.settings.subscribed.as_deref()).unwrap_or_default().to_vec()
+    }
+
     /// Refuses steps whose queues have their contents at different locations.
     fn check_one_location(&mut self, steps: &[BatchStep]) -> Result<()> {
         let mut there = Vec::new();
-        for (project, queue) in steps.iter().filter_map(|step| Some((step.project(), step.queue()?))) {
-            if self.contents(project, queue)?.is_some() {
-                there.push((project, queue, self.location(project, queue)?));
+        for (project, queue, step) in steps.iter().filter_map(|step| Some((step.project(), step.queue()?, step))) {
+            for queue in iter::once(queue.clone()).chain(self.subscribed_to(step)) {
+                if self.contents(project, &queue)?.is_some() {
+                    let location = self.location(project, &queue)?;
+                    there.push((project, queue, location));
+                }
             }
         }
         let Some((project, one, location)) = there.first() else { return Ok(()) };

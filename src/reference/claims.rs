@@ -2,6 +2,7 @@
 
 use super::{ReferenceModel, Store};
 use crate::contract::Claims;
+use crate::data::claims::check_claimable;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, Pause, Project, QueueName, Timestamp};
@@ -31,6 +32,7 @@ impl ReferenceModel {
 
 impl Claims for ReferenceModel {
     fn create(&self, project: &Project, queue: &QueueName, options: &ClaimOptions) -> Result<Option<ClaimRecord>> {
+        check_claimable(queue)?;
         let (mut store, now) = self.enter_queue(project, queue)?;
         self.check_claim(options, now)?;
         let id = store.new_claim_id();

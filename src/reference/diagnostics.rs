@@ -43,7 +43,8 @@ impl Diagnostics for ReferenceModel {
     fn list_projects(&self, options: &ListOptions<Project>) -> Result<Page<Project, Project>> {
         let (store, _) = self.enter()?;
         self.limits.check_page_limit(options.limit)?;
-        let mut items: Vec<Project> = store.queues.keys().map(|(project, _)| project.clone()).collect();
+        let mut items: Vec<Project> =
+            store.queues.keys().filter(|(_, name)| !name.is_topic()).map(|(project, _)| project.clone()).collect();
         items.dedup();
         items.retain(|project| options.marker.as_ref().is_none_or(|marker| marker < project));
         items.truncate(options.most());

@@ -4,13 +4,13 @@ use super::pauses::check_post as check_pause;
 use super::queue::{MessageModel, QueueModel, sequences, within};
 use super::queues::no_queue;
 use super::{ReferenceModel, Store};
-use crate::contract::Messages;
+use crate::contract::{Batches, Messages};
 use crate::data::bounds::{Load, check_bound};
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{
-    ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Pause,
-    Project, QueueName, Sort, Timestamp,
+    BatchStep, ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page,
+    Pause, Project, QueueName, Sort, Timestamp,
 };
 
 impl Messages for ReferenceModel {
@@ -21,6 +21,11 @@ impl Messages for ReferenceModel {
         client: ClientId,
         messages: &[NewMessage],
     ) -> Result<Vec<MessageId>> {
+        if queue.is_topic() {
+            let (project, queue) = (project.clone(), queue.clone());
+            let step = BatchStep::Post { project, queue, client, messages: messages.to_vec() };
+            return Ok(self.commit(&[step])?.posted.pop().unwrap_or_default());
+        }
         let (mut store, now) = self.enter_queue(project, queue)?;
         self.post_at(&mut store, now, project, queue, client, messages)
     }
@@ -52,7 +57,10 @@ impl Messages for ReferenceModel {
 
     fn first(&self, project: &Project, queue: &QueueName, sort: Sort) -> Result<Message> {
         let (mut store, now) = self.enter_queue(project, queue)?;
-        let empty = || Error::QueueIsEmpty { project: project.clone(), queue: queue.clone() };
+        let empty = || match queue.topic() {
+            Some(topic) => Error::TopicIsEmpty { project: project.clone(), topic },
+            None => Error::QueueIsEmpty { project: project.clone(), queue: queue.clone() },
+        };
         let missing = if store.pooled { no_queue(project, queue) } else { empty() };
         let source = store.contents(project, queue)?.ok_or(missing)?;
         let message = match sort {

@@ -26,6 +26,7 @@ mod retries;
 mod rows;
 mod store_location;
 mod subscriptions;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

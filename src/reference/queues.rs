@@ -23,6 +23,37 @@ impl ReferenceModel {
         })?;
         Ok(settings)
     }
+
+    /// The queues of a project, or its topics.
+    pub(super) fn list_queues(
+        &self,
+        project: &Project,
+        options: &QueueListOptions,
+        topics: bool,
+    ) -> Result<Page<QueueEntry, QueueMarker>> {
+        let (store, _) = self.enter()?;
+        self.limits.check_project(project)?;
+        self.limits.check_page_limit(options.limit)?;
+        let behind =
+            |name: &QueueName| options.marker.as_ref().is_none_or(|marker| name.as_str() > marker.name().as_str());
+        let contains =
+            |name: &QueueName| options.name_contains.as_ref().is_none_or(|text| name.as_str().contains(text.as_str()));
+        let matches =
+            |metadata: &Metadata| options.metadata_filter.as_ref().is_none_or(|filter| metadata.matches(filter));
+        let items: Vec<_> = store
+            .queues
+            .iter()
+            .filter(|((of, name), _)| of == project && name.is_topic() == topics && behind(name) && contains(name))
+            .filter(|(_, queue)| matches(&queue.metadata))
+            .take(if options.limit == 0 { usize::MAX } else { options.limit })
+            .map(|((_, name), queue)| QueueEntry {
+                name: name.clone(),
+                metadata: options.detailed.then(|| queue.metadata.clone()),
+            })
+            .collect();
+        let next = items.last().map(|entry| entry.name.clone().into());
+        Ok(Page { items, next })
+    }
 }
 
 impl Queues for ReferenceModel {
@@ -44,7 +75,7 @@ impl Queues for ReferenceModel {
 
     fn get(&self, project: &Project, name: &QueueName) -> Result<Metadata> {
         match self.get_metadata(project, name) {
-            Err(Error::QueueDoesNotExist { .. }) => Ok(Metadata::new()),
+            Err(Error::QueueDoesNotExist { .. } | Error::TopicDoesNotExist { .. }) => Ok(Metadata::new()),
             result => result,
         }
     }
@@ -83,27 +114,7 @@ impl Queues for ReferenceModel {
     }
 
     fn list(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>> {
-        let (store, _) = self.enter()?;
-        self.limits.check_project(project)?;
-        self.limits.check_page_limit(options.limit)?;
-        let behind = |name: &QueueName| options.marker.as_ref().is_none_or(|marker| name > marker.name());
-        let contains =
-            |name: &QueueName| options.name_contains.as_ref().is_none_or(|text| name.as_str().contains(text.as_str()));
-        let matches =
-            |metadata: &Metadata| options.metadata_filter.as_ref().is_none_or(|filter| metadata.matches(filter));
-        let items: Vec<_> = store
-            .queues
-            .iter()
-            .filter(|((of, name), _)| of == project && behind(name) && contains(name))
-            .filter(|(_, queue)| matches(&queue.metadata))
-            .take(if options.limit == 0 { usize::MAX } else { options.limit })
-            .map(|((_, name), queue)| QueueEntry {
-                name: name.clone(),
-                metadata: options.detailed.then(|| queue.metadata.clone()),
-            })
-            .collect();
-        let next = items.last().map(|entry| entry.name.clone().into());
-        Ok(Page { items, next })
+        self.list_queues(project, options, false)
     }
 
     fn stats(&self, project: &Project, name: &QueueName) -> Result<QueueStats> {
@@ -115,7 +126,7 @@ impl Queues for ReferenceModel {
     fn count(&self, project: &Project) -> Result<u64> {
         let (store, _) = self.enter()?;
         self.limits.check_project(project)?;
-        Ok(store.queues.keys().filter(|(of, _)| of == project).count() as u64)
+        Ok(store.queues.keys().filter(|(of, name)| of == project && !name.is_topic()).count() as u64)
     }
 
     fn purge(&self, project: &Project, name: &QueueName, what: Purge) -> Result<u64> {
@@ -139,5 +150,8 @@ impl Queues for ReferenceModel {
 }
 
 pub(super) fn no_queue(project: &Project, queue: &QueueName) -> Error {
-    Error::QueueDoesNotExist { project: project.clone(), queue: queue.clone() }
+    match queue.topic() {
+        Some(topic) => Error::TopicDoesNotExist { project: project.clone(), topic },
+        None => Error::QueueDoesNotExist { project: project.clone(), queue: queue.clone() },
+    }
 }

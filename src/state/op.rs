@@ -11,6 +11,7 @@ mod bookmark;
 mod change;
 mod dead_letter;
 mod step;
+mod stored;
 
 use std::borrow::Cow;
 
@@ -19,8 +20,10 @@ pub(crate) use change::{Address, Change};
 pub(crate) use dead_letter::{DeadLetter, DeadLetters, Received, Source};
 use serde::{Deserialize, Serialize};
 pub(crate) use step::{Step, queues_of, steps_of};
+pub(crate) use stored::MOST_COPIES;
 
 use crate::model::{Project, QueueName};
+use crate::storage::keys;
 
 use super::claims::Claim;
 use super::page::PageRecord;
@@ -143,7 +146,7 @@ pub(crate) enum Op<'a> {
         address: Address<'a>,
     },
     /// Changes of one or more queues, together; the steps are in the order of the queues' numbers.
-    #[serde(borrow)]
+    #[serde(borrow, with = "stored")]
     Batch(Vec<Step<'a>>),
     /// Bookmarks change, and queues together with them.
     #[serde(borrow)]
@@ -182,6 +185,7 @@ impl Op<'_> {
 pub(crate) struct NewQueue<'a> {
     pub(crate) number: u64,
     pub(crate) project: Option<Cow<'a, str>>,
+    /// As it is [stored](QueueName::stored).
     pub(crate) name: Cow<'a, str>,
     pub(crate) metadata: Cow<'a, str>,
 }
@@ -189,7 +193,12 @@ pub(crate) struct NewQueue<'a> {
 impl<'a> NewQueue<'a> {
     pub(crate) fn new(number: u64, project: &'a Project, name: &'a QueueName, metadata: &'a str) -> Self {
         let project = project.name().map(Into::into);
-        Self { number, project, name: name.as_str().into(), metadata: metadata.into() }
+        Self { number, project, name: name.stored(), metadata: metadata.into() }
+    }
+
+    /// The key of the queue's record.
+    pub(crate) fn key(&self) -> Vec<u8> {
+        keys::stored_queue(self.project.as_deref(), &self.name)
     }
 
     pub(crate) fn into_owned(self) -> NewQueue<'static> {

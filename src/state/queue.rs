@@ -170,7 +170,7 @@ impl Queue {
     /// The queue that an operation creates.
     pub(crate) fn from_new(new: &NewQueue<'_>, lsn: u64, budget: &Arc<Budget>) -> Result<Self> {
         let project = new.project.as_ref().map_or_else(|| Ok(Project::none()), Project::named)?;
-        let name = if new.number == OUTBOX { QueueName::outbox() } else { QueueName::new(&new.name)? };
+        let name = if new.number == OUTBOX { QueueName::outbox() } else { QueueName::from_stored(&new.name)? };
         Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?.shared(), lsn, budget))
     }
 

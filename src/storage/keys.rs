@@ -11,11 +11,12 @@
 //! | `flavors`, `bookmarks` | project, then name |
 //!
 //! A project is `00` for none, or `01`, its text and an end; a name is its text and an end. Within text `00` is written
-//! `00 ff`, and the end is `00 01`: so the keys sort as (project, name) sorts, whatever bytes the names hold.
+//! `00 ff`, and the end is `00 01`: so the keys sort as (project, name) sorts, whatever bytes the names hold. A topic has
+//! the key of a queue of its name, but its project begins with `02` or `03`.
 
 use std::cell::Cell;
 
-use crate::model::{Project, QueueName};
+use crate::model::{Project, QueueName, TopicName};
 use crate::storage::codec::array_at;
 
 /// The key of the trees' own record.
@@ -32,18 +33,38 @@ const SPENT_CLAIMS: u8 = 1;
 
 const NO_PROJECT: u8 = 0;
 const PROJECT: u8 = 1;
+/// A bit of the first byte: whether it is a topic's key.
+const TOPIC: u8 = 2;
+const NO_TOPIC: u8 = 0;
 const END: [u8; 2] = [0, 1];
 const ESCAPED_ZERO: [u8; 2] = [0, 0xff];
 
 pub(crate) fn queue(project: &Project, name: &QueueName) -> Vec<u8> {
-    named(project.name(), name.as_str())
+    let mut key = Vec::with_capacity(6 + project.name().map_or(0, str::len) + name.as_str().len());
+    push_queue(&mut key, project.name(), name);
+    key
+}
+
+/// The key of the queue or topic whose name is stored as `stored`; one that cannot be has the key of no queue.
+pub(crate) fn stored_queue(project: Option<&str>, stored: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(6 + project.map_or(0, str::len) + stored.len());
+    match QueueName::from_stored(stored) {
+        Ok(name) => push_queue(&mut key, project, &name),
+        Err(_) => push_named(&mut key, project, stored),
+    }
+    key
+}
+
+fn push_queue(key: &mut Vec<u8>, project: Option<&str>, name: &QueueName) {
+    push_project(key, if name.is_topic() { TOPIC } else { NO_TOPIC }, project);
+    push_text(key, name.as_str());
 }
 
 /// Calls `look` with a queue's key, without an allocation.
 pub(crate) fn with_queue<R>(project: &Project, name: &QueueName, look: impl FnOnce(&[u8]) -> R) -> R {
     let mut key = SCRATCH.take();
     key.clear();
-    push_named(&mut key, project.name(), name.as_str());
+    push_queue(&mut key, project.name(), name);
     let found = look(&key);
     SCRATCH.set(key);
     found
@@ -62,16 +83,26 @@ pub(crate) fn named(project: Option<&str>, name: &str) -> Vec<u8> {
 }
 
 fn push_named(key: &mut Vec<u8>, project: Option<&str>, name: &str) {
-    push_project(key, project);
+    push_project(key, NO_TOPIC, project);
     push_text(key, name);
 }
 
 /// The prefix of the keys of all named items of a project.
 pub(crate) fn project(project: &Project) -> Vec<u8> {
     let mut key = Vec::new();
-    push_project(&mut key, project.name());
+    push_project(&mut key, NO_TOPIC, project.name());
     key
 }
+
+/// The prefix of the keys of all topics of a project.
+pub(crate) fn topics(project: &Project) -> Vec<u8> {
+    let mut key = Vec::new();
+    push_project(&mut key, TOPIC, project.name());
+    key
+}
+
+/// The first bytes of the keys of all queues: of those of no project, and of the others.
+pub(crate) const QUEUES: [[u8; 1]; 2] = [[NO_PROJECT], [PROJECT]];
 
 /// A key behind those of all named items of a project, and before those of the next project.
 pub(crate) fn behind_project(project: &Project) -> Vec<u8> {
@@ -81,32 +112,37 @@ pub(crate) fn behind_project(project: &Project) -> Vec<u8> {
     key
 }
 
-fn push_project(key: &mut Vec<u8>, project: Option<&str>) {
+fn push_project(key: &mut Vec<u8>, kind: u8, project: Option<&str>) {
     match project {
-        None => key.push(NO_PROJECT),
+        None => key.push(kind | NO_PROJECT),
         Some(text) => {
-            key.push(PROJECT);
+            key.push(kind | PROJECT);
             push_text(key, text);
         }
     }
 }
 
-/// A queue's project and name; the name may be the [outbox's](QueueName::outbox).
+/// The project and the name of a queue or a topic; the name may be the [outbox's](QueueName::outbox).
 pub(crate) fn parse_queue(key: &[u8]) -> Option<(Project, QueueName)> {
-    let (project, name) = parse_named(key)?;
-    let name = if name.is_empty() { QueueName::outbox() } else { QueueName::new(name).ok()? };
+    let (tag, rest) = key.split_first()?;
+    let is_topic = tag & TOPIC != 0;
+    let (project, name) = parse_tagged(tag & !TOPIC, rest)?;
+    let name = match name {
+        name if is_topic => TopicName::new(name).ok()?.to_queue_name(),
+        name if name.is_empty() => QueueName::outbox(),
+        name => QueueName::new(name).ok()?,
+    };
     Some((project, name))
 }
 
 /// The project and the name of an item.
 pub(crate) fn parse_named(key: &[u8]) -> Option<(Project, String)> {
-    let (project, name, rest) = take_named(key)?;
-    rest.is_empty().then_some((project, name))
+    let (tag, rest) = key.split_first()?;
+    parse_tagged(*tag, rest)
 }
 
-fn take_named(key: &[u8]) -> Option<(Project, String, &[u8])> {
-    let (tag, rest) = key.split_first()?;
-    let (project, rest) = match *tag {
+fn parse_tagged(tag: u8, rest: &[u8]) -> Option<(Project, String)> {
+    let (project, rest) = match tag {
         NO_PROJECT => (Project::none(), rest),
         PROJECT => {
             let (text, rest) = take_text(rest)?;
@@ -115,7 +151,7 @@ fn take_named(key: &[u8]) -> Option<(Project, String, &[u8])> {
         _ => return None,
     };
     let (name, rest) = take_text(rest)?;
-    Some((project, name, rest))
+    rest.is_empty().then_some((project, name))
 }
 
 /// The key of a subscription of the queue of key `queue`.
@@ -126,7 +162,7 @@ pub(crate) fn subscription(queue: &[u8], id: &[u8; 16]) -> Vec<u8> {
 /// The queue's key and the id.
 pub(crate) fn parse_subscription(key: &[u8]) -> Option<(&[u8], [u8; 16])> {
     let (queue, id) = key.split_at_checked(key.len().checked_sub(16)?)?;
-    parse_named(queue)?;
+    parse_queue(queue)?;
     Some((queue, id.try_into().ok()?))
 }
 
@@ -230,7 +266,7 @@ fn of_queue(queue: &[u8], number: u64, part: u64) -> Vec<u8> {
 /// Of a page's or claim's key: the queue's key and number, and the number of the part.
 pub(crate) fn parse_of_queue(key: &[u8]) -> Option<(&[u8], u64, u64)> {
     let (queue, numbers) = key.split_at_checked(key.len().checked_sub(16)?)?;
-    parse_named(queue)?;
+    parse_queue(queue)?;
     Some((queue, u64::from_be_bytes(array_at(numbers, 0)?), u64::from_be_bytes(array_at(numbers, 8)?)))
 }
 
@@ -280,6 +316,9 @@ mod tests {
         assert_eq!(queue(&Project::none(), &name("q")), [0, b'q', 0, 1]);
         assert_eq!(queue(&in_project(""), &name("q")), [1, 0, 1, b'q', 0, 1]);
         assert_eq!(queue(&in_project("a\0"), &name("q")), [1, b'a', 0, 0xff, 0, 1, b'q', 0, 1]);
+        let topic = TopicName::new("q").unwrap().to_queue_name();
+        assert_eq!(queue(&Project::none(), &topic), [2, b'q', 0, 1]);
+        assert_eq!(queue(&in_project("a"), &topic), [3, b'a', 0, 1, b'q', 0, 1]);
         assert_eq!(page(&[0, b'q', 0, 1], 1, 2), *b"\0q\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02");
         assert_eq!(subscription(&[0, b'q', 0, 1], &[7; 16]), [[0, b'q', 0, 1].as_slice(), &[7; 16]].concat());
         assert_eq!(removal("a", 2), *b"removal\0a\0\x01\0\0\0\0\0\0\0\x02");
@@ -293,7 +332,15 @@ mod tests {
         for (project, name) in
             [(Project::none(), name("q")), (in_project("a\0b"), name("\0")), (in_project(""), name("a.b"))]
         {
-            assert_eq!(parse_queue(&queue(&project, &name)), Some((project, name)));
+            let topic = TopicName::new(name.as_str()).unwrap().to_queue_name();
+            for name in [name, topic] {
+                let key = queue(&project, &name);
+                assert_eq!(stored_queue(project.name(), &name.stored()), key);
+                assert_eq!(parse_queue(&key), Some((project.clone(), name.clone())));
+                assert_eq!(key.starts_with(&topics(&project)), name.is_topic());
+                assert_eq!(parse_named(&key).is_some(), !name.is_topic());
+                assert_eq!(QUEUES.iter().any(|queues| key.starts_with(queues)), !name.is_topic());
+            }
         }
         assert_eq!(parse_received(&received((7, 8))), Some((7, 8)));
         let queue = queue(&in_project("a"), &name("b"));
@@ -337,7 +384,9 @@ mod tests {
 
     #[test]
     fn keys_that_are_none_are_refused() {
-        for key in [&b""[..], b"\x02q\0\x01", b"\0q", b"\0q\0", b"\0q\0\x02", b"\0q\0\x01x", b"\0\xff\0\x01"] {
+        for key in
+            [&b""[..], b"\x04q\0\x01", b"\x02\0\x01", b"\0q", b"\0q\0", b"\0q\0\x02", b"\0q\0\x01x", b"\0\xff\0\x01"]
+        {
             assert_eq!(parse_queue(key), None, "{key:?}");
         }
         assert_eq!(parse_page(&[0; 17]), None);

@@ -85,6 +85,7 @@ mod settings;
 mod subscription_updates;
 mod subscriptions;
 mod support;
+mod topics;
 
 #[path = "../support/values.rs"]
 mod values;

@@ -36,6 +36,9 @@ enum Act {
     /// batch.
     Batch,
     Redrive(Redrive),
+    CreateNews,
+    /// Posts to a topic, to which the queues `jobs` and `done` are subscribed.
+    Publish,
     /// Sets a bookmark to a value of many sectors.
     Mark,
     /// Deletes the bookmark that batches set.
@@ -59,7 +62,7 @@ enum Redrive {
     Back,
 }
 
-const ACTS: [Act; 39] = [
+const ACTS: [Act; 44] = [
     Act::Create,
     Act::Post(2),
     Act::CreateDone,
@@ -69,6 +72,8 @@ const ACTS: [Act; 39] = [
     Act::Snapshot,
     Act::Compact,
     Act::Batch,
+    Act::CreateNews,
+    Act::Publish,
     Act::Mark,
     Act::Redrive(Redrive::Create),
     Act::Redrive(Redrive::Post),
@@ -80,8 +85,10 @@ const ACTS: [Act; 39] = [
     Act::Buffered,
     Act::Step,
     Act::Batch,
+    Act::Publish,
     Act::Post(4),
     Act::Snapshot,
+    Act::Publish,
     Act::Redrive(Redrive::Back),
     Act::Buffered,
     Act::Checkpoint,
@@ -89,6 +96,7 @@ const ACTS: [Act; 39] = [
     Act::Unmark,
     Act::Mark,
     Act::Delete,
+    Act::Publish,
     Act::Create,
     Act::Compact,
     Act::Snapshot,
@@ -211,6 +219,16 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
             Act::Batch => {
                 let outcome = engine.batches().commit(&batch(&engine, i, world.told.claims.last())?)?;
                 world.told.shown.extend(outcome.posted().concat());
+                Ok(true)
+            }
+            Act::CreateNews => {
+                let settings = QueueSettings::new().subscribed(["jobs", "done"]);
+                engine.topic(project, "news")?.create(settings).map(|_| true)
+            }
+            Act::Publish => {
+                let news = engine.topic(project.clone(), "news")?;
+                let posted = [message(&format!("{i}-news"), 900).header("news", "yes"), message("more", 900)];
+                world.told.shown.extend(news.post(CLIENT, &posted)?);
                 Ok(true)
             }
             Act::Redrive(step) => redrive(&engine, step).map(|()| true),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
-    ClaimId, ClaimOptions, Config, ControlDriver, DataDriver, Engine, ListOptions, ManualClock, Message, MessageId,
-    Metadata, NewMessage, Project, QueueListOptions, QueueName, Result, Subscription,
+    ClaimId, ClaimOptions, Config, ControlDriver, DataDriver, Engine, ExtendedDriver, ListOptions, ManualClock,
+    Message, MessageId, Metadata, NewMessage, Project, QueueListOptions, QueueName, Result, Subscription,
 };
 
 pub(crate) use crate::images::{assert_sound, disk_of, files};
@@ -32,11 +32,14 @@ pub(crate) fn projects() -> [Project; 3] {
     [Project::none(), Project::named("").unwrap(), Project::named("p").unwrap()]
 }
 
-pub(crate) fn queues_of(driver: &dyn DataDriver) -> Result<Vec<(Project, QueueName)>> {
+/// The topics too.
+pub(crate) fn queues_of(driver: &dyn ExtendedDriver) -> Result<Vec<(Project, QueueName)>> {
     let mut all = Vec::new();
     for project in projects() {
         let page = driver.queues().list(&project, &QueueListOptions::new().limit(0))?;
         all.extend(page.items.iter().map(|entry| (project.clone(), entry.name().clone())));
+        let page = driver.topics().list(&project, &QueueListOptions::new().limit(0))?;
+        all.extend(page.items.iter().map(|entry| (project.clone(), entry.name().to_queue_name())));
     }
     Ok(all)
 }
@@ -49,7 +52,7 @@ pub(crate) fn messages_of(driver: &dyn DataDriver, project: &Project, queue: &Qu
 pub(crate) type Told = (Project, QueueName, ClaimId);
 
 /// Everything that a caller can see, as text. Redundant answers are compared with one another.
-pub(crate) fn dump(driver: &dyn DataDriver, claims: &[Told]) -> Result<String> {
+pub(crate) fn dump(driver: &dyn ExtendedDriver, claims: &[Told]) -> Result<String> {
     let mut text = String::new();
     for (project, queue) in queues_of(driver)? {
         let metadata = driver.queues().get_metadata(&project, &queue)?.to_json();
@@ -98,7 +101,7 @@ pub(crate) fn dump(driver: &dyn DataDriver, claims: &[Told]) -> Result<String> {
 }
 
 /// Every subscription of these queues and of those there are, as text.
-pub(crate) fn dump_subscriptions(driver: &dyn DataDriver, places: &[(Project, QueueName)]) -> Result<String> {
+pub(crate) fn dump_subscriptions(driver: &dyn ExtendedDriver, places: &[(Project, QueueName)]) -> Result<String> {
     let mut all: BTreeSet<(Project, QueueName)> = queues_of(driver)?.into_iter().collect();
     all.extend(places.iter().cloned());
     let mut text = String::new();

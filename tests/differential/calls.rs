@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::time::Duration;
-use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Pause, Project, Purge, QueueName, Sort};
+use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Pause, Project, Purge, QueueName, Sort, TopicName};
 
 use crate::batches::{Step, steps};
 use crate::bookmarks::{BookmarkOp, bookmark_op};
@@ -13,6 +13,7 @@ use crate::moves::pooled_op;
 use crate::pools::{PoolOp, pool_op};
 use crate::subject::Kind;
 use crate::subscriptions::{SubscriptionOp, subscription_op};
+use crate::topics::{TopicOp, topic_op};
 
 /// Calls in a case, on average: long enough for stale ids, several segments and claims that end.
 pub(crate) const CASE_OPS: u32 = 220;
@@ -53,6 +54,8 @@ impl Case {
 pub(crate) struct QueueRef(pub(crate) usize, pub(crate) usize);
 
 pub(crate) const BUSIEST: QueueRef = QueueRef(0, 0);
+/// There from the start, too.
+pub(crate) const BUSIEST_TOPIC: QueueRef = QueueRef(0, NAMES.len());
 
 /// A message, a claim or a subscription.
 #[derive(Clone, Copy, Debug)]
@@ -151,6 +154,7 @@ pub(crate) enum Op {
     Redrive(QueueRef, Redrive),
     SetPause(QueueRef, Option<Pause>),
     Bookmarks(BookmarkOp),
+    Topics(TopicOp),
     Subscriptions(QueueRef, SubscriptionOp),
     Pools(PoolOp),
     Flavors(FlavorOp),
@@ -174,7 +178,10 @@ pub(crate) enum Op {
 
 pub(crate) const PROJECTS: [Option<&str>; 2] = [None, Some("shop")];
 pub(crate) const NAMES: [&str; 4] = ["orders", "dead", "a", "a.b"];
-pub(crate) const METADATA: [&str; 16] = [
+/// Topics are called as queues are, by the numbers behind those of [`NAMES`].
+pub(crate) const TOPICS: [&str; 2] = ["orders", "news"];
+pub(crate) const ALL_NAMES: usize = NAMES.len() + TOPICS.len();
+pub(crate) const METADATA: [&str; 20] = [
     "{}",
     r#"{"owner": "ann"}"#,
     r#"{"_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
@@ -191,6 +198,10 @@ pub(crate) const METADATA: [&str; 16] = [
     r#"{"_default_message_ttl": "soon"}"#,
     r#"{"_flavor": "gold"}"#,
     r#"{"_flavor": "plain", "_max_claim_count": 1, "_dead_letter_queue": "dead"}"#,
+    r#"{"_subscribed_queues": ["orders", "a"]}"#,
+    r#"{"_subscribed_queues": ["dead", "orders", "a.b"], "_max_queue_messages": 40}"#,
+    r#"{"_subscribed_queues": [], "owner": "ann"}"#,
+    r#"{"_subscribed_queues": ["a", "a"]}"#,
 ];
 /// More than is left until the year 9999.
 pub(crate) const TOO_LONG: u64 = 300_000_000_000_000;
@@ -230,6 +241,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         9 => claim_op(),
         6 => (queue_ref(), subscription_op()).prop_map(|(queue_ref, op)| Op::Subscriptions(queue_ref, op)),
         2 => bookmark_op().prop_map(Op::Bookmarks),
+        2 => topic_op().prop_map(Op::Topics),
         2 => pool_op().prop_map(Op::Pools),
         2 => flavor_op().prop_map(Op::Flavors),
         1 => catalogue_op().prop_map(Op::Catalogue),
@@ -309,7 +321,8 @@ pub(crate) fn world_op() -> impl Strategy<Value = Op> {
 
 pub(crate) fn queue_ref() -> impl Strategy<Value = QueueRef> {
     let project = prop_oneof![5 => Just(0_usize), 1 => Just(1)];
-    let name = prop_oneof![6 => Just(0_usize), 2 => Just(1), 1 => Just(2), 1 => Just(3)];
+    let topic = NAMES.len()..ALL_NAMES;
+    let name = prop_oneof![12 => Just(0_usize), 4 => Just(1), 2 => Just(2), 2 => Just(3), 3 => topic];
     (project, name).prop_map(|(project, name)| QueueRef(project, name))
 }
 
@@ -453,7 +466,15 @@ impl QueueRef {
     }
 
     pub(crate) fn name(self) -> QueueName {
-        QueueName::new(NAMES[self.1]).unwrap()
+        match self.topic() {
+            Some(topic) => topic.to_queue_name(),
+            None => QueueName::new(NAMES[self.1]).unwrap(),
+        }
+    }
+
+    pub(crate) fn topic(self) -> Option<TopicName> {
+        let number = self.1.checked_sub(NAMES.len())?;
+        Some(TopicName::new(TOPICS[number]).unwrap())
     }
 }
 
@@ -464,9 +485,9 @@ impl Terms {
     }
 }
 
-/// All queues that calls name.
+/// All queues and topics that calls name.
 pub(crate) fn queue_refs() -> impl Iterator<Item = QueueRef> {
-    (0..PROJECTS.len()).flat_map(|project| (0..NAMES.len()).map(move |name| QueueRef(project, name)))
+    (0..PROJECTS.len()).flat_map(|project| (0..ALL_NAMES).map(move |name| QueueRef(project, name)))
 }
 
 /// The first pick of the call, if there is one.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use zaqar_sled::{ControlHealth, OperationStatus};
 
-use crate::calls::{NAMES, PROJECTS, QueueRef, project_of, queue_ref};
+use crate::calls::{ALL_NAMES, PROJECTS, QueueRef, project_of, queue_ref};
 use crate::pair::{Check, Pair, equal, same};
 use crate::pools::{POOLS, pool_name};
 
@@ -80,7 +80,7 @@ impl Pair<'_> {
     pub(crate) fn compare_catalogue(&mut self) -> Check {
         for project in 0..PROJECTS.len() {
             self.call_catalogue(&CatalogueOp::List(project))?;
-            for name in 0..NAMES.len() {
+            for name in 0..ALL_NAMES {
                 self.call_catalogue(&CatalogueOp::Get(QueueRef(project, name)))?;
             }
         }

@@ -143,6 +143,9 @@ impl Pair<'_> {
             |driver| driver.messages().post(&project, &name, client_of(client), &messages),
             |pair, engine: &Vec<MessageId>, model: &Vec<MessageId>| {
                 equal(engine.len(), model.len())?;
+                if !engine.is_empty() {
+                    pair.note_published(queue_ref);
+                }
                 if !engine.is_sorted() {
                     return Err(format!("ids out of order: {engine:?}"));
                 }

@@ -11,6 +11,7 @@ use crate::flavors::flavor_op;
 use crate::pair::{Check, Pair};
 use crate::pools::{POOLS, own_store_pool, own_store_pool_op, pool_name, pool_op};
 use crate::subscriptions::subscription_op;
+use crate::topics::topic_op;
 
 /// How much of that there was.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +23,8 @@ pub(crate) struct Traffic {
     pub(crate) waits: u64,
     /// The number of batches with steps that succeeded.
     pub(crate) batches: u64,
+    /// The number of posts to topics that have subscribed queues.
+    pub(crate) published: u64,
     /// The number of dead letters that wait now.
     waiting: u64,
 }
@@ -31,6 +34,7 @@ impl Sum for Traffic {
         all.fold(Self::default(), |sum, one| Self {
             moves: sum.moves + one.moves,
             batches: sum.batches + one.batches,
+            published: sum.published + one.published,
             dead_letters: sum.dead_letters + one.dead_letters,
             waits: sum.waits + one.waits,
             waiting: 0,
@@ -46,6 +50,7 @@ pub(crate) fn pooled_op() -> impl Strategy<Value = Op> {
         70 => claim_op(),
         36 => (queue_ref(), subscription_op()).prop_map(|(queue_ref, op)| Op::Subscriptions(queue_ref, op)),
         12 => bookmark_op().prop_map(Op::Bookmarks),
+        12 => topic_op().prop_map(Op::Topics),
         16 => own_store_pool_op().prop_map(Op::Pools),
         6 => pool_op().prop_map(Op::Pools),
         6 => flavor_op().prop_map(Op::Flavors),

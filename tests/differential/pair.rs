@@ -9,7 +9,9 @@ use zaqar_sled::{
     SimulatedDisk, SubscriptionId, Timestamp,
 };
 
-use crate::calls::{BUSIEST, Case, Listing, NAMES, Op, PROJECTS, QueueListing, QueueRef, project_of};
+use crate::calls::{
+    ALL_NAMES, BUSIEST, BUSIEST_TOPIC, Case, Listing, Op, PROJECTS, QueueListing, QueueRef, project_of,
+};
 use crate::clocks::Ticking;
 use crate::ids::Pairs;
 use crate::moves::Traffic;
@@ -22,6 +24,7 @@ pub(crate) fn play(case: &Case) -> Result<Traffic, String> {
     let mut pair = Pair::new(case);
     pair.register()?;
     pair.call(&Op::Create(BUSIEST, case.metadata))?;
+    pair.call(&Op::Create(BUSIEST_TOPIC, r#"{"_subscribed_queues": ["orders", "a"]}"#))?;
     for (number, op) in case.ops.iter().enumerate() {
         pair.named.clear();
         pair.call(op).map_err(|difference| format!("call {number}, {op:?}: {difference}"))?;
@@ -119,6 +122,7 @@ impl<'c> Pair<'c> {
                 self.both(|driver| driver.flow_control().set_pause(&project, &name, *pause), same)
             }
             Op::Bookmarks(op) => self.call_bookmarks(op),
+            Op::Topics(op) => self.call_topics(op),
             Op::Subscriptions(queue_ref, op) => self.call_subscriptions(*queue_ref, op),
             Op::Pools(op) => {
                 self.call_pools(op)?;
@@ -151,7 +155,8 @@ impl<'c> Pair<'c> {
         for project in 0..PROJECTS.len() {
             let queues = QueueListing { marker: None, limit, detailed: true, contains: None, filter: None };
             self.list_queues(&project_of(project), &queues)?;
-            for name in 0..NAMES.len() {
+            self.list_topics(project, &queues)?;
+            for name in 0..ALL_NAMES {
                 let queue_ref = QueueRef(project, name);
                 self.stats(queue_ref)?;
                 self.list_claims(queue_ref, limit)?;

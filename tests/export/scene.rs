@@ -6,8 +6,8 @@ use std::time::Duration;
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
     Claim, ClaimOptions, Config, ControlDriver, DataDriver, Engine, ExportReport, ExtendedDriver, Headers, ListOptions,
-    ManualClock, MessageId, Metadata, NewFlavor, NewMessage, NewPool, PoolName, Project, Queue, QueueName, Result,
-    Retry, Subscriber, Ttl,
+    ManualClock, MessageId, Metadata, NewFlavor, NewMessage, NewPool, PoolName, Project, Queue, QueueName,
+    QueueSettings, Result, Retry, Subscriber, Ttl,
 };
 
 use crate::support::{
@@ -63,8 +63,10 @@ impl Scene {
             let dead = self.engine.queue(project.clone(), "dead").unwrap();
             dead.create(Metadata::new().with("_default_message_ttl", 3_000).unwrap()).unwrap();
             let text = "{\"_max_claim_count\":2,\"_dead_letter_queue\":\"dead\",\"a\":[1.0,1e300,\"\\u00fc\"]}";
-            let jobs = self.engine.queue(project, "jobs").unwrap();
+            let jobs = self.engine.queue(project.clone(), "jobs").unwrap();
             jobs.create(Metadata::from_json(text).unwrap()).unwrap();
+            let news = self.engine.topic(project, "jobs").unwrap();
+            news.create(QueueSettings::new().subscribed(["quiet", "jobs"])).unwrap();
         }
     }
 
@@ -83,7 +85,8 @@ impl Scene {
             72..75 => drop(queue.pop(1)),
             75..77 => drop(queue.purge()),
             77..79 => drop(queue.delete()),
-            79..81 => self.pause(&queue),
+            79..80 => self.pause(&queue),
+            80..81 => self.publish(&queue),
             81..83 => self.bookmark(),
             83..90 => self.subscribe(),
             90..97 => self.clock.advance(MINUTE / 3),
@@ -99,6 +102,12 @@ impl Scene {
         } else {
             bookmark.set(vec![self.random.pick(&[b'1', 0xff]); self.random.below(40) as usize]).unwrap();
         }
+    }
+
+    fn publish(&mut self, queue: &Queue) {
+        let news = self.engine.topic(queue.project().clone(), "jobs").unwrap();
+        let message = self.message();
+        self.ids.extend(news.post(CLIENT, &[message]).unwrap_or_default());
     }
 
     fn pause(&mut self, queue: &Queue) {

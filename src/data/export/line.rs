@@ -5,6 +5,7 @@
 //! 3. An unknown field is an error: a format with other fields has another number.
 
 use std::borrow::Cow;
+use std::ops::Not;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -85,6 +86,9 @@ pub(crate) struct MappingLine<'a> {
     pub(crate) project: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(crate) queue: Cow<'a, str>,
+    /// Whether it is a topic.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub(crate) topic: bool,
     #[serde(borrow)]
     pub(crate) pool: Cow<'a, str>,
 }
@@ -111,6 +115,9 @@ pub(crate) struct QueueLine<'a> {
     pub(crate) project: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(crate) queue: Cow<'a, str>,
+    /// Whether it is a topic.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub(crate) topic: bool,
     /// Behind the ids of all messages that the queue has had. It has the queue's number.
     pub(crate) next: MessageId,
     /// The messages that have expired.
@@ -185,6 +192,9 @@ pub(crate) struct SubscriptionLine<'a> {
     pub(crate) project: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(crate) queue: Cow<'a, str>,
+    /// Whether it is a topic.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub(crate) topic: bool,
     pub(crate) id: SubscriptionId,
     #[serde(borrow)]
     pub(crate) subscriber: Cow<'a, str>,

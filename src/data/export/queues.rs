@@ -105,6 +105,7 @@ impl QueueExport {
         output.write(&Line::Queue(QueueLine {
             project: self.project.name().map(Into::into),
             queue: self.name.as_str().into(),
+            topic: self.name.is_topic(),
             next: MessageId::new(self.number, self.next),
             expired: self.expired,
             claims: content.map_or(0, |content| content.claims.len() as u64),

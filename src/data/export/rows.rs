@@ -104,6 +104,7 @@ pub(super) fn write_mappings<B: Backend>(
             output.write(&Line::Mapping(MappingLine {
                 project: project.name().map(Into::into),
                 queue: queue.as_str().into(),
+                topic: queue.is_topic(),
                 pool: pool.as_str().into(),
             }))
         },
@@ -162,6 +163,7 @@ fn write_subscriptions_of<B: Backend>(export: &Export<'_, B>, key: &[u8], output
             output.write(&Line::Subscription(SubscriptionLine {
                 project: project.name().map(Into::into),
                 queue: queue.as_str().into(),
+                topic: queue.is_topic(),
                 id: SubscriptionId::from_bytes(id),
                 subscriber: subscriber.into(),
                 ttl,

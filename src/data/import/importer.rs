@@ -16,6 +16,7 @@ use crate::model::error::{Error, Result};
 use crate::model::numbering::incarnation_of;
 use crate::model::{
     Body, BookmarkName, ExportFault, FlavorName, Metadata, NewPool, PoolGroup, PoolName, PoolUri, Project, QueueName,
+    TopicName,
 };
 use crate::state::op::{Address, Change, Op};
 use crate::state::{BookmarkRow, FlavorRow, OUTBOX};
@@ -151,7 +152,7 @@ impl<'a, T: Target> Importer<'a, T> {
     }
 
     fn mapping(&mut self, line: &MappingLine<'_>) -> Taken {
-        let (project, queue) = (project(line.project.as_deref())?, QueueName::new(&line.queue)?);
+        let (project, queue) = (project(line.project.as_deref())?, name(&line.queue, line.topic)?);
         self.go_to(Place::Mapping(keys::queue(&project, &queue)))?;
         let limits = &self.target.control().store().limits;
         limits.check_project(&project)?;
@@ -186,7 +187,7 @@ impl<'a, T: Target> Importer<'a, T> {
     }
 
     fn queue(&mut self, line: &QueueLine<'_>) -> Taken {
-        let (project, name) = (project(line.project.as_deref())?, QueueName::new(&line.queue)?);
+        let (project, name) = (project(line.project.as_deref())?, name(&line.queue, line.topic)?);
         self.go_to(Place::Queue(keys::queue(&project, &name)))?;
         let number = line.next.queue;
         if number <= OUTBOX || !self.numbers.insert(number) {
@@ -208,7 +209,7 @@ impl<'a, T: Target> Importer<'a, T> {
     }
 
     fn subscription(&mut self, line: &SubscriptionLine<'_>) -> Taken {
-        let (project, name) = (project(line.project.as_deref())?, QueueName::new(&line.queue)?);
+        let (project, name) = (project(line.project.as_deref())?, name(&line.queue, line.topic)?);
         self.go_to(Place::Subscription(keys::queue(&project, &name), *line.id.as_bytes()))?;
         let open = self.subscriptions.take().map_or(Ok(None), |mut open| {
             if open.is_of(&project, &name) { Ok(Some(open)) } else { open.put().map(|()| None) }
@@ -231,6 +232,10 @@ impl<'a, T: Target> Importer<'a, T> {
             _ => Ok(()),
         }
     }
+}
+
+fn name(text: &str, is_topic: bool) -> Result<QueueName> {
+    if is_topic { TopicName::new(text).map(|topic| topic.to_queue_name()) } else { QueueName::new(text) }
 }
 
 fn project(name: Option<&str>) -> Result<Project> {

@@ -21,7 +21,7 @@ impl Error {
             };
         }
         names! {
-            QueueDoesNotExist QueueIsEmpty MessageDoesNotExist ClaimDoesNotExist ClaimDoesNotMatch MessageIsClaimed
+            QueueDoesNotExist QueueIsEmpty TopicDoesNotExist TopicIsEmpty MessageDoesNotExist ClaimDoesNotExist ClaimDoesNotMatch MessageIsClaimed
             MessageNotClaimed MessageNotClaimedBy SubscriptionDoesNotExist SubscriptionAlreadyExists PoolDoesNotExist
             PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
             QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore BookmarkNotInStore

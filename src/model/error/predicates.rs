@@ -20,6 +20,7 @@ impl Error {
         matches!(
             self,
             Self::QueueDoesNotExist { .. }
+                | Self::TopicDoesNotExist { .. }
                 | Self::MessageDoesNotExist { .. }
                 | Self::ClaimDoesNotExist { .. }
                 | Self::SubscriptionDoesNotExist { .. }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName};
+use super::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QUEUE, QueueName, RESERVED, TOPIC, TopicName};
 use crate::model::error::{Error, Result};
 
 impl Project {
@@ -28,7 +28,7 @@ impl Project {
 
 /// The ways to a name of one kind.
 macro_rules! valid {
-    ($type:ident, $what:literal) => {
+    ($type:ident, $what:literal, $make:expr) => {
         impl $type {
             /// The name with this text, which has 1 to 512 bytes.
             ///
@@ -41,7 +41,7 @@ macro_rules! valid {
                     return Err(Error::invalid($what, "must not be empty"));
                 }
                 check_len(concat!($what, " bytes"), name)?;
-                Ok(Self(name.into()))
+                Ok($make(name.into()))
             }
         }
 
@@ -71,11 +71,26 @@ macro_rules! valid {
     };
 }
 
-valid!(QueueName, "queue name");
-valid!(PoolName, "pool name");
-valid!(PoolGroup, "pool group");
-valid!(FlavorName, "flavor name");
-valid!(BookmarkName, "bookmark name");
+valid!(QueueName, "queue name", |text| QueueName { is_topic: false, text });
+valid!(TopicName, "topic name", TopicName);
+valid!(PoolName, "pool name", PoolName);
+valid!(PoolGroup, "pool group", PoolGroup);
+valid!(FlavorName, "flavor name", FlavorName);
+valid!(BookmarkName, "bookmark name", BookmarkName);
+
+impl QueueName {
+    /// The name that this text stands for in the journal.
+    pub(crate) fn from_stored(text: &str) -> Result<Self> {
+        if let Some(topic) = text.strip_prefix(TOPIC) {
+            return TopicName::new(topic).map(|topic| topic.to_queue_name());
+        }
+        match text.strip_prefix(QUEUE) {
+            Some(name) if name.starts_with(RESERVED) => Self::new(name),
+            None if !text.starts_with(RESERVED) => Self::new(text),
+            _ => Err(Error::invalid("queue name", "is not as it is stored")),
+        }
+    }
+}
 
 fn check_len(what: &'static str, name: &str) -> Result<()> {
     if name.len() > MAX_NAME_LEN {
@@ -90,6 +105,25 @@ pub(crate) const MAX_NAME_LEN: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stored_names_come_back_and_are_different() -> Result<()> {
+        let texts = ["a", "\0", "\0t", "\0ta", "\0qa", "\0\0", "ta", "q"];
+        let queues = texts.iter().map(QueueName::new);
+        let topics = texts.iter().map(|text| Ok(TopicName::new(text)?.to_queue_name()));
+        let all = queues.chain(topics).collect::<Result<Vec<_>>>()?;
+        let mut stored: Vec<_> = all.iter().map(|name| name.stored().into_owned()).collect();
+        for (name, stored) in all.iter().zip(&stored) {
+            assert_eq!(QueueName::from_stored(stored)?, *name);
+        }
+        stored.sort();
+        stored.dedup();
+        assert_eq!(stored.len(), all.len());
+        for wrong in ["", "\0", "\0t", "\0q", "\0qa", "\0x"] {
+            assert!(QueueName::from_stored(wrong).is_err(), "{wrong:?}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn names_are_taken_up_to_the_cap_and_refused_past_it() {

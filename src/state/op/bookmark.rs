@@ -15,7 +15,7 @@ pub(crate) struct Bookmarked<'a> {
     pub(crate) bookmarks: Vec<BookmarkChange<'a>>,
     /// That of the store's run, as a part of the new values' version.
     pub(crate) incarnation: u32,
-    #[serde(borrow)]
+    #[serde(borrow, with = "super::stored")]
     pub(crate) steps: Vec<Step<'a>>,
 }
 

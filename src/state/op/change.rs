@@ -133,7 +133,7 @@ pub(crate) enum Change<'a> {
     },
 }
 
-/// A queue by its name.
+/// A queue by its name, as it is [stored](QueueName::stored).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Address<'a> {
     pub(crate) project: Option<Cow<'a, str>>,
@@ -142,12 +142,12 @@ pub(crate) struct Address<'a> {
 
 impl<'a> Address<'a> {
     pub(crate) fn of(project: &'a Project, queue: &'a QueueName) -> Self {
-        Self { project: project.name().map(Into::into), queue: queue.as_str().into() }
+        Self { project: project.name().map(Into::into), queue: queue.stored() }
     }
 
     /// The key of the queue's record.
     pub(crate) fn key(&self) -> Vec<u8> {
-        keys::named(self.project.as_deref(), &self.queue)
+        keys::stored_queue(self.project.as_deref(), &self.queue)
     }
 }
 

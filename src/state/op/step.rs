@@ -2,39 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Op, Posted};
 use crate::state::sequences::Sequences;
 
 /// A change of one queue within a batch, with the fields of the operation of the same kind. No step contains a batch, so
-/// a journal with other bytes than were written cannot nest them without end.
-///
-/// The variants' order is the format on disk: new ones go at the end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// a journal with other bytes than were written cannot nest them without end. How steps are stored is in
+/// [`stored`](super::stored).
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step<'a> {
-    Post {
-        queue: u64,
-        first: u64,
-        client: [u8; 16],
-        #[serde(borrow)]
-        messages: Vec<Posted<'a>>,
-    },
-    Renew {
-        queue: u64,
-        claim: [u8; 16],
-        ttl: u64,
-        grace: u64,
-        slack: u8,
-    },
-    Release {
-        queue: u64,
-        claim: [u8; 16],
-    },
-    Delete {
-        queue: u64,
-        messages: Sequences,
-    },
+    Post { queue: u64, first: u64, client: [u8; 16], messages: Vec<Posted<'a>> },
+    Renew { queue: u64, claim: [u8; 16], ttl: u64, grace: u64, slack: u8 },
+    Release { queue: u64, claim: [u8; 16] },
+    Delete { queue: u64, messages: Sequences },
 }
 
 impl Step<'_> {

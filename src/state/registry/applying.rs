@@ -29,7 +29,7 @@ impl Registry {
             Op::Registry(change) => self.change(time, change),
             Op::Clear { address, .. } => self.subscriptions.clear(&address.key()),
             Op::Register { new, pool, least_incarnation } => {
-                self.map(keys::named(new.project.as_deref(), &new.name), pool, *least_incarnation, Some(new.number));
+                self.map(new.key(), pool, *least_incarnation, Some(new.number));
             }
             Op::Remap { address, queue, pool, least_incarnation: least, .. } => {
                 self.map(address.key(), pool, *least, Some(*queue));

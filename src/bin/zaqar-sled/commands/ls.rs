@@ -1,5 +1,6 @@
 //! `ls`: the queues of a store.
 
+use std::ops::Not;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,7 +13,7 @@ use crate::grid::{Cell, Grid, Kind};
 use crate::output::{self, Output};
 use crate::plain;
 use crate::quantity;
-use crate::queue_name::parse_project;
+use crate::queue_name::{name_of, parse_project};
 use crate::say;
 use crate::store_path::StorePath;
 
@@ -43,6 +44,8 @@ pub(crate) struct Ls {
 struct Row {
     project: Option<String>,
     queue: String,
+    #[serde(skip_serializing_if = "Not::not")]
+    topic: bool,
     free: u64,
     delayed: u64,
     claimed: u64,
@@ -88,13 +91,14 @@ impl Row {
         Ok(Self {
             project: queue.project().name().map(str::to_owned),
             queue: queue.name().to_string(),
+            topic: queue.name().topic().is_some(),
             free: queue.free(),
             delayed: queue.delayed(),
             claimed: queue.claimed(),
             bytes: queue.bytes(),
             oldest_s: oldest.map(|oldest| oldest.as_secs()),
             archived: queue.is_archived(),
-            shown: [plain::project(queue.project()), plain::name(queue.name().as_str())],
+            shown: [plain::project(queue.project()), name_of(queue.name())],
         })
     }
 }

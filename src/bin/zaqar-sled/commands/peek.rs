@@ -25,6 +25,10 @@ pub(crate) struct Peek {
     #[command(flatten)]
     queue: QueueArgs,
 
+    /// Look into the topic of that name instead of the queue.
+    #[arg(long)]
+    topic: bool,
+
     /// The largest number of messages.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -48,7 +52,8 @@ pub(crate) struct Peek {
 
 impl Peek {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let rows = self.store.look(|view| self.rows(self.queue.find(view)?))?;
+        let queue = self.queue.or_topic(self.topic)?;
+        let rows = self.store.look(|view| self.rows(queue.find(view)?))?;
         if self.raw {
             rows.iter().try_for_each(|row| output::print(&[row.message().body().as_bytes(), b"\n"].concat()))?;
         } else if let (Some(_), [row]) = (self.id, rows.as_slice()) {

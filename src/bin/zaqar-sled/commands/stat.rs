@@ -1,5 +1,7 @@
 //! `stat`: one store, or one queue, in detail.
 
+use std::ops::Not;
+
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -13,7 +15,7 @@ use crate::holder::Holder;
 use crate::output::Output;
 use crate::plain;
 use crate::quantity;
-use crate::queue_name::{QueueArgs, parse_project};
+use crate::queue_name::{QueueArgs, name_of, parse_project};
 use crate::store_path::StorePath;
 use crate::view::View;
 
@@ -33,6 +35,10 @@ pub(crate) struct Stat {
     /// The queue's project [default: none].
     #[arg(long, value_name = "NAME", value_parser = parse_project, requires = "queue")]
     project: Option<Project>,
+
+    /// Show the topic of that name instead of the queue.
+    #[arg(long, requires = "queue")]
+    topic: bool,
 }
 
 /// The store as a whole.
@@ -61,6 +67,8 @@ struct StoreFacts {
 struct QueueFacts {
     project: Option<String>,
     queue: String,
+    #[serde(skip_serializing_if = "Not::not")]
+    topic: bool,
     archived: bool,
     free: u64,
     delayed: u64,
@@ -94,7 +102,7 @@ impl Stat {
                 self.output.document(&facts, |facts| grid::facts(&facts.shown(), grid::terminal_width()))?;
             }
             Some(name) => {
-                let queue = QueueArgs { name: name.clone(), project: self.project.clone() };
+                let queue = QueueArgs { name: name.clone(), project: self.project.clone() }.or_topic(self.topic)?;
                 let facts = self
                     .store
                     .look(|view| QueueFacts::of(queue.find(view)?, &view.metadata(&queue.project(), &queue.name)))?;
@@ -164,6 +172,7 @@ impl QueueFacts {
         Ok(Self {
             project: queue.project().name().map(str::to_owned),
             queue: queue.name().to_string(),
+            topic: queue.name().topic().is_some(),
             archived: queue.is_archived(),
             free: queue.free(),
             delayed: queue.delayed(),
@@ -174,7 +183,7 @@ impl QueueFacts {
             oldest: stats.oldest().map(MessageFacts::of),
             newest: stats.newest().map(MessageFacts::of),
             metadata: RawValue::from_string(metadata.to_json()).map_err(std::io::Error::from)?,
-            shown: [plain::project(queue.project()), plain::name(queue.name().as_str())],
+            shown: [plain::project(queue.project()), name_of(queue.name())],
         })
     }
 

@@ -15,7 +15,6 @@ use crate::state::Obstacle;
 use crate::state::op::{Bookmarked, JournalEntry, NewQueue, Op, Step};
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
-use crate::storage::keys;
 
 /// Omits messages from `first` on that are below `next`.
 fn omit<T>(next: u64, first: &mut u64, messages: &mut Vec<T>) {
@@ -81,7 +80,7 @@ impl Merge<'_> {
 
     /// A queue is created under a name: one that still has it was deleted by a change that is missing.
     fn make_way(&mut self, new: &NewQueue<'_>) {
-        self.take_name(keys::named(new.project.as_deref(), &new.name), new.number);
+        self.take_name(new.key(), new.number);
     }
 
     /// Fills the gap before messages from `first` on, and omits messages that exist already.
