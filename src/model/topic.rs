@@ -43,7 +43,8 @@ impl TopicEntry {
 /// # let engine = Config::new().disk(disk).open("store")?;
 /// let prices = engine.topic(Project::none(), "prices")?;
 /// prices.create(Metadata::new())?;
-/// let ids = prices.post(ClientId::random(), &[NewMessage::new("7.20"), NewMessage::new("7.25")])?;
+/// let messages = [NewMessage::new("7.20"), NewMessage::new("7.25")];
+/// let ids = prices.post(ClientId::random(), &messages)?;
 /// let stats = prices.stats()?;
 /// assert_eq!(stats.total(), 2);
 /// assert_eq!(stats.oldest().map(MessageStat::id), Some(ids[0]));
