@@ -14,7 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use zaqar_sled::{
-    ClaimOptions, ClientId, Config, Metadata, NewMessage, NewPool, PoolName, Project, Queue, SimulatedDisk, Timestamp,
+    ClaimOptions, ClientId, Config, Metadata, NewMessage, NewPool, PoolName, Project, Queue, QueueSettings,
+    SimulatedDisk, Timestamp,
 };
 
 use clock::{WatchedClock, interrupt_at, was_interrupted};
@@ -27,6 +28,53 @@ fn a_post_wakes_a_waiter() {
     let waiter = waiter(&engine, &jobs, LONG);
     post(&jobs, "work");
     assert_eq!(body_of(joined(waiter)), b"work");
+}
+
+#[test]
+fn a_post_to_a_topic_wakes_the_waiters_of_its_subscribed_queues() {
+    let (engine, _) = engine();
+    let (jobs, other) = (jobs(&engine), waits::created(&engine, "other"));
+    let news = engine.topic(Project::none(), "news").unwrap();
+    news.create(QueueSettings::new().subscribed(["jobs", "other"])).unwrap();
+    for turn in 0..4 {
+        let waiters = [waiter(&engine, &jobs, LONG), waiter(&engine, &other, LONG)];
+        let message = NewMessage::new("work");
+        if turn % 2 == 0 {
+            news.post(ClientId::random(), &[message]).unwrap();
+        } else {
+            engine.batch().publish(&news, ClientId::random(), [message]).commit().unwrap();
+        }
+        for waiter in waiters {
+            assert_eq!(body_of(joined(waiter)), b"work");
+        }
+        jobs.purge().unwrap();
+        other.purge().unwrap();
+    }
+}
+
+/// Of a topic's messages, those that are not there yet when a queue has been made come to the queue.
+#[test]
+fn a_subscribed_queue_that_is_made_beside_a_post_misses_nothing() {
+    let (engine, _) = engine();
+    for round in 0..300 {
+        let name = format!("queue {round}");
+        let news = engine.topic(Project::none(), format!("news {round}")).unwrap();
+        news.create(QueueSettings::new().subscribed([&name])).unwrap();
+        let queue = engine.queue(Project::none(), &name).unwrap();
+        let before = thread::scope(|scope| {
+            let poster = scope.spawn(|| {
+                for _ in 0..20 {
+                    news.post(ClientId::random(), &[NewMessage::new("work")]).unwrap();
+                }
+            });
+            (0..round % 50).for_each(|_| thread::yield_now());
+            queue.create(Metadata::new()).unwrap();
+            let before = news.stats().unwrap().total();
+            poster.join().unwrap();
+            before
+        });
+        assert!(before + queue.stats().unwrap().total() >= 20, "round {round}: {before} before");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::model::{
 /// handle [`Topic`](crate::Topic) has the same calls.
 ///
 /// A topic is a list of messages that nobody claims. It has a name, metadata and subscriptions as a queue has, but no
-/// claims; a topic and a queue of the same text are independent. The calls on messages and subscriptions take a topic by
+/// claims: [`Claims::create`](crate::Claims::create) refuses it. A topic and a queue of the same text are independent. The calls on messages and subscriptions take a topic by
 /// the name that [`TopicName::to_queue_name`] gives, and so does a [batch](crate::Batches). Metadata has the same
 /// [reserved keys](crate::QueueSettings).
 ///
@@ -25,8 +25,13 @@ use crate::model::{
 /// The subscribed queues are the key `_subscribed_queues` of the topic's metadata, a list of names of the same project:
 /// they are kept, copied and moved with it, and [`set_metadata`](Self::set_metadata) replaces them. At most 1 000 queues
 /// are subscribed to a topic. In a pooled driver a post fails with [`NotInOneStore`](crate::Error::NotInOneStore) while a
-/// subscribed queue is in another store than the topic: give both the same flavor or move one of them
-/// ([`PooledDriver::move_queue`](crate::PooledDriver::move_queue)).
+/// subscribed queue is in another store than the topic: give both a flavor whose group has one pool, or move one of them
+/// ([`PooledDriver::move_queue`](crate::PooledDriver::move_queue)); and with
+/// [`QueueNotMapped`](crate::Error::QueueNotMapped) while a subscribed queue that exists has no pool.
+///
+/// **Limits.** A post counts once for the topic and once for each subscribed name, whether or not there is the queue:
+/// together 128 MiB of bodies and headers, 2^20 messages, and, in a batch, 10 000 queues. So with 1 000 subscribed queues
+/// a message has at most 130 KB.
 ///
 /// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
 ///
@@ -151,8 +156,8 @@ pub trait Topics: Sealed + Send + Sync {
     /// ```
     fn exists(&self, project: &Project, name: &TopicName) -> Result<bool>;
 
-    /// Removes the topic with its messages. Its subscriptions stay, as a queue's do, and so do the messages in subscribed
-    /// queues. A missing topic is no error. Zaqar's.
+    /// Removes the topic with its messages and metadata, and so its subscribed queues; their messages stay. Its
+    /// [`Subscriptions`](crate::Subscriptions) stay, as a queue's do. A missing topic is no error. Zaqar's.
     ///
     /// Cost: O(1); the space is freed in the background.
     ///

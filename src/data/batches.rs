@@ -22,10 +22,10 @@ use super::backend::{Access, Answer, Backend, NamedQueue};
 use super::bookmarks::BookmarkPlan;
 use super::bounds::{Load, check_bound};
 use super::claims::{held, missing as missing_claim};
-use super::messages::{all_posted, check_claim, check_message_times};
+use super::message_checks::{all_posted, check_claim, check_message_times};
 use super::pauses::check_post as check_pause;
 use super::queues::missing;
-use super::topics::Reach;
+use super::reach::Reach;
 
 impl<S: Backend> Batches for S {
     fn commit(&self, steps: &[BatchStep]) -> Result<BatchOutcome> {
@@ -42,7 +42,7 @@ pub(crate) fn commit<S: Backend>(backend: &S, steps: &[&BatchStep]) -> Result<Ba
         let reach = Reach::of(backend, steps)?;
         let places = Places::of(steps, &reach);
         let committed = backend.with_queues(&places.named, |queues| {
-            if !places.are_current(queues, &reach) {
+            if !places.are_current(queues, &reach, backend.control_store()) {
                 return Ok((Answer::at_once(None), Vec::new()));
             }
             let store = backend.control_store();
@@ -139,7 +139,7 @@ impl<'a> Places<'a> {
             let (project, name, access) = (step.project(), step.queue()?, access_of(step));
             let queue = index(project, name, access);
             let is_post = matches!(step, BatchStep::Post { .. });
-            let subscribed = if is_post { reach.subscribed(project, name) } else { &[] };
+            let subscribed = if is_post { reach.of_topic(project, name) } else { &[] };
             let subscribed = subscribed.iter().map(|name| index(project, name, access)).collect();
             Some(StepPlace { queue, subscribed })
         });
@@ -147,11 +147,16 @@ impl<'a> Places<'a> {
         Self { named, steps }
     }
 
-    /// Whether the topics, now locked, have the subscribed queues that were looked up.
-    fn are_current(&self, queues: &Together<'_>, reach: &Reach) -> bool {
-        self.named.iter().enumerate().all(|(index, NamedQueue { project, name, .. })| {
-            queues.queue(index).is_none_or(|locked| reach.is_current(project, name, locked))
-        })
+    /// Whether the topics, now locked, have the subscribed queues that were looked up, and those that were missing are
+    /// missing still.
+    fn are_current(&self, queues: &Together<'_>, reach: &Reach, control_store: &Store) -> bool {
+        let mut subscribed = self.steps.iter().flatten().flat_map(|place| &place.subscribed);
+        let is_any_missing = subscribed.any(|index| queues.queue(*index).is_none());
+        let mut named = self.named.iter().enumerate();
+        (!is_any_missing || reach.has_all_names(control_store))
+            && named.all(|(index, NamedQueue { project, name, .. })| {
+                queues.queue(index).is_none_or(|locked| reach.has_same_queues(project, name, locked))
+            })
     }
 }
 

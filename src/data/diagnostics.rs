@@ -47,7 +47,8 @@ impl<S: Backend> Diagnostics for S {
             let mut next = None;
             for start in keys::QUEUES.iter().filter(|start| behind.first() <= start.first()) {
                 if next.is_none() {
-                    next = store.list(start, &behind, 1, |key| key != outbox)?.pop();
+                    let after = if behind.starts_with(start) { &behind } else { &start[..] };
+                    next = store.list(start, after, 1, |key| key != outbox)?.pop();
                 }
             }
             let Some((project, _)) = next.and_then(|queue| keys::parse_queue(queue.key())) else { break };

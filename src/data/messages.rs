@@ -1,25 +1,24 @@
 //! The message controller (contract 6).
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::contract::Messages;
 use crate::model::error::{Error, Result};
-use crate::model::limits::{are_long, check_times};
-use crate::model::time::millis;
+use crate::model::limits::are_long;
 use crate::model::{
     ClaimId, ClientId, MAX_BYTES, Message, MessageId, MessageListOptions, MessageMarker, NewMessage, Page, Pause,
-    Project, QueueName, Sort, Timestamp, Ttl,
+    Project, QueueName, Sort, Timestamp,
 };
-use crate::state::op::{Op, Posted};
+use crate::state::op::Op;
 use crate::state::sequences::Sequences;
-use crate::state::{self, Allowance, Hold, Reading, envelope};
+use crate::state::{self, Allowance, Reading};
 use crate::storage::journal::Growth;
 use crate::store::Locked;
 
 use super::backend::{Access, Answer, Backend};
 use super::bounds::{Load, check_bound};
+use super::message_checks::{all_posted, check_claim, check_claims, check_message_times};
 use super::pauses::check_post as check_pause;
 use super::queues::{empty, missing};
 use super::topics::publish;
@@ -197,35 +196,6 @@ fn post_locked(
     Ok(Answer::changed(ids.collect(), lsn).waking(messages.len()))
 }
 
-/// The messages as an operation has them.
-pub(super) fn all_posted(messages: &[NewMessage], checksums: bool) -> Result<Vec<Posted<'_>>> {
-    let mut all = Vec::with_capacity(messages.len());
-    for message in messages {
-        all.push(posted(message, checksums)?);
-    }
-    Ok(all)
-}
-
-fn posted(message: &NewMessage, checksums: bool) -> Result<Posted<'_>> {
-    let headers = &message.headers;
-    let envelope = if headers.is_empty() { Cow::Borrowed(&[][..]) } else { envelope::encode(headers, None)?.into() };
-    Ok(Posted {
-        ttl: message.ttl.map_or(0, Ttl::as_millis),
-        delay: millis(message.delay.unwrap_or_default()),
-        checksum: if checksums { message.checksum().map(|checksum| checksum.0) } else { None },
-        envelope,
-        body: message.body().as_bytes().into(),
-    })
-}
-
-pub(super) fn check_message_times(now: Timestamp, messages: &[NewMessage]) -> Result<()> {
-    for message in messages {
-        check_times(now, "ttl", &[message.limited_ttl()])?;
-        check_times(now, "delay", &[message.delay.unwrap_or_default()])?;
-    }
-    Ok(())
-}
-
 /// The live message of that id, if it is this queue's.
 pub(super) fn locate<'a>(queue: &'a Locked<'_>, id: MessageId) -> Result<Option<(&'a state::Page, usize)>> {
     if id.queue == queue.number() { queue.locate(id.sequence) } else { Ok(None) }
@@ -245,63 +215,3 @@ fn check_size(bytes: u64) -> Result<()> {
 
 /// Bytes of bodies that are read by their ids at once, as many as may be posted at once by default.
 const READ_BYTES: u64 = 128 << 20;
-
-/// Why a message may not be deleted.
-pub(super) enum Refusal {
-    Claimed,
-    NotClaimed,
-    ClaimedByOther(ClaimId),
-    NoSuchClaim(ClaimId),
-    OtherClaims(ClaimId),
-}
-
-impl Refusal {
-    pub(super) fn error(self, project: &Project, queue: &QueueName, id: MessageId) -> Error {
-        let (project, queue) = (project.clone(), queue.clone());
-        match self {
-            Self::Claimed => Error::MessageIsClaimed { id },
-            Self::NotClaimed => Error::MessageNotClaimed { id },
-            Self::ClaimedByOther(claim) => Error::MessageNotClaimedBy { id, claim },
-            Self::NoSuchClaim(id) => Error::ClaimDoesNotExist { project, queue, id },
-            Self::OtherClaims(claim) => Error::ClaimDoesNotMatch { project, queue, id, claim },
-        }
-    }
-}
-
-/// Whether the message may be deleted by `claim`, or without one (contract 6.6, in its order). The claims numbered `ended`
-/// count as ended.
-pub(super) fn check_claim(
-    queue: &Locked<'_>,
-    page: &state::Page,
-    index: usize,
-    claim: Option<&ClaimId>,
-    ended: &BTreeSet<u64>,
-) -> Result<(), Refusal> {
-    let claimed = page.holder(index).is_some_and(|number| !ended.contains(&number));
-    let Some(claim) = claim else {
-        return if claimed { Err(Refusal::Claimed) } else { Ok(()) };
-    };
-    if claim.is_nil() {
-        return Err(Refusal::NoSuchClaim(*claim));
-    }
-    if !claimed {
-        return Err(Refusal::NotClaimed);
-    }
-    match queue.claims().number(claim.as_bytes()).filter(|number| !ended.contains(number)) {
-        Some(number) if page.held_by(index, number) => Ok(()),
-        Some(_) => Err(Refusal::ClaimedByOther(*claim)),
-        None => Err(Refusal::NoSuchClaim(*claim)),
-    }
-}
-
-/// Whether the message is under one of the claims numbered `holders` (contract 6.7).
-fn check_claims(queue: &Locked<'_>, page: &state::Page, index: usize, holders: &[u64]) -> Result<(), Refusal> {
-    if page.hold(index) != Hold::Claimed {
-        return Err(Refusal::NotClaimed);
-    }
-    if holders.iter().any(|number| page.held_by(index, *number)) {
-        return Ok(());
-    }
-    let holder = page.holder(index).and_then(|number| queue.claims().get(number));
-    Err(holder.map_or(Refusal::NotClaimed, |claim| Refusal::OtherClaims(ClaimId::from_bytes(claim.id))))
-}

@@ -16,6 +16,7 @@ use crate::storage::budget::Budget;
 use crate::storage::journal::Growth;
 use crate::storage::keys;
 use crate::store::{Directory, Listed, Locked, LockedRegistry, Place, QueueSlot, Store};
+use crate::sync::atomic::Ordering;
 
 use super::backend::{Access, Answer, Backend};
 
@@ -335,6 +336,7 @@ impl Directory {
         self.next_number = self.next_number.max(queue.number().saturating_add(1));
         let slot = QueueSlot::new(queue, budget, self.tier);
         self.names.insert(slot.clone());
+        self.names_made.fetch_add(1, Ordering::SeqCst);
         slot
     }
 }

@@ -17,7 +17,8 @@ use crate::store::Locked;
 
 use super::backend::{Access, Answer, Backend};
 use super::claims::missing;
-use super::messages::{check_claim, locate};
+use super::message_checks::check_claim;
+use super::messages::locate;
 
 impl ExtendedDriver for Engine {
     fn retries(&self) -> &dyn Retries {

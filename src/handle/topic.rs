@@ -31,7 +31,7 @@ use crate::pooled::PooledDriver;
 /// orders.subscribe(&invoices)?;
 /// orders.post(ClientId::random(), &[NewMessage::new("42")])?;
 /// let claim = invoices.claim(ClaimOptions::new())?.expect("the queue has the message too");
-/// assert_eq!(claim.messages()[0].body(), b"42");
+/// assert_eq!(claim.messages()[0].body().as_bytes(), b"42");
 /// for message in orders.iter(MessageListOptions::new()) {
 ///     println!("{:?}", message?.body());
 /// }
@@ -305,7 +305,7 @@ impl Topic {
     /// board.create(Metadata::new())?;
     /// prices.subscribe(&board)?;
     /// let ids = prices.post(ClientId::random(), &[NewMessage::new("7.20")])?;
-    /// assert_eq!(prices.get(&ids[0])?.body(), b"7.20");
+    /// assert_eq!(prices.get(&ids[0])?.body().as_bytes(), b"7.20");
     /// assert_eq!(board.stats()?.free(), 1);
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
@@ -332,7 +332,7 @@ impl Topic {
     /// # prices.post(ClientId::random(), &[NewMessage::new("a"), NewMessage::new("b")])?;
     /// let page = prices.list(&MessageListOptions::new().limit(1))?;
     /// let rest = prices.list(&MessageListOptions::new().marker(page.next))?;
-    /// assert_eq!(rest.items[0].body(), b"b");
+    /// assert_eq!(rest.items[0].body().as_bytes(), b"b");
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn list(&self, options: &MessageListOptions) -> Result<Page<Message, MessageMarker>> {
@@ -379,7 +379,7 @@ impl Topic {
     /// # let prices = engine.topic(Project::none(), "prices")?;
     /// # prices.create(Metadata::new())?;
     /// let ids = prices.post(ClientId::random(), &[NewMessage::new("a")])?;
-    /// assert_eq!(prices.get(&ids[0])?.body(), b"a");
+    /// assert_eq!(prices.get(&ids[0])?.body().as_bytes(), b"a");
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn get(&self, id: &MessageId) -> Result<Message> {

@@ -83,7 +83,7 @@ pub enum Error {
         topic: TopicName,
     },
     /// The message never existed, has expired, or was deleted.
-    #[error("message {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
+    #[error("message {} does not exist in {}{}", shown(.id), named(.queue), within(.project))]
     MessageDoesNotExist {
         /// The project asked in.
         project: Project,
@@ -93,7 +93,7 @@ pub enum Error {
         id: MessageId,
     },
     /// The claim never existed, has expired, or was released.
-    #[error("claim {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
+    #[error("claim {} does not exist in {}{}", shown(.id), named(.queue), within(.project))]
     ClaimDoesNotExist {
         /// The project asked in.
         project: Project,
@@ -103,7 +103,7 @@ pub enum Error {
         id: ClaimId,
     },
     /// A bulk delete named a message that is under a live claim, and the call did not give that claim.
-    #[error("message {id} of queue {queue:?}{} is under a claim that was not given", within(.project))]
+    #[error("message {id} of {}{} is under a claim that was not given", named(.queue), within(.project))]
     ClaimDoesNotMatch {
         /// The project asked in.
         project: Project,
@@ -135,7 +135,7 @@ pub enum Error {
         claim: ClaimId,
     },
     /// The subscription never existed, has expired, was deleted, or belongs to another queue.
-    #[error("subscription {} does not exist in queue {queue:?}{}", shown(.id), within(.project))]
+    #[error("subscription {} does not exist in {}{}", shown(.id), named(.queue), within(.project))]
     SubscriptionDoesNotExist {
         /// The project asked in.
         project: Project,
@@ -145,7 +145,7 @@ pub enum Error {
         id: SubscriptionId,
     },
     /// Another live subscription of the queue has the same subscriber.
-    #[error("queue {queue:?}{} has a subscription of that subscriber already", within(.project))]
+    #[error("{}{} has a subscription of that subscriber already", named(.queue), within(.project))]
     SubscriptionAlreadyExists {
         /// The project asked in.
         project: Project,
@@ -195,7 +195,7 @@ pub enum Error {
         flavor: FlavorName,
     },
     /// The catalogue has no entry for the queue.
-    #[error("queue {queue:?}{} is not mapped to a pool", within(.project))]
+    #[error("{}{} is not mapped to a pool", named(.queue), within(.project))]
     QueueNotMapped {
         /// The project asked in.
         project: Project,
@@ -203,7 +203,7 @@ pub enum Error {
         queue: QueueName,
     },
     /// No pool can take the queue: none is registered, or none has a weight above 0.
-    #[error("no pool found for queue {queue:?}{}", within(.project))]
+    #[error("no pool found for {}{}", named(.queue), within(.project))]
     NoPoolFound {
         /// The queue's project.
         project: Project,
@@ -229,7 +229,7 @@ pub enum Error {
         other: bool,
     },
     /// The queue is being moved to another pool and takes no changes until it is there. Try again.
-    #[error("queue {queue:?}{} is being moved to another pool", within(.project))]
+    #[error("{}{} is being moved to another pool", named(.queue), within(.project))]
     Moving {
         /// The queue's project.
         project: Project,
@@ -237,7 +237,7 @@ pub enum Error {
         queue: QueueName,
     },
     /// Two queues of a batch are in different stores, so their changes cannot take effect together.
-    #[error("queue {one:?}{} and queue {other:?}{} are not in one store", within(.project), within(.other_project))]
+    #[error("{}{} and {}{} are not in one store", named(.one), within(.project), named(.other), within(.other_project))]
     NotInOneStore {
         /// The project of the first queue.
         project: Project,
@@ -249,7 +249,7 @@ pub enum Error {
         other: QueueName,
     },
     /// A queue and a bookmark of a batch are in different stores: a pooled driver has its bookmarks in the control store.
-    #[error("queue {queue:?}{} and bookmark {bookmark:?}{} are not in one store", within(.project), within(.bookmark_project))]
+    #[error("{}{} and bookmark {bookmark:?}{} are not in one store", named(.queue), within(.project), within(.bookmark_project))]
     BookmarkNotInStore {
         /// The project of the queue.
         project: Project,
@@ -271,7 +271,7 @@ pub enum Error {
         version: Option<u64>,
     },
     /// The queue is paused for posts.
-    #[error("queue {queue:?} is paused{}", within(.project))]
+    #[error("{} is paused{}", named(.queue), within(.project))]
     QueuePaused {
         /// The project of the queue.
         project: Project,
@@ -280,7 +280,7 @@ pub enum Error {
     },
     /// The post would exceed what the queue may hold by its own settings. It works once messages are gone, unless it
     /// alone exceeds the limit.
-    #[error("queue {queue:?} is full{}: it may have {limit} {what}", within(.project))]
+    #[error("{} is full{}: it may have {limit} {what}", named(.queue), within(.project))]
     QueueIsFull {
         /// The project of the queue.
         project: Project,
@@ -442,6 +442,12 @@ pub enum Error {
     },
 }
 
+/// A queue or a topic in the text of an error.
+fn named(name: &QueueName) -> String {
+    let kind = if name.is_topic() { "topic" } else { "queue" };
+    format!("{kind} {name:?}")
+}
+
 impl Error {
     pub(crate) fn invalid(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::InvalidArgument { name: name.into(), reason: reason.into() }
@@ -540,6 +546,17 @@ mod tests {
         assert_eq!(message("?"), "message with a malformed id does not exist in queue \"orders\"");
         let error = Error::ClaimDoesNotExist { project, queue, id: ClaimId::lossy("?") };
         assert_eq!(error.to_string(), "claim with a malformed id does not exist in queue \"orders\"");
+        Ok(())
+    }
+
+    #[test]
+    fn texts_tell_a_topic_from_a_queue_of_its_name() -> Result<()> {
+        let (queue, topic) = (QueueName::new("a")?, TopicName::new("a")?.to_queue_name());
+        let (project, other_project) = (Project::none(), Project::none());
+        let error = Error::NotInOneStore { project, one: queue, other_project, other: topic.clone() };
+        assert_eq!(error.to_string(), r#"queue "a" and topic "a" are not in one store"#);
+        let paused = Error::QueuePaused { project: Project::none(), queue: topic };
+        assert_eq!(paused.to_string(), r#"topic "a" is paused"#);
         Ok(())
     }
 

@@ -144,6 +144,11 @@ impl RedriveOptions {
     pub(crate) fn check(&self, queue: &QueueName, limits: &Limits, now: Timestamp) -> Result<()> {
         limits.check_queue_name(queue)?;
         self.to.as_ref().map_or(Ok(()), |to| limits.check_queue_name(to))?;
+        for (name, queue) in [("queue", Some(queue)), ("to", self.to.as_ref())] {
+            if queue.is_some_and(QueueName::is_topic) {
+                return Err(Error::invalid(name, "is a topic, which has no dead letters"));
+            }
+        }
         if self.to.as_ref() == Some(queue) {
             return Err(Error::invalid("to", "a queue cannot be moved into itself"));
         }

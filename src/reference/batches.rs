@@ -8,7 +8,7 @@ use super::{ReferenceModel, Store};
 use crate::contract::Batches;
 use crate::data::batches::{check_bookmarks_alone, check_size};
 use crate::data::bookmarks::named_twice;
-use crate::data::topics::{Copies, posted_topic};
+use crate::data::reach::{Copies, posted_topic};
 use crate::model::error::{Error, Result};
 use crate::model::{
     BatchOutcome, BatchStep, BookmarkName, ClaimId, ClaimOptions, MessageId, Project, QueueName, Timestamp,
@@ -23,7 +23,16 @@ impl Batches for ReferenceModel {
         }
         let (mut store, now) = self.enter()?;
         let mut copies = Copies::default();
-        steps.iter().try_for_each(|step| copies.add(step, store.subscribed_to(step).len()))?;
+        for step in steps {
+            let subscribed = store.subscribed_to(step);
+            let project = step.project();
+            let is_left =
+                |queue: &&QueueName| store.queue(project, queue).is_some() && !store.is_mapped(project, queue);
+            if let Some(queue) = subscribed.iter().find(is_left) {
+                return Err(Error::QueueNotMapped { project: project.clone(), queue: queue.clone() });
+            }
+            copies.add(step, subscribed.len())?;
+        }
         store.check_one_location(steps)?;
         let (before, mut progress) = ((store.queues.clone(), store.bookmarks.clone()), Progress::default());
         let done = steps.iter().try_for_each(|step| self.take(&mut store, now, step, &mut progress));

@@ -41,7 +41,9 @@ impl Topics for ReferenceModel {
             .items
             .into_iter()
             .filter_map(|listed| Some(TopicEntry { name: listed.name.topic()?, metadata: listed.metadata }));
-        Ok(Page { items: items.collect(), next: page.next })
+        let items: Vec<TopicEntry> = items.collect();
+        let next = items.last().map(|last| QueueName::new(&last.name)).transpose()?.map(QueueMarker::from);
+        Ok(Page { items, next })
     }
 
     fn stats(&self, project: &Project, name: &TopicName) -> Result<TopicStats> {

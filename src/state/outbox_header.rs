@@ -12,6 +12,7 @@ use crate::storage::codec;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Destination {
     project: Option<String>,
+    /// As it is [stored](QueueName::stored).
     queue: String,
 }
 
@@ -26,12 +27,12 @@ pub(crate) struct OutboxHeader {
 
 impl Destination {
     pub(crate) fn of(project: &Project, queue: &QueueName) -> Self {
-        Self { project: project.name().map(str::to_owned), queue: queue.to_string() }
+        Self { project: project.name().map(str::to_owned), queue: queue.stored().into_owned() }
     }
 
     pub(crate) fn name(&self) -> Result<(Project, QueueName)> {
         let project = self.project.as_ref().map_or_else(|| Ok(Project::none()), Project::named)?;
-        Ok((project, QueueName::new(&self.queue)?))
+        Ok((project, QueueName::from_stored(&self.queue)?))
     }
 }
 

@@ -45,7 +45,8 @@ pub(crate) fn queue(project: &Project, name: &QueueName) -> Vec<u8> {
     key
 }
 
-/// The key of the queue or topic whose name is stored as `stored`; one that cannot be has the key of no queue.
+/// The key of the queue or topic whose name is stored as `stored`. A text that stands for no name is taken for the name:
+/// the outbox's, and one that only damage can have written.
 pub(crate) fn stored_queue(project: Option<&str>, stored: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(6 + project.map_or(0, str::len) + stored.len());
     match QueueName::from_stored(stored) {

@@ -357,6 +357,7 @@ impl LockedRegistry<'_> {
         self.store.reserve.change_records(before, self.registry.bytes());
         drop(poison_on_panic);
         self.store.apply(lsn, time, op, queues);
+        self.store.names_made.fetch_add(1, Ordering::SeqCst);
         Ok(lsn)
     }
 }

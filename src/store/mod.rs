@@ -126,6 +126,9 @@ pub(crate) struct Store {
     weight: AtomicU64,
     pub(crate) calls: Calls,
     pub(crate) meters: Meters,
+    /// Counts the queues that are made, and the changes of the registry, each before its call returns. So a queue that a
+    /// call has not found is still missing if the counter is as it was before the look-up.
+    pub(crate) names_made: Arc<AtomicU64>,
 }
 
 /// The directory: the queues of the store.
@@ -135,6 +138,8 @@ pub(crate) struct Directory {
     pub(crate) names: Names,
     pub(crate) archiving: Archiving,
     pub(crate) next_number: u64,
+    /// As in the store.
+    pub(crate) names_made: Arc<AtomicU64>,
     pub(crate) tier: Tier,
 }
 
@@ -160,6 +165,8 @@ impl Store {
         let last_lsn = start.next_lsn.saturating_sub(1);
         let incarnation = manifest.incarnation;
         let housekeeping = Housekeeping::new(manifest, filled, last_lsn, snapshot_files);
+        let names_made = Arc::<AtomicU64>::default();
+        let directory = Directory { names, archiving, next_number, names_made: names_made.clone(), tier };
         let store = Self {
             root,
             held,
@@ -174,7 +181,7 @@ impl Store {
             admission: Admission::new(config, budget.events()),
             budget,
             hot_queues: HotQueues::default(),
-            directory: RwLock::new(Rank::Directory(tier), Directory { names, archiving, next_number, tier }),
+            directory: RwLock::new(Rank::Directory(tier), directory),
             registry: RwLock::new(Rank::Registry(tier), registry),
             registering: Mutex::new(Rank::Registering, ()),
             chains: Mutex::new(Rank::Chains, ()),
@@ -182,6 +189,7 @@ impl Store {
             alarms: Alarms::default(),
             waiters: Arc::default(),
             meters: Meters::default(),
+            names_made,
             waiters_of_driver: OnceLock::new(),
             housekeeping: Mutex::new(Rank::Housekeeping, housekeeping),
             signals,

@@ -3,7 +3,7 @@
 use crate::support::*;
 use zaqar_sled::{
     BatchStep, Error, ListOptions, NewMessage, PoolUpdate, Project, Purge, QueueListOptions, QueueName, QueueSettings,
-    Sort, TopicName,
+    RedriveOptions, Sort, TopicName,
 };
 
 fn topic_name(name: &str) -> TopicName {
@@ -292,6 +292,28 @@ contract! {
         assert!(topic.is_subscribed(id));
     }
 
+    fn no_redrive_takes_from_a_topic_or_moves_to_one(h) {
+        let (topic, dead) = (h.create_topic("news"), h.create("dead"));
+        topic.say("a");
+        dead.say("b");
+        assert_eq!(refused(dead.redrive(&RedriveOptions::new().to(topic.name.clone()))), "to");
+        assert_eq!(refused(topic.redrive(&RedriveOptions::new().to(dead.name.clone()))), "queue");
+        h.turn();
+        assert_eq!((topic.all(), dead.all()), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    }
+
+    fn a_topic_that_is_made_again_has_no_subscribed_queues(h) {
+        let (topic, one) = (h.create_topic("news"), h.create("one"));
+        h.subscribe("news", "one");
+        topic.remove().unwrap();
+        h.turn();
+        h.create_topic("news");
+        assert!(h.subscribed("news").is_empty());
+        topic.say("a");
+        h.turn();
+        assert_eq!((topic.all().len(), one.all().len()), (1, 0));
+    }
+
     fn an_empty_post_posts_nothing(h) {
         let (topic, one) = (h.create_topic("news"), h.create("one"));
         h.subscribe("news", "one");
@@ -322,6 +344,11 @@ pooled! {
         topic.say("c");
         h.turn();
         assert_eq!(near.all(), ["a", "c"]);
+        near.unmap().unwrap();
+        assert_fails!(topic.send(&[lasting("d", 60)]), Error::QueueNotMapped { queue, .. } if queue == name_of("near"));
+        near.map_to("one");
+        h.turn();
+        assert_eq!((topic.all(), near.all()), (vec!["a".to_owned(), "c".to_owned()], vec!["a".to_owned(), "c".to_owned()]));
         assert_eq!(h.subscribed("news"), ["near", "far"]);
         h.driver().topics().delete(&shop(), &topic_name("news")).unwrap();
         h.turn();

@@ -391,7 +391,7 @@ pub(crate) fn pause() -> impl Strategy<Value = Option<Pause>> {
 }
 
 pub(crate) fn redrive() -> impl Strategy<Value = Redrive> {
-    let name = || prop::option::weighted(0.3, 0..NAMES.len());
+    let name = || prop::option::weighted(0.3, 0..ALL_NAMES);
     let older_than = prop::option::weighted(0.2, select(vec![0, 999, 5_000, 60_000]));
     let reason = prop::option::weighted(0.2, select(vec!["", "route", "lease"]));
     let limit = prop::option::weighted(0.3, 0_u64..4);

@@ -1,7 +1,7 @@
 //! A store that is made of an export is the same store, and says the same of itself.
 
 use zaqar_sled::disk::SimulatedDisk;
-use zaqar_sled::{ClaimOptions, DataDriver, Metadata, NewMessage, Project};
+use zaqar_sled::{ClaimOptions, DataDriver, ExtendedDriver, Metadata, NewMessage, Project};
 
 use crate::scene::{COPY, Scene, behind_the_first, config, exported, shop_queue};
 use crate::support::{CLIENT, MINUTE, assert_sound, post_everywhere, queues_of};
@@ -116,7 +116,7 @@ fn the_copy_assigns_no_id_that_the_original_assigns() {
         let copy = config(&disk, &scene.clock, 9).open(COPY).unwrap();
         shop_queue(&copy, "last").create(Metadata::new()).unwrap();
         for (project, name) in queues_of(&copy).unwrap() {
-            copy.queue(project, name.as_str()).unwrap().resume().unwrap();
+            copy.flow_control().set_pause(&project, &name, None).unwrap();
         }
         post_everywhere(&copy, &scene.ids, &format!("seed {seed}"));
         let killed = config(&disk.kill(), &scene.clock, 9).open(COPY).unwrap();

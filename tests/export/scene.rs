@@ -211,11 +211,10 @@ impl Scene {
 
 /// Why each message of the queue can or cannot be claimed, and since when.
 fn explained(engine: &Engine, (project, name): &(Project, QueueName)) -> String {
-    let queue = engine.queue(project.clone(), name.as_str()).unwrap();
     let messages = messages_of(engine, project, name).unwrap();
     messages
         .iter()
-        .map(|message| queue.explain(&message.id()).unwrap())
+        .map(|message| engine.diagnostics().explain(project, name, &message.id()).unwrap())
         .fold(String::new(), |text, explanation| text + &format!("{explanation:?}\n"))
 }
 

@@ -3,8 +3,7 @@
 //! What is posted to a topic is posted to its subscribed queues as well. The first of these posts has the messages, and
 //! the others say which one that is.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -78,8 +77,8 @@ pub(super) fn serialize<S: Serializer>(steps: &[Step<'_>], serializer: S) -> Res
 /// The posts so far whose messages are written.
 #[derive(Default)]
 struct Posts {
-    /// By the place in memory of their first body.
-    steps: HashMap<*const u8, usize>,
+    /// By the place in memory of their first body; of each place, only the last [`MOST_COMPARED`].
+    steps: HashMap<*const u8, VecDeque<usize>>,
     /// The number of messages that are not written again.
     copies: usize,
 }
@@ -87,20 +86,21 @@ struct Posts {
 impl Posts {
     /// The earlier step that has these messages.
     fn same(&mut self, index: usize, messages: &[Posted<'_>], steps: &[Step<'_>]) -> Option<usize> {
-        let there = match self.steps.entry(messages.first()?.body.as_ptr()) {
-            Entry::Vacant(new) => {
-                new.insert(index);
-                return None;
-            }
-            Entry::Occupied(there) => *there.get(),
-        };
-        let earlier = steps.get(there).and_then(messages_of)?;
+        let known = self.steps.entry(messages.first()?.body.as_ptr()).or_default();
         let copies = self.copies.saturating_add(messages.len());
-        if copies > MOST_COPIES || !are_same(earlier, messages) {
-            return None;
+        let is_same = |there: &&usize| {
+            let earlier = steps.get(**there).and_then(messages_of);
+            earlier.is_some_and(|earlier| are_same(earlier, messages))
+        };
+        if let Some(there) = known.iter().find(is_same).filter(|_| copies <= MOST_COPIES) {
+            self.copies = copies;
+            return Some(*there);
         }
-        self.copies = copies;
-        Some(there)
+        if known.len() >= MOST_COMPARED {
+            known.pop_front();
+        }
+        known.push_back(index);
+        None
     }
 }
 
@@ -145,6 +145,9 @@ pub(super) fn deserialize<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) ->
 /// without bound.
 pub(crate) const MOST_COPIES: usize = 1 << 20;
 
+/// The most posts with the same first body that a post is compared with.
+const MOST_COMPARED: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +190,15 @@ mod tests {
         assert!(bytes(vec![post(5, &[posted(&one)]), post(6, &[posted(&one), posted(&one)])]).len() > 2_000);
         // Of no messages, and of messages without a body.
         drop(bytes(vec![post(5, &[]), post(6, &[]), post(7, &[posted(b"")]), post(8, &[posted(b"")])]));
+    }
+
+    #[test]
+    fn posts_of_one_body_with_different_times_are_told_apart_and_each_is_stored_once() {
+        let body = vec![b'x'; 10_000];
+        let later = Posted { delay: 9, ..posted(&body) };
+        let steps = (0..20).flat_map(|at| [post(5 + at, &[posted(&body)]), post(5 + at, std::slice::from_ref(&later))]);
+        let bytes = bytes(steps.collect());
+        assert!(bytes.len() < 21_500, "{}", bytes.len());
     }
 
     #[test]

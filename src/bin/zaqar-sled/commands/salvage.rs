@@ -4,6 +4,7 @@
 //!    report the losses of the first.
 
 use std::io::{self, Write};
+use std::ops::Not;
 
 use clap::Args;
 use serde::Serialize;
@@ -15,6 +16,7 @@ use crate::grid::{self, Cell, Grid, Kind};
 use crate::opened;
 use crate::output::{self, Output};
 use crate::plain;
+use crate::queue_name::name_of;
 use crate::say;
 use crate::store_path::StorePath;
 
@@ -60,6 +62,8 @@ struct Report {
 struct Loss {
     project: Option<String>,
     queue: String,
+    #[serde(skip_serializing_if = "Not::not")]
+    topic: bool,
     messages: u64,
     #[serde(skip)]
     shown: [String; 2],
@@ -191,8 +195,9 @@ impl Loss {
         Self {
             project: lost.project().name().map(str::to_owned),
             queue: lost.queue().to_string(),
+            topic: lost.queue().topic().is_some(),
             messages: lost.messages(),
-            shown: [plain::project(lost.project()), plain::name(lost.queue().as_str())],
+            shown: [plain::project(lost.project()), name_of(lost.queue())],
         }
     }
 }
