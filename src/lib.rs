@@ -63,7 +63,8 @@
 //!   [`WorkReport`]. [`docs::workers`] is a guide, also for async programs.
 //! - [`ClaimRecord`] and [`ClaimId`] name a claim in the traits.
 //! - [`ClaimOptions`] sets the times and sizes; [`QueueSettings`] sets dead letters and the
-//!   [`RetryPolicy`] of a queue (see [`Claims::create`]).
+//!   [`RetryPolicy`] of a queue (see [`Claims::create`]), and how many messages per second it gives out: [`QueueStats`]
+//!   have its [`ClaimRate`].
 //! - [`Batch`] collects changes of several queues that take effect together, and answers with a [`BatchOutcome`].
 //! - [`Bookmark`] is a small named value, such as an offset, that a batch changes together with messages. It is read as a
 //!   [`BookmarkRecord`] and set under a [`BookmarkCondition`]. [`Queue::post_wait`] waits for room in a bounded queue.
@@ -165,14 +166,14 @@ pub use engine::Engine;
 pub use handle::{Batch, Bookmark, Claim, Queue, QueueSet, Topic};
 pub use model::{
     Availability, BatchOutcome, BatchStep, Body, BookmarkCondition, BookmarkMarker, BookmarkName, BookmarkRecord,
-    Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry, ClaimId, ClaimMarker, ClaimOptions, ClaimRecord,
-    ClientId, ControlHealth, DeadLetterOrigin, Durability, Error, Explanation, ExportFault, Flavor, FlavorMarker,
-    FlavorName, FlavorUpdate, GcReport, Headers, Health, Limits, ListOptions, Message, MessageId, MessageListOptions,
-    MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, Metrics, NewFlavor, NewMessage, NewPool,
-    OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate, PoolUri, Project,
-    Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats, RedriveOptions,
-    RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId, SubscriptionMarker,
-    SubscriptionUpdate, Timestamp, Timings, TopicEntry, TopicName, TopicStats, Ttl,
+    Capabilities, Capability, CatalogueEntry, Checksum, ClaimEntry, ClaimId, ClaimMarker, ClaimOptions, ClaimRate,
+    ClaimRecord, ClientId, ControlHealth, DeadLetterOrigin, Durability, Error, Explanation, ExportFault, Flavor,
+    FlavorMarker, FlavorName, FlavorUpdate, GcReport, Headers, Health, Limits, ListOptions, Message, MessageId,
+    MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, Metrics, NewFlavor,
+    NewMessage, NewPool, OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate,
+    PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats,
+    RedriveOptions, RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId,
+    SubscriptionMarker, SubscriptionUpdate, Timestamp, Timings, TopicEntry, TopicName, TopicStats, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

@@ -41,7 +41,7 @@ macro_rules! names {
 names! {
     types:
         Availability BackupReport Batch BatchOutcome BatchStep Body Bookmark BookmarkCondition BookmarkMarker BookmarkName BookmarkRecord Calls CancelToken Capabilities Capability CatalogueEntry Checksum Claim ClaimEntry ClaimId ClaimMarker
-        ClaimOptions ClaimRecord ClientId CompactReport
+        ClaimOptions ClaimRate ClaimRecord ClientId CompactReport
         Config ControlHealth Damaged DeadLetterOrigin Durability Engine Error Explanation ExportFault ExportReport Fault FaultError FaultKind Flavor FlavorMarker
         FlavorName FileSizes FlavorUpdate Gate GcReport Headers Health InspectedClaim InspectedQueue Inspection Job Keep Limits
         ListOptions<PoolMarker> LostMessages ManualClock Message MessageId MessageListOptions MessageMarker

@@ -247,6 +247,10 @@ pub enum Settings {
     Bound {
         messages: u8,
     },
+    Rate {
+        per_second: u16,
+        burst: u8,
+    },
     /// One of the pools of a flavor.
     Flavor(Few<3>),
     /// Of a topic.
@@ -294,6 +298,10 @@ impl Settings {
                 let queues = ["a", "b", "c"].iter().enumerate().filter(|(at, _)| which & (1 << at) != 0);
                 Metadata::new().with("_subscribed_queues", queues.map(|(_, name)| *name).collect::<Vec<_>>())
             }
+            // A rate of 0 is refused.
+            Self::Rate { per_second, burst } => Metadata::new()
+                .with("_max_claims_per_second", per_second)
+                .and_then(|metadata| metadata.with("_max_claims_burst", u16::from(burst) + 1)),
             Self::Invalid => Metadata::new().with("_max_claim_count", "many"),
         };
         made.expect("plain values")

@@ -31,7 +31,8 @@ pub trait Claims: Sealed + Send + Sync {
     /// Claims the oldest messages that are live, not delayed and under no live claim: at most
     /// `limit`, and beyond the first message at most `max_bytes` of bodies (ours: so that a claim fits
     /// into memory). Returns `None`, and creates no claim, if there is no such message or no queue, as
-    /// MongoDB's driver does (contract 7.1), or if the queue is [paused](crate::Pause).
+    /// MongoDB's driver does (contract 7.1), or if the queue is [paused](crate::Pause). A queue with a
+    /// [claim rate](crate::QueueSettings::max_claims_per_second) gives fewer, or none (ours).
     ///
     /// - **Extension.** A message that would expire before the claim gets a new ttl: the claim's
     ///   ttl plus the grace, from now. Other messages keep theirs.

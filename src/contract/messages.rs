@@ -291,7 +291,8 @@ pub trait Messages: Sealed + Send + Sync {
 
     /// Removes and returns the oldest messages that a claim would take, in one step: at most
     /// `limit`, and at most 1 MiB of bodies and headers beyond the first message. Nothing to take, or no queue,
-    /// gives an empty list (contract 6.8).
+    /// gives an empty list (contract 6.8). A queue with a
+    /// [claim rate](crate::QueueSettings::max_claims_per_second) gives fewer, or none (ours).
     ///
     /// The records show no claim. No claim is counted, no ttl is extended and no message is moved
     /// to a dead-letter queue (ours: Zaqar's other drivers claim and delete, or ignore the order).

@@ -7,7 +7,7 @@ use crate::model::time::millis;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, MessageId, Pause, Project, QueueName, Timestamp};
 use crate::state::op::{DeadLetter, NewClaim, Op};
 use crate::state::sequences::Sequences;
-use crate::state::{Allowance, Reading};
+use crate::state::{Allowance, Quota, Reading};
 use crate::storage::journal::Growth;
 use crate::store::Locked;
 
@@ -126,7 +126,11 @@ fn claim(
         // The end of the pause wakes those that wait.
         return Ok(Answer::at_once(Some((None, None))));
     }
-    let decision = decide(queue, name, options)?;
+    let quota = queue.quota();
+    if quota.is_some_and(|quota| quota.available() == 0) {
+        return Ok(Answer::at_once(Some((None, next_claimable(queue)))));
+    }
+    let decision = decide(queue, name, options, quota)?;
     let moved = decision.moved.len();
     if moved == 0 && decision.taken.is_empty() {
         return Ok(Answer::at_once(Some((None, queue.next_due()))));
@@ -134,7 +138,7 @@ fn claim(
     if moved > 0 && dead.is_none() {
         return Ok(Answer::at_once(None));
     }
-    let claim = new_claim(queue, options, decision);
+    let claim = new_claim(queue, options, decision, quota);
     let recorded = if let Some(dead) = dead.filter(|_| moved > 0) {
         let (number, new_ttl) = (queue.number(), queue.description().settings.dead_letter_ttl);
         let bury = |sequence: u64, message: DeadLetter<'static>, now: u64| {
@@ -149,7 +153,7 @@ fn claim(
     let Some((op, lsn)) = recorded else { return Ok(Answer::at_once(None)) };
     queue.store().meters.dead_lettered.add(moved as u64);
     // Moved messages counted toward the limit.
-    let again = if queue.ready().is_empty() { queue.next_due() } else { Some(queue.now()) };
+    let again = next_claimable(queue);
     let record = record_of(queue, &op)?;
     note_claimed(queue, record.as_ref());
     Ok(Answer::changed(Some((record, again)), lsn).waking(moved))
@@ -161,7 +165,19 @@ fn note_claimed(queue: &Locked<'_>, claimed: Option<&ClaimRecord>) {
     meters.redelivered.add(messages.iter().filter(|message| message.claim_count() > 1).count() as u64);
 }
 
-fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> NewClaim<'static> {
+/// The instant at which a claim may get messages: now, unless the queue has none or its claim rate is used up. Messages
+/// that fall due before the rate allows any are not waited for.
+fn next_claimable(queue: &Locked<'_>) -> Option<u64> {
+    if queue.ready().is_empty() { queue.next_due() } else { Some(queue.quota().map_or(queue.now(), Quota::next)) }
+}
+
+fn new_claim(
+    queue: &Locked<'_>,
+    options: &ClaimOptions,
+    decision: Decision,
+    quota: Option<Quota>,
+) -> NewClaim<'static> {
+    let handed_out = decision.taken.len();
     NewClaim {
         queue: queue.number(),
         claim: queue.store().random.uuid().into_bytes(),
@@ -171,17 +187,20 @@ fn new_claim(queue: &Locked<'_>, options: &ClaimOptions, decision: Decision) -> 
         taken: decision.taken,
         moved: decision.moved,
         dead: None,
+        lacks: quota.filter(|_| handed_out > 0).map_or(0, |quota| quota.without(handed_out)),
     }
 }
 
 /// Splits the oldest claimable messages by the dead-letter rule. A moved message counts toward the limit and the bytes.
 /// The operation contains the moved messages, so their bytes are bounded whatever the caller allows; the next claim
-/// moves the rest.
-fn decide(queue: &Locked<'_>, name: &QueueName, options: &ClaimOptions) -> Result<Decision> {
+/// moves the rest. The claim ends before the first message that the claim rate does not allow.
+fn decide(queue: &Locked<'_>, name: &QueueName, options: &ClaimOptions, quota: Option<Quota>) -> Result<Decision> {
+    let allowed = quota.map_or(usize::MAX, Quota::available);
     let settings = &queue.description().settings;
     let most = settings.most_claims().unwrap_or(u32::MAX);
     let mut decision = Decision { taken: Sequences::default(), moved: Sequences::default() };
     let (mut all, mut dead) = (Allowance::new(options.max_bytes), Allowance::new(MOVED_BYTES));
+    let mut taken = 0;
     for place in queue.claimable().take(options.limit) {
         let (page, index) = place?;
         let Some(slot) = page.slot(index) else { continue };
@@ -194,8 +213,15 @@ fn decide(queue: &Locked<'_>, name: &QueueName, options: &ClaimOptions) -> Resul
         if !all.admits(bytes) || (claimed_too_often && !dead.admits(moved_bytes())) {
             break;
         }
-        let to = if claimed_too_often { &mut decision.moved } else { &mut decision.taken };
-        to.push(page.sequence(index));
+        if claimed_too_often {
+            decision.moved.push(page.sequence(index));
+            continue;
+        }
+        if taken == allowed {
+            break;
+        }
+        taken += 1;
+        decision.taken.push(page.sequence(index));
     }
     Ok(decision)
 }

@@ -15,7 +15,7 @@ impl<S: Backend> Diagnostics for S {
     fn explain(&self, project: &Project, queue: &QueueName, id: &MessageId) -> Result<Explanation> {
         let explained = self.with_queue(project, queue, Access::Read, |queue| {
             let (description, unassigned) = (queue.description().clone(), queue.unassigned());
-            queue.explain(*id, &description.settings, unassigned).map(Answer::at_once)
+            queue.explain(*id, &description.settings, unassigned, queue.now()).map(Answer::at_once)
         })?;
         explained.ok_or_else(|| missing(project, queue))
     }

@@ -145,7 +145,8 @@ impl<S: Backend> Messages for S {
         let popped = self.with_queue(project, queue, Access::Change, |queue| {
             let mut reading = Reading::new(queue.now());
             let is_paused = queue.description().settings.pause.is_some_and(Pause::stops_claims);
-            let limit = if is_paused { 0 } else { limit };
+            let quota = queue.quota();
+            let limit = if is_paused { 0 } else { quota.map_or(limit, |quota| limit.min(quota.available())) };
             let (mut messages, mut allowance) = (Sequences::default(), Allowance::new(MAX_BYTES));
             for place in queue.claimable().take(limit) {
                 let (page, index) = place?;
@@ -159,7 +160,11 @@ impl<S: Backend> Messages for S {
             if popped.is_empty() {
                 return Ok(Answer::at_once(popped));
             }
-            let op = Op::Delete { queue: queue.number(), messages };
+            let number = queue.number();
+            let op = match quota {
+                None => Op::Delete { queue: number, messages },
+                Some(quota) => Op::Pop { queue: number, messages, lacks: quota.without(popped.len()) },
+            };
             let lsn = queue.record(Growth::Frees, &op)?;
             Ok(Answer::changed(popped, lsn))
         })?;

@@ -64,7 +64,7 @@ impl Queues for Engine {
             Ok(lsn)
         })?;
         drop(chains);
-        // A pause may have ended.
+        // A pause may have ended, or another claim rate may allow messages.
         store.wake_all_of(project, name);
         store.wait_durable(lsn.ok_or_else(|| missing(project, name))?, self.durability())
     }
@@ -151,8 +151,9 @@ impl Store {
 }
 
 pub(crate) fn stats(backend: &impl Backend, project: &Project, name: &QueueName) -> Result<QueueStats> {
-    let stats =
-        backend.with_queue(project, name, Access::Read, |queue| queue.stats(queue.now()).map(Answer::at_once))?;
+    let stats = backend.with_queue(project, name, Access::Read, |queue| {
+        queue.stats(&queue.description().settings, queue.now()).map(Answer::at_once)
+    })?;
     stats.ok_or_else(|| missing(project, name))
 }
 
@@ -198,7 +199,7 @@ fn purge_locked(
         }
         _ if idle => Ok(Answer::seen(0)),
         _ => {
-            let op = Op::Purge { queue: queue.number(), next: queue.next() };
+            let op = Op::Purge { queue: queue.number(), next: queue.next(), fill: false };
             let lsn = queue.record(Growth::Frees, &op)?;
             queue.store().meters.deleted.add(count);
             Ok(Answer::changed(count, lsn))

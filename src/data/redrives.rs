@@ -185,8 +185,17 @@ impl<S: Backend> Redrive<'_, S> {
         }
         let (count, number) = (chosen.len(), queue.number());
         let taken = Sequences::default();
-        let op =
-            NewClaim { queue: number, claim: [0; 16], ttl: 0, grace: 0, slack: 0, taken, moved: chosen, dead: None };
+        let op = NewClaim {
+            queue: number,
+            claim: [0; 16],
+            ttl: 0,
+            grace: 0,
+            slack: 0,
+            taken,
+            moved: chosen,
+            dead: None,
+            lacks: 0,
+        };
         let revive = |_: u64, letter: DeadLetter<'static>, now: u64| revived(letter, now, self.options.ttl);
         let Some((_, lsn)) = other.record(queue, op, Growth::Grows, &revive)? else { return Ok(Answer::at_once(None)) };
         queue.store().meters.redriven.add(count as u64);

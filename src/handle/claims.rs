@@ -46,7 +46,8 @@ impl Queue {
     /// Claims messages as [`claim`](Self::claim) does, and waits up to `timeout`, measured by the
     /// engine's clock, until there are some; then `None`. A missing queue counts as an empty one.
     ///
-    /// A post, a release, or the end of a claim, a delay or a pause ends the wait. The call does not poll.
+    /// A post, a release, or the end of a claim, a delay or a pause ends the wait, and so does the instant at which the
+    /// queue's [claim rate](crate::QueueSettings::max_claims_per_second) allows a message. The call does not poll.
     /// The waiters of one queue are woken in the order in which they began to wait.
     /// [`claim_wait_with`](Self::claim_wait_with) can be ended by another thread.
     ///

@@ -55,8 +55,8 @@ impl Explanation {
 
     /// Since when this is so, where the store knows it:
     ///
-    /// - for [`Waiting`](Availability::Waiting), [`Paused`](Availability::Paused) and
-    ///   [`WornOut`](Availability::WornOut), the post of the
+    /// - for [`Waiting`](Availability::Waiting), [`Paused`](Availability::Paused),
+    ///   [`OverRate`](Availability::OverRate) and [`WornOut`](Availability::WornOut), the post of the
     ///   message, also of one that was put back by a redrive, or the end of its delay. `None` if the message has been under a claim since: when that
     ///   claim ended is not recorded;
     /// - for [`Delayed`](Availability::Delayed), the post; `None` if the message was given back with a
@@ -87,6 +87,7 @@ impl fmt::Display for Explanation {
                 write!(f, ", until {until}")
             }
             Availability::Paused => f.write_str("paused: no message of the queue can be claimed"),
+            Availability::OverRate { until } => write!(f, "over its rate: the queue gives out nothing until {until}"),
             Availability::WornOut { dead_letter_queue } => {
                 write!(f, "worn out: the next claim moves it to the queue {dead_letter_queue:?}")
             }
@@ -144,6 +145,13 @@ pub enum Availability {
     },
     /// The message is free, but its queue is [paused](crate::Pause) for claims.
     Paused,
+    /// The message is free, but claims and pops have taken as many messages of its queue as its
+    /// [rate](crate::QueueSettings::max_claims_per_second) allows for now.
+    #[non_exhaustive]
+    OverRate {
+        /// The instant from which on the next message of the queue may be taken. Older messages are taken first.
+        until: Timestamp,
+    },
     /// The message was claimed as often as its queue allows. A pop still takes it, and a claim that
     /// reaches it moves it to the dead-letter queue.
     #[non_exhaustive]
@@ -175,6 +183,7 @@ mod tests {
                 "claimed by 51db7067-821f-4a7e-b3b5-94a9dd6b45b3 since 1970-01-01T00:00:01Z, until 1970-01-01T00:01:01Z",
             ),
             (Availability::Paused, "paused: no message of the queue can be claimed"),
+            (Availability::OverRate { until }, "over its rate: the queue gives out nothing until 1970-01-01T00:01:01Z"),
             (Availability::WornOut { dead_letter_queue }, "worn out: the next claim moves it to the queue \"dead\""),
             (Availability::Damaged, "damaged: it cannot be read from the disk"),
         ];

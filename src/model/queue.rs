@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::time::age;
-use super::{MessageId, Metadata, QueueMarker, QueueName, Timestamp};
+use super::{ClaimRate, MessageId, Metadata, QueueMarker, QueueName, Timestamp};
 
 /// Which queues to list, and whether with their metadata.
 ///
@@ -205,6 +205,7 @@ pub struct QueueStats {
     pub(crate) expired: u64,
     pub(crate) oldest: Option<MessageStat>,
     pub(crate) newest: Option<MessageStat>,
+    pub(crate) claim_rate: Option<ClaimRate>,
 }
 
 impl QueueStats {
@@ -274,6 +275,27 @@ impl QueueStats {
     /// The newest message; `None` if there is none.
     pub fn newest(&self) -> Option<&MessageStat> {
         self.newest.as_ref()
+    }
+
+    /// How many messages claims and pops may take, and from when on; `None` if the queue has no
+    /// [claim rate](crate::QueueSettings::max_claims_per_second).
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::sync::Arc;
+    /// # let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    /// # let disk = Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).clock(clock).open("store")?;
+    /// # let orders = engine.queue(Project::none(), "orders")?;
+    /// orders.create(QueueSettings::new().max_claims_per_second(1))?;
+    /// orders.post(ClientId::random(), &[NewMessage::new("42"), NewMessage::new("43")])?;
+    /// orders.pop(1)?;
+    /// let rate = orders.stats()?.claim_rate().expect("the queue has one");
+    /// assert_eq!(rate.available(), 0);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn claim_rate(&self) -> Option<ClaimRate> {
+        self.claim_rate
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::settings::{
-    DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, FLAVOR, MAX_BYTES, MAX_CLAIM_COUNT, MAX_MESSAGES,
-    MAX_POST_SIZE, PAUSED, RETRY, SUBSCRIBED,
+    DEAD_LETTER_QUEUE, DEAD_LETTER_TTL, DEFAULT_DELAY, DEFAULT_TTL, FLAVOR, MAX_BURST, MAX_BYTES, MAX_CLAIM_COUNT,
+    MAX_CLAIMS, MAX_MESSAGES, MAX_POST_SIZE, PAUSED, RETRY, SUBSCRIBED,
 };
 use super::time::millis;
 use super::{Metadata, Pause, RetryPolicy, Ttl};
@@ -20,6 +20,8 @@ use super::{Metadata, Pause, RetryPolicy, Ttl};
 /// | `_max_messages_post_size` | bytes of bodies and headers in a post | as [`Limits`](crate::Limits) |
 /// | `_max_queue_messages` | the most messages that the queue holds: a post of more is refused | no limit |
 /// | `_max_queue_bytes` | the most bytes that they take, each 64 more than its body and headers | no limit |
+/// | `_max_claims_per_second` | from 1 to 1 000 000: the messages per second that claims and pops take | no limit |
+/// | `_max_claims_burst` | from 1 to 1 000 000: the messages that they take at once after a rest | those of one second |
 /// | `_max_claim_count` | a number: a message that was claimed so often moves to the dead-letter queue | no limit |
 /// | `_dead_letter_queue` | the name of a queue of the same project | messages stay |
 /// | `_dead_letter_queue_messages_ttl` | seconds that a dead letter lives from its move on | as before the move |
@@ -135,6 +137,57 @@ impl QueueSettings {
     /// ```
     pub fn max_bytes(self, bytes: u64) -> Self {
         self.set(MAX_BYTES, bytes)
+    }
+
+    /// Sets how many messages per second claims and pops may take, from 1 to 1 000 000: for workers that call a service
+    /// which allows no more. A claim or a pop gets as many as the queue may give out now, also less than its limit, and
+    /// nothing, as from an empty queue, if that is none. Calls that wait sleep until the instant at which the next
+    /// message may be taken, and a [`QueueSet`](crate::QueueSet) goes on with its other queues.
+    ///
+    /// The limit is a token bucket: in every time of t seconds of the engine's clock, which counts milliseconds, at most
+    /// [the burst](Self::max_claims_burst) and t times the rate are taken. A message that is claimed again, after a
+    /// release, a retry or the end of a lease, counts again; reads, renewals, redrives and dead letters do not count.
+    /// While nothing may be taken, a claim moves no dead letter either.
+    ///
+    /// What was taken is kept over restarts, and in moves, backups and exports. A change of the setting takes effect at
+    /// once: the bucket then lacks what it lacked after the last message was taken, at most the new burst, and has been
+    /// filled at the new rate since. A queue that is created again starts with a full bucket.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # use std::{sync::Arc, time::Duration};
+    /// # let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+    /// # let disk = Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).clock(clock.clone()).open("store")?;
+    /// let mails = engine.queue(Project::none(), "mails")?;
+    /// mails.create(QueueSettings::new().max_claims_per_second(5))?;
+    /// let ids = mails.post(ClientId::random(), &vec![NewMessage::new("mail"); 9])?;
+    /// let ten = ClaimOptions::new().limit(10);
+    /// assert_eq!(mails.claim(ten.clone())?.expect("mails wait").messages().len(), 5);
+    /// assert!(mails.claim(ten.clone())?.is_none());
+    /// let over = mails.explain(&ids[8])?;
+    /// assert!(matches!(over.availability(), Availability::OverRate { .. }));
+    /// clock.advance(Duration::from_millis(400));
+    /// assert_eq!(mails.claim(ten)?.expect("two more").messages().len(), 2);
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    #[doc(alias = "rate_limit")]
+    pub fn max_claims_per_second(self, messages: u32) -> Self {
+        self.set(MAX_CLAIMS, messages)
+    }
+
+    /// Sets how many messages claims and pops may take at once from a queue that has rested for long enough, from 1 to
+    /// 1 000 000; unset, as many as in one second. It has no effect without
+    /// [`max_claims_per_second`](Self::max_claims_per_second).
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// let settings = QueueSettings::new().max_claims_per_second(5).max_claims_burst(1);
+    /// assert_eq!(Metadata::from(settings).get("_max_claims_burst")?, Some(1));
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    pub fn max_claims_burst(self, messages: u32) -> Self {
+        self.set(MAX_BURST, messages)
     }
 
     /// Moves a message that was claimed `claims` times to the queue of that name, instead of claiming

@@ -4,11 +4,12 @@
 //! works with numbers. `null` means absent; unknown keys that begin with `_` are ignored.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::json::Json;
-use super::{Metadata, Pause, QueueName, RetryPolicy, Timestamp};
+use super::{Metadata, Pause, QueueName, Rate, RetryPolicy, Timestamp};
 use crate::model::error::{Error, Result};
 
 /// The settings the storage acts on. Times are in milliseconds.
@@ -29,6 +30,7 @@ pub(crate) struct ParsedSettings {
     pub(crate) bound: Option<Box<Bound>>,
     /// The queues that get what is posted to the topic, each once.
     pub(crate) subscribed: Option<Arc<[QueueName]>>,
+    pub(crate) rate: Option<Rate>,
 }
 
 /// How much a queue may hold.
@@ -57,6 +59,7 @@ impl ParsedSettings {
             retry: keys.retry()?.map(Box::new),
             bound: keys.bound()?.map(Box::new),
             subscribed: keys.subscribed()?,
+            rate: keys.rate()?,
         })
     }
 
@@ -157,6 +160,16 @@ impl Keys<'_> {
         Ok((messages.is_some() || bytes.is_some()).then_some(Bound { messages, bytes }))
     }
 
+    /// A burst without a rate is checked, and limits nothing.
+    fn rate(&self) -> Result<Option<Rate>> {
+        let read = |key| {
+            let number = self.integer(key, 1, Rate::MOST.into())?;
+            Ok::<_, Error>(number.and_then(|number| NonZeroU32::new(number.try_into().ok()?)))
+        };
+        let (per_second, burst) = (read(MAX_CLAIMS)?, read(MAX_BURST)?);
+        Ok(per_second.map(|per_second| Rate { per_second, burst: burst.unwrap_or(per_second) }))
+    }
+
     fn pause(&self) -> Result<Option<Pause>> {
         let Some(value) = self.0.set_value(PAUSED) else { return Ok(None) };
         let text = value.as_str().unwrap_or_default();
@@ -206,6 +219,10 @@ pub(super) const MAX_MESSAGES: &str = "_max_queue_messages";
 /// Ours.
 pub(super) const MAX_BYTES: &str = "_max_queue_bytes";
 /// Ours.
+pub(super) const MAX_CLAIMS: &str = "_max_claims_per_second";
+/// Ours.
+pub(super) const MAX_BURST: &str = "_max_claims_burst";
+/// Ours.
 pub(crate) const PAUSED: &str = "_paused";
 /// Ours. It acts on topics only.
 pub(crate) const SUBSCRIBED: &str = "_subscribed_queues";
@@ -230,7 +247,8 @@ mod tests {
                 "_dead_letter_queue_messages_ttl": 7, "_flavor": "gold", "owner": "ann",
                 "_enable_encrypt_messages": true, "_retry_policy": {"retries": 3}, "_paused": "posts",
                 "_retry": {"base_ms": 5, "factor": 3, "attempts": 4}, "_max_queue_messages": 8,
-                "_max_queue_bytes": 4096, "_subscribed_queues": ["b", "a"], "_else": [1]}"#,
+                "_max_queue_bytes": 4096, "_subscribed_queues": ["b", "a"], "_max_claims_per_second": 9,
+                "_max_claims_burst": 7, "_else": [1]}"#,
         )?;
         let expected = ParsedSettings {
             default_ttl: Some(600_000),
@@ -243,6 +261,7 @@ mod tests {
             retry: Some(Box::new(RetryPolicy::new(Duration::from_millis(5)).factor(3).attempts(4))),
             bound: Some(Box::new(Bound { messages: Some(8), bytes: Some(4096) })),
             subscribed: Some([QueueName::new("b")?, QueueName::new("a")?].into()),
+            rate: NonZeroU32::new(9).zip(NonZeroU32::new(7)).map(|(per_second, burst)| Rate { per_second, burst }),
         };
         assert_eq!(settings, expected);
         Ok(())
@@ -363,10 +382,21 @@ mod tests {
         }
     }
 
-    const NUMBERS: [&str; 7] =
-        [DEFAULT_TTL, DEFAULT_DELAY, MAX_POST_SIZE, MAX_CLAIM_COUNT, DEAD_LETTER_TTL, MAX_MESSAGES, MAX_BYTES];
+    const NUMBERS: [&str; 9] = [
+        DEFAULT_TTL,
+        DEFAULT_DELAY,
+        MAX_POST_SIZE,
+        MAX_CLAIM_COUNT,
+        DEAD_LETTER_TTL,
+        MAX_MESSAGES,
+        MAX_BYTES,
+        MAX_CLAIMS,
+        MAX_BURST,
+    ];
 
-    const EVERY_KEY: [&str; 14] = [
+    const EVERY_KEY: [&str; 16] = [
+        MAX_CLAIMS,
+        MAX_BURST,
         MAX_MESSAGES,
         MAX_BYTES,
         DEFAULT_TTL,

@@ -249,7 +249,8 @@ impl QueueMove<'_> {
             self.import(target, Import { next: frozen.next, pages: portion, ..self.nothing() })?;
         }
         // Also without any content: the ids continue above the assigned ones.
-        self.import(target, Import { next: frozen.next, expired: frozen.expired, ..self.nothing() })
+        let FrozenQueue { next, expired, bucket, .. } = *frozen;
+        self.import(target, Import { next, expired, bucket, ..self.nothing() })
     }
 
     /// A page as the target takes it in.
@@ -294,6 +295,7 @@ impl QueueMove<'_> {
             queue: self.route.record.number,
             next: 0,
             expired: 0,
+            bucket: None,
             claims: Vec::new(),
             pages: Vec::new(),
             address: Address::of(self.project, self.queue),

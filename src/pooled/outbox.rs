@@ -415,6 +415,7 @@ fn assign(source: &Store, destination: &Destination, assigned: Option<[u8; 16]>)
         taken: Sequences::default(),
         moved,
         dead: Some(dead),
+        lacks: 0,
     };
     let lsn = queue.record(Growth::Leases, &Op::Claim(claim))?;
     drop(queue);

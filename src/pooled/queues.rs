@@ -79,7 +79,7 @@ impl Queues for PooledDriver {
             Ok(lsn)
         })?;
         drop(chains);
-        // A pause may have ended.
+        // A pause may have ended, or another claim rate may allow messages.
         control.store().wake_all_of(project, name);
         control.store().wait_durable(lsn.ok_or_else(|| missing(project, name))?, control.durability())?;
         self.shared().try_move_subscriptions(&keys::queue(project, name));

@@ -107,6 +107,6 @@ impl Shared {
 
 fn empty(store: &Store, slot: &Arc<QueueSlot>) -> Result<()> {
     let Some(mut queue) = store.lock_as_is(slot) else { return Ok(()) };
-    let op = Op::Purge { queue: queue.number(), next: queue.next() };
+    let op = Op::Purge { queue: queue.number(), next: queue.next(), fill: true };
     queue.record(Growth::Frees, &op).map(drop)
 }

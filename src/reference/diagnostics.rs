@@ -66,15 +66,20 @@ fn explain(queue: &QueueModel, message: &MessageModel, now: Timestamp) -> Explan
         None if message.is_delayed(now) => {
             (Availability::Delayed { until: message.ready }, Some(message.created).filter(|_| !was_claimed))
         }
-        None => (if_free(queue, message), Some(message.ready).filter(|_| !was_claimed || message.was_delayed_again)),
+        None => {
+            (if_free(queue, message, now), Some(message.ready).filter(|_| !was_claimed || message.was_delayed_again))
+        }
     };
     Explanation { availability, since, expires: message.expires }
 }
 
-fn if_free(queue: &QueueModel, message: &MessageModel) -> Availability {
+fn if_free(queue: &QueueModel, message: &MessageModel, now: Timestamp) -> Availability {
     let settings = &queue.settings;
     if settings.pause.is_some_and(Pause::stops_claims) {
         return Availability::Paused;
+    }
+    if let Some(rate) = queue.claim_rate(now).filter(|rate| rate.available == 0) {
+        return Availability::OverRate { until: rate.next };
     }
     match (&settings.dead_letter_queue, settings.most_claims()) {
         (Some(name), Some(most)) if message.claim_count >= most => {

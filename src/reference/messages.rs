@@ -126,7 +126,9 @@ impl Messages for ReferenceModel {
             return Ok(Vec::new());
         };
         let is_paused = queue.settings.pause.is_some_and(Pause::stops_claims);
-        let popped = queue.claimable(if is_paused { 0 } else { limit }, MAX_BYTES, now);
+        let limit = if is_paused { 0 } else { limit.min(queue.allowed(now)) };
+        let popped = queue.claimable(limit, MAX_BYTES, now);
+        queue.hand_out(popped.len(), now);
         queue.remove(&sequences(&popped));
         Ok(popped.iter().map(|message| queue.record(message, now)).collect())
     }

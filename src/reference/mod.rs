@@ -21,6 +21,7 @@ mod pooling;
 mod pools;
 mod queue;
 mod queues;
+mod rates;
 mod redrives;
 mod retries;
 mod rows;

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rates::HandOuts;
 use super::store_location::StoreLocation;
 use crate::data::bounds::Load;
 use crate::model::settings::ParsedSettings;
 use crate::model::time::millis;
 use crate::model::ttl::FOREVER;
 use crate::model::{
-    Body, Checksum, ClaimEntry, ClaimId, ClaimOptions, ClaimRecord, ClientId, DeadLetterOrigin, Envelope, Message,
-    MessageId, MessageStat, Metadata, NewMessage, QueueName, QueueStats, Timestamp, Ttl,
+    Body, Checksum, ClaimEntry, ClaimId, ClaimOptions, ClaimRate, ClaimRecord, ClientId, DeadLetterOrigin, Envelope,
+    Message, MessageId, MessageStat, Metadata, NewMessage, QueueName, QueueStats, Timestamp, Ttl,
 };
 use crate::state::envelope::encode;
 
@@ -26,6 +27,8 @@ pub(super) struct QueueModel {
     pub(super) posted: u64,
     /// The expired messages that were dropped, by their location.
     expired: BTreeMap<StoreLocation, u64>,
+    /// What the claim rate counts, by location.
+    hand_outs: BTreeMap<StoreLocation, HandOuts>,
     /// The location of the messages and claims that the current call uses.
     location: StoreLocation,
 }
@@ -172,6 +175,7 @@ impl QueueModel {
             claims: BTreeMap::new(),
             posted: 0,
             expired: BTreeMap::new(),
+            hand_outs: BTreeMap::new(),
             location: None,
         }
     }
@@ -187,6 +191,7 @@ impl QueueModel {
         self.messages.retain(|message| !is_removed(&message.location));
         self.claims.retain(|_, claim| !is_removed(&claim.location));
         self.expired.retain(|location, _| !is_removed(location));
+        self.hand_outs.retain(|location, _| !is_removed(location));
     }
 
     /// Whether there are messages or claims.
@@ -202,6 +207,9 @@ impl QueueModel {
         messages.chain(claims).filter(|location| *location == here).for_each(|location| location.clone_from(there));
         let expired = self.expired.remove(here).unwrap_or_default();
         self.count_expired(there.clone(), expired);
+        if let Some(hand_outs) = self.hand_outs.remove(here) {
+            self.hand_outs.insert(there.clone(), hand_outs);
+        }
     }
 
     fn count_expired(&mut self, location: StoreLocation, messages: u64) {
@@ -240,6 +248,23 @@ impl QueueModel {
         within(bytes, self.live(now).filter(free).take(limit)).cloned().collect()
     }
 
+    /// How many messages the claim rate lets a call hand out.
+    pub(super) fn allowed(&self, now: Timestamp) -> usize {
+        self.claim_rate(now).map_or(usize::MAX, |rate| usize::try_from(rate.available).unwrap_or(usize::MAX))
+    }
+
+    pub(super) fn claim_rate(&self, now: Timestamp) -> Option<ClaimRate> {
+        let (rate, none) = (self.settings.rate?, HandOuts::default());
+        Some(self.hand_outs.get(&self.location).unwrap_or(&none).shown(rate, now))
+    }
+
+    /// Counts messages that are handed out.
+    pub(super) fn hand_out(&mut self, messages: usize, now: Timestamp) {
+        if let Some(rate) = self.settings.rate.filter(|_| messages > 0) {
+            self.hand_outs.entry(self.location.clone()).or_default().add(rate, now, messages);
+        }
+    }
+
     pub(super) fn remove(&mut self, sequences: &[u64]) {
         self.messages.retain(|message| !sequences.contains(&message.sequence));
     }
@@ -254,10 +279,22 @@ impl QueueModel {
         now: Timestamp,
     ) -> Vec<MessageModel> {
         let most = self.settings.most_claims();
-        let taken = self.claimable(options.limit, options.max_bytes, now);
-        let (dead, taken): (Vec<_>, Vec<_>) =
-            taken.into_iter().partition(|message| most.is_some_and(|most| message.claim_count >= most));
+        let allowed = self.allowed(now);
+        if allowed == 0 {
+            return Vec::new();
+        }
+        let (mut dead, mut taken) = (Vec::new(), Vec::new());
+        for message in self.claimable(options.limit, options.max_bytes, now) {
+            if most.is_some_and(|most| message.claim_count >= most) {
+                dead.push(message);
+            } else if taken.len() < allowed {
+                taken.push(message);
+            } else {
+                break;
+            }
+        }
         self.remove(&sequences(&dead));
+        self.hand_out(taken.len(), now);
         if !taken.is_empty() {
             self.hold(&sequences(&taken), id, now);
             self.renew(id, options, now);
@@ -381,6 +418,7 @@ impl QueueModel {
                 .saturating_add(self.expired_now(now)),
             oldest: self.live(now).next().map(stat),
             newest: self.live(now).next_back().map(stat),
+            claim_rate: self.claim_rate(now),
         }
     }
 

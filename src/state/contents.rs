@@ -143,7 +143,7 @@ impl Contents {
         let record: QueueRecord<'_> = codec::decode(body)?;
         let description = Description::parse(&record.metadata).map_err(|error| error.to_string())?;
         let mut queue = Queue::new(record.number, project, name, description.shared(), record.lsn, &self.budget);
-        queue.resume(record.next, record.expired, Some(Dirty::New));
+        queue.resume(record.next, record.expired, record.bucket, Some(Dirty::New));
         let queue = LoadedQueue::new(queue, &self.budget);
         self.next_queue = self.next_queue.max(record.number.saturating_add(1));
         let twice = self.queues.insert(record.number, queue).is_some();
@@ -298,7 +298,7 @@ impl Contents {
         let (page_files, budget) = (&self.page_files, &self.budget);
         let active = self.queues.values_mut().filter_map(|queue| match &mut queue.state {
             Activity::Active(queue) => Some(queue),
-            Activity::Idle { .. } => None,
+            Activity::Idle(_) | Activity::Limited(_) => None,
         });
         let mut active: Vec<_> = active.collect();
         // The first pass spares the pages that are likely to change next, because every change needs another image.

@@ -90,7 +90,7 @@ pub(crate) fn reserve_demand(totals: Totals, key: &[u8]) -> ReserveDemand {
     }
 }
 
-/// The frame that deletes one message takes 62 B, and a segment's end may stay unused.
+/// The frame that deletes one message takes 62 B, one that pops it 67 B, and a segment's end may stay unused.
 const REMOVAL_BYTES: u64 = 80;
 /// A page's entry in a snapshot.
 const ENTRY_BYTES: u64 = 240;
@@ -128,6 +128,8 @@ mod tests {
     fn a_message_has_paid_for_its_own_removal_and_a_claim_for_its_end() {
         let delete = Op::Delete { queue: u64::MAX, messages: [u64::MAX - 1].into_iter().collect() };
         assert!(frame_bytes(delete) <= REMOVAL_BYTES * 9 / 10);
+        let pop = Op::Pop { queue: u64::MAX, messages: [u64::MAX - 1].into_iter().collect(), lacks: u32::MAX };
+        assert!(frame_bytes(pop) <= REMOVAL_BYTES * 9 / 10);
         let release = Op::ReleaseClaim { queue: u64::MAX, claim: [255; 16] };
         assert!(frame_bytes(release) + frame_bytes(Op::Time) <= CLAIM_BYTES / 2);
         let op = Op::DeleteQueue { queue: u64::MAX };

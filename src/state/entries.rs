@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::bucket::Bucket;
 use super::claims::Claim;
 use super::dirty::Tombstones;
 use super::frozen::FrozenQueue;
 use super::page::PageEntry;
 use super::page_content::Owner;
-use super::queue::Description;
 use crate::disk::trees::Tree;
 use crate::model::error::Result;
 use crate::storage::keys;
@@ -24,6 +24,8 @@ pub(crate) struct QueueRecord<'a> {
     pub(crate) lsn: u64,
     /// The messages that have expired.
     pub(crate) expired: u64,
+    /// `None` if it is full.
+    pub(crate) bucket: Option<Bucket>,
     pub(crate) metadata: Cow<'a, str>,
 }
 
@@ -34,20 +36,10 @@ pub(crate) fn queue(frozen: &FrozenQueue) -> Result<Record> {
         next: frozen.next,
         lsn: frozen.lsn,
         expired: frozen.expired,
+        bucket: frozen.bucket,
         metadata: frozen.description.metadata.to_json().into(),
     };
     seal(Tree::Queues, keys::queue(&frozen.project, &frozen.name), &record)
-}
-
-/// The record of a queue without content.
-pub(crate) fn idle_queue(
-    key: &[u8],
-    number: u64,
-    (lsn, next, expired): (u64, u64, u64),
-    description: &Description,
-) -> Result<Record> {
-    let metadata = description.metadata.to_json().into();
-    seal(Tree::Queues, key.to_vec(), &QueueRecord { number, next, lsn, expired, metadata })
 }
 
 /// The mark that the archive's record of a queue is void; only snapshots have it.
@@ -99,9 +91,11 @@ mod tests {
 
     #[test]
     fn golden_bytes_of_every_record() {
-        let queue = QueueRecord { number: 5, next: 6, lsn: 7, expired: 8, metadata: "{}".into() };
-        let sealed = records::seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
-        assert_eq!(hex(&sealed.value[5..]), "05060708027b7d");
+        for (bucket, bytes) in [(None, "00"), (Some(Bucket { at: 9, lacks: 1_000 }), "0109fbe803")] {
+            let queue = QueueRecord { number: 5, next: 6, lsn: 7, expired: 8, bucket, metadata: "{}".into() };
+            let sealed = records::seal(Tree::Queues, vec![0, b'q', 0, 1], &queue).unwrap();
+            assert_eq!(hex(&sealed.value[5..]), format!("05060708{bytes}027b7d"));
+        }
         assert_eq!(hex(&page(OWNER, 7, &entry()).unwrap().value[5..]), "010000020242020100 01020304".replace(' ', ""));
         let one = Claim::new([9; 16], 1, 2, [7].into_iter().collect(), 1);
         assert_eq!(hex(&claim(OWNER, 8, &one).unwrap().value[5..]), format!("{}0102010701", "09".repeat(16)));

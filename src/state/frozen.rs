@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::bucket::Bucket;
 use super::claims::{Claim, Claims};
 use super::page::FrozenPage;
 use super::queue::{Description, Queue};
@@ -19,6 +20,7 @@ pub(crate) struct FrozenQueue {
     pub(crate) lsn: u64,
     /// The messages that have expired.
     pub(crate) expired: u64,
+    pub(crate) bucket: Option<Bucket>,
     pub(crate) pages: Vec<FrozenPage>,
     /// The claims with messages.
     pub(crate) claims: Vec<(u64, Claim)>,
@@ -37,6 +39,7 @@ impl FrozenQueue {
             next: queue.next(),
             lsn: queue.lsn(),
             expired: queue.totals().expired,
+            bucket: queue.bucket(),
             pages: Vec::new(),
             claims: Vec::new(),
             spent: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod allowance;
 mod audit;
+mod bucket;
 mod claims;
 mod contents;
 pub(crate) mod costs;
@@ -26,11 +27,12 @@ pub(crate) mod sequences;
 mod u48;
 
 pub(crate) use allowance::Allowance;
+pub(crate) use bucket::{Bucket, Quota};
 pub(crate) use claims::Claim;
 pub(crate) use contents::{Contents, Obstacle};
 pub(crate) use dirty::Tombstones;
 pub(crate) use frozen::FrozenQueue;
-pub(crate) use idle::{Activity, LoadedQueue, idle_bytes};
+pub(crate) use idle::{Activity, Idle, LoadedQueue, idle_bytes};
 pub(crate) use message_slot::MESSAGE_WEIGHT;
 pub(crate) use page::{FrozenPage, Hold, Page, PageEntry};
 pub(crate) use page_builder::PageBuilder;

@@ -25,6 +25,7 @@ pub(crate) use stored::MOST_COPIES;
 use crate::model::{Project, QueueName};
 use crate::storage::keys;
 
+use super::bucket::Bucket;
 use super::claims::Claim;
 use super::page::PageRecord;
 use super::page_content::IncomingMessage;
@@ -57,6 +58,8 @@ pub(crate) enum Op<'a> {
     Purge {
         queue: u64,
         next: u64,
+        /// Whether the bucket of its claim rate is full afterwards: the queue is in another store now.
+        fill: bool,
     },
     /// Messages for consecutive sequences from `first`.
     Post {
@@ -78,7 +81,7 @@ pub(crate) enum Op<'a> {
         queue: u64,
         claim: [u8; 16],
     },
-    /// Deleted or popped.
+    /// Deleted, or popped from a queue without a claim rate.
     Delete {
         queue: u64,
         messages: Sequences,
@@ -151,6 +154,13 @@ pub(crate) enum Op<'a> {
     /// Bookmarks change, and queues together with them.
     #[serde(borrow)]
     Bookmark(Bookmarked<'a>),
+    /// Popped from a queue with a claim rate.
+    Pop {
+        queue: u64,
+        messages: Sequences,
+        /// As a claim's.
+        lacks: u32,
+    },
 }
 
 impl Op<'_> {
@@ -175,6 +185,7 @@ impl Op<'_> {
             | Self::ReleaseClaim { queue, .. }
             | Self::EndClaims { queue, .. }
             | Self::Delete { queue, .. }
+            | Self::Pop { queue, .. }
             | Self::DropDamaged { queue, .. }
             | Self::Recall { queue, .. } => Some(*queue),
         }
@@ -236,6 +247,8 @@ pub(crate) struct NewClaim<'a> {
     pub(crate) moved: Sequences,
     #[serde(borrow)]
     pub(crate) dead: Option<DeadLetters<'a>>,
+    /// What the queue's bucket lacks from now on; 0 if the queue has no claim rate or nothing is handed out.
+    pub(crate) lacks: u32,
 }
 
 /// Messages of one claim that are given back.
@@ -278,6 +291,8 @@ pub(crate) struct Import<'a> {
     pub(crate) next: u64,
     /// The messages that expired in the source, in one operation of a copy.
     pub(crate) expired: u64,
+    /// The source's bucket, in one operation of a copy.
+    pub(crate) bucket: Option<Bucket>,
     pub(crate) claims: Vec<(u64, Claim)>,
     #[serde(borrow)]
     pub(crate) pages: Vec<ImportedPage<'a>>,
@@ -351,7 +366,7 @@ mod tests {
         assert_eq!(golden(Op::CreateQueue(new_queue())), "fbe80301050101700171027b7d");
         assert_eq!(golden(Op::SetMetadata { queue: 5, metadata: "{}".into() }), "fbe8030205027b7d");
         assert_eq!(golden(Op::DeleteQueue { queue: 5 }), "fbe8030305");
-        assert_eq!(golden(Op::Purge { queue: 5, next: 8 }), "fbe803040508");
+        assert_eq!(golden(Op::Purge { queue: 5, next: 8, fill: true }), "fbe80304050801");
         let posted = Posted {
             ttl: 60,
             delay: 0,
@@ -385,9 +400,10 @@ mod tests {
             taken: taken.clone(),
             moved: [4].into_iter().collect(),
             dead: Some(dead),
+            lacks: 1_000,
         };
         let expected = format!(
-            "fbe8030605{}3c1e01020103090101040101060105{}0801010203{}{}01{}0165017a",
+            "fbe8030605{}3c1e01020103090101040101060105{}0801010203{}{}01{}0165017afbe803",
             "09".repeat(16),
             "0101700171027b7d",
             "0401020101 66".replace(' ', ""),
@@ -400,7 +416,9 @@ mod tests {
             format!("fbe8030705{}3c1e01", "09".repeat(16))
         );
         assert_eq!(golden(Op::ReleaseClaim { queue: 5, claim: [9; 16] }), format!("fbe8030805{}", "09".repeat(16)));
-        assert_eq!(golden(Op::Delete { queue: 5, messages: taken }), "fbe803090502010309 01".replace(' ', ""));
+        assert_eq!(golden(Op::Delete { queue: 5, messages: taken.clone() }), "fbe803090502010309 01".replace(' ', ""));
+        let pop = Op::Pop { queue: 5, messages: taken, lacks: 1_000 };
+        assert_eq!(golden(pop), "fbe803180502010309 01fbe803".replace(' ', ""));
         assert_eq!(golden(Op::EndClaims { queue: 5, claims: vec![7, 9] }), "fbe8031105020709");
         let group = GivenBack { messages: [7].into_iter().collect(), delay: 9, reason: Some("r".into()) };
         let retried = Retried { queue: 5, claim: [9; 16], groups: vec![group] };

@@ -41,6 +41,7 @@ use crate::state::op::{Bookmarked, NewQueue, Op};
 use crate::state::sequences::{Portions, Sequences};
 use crate::storage::budget::Budget;
 
+use super::bucket::Bucket;
 use super::claims::{Claim, Claims};
 use super::dirty::{Dirty, DirtyRecords};
 use super::page::{Lease, Page, bits};
@@ -75,6 +76,7 @@ pub(crate) struct Queue {
     claims: Claims,
     deadlines: BTreeSet<(u64, Due)>,
     totals: Totals,
+    bucket: Option<Bucket>,
     dirty: DirtyRecords,
     damaged: BTreeSet<u64>,
     /// Pages found to be damaged, or not to be any more.
@@ -157,6 +159,7 @@ impl Queue {
             claims: Claims::new(budget),
             deadlines: BTreeSet::new(),
             totals: Totals::default(),
+            bucket: None,
             dirty: DirtyRecords::of(Some(Dirty::New)),
             damaged: BTreeSet::new(),
             found: RefCell::default(),
@@ -174,10 +177,10 @@ impl Queue {
         Ok(Self::new(new.number, project, name, Description::parse(&new.metadata)?.shared(), lsn, budget))
     }
 
-    /// Restores the next sequence, the count of expired messages, and the difference of the queue's record from the
-    /// trees.
-    pub(crate) fn resume(&mut self, next: u64, expired: u64, record: Option<Dirty>) {
-        (self.next, self.totals.expired) = (next, expired);
+    /// Restores the next sequence, the count of expired messages, the bucket, and the difference of the queue's record
+    /// from the trees.
+    pub(crate) fn resume(&mut self, next: u64, expired: u64, bucket: Option<Bucket>, record: Option<Dirty>) {
+        (self.next, self.totals.expired, self.bucket) = (next, expired, bucket);
         self.dirty = DirtyRecords::of(record);
     }
 
@@ -231,6 +234,11 @@ impl Queue {
         Totals { claims: self.claims.len() as u64, ..self.totals }
     }
 
+    /// The bucket of the queue's claim rate; `None` if it is full.
+    pub(crate) fn bucket(&self) -> Option<Bucket> {
+        self.bucket
+    }
+
     pub(crate) fn claims(&self) -> &Claims {
         &self.claims
     }
@@ -278,7 +286,11 @@ impl Queue {
             Op::Time | Op::CreateQueue(_) | Op::Register { .. } | Op::Registry(_) | Op::Recall { .. } => {}
             Op::SetMetadata { metadata, .. } | Op::Remap { metadata, .. } => self.describe(metadata),
             Op::DeleteQueue { .. } | Op::Unregister { .. } => self.deleted = true,
-            Op::Purge { .. } | Op::Clear { .. } => self.purge(),
+            Op::Purge { fill, .. } => {
+                self.purge();
+                self.bucket = self.bucket.filter(|_| !fill);
+            }
+            Op::Clear { .. } => self.purge(),
             Op::Post { first, client, messages, .. } => self.post(time, *first, *client, messages),
             Op::Claim(claim) if claim.queue == self.number => {
                 self.claim(lsn, time, claim);
@@ -297,6 +309,10 @@ impl Queue {
             Op::Retry(retried) => self.retry(time, retried),
             Op::SplitClaim(split) => self.split_claim(lsn, time, split),
             Op::Delete { messages, .. } => self.remove(messages),
+            Op::Pop { messages, lacks, .. } => {
+                self.remove(messages);
+                self.hand_out(time, *lacks);
+            }
             Op::EndClaims { claims, .. } => claims.iter().for_each(|number| self.end_spent(*number)),
             Op::DropDamaged { ranges, .. } => ranges.iter().for_each(|(from, to)| self.drop_range(*from, *to)),
             Op::Batch(steps) | Op::Bookmark(Bookmarked { steps, .. }) => self.take_steps(time, steps),

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::model::error::{Error, Result};
+use crate::model::settings::ParsedSettings;
 use crate::model::{
-    Body, Checksum, ClaimId, ClaimRecord, Envelope, Message, MessageId, MessageStat, QueueStats, Timestamp,
+    Body, Checksum, ClaimId, ClaimRate, ClaimRecord, Envelope, Message, MessageId, MessageStat, QueueStats, Timestamp,
 };
 
+use super::bucket::Quota;
 use super::envelope;
 use super::message_slot::MessageSlot;
 use super::page::{Hold, Page, bits};
@@ -105,8 +107,9 @@ impl Queue {
         Ok([oldest.and_then(oldest_in), newest.and_then(newest_in)])
     }
 
-    /// The numbers of the live messages, with the oldest and the newest that can be read.
-    pub(crate) fn stats(&self, now: u64) -> Result<QueueStats> {
+    /// The numbers of the live messages, with the oldest and the newest that can be read, and the claim rate by the
+    /// queue's settings.
+    pub(crate) fn stats(&self, settings: &ParsedSettings, now: u64) -> Result<QueueStats> {
         let totals = self.totals();
         let [oldest, newest] = self.ends()?;
         let stat = |place: Option<(&Page, usize)>| {
@@ -121,7 +124,13 @@ impl Queue {
             expired: totals.expired,
             oldest: stat(oldest),
             newest: stat(newest),
+            claim_rate: self.claim_rate(settings, now),
         })
+    }
+
+    /// The claim rate by the queue's settings, and what may be handed out.
+    pub(crate) fn claim_rate(&self, settings: &ParsedSettings, now: u64) -> Option<ClaimRate> {
+        Quota::of(settings, self.bucket(), now).map(Quota::shown)
     }
 
     /// The live claim of that id, with its live messages.

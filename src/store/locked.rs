@@ -12,7 +12,7 @@ use crate::model::error::{Error, Result};
 use crate::model::numbering::first_of;
 use crate::model::{Durability, Project, QueueName};
 use crate::state::op::Op;
-use crate::state::{Description, Freed, Queue, Registry, Totals, idle_bytes};
+use crate::state::{Description, Freed, Queue, Quota, Registry, Totals, idle_bytes};
 use crate::storage::journal::Growth;
 use crate::sync::atomic::Ordering;
 
@@ -190,6 +190,11 @@ impl<'a> Locked<'a> {
     /// The queue's description: that of the record in another store, if there is one.
     pub(crate) fn description(&self) -> &Arc<Description> {
         self.described.as_ref().unwrap_or_else(|| self.queue.description())
+    }
+
+    /// What the queue's claim rate lets a call hand out now; `None` if the queue has no claim rate.
+    pub(crate) fn quota(&self) -> Option<Quota> {
+        Quota::of(&self.description().settings, self.queue.bucket(), self.now)
     }
 
     /// Uses the queue's record from another store.

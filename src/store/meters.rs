@@ -77,7 +77,7 @@ impl Meters {
             }
             // Dead letters that have arrived in another store leave the outbox.
             Op::Delete { queue: OUTBOX, .. } => {}
-            Op::Delete { .. } => self.deleted.add(before.saturating_sub(left())),
+            Op::Delete { .. } | Op::Pop { .. } => self.deleted.add(before.saturating_sub(left())),
             Op::Unregister { .. } => self.deleted.add(before.saturating_sub(expired)),
             Op::Retry(retried) => {
                 let count: usize = retried.groups.iter().map(|group| group.messages.len()).sum();

@@ -7,9 +7,8 @@ use std::time::Duration;
 use crate::lock::{Mutex, MutexGuard, Rank, Tier};
 use crate::model::error::Result;
 use crate::model::numbering::incarnation_of;
-use crate::state::entries;
 use crate::state::page_content::Owner;
-use crate::state::{Activity, Description, LoadedQueue, OUTBOX, Queue, Sizes, Totals};
+use crate::state::{Activity, Description, Idle, LoadedQueue, OUTBOX, Queue, Sizes, Totals};
 use crate::storage::budget::Budget;
 use crate::storage::records::Record;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -128,19 +127,14 @@ impl QueueSlot {
 
     /// The queue's description; `None` if it has been deleted. An idle queue stays idle.
     pub(crate) fn description(&self) -> Option<Arc<Description>> {
-        match &*self.state.lock() {
-            Activity::Active(queue) if queue.is_deleted() => None,
-            Activity::Active(queue) => Some(queue.description().clone()),
-            Activity::Idle { description, .. } => Some(description.clone()),
-        }
+        let state = self.state.lock();
+        let is_deleted = state.queue().is_ok_and(Queue::is_deleted);
+        (!is_deleted).then(|| state.description().clone())
     }
 
     /// The queue's last description, whether or not it has been deleted.
     pub(crate) fn last_description(&self) -> Arc<Description> {
-        match &*self.state.lock() {
-            Activity::Active(queue) => queue.description().clone(),
-            Activity::Idle { description, .. } => description.clone(),
-        }
+        self.state.lock().description().clone()
     }
 
     /// The archives that have a record of the queue.
@@ -158,11 +152,11 @@ impl QueueSlot {
     /// active queue. From here on a change of the queue is journaled behind its recall.
     pub(super) fn archive(&self, number: u64, current: Option<u64>) -> Result<Option<(Record, u32)>> {
         let mut state = self.state.lock();
-        let Activity::Idle { description, lsn, next, expired, archived, .. } = &mut *state else { return Ok(None) };
-        let record = entries::idle_queue(&self.key, self.number, (*lsn, *next, expired.get()), description)?;
-        *archived = true;
+        let Some((idle, bucket)) = state.idle_mut() else { return Ok(None) };
+        let record = idle.record(&self.key, self.number, bucket)?;
+        idle.archived = true;
         self.note_archive(number, current);
-        Ok(Some((record, incarnation_of(self.number.max(*next)))))
+        Ok(Some((record, incarnation_of(self.number.max(idle.next)))))
     }
 
     /// Whether the archive `number` has the queue as it is; the queue is locked. A queue is unchanged since the archive
@@ -189,33 +183,23 @@ impl QueueSlot {
     }
 
     pub(super) fn unwritten(&self) -> u64 {
-        match &*self.state.lock() {
-            Activity::Active(queue) => queue.unwritten(),
-            Activity::Idle { .. } => 1,
-        }
+        self.state.lock().queue().map_or(1, Queue::unwritten)
     }
 
     pub(super) fn sizes(&self) -> Sizes {
-        match &*self.state.lock() {
-            Activity::Active(queue) => queue.sizes(),
-            Activity::Idle { expired, .. } => Sizes { expired: expired.get(), ..Sizes::default() },
-        }
+        let resting = |idle: &Idle| Sizes { expired: idle.expired.get(), ..Sizes::default() };
+        self.state.lock().queue().map_or_else(resting, Queue::sizes)
     }
 
     /// The number of the queue's damaged pages, and of their messages.
     pub(super) fn count_damaged(&self) -> (u64, u64) {
-        match &*self.state.lock() {
-            Activity::Active(queue) => queue.count_damaged(),
-            Activity::Idle { .. } => (0, 0),
-        }
+        self.state.lock().queue().map_or((0, 0), Queue::count_damaged)
     }
 
     /// The queue's totals and next due instant. An idle queue stays idle.
     pub(super) fn outlook(&self) -> (Totals, Option<u64>) {
-        match &*self.state.lock() {
-            Activity::Active(queue) => (queue.totals(), queue.next_due()),
-            idle @ Activity::Idle { .. } => (idle.totals(), None),
-        }
+        let state = self.state.lock();
+        (state.totals(), state.queue().ok().and_then(Queue::next_due))
     }
 }
 

@@ -79,6 +79,7 @@ mod pooling;
 mod pools;
 mod queues;
 mod races;
+mod rates;
 mod redrives;
 mod retries;
 mod settings;

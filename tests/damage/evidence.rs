@@ -79,7 +79,7 @@ impl Evidence {
                 let (queue, next) = (integer(&mut change)?, integer(&mut change)?);
                 self.gone.entry(queue).or_default().push(0..next);
             }
-            DELETE => self.hear_deletion(&mut change)?,
+            DELETE | POP => self.hear_deletion(&mut change)?,
             BATCH => {
                 for _ in 0..integer(&mut change)? {
                     match integer(&mut change)? {
@@ -119,6 +119,7 @@ const PURGE: u64 = 4;
 const DELETE: u64 = 9;
 const UNREGISTER: u64 = 13;
 const BATCH: u64 = 22;
+const POP: u64 = 24;
 const STEP_POST: u64 = 0;
 const STEP_DELETE: u64 = 3;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
     BatchStep, ClaimOptions, Config, Engine, ExtendedDriver, ManualClock, MessageId, Metadata, NewMessage, NewPool,
-    PoolName, PooledDriver, Pools, Project, Purge, QueueName, Result,
+    PoolName, PooledDriver, Pools, Project, Purge, QueueName, QueueSettings, Result,
 };
 
 use super::evidence::{Stores, stores};
@@ -166,6 +166,7 @@ impl Life {
                 self.post(queue, 10);
             }
             self.delete_some(5);
+            self.pop("a", 2);
             if round % 2 == 0 {
                 self.step();
             }
@@ -194,6 +195,7 @@ impl Life {
                 self.post(queue, 5);
             }
             self.delete_some(9);
+            self.pop("a", 1);
             self.commit();
             self.step();
         }
@@ -225,7 +227,10 @@ impl Life {
     }
 
     fn create(&self, queue: &str) {
-        self.opened.driver().queues().create(&Project::none(), &name(queue), &Metadata::new()).unwrap();
+        // Pops of a queue with a claim rate are changes of their own.
+        let rate = QueueSettings::new().max_claims_per_second(1_000_000);
+        let metadata = if queue == "a" { rate.into() } else { Metadata::new() };
+        self.opened.driver().queues().create(&Project::none(), &name(queue), &metadata).unwrap();
     }
 
     fn post(&mut self, queue: &'static str, count: usize) {
@@ -291,6 +296,11 @@ impl Life {
             self.opened.driver().messages().bulk_delete(&Project::none(), &name(queue), &ids, &[]).unwrap();
         }
         chosen.into_iter().for_each(|(id, _)| self.delete(id));
+    }
+
+    fn pop(&mut self, queue: &str, limit: usize) {
+        let popped = self.opened.driver().messages().pop(&Project::none(), &name(queue), limit).unwrap();
+        popped.iter().for_each(|message| self.delete(message.id()));
     }
 
     fn delete(&mut self, id: MessageId) {

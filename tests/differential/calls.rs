@@ -181,7 +181,7 @@ pub(crate) const NAMES: [&str; 4] = ["orders", "dead", "a", "a.b"];
 /// Topics are called as queues are, by the numbers behind those of [`NAMES`].
 pub(crate) const TOPICS: [&str; 2] = ["orders", "news"];
 pub(crate) const ALL_NAMES: usize = NAMES.len() + TOPICS.len();
-pub(crate) const METADATA: [&str; 20] = [
+pub(crate) const METADATA: [&str; 23] = [
     "{}",
     r#"{"owner": "ann"}"#,
     r#"{"_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
@@ -192,7 +192,10 @@ pub(crate) const METADATA: [&str; 20] = [
     r#"{"_max_claim_count": 5, "_dead_letter_queue": "dead", "_retry": {"base_ms": 700, "factor": 3, "cap_ms": 9000, "attempts": 3}}"#,
     r#"{"_retry": {"base_ms": 5000}}"#,
     r#"{"_max_queue_messages": 40}"#,
+    r#"{"_max_claims_per_second": 1, "_max_claims_burst": 7}"#,
+    r#"{"_max_claims_per_second": 3, "_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
     r#"{"_max_queue_messages": 6, "_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
+    r#"{"_max_claims_per_second": 1000000, "_max_claims_burst": 2}"#,
     r#"{"_max_messages_post_size": 60}"#,
     r#"{"_paused": "posts", "owner": "ann"}"#,
     r#"{"_default_message_ttl": "soon"}"#,
@@ -220,7 +223,7 @@ pub(crate) fn case(kind: Kind) -> impl Strategy<Value = Case> {
     let ops = prop::collection::vec(op, 0..=2 * CASE_OPS as usize);
     let flags = (any::<bool>(), prop::bool::weighted(0.1), any::<bool>());
     let sizes = (select(vec![4 << 10, 16 << 10, 256 << 10]), select(vec![0, 2 << 10, 64 << 10, 256 << 20]));
-    (flags, sizes, select(METADATA[..10].to_vec()), ops).prop_map(
+    (flags, sizes, select(METADATA[..12].to_vec()), ops).prop_map(
         move |((buffered, zaqar_limits, checksums), (segment_bytes, memory), metadata, ops)| Case {
             kind,
             buffered,

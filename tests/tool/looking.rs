@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use zaqar_sled::{ClaimOptions, ClientId, Engine, Metadata, NewMessage, Project, QueueSettings};
+use zaqar_sled::{
+    ClaimOptions, ClientId, Config, Engine, ManualClock, Metadata, NewMessage, Project, QueueSettings, Timestamp,
+};
 
 use crate::scene::{Run, Scene, queue};
 
@@ -20,6 +23,31 @@ const COMMANDS: [&str; 6] = [
     "dead orders --project shop",
     "explain orders --project shop 00000100000000010000010000000001",
 ];
+
+#[test]
+fn a_queue_over_its_rate_is_shown_with_the_instant_from_which_on_it_gives_messages_again() {
+    let scene = Scene::new();
+    // A time that the program's clock has not reached.
+    let time = Timestamp::from_millis(32_503_680_000_000);
+    let config = Config::new().clock(Arc::new(ManualClock::new(time))).background(false);
+    let engine = config.open(scene.path("store")).unwrap();
+    let mails = engine.queue(Project::none(), "mails").unwrap();
+    mails.create(QueueSettings::new().max_claims_per_second(1).max_claims_burst(2)).unwrap();
+    let ids = mails.post(ClientId::random(), &vec![NewMessage::new("mail"); 3]).unwrap();
+    let shown = || scene.rows("stat mails --json").remove(0)["claim_rate"].clone();
+    let full = json!({"per_second": 1, "burst": 2, "available": 2, "next": "3000-01-01T00:00:00Z"});
+    assert_eq!(shown(), full);
+    assert_eq!(mails.pop(3).unwrap().len(), 2);
+    let until = "3000-01-01T00:00:01Z";
+    assert_eq!(shown(), json!({"per_second": 1, "burst": 2, "available": 0, "next": until}));
+    let text = scene.run("stat mails").output;
+    assert!(text.contains(&format!("1 per second, 2 at once; now none until {until}")), "{text}");
+    let row = scene.rows(&format!("explain mails {} --json", ids[2])).remove(0);
+    assert_eq!((&row["state"], &row["until"]), (&json!("over its rate"), &json!(until)));
+    assert_eq!(scene.run("stat").code, Some(0));
+    engine.queue(Project::none(), "other").unwrap().create(Metadata::new()).unwrap();
+    assert_eq!(scene.rows("stat other --json")[0]["claim_rate"], Value::Null);
+}
 
 #[test]
 fn a_store_is_shown_whether_it_is_in_use_or_closed_and_not_a_byte_is_changed() {

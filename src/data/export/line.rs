@@ -122,11 +122,24 @@ pub(crate) struct QueueLine<'a> {
     pub(crate) next: MessageId,
     /// The messages that have expired.
     pub(crate) expired: u64,
+    /// What its claim rate has handed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) handed_out: Option<HandedOut>,
     /// The numbers of the claims and messages that follow.
     pub(crate) claims: u64,
     pub(crate) messages: u64,
     #[serde(borrow)]
     pub(crate) metadata: &'a RawValue,
+}
+
+/// The bucket of a queue with a claim rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HandedOut {
+    /// When messages were last handed out.
+    pub(crate) at: u64,
+    /// The thousandths of a message that the bucket lacked then.
+    pub(crate) lacks: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::body::BodyForm;
-use super::line::{ClaimLine, Line, MessageLine, OriginLine, QueueLine, hex, raw};
+use super::line::{ClaimLine, HandedOut, Line, MessageLine, OriginLine, QueueLine, hex, raw};
 use super::source::{Export, Scope};
 use super::writer::LineWriter;
 use crate::data::backend::{Access, Answer, Backend};
@@ -14,7 +14,7 @@ use crate::model::ttl::FOREVER;
 use crate::model::{ClaimId, ClientId, Message, MessageId, Project, QueueName};
 use crate::state::entries::QueueRecord;
 use crate::state::page_content::{Content, MessageSlot};
-use crate::state::{Claim, FrozenPage, FrozenQueue, Hold, envelope};
+use crate::state::{Bucket, Claim, FrozenPage, FrozenQueue, Hold, envelope};
 use crate::storage::budget::Budget;
 use crate::storage::{codec, keys, records};
 use crate::store::{Listed, Locked};
@@ -26,6 +26,7 @@ pub(super) struct QueueExport {
     number: u64,
     next: u64,
     expired: u64,
+    bucket: Option<Bucket>,
     metadata: String,
     content: Option<QueueContent>,
 }
@@ -77,6 +78,7 @@ impl QueueExport {
             number: queue.number(),
             next: queue.next(),
             expired: queue.totals().expired,
+            bucket: queue.bucket(),
             metadata: queue.description().metadata.to_json(),
             content,
         }
@@ -95,8 +97,8 @@ impl QueueExport {
     fn archived(project: Project, name: QueueName, key: &[u8], value: &[u8]) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { file: "the archive".into(), offset: 0, reason };
         let body = records::open(Tree::Queues, key, value).map_err(|reason| corrupt(reason.into()))?;
-        let QueueRecord { number, next, expired, metadata, .. } = codec::decode(body).map_err(corrupt)?;
-        Ok(Self { project, name, number, next, expired, metadata: metadata.into_owned(), content: None })
+        let QueueRecord { number, next, expired, bucket, metadata, .. } = codec::decode(body).map_err(corrupt)?;
+        Ok(Self { project, name, number, next, expired, bucket, metadata: metadata.into_owned(), content: None })
     }
 
     /// Writes the queue, its claims and its messages.
@@ -108,6 +110,7 @@ impl QueueExport {
             topic: self.name.is_topic(),
             next: MessageId::new(self.number, self.next),
             expired: self.expired,
+            handed_out: self.bucket.map(|Bucket { at, lacks }| HandedOut { at, lacks }),
             claims: content.map_or(0, |content| content.claims.len() as u64),
             messages: content.map_or(0, |content| content.messages),
             metadata: raw(&self.metadata)?,

@@ -10,13 +10,13 @@ use super::target::{NewQueueLine, Target};
 use crate::data::bookmarks::{check_bytes_of_all, check_value};
 use crate::data::export::ExportReport;
 use crate::data::export::line::{
-    BookmarkLine, Counts, FlavorLine, Header, Line, MappingLine, PoolLine, QueueLine, SubscriptionLine,
+    BookmarkLine, Counts, FlavorLine, HandedOut, Header, Line, MappingLine, PoolLine, QueueLine, SubscriptionLine,
 };
 use crate::model::error::{Error, Result};
 use crate::model::numbering::incarnation_of;
 use crate::model::{
     Body, BookmarkName, ExportFault, FlavorName, Metadata, NewPool, PoolGroup, PoolName, PoolUri, Project, QueueName,
-    TopicName,
+    Rate, TopicName,
 };
 use crate::state::op::{Address, Change, Op};
 use crate::state::{BookmarkRow, FlavorRow, OUTBOX};
@@ -199,9 +199,10 @@ impl<'a, T: Target> Importer<'a, T> {
         if line.messages > MOST_ITEMS || line.claims > MOST_ITEMS {
             return Err(malformed("no queue has so many messages or claims"));
         }
+        check_bucket(line.handed_out, self.target.control().store().now())?;
         let metadata = Metadata::from_json(line.metadata.get())?;
         let has_messages = line.claims > 0 || line.messages > 0;
-        let has_history = has_messages || line.expired > 0 || line.next.sequence > 0;
+        let has_history = has_messages || line.expired > 0 || line.next.sequence > 0 || line.handed_out.is_some();
         let new = NewQueueLine { project, name, number, metadata, has_messages, has_history };
         let made = self.target.create_queue(&new)?;
         self.queue = Some(OpenQueue::new(made, (new.project, new.name), line));
@@ -236,6 +237,17 @@ impl<'a, T: Target> Importer<'a, T> {
 
 fn name(text: &str, is_topic: bool) -> Result<QueueName> {
     if is_topic { TopicName::new(text).map(|topic| topic.to_queue_name()) } else { QueueName::new(text) }
+}
+
+/// Checks what a queue is said to have handed out: not later than now, and no more than a bucket can lack.
+fn check_bucket(handed_out: Option<HandedOut>, now: u64) -> Taken {
+    let most = u64::from(Rate::MOST).saturating_mul(1_000);
+    let is_right = |out: HandedOut| out.at <= now && (1..=most).contains(&out.lacks.into());
+    if handed_out.is_none_or(is_right) {
+        Ok(())
+    } else {
+        Err(malformed("what was handed out is in the future, or too much"))
+    }
 }
 
 fn project(name: Option<&str>) -> Result<Project> {

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::message::{Decoded, check_instants};
-use crate::data::export::line::{ClaimLine, MessageLine, QueueLine};
+use crate::data::export::line::{ClaimLine, HandedOut, MessageLine, QueueLine};
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::numbering::incarnation_of;
 use crate::model::{Limits, MessageId, Project, QueueName};
 use crate::state::op::{Address, Import, ImportedPage, Op};
 use crate::state::sequences::Sequences;
-use crate::state::{Claim, PageBuilder};
+use crate::state::{Bucket, Claim, PageBuilder};
 use crate::storage::journal::Growth;
 use crate::store::QueueSlot;
 
@@ -28,6 +28,7 @@ pub(super) struct OpenQueue {
     /// Behind the sequences of all messages that the queue has had.
     next: u64,
     expired: u64,
+    bucket: Option<Bucket>,
     /// The numbers of the claims and messages that are still to come.
     claims: u64,
     messages: u64,
@@ -50,7 +51,7 @@ impl OpenQueue {
         line: &QueueLine<'_>,
     ) -> Self {
         let (project, name) = names;
-        let QueueLine { next, expired, claims, messages, .. } = *line;
+        let QueueLine { next, expired, handed_out, claims, messages, .. } = *line;
         Self {
             engine,
             slot,
@@ -58,6 +59,7 @@ impl OpenQueue {
             name,
             next: next.sequence,
             expired,
+            bucket: handed_out.map(|HandedOut { at, lacks }| Bucket { at, lacks }),
             claims,
             messages,
             by_id: HashMap::new(),
@@ -194,10 +196,10 @@ impl OpenQueue {
     pub(super) fn finish(mut self) -> Result<()> {
         self.end_page()?;
         self.put_pages()?;
-        let is_new = self.next == 0 && self.expired == 0;
+        let is_new = self.next == 0 && self.expired == 0 && self.bucket.is_none();
         // The last one says that no messages follow: a claim that has none has no more.
-        let expired = self.expired;
-        if is_new { Ok(()) } else { self.put(|import| import.expired = expired) }
+        let (expired, bucket) = (self.expired, self.bucket);
+        if is_new { Ok(()) } else { self.put(|import| (import.expired, import.bucket) = (expired, bucket)) }
     }
 
     fn put(&self, fill: impl FnOnce(&mut Import<'_>)) -> Result<()> {
@@ -207,6 +209,7 @@ impl OpenQueue {
             queue: self.slot.number,
             next: self.next,
             expired: 0,
+            bucket: None,
             claims: Vec::new(),
             pages: Vec::new(),
             address: Address::of(&self.project, &self.name),

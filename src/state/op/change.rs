@@ -154,6 +154,7 @@ impl<'a> Address<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Bucket;
     use crate::state::op::{Import, ImportedPage, JournalEntry, NewQueue, Op, Received};
     use crate::state::page::PageRecord;
     use crate::state::reasons::Reasons;
@@ -249,11 +250,12 @@ mod tests {
             queue: 5,
             next: 8,
             expired: 9,
+            bucket: Some(Bucket { at: 2, lacks: 3 }),
             claims: Vec::new(),
             pages: vec![page],
             address: address(),
             subscriptions: Vec::new(),
         };
-        assert_eq!(bytes(Op::Import(import)), "010f050809000107010000000162 010170017100".replace(' ', ""));
+        assert_eq!(bytes(Op::Import(import)), "010f050809010203000107010000000162 010170017100".replace(' ', ""));
     }
 }

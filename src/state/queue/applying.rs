@@ -1,6 +1,7 @@
 //! The effect of each operation on a queue.
 
 use super::{Due, Queue, Totals};
+use crate::state::Bucket;
 use crate::state::claims::Claim;
 use crate::state::op::{DeadLetter, GivenBack, NewClaim, Posted, Retried, SplitClaim, Step, steps_of};
 use crate::state::page::{Lease, Page};
@@ -90,8 +91,16 @@ impl Queue {
         }
     }
 
+    /// Records that messages were handed out, if the queue has a claim rate.
+    pub(super) fn hand_out(&mut self, time: u64, lacks: u32) {
+        if lacks > 0 {
+            self.bucket = Some(Bucket { at: time, lacks });
+        }
+    }
+
     pub(super) fn claim(&mut self, lsn: u64, time: u64, op: &NewClaim<'_>) {
         self.remove(&op.moved);
+        self.hand_out(time, op.lacks);
         if op.taken.is_empty() {
             return;
         }

@@ -65,7 +65,7 @@ impl Queue {
             Op::RenewClaim { claim, .. } | Op::ReleaseClaim { claim, .. } => self.load_claimed_by(claim),
             Op::Retry(retried) => retried.groups.iter().try_for_each(|group| self.load_pages(&group.messages)),
             Op::SplitClaim(split) => self.load_pages(&split.taken),
-            Op::Delete { messages, .. } => self.load_pages(messages),
+            Op::Delete { messages, .. } | Op::Pop { messages, .. } => self.load_pages(messages),
             // A page that could not be taken in would be lost, because the source is removed.
             Op::Import(import) => import.pages.iter().try_for_each(|page| {
                 let taken = Page::from_record(page.first, &page.record, page.bodies.to_vec(), &self.budget);

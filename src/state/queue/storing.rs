@@ -63,6 +63,7 @@ impl Queue {
         }
         self.next = self.next.max(import.next);
         self.count_expired(import.expired);
+        self.bucket = import.bucket.or(self.bucket);
         if import.claims.is_empty() && import.pages.is_empty() && import.subscriptions.is_empty() {
             self.end_copy();
         }
@@ -354,6 +355,7 @@ mod tests {
                 taken: [message].into_iter().collect(),
                 moved: Sequences::default(),
                 dead: None,
+                lacks: 0,
             };
             queue.apply(1000 + message, 10, &Op::Claim(claim));
         }
@@ -408,7 +410,8 @@ mod tests {
         let project = Project::none();
         for (lsn, pages) in [(1998, vec![page]), (1999, vec![])] {
             let (address, subscriptions) = (Address::of(&project, source.name()), vec![]);
-            let import = Import { queue: 5, next: 4, expired: 0, claims: vec![], pages, address, subscriptions };
+            let import =
+                Import { queue: 5, next: 4, expired: 0, bucket: None, claims: vec![], pages, address, subscriptions };
             target.apply(lsn, 10, &Op::Import(import));
         }
         assert!(target.claims.iter().all(|(_, claim)| claim.left == 1 && claim.sequences.len() == 1));

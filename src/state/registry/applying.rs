@@ -259,6 +259,7 @@ fn concerns(op: &Op<'_>) -> bool {
         | Op::SplitClaim(_)
         | Op::EndClaims { .. }
         | Op::Delete { .. }
+        | Op::Pop { .. }
         | Op::DropDamaged { .. }
         | Op::Recall { .. }
         | Op::Batch(_) => false,

@@ -7,8 +7,8 @@ use crate::model::error::Result;
 use crate::model::numbering::first_of;
 use crate::model::settings::ParsedSettings;
 use crate::model::{
-    ClaimId, ClaimRecord, Explanation, Message, MessageId, MessageListOptions, MessageMarker, Metadata, Page, PoolName,
-    Project, QueueName, QueueStats, Timestamp,
+    ClaimId, ClaimRate, ClaimRecord, Explanation, Message, MessageId, MessageListOptions, MessageMarker, Metadata,
+    Page, PoolName, Project, QueueName, QueueStats, Timestamp,
 };
 use crate::state::{LoadedQueue, Queue, Reading};
 use crate::store::verify::Verification;
@@ -48,6 +48,7 @@ use super::origin::Origin;
 /// let explained = jobs.explain(&ids[0], &jobs.metadata())?;
 /// assert!(matches!(explained.availability(), Availability::Delayed { .. }));
 /// assert!(jobs.claim(&ClaimId::lossy("none"))?.is_none());
+/// assert!(jobs.claim_rate(&jobs.metadata())?.is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -170,7 +171,7 @@ impl InspectedQueue {
     /// # Errors
     /// those of [`list`](Self::list). A damaged page is passed over.
     pub fn stats(&self) -> Result<QueueStats> {
-        self.read(|queue| queue.stats(self.time.as_millis()))
+        self.read(|queue| queue.stats(&queue.description().settings, self.time.as_millis()))
     }
 
     /// The messages behind a marker, as [`Queue::list`](crate::Queue::list) lists them, of the instant of the
@@ -210,6 +211,16 @@ impl InspectedQueue {
     pub fn explain(&self, id: &MessageId, metadata: &Metadata) -> Result<Explanation> {
         let settings = ParsedSettings::parse(metadata)?;
         let least = first_of(self.origin.incarnation());
-        self.read(|queue| queue.explain(*id, &settings, queue.next().max(least)))
+        self.read(|queue| queue.explain(*id, &settings, queue.next().max(least), self.time.as_millis()))
+    }
+
+    /// The claim rate that `metadata` give the queue, and what claims and pops could take at the instant of the
+    /// inspection; `None` without a rate. `metadata` as for [`explain`](Self::explain).
+    ///
+    /// # Errors
+    /// [`is_invalid`](crate::Error::is_invalid) for metadata that no queue can have.
+    pub fn claim_rate(&self, metadata: &Metadata) -> Result<Option<ClaimRate>> {
+        let settings = ParsedSettings::parse(metadata)?;
+        Ok(self.queue.lock().with(|queue| queue.claim_rate(&settings, self.time.as_millis())))
     }
 }

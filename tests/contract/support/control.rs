@@ -120,6 +120,17 @@ impl Queue<'_> {
         self.harness.control().catalogue().exists(&self.project, &self.name).unwrap()
     }
 
+    /// Moves the queue with its content.
+    pub(crate) fn move_to(&self, pool: &str) {
+        let pool = pool_name(pool);
+        match &*self.harness.open.lock() {
+            Open::Model(model) => model.move_queue(&self.project, &self.name, &pool),
+            Open::Engine(..) => panic!("an engine has no pools"),
+            Open::Pooled(driver, _) => driver.move_queue(&self.project, &self.name, &pool),
+        }
+        .unwrap();
+    }
+
     pub(crate) fn remap(&self, pool: Option<&str>) -> Result<()> {
         self.harness.control().catalogue().update(&self.project, &self.name, pool.map(pool_name).as_ref())
     }

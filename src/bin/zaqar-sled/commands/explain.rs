@@ -76,6 +76,7 @@ impl Row {
                 Self { state: "claimed", until: until(end), claim: Some(claim.to_string()), ..row }
             }
             Availability::Paused => Self { state: "paused", ..row },
+            Availability::OverRate { until: end, .. } => Self { state: "over its rate", until: until(end), ..row },
             Availability::WornOut { dead_letter_queue, .. } => {
                 Self { state: "worn out", dead_letter_queue: Some(dead_letter_queue.to_string()), ..row }
             }

@@ -5,7 +5,7 @@ use std::ops::Not;
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use zaqar_sled::{InspectedQueue, MessageStat, Metadata, Project, QueueName};
+use zaqar_sled::{ClaimRate, InspectedQueue, MessageStat, Metadata, Project, QueueName};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -78,9 +78,19 @@ struct QueueFacts {
     bytes: u64,
     oldest: Option<MessageFacts>,
     newest: Option<MessageFacts>,
+    claim_rate: Option<RateFacts>,
     metadata: Box<RawValue>,
     #[serde(skip)]
     shown: [String; 2],
+}
+
+/// The claim rate of a queue, and what may be taken.
+#[derive(Debug, Serialize)]
+struct RateFacts {
+    per_second: u32,
+    burst: u32,
+    available: u32,
+    next: String,
 }
 
 /// The oldest or the newest message.
@@ -182,6 +192,7 @@ impl QueueFacts {
             bytes: queue.bytes(),
             oldest: stats.oldest().map(MessageFacts::of),
             newest: stats.newest().map(MessageFacts::of),
+            claim_rate: queue.claim_rate(metadata)?.map(RateFacts::of),
             metadata: RawValue::from_string(metadata.to_json()).map_err(std::io::Error::from)?,
             shown: [plain::project(queue.project()), name_of(queue.name())],
         })
@@ -192,7 +203,7 @@ impl QueueFacts {
         let message = |message: &Option<MessageFacts>| {
             message.as_ref().map_or_else(|| "-".into(), |message| format!("{}, {} old", message.id, message.age))
         };
-        vec![
+        let mut facts = vec![
             ("project", project),
             ("queue", queue),
             ("archived", if self.archived { "yes" } else { "no" }.into()),
@@ -203,8 +214,22 @@ impl QueueFacts {
             ("bytes", quantity::size(self.bytes)),
             ("oldest", message(&self.oldest)),
             ("newest", message(&self.newest)),
-            ("metadata", plain::body(self.metadata.get().as_bytes())),
-        ]
+        ];
+        facts.extend(self.claim_rate.iter().map(|rate| ("claim rate", rate.shown())));
+        facts.push(("metadata", plain::body(self.metadata.get().as_bytes())));
+        facts
+    }
+}
+
+impl RateFacts {
+    fn of(rate: ClaimRate) -> Self {
+        let (per_second, burst, available) = (rate.per_second(), rate.burst(), rate.available());
+        Self { per_second, burst, available, next: rate.next().to_string() }
+    }
+
+    fn shown(&self) -> String {
+        let left = if self.available == 0 { format!("none until {}", self.next) } else { self.available.to_string() };
+        format!("{} per second, {} at once; now {left}", self.per_second, self.burst)
     }
 }
 

@@ -39,10 +39,10 @@ impl Facts {
             Op::DeleteQueue { queue } | Op::Unregister { queue, .. } => {
                 self.deleted.insert(*queue);
             }
-            Op::Purge { queue, next } | Op::Clear { queue: Some((queue, next)), .. } => self.drop(*queue, 0..*next),
+            Op::Purge { queue, next, .. } | Op::Clear { queue: Some((queue, next)), .. } => self.drop(*queue, 0..*next),
             Op::Post { queue, first, messages, .. } => self.post(*queue, *first, messages.len(), above),
             Op::Claim(claim) => self.claim(claim, above),
-            Op::Delete { queue, messages } => {
+            Op::Delete { queue, messages } | Op::Pop { queue, messages, .. } => {
                 self.removed.entry(*queue).or_default().insert_all(messages);
                 self.name_all(*queue, messages);
             }
@@ -139,7 +139,7 @@ mod tests {
             (Facts::default(), || NewQueue { number: 5, project: None, name: "q".into(), metadata: "{}".into() });
         note(&mut facts, Op::CreateQueue(new()));
         note(&mut facts, Op::Delete { queue: 5, messages: [1, 2].into_iter().collect() });
-        note(&mut facts, Op::Purge { queue: 5, next: 10 });
+        note(&mut facts, Op::Purge { queue: 5, next: 10, fill: false });
         note(&mut facts, Op::DeleteQueue { queue: 5 });
         assert!(facts.deleted.contains(&5) && (0..10).all(|sequence| facts.is_removed(5, sequence)));
         // Messages 3 and 4 are live in the other store.
@@ -162,7 +162,16 @@ mod tests {
         let (address, subscriptions) = (Address::of(&project, &name), vec![]);
         note(
             &mut facts,
-            Op::Import(Import { queue: 5, next: 5, expired: 0, claims: vec![], pages, address, subscriptions }),
+            Op::Import(Import {
+                queue: 5,
+                next: 5,
+                expired: 0,
+                bucket: None,
+                claims: vec![],
+                pages,
+                address,
+                subscriptions,
+            }),
         );
         assert!(!facts.deleted.contains(&5));
         let removed: Vec<u64> = (0..10).filter(|sequence| facts.is_removed(5, *sequence)).collect();

@@ -24,7 +24,7 @@ use crate::model::{Project, QueueName};
 use crate::state::entries::QueueRecord;
 use crate::state::op::{Bookmarked, DeadLetter, JournalEntry, NewClaim, NewQueue, Op, Posted, Step};
 use crate::state::page_content::{Content, IncomingMessage, MessageSlot};
-use crate::state::{Activity, Contents, Description, LoadedQueue, Page, PageEntry, Queue};
+use crate::state::{Contents, Description, LoadedQueue, Page, PageEntry, Queue};
 use crate::storage::budget::Budget;
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
@@ -254,9 +254,8 @@ impl<'a> Merge<'a> {
     /// The newest image of each page that no entry names, by queue and sequence.
     fn orphans(&self) -> Vec<(u64, FoundImage)> {
         let of = |queue: u64| {
-            let known = self.contents.queues.get(&queue).map(|one| match &one.state {
-                Activity::Active(queue) => queue.pages().keys().copied().collect(),
-                Activity::Idle { .. } => BTreeSet::new(),
+            let known = self.contents.queues.get(&queue).map(|one| {
+                one.state.queue().map_or_else(|_| BTreeSet::new(), |queue| queue.pages().keys().copied().collect())
             });
             let known: BTreeSet<u64> = known.unwrap_or_default();
             // Later posts are in the journal.
