@@ -12,7 +12,7 @@ use crate::variables::{CASES, SEED};
 #[test]
 fn an_import_of_an_export_has_the_same_export() {
     let first = SEED.or(0);
-    let (mut claimed, mut delayed, mut failed, mut dead, mut marked) = (0, 0, 0, 0, 0);
+    let (mut claimed, mut delayed, mut failed, mut dead, mut marked, mut limited) = (0, 0, 0, 0, 0, 0);
     for seed in first..first + CASES.or(24) {
         let scene = Scene::lived(seed, 150);
         let (seen, (report, lines)) = (scene.seen(&scene.engine), exported(&scene.engine));
@@ -34,8 +34,9 @@ fn an_import_of_an_export_has_the_same_export() {
         failed += lines.matches("\"last_failure\":").count();
         dead += lines.matches("\"origin\":").count();
         marked += lines.matches("{\"bookmark\":").count();
+        limited += lines.matches("\"handed_out\":{\"at\":").count();
     }
-    let kinds = [claimed, delayed, failed, dead, marked];
+    let kinds = [claimed, delayed, failed, dead, marked, limited];
     assert!(kinds.iter().all(|count| *count > 0), "{kinds:?}");
 }
 

@@ -36,6 +36,8 @@ fn driver(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> PooledDriver {
     }
     let metadata = Metadata::new().with("_max_claim_count", 1).unwrap().with("_dead_letter_queue", "dead").unwrap();
     queue(&driver, "jobs").set_metadata(&metadata).unwrap();
+    let limited = Metadata::new().with("_max_claims_per_second", 1).unwrap().with("_max_claims_burst", 9).unwrap();
+    queue(&driver, "moved").set_metadata(&limited).unwrap();
     driver
 }
 

@@ -97,7 +97,7 @@ fn every_changed_byte_is_noticed_or_is_in_the_first_line() {
 fn edited_lines_are_taken_without_a_checksum_and_refused_where_they_contradict() {
     let scene = Scene::new(0);
     let jobs = shop_queue(&scene.engine, "jobs");
-    jobs.create(Metadata::new()).unwrap();
+    jobs.create(Metadata::new().with("_max_claims_per_second", 2).unwrap()).unwrap();
     jobs.post(CLIENT, &[NewMessage::new("first"), NewMessage::new("second").ttl(MINUTE)]).unwrap();
     let claim = jobs.claim(zaqar_sled::ClaimOptions::new().limit(1)).unwrap().unwrap();
     let id = claim.id().to_string();
@@ -122,8 +122,13 @@ fn edited_lines_are_taken_without_a_checksum_and_refused_where_they_contradict()
         ("\"next\":\"00000100", "\"next\":\"00ffff00"),
         ("\"next\":\"0000010000000001", "\"next\":\"0000000000000001"),
         ("\"queue\":\"jobs\"", "\"queue\":\"\""),
-        ("\"metadata\":{}", "\"metadata\":{\"_max_claim_count\":-1}"),
-        ("\"metadata\":{}", "\"metadata\":[]"),
+        ("\"metadata\":{", "\"metadata\":{\"_max_claim_count\":-1,"),
+        ("\"metadata\":{\"_max_claims_per_second\":2}", "\"metadata\":[]"),
+        ("\"lacks\":1000}", "\"lacks\":0}"),
+        ("\"lacks\":1000}", "\"lacks\":1000000001}"),
+        ("\"lacks\":1000}", "\"lacks\":1000,\"more\":1}"),
+        ("\"handed_out\":{\"at\":", "\"handed_out\":{\"at\":999999"),
+        ("\"handed_out\":{\"at\":", "\"handed_out\":{\"at\":-"),
         ("\"md5\":\"", "\"md5\":\"0"),
         ("{\"claim\":{\"id\":\"", "{\"clain\":{\"id\":\""),
         ("\n{\"claim\"", "\n\n{\"claim\""),

@@ -62,7 +62,8 @@ impl Scene {
             self.engine.catalogue().insert(&project, &name_of("mapped"), &pool).unwrap();
             let dead = self.engine.queue(project.clone(), "dead").unwrap();
             dead.create(Metadata::new().with("_default_message_ttl", 3_000).unwrap()).unwrap();
-            let text = "{\"_max_claim_count\":2,\"_dead_letter_queue\":\"dead\",\"a\":[1.0,1e300,\"\\u00fc\"]}";
+            let text = "{\"_max_claim_count\":2,\"_dead_letter_queue\":\"dead\",\"_max_claims_per_second\":1,\
+                \"_max_claims_burst\":30,\"a\":[1.0,1e300,\"\\u00fc\"]}";
             let jobs = self.engine.queue(project.clone(), "jobs").unwrap();
             jobs.create(Metadata::from_json(text).unwrap()).unwrap();
             let news = self.engine.topic(project, "jobs").unwrap();

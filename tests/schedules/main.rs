@@ -28,6 +28,7 @@ mod pooled;
 mod program;
 #[path = "../support/random.rs"]
 mod random;
+mod rates;
 #[path = "../support/tracked_disk.rs"]
 mod tracked_disk;
 #[path = "../support/variables.rs"]

@@ -199,7 +199,7 @@ impl<'a, T: Target> Importer<'a, T> {
         if line.messages > MOST_ITEMS || line.claims > MOST_ITEMS {
             return Err(malformed("no queue has so many messages or claims"));
         }
-        check_bucket(line.handed_out, self.target.control().store().now())?;
+        line.handed_out.iter().try_for_each(check_bucket)?;
         let metadata = Metadata::from_json(line.metadata.get())?;
         let has_messages = line.claims > 0 || line.messages > 0;
         let has_history = has_messages || line.expired > 0 || line.next.sequence > 0 || line.handed_out.is_some();
@@ -239,15 +239,12 @@ fn name(text: &str, is_topic: bool) -> Result<QueueName> {
     if is_topic { TopicName::new(text).map(|topic| topic.to_queue_name()) } else { QueueName::new(text) }
 }
 
-/// Checks what a queue is said to have handed out: not later than now, and no more than a bucket can lack.
-fn check_bucket(handed_out: Option<HandedOut>, now: u64) -> Taken {
+/// Checks what a queue is said to have handed out: no more than a bucket can lack.
+fn check_bucket(handed_out: &HandedOut) -> Taken {
+    check_instants(&[Some(handed_out.at)])?;
     let most = u64::from(Rate::MOST).saturating_mul(1_000);
-    let is_right = |out: HandedOut| out.at <= now && (1..=most).contains(&out.lacks.into());
-    if handed_out.is_none_or(is_right) {
-        Ok(())
-    } else {
-        Err(malformed("what was handed out is in the future, or too much"))
-    }
+    let is_right = (1..=most).contains(&handed_out.lacks.into());
+    if is_right { Ok(()) } else { Err(malformed("no queue lacks so many thousandths of a message")) }
 }
 
 fn project(name: Option<&str>) -> Result<Project> {
