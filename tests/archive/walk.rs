@@ -4,19 +4,40 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use zaqar_sled::{
-    ClaimOptions, ClientId, Engine, ManualClock, Metadata, NewMessage, Project, Queue, QueueListOptions, SimulatedDisk,
-    Timestamp,
+    ClaimOptions, ClientId, Engine, ManualClock, Metadata, NewMessage, Project, Queue, QueueListOptions, QueueStats,
+    SimulatedDisk, Timestamp,
 };
 
 use crate::random::Random;
 use crate::variables::{ROUNDS, SEED};
 use crate::{ROOT, config};
 
-/// What is known of a queue: its metadata and its message bodies.
+/// What is known of a queue: its metadata, its message bodies, and how many messages it has handed out while it had a
+/// claim rate. No time passes, so no rate brings more.
 #[derive(Clone, Debug, PartialEq, Default)]
 struct Known {
     metadata: String,
     bodies: Vec<String>,
+    handed_out: u32,
+}
+
+impl Known {
+    fn has_rate(&self) -> bool {
+        self.metadata.contains("_max_claims_per_second")
+    }
+
+    fn hand_out_one(&mut self) {
+        self.handed_out += u32::from(self.has_rate());
+    }
+}
+
+/// More than are handed out.
+const BURST: u32 = 1_000;
+
+/// Metadata that no other turn sets; every other has a claim rate.
+fn metadata_of(turn: u64) -> String {
+    let rate = format!(r#","_max_claims_per_second":{},"_max_claims_burst":{BURST}"#, turn % 5 + 1);
+    format!(r#"{{"n":{turn}{}}}"#, if turn.is_multiple_of(2) { rate } else { String::new() })
 }
 
 type Key = (Option<String>, String);
@@ -57,16 +78,16 @@ impl Walk {
         let (queue, is_known) = (self.queue(&key), self.known.contains_key(&key));
         match self.below(100) {
             0..30 => {
-                let metadata = format!(r#"{{"n":{}}}"#, self.turn);
+                let metadata = metadata_of(self.turn);
                 assert_eq!(queue.create(Metadata::from_json(&metadata).unwrap()).unwrap(), !is_known);
-                self.known.entry(key).or_insert(Known { metadata, bodies: Vec::new() });
+                self.known.entry(key).or_insert(Known { metadata, ..Known::default() });
             }
             30..42 => {
                 queue.delete().unwrap();
                 self.known.remove(&key);
             }
             42..52 => {
-                let metadata = format!(r#"{{"n":{}}}"#, self.turn);
+                let metadata = metadata_of(self.turn);
                 let set = queue.set_metadata(&Metadata::from_json(&metadata).unwrap());
                 assert_eq!(set.is_ok(), is_known);
                 self.known.entry(key).and_modify(|known| known.metadata = metadata);
@@ -81,6 +102,7 @@ impl Walk {
                 let popped = queue.pop(1);
                 if let Some(known) = self.known.get_mut(&key) {
                     let expected = (!known.bodies.is_empty()).then(|| known.bodies.remove(0));
+                    expected.iter().for_each(|_| known.hand_out_one());
                     let popped = popped.unwrap().into_iter().next();
                     let popped = popped.map(|message| String::from_utf8(message.body().as_bytes().to_vec()).unwrap());
                     assert_eq!(popped, expected, "{key:?}");
@@ -90,6 +112,7 @@ impl Walk {
                 // A claim that is released at once.
                 if let Some(claim) = queue.claim(ClaimOptions::new().limit(1)).unwrap() {
                     claim.release().unwrap();
+                    self.known.entry(key).and_modify(Known::hand_out_one);
                 }
             }
             76..88 => self.check_queue(&key),
@@ -104,7 +127,11 @@ impl Walk {
         let (queue, known) = (self.queue(key), self.known.get(key));
         assert_eq!(queue.exists().unwrap(), known.is_some(), "{key:?}");
         assert_eq!(queue.metadata().ok().map(|metadata| metadata.to_json()), known.map(|known| known.metadata.clone()));
-        assert_eq!(queue.stats().ok().map(|stats| stats.total()), known.map(|known| known.bodies.len() as u64));
+        let stats = queue.stats().ok();
+        assert_eq!(stats.as_ref().map(QueueStats::total), known.map(|known| known.bodies.len() as u64));
+        let available = stats.and_then(|stats| Some(stats.claim_rate()?.available()));
+        let known = known.filter(|known| known.has_rate());
+        assert_eq!(available, known.map(|known| BURST - known.handed_out), "{key:?}");
     }
 
     /// Lists every project, in pages of some size, and compares the names and the metadata.

@@ -40,6 +40,29 @@ fn many_queues_without_messages() {
     assert_planned("idle queues", &world);
 }
 
+/// An idle queue keeps what its claim rate has handed out.
+#[test]
+fn many_queues_whose_claim_rate_has_been_used() {
+    const QUEUES: u64 = 5_000;
+    let grown_by = |metadata: &str| {
+        let world = World::new(256 * MIB);
+        let queues: Vec<Queue> = (0..QUEUES).map(|n| world.queue_with(&format!("idle-{n}"), metadata)).collect();
+        let before = world.grown();
+        [(); 2].map(|()| {
+            for queue in &queues {
+                post(queue, 1, 10);
+                assert_eq!(queue.pop(1).unwrap().len(), 1);
+            }
+            world.advance(1_000);
+            world.grown() - before
+        })
+    };
+    let ([without, _], [with, again]) = (grown_by(r#"{"max":1}"#), grown_by(r#"{"_max_claims_per_second":1}"#));
+    println!("{} bytes for {QUEUES} used rates", with - without);
+    assert!((1..=64 * QUEUES).contains(&(with - without)), "{with} bytes, {without} without a rate");
+    assert!(again <= with + 16 * KIB, "{again} bytes when they are used again, {with} before");
+}
+
 #[test]
 fn many_claims() {
     let world = World::new(256 * MIB);
