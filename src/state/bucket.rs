@@ -60,7 +60,8 @@ impl Quota {
     /// The first instant from now on at which a message may be handed out.
     pub(crate) fn next(self) -> u64 {
         let excess = self.lacked.saturating_sub(capacity(self.rate).saturating_sub(TOKEN));
-        self.since.saturating_add(excess.div_ceil(self.rate.per_second.get().into())).max(self.now)
+        let next = self.since.saturating_add(excess.div_ceil(self.rate.per_second.get().into()));
+        next.min(Timestamp::MAX.as_millis()).max(self.now)
     }
 
     /// What the bucket lacks when so many messages are handed out now.
@@ -141,7 +142,9 @@ mod tests {
         let slow = |now| Quota::of(&settings(1, 3), bucket, now).unwrap();
         assert_eq!((slow(1_000).available(), slow(1_000).next()), (0, 2_000));
         assert_eq!((slow(3_999).available(), slow(4_000).available(), slow(u64::MAX).available()), (2, 3, 3));
-        // A clock that is behind the bucket, which no store has, brings nothing.
+        // A clock that is behind the bucket, which only an edited import has, brings nothing.
         assert_eq!((slow(0).available(), slow(0).next()), (0, 2_000));
+        let forged = Quota::of(&settings(1, 1), Some(Bucket { at: u64::MAX, lacks: u32::MAX }), 5).unwrap();
+        assert_eq!((forged.available(), forged.shown().next), (0, Timestamp::MAX));
     }
 }
