@@ -277,4 +277,37 @@ pooled! {
         h.turn();
         assert!(orders.taken(9).is_empty());
     }
+
+    fn the_pool_that_a_queue_has_left_forgets_its_bucket(h) {
+        // A pool without a store of its own: the queue's record is there too, and stays.
+        h.register("own", at("localhost"));
+        h.register("other", at_in("sled:/pools/other", "disks").weight(0));
+        let orders = h.create_with("orders", r#"{"_max_claims_per_second": 1, "_max_claims_burst": 3}"#);
+        orders.post(1);
+        assert_eq!(orders.pop(9).unwrap().len(), 1);
+        orders.move_to("other");
+        h.turn();
+        assert_eq!(bucket(&orders), (2, 0));
+        orders.remap(Some("own")).unwrap();
+        h.turn();
+        assert_eq!(bucket(&orders), (3, 0));
+        orders.remap(Some("other")).unwrap();
+        h.turn();
+        assert_eq!(bucket(&orders), (2, 0));
+    }
+
+    fn a_rate_is_set_and_changed_where_the_messages_are_not(h) {
+        h.register("one", at("sled:/pools/one"));
+        let orders = h.create("orders");
+        orders.post(9);
+        orders.take(2);
+        orders.set_metadata(r#"{"_max_claims_per_second": 2}"#).unwrap();
+        h.turn();
+        assert_eq!(orders.taken(9).len(), 2);
+        h.turn();
+        assert!(orders.pop(9).unwrap().is_empty());
+        orders.set_metadata(r#"{"_max_claims_per_second": 2, "_max_claims_burst": 9}"#).unwrap();
+        h.turn();
+        assert_eq!(bucket(&orders), (7, 0));
+    }
 }
