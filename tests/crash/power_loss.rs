@@ -254,6 +254,10 @@ fn place(n: u64) -> (Project, QueueName) {
 
 fn metadata(random: &mut Random) -> Metadata {
     let metadata = Metadata::new().with("n", random.below(1000)).unwrap();
+    if random.one_in(3) {
+        let metadata = metadata.with("_max_claims_per_second", 1 + random.below(2)).unwrap();
+        return metadata.with("_max_claims_burst", 1 + random.below(40)).unwrap();
+    }
     if random.one_in(2) {
         let metadata = metadata.with("_max_claim_count", 1 + random.below(2)).unwrap();
         metadata.with("_dead_letter_queue", "dead").unwrap().with("_dead_letter_queue_messages_ttl", 300).unwrap()

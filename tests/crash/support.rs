@@ -78,7 +78,8 @@ pub(crate) fn dump(driver: &dyn ExtendedDriver, claims: &[Told]) -> Result<Strin
         let stats = driver.queues().stats(&project, &queue)?;
         let claimed = all.iter().filter(|message| message.claim_id().is_some()).count() as u64;
         assert_eq!((stats.claimed(), stats.total()), (claimed, all.len() as u64), "{project:?} {queue}\n{text}");
-        writeln!(text, "  {} delayed, {} expired", stats.delayed(), stats.expired()).unwrap();
+        let (delayed, expired, rate) = (stats.delayed(), stats.expired(), stats.claim_rate());
+        writeln!(text, "  {delayed} delayed, {expired} expired, {rate:?}").unwrap();
         if stats.oldest().map(zaqar_sled::MessageStat::id) != all.first().map(Message::id) {
             // A page that was read before may be found damaged now: then it is an error of this call.
             messages_of(driver, &project, &queue)?;
