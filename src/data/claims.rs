@@ -196,12 +196,14 @@ fn new_claim(
 /// moves the rest. The claim ends before the first message that the claim rate does not allow.
 fn decide(queue: &Locked<'_>, name: &QueueName, options: &ClaimOptions, quota: Option<Quota>) -> Result<Decision> {
     let allowed = quota.map_or(usize::MAX, Quota::available);
-    let settings = &queue.description().settings;
-    let most = settings.most_claims().unwrap_or(u32::MAX);
+    let most = queue.description().settings.most_claims();
+    // Without dead letters, no page is read for messages that are not taken.
+    let limit = if most.is_some() { options.limit } else { options.limit.min(allowed) };
+    let most = most.unwrap_or(u32::MAX);
     let mut decision = Decision { taken: Sequences::default(), moved: Sequences::default() };
     let (mut all, mut dead) = (Allowance::new(options.max_bytes), Allowance::new(MOVED_BYTES));
     let mut taken = 0;
-    for place in queue.claimable().take(options.limit) {
+    for place in queue.claimable().take(limit) {
         let (page, index) = place?;
         let Some(slot) = page.slot(index) else { continue };
         let (claimed_too_often, bytes) = (slot.claim_count >= most, page.size(slot));

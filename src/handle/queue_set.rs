@@ -23,7 +23,8 @@ use crate::store::ready_queues::{Next, ReadyQueues, Turn, Visit};
 /// them. So a call looks at no queue that is known to be empty, and the set is fair: no queue is
 /// served twice while another one waits whose message came first. The queues may belong to several
 /// projects and, in a pooled driver, to several pools. A queue may be missing: its messages are
-/// claimed once it is created and has some.
+/// claimed once it is created and has some. A queue that is over its
+/// [claim rate](crate::QueueSettings::max_claims_per_second) is passed over until it may give out messages again.
 ///
 /// Cost: 400 bytes for each queue, and its name twice, while the set exists; then every post and
 /// release of the store takes two more locks, one of which all queues share. An error of one queue, such as a pool that cannot be
