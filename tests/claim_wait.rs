@@ -52,29 +52,37 @@ fn a_post_to_a_topic_wakes_the_waiters_of_its_subscribed_queues() {
     }
 }
 
-/// Of a topic's messages, those that are not there yet when a queue has been made come to the queue.
+/// Posts to a topic; a subscribed queue is made when the post reads the clock for the `nth` time. Whether it did.
+fn made_at_reading(nth: u64) -> bool {
+    let clock = WatchedClock::at(Timestamp::from_millis(1_000_000));
+    let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock.clone()).background(false);
+    let engine = config.open("/store").unwrap();
+    let news = engine.topic(Project::none(), "news").unwrap();
+    news.create(QueueSettings::new().subscribed(["there", "later"])).unwrap();
+    waits::created(&engine, "there");
+    let maker = engine.clone();
+    clock.on_interrupt(move || {
+        let maker = maker.clone();
+        thread::spawn(move || waits::created(&maker, "later")).join().unwrap();
+    });
+    interrupt_at(nth);
+    news.post(ClientId::random(), &[NewMessage::new("work")]).unwrap();
+    let was_made = was_interrupted();
+    interrupt_at(0);
+    let later = engine.queue(Project::none(), "later").unwrap();
+    assert_eq!(later.exists().unwrap(), was_made);
+    // The post had changed nothing yet.
+    assert!(!was_made || later.stats().unwrap().total() == 1, "made at reading {nth}");
+    was_made
+}
+
 #[test]
 fn a_subscribed_queue_that_is_made_beside_a_post_misses_nothing() {
-    let (engine, _) = engine();
-    for round in 0..300 {
-        let name = format!("queue {round}");
-        let news = engine.topic(Project::none(), format!("news {round}")).unwrap();
-        news.create(QueueSettings::new().subscribed([&name])).unwrap();
-        let queue = engine.queue(Project::none(), &name).unwrap();
-        let before = thread::scope(|scope| {
-            let poster = scope.spawn(|| {
-                for _ in 0..20 {
-                    news.post(ClientId::random(), &[NewMessage::new("work")]).unwrap();
-                }
-            });
-            (0..round % 50).for_each(|_| thread::yield_now());
-            queue.create(Metadata::new()).unwrap();
-            let before = news.stats().unwrap().total();
-            poster.join().unwrap();
-            before
-        });
-        assert!(before + queue.stats().unwrap().total() >= 20, "round {round}: {before} before");
-    }
+    let readings = (1..100).take_while(|nth| made_at_reading(*nth)).count();
+    assert!(
+        readings >= 4,
+        "the post reads both clocks when it looks the topic up and when all queues are locked: {readings}"
+    );
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Dead letters: within a pool at once, between pools through the outbox and the relay.
 
 use zaqar_sled::{
-    Error, ExtendedDriver as _, Headers, MessageListOptions, NewMessage, Pause, PoolName, RedriveOptions, Sort,
+    Error, ExtendedDriver, ExtendedDriver as _, Headers, ListOptions, MessageListOptions, NewMessage, Pause, PoolName,
+    RedriveOptions, Sort,
 };
 
 use crate::support::{ALICE, BOB, Harness, Queue, assert_fails, lasting, seconds, texts};
+use crate::values::shop;
 
 /// Metadata with which a message moves to the queue `dead` after one claim.
 pub(crate) const ONCE: &str = r#"{"_max_claim_count": 1, "_dead_letter_queue": "dead"}"#;
@@ -330,6 +332,9 @@ pooled! {
         bills.move_to("one").unwrap();
         dead.move_to("one").unwrap();
         assert_exchanged(h, [&orders, &bills], [&dead, &unpaid]);
+        // The outbox of the control store comes before all queues, and is none of a project.
+        let projects = |limit| h.driver().diagnostics().list_projects(&ListOptions::new().limit(limit)).unwrap();
+        assert_eq!((projects(0).items, projects(1).items), (vec![shop()], vec![shop()]));
     }
 
     fn dead_letters_leave_and_reach_the_virtual_pool(h) {
