@@ -168,7 +168,12 @@ fn note_claimed(queue: &Locked<'_>, claimed: Option<&ClaimRecord>) {
 /// The instant at which a claim may get messages: now, unless the queue has none or its claim rate is used up. Messages
 /// that fall due before the rate allows any are not waited for.
 fn next_claimable(queue: &Locked<'_>) -> Option<u64> {
-    if queue.ready().is_empty() { queue.next_due() } else { Some(queue.quota().map_or(queue.now(), Quota::next)) }
+    if queue.ready().is_empty() {
+        return queue.next_due();
+    }
+    let Some(quota) = queue.quota() else { return Some(queue.now()) };
+    // The last instant of the clock is followed by none at which there is more.
+    (quota.available() > 0 || quota.next() > queue.now()).then(|| quota.next())
 }
 
 fn new_claim(

@@ -48,7 +48,8 @@ impl Queue {
     ///
     /// A post, a release, or the end of a claim, a delay or a pause ends the wait, and so does the instant at which the
     /// queue's [claim rate](crate::QueueSettings::max_claims_per_second) allows a message. The call does not poll.
-    /// The waiters of one queue are woken in the order in which they began to wait.
+    /// The waiters of one queue are woken in the order in which they began to wait; all of them are at an instant at which
+    /// something falls due, so at each message of a queue over its rate: let few threads wait for such a queue.
     /// [`claim_wait_with`](Self::claim_wait_with) can be ended by another thread.
     ///
     /// Cost: as [`claim`](Self::claim) for each time the call is woken; while it waits, its thread

@@ -144,14 +144,17 @@ impl QueueSettings {
     /// nothing, as from an empty queue, if that is none. Calls that wait sleep until the instant at which the next
     /// message may be taken, and a [`QueueSet`](crate::QueueSet) goes on with its other queues.
     ///
-    /// The limit is a token bucket: in every time of t seconds of the engine's clock, which counts milliseconds, at most
-    /// [the burst](Self::max_claims_burst) and t times the rate are taken. A message that is claimed again, after a
+    /// The limit is a token bucket: while the setting stays, in every time of t seconds of the engine's clock, which counts
+    /// milliseconds, at most [the burst](Self::max_claims_burst) and t times the rate are taken. A message that is claimed again, after a
     /// release, a retry or the end of a lease, counts again; reads, renewals, redrives and dead letters do not count.
     /// While nothing may be taken, a claim moves no dead letter either.
     ///
-    /// What was taken is kept over restarts, and in moves, backups and exports. A change of the setting takes effect at
+    /// What was taken is kept over restarts, and in moves, backups and exports. It is not kept over a power cut that
+    /// takes back the claims themselves, in a pool in memory, or in a salvage that has lost the queue's record; and a pool
+    /// that the queue is only mapped to, without a move, has a bucket of its own. A change of the setting takes effect at
     /// once: the bucket then lacks what it lacked after the last message was taken, at most the new burst, and has been
-    /// filled at the new rate since. A queue that is created again starts with a full bucket.
+    /// filled at the new rate since. So a message that is taken under a lower burst forgives what was lacking beyond it. A
+    /// queue that is created again starts with a full bucket.
     ///
     /// ```
     /// # use zaqar_sled::*;

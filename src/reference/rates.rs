@@ -63,6 +63,9 @@ impl HandOuts {
         let after = |millis: u64| Timestamp::from_millis(now.as_millis().saturating_add(millis));
         let (mut least, mut most) = (0, 1);
         while !is_allowed(&after(most)) {
+            if after(most) >= Timestamp::MAX {
+                return Timestamp::MAX.max(now);
+            }
             most *= 2;
         }
         while least < most {

@@ -142,7 +142,7 @@ mod tests {
         let slow = |now| Quota::of(&settings(1, 3), bucket, now).unwrap();
         assert_eq!((slow(1_000).available(), slow(1_000).next()), (0, 2_000));
         assert_eq!((slow(3_999).available(), slow(4_000).available(), slow(u64::MAX).available()), (2, 3, 3));
-        // A clock that is behind the bucket, which only an edited import has, brings nothing.
+        // A clock that is behind the bucket, which no operation makes, brings nothing.
         assert_eq!((slow(0).available(), slow(0).next()), (0, 2_000));
         let forged = Quota::of(&settings(1, 1), Some(Bucket { at: u64::MAX, lacks: u32::MAX }), 5).unwrap();
         assert_eq!((forged.available(), forged.shown().next), (0, Timestamp::MAX));

@@ -24,7 +24,7 @@ pub(crate) struct QueueRecord<'a> {
     pub(crate) lsn: u64,
     /// The messages that have expired.
     pub(crate) expired: u64,
-    /// `None` if it is full.
+    /// `None` if nothing was handed out under a rate.
     pub(crate) bucket: Option<Bucket>,
     pub(crate) metadata: Cow<'a, str>,
 }

@@ -234,7 +234,7 @@ impl Queue {
         Totals { claims: self.claims.len() as u64, ..self.totals }
     }
 
-    /// The bucket of the queue's claim rate; `None` if it is full.
+    /// The bucket of the queue's claim rate; `None` if nothing was handed out under one.
     pub(crate) fn bucket(&self) -> Option<Bucket> {
         self.bucket
     }

@@ -97,7 +97,9 @@ impl Worker {
     }
 
     /// Ends a run when there has been no message for that long and no handler runs, by the engine's
-    /// clock. Without it, a run waits for messages until it is stopped.
+    /// clock. Without it, a run waits for messages until it is stopped. A queue that is over its
+    /// [claim rate](crate::QueueSettings::max_claims_per_second) counts as one without a message: a
+    /// run that is to empty such a queue needs a longer time than the rate takes for one message.
     ///
     /// Cost: none.
     ///

@@ -1,8 +1,7 @@
 //! Dead letters: within a pool at once, between pools through the outbox and the relay.
 
 use zaqar_sled::{
-    Error, ExtendedDriver, ExtendedDriver as _, Headers, ListOptions, MessageListOptions, NewMessage, Pause, PoolName,
-    RedriveOptions, Sort,
+    Error, ExtendedDriver, Headers, ListOptions, MessageListOptions, NewMessage, Pause, PoolName, RedriveOptions, Sort,
 };
 
 use crate::support::{ALICE, BOB, Harness, Queue, assert_fails, lasting, seconds, texts};

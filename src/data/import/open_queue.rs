@@ -52,6 +52,7 @@ impl OpenQueue {
     ) -> Self {
         let (project, name) = names;
         let QueueLine { next, expired, handed_out, claims, messages, .. } = *line;
+        let now = engine.store().now();
         Self {
             engine,
             slot,
@@ -59,7 +60,8 @@ impl OpenQueue {
             name,
             next: next.sequence,
             expired,
-            bucket: handed_out.map(|HandedOut { at, lacks }| Bucket { at, lacks }),
+            // Time has been set to that of the export, which may have gone on for a while.
+            bucket: handed_out.map(|HandedOut { at, lacks }| Bucket { at: at.min(now), lacks }),
             claims,
             messages,
             by_id: HashMap::new(),

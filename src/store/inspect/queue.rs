@@ -168,6 +168,9 @@ impl InspectedQueue {
 
     /// The numbers of the queue's messages, with the oldest and the newest. Cost: a read of two pages.
     ///
+    /// The claim rate among them is that of the queue's own metadata here. If the queue is in a pool, ask
+    /// [`claim_rate`](Self::claim_rate) of the pool's inspection, with the metadata of the control store.
+    ///
     /// # Errors
     /// those of [`list`](Self::list). A damaged page is passed over.
     pub fn stats(&self) -> Result<QueueStats> {
