@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::scene::{Run, Scene};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "work",
     "ls",
     "stat",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 14] = [
     "pools",
     "verify",
     "salvage",
+    "bench",
     "completions",
     "man",
 ];

@@ -1,6 +1,7 @@
 //! The commands, one in each file.
 
 mod backup;
+mod bench;
 mod bookmarks;
 mod claims;
 mod compact;
@@ -24,6 +25,7 @@ mod stat;
 mod verify;
 
 pub(crate) use backup::Backup;
+pub(crate) use bench::Bench;
 pub(crate) use bookmarks::Bookmarks;
 pub(crate) use claims::Claims;
 pub(crate) use compact::Compact;

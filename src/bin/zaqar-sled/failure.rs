@@ -9,7 +9,7 @@ use zaqar_sled::{Engine, ExportFault, MessageId, PoolName, Queue};
 use crate::exit::Exit;
 use crate::holder::Holder;
 use crate::plain;
-use crate::quantity::counted;
+use crate::quantity::{counted, size};
 use crate::source::Source;
 
 #[derive(Debug, Error)]
@@ -111,6 +111,15 @@ pub(crate) enum Failure {
     DamagedBackup { path: PathBuf, source: zaqar_sled::Error },
     #[error("nothing was imported: {source}")]
     InvalidExport { source: zaqar_sled::Error },
+    #[error("no directory can be made in {}: {source}; name another one with --dir", .path.display())]
+    NoScratch { path: PathBuf, source: io::Error },
+    #[error(
+        "{} has {} of free space, and the measurements need up to {}: name a directory on another disk with --dir",
+        .path.display(),
+        size(*.free),
+        size(*.needed)
+    )]
+    NoSpace { path: PathBuf, free: u64, needed: u64 },
     #[error("writing to standard output: {0}")]
     Output(#[from] io::Error),
     #[error("writing to standard output: {0}; the messages are in the queue again")]

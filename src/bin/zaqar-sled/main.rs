@@ -1,11 +1,13 @@
 //! The command-line program. `zaqar-sled work` posts every line of its input to a durable queue, from which workers
-//! take it. The other commands look into a store, or change one that is not in use.
+//! take it. The other commands look into a store, or change one that is not in use; `bench` measures in a store of
+//! its own.
 //!
 //! 1. A line is posted exactly once: each batch posts lines and moves the bookmark to their end.
 //! 2. A line is deleted only after it was processed, so it is processed at least once, whenever the program dies.
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bench;
 mod command;
 mod commands;
 mod dead_lines;
@@ -47,6 +49,7 @@ use crate::failure::Failure;
 fn main() -> ExitCode {
     let ended = match Arguments::parse().task {
         Task::Work(work) => return run::work(&work).unwrap_or_else(failed),
+        Task::Bench(bench) => return bench.run().unwrap_or_else(failed),
         Task::Ls(ls) => ls.run(),
         Task::Stat(stat) => stat.run(),
         Task::Peek(peek) => peek.run(),
