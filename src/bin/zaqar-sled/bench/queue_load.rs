@@ -101,3 +101,81 @@ const POSTED_BYTES: u64 = 16 << 20;
 const MOST_POSTED: u64 = 50_000;
 /// The bytes of a message beside its body.
 const MESSAGE_BYTES: u64 = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use zaqar_sled::{Config, Durability, SimulatedDisk};
+
+    use super::*;
+
+    fn loaded(measure: impl Fn(&Engine, &QueueLoad, &Measurement) -> Result<(), Failure>) -> Result<(), Failure> {
+        for measurement in Measurement::all(1) {
+            let disk = Arc::new(SimulatedDisk::new());
+            let segment = if measurement.call == Call::Take { 8 << 10 } else { 64 << 10 };
+            let config = Config::new().durability(Durability::Buffered).disk(disk).segment_size(segment);
+            let engine = config.background(false).open("store")?;
+            let load = QueueLoad::new(&engine, &measurement, &[7; 256])?;
+            measure(&engine, &load, &measurement)?;
+            load.remove()?;
+        }
+        Ok(())
+    }
+
+    /// Calls until the journal is longer; says how many calls that took, and how much longer it is.
+    fn lengthen(engine: &Engine, load: &QueueLoad) -> Result<(u64, u64), Failure> {
+        let (before, mut calls) = (engine.metrics().journal_bytes, 0);
+        while engine.metrics().journal_bytes == before {
+            load.call()?;
+            calls += 1;
+            assert!(calls < 2000, "the journal does not grow");
+        }
+        Ok((calls, engine.metrics().journal_bytes - before))
+    }
+
+    /// From the beginning of a segment to that of another one; a segment has space for many calls.
+    #[test]
+    fn a_bare_call_writes_as_many_bytes_as_the_journal_gets() -> Result<(), Failure> {
+        loaded(|engine, load, measurement| {
+            load.prepare(&Stop::default())?;
+            lengthen(engine, load)?;
+            let segments = (0..10).map(|_| lengthen(engine, load)).collect::<Result<Vec<_>, _>>()?;
+            let calls: u64 = segments.iter().map(|(calls, _)| calls).sum();
+            let journal: u64 = segments.iter().map(|(_, bytes)| bytes).sum();
+            let bare = calls * measurement.writes(256).iter().sum::<usize>() as u64;
+            assert!(journal.abs_diff(bare) <= journal / 10, "{}: {journal} bytes, {bare} bare", measurement.name);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_queue_is_as_before_when_its_slice_begins_again() -> Result<(), Failure> {
+        loaded(|_, load, measurement| {
+            let (stop, waiting) = (Stop::default(), || Ok::<_, Failure>(load.queue.stats()?.total()));
+            let room = load.prepare(&stop)?;
+            let before = waiting()?;
+            assert_eq!(before, if measurement.call == Call::Post { 0 } else { WAITING });
+            (0..room.min(50)).try_for_each(|_| load.call())?;
+            let expected = match measurement.call {
+                Call::Post => 50 * measurement.batch as u64,
+                Call::Take => WAITING - 500,
+                Call::Cycle => WAITING,
+            };
+            assert_eq!(waiting()?, expected, "{}", measurement.name);
+            assert_eq!((load.prepare(&stop)?, waiting()?), (room, before), "{}", measurement.name);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn filling_ends_when_the_measurements_stop() -> Result<(), Failure> {
+        loaded(|_, load, measurement| {
+            let stop = Stop::default();
+            stop.set(signal_hook::consts::SIGINT);
+            load.prepare(&stop)?;
+            assert_eq!(load.queue.stats()?.total(), 0, "{}", measurement.name);
+            Ok(())
+        })
+    }
+}
