@@ -198,11 +198,12 @@ pub(crate) enum Task {
 
     /// Measure what this machine and this disk give, beside bare system calls.
     ///
-    /// A store is made in a new directory, and removed at the end. Each call is measured in turns with the system calls
-    /// that it cannot do without: a write of as many bytes at the end of a file, and with sync an fdatasync behind it, in
-    /// a file that was written out before. `bare/s` are those per second, `ratio` is calls/s by bare/s. A cycle is a post,
-    /// a claim and a deletion, while 10000 messages wait. Nothing else in the directory is touched. Ctrl-C or SIGTERM
-    /// stops the command, and the store is removed.
+    /// A store is made in a new directory, and removed at the end; nothing else in the directory is touched. Each call is
+    /// measured in turns with the system calls that it cannot do without: a write of as many bytes at the end of a file;
+    /// with sync, a write and an fdatasync in a file that was written out before, which threads share. `bare/s` are those
+    /// per second, `ratio` is calls/s by bare/s. A cycle is a post, a claim and a deletion, while 10000 messages wait.
+    ///
+    /// Ctrl-C or SIGTERM stops the command, and the store is removed.
     #[command(after_help = exit::TABLE)]
     Bench(Bench),
 

@@ -14,22 +14,16 @@ use super::slices::Work;
 use super::stop::Stop;
 use crate::failure::Failure;
 
-/// A file that threads write front to back.
+/// A file that is written front to back.
 #[derive(Debug)]
 pub(crate) struct Bare {
     file: File,
     /// The bytes of each write of a call.
     writes: Vec<usize>,
     bytes: Vec<u8>,
-    written: Mutex<Written>,
-    /// The last call that is synced, if calls are; held during a sync.
-    synced: Option<Mutex<u64>>,
-}
-
-#[derive(Debug, Default)]
-struct Written {
-    offset: u64,
-    calls: u64,
+    offset: Mutex<u64>,
+    /// Whether each call is synced.
+    is_synced: bool,
 }
 
 impl Bare {
@@ -37,12 +31,12 @@ impl Bare {
     pub(crate) fn growing(folder: &Path, writes: Vec<usize>) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(folder.join(FILE))?;
         let bytes = random_bytes(writes.iter().copied().max().unwrap_or(0));
-        Ok(Self { file, writes, bytes, written: Mutex::default(), synced: None })
+        Ok(Self { file, writes, bytes, offset: Mutex::default(), is_synced: false })
     }
 
     /// A file that was written out before, as the segments of a journal are, whose calls are synced.
     pub(crate) fn synced(folder: &Path, writes: Vec<usize>, stop: &Stop) -> io::Result<Self> {
-        let bare = Self { synced: Some(Mutex::new(0)), ..Self::growing(folder, writes)? };
+        let bare = Self { is_synced: true, ..Self::growing(folder, writes)? };
         let zeros = vec![0; 1 << 20];
         for offset in (0..SPACE).step_by(zeros.len()).take_while(|_| !stop.is_set()) {
             bare.file.write_all_at(&zeros, offset)?;
@@ -53,8 +47,8 @@ impl Bare {
 
     /// Begins at the start of the file again; says how many calls it has space for.
     fn restart(&self) -> io::Result<u64> {
-        self.written.lock().offset = 0;
-        if self.synced.is_none() {
+        *self.offset.lock() = 0;
+        if !self.is_synced {
             self.file.set_len(0)?;
         }
         let call_bytes = self.writes.iter().sum::<usize>() as u64;
@@ -63,31 +57,13 @@ impl Bare {
 
     /// The writes of a call, and their sync.
     fn write_and_sync(&self) -> io::Result<()> {
-        let mine = self.write()?;
-        self.synced.as_ref().map_or(Ok(()), |synced| self.sync(synced, mine))
-    }
-
-    /// Returns the number of the call.
-    fn write(&self) -> io::Result<u64> {
-        let mut written = self.written.lock();
+        let mut offset = self.offset.lock();
         for bytes in &self.writes {
             let bytes = self.bytes.get(..*bytes).unwrap_or(&self.bytes);
-            self.file.write_all_at(bytes, written.offset)?;
-            written.offset += bytes.len() as u64;
+            self.file.write_all_at(bytes, *offset)?;
+            *offset += bytes.len() as u64;
         }
-        written.calls += 1;
-        Ok(written.calls)
-    }
-
-    /// A thread that waited during a sync finds itself synced by the next one, or syncs for all that wait.
-    fn sync(&self, synced: &Mutex<u64>, mine: u64) -> io::Result<()> {
-        let mut synced = synced.lock();
-        if *synced < mine {
-            let calls = self.written.lock().calls;
-            self.file.sync_data()?;
-            *synced = calls;
-        }
-        Ok(())
+        if self.is_synced { self.file.sync_data() } else { Ok(()) }
     }
 }
 
@@ -128,15 +104,11 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_share_a_file_are_all_synced_in_space_that_was_written_out() -> io::Result<()> {
+    fn synced_calls_are_in_space_that_was_written_out() -> io::Result<()> {
         let folder = tempfile::tempdir()?;
         let bare = Bare::synced(folder.path(), vec![64], &Stop::default())?;
-        std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| (0..10).try_for_each(|_| bare.write_and_sync()))).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().unwrap())
-        })?;
-        assert_eq!(*bare.synced.as_ref().unwrap().lock(), 40);
+        assert_eq!(bare.restart()?, SPACE / 64);
+        (0..40).try_for_each(|_| bare.write_and_sync())?;
         let content = std::fs::read(folder.path().join(FILE))?;
         assert_eq!(content.len() as u64, SPACE);
         assert!(content[..2560].chunks(64).all(|written| written == bare.bytes));

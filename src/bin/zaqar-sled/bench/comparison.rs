@@ -27,7 +27,7 @@ pub(crate) fn compare(
         Bare::growing(folder, writes)
     };
     let bare = made.map_err(|source| Failure::Path { path: folder.to_owned(), source })?;
-    let [of_store, of_bare] = slices.alternate(measurement.threads, [&load, &bare])?;
+    let [of_store, of_bare] = slices.alternate([(measurement.threads, &load), (1, &bare)])?;
     load.remove()?;
     // Unwritten data of this measurement would slow the syncs of the next one.
     engine.checkpoint()?;

@@ -51,6 +51,8 @@ pub(crate) struct Figures {
 impl Figures {
     pub(crate) fn of(measurement: &Measurement, store: &Tally, bare: &Tally) -> Self {
         let latencies = [store.latencies.percentile(50), store.latencies.percentile(99), store.latencies.longest()];
+        // A bare call is one of every thread.
+        let each = measurement.threads as u64;
         let [median_s, p99_s, worst_s] = latencies.map(|latency| latency.as_secs_f64());
         Self {
             name: measurement.name,
@@ -63,9 +65,9 @@ impl Figures {
             median_s,
             p99_s,
             worst_s,
-            bare_calls: bare.calls(),
-            bare_calls_per_s: bare.rate(1),
-            ratio: store.ratio(bare).map(|ratio| (ratio * 1000.0).round() / 1000.0),
+            bare_calls: bare.calls().saturating_mul(each),
+            bare_calls_per_s: bare.rate(each),
+            ratio: store.ratio(bare, each).map(|ratio| (ratio * 1000.0).round() / 1000.0),
             shown: measurement.shown(),
             latencies,
         }

@@ -39,11 +39,11 @@ impl Measurement {
         ]
     }
 
-    /// The bytes that a call writes to the journal, in each write.
+    /// The bytes that a call writes to the journal, in each write. Threads share a write, and the sync behind it.
     pub(crate) fn writes(&self, body_bytes: usize) -> Vec<usize> {
         let post = POST_BYTES + self.batch * (MESSAGE_BYTES + body_bytes);
         match self.call {
-            Call::Post => vec![post],
+            Call::Post => vec![self.threads * post],
             Call::Take => vec![CLAIM_BYTES, DELETE_BYTES],
             Call::Cycle => vec![post, CLAIM_BYTES, DELETE_BYTES],
         }
@@ -92,6 +92,12 @@ mod tests {
             assert_eq!(all.iter().map(|measurement| measurement.name).collect::<BTreeSet<_>>().len(), all.len());
             assert_eq!(all.iter().map(Measurement::shown).collect::<BTreeSet<_>>().len(), all.len());
         }
+    }
+
+    #[test]
+    fn threads_share_one_write() {
+        let [.., one, many] = Measurement::all(64).map(|measurement| measurement.writes(256));
+        assert_eq!((one.as_slice(), many.as_slice()), ([339].as_slice(), [64 * 339].as_slice()));
     }
 
     #[test]

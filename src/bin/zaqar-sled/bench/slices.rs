@@ -34,11 +34,11 @@ impl Slices {
         &self.stop
     }
 
-    /// Measures both in turns, by so many threads: each in one slice at least, if nothing stops that.
-    pub(crate) fn alternate(&self, threads: usize, of: [&dyn Work; 2]) -> Result<[Tally; 2], Failure> {
+    /// Measures both in turns, each by so many threads, and in one slice at least, if nothing stops that.
+    pub(crate) fn alternate(&self, of: [(usize, &dyn Work); 2]) -> Result<[Tally; 2], Failure> {
         let (begun, mut tallies) = (Instant::now(), <[Tally; 2]>::default());
         loop {
-            for (work, tally) in of.into_iter().zip(&mut tallies) {
+            for ((threads, work), tally) in of.into_iter().zip(&mut tallies) {
                 tally.follow(&self.slice(threads, work)?);
             }
             if begun.elapsed() >= self.each || self.stop.is_set() {
@@ -126,7 +126,7 @@ mod tests {
     fn both_take_turns_and_every_call_is_counted() -> Result<(), Failure> {
         let slices = Slices::new(Duration::from_millis(20), Stop::default());
         let [one, other] = [1000, 7].map(|room| Noted { room, ..Noted::default() });
-        let [first, second] = slices.alternate(2, [&one, &other])?;
+        let [first, second] = slices.alternate([(2, &one), (2, &other)])?;
         assert_eq!([first.calls(), second.calls()], [calls(&one), calls(&other)]);
         let turns = other.slices.load(Ordering::Relaxed);
         assert_eq!(one.slices.load(Ordering::Relaxed), turns);
@@ -139,7 +139,7 @@ mod tests {
     fn even_without_time_each_has_one_call_of_every_thread() -> Result<(), Failure> {
         let slices = Slices::new(Duration::ZERO, Stop::default());
         let [one, other] = [u64::MAX, u64::MAX].map(|room| Noted { room, ..Noted::default() });
-        let tallies = slices.alternate(3, [&one, &other])?;
+        let tallies = slices.alternate([(3, &one), (3, &other)])?;
         assert_eq!(tallies.map(|tally| tally.calls()), [3, 3]);
         assert_eq!((one.threads.lock().len(), other.threads.lock().len()), (3, 3));
         Ok(())
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn work_with_nothing_to_do_has_no_figures_and_ends() -> Result<(), Failure> {
         let slices = Slices::new(Duration::from_millis(1), Stop::default());
-        let tallies = slices.alternate(1, [&Noted::default(), &Noted::default()])?;
+        let tallies = slices.alternate([(1, &Noted::default()), (1, &Noted::default())])?;
         assert_eq!(tallies.map(|tally| (tally.calls(), tally.rate(1))), [(0, 0), (0, 0)]);
         Ok(())
     }
@@ -158,7 +158,7 @@ mod tests {
         let slices = Slices::new(Duration::from_secs(3600), Stop::default());
         let stops = Noted { room: u64::MAX, stops: Some(slices.stop()), ..Noted::default() };
         let other = Noted { room: u64::MAX, ..Noted::default() };
-        slices.alternate(1, [&stops, &other])?;
+        slices.alternate([(1, &stops), (1, &other)])?;
         assert_eq!((calls(&stops), calls(&other)), (1, 0));
         assert_eq!(slices.stop().signal(), Some(SIGTERM));
         slices.stop().set(signal_hook::consts::SIGINT);
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_panic_of_a_thread_goes_on_in_the_caller() {
         let slices = Slices::new(Duration::from_secs(3600), Stop::default());
-        let measured = || slices.alternate(2, [&Panicking, &Noted::default()]).map(drop);
+        let measured = || slices.alternate([(2, &Panicking), (2, &Noted::default())]).map(drop);
         let panicked = panic::catch_unwind(panic::AssertUnwindSafe(measured)).unwrap_err();
         assert_eq!(panicked.downcast_ref(), Some(&"a bug"));
     }
@@ -191,7 +191,7 @@ mod tests {
     fn a_failure_ends_the_measurements() {
         let slices = Slices::new(Duration::from_secs(3600), Stop::default());
         let failing = Noted { room: u64::MAX, failing: true, ..Noted::default() };
-        let ended = slices.alternate(2, [&failing, &Noted::default()]);
+        let ended = slices.alternate([(2, &failing), (2, &Noted::default())]);
         assert!(matches!(ended, Err(Failure::NotSeen(_))), "{ended:?}");
         assert!((1..=2).contains(&calls(&failing)));
     }

@@ -40,11 +40,11 @@ impl Tally {
         u64::try_from(rate.unwrap_or(0)).unwrap_or(u64::MAX)
     }
 
-    /// These calls a second by those of the other; nothing if either has none.
+    /// These calls a second by those of the other, each of which counts for so many; nothing if either has none.
     #[allow(clippy::cast_precision_loss, reason = "a ratio of counts needs no more")]
-    pub(crate) fn ratio(&self, other: &Self) -> Option<f64> {
+    pub(crate) fn ratio(&self, other: &Self, each: u64) -> Option<f64> {
         let rate = |tally: &Self| tally.calls() as f64 / tally.took.as_secs_f64();
-        Some(rate(self) / rate(other)).filter(|ratio| ratio.is_finite())
+        Some(rate(self) / (rate(other) * each as f64)).filter(|ratio| ratio.is_finite())
     }
 }
 
@@ -66,7 +66,8 @@ mod tests {
         assert_eq!((all.calls(), all.rate(1), all.rate(10)), (150, 75, 750));
         all.join(&tally(150, second));
         assert_eq!((all.calls(), all.rate(1)), (300, 150));
-        assert_eq!(all.ratio(&tally(75, second)), Some(2.0));
+        let other = tally(75, second);
+        assert_eq!((all.ratio(&other, 1), all.ratio(&other, 4)), (Some(2.0), Some(0.5)));
     }
 
     #[test]
@@ -74,6 +75,9 @@ mod tests {
         let (none, no_time) = (Tally::default(), tally(3, Duration::ZERO));
         assert_eq!((none.rate(10), no_time.rate(10)), (0, 0));
         let some = tally(3, Duration::from_secs(1));
-        assert_eq!([none.ratio(&some), some.ratio(&none), no_time.ratio(&some), none.ratio(&none)], [None; 4]);
+        assert_eq!(
+            [none.ratio(&some, 1), some.ratio(&none, 1), no_time.ratio(&some, 1), none.ratio(&none, 1)],
+            [None; 4]
+        );
     }
 }
