@@ -2,7 +2,10 @@
 
 #![allow(clippy::panic, reason = "in a test a panic is the way to say what is wrong")]
 
-use zaqar_sled::{Catalogue, Claims, ControlDriver, DataDriver, Flavors, Messages, Pools, Queues, Subscriptions};
+use zaqar_sled::{
+    Catalogue, Claims, ControlDriver, DataDriver, ExtendedDriver, Flavors, Messages, Pools, Queues, Subscriptions,
+    Topics,
+};
 
 const TABLE: &str = include_str!("../src/docs/contract.md");
 
@@ -36,6 +39,8 @@ fn counterparts() -> Vec<(String, String)> {
             close => DataDriver::close, gc => DataDriver::gc, health => DataDriver::health,
             is_alive => DataDriver::is_alive, message_controller => DataDriver::messages,
             queue_controller => DataDriver::queues, subscription_controller => DataDriver::subscriptions;
+        DataDriverBase:
+            topic_controller => ExtendedDriver::topics;
         FlavorsBase:
             create => Flavors::create, delete => Flavors::delete, drop_all => Flavors::drop_all,
             exists => Flavors::exists, get => Flavors::get, list => Flavors::list, update => Flavors::update;
@@ -56,6 +61,10 @@ fn counterparts() -> Vec<(String, String)> {
             create => Subscriptions::create, delete => Subscriptions::delete, exists => Subscriptions::exists,
             get => Subscriptions::get, list => Subscriptions::list, update => Subscriptions::update,
             confirm => Subscriptions::confirm, get_with_subscriber => Subscriptions::get_with_subscriber;
+        Topic:
+            create => Topics::create, delete => Topics::delete, exists => Topics::exists, get => Topics::get,
+            get_metadata => Topics::get_metadata, list => Topics::list, set_metadata => Topics::set_metadata,
+            stats => Topics::stats;
     }
 }
 
