@@ -9,9 +9,7 @@ use zaqar_sled::{
     SimulatedDisk, SubscriptionId, Timestamp,
 };
 
-use crate::calls::{
-    ALL_NAMES, BUSIEST, BUSIEST_TOPIC, Case, Listing, Op, PROJECTS, QueueListing, QueueRef, project_of,
-};
+use crate::calls::{ALL_NAMES, BUSIEST, Case, Listing, Op, PROJECTS, QueueListing, QueueRef, project_of};
 use crate::clocks::Ticking;
 use crate::ids::Pairs;
 use crate::moves::Traffic;
@@ -24,7 +22,6 @@ pub(crate) fn play(case: &Case) -> Result<Traffic, String> {
     let mut pair = Pair::new(case);
     pair.register()?;
     pair.call(&Op::Create(BUSIEST, case.metadata))?;
-    pair.call(&Op::Create(BUSIEST_TOPIC, r#"{"_subscribed_queues": ["orders", "a"]}"#))?;
     for (number, op) in case.ops.iter().enumerate() {
         pair.named.clear();
         pair.call(op).map_err(|difference| format!("call {number}, {op:?}: {difference}"))?;
