@@ -10,7 +10,8 @@ use crate::model::{
 /// handle [`Topic`](crate::Topic) has the same calls.
 ///
 /// A topic is a list of messages that nobody claims. It has a name, metadata and subscriptions as a queue has, but no
-/// claims: [`Claims::create`](crate::Claims::create) refuses it. A topic and a queue of the same text are independent. The calls on messages and subscriptions take a topic by
+/// claims: [`Claims::create`](crate::Claims::create) refuses it. [`Messages::pop`](crate::Messages::pop) takes its
+/// messages away from all readers. A topic and a queue of the same text are independent. The calls on messages and subscriptions take a topic by
 /// the name that [`TopicName::to_queue_name`] gives, and so does a [batch](crate::Batches). Metadata has the same
 /// [reserved keys](crate::QueueSettings).
 ///
@@ -31,7 +32,7 @@ use crate::model::{
 ///
 /// **Limits.** A post counts once for the topic and once for each subscribed name, whether or not there is the queue:
 /// together 128 MiB of bodies and headers, 2^20 messages, and, in a batch, 10 000 queues. So with 1 000 subscribed queues
-/// a message has at most 130 KB.
+/// a message has at most 130 KiB.
 ///
 /// The [rules of every method](crate::DataDriver#rules-of-every-method) of a driver hold here too.
 ///

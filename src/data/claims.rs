@@ -20,7 +20,6 @@ impl<S: Backend> Claims for S {
     }
 
     fn get(&self, project: &Project, queue: &QueueName, id: &ClaimId) -> Result<ClaimRecord> {
-        // A topic has none.
         let found = self.with_queue(project, queue, Access::Read, |queue| {
             queue.claim_record(id, queue.now()).map(Answer::at_once)
         })?;

@@ -9,8 +9,8 @@ use crate::contract::{Queues, Topics};
 use crate::model::error::{Error, Result};
 use crate::model::settings::{MOST_SUBSCRIBED, SUBSCRIBED};
 use crate::model::{
-    BatchStep, ClientId, MessageId, Metadata, NewMessage, Page, Project, QueueListOptions, QueueMarker, QueueName,
-    TopicEntry, TopicName, TopicStats,
+    BatchStep, ClientId, Limits, MessageId, Metadata, NewMessage, Page, Project, QueueEntry, QueueListOptions,
+    QueueMarker, QueueName, TopicEntry, TopicName, TopicStats,
 };
 use crate::storage::keys;
 
@@ -18,7 +18,45 @@ use super::backend::Backend;
 use super::batches::commit;
 use super::queues::list;
 
-impl<S: Backend + Queues> Topics for S {
+/// What topics need of a driver beside its queue controller.
+pub(crate) trait TopicStore: Queues {
+    fn topic_limits(&self) -> &Limits;
+
+    /// As a listing of queues.
+    fn list_topics(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>>;
+
+    /// As [`Backend::redescribe`].
+    fn redescribe_topic(
+        &self,
+        project: &Project,
+        topic: &QueueName,
+        change: &dyn Fn(&Metadata) -> Result<Metadata>,
+    ) -> Result<()>;
+}
+
+impl<S: Backend + Queues> TopicStore for S {
+    fn topic_limits(&self) -> &Limits {
+        &self.control_store().limits
+    }
+
+    fn list_topics(&self, project: &Project, options: &QueueListOptions) -> Result<Page<QueueEntry, QueueMarker>> {
+        let prefix = keys::topics(project);
+        let after = options.marker.as_ref().map(|marker| TopicName::new(marker.name())).transpose()?;
+        let start = after.map_or_else(|| prefix.clone(), |after| keys::queue(project, &after.to_queue_name()));
+        list(self.control_store(), project, &prefix, &start, options)
+    }
+
+    fn redescribe_topic(
+        &self,
+        project: &Project,
+        topic: &QueueName,
+        change: &dyn Fn(&Metadata) -> Result<Metadata>,
+    ) -> Result<()> {
+        self.redescribe(project, topic, change)
+    }
+}
+
+impl<S: TopicStore> Topics for S {
     fn create(&self, project: &Project, name: &TopicName, metadata: &Metadata) -> Result<bool> {
         Queues::create(self, project, &name.to_queue_name(), metadata)
     }
@@ -44,13 +82,9 @@ impl<S: Backend + Queues> Topics for S {
     }
 
     fn list(&self, project: &Project, options: &QueueListOptions) -> Result<Page<TopicEntry, QueueMarker>> {
-        let prefix = keys::topics(project);
-        let after = options.marker.as_ref().map(|marker| TopicName::new(marker.name())).transpose()?;
-        let start = after.map_or_else(|| prefix.clone(), |after| keys::queue(project, &after.to_queue_name()));
-        let page = list(self.control_store(), project, &prefix, &start, options)?;
-        let entry = |(name, metadata): (QueueName, _)| Some(TopicEntry { name: name.topic()?, metadata });
-        let items = page.items.into_iter().filter_map(|listed| entry((listed.name, listed.metadata)));
-        let items: Vec<TopicEntry> = items.collect();
+        let listed = self.list_topics(project, options)?.items.into_iter();
+        let entry = |QueueEntry { name, metadata }| Some(TopicEntry { name: name.topic()?, metadata });
+        let items: Vec<TopicEntry> = listed.filter_map(entry).collect();
         let next = items.last().map(|last| QueueName::new(&last.name)).transpose()?.map(QueueMarker::from);
         Ok(Page { items, next })
     }
@@ -60,25 +94,15 @@ impl<S: Backend + Queues> Topics for S {
     }
 
     fn subscribe(&self, project: &Project, topic: &TopicName, queue: &QueueName) -> Result<bool> {
-        check_subscribed(queue)?;
-        self.control_store().limits.check_queue_name(queue)?;
-        let is_new = Cell::new(false);
-        self.redescribe(project, &topic.to_queue_name(), &|metadata| {
-            let (metadata, changed) = with_subscribed(metadata, queue, true)?;
-            is_new.set(changed);
-            Ok(metadata)
-        })?;
-        Ok(is_new.get())
+        if queue.is_topic() {
+            return Err(Error::invalid("queue", "is a topic"));
+        }
+        self.topic_limits().check_queue_name(queue)?;
+        set_subscribed(self, project, topic, queue, true)
     }
 
     fn unsubscribe(&self, project: &Project, topic: &TopicName, queue: &QueueName) -> Result<bool> {
-        let was_there = Cell::new(false);
-        self.redescribe(project, &topic.to_queue_name(), &|metadata| {
-            let (metadata, changed) = with_subscribed(metadata, queue, false)?;
-            was_there.set(changed);
-            Ok(metadata)
-        })?;
-        Ok(was_there.get())
+        set_subscribed(self, project, topic, queue, false)
     }
 
     fn subscribed(&self, project: &Project, topic: &TopicName) -> Result<Vec<QueueName>> {
@@ -86,13 +110,25 @@ impl<S: Backend + Queues> Topics for S {
     }
 }
 
-/// Refuses a topic in the place of a queue.
-pub(crate) fn check_subscribed(queue: &QueueName) -> Result<()> {
-    if queue.is_topic() { Err(Error::invalid("queue", "is a topic")) } else { Ok(()) }
+/// Subscribes a queue to a topic, or ends that; returns whether it is a change.
+fn set_subscribed(
+    store: &impl TopicStore,
+    project: &Project,
+    topic: &TopicName,
+    queue: &QueueName,
+    subscribed: bool,
+) -> Result<bool> {
+    let is_change = Cell::new(false);
+    store.redescribe_topic(project, &topic.to_queue_name(), &|metadata| {
+        let (metadata, changed) = with_subscribed(metadata, queue, subscribed)?;
+        is_change.set(changed);
+        Ok(metadata)
+    })?;
+    Ok(is_change.get())
 }
 
 /// The metadata of a topic with that queue subscribed or not, and whether that is a change.
-pub(crate) fn with_subscribed(metadata: &Metadata, queue: &QueueName, subscribed: bool) -> Result<(Metadata, bool)> {
+fn with_subscribed(metadata: &Metadata, queue: &QueueName, subscribed: bool) -> Result<(Metadata, bool)> {
     let (mut names, mut metadata) = (names(metadata)?, metadata.clone());
     let before = names.len();
     names.retain(|name| name != queue);
@@ -115,7 +151,7 @@ pub(crate) fn with_subscribed(metadata: &Metadata, queue: &QueueName, subscribed
 }
 
 /// The subscribed queues in a topic's metadata.
-pub(crate) fn names(metadata: &Metadata) -> Result<Vec<QueueName>> {
+fn names(metadata: &Metadata) -> Result<Vec<QueueName>> {
     let texts: Option<Option<Vec<String>>> = metadata.get(SUBSCRIBED)?;
     texts.flatten().unwrap_or_default().into_iter().map(QueueName::new).collect()
 }

@@ -3,8 +3,8 @@
 //! 1. Only a queue without messages and claims, of which the trees lack at most the record, becomes idle. So no change
 //!    is lost.
 //!
-//! Memory: 32 B for the state of an idle queue, and 64 B if its claim rate has been used; about 600 B for that of an active one without pages. `docs::bounds` has
-//! the sums with the slot, the name and the pages.
+//! Memory: 32 B for the state of an idle queue, and 64 B more if its claim rate has been used; about 600 B for that of
+//! an active one without pages. `docs::bounds` has the sums with the slot, the name and the pages.
 
 use std::sync::Arc;
 
