@@ -13,6 +13,7 @@ mod posting;
 mod queue;
 mod queue_set;
 mod topic;
+mod topic_messages;
 
 pub use batch::Batch;
 pub use bookmark::Bookmark;

@@ -6,6 +6,7 @@
 mod export_fault;
 mod name;
 mod predicates;
+mod text;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 pub use export_fault::ExportFault;
 use rustix::io::Errno;
+use text::{named, shown, within};
 
 use super::id::{ClaimId, MessageId, SubscriptionId};
 use super::names::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName, TopicName};
@@ -442,12 +444,6 @@ pub enum Error {
     },
 }
 
-/// A queue or a topic in the text of an error.
-fn named(name: &QueueName) -> String {
-    let kind = if name.is_topic() { "topic" } else { "queue" };
-    format!("{kind} {name:?}")
-}
-
 impl Error {
     pub(crate) fn invalid(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::InvalidArgument { name: name.into(), reason: reason.into() }
@@ -491,21 +487,11 @@ impl Error {
     }
 }
 
-/// The text of an id in an error. The nil id stands for a malformed text, so it is not shown.
-fn shown(id: &impl ToString) -> String {
-    let text = id.to_string();
-    if text.bytes().all(|byte| matches!(byte, b'0' | b'-')) { "with a malformed id".into() } else { text }
-}
-
 /// The file layer's error for a store whose directory has moved; [`Error::io`] turns it into [`Error::Displaced`].
 #[derive(Debug, thiserror::Error)]
 #[error("{} was moved, removed or replaced", .path.display())]
 pub(crate) struct Displaced {
     pub(crate) path: PathBuf,
-}
-
-fn within(project: &Project) -> String {
-    project.name().map_or_else(String::new, |name| format!(" in project {name:?}"))
 }
 
 /// Whether an error means that the device does not return written data, and not that access is refused.
