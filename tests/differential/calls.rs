@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::time::Duration;
-use zaqar_sled::{ClaimOptions, ClientId, Limits, Metadata, Pause, Project, Purge, QueueName, Sort, TopicName};
+use zaqar_sled::{
+    ClaimOptions, ClientId, Limits, Metadata, Pause, Project, Purge, QueueListOptions, QueueName, Sort, TopicName,
+};
 
 use crate::batches::{Step, steps};
 use crate::bookmarks::{BookmarkOp, bookmark_op};
@@ -481,6 +483,20 @@ impl QueueRef {
     pub(crate) fn topic(self) -> Option<TopicName> {
         let number = self.1.checked_sub(NAMES.len())?;
         Some(TopicName::new(TOPICS[number]).unwrap())
+    }
+}
+
+impl QueueListing {
+    pub(crate) fn options(&self) -> QueueListOptions {
+        let marker = self.marker.map(|name| QueueName::new(NAMES[name]).unwrap().into());
+        let mut options = QueueListOptions::new().marker(marker).limit(self.limit).detailed(self.detailed);
+        if let Some(text) = self.contains {
+            options = options.name_contains(text);
+        }
+        if let Some(filter) = self.filter {
+            options = options.metadata_filter(json(filter));
+        }
+        options
     }
 }
 

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use zaqar_sled::{
     ClaimId, ClaimRecord, Headers, Message, MessageId, MessageListOptions, MessageMarker, MessageStat, NewMessage,
-    Project, QueueListOptions, QueueName, QueueStats, Ttl,
+    Project, QueueStats, Ttl,
 };
 
-use crate::calls::{
-    FOREVER, Listing, NAMES, Op, Pick, Post, QueueListing, QueueRef, client_of, first, json, project_of,
-};
+use crate::calls::{FOREVER, Listing, Op, Pick, Post, QueueListing, QueueRef, client_of, first, json, project_of};
 use crate::pair::{Check, Pair, equal, same};
 
 impl Pair<'_> {
@@ -44,14 +42,7 @@ impl Pair<'_> {
     }
 
     pub(crate) fn list_queues(&mut self, project: &Project, listing: &QueueListing) -> Check {
-        let marker = listing.marker.map(|name| QueueName::new(NAMES[name]).unwrap().into());
-        let mut options = QueueListOptions::new().marker(marker).limit(listing.limit).detailed(listing.detailed);
-        if let Some(text) = listing.contains {
-            options = options.name_contains(text);
-        }
-        if let Some(filter) = listing.filter {
-            options = options.metadata_filter(json(filter));
-        }
+        let options = listing.options();
         self.both(|driver| driver.queues().list(project, &options), same)?;
         self.both(|driver| driver.queues().count(project), same)
     }

@@ -1,9 +1,9 @@
 //! Topics, apart from the calls that take them as queues.
 
 use proptest::prelude::*;
-use zaqar_sled::{MessageStat, QueueListOptions, QueueName, TopicName, TopicStats};
+use zaqar_sled::{MessageStat, TopicName, TopicStats};
 
-use crate::calls::{ALL_NAMES, NAMES, PROJECTS, QueueListing, QueueRef, TOPICS, json, project_of, queue_listing};
+use crate::calls::{ALL_NAMES, NAMES, PROJECTS, QueueListing, QueueRef, TOPICS, project_of, queue_listing};
 use crate::pair::{Check, Pair, equal, same};
 
 #[derive(Clone, Debug)]
@@ -62,14 +62,7 @@ impl Pair<'_> {
     pub(crate) fn list_topics(&mut self, project: usize, listing: &QueueListing) -> Check {
         let project = project_of(project);
         // Also behind names that no topic has.
-        let marker = listing.marker.map(|name| QueueName::new(NAMES[name]).unwrap().into());
-        let mut options = QueueListOptions::new().marker(marker).limit(listing.limit).detailed(listing.detailed);
-        if let Some(text) = listing.contains {
-            options = options.name_contains(text);
-        }
-        if let Some(filter) = listing.filter {
-            options = options.metadata_filter(json(filter));
-        }
+        let options = listing.options();
         self.both(|driver| driver.topics().list(&project, &options), same)?;
         for name in TOPICS.map(|name| TopicName::new(name).unwrap()) {
             self.both(|driver| driver.topics().exists(&project, &name), same)?;
