@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile};
-use crate::lock::{Mutex, Rank, RwLock};
+use crate::lock::{Gate, Mutex, Rank};
 use crate::model::error::{Error, Result};
 use crate::storage::budget::Budget;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -72,8 +72,8 @@ pub(crate) struct Reserve {
     file: Mutex<Option<Arc<dyn DiskFile>>>,
     /// Its length.
     held: AtomicU64,
-    /// Locked by a change that uses space of the file; for reading, by a change that takes free space.
-    free: RwLock<()>,
+    /// A change that takes free space is through; one that uses space of the file is alone.
+    free: Gate,
     /// Set while the file is too short because the disk is full.
     short: AtomicBool,
     /// Set while a power cut could undo the file's growth.
@@ -106,7 +106,7 @@ impl Reserve {
             segment_bytes,
             file: Mutex::new(Rank::Reserve, file),
             held: AtomicU64::new(held),
-            free: RwLock::new(Rank::FreeSpace, ()),
+            free: Gate::new(Rank::FreeSpace),
             short: AtomicBool::new(false),
             unsynced: AtomicBool::new(false),
             low: AtomicBool::new(false),
@@ -249,7 +249,7 @@ impl Reserve {
 
     fn grow(&self, to: u64) -> Result<()> {
         // An attempt that fails takes all space for a moment, which no other change must meet.
-        let _alone = self.free.write();
+        let _alone = self.free.be_alone();
         let mut file = self.file.lock();
         if self.held() >= to {
             return Ok(());
@@ -319,9 +319,11 @@ impl Reserve {
         self.held().saturating_sub(self.floor(need))
     }
 
-    /// Does `work`, which takes free disk space, at a moment when no other thread uses space of the reserve.
+    /// Does `work`, which takes free disk space, at a moment when no other thread uses space of the reserve. A thread that
+    /// waits to use or to lengthen the reserve does not delay it: that thread may wait for a page that is written to a slow
+    /// disk, and who starts a segment has the journal's tail locked.
     pub(crate) fn take_free<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _free = self.free.read();
+        let _free = self.free.go_through();
         work()
     }
 
@@ -333,7 +335,7 @@ impl Reserve {
             if !done.as_ref().is_err_and(Error::is_full) {
                 break;
             }
-            let _alone = self.free.write();
+            let _alone = self.free.be_alone();
             if !self.release(need, bytes) {
                 break;
             }
@@ -448,6 +450,31 @@ mod tests {
             spent.unwrap();
         });
         assert!(taken.load(Ordering::SeqCst), "afterwards it is taken");
+    }
+
+    #[test]
+    fn who_waits_to_lengthen_the_reserve_keeps_nobody_from_free_space() {
+        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new());
+        let reserve = Reserve::open(&disk, Path::new("/"), 4 << 10, &Budget::unlimited());
+        std::thread::scope(|scope| {
+            // A page that is written to a slow disk.
+            let lengthening = reserve.take_free(|| {
+                let lengthening = scope.spawn(|| reserve.grow(1 << 20));
+                while !reserve.free.is_awaited() {
+                    std::thread::yield_now();
+                }
+                let segment = scope.spawn(|| reserve.take_free(|| ()));
+                let started = std::time::Instant::now();
+                while !segment.is_finished() {
+                    assert!(started.elapsed().as_secs() < 20, "a segment waits for the page");
+                    std::thread::yield_now();
+                }
+                assert!(!lengthening.is_finished());
+                lengthening
+            });
+            lengthening.join().unwrap().unwrap();
+        });
+        assert_eq!(reserve.held(), 1 << 20);
     }
 
     #[test]
