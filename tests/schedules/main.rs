@@ -29,6 +29,7 @@ mod program;
 #[path = "../support/random.rs"]
 mod random;
 mod rates;
+mod topics;
 #[path = "../support/tracked_disk.rs"]
 mod tracked_disk;
 #[path = "../support/variables.rs"]
