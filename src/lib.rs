@@ -74,7 +74,7 @@
 //! - [`Queue::dead_letters`] lists what was given up, [`Queue::redrive`] puts it back: which of it, [`RedriveOptions`]
 //!   say, and how much, a [`RedriveOutcome`]. [`Queue::pause`] stops a queue for a while: see [`Pause`].
 //! - [`ExtendedDriver`] gives [`Retries`], [`Batches`], with [`BatchStep`], [`Bookmarks`], with [`BookmarkName`] and [`BookmarkMarker`],
-//!   [`DeadLetters`], [`FlowControl`] and [`Diagnostics`], which Zaqar's contract does not have. A page of live claims has a [`ClaimEntry`] for each and is continued by a [`ClaimMarker`].
+//!   [`DeadLetters`], [`FlowControl`], [`Diagnostics`] and [`Projects`], with [`ProjectQuota`] and [`ProjectUsage`], which Zaqar's contract does not have. A page of live claims has a [`ClaimEntry`] for each and is continued by a [`ClaimMarker`].
 //!
 //! # The storage contract
 //!
@@ -158,7 +158,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::Config;
 pub use contract::{
     Batches, Bookmarks, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver,
-    Flavors, FlowControl, Messages, Pools, Queues, Retries, Subscriptions, Topics,
+    Flavors, FlowControl, Messages, Pools, Projects, Queues, Retries, Subscriptions, Topics,
 };
 pub use data::ExportReport;
 pub use disk::{RealDisk, SimulatedDisk};
@@ -171,9 +171,10 @@ pub use model::{
     FlavorMarker, FlavorName, FlavorUpdate, GcReport, Headers, Health, Limits, ListOptions, Message, MessageId,
     MessageListOptions, MessageMarker, MessageStat, MessageVolume, Metadata, MetadataValue, Metrics, NewFlavor,
     NewMessage, NewPool, OperationStatus, Page, Pause, Pool, PoolGroup, PoolHealth, PoolMarker, PoolName, PoolUpdate,
-    PoolUri, Project, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName, QueueSettings, QueueStats,
-    RedriveOptions, RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber, Subscription, SubscriptionId,
-    SubscriptionMarker, SubscriptionUpdate, Timestamp, Timings, TopicEntry, TopicName, TopicStats, Ttl,
+    PoolUri, Project, ProjectQuota, ProjectUsage, Purge, QueueEntry, QueueListOptions, QueueMarker, QueueName,
+    QueueSettings, QueueStats, RedriveOptions, RedriveOutcome, Result, Retry, RetryPolicy, Sort, Subscriber,
+    Subscription, SubscriptionId, SubscriptionMarker, SubscriptionUpdate, Timestamp, Timings, TopicEntry, TopicName,
+    TopicStats, Ttl,
 };
 pub use pooled::{PooledDriver, PooledStatus};
 pub use reference::ReferenceModel;

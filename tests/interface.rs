@@ -48,12 +48,12 @@ names! {
         MessageStat MessageVolume Metadata MetadataValue Metrics NewFlavor NewMessage NewPool Operation OperationStatus
         Outcome
         Page<Message, MessageMarker> Pause Pool PoolGroup PoolHealth PoolMarker PoolName PoolUpdate PoolUri PooledDriver
-        PooledStatus Project Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSet QueueSettings QueueStats
+        PooledStatus Project ProjectQuota ProjectUsage Purge Queue QueueEntry QueueListOptions QueueMarker QueueName QueueSet QueueSettings QueueStats
         RealDisk RecoveryReport RecoverySource RedriveOptions RedriveOutcome ReferenceModel Retry RetryPolicy SimulatedDisk Sort Status Subscriber
         Subscription SubscriptionId SubscriptionMarker SubscriptionUpdate SystemClock Timestamp Timings Topic TopicEntry TopicName TopicStats Tree TreeChange Ttl
         Verification WorkReport Worker;
     traits:
-        Batches Bookmarks Catalogue Claims Clock ControlDriver DataDriver DeadLetters Diagnostics Disk DiskFile ExtendedDriver FlowControl Flavors HeldDir Messages Pools Queues Retries Spawner
+        Batches Bookmarks Catalogue Claims Clock ControlDriver DataDriver DeadLetters Diagnostics Disk DiskFile ExtendedDriver FlowControl Flavors HeldDir Messages Pools Projects Queues Retries Spawner
         Subscriptions Topics Trees;
 }
 
@@ -91,7 +91,7 @@ fn every_error_has_the_name_of_its_variant() {
         "QueueDoesNotExist QueueIsEmpty TopicDoesNotExist TopicIsEmpty MessageDoesNotExist ClaimDoesNotExist ClaimDoesNotMatch MessageIsClaimed
         MessageNotClaimed MessageNotClaimedBy SubscriptionDoesNotExist SubscriptionAlreadyExists PoolDoesNotExist
         PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
-        QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore BookmarkNotInStore BookmarkChanged QueuePaused QueueIsFull InvalidArgument TooLarge StorageFull
+        QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore BookmarkNotInStore BookmarkChanged QueuePaused QueueIsFull ProjectIsFull InvalidArgument TooLarge StorageFull
         Unavailable Exhausted JournalChanged Closed Poisoned OutcomeUnknown Corrupt UnsupportedFormat AlreadyOpen Locked
         SettingsDiffer Forked Displaced IsBackup InvalidExport Io Trees";
     assert_eq!(variants.unwrap().collect::<Vec<_>>(), names.split_whitespace().collect::<Vec<_>>());
@@ -124,6 +124,7 @@ fn the_interface_follows_its_rules() {
             "FlowControl",
             "Messages",
             "Pools",
+            "Projects",
             "Queues",
             "Retries",
             "Subscriptions",

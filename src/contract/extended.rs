@@ -1,6 +1,6 @@
 //! What the drivers of this crate do beyond Zaqar's contract.
 
-use super::{Batches, Bookmarks, DataDriver, DeadLetters, Diagnostics, FlowControl, Retries, Sealed, Topics};
+use super::{Batches, Bookmarks, DataDriver, DeadLetters, Diagnostics, FlowControl, Projects, Retries, Sealed, Topics};
 
 /// A data driver with the calls that Zaqar's contract does not have. [`Engine`](crate::Engine),
 /// [`PooledDriver`](crate::PooledDriver) and [`ReferenceModel`](crate::ReferenceModel) implement it.
@@ -118,4 +118,18 @@ pub trait ExtendedDriver: Sealed + DataDriver {
     /// ```
     #[doc(alias = "topic_controller")]
     fn topics(&self) -> &dyn Topics;
+
+    /// Projects: what each may hold, and what it holds.
+    ///
+    /// Cost: none.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let disk = std::sync::Arc::new(SimulatedDisk::new());
+    /// # let engine = Config::new().disk(disk).open("store")?;
+    /// let projects: &dyn Projects = engine.projects();
+    /// assert!(projects.quota(&Project::none())?.is_unlimited());
+    /// # Ok::<(), zaqar_sled::Error>(())
+    /// ```
+    fn projects(&self) -> &dyn Projects;
 }

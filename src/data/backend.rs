@@ -6,6 +6,7 @@
 
 use super::dead_letters::DeadLetterQueue;
 use crate::contract::Sealed;
+use crate::engine::Engine;
 use crate::model::error::Result;
 use crate::model::settings::ParsedSettings;
 use crate::model::{Durability, Metadata, Project, QueueName};
@@ -82,11 +83,6 @@ impl<R> Answer<R> {
     /// Answers when the change `lsn` is durable.
     pub(crate) fn changed(value: R, lsn: u64) -> Self {
         Self { value, wait: Wait::For(lsn), wake: 0 }
-    }
-
-    /// The same with another value.
-    pub(crate) fn map<T>(self, change: impl FnOnce(R) -> T) -> Answer<T> {
-        Answer { value: change(self.value), wait: self.wait, wake: self.wake }
     }
 
     /// Also wakes up to `most` waiters.
@@ -197,6 +193,13 @@ pub(crate) trait Backend: Sealed + Send + Sync {
         other: Other<'_>,
         call: impl FnOnce(&mut Locked<'_>, DeadLetterQueue<'_>) -> Result<Answer<R>>,
     ) -> Result<Option<R>>;
+
+    /// The stores that are open, the control store first.
+    fn engines(&self) -> Vec<Engine>;
+
+    /// Calls `visit` for the queues and topics of a project that have content, each locked as it is where its content is.
+    /// The caller has begun a call.
+    fn visit_queues(&self, project: &Project, visit: &mut dyn FnMut(&mut Locked<'_>) -> Result<()>) -> Result<()>;
 
     /// The end of a change that found no queue.
     fn wait_missing_durable(&self) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::state::op::{Posted, Step};
 use crate::storage::journal::Growth;
-use crate::store::{Locked, Store, Together};
+use crate::store::{Balance, Locked, Store, Together};
 
 use super::backend::{Access, Answer, Backend, NamedQueue};
 use super::bookmarks::BookmarkPlan;
@@ -24,6 +24,7 @@ use super::bounds::{Load, check_bound};
 use super::claims::{held, missing as missing_claim};
 use super::message_checks::{all_posted, check_claim, check_message_times};
 use super::pauses::check_post as check_pause;
+use super::projects::collect_expired;
 use super::queues::missing;
 use super::reach::Reach;
 
@@ -38,12 +39,13 @@ pub(crate) fn commit<S: Backend>(backend: &S, steps: &[&BatchStep]) -> Result<Ba
     if backend.is_pooled() {
         check_bookmarks_alone(steps)?;
     }
+    let mut is_last = false;
     loop {
         let reach = Reach::of(backend, steps)?;
         let places = Places::of(steps, &reach);
         let committed = backend.with_queues(&places.named, |queues| {
             if !places.are_current(queues, &reach, backend.control_store()) {
-                return Ok((Answer::at_once(None), Vec::new()));
+                return Ok((Answer::at_once(Attempt::Again), Vec::new()));
             }
             let store = backend.control_store();
             let mut plan = Plan::new(store, places.named.len());
@@ -56,16 +58,25 @@ pub(crate) fn commit<S: Backend>(backend: &S, steps: &[&BatchStep]) -> Result<Ba
                     Err(error)
                 })?;
             }
-            let (answer, wake) = plan.record(queues, steps)?;
-            Ok((answer.map(Some), wake))
+            plan.record(queues, steps, is_last)
         });
         match committed {
-            Ok(Some(outcome)) => return Ok(outcome),
+            Ok(Attempt::Done(outcome)) => return Ok(outcome),
+            Ok(Attempt::Collect) => is_last = collect_expired(backend, steps.iter().map(|step| step.project()))?,
             Err(error) if !was_created(backend, &error)? => return Err(error),
             // A queue was created, or a topic has got other subscribed queues, since it was looked up.
-            Ok(None) | Err(_) => {}
+            Ok(Attempt::Again) | Err(_) => {}
         }
     }
+}
+
+/// What came of an attempt.
+enum Attempt {
+    Done(BatchOutcome),
+    /// A queue has changed since it was looked up.
+    Again,
+    /// Expired messages of projects with a quota have to be collected first.
+    Collect,
 }
 
 /// Whether a queue that was missing is there now: it was created after it was looked up, and before the other queues
@@ -195,9 +206,9 @@ struct Planned<'s> {
 
 /// Messages to post.
 #[derive(Clone, Copy)]
-struct NewPost<'n> {
-    client: ClientId,
-    messages: &'n [NewMessage],
+pub(super) struct NewPost<'n> {
+    pub(super) client: ClientId,
+    pub(super) messages: &'n [NewMessage],
 }
 
 /// The names in a step.
@@ -275,7 +286,12 @@ impl<'s> Plan<'s> {
 
     /// Records the changes, and those of the bookmarks, if there are any. The answer says how many waiters to wake, by
     /// queue.
-    fn record(self, queues: &mut Together<'_>, all: &[&BatchStep]) -> Result<(Answer<BatchOutcome>, Vec<usize>)> {
+    fn record(
+        self,
+        queues: &mut Together<'_>,
+        all: &[&BatchStep],
+        is_last: bool,
+    ) -> Result<(Answer<Attempt>, Vec<usize>)> {
         let Self { queues: mut planned, outcome, control_store } = self;
         let (mut steps, mut growth) = (Vec::new(), Growth::Frees);
         for index in queues.order() {
@@ -296,15 +312,20 @@ impl<'s> Plan<'s> {
         if all.iter().any(|step| step.bookmark().is_some()) {
             queues.prepare(&steps)?;
         }
-        if let Some(bookmarks) = BookmarkPlan::of(control_store, queues, all)? {
-            let answer = |version| BatchOutcome { bookmark_version: version, ..outcome };
-            return Ok((bookmarks.record(queues, growth, steps, answer)?, wake()));
-        }
-        let Some(store) = queues.store().filter(|_| !steps.is_empty()) else {
-            return Ok((Answer::seen(outcome), Vec::new()));
-        };
-        let lsn = queues.record(store, growth, steps)?;
-        Ok((Answer::changed(outcome, lsn), wake()))
+        let bookmarks = BookmarkPlan::of(control_store, queues, all)?;
+        let balances: Vec<Balance> = planned.iter().map(|one| Balance { added: one.added, freed: one.freed }).collect();
+        let recorded = queues.within_quotas(&balances, is_last, |queues| {
+            if let Some(bookmarks) = bookmarks {
+                let answer = |version| Attempt::Done(BatchOutcome { bookmark_version: version, ..outcome });
+                return Ok((bookmarks.record(queues, growth, steps, answer)?, wake()));
+            }
+            let Some(store) = queues.store().filter(|_| !steps.is_empty()) else {
+                return Ok((Answer::seen(Attempt::Done(outcome)), Vec::new()));
+            };
+            let lsn = queues.record(store, growth, steps)?;
+            Ok((Answer::changed(Attempt::Done(outcome), lsn), wake()))
+        })?;
+        Ok(recorded.unwrap_or_else(|| (Answer::at_once(Attempt::Collect), Vec::new())))
     }
 }
 

@@ -126,7 +126,9 @@ fn record_with_new_target(
     let (op, now) = (Op::Claim(claim), queue.now());
     let lsn = store.record(growth, now, &op, &mut [queue.state(), &mut target])?;
     let totals = target.totals();
+    let due = target.next_due();
     let slot = directory.insert(target, &store.budget);
+    store.join_new(&slot, totals, due);
     drop(directory);
     store.adopt(&slot, totals);
     Ok(Some((op, lsn)))

@@ -3,6 +3,7 @@
 use super::backend::{Access, Answer, Backend, NamedQueue, Other};
 use super::dead_letters::{DeadLetterQueue, TargetQueue};
 use super::pauses::redescribe;
+use super::projects::visit_slots;
 use super::queues::missing;
 use crate::engine::Engine;
 use crate::model::error::Result;
@@ -50,7 +51,10 @@ impl Backend for Engine {
         if access == Access::Fill {
             store.wait_for_admission()?;
         }
-        let done = store.with_queue(project, name, call);
+        let done = store.with_queue(project, name, |queue| {
+            queue.join_account();
+            call(queue)
+        });
         store.keep_within_budget();
         let done = done?;
         let wake = |most| store.wake(project, name, most);
@@ -94,6 +98,14 @@ impl Backend for Engine {
         Ok(store.registry.read().subscriptions.next_queue(after))
     }
 
+    fn engines(&self) -> Vec<Engine> {
+        vec![self.clone()]
+    }
+
+    fn visit_queues(&self, project: &Project, visit: &mut dyn FnMut(&mut Locked<'_>) -> Result<()>) -> Result<()> {
+        visit_slots(self.store(), &self.store().slots_of(project), visit)
+    }
+
     fn with_other_queue<R>(
         &self,
         project: &Project,
@@ -112,7 +124,9 @@ impl Backend for Engine {
             }
             store.wait_for_admission()?;
         }
-        let Some((mut queue, locked)) = store.lock_with(&slot, there.as_ref())? else { return Ok(None) };
+        let Some((mut queue, mut locked)) = store.lock_with(&slot, there.as_ref())? else { return Ok(None) };
+        queue.join_account();
+        locked.iter_mut().for_each(Locked::join_account);
         if to(queue.description()).as_ref() != Some(&target) {
             return Ok(None);
         }
@@ -136,6 +150,7 @@ fn with_locked<R>(
         let slots: Vec<_> = slots.iter().map(Option::as_ref).collect();
         // Otherwise one of them was deleted between the look-up and the lock.
         if let Some(mut queues) = store.lock_all(&slots)? {
+            queues.join_accounts();
             return call(&mut queues);
         }
     }

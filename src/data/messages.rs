@@ -17,9 +17,11 @@ use crate::storage::journal::Growth;
 use crate::store::Locked;
 
 use super::backend::{Access, Answer, Backend};
+use super::batches::NewPost;
 use super::bounds::{Load, check_bound};
 use super::message_checks::{all_posted, check_claim, check_claims, check_message_times};
 use super::pauses::check_post as check_pause;
+use super::projects::collect_expired;
 use super::queues::{empty, missing};
 use super::topics::publish;
 
@@ -43,9 +45,15 @@ impl<S: Backend> Messages for S {
             check_message_times(Timestamp::from_millis(control_store.now()), messages)?;
         }
         let access = if messages.is_empty() { Access::Read } else { Access::Fill };
-        let posted =
-            self.with_queue(project, queue, access, |locked| post_locked(locked, project, queue, client, messages))?;
-        posted.ok_or_else(|| missing(project, queue))
+        let (new, mut is_last) = (NewPost { client, messages }, false);
+        loop {
+            let post = |locked: &mut Locked<'_>| post_locked(locked, project, queue, new, is_last);
+            match self.with_queue(project, queue, access, post)? {
+                Some(Some(ids)) => return Ok(ids),
+                Some(None) => is_last = collect_expired(self, [project].into_iter())?,
+                None => return Err(missing(project, queue)),
+            }
+        }
     }
 
     fn list(
@@ -172,13 +180,14 @@ impl<S: Backend> Messages for S {
     }
 }
 
+/// Posts; `None` if expired messages of the project have to be collected first, unless the attempt `is_last`.
 fn post_locked(
     queue: &mut Locked<'_>,
     project: &Project,
     name: &QueueName,
-    client: ClientId,
-    messages: &[NewMessage],
-) -> Result<Answer<Vec<MessageId>>> {
+    NewPost { client, messages }: NewPost<'_>,
+    is_last: bool,
+) -> Result<Answer<Option<Vec<MessageId>>>> {
     let store = queue.store();
     check_pause(queue.description(), project, name)?;
     if let Some(most) = queue.description().settings.max_post_size {
@@ -189,16 +198,17 @@ fn post_locked(
     let checksums = store.checksums;
     let posted = all_posted(messages, checksums)?;
     if posted.is_empty() {
-        return Ok(Answer::at_once(Vec::new()));
+        return Ok(Answer::at_once(Some(Vec::new())));
     }
+    let load = Load::of(&posted);
     if let Some(bound) = &queue.description().settings.bound {
-        check_bound(Some(bound), Load::from(queue.totals()).and(Load::of(&posted)), project, name)?;
+        check_bound(Some(bound), Load::from(queue.totals()).and(load), project, name)?;
     }
     let first = queue.allot_here(posted.len())?;
     let op = Op::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted };
-    let lsn = queue.record(Growth::Grows, &op)?;
+    let Some(lsn) = queue.record_post(&op, load, is_last)? else { return Ok(Answer::at_once(None)) };
     let ids = (first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence));
-    Ok(Answer::changed(ids.collect(), lsn).waking(messages.len()))
+    Ok(Answer::changed(Some(ids.collect()), lsn).waking(messages.len()))
 }
 
 /// The live message of that id, if it is this queue's.

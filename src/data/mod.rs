@@ -15,6 +15,7 @@ pub(crate) mod import;
 pub(crate) mod message_checks;
 mod messages;
 pub(crate) mod pauses;
+pub(crate) mod projects;
 pub(crate) mod queues;
 pub(crate) mod reach;
 mod redrives;

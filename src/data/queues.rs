@@ -26,12 +26,15 @@ impl Queues for Engine {
         let chains = store.chains_for(metadata);
         // An existing queue is reported before wrong metadata (contract 5).
         let checked = check(&store, project, name, metadata);
-        let Place::Free(mut directory) = store.lock_place(&keys::queue(project, name))? else {
+        let key = keys::queue(project, name);
+        store.count_queues_for(project)?;
+        let Place::Free(mut directory) = store.lock_place(&key)? else {
             drop(chains);
             store.wait_seen_durable(self.durability())?;
             return Ok(false);
         };
         let (text, settings) = checked?;
+        store.accounts().check_new_queue(&key)?;
         let now = store.now();
         let new = directory.new_queue(&store, project, name, &text)?;
         let description = Description { metadata: metadata.clone(), settings }.shared();
@@ -337,6 +340,7 @@ impl Directory {
         self.next_number = self.next_number.max(queue.number().saturating_add(1));
         let slot = QueueSlot::new(queue, budget, self.tier);
         self.names.insert(slot.clone());
+        self.note_queue(&slot, true);
         self.names_made.fetch_add(1, Ordering::SeqCst);
         slot
     }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::contract::{Batches, Bookmarks, DeadLetters, Diagnostics, ExtendedDriver, FlowControl, Retries, Topics};
+use crate::contract::{
+    Batches, Bookmarks, DeadLetters, Diagnostics, ExtendedDriver, FlowControl, Projects, Retries, Topics,
+};
 use crate::engine::Engine;
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
@@ -46,6 +48,10 @@ impl ExtendedDriver for Engine {
     }
 
     fn topics(&self) -> &dyn Topics {
+        self
+    }
+
+    fn projects(&self) -> &dyn Projects {
         self
     }
 }

@@ -152,7 +152,7 @@ impl Store {
         let random = config.seed.map_or(Random::System, Random::seeded);
         let recovered = recovery::recover(config, &root, &random)?;
         let store = Arc::new(Self::new(config, root, held, recovered, random, signals));
-        if let Err(refusal) = store.admit(config.control) {
+        if let Err(refusal) = store.admit(config.control).and_then(|()| store.open_accounts(config)) {
             // Closes the store as if it had been open. If that fails, the next opening finds it as after a kill.
             store.calls.refuse();
             let _ = store.close();

@@ -1,4 +1,4 @@
-//! Posts that wait for room in their queue.
+//! Posts that wait for room in their queue, and in its project.
 
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use crate::store::cancel_token::CancelToken;
 impl Queue {
     /// Posts messages as [`post`](Self::post) does, and waits up to `timeout`, measured by the engine's clock, while the
     /// queue is full by its own settings ([`max_messages`](crate::QueueSettings::max_messages),
-    /// [`max_bytes`](crate::QueueSettings::max_bytes)).
+    /// [`max_bytes`](crate::QueueSettings::max_bytes)), or its project by its [quota](crate::ProjectQuota).
     ///
-    /// Every removal of messages, and every change of the queue's settings, ends the sleep; the call does not poll. Posts
+    /// Every removal of messages of the queue, and every change of its settings, ends the sleep, and so does every removal
+    /// in a project with a quota, and every change of the quota; the call does not poll. Posts
     /// that wait are not served in their order: the next to try takes the room, and a large post may wait while small ones
     /// find room.
     ///
@@ -23,8 +24,8 @@ impl Queue {
     /// Durability: as [`post`](Self::post).
     ///
     /// # Errors
-    /// [`QueueIsFull`](crate::Error::QueueIsFull) if the queue is still full when the time is over, and at once if the
-    /// messages are more than the queue may ever hold; else those of
+    /// [`QueueIsFull`](crate::Error::QueueIsFull) or [`ProjectIsFull`](crate::Error::ProjectIsFull) if that is still so when
+    /// the time is over, and at once if the messages are more than the queue or the project may ever hold; else those of
     /// [`post`](Self::post). [`is_closed`](crate::Error::is_closed) if the store is closed during the wait.
     ///
     /// # Example
@@ -96,7 +97,7 @@ impl Queue {
         token: Option<&CancelToken>,
     ) -> Result<Vec<MessageId>> {
         let refused = match self.post(client, messages) {
-            Err(error @ (Error::QueueIsFull { .. } | Error::Moving { .. })) => error,
+            Err(error) if may_end(&error) => error,
             posted => return posted,
         };
         if timeout.is_zero() || is_hopeless(&refused, messages) {
@@ -105,19 +106,21 @@ impl Queue {
         let store = self.control_store();
         let clock = store.clock.source();
         let deadline = clock.monotonic().saturating_add(timeout);
-        let waiting = store.waiters.register_poster(keys::queue(&self.project, &self.name));
+        let waiting =
+            store.waiters.register_poster([keys::queue(&self.project, &self.name), keys::project(&self.project)]);
         let _cancellable = token.map(|token| token.register(waiting.waiter()));
         loop {
             let refused = match self.post(client, messages) {
-                // The end of a move wakes all that wait.
-                Err(error @ (Error::QueueIsFull { .. } | Error::Moving { .. })) => error,
+                Err(error) if may_end(&error) => error,
                 posted => return posted,
             };
             let left = deadline.saturating_sub(clock.monotonic());
             if left.is_zero() || is_hopeless(&refused, messages) || token.is_some_and(CancelToken::is_cancelled) {
                 return Err(refused);
             }
-            let due = self.driver.next_due(&self.project, &self.name)?;
+            let own = self.driver.next_due(&self.project, &self.name)?;
+            let others = store.accounts().get(&self.project).and_then(|account| account.next_due());
+            let due = own.into_iter().chain(others).min();
             let until_due = due.map(|due| Duration::from_millis(due.saturating_sub(store.now())));
             if until_due != Some(Duration::ZERO) {
                 waiting.sleep(clock.real_wait(until_due.map_or(left, |due| due.min(left))));
@@ -126,12 +129,19 @@ impl Queue {
     }
 }
 
-/// Whether not even an empty queue has room for the messages.
+/// Whether a post with that error may be possible later, when something wakes it. The end of a move wakes all that wait.
+fn may_end(refused: &Error) -> bool {
+    matches!(refused, Error::QueueIsFull { .. } | Error::ProjectIsFull { .. } | Error::Moving { .. })
+}
+
+/// Whether not even an empty queue, or an empty project, has room for the messages.
 fn is_hopeless(refused: &Error, messages: &[NewMessage]) -> bool {
     let load = Load::of_new(messages);
     match refused {
-        Error::QueueIsFull { what: MESSAGES, limit, .. } => load.messages > *limit,
-        Error::QueueIsFull { limit, .. } => load.bytes > *limit,
+        Error::QueueIsFull { what: MESSAGES, limit, .. } | Error::ProjectIsFull { what: MESSAGES, limit, .. } => {
+            load.messages > *limit
+        }
+        Error::QueueIsFull { limit, .. } | Error::ProjectIsFull { limit, .. } => load.bytes > *limit,
         _ => false,
     }
 }

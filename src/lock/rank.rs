@@ -17,6 +17,8 @@ pub(crate) enum Rank {
     DriverClosing,
     /// A pooled driver's relay; held while the driver is closed.
     Relay,
+    /// Held while a project's quota is set.
+    Quotas,
     /// A pooled driver's turn to deliver, remove or move.
     Turn,
     /// The moves of a pooled driver; calls that use a mapping lock it for reading.
@@ -49,6 +51,12 @@ pub(crate) enum Rank {
     Directory(Tier),
     /// Subscriptions, pools, flavors, catalogue and bookmarks of a store.
     Registry(Tier),
+    /// The quota of a project, while a post is decided and recorded; several by ascending number.
+    Account(u32),
+    /// The accounts of the projects with a quota.
+    Accounts,
+    /// What a project with a quota holds.
+    AccountFigures,
     /// The records that deleted queues left in the trees.
     DeletedRecords,
     /// The content of deleted queues.

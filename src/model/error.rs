@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub use export_fault::ExportFault;
 use rustix::io::Errno;
-use text::{named, shown, within};
+use text::{named, shown, tenant, within};
 
 use super::id::{ClaimId, MessageId, SubscriptionId};
 use super::names::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueName, TopicName};
@@ -36,7 +36,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`is_invalid`](Error::is_invalid), [`is_too_large`](Error::is_too_large) | correct the arguments |
 /// | [`is_busy`](Error::is_busy) | try again later |
 /// | [`is_paused`](Error::is_paused) | wait until somebody resumes the queue |
-/// | [`is_full`](Error::is_full) | free space, on the disk or in the queue: deletes still work |
+/// | [`is_full`](Error::is_full) | free space, on the disk, in the queue or in the project: deletes still work |
 /// | [`is_outcome_unknown`](Error::is_outcome_unknown) | check whether the change was made before you try again |
 /// | [`is_closed`](Error::is_closed), [`is_poisoned`](Error::is_poisoned) | open the store again |
 /// | [`is_corrupt`](Error::is_corrupt) | [`verify`](crate::Engine::verify), then [salvage](crate::Config::salvage) or a backup |
@@ -289,6 +289,17 @@ pub enum Error {
         /// The queue.
         queue: QueueName,
         /// What is limited: messages, or bytes.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// The project would hold more than its [quota](crate::ProjectQuota) allows. The call works once queues or messages are
+    /// gone, unless it alone exceeds the limit.
+    #[error("{} is full: it may have {limit} {what}", tenant(.project))]
+    ProjectIsFull {
+        /// The project.
+        project: Project,
+        /// What is limited: queues, messages, or bytes.
         what: &'static str,
         /// The limit.
         limit: u64,

@@ -34,6 +34,7 @@ pub(crate) mod numbering;
 mod page;
 mod pause;
 mod pool;
+mod project_quota;
 mod python_json;
 mod queue;
 mod queue_settings;
@@ -76,6 +77,7 @@ pub use names::{BookmarkName, FlavorName, PoolGroup, PoolName, Project, QueueNam
 pub use page::{ListOptions, Page};
 pub use pause::Pause;
 pub use pool::{NewPool, Pool, PoolUpdate};
+pub use project_quota::{ProjectQuota, ProjectUsage};
 pub use queue::{MessageStat, Purge, QueueEntry, QueueListOptions, QueueStats};
 pub use queue_settings::QueueSettings;
 pub use redrive::{RedriveOptions, RedriveOutcome};

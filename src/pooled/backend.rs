@@ -164,6 +164,14 @@ impl Backend for PooledDriver {
         self.shared().subscriptions.fetch_max(number.saturating_add(1), Ordering::SeqCst);
     }
 
+    fn engines(&self) -> Vec<Engine> {
+        self.shared().engines()
+    }
+
+    fn visit_queues(&self, project: &Project, visit: &mut dyn FnMut(&mut Locked<'_>) -> Result<()>) -> Result<()> {
+        self.shared().visit_sides(project, visit)
+    }
+
     fn with_other_queue<R>(
         &self,
         project: &Project,

@@ -16,6 +16,8 @@ impl Pools for PooledDriver {
         let _call = self.shared().enter()?;
         Pools::create(&self.control(), name, pool)?;
         self.shared().refresh_pools();
+        // Queues that are mapped to a pool may be within reach again.
+        self.shared().recount_all();
         Ok(())
     }
 
@@ -39,6 +41,7 @@ impl Pools for PooledDriver {
         let _call = self.shared().enter()?;
         Pools::update(&self.control(), name, update)?;
         self.shared().refresh_pools();
+        self.shared().recount_all();
         Ok(())
     }
 
@@ -121,6 +124,7 @@ impl Catalogue for PooledDriver {
         // Subscriptions that cannot move stay in the control store until the next mapping.
         let _ = self.shared().move_all_subscriptions();
         self.control().unmap_all(self.shared().config.virtual_pool)?;
+        self.shared().recount_all();
         // The queues' waiters look up their new places.
         self.shared().control.store().waiters.wake_all();
         Ok(())
@@ -135,6 +139,7 @@ impl PooledDriver {
         let key = keys::queue(project, queue);
         self.shared().try_move_subscriptions(&key);
         route()?;
+        self.shared().recount(&key);
         self.shared().try_move_subscriptions(&key);
         // The queue's waiters look up its new place.
         self.shared().control.store().wake_all_of(project, queue);

@@ -2,7 +2,7 @@
 
 use crate::contract::{
     Batches, Bookmarks, Catalogue, Claims, ControlDriver, DataDriver, DeadLetters, Diagnostics, ExtendedDriver,
-    Flavors, FlowControl, Messages, Pools, Queues, Retries, Sealed, Subscriptions, Topics,
+    Flavors, FlowControl, Messages, Pools, Projects, Queues, Retries, Sealed, Subscriptions, Topics,
 };
 use crate::data::HealthCheck;
 use crate::model::error::{Error, Result};
@@ -37,6 +37,10 @@ impl ExtendedDriver for PooledDriver {
     }
 
     fn topics(&self) -> &dyn Topics {
+        self
+    }
+
+    fn projects(&self) -> &dyn Projects {
         self
     }
 }
@@ -138,7 +142,7 @@ impl PooledDriver {
         };
         let random = &self.shared().control.store().random;
         let operations = HealthCheck::new(self, random).run(|project, queue| {
-            let registered = self.shared().register_in(project, queue, &Metadata::new(), Some(name))?;
+            let registered = self.shared().register_in(project, queue, &Metadata::new(), Some(name), false)?;
             Ok(registered.made)
         })?;
         let error = (!pool.engine().is_alive()).then(|| "its store takes no changes".to_owned());

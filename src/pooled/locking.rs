@@ -162,6 +162,9 @@ impl Shared {
         // A call that set other metadata may have returned already.
         let is_current = !uses_description || route.is_described_by(side.version);
         let holds = is_current && self.holds(route, pool, access)?;
+        if holds {
+            locked.join_account();
+        }
         locked.describe(side.description.clone(), route.least_incarnation());
         Ok(holds)
     }

@@ -16,6 +16,7 @@
 //! The order of the locks is that of [`Rank`]: the control store's come before those of one pool's
 //! store. Nothing of another store is locked under a pool's lock.
 
+mod accounts;
 mod backend;
 mod backing_up;
 mod compacting;
@@ -203,6 +204,7 @@ impl PooledDriver {
             calls: Calls::default(),
         });
         shared.allot_incarnation(&shared.control)?;
+        shared.count_all()?;
         // The pending work of an earlier run. Work that is impossible now is tried again later.
         let _ = shared.resume();
         let relay = if background { Some(Relay::start(&*shared.config.spawner, &shared, signals)?) } else { None };

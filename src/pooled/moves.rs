@@ -132,6 +132,7 @@ impl Shared {
         }
         let queue_move = QueueMove { shared: self, project, queue, route, from, to };
         let moved = queue_move.run(&mapping);
+        self.recount(&key);
         // The source's side is removed, or the copy of a failed move; if not now, then later.
         if self.remove_leftovers().is_err() {
             self.signal_relay();

@@ -104,7 +104,8 @@ impl Shared {
             }
             let metadata = self.control.described(project, queue)?;
             let metadata = metadata.map_or_else(Metadata::new, |description| description.metadata.clone());
-            self.register(project, queue, &metadata)?;
+            self.register_in(project, queue, &metadata, None, false)?;
+            self.recount(&keys::queue(project, queue));
         }
     }
 

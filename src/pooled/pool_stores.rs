@@ -48,6 +48,7 @@ impl Shared {
             Ok(pool) => {
                 self.pools.failed.lock().remove(name);
                 let pool = Arc::new(pool);
+                self.count_pool(&pool)?;
                 self.pools.open.write().insert(name.to_owned(), pool.clone());
                 Ok(pool)
             }
@@ -84,7 +85,7 @@ impl Shared {
             }
             Location::Memory(_) => config.disk(Arc::new(SimulatedDisk::memory())).open(Path::new("/memory"))?,
         };
-        engine.store().wake_waiters_of(self.control.store());
+        engine.store().belong_to(self.control.store());
         // The control store too: its sequences have to continue above those of the pool's former store.
         self.allot_incarnation(&engine)?;
         let location = uri.location().clone();
@@ -199,6 +200,7 @@ impl Shared {
                     self.pools.former.lock().insert(path.clone(), pool.engine.downgrade());
                 }
                 dropped.extend(self.pools.open.write().remove(&pool.name));
+                self.discount_pool(&pool);
                 dropped.push(pool);
                 continue;
             }

@@ -47,6 +47,10 @@ impl Queues for PooledDriver {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
         let _call = self.shared().enter_queue(project, name)?;
         let created = self.shared().register(project, name, metadata)?;
+        if created.lsn.is_some() {
+            // It may have been given a pool in which it has been before.
+            self.shared().recount(&keys::queue(project, name));
+        }
         let control = self.control();
         match created.lsn {
             Some(lsn) => control.store().wait_durable(lsn, control.durability())?,
@@ -81,6 +85,7 @@ impl Queues for PooledDriver {
         drop(chains);
         // A pause may have ended, or another claim rate may allow messages.
         control.store().wake_all_of(project, name);
+        self.shared().recount(&keys::queue(project, name));
         control.store().wait_durable(lsn.ok_or_else(|| missing(project, name))?, control.durability())?;
         self.shared().try_move_subscriptions(&keys::queue(project, name));
         Ok(())
@@ -94,6 +99,7 @@ impl Queues for PooledDriver {
         let _call = self.shared().enter_queue(project, name)?;
         let control = self.control();
         let lsn = self.shared().unregister(project, name)?;
+        self.shared().recount(&keys::queue(project, name));
         control.store().wake_all_of(project, name);
         self.shared().signal_relay();
         match lsn {
@@ -135,21 +141,23 @@ pub(super) struct Registered {
 impl Shared {
     /// Creates a queue and assigns a pool. An existing queue stays as it is, but gets a pool if it has none.
     pub(super) fn register(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<Registered> {
-        self.register_in(project, name, metadata, None)
+        self.register_in(project, name, metadata, None, true)
     }
 
-    /// Creates a queue in a given pool.
+    /// Creates a queue, in a given pool if there is one. `is_limited`: if the project's quota allows it.
     pub(super) fn register_in(
         &self,
         project: &Project,
         name: &QueueName,
         metadata: &Metadata,
         pool: Option<&str>,
+        is_limited: bool,
     ) -> Result<Registered> {
         let store = self.control.store();
         let chains = store.chains_for(metadata);
         let checked = check(store, project, name, metadata);
         let key = keys::queue(project, name);
+        store.count_queues_for(project)?;
         let mut directory = loop {
             let slot = match store.lock_place(&key)? {
                 Place::Free(directory) => break directory,
@@ -161,6 +169,9 @@ impl Shared {
             }
         };
         let (text, settings) = checked?;
+        if is_limited {
+            store.accounts().check_new_queue(&key)?;
+        }
         let new = directory.new_queue(store, project, name, &text)?;
         let mut registry = store.lock_registry();
         let description = Description { metadata: metadata.clone(), settings }.shared();

@@ -36,6 +36,7 @@ impl Batches for ReferenceModel {
         store.check_one_location(steps)?;
         let (before, mut progress) = ((store.queues.clone(), store.bookmarks.clone()), Progress::default());
         let done = steps.iter().try_for_each(|step| self.take(&mut store, now, step, &mut progress));
+        let done = done.and_then(|()| store.check_quotas(steps, now));
         if done.is_err() {
             (store.queues, store.bookmarks) = before;
         } else if steps.iter().any(|step| matches!(step, BatchStep::SetBookmark { .. })) {

@@ -21,7 +21,7 @@ impl Messages for ReferenceModel {
         client: ClientId,
         messages: &[NewMessage],
     ) -> Result<Vec<MessageId>> {
-        if queue.is_topic() {
+        if queue.is_topic() || self.has_quota(project) {
             let (project, queue) = (project.clone(), queue.clone());
             let step = BatchStep::Post { project, queue, client, messages: messages.to_vec() };
             return Ok(self.commit(&[step])?.posted.pop().unwrap_or_default());

@@ -19,6 +19,7 @@ mod messages;
 mod pauses;
 mod pooling;
 mod pools;
+mod projects;
 mod queue;
 mod queues;
 mod rates;
@@ -40,7 +41,7 @@ use crate::lock::{Mutex, MutexGuard, Rank};
 use crate::model::error::{Error, Result};
 use crate::model::{
     BookmarkName, BookmarkRecord, Capabilities, Capability, ClaimId, FlavorName, GcReport, Health, Limits,
-    MessageVolume, NewPool, OperationStatus, PoolName, Project, QueueName, Timestamp,
+    MessageVolume, NewPool, OperationStatus, PoolName, Project, ProjectQuota, QueueName, Timestamp,
 };
 use queue::QueueModel;
 use rows::{FlavorModel, SubscriptionModel, Transit};
@@ -96,6 +97,7 @@ struct Store {
     flavors: BTreeMap<(Project, FlavorName), FlavorModel>,
     catalogue: BTreeMap<(Project, QueueName), PoolName>,
     bookmarks: BTreeMap<(Project, BookmarkName), BookmarkRecord>,
+    quotas: BTreeMap<Project, ProjectQuota>,
     /// The number of changes of bookmarks so far.
     bookmarks_set: u64,
     /// The numbers of queues, of claims and of subscriptions created so far.

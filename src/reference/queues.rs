@@ -65,6 +65,7 @@ impl Queues for ReferenceModel {
             return Ok(false);
         }
         let settings = self.settings(&store, project, name, metadata)?;
+        store.check_new_queue(project)?;
         store.register(project, name, metadata)?;
         store.move_subscriptions(project, name, now);
         let queue = store.queue_or_new(project, name);

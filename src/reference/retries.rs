@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::ReferenceModel;
 use super::claims::no_claim;
 use super::queue::QueueModel;
-use crate::contract::{Batches, Bookmarks, DeadLetters, Diagnostics, ExtendedDriver, FlowControl, Retries, Topics};
+use crate::contract::{
+    Batches, Bookmarks, DeadLetters, Diagnostics, ExtendedDriver, FlowControl, Projects, Retries, Topics,
+};
 use crate::model::error::{Error, Result};
 use crate::model::limits::check_times;
 use crate::model::{ClaimId, ClaimOptions, ClaimRecord, MessageId, Project, QueueName, Retry, Timestamp};
@@ -37,6 +39,10 @@ impl ExtendedDriver for ReferenceModel {
     }
 
     fn topics(&self) -> &dyn Topics {
+        self
+    }
+
+    fn projects(&self) -> &dyn Projects {
         self
     }
 }

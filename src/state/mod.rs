@@ -13,6 +13,7 @@ mod explaining;
 mod frozen;
 mod idle;
 mod listing;
+mod load;
 mod message_slot;
 pub(crate) mod op;
 pub(crate) mod outbox_header;
@@ -33,11 +34,11 @@ pub(crate) use contents::{Contents, Obstacle};
 pub(crate) use dirty::Tombstones;
 pub(crate) use frozen::FrozenQueue;
 pub(crate) use idle::{Activity, Idle, LoadedQueue, idle_bytes};
-pub(crate) use message_slot::MESSAGE_WEIGHT;
+pub(crate) use load::Load;
 pub(crate) use page::{FrozenPage, Hold, Page, PageEntry};
 pub(crate) use page_builder::PageBuilder;
 pub(crate) use queue::{Description, Freed, OUTBOX, Purpose, Queue, Sizes, Totals};
 pub(crate) use reader::Reading;
 pub(crate) use registry::{
-    BookmarkRow, FlavorRow, Mapping, PARTS, Part, PoolRow, Registry, Removal, SubscriptionRow, pool_name,
+    BookmarkRow, FlavorRow, Mapping, PARTS, Part, PoolRow, QuotaRow, Registry, Removal, SubscriptionRow, pool_name,
 };

@@ -2,7 +2,7 @@
 //!
 //! | Tree | Key |
 //! |---|---|
-//! | `meta` | a name: `store`, `registry`; or `removal`, a pool's name and a queue's number; or `left`, a queue's number and a pool's name; or `received` and a message's id; in a snapshot also `void` and a queue's key |
+//! | `meta` | a name: `store`, `registry`; or `removal`, a pool's name and a queue's number; or `left`, a queue's number and a pool's name; or `received` and a message's id; or `quota` and a project; in a snapshot also `void` and a queue's key |
 //! | `queues`, `catalogue` | project, then queue name |
 //! | `messages` | project, queue name, queue number, first sequence of the page |
 //! | `claims` | project, queue name, queue number, claim number |
@@ -26,6 +26,7 @@ pub(crate) const REGISTRY: &[u8] = b"registry";
 const REMOVAL: &[u8] = b"removal\0";
 const LEFT_BEHIND: &[u8] = b"left\0";
 const RECEIVED: &[u8] = b"received\0";
+const QUOTA: &[u8] = b"quota\0";
 const VOID: &[u8] = b"void\0";
 
 /// Behind the key of a group of claims.
@@ -225,6 +226,43 @@ pub(crate) fn parse_received(key: &[u8]) -> Option<(u64, u64)> {
     Some((u64::from_be_bytes(array_at(rest, 0)?), u64::from_be_bytes(array_at(rest, 8)?)))
 }
 
+/// The key of a project's quota.
+pub(crate) fn quota(project: Option<&str>) -> Vec<u8> {
+    let mut key = QUOTA.to_vec();
+    push_project(&mut key, NO_TOPIC, project);
+    key
+}
+
+pub(crate) fn is_quota(key: &[u8]) -> bool {
+    key.starts_with(QUOTA)
+}
+
+pub(crate) fn parse_quota(key: &[u8]) -> Option<Project> {
+    match key.strip_prefix(QUOTA)?.split_first()? {
+        (&NO_PROJECT, []) => Some(Project::none()),
+        (&PROJECT, rest) => Project::named(take_text(rest).filter(|(_, rest)| rest.is_empty())?.0).ok(),
+        _ => None,
+    }
+}
+
+/// Whether the key, or the prefix of keys, is that of topics.
+pub(crate) fn is_topic(key: &[u8]) -> bool {
+    key.first().is_some_and(|tag| tag & TOPIC != 0)
+}
+
+/// The prefix of the keys of all queues of the project that the queue or topic of that key belongs to; `None` for a key
+/// that is none.
+pub(crate) fn project_of(key: &[u8]) -> Option<Vec<u8>> {
+    let (tag, rest) = key.split_first()?;
+    let tag = tag & !TOPIC;
+    if tag == NO_PROJECT {
+        return Some(vec![tag]);
+    }
+    let end = rest.windows(END.len()).position(|two| two == END)?;
+    let text = rest.get(..end.saturating_add(END.len()))?;
+    Some([&[tag], text].concat())
+}
+
 /// The key of a page of the queue with that key and number. The pages of one queue are adjacent, in the order of the
 /// posts.
 pub(crate) fn page(queue: &[u8], number: u64, first: u64) -> Vec<u8> {
@@ -324,6 +362,8 @@ mod tests {
         assert_eq!(subscription(&[0, b'q', 0, 1], &[7; 16]), [[0, b'q', 0, 1].as_slice(), &[7; 16]].concat());
         assert_eq!(removal("a", 2), *b"removal\0a\0\x01\0\0\0\0\0\0\0\x02");
         assert_eq!(left_behind("a", 2), *b"left\0\0\0\0\0\0\0\0\x02a\0\x01");
+        assert_eq!(quota(None), *b"quota\0\0");
+        assert_eq!(quota(Some("a\0")), *b"quota\0\x01a\0\xff\0\x01");
         assert_eq!(received((1, 2)), *b"received\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02");
         assert_eq!(claim(&[0, b'q', 0, 1], 1, 2), page(&[0, b'q', 0, 1], 1, 2));
     }
@@ -339,6 +379,8 @@ mod tests {
                 assert_eq!(stored_queue(project.name(), &name.stored()), key);
                 assert_eq!(parse_queue(&key), Some((project.clone(), name.clone())));
                 assert_eq!(key.starts_with(&topics(&project)), name.is_topic());
+                assert_eq!(project_of(&key), Some(self::project(&project)));
+                assert_eq!(parse_quota(&quota(project.name())), Some(project.clone()));
                 assert_eq!(parse_named(&key).is_some(), !name.is_topic());
                 assert_eq!(QUEUES.iter().any(|queues| key.starts_with(queues)), !name.is_topic());
             }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::slot::{Archives, QueueSlot};
 use super::{Directory, Store};
-use crate::lock::RwLockWriteGuard;
+use crate::lock::{RwLockWriteGuard, Tier};
 use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
 use crate::state::{Description, LoadedQueue};
@@ -80,12 +80,20 @@ impl Directory {
     /// Removes a deleted queue.
     pub(crate) fn remove(&mut self, slot: &QueueSlot) {
         self.names.remove(&slot.key);
+        self.note_queue(slot, false);
         let (archives, archiving) = (slot.archives(), &mut self.archiving);
         let current = archiving.archive.as_ref().map(|archive| archive.number());
         let copying = archiving.copying.as_ref().map(|copying| copying.number);
         for number in current.into_iter().chain(copying).filter(|number| archives.has(*number)) {
             let void = archiving.void.entry(slot.key.clone()).or_insert(Archives::NONE);
             *void = void.with(number, current);
+        }
+    }
+
+    /// Counts a queue that was made or deleted for its project. The queues of a pool are counted in the control store.
+    pub(crate) fn note_queue(&self, slot: &QueueSlot, made: bool) {
+        if self.tier == Tier::Control && slot.is_named() {
+            self.accounts.note_queue(&slot.key, made);
         }
     }
 
@@ -239,6 +247,13 @@ impl Store {
 
     /// The number of queues whose keys begin with `prefix`.
     pub(crate) fn count_queues_of(&self, prefix: &[u8]) -> Result<u64> {
+        let mut count = 0;
+        self.count_queues_with(prefix, |counted| count = counted)?;
+        Ok(count)
+    }
+
+    /// Hands over the number of queues whose keys begin with `prefix` while the directory is locked.
+    pub(super) fn count_queues_with(&self, prefix: &[u8], note: impl FnOnce(u64)) -> Result<()> {
         loop {
             let archive = self.directory.read().archiving.archive.clone();
             let stored = archive.as_ref().map_or(Ok(0), |archive| archive.count(prefix))?;
@@ -253,7 +268,8 @@ impl Store {
                 hidden = hidden.saturating_add(u64::from(slot.archives().has(number)));
             }
             let void = directory.archiving.void_in(number).filter(|key| key.starts_with(prefix)).count() as u64;
-            return Ok(present.saturating_add(stored).saturating_sub(hidden).saturating_sub(void));
+            note(present.saturating_add(stored).saturating_sub(hidden).saturating_sub(void));
+            return Ok(());
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::model::{Durability, Project, QueueName};
 use crate::state::op::Op;
 use crate::state::{Description, Freed, Queue, Quota, Registry, Totals, idle_bytes};
 use crate::storage::journal::Growth;
+use crate::storage::keys;
 use crate::sync::atomic::Ordering;
 
 impl Store {
@@ -158,7 +159,10 @@ pub(crate) struct Locked<'a> {
     pub(super) now: u64,
     /// As [`Instant::slack`](crate::clock::Instant).
     pub(super) slack: u8,
+    /// The totals at the lock, or when they were last settled.
     pub(super) before: Totals,
+    /// Whether messages were removed before that.
+    pub(super) has_removed: bool,
     /// The queue's description from another store, if the queue's record is there.
     pub(super) described: Option<Arc<Description>>,
     /// The lowest incarnation for the queue's new sequences, if it is above the store's.
@@ -170,7 +174,8 @@ pub(crate) struct Locked<'a> {
 impl<'a> Locked<'a> {
     fn new(store: &'a Store, slot: &'a Arc<QueueSlot>, queue: ActiveQueue<'a>, instant: Instant) -> Self {
         let (Instant { millis: now, slack }, before) = (instant, queue.totals());
-        Self { store, slot, queue, now, slack, before, described: None, least_incarnation: 0, quiet: false }
+        let (described, least_incarnation, has_removed) = (None, 0, false);
+        Self { store, slot, queue, now, slack, before, has_removed, described, least_incarnation, quiet: false }
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -250,6 +255,11 @@ impl<'a> Locked<'a> {
         outcome
     }
 
+    /// Advances a queue that was locked as it is to the time of the lock.
+    pub(crate) fn advance_to_lock(&mut self) -> Result<()> {
+        self.advance_to(self.instant())
+    }
+
     /// Wakes as many waiters as time has made messages claimable.
     pub(super) fn note_claimable(&self, freed: Freed) {
         let claimable = usize::try_from(freed.claimable).unwrap_or(usize::MAX);
@@ -308,13 +318,12 @@ impl Drop for Locked<'_> {
             self.end_spent();
         }
         self.queue.release_read_pages();
-        let after = self.queue.totals();
-        if after != self.before {
-            self.store.count(&self.slot.key, self.before, after);
-        }
-        let has_removed = after.total < self.before.total || after.weight < self.before.weight;
-        if has_removed && self.store.all_waiters().has_posters() {
+        self.settle();
+        if self.has_removed && self.store.all_waiters().has_posters() {
             self.store.all_waiters().wake_posters(&self.slot.key);
+            if let Some(account) = self.account() {
+                self.store.all_waiters().wake_posters(&keys::project(account.project()));
+            }
         }
         if self.queue.has_changes() {
             self.store.note_changed(self.slot);

@@ -9,6 +9,8 @@
 //! A page that is not in memory is read under its queue's lock, because other calls on the queue most likely need the
 //! same page.
 
+mod accounting;
+pub(crate) mod accounts;
 mod admission;
 pub(crate) mod alarms;
 mod archived;
@@ -20,6 +22,7 @@ pub(crate) mod calls;
 pub(crate) mod cancel_token;
 mod close;
 pub(crate) mod compact_report;
+mod counted;
 mod dirty_queues;
 mod entering;
 mod hot_queues;
@@ -70,6 +73,8 @@ use crate::store::signals::Signals;
 use crate::store::waiters::Waiters;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+pub(crate) use accounting::Balance;
+use accounts::Accounts;
 use admission::Admission;
 pub(crate) use archived::{Listed, Place, merge};
 use archiving::{Archiving, ArchivingDue};
@@ -109,6 +114,10 @@ pub(crate) struct Store {
     pub(crate) waiters: Arc<Waiters>,
     /// In a pool: the waiters of the control store, where the calls wait.
     waiters_of_driver: OnceLock<Arc<Waiters>>,
+    /// Of the projects with a quota.
+    accounts: Arc<Accounts>,
+    /// In a pool: the accounts of the control store.
+    accounts_of_driver: OnceLock<Arc<Accounts>>,
     pub(crate) housekeeping: Mutex<Housekeeping>,
     pub(crate) signals: Signals,
     pub(crate) report: RecoveryReport,
@@ -140,6 +149,8 @@ pub(crate) struct Directory {
     pub(crate) next_number: u64,
     /// As in the store.
     pub(crate) names_made: Arc<AtomicU64>,
+    /// As in the store.
+    pub(super) accounts: Arc<Accounts>,
     pub(crate) tier: Tier,
 }
 
@@ -166,7 +177,9 @@ impl Store {
         let incarnation = manifest.incarnation;
         let housekeeping = Housekeeping::new(manifest, filled, last_lsn, snapshot_files);
         let names_made = Arc::<AtomicU64>::default();
-        let directory = Directory { names, archiving, next_number, names_made: names_made.clone(), tier };
+        let accounts = Arc::<Accounts>::default();
+        let (made, accounted) = (names_made.clone(), accounts.clone());
+        let directory = Directory { names, archiving, next_number, names_made: made, accounts: accounted, tier };
         let store = Self {
             root,
             held,
@@ -191,6 +204,8 @@ impl Store {
             meters: Meters::default(),
             names_made,
             waiters_of_driver: OnceLock::new(),
+            accounts,
+            accounts_of_driver: OnceLock::new(),
             housekeeping: Mutex::new(Rank::Housekeeping, housekeeping),
             signals,
             report,
@@ -261,9 +276,11 @@ impl Store {
         self.calls.are_refused()
     }
 
-    /// Has messages that time makes claimable wake the waiters of `control` instead of this store's own.
-    pub(crate) fn wake_waiters_of(&self, control: &Self) {
+    /// Has messages that time makes claimable wake the waiters of `control` instead of this store's own, and counts
+    /// queues in its accounts.
+    pub(crate) fn belong_to(&self, control: &Self) {
         let _ = self.waiters_of_driver.set(control.waiters.clone());
+        let _ = self.accounts_of_driver.set(control.accounts.clone());
     }
 
     /// Wakes up to `most` calls that wait for messages of that queue.

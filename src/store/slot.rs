@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::counted::Counted;
 use crate::lock::{Mutex, MutexGuard, Rank, Tier};
 use crate::model::error::Result;
 use crate::model::numbering::incarnation_of;
@@ -35,6 +36,8 @@ pub(crate) struct QueueSlot {
     archives: AtomicU64,
     /// Whether a call has used the queue since an archive was last written.
     pub(super) used: AtomicBool,
+    /// Whether the queue is counted in its project's account.
+    pub(super) counted: Counted,
 }
 
 /// The numbers of two archives that have a record of a queue: the one in use, and the one that was written last.
@@ -91,6 +94,7 @@ impl QueueSlot {
             armed: AtomicU64::new(u64::MAX),
             archives: AtomicU64::new(0),
             used: AtomicBool::new(false),
+            counted: Counted::default(),
         })
     }
 

@@ -92,6 +92,16 @@ impl<'a> Together<'a> {
         self.queues.iter().flatten().map(Locked::now).max()
     }
 
+    /// As [`Locked::join_account`].
+    pub(crate) fn join_accounts(&mut self) {
+        self.queues.iter_mut().flatten().for_each(Locked::join_account);
+    }
+
+    /// Adds the changes of the queues' totals to the sums of their accounts.
+    pub(super) fn settle_all(&mut self) {
+        self.queues.iter_mut().flatten().for_each(Locked::settle);
+    }
+
     fn changed_by(&mut self, steps: &[Step<'_>]) -> Vec<&mut Queue> {
         let changed = self.queues.iter_mut().flatten().filter(|queue| !steps_of(steps, queue.number()).is_empty());
         changed.map(Locked::state).collect()

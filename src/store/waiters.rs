@@ -5,7 +5,8 @@
 //!    a waiter wakes up by itself.
 //! 3. A waiter passes its wake-up on to the next waiter in two cases: it leaves without a check since it was woken,
 //!    because its call failed, timed out or was cancelled; or it knows an instant at which something falls due.
-//! 4. A post that waits for room in a queue is woken by every removal of its messages and every change of its settings.
+//! 4. A post that waits for room is woken by every removal of messages of its queue, or of its project if that has a quota,
+//!    and by every change of the queue's settings and the project's quota.
 //! 5. Queues that calls wait for together are marked by the same wake-ups: see [`ready_queues`](super::ready_queues).
 //!
 //! Cost: O(log waiters of the queue) to register and to leave.
@@ -26,7 +27,7 @@ pub(crate) struct Waiters {
     count: AtomicUsize,
     /// The number of calls that wait.
     calls: AtomicUsize,
-    /// The number of calls that wait for room in a queue.
+    /// The number of calls that wait for room in a queue or a project.
     posters: AtomicUsize,
     lists: Mutex<Lists>,
 }
@@ -36,7 +37,7 @@ struct Lists {
     /// The number of the next waiter or set.
     next: u64,
     by_queue: HashMap<Vec<u8>, Listeners>,
-    /// The calls that wait for room in a queue.
+    /// The calls that wait for room, by queue and by project.
     posters: HashMap<Vec<u8>, BTreeMap<u64, Arc<Waiter>>>,
     /// The sets of queues that calls wait for together.
     sets: BTreeMap<u64, Arc<ReadyQueues>>,
@@ -64,11 +65,11 @@ pub(crate) struct Sleeper<'a> {
 #[derive(Debug)]
 pub(crate) struct WaitingCall<'a>(&'a Waiters);
 
-/// A call that waits for room in a queue, until it is dropped.
+/// A call that waits for room in a queue and its project, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct WaitingPost<'a> {
     waiters: &'a Waiters,
-    key: Vec<u8>,
+    keys: [Vec<u8>; 2],
     number: u64,
     waiter: Arc<Waiter>,
 }
@@ -107,24 +108,26 @@ impl Waiters {
         Waiting { waiters: self, key, number, waiter, must_check, knows_due }
     }
 
-    /// Registers a call that waits for room in the queue of that key.
-    pub(crate) fn register_poster(&self, key: Vec<u8>) -> WaitingPost<'_> {
+    /// Registers a call that waits for room under those keys: of a queue, and of its project.
+    pub(crate) fn register_poster(&self, keys: [Vec<u8>; 2]) -> WaitingPost<'_> {
         let waiter = Arc::new(Waiter::new());
         let mut lists = self.lists.lock();
         let number = lists.next;
         lists.next += 1;
-        lists.posters.entry(key.clone()).or_default().insert(number, waiter.clone());
+        for key in &keys {
+            lists.posters.entry(key.clone()).or_default().insert(number, waiter.clone());
+        }
         drop(lists);
         self.posters.fetch_add(1, Ordering::SeqCst);
         self.calls.fetch_add(1, Ordering::SeqCst);
-        WaitingPost { waiters: self, key, number, waiter }
+        WaitingPost { waiters: self, keys, number, waiter }
     }
 
     pub(crate) fn has_posters(&self) -> bool {
         self.posters.load(Ordering::SeqCst) > 0
     }
 
-    /// Wakes all calls that wait for room in the queue: how much a post needs is known to it alone.
+    /// Wakes all calls that wait for room in the queue or the project: how much a post needs is known to it alone.
     pub(crate) fn wake_posters(&self, key: &[u8]) {
         if let Some(waiters) = self.lists.lock().posters.get(key) {
             for waiter in waiters.values() {
@@ -263,10 +266,12 @@ impl WaitingPost<'_> {
 impl Drop for WaitingPost<'_> {
     fn drop(&mut self) {
         let mut lists = self.waiters.lists.lock();
-        if let Some(posters) = lists.posters.get_mut(&self.key) {
-            posters.remove(&self.number);
-            if posters.is_empty() {
-                lists.posters.remove(&self.key);
+        for key in &self.keys {
+            if let Some(posters) = lists.posters.get_mut(key) {
+                posters.remove(&self.number);
+                if posters.is_empty() {
+                    lists.posters.remove(key);
+                }
             }
         }
         drop(lists);

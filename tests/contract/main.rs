@@ -77,6 +77,7 @@ mod pauses;
 mod pool_updates;
 mod pooling;
 mod pools;
+mod projects;
 mod queues;
 mod races;
 mod rates;

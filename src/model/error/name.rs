@@ -25,7 +25,7 @@ impl Error {
             MessageNotClaimed MessageNotClaimedBy SubscriptionDoesNotExist SubscriptionAlreadyExists PoolDoesNotExist
             PoolAlreadyExists PoolCapabilitiesMismatch PoolInUseByFlavor PoolGroupDoesNotExist FlavorDoesNotExist
             QueueNotMapped NoPoolFound PoolUnavailable WrongStore Moving NotInOneStore BookmarkNotInStore
-            BookmarkChanged QueuePaused QueueIsFull InvalidArgument TooLarge
+            BookmarkChanged QueuePaused QueueIsFull ProjectIsFull InvalidArgument TooLarge
             StorageFull Unavailable Exhausted JournalChanged Closed Poisoned OutcomeUnknown Corrupt UnsupportedFormat
             AlreadyOpen Locked SettingsDiffer Forked Displaced IsBackup InvalidExport Io Trees
         }

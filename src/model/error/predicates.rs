@@ -130,8 +130,8 @@ impl Error {
         matches!(self, Self::TooLarge { .. }) || matches!(self, Self::InvalidExport { fault, .. } if is_fault(fault))
     }
 
-    /// Whether there is no space for anything more: on the disk, or in the queue by its
-    /// [settings](crate::QueueSettings). Deletes, pops, purges and expiry still succeed, and free
+    /// Whether there is no space for anything more: on the disk, in the queue by its
+    /// [settings](crate::QueueSettings), or in the project by its [quota](crate::ProjectQuota). Deletes, pops, purges and expiry still succeed, and free
     /// space. On a full disk, claims, renewals and releases succeed longer than posts, but may fail
     /// too.
     ///
@@ -143,7 +143,7 @@ impl Error {
     /// # Ok::<(), zaqar_sled::Error>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::StorageFull { .. } | Self::QueueIsFull { .. })
+        matches!(self, Self::StorageFull { .. } | Self::QueueIsFull { .. } | Self::ProjectIsFull { .. })
     }
 
     /// Whether the same call may succeed later: the store is in use or behind with its work, its

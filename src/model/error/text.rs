@@ -12,6 +12,11 @@ pub(super) fn within(project: &Project) -> String {
     project.name().map_or_else(String::new, |name| format!(" in project {name:?}"))
 }
 
+/// A project as the subject of an error.
+pub(super) fn tenant(project: &Project) -> String {
+    project.name().map_or_else(|| "the project without a name".into(), |name| format!("project {name:?}"))
+}
+
 /// The text of an id in an error. The nil id stands for a malformed text, so it is not shown.
 pub(super) fn shown(id: &impl ToString) -> String {
     let text = id.to_string();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Source;
 use crate::model::{Project, QueueName};
-use crate::state::{BookmarkRow, FlavorRow, PoolRow, SubscriptionRow};
+use crate::state::{BookmarkRow, FlavorRow, PoolRow, QuotaRow, SubscriptionRow};
 use crate::storage::keys;
 
 /// The variants' order is the format on disk: new ones go at the end.
@@ -131,6 +131,11 @@ pub(crate) enum Change<'a> {
         name: Cow<'a, str>,
         bookmark: BookmarkRow,
     },
+    /// What a project may hold; none for a project without limits.
+    SetQuota {
+        project: Option<Cow<'a, str>>,
+        quota: Option<QuotaRow>,
+    },
 }
 
 /// A queue by its name, as it is [stored](QueueName::stored).
@@ -229,6 +234,9 @@ mod tests {
             golden(Change::TakeBookmark { project: None, name: "b".into(), bookmark }),
             "160001620506 0176".replace(' ', "")
         );
+        let quota = Some(QuotaRow { queues: Some(1), messages: None, bytes: Some(2) });
+        assert_eq!(golden(Change::SetQuota { project: Some("p".into()), quota }), "17010170010101000102");
+        assert_eq!(golden(Change::SetQuota { project: None, quota: None }), "170000");
     }
 
     #[test]

@@ -81,6 +81,7 @@ impl Registry {
             }
             Change::DeleteFlavor { project, name } => drop(self.flavors.remove(&keys::named(project.as_deref(), name))),
             Change::DropFlavors => drop(self.flavors.drain()),
+            Change::SetQuota { project, quota } => self.set_quota(project.as_deref(), *quota),
             Change::Map { address, pool, least_incarnation: least, queue } => {
                 self.map(address.key(), pool, *least, *queue);
             }

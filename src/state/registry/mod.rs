@@ -1,4 +1,4 @@
-//! The registry: subscriptions, pools, flavors, the catalogue, bookmarks, and the accounts of a pooled driver.
+//! The registry: subscriptions, pools, flavors, the catalogue, bookmarks, quotas, and the accounts of a pooled driver.
 //!
 //! 1. The registry is the result of the operations in order, and applying some of them again changes nothing. So a
 //!    snapshot can be written while the registry changes, and a replay starts at the LSN at which the writing began.
@@ -9,6 +9,7 @@
 mod applying;
 mod bookmarks;
 mod control;
+mod quotas;
 mod subscriptions;
 mod table;
 
@@ -25,6 +26,7 @@ use crate::storage::{codec, keys};
 
 pub(crate) use bookmarks::BookmarkRow;
 pub(crate) use control::{FlavorRow, Mapping, PoolRow, Removal, pool_name};
+pub(crate) use quotas::QuotaRow;
 pub(crate) use subscriptions::{SubscriptionRow, Subscriptions};
 pub(crate) use table::{Changed, Table};
 
@@ -40,6 +42,8 @@ pub(crate) struct Registry {
     pub(crate) left_behind: Table<Removal>,
     /// The source ids of dead letters that may be sent again, with the stores they came from.
     pub(crate) received: Table<[u8; 16]>,
+    /// What projects may hold.
+    pub(crate) quotas: Table<QuotaRow>,
     head: Head,
     /// The difference of the head's record from the trees.
     head_dirty: Option<Dirty>,
@@ -69,6 +73,7 @@ impl Default for Registry {
             removals: Table::new(Tree::Meta),
             left_behind: Table::new(Tree::Meta),
             received: Table::new(Tree::Meta),
+            quotas: Table::new(Tree::Meta),
             head: Head::default(),
             head_dirty: Some(Dirty::New),
         }
@@ -109,6 +114,10 @@ macro_rules! each_table {
         }
         {
             let $table = &mut registry.received;
+            $call;
+        }
+        {
+            let $table = &mut registry.quotas;
             $call;
         }
     }};
@@ -161,6 +170,7 @@ impl Registry {
             Tree::Meta if keys::is_removal(key) => self.removals.load(key, body),
             Tree::Meta if keys::is_left_behind(key) => self.left_behind.load(key, body),
             Tree::Meta if keys::is_received(key) => self.received.load(key, body),
+            Tree::Meta if keys::is_quota(key) => self.quotas.load(key, body),
             _ => Err("a record of an unknown kind".into()),
         }
     }
@@ -173,6 +183,7 @@ impl Registry {
             Tree::Flavors => self.flavors.contains(key),
             Tree::Catalogue => self.catalogue.contains(key),
             Tree::Bookmarks => self.bookmarks.contains(key),
+            _ if keys::is_quota(key) => self.quotas.contains(key),
             _ => self.removals.contains(key) || self.left_behind.contains(key) || self.received.contains(key),
         }
     }
@@ -201,16 +212,18 @@ impl Registry {
     /// The number of records in complete trees.
     pub(crate) fn records(&self) -> u64 {
         let tables = [self.subscriptions.len(), self.pools.len(), self.flavors.len(), self.catalogue.len()];
-        let others = [self.bookmarks.len(), self.removals.len(), self.left_behind.len(), self.received.len()];
-        1 + tables.iter().chain(&others).sum::<usize>() as u64
+        let accounts = [self.removals.len(), self.left_behind.len(), self.received.len()];
+        let others = [self.bookmarks.len(), self.quotas.len()];
+        1 + tables.iter().chain(&accounts).chain(&others).sum::<usize>() as u64
     }
 
     /// The approximate size of all records.
     pub(crate) fn bytes(&self) -> u64 {
         let tables =
             [self.subscriptions.rows.bytes(), self.pools.bytes(), self.flavors.bytes(), self.catalogue.bytes()];
-        let others = [self.bookmarks.bytes(), self.removals.bytes(), self.left_behind.bytes(), self.received.bytes()];
-        tables.into_iter().chain(others).fold(0, u64::saturating_add)
+        let accounts = [self.removals.bytes(), self.left_behind.bytes(), self.received.bytes()];
+        let others = [self.bookmarks.bytes(), self.quotas.bytes()];
+        tables.into_iter().chain(accounts).chain(others).fold(0, u64::saturating_add)
     }
 
     /// Its own record, standing at `lsn`.
@@ -229,6 +242,7 @@ impl Registry {
             Part::Removals => self.removals.records(after, most),
             Part::LeftBehind => self.left_behind.records(after, most),
             Part::Received => self.received.records(after, most),
+            Part::Quotas => self.quotas.records(after, most),
         }
     }
 
@@ -263,6 +277,7 @@ impl Registry {
             || self.removals.has_changes()
             || self.left_behind.has_changes()
             || self.received.has_changes()
+            || self.quotas.has_changes()
     }
 
     /// The records that the trees must have as they are.
@@ -275,6 +290,7 @@ impl Registry {
         records.extend(self.removals.unchanged()?);
         records.extend(self.left_behind.unchanged()?);
         records.extend(self.received.unchanged()?);
+        records.extend(self.quotas.unchanged()?);
         Ok(records)
     }
 
@@ -307,9 +323,10 @@ pub(crate) enum Part {
     Removals,
     LeftBehind,
     Received,
+    Quotas,
 }
 
-pub(crate) const PARTS: [Part; 8] = [
+pub(crate) const PARTS: [Part; 9] = [
     Part::Subscriptions,
     Part::Pools,
     Part::Flavors,
@@ -318,4 +335,5 @@ pub(crate) const PARTS: [Part; 8] = [
     Part::Removals,
     Part::LeftBehind,
     Part::Received,
+    Part::Quotas,
 ];
