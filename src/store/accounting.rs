@@ -89,10 +89,13 @@ impl Locked<'_> {
         self.store.accounts().join(self.slot, self.store.id(), self.before, due);
     }
 
-    /// Ends that: the queue's content is not here any more.
+    /// Ends that: the queue's content is not here any more. So there may be room for posts that wait.
     pub(crate) fn leave_account(&mut self) {
         self.settle();
-        self.store.accounts().leave(self.slot, self.store.id(), self.before);
+        if let Some(account) = self.account() {
+            self.store.accounts().leave(self.slot, self.store.id(), self.before);
+            self.store.all_waiters().wake_posters(&keys::project(account.project()));
+        }
     }
 
     /// Adds the changes of the queue's totals to the sums of the store and of the account.
