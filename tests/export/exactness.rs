@@ -13,6 +13,7 @@ use crate::variables::{CASES, SEED};
 fn an_import_of_an_export_has_the_same_export() {
     let first = SEED.or(0);
     let (mut claimed, mut delayed, mut failed, mut dead, mut marked, mut limited) = (0, 0, 0, 0, 0, 0);
+    let mut quotas = 0;
     for seed in first..first + CASES.or(24) {
         let scene = Scene::lived(seed, 150);
         let (seen, (report, lines)) = (scene.seen(&scene.engine), exported(&scene.engine));
@@ -35,8 +36,9 @@ fn an_import_of_an_export_has_the_same_export() {
         dead += lines.matches("\"origin\":").count();
         marked += lines.matches("{\"bookmark\":").count();
         limited += lines.matches("\"handed_out\":{\"at\":").count();
+        quotas += lines.matches("{\"quota\":").count();
     }
-    let kinds = [claimed, delayed, failed, dead, marked, limited];
+    let kinds = [claimed, delayed, failed, dead, marked, limited, quotas];
     assert!(kinds.iter().all(|count| *count > 0), "{kinds:?}");
 }
 

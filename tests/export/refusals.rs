@@ -1,7 +1,7 @@
 //! Exports that are not imported, and directories that take none.
 
 use zaqar_sled::disk::Disk;
-use zaqar_sled::{Config, Error, ExportFault, Limits, Metadata, NewMessage};
+use zaqar_sled::{Config, Error, ExportFault, ExtendedDriver, Limits, Metadata, NewMessage, Project, ProjectQuota};
 
 use crate::scene::{COPY, Scene, behind_the_first, exported, shop_queue};
 use crate::support::{CLIENT, MINUTE};
@@ -225,4 +225,23 @@ fn a_reader_that_fails_leaves_no_store() {
         assert!(matches!(error, Error::Io { .. }), "{error}");
     }
     scene.try_import(lines.as_bytes()).unwrap();
+}
+
+#[test]
+fn quotas_are_refused_out_of_their_order_and_without_a_limit() {
+    let scene = Scene::new(0);
+    scene.engine.projects().set_quota(&Project::none(), &ProjectQuota::new().max_messages(7)).unwrap();
+    shop_queue(&scene.engine, "jobs").create(Metadata::new()).unwrap();
+    let lines = without_checksum(&exported(&scene.engine).1);
+    let quota = lines.lines().find(|line| line.starts_with("{\"quota\"")).unwrap();
+    let empty = quota.replace('7', "null");
+    assert!(matches!(refused(&scene, lines.replace(quota, &empty)), (2, ExportFault::Malformed { .. })));
+    let late = lines.replace(&format!("{quota}\n"), "").replace("{\"end\"", &format!("{quota}\n{{\"end\""));
+    assert!(matches!(refused(&scene, &late), (3, ExportFault::OutOfPlace { .. })));
+    let twice = lines.replace(quota, &format!("{quota}\n{quota}"));
+    assert!(matches!(refused(&scene, &twice), (3, ExportFault::OutOfPlace { .. })));
+    let unknown = lines.replace("\"max_messages\"", "\"most_messages\"");
+    assert!(matches!(refused(&scene, &unknown), (2, ExportFault::Malformed { .. })));
+    let (_, copy) = scene.import(lines.as_bytes());
+    assert_eq!(copy.projects().quota(&Project::none()).unwrap(), ProjectQuota::new().max_messages(7));
 }

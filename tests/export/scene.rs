@@ -6,8 +6,8 @@ use std::time::Duration;
 use zaqar_sled::disk::SimulatedDisk;
 use zaqar_sled::{
     Claim, ClaimOptions, Config, ControlDriver, DataDriver, Engine, ExportReport, ExtendedDriver, Headers, ListOptions,
-    ManualClock, MessageId, Metadata, NewFlavor, NewMessage, NewPool, PoolName, Project, Queue, QueueName,
-    QueueSettings, Result, Retry, Subscriber, Ttl,
+    ManualClock, MessageId, Metadata, NewFlavor, NewMessage, NewPool, PoolName, Project, ProjectQuota, ProjectUsage,
+    Queue, QueueName, QueueSettings, Result, Retry, Subscriber, Ttl,
 };
 
 use crate::support::{
@@ -89,7 +89,8 @@ impl Scene {
             79..80 => self.pause(&queue),
             80..81 => self.publish(&queue),
             81..83 => self.bookmark(),
-            83..90 => self.subscribe(),
+            83..84 => self.limit(),
+            84..90 => self.subscribe(),
             90..97 => self.clock.advance(MINUTE / 3),
             _ => self.engine.step().unwrap(),
         }
@@ -103,6 +104,13 @@ impl Scene {
         } else {
             bookmark.set(vec![self.random.pick(&[b'1', 0xff]); self.random.below(40) as usize]).unwrap();
         }
+    }
+
+    fn limit(&mut self) {
+        let project = self.random.of(&projects()).unwrap().clone();
+        let quota = ProjectQuota::new().max_messages(self.random.pick(&[None, Some(10_000)]));
+        let quota = quota.max_bytes(self.random.pick(&[None, Some(1 << 30)])).max_queues(50);
+        self.engine.projects().set_quota(&project, &self.random.pick(&[quota, quota, ProjectQuota::new()])).unwrap();
     }
 
     fn publish(&mut self, queue: &Queue) {
@@ -201,12 +209,19 @@ impl Scene {
         let places: Vec<_> = projects().into_iter().map(|project| (project, name_of("none"))).collect();
         let bookmarks = projects().map(|project| engine.bookmarks().list(&project, &ListOptions::new()).unwrap().items);
         let bookmarks = bookmarks.concat().iter().fold(String::new(), |text, one| text + &format!("{one:?}\n"));
+        let quotas = projects().map(|project| {
+            let (quota, usage) = (engine.projects().quota(&project), engine.projects().usage(&project));
+            let nothing = (ProjectQuota::new(), ProjectUsage::default());
+            let found = (quota.unwrap(), usage.unwrap());
+            if found == nothing { String::new() } else { format!("{found:?}\n") }
+        });
         let explained: Vec<String> = queues_of(engine).unwrap().iter().map(|at| explained(engine, at)).collect();
         dump(engine, &told).unwrap()
             + &dump_subscriptions(engine, &places).unwrap()
             + &dump_control(engine).unwrap()
             + &explained.concat()
             + &bookmarks
+            + &quotas.concat()
     }
 }
 

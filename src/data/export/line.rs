@@ -30,6 +30,8 @@ pub(crate) enum Line<'a> {
     #[serde(borrow)]
     Bookmark(BookmarkLine<'a>),
     #[serde(borrow)]
+    Quota(QuotaLine<'a>),
+    #[serde(borrow)]
     Queue(QueueLine<'a>),
     Claim(ClaimLine),
     #[serde(borrow)]
@@ -106,6 +108,17 @@ pub(crate) struct BookmarkLine<'a> {
     pub(crate) changed: u64,
     #[serde(borrow)]
     pub(crate) value: BodyForm<'a>,
+}
+
+/// What a project may hold.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuotaLine<'a> {
+    #[serde(borrow)]
+    pub(crate) project: Option<Cow<'a, str>>,
+    pub(crate) max_queues: Option<u64>,
+    pub(crate) max_messages: Option<u64>,
+    pub(crate) max_bytes: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -227,6 +240,8 @@ pub(crate) struct Counts {
     pub(crate) flavors: u64,
     pub(crate) mappings: u64,
     pub(crate) bookmarks: u64,
+    #[serde(default, skip_serializing_if = "are_none")]
+    pub(crate) quotas: u64,
     pub(crate) queues: u64,
     pub(crate) claims: u64,
     pub(crate) messages: u64,
@@ -246,6 +261,7 @@ impl Counts {
             Line::Flavor(_) => &mut self.flavors,
             Line::Mapping(_) => &mut self.mappings,
             Line::Bookmark(_) => &mut self.bookmarks,
+            Line::Quota(_) => &mut self.quotas,
             Line::Queue(_) => &mut self.queues,
             Line::Claim(_) => &mut self.claims,
             Line::Message(_) => &mut self.messages,
@@ -263,6 +279,11 @@ pub(crate) fn raw(text: &str) -> Result<&RawValue> {
 /// A checksum in hex.
 pub(crate) fn hex(sum: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(sum))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn are_none(count: &u64) -> bool {
+    *count == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]

@@ -106,6 +106,7 @@ impl<B: Backend> Export<'_, B> {
         let scope = Scope { first_new, lost };
         // Before the queues: a batch that moves a bookmark on beside the export is done again, and not left out.
         rows::write_bookmarks(self, &mut output)?;
+        rows::write_quotas(self, &mut output)?;
         self.write_queues(&scope, &mut output)?;
         rows::write_subscriptions(self, &scope, &mut output)?;
         sync()?;

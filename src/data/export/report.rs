@@ -21,7 +21,8 @@ use super::line::Counts;
 /// let exported = engine.export(&mut lines)?;
 /// assert_eq!((exported.queues(), exported.messages(), exported.claims()), (1, 1, 1));
 /// assert_eq!((exported.subscriptions(), exported.mappings()), (0, 0));
-/// assert_eq!((exported.pools(), exported.flavors(), exported.bookmarks()), (0, 0, 0));
+/// assert_eq!((exported.pools(), exported.flavors()), (0, 0));
+/// assert_eq!((exported.bookmarks(), exported.quotas()), (0, 0));
 /// assert_eq!(exported.lines(), 5); // with the first and the last one
 /// assert_eq!(exported.bytes(), lines.len() as u64);
 /// assert_eq!(config.import("copy", lines.as_slice())?, exported);
@@ -38,14 +39,16 @@ pub struct ExportReport {
     flavors: u64,
     mappings: u64,
     bookmarks: u64,
+    quotas: u64,
     lines: u64,
     bytes: u64,
 }
 
 impl ExportReport {
     pub(crate) fn of(counts: &Counts, lines: u64, bytes: u64) -> Self {
-        let Counts { pools, flavors, mappings, bookmarks, queues, claims, messages, subscriptions, .. } = *counts;
-        Self { queues, messages, claims, subscriptions, pools, flavors, mappings, bookmarks, lines, bytes }
+        let Counts { pools, flavors, mappings, bookmarks, quotas, queues, claims, messages, subscriptions, .. } =
+            *counts;
+        Self { queues, messages, claims, subscriptions, pools, flavors, mappings, bookmarks, quotas, lines, bytes }
     }
 
     /// The number of queues, of all projects.
@@ -86,6 +89,11 @@ impl ExportReport {
     /// The number of bookmarks.
     pub fn bookmarks(&self) -> u64 {
         self.bookmarks
+    }
+
+    /// The number of projects with a quota.
+    pub fn quotas(&self) -> u64 {
+        self.quotas
     }
 
     /// The number of lines, with the first and the last one.

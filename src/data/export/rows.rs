@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 
 use super::body::BodyForm;
-use super::line::{BookmarkLine, FlavorLine, Line, MappingLine, PoolLine, SubscriptionLine, raw};
+use super::line::{BookmarkLine, FlavorLine, Line, MappingLine, PoolLine, QuotaLine, SubscriptionLine, raw};
 use super::source::{Export, Scope};
 use super::writer::LineWriter;
 use crate::data::backend::{Access, Answer, Backend};
 use crate::model::SubscriptionId;
 use crate::model::error::Result;
-use crate::state::{BookmarkRow, FlavorRow, PoolRow, SubscriptionRow};
+use crate::state::{BookmarkRow, FlavorRow, PoolRow, QuotaRow, SubscriptionRow};
 use crate::storage::keys;
 
 /// Up to so many of the rows behind a key, copied from the tables of the control store.
@@ -125,6 +125,19 @@ pub(super) fn write_bookmarks<B: Backend>(export: &Export<'_, B>, output: &mut L
                 changed: row.changed,
                 value: BodyForm::of(&row.value),
             }))
+        },
+    )
+}
+
+pub(super) fn write_quotas<B: Backend>(export: &Export<'_, B>, output: &mut LineWriter<'_>) -> Result<()> {
+    portions(
+        export,
+        |registry, after| bounded(registry.quotas.range(b"", after), |_| 0),
+        |key, QuotaRow { queues, messages, bytes }| {
+            let Some(project) = keys::parse_quota(key) else { return Ok(()) };
+            let project = project.name().map(Into::into);
+            let line = QuotaLine { project, max_queues: queues, max_messages: messages, max_bytes: bytes };
+            output.write(&Line::Quota(line))
         },
     )
 }

@@ -10,7 +10,8 @@ use super::target::{NewQueueLine, Target};
 use crate::data::bookmarks::{check_bytes_of_all, check_value};
 use crate::data::export::ExportReport;
 use crate::data::export::line::{
-    BookmarkLine, Counts, FlavorLine, HandedOut, Header, Line, MappingLine, PoolLine, QueueLine, SubscriptionLine,
+    BookmarkLine, Counts, FlavorLine, HandedOut, Header, Line, MappingLine, PoolLine, QueueLine, QuotaLine,
+    SubscriptionLine,
 };
 use crate::model::error::{Error, Result};
 use crate::model::numbering::incarnation_of;
@@ -19,7 +20,7 @@ use crate::model::{
     Rate, TopicName,
 };
 use crate::state::op::{Address, Change, Op};
-use crate::state::{BookmarkRow, FlavorRow, OUTBOX};
+use crate::state::{BookmarkRow, FlavorRow, OUTBOX, QuotaRow};
 use crate::storage::journal::Growth;
 use crate::storage::keys;
 
@@ -46,6 +47,7 @@ enum Place {
     Flavor(Vec<u8>),
     Mapping(Vec<u8>),
     Bookmark(Vec<u8>),
+    Quota(Vec<u8>),
     Queue(Vec<u8>),
     Subscription(Vec<u8>, [u8; 16]),
 }
@@ -107,6 +109,7 @@ impl<'a, T: Target> Importer<'a, T> {
             Line::Flavor(flavor) => self.flavor(flavor),
             Line::Mapping(mapping) => self.mapping(mapping),
             Line::Bookmark(bookmark) => self.bookmark(bookmark),
+            Line::Quota(quota) => self.quota(quota),
             Line::Queue(queue) => self.queue(queue),
             Line::Subscription(subscription) => self.subscription(subscription),
         }
@@ -178,6 +181,19 @@ impl<'a, T: Target> Importer<'a, T> {
         let bookmark = BookmarkRow { version, changed: line.changed, value: value.into() };
         let project = project.name().map(Into::into);
         self.change(Change::TakeBookmark { project, name: name.as_str().into(), bookmark })
+    }
+
+    /// The store's own account of the project is made when it is opened: an import is never refused.
+    fn quota(&mut self, line: &QuotaLine<'_>) -> Taken {
+        let QuotaLine { max_queues: queues, max_messages: messages, max_bytes: bytes, .. } = *line;
+        let project = project(line.project.as_deref())?;
+        self.go_to(Place::Quota(keys::quota(project.name())))?;
+        self.target.control().store().limits.check_project(&project)?;
+        let quota = QuotaRow { queues, messages, bytes };
+        if quota.quota().is_unlimited() {
+            return Err(malformed("a quota without a limit"));
+        }
+        self.change(Change::SetQuota { project: project.name().map(Into::into), quota: Some(quota) })
     }
 
     fn change(&self, change: Change<'_>) -> Taken {
