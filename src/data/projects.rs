@@ -136,9 +136,14 @@ fn collect(backend: &impl Backend, project: &Project) -> Result<()> {
     }
     let (engines, mut outcome) = (backend.engines(), Ok(()));
     for (slot, id) in due {
-        let Some(engine) = engines.iter().find(|engine| engine.store().id() == id) else { continue };
+        let engine = engines.iter().find(|engine| engine.store().id() == id);
         // The lock advances the queue.
-        outcome = outcome.and(engine.store().lock(&slot).map(drop));
+        match engine.map_or(Ok(None), |engine| engine.store().lock(&slot)) {
+            Ok(Some(_)) => {}
+            // Deleted, or in a pool that is not used any more.
+            Ok(None) => account.forget_due(&slot),
+            Err(error) => outcome = Err(error),
+        }
     }
     outcome
 }

@@ -49,10 +49,10 @@ struct Held {
     load: Load,
     /// The queues and the topics, from the first time that they are asked for on.
     queues: [Option<u64>; 2],
-    /// When something in a queue falls due, and the queue's number.
-    deadlines: BTreeSet<(u64, u64)>,
-    /// The counted queues that have a deadline, by number.
-    due: HashMap<u64, Due>,
+    /// When something in a queue falls due, and the address of the queue's slot: while a queue is moved, it has two.
+    deadlines: BTreeSet<(u64, usize)>,
+    /// The counted queues that have a deadline. The weak reference keeps the address from being used again.
+    due: HashMap<usize, Due>,
 }
 
 /// The deadline of a queue, and where the queue is.
@@ -241,16 +241,21 @@ impl Account {
     /// The queues that have something due by `now`. One that is not in memory any more has nothing.
     pub(crate) fn due_by(&self, now: u64) -> Vec<DueQueue> {
         let mut held = self.held.lock();
-        let numbers: Vec<u64> =
-            held.deadlines.iter().take_while(|(when, _)| *when <= now).map(|(_, number)| *number).collect();
-        let mut queues = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            match held.due.get(&number).and_then(|due| Some((due.slot.upgrade()?, due.store))) {
+        let addresses: Vec<usize> =
+            held.deadlines.iter().take_while(|(when, _)| *when <= now).map(|(_, address)| *address).collect();
+        let mut queues = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            match held.due.get(&address).and_then(|due| Some((due.slot.upgrade()?, due.store))) {
                 Some(queue) => queues.push(queue),
-                None => held.forget_due(number),
+                None => held.forget_due(address),
             }
         }
         queues
+    }
+
+    /// Has nothing of the queue due.
+    pub(crate) fn forget_due(&self, slot: &Arc<QueueSlot>) {
+        self.held.lock().forget_due(Arc::as_ptr(slot).addr());
     }
 
     /// The next instant at which something in one of the queues falls due.
@@ -282,24 +287,20 @@ impl Account {
 
 impl Held {
     fn note_due(&mut self, slot: &Arc<QueueSlot>, store: [u8; 16], due: Option<u64>) {
-        let number = slot.number;
-        if let Some(known) = self.due.get(&number) {
-            // While a queue is moved, or its first message is posted, two slots have its number.
-            let is_own = std::ptr::eq(known.slot.as_ptr(), Arc::as_ptr(slot));
-            if is_own && Some(known.when) == due || !is_own && due.is_none() {
-                return;
-            }
-            self.forget_due(number);
+        let address = Arc::as_ptr(slot).addr();
+        if self.due.get(&address).map(|known| known.when) == due {
+            return;
         }
+        self.forget_due(address);
         if let Some(when) = due {
-            self.deadlines.insert((when, number));
-            self.due.insert(number, Due { when, slot: Arc::downgrade(slot), store });
+            self.deadlines.insert((when, address));
+            self.due.insert(address, Due { when, slot: Arc::downgrade(slot), store });
         }
     }
 
-    fn forget_due(&mut self, number: u64) {
-        if let Some(due) = self.due.remove(&number) {
-            self.deadlines.remove(&(due.when, number));
+    fn forget_due(&mut self, address: usize) {
+        if let Some(due) = self.due.remove(&address) {
+            self.deadlines.remove(&(due.when, address));
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 use zaqar_sled::{
     BatchStep, Body, ClaimOptions, DataDriver, Durability, Engine, ExtendedDriver, ListOptions, ManualClock, Message,
-    MessageId, MessageListOptions, Metadata, Project, QueueName, QueueSettings, RedriveOptions, Result, Retry,
+    MessageId, MessageListOptions, Metadata, Project, ProjectQuota, QueueName, QueueSettings, RedriveOptions, Result,
+    Retry,
 };
 
 use super::cut::{End, Scene, World, cut_everywhere, operations, seeds};
@@ -43,6 +44,8 @@ enum Act {
     Mark,
     /// Deletes the bookmark that batches set.
     Unmark,
+    /// Sets a quota, which no post of the scene meets, or none.
+    Limit(Option<u64>),
     Delete,
     Step,
     Snapshot,
@@ -62,7 +65,7 @@ enum Redrive {
     Back,
 }
 
-const ACTS: [Act; 44] = [
+const ACTS: [Act; 47] = [
     Act::Create,
     Act::Post(2),
     Act::CreateDone,
@@ -72,6 +75,7 @@ const ACTS: [Act; 44] = [
     Act::Snapshot,
     Act::Compact,
     Act::Batch,
+    Act::Limit(Some(1_000)),
     Act::CreateNews,
     Act::Publish,
     Act::Mark,
@@ -92,6 +96,7 @@ const ACTS: [Act; 44] = [
     Act::Redrive(Redrive::Back),
     Act::Buffered,
     Act::Checkpoint,
+    Act::Limit(None),
     Act::Compact,
     Act::Unmark,
     Act::Mark,
@@ -101,6 +106,7 @@ const ACTS: [Act; 44] = [
     Act::Compact,
     Act::Snapshot,
     Act::Post(1),
+    Act::Limit(Some(900)),
     Act::Unmark,
     Act::Reopen,
     Act::Compact,
@@ -236,6 +242,10 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
                 let value = format!("{i}").repeat(3_000);
                 engine.bookmark(project, "large")?.set(value).map(|_| true)
             }
+            Act::Limit(messages) => {
+                let quota = ProjectQuota::new().max_messages(messages);
+                engine.projects().set_quota(&project, &quota).map(|()| true)
+            }
             Act::Unmark => engine.bookmark(project, "offset")?.delete().map(|_| true),
             Act::Delete => {
                 engine.with_durability(Durability::Buffered).queues().delete(&project, &queue).map(|()| false)
@@ -253,7 +263,9 @@ impl<const MEMORY: u64> Scene for Around<MEMORY> {
 
     fn dump(engine: &Engine, told: &Known) -> String {
         let bookmarks = engine.bookmarks().list(&Project::none(), &ListOptions::new().limit(0)).unwrap();
-        format!("{}{:?}", dump(engine, &told.claims).unwrap(), bookmarks.items)
+        let (quota, usage) = (engine.projects().quota(&Project::none()), engine.projects().usage(&Project::none()));
+        let dump = dump(engine, &told.claims).unwrap();
+        format!("{dump}{:?}{:?}{:?}", bookmarks.items, quota.unwrap(), usage.unwrap())
     }
 
     fn assert_sound(engine: &Engine, context: &str) {

@@ -58,6 +58,7 @@ mod missing_stores;
 mod moves;
 mod operation;
 mod portions;
+mod quotas;
 mod real;
 mod recreation;
 mod routing;
