@@ -313,7 +313,8 @@ impl<'s> Plan<'s> {
             queues.prepare(&steps)?;
         }
         let bookmarks = BookmarkPlan::of(control_store, queues, all)?;
-        let balances: Vec<Balance> = planned.iter().map(|one| Balance { added: one.added, freed: one.freed }).collect();
+        let balances: Vec<Balance> =
+            planned.iter().map(|one| Balance { posts: one.posted > 0, added: one.added, freed: one.freed }).collect();
         let recorded = queues.within_quotas(&balances, is_last, |queues| {
             if let Some(bookmarks) = bookmarks {
                 let answer = |version| Attempt::Done(BatchOutcome { bookmark_version: version, ..outcome });

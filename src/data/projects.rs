@@ -105,13 +105,24 @@ fn usage(backend: &impl Backend, project: &Project) -> Result<ProjectUsage> {
     }
     let counts = [keys::project(project), keys::topics(project)].map(|prefix| store.count_queues_of(&prefix));
     let [queues, topics] = counts;
-    let mut load = Load::default();
-    backend.visit_queues(project, &mut |queue| {
-        queue.advance_to_lock()?;
-        load = load.and(Load::from(queue.totals()));
-        Ok(())
-    })?;
-    Ok(ProjectUsage { queues: queues?.saturating_add(topics?), messages: load.messages, bytes: load.bytes })
+    let Load { messages, bytes } = held(backend, project)?;
+    Ok(ProjectUsage { queues: queues?.saturating_add(topics?), messages, bytes })
+}
+
+/// What the queues of a project without an account hold, at an instant at which nothing is due in them.
+fn held(backend: &impl Backend, project: &Project) -> Result<Load> {
+    loop {
+        let (mut load, mut next_due) = (Load::default(), u64::MAX);
+        backend.visit_queues(project, &mut |queue| {
+            queue.advance_to_lock()?;
+            load = load.and(Load::from(queue.totals()));
+            next_due = next_due.min(queue.next_due().unwrap_or(u64::MAX));
+            Ok(())
+        })?;
+        if next_due > backend.control_store().now() {
+            return Ok(load);
+        }
+    }
 }
 
 /// Collects what has expired in the queues of projects that have a quota. Returns whether the next refusal may count what

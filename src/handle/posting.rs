@@ -100,10 +100,11 @@ impl Queue {
             Err(error) if may_end(&error) => error,
             posted => return posted,
         };
-        if timeout.is_zero() || is_hopeless(&refused, messages) {
+        let store = self.control_store();
+        let load = Load::of_new(messages, store.checksums);
+        if timeout.is_zero() || is_hopeless(&refused, load) {
             return Err(refused);
         }
-        let store = self.control_store();
         let clock = store.clock.source();
         let deadline = clock.monotonic().saturating_add(timeout);
         let waiting =
@@ -115,7 +116,7 @@ impl Queue {
                 posted => return posted,
             };
             let left = deadline.saturating_sub(clock.monotonic());
-            if left.is_zero() || is_hopeless(&refused, messages) || token.is_some_and(CancelToken::is_cancelled) {
+            if left.is_zero() || is_hopeless(&refused, load) || token.is_some_and(CancelToken::is_cancelled) {
                 return Err(refused);
             }
             let own = self.driver.next_due(&self.project, &self.name)?;
@@ -135,8 +136,7 @@ fn may_end(refused: &Error) -> bool {
 }
 
 /// Whether not even an empty queue, or an empty project, has room for the messages.
-fn is_hopeless(refused: &Error, messages: &[NewMessage]) -> bool {
-    let load = Load::of_new(messages);
+fn is_hopeless(refused: &Error, load: Load) -> bool {
     match refused {
         Error::QueueIsFull { what: MESSAGES, limit, .. } | Error::ProjectIsFull { what: MESSAGES, limit, .. } => {
             load.messages > *limit

@@ -150,8 +150,16 @@ impl NewMessage {
 
     /// The checksum of the stored bytes, which for JSON are the text that Zaqar uses. JSON null has no checksum.
     pub(crate) fn checksum(&self) -> Option<Checksum> {
-        let is_null = self.is_json && self.body.as_bytes() == b"null";
-        (!is_null).then(|| Checksum::of(self.body.as_bytes()))
+        self.can_have_checksum().then(|| Checksum::of(self.body.as_bytes()))
+    }
+
+    pub(crate) fn can_have_checksum(&self) -> bool {
+        !(self.is_json && self.body.as_bytes() == b"null")
+    }
+
+    /// Whether it expires with its post, and so takes no room.
+    pub(crate) fn expires_at_once(&self) -> bool {
+        self.ttl.and_then(Ttl::duration) == Some(Duration::ZERO)
     }
 }
 

@@ -67,7 +67,7 @@ impl ProjectQuota {
     }
 
     /// Sets the most bytes that these messages may take: for each its body, its headers as they are stored, and 64
-    /// bytes, as in [`QueueSettings::max_bytes`](crate::QueueSettings::max_bytes).
+    /// bytes, and 16 more with a checksum, as in [`QueueSettings::max_bytes`](crate::QueueSettings::max_bytes).
     ///
     /// ```
     /// # use zaqar_sled::*;

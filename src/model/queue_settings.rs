@@ -127,7 +127,7 @@ impl QueueSettings {
     }
 
     /// Sets the most bytes that the queue's messages take, at least 1: for each its body, its headers as they are stored,
-    /// and 64 bytes. It works as [`max_messages`](Self::max_messages) does, and a queue may have both.
+    /// and 64 bytes, and 16 more with a [checksum](crate::Config::checksums). It works as [`max_messages`](Self::max_messages) does, and a queue may have both.
     ///
     /// ```
     /// # use zaqar_sled::*;

@@ -21,13 +21,21 @@ impl Messages for ReferenceModel {
         client: ClientId,
         messages: &[NewMessage],
     ) -> Result<Vec<MessageId>> {
-        if queue.is_topic() || self.has_quota(project) {
+        if queue.is_topic() {
             let (project, queue) = (project.clone(), queue.clone());
             let step = BatchStep::Post { project, queue, client, messages: messages.to_vec() };
             return Ok(self.commit(&[step])?.posted.pop().unwrap_or_default());
         }
         let (mut store, now) = self.enter_queue(project, queue)?;
-        self.post_at(&mut store, now, project, queue, client, messages)
+        let before = store.quotas.contains_key(project).then(|| store.queues.clone());
+        let posted = self.post_at(&mut store, now, project, queue, client, messages)?;
+        if let Some(before) = before.filter(|_| !messages.is_empty())
+            && let Err(full) = store.check_quota(project, now)
+        {
+            store.queues = before;
+            return Err(full);
+        }
+        Ok(posted)
     }
 
     fn list(
@@ -153,7 +161,7 @@ impl ReferenceModel {
         check_pause(target.settings.pause, project, queue)?;
         self.limits.check_post(messages, target.settings.max_post_size)?;
         if !messages.is_empty() {
-            let load = target.live(now).map(MessageModel::load).fold(Load::of_new(messages), Load::and);
+            let load = target.live(now).map(MessageModel::load).fold(Load::of_new(messages, self.checksums), Load::and);
             check_bound(target.settings.bound.as_deref(), load, project, queue)?;
         }
         let post = |message| target.push(MessageModel::posted(message, client, self.checksums, now));

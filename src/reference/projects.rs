@@ -29,13 +29,6 @@ impl Projects for ReferenceModel {
     }
 }
 
-impl ReferenceModel {
-    /// Whether the project may have a quota: then a post is a batch, which is undone if it is too much.
-    pub(super) fn has_quota(&self, project: &Project) -> bool {
-        self.store.lock().quotas.contains_key(project)
-    }
-}
-
 impl Store {
     /// The messages of the project's queues and topics that callers can see.
     fn held(&mut self, project: &Project, now: Timestamp) -> Load {
@@ -68,15 +61,18 @@ impl Store {
         let posts = |step: &&BatchStep| matches!(step, BatchStep::Post { messages, .. } if !messages.is_empty());
         let mut projects: Vec<_> = steps.iter().filter(posts).map(BatchStep::project).collect();
         projects.sort_unstable();
-        for project in projects {
-            let Some(quota) = self.quotas.get(project).copied() else { continue };
-            let load = self.held(project, now);
-            for (what, limit, size) in
-                [("messages", quota.max_messages, load.messages), ("bytes", quota.max_bytes, load.bytes)]
-            {
-                if let Some(limit) = limit.filter(|limit| size > *limit) {
-                    return Err(full(project, what, limit));
-                }
+        projects.into_iter().try_for_each(|project| self.check_quota(project, now))
+    }
+
+    /// Checks that the project holds no more messages than it may.
+    pub(super) fn check_quota(&mut self, project: &Project, now: Timestamp) -> Result<()> {
+        let Some(quota) = self.quotas.get(project).copied() else { return Ok(()) };
+        let load = self.held(project, now);
+        for (what, limit, size) in
+            [("messages", quota.max_messages, load.messages), ("bytes", quota.max_bytes, load.bytes)]
+        {
+            if let Some(limit) = limit.filter(|limit| size > *limit) {
+                return Err(full(project, what, limit));
             }
         }
         Ok(())

@@ -143,10 +143,13 @@ impl MessageModel {
         (self.body.len() as u64).saturating_add(self.envelope.headers.bytes())
     }
 
-    /// What it counts for the bounds of its queue: its envelope as it is stored.
+    /// What it counts for the bounds of its queue: its envelope and its checksum as they are stored.
     pub(super) fn load(&self) -> Load {
-        let envelope = encode(&self.envelope.headers, self.origin()).map_or(0, |bytes| bytes.len());
-        Load::default().plus((self.body.len() + envelope) as u64)
+        // The numbers in a store's ids are large, and take as many bytes as the largest.
+        let id = MessageId::new(u64::MAX, u64::MAX);
+        let origin = self.origin().map(|origin| DeadLetterOrigin { id, ..origin.clone() });
+        let envelope = encode(&self.envelope.headers, origin.as_ref()).map_or(0, |bytes| bytes.len());
+        Load::default().plus_new(self.body.len(), envelope, self.checksum.is_some())
     }
 
     /// Where it comes from, if it is a dead letter.

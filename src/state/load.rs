@@ -3,6 +3,7 @@
 use super::envelope;
 use super::message_slot::MESSAGE_WEIGHT;
 use super::op::Posted;
+use super::page_content::stored_bytes;
 use super::queue::Totals;
 use crate::model::NewMessage;
 
@@ -14,21 +15,30 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// Of messages that are posted. One that expires with its post takes no room.
     pub(crate) fn of(posted: &[Posted<'_>]) -> Self {
-        let one = |sum: Self, message: &Posted<'_>| sum.plus(message.size() as u64);
-        posted.iter().fold(Self::default(), one)
+        let one = |sum: Self, message: &Posted<'_>| {
+            sum.plus_new(message.body.len(), message.envelope.len(), message.checksum.is_some())
+        };
+        posted.iter().filter(|message| message.ttl > 0).fold(Self::default(), one)
     }
 
-    /// Of messages that are to be posted.
-    pub(crate) fn of_new(messages: &[NewMessage]) -> Self {
-        messages.iter().fold(Self::default(), |sum, message| {
+    /// Of messages that are to be posted, with checksums or without.
+    pub(crate) fn of_new(messages: &[NewMessage], checksums: bool) -> Self {
+        let lasting = messages.iter().filter(|message| !message.expires_at_once());
+        lasting.fold(Self::default(), |sum, message| {
             // Headers that cannot be stored are refused with the post.
             let envelope = envelope::encode(&message.headers, None).map_or(0, |bytes| bytes.len());
-            sum.plus((message.body().len() as u64).saturating_add(envelope as u64))
+            sum.plus_new(message.body().len(), envelope, checksums && message.can_have_checksum())
         })
     }
 
-    /// With one more message, of which the body and the headers have so many bytes.
+    /// With one more message, of which the body and the envelope have so many bytes.
+    pub(crate) fn plus_new(self, body: usize, envelope: usize, has_checksum: bool) -> Self {
+        self.plus(stored_bytes(body, envelope, has_checksum) as u64)
+    }
+
+    /// With one more message, of which so many bytes are stored.
     pub(crate) fn plus(self, bytes: u64) -> Self {
         let bytes = self.bytes.saturating_add(bytes).saturating_add(MESSAGE_WEIGHT);
         Self { messages: self.messages.saturating_add(1), bytes }

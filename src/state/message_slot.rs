@@ -90,7 +90,7 @@ impl MessageSlot {
         self.set(RETRIED, ready_at > 0);
     }
 
-    /// Bytes of its body and its envelope.
+    /// Bytes that are stored of it: its body, its envelope and its checksum.
     pub(crate) fn size(&self) -> u64 {
         u64::from(self.len)
     }

@@ -29,6 +29,13 @@ const LENGTH_BYTES: usize = 4;
 /// The approximate memory of a page beside its messages.
 const OVERHEAD_BYTES: usize = 200;
 
+/// The bytes that are stored of a message: its body, its envelope behind its length, and its checksum, if it has them.
+pub(crate) fn stored_bytes(body: usize, envelope: usize, has_checksum: bool) -> usize {
+    let envelope = if envelope == 0 { 0 } else { envelope.saturating_add(LENGTH_BYTES) };
+    let checksum = if has_checksum { CHECKSUM_BYTES } else { 0 };
+    body.saturating_add(envelope).saturating_add(checksum)
+}
+
 /// A message that is added to a page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IncomingMessage<'a> {

@@ -19,6 +19,8 @@ use crate::storage::keys;
 /// What a batch adds to a queue, and what it removes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Balance {
+    /// Whether it posts anything; what expires at once is not in `added`.
+    pub(crate) posts: bool,
     pub(crate) added: Load,
     pub(crate) freed: Load,
 }
@@ -160,7 +162,7 @@ impl Together<'_> {
         let mut judged: Vec<_> = balances.values().zip(&quotas).collect();
         // The error is that of the first project, however old its account is.
         judged.sort_unstable_by_key(|((account, _), _)| account.project());
-        for ((account, Balance { added, freed }), quota) in judged {
+        for ((account, Balance { added, freed, .. }), quota) in judged {
             match account.judge(quota, *added, *freed, now) {
                 Verdict::Fits => {}
                 Verdict::Collect(_) if !is_last => return Ok(None),
@@ -176,15 +178,16 @@ impl Together<'_> {
     /// accounts' locks.
     fn balances(&self, changes: &[Balance]) -> BTreeMap<u32, (Arc<Account>, Balance)> {
         let mut balances: BTreeMap<u32, (Arc<Account>, Balance)> = BTreeMap::new();
-        if changes.iter().all(|change| change.added.messages == 0) {
+        if changes.iter().all(|change| !change.posts) {
             return balances;
         }
         for (index, change) in changes.iter().enumerate() {
             let Some(account) = self.queue(index).and_then(Locked::account) else { continue };
             let (_, sum) = balances.entry(account.number()).or_insert_with(|| (account, Balance::default()));
             (sum.added, sum.freed) = (sum.added.and(change.added), sum.freed.and(change.freed));
+            sum.posts |= change.posts;
         }
-        balances.retain(|_, (_, sum)| sum.added.messages > 0);
+        balances.retain(|_, (_, sum)| sum.posts);
         balances
     }
 }

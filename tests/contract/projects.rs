@@ -157,6 +157,30 @@ contract! {
         assert_eq!(h.used(), (2, 2, 200));
     }
 
+    fn bytes_are_what_is_stored_also_of_checksums_and_headers(plain) {
+        let h = &plain.with_checksums();
+        let bounded = h.create_with("bounded", r#"{"_max_queue_bytes": 160}"#);
+        assert_fails!(bounded.send(&[lasting("a", 60), lasting("b", 60)]), Error::QueueIsFull { what: "bytes", .. });
+        bounded.say("a");
+        assert_fails!(bounded.send(&[lasting("b", 60)]), Error::QueueIsFull { .. });
+        assert_eq!(h.used(), (1, 1, 81));
+        let orders = h.create("orders");
+        h.set_quota(ProjectQuota::new().max_bytes(3 * 81));
+        orders.send(&[lasting("a", 60), lasting("b", 60)]).unwrap();
+        h.turn();
+        assert_fails!(orders.send(&[lasting("", 60)]), Error::ProjectIsFull { what: "bytes", limit: 243, .. });
+        assert_eq!(h.counted(), (2, 3));
+        h.set_quota(ProjectQuota::new().max_bytes(1_000));
+        orders.send(&[lasting("", 60).header("n", "v")]).unwrap();
+        // The headers, and how long they are.
+        assert!((243 + 80 + 4 + 2..243 + 80 + 16).contains(&h.used().2), "{:?}", h.used());
+        h.set_quota(ProjectQuota::new().max_bytes(h.used().2));
+        // What expires with its post takes no room.
+        orders.send(&[lasting("gone", 0)]).unwrap();
+        h.set_quota(of_messages(3));
+        assert_fails!(orders.send(&[lasting("gone", 0)]), Error::ProjectIsFull { .. });
+    }
+
     fn queues_and_topics_are_limited_together(h) {
         let projects = h.driver();
         projects.projects().set_quota(&shop(), &ProjectQuota::new().max_queues(2)).unwrap();

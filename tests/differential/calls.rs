@@ -13,6 +13,7 @@ use crate::catalogue::{CatalogueOp, catalogue_op};
 use crate::flavors::{FlavorOp, flavor_op};
 use crate::moves::pooled_op;
 use crate::pools::{PoolOp, pool_op};
+use crate::projects::{ProjectOp, project_op};
 use crate::subject::Kind;
 use crate::subscriptions::{SubscriptionOp, subscription_op};
 use crate::topics::{TopicOp, topic_op};
@@ -155,6 +156,7 @@ pub(crate) enum Op {
     SetPause(QueueRef, Option<Pause>),
     Bookmarks(BookmarkOp),
     Topics(TopicOp),
+    Projects(ProjectOp),
     Subscriptions(QueueRef, SubscriptionOp),
     Pools(PoolOp),
     Flavors(FlavorOp),
@@ -181,7 +183,7 @@ pub(crate) const NAMES: [&str; 4] = ["orders", "dead", "a", "a.b"];
 /// Topics are called as queues are, by the numbers behind those of [`NAMES`].
 pub(crate) const TOPICS: [&str; 2] = ["orders", "news"];
 pub(crate) const ALL_NAMES: usize = NAMES.len() + TOPICS.len();
-pub(crate) const METADATA: [&str; 23] = [
+pub(crate) const METADATA: [&str; 25] = [
     "{}",
     r#"{"owner": "ann"}"#,
     r#"{"_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
@@ -205,6 +207,8 @@ pub(crate) const METADATA: [&str; 23] = [
     r#"{"_subscribed_queues": ["dead", "orders", "a.b"], "_max_queue_messages": 40}"#,
     r#"{"_subscribed_queues": [], "owner": "ann"}"#,
     r#"{"_subscribed_queues": ["a", "a"]}"#,
+    r#"{"_max_queue_bytes": 300}"#,
+    r#"{"_max_queue_bytes": 3000, "_max_claim_count": 2, "_dead_letter_queue": "dead"}"#,
 ];
 /// More than is left until the year 9999.
 pub(crate) const TOO_LONG: u64 = 300_000_000_000_000;
@@ -245,6 +249,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         6 => (queue_ref(), subscription_op()).prop_map(|(queue_ref, op)| Op::Subscriptions(queue_ref, op)),
         2 => bookmark_op().prop_map(Op::Bookmarks),
         2 => topic_op().prop_map(Op::Topics),
+        2 => project_op().prop_map(Op::Projects),
         2 => pool_op().prop_map(Op::Pools),
         2 => flavor_op().prop_map(Op::Flavors),
         1 => catalogue_op().prop_map(Op::Catalogue),

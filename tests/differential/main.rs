@@ -38,6 +38,7 @@ mod ids;
 mod moves;
 mod pair;
 mod pools;
+mod projects;
 mod retries;
 mod subject;
 mod subscriptions;
@@ -60,7 +61,7 @@ use variables::{OPS, SEED};
 #[test]
 fn the_engine_answers_as_the_model_does() {
     let traffic = run("the_engine", Kind::Engine, 120_000);
-    assert!(OPS.get::<u32>().is_some() || traffic.published > 0, "{traffic:?}");
+    assert!(OPS.get::<u32>().is_some() || (traffic.published > 0 && traffic.limited > 100), "{traffic:?}");
 }
 
 #[test]

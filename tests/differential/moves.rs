@@ -10,6 +10,7 @@ use crate::catalogue::catalogue_op;
 use crate::flavors::flavor_op;
 use crate::pair::{Check, Pair};
 use crate::pools::{POOLS, own_store_pool, own_store_pool_op, pool_name, pool_op};
+use crate::projects::project_op;
 use crate::subscriptions::subscription_op;
 use crate::topics::topic_op;
 
@@ -25,6 +26,8 @@ pub(crate) struct Traffic {
     pub(crate) batches: u64,
     /// The number of posts to topics that have subscribed queues.
     pub(crate) published: u64,
+    /// The number of posts and creations that a quota refused.
+    pub(crate) limited: u64,
     /// The number of dead letters that wait now.
     waiting: u64,
 }
@@ -35,6 +38,7 @@ impl Sum for Traffic {
             moves: sum.moves + one.moves,
             batches: sum.batches + one.batches,
             published: sum.published + one.published,
+            limited: sum.limited + one.limited,
             dead_letters: sum.dead_letters + one.dead_letters,
             waits: sum.waits + one.waits,
             waiting: 0,
@@ -51,6 +55,7 @@ pub(crate) fn pooled_op() -> impl Strategy<Value = Op> {
         36 => (queue_ref(), subscription_op()).prop_map(|(queue_ref, op)| Op::Subscriptions(queue_ref, op)),
         12 => bookmark_op().prop_map(Op::Bookmarks),
         12 => topic_op().prop_map(Op::Topics),
+        10 => project_op().prop_map(Op::Projects),
         16 => own_store_pool_op().prop_map(Op::Pools),
         6 => pool_op().prop_map(Op::Pools),
         6 => flavor_op().prop_map(Op::Flavors),

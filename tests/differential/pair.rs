@@ -120,6 +120,7 @@ impl<'c> Pair<'c> {
             }
             Op::Bookmarks(op) => self.call_bookmarks(op),
             Op::Topics(op) => self.call_topics(op),
+            Op::Projects(op) => self.call_projects(op),
             Op::Subscriptions(queue_ref, op) => self.call_subscriptions(*queue_ref, op),
             Op::Pools(op) => {
                 self.call_pools(op)?;
@@ -167,6 +168,7 @@ impl<'c> Pair<'c> {
         }
         self.compare_subscriptions(limit)?;
         self.compare_bookmarks(limit)?;
+        self.compare_projects()?;
         self.compare_pools(limit)?;
         self.compare_flavors(limit)?;
         self.compare_catalogue()
@@ -227,7 +229,10 @@ impl<'c> Pair<'c> {
         match (engine, model) {
             (Ok(engine), Ok(model)) => then(self, &engine, &model)
                 .map_err(|difference| format!("{difference}\nengine: {engine:?}\nmodel: {model:?}")),
-            (Err(engine), Err(model)) => self.errors(&engine, &model),
+            (Err(engine), Err(model)) => {
+                self.traffic.limited += u64::from(matches!(engine, Error::ProjectIsFull { .. }));
+                self.errors(&engine, &model)
+            }
             (engine, model) => Err(format!("engine: {engine:?}\nmodel: {model:?}")),
         }?;
         self.mapped_alike()
