@@ -7,6 +7,7 @@ mod controllers;
 pub mod damage;
 pub mod forge;
 pub mod image;
+mod limiting;
 mod moves;
 pub mod operation;
 pub mod registration;

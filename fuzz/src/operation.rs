@@ -8,6 +8,7 @@ use zaqar_sled::{ClientId, Metadata, NewMessage, Project, Purge, QueueName, Topi
 
 use crate::batching::Step;
 use crate::bookmarking::BookmarkCall;
+use crate::limiting::ProjectCall;
 use crate::registration::{Few, Flavoring, Mapping, Pooling, Subscribing};
 
 #[derive(Debug, Clone, Arbitrary)]
@@ -119,6 +120,7 @@ pub enum Operation {
         steps: Vec<Step>,
     },
     Bookmarks(BookmarkCall),
+    Projects(ProjectCall),
     SetPause {
         queue: Name,
         pause: Few<4>,
@@ -246,6 +248,7 @@ pub enum Settings {
     Largest(u16),
     Bound {
         messages: u8,
+        bytes: Option<u16>,
     },
     Rate {
         per_second: u16,
@@ -293,7 +296,10 @@ impl Settings {
             }
             Self::Flavor(flavor) => Metadata::new().with("_flavor", flavor.flavor().as_str()),
             Self::Largest(bytes) => Metadata::new().with("_max_messages_post_size", bytes),
-            Self::Bound { messages } => Metadata::new().with("_max_queue_messages", messages),
+            // A bound of 0 is refused.
+            Self::Bound { messages, bytes } => Metadata::new()
+                .with("_max_queue_messages", messages)
+                .and_then(|metadata| metadata.with("_max_queue_bytes", bytes)),
             Self::Subscribed(which) => {
                 let queues = ["a", "b", "c"].iter().enumerate().filter(|(at, _)| which & (1 << at) != 0);
                 Metadata::new().with("_subscribed_queues", queues.map(|(_, name)| *name).collect::<Vec<_>>())

@@ -87,6 +87,7 @@ impl World {
             }
             Op::Batch { steps } => self.act_on_batch(steps),
             Op::Bookmarks(call) => self.act_on_bookmarks(call),
+            Op::Projects(call) => self.act_on_projects(*call),
             Op::Subscriptions { queue, call } => self.act_on_subscriptions(*queue, call),
             Op::Pools(call) => self.act_on_pools(call),
             Op::Flavors(call) => self.act_on_flavors(call),
@@ -142,6 +143,7 @@ impl World {
             self.act(&Operation::Get { queue: name });
         }
         self.compare_bookmarks();
+        self.compare_projects();
         self.finish_registry();
     }
 
