@@ -36,7 +36,9 @@ pub trait Queues: Sealed + Send + Sync {
     /// [`is_invalid`](crate::Error::is_invalid), naming the reserved key whose value has the wrong
     /// type or is out of range (ours; in Zaqar the front end checks that), or if messages moved as
     /// dead letters could come back to this queue through at most 32 other queues;
-    /// [`is_too_large`](crate::Error::is_too_large) for metadata over the limit; in a pooled driver
+    /// [`is_too_large`](crate::Error::is_too_large) for metadata over the limit;
+    /// [`ProjectIsFull`](crate::Error::ProjectIsFull) if the project's [quota](crate::Projects) allows no further
+    /// queue (ours); in a pooled driver
     /// [`is_not_found`](crate::Error::is_not_found) for an unknown `_flavor`, and
     /// [`NoPoolFound`](crate::Error::NoPoolFound) if no pool can take the queue (contract 12); the
     /// errors of [every change](crate::DataDriver#errors-of-every-call).

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use crate::config::LEAST_PAGE_FILES;
 use crate::disk::{Disk, list_or_empty};
 use crate::model::error::{Error, Result};
-use crate::model::{BookmarkName, BookmarkRecord, Pool, PoolName, Project, QueueName, Timestamp};
+use crate::model::{BookmarkName, BookmarkRecord, Pool, PoolName, Project, ProjectQuota, QueueName, Timestamp};
 use crate::state::{Contents, OUTBOX, Obstacle, pool_name};
 use crate::storage::backup_record::Located;
 use crate::storage::budget::Budget;
@@ -62,6 +62,7 @@ pub struct Inspection {
     queues: Vec<InspectedQueue>,
     pools: Vec<Pool>,
     bookmarks: Vec<(Project, BookmarkRecord)>,
+    quotas: Vec<(Project, ProjectQuota)>,
     pool_copies: BTreeMap<PoolName, PathBuf>,
     is_pool: bool,
     last_lsn: u64,
@@ -115,6 +116,8 @@ impl Inspection {
             Some((project, row.record(BookmarkName::new(name).ok()?)))
         });
         let bookmarks = bookmarks.collect();
+        let quotas = contents.registry.quotas.iter();
+        let quotas = quotas.filter_map(|(key, row)| Some((keys::parse_quota(key)?, row.quota()))).collect();
         let is_pool = contents.registry.control().is_some();
         let findings = contents.registry.audit().map(|what| format!("registry: {what}"));
         let named = contents.queues.into_values().filter(|queue| queue.number != OUTBOX);
@@ -128,7 +131,7 @@ impl Inspection {
         let file_sizes = FileSizes::of(&**disk, root)?;
         let copies = found.pools.iter().map(|(name, root)| Ok((PoolName::new(name)?, root.clone())));
         let (pool_copies, findings) = (copies.collect::<Result<_>>()?, findings.into_iter().collect());
-        Ok(Self { queues, pools, bookmarks, pool_copies, is_pool, last_lsn, time, clean, file_sizes, findings })
+        Ok(Self { queues, pools, bookmarks, quotas, pool_copies, is_pool, last_lsn, time, clean, file_sizes, findings })
     }
 
     /// The same store at the instant `now`, if that is later than [`time`](Self::time): messages have expired by then,
@@ -229,6 +232,22 @@ impl Inspection {
     /// ```
     pub fn bookmarks(&self) -> &[(Project, BookmarkRecord)] {
         &self.bookmarks
+    }
+
+    /// The projects that have a quota, and what each may hold.
+    ///
+    /// ```
+    /// # use zaqar_sled::*;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path();
+    /// let engine = Engine::open(path)?;
+    /// let (shop, quota) = (Project::named("shop")?, ProjectQuota::new().max_queues(8));
+    /// engine.projects().set_quota(&shop, &quota)?;
+    /// assert_eq!(Engine::inspect(path)?.quotas(), [(shop, quota)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn quotas(&self) -> &[(Project, ProjectQuota)] {
+        &self.quotas
     }
 
     /// In a backup: where the copy of a pool's store is, to be inspected by itself. `None` for a pool whose store is not

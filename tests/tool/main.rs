@@ -11,5 +11,6 @@ mod exports;
 mod installing;
 mod looking;
 mod pools;
+mod quotas;
 mod scene;
 mod transcript;

@@ -37,7 +37,7 @@ impl Scene {
         command.current_dir(self.0.path()).env_remove("COLUMNS").stdin(Stdio::null());
         let name = words.next().unwrap();
         command.arg(name);
-        if ["pools", "bookmarks"].contains(&name) {
+        if ["pools", "bookmarks", "quotas"].contains(&name) {
             command.args(words.next());
         }
         command.args(["--store", "store"]).args(words);

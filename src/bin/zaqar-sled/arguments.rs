@@ -10,7 +10,7 @@ use zaqar_sled::Durability;
 
 use crate::commands::{
     Backup, Bench, Bookmarks, Claims, Compact, Completions, Dead, Explain, Export, Get, Import, Ls, Man, Pause, Peek,
-    Pools, Post, Purge, Redrive, Restore, Resume, Rm, Salvage, Stat, Verify,
+    Pools, Post, Purge, Quotas, Redrive, Restore, Resume, Rm, Salvage, Stat, Verify,
 };
 use crate::exit;
 use crate::output::Output;
@@ -143,6 +143,10 @@ pub(crate) enum Task {
     /// List, print and delete the bookmarks of a store: small values by which programs remember where they are.
     #[command(after_help = exit::TABLE)]
     Bookmarks(Bookmarks),
+
+    /// List, set and end the quotas of projects: the most queues, messages and bytes that each holds.
+    #[command(after_help = exit::TABLE)]
+    Quotas(Quotas),
 
     /// Check a store: all checksums, counters, indexes and claims, and every page of messages.
     ///

@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         Task::Rm(rm) => rm.run(),
         Task::Pools(pools) => pools.run(),
         Task::Bookmarks(bookmarks) => bookmarks.run(),
+        Task::Quotas(quotas) => quotas.run(),
         Task::Verify(verify) => verify.run(),
         Task::Backup(backup) => backup.run(),
         Task::Restore(restore) => restore.run(),

@@ -8,7 +8,8 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use zaqar_sled::{
-    Bookmark, BookmarkName, Config, ControlDriver, DataDriver, Engine, ListOptions, PooledDriver, Project, Queue,
+    Bookmark, BookmarkName, Config, ControlDriver, DataDriver, Engine, ExtendedDriver, ListOptions, PooledDriver,
+    Project, Projects, Queue,
 };
 
 use crate::failure::Failure;
@@ -99,6 +100,13 @@ impl Opened {
             Self::Engine(engine) => engine.bookmark(project, name),
             Self::Pooled(driver) => driver.bookmark(project, name),
         }?)
+    }
+
+    pub(crate) fn projects(&self) -> &dyn Projects {
+        match self {
+            Self::Engine(engine) => engine.projects(),
+            Self::Pooled(driver) => driver.projects(),
+        }
     }
 
     /// A queue that must exist.
