@@ -26,6 +26,7 @@ mod closing;
 mod group_commit;
 mod pooled;
 mod program;
+mod quotas;
 #[path = "../support/random.rs"]
 mod random;
 mod rates;
