@@ -154,8 +154,12 @@ fn threads_that_create_queues_make_exactly_as_many_as_there_may_be() {
 
 #[test]
 fn a_quota_that_is_set_beside_posts_counts_every_one_of_them() {
-    for _ in 0..20 {
+    for round in 0..40 {
         let engine = buffered(Config::new());
+        if round % 2 == 0 {
+            // The posts to such a project are not decided one after another.
+            limit(&engine, ProjectQuota::new().max_queues(9));
+        }
         let queues: Vec<Queue> = (0..3).map(|number| created(&engine, &format!("jobs-{number}"))).collect();
         let posters = queues.iter().cloned().map(|queue| {
             thread::spawn(move || {
@@ -171,8 +175,10 @@ fn a_quota_that_is_set_beside_posts_counts_every_one_of_them() {
         });
         let posters: Vec<_> = posters.collect();
         limit(&engine, of_messages(50));
+        let most = usage(&engine).messages().max(50);
         posters.into_iter().for_each(joined);
         let counted = usage(&engine).messages();
+        assert!(counted <= most, "{counted} are more than there were when the quota was set");
         assert_eq!(counted, total(&queues));
         let room = 50_u64.saturating_sub(counted);
         assert_eq!(fill(&engine, &queues, 0), room);

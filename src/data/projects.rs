@@ -51,7 +51,9 @@ fn limit(backend: &impl Backend, store: &Store, project: &Project, row: QuotaRow
         Some(account) => (account, false),
         None => (accounts.open(project, ProjectQuota::default())?, true),
     };
-    let counted = if is_new { count(backend, project) } else { Ok(()) };
+    let begins = account.begin_to_limit(&row.quota());
+    // Every queue is locked once: to be counted, or because a post may not have seen that it is limited now.
+    let counted = if is_new || begins { count(backend, project) } else { Ok(()) };
     let recorded = counted.and_then(|()| {
         let mut registry = store.lock_registry();
         // No post is decided by the former quota any more once this one is recorded.
@@ -66,7 +68,7 @@ fn limit(backend: &impl Backend, store: &Store, project: &Project, row: QuotaRow
     recorded.map(|lsn| Answer::changed((), lsn))
 }
 
-/// Counts the project's queues in its account, which has no limit until that is done.
+/// Counts the project's queues in its account, where they are not, and waits for the posts to them that have begun.
 fn count(backend: &impl Backend, project: &Project) -> Result<()> {
     backend.visit_queues(project, &mut |queue| {
         queue.join_account();

@@ -108,12 +108,7 @@ impl Shared {
 
     /// The projects that have a quota.
     fn limited_projects(&self) -> Vec<Project> {
-        let control = self.control.store();
-        if control.accounts().are_unused() {
-            return Vec::new();
-        }
-        let registry = control.registry.read();
-        registry.quotas.iter().filter_map(|(key, _)| keys::parse_quota(key)).collect()
+        self.control.store().accounts().projects()
     }
 
     /// The keys of the project's queues and topics that may have content.

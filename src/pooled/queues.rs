@@ -47,7 +47,7 @@ impl Queues for PooledDriver {
     fn create(&self, project: &Project, name: &QueueName, metadata: &Metadata) -> Result<bool> {
         let _call = self.shared().enter_queue(project, name)?;
         let created = self.shared().register(project, name, metadata)?;
-        if created.lsn.is_some() {
+        if !created.made && created.lsn.is_some() {
             // It may have been given a pool in which it has been before.
             self.shared().recount(&keys::queue(project, name));
         }

@@ -87,8 +87,10 @@ impl Locked<'_> {
     /// Counts the queue in the account of its project, if that has a quota. The caller knows that the queue's content is
     /// here.
     pub(crate) fn join_account(&mut self) {
-        let due = self.queue.next_due();
-        self.store.accounts().join(self.slot, self.store.id(), self.before, due);
+        let accounts = self.store.accounts();
+        if !accounts.has_looked_up(self.slot) {
+            accounts.join(self.slot, self.store.id(), self.before, self.queue.next_due());
+        }
     }
 
     /// Ends that: the queue's content is not here any more. So there may be room for posts that wait.
@@ -124,7 +126,9 @@ impl Locked<'_> {
     /// # Errors
     /// `ProjectIsFull`, and those of the recording.
     pub(crate) fn record_post(&mut self, op: &Op<'_>, added: Load, is_last: bool) -> Result<Option<u64>> {
-        let Some(account) = self.account() else { return self.record(Growth::Grows, op).map(Some) };
+        let Some(account) = self.account().filter(|account| account.limits_messages()) else {
+            return self.record(Growth::Grows, op).map(Some);
+        };
         // No page is read while the quota is locked.
         self.queue.prepare(op)?;
         let quota = account.lock_quota();
@@ -182,7 +186,8 @@ impl Together<'_> {
             return balances;
         }
         for (index, change) in changes.iter().enumerate() {
-            let Some(account) = self.queue(index).and_then(Locked::account) else { continue };
+            let account = self.queue(index).and_then(Locked::account).filter(|account| account.limits_messages());
+            let Some(account) = account else { continue };
             let (_, sum) = balances.entry(account.number()).or_insert_with(|| (account, Balance::default()));
             (sum.added, sum.freed) = (sum.added.and(change.added), sum.freed.and(change.freed));
             sum.posts |= change.posts;

@@ -5,7 +5,8 @@
 //! 2. An account holds the sum of what its counted queues held when each was last *settled*: at every unlock, and while a
 //!    post is decided. It has the next deadline of each of them too. So it is known whether a refusal would be due to
 //!    messages that have expired.
-//! 3. A post is decided and recorded, and its queue settled, while the account's quota is locked. What makes an account
+//! 3. A post to a project whose messages are limited is decided and recorded, and its queue settled, while the account's
+//!    quota is locked. What makes an account
 //!    lighter, and what is never refused, takes only the lock of its figures.
 //! 4. The number of queues changes with the directory locked, and a creation is decided there.
 //!
@@ -21,7 +22,7 @@ use crate::model::error::{Error, Result};
 use crate::model::{Project, ProjectQuota, ProjectUsage};
 use crate::state::{Load, Totals};
 use crate::storage::keys;
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The accounts of a store, or of all stores of a pooled driver.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Accounts {
 pub(crate) struct Account {
     project: Project,
     number: u32,
+    /// Whether the quota may limit messages or bytes. A post that finds it does not is decided without a lock.
+    limits_messages: AtomicBool,
     /// Locked while a post is decided and recorded.
     quota: Mutex<ProjectQuota>,
     held: Mutex<Held>,
@@ -119,6 +122,19 @@ impl Accounts {
         }
     }
 
+    /// Whether the queue's account was looked up since the last one was opened.
+    pub(super) fn has_looked_up(&self, slot: &QueueSlot) -> bool {
+        slot.counted.is_current(self.last.load(Ordering::Acquire))
+    }
+
+    /// The projects that have an account.
+    pub(crate) fn projects(&self) -> Vec<Project> {
+        if self.are_unused() {
+            return Vec::new();
+        }
+        self.by_project.read().values().map(|account| account.project.clone()).collect()
+    }
+
     /// Opens an account for a project that has none. Until its queues are counted, it should have no limit.
     ///
     /// # Errors
@@ -131,6 +147,7 @@ impl Accounts {
         let account = Arc::new(Account {
             project: project.clone(),
             number,
+            limits_messages: AtomicBool::new(limits_messages(&quota)),
             quota: Mutex::new(Rank::Account(number), quota),
             held: Mutex::new(Rank::AccountFigures, Held::default()),
         });
@@ -193,6 +210,16 @@ impl Account {
     /// The quota, under its lock.
     pub(crate) fn lock_quota(&self) -> MutexGuard<'_, ProjectQuota> {
         self.quota.lock()
+    }
+
+    pub(super) fn limits_messages(&self) -> bool {
+        self.limits_messages.load(Ordering::Acquire)
+    }
+
+    /// Has posts decided under the lock from now on, if the quota to come limits messages. Returns whether they were not
+    /// before: those that have begun end with the locks of their queues.
+    pub(crate) fn begin_to_limit(&self, quota: &ProjectQuota) -> bool {
+        limits_messages(quota) && !self.limits_messages.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn project(&self) -> &Project {
@@ -303,6 +330,10 @@ impl Held {
             self.deadlines.remove(&(due.when, address));
         }
     }
+}
+
+fn limits_messages(quota: &ProjectQuota) -> bool {
+    quota.max_messages.is_some() || quota.max_bytes.is_some()
 }
 
 /// The index of queues or of topics.
