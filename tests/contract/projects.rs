@@ -280,6 +280,8 @@ contract! {
             let claims = orders.try_claim(60, 60, 2).unwrap();
             claims.into_iter().for_each(|claim| orders.release(claim.id()).unwrap());
         }
+        // Before a call on the new queue.
+        assert_eq!(h.used().1, 2);
         h.turn();
         let dead = h.queue("dead");
         assert_eq!((orders.all().len(), dead.all().len(), h.counted()), (0, 2, (2, 2)));

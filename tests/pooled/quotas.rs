@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use zaqar_sled::{DataDriver as _, Error, ExtendedDriver as _, ProjectQuota};
+use zaqar_sled::{DataDriver as _, Error, ExtendedDriver as _, Project, ProjectQuota};
 
 use crate::support::{Harness, Queue, assert_fails, lasting, shop};
 
@@ -82,6 +82,9 @@ pooled! {
 
     fn the_messages_of_a_pool_out_of_reach_count_when_it_is_back(h) {
         let (orders, bills) = both(h);
+        let other = h.queue_in(&Project::none(), "other");
+        h.prefer("one");
+        other.create("{}").unwrap();
         h.break_pool("/one");
         assert_eq!(h.driver().projects().usage(&shop()).unwrap().messages(), 1);
         bills.send(&vec![lasting("x", 600); 4]).unwrap();
@@ -89,6 +92,9 @@ pooled! {
         h.turn();
         assert_full(&bills);
         h.mend_pool("/one");
+        // A call on another queue opens the pool.
+        other.say("x");
+        assert_eq!(h.driver().projects().usage(&shop()).unwrap().messages(), 8);
         assert_eq!(orders.all().len(), 3);
         assert_eq!(h.held(), (2, 8));
         assert_full(&orders);

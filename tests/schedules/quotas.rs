@@ -50,6 +50,22 @@ fn one_of_two_posts_gets_the_last_place() {
 }
 
 #[test]
+fn one_of_two_batches_gets_the_last_place() {
+    check("quotas, two batches", || {
+        let (world, other) = limited(2);
+        post(&other, &["first"]).unwrap();
+        let posts = [&world.jobs, &other].map(|queue| {
+            let mut batch = world.engine.batch();
+            batch.post(queue, ClientId::from_bytes([1; 16]), [NewMessage::new("a").ttl(LONG)]);
+            spawn(move || is_done(batch.commit()))
+        });
+        let posts = posts.map(|one| one.join().unwrap());
+        assert_eq!((posts.iter().filter(|done| **done).count(), held(&world.engine)), (1, 2));
+        world.engine.close().unwrap();
+    });
+}
+
+#[test]
 fn a_removal_in_another_queue_wakes_the_post_that_waits() {
     check("quotas, a waiter", || {
         let (world, other) = limited(1);
