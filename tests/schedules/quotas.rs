@@ -104,6 +104,23 @@ fn a_quota_that_is_set_beside_posts_and_removals_counts_them_all() {
 }
 
 #[test]
+fn a_limit_of_messages_that_is_set_beside_posts_holds_when_the_call_returns() {
+    check("quotas, messages too", || {
+        let (world, other) = limited(9);
+        limit(&world.engine, ProjectQuota::new());
+        limit(&world.engine, ProjectQuota::new().max_queues(9));
+        let posters = [posting(&world.jobs, "a"), posting(&other, "b")];
+        limit(&world.engine, ProjectQuota::new().max_messages(1));
+        let most = held(&world.engine).max(1);
+        for poster in posters {
+            poster.join().unwrap();
+        }
+        assert!(held(&world.engine) <= most);
+        world.engine.close().unwrap();
+    });
+}
+
+#[test]
 fn one_of_two_creations_gets_the_last_place_and_a_deletion_makes_one() {
     check("quotas, two creations", || {
         let (world, other) = limited(9);
