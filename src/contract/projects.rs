@@ -47,7 +47,7 @@ use crate::model::{Project, ProjectQuota, ProjectUsage};
 /// the messages in a pool that cannot be reached do not count until it is, and while a queue is moved to another pool
 /// its messages may count twice.
 ///
-/// Cost: for the projects without a quota, one load of an atomic in a post. For those with one, the posts of the project
+/// Cost: for the projects without a quota, some loads of atomics in a post. For those with one, the posts of the project
 /// are decided one after another, each while it is written to the journal but not while it is synced; besides, 150 bytes
 /// of memory for each queue with a deadline. A post that is refused collects the expired messages of the project first.
 pub trait Projects: Sealed + Send + Sync {

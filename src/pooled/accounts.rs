@@ -35,25 +35,23 @@ impl Shared {
     }
 
     /// Counts the sides of all projects with a quota, in every pool that can be opened. Nobody else has the driver.
-    pub(super) fn count_all(&self) -> Result<()> {
-        let join = &mut |queue: &mut Locked<'_>| {
-            queue.join_account();
-            Ok(())
-        };
-        self.limited_projects().iter().try_for_each(|project| self.visit_sides(project, join))
+    pub(super) fn count_all(&self) {
+        self.count_in(None);
     }
 
     /// Counts the sides of a pool whose store has been opened, and that no other call has yet.
-    pub(super) fn count_pool(&self, pool: &Pool) -> Result<()> {
-        for project in self.limited_projects() {
-            for key in self.keys_of(&project) {
-                self.visit_side(&key, Some(pool), &mut |queue| {
-                    queue.join_account();
-                    Ok(())
-                })?;
-            }
+    pub(super) fn count_pool(&self, pool: &Pool) {
+        self.count_in(Some(pool));
+    }
+
+    fn count_in(&self, only: Option<&Pool>) {
+        for key in self.limited_projects().iter().flat_map(|project| self.keys_of(project)) {
+            // A side that cannot be found now is counted by the first call that finds it.
+            let _ = self.visit_side(&key, only, &mut |queue| {
+                queue.join_account();
+                Ok(())
+            });
         }
-        Ok(())
     }
 
     /// Ends the counting of the sides of a pool that is not used any more.

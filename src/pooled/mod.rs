@@ -204,7 +204,7 @@ impl PooledDriver {
             calls: Calls::default(),
         });
         shared.allot_incarnation(&shared.control)?;
-        shared.count_all()?;
+        shared.count_all();
         // The pending work of an earlier run. Work that is impossible now is tried again later.
         let _ = shared.resume();
         let relay = if background { Some(Relay::start(&*shared.config.spawner, &shared, signals)?) } else { None };

@@ -48,7 +48,7 @@ impl Shared {
             Ok(pool) => {
                 self.pools.failed.lock().remove(name);
                 let pool = Arc::new(pool);
-                self.count_pool(&pool)?;
+                self.count_pool(&pool);
                 self.pools.open.write().insert(name.to_owned(), pool.clone());
                 Ok(pool)
             }

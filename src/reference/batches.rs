@@ -24,8 +24,10 @@ impl Batches for ReferenceModel {
         let (mut store, now) = self.enter()?;
         let mut copies = Copies::default();
         for step in steps {
-            let subscribed = store.subscribed_to(step);
             let project = step.project();
+            // A topic is looked up before all queues.
+            posted_topic(step).map_or(Ok(()), |topic| store.contents(project, topic).map(drop))?;
+            let subscribed = store.subscribed_to(step);
             let is_left =
                 |queue: &&QueueName| store.queue(project, queue).is_some() && !store.is_mapped(project, queue);
             if let Some(queue) = subscribed.iter().find(is_left) {

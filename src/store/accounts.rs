@@ -10,7 +10,7 @@
 //!    lighter, and what is never refused, takes only the lock of its figures.
 //! 4. The number of queues changes with the directory locked, and a creation is decided there.
 //!
-//! Cost: for a queue of a project without a quota one atomic load a lock. Memory: 150 B for each counted queue that has a deadline.
+//! Cost: for a queue of a project without a quota some atomic loads a lock. Memory: 150 B for each counted queue that has a deadline.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
