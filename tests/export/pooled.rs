@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use zaqar_sled::disk::{Disk, Keep, SimulatedDisk};
 use zaqar_sled::{
-    ClaimOptions, DataDriver, Error, ExportFault, ExportReport, ManualClock, Metadata, NewMessage, NewPool, PoolName,
-    PooledDriver, Project, Queue, Result, Subscriber,
+    ClaimOptions, DataDriver, Error, ExportFault, ExportReport, ExtendedDriver, ManualClock, Metadata, NewMessage,
+    NewPool, PoolName, PooledDriver, Project, ProjectQuota, Queue, Result, Subscriber,
 };
 
 use crate::scene::{behind_the_first, config};
@@ -38,6 +38,10 @@ fn driver(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> PooledDriver {
     queue(&driver, "jobs").set_metadata(&metadata).unwrap();
     let limited = Metadata::new().with("_max_claims_per_second", 1).unwrap().with("_max_claims_burst", 9).unwrap();
     queue(&driver, "moved").set_metadata(&limited).unwrap();
+    driver
+        .projects()
+        .set_quota(&Project::none(), &ProjectQuota::new().max_messages(1_000_000).max_queues(1_000))
+        .unwrap();
     driver
 }
 
@@ -72,7 +76,11 @@ fn seen(driver: &PooledDriver) -> String {
     // What is in memory is not in the export.
     queue(driver, "passing").purge().unwrap();
     let places = [(Project::none(), name_of("none"))];
-    dump(driver, &[]).unwrap() + &dump_subscriptions(driver, &places).unwrap() + &dump_control(driver).unwrap()
+    let (quota, usage) = (driver.projects().quota(&Project::none()), driver.projects().usage(&Project::none()));
+    format!("{:?}{:?}", quota.unwrap(), usage.unwrap())
+        + &dump(driver, &[]).unwrap()
+        + &dump_subscriptions(driver, &places).unwrap()
+        + &dump_control(driver).unwrap()
 }
 
 /// Places beside those of the original.
